@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 
 import pytest
 
+from pfnlab.campaign.plan_file import PlanMistakes
 from pfnlab.errors import Defect, LostGuest, Misuse, PolicyError, ProgramError, Undecided
+from pfnlab.files import Unreadable
 
 
 @pytest.mark.parametrize(
@@ -19,6 +22,8 @@ from pfnlab.errors import Defect, LostGuest, Misuse, PolicyError, ProgramError, 
         Undecided("no rule"),
         LostGuest("it does not answer", "panic", "ok"),
         Defect("cannot be"),
+        Unreadable(Path("a.pfn"), "this is not UTF-8"),
+        PlanMistakes(["c.toml: one", "c.toml: two"]),
     ],
     ids=lambda error: type(error).__name__,
 )

@@ -15,9 +15,10 @@ SOURCE = Path(__file__).parent.parent / "src" / "pfnlab"
 ORDER = (
     ("units",),
     ("errors", "trace", "pfn_set"),
-    ("files",),
+    ("files", "endings"),
     ("limit", "branches", "progress", "made", "schemas"),
-    ("processes",),
+    ("own_code", "processes"),
+    ("supervised",),
     ("store",),
     ("hw",),
     ("mm",),
@@ -56,7 +57,7 @@ ORDER = (
 
 #: Rooms that know nothing of what comes before them but these.
 ALONE = {
-    "checker.search": ("units", "errors", "files", "processes"),
+    "checker.search": ("units", "errors", "files", "endings", "limit", "own_code", "processes"),
     "store": ("units", "errors", "files"),
 }
 

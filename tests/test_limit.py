@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 
 import pytest
 
 from pfnlab import limit
-from pfnlab.limit import CLOCK, TooLong
+from pfnlab.limit import CLOCK, Place, Places, TooLong, ended_at
 from pfnlab.mm.processors import Operation
 
 HERE = __file__
@@ -105,3 +106,99 @@ def test_somebody_elses_timer_goes_on() -> None:
     left, between = signal.getitimer(signal.ITIMER_REAL)
     signal.raise_signal(signal.SIGALRM)
     assert (True, 5.0, [signal.SIGALRM]) == (900 < left <= 1000, between, rang)
+
+
+def test_code_that_swallows_what_ends_it_is_ended_again() -> None:
+    """As often as it does."""
+    swallowed = 0
+
+    with pytest.raises(TooLong), CLOCK.running(HERE):
+        while True:
+            try:
+                endless()
+            except TooLong:
+                swallowed += 1
+                if swallowed == 3:
+                    raise
+
+    assert 3 == swallowed
+
+
+def test_a_call_that_runs_nothing_of_its_file_is_ended() -> None:
+    """A method may come from another file."""
+    with pytest.raises(TooLong), CLOCK.running("mine.py", "track"):
+        endless()
+
+
+@pytest.fixture
+def places() -> Iterator[Places]:
+    """Where this process shows its calls."""
+    places = Places()
+    CLOCK.show(places, places.give())
+    yield places
+    CLOCK.show(None)
+
+
+def test_a_call_is_seen_while_it_goes_on(places: Places) -> None:
+    """With its file, its method, its process and when it began; afterwards it is the last one."""
+    with CLOCK.running("mine.py", "track"):
+        seen = places.at(0)
+
+    last = Place("mine.py", "track", 0.0, os.getpid())
+    assert seen is not None and seen.since > 0
+    assert (last, last) == (seen._replace(since=0.0), places.at(0))
+
+
+def test_the_innermost_call_is_seen(places: Places) -> None:
+    """With the beginning of the outermost, which is the one that the limit is for."""
+    with CLOCK.running("mine.py", "track"):
+        outer = places.at(0)
+        with CLOCK.running("other.py"):
+            inner = places.at(0)
+        again = places.at(0)
+
+    assert outer is not None and inner is not None
+    assert (("other.py", None, outer.since), outer) == (inner[:3], again)
+
+
+def test_a_call_that_has_stopped_is_not_seen(places: Places) -> None:
+    """Until it goes on, with a beginning of its own."""
+    with CLOCK.running("mine.py", "track"):
+        calls = CLOCK.leave()
+        stopped = places.at(0)
+        CLOCK.go_on(calls)
+        on = places.at(0)
+
+    assert stopped is not None and on is not None
+    assert (True, True) == (stopped.since == 0.0, on.since > 0.0)
+
+
+def test_a_process_that_was_in_no_call_has_no_place(places: Places) -> None:
+    """It may be about to begin."""
+    number = places.give()
+
+    assert (None, None) == (places.at(number), CLOCK.clear_place(number, 0))
+
+
+def test_an_end_in_a_call_is_reported_once(places: Places) -> None:
+    """Nobody is at that place any more."""
+    number = places.give()
+    places.enter(number, 1.0, b"mine.py\0track")
+
+    mistake = CLOCK.clear_place(number, 0)
+
+    assert mistake is not None
+    assert ("mine.py", "track", None) == (mistake.path, mistake.hook, CLOCK.clear_place(number, 0))
+
+
+def test_an_end_by_a_signal_has_its_name() -> None:
+    """And a guess at its reason, where there is one."""
+    place = Place("mine.py", None, 1.0, 1)
+
+    said = [str(ended_at(place, code)) for code in (-11, -6, 7)]
+
+    assert [
+        "mine.py: it was killed by SIGSEGV: does it recurse without end?",
+        "mine.py: it was killed by SIGABRT",
+        "mine.py: it ended the process it is called in (exit 7)",
+    ] == said

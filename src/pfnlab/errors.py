@@ -6,11 +6,12 @@
      +-- Discovery      a property failed, machines differ: exit 1
      +-- Misuse         bad program text, flag or name: exit 2
      |    +-- ProgramError   the same, with the place in the text
-     |    +-- PolicyError    a user's own policy breaks its seam's protocol, with the method
+     |    +-- PolicyError    a user's own code breaks its protocol or its process, with the method
      +-- Undecided      the question stays open: exit 3
      |    +-- MissingTool    a tool or kernel is not here
      |    +-- LostGuest      a guest hung, died or answered nonsense
      |    +-- TimedOut       a limit passed
+     |    +-- Killed         something ended a process of ours, perhaps for want of memory
      +-- Defect         pfnlab itself is wrong: exit 4
     ModelledErrno       the *modelled* kernel says no; part of a normal run, never an exit code
 
@@ -20,12 +21,23 @@ An error owns its exit code; the command line catches ``PfnlabError`` once and p
 from __future__ import annotations
 
 import errno as _errno
+from typing import Any
 
 
 class PfnlabError(Exception):
     """The base of every error pfnlab raises on purpose."""
 
     exit_code = 4
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Raised in another process, it comes here pickled, whatever its class is called with.
+        return _again, (type(self), self.args, vars(self))
+
+
+def _again(kind: type[PfnlabError], arguments: tuple[Any, ...], state: dict[str, Any]) -> PfnlabError:
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(state)
+    return error
 
 
 class Discovery(PfnlabError):
@@ -70,9 +82,9 @@ class ProgramError(Misuse):
 
 
 class PolicyError(Misuse):
-    """A user's own policy breaks the protocol of its seam.
+    """A user's own policy or packed model breaks its protocol, or the process it runs in.
 
-    :param path: the policy's file
+    :param path: its file
     :param hook: the method that does, or None where it is the file
     :param what: what is wrong, and what to write instead
     """
@@ -80,10 +92,6 @@ class PolicyError(Misuse):
     def __init__(self, path: str, hook: str | None, what: str) -> None:
         self.path, self.hook, self.what = path, hook, what
         super().__init__(": ".join(filter(None, (path, hook, what))))
-
-    def __reduce__(self) -> tuple[type[PolicyError], tuple[str, str | None, str]]:
-        # Raised in another process, it comes here pickled.
-        return type(self), (self.path, self.hook, self.what)
 
 
 class Undecided(PfnlabError):
@@ -114,6 +122,10 @@ class LostGuest(Undecided):
 
 class TimedOut(Undecided):
     """A limit the caller set has passed."""
+
+
+class Killed(Undecided):
+    """A process of ours was killed from outside, as the kernel does where memory is short."""
 
 
 class Defect(PfnlabError):

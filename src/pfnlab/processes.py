@@ -8,7 +8,6 @@ it has computed for earlier ones.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import multiprocessing
 import os
 import signal
@@ -19,14 +18,16 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 from typing import Any, Generic, TypeVar
 
-from pfnlab.errors import Defect, PfnlabError, Undecided
+from pfnlab.endings import end_with, ending
+from pfnlab.errors import Defect, Misuse, PfnlabError, PolicyError, Undecided
+from pfnlab.limit import CLOCK
 from pfnlab.progress import heard_by, say
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 
-#: PR_SET_PDEATHSIG of <linux/prctl.h>; other systems have no such thing.
-_SET_DEATH_SIGNAL = 1
+#: Processes at a time for each processor: more only wait for each other, and take memory.
+_MOST_JOBS = 8
 
 #: Seconds that a process may take to end when it is told to.
 _END_LIMIT = 5.0
@@ -40,18 +41,19 @@ def processors() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def end_with(maker: int) -> None:
-    """Let SIGTERM end this process when *maker*, which forked it, is gone."""
-    with contextlib.suppress(AttributeError):
-        ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, int(signal.SIGTERM), 0, 0, 0)
-    if os.getppid() != maker:
-        os.kill(os.getpid(), signal.SIGTERM)
+def check_jobs(jobs: int) -> None:
+    """:raises Misuse: so many processes at a time are of no use on this machine"""
+    most = _MOST_JOBS * processors()
+    if jobs > most:
+        raise Misuse(
+            f"--jobs {jobs} is more than {_MOST_JOBS} for each of the processors here: write at most {most}"
+        )
 
 
 class _Busy:
-    # A process, the pipe to it, and the number of the piece that it has not answered.
-    def __init__(self, process: ForkProcess, end: Connection) -> None:
-        self.process, self.end = process, end
+    # A process, the pipe to it, its place in a user's code, and the number of the piece it has not answered.
+    def __init__(self, process: ForkProcess, end: Connection, place: int) -> None:
+        self.process, self.end, self.place = process, end, place
         self.serial: int | None = None
 
 
@@ -167,9 +169,10 @@ class Processes(Generic[Piece, Result]):
                 message = busy.end.recv()
             except (EOFError, ConnectionError):
                 self._busy.remove(busy)
-                self._end(busy)
+                mistake = self._end(busy)
                 name = self._named(pieces[serial - first]) if serial >= first else "a piece of work"
-                message = _ERROR, Undecided(f"{name}: its process {_ending(busy.process.exitcode)}")
+                lost = Undecided(f"{name}: its process {ending(busy.process.exitcode)}")
+                message = _ERROR, mistake or lost
             if message[0] != _LINE:
                 busy.serial = None
             yield serial, message
@@ -177,20 +180,24 @@ class Processes(Generic[Piece, Result]):
     def _begun(self) -> _Busy:
         fork = multiprocessing.get_context("fork")
         here, there = fork.Pipe()
-        process = fork.Process(target=self._serve, args=(there, os.getpid()), daemon=True)
+        place = CLOCK.give_place()
+        process = fork.Process(target=self._serve, args=(there, os.getpid(), place), daemon=True)
         process.start()
         there.close()
-        return _Busy(process, here)
+        return _Busy(process, here, place)
 
-    def _end(self, busy: _Busy) -> None:
+    def _end(self, busy: _Busy) -> PolicyError | None:
+        """End a process; the mistake of a user's code in which it had ended by itself, if it was in one."""
         busy.process.join(_END_LIMIT)
         if busy.process.is_alive():
             busy.process.kill()
             busy.process.join()
         busy.end.close()
+        return CLOCK.clear_place(busy.place, busy.process.exitcode)
 
-    def _serve(self, end: Connection, maker: int) -> None:
+    def _serve(self, end: Connection, maker: int, place: int) -> None:
         end_with(maker)
+        CLOCK.take_place(place)
         # Ctrl-C reaches all processes of a terminal; the first one ends the others.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         heard_by(lambda line: end.send((_LINE, line)))
@@ -233,11 +240,3 @@ def in_order(
         lambda place: named(pieces[place]),
     ) as processes:
         yield from processes.each(places, done, cost and (lambda place: cost(pieces[place])))
-
-
-def _ending(code: int | None) -> str:
-    """How a process with this exit code came to its end, in words."""
-    if code is not None and code < 0:
-        name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-        return f"was killed by {name}; where memory is short, --jobs 1 takes less"
-    return f"ended without an answer (exit {code})"

@@ -91,7 +91,10 @@ def test_the_same_shard_finds_the_same_again(nursery: Nursery) -> None:
 
 @pytest.mark.parametrize(
     ("does", "reason"),
-    [("crash", "its process crashed (signal 6)"), ("raise", "vm_area_free: it raised ValueError: odd")],
+    [
+        ("crash", "vm_area_free: it was killed by SIGABRT"),
+        ("raise", "vm_area_free: it raised ValueError: odd"),
+    ],
 )
 def test_a_shard_that_fails_says_why(nursery: Nursery, tmp_path: Path, does: str, reason: str) -> None:
     """In one line, and the next one runs."""
@@ -100,6 +103,30 @@ def test_a_shard_that_fails_says_why(nursery: Nursery, tmp_path: Path, does: str
     assert AttemptEnd.FAILED is attempt.end
     assert reason in attempt.reason and "\n" not in attempt.reason
     assert AttemptEnd.DONE is nursery.attempt(check()).end
+
+
+def test_a_process_that_crashes_fails(nursery: Nursery, tmp_path: Path) -> None:
+    """It counts as a try."""
+    nursery.begin(odd(tmp_path, "hang"))
+    os.kill(child_of(nursery), signal.SIGABRT)
+    attempts: list[Attempt | None] = []
+    wait_for(lambda: attempts.append(nursery.poll()) or attempts[-1])
+
+    attempt = attempts[-1]
+    assert attempt is not None
+    assert (AttemptEnd.FAILED, "its process crashed (signal 6)") == (attempt.end, attempt.reason)
+
+
+def test_a_policy_that_hangs_is_named_before_the_limit(
+    nursery: Nursery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no signal reaches it."""
+    shard = odd(tmp_path, "deaf", seconds=3600.0)
+
+    attempt = nursery.attempt(shard)
+
+    assert AttemptEnd.FAILED is attempt.end
+    assert attempt.reason.endswith("deaf.py: vm_area_free: it did not return within 10 s: does it loop?")
 
 
 def test_an_unknown_task_fails(nursery: Nursery) -> None:

@@ -235,3 +235,14 @@ def test_a_scope_of_ones_own_goes_along_as_text(tmp_path: Path) -> None:
     plan = plan_of(f'{HEAD}{CHECK}scopes = ["{scope}"]\n', "c.toml")
 
     assert scope.read_text(encoding="utf-8") == plan.shards()[0].work["text"]
+
+
+def test_a_policy_that_ends_its_process_is_a_mistake(tmp_path: Path) -> None:
+    """In the line that names it, while the file is read."""
+    policy = tmp_path / "odd.py"
+    policy.write_text("import os; os._exit(0)\n")
+
+    text = f'{HEAD}[[check]]\nmachines = ["model:7.2,tracker={policy}"]\n'
+
+    says = f"c.toml:4: [[check]] 1, machines: {policy}: it ended the process it is called in (exit 0)"
+    assert [says] == mistakes(text)

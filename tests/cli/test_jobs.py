@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 from asking import Answer, Ask
 
+from pfnlab.cli.verbs import framework_command
 from pfnlab.fuzz import drawing
+from pfnlab.processes import processors
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.observation import Run
@@ -209,6 +211,61 @@ def test_a_killed_process_ends_a_campaign_with_one_line(
         "where memory is short, --jobs 1 takes less",
         line,
     )
+
+
+TOO_MANY = 8 * processors() + 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("check", "--jobs"),
+        ("fuzz", "--jobs"),
+        ("matrix", "cases.jsonl", "--jobs"),
+        ("policies", "matrix", "--jobs"),
+        ("kernels", "build", "7.2", "--jobs"),
+        ("kernels", "build", "7.2", "-j"),
+        ("kernels", "meet", "6.1", "--jobs"),
+        ("campaign", "run", "nightly.toml", "--jobs"),
+        ("campaign", "resume", "--jobs"),
+    ],
+    ids=" ".join,
+)
+def test_more_jobs_than_a_machine_can_use_are_refused(ask: Ask, words: Sequence[str]) -> None:
+    """Before anything begins, in one line with the most there can be."""
+    answer = ask(*words, TOO_MANY)
+
+    says = f"--jobs {TOO_MANY} is more than 8 for each of the processors here: write at most {TOO_MANY - 1}"
+    assert (2, "", f"pfnlab: {says}\n") == answer
+
+
+def test_a_tree_is_not_tried_with_too_many_jobs(ask: Ask) -> None:
+    """That is misuse, which ends a bisection."""
+    answer = ask("try", "TREE", "--like", "7.2", "--jobs", TOO_MANY)
+
+    assert (130, True) == (answer.code, "is more than 8 for each" in answer.err)
+
+
+def test_every_verb_with_jobs_has_the_same_bound() -> None:
+    """A new one gets it from the common option."""
+    commands = [framework_command()]
+    options = []
+    while commands:
+        command = commands.pop()
+        commands += getattr(command, "commands", {}).values()
+        options += [option for option in command.params if "--jobs" in option.opts]
+
+    assert [] == [option for option in options if option.callback is None]
+    assert 9 == len(options)
+
+
+@pytest.mark.parametrize("jobs", [0, -1])
+def test_less_than_one_job_is_refused(ask: Ask, jobs: int) -> None:
+    """Nobody would do anything."""
+    answer = ask("check", "--jobs", jobs)
+
+    assert (2, 1) == (answer.code, answer.err.count("\n"))
+    assert "Invalid value for '--jobs'" in answer.err
 
 
 def test_a_swarm_of_races_is_refused(ask: Ask) -> None:

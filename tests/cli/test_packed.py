@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from asking import Ask
 
+from pfnlab import limit, supervised
 from pfnlab.cli.packed import PackedRequest, check_packed
 from pfnlab.errors import Misuse
 
@@ -87,3 +91,48 @@ def test_a_mistake_says_what_to_write(request_: PackedRequest, says: str) -> Non
         check_packed(request_)
 
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("found = 0", "import os; os._exit(0)", "it ended the process it is called in (exit 0)"),
+        (
+            "found = 0",
+            "import itertools; sum(itertools.count())",
+            "it did not return within 1 s: does it loop?",
+        ),
+        ("COUNT = 2", "import os; os._exit(0)", "it ended the process it is called in (exit 0)"),
+        ("COUNT = 2", "import os; os.fork(); COUNT = 2", "it forked the process it is called in"),
+    ],
+    ids=["exit", "loop", "file", "fork"],
+)
+def test_a_model_cannot_end_the_command(
+    ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str, says: str
+) -> None:
+    """
+    Nor keep it from ending: its file is named.
+    """
+    monkeypatch.setattr(limit, "LIMIT", 1.0)
+    monkeypatch.setattr(supervised, "GRACE", 0.5)
+    path = tmp_path / "odd.py"
+    path.write_text(EXAMPLE.read_text().replace(old, new))
+
+    answer = ask("check", "--packed", path)
+
+    assert (2, "") == (answer.code, answer.out)
+    assert answer.err.startswith(f"pfnlab: {path}: {says}")
+
+
+def test_what_a_model_prints_is_no_output(tmp_path: Path) -> None:
+    """
+    The object stays one.
+    """
+    path = tmp_path / "odd.py"
+    path.write_text(EXAMPLE.read_text().replace("found = 0", "found = 0; print('printed here')"))
+
+    command = [sys.executable, "-m", "pfnlab", "check", "--packed", str(path), "--json"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert (1, "pfnlab-packed/1") == (answer.returncode, json.loads(answer.stdout)["format"])
+    assert "printed here\n" in answer.stderr

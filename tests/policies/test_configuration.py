@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import os
+import threading
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -154,3 +156,15 @@ def test_a_kernel_has_one_configuration(tmp_path: Path) -> None:
 def test_alternatives_are_named() -> None:
     """As one reads them."""
     assert "CONFIG_NUMA_MIGRATION or CONFIG_NUMA and CONFIG_MIGRATION" == option_names("moves_pages")
+
+
+def test_a_packed_configuration_is_read_from_a_pipe(tmp_path: Path) -> None:
+    """Which gives its content once."""
+    pipe = tmp_path / "config.gz"
+    os.mkfifo(pipe)
+    content = gzip.compress(b"CONFIG_X86_64=y\nCONFIG_NUMA=y\n")
+    writer = threading.Thread(target=pipe.write_bytes, args=(content,), daemon=True)
+    writer.start()
+
+    assert read_configuration("CONFIG_X86_64=y\nCONFIG_NUMA=y\n") == configuration_of(pipe)
+    writer.join()

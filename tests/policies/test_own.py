@@ -279,6 +279,51 @@ def test_an_endless_method_is_ended(write: Write, monkeypatch: pytest.MonkeyPatc
     assert ("unmap_vmas", says) == refused("tracker", write(broken(loop)))
 
 
+@pytest.mark.parametrize("loop", ["while True: pass", "import time; time.sleep(1000)"])
+def test_a_file_named_by_a_relative_path_is_ended(
+    write: Write, monkeypatch: pytest.MonkeyPatch, loop: str
+) -> None:
+    """Python knows it by another name."""
+    monkeypatch.setattr(limit, "LIMIT", 0.2)
+    path = Path(write(broken(loop)))
+    monkeypatch.chdir(path.parent)
+
+    says = "it did not return within 0.2 s: does it loop?"
+    assert ("unmap_vmas", says) == refused("tracker", path.name)
+
+
+def test_a_method_of_another_file_is_ended(
+    write: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is the policy's all the same."""
+    monkeypatch.setattr(limit, "LIMIT", 0.2)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "looping.py").write_text("def loop(self, vma):\n    while True: pass\n")
+    text = PER_VMA.read_text().replace("    def unmap_vmas(", "    def idle(")
+    path = write("import looping\n" + text + "\n    unmap_vmas = looping.loop\n")
+
+    assert ("unmap_vmas", "it did not return within 0.2 s: does it loop?") == refused("tracker", path)
+
+
+def test_an_exception_whose_text_loops_is_ended(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its class is the policy's as well."""
+    monkeypatch.setattr(limit, "LIMIT", 0.2)
+    loops = "class Odd(Exception):\n            def __str__(self):\n                while True: pass"
+    odd = f"{loops}\n        raise Odd"
+
+    assert ("unmap_vmas", "it raised Odd") == refused("tracker", write(broken(odd)))
+
+
+@pytest.mark.parametrize("name", ["mine.so", "mine.pyc", "mine"])
+def test_a_file_by_another_name_is_not_run(tmp_path: Path, name: str) -> None:
+    """The name of a machine would not have it for a file."""
+    path = tmp_path / name
+    path.write_bytes(b"")
+
+    with pytest.raises(Misuse, match=r"mine[a-z.]* is no Python file: write the name of one, FILE\.py"):
+        load_policy(str(path))
+
+
 def test_many_short_calls_are_no_long_one(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     """However long they take together."""
     monkeypatch.setattr(limit, "LIMIT", 0.05)

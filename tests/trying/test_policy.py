@@ -39,3 +39,14 @@ def test_a_policy_that_is_none(word: str) -> None:
     """What to write is said, and where."""
     with pytest.raises(Misuse, match=f"--policy {word}: write SEAM=POLICY"):
         policies_of([], [word])
+
+
+def test_a_patch_runs_no_file() -> None:
+    """The user may not have read that file."""
+    patches = [patch("a", "tracker=evil.py")]
+
+    with pytest.raises(
+        Misuse, match=r"^a, Policy: tracker=evil\.py: it would be run: read that policy, then"
+    ):
+        policies_of(patches, [])
+    assert ("tracker=evil.py",) == policies_of(patches, ["tracker=evil.py"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pfnlab.api.live import Policies
+from pfnlab.api.own import Policies, names_own
 from pfnlab.api.records import Record, Recorded
 from pfnlab.api.runs import On, machine_names
 from pfnlab.checker.check import UNDECIDED, VIOLATED, CheckLimits, CheckResult, PropertyResult
@@ -17,6 +17,7 @@ from pfnlab.lab.machines import model_text, name_machine
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.report.check import check_lines
+from pfnlab.supervised import supervised
 
 
 class CheckReport(Recorded):
@@ -126,8 +127,12 @@ def check(
     chosen = load_scope(str(scope))
     asked = questions([properties] if isinstance(properties, str) else properties, chosen)
     limits = CheckLimits(depth=depth, states=states, seconds=seconds, walks=walks, seed=seed)
-    models = [_model(spec) for spec in machine_names(on, policies)]
-    return CheckReport([search(model, chosen, asked, limits) for model in models])
+
+    def done() -> CheckReport:
+        models = [_model(spec) for spec in machine_names(on, policies)]
+        return CheckReport([search(model, chosen, asked, limits) for model in models])
+
+    return supervised(done) if names_own(on, policies) else done()
 
 
 def _model(spec: str) -> ModelMachine:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pfnlab.api.acting import Acting, Forced, LiveTask
+from pfnlab.api.own import Policies, names_own
 from pfnlab.api.pages import Pages, Where
 from pfnlab.api.step import Listed, StepSeen, listed_lines, seen_steps
 from pfnlab.errors import Misuse
 from pfnlab.lab.machines import model_text, name_machine, newest_series, with_policies
+from pfnlab.own_code import is_served
 from pfnlab.policies.boot import guards_of
-from pfnlab.policies.guard import check_deterministic
+from pfnlab.policies.guard import HookCall, check_deterministic
 from pfnlab.policies.profiles import described
 from pfnlab.programs.lang.areas import area_extents
 from pfnlab.programs.lang.forced import Fail, Hold, Skip
@@ -27,15 +29,13 @@ from pfnlab.programs.lang.words import KEYWORDS
 from pfnlab.programs.model.machine import ModelMachine, OpenRun
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, VmaSeen
+from pfnlab.supervised import supervised
 
 if TYPE_CHECKING:
     from pfnlab.api.runs import RunReport
 
 #: The device of a machine where none is named.
 DEVICE = "bar: pci, 16 pages"
-
-#: Policies for models: files as `--policy` takes them, or names by their seam (``{"tracker": "vm_pat"}``).
-Policies = Mapping[str, str | Path] | Sequence[str | Path] | str | Path
 
 
 class LiveMachine(Acting):
@@ -144,16 +144,21 @@ class LiveMachine(Acting):
 
     def _next(self, op: Op) -> StepSeen:
         program = msgspec.structs.replace(self._program, ops=(*self._program.ops, op))
+        own = names_own(self.name)
+        # Here only once it has gone well where it can be ended.
+        rehearsed = supervised(lambda: self._rehearsed(program)) if own else []
         opened, self._run = self._opened(), None
         opened = opened.extended(program)
-        guards = guards_of(opened.kernel)
-        if guards:
-            again = OpenRun(self._model, program)
-            again.go_on(program)
-            for guard, repeat in zip(guards, guards_of(again.kernel), strict=True):
-                check_deterministic(guard.path, guard.made, repeat.made)
+        for guard, calls in zip(guards_of(opened.kernel), rehearsed, strict=True):
+            check_deterministic(guard.path, guard.made, calls)
         self._run, self._program = opened, program
         return self.steps[-1]
+
+    def _rehearsed(self, program: Program) -> list[list[HookCall]]:
+        """The calls of the caller's own policies in a run of *program* from boot on."""
+        run = OpenRun(self._model, program)
+        run.go_on(program)
+        return [guard.made for guard in guards_of(run.kernel)]
 
     def _opened(self) -> OpenRun:
         """The run as far as the program is."""
@@ -240,6 +245,9 @@ def machine(
     :raises Misuse: there is no such model, policy or device
     """
     name = name if name is not None else f"model:{newest_series()}"
+    if names_own(name, policies) and not is_served():
+        # Here only once it has gone well where it can be ended.
+        supervised(lambda: machine(name, policies=policies, device=device, thp=thp, areas=areas).kernel)
     named = name_machine(with_own(_text(name), policies))
     if named.kind != "model":
         raise Misuse(

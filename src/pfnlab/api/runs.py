@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, overload
 
-from pfnlab.api.live import Policies, with_own
+from pfnlab.api.live import with_own
+from pfnlab.api.own import Policies, names_own
 from pfnlab.api.programs import AnyProgram, program_of
 from pfnlab.api.records import Record, Recorded, RowsOf, field_text, step_records
 from pfnlab.api.step import StepSeen, seen_steps
@@ -29,6 +30,7 @@ from pfnlab.progress import say
 from pfnlab.report.run_json import run_object
 from pfnlab.report.table import render
 from pfnlab.report.verdict import verdict_lines
+from pfnlab.supervised import supervised
 
 #: Machines by name, one or several: ``"model:7.2"``, ``["model:6.1", "qemu:6.1"]``.
 On = str | Sequence[str]
@@ -195,16 +197,20 @@ def run(
     :raises Undecided: a tool or kernel is missing. What a model has no rule for, and a guest that is lost, is
         in the result
     """
-    whole = program_of(program)
-    specs = machine_names(on, policies)
-    machines = [name_machine(spec, profile) for spec in specs]
-    check_profile(machines, profile)
-    wanted = None if look is None else look_named(look)
-    opened = [open_machine(spec, profile, accel_named(accel), wanted or LookLevel.PROC) for spec in specs]
-    fetch_missing(machines, say)
-    settle_look(opened, wanted)
-    runs = [run_on(named, machine, [whole])[0] for named, machine in zip(machines, opened, strict=True)]
-    return result_of(whole, runs, {named.spec: named.series for named in machines})
+
+    def done() -> RunReport:
+        whole = program_of(program)
+        specs = machine_names(on, policies)
+        machines = [name_machine(spec, profile) for spec in specs]
+        check_profile(machines, profile)
+        wanted = None if look is None else look_named(look)
+        opened = [open_machine(spec, profile, accel_named(accel), wanted or LookLevel.PROC) for spec in specs]
+        fetch_missing(machines, say)
+        settle_look(opened, wanted)
+        runs = [run_on(named, machine, [whole])[0] for named, machine in zip(machines, opened, strict=True)]
+        return result_of(whole, runs, {named.spec: named.series for named in machines})
+
+    return supervised(done) if names_own(on, policies) else done()
 
 
 def diff(program: AnyProgram, on: Sequence[str], **options: Any) -> Differences:

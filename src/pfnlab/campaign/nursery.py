@@ -21,9 +21,17 @@ from types import TracebackType
 import msgspec
 
 from pfnlab import __version__
-from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard, decode_attempt, decode_shard, encode
-from pfnlab.errors import PfnlabError
-from pfnlab.processes import end_with
+from pfnlab.campaign.shard import (
+    Attempt,
+    AttemptEnd,
+    Shard,
+    ShardContent,
+    decode_attempt,
+    decode_shard,
+    encode,
+)
+from pfnlab.endings import end_with
+from pfnlab.errors import Killed, PfnlabError
 from pfnlab.store.host import this_host
 
 #: Seconds that a nursery has to begin, on a host that is busy.
@@ -210,16 +218,25 @@ def _answer(shard: Shard, began: float) -> Attempt:
 
     try:
         with silent():
-            content = perform(shard)
+            content = _supervised(shard) if b".py" in encode(shard) else perform(shard)
     except PfnlabError as error:
         reason = " ".join(str(error).split())
-        return _attempt(shard, AttemptEnd.FAILED, reason, time.monotonic() - began)
+        end = AttemptEnd.LOST if isinstance(error, Killed) else AttemptEnd.FAILED
+        return _attempt(shard, end, reason, time.monotonic() - began)
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
         reason = f"{type(error).__name__}: {error} ({os.path.basename(place.filename)}:{place.lineno})"
         return _attempt(shard, AttemptEnd.FAILED, " ".join(reason.split()), time.monotonic() - began)
     done = _attempt(shard, AttemptEnd.DONE, "", time.monotonic() - began)
     return msgspec.structs.replace(done, content=content)
+
+
+def _supervised(shard: Shard) -> ShardContent:
+    """The content of a shard that may run a user's policy, which is ended long before the shard's limit."""
+    from pfnlab.campaign.work import perform
+    from pfnlab.supervised import supervised
+
+    return supervised(lambda: perform(shard))
 
 
 def _write(descriptor: int, data: bytes) -> None:

@@ -20,6 +20,7 @@ from pfnlab.fuzz.looking import looking_named
 from pfnlab.fuzz.opened import check_vocabulary
 from pfnlab.lab.machines import name_machine, open_machine
 from pfnlab.policies import SEAM_OF
+from pfnlab.policies.own import files_in
 from pfnlab.programs.lang.words import did_you_mean
 from pfnlab.programs.library import program_paths
 from pfnlab.programs.runs.look import look_named
@@ -300,8 +301,16 @@ def _too_small(key: str, number: float) -> str:
 
 def _check_machine(spec: str) -> None:
     """:raises Misuse: there is no such machine"""
-    if name_machine(spec).kind == "model":
+
+    def opened() -> None:
         open_machine(spec)
+
+    if files_in(spec):
+        from pfnlab.supervised import supervised
+
+        supervised(opened)
+    elif name_machine(spec).kind == "model":
+        opened()
 
 
 def _check_scope(scope: str, properties: tuple[str, ...]) -> None:

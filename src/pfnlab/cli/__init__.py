@@ -104,7 +104,7 @@ def _named(stream: io.TextIOWrapper) -> io.TextIOWrapper:
 
 def _answer(argv: list[str]) -> int:
     try:
-        return _dispatch(argv)
+        return _supervised(argv) if _runs_own_code(argv) else _dispatch(argv)
     except PfnlabError as trouble:
         _say(f"pfnlab: {trouble}")
         return trouble.exit_code
@@ -114,6 +114,18 @@ def _answer(argv: list[str]) -> int:
         return _failed(trouble)
     except Exception:
         return _defect()
+
+
+def _runs_own_code(argv: list[str]) -> bool:
+    """True for a command that may run a file of the user's: it names one, or trusts one that a file names."""
+    names = (name for word in argv for name in word.replace(",", " ").split())
+    return "--trust" in argv or any(name.endswith(".py") for name in names)
+
+
+def _supervised(argv: list[str]) -> int:
+    from pfnlab.supervised import supervised
+
+    return supervised(lambda: _dispatch(argv))
 
 
 def _failed(trouble: OSError) -> int:

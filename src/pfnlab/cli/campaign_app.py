@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pfnlab.cli.plain import PLAIN, AsJson, ReportFile, ReportForm, ReportTitle, Verbs
+from pfnlab.cli.plain import PLAIN, AsJson, ReportFile, ReportForm, ReportTitle, Verbs, jobs_asked
 
 campaign = Verbs(
     help="Long work from a file, in shards: it may be killed at any time, and goes on where it was.",
@@ -28,7 +28,11 @@ StoreOf = Annotated[
 JobsOf = Annotated[
     int | None,
     typer.Option(
-        "--jobs", metavar="N", min=1, help="Shards that run at a time; without it as many as processors."
+        "--jobs",
+        metavar="N",
+        min=1,
+        callback=jobs_asked,
+        help="Shards that run at a time, at most eight a processor; without it as many as processors.",
     ),
 ]
 

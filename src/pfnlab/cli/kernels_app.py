@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pfnlab.cli.plain import PLAIN, AsJson, JobsOf, LitmusOf, Verbs
+from pfnlab.cli.plain import PLAIN, AsJson, JobsOf, LitmusOf, Verbs, jobs_asked
 
 kernels = Verbs(help="Real kernels that can be booted.", **PLAIN)
 cache = Verbs(help="What pfnlab keeps on disk.", **PLAIN)
@@ -106,7 +106,10 @@ def kernels_build(
     ] = None,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="What it is called: qemu:NAME.")] = None,
     jobs: Annotated[
-        int | None, typer.Option("-j", "--jobs", metavar="N", min=1, help="Commands at once; one a core.")
+        int | None,
+        typer.Option(
+            *("-j", "--jobs"), metavar="N", min=1, callback=jobs_asked, help="Commands at once; one a core."
+        ),
     ] = None,
     series: Annotated[
         str | None, typer.Option("--like", metavar="SERIES", help="Whose model stands for it, not its own.")

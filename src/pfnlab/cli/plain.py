@@ -57,9 +57,28 @@ AccelOf = Annotated[
     ),
 ]
 
+
+def jobs_asked(jobs: int | None) -> int | None:
+    """The value of ``--jobs``.
+
+    :raises Misuse: it is too large for this machine
+    """
+    if jobs is not None:
+        from pfnlab.processes import check_jobs
+
+        check_jobs(jobs)
+    return jobs
+
+
 JobsOf = Annotated[
     int | None,
-    typer.Option("--jobs", metavar="N", min=1, help="Processes at a time; as many as processors without it."),
+    typer.Option(
+        "--jobs",
+        metavar="N",
+        min=1,
+        callback=jobs_asked,
+        help="Processes at a time, at most eight a processor; as many as processors without it.",
+    ),
 ]
 
 ReportFile = Annotated[

@@ -11,6 +11,7 @@ from contextlib import nullcontext, suppress
 from html import escape
 from pathlib import Path
 
+from pfnlab.endings import STAYS
 from pfnlab.errors import MissingTool, Misuse
 from pfnlab.explorer.access import ADDRESS, Gate, new_token
 from pfnlab.explorer.stories import Storyteller
@@ -82,8 +83,11 @@ class BrowserPage:
                 '<!doctype html><meta charset="utf-8"><title>pfnlab explorer</title>'
                 f'<meta http-equiv="refresh" content="0; url={escape(self._address)}">'
             )
+        # A browser that begins here goes on when the explorer has ended.
+        os.environ[STAYS] = "1"
         with suppress(webbrowser.Error):
             webbrowser.open(page.as_uri())
+        del os.environ[STAYS]
 
     def __exit__(self, *_: object) -> None:
         self._folder.cleanup()

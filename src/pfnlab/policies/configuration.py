@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import re
 import zlib
 from dataclasses import replace
@@ -88,7 +89,7 @@ def configuration_of(path: Path) -> Configuration:
     if content.startswith(_GZIP):
         try:
             # Of what a small file could be blown up to, no more than is read of any.
-            with gzip.open(path) as file:
+            with gzip.open(io.BytesIO(content)) as file:
                 content = file.read(MOST_WRITTEN)
         except (OSError, EOFError, zlib.error):
             raise Unreadable(path, "this is a damaged gzip file: give the .config itself") from None

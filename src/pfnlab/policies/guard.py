@@ -71,8 +71,8 @@ class Guard:
         self.made: list[HookCall] = []
         with guarded(policy.path, "__init__"):
             self._own = policy.make(*([kernel] if policy.seam == "tracker" else []))
-        for hook in hooks_of(policy.seam):
-            setattr(self, hook, self._watched(hook))
+            for hook in hooks_of(policy.seam):
+                setattr(self, hook, self._watched(hook))
 
     def _watched(self, hook: str) -> Callable[..., Any]:
         method = getattr(self._own, hook)

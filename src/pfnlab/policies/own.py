@@ -17,16 +17,20 @@ from typing import Any, NamedTuple
 
 from greenlet import GreenletExit
 
-from pfnlab import limit
 from pfnlab.errors import Misuse, ModelledErrno, PolicyError, Undecided
 from pfnlab.files import MOST_WRITTEN, check_regular
+from pfnlab.limit import TooLong, too_long
 from pfnlab.mm.gather import FlushPlacement
 from pfnlab.mm.tracker import Tracker
 from pfnlab.mm.walk_policy import WalkerPolicy
+from pfnlab.own_code import may_be_interrupted, own_code
 
 #: The protocol of each seam, by the seam's name in the name of a machine.
 PROTOCOLS: dict[str, type] = {"tracker": Tracker, "flush": FlushPlacement, "walker": WalkerPolicy}
 
+
+#: The letters of an exception's text that a message has.
+_MOST_TEXT = 300
 
 #: Methods a policy may leave out.
 OPTIONAL = ("unmap_region", "remap_pfn_range_filled")
@@ -76,8 +80,11 @@ def load_policy(path: str, seam: str | None = None) -> OwnPolicy:
     :raises Misuse: there is no such file, or it is for another seam
     :raises PolicyError: the file cannot be run, has no policy or several, or its policy forgets a method
     """
+    if not is_path(path):
+        raise Misuse(f"{path} is no Python file: write the name of one, FILE.py, with a policy in it")
     mtime_ns = check_regular(Path(path), "policy", MOST_WRITTEN).st_mtime_ns
-    policy = _load(path, mtime_ns)
+    with guarded(path, None, "it cannot be run: "):
+        policy = _load(path, mtime_ns)
     if seam is not None and policy.seam != seam:
         raise Misuse(f"{path} is no {seam}: its class has the methods of a {policy.seam}")
     return policy
@@ -105,11 +112,9 @@ def _load(path: str, mtime_ns: int) -> OwnPolicy:
 
 def _run(path: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"pfnlab_own_{Path(path).stem}", path)
-    if spec is None or spec.loader is None:
-        raise PolicyError(path, None, "this is no Python file")
+    assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    with guarded(path, None, "it cannot be run: "):
-        spec.loader.exec_module(module)
+    spec.loader.exec_module(module)
     return module
 
 
@@ -120,18 +125,29 @@ def guarded(path: str, hook: str | None, prefix: str = "it raised ") -> Iterator
     Exceptions that the protocol allows go through, and so do those that end the program or a task.
 
     :param prefix: the beginning of the message
-    :raises PolicyError: it raised another exception, or did not return in time
+    :raises PolicyError: it raised another exception, did not return in time, or damaged the process
     """
     try:
-        with limit.CLOCK.running(path):
+        with own_code(path, hook):
             yield
-    except (ModelledErrno, Undecided, PolicyError, KeyboardInterrupt, GreenletExit):
+    except (ModelledErrno, Undecided, PolicyError, GreenletExit):
         raise
-    except limit.TooLong:
-        raise PolicyError(path, hook, f"it did not return within {limit.LIMIT:g} s: does it loop?") from None
+    except TooLong:
+        raise PolicyError(path, hook, too_long()) from None
     except BaseException as trouble:
-        message = f"{prefix}{type(trouble).__name__}" + (f": {trouble}" if str(trouble) else "")
-        raise PolicyError(path, hook, message) from trouble
+        if isinstance(trouble, KeyboardInterrupt) and may_be_interrupted():
+            raise
+        text = _text_of(trouble, path, hook)
+        raise PolicyError(path, hook, f"{prefix}{type(trouble).__name__}{text and f': {text}'}") from trouble
+
+
+def _text_of(trouble: BaseException, path: str, hook: str | None) -> str:
+    """The text of an exception on one line, which is of a user's code as well."""
+    try:
+        with own_code(path, hook):
+            return " ".join(str(trouble).split())[:_MOST_TEXT]
+    except BaseException:
+        return ""
 
 
 def _seam_of(cls: type) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from pfnlab.errors import Misuse
 from pfnlab.lab.building.patch_file import PatchFile
+from pfnlab.policies.own import is_path
 
 _CHANGE = re.compile(r"\w+=[^\s,=]+")
 
@@ -27,6 +28,8 @@ def policies_of(patches: Sequence[PatchFile], said: Sequence[str]) -> tuple[str,
         for change in text.split(","):
             if _CHANGE.fullmatch(change) is None:
                 raise Misuse(f"{source}: write SEAM=POLICY, as flush=end_vma")
+            if is_path(change) and not said:
+                raise Misuse(f"{source}: it would be run: read that policy, then say --policy {text}")
             seam = change.partition("=")[0]
             if changes.setdefault(seam, change) != change:
                 raise Misuse(f"two policies for {seam}: say with --policy which one describes the kernel")

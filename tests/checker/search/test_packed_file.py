@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from pfnlab import limit
 from pfnlab.checker.search.packed_file import load_packed, search_file
-from pfnlab.errors import Misuse
+from pfnlab.errors import Misuse, PolicyError
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "counted.py"
 GOOD = """\
@@ -126,16 +127,31 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     """
     With what it should be.
     """
-    with pytest.raises(Misuse, match=r"none.py is no file: write the name of one with a class Model in it"):
+    with pytest.raises(Misuse, match=r"none.py: there is no such file: check the path"):
         load_packed(tmp_path / "none.py", None, quiet)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
+        ("return 1", "return -1", "IndexError: successors gave -1 states: `most` is the most successors"),
+        ("return 1", "return 2", "IndexError: successors gave 2 states: `most` is the most successors"),
+        ("return 1", "return None", "TypeError: .*: mend the file"),
+        ("return [0]", "return []", "ValueError: initial gives no state: mend the file"),
+        ("return state > 8", "return 2", "ValueError: broken gave 2, a bit for a property that is not there"),
+        (
+            "return state > 8",
+            "return -1",
+            "ValueError: broken gave -1, a bit for a property that is not there",
+        ),
+        ("return state > 8", "raise SystemExit(0)", "line 17: SystemExit: 0: mend the file"),
         ("return state > 8", "return state // 0", "line 17: ZeroDivisionError: .*: mend the file"),
         ("into[0] =", "into[1] =", "line 10: IndexError: .*: `most` is the most successors a state has"),
-        ("(state + 1) % 10", "2**70", "OverflowError: .*: a state is a number from 0 to 2.64 - 1"),
+        (
+            "(state + 1) % 10",
+            "2**70",
+            "OverflowError: .*: states, what `successors` returns and what `broken`",
+        ),
     ],
 )
 def test_a_model_that_fails_on_the_way_is_one_line(old: str, new: str, says: str, tmp_path: Path) -> None:
@@ -147,3 +163,74 @@ def test_a_model_that_fails_on_the_way_is_one_line(old: str, new: str, says: str
 
     with pytest.raises(Misuse, match=says):
         search_file(path, model, say=quiet)
+
+
+def test_a_file_that_ends_the_program_is_one_line(tmp_path: Path) -> None:
+    """
+    Though its exit code is that of success.
+    """
+    path = tmp_path / "model.py"
+    path.write_text("import sys\nsys.exit(0)\n")
+
+    with pytest.raises(Misuse, match=r"model\.py, line 2: SystemExit: 0: mend the file$"):
+        load_packed(path, None, quiet)
+
+
+def test_a_symmetry_that_is_wrong_is_the_files_mistake(tmp_path: Path) -> None:
+    """
+    Not one of pfnlab.
+    """
+    wrong = GOOD.replace("symmetric = False", "symmetric = True")
+    path = tmp_path / "model.py"
+    path.write_text(wrong.replace("pass", "states[0] = (states[0] * 7 + 3) % 10"))
+
+    with pytest.raises(
+        Misuse, match=r"model\.py: states that stand for each other have different successors"
+    ):
+        search_file(path, load_packed(path, None, quiet), say=quiet)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("class Model:", "while True: pass\nclass Model:"),
+        ("return [0]", "while True: pass"),
+        ("into[0] =", "while state: pass\n        into[0] ="),
+        ("return state > 8", "while state: pass\n        return 0"),
+    ],
+    ids=["file", "initial", "successors", "broken"],
+)
+def test_a_model_that_loops_is_ended(
+    old: str, new: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    In the middle of the search, too.
+    """
+    monkeypatch.setattr(limit, "LIMIT", 0.3)
+    path = file_of(tmp_path, old, new)
+
+    with pytest.raises(PolicyError, match=r"model\.py: it did not return within 0\.3 s: does it loop\?"):
+        search_file(path, load_packed(path, None, quiet), say=quiet)
+
+
+def test_a_search_may_take_longer_than_a_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The limit is for a stretch of it.
+    """
+    monkeypatch.setattr(limit, "LIMIT", 2.0)
+    path = file_of(tmp_path, "into[0] =", "import time; time.sleep(0.25); into[0] =")
+
+    found = search_file(path, load_packed(path, None, quiet), say=quiet)
+
+    assert (10, True) == (found.states, found.complete)
+
+
+@pytest.mark.parametrize("name", ["model", "model.txt"])
+def test_a_model_is_a_python_file(name: str, tmp_path: Path) -> None:
+    """
+    What to write is said.
+    """
+    (tmp_path / name).write_text(GOOD)
+
+    with pytest.raises(Misuse, match=r"is no Python file: write the name of one, FILE\.py"):
+        load_packed(tmp_path / name, None, quiet)

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from hashlib import blake2b
 from pathlib import Path as File
 from types import ModuleType
@@ -27,11 +28,16 @@ _OPTIONS = ("-O2", "-shared", "-fPIC", "-w")
 _SECONDS = 300
 
 
-def compiled(source: File, cache: File) -> ModuleType:
+#: Gives the context in which a module is run.
+Inside = Callable[[], AbstractContextManager[None]]
+
+
+def compiled(source: File, cache: File, inside: Inside = nullcontext) -> ModuleType:
     """The module *source*, compiled.
 
     :param source: a ``.py`` file with a ``.pxd`` of the same name beside it; it imports nothing relative
     :param cache: the folder for compiled modules; made if it is missing
+    :param inside: gives the context in which the module is run
     :raises MissingTool: no Cython, no C compiler, or no headers of Python
     :raises Defect: it does not compile
     """
@@ -41,21 +47,23 @@ def compiled(source: File, cache: File) -> ModuleType:
     library = cache / f"{source.stem}-{mark.hexdigest()}" / f"{source.stem}{suffix}"
     if not library.exists():
         _build(source, library)
-    return _loaded(source.stem, library)
+    return _loaded(source.stem, library, inside)
 
 
-def fastest(source: File, cache: File | None, say: Callable[[str], None]) -> ModuleType:
+def fastest(
+    source: File, cache: File | None, say: Callable[[str], None], inside: Inside = nullcontext
+) -> ModuleType:
     """The module *source*, compiled where that can be done.
 
-    :param cache: see :func:`compiled`; None: do not compile
+    :param cache: see :func:`compiled`, as for *inside*; None: do not compile
     :param say: called with one line about the missing tool when *source* cannot be compiled
     """
     if cache is not None:
         try:
-            return compiled(source, cache)
+            return compiled(source, cache, inside)
         except MissingTool as missing:
             say(f"{source.stem} runs as plain Python, slower: {missing}")
-    return _loaded(source.stem, source)
+    return _loaded(source.stem, source, inside)
 
 
 def _build(source: File, library: File) -> None:
@@ -90,10 +98,11 @@ def _run(command: list[str], folder: File) -> None:
         raise Defect(f"{shlex.join(command)} failed:\n{process.stderr.strip()}")
 
 
-def _loaded(name: str, file: File) -> ModuleType:
+def _loaded(name: str, file: File, inside: Inside) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise Defect(f"{file} is no module")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with inside():
+        spec.loader.exec_module(module)
     return module

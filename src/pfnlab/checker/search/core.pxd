@@ -12,7 +12,7 @@ cdef class Core:
     cdef readonly word[::1] states
     cdef readonly half[::1] parents
     cdef half[::1] slots, stack
-    cdef word golden, full, mask, room
+    cdef word golden, full, mask, room, most
     cdef readonly word count, next, expanded, transitions, wrong, where
     cdef public word news
 

@@ -50,6 +50,7 @@ class Core:
         self.model = model
         self.breadth = breadth
         self.symmetric = bool(model.symmetric)
+        self.most = max(0, most)
         self.buffer = array("Q", [0] * max(1, most))
         self.into = self.buffer  # the same words, typed
         self.golden = 0x9E3779B97F4A7C15
@@ -90,6 +91,7 @@ class Core:
         :param limit: expand nothing once there are that many states
         :param steps: the most states to expand
         :return: the number of expanded states
+        :raises IndexError: a state has more successors than the most
         """
         done = 0
         while done < steps and self.count < limit and self.news == 0:
@@ -104,6 +106,8 @@ class Core:
                 self.next -= 1
                 number = self.stack[self.next]
             found = self.model.successors(self.states[number], self.buffer)
+            if found > self.most:
+                raise IndexError(f"successors gave {found} states")
             if self.symmetric:
                 self.model.canonical(self.buffer, found)
             self.transitions += found

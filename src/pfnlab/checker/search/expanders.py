@@ -25,8 +25,9 @@ from pfnlab.checker.search.model import Composed, Counting, Model, State, UnmetE
 from pfnlab.checker.search.parts import PartTable
 from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.visited import Keeping, Keys
+from pfnlab.endings import end_with
 from pfnlab.errors import Defect, PfnlabError, Undecided
-from pfnlab.processes import end_with
+from pfnlab.limit import CLOCK
 
 #: States sent at a time: enough that a process need not wait, few enough that all end a level together.
 _TOGETHER = 16
@@ -79,6 +80,7 @@ class Expanders(Generic[State]):
 
     :param take: gives the next waiting state, or None where none can be expanded now
     :raises Undecided: from :meth:`next`, a process ended without an answer
+    :raises PolicyError: from :meth:`next`, a user's code ended it
     """
 
     def __init__(
@@ -94,15 +96,18 @@ class Expanders(Generic[State]):
         self._sent: deque[tuple[int, _Parcel[State]]] = deque()
         self._ends: list[Connection] = []
         self._processes: list[ForkProcess] = []
+        self._places: list[int] = []
         #: Of each process, the parcels it has not answered, the oldest first.
         self._owed: list[deque[_Parcel[State]]] = []
         fork = multiprocessing.get_context("fork")
         for _ in range(min(processes, _ANY)):
             here, there = fork.Pipe()
             worker = _Worker(model, properties, keep)
-            process = fork.Process(target=worker.serve, args=(there, os.getpid()), daemon=True)
+            place = CLOCK.give_place()
+            process = fork.Process(target=worker.serve, args=(there, os.getpid(), place), daemon=True)
             process.start()
             there.close()
+            self._places.append(place)
             self._ends.append(here)
             self._processes.append(process)
             self._owed.append(deque())
@@ -111,10 +116,11 @@ class Expanders(Generic[State]):
         return self
 
     def __exit__(self, *_: object) -> None:
-        for process, end in zip(self._processes, self._ends, strict=True):
+        for process, end, place in zip(self._processes, self._ends, self._places, strict=True):
             process.terminate()
             process.join()
             end.close()
+            CLOCK.clear_place(place, None)
 
     def __len__(self) -> int:
         """The number of states that were taken and not given back by :meth:`next`."""
@@ -170,10 +176,11 @@ class Expanders(Generic[State]):
         except ConnectionError:
             raise self._ended(at) from None
 
-    def _ended(self, at: int) -> Undecided:
+    def _ended(self, at: int) -> PfnlabError:
         self._processes[at].join()
         code = self._processes[at].exitcode
-        return Undecided(f"a process of the search ended without an answer (exit {code})")
+        mistake = CLOCK.clear_place(self._places[at], code)
+        return mistake or Undecided(f"a process of the search ended without an answer (exit {code})")
 
     def _receive(self) -> None:
         """Take the answers that are here, at least one."""
@@ -208,8 +215,9 @@ class _Worker(Generic[State]):
         self._model, self._properties, self._keep = model, properties, keep
         self._forget()
 
-    def serve(self, end: Connection, maker: int) -> None:
+    def serve(self, end: Connection, maker: int, place: int) -> None:
         end_with(maker)
+        CLOCK.take_place(place)
         # Ctrl-C reaches all processes; the search ends in the first, which ends the others.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         if isinstance(self._model, Counting):

@@ -12,11 +12,12 @@ import sys
 import time
 from array import array
 from collections.abc import Callable, Iterable, MutableSequence, Sequence
+from contextlib import nullcontext
 from pathlib import Path as File
 from typing import Any, Protocol
 
 from pfnlab.checker.search import core
-from pfnlab.checker.search.compiling import fastest
+from pfnlab.checker.search.compiling import Inside, fastest
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.frontier import Order
 from pfnlab.checker.search.interrupts import interrupts
@@ -27,6 +28,7 @@ from pfnlab.errors import Defect, Misuse
 from pfnlab.units import number_of
 
 _STEPS = 20_000
+_STRETCH_SECONDS = 0.1
 _TELL_SECONDS = 1.0
 _MOST_STATES = core.NONE - 1
 
@@ -70,22 +72,28 @@ class PackedModel(Protocol):
 
 
 class Unpacked:
-    """A packed model as an ordinary one."""
+    """A packed model as an ordinary one.
 
-    def __init__(self, model: PackedModel) -> None:
-        self._model = model
+    :param inside: gives the context in which each method of the model is called
+    """
+
+    def __init__(self, model: PackedModel, inside: Inside = nullcontext) -> None:
+        self._model, self._inside = model, inside
         self._into = array("Q", bytes(8 * max(1, model.most)))
 
     def initial(self) -> Iterable[int]:
-        return self._model.initial()
+        with self._inside():
+            return list(self._model.initial())
 
     def successors(self, state: int) -> list[tuple[Action, int]]:
-        count = self._model.successors(state, self._into)
-        return [(self._model.action(state, after), after) for after in self._into[:count]]
+        with self._inside():
+            count = self._model.successors(state, self._into)
+            return [(self._model.action(state, after), after) for after in self._into[:count]]
 
     def key(self, state: int) -> int:
         words = array("Q", [state])
-        self._model.canonical(words, 1)
+        with self._inside():
+            self._model.canonical(words, 1)
         return words[0]
 
 
@@ -109,6 +117,7 @@ def explore_packed(
     progress: Callable[[Exploration[int]], None] | None = None,
     cache: File | None = None,
     say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
+    inside: Inside = nullcontext,
 ) -> Exploration[int]:
     """Search a packed model, with the options and the counts of :func:`.explore.explore`.
 
@@ -116,22 +125,33 @@ def explore_packed(
 
     :param cache: the folder for compiled modules; None searches in plain Python
     :param say: called with one line about the reason why nothing could be compiled
+    :param inside: gives the context in which the model's methods are called, for a short stretch each
+    :raises IndexError: a state has more successors than the model's most, or less than none
+    :raises ValueError: the model has no initial state, or breaks properties that it does not name
     """
     if depth is not None and order == "depth":
         raise Misuse("a packed search to a depth goes breadth first: leave out the order or the depth")
     module = fastest(File(core.__file__), cache, say) if cache is not None else core
     breadth, plain = order == "breadth", module.__file__ == core.__file__
-    search = Plain(model, breadth) if plain else module.Core(model, model.most, breadth)
-    found = Exploration(properties_of(model))
     begin = last_report = time.monotonic()
-    for state in model.initial():
-        search.start(state)
+    with inside():
+        search = Plain(model, breadth) if plain else module.Core(model, model.most, breadth)
+        found = Exploration(properties_of(model))
+        for state in model.initial():
+            search.start(state)
+    if not search.count:
+        raise ValueError("initial gives no state")
     ends = [0, search.count]  # of the levels: the number of the first state beyond each
     limit = min(states or _MOST_STATES, _MOST_STATES)
+    steps = 1
     with interrupts() as interrupted:
         while True:
-            _note_broken(model, search, found)
-            expanded = search.run(ends[-1] if breadth else search.count, limit, _STEPS)
+            _note_broken(model, search, found, inside)
+            began = time.monotonic()
+            with inside():
+                expanded = search.run(ends[-1] if breadth else search.count, limit, steps)
+            # As many steps as a stretch has time for, for it can be ended at its end only.
+            steps = min(2 * steps, _STEPS) if time.monotonic() - began < _STRETCH_SECONDS else steps // 2 or 1
             if breadth and not search.news and not expanded and search.count > ends[-1]:
                 ends.append(search.count)
             _count(search, found, ends, time.monotonic() - begin)
@@ -151,7 +171,7 @@ def explore_packed(
             if progress is not None and time.monotonic() - last_report >= _TELL_SECONDS:
                 progress(found)
                 last_report = time.monotonic()
-    _note_broken(model, search, found)
+    _note_broken(model, search, found, inside)
     return found
 
 
@@ -181,24 +201,25 @@ def _passed(
     return None
 
 
-def _note_broken(model: PackedModel, search: Any, found: Exploration[int]) -> None:
+def _note_broken(model: PackedModel, search: Any, found: Exploration[int], inside: Inside) -> None:
     """Record a way for each property broken since the last call."""
     if not search.news:
         return
-    way = _way(model, search, search.where)
+    if search.news >> len(found.properties):
+        raise ValueError(f"broken gave {search.news}, a bit for a property that is not there")
+    way = _way(Unpacked(model, inside), search, search.where)
     for bit, question in enumerate(found.properties):
         if search.news >> bit & 1 and question.name not in found.discoveries:
             found.discoveries[question.name] = way
     search.news = 0
 
 
-def _way(model: PackedModel, search: Any, number: int) -> Path[int]:
+def _way(unpacked: Unpacked, search: Any, number: int) -> Path[int]:
     """The way to state *number*, in real steps: states of the search stand for their symmetry classes."""
     stand_ins = []
     while number != core.NONE:
         stand_ins.append(search.states[number])
         number = search.parents[number]
-    unpacked = Unpacked(model)
     *after_first, first = stand_ins
     start = next(at for at, state in enumerate(unpacked.initial()) if unpacked.key(state) == first)
     state = list(unpacked.initial())[start]
@@ -241,7 +262,7 @@ class Plain:
 
     def run(self, until: int, limit: int, steps: int) -> int:
         successors, canonical, symmetric = self.model.successors, self.model.canonical, self.model.symmetric
-        into, states, stack, admit = self._into, self.states, self._stack, self._admit
+        into, states, stack, admit, most = self._into, self.states, self._stack, self._admit, self.model.most
         done = transitions = 0
         while done < steps and len(states) < limit and not self.news:
             if self.breadth:
@@ -254,6 +275,8 @@ class Plain:
                     break
                 number = stack.pop()
             found = successors(states[number], into)
+            if not 0 <= found <= most:
+                raise IndexError(f"successors gave {found} states")
             if symmetric:
                 canonical(into, found)
             transitions += found

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path as File
 from typing import Any, TypeVar
 
 from pfnlab.checker.search.compiling import fastest
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.packed import PackedModel, explore_packed
-from pfnlab.errors import Misuse, PfnlabError
+from pfnlab.errors import Defect, Misuse, PfnlabError, PolicyError
+from pfnlab.files import MOST_WRITTEN, check_regular
+from pfnlab.limit import TooLong, too_long
+from pfnlab.own_code import may_be_interrupted, own_code
 
 T = TypeVar("T")
 
@@ -26,25 +30,19 @@ def load_packed(path: File, cache: File | None, say: Callable[[str], None]) -> P
     :param say: called with one line where it could not be compiled
     :raises Misuse: the file is none, fails, or its model lacks something
     """
-    if not path.is_file():
-        raise Misuse(f"{path} is no file: write the name of one with a class Model in it")
-    compiles = path.with_suffix(".pxd").is_file()
-    model = _guarded(path, lambda: _made(path, fastest(path, cache if compiles else None, say)))
-    missing = [name for name in _METHODS if not callable(getattr(model, name, None))]
-    if missing:
-        raise Misuse(
-            f"{path}: class Model has no method {missing[0]}: see docs/check.md, section Packed models"
-        )
-    names = getattr(model, "properties", None)
-    fits = isinstance(getattr(model, "most", None), int) and hasattr(model, "symmetric")
-    if not fits or isinstance(names, str) or not all(isinstance(name, str) for name in names or ()):
-        raise Misuse(
-            f"{path}: class Model lacks one of {_WORDS}: a number, a truth value and a list of names"
-        )
-    if not names:
-        raise Misuse(f"{path}: class Model has no properties: write the names of what must always hold")
-    found: PackedModel = model
-    return found
+    types = path.with_suffix(".pxd")
+    if path.suffix != ".py":
+        raise Misuse(f"{path} is no Python file: write the name of one, FILE.py, with a class Model in it")
+    check_regular(path, "model", MOST_WRITTEN)
+    if types.exists():
+        check_regular(types, "model", MOST_WRITTEN)
+
+    def load() -> PackedModel:
+        module = fastest(path, cache if types.exists() else None, say, partial(own_code, str(path)))
+        with own_code(str(path)):
+            return _made(path, module)
+
+    return _guarded(path, load)
 
 
 def search_file(
@@ -65,34 +63,64 @@ def search_file(
     :raises Misuse: the model fails on the way
     """
     limits: dict[str, Any] = {"depth": depth, "states": states, "seconds": seconds}
+    limits |= {"inside": partial(own_code, str(path))}
     return _guarded(path, lambda: explore_packed(model, **limits, cache=cache, say=say, progress=progress))
 
 
-def _made(path: File, module: Any) -> Any:
+def _made(path: File, module: Any) -> PackedModel:
     if not callable(getattr(module, "Model", None)):
         raise Misuse(f"{path} has no class Model: see docs/check.md, section Packed models")
-    return module.Model()
+    model = module.Model()
+    missing = [name for name in _METHODS if not callable(getattr(model, name, None))]
+    if missing:
+        raise Misuse(
+            f"{path}: class Model has no method {missing[0]}: see docs/check.md, section Packed models"
+        )
+    names = getattr(model, "properties", None)
+    fits = isinstance(getattr(model, "most", None), int) and hasattr(model, "symmetric")
+    if not fits or isinstance(names, str) or not all(isinstance(name, str) for name in names or ()):
+        raise Misuse(
+            f"{path}: class Model lacks one of {_WORDS}: a number, a truth value and a list of names"
+        )
+    if not names:
+        raise Misuse(f"{path}: class Model has no properties: write the names of what must always hold")
+    found: PackedModel = model
+    return found
 
 
 def _guarded(path: File, act: Callable[[], T]) -> T:
     # What the file does wrong is one line, with the place in it.
     try:
         return act()
+    except Defect as trouble:
+        # It does not compile, or its symmetry is wrong.
+        raise Misuse(f"{path}: {_error_line(str(trouble))}: mend the file") from trouble
     except PfnlabError:
         raise
-    except Exception as trouble:
+    except TooLong:
+        raise PolicyError(str(path), None, too_long()) from None
+    except BaseException as trouble:
+        if isinstance(trouble, KeyboardInterrupt) and may_be_interrupted():
+            raise
         lines = [
             frame.lineno
             for frame in traceback.extract_tb(trouble.__traceback__)
             if File(frame.filename).name == path.name
         ]
         place = f"{path}, line {lines[-1]}" if lines else str(path)
-        raise Misuse(f"{place}: {type(trouble).__name__}: {trouble}: {_advice(trouble)}") from trouble
+        said = f"{type(trouble).__name__}: {' '.join(str(trouble).split())}".rstrip(": ")
+        raise Misuse(f"{place}: {said}: {_advice(trouble)}") from trouble
 
 
-def _advice(trouble: Exception) -> str:
+def _error_line(text: str) -> str:
+    """The line of what a compiler says that tells most."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return next((line for line in lines if "rror" in line), lines[-1])
+
+
+def _advice(trouble: BaseException) -> str:
     if isinstance(trouble, IndexError):
         return "`most` is the most successors a state has"
     if isinstance(trouble, OverflowError):
-        return "a state is a number from 0 to 2^64 - 1"
+        return "states, what `successors` returns and what `broken` returns are numbers from 0 to 2^64 - 1"
     return "mend the file"

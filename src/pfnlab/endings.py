@@ -1,0 +1,43 @@
+"""How processes end: with the one that made them, and in words."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+
+#: In the environment of a process that goes on when the command has ended, as a browser does.
+STAYS = "PFNLAB_STAYS"
+
+#: PR_SET_PDEATHSIG and PR_SET_CHILD_SUBREAPER of <linux/prctl.h>; other systems have no such thing.
+_SET_DEATH_SIGNAL, _SET_CHILD_SUBREAPER = 1, 36
+
+
+def end_with(maker: int, sign: signal.Signals = signal.SIGTERM) -> None:
+    """Let *sign* end this process when *maker*, which forked it, is gone."""
+    _prctl(_SET_DEATH_SIGNAL, sign)
+    if os.getppid() != maker:
+        os.kill(os.getpid(), sign)
+
+
+def take_orphans() -> None:
+    """Let what runs below this process become its child, where the process that started it ends."""
+    _prctl(_SET_CHILD_SUBREAPER, 1)
+
+
+def _prctl(option: int, value: int) -> None:
+    with contextlib.suppress(AttributeError):
+        ctypes.CDLL(None).prctl(option, int(value), 0, 0, 0)
+
+
+def signal_name(number: int) -> str:
+    """``SIGKILL`` for 9."""
+    return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+
+
+def ending(code: int | None) -> str:
+    """How a process with this exit code came to its end, in words."""
+    if code is not None and code < 0:
+        return f"was killed by {signal_name(-code)}; where memory is short, --jobs 1 takes less"
+    return f"ended without an answer (exit {code})"

@@ -1,0 +1,414 @@
+"""Work that runs a user's code, done in a process that can be ended.
+
+A policy may loop where no signal reaches it, end its process, or take all memory. So the work is done in a
+child process, and this one waits for its answer and watches its place in the user's code
+(:class:`~pfnlab.limit.Places`). Between the two is a keeper: what the child leaves behind becomes a child of
+the keeper, which ends it.
+
+The output of the child comes here and is written here. What the user's code prints goes to standard error.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import pickle
+import select
+import signal
+import struct
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn, TypeVar
+
+from pfnlab import limit
+from pfnlab.endings import STAYS, end_with, ending, take_orphans
+from pfnlab.errors import Defect, Killed, PfnlabError, PolicyError
+from pfnlab.limit import CLOCK, Place, Places, ended_at, too_long
+from pfnlab.own_code import is_served, serve
+
+Result = TypeVar("Result")
+
+#: Bytes that the memory of a process may grow by within one call.
+MOST_MEMORY = 1 << 30
+
+#: Seconds between two looks at the child.
+_LOOK = 0.1
+
+#: Seconds that the child's own clock has for a call beyond the limit, that the child has to end after Ctrl-C
+#: in such a call, and that processes it leaves behind have to end by themselves.
+GRACE = 2.0
+
+#: Seconds within which a signal reaches the child, where it was sent to all processes.
+_HEARS = 0.5
+
+#: Seconds after which the keeper gives up on processes that cannot be ended.
+_GIVE_UP = 10.0
+
+#: What the child sends: a text for the output, its result, an error.
+_OUTPUT, _RESULT, _ERROR = "output", "result", "error"
+
+_LENGTH, _STATUS = struct.Struct("Q"), struct.Struct("i")
+
+#: The exit code of a child that cannot send any more.
+_MUTE = 113
+
+_READ = 1 << 18
+
+
+def supervised(work: Callable[[], Result]) -> Result:
+    """The result of *work*, which is done in a child process; what it prints is printed here.
+
+    What it changes in memory stays there. Where this process is such a child, the work is done here.
+
+    :raises PolicyError: a user's code does not return, takes all memory, or has ended the process
+    :raises PfnlabError: that of the work
+    :raises Killed: something else has ended the process
+    """
+    if is_served():
+        return work()
+    for stream in (sys.stdout, sys.stderr):
+        # Else the child would write it once more.
+        if stream is not None:
+            stream.flush()
+    with _interrupts_held() as mask:
+        result: Result = _Watch(work, mask).result()
+        return result
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[set[signal.Signals] | None]:
+    """Ctrl-C waits to be looked at within this context, where it would reach this thread.
+
+    :return: the signals that were held before; None in a thread that has none
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield None
+        return
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield set(map(signal.Signals, mask))
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+class _ChildPipes(NamedTuple):
+    """The pipes to which the child writes.
+
+    :param answers: what it prints, and its answer
+    :param signals: the numbers of the signals that have reached it
+    """
+
+    answers: int
+    signals: int
+
+
+class _Stay(NamedTuple):
+    """A call that goes on: the seconds it was seen, and the bytes that its process had at first."""
+
+    seconds: float
+    size: int
+
+
+class _Watch:
+    """The process that waits: it hears the child, and has it ended.
+
+    :param mask: the signals that the child holds; None for those of this thread
+    """
+
+    def __init__(self, work: Callable[[], Any], mask: set[signal.Signals] | None) -> None:
+        self._places = Places()
+        place = self._places.give()
+        self._holds = mask is not None
+        self._answers, answering = os.pipe()
+        self._signals, signalling = os.pipe()
+        self._ended, ending_end = os.pipe()
+        for descriptor in (self._signals, signalling):
+            os.set_blocking(descriptor, False)
+        maker = os.getpid()
+        self._keeper = os.fork()
+        if not self._keeper:
+            for descriptor in (self._answers, self._signals, self._ended):
+                os.close(descriptor)
+            pipes = _ChildPipes(answering, signalling)
+            _keep(maker, mask, lambda: _do(work, pipes, self._places, place), pipes, ending_end)
+        for descriptor in (answering, signalling, ending_end):
+            os.close(descriptor)
+        self._received = bytearray()
+        self._readable = select.poll()
+        for descriptor in (self._answers, self._ended):
+            self._readable.register(descriptor, select.POLLIN)
+        self._answer: tuple[str, Any] | None = None
+        self._mistake: PolicyError | None = None
+        self._interrupted: float | None = None
+        # When the child has heard of Ctrl-C, and when it is passed on.
+        self._heard, self._tell = 0.0, math.inf
+        self._seen: dict[Place, _Stay] = {}
+        self._looked = time.monotonic()
+
+    def result(self) -> Any:
+        """Wait for the end, and give the answer."""
+        try:
+            while self._hear():
+                if self._holds:
+                    self._look_for_interrupts()
+                self._look_at_places()
+            status = os.read(self._ended, _STATUS.size)
+        finally:
+            self._end()
+        if self._answer is not None:
+            kind, value = self._answer
+            if kind == _ERROR:
+                raise value
+            return value
+        if self._mistake is not None:
+            raise self._mistake
+        if self._interrupted is not None:
+            raise KeyboardInterrupt
+        raise self._lost(_STATUS.unpack(status)[0] if status else None)
+
+    def _hear(self) -> bool:
+        """Take what the child sends; False once all of it was taken and the keeper has ended."""
+        readable = {descriptor for descriptor, _ in self._readable.poll(_LOOK * 1000)}
+        if self._answers not in readable:
+            return self._ended not in readable
+        part = os.read(self._answers, _READ)
+        if not part:
+            self._readable.unregister(self._answers)
+            os.close(self._answers)
+            self._answers = -1
+        self._received += part
+        while len(self._received) >= _LENGTH.size:
+            end = _LENGTH.size + _LENGTH.unpack_from(self._received)[0]
+            if len(self._received) < end:
+                break
+            kind, value = pickle.loads(self._received[_LENGTH.size : end])
+            del self._received[:end]
+            if kind == _OUTPUT:
+                sys.stdout.write(value)
+            else:
+                self._answer = kind, value
+        return True
+
+    def _look_for_interrupts(self) -> None:
+        """Pass Ctrl-C on to the child, where it does not hear of it: a terminal sends it to both."""
+        now = time.monotonic()
+        with suppress(BlockingIOError):
+            if signal.SIGINT in os.read(self._signals, _READ):
+                self._heard = now
+        if signal.sigtimedwait([signal.SIGINT], 0) is not None:
+            self._interrupted, self._tell = now, now + _HEARS
+        if now >= self._tell:
+            if self._heard < self._tell - 2 * _HEARS:
+                self._tell_keeper(signal.SIGUSR1)
+            self._tell = math.inf
+
+    def _look_at_places(self) -> None:
+        """Have the child ended where a call takes too long or too much, or Ctrl-C does not reach it."""
+        now, seen = time.monotonic(), self._seen
+        # Where all of this was stopped for a while, no call has gone on meanwhile.
+        passed, self._looked = min(now - self._looked, 2 * _LOOK), now
+        self._seen = {}
+        for place in self._places.all():
+            size = _resident(place.process) if place.since else 0
+            # A process that is gone is in no call any more.
+            if not size or self._mistake is not None:
+                continue
+            earlier = seen.get(place, _Stay(0.0, size))
+            stay = self._seen[place] = earlier._replace(seconds=earlier.seconds + passed)
+            if stay.seconds > limit.LIMIT + GRACE:
+                self._refuse(place, too_long())
+            elif self._interrupted is not None and now - max(place.since, self._interrupted) > GRACE:
+                self._tell_keeper(signal.SIGTERM)
+            elif size - stay.size > MOST_MEMORY:
+                most = f"{MOST_MEMORY >> 30} GiB"
+                self._refuse(place, f"it took more than {most} of memory: does it grow without end?")
+
+    def _refuse(self, place: Place, what: str) -> None:
+        self._mistake = PolicyError(place.path, place.method, what)
+        self._tell_keeper(signal.SIGTERM)
+
+    def _tell_keeper(self, sign: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self._keeper, sign)
+
+    def _end(self) -> None:
+        """The keeper ends the child, if that still runs, and then itself."""
+        if self._answers >= 0:
+            os.close(self._answers)
+        os.close(self._signals)
+        self._tell_keeper(signal.SIGTERM)
+        with suppress(ChildProcessError):
+            os.waitpid(self._keeper, 0)
+        os.close(self._ended)
+
+    def _lost(self, code: int | None) -> PfnlabError:
+        """The error where the child has ended without an answer."""
+        place = self._places.at(0)
+        if place is None:
+            return Killed(f"the process of the command {ending(code)}")
+        if code == _MUTE:
+            return PolicyError(place.path, place.method, "it closed the files of the process it is called in")
+        if mistake := ended_at(place, code):
+            return mistake
+        if code is None or code >= 0:
+            return PolicyError(place.path, None, f"it ended the process (exit {code}) while no method ran")
+        return Killed(f"{place.path}: its process {ending(code)}")
+
+
+def _keep(
+    maker: int,
+    mask: set[signal.Signals] | None,
+    child: Callable[[], NoReturn],
+    pipes: _ChildPipes,
+    ending_end: int,
+) -> NoReturn:
+    """Start the child, and end what it leaves behind.
+
+    :param maker: the process that waits: where it is gone, all is over
+    :param mask: the signals that the child holds; None for those of this thread
+    :param pipes: of the child
+    :param ending_end: the pipe for the child's exit code
+    """
+    code = 1
+    try:
+        signs = {signal.SIGTERM, signal.SIGCHLD, signal.SIGUSR1}
+        others = {signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {*signs, *others})
+        end_with(maker)
+        take_orphans()
+        keeper = os.getpid()
+        process = os.fork()
+        if not process:
+            os.close(ending_end)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before if mask is None else mask)
+            end_with(keeper, signal.SIGKILL)
+            child()
+        for descriptor in pipes:
+            os.close(descriptor)
+        ended: int | None = None
+        while ended is None:
+            sign = signal.sigwait(signs)
+            if sign == signal.SIGTERM:
+                os.kill(process, signal.SIGKILL)
+            elif sign == signal.SIGUSR1:
+                os.kill(process, signal.SIGINT)
+            ended = _reaped().get(process)
+        _end_orphans()
+        os.write(ending_end, _STATUS.pack(ended))
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def _reaped() -> dict[int, int]:
+    """The exit codes of the processes that have ended, by their numbers.
+
+    :raises ChildProcessError: there is none, and none that goes on
+    """
+    codes: dict[int, int] = {}
+    while True:
+        try:
+            process, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            if codes:
+                return codes
+            raise
+        if not process:
+            return codes
+        codes[process] = os.waitstatus_to_exitcode(status)
+
+
+def _end_orphans() -> None:
+    """End what runs below this process: at first by itself, as what removes the files of a process does."""
+    began = time.monotonic()
+    with suppress(ChildProcessError):
+        while (waited := time.monotonic() - began) < _GIVE_UP:
+            _reaped()
+            if waited > GRACE:
+                left = [process for process in _children(os.getpid()) if not _stays(process)]
+                if not left:
+                    return
+                for process in left:
+                    with suppress(ProcessLookupError):
+                        os.kill(process, signal.SIGKILL)
+            signal.sigtimedwait([signal.SIGCHLD], _LOOK)
+
+
+def _children(parent: int) -> list[int]:
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (folder / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+            if int(words[1]) == parent:
+                found.append(int(folder.name))
+    return found
+
+
+def _stays(process: int) -> bool:
+    try:
+        return f"{STAYS}=".encode() in Path(f"/proc/{process}/environ").read_bytes()
+    except OSError:
+        return False
+
+
+def _resident(process: int) -> int:
+    """The bytes of memory that a process has, 0 where it is gone."""
+    try:
+        words = Path(f"/proc/{process}/statm").read_text(encoding="utf-8").split()
+    except OSError:
+        return 0
+    return int(words[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _do(work: Callable[[], Any], pipes: _ChildPipes, places: Places, place: int) -> NoReturn:
+    """Do the work in this process, the child, and send what comes of it."""
+    code, answering = _MUTE, pipes.answers
+    try:
+        _divert_output()
+        CLOCK.show(places, place)
+        # Written to however a signal is handled here.
+        signal.set_wakeup_fd(pipes.signals, warn_on_full_buffer=False)
+        serve(lambda text: _send(answering, _OUTPUT, text), (*filter(_is_open, (1, 2)), answering))
+        answer: tuple[str, Any]
+        try:
+            answer = _RESULT, work()
+        except (PfnlabError, OSError, KeyboardInterrupt) as error:
+            answer = _ERROR, error
+        except BaseException:
+            answer = _ERROR, Defect(traceback.format_exc())
+        try:
+            _send(answering, *answer)
+        except OSError:
+            raise
+        except Exception:
+            # It is no value that another process can have.
+            _send(answering, _ERROR, Defect(traceback.format_exc()))
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def _divert_output() -> None:
+    """Let all but pfnlab's own output, which is sent, go to standard error."""
+    instead = 2 if _is_open(2) else os.open(os.devnull, os.O_WRONLY)
+    os.dup2(instead, 1)
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+def _send(descriptor: int, kind: str, value: Any) -> None:
+    message = pickle.dumps((kind, value))
+    view = memoryview(_LENGTH.pack(len(message)) + message)
+    while view:
+        view = view[os.write(descriptor, view) :]
