@@ -1,14 +1,15 @@
 """The small programs in litmus/: each is canonical, asks a question, is listed, and comes out as it says."""
 
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import pytest
+from for_each import for_each
 from litmus_files import FILES, LITMUS, is_of_leaves, litmus_file
 
 from pfnlab.errors import Undecided
-from pfnlab.policies.profiles import CONFIRMED, RELEASES
+from pfnlab.policies.profiles import CONFIRMED, RELEASES, exact
 from pfnlab.policies.releases import series_of
 from pfnlab.programs.lang.form import program_hash
 from pfnlab.programs.lang.layout import format_text
@@ -18,7 +19,7 @@ from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.compare import covers, expectation_failures
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
-from pfnlab.report.golden import golden_differences, golden_look, golden_path, golden_run, read_golden
+from pfnlab.report.golden import golden_differences, golden_path, golden_run, read_golden
 
 PROGRAMS = list(FILES.values())
 
@@ -34,40 +35,41 @@ WITH_LEAVES = frozenset(CONFIRMED) - {"6.1"}
 UNCONFIRMED = [series for series in RELEASES if series not in CONFIRMED]
 
 
-def worker(path: Path) -> pytest.MarkDecorator:
-    """All tests of a program are on one worker, which runs it once on each series."""
+def of_one_worker(path: Path) -> pytest.MarkDecorator:
+    """All runs of a program are on one worker, which makes each once."""
     return pytest.mark.xdist_group(path.stem)
 
 
+#: What a glance at each program shows, in one test for all.
+every_program = for_each("path", PROGRAMS, ids=lambda path: path.stem)
+
+#: What its runs show, in a test for each.
 each_program = pytest.mark.parametrize(
-    "path", [pytest.param(path, id=path.stem, marks=worker(path)) for path in PROGRAMS]
+    "path", [pytest.param(path, id=path.stem, marks=of_one_worker(path)) for path in PROGRAMS]
 )
 
 
-@cache
+program_of = cache(load_program)
+golden_of = cache(lambda path: read_golden(golden_path(path)))
+
+
+@lru_cache(maxsize=2 * len(RELEASES))
 def run_of(path: Path, version: str) -> Run:
-    """What the model of a version does, looked at as its golden was, every invariant checked on the way."""
-    look = golden_look(path) or LookLevel.PROC
-    return ModelMachine(version, look).run_one(load_program(path), check=True)
+    """What the model of an exact version does, looked at as its golden was, every invariant checked."""
+    golden = golden_of(path)
+    look = golden.look if golden is not None else LookLevel.PROC
+    return ModelMachine(version, look).run_one(program_of(path), check=True)
 
 
 def measured_series(path: Path) -> set[str]:
     """The series whose real kernels must have been asked."""
-    program = load_program(path)
+    program = program_of(path)
     asked: Iterable[str] = CONFIRMED
     if needs_vfio(program):
         asked = WITH_MODULES
     elif needs_driver(program):
         asked = WITH_HEADERS
     return set(asked) & WITH_LEAVES if is_of_leaves(path) else set(asked)
-
-
-MEASURED = [
-    pytest.param(path, version, id=f"{path.stem}-{version}", marks=worker(path))
-    for path in PROGRAMS
-    if (golden := read_golden(golden_path(path))) is not None
-    for version in golden.kernels
-]
 
 
 def table_row(path: Path) -> list[str]:
@@ -86,7 +88,7 @@ def test_there_are_programs():
     assert len(PROGRAMS) >= 45
 
 
-@each_program
+@every_program
 def test_program_is_canonical(path):
     """
     The formatter would change nothing.
@@ -96,12 +98,12 @@ def test_program_is_canonical(path):
     assert format_text(text, str(path)) == text
 
 
-@each_program
+@every_program
 def test_program_asks_one_question(path):
     """
     Title, question and expectations are there.
     """
-    program = load_program(path)
+    program = program_of(path)
 
     assert program.title
     assert program.asks.endswith("?")
@@ -109,25 +111,25 @@ def test_program_asks_one_question(path):
     assert program.expects
 
 
-@each_program
+@every_program
 def test_program_is_listed_with_its_question(path):
     """
     The README has one row for the program: its question, what differs, where it comes from.
     """
     _, question, differs, source = table_row(path)
 
-    assert question == load_program(path).asks
+    assert question == program_of(path).asks
     assert differs
     assert source
 
 
-@pytest.mark.parametrize("finding", ["N02", "N03", "N05", "N06", "N07", "N08", "N09"])
+@for_each("finding", ["N02", "N03", "N05", "N06", "N07", "N08", "N09"])
 def test_every_finding_has_a_program(finding):
     """
     What was found on kernels is the source of a program, and kernels of two series or more were asked.
     """
     programs = [path for path in PROGRAMS if finding in table_row(path)[3].split(", ")]
-    asked = [golden.kernels for path in programs if (golden := read_golden(golden_path(path))) is not None]
+    asked = [golden.kernels for path in programs if (golden := golden_of(path)) is not None]
 
     assert programs
     assert all(len(kernels) >= 2 for kernels in asked) and len(asked) == len(programs)
@@ -147,62 +149,70 @@ def test_every_series_is_spoken_for():
     One expectation of every program is about each series a kernel confirmed, at most one about others.
     """
     for path in PROGRAMS:
-        expects = load_program(path).expects
+        expects = program_of(path).expects
         counts = {series: sum(covers(expect, series) for expect in expects) for series in RELEASES}
 
         assert {counts.pop(series) for series in CONFIRMED} == {1}, path.name
         assert max(counts.values()) <= 1, path.name
 
 
-@pytest.mark.parametrize("series", CONFIRMED)
+@for_each("series", CONFIRMED)
 @each_program
 def test_model_meets_the_expectations(path, series):
     """
     The model of every series leaves what the program says, every invariant checked on the way.
     """
-    run = run_of(path, series)
+    run = run_of(path, exact(series))
 
     assert run.lost is None
-    assert expectation_failures(load_program(path), run, series) == []
+    assert expectation_failures(program_of(path), run, series) == []
 
 
+@for_each("series", UNCONFIRMED)
 @each_program
-def test_releases_nobody_ran_meet_the_expectations(path):
+def test_releases_nobody_ran_meet_the_expectations(path, series):
     """
     Expectations that name a range hold on every release in it, confirmed or not.
     """
-    program = load_program(path)
+    program = program_of(path)
 
-    for series in UNCONFIRMED:
-        try:
-            run = ModelMachine(series).run_one(program, check=True)
-        except Undecided:
-            assert series in ("5.10", "5.15"), series
-        else:
-            assert expectation_failures(program, run, series) == [], series
+    try:
+        run = ModelMachine(series).run_one(program, check=True)
+    except Undecided:
+        assert series in ("5.10", "5.15"), series
+    else:
+        assert expectation_failures(program, run, series) == []
 
 
-@pytest.mark.parametrize(("path", "version"), MEASURED)
-def test_model_does_what_the_kernel_did(path, version):
+@each_program
+def test_model_does_what_kernels_did(path):
     """
-    The model of exactly the version that was asked repeats its golden step by step.
+    The model of exactly each version that was asked repeats its golden step by step.
     """
-    assert golden_differences(path, run_of(path, version), version) == []
+    golden = golden_of(path)
+
+    differing = {
+        version: golden_differences(path, run_of(path, version), version) for version in golden.kernels
+    }
+
+    assert {} == {version: found for version, found in differing.items() if found}
 
 
-@pytest.mark.parametrize(
-    ("path", "version"), [case for case in MEASURED if is_of_leaves(Path(str(case.values[0])))]
-)
-def test_a_leaf_lives_when_the_operation_comes(path, version):
+@for_each("path", [path for path in PROGRAMS if is_of_leaves(path)])
+def test_a_leaf_lives_when_the_operation_comes(path):
     """
-    Programs about leaves are looked at in memory, and what the kernel had before the third step was one.
+    Programs about leaves are looked at in memory, and what every kernel had before the third step was one.
     """
-    golden = read_golden(golden_path(path))
-    run = golden_run(golden, version)
+    golden = golden_of(path)
     level = "L3" if "pud" in path.stem else "L2"
+    before = {version: golden_run(golden, version).steps[1].ptes for version in golden.kernels}
 
     assert golden.look is LookLevel.MEMORY
-    assert any(entry.entry.startswith(f"{level} ") for entry in run.steps[1].ptes)
+    assert [] == [
+        version
+        for version, entries in before.items()
+        if not any(entry.entry.startswith(f"{level} ") for entry in entries)
+    ]
 
 
 def test_a_golden_of_another_kernel_is_noticed():
@@ -211,7 +221,7 @@ def test_a_golden_of_another_kernel_is_noticed():
     """
     path = litmus_file("munmap-middle")
 
-    run = ModelMachine("7.2").run_one(load_program(path))
+    run = ModelMachine("7.2").run_one(program_of(path))
 
     assert golden_differences(path, run, "6.1.192") != []
 
@@ -222,13 +232,13 @@ def test_goldens_name_the_kernels_that_made_them():
     with a driver were asked of every series with headers or modules, all others of every confirmed series.
     """
     for path in PROGRAMS:
-        golden = read_golden(golden_path(path))
+        golden = golden_of(path)
 
         assert golden is not None, path.name
         assert measured_series(path) <= set(map(series_of, golden.kernels)) <= set(CONFIRMED), path.name
         assert all(golden.kernels.values()), path.name
         assert "--on qemu:" in golden.made_by, path.name
-        assert golden.program == program_hash(load_program(path)), path.name
+        assert golden.program == program_hash(program_of(path)), path.name
 
 
 def test_no_two_programs_do_the_same():
@@ -237,6 +247,6 @@ def test_no_two_programs_do_the_same():
     """
     seen: dict[str, str] = {}
     for path in PROGRAMS:
-        same = seen.setdefault(program_hash(load_program(path)), path.name)
+        same = seen.setdefault(program_hash(program_of(path)), path.name)
 
         assert same == path.name

@@ -1,6 +1,7 @@
 """S1.1: the six modes and their names."""
 
 import pytest
+from for_each import for_each
 
 from pfnlab.errors import Misuse
 from pfnlab.hw.cachemode import CacheMode
@@ -18,7 +19,7 @@ def test_values_are_those_two_messages_print() -> None:
     ]
 
 
-@pytest.mark.parametrize("mode", CacheMode)
+@for_each("mode", CacheMode)
 def test_cattr_reads_back(mode: CacheMode) -> None:
     """Every name of debugfs names the mode it came from."""
     assert mode is CacheMode.from_cattr(mode.cattr)

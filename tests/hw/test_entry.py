@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
+from for_each import for_each
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,7 +51,7 @@ KEPT = [
 ]
 
 
-@pytest.mark.parametrize("kept", KEPT)
+@for_each("kept", KEPT)
 def test_modify_keeps(kept: int) -> None:
     """Changing permissions leaves cache mode, special, accessed, dirty and soft-dirty alone."""
     assert READ | kept == pte_modify(WRITE | kept, READ, saved_dirty=False)
@@ -88,15 +88,13 @@ def test_modify_never_forgets_dirtiness(bits: int, prot: int, saved_dirty: bool)
     assert pte_dirty(bits) == pte_dirty(pte_modify(bits, prot, saved_dirty))
 
 
-@pytest.mark.parametrize(
-    ("saved_dirty", "bits"), [(False, READ | PAGE_DIRTY), (True, READ | PAGE_SAVED_DIRTY)]
-)
+@for_each(("saved_dirty", "bits"), [(False, READ | PAGE_DIRTY), (True, READ | PAGE_SAVED_DIRTY)])
 def test_wrprotect_of_a_dirty_entry(saved_dirty: bool, bits: int) -> None:
     """Losing write permission hides the dirty bit on kernels that have a place to hide it (6.12+)."""
     assert bits == pte_wrprotect(WRITE | PAGE_DIRTY, saved_dirty)
 
 
-@pytest.mark.parametrize("saved_dirty", [False, True])
+@for_each("saved_dirty", [False, True])
 def test_wrprotect_of_a_clean_entry(saved_dirty: bool) -> None:
     """A clean entry shows no dirty bit on any kernel."""
     assert READ == pte_wrprotect(WRITE, saved_dirty)
@@ -107,7 +105,7 @@ def test_mkwrite_brings_dirty_back() -> None:
     assert WRITE | PAGE_DIRTY == pte_mkwrite(READ | PAGE_SAVED_DIRTY, saved_dirty=True)
 
 
-@pytest.mark.parametrize("saved_dirty", [False, True])
+@for_each("saved_dirty", [False, True])
 def test_mkwrite_of_a_clean_entry(saved_dirty: bool) -> None:
     """Write permission alone makes nothing dirty."""
     assert WRITE == pte_mkwrite(READ, saved_dirty)
@@ -121,13 +119,13 @@ def test_saved_dirty_shows_dirty_only_when_writable(bits: int) -> None:
     assert not bits & PAGE_DIRTY
 
 
-@pytest.mark.parametrize(("saved_dirty", "dirty"), [(False, PAGE_DIRTY), (True, PAGE_SAVED_DIRTY)])
+@for_each(("saved_dirty", "dirty"), [(False, PAGE_DIRTY), (True, PAGE_SAVED_DIRTY)])
 def test_mkdirty_without_write_permission(saved_dirty: bool, dirty: int) -> None:
     """A read-only entry is made dirty where its era keeps dirtiness, and soft-dirty too."""
     assert READ | dirty | PAGE_SOFT_DIRTY == pte_mkdirty(READ, saved_dirty)
 
 
-@pytest.mark.parametrize("dirty", [PAGE_DIRTY, PAGE_SAVED_DIRTY])
+@for_each("dirty", [PAGE_DIRTY, PAGE_SAVED_DIRTY])
 def test_mkclean(dirty: int) -> None:
     """A clean entry is clean in both places."""
     assert WRITE == pte_mkclean(WRITE | dirty)
@@ -139,7 +137,7 @@ def test_mkold_and_mkyoung() -> None:
     assert DEVICE & ~PAGE_ACCESSED == pte_mkold(DEVICE)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("bits", "expected"),
     [(DEVICE, (True, True, True)), (NONE | PAGE_SPECIAL, (False, False, True)), (READ, (True, False, False))],
 )

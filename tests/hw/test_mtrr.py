@@ -3,7 +3,7 @@
 from dataclasses import replace
 from itertools import product
 
-import pytest
+from for_each import for_each
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,21 +20,19 @@ PC = MtrrMap(
 )
 
 
-@pytest.mark.parametrize(
-    ("a", "b", "merged"), [(UC, WB, UC), (WB, WT, WT), (WT, WB, WT), (WP, WB, UC), (WC, WC, WC)]
-)
+@for_each(("a", "b", "merged"), [(UC, WB, UC), (WB, WT, WT), (WT, WB, WT), (WP, WB, UC), (WC, WC, WC)])
 def test_merge(a: MtrrType, b: MtrrType, merged: MtrrType) -> None:
     """UC wins, WT wins over WB, equals stay, everything else is UC (S1.8)."""
     assert merged == merge_types(a, b)
 
 
-@pytest.mark.parametrize("merged_map", [False, True])
+@for_each("merged_map", [False, True])
 def test_inside_one_register(merged_map: bool) -> None:
     """A span that one register covers has its type, uniformly."""
     assert (WB, True) == PC.type_lookup(0x200000, 0x300000, merged_map=merged_map)
 
 
-@pytest.mark.parametrize("merged_map", [False, True])
+@for_each("merged_map", [False, True])
 def test_outside_every_register(merged_map: bool) -> None:
     """What no register covers has the default type."""
     assert (UC, True) == PC.type_lookup(3 * GIB, 4 * GIB, merged_map=merged_map)
@@ -81,7 +79,7 @@ def test_disabled_fixed_ranges_leave_the_variable_ones() -> None:
     assert (WB, True) == pc.type_lookup(0xA0000, 0xA1000, merged_map=True)
 
 
-@pytest.mark.parametrize("merged_map", [False, True])
+@for_each("merged_map", [False, True])
 def test_tom2_is_write_back(merged_map: bool) -> None:
     """Memory between 4 GiB and TOM2 is WB whatever the default."""
     pc = replace(PC, tom2=6 * GIB)
@@ -90,17 +88,13 @@ def test_tom2_is_write_back(merged_map: bool) -> None:
     assert (UC, True) == pc.type_lookup(6 * GIB, 7 * GIB, merged_map=merged_map)
 
 
-@pytest.mark.parametrize(
-    ("merged_map", "expected"), [(False, (MtrrType.INVALID, True)), (True, (MtrrType.UC, True))]
-)
+@for_each(("merged_map", "expected"), [(False, (MtrrType.INVALID, True)), (True, (MtrrType.UC, True))])
 def test_disabled(merged_map: bool, expected: tuple[MtrrType, bool]) -> None:
     """Disabled MTRRs are INVALID in 6.1 and UC later; neither is WB."""
     assert expected == replace(PC, enabled=False).type_lookup(0, 0x1000, merged_map=merged_map)
 
 
-@pytest.mark.parametrize(
-    ("merged_map", "expected"), [(False, (MtrrType.INVALID, True)), (True, (MtrrType.UC, False))]
-)
+@for_each(("merged_map", "expected"), [(False, (MtrrType.INVALID, True)), (True, (MtrrType.UC, False))])
 def test_unknown(merged_map: bool, expected: tuple[MtrrType, bool]) -> None:
     """Registers the kernel has not read are INVALID in 6.1, later UC and not uniform."""
     assert expected == replace(PC, known=False).type_lookup(0, 0x1000, merged_map=merged_map)

@@ -1,6 +1,7 @@
 """S1.2 and S1.4: the PAT register and the tables made from it."""
 
 import pytest
+from for_each import for_each
 
 from pfnlab.errors import Misuse
 from pfnlab.hw.bits import PAGE_RW
@@ -17,7 +18,7 @@ WB, WC, UC_MINUS, UC, WT, WP = (
 )
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("pat", "slots", "msr"),
     [
         (FULL_PAT, (WB, WC, UC_MINUS, UC, WB, WP, UC_MINUS, WT), 0x0407050600070106),
@@ -43,7 +44,7 @@ def test_boot_line_pads_every_slot() -> None:
     assert "x86/PAT: Configuration [0-7]: WB  WC  UC- UC  WB  WP  UC- WT  " == FULL_PAT.boot_line()
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("pat", "protvals"),
     [
         (FULL_PAT, [0x00, 0x08, 0x10, 0x18, 0x98, 0x88]),
@@ -56,7 +57,7 @@ def test_protval_is_the_lowest_slot_or_uncached_minus(pat: PatConfig, protvals: 
     assert protvals == [pat.cachemode2protval(mode) for mode in CacheMode]
 
 
-@pytest.mark.parametrize("pat", [FULL_PAT, ERRATA_PAT, NO_PAT])
+@for_each("pat", [FULL_PAT, ERRATA_PAT, NO_PAT])
 def test_cache_bits_select_their_slot(pat: PatConfig) -> None:
     """Bits PAT, PCD and PWT count the slots; other bits of a pgprot do not matter."""
     bits = [0x00, 0x08, 0x10, 0x18, 0x80, 0x88, 0x90, 0x98]

@@ -1,6 +1,6 @@
 """S1.5: cache modes written into page protections."""
 
-import pytest
+from for_each import for_each
 
 from pfnlab.hw.bits import PAGE_PRESENT, PAGE_RW
 from pfnlab.hw.cachemode import CacheMode
@@ -16,7 +16,7 @@ from pfnlab.hw.pgprot import (
 RW = PAGE_PRESENT | PAGE_RW
 
 
-@pytest.mark.parametrize(("replaces", "mode"), [(False, CacheMode.UC), (True, CacheMode.WC)])
+@for_each(("replaces", "mode"), [(False, CacheMode.UC), (True, CacheMode.WC)])
 def test_writecombine_of_noncached(replaces: bool, mode: CacheMode) -> None:
     """Adding the bits of WC to those of UC- makes UC; replacing them makes WC."""
     prot = pgprot_writecombine(pgprot_noncached(RW, FULL_PAT), FULL_PAT, replaces)
@@ -24,7 +24,7 @@ def test_writecombine_of_noncached(replaces: bool, mode: CacheMode) -> None:
     assert mode == FULL_PAT.pgprot2cachemode(prot)
 
 
-@pytest.mark.parametrize("replaces", [False, True])
+@for_each("replaces", [False, True])
 def test_writethrough_of_write_back(replaces: bool) -> None:
     """From WB both eras reach WT, and keep every other bit."""
     assert RW | 0x98 == pgprot_writethrough(RW, FULL_PAT, replaces)
@@ -40,8 +40,8 @@ def test_device_is_noncached() -> None:
     assert pgprot_noncached(RW, FULL_PAT) == pgprot_device(RW, FULL_PAT)
 
 
-@pytest.mark.parametrize("before", CacheMode)
-@pytest.mark.parametrize("after", CacheMode)
+@for_each("before", CacheMode)
+@for_each("after", CacheMode)
 def test_set_cachemode_forgets_what_was_there(before: CacheMode, after: CacheMode) -> None:
     """Whatever the mode was, the new one is read back."""
     prot = pgprot_set_cachemode(RW | FULL_PAT.cachemode2protval(before), after, FULL_PAT)

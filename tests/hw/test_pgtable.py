@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from for_each import for_each
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -82,7 +83,7 @@ def test_a_leaf_is_changed_as_a_whole() -> None:
     changed._check()
 
 
-@pytest.mark.parametrize(("page", "around"), [(0, None), (5, (0, PTE)), (PTE, None), (PTE + 5, None)])
+@for_each(("page", "around"), [(0, None), (5, (0, PTE)), (PTE, None), (PTE + 5, None)])
 def test_the_leaf_a_cut_would_go_through(page: int, around: tuple[int, int] | None) -> None:
     """None at its begin, and none among small entries."""
     made = tables(leaf(0, PTE, 0), EntryRun(PTE, PTE + 8, 7, 1))
@@ -138,7 +139,7 @@ def test_an_ordinary_page_goes_with_its_entry() -> None:
     assert page is gone[0].page
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("lowest", "missing"),
     [(1, [(0, PTE, 1), (PTE, PMD, 2), (PMD, PMD + 1, 3)]), (2, [(0, PMD, 2), (PMD, PMD + 1, 3)])],
 )

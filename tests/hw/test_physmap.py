@@ -2,7 +2,7 @@
 
 from errno import EINVAL
 
-import pytest
+from for_each import for_each
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +16,7 @@ PC = PhysicalMap((system_ram(0x1000, 0x9FC00), system_ram(0x10_0000, 0x80_0000),
 MIB = 1 << 20
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("start", "end", "expected"),
     [
         (0x20_0000, 0x30_0000, 1),
@@ -104,7 +104,7 @@ def test_partial_page_is_no_ram() -> None:
     assert [True, False] == [PC.page_is_ram(0x9E), PC.page_is_ram(0x9F)]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("start", "end", "expected"),
     [(0xA0000, 0x100000, True), (0x9F000, 0xA1000, False), (0xFF000, 0x101000, False)],
 )
@@ -118,13 +118,13 @@ def test_high_memory_is_the_end_of_ram() -> None:
     assert 0x80_0000 == PC.high_memory
 
 
-@pytest.mark.parametrize(("pfn", "expected"), [(0x10, 2), (0x9F, 2), (0xA0, 1), (0x100, 0), (0xF8000, 1)])
+@for_each(("pfn", "expected"), [(0x10, 2), (0x9F, 2), (0xA0, 1), (0x100, 0), (0xF8000, 1)])
 def test_devmem_is_allowed(pfn: int, expected: int) -> None:
     """Low RAM reads as zeros, other RAM is refused, an unclaimed BAR is allowed (S1.13)."""
     assert expected == PC.devmem_is_allowed(pfn, io_strict_devmem=True)
 
 
-@pytest.mark.parametrize(("io_strict", "expected"), [(True, 0), (False, 1)])
+@for_each(("io_strict", "expected"), [(True, 0), (False, 1)])
 def test_devmem_of_a_claimed_bar(io_strict: bool, expected: int) -> None:
     """A claim keeps /dev/mem out only with IO_STRICT_DEVMEM."""
     claimed = PC.with_resource(Resource(BAR.start, BAR.end, "driver", busy=True))
@@ -167,7 +167,7 @@ def test_range_is_allowed_like_every_page(pfn: int, size: int, strict: bool) -> 
     assert all(answers) == phys.range_is_allowed(pfn, size, io_strict_devmem=strict)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("start", "size", "left"),
     [(BAR.start, 0x10000, None), (BAR.start, 0x11000, BAR), (0x20_0000, 0x1000, None)],
 )
@@ -195,7 +195,7 @@ def test_isa_hole_allows_every_memtype() -> None:
     assert is_new_memtype_allowed(PC, 0xA0000, PAGE_SIZE, CacheMode.UC_MINUS, CacheMode.WB)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("start", "end", "may"),
     [
         (0xA0_000, 0xA8_000, True),
@@ -212,7 +212,7 @@ def test_what_a_driver_can_claim(start: int, end: int, may: bool) -> None:
     assert may == qemu_q35().phys.may_request(start, end)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("start", "end", "ram"),
     [(0x98_000, 0x9F_000, True), (0x98_000, 0xA0_000, None), (0xA0_000, 0xA1_000, False)],
 )
@@ -221,7 +221,7 @@ def test_ram_as_memremap_asks(start: int, end: int, ram: bool | None) -> None:
     assert ram is qemu_q35().phys.region_intersects(start, end)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("start", "end", "booked"),
     [
         (0x98_000, 0xA0_000, True),

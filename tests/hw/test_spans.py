@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from itertools import pairwise
 
-import pytest
+from for_each import for_each
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,7 +49,7 @@ def test_discard_cuts_a_run_in_two() -> None:
     cut._check()
 
 
-@pytest.mark.parametrize("change", [SpanSet.add, SpanSet.discard])
+@for_each("change", [SpanSet.add, SpanSet.discard])
 def test_an_empty_range_changes_nothing(change: Callable[[SpanSet, int, int], None]) -> None:
     """Adding or discarding no pages leaves the set as it is."""
     same = spans((2, 6))

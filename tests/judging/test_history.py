@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
+from for_each import for_each
 
 from pfnlab.judging.history import History, kept_after
 from pfnlab.programs.lang.device_ops import D0, D3, MemoryDisable, MemoryEnable, VfioReset
@@ -11,7 +11,7 @@ from pfnlab.programs.lang.ops import Call
 from pfnlab.programs.model.machine import ModelMachine
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("calls", "off"),
     [
         ((MemoryDisable("bar"),), True),

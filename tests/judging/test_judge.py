@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
-import pytest
 from configurations import config_text
+from for_each import for_each
 from litmus_files import litmus_file
 
 from pfnlab.judging.judge import ASKED, SEEN, violations
@@ -116,7 +116,7 @@ def test_memory_reached_through_no_entry_is_noticed() -> None:
     assert ("reached", 1) in broken(program, wrong)
 
 
-@pytest.mark.parametrize(("look", "noticed"), [(LookLevel.MEMORY, True), (LookLevel.PROC, False)])
+@for_each(("look", "noticed"), [(LookLevel.MEMORY, True), (LookLevel.PROC, False)])
 def test_a_leaf_that_looking_drops_is_missed_only_where_nothing_drops_it(
     look: LookLevel, noticed: bool
 ) -> None:
@@ -128,7 +128,7 @@ def test_a_leaf_that_looking_drops_is_missed_only_where_nothing_drops_it(
     assert (("reached", 1) in places) == noticed
 
 
-@pytest.mark.parametrize("call", ["munmap a[2:4]", "mprotect a r"])
+@for_each("call", ["munmap a[2:4]", "mprotect a r"])
 def test_an_entry_that_goes_without_a_flush_is_noticed(call: str) -> None:
     """The generation of the address space stays as it was."""
     program, found = run(f"a = mmap bar[0:8] wc shared rw\nread a[2]\n{call}\n")
@@ -158,7 +158,7 @@ def test_a_failed_fork_that_changes_the_book_is_noticed() -> None:
     assert ("fork_whole", 1) in broken(program, wrong)
 
 
-@pytest.mark.parametrize("call", ["pagemap a[0:4]", "mincore a[0:4]", "status", "smaps a"])
+@for_each("call", ["pagemap a[0:4]", "mincore a[0:4]", "status", "smaps a"])
 def test_a_look_that_changes_entries_is_noticed(call: str) -> None:
     """An entry is gone behind it."""
     program, found = run(f"a = mmap bar[0:8] wc shared rw\n{call}\n")
@@ -203,9 +203,7 @@ def test_a_fault_in_memory_is_handed_on() -> None:
     assert (violation.place, violation.says) == (("tables_counted", 1), "one too many")
 
 
-@pytest.mark.parametrize(
-    ("where", "noticed"), [("maymove fixed over a[8:9]", True), ("maymove dontunmap", False)]
-)
+@for_each(("where", "noticed"), [("maymove fixed over a[8:9]", True), ("maymove dontunmap", False)])
 def test_counts_are_not_judged_where_entries_are_not_seen(where: str, noticed: bool) -> None:
     """The kernel has chosen a place outside of the program's areas."""
     program, found = run(f"mmap anon[0:1] private rw over a[0:1]\nmremap a[0] 1 page {where}\n")
@@ -231,7 +229,7 @@ def test_nothing_is_judged_while_a_processor_is_held() -> None:
     assert broken(program, wrong) == broken(program, found)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("machine", "kernel", "explained"),
     [
         ("qemu:6.1", "linux-image-6.1.0-56-cloud-amd64 6.1.192-2", True),
@@ -249,7 +247,7 @@ def test_a_kernel_is_of_the_version_its_run_says(machine: str, kernel: str, expl
     assert [bool(violation.known) for violation in leaks] == [explained]
 
 
-@pytest.mark.parametrize("series", ["6.1", "6.12", "6.16", "7.2"])
+@for_each("series", ["6.1", "6.12", "6.16", "7.2"])
 def test_what_litmus_programs_break_is_known(series: str) -> None:
     """Every violation the model predicts has a reason."""
     machine = ModelMachine(series, LookLevel.MEMORY)

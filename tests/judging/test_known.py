@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
+from for_each import for_each
 
 from pfnlab.judging.judge import ASKED, SEEN
 from pfnlab.judging.known import KNOWN, LEFT_OUT, Known, known
@@ -23,9 +23,7 @@ def program(*lines: str) -> Program:
 MAPPED = program("a = mmap bar[0:8] wc shared rw", "munmap a[2:4]", "munmap a")
 
 
-@pytest.mark.parametrize(
-    ("series", "explained"), [("6.1", True), ("6.12", True), ("6.16", False), ("7.2", False)]
-)
+@for_each(("series", "explained"), [("6.1", True), ("6.12", True), ("6.16", False), ("7.2", False)])
 def test_a_bug_explains_until_it_was_repaired(series: str, explained: bool) -> None:
     assert bool(known(MAPPED, 2, "no_leak", series)) == explained
 
@@ -48,13 +46,13 @@ def test_a_reason_for_an_operation_does_not_explain_others() -> None:
     assert known(MAPPED, 1, "no_warning", "7.2") == ""
 
 
-@pytest.mark.parametrize(("call", "explained"), [("mem_read a[0]", True), ("pagemap a[0:2]", False)])
+@for_each(("call", "explained"), [("mem_read a[0]", True), ("pagemap a[0:2]", False)])
 def test_a_reason_for_a_walker_does_not_explain_others(call: str, explained: bool) -> None:
     walked = program("a = mmap bar[0:8] wc shared rw", call)
     assert bool(known(walked, 1, "no_warning", "7.2")) == explained
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("series", "explained"), [("6.12", False), ("6.16", True), ("7.1", True), ("7.2", False), (None, False)]
 )
 def test_a_bug_explains_from_when_it_was_made(series: str | None, explained: bool) -> None:
@@ -75,7 +73,7 @@ def test_what_a_program_left_out_explains_what_follows() -> None:
     assert known(left_out, 2, "reached", "7.2") == LEFT_OUT
 
 
-@pytest.mark.parametrize("entry", KNOWN, ids=lambda entry: f"{entry.name}-{entry.why.partition(':')[0]}")
+@for_each("entry", KNOWN, ids=lambda entry: f"{entry.name}-{entry.why.partition(':')[0]}")
 def test_a_reason_names_a_bug_or_a_rule_that_is_written_down(entry: Known) -> None:
     name, why = entry.name, entry.why
     page = (DOCS / "judging.md").read_text(encoding="utf-8")
@@ -88,7 +86,7 @@ def test_a_reason_names_a_bug_or_a_rule_that_is_written_down(entry: Known) -> No
         assert f"| {reference} |" in (DOCS / "bugs.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("beside", "explained"), [("bind bar", True), ("look", False)])
+@for_each(("beside", "explained"), [("bind bar", True), ("look", False)])
 def test_a_mapping_that_escapes_a_driver_is_explained_where_one_claims(beside: str, explained: bool) -> None:
     """Only a driver that claims can be escaped from, and only by an operation that was held."""
     lines = ["c = fork", "hold memtype_reserve: a = mmap bar[0:4] wc shared rw"]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+from for_each import for_each
 
 from pfnlab.policies.profiles import SERIES
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.observation import Step
 
-every_series = pytest.mark.parametrize("series", SERIES)
+every_series = for_each("series", SERIES)
 
 
 #: Mappings of half the BAR.

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 from configurations import config_text
+from for_each import for_each
 
 from pfnlab.policies.profiles import SERIES
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.observation import Run
 
-every_series = pytest.mark.parametrize("series", SERIES)
+every_series = for_each("series", SERIES)
 
 CROSS = "process_vm_readv or process_vm_writev"
 MAPPED = "a = mmap bar[0:4] wc shared rw"
@@ -56,7 +57,7 @@ def test_without_soft_dirty_no_vma_is_marked(configured: Configured, series: str
 
 
 @every_series
-@pytest.mark.parametrize("advice", ["hugepage", "nohugepage", "collapse"])
+@for_each("advice", ["hugepage", "nohugepage", "collapse"])
 def test_without_huge_pages_their_advice_is_unknown(configured: Configured, series: str, advice: str) -> None:
     """Before the range is looked at: a hole makes no difference (S13.2)."""
     lines = (MAPPED, "munmap a[1]", f"madvise a {advice}")
@@ -74,7 +75,7 @@ def test_without_huge_pages_a_driver_fills_pages(configured: Configured, series:
 
 
 @every_series
-@pytest.mark.parametrize("advice", ["mergeable", "unmergeable"])
+@for_each("advice", ["mergeable", "unmergeable"])
 def test_without_ksm_its_advice_is_unknown(configured: Configured, series: str, advice: str) -> None:
     """It has no effect else (S13.3)."""
     lines = (MAPPED, f"madvise a {advice}")
@@ -99,7 +100,7 @@ def test_without_keys_executable_memory_is_read(configured: Configured, series: 
 
 
 @every_series
-@pytest.mark.parametrize("off", ["STRICT_DEVMEM", "IO_STRICT_DEVMEM"])
+@for_each("off", ["STRICT_DEVMEM", "IO_STRICT_DEVMEM"])
 def test_without_its_guard_dev_mem_maps_what_is_claimed(
     configured: Configured, series: str, off: str
 ) -> None:
@@ -122,7 +123,7 @@ def test_without_strict_io_a_claim_revokes_nothing(configured: Configured, serie
     assert [] != [seen for seen in kept or () if seen.target]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("off", "lines", "thing"),
     [
         ("CGROUP_PIDS", (MAPPED, "c = fork pids_max"), "pids controller"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from for_each import for_each
 from series_runs import PRIVATE, SHARED, entries, every_series
 from series_runs import run_to_end as run
 
@@ -40,9 +41,7 @@ def test_nothing_mapped(series: str) -> None:
 
 
 @every_series
-@pytest.mark.parametrize(
-    ("prot", "touch"), [("none", "read a[0]"), ("none", "write a[0] 7"), ("r", "write a[0] 7")]
-)
+@for_each(("prot", "touch"), [("none", "read a[0]"), ("none", "write a[0] 7"), ("r", "write a[0] 7")])
 def test_not_allowed(series: str, prot: str, touch: str) -> None:
     """What the VMA forbids is SIGSEGV with code 2."""
     *_, touched, _ = run(series, f"a = mmap bar[0:8] wc shared {prot}", touch)
@@ -87,9 +86,7 @@ def test_a_shared_write_makes_dirty(series: str) -> None:
 
 
 @every_series
-@pytest.mark.parametrize(
-    ("via", "mode"), [("uc", "UC-"), ("wc", "WC"), ("devmem", "WB"), ("devmem-sync", "UC-")]
-)
+@for_each(("via", "mode"), [("uc", "UC-"), ("wc", "WC"), ("devmem", "WB"), ("devmem-sync", "UC-")])
 def test_a_private_write_copies(series: str, via: str, mode: str) -> None:
     """The copy is ordinary memory in the mode of vm_page_prot, not of the old entry (S6.4.4, S11.13)."""
     _, written, _ = run(series, f"a = mmap bar[0:2] {via} private rw", "write a[0] 7")
@@ -98,7 +95,7 @@ def test_a_private_write_copies(series: str, via: str, mode: str) -> None:
     assert "ram[0:0]" == str((written.ptes or ())[0].target)
 
 
-@pytest.mark.parametrize("via", ["uc", "wc", "devmem", "devmem-sync", "proc-wc"])
+@for_each("via", ["uc", "wc", "devmem", "devmem-sync", "proc-wc"])
 def test_a_copy_may_be_cached_whatever_the_device_is(via: str) -> None:
     """With copied_keeps_mode off a copy is write-back, also when it is protected, moved and copied again."""
     *_, copied, _ = run(
@@ -146,7 +143,7 @@ def test_a_copy_holds_what_the_device_held(series: str) -> None:
     assert (5, 7) == (before.value, after.value)
 
 
-@pytest.mark.parametrize(("series", "rss"), [(s, 0 if s == "6.1" else 4) for s in SERIES])
+@for_each(("series", "rss"), [(s, 0 if s == "6.1" else 4) for s in SERIES])
 def test_copies_in_smaps(series: str, rss: int) -> None:
     """smaps counts copied pages of PFN mappings from 6.12 on (S7.5)."""
     _, written, _ = run(series, PRIVATE, "write a[0] 7")
@@ -205,7 +202,7 @@ def test_a_huge_page_of_ordinary_memory_has_no_rule() -> None:
     assert [["a[3:4]"]] * 2 == [[span for span, _ in entries(run.steps[1])] for run in runs]
 
 
-@pytest.mark.parametrize(("copied", "decided"), [(False, True), (True, False)])
+@for_each(("copied", "decided"), [(False, True), (True, False)])
 def test_a_copy_needs_no_mmap_lock_where_a_page_was_copied_before(copied: bool, decided: bool) -> None:
     """A first copy needs a reverse map and waits for mmap_lock; another needs the VMA's own lock (S8.3.9)."""
     first = ("write a[0] 1",) if copied else ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
+from for_each import for_each
 from series_runs import SHARED, every_series
 from series_runs import run_to_end as run
 
@@ -40,7 +40,7 @@ def test_shared_entries_are_copied_clean(series: str) -> None:
     assert [("a[0:1]", "L1 WC P RW US SPECIAL A D")] == parent(forked)
 
 
-@pytest.mark.parametrize(("series", "dirty"), [(s, " D" if s == "6.1" else "") for s in SERIES])
+@for_each(("series", "dirty"), [(s, " D" if s == "6.1" else "") for s in SERIES])
 def test_copied_pages_lose_write_permission(series: str, dirty: str) -> None:
     """A copied page becomes read-only in both; its dirty bit is hidden from 6.12 on (S1.3)."""
     *_, forked, _ = run(series, "a = mmap bar[0:2] wc private rw", "write a[1] 7", "c = fork")
@@ -107,7 +107,7 @@ def test_grandchildren(series: str) -> None:
     assert ((), ()) == (end.book, end.log)
 
 
-@pytest.mark.parametrize("series", SERIES[:2])
+@for_each("series", SERIES[:2])
 def test_a_failed_fork_of_a_split_mapping(series: str) -> None:
     """Pieces booked for the child before the failure are given back one by one (S3.5.4)."""
     *_, before, forked, _ = run(
@@ -130,8 +130,8 @@ def test_a_fork_of_nothing_mapped_can_fail_too(series: str) -> None:
 LARGE = "a = mmap bar[0:1024] wc shared rw"
 
 
-@pytest.mark.parametrize("series", ["7.0", "7.2", "7.3"])
-@pytest.mark.parametrize(
+@for_each("series", ["7.0", "7.2", "7.3"])
+@for_each(
     ("fork", "flushes"),
     [
         ("fail __pte_alloc 1: c = fork", ["flush a[0:1]"]),
@@ -147,7 +147,7 @@ def test_a_refused_fork_flushes_entries_and_tables(series: str, fork: str, flush
     assert flushes == [event for event in forked.events or () if event.startswith("flush a[")]
 
 
-@pytest.mark.parametrize("series", ["6.1", "6.12", "6.19"])
+@for_each("series", ["6.1", "6.12", "6.19"])
 def test_a_copy_that_dies_flushes_nothing_of_its_own(series: str) -> None:
     """Up to 6.19 a refused fork leaves a whole address space, which never ran (S3.5.7)."""
     _, forked, *_ = run(series, LARGE, "fail __pte_alloc 2: c = fork", pages=1024)

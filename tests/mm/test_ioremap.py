@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 
 import pytest
+from for_each import for_each
 
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.cachemode import CacheMode
@@ -72,7 +73,7 @@ def test_the_warning_comes_once_a_boot() -> None:
     assert 2 == len(kernel.trace.take()[1])
 
 
-@pytest.mark.parametrize(("series", "lines"), [("7.2", 2), ("7.3", 1)])
+@for_each(("series", "lines"), [("7.2", 2), ("7.3", 1)])
 def test_a_range_over_the_border_of_the_hole_is_warned_about(series: str, lines: int) -> None:
     """
     It is mapped all the same; since 7.3 nobody says which resource it leaves.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-import pytest
+from for_each import for_each
 
 from pfnlab.hw.platform import qemu_q35
 from pfnlab.mm.kernel import Kernel, Task
@@ -14,7 +14,7 @@ from pfnlab.mm.users.devmem import DevMem
 from pfnlab.policies.profiles import PROFILES, SERIES
 from pfnlab.policies.trackers import TRACKERS
 
-every_series = pytest.mark.parametrize("series", SERIES)
+every_series = for_each("series", SERIES)
 
 
 def boot(series: str) -> tuple[Kernel, Task]:
@@ -82,7 +82,7 @@ def test_execve(series: str) -> None:
     kernel._check()
 
 
-@pytest.mark.parametrize("series", SERIES[:2])
+@for_each("series", SERIES[:2])
 def test_execve_complains_as_the_old_process(series: str) -> None:
     """Messages of the teardown carry the old comm and pid (S3.8)."""
     kernel, task = boot(series)
@@ -134,9 +134,7 @@ def test_unmapped_area(series: str) -> None:
 
 
 @every_series
-@pytest.mark.parametrize(
-    ("start", "nr", "result"), [(0x1000, 0, errno.EINVAL), ((1 << 35) - 2, 4, errno.ENOMEM)]
-)
+@for_each(("start", "nr", "result"), [(0x1000, 0, errno.EINVAL), ((1 << 35) - 2, 4, errno.ENOMEM)])
 def test_mmap_of_impossible_ranges(series: str, start: int, nr: int, result: int) -> None:
     """No pages are EINVAL, pages beyond user space ENOMEM."""
     kernel, task = boot(series)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from for_each import for_each
 from series_runs import SHARED, every_series, spans
 from series_runs import run_to_end as run
 
@@ -11,8 +12,8 @@ from pfnlab.policies.profiles import SERIES
 
 
 @every_series
-@pytest.mark.parametrize("sharing", ["shared", "private"])
-@pytest.mark.parametrize(
+@for_each("sharing", ["shared", "private"])
+@for_each(
     "advice",
     [
         *("dontneed", "dontneed_locked", "free", "cold", "pageout", "populate_read", "populate_write"),
@@ -27,9 +28,7 @@ def test_refused(series: str, sharing: str, advice: str) -> None:
 
 
 @every_series
-@pytest.mark.parametrize(
-    "advice", ["normal", "willneed", "keeponfork", "dontdump", "mergeable", "unmergeable"]
-)
+@for_each("advice", ["normal", "willneed", "keeponfork", "dontdump", "mergeable", "unmergeable"])
 def test_without_effect(series: str, advice: str) -> None:
     """Advice that changes no flag is a success, and splits nothing."""
     mapped, advised, _ = run(series, SHARED, f"madvise a[2:4] {advice}")
@@ -38,7 +37,7 @@ def test_without_effect(series: str, advice: str) -> None:
 
 
 @every_series
-@pytest.mark.parametrize(
+@for_each(
     ("advice", "code"),
     [("random", "rr"), ("sequential", "sr"), ("dontfork", "dc"), ("hugepage", "hg"), ("nohugepage", "nh")],
 )
@@ -53,9 +52,7 @@ def test_flag_advice_splits(series: str, advice: str, code: str) -> None:
 
 
 @every_series
-@pytest.mark.parametrize(
-    "first, second, code", [("random", "sequential", "sr"), ("sequential", "random", "rr")]
-)
+@for_each("first, second, code", [("random", "sequential", "sr"), ("sequential", "random", "rr")])
 def test_read_hints_replace_each_other(series: str, first: str, second: str, code: str) -> None:
     """SEQUENTIAL clears RANDOM and vice versa."""
     *_, advised, _ = run(series, SHARED, f"madvise a {first}", f"madvise a {second}")
@@ -81,7 +78,7 @@ REMOVE = [
 ]
 
 
-@pytest.mark.parametrize(("via", "sharing", "series", "result"), REMOVE)
+@for_each(("via", "sharing", "series", "result"), REMOVE)
 def test_remove(via: str, sharing: str, series: str, result: str) -> None:
     """REMOVE is answered by the file, and refused for private mappings before it is asked (measured)."""
     _, refused, _ = run(series, f"a = mmap bar[0:8] {via} {sharing} rw", "madvise a remove")
@@ -114,7 +111,7 @@ def test_an_error_comes_before_a_hole(series: str) -> None:
     assert "EINVAL" == refused.result
 
 
-@pytest.mark.parametrize(("series", "result"), [("6.1", "EINVAL"), ("6.12", "EINVAL"), ("6.16", "ENOMEM")])
+@for_each(("series", "result"), [("6.1", "EINVAL"), ("6.12", "EINVAL"), ("6.16", "ENOMEM")])
 def test_unknown_advice_on_a_hole(series: str, result: str) -> None:
     """A kernel that does not know the advice says so before it looks at the range (measured)."""
     *_, refused, _ = run(series, SHARED, "munmap a", "madvise a guard_install")
@@ -130,7 +127,7 @@ def test_dontfork(series: str) -> None:
     assert ["a[4:8]"] == [str(vma.span) for vma in forked.vmas or () if vma.task == "c"]
 
 
-@pytest.mark.parametrize("series", SERIES[1:])
+@for_each("series", SERIES[1:])
 def test_sealed(series: str) -> None:
     """Advice on flags ignores the seal (S5.10.7)."""
     *_, advised, _ = run(series, SHARED, "mseal a", "madvise a random")
@@ -139,7 +136,7 @@ def test_sealed(series: str) -> None:
 
 
 @every_series
-@pytest.mark.parametrize("advice", ["dontneed", "dontneed_locked"])
+@for_each("advice", ["dontneed", "dontneed_locked"])
 def test_ordinary_memory_is_dropped(series: str, advice: str) -> None:
     """Anonymous memory reads zero after it was dropped."""
     *_, value, _ = run(
@@ -150,7 +147,7 @@ def test_ordinary_memory_is_dropped(series: str, advice: str) -> None:
 
 
 @every_series
-@pytest.mark.parametrize("advice", ["dontneed", "remove"])
+@for_each("advice", ["dontneed", "remove"])
 def test_locked_ordinary_memory(series: str, advice: str) -> None:
     """Locked anonymous memory is neither dropped nor removed."""
     *_, refused, _ = run(series, "a = mmap anon[0:2] private rw locked", f"madvise a {advice}")
@@ -159,7 +156,7 @@ def test_locked_ordinary_memory(series: str, advice: str) -> None:
 
 
 @every_series
-@pytest.mark.parametrize("advice", ["populate_read", "populate_write"])
+@for_each("advice", ["populate_read", "populate_write"])
 def test_ordinary_memory_is_filled(series: str, advice: str) -> None:
     """Anonymous memory can be filled."""
     *_, filled, _ = run(series, "a = mmap anon[0:2] private rw", f"madvise a {advice}")
@@ -176,10 +173,8 @@ def test_no_rule_is_undecided(series: str) -> None:
 
 
 @every_series
-@pytest.mark.parametrize("advice", ["cold", "pageout"])
-@pytest.mark.parametrize(
-    "mapping", ["a = mmap anon[0:2] private rw", "a = mmap bar[0:2] driver mixed private rw"]
-)
+@for_each("advice", ["cold", "pageout"])
+@for_each("mapping", ["a = mmap anon[0:2] private rw", "a = mmap bar[0:2] driver mixed private rw"])
 def test_advice_ages_pages(series: str, advice: str, mapping: str) -> None:
     """Ordinary pages seem unused; MADV_PAGEOUT leaves those alone that cannot go, from 6.12 on."""
     *_, aged, _ = run(series, mapping, "write a[0] 3", f"madvise a {advice}")

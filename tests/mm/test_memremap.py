@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 
 import pytest
+from for_each import for_each
 
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.cachemode import CacheMode
@@ -19,7 +20,7 @@ from pfnlab.units import PfnRange
 BAR = PfnRange(0xF8000, 0xF8200)
 RAM = PfnRange(0x4000, 0x4002)
 
-every_series = pytest.mark.parametrize("series", SERIES)
+every_series = for_each("series", SERIES)
 
 
 def kernel_of(series: str = "7.2") -> Kernel:
@@ -33,7 +34,7 @@ def modes(kernel: Kernel) -> list[CacheMode]:
     return [entry.type for entry in kernel.book.entries()]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("asked", "booked"),
     [
         (CacheMode.WB, CacheMode.UC_MINUS),
@@ -77,7 +78,7 @@ def test_memory_as_write_back_is_in_the_direct_map_already() -> None:
     assert [CacheMode.WC] == [entry.type for entry in kernel.book.ram_types()]
 
 
-@pytest.mark.parametrize("mode", [CacheMode.WT, CacheMode.WC])
+@for_each("mode", [CacheMode.WT, CacheMode.WC])
 def test_memory_in_another_mode_is_refused_with_a_warning(mode: CacheMode) -> None:
     """
     The direct map cannot have it in two modes.
@@ -123,7 +124,7 @@ def test_struct_pages_adopt_the_mode_they_find(series: str) -> None:
     assert [] == kernel.trace.take()[1]
 
 
-@pytest.mark.parametrize(("version", "said"), [("6.1.180", True), ("6.1.187", False), ("6.12", False)])
+@for_each(("version", "said"), [("6.1.180", True), ("6.1.187", False), ("6.12", False)])
 def test_how_many_struct_pages_were_made_is_said(version: str, said: bool) -> None:
     """
     At level info up to some release after 6.1.180.

@@ -1,6 +1,7 @@
 """S2 and the worked vectors of S11 that concern only the book."""
 
 import pytest
+from for_each import for_each
 from memtype_machine import (
     BAR,
     MACHINE,
@@ -26,7 +27,7 @@ from pfnlab.mm.memtype import MemtypeBook, MemtypeEntry
 from pfnlab.mm.processors import Call, Need, Operation, Processors
 from pfnlab.trace import Event, Trace
 
-ERAS = pytest.mark.parametrize("end_match", [False, True], ids=["exact", "end match"])
+ERAS = for_each("end_match", [False, True], ids=["exact", "end match"])
 RAM = 0x200000
 
 
@@ -116,7 +117,7 @@ def test_newer_era_frees_only_what_was_reserved() -> None:
     book._check()
 
 
-@pytest.mark.parametrize(("req", "text"), [(UC_MINUS, "uncached-minus"), (WB, "write-back")])
+@for_each(("req", "text"), [(UC_MINUS, "uncached-minus"), (WB, "write-back")])
 def test_vector_7_bridging_two_types_is_refused(req: CacheMode, text: str) -> None:
     """A range over a WC and a UC- entry conflicts; the log names both and what was asked."""
     book = book_of()
@@ -185,7 +186,7 @@ def test_vector_12_isa_hole_is_never_booked() -> None:
     book._check()
 
 
-@pytest.mark.parametrize(("merged_map", "mode"), [(False, WB), (True, UC_MINUS)])
+@for_each(("merged_map", "mode"), [(False, WB), (True, UC_MINUS)])
 def test_vector_12_half_in_the_hole_is_booked(merged_map: bool, mode: CacheMode) -> None:
     """A range that begins before the hole is one entry; its type depends on how MTRRs are read."""
     book = MemtypeBook(MACHINE, Trace(), end_match=False, mtrr_merged_map=merged_map)
@@ -393,7 +394,7 @@ def test_set_memory_changes_book_and_direct_map() -> None:
     book._check()
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("modes", "reached", "waits"),
     [([WC], UC_MINUS, True), ([UC], UC_MINUS, True), ([WC, WB], WB, True), ([WB], WB, False)],
 )
@@ -424,7 +425,7 @@ def test_a_change_of_the_direct_map_waits_for_every_processor(
     assert (True, last, last) == (change.done, book.lookup(RAM), book.direct_map(RAM))
 
 
-@pytest.mark.parametrize(("mode", "reached"), [(UC, CacheMode.UC), (WC, WC), (WB, WB)])
+@for_each(("mode", "reached"), [(UC, CacheMode.UC), (WC, WC), (WB, WB)])
 def test_bits_are_added_to_those_of_the_direct_map(mode: CacheMode, reached: CacheMode) -> None:
     """A booking that is gone left WC there: UC- becomes UC, WC and WB replace it (S2.9.6)."""
     book = MemtypeBook(MACHINE, Trace(), end_match=True)
@@ -475,7 +476,7 @@ def test_neighbours_overlapped_while_ends_were_searched() -> None:
     assert WC == reserve(book, 8, 12, WC)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("modes", "last"),
     [
         ((WC, UC_MINUS), UC),

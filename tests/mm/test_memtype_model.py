@@ -4,6 +4,7 @@ from typing import NamedTuple
 from unittest.mock import patch
 
 import pytest
+from for_each import for_each
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from memtype_machine import MACHINE, UC_MINUS, WC, WHO, WRITE_BACK_BAR, NaiveBook, P
@@ -145,7 +146,7 @@ class MatchesNoEnd(MemtypeBook):
         return self._entries.remove(start, end) is not None
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("broken", "program"),
     [
         (KeepsPlace, TAIL_OF_A_TWIN),
@@ -159,7 +160,7 @@ def test_broken_book_is_seen(broken: type[MemtypeBook], program: list[Call]) -> 
         agree(broken, MACHINE, True, program)
 
 
-@pytest.mark.parametrize("broken", [KeepsPlace, KeepsOwnType, MatchesNoEnd])
+@for_each("broken", [KeepsPlace, KeepsOwnType, MatchesNoEnd])
 def test_broken_book_is_found(broken: type[MemtypeBook]) -> None:
     """Searching without a hint finds a program that tells the broken book apart."""
 

@@ -1,6 +1,6 @@
 """shrink_pfn_range: what no kernel can do, a reservation of which only parts stay."""
 
-import pytest
+from for_each import for_each
 from memtype_machine import BAR, MACHINE, UC_MINUS, WC, WHO, WITHOUT_PAT, P, bar, book_of
 
 from pfnlab.hw.platform import Platform
@@ -18,7 +18,7 @@ def shrink(book: MemtypeBook, first: int, end: int, *rest: tuple[int, int]) -> N
     book._check()
 
 
-@pytest.mark.parametrize("rest", [[], [(0, 1)], [(0, 1), (2, 4)], [(1, 2), (3, 4)]])
+@for_each("rest", [[], [(0, 1)], [(0, 1), (2, 4)], [(1, 2), (3, 4)]])
 def test_the_rest_keeps_its_mode(rest: list[tuple[int, int]]) -> None:
     """Each part is an entry of its own, and nothing is logged."""
     book = book_of()
@@ -41,7 +41,7 @@ def test_others_are_left_alone() -> None:
     assert [bar(0, 4, UC_MINUS), bar(0, 6, UC_MINUS), bar(2, 4, UC_MINUS)] == book.entries()
 
 
-@pytest.mark.parametrize("end_match", [False, True])
+@for_each("end_match", [False, True])
 def test_only_what_was_reserved(end_match: bool) -> None:
     """A range that is no entry is freed in vain, whatever the era; the tail of one is not taken for it."""
     book = book_of(end_match=end_match)
@@ -53,7 +53,7 @@ def test_only_what_was_reserved(end_match: bool) -> None:
     assert ["freeing invalid memtype" in line for line in book.trace.log] == [True]
 
 
-@pytest.mark.parametrize(("platform", "start"), [(WITHOUT_PAT, BAR), (MACHINE, 0x200000)])
+@for_each(("platform", "start"), [(WITHOUT_PAT, BAR), (MACHINE, 0x200000)])
 def test_ram_and_no_pat(platform: Platform, start: int) -> None:
     """Where nothing was booked nothing is looked for."""
     book = MemtypeBook(platform, Trace(), end_match=False)
@@ -63,7 +63,7 @@ def test_ram_and_no_pat(platform: Platform, start: int) -> None:
     assert ([], []) == (book.entries(), book.trace.log)
 
 
-@pytest.mark.parametrize("start", [(1 << 52) - 4 * P, (1 << 53) + BAR])
+@for_each("start", [(1 << 52) - 4 * P, (1 << 53) + BAR])
 def test_addresses_are_those_of_the_reservation(start: int) -> None:
     """Also of the last pages of physical memory, and of pages behind it."""
     book = book_of()

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import pytest
+from for_each import for_each
 from series_runs import SHARED, every_series, spans
 from series_runs import run_to_end as run
 
 from pfnlab.errors import Undecided
 from pfnlab.policies.profiles import SERIES
 
-sealing_series = pytest.mark.parametrize("series", SERIES[1:])
+sealing_series = for_each("series", SERIES[1:])
 
 
 @every_series
-@pytest.mark.parametrize("call", ["mlock a[2:4]", "munlock a[2:4]", "mlockall", "munlockall"])
+@for_each("call", ["mlock a[2:4]", "munlock a[2:4]", "mlockall", "munlockall"])
 def test_pfn_mappings_are_passed_by(series: str, call: str) -> None:
     """Locking is a success that neither splits, locks nor counts (S5.10.1)."""
     mapped, locked, _ = run(series, SHARED, call)
@@ -22,7 +23,7 @@ def test_pfn_mappings_are_passed_by(series: str, call: str) -> None:
 
 
 @every_series
-@pytest.mark.parametrize("words", ["locked", "populate"])
+@for_each("words", ["locked", "populate"])
 def test_mapped_locked_or_populated(series: str, words: str) -> None:
     """MAP_LOCKED and MAP_POPULATE change nothing about a PFN mapping (S5.10.1)."""
     plain, _ = run(series, SHARED)
@@ -41,7 +42,7 @@ def test_mapped_after_mlockall(series: str) -> None:
 
 
 @every_series
-@pytest.mark.parametrize("call", ["mlock", "munlock", "msync"])
+@for_each("call", ["mlock", "munlock", "msync"])
 def test_a_hole(series: str, call: str) -> None:
     """A hole in the range is ENOMEM (measured)."""
     *_, refused, _ = run(series, SHARED, "munmap a[2:4]", f"{call} a")
@@ -84,7 +85,7 @@ def test_mseal_of_a_hole(series: str) -> None:
 
 
 @sealing_series
-@pytest.mark.parametrize(
+@for_each(
     "call",
     [
         "munmap a",
@@ -114,7 +115,7 @@ def test_the_rest_of_a_sealed_mapping_goes(series: str) -> None:
 
 
 @sealing_series
-@pytest.mark.parametrize("end", ["exec", "exit", "kill"])
+@for_each("end", ["exec", "exit", "kill"])
 def test_the_end_ignores_the_seal(series: str, end: str) -> None:
     """exec and exit take sealed mappings down like others (measured)."""
     *_, ended, _ = run(series, SHARED, "mseal a", end)
@@ -140,7 +141,7 @@ def test_ordinary_memory_is_locked_and_filled(series: str) -> None:
     ]
 
 
-@pytest.mark.parametrize(("series", "left"), [("6.12", ["a[0:1]", "a[1:3]", "a[3:4]"]), ("6.16", ["a[0:4]"])])
+@for_each(("series", "left"), [("6.12", ["a[0:1]", "a[1:3]", "a[3:4]"]), ("6.16", ["a[0:4]"])])
 def test_ordinary_memory_is_unlocked(series: str, left: list[str]) -> None:
     """Pages came with the lock, and do not merge with untouched memory before 6.16 (S5.3.2)."""
     *_, unlocked, _ = run(series, "a = mmap anon[0:4] private rw", "mlock a[1:3]", "munlock a")
@@ -177,16 +178,16 @@ def test_parts_before_a_hole_stay_locked(series: str) -> None:
 LEFT = ("a = mmap anon[0:2] private rw locked", "t1 = fork", "munmap a[0]")
 
 
-@pytest.mark.parametrize("series", ["6.16", "7.3"])
-@pytest.mark.parametrize("between", ["t1: madvise a[1] normal", "t2 = thread"])
+@for_each("series", ["6.16", "7.3"])
+@for_each("between", ["t1: madvise a[1] normal", "t2 = thread"])
 def test_a_page_that_left_locked_memory_may_be_held(series: str, between: str) -> None:
     """Whether its last user copies it depends on what else the processor did."""
     with pytest.raises(Undecided, match="left locked memory"):
         run(series, *LEFT, between, "t1: write a[0] 1")
 
 
-@pytest.mark.parametrize("series", ["6.16", "7.3"])
-@pytest.mark.parametrize(
+@for_each("series", ["6.16", "7.3"])
+@for_each(
     "drains", ["mlock a[1]", "munlock a[1]", "b = mmap anon[0] private rw populate", "t1: madvise a[1] cold"]
 )
 def test_some_calls_drain_the_batch(series: str, drains: str) -> None:
@@ -196,7 +197,7 @@ def test_some_calls_drain_the_batch(series: str, drains: str) -> None:
     assert 0 == written.flushes
 
 
-@pytest.mark.parametrize("series", ["6.1", "6.12"])
+@for_each("series", ["6.1", "6.12"])
 def test_unmapping_drained_the_batch(series: str) -> None:
     """munmap of the page itself did, up to 6.12."""
     *_, written, _ = run(series, *LEFT, "t1: write a[0] 1")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
+from for_each import for_each
 from series_runs import SHARED, entries, every_series
 from series_runs import run_to_end as run
 
@@ -29,7 +29,7 @@ def test_flags_of_a_shared_mapping(series: str) -> None:
 
 
 @every_series
-@pytest.mark.parametrize("via", ["wc", "uc", "proc-wc", "proc-uc"])
+@for_each("via", ["wc", "uc", "proc-wc", "proc-uc"])
 def test_flags_of_a_pci_mapping(series: str, via: str) -> None:
     """PCI files may not be executed from: ``me`` is missing (S9.2.5)."""
     mapped, _ = run(series, f"a = mmap bar[0:8] {via} shared rw")
@@ -38,7 +38,7 @@ def test_flags_of_a_pci_mapping(series: str, via: str) -> None:
 
 
 @every_series
-@pytest.mark.parametrize(("prot", "start", "account"), [("rw", "rd wr", "ac "), ("r", "rd", "")])
+@for_each(("prot", "start", "account"), [("rw", "rd wr", "ac "), ("r", "rd", "")])
 def test_flags_of_a_private_mapping(series: str, prot: str, start: str, account: str) -> None:
     """A private mapping has no ``sh`` and ``ms``; only a writable one is accounted (S10.3)."""
     mapped, _ = run(series, f"a = mmap bar[0:8] devmem private {prot}")
@@ -47,7 +47,7 @@ def test_flags_of_a_private_mapping(series: str, prot: str, start: str, account:
     assert f"{start} mr mw me pf io de {account}dd sd" == flat
 
 
-@pytest.mark.parametrize(("series", "tracked"), [(s, s in SERIES[:2]) for s in SERIES])
+@for_each(("series", "tracked"), [(s, s in SERIES[:2]) for s in SERIES])
 def test_ar_is_the_old_tracker(series: str, tracked: bool) -> None:
     """VM_PAT shows as ``ar`` where there is one (S10.3)."""
     mapped, _ = run(series, SHARED)
@@ -56,7 +56,7 @@ def test_ar_is_the_old_tracker(series: str, tracked: bool) -> None:
 
 
 @every_series
-@pytest.mark.parametrize(
+@for_each(
     ("via", "entry"),
     [
         ("wc", "WC"),
@@ -67,7 +67,7 @@ def test_ar_is_the_old_tracker(series: str, tracked: bool) -> None:
         ("devmem-sync", "UC-"),
     ],
 )
-@pytest.mark.parametrize(("sharing", "access"), [("shared", "RW"), ("private", "RO")])
+@for_each(("sharing", "access"), [("shared", "RW"), ("private", "RO")])
 def test_entries(series: str, via: str, entry: str, sharing: str, access: str) -> None:
     """Every page is there at once: special, accessed, in the mode granted; private ones read-only."""
     mapped, _ = run(series, f"a = mmap bar[2:6] {via} {sharing} rw")
@@ -85,7 +85,7 @@ def test_no_access(series: str) -> None:
 
 
 @every_series
-@pytest.mark.parametrize("via", ["wc", "uc", "proc-wc", "proc-uc"])
+@for_each("via", ["wc", "uc", "proc-wc", "proc-uc"])
 def test_exec_of_pci_files(series: str, via: str) -> None:
     """Mapping a PCI file for execution is EPERM (S9.2.5)."""
     refused, _ = run(series, f"a = mmap bar[0:8] {via} shared rx")
@@ -94,10 +94,10 @@ def test_exec_of_pci_files(series: str, via: str) -> None:
 
 
 @every_series
-@pytest.mark.parametrize(
+@for_each(
     ("via", "result"), [("wc", "EINVAL"), ("uc", "EINVAL"), ("proc-uc", "ENODEV"), ("proc-wc", "ENODEV")]
 )
-@pytest.mark.parametrize("pages", ["10:17", "16:18"])
+@for_each("pages", ["10:17", "16:18"])
 def test_past_the_bar(series: str, via: str, result: str, pages: str) -> None:
     """A mapping that does not fit the BAR is EINVAL of sysfs and ENODEV of /proc (S10.6)."""
     refused, _ = run(series, f"a = mmap bar[{pages}] {via} shared rw")
@@ -137,9 +137,7 @@ def test_a_failing_replacement_leaves_a_hole(series: str) -> None:
     assert ("EINVAL", ["a[0:2]", "a[4:8]"]) == (refused.result, [span for span, _ in flags(refused)])
 
 
-@pytest.mark.parametrize(
-    ("series", "mode"), [(s, "wc" if s in ("6.16", "6.17", "6.18") else "uc-") for s in SERIES]
-)
+@for_each(("series", "mode"), [(s, "wc" if s in ("6.16", "6.17", "6.18") else "uc-") for s in SERIES])
 def test_devmem_over_write_combining(series: str, mode: str) -> None:
     """/dev/mem adopts from what it replaces only where the old range outlives the asking (S4.8, measured)."""
     *_, over, _ = run(series, SHARED, "mmap bar[0:8] devmem shared rw over a[0:8]")
@@ -148,7 +146,7 @@ def test_devmem_over_write_combining(series: str, mode: str) -> None:
 
 
 @every_series
-@pytest.mark.parametrize(
+@for_each(
     ("first", "second", "mode"),
     [
         ("wc", "uc", "wc"),
@@ -168,7 +166,7 @@ def test_a_second_mapping_adopts(series: str, first: str, second: str, mode: str
 
 
 @every_series
-@pytest.mark.parametrize(
+@for_each(
     ("via", "result", "track", "req"),
     [
         ("uc", "EINVAL", "uncached-minus", "uncached-minus"),

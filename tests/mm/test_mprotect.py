@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
+from for_each import for_each
 from series_runs import SHARED, entries, every_series, spans
 from series_runs import run_to_end as run
 
@@ -51,7 +51,7 @@ def test_parts_before_a_hole_stay_changed(series: str) -> None:
 
 
 @every_series
-@pytest.mark.parametrize("via", ["wc", "uc", "proc-wc", "proc-uc"])
+@for_each("via", ["wc", "uc", "proc-wc", "proc-uc"])
 def test_exec_is_beyond_what_the_file_allows(series: str, via: str) -> None:
     """Files of PCI devices may not be executed from: EACCES (S9.2.5)."""
     *_, refused, _ = run(series, f"a = mmap bar[0:8] {via} shared rw", "mprotect a rx")
@@ -104,7 +104,7 @@ def test_sysfs_upgrade_of_a_dirty_entry(series: str) -> None:
 
 
 @every_series
-@pytest.mark.parametrize("via", ["devmem", "proc-uc"])
+@for_each("via", ["devmem", "proc-uc"])
 def test_upgrade_without_page_mkwrite(series: str, via: str) -> None:
     """/dev/mem and /proc/bus/pci entries take the new permission at once (measured)."""
     *_, back, _ = run(series, f"a = mmap bar[0:8] {via} shared rw", "mprotect a r", "mprotect a rw")
@@ -112,9 +112,7 @@ def test_upgrade_without_page_mkwrite(series: str, via: str) -> None:
     assert [("a[0:8]", "L1 UC- P RW US SPECIAL A")] == entries(back)
 
 
-@pytest.mark.parametrize(
-    ("series", "dirty"), [(series, " D" if series == "6.1" else "") for series in SERIES]
-)
+@for_each(("series", "dirty"), [(series, " D" if series == "6.1" else "") for series in SERIES])
 def test_a_dirty_entry_made_read_only(series: str, dirty: str) -> None:
     """Losing write permission hides the dirty bit from 6.12 on (S1.3)."""
     *_, ro, _ = run(series, "a = mmap bar[0:1] wc shared rw", "write a[0] 7", "mprotect a r")
@@ -148,7 +146,7 @@ def test_private_writable_is_accounted_for_ever(series: str) -> None:
     assert [False, True, True] == ["ac" in (step.vmas or ())[0].flags.split() for step in (ro, rw, back)]
 
 
-@pytest.mark.parametrize("series", SERIES[1:])
+@for_each("series", SERIES[1:])
 def test_sealed(series: str) -> None:
     """A sealed part is EPERM; parts before it stay changed (S5.10.7)."""
     *_, refused, _ = run(series, SHARED, "mseal a[4:8]", "mprotect a r")

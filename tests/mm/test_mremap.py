@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from for_each import for_each
 from series_runs import PRIVATE, SHARED, entries, every_series, spans
 from series_runs import run_to_end as run
 
@@ -18,7 +19,7 @@ NEW = SERIES[3:]
 
 
 @every_series
-@pytest.mark.parametrize(
+@for_each(
     ("sharing", "call", "result"),
     [
         ("shared", "mremap a 9 pages", "EFAULT"),
@@ -88,7 +89,7 @@ def test_shrink_over_a_hole(series: str) -> None:
 
 
 @every_series
-@pytest.mark.parametrize("sharing", ["shared", "private"])
+@for_each("sharing", ["shared", "private"])
 def test_move_a_part(series: str, sharing: str) -> None:
     """A moved part keeps its frames: the offset of the new VMA starts as far into the file."""
     *_, moved, _ = run(
@@ -145,7 +146,7 @@ def test_no_mapping_there(series: str) -> None:
     assert "EFAULT" == refused.result
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("series", "kept"),
     [(series, []) for series in OLD] + [(series, ["b[0:9]"]) for series in NEW],
 )
@@ -158,7 +159,7 @@ def test_a_failing_expand_and_its_destination(series: str, kept: list[str]) -> N
     assert ("EFAULT", ["a[0:8]", *kept]) == (refused.result, spans(refused))
 
 
-@pytest.mark.parametrize("series", OLD)
+@for_each("series", OLD)
 def test_past_the_end_of_the_vma(series: str) -> None:
     """Up to 6.16 a move across VMAs is EFAULT, after the destination was unmapped (measured)."""
     *_, refused, _ = run(
@@ -170,7 +171,7 @@ def test_past_the_end_of_the_vma(series: str) -> None:
     assert ("EFAULT", ["a[0:4]", "a[4:8]"]) == (refused.result, spans(refused))
 
 
-@pytest.mark.parametrize("series", NEW)
+@for_each("series", NEW)
 def test_many_vmas_move(series: str) -> None:
     """From 6.17 every VMA in the range moves, and holes keep their width (measured)."""
     *_, moved, _ = run(series, SHARED, "munmap a[3:5]", "b = mremap a 8 pages maymove fixed")
@@ -178,7 +179,7 @@ def test_many_vmas_move(series: str) -> None:
     assert ("ok", ["b[0:3]", "b[5:8]"]) == (moved.result, spans(moved))
 
 
-@pytest.mark.parametrize("series", NEW)
+@for_each("series", NEW)
 def test_one_vma_moves_where_many_cannot(series: str) -> None:
     """Without the switch a range is refused that one VMA does not fill, and nothing has moved."""
     spec = f"{series},mremap_many_vmas=off"
@@ -189,7 +190,7 @@ def test_one_vma_moves_where_many_cannot(series: str) -> None:
     assert ("EFAULT", ["a[0:3]", "a[5:8]"]) == (refused.result, spans(refused))
 
 
-@pytest.mark.parametrize("series", NEW)
+@for_each("series", NEW)
 def test_what_lies_behind_a_hole_stays(series: str) -> None:
     """What is mapped at the destination of a hole stays (measured)."""
     *_, moved, _ = run(
@@ -202,7 +203,7 @@ def test_what_lies_behind_a_hole_stays(series: str) -> None:
     assert ["bar[0:3]", "bar[11:13]", "bar[5:8]"] == [str(vma.offset) for vma in moved.vmas or ()]
 
 
-@pytest.mark.parametrize("series", NEW)
+@for_each("series", NEW)
 def test_many_vmas_start_in_a_hole(series: str) -> None:
     """A range that starts in a hole is EFAULT (measured)."""
     *_, refused, _ = run(series, SHARED, "munmap a[0:2]", "b = mremap a 8 pages maymove fixed")
@@ -210,7 +211,7 @@ def test_many_vmas_start_in_a_hole(series: str) -> None:
     assert ("EFAULT", ["a[2:8]"]) == (refused.result, spans(refused))
 
 
-@pytest.mark.parametrize("series", NEW)
+@for_each("series", NEW)
 def test_proc_mappings_move_alone(series: str) -> None:
     """A file with a placement hook refuses to be part of a larger move (measured)."""
     *_, refused, _ = run(
@@ -223,7 +224,7 @@ def test_proc_mappings_move_alone(series: str) -> None:
     assert ("EFAULT", ["a[0:4]", "a[4:8]"]) == (refused.result, spans(refused))
 
 
-@pytest.mark.parametrize("series", SERIES)
+@for_each("series", SERIES)
 def test_a_whole_proc_mapping_moves(series: str) -> None:
     """Alone it moves."""
     *_, moved, _ = run(series, "a = mmap bar[0:8] proc-uc shared rw", "b = mremap a 8 pages maymove fixed")
@@ -231,8 +232,8 @@ def test_a_whole_proc_mapping_moves(series: str) -> None:
     assert ("ok", ["b[0:8]"]) == (moved.result, spans(moved))
 
 
-@pytest.mark.parametrize("series", SERIES[1:])
-@pytest.mark.parametrize("call", ["mremap a 4 pages", "b = mremap a 8 pages maymove fixed"])
+@for_each("series", SERIES[1:])
+@for_each("call", ["mremap a 4 pages", "b = mremap a 8 pages maymove fixed"])
 def test_sealed(series: str, call: str) -> None:
     """A sealed mapping neither shrinks nor moves (S5.8)."""
     *_, refused, _ = run(series, SHARED, "mseal a", call)
@@ -240,7 +241,7 @@ def test_sealed(series: str, call: str) -> None:
     assert ("EPERM", ["a[0:8]"]) == (refused.result, spans(refused))
 
 
-@pytest.mark.parametrize("series", NEW)
+@for_each("series", NEW)
 def test_parts_before_a_sealed_one_stay_moved(series: str) -> None:
     """A move of several VMAs stops at a sealed one, and earlier parts stay moved (measured)."""
     *_, refused, _ = run(series, SHARED, "mseal a[4:8]", "b = mremap a 8 pages maymove fixed")
@@ -297,7 +298,7 @@ def test_ordinary_memory_moves_to_grow(series: str) -> None:
 
 
 @every_series
-@pytest.mark.parametrize(("pages", "flushed"), [(1024, "flush a[0:1]"), (1000, "flush a[0:513]")])
+@for_each(("pages", "flushed"), [(1024, "flush a[0:1]"), (1000, "flush a[0:513]")])
 def test_a_whole_page_table_moves(series: str, pages: int, flushed: str) -> None:
     """It is not freed with the old mapping; one that moves in part is, entries copied."""
     text = f"pfnlab program 1\ndevice bar: pci, 1024 pages\n\na = mmap bar[0:{pages}] wc shared rw\n"
@@ -309,7 +310,7 @@ def test_a_whole_page_table_moves(series: str, pages: int, flushed: str) -> None
     assert f"flush a[0:{512}]" in (step.events or ())
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("series", "left"),
     [("6.1", ["a[0:4]", "a[4:6]", "a[6:8]"]), ("6.17", ["a[0:8]"]), ("7.2", ["a[0:4]", "a[4:8]"])],
 )
@@ -345,7 +346,7 @@ def test_a_leaf_of_a_gigabyte_that_another_thread_reaches_is_undecided() -> None
         model.run_one(load_text(LEAF + "t: read a[3]\n" + LOST))
 
 
-@pytest.mark.parametrize("other", ["t: pagemap a[3]", "c = fork\nc: read a[3]"])
+@for_each("other", ["t: pagemap a[3]", "c = fork\nc: read a[3]"])
 def test_a_leaf_of_a_gigabyte_that_no_other_thread_reaches_is_lost(other: str) -> None:
     """A thread that never touched it does not matter, and a child has page tables of its own."""
     steps = ModelMachine("7.2", LookLevel.MEMORY).run_one(load_text(LEAF + other + "\n" + LOST)).steps
@@ -366,13 +367,13 @@ def flushed(series: str, *ops: str) -> list[str]:
     return [event for event in run(series, *TABLES, *ops)[-2].events or () if event.startswith("flush")]
 
 
-@pytest.mark.parametrize(("version", "first"), [("6.1", "flush a[510:512]"), ("6.12", "flush a[0:512]")])
+@for_each(("version", "first"), [("6.1", "flush a[510:512]"), ("6.12", "flush a[0:512]")])
 def test_the_first_table_moves_whole(version: str, first: str) -> None:
     """From 6.7 on, where nothing lies in front of the mapping."""
     assert first == flushed(version, "mremap a[510:514] 4 pages maymove fixed over b[510:514]")[0]
 
 
-@pytest.mark.parametrize(
+@for_each(
     "ops",
     [
         ("mmap anon[0:1] private rw over a[0]", "mremap a[510:514] 4 pages maymove fixed over b[510:514]"),
@@ -388,7 +389,7 @@ def test_a_table_that_is_not_the_mappings_own_stays(ops: tuple[str, ...]) -> Non
     assert not any("[0:512]" in event for event in flushed("7.2", *ops))
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("spec", "after"),
     [("6.12", 0), ("6.12,dontunmap_unlocks_all=on", 12), ("6.16", 16), ("7.1", 16), ("7.2", 0)],
 )

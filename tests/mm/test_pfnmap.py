@@ -6,6 +6,7 @@ import errno
 from dataclasses import replace
 
 import pytest
+from for_each import for_each
 
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.cachemode import CacheMode
@@ -23,7 +24,7 @@ def book(*, pat: bool = True) -> MemtypeBook:
     return MemtypeBook(replace(PLATFORM, pat_enabled=pat), Trace(), end_match=False, mtrr_merged_map=True)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("pfns", "bits"),
     [
         (PfnRange(0xF8000, 0xF8004), 0x10),
@@ -42,7 +43,7 @@ def test_pages_that_agree(pfns: PfnRange, bits: int) -> None:
     booked._check()
 
 
-@pytest.mark.parametrize(
+@for_each(
     "pfns",
     [
         PfnRange(0xF800F, 0xF8011),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from for_each import for_each
 from series_runs import every_series, last, run
 
 from pfnlab.errors import Undecided
@@ -16,7 +17,7 @@ ORDINARY = ("a = mmap anon[0:4] private rw", "write a[0] 7")
 
 
 @every_series
-@pytest.mark.parametrize("store", ["process_vm_writev a[0] 9", "mem_write a[0] 9"])
+@for_each("store", ["process_vm_writev a[0] 9", "mem_write a[0] 9"])
 def test_ordinary_memory_can_be_written_from_outside(series: str, store: str) -> None:
     """The task reads what was written."""
     assert ("ok", 9) == last(series, *ORDINARY, store, "read a[0]")
@@ -43,7 +44,7 @@ def test_the_device_is_written_through_proc_mem(series: str) -> None:
 
 
 @every_series
-@pytest.mark.parametrize("prot", ["r", "none"])
+@for_each("prot", ["r", "none"])
 def test_a_device_page_without_write_permission_is_not_written(series: str, prot: str) -> None:
     """The entry has to be writable."""
     assert ("EIO", None) == last(series, *MAPPED, f"mprotect a {prot}", "mem_write a[0] 9")
@@ -58,7 +59,7 @@ def test_protection_of_ordinary_memory(series: str) -> None:
     assert ("ok" if forced else "EIO") == last(series, *ORDINARY, "mprotect a none", "mem_read a[0]")[0]
 
 
-@pytest.mark.parametrize("series", [*(one for one in SERIES if one != "7.3"), "7.3-rc7"])
+@for_each("series", [*(one for one in SERIES if one != "7.3"), "7.3-rc7"])
 def test_a_refused_page_says_so_once(series: str) -> None:
     """The kernel does not map ordinary memory a second time for itself, and warns once."""
     steps = run(series, *COPIED, "mem_read a[0]", "mem_read a[0]")
@@ -110,7 +111,7 @@ def test_numa_maps_counts_by_vma(series: str) -> None:
 
 
 @every_series
-@pytest.mark.parametrize(
+@for_each(
     ("span", "told"),
     [
         ("a", "a[0:2] Rss=4; a[2:4] Rss=4"),

@@ -6,6 +6,7 @@ import errno
 from dataclasses import dataclass
 
 import pytest
+from for_each import for_each
 
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.cachemode import CacheMode
@@ -22,7 +23,7 @@ from pfnlab.policies.trackers import TRACKERS
 from pfnlab.units import PfnRange
 
 BAR = PfnRange(0xF8000, 0xF8010)
-every_series = pytest.mark.parametrize("series", SERIES)
+every_series = for_each("series", SERIES)
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def test_a_part_of_a_private_mapping(series: str) -> None:
 
 
 @every_series
-@pytest.mark.parametrize(("shared", "pgoff"), [(True, 0), (False, 0xF8000)])
+@for_each(("shared", "pgoff"), [(True, 0), (False, 0xF8000)])
 def test_vm_pgoff_of_a_whole_mapping(series: str, shared: bool, pgoff: int) -> None:
     """Only a private mapping's vm_pgoff becomes the pfn (S5.2)."""
     kernel, task = boot(series)

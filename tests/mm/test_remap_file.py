@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from for_each import for_each
 from series_runs import every_series, last, run
 
 from pfnlab.errors import Undecided
@@ -46,7 +47,7 @@ def test_past_the_file_leaves_a_hole(series: str) -> None:
 
 
 @every_series
-@pytest.mark.parametrize(
+@for_each(
     ("cut", "result"), [("mprotect a[4:8] r", "EINVAL"), ("munmap a[4:8]", "EINVAL"), ("msync a", "ok")]
 )
 def test_all_of_it_is_one_kind_of_mapping(series: str, cut: str, result: str) -> None:

@@ -1,6 +1,7 @@
 """S2.7 and S2.10: reservations made for a mapping, and what is granted instead of what was asked."""
 
 import pytest
+from for_each import for_each
 from memtype_machine import BAR, UC_MINUS, WB, WC, WHO, WRITE_BACK_BAR, WT, P, bar, book_of
 
 from pfnlab.errors import ModelledErrno
@@ -45,7 +46,7 @@ def test_write_combining_over_uncached_minus_yields() -> None:
     book._check()
 
 
-@pytest.mark.parametrize(("booked", "req"), [(WB, UC_MINUS), (WB, WC), (WB, WT), (WC, WT)])
+@for_each(("booked", "req"), [(WB, UC_MINUS), (WB, WC), (WB, WT), (WC, WT)])
 def test_too_weak_a_mode_is_refused(booked: CacheMode, req: CacheMode) -> None:
     """A mode the caller cannot live with fails, and leaves the book as it was (c)."""
     book = book_of(WRITE_BACK_BAR)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from for_each import for_each
 from series_runs import every_series, last, run
 
 from pfnlab.errors import Undecided
@@ -46,7 +47,7 @@ def test_clean_pages_wait_for_the_end(series: str) -> None:
     assert ["clear b[0]", "free_pgtables", "flush b[0:2]"] == order
 
 
-@pytest.mark.parametrize("series", ["6.12", "6.16"])
+@for_each("series", ["6.12", "6.16"])
 def test_an_entry_of_a_dirty_page_is_dirty_from_6_16_on(series: str) -> None:
     """Before it is written through."""
     steps = run(series, MAPPED, "write b[1] 2", "c = fork", "c: read b[1]")
@@ -65,7 +66,7 @@ def test_it_counts_as_resident_and_not_as_anonymous(series: str) -> None:
     assert f"{vma.span} Rss=4" == asked.value
 
 
-@pytest.mark.parametrize(
+@for_each(
     "call",
     [
         *("mprotect b r", "madvise b dontneed", "mlock b", "mlockall", "mremap b 2 pages", "numa_maps b"),

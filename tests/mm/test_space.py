@@ -6,6 +6,7 @@ import errno
 from collections.abc import Iterable
 
 import pytest
+from for_each import for_each
 
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.pgtable import EntryRun
@@ -32,7 +33,7 @@ def ranges(vmas: Iterable[Vma]) -> list[tuple[int, int]]:
     return [(vma.start, vma.end) for vma in vmas]
 
 
-@pytest.mark.parametrize(("vpn", "start"), [(0, 4), (4, 4), (7, 4), (8, 12), (15, 12)])
+@for_each(("vpn", "start"), [(0, 4), (4, 4), (7, 4), (8, 12), (15, 12)])
 def test_find_vma(vpn: int, start: int) -> None:
     """The VMA that holds a page, else the next one above."""
     found = mm_of((4, 8), (12, 16)).find_vma(vpn)
@@ -45,13 +46,13 @@ def test_find_vma_above_everything() -> None:
     assert mm_of((4, 8)).find_vma(8) is None
 
 
-@pytest.mark.parametrize("vpn", [3, 8])
+@for_each("vpn", [3, 8])
 def test_vma_lookup_in_a_hole(vpn: int) -> None:
     """A lookup does not take the next one."""
     assert mm_of((4, 8), (12, 16)).vma_lookup(vpn) is None
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("start", "end", "met"),
     [(0, 4, []), (0, 5, [(4, 8)]), (7, 13, [(4, 8), (12, 16)]), (8, 12, []), (15, 20, [(12, 16)])],
 )
@@ -60,7 +61,7 @@ def test_vmas_in(start: int, end: int, met: list[tuple[int, int]]) -> None:
     assert met == ranges(mm_of((4, 8), (12, 16)).vmas_in(start, end))
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("at", "gap"), [((0, 4), (0, 4)), ((8, 12), (8, 12)), ((9, 10), (8, 12)), ((16, 20), (16, TASK_PAGES))]
 )
 def test_gap_around(at: tuple[int, int], gap: tuple[int, int]) -> None:
@@ -68,7 +69,7 @@ def test_gap_around(at: tuple[int, int], gap: tuple[int, int]) -> None:
     assert gap == mm_of((4, 8), (12, 16)).gap_around(*at)
 
 
-@pytest.mark.parametrize("new_below", [False, True])
+@for_each("new_below", [False, True])
 def test_split(new_below: bool) -> None:
     """One part is new, which one is the caller's choice; the upper one is further into the file (S5.3.1)."""
     mm = mm_of((4, 12))
@@ -93,7 +94,7 @@ def test_split_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     mm._check()
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("part", "left"), [((4, 12), [(4, 12)]), ((4, 6), [(4, 6), (6, 12)]), ((6, 8), [(4, 6), (6, 8), (8, 12)])]
 )
 def test_isolate(part: tuple[int, int], left: list[tuple[int, int]]) -> None:
@@ -116,7 +117,7 @@ def test_merge_on_both_sides() -> None:
     mm._check()
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("part", "left", "events"),
     [
         ((8, 10), [(4, 10), (10, 12), (12, 16)], []),

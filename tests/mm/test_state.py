@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
+from for_each import for_each
 
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.pgtable import TABLE_PAGES, EntryRun, PageTables
@@ -97,7 +97,7 @@ def objects() -> dict[type, Any]:
     return {type(one): one for one in found}
 
 
-@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in STATE for name in STATE[kind]])
+@for_each(("kind", "name"), [(kind, name) for kind in STATE for name in STATE[kind]])
 def test_state_shows(kind: type, name: str) -> None:
     """Each attribute: another value is another state."""
     held = objects()[kind]
@@ -107,7 +107,7 @@ def test_state_shows(kind: type, name: str) -> None:
     assert before != held.state()
 
 
-@pytest.mark.parametrize("kind", STATE, ids=lambda kind: kind.__name__)
+@for_each("kind", STATE, ids=lambda kind: kind.__name__)
 def test_no_attribute_is_left_out(kind: type) -> None:
     """A new one has to be shown by ``state()``, or said here with its reason."""
     assert {*STATE[kind], *OTHER[kind]} == set(vars(objects()[kind]))

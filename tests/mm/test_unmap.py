@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from functools import partial
 
-import pytest
+from for_each import for_each
 from series_runs import SHARED, every_series, spans
 from series_runs import run_to_end as run
 
@@ -22,7 +22,7 @@ from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
 
 
-@pytest.mark.parametrize(("tables", "flushes"), [(506, 2), (508, 3), (512, 3)])
+@for_each(("tables", "flushes"), [(506, 2), (508, 3), (512, 3)])
 def test_page_tables_are_freed_in_batches(tables: int, flushes: int) -> None:
     """From 6.16 on, every 509 of them are flushed, PMD and PUD tables too; before, they wait for the end."""
     mapped = f"a = mmap bar[0:{tables * 512}] wc shared rw"
@@ -52,7 +52,7 @@ def map_devmem(kernel: Kernel, task: Task, at: int) -> None:
 
 
 @every_series
-@pytest.mark.parametrize(
+@for_each(
     ("part", "left"),
     [("a[0:3]", ["a[3:8]"]), ("a[5:8]", ["a[0:5]"]), ("a[3:5]", ["a[0:3]", "a[5:8]"]), ("a", [])],
 )
@@ -138,7 +138,7 @@ def test_order_of_the_steps(series: str) -> None:
     kernel._check()
 
 
-@pytest.mark.parametrize(("series", "booked"), [(s, s not in SERIES[:2]) for s in SERIES])
+@for_each(("series", "booked"), [(s, s not in SERIES[:2]) for s in SERIES])
 def test_when_the_reservation_goes(series: str, booked: bool) -> None:
     """With VM_PAT it goes before the entries are cleared, with the context after unlinking (S8.2)."""
     kernel = Kernel(PROFILES[series], qemu_q35(), TRACKERS[PROFILES[series].tracker])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
+from for_each import for_each
 
 from pfnlab.hw.platform import qemu_q35
 from pfnlab.mm.flags import (
@@ -47,7 +47,7 @@ def vma(
     return Vma(mm, start, end, pgoff=pgoff, flags=flags, page_prot=0x25 | 0x08, file=file)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("flags", "cow"),
     [
         (VM_MAYWRITE, True),
@@ -61,7 +61,7 @@ def test_cow_mapping(flags: int, cow: bool) -> None:
     assert cow == is_cow_mapping(flags)
 
 
-@pytest.mark.parametrize("flag", [VM_IO, VM_DONTEXPAND, VM_PFNMAP, VM_MIXEDMAP])
+@for_each("flag", [VM_IO, VM_DONTEXPAND, VM_PFNMAP, VM_MIXEDMAP])
 def test_special(flag: int) -> None:
     """Any one of the four flags makes a VMA special (S5.1.2)."""
     assert vma(0, 4, flags=VM_READ | flag).special
@@ -72,7 +72,7 @@ def test_pages() -> None:
     assert 4 == vma(4, 8).nr
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("changes", "continues"),
     [
         ({}, True),
@@ -98,7 +98,7 @@ def test_protection_may_differ() -> None:
 NONE, OWN, INHERITED = None, AnonVma(), AnonVma(inherited=True)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("series", "mine", "theirs", "origin", "joins"),
     [
         ("6.1", NONE, NONE, "changed", True),
@@ -126,7 +126,7 @@ def test_joins(
     assert joins == upper.joins(lower, origin)
 
 
-@pytest.mark.parametrize(("anon_vma", "lent"), [(NONE, NONE), (OWN, OWN), (INHERITED, NONE)])
+@for_each(("anon_vma", "lent"), [(NONE, NONE), (OWN, OWN), (INHERITED, NONE)])
 def test_reusable_anon_vma(anon_vma: AnonVma | None, lent: AnonVma | None) -> None:
     """A neighbour lends its reverse map of anonymous pages unless it came by fork."""
     lender = vma(0, 4)
@@ -147,7 +147,7 @@ def test_dup_shares_nothing_of_the_tracker() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("file", "flags", "notify"),
     [
         (SYSFS, VM_WRITE | VM_SHARED, True),

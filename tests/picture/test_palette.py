@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import pytest
+from for_each import for_each
 
 from pfnlab.picture.palette import COLOURS, MODES, contrast, mode_style, variables
 
 
-@pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("text", ["ink", "quiet"])
-@pytest.mark.parametrize("ground", ["ground", "panel", "differs"])
+@for_each("dark", [False, True])
+@for_each("text", ["ink", "quiet"])
+@for_each("ground", ["ground", "panel", "differs"])
 def test_text_has_contrast(text: str, ground: str, dark: bool) -> None:
     """At least 4.5, on light and dark ground."""
     assert contrast(COLOURS[text][dark], COLOURS[ground][dark]) >= 4.5
 
 
-@pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("key", [mode.key for mode in MODES] + ["bad"])
+@for_each("dark", [False, True])
+@for_each("key", [mode.key for mode in MODES] + ["bad"])
 def test_chips_have_contrast(key: str, dark: bool) -> None:
     """The letter of each mode, and the words of what is wrong."""
     colours = variables()

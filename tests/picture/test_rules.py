@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
+from for_each import for_each
 from svg_reading import PROGRAMS, parts_of, run_of
 
 from pfnlab.picture import draw_state
@@ -21,7 +21,7 @@ KNOWN = {
 }
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+@for_each("name", PROGRAMS)
 def test_rules_of_parts_are_there(name: str) -> None:
     """Nobody is sent to a step that there is not."""
     program, run = run_of(name, "6.12")
@@ -36,7 +36,7 @@ def test_rules_of_parts_are_there(name: str) -> None:
     assert named <= KNOWN
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("op", "rule"),
     [
         ("munmap a[4:8]", "S8.2"),
@@ -68,9 +68,7 @@ def titles() -> dict[str, set[str]]:
     return found
 
 
-@pytest.mark.parametrize(
-    "verb", ["madvise", "mprotect", "mremap", "munmap", "mlock", "ioremap", "memremap", "fork"]
-)
+@for_each("verb", ["madvise", "mprotect", "mremap", "munmap", "mlock", "ioremap", "memremap", "fork"])
 def test_an_operation_leads_to_the_section_that_has_its_name(verb: str) -> None:
     """Its own rule, and not that of its neighbour."""
     assert titles()[verb] & set(op_rules(f"{verb} a").split())

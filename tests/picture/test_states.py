@@ -8,6 +8,7 @@ from itertools import pairwise
 import msgspec
 import pytest
 from drawing import drawn
+from for_each import for_each
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from svg_reading import PROGRAMS, parts_of, run_if_told, run_of, title_of, words_of
@@ -32,8 +33,8 @@ def missing(program: Program, run: Run, index: int) -> set[str]:
     return wanted - set(parts)
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
-@pytest.mark.parametrize("model", ["6.1", "7.2"])
+@for_each("name", PROGRAMS)
+@for_each("model", ["6.1", "7.2"])
 def test_everything_that_was_seen_has_its_part(name: str, model: str) -> None:
     """VMAs, runs, reservations, log lines and translations of every step."""
     program, run = run_of(name, model)
@@ -51,7 +52,7 @@ def test_everything_of_a_random_program_has_its_part(seed: int) -> None:
     assert not any(missing(program, run, index) for index in range(len(run.steps)))
 
 
-@pytest.mark.parametrize("name", ["munmap-middle", "fork-nested-kill"])
+@for_each("name", ["munmap-middle", "fork-nested-kill"])
 def test_a_context_has_its_references(name: str) -> None:
     """A tag for each, with the count that the state has, and who shares it."""
     program, run = run_of(name, "7.2")
@@ -96,7 +97,7 @@ def test_a_stale_translation_says_so() -> None:
     assert {"stale-link:main:a:0", "tlb:s:a:0"} <= set(parts_of(stale))
 
 
-@pytest.mark.parametrize("name", ["munmap-middle", "fork-nested-kill", "race-two-batches"])
+@for_each("name", ["munmap-middle", "fork-nested-kill", "race-two-batches"])
 def test_a_part_keeps_its_name(name: str) -> None:
     """What is the same in two steps has one name, wherever it stands in them."""
     program, run = run_of(name, "7.2")
@@ -116,7 +117,7 @@ def test_a_changed_part_is_marked() -> None:
     assert "changed" not in parts["book:bar:0:16"].attrib["class"]
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+@for_each("name", PROGRAMS)
 def test_parts_belong_with_parts(name: str) -> None:
     """Every name that a part refers to is one of the same picture."""
     program, run = run_of(name, "7.2")
@@ -159,7 +160,7 @@ def _direct(step: Step) -> Step:
     return msgspec.structs.replace(step, direct_map=("bar[0:4] WC",))
 
 
-@pytest.mark.parametrize("change", [_book, _vmas, _ptes, _tracked, _log, _result, _flushes, _direct])
+@for_each("change", [_book, _vmas, _ptes, _tracked, _log, _result, _flushes, _direct])
 def test_another_state_is_another_picture(change: Callable[[Step], Step]) -> None:
     """Whatever is other in it."""
     program, run = run_of("munmap-middle", "7.2")
@@ -174,7 +175,7 @@ def _drawn_parts(svg: str) -> str:
     return svg[svg.index("</defs>") :].replace(svg.partition('<pattern id="')[2][:11], "")
 
 
-@pytest.mark.parametrize("step", [4, 99, -5])
+@for_each("step", [4, 99, -5])
 def test_a_step_that_is_not_there_is_refused(step: int) -> None:
     """With those that are."""
     program, run = run_of("munmap-middle", "7.2")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 from drawing import drawn
+from for_each import for_each
 from hostile_results import HOSTILE
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -41,7 +42,7 @@ FORMS: dict[str, Draw] = {
     "race": lambda program, runs, width: draw_race(program, runs, width=width),
 }
 
-form = pytest.mark.parametrize("form", FORMS)
+form = for_each("form", FORMS)
 
 
 def two(name: str) -> tuple[Program, list[Run]]:
@@ -51,8 +52,8 @@ def two(name: str) -> tuple[Program, list[Run]]:
 
 
 @form
-@pytest.mark.parametrize("name", PROGRAMS)
-@pytest.mark.parametrize("width", [None, 400])
+@for_each("name", PROGRAMS)
+@for_each("width", [None, 400])
 def test_labels_can_be_read(form: str, name: str, width: float | None) -> None:
     """None lies over another, and none reaches out of the picture."""
     svg = FORMS[form](*two(name), width)
@@ -99,7 +100,7 @@ def _one(name: str) -> tuple[Program, list[Run]]:
 
 
 @form
-@pytest.mark.parametrize("name", PROGRAMS[:4])
+@for_each("name", PROGRAMS[:4])
 def test_a_picture_is_xml_that_loads_nothing(form: str, name: str) -> None:
     """With a name and a description, and with all that it refers to."""
     svg = checked(FORMS[form](*two(name), None))
@@ -119,7 +120,7 @@ def test_the_same_arguments_give_the_same_picture(form: str) -> None:
 
 
 @form
-@pytest.mark.parametrize("width", [None, 400])
+@for_each("width", [None, 400])
 def test_hostile_words_are_inert(form: str, width: float | None) -> None:
     """In titles, operations, logs, names of machines and tasks: they make no element."""
     program, runs = two("race-revoked-before-flush")
@@ -202,7 +203,7 @@ def test_a_machine_that_was_lost_says_so() -> None:
     assert "the guest is gone" in words_of(draw_story(program, [lost]))
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@for_each("theme", ["light", "dark"])
 def test_a_theme_is_for_good(theme: Theme) -> None:
     """No other colours are in it, and it asks nobody."""
     svg = draw_story(*_one("munmap-middle"), theme=theme)

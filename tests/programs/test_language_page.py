@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from for_each import for_each
 
 from pfnlab.errors import ProgramError
 from pfnlab.policies.profiles import PROFILES
@@ -47,7 +48,7 @@ SCHEDULES = [row[0].strip("`") for row in rows("Schedules")]
 SLOTS = [row[0].strip("`") for row in rows("Slots")]
 
 
-@pytest.mark.parametrize("text", PROGRAMS)
+@for_each("text", PROGRAMS)
 def test_a_program_of_the_page_is_one(text: str):
     """
     Every program loads, and stands there as the formatter would write it.
@@ -57,7 +58,7 @@ def test_a_program_of_the_page_is_one(text: str):
     assert text == format_text(text)
 
 
-@pytest.mark.parametrize("text", [text for text in PROGRAMS if "expect" in text])
+@for_each("text", [text for text in PROGRAMS if "expect" in text])
 def test_what_the_page_expects_is_left(text: str):
     """
     The expectations of the page's programs hold on the model of every series.
@@ -72,7 +73,7 @@ def test_what_the_page_expects_is_left(text: str):
     assert [[]] * len(PROFILES) == failures
 
 
-@pytest.mark.parametrize("line", OPERATIONS)
+@for_each("line", OPERATIONS)
 def test_an_operation_of_the_page_is_one(line: str):
     """
     Every line of the tables can follow the beginning given above them.
@@ -82,7 +83,7 @@ def test_an_operation_of_the_page_is_one(line: str):
     assert len(before.ops) + 1 == len(load_text(BEGINNING + line).ops)
 
 
-@pytest.mark.parametrize("line", [line for line in SCHEDULES if line != "release"])
+@for_each("line", [line for line in SCHEDULES if line != "release"])
 def test_a_hold_of_the_page_is_one(line: str):
     """
     Every hold of the table can follow the same beginning, and be released as the table says.
@@ -112,7 +113,7 @@ def test_every_operation_is_on_the_page():
     assert set(words.VERBS) == verbs
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("title", "said"),
     [
         ("Header", {*words.HEADERS, *words.KINDS, *words.UNITS}),
@@ -132,7 +133,7 @@ def test_every_word_is_on_the_page(title: str, said: set[str]):
     assert set() == {word for word in said if not re.search(rf"(?<![\w-]){word}(?![\w])", quoted)}
 
 
-@pytest.mark.parametrize("row", rows("Ways to map"), ids=lambda row: row[0])
+@for_each("row", rows("Ways to map"), ids=lambda row: row[0])
 def test_a_via_gives_the_mode_of_the_page(row: list[str]):
     """
     The book's entry of a lone mapping has the mode of the table.
@@ -145,7 +146,7 @@ def test_a_via_gives_the_mode_of_the_page(row: list[str]):
     assert [mode] == [entry.mode for entry in book]
 
 
-@pytest.mark.parametrize(("text", "answer"), list(zip(blocks("pfn-wrong"), blocks("text"), strict=True)))
+@for_each(("text", "answer"), list(zip(blocks("pfn-wrong"), blocks("text"), strict=True)))
 def test_a_mistake_is_answered_as_on_the_page(text: str, answer: str):
     """
     Wrong programs are answered in the words the page gives.

@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 
 import pytest
+from for_each import for_each
 
 from pfnlab.errors import Misuse, ProgramError
 from pfnlab.programs import library
@@ -134,7 +135,7 @@ def test_a_path_of_the_pages_is_a_name() -> None:
 
 
 @pytest.mark.usefixtures("here")
-@pytest.mark.parametrize("word", ["munmap-middle.pfn", "./munmap-middle", "/nowhere/x", "a\0b"])
+@for_each("word", ["munmap-middle.pfn", "./munmap-middle", "/nowhere/x", "a\0b"])
 def test_a_path_is_no_name(word: str) -> None:
     """A file that is missing is said to be missing; nothing else runs in its place."""
     with pytest.raises(ProgramError):
@@ -179,7 +180,7 @@ def test_entries_are_chosen_by_a_word() -> None:
     assert [] == chosen_entries("no such word anywhere")
 
 
-@pytest.mark.parametrize("section", ["Unmapping", "unmapping", "UNMAP"])
+@for_each("section", ["Unmapping", "unmapping", "UNMAP"])
 def test_entries_are_chosen_by_section(section: str) -> None:
     """By heading, folder, or a part of the heading."""
     assert "munmap-whole" in [entry.name for entry in chosen_entries(section=section)]

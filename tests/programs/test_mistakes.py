@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from for_each import for_each
 
 from pfnlab.errors import ProgramError
 from pfnlab.programs.lang.load import load_bytes, load_program, load_text
@@ -21,7 +22,7 @@ def answer(path: Path) -> str:
     return str(caught.value).replace(f"{path.parent}/", "")
 
 
-@pytest.mark.parametrize("path", sorted(MISTAKES.glob("*.pfn")), ids=lambda path: path.stem)
+@for_each("path", sorted(MISTAKES.glob("*.pfn")), ids=lambda path: path.stem)
 def test_a_mistake_is_answered_with(path: Path) -> None:
     """The whole message is the one kept beside the program."""
     expected = path.with_suffix(".err").read_text()
@@ -102,7 +103,7 @@ def test_a_path_with_a_nul_is_refused(tmp_path: Path) -> None:
         load_program("x\0y")
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "message"),
     [
         (HEAD + "look\n" * 1001, "a program has at most 1000 operations: split it"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-import pytest
+from for_each import for_each
 from s11_machine import boot, lines, s11_machine
 
 from pfnlab.hw.cachemode import CacheMode
@@ -19,7 +19,7 @@ from pfnlab.units import PfnRange
 BAR = PfnRange(0xFD000, 0xFD010)
 RW = VM_READ | VM_WRITE
 
-every_series = pytest.mark.parametrize("series", SERIES)
+every_series = for_each("series", SERIES)
 
 
 def devmem(kernel: Kernel, task: Task, pfn: int, nr: int, *, sync: bool = False, shared: bool = True) -> int:
@@ -41,7 +41,7 @@ def cache_bits(task: Task) -> int:
 
 
 @every_series
-@pytest.mark.parametrize("sync", [False, True])
+@for_each("sync", [False, True])
 def test_device_pages_nobody_mapped(series: str, sync: bool) -> None:
     """Both ways of opening end with UC-: the MTRRs weaken a write-back request (S9.1.3)."""
     kernel, task = boot(series)
@@ -53,7 +53,7 @@ def test_device_pages_nobody_mapped(series: str, sync: bool) -> None:
 
 
 @every_series
-@pytest.mark.parametrize("sync", [False, True])
+@for_each("sync", [False, True])
 def test_pages_a_driver_reserved(series: str, sync: bool) -> None:
     """What a driver booked write-combining is inherited, silently (S9.1.3)."""
     kernel, task = boot(series)
@@ -139,8 +139,8 @@ def test_a_conflict_is_eagain(series: str) -> None:
     ] == kernel.trace.log
 
 
-@pytest.mark.parametrize("series", SERIES[2:])
-@pytest.mark.parametrize("sync", [False, True])
+@for_each("series", SERIES[2:])
+@for_each("sync", [False, True])
 def test_without_strict_devmem_ram_is_write_back(series: str, sync: bool) -> None:
     """Where RAM may be mapped it is mapped as it is; only an O_SYNC mapping is told so (S9.1.3)."""
     kernel, task = boot(series, strict_devmem=False)

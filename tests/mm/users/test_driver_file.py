@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 
 import pytest
+from for_each import for_each
 
 from pfnlab.errors import ModelledErrno, Undecided
 from pfnlab.hw.cachemode import CacheMode
@@ -21,8 +22,8 @@ from pfnlab.units import PfnRange
 BAR = PfnRange(0xF8000, 0xF8200)
 LEAVES = [series for series in SERIES if PROFILES[series].huge_faults_ignore_thp]
 
-every_series = pytest.mark.parametrize("series", SERIES)
-leaves = pytest.mark.parametrize("series", LEAVES)
+every_series = for_each("series", SERIES)
+leaves = for_each("series", LEAVES)
 
 
 def run(series: str, *ops: str, device: str = "bar: pci, 1024 pages") -> tuple[Step, ...]:
@@ -95,9 +96,7 @@ def test_a_leaf_where_one_fits(series: str) -> None:
 
 
 @leaves
-@pytest.mark.parametrize(
-    ("mapping", "page"), [("bar[0:511]", 5), ("bar[1:1024]", 600), ("bar[256:1024]", 700)]
-)
+@for_each(("mapping", "page"), [("bar[0:511]", 5), ("bar[1:1024]", 600), ("bar[256:1024]", 700)])
 def test_a_page_where_no_leaf_fits(series: str, mapping: str, page: int) -> None:
     """
     The leaf would stick out of the mapping, or the frames are not aligned as the addresses are.
@@ -120,7 +119,7 @@ def test_a_zap_of_a_part_flushes_the_leaf_at_once(series: str) -> None:
     assert [] == entries(zapped)
 
 
-@pytest.mark.parametrize("series", [series for series in SERIES if series not in LEAVES and series != "6.1"])
+@for_each("series", [series for series in SERIES if series not in LEAVES and series != "6.1"])
 def test_no_leaf_where_huge_pages_are_off(series: str) -> None:
     """
     A machine that small has transparent_hugepage=never, which these series obey.
@@ -130,8 +129,8 @@ def test_no_leaf_where_huge_pages_are_off(series: str) -> None:
     assert ["a[5:6] L1 UC-"] == entries(read)
 
 
-@pytest.mark.parametrize("series", [series for series in SERIES if PROFILES[series].huge_pfnmap])
-@pytest.mark.parametrize(
+@for_each("series", [series for series in SERIES if PROFILES[series].huge_pfnmap])
+@for_each(
     ("thp", "advice", "level"),
     [
         ("always", "normal", 2),
@@ -185,7 +184,7 @@ def test_the_newest_of_a_kind_goes_first() -> None:
     assert [first.start, first.start] == [entry.start >> 12 for entry in kernel.book.entries()]
 
 
-@pytest.mark.parametrize("kind", ["ioremap", "memremap", "io_mapping", "memremap_pages"])
+@for_each("kind", ["ioremap", "memremap", "io_mapping", "memremap_pages"])
 def test_nothing_can_be_undone_twice(kind: str) -> None:
     """
     ENOENT when the driver holds none.
@@ -261,7 +260,7 @@ def gibibyte(machine: str, *ops: str) -> tuple[Step, ...]:
     return run(machine, *head, *ops, "release", device="bar: pci, 1 GiB")[len(head) : -2]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("machine", "mode"),
     [
         ("6.12", "WC"),
@@ -296,7 +295,7 @@ def test_a_gibibyte_is_flushed_twice_whatever_mprotect_changes(series: str) -> N
 
 
 @leaves
-@pytest.mark.parametrize("walker", ["mincore", "pagemap", "move_pages"])
+@for_each("walker", ["mincore", "pagemap", "move_pages"])
 def test_a_gibibyte_stays_where_others_look(series: str, walker: str) -> None:
     """S7.5.3: they have a use for it, or no way in."""
     read, walked = gibibyte(series, "read a[5]", f"{walker} a[0:4]")
@@ -304,7 +303,7 @@ def test_a_gibibyte_stays_where_others_look(series: str, walker: str) -> None:
     assert entries(read) == entries(walked)
 
 
-@pytest.mark.parametrize("series", SERIES)
+@for_each("series", SERIES)
 def test_a_claim_in_the_hole_revokes_nothing(series: str) -> None:
     """/dev/mem may map what lies below 1 MiB whoever has it (S9.1.5)."""
     steps = run(

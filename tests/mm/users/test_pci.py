@@ -6,6 +6,7 @@ import errno
 from collections.abc import Callable
 
 import pytest
+from for_each import for_each
 from s11_machine import boot, lines, s11_machine
 
 from pfnlab.errors import ModelledErrno, Undecided
@@ -27,7 +28,7 @@ from pfnlab.units import PAGE_SIZE, PfnRange
 BAR = PfnRange(0xFD000, 0xFD010)
 RW = VM_READ | VM_WRITE
 
-every_series = pytest.mark.parametrize("series", SERIES)
+every_series = for_each("series", SERIES)
 
 
 def resource0(
@@ -71,7 +72,7 @@ def test_vector_3(series: str) -> None:
     assert entry is not None and 0x08 == entry.bits & 0x98
 
 
-@pytest.mark.parametrize("series", SERIES[:2])
+@for_each("series", SERIES[:2])
 def test_vector_4_message(series: str) -> None:
     """The old tracker's complaint in full (S11.4)."""
     kernel, task = boot(series)
@@ -115,9 +116,7 @@ def test_vector_8(series: str) -> None:
 
 
 @every_series
-@pytest.mark.parametrize(
-    ("proc", "pgoff", "result"), [(False, 13, errno.EINVAL), (True, 0xFD00D, errno.ENODEV)]
-)
+@for_each(("proc", "pgoff", "result"), [(False, 13, errno.EINVAL), (True, 0xFD00D, errno.ENODEV)])
 def test_past_the_bar(series: str, proc: bool, pgoff: int, result: int) -> None:
     """Four pages from the thirteenth do not fit a BAR of sixteen (S9.2.2, S9.3)."""
     kernel, task = boot(series)
@@ -136,7 +135,7 @@ def test_offset_is_physical(series: str) -> None:
 
 
 @every_series
-@pytest.mark.parametrize(("first", "result"), [(0xFD00_0000, errno.EINVAL), (0xFD00_8000, 0)])
+@for_each(("first", "result"), [(0xFD00_0000, errno.EINVAL), (0xFD00_8000, 0)])
 def test_a_claimed_bar(series: str, first: int, result: int) -> None:
     """Only a claim on the first byte of the BAR stops a mapping (S9.2.6)."""
     claimed = s11_machine().phys.with_resource(Resource(first, first + PAGE_SIZE, "driver", busy=True))
@@ -161,7 +160,7 @@ def test_a_device_that_is_removed_has_no_files(series: str) -> None:
     found_again(kernel, BAR).open()
 
 
-@pytest.mark.parametrize(("proc", "answer"), [(True, errno.EIO), (False, 0)])
+@for_each(("proc", "answer"), [(True, errno.EIO), (False, 0)])
 def test_the_hook_of_a_file_that_was_removed(proc: bool, answer: int) -> None:
     """/proc has one, and does not call it any more."""
     kernel, _ = boot("7.2")
@@ -199,7 +198,7 @@ def test_what_a_claim_does_to_a_device_that_goes_is_not_known() -> None:
         found_again(kernel, BAR)
 
 
-@pytest.mark.parametrize(("proc", "answer"), [(True, errno.EIO), (False, errno.ENODEV)])
+@for_each(("proc", "answer"), [(True, errno.EIO), (False, errno.ENODEV)])
 def test_a_file_that_was_removed_maps_nothing_more(proc: bool, answer: int) -> None:
     """Who has it open still (remap_file_pages) is refused, by /proc before there is a place."""
     kernel, task = boot("7.2")
@@ -215,7 +214,7 @@ def test_a_file_that_was_removed_maps_nothing_more(proc: bool, answer: int) -> N
     assert answer == refused
 
 
-@pytest.mark.parametrize(("proc", "there"), [(True, True), (False, False)])
+@for_each(("proc", "there"), [(True, True), (False, False)])
 def test_who_reads_for_a_debugger(proc: bool, there: bool) -> None:
     """The wrapper in sysfs does not ask a file that was removed, and /proc has none (S7.6.3)."""
     kernel, _ = boot("7.2")
@@ -349,7 +348,7 @@ HELD = (
 )
 
 
-@pytest.mark.parametrize(("beside", "told"), [("bind", "EBUSY"), ("unbind", "ok")])
+@for_each(("beside", "told"), [("bind", "EBUSY"), ("unbind", "ok")])
 @every_series
 def test_a_probe_holds_the_lock_of_the_device(series: str, beside: str, told: str) -> None:
     """Who unbinds meanwhile waits until it is bound (S9.9.4)."""

@@ -6,6 +6,7 @@ import errno
 from collections.abc import Callable
 
 import pytest
+from for_each import for_each
 
 from pfnlab.errors import ModelledErrno, Undecided
 from pfnlab.hw.cachemode import CacheMode
@@ -33,7 +34,7 @@ AT = 1 << 32
 RW = VM_READ | VM_WRITE
 LEAF = 512
 
-every_series = pytest.mark.parametrize("series", SERIES)
+every_series = for_each("series", SERIES)
 REMAPS = [series for series in SERIES if PROFILES[series].vfio_remaps]
 INSERTS = [series for series in SERIES if not PROFILES[series].vfio_remaps]
 LEAVES = [series for series in SERIES if PROFILES[series].huge_faults_ignore_thp]
@@ -120,7 +121,7 @@ def test_memory_that_is_off_already_is_zapped_again(series: str) -> None:
     assert ("clear" in events) is not PROFILES[series].vfio_remaps
 
 
-@pytest.mark.parametrize("series", REMAPS)
+@for_each("series", REMAPS)
 def test_a_fault_fills_and_books_the_whole_mapping(series: str) -> None:
     """S9.4.2, up to 6.9."""
     kernel, task, _ = mapped(series)
@@ -131,7 +132,7 @@ def test_a_fault_fills_and_books_the_whole_mapping(series: str) -> None:
     assert 8 == sum(run.end - run.start for run in task.mm.tables.runs(AT, AT + 8))
 
 
-@pytest.mark.parametrize("series", INSERTS)
+@for_each("series", INSERTS)
 def test_a_fault_fills_one_page_and_books_nothing(series: str) -> None:
     """S9.4.2, from 6.10 on."""
     kernel, task, _ = mapped(series)
@@ -219,7 +220,7 @@ def test_a_reset_wakes(series: str) -> None:
     assert "0" == signal_of(task, 0)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("change", "series", "reads"),
     [
         (lambda device: device.set_memory(False), "6.1", "0"),
@@ -244,8 +245,8 @@ def test_a_child_while_the_device_is_off(
     assert reads == signal_of(kernel.tasks["c"], 0)
 
 
-@pytest.mark.parametrize("series", REMAPS)
-@pytest.mark.parametrize(("first", "end", "left"), [(0, 1, (1, 8)), (5, 8, (0, 5)), (3, 5, (0, 3))])
+@for_each("series", REMAPS)
+@for_each(("first", "end", "left"), [(0, 1, (1, 8)), (5, 8, (0, 5)), (3, 5, (0, 3))])
 def test_the_new_part_of_a_split_loses_its_entries(
     series: str, first: int, end: int, left: tuple[int, int]
 ) -> None:
@@ -259,7 +260,7 @@ def test_the_new_part_of_a_split_loses_its_entries(
     assert [left] == [(run.start - AT, run.end - AT) for run in runs]
 
 
-@pytest.mark.parametrize("series", REMAPS)
+@for_each("series", REMAPS)
 def test_a_moved_mapping_keeps_entries_and_flag(series: str) -> None:
     """S9.4.5: the copy has no entries when it is opened, the kernel warns, and nothing is freed."""
     kernel, task, _ = mapped(series)
@@ -273,7 +274,7 @@ def test_a_moved_mapping_keeps_entries_and_flag(series: str) -> None:
     assert [(0, 8, "uc-")] == book(kernel)
 
 
-@pytest.mark.parametrize("series", REMAPS)
+@for_each("series", REMAPS)
 def test_who_zaps_behind_the_driver_makes_the_fault_endless(series: str) -> None:
     """The driver takes a listed VMA for filled."""
     _, task, _ = mapped(series)
@@ -286,7 +287,7 @@ def test_who_zaps_behind_the_driver_makes_the_fault_endless(series: str) -> None
         access(task.mm, task.tlb, AT)
 
 
-@pytest.mark.parametrize("series", LEAVES)
+@for_each("series", LEAVES)
 def test_a_fault_gives_a_leaf_where_one_fits(series: str) -> None:
     """S6.3.1: inside the VMA, frames aligned; the rest is filled page by page."""
     _, task, _ = mapped(series, LEAF + 8)
@@ -298,7 +299,7 @@ def test_a_fault_gives_a_leaf_where_one_fits(series: str) -> None:
     assert [(AT, AT + LEAF, 2), (AT + LEAF, AT + LEAF + 1, 1)] == [(r.start, r.end, r.level) for r in runs]
 
 
-@pytest.mark.parametrize("series", LEAVES)
+@for_each("series", LEAVES)
 def test_no_leaf_for_frames_that_are_not_aligned(series: str) -> None:
     """S6.3.1."""
     kernel, task, device = boot(series)
@@ -309,7 +310,7 @@ def test_no_leaf_for_frames_that_are_not_aligned(series: str) -> None:
     assert [1] == [run.level for run in task.mm.tables.runs(AT, AT + 2 * LEAF)]
 
 
-@pytest.mark.parametrize("series", LEAVES)
+@for_each("series", LEAVES)
 def test_a_split_takes_the_leaf_away(series: str) -> None:
     """S6.3.5: all 512 pages, and its translations with it."""
     kernel, task, _ = mapped(series, LEAF)
@@ -322,7 +323,7 @@ def test_a_split_takes_the_leaf_away(series: str) -> None:
     kernel._check()
 
 
-@pytest.mark.parametrize("series", LEAVES)
+@for_each("series", LEAVES)
 def test_a_child_gets_the_leaf_as_it_is(series: str) -> None:
     """S5.11.4: dirty, and not accessed."""
     kernel, task, _ = mapped(series, LEAF)
@@ -335,8 +336,8 @@ def test_a_child_gets_the_leaf_as_it_is(series: str) -> None:
     assert ours.bits ^ theirs.bits == 1 << 5
 
 
-@pytest.mark.parametrize("series", LEAVES)
-@pytest.mark.parametrize(("to", "moved"), [(4 * LEAF, 2), (4 * LEAF + 1, None)])
+@for_each("series", LEAVES)
+@for_each(("to", "moved"), [(4 * LEAF, 2), (4 * LEAF + 1, None)])
 def test_a_leaf_moves_whole_or_not_at_all(series: str, to: int, moved: int | None) -> None:
     """S5.8: where the new place is aligned, too."""
     kernel, task, _ = mapped(series, LEAF)
@@ -349,7 +350,7 @@ def test_a_leaf_moves_whole_or_not_at_all(series: str, to: int, moved: int | Non
     kernel._check()
 
 
-@pytest.mark.parametrize("series", LEAVES)
+@for_each("series", LEAVES)
 def test_a_leaf_of_a_gibibyte_where_one_fits(series: str) -> None:
     """The largest that fits, as long as nobody looks (S7.5)."""
     kernel, task, _ = boot(series)
@@ -362,7 +363,7 @@ def test_a_leaf_of_a_gibibyte_where_one_fits(series: str) -> None:
     assert entry is not None and entry.level == 3
 
 
-@pytest.mark.parametrize(("series", "mode"), [("6.1", "uc-"), ("6.12", "uc-"), ("6.16", "wc"), ("7.2", "wc")])
+@for_each(("series", "mode"), [("6.1", "uc-"), ("6.12", "uc-"), ("6.16", "wc"), ("7.2", "wc")])
 def test_over_a_write_combining_mapping(series: str, mode: str) -> None:
     """A revoked mapping keeps its reservation from 6.16 on, and the driver adopts its mode."""
     kernel = Kernel(PROFILES[series], qemu_q35(), TRACKERS[PROFILES[series].tracker])
@@ -417,7 +418,7 @@ def said(machine: str, *ops: str) -> list[tuple[str, int | str | None]]:
     return [(step.result, step.value) for step in steps[-1 - len(ops) : -1]]
 
 
-@pytest.mark.parametrize("series", ["6.12", "7.3"])
+@for_each("series", ["6.12", "7.3"])
 def test_a_fault_waits_while_memory_is_switched_off(series: str) -> None:
     """The device's memory_lock is held around the zap too (S9.4.7)."""
     steps = said(series, "hold flush_tlb_mm_range: memory_disable bar", "t: read a[4]", "release")
@@ -426,7 +427,7 @@ def test_a_fault_waits_while_memory_is_switched_off(series: str) -> None:
     assert ("ok", "main ok; t EFAULT SIGBUS code=2") == steps[2]
 
 
-@pytest.mark.parametrize("call", ["vfio_reset bar", "d3 bar"])
+@for_each("call", ["vfio_reset bar", "d3 bar"])
 def test_a_fault_waits_while_the_device_is_changed(call: str) -> None:
     """S9.4.7: a reset and a change of the power state have the lock as a change of the memory bit has."""
     steps = said("7.3", f"hold flush_tlb_mm_range: {call}", "t: read a[4]", "release")
@@ -434,7 +435,7 @@ def test_a_fault_waits_while_the_device_is_changed(call: str) -> None:
     assert [("held", None), ("waits", "memory_lock")] == steps[:2]
 
 
-@pytest.mark.parametrize("series", ["6.12", "7.3"])
+@for_each("series", ["6.12", "7.3"])
 def test_switching_memory_off_waits_for_a_fault_and_the_next_fault_behind_it(series: str) -> None:
     """A reader waits behind a writer that waits."""
     held = "hold vmf_insert_pfn_prot: read a[5]"
@@ -452,7 +453,7 @@ def test_up_to_6_9_entries_go_before_the_lock_is_taken() -> None:
     assert ("ok", None) == said("6.1", off, "t: memory_enable bar", "release")[1]
 
 
-@pytest.mark.parametrize("call", ["memory_disable bar", "d3 bar", "vfio_reset bar"])
+@for_each("call", ["memory_disable bar", "d3 bar", "vfio_reset bar"])
 def test_up_to_6_9_a_fault_races_with_those_who_take_entries_away(call: str) -> None:
     """S9.4.7: vma_lock is given up after each process, and 6.1 was seen to let the fault in, or not."""
     ops = f"hold flush_tlb_mm_range: {call}", "t: read a[4]", "release"
@@ -502,7 +503,7 @@ def test_without_a_descriptor(series: str) -> None:
         assert errno.EBADF == caught.value.errno
 
 
-@pytest.mark.parametrize("series", REMAPS + INSERTS[:1])
+@for_each("series", REMAPS + INSERTS[:1])
 def test_a_claimed_bar_is_busy(series: str) -> None:
     """Another driver was there first."""
     kernel, task, device = boot(series)

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from for_each import for_each
 
 from pfnlab.errors import ProgramError
 from pfnlab.programs.lang.checks import check_program
@@ -48,7 +49,7 @@ def test_a_correct_program_passes() -> None:
     check_program(GOOD)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("changes", "message"),
     [
         ({"title": "two\nlines"}, "title: `title` takes one line of printable text"),
@@ -82,7 +83,7 @@ def test_a_wrong_part_is_named(changes: dict[str, Any], message: str) -> None:
     assert message == complaint(**changes)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("op", "message"),
     [
         (Op(Munmap(Span("a", 0, 17))), "a is 16 pages: write a[0:16] at most, or declare `area a: 17 pages`"),
@@ -181,7 +182,7 @@ def test_a_program_that_ends_held_is_refused() -> None:
     assert message == complaint(ops=(A, held))
 
 
-@pytest.mark.parametrize(
+@for_each(
     "lines",
     [
         "hold unmap_vmas: munmap a\nrelease\nmunmap a\n",
@@ -205,7 +206,7 @@ def test_a_schedule_may(lines: str) -> None:
     load_text(HEAD + lines)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "lines",
     [
         "t = thread\nc = fork\nc: exec\n",

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from for_each import for_each
 
 from pfnlab.errors import ProgramError
 from pfnlab.programs.lang.form import from_json, program_hash, to_json
@@ -119,7 +120,7 @@ def test_malformed_json_is_refused_at_its_place() -> None:
     assert (caught.value.line, caught.value.column) == (2, 17)
 
 
-@pytest.mark.parametrize("content", [b"[]", b'{"a":' * 100_000, b"{}" + b" " * (1 << 20)])
+@for_each("content", [b"[]", b'{"a":' * 100_000, b"{}" + b" " * (1 << 20)])
 def test_json_that_is_no_program_is_refused(content: bytes) -> None:
     """Lists, deep nesting and huge files are answered, not crashed on."""
     with pytest.raises(ProgramError):
@@ -151,7 +152,7 @@ def test_the_hash_ignores_what_is_said_about_the_program() -> None:
     assert program_hash(PROGRAM) == program_hash(other)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "change",
     [
         ("munmap a[4:8]", "munmap a[4:9]"),

@@ -6,6 +6,7 @@ import random
 
 import pytest
 from asking import PROGRAM
+from for_each import for_each
 from litmus_files import FILES
 
 from pfnlab.errors import ProgramError
@@ -73,7 +74,7 @@ def test_an_error_at_the_end_of_a_line_has_no_extent() -> None:
     assert (problem.start, problem.end) == (TextPlace(7, 7), TextPlace(7, 7))
 
 
-@pytest.mark.parametrize(
+@for_each(
     "text, message",
     [
         (PROGRAM.replace("pages\n\n", "pages\n"), "an empty line is missing above this one"),
@@ -92,7 +93,7 @@ def test_what_is_no_text_is_refused() -> None:
         problems_of("pfnlab\0")
 
 
-@pytest.mark.parametrize("seed", range(3))
+@for_each("seed", range(3))
 def test_all_fixes_together_make_the_canonical_form(seed: int) -> None:
     """Of every litmus program, in a layout of its own."""
     for path in FILES.values():

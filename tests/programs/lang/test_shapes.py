@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import get_args
 
-import pytest
+from for_each import for_each
 
 from pfnlab.programs.lang.ops import Call
 from pfnlab.programs.lang.shapes import BY_WORD, SIMPLE, Shape, word_of, words_of
 from pfnlab.programs.lang.words import VERBS
 
 
-@pytest.mark.parametrize("kind", SIMPLE, ids=word_of)
+@for_each("kind", SIMPLE, ids=word_of)
 def test_a_row_has_no_more_than_its_argument(kind: type) -> None:
     """Another field would neither be read nor be sent."""
     fields = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
+from for_each import for_each
 
 from pfnlab.programs.lang.shown import areas_of_unknown, areas_showing
 from pfnlab.programs.lang.text import parse
@@ -15,7 +15,7 @@ area b: 16 pages
 """
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("lines", "areas"),
     [
         ("a = mmap hole[0:4] devmem shared r", {"a"}),

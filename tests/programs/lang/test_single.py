@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from for_each import for_each
 
 from pfnlab.errors import ProgramError
 from pfnlab.programs.lang.load import load_text
@@ -13,7 +14,7 @@ from pfnlab.programs.lang.span import Span
 PROGRAM = load_text("pfnlab program 1\ndevice bar: pci, 16 pages\na = mmap bar[0:8] wc shared rw\n")
 
 
-@pytest.mark.parametrize("line", ["munmap a", "  munmap a[0:8]  # all of it", "munmap a\n"])
+@for_each("line", ["munmap a", "  munmap a[0:8]  # all of it", "munmap a\n"])
 def test_an_operation_is_read_as_in_a_program(line: str) -> None:
     """Names mean what they mean behind the last line, and a comment may follow."""
     assert Op(Munmap(Span("a", 0, 8))) == read_op(line, PROGRAM)
@@ -28,7 +29,7 @@ def test_an_error_names_the_line_that_it_would_be() -> None:
     assert "    munmap b\n           ^" in str(refused.value)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("line", "says"),
     [
         ("", "nothing is written here"),
@@ -48,7 +49,7 @@ def test_what_is_no_operation_here_is_refused(line: str, says: str) -> None:
         read_op(line, PROGRAM)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "span"),
     [
         ("a", Span("a", 0, 8)),
@@ -65,7 +66,7 @@ def test_a_range_is_of_an_area_or_a_device(text: str, span: Span) -> None:
     assert span == read_span(text, PROGRAM)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "says"),
     [
         ("", "nothing is written here"),
@@ -88,7 +89,7 @@ def test_a_device_is_read_as_in_a_header() -> None:
     assert Device("low", "lowmem", 4) == read_device("low: lowmem, 16 KiB")
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "says"),
     [("bar", "`:` is missing"), ("bar: usb, 4 pages", "usb"), ("b: pci, 1 page\nthp always", "one line")],
 )

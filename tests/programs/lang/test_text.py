@@ -8,7 +8,7 @@ import time
 import timeit
 from pathlib import Path
 
-import pytest
+from for_each import for_each
 
 from pfnlab.programs.lang.forced import Fail, Hold, Skip
 from pfnlab.programs.lang.load import load_program, load_text
@@ -60,7 +60,7 @@ def last_op(line: str) -> Op:
     return load_text(f"{HEAD}{line}\n").ops[-1]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("line", "call"),
     [
         ("c = mmap bar[0:16] wc shared rw", Mmap("c", Span("bar", 0, 16), "wc", True, "rw")),
@@ -126,7 +126,7 @@ def test_the_main_task_may_be_named() -> None:
     assert Op(Look()) == last_op("main: look")
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("prefix", "hold"),
     [
         ("hold unmap_vmas", Hold("unmap_vmas")),
@@ -148,7 +148,7 @@ def test_release_needs_no_task() -> None:
     assert Op(Release()) == last_op("hold unmap_vmas: munmap a\nrelease")
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("prefix", "skip"),
     [("skip flush_tlb_mm_range", Skip("flush_tlb_mm_range")), ("skip vm_open 2", Skip("vm_open", 2))],
 )
@@ -209,7 +209,7 @@ def test_the_header_is_read() -> None:
     assert Program("The middle # 1", "What stays?", devices, (Op(Look()),), (Area("z", 1),)) == program
 
 
-@pytest.mark.parametrize("setting", ["always", "madvise", "never"])
+@for_each("setting", ["always", "madvise", "never"])
 def test_the_setting_of_huge_pages_is_read(setting: str) -> None:
     """It stands anywhere in the header, and comes back in canonical text."""
     text = f"pfnlab program 1\nthp     {setting}\ndevice  bar: pci, 1 page\n\nlook\n"
@@ -220,7 +220,7 @@ def test_the_setting_of_huge_pages_is_read(setting: str) -> None:
     assert text == format_program(program)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("line", "expect"),
     [
         (
@@ -236,9 +236,7 @@ def test_an_expectation_means(line: str, expect: Expect) -> None:
     assert (expect,) == load_text(f"{HEAD}{line}\n").expects
 
 
-@pytest.mark.parametrize(
-    "change", [("\n", "\r\n"), (" ", "\t"), ("pfnlab", "\ufeffpfnlab"), ("\n", "  # why\n")]
-)
+@for_each("change", [("\n", "\r\n"), (" ", "\t"), ("pfnlab", "\ufeffpfnlab"), ("\n", "  # why\n")])
 def test_spelling_does_not_matter(change: tuple[str, str]) -> None:
     """CRLF, tabs, a byte order mark and comments change nothing."""
     assert load_text(HEAD) == load_text(HEAD.replace(*change))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from for_each import for_each
 from litmus_files import FILES
 
 from pfnlab.programs.lang.lines import Line, lines_of
@@ -72,13 +73,13 @@ def disagreements(path: Path, text: str) -> list[str]:
     return wrong
 
 
-@pytest.mark.parametrize("path", FILES.values(), ids=lambda path: path.stem)
+@for_each("path", FILES.values(), ids=lambda path: path.stem)
 def test_table_and_parser_agree(path: Path) -> None:
     """Each token of the parser is one of the table, and of the kind of its field."""
     assert disagreements(path, path.read_text(encoding="utf-8")) == []
 
 
-@pytest.mark.parametrize("path", FILES.values(), ids=lambda path: path.stem)
+@for_each("path", FILES.values(), ids=lambda path: path.stem)
 def test_no_letter_is_without_a_token(path: Path) -> None:
     """Nor is any an error, in a program that is none."""
     for line in path.read_text(encoding="utf-8").splitlines():
@@ -101,7 +102,7 @@ def test_a_disagreement_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert disagreements(path, path.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@for_each("verb", VERBS)
 def test_every_operation_is_one(verb: str) -> None:
     """A new operation is coloured without a word about it."""
     (token,) = coloured(verb)
@@ -118,7 +119,7 @@ def test_every_word_of_the_language_is_in_a_rule() -> None:
     assert missing == {"phys", "region", "end"}
 
 
-@pytest.mark.parametrize(
+@for_each(
     "line, wrong",
     [
         ("a = mmap bar[0:4] wx shared rw", "wx"),
@@ -138,7 +139,7 @@ def test_what_cannot_stand_there_is_an_error(line: str, wrong: str) -> None:
     assert errors == [wrong]
 
 
-@pytest.mark.parametrize("name", ["r", "at", "cold", "always"])
+@for_each("name", ["r", "at", "cold", "always"])
 def test_a_name_may_be_a_word_of_another_place(name: str) -> None:
     """Words that are no words of the language everywhere can be names."""
     tokens = list(coloured(f"{name} = mmap bar[0:4] wc shared r")), list(coloured(f"munmap {name}"))

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 import msgspec
 import pytest
+from for_each import for_each
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -239,7 +240,7 @@ def test_whole_mappings_leave_nothing(series: str, program: Program) -> None:
     assert_nothing_is_left(walk(series, program))
 
 
-@pytest.mark.parametrize("series", LEGACY)
+@for_each("series", LEGACY)
 def test_vm_pat_leaks(series: str) -> None:
     """The emptiness of the book is not a matter of course: unmapping from below leaks."""
     program = load_text(f"{HEADER}{MAP}\nmunmap a[0]\nmunmap a[1:4]\n")
@@ -353,9 +354,7 @@ def test_an_uncounted_copy_is_caught() -> None:
         walk("7.2", program, ForgetsToShare)
 
 
-@pytest.mark.parametrize(
-    ("series", "broken"), [("6.1", ForgetsCopyPageRange), ("7.2", FreesTwice), ("7.2", NeverFrees)]
-)
+@for_each(("series", "broken"), [("6.1", ForgetsCopyPageRange), ("7.2", FreesTwice), ("7.2", NeverFrees)])
 def test_a_broken_tracker_is_caught(series: str, broken: Callable[[Kernel], Tracker]) -> None:
     """The property of whole mappings does not hold for a tracker that forgets, or frees too much."""
 
@@ -368,7 +367,7 @@ def test_a_broken_tracker_is_caught(series: str, broken: Callable[[Kernel], Trac
         leaves_nothing()
 
 
-@pytest.mark.parametrize("series", SERIES)
+@for_each("series", SERIES)
 def test_one_step_an_operation_and_the_end(series: str) -> None:
     """A run has a step for each operation, said as program lines, and one for the end."""
     run = ModelMachine(series).run_one(load_text(f"{HEADER}{MAP}\nlook\nmunmap a[0]\n"), check=True)
@@ -377,7 +376,7 @@ def test_one_step_an_operation_and_the_end(series: str) -> None:
     assert (f"model:{series}", None) == (run.machine, run.lost)
 
 
-@pytest.mark.parametrize("series", SERIES)
+@for_each("series", SERIES)
 def test_the_process_of_the_newest_thread_ends_first(series: str) -> None:
     """S12.3.1: the last created task is killed first, although another process is newer than the thread's."""
     program = load_text(f"{HEADER}{MAP}\nc = fork\nc: b = mmap bar[4:8] wc shared rw\nt = thread\n")
@@ -388,7 +387,7 @@ def test_the_process_of_the_newest_thread_ends_first(series: str) -> None:
     assert ["free a[0]", "free a[0]", "free b[0]"] == [event for event in end.events if event[:5] == "free "]
 
 
-@pytest.mark.parametrize("series", VFIO_OPENED_FIRST)
+@for_each("series", VFIO_OPENED_FIRST)
 def test_the_agent_opens_a_vfio_device_for_the_first_mmap(series: str) -> None:
     """S9.4.6: so lines about a claim refused then name init, as the agent is called, and not main."""
     program = load_text(
@@ -428,7 +427,7 @@ def test_a_switch_can_be_turned() -> None:
     assert "ok" == run.steps[1].result
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("spec", "says"),
     [
         ("7.4", "there is no kernel profile"),
@@ -447,7 +446,7 @@ def test_a_wrong_name_says_what_there_is(spec: str, says: str) -> None:
         ModelMachine(spec)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("changes", "says"),
     [
         ("tracker=vm_pat,tracker=exact", "tracker is named twice, by tracker=vm_pat and tracker=exact"),
@@ -470,7 +469,7 @@ def test_two_commits_may_be_taken_out() -> None:
     assert ("vm_pat", "end_vma") == (machine.profile.tracker, machine.profile.flushes)
 
 
-@pytest.mark.parametrize("series", SERIES)
+@for_each("series", SERIES)
 def test_a_terabyte_costs_what_a_page_costs(series: str) -> None:
     """A device of 1 TiB is mapped, split and unmapped as a few runs."""
     text = "pfnlab program 1\ndevice bar: pci, 1 TiB\na = mmap bar wc shared rw\nmunmap a[1:2]\nexit\n"
@@ -481,7 +480,7 @@ def test_a_terabyte_costs_what_a_page_costs(series: str) -> None:
     assert ["ok"] * 4 == [step.result for step in run.steps]
 
 
-@pytest.mark.parametrize("series", SERIES)
+@for_each("series", SERIES)
 def test_the_driver_asks_for_the_mode_it_was_told_alone(series: str) -> None:
     """The cache bits of the mapping go first, so UC- and WC do not add up to UC (seen on 6.1, 7.2)."""
     text = f"{HEADER}a = mmap bar[0:4] driver fault uc- shared rw\nremap_pfn_range a wc\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
+from for_each import for_each
 
 from pfnlab.hw.platform import qemu_q35
 from pfnlab.mm.kernel import Kernel
@@ -18,7 +18,7 @@ from pfnlab.programs.runs.places import Places
 from pfnlab.units import PfnRange
 
 MAP = "a = mmap bar[0:4] wc shared rw"
-every_series = pytest.mark.parametrize("series", SERIES)
+every_series = for_each("series", SERIES)
 
 
 def observe(
@@ -46,7 +46,7 @@ def test_the_book_in_pages_of_the_device(series: str) -> None:
 GIANT = ("a = mmap bar[0:262144] driver fault_pud shared rw", "read a[5]")
 
 
-@pytest.mark.parametrize("series", [series for series in SERIES if PROFILES[series].huge_faults_ignore_thp])
+@for_each("series", [series for series in SERIES if PROFILES[series].huge_faults_ignore_thp])
 def test_whoever_looks_takes_leaves_of_a_gigabyte_away(series: str) -> None:
     """Reading smaps splits them, and nothing is put in their place (S7.5)."""
     seen = observe(series, *GIANT, device="bar: pci, 1 GiB", start=0x100000)
@@ -75,8 +75,8 @@ def test_the_book_of_low_memory(series: str) -> None:
     assert (BookEntry(Span("low", 1, 3), "wb"),) == seen.book
 
 
-@pytest.mark.parametrize("series", SERIES[:2])
-@pytest.mark.parametrize(("anonymous", "who"), [(False, "main"), (True, "*")])
+@for_each("series", SERIES[:2])
+@for_each(("anonymous", "who"), [(False, "main"), (True, "*")])
 def test_the_log_names_tasks_and_pages(series: str, anonymous: bool, who: str) -> None:
     """A line says who and which device pages, or that nobody can tell who (S12.4.4)."""
     seen = observe(series, MAP, "munmap a[0]", anonymous=anonymous)
@@ -85,7 +85,7 @@ def test_the_log_names_tasks_and_pages(series: str, anonymous: bool, who: str) -
 
 
 @every_series
-@pytest.mark.parametrize(
+@for_each(
     ("call", "perms", "file"),
     [
         ("mmap bar[2:6] wc shared rw", "rw-s", "wc"),
@@ -179,7 +179,7 @@ def test_entries_of_other_pages_are_not_seen(series: str) -> None:
     kernel._check()
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("ops", "log", "level"),
     [
         (

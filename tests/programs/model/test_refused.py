@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from for_each import for_each
 
 from pfnlab.errors import Undecided
 from pfnlab.programs.lang.load import load_text
@@ -12,7 +13,7 @@ from pfnlab.programs.model.refused import refuse_unknown
 HEADER = "pfnlab program 1\ndevice bar: pci, 16 pages\na = mmap bar[0:4] wc shared rw\n"
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("line", "what"),
     [
         ("madvise a collapse", "madvise collapse"),

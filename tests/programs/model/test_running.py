@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from for_each import for_each
 
 from pfnlab.errors import Undecided
 from pfnlab.policies.profiles import SERIES
@@ -34,7 +35,7 @@ def said(step: Step) -> tuple[str, int | str | None]:
     return step.result, step.value
 
 
-every_series = pytest.mark.parametrize("series", SERIES)
+every_series = for_each("series", SERIES)
 HOLD = "hold flush_tlb_mm_range: munmap a[0:4]"
 
 
@@ -134,7 +135,7 @@ def test_skip_alone(series: str):
     assert 0 == step.flushes
 
 
-@pytest.mark.parametrize(("series", "result"), [*((s, "held") for s in OLD), *((s, "ok") for s in NEW)])
+@for_each(("series", "result"), [*((s, "held") for s in OLD), *((s, "ok") for s in NEW)])
 def test_not_held(series: str, result: str):
     """Where a kernel does not call the function, the operation runs through and says so."""
     held, _ = run(series, "hold untrack_pfn: munmap a[0:4]", "release")
@@ -180,7 +181,7 @@ def test_unknown_omission():
         run("7.2", "skip free_pgtables: munmap a[0:4]")
 
 
-@pytest.mark.parametrize(
+@for_each(
     "line",
     [
         "hold flush_tlb_mm_range return: mlockall",

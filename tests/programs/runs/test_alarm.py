@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
+from for_each import for_each
 
 from pfnlab.programs.runs.alarm import MOST_LINES, WARN, Alarm, alarms_in, first_alarm, warning_line, when
 
@@ -16,8 +16,8 @@ def of(name: str) -> tuple[Alarm, ...]:
     return alarms_in((LOGS / f"{name}.log").read_text().splitlines())
 
 
-@pytest.mark.parametrize("series", ["6.1", "7.3"])
-@pytest.mark.parametrize(
+@for_each("series", ["6.1", "7.3"])
+@for_each(
     ("name", "kind", "title"),
     [
         ("oops", "oops", "BUG: kernel NULL pointer dereference in harm"),
@@ -38,7 +38,7 @@ def test_every_bad_entry_is_an_alarm() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", [path.stem for path in sorted(LOGS.iterdir())])
+@for_each("name", [path.stem for path in sorted(LOGS.iterdir())])
 def test_an_alarm_has_its_call_trace(name: str) -> None:
     """From the line that says what happened to the functions it happened in."""
     for alarm in of(name):
@@ -115,7 +115,7 @@ WARNING: CPU: 1 PID: 7 at mm/memory.c:2345 zap_pte_range.isra.0+0x1/0x2
 """
 
 
-@pytest.mark.parametrize(("line", "says"), [*zip(*[iter(REPORTS.splitlines())] * 2, strict=True)])
+@for_each(("line", "says"), [*zip(*[iter(REPORTS.splitlines())] * 2, strict=True)])
 def test_a_report_in_the_kernels_words(line: str, says: str) -> None:
     """Titles are without what differs from boot to boot."""
     assert [says.strip()] == [f"{alarm.kind}: {alarm.title}" for alarm in alarms_in([line])]
@@ -137,7 +137,7 @@ def test_a_refcount_that_falls_below_zero() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@for_each(
     "line",
     [
         "x86/PAT: main:123 freeing invalid memtype [mem 0xf8004000-0xf8007fff]",

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from for_each import for_each
 from hypothesis import given
 from hypothesis import strategies as st
 from middle_runs import PROGRAM, book, careful, cut, forgetful, vmas
@@ -81,7 +82,7 @@ def test_equal_runs_have_no_differences() -> None:
     assert differences([forgetful("model:6.1"), forgetful("qemu:6.1")]) == []
 
 
-@pytest.mark.parametrize("field", FIELDS)
+@for_each("field", FIELDS)
 def test_every_field_is_compared(field: str) -> None:
     """A change in any one field is one difference, in that field."""
     found = fields_of([one_step("one"), one_step("two", **{field: CHANGED[field]})])
@@ -89,13 +90,13 @@ def test_every_field_is_compared(field: str) -> None:
     assert [(0, field)] == found
 
 
-@pytest.mark.parametrize("field", sorted(CHANNEL_FIELDS))
+@for_each("field", sorted(CHANNEL_FIELDS))
 def test_a_channel_that_cannot_look_is_not_compared(field: str) -> None:
     """None in a channel's field says nothing about that machine."""
     assert differences([one_step("one"), one_step("two", **{field: None})]) == []
 
 
-@pytest.mark.parametrize("field", sorted(CHANNEL_FIELDS))
+@for_each("field", sorted(CHANNEL_FIELDS))
 def test_a_blind_machine_does_not_hide_others(field: str) -> None:
     """Machines that can see are still compared when one cannot."""
     runs = [one_step("one"), one_step("two", **{field: None}), one_step("three", **{field: CHANGED[field]})]
@@ -186,7 +187,7 @@ def test_machines_that_agree_form_groups() -> None:
     assert agreeing([forgetful("a"), careful("b"), forgetful("c"), careful("d")]) == ((0, 2), (1, 3))
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("series", "covered"),
     [("6.1", True), ("6.9", True), ("6.12", True), ("6.13", False), ("5.20", False), ("7.1", False)],
 )
@@ -205,13 +206,13 @@ def test_a_release_candidate_belongs_to_its_series() -> None:
     assert [series_key(one) for one in ("7.3", "7.3-rc7", "7.3.2")] == [(7, 3)] * 3
 
 
-@pytest.mark.parametrize(("run", "series"), [(forgetful(), "6.1"), (careful(), "7.2")])
+@for_each(("run", "series"), [(forgetful(), "6.1"), (careful(), "7.2")])
 def test_an_expectation_that_holds_is_no_failure(run: Run, series: str) -> None:
     """The lines of munmap-middle hold on the kernels they speak of."""
     assert expectation_failures(PROGRAM, run, series) == []
 
 
-@pytest.mark.parametrize(("run", "series", "line"), [(careful(), "6.12", 0), (forgetful(), "7.2", 1)])
+@for_each(("run", "series", "line"), [(careful(), "6.12", 0), (forgetful(), "7.2", 1)])
 def test_an_expectation_that_fails_says_what_is_left(run: Run, series: str, line: int) -> None:
     """A failure carries the expect line and the book of the last step."""
     failed = expectation_failures(PROGRAM, run, series)
@@ -324,7 +325,7 @@ def test_a_warning_all_machines_log_is_no_alarm() -> None:
     assert () == alarms([predicted, warned(forgetful("kernel"), 1)])
 
 
-@pytest.mark.parametrize("predicted", [0, 1])
+@for_each("predicted", [0, 1])
 def test_a_warning_the_others_do_not_log_is_an_alarm(predicted: int) -> None:
     """With its call trace; one that is logged more often likewise."""
     model = msgspec.structs.replace(warned(forgetful("model"), predicted), warnings=())
@@ -346,7 +347,7 @@ def test_a_warning_another_machine_has_spent_is_no_alarm() -> None:
     assert () == alarms([other, warned(forgetful("kernel"), 1)])
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("machine", "known", "outcome"),
     [
         ("qemu:7.2", "", Outcome.DISCOVERY),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
+from for_each import for_each
 
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.machine import ModelMachine
@@ -14,13 +14,13 @@ from pfnlab.units import PfnRange
 PLACES = Places({"low": PfnRange(0x10, 0x20), "bar": PfnRange(0xF8000, 0xF8010)})
 
 
-@pytest.mark.parametrize(("pfn", "text"), [(0x11, "map_sync low[1]"), (0xF8001, None)])
+@for_each(("pfn", "text"), [(0x11, "map_sync low[1]"), (0xF8001, None)])
 def test_the_direct_map_follows_below_1_mib_only(pfn: int, text: str | None) -> None:
     """Elsewhere the call returns at once, and is not told (S2.8.2)."""
     assert text == event_text(Event("memtype_kernel_map_sync", pfn, pfn + 1), PLACES)
 
 
-@pytest.mark.parametrize(("series", "count"), [("6.1", 2), ("6.12", 2), ("6.16", 0), ("7.2", 0)])
+@for_each(("series", "count"), [("6.1", 2), ("6.12", 2), ("6.16", 0), ("7.2", 0)])
 def test_fork_lets_the_direct_map_follow_what_it_follows(series: str, count: int) -> None:
     """Once a mapping while fork reserves for the child, never since it shares the context (seed 003)."""
     text = "pfnlab program 1\ndevice low: lowmem, 16 pages\n\n"

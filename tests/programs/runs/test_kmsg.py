@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
+from for_each import for_each
 
 from pfnlab.programs.runs.kmsg import is_once, normalise, once_message
 from pfnlab.programs.runs.places import Places
@@ -96,7 +96,7 @@ def test_overcommit_names_the_task() -> None:
     assert norm(line) == "__vm_enough_memory: main, bytes: N not enough memory for the allocation"
 
 
-@pytest.mark.parametrize(
+@for_each(
     "line",
     [
         "",
@@ -172,7 +172,7 @@ def test_how_long_something_took_is_the_machines() -> None:
     assert line.format("N") == norm(line.format(0)) == norm(line.format(12))
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("line", "said"),
     [
         (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from for_each import for_each
 
 from pfnlab.errors import Misuse
 from pfnlab.programs.lang.load import load_text
@@ -14,7 +15,7 @@ LEAF = load_text(
 )
 
 
-@pytest.mark.parametrize("look", LookLevel)
+@for_each("look", LookLevel)
 def test_every_level_has_its_name(look: LookLevel) -> None:
     """As it is written."""
     assert look is look_named(str(look))
@@ -26,7 +27,7 @@ def test_another_name_is_refused() -> None:
         look_named("hard")
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("look", "entry"),
     [
         (LookLevel.PROC, "none@L3"),
@@ -41,7 +42,7 @@ def test_reading_smaps_drops_a_leaf_of_a_gigabyte(look: LookLevel, entry: str) -
     assert [entry] == [run.entry for run in steps[1].ptes or ()]
 
 
-@pytest.mark.parametrize("look", LookLevel)
+@for_each("look", LookLevel)
 def test_a_run_says_how_it_was_looked_at(look: LookLevel) -> None:
     """That of a program without a rule too."""
     undecided = load_text(

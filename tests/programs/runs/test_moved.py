@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from for_each import for_each
 
 from pfnlab.programs.runs.moved import ascending, moved_text
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("content", "text"),
     [
         (b"\7", "1 byte: 07"),

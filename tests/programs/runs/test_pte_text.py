@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
+from for_each import for_each
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,7 +11,7 @@ from pfnlab.programs.runs.observation import PteSeen
 from pfnlab.programs.runs.pte_text import RAM, entry_pfn, entry_text, is_special, merge_ptes
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("raw", "text"),
     [
         (0x80000000F800026F, "L1 WC P RW US SPECIAL A D"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
+from for_each import for_each
 
 from pfnlab.programs.lang.text import parse
 from pfnlab.programs.runs.places import Places
@@ -18,7 +18,7 @@ b = mmap bar[0:4] wc shared rw
 """
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("line", "value", "told"),
     [
         ("read a[0]", 7, None),
