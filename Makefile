@@ -10,11 +10,19 @@ BIN := .venv/bin
 # A kernel that cannot be booted fails a test, it never skips one.
 export PFNLAB_LAB ?= required
 
-.PHONY: help demo docs changelog test release test-archives test-pages test-guests test-races test-patches test-patched test-selftests mutation-report fault-report test-postgres test-all-kernels test-btf-dwarf test-browser test-cluster test-editors test-wheel test-newcomer page lint pages bench bench-compare fmt-check clean system system-test
+# Tests start hundreds of interpreters, and each would compile the package again.
+export PYTHONDONTWRITEBYTECODE :=
+
+# The tests of one target (tests/targets.py), with what they need: $(call need,APT), $(call extra,NAME), $(call target,NAME).
+need = @PYTHON=$(PYTHON) tools/install-missing $(1)
+extra = $(BIN)/python -m pip install -q --disable-pip-version-check -e '.[$(1)]'
+target = PFNLAB_TARGET=$(1) $(BIN)/pytest -n $(or $(2),2)
+
+.PHONY: help demo docs changelog test release test-archives test-pages test-guests test-races test-building test-compiled test-notebooks test-shells test-patches test-patched test-selftests mutation-report fault-report test-postgres test-all-kernels test-btf-dwarf test-browser test-cluster test-editors test-wheel test-newcomer page lint pages bench bench-compare fmt-check clean system system-test
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo "also: test-archives test-pages test-guests test-races test-patches test-patched test-selftests mutation-report fault-report test-postgres test-all-kernels test-btf-dwarf test-browser test-cluster test-editors test-wheel test-newcomer page lint pages bench bench-compare fmt-check clean"
+	@echo "also: test-archives test-pages test-guests test-races test-building test-compiled test-notebooks test-shells test-patches test-patched test-selftests mutation-report fault-report test-postgres test-all-kernels test-btf-dwarf test-browser test-cluster test-editors test-wheel test-newcomer page lint pages bench bench-compare fmt-check clean"
 
 system:
 	@PYTHON=$(PYTHON) tools/install-missing
@@ -81,23 +89,44 @@ test-selftests: system-test .venv/.test
 # Every recorded schedule on every kernel that has a driver: 1,470 of them, about ten minutes.
 test-races: system-test .venv/.test
 	@$(BIN)/pfnlab kernels fetch --missing 6.1 6.12 7.2 7.3
-	PFNLAB_RACES=all $(BIN)/pytest -n 2 tests/lab/test_races.py
+	$(call target,races)
 
 # What boots guests that nothing else uses, on kernels of which others were asked: a few minutes.
 test-guests: system-test .venv/.test
 	@$(BIN)/pfnlab kernels fetch tested
-	PFNLAB_GUESTS=all $(BIN)/pytest -n 2 tests/lab/test_agreement.py tests/lab/test_fuzz_campaigns.py tests/lab/test_races.py
+	$(call target,guests)
 
 # Searches and campaigns on dask's scheduler and workers, started as docs/cluster.md says: a few minutes.
 test-cluster: system-test .venv/.test
-	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[cluster]'
-	PFNLAB_CLUSTER=required $(BIN)/pytest -n 0 tests/cluster tests/checker/search/test_partitioned.py
+	$(call extra,cluster)
+	$(call target,cluster,0)
 
-# The grammars in the engine of VS Code, which npm has: half a minute.
+# What prepares a kernel's build, with what such a build calls: half a minute.
+test-building: system-test .venv/.test
+	$(call need,build)
+	$(call target,building)
+
+# Searches of packed models compiled, state by state the same: a minute.
+test-compiled: system-test .venv/.test
+	$(call need,compiled)
+	$(call extra,fast)
+	$(call target,compiled)
+
+# Data frames of both libraries, Parquet, and the notebook in a kernel of its own: half a minute.
+test-notebooks: system-test .venv/.test
+	$(call extra,notebooks)
+	$(call target,notebooks,0)
+
+# Completion in zsh and fish, and the man pages as mandoc and groff read them: half a minute.
+test-shells: system-test .venv/.test
+	$(call need,shells)
+	$(call target,shells)
+
+# The grammars in Vim and in the engine of VS Code, which npm has: half a minute.
 test-editors: system-test .venv/.test
-	@PYTHON=$(PYTHON) tools/install-missing editors
+	$(call need,editors)
 	npm ci --prefix editors/check --no-audit --no-fund
-	PFNLAB_EDITORS=all $(BIN)/pytest -n 0 tests/editors
+	$(call target,editors,0)
 
 # The documentation as a site, offline: build/site/index.html.
 docs: .venv/.docs
@@ -108,12 +137,13 @@ docs: .venv/.docs
 # a network: a few minutes.
 test-pages: system-test .venv/.test
 	@$(BIN)/pfnlab kernels fetch tested
-	PFNLAB_PAGES=all $(BIN)/pytest -n 2 tests/report/claims tests/report/test_policies_matrix.py tests/pages/test_shown.py tests/checker/test_ended_scopes.py
+	$(call target,pages)
 
 # The store on a PostgreSQL server of the distribution's packages, in a temporary folder: half a minute.
 test-postgres: system-test .venv/.test
-	@PYTHON=$(PYTHON) tools/install-missing postgres
-	PFNLAB_POSTGRES=required $(BIN)/pytest -n0 tests/store
+	$(call need,postgres)
+	$(call extra,postgres)
+	$(call target,postgres,0)
 
 # Campaigns with faults, each resumed and compared with the undisturbed run: docs/fault-report.md, some minutes.
 fault-report: .venv/.test
@@ -130,12 +160,13 @@ test-newcomer:
 
 # The explorer's page in a browser of the distribution, without a window.
 test-browser: system-test .venv/.test
-	@PYTHON=$(PYTHON) tools/install-missing browser
-	PFNLAB_BROWSER=required $(BIN)/pytest -n0 tests/browser
+	$(call need,browser)
+	$(call extra,browser)
+	$(call target,browser,0)
 
 # The explorer's script, bundled out of web/source with npm; the built file is kept in the repository.
 page:
-	@PYTHON=$(PYTHON) tools/install-missing editors
+	@PYTHON=$(PYTHON) tools/install-missing page
 	$(PYTHON) tools/build_page.py
 
 test-all-kernels: system-test .venv/.test
@@ -154,7 +185,7 @@ mutation-report: .venv/.test
 # The lens's types against a kernel's debug package, which is fetched (270 MiB).
 test-btf-dwarf: system-test .venv/.test
 	@$(BIN)/pfnlab kernels fetch --missing 6.1
-	PFNLAB_BTF_DWARF=6.1 $(BIN)/pytest tests/lens/test_btf_dwarf.py
+	$(call target,btf-dwarf,0)
 
 lint: .venv/.test
 	$(BIN)/ruff check

@@ -8,14 +8,31 @@ import pytest
 from _pytest.terminal import TerminalReporter
 from comparing import COMPARED, NEWS
 from having import ROLE_NAMES, ROLES, standing
+from targets import TARGET, TARGETS, is_left_out, target_of
 
 #: Where the differences of kernels nobody met are listed.
 NEWS_FILE = Path(__file__).parents[1] / "build" / "news.txt"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the project's markers."""
+    """Register the project's markers, and refuse a target that is none."""
     config.addinivalue_line("markers", "lab: needs kernels and QEMU")
+    config.addinivalue_line("markers", "target(name): runs with `make test-NAME` alone (targets.py)")
+    if TARGET and TARGET not in TARGETS:
+        raise pytest.UsageError(f"PFNLAB_TARGET={TARGET} is no target: write one of {', '.join(TARGETS)}")
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave files out that have no test of the target, without importing them."""
+    return True if is_left_out(collection_path) else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the tests of other targets than the one that runs."""
+    others = [item for item in items if target_of(item) != TARGET]
+    if others:
+        items[:] = [item for item in items if target_of(item) == TARGET]
+        config.hook.pytest_deselected(items=others)
 
 
 def new_kernel(item: pytest.Item) -> str | None:

@@ -1,7 +1,7 @@
 """One test for many cases that are alike and cheap: it runs all of them and lists those that fail.
 
-``@for_each`` takes what ``pytest.mark.parametrize`` takes. A fact about ten series is one fact: a test for each
-would be ten items to collect and thirty reports between processes.
+``@for_each`` takes what ``pytest.mark.parametrize`` takes. A fact about ten series is one fact; ten tests of
+it would be ten items to collect and thirty reports between processes.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ def for_each(
         tables = (cases, *inner)
 
         @functools.wraps(test)
-        def ask_all(**fixtures: Any) -> None:
+        def ask_all(*instance: object, **fixtures: Any) -> None:
             __tracebackhide__ = True
-            _ask(function, fixtures, tables)
+            _ask(functools.partial(function, *instance, **fixtures), tables)
 
         signature = inspect.signature(test)
         lacking = set(fields) - set(signature.parameters)
@@ -102,7 +102,7 @@ def _shown(value: object) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
-def _ask(test: Callable[..., None], fixtures: dict[str, Any], tables: tuple[list[Case], ...]) -> None:
+def _ask(test: functools.partial[None], tables: tuple[list[Case], ...]) -> None:
     """Run *test* on every combination of the cases of *tables*.
 
     :raises AssertionError: some fail
@@ -114,12 +114,12 @@ def _ask(test: Callable[..., None], fixtures: dict[str, Any], tables: tuple[list
         asked += 1
         arguments = {name: value for _, values in combination for name, value in values.items()}
         try:
-            test(**fixtures, **arguments)
+            test(**arguments)
         except (Exception, pytest.fail.Exception, pytest.skip.Exception) as error:
             if _is_of_the_clock(error):
                 raise
             first = first or error
-            failed.setdefault(_said(error, test), []).append(", ".join(name for name, _ in combination))
+            failed.setdefault(_said(error, test.func), []).append(", ".join(name for name, _ in combination))
     if failed:
         count = sum(map(len, failed.values()))
         lines = [f"{count} of {asked} cases fail"]

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import NoReturn, TypeVar
 
 import pytest
+from targets import TARGET
 
 from pfnlab.errors import MissingTool, Undecided
 from pfnlab.lab.images.archive import Unverified, read_listing
@@ -29,8 +30,8 @@ from pfnlab.policies.releases import CONFIRMED, RELEASES, series_of
 T = TypeVar("T")
 
 
-#: Whether what is missing fails a test.
-REQUIRED = os.environ.get("PFNLAB_LAB") == "required"
+#: Whether what is missing fails a test; it does in every target of the Makefile.
+REQUIRED = os.environ.get("PFNLAB_LAB") == "required" or TARGET != ""
 
 
 def lists_were_read() -> bool:
@@ -67,19 +68,6 @@ ROLE_NAMES = ("OLD", "STABLE", "NEW", "SERIES")
 
 #: Whether every series is asked: ``make test-all-kernels``.
 EVERY_SERIES = os.environ.get("PFNLAB_KERNELS") == "all"
-
-#: A page that is made of searches, which take a minute: ``make test-pages``.
-made_of_searches = pytest.mark.skipif(
-    os.environ.get("PFNLAB_PAGES") != "all", reason="made of searches: `make test-pages` makes them"
-)
-
-#: Whether the tests run that need many guests of their own: ``make test-guests``.
-EVERY_GUEST = os.environ.get("PFNLAB_GUESTS") == "all"
-
-#: A test that boots guests nobody else uses, or asks one kernel more what another has said.
-needs_many_guests = pytest.mark.skipif(
-    not EVERY_GUEST, reason="boots guests of its own: `make test-guests` runs it"
-)
 
 #: What most tests on kernels ask, and what those ask that have time for three.
 ASKED = CONFIRMED if EVERY_SERIES else (OLD, NEW)

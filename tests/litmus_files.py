@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
-from pfnlab.programs.lang.load import program_files
+from pfnlab.programs.lang.load import load_program, program_files
+from pfnlab.programs.lang.ops import Program, is_held
 from pfnlab.programs.library import library_folder
 
 LITMUS = library_folder()
 
 #: The file of each program by name.
 FILES = program_files(LITMUS)
+
+#: The folder whose programs all hold a processor, and the others, for tests of a folder each.
+HOLDING = "races"
+FOLDERS = sorted({path.parent.name for path in FILES.values()} - {HOLDING})
+
+
+@cache
+def program_of(path: Path) -> Program:
+    """The program in a file of :data:`FILES`."""
+    return load_program(path)
+
+
+def without_holds(folder: str) -> list[Path]:
+    """The programs of a folder that hold no processor: an operation under way is no value."""
+    return [path for path in FILES.values() if path.parent.name == folder and not is_held(program_of(path))]
 
 
 def is_of_leaves(path: Path) -> bool:

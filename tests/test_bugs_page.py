@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
+from for_each import for_each
 
 ROOT = Path(__file__).parents[1]
 
@@ -24,7 +24,7 @@ CITING = [
 ]
 
 
-@pytest.mark.parametrize("path", CITING, ids=lambda path: str(path.relative_to(ROOT)))
+@for_each("path", CITING, ids=lambda path: str(path.relative_to(ROOT)))
 def test_identifiers_lead_to_the_page(path: Path) -> None:
     """None leads nowhere."""
     assert set() == set(_CITED.findall(path.read_text(encoding="utf-8"))) - set(ROWS)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pickle
 from pathlib import Path
 
-import pytest
+from for_each import for_each
 
 from pfnlab.campaign.plan_file import PlanMistakes
 from pfnlab.errors import Defect, LostGuest, Misuse, PolicyError, ProgramError, Undecided
 from pfnlab.files import Unreadable
 
 
-@pytest.mark.parametrize(
+@for_each(
     "error",
     [
         Misuse("no such scope"),

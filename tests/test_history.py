@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-import pytest
+from for_each import for_each
 
 from pfnlab.errors import Undecided
 from pfnlab.policies.commits import known_commits, machine_without
@@ -74,7 +74,7 @@ def difference(row: Row) -> tuple[str, str, str]:
     raise AssertionError(f"{row.program} does not notice {row.commit}")
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.commit}-{Path(row.program).stem}")
+@for_each("row", ROWS, ids=lambda row: f"{row.commit}-{Path(row.program).stem}")
 def test_program_tells_the_commit(row: Row) -> None:
     """The first difference is the step the table names, with these answers; no kernel was asked."""
     assert (row.step, row.there, row.gone) == difference(row)
@@ -93,7 +93,7 @@ def test_every_program_has_a_row() -> None:
     assert {path.name for path in PROGRAMS} <= {row.program for row in ROWS}
 
 
-@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
+@for_each("path", PROGRAMS, ids=lambda path: path.stem)
 def test_program_is_canonical(path: Path) -> None:
     """The formatter would change nothing."""
     text = path.read_text(encoding="utf-8")
@@ -101,8 +101,8 @@ def test_program_is_canonical(path: Path) -> None:
     assert text == format_text(text, str(path))
 
 
-@pytest.mark.parametrize("series", RELEASES)
-@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
+@for_each("series", RELEASES)
+@for_each("path", PROGRAMS, ids=lambda path: path.stem)
 def test_program_meets_its_expectations(path: Path, series: str) -> None:
     """Every release is spoken for, and leaves what the program says."""
     program = load_program(path)

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
+from for_each import for_each
 
 SOURCE = Path(__file__).parent.parent / "src" / "pfnlab"
 
@@ -121,13 +121,13 @@ def _ours(text: str, package: tuple[str, ...]) -> list[tuple[int, str]]:
     ]
 
 
-@pytest.mark.parametrize("module", MODULES)
+@for_each("module", MODULES)
 def test_modules_import_from_their_left(module: str) -> None:
     """A module imports its own package and those left of it, nothing else of pfnlab."""
     assert violations(module, (SOURCE / module).read_text(encoding="utf-8")) == []
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("module", "text"),
     [
         ("hw/pat.py", "from pfnlab.mm.vma import Vma"),
@@ -156,7 +156,7 @@ def test_an_import_from_the_right_is_caught(module: str, text: str) -> None:
     assert len(violations(module, text)) == 1
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("module", "text"),
     [
         ("hw/pat.py", "from pfnlab.units import PfnRange\nimport os\nfrom pfnlab.hw.bits import MASK"),

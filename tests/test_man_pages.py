@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 
 import pytest
@@ -49,7 +48,7 @@ def test_a_line_that_begins_with_a_dot_is_no_request() -> None:
     assert tooling.make_man()._text(".so /etc/passwd \\n") == "\\&.so /etc/passwd \\en"
 
 
-@pytest.mark.skipif(shutil.which("mandoc") is None, reason="no mandoc: tools/install-missing test")
+@pytest.mark.target("shells")
 def test_mandoc_has_no_objection() -> None:
     """mandoc says nothing about any page."""
     said = subprocess.run(["mandoc", "-T", "lint", *PAGES], capture_output=True, text=True, timeout=60)
@@ -57,7 +56,7 @@ def test_mandoc_has_no_objection() -> None:
     assert said.stdout == ""
 
 
-@pytest.mark.skipif(shutil.which("groff") is None, reason="no groff: tools/install-missing test")
+@pytest.mark.target("shells")
 def test_groff_has_no_warning() -> None:
     """What shows pages on most machines has no warning either."""
     command = ["groff", "-man", "-ww", "-Tutf8", "-z", *PAGES]

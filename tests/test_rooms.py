@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
 import tooling
+from for_each import for_each
 
 draw_rooms = tooling.draw_rooms()
 
@@ -36,7 +36,7 @@ def test_a_changed_page_is_noticed() -> None:
     assert draw_rooms.drawn(page) != page
 
 
-@pytest.mark.parametrize("folder", [path.parent for path in sorted(draw_rooms.SOURCE.rglob("__init__.py"))])
+@for_each("folder", [path.parent for path in sorted(draw_rooms.SOURCE.rglob("__init__.py"))])
 def test_a_room_says_what_it_is_for(folder: Path) -> None:
     """In one sentence at its door that fits a line of the drawing."""
     assert 10 < len(draw_rooms.door(folder)) <= 110
@@ -57,7 +57,7 @@ def absent(text: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("page", ["ARCHITECTURE.md", "CONTRIBUTING.md", "docs/decisions.md"])
+@for_each("page", ["ARCHITECTURE.md", "CONTRIBUTING.md", "docs/decisions.md"])
 def test_the_files_a_page_names_are_there(page: str) -> None:
     """A file that moved takes its mention along."""
     assert [] == absent((draw_rooms.ROOT / page).read_text(encoding="utf-8"))

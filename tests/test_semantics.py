@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-import pytest
+from for_each import for_each
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "pfnlab"
@@ -101,7 +101,7 @@ def test_every_citation_is_a_rule() -> None:
     assert {} == {step: cited()[step] for step in lost}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@for_each("page", PAGES, ids=lambda page: page.stem)
 def test_a_page_names_what_there_is(page: Path) -> None:
     """Functions, files and programs; and every rule says what implements it."""
     text = page.read_text(encoding="utf-8")
@@ -113,7 +113,7 @@ def test_a_page_names_what_there_is(page: Path) -> None:
     assert [] == [link for link in links if not (page.parent / link).exists()]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@for_each("page", PAGES, ids=lambda page: page.stem)
 def test_a_step_is_in_its_rule_and_there_once(page: Path) -> None:
     """S4.5.2 stands under S4.5, and a page has the rules of its section."""
     text = page.read_text(encoding="utf-8")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from for_each import for_each
 
 from pfnlab.units import number_of
 
 
-@pytest.mark.parametrize(
-    ("number", "said"), [(0, "0 steps"), (1, "1 step"), (2, "2 steps"), (1200, "1,200 steps")]
-)
+@for_each(("number", "said"), [(0, "0 steps"), (1, "1 step"), (2, "2 steps"), (1200, "1,200 steps")])
 def test_a_count_agrees_with_its_noun(number: int, said: str) -> None:
     """One is singular, thousands are told apart."""
     assert said == number_of(number, "step")

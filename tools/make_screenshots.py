@@ -18,7 +18,7 @@ PICTURES = ROOT / "docs" / "pictures"
 def main() -> int:
     """Run the browser's tests, which keep the pictures; their exit code."""
     words = ["-n0", str(ROOT / "tests" / "browser" / "test_explorer.py"), *sys.argv[1:]]
-    settings = {"PFNLAB_BROWSER": "required", "PFNLAB_PICTURES": str(PICTURES)}
+    settings = {"PFNLAB_TARGET": "browser", "PFNLAB_PICTURES": str(PICTURES)}
     code = subprocess.run(
         [sys.executable, "-m", "pytest", *words], cwd=ROOT, env={**os.environ, **settings}, check=False
     ).returncode

@@ -58,7 +58,13 @@ def test_records_have_a_row_a_property(report: pl.CheckReport) -> None:
     assert [("model:6.1", "no_leak"), ("model:6.1", "one_mode")] == [
         (row["machine"], row["property"]) for row in rows[:2]
     ]
-    assert len(rows) == len(report.to_pandas()) == len(report.to_polars()) == 4
+    assert 4 == len(rows)
+
+
+@pytest.mark.target("notebooks")
+def test_frames_have_a_row_a_property(report: pl.CheckReport) -> None:
+    """In both libraries."""
+    assert len(report.to_records()) == len(report.to_pandas()) == len(report.to_polars())
 
 
 #: What is wrong, and what the message says of it.

@@ -1,69 +1,22 @@
-"""The folder examples/: a notebook and a script, executed as a reader would."""
+"""The folder examples/: a script, executed as a reader would; test_notebook.py executes the notebook."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
-
-import nbformat
-import pytest
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-def executed(notebook: Any) -> Any:
-    """*notebook*, run from top to bottom in a kernel of its own, with this Python."""
-    client = NotebookClient(
-        notebook, timeout=200, kernel_name="python3", resources={"metadata": {"path": "."}}
-    )
-    return client.execute()
-
-
-def read(path: Path) -> Any:
-    """The notebook in the file."""
-    return nbformat.read(path, as_version=4)
-
-
-def shown(notebook: Any) -> list[dict[str, str]]:
-    """What the code cells show, by kind."""
-    return [
-        dict(output["data"]) if "data" in output else {"text/plain": output["text"]}
-        for cell in notebook.cells
-        if cell.cell_type == "code"
-        for output in cell.outputs
-    ]
-
-
-@pytest.mark.timeout(290)
-def test_the_tour_runs() -> None:
-    """Every cell, and it shows what its text says."""
-    outputs = shown(executed(read(EXAMPLES / "tour.ipynb")))
-
-    assert "bar[0:8] wc  LEAKED" in [output["text/plain"] for output in outputs]
-    results = "{'model:7.2': True, 'model:7.2,tracker=vm_pat': False, 'model:7.2,tracker=exact': True}"
-    assert results in [output["text/plain"].replace("\n", "").replace(",  ", ", ") for output in outputs]
-    assert 3 <= sum("<table" in output.get("text/html", "") for output in outputs)
-    assert not any("<script" in output.get("text/html", "") for output in outputs)
-
-
 def test_the_tour_is_kept_without_outputs() -> None:
     """So that it does not change by being run."""
-    cells = [cell for cell in read(EXAMPLES / "tour.ipynb").cells if cell.cell_type == "code"]
+    notebook = json.loads((EXAMPLES / "tour.ipynb").read_text(encoding="utf-8"))
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
 
     assert cells
-    assert all(not cell.outputs and cell.execution_count is None for cell in cells)
-
-
-def test_a_wrong_cell_is_noticed() -> None:
-    """An error in a cell is an error here."""
-    cell = nbformat.v4.new_code_cell("import pfnlab as pl\npl.machine('model:99')")
-
-    with pytest.raises(CellExecutionError, match="there is no kernel profile '99'"):
-        executed(nbformat.v4.new_notebook(cells=[cell]))
+    assert all(not cell["outputs"] and cell["execution_count"] is None for cell in cells)
 
 
 def test_the_script_tells_the_story() -> None:

@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 import pytest
+from for_each import for_each
 
 import pfnlab
 from pfnlab import api
@@ -50,7 +51,7 @@ def test_type_checkers_see_the_same_names() -> None:
     assert OFFERED == imported
 
 
-@pytest.mark.parametrize("name", OFFERED)
+@for_each("name", OFFERED)
 def test_every_name_is_there_and_documented(name: str) -> None:
     """It is what the room has, and says what it is for."""
     value = getattr(pfnlab, name)
@@ -74,7 +75,7 @@ def public_members() -> list[tuple[str, Any]]:
     return members
 
 
-@pytest.mark.parametrize(("name", "member"), public_members())
+@for_each(("name", "member"), public_members())
 def test_every_member_is_documented_and_typed(name: str, member: Any) -> None:
     """Each method and property has a docstring, and annotations of what it takes and returns."""
     function = member.fget if isinstance(member, property) else member

@@ -84,6 +84,7 @@ def test_the_dictionary_is_that_of_the_verb(result: pl.RunReport) -> None:
     jsonschema.validate(result.to_dict(), schema("run"))
 
 
+@pytest.mark.target("notebooks")
 def test_frames_have_a_row_a_record(result: pl.RunReport) -> None:
     """In both libraries, also of results without rows."""
     assert len(result.to_records()) == len(result.to_pandas()) == len(result.to_polars())

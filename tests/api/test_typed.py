@@ -12,7 +12,6 @@ LINES = [
     ("a = m.mmap('bar[0:16]', 'wc')", ""),
     ("m.munmap(a[4:8])", ""),
     ("modes: list[str] = [entry.mode for entry in m.book]", ""),
-    ("rows: int = pl.run(m, on='model:7.2').to_polars().height", ""),
     ("holds: bool = pl.check(depth=2)['no_leak'].vacuous", ""),
     ("m.mmap('bar[0:16]', 'cw')", "incompatible type \"Literal['cw']\""),
     ("m.munmap(3)", 'incompatible type "int"; expected "Pages | str"'),

@@ -1,6 +1,6 @@
 """A running explorer and a browser without a window.
 
-They are asked for by `make test-browser`: a browser is not on every machine, and it takes its time.
+``make test-browser`` asks for them: a browser is not on every machine, and it takes its time.
 """
 
 from __future__ import annotations
@@ -11,11 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-if os.environ.get("PFNLAB_BROWSER") != "required":
-    collect_ignore_glob = ["test_*.py"]
-else:
-    import starting
+import starting
 
 
 @pytest.fixture(scope="session")

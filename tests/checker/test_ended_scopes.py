@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import pytest
 from broken import Broken
-from having import made_of_searches
 
 from pfnlab.checker.check import HOLDS, VIOLATED, CheckLimits, CheckResult, check
 from pfnlab.checker.kernel.scope import Scope, load_scope, scope_names
@@ -82,7 +81,7 @@ def test_a_scope_ends(machine: str, name: str, states: int, depth: int) -> None:
     kept(ended(ModelMachine(machine), name), states, depth)
 
 
-@made_of_searches
+@pytest.mark.target("pages")
 @pytest.mark.parametrize(("machine", "name", "states", "depth"), PINNED_LATER)
 def test_a_larger_scope_ends(machine: str, name: str, states: int, depth: int) -> None:
     """The same."""

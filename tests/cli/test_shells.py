@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pty
 import select
-import shutil
 import subprocess
 import sys
 import time
@@ -18,11 +17,6 @@ from pfnlab.cli.completing import SHELLS, script
 
 #: Seconds until a shell has answered; it takes one, on a machine that has nothing else to do.
 PATIENCE = 60.0
-
-
-def missing(shell: str) -> bool:
-    """Whether a shell is not on this machine."""
-    return shutil.which(shell) is None
 
 
 @pytest.fixture
@@ -119,7 +113,7 @@ def test_bash_completes_on_a_terminal(home: Path) -> None:
     assert "pfnlab run --on model:7.2,tracker=driver_hook" in shown
 
 
-@pytest.mark.skipif(missing("zsh"), reason="no zsh: tools/install-missing test")
+@pytest.mark.target("shells")
 def test_zsh_completes_on_a_terminal(home: Path) -> None:
     """The same in zsh, whose words are not cut at colons."""
     shown = typed(
@@ -134,7 +128,7 @@ def test_zsh_completes_on_a_terminal(home: Path) -> None:
     assert "--scope small --depth" in shown.replace(" \b", "")
 
 
-@pytest.mark.skipif(missing("fish"), reason="no fish: tools/install-missing test")
+@pytest.mark.target("shells")
 @pytest.mark.parametrize(
     "line, expected",
     [

@@ -1,4 +1,4 @@
-"""Clusters of this host for tests; without the extra, tests of this folder are skipped."""
+"""Clusters of this host for tests."""
 
 from __future__ import annotations
 

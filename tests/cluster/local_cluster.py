@@ -12,20 +12,11 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-import pytest
-
 #: Seconds until a process of dask has to be there, on a host that is busy.
 STARTS = 90.0
 
 HERE = Path(__file__).parent
 SOURCE = HERE.parents[1] / "src"
-
-
-def needs_dask() -> None:
-    """Skip the tests of a file where the extra is not installed, unless PFNLAB_CLUSTER says it must be."""
-    if os.environ.get("PFNLAB_CLUSTER") == "required":
-        return
-    pytest.importorskip("distributed", reason="needs pfnlab[cluster]: make test-cluster")
 
 
 class LocalCluster:

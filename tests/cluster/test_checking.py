@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from local_cluster import LocalCluster, environment, needs_dask
+from local_cluster import LocalCluster, environment
 from models_there import told_of
 
 from pfnlab.checker.check import CheckLimits, check
@@ -18,8 +18,6 @@ from pfnlab.cluster.checking import check_on_cluster, refuse_on_cluster
 from pfnlab.cluster.connection import connected
 from pfnlab.errors import Misuse
 from pfnlab.programs.model.machine import ModelMachine
-
-needs_dask()
 
 pytestmark = pytest.mark.xdist_group("cluster")
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from local_cluster import LocalCluster, environment, needs_dask
+from local_cluster import LocalCluster, environment
 from made_campaigns import SMALL, odd_tracker, seen, small, with_tracker
 
 from pfnlab.campaign.executor import Executor
@@ -22,8 +22,6 @@ from pfnlab.cluster.campaign import ClusterExecutor
 from pfnlab.cluster.connection import connected
 from pfnlab.errors import Undecided
 from pfnlab.store.store import Store
-
-needs_dask()
 
 pytestmark = pytest.mark.xdist_group("cluster")
 

@@ -9,14 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from local_cluster import SOURCE, LocalCluster, needs_dask
+from local_cluster import SOURCE, LocalCluster
 
 from pfnlab import __version__
 from pfnlab.cluster import connection
 from pfnlab.cluster.connection import check_address, check_same, connected, versions, worker_addresses
 from pfnlab.errors import MissingTool, Misuse, Undecided
-
-needs_dask()
 
 pytestmark = pytest.mark.xdist_group("cluster")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from local_cluster import LocalCluster, needs_dask
+from local_cluster import LocalCluster
 from models_there import EDGES, MakeGraph, held
 from small_models import Graph, told
 
@@ -17,8 +17,6 @@ from pfnlab.cluster import parts
 from pfnlab.cluster.connection import connected
 from pfnlab.cluster.parts import ClusterOwners
 from pfnlab.errors import Undecided
-
-needs_dask()
 
 pytestmark = pytest.mark.xdist_group("cluster")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import mean
 from typing import get_args
 
-import pytest
+from for_each import for_each
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -197,7 +197,7 @@ def test_what_was_not_reached_is_drawn_more_often() -> None:
     assert count(Bias(reached)) > 2 * count(Bias(reached | {f"{one} > msync" for one in kinds}))
 
 
-@pytest.mark.parametrize("vocabulary", WITH_LEAVES, ids=["driver", "vfio", "all"])
+@for_each("vocabulary", WITH_LEAVES, ids=["driver", "vfio", "all"])
 def test_one_program_of_ten_has_a_leaf_that_is_touched(vocabulary: Vocabulary) -> None:
     """Of both sizes."""
     levels = [touched_level(draw(5, index, vocabulary)) for index in range(600)]
@@ -206,7 +206,7 @@ def test_one_program_of_ten_has_a_leaf_that_is_touched(vocabulary: Vocabulary) -
     assert 15 < levels.count(3)
 
 
-@pytest.mark.parametrize("vfio", [False, True], ids=["driver", "vfio"])
+@for_each("vfio", [False, True], ids=["driver", "vfio"])
 def test_leaves_alone(vfio: bool) -> None:
     """Nearly every program touches one; devices have up to 4 GiB, and what splits leaves comes behind."""
     vocabulary = Vocabulary(driver=not vfio, vfio=vfio, leaves=True)

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from for_each import for_each
 from having import NEW, bootable, model_of
 from mutant import Mutant
 from mutants import EQUIVALENT, MUTANTS
@@ -39,7 +40,7 @@ def test_there_are_enough_everywhere() -> None:
     assert len({one.breaks for one in EVERY}) == len(EVERY)
 
 
-@pytest.mark.parametrize("mutant", EVERY, ids=lambda one: one.breaks)
+@for_each("mutant", EVERY, ids=lambda one: one.breaks)
 def test_each_changes_one_place(mutant: Mutant) -> None:
     """What it replaces stands there once, so a model that changed is noticed here."""
     text = (SOURCE / mutant.file).read_text(encoding="utf-8")

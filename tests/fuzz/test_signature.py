@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-import pytest
+from for_each import for_each
 
 from pfnlab.fuzz.signature import Signature, shape, signature_of, signatures_of, undecided
 from pfnlab.programs.lang.load import load_text
@@ -62,7 +62,7 @@ def test_a_difference_is_the_same_in_another_program() -> None:
     assert "- / x86/PAT: freeing invalid memtype PAGES" == one.shape
 
 
-@pytest.mark.parametrize(
+@for_each(
     "fields",
     [
         {"result": "EINVAL"},
@@ -208,7 +208,7 @@ def pte(entry: str) -> PteSeen:
     return PteSeen("main", Span("a", 0, 1), Span("bar", 0, 1), entry)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("field", "first", "second", "said"),
     [
         ("result", "ok", "EINVAL", "ok / EINVAL"),

@@ -25,29 +25,35 @@ MAPPED = program("a = mmap bar[0:8] wc shared rw", "munmap a[2:4]", "munmap a")
 
 @for_each(("series", "explained"), [("6.1", True), ("6.12", True), ("6.16", False), ("7.2", False)])
 def test_a_bug_explains_until_it_was_repaired(series: str, explained: bool) -> None:
+    """A violation is known in the series that have its bug, and in no later one."""
     assert bool(known(MAPPED, 2, "no_leak", series)) == explained
 
 
 def test_a_kernel_of_unknown_version_has_no_old_bugs() -> None:
+    """Without a version nothing is excused by a bug that was repaired."""
     assert known(MAPPED, 2, "no_leak", None) == ""
 
 
 def test_a_rule_of_all_explains_every_kernel() -> None:
+    """A rule that all series share explains a kernel of unknown version too."""
     assert known(MAPPED, 2, "direct_map_back", None).startswith("S2.8")
 
 
 def test_a_reason_that_needs_a_driver_does_not_explain_others() -> None:
+    """A program without the driver is not excused by what the driver does."""
     driver = program("a = mmap bar[0:8] driver apply shared rw", "b = mmap bar[0:8] uc shared rw")
     plain = program("a = mmap bar[0:8] wc shared rw", "b = mmap bar[0:8] uc shared rw")
     assert (bool(known(driver, 1, "one_mode", "7.2")), known(plain, 1, "one_mode", "7.2")) == (True, "")
 
 
 def test_a_reason_for_an_operation_does_not_explain_others() -> None:
+    """A violation in another step is not known."""
     assert known(MAPPED, 1, "no_warning", "7.2") == ""
 
 
 @for_each(("call", "explained"), [("mem_read a[0]", True), ("pagemap a[0:2]", False)])
 def test_a_reason_for_a_walker_does_not_explain_others(call: str, explained: bool) -> None:
+    """A warning of /proc/self/mem is known, one of pagemap is not."""
     walked = program("a = mmap bar[0:8] wc shared rw", call)
     assert bool(known(walked, 1, "no_warning", "7.2")) == explained
 
@@ -56,17 +62,20 @@ def test_a_reason_for_a_walker_does_not_explain_others(call: str, explained: boo
     ("series", "explained"), [("6.12", False), ("6.16", True), ("7.1", True), ("7.2", False), (None, False)]
 )
 def test_a_bug_explains_from_when_it_was_made(series: str | None, explained: bool) -> None:
+    """A violation is known in the series from the bug's first to its last, and in no other."""
     moved = program("a = mmap anon[0] private rw locked", "mremap a 1 page maymove dontunmap")
     assert bool(known(moved, 1, "mm_counts", series)) == explained
 
 
 def test_a_reason_may_be_an_earlier_operation() -> None:
+    """A free behind the kernel's back explains what is missing later, and nothing in front of it."""
     freed = program("a = mmap bar[0:8] wc shared rw", "arch_io_free_memtype_wc bar[0:8]", "munmap a")
     assert [bool(known(freed, step, "freed_once", "7.2")) for step in range(3)] == [False, True, True]
     assert [bool(known(freed, step, "no_loss", "7.2")) for step in range(3)] == [False, True, True]
 
 
 def test_what_a_program_left_out_explains_what_follows() -> None:
+    """A skipped flush explains stale entries from its step on."""
     left_out = program("a = mmap bar[0:8] wc shared rw", "skip flush_tlb_mm_range: munmap a[0:2]", "look")
     assert known(left_out, 0, "flushed", "7.2") == ""
     assert known(left_out, 1, "flushed", "7.2") == LEFT_OUT
@@ -75,6 +84,7 @@ def test_what_a_program_left_out_explains_what_follows() -> None:
 
 @for_each("entry", KNOWN, ids=lambda entry: f"{entry.name}-{entry.why.partition(':')[0]}")
 def test_a_reason_names_a_bug_or_a_rule_that_is_written_down(entry: Known) -> None:
+    """Each reason names a property that is asked, and a row of bugs.md or a rule of docs/semantics."""
     name, why = entry.name, entry.why
     page = (DOCS / "judging.md").read_text(encoding="utf-8")
     assert name in {asked.name for asked in ASKED} | set(SEEN) or f"| `{name}` | memory |" in page

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from comparing import COMPARED
-from having import ASKED_WIDELY, EVERY_GUEST, EVERY_SERIES, OLD, STABLE, bootable, model_of
+from having import ASKED_WIDELY, EVERY_SERIES, OLD, STABLE, bootable, model_of
 from litmus_files import FILES, is_of_leaves
 
 from pfnlab.lab.running.bench import BAR_MIB
@@ -88,13 +88,15 @@ def is_plain(path: Path) -> bool:
     return not (needs_driver(program) or needs_vfio(program) or needs_own_guest(path))
 
 
-def asked_files(series: str) -> list[Path]:
-    """The programs a series is asked by default.
+def asked_files(series: str, guests: str) -> list[Path]:
+    """The programs a series is asked.
 
     The newest is asked all but those about leaves and resets, of which it is asked some; the oldest every
     second of those that share a guest, and a few of the others: each kind of guest is booted for them alone,
     which takes longer than fifty programs. The one between is asked every fourth of those that share a guest,
-    but only in the guest without drivers; those with drivers and a few others where all guests are asked for.
+    in the guest without drivers.
+
+    :param guests: "own" for those of the one between that need drivers or a guest of their own, else "shared"
     """
     files = list(FILES.values())
     if EVERY_SERIES:
@@ -108,22 +110,30 @@ def asked_files(series: str) -> list[Path]:
     own = [path for path in files if needs_own_guest(path)]
     if series == OLD:
         return shared[::2] + own[::12]
-    if EVERY_GUEST:
+    if guests == "own":
         return [path for path in shared[1::4] if not is_plain(path)] + own[5::25]
     return [path for path in shared[1::4] if is_plain(path)]
 
 
+def on(series: str) -> pytest.MarkDecorator:
+    """All that is asked of a series is asked by one worker."""
+    return pytest.mark.xdist_group(f"kernel-{series}")
+
+
 @pytest.mark.parametrize(
-    "series",
-    [pytest.param(series, marks=pytest.mark.xdist_group(f"kernel-{series}")) for series in ASKED_WIDELY],
+    ("series", "guests"),
+    [
+        *(pytest.param(series, "shared", marks=on(series)) for series in ASKED_WIDELY),
+        *([] if EVERY_SERIES else [pytest.param(STABLE, "own", marks=pytest.mark.target("guests"))]),
+    ],
 )
 def test_every_litmus_program_does_on_the_kernel_what_the_model_says(
-    series: str, record_property: Record
+    series: str, guests: str, record_property: Record
 ) -> None:
     """
     Step by step zero differences: results, book, log, VMAs with flags and counters, entries, order.
     """
-    found = disagreements(series, asked_files(series), record_property)
+    found = disagreements(series, asked_files(series, guests), record_property)
 
     assert [] == found
 

@@ -1,6 +1,7 @@
 """The fuzzer on real kernels: no difference, and what it would do with one.
 
-The default run asks the stable series and the newest kernel; ``PFNLAB_KERNELS=all`` asks all ten.
+The default run asks the oldest and the newest kernel, ``make test-guests`` the newest stable one too, and
+``PFNLAB_KERNELS=all`` all ten.
 ``PFNLAB_RANDOM`` is how many programs a series gets.
 """
 
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from comparing import COMPARED
-from having import ASKED_WIDELY, OLD, STABLE, bootable, model_of, needs_many_guests
+from having import ASKED_WIDELY, OLD, STABLE, bootable, model_of
 
 from pfnlab.fuzz.campaign import Campaign
 from pfnlab.fuzz.campaign_state import CampaignState
@@ -39,7 +40,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
             one,
             marks=[
                 pytest.mark.xdist_group(f"kernel-{one}"),
-                *([needs_many_guests] if one == STABLE else ()),
+                *([pytest.mark.target("guests")] if one == STABLE else ()),
             ],
         )
         for one in ASKED_WIDELY

@@ -1,13 +1,12 @@
 """The recorded schedules once more, on kernels: what the model says, and what was recorded elsewhere.
 
-The default run asks two series for the first table: munmap of one mapping, its page table kept.
-``PFNLAB_KERNELS=all`` asks every series for which a driver can be built, and ``PFNLAB_RACES=all``, as
-``make test-races`` does, runs every schedule there is.
+The default run asks the newest series for the first table: munmap of one mapping, its page table kept; ``make
+test-guests`` asks the oldest too, ``PFNLAB_KERNELS=all`` every series for which a driver can be built, and
+``make test-races`` runs every schedule there is.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,9 +20,9 @@ from having import (
     bootable,
     lacking,
     model_of,
-    needs_many_guests,
     recorded_as,
 )
+from targets import TARGET
 
 from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.programs.lang.ops import Program, Release
@@ -34,7 +33,7 @@ from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.observation import Run
 
 RECORDED = Path(__file__).parents[1] / "recorded" / "races.jsonl"
-EVERY = os.environ.get("PFNLAB_RACES") == "all"
+EVERY = TARGET == "races"
 #: What is asked by default: every third schedule of this operation.
 TABLES = ("munmap",)
 ASKED = ("6.1", "6.12", "7.2", "7.3") if EVERY_SERIES or EVERY else (OLD, NEW)
@@ -80,6 +79,13 @@ Record = Callable[[str, object], None]
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1200)]
 
 
+def target_marks(series: str) -> list[pytest.MarkDecorator]:
+    """The target that asks a series, if it is not ``make test``."""
+    if EVERY:
+        return [pytest.mark.target("races")]
+    return [] if EVERY_SERIES or series == ASKED[-1] else [pytest.mark.target("guests")]
+
+
 def schedules(series: str, *, whole: bool = EVERY) -> list[tuple[RecordedRace, Program]]:
     """The schedules of a series that can be said, as programs; every third unless *whole*."""
     found = []
@@ -113,13 +119,7 @@ def on_kernel(series: str, programs: list[Program]) -> list[Run]:
 @pytest.mark.parametrize(
     "series",
     [
-        pytest.param(
-            series,
-            marks=[
-                pytest.mark.xdist_group(f"races-{series}"),
-                *([needs_many_guests] if series != ASKED[-1] and not EVERY else ()),
-            ],
-        )
+        pytest.param(series, marks=[pytest.mark.xdist_group(f"races-{series}"), *target_marks(series)])
         for series in ASKED
     ],
 )

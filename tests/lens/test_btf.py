@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from btf_builder import BtfBuilder, sample
+from for_each import for_each
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -51,7 +52,7 @@ def use_all(data: bytes) -> None:
     btf.constants()
 
 
-@pytest.mark.parametrize("order", ["<", ">"])
+@for_each("order", ["<", ">"])
 def test_every_kind_is_read(order: str) -> None:
     """
     Each kind has its own record, in both byte orders.
@@ -224,7 +225,7 @@ def broken(name: str) -> bytes:
     return btf.bytes()
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("what", "says"),
     [
         ("cycle of typedefs", "typedefs and qualifiers"),
@@ -249,7 +250,7 @@ def test_what_is_wrong_is_said(what: str, says: str) -> None:
         use_all(broken(what))
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("data", "says"),
     [
         (b"", "too few"),

@@ -6,7 +6,6 @@ Opt in with ``make test-btf-dwarf``: it fetches a kernel's debug package, some h
 from __future__ import annotations
 
 import itertools
-import os
 import random
 import re
 from collections.abc import Iterator
@@ -25,12 +24,11 @@ from pfnlab.lens.btf import Btf, Kind
 from pfnlab.lens.btf_drgn import BtfTypes
 from pfnlab.lens.vmlinux import btf_of
 
-SERIES = os.environ.get("PFNLAB_BTF_DWARF", "")
+SERIES = "6.1"
 
 pytestmark = [
     pytest.mark.lab,
     pytest.mark.timeout(1800),
-    pytest.mark.skipif(not SERIES, reason="opt in: make test-btf-dwarf"),
 ]
 
 RANDOM = 1000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any, cast
 
-import pytest
+from for_each import for_each
 
 from pfnlab.hw.bits import PAGE_PRESENT, PAGE_PSE, PAGE_PWT
 from pfnlab.lens.direct_map import DirectMap
@@ -62,7 +62,7 @@ def direct_map(*, wide: bool, modes: dict[int, int], end: int = 1 << 20) -> Dire
 LOW = Places({"low": PfnRange(0x10, 0x14)})
 
 
-@pytest.mark.parametrize("places", [LOW, Places(driver_ram=PfnRange(0x10, 0x14))], ids=["device", "driver"])
+@for_each("places", [LOW, Places(driver_ram=PfnRange(0x10, 0x14))], ids=["device", "driver"])
 def test_pages_in_another_mode_are_told(places: Places) -> None:
     """Of devices, and of the driver's own memory."""
     (name,) = places.memory

@@ -11,6 +11,7 @@ pytest.importorskip("drgn", reason="drgn is not here: pip install 'pfnlab[lens]'
 
 from btf_builder import BtfBuilder
 from drgn import Architecture, FaultError, Platform, Program
+from for_each import for_each
 
 from pfnlab.lens.btf import Btf
 from pfnlab.lens.btf_drgn import BtfTypes
@@ -97,7 +98,7 @@ def test_the_caches_of_kmalloc_are_read_from_the_list() -> None:
     assert sorted(found) == ["kmalloc-64", "kmalloc-8", "vm_area_struct"]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("btf", "flags"),
     [(types(), 0x2000), (types(("_SLAB_HWCACHE_ALIGN", 5)), 1 << 5)],
     ids=["old", "numbered"],

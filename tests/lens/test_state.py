@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-import pytest
+from for_each import for_each
 
 from pfnlab.lens.state import (
     ContextState,
@@ -96,7 +96,7 @@ def test_the_tracker_in_the_words_of_observations() -> None:
     assert prots_seen(STATE) == ("a[0:4] WC",)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("flags", "counted", "told"),
     [
         ("rd wr pf", 0, 0),

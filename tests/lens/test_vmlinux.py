@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from btf_builder import sample
 from core_builder import elf_sections
+from for_each import for_each
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -55,7 +56,7 @@ def image(packed: bytes) -> bytes:
     return b"MZ" + bytes(500) + decoys + bytes(100) + packed + bytes(64) + decoys + b"\xcc" * 300
 
 
-@pytest.mark.parametrize("packing", PACKERS)
+@for_each("packing", PACKERS)
 def test_every_packing_is_undone(packing: str) -> None:
     """
     The kernel is found behind bytes that only look like a start.

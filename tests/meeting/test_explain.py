@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-import pytest
+from for_each import for_each
 
 from pfnlab.meeting.explain import explanations, explanations_between
 from pfnlab.programs.lang.load import load_text
@@ -49,7 +49,7 @@ def test_one_switch() -> None:
     assert "6.12.114: mm/mremap: fix locked_vm leak" in str(found[0])
 
 
-@pytest.mark.parametrize("change", ["tracker=vm_pat", "mseal=off"])
+@for_each("change", ["tracker=vm_pat", "mseal=off"])
 def test_a_policy_or_a_switch_of_another_era(change: str) -> None:
     """What a kernel of another time did is found too."""
     lines = MIDDLE if change.startswith("tracker") else "a = mmap bar[0:1] wc shared rw\nmseal a\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
+from for_each import for_each
 
 from pfnlab.meeting.titles import titles_between, touches
 
@@ -55,7 +55,7 @@ linux (6.11.10-1) unstable; urgency=medium
 """
 
 
-@pytest.mark.parametrize(
+@for_each(
     "title",
     [
         "mm/mremap: fix locked_vm leak by splitting VMA for MREMAP_DONTUNMAP",
@@ -82,7 +82,7 @@ def test_titles_of_the_area(title: str) -> None:
     assert touches(title)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "title",
     [
         "drm/amd/display: Use overlay cursor",
@@ -118,7 +118,7 @@ def test_a_list_that_is_none_of_commits() -> None:
     assert not any("nothing of a stable" in one for one in titles_between(CHANGELOG, "6.12.1", "6.12.99"))
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("after", "upto"),
     [("6.11.9", "6.12.23"), ("6.12.23", "6.12.21"), ("6.12.23", "6.12.23"), ("7.3-rc6", "7.3-rc7")],
 )

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-import pytest
 import tooling
+from for_each import for_each
 
 pages = tooling.markdown_pages()
 ROOT: Path = pages.ROOT
@@ -48,13 +48,13 @@ def dead_links(text: str, page: Path) -> Iterator[str]:
                 yield f"{link.line}: {link.target}: there is no such heading"
 
 
-@pytest.mark.parametrize("page", pages.page_files(), ids=lambda page: str(page.relative_to(ROOT)))
+@for_each("page", pages.page_files(), ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
     """Files and headings."""
     assert [] == list(dead_links(page.read_text(encoding="utf-8"), page))
 
 
-@pytest.mark.parametrize("page", pages.page_files(), ids=lambda page: str(page.relative_to(ROOT)))
+@for_each("page", pages.page_files(), ids=lambda page: str(page.relative_to(ROOT)))
 def test_programs_a_page_runs_are_there(page: Path) -> None:
     """By name or by file."""
     text = page.read_text(encoding="utf-8")
@@ -64,7 +64,7 @@ def test_programs_a_page_runs_are_there(page: Path) -> None:
     assert set() == {*re.findall(r"\blitmus/[a-z-]+/([a-z\d-]+)\.pfn", text)} - PROGRAMS
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("target", "dead"),
     [
         ("README.md", False),

@@ -1,17 +1,17 @@
 """Every command a page shows is run, and prints what the page says.
 
-Blocks that need nothing run here; ``console kernel`` runs where a lab is (``make test``); ``console slow``
-and ``console network`` with ``make test-pages``. None of them is left out of both.
+Blocks that need nothing run with ``make test``; ``console kernel``, ``console slow`` and ``console network``
+with ``make test-pages``. None of them is left out of both.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
 import pytest
 import tooling
+from for_each import for_each
 from having import bootable, standing
 
 shown = tooling.shown()
@@ -19,9 +19,6 @@ pages = tooling.markdown_pages()
 
 #: Pages by name.
 PAGES = {str(path.relative_to(pages.ROOT)): path.read_text(encoding="utf-8") for path in pages.page_files()}
-
-#: Whether blocks run that take minutes, or need a kernel or a network.
-SLOW = os.environ.get("PFNLAB_PAGES") == "all"
 
 
 def needs_of(name: str) -> set[frozenset[str]]:
@@ -45,19 +42,19 @@ KERNEL = [name for name in PAGES if frozenset({"kernel"}) in needs_of(name)]
 LONG = [name for name in PAGES if any({"slow", "network"} & needs for needs in needs_of(name))]
 
 
-@pytest.mark.parametrize("name", PAGES)
+@for_each("name", PAGES)
 def test_every_block_of_commands_is_marked(name: str) -> None:
     """A block that looks like a terminal is one, and says what it needs."""
     shown.terminals(PAGES[name], name)
 
 
-@pytest.mark.parametrize("name", PAGES)
+@for_each("name", PAGES)
 def test_every_form_exists(name: str) -> None:
     """Verbs, options and files that a page names without running them."""
     assert [] == shown.unknown_forms(PAGES[name], name)
 
 
-@pytest.mark.parametrize("name", QUICK)
+@for_each("name", QUICK)
 def test_commands_print_what_the_page_shows(name: str) -> None:
     """On models alone."""
     assert [] == shown.run_page(PAGES[name], name)[0]
@@ -65,7 +62,7 @@ def test_commands_print_what_the_page_shows(name: str) -> None:
 
 @pytest.mark.lab
 @pytest.mark.timeout(600)
-@pytest.mark.skipif(not SLOW, reason="boots kernels for pages: `make test-pages` runs it")
+@pytest.mark.target("pages")
 @pytest.mark.xdist_group("pages-on-kernels")
 @pytest.mark.parametrize("name", KERNEL)
 def test_commands_on_kernels_print_what_the_page_shows(name: str) -> None:
@@ -80,7 +77,7 @@ def test_commands_on_kernels_print_what_the_page_shows(name: str) -> None:
 
 @pytest.mark.lab
 @pytest.mark.timeout(3600)
-@pytest.mark.skipif(not SLOW, reason="takes minutes or a network: `make test-pages` runs it")
+@pytest.mark.target("pages")
 @pytest.mark.xdist_group("pages-on-kernels")
 @pytest.mark.parametrize("name", LONG)
 def test_long_commands_print_what_the_page_shows(name: str) -> None:
@@ -98,7 +95,7 @@ def page(*lines: str, info: str = "") -> str:
     return "\n".join(["# Page", "", f"```console {info}".rstrip(), *lines, "```", ""])
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("output", "wrong"),
     [
         (["one", "two", "three"], False),
@@ -132,13 +129,13 @@ def test_another_point_release_is_no_difference() -> None:
     )
 
 
-@pytest.mark.parametrize(("info", "wrong"), [("", True), ("exit=3", False), ("exit=2", True)])
+@for_each(("info", "wrong"), [("", True), ("exit=3", False), ("exit=2", True)])
 def test_another_exit_code_is_found(info: str, wrong: bool) -> None:
     """A command ends with 0 or 1, unless its block says otherwise."""
     assert wrong == bool(shown.run_page(page("$ exit 3", info=info), "page")[0])
 
 
-@pytest.mark.parametrize(
+@for_each(
     "block",
     [
         "    $ pfnlab run x",
@@ -158,7 +155,7 @@ def test_a_block_without_its_mark_is_refused(block: str) -> None:
         shown.terminals(f"# Page\n\n{block}\n", "page")
 
 
-@pytest.mark.parametrize(
+@for_each(
     "form",
     ["pfnlab rum PROGRAM", "pfnlab run PROGRAM --onn model:6.1", "pfnlab run litmus/unmapping/no-such.pfn"],
 )

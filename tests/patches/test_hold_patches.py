@@ -62,31 +62,37 @@ SEAMS = TOOL.SEAMS
 
 
 def test_a_patch_that_was_not_held_has_dashes() -> None:
+    """A patch without a comparison has its size and no number."""
     assert TOOL.table([PATCH], {}).splitlines()[-1].endswith("| +3 -2 | - | - | - | - | - | - | - | - | - |")
 
 
 def test_what_was_held_is_in_its_row() -> None:
+    """Every count of the comparison has its column."""
     row = TOOL.table([PATCH], {"flush-end_vma": HELD}).splitlines()[-1]
     assert row.endswith("| +3 -2 | 40 s | 300 | 12 | 3 | 1,200 | 9,000 | 4 | 0 | 3 of 4 |")
 
 
 def test_a_kernel_that_checks_itself_says_so() -> None:
+    """A configuration that is not the lab's is in the row."""
     held = msgspec.structs.replace(HELD, configuration="debug")
     assert " | 7.2, 7.2.13-1 (debug) | " in TOOL.table([PATCH], {"flush-end_vma": held})
 
 
 def test_the_table_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+    """The text between the marks is gone, and the patch is there once."""
     text = page(tmp_path)
     assert ("old\n" in text, text.count("[flush-end_vma]")) == (False, 1)
 
 
 def test_a_page_without_marks_is_not_touched(tmp_path: Path) -> None:
+    """The error names the page and the table."""
     (tmp_path / "README.md").write_text("nothing\n")
     with pytest.raises(SystemExit, match=r"README\.md has no marks for flush"):
         TOOL.write_tables(tmp_path)
 
 
 def test_a_fix_is_in_the_table_of_its_own_page(tmp_path: Path) -> None:
+    """Fixes are in their folder's page, and not among the policies."""
     policies = page(tmp_path)
     fixes = (tmp_path / TOOL.FIXES / "README.md").read_text()
     assert "| [fix-N06](fix-N06.patch) | `tracker=remap_again` |" in fixes
@@ -94,11 +100,13 @@ def test_a_fix_is_in_the_table_of_its_own_page(tmp_path: Path) -> None:
 
 
 def test_a_fix_is_chosen_as_every_patch_is() -> None:
+    """By its name, and with all others where none is named."""
     assert [FIX] == [patch.path for patch in TOOL.chosen(["fix-N06"])]
     assert {"flush-end_vma", "fix-N05", "fix-N06"} <= {patch.path.stem for patch in TOOL.chosen([])}
 
 
 def test_an_unknown_name_is_refused() -> None:
+    """The error names the patches there are."""
     with pytest.raises(
         SystemExit, match=r"there is no patch 'flush-never' in patches/: known are flush-end_vma"
     ):
@@ -106,6 +114,7 @@ def test_an_unknown_name_is_refused() -> None:
 
 
 def test_a_policy_changes_what_it_is_about() -> None:
+    """A program counts as changed where its run on the model differs."""
     programs = {"neighbours": load_text(NEIGHBOURS), "alone": load_text(ALONE)}
     assert TOOL.changed("7.2", "flush=end_vma", programs) == [programs["neighbours"]]
 
@@ -118,6 +127,7 @@ def test_a_program_without_a_rule_is_not_counted() -> None:
 
 
 def test_random_programs_are_counted_apart() -> None:
+    """The row has the programs of litmus/ in one column and all random ones in another."""
     trial = Trial(
         like="7.2",
         policies=("flush=end_vma",),
@@ -136,28 +146,34 @@ def revoked(flush: str) -> list[bool]:
 
 
 def test_a_thread_reads_what_was_revoked_where_nothing_is_flushed() -> None:
+    """All four schedules have the stale read."""
     assert revoked("none") == [True, True, True, True]
 
 
 def test_an_ordinary_mapping_in_front_hides_the_device_mapping_from_first_vma() -> None:
+    """Only that schedule has a stale read."""
     assert revoked("first_vma") == [False, False, True, False]
 
 
 def test_nobody_reads_what_was_revoked_where_each_vma_is_flushed() -> None:
+    """No schedule has a stale read."""
     assert revoked("end_vma") == [False, False, False, False]
 
 
 def test_a_tracker_has_no_stale_reads_to_look_for() -> None:
+    """The schedules are asked of flush placements alone."""
     patch = read_patch(FOLDER / "tracker-untracked.patch")
     assert TOOL.stale_reads(ModelMachine("7.2"), patch) is None
 
 
 def test_predicted_and_seen_are_counted_apart() -> None:
+    """A kernel with another placement than its patch says shows in the two counts."""
     patch = read_patch(FOLDER / "flush-none.patch")
     assert TOOL.stale_reads(ModelMachine("7.2,flush=first_vma"), patch) == (4, 1)
 
 
 def test_the_page_in_the_tree_is_the_one_that_is_made(tmp_path: Path) -> None:
+    """Both pages are current."""
     pages = FOLDER / "README.md", FOLDER / TOOL.FIXES / "README.md"
     (tmp_path / TOOL.FIXES).mkdir(parents=True)
     for path in (*FOLDER.glob("*.patch"), *FIX.parent.glob("*.patch"), *pages):
@@ -168,5 +184,6 @@ def test_the_page_in_the_tree_is_the_one_that_is_made(tmp_path: Path) -> None:
 
 
 def test_what_is_kept_names_patches_of_the_tree() -> None:
+    """No comparison is kept of a patch that is gone or that means something else."""
     kept = {(name, kernel.policy) for name, kernel in read_patched(TOOL.KEPT).items()}
     assert kept <= {(patch.path.stem, patch.policy) for patch in TOOL.chosen([])}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
+from for_each import for_each
 
 from pfnlab.report.asking import ClaimQuestion, Costs, Finds, HoldsWord, Shows
 from pfnlab.report.observed import book, left, log
@@ -10,7 +10,7 @@ from pfnlab.report.observed import book, left, log
 WC = "a = mmap bar[0:4] wc shared rw"
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("asked", "shown", "right"),
     [
         (Shows("7.2", [WC, "munmap a"], book, "empty"), "book: empty", True),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import jsonschema
 import pytest
+from for_each import for_each
 
 from pfnlab.checker.check import CheckLimits, CheckResult, check
 from pfnlab.checker.kernel.properties import questions
@@ -24,7 +25,7 @@ def test_the_schema_is_one() -> None:
     jsonschema.Draft202012Validator.check_schema(schema("check"))
 
 
-@pytest.mark.parametrize("watch", [False, True])
+@for_each("watch", [False, True])
 def test_the_object_has_its_form(watch: bool) -> None:
     """A check with violations, confirmed on a machine, is of the form the schema says."""
     confirmed = {"no_leak": {"qemu:6.1": "shows the same"}}

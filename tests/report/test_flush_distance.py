@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from for_each import for_each
 from litmus_files import FILES, litmus_file
 
 from pfnlab.errors import Misuse
@@ -31,7 +32,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "flush-distance.md"
 MUNMAPS = [name for _, _, name in programs()]
 
-each_program = pytest.mark.parametrize("name", [*MUNMAPS, *ADVICE])
+each_program = for_each("name", [*MUNMAPS, *ADVICE])
 
 
 def flushes(flush: str, name: str) -> list[int]:
@@ -44,7 +45,7 @@ def test_the_page_is_current() -> None:
     assert PAGE.read_text(encoding="utf-8") == page(FILES)
 
 
-@pytest.mark.parametrize("series", KERNELS)
+@for_each("series", KERNELS)
 @each_program
 def test_the_model_of_a_series_counts_as_its_kernel(name: str, series: str) -> None:
     """Gathers and flushes, in every cell that a kernel has."""
@@ -55,8 +56,8 @@ def test_the_model_of_a_series_counts_as_its_kernel(name: str, series: str) -> N
     assert seen in (None, model_counts(series, load_program(path)))
 
 
-@pytest.mark.parametrize(("flush", "series"), [("end_vma", "6.1"), ("free_vmas", BASE)])
-@pytest.mark.parametrize("name", MUNMAPS)
+@for_each(("flush", "series"), [("end_vma", "6.1"), ("free_vmas", BASE)])
+@for_each("name", MUNMAPS)
 def test_the_placement_of_a_kernel_flushes_as_it_does(name: str, flush: str, series: str) -> None:
     """In a munmap the placement is all that differs, whatever else the base model does."""
     seen = kernel_counts(series, litmus_file(name))
@@ -72,7 +73,7 @@ def test_there_is_a_row_for_every_distance_and_kind() -> None:
     assert [f"`{flush}`" for flush in FLUSHES] == head.strip("| ").split(" | ")[2 : 2 + len(FLUSHES)]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("flush", "near", "far"),
     [
         ("end_vma", [3, 4, 5], [3, 4, 5]),
@@ -86,13 +87,13 @@ def test_only_in_the_loop_the_distance_counts(flush: str, near: list[int], far: 
     assert far == flushes(flush, "flushes-far-pfn")
 
 
-@pytest.mark.parametrize(("flush", "kept"), [("outside_loop", [1, 1, 1]), ("free_vmas", [2, 2, 2])])
+@for_each(("flush", "kept"), [("outside_loop", [1, 1, 1]), ("free_vmas", [2, 2, 2])])
 def test_an_ordinary_mapping_in_front_hides_the_others(flush: str, kept: list[int]) -> None:
     """From who looks at the first VMA only: the one flush left comes when they are unlinked."""
     assert kept == flushes(flush, "flushes-adjacent-behind")
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("machine", "count"),
     [
         ("6.1", Count(3, 3)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
+from for_each import for_each
 from litmus_files import litmus_file
 
 from pfnlab.policies.known import HeldCount, KnownKernel, known_kernels
@@ -33,7 +33,7 @@ def known(version: str, package: str, **held: HeldCount) -> KnownKernel:
 OLD, NEW = known("6.12.113", "6.12.113-1"), known("6.12.115", "6.12.115-1")
 
 
-@pytest.mark.parametrize("one", known_kernels(), ids=lambda one: one.package_version)
+@for_each("one", known_kernels(), ids=lambda one: one.package_version)
 def test_every_known_kernel_is_on_the_page(one: KnownKernel) -> None:
     """With what it was held against."""
     assert f"| {one.version} | {one.package_version} | {one.met} | {one.held['litmus'].programs} |" in PAGE

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from for_each import for_each
 
 from pfnlab.report.markdown import row
 
 
-@pytest.mark.parametrize(("cell", "shown"), [("a|b", "a/b"), ("`a\\|b`", "`a\\|b`"), ("a b", "a b")])
+@for_each(("cell", "shown"), [("a|b", "a/b"), ("`a\\|b`", "`a\\|b`"), ("a b", "a b")])
 def test_a_bar_ends_no_cell(cell: str, shown: str) -> None:
     """It becomes a slash, unless whoever wrote it escaped it."""
     assert f"| {shown} | c |\n" == row((cell, "c"))

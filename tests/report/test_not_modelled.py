@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
+from for_each import for_each
 
 from pfnlab.report.not_modelled import CHAPTERS, Absence, answer, not_modelled
 
@@ -18,7 +18,7 @@ def test_the_page_is_current() -> None:
     assert not_modelled() == PAGE.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("absence", ABSENCES, ids=lambda absence: absence.subject)
+@for_each("absence", ABSENCES, ids=lambda absence: absence.subject)
 def test_nothing_is_guessed(absence: Absence) -> None:
     """A subject that got a rule leaves the page: each program is a mistake or undecided, with a sentence."""
     exit_code, sentence = answer(absence.lines)
@@ -33,6 +33,7 @@ def test_a_program_that_runs_is_told_from_them() -> None:
 
 
 def test_no_subject_is_named_twice() -> None:
+    """Each subject has one row."""
     subjects = [absence.subject for absence in ABSENCES]
 
     assert len(subjects) == len(set(subjects))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
+from for_each import for_each
 
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Step, VmaSeen
@@ -63,7 +63,7 @@ FULL = Step(
 EMPTY = Step(op="look", task="main", result="ok", value=None, book=(), log=())
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("observed", "full", "empty"),
     [
         (result, "EFAULT SIGBUS code=2", "ok"),

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from having import made_of_searches
 
 from pfnlab.document.read import result_of
 from pfnlab.policies.eras import VM_PAT_ERAS
@@ -36,14 +35,14 @@ def text() -> str:
     return PAGE.read_text(encoding="utf-8")
 
 
-@made_of_searches
+@pytest.mark.target("pages")
 @pytest.mark.timeout(600)
 def test_the_page_is_current(text: str) -> None:
     """Write it anew with ``python -m pfnlab.report.policies_matrix > docs/policies-matrix.md``."""
     assert policies_matrix() == text
 
 
-@made_of_searches
+@pytest.mark.target("pages")
 @pytest.mark.timeout(600)
 def test_the_same_as_data() -> None:
     """Every policy of every seam, its costs, and a report is made of it."""

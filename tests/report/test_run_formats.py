@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from xml.etree import ElementTree
 
-import pytest
+from for_each import for_each
 from hostile_results import HOSTILE, agreeing, differing, hostile, lost
 
 from pfnlab.report.inert import one_line, visible
@@ -115,7 +115,7 @@ def test_tap_keeps_to_its_grammar() -> None:
     assert [] == tap_faults(tap([], table))
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("right", "wrong", "fault"),
     [
         ("1..2", "1..3", "plan and points differ"),
@@ -152,7 +152,7 @@ def test_one_line_is_one() -> None:
     assert "a b" == one_line("a\n\nb")
 
 
-@pytest.mark.parametrize("char", ["\u200b", "\u2066", "\ufeff", "\u00ad", "\U000e0041"])
+@for_each("char", ["\u200b", "\u2066", "\ufeff", "\u00ad", "\U000e0041"])
 def test_what_has_no_width_is_written_out(char: str) -> None:
     """A name that only looks like another is told from it."""
     assert char not in visible(f"a{char}b")

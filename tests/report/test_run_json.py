@@ -9,7 +9,7 @@ from typing import Any
 
 import jsonschema
 import msgspec
-import pytest
+from for_each import for_each
 from middle_runs import PROGRAM, careful, cut, forgetful
 
 from pfnlab.programs.lang.form import program_hash
@@ -76,7 +76,7 @@ def test_an_object_keeps_to_the_schema() -> None:
     assert complaints(objects(forgetful(), careful())) == []
 
 
-@pytest.mark.parametrize("known", ["A06: pieces", ""])
+@for_each("known", ["A06: pieces", ""])
 def test_a_violation_keeps_to_the_schema(known: str) -> None:
     """It stands with the machine that breaks the property; null where nobody knows why."""
     runs = [forgetful(), careful()]
@@ -99,7 +99,7 @@ def test_every_field_keeps_to_the_schema() -> None:
     assert fields == [found["field"] for found in content["differences"]]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("op", "result", "value"),
     [
         ("hold unmap_vmas: munmap a", "held", None),
@@ -125,7 +125,7 @@ def test_a_lost_run_keeps_to_the_schema() -> None:
     assert [held["holds"] for held in content["expectations"]] == [None]
 
 
-@pytest.mark.parametrize("step", [1, None])
+@for_each("step", [1, None])
 def test_an_alarm_keeps_to_the_schema(step: int | None) -> None:
     """Kind, title and log, and the operation where there is one; other machines have none."""
     alarm = Alarm("oops", "BUG: here", ("a line",), "munmap a" if step else "", step)
@@ -232,7 +232,7 @@ def _agree(content: dict[str, Any]) -> None:
     content["agree"] = "no"
 
 
-@pytest.mark.parametrize(
+@for_each(
     "spoil",
     [_extra, _extra_in_book, _no_format, _no_steps, _mode, _negative, _field, _book_value, _agree],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from for_each import for_each
 from having import ASKED, STABLE, bootable, have
 
 from pfnlab.lab.images.kernels import KernelImage
@@ -41,7 +42,7 @@ def test_neighbours_that_are_alike_are_put_together() -> None:
     assert found == [("6.1 to 6.12", "a"), ("6.16 to 7.2", "b"), ("7.3", "a")]
 
 
-@pytest.mark.parametrize("tracker", [name for name in TRACKERS if TRACKERS[name].BYTES_PER_VMA])
+@for_each("tracker", [name for name in TRACKERS if TRACKERS[name].BYTES_PER_VMA])
 def test_every_tracker_with_a_field_is_on_the_page(tracker: str) -> None:
     """With its bytes."""
     size = TRACKERS[tracker].BYTES_PER_VMA
@@ -58,7 +59,7 @@ def test_a_word_grows_every_vma_where_objects_are_not_aligned() -> None:
     assert (costs["6.12"].slab_before, costs["6.12"].slab_after) == (176, 184)
 
 
-@pytest.mark.parametrize("series", [name for name in KEPT if name not in ("6.1", "6.12")])
+@for_each("series", [name for name in KEPT if name not in ("6.1", "6.12")])
 def test_a_word_is_free_since_vmas_are_aligned(series: str) -> None:
     """Seed 002 has space without exceeding 192 bytes, in every configuration."""
     cost = price_of(KEPT[series], 8)
@@ -67,7 +68,7 @@ def test_a_word_is_free_since_vmas_are_aligned(series: str) -> None:
     assert max(cost.after for cost in prices_of(KEPT[series], 8)) == 192
 
 
-@pytest.mark.parametrize("series", [name for name in KEPT if name not in ("6.1", "6.12")])
+@for_each("series", [name for name in KEPT if name not in ("6.1", "6.12")])
 def test_three_words_are_not(series: str) -> None:
     """`ctx_adjust` makes every VMA a cache line larger."""
     cost = price_of(KEPT[series], TRACKERS["ctx_adjust"].BYTES_PER_VMA)
@@ -75,7 +76,7 @@ def test_three_words_are_not(series: str) -> None:
     assert (cost.slab_before, cost.slab_after) == (192, 256)
 
 
-@pytest.mark.parametrize("series", ["6.1", "6.12"])
+@for_each("series", ["6.1", "6.12"])
 def test_a_shared_place_is_free_in_some_configurations_and_not_in_all(series: str) -> None:
     """As seed 003 says; a member of its own is free in none of them."""
     able, unable = sharing(KEPT[series])
@@ -85,7 +86,7 @@ def test_a_shared_place_is_free_in_some_configurations_and_not_in_all(series: st
     assert all(cost.slab_after > cost.slab_before for cost in prices_of(KEPT[series], 8))
 
 
-@pytest.mark.parametrize("series", KEPT)
+@for_each("series", KEPT)
 def test_a_hook_for_drivers_has_no_room(series: str) -> None:
     """Their operations are pointers without a gap."""
     operations = KEPT[series].structures["vm_operations_struct"]

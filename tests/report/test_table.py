@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import pytest
+from for_each import for_each
 from hypothesis import given
 from hypothesis import strategies as st
 from middle_runs import PROGRAM, book, careful, cut, forgetful, vmas
@@ -65,8 +65,8 @@ def test_a_narrow_terminal_stacks_machines() -> None:
     assert 80 >= max(map(len, text.splitlines()))
 
 
-@pytest.mark.parametrize("machines", range(1, 7))
-@pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 160])
+@for_each("machines", range(1, 7))
+@for_each("width", [40, 60, 80, 100, 120, 160])
 def test_no_line_is_wider_than_the_terminal(width: int, machines: int) -> None:
     """However many machines there are: table, title, question, verdict and legend."""
     program = msgspec.structs.replace(PROGRAM, title="middle " * 30, asks="What stays reserved? " * 10)
@@ -77,7 +77,7 @@ def test_no_line_is_wider_than_the_terminal(width: int, machines: int) -> None:
     assert width >= max(map(len, text.splitlines()))
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("natural", "width", "stood"),
     [
         ([45, 45, 12, 12], 118, [4]),
@@ -286,7 +286,7 @@ def test_columns_fit_whenever_they_can(label: int, natural: list[int], width: in
     assert labels + sum(columns) + 3 * len(columns) <= max(width, least)
 
 
-@pytest.mark.parametrize("width", [0, 1, 20])
+@for_each("width", [0, 1, 20])
 def test_a_terminal_too_narrow_still_gets_a_table(width: int) -> None:
     """Columns are never squeezed to nothing."""
     assert "LEAKED" in table([forgetful(), careful()], width=width)
@@ -298,7 +298,7 @@ def reported(*lines: str, machine: str = "7.2") -> str:
     return table([ModelMachine(machine).run_one(program)], program)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "driver",
     [
         "memremap bar[0:512] wb",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
+from for_each import for_each
 
 from pfnlab.policies.releases import CONFIRMED
 from pfnlab.programs.lang.words import WALKERS as WALKER_VERBS
@@ -31,7 +31,7 @@ def test_every_walker_of_the_language_has_a_row() -> None:
     assert {*WALKER_VERBS, "process_vm_readv", "mincore"} <= verbs
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("walker", "kind", "old", "new"),
     [
         ("vmsplice", "special", "EFAULT", "EFAULT"),

@@ -1,16 +1,12 @@
-"""Where the store of a test is: in a file, and on a server where `make test-postgres` asks for one."""
+"""Where the store of a test is: in a file, and with `make test-postgres` on a server."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from server import postgresql
-
-#: Set by `make test-postgres`; elsewhere stores are in files.
-ON_SERVER = os.environ.get("PFNLAB_POSTGRES") == "required"
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +16,7 @@ def server() -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(params=["file", *["server"] * ON_SERVER])
+@pytest.fixture(params=["file", pytest.param("server", marks=pytest.mark.target("postgres"))])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of an empty store."""
     if request.param == "file":

@@ -25,17 +25,21 @@ def test_csv_has_the_rows(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.target("notebooks")
 def test_parquet_has_the_rows(tmp_path: Path) -> None:
     """Numbers stay numbers."""
-    polars = pytest.importorskip("polars")
+    import polars
+
     export(tmp_path / "x.parquet", "parquet", COLUMNS, ROWS)
 
     assert ROWS == polars.read_parquet(tmp_path / "x.parquet").rows()
 
 
+@pytest.mark.target("notebooks")
 def test_an_empty_table_is_one(tmp_path: Path) -> None:
     """With its columns."""
-    polars = pytest.importorskip("polars")
+    import polars
+
     export(tmp_path / "x.parquet", "parquet", COLUMNS, [])
 
     assert list(COLUMNS) == polars.read_parquet(tmp_path / "x.parquet").columns

@@ -19,10 +19,9 @@ def test_without_psycopg_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch
         Store("postgresql://lab@/results")
 
 
+@pytest.mark.target("postgres")
 def test_a_server_that_does_not_answer_is_one_line(tmp_path: Path) -> None:
     """There is no socket in an empty folder."""
-    pytest.importorskip("psycopg")
-
     with pytest.raises(Undecided) as refused:
         Store(f"postgresql://lab@/results?host={tmp_path}")
 

@@ -5,22 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from litmus_files import FILES
+from for_each import for_each
+from litmus_files import FOLDERS, program_of, without_holds
 
 from pfnlab.checker.kernel.frozen import freeze, thaw
 from pfnlab.checker.kernel.naming import Naming
 from pfnlab.mm.kernel import Kernel
-from pfnlab.programs.lang.load import load_program
-from pfnlab.programs.lang.ops import MAIN_TASK, Program, is_held
+from pfnlab.programs.lang.ops import MAIN_TASK, Program
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.lang.text import parse
 from pfnlab.programs.model.machine import ModelMachine, place
 from pfnlab.programs.model.observe import Observer
 from pfnlab.programs.model.running import OneByOne
 from pfnlab.programs.runs.places import Places
-
-#: Those without a held processor: an operation under way is no value.
-PROGRAMS = [path for path in FILES.values() if not is_held(load_program(path))]
 
 
 def steps(machine: ModelMachine, program: Program, *, thawing: bool) -> list[object]:
@@ -38,14 +35,17 @@ def steps(machine: ModelMachine, program: Program, *, thawing: bool) -> list[obj
     return seen
 
 
-@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
-def test_a_thawed_kernel_goes_on(path: Path) -> None:
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_thawed_kernel_goes_on(folder: str) -> None:
     """Every program shows the same when its kernel is frozen and thawed before each operation."""
-    program = load_program(path)
-    for series in ("6.1", "7.2"):
-        machine = ModelMachine(series)
+    for_each("series", ("6.1", "7.2"))(for_each("path", without_holds(folder))(go_on_thawed))()
 
-        assert steps(machine, program, thawing=False) == steps(machine, program, thawing=True)
+
+def go_on_thawed(path: Path, series: str) -> None:
+    """Run a program both ways."""
+    program, machine = program_of(path), ModelMachine(series)
+
+    assert steps(machine, program, thawing=False) == steps(machine, program, thawing=True)
 
 
 def after(text: str, series: str = "7.2") -> Kernel:
@@ -69,7 +69,7 @@ MAPPED = "a = mmap bar[0:2] wc shared rw\nb = mmap bar[2:4] uc shared rw\n"
 CHILD_MAPPED = "".join(f"c: {line}\n" for line in MAPPED.splitlines())
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("one", "other"),
     [
         (f"c = fork\n{MAPPED}", f"c = fork\n{CHILD_MAPPED}"),
@@ -84,7 +84,7 @@ def test_names_make_no_difference(one: str, other: str) -> None:
     assert canonical(after(one)) == canonical(after(other))
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("one", "other"),
     [
         (MAPPED, "a = mmap bar[2:4] uc shared rw\nb = mmap bar[0:2] wc shared rw\n"),

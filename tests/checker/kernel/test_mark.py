@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from litmus_files import FILES
+from for_each import for_each
+from litmus_files import FOLDERS, program_of, without_holds
 
 from pfnlab.checker.kernel.domain import KernelModel, KernelState
 from pfnlab.checker.kernel.frozen import freeze
@@ -16,14 +17,10 @@ from pfnlab.checker.kernel.scope import Scope, load_scope
 from pfnlab.errors import Undecided
 from pfnlab.mm.kernel import Kernel
 from pfnlab.policies.trackers import TRACKERS
-from pfnlab.programs.lang.load import load_program
-from pfnlab.programs.lang.ops import MAIN_TASK, Op, is_held
+from pfnlab.programs.lang.ops import MAIN_TASK, Op
 from pfnlab.programs.model.machine import ModelMachine, place
 from pfnlab.programs.model.running import OneByOne
 from pfnlab.programs.runs.places import Places
-
-#: Those without a held processor: an operation under way is no value.
-PROGRAMS = [path for path in FILES.values() if not is_held(load_program(path))]
 
 
 def stepped(kernel: Kernel, places: Places, op: Op) -> tuple[object, ...] | None:
@@ -37,15 +34,20 @@ def stepped(kernel: Kernel, places: Places, op: Op) -> tuple[object, ...] | None
     return step, freeze(kernel), list(events), list(log)
 
 
-@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
-def test_an_operation_is_undone(path: Path) -> None:
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_an_operation_is_undone(folder: str) -> None:
     """
     Before each operation of every program a mark holds all that the operation changes.
 
     Where smaps is not read in between, the model has no rule for some operation: it is undone too, and the
     last.
     """
-    program = load_program(path)
+    for_each("path", without_holds(folder))(undo_each_operation)()
+
+
+def undo_each_operation(path: Path) -> None:
+    """Do, undo and do again every operation of a program."""
+    program = program_of(path)
     for series in ("6.1", "7.2"):
         platform, devices, whole = place(program)
         kernel = ModelMachine(series).boot(platform, devices)
@@ -75,7 +77,7 @@ def made_anew(model: KernelModel, state: KernelState, scope: Scope) -> list[tupl
     return found
 
 
-@pytest.mark.parametrize("tracker", TRACKERS)
+@for_each("tracker", TRACKERS)
 def test_steps_are_those_of_kernels_made_anew(tracker: str) -> None:
     """Two operations deep, a kernel that is put back takes every step as one that was just made."""
     scope = load_scope("standard")
@@ -138,7 +140,7 @@ def content(held: Held) -> object:
     return held.number, repr(held.inside), list(held.__dict__), hasattr(held, "late")
 
 
-@pytest.mark.parametrize(
+@for_each(
     "change",
     [
         *(changed_list, changed_dict, changed_set, changed_bytes),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from broken import Broken, answer, checked, lines
+from for_each import for_each
 
 from pfnlab.checker.check import CheckLimits, check
 from pfnlab.checker.kernel.properties import QUESTIONS, questions
@@ -144,9 +145,7 @@ TRACKERS: list[tuple[str, Callable[[Kernel], Tracker], list[str], list[str]]] = 
 ]
 
 
-@pytest.mark.parametrize(
-    ("name", "tracker", "operations", "program"), TRACKERS, ids=[row[0] for row in TRACKERS]
-)
+@for_each(("name", "tracker", "operations", "program"), TRACKERS, ids=[row[0] for row in TRACKERS])
 def test_a_broken_tracker_is_found(
     name: str, tracker: Callable[[Kernel], Tracker], operations: list[str], program: list[str]
 ) -> None:
@@ -294,7 +293,7 @@ def test_files_that_a_driver_does_not_revoke_when_it_is_bound_are_found() -> Non
     assert ["a = mmap bar[0:3] wc shared rw", "bind bar"] == lines(found)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("name", "tracker", "operations"),
     [
         ("split", NoPartial, [MAPPED, "munmap <first>", "mprotect <first> r"]),
@@ -323,7 +322,7 @@ def test_a_question_beside_those_of_a_seam() -> None:
     assert ["walks_all", "no_stale", "walks_pages", "split", "shared", "copied"] == names
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("name", "scope", "said"),
     [
         ("told_free", "small", "scope `small` does not ask `told_free`: --scope race does"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from for_each import for_each
 
 from pfnlab.checker.kernel.domain import KernelModel
 from pfnlab.checker.kernel.scope import Scope, load_scope, read_scope, scope_names
@@ -33,7 +34,7 @@ def steps(operations: list[str], done: int) -> list[str]:
     return [str(step) for step, _ in model.successors(state)]
 
 
-@pytest.mark.parametrize("name", scope_names())
+@for_each("name", scope_names())
 def test_named_scopes_can_be_read(name: str) -> None:
     """Every scope in the package is one, and says what it is."""
     assert load_scope(name).says.endswith(".")
@@ -85,7 +86,7 @@ def test_the_last_task_never_ends() -> None:
     assert ["exit", "p1: exit"] == steps(["child = fork", "exit"], 1)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("old", "new", "said"),
     [
         ("tasks = 2\n", "", "`tasks` is missing"),
@@ -116,7 +117,7 @@ RACES = (
 )
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "said"),
     [
         (RACES, "`beside` must have at least 2, and has 1"),
@@ -133,7 +134,7 @@ def test_mistakes_in_races_are_said(text: str, said: str) -> None:
         read_scope(text, "mine")
 
 
-@pytest.mark.parametrize("deep", ["says = " + "[" * 50_000, "says = " + "{a = " * 50_000])
+@for_each("deep", ["says = " + "[" * 50_000, "says = " + "{a = " * 50_000])
 def test_a_scope_nested_without_end_is_refused(deep: str) -> None:
     """However deep, it is a mistake in the file, and no defect."""
     with pytest.raises(Misuse, match="mine is nested too deeply"):

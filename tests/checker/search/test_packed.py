@@ -1,19 +1,16 @@
-"""Packed models: the shared specification's states, counted interpreted and compiled."""
+"""Packed models: the shared specification's states, counted by plain Python."""
 
 from __future__ import annotations
 
 import os
 import signal
-from array import array
 from collections.abc import MutableSequence, Sequence
 from itertools import permutations
 from pathlib import Path
-from random import Random
-from types import ModuleType
 
 import pytest
 import shared_book
-from compiled_here import compiled_book, compiled_modules
+from shrinking_book import Shrinking
 
 from pfnlab.checker.search.core import Core
 from pfnlab.checker.search.exploration import Exploration
@@ -23,18 +20,6 @@ from pfnlab.checker.search.packed import Plain, Unpacked, explore_packed, proper
 from pfnlab.errors import Misuse
 
 ORDERS: tuple[Order, ...] = ("breadth", "depth")
-
-
-@pytest.fixture(scope="session")
-def cache() -> Path:
-    """Where compiled modules are; skips where nothing compiles."""
-    return compiled_modules()
-
-
-@pytest.fixture(scope="session")
-def fast(cache: Path) -> ModuleType:
-    """The shared book, compiled."""
-    return compiled_book(cache)
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -50,18 +35,6 @@ def test_the_shared_specification_has_its_states(
 
 
 @pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize(("pages", "states", "transitions"), [(2, 21_530, 160_532), (3, 471_404, 4_311_212)])
-def test_compiled_it_has_its_states(
-    order: Order, pages: int, states: int, transitions: int, cache: Path, fast: ModuleType
-) -> None:
-    """Breadth and depth first."""
-    found = explore_packed(fast.Book(pages), order=order, cache=cache)
-
-    assert (states, transitions) == (found.states, found.transitions)
-    assert {"holds"} == {found.verdict(rule) for rule in shared_book.RULES}
-
-
-@pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize(("modes", "states"), [(False, 17_096), (True, 8549)])
 def test_symmetry_makes_it_small(modes: bool, states: int, order: Order) -> None:
     """Slots interchangeable, then the two modes too: 27.6 and 55 times fewer."""
@@ -69,50 +42,6 @@ def test_symmetry_makes_it_small(modes: bool, states: int, order: Order) -> None
 
     assert states == found.states
     assert {"holds"} == {found.verdict(rule) for rule in shared_book.RULES}
-
-
-@pytest.mark.parametrize(("modes", "states"), [(False, 17_096), (True, 8549)])
-def test_symmetry_compiled(modes: bool, states: int, cache: Path, fast: ModuleType) -> None:
-    """The same."""
-    assert states == explore_packed(fast.Book(3, symmetric=True, modes=modes), cache=cache).states
-
-
-@pytest.mark.parametrize("pages", [2, 3])
-def test_successors_are_the_same_compiled_and_interpreted(pages: int, fast: ModuleType) -> None:
-    """State by state, in order, with what stands for them and what they break: all reachable up to
-    symmetry."""
-    slow, quick = shared_book.Book(pages, symmetric=True), fast.Book(pages, symmetric=True)
-    ours, theirs = [0] * slow.most, array("Q", [0] * slow.most)
-    seen, todo = {0}, [0]
-    for state in todo:
-        count = slow.successors(state, ours)
-        assert count == quick.successors(state, theirs)
-        assert ours[:count] == list(theirs[:count])
-        assert [slow.broken(after) for after in ours[:count]] == [
-            quick.broken(after) for after in theirs[:count]
-        ]
-        slow.canonical(ours, count)
-        quick.canonical(theirs, count)
-        assert ours[:count] == list(theirs[:count])
-        new = dict.fromkeys(after for after in ours[:count] if after not in seen)
-        seen.update(new)
-        todo.extend(new)
-    assert {2: 970, 3: 17_096}[pages] == len(seen)
-
-
-@pytest.mark.parametrize("pages", [4, 8])
-def test_successors_are_the_same_in_larger_scopes(pages: int, fast: ModuleType) -> None:
-    """On a random walk of 3,000 steps, which uses every bit of the word."""
-    slow, quick = shared_book.Book(pages), fast.Book(pages)
-    ours, theirs = [0] * slow.most, array("Q", [0] * slow.most)
-    random, state, bits = Random(1), 0, 0
-    for _ in range(3000):
-        count = slow.successors(state, ours)
-        assert count == quick.successors(state, theirs)
-        assert ours[:count] == list(theirs[:count])
-        state = random.choice(ours[:count])
-        bits |= state
-    assert 64 == bits.bit_length()
 
 
 def renamed(state: int, vmas: Sequence[int], entries: Sequence[int]) -> int:
@@ -159,17 +88,6 @@ def test_the_core_runs_interpreted(breadth: bool) -> None:
     assert (plain.transitions, plain.expanded) == (core.transitions, core.expanded)
 
 
-class Shrinking(shared_book.Book):
-    """The mistake of the old rule: a shrink takes the reservation along whoever else refers to it."""
-
-    def broken(self, state: int) -> int:
-        # As seen by somebody who takes two VMAs of process 1 with one reservation for broken.
-        wrong = super().broken(state)
-        owners = [(state >> (11 * slot)) & 2047 for slot in range(3)]
-        mine = [vma >> 9 for vma in owners if vma & 3 == 1]
-        return wrong | (2 if len(mine) > len(set(mine)) else 0)
-
-
 @pytest.mark.parametrize("symmetric", [False, True])
 def test_a_counterexample_is_shortest_and_real(symmetric: bool) -> None:
     """A map and a munmap of its middle: two steps, each a real one of the model."""
@@ -181,16 +99,6 @@ def test_a_counterexample_is_shortest_and_real(symmetric: bool) -> None:
     way = found.discoveries[shared_book.RULES[1]]
     assert 2 == len(way)
     assert 2 == model.broken(way.states(Unpacked(model))[-1])
-
-
-def test_a_compiled_search_tells_the_same_way(cache: Path) -> None:
-    """The states it stored are read back for it."""
-    model = Shrinking(3)
-
-    plain, compiled = explore_packed(model), explore_packed(model, cache=cache)
-
-    assert plain.discoveries.keys() == compiled.discoveries.keys() == {shared_book.RULES[1]}
-    assert plain.discoveries == compiled.discoveries
 
 
 def test_the_other_properties_of_a_broken_model_hold() -> None:
@@ -273,49 +181,14 @@ def test_an_interrupt_cuts() -> None:
     assert found.cut[0].startswith("interrupted: ")
 
 
-class Fan:
-    """From 0 to each of a million words that differ in their upper halves only, and no further."""
-
-    most = 1 << 20
-    symmetric = False
-    properties: Sequence[str] = ()
-
-    def initial(self) -> list[int]:
-        return [0]
-
-    def successors(self, state: int, into: MutableSequence[int]) -> int:
-        if state:
-            return 0
-        for number in range(self.most):
-            into[number] = number << 44
-        return self.most
-
-    def canonical(self, states: MutableSequence[int], count: int) -> None:
-        """Nothing stands for anything else."""
-
-    def broken(self, state: int) -> int:
-        return 0
-
-    def action(self, before: int, after: int) -> str:
-        return f"to {after:x}"
-
-
-def test_high_bits_spread_over_the_table(cache: Path) -> None:
-    """A table that used only low bits would take hours."""
-    found = explore_packed(Fan(), cache=cache, seconds=60)
-
-    assert 1 << 20 == found.states
-    assert found.complete
-
-
-def test_a_missing_compiler_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_tool_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the search runs all the same."""
-    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     lines: list[str] = []
 
     found = explore_packed(shared_book.Book(1), cache=tmp_path / "cache", say=lines.append)
 
-    assert ["core runs as plain Python, slower: no C compiler: apt-get install gcc"] == lines
+    assert ["core runs as plain Python, slower: no Cython: pip install 'pfnlab[fast]'"] == lines
     assert 398 == found.states
 
 

@@ -48,59 +48,75 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     return Lab(tmp_path)
 
 
+@pytest.mark.target("building")
 def test_a_kernel_is_named_after_its_tree_and_patches(lab: Lab) -> None:
+    """The folder's name and the patch's, where the user gives no name."""
     assert lab.build(lab.patch()).name == "linux-one-line"
 
 
 def test_a_name_of_ones_own(lab: Lab) -> None:
+    """A name that the user gives is the kernel's."""
     assert lab.build(name="mine").name == "mine"
 
 
 def test_it_is_of_the_series_of_its_makefile(lab: Lab) -> None:
+    """VERSION and PATCHLEVEL of the tree's Makefile say the series."""
     assert lab.build().series == "7.2"
 
 
 def test_it_has_the_release_of_its_image(lab: Lab) -> None:
+    """The release is read out of the image that was built."""
     assert lab.build().release == "7.2.13"
 
 
+@pytest.mark.target("building")
 def test_it_means_what_its_patches_say(lab: Lab) -> None:
+    """The policy in the head of its patch is the kernel's."""
     assert lab.build(lab.patch()).policy == "flush=end_vma"
 
 
 def test_it_knows_which_functions_nothing_calls(lab: Lab) -> None:
+    """A function that the compiler dropped has no address to stop at, and is kept with the kernel."""
     assert lab.build().uncalled == ("vm_area_dup",)
 
 
 def test_it_is_booted_once(lab: Lab) -> None:
+    """A kernel is tried before it is kept."""
     lab.build()
     assert len(lab.boots) == 1
 
 
+@pytest.mark.target("building")
 def test_what_is_booted_is_what_is_kept(lab: Lab) -> None:
+    """The image in the cache is the one of the patched tree."""
     kept = lab.build(lab.patch())
     assert b"int patched;" in kept.image.vmlinuz.read_bytes()
 
 
 def test_the_same_again_is_not_built(lab: Lab) -> None:
+    """An equal tree under the same name is built and booted once."""
     lab.build()
     lab.build()
     assert (len(lab.boots), lab.said[-1]) == (1, "linux: exactly this was built before")
 
 
 def test_the_same_under_another_name_is_there_too(lab: Lab) -> None:
+    """An equal tree under another name is kept under both."""
     lab.build(name="one")
     lab.build(name="two")
     assert [kernel.name for kernel in built_kernels()] == ["one", "two"]
 
 
+@pytest.mark.target("building")
 def test_a_patch_is_another_kernel(lab: Lab) -> None:
+    """A tree with a patch is built anew."""
     lab.build()
     lab.build(lab.patch())
     assert len(lab.boots) == 2
 
 
 def test_without_its_driver_it_is_built_again(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kept kernel whose driver is gone is not taken for whole."""
     lab.build()
     monkeypatch.setattr(building, "has_driver", lambda kernel: False)
     lab.build()
@@ -108,6 +124,7 @@ def test_without_its_driver_it_is_built_again(lab: Lab, monkeypatch: pytest.Monk
 
 
 def test_a_tree_that_does_not_build_keeps_nothing(lab: Lab) -> None:
+    """The compiler's first error is the message, and no kernel is kept."""
     (lab.tree / "mm" / "memory.c").write_text("#error wrong\n")
     with pytest.raises(Undecided, match=r"the tree does not build: mm/memory\.c:1:2: error: #error wrong"):
         lab.build()
@@ -115,6 +132,7 @@ def test_a_tree_that_does_not_build_keeps_nothing(lab: Lab) -> None:
 
 
 def test_one_that_does_not_come_up_keeps_nothing(lab: Lab) -> None:
+    """A kernel that does not boot is not kept."""
     lab.refusal = "it panicked"
     with pytest.raises(Undecided, match="it panicked"):
         lab.build()
@@ -122,6 +140,7 @@ def test_one_that_does_not_come_up_keeps_nothing(lab: Lab) -> None:
 
 
 def test_a_tree_that_lacks_what_the_lab_needs_is_not_built(lab: Lab) -> None:
+    """An option the lab cannot do without is named before anything is compiled."""
     (lab.tree / "absent").write_text(f"CONFIG_{REQUIRED[2]}\n")
     with pytest.raises(MissingTool, match=rf"^linux has no CONFIG_{REQUIRED[2]}, which the lab needs"):
         lab.build()
@@ -129,21 +148,26 @@ def test_a_tree_that_lacks_what_the_lab_needs_is_not_built(lab: Lab) -> None:
 
 
 def test_a_tree_that_lacks_an_option_says_which(lab: Lab) -> None:
+    """An option that only some programs need is noted with the kernel."""
     (lab.tree / "absent").write_text("CONFIG_KSM\n")
     assert lab.build().lacks == ("KSM",)
 
 
 def test_a_tree_without_modules_is_built_without_a_driver(lab: Lab) -> None:
+    """Such a build succeeds, and says what stays undecided."""
     lab.build()
     assert any("programs that need it stay undecided" in line for line in lab.said)
 
 
 def test_a_patch_that_is_not_there_is_named(lab: Lab) -> None:
+    """A missing file is misuse, with its name."""
     with pytest.raises(Misuse, match=r"no\.patch: there is no such file: check the path"):
         lab.build(lab.folder / "no.patch")
 
 
+@pytest.mark.target("building")
 def test_the_tree_stays_as_it_was(lab: Lab) -> None:
+    """No file of the user's tree is changed, added or touched."""
     before = sorted((path, path.stat().st_mtime_ns) for path in lab.tree.rglob("*"))
     lab.build(lab.patch())
     assert sorted((path, path.stat().st_mtime_ns) for path in lab.tree.rglob("*")) == before

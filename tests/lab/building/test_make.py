@@ -15,17 +15,20 @@ def toy(tmp_path: Path) -> Make:
 
 
 def test_a_build_counts_its_steps(tmp_path: Path) -> None:
+    """Each line of the kernel's build is a step."""
     make = toy(tmp_path)
     make.configure("tinyconfig")
     assert make.build("bzImage", steps=2, say=print) == 2
 
 
 def test_a_target_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """The message is make's own."""
     with pytest.raises(Undecided, match=r"the tree cannot be configured: .*No rule to make target .nothing"):
         toy(tmp_path).configure("nothing")
 
 
 def test_a_build_that_fails_names_file_line_and_error(tmp_path: Path) -> None:
+    """The compiler's error is the message."""
     make = toy(tmp_path)
     (make.source / "mm" / "memory.c").write_text("#error wrong\n")
     make.configure("tinyconfig")
@@ -34,6 +37,7 @@ def test_a_build_that_fails_names_file_line_and_error(tmp_path: Path) -> None:
 
 
 def test_the_caller_may_run_under_make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MAKEFLAGS of an outer make do not reach the build."""
     monkeypatch.setenv("MAKEFLAGS", "n")
     make = toy(tmp_path)
     make.configure("tinyconfig")
@@ -42,11 +46,13 @@ def test_the_caller_may_run_under_make(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_the_compilers_error_comes_before_makes() -> None:
+    """Of several errors the compiler's tells more."""
     text = "make[3]: *** [Makefile:1: x.o] Error 1\nmm/vma.c:7:1: error: expected ';'\n"
     assert first_error(text) == "mm/vma.c:7:1: error: expected ';'"
 
 
 def test_makes_error_is_taken_where_there_is_no_other() -> None:
+    """Without a compiler's error make's is the message."""
     assert (
         first_error("  CC x\nmake: *** No rule to make target 'x'\n")
         == "make: *** No rule to make target 'x'"
@@ -54,10 +60,12 @@ def test_makes_error_is_taken_where_there_is_no_other() -> None:
 
 
 def test_the_last_line_is_taken_where_no_line_tells() -> None:
+    """Without any error the last line is the message."""
     assert first_error("one\ntwo\n") == "two"
 
 
 def test_missing_tools_are_named_together(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One command installs all that is missing."""
     monkeypatch.setattr(making.shutil, "which", lambda name: None if name in ("flex", "pahole") else name)
     monkeypatch.setattr(making, "_INCLUDE", tmp_path)
     with pytest.raises(
@@ -67,5 +75,6 @@ def test_missing_tools_are_named_together(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 
 def test_a_forecast_is_shorter_with_more_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build with four jobs takes less time than with one."""
     monkeypatch.setattr(making.os, "cpu_count", lambda: 4)
     assert (forecast(600, 1), forecast(600, 4)) != (forecast(600, 4), forecast(600, 4))

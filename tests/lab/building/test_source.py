@@ -37,19 +37,23 @@ def content(tree: Path) -> str:
 
 
 def test_a_tree_says_its_version(tree: Path) -> None:
+    """VERSION, PATCHLEVEL and SUBLEVEL of its Makefile."""
     assert source_for(str(tree), say=print).version == "7.2.13"
 
 
 def test_its_series_is_that_of_the_version(tree: Path) -> None:
+    """The first two numbers of the version."""
     assert source_for(str(tree), say=print).series == "7.2"
 
 
 def test_a_folder_without_a_makefile_is_no_tree(tmp_path: Path) -> None:
+    """The message names the files of a tree."""
     with pytest.raises(Misuse, match=r"is no kernel tree: its Makefile and mm/memory\.c"):
         source_for(str(tmp_path), say=print)
 
 
 def test_a_word_is_no_source(tmp_path: Path) -> None:
+    """A name that is neither folder nor series is misuse."""
     with pytest.raises(Misuse, match=r"there is no source 'linux': write the folder"):
         source_for("linux", say=print)
 
@@ -59,28 +63,33 @@ def test_a_word_is_no_source(tmp_path: Path) -> None:
     ["mm/memory.o", "mm/.memory.o.cmd", ".config", "vmlinux", "include/generated/autoconf.h", ".git/HEAD"],
 )
 def test_what_a_build_left_is_no_source(tree: Path, name: str) -> None:
+    """Objects, notes, configurations, images and generated headers are not copied."""
     (tree / name).parent.mkdir(parents=True, exist_ok=True)
     (tree / name).touch()
     assert name not in files_of(source_for(str(tree), say=print))
 
 
 def test_a_linker_script_is_a_source(tree: Path) -> None:
+    """Though its name begins as an image's."""
     (tree / "vmlinux.lds.S").touch()
     assert "vmlinux.lds.S" in files_of(source_for(str(tree), say=print))
 
 
 def test_an_ignored_file_of_a_worktree_is_no_source(worktree: Path) -> None:
+    """In a worktree .gitignore decides."""
     (worktree / ".gitignore").write_text("*.log\n")
     (worktree / "x.log").touch()
     assert "x.log" not in files_of(source_for(str(worktree), say=print))
 
 
 def test_a_new_file_of_a_worktree_is_one(worktree: Path) -> None:
+    """A file need not be added to be built."""
     (worktree / "mm" / "new.c").touch()
     assert "mm/new.c" in files_of(source_for(str(worktree), say=print))
 
 
 def test_a_removed_file_of_a_worktree_is_none(worktree: Path) -> None:
+    """A file that git still has and the folder has not is left out."""
     (worktree / "mm" / "memory.c").rename(worktree / "mm" / "other.c")
     (worktree / "mm" / "memory.c").write_text("again")
     (worktree / "absent").unlink()
@@ -88,24 +97,28 @@ def test_a_removed_file_of_a_worktree_is_none(worktree: Path) -> None:
 
 
 def test_the_content_of_a_folder_is_that_of_its_files(tree: Path) -> None:
+    """A changed file is another content."""
     before = content(tree)
     (tree / "mm" / "memory.c").write_text("int other;\n")
     assert content(tree) != before
 
 
 def test_the_content_of_a_worktree_follows_what_is_not_committed(worktree: Path) -> None:
+    """So it is in a worktree, before a commit."""
     before = content(worktree)
     (worktree / "mm" / "memory.c").write_text("int other;\n")
     assert content(worktree) != before
 
 
 def test_and_what_git_does_not_know_yet(worktree: Path) -> None:
+    """A new file is another content too."""
     before = content(worktree)
     (worktree / "mm" / "new.c").write_text("int new;\n")
     assert content(worktree) != before
 
 
 def test_a_commit_without_a_change_has_the_same_content(worktree: Path) -> None:
+    """A commit alone does not build a kernel anew."""
     before = content(worktree)
     git(worktree, "commit", "-q", "--allow-empty", "-m", "nothing")
     assert content(worktree) == before

@@ -36,56 +36,75 @@ def memory(work: WorkTree) -> str:
 
 
 def test_the_copy_has_the_files(tree: Path) -> None:
+    """Without patches the copy is the tree."""
     assert memory(copy(tree)) == "int first;\nint last;\n"
 
 
+@pytest.mark.target("building")
 def test_a_patch_changes_the_copy(tree: Path, tmp_path: Path) -> None:
+    """A patch is applied to the copy."""
     assert "int patched;" in memory(copy(tree, patch(tmp_path)))
 
 
+@pytest.mark.target("building")
 def test_and_not_the_tree(tree: Path, tmp_path: Path) -> None:
+    """The user's file stays without the patch."""
     copy(tree, patch(tmp_path))
     assert "int patched;" not in (tree / "mm" / "memory.c").read_text()
 
 
+@pytest.mark.target("building")
 def test_the_next_build_begins_without_it(tree: Path, tmp_path: Path) -> None:
+    """A patch is taken back before the next build."""
     copy(tree, patch(tmp_path))
     assert memory(copy(tree)) == "int first;\nint last;\n"
 
 
+@pytest.mark.target("building")
 def test_a_file_that_is_put_back_is_newer_than_its_object(tree: Path, tmp_path: Path) -> None:
+    """So make compiles it again."""
     work = copy(tree, patch(tmp_path))
     os.utime(work.folder / "mm" / "memory.c", (1, 1))
     assert (copy(tree).folder / "mm" / "memory.c").stat().st_mtime > 1
 
 
+@pytest.mark.target("building")
 def test_a_file_no_patch_touched_keeps_its_time(tree: Path, tmp_path: Path) -> None:
+    """So make does not compile it again."""
     work = copy(tree, patch(tmp_path))
     os.utime(work.folder / "Makefile", (1, 1))
     assert (copy(tree).folder / "Makefile").stat().st_mtime == 1
 
 
+@pytest.mark.target("building")
 def test_a_new_file_of_a_patch_is_gone_afterwards(tree: Path, tmp_path: Path) -> None:
+    """A file that a patch adds is removed with it."""
     work = copy(tree, patch(tmp_path, NEW_FILE))
     assert (work.folder / "mm" / "new.c").exists()
     assert not (copy(tree).folder / "mm" / "new.c").exists()
 
 
+@pytest.mark.target("building")
 def test_two_patches_of_one_file_are_both_put_back(tree: Path, tmp_path: Path) -> None:
+    """The second patch finds the first, and both are taken back."""
     second = PATCH.replace("+int patched;", "+int second;").replace("@@ -1,2 +1,3 @@", "@@ -1,2 +1,3 @@")
     second = second.replace(" int last;", " int patched;")
     assert "int second;" in memory(copy(tree, patch(tmp_path), patch(tmp_path, second, "second.patch")))
     assert memory(copy(tree)) == "int first;\nint last;\n"
 
 
+@pytest.mark.target("building")
 def test_a_patch_that_does_not_apply_says_where(tree: Path, tmp_path: Path) -> None:
+    """Patch, source, file and hunk are in the message."""
     with pytest.raises(
         Misuse, match=r"one-line\.patch does not apply to linux: mm/memory\.c: Hunk #1 FAILED"
     ):
         copy(tree, patch(tmp_path, PATCH.replace(" int last;", " int other;")))
 
 
+@pytest.mark.target("building")
 def test_and_leaves_nothing(tree: Path, tmp_path: Path) -> None:
+    """After a patch that fails, those in front of it are taken back too."""
     with pytest.raises(Misuse):
         copy(
             tree, patch(tmp_path), patch(tmp_path, PATCH.replace(" int last;", " int other;"), "second.patch")
@@ -94,6 +113,7 @@ def test_and_leaves_nothing(tree: Path, tmp_path: Path) -> None:
 
 
 def test_a_file_outside_the_tree_is_not_touched(tree: Path, tmp_path: Path) -> None:
+    """A patch that leads out of the tree through a link is refused."""
     (tree / "mm" / "link").symlink_to(tmp_path)
     (tmp_path / "outside").write_text("int first;\nint last;\n")
     with pytest.raises(Misuse, match=r"names mm/link/outside, which is outside the tree"):
@@ -101,12 +121,14 @@ def test_a_file_outside_the_tree_is_not_touched(tree: Path, tmp_path: Path) -> N
 
 
 def test_what_the_user_changed_comes_along(tree: Path) -> None:
+    """A change of the tree is in the next copy."""
     copy(tree)
     (tree / "mm" / "memory.c").write_text("int changed;\n")
     assert memory(copy(tree)) == "int changed;\n"
 
 
 def test_a_file_the_user_only_touched_keeps_its_time(tree: Path) -> None:
+    """Equal content is not copied again."""
     work = copy(tree)
     os.utime(work.folder / "Makefile", (1, 1))
     os.utime(tree / "Makefile")
@@ -114,19 +136,23 @@ def test_a_file_the_user_only_touched_keeps_its_time(tree: Path) -> None:
 
 
 def test_what_the_user_removed_is_gone(tree: Path) -> None:
+    """A file that left the tree leaves the copy."""
     (tree / "mm" / "vma.c").write_text("int vma;\n")
     copy(tree)
     (tree / "mm" / "vma.c").unlink()
     assert not (copy(tree).folder / "mm" / "vma.c").exists()
 
 
+@pytest.mark.target("building")
 def test_a_patched_file_the_user_changed_is_the_users(tree: Path, tmp_path: Path) -> None:
+    """The change of the user counts, not the original that was put aside."""
     copy(tree, patch(tmp_path))
     (tree / "mm" / "memory.c").write_text("int changed;\n")
     assert memory(copy(tree)) == "int changed;\n"
 
 
 def test_a_build_that_was_killed_while_patching_leaves_nothing(tree: Path, tmp_path: Path) -> None:
+    """A half patched file is put back from its original."""
     work = copy(tree)
     (work.home / "originals" / "mm").mkdir(parents=True)
     (work.home / "originals" / "mm" / "memory.c").write_text("int first;\nint last;\n")
@@ -134,6 +160,7 @@ def test_a_build_that_was_killed_while_patching_leaves_nothing(tree: Path, tmp_p
     assert memory(copy(tree)) == "int first;\nint last;\n"
 
 
+@pytest.mark.target("building")
 @pytest.mark.parametrize("name", ["mm/memory.c", "Makefile"])
 def test_the_original_of_a_package_that_is_patched_in_place(tree: Path, tmp_path: Path, name: str) -> None:
     """Also of a file that no patch touched."""

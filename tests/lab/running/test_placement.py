@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
+from for_each import for_each
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -78,7 +79,7 @@ def test_the_next_program_gets_the_next_window() -> None:
     assert BAR.start + 128 == placement.places.devices["bar"].start
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("how", "pages", "start"),
     [("remap", 512, 64), ("fault_pmd", 512, 512), ("fault_pud", 512, 512), ("fault_pmd", 511, 64)],
 )

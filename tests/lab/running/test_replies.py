@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
+from for_each import for_each
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,7 +39,7 @@ def read(name: str) -> ParsedReply:
     return parse_reply(*recorded(name))
 
 
-@pytest.mark.parametrize("name", RECORDED)
+@for_each("name", RECORDED)
 def test_every_recorded_reply_is_read_to_its_end(name: str) -> None:
     """Nothing in a real reply is unexpected, and the noise of timers is no log."""
     reply = read(name)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import cast
 
 import pytest
+from for_each import for_each
 from having import NEW, OLD, bootable, have, lacking
 
 from pfnlab.errors import Undecided
@@ -176,7 +177,7 @@ class TestNotes:
 
         assert ("waits", "IPI") == (step.result, step.value)
 
-    @pytest.mark.parametrize(("value", "said"), [(None, "not held"), (7, "7, not held")])
+    @for_each(("value", "said"), [(None, "not held"), (7, "7, not held")])
     def test_a_hold_nobody_came_by(self, value: int | None, said: str):
         """
         The result is the operation's own, and so is all that was seen.
@@ -206,7 +207,7 @@ class TestNotes:
         assert 3 == flushes_between(state(main=5, k=9), state(main=7, k=10, j=4))
         assert 0 == flushes_between(state(main=5, k=9), state(k=1))
 
-    @pytest.mark.parametrize(
+    @for_each(
         ("words", "said"),
         [
             (("0", "0"), "t ok"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from for_each import for_each
 
 from pfnlab.errors import Misuse
 from pfnlab.lab.running.placement import Placement, Windows
@@ -129,7 +130,7 @@ def test_calls_without_a_range() -> None:
     assert ops("mlockall\nlook\nexec") == ["0 mlockall", "0 nop", "0 exec"]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("how", "told"),
     [
         ("remap wc", "0 1 0 0 0"),
@@ -152,7 +153,7 @@ def test_the_driver_is_told_before_it_maps(how: str, told: str) -> None:
     assert lines == [f"0 driver map {told}", "0 mmap driver 100000000000 8000 3 100001 f8041000"]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("line", "sent"),
     [
         ("zap_vma_ptes a[2:4]", "driver zap 100000002000 2000"),
@@ -204,7 +205,7 @@ def test_what_drivers_do_is_asked_by_address(line: str, sent: str) -> None:
     assert lines[1] == f"0 {sent}"
 
 
-@pytest.mark.parametrize(("word", "flag"), [("", 0), (" p2pdma", 1)])
+@for_each(("word", "flag"), [("", 0), (" p2pdma", 1)])
 def test_struct_pages_are_asked_for_whole_sections(word: str, flag: int) -> None:
     """The second section of a device of two, which begins where one does, not at the BAR's start."""
     program = load_text(f"{HEAD}device bar: pci, 1024 pages\nmemremap_pages bar[512:1024]{word}\n")
@@ -242,7 +243,7 @@ def test_an_unknown_task_is_misuse() -> None:
         compile_program(program, placed(program), vmas=False, ptes=False)
 
 
-@pytest.mark.parametrize(("word", "number"), [("set_tid", 1), ("overcommit_memory", 2), ("pids_max", 3)])
+@for_each(("word", "number"), [("set_tid", 1), ("overcommit_memory", 2), ("pids_max", 3)])
 def test_a_fork_that_fails_is_made_to(word: str, number: int) -> None:
     """The task is told before, and told to stop it afterwards."""
     assert [f"0 refuse {number}", "0 fork 1", "0 refuse 0"] == ops(f"c = fork {word}")
@@ -270,7 +271,7 @@ def test_vfio_offsets_lie_in_the_region_of_bar_two() -> None:
     assert "op 0 mmap vfio 100000000000 8000 3 100001 20000002000" in lines
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("lines", "sent"),
     [
         ("remove bar", ["remove"]),
@@ -289,7 +290,7 @@ def test_what_is_done_to_a_slot(lines: str, sent: list[str]) -> None:
     assert [f"op 0 {one}" for one in sent] == [line for line in request if line.startswith("op ")]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("line", "sent"),
     [
         ("memory_disable bar", "memory 0"),

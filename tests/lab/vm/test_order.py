@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from for_each import for_each
 from having import NEW, OLD, bootable
 from litmus_files import litmus_file
 
@@ -66,7 +67,7 @@ def events(step: Step) -> str:
 class TestRecorded:
     """What two kernels said."""
 
-    @pytest.mark.parametrize("name", RECORDED)
+    @for_each("name", RECORDED)
     def test_every_order_is_the_one_the_model_predicts(self, name: str) -> None:
         """
         All steps of all recordings, the end included, with their flushes.
@@ -81,7 +82,7 @@ class TestRecorded:
             (step.events, step.flushes) for step in reply.steps
         ]
 
-    @pytest.mark.parametrize("series", ["6.1", "7.3"])
+    @for_each("series", ["6.1", "7.3"])
     def test_the_middle_goes(self, series: str) -> None:
         """
         The re-linking of two splits is left out, the unlinking of the middle stays.
@@ -149,7 +150,7 @@ class TestRecorded:
 class TestReading:
     """Lines one by one."""
 
-    @pytest.mark.parametrize(
+    @for_each(
         ("lines", "said"),
         [
             (["vm_area_free 101000"], ["free a[1]"]),
@@ -173,7 +174,7 @@ class TestReading:
         """
         assert tuple(said) == read_order(lines, PLACES)
 
-    @pytest.mark.parametrize(
+    @for_each(
         "line",
         [
             "vm_area_free 7fff00000000",
@@ -219,9 +220,7 @@ class TestReading:
         """
         assert read_order(["lost", "tlb_gather_mmu f"], PLACES) is None
 
-    @pytest.mark.parametrize(
-        "line", ["tlb_gather_mmu", "tlb_gather_mmu x", "tlb_gather_mmu 1 2", "vm_area_free "]
-    )
+    @for_each("line", ["tlb_gather_mmu", "tlb_gather_mmu x", "tlb_gather_mmu 1 2", "vm_area_free "])
     def test_wrong_arguments(self, line: str) -> None:
         """
         Too few, too many, or no numbers.
@@ -269,7 +268,7 @@ class TestSymbols:
         assert "vma_interval_tree" not in new
         assert "unmap_page_range" not in new
 
-    @pytest.mark.parametrize(
+    @for_each(
         ("symbol", "release", "where"),
         [
             ("move_page_tables", "6.12.117-cloud", "+0(%di)"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
+from for_each import for_each
 
 from pfnlab.checker.check import VIOLATED
 from pfnlab.report.asking import Finds
@@ -22,7 +22,7 @@ def test_a_good_claim_has_no_faults() -> None:
     assert [] == faults(GOOD)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("changed", "fault"),
     [
         ({"quote": "might " * 16}, "quotes more than 15 words"),

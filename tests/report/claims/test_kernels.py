@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from for_each import for_each
 
 from pfnlab.errors import Misuse
 from pfnlab.report.claims.kernels import ALL, CTX, VM_PAT, Seen, Sized
@@ -30,7 +31,7 @@ def test_the_last_of_equal_operations_is_meant_unless_said() -> None:
     assert ["ok 3", "ok 0"] == [result(step) for step in steps]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("seen", "series", "said"),
     [
         (WHOLE._replace(program="unmapping/nothing"), "6.1", "has no golden"),

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from having import made_of_searches
+from for_each import for_each
 
 from pfnlab.errors import Discovery
 from pfnlab.report.asking import ClaimQuestion, Finds, Shows
@@ -34,19 +34,19 @@ def unlike(asked: ClaimQuestion) -> str:
     return "" if answer.right else f"model:{answer.machine} {answer.asked}: {answer.shown}"
 
 
-@pytest.mark.parametrize("number", CLAIMS)
+@for_each("number", CLAIMS)
 def test_a_claim_is_well_formed(number: str) -> None:
     """Short quotation, hedge in it, kernels or a reason, a status its answers allow."""
     assert [] == faults(CLAIMS[number])
 
 
-@pytest.mark.parametrize("number", ASKED)
+@for_each("number", ASKED)
 def test_models_answer_as_the_claim_says(number: str) -> None:
     """Programs and costs are asked again; searches with the page."""
     assert [] == [said for asked in CLAIMS[number].asks if not asked.searches and (said := unlike(asked))]
 
 
-@made_of_searches
+@pytest.mark.target("pages")
 @pytest.mark.xdist_group("searches")
 @pytest.mark.parametrize("number", SEARCHED)
 def test_searches_answer_as_the_claim_says(number: str) -> None:
@@ -54,13 +54,13 @@ def test_searches_answer_as_the_claim_says(number: str) -> None:
     assert [] == [said for asked in CLAIMS[number].asks if asked.searches and (said := unlike(asked))]
 
 
-@pytest.mark.parametrize("number", SHOWN)
+@for_each("number", SHOWN)
 def test_kernels_show_what_the_claim_says(number: str) -> None:
     """The golden is there, has the series, and its step and the model's show what stands on the page."""
     assert [] == [said for shown in CLAIMS[number].kernels for said in shown.unlike(LITMUS)]
 
 
-@made_of_searches
+@pytest.mark.target("pages")
 @pytest.mark.xdist_group("searches")
 @pytest.mark.timeout(600)
 def test_the_page_is_current() -> None:
@@ -68,7 +68,7 @@ def test_the_page_is_current() -> None:
     assert claims() == PAGE.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("number", CLAIMS)
+@for_each("number", CLAIMS)
 def test_the_page_has_every_claim_with_its_status(number: str) -> None:
     """A claim that was changed without making the page anew is noticed without a search."""
     (row,) = re.findall(rf"^\| {re.escape(number)} \|.*$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
@@ -114,7 +114,7 @@ def test_a_wrong_claim_makes_no_page(monkeypatch: pytest.MonkeyPatch) -> None:
         claims()
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("series", "said"),
     [
         (("6.1", "6.12"), "6.1, 6.12"),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from for_each import for_each
 
 from pfnlab.errors import Misuse
 from pfnlab.lens.sizes import Hole
@@ -21,7 +22,7 @@ def test_every_series_is_kept() -> None:
     assert tuple(CONFIRMED) == tuple(kept.series for kept in KEPT)
 
 
-@pytest.mark.parametrize("kept", KEPT, ids=lambda kept: kept.series)
+@for_each("kept", KEPT, ids=lambda kept: kept.series)
 def test_a_kept_kernel_is_a_known_one(kept: SeriesSizes) -> None:
     """And exactly that image was read."""
     known = known_kernel(kept.package_version)
@@ -31,7 +32,7 @@ def test_a_kept_kernel_is_a_known_one(kept: SeriesSizes) -> None:
     assert kept.made_by == f"pfnlab kernels sizes {kept.package_version} --write DIR"
 
 
-@pytest.mark.parametrize("kept", KEPT, ids=lambda kept: kept.series)
+@for_each("kept", KEPT, ids=lambda kept: kept.series)
 def test_what_is_kept_was_read_from_a_guest_too(kept: SeriesSizes) -> None:
     """The cache of VMAs, and those of kmalloc."""
     assert {"vm_area_struct", "mm_struct", "kmalloc-64", "kmalloc-192"} <= set(kept.slabs)
@@ -45,7 +46,7 @@ def test_the_sizes_of_the_discussions() -> None:
     assert (sizes["6.1"], sizes["6.12"], sizes["7.2"]) == (152, 176, 192)
 
 
-@pytest.mark.parametrize("kept", KEPT, ids=lambda kept: kept.series)
+@for_each("kept", KEPT, ids=lambda kept: kept.series)
 def test_members_holes_and_padding_are_the_whole_structure(kept: SeriesSizes) -> None:
     """Of a VMA, whose members are no bit-fields, no byte is counted twice or not at all."""
     vma = kept.structures["vm_area_struct"]

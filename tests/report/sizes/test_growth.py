@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from for_each import for_each
 from having import EVERY_SERIES, NEW, OLD, bootable, have
 
 from pfnlab.lab.images.cache import cache_root
@@ -107,9 +108,7 @@ def test_the_kernels_own_field_is_left_out() -> None:
     assert costs(members, 8) == (8, 16, 0, 0)
 
 
-@pytest.mark.parametrize(
-    ("size", "slab", "wanted"), [(152, PLAIN, 152), (152, ALIGNED, 192), (24, ALIGNED, 32)]
-)
+@for_each(("size", "slab", "wanted"), [(152, PLAIN, 152), (152, ALIGNED, 192), (24, ALIGNED, 32)])
 def test_objects_of_a_slab_are_aligned(size: int, slab: SlabCache, wanted: int) -> None:
     """To words, or to cache lines, of which small objects share one."""
     assert slab_object(size, 8, slab) == wanted
