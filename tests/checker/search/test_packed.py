@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import shared_book
+from doubtful_model import Doubtful
 from shrinking_book import Shrinking
 
 from pfnlab.checker.search.core import Core
@@ -192,39 +193,7 @@ def test_a_missing_tool_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert 398 == found.states
 
 
-class Doubtful:
-    """Writes one successor and says two."""
-
-    most, symmetric, properties = 1, False, ("any",)
-
-    def initial(self) -> Sequence[int]:
-        """One."""
-        return [0]
-
-    def successors(self, state: int, into: MutableSequence[int]) -> int:
-        """Itself."""
-        into[0] = state
-        return 2
-
-    def canonical(self, states: MutableSequence[int], count: int) -> None:
-        """Nothing is symmetric."""
-
-    def broken(self, state: int) -> int:
-        """Nothing."""
-        return 0
-
-    def action(self, before: int, after: int) -> str:
-        """A step."""
-        return "step"
-
-
 def test_more_successors_than_the_most_are_refused() -> None:
     """In plain Python."""
     with pytest.raises(IndexError, match="successors gave 2 states"):
         explore_packed(Doubtful())
-
-
-def test_compiled_more_successors_than_the_most_are_refused(cache: Path) -> None:
-    """They would not fit into the memory there is for them."""
-    with pytest.raises(IndexError, match="successors gave 2 states"):
-        explore_packed(Doubtful(), cache=cache)

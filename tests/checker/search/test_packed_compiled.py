@@ -11,6 +11,7 @@ from types import ModuleType
 import pytest
 import shared_book
 from compiled_here import compiled_book, compiled_modules
+from doubtful_model import Doubtful
 from shrinking_book import Shrinking
 
 from pfnlab.checker.search.frontier import Order
@@ -141,3 +142,9 @@ def test_a_missing_compiler_is_one_line(tmp_path: Path, monkeypatch: pytest.Monk
 
     assert ["core runs as plain Python, slower: no C compiler: apt-get install gcc"] == lines
     assert 398 == found.states
+
+
+def test_compiled_more_successors_than_the_most_are_refused(cache: Path) -> None:
+    """They would not fit into the memory there is for them."""
+    with pytest.raises(IndexError, match="successors gave 2 states"):
+        explore_packed(Doubtful(), cache=cache)
