@@ -13,7 +13,7 @@ from typing import Any, Literal
 #: The parent of a state without a parent.
 NONE = 0xFFFF_FFFF
 
-_FLAGS = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS}
+_FLAGS = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 
 
 class Words:
@@ -25,7 +25,7 @@ class Words:
     def __init__(self, form: Literal["Q", "I"], count: int) -> None:
         self.form: Literal["Q", "I"] = form
         self.size = 8 if form == "Q" else 4
-        self.pages = mmap.mmap(-1, count * self.size, **_FLAGS)
+        self.pages = mmap.mmap(-1, count * self.size, flags=_FLAGS)
         self.view = memoryview(self.pages).cast(form)
 
     def grow(self, count: int) -> None:
