@@ -398,7 +398,7 @@ class TestKernels:
 
     def test_readers_flush_nothing_that_a_fork_has_shared(self, machine: QemuMachine):
         """
-        Memory that the agent itself used before a fork is not copied, and so not flushed, in a later operation.
+        Memory that the agent itself used before a fork is neither copied nor flushed in a later operation.
         """
         readers = "numa_maps a\npagemap a[0:4]\nmove_pages a[0:4]\nmincore a[0:4]\n"
         run = ran(
