@@ -10,6 +10,7 @@ from typing import NamedTuple
 from pfnlab.checker.kernel.facts import facts_of
 from pfnlab.checker.kernel.moment import CountedUsers, Shown
 from pfnlab.hw.cachemode import CacheMode
+from pfnlab.judging.by_place import ByPlace
 from pfnlab.judging.history import History
 from pfnlab.mm.configuration import DISTRIBUTION, Configuration
 from pfnlab.pfn_set import PfnSet
@@ -109,8 +110,12 @@ class SeenMoment:
             )
         return mappings
 
+    @cached_property
+    def _ptes(self) -> ByPlace[PteSeen]:
+        return ByPlace(self.step.ptes or ())
+
     def _shown(self, vma: VmaSeen) -> list[Shown]:
-        pieces = ((entry, entry.target) for entry in entries_in(vma, self.step.ptes or ()) if entry.present)
+        pieces = ((entry, entry.target) for entry in entries_in(vma, self._ptes) if entry.present)
         return [
             Shown(frames, CacheMode.from_short(entry.text.split()[1].lower()))
             for entry, target in pieces
@@ -235,13 +240,11 @@ class SeenMoment:
         return [frames for span in spans for frames in [self._layout.frames(span)] if frames is not None]
 
 
-def entries_in(vma: VmaSeen, ptes: Sequence[PteSeen]) -> list[SeenEntry]:
+def entries_in(vma: VmaSeen, ptes: ByPlace[PteSeen]) -> list[SeenEntry]:
     """The parts of runs of entries that lie in a VMA."""
     entries = []
-    for run in ptes:
+    for run in ptes.overlapping(vma.task, vma.span):
         start, end = max(run.span.start, vma.span.start), min(run.span.end, vma.span.end)
-        if run.task != vma.task or run.span.name != vma.span.name or start >= end:
-            continue
         target = run.target
         if target is not None and target != RAM:
             shift = target.start - run.span.start

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from pfnlab.hw.pgtable import LEAF_PAGES
+from pfnlab.judging.by_place import ByPlace
 from pfnlab.judging.history import History, overlap
 from pfnlab.judging.seen import Layout, SeenEntry, entries_in
 from pfnlab.programs.lang.ops import Look, Op, Read, ReadMemtypeList, Write
@@ -20,14 +21,15 @@ def entries_inside(step: Step, layout: Layout, history: History) -> Iterator[str
 
     An entry of ordinary memory is a copy, or the driver's own page: which one, an observation does not say.
     """
+    vmas, ptes = ByPlace(step.vmas or ()), ByPlace(step.ptes or ())
     for run in step.ptes or ():
         if not run.entry.startswith("L"):
             continue
-        outside = _outside(run, step.vmas or ())
+        outside = _outside(run, vmas)
         if outside is not None:
             yield f"{vma_name(run.task, outside)} has an entry ({run.entry}) and lies in no VMA"
     for vma in step.vmas or ():
-        for entry in entries_in(vma, step.ptes or ()):
+        for entry in entries_in(vma, ptes):
             if entry.present and not _as_offset(entry, vma, layout, history):
                 offset = vma.offset
                 yield (
@@ -36,13 +38,9 @@ def entries_inside(step: Step, layout: Layout, history: History) -> Iterator[str
                 )
 
 
-def _outside(run: PteSeen, vmas: Sequence[VmaSeen]) -> Span | None:
+def _outside(run: PteSeen, vmas: ByPlace[VmaSeen]) -> Span | None:
     """The first pages of a run of entries that lie in no VMA."""
-    spans = sorted(
-        (vma.span.start, vma.span.end)
-        for vma in vmas
-        if vma.task == run.task and vma.span.name == run.span.name
-    )
+    spans = sorted((vma.span.start, vma.span.end) for vma in vmas.overlapping(run.task, run.span))
     at = run.span.start
     for start, end in spans:
         if end > at >= start:
@@ -74,14 +72,13 @@ def _as_offset(entry: SeenEntry, vma: VmaSeen, layout: Layout, history: History)
 
 def leaves_fit(step: Step, layout: Layout) -> Iterator[str]:
     """A leaf of 2 MiB or 1 GiB lies in one VMA."""
+    vmas = ByPlace(step.vmas or ())
     for run in step.ptes or ():
         level = int(run.entry[1]) if run.entry.startswith("L") else 1
         if level < 2:
             continue
         pages = LEAF_PAGES[level]
-        for vma in step.vmas or ():
-            if vma.task != run.task or vma.span.name != run.span.name:
-                continue
+        for vma in vmas.overlapping(run.task, run.span):
             for border in (vma.span.start, vma.span.end):
                 if run.span.start < border < run.span.end and (border - run.span.start) % pages:
                     yield f"a leaf of {pages:,} pages in {vma_name(run.task, run.span)} reaches over {border}"
@@ -98,6 +95,7 @@ def flushed(before: Step, step: Step, gens: tuple[TlbGens, TlbGens]) -> Iterator
 
     :param gens: ``tlb_gen`` of every address space, before and after, by task
     """
+    ptes = ByPlace(step.ptes or ())
     for old in before.ptes or ():
         words = old.entry.split()
         if not old.entry.startswith("L") or "A" not in words or "P" not in words:
@@ -106,23 +104,20 @@ def flushed(before: Step, step: Step, gens: tuple[TlbGens, TlbGens]) -> Iterator
         if None in generations or generations[0] != generations[1]:
             # It is gone, has another address space now, or was flushed.
             continue
-        for span, now in _now(old, step.ptes or ()):
+        for span, now in _now(old, ptes):
             if _lost(old, span, now):
                 change = now.entry if now is not None else "nothing"
                 yield f"{vma_name(old.task, span)} was {old.entry}, is {change}, and nothing was flushed"
                 break
 
 
-def _now(old: PteSeen, ptes: Sequence[PteSeen]) -> Iterator[tuple[Span, PteSeen | None]]:
+def _now(old: PteSeen, ptes: ByPlace[PteSeen]) -> Iterator[tuple[Span, PteSeen | None]]:
     """The pieces of a run of entries, each with the run it is part of now."""
     at = old.span.start
-    for run in ptes:
-        if run.task != old.task or run.span.name != old.span.name:
-            continue
+    for run in ptes.overlapping(old.task, old.span):
         start, end = max(run.span.start, old.span.start), min(run.span.end, old.span.end)
-        if start < end:
-            yield Span(old.span.name, start, end), run
-            at = max(at, end)
+        yield Span(old.span.name, start, end), run
+        at = max(at, end)
     if at < old.span.end:
         yield Span(old.span.name, at, old.span.end), None
 
@@ -152,10 +147,11 @@ def fork_whole(before: Step, step: Step, op: Op) -> Iterator[str]:
 
 def told(step: Step, span: Span) -> Iterator[str]:
     """Nothing maps what unmap_mapping_range took out of every mapping of the file."""
+    ptes = ByPlace(step.ptes or ())
     for vma in step.vmas or ():
         if vma.file != "driver":
             continue
-        for entry in entries_in(vma, step.ptes or ()):
+        for entry in entries_in(vma, ptes):
             target = entry.target
             if entry.present and target is not None and overlap(target, span):
                 yield f"{vma_name(vma.task, entry.span)} maps {target}, which was taken out of all mappings"
