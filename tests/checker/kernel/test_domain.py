@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from pfnlab.checker.check import CheckLimits, check
-from pfnlab.checker.kernel.domain import KernelModel
+from pfnlab.checker.kernel.domain import KernelModel, KernelState
 from pfnlab.checker.kernel.properties import no_leak, properties, questions
 from pfnlab.checker.kernel.scope import Scope, load_scope
 from pfnlab.checker.search.explore import Order, explore
+from pfnlab.checker.search.path import Path, path_along
+from pfnlab.errors import Undecided
 from pfnlab.programs.lang.form import program_hash
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.lang.shrink import shrunk
@@ -109,13 +112,46 @@ def test_names_follow_the_program_not_the_state() -> None:
         number = next(at for at, (step, _) in enumerate(steps) if step.kind == word)
         choices.append(number)
         state = steps[number][1]
-    from pfnlab.checker.search.path import path_along
-
     program = model.program(path_along(model, 0, choices), "Names", "Who is who?")
 
     assert ["p = fork", "exit", "p: q = fork", "p: a = mmap bar[0:4] wc shared rw"] == [
         line for line in op_lines(program)
     ]
+
+
+def way(model: KernelModel, *operations: str) -> Path[KernelState]:
+    """The path along operations, each in the names of its state."""
+    (state,) = model.initial()
+    choices = []
+    for operation in operations:
+        steps = list(model.successors(state))
+        choices.append(next(at for at, (step, _) in enumerate(steps) if str(step) == operation))
+        state = steps[choices[-1]][1]
+    return path_along(model, 0, choices)
+
+
+def test_a_way_may_map_more_often_than_there_are_names() -> None:
+    """A name of a program is used again once it is free, and the program leads to the same state."""
+    model = KernelModel(ModelMachine("7.2"), scope("small"))
+    path = way(
+        model, *["a = mmap bar[0:4] wc shared rw", "munmap a[0:4]"] * 30, "a = mmap bar[0:4] wc shared rw"
+    )
+
+    program = model.program(path, "Often", "Which names?")
+
+    assert 61 == len(parse(program_text(program)).ops)
+    (run,) = ModelMachine("7.2").run([program])
+    assert 1 == len(run.steps[60].vmas or ())
+
+
+def test_a_way_in_more_areas_than_a_program_has_is_none() -> None:
+    """Areas that are in use keep their order, so that each new one lies above the one before."""
+    model = KernelModel(ModelMachine("7.2"), msgspec.structs.replace(scope("small"), areas=2))
+    first, second = "a = mmap bar[0:4] wc shared rw", "b = mmap bar[0:4] wc shared rw"
+    path = way(model, first, *[second, "munmap a[0:4]"] * 26)
+
+    with pytest.raises(Undecided, match="more than the 26 areas"):
+        model.program(path, "Upwards", "Which names?")
 
 
 def test_a_limit_leaves_properties_undecided() -> None:

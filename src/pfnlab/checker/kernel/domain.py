@@ -24,13 +24,11 @@ from pfnlab.policies.boot import check_own, guards_of
 from pfnlab.policies.guard import Guard, check_deterministic
 from pfnlab.programs.lang.ops import MAIN_TASK, Fork, Mmap, Op, Program
 from pfnlab.programs.lang.printer import op_text
+from pfnlab.programs.lang.words import MAX_AREAS
 from pfnlab.programs.model.machine import ModelMachine, place
 from pfnlab.programs.model.running import OneByOne
 from pfnlab.programs.runs.places import Places
 from pfnlab.trace import Event
-
-#: The number of areas a state can name: those in use, and one more.
-_NAMED_AREAS = 24
 
 
 class KernelState(NamedTuple):
@@ -73,7 +71,7 @@ class KernelModel:
         self._symmetry = symmetry
         ops = [template.op for template in scope.templates]
         self._platform, devices, whole = place(scope.program("", "", ops))
-        areas = {area_name(number): (area_base(number), scope.pages) for number in range(_NAMED_AREAS)}
+        areas = {area_name(number): (area_base(number), scope.pages) for number in range(MAX_AREAS)}
         self.places = Places(devices, areas, whole)
         self.outcomes: Counter[tuple[str, str]] = Counter()
         self.unmodelled: Counter[str] = Counter()
@@ -173,7 +171,10 @@ class KernelModel:
         return self._moment[1]
 
     def ops(self, path: Path[KernelState]) -> list[Op]:
-        """The operations along *path*, in the names of one program."""
+        """The operations along *path*, in the names of one program.
+
+        :raises Undecided: a program has too few names for it
+        """
         kernel, renaming, ops = self.booted(), Renaming(), []
         for action in path.actions:
             assert isinstance(action, ScopeStep)
@@ -183,7 +184,10 @@ class KernelModel:
         return ops
 
     def program(self, path: Path[KernelState], title: str, asks: str) -> Program:
-        """*path* as a program any machine can run."""
+        """*path* as a program any machine can run.
+
+        :raises Undecided: a program has too few names for it
+        """
         return self.scope.program(title, asks, self.ops(path))
 
     def breaks(self, ops: Sequence[Op], judge: Judge) -> bool:

@@ -9,6 +9,7 @@ import msgspec
 
 from pfnlab.checker.kernel.naming import AREA_STRIDE, Naming
 from pfnlab.checker.kernel.scope import Part, Scope, Template
+from pfnlab.errors import Undecided
 from pfnlab.mm.kernel import Kernel, Task
 from pfnlab.mm.vma import Vma
 from pfnlab.programs.lang.areas import AREA_ALIGN_PAGES, FIRST_AREA_PAGE
@@ -25,6 +26,7 @@ from pfnlab.programs.lang.ops import (
 )
 from pfnlab.programs.lang.printer import op_text
 from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.words import MAX_AREAS
 
 #: The letters that name areas, and those that name forked tasks.
 _AREAS, _TASKS = "abcdefghijklmno", "pqrstuvwxyz"
@@ -182,6 +184,7 @@ class Renaming:
 
         :param kernel: the kernel before the operation, in the program's names
         :param naming: the names in the state
+        :raises Undecided: no area is left that a program could name
         """
         task = naming.tasks[0 if op.task == MAIN_TASK else int(op.task[1:])].comm
         call = op.call
@@ -199,9 +202,18 @@ class Renaming:
 
     def _area(self, name: str, naming: Naming) -> str:
         number = _AREA_NUMBERS[name]
-        program_number = naming.areas[number] if number < len(naming.areas) else self._areas
-        self._areas = max(self._areas, program_number + 1)
-        return area_name(program_number)
+        if number < len(naming.areas):
+            return area_name(naming.areas[number])
+        new = self._areas
+        if new == MAX_AREAS:
+            # A name is used again. Areas keep their order, so it is one above all that are in use.
+            new = max(naming.areas, default=-1) + 1
+        if new == MAX_AREAS:
+            raise Undecided(
+                f"the way is no program: it maps in more than the {MAX_AREAS} areas that a program has"
+            )
+        self._areas = max(self._areas, new + 1)
+        return area_name(new)
 
 
 _AREA_NUMBERS = {area_name(number): number for number in range(60)}
