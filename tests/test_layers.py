@@ -16,7 +16,7 @@ ORDER = (
     ("units",),
     ("errors", "trace", "pfn_set"),
     ("files", "endings"),
-    ("limit", "branches", "progress", "made", "schemas"),
+    ("limit", "branches", "progress", "made", "extras", "schemas"),
     ("own_code", "processes"),
     ("supervised",),
     ("store",),
@@ -57,8 +57,8 @@ ORDER = (
 
 #: Rooms that know nothing of what comes before them but these.
 ALONE = {
-    "checker.search": ("units", "errors", "files", "endings", "limit", "own_code", "processes"),
-    "store": ("units", "errors", "files"),
+    "checker.search": ("units", "errors", "files", "endings", "limit", "own_code", "processes", "extras"),
+    "store": ("units", "errors", "files", "extras"),
 }
 
 #: The one package that `import pfnlab` names.

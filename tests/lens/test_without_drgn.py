@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from pfnlab import lens
+from pfnlab import extras, lens
 from pfnlab.errors import MissingTool
 
 PARTS = ("btf", "elf", "kallsyms", "kdump", "memory", "state", "vmlinux")
@@ -29,7 +29,7 @@ def test_missing_drgn_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     The error names what to install.
     """
-    monkeypatch.setattr(lens, "find_spec", lambda name: None)
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
 
     with pytest.raises(MissingTool, match=r"pip install 'pfnlab\[lens\]'"):
         lens.need_drgn()

@@ -7,7 +7,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
-from pfnlab.errors import MissingTool, Misuse
+from pfnlab.errors import Misuse
+from pfnlab.extras import imported_from
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import Run, Step
 from pfnlab.report.cells import NOT_SEEN, NOTHING, cell
@@ -103,7 +104,5 @@ def field_text(step: Step, field: str) -> str | None:
 
 
 def _module(name: str) -> ModuleType | Any:
-    try:
+    with imported_from("frames", "a data frame"):
         return import_module(name)
-    except ImportError:
-        raise MissingTool(f"{name} is not installed: pip install 'pfnlab[frames]'") from None

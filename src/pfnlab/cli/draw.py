@@ -68,7 +68,8 @@ def draw(request: DrawRequest) -> int:
         raise Misuse(f"--step {request.step}: the program has the steps 1 to {steps}, the last is its end")
     machines = [name_machine(spec, request.profile) for spec in request.on or (f"model:{newest_series()}",)]
     check_profile(machines, request.profile)
-    opened = [open_machine(named.spec, request.profile, request.accel) for named in machines]
+    look = request.look or LookLevel.PROC
+    opened = [open_machine(named.spec, request.profile, request.accel, look) for named in machines]
     fetch_missing(machines, say)
     settle_look(opened, request.look)
     runs = [run_on(named, machine, [program])[0] for named, machine in zip(machines, opened, strict=True)]

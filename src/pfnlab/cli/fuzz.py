@@ -17,6 +17,7 @@ from pfnlab.fuzz.looking import MIXED, Looks, looking_named
 from pfnlab.fuzz.opened import check_vocabulary, open_at, predicting
 from pfnlab.fuzz.summary import outcome, progress, summary, summary_json
 from pfnlab.lab.machines import check_profile, fetch_missing, name_machine, newest_series, see_memory
+from pfnlab.lab.running.inside import need_lens
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.processes import processors
 from pfnlab.programs.runs.look import LookLevel
@@ -68,6 +69,9 @@ def fuzz(request: FuzzRequest) -> int:
     vocabulary = _vocabulary(request)
     chosen = looking_named(request.look) if request.look is not None else None
     kept = _kept(request, specs, vocabulary, chosen)
+    wanted = kept.looking if kept is not None else chosen
+    if wanted is not None and LookLevel.MEMORY in wanted.levels and any(one.kind == "qemu" for one in named):
+        need_lens()
     fetch_missing(named, say)
     opened: dict[LookLevel, dict[str, Machine]] = {}
     if kept is None and chosen is None:

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pfnlab import __version__
-from pfnlab.errors import MissingTool, Misuse, Undecided
+from pfnlab.errors import Misuse, Undecided
+from pfnlab.extras import imported_from
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -36,10 +37,8 @@ def dask_distributed() -> Any:
 
     :raises MissingTool: it is not installed
     """
-    try:
+    with imported_from("cluster", "a cluster"):
         return importlib.import_module("distributed")
-    except ModuleNotFoundError as missing:
-        raise MissingTool(f"a cluster needs {missing.name}: pip install 'pfnlab[cluster]'") from missing
 
 
 def check_address(address: str) -> str:

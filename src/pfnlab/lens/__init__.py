@@ -9,9 +9,10 @@ Everything read here may be damaged or hostile: every walk is bounded, and ends 
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+from pfnlab.extras import need_packages
 
-from pfnlab.errors import MissingTool
+#: The lens in messages.
+THE_LENS = "the lens, which reads kernel structures,"
 
 
 def need_drgn() -> None:
@@ -20,5 +21,4 @@ def need_drgn() -> None:
 
     :raises MissingTool: it is not installed
     """
-    if find_spec("drgn") is None:
-        raise MissingTool("drgn is not here, which reads kernel structures: pip install 'pfnlab[lens]'")
+    need_packages("lens", THE_LENS, "drgn")

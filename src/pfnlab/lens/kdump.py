@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 
-from pfnlab.errors import MissingTool
+from pfnlab.extras import imported_from
 from pfnlab.lens.errors import LensError
 from pfnlab.lens.memory import VmCoreInfo, find_vmcoreinfo
 from pfnlab.units import PAGE_SIZE
@@ -226,10 +226,8 @@ class KdumpCore:
 
 
 def _unzstd(data: bytes) -> bytes:
-    try:
+    with imported_from("lens", "a vmcore that is packed with zstd"):
         import zstandard
-    except ImportError as error:
-        raise MissingTool("the vmcore is packed with zstd: pip install 'pfnlab[lens]'") from error
     try:
         return zstandard.ZstdDecompressor().stream_reader(data).read(PAGE_SIZE + 1)
     except zstandard.ZstdError as error:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pfnlab.errors import MissingTool
+from pfnlab.extras import imported_from
 from pfnlab.lens.elf import section
 from pfnlab.lens.errors import LensError
 from pfnlab.lens.kept import read_kept, write_kept
@@ -26,7 +27,6 @@ MAX_IMAGE = 256 << 20
 MAX_TRIES = 64
 
 _ELF = b"\x7fELF"
-_REMEDY = "install pfnlab's extra packages for the lens: pip install 'pfnlab[lens]'"
 _LZ4_BLOCK = 8 << 20
 _CHUNK = 1 << 20
 
@@ -165,10 +165,8 @@ def _gzip(data: bytes) -> bytes:
 
 
 def _zstd(data: bytes) -> bytes:
-    try:
+    with imported_from("lens", "a kernel that is packed with zstd"):
         import zstandard
-    except ImportError as error:
-        raise MissingTool(f"the kernel is packed with zstd: {_REMEDY}") from error
 
     def chunks() -> Iterator[bytes]:
         unpacker = zstandard.ZstdDecompressor(max_window_size=1 << 28).stream_reader(data)
@@ -182,10 +180,8 @@ def _zstd(data: bytes) -> bytes:
 
 def _lz4(data: bytes) -> bytes:
     # The legacy frame: blocks of 8 MiB, each with its packed size in front.
-    try:
+    with imported_from("lens", "a kernel that is packed with lz4"):
         import lz4.block  # type: ignore[import-untyped]
-    except ImportError as error:
-        raise MissingTool(f"the kernel is packed with lz4: {_REMEDY}") from error
 
     def chunks() -> Iterator[bytes]:
         at = 4

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pfnlab.errors import MissingTool, Misuse
+from pfnlab.errors import Misuse
+from pfnlab.extras import imported_from
 from pfnlab.files import cannot_write, write_whole
 
 #: The forms of a file.
@@ -41,10 +42,8 @@ def _csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
 
 
 def _parquet(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
-    try:
+    with imported_from("frames", "Parquet"):
         import polars
-    except ImportError as trouble:
-        raise MissingTool("Parquet needs polars: pip install 'pfnlab[frames]'") from trouble
     data = io.BytesIO()
     whole = {"shard", "seed", "cores", "memory"}
     schema = {name: polars.Int64 if name in whole else polars.String for name in columns}

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from pfnlab.errors import MissingTool, Undecided
+from pfnlab.errors import Undecided
+from pfnlab.extras import imported_from
 
 #: The lock under which one connection makes or changes the tables.
 _MAKING = 0x70666E6C
@@ -25,12 +26,8 @@ class PostgresDatabase:
 
     def __init__(self, address: str) -> None:
         self.address = address
-        try:
+        with imported_from("postgres", "a store on PostgreSQL"):
             import psycopg
-        except ImportError as trouble:
-            raise MissingTool(
-                "a store on PostgreSQL needs psycopg: pip install 'pfnlab[postgres]'"
-            ) from trouble
         self._error = psycopg.Error
         with self._errors():
             self._connection = psycopg.connect(address, autocommit=True, connect_timeout=_ANSWERS)

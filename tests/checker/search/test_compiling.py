@@ -12,7 +12,7 @@ from pfnlab.errors import MissingTool
 
 def test_no_cython_is_a_missing_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the remedy."""
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("pfnlab.extras.find_spec", lambda name: None)
 
     source = tmp_path / "any.py"
     source.touch()

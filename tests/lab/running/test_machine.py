@@ -18,10 +18,9 @@ from fake_guests import (
     with_lines,
 )
 
-from pfnlab import lens
+from pfnlab import extras
 from pfnlab.errors import LostGuest, MissingTool, Misuse
 from pfnlab.lab.images.kernels import KernelImage
-from pfnlab.lab.running import inside
 from pfnlab.lab.running.machine import PROGRAMS_PER_GUEST, QemuMachine
 from pfnlab.lab.running.stepper import Stepped, Stepper
 from pfnlab.lab.vm.boots import MAX_FAILED_BOOTS, GuestShape
@@ -222,10 +221,7 @@ def test_programs_that_hold_have_guests_of_their_own(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("missing", ["drgn", "lz4", "zstandard"])
 def test_memory_is_not_looked_at_without_a_lens(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing would be seen, so there is no such machine."""
-    for module in (lens, inside):
-        monkeypatch.setattr(
-            module, "find_spec", lambda name: None if name == missing else ModuleSpec(name, None)
-        )
+    monkeypatch.setattr(extras, "find_spec", lambda name: None if name == missing else ModuleSpec(name, None))
 
     with pytest.raises(MissingTool, match=r"pip install 'pfnlab\[lens\]'"):
         QemuMachine(KERNEL, look=LookLevel.MEMORY, factory=Lab())

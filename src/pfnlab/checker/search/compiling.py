@@ -21,6 +21,7 @@ from types import ModuleType
 
 from pfnlab.checker.search.scratch import scratch
 from pfnlab.errors import Defect, MissingTool
+from pfnlab.extras import need_packages
 
 # Annotations are for readers and mypy, where `int` has no size; the C types are those of the .pxd file.
 _DIRECTIVES = ("boundscheck=False", "wraparound=False", "cdivision=True", "annotation_typing=False")
@@ -70,8 +71,7 @@ def _build(source: File, library: File) -> None:
     """Translate, compile, and put the result in its place in one move."""
     compiler = shlex.split(sysconfig.get_config_var("CC") or "cc")
     headers = sysconfig.get_paths()["include"]
-    if importlib.util.find_spec("Cython") is None:
-        raise MissingTool("no Cython: pip install 'pfnlab[fast]'")
+    need_packages("fast", "a compiled search", "Cython")
     if shutil.which(compiler[0]) is None:
         compiler = ["cc"]
         if shutil.which("cc") is None:

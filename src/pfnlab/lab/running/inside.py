@@ -7,15 +7,15 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from pfnlab.errors import Defect, MissingTool
+from pfnlab.errors import Defect
+from pfnlab.extras import are_installed, need_packages
 from pfnlab.lab.images.cache import cache_root
-from pfnlab.lens import need_drgn
+from pfnlab.lens import THE_LENS, need_drgn
 from pfnlab.lens.errors import LensError
 from pfnlab.lens.kept import read_kept, write_kept
 from pfnlab.lens.state import LensState, prots_seen, ptes_seen, tracked_seen, vma_counted, vma_seen
@@ -29,10 +29,13 @@ if TYPE_CHECKING:
 #: How often a walk is tried that met a list of the kernel in the middle of a change.
 TRIES = 5
 
+#: The packages of the lens.
+_PACKAGES = ("drgn", "lz4", "zstandard")
+
 
 def can_look_inside() -> bool:
     """Whether all packages of the lens are here."""
-    return all(find_spec(name) for name in ("drgn", "lz4", "zstandard"))
+    return are_installed(*_PACKAGES)
 
 
 def need_lens() -> None:
@@ -41,9 +44,7 @@ def need_lens() -> None:
 
     :raises MissingTool: a package of the lens is not here
     """
-    need_drgn()
-    if not can_look_inside():
-        raise MissingTool("lz4 or zstandard is not here, which the lens needs: pip install 'pfnlab[lens]'")
+    need_packages("lens", THE_LENS, *_PACKAGES)
 
 
 def has_types(vmlinuz: Path) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 from pfnlab.errors import LostGuest, TimedOut, Undecided
+from pfnlab.extras import installation
 from pfnlab.lab.running.inside import Inside
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.preparations import preparations
@@ -35,8 +36,8 @@ T = TypeVar("T")
 
 #: Why a program that holds a processor is not run.
 NO_LENS = (
-    "a held processor is seen in the guest's memory only, and the lens is not there: "
-    "pip install 'pfnlab[lens]'"
+    "a held processor is seen in the guest's memory only, and the lens is not installed: "
+    f"{installation('lens')}"
 )
 
 _OP_LIMIT = 30.0
