@@ -53,7 +53,7 @@ def imported_from(extra: str, needing: str) -> Iterator[None]:
 
 
 def are_installed(*packages: str) -> bool:
-    """Whether all of *packages* are here; none is imported."""
+    """True if all of *packages* are here; none is imported."""
     return not _missing(packages)
 
 

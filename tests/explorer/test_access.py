@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from starlette.testclient import TestClient
 
 from pfnlab.explorer.access import MOST_ASKED, Gate
 from pfnlab.explorer.app import application
-from pfnlab.explorer.stories import Storyteller
+from pfnlab.explorer.workers import Workers
 
 PORT = 8123
 HOST = f"127.0.0.1:{PORT}"
@@ -18,9 +20,18 @@ TOKEN = "the-token-of-the-tests"
 GOOD = {"authorization": f"Bearer {TOKEN}", "content-type": "application/json", "origin": f"http://{HOST}"}
 
 
+@cache
 def client() -> TestClient:
-    gate = Gate(application(Storyteller(lambda _: None)), TOKEN, PORT)
+    gate = Gate(application(Workers()), TOKEN, PORT)
     return TestClient(gate, base_url=f"http://{HOST}", follow_redirects=False)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def served() -> Iterator[None]:
+    """One application answers all tests, with its processes."""
+    with client():
+        yield
+    client.cache_clear()
 
 
 def ask(kind: str = "start", headers: dict[str, str] | None = None, **question: Any) -> Any:

@@ -7,10 +7,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+from heavy_work import lives
 
 from pfnlab.errors import Misuse
 from pfnlab.explorer.jobs import JobProgress, Jobs
@@ -73,14 +73,6 @@ def test_a_command_that_takes_too_long_is_ended(jobs: Jobs, monkeypatch: pytest.
     assert begun.done
     assert "ended after -1 s" == begun.failed
     assert begun == jobs.progress(begun.job)
-
-
-def lives(pid: int) -> bool:
-    """Whether a process runs: one that has ended, and that nobody has asked about, has no command line."""
-    try:
-        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
-    except OSError:
-        return False
 
 
 def test_a_command_does_not_outlive_an_explorer_that_is_killed() -> None:

@@ -10,16 +10,60 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from heavy_work import HEAVY, lives, works
 
 from pfnlab.errors import Misuse
 from pfnlab.explorer.serving import BrowserPage, serve
-from pfnlab.explorer.stories import Storyteller
+
+QUESTION = {"ask": "story", "machines": ["model:7.3"], "program": HEAVY}
+
+
+@contextmanager
+def started() -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """An explorer that runs, and its address; it has no other tests to serve."""
+    command = [sys.executable, "-m", "pfnlab", "explore", "--no-browser"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        try:
+            yield process, process.stderr.readline().split()[-1]
+        finally:
+            process.kill()
+
+
+def asked(address: str, question: dict[str, Any]) -> http.client.HTTPConnection:
+    """A connection on which a question was sent."""
+    read = urlsplit(address)
+    connection = http.client.HTTPConnection("127.0.0.1", read.port or 0)
+    token = parse_qs(read.fragment)["token"][0]
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    connection.request("POST", f"/api/{question['ask']}", json.dumps(question), headers)
+    return connection
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started."""
+    return [
+        int(child)
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        for child in (task / "children").read_text(encoding="ascii").split()
+    ]
+
+
+def wait_for(true: Callable[[], bool]) -> None:
+    """Wait until something is so, as long as a busy machine may need."""
+    deadline = time.monotonic() + 200
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +154,47 @@ def test_it_ends_with_ctrl_c() -> None:
     assert "Traceback" not in errors
 
 
+def test_ctrl_c_ends_it_in_the_middle_of_work() -> None:
+    """It waits for no answer, says no word of trouble, and no process of its own goes on."""
+    with started() as (process, address):
+        asking = asked(address, QUESTION)
+        wait_for(lambda: any(map(works, children(process.pid))))
+        workers = children(process.pid)
+
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+
+    assert 0 == process.returncode
+    assert "" == errors.removeprefix("it ends with Ctrl-C\n")
+    assert not any(map(lives, workers))
+    asking.close()
+
+
+def test_who_goes_away_ends_what_was_asked() -> None:
+    """A page that was closed, or that asks something else, costs nothing any more."""
+    with started() as (process, address):
+        asking = asked(address, QUESTION)
+        wait_for(lambda: any(map(works, children(process.pid))))
+        (worker,) = (pid for pid in children(process.pid) if works(pid))
+
+        asking.close()
+
+        wait_for(lambda: not lives(worker))
+
+
+def test_others_are_answered_while_it_works() -> None:
+    """One question that takes minutes is no reason for another to wait."""
+    with started() as (process, address):
+        asking = asked(address, QUESTION)
+        wait_for(lambda: any(map(works, children(process.pid))))
+
+        reply = asked(address, {"ask": "rule", "rule": "S2.3.1"}).getresponse()
+
+        assert "S2.3.1" == json.loads(reply.read())["number"]
+        assert any(map(works, children(process.pid)))
+        asking.close()
+
+
 def test_a_port_that_is_taken_is_misuse() -> None:
     """The message says what to write instead."""
     with socket.socket() as taken:
@@ -117,7 +202,7 @@ def test_a_port_that_is_taken_is_misuse() -> None:
         taken.listen()
 
         with pytest.raises(Misuse, match="leave --port out"):
-            serve(Storyteller(lambda _: None), port=taken.getsockname()[1], browser=False)
+            serve(port=taken.getsockname()[1], browser=False)
 
 
 def test_the_browser_is_not_started_with_the_token(monkeypatch: pytest.MonkeyPatch) -> None:

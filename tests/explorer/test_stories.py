@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 from pfnlab.errors import Misuse, ProgramError
@@ -13,6 +16,7 @@ from pfnlab.programs.library import find_program
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 
+PER_VMA = Path(__file__).parents[2] / "docs" / "own-policy" / "per_vma.py"
 MIDDLE = find_program("munmap-middle").read_text(encoding="utf-8")
 
 
@@ -108,6 +112,22 @@ def test_a_machine_of_the_command_line_may_use_a_file() -> None:
         teller(given).story(MIDDLE, (given,))
     with pytest.raises(Misuse, match="page names"):
         teller(given).story(MIDDLE, ("model:7.2,tracker=other.py",))
+
+
+def test_an_edited_policy_file_is_run_anew(tmp_path: Path) -> None:
+    """Nothing that was kept of the file as it was is shown for it as it is."""
+    file = tmp_path / "mine.py"
+    shutil.copy(PER_VMA, file)
+    given = f"model:7.2,tracker={file}"
+    storyteller = teller(given)
+    before = storyteller.story(MIDDLE, (given,))
+
+    file.write_text(file.read_text(encoding="utf-8").replace("self.shrink(vma.pfnmap, None)", "pass"))
+    after = storyteller.story(MIDDLE, (given,))
+
+    assert () == before.runs[0].steps[-1].book
+    assert () != after.runs[0].steps[-1].book
+    assert before.files != after.files
 
 
 def test_the_table_says_what_the_picture_shows() -> None:

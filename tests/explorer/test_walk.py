@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 from pfnlab.checker.kernel.domain import KernelModel
@@ -10,9 +13,14 @@ from pfnlab.checker.search.path import path_along
 from pfnlab.errors import Misuse
 from pfnlab.explorer import walk
 from pfnlab.explorer.walk import Walker, walkable_scopes
+from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.model.machine import ModelMachine
 
 OLD = ModelMachine("6.1")
+PER_VMA = Path(__file__).parents[2] / "docs" / "own-policy" / "per_vma.py"
+
+#: Map, and unmap the whole.
+UNMAPPED = (0, 1)
 
 
 def test_the_first_state_offers_the_scope_s_operations() -> None:
@@ -22,7 +30,7 @@ def test_the_first_state_offers_the_scope_s_operations() -> None:
     ops = [following.op for following in place.successors]
     assert "a = mmap bar[0:4] wc shared rw" in ops
     assert not any(op.startswith("munmap") for op in ops)
-    assert () == place.program.ops
+    assert () == place.way
 
 
 def test_a_way_leads_where_the_checker_goes() -> None:
@@ -80,3 +88,34 @@ def test_scopes_of_races_are_not_walked() -> None:
     """They are graphs of turns, not of operations."""
     assert "race" not in walkable_scopes()
     assert "standard" in walkable_scopes()
+
+
+def test_an_edited_policy_file_is_walked_anew(tmp_path: Path) -> None:
+    """A state that was worked out with the file as it was is not shown for it as it is."""
+    file = tmp_path / "mine.py"
+    shutil.copy(PER_VMA, file)
+    walker, spec = Walker(), f"7.2,tracker={file}"
+    kept = {item.name: item.holds for item in walker.place(ModelMachine(spec), "small", UNMAPPED).properties}
+
+    file.write_text(file.read_text(encoding="utf-8").replace("self.shrink(vma.pfnmap, None)", "pass"))
+    properties = walker.place(ModelMachine(spec), "small", UNMAPPED).properties
+
+    assert kept["no_leak"]
+    assert False is {item.name: item.holds for item in properties}["no_leak"]
+
+
+def test_a_known_violation_has_its_reason() -> None:
+    """An identifier of docs/bugs.md, where this kernel is known to do so."""
+    place = Walker().place(OLD, "small", (0,))
+    at = next(number for number, following in enumerate(place.successors) if following.violates)
+
+    seen = {item.name: item.known for item in Walker().place(OLD, "small", (0, at)).properties}
+
+    assert seen["freed_once"].startswith("A06: ")
+
+
+def test_the_first_state_is_a_program_that_only_looks() -> None:
+    """So that it has a picture, although nothing was done."""
+    place = Walker().place(OLD, "small", ())
+
+    assert ["look"] == op_lines(place.program)

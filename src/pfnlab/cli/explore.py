@@ -7,10 +7,8 @@ from urllib.parse import urlencode
 
 from pfnlab.errors import Misuse
 from pfnlab.explorer.machines import MOST_MACHINES
-from pfnlab.explorer.recorded import golden_of
 from pfnlab.explorer.serving import serve
-from pfnlab.explorer.stories import Storyteller
-from pfnlab.lab.machines import model_text, name_machine
+from pfnlab.lab.machines import name_machine
 from pfnlab.programs.lang.load import read_program_text
 from pfnlab.programs.library import in_library, long_name, program_paths
 from pfnlab.progress import say
@@ -35,6 +33,5 @@ def explore(program: str | None, on: Sequence[str], *, browser: bool, port: int)
             words.append(("program", long_name(paths[0])))
         else:
             opened = read_program_text(paths[0])
-    teller = Storyteller(golden_of, on, model_text, opened)
-    serve(teller, fragment=urlencode(words), port=port, browser=browser, say=say)
+    serve(on, opened, fragment=urlencode(words), port=port, browser=browser, say=say)
     return 0

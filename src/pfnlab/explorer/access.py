@@ -16,10 +16,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
-
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from typing import TYPE_CHECKING
 
 from pfnlab.programs.lang.words import MAX_BYTES
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 #: The only address that is listened on.
 ADDRESS = "127.0.0.1"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-import traceback
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from importlib.resources import files
-from typing import Any, TypeVar
+from typing import Any, get_args
 
 import msgspec
 from starlette.applications import Starlette
@@ -15,10 +14,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from pfnlab.errors import PfnlabError, ProgramError
-from pfnlab.explorer import asked
-from pfnlab.explorer.answers import Answers
-from pfnlab.explorer.stories import NotRunYet, Storyteller, mistake
+from pfnlab.explorer.asked import Worked
+from pfnlab.explorer.commands import Commands
+from pfnlab.explorer.offers import Offers
+from pfnlab.explorer.reply import refused, reply
+from pfnlab.explorer.workers import Workers
 
 #: The files of the page, by their address.
 _FILES = {
@@ -31,27 +31,31 @@ _FILES = {
 #: The place of the nonce in the page.
 _NONCE = "NONCE"
 
-_Question = TypeVar("_Question")
 
+def application(workers: Workers, given: Sequence[str] = (), opened: str | None = None) -> Starlette:
+    """The application behind the gate (:mod:`pfnlab.explorer.access`), which it does not repeat.
 
-def application(teller: Storyteller) -> Starlette:
-    """The application behind the gate (:mod:`pfnlab.explorer.access`), which it does not repeat."""
-    answers = Answers(teller)
+    :param workers: answer the questions that take work
+    :param given: machines that the command line named, which may use files
+    :param opened: the text the page begins with, where it is no program of the library
+    """
+    offers, commands = Offers(given, opened), Commands(workers.keep, given)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        await workers.begin()
         try:
             yield
         finally:
-            answers.end()
+            workers.end()
+            await asyncio.to_thread(commands.end)
 
+    at_once = {**offers.by_question(), **commands.by_question()}
     return Starlette(
         routes=[
             *(Route(address, _file(*file), methods=["GET"]) for address, file in _FILES.items()),
-            *(
-                Route(f"/api/{question.__struct_config__.tag}", _asked(question, answer), methods=["POST"])
-                for question, answer in answers.by_question().items()
-            ),
+            *(_route(form, _answered_at_once(answer)) for form, answer in at_once.items()),
+            *(_route(form, workers.ask) for form in get_args(Worked)),
         ],
         lifespan=lifespan,
     )
@@ -67,39 +71,44 @@ def _file(name: str, media_type: str) -> Callable[[Request], Any]:
     return answer
 
 
-def _asked(form: type[_Question], answer: Callable[[_Question], Any]) -> Callable[[Request], Any]:
+def _answered_at_once(answer: Callable[[Any], Any]) -> Callable[[Any], Awaitable[bytes]]:
+    def begin(question: Any) -> Awaitable[bytes]:
+        # In a thread: a command that is stopped has its time to end, and others are answered meanwhile.
+        return asyncio.to_thread(reply, answer, question)
+
+    return begin
+
+
+def _route(form: type[Any], begin: Callable[[Any], Awaitable[bytes]]) -> Route:
+    """Where questions of *form* go; *begin* begins to answer one."""
     decoder = msgspec.json.Decoder(form)
 
-    async def reply(request: Request) -> Response:
-        # In this thread: a policy's time limit needs it, and one reader waits for one answer.
+    async def answer(request: Request) -> Response:
         try:
             question = decoder.decode(await request.body())
         except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
-            return _json({"refused": f"this is no such question: {wrong}"}, 400)
-        return _json(answered(answer, question))
+            return _json(refused(f"this is no such question: {wrong}"), 400)
+        return _json(await _while_wanted(request, asyncio.ensure_future(begin(question))))
 
-    return reply
+    return Route(f"/api/{form.__struct_config__.tag}", answer, methods=["POST"])
 
 
-def answered(answer: Callable[[_Question], Any], question: _Question) -> Any:
-    """The answer, or what is wrong with the program or with what was asked."""
+async def _while_wanted(request: Request, answer: asyncio.Future[bytes]) -> bytes:
+    """The answer, which is not worked out any more once who asked is gone."""
+    gone = asyncio.ensure_future(_gone(request))
     try:
-        return answer(question)
-    except ProgramError as wrong:
-        return {"mistake": mistake(wrong)}
-    except NotRunYet as wrong:
-        return {"refused": str(wrong), "runs": True}
-    except PfnlabError as wrong:
-        return {"refused": str(wrong)}
-    except RecursionError:
-        return {"refused": "the program is nested too deeply"}
-    except Exception:
-        traceback.print_exc(file=sys.stderr)
-        return {"refused": "this is a defect of pfnlab; please report what the terminal shows"}
+        either: set[asyncio.Future[Any]] = {answer, gone}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        return answer.result() if answer.done() else b""
+    finally:
+        gone.cancel()
+        answer.cancel()
 
 
-def _json(answer: Any, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(answer), status, media_type="application/json")
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
-__all__ = ["answered", "application", "asked"]
+def _json(answer: bytes, status: int = 200) -> Response:
+    return Response(answer, status, media_type="application/json")

@@ -77,6 +77,10 @@ class AskedRace(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="ra
     width: Pixels | None = None
 
 
+#: The questions that take work: they are worked out in processes of their own.
+Worked = AskedStory | AskedPicture | AskedGraph | AskedRace
+
+
 class AskedSearch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="search", tag_field="ask"):
     """A search for what breaks a property, which goes on in the background."""
 

@@ -1,7 +1,8 @@
 """What takes longer than a question, a program on a real kernel or a search: commands of pfnlab.
 
 So each can be ended at any time, and a kernel that hangs does not hang the page. A command gets the program
-in a file whose name we choose; what the page wrote is never a word of a command.
+in a file whose name we choose; what the page wrote is never a word of a command. It runs in the folder of the
+explorer, where the files of machines are that the command line named.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
@@ -27,7 +29,10 @@ from pfnlab.lab.images.commands import END_ALL, when_gone
 LIMIT = 900
 
 #: Seconds a command has to end by itself once it was asked to.
-_GRACE = 5
+_GRACE = 2
+
+#: The word of a command that stands for the file of the program.
+PROGRAM = "program.pfn"
 
 #: The commands that go on at the same time.
 _MOST = 2
@@ -57,13 +62,14 @@ class _Job:
         self._out, self._said = folder / "answer", folder / "said"
         self._read, self._began = read, time.monotonic()
         self._last: JobProgress | None = None
+        self._interrupted = False
         self._guard = ExitStack()
         if program is not None:
-            (folder / "program.pfn").write_text(program, encoding="utf-8")
+            (folder / PROGRAM).write_text(program, encoding="utf-8")
+            words = [str(folder / PROGRAM) if word == PROGRAM else word for word in words]
         with self._out.open("wb") as out, self._said.open("wb") as said:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "pfnlab", *words],
-                cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=said,
@@ -101,38 +107,49 @@ class _Job:
     def running(self) -> bool:
         return self._process.poll() is None
 
+    def interrupt(self) -> None:
+        """Ask it to end, once: a second signal would meet it while it ends."""
+        if not self._interrupted and self._process.poll() is None:
+            self._interrupted = True
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGINT)
+
     def end(self) -> None:
-        for sign in (signal.SIGINT, signal.SIGKILL):
-            if self._process.poll() is None:
-                with suppress(ProcessLookupError):
-                    os.killpg(self._process.pid, sign)
-                with suppress(subprocess.TimeoutExpired):
-                    self._process.wait(_GRACE)
+        """End it: by itself where it does so in time."""
+        self.interrupt()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_GRACE)
+        if self._process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
         self._guard.close()
         self._folder.cleanup()
 
 
 class Jobs:
-    """The commands that go on."""
+    """The commands that go on. Its methods may be called from any thread."""
 
     def __init__(self) -> None:
         self._jobs: dict[str, _Job] = {}
+        self._lock = threading.Lock()
 
     def begin(
         self, words: Sequence[str], read: Callable[[str], Any], program: str | None = None
     ) -> JobProgress:
         """Begin a command.
 
-        :param words: of the command line; the program is ``program.pfn`` there
+        :param words: of the command line; :data:`PROGRAM` stands for the program there
         :param read: what reads its output; it raises ValueError for one that is no answer
         :raises Misuse: too many go on
         """
-        if sum(job.running for job in self._jobs.values()) >= _MOST:
-            raise Misuse("something is still running: wait for it, or stop it")
-        for name in [name for name, job in self._jobs.items() if not job.running]:
-            self._jobs.pop(name).end()
-        name = secrets.token_hex(8)
-        self._jobs[name] = _Job(words, program, read)
+        with self._lock:
+            if sum(job.running for job in self._jobs.values()) >= _MOST:
+                raise Misuse("something is still running: wait for it, or stop it")
+            for name in [name for name, job in self._jobs.items() if not job.running]:
+                self._jobs.pop(name).end()
+            name = secrets.token_hex(8)
+            self._jobs[name] = _Job(words, program, read)
         return self.progress(name)
 
     def progress(self, name: str) -> JobProgress:
@@ -140,16 +157,24 @@ class Jobs:
 
         :raises Misuse: there is none of that name
         """
-        if name not in self._jobs:
-            raise Misuse("nothing of that name is running")
-        return self._jobs[name].progress(name)
+        with self._lock:
+            if name not in self._jobs:
+                raise Misuse("nothing of that name is running")
+            return self._jobs[name].progress(name)
 
     def stop(self, name: str) -> None:
         """End a command, if it goes on."""
-        if name in self._jobs:
-            self._jobs.pop(name).end()
+        with self._lock:
+            job = self._jobs.pop(name, None)
+        # Others are heard of while it ends.
+        if job is not None:
+            job.end()
 
     def end(self) -> None:
-        """End all."""
-        for name in list(self._jobs):
-            self.stop(name)
+        """End all, which have their time to end together."""
+        with self._lock:
+            jobs, self._jobs = list(self._jobs.values()), {}
+        for job in jobs:
+            job.interrupt()
+        for job in jobs:
+            job.end()

@@ -8,6 +8,7 @@ hold only where the command line gave them, as ``pfnlab explore --on model:7.2,t
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 
@@ -15,6 +16,7 @@ import msgspec
 
 from pfnlab.errors import Misuse
 from pfnlab.policies.flushes import FLUSHES
+from pfnlab.policies.own import files_in
 from pfnlab.policies.profiles import PROFILES
 from pfnlab.policies.releases import is_version
 from pfnlab.policies.trackers import TRACKERS
@@ -77,3 +79,22 @@ def machine_name(text: str, given: Sequence[str] = ()) -> MachineName:
 def series_on_offer() -> list[str]:
     """The series of all models, newest first."""
     return list(reversed(PROFILES))
+
+
+def files_of(model: str) -> str:
+    """The state of the files that *model* is made of, policies and a configuration: another text where one
+    of them was written meanwhile, empty where there are none.
+
+    :param model: in the words of :class:`~pfnlab.programs.model.machine.ModelMachine`
+    """
+    configurations = [change[len("config=") :] for change in model.split(",") if change.startswith("config=")]
+    return " ".join(map(_written, [*files_in(model), *configurations]))
+
+
+def _written(path: str) -> str:
+    try:
+        status = os.stat(path)
+    except OSError as trouble:
+        # The model itself says so.
+        return str(trouble.errno)
+    return f"{status.st_mtime_ns}:{status.st_size}"

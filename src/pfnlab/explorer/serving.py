@@ -6,22 +6,20 @@ import os
 import socket
 import tempfile
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from html import escape
 from pathlib import Path
 
 from pfnlab.endings import STAYS
-from pfnlab.errors import MissingTool, Misuse
-from pfnlab.explorer.access import ADDRESS, Gate, new_token
-from pfnlab.explorer.stories import Storyteller
-
-#: Seconds that open answers have at the end.
-_GRACE = 2
+from pfnlab.errors import Misuse
+from pfnlab.explorer.access import ADDRESS, new_token
+from pfnlab.extras import imported_from
 
 
 def serve(
-    teller: Storyteller,
+    given: Sequence[str] = (),
+    opened: str | None = None,
     *,
     fragment: str = "",
     port: int = 0,
@@ -30,30 +28,23 @@ def serve(
 ) -> None:
     """Serve the page until Ctrl-C.
 
+    :param given: machines that the command line named, which may use files
+    :param opened: the text the page begins with, where it is no program of the library
     :param fragment: what the page opens with, as it stands behind ``#``
     :param port: 0 for any that is free
     :raises Misuse: the port is taken
     :raises MissingTool: the packages of the extra ``web`` are not here
     """
-    try:
-        import uvicorn
-
-        from pfnlab.explorer.app import application
-    except ImportError as missing:
-        raise MissingTool(f"the explorer needs {missing.name}: pip install 'pfnlab[web]'") from missing
+    with imported_from("web", "the explorer"):
+        from pfnlab.explorer.running import run
     with _listening(port) as listener:
         own_port = listener.getsockname()[1]
         token = new_token()
-        app = Gate(application(teller), token, own_port)
-        config = uvicorn.Config(
-            app, log_level="error", access_log=False, server_header=False, ws="none", lifespan="on",
-            timeout_graceful_shutdown=_GRACE,
-        )  # fmt: skip
         address = f"http://{ADDRESS}:{own_port}/#{fragment}{'&' if fragment else ''}token={token}"
         say(f"the explorer is at {address}")
         say("it ends with Ctrl-C")
         with BrowserPage(address) if browser else nullcontext(), suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run([listener])
+            run(listener, token, given, opened)
 
 
 def _listening(port: int) -> socket.socket:

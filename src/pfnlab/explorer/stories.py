@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from pfnlab.errors import Misuse, ProgramError
-from pfnlab.explorer.machines import MOST_MACHINES, MachineName, machine_name
+from pfnlab.explorer.machines import MOST_MACHINES, MachineName, files_of, machine_name
 from pfnlab.judging.judge import judged
 from pfnlab.picture.scenes import Scenes
 from pfnlab.programs.lang.form import program_hash
@@ -39,12 +39,14 @@ class Story(msgspec.Struct, frozen=True, dict=True):
     """A program and its runs, side by side.
 
     :param lines: of every operation its line in the text, counted from 1
+    :param files: the state of the files that its machines were made of
     """
 
     program: Program
     lines: tuple[int, ...]
     runs: tuple[Run, ...]
     verdict: Verdict
+    files: str = ""
 
     @cached_property
     def scenes(self) -> Scenes:
@@ -64,7 +66,6 @@ class Storyteller:
     :param given: machines that the command line named, which may use files
     :param model_text: the words that a model of the command line stands for, where it names a kernel that
         was built here
-    :param opened: the text the page begins with, where it is no program of the library
     """
 
     def __init__(
@@ -72,12 +73,11 @@ class Storyteller:
         goldens: Callable[[str], Golden | None],
         given: Sequence[str] = (),
         model_text: Callable[[str], str] = str,
-        opened: str | None = None,
     ) -> None:
-        self._goldens, self._text, self.opened = goldens, model_text, opened
-        self.given = tuple(given)
-        self._stories: OrderedDict[tuple[str, tuple[str, ...]], Story] = OrderedDict()
-        self._runs: OrderedDict[tuple[str, str, LookLevel | None], Run] = OrderedDict()
+        self._goldens, self._text = goldens, model_text
+        self._given = tuple(given)
+        self._stories: OrderedDict[tuple[str, tuple[str, ...], str], Story] = OrderedDict()
+        self._runs: OrderedDict[tuple[str, str, str, LookLevel | None], Run] = OrderedDict()
 
     def story(self, text: str, machines: Sequence[str]) -> Story:
         """Read the program *text* and run it on *machines*.
@@ -86,9 +86,10 @@ class Storyteller:
         :raises NotRunYet: a machine is a kernel that did not run it
         :raises Misuse: there is no such machine, or are too many
         """
-        key = text, tuple(machines)
+        files = " ".join(filter(None, map(self._files, machines)))
+        key = text, tuple(machines), files
         if key not in self._stories:
-            self._stories[key] = self._told(text, machines)
+            self._stories[key] = msgspec.structs.replace(self._told(text, machines), files=files)
             while len(self._stories) > _STORIES:
                 self._stories.popitem(last=False)
         self._stories.move_to_end(key)
@@ -98,7 +99,7 @@ class Storyteller:
         if not 1 <= len(machines) <= MOST_MACHINES:
             raise Misuse(f"name one machine, or {MOST_MACHINES} to compare")
         program = load_text(text, _SOURCE)
-        names = [machine_name(name, self.given) for name in machines]
+        names = [machine_name(name, self._given) for name in machines]
         look = next((look for name in names if (look := self._look(program, name))), LookLevel.MEMORY)
         runs = [self._run(program, name, look) for name in names]
         verdict = judged(program, runs, {run.machine: None for run in runs})
@@ -107,7 +108,7 @@ class Storyteller:
     def keep(self, program: Program, machine: str, run: Run) -> None:
         """Keep the run of a real kernel."""
         self._stories.clear()
-        self._keep((machine, program_hash(program), None), run)
+        self._keep((machine, "", program_hash(program), None), run)
 
     def recorded(self, program: Program) -> list[str]:
         """The versions of real kernels that this very program was recorded on."""
@@ -119,11 +120,12 @@ class Storyteller:
         if name.kind == "recorded":
             golden = self._goldens(program_hash(program))
             return golden.look if golden is not None else None
-        kept = self._runs.get((str(name), program_hash(program), None))
+        kept = self._runs.get((str(name), "", program_hash(program), None))
         return kept.look if kept is not None else None
 
     def _run(self, program: Program, name: MachineName, look: LookLevel) -> Run:
-        key = str(name), program_hash(program), look if name.kind == "model" else None
+        model = name.kind == "model"
+        key = str(name), self._files(str(name)), program_hash(program), look if model else None
         if key not in self._runs:
             self._keep(key, self._new(program, name, look))
         self._runs.move_to_end(key)
@@ -147,12 +149,16 @@ class Storyteller:
 
         :raises Misuse: there is none
         """
-        read = machine_name(name, self.given)
+        read = machine_name(name, self._given)
         if read.kind != "model":
             raise Misuse(f"{name} is no model: write model:7.2")
-        return ModelMachine(self._text(read.rest) if name in self.given else read.rest, look)
+        return ModelMachine(self._text(read.rest) if name in self._given else read.rest, look)
 
-    def _keep(self, key: tuple[str, str, LookLevel | None], run: Run) -> None:
+    def _files(self, name: str) -> str:
+        """The state of the files that a machine of the command line is made of; others are made of none."""
+        return files_of(self._text(name.partition(":")[2])) if name in self._given else ""
+
+    def _keep(self, key: tuple[str, str, str, LookLevel | None], run: Run) -> None:
         self._runs[key] = msgspec.structs.replace(run, machine=key[0])
         while len(self._runs) > _KEPT:
             self._runs.popitem(last=False)

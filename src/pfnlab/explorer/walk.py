@@ -16,9 +16,13 @@ from pfnlab.checker.kernel.operations import ScopeStep
 from pfnlab.checker.kernel.properties import Question, questions
 from pfnlab.checker.kernel.scope import RaceScope, load_scope, scope_names
 from pfnlab.checker.search.path import Path
-from pfnlab.errors import Misuse
-from pfnlab.programs.lang.ops import Program
+from pfnlab.errors import Misuse, ProgramError, Undecided
+from pfnlab.explorer.machines import files_of
+from pfnlab.judging.known import known
+from pfnlab.programs.lang.ops import Look, Op, Program
+from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.report.check import program_text
 
 #: The models and the states that are kept.
 _MODELS, _STATES = 4, 256
@@ -44,21 +48,30 @@ class PropertySeen(msgspec.Struct, frozen=True):
     """A property in a state.
 
     :param holds: None where its question does not arise
+    :param known: why kernels of this version break it; empty where it holds, or nobody knows
     """
 
     name: str
     kind: str
     asks: str
     holds: bool | None
+    known: str = ""
 
 
 class GraphPlace(msgspec.Struct, frozen=True):
     """A state of the graph.
 
-    :param program: the operations on the way to it as a program
+    :param way: the operations on the way to it
+    :param program: the same as a program; one that only looks where there is none; None where the way is
+        longer than a program
+    :param text: of the program
+    :param lacking: why there is none
     """
 
-    program: Program
+    way: tuple[str, ...]
+    program: Program | None
+    text: str
+    lacking: str
     properties: tuple[PropertySeen, ...]
     successors: tuple[NextOp, ...]
 
@@ -78,8 +91,8 @@ class Walker:
     """Walks graphs, whose last states are kept."""
 
     def __init__(self) -> None:
-        self._models: OrderedDict[tuple[str, str], tuple[KernelModel, list[Question]]] = OrderedDict()
-        self._states: OrderedDict[tuple[str, str, tuple[int, ...]], _Expanded] = OrderedDict()
+        self._models: OrderedDict[tuple[str, str, str], tuple[KernelModel, list[Question]]] = OrderedDict()
+        self._states: OrderedDict[tuple[str, str, str, tuple[int, ...]], _Expanded] = OrderedDict()
 
     @property
     def kept(self) -> int:
@@ -96,22 +109,36 @@ class Walker:
         model, asked = self._model(machine, scope)
         here = self._expanded(model, scope, path)
         on_the_way = {model.key(self._expanded(model, scope, path[:at]).state) for at in range(len(path) + 1)}
+        way = tuple(map(str, here.actions))
+        program, text, lacking = self._program(model, scope, path, here)
         successors = tuple(
             NextOp(str(action), self._violated(model, asked, after), model.key(after) in on_the_way)
             for action, after in here.after
         )
+        moment = model.moment(here.state)
+        properties = tuple(_seen(question, question.judge(moment), program, machine) for question in asked)
+        if program is not None and way:
+            way = tuple(op_lines(program))
+        return GraphPlace(way, program, text, lacking, properties, successors)
+
+    @staticmethod
+    def _program(
+        model: KernelModel, scope: str, path: tuple[int, ...], here: _Expanded
+    ) -> tuple[Program | None, str, str]:
+        """The way as a program and its text, or the reason why it is none."""
         title = " then ".join(str(action) for action in here.actions[-2:]) or "before the first operation"
         asks = f"What can follow in scope {scope}?"
-        program = model.program(Path(_INITIAL, path, here.actions), title[:120], asks)
-        moment = model.moment(here.state)
-        properties = tuple(
-            PropertySeen(question.name, question.kind, question.asks, question.judge(moment))
-            for question in asked
-        )
-        return GraphPlace(program, properties, successors)
+        try:
+            ops = model.ops(Path(_INITIAL, path, here.actions)) or [Op(Look())]
+            program = model.scope.program(title[:120], asks, ops)
+            return program, program_text(program), ""
+        except ProgramError as wrong:
+            return None, "", f"the way is no program: {wrong.message}"
+        except Undecided as lacking:
+            return None, "", str(lacking)
 
     def _model(self, machine: ModelMachine, scope: str) -> tuple[KernelModel, list[Question]]:
-        key = machine.spec, scope
+        key = *_identity(machine), scope
         if key not in self._models:
             loaded = load_scope(scope)
             assert not isinstance(loaded, RaceScope)
@@ -122,7 +149,7 @@ class Walker:
         return self._models[key]
 
     def _expanded(self, model: KernelModel, scope: str, path: tuple[int, ...]) -> _Expanded:
-        key = model.machine.spec, scope, path
+        key = *_identity(model.machine), scope, path
         if key not in self._states:
             state: KernelState
             actions: tuple[ScopeStep, ...]
@@ -151,3 +178,17 @@ class Walker:
             for question in asked
             if question.kind == "always" and question.judge(moment) is False
         )
+
+
+def _identity(machine: ModelMachine) -> tuple[str, str]:
+    """A machine, made of its files as they are now."""
+    return machine.spec, files_of(machine.spec)
+
+
+def _seen(
+    question: Question, holds: bool | None, program: Program | None, machine: ModelMachine
+) -> PropertySeen:
+    broken = question.kind == "always" and holds is False and program is not None
+    version = machine.spec.partition(",")[0]
+    why = known(program, len(program.ops) - 1, question.name, version) if broken and program else ""
+    return PropertySeen(question.name, question.kind, question.asks, holds, why)

@@ -89,6 +89,12 @@ SEEN: dict[str, str] = {
     "looks_only": "A look changes nothing",
 }
 
+
+def sentence_of(name: str) -> str:
+    """The sentence of the property *name*; empty for one that only a kernel's memory shows."""
+    return SEEN.get(name) or next((asked.asks for asked in ASKED if asked.name == name), "")
+
+
 #: Properties of an operation, not of a state: each time counts.
 _EVENTS = {"freed_once", "no_warning", "told_free", "reached", "flushed", "fork_whole", "looks_only"}
 

@@ -1,0 +1,69 @@
+"""The choices of the page, and the texts it looks up: answered at once."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from pfnlab import __version__
+from pfnlab.errors import Misuse
+from pfnlab.explorer import asked
+from pfnlab.explorer.machines import SEAMS, series_on_offer
+from pfnlab.explorer.rules import find_rule
+from pfnlab.explorer.walk import walkable_scopes
+from pfnlab.policies.releases import CONFIRMED
+from pfnlab.programs.lang.tokens import token_table
+from pfnlab.programs.lang.words import HEADERS, MODES, VERBS, VIAS
+from pfnlab.programs.library import library_entries
+
+
+class Offers:
+    """Answers that need no run.
+
+    :param given: machines that the command line named
+    :param opened: the text the page begins with, where it is no program of the library
+    """
+
+    def __init__(self, given: Sequence[str] = (), opened: str | None = None) -> None:
+        self._given, self._opened = tuple(given), opened
+
+    def by_question(self) -> dict[type[Any], Callable[[Any], Any]]:
+        """The answer to each kind of question."""
+        return {
+            asked.AskedStart: self.start,
+            asked.AskedProgram: self.program,
+            asked.AskedRule: self.rule,
+        }
+
+    def start(self, _: asked.AskedStart) -> Any:
+        """Everything there is to choose from."""
+        lab = shutil.which("qemu-system-x86_64") is not None
+        return {
+            "version": __version__,
+            "programs": [
+                {"name": entry.name, "section": entry.section, "asks": entry.question}
+                for entry in library_entries()
+            ],
+            "series": series_on_offer(),
+            "seams": SEAMS,
+            "given": list(self._given),
+            "opened": self._opened,
+            "kernels": list(reversed(CONFIRMED)) if lab else [],
+            "scopes": walkable_scopes(),
+            "tokens": token_table(),
+            "words": {"operation": VERBS, "keyword": HEADERS, "mode": MODES, "option": tuple(VIAS)},
+        }
+
+    def program(self, question: asked.AskedProgram) -> Any:
+        """The text of a program of the library; its name is looked up, never made into a path."""
+        for entry in library_entries():
+            if question.name in (entry.name, f"{entry.folder}/{entry.name}"):
+                return {"name": entry.name, "text": entry.path.read_text(encoding="utf-8")}
+        raise Misuse("there is no program of that name")
+
+    def rule(self, question: asked.AskedRule) -> Any:
+        """The text of a rule."""
+        return msgspec.to_builtins(find_rule(question.rule))

@@ -1,0 +1,42 @@
+"""An answer as the page gets it, or the one line that says why there is none."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+
+from pfnlab.errors import PfnlabError, ProgramError
+from pfnlab.explorer.stories import NotRunYet, mistake
+
+_Question = TypeVar("_Question")
+
+
+def reply(answer: Callable[[_Question], Any], question: _Question) -> bytes:
+    """The answer to *question* as JSON on one line."""
+    return msgspec.json.encode(answered(answer, question))
+
+
+def refused(reason: str) -> bytes:
+    """The reply where there is no answer."""
+    return msgspec.json.encode({"refused": reason})
+
+
+def answered(answer: Callable[[_Question], Any], question: _Question) -> Any:
+    """The answer, or what is wrong with the program or with what was asked."""
+    try:
+        return answer(question)
+    except ProgramError as wrong:
+        return {"mistake": mistake(wrong)}
+    except NotRunYet as wrong:
+        return {"refused": str(wrong), "runs": True}
+    except PfnlabError as wrong:
+        return {"refused": str(wrong)}
+    except RecursionError:
+        return {"refused": "the program is nested too deeply"}
+    except Exception:
+        traceback.print_exc(file=sys.stderr)
+        return {"refused": "this is a defect of pfnlab; please report what the terminal shows"}

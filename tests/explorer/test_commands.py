@@ -1,0 +1,118 @@
+"""The commands that the page can begin, and what is read of them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pfnlab.errors import Misuse
+from pfnlab.explorer import asked
+from pfnlab.explorer.answers import Answers, KeptRun
+from pfnlab.explorer.commands import Commands
+from pfnlab.explorer.jobs import PROGRAM, JobProgress, Jobs
+from pfnlab.explorer.recorded import golden_of
+from pfnlab.explorer.stories import Storyteller
+from pfnlab.programs.library import find_program
+
+PER_VMA = Path(__file__).parents[2] / "docs" / "own-policy" / "per_vma.py"
+MIDDLE = find_program("munmap-middle").read_text(encoding="utf-8")
+
+
+class Begun:
+    """The command that was begun: its words, its program, and what reads its output."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.words: list[str] = []
+        self.program: str | None = None
+        self.read: Callable[[str], Any] = str
+        monkeypatch.setattr(Jobs, "begin", lambda _, *words: self._begin(*words))
+
+    def _begin(
+        self, words: Sequence[str], read: Callable[[str], Any], program: str | None = None
+    ) -> JobProgress:
+        self.words, self.read, self.program = list(words), read, program
+        return JobProgress("job", False, "", 0)
+
+
+def commands(kept: list[KeptRun] | None = None) -> Commands:
+    return Commands((kept if kept is not None else []).append)
+
+
+def pfnlab(*words: str) -> str:
+    command = [sys.executable, "-m", "pfnlab", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
+def test_what_a_real_kernel_did_is_shown_after_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program goes in a file, and what the command printed is a machine like any other."""
+    kept: list[KeptRun] = []
+    begun = Begun(monkeypatch)
+    commands(kept).kernel(asked.AskedKernelRun(MIDDLE, "qemu:6.1"))
+    path = str(find_program("munmap-middle"))
+
+    begun.read(pfnlab("run", path, "--on", "model:6.1", "--json"))
+
+    assert ["run", PROGRAM, "--on", "qemu:6.1"] == begun.words[:4]
+    assert begun.program == MIDDLE
+    answers = Answers(Storyteller(golden_of))
+    answers.keep(kept[0])
+    story = answers.story(asked.AskedStory(MIDDLE, ("qemu:6.1", "model:7.3")))
+    assert "qemu:6.1" == story["machines"][0]["name"]
+    assert "book" in story["steps"][2]["differs"]
+
+
+def test_a_search_gives_ways_that_can_be_walked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The way to a violation is one of the graph's, and what it should break is broken at its end."""
+    begun, answers = Begun(monkeypatch), Answers(Storyteller(golden_of))
+    commands().search(asked.AskedSearch("model:6.1", "small"))
+
+    found = begun.read(pfnlab(*begun.words))
+
+    broken = [item for item in found["properties"] if item["verdict"] == "violated" and item["path"]]
+    assert broken
+    for item in broken:
+        here = answers.graph(asked.AskedGraph("model:6.1", "small", tuple(item["path"])))
+        assert {item["name"]: False}.items() <= {
+            seen["name"]: seen["holds"] for seen in here["properties"]
+        }.items()
+
+
+def test_a_search_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends after some time and some states, whatever the scope is."""
+    begun = Begun(monkeypatch)
+
+    commands().search(asked.AskedSearch("model:6.1", "wide"))
+
+    assert {"--seconds", "--states"} <= set(begun.words)
+
+
+def test_only_kernels_run_on_request() -> None:
+    """A model needs no request."""
+    with pytest.raises(Misuse, match="qemu"):
+        commands().kernel(asked.AskedKernelRun(MIDDLE, "model:6.1"))
+
+
+def test_a_search_finds_the_file_of_a_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine of the command line names its file as it is named where the explorer was started."""
+    shutil.copy(PER_VMA, tmp_path / "mine.py")
+    monkeypatch.chdir(tmp_path)
+    machine = "model:7.2,tracker=mine.py"
+    some = Commands(lambda _: None, [machine])
+    try:
+        progress = some.search(asked.AskedSearch(machine, "small"))
+        deadline = time.monotonic() + 200
+        while not progress.done and time.monotonic() < deadline:
+            time.sleep(0.2)
+            progress = some.job(asked.AskedJob(progress.job))
+    finally:
+        some.end()
+
+    assert progress.failed is None
+    assert progress.answer["properties"]

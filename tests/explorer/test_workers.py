@@ -1,0 +1,221 @@
+"""Questions worked out in processes: beside each other, with a limit, and no longer than somebody waits."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from heavy_work import HEAVY, lives, works
+
+from pfnlab.explorer import workers as module
+from pfnlab.explorer.answers import KeptRun
+from pfnlab.explorer.asked import AskedGraph, AskedPicture, AskedStory
+from pfnlab.explorer.workers import Workers
+from pfnlab.programs.library import find_program
+from pfnlab.programs.runs.look import LookLevel
+
+MIDDLE = find_program("munmap-middle").read_text(encoding="utf-8")
+QUICK = AskedStory(MIDDLE, ("model:7.3",))
+
+TOO_MUCH = AskedStory(HEAVY, ("model:7.3",))
+
+T = TypeVar("T")
+
+
+def on_workers(work: Callable[[Workers], Awaitable[T]], *given: str, limit: float = 600) -> T:
+    """Do *work* in an event loop, with workers that are ended behind it."""
+
+    async def main() -> T:
+        some = Workers(given, limit)
+        try:
+            return await work(some)
+        finally:
+            some.end()
+
+    return asyncio.run(main())
+
+
+def pids(some: Workers) -> list[int]:
+    return [one._process._process.pid for one in some._workers if one._process is not None]
+
+
+async def begun(some: Workers) -> asyncio.Task[bytes]:
+    """A heavy question that is being worked out."""
+    heavy = some.ask(TOO_MUCH)
+    while not pids(some) or not works(pids(some)[0]):
+        await asyncio.sleep(0.05)
+    return heavy
+
+
+def test_a_question_is_answered_while_another_is_worked_out() -> None:
+    """Nobody waits who asks something else."""
+
+    async def work(some: Workers) -> tuple[Any, bool]:
+        heavy = await begun(some)
+        return json.loads(await some.ask(QUICK)), heavy.done()
+
+    answer, heavy_done = on_workers(work)
+
+    assert 4 == len(answer["steps"])
+    assert not heavy_done
+
+
+def test_a_question_has_a_limit() -> None:
+    """Over it, one line says so, and the process is gone."""
+
+    async def work(some: Workers) -> tuple[Any, list[int], list[int]]:
+        await some.begin()
+        before = pids(some)
+        return json.loads(await some.ask(TOO_MUCH)), before, pids(some)
+
+    answer, before, after = on_workers(work, limit=5)
+
+    assert answer["refused"].startswith("ended after 5 s without an answer: shorten the program")
+    assert not any(map(lives, before))
+    assert before != after
+
+
+def test_a_question_that_nobody_waits_for_is_not_worked_out() -> None:
+    """Its process ends, and the next question finds another one."""
+
+    async def work(some: Workers) -> tuple[list[int], Any]:
+        heavy = await begun(some)
+        before = pids(some)
+        heavy.cancel()
+        await asyncio.wait({heavy})
+        return before, json.loads(await some.ask(QUICK))
+
+    before, answer = on_workers(work)
+
+    assert not any(map(lives, before))
+    assert 4 == len(answer["steps"])
+
+
+def test_a_question_that_waits_behind_another_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given up before its turn, it costs nothing."""
+    monkeypatch.setattr(module, "_MOST", 1)
+
+    async def work(some: Workers) -> tuple[list[int], list[int], bool]:
+        heavy = await begun(some)
+        before = pids(some)
+        waiting = some.ask(QUICK)
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait({waiting})
+        return before, pids(some), heavy.done()
+
+    before, after, heavy_done = on_workers(work)
+
+    assert before == after
+    assert not heavy_done
+
+
+def test_an_answer_that_is_nearly_there_keeps_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Typing on gives up one question after the other, and processes need their time to start."""
+    monkeypatch.setattr(module, "GRACE", 100)
+
+    async def work(some: Workers) -> tuple[list[int], list[int]]:
+        await some.ask(QUICK)
+        before = pids(some)
+        given_up = some.ask(AskedStory(MIDDLE, ("model:6.1",)))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        await asyncio.wait({given_up})
+        return before, pids(some)
+
+    before, after = on_workers(work)
+
+    assert before == after
+
+
+def test_one_process_answers_all_about_one_program() -> None:
+    """It has run the program; another one would run it again for each picture."""
+
+    async def work(some: Workers) -> list[int]:
+        await some.ask(QUICK)
+        await asyncio.gather(*(some.ask(AskedPicture(MIDDLE, ("model:7.3",), at)) for at in range(4)))
+        return pids(some)
+
+    assert 1 == len(on_workers(work))
+
+
+def test_the_end_refuses_what_is_worked_out() -> None:
+    """The server ends at once, and who still waits is told."""
+
+    async def work(some: Workers) -> Any:
+        heavy = await begun(some)
+        some.end()
+        return json.loads(await heavy)
+
+    answer = on_workers(work)
+
+    assert {"refused": "the explorer has ended"} == answer
+
+
+def test_a_process_that_a_policy_ends_is_told(tmp_path: Path) -> None:
+    """A policy may do what it likes: the page says what became of it, and other questions are answered."""
+    file = tmp_path / "mine.py"
+    file.write_text("import os\nos._exit(7)\n", encoding="utf-8")
+    given = f"model:7.2,tracker={file}"
+
+    async def work(some: Workers) -> tuple[Any, Any]:
+        ended = json.loads(await some.ask(AskedStory(MIDDLE, (given,))))
+        return ended, json.loads(await some.ask(QUICK))
+
+    ended, answer = on_workers(work, given)
+
+    assert "the process that worked this out ended (exit 7): change what is asked" == ended["refused"]
+    assert 4 == len(answer["steps"])
+
+
+def test_what_a_policy_prints_is_no_answer(tmp_path: Path) -> None:
+    """Standard output is the policy's, answers go another way."""
+    file = tmp_path / "mine.py"
+    text = Path(__file__).parents[2].joinpath("docs", "own-policy", "per_vma.py").read_text(encoding="utf-8")
+    file.write_text(text + '\nprint("loud", flush=True)\n', encoding="utf-8")
+    given = f"model:7.2,tracker={file}"
+
+    answer = on_workers(lambda some: some.ask(AskedStory(MIDDLE, (given,))), given)
+
+    assert 4 == len(json.loads(answer)["steps"])
+
+
+def test_every_process_hears_of_a_run_of_a_kernel() -> None:
+    """Also one that was started behind it."""
+    command = [sys.executable, "-m", "pfnlab", "run", "munmap-middle", "--on", "model:7.3", "--json"]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    about = AskedStory(MIDDLE, ("qemu:7.3",))
+
+    async def work(some: Workers) -> list[Any]:
+        await some.ask(QUICK)
+        some.keep(KeptRun(MIDDLE, "qemu:7.3", output, LookLevel.MEMORY))
+        first = json.loads(await some.ask(about))
+        await begun(some)
+        return [first, json.loads(await some.ask(about)), len(pids(some))]
+
+    first, second, processes = on_workers(work)
+
+    assert ["qemu:7.3"] == [item["name"] for item in first["machines"]]
+    assert first == second
+    assert 2 == processes
+
+
+def test_a_graph_is_walked_in_one_process() -> None:
+    """Its states are kept there."""
+
+    async def work(some: Workers) -> tuple[Any, list[int]]:
+        here = b""
+        for path in [(), (0,), (0, 0)]:
+            here = await some.ask(AskedGraph("model:7.3", "small", path))
+        return json.loads(here), pids(some)
+
+    here, processes = on_workers(work)
+
+    assert 2 == len(here["ops"])
+    assert 1 == len(processes)
