@@ -140,6 +140,7 @@ def test_the_explorer_is_all_in_it(command: Path) -> None:
         picture = asked("picture", program=text, machines=["model:6.1"], step=2)
         assert "LEAKED" in str(picture["svg"])
         assert "S2.4" in str(asked("rule", rule="S2.4.5")["number"])
+        assert "A06" == asked("rule", rule="A06")["number"]
         for file in ("", "page.js", "page.css"):
             assert 200 == urlopen(base + file, timeout=60).status
     finally:

@@ -9,6 +9,7 @@ import pytest
 import pfnlab
 from pfnlab.errors import Misuse
 from pfnlab.explorer.rules import find_rule
+from pfnlab.judging.known import KNOWN
 
 
 def test_a_step_has_its_text_and_section() -> None:
@@ -33,6 +34,22 @@ def test_a_place_is_where_the_name_begins() -> None:
 def test_a_step_that_is_gone_leads_to_its_section() -> None:
     """A number without a step shows what is around it."""
     assert "S2.3" == find_rule("S2.3." + "999").number
+
+
+def test_a_bug_is_found_by_its_identifier() -> None:
+    """With what happens, and the releases that have it."""
+    bug = find_rule("A06")
+
+    assert "tracking by VMA (VM_PAT)" == bug.title
+    assert bug.text.startswith("A part of a tracked mapping is unmapped")
+    assert "since 2.6.29; until 6.16, f8e97613fed2" == bug.kernel
+
+
+def test_every_reason_of_a_known_violation_can_be_looked_up() -> None:
+    """So that the page can show what an identifier stands for."""
+    for entry in KNOWN:
+        number = entry.why.partition(":")[0]
+        assert number == find_rule(number).number
 
 
 @pytest.mark.parametrize("number", ["", "S" + "99", "../S2", "<script>"])

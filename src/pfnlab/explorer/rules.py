@@ -1,4 +1,7 @@
-"""The rules behind what a picture shows: the steps of docs/semantics by number, and their code."""
+"""The rules behind what a picture shows: the steps of docs/semantics by number, and their code.
+
+A bug is found by its identifier in the same way.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from pfnlab.errors import Misuse
+from pfnlab.explorer.bugs import find_bug
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _SECTION = re.compile(r"^#{1,2} (?P<number>S[0-9]+(?:\.[0-9]+)?) (?P<title>.+)$")
@@ -30,11 +34,12 @@ class RulePlace(msgspec.Struct, frozen=True):
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """A step or a section of docs/semantics.
+    """A step or a section of docs/semantics, or a bug of docs/bugs.md.
 
     :param title: of its section
     :param text: in Markdown
-    :param kernel: the functions of the kernel it stands for, as the section names them
+    :param kernel: the functions of the kernel it stands for, as the section names them; of a bug the
+        releases that have it
     """
 
     number: str
@@ -56,28 +61,33 @@ def semantics_folder() -> Path:
 
 
 def find_rule(number: str) -> Rule:
-    """The rule with that number; of a step that is not there, its section.
+    """The rule or the bug with that number; of a step that is not there, its section.
 
     :raises Misuse: there is none
     """
+    if bug := find_bug(number):
+        return Rule(bug.number, bug.group, bug.says, bug.kernels, ())
     rules = _rules(semantics_folder())
     wanted = number
     while wanted and wanted not in rules:
         wanted = wanted.rpartition(".")[0]
     if not wanted:
-        raise Misuse("there is no such rule: they are called as S2.3.1 in docs/semantics")
-    return rules[wanted]
+        raise Misuse("there is no such rule: they are called as S2.3.1 in docs/semantics, and bugs as A06")
+    rule, code = rules[wanted]
+    # Of this rule alone: to find a name its file is read.
+    return msgspec.structs.replace(rule, places=_places(code))
 
 
 @cache
-def _rules(folder: Path) -> dict[str, Rule]:
-    rules: dict[str, Rule] = {}
+def _rules(folder: Path) -> dict[str, tuple[Rule, str]]:
+    """Every rule by its number, without places, and the line of its section that names them."""
+    rules: dict[str, tuple[Rule, str]] = {}
     for path in sorted(folder.glob("S*.md")):
         rules |= _of_file(path.read_text(encoding="utf-8").splitlines())
     return rules
 
 
-def _of_file(lines: list[str]) -> dict[str, Rule]:
+def _of_file(lines: list[str]) -> dict[str, tuple[Rule, str]]:
     parts: dict[str, list[str]] = {}
     titles: dict[str, str] = {}
     section = number = ""
@@ -94,16 +104,12 @@ def _of_file(lines: list[str]) -> dict[str, Rule]:
                 number = section
             parts[number].append(line.removeprefix("  "))
     heads = {name: "\n".join(parts[name]) for name in parts if titles[name] not in titles}
-    return {
-        name: Rule(
-            name,
-            titles[name] if name in heads else titles[titles[name]],
-            "\n".join(parts[name]).strip(),
-            _said(heads[name if name in heads else titles[name]], "Kernel: "),
-            _places(_said(heads[name if name in heads else titles[name]], "Implemented by: ")),
-        )
-        for name in parts
-    }
+    rules = {}
+    for name, text in parts.items():
+        of = name if name in heads else titles[name]
+        rule = Rule(name, titles[of], "\n".join(text).strip(), _said(heads[of], "Kernel: "), ())
+        rules[name] = rule, _said(heads[of], "Implemented by: ")
+    return rules
 
 
 def _said(head: str, word: str) -> str:
