@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Sequence
 from types import FrameType
@@ -25,7 +26,8 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Hear Ctrl-C."""
-        self._workers.end()
+        # Not here, in the middle of anything: the loop does it between two steps of its own.
+        asyncio.get_running_loop().call_soon_threadsafe(self._workers.end)
         super().handle_exit(sig, frame)
 
 

@@ -126,13 +126,17 @@ class _Worker:
 
         :raises _Ended: the server ends
         """
-        if self._over:
-            raise _Ended
-        if self._process is None:
+        if self._process is None and not self._over:
             self.recent.clear()
             self.untold = list(self._kept)
             self._process = _Process(self._given)
-            await self._process.connect()
+            try:
+                await self._process.connect()
+            except BaseException:
+                self._end()
+                raise
+        if self._process is None:
+            raise _Ended
         return self._process
 
     async def answer(self, subject: str, question: bytes) -> bytes:
@@ -173,7 +177,7 @@ class _Worker:
         """End the process, and start another one for the next question."""
         working.cancel()
         self._end()
-        if not self._over:
+        with contextlib.suppress(_Ended):
             await self.begin()
 
     async def _work(self, subject: str, question: bytes) -> bytes:
