@@ -17,7 +17,8 @@ PICTURES = ROOT / "docs" / "pictures"
 
 def main() -> int:
     """Run the browser's tests, which keep the pictures; their exit code."""
-    words = ["-n0", str(ROOT / "tests" / "browser" / "test_explorer.py"), *sys.argv[1:]]
+    tests = (str(ROOT / "tests" / "browser" / name) for name in ("test_explorer.py", "test_steps.py"))
+    words = ["-n0", *tests, *sys.argv[1:]]
     settings = {"PFNLAB_TARGET": "browser", "PFNLAB_PICTURES": str(PICTURES)}
     code = subprocess.run(
         [sys.executable, "-m", "pytest", *words], cwd=ROOT, env={**os.environ, **settings}, check=False

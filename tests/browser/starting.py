@@ -53,6 +53,8 @@ def browser(folder: Path) -> Iterator[Any]:
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     chrome = webdriver.Chrome(options, Service(driver))
     chrome.set_script_timeout(60)
+    # Without a window a browser need not have the focus, and then no part of a page hears that it got it.
+    chrome.execute_cdp_cmd("Emulation.setFocusEmulationEnabled", {"enabled": True})
     try:
         yield chrome
     finally:

@@ -51,3 +51,10 @@ def test_nothing_is_loaded_from_elsewhere() -> None:
         text = (PAGE / name).read_text(encoding="utf-8")
         assert "http" not in text.replace("http-equiv", "")
         assert "//" not in text
+
+
+def test_nothing_moves_the_place_where_the_tab_key_goes_on() -> None:
+    """`scrollIntoView` does so in some versions of Chromium: Tab then began behind the step that is shown."""
+    sources = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "web" / "source").glob("*.js")}
+
+    assert [] == [name for name, text in sources.items() if "scrollIntoView(" in text]

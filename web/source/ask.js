@@ -12,21 +12,27 @@ export function takeToken() {
   history.replaceState(null, "", `#${given}`);
 }
 
-/** The answer to one question; what is refused has `refused`, a mistake in a program `mistake`. */
-export async function ask(kind, question = {}) {
-  let reply;
+/** The answer to one question; what is refused has `refused`, a mistake in a program `mistake`, and what `signal` has
+ * stopped `stopped`. The server ends the work on a question that nobody waits for. */
+export async function ask(kind, question = {}, signal = undefined) {
   try {
-    reply = await fetch(`/api/${kind}`, {
+    const reply = await fetch(`/api/${kind}`, {
       method: "POST",
       headers: {
         "content-type": "application/json",
         authorization: `Bearer ${localStorage.getItem(KEY) || ""}`,
       },
       body: JSON.stringify({ ask: kind, ...question }),
+      signal,
     });
+    return await read(reply);
   } catch {
+    if (signal?.aborted) return { stopped: true };
     return { refused: "the explorer has ended: start it again with `pfnlab explore`" };
   }
+}
+
+async function read(reply) {
   if (reply.headers.get("content-type") === "application/json") return reply.json();
   return { refused: await reply.text() };
 }

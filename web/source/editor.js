@@ -43,6 +43,7 @@ const THEME = EditorView.theme({
   ".cm-gutters": { backgroundColor: "var(--sheet)", color: "var(--quiet)", borderRight: "1px solid var(--line)" },
   "&.cm-focused .cm-selectionBackground, .cm-selectionBackground": { backgroundColor: "var(--lit)" },
   ".cm-step": { backgroundColor: "var(--lit)", boxShadow: "inset 3px 0 var(--accent)" },
+  ".cm-covered": { visibility: "hidden" },
   ".cm-made": { boxShadow: "inset 0 -2px var(--accent)" },
   ".cm-mistake": { color: "var(--bad)", fontSize: "0.9em", whiteSpace: "normal", boxSizing: "border-box", overflowWrap: "anywhere", paddingBottom: "2px" },
   ".cm-tooltip": { backgroundColor: "var(--paper)", color: "var(--ink)", borderColor: "var(--line)" },
@@ -51,6 +52,7 @@ const THEME = EditorView.theme({
 
 const markStep = StateEffect.define();
 const markMade = StateEffect.define();
+const markCovered = StateEffect.define();
 
 /** The lines that the last `mark` named, with a class. */
 function linesMarked(mark, name) {
@@ -173,6 +175,7 @@ export function makeEditor(parent, start, changed) {
         lintGutter(),
         linesMarked(markStep, "cm-step"),
         linesMarked(markMade, "cm-made"),
+        linesMarked(markCovered, "cm-covered"),
         mistakeBelow,
         keymap.of([...defaultKeymap, ...historyKeymap]),
         language(start.tokens, start.words),
@@ -219,6 +222,12 @@ export function makeEditor(parent, start, changed) {
       const lines = view.state.doc.toString().split("\n");
       const found = lines.flatMap((line, at) => (names.has(GIVEN.exec(line)?.[1]) ? [at + 1] : []));
       view.dispatch({ effects: markMade.of(found) });
+    },
+    /** Hide the lines that say what is expected, or show them again. */
+    cover(on) {
+      const lines = view.state.doc.toString().split("\n");
+      const expects = lines.flatMap((line, at) => (/^\s*expect\b/.test(line) ? [at + 1] : []));
+      view.dispatch({ effects: markCovered.of(on ? expects : []) });
     },
     get text() {
       return view.state.doc.toString();

@@ -1,8 +1,10 @@
 // The checker's graph: where one is, what can follow, what is violated, and what a search has found.
 
 import { ask } from "./ask.js";
+import { known } from "./violations.js";
 
-export function makeGraph(go) {
+/** The view of a graph; `go` hears the way that is chosen, which has at most `most` operations. */
+export function makeGraph(go, most) {
   const byId = (id) => document.getElementById(id);
   let job = "";
 
@@ -20,9 +22,12 @@ export function makeGraph(go) {
         const made = button(`${next.op}${next.back ? " (back)" : ""}${broken}`, () => go([...path, at]));
         if (anew.length) made.classList.add("violates");
         if (next.back) made.classList.add("back");
+        made.disabled = path.length >= most;
         return item(made);
       }),
     );
+    byId("next-said").textContent = path.length >= most ? `A way has at most ${most} operations.` : "";
+    byId("to-program").disabled = !here.program;
     byId("properties").replaceChildren(
       ...here.properties.map((property) => {
         const line = document.createElement("li");
@@ -33,7 +38,7 @@ export function makeGraph(go) {
         else if (always) sign.textContent = property.holds ? "✓ holds" : "✗ violated";
         else sign.textContent = property.holds ? "✓ reached" : "– not here";
         if (always && property.holds === false) line.className = "bad";
-        line.append(sign, ` ${property.name}: ${property.asks}`);
+        line.append(sign, ` ${property.name}: ${property.asks}. `, known(property.known));
         return line;
       }),
     );
@@ -64,7 +69,11 @@ export function makeGraph(go) {
         (broken.length ? `${broken.length} violated` : "nothing is violated"),
     );
     byId("counterexamples").replaceChildren(
-      ...broken.map((property) => item(button(`✗ ${property.name} in ${property.path.length}`, () => go(property.path)))),
+      ...broken.map((property) => {
+        const line = item(button(`✗ ${property.name} in ${property.path.length}`, () => go(property.path)));
+        line.append(` ${property.asks}.`);
+        return line;
+      }),
     );
   }
 

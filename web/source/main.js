@@ -3,20 +3,24 @@
 import { ask, latest, takeToken } from "./ask.js";
 import { makeEditor } from "./editor.js";
 import { makeGraph } from "./graph.js";
+import { hearKernel } from "./kernel.js";
 import { hearKeys } from "./keys.js";
 import { kernelShown, machineFields } from "./machines.js";
 import { lightPart, move, parts, prepare, putIn, reach } from "./picture.js";
 import { keep, place, read, shownMachines } from "./place.js";
 import { makeQuiz } from "./quiz.js";
 import { showRule } from "./rule.js";
+import { captionOf, makeSteps } from "./steps.js";
 import { fillTable } from "./table.js";
+import { violationLines } from "./violations.js";
+import { giveUpAll, hearStop, work } from "./work.js";
 
 const byId = (id) => document.getElementById(id);
 const TYPING = 120; // ms without a key after which a text is run
 const BORDER = 16; // px inside the frame of a picture
 const FIRST = "munmap-middle";
 
-let start, editor, fields, graph, quiz, story = null, quizzing = false, kernelJob = "";
+let start, editor, fields, graph, quiz, steps, story = null, quizzing = false;
 
 async function begin() {
   takeToken();
@@ -26,6 +30,7 @@ async function begin() {
     ...start.programs.map((program) => Object.assign(document.createElement("option"), { value: program.name, label: program.asks })),
   );
   byId("scope").replaceChildren(...start.scopes.map((scope) => new Option(scope, scope)));
+  place.machines[1] = `model:${start.series[0]}`;
   start.given.slice(0, 2).forEach((name, at) => (place.machines[at] = name));
   place.compare = start.given.length > 1;
   editor = makeEditor(byId("editor"), start, typed);
@@ -38,7 +43,8 @@ async function begin() {
   graph = makeGraph((path) => {
     place.path = path;
     again(true);
-  });
+  }, start.depth);
+  steps = makeSteps(byId("timeline"), goTo);
   quiz = makeQuiz(byId("quiz"), () => setTimeout(() => quizzing && goTo(place.step + 1), 0));
   listen();
   await restore();
@@ -101,12 +107,16 @@ function listen() {
     editor.show(place.text);
     turnTo("program");
   });
-  byId("kernel-run").addEventListener("click", runKernel);
-  byId("kernel-stop").addEventListener("click", async () => {
-    const job = kernelJob;
-    kernelJob = "";
-    await ask("job", { job, stop: true });
-  });
+  byId("before").addEventListener("click", () => goTo(place.step - 1));
+  byId("after").addEventListener("click", () => goTo(place.step + 1));
+  hearStop(
+    (seconds) => {
+      byId("picture").classList.add("old");
+      say(`Stopped after ${Math.round(seconds)} s: nothing is worked out any more.`, true);
+    },
+    () => again(false),
+  );
+  hearKernel(() => again(false));
   byId("quiz-on").addEventListener("click", toggleQuiz);
   byId("keys-on").addEventListener("click", () => byId("keys").showModal());
   reach(byId("picture"), selected, (part) => showRule(byId("rule"), part), (names) => editor.made(names));
@@ -128,6 +138,7 @@ function listen() {
   addEventListener("hashchange", () => {
     if (location.hash.includes("token=")) takeToken();
   });
+  addEventListener("focus", renew);
   let drawn = room();
   const resized = () => {
     if (room() === drawn) return;
@@ -176,12 +187,14 @@ function typed(text) {
   waiting = setTimeout(() => again(false), TYPING);
 }
 
-/** Ask anew for all that is shown. */
+/** Ask anew for all that is shown; what was asked before is given up. */
 const again = latest(async (current, push) => {
+  giveUpAll();
+  kept.clear();
   arrange();
   if (place.view === "graph") return walk(current, push);
-  const answer = await ask("story", { program: place.text, machines: shownMachines() });
-  if (!current()) return;
+  const answer = await work("story", asked()).answer;
+  if (!current() || answer.stopped) return;
   mistake(answer.mistake);
   if (answer.mistake || answer.refused) {
     byId("picture").classList.add("old");
@@ -191,19 +204,36 @@ const again = latest(async (current, push) => {
     return;
   }
   story = answer;
-  kept.clear();
   offer(answer.recorded);
-  byId("timeline").replaceChildren(...story.steps.map(tick));
+  steps.show(story);
+  if (quizzing) editor.cover(true);
   place.step = Math.min(place.step, answer.steps.length - 1);
   await show(push, current);
 });
+
+/** Ask anew if a file that a machine is made of was written since: somebody comes back from an editor. */
+async function renew() {
+  const inFiles = shownMachines().some((name) => start.given.includes(name));
+  if (!inFiles || !byId("stopped").hidden) return;
+  const shown = story;
+  const answer = await work(place.view === "graph" ? "graph" : "story", asked()).answer;
+  // A file that is no policy any more has no state: what it was is not shown either.
+  if (!answer.stopped && story === shown && answer.files !== story?.files) again(false);
+}
+
+/** The question of what is shown. */
+function asked() {
+  if (place.view !== "graph") return { program: place.text, machines: shownMachines() };
+  return { machine: place.machines[0], scope: place.scope, path: place.path, width: room() };
+}
 
 /** Show the parts of the page that the view has. */
 function arrange() {
   const inGraph = place.view === "graph";
   for (const button of document.querySelectorAll("[data-view]"))
     button.setAttribute("aria-pressed", String(button.dataset.view === place.view));
-  byId("program-side").hidden = byId("timeline").hidden = inGraph;
+  byId("program-side").hidden = byId("timeline").hidden = byId("stepping").hidden = inGraph;
+  byId("violations").hidden = inGraph;
   byId("compare-field").hidden = inGraph;
   byId("graph-side").hidden = byId("graph").hidden = byId("way").hidden = !inGraph;
   byId("quiz").hidden = inGraph || !quizzing;
@@ -226,21 +256,26 @@ async function show(push, current = () => true) {
   const { machines } = story;
   if (!step) {
     byId("timeline").replaceChildren();
+    byId("violations").replaceChildren();
     byId("picture").replaceChildren();
     return say(machines.map((machine) => machine.lost && `${machine.name}: ${machine.lost}`).filter(Boolean).join("; "), true);
   }
-  markStep();
+  steps.mark();
+  byId("before").disabled = place.step === 0;
+  byId("after").disabled = place.step === story.steps.length - 1;
   editor.line(step.line);
-  say(captionOf(step, machines), false);
+  say(captionOf(story, place.step), false);
+  byId("violations").replaceChildren(...violationLines(step.broken));
   const at = place.step;
   const answer = await pictureOf(at);
-  if (!current() || at !== place.step || place.view === "graph") return;
+  if (!current() || answer.stopped || at !== place.step || place.view === "graph") return;
+  if (answer.files !== undefined && answer.files !== story.files) return again(false);
   draw(answer, machines.map((machine) => machine.name));
   if (quizzing) await askQuiz();
   // Who goes on by a step finds it there.
-  for (const near of [at + 1, at - 1]) if (story.steps[near]) later(() => pictureOf(near));
+  for (const near of [at + 1, at - 1]) if (story.steps[near]) later(() => place.step === at && pictureOf(near, true));
   if (story.race) {
-    const lanes = await ask("race", { program: place.text, machines: shownMachines(), width: room() });
+    const lanes = await work("race", { ...asked(), width: room() }).answer;
     if (!current() || lanes.refused || !lanes.svg) return;
     putIn(byId("lanes"), prepare(lanes.svg));
     byId("race").hidden = false;
@@ -250,16 +285,25 @@ async function show(push, current = () => true) {
 const MOST_KEPT = 6;
 const kept = new Map();
 
-/** The picture and the table of a step, which are kept until the story is another. */
-function pictureOf(step) {
-  const question = { program: place.text, machines: shownMachines(), step, width: room() };
+/** The picture and the table of a step, which are kept until the story is another; `ahead` of being asked for. */
+function pictureOf(step, ahead = false) {
+  const question = { ...asked(), step, width: room() };
   const key = JSON.stringify(question);
-  if (!kept.has(key)) kept.set(key, ask("picture", question).then(prepared));
-  const answer = kept.get(key);
+  if (!kept.has(key)) {
+    const { answer, ...rest } = work("picture", question);
+    kept.set(key, { step, ...rest, answer: answer.then(prepared) });
+  }
+  const one = kept.get(key);
+  one.waitFor(!ahead);
   kept.delete(key);
-  kept.set(key, answer);
-  if (kept.size > MOST_KEPT) kept.delete(kept.keys().next().value);
-  return answer;
+  kept.set(key, one);
+  for (const [other, { step: its, giveUp }] of kept) {
+    if (kept.size <= MOST_KEPT && Math.abs(its - place.step) <= MOST_KEPT / 2) continue;
+    // Who goes on quickly does not want what lies behind.
+    giveUp();
+    kept.delete(other);
+  }
+  return one.answer;
 }
 
 function prepared(answer) {
@@ -272,59 +316,22 @@ function later(act) {
 }
 
 function draw(answer, names) {
+  if (answer.mistake) return;
   if (answer.refused) return say(answer.refused, true);
   const figure = byId("picture");
   const focused = figure.contains(document.activeElement) ? place.part : "";
   figure.classList.remove("old", "lights");
   putIn(figure, answer.svg);
+  if (answer.lacking) figure.textContent = `There is no picture: ${answer.lacking}.`;
   editor.made(new Set());
   if (focused) parts(figure).find((part) => part.dataset.part === focused)?.focus();
   fillTable(byId("table").querySelector("table"), answer.rows, names);
 }
 
-function tick(step, at) {
-  const button = document.createElement("button");
-  button.type = "button";
-  button.textContent = `${at + 1} ${step.op}`;
-  button.title = step.op;
-  const sign = (name, text) => {
-    const mark = document.createElement("span");
-    mark.className = name;
-    mark.textContent = text;
-    button.append(mark);
-  };
-  if (step.differs.length) sign("differs", "differs");
-  if (step.broken.length) sign("broken", `✗ ${[...new Set(step.broken.map((broken) => broken.property))].join(", ")}`);
-  button.addEventListener("click", () => goTo(at));
-  const line = document.createElement("li");
-  line.append(button);
-  return line;
-}
-
-/** Say which step is shown, and have it in sight. */
-function markStep() {
-  const timeline = byId("timeline");
-  timeline.querySelector("[aria-current]")?.removeAttribute("aria-current");
-  const button = timeline.children[place.step]?.firstElementChild;
-  button?.setAttribute("aria-current", "step");
-  button?.scrollIntoView({ block: "nearest" });
-}
-
-function captionOf(step, machines) {
-  const said = machines.map((machine, at) => {
-    const log = step.log[at].length ? `, log: ${step.log[at].join("; ")}` : "";
-    const name = machines.length > 1 ? `${machine.name}: ` : "";
-    return `${name}${step.results[at] === null ? "did not get here" : step.results[at]}${log}`;
-  });
-  const differs = step.differs.length ? ` They differ in ${step.differs.join(", ")}.` : "";
-  return `Step ${place.step + 1} of ${story.steps.length}, ${step.op}. ${said.join(". ")}.${differs}`;
-}
-
 async function walk(current, push) {
   await keep(push);
-  const question = { machine: place.machines[0], scope: place.scope, path: place.path, width: room() };
-  const answer = await ask("graph", question);
-  if (!current()) return;
+  const answer = await work("graph", asked()).answer;
+  if (!current() || answer.stopped) return;
   offer([]);
   if (answer.refused) return say(answer.refused, true);
   story = { ...answer, steps: [], recorded: [] };
@@ -343,6 +350,8 @@ async function toggleQuiz() {
   quizzing = !quizzing;
   byId("quiz-on").setAttribute("aria-pressed", String(quizzing));
   byId("quiz").hidden = !quizzing;
+  steps.cover(quizzing);
+  editor.cover(quizzing);
   if (quizzing) await askQuiz();
   return true;
 }
@@ -350,27 +359,8 @@ async function toggleQuiz() {
 async function askQuiz() {
   const next = story.steps[place.step + 1];
   const answer = next ? await pictureOf(place.step + 1) : null;
-  quiz.ask(next ? next.op : "", answer ? answer.rows : null);
-}
-
-async function runKernel() {
-  const machine = kernelShown();
-  let progress = await ask("kernel", { program: place.text, machine });
-  kernelJob = progress.job || "";
-  byId("kernel-stop").hidden = !kernelJob;
-  byId("kernel-run").disabled = Boolean(kernelJob);
-  while (kernelJob && !progress.refused && !progress.done) {
-    byId("kernel-said").textContent = `${progress.said || "booting"} (${progress.seconds} s)`;
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    if (kernelJob) progress = await ask("job", { job: kernelJob });
-  }
-  const stopped = !kernelJob && !progress.refused && !progress.mistake;
-  kernelJob = "";
-  byId("kernel-stop").hidden = true;
-  byId("kernel-run").disabled = false;
-  const trouble = progress.refused || progress.failed || progress.mistake?.message;
-  byId("kernel-said").textContent = stopped ? "stopped" : trouble || `${progress.answer.kernel}, ${progress.seconds} s`;
-  if (!stopped && !trouble) again(false);
+  if (answer?.stopped) return;
+  quiz.ask(next ? next.op : "", answer?.rows ? answer.rows : null);
 }
 
 /** The room for a picture, in pixels. */

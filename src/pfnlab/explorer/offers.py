@@ -53,6 +53,7 @@ class Offers:
             "opened": self._opened,
             "kernels": list(reversed(CONFIRMED)) if lab else [],
             "scopes": walkable_scopes(),
+            "depth": asked.MOST_DEPTH,
             "tokens": token_table(),
             "words": {"operation": VERBS, "keyword": HEADERS, "mode": MODES, "option": tuple(VIAS)},
         }

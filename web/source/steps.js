@@ -1,0 +1,89 @@
+// The row of steps, and what is said of one.
+
+import { place } from "./place.js";
+
+/** The row of steps in `row`; `go` hears which one is chosen. */
+export function makeSteps(row, go) {
+  let covered = false;
+
+  function tick(step, at, machines) {
+    const button = document.createElement("button");
+    button.type = "button";
+    const text = document.createElement("span");
+    text.className = "op";
+    text.textContent = `${at + 1} ${step.op}`;
+    button.append(text);
+    button.title = step.op;
+    const sign = (name, text) => {
+      const mark = document.createElement("span");
+      mark.className = `sign-of ${name}`;
+      mark.textContent = text;
+      button.append(mark);
+    };
+    if (step.differs.length) sign("differs", "differs");
+    for (const [names, whose] of violated(step, machines)) sign("broken", `✗ ${names}${machines.length > 1 ? ` on ${whose}` : ""}`);
+    button.addEventListener("click", () => go(at));
+    const line = document.createElement("li");
+    line.append(button);
+    return line;
+  }
+
+  /** What a later step does is not told before it is predicted. */
+  function cover() {
+    [...row.children].forEach((line, at) => {
+      for (const sign of line.querySelectorAll(".sign-of")) sign.hidden = covered && at > place.step;
+    });
+  }
+
+  return {
+    /** Show the steps of a story. */
+    show(story) {
+      row.replaceChildren(...story.steps.map((step, at) => tick(step, at, story.machines.map((machine) => machine.name))));
+      cover();
+    },
+    /** Mark the step that is shown, and have it in sight. */
+    mark() {
+      row.querySelector("[aria-current]")?.removeAttribute("aria-current");
+      const line = row.children[place.step];
+      line?.firstElementChild.setAttribute("aria-current", "step");
+      if (line) bringInSight(row, line);
+      cover();
+    },
+    /** Hide what later steps do, or show it again. */
+    cover(on) {
+      covered = on;
+      cover();
+    },
+  };
+}
+
+/** The names of what a step breaks, and the machines: those that break the same stand together. */
+function violated(step, machines) {
+  const found = new Map();
+  for (const machine of machines) {
+    const names = step.broken.filter((broken) => broken.machine === machine).map((broken) => broken.property);
+    const key = [...new Set(names)].join(", ");
+    if (key) found.set(key, found.has(key) ? "both" : machine);
+  }
+  return found;
+}
+
+/** Scroll `list` alone. `scrollIntoView` moves the page too, and in some browsers the place from which Tab goes on. */
+function bringInSight(list, line) {
+  const top = line.offsetTop - list.offsetTop;
+  if (top < list.scrollTop) list.scrollTop = top;
+  else list.scrollTop = Math.max(list.scrollTop, top + line.offsetHeight - list.clientHeight);
+}
+
+/** The sentence on a step: what each machine did in it. */
+export function captionOf(story, at) {
+  const { machines } = story;
+  const step = story.steps[at];
+  const said = machines.map((machine, number) => {
+    const log = step.log[number].length ? `, log: ${step.log[number].join("; ")}` : "";
+    const name = machines.length > 1 ? `${machine.name}: ` : "";
+    return `${name}${step.results[number] === null ? "did not get here" : step.results[number]}${log}`;
+  });
+  const differs = step.differs.length ? ` They differ in ${step.differs.join(", ")}.` : "";
+  return `Step ${at + 1} of ${story.steps.length}, ${step.op}. ${said.join(". ")}.${differs}`;
+}
