@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import pytest
 from heavy_work import HEAVY, lives, works
+from hostile_policies import DAMAGE, METHOD, tracker
 
 from pfnlab.explorer import workers as module
 from pfnlab.explorer.answers import KeptRun
@@ -24,6 +25,9 @@ MIDDLE = find_program("munmap-middle").read_text(encoding="utf-8")
 QUICK = AskedStory(MIDDLE, ("model:7.3",))
 
 TOO_MUCH = AskedStory(HEAVY, ("model:7.3",))
+
+#: What ends the process is said in other words, and Ctrl-C is for the server.
+NO_DAMAGE_HERE = ("_exit", "kill", "string_at", "closerange", "SIGINT")
 
 T = TypeVar("T")
 
@@ -172,6 +176,30 @@ def test_a_process_that_a_policy_ends_is_told(tmp_path: Path) -> None:
 
     assert "the process that worked this out ended (exit 7): change what is asked" == ended["refused"]
     assert 4 == len(answer["steps"])
+
+
+def test_the_damage_that_a_policy_does_is_said(tmp_path: Path) -> None:
+    """In the words of the command line; what is asked next is answered, by a process without that damage."""
+    lasting = {
+        body: said for body, said in DAMAGE.items() if not any(word in body for word in NO_DAMAGE_HERE)
+    }
+    names = {}
+    for at, body in enumerate(lasting):
+        file = tmp_path / f"mine{at}.py"
+        file.write_text(tracker(body), encoding="utf-8")
+        names[body] = f"model:7.2,tracker={file}"
+
+    async def work(some: Workers) -> dict[str, tuple[Any, Any]]:
+        return {
+            body: (json.loads(await some.ask(AskedStory(MIDDLE, (name,)))), json.loads(await some.ask(QUICK)))
+            for body, name in names.items()
+        }
+
+    answers = on_workers(work, *names.values())
+
+    refusals = {body: answer["refused"].partition(f"{METHOD}: ")[2] for body, (answer, _) in answers.items()}
+    assert lasting == refusals
+    assert {4} == {len(after["steps"]) for _, after in answers.values()}
 
 
 def test_what_a_policy_prints_is_no_answer(tmp_path: Path) -> None:

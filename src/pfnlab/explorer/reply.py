@@ -25,6 +25,11 @@ def refused(reason: str) -> bytes:
     return msgspec.json.encode({"refused": reason})
 
 
+def is_refused(reply: bytes) -> bool:
+    """True for the reply where there is no answer."""
+    return reply.startswith(b'{"refused":')
+
+
 def answered(answer: Callable[[_Question], Any], question: _Question) -> Any:
     """The answer, or what is wrong with the program or with what was asked."""
     try:

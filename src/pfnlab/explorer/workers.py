@@ -20,7 +20,8 @@ import msgspec
 
 from pfnlab.explorer.answers import KeptRun
 from pfnlab.explorer.asked import AskedGraph, Worked
-from pfnlab.explorer.reply import refused
+from pfnlab.explorer.reply import is_refused, refused
+from pfnlab.policies.own import files_in
 
 #: Seconds that one question may take.
 LIMIT = 60.0
@@ -61,7 +62,8 @@ class Workers:
         """A task whose result is the reply to *question*; to cancel it ends the work."""
         subject = _subject(question)
         worker = self._chosen(subject)
-        task = asyncio.create_task(worker.answer(subject, msgspec.json.encode(question) + b"\n"))
+        line = msgspec.json.encode(question) + b"\n"
+        task = asyncio.create_task(worker.answer(subject, line, own=_runs_own_code(question)))
         self._asked.add(task)
         task.add_done_callback(self._asked.discard)
         return task
@@ -91,6 +93,11 @@ def _subject(question: Worked) -> str:
     if isinstance(question, AskedGraph):
         return repr((question.scope, question.machine))
     return repr((question.program, question.machines))
+
+
+def _runs_own_code(question: Worked) -> bool:
+    machines = (question.machine,) if isinstance(question, AskedGraph) else question.machines
+    return any(map(files_in, machines))
 
 
 class _Ended(Exception):
@@ -139,14 +146,21 @@ class _Worker:
             raise _Ended
         return self._process
 
-    async def answer(self, subject: str, question: bytes) -> bytes:
-        """The reply to *question*."""
+    async def answer(self, subject: str, question: bytes, *, own: bool) -> bytes:
+        """The reply to *question*.
+
+        :param own: True where a policy of the user's is run for it
+        """
         self.waiting += 1
         try:
             async with self._lock:
                 self.subject = subject
                 try:
-                    return await self._reply(subject, question)
+                    reply = await self._reply(subject, question)
+                    if own and is_refused(reply):
+                        # The policy may have damaged the process: it is not asked again.
+                        self._end()
+                    return reply
                 finally:
                     self.subject = ""
         finally:
