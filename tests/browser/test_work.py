@@ -30,6 +30,22 @@ def test_long_work_is_said_and_stopped(page: Any) -> None:
     page.one("#stop").click()
 
 
+def test_what_was_worked_out_before_can_still_be_walked(page: Any) -> None:
+    """Where the work on a new text was stopped: the steps of the earlier one, and its pictures, pale."""
+    page.open(program="munmap-middle", on="model:6.1")
+    page.until(lambda: "step 1 of 4" in page.text("#picture"))
+    page.write(HEAVY)
+    page.until(lambda: page.one("#stop").is_displayed())
+    page.one("#stop").click()
+    page.until(lambda: "Stopped after" in page.text("#says"))
+
+    page.one("#after").click()
+
+    page.until(lambda: "Step 2 of 4" in page.text("#says"))
+    page.until(lambda: "step 2 of 4" in page.text("#picture"))
+    assert "old" in page.one("#picture").get_attribute("class").split()
+
+
 def test_what_is_written_meanwhile_is_answered(page: Any) -> None:
     """Nobody waits for a text that was changed."""
     page.open(program="munmap-middle")

@@ -193,7 +193,8 @@ const again = latest(async (current, push) => {
   kept.clear();
   arrange();
   if (place.view === "graph") return walk(current, push);
-  const answer = await work("story", asked()).answer;
+  const question = asked();
+  const answer = await work("story", question).answer;
   if (!current() || answer.stopped) return;
   mistake(answer.mistake);
   if (answer.mistake || answer.refused) {
@@ -203,7 +204,7 @@ const again = latest(async (current, push) => {
     await keep(push);
     return;
   }
-  story = answer;
+  story = { ...answer, question };
   offer(answer.recorded);
   steps.show(story);
   if (quizzing) editor.cover(true);
@@ -275,7 +276,7 @@ async function show(push, current = () => true) {
   // Who goes on by a step finds it there.
   for (const near of [at + 1, at - 1]) if (story.steps[near]) later(() => place.step === at && pictureOf(near, true));
   if (story.race) {
-    const lanes = await work("race", { ...asked(), width: room() }).answer;
+    const lanes = await work("race", { ...story.question, width: room() }).answer;
     if (!current() || lanes.refused || !lanes.svg) return;
     putIn(byId("lanes"), prepare(lanes.svg));
     byId("race").hidden = false;
@@ -287,7 +288,8 @@ const kept = new Map();
 
 /** The picture and the table of a step, which are kept until the story is another; `ahead` of being asked for. */
 function pictureOf(step, ahead = false) {
-  const question = { ...asked(), step, width: room() };
+  // Of the story: the text may be another by now, which is wrong or was stopped.
+  const question = { ...story.question, step, width: room() };
   const key = JSON.stringify(question);
   if (!kept.has(key)) {
     const { answer, ...rest } = work("picture", question);
@@ -320,7 +322,8 @@ function draw(answer, names) {
   if (answer.refused) return say(answer.refused, true);
   const figure = byId("picture");
   const focused = figure.contains(document.activeElement) ? place.part : "";
-  figure.classList.remove("old", "lights");
+  figure.classList.remove("lights");
+  figure.classList.toggle("old", place.view !== "graph" && JSON.stringify(story.question) !== JSON.stringify(asked()));
   putIn(figure, answer.svg);
   if (answer.lacking) figure.textContent = `There is no picture: ${answer.lacking}.`;
   editor.made(new Set());
