@@ -51,7 +51,7 @@ class Workers:
 
     def __init__(self, given: Sequence[str] = (), limit: float = LIMIT) -> None:
         self._kept: deque[bytes] = deque(maxlen=_KEPT)
-        self._workers = [_Worker(given, limit, self._kept) for _ in range(_MOST)]
+        self._workers = [_Answerer(given, limit, self._kept) for _ in range(_MOST)]
         self._asked: set[asyncio.Task[bytes]] = set()
 
     async def begin(self) -> None:
@@ -80,7 +80,7 @@ class Workers:
         for worker in self._workers:
             worker.end_for_good()
 
-    def _chosen(self, subject: str) -> _Worker:
+    def _chosen(self, subject: str) -> _Answerer:
         for worker in self._workers:
             if subject == worker.subject or (subject in worker.recent and not worker.waiting):
                 return worker
@@ -104,7 +104,7 @@ class _Ended(Exception):
     """The process ended without an answer."""
 
 
-class _Worker:
+class _Answerer:
     """One process after the other, each until it is ended.
 
     :ivar subject: of the question that is worked out
@@ -116,7 +116,7 @@ class _Worker:
     def __init__(self, given: Sequence[str], limit: float, kept: deque[bytes]) -> None:
         self._given, self._limit, self._kept = tuple(given), limit, kept
         self._lock = asyncio.Lock()
-        self._process: _Process | None = None
+        self._process: _AnsweringProcess | None = None
         self._over = False
         self.subject = ""
         self.recent: deque[str] = deque(maxlen=_RECENT)
@@ -128,7 +128,7 @@ class _Worker:
         """True while there is a process."""
         return self._process is not None
 
-    async def begin(self) -> _Process:
+    async def begin(self) -> _AnsweringProcess:
         """The process, started if there is none.
 
         :raises _Ended: the server ends
@@ -136,7 +136,7 @@ class _Worker:
         if self._process is None and not self._over:
             self.recent.clear()
             self.untold = list(self._kept)
-            self._process = _Process(self._given)
+            self._process = _AnsweringProcess(self._given)
             try:
                 await self._process.connect()
             except BaseException:
@@ -216,7 +216,7 @@ class _Worker:
             process.end()
 
 
-class _Process:
+class _AnsweringProcess:
     """A running process, and the socket to it."""
 
     def __init__(self, given: Sequence[str]) -> None:
