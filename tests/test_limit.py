@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from pfnlab import limit
-from pfnlab.limit import CLOCK, Place, Places, TooLong, ended_at
+from pfnlab.limit import CLOCK, CallPlace, CallPlaces, TooLong, ended_at
 from pfnlab.mm.processors import Operation
 
 HERE = __file__
@@ -131,25 +131,25 @@ def test_a_call_that_runs_nothing_of_its_file_is_ended() -> None:
 
 
 @pytest.fixture
-def places() -> Iterator[Places]:
+def places() -> Iterator[CallPlaces]:
     """Where this process shows its calls."""
-    places = Places()
+    places = CallPlaces()
     CLOCK.show(places, places.give())
     yield places
     CLOCK.show(None)
 
 
-def test_a_call_is_seen_while_it_goes_on(places: Places) -> None:
+def test_a_call_is_seen_while_it_goes_on(places: CallPlaces) -> None:
     """With its file, its method, its process and when it began; afterwards it is the last one."""
     with CLOCK.running("mine.py", "track"):
         seen = places.at(0)
 
-    last = Place("mine.py", "track", 0.0, os.getpid())
+    last = CallPlace("mine.py", "track", 0.0, os.getpid())
     assert seen is not None and seen.since > 0
     assert (last, last) == (seen._replace(since=0.0), places.at(0))
 
 
-def test_the_innermost_call_is_seen(places: Places) -> None:
+def test_the_innermost_call_is_seen(places: CallPlaces) -> None:
     """With the beginning of the outermost, which is the one that the limit is for."""
     with CLOCK.running("mine.py", "track"):
         outer = places.at(0)
@@ -161,7 +161,7 @@ def test_the_innermost_call_is_seen(places: Places) -> None:
     assert (("other.py", None, outer.since), outer) == (inner[:3], again)
 
 
-def test_a_call_that_has_stopped_is_not_seen(places: Places) -> None:
+def test_a_call_that_has_stopped_is_not_seen(places: CallPlaces) -> None:
     """Until it goes on, with a beginning of its own."""
     with CLOCK.running("mine.py", "track"):
         calls = CLOCK.leave()
@@ -173,14 +173,14 @@ def test_a_call_that_has_stopped_is_not_seen(places: Places) -> None:
     assert (True, True) == (stopped.since == 0.0, on.since > 0.0)
 
 
-def test_a_process_that_was_in_no_call_has_no_place(places: Places) -> None:
+def test_a_process_that_was_in_no_call_has_no_place(places: CallPlaces) -> None:
     """It may be about to begin."""
     number = places.give()
 
     assert (None, None) == (places.at(number), CLOCK.clear_place(number, 0))
 
 
-def test_an_end_in_a_call_is_reported_once(places: Places) -> None:
+def test_an_end_in_a_call_is_reported_once(places: CallPlaces) -> None:
     """Nobody is at that place any more."""
     number = places.give()
     places.enter(number, 1.0, b"mine.py\0track")
@@ -193,7 +193,7 @@ def test_an_end_in_a_call_is_reported_once(places: Places) -> None:
 
 def test_an_end_by_a_signal_has_its_name() -> None:
     """And a guess at its reason, where there is one."""
-    place = Place("mine.py", None, 1.0, 1)
+    place = CallPlace("mine.py", None, 1.0, 1)
 
     said = [str(ended_at(place, code)) for code in (-11, -6, 7)]
 

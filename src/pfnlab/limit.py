@@ -36,7 +36,7 @@ def too_long() -> str:
     return f"it did not return within {LIMIT:g} s: does it loop?"
 
 
-class Place(NamedTuple):
+class CallPlace(NamedTuple):
     """The place of a process in a user's code.
 
     :param path: the file
@@ -51,7 +51,7 @@ class Place(NamedTuple):
     process: int
 
 
-def ended_at(place: Place | None, code: int | None) -> PolicyError | None:
+def ended_at(place: CallPlace | None, code: int | None) -> PolicyError | None:
     """The mistake of a call in which its process has ended; None where it ended in none.
 
     :param place: the last one of the process
@@ -72,7 +72,7 @@ _HINTS = {
 }
 
 
-class Places:
+class CallPlaces:
     """The places of several processes, in memory that they share: each writes its own, all read.
 
     Who forks a process gives it the number of a place before.
@@ -104,7 +104,7 @@ class Places:
         """The call has returned, or stopped."""
         struct.pack_into("d", self._memory, self._start(number), 0.0)
 
-    def at(self, number: int) -> Place | None:
+    def at(self, number: int) -> CallPlace | None:
         """The last place of a process, None where it was in none."""
         start = self._start(number)
         since, process, length = self._PLACE.unpack_from(self._memory, start)
@@ -112,9 +112,9 @@ class Places:
             return None
         names = start + self._PLACE.size
         path, _, method = self._memory[names : names + length].partition(b"\0")
-        return Place(os.fsdecode(path), method.decode() or None, since, process)
+        return CallPlace(os.fsdecode(path), method.decode() or None, since, process)
 
-    def all(self) -> list[Place]:
+    def all(self) -> list[CallPlace]:
         """The last place of every process that was in one."""
         (given,) = self._COUNT.unpack_from(self._memory)
         places = map(self.at, range(min(given, self._MOST)))
@@ -147,7 +147,7 @@ class _Clock:
         self._calls: list[bytes] = []
         self._since, self._ticks = 0.0, 0
         self._earlier_timer: _TimerState | None = None
-        self._places: Places | None = None
+        self._places: CallPlaces | None = None
         self._place = 0
         self._other = _OfThread()
 
@@ -156,7 +156,7 @@ class _Clock:
         """True while a call of this thread is under way."""
         return bool(self._calls if _in_main_thread() else self._other.calls)
 
-    def show(self, places: Places | None, number: int = 0) -> None:
+    def show(self, places: CallPlaces | None, number: int = 0) -> None:
         """From now on the calls of this process are seen at that place of *places*, or by nobody."""
         self._places, self._place = places, number
 

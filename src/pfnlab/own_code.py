@@ -55,7 +55,7 @@ class _Process:
     def __init__(self, write: Callable[[str], None], descriptors: tuple[int, ...]) -> None:
         self._descriptors = descriptors
         self.interrupted = self.forked = self._forks = False
-        sys.stdout = _Output(sys.stdout, write)
+        sys.stdout = _Diverted(sys.stdout, write)
         # Kept, for it would close what is below it, which the new one has too.
         self._earlier = sys.stderr
         if isinstance(sys.stderr, io.TextIOWrapper) and _descriptor_of(sys.stderr) == _STDERR:
@@ -196,7 +196,7 @@ def _folder() -> str | None:
         return None
 
 
-class _Output(io.TextIOBase):
+class _Diverted(io.TextIOBase):
     """Standard output, for pfnlab; what a user's code prints, or a thread of it, goes to standard error.
 
     :param like: the stream for which it stands

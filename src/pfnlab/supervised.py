@@ -2,8 +2,8 @@
 
 A policy may loop where no signal reaches it, end its process, or take all memory. So the work is done in a
 child process, and this one waits for its answer and watches its place in the user's code
-(:class:`~pfnlab.limit.Places`). Between the two is a keeper: what the child leaves behind becomes a child of
-the keeper, which ends it.
+(:class:`~pfnlab.limit.CallPlaces`). Between the two is a keeper: what the child leaves behind becomes a child
+of the keeper, which ends it.
 
 The output of the child comes here and is written here. What the user's code prints goes to standard error.
 """
@@ -28,7 +28,7 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 from pfnlab import limit
 from pfnlab.endings import STAYS, end_with, ending, take_orphans
 from pfnlab.errors import Defect, Killed, PfnlabError, PolicyError
-from pfnlab.limit import CLOCK, Place, Places, ended_at, too_long
+from pfnlab.limit import CLOCK, CallPlace, CallPlaces, ended_at, too_long
 from pfnlab.own_code import is_served, serve
 
 Result = TypeVar("Result")
@@ -121,7 +121,7 @@ class _Watch:
     """
 
     def __init__(self, work: Callable[[], Any], mask: set[signal.Signals] | None) -> None:
-        self._places = Places()
+        self._places = CallPlaces()
         place = self._places.give()
         self._holds = mask is not None
         self._answers, answering = os.pipe()
@@ -147,7 +147,7 @@ class _Watch:
         self._interrupted: float | None = None
         # When the child has heard of Ctrl-C, and when it is passed on.
         self._heard, self._tell = 0.0, math.inf
-        self._seen: dict[Place, _Stay] = {}
+        self._seen: dict[CallPlace, _Stay] = {}
         self._looked = time.monotonic()
 
     def result(self) -> Any:
@@ -228,7 +228,7 @@ class _Watch:
                 most = f"{MOST_MEMORY >> 30} GiB"
                 self._refuse(place, f"it took more than {most} of memory: does it grow without end?")
 
-    def _refuse(self, place: Place, what: str) -> None:
+    def _refuse(self, place: CallPlace, what: str) -> None:
         self._mistake = PolicyError(place.path, place.method, what)
         self._tell_keeper(signal.SIGTERM)
 
@@ -365,7 +365,7 @@ def _resident(process: int) -> int:
     return int(words[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def _do(work: Callable[[], Any], pipes: _ChildPipes, places: Places, place: int) -> NoReturn:
+def _do(work: Callable[[], Any], pipes: _ChildPipes, places: CallPlaces, place: int) -> NoReturn:
     """Do the work in this process, the child, and send what comes of it."""
     code, answering = _MUTE, pipes.answers
     try:
