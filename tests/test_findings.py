@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,11 +22,6 @@ from pfnlab.report.golden import golden_differences, golden_look, golden_path, r
 ROOT = Path(__file__).parents[1]
 PROGRAMS = sorted((ROOT / "findings").glob("*/*.pfn"))
 FINDINGS = sorted({path.parent for path in PROGRAMS})
-#: What a source archive is made of, as far as people write it.
-PACKAGED = {
-    *("ARCHITECTURE.md", "CONTRIBUTING.md", "Makefile", "README.md", "pyproject.toml"),
-    *("benchmarks", "changelog.d", "docs", "history", "litmus", "src", "tests", "tools"),
-}
 #: Those that no sequence of a scope hides.
 SCOPES = sorted((ROOT / "findings").glob("*/scope.toml"))
 STATES = ("private", "reported", "public")
@@ -124,21 +121,39 @@ def test_the_commit_a_removed_device_stays_mapped_since(machine: str, name: str,
     assert result == next(step.result for step in steps if step.op == "read a[0]")
 
 
+def files_of_git(root: Path) -> Iterator[tuple[str, bytes]]:
+    """The files below *root* that git has or would take; what it ignores is made of them."""
+    command = ["git", "-C", str(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\0")
+    yield from ((name, (root / name).read_bytes()) for name in names if (root / name).is_file())
+
+
 def test_nothing_else_has_a_private_finding() -> None:
     """
     Neither documentation nor anything that is packaged: what `make release` looks for is not in the tree.
     """
     tool = check_release()
-    own = {ROOT / ".git", ROOT / "findings", Path(__file__)}
-    paths = [path for path in ROOT.iterdir() if path not in own and path.name in PACKAGED]
-    files = [(name, content) for path in paths for name, content in tool.members(path)]
+    own = str(Path(__file__).relative_to(ROOT))
+    files = [file for file in files_of_git(ROOT) if file[0] != own and not file[0].startswith("findings/")]
 
-    found = tool.held(
-        [one for one in files if Path(one[0]) not in own], tool.private_findings(ROOT / "findings")
-    )
+    found = tool.held(files, tool.private_findings(ROOT / "findings"))
 
-    assert PACKAGED == {path.name for path in paths}
+    assert "README.md" in dict(files)
     assert [] == found
+
+
+def test_what_git_ignores_is_not_looked_at(tmp_path: Path) -> None:
+    """
+    A compiled test beside its source; what nobody has added yet is.
+    """
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    (tmp_path / "__pycache__").mkdir()
+    for name in (".gitignore", "__pycache__/test_one.pyc", "test_one.py"):
+        (tmp_path / name).write_text("__pycache__/\n")
+
+    names = {name for name, _ in files_of_git(tmp_path)}
+
+    assert {".gitignore", "test_one.py"} == names
 
 
 def test_findings_are_not_packaged() -> None:

@@ -214,6 +214,21 @@ def test_every_tracked_file_is_exported_and_nothing_else(checkout: Path, tmp_pat
 
 
 @needs_git
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_python_without_filters_exports_the_same(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Debian 12 has 3.11.2, whose archives know no filter."""
+    plain = tarfile.TarFile.extractall
+    monkeypatch.delattr(tarfile, "data_filter", raising=False)
+    monkeypatch.setattr(tarfile.TarFile, "extractall", lambda archive, path: plain(archive, path))
+
+    build_release().export(checkout, tmp_path / "tree")
+
+    assert TRACKED["README.md"] == (tmp_path / "tree" / "README.md").read_text()
+
+
+@needs_git
 @needs_build
 def test_a_release_holds_what_git_has(
     checkout: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

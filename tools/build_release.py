@@ -31,7 +31,11 @@ def export(root: Path, into: Path) -> None:
     """
     packed = _git(root, "archive", "--format=tar", "HEAD")
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        archive.extractall(into, filter="data")
+        # Filters came with Python 3.11.4. What git packs needs none; later versions warn without one.
+        if hasattr(tarfile, "data_filter"):
+            archive.extractall(into, filter="data")
+        else:
+            archive.extractall(into)
 
 
 def uncommitted(root: Path) -> list[str]:

@@ -56,12 +56,42 @@ def test_a_closed_output_is_one_line() -> None:
     assert (3, said) == (ended.returncode, ended.stderr)
 
 
-def test_errors_that_cannot_be_said_keep_their_code() -> None:
-    """Misuse stays misuse where nobody can be told."""
-    with Path("/dev/full").open("wb") as full:
-        ended = subprocess.run([*COMMAND, "run", "/no/such/file"], stderr=full, timeout=60)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    ("words", "code"), [(("run", "/no/such/file"), 2), (("run", STORY), 0), (("run", "--no-such-option"), 2)]
+)
+def test_messages_that_cannot_be_said_change_no_code(
+    words: tuple[str, ...], code: int, unbuffered: str
+) -> None:
+    """Misuse stays misuse where nobody can be told, whether Python buffers or not."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
 
-    assert 2 == ended.returncode
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(
+            [*COMMAND, *words], stdout=subprocess.DEVNULL, stderr=full, timeout=60, env=environment
+        )
+
+    assert code == ended.returncode
+
+
+def test_a_line_beside_the_output_that_cannot_be_said_stops_nothing() -> None:
+    """What a verb prints is whole, and the code is that of its work."""
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(
+            [*COMMAND, "litmus", "list"], stdout=subprocess.PIPE, stderr=full, text=True, timeout=60
+        )
+
+    assert (0, True) == (ended.returncode, "munmap-middle" in ended.stdout)
+
+
+@pytest.mark.parametrize("words", [("run", "/no/such/file"), ("run", "--no-such-option")])
+def test_messages_never_go_to_the_output(words: tuple[str, ...]) -> None:
+    """Where standard error is closed nobody is told, and what reads the output reads no message."""
+    ended = subprocess.run(
+        ["sh", "-c", '"$@" 2>&-', "sh", *COMMAND, *words], capture_output=True, text=True, timeout=60
+    )
+
+    assert (2, "", "") == (ended.returncode, ended.stdout, ended.stderr)
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,9 @@ _FOR_BISECT = {Misuse.exit_code: 130, Undecided.exit_code: 125, Defect.exit_code
 #: The word by which completion scripts ask.
 _COMPLETE = "__complete"
 
+#: The number of standard error.
+_STDERR = 2
+
 #: The name of the output, in the place of a file's name.
 _OUTPUT = "standard output"
 
@@ -58,13 +61,29 @@ class _Output(io.FileIO):
             raise
 
 
+class _Messages(io.FileIO):
+    """Standard error: what cannot be said there is dropped, and changes neither work nor exit code."""
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        # Left in the buffer it would fail again when the process ends, whose code would then be Python's 120.
+        with suppress(OSError):
+            return super().write(data)
+        return memoryview(data).nbytes
+
+
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command *argv* (the process's own without it) and exit with its code."""
+    if sys.stderr is None:
+        # Messages would go to standard output, and a file that is opened later would be taken for this one.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), _STDERR)
+        sys.stderr = io.TextIOWrapper(_Messages(_STDERR, "wb", closefd=False), write_through=True)
     if sys.stdout is None:
         _say(f"pfnlab: {_OUTPUT} is closed: write > /dev/null to see nothing")
         sys.exit(Undecided.exit_code)
     if sys.stdout is sys.__stdout__ and isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout = _named(sys.stdout)
+        sys.stdout = _through(_Output, sys.stdout)
+    if sys.stderr is sys.__stderr__ and isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr = _through(_Messages, sys.stderr)
     for stream in (sys.stdout, sys.stderr):
         # File names may hold bytes that are no text; saying them must not fail.
         if isinstance(stream, io.TextIOWrapper):
@@ -90,9 +109,9 @@ def _complete(words: list[str]) -> int:
     return 0
 
 
-def _named(stream: io.TextIOWrapper) -> io.TextIOWrapper:
-    """The same stream with failures that carry its name; buffered as before."""
-    raw = _Output(stream.fileno(), "wb", closefd=False)
+def _through(kind: type[io.FileIO], stream: io.TextIOWrapper) -> io.TextIOWrapper:
+    """The same stream through a file of another kind; buffered as before."""
+    raw = kind(stream.fileno(), "wb", closefd=False)
     buffered = isinstance(stream.buffer, io.BufferedWriter)
     return io.TextIOWrapper(
         io.BufferedWriter(raw) if buffered else raw,
@@ -144,9 +163,7 @@ def _failed(trouble: OSError) -> int:
 
 
 def _say(line: str) -> None:
-    # Where no message can be written, the exit code is left.
-    with suppress(OSError):
-        print(line, file=sys.stderr, flush=True)
+    print(line, file=sys.stderr, flush=True)
 
 
 def _defect() -> int:
