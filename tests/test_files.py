@@ -15,6 +15,7 @@ from pfnlab.files import (
     Missing,
     Unreadable,
     cannot_write,
+    check_output,
     check_regular,
     read_bytes,
     read_text,
@@ -203,6 +204,37 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: p
         write_output(path, "new")
 
     assert ([path], "old") == (list(tmp_path.iterdir()), path.read_text())
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("absent/page.md", "No such file or directory"),
+        (".", "Is a directory"),
+        ("x" * 300, "File name too long"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_refused(tmp_path: Path, name: str, reason: str) -> None:
+    """Before the work whose result it is for; the same as a write would say."""
+    with pytest.raises(Misuse) as refused:
+        check_output(tmp_path / name)
+    with pytest.raises(Misuse) as written:
+        write_output(tmp_path / name, "new")
+
+    assert f"{tmp_path / name} cannot be written: {reason}; name another file with -o" == str(refused.value)
+    assert str(written.value) == str(refused.value)
+
+
+def test_an_output_that_can_be_written_is_not_touched(tmp_path: Path) -> None:
+    """Neither a new file nor an old one, a link or a device."""
+    (tmp_path / "old").write_text("old")
+    (tmp_path / "link").symlink_to(tmp_path / "old")
+
+    for path in (tmp_path / "new", tmp_path / "old", tmp_path / "link", Path("/dev/null"), Path("bare")):
+        check_output(path)
+
+    assert {"old", "link"} == {path.name for path in tmp_path.iterdir()}
+    assert "old" == (tmp_path / "old").read_text()
 
 
 def test_a_link_stays_a_link(tmp_path: Path) -> None:

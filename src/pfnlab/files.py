@@ -27,6 +27,9 @@ NO_WRITER, SILENT = 5.0, 120.0
 #: Errors of a write that the user did not cause: it can succeed another time.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
 
+#: The remedy where the file of ``-o`` cannot be written.
+_ANOTHER = "name another file with -o"
+
 _READ = 1 << 16
 
 
@@ -111,7 +114,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
     """
     data = content.encode() if isinstance(content, str) else content
     target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
+    if _stays(target):
         target.write_bytes(data)
         return
     part = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}")
@@ -125,6 +128,31 @@ def write_whole(path: Path, content: str | bytes) -> None:
         raise
 
 
+def check_output(path: Path) -> None:
+    """Refuse a file named with ``-o`` that cannot be written, before the work whose result it is for.
+
+    :raises Misuse: its folder is not there or may not be written to, or it is a folder itself
+    """
+    try:
+        target = Path(os.path.realpath(path))
+        wrong = 0
+        if target.is_dir():
+            wrong = errno.EISDIR
+        elif not target.parent.is_dir():
+            wrong = errno.ENOENT
+        # A new file takes the place of an old one; a pipe or a device is written to as it is.
+        elif not os.access(target if _stays(target) else target.parent, os.W_OK):
+            wrong = errno.EACCES
+        if wrong:
+            raise OSError(wrong, os.strerror(wrong))
+    except OSError as trouble:
+        raise cannot_write(path, trouble, _ANOTHER) from trouble
+
+
+def _stays(target: Path) -> bool:
+    return target.exists() and not target.is_file()
+
+
 def write_output(path: Path, text: str) -> None:
     """Write what a verb prints to the file named with ``-o``, completely or not at all.
 
@@ -134,7 +162,7 @@ def write_output(path: Path, text: str) -> None:
     try:
         write_whole(path, text)
     except OSError as trouble:
-        raise cannot_write(path, trouble, "name another file with -o") from trouble
+        raise cannot_write(path, trouble, _ANOTHER) from trouble
 
 
 def is_full(trouble: OSError) -> bool:

@@ -22,6 +22,13 @@ def test_a_program_runs_by_its_name(ask: Ask, tmp_path: Path, monkeypatch: pytes
     assert "The middle goes first" == ask("run", "munmap-middle").out.splitlines()[0]
 
 
+def test_an_output_that_cannot_be_written_is_refused_before_anything_runs(ask: Ask, tmp_path: Path) -> None:
+    """No guest is booted for a result that would be lost."""
+    answer = ask("run", "munmap-middle", "--on", "qemu:missing", "-o", tmp_path / "absent" / "x.json")
+
+    assert (2, True) == (answer.code, "cannot be written: No such file or directory" in answer.err)
+
+
 def test_an_unknown_name_is_one_line(ask: Ask) -> None:
     """With close names."""
     answer = ask("run", "munmap-midle")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from asking import Ask
+from toy_tree import toy_tree
 
 from pfnlab.cli import trying as verb
 from pfnlab.errors import Undecided
@@ -141,6 +142,54 @@ def test_a_patch_says_what_it_means(ask: Ask, tree: Path) -> None:
     assert "- patch: No flush at all (idea.patch)" in report
     assert "- kernel: 7.2.13 of linux, 1 patches" in report
     assert "--patch idea.patch --programs 1 --seed 7`" in report
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch, tree: Path) -> Path:
+    """A machine without any program that a build needs, and a folder of programs there."""
+    monkeypatch.undo()
+    monkeypatch.setenv("PATH", str(tree.parent / "no-programs"))
+    return tree.parent
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("nowhere", "--like", "7.2"), "there is no source "),
+        (("linux", "--like", "7.2"), "linux is no kernel tree: "),
+        (("linux", "--like", "7.2", "--config", "nowhere"), "there is no configuration 'nowhere': "),
+    ],
+)
+def test_arguments_are_judged_before_tools(
+    ask: Ask, bare: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], says: str
+) -> None:
+    """A wrong path is misuse also where nothing can be built: installing something would not help."""
+    monkeypatch.chdir(bare)
+    if "--config" in words:
+        toy_tree(bare / "toy")
+        words = ("toy", *words[1:])
+
+    answer = ask("try", *words, "--litmus", "litmus")
+
+    assert (130, True, 1) == (answer.code, says in answer.err, len(answer.err.splitlines()))
+
+
+def test_a_right_tree_without_tools_names_them(ask: Ask, bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """125, with the packages to install."""
+    monkeypatch.chdir(bare)
+    toy_tree(bare / "toy")
+
+    answer = ask("try", "toy", "--like", "7.2", "--litmus", "litmus")
+
+    assert (125, True) == (answer.code, "apt-get install" in answer.err)
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_the_build(ask: Ask, tree: Path) -> None:
+    """A build takes minutes, and its result would be lost."""
+    answer = ask("try", tree, *OPTIONS, "-o", "no-folder/report.md")
+
+    says = "no-folder/report.md cannot be written: No such file or directory; name another file with -o"
+    assert (130, f"pfnlab: {says}\n") == (answer.code, answer.err)
 
 
 def test_a_kernel_that_is_built_already(ask: Ask, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from pfnlab.errors import Misuse
-from pfnlab.files import write_output
+from pfnlab.files import check_output, write_output
 from pfnlab.lab.building.build import BuildRequest
 from pfnlab.lab.building.build import build as build_kernel
 from pfnlab.lab.building.patch_file import read_patch
@@ -60,6 +60,8 @@ def try_tree(request: TryRequest, build: Build | None = None) -> int:
     :raises Undecided: it cannot be built or booted
     """
     check_series(series_of(request.like))
+    if request.output is not None:
+        check_output(request.output)
     patches = [read_patch(path) for path in request.patches]
     policies = policies_of(patches, request.policies)
     litmus = litmus_programs(request.litmus)

@@ -27,7 +27,7 @@ from pfnlab.lab.building.fragments import (
 )
 from pfnlab.lab.building.make import STEPS, Make, check_tools, compiler, forecast
 from pfnlab.lab.building.patch_file import read_patch
-from pfnlab.lab.building.source import KernelSource, source_for
+from pfnlab.lab.building.source import KernelSource, check_source, source_for
 from pfnlab.lab.building.worktree import worktree
 from pfnlab.lab.images.bzimage import release_of
 from pfnlab.lab.images.cache import cache_root, usable
@@ -96,6 +96,7 @@ def build(
     :raises TimedOut: the build did not end
     :raises Undecided: the tree does not build, or its kernel does not come up in the lab
     """
+    check_source(request.source)
     fragment = fragment_text(request.configuration)
     patches = [read_patch(path) for path in request.patches]
     name = check_name(request.name or _name(request))

@@ -46,6 +46,7 @@ _PRODUCT_FOLDERS = ("include/config", "include/generated", "arch/x86/include/gen
 #: The kinds of files that are a part of a tree, and of links.
 _KEPT = (stat.S_IFREG, stat.S_IFLNK)
 
+_SERIES = re.compile(r"\d+\.\d+")
 _MAKEFILE = re.compile(r"^(VERSION|PATCHLEVEL|SUBLEVEL) *= *(\d+)", re.MULTILINE)
 
 
@@ -73,6 +74,22 @@ class KernelSource:
         return series_of(self.version)
 
 
+def check_source(what: str) -> None:
+    """
+    Refuse what is neither the folder of a tree nor a series, before anything is asked or fetched.
+
+    :raises Misuse: with what to write instead
+    """
+    folder = Path(what)
+    if folder.is_dir():
+        _version(folder.absolute())
+    elif not _SERIES.fullmatch(what):
+        raise Misuse(
+            f"there is no source {what!r}: write the folder of a kernel tree, or a series the archive has "
+            "the source of, such as 7.2"
+        )
+
+
 def source_for(what: str, *, say: Callable[[str], None]) -> KernelSource:
     """
     The source under that name.
@@ -83,15 +100,9 @@ def source_for(what: str, *, say: Callable[[str], None]) -> KernelSource:
     :raises Unverified: a signature or checksum of the archive does not hold
     :raises Undecided: the archive cannot be reached
     """
+    check_source(what)
     folder = Path(what)
-    if folder.is_dir():
-        return _of_folder(folder.absolute())
-    if re.fullmatch(r"\d+\.\d+", what):
-        return _of_archive(what, say)
-    raise Misuse(
-        f"there is no source {what!r}: write the folder of a kernel tree, or a series the archive has the "
-        "source of, such as 7.2"
-    )
+    return _of_folder(folder.absolute()) if folder.is_dir() else _of_archive(what, say)
 
 
 def files_of(source: KernelSource) -> list[str]:
