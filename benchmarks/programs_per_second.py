@@ -85,7 +85,9 @@ def through(machine: QemuMachine, program: Program) -> float:
     begin = time.perf_counter()
     runs = machine.run([program] * PROGRAMS)
     took = (time.perf_counter() - begin) / PROGRAMS
-    bad = next((run for run in runs if run.lost or any(step.result != "ok" for step in run.steps)), None)
+    bad = next(
+        (run for run in runs if run.unfinished or any(step.result != "ok" for step in run.steps)), None
+    )
     if bad is not None:
         raise Defect(f"the program failed: {bad}")
     return took

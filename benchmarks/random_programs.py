@@ -147,7 +147,7 @@ def profile(series: str) -> None:
     own = time.process_time()
     predicted = model.run(programs)
     modelled = time.process_time() - own
-    programs = [program for program, run in zip(programs, predicted, strict=True) if run.lost is None]
+    programs = [program for program, run in zip(programs, predicted, strict=True) if run.unfinished is None]
     operations = sum(len(program.ops) + 1 for program in programs)
     guests: Counter[str] = Counter()
     name = f"qemu:{series}"

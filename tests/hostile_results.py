@@ -33,6 +33,11 @@ def lost(name: str = "cut") -> RunResult:
     return result(name, cut(careful(), 2))
 
 
+def undecided(name: str = "no rule") -> RunResult:
+    """One whose machine has no answer."""
+    return result(name, msgspec.structs.replace(careful(), steps=(), undecided="the model has no rule"))
+
+
 def hostile() -> RunResult:
     """A difference between machines of hostile names, in a program of one."""
     program = msgspec.structs.replace(PROGRAM, title=HOSTILE, asks=HOSTILE)

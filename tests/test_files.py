@@ -17,6 +17,7 @@ from pfnlab.files import (
     cannot_write,
     check_output,
     check_regular,
+    named,
     read_bytes,
     read_text,
     write_output,
@@ -30,7 +31,7 @@ def refusal(path: Path, most: int = MIB) -> str:
     """Why a scope is not read, without the file's name."""
     with pytest.raises(Unreadable) as refused:
         read_bytes(path, "scope", most)
-    assert str(refused.value) == f"{path}: {refused.value.reason}"
+    assert str(refused.value) == f"{named(path)}: {refused.value.reason}"
     return refused.value.reason
 
 
@@ -204,6 +205,18 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: p
         write_output(path, "new")
 
     assert ([path], "old") == (list(tmp_path.iterdir()), path.read_text())
+
+
+def test_a_name_with_ends_of_lines_stays_on_its_line(tmp_path: Path) -> None:
+    """Whether the file is read or written."""
+    path = tmp_path / "a\nb\x1b" / "c"
+    with pytest.raises(Missing) as missing:
+        read_text(path, "program")
+    with pytest.raises(Misuse) as unwritten:
+        write_output(path, "new")
+
+    assert [1, 1] == [len(str(error.value).splitlines()) for error in (missing, unwritten)]
+    assert "a\\nb\\x1b/c: there is no such file" in str(missing.value)
 
 
 @pytest.mark.parametrize(

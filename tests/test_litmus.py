@@ -169,7 +169,7 @@ def test_model_meets_the_expectations(path, series):
     """
     run = run_of(path, exact(series))
 
-    assert run.lost is None
+    assert run.unfinished is None
     assert expectation_failures(program_of(path), run, series) == []
 
 

@@ -201,7 +201,7 @@ def changed(series: str, policy: str, programs: Mapping[str, Program]) -> list[P
     return [
         program
         for program, pair in zip(asked, runs, strict=True)
-        if all(run.lost is None for run in pair) and differences(pair)
+        if all(run.unfinished is None for run in pair) and differences(pair)
     ]
 
 

@@ -41,11 +41,18 @@ class Unreadable(Misuse):
 
     def __init__(self, path: Path, reason: str) -> None:
         self.reason = reason
-        super().__init__(f"{path}: {reason}")
+        super().__init__(f"{named(path)}: {reason}")
 
 
 class Missing(Unreadable):
     """There is no such file."""
+
+
+def named(path: Path) -> str:
+    """The name of a file in a message, on one line: what is no visible character of it is written out."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in str(path)
+    )
 
 
 def read_bytes(path: Path, kind: str, most: int) -> bytes:
@@ -102,7 +109,7 @@ def cannot_write(path: Path, trouble: OSError, instead: str = "") -> PfnlabError
     :param instead: the remedy
     """
     family = Undecided if is_full(trouble) else Misuse
-    return family(f"{path} cannot be written: {trouble.strerror}{instead and f'; {instead}'}")
+    return family(f"{named(path)} cannot be written: {trouble.strerror}{instead and f'; {instead}'}")
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

@@ -50,7 +50,8 @@ def test_the_culprit_of_a_history(tmp_path: Path) -> None:
     litmus.mkdir()
     (litmus / "middle.pfn").write_text(MIDDLE)
     script = tmp_path / "try.py"
-    folders = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+    tests = Path(__file__).parents[1]
+    folders = [str(tests / "cli"), str(tests), str(tests / "lab")]
     script.write_text(SCRIPT.format(folders=folders, litmus=str(litmus)))
     git(tree, "init", "-q")
     for name, rules in HISTORY.items():

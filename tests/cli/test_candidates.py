@@ -76,6 +76,18 @@ def test_a_value_may_be_glued_to_its_option() -> None:
     assert "--on=model:7.2" in values("run", "--on=model:7")
 
 
+def test_fields_follow_each_other_with_commas() -> None:
+    """Each once."""
+    assert "result" in values("run", "--compare", "")
+    assert "result,book" in values("run", "--compare", "result,b")
+    assert "result,result" not in values("run", "--compare", "result,")
+
+
+def test_all_programs_are_a_candidate() -> None:
+    """Where programs are named."""
+    assert ["@all"] == values("run", "@") == values("litmus", "copy", "@")
+
+
 def test_exact_versions_come_with_their_series() -> None:
     """All that are known, once a series was typed."""
     version = known_versions()[-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +80,18 @@ def test_a_failed_expectation_exits_1(ask: Ask, program: Path) -> None:
 
     assert answer.code == 1
     assert "not as expected, 6.16.. leaked bar[0:4] wc: model:7.2 leaves nothing" in answer.out
+
+
+def test_a_program_without_a_rule_is_undecided_everywhere(ask: Ask, tmp_path: Path) -> None:
+    """Nothing was lost: in the table, in the summary, and in every format."""
+    name, words = "driver-leaf-gigabyte", ("--on", "model:7.3")
+
+    texts = [ask("run", name, *words), ask("run", name, "munmap-middle", *words)]
+    texts += [ask("run", name, *words, "--format", form) for form in ("json", "junit", "tap", "md", "html")]
+
+    assert {3} == {answer.code for answer in texts}
+    assert [] == [answer.out for answer in texts if "undecided" not in answer.out]
+    assert [] == re.findall(r"lost(?!\": ?null)", "".join(answer.out for answer in texts))
 
 
 @pytest.mark.usefixtures("fakes")

@@ -10,6 +10,8 @@ from xml.etree import ElementTree
 import pytest
 from asking import PROGRAM, Ask
 
+from pfnlab.programs.library import library_paths
+
 BOTH = ("--on", "model:6.1", "--on", "qemu:7.2")
 
 pytestmark = pytest.mark.usefixtures("fakes")
@@ -35,6 +37,44 @@ def test_an_unknown_name_is_one_line(ask: Ask) -> None:
 
     assert (2, "", 1) == (answer.code, answer.out, len(answer.err.splitlines()))
     assert "did you mean munmap-middle" in answer.err
+
+
+def test_only_some_fields_are_compared(ask: Ask, program: Path) -> None:
+    """The machines that differ in the log agree in their results, which is said."""
+    chosen = ("--compare", "result,vmas")
+
+    table, summary = ask("run", program, *BOTH, *chosen), ask("run", program, "munmap-middle", *BOTH, *chosen)
+    content = json.loads(ask("run", program, *BOTH, *chosen, "--json").out)
+
+    assert [0, 0] == [table.code, summary.code]
+    assert {"compared: result, vmas", "agree: model:6.1, qemu:7.2"} <= set(table.out.splitlines())
+    assert "on model:6.1, qemu:7.2 (compared: result, vmas), 2 programs: 2 agree" in summary.out
+    assert (["result", "vmas"], True) == (content["compared"], content["agree"])
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ((*BOTH, "--compare", "results"), "there is no field 'results': fields of observations are result, "),
+        ((*BOTH, "--compare", ""), "no field is named: "),
+        (("--on", "model:6.1", "--compare", "result"), "several machines: add --on MACHINE"),
+    ],
+)
+def test_what_cannot_be_compared_is_misuse(ask: Ask, words: tuple[str, ...], says: str) -> None:
+    """In one line."""
+    answer = ask("run", "munmap-middle", *words)
+
+    assert (2, "", 1) == (answer.code, answer.out, len(answer.err.splitlines()))
+    assert says in answer.err
+
+
+def test_all_programs_run_by_one_word(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that come with pfnlab, whatever lies here."""
+    monkeypatch.chdir(tmp_path)
+
+    answer = ask("run", "@all", "--on", "model:6.1", "--on", "qemu:6.1")
+
+    assert f", {len(library_paths())} programs: " in answer.out.splitlines()[-1]
 
 
 def test_standard_input_runs(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:

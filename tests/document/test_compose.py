@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hostile_results import agreeing, differing, lost
+from hostile_results import agreeing, differing, lost, undecided
 from sample_reports import content_of, parts
 
 from pfnlab.document import compose
@@ -30,7 +30,17 @@ def test_what_was_found_comes_first() -> None:
     assert ["1. middle", "2. cut", "3. same"] == [
         chapter.title for chapter in chapters if isinstance(chapter, Chapter)
     ]
-    assert "3 results: 1 to look at, 1 undecided, 1 as expected." == document.says
+    assert "3 results: 1 to look at, 1 lost, 1 as expected." == document.says
+
+
+def test_what_is_lost_and_what_is_undecided_are_counted_apart() -> None:
+    """In the sentence and in the list."""
+    document = document_of([part_of(agreeing()), part_of(lost()), part_of(undecided())])
+
+    contents = document.blocks[0]
+    assert isinstance(contents, Contents)
+    assert ["lost", "undecided", "as expected"] == [entry.word for entry in contents.entries]
+    assert "3 results: 1 lost, 1 undecided, 1 as expected." == document.says
 
 
 def test_of_many_results_the_expected_ones_are_folded() -> None:

@@ -20,6 +20,16 @@ def answers() -> Answers:
     return Answers(Storyteller(golden_of))
 
 
+def test_a_machine_without_a_rule_says_so() -> None:
+    """Undecided, which is not lost."""
+    program = find_program("driver-leaf-gigabyte").read_text(encoding="utf-8")
+
+    story = answers().story(asked.AskedStory(program, ("model:7.3", "model:6.1")))
+
+    reasons = [machine["unfinished"] for machine in story["machines"]]
+    assert (True, None) == (reasons[0].startswith("undecided: the model has no rule"), reasons[1])
+
+
 def test_a_picture_is_of_a_step_there_is() -> None:
     """A number behind the last step is told from a mistake in the program."""
     with pytest.raises(Misuse, match="has 4 steps"):

@@ -51,7 +51,7 @@ class Moody:
 
     def _told(self, run: Run) -> Run:
         self._asked += 1
-        if run.lost is not None or self._asked % self._every:
+        if run.unfinished is not None or self._asked % self._every:
             return run
         first = msgspec.structs.replace(run.steps[0], flushes=99)
         return msgspec.structs.replace(run, steps=(first, *run.steps[1:]))
@@ -69,7 +69,7 @@ class Harmed:
 
     def _harmed(self, run: Run) -> Run:
         at = next((at for at, step in enumerate(run.steps) if " munmap " in f" {step.op}"), None)
-        return run if at is None or run.lost is not None else self.harm(run, at)
+        return run if at is None or run.unfinished is not None else self.harm(run, at)
 
     def harm(self, run: Run, at: int) -> Run:
         """*run* with the harm in step *at*: the kernel does not survive it."""
@@ -138,7 +138,7 @@ class Once(ModelMachine):
 
     def _flushed(self, run: Run) -> Run:
         at = next((at for at, step in enumerate(run.steps) if " munmap " in f" {step.op}"), None)
-        if at is None or run.lost is not None or not self.fresh:
+        if at is None or run.unfinished is not None or not self.fresh:
             return run
         self.fresh = False
         step = msgspec.structs.replace(run.steps[at], flushes=99)

@@ -122,7 +122,7 @@ def test_a_lost_machine_is_a_finding_but_a_missing_tool_is_not() -> None:
     """A guest that dies says something about the kernel, headers that are not there do not."""
     (run,) = runs(program(MIDDLE), "7.2")
     lost = Run("qemu:7.2", "", run.steps[:1], lost="the guest was lost: it did not answer within 30 s")
-    lacking = Run("qemu:7.2", "", (), lost="no headers for 7.2")
+    lacking = Run("qemu:7.2", "", (), undecided="no headers for 7.2")
     found = signature_of(program(MIDDLE), [run, lost])
 
     assert found is not None and ("lost", "munmap") == (found.kind, found.op)

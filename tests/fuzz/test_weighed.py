@@ -13,7 +13,7 @@ from pfnlab.fuzz.campaign import Campaign
 from pfnlab.fuzz.campaign_state import CampaignState
 from pfnlab.fuzz.causes import sightings
 from pfnlab.fuzz.kinds import Vocabulary
-from pfnlab.fuzz.signature import NOT_OURS, signatures_of
+from pfnlab.fuzz.signature import signatures_of
 from pfnlab.fuzz.weighed import Weighed, weigh
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
@@ -50,10 +50,10 @@ def test_it_tells_what_each_part_tells(specs: tuple[str, str]) -> None:
 def test_a_run_without_an_answer_tells_nothing() -> None:
     """Only why."""
     one, other = runs("7.2", "7.3")
-    lost = msgspec.structs.replace(other, lost=f"{NOT_OURS[0]} a rule", steps=())
+    unanswered = msgspec.structs.replace(other, undecided="no headers for 7.3", steps=())
 
-    assert (lost.lost, (), {}) == (
-        (told := weigh(PROGRAM, [one, lost])).reason,
+    assert ("no headers for 7.3", (), {}) == (
+        (told := weigh(PROGRAM, [one, unanswered])).reason,
         told.signatures,
         told.sightings,
     )

@@ -32,7 +32,7 @@ def run(text: str, spec: str = "7.2") -> tuple[Program, Run]:
     """The model's run of a program, with flushes counted as memory shows them."""
     program = load_text(HEAD + text)
     (found,) = ModelMachine(spec, LookLevel.MEMORY).run([program])
-    assert found.lost is None, found.lost
+    assert found.unfinished is None, found.unfinished
     memory = tuple(MemorySeen({"main": (1, number)}) for number in range(len(found.steps)))
     return program, msgspec.structs.replace(found, memory=memory)
 

@@ -61,10 +61,10 @@ def disagreements(series: str, files: Sequence[Path], record: Record) -> list[st
     runs = on_kernel(series, programs, looks)
     for program, look, real in zip(programs, looks, runs, strict=True):
         predicted = ModelMachine(model_of(series), look).run_one(program, check=True)
-        if real.lost is not None and real.lost.startswith(("no headers for ", "no vfio-pci for ")):
+        if real.undecided is not None and real.undecided.startswith(("no headers for ", "no vfio-pci for ")):
             undecided += 1
-        elif real.lost is not None:
-            found.append(f"{program.title}: lost: {real.lost}")
+        elif real.unfinished is not None:
+            found.append(f"{program.title}: {real.unfinished}")
         for difference in differences([predicted, real])[:1]:
             found.append(f"{difference}\n{format_program(program)}")
     steps = sum(len(run.steps) for run in runs)

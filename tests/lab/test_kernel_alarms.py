@@ -153,7 +153,7 @@ def test_a_warning_is_kept_with_its_trace(kernel: KernelImage, harm: Harm) -> No
 
     run = run_of(kernel, PLAIN)
 
-    assert (run.alarm, run.lost) == (None, None)
+    assert (run.alarm, run.unfinished) == (None, None)
     (alarm,) = run.warnings
     assert (2, "munmap b") == (alarm.step, alarm.op)
     assert any("pfnlab_ioctl+" in line for line in alarm.log)

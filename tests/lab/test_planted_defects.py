@@ -315,7 +315,7 @@ def run_with(machine: QemuMachine, text: str, planted: Callable[[Hand], None] | 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Inside, "look", looked)
         (run,) = machine.run([load_text(text)])
-    assert run.lost is None, run.lost
+    assert run.unfinished is None, run.unfinished
     return run
 
 

@@ -111,8 +111,8 @@ def on_kernel(series: str, programs: list[Program]) -> list[Run]:
     bootable(series)
     with QemuMachine(series, guests=1) as machine:
         runs = machine.run(programs)
-    if runs[0].lost is not None and runs[0].lost.startswith("no headers for "):
-        lacking(runs[0].lost)
+    if runs[0].undecided is not None and runs[0].undecided.startswith("no headers for "):
+        lacking(runs[0].undecided)
     return runs
 
 
@@ -135,8 +135,8 @@ def test_schedules_do_on_the_kernel_what_the_model_says_and_what_was_recorded(
     found = []
     for (row, program), real in zip(known, runs, strict=True):
         predicted = ModelMachine(model_of(series)).run_one(program, check=True)
-        if real.lost is not None:
-            found.append(f"{row.case}: lost: {real.lost}")
+        if real.unfinished is not None:
+            found.append(f"{row.case}: {real.unfinished}")
             continue
         pair = [predicted, real]
         if (row.race, row.held, row.by) in TIMING:

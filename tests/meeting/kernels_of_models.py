@@ -58,7 +58,7 @@ class Headless(Kernel):
         """No answer where a device is opened through vfio-pci."""
         run = super().one(program)
         if any(uses_vfio(op.call) for op in program.ops):
-            return msgspec.structs.replace(run, steps=(), lost="no vfio-pci for 6.12.90")
+            return msgspec.structs.replace(run, steps=(), undecided="no vfio-pci for 6.12.90")
         return run
 
 

@@ -264,7 +264,7 @@ class Refusing(Kernel):
         """It says so of the one in the middle."""
         run = super().one(program)
         if program is LITMUS["middle"]:
-            return msgspec.structs.replace(run, steps=(), lost="the kernel stops with BUG: here")
+            return msgspec.structs.replace(run, steps=(), undecided="the kernel stops with BUG: here")
         return run
 
 
@@ -275,7 +275,7 @@ def test_what_no_kernel_survives_is_not_asked() -> None:
 
     runs = machine.run(list(LITMUS.values()))
 
-    assert [None, None, "the kernel stops with BUG: here"] == [run.lost for run in runs]
+    assert [None, None, "the kernel stops with BUG: here"] == [run.undecided for run in runs]
     assert [LITMUS["locked"], LITMUS["locked-again"]] == kernel.asked
 
 

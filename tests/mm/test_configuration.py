@@ -150,20 +150,22 @@ def test_what_a_program_needs(configured: Configured, off: str, lines: tuple[str
     """One clear line where the kernel has not got it, and no steps to compare; else it runs."""
     run = configured("7.2", (off,), *lines)
 
-    assert (f"this kernel has no {thing}: CONFIG_{off} is off", ()) == (run.lost, run.steps)
-    assert None is configured("7.2", (), *lines).lost
+    assert (f"this kernel has no {thing}: CONFIG_{off} is off", ()) == (run.undecided, run.steps)
+    assert None is configured("7.2", (), *lines).undecided
 
 
 def test_who_does_not_use_it_does_not_need_it(configured: Configured) -> None:
     """A program of plain mappings runs on the smallest kernel."""
     off = ("CGROUP_PIDS", "USERFAULTFD", "NUMA", "MIGRATION", "NUMA_MIGRATION", "VFIO_PCI", "SMP", "MODULES")
 
-    assert None is configured("7.2", off, "thp never", MAPPED, "munmap a").lost
+    assert None is configured("7.2", off, "thp never", MAPPED, "munmap a").undecided
 
 
 def test_pages_are_moved_where_there_are_nodes_and_migration(configured: Configured) -> None:
     """Two options, or since 7.2 one that says both."""
     run = configured("7.2", ("MIGRATION", "NUMA_MIGRATION"), MAPPED, "move_pages a")
 
-    assert run.lost is not None
-    assert run.lost.startswith("this kernel has no move_pages: CONFIG_NUMA_MIGRATION or CONFIG_NUMA and ")
+    assert run.undecided is not None
+    assert run.undecided.startswith(
+        "this kernel has no move_pages: CONFIG_NUMA_MIGRATION or CONFIG_NUMA and "
+    )

@@ -203,6 +203,14 @@ def test_a_machine_that_was_lost_says_so() -> None:
     assert "the guest is gone" in words_of(draw_story(program, [lost]))
 
 
+def test_a_machine_without_an_answer_is_not_called_lost() -> None:
+    """Its reason stands there, and that it is undecided."""
+    program, runs = two("munmap-middle")
+    unanswered = msgspec.structs.replace(runs[0], steps=runs[0].steps[:1], undecided="no rule")
+
+    assert "undecided: no rule" in words_of(draw_story(program, [unanswered]))
+
+
 @for_each("theme", ["light", "dark"])
 def test_a_theme_is_for_good(theme: Theme) -> None:
     """No other colours are in it, and it asks nobody."""

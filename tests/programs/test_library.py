@@ -12,6 +12,7 @@ from pfnlab.errors import Misuse, ProgramError
 from pfnlab.programs import library
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.library import (
+    ALL,
     STDIN,
     chosen_entries,
     find_program,
@@ -19,6 +20,7 @@ from pfnlab.programs.library import (
     library_entries,
     library_folder,
     library_paths,
+    library_programs,
     load_found,
     long_name,
     program_paths,
@@ -75,6 +77,12 @@ def test_every_program_has_a_name_of_its_own() -> None:
     assert list(library_paths()) == [find_program(long_name(path)) for path in library_paths()]
 
 
+def test_a_name_that_is_too_long_is_no_traceback() -> None:
+    """The file system refuses to look for it."""
+    with pytest.raises(Misuse, match="File name too long"):
+        load_found(*program_paths(["x" * 70_000]))
+
+
 def test_a_file_wins_over_a_name(here: Path) -> None:
     """Whatever is in it."""
     (here / "munmap-middle").write_text("")
@@ -111,6 +119,36 @@ def test_a_pattern_is_of_names_where_no_file_matches() -> None:
     names = [path.stem for path in program_paths(["munmap-m*", "unmapping/munmap-t*"])]
 
     assert ["munmap-many-tables", "munmap-middle", "munmap-middle-last", "munmap-twice"] == sorted(names)
+
+
+@pytest.mark.parametrize("pattern", ["*", "m*", "[a-z]*"])
+def test_a_pattern_without_an_ending_is_of_programs(here: Path, pattern: str) -> None:
+    """A page or a golden that lies beside them is none."""
+    for name in ("mine.pfn", "mine.expected.json", "makefile", "m.md"):
+        (here / name).write_text("")
+
+    assert [Path("mine.pfn")] == program_paths([pattern])
+
+
+def test_a_pattern_that_says_the_ending_is_taken_at_its_word(here: Path) -> None:
+    """Programs have a form of JSON, and may be called anything."""
+    for name in ("one.json", "two.json", "three.pfn"):
+        (here / name).write_text("")
+
+    assert [Path("one.json"), Path("two.json")] == program_paths(["*.json"])
+
+
+def test_all_programs_have_a_word(here: Path) -> None:
+    """Wherever one is, whatever lies there, and where only names are taken too."""
+    (here / ALL).write_text("")
+
+    assert list(library_paths()) == program_paths([ALL]) == library_programs([ALL])
+
+
+@pytest.mark.usefixtures("here")
+def test_all_programs_are_not_written_over() -> None:
+    """Where files are written, the word is a file's name like any other."""
+    assert [Path(ALL)] == program_paths([ALL], names=False)
 
 
 @pytest.mark.usefixtures("here")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from xml.etree import ElementTree
 
 from for_each import for_each
-from hostile_results import HOSTILE, agreeing, differing, hostile, lost
+from hostile_results import HOSTILE, agreeing, differing, hostile, lost, undecided
 
 from pfnlab.report.inert import one_line, visible
 from pfnlab.report.run_junit import junit
@@ -25,9 +25,9 @@ JUNIT = {
 }
 
 #: A line of TAP 14 outside diagnostics.
-TAP_LINE = re.compile(r"TAP version 14|1\.\.\d+|(not )?ok \d+ - ([^\\#]|\\[\\#])*")
+TAP_LINE = re.compile(r"TAP version 14|1\.\.\d+|# .*|(not )?ok \d+ - ([^\\#]|\\[\\#])*")
 
-ALL = (agreeing, differing, lost, hostile)
+ALL = (agreeing, differing, lost, undecided, hostile)
 
 
 def table(result: RunResult) -> str:
@@ -92,10 +92,13 @@ def test_a_junit_document_that_is_wrong_is_noticed() -> None:
 
 
 def test_junit_tells_failures_from_what_is_undecided() -> None:
-    """A lost guest is an error: nobody knows."""
-    root = ElementTree.fromstring(junit(results(agreeing, differing, lost), table))
+    """A lost guest is an error, and so is what no machine decides; the type says which."""
+    root = ElementTree.fromstring(junit(results(agreeing, differing, lost, undecided), table))
 
-    assert [[], ["failure"], ["error"]] == [[inner.tag for inner in case] for case in root.iter("testcase")]
+    assert ["lost", "undecided"] == [error.attrib["type"] for error in root.iter("error")]
+    assert [[], ["failure"], ["error"], ["error"]] == [
+        [inner.tag for inner in case] for case in root.iter("testcase")
+    ]
     failure = next(root.iter("failure"))
     assert "munmap a[4:8]" in (failure.text or "")
     assert failure.attrib["message"].startswith("model:6.1 | model:7.2; step 2 munmap a[4:8]: ")
@@ -134,12 +137,13 @@ def test_a_tap_document_that_is_wrong_is_noticed(right: str, wrong: str, fault: 
 
 
 def test_tap_tells_good_from_bad() -> None:
-    """What is undecided is not ok."""
-    points = [
-        line for line in tap(results(agreeing, differing, lost), table).splitlines() if "ok" in line[:6]
-    ]
+    """What is lost or undecided is not ok, and says which."""
+    lines = tap(results(agreeing, differing, lost, undecided), table).splitlines()
 
-    assert ["ok 1 - same", "not ok 2 - middle", "not ok 3 - cut"] == points
+    points = [line for line in lines if "ok" in line[:6]]
+    assert ["ok 1 - same", "not ok 2 - middle", "not ok 3 - cut", "not ok 4 - no rule"] == points
+    stated = [line.strip() for line in lines if line.startswith("  status: ")]
+    assert ['status: "differs"', 'status: "lost"', 'status: "undecided"'] == stated
 
 
 def test_control_characters_are_written_out() -> None:

@@ -117,6 +117,27 @@ def test_a_step_of_a_schedule_keeps_to_the_schema(op: str, result: str, value: s
     assert complaints(objects(Run("a", "A", (step,)), Run("b", "B", (other,)))) == []
 
 
+def test_lost_and_undecided_are_two_keys() -> None:
+    """Each holds its own reason, and the other is null."""
+    unanswered = Run("model:7.3", "profile 7.3", (), undecided="no rule")
+
+    machines = objects(careful(), cut(careful(), 2), unanswered)["machines"]
+
+    assert [(None, None), ("the guest panicked", None), (None, "no rule")] == [
+        (machine["lost"], machine["undecided"]) for machine in machines
+    ]
+    assert [] == complaints(objects(careful(), unanswered))
+
+
+def test_the_fields_that_were_compared_are_listed() -> None:
+    """All of them where nobody chose."""
+    runs = [forgetful(), careful()]
+    chosen = run_object("x", PROGRAM, runs, judge(PROGRAM, runs, {}, ("result", "ptes")))
+
+    assert (list(FIELDS), ["result", "ptes"]) == (objects(*runs)["compared"], chosen["compared"])
+    assert [] == complaints(chosen)
+
+
 def test_a_lost_run_keeps_to_the_schema() -> None:
     """A machine that never answered has no steps; what it left is unknown."""
     content = objects(cut(forgetful(), 0))
@@ -156,6 +177,7 @@ def test_the_object_says_what_was_seen() -> None:
         "made",
         "program",
         "machines",
+        "compared",
         "agree",
         "differences",
         "expectations",

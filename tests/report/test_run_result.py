@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from hostile_results import HOSTILE, agreeing, differing, hostile, lost, result
+from hostile_results import HOSTILE, agreeing, differing, hostile, lost, result, undecided
 from middle_runs import PROGRAM, careful, forgetful
 
 from pfnlab.programs.runs.compare import Outcome, judge
@@ -26,13 +26,14 @@ def violating() -> RunResult:
 
 def test_each_outcome_is_a_word() -> None:
     """The heaviest that is true."""
-    found = [one().status for one in (differing, unexpected, violating, lost, agreeing)]
+    found = [one().status for one in (differing, unexpected, violating, lost, undecided, agreeing)]
 
     assert [
         RunStatus.DIFFERS,
         RunStatus.UNEXPECTED,
         RunStatus.VIOLATES,
         RunStatus.LOST,
+        RunStatus.UNDECIDED,
         RunStatus.AGREES,
     ] == found
 
@@ -46,7 +47,7 @@ def test_one_machine_agrees_with_nobody() -> None:
 
 def test_only_what_is_good_exits_with_0() -> None:
     """Words and exit codes say the same."""
-    for one in (differing(), unexpected(), violating(), lost(), agreeing()):
+    for one in (differing(), unexpected(), violating(), lost(), undecided(), agreeing()):
         assert one.status.is_good is (one.verdict.outcome is Outcome.AS_EXPECTED)
 
 
@@ -56,26 +57,30 @@ def test_the_reason_is_one_line() -> None:
     assert "model:6.1 leaves bar[0:8] wc" in unexpected().why
     assert "two pages are left" in violating().why
     assert "model:7.2 after step 2: the guest panicked" == lost().why
+    assert "model:7.2 before the first step: the model has no rule" == undecided().why
     assert "" == agreeing().why
 
 
 def test_what_differs_comes_first() -> None:
     """Then by weight, and as given among equals."""
-    ordered = by_weight([agreeing("a"), lost("b"), differing("c"), agreeing("d"), unexpected()])
+    ordered = by_weight(
+        [agreeing("a"), undecided("u"), lost("b"), differing("c"), agreeing("d"), unexpected()]
+    )
 
-    assert ["c", "left", "b", "a", "d"] == [one.name for one in ordered]
+    assert ["c", "left", "b", "u", "a", "d"] == [one.name for one in ordered]
 
 
 def test_a_discovery_outweighs_what_is_undecided() -> None:
     """It is a fact."""
     assert Outcome.DISCOVERY is worst([lost(), differing(), agreeing()])
     assert Outcome.UNDECIDED is worst([lost(), agreeing()])
+    assert Outcome.UNDECIDED is worst([undecided(), agreeing()])
 
 
 def test_counts_are_words() -> None:
     """In the singular where there is one."""
     assert "3 programs: 1 differs, 2 agree" == counts([agreeing(), differing(), agreeing()])
-    assert "1 program: 1 lost" == counts([lost()])
+    assert "3 programs: 1 lost, 2 undecided" == counts([undecided(), lost(), undecided()])
 
 
 def test_a_summary_is_a_line_a_program_and_the_counts() -> None:
@@ -85,6 +90,16 @@ def test_a_summary_is_a_line_a_program_and_the_counts() -> None:
     assert lines[0].startswith("differs   middle   model:6.1 | model:7.2; step 2")
     assert ["agrees    same"] == lines[1:2]
     assert "on model:7.2, qemu:again, model:6.1, 2 programs: 1 differs, 1 agrees" == lines[2]
+
+
+def test_a_summary_says_what_was_compared() -> None:
+    """Where it is not everything."""
+    runs = (forgetful(), careful())
+    one = RunResult("x", PROGRAM, runs, judge(PROGRAM, runs, {}, ("result", "vmas")))
+
+    last = summary_text([one]).plain.splitlines()[-1]
+
+    assert "on model:6.1, model:7.2 (compared: result, vmas), 1 program: 1 agrees" == last
 
 
 def test_a_summary_of_what_is_wrong() -> None:

@@ -121,6 +121,26 @@ def test_machines_that_agree_end_in_agree() -> None:
     assert table([forgetful(), forgetful("model:7.2", "profile 7.2")], width=120) == expected("agree")
 
 
+def test_a_machine_without_an_answer_is_not_called_lost() -> None:
+    """It is undecided from the first step on, and the last lines say why."""
+    text = table([forgetful(), Run("model:7.3", "profile 7.3", (), undecided="no rule")], width=120)
+
+    assert "undecided: model:7.3 before the first step: no rule" in text
+    assert text.splitlines()[4].endswith("   undecided") and "lost" not in text
+
+
+def test_a_table_says_which_fields_were_compared() -> None:
+    """Only rows of these are marked."""
+    runs = [forgetful(), careful()]
+    verdict = judge(PROGRAM, runs, {}, ("result", "book"))
+
+    lines = render(PROGRAM, runs, verdict, width=120).plain.splitlines()
+
+    assert "compared: result, book" in lines
+    assert ["  book"] == [line[:6] for line in lines if line.endswith("<") and line.startswith("  ")][:1]
+    assert not [line for line in lines if line.startswith("  log") and line.endswith("<")]
+
+
 def test_a_lost_guest_is_named() -> None:
     """A lost machine says so at the step it did not reach, and why in the last lines."""
     runs = [forgetful(), cut(forgetful("qemu:6.1", "linux-image 6.1"), 1)]

@@ -259,7 +259,7 @@ async function show(push, current = () => true) {
     byId("timeline").replaceChildren();
     byId("violations").replaceChildren();
     byId("picture").replaceChildren();
-    return say(machines.map((machine) => machine.lost && `${machine.name}: ${machine.lost}`).filter(Boolean).join("; "), true);
+    return say(machines.map((machine) => machine.unfinished && `${machine.name}: ${machine.unfinished}`).filter(Boolean).join("; "), true);
   }
   steps.mark();
   byId("before").disabled = place.step === 0;

@@ -58,6 +58,8 @@ def _verdict(work: CatalogueWork, name: str, program: Program, verdict: Verdict)
         word, says = "lost", f"lost: {', '.join(verdict.lost)}"
     elif fields:
         word, says = "differs", f"in {', '.join(fields)}"
+    elif verdict.undecided:
+        word, says = "undecided", f"undecided: {', '.join(verdict.undecided)}"
     else:
         word, says = "agrees", "as expected"
     return StoredResult(

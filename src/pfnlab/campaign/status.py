@@ -67,10 +67,10 @@ class CampaignStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def exit_code(self) -> int:
-        """1 with a discovery, else 3 where something is missing, else 0."""
+        """1 with a discovery, else 3 where something is missing or undecided, else 0."""
         if self.discoveries:
             return 1
-        return 3 if self.waiting or self.isolated else 0
+        return 3 if self.waiting or self.isolated or self.verdicts.get("undecided") else 0
 
 
 def status_of(store: Store, name: str) -> CampaignStatus:

@@ -32,7 +32,8 @@ Programs = Annotated[
     list[str],
     typer.Argument(
         metavar="PROGRAM",
-        help="A name (`pfnlab litmus list`), a file, a folder, a pattern, or - for standard input.",
+        help="A name (`pfnlab litmus list`), @all for all that come with pfnlab, a file, a folder, a "
+        "pattern, or - for standard input.",
     ),
 ]
 
@@ -98,6 +99,14 @@ def run(
         list[str] | None,
         typer.Option(metavar="FILE.py", help="A policy of your own, in place of that of every model."),
     ] = None,
+    compare: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FIELD,...",
+            help="Compare only these fields of observations, as result,book,log,ptes, which a user can tell; "
+            "an alarm, an expectation and a broken property count as ever. All fields without it.",
+        ),
+    ] = None,
     accel: AccelOf = "tcg",
     look: LookOf = None,
 ) -> int:
@@ -112,6 +121,7 @@ def run(
     from pfnlab.cli.run_output import OutputFormat, RunOutput, format_named
     from pfnlab.errors import Misuse
     from pfnlab.lab.vm.accel import accel_named
+    from pfnlab.programs.runs.compare import FIELDS, fields_listed
     from pfnlab.programs.runs.look import look_named
 
     if as_json and format_ not in (None, OutputFormat.JSON):
@@ -127,6 +137,7 @@ def run(
         policies=policies,
         accel=accelerator,
         look=look_named(look) if look is not None else None,
+        compare=fields_listed(compare) if compare is not None else FIELDS,
     )
     return run_programs(request)
 

@@ -81,7 +81,7 @@ def campaign_run(
     Each shard runs in a process of its own. One that crashes or passes its limit is tried again, and after so
     many tries isolated; the others go on. Results are in the store after each shard.
 
-    Exit codes: 0 as expected, 1 a discovery, 3 shards are left or isolated.
+    Exit codes: 0 as expected, 1 a discovery, 3 shards are left or isolated, or something is undecided.
     """
     from pfnlab.cli.campaign import CampaignRequest, run_file
 
@@ -100,7 +100,7 @@ def campaign_resume(
 ) -> int:
     """Go on with a campaign that was stopped or killed; its file is not needed.
 
-    Exit codes: 0 as expected, 1 a discovery, 3 shards are left or isolated.
+    Exit codes: 0 as expected, 1 a discovery, 3 shards are left or isolated, or something is undecided.
     """
     from pfnlab.cli.campaign import CampaignRequest, resume
 

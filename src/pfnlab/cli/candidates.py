@@ -220,9 +220,19 @@ def properties(typed: str) -> Iterator[Candidate]:
     yield from (Candidate(name, "property") for name in PROPERTIES)
 
 
+def fields(typed: str) -> Iterator[Candidate]:
+    """Fields of observations, with commas between them, each once."""
+    from pfnlab.programs.runs.compare import FIELDS
+
+    done = typed[: typed.rfind(",") + 1]
+    yield from (Candidate(done + field) for field in FIELDS if field not in done.split(","))
+
+
 def program_names(typed: str) -> Iterator[Candidate]:
     """The programs that come with pfnlab, by name; behind a folder of them and a slash those in it."""
-    from pfnlab.programs.library import library_paths, long_name
+    from pfnlab.programs.library import ALL, library_paths, long_name
+
+    yield Candidate(ALL, "all programs that come with pfnlab")
 
     for path in library_paths():
         name = long_name(path) if "/" in typed else path.stem

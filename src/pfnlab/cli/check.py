@@ -270,7 +270,7 @@ def comparison(program: Program, model: Run, kernel: Run) -> str:
         return f"alarm: {kernel.alarm.title}"
     if fields:
         return f"{DIFFERENT} in {', '.join(fields)}"
-    return f"lost: {kernel.lost}" if kernel.lost else SAME
+    return kernel.unfinished or SAME
 
 
 def save(checked: CheckResult, folder: Path) -> None:

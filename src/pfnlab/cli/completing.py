@@ -39,6 +39,7 @@ BY_METAVAR: dict[str, Values] = {
     "FILE.jsonl": values.paths(".jsonl"),
     "FILE|PATH": _FILES,
     "FILE": _FILES,
+    "FIELD,...": values.fields,
     "VERB...": values.words(*FORMS),
     "RESULT": values.paths(".json"),
     "STORE": values.paths(".db"),

@@ -38,6 +38,10 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
             "pfnlab run 'munmap-*' --format junit -o results.xml", "Results as a build server reads them"
         ),
         Example(
+            "pfnlab run @all --on model:6.1 --on model:7.2 --compare result,book,log,ptes",
+            "In which programs a user can tell two kernels apart",
+        ),
+        Example(
             "pfnlab run munmap-middle --on model:7.2 --on model:7.2,tracker=vm_pat@6.9",
             "A kernel beside the same with another tracker",
         ),

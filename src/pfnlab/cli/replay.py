@@ -201,7 +201,7 @@ def _replay_case(case: Case, request: ReplayRequest) -> list[int]:
         except Differs as difference:
             verdict = f"shows something else: {difference}"
         _print(case.recorded.title, spec, steps, verdict, request.as_json)
-        codes.append(0 if verdict == SAME else 3 if verdict.startswith("lost") else 1)
+        codes.append(0 if verdict == SAME else 3 if verdict.startswith(("lost: ", "undecided: ")) else 1)
     return codes
 
 
@@ -239,9 +239,10 @@ def _finding(finding: FiledFinding, request: ReplayRequest) -> int:
         for look in finding.looks
     }
     runs = [run for level_runs in runs_by_level.values() for run in level_runs]
-    lost = [run.lost for run in runs if run.lost is not None and run.alarm is None]
-    if lost and "lost" not in finding.words:
-        raise Undecided(lost[0])
+    for run in runs:
+        found = run.undecided or ("lost" not in finding.words and run.alarm is None and run.lost)
+        if found:
+            raise Undecided(found)
     if len(finding.looks) > 1:
         signatures = _by_looking(finding.program, machines, runs_by_level)
     else:

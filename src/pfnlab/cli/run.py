@@ -29,6 +29,7 @@ from pfnlab.policies.releases import upstream
 from pfnlab.programs.lang.form import program_hash
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.library import STDIN, load_found, program_paths
+from pfnlab.programs.runs.compare import FIELDS
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run
@@ -41,6 +42,7 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The request of the command line.
 
     :param programs: files, folders, patterns and names, as `program_paths` reads them
+    :param compare: the fields of observations that are compared
     :param look: None for the way a golden was made, where one is promoted, else for the usual one
     """
 
@@ -52,6 +54,7 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     policies: tuple[str, ...] = ()
     accel: Accel = Accel.TCG
     look: LookLevel | None = None
+    compare: tuple[str, ...] = FIELDS
 
 
 def run_programs(request: RunRequest) -> int:
@@ -76,7 +79,7 @@ def _run_programs(request: RunRequest) -> int:
     ]
     series = {named.spec: named.series for named in machines}
     results = [
-        RunResult(name, program, runs, judged(program, runs, series))
+        RunResult(name, program, runs, judged(program, runs, series, request.compare))
         for name, program, runs in zip(
             shown_names(paths), programs, zip(*by_machine, strict=True), strict=True
         )
@@ -127,6 +130,8 @@ def _machines(request: RunRequest) -> list[Named]:
         for named in machines:
             if not named.stock:
                 raise Misuse(f"{named.spec} cannot be promoted: goldens come from qemu:VERSION alone")
+    if request.compare != FIELDS and len(machines) < 2:
+        raise Misuse("--compare says what is compared of several machines: add --on MACHINE")
     check_profile(machines, request.profile)
     return machines
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from pfnlab.document.blocks import Block, Chapter, Contents, ContentsEntry, Document, Figure, Paragraph, Tone
-from pfnlab.document.parts.part import WEIGHT, WORDS, Part, facts_of
+from pfnlab.document.parts.part import WEIGHT, Part, facts_of
 from pfnlab.programs.runs.compare import Outcome
 from pfnlab.units import number_of
 
@@ -45,13 +46,13 @@ def document_of(parts: Sequence[Part], title: str | None = None, *, unfolded: bo
 
 
 def _says(parts: Sequence[Part]) -> str:
-    outcomes = [part.outcome for part in parts]
-    said = [f"{outcomes.count(outcome)} {word}" for outcome, word in WORDS.items() if outcome in outcomes]
+    words = Counter(part.word for part in parts)
+    said = [f"{count} {word}" for word, count in words.items()]
     return f"{number_of(len(parts), 'result')}: {', '.join(said)}."
 
 
 def _entry(number: int, part: Part) -> ContentsEntry:
-    return ContentsEntry(part.title, WORDS[part.outcome], _TONES[part.outcome], part.says, _anchor(number))
+    return ContentsEntry(part.title, part.word, _TONES[part.outcome], part.says, _anchor(number))
 
 
 def _anchor(number: int) -> str:

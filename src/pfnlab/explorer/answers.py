@@ -59,7 +59,10 @@ class Answers:
         return {
             "title": story.program.title,
             "asks": story.program.asks,
-            "machines": [{"name": run.machine, "kernel": run.kernel, "lost": run.lost} for run in story.runs],
+            "machines": [
+                {"name": run.machine, "kernel": run.kernel, "unfinished": run.unfinished}
+                for run in story.runs
+            ],
             "steps": [_step(story, at) for at in range(story.steps)],
             "agree": story.verdict.agree,
             "recorded": self._teller.recorded(story.program),
@@ -137,6 +140,7 @@ class _RanMachine(msgspec.Struct, frozen=True):
 
     kernel: str
     lost: str | None
+    undecided: str | None
     steps: tuple[StepItem, ...]
 
 
@@ -150,4 +154,5 @@ def kept_run(kept: KeptRun) -> Run:
     :raises ValueError: it is not what ``pfnlab run --json`` prints
     """
     (ran,) = msgspec.json.decode(kept.output, type=_RanProgram).machines
-    return Run(kept.machine, ran.kernel, tuple(map(step_of, ran.steps)), lost=ran.lost, look=kept.look)
+    steps = tuple(map(step_of, ran.steps))
+    return Run(kept.machine, ran.kernel, steps, lost=ran.lost, undecided=ran.undecided, look=kept.look)

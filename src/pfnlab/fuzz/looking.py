@@ -71,7 +71,7 @@ def changed_by_looking(
     :param predicted: its model's, by level; levels at which it has no rule explain nothing and are left out
     """
     found = []
-    asked = [level for level in runs if level in predicted and predicted[level].lost is None]
+    asked = [level for level in runs if level in predicted and predicted[level].unfinished is None]
     for pair in combinations(asked, 2):
         seen = [looked_at(runs[level], level) for level in pair]
         explained = _places([looked_at(predicted[level], level) for level in pair])

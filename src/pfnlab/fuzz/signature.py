@@ -56,13 +56,6 @@ UNCOMPARABLE = (
 #: How a model says that it has no answer: it has no rule, or no answer exists.
 MODELS_OWN = ("the model ", *UNCOMPARABLE)
 
-#: Reasons for no answer of a machine that tell nothing about the kernel.
-NOT_OURS = (
-    *("no headers for ", "no vfio-pci", "a held processor is seen in the guest's memory only"),
-    "there is no call of ",
-    *MODELS_OWN,
-)
-
 #: The part of a shape where a machine has nothing that the other has.
 NOTHING = "-"
 
@@ -82,7 +75,7 @@ class Signature(msgspec.Struct, frozen=True):
     :param kind: ``difference``; ``violation`` for a property that kernels break for no known reason;
         ``alarm`` for an alarm of a kernel and for log lines of :data:`ALARMS` that no model predicts;
         ``looking`` for what looking changed; ``leftover`` for the book when every task is gone; ``lost`` for
-        a machine that did not finish
+        a machine whose guest did not answer to the end
     :param field: the field of a step, empty where a kernel raised an alarm or a machine was lost
     :param op: the kind of operation; ``end`` is the end of all tasks, ``start`` is before the first
     :param sides: the groups of machines with equal values; of an alarm, those that raised it
@@ -164,7 +157,7 @@ def _placed(
     if raised is not None:
         return [raised, *found, *violated]
     if own.equal:
-        lost = [run for run in runs if run.lost and not run.lost.startswith(NOT_OURS)]
+        lost = [run for run in runs if run.lost is not None]
         found += [(len(run.steps), _of_lost(program, runs, run)) for run in lost[:1]]
     return (found or (_alarms(program, runs) if alarms else [])) + violated
 
@@ -213,7 +206,7 @@ def rests_on_spent(signature: Signature, runs: Sequence[Run]) -> bool:
 
 def undecided(runs: Sequence[Run]) -> str | None:
     """The reason why runs tell nothing: a machine lacks something, or a rule. None where all answered."""
-    return next((run.lost for run in runs if run.lost is not None and run.lost.startswith(NOT_OURS)), None)
+    return next((run.undecided for run in runs if run.undecided is not None), None)
 
 
 def _raised(program: Program, runs: Sequence[Run]) -> tuple[int | None, Signature] | None:

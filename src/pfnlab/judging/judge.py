@@ -38,7 +38,7 @@ from pfnlab.policies.known import version_of_release
 from pfnlab.policies.releases import is_version, upstream
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.ops import Fork, Op, Program, Release
-from pfnlab.programs.runs.compare import Verdict, judge
+from pfnlab.programs.runs.compare import FIELDS, Verdict, judge
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import HELD, MOVED, MemorySeen, Run, Step
 from pfnlab.programs.runs.violation import Violation
@@ -115,13 +115,19 @@ def violations(program: Program, run: Run, series: str | None = None) -> list[Vi
     ]
 
 
-def judged(program: Program, runs: Sequence[Run], series: Mapping[str, str | None]) -> Verdict:
+def judged(
+    program: Program,
+    runs: Sequence[Run],
+    series: Mapping[str, str | None],
+    fields: tuple[str, ...] = FIELDS,
+) -> Verdict:
     """The verdict on one program's runs, with the properties that each of them breaks.
 
     :param series: the kernel series of every machine by name, None where it is unknown
+    :param fields: of observations, those that are compared
     """
     broken = (violation for run in runs for violation in violations(program, run, series[run.machine]))
-    return msgspec.structs.replace(judge(program, runs, series), violations=tuple(broken))
+    return msgspec.structs.replace(judge(program, runs, series, fields), violations=tuple(broken))
 
 
 def _version(run: Run) -> str | None:

@@ -277,11 +277,7 @@ class Pair:
         runs_by_machine = []
         for name, machine in zip(self.machines, machines, strict=True):
             runs = machine.run(programs)
-            lost = [
-                index
-                for index, run in enumerate(runs)
-                if run.lost is not None and run.alarm is None and not undecided([run])
-            ]
+            lost = [index for index, run in enumerate(runs) if run.lost is not None and run.alarm is None]
             for index in lost:
                 runs[index] = machine.run([programs[index]])[0]
             runs_by_machine.append([msgspec.structs.replace(run, machine=name) for run in runs])
@@ -319,7 +315,8 @@ class Comparable:
     def run(self, programs: Sequence[Program]) -> list[Run]:
         """One run for each program; for a program the kernel was not given, the model's refusal."""
         refusals = [
-            run if (run.lost or "").startswith(UNCOMPARABLE) else None for run in self._model.run(programs)
+            run if (run.undecided or "").startswith(UNCOMPARABLE) else None
+            for run in self._model.run(programs)
         ]
         asked_programs = [program for program, run in zip(programs, refusals, strict=True) if run is None]
         answers = iter(self._machine.run(asked_programs) if asked_programs else [])

@@ -175,9 +175,9 @@ def field_lines(difference: KernelDifference, most: int) -> Iterator[str]:
     if len(fields) > most:
         yield f"- and {number_of(len(fields) - most, 'field')} more"
     yield from (
-        f"- {run.machine} was lost: {run.lost}"
+        f"- {run.machine} is {run.unfinished}"
         for run in difference.runs
-        if run.lost is not None and run.alarm is None
+        if run.unfinished is not None and run.alarm is None
     )
 
 

@@ -71,7 +71,7 @@ def draw_columns(
         opened = [word for word in words if word != TRACKING]
         said += [step_words(scene) for scene in row]
         named = next((scene for scene in row if scene.op), row[0])
-        if steps or opened or (index == shown and not row[0].lost):
+        if steps or opened or (index == shown and not row[0].unreached):
             _bar(sheet, named, row, words)
             panels = [
                 Panel(scene, scenes.extents, axes, AMONG, each, processors=scenes.ever_stale) for scene in row
@@ -90,10 +90,10 @@ def _same(runs: Sequence[Run]) -> list[list[Run]]:
     groups: list[list[Run]] = []
     for run in runs:
         for group in groups:
-            if len(runs) > 2 and (group[0].steps, group[0].tlbs, group[0].lost) == (
+            if len(runs) > 2 and (group[0].steps, group[0].tlbs, group[0].unfinished) == (
                 run.steps,
                 run.tlbs,
-                run.lost,
+                run.unfinished,
             ):
                 group.append(run)
                 break

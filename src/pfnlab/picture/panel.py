@@ -46,7 +46,7 @@ class Panel:
         """The height of every row that this state needs, from top to bottom."""
         scene, form = self._scene, self._form
         rows: dict[RowName, float] = {}
-        if scene.vmas is None or scene.lost:
+        if scene.vmas is None or scene.unreached:
             rows["unseen", ""] = 22.0
         for task in scene.tasks or _former_tasks(scene):
             levels = [run.level for run in scene.runs or () if run.task == task and run.mode]
@@ -83,9 +83,9 @@ class Panel:
         start = left + form.margin
         self._draw_links(drawing, start, places, rows)
         self._draw_tasks(drawing, left, start, places, pale=pale)
-        if ("unseen", "") in places and (scene.lost or scene.vmas is None):
-            words = cut(scene.lost or _NOT_SEEN, self._axes_right(left) - start, 12, "sans")
-            if not scene.lost:
+        if ("unseen", "") in places and (scene.unreached or scene.vmas is None):
+            words = cut(scene.unreached or _NOT_SEEN, self._axes_right(left) - start, 12, "sans")
+            if not scene.unreached:
                 self._name(drawing, left, places["unseen", ""] + 13, form.words[0])
             drawing.text(start, places["unseen", ""] + 13, words, "quiet", face="sans")
         if ("pages", "") in places:
@@ -167,7 +167,7 @@ class Panel:
         top = places["book", ""]
         self._name(drawing, left, top + 15, form.words[3])
         if scene.book is None:
-            drawing.text(start, top + 15, "" if scene.lost else _NOT_SEEN, "quiet", face="sans")
+            drawing.text(start, top + 15, "" if scene.unreached else _NOT_SEEN, "quiet", face="sans")
             return
         if not scene.book:
             drawing.text(start, top + 15, "nothing reserved", "quiet", face="sans")

@@ -100,6 +100,7 @@ class StateScene(msgspec.Struct, frozen=True):
     :param vmas: None where nobody looked; likewise ``runs`` and ``book``
     :param tlbs: by processor; None where the machine cannot tell
     :param flushes: None where nobody counted
+    :param unreached: why the machine did not get here; empty where it did
     """
 
     number: int
@@ -116,7 +117,7 @@ class StateScene(msgspec.Struct, frozen=True):
     tlbs: dict[str, tuple[TlbPart, ...]] | None
     log: tuple[tuple[str, str], ...]
     flushes: int | None
-    lost: str = ""
+    unreached: str = ""
 
     @property
     def says(self) -> str:

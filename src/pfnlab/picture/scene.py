@@ -73,11 +73,11 @@ def scene_of(
 
 
 def _not_reached(run: Run, index: int, devices: Mapping[str, bool]) -> StateScene:
-    lost = run.lost or "the machine did not get here"
+    unreached = run.unfinished or "the machine did not get here"
     memory = tuple(_device_parts(None, devices))
     return StateScene(
         index + 1, len(run.steps), run.machine, "", "not reached", "", (), None, None, memory, None, None,
-        (), None, lost,
+        (), None, unreached,
     )  # fmt: skip
 
 

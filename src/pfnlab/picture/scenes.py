@@ -62,7 +62,7 @@ class Scenes:
     def _digest(self) -> Any:
         # Of what a file with results keeps, so that runs read from one give the same.
         steps = [
-            (run.machine, run.lost, [(step.op, step.result, step.value) for step in run.steps])
+            (run.machine, run.unfinished, [(step.op, step.result, step.value) for step in run.steps])
             for run in self.runs
         ]
         return sha256(f"({self.program.title!r}, {steps!r}".encode())

@@ -55,8 +55,8 @@ def draw_story(
                 pale = scene.number > 1
                 bottom = max(bottom, panel.draw(sheet.drawing, left, sheet.at + heads + 6, rows, pale=pale))
         sheet.at = bottom + 14
-    if run.lost:
-        sheet.drawing.text(sheet.left, sheet.at + 12, f"lost: {run.lost}", "bad-ink", face="sans")
+    if run.unfinished is not None:
+        sheet.drawing.text(sheet.left, sheet.at + 12, run.unfinished, "bad-ink", face="sans")
         sheet.at += 20
     sheet.legend()
     says = " ".join([f"On {run.machine}.", *map(step_words, whole)])

@@ -26,6 +26,9 @@ from pfnlab.programs.lang.words import MAX_BYTES
 #: What stands for standard input among files.
 STDIN = Path("-")
 
+#: What stands for all programs that come with pfnlab.
+ALL = "@all"
+
 #: The name of the folder, in the package and in a checkout.
 FOLDER = "litmus"
 
@@ -110,7 +113,8 @@ def program_paths(words: Iterable[str], *, names: bool = True) -> list[Path]:
     """The files of programs that *words* name, in their order.
 
     A word is a file, a folder (all programs in it and below), a pattern of files or names (``fork/*.pfn``,
-    ``munmap-*``), a name, a folder of the library, or ``-`` for standard input. What exists wins over a name.
+    ``munmap-*``), a name, a folder of the library, :data:`ALL`, or ``-`` for standard input. What exists wins
+    over a name. A pattern of files means programs, unless it says how the files end.
 
     :param names: whether a word may be a name, as it may not where files are written
     :raises Misuse: a word names nothing, or standard input is named twice
@@ -187,10 +191,12 @@ def _text_of(entry: LibraryEntry) -> str:
 def _of_word(word: str, names: bool) -> Sequence[Path]:
     if word == str(STDIN):
         return [STDIN]
+    if word == ALL and names:
+        return library_paths()
     path = Path(word)
     if _is_there(word):
         # `./-` is a file of that name.
-        return _of_folder(path) if path.is_dir() else [path.absolute() if path == STDIN else path]
+        return _of_folder(path) if os.path.isdir(word) else [path.absolute() if path == STDIN else path]
     if glob.has_magic(word) and (files := _of_pattern(word)):
         return files
     if not names or (_PATH.search(word) and not word.startswith(f"{FOLDER}/")) or "\0" in word:
@@ -200,6 +206,8 @@ def _of_word(word: str, names: bool) -> Sequence[Path]:
 
 def _of_name(word: str) -> Sequence[Path]:
     """The programs of the library that a word means."""
+    if word == ALL:
+        return library_paths()
     # The path that pages show is a name also where there is no checkout.
     is_path = word.startswith(f"{FOLDER}/")
     name = word.removeprefix(f"{FOLDER}/").removesuffix(SUFFIX) if is_path else word
@@ -237,7 +245,9 @@ def _of_folder(folder: Path) -> Sequence[Path]:
 def _of_pattern(pattern: str) -> Sequence[Path]:
     """The programs in files and folders that match a pattern."""
     matched = [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]
-    files = [path for path in matched if path.is_file()]
+    ending = Path(pattern).suffix
+    said = ending and not glob.has_magic(ending)
+    files = [path for path in matched if path.is_file() and (said or path.suffix == SUFFIX)]
     folders = [path for path in matched if path.is_dir()]
     return files + [path for folder in folders for path in _below(folder) if path not in files]
 

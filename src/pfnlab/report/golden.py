@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from pfnlab.errors import Discovery, LostGuest, Misuse
+from pfnlab.errors import Discovery, LostGuest, Misuse, Undecided
 from pfnlab.files import MOST_RECORDED, Missing, read_bytes, write_whole
 from pfnlab.policies.releases import series_of, version_key
 from pfnlab.programs.lang.form import program_hash
@@ -106,7 +106,8 @@ def promoted(old: Golden | None, hash_now: str, made_by: str, runs: Mapping[str,
 
     :param hash_now: of the program as it is
     :param runs: by exact version, each on a real kernel, all looked at in the same way
-    :raises LostGuest: a run did not finish
+    :raises LostGuest: a guest was lost
+    :raises Undecided: a machine could not answer
     :raises Discovery: a kernel raised an alarm, which no golden is made of
     """
     for version, run in runs.items():
@@ -114,6 +115,8 @@ def promoted(old: Golden | None, hash_now: str, made_by: str, runs: Mapping[str,
             raise Discovery(f"{run.machine} raised an alarm and {version} is not promoted: {run.alarm.title}")
         if run.lost is not None:
             raise LostGuest(f"{run.machine} was lost and {version} is not promoted: {run.lost}")
+        if run.undecided is not None:
+            raise Undecided(f"{run.machine} is undecided and {version} is not promoted: {run.undecided}")
     (look,) = {run.look for run in runs.values()}
     previous = old if old is not None and (old.program, old.look) == (hash_now, look) else None
     observations = previous.observations if previous else ()

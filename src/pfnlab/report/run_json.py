@@ -1,7 +1,6 @@
 """``pfnlab run --json``: one program's runs as one JSON object.
 
-The form is fixed by ``pfnlab/schemas/run.schema.json``; keys are never renamed, only added with a new format
-number. Several programs make one object a line.
+The form is fixed by ``pfnlab/schemas/run.schema.json``. Several programs make one object a line.
 """
 
 from __future__ import annotations
@@ -34,6 +33,7 @@ def run_object(name: str, program: Program, runs: Sequence[Run], verdict: Verdic
         "made": made(),
         "program": {"name": name, "hash": program_hash(program), "text": format_program(program)},
         "machines": [_machine(run, verdict) for run in runs],
+        "compared": list(verdict.compared),
         "agree": verdict.agree,
         "differences": [_difference(difference) for difference in verdict.differences],
         "expectations": [_expectation(expectation) for expectation in verdict.expectations],
@@ -53,6 +53,7 @@ def _machine(run: Run, verdict: Verdict) -> dict[str, Any]:
         "machine": run.machine,
         "kernel": run.kernel,
         "lost": run.lost,
+        "undecided": run.undecided,
         "steps": [plain(step_item(step)) for step in run.steps],
         "alarm": _alarm(alarm),
         "violations": [

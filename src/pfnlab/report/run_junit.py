@@ -1,6 +1,6 @@
 """Runs as JUnit XML, the form that continuous integration shows: a test case a program.
 
-A program that is not as it should be is a failure, one that a lost guest left undecided an error.
+A program that is not as it should be is a failure, one that is lost or undecided an error of that type.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 from pfnlab.programs.runs.compare import Outcome
 from pfnlab.report.inert import one_line, visible
-from pfnlab.report.run_result import RunResult
+from pfnlab.report.run_result import RunResult, asked
 
 
 def junit(results: Sequence[RunResult], table: Callable[[RunResult], str]) -> str:
@@ -19,10 +19,9 @@ def junit(results: Sequence[RunResult], table: Callable[[RunResult], str]) -> st
     :param table: the whole report on one program, which a failure holds
     """
     bad = [result.verdict.outcome for result in results]
-    machines = dict.fromkeys(machine for result in results for machine in result.machines)
     suite = ElementTree.Element(
         "testsuite",
-        name=one_line(f"pfnlab run on {', '.join(machines)}"),
+        name=one_line(f"pfnlab run on {asked(results)}"),
         tests=str(len(results)),
         failures=str(bad.count(Outcome.DISCOVERY)),
         errors=str(bad.count(Outcome.UNDECIDED)),

@@ -11,7 +11,14 @@ from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Expect, Leaked, Program
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.alarm import Alarm
-from pfnlab.programs.runs.compare import Difference, Expectation, MachineAlarm, SeenValue, Verdict
+from pfnlab.programs.runs.compare import (
+    FIELDS,
+    Difference,
+    Expectation,
+    MachineAlarm,
+    SeenValue,
+    Verdict,
+)
 from pfnlab.programs.runs.observation import BookEntry, Run
 from pfnlab.programs.runs.violation import Violation
 from pfnlab.report.step_json import BookItem, StepItem, step_of
@@ -51,6 +58,7 @@ class MachineItem(msgspec.Struct, frozen=True):
     steps: tuple[StepItem, ...]
     alarm: Alarm | None
     violations: tuple[ViolationItem, ...]
+    undecided: str | None = None
 
 
 class ValueItem(msgspec.Struct, frozen=True):
@@ -90,6 +98,7 @@ class RunContent(msgspec.Struct, frozen=True):
     differences: tuple[DifferenceItem, ...]
     expectations: tuple[ExpectationItem, ...]
     made: MadeItem = MadeItem()
+    compared: tuple[str, ...] = FIELDS
 
 
 def program_in(content: RunContent) -> Program | None:
@@ -108,6 +117,7 @@ def runs_in(content: RunContent) -> list[Run]:
             kernel=item.kernel,
             steps=tuple(map(step_of, item.steps)),
             lost=item.lost,
+            undecided=item.undecided,
             alarm=item.alarm,
         )
         for item in content.machines
@@ -126,6 +136,7 @@ def verdict_in(content: RunContent) -> Verdict:
         expectations=tuple(map(_expectation, content.expectations)),
         groups=_groups(content),
         lost=tuple(item.machine for item in content.machines if item.lost is not None),
+        undecided=tuple(item.machine for item in content.machines if item.undecided is not None),
         alarms=tuple(
             MachineAlarm(item.machine, item.alarm) for item in content.machines if item.alarm is not None
         ),
@@ -134,6 +145,7 @@ def verdict_in(content: RunContent) -> Verdict:
             for item in content.machines
             for broken in item.violations
         ),
+        compared=content.compared,
     )
 
 

@@ -25,6 +25,7 @@ class RunStatus(Enum):
     UNEXPECTED = "not as expected"
     VIOLATES = "violates"
     LOST = "lost"
+    UNDECIDED = "undecided"
     AGREES = "agrees"
     EXPECTED = "as expected"
     RAN = "ran"
@@ -41,6 +42,7 @@ _REASONS = {
     RunStatus.UNEXPECTED: "not as expected, ",
     RunStatus.VIOLATES: "violates ",
     RunStatus.LOST: "lost: ",
+    RunStatus.UNDECIDED: "undecided: ",
 }
 
 #: As wide as a line of a verdict may be where it is not to be wrapped.
@@ -75,8 +77,8 @@ class RunResult(msgspec.Struct, frozen=True):
             return RunStatus.UNEXPECTED
         if verdict.outcome is Outcome.DISCOVERY:
             return RunStatus.VIOLATES
-        if verdict.lost:
-            return RunStatus.LOST
+        if verdict.unfinished:
+            return RunStatus.LOST if verdict.lost else RunStatus.UNDECIDED
         if len(self.runs) > 1:
             return RunStatus.AGREES
         return RunStatus.EXPECTED if verdict.expectations else RunStatus.RAN
@@ -113,6 +115,13 @@ def by_weight(results: Sequence[RunResult]) -> list[RunResult]:
     """What differs first, then what else is to be looked at, then the rest; alike in the order given."""
     order = list(RunStatus)
     return sorted(results, key=lambda result: order.index(result.status))
+
+
+def asked(results: Sequence[RunResult]) -> str:
+    """The machines, and the fields that were compared where they are not all."""
+    machines = ", ".join(dict.fromkeys(machine for result in results for machine in result.machines))
+    narrowed = next((result.verdict.narrowed for result in results if result.verdict.narrowed), "")
+    return f"{machines} (compared: {narrowed})" if narrowed else machines
 
 
 def counts(results: Sequence[RunResult]) -> str:

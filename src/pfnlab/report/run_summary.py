@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from pfnlab.report.inert import one_line
-from pfnlab.report.run_result import RunResult, RunStatus, by_weight, counts
+from pfnlab.report.run_result import RunResult, RunStatus, asked, by_weight, counts
 from pfnlab.report.table import FAILED, LIT
 
 _STYLES = {
@@ -16,6 +16,7 @@ _STYLES = {
     RunStatus.UNEXPECTED: FAILED,
     RunStatus.VIOLATES: FAILED,
     RunStatus.LOST: FAILED,
+    RunStatus.UNDECIDED: FAILED,
 }
 
 
@@ -36,6 +37,5 @@ def summary_text(results: Sequence[RunResult], *, wrong_only: bool = False) -> T
         line.rstrip()
         text.append(line)
         text.append("\n")
-    machines = dict.fromkeys(machine for result in results for machine in result.machines)
-    text.append(f"on {', '.join(map(one_line, machines))}, {counts(results)}\n")
+    text.append(f"on {one_line(asked(results))}, {counts(results)}\n")
     return text

@@ -1,6 +1,6 @@
 """Runs in the Test Anything Protocol, version 14: a test point a program.
 
-What a lost guest left undecided is ``not ok``, and its diagnostics say so.
+What is lost or undecided is ``not ok``, and its diagnostics say which.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from pfnlab.programs.runs.compare import Outcome
 from pfnlab.report.inert import one_line, visible
-from pfnlab.report.run_result import RunResult
+from pfnlab.report.run_result import RunResult, asked
 
 
 def tap(results: Sequence[RunResult], table: Callable[[RunResult], str]) -> str:
@@ -24,6 +24,7 @@ def tap(results: Sequence[RunResult], table: Callable[[RunResult], str]) -> str:
 def _lines(results: Sequence[RunResult], table: Callable[[RunResult], str]) -> Iterator[str]:
     yield "TAP version 14"
     yield f"1..{len(results)}"
+    yield f"# on {one_line(asked(results))}"
     for number, result in enumerate(results, 1):
         good = result.verdict.outcome is Outcome.AS_EXPECTED
         yield f"{'ok' if good else 'not ok'} {number} - {_description(result.name)}"

@@ -141,11 +141,13 @@ def step_rows(
     return rows
 
 
-# A lost machine is shown as such once, at the first step it did not reach.
+# A machine that was lost or cannot decide is shown as such once, at the first step it did not reach.
 def _result(step: Step | None, run: Run, index: int) -> tuple[str, ...]:
     if step is not None:
         return cell(step, "result")
-    return ("lost",) if index == len(run.steps) else ()
+    if index != len(run.steps):
+        return ()
+    return ("undecided",) if run.undecided is not None else ("lost",)
 
 
 # The machines that differ from the first one.

@@ -1,4 +1,4 @@
-"""The last lines of a report: agreement, expectations, alarms, lost machines, and the kernels."""
+"""The last lines of a report: agreement, expectations, alarms, machines without an end, and the kernels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pfnlab.programs.runs.violation import Violation
 
 
 class VerdictLine(NamedTuple):
-    """One line and its tone: ``bad`` for a failed expectation, alarm or lost guest, ``lit`` for a difference.
+    """One line and its tone: ``bad`` for a failed expectation, an alarm or no end, ``lit`` for a difference.
 
     :param whole: it is not wrapped, as lines of a kernel's log are not
     """
@@ -47,6 +47,8 @@ def expect_text(expect: Expect) -> str:
 
 
 def _statements(runs: Sequence[Run], verdict: Verdict) -> Iterator[VerdictLine]:
+    if verdict.narrowed:
+        yield VerdictLine(f"compared: {verdict.narrowed}")
     if verdict.differences:
         yield VerdictLine(f"differ: {' | '.join(', '.join(group) for group in verdict.groups)}", "lit")
         for step, members in groupby(
@@ -63,9 +65,10 @@ def _statements(runs: Sequence[Run], verdict: Verdict) -> Iterator[VerdictLine]:
     for item in verdict.alarms:
         yield from _alarm(item)
     for run in runs:
-        if run.lost is not None:
+        if run.unfinished is not None:
+            word, _, reason = run.unfinished.partition(": ")
             reached = f"after step {len(run.steps)}" if run.steps else "before the first step"
-            yield VerdictLine(f"lost: {run.machine} {reached}: {run.lost}", "bad")
+            yield VerdictLine(f"{word}: {run.machine} {reached}: {reason}", "bad")
     for run in runs:
         yield VerdictLine(f"{run.machine} is {run.kernel}")
 

@@ -7,7 +7,7 @@ from enum import Enum
 
 import msgspec
 
-from pfnlab.errors import LostGuest
+from pfnlab.errors import LostGuest, Undecided
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.meeting.explain import Explanation, explanations
 from pfnlab.meeting.holding import NO_LOOKS, SEED, KernelDifference, Pair, hold_all
@@ -148,11 +148,14 @@ def _alive(machine: Machine) -> Run:
     """A run of a program that every kernel survives: it says what the kernel is and how it is configured.
 
     :raises LostGuest: it does not come so far
+    :raises Undecided: something is missing here to see how far it comes
     """
     (run,) = machine.run([load_text(_ALIVE)])
     if run.lost is not None:
         said = f": {run.alarm.title}" if run.alarm is not None and run.alarm.title not in run.lost else ""
         raise LostGuest(f"the kernel does not come up: {run.lost}{said}")
+    if run.undecided is not None:
+        raise Undecided(f"the kernel cannot be asked: {run.undecided}")
     return run
 
 

@@ -126,15 +126,15 @@ def test_what_no_guest_can_answer_is_refused(text: str, why: str) -> None:
 
 
 @pytest.mark.lab
-def test_without_headers_only_driver_programs_are_lost() -> None:
+def test_without_headers_only_driver_programs_are_undecided() -> None:
     """The others run on the same kernel."""
     kernel = replace(bootable(OLD), release="6.1.0-1-none", version="6.1.1-1")
 
     with QemuMachine(kernel, guests=1, order=False) as machine:
         runs = machine.run([program(ZAP), program(PLAIN)])
 
-    assert runs[0].lost is not None and runs[0].lost.startswith("no headers for 6.1.0-1-none: ")
-    assert (runs[0].steps, runs[1].lost, len(runs[1].steps)) == ((), None, 2)
+    assert runs[0].undecided is not None and runs[0].undecided.startswith("no headers for 6.1.0-1-none: ")
+    assert (runs[0].steps, runs[1].unfinished, len(runs[1].steps)) == ((), None, 2)
 
 
 @pytest.mark.lab
@@ -149,5 +149,5 @@ def test_a_driver_program_does_on_the_kernel_what_the_model_says(series: str) ->
         runs = machine.run(programs)
 
     predicted = ModelMachine(series).run(programs)
-    assert [None] * 3 == [run.lost for run in runs]
+    assert [None] * 3 == [run.unfinished for run in runs]
     assert [[], [], []] == [differences(list(pair)) for pair in zip(predicted, runs, strict=True)]

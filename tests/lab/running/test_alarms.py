@@ -141,7 +141,7 @@ def test_an_alarm_in_the_log_names_its_operation() -> None:
 
     assert run.alarm is not None
     assert ("bad page map", 1, "write a[0] 1") == (run.alarm.kind, run.alarm.step, run.alarm.op)
-    assert (3, None) == (len(run.steps), run.lost)
+    assert (3, None) == (len(run.steps), run.unfinished)
 
 
 def test_an_alarm_at_the_end_is_of_the_end() -> None:
@@ -180,7 +180,7 @@ def test_an_alarm_that_comes_late_is_not_lost() -> None:
     assert [None, ("bad page map", None), None] == [
         run.alarm and (run.alarm.kind, run.alarm.step) for run in runs
     ]
-    assert runs[1].lost is None and len(lab.guests) == 2
+    assert runs[1].unfinished is None and len(lab.guests) == 2
 
 
 def test_the_next_programs_may_have_new_guests() -> None:

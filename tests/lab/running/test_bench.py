@@ -23,7 +23,7 @@ from fake_guests import (
 )
 from having import NEW, OLD, bootable, model_of
 
-from pfnlab.errors import LostGuest
+from pfnlab.errors import LostGuest, TimedOut, Undecided
 from pfnlab.lab.images.driver_programs import DriverImage
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.bench import BAR_MIB, MAX_LEAKED, Bench
@@ -46,6 +46,30 @@ def test_a_lost_run_says_why_and_where_the_console_is() -> None:
     assert run.lost is not None
     assert "30 s" in run.lost
     assert "/lost/console" in run.lost
+
+
+@pytest.mark.parametrize(
+    ("error", "lost", "undecided"),
+    [
+        (LostGuest("it died"), "it died", None),
+        (TimedOut("it was not done within 30 s"), "it was not done within 30 s", None),
+        (Undecided("there is no call of vm_area_dup"), None, "there is no call of vm_area_dup"),
+    ],
+)
+def test_a_guest_that_does_not_answer_is_lost_and_a_question_without_answer_is_not(
+    error: Undecided, lost: str | None, undecided: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A limit that passed is a guest that hangs."""
+
+    def fail(*_: object) -> Stepped:
+        raise error
+
+    monkeypatch.setattr(Stepper, "wanted", lambda *_: True)
+    monkeypatch.setattr(Stepper, "run", fail)
+
+    (run,) = Lab().run(PROGRAM)
+
+    assert (lost, undecided) == (run.lost, run.undecided)
 
 
 def test_the_steps_before_a_loss_are_kept() -> None:
@@ -101,7 +125,7 @@ def test_a_guest_that_is_disturbed_before_it_is_steered_is_nobodys_fault(
     with QemuMachine(KERNEL, guests=1, factory=disturbing(lab, 1)) as machine:
         run = machine.run([PROGRAM])[0]
 
-    assert (None, 2) == (run.lost, len(lab.guests))
+    assert (None, 2) == (run.unfinished, len(lab.guests))
 
 
 def test_a_reply_without_sense_costs_the_guest() -> None:
@@ -127,7 +151,7 @@ def test_unclean_ground_means_another_guest() -> None:
 
     runs = lab.run(PROGRAM)
 
-    assert (2, None) == (len(lab.guests), runs[0].lost)
+    assert (2, None) == (len(lab.guests), runs[0].unfinished)
 
 
 def test_an_unread_log_means_another_guest() -> None:
@@ -137,14 +161,14 @@ def test_an_unread_log_means_another_guest() -> None:
 
     runs = lab.run(PROGRAM, PROGRAM)
 
-    assert (2, [None, None]) == (len(lab.guests), [run.lost for run in runs])
+    assert (2, [None, None]) == (len(lab.guests), [run.unfinished for run in runs])
 
 
 def test_the_log_of_the_boot_does_not_count() -> None:
     """What a fresh guest had to say about its boot is nobody's."""
     lab = Lab(lambda number, text: with_lines(before="" if number else "k some driver is late\n"))
 
-    assert [None, None] == [run.lost for run in lab.run(PROGRAM, PROGRAM)]
+    assert [None, None] == [run.unfinished for run in lab.run(PROGRAM, PROGRAM)]
     assert len(lab.guests) == 1
 
 
@@ -262,9 +286,9 @@ def test_what_cannot_be_read_is_not_asked_for() -> None:
     assert (None, ()) == (run.steps[0].ptes, run.steps[0].vmas)
 
 
-@pytest.mark.parametrize(("noises", "lost"), [(2, False), (3, True)])
+@pytest.mark.parametrize(("noises", "given_up"), [(2, False), (3, True)])
 def test_a_schedule_that_met_noise_is_repeated(
-    noises: int, lost: bool, monkeypatch: pytest.MonkeyPatch
+    noises: int, given_up: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each time in a guest of several CPUs that had just booted; three times at most."""
     lab, met = Lab(), list[str]()
@@ -280,7 +304,7 @@ def test_a_schedule_that_met_noise_is_repeated(
         (held,) = machine.run([HELD])
 
     assert (3, 3, [4, 4, 4]) == (len(lab.guests), len(met), lab.cpus)
-    assert lost == (held.lost == "a scheduler's lock; so it was 3 times")
+    assert given_up == (held.undecided == "a scheduler's lock; so it was 3 times")
 
 
 def test_nothing_is_held_without_a_lens() -> None:
@@ -290,7 +314,7 @@ def test_nothing_is_held_without_a_lens() -> None:
     with QemuMachine(KERNEL, guests=1, lens=False, factory=lab) as machine:
         (run,) = machine.run([HELD])
 
-    assert (NO_LENS, []) == (run.lost, lab.asked)
+    assert (NO_LENS, []) == (run.undecided, lab.asked)
 
 
 SLOT = load_text(
@@ -333,8 +357,8 @@ def test_nobody_is_held_while_vfio_is_closed() -> None:
     with QemuMachine(KERNEL, guests=1, lens=True, factory=Lab()) as machine:
         (run,) = machine.run([held])
 
-    assert run.lost is not None
-    assert "it cannot be held" in run.lost
+    assert run.undecided is not None
+    assert "it cannot be held" in run.undecided
 
 
 def test_no_device_of_vfio_goes() -> None:
@@ -343,7 +367,7 @@ def test_no_device_of_vfio_goes() -> None:
 
     (run,) = lab.run(load_text(SLOT_AND_VFIO))
 
-    assert run.lost is not None and "vfio-pci" in run.lost
+    assert run.undecided is not None and "vfio-pci" in run.undecided
     assert [] == lab.asked
 
 
@@ -366,7 +390,7 @@ def test_a_real_device_comes_and_goes() -> None:
     with QemuMachine(NEW, guests=1) as machine:
         run = machine.run([program])[0]
 
-    assert (None, [7, 0]) == (run.lost, [step.value for step in run.steps if step.op == "read a[1]"])
+    assert (None, [7, 0]) == (run.unfinished, [step.value for step in run.steps if step.op == "read a[1]"])
     assert ["ENOENT", "ENOENT"] == [step.result for step in run.steps if step.result != "ok"]
     assert [] == differences([ModelMachine(model_of(NEW)).run_one(program), run])
 
@@ -384,7 +408,7 @@ def test_the_middle_goes_first_on_real_kernels(series: str, left: list[str]) -> 
     with QemuMachine(series, guests=1) as machine:
         run = machine.run([program])[0]
 
-    assert (None, left) == (run.lost, [str(entry) for entry in run.steps[-1].book])
+    assert (None, left) == (run.unfinished, [str(entry) for entry in run.steps[-1].book])
 
 
 def test_no_window_of_shared_anonymous_memory_is_cleared(
@@ -400,7 +424,7 @@ def test_no_window_of_shared_anonymous_memory_is_cleared(
 
     (run,) = Lab(lambda number, text: whole).run(program)
 
-    assert run.lost is None
+    assert run.unfinished is None
 
 
 def test_what_a_kernel_lacks_costs_no_guest(tmp_path: Path) -> None:
@@ -415,5 +439,5 @@ def test_what_a_kernel_lacks_costs_no_guest(tmp_path: Path) -> None:
         guests = len(lab.guests)
         (run,) = machine.run([PROGRAM])
 
-    assert "this kernel has no pids controller: CONFIG_CGROUP_PIDS is off" == refused.lost
-    assert (0, None, False) == (guests, run.lost, run.configuration.pids_controller)
+    assert "this kernel has no pids controller: CONFIG_CGROUP_PIDS is off" == refused.undecided
+    assert (0, None, False) == (guests, run.unfinished, run.configuration.pids_controller)

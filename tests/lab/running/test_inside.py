@@ -396,7 +396,7 @@ def series(machine: QemuMachine) -> str:
 def ran(machine: QemuMachine, text: str) -> Run:
     """One program's run, which must not be lost."""
     (run,) = machine.run([load_text(text)])
-    assert run.lost is None
+    assert run.unfinished is None
     return run
 
 
@@ -464,7 +464,7 @@ class TestKernels:
 
         (run,) = machine.run([program])
 
-        assert run.lost is None
+        assert run.unfinished is None
         assert [step.result for step in run.steps if step.op.startswith("fail")] == ["ENOMEM"]
         assert unlike(machine, program, run) == []
 
@@ -506,9 +506,9 @@ class TestKernels:
         """
         lost, kept = machine.run([load_text(HEAD + "fail no_such_thing 1: munmap a\n"), load_text(HEAD)])
 
-        assert lost.lost is not None
-        assert "no_such_thing" in lost.lost
-        assert kept.lost is None
+        assert lost.undecided is not None
+        assert "no_such_thing" in lost.undecided
+        assert kept.unfinished is None
 
 
 def test_types_of_a_kernel_are_read_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_a_run_says_on_what_it_ran() -> None:
     """Machine as the user names it, kernel by package and version."""
     run = Lab().run(PROGRAM)[0]
 
-    assert ("qemu:6.1", "linux-image-6.1 6.1.1-1", None) == (run.machine, run.kernel, run.lost)
+    assert ("qemu:6.1", "linux-image-6.1 6.1.1-1", None) == (run.machine, run.kernel, run.unfinished)
 
 
 def test_a_lost_guest_loses_one_program() -> None:
@@ -65,7 +65,7 @@ def test_later_boots_know_what_the_first_one_found() -> None:
 
 def test_a_boot_that_fails_is_tried_again() -> None:
     """One failed boot costs no program."""
-    assert [None] == [run.lost for run in Lab(fails=1).run(PROGRAM)]
+    assert [None] == [run.unfinished for run in Lab(fails=1).run(PROGRAM)]
 
 
 def test_a_kernel_that_never_boots_loses_every_program_soon() -> None:
@@ -182,7 +182,7 @@ def test_an_interrupted_machine_can_run_again() -> None:
         with pytest.raises(KeyboardInterrupt):
             machine.run_telling([PROGRAM] * 3, interrupt)
 
-        assert [None, None] == [run.lost for run in machine.run([PROGRAM] * 2)]
+        assert [None, None] == [run.unfinished for run in machine.run([PROGRAM] * 2)]
 
 
 def test_a_missing_tool_ends_the_run() -> None:

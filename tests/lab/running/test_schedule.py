@@ -309,9 +309,9 @@ def ran(machine: QemuMachine, text: str, *, driver: bool = False) -> Run:
     if driver:
         have(functools.partial(image_with_driver, machine.kernel))
     run = machine.run([program(text)])[0]
-    if run.lost == NO_LENS:
-        lacking(run.lost)
-    assert run.lost is None
+    if run.undecided == NO_LENS:
+        lacking(run.undecided)
+    assert run.unfinished is None
     return run
 
 
@@ -484,7 +484,8 @@ class TestKernels:
         text = RESOURCE + "hold unmap_vmaz: munmap a[0:4]\nrelease\n"
         (run,) = machine.run([program(text)])
 
-        assert run.lost and ("has no symbol `unmap_vmaz`" in run.lost or run.lost == NO_LENS)
+        assert run.undecided
+        assert "has no symbol `unmap_vmaz`" in run.undecided or run.undecided == NO_LENS
 
     def test_a_handler_of_the_driver(self, machine: QemuMachine):
         """
@@ -580,7 +581,7 @@ class TestKernels:
         machine.close()
         (third,) = machine.run([text])
 
-        assert first.lost or first.steps == second.steps == third.steps
+        assert first.unfinished or first.steps == second.steps == third.steps
 
     def test_threads_without_a_hold(self, machine: QemuMachine):
         """
@@ -617,7 +618,7 @@ class TestKernels:
 
         runs = machine.run([asked] * 10)
 
-        if runs[0].lost == NO_LENS:
+        if runs[0].undecided == NO_LENS:
             lacking(NO_LENS)
         steps = [(step.result, step.value) for run in runs for step in run.steps if step.op.startswith("t: ")]
         assert [("waits", "memory_lock")] * 10 == steps

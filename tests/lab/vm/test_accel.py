@@ -123,7 +123,7 @@ def test_a_guest_that_does_not_say_hello_is_booted_without(device: Path, wanted:
         machine.close()
         runs += machine.run([PROGRAM])
 
-    assert [None] * 4 == [run.lost for run in runs]
+    assert [None] * 4 == [run.unfinished for run in runs]
     assert [Accel.KVM, Accel.TCG, Accel.TCG] == lab.accels
     assert [
         "guests run without KVM, which does not work here: the guest was lost: it did not boot within 20 s"
@@ -138,7 +138,7 @@ def test_the_boot_without_is_a_first_one(device: Path) -> None:
     with QemuMachine(KERNEL, guests=1, accel=Accel.KVM, factory=lab) as machine:
         (run,) = machine.run([PROGRAM])
 
-    assert (None, [Accel.KVM, Accel.TCG, Accel.TCG]) == (run.lost, lab.accels)
+    assert (None, [Accel.KVM, Accel.TCG, Accel.TCG]) == (run.unfinished, lab.accels)
 
 
 def test_a_boot_that_fails_later_is_an_ordinary_one(device: Path) -> None:
@@ -224,4 +224,4 @@ def test_a_real_kernel_says_the_same_with_kvm() -> None:
         with QemuMachine(kernel, guests=1, accel=wanted) as machine:
             runs += machine.run([PROGRAM])
 
-    assert (None, runs[0].steps) == (runs[1].lost, runs[1].steps)
+    assert (None, runs[0].steps) == (runs[1].unfinished, runs[1].steps)

@@ -296,7 +296,7 @@ def kernel_steps(series: str, program: Program) -> tuple[Step, ...]:
     bootable(series)
     with QemuMachine(series, guests=1, vmas=False, ptes=False) as machine:
         (run,) = machine.run([program])
-    assert run.lost is None
+    assert run.unfinished is None
     return run.steps
 
 
@@ -305,7 +305,7 @@ def flush_counts(series: str, program: Program, *, order: bool) -> list[int]:
     bootable(series)
     with QemuMachine(series, guests=1, look=LookLevel.MEMORY, order=order) as machine:
         (run,) = machine.run([program])
-    assert run.lost is None
+    assert run.unfinished is None
     # At the end there is no task.
     counts = [seen.tlb_gens["main"][1] for seen in run.memory[:-1]]
     return [0, *(later - earlier for earlier, later in pairwise(counts))]

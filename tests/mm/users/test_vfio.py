@@ -458,9 +458,9 @@ def test_up_to_6_9_a_fault_races_with_those_who_take_entries_away(call: str) -> 
     """S9.4.7: vma_lock is given up after each process, and 6.1 was seen to let the fault in, or not."""
     ops = f"hold flush_tlb_mm_range: {call}", "t: read a[4]", "release"
 
-    lost = ModelMachine("6.1").run([load_text("\n".join((HELD.rstrip(), *ops, "")))])[0].lost
+    reason = ModelMachine("6.1").run([load_text("\n".join((HELD.rstrip(), *ops, "")))])[0].undecided
 
-    assert lost is not None and lost.startswith("the model has no rule for who has vma_lock")
+    assert reason is not None and reason.startswith("the model has no rule for who has vma_lock")
 
 
 def test_up_to_6_9_two_faults_in_a_mapping_fill_it_once() -> None:
@@ -486,9 +486,9 @@ def test_a_device_is_not_opened_while_a_processor_is_held() -> None:
         "write a[0] 1\nhold unmap_vmas: munmap a\nt: memory_disable bar\nrelease\n"
     )
 
-    lost = ModelMachine("7.2").run([program])[0].lost
+    reason = ModelMachine("7.2").run([program])[0].undecided
 
-    assert lost is not None and "opening a vfio-pci device" in lost
+    assert reason is not None and "opening a vfio-pci device" in reason
 
 
 @every_series

@@ -373,7 +373,7 @@ def test_one_step_an_operation_and_the_end(series: str) -> None:
     run = ModelMachine(series).run_one(load_text(f"{HEADER}{MAP}\nlook\nmunmap a[0]\n"), check=True)
 
     assert [MAP, "look", "munmap a[0]", "end"] == [step.op for step in run.steps]
-    assert (f"model:{series}", None) == (run.machine, run.lost)
+    assert (f"model:{series}", None) == (run.machine, run.unfinished)
 
 
 @for_each("series", SERIES)
@@ -496,8 +496,8 @@ def test_frames_past_the_end_of_physical_addresses_are_undecided() -> None:
     frames = f"bar[{end - 1}:{end}]"
     line = "a = mmap {} driver remap wc shared rw\n"
 
-    lost, run = ModelMachine("7.2").run(
+    refused, run = ModelMachine("7.2").run(
         [load_text(HEADER + line.format(frames)), load_text(HEADER + line.format("bar[1099000000000]"))]
     )
 
-    assert (True, None) == ("past the end of physical addresses" in str(lost.lost), run.lost)
+    assert (True, None) == ("past the end of physical addresses" in str(refused.undecided), run.unfinished)

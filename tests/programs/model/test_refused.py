@@ -38,14 +38,14 @@ def test_no_device_of_vfio_comes_or_goes() -> None:
         refuse_unknown(program, "7.3")
 
 
-def test_a_refused_program_is_lost() -> None:
+def test_a_refused_program_is_undecided() -> None:
     """The run says why, and that the profile is a guess."""
     run = ModelMachine("5.15").run([load_text(f"{HEADER}madvise a collapse\n")])[0]
 
-    assert run.lost is not None
+    assert run.undecided is not None
     assert "not confirmed on a kernel" in run.kernel
 
 
 def test_what_is_known_runs() -> None:
     """The tracking itself is in the catalogue."""
-    assert ModelMachine("5.10").run([load_text(f"{HEADER}munmap a[0]\n")])[0].lost is None
+    assert ModelMachine("5.10").run([load_text(f"{HEADER}munmap a[0]\n")])[0].undecided is None

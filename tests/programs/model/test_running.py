@@ -195,10 +195,10 @@ def test_the_flushes_of_mlockall_are_unknown(line: str):
     end = "release\n" if "hold" in line else ""
     program = parse(f"{SETUP}{line}\n{end}".replace("s = thread", "c = fork").replace("s: ", "c: "))
 
-    lost = ModelMachine("7.2").run([program])[0].lost
+    reason = ModelMachine("7.2").run([program])[0].undecided
 
-    assert lost is not None and "the program's own memory" in lost
-    assert lost.startswith("the model "), "a campaign takes it for no rule, not for a lost machine"
+    assert reason is not None and "the program's own memory" in reason
+    assert reason.startswith("the model "), "a campaign takes it for no rule, not for a lost machine"
 
 
 @every_series

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from middle_runs import PROGRAM, book, careful, cut, forgetful, vmas
 
-from pfnlab.errors import Defect
+from pfnlab.errors import Defect, Misuse
 from pfnlab.programs.lang.ops import Expect
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.alarm import Alarm
@@ -25,6 +25,8 @@ from pfnlab.programs.runs.compare import (
     differences,
     expectation_failures,
     expectations,
+    fields_listed,
+    fields_named,
     judge,
     series_key,
 )
@@ -265,6 +267,73 @@ def test_a_lost_guest_does_not_agree() -> None:
     verdict = judge(PROGRAM, [forgetful("a"), cut(forgetful("b"), 2)], {})
 
     assert (verdict.agree, verdict.lost) == (False, ("b",))
+
+
+def unanswered(machine: str) -> Run:
+    """A machine that has no rule for the program."""
+    return Run(machine, "profile", (), undecided="the model has no rule")
+
+
+def test_a_machine_without_an_answer_is_not_lost() -> None:
+    """The verdict is undecided, does not agree, and says which of the two it is."""
+    verdict = judge(PROGRAM, [forgetful("a"), unanswered("b")], {})
+
+    assert (Outcome.UNDECIDED, False) == (verdict.outcome, verdict.agree)
+    assert ((), ("b",), ("b",)) == (verdict.lost, verdict.undecided, verdict.unfinished)
+
+
+def test_the_reason_of_an_unfinished_run_says_of_which_kind_it_is() -> None:
+    """And a run with an end has none."""
+    runs = (forgetful(), cut(forgetful(), 2), unanswered("b"))
+
+    assert [None, "lost: the guest panicked", "undecided: the model has no rule"] == [
+        run.unfinished for run in runs
+    ]
+
+
+@given(st.lists(st.sampled_from(FIELDS), unique=True, min_size=1))
+def test_only_the_fields_asked_for_are_compared(fields: list[str]) -> None:
+    """Where everything differs, exactly those are reported; levels of other lines say nothing."""
+    runs = [one_step("one"), one_step("two", **CHANGED)]
+
+    found = differences(runs, fields_named(fields))
+
+    assert {(0, field) for field in fields if field != "levels"} == {(one.step, one.field) for one in found}
+
+
+def test_machines_agree_in_the_fields_that_are_compared() -> None:
+    """The groups, the verdict and the fields it says are of these alone."""
+    runs = [one_step("one"), one_step("two", flushes=9)]
+
+    everything, narrowed = (judge(PROGRAM, runs, {}, fields) for fields in (FIELDS, ("result", "book")))
+
+    assert (False, True) == (everything.agree, narrowed.agree)
+    assert (2, 1) == (len(everything.groups), len(narrowed.groups))
+    assert ("", "result, book") == (everything.narrowed, narrowed.narrowed)
+
+
+def test_what_is_not_compared_can_still_be_an_alarm() -> None:
+    """A WARN that one kernel alone prints is a fact, whatever a user asked for."""
+    runs = [warned(forgetful("a"), 1), forgetful("b")]
+
+    assert Outcome.DISCOVERY is judge(PROGRAM, runs, {}, ("result",)).outcome
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [("book,boook", "there is no field 'boook'"), ("", "no field is named"), (" , ", "no field is named")],
+)
+def test_an_unknown_field_lists_all(names: str, says: str) -> None:
+    """In one line."""
+    with pytest.raises(Misuse) as refused:
+        fields_listed(names)
+
+    assert f"{says}: fields of observations are {', '.join(FIELDS)}" == str(refused.value)
+
+
+def test_fields_are_said_in_one_order() -> None:
+    """However and how often they were named."""
+    assert ("result", "log", "book") == fields_listed("book, result,log,book")
 
 
 def test_a_machine_may_be_named_twice() -> None:

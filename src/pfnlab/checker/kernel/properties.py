@@ -16,7 +16,7 @@ from pfnlab.errors import Misuse
 from pfnlab.mm.readers import normal_runs
 from pfnlab.pfn_set import PfnSet
 from pfnlab.programs.lang.ops import Fork, Mmap, uses_vfio
-from pfnlab.programs.lang.words import did_you_mean
+from pfnlab.programs.lang.words import did_you_mean, quoted
 from pfnlab.units import PfnRange
 
 if TYPE_CHECKING:
@@ -339,7 +339,7 @@ def _not_asked(name: str, scope: Scope | RaceScope | None) -> str:
 
     names = [question.name for question in (*QUESTIONS, *RACE_QUESTIONS)]
     if name not in names:
-        return f"there is no property `{name}`{did_you_mean(name, (*names, *SEAMS))}"
+        return f"there is no property {quoted(name)}{did_you_mean(name, (*names, *SEAMS))}"
     scopes = [
         scope_name
         for scope_name in scope_names()

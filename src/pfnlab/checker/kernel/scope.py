@@ -45,7 +45,7 @@ from pfnlab.files import Missing, read_text
 from pfnlab.programs.lang.ops import Device, Mmap, Mremap, Op, Program, Thp
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.text import parse
-from pfnlab.programs.lang.words import FIRST_LINE, did_you_mean
+from pfnlab.programs.lang.words import FIRST_LINE, did_you_mean, quoted
 
 #: A part of the pages of a mapping.
 Part = Literal["whole", "first", "middle", "last", "half", "all"]
@@ -144,15 +144,14 @@ def load_scope(name: str) -> Scope | RaceScope:
 
     :raises Misuse: there is none, or it is malformed; the message says what to write
     """
-    file = _FOLDER.joinpath(f"{name}.toml")
-    if "/" not in name and "." not in name and file.is_file():
-        return _from(read_scope(file.read_text(encoding="utf-8"), name), name)
+    if name in scope_names():
+        return _from(read_scope(_FOLDER.joinpath(f"{name}.toml").read_text(encoding="utf-8"), name), name)
     path = Path(name)
     try:
         text = read_text(path, "scope")
     except Missing:
         near = did_you_mean(name, scope_names())
-        raise Misuse(f"there is no scope `{name}`, neither by name nor as a file{near}") from None
+        raise Misuse(f"there is no scope {quoted(name)}, neither by name nor as a file{near}") from None
     return _from(read_scope(text, path.stem, str(path)), str(path))
 
 

@@ -16,6 +16,9 @@ WEIGHT = {Outcome.DISCOVERY: 0, Outcome.UNDECIDED: 1, Outcome.AS_EXPECTED: 2}
 #: The word for each outcome in an overview.
 WORDS = {Outcome.DISCOVERY: "to look at", Outcome.UNDECIDED: "undecided", Outcome.AS_EXPECTED: "as expected"}
 
+#: The word for what is undecided because a guest was lost.
+LOST = "lost"
+
 
 class Part(msgspec.Struct, frozen=True):
     """One result, as a document shows it.
@@ -24,6 +27,7 @@ class Part(msgspec.Struct, frozen=True):
     :param says: the result in one sentence
     :param blocks: what is below: differences, tables, program, picture
     :param facts: what was done: names and values, the command first
+    :param lost: it is undecided because a guest was lost
     """
 
     title: str
@@ -31,6 +35,12 @@ class Part(msgspec.Struct, frozen=True):
     outcome: Outcome
     blocks: tuple[Block, ...]
     facts: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    lost: bool = False
+
+    @property
+    def word(self) -> str:
+        """What came of it, in an overview."""
+        return LOST if self.lost and self.outcome is Outcome.UNDECIDED else WORDS[self.outcome]
 
 
 def done(made: MadeItem, *more: tuple[str, str | Sequence[str]]) -> tuple[tuple[str, tuple[str, ...]], ...]:

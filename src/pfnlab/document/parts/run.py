@@ -53,6 +53,7 @@ def _part(
         title=result.name,
         says=f"{result.name}: {result.status.value}: {why}.",
         outcome=result.verdict.outcome,
+        lost=bool(result.verdict.lost),
         blocks=tuple(_blocks(result, text, fields, drawn=drawn)),
         facts=done(
             made,
@@ -111,7 +112,11 @@ def _difference_rows(result: RunResult) -> Iterator[tuple[Cell, ...]]:
         others = sorted(set(fields) - {*_FIRST})
         for number, field in enumerate(shown):
             values = [
-                field_lines(run.steps[step], field) if step < len(run.steps) else ("lost",)
+                field_lines(run.steps[step], field)
+                if step < len(run.steps)
+                else ("undecided",)
+                if run.undecided is not None
+                else ("lost",)
                 for run in result.runs
             ]
             name = cell("" if number else f"{step + 1}. {op}", code=True)

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from pfnlab.errors import Defect, LostGuest, MissingTool, Undecided
+import msgspec
+
+from pfnlab.errors import Defect, LostGuest, MissingTool, TimedOut, Undecided
 from pfnlab.lab.building.built import PAT_INFO, uncalled_in
 from pfnlab.lab.images.configured import configuration_of_kernel, ram_mib
 from pfnlab.lab.images.kernels import KernelImage
@@ -123,21 +125,22 @@ class Bench:
 
     def run(self, program: Program) -> Run:
         """
-        The run of one program; a fault of the guest is a lost run, not an exception.
+        The run of one program: a lost one where the guest is at fault, an undecided one where something
+        for it is missing.
 
         A program whose guest somebody else has killed or stopped is run again in another one.
 
         :raises MissingTool: something guests need is not here
         """
         if is_held(program) and not self.sight.lens:
-            return self._lost(NO_LENS)
+            return self._undecided(NO_LENS)
         lack = lacking(program, self._configuration)
         if lack is not None:
-            return self._lost(lack)
+            return self._undecided(lack)
         try:
             image = self._image(program)
         except Undecided as error:
-            return self._lost(str(error))
+            return self._undecided(str(error))
         for _ in range(TRIES):
             try:
                 run = self._attempt(program, image) or self._attempt(program, image, again=True)
@@ -149,9 +152,9 @@ class Bench:
                 disturbed = self.booted is not None and self.booted.guest.is_disturbed
                 self.drop()
                 if alarm is not None or not (disturbed or isinstance(error, Noise)):
-                    return self._lost(str(error), alarm=alarm)
-                reason = str(error)
-        return self._lost(f"{reason}; so it was {TRIES} times")
+                    return self._ended_by(error, str(error), alarm)
+                last = error
+        return self._ended_by(last, f"{last}; so it was {TRIES} times")
 
     def _alarm_of_guest(self, program: Program) -> Alarm | None:
         # The alarm that ended the guest in the middle of the program, whoever noticed first.
@@ -347,6 +350,16 @@ class Bench:
         # vfio-pci books the whole BAR, and so meets every entry that stayed.
         if booted.leaked_entries > (0 if needs_vfio(program) else MAX_LEAKED) or uses_slot(program):
             self.drop()
+
+    def _ended_by(self, error: Undecided, reason: str, alarm: Alarm | None = None) -> Run:
+        # A guest that does not answer in time is as lost as one that ended.
+        if alarm is not None or isinstance(error, LostGuest | TimedOut):
+            return self._lost(reason, alarm=alarm)
+        return self._undecided(reason)
+
+    def _undecided(self, reason: str) -> Run:
+        # A run that cannot be had here; its guest, if there was one, told nothing.
+        return msgspec.structs.replace(self._lost(reason), lost=None, undecided=reason)
 
     def _lost(
         self,

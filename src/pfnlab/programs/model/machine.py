@@ -105,17 +105,17 @@ class ModelMachine:
     def run(self, programs: Sequence[Program]) -> list[Run]:
         """One run a program, each on a kernel that has just booted.
 
-        A program the model has no rule for gives a run that says so (``lost``).
+        A program the model has no rule for gives a run that says so (``undecided``).
         """
-        return [self._run_or_lose(program) for program in programs]
+        return [self._run_or_refuse(program) for program in programs]
 
-    def _run_or_lose(self, program: Program) -> Run:
+    def _run_or_refuse(self, program: Program) -> Run:
         try:
             return self.run_one(program)
-        except Undecided as undecided:
+        except Undecided as reason:
             name, kernel = f"model:{self.spec}", described(self._version)
             configuration = self.profile.configuration
-            return Run(name, kernel, (), lost=str(undecided), look=self.look, configuration=configuration)
+            return Run(name, kernel, (), undecided=str(reason), look=self.look, configuration=configuration)
 
     def boot(self, platform: Platform, devices: Mapping[str, PfnRange]) -> Kernel:
         """A kernel that has just booted on *platform*, without any task.

@@ -6,8 +6,8 @@ comparable, and only these:
 1. a field the machine's channel cannot see (None in ``vmas``, ``ptes``, ``flushes``, ``events``), and events
    that one of the machines has no function for (``unobserved``);
 2. a kernel message that prints once per boot, when one of the machines had already spent it;
-3. the steps after a machine was lost. The verdict then stays undecided, unless earlier steps differ, or the
-   kernel itself said what it was lost by: an alarm is a fact.
+3. the steps after a machine was lost, or could not decide. The verdict then stays undecided, unless earlier
+   steps differ, or the kernel itself said what it was lost by: an alarm is a fact.
 
 A WARN is an alarm where another machine did not log it: then no rule explains it.
 """
@@ -22,7 +22,7 @@ from typing import Any
 
 import msgspec
 
-from pfnlab.errors import Defect
+from pfnlab.errors import Defect, Misuse
 from pfnlab.programs.lang.ops import Expect, Program
 from pfnlab.programs.runs.alarm import Alarm, warning_line
 from pfnlab.programs.runs.kmsg import once_message
@@ -47,10 +47,31 @@ FIELDS = (
     ),
 )
 
+_ARE = f"fields of observations are {', '.join(FIELDS)}"
+
 #: The fields that are None when the machine cannot see them; None anywhere else is a value.
 CHANNEL_FIELDS = frozenset(
     {"levels", "book", "vmas", "tracked", "prots", "direct_map", "ptes", "flushes", "events"}
 )
+
+
+def fields_named(names: Sequence[str]) -> tuple[str, ...]:
+    """The fields called *names*, in the order they are reported.
+
+    :raises Misuse: one is none, or there are none
+    """
+    wrong = [name for name in names if name not in FIELDS]
+    if wrong or not names:
+        raise Misuse(f"{f'there is no field {wrong[0]!r}' if wrong else 'no field is named'}: {_ARE}")
+    return tuple(field for field in FIELDS if field in names)
+
+
+def fields_listed(text: str) -> tuple[str, ...]:
+    """The fields of a list with commas, as ``result,book``.
+
+    :raises Misuse: one is none, or there are none
+    """
+    return fields_named([name.strip() for name in text.split(",") if name.strip()])
 
 
 class SeenValue(msgspec.Struct, frozen=True):
@@ -79,7 +100,7 @@ class Expectation(msgspec.Struct, frozen=True):
     """One ``expect`` line held against one machine.
 
     :param series: the kernel series that made the line apply
-    :param left: the book after the last step, or None when the machine was lost before it
+    :param left: the book after the last step, or None when the machine did not get there
     """
 
     machine: str
@@ -115,6 +136,9 @@ class Verdict(msgspec.Struct, frozen=True):
     """The result of one program's runs together.
 
     :param groups: machines that saw the same, in the order they were given
+    :param lost: the machines whose guest or process was lost
+    :param undecided: the machines that cannot answer: a rule or a tool is missing
+    :param compared: the fields of observations that were compared
     :param alarms: the first alarm of each machine that has one
     :param violations: the properties that machines break
     """
@@ -125,29 +149,41 @@ class Verdict(msgspec.Struct, frozen=True):
     lost: tuple[str, ...]
     alarms: tuple[MachineAlarm, ...] = ()
     violations: tuple[Violation, ...] = ()
+    undecided: tuple[str, ...] = ()
+    compared: tuple[str, ...] = FIELDS
+
+    @property
+    def narrowed(self) -> str:
+        """The fields that were compared, where they are not all; else empty."""
+        return "" if self.compared == FIELDS else ", ".join(self.compared)
+
+    @property
+    def unfinished(self) -> tuple[str, ...]:
+        """The machines that did not come to the end."""
+        return (*self.lost, *self.undecided)
 
     @property
     def agree(self) -> bool:
         """Whether all machines finished and saw the same, and no kernel raised an alarm."""
-        return not (self.differences or self.lost or self.alarms)
+        return not (self.differences or self.unfinished or self.alarms)
 
     @property
     def outcome(self) -> Outcome:
         """
         A difference, an alarm, a failed expectation, and what a real kernel breaks for no known reason, is a
-        fact, even where another machine was lost.
+        fact, even where another machine did not finish.
         """
         failed = any(expectation.holds is False for expectation in self.expectations)
         unknown = any(violation.unknown for violation in self.violations)
         if self.differences or self.alarms or failed or unknown:
             return Outcome.DISCOVERY
-        return Outcome.UNDECIDED if self.lost else Outcome.AS_EXPECTED
+        return Outcome.UNDECIDED if self.unfinished else Outcome.AS_EXPECTED
 
 
-def differences(runs: Sequence[Run]) -> list[Difference]:
-    """Every field in which *runs* of one program differ, in step order.
+def differences(runs: Sequence[Run], fields: Sequence[str] = FIELDS) -> list[Difference]:
+    """Every one of *fields* in which *runs* of one program differ, in step order.
 
-    :raises Defect: the runs are not of one program, or one is short without being lost
+    :raises Defect: the runs are not of one program, or one is short without a reason
     """
     _check(runs)
     runs = seen_by_all(runs)
@@ -155,7 +191,7 @@ def differences(runs: Sequence[Run]) -> list[Difference]:
     found = []
     for index in range(max((len(run.steps) for run in runs), default=0)):
         present = [(run.machine, run.steps[index]) for run in runs if index < len(run.steps)]
-        for field in FIELDS:
+        for field in fields:
             if _differ([step for _, step in present], field, spent):
                 values = tuple(SeenValue(machine, getattr(step, field)) for machine, step in present)
                 found.append(Difference(index, present[0][1].op, field, values))
@@ -199,12 +235,12 @@ def spent_messages(runs: Sequence[Run]) -> frozenset[str]:
     return frozenset(once_message(line) or line for run in runs for line in run.once)
 
 
-def agreeing(runs: Sequence[Run]) -> tuple[tuple[int, ...], ...]:
-    """Indices of *runs* in groups that saw the same, each group in the order given."""
+def agreeing(runs: Sequence[Run], fields: Sequence[str] = FIELDS) -> tuple[tuple[int, ...], ...]:
+    """Indices of *runs* in groups that saw the same in *fields*, each group in the order given."""
     groups: list[list[int]] = []
     for index in range(len(runs)):
         for group in groups:
-            if not differences([runs[member] for member in (*group, index)]):
+            if not differences([runs[member] for member in (*group, index)], fields):
                 group.append(index)
                 break
         else:
@@ -226,7 +262,7 @@ def expectations(program: Program, run: Run, series: str | None) -> list[Expecta
 
 
 def expectation_failures(program: Program, run: Run, series: str | None) -> list[Expectation]:
-    """Those of :func:`expectations` that do not hold; a lost run fails none."""
+    """Those of :func:`expectations` that do not hold; a run without an end fails none."""
     return [expectation for expectation in expectations(program, run, series) if expectation.holds is False]
 
 
@@ -242,19 +278,27 @@ def series_key(series: str) -> tuple[int, ...]:
     return tuple(int(part) for part in match.group().split(".")[:2]) if match else ()
 
 
-def judge(program: Program, runs: Sequence[Run], series: Mapping[str, str | None]) -> Verdict:
+def judge(
+    program: Program,
+    runs: Sequence[Run],
+    series: Mapping[str, str | None],
+    fields: tuple[str, ...] = FIELDS,
+) -> Verdict:
     """The verdict on one program's runs.
 
     :param series: the kernel series of every machine by name, where known
+    :param fields: of observations, those that are compared. Expectations and alarms are what they are
     """
     return Verdict(
-        differences=tuple(differences(runs)),
+        differences=tuple(differences(runs, fields)),
         expectations=tuple(
             expectation for run in runs for expectation in expectations(program, run, series.get(run.machine))
         ),
-        groups=tuple(tuple(runs[index].machine for index in group) for group in agreeing(runs)),
+        groups=tuple(tuple(runs[index].machine for index in group) for group in agreeing(runs, fields)),
         lost=tuple(run.machine for run in runs if run.lost is not None),
+        undecided=tuple(run.machine for run in runs if run.undecided is not None),
         alarms=alarms(runs),
+        compared=fields,
     )
 
 
@@ -291,10 +335,10 @@ def _differ(steps: Sequence[Step], field: str, spent: frozenset[str]) -> bool:
 
 
 def _check(runs: Sequence[Run]) -> None:
-    whole = {len(run.steps) for run in runs if run.lost is None}
+    whole = {len(run.steps) for run in runs if run.unfinished is None}
     if len(whole) > 1:
         counts = ", ".join(f"{run.machine} {len(run.steps)}" for run in runs)
-        raise Defect(f"machines report different numbers of steps without being lost: {counts}")
+        raise Defect(f"machines report different numbers of steps without a reason: {counts}")
     for index, ops in enumerate(zip(*(_ops(run, runs) for run in runs), strict=True)):
         named = Counter(op for op in ops if op is not None)
         if len(named) > 1:

@@ -223,7 +223,9 @@ class Run(msgspec.Struct, frozen=True):
     :param machine: as the user named it, ``qemu:6.1``
     :param kernel: package and version of a real kernel, the profile of a model
     :param steps: what was seen after each operation
-    :param lost: why the machine did not finish, or None; ``steps`` holds the steps until then
+    :param lost: how the guest or its process was lost, or None; ``steps`` holds the steps until then
+    :param undecided: why the machine cannot answer, or None: a model has no rule, a tool or a driver is
+        missing; nothing was lost then
     :param once: kernel messages that print once per boot and were already spent before this program
     :param alarm: the first alarm of the kernel, which may have ended the guest; a WARN is none by itself
     :param warnings: the WARNs, where the machine knows them with their call traces
@@ -247,3 +249,11 @@ class Run(msgspec.Struct, frozen=True):
     configuration: Configuration = DISTRIBUTION
     unobserved: frozenset[str] = frozenset()
     tlbs: tuple[tuple[TlbSeen, ...], ...] = ()
+    undecided: str | None = None
+
+    @property
+    def unfinished(self) -> str | None:
+        """Why the run has no end, behind ``lost:`` or ``undecided:``; None where it has one."""
+        if self.lost is not None:
+            return f"lost: {self.lost}"
+        return None if self.undecided is None else f"undecided: {self.undecided}"
