@@ -39,12 +39,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from pfnlab.api.pages import Where, byte_range
+from pfnlab.api.arguments import typed_class
+from pfnlab.api.pages import Bytes, Where, byte_range
 from pfnlab.api.step import StepSeen
 {imports}
 from pfnlab.programs.lang.span import Span
 
 
+@typed_class
 class Operations(ABC):
     """What can be done on a machine: each method is one operation, and returns what was seen after it.
 
@@ -65,7 +67,7 @@ class Operations(ABC):
 _TYPES = {"Span": "Where"}
 
 #: The bytes that walkers move: from which one of the page on, and how many.
-_BYTES = "bytes: tuple[int, int] | None = None"
+_BYTES = "bytes: Bytes = None"
 
 
 def drawn() -> str:

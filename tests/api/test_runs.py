@@ -117,23 +117,38 @@ def test_what_has_no_rule_is_in_the_result() -> None:
 
     found = pl.run(text + "hold no_such_function: munmap a\nrelease\n", "model:7.2")
 
-    assert "the model does not stop at no_such_function" in str(found.runs[0].lost)
+    assert "the model does not stop at no_such_function" in str(found.runs[0].undecided)
     assert 3 == found.exit_code
 
 
 MIDDLE = str(litmus_file("munmap-middle"))
 
+
+@pytest.mark.parametrize("compare", ["result,vmas", ["vmas", "result"]])
+def test_only_some_fields_are_compared(compare: str | list[str]) -> None:
+    """The same runs agree or differ by what is asked."""
+    both = ["model:6.1", "model:7.2"]
+
+    found = pl.run(MIDDLE, both, compare=compare)
+
+    assert ["vmas", "vmas"] == [difference.field for difference in found.differences]
+    assert ["result", "vmas"] == found.to_dict()["compared"]
+    assert not pl.diff(MIDDLE, both, compare="result")
+
+
 #: What is wrong, and what the message says of it.
 WRONG: list[tuple[Callable[[], object], str]] = [
     (lambda: pl.run(MIDDLE, []), 'no machine is named: write on="model:7.2"'),
-    (lambda: pl.run(MIDDLE, [7.2]), "7.2 is no machine"),  # type: ignore[list-item]
+    (lambda: pl.run(MIDDLE, [7.2]), r"run: on is \[7\.2\]: write a machine"),  # type: ignore[list-item]
     (lambda: pl.run(MIDDLE, "model:99"), "there is no kernel profile"),
     (lambda: pl.run(MIDDLE, "modl:7.2"), "did you mean model:7.2"),
     (lambda: pl.run(MIDDLE, look="askance"), "askance"),  # type: ignore[arg-type]
     (lambda: pl.run(MIDDLE, accel="magic"), "magic"),
     (lambda: pl.run(MIDDLE, profile="7.2"), "--profile says"),
     (lambda: pl.run(MIDDLE, "qemu:7.2", policies={"tracker": "exact"}), "policies are for models"),
-    (lambda: pl.diff(MIDDLE, "model:7.2"), "a difference is between machines"),  # type: ignore[arg-type]
+    (lambda: pl.diff(MIDDLE, "model:7.2"), "diff: on is 'model:7.2': write two machines"),  # type: ignore[arg-type]
+    (lambda: pl.run(MIDDLE, "model:7.2", compare="boook"), "there is no field 'boook': fields of"),
+    (lambda: pl.run(MIDDLE, "model:7.2", compare=[]), "no field is named: fields of"),
     (lambda: pl.diff(MIDDLE, ["model:7.2"]), "a difference is between machines"),
     (lambda: pl.run(MIDDLE)["model:6.1"], "'model:6.1' is not in this result"),
     (lambda: pl.run(MIDDLE).to_records("rows"), "there are no rows of 'rows'"),  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import cast
 
+from pfnlab.api.arguments import typed_class
 from pfnlab.api.operations import Operations
 from pfnlab.api.pages import MappedPages, Where
 from pfnlab.api.step import StepSeen
@@ -25,6 +26,7 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import ANON
 
 
+@typed_class
 class Acting(Operations):
     """Whoever does operations: a task, perhaps with the kernel forced to fail, to skip a call or to stop."""
 
@@ -146,6 +148,7 @@ class Acting(Operations):
         return self._as(hold=Hold(function, nth, at_return))
 
 
+@typed_class
 class LiveTask(Acting):
     """A task of a machine: ``c = m.fork()``.
 
@@ -181,6 +184,7 @@ class LiveTask(Acting):
         return f"task {self.name}{failed}"
 
 
+@typed_class
 class Forced(LiveTask):
     """A task, and what the kernel is forced to in the operation that it does next."""
 

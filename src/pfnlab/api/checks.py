@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from pfnlab.api.arguments import typed, typed_class
 from pfnlab.api.own import Policies, names_own
 from pfnlab.api.records import Record, Recorded
 from pfnlab.api.runs import On, machine_names
@@ -20,6 +21,7 @@ from pfnlab.report.check import check_lines
 from pfnlab.supervised import supervised
 
 
+@typed_class
 class CheckReport(Recorded):
     """The checks of one or several models; it prints as ``pfnlab check`` does.
 
@@ -98,6 +100,7 @@ class CheckReport(Recorded):
         return check_html(self)
 
 
+@typed
 def check(
     on: On | None = None,
     scope: str | Path = "standard",
@@ -122,8 +125,10 @@ def check(
     :raises Misuse: there is no such model, scope or property
     """
     for number, noun in ((depth, "depth"), (states, "states"), (walks, "walks")):
-        if number is not None and (type(number) is not int or number < 1):
+        if number is not None and number < 1:
             raise Misuse(f"{noun} is a number from 1 on, not {number!r}")
+    if seconds is not None and seconds < 0:
+        raise Misuse(f"seconds is a number from 0 on, not {seconds!r}")
     chosen = load_scope(str(scope))
     asked = questions([properties] if isinstance(properties, str) else properties, chosen)
     limits = CheckLimits(depth=depth, states=states, seconds=seconds, walks=walks, seed=seed)

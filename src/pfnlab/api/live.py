@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
 from pfnlab.api.acting import Acting, Forced, LiveTask
+from pfnlab.api.arguments import typed, typed_class
 from pfnlab.api.own import Policies, names_own
 from pfnlab.api.pages import Pages, Where
 from pfnlab.api.step import Listed, StepSeen, listed_lines, seen_steps
@@ -37,7 +38,19 @@ if TYPE_CHECKING:
 #: The device of a machine where none is named.
 DEVICE = "bar: pci, 16 pages"
 
+#: Devices for a machine, as a program declares them.
+Devices = Annotated[
+    str | Device | Sequence[str | Device], 'a device, "bar: pci, 16 pages", or a list of devices'
+]
 
+#: A machine by its name.
+Name = Annotated[str | None, 'a name, as "model:7.2"']
+
+#: Areas by name.
+Areas = Annotated[Mapping[str, int] | None, 'names and numbers of pages, {"a": 16}']
+
+
+@typed_class
 class LiveMachine(Acting):
     """A model of a kernel with a task, on which operations are done one by one.
 
@@ -129,7 +142,7 @@ class LiveMachine(Acting):
 
         :raises ProgramError: it is no operation, or cannot come here; nothing was done
         """
-        return self._next(read_op(_text(line), self._program, self._source))
+        return self._next(read_op(line, self._program, self._source))
 
     def undo(self, operations: int = 1) -> None:
         """Take the last operations back: the rest is done anew."""
@@ -185,8 +198,6 @@ class LiveMachine(Acting):
     def _span(self, where: Where) -> Span:
         if isinstance(where, Pages):
             return where.span
-        if not isinstance(where, str):
-            raise Misuse(f'{where!r} is no range: write a[4:8] of a mapping, or "bar[0:4]" of a device')
         return read_span(where, self._program, self._source)
 
     def _free_name(self, letters: str) -> str:
@@ -225,13 +236,14 @@ class LiveMachine(Acting):
         return machine_html(self)
 
 
+@typed
 def machine(
-    name: str | None = None,
+    name: Name = None,
     *,
     policies: Policies = (),
-    device: str | Device | Sequence[str | Device] = DEVICE,
+    device: Devices = DEVICE,
     thp: Thp | None = None,
-    areas: Mapping[str, int] | None = None,
+    areas: Areas = None,
 ) -> LiveMachine:
     """A model on which operations are done one by one.
 
@@ -248,14 +260,14 @@ def machine(
     if names_own(name, policies) and not is_served():
         # Here only once it has gone well where it can be ended.
         supervised(lambda: machine(name, policies=policies, device=device, thp=thp, areas=areas).kernel)
-    named = name_machine(with_own(_text(name), policies))
+    named = name_machine(with_own(name, policies))
     if named.kind != "model":
         raise Misuse(
             f"{name} is a real kernel, which runs whole programs: do it on a model, m = "
             f'pfnlab.machine("{named.model or "model:7.2"}"), then pfnlab.run(m.program, on="{name}")'
         )
     given = [device] if isinstance(device, str | Device) else list(device)
-    devices = tuple(one if isinstance(one, Device) else read_device(_text(one)) for one in given)
+    devices = tuple(one if isinstance(one, Device) else read_device(one) for one in given)
     declared = tuple(Area(area, pages) for area, pages in (areas or {}).items())
     program = Program("", "", devices, (), declared, (), thp)
     # Text knows every rule for headers; the operation is any that is right everywhere.
@@ -278,9 +290,3 @@ def with_own(name: str, policies: Policies) -> str:
         return name + "".join(f",{seam}={policy}" for seam, policy in policies.items())
     paths = [policies] if isinstance(policies, str | Path) else policies
     return with_policies([name], [str(path) for path in paths])[0]
-
-
-def _text(given: str) -> str:
-    if not isinstance(given, str):
-        raise Misuse(f"{given!r} is no text")
-    return given

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from pfnlab.api.pages import Where, byte_range
+from pfnlab.api.arguments import typed_class
+from pfnlab.api.pages import Bytes, Where, byte_range
 from pfnlab.api.step import StepSeen
 from pfnlab.programs.lang.device_ops import (
     D0,
@@ -71,6 +72,7 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import Mincore, ProcessVmReadv, Status, Walk
 
 
+@typed_class
 class Operations(ABC):
     """What can be done on a machine: each method is one operation, and returns what was seen after it.
 
@@ -276,7 +278,7 @@ class Operations(ABC):
         """Another device, whose memory is zero, is plugged into the slot (``device_add``) and enabled."""
         return self._do(Plug(device))
 
-    def process_vm_readv(self, span: Where, *, bytes: tuple[int, int] | None = None) -> StepSeen:
+    def process_vm_readv(self, span: Where, *, bytes: Bytes = None) -> StepSeen:
         """The task reads page ``span.start`` of itself with process_vm_readv(2)."""
         return self._do(ProcessVmReadv(self._span(span), byte_range(bytes)))
 
@@ -284,19 +286,19 @@ class Operations(ABC):
         """mincore(2): the value is a digit a page."""
         return self._do(Mincore(self._span(span)))
 
-    def mem_read(self, span: Where, *, bytes: tuple[int, int] | None = None) -> StepSeen:
+    def mem_read(self, span: Where, *, bytes: Bytes = None) -> StepSeen:
         """The kernel looks at pages ``span`` of the task in another way than the task itself:
         ``mem_read``.
         """
         return self._do(Walk("mem_read", self._span(span), bytes=byte_range(bytes)))
 
-    def mem_write(self, span: Where, value: int, *, bytes: tuple[int, int] | None = None) -> StepSeen:
+    def mem_write(self, span: Where, value: int, *, bytes: Bytes = None) -> StepSeen:
         """The kernel looks at pages ``span`` of the task in another way than the task itself:
         ``mem_write``.
         """
         return self._do(Walk("mem_write", self._span(span), value, bytes=byte_range(bytes)))
 
-    def process_vm_writev(self, span: Where, value: int, *, bytes: tuple[int, int] | None = None) -> StepSeen:
+    def process_vm_writev(self, span: Where, value: int, *, bytes: Bytes = None) -> StepSeen:
         """The kernel looks at pages ``span`` of the task in another way than the task itself:
         ``process_vm_writev``.
         """

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pfnlab.policies.own import is_path
 
 #: Policies for models: files as `--policy` takes them, or names by their seam (``{"tracker": "vm_pat"}``).
-Policies = Mapping[str, str | Path] | Sequence[str | Path] | str | Path
+Policies = Annotated[
+    Mapping[str, str | Path] | Sequence[str | Path] | str | Path,
+    'a file, "mine.py", a list of files, or names by seam, {"tracker": "exact"}',
+]
 
 
 def names_own(*given: Any) -> bool:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
+from pfnlab.api.arguments import is_number, typed_class
 from pfnlab.api.step import StepSeen
 from pfnlab.errors import Misuse
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import ByteRange
 
 
+@typed_class
 @dataclass(frozen=True)
 class Pages:
     """Pages ``start`` up to ``end`` (not included) of the area or device called ``name``.
@@ -33,14 +36,12 @@ class Pages:
     def __len__(self) -> int:
         return self.end - self.start
 
-    def __getitem__(self, pages: int | slice) -> Pages:
-        if isinstance(pages, bool) or not isinstance(pages, int | slice):
-            raise Misuse(f"pages are numbers: write {self.name}[4:8] or {self.name}[3], not {pages!r}")
+    def __getitem__(self, pages: Annotated[int | slice, "pages as numbers, [4:8] or [3]"]) -> Pages:
         if isinstance(pages, int):
             pages = slice(pages, pages + 1)
         start = 0 if pages.start is None else pages.start
         stop = len(self) if pages.stop is None else pages.stop
-        if not isinstance(start, int) or not isinstance(stop, int):
+        if not (is_number(start) and is_number(stop)):
             raise Misuse(f"pages are numbers: write {self.name}[4:8] or {self.name}[3]")
         if pages.step is not None:
             raise Misuse(f"a range has no step: write {self.name}[{start}:{stop}]")
@@ -52,6 +53,7 @@ class Pages:
         return f"{self.name}[{self.start}]" if len(self) == 1 else str(self.span)
 
 
+@typed_class
 @dataclass(frozen=True, repr=False)
 class MappedPages(Pages):
     """The pages of a new mapping, and what was seen after the operation that made it.
@@ -71,16 +73,12 @@ class MappedPages(Pages):
 
 
 #: Pages as arguments: of a mapping or device, or in the words of the language, as ``"bar[0:16]"``.
-Where = Pages | str
+Where = Annotated[Pages | str, 'a[4:8] of a mapping, or "bar[0:4]" of a device']
+
+#: The bytes of a page as an argument: from which one on, and how many.
+Bytes = Annotated[tuple[int, int] | None, "bytes=(4092, 8): from which one of the page on, and how many"]
 
 
 def byte_range(part: tuple[int, int] | None) -> ByteRange | None:
-    """The bytes of a page that a walker moves: from which one on, and how many.
-
-    :raises Misuse: it is no such pair
-    """
-    if part is None:
-        return None
-    if not (isinstance(part, tuple) and len(part) == 2 and all(type(number) is int for number in part)):
-        raise Misuse(f"write bytes=(offset, count), as bytes=(4092, 8), not {part!r}")
-    return ByteRange(*part)
+    """The bytes of a page that a walker moves."""
+    return None if part is None else ByteRange(*part)

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
+import msgspec
+
+from pfnlab.api.arguments import typed
 from pfnlab.api.live import LiveMachine
 from pfnlab.errors import Misuse
-from pfnlab.files import cannot_write
+from pfnlab.files import cannot_write, write_whole
 from pfnlab.programs.lang.checks import check_program
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.library import load_found, program_paths
 
 #: What is taken for a program: one, its name, path or text, or a machine on which it was done.
-AnyProgram = Program | LiveMachine | str | Path
+AnyProgram = Annotated[
+    Program | LiveMachine | str | Path, "a program, its name, its path or its text, or a machine"
+]
 
 
-def load(program: str | Path) -> Program:
+@typed
+def load(program: Annotated[str | Path, "its name, its path or its text"]) -> Program:
     """The program of that name or path, or with that text.
 
     More than one line is text. A word is a path where there is such a file, or where it looks like one; else
@@ -27,8 +34,6 @@ def load(program: str | Path) -> Program:
     """
     if isinstance(program, Path):
         return load_program(program)
-    if not isinstance(program, str):
-        raise Misuse(f"{program!r} is no program: give its name, its path or its text")
     if "\n" in program:
         return load_text(program)
     paths = program_paths([program])
@@ -45,11 +50,23 @@ def program_of(given: AnyProgram) -> Program:
     if isinstance(given, LiveMachine):
         given = given.program
     if isinstance(given, Program):
-        check_program(given)
+        check_program(_of_its_types(given))
         return given
     return load(given)
 
 
+def _of_its_types(program: Program) -> Program:
+    """*program*, whose fields were never looked at where somebody has put it together.
+
+    :raises Misuse: one of them is not of its type
+    """
+    try:
+        return msgspec.convert(msgspec.to_builtins(program), Program)
+    except (msgspec.ValidationError, TypeError, ValueError) as wrong:
+        raise Misuse(f"this is no program: {wrong}: write its text, or do it on a machine") from None
+
+
+@typed
 def save(program: AnyProgram, path: str | Path) -> None:
     """Write *program* to the file *path*, in canonical form.
 
@@ -57,6 +74,8 @@ def save(program: AnyProgram, path: str | Path) -> None:
     """
     text = str(program_of(program))
     try:
-        Path(path).write_text(text, encoding="utf-8")
+        write_whole(Path(path), text)
     except OSError as trouble:
         raise cannot_write(Path(path), trouble) from trouble
+    except ValueError as trouble:
+        raise Misuse(f"{str(path)!r} is no name of a file: {trouble}") from trouble

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, overload
+from typing import Annotated, Any, Literal, overload
 
+from pfnlab.api.arguments import typed, typed_class
 from pfnlab.api.live import with_own
 from pfnlab.api.own import Policies, names_own
 from pfnlab.api.programs import AnyProgram, program_of
@@ -23,7 +24,7 @@ from pfnlab.lab.machines import (
 )
 from pfnlab.lab.vm.accel import accel_named
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.runs.compare import Difference, Verdict
+from pfnlab.programs.runs.compare import FIELDS, Difference, Verdict, fields_listed, fields_named
 from pfnlab.programs.runs.look import LookLevel, look_named
 from pfnlab.programs.runs.observation import Run
 from pfnlab.progress import say
@@ -33,12 +34,22 @@ from pfnlab.report.verdict import verdict_lines
 from pfnlab.supervised import supervised
 
 #: Machines by name, one or several: ``"model:7.2"``, ``["model:6.1", "qemu:6.1"]``.
-On = str | Sequence[str]
+On = Annotated[str | Sequence[str], 'a machine, "model:7.2", or a list of machines']
+
+#: Machines that are compared.
+Several = Annotated[Sequence[str], 'two machines, ["model:6.1", "model:7.2"]']
+
+#: How kernels are looked at.
+Look = Annotated[LookLevel | Literal["memory", "proc", "end"] | None, '"memory", "proc" or "end"']
+
+#: Fields of observations.
+Fields = Annotated[str | Sequence[str] | None, 'fields of observations, ["result", "book"]']
 
 #: The columns of a result as text.
 _WIDTH = 120
 
 
+@typed_class
 class RunReport(Recorded):
     """One program on one or several machines; it prints as ``pfnlab run`` does.
 
@@ -124,6 +135,7 @@ class RunReport(Recorded):
         return result_html(self)
 
 
+@typed_class
 class Differences(Recorded, Sequence[Difference]):
     """The fields in which machines differ, in the order of steps; empty, and so false, where they agree."""
 
@@ -175,14 +187,16 @@ class Differences(Recorded, Sequence[Difference]):
         return records_html(self.to_records(), empty="no differences")
 
 
+@typed
 def run(
     program: AnyProgram,
     on: On | None = None,
     *,
     policies: Policies = (),
-    look: LookLevel | Literal["memory", "proc", "end"] | None = None,
+    look: Look = None,
     accel: str = "tcg",
     profile: str | None = None,
+    compare: Fields = None,
 ) -> RunReport:
     """Run *program* on machines, each just booted.
 
@@ -193,6 +207,8 @@ def run(
     :param look: how kernels are looked at; by default in their memory where that is possible
     :param accel: the accelerator of guests: ``tcg``, ``kvm`` or ``auto``
     :param profile: the series that a kernel file should behave like
+    :param compare: the only fields of observations that are compared, ``["result", "book", "log", "ptes"]``;
+        by default all
     :raises Misuse: there is no such program or machine
     :raises Undecided: a tool or kernel is missing. What a model has no rule for, and a guest that is lost, is
         in the result
@@ -200,6 +216,7 @@ def run(
 
     def done() -> RunReport:
         whole = program_of(program)
+        fields = _fields(compare)
         specs = machine_names(on, policies)
         machines = [name_machine(spec, profile) for spec in specs]
         check_profile(machines, profile)
@@ -208,20 +225,37 @@ def run(
         fetch_missing(machines, say)
         settle_look(opened, wanted)
         runs = [run_on(named, machine, [whole])[0] for named, machine in zip(machines, opened, strict=True)]
-        return result_of(whole, runs, {named.spec: named.series for named in machines})
+        return result_of(whole, runs, {named.spec: named.series for named in machines}, fields)
 
     return supervised(done) if names_own(on, policies) else done()
 
 
-def diff(program: AnyProgram, on: Sequence[str], **options: Any) -> Differences:
-    """What differs between machines that run *program*; options are those of `run`.
+@typed
+def diff(
+    program: AnyProgram,
+    on: Several,
+    *,
+    policies: Policies = (),
+    look: Look = None,
+    accel: str = "tcg",
+    profile: str | None = None,
+    compare: Fields = None,
+) -> Differences:
+    """What differs between machines that run *program*; the other arguments are those of `run`.
 
     :param on: at least two machines
     :raises Misuse: there is no such program or machine, or only one
     """
-    if isinstance(on, str) or len(on) < 2:
+    if len(on) < 2:
         raise Misuse('a difference is between machines: write on=["model:6.1", "model:7.2"]')
-    return run(program, on, **options).differences
+    found = run(program, on, policies=policies, look=look, accel=accel, profile=profile, compare=compare)
+    return found.differences
+
+
+def _fields(compare: Fields) -> tuple[str, ...]:
+    if compare is None:
+        return FIELDS
+    return fields_listed(compare) if isinstance(compare, str) else fields_named(list(compare))
 
 
 def machine_names(on: On | None, policies: Policies = ()) -> list[str]:
@@ -232,8 +266,6 @@ def machine_names(on: On | None, policies: Policies = ()) -> list[str]:
     specs = [f"model:{newest_series()}"] if on is None else [on] if isinstance(on, str) else list(on)
     if not specs:
         raise Misuse('no machine is named: write on="model:7.2"')
-    if wrong := [spec for spec in specs if not isinstance(spec, str)]:
-        raise Misuse(f'{wrong[0]!r} is no machine: write its name, as "model:7.2"')
     if not policies:
         return specs
     if not any(spec.startswith("model:") for spec in specs):
@@ -241,6 +273,14 @@ def machine_names(on: On | None, policies: Policies = ()) -> list[str]:
     return [with_own(spec, policies) if spec.startswith("model:") else spec for spec in specs]
 
 
-def result_of(program: Program, runs: Sequence[Run], series: Mapping[str, str | None]) -> RunReport:
-    """*runs* of *program*, held side by side."""
-    return RunReport(program, runs, judged(program, runs, series))
+def result_of(
+    program: Program,
+    runs: Sequence[Run],
+    series: Mapping[str, str | None],
+    fields: tuple[str, ...] = FIELDS,
+) -> RunReport:
+    """*runs* of *program*, side by side.
+
+    :param fields: of observations, those that are compared
+    """
+    return RunReport(program, runs, judged(program, runs, series, fields))

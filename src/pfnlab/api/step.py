@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Self, TypeVar
 
+from pfnlab.api.arguments import typed_class
 from pfnlab.judging.history import kept_after
 from pfnlab.programs.lang.ops import Program, uses_vfio
 from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.compare import fields_named
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, Step, VmaSeen
 from pfnlab.report.cells import NOTHING, STEP_ROWS, cell
 from pfnlab.report.step_json import plain, step_item
@@ -55,6 +57,7 @@ class DriverKeeps(NamedTuple):
         return cell(step, field, driver_keeps=self.some, kept=self.kept)
 
 
+@typed_class
 class StepSeen:
     """The observation after one operation on one machine.
 
@@ -139,7 +142,12 @@ class StepSeen:
         return "\n".join(self.lines(("value", "log", "book")))
 
     def rows(self, fields: Sequence[str] = STEP_ROWS) -> list[tuple[str, tuple[str, ...]]]:
-        """Operation and result, then each of *fields* that has something to say, with its lines."""
+        """Operation and result, then each of *fields* that has something to say, with its lines.
+
+        :raises Misuse: one is no field
+        """
+        if fields:
+            fields_named(list(fields))
         rows: list[tuple[str, tuple[str, ...]]] = [(self.op, (self.result,))]
         for field in fields:
             lines = self._keeps.cell(self.step, field)
@@ -148,7 +156,10 @@ class StepSeen:
         return rows
 
     def lines(self, fields: Sequence[str] = STEP_ROWS) -> list[str]:
-        """The same as lines of text."""
+        """The same as lines of text.
+
+        :raises Misuse: one is no field
+        """
         rows = self.rows(fields)
         width = max(len(label) for label, _ in rows)
         return [
