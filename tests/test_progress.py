@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import time
 from contextlib import redirect_stderr
 
@@ -86,7 +87,35 @@ def test_elsewhere_there_are_plain_lines(
         say("booting")
         work.advance()
 
-    assert ("", "booting\n2 programs on model:7.2: 1 of 2\n") == capsys.readouterr()
+    assert ("", "booting\n2 programs on model:7.2: 1 of 2, 50 %\n") == capsys.readouterr()
+
+
+def test_work_that_learns_late_how_long_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From then on with a percentage, without a number before it is known."""
+    monkeypatch.setattr(progress, "EVERY", 0.0)
+
+    with working("fetching") as work:
+        work.advance()
+        work.expect(4)
+        work.reach(3)
+
+    assert [
+        "fetching",
+        "fetching: 1 of 4, 25 %",
+        "fetching: 3 of 4, 75 %",
+    ] == capsys.readouterr().err.splitlines()
+
+
+def test_a_terminal_shows_the_percentage(screen: Screen) -> None:
+    """Of work whose length was not known when the line appeared."""
+    with redirect_stderr(screen), working("searching far") as work:
+        assert shown(work)
+        work.expect(300)
+        work.advance(12)
+
+    assert "searching far 12 of 300, 4 %" in re.sub(r"\x1b\[[0-9;]*m", "", screen.getvalue())
 
 
 def test_quick_work_says_nothing_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,7 +27,21 @@ _silent = 0
 _hearer: Callable[[str], None] | None = None
 
 
-class Work:
+class PartCount:
+    """Something that counts the parts of a piece of work; this one shows nothing."""
+
+    def expect(self, total: int) -> None:
+        """It has so many parts."""
+
+    def advance(self, parts: int = 1) -> None:
+        """So many more parts are done."""
+
+
+#: For callers who show nothing.
+UNCOUNTED = PartCount()
+
+
+class Work(PartCount):
     """One piece of work that may take long.
 
     :param what: what is done, in a few words
@@ -63,10 +77,26 @@ class Work:
         self._words = words
         self._changed()
 
+    def expect(self, total: int) -> None:
+        """It has so many parts, which is known only now."""
+        self.total = total
+        self._changed()
+
     def advance(self, parts: int = 1) -> None:
         """So many more parts are done."""
-        self.done += parts
+        self.reach(self.done + parts)
+
+    def reach(self, done: int) -> None:
+        """So many parts are done in all."""
+        self.done = done
         self._changed()
+
+    @property
+    def far(self) -> str:
+        """How far it is: ``12 of 300, 4 %``; empty where nobody knows how many parts there are."""
+        if not self.total:
+            return ""
+        return f"{self.done:,} of {self.total:,}, {min(100 * self.done // self.total, 100)} %"
 
     def say(self, line: str) -> None:
         """A line that stays, above the one that changes."""
@@ -84,21 +114,21 @@ class Work:
     def _changed(self) -> None:
         with _lock:
             if self._display is not None:
-                self._display.update(self._task, description=_inert(self._words), completed=self.done)
+                self._display.update(self._task, description=_inert(self._words), far=self.far)
         # What goes on in another process is shown by the one that waits for it.
         if not self._terminal and _hearer is None and time.monotonic() - self._said_at >= EVERY:
             self._said_at = time.monotonic()
-            say(self._words + (f": {self.done} of {self.total}" if self.total else ""))
+            say(": ".join(filter(None, (self._words, self.far))))
 
     def _appear(self) -> None:
         # Only now: rich takes longer to import than most work.
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+        from rich.progress import Progress, SpinnerColumn, TextColumn
         from rich.progress import TimeElapsedColumn as Elapsed
 
-        counted = [BarColumn(bar_width=20), MofNCompleteColumn()] if self.total else []
+        words, far = (TextColumn(f"{{task.{part}}}", markup=False) for part in ("description", "fields[far]"))
         display = Progress(
-            *(SpinnerColumn(), TextColumn("{task.description}", markup=False), *counted, Elapsed()),
+            *(SpinnerColumn(), words, far, Elapsed()),
             console=Console(stderr=True, markup=False, highlight=False),
             transient=True,
             refresh_per_second=4,
@@ -109,7 +139,7 @@ class Work:
             # The work may have ended, and another may be on the screen.
             if self._ended or any(work.is_shown for work in _shown):
                 return
-            self._task = display.add_task(_inert(self._words), total=self.total, completed=self.done)
+            self._task = display.add_task(_inert(self._words), total=None, far=self.far)
             # The work has lasted longer than the line.
             display.tasks[0].start_time = self._began
             display.start()

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from asking import PROGRAM, Answer, Fake
 
+from pfnlab import progress
 from pfnlab.cli import main
 
 
 @pytest.fixture
-def ask(capsys: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
-    """Runs a command in this process."""
+def ask(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answer]:
+    """Runs a command in this process, which says nothing of how far it is however slow the machine is."""
+    monkeypatch.setattr(progress, "EVERY", math.inf)
 
     def answer(*argv: object) -> Answer:
         with pytest.raises(SystemExit) as ended:

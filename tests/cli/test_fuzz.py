@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
+import pytest
 from asking import Ask
+
+from pfnlab import progress
 
 SAME = ("--on", "model:7.2", "--on", "model:7.2,mseal=on")
 OTHER = ("--on", "model:7.2", "--on", "model:7.2,tracker=vm_pat")
@@ -30,6 +34,26 @@ def test_machines_that_differ(ask: Ask, tmp_path: Path) -> None:
     assert 1 == answer.code
     assert f"finding {folder.name}: " in answer.out
     assert 1 == ask("run", folder / "program.pfn", *OTHER).code
+
+
+def test_programs_are_counted(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to how many there shall be in all."""
+    monkeypatch.setattr(progress, "EVERY", 0.0)
+
+    answer = ask("fuzz", *SAME, "--programs", 20, "--findings", tmp_path)
+
+    assert ": 20 of 20, 100 %\n" in answer.err
+
+
+def test_a_campaign_that_time_ends_has_its_part_of_it(
+    ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How many programs there will be is not known."""
+    monkeypatch.setattr(progress, "EVERY", 0.0)
+
+    answer = ask("fuzz", *SAME, "--seconds", 2, "--findings", tmp_path)
+
+    assert re.search(r", \d+ of 2 s, \d+ %$", answer.err, re.MULTILINE)
 
 
 def test_a_campaign_goes_on(ask: Ask, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from asking import Ask
 
+from pfnlab import progress
 from pfnlab.cli import meet as verb
 from pfnlab.errors import MissingTool
 from pfnlab.lab.building.built import BuiltKernel, keep_built
@@ -156,6 +157,19 @@ def test_new_meets_all_it_can(ask: Ask, world: list[str]) -> None:
     assert "No difference in" in some.out
     assert 1 == all_of_them.code
     assert [0, 1] == [len(json.loads(line)["differences"]) for line in all_of_them.out.splitlines()]
+
+
+def test_several_kernels_are_counted(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many of them were met, beside what goes on in each."""
+    monkeypatch.setattr(progress, "EVERY", 0.0)
+
+    answer = ask("kernels", "meet", "6.12.116", "6.12.117", *FEW, "--jobs", 2)
+
+    assert ["1 of 2, 50 %", "2 of 2, 100 %"] == [
+        line.removeprefix("meeting 2 kernels: ")
+        for line in answer.err.splitlines()
+        if line.startswith("meeting 2 kernels: ")
+    ]
 
 
 def test_nothing_new(ask: Ask) -> None:

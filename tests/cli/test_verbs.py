@@ -137,7 +137,7 @@ def test_an_unknown_policy_suggests_one(ask: Ask) -> None:
 def test_matrix_prints_its_counts(ask: Ask, monkeypatch: pytest.MonkeyPatch, wrong: int, code: int) -> None:
     """A wrong prediction is a discovery; waiting cases are not."""
     module: Any = ModuleType("pfnlab.programs.recorded.matrix")
-    module.predict_files = lambda paths, jobs: SimpleNamespace(
+    module.predict_files = lambda paths, jobs, counted: SimpleNamespace(
         cases=9, exact=4, waiting=5 - wrong, wrong=wrong, details=["one", "two"][:wrong]
     )
     monkeypatch.setitem(sys.modules, "pfnlab.programs.recorded.matrix", module)

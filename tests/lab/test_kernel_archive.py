@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from archive_on_disk import PACKAGE, RELEASE, VERSION, DebianOnDisk, Key, bzimage
+from counting import Parts
 
 from pfnlab.errors import MissingTool, Undecided
 from pfnlab.lab.images import archive, inventory, kernels, offers, search, sources
@@ -77,7 +78,9 @@ def test_signed_archive_gives_its_kernel(debian: DebianOnDisk, cache: Path) -> N
     """
     A kernel of a properly signed archive arrives whole in its place in the cache.
     """
-    kernel = kernels.fetch("7.3")[0]
+    parts = Parts()
+
+    kernel = kernels.fetch("7.3", counted=parts)[0]
 
     home = cache / "kernels" / "7.3" / VERSION
     assert ("7.3", PACKAGE, VERSION, RELEASE, home / "vmlinuz") == (
@@ -90,6 +93,7 @@ def test_signed_archive_gives_its_kernel(debian: DebianOnDisk, cache: Path) -> N
     assert kernels.cached("7.3") == kernel
     assert bzimage(RELEASE) == kernel.vmlinuz.read_bytes()
     assert [] == left_in_cache(cache)
+    assert (1, 1) == (parts.expected, parts.done)
 
 
 @pytest.mark.parametrize("member", ["usr/lib/modules/7.3/vmlinuz", "lib/modules/7.3/vmlinuz.unsigned"])

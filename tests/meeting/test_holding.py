@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
 import pytest
-from kernels_of_models import LITMUS, Alarmed, Booting, Crashing, Headless, Kernel, Moody, Warned, program
+from counting import Parts
+from kernels_of_models import LITMUS, Alarmed, Crashing, Headless, Kernel, Moody, Warned, program
 
 from pfnlab.errors import Misuse
 from pfnlab.fuzz.kinds import Vocabulary
-from pfnlab.meeting.holding import Comparable, Pair, hold_all, litmus_looks, litmus_programs, walker_programs
+from pfnlab.meeting.holding import Pair, hold_all, litmus_looks, litmus_programs, walker_programs
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
@@ -136,15 +136,6 @@ def test_an_alarm_is_a_difference_although_it_does_not_repeat() -> None:
     assert said.startswith("locked: alarm mremap (qemu:it): oops: BUG: in move_page_tables")
 
 
-def test_a_kernel_that_is_spared_programs_can_be_rebooted() -> None:
-    """What it prints once a boot is to be seen again."""
-    kernel = Booting(NOW)
-
-    Comparable(kernel, ModelMachine(NOW)).reboot()
-
-    assert kernel.boots == 2
-
-
 def test_an_alarm_that_repeats_is_made_smaller() -> None:
     """As any difference."""
     kernel = Alarmed(NOW)
@@ -257,26 +248,16 @@ def test_everything_there_is() -> None:
     assert all(one.differences == 0 for one in held.values())
 
 
-class Refusing(Kernel):
-    """A model that knows that no kernel goes on after one program."""
+@pytest.mark.parametrize("doubles", [NOW, OTHER])
+def test_everything_is_counted(doubles: str) -> None:
+    """A program each, whether or not the two agree."""
+    parts = Parts()
+    both = pair(Kernel(doubles), doubles)
+    both.counted = parts
 
-    def one(self, program: Program) -> Run:
-        """It says so of the one in the middle."""
-        run = super().one(program)
-        if program is LITMUS["middle"]:
-            return msgspec.structs.replace(run, steps=(), undecided="the kernel stops with BUG: here")
-        return run
+    hold_all(both, LITMUS, programs=10)
 
-
-def test_what_no_kernel_survives_is_not_asked() -> None:
-    """The model's refusal stands for it, and the others are asked as ever."""
-    kernel = Kernel(NOW)
-    machine = Comparable(kernel, Refusing(NOW))
-
-    runs = machine.run(list(LITMUS.values()))
-
-    assert [None, None, "the kernel stops with BUG: here"] == [run.undecided for run in runs]
-    assert [LITMUS["locked"], LITMUS["locked-again"]] == kernel.asked
+    assert parts.expected == parts.done > 100
 
 
 def test_two_machines_are_needed() -> None:

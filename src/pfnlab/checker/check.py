@@ -28,6 +28,7 @@ from pfnlab.hw.platform import qemu_q35
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.shrink import shrunk
 from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.progress import UNCOUNTED, PartCount
 from pfnlab.units import number_of
 
 #: Steps of a random walk through schedules.
@@ -174,6 +175,13 @@ class Elsewhere(Protocol):
     ) -> Exploration[Any]: ...
 
 
+def depth_of(scope: Scope | RaceScope, limits: CheckLimits) -> int | None:
+    """The most operations in a row; None for sequences of any length."""
+    if limits.depth is None:
+        return scope.depth if isinstance(scope, Scope) else None
+    return limits.depth or None
+
+
 def check(
     machine: ModelMachine,
     scope: Scope | RaceScope,
@@ -184,6 +192,7 @@ def check(
     watch: bool = False,
     jobs: int = 1,
     elsewhere: Elsewhere | None = None,
+    counted: PartCount = UNCOUNTED,
 ) -> CheckResult:
     """Try every sequence of the scope's operations on *machine*, and judge every state by *asked*.
 
@@ -193,6 +202,7 @@ def check(
     :param watch: also find the branches of the policies that were never taken; takes about twice as long
     :param jobs: processes that try operations, or of races each another one; one where branches are watched
     :param elsewhere: searches a model of sequences in place of this process
+    :param counted: counts walks, and the searches of a swarm
     """
     asked = questions(scope=scope) if asked is None else asked
     model: KernelModel | RaceModel
@@ -202,13 +212,14 @@ def check(
     else:
         model = KernelModel(machine, scope)
         predicates = list(properties(model, asked))
-        depth = scope.depth if limits.depth is None else limits.depth or None
+        depth = depth_of(scope, limits)
     members: list[SwarmMember] = []
     policy_watch = PolicyWatch(machine.boot(qemu_q35(), {}))
     with policy_watch if watch else nullcontext():
         if limits.swarm is not None:
-            found = _swarmed(model, predicates, depth, limits, members, 1 if watch else jobs)
+            found = _swarmed(model, predicates, depth, limits, members, 1 if watch else jobs, counted)
         elif limits.walks is not None:
+            counted.expect(limits.walks)
             found = simulate(
                 model,
                 predicates,
@@ -217,6 +228,7 @@ def check(
                 length=depth or _WALK,
                 seconds=limits.seconds,
                 guided=limits.guided,
+                done=counted.advance,
             )
         elif elsewhere is not None and isinstance(model, KernelModel):
             found = elsewhere(model, predicates, asked, depth)
@@ -255,6 +267,7 @@ def _swarmed(
     limits: CheckLimits,
     members: list[SwarmMember],
     jobs: int,
+    counted: PartCount,
 ) -> Exploration[Any]:
     """:raises Misuse: the scope is one of races, or a limit has no meaning here"""
     if isinstance(model, RaceModel):
@@ -267,18 +280,21 @@ def _swarmed(
         without = tuple(found.note.removeprefix("without ").split(", ")) if found.note else ()
         members.append(SwarmMember(found.states, found.transitions, without, tuple(violated)))
 
+    members_wanted = limits.swarm or 1
+    counted.expect(members_wanted)
     kinds = sorted({ScopeStep(template.op).kind for template in model.scope.templates})
     return swarm(
         model,
         predicates,
         kinds=kinds,
         seed=limits.seed,
-        members=limits.swarm or 1,
+        members=members_wanted,
         states=limits.states or _SWARM_STATES,
         depth=depth or _SWARM_DEPTH,
         seconds=limits.seconds,
         member=member,
         jobs=jobs,
+        done=counted.advance,
     )
 
 

@@ -10,7 +10,15 @@ from typing import Any
 
 import msgspec
 
-from pfnlab.checker.check import UNDECIDED, VIOLATED, CheckLimits, CheckResult, PropertyResult, check
+from pfnlab.checker.check import (
+    UNDECIDED,
+    VIOLATED,
+    CheckLimits,
+    CheckResult,
+    PropertyResult,
+    check,
+    depth_of,
+)
 from pfnlab.checker.differ import compare
 from pfnlab.checker.kernel.properties import Question, questions
 from pfnlab.checker.kernel.scope import RaceScope, Scope, load_scope
@@ -137,9 +145,10 @@ def _check(
     with working(f"checking model:{machine.spec}") as work:
         return check(
             *(machine, scope, chosen_questions, request.limits),
-            progress=partial(_show, work),
+            progress=partial(_show, work, depth_of(scope, request.limits)),
             watch=request.watch,
             jobs=jobs,
+            counted=work,
         )
 
 
@@ -166,14 +175,14 @@ def _all_on_cluster(
                 found.append(
                     check_on_cluster(
                         *(client, machine, scope, chosen_questions, request.limits),
-                        progress=partial(_show, work),
+                        progress=partial(_show, work, depth_of(scope, request.limits)),
                     )
                 )
     return found
 
 
-def _show(work: Work, exploration: Exploration[Any]) -> None:
-    work.show(forecast_line(exploration))
+def _show(work: Work, depth: int | None, exploration: Exploration[Any]) -> None:
+    work.show(forecast_line(exploration, depth))
 
 
 def tell_apart(request: CheckRequest, scope: Scope | RaceScope, differ: tuple[str, str]) -> int:

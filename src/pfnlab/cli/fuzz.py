@@ -92,13 +92,13 @@ def fuzz(request: FuzzRequest) -> int:
         for machine in (machine for machines in opened.values() for machine in machines.values()):
             if isinstance(machine, AbstractContextManager):
                 stack.enter_context(machine)
-        work = stack.enter_context(working(f"fuzzing {', '.join(specs)}"))
+        work = stack.enter_context(working(f"fuzzing {', '.join(specs)}", programs))
         campaign = Campaign(
             opened,
             state,
             Folder(request.findings, request.known),
             watched=request.coverage,
-            on_progress=_Kept(work, state, request.resume).show,
+            on_progress=_Kept(work, state, request.resume, None if programs else request.seconds).show,
             predicting=predicting(named, looking, levels),
             jobs=request.jobs or processors(),
         )
@@ -154,10 +154,15 @@ def _kept(
 
 
 class _Kept:
-    """Shows how far a campaign is, and keeps its state in a file."""
+    """Shows how far a campaign is, and keeps its state in a file.
 
-    def __init__(self, work: Work, state: CampaignState, state_file: Path | None) -> None:
-        self._work, self._state_file = work, state_file
+    :param limit: the seconds of a campaign that time ends
+    """
+
+    def __init__(
+        self, work: Work, state: CampaignState, state_file: Path | None, limit: float | None
+    ) -> None:
+        self._work, self._state_file, self._limit = work, state_file, limit
         self._first_program, self._started_at = state.next, time.monotonic()
 
     def show(self, state: CampaignState) -> None:
@@ -165,4 +170,9 @@ class _Kept:
         if self._state_file is not None:
             write_state(self._state_file, state)
         seconds = max(time.monotonic() - self._started_at, 0.001)
-        self._work.show(progress(state, (state.next - self._first_program) / seconds))
+        words = progress(state, (state.next - self._first_program) / seconds)
+        if self._limit:
+            percent = min(100, int(100 * seconds / self._limit))
+            words += f", {seconds:.0f} of {self._limit:.0f} s, {percent} %"
+        self._work.show(words)
+        self._work.reach(state.next)

@@ -12,6 +12,7 @@ from pfnlab.lab.images.kernels import cached, cached_versions, fetch, read_lists
 from pfnlab.lab.images.offers import Role, roles_for
 from pfnlab.lab.images.search import SERIES, offered
 from pfnlab.progress import say, working
+from pfnlab.units import number_of
 
 #: The fallback of each role of the tests, in words.
 _STANDINGS = {
@@ -71,8 +72,8 @@ def fetch_kernels(names: Sequence[str], *, refresh: bool, missing: bool = False)
         chosen_names = SERIES if "all" in names else tuple(dict.fromkeys(names))
     if missing:
         chosen_names = tuple(name for name in chosen_names if cached(name) is None)
-    with working(f"fetching kernels {', '.join(chosen_names)}"):
-        kernels = fetch(*chosen_names, refresh=refresh, say=say)
+    with working(f"fetching {number_of(len(chosen_names), 'kernel')}") as work:
+        kernels = fetch(*chosen_names, refresh=refresh, say=say, counted=work)
     for kernel in kernels:
         print(f"{kernel.upstream}: {kernel.package} {kernel.version} in {kernel.vmlinuz}")
     return 0
@@ -110,9 +111,13 @@ def _fetch_tested(*, refresh: bool, missing: bool) -> int:
         raise
     except Undecided as trouble:
         say(f"{trouble}; going on with what is here")
-    for role in roles_for(offered(), cached_versions()):
-        if role.standing in ("known", "new") and not (missing and cached(role.name)):
-            fetch(role.name, say=say)
+    roles = roles_for(offered(), cached_versions())
+    with working("fetching the kernels of demo and tests", len(roles)) as work:
+        for role in roles:
+            if role.standing in ("known", "new") and not (missing and cached(role.name)):
+                fetch(role.name, say=say)
+            work.advance()
+    for role in roles:
         print(_role(role))
     return 0
 

@@ -24,8 +24,8 @@ def predict(files: Sequence[Path], *, as_json: bool, jobs: int | None = None) ->
     """
     from pfnlab.programs.recorded.matrix import predict_files
 
-    with working("predicting recorded cases"):
-        result = predict_files(files, jobs)
+    with working("predicting recorded cases") as work:
+        result = predict_files(files, jobs, work)
     if as_json:
         counts = {key: msgspec.to_builtins(getattr(result, key)) for key in KEYS}
         print(json.dumps({"format": FORMAT, "made": made(), **counts}, ensure_ascii=False))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +23,7 @@ from pfnlab.policies.releases import version_key
 from pfnlab.processes import in_order, processors
 from pfnlab.programs.lang.ops import Program
 from pfnlab.progress import say, working
+from pfnlab.units import number_of
 
 
 class MeetRequest(msgspec.Struct, frozen=True):
@@ -80,7 +81,7 @@ def meet_kernels(request: MeetRequest) -> int:
             say(f"{name} could not be met: {trouble}")
             return trouble
 
-    for answer in in_order(met, names, jobs):
+    for answer in _answers(met, names, jobs):
         if isinstance(answer, Undecided):
             codes.append(answer.exit_code)
             continue
@@ -90,6 +91,17 @@ def meet_kernels(request: MeetRequest) -> int:
             _promote(folder, answer.meeting, answer.asked.image)
         codes.append(int(answer.meeting.differs))
     return max(codes, key=(0, 3, 1).index)
+
+
+def _answers(
+    met: Callable[[str], _Met | Undecided], names: Sequence[str], jobs: int
+) -> Iterator[_Met | Undecided]:
+    """One answer a kernel; of several, how many are met already is shown."""
+    if len(names) == 1:
+        yield met(names[0])
+        return
+    with working(f"meeting {number_of(len(names), 'kernel')}", len(names)) as work:
+        yield from in_order(met, names, jobs, done=work.advance)
 
 
 def diff_kernels(left: str, right: str, request: MeetRequest) -> int:
@@ -103,7 +115,7 @@ def diff_kernels(left: str, right: str, request: MeetRequest) -> int:
     with (
         QemuMachine(kernels[0].image, guests=1, say=say) as first,
         QemuMachine(kernels[1].image, guests=1, say=say) as second,
-        working(f"holding {kernels[0].name} against {kernels[1].name}"),
+        working(f"holding {kernels[0].name} against {kernels[1].name}") as work,
     ):
         meeting = diff(
             {f"qemu:{kernels[0].name}": first, f"qemu:{kernels[1].name}": second},
@@ -114,6 +126,7 @@ def diff_kernels(left: str, right: str, request: MeetRequest) -> int:
             seed=request.seed,
             looks=litmus_looks(request.litmus),
             say=say,
+            counted=work,
         )
     _print(meeting, [kernel.words for kernel in kernels], request.output, request.as_json)
     return int(meeting.differs)

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from pfnlab.checker.search.exploration import Exploration
+from pfnlab.checker.search.forecast import line as forecast_line
 from pfnlab.checker.search.packed_file import load_packed, search_file
 from pfnlab.errors import Misuse
 from pfnlab.lab.images.cache import cache_root
@@ -51,7 +52,7 @@ def check_packed(request: PackedRequest) -> int:
     with working(f"searching {request.file}") as work:
 
         def progress(found: Exploration[Any]) -> None:
-            work.show(f"{found.states:,} states, {found.frontier:,} waiting")
+            work.show(forecast_line(found, request.depth or None))
 
         found = search_file(
             *(request.file, model),

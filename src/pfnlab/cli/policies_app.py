@@ -36,11 +36,11 @@ def policies_matrix(
     from pfnlab.progress import working
     from pfnlab.report.policies_matrix import policies_matrix, policies_object
 
-    with working("every policy against every property"):
+    with working("every policy against every property") as work:
         text = (
-            json.dumps(policies_object(depth, jobs), ensure_ascii=False) + "\n"
+            json.dumps(policies_object(depth, jobs, work), ensure_ascii=False) + "\n"
             if as_json
-            else policies_matrix(depth, jobs)
+            else policies_matrix(depth, jobs, work)
         )
     print(text, end="")
     return 0

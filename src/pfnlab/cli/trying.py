@@ -76,7 +76,7 @@ def try_tree(request: TryRequest, build: Build | None = None) -> int:
             accel=request.accel,
             say=say,
         ) as machine,
-        working(f"holding {name} against model:{request.like}"),
+        working(f"holding {name} against model:{request.like}") as work,
     ):
         trial = try_kernel(
             machine,
@@ -88,6 +88,7 @@ def try_tree(request: TryRequest, build: Build | None = None) -> int:
             seed=request.seed,
             looks=litmus_looks(request.litmus),
             say=say,
+            counted=work,
         )
     tree = str(request.tree) if request.tree.name else name
     if request.as_json:

@@ -15,7 +15,7 @@ from pfnlab.lab.vm.accel import Accel
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.compare import series_key
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.machine import Looking, Machine, Telling
+from pfnlab.programs.runs.machine import Looking, Machine, run_telling
 from pfnlab.programs.runs.observation import Run
 from pfnlab.progress import Work, say, working
 from pfnlab.units import number_of
@@ -233,8 +233,8 @@ def fetch_missing(machines: Sequence[Named], say: Callable[[str], None]) -> None
     missing_names = [name for name in dict.fromkeys(names) if cached(name) is None]
     if missing_names:
         say(f"fetching kernels {', '.join(missing_names)}")
-        with working(f"fetching {', '.join(missing_names)}"):
-            fetch(*missing_names, say=say)
+        with working(f"fetching {', '.join(missing_names)}") as work:
+            fetch(*missing_names, say=say, counted=work)
     for name in dict.fromkeys(names):
         kernel = kernel_for(name)
         if not kernel.known:
@@ -263,9 +263,7 @@ def _run_telling(named: Named, machine: Machine, programs: Sequence[Program], wo
             runs += machine.run([program])
             work.advance()
         return runs
-    if isinstance(machine, Telling):
-        return machine.run_telling(programs, lambda index, run: work.advance())
-    return machine.run(programs)
+    return run_telling(machine, programs, lambda index, run: work.advance())
 
 
 # The most likely name meant by "7.2" or "quemu:7.2".

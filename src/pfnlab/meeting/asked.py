@@ -76,7 +76,7 @@ def meet_asked(
     model_version(profile or version)
     changelog = changelog_of(kernel, say=say)
     say(f"meeting {version}: {asked.words}")
-    with QemuMachine(kernel, guests=guests, say=say) as machine, working(f"meeting {version}"):
+    with QemuMachine(kernel, guests=guests, say=say) as machine, working(f"meeting {version}") as work:
         return meet(
             machine,
             version,
@@ -89,4 +89,5 @@ def meet_asked(
             seed=seed,
             looks=looks,
             say=say,
+            counted=work,
         )

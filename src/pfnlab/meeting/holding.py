@@ -20,14 +20,15 @@ from pfnlab.fuzz.grouping import Grouping
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.repeating import is_shown, shrink_quickly
 from pfnlab.fuzz.shrink import Shrunk, shrink
-from pfnlab.fuzz.signature import UNCOMPARABLE, Signature, in_same_step, signature_of, undecided
+from pfnlab.fuzz.signature import Signature, in_same_step, signature_of, undecided
 from pfnlab.policies.known import HeldCount
 from pfnlab.programs.lang.load import load_program, program_files
 from pfnlab.programs.lang.ops import Program, is_held
 from pfnlab.programs.library import library_folder
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.machine import Looking, Machine, Rebooting
+from pfnlab.programs.runs.machine import Looking, Machine, Rebooting, run_telling
 from pfnlab.programs.runs.observation import Run
+from pfnlab.progress import UNCOUNTED, PartCount
 from pfnlab.report.golden import golden_look
 from pfnlab.report.walkers import KINDS, WALKERS, cell_program
 from pfnlab.units import number_of
@@ -73,6 +74,7 @@ class Pair:
 
     :param say: called with each line of progress
     :param doubles: models that replace the two while a program is made smaller, for models answer at once
+    :param counted: counts the programs that :meth:`hold` and :meth:`random` run
     :ivar unstable: differences that did not show again, in words
     :ivar ordered: how many steps have an order of calls on both machines
     """
@@ -82,11 +84,13 @@ class Pair:
         machines: Mapping[str, Machine],
         say: Callable[[str], None] = lambda line: None,
         doubles: Doubles = lambda program, runs: None,
+        counted: PartCount = UNCOUNTED,
     ) -> None:
         if len(machines) != 2:
             raise Misuse("two machines are held against each other")
         self.machines = dict(machines)
         self.say = say
+        self.counted = counted
         self.differences: list[KernelDifference] = []
         self.unstable: list[str] = []
         self.ordered = 0
@@ -107,7 +111,8 @@ class Pair:
         for look in dict.fromkeys(map(looks.get, programs)):
             names = [name for name in programs if looks.get(name) is look]
             with self._looking(look):
-                for name, pair in zip(names, self.runs([programs[name] for name in names]), strict=True):
+                asked, machines = [programs[name] for name in names], tuple(self.machines.values())
+                for name, pair in zip(names, self._runs(asked, machines, self.counted), strict=True):
                     if undecided(pair):
                         undecided_count += 1
                         continue
@@ -142,17 +147,27 @@ class Pair:
             steps += min(len(run.steps) for run in runs)
             self.ordered += _ordered_steps(runs)
 
+        shown = 0
+
+        def count_programs(state: CampaignState) -> None:
+            nonlocal shown
+            self.counted.advance(state.next - shown)
+            shown = state.next
+
         campaign = Campaign(
             dict(self.machines),
             state,
             watched=False,
             repeats=1,
+            on_progress=count_programs,
             on_compared=count_steps,
             smaller=self.smaller,
             agreed=False,
             grouped=False,
         )
         campaign.run(programs=programs, most=len(self.differences) + _MOST_FOUND)
+        # It may have found enough before.
+        self.counted.advance(programs - shown)
         for index, difference in enumerate(self.differences):
             count = state.findings[difference.signature.key].met
             if count:
@@ -273,59 +288,19 @@ class Pair:
             quick=quick,
         )
 
-    def _runs(self, programs: Sequence[Program], machines: Sequence[Machine]) -> list[tuple[Run, ...]]:
+    def _runs(
+        self, programs: Sequence[Program], machines: Sequence[Machine], counted: PartCount = UNCOUNTED
+    ) -> list[tuple[Run, ...]]:
         runs_by_machine = []
         for name, machine in zip(self.machines, machines, strict=True):
-            runs = machine.run(programs)
+            # The second one is a kernel, which takes nearly all of the time.
+            counting = counted if machine is machines[-1] else UNCOUNTED
+            runs = run_telling(machine, programs, _advancing(counting))
             lost = [index for index, run in enumerate(runs) if run.lost is not None and run.alarm is None]
             for index in lost:
                 runs[index] = machine.run([programs[index]])[0]
             runs_by_machine.append([msgspec.structs.replace(run, machine=name) for run in runs])
         return list(zip(*runs_by_machine, strict=True))
-
-
-class Comparable:
-    """A kernel that is not given programs whose outcome only a machine decides, or that no kernel survives.
-
-    Where a model is one of the two it refuses such programs itself.
-
-    :param machine: the kernel
-    :param model: tells which programs are such
-    """
-
-    def __init__(self, machine: Machine, model: Machine) -> None:
-        self._machine, self._model = machine, model
-
-    @property
-    def look(self) -> LookLevel:
-        """How the kernel is looked at."""
-        return self._machine.look if isinstance(self._machine, Looking) else LookLevel.PROC
-
-    @look.setter
-    def look(self, look: LookLevel) -> None:
-        for machine in (self._machine, self._model):
-            if isinstance(machine, Looking):
-                machine.look = look
-
-    @property
-    def sees_memory(self) -> bool:
-        """Whether the kernel can be looked at in its memory."""
-        return isinstance(self._machine, Looking) and self._machine.sees_memory
-
-    def run(self, programs: Sequence[Program]) -> list[Run]:
-        """One run for each program; for a program the kernel was not given, the model's refusal."""
-        refusals = [
-            run if (run.undecided or "").startswith(UNCOMPARABLE) else None
-            for run in self._model.run(programs)
-        ]
-        asked_programs = [program for program, run in zip(programs, refusals, strict=True) if run is None]
-        answers = iter(self._machine.run(asked_programs) if asked_programs else [])
-        return [run or next(answers) for run in refusals]
-
-    def reboot(self) -> None:
-        """Later programs run in guests in which no program has run."""
-        if isinstance(self._machine, Rebooting):
-            self._machine.reboot()
 
 
 def litmus_programs(folder: Path | None = None) -> dict[str, Program]:
@@ -371,27 +346,33 @@ def hold_all(
     """
     plain = {name: program for name, program in litmus.items() if not is_held(program)}
     holding = {name: program for name, program in litmus.items() if is_held(program)}
+    walkers = walker_programs()
+    tenth = max(1, programs // 10)
+    # An eighth more, because the model has no rule for some of the programs.
+    drawn = {
+        "random": (programs + programs // 8, Vocabulary()),
+        "random driver": (tenth, Vocabulary(driver=True)),
+        "random vfio": (tenth, Vocabulary(vfio=True)),
+        "random schedules": (max(1, min(SCHEDULES, programs // 7)), Vocabulary(schedules=True)),
+    }
+    pair.counted.expect(len(litmus) + len(walkers) + sum(number for number, _ in drawn.values()))
     counts = {}
     pair.say(f"litmus: {len(plain)} programs")
     counts["litmus"] = pair.hold(plain, looks)
-    walkers = walker_programs()
     pair.say(f"walkers: {len(walkers)} cells")
     counts["walkers"] = pair.hold(walkers)
     pair.say(f"schedules: {len(holding)} programs")
     counts["schedules"] = pair.hold(holding, looks)
-    pair.say(f"random: {programs} programs, seed {seed}")
-    # An eighth more, because the model has no rule for some of the programs.
-    counts["random"] = pair.random(programs + programs // 8, seed, Vocabulary())
-    tenth = max(1, programs // 10)
-    for name, number, vocabulary in (
-        ("driver", tenth, Vocabulary(driver=True)),
-        ("vfio", tenth, Vocabulary(vfio=True)),
-        ("schedules", max(1, min(SCHEDULES, programs // 7)), Vocabulary(schedules=True)),
-    ):
-        pair.say(f"random, with {name}: {number} programs")
-        counts[f"random {name}"] = pair.random(number, seed, vocabulary)
+    for name, (number, vocabulary) in drawn.items():
+        kind = name.removeprefix("random").strip()
+        pair.say(f"random{f', with {kind}' if kind else ''}: {number} programs, seed {seed}")
+        counts[name] = pair.random(number, seed, vocabulary)
     counts["orders"] = HeldCount(0, pair.ordered)
     return counts
+
+
+def _advancing(counted: PartCount) -> Callable[[int, Run], None]:
+    return lambda index, run: counted.advance()
 
 
 def _with_program(difference: KernelDifference, name: str) -> KernelDifference:

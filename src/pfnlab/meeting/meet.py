@@ -12,12 +12,12 @@ from pfnlab.checker.kernel.properties import questions
 from pfnlab.checker.kernel.scope import load_scope
 from pfnlab.errors import Discovery, Misuse
 from pfnlab.lab.images.kernels import KernelImage
+from pfnlab.meeting.comparable import Comparable
 from pfnlab.meeting.explain import Explanation, explanations, explanations_between
 from pfnlab.meeting.holding import (
     NO_LOOKS,
     PROGRAMS,
     SEED,
-    Comparable,
     Doubles,
     KernelDifference,
     Pair,
@@ -33,6 +33,7 @@ from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run
+from pfnlab.progress import UNCOUNTED, PartCount
 
 
 class Explained(msgspec.Struct, frozen=True):
@@ -116,6 +117,7 @@ def meet(
     seed: int = SEED,
     looks: Mapping[str, LookLevel] = NO_LOOKS,
     say: Callable[[str], None] = lambda line: None,
+    counted: PartCount = UNCOUNTED,
 ) -> Meeting:
     """Hold a kernel against the model of its exact version.
 
@@ -125,6 +127,7 @@ def meet(
     :param changelog: the changelog of the kernel's package
     :param since: the kernel before it in its series, behind which titles begin
     :param looks: how kernels were looked at for the goldens of programs, by name
+    :param counted: counts the programs
     """
     model = profile or model_version(version)
 
@@ -133,7 +136,7 @@ def meet(
 
     modelled = ModelMachine(model, configuration=configuration)
     machines = {f"model:{model}": modelled, f"qemu:{version}": machine}
-    pair = Pair(machines, say, _doubles(model, explain))
+    pair = Pair(machines, say, _doubles(model, explain), counted)
     counts = hold_all(pair, litmus, programs=programs, seed=seed, looks=looks)
     explained = tuple(
         Explained(difference, tuple(explain(difference.program, difference.runs)))
@@ -160,6 +163,7 @@ def diff(
     seed: int = SEED,
     looks: Mapping[str, LookLevel] = NO_LOOKS,
     say: Callable[[str], None] = lambda line: None,
+    counted: PartCount = UNCOUNTED,
 ) -> Meeting:
     """Hold two kernels against each other.
 
@@ -167,6 +171,7 @@ def diff(
     :param versions: the versions of the two
     :param changelog: the changelog of the newer kernel's package
     :param looks: how kernels were looked at for the goldens of programs, by name
+    :param counted: counts the programs
     """
     models = model_version(versions[0]), model_version(versions[1])
     first_name, second_name = machines
@@ -176,7 +181,7 @@ def diff(
         return explanations_between(*models, program, runs[1])
 
     comparables = {name: Comparable(machine, first_model) for name, machine in machines.items()}
-    pair = Pair(comparables, say, _doubles(models[0], explain))
+    pair = Pair(comparables, say, _doubles(models[0], explain), counted)
     counts = hold_all(pair, litmus, programs=programs, seed=seed, looks=looks)
     explained = tuple(
         Explained(difference, tuple(explain(difference.program, difference.runs)))

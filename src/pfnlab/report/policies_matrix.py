@@ -28,6 +28,7 @@ from pfnlab.programs.lang.load import load_text, program_files
 from pfnlab.programs.library import library_folder
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.observation import Step
+from pfnlab.progress import UNCOUNTED, PartCount
 from pfnlab.report.flush_distance import DISTANCES, by_distance
 from pfnlab.report.markdown import table
 from pfnlab.report.searches import DEPTH, PageSearch, search_ahead, searched
@@ -247,12 +248,15 @@ def _steps(machine: ModelMachine, lines: Iterable[str]) -> tuple[Step, ...]:
     return machine.run_one(load_text(f"{_HEAD}{text}\n")).steps[:-1]
 
 
-def policies_object(depth: int = DEPTH, jobs: int | None = 1) -> dict[str, Any]:
+def policies_object(
+    depth: int = DEPTH, jobs: int | None = 1, counted: PartCount = UNCOUNTED
+) -> dict[str, Any]:
     """The verdicts and costs of the page as data, for ``--json``.
 
     :param jobs: searches at a time; None for as many as there are processors
+    :param counted: counts the searches
     """
-    search_ahead(verdict_searches(depth), jobs)
+    search_ahead(verdict_searches(depth), jobs, counted)
     return {
         "format": FORMAT,
         "made": made(),
@@ -282,12 +286,13 @@ def policies_object(depth: int = DEPTH, jobs: int | None = 1) -> dict[str, Any]:
     }
 
 
-def policies_matrix(depth: int = DEPTH, jobs: int | None = 1) -> str:
+def policies_matrix(depth: int = DEPTH, jobs: int | None = 1, counted: PartCount = UNCOUNTED) -> str:
     """The whole page.
 
     :param jobs: searches at a time; None for as many as there are processors
+    :param counted: counts the searches
     """
-    search_ahead(page_searches(depth), jobs)
+    search_ahead(page_searches(depth), jobs, counted)
     parts = [
         _INTRO.format(series=SERIES, depth=depth),
         "## Trackers\n",

@@ -9,6 +9,7 @@ from pfnlab.checker.check import CheckLimits, CheckResult, check
 from pfnlab.checker.kernel.scope import RaceScope, load_scope
 from pfnlab.processes import in_order
 from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.progress import UNCOUNTED, PartCount
 
 #: How many operations in a row a search tries by default.
 DEPTH = 3
@@ -44,13 +45,17 @@ def searched(machine: str, scope: str, depth: int = DEPTH) -> CheckResult:
     return _results[asked]
 
 
-def search_ahead(searches: Iterable[PageSearch], jobs: int | None = None) -> None:
+def search_ahead(
+    searches: Iterable[PageSearch], jobs: int | None = None, counted: PartCount = UNCOUNTED
+) -> None:
     """Make *searches*, several at a time, so that :func:`searched` has them.
 
     :param jobs: processes at a time; None for as many as there are processors
+    :param counted: counts the searches
     """
     missing = [asked for asked in dict.fromkeys(searches) if asked not in _results]
-    for asked, found in zip(missing, in_order(_search, missing, jobs), strict=True):
+    counted.expect(len(missing))
+    for asked, found in zip(missing, in_order(_search, missing, jobs, done=counted.advance), strict=True):
         _results[asked] = found
 
 

@@ -20,6 +20,7 @@ from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run
+from pfnlab.progress import UNCOUNTED, PartCount
 
 #: The number of random programs, unless the user names another.
 PROGRAMS = 200
@@ -116,11 +117,13 @@ def try_kernel(
     seed: int = SEED,
     looks: Mapping[str, LookLevel] = NO_LOOKS,
     say: Callable[[str], None] = lambda line: None,
+    counted: PartCount = UNCOUNTED,
 ) -> Trial:
     """Hold a kernel against the model of *like* with *policies*, which gets the kernel's configuration.
 
     :param name: the kernel's in the report
     :param looks: how kernels were looked at for the goldens of programs, by name
+    :param counted: counts the programs
     :raises Misuse: there is no such model
     :raises LostGuest: the kernel does not boot, or does not survive a program that maps a page
     """
@@ -128,7 +131,7 @@ def try_kernel(
     ModelMachine(spec.removeprefix("model:"))
     alive = _alive(machine)
     model = ModelMachine(spec.removeprefix("model:"), configuration=alive.configuration)
-    pair = Pair({spec: model, f"qemu:{name}": machine}, say)
+    pair = Pair({spec: model, f"qemu:{name}": machine}, say, counted=counted)
     held = hold_all(pair, litmus, programs=programs, seed=seed, looks=looks)
     causes = tuple(
         TriedCause(differences, None if policies else _explanation(like, differences[0]))

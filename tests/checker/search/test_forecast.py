@@ -65,7 +65,8 @@ def test_a_line_says_all_of_it() -> None:
         (), states=1023, expanded=511, growth=[2**at for at in range(10)], depth=9, seconds=2, frontier=512
     )
 
-    assert "1,023 states, 512/s, 512 waiting, depth 9 of 10, about 2,047 states in all, 2 s to go" == line(
-        found, 10
+    assert (
+        "1,023 states, 512/s, 512 waiting, depth 9 of 10, about 2,047 states in all: 49 %, 2 s to go"
+        == line(found, 10)
     )
     assert "each level 2.0 times the last: no end in sight" in line(found)

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from counting import Parts
 
 from pfnlab.errors import Misuse
 from pfnlab.mm.gather import MmuGather
@@ -48,6 +49,16 @@ def test_mincore_at_a_hole_is_predicted_with_its_digits(tmp_path: Path) -> None:
     result = predict_files([written(tmp_path, [row])])
 
     assert (1, []) == (result.exact, result.details)
+
+
+def test_cases_are_counted(tmp_path: Path) -> None:
+    """Kernel by kernel, as they are predicted."""
+    parts = Parts()
+    rows = first_rows("cases-vfio.jsonl", "case", "vfio-gup")
+
+    predict_files([written(tmp_path, rows)], counted=parts)
+
+    assert parts.expected == parts.done > 1
 
 
 @pytest.mark.xdist_group("recorded")

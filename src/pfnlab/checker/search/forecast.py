@@ -76,7 +76,10 @@ def line(found: Exploration[State], depth: int | None = None) -> str:
         return text
     if ahead.states is None or ahead.seconds is None:
         return f"{text}, each level {ahead.factor:.1f} times the last: no end in sight"
-    return f"{text}, about {number_of(ahead.states, 'state')} in all, {_time(ahead.seconds)} to go"
+    percent = 100 * found.states // max(ahead.states, 1)
+    return (
+        f"{text}, about {number_of(ahead.states, 'state')} in all: {percent} %, {_time(ahead.seconds)} to go"
+    )
 
 
 def _time(seconds: float) -> str:

@@ -43,6 +43,7 @@ def simulate(
     seconds: float | None = None,
     stop_at_first: bool = False,
     guided: bool = False,
+    done: Callable[[], None] = lambda: None,
 ) -> Exploration[State]:
     """Make *walks* random walks of *length* steps, and judge every state on them by *properties*.
 
@@ -52,6 +53,7 @@ def simulate(
     :param first: the number of the first walk; ``first=n, walks=1`` makes walk *n* alone
     :param guided: prefer steps to states that no walk has met, and pairs of kinds of step that were rare.
         Then a walk depends on those before it, and cannot be made alone
+    :param done: called when a walk is done
     :return: ``states`` counts distinct states by fingerprint; ``note`` says how many walks and steps there
         were
     """
@@ -65,6 +67,7 @@ def simulate(
             break
         _walk(model, Random(f"{seed}/{number}"), length, found, fingerprints, novelty)
         count += 1
+        done()
         if stop_at_first and found.violated:
             break
     found.states, found.seconds = len(fingerprints), time.monotonic() - begin
@@ -191,6 +194,7 @@ def swarm(
     stop_at_first: bool = False,
     member: Callable[[int, Exploration[State]], None] | None = None,
     jobs: int = 1,
+    done: Callable[[], None] = lambda: None,
 ) -> Exploration[State]:
     """Many depth-first searches, each without a random part of *kinds* and in an order of its own.
 
@@ -202,6 +206,7 @@ def swarm(
     :param seconds: the time for all members, of which each has an equal part
     :param member: called with the number and the result of each member, in order
     :param jobs: how many search at a time
+    :param done: called when a member is done, in any order
     """
     total = Exploration(properties)
     begin = time.monotonic()
@@ -230,7 +235,13 @@ def swarm(
     kept = model.take_counts() if isinstance(model, Counting) else None
     count = 0
     for number, (found, counts) in enumerate(
-        in_order(search, range(members), jobs, named=lambda number: f"search {number} of the swarm")
+        in_order(
+            search,
+            range(members),
+            jobs,
+            named=lambda number: f"search {number} of the swarm",
+            done=done,
+        )
     ):
         found.properties = properties
         if isinstance(model, Counting) and counts is not None:

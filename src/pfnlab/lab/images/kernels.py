@@ -30,6 +30,7 @@ from pfnlab.lab.images.offers import Offer, by_version, chosen
 from pfnlab.lab.images.search import Search, known_series, offered
 from pfnlab.policies.known import known_packages
 from pfnlab.policies.releases import series_of, upstream
+from pfnlab.progress import UNCOUNTED, PartCount
 from pfnlab.units import in_mib, number_of
 
 _LOCK_LIMIT = 900.0
@@ -101,13 +102,19 @@ def cached(name: str) -> KernelImage | None:
     return None if choice is None else kernels[choice]
 
 
-def fetch(*names: str, refresh: bool = False, say: Callable[[str], None] = quiet) -> list[KernelImage]:
+def fetch(
+    *names: str,
+    refresh: bool = False,
+    say: Callable[[str], None] = quiet,
+    counted: PartCount = UNCOUNTED,
+) -> list[KernelImage]:
     """
     The kernel the archive offers under each name, downloaded unless the cache has it.
 
     :param names: series, exact versions or package versions
     :param refresh: read the package lists again even when they are younger than a day
     :param say: called with each line of progress
+    :param counted: counts the kernels
     :raises Misuse: there is no such series
     :raises Unverified: a signature or checksum does not hold
     :raises Undecided: the archive cannot be reached, or holds no such kernel
@@ -124,7 +131,12 @@ def fetch(*names: str, refresh: bool = False, say: Callable[[str], None] = quiet
             search = Search(archive, refresh, say)
             offers = [search.offer(name) for name in names]
             _check_room(root, offers)
-            return [_obtain(archive, offer, say) for offer in offers]
+            counted.expect(len(offers))
+            kernels = []
+            for offer in offers:
+                kernels.append(_obtain(archive, offer, say))
+                counted.advance()
+            return kernels
     except OSError as trouble:
         raise Undecided(f"the cache {root} cannot be used: {trouble}; set PFNLAB_CACHE") from trouble
 

@@ -33,6 +33,7 @@ from pfnlab.programs.recorded.verbs import Waiting, task_name
 from pfnlab.programs.runs.kmsg import ANYBODY, once_message
 from pfnlab.programs.runs.observation import REGION, BookEntry, PteSeen, Run, Step, VmaSeen
 from pfnlab.programs.runs.pte_text import RAM
+from pfnlab.progress import UNCOUNTED, PartCount
 from pfnlab.units import number_of
 
 #: The PAT slot each mode uses with full PAT, as recordings name it.
@@ -61,16 +62,22 @@ class MatrixResult:
     details: list[str] = field(default_factory=list)
 
 
-def predict_files(paths: Sequence[Path], jobs: int | None = 1) -> MatrixResult:
+def predict_files(
+    paths: Sequence[Path], jobs: int | None = 1, counted: PartCount = UNCOUNTED
+) -> MatrixResult:
     """Predict every case of every file.
 
     :param jobs: processes at a time; None for as many as there are processors
+    :param counted: counts the kernels of each file, which are predicted one by one
     :raises Misuse: a file cannot be read, holds no cases, or a line is no recording
     """
     result = MatrixResult()
     recordings = [recording for path in paths for recording in _recordings(path, _read(path))]
     parts = [part for recording in recordings for part in recording.parts()]
-    answers = in_order(lambda part: part.misses(), parts, jobs, named=lambda part: part.name)
+    counted.expect(len(parts))
+    answers = in_order(
+        lambda part: part.misses(), parts, jobs, named=lambda part: part.name, done=counted.advance
+    )
     misses: dict[int, _Misses] = {}
     for part, found in zip(parts, answers, strict=True):
         misses |= {id(row): row_misses for row, row_misses in zip(part.rows, found, strict=True)}

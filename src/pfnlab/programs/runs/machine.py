@@ -31,6 +31,18 @@ class Telling(Protocol):
         ...
 
 
+def run_telling(
+    machine: Machine, programs: Sequence[Program], on_done: Callable[[int, Run], None]
+) -> list[Run]:
+    """One run a program; of a machine that is silent meanwhile, *on_done* is called when all are there."""
+    if isinstance(machine, Telling):
+        return machine.run_telling(programs, on_done)
+    runs = machine.run(programs)
+    for index, run in enumerate(runs):
+        on_done(index, run)
+    return runs
+
+
 @runtime_checkable
 class Looking(Protocol):
     """A machine that can be looked at in several ways.

@@ -1,0 +1,55 @@
+"""A kernel that is only given what can be compared."""
+
+from __future__ import annotations
+
+import msgspec
+from kernels_of_models import LITMUS, Booting, Kernel
+
+from pfnlab.meeting.comparable import Comparable
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.observation import Run
+
+#: The model of the kernel.
+NOW = "6.12.117"
+
+
+def test_a_kernel_that_is_spared_programs_can_be_rebooted() -> None:
+    """What it prints once a boot is to be seen again."""
+    kernel = Booting(NOW)
+
+    Comparable(kernel, ModelMachine(NOW)).reboot()
+
+    assert kernel.boots == 2
+
+
+class Refusing(Kernel):
+    """A model that knows that no kernel goes on after one program."""
+
+    def one(self, program: Program) -> Run:
+        """It says so of the one in the middle."""
+        run = super().one(program)
+        if program is LITMUS["middle"]:
+            return msgspec.structs.replace(run, steps=(), undecided="the kernel stops with BUG: here")
+        return run
+
+
+def test_what_no_kernel_survives_is_not_asked() -> None:
+    """The model's refusal stands for it, and the others are asked as ever."""
+    kernel = Kernel(NOW)
+    machine = Comparable(kernel, Refusing(NOW))
+
+    runs = machine.run(list(LITMUS.values()))
+
+    assert [None, None, "the kernel stops with BUG: here"] == [run.undecided for run in runs]
+    assert [LITMUS["locked"], LITMUS["locked-again"]] == kernel.asked
+
+
+def test_every_run_is_reported_by_its_place() -> None:
+    """Of what the kernel was not given too."""
+    machine = Comparable(Kernel(NOW), Refusing(NOW))
+    reported: dict[int, Run] = {}
+
+    runs = machine.run_telling(list(LITMUS.values()), reported.__setitem__)
+
+    assert dict(enumerate(runs)) == reported
