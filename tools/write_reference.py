@@ -21,7 +21,7 @@ from markdown_pages import ROOT, anchors, blocks
 
 from pfnlab import errors
 from pfnlab.checker.kernel.properties import QUESTIONS, RACE_QUESTIONS
-from pfnlab.checker.kernel.scope import load_scope, scope_names
+from pfnlab.checker.kernel.scope import RaceScope, Scope, load_scope, scope_names
 from pfnlab.cli.verbs import VerbOption, VerbPage, verb_pages
 from pfnlab.policies.eras import VM_PAT_ERAS
 from pfnlab.policies.releases import CONFIRMED
@@ -32,6 +32,7 @@ from pfnlab.programs.lang.shapes import word_of
 from pfnlab.programs.runs.observation import PteSeen, Run, Step, VmaSeen
 from pfnlab.report.markdown import table
 from pfnlab.schemas import FORMS, schema
+from pfnlab.units import number_of
 
 FOLDER = ROOT / "docs" / "reference"
 
@@ -158,11 +159,16 @@ def properties() -> str:
     rows = []
     for name in scope_names():
         scope = load_scope(name)
-        size = (
-            f"{scope.depth} operations in a row" if hasattr(scope, "depth") else f"{len(scope.races)} races"
-        )
-        rows.append((f"`{name}`", scope.says, size))
+        rows.append((f"`{name}`", scope.says, _size(scope)))
     return said + "\n## Scopes\n\n" + table(("scope", "what it tries", "size"), rows)
+
+
+def _size(scope: Scope | RaceScope) -> str:
+    if isinstance(scope, RaceScope):
+        return number_of(len(scope.races), "race")
+    if scope.depth is None:
+        return "sequences of any length"
+    return f"{number_of(scope.depth, 'operation')} in a row"
 
 
 def policies() -> str:
@@ -197,7 +203,7 @@ def exit_codes() -> str:
             (
                 str(code),
                 _doc(of_code[0]),
-                "; ".join(f"{one.__name__}: {_first(one.__doc__)}" for one in of_code[1:]) or "-",
+                "; ".join(f"{one.__name__}: {_first(one.__doc__).rstrip('.')}" for one in of_code[1:]) or "-",
             )
         )
     said = f"# Exit codes\n\n{_MADE}"
@@ -301,7 +307,10 @@ def _plain(text: str | None) -> str:
     """A text of a docstring as Markdown on one line."""
     words = " ".join((text or "-").split())
     words = re.sub(r":\w+:`~?([^`]+)`", r"`\1`", words).replace("``", "`")
-    return re.sub(r"<(?=[a-z])", r"\\<", words)
+    # Code is taken letter by letter: a backslash in it would be seen.
+    parts = re.split(r"(`[^`]*`)", words)
+    parts[::2] = [re.sub(r"<(?=[a-z])", r"\\<", part) for part in parts[::2]]
+    return "".join(parts)
 
 
 PAGES: dict[str, Callable[[], str]] = {

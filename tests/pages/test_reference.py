@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import tooling
+from for_each import for_each
 
 reference = tooling.write_reference()
 
@@ -33,3 +36,28 @@ def test_everything_has_its_meaning(name: str) -> None:
 def test_a_row_without_meaning_is_found() -> None:
     """Others are not."""
     assert ["| `b` | string | - |"] == without_meaning("| `a` | string | A. |\n| `b` | string | - |\n")
+
+
+@for_each("name", reference.PAGES)
+def test_code_has_no_backslash_before_a_sign_of_markdown(name: str) -> None:
+    """Code is shown letter by letter."""
+    spans = re.findall(r"`([^`\n]+)`", reference.PAGES[name]())
+
+    assert [] == [span for span in spans if re.search(r"\\[<\[*_]", span)]
+
+
+def test_an_angle_bracket_outside_code_is_no_tag() -> None:
+    """In code it stands as it is."""
+    assert r"`L<n>` and \<n>" == reference._plain("``L<n>`` and <n>")
+
+
+def test_a_scope_without_a_depth_says_so() -> None:
+    """One with a depth has its number."""
+    rows = [line for line in reference.properties().splitlines() if line.startswith("| `ends_areas` |")]
+
+    assert ["sequences of any length"] == [row.split(" | ")[-1].removesuffix(" |") for row in rows]
+
+
+def test_no_sentence_ends_before_a_semicolon() -> None:
+    """Errors of one exit code are a list."""
+    assert ".;" not in reference.exit_codes()
