@@ -1,25 +1,77 @@
 """The common parts of all groups of verbs: their form, and options with the same meaning everywhere."""
 
-from collections.abc import Callable
+import shutil
+import textwrap
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from pfnlab.cli.examples import examples_of
 
+#: Below so many columns an option stands above its meaning, not beside it.
+_NARROW = 60
+
+#: The fewest columns that help is written for.
+_LEAST = 20
+
 
 class _WithExamples:
-    """Help that ends with the examples of :mod:`pfnlab.cli.examples`."""
+    """Help that fits the terminal, says each verb in a whole sentence, and ends with examples
+    (:mod:`pfnlab.cli.examples`).
+    """
+
+    if TYPE_CHECKING:
+
+        def format_help(self, ctx: Any, formatter: Any) -> None: ...
+
+    def get_help(self, ctx: Any) -> str:
+        """The help of the verb that *ctx* stands for."""
+        formatter = ctx.make_formatter()
+        columns = shutil.get_terminal_size().columns
+        if columns < _NARROW:
+            # The framework writes for fifty columns at least, in two of its own.
+            formatter.width = max(columns - 2, _LEAST)
+            formatter.write_dl = partial(_stacked, formatter)
+        self.format_help(ctx, formatter)
+        return str(formatter.getvalue()).rstrip("\n")
+
+    def get_short_help_str(self, limit: int = 0) -> str:
+        """The first sentence of the help, which is never cut."""
+        said: str = super().get_short_help_str(1 << 20)  # type: ignore[misc]
+        return said
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """Write the examples of the verb that *ctx* stands for, each with a line of what it does."""
+        """Write the examples, each with what it does. A command stays on one line, to be copied."""
         examples = examples_of(ctx.command_path.partition(" ")[2])
         if examples:
             formatter.write("\nExamples:\n")
         for line, says in examples:
-            formatter.write(f"  {line}\n      {says}.\n")
+            formatter.write(f"  {line}\n{_wrapped(f'{says}.', formatter.width, 6)}")
+
+
+def _stacked(formatter: Any, rows: Sequence[tuple[str, str]], *_: Any, **__: Any) -> None:
+    """Write the rows of a definition list, each meaning below what it is of."""
+    for first, second in rows:
+        formatter.write(_wrapped(first, formatter.width, 2))
+        formatter.write(_wrapped(second, formatter.width, 6))
+
+
+def _wrapped(text: str, width: int, indent: int) -> str:
+    """Text in lines of *width* columns; a word that is longer stays whole."""
+    margin = " " * indent
+    lines = textwrap.wrap(
+        text,
+        width,
+        initial_indent=margin,
+        subsequent_indent=margin,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "".join(f"{line}\n" for line in lines)
 
 
 class _Verb(_WithExamples, TyperCommand):
