@@ -61,7 +61,7 @@ def test_a_word_grows_every_vma_where_objects_are_not_aligned() -> None:
 
 @for_each("series", [name for name in KEPT if name not in ("6.1", "6.12")])
 def test_a_word_is_free_since_vmas_are_aligned(series: str) -> None:
-    """Seed 002 has space without exceeding 192 bytes, in every configuration."""
+    """Discussion 002 has space without exceeding 192 bytes, in every configuration."""
     cost = price_of(KEPT[series], 8)
 
     assert (cost.before, cost.after, cost.in_holes, cost.in_padding) == (192, 192, 0, 8)
@@ -78,7 +78,7 @@ def test_three_words_are_not(series: str) -> None:
 
 @for_each("series", ["6.1", "6.12"])
 def test_a_shared_place_is_free_in_some_configurations_and_not_in_all(series: str) -> None:
-    """As seed 003 says; a member of its own is free in none of them."""
+    """As discussion 003 says; a member of its own is free in none of them."""
     able, unable = sharing(KEPT[series])
 
     assert able > 0

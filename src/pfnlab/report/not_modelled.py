@@ -39,8 +39,8 @@ _ANON = "a = mmap anon[0:4] private rw"
 ORDINARY = (
     Absence(
         "hugetlb",
-        "unmap_vmas() has a path of its own for it, and no PFN mapping is one: what seed 000 moves stands "
-        "beside hugetlb_zap_begin() and does not meet it.",
+        "unmap_vmas() has a path of its own for it, and no PFN mapping is one: what discussion 000 moves "
+        "stands beside hugetlb_zap_begin() and does not meet it.",
         (_BAR, "a = mmap hugetlb[0:512] wc private rw"),
     ),
     Absence(
@@ -74,7 +74,7 @@ ORDINARY = (
 #: Others that hold, change or watch a mapping.
 OTHERS = (
     Absence(
-        "other callers of folio_walk_start (seed 001)",
+        "other callers of folio_walk_start (discussion 001)",
         "move_pages without nodes is one, and is modelled. The others leave frame mappings out before they "
         "walk: move_pages to a node by vma_migratable(), KSM by its test of the VMA's flags, "
         "split_huge_pages by vma_is_special_huge(); uprobes as below; the rest is s390's.",

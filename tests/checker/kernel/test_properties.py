@@ -269,7 +269,7 @@ def test_a_walker_that_takes_leaves_is_found() -> None:
 
 
 def test_a_walker_that_misses_copies_is_found() -> None:
-    """A walker that leaves at the VMA misses what was copied there (seed 001)."""
+    """A walker that leaves at the VMA misses what was copied there (discussion 001)."""
     mapped = "new = mmap bar[0:3] devmem private rw"
     found = answer(Broken(walker=EarlyRefusal), "walks_all", mapped, "write <whole> 1")
 

@@ -145,7 +145,7 @@ def test_a_fault_fills_one_page_and_books_nothing(series: str) -> None:
 
 @every_series
 def test_nothing_of_the_mapping_is_tracked_while_memory_is_off(series: str) -> None:
-    """Seed 000's question: what was booked is given up, access gets SIGBUS, and all comes back after."""
+    """Discussion 000's question: what was booked is given up, access gets SIGBUS, all comes back after."""
     kernel, task, device = mapped(series)
     access(task.mm, task.tlb, AT, 7)
     before = book(kernel)

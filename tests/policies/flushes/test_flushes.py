@@ -1,4 +1,4 @@
-"""When each placement forces a flush, and whether a revocation can return too early (seed 004, S8.3)."""
+"""When each placement forces a flush, and if a revocation can return too early (discussion 004, S8.3)."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_a_pfn_vma_alone_is_flushed_before_it_is_unlinked(flush: str) -> None:
 
 @pytest.mark.parametrize("flush", FLUSHES)
 def test_behind_an_ordinary_vma(flush: str) -> None:
-    """Who looks at the first VMA only misses the others: B02, and seed 004's first try."""
+    """Who looks at the first VMA only misses the others: B02, and discussion 004's first try."""
     assert (flush in RIGHT) == flushed_before_unlink(flush, "munmap a[0:3]")
 
 

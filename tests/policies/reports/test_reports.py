@@ -1,4 +1,4 @@
-"""How a free in vain is reported (seed 002), and what the checker makes of it."""
+"""How a free in vain is reported (discussion 002), and what the checker makes of it."""
 
 from __future__ import annotations
 

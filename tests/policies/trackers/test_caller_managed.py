@@ -1,4 +1,4 @@
-"""caller_managed: the driver reserves, for as long as its file has mappings (seed 003)."""
+"""caller_managed: the driver reserves, for as long as its file has mappings (discussion 003)."""
 
 from __future__ import annotations
 

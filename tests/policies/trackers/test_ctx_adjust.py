@@ -1,4 +1,4 @@
-"""ctx_adjust: the range follows the last VMA that has it (seed 002's remark)."""
+"""ctx_adjust: the range follows the last VMA that has it (discussion 002's remark)."""
 
 from __future__ import annotations
 

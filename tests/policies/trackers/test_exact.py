@@ -126,7 +126,7 @@ def test_a_fork_that_fails(fail: str) -> None:
 
 
 def test_what_a_handler_may_fill_stays_reserved() -> None:
-    """Zapped entries may come back, with the mode they had (seed 000)."""
+    """Zapped entries may come back, with the mode they had (discussion 000)."""
     _, zapped, read, _ = run(SPEC, DRIVER.replace("asis", "wc"), "zap_vma_ptes a", "read a[1]")
 
     assert ["bar[0:4] wc"] == book(zapped)

@@ -1,4 +1,4 @@
-"""no_cow: private mappings of frames are refused (seed 001)."""
+"""no_cow: private mappings of frames are refused (discussion 001)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""no_partial: a tracked mapping goes as a whole or not at all (seed 003)."""
+"""no_partial: a tracked mapping goes as a whole or not at all (discussion 003)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""split_ctx: the context is split with its VMA, unless others share it (seed 002)."""
+"""split_ctx: the context is split with its VMA, unless others share it (discussion 002)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The variants of VM_PAT that were proposed: each mends one thing and leaves another (seeds 000, 003)."""
+"""The proposed variants of VM_PAT: each mends one thing and leaves another (discussions 000, 003)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_a_zapped_page_forgets_the_mapping_with_vm_pat() -> None:
 
 @pytest.mark.parametrize("tracker", FAMILY[1:])
 def test_a_zapped_page_is_no_reason_to_forget(tracker: str) -> None:
-    """Seed 000: only an unmap untracks, and it frees what was reserved."""
+    """Discussion 000: only an unmap untracks, and it frees what was reserved."""
     _, zapped, gone, _ = run(
         f"6.1,tracker={tracker}", DRIVER.replace("asis", "wc"), "zap_vma_ptes a[2]", "munmap a"
     )
@@ -37,14 +37,14 @@ def test_without_its_first_entry_a_mapping_is_lost() -> None:
 
 
 def test_a_stored_pfn_needs_no_entry() -> None:
-    """Seed 003: stored in the VMA, the pfn survives any zap."""
+    """Discussion 003: stored in the VMA, the pfn survives any zap."""
     *_, gone, _ = run("6.1,tracker=base_pfn", DRIVER, "zap_vma_ptes a", "munmap a")
 
     assert ([], ()) == (book(gone), gone.log)
 
 
 def test_a_driver_outside_the_tree_has_no_hook() -> None:
-    """Seed 003: "nothing to fix it from an upstream patch with that solution"."""
+    """Discussion 003: "nothing to fix it from an upstream patch with that solution"."""
     *_, gone, _ = run("6.1,tracker=driver_hook", DRIVER, "zap_vma_ptes a[0]", "munmap a")
 
     assert (DRIVEN, ("WARNING at arch/x86/mm/pat/memtype.c",)) == (book(gone), gone.log)
@@ -117,7 +117,7 @@ def test_a_stored_pfn_of_a_part_that_moves() -> None:
 
 
 def test_the_mode_of_a_vma_is_not_what_was_granted() -> None:
-    """Seed 003: "the pgprot part should be easy": a zapped mapping that adopted a mode cannot be forked."""
+    """Discussion 003: "the pgprot part should be easy": zapped, with an adopted mode, it cannot be forked."""
     adopted = ("b = mmap bar[0:4] wc shared rw", DRIVER.replace("asis", "uc-"), "zap_vma_ptes a[0]")
 
     *_, forked, _ = run("6.1,tracker=base_pfn", *adopted, "c = fork")

@@ -1,4 +1,4 @@
-"""What each policy lets walkers see of a private PFN mapping with one copied page (seed 001)."""
+"""What each policy lets walkers see of a private PFN mapping with one copied page (discussion 001)."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_the_special_bit_is_what_counts(level: int, bits: int, normal: bool) -> 
     ("walker", "rss"), [("special_bits", 4), ("early_refusal", 0), ("page_test_skip", 0)]
 )
 def test_memory_statistics(walker: str, rss: int) -> None:
-    """Seed 001: "process memory stats will likely miss anon folios on COW PFNMAP mappings"."""
+    """Discussion 001: "process memory stats will likely miss anon folios on COW PFNMAP mappings"."""
     assert [rss] == [vma.rss for vma in look(walker, "mincore a").vmas or ()]
 
 

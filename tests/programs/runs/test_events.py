@@ -22,7 +22,7 @@ def test_the_direct_map_follows_below_1_mib_only(pfn: int, text: str | None) -> 
 
 @for_each(("series", "count"), [("6.1", 2), ("6.12", 2), ("6.16", 0), ("7.2", 0)])
 def test_fork_lets_the_direct_map_follow_what_it_follows(series: str, count: int) -> None:
-    """Once a mapping while fork reserves for the child, never since it shares the context (seed 003)."""
+    """Once a mapping while fork reserves for the child, never since they share a context (discussion 003)."""
     text = "pfnlab program 1\ndevice low: lowmem, 16 pages\n\n"
     text += "a = mmap low[0:4] devmem-sync shared rw\nb = mmap low[8:12] devmem shared rw\nc = fork\n"
 

@@ -79,7 +79,7 @@ def test_the_page_has_every_claim_with_its_status(number: str) -> None:
 
 def test_every_discussion_claims_something() -> None:
     """None of the five is left out, and each is summed up."""
-    assert set(page.SEEDS) == set(page.IN_SHORT) == {message.seed for _, message, _ in numbered()}
+    assert set(page.DISCUSSIONS) == set(page.IN_SHORT) == {message.discussion for _, message, _ in numbered()}
 
 
 def test_enough_is_claimed() -> None:

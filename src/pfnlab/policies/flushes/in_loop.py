@@ -1,4 +1,4 @@
-"""A flush in the loop that unlinks, before the first PFN VMA: seed 004's correction.
+"""A flush in the loop that unlinks, before the first PFN VMA: discussion 004's correction.
 
 "Right, I misplaced it -- it should be in the vma loop." Ordinary VMAs in front are unlinked before the
 flush, which harms nobody: their pages are counted. Behind it nothing is pending, so a second PFN VMA does not

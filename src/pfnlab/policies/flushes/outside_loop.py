@@ -1,4 +1,4 @@
-"""One flush before VMAs are unlinked, if the first of them is a PFN VMA: seed 004's first try.
+"""One flush before VMAs are unlinked, if the first of them is a PFN VMA: discussion 004's first try.
 
 The flag sticks to the gather, but tlb_free_vma() stands in front of free_pgtables' loop and looks once more
 at the flags of the VMA it is given, which is the first one. "What if the first has no VM_PFNMAP set, but some

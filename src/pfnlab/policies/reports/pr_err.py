@@ -1,4 +1,4 @@
-"""The same line at the level of an error (seed 002).
+"""The same line at the level of an error (discussion 002).
 
 "I think that should be a pr_err() at least?": who reads the log from errors on sees it, and so does whoever
 filters by level; nothing else is observed, and no test system stops.

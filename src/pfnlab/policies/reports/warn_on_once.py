@@ -1,4 +1,4 @@
-"""The line, and once per boot a WARNING in front of it (seed 002).
+"""The line, and once per boot a WARNING in front of it (discussion 002).
 
 "I was wondering if that is actually a WARN_ON_ONCE(). Now, it should be much harder to actually trigger":
 with ``track_ctx`` no mapping of a process triggers it. With ``vm_pat`` the first munmap of a part does, and a

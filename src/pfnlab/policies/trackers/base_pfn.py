@@ -1,4 +1,4 @@
-"""VM_PAT with the base pfn stored in every VMA, kept right by splits and moves (seed 003).
+"""VM_PAT with the base pfn stored in every VMA, kept right by splits and moves (discussion 003).
 
 Page tables are not asked for the pfn any more, so zapping untracks nothing and untracking cannot fail. A
 split gives each piece its own base, but the book has one entry still: pieces that go from the wrong end are

@@ -1,4 +1,4 @@
-"""track_ctx that adjusts its range when one VMA is left (seed 002's remark).
+"""track_ctx that adjusts its range when one VMA is left (discussion 002's remark).
 
 "If we run into issues, we could likely handle that (adjust the tracking) when our kref drops to 1 while
 freeing a VMA": what the last sharer does not cover is freed then. A mapping cut at its ends is exact

@@ -1,4 +1,4 @@
-"""VM_PAT with the base pfn asked from the driver, through a hook in its vm_ops (seed 003).
+"""VM_PAT with the base pfn asked from the driver, through a hook in its vm_ops (discussion 003).
 
 No VMA grows; a driver that has the hook (sysfs, /proc/bus/pci, /dev/mem, vfio-pci here) is asked when its
 mapping goes or is copied. One that does not, like the driver of our guests, which is out of the tree, is

@@ -1,14 +1,14 @@
 """Exact tracking: a frame is reserved as long as a VMA covers the page it was put at. No kernel has it.
 
-Seed 002 wanted it ("beef up the backend to support actually tracking the correct range") and feared splits:
-"a bit complicated if the pfnmap ctx has more than one ref". So nothing is split: each call that fills
+Discussion 002 wanted it ("beef up the backend to support actually tracking the correct range") and feared
+splits: "a bit complicated if the pfnmap ctx has more than one ref". So nothing is split: each call that fills
 entries has one context, shared by all VMAs that come of it, which counts for each of its frames how many
 of them cover it. A copy made by fork or mremap counts once more, a split hands each part to the VMA that
 keeps it, a VMA that is freed counts no more. Where a count becomes zero the book is cut there, after flushing
 and unlinking, in one operation for each run of frames, which leaves no moment without the rest.
 
-A zap takes entries that may come back (seed 000), so the VMA goes on covering them; unless no fault can fill
-them again, as in PCI files and /dev/mem: then it covers them no more once they are flushed. So each VMA
+A zap takes entries that may come back (discussion 000), so the VMA goes on covering them; unless no fault can
+fill them again, as in PCI files and /dev/mem: then it covers them no more once they are flushed. So each VMA
 remembers which parts of a context it covers.
 
 Unlike every kernel it also reserves what is mapped in part or inserted by a fault handler, with the mode

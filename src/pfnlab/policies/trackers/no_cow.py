@@ -1,4 +1,4 @@
-"""track_ctx that refuses private mappings of frames (seed 001: "rip support for MAP_PRIVATE PFNMAP out").
+"""track_ctx that refuses private frame mappings (discussion 001: "rip support for MAP_PRIVATE PFNMAP out").
 
 remap_pfn_range is where such a mapping comes to be, and of the three seams only the tracker is asked
 there and may refuse; so the design is a tracker, the newest one with a refusal in front. It refuses what

@@ -1,4 +1,4 @@
-"""VM_PAT with partial unmaps forbidden: a tracked mapping goes as a whole or not at all (seed 003).
+"""VM_PAT with partial unmaps forbidden: a tracked mapping goes as a whole or not at all (discussion 003).
 
 "We should forbid any partial unmappings in that model, just like we already disallow MADV_DONTNEED": a
 VMA with a reservation is never cut (the kernel has vm_ops->may_split for such a refusal, and munmap, a move,

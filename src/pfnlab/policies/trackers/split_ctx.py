@@ -1,4 +1,4 @@
-"""track_ctx whose context is split with its VMA, as long as nobody else shares it (seed 002).
+"""track_ctx whose context is split with its VMA, as long as nobody else shares it (discussion 002).
 
 "We could hook into VM splitting code and split the tracking": where a VMA is cut, the entry in the book
 becomes two, and each piece gets a context of its own. What is unmapped then leaves the book exactly, be it

@@ -1,4 +1,4 @@
-"""VM_PAT, untracked only when a region is unmapped and not when it is zapped (seed 000).
+"""VM_PAT, untracked only when a region is unmapped and not when it is zapped (discussion 000).
 
 "In this case we should do pfn track for the whole lifecycle of the vma": entries may go and come back.
 The pfn is read from the page tables still, so a region whose first entry was zapped cannot be untracked

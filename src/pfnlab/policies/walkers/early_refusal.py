@@ -1,4 +1,4 @@
-"""VM_IO and VM_PFNMAP refused before the walk (seed 001's patch).
+"""VM_IO and VM_PFNMAP refused before the walk (discussion 001's patch).
 
 "It has no folio backing the mappings at all": "that is in general not what we want", because a private
 mapping that was written to has ordinary pages, and a walker that leaves at the VMA misses them.

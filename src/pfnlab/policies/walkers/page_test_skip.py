@@ -1,4 +1,4 @@
-"""walk_page_test() skips VM_PFNMAP, as the generic page walk does (seed 001).
+"""walk_page_test() skips VM_PFNMAP, as the generic page walk does (discussion 001).
 
 "Nobody noticed that walk_page_test() skips VM_PFNMAP (but not VM_IO :) )": "process memory stats will likely
 miss anon folios on COW PFNMAP mappings". smaps did until 6.2, pagemap does in every kernel.

@@ -1,4 +1,4 @@
-"""Special bits through vm_normal_page: what is in a VMA is judged entry by entry (seed 001's answer).
+"""Special bits through vm_normal_page: what is in a VMA is judged entry by entry (discussion 001's answer).
 
 "vm_normal_page() should be able to identify PFN maps and reject them": device pages are passed over, and
 copied pages of a private PFN mapping are found like any others.

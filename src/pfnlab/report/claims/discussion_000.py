@@ -1,4 +1,4 @@
-"""Seed 000: a patch that untracks only where a region is unmapped, made for vfio-pci."""
+"""Discussion 000: a patch that untracks only where a region is unmapped, made for vfio-pci."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _REFAULT = "driver/driver-zap-refault"
 _SWITCHED = "vfio/vfio-memory-disable-enable"
 _TWICE = "bar[0:16] uc-, bar[0:8] uc-, bar[0:8] uc-"
 
-SEED = (
+SAID = (
     Said(
         _PATCH,
         (

@@ -1,4 +1,4 @@
-"""Seed 001, to the patch author's answer: may folio_walk_start refuse PFN mappings early?"""
+"""Discussion 001, to the patch author's answer: may folio_walk_start refuse PFN mappings early?"""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _COPIED = "walkers/walk-copied-page"
 _SMAPS = "walkers/walk-smaps"
 _WITH_IT = "the hunk did not land"
 
-SEED = (
+SAID = (
     Said(
         _PATCH,
         (

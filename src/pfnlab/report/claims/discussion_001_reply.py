@@ -1,4 +1,4 @@
-"""Seed 001, the last message: special bits are what counts, and who misses what."""
+"""Discussion 001, the last message: special bits are what counts, and who misses what."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MIXED = "driver/driver-mixed"
 _NUMA = "walkers/walk-numa-maps"
 _SMAPS = "walkers/walk-smaps"
 
-SEED = (
+SAID = (
     Said(
         _LAST,
         (

@@ -1,4 +1,4 @@
-"""Seed 002, the cover letter: contexts that count what shares a tracked range."""
+"""Discussion 002, the cover letter: contexts that count what shares a tracked range."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SHRINK = "selftest/selftest-mremap-shrink"
 _APERTURE = "driver/driver-aperture-part"
 _MAPPED = "a = mmap bar[0:8] wc shared rw"
 
-SEED = (
+SAID = (
     Said(
         _COVER,
         (

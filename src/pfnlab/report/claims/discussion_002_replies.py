@@ -1,4 +1,4 @@
-"""Seed 002, the replies: as good as it was, and what could be done beyond."""
+"""Discussion 002, the replies: as good as it was, and what could be done beyond."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SHRUNK = Seen(_SHRINK, VM_PAT, "mremap a 1 page", book, "low[0:1] wb")
 _SPLIT = "splitting/split-by-mprotect"
 _APERTURE = "driver/driver-aperture-part"
 
-SEED = (
+SAID = (
     Said(
         _REVIEW,
         (

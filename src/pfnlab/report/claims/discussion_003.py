@@ -1,4 +1,4 @@
-"""Seed 003, the two messages of its end: what to do about VM_PAT."""
+"""Discussion 003, the two messages of its end: what to do about VM_PAT."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pfnlab.report.observed import book, left, log, result, tracked, vmas
 
 _MAIL = Message(
     "003",
-    "the next mail (the seed has no subject)",
+    "the next mail (the discussion has no subject)",
     "17 July 2024",
     "David Hildenbrand",
     "reviewer",
 )
 _REPLY = Message(
-    "003", "the reply to it", "July 2024 or later", "Peter Xu", "author of the patch of seed 000"
+    "003", "the reply to it", "July 2024 or later", "Peter Xu", "author of the patch of discussion 000"
 )
 
 _WC = "a = mmap bar[0:4] wc shared rw"
@@ -33,7 +33,7 @@ _NOT_BUILT = "no kernel has this design"
 _SWITCHED = "vfio/vfio-memory-disable-enable"
 _PART = "driver/driver-unmap-part"
 
-SEED = (
+SAID = (
     Said(
         _MAIL,
         (
@@ -124,7 +124,7 @@ SEED = (
                 "",
                 "The range could be kept beside the VMA.",
                 ClaimStatus.CONFIRMED,
-                "he did in 2025, and so it is from 6.16 on (seed 002)",
+                "he did in 2025, and so it is from 6.16 on (discussion 002)",
                 kernels=[Seen("unmapping/munmap-first", CTX, "munmap a[0:2]", tracked, "bar[0:8] x1 a[2:8]")],
             ),
             Claim(
@@ -175,7 +175,7 @@ SEED = (
                 "A mapping that was split is untracked rightly.",
                 ClaimStatus.CONDITION,
                 "where its pieces go from the end backwards; from the front, and all at once, it frees in "
-                "vain and leaks (in seed 002 its author calls even a partial munmap problematic)",
+                "vain and leaks (in discussion 002 its author calls even a partial munmap problematic)",
                 asks=[Finds("6.1", "no_leak", VIOLATED, against=True)],
                 kernels=[
                     Seen("splitting/split-backwards", VM_PAT, "end", left, "nothing"),
@@ -241,7 +241,7 @@ SEED = (
                 "maybe",
                 "Tracking can work without VM_PAT.",
                 ClaimStatus.CONFIRMED,
-                "from 6.16 on it does (seed 002)",
+                "from 6.16 on it does (discussion 002)",
                 asks=[Finds("7.2", name, HOLDS) for name in ("no_leak", "no_loss", "freed_once")],
                 kernels=[Seen("splitting/split-by-mprotect", CTX, "end", left, "nothing")],
             ),

@@ -1,4 +1,4 @@
-"""Seed 003, what is quoted in it: truncation, owners of a range, and where the frame could come from."""
+"""Discussion 003, what is quoted in it: truncation, owners of a range, where the frame could come from."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pfnlab.report.claims.kernels import ALL, CTX, DRIVER_CTX, VFIO, VFIO_LATER,
 from pfnlab.report.observed import book, entries, left, log, map_syncs, result, tracked, vm_pat
 
 _SUBJECT = (
-    "a mail on VM_PAT and truncation, quoted (the seed has no subject; the author is told by the depth)"
+    "a mail on VM_PAT and truncation, quoted (the discussion has no subject; the author is told by the depth)"
 )
 _BEFORE = Message("003", _SUBJECT, "July 2024", "David Hildenbrand", "reviewer")
 _ANSWER = Message(
-    "003", "the answer to it, quoted", "July 2024", "Peter Xu", "author of the patch of seed 000"
+    "003", "the answer to it, quoted", "July 2024", "Peter Xu", "author of the patch of discussion 000"
 )
 
 _REMAP = "a = mmap bar[0:4] driver remap wc shared rw"
@@ -31,7 +31,7 @@ _TRUNCATED = "driver/driver-truncate"
 _KEPT = "bar[0:8] wc, bar[2:6] wc, next[0:4] wc"
 _COPIED = "fork/fork-copied-first"
 
-SEED = (
+SAID = (
     Said(
         _BEFORE,
         (

@@ -1,4 +1,4 @@
-"""Seed 004: where a munmap has to flush before it unlinks PFN mappings."""
+"""Discussion 004: where a munmap has to flush before it unlinks PFN mappings."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ _LOOP = (
     Seen(_NEIGHBOURS, CTX, "munmap a[0:6]", order, _THREE_NOW),
 )
 
-SEED = (
+SAID = (
     Said(
         _PATCH,
         (

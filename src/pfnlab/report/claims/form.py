@@ -26,14 +26,14 @@ class ClaimStatus(StrEnum):
 class Message(NamedTuple):
     """A message, or a part of one that quotes another author.
 
-    :param seed: the number of the discussion
+    :param discussion: its number
     :param subject: of the message
     :param date: as far as the archive says it
     :param author: who wrote these words
     :param role: the author's part in this discussion
     """
 
-    seed: str
+    discussion: str
     subject: str
     date: str
     author: str

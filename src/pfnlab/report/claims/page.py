@@ -11,14 +11,14 @@ from pfnlab.errors import Discovery
 from pfnlab.policies.releases import CONFIRMED
 from pfnlab.report.asking import Finds, QuestionResult
 from pfnlab.report.claims import (
-    seed_000,
-    seed_001,
-    seed_001_reply,
-    seed_002_cover,
-    seed_002_replies,
-    seed_003,
-    seed_003_quoted,
-    seed_004,
+    discussion_000,
+    discussion_001,
+    discussion_001_reply,
+    discussion_002_cover,
+    discussion_002_replies,
+    discussion_003,
+    discussion_003_quoted,
+    discussion_004,
 )
 from pfnlab.report.claims.form import MOST_WORDS, Claim, ClaimStatus, Message, Said
 from pfnlab.report.claims.kernels import Seen, Shown
@@ -27,18 +27,18 @@ from pfnlab.report.searches import search_ahead
 
 #: Everything that was said, in the order of the page.
 DISCUSSION: tuple[Said, ...] = (
-    *seed_000.SEED,
-    *seed_001.SEED,
-    *seed_001_reply.SEED,
-    *seed_002_cover.SEED,
-    *seed_002_replies.SEED,
-    *seed_003_quoted.SEED,
-    *seed_003.SEED,
-    *seed_004.SEED,
+    *discussion_000.SAID,
+    *discussion_001.SAID,
+    *discussion_001_reply.SAID,
+    *discussion_002_cover.SAID,
+    *discussion_002_replies.SAID,
+    *discussion_003_quoted.SAID,
+    *discussion_003.SAID,
+    *discussion_004.SAID,
 )
 
-#: The seeds, with what each is about.
-SEEDS = {
+#: The discussions, with what each is about.
+DISCUSSIONS = {
     "000": "untrack only where a region is unmapped",
     "001": "may a walker refuse PFN mappings early?",
     "002": "counted contexts instead of VM_PAT",
@@ -102,10 +102,10 @@ What speaks against a claim begins with **but**. The tests ask every question ag
 
 def numbered() -> Iterator[tuple[str, Message, Claim]]:
     """Every claim with its number, ``002.17``, and the message it stands in."""
-    for seed, said in groupby(DISCUSSION, lambda part: part.message.seed):
+    for discussion, said in groupby(DISCUSSION, lambda part: part.message.discussion):
         claims = ((part.message, claim) for part in said for claim in part.claims)
         for number, (message, claim) in enumerate(claims, start=1):
-            yield f"{seed}.{number}", message, claim
+            yield f"{discussion}.{number}", message, claim
 
 
 def claims(jobs: int | None = 1) -> str:
@@ -117,9 +117,9 @@ def claims(jobs: int | None = 1) -> str:
     asked = (question for _, _, claim in numbered() for question in claim.asks)
     search_ahead((question.search for question in asked if isinstance(question, Finds)), jobs)
     parts = [_INTRO, _summary()]
-    for seed, in_seed in groupby(numbered(), lambda row: row[1].seed):
-        parts.append(f"## {seed}: {SEEDS[seed]}\n\n{IN_SHORT[seed]}")
-        for message, in_message in groupby(in_seed, lambda row: row[1]):
+    for discussion, in_discussion in groupby(numbered(), lambda row: row[1].discussion):
+        parts.append(f"## {discussion}: {DISCUSSIONS[discussion]}\n\n{IN_SHORT[discussion]}")
+        for message, in_message in groupby(in_discussion, lambda row: row[1]):
             parts.append(
                 f"**{message.author}**, {message.role}, {message.date}: {_text(message.subject)}\n\n"
                 f"{table(_HEAD, (_row(number, claim) for number, _, claim in in_message))}"
@@ -129,12 +129,12 @@ def claims(jobs: int | None = 1) -> str:
 
 def _summary() -> str:
     rows = []
-    for seed, in_seed in groupby(numbered(), lambda row: row[1].seed):
-        found = [claim for _, _, claim in in_seed]
+    for discussion, in_discussion in groupby(numbered(), lambda row: row[1].discussion):
+        found = [claim for _, _, claim in in_discussion]
         status = Counter(claim.status for claim in found)
         by_kernels = sum(bool(claim.kernels) for claim in found)
         counts = (len(found), by_kernels, *(status[one] for one in ClaimStatus))
-        rows.append((f"[{seed}](#{_anchor(seed)}) {SEEDS[seed]}", *counts))
+        rows.append((f"[{discussion}](#{_anchor(discussion)}) {DISCUSSIONS[discussion]}", *counts))
     rows.append(("all", *(sum(column) for column in zip(*(row[1:] for row in rows), strict=True))))
     return table(
         ("discussion", "claims", "shown by kernels", *ClaimStatus),
@@ -142,9 +142,10 @@ def _summary() -> str:
     )
 
 
-def _anchor(seed: str) -> str:
-    """The anchor of a seed's heading, as the pages of a repository make it."""
-    kept = "".join(sign for sign in f"{seed} {SEEDS[seed]}".lower() if sign.isalnum() or sign in " -_")
+def _anchor(discussion: str) -> str:
+    """The anchor of a discussion's heading, as the pages of a repository make it."""
+    heading = f"{discussion} {DISCUSSIONS[discussion]}".lower()
+    kept = "".join(sign for sign in heading if sign.isalnum() or sign in " -_")
     return kept.replace(" ", "-")
 
 

@@ -1,4 +1,4 @@
-"""What walkers find, on kernels and with special bits: shared by the claims of seed 001."""
+"""What walkers find, on kernels and with special bits: shared by the claims of discussion 001."""
 
 from __future__ import annotations
 

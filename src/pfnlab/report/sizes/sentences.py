@@ -22,7 +22,7 @@ from pfnlab.report.sizes.series import (
     sharing,
 )
 
-#: The bytes of seed 002.
+#: The bytes of discussion 002.
 LIMIT = 192
 
 _ROOM = """\
@@ -47,12 +47,12 @@ _MOVE = """\
 def sentences(kept: Sequence[SeriesSizes]) -> Iterator[str]:
     """Each sentence with its answer, in lines."""
     own = [series for series in kept if OWN_FIELD in {member.name for member in members_of(series)}]
-    yield from _seed_002(own)
-    yield from _seed_003([series for series in kept if series not in own], own)
+    yield from _discussion_002(own)
+    yield from _discussion_003([series for series in kept if series not in own], own)
 
 
-def _seed_002(own: Sequence[SeriesSizes]) -> Iterator[str]:
-    yield 'Seed 002: "we have space without exceeding 192 bytes".\n'
+def _discussion_002(own: Sequence[SeriesSizes]) -> Iterator[str]:
+    yield 'Discussion 002: "we have space without exceeding 192 bytes".\n'
     for names, words in grouped(own, _room):
         yield _ROOM.format(names=names, **dict(words))
     large = max(price_of(series, 3 * WORD).slab_after for series in own)
@@ -81,10 +81,10 @@ def _end_and_size(series: SeriesSizes, configuration: frozenset[str]) -> tuple[i
     return max(member.offset + member.size for member in placed), size
 
 
-def _seed_003(before: Sequence[SeriesSizes], own: Sequence[SeriesSizes]) -> Iterator[str]:
+def _discussion_003(before: Sequence[SeriesSizes], own: Sequence[SeriesSizes]) -> Iterator[str]:
     yield (
-        'Seed 003: "I managed to not consume memory in some configurations, but not in all", with one word\n'
-        "in every VMA. That was in July 2024, shortly after 6.10; how is not said.\n"
+        'Discussion 003: "I managed to not consume memory in some configurations, but not in all", with one\n'
+        "word in every VMA. That was in July 2024, shortly after 6.10; how is not said.\n"
     )
     for series in before:
         prices = prices_of(series, WORD)
