@@ -55,7 +55,7 @@ def pfnlab(
     """The rules of Linux PFN mappings as a program: run them, and hold them against real kernels.
 
     Exit codes: 0 as expected, 1 a discovery (machines differ, an expectation fails, a kernel crashes),
-    2 misuse, 3 undecided (missing tool, lost guest), 4 a defect of pfnlab.
+    2 misuse, 3 undecided (no rule, a missing tool, a lost guest), 4 a defect of pfnlab.
 
     LEAKED: still reserved although no process and no driver has it. Other words are in docs/glossary.md.
     """

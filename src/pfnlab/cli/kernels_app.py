@@ -171,7 +171,10 @@ def cache_clean(
 
 
 Random = Annotated[int, typer.Option("--programs", metavar="N", min=1, help="How many random programs.")]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Which random programs.")]
+Seed = Annotated[
+    int,
+    typer.Option("--seed", metavar="N", help="What random numbers begin with: another N, other programs."),
+]
 Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Append the page there.")]
 
 

@@ -18,7 +18,12 @@ def fuzz(
             help="As for run; at least two. Without it: model and kernel of the newest series.",
         ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(metavar="N", help="Which programs; 0 without it.")] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="What random numbers begin with: another N, other programs. 0 without it."
+        ),
+    ] = None,
     programs: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="How many in all; 500 without --seconds.")
     ] = None,
@@ -140,7 +145,13 @@ def check(
             "without some operations, of at most --states states (10,000 without it).",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", help="Which random walks, which swarm.")] = 0,
+    seed: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="What random numbers begin with: another N, other walks of --random and another --swarm.",
+        ),
+    ] = 0,
     checkpoint: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Keep a search that is cut there, and go on from it."),

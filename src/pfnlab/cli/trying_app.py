@@ -32,7 +32,12 @@ def try_(
         typer.Option("--config", metavar="FRAGMENT", help="As for `pfnlab kernels build`."),
     ] = None,
     programs: Annotated[int, typer.Option("--programs", metavar="N", min=1, help="Random programs.")] = 200,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Which random programs.")] = 7,
+    seed: Annotated[
+        int,
+        typer.Option(
+            "--seed", metavar="N", help="What random numbers begin with: another N, other programs."
+        ),
+    ] = 7,
     litmus: LitmusOf = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the report there.")
