@@ -53,6 +53,22 @@ def test_a_notebook_is_its_words_and_code() -> None:
     assert "cell_type" not in page
 
 
+def test_the_changelog_has_what_comes_next() -> None:
+    """Every fragment is a line above the releases; the file itself has none of them before a release."""
+    page = site.changelog_page("# Changes\n\n<!-- releases -->\n\n## 0.0.1\n")
+    fragments = [path.read_text(encoding="utf-8") for path in (pages.ROOT / "changelog.d").glob("*.md")]
+
+    coming, _, _ = page.partition("\n## 0.0.1\n")
+
+    assert coming.startswith("# Changes\n\n<!-- releases -->\n\n## The next release\n\n### ")
+    assert [] == [said for said in fragments if " ".join(said.split()) not in " ".join(coming.split())]
+
+
+def test_a_changelog_without_fragments_stays_as_it_is(tmp_path: Path) -> None:
+    """Nothing comes next."""
+    assert "<!-- releases -->\n" == site.changelog_page("<!-- releases -->\n", tmp_path)
+
+
 @pytest.mark.parametrize(
     ("link", "dead"),
     [
