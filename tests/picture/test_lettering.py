@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,3 +32,19 @@ def test_a_cut_text_fits(text: str, width: float) -> None:
 def test_letters_from_far_are_wide() -> None:
     """No font is asked, so every width is a safe one."""
     assert text_width("漢字", 12) > text_width("ab", 12)
+
+
+@pytest.mark.timeout(60)
+def test_a_word_of_many_letters_is_broken() -> None:
+    """The work grows with the letters, not with their square: that would be hours."""
+    word = "y" * 200_000
+
+    lines = wrapped(word, 100, 12)
+
+    assert (word, 13) == ("".join(lines), max(map(len, lines)))
+
+
+@pytest.mark.timeout(60)
+def test_a_text_of_many_letters_is_cut() -> None:
+    """Only the beginning that has room is measured."""
+    assert "y" * 11 + "…" == cut("y" * 200_000, 100, 12)
