@@ -1,6 +1,11 @@
-"""Results whose texts try to become more than text, for tests of formats."""
+"""Results whose texts try to become more than text, and JSON that no verb prints, for tests of formats."""
 
 from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from copy import deepcopy
+from typing import Any
 
 import msgspec
 from middle_runs import PROGRAM, careful, cut, forgetful
@@ -45,3 +50,62 @@ def hostile() -> RunResult:
         msgspec.structs.replace(run, machine=f"{HOSTILE} {run.machine}") for run in (forgetful(), careful())
     ]
     return RunResult(HOSTILE, program, tuple(runs), judge(program, runs, {}))
+
+
+#: Values that no result has at most of its places, as JSON, by what they are.
+VALUES = {
+    "half a character": '"x\\ud800"',
+    "a name that is half a character": '{"\\udcff": 1}',
+    "a hostile text": json.dumps(HOSTILE),
+    "a long text": json.dumps("y" * 200_000),
+    "a number of 401 digits": "1" + "0" * 400,
+    "a number below all": "-1" + "0" * 400,
+    "a number of 5000 digits": "9" * 5000,
+    "a number of 64 bits": str((1 << 64) - 1),
+    "a number of 65 bits": str(1 << 64),
+    "a number without end": "1e999",
+    "no number": "NaN",
+    "minus one": "-1",
+    "a half": "0.5",
+    "true": "true",
+    "nothing": "null",
+    "no text": '""',
+    "no list": "[]",
+    "no object": "{}",
+    "values within values": "[" * 90 + "]" * 90,
+    "values far within values": "[" * 900 + "]" * 900,
+    "values without end within values": "[" * 100_000,
+}
+
+#: The place of a value: the keys and indexes that lead to it.
+Place = tuple[str | int, ...]
+
+
+def places(content: Any) -> Iterator[Place]:
+    """The place of every value in *content* but its own."""
+    items: Any = ()
+    if isinstance(content, dict):
+        items = content.items()
+    elif isinstance(content, list):
+        items = enumerate(content)
+    for key, value in items:
+        yield (key,)
+        yield from ((key, *rest) for rest in places(value))
+
+
+def spoiled(content: Any, values: dict[Place, str]) -> str:
+    """The JSON of *content* with other JSON at some places, where there are such places."""
+    changed = deepcopy(content)
+    for number, place in enumerate(values):
+        inside = changed
+        try:
+            for key in place[:-1]:
+                inside = inside[key]
+            inside[place[-1]] = f"@{number}@"
+        except (KeyError, IndexError, TypeError):
+            # Another of the values stands there.
+            continue
+    text = json.dumps(changed)
+    for number, value in enumerate(values.values()):
+        text = text.replace(f'"@{number}@"', value)
+    return text

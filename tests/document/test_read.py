@@ -7,10 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hostile_results import differing
+from hostile_results import VALUES, Place, differing, places, spoiled
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sample_reports import FINDING, content_of, sample_contents
 
+from pfnlab.document.compose import document_of
+from pfnlab.document.html import html
 from pfnlab.document.kinds import KINDS
+from pfnlab.document.mail import mail
 from pfnlab.document.read import read_results, result_of
 from pfnlab.errors import Misuse
 from pfnlab.programs.runs.compare import Outcome
@@ -81,9 +86,13 @@ def test_a_folder_without_findings(tmp_path: Path) -> None:
         ('{"format": 3}', "result.json: no result of pfnlab (the key `format` is missing): a report takes"),
         ('{"format": "pfnlab-known/1"}', "result.json: no report is made of the format pfnlab-known/1: "),
         ('{"format": "\\u001b[2J"}', "result.json: no report is made of the format \\x1b[2J: "),
-        ("[" * 100_000, "result.json:1: values within values, too deep for a result: "),
+        ("[" * 100_000, "result.json:1: values within values, deeper than the 100 that a result may have"),
+        ("[" * 300 + "]" * 300, "result.json:1: values within values, deeper than the 100 that a result"),
+        ("{}\n" * 3 + "[" * 300 + "]" * 300, "result.json:1: no result of pfnlab"),
         ('{"format": "pfnlab-check/1"}', "result.json: no pfnlab-check/1: "),
-        (f'{{"format": {"1" * 5000}}}', "result.json:1: this is no JSON: "),
+        (f'{{"format": {"1" * 5000}}}', "result.json:1: a number of 5000 digits is in no result: they have"),
+        (f"[1, {1 << 64}]", "result.json:1: a number of 20 digits is in no result: they have 64 bits; print"),
+        ("[1, -1e999]", "result.json:1: a number without end is in no result; print it again with --json"),
     ],
 )
 def test_what_is_no_result_is_refused(tmp_path: Path, text: str, begin: str) -> None:
@@ -100,6 +109,77 @@ def test_a_wrong_value_is_named(tmp_path: Path) -> None:
 
     assert "no pfnlab-run/1: " in said and "`$.machines[0].steps[1].flushes`" in said
     assert said.endswith("print it again with pfnlab run --json")
+
+
+def placed(name: str, place: Place, value: str) -> str:
+    """The JSON of a sample with one value of :data:`VALUES` at a place."""
+    return spoiled(sample_contents()[name], {place: VALUES[value]})
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "value"),
+    [
+        ("run", ("machines", 0, "machine"), "half a character"),
+        ("run", ("machines", 0, "machine"), "a long text"),
+        ("run", ("machines", 0, "steps", 0, "book", 0, "device"), "a long text"),
+        ("run", ("machines", 0, "steps", 0, "result"), "a long text"),
+        ("run", ("machines", 0, "steps", 1, "log", 0), "a long text"),
+        ("run", ("differences", 0, "values", 0, "value"), "values within values"),
+    ],
+)
+@pytest.mark.timeout(60)
+def test_a_hostile_value_is_shown(tmp_path: Path, name: str, place: Place, value: str) -> None:
+    """Where a text or anything may stand; the report can be written to a file."""
+    (result,) = read_results([written(tmp_path, placed(name, place, value))])
+    document = document_of([result.part])
+
+    assert all(written(tmp_path, text).stat().st_size for text in (html(document), mail(document)))
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "value", "says"),
+    [
+        ("run", ("machines",), "no list", "Expected `array` of length >= 1 - at `$.machines`"),
+        ("run", ("differences", 0, "step"), "minus one", "Expected `int` >= 0 - at `$.differences[0].step`"),
+        (
+            "run",
+            ("machines", 0, "steps", 0, "flushes"),
+            "half a character",
+            "Expected `int | null`, got `str`",
+        ),
+        ("campaign", ("coverage", "pairs", 0), "a number of 401 digits", "a number of 401 digits is in no"),
+        (
+            "policies",
+            ("flushes_by_distance", "PFN", "end_vma"),
+            "no list",
+            "a number for each of the distances",
+        ),
+    ],
+)
+def test_a_hostile_value_is_refused(tmp_path: Path, name: str, place: Place, value: str, says: str) -> None:
+    """Where it makes no sense."""
+    assert says in refusal(tmp_path, placed(name, place, value))
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data())
+def test_whatever_stands_in_a_result_there_is_a_report_or_one_line(
+    tmp_path: Path, data: st.DataObject
+) -> None:
+    """Several places of any kind of result hold something else."""
+    content = sample_contents()[data.draw(st.sampled_from(sorted(sample_contents())))]
+    chosen = st.dictionaries(
+        st.sampled_from(list(places(content))), st.sampled_from(sorted(VALUES)), min_size=1, max_size=3
+    )
+    text = spoiled(content, {place: VALUES[name] for place, name in data.draw(chosen).items()})
+
+    try:
+        results = read_results([written(tmp_path, text)])
+    except Misuse as refused:
+        assert "\n" not in str(refused)
+    else:
+        document = document_of([result.part for result in results])
+        assert (html(document) + mail(document)).encode()
 
 
 def test_a_run_of_earlier_versions() -> None:

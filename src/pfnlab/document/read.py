@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from pfnlab.document.json_text import json_values
 from pfnlab.document.kinds import KINDS, ResultKind, takes
 from pfnlab.document.parts.part import Part
 from pfnlab.errors import Misuse
@@ -65,14 +67,15 @@ def result_of(content: Any, source: str = "<result>") -> ReadResult:
 
 
 def _read(path: Path) -> Iterator[ReadResult]:
-    if path.is_dir():
+    if os.path.isdir(path):
         yield from _findings(path)
         return
-    values = list(_values(read_text(path, "result", MOST_RECORDED), path))
-    if not values:
+    values = json_values(read_text(path, "result", MOST_RECORDED), str(path))
+    begin = list(islice(values, 2))
+    if not begin:
         raise Misuse(f"{path}: the file is empty: {takes()}")
-    for line, value in values:
-        yield result_of(value, f"{path}:{line}" if len(values) > 1 else str(path))
+    for line, value in chain(begin, values):
+        yield result_of(value, f"{path}:{line}" if len(begin) > 1 else str(path))
 
 
 def _findings(folder: Path) -> Iterator[ReadResult]:
@@ -89,35 +92,3 @@ def _findings(folder: Path) -> Iterator[ReadResult]:
             "report": read_text(place / REPORT, "finding"),
         }
         yield result_of(content, str(place))
-
-
-def _values(text: str, path: Path) -> Iterator[tuple[int, Any]]:
-    """The JSON values in *text*, each with the line on which it begins.
-
-    :raises Misuse: there is something else; with line and column
-    """
-    decoder = json.JSONDecoder(parse_constant=_no_number)
-    at = _skip(text, 0)
-    while at < len(text):
-        line = text.count("\n", 0, at) + 1
-        try:
-            value, end = decoder.raw_decode(text, at)
-        except json.JSONDecodeError as trouble:
-            place = f"{path}:{trouble.lineno}:{trouble.colno}"
-            raise Misuse(f"{place}: this is no JSON: {trouble.msg}; print it again with --json") from None
-        except RecursionError:
-            raise Misuse(f"{path}:{line}: values within values, too deep for a result: {takes()}") from None
-        except ValueError as trouble:
-            raise Misuse(f"{path}:{line}: this is no JSON: {trouble}; print it again with --json") from None
-        yield line, value
-        at = _skip(text, end)
-
-
-def _skip(text: str, at: int) -> int:
-    while at < len(text) and text[at] in " \t\r\n":
-        at += 1
-    return at
-
-
-def _no_number(name: str) -> Any:
-    raise ValueError(f"{name} is no number of JSON")

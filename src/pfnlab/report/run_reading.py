@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from pfnlab.errors import ProgramError
 from pfnlab.programs.lang.load import load_text
@@ -71,7 +72,7 @@ class ValueItem(msgspec.Struct, frozen=True):
 class DifferenceItem(msgspec.Struct, frozen=True):
     """A field of a step in which machines differ."""
 
-    step: int
+    step: Annotated[int, Meta(ge=0)]
     op: str
     field: str
     values: tuple[ValueItem, ...]
@@ -93,7 +94,7 @@ class RunContent(msgspec.Struct, frozen=True):
     """One program's runs, as printed."""
 
     program: ProgramItem
-    machines: tuple[MachineItem, ...]
+    machines: Annotated[tuple[MachineItem, ...], Meta(min_length=1)]
     agree: bool
     differences: tuple[DifferenceItem, ...]
     expectations: tuple[ExpectationItem, ...]

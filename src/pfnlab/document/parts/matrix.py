@@ -70,6 +70,11 @@ class PoliciesContent(msgspec.Struct, frozen=True):
     flushes_by_distance: dict[str, dict[str, tuple[int, ...]]] = {}
     made: MadeItem = MadeItem()
 
+    def __post_init__(self) -> None:
+        counts = [row for placements in self.flushes_by_distance.values() for row in placements.values()]
+        if any(len(row) != len(self.distances) for row in counts):
+            raise ValueError("flushes_by_distance has not a number for each of the distances")
+
 
 def part(content: MatrixContent) -> Part:
     """What is to be read of a prediction."""
