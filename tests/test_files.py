@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from pfnlab.files import (
     cannot_write,
     check_output,
     check_regular,
+    check_unread,
     named,
     read_bytes,
     read_text,
@@ -264,3 +266,40 @@ def test_a_device_is_written_to() -> None:
     write_output(Path("/dev/null"), "new")
 
     assert not Path("/dev/null").is_file()
+
+
+def test_a_file_that_is_read_is_not_written_over(tmp_path: Path) -> None:
+    """Its content would be gone."""
+    path = tmp_path / "a"
+    path.touch()
+
+    with pytest.raises(Misuse) as refused:
+        check_unread(path, [tmp_path / "b", path])
+
+    assert f"{path} is a file that is read: name another file with -o" == str(refused.value)
+
+
+@pytest.mark.parametrize("link", [Path.symlink_to, Path.hardlink_to])
+def test_a_file_that_is_read_is_known_by_all_its_names(
+    tmp_path: Path, link: Callable[[Path, Path], None]
+) -> None:
+    """A link leads to the same content."""
+    path, other = tmp_path / "a", tmp_path / "b"
+    path.touch()
+    link(other, path)
+
+    with pytest.raises(Misuse) as refused:
+        check_unread(other, [path])
+
+    assert str(refused.value).startswith(f"{other} is {path} by another name, a file that is read")
+
+
+def test_another_file_is_written(tmp_path: Path) -> None:
+    """A new one, one that is there already, a link to nothing, or none at all."""
+    path, old, link = tmp_path / "a", tmp_path / "old", tmp_path / "link"
+    path.touch()
+    old.touch()
+    link.symlink_to(tmp_path / "nothing")
+
+    for output in (tmp_path / "new", old, link, None):
+        check_unread(output, [path, tmp_path / "nothing", Path("x" * 5000)])

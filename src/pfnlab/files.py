@@ -12,6 +12,7 @@ import select
 import shutil
 import stat
 import threading
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -103,6 +104,24 @@ def check_regular(path: Path, kind: str, most: int | None = None) -> os.stat_res
     return status
 
 
+def check_unread(output: Path | None, inputs: Iterable[Path]) -> None:
+    """Refuse to write over a file that is read, whichever of its names the output has.
+
+    Called before the work, for afterwards the content of the file would be gone.
+
+    :param output: the file named with ``-o``; None for none
+    :param inputs: files that are read; those that are not there do not matter
+    :raises Misuse: it is one of them, by its own name, through a link, or as another name of the same file
+    """
+    written = output and _file_number(output)
+    if not written:
+        return
+    for path in inputs:
+        if _file_number(path) == written:
+            which = "" if path == output else f" {path} by another name,"
+            raise Misuse(f"{output} is{which} a file that is read: name another file with -o")
+
+
 def cannot_write(path: Path, trouble: OSError, instead: str = "") -> PfnlabError:
     """The error for a file that was not written: undecided where the disk is full or fails, else misuse.
 
@@ -175,6 +194,15 @@ def write_output(path: Path, text: str) -> None:
 def is_full(trouble: OSError) -> bool:
     """Whether a file could not be written or read because the disk is full or fails."""
     return trouble.errno in _FULL
+
+
+def _file_number(path: Path) -> tuple[int, int] | None:
+    """The device and number of a file, by which it is known under each of its names; None where none is."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _stat(path: Path, kind: str) -> os.stat_result:

@@ -186,3 +186,49 @@ def test_a_recording_without_cases_is_misuse(ask: Ask, tmp_path: Path) -> None:
 
     assert (2, "") == (answer.code, answer.out)
     assert f"{tmp_path}/none.jsonl holds no cases" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("words", "read"),
+    [
+        (("report", "read", "-o", "read"), "read"),
+        (("report", "link", "-o", "read"), "read"),
+        (("report", "read", "-o", "link"), "read"),
+        (("report", "read", "-o", "hard"), "read"),
+        (("report", "one", "-o", "./one/report.md"), "one/report.md"),
+        (("run", "program.pfn", "-o", "program.pfn"), "program.pfn"),
+        (("run", "program.pfn", "--policy", "mine.py", "-o", "mine.py"), "mine.py"),
+        (("run", "program.pfn", "--on", "model:7.2,config=read", "-o", "read"), "read"),
+        (("run", "program.pfn", "--on", "qemu:7.2", "--promote", "-o", "program.expected.json"), ""),
+        (("draw", "program.pfn", "-o", "program.pfn"), "program.pfn"),
+        (("draw", "program.pfn", "--on", "model:7.2,tracker=mine.py", "-o", "mine.py"), "mine.py"),
+        (("kernels", "meet", "read", "-o", "hard"), "read"),
+        (("kernels", "diff", "6.1", "read", "-o", "read"), "read"),
+        (("kernels", "meet", "6.1", "--litmus", "one", "-o", "one/program.pfn"), "one/program.pfn"),
+        (("try", "read", "--like", "7.2", "-o", "read"), "read"),
+        (("try", ".", "--like", "7.2", "--patch", "read", "-o", "link"), "read"),
+        (("try", ".", "--like", "7.2", "--config", "read", "-o", "read"), "read"),
+    ],
+)
+def test_what_is_read_is_not_written_over(
+    ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], read: str
+) -> None:
+    """By none of its names, and before anything is run."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "one").mkdir()
+    for path in ("read", "one/program.pfn", "one/report.md", "program.expected.json"):
+        Path(path).write_text("mine")
+    litmus_program = litmus_file("munmap-middle").read_text(encoding="utf-8")
+    Path("program.pfn").write_text(litmus_program, encoding="utf-8")
+    Path("mine.py").write_text(
+        "from pfnlab.policies.trackers.exact import Exact\n\nclass Mine(Exact):\n    pass\n", encoding="utf-8"
+    )
+    Path("link").symlink_to("read")
+    Path("hard").hardlink_to("read")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    answer = ask(*words)
+
+    assert "a file that is read: name another file with -o" in answer.err and 1 == answer.err.count("\n")
+    assert answer.code in (2, 130) and read in answer.err
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}

@@ -16,6 +16,7 @@ from pfnlab.campaign.meet_work import MeetWork, meet_shard
 from pfnlab.campaign.shard import Shard, ShardContent
 from pfnlab.errors import Defect, Misuse
 from pfnlab.files import MOST_RECORDED, read_bytes
+from pfnlab.lab.machines import files_named
 
 #: For each task the form of its work, and what does it.
 TASKS: dict[str, tuple[type[Any], Callable[[Any], ShardContent]]] = {
@@ -47,13 +48,7 @@ def perform(shard: Shard) -> ShardContent:
 
 def files_of(machines: Iterable[str]) -> dict[str, str]:
     """The digest of every file that the names of *machines* name: policies, configurations, kernels."""
-    words = {word for spec in machines for part in spec.split(",") for word in _after(part)}
-    return {word: file_digest(Path(word)) for word in sorted(words) if Path(word).is_file()}
-
-
-def _after(part: str) -> list[str]:
-    _, equals, value = part.partition("=")
-    return [value] if equals else [part.partition(":")[2]]
+    return {name: file_digest(Path(name)) for name in sorted(files_named(machines))}
 
 
 def file_digest(path: Path) -> str:

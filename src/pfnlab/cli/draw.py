@@ -7,10 +7,11 @@ from pathlib import Path
 import msgspec
 
 from pfnlab.errors import Misuse
-from pfnlab.files import write_output
+from pfnlab.files import check_unread, write_output
 from pfnlab.lab.machines import (
     check_profile,
     fetch_missing,
+    files_named,
     name_machine,
     newest_series,
     open_machine,
@@ -53,7 +54,7 @@ class DrawRequest(msgspec.Struct, frozen=True, kw_only=True):
 def draw(request: DrawRequest) -> int:
     """Run, draw, write; 0.
 
-    :raises Misuse: there is not one program, or no such step or theme
+    :raises Misuse: there is not one program, or no such step or theme, or the output is a file that is read
     """
     if request.theme not in THEMES:
         raise Misuse(f"there is no theme {request.theme!r}: write --theme {'|'.join(THEMES)}")
@@ -62,11 +63,13 @@ def draw(request: DrawRequest) -> int:
     paths = program_paths([request.program])
     if len(paths) != 1:
         raise Misuse(f"{request.program} is {len(paths)} programs: name one")
+    specs = request.on or (f"model:{newest_series()}",)
+    check_unread(request.output, [*paths, *map(Path, files_named(specs))])
     program = load_found(paths[0])
     steps = len(program.ops) + 1
     if request.step is not None and not 1 <= request.step <= steps:
         raise Misuse(f"--step {request.step}: the program has the steps 1 to {steps}, the last is its end")
-    machines = [name_machine(spec, request.profile) for spec in request.on or (f"model:{newest_series()}",)]
+    machines = [name_machine(spec, request.profile) for spec in specs]
     check_profile(machines, request.profile)
     look = request.look or LookLevel.PROC
     opened = [open_machine(named.spec, request.profile, request.accel, look) for named in machines]

@@ -11,11 +11,12 @@ from typing import NamedTuple
 import msgspec
 
 from pfnlab.errors import Discovery, Misuse, Undecided
+from pfnlab.files import check_unread
 from pfnlab.lab.images.changelog import changelog_of
 from pfnlab.lab.images.kernels import KernelImage, read_lists, suites_of
 from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.meeting.asked import AskedKernel, asked_kernel, meet_asked
-from pfnlab.meeting.holding import PROGRAMS, SEED, litmus_looks, litmus_programs
+from pfnlab.meeting.holding import PROGRAMS, SEED, litmus_files, litmus_looks, litmus_programs
 from pfnlab.meeting.meet import Meeting, diff, known_of
 from pfnlab.meeting.page import meeting_object, meeting_page
 from pfnlab.policies.known import write_known
@@ -67,6 +68,7 @@ def meet_kernels(request: MeetRequest) -> int:
         raise Misuse("no kernel was named: write 6.12.107, --new, or a bzImage")
     if request.promote and request.profile:
         raise Misuse("a kernel becomes known by the model of its own version: leave --profile out")
+    _check_output(request, names)
     litmus = litmus_programs(request.litmus)
     codes = []
     jobs = request.jobs or processors()
@@ -106,6 +108,7 @@ def _answers(
 
 def diff_kernels(left: str, right: str, request: MeetRequest) -> int:
     """Hold two kernels against each other and print the page; 1 where they differ."""
+    _check_output(request, (left, right))
     litmus = litmus_programs(request.litmus)
     kernels = asked_kernel(left), asked_kernel(right)
     if kernels[0].name == kernels[1].name:
@@ -130,6 +133,10 @@ def diff_kernels(left: str, right: str, request: MeetRequest) -> int:
         )
     _print(meeting, [kernel.words for kernel in kernels], request.output, request.as_json)
     return int(meeting.differs)
+
+
+def _check_output(request: MeetRequest, names: Sequence[str]) -> None:
+    check_unread(request.output, [*map(Path, names), *litmus_files(request.litmus)])
 
 
 class _Met(NamedTuple):

@@ -9,9 +9,9 @@ import msgspec
 from pfnlab.document.compose import document_of
 from pfnlab.document.html import html
 from pfnlab.document.mail import mail
-from pfnlab.document.read import read_results
+from pfnlab.document.read import files_of, read_results
 from pfnlab.errors import Misuse
-from pfnlab.files import write_output
+from pfnlab.files import check_unread, write_output
 
 #: Who writes a document, by the name of the form.
 FORMS = {"html": html, "md": mail}
@@ -33,11 +33,12 @@ class ReportRequest(msgspec.Struct, frozen=True, kw_only=True):
 def report(request: ReportRequest) -> int:
     """Read, compose, write; 0.
 
-    :raises Misuse: a file is no result, or the form is unknown
+    :raises Misuse: a file is no result, the form is unknown, or the output is one of the results
     """
     form = request.form or form_of(request.output)
     if form not in FORMS:
         raise Misuse(f"there is no format {form!r}: write --format {'|'.join(FORMS)}")
+    check_unread(request.output, files_of(request.results))
     parts = [result.part for result in read_results(request.results)]
     text = FORMS[form](document_of(parts, request.title))
     if request.output is None:

@@ -11,12 +11,13 @@ import msgspec
 
 from pfnlab.cli.run_output import RunOutput, print_results
 from pfnlab.errors import Misuse
-from pfnlab.files import cannot_write
+from pfnlab.files import cannot_write, check_unread
 from pfnlab.judging.judge import judged
 from pfnlab.lab.machines import (
     Named,
     check_profile,
     fetch_missing,
+    files_named,
     name_machine,
     newest_series,
     open_machine,
@@ -68,8 +69,9 @@ def _run_programs(request: RunRequest) -> int:
     paths = program_paths(request.programs)
     if request.promote and STDIN in paths:
         raise Misuse("a golden lies beside its program, and standard input is no file: name one")
-    programs = [load_found(path) for path in paths]
     machines = _machines(request)
+    check_unread(request.output.file, _inputs(request, paths, machines))
+    programs = [load_found(path) for path in paths]
     look = request.look or LookLevel.PROC
     opened = [open_machine(named.spec, request.profile, request.accel, look) for named in machines]
     fetch_missing(machines, say)
@@ -89,6 +91,12 @@ def _run_programs(request: RunRequest) -> int:
         for path, result in zip(paths, results, strict=True):
             _promote(request, path, result.program, machines, result.runs)
     return worst(results).value
+
+
+def _inputs(request: RunRequest, paths: Sequence[Path], machines: Sequence[Named]) -> list[Path]:
+    """The files that are read: programs, those that machines are made of, and goldens that are made anew."""
+    files = files_named(machine.spec for machine in machines)
+    return [*paths, *map(Path, files), *(map(golden_path, paths) if request.promote else ())]
 
 
 def _looks(request: RunRequest, paths: Sequence[Path], usual: LookLevel) -> list[LookLevel]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from pfnlab.errors import Misuse
-from pfnlab.files import check_output, write_output
+from pfnlab.files import check_output, check_unread, write_output
 from pfnlab.lab.building.build import BuildRequest
 from pfnlab.lab.building.build import build as build_kernel
 from pfnlab.lab.building.patch_file import read_patch
@@ -18,7 +18,7 @@ from pfnlab.lab.images.bzimage import release_of
 from pfnlab.lab.machines import check_series
 from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.lab.vm.accel import Accel
-from pfnlab.meeting.holding import SEED, litmus_looks, litmus_programs
+from pfnlab.meeting.holding import SEED, litmus_files, litmus_looks, litmus_programs
 from pfnlab.policies.releases import series_of
 from pfnlab.processes import processors
 from pfnlab.progress import say, working
@@ -62,6 +62,8 @@ def try_tree(request: TryRequest, build: Build | None = None) -> int:
     check_series(series_of(request.like))
     if request.output is not None:
         check_output(request.output)
+    words = (str(request.tree), *map(str, request.patches), *request.configuration)
+    check_unread(request.output, [*map(Path, words), *litmus_files(request.litmus)])
     patches = [read_patch(path) for path in request.patches]
     policies = policies_of(patches, request.policies)
     litmus = litmus_programs(request.litmus)

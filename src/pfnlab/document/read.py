@@ -78,13 +78,29 @@ def _read(path: Path) -> Iterator[ReadResult]:
         yield result_of(value, f"{path}:{line}" if len(begin) > 1 else str(path))
 
 
-def _findings(folder: Path) -> Iterator[ReadResult]:
+def files_of(paths: Sequence[Path]) -> Iterator[Path]:
+    """The files that :func:`read_results` reads.
+
+    :raises Misuse: a folder holds no finding
+    """
+    for path in paths:
+        if os.path.isdir(path):
+            yield from (place / name for place in _places(path) for name in (PROGRAM, REPORT))
+        else:
+            yield path
+
+
+def _places(folder: Path) -> list[Path]:
     """The finding that *folder* is, or those in it."""
     folders = [folder] if (folder / PROGRAM).is_file() else sorted(folder.iterdir())
     found = [place for place in folders if (place / PROGRAM).is_file() and (place / REPORT).is_file()]
     if not found:
         raise Misuse(f"{folder}: no finding is in this folder ({PROGRAM} and {REPORT}): {takes()}")
-    for place in found:
+    return found
+
+
+def _findings(folder: Path) -> Iterator[ReadResult]:
+    for place in _places(folder):
         content = {
             "format": "pfnlab-finding/1",
             "name": place.name,

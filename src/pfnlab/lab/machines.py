@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -95,6 +95,20 @@ def name_machine(spec: str, profile: str | None = None) -> Named:
         f"there is no kernel {rest!r}, not a series, a file or one that was built here: "
         f"{guess}known series are {', '.join(SERIES)}" + (f"; built are {', '.join(names)}" if names else "")
     )
+
+
+def files_named(specs: Iterable[str]) -> list[str]:
+    """The files in the names of machines: policies, configurations, kernels.
+
+    What is no file is left out, as a profile or the name of a policy.
+    """
+    words = [word for spec in specs for part in spec.split(",") for word in _values(part)]
+    return [word for word in dict.fromkeys(words) if _is_file(word)]
+
+
+def _values(part: str) -> list[str]:
+    _, equals, value = part.partition("=")
+    return [value] if equals else [part.partition(":")[2]]
 
 
 def model_text(rest: str) -> str:

@@ -309,11 +309,19 @@ def litmus_programs(folder: Path | None = None) -> dict[str, Program]:
     :param folder: None for the programs that come with pfnlab
     :raises Misuse: there are none
     """
-    folder = folder or library_folder()
-    programs = {name: load_program(path) for name, path in program_files(folder).items()}
+    programs = {path.stem: load_program(path) for path in litmus_files(folder)}
     if not programs:
         raise Misuse(f"{folder} holds no program: name the folder of litmus programs with --litmus")
     return programs
+
+
+def litmus_files(folder: Path | None = None) -> list[Path]:
+    """The files of the programs of a folder and the folders in it.
+
+    :param folder: None for the programs that come with pfnlab
+    :raises Misuse: two have one name
+    """
+    return list(program_files(folder or library_folder()).values())
 
 
 def litmus_looks(folder: Path | None = None) -> dict[str, LookLevel]:
@@ -321,7 +329,7 @@ def litmus_looks(folder: Path | None = None) -> dict[str, LookLevel]:
 
     :param folder: None for the programs that come with pfnlab
     """
-    looks = {name: golden_look(path) for name, path in program_files(folder or library_folder()).items()}
+    looks = {path.stem: golden_look(path) for path in litmus_files(folder)}
     return {name: look for name, look in looks.items() if look is not None}
 
 
