@@ -14,7 +14,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "pfnlab"
 #: package has a rank of its own; what lies in the package beside its rooms comes behind them.
 ORDER = (
     ("units",),
-    ("errors", "trace", "pfn_set"),
+    ("errors", "trace", "pfn_set", "inert"),
     ("files", "endings"),
     ("limit", "branches", "progress", "made", "extras", "schemas"),
     ("own_code", "processes"),

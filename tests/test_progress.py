@@ -153,3 +153,10 @@ def test_the_time_is_that_of_the_work(screen: Screen, monkeypatch: pytest.Monkey
         assert shown(work)
 
     assert "0:00:00" not in screen.getvalue()
+
+
+def test_what_is_said_moves_no_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    """It may have the name of a file, or what another machine said."""
+    say("\x1b[2J is written")
+
+    assert "\\x1b[2J is written\n" == capsys.readouterr().err

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from pfnlab.inert import message, one_line
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
@@ -114,7 +116,7 @@ class Work(PartCount):
     def _changed(self) -> None:
         with _lock:
             if self._display is not None:
-                self._display.update(self._task, description=_inert(self._words), far=self.far)
+                self._display.update(self._task, description=one_line(self._words), far=self.far)
         # What goes on in another process is shown by the one that waits for it.
         if not self._terminal and _hearer is None and time.monotonic() - self._said_at >= EVERY:
             self._said_at = time.monotonic()
@@ -139,7 +141,7 @@ class Work(PartCount):
             # The work may have ended, and another may be on the screen.
             if self._ended or any(work.is_shown for work in _shown):
                 return
-            self._task = display.add_task(_inert(self._words), total=None, far=self.far)
+            self._task = display.add_task(one_line(self._words), total=None, far=self.far)
             # The work has lasted longer than the line.
             display.tasks[0].start_time = self._began
             display.start()
@@ -184,6 +186,7 @@ def say(line: str) -> None:
     """One line of progress, kept apart from the output."""
     if _silent:
         return
+    line = message(line)
     if _hearer is not None:
         _hearer(line)
         return
@@ -196,7 +199,3 @@ def say(line: str) -> None:
 
 def _plain(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-def _inert(words: str) -> str:
-    return " ".join(words.split())

@@ -232,3 +232,12 @@ def test_what_is_read_is_not_written_over(
     assert "a file that is read: name another file with -o" in answer.err and 1 == answer.err.count("\n")
     assert answer.code in (2, 130) and read in answer.err
     assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("words", [("run",), ("report",), ("campaign", "check"), ("results",), ("matrix",)])
+def test_a_name_moves_no_cursor(ask: Ask, words: tuple[str, ...]) -> None:
+    """Neither of a file nor of an option."""
+    answers = [ask(*words, "./\x1b[2J\x9b.x"), ask(*words, "--\x1b[2J\x9b")]
+
+    assert [2, 2] == [answer.code for answer in answers]
+    assert all("\\x1b[2J\\x9b" in answer.err and "\x1b" not in answer.err for answer in answers)

@@ -17,7 +17,7 @@ from pfnlab.document.blocks import Code, Document, Paragraph, Table, cell
 from pfnlab.document.compose import document_of
 from pfnlab.document.html import html
 from pfnlab.document.read import result_of
-from pfnlab.report.inert import one_line
+from pfnlab.inert import one_line
 
 #: Bytes that a report of fifty programs may have.
 MOST = 2_000_000

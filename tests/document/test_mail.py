@@ -12,7 +12,7 @@ from sample_reports import hostile_document, sample_documents
 
 from pfnlab.document.blocks import Bullets, Chapter, Code, Document, Facts, Paragraph, Table, cell
 from pfnlab.document.mail import WIDTH, mail
-from pfnlab.report.inert import one_line
+from pfnlab.inert import one_line
 
 #: The elements that a report becomes; emphasis, links, quotes and HTML are none of them.
 EXPECTED = {"h1", "h2", "h3", "h4", "h5", "p", "ul", "li", "pre", "code"}

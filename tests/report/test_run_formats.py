@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 from for_each import for_each
 from hostile_results import HOSTILE, agreeing, differing, hostile, lost, undecided
 
-from pfnlab.report.inert import one_line, visible
+from pfnlab.inert import one_line, visible
 from pfnlab.report.run_junit import junit
 from pfnlab.report.run_result import RunResult
 from pfnlab.report.run_tap import tap

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from pfnlab.errors import Defect, Misuse, PfnlabError, Undecided
 from pfnlab.files import is_full
+from pfnlab.inert import message
 from pfnlab.made import set_command
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def _answer(argv: list[str]) -> int:
     try:
         return _supervised(argv) if _runs_own_code(argv) else _dispatch(argv)
     except PfnlabError as trouble:
-        _say(f"pfnlab: {trouble}")
+        _say(f"pfnlab: {message(str(trouble))}")
         return trouble.exit_code
     except KeyboardInterrupt:
         return _INTERRUPTED
@@ -158,7 +159,7 @@ def _failed(trouble: OSError) -> int:
     elif not is_full(trouble):
         return _defect()
     action = "read or written" if trouble.errno == errno.EIO and name != _OUTPUT else "written"
-    _say(f"pfnlab: {name} cannot be {action}: {trouble.strerror}")
+    _say(message(f"pfnlab: {name} cannot be {action}: {trouble.strerror}"))
     return Undecided.exit_code
 
 
@@ -177,9 +178,9 @@ def _dispatch(argv: list[str]) -> int:
     try:
         code = app(argv, prog_name="pfnlab", standalone_mode=False)
     except UsageError as trouble:
-        message = trouble.format_message()
+        said = trouble.format_message()
         # A command without its arguments answers with its help.
-        _say(message if message.startswith("Usage:") else f"pfnlab: {message}")
+        _say(said if said.startswith("Usage:") else f"pfnlab: {message(said)}")
         return 2
     except SystemExit as exit_request:
         # The framework ends the process itself only when the output is closed.

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from pfnlab import __version__
 from pfnlab.document.blocks import SIGNS, Document
-from pfnlab.report.inert import visible
+from pfnlab.inert import visible
 
 
 def html(document: Document) -> str:

@@ -20,7 +20,7 @@ from pfnlab.document.blocks import (
     Paragraph,
     Table,
 )
-from pfnlab.report.inert import one_line, visible
+from pfnlab.inert import one_line, visible
 
 #: Columns: mail clients break longer lines.
 WIDTH = 72

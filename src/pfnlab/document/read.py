@@ -16,7 +16,7 @@ from pfnlab.document.parts.part import Part
 from pfnlab.errors import Misuse
 from pfnlab.files import MOST_RECORDED, read_text
 from pfnlab.fuzz.filing import PROGRAM, REPORT
-from pfnlab.report.inert import one_line
+from pfnlab.inert import one_line
 
 #: The most characters of a foreign ``format`` that a message repeats.
 _REPEATED = 40

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from typing import Literal
 from xml.sax.saxutils import escape, quoteattr
 
+from pfnlab.inert import one_line
 from pfnlab.picture.lettering import Face, text_width
 from pfnlab.picture.palette import ModeStyle
 from pfnlab.picture.parts import ScenePart
-from pfnlab.report.inert import one_line
 
 Anchor = Literal["start", "middle", "end"]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from xml.etree import ElementTree
 
+from pfnlab.inert import one_line, visible
 from pfnlab.programs.runs.compare import Outcome
-from pfnlab.report.inert import one_line, visible
 from pfnlab.report.run_result import RunResult, asked
 
 

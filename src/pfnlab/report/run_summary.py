@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from pfnlab.report.inert import one_line
+from pfnlab.inert import one_line
 from pfnlab.report.run_result import RunResult, RunStatus, asked, by_weight, counts
 from pfnlab.report.table import FAILED, LIT
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 
+from pfnlab.inert import one_line, visible
 from pfnlab.programs.runs.compare import Outcome
-from pfnlab.report.inert import one_line, visible
 from pfnlab.report.run_result import RunResult, asked
 
 

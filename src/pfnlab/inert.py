@@ -21,6 +21,19 @@ def visible(text: str) -> str:
     return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
+#: The most characters of a line of a message: its beginning says where, and its end what to do.
+_MOST, _END = 1000, 300
+
+
+def message(text: str) -> str:
+    """The text as :func:`visible`, as lines of a message; of a long line its beginning and its end."""
+    return "\n".join(map(_bounded, visible(text).split("\n")))
+
+
+def _bounded(line: str) -> str:
+    return line if len(line) <= _MOST else f"{line[: _MOST - _END]} … {line[-_END:]}"
+
+
 def one_line(text: str) -> str:
     """The text as :func:`visible`, on one line."""
     return " ".join(visible(text).split())

@@ -1,0 +1,32 @@
+"""Texts that others wrote act on nothing: no terminal, no line of a message."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pfnlab.inert import message
+
+
+@given(st.text())
+def test_a_message_moves_no_cursor(text: str) -> None:
+    """Nothing in it is a control character but the end of a line and the tabulator; it can be written."""
+    said = message(text)
+
+    assert set() == {*"\x1b\x07\x08\r\x00\x7f\x9b"} & {*said}
+    assert bool(text) == bool(said.encode())
+
+
+@pytest.mark.parametrize("text", ["a.pfn:1:2: no\n    x y\n\t^", "é 漢 …", ""])
+def test_a_message_stays_as_it_is(text: str) -> None:
+    """Its lines, the caret under the place, and letters of all languages."""
+    assert text == message(text)
+
+
+def test_a_long_message_has_its_beginning_and_its_end() -> None:
+    """The place is said at the beginning, the remedy at the end; each line by itself."""
+    said = message(f"{'a' * 999}\nfile: {'b' * 10_000}: write c")
+
+    assert ["a" * 999, 1003] == [said.split("\n")[0], len(said.split("\n")[1])]
+    assert said.split("\n")[1].startswith("file: b") and said.endswith("b: write c")
