@@ -23,3 +23,12 @@ def test_a_state_of_something_else(tmp_path: Path) -> None:
     write_state(path, msgspec.structs.replace(CampaignState([], 1, Vocabulary()), format="pfnlab-fuzz/0"))
     with pytest.raises(Misuse, match="another version"):
         read_state(path)
+
+
+def test_a_state_that_is_nested_without_end(tmp_path: Path) -> None:
+    """It is refused in one line too."""
+    path = tmp_path / "state.json"
+    path.write_text(f'{{"machines": [], "seed": 1, "vocabulary": {{}}, "x": {"[" * 100_000}')
+
+    with pytest.raises(Misuse, match="is no state of a campaign"):
+        read_state(path)

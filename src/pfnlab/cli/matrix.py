@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from pfnlab.inert import one_line
 from pfnlab.made import made
 from pfnlab.progress import working
 from pfnlab.units import number_of
@@ -35,5 +36,5 @@ def predict(files: Sequence[Path], *, as_json: bool, jobs: int | None = None) ->
             f"{result.exact:,} exact, {result.waiting:,} waiting, {result.wrong:,} wrong"
         )
         for detail in result.details:
-            print(detail)
+            print(one_line(detail))
     return 1 if result.wrong else 0

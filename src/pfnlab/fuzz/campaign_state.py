@@ -14,6 +14,7 @@ from pfnlab.fuzz.grammar import Bias
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.looking import Looks
 from pfnlab.fuzz.signature import Signature
+from pfnlab.inert import one_line
 from pfnlab.programs.lang.ops import Program
 
 FORMAT = "pfnlab-fuzz/2"
@@ -99,8 +100,9 @@ def read_state(path: Path) -> CampaignState | None:
         state = msgspec.json.decode(read_bytes(path, "campaign", MOST_RECORDED), type=CampaignState)
     except Missing:
         return None
-    except (msgspec.DecodeError, UnicodeDecodeError) as trouble:
-        raise Misuse(f"{path} is no state of a campaign: {trouble}; name another file") from trouble
+    except (ValueError, RecursionError) as trouble:
+        said = one_line(str(trouble))
+        raise Misuse(f"{path} is no state of a campaign: {said}; name another file") from trouble
     if state.format != FORMAT:
         raise Misuse(f"{path} is of another version of pfnlab: name another file")
     return state

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 from counting import Parts
+from hostile_results import VALUES, places, spoiled
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pfnlab.errors import Misuse
 from pfnlab.mm.gather import MmuGather
@@ -210,12 +213,30 @@ def test_a_changed_flush_count_is_noticed(tmp_path: Path) -> None:
     assert 1 == result.wrong
 
 
+def case(*ops: str) -> bytes:
+    """The line of a case of these operations, after which nothing was there."""
+    observed = [
+        {"op": op, "ret": 0, "errno": "0", "memtype": [], "dmesg": [], "val": []} for op in (*ops, "END")
+    ]
+    row = {"case": "x", "kernel_release": "7.2.13", "ops": ops, "obs": observed}
+    return json.dumps(row, separators=(",", ":")).encode()
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
         (b"\xff\xfe", "rows.jsonl:1: not a recorded case"),
         (b'{"case": 1}', "rows.jsonl:1: not a recorded case"),
         (b'{"case":"x","kernel_release":"2.4.0","ops":[],"obs":[]}', "2.4.0 has no profile"),
+        (case("0"), "rows.jsonl:1: not a recorded case: an operation has other words than recordings have"),
+        (case("0 pte A 0 1 1"), "rows.jsonl:1: not a recorded case: an operation has other words"),
+        (case("0 map A wc S x 8 rw"), "rows.jsonl:1: not a recorded case: an operation has other words"),
+        (case("0 pte A 0 999999999"), "rows.jsonl:1: not a recorded case: .*no pages of the"),
+        (case("0 maps").replace(b'{"op":"0 maps"', b'{"op":"0"'), "`0 maps` was observed as `0`"),
+        (
+            case("0 maps").replace(b'"val":[]', b'"val":' + b"[" * 100_000),
+            "rows.jsonl:1: not a recorded case",
+        ),
     ],
 )
 def test_what_is_no_recording_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
@@ -227,3 +248,41 @@ def test_what_is_no_recording_is_refused(tmp_path: Path, content: bytes, says: s
 
     with pytest.raises(Misuse, match=says):
         predict_files([path])
+
+
+#: A line of each kind.
+LINES = [
+    (RECORDED / name).read_text(encoding="utf-8").splitlines()[0]
+    for name in ("cases.jsonl", "cases-driver.jsonl", "cases-vfio.jsonl", "order.jsonl", "races.jsonl")
+]
+
+#: Words that operations are made of, and some that none has.
+WORDS = ["0", "1", "A", "8", "-1", "rw", "S", "wc", "x", "map", "pte", "smaps", "touch", "fork", "munmap"]
+WORDS += ["none", "99999999", "0x10", "", "\n"]
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data())
+def test_whatever_stands_in_a_recording_it_is_predicted_or_refused(
+    tmp_path: Path, data: st.DataObject
+) -> None:
+    """Several of its places hold something else, or an operation has other words."""
+    row = json.loads(data.draw(st.sampled_from(LINES)))
+    chosen = data.draw(
+        st.dictionaries(
+            st.sampled_from(list(places(row))),
+            st.sampled_from(sorted(VALUES.values()))
+            | st.lists(st.sampled_from(WORDS), max_size=8).map(" ".join).map(json.dumps),
+            min_size=1,
+            max_size=3,
+        )
+    )
+    path = tmp_path / "rows.jsonl"
+    path.write_text(spoiled(row, chosen), encoding="utf-8")
+
+    try:
+        result = predict_files([path])
+    except Misuse as refused:
+        assert "\n" not in str(refused)
+    else:
+        assert 1 == result.cases

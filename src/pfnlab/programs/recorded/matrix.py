@@ -19,6 +19,7 @@ import msgspec
 from pfnlab.errors import Misuse
 from pfnlab.files import MOST_RECORDED, read_bytes
 from pfnlab.hw.pgtable import LEAF_PAGES
+from pfnlab.inert import one_line
 from pfnlab.mm.users.vfio import BAR_OFFSET
 from pfnlab.policies.profiles import PROFILES
 from pfnlab.processes import in_order
@@ -27,9 +28,16 @@ from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.recorded import order as recorded_order
 from pfnlab.programs.recorded import races as recorded_races
 from pfnlab.programs.recorded.order import RecordedOrder
-from pfnlab.programs.recorded.programs import RecordedCase, RecordedState, translate, window_pages, wrong
+from pfnlab.programs.recorded.programs import (
+    RecordedCase,
+    RecordedState,
+    check_recorded,
+    translate,
+    window_pages,
+    wrong,
+)
 from pfnlab.programs.recorded.races import RecordedRace
-from pfnlab.programs.recorded.verbs import Waiting, task_name
+from pfnlab.programs.recorded.verbs import Waiting, pages_of, task_name
 from pfnlab.programs.runs.kmsg import ANYBODY, once_message
 from pfnlab.programs.runs.observation import REGION, BookEntry, PteSeen, Run, Step, VmaSeen
 from pfnlab.programs.runs.pte_text import RAM
@@ -155,6 +163,14 @@ _KINDS: dict[bytes, type[RecordedCase] | type[RecordedOrder] | type[RecordedRace
 }
 
 
+#: The program of a line of each kind.
+_PROGRAMS: dict[type[Any], Callable[[Any], Program]] = {
+    RecordedCase: lambda row: translate(row.case, row.ops, 0),
+    RecordedOrder: recorded_order.program_of,
+    RecordedRace: recorded_races.program_of,
+}
+
+
 def _read(path: Path) -> list[RecordedCase | RecordedOrder | RecordedRace]:
     lines = read_bytes(path, "recording", MOST_RECORDED).splitlines()
     decoders = {start: msgspec.json.Decoder(kind) for start, kind in _KINDS.items()}
@@ -164,11 +180,13 @@ def _read(path: Path) -> list[RecordedCase | RecordedOrder | RecordedRace]:
             continue
         try:
             row = decoders.get(line.split(b":")[0], decoders[b'{"case"']).decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise Misuse(f"{path}:{number}: not a recorded case: {error}") from None
-        if row.series not in PROFILES:
-            profiles = ", ".join(PROFILES)
-            raise Misuse(f"{path}:{number}: kernel {row.kernel_release} has no profile: there are {profiles}")
+            if row.series not in PROFILES:
+                profiles = ", ".join(PROFILES)
+                release = one_line(row.kernel_release)
+                raise Misuse(f"{path}:{number}: kernel {release} has no profile: there are {profiles}")
+            check_recorded(partial(_PROGRAMS[type(row)], row))
+        except (ValueError, RecursionError) as error:
+            raise Misuse(f"{path}:{number}: not a recorded case: {one_line(str(error))}") from None
         rows.append(row)
     if not rows:
         raise Misuse(f"{path} holds no cases: is it the right file?")
@@ -262,7 +280,8 @@ def _compare(
     lines = [_line(line, anonymous) for line in observed.dmesg if not line.startswith("RIP: ")]
     yield "dmesg", lines, _log(step, spent)
     if verb == "pte":
-        yield "pte", observed.val, ["no-pgd ok"] * len(observed.val) if missing else _ptes(observed.op, step)
+        none = ["no-pgd ok"] * pages_of(observed.op).pages
+        yield "pte", observed.val, none if missing else _ptes(observed.op, step)
     elif verb == "maps":
         yield "maps", observed.val, [_vma(vma, letters) for vma in _vmas(step)]
     elif verb == "smaps":
@@ -336,10 +355,9 @@ def _vma(vma: VmaSeen, letters: dict[str, str]) -> str:
 
 
 def _smaps(op: str, step: Step) -> str:
-    _, _, letter, at = op.split()[:4]
-    name, page = letter.lower(), int(at)
+    asked = pages_of(op)
     for vma in _vmas(step):
-        if vma.span.name == name and vma.span.start <= page < vma.span.end:
+        if vma.span.name == asked.name and vma.span.start <= asked.start < vma.span.end:
             return (
                 f"Size={vma.span.pages * 4} Rss={vma.rss} Pss={vma.rss} Private_Dirty={vma.rss} "
                 f"Anonymous={vma.anonymous} Locked={vma.locked} VmFlags: {vma.flags} "
@@ -348,9 +366,9 @@ def _smaps(op: str, step: Step) -> str:
 
 
 def _ptes(op: str, step: Step) -> list[str]:
-    _, _, letter, at, pages = op.split()
-    runs = [run for run in step.ptes or () if run.task == step.task and run.span.name == letter.lower()]
-    return [_pte(runs, page) for page in range(int(at), int(at) + int(pages))]
+    asked = pages_of(op)
+    runs = [run for run in step.ptes or () if run.task == step.task and run.span.name == asked.name]
+    return [_pte(runs, page) for page in range(asked.start, asked.end)]
 
 
 def _pte(runs: list[PteSeen], page: int) -> str:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from pfnlab.programs.lang.ops import MAIN_TASK, Device, Program
 from pfnlab.programs.lang.span import Span
@@ -24,15 +25,46 @@ from pfnlab.programs.runs.observation import PteSeen, Step, VmaSeen
 from pfnlab.programs.runs.pte_text import RAM
 
 
+class RecordedContext(msgspec.Struct):
+    """The pages that a VMA tracks, and how many owners they have."""
+
+    at: int
+    n: int
+    kref: int
+
+
+class RecordedVma(msgspec.Struct):
+    """One VMA behind the operation.
+
+    :param at: its letter and first page, as ``A+4``
+    """
+
+    actor: int
+    at: Annotated[str, Meta(pattern=r"^[A-Za-z]+\+[0-9]{1,6}$")]
+    n: int
+    flags: str
+    pte: list[str]
+    pgoff: int | None = None
+    vm_pat: bool = False
+    ctx: RecordedContext | None = None
+
+
+class RecordedMemory(msgspec.Struct):
+    """What there is behind the operation."""
+
+    vmas: list[RecordedVma]
+    book: list[tuple[int, int, str]]
+
+
 class RecordedOrder(RecordedRelease):
     """One operation of one scenario on one kernel."""
 
     op_id: str
-    ops: list[str]
+    ops: Annotated[list[str], Meta(min_length=1)]
     ret: str
     events: list[str]
     flushes: int
-    state: dict[str, Any]
+    state: RecordedMemory
 
     @property
     def case(self) -> str:
@@ -54,6 +86,8 @@ def _single(op: str) -> Iterator[str]:
     actor, verb, *args = op.split()
     if verb == "touch" and len(args) == 4:
         letter, start, kind, pages = args
+        if int(pages) > WINDOW_PAGES:
+            raise ValueError(f"{op}: a window has {WINDOW_PAGES} pages")
         for page in range(int(start), int(start) + int(pages)):
             yield f"{actor} touch {letter} {page} {kind}"
         return
@@ -76,8 +110,9 @@ def _compare(row: RecordedOrder, step: Step) -> Iterator[tuple[str, object, obje
     yield "result", "ok" if failed is None else f"E{failed[1]}", _numbered(step.result)
     yield "events", list(_core(row.events)), list(step.events or ())
     yield "flushes", row.flushes, step.flushes
-    yield "book", row.state["book"], [[e.span.start, e.span.end, e.mode.upper()] for e in step.book or ()]
-    recorded = [_state_vma(vma) for vma in row.state["vmas"]]
+    book = [(entry.span.start, entry.span.end, entry.mode.upper()) for entry in step.book or ()]
+    yield "book", row.state.book, book
+    recorded = [_state_vma(vma) for vma in row.state.vmas]
     # Recordings list VMAs by address, and their letters lie in alphabetical order.
     predicted = [_predicted_vma(vma, step) for vma in step.vmas or ()]
     yield "vmas", sorted(recorded, key=str), sorted(predicted, key=str)
@@ -103,15 +138,12 @@ def _place(text: str) -> str:
     return f"{letter.lower() or BAR}[{pages.replace('..', ':')}]"
 
 
-def _state_vma(vma: dict[str, Any]) -> list[object]:
-    letter, start = vma["at"].split("+")
-    task = task_name(str(vma["actor"]))
-    ctx = vma.get("ctx")
-    tracked = (
-        [ctx["at"], ctx["at"] + ctx["n"], ctx["kref"]] if ctx else "VM_PAT" if vma.get("vm_pat") else None
-    )
-    span = Span(letter.lower(), int(start), int(start) + vma["n"])
-    return [task, str(span), vma["flags"], vma.get("pgoff"), tracked, vma["pte"]]
+def _state_vma(vma: RecordedVma) -> list[object]:
+    letter, start = vma.at.split("+")
+    ctx = vma.ctx
+    tracked = [ctx.at, ctx.at + ctx.n, ctx.kref] if ctx else "VM_PAT" if vma.vm_pat else None
+    span = Span(letter.lower(), int(start), int(start) + vma.n)
+    return [task_name(str(vma.actor)), str(span), vma.flags, vma.pgoff, tracked, vma.pte]
 
 
 def _predicted_vma(vma: VmaSeen, step: Step) -> list[object]:

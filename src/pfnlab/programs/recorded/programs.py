@@ -5,17 +5,17 @@ A recorded case is a list of operations, and for every kernel the result of each
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
+from pfnlab.errors import ProgramError
+from pfnlab.programs.lang.checks import check_program
 from pfnlab.programs.lang.ops import Area, Device, Exec, Op, Program
 from pfnlab.programs.recorded.release import RecordedRelease
-from pfnlab.programs.recorded.verbs import BAR, WINDOW_PAGES, Letters, Waiting, call_of, task_name
+from pfnlab.programs.recorded.verbs import BAR, BAR_PAGES, WINDOW_PAGES, Letters, Waiting, call_of, task_name
 
-#: Pages of the recorded BAR, and of a case's window of it where vfio-pci has the device (S12.1).
-BAR_PAGES = 16384
+#: Pages of a case's window of the BAR where vfio-pci has the device (S12.1).
 VFIO_WINDOW_PAGES = 512
 
 
@@ -27,7 +27,7 @@ class RecordedState(msgspec.Struct):
     errno: str
     memtype: list[tuple[int, int, str]]
     dmesg: list[str]
-    val: Any = None
+    val: int | str | list[str] | None = None
 
 
 class RecordedCase(RecordedRelease):
@@ -36,6 +36,11 @@ class RecordedCase(RecordedRelease):
     case: str
     ops: list[str]
     obs: list[RecordedState]
+
+    def __post_init__(self) -> None:
+        for op, observed in zip([*self.ops, "END"], self.obs, strict=False):
+            if op != observed.op:
+                raise ValueError(f"`{op}` was observed as `{observed.op}`")
 
 
 def wrong(where: str, fields: Iterable[tuple[str, object, object]]) -> Iterator[str]:
@@ -47,6 +52,20 @@ def wrong(where: str, fields: Iterable[tuple[str, object, object]]) -> Iterator[
     for name, recorded, predicted in fields:
         if recorded != predicted:
             yield f"wrong {where}: {name} recorded {recorded!r}, predicted {predicted!r}"
+
+
+def check_recorded(translated: Callable[[], Program]) -> None:
+    """Translate a recorded run, to learn that it is one.
+
+    :raises ValueError: one of its operations has not the words that it is recorded with
+    """
+    try:
+        check_program(translated())
+    except Waiting:
+        return
+    except (ProgramError, ValueError, TypeError, IndexError, KeyError) as trouble:
+        # Words of a foreign file are taken apart in many places; what is amiss shows in any of them.
+        raise ValueError(f"an operation has other words than recordings have: {trouble}") from None
 
 
 def window_pages(ops: list[str]) -> int:

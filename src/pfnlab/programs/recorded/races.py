@@ -6,8 +6,10 @@ Each is made a program of three tasks: ``main``, whose operation is held, a seco
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated
+
+from msgspec import Meta
 
 from pfnlab.errors import ProgramError, Undecided
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
@@ -89,7 +91,7 @@ class RecordedRace(RecordedRelease):
     """
 
     race: str
-    held: str
+    held: Annotated[str, Meta(pattern=r"^\w+(#[0-9]{1,6})?(:ret)?$")]
     by: str
     answer: str | None = None
     errno: str | None = None
@@ -146,10 +148,9 @@ def _lines(row: RecordedRace) -> Iterator[str]:
 
 
 def _place(row: RecordedRace) -> str:
-    match = re.fullmatch(r"(\w+)(?:#(\d+))?(:ret)?", row.held)
-    assert match is not None, row.held
-    function, nth, at_return = match.groups()
-    return f"{_PLACES.get(function, function)}{f' {nth}' if nth else ''}{' return' if at_return else ''}"
+    held, colon, _ = row.held.partition(":")
+    function, _, nth = held.partition("#")
+    return f"{_PLACES.get(function, function)}{f' {nth}' if nth else ''}{' return' if colon else ''}"
 
 
 def misses(row: RecordedRace) -> Iterable[str]:

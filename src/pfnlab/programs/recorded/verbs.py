@@ -58,6 +58,7 @@ from pfnlab.programs.lang.walk_ops import Mincore, ProcessVmReadv, Status, Walk,
 
 #: The recorded device: one BAR, of which every case has a window of its own of so many pages (S12.1).
 BAR = "bar"
+BAR_PAGES = 16384
 WINDOW_PAGES = 64
 
 #: The value a touch writes when the case names none.
@@ -77,9 +78,6 @@ _VIAS: dict[str, Via] = {
     "vfio": "vfio",
     "anon": "anon",
 }
-
-#: Verbs that only observe: every step of ours observes, so they become ``look``.
-LOOKS = ("maps", "pte", "smaps")
 
 
 class Waiting(Exception):
@@ -137,10 +135,17 @@ def call_of(text: str, verb: str, args: list[str], letters: Letters) -> Call:
         raise Waiting(text, reason) from None
 
 
+def pages_of(text: str) -> Span:
+    """The pages of a letter's area that an operation names, as ``0 pte A 2 4``."""
+    return _span(Letters(), *text.split()[2:])
+
+
 def _span(letters: Letters, letter: str, start: str, pages: str = "1") -> Span:
     """Pages of a letter's area; the area is made large enough to say them."""
     name = letter.lower()
     span = Span(name, int(start, 0), int(start, 0) + int(pages, 0))
+    if not 0 <= span.start <= span.end <= BAR_PAGES:
+        raise ValueError(f"{letter} {start} {pages}: no pages of the recorded BAR")
     letters[name] = max(letters.get(name, WINDOW_PAGES), span.end)
     return span
 
@@ -290,12 +295,6 @@ def _walk(walker: Walker, value: int | None = None) -> Callable[[list[str], Lett
     return lambda args, letters: Walk(walker, _span(letters, *args), value)
 
 
-def _look(args: list[str], letters: Letters) -> Call:
-    if args:
-        _span(letters, args[0], args[1], args[2] if len(args) > 2 else "1")
-    return Look()
-
-
 def _ranged(make: Callable[[Span], Call]) -> Callable[[list[str], Letters], Call]:
     return lambda args, letters: make(_span(letters, *args))
 
@@ -338,5 +337,7 @@ _VERBS: dict[str, Callable[[list[str], Letters], Call]] = {
     "mincore": _ranged(Mincore),
     "rfp": _remap_file_pages,
     "vmrss": lambda args, letters: Status(),
-    **dict.fromkeys(LOOKS, _look),
+    # These only observe, as every step of ours does.
+    **dict.fromkeys(("pte", "smaps"), _ranged(lambda pages: Look())),
+    "maps": lambda args, letters: Look(),
 }
