@@ -10,6 +10,7 @@ from some_races import REVOCATIONS, races
 from pfnlab.checker.check import CheckLimits, CheckResult, check
 from pfnlab.checker.kernel.scope import load_scope, scope_names
 from pfnlab.checker.replay import ProgramReplay, Replay, check_same, path_text, read_path
+from pfnlab.errors import Misuse
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.report.check import program_text
@@ -95,6 +96,13 @@ def test_text_and_path_are_the_same() -> None:
 
     assert ("model:7.2", "race", "told_free", 1) == recorded[:4]
     assert [3, 0] == [choice for choice, _ in recorded.steps]
+
+
+@pytest.mark.parametrize("way", ["²/1abc", f"{'9' * 5000}/1abc", f"0/{'9' * 5000}abc", "0/٣abc"])
+def test_a_way_that_nobody_wrote_is_misuse(way: str) -> None:
+    """Its numbers are of few digits, which are those of everybody."""
+    with pytest.raises(Misuse, match="is no way: write it as check printed it"):
+        read_path(f"pfnlab path 1: model:6.1 small no_leak {way}")
 
 
 @pytest.mark.parametrize("spec", ["6.1", "7.3"])

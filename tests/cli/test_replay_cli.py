@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 from asking import Ask
+from hostile_results import VALUES, places, spoiled
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sample_reports import sample_contents
 
 from pfnlab.fuzz.filing import Folder, FoundDifference
 from pfnlab.fuzz.signature import signature_of
@@ -251,14 +255,50 @@ def test_another_machine_needs_no_trust(ask: Ask, tmp_path: Path, noting: tuple[
 
 
 @pytest.mark.parametrize(
-    "content",
-    ["[" * 100_000, '{"properties": [{"kind": "always", "verdict": "violated", "replay": 5}]}', "{\xff"],
+    ("content", "says"),
+    [
+        ("[" * 100_000, "values within values, deeper than the 100"),
+        (
+            '{"properties": [{"kind": "always", "verdict": "violated", "replay": 5}]}',
+            "is not what `check --json` prints: Expected `str | null`, got `int`",
+        ),
+        ("{\xff", "this is not UTF-8"),
+        ("1" * 401, "a number of 401 digits is in no result"),
+    ],
 )
-def test_what_check_never_printed_is_refused(ask: Ask, tmp_path: Path, content: str) -> None:
+def test_what_check_never_printed_is_refused(ask: Ask, tmp_path: Path, content: str, says: str) -> None:
     """However odd it is: 2."""
     kept = tmp_path / "kept.json"
-    kept.write_bytes(b'{"format": "pfnlab-check/1"}\n' + content.encode("latin-1"))
+    kept.write_bytes(json.dumps(sample_contents()["check"]).encode() + b"\n" + content.encode("latin-1"))
 
     answer = ask("replay", kept)
 
-    assert (2, True) == (answer.code, "is not what `check --json` prints" in answer.err)
+    assert (2, True, 1) == (answer.code, says in answer.err, answer.err.count("\n"))
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data())
+def test_whatever_stands_in_what_check_prints_is_replayed_or_refused(
+    ask: Ask, tmp_path: Path, data: st.DataObject
+) -> None:
+    """Some of its places hold something else; a way has other steps."""
+    content = sample_contents()["check"]
+    replays = [place for place in places(content) if place[-1] == "replay"]
+    starts, step = ["0", "²", "9" * 5000, ""], st.sampled_from(["1abc", "٣xyz", "9" * 5000 + "abc", "", "/"])
+    ways = st.tuples(st.sampled_from(starts), step, step)
+    other = st.dictionaries(st.sampled_from(list(places(content))), st.sampled_from(sorted(VALUES.values())))
+    way = ways.map(lambda words: json.dumps(f"pfnlab path 1: model:6.1 small no_leak {'/'.join(words)}"))
+    changed = data.draw(st.dictionaries(st.sampled_from(replays), way, max_size=1)) | data.draw(other)
+    kept = tmp_path / "kept.json"
+    kept.write_text(spoiled(content, changed))
+
+    answer = ask("replay", kept)
+
+    assert answer.code in (0, 1, 2) and answer.err.count("\n") <= 1
+
+
+def test_a_long_path_with_a_mistake_is_misuse(ask: Ask) -> None:
+    """It is too long for the name of a file."""
+    answer = ask("replay", f"pfnlab pth 1: model:6.1 small no_leak {'0' * 300}")
+
+    assert (2, 1) == (answer.code, answer.err.count("\n"))

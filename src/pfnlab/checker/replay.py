@@ -35,7 +35,8 @@ from pfnlab.units import number_of
 TAG = "pfnlab path 1:"
 
 _TAGGED = re.compile(r"pfnlab path (\S+):\s*(.*)", re.DOTALL)
-_STEP = re.compile(r"(\d+)([a-z]{3})")
+_START = re.compile(r"[0-9]{1,9}")
+_STEP = re.compile(r"([0-9]{1,9})([a-z]{3})")
 _TITLE = re.compile(r"(\w+) on model:(\S+)")
 _FORM = f"write it as check printed it: `{TAG} MODEL SCOPE PROPERTY 0/1abc/2def`"
 
@@ -98,7 +99,7 @@ def read_path(text: str) -> RecordedPath:
         raise Misuse(f"{text!r} is no path: {_FORM}") from None
     start, *steps = way.split("/")
     matches = [_STEP.fullmatch(step) for step in steps]
-    if not start.isdigit() or not steps or None in matches:
+    if _START.fullmatch(start) is None or not steps or None in matches:
         raise Misuse(f"{way!r} is no way: {_FORM}")
     return RecordedPath(
         machine, scope, name, int(start), tuple((int(match[1]), match[2]) for match in matches if match)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ from pfnlab.files import MOST_RECORDED, read_bytes, read_text
 from pfnlab.fuzz.filing import PROGRAM, REPORT
 from pfnlab.fuzz.looking import changed_by_looking
 from pfnlab.fuzz.signature import Signature, signatures_of
+from pfnlab.inert import one_line, visible
 from pfnlab.lab.machines import (
     Named,
     check_profile,
@@ -94,11 +96,14 @@ def replay(request: ReplayRequest) -> int:
     """
     text = " ".join(request.what)
     file = Path(text)
+    # What is too long for the name of a file is none.
     if text.startswith(_PATH):
         codes = _replay_case(_of_path(text), request)
-    elif file.is_dir() or (file.parent / REPORT).is_file():
-        codes = [_finding(FiledFinding(file if file.is_dir() else file.parent), request)]
-    elif file.is_file():
+    elif os.path.isdir(file):
+        codes = [_finding(FiledFinding(file), request)]
+    elif os.path.isfile(file.parent / REPORT):
+        codes = [_finding(FiledFinding(file.parent), request)]
+    elif os.path.isfile(file):
         codes = [code for case in _cases(file, request) for code in _replay_case(case, request)]
     else:
         raise Misuse(f"there is no file {text!r}; a path begins with `{TAG}`")
@@ -123,7 +128,7 @@ def _cases(file: Path, request: ReplayRequest) -> list[Case]:
     """The counterexamples in a file that check wrote."""
     content = read_bytes(file, "counterexample", MOST_RECORDED)
     if content.lstrip()[:1] == b"{" and FORMAT.encode() in content:
-        return _of_check(content, str(file), request)
+        return _of_check(read_text(file, "counterexample", MOST_RECORDED), str(file), request)
     saved = ProgramReplay(load_program(file))
     return [Case(saved, saved.machine, source=str(file))]
 
@@ -133,22 +138,25 @@ def _of_path(text: str) -> Case:
     return Case(Replay(path), path.machine)
 
 
-def _of_check(content: bytes, source: str, request: ReplayRequest) -> list[Case]:
+def _of_check(text: str, source: str, request: ReplayRequest) -> list[Case]:
     """The counterexamples in the output of ``check --json``."""
+    # Only here: it imports what draws.
+    from pfnlab.document.json_text import json_values
+    from pfnlab.document.parts.check import CheckContent
+
     try:
-        objects = [json.loads(line) for line in content.decode().splitlines() if line.strip()]
-        properties = [item for checked in objects for item in checked["properties"]]
-        violations = [item for item in properties if item["kind"] == "always" and item["verdict"] == VIOLATED]
-        recordings = [
-            (str(item["replay"]), tuple(item["schedule"]))
-            for item in violations
-            if item["replay"] is not None
-        ]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise Misuse(f"{source} is not what `check --json` prints") from None
+        checked = [msgspec.convert(value, CheckContent) for _, value in json_values(text, source)]
+    except msgspec.ValidationError as trouble:
+        raise Misuse(f"{source} is not what `check --json` prints: {one_line(str(trouble))}") from None
+    answers = [answer for content in checked for answer in content.properties]
+    recordings = [
+        (answer.replay, answer.schedule)
+        for answer in answers
+        if answer.kind == "always" and answer.verdict == VIOLATED and answer.replay is not None
+    ]
     if not recordings:
         raise Misuse(f"{source} records no counterexample: nothing was violated")
-    paths = [(read_path(text), schedule) for text, schedule in recordings]
+    paths = [(read_path(path), schedule) for path, schedule in recordings]
     for path, _ in paths:
         # Its steps are found again on the machine it was found on, even to replay it on another.
         request.check_asked(path.machine, source)
@@ -276,8 +284,9 @@ def _print(title: str, machine: str, steps: Sequence[JudgedStep], verdict: str, 
         report = {"format": REPLAY_FORMAT, "made": made(), "title": title, "machine": machine, "steps": items}
         print(json.dumps({**report, "same": verdict == SAME, "verdict": verdict}, ensure_ascii=False))
         return
-    print(f"{machine}, {title}")
+    # A file may come from anybody, and names machines and programs.
+    print(one_line(f"{machine}, {title}"))
     width = max((len(step.step) for step in steps), default=0)
     for number, step in enumerate(steps, 1):
-        print(f"{number:3}  {step.step:<{width}}  {step.word}".rstrip())
-    print(verdict)
+        print(visible(f"{number:3}  {step.step:<{width}}  {step.word}".rstrip()))
+    print(one_line(verdict))
