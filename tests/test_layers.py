@@ -16,7 +16,7 @@ ORDER = (
     ("units",),
     ("errors", "trace", "pfn_set", "inert"),
     ("files", "endings"),
-    ("limit", "branches", "progress", "made", "extras", "schemas"),
+    ("limit", "branches", "progress", "made", "extras", "schemas", "toml_text"),
     ("own_code", "processes"),
     ("supervised",),
     ("store",),

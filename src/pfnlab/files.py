@@ -222,7 +222,8 @@ def _stat(path: Path, kind: str) -> os.stat_result:
 
 def _check_size(path: Path, size: int, kind: str, most: int) -> None:
     if size > most:
-        raise Unreadable(path, f"a {kind} is at most {most >> 20} MiB, this is larger: is it the right file?")
+        bound = f"{most >> 20} MiB" if most >> 20 else f"{most >> 10} KiB"
+        raise Unreadable(path, f"a {kind} is at most {bound}, this is larger: is it the right file?")
 
 
 def _read_up_to(path: Path, descriptor: int, most: int) -> bytes:

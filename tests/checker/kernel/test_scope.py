@@ -137,7 +137,7 @@ def test_mistakes_in_races_are_said(text: str, said: str) -> None:
 @for_each("deep", ["says = " + "[" * 50_000, "says = " + "{a = " * 50_000])
 def test_a_scope_nested_without_end_is_refused(deep: str) -> None:
     """However deep, it is a mistake in the file, and no defect."""
-    with pytest.raises(Misuse, match="mine is nested too deeply"):
+    with pytest.raises(Misuse, match="mine: this is nested too deeply"):
         read_scope(deep, "scope", "mine")
 
 

@@ -32,7 +32,6 @@ A scope of races has operations that run first, and operations that then run sid
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -46,6 +45,7 @@ from pfnlab.programs.lang.ops import Device, Mmap, Mremap, Op, Program, Thp
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.text import parse
 from pfnlab.programs.lang.words import FIRST_LINE, did_you_mean, quoted
+from pfnlab.toml_text import MOST_TOML, toml_content
 
 #: A part of the pages of a mapping.
 Part = Literal["whole", "first", "middle", "last", "half", "all"]
@@ -56,6 +56,7 @@ NEW_AREA, NEW_TASK = "new", "child"
 _PARTS: tuple[Part, ...] = get_args(Part)
 _PART = re.compile(r"<(\w+)>")
 _MREMAP = re.compile(r"mremap <(\w+)> (shrink|move|dontunmap)")
+_HERE = Path()
 _FOLDER = files("pfnlab.checker.kernel").joinpath("scopes")
 _FIELDS = ("says", "devices", "tasks", "areas", "depth", "thp", "operations")
 _RACE_FIELDS = ("says", "devices", "areas", "races")
@@ -139,16 +140,17 @@ def scope_names() -> list[str]:
     )
 
 
-def load_scope(name: str) -> Scope | RaceScope:
+def load_scope(name: str, folder: Path = _HERE) -> Scope | RaceScope:
     """The scope called *name*, or in the file *name*.
 
+    :param folder: where the file is, if its name is relative
     :raises Misuse: there is none, or it is malformed; the message says what to write
     """
     if name in scope_names():
         return _from(read_scope(_FOLDER.joinpath(f"{name}.toml").read_text(encoding="utf-8"), name), name)
-    path = Path(name)
+    path = folder / name
     try:
-        text = read_text(path, "scope")
+        text = read_text(path, "scope", MOST_TOML)
     except Missing:
         near = did_you_mean(name, scope_names())
         raise Misuse(f"there is no scope {quoted(name)}, neither by name nor as a file{near}") from None
@@ -165,14 +167,7 @@ def read_scope(text: str, name: str, source: str = "") -> Scope | RaceScope:
     :raises Misuse: it is malformed
     """
     source = source or f"scope {name}"
-    try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as wrong:
-        raise Misuse(f"{source} is no TOML: {wrong}") from None
-    except RecursionError:
-        raise Misuse(
-            f"{source} is nested too deeply: a scope is fields with numbers, and lists of text"
-        ) from None
+    content = toml_content(text, source)
     if "races" in content:
         return _races(content, name, source)
     for field in content:
