@@ -102,7 +102,7 @@ def sharded(quick: bool, jobs: int) -> set[tuple[int, str]]:
     with tempfile.TemporaryDirectory() as folder, Store(str(Path(folder) / "jobs.db")) as store:
         plan = Path(folder) / "jobs.toml"
         plan.write_text(_PLAN.format(machines=machines, depth=depth, programs=programs), encoding="utf-8")
-        begin_campaign(store, read_plan(plan))
+        begin_campaign(store, read_plan(plan), plan.parent)
         with LocalExecutor(jobs) as executor:
             run_campaign(store, "jobs", executor)
         results = store.results(ResultFilter(campaign="jobs"))

@@ -5,20 +5,43 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import jsonschema
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from made_campaigns import SMALL, small
 
-from pfnlab.campaign.plan import VERDICTS
-from pfnlab.campaign.plan_file import EXAMPLE, PlanMistakes, plan_of, read_plan
+from pfnlab.campaign.new_file import EXAMPLE, new_text
+from pfnlab.campaign.plan import (
+    VERDICTS,
+    BudgetTable,
+    CatalogueTable,
+    CheckTable,
+    CountTable,
+    FuzzTable,
+    LimitsTable,
+    MeetTable,
+)
+from pfnlab.campaign.plan_file import PlanMistakes, plan_of, read_plan
+from pfnlab.campaign.running import begin_campaign, stored_plan
 from pfnlab.files import Unreadable
 from pfnlab.schemas import campaign_file_text
+from pfnlab.store.store import Store
 
 ROOT = Path(__file__).parents[2]
 
+#: The keys of each table.
+TABLES = [
+    form.__struct_fields__
+    for form in (LimitsTable, BudgetTable, CountTable, FuzzTable, CheckTable, CatalogueTable, MeetTable)
+]
+
 FUZZ = '[[fuzz]]\nmachines = [["model:6.1", "model:7.2"]]\n'
+CATALOGUE = '[[catalogue]]\nmachines = [["model:6.1", "model:7.2"]]\n'
+MEET = '[[meet]]\nkernels = ["6.12"]\n'
 CHECK = '[[check]]\nmachines = ["model:7.2"]\n'
 HEAD = 'form = 1\nname = "n"\n'
 
@@ -48,9 +71,9 @@ def test_the_example_of_the_repository_is_a_plan() -> None:
     ("text", "line"),
     [
         ("form = 2\n" + FUZZ, "c.toml:1: form: the form of the file is 1, not 2: use the newer pfnlab"),
-        ('name = "n"\n' + FUZZ, "c.toml: form: the form of the file is 1, not None: write form = 1"),
+        ('name = "n"\n' + FUZZ, "c.toml: form: it is missing: write form = 1"),
         ("form = 1\n" + FUZZ, 'c.toml: name: it is missing: write name = "nightly"'),
-        ('form = 1\nname = "A b"\n' + FUZZ, "c.toml:2: name: a name is small letters"),
+        ('form = 1\nname = "A b"\n' + FUZZ, "c.toml:2: name: a name is at most 64 small letters"),
         ("form = 1\nname = 3\n" + FUZZ, 'c.toml:2: name: this is text: write name = "nightly"'),
         (HEAD, "c.toml: nothing is to be run: add [[fuzz]]"),
         (HEAD + "[fuz]\n" + FUZZ, "c.toml: fuz: there is no such key: did you mean `fuzz`?"),
@@ -106,6 +129,49 @@ def test_the_example_of_the_repository_is_a_plan() -> None:
         ),
         ("form = ", "c.toml: this is no TOML: "),
         (f"x = {'[' * 5000}", "c.toml: this is"),
+        (f"x = {'9' * 5000}", "c.toml: a number has thousands of digits"),
+        ("form = true\n" + FUZZ, "c.toml:1: form: the form of the file is 1, not true: write form = 1"),
+        ("form = 2020-01-01\n" + FUZZ, "c.toml:1: form: the form of the file is 1, not 2020-01-01: write"),
+        (HEAD + FUZZ + "seed = 2020-01-01\n", "c.toml:5: [[fuzz]] 1, seed: write seed = 0, not 2020-01-01"),
+        (HEAD + FUZZ + "seed = 1e5\n", "c.toml:5: [[fuzz]] 1, seed: write seed = 0, not 100000.0"),
+        (HEAD + FUZZ + f"seed = 0x{'f' * 5000}\n", "c.toml:5: [[fuzz]] 1, seed: this is at most 9,007,199"),
+        (
+            HEAD + FUZZ + f'seed = "{"x" * 5000}"\n',
+            f'c.toml:5: [[fuzz]] 1, seed: write seed = 0, not "{"x" * 56}...',
+        ),
+        (
+            HEAD + FUZZ + f"seed = {'[' * 300}{']' * 300}\n",
+            "c.toml:5: [[fuzz]] 1, seed: write seed = 0, not [[[",
+        ),
+        (HEAD + FUZZ + '"a\\nb" = 1\n', 'c.toml:5: [[fuzz]] 1, "a b": there is no such key'),
+        (HEAD + '"\\u001b[2J" = 1\n' + FUZZ, 'c.toml:3: "\\\\x1b[2J": there is no such key'),
+        (HEAD + f"{'k' * 5000} = 1\n" + FUZZ, f'c.toml:3: "{"k" * 35}...: there is no such key'),
+        (HEAD + "fuzz = {}\n", "c.toml:3: fuzz: these are tables"),
+        (HEAD + "limits = { tries = -1 }\n" + FUZZ, "c.toml:3: [limits], tries: this is more than 0, not -1"),
+        (HEAD + "limits.tries = -1\n" + FUZZ, "c.toml:3: [limits], tries: this is more than 0, not -1"),
+        (HEAD + 'says = """\n[fuzz]\n"""\n' + FUZZ + "sed = 1\n", "c.toml:8: [[fuzz]] 1, sed: there is no"),
+        (HEAD + "[[meet]]\nkernels = ['nothing']\n", "c.toml:4: [[meet]] 1, kernels: there is no kernel"),
+        (HEAD + "[[meet]]\nkernels = ['6.12']\nprofile = 'x'\n", "c.toml:5: [[meet]] 1, profile: 'x' is no"),
+        (HEAD + CATALOGUE + "programs = ['-']\n", "c.toml:5: [[catalogue]] 1, programs: a campaign reads no"),
+        (
+            HEAD + CATALOGUE + "programs = ['']\n",
+            "c.toml:5: [[catalogue]] 1, programs: there is no program ''",
+        ),
+        (
+            HEAD + CATALOGUE + "programs = ['/dev/zero']\n",
+            "c.toml:5: [[catalogue]] 1, programs: /dev/zero: this",
+        ),
+        (
+            HEAD + CHECK + "scopes = ['/dev/zero']\n",
+            "c.toml:5: [[check]] 1, scopes: /dev/zero: this is a device",
+        ),
+        (
+            HEAD + CHECK + "policies = ['trackers/\\n']\n",
+            "c.toml:5: [[check]] 1, policies: there is no policy",
+        ),
+        (f'form = 1\nname = "{"n" * 65}"\n' + FUZZ, "c.toml:2: name: a name is at most 64 small letters"),
+        ('form = 1\nname = "naïve"\n' + FUZZ, "c.toml:2: name: a name is at most 64 small letters"),
+        ('form = 1\nname = "n\\n"\n' + FUZZ, "c.toml:2: name: a name is at most 64 small letters"),
     ],
 )
 def test_a_mistake_is_one_line(text: str, line: str) -> None:
@@ -120,6 +186,180 @@ def test_every_mistake_has_a_line() -> None:
     text = HEAD + FUZZ + "programs = 0\nleaves = true\n" + CHECK + 'scopes = ["smal"]\n'
 
     assert ["c.toml:5", "c.toml:6", "c.toml:9"] == [line.split(": ")[0] for line in mistakes(text)]
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "value", "bound"),
+    [
+        *[("[limits]\n", "seconds", value, "more than 0") for value in ("nan", "-inf", "0", "-1", "0.0")],
+        *[
+            ("[limits]\n", "seconds", value, "at most 31,536,000")
+            for value in ("inf", "1e300", "1" + "0" * 400)
+        ],
+        *[("[budget]\n", "seconds", value, "") for value in ("nan", "inf", "0")],
+        *[("[limits]\n", key, value, "") for key in ("tries", "lost") for value in ("0", "1000001")],
+        *[("[budget]\n", "programs", value, "") for value in ("0", "1000000000001")],
+        *[(FUZZ, "seed", str(sign * ((1 << 53) + 1)), "") for sign in (1, -1)],
+        (FUZZ, "seed", str((1 << 63) - 1), "at most 9,007,199,254,740,992"),
+        *[(MEET, "seed", str(sign * ((1 << 53) + 1)), "") for sign in (1, -1)],
+        *[
+            (table, "programs_per_shard", value, "")
+            for table in (FUZZ, CATALOGUE)
+            for value in ("0", "1000000000001")
+        ],
+        *[(table, "programs", value, "") for table in (FUZZ, MEET) for value in ("-1", "1000000000001")],
+        *[(CHECK, "depth", value, "") for value in ("-1", "1000001")],
+        *[(CHECK, "states", value, "") for value in ("0", "1000000000001")],
+    ],
+)
+def test_a_number_has_bounds(table: str, key: str, value: str, bound: str) -> None:
+    """They are said, and the schema knows them too."""
+    rest = "" if table.startswith("[[") else FUZZ
+    text = f"{HEAD}{table}{key} = {value}\n{rest}"
+
+    (line,) = mistakes(text)
+
+    assert f": this is {bound}" in line and ", not " in line and f": write {key} = " in line
+    assert refused_by_schema(text) or value == "nan"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (CATALOGUE + "programs = []\n", "5: [[catalogue]] 1, programs: name at least one program: write"),
+        (CHECK + "scopes = []\n", "5: [[check]] 1, scopes: name at least one scope: write"),
+        (CHECK + "policies = []\n", "5: [[check]] 1, policies: name at least one policy: write"),
+        (CHECK + "properties = []\n", "5: [[check]] 1, properties: name at least one property: write"),
+        ("[[check]]\nmachines = []\n", "4: [[check]] 1, machines: name at least one machine: write"),
+        ("[[meet]]\nkernels = []\n", "4: [[meet]] 1, kernels: name at least one kernel: write"),
+        ("[[fuzz]]\nmachines = []\n", "4: [[fuzz]] 1, machines: name at least one machine: write"),
+        ("[[fuzz]]\nmachines = [[]]\n", "4: [[fuzz]] 1, machines: name at least one machine: write"),
+        (
+            CHECK + 'scopes = ["small", "small"]\n',
+            '5: [[check]] 1, scopes: "small" is named twice: leave one',
+        ),
+        (
+            '[[catalogue]]\nmachines = [["model:7.2", "model:7.2"]]\n',
+            '4: [[catalogue]] 1, machines: "model:7.2" is',
+        ),
+        (
+            '[[fuzz]]\nmachines = [["model:7.2", "model:7.3"], ["model:7.2", "model:7.3"]]\n',
+            "4: [[fuzz]] 1, machines: [",
+        ),
+        ('[count]\nverdicts = ["lost", "lost"]\n' + FUZZ, '4: [count], verdicts: "lost" is named twice'),
+    ],
+)
+def test_a_list_has_something_in_it_and_nothing_twice(text: str, says: str) -> None:
+    """Nothing would be run, or counted twice; the schema refuses it too."""
+    (line,) = mistakes(HEAD + text)
+
+    assert line.startswith(f"c.toml:{says}")
+    assert refused_by_schema(HEAD + text)
+
+
+def test_a_campaign_may_count_nothing_as_a_discovery() -> None:
+    """Then it ends with 0 whatever it finds."""
+    assert () == plan_of(HEAD + "[count]\nverdicts = []\n" + FUZZ, "c.toml").count.verdicts
+
+
+def test_a_byte_order_mark_is_no_part_of_the_file() -> None:
+    """Lines are counted as without it."""
+    text = "\ufeff" + HEAD + FUZZ
+
+    assert [] == mistakes(text)
+    assert mistakes(text + "sed = 1\n")[0].startswith("c.toml:5: [[fuzz]] 1, sed: there is no such key")
+
+
+def test_mistakes_without_end_are_not_all_said() -> None:
+    """Who mends the first ones sees the others."""
+    found = mistakes(HEAD + "".join(f"k{number} = 1\n" for number in range(5000)) + FUZZ)
+
+    assert (21, "c.toml: there are more mistakes than these 20") == (len(found), found[-1])
+
+
+def test_shards_have_a_bound() -> None:
+    """Each is a row of the store; they are counted before they are made."""
+    text = HEAD + FUZZ + "programs = 1000000000\nprograms_per_shard = 1\n"
+
+    assert ["c.toml: these are more than 100,000 shards: raise programs_per_shard"] == mistakes(text)
+    assert [] == mistakes(text + "[budget]\nprograms = 3\n")
+    assert 3 == len(plan_of(text + "[budget]\nprograms = 3\n", "c.toml").shards())
+
+
+@pytest.mark.timeout(120)
+def test_many_tables_are_read() -> None:
+    """The work grows with the tables, not with their square; what stands in many is looked at once."""
+    plan = plan_of(HEAD + (FUZZ + "seed = 3\n") * 3000 + CATALOGUE * 100, "c.toml")
+
+    assert (3000, 100) == (len(plan.fuzz), len(plan.catalogue))
+    assert {"fuzz", "catalogue"} == {shard.task for shard in plan.shards()}
+
+
+#: Values of TOML, some of which a key takes.
+VALUES = st.sampled_from(
+    (
+        *("0", "1", "-1", "3.5", "nan", "inf", "true", "2020-01-01", "{}", "{a = 1}"),
+        *("''", "'x'", "'small'", "'model:7.2'", "'mine'", '"\\u0000"', '"\\u001b\\n"'),
+        *("[]", "['']", "['small']", "['trackers']", "['model:7.2']"),
+        *("[['model:7.2', 'model:7.3']]", "[[]]", "[[1]]"),
+        *("9223372036854775807", "9223372036854775808"),
+    )
+)
+
+KEYS = st.sampled_from([*sorted({key for table in TABLES for key in table}), "k", '"\\n"', "a.b", "''"])
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(
+                ["[limits]", "[budget]", "[count]", "[[fuzz]]", "[[check]]", "[[catalogue]]", "[[meet]]"]
+            ),
+            st.dictionaries(KEYS, VALUES, max_size=3),
+        ),
+        max_size=3,
+    )
+)
+def test_whatever_stands_in_a_file_it_can_be_kept_or_is_refused(
+    tables: list[tuple[str, dict[str, str]]],
+) -> None:
+    """What is read has shards, and a store keeps them."""
+    text = HEAD + FUZZ
+    for head, values in tables:
+        text += f"{head}\n" + "".join(f"{key} = {value}\n" for key, value in values.items())
+
+    if not mistakes(text):
+        with TemporaryDirectory() as folder, Store(f"{folder}/s.db") as store:
+            plan = plan_of(text, "c.toml")
+            begin_campaign(store, plan)
+            assert plan == stored_plan(store, "n")
+            assert len(plan.shards()) == len(store.shards("n"))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.text(max_size=90).filter(lambda stem: not {"/", "\0"} & {*stem}))
+def test_a_new_file_is_a_plan(stem: str) -> None:
+    """Whatever it is called."""
+    assert [] == mistakes(new_text(Path(f"{stem}.toml")))
+
+
+@pytest.mark.parametrize("name", ["naïve", "漢字", "n" * 90, "-", "__x__", "My night"])
+def test_a_new_file_is_named_after_itself(name: str) -> None:
+    """As far as its letters are those of a name."""
+    named = {"naïve": "na-ve", "漢字": "campaign", "n" * 90: "n" * 64, "-": "campaign", "__x__": "x"}
+
+    assert named.get(name, "my-night") == plan_of(new_text(Path(f"{name}.toml")), "c.toml").name
+
+
+def test_a_file_that_is_too_large_is_said(tmp_path: Path) -> None:
+    """It is not read."""
+    path = tmp_path / "c.toml"
+    with path.open("w") as large:
+        large.truncate(100 << 20)
+
+    with pytest.raises(Unreadable, match="a campaign is at most 256 KiB, this is larger"):
+        read_plan(path)
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:

@@ -275,3 +275,20 @@ def _wait_for_some(process: subprocess.Popen[bytes]) -> None:
         if Path("pfnlab.db").exists() and Path("pfnlab.db").stat().st_size:
             with Store("pfnlab.db") as store:
                 done = sum(shard.state == DONE for shard in store.shards("quick"))
+
+
+def test_a_campaign_runs_programs_of_ones_own(folder: Path, ask: Ask) -> None:
+    """They lie beside its file, not in the folder of the command."""
+    (folder / "plans").mkdir()
+    program = "pfnlab program 1\ndevice  bar: pci, 16 pages\n\na = mmap bar[0:8] wc shared rw\nmunmap a\n"
+    (folder / "plans" / "mine.pfn").write_text(program, encoding="utf-8")
+    (folder / "plans" / "own.toml").write_text(
+        'form = 1\nname = "own"\n[[catalogue]]\nmachines = [["model:6.1", "model:7.2"]]\n'
+        'programs = ["mine.pfn"]\n',
+        encoding="utf-8",
+    )
+
+    answer = ask("campaign", "run", "plans/own.toml")
+
+    assert answer.code in (0, 1) and "own: over, 1 of 1 shard done" in answer.out
+    assert " mine.pfn: " in ask("campaign", "results").out

@@ -3,27 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
+from pfnlab.campaign.beside import Beside
 from pfnlab.campaign.catalogue_work import CatalogueWork
 from pfnlab.campaign.check_work import CheckWork
 from pfnlab.campaign.fuzz_work import FuzzWork
 from pfnlab.campaign.meet_work import MeetWork
 from pfnlab.campaign.shard import Shard
 from pfnlab.campaign.work import FILES, files_of
-from pfnlab.checker.kernel.scope import load_scope, scope_names
+from pfnlab.errors import Misuse
 from pfnlab.fuzz.kinds import Vocabulary
-from pfnlab.lab.machines import name_machine
 from pfnlab.meeting.holding import PROGRAMS, SEED
 from pfnlab.policies import SEAM_OF
-from pfnlab.programs.lang.printer import format_program
-from pfnlab.programs.library import load_found, long_name, program_paths
 from pfnlab.store.rows import DISCOVERIES
 
 #: Every verdict that a result may have.
 VERDICTS = (*DISCOVERIES, "agrees", "holds", "undecided", "unstable", "complete")
+
+#: The most shards of a campaign: each is a row of its store, and a line of its status.
+MOST_SHARDS = 100_000
+
+#: Seconds; more than a year is a mistake.
+Seconds = Annotated[float, Meta(gt=0, le=365 * 86_400)]
+
+#: How many attempts, programs or states there may be.
+Tries = Annotated[int, Meta(ge=1, le=1_000_000)]
+Count = Annotated[int, Meta(ge=1, le=1_000_000_000_000)]
+
+#: A seed, which other tools read as a number of JSON; each shard has the next.
+Seed = Annotated[int, Meta(ge=-(1 << 53), le=1 << 53)]
+
+#: Operations in a row; 0 for any number.
+Depth = Annotated[int, Meta(ge=0, le=1_000_000)]
+
+_HERE = Path()
 
 
 class LimitsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,9 +53,9 @@ class LimitsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     :param lost: attempts that may be lost before it is
     """
 
-    seconds: float = 3600.0
-    tries: int = 3
-    lost: int = 20
+    seconds: Seconds = 3600.0
+    tries: Tries = 3
+    lost: Tries = 20
 
 
 class BudgetTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,8 +65,8 @@ class BudgetTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     :param programs: leave out the shards behind the one that reaches so many programs
     """
 
-    seconds: float | None = None
-    programs: int | None = None
+    seconds: Seconds | None = None
+    programs: Count | None = None
 
 
 class CountTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,9 +87,9 @@ class FuzzTable(Vocabulary, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """
 
     machines: tuple[tuple[str, ...], ...]
-    seed: int = 0
-    programs: int = 500
-    programs_per_shard: int = 500
+    seed: Seed = 0
+    programs: Count = 500
+    programs_per_shard: Count = 500
     look: str = ""
     coverage: bool = False
 
@@ -79,7 +98,7 @@ class FuzzTable(Vocabulary, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         """The operations that programs may have."""
         return Vocabulary(*(getattr(self, field) for field in Vocabulary.__struct_fields__))
 
-    def works(self) -> Iterator[tuple[int, FuzzWork]]:
+    def works(self, beside: Beside) -> Iterator[tuple[int, FuzzWork]]:
         """The work of each shard, and how many programs it is."""
         for machines in self.machines:
             for number, first in enumerate(range(0, self.programs, self.programs_per_shard)):
@@ -107,21 +126,22 @@ class CheckTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     scopes: tuple[str, ...] = ("small",)
     policies: tuple[str, ...] = ()
     properties: tuple[str, ...] = ()
-    depth: int | None = None
-    states: int | None = None
+    depth: Depth | None = None
+    states: Count | None = None
 
-    def works(self) -> Iterator[tuple[int, CheckWork]]:
+    def works(self, beside: Beside) -> Iterator[tuple[int, CheckWork]]:
         """The work of each shard; it is no program."""
         changes = [change for policy in self.policies for change in changes_of(policy)] or [""]
+        texts = {scope: beside.scope_text(scope) for scope in self.scopes}
         for machine in self.machines:
             for change in dict.fromkeys(changes):
-                for scope in self.scopes:
+                for scope, text in texts.items():
                     yield (
                         0,
                         CheckWork(
                             machine=machine + change,
                             scope=scope,
-                            text=_scope_text(scope),
+                            text=text,
                             properties=self.properties,
                             depth=self.depth,
                             states=self.states,
@@ -133,18 +153,18 @@ class CatalogueTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """``[[catalogue]]``: programs on machines, side by side.
 
     :param machines: lists of machines that run side by side
-    :param programs: names, folders, patterns and files, as for ``pfnlab run``
+    :param programs: names, folders, patterns and files, as for ``pfnlab run``; all programs that come with
+        pfnlab where there is none
     """
 
     machines: tuple[tuple[str, ...], ...]
-    programs: tuple[str, ...] = ("*",)
-    programs_per_shard: int = 50
+    programs: tuple[str, ...] = ()
+    programs_per_shard: Count = 50
     look: str = ""
 
-    def works(self) -> Iterator[tuple[int, CatalogueWork]]:
+    def works(self, beside: Beside) -> Iterator[tuple[int, CatalogueWork]]:
         """The work of each shard, and how many programs it is."""
-        paths = program_paths(self.programs)
-        texts = {long_name(path): format_program(load_found(path)) for path in paths}
+        texts = beside.programs(self.programs)
         names = list(texts)
         for machines in self.machines:
             for first in range(0, len(names), self.programs_per_shard):
@@ -163,10 +183,10 @@ class MeetTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     kernels: tuple[str, ...]
     profile: str = ""
-    programs: int = PROGRAMS
-    seed: int = SEED
+    programs: Count = PROGRAMS
+    seed: Seed = SEED
 
-    def works(self) -> Iterator[tuple[int, MeetWork]]:
+    def works(self, beside: Beside) -> Iterator[tuple[int, MeetWork]]:
         """The work of each shard, and how many random programs it is."""
         for kernel in self.kernels:
             work = MeetWork(kernel=kernel, profile=self.profile, programs=self.programs, seed=self.seed)
@@ -192,12 +212,33 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     catalogue: tuple[CatalogueTable, ...] = ()
     meet: tuple[MeetTable, ...] = ()
 
-    def shards(self) -> list[Shard]:
+    def shards(self, folder: Path = _HERE) -> list[Shard]:
         """The shards, in the order in which they begin; each once, and none behind the budget of programs.
 
-        :raises Misuse: there is no such scope or program
+        :param folder: where the files of scopes and programs are
+        :raises Misuse: there is no such scope or program, or there are more than :data:`MOST_SHARDS`
         """
+        beside = Beside(folder)
+        # Before they are made, which takes longer than to count them.
+        self.check_number(beside)
         found: dict[str, Shard] = {}
+        of_machines = cache(_of_machines)
+        for task, work in self._works(beside):
+            needs_qemu, files = of_machines(_machines(work))
+            content: dict[str, Any] = msgspec.to_builtins(work)
+            if files:
+                content[FILES] = files
+            shard = Shard(task=task, work=content, seconds=self.limits.seconds, needs_qemu=needs_qemu)
+            found.setdefault(shard.key, shard)
+        return list(found.values())
+
+    def check_number(self, beside: Beside) -> None:
+        """:raises Misuse: there are more shards than :data:`MOST_SHARDS`"""
+        if any(number == MOST_SHARDS for number, _ in enumerate(self._works(beside))):
+            raise Misuse(f"these are more than {MOST_SHARDS:,} shards: raise programs_per_shard")
+
+    def _works(self, beside: Beside) -> Iterator[tuple[str, Any]]:
+        """The work of every shard that the budget of programs leaves, with its task."""
         programs = 0
         for task, tables in (
             ("check", self.check),
@@ -206,13 +247,12 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             ("meet", self.meet),
         ):
             for table in tables:
-                for count, work in table.works():
+                for count, work in table.works(beside):
                     if count and self.budget.programs is not None and programs >= self.budget.programs:
-                        continue
+                        # All that follows in this table is programs too.
+                        break
                     programs += count
-                    shard = _shard(task, work, self.limits.seconds)
-                    found.setdefault(shard.key, shard)
-        return list(found.values())
+                    yield task, work
 
 
 def changes_of(policy: str) -> list[str]:
@@ -234,24 +274,12 @@ def changes_of(policy: str) -> list[str]:
     return [f",{seam}={one}" for one in ([name] if slash else names)]
 
 
-def _shard(task: str, work: Any, seconds: float) -> Shard:
-    content: dict[str, Any] = msgspec.to_builtins(work)
-    machines = [*getattr(work, "machines", ()), *filter(None, [getattr(work, "machine", "")])]
-    kernel = getattr(work, "kernel", None)
-    needs_qemu = kernel is not None or any(name_machine(spec).kind == "qemu" for spec in machines)
-    files = files_of([*machines, *([f"qemu:{kernel}"] if kernel else [])])
-    if files:
-        content[FILES] = files
-    return Shard(task=task, work=content, seconds=seconds, needs_qemu=needs_qemu)
+def _machines(work: CheckWork | FuzzWork | CatalogueWork | MeetWork) -> tuple[str, ...]:
+    if isinstance(work, CheckWork):
+        return (work.machine,)
+    return (f"qemu:{work.kernel}",) if isinstance(work, MeetWork) else work.machines
 
 
-def _scope_text(name: str) -> str:
-    """The content of the file of a scope; empty for one that pfnlab knows."""
-    if name in scope_names():
-        return ""
-    from pathlib import Path
-
-    from pfnlab.files import read_text
-
-    load_scope(name)
-    return read_text(Path(name), "scope")
+def _of_machines(machines: tuple[str, ...]) -> tuple[bool, dict[str, str]]:
+    """Whether one of *machines* is booted, and the digests of the files that they are made of."""
+    return any(spec.startswith("qemu:") for spec in machines), files_of(machines)

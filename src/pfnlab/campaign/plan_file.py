@@ -3,70 +3,38 @@
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
+from pfnlab.campaign.beside import Beside
+from pfnlab.campaign.places import LISTS, Places
 from pfnlab.campaign.plan import VERDICTS, Plan, changes_of
+from pfnlab.campaign.plan_form import form_mistakes, plan_without, sample
 from pfnlab.checker.kernel.properties import questions
-from pfnlab.checker.kernel.scope import load_scope
-from pfnlab.errors import Misuse
+from pfnlab.errors import Misuse, ProgramError
 from pfnlab.files import read_text
 from pfnlab.fuzz.looking import looking_named
 from pfnlab.fuzz.opened import check_vocabulary
+from pfnlab.inert import one_line
 from pfnlab.lab.machines import name_machine, open_machine
+from pfnlab.meeting.meet import model_version
 from pfnlab.policies import SEAM_OF
 from pfnlab.policies.own import files_in
 from pfnlab.programs.lang.words import did_you_mean
-from pfnlab.programs.library import program_paths
 from pfnlab.programs.runs.look import look_named
+from pfnlab.toml_text import MOST_TOML, toml_content
 
-#: The version of the form that this pfnlab reads.
-FORM = 1
+#: The most mistakes that are said at once.
+_SAID = 20
 
-#: What a new file says.
-EXAMPLE = """\
-# A campaign of pfnlab: `pfnlab campaign check FILE` says what it does, `pfnlab campaign run FILE` does it.
-form = 1
-name = "{name}"
-says = "Three series on random programs, and every tracker on the scope small"
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
-[limits]            # of one shard, which is what one process does
-seconds = 600       # after which an attempt is ended
-tries = 3           # after which the shard is isolated, and the others go on
+_POLICIES = "write " + ", ".join(f'"{folder}"' for folder in SEAM_OF) + ', "trackers/exact" or "all"'
 
-[budget]            # leave it out to run everything
-programs = 2000
-
-[[fuzz]]            # random programs on machines that are held against each other
-machines = [["model:6.1", "model:6.12", "model:7.2"]]
-seed = 0
-programs = 1000
-programs_per_shard = 250
-
-[[check]]           # every sequence of operations of a scope
-machines = ["model:7.2"]
-policies = ["trackers"]
-scopes = ["small"]
-
-[[catalogue]]       # programs that come with pfnlab
-machines = [["model:6.1", "model:7.2"]]
-programs = ["munmap-*"]
-
-# [[meet]]          # kernels, each held against the model of its version
-# kernels = ["6.12.107"]
-"""
-
-#: The tables of a file that may come several times.
-LISTS = ("fuzz", "check", "catalogue", "meet")
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-
-_WHERE = re.compile(r" - at `\$(.*)`$")
+_HERE = Path()
 
 
 class PlanMistakes(Misuse):
@@ -81,222 +49,114 @@ class PlanMistakes(Misuse):
 
 
 def read_plan(path: Path) -> Plan:
-    """The plan in the file at *path*.
+    """The plan in the file at *path*; what it names by relative paths is beside it.
 
     :raises PlanMistakes: it is none
     :raises Unreadable: it cannot be read
     """
-    return plan_of(read_text(path, "campaign"), str(path))
+    return plan_of(read_text(path, "campaign", MOST_TOML), str(path), path.parent)
 
 
-def plan_of(text: str, source: str) -> Plan:
+def plan_of(text: str, source: str, folder: Path = _HERE) -> Plan:
     """The plan that *text* describes.
 
     :param source: the name of its file, for messages
+    :param folder: where the files of scopes and programs are
     :raises PlanMistakes: it describes none
     """
     try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as wrong:
-        raise PlanMistakes([f"{source}: this is no TOML: {wrong}"]) from None
-    except RecursionError:
-        raise PlanMistakes([f"{source}: this is nested too deeply: a campaign is tables of values"]) from None
-    lines = _Lines(text, source)
-    mistakes = list(_form_mistakes(content, lines))
-    if not mistakes:
-        try:
-            plan = msgspec.convert(content, Plan)
-        except msgspec.ValidationError as wrong:
-            raise PlanMistakes([_converted(str(wrong), lines)]) from None
-        mistakes = list(_meaning_mistakes(plan, lines))
+        content = toml_content(text, source)
+    except Misuse as wrong:
+        raise PlanMistakes([str(wrong)]) from None
+    places = Places(text, source)
+    of_form = list(islice(form_mistakes(content, places), _SAID + 1))
+    mistakes = [line for line, _ in of_form]
+    plan = plan_without(content, [place for _, place in of_form])
+    if plan is not None:
+        beside = Beside(folder)
+        mistakes += islice(_Meaning(plan, places, beside).mistakes(), _SAID + 1)
+        if not mistakes and (too_many := _refused(partial(plan.check_number, beside))):
+            mistakes = [f"{source}: {too_many}"]
         if not mistakes:
             return plan
+    if len(mistakes) > _SAID:
+        mistakes[_SAID:] = [f"{source}: there are more mistakes than these {_SAID}"]
     raise PlanMistakes(mistakes)
 
 
-class _Lines:
-    """Where in the text a key stands."""
+class _Meaning:
+    """Names of what is not there, and what does not go together."""
 
-    def __init__(self, text: str, source: str) -> None:
-        self._rows, self._source = text.splitlines(), source
+    def __init__(self, plan: Plan, places: Places, beside: Beside) -> None:
+        self._plan, self._places, self._beside = plan, places, beside
+        # A machine or a scope stands in many tables.
+        self._known: dict[Hashable, str] = {}
 
-    def at(self, table: str = "", number: int = 0, key: str = "") -> str:
-        """``FILE:LINE: [[fuzz]] 2, programs`` of a key, or of the head of its table."""
-        here = head = 0
-        seen, current = -1, ""
-        for row, line in enumerate(self._rows, 1):
-            if match := re.match(r"\s*\[\[?\s*([\w-]+)", line):
-                current = match[1]
-                seen += current == table
-                if current == table and seen == number:
-                    head = row
-            elif current == table and (not table or seen == number):
-                here = here or row * bool(key and re.match(rf'\s*"?{re.escape(key)}"?\s*=', line))
-        place = here or head
-        head_text = f"[[{table}]] {number + 1}" if table in LISTS else f"[{table}]" * bool(table)
-        words = ", ".join(filter(None, (head_text, key)))
-        return f"{self._source}:{place}: {words}" if place else f"{self._source}: {words}".rstrip(": ")
+    def mistakes(self) -> Iterator[str]:
+        """A line for each."""
+        plan, places = self._plan, self._places
+        if not NAME.fullmatch(plan.name):
+            at = places.at(key="name")
+            yield f'{at}: a name is at most 64 small letters, digits, dots and dashes: write name = "nightly"'
+        for verdict in plan.count.verdicts:
+            if verdict not in VERDICTS:
+                at = places.at("count", 0, "verdicts")
+                yield f"{at}: there is no verdict {verdict!r}{did_you_mean(verdict, VERDICTS)}"
+        for name in LISTS:
+            for place, table in enumerate(getattr(plan, name)):
+                for key, what in self._tried(name, table):
+                    if what:
+                        yield f"{places.at(name, place, key)}: {what}"
 
-
-def _form_mistakes(content: dict[str, Any], lines: _Lines) -> Iterator[str]:
-    """Unknown and missing keys, and values of another type."""
-    form = content.get("form")
-    if form != FORM:
-        newer = isinstance(form, int) and form > FORM
-        remedy = "use the newer pfnlab that it is for" if newer else f"write form = {FORM}"
-        yield f"{lines.at(key='form')}: the form of the file is {FORM}, not {form!r}: {remedy}"
-    fields = {field.name: field for field in msgspec.structs.fields(Plan)}
-    for key in content:
-        if key not in fields:
-            yield f"{lines.at(key=key)}: there is no such key{did_you_mean(key, fields)}"
-    if "name" not in content:
-        yield f'{lines.at(key="name")}: it is missing: write name = "nightly"'
-    for key in ("name", "says"):
-        if not isinstance(content.get(key, ""), str):
-            yield f'{lines.at(key=key)}: this is text: write {key} = "nightly"'
-    for name in ("limits", "budget", "count"):
-        table = content.get(name, {})
-        if isinstance(table, dict):
-            yield from _table_mistakes(table, fields[name].type, lines, name, 0)
+    def _tried(self, name: str, table: Any) -> Iterator[tuple[str, str]]:
+        """Everything that is refused by what it is for: keys of one table, with what is wrong."""
+        for machine in _machines(table):
+            yield "machines", self._refusal(_check_machine, machine)
+        if name == "check":
+            for machine in table.machines:
+                if machine.startswith("qemu:"):
+                    yield "machines", f"{machine} cannot be searched: name a model"
+            for policy in table.policies:
+                yield "policies", self._refusal(changes_of, policy)
+            for scope in table.scopes:
+                yield "scopes", self._refusal(self._check_scope, scope, table.properties)
+        elif name == "fuzz":
+            yield "leaves", self._refusal(check_vocabulary, table.vocabulary)
+            for machines in table.machines:
+                if len(machines) == 1:
+                    what = "one machine has nothing to differ from"
+                    yield "machines", f"{what}: write {sample('fuzz', 'machines')}"
+            if table.look:
+                yield "look", self._refusal(looking_named, table.look)
+        elif name == "catalogue":
+            yield "programs", self._refusal(self._beside.programs, table.programs)
+            if table.look:
+                yield "look", self._refusal(look_named, table.look)
         else:
-            yield f"{lines.at(key=name)}: this is a table: begin it with [{name}]"
-    for name in LISTS:
-        tables = content.get(name, [])
-        if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-            yield f"{lines.at(key=name)}: these are tables: begin each with [[{name}]]"
-            continue
-        for number, table in enumerate(tables):
-            yield from _table_mistakes(table, fields[name].type.__args__[0], lines, name, number)
-    if not any(content.get(name) for name in LISTS):
-        yield f"{lines.at()}: nothing is to be run: add [[fuzz]], [[check]], [[catalogue]] or [[meet]]"
+            for kernel in table.kernels:
+                yield "kernels", self._refusal(name_machine, f"qemu:{kernel}")
+            if table.profile:
+                yield "profile", self._refusal(model_version, table.profile)
+
+    def _check_scope(self, scope: str, properties: tuple[str, ...]) -> None:
+        questions(list(properties), self._beside.scope(scope))
+
+    def _refusal(self, what: Callable[..., Any], *arguments: Hashable) -> str:
+        """What *what* says against its arguments; empty for nothing."""
+        asked = (what, arguments)
+        if asked not in self._known:
+            self._known[asked] = _refused(partial(what, *arguments))
+        return self._known[asked]
 
 
-def _table_mistakes(table: dict[str, Any], form: Any, lines: _Lines, name: str, number: int) -> Iterator[str]:
-    fields = {field.name: field for field in msgspec.structs.fields(form)}
-    for key, value in table.items():
-        at = lines.at(name, number, key)
-        if key not in fields:
-            yield f"{at}: there is no such key{did_you_mean(key, fields)}"
-            continue
-        try:
-            msgspec.convert(value, fields[key].type)
-        except msgspec.ValidationError:
-            sample = _SAMPLES_OF.get((name, key), _SAMPLES[key])
-            yield f"{at}: write {key} = {sample}, not {_toml(value)}"
-    for key, field in fields.items():
-        if field.required and key not in table:
-            sample = _SAMPLES_OF.get((name, key), _SAMPLES[key])
-            yield f"{lines.at(name, number)}: {key} is missing: write {key} = {sample}"
-
-
-#: A value of each key, for messages.
-_SAMPLES = {
-    "seconds": "600",
-    "tries": "3",
-    "lost": "20",
-    "programs": "500",
-    "verdicts": '["differs", "violated"]',
-    "machines": '[["model:6.1", "model:7.2"]]',
-    "seed": "0",
-    "programs_per_shard": "250",
-    **dict.fromkeys(("driver", "schedules", "vfio", "slots", "leaves", "fixed", "coverage"), "true"),
-    "look": '"memory"',
-    "scopes": '["small"]',
-    "policies": '["trackers"]',
-    "properties": '["no_leak"]',
-    "depth": "3",
-    "states": "100000",
-    "kernels": '["6.12.107"]',
-    "profile": '"7.2"',
-}
-
-_SAMPLES_OF = {
-    ("check", "machines"): '["model:7.2"]',
-    ("catalogue", "programs"): '["fork", "munmap-*"]',
-}
-
-
-def _converted(message: str, lines: _Lines) -> str:
-    match = _WHERE.search(message)
-    where = match[1].strip(".") if match else ""
-    return f"{lines.at(key=where)}: {_WHERE.sub('', message)}"
-
-
-def _toml(value: Any) -> str:
-    return msgspec.json.encode(value, enc_hook=str).decode()
-
-
-def _meaning_mistakes(plan: Plan, lines: _Lines) -> Iterator[str]:
-    """Names of what is not there, and numbers that make no sense."""
-    if not _NAME.fullmatch(plan.name):
-        at = lines.at(key="name")
-        yield f'{at}: a name is small letters, digits, dots and dashes: write name = "nightly"'
-    for table, key, number in (
-        ("limits", "seconds", plan.limits.seconds),
-        ("limits", "tries", plan.limits.tries),
-        ("limits", "lost", plan.limits.lost),
-        ("budget", "seconds", plan.budget.seconds),
-        ("budget", "programs", plan.budget.programs),
-    ):
-        if number is not None and number <= 0:
-            yield f"{lines.at(table, 0, key)}: {_too_small(key, number)}"
-    for verdict in plan.count.verdicts:
-        if verdict not in VERDICTS:
-            at = lines.at("count", 0, "verdicts")
-            yield f"{at}: there is no verdict {verdict!r}{did_you_mean(verdict, VERDICTS)}"
-    for name in LISTS:
-        for place, one in enumerate(getattr(plan, name)):
-            yield from _tried(name, place, one, lines)
-
-
-def _tried(name: str, place: int, table: Any, lines: _Lines) -> Iterator[str]:
-    """Everything in one table that is refused by what it is for."""
-
-    def tried(key: str, what: Callable[[], Any]) -> Iterator[str]:
-        try:
-            what()
-        except (Misuse, KeyError) as wrong:
-            words = str(wrong) if isinstance(wrong, Misuse) else f"there is no policy {wrong}: {_POLICIES}"
-            yield f"{lines.at(name, place, key)}: {' '.join(words.split())}"
-
-    for key in ("programs", "programs_per_shard", "depth", "states"):
-        number = getattr(table, key, None)
-        if isinstance(number, int) and number <= 0 and not (key == "depth" and number == 0):
-            yield f"{lines.at(name, place, key)}: {_too_small(key, number)}"
-    for machine in _machines(table):
-        yield from tried("machines", partial(_check_machine, machine))
-    if name == "check":
-        for machine in table.machines:
-            if machine.startswith("qemu:"):
-                yield f"{lines.at(name, place, 'machines')}: {machine} cannot be searched: name a model"
-        for policy in table.policies:
-            yield from tried("policies", partial(changes_of, policy))
-        for scope in table.scopes:
-            yield from tried("scopes", partial(_check_scope, scope, table.properties))
-    elif name == "fuzz":
-        yield from tried("leaves", partial(check_vocabulary, table.vocabulary))
-        for machines in table.machines:
-            if len(set(machines)) < 2:
-                at = lines.at(name, place, "machines")
-                yield f"{at}: one machine has nothing to differ from: write machines = {_SAMPLES['machines']}"
-        if table.look:
-            yield from tried("look", partial(looking_named, str(table.look)))
-    elif name == "catalogue":
-        yield from tried("programs", partial(program_paths, tuple(table.programs)))
-        if table.look:
-            yield from tried("look", partial(look_named, str(table.look)))
-    if not _machines(table) and name != "meet":
-        yield f"{lines.at(name, place, 'machines')}: name at least one machine"
-    if name == "meet" and not table.kernels:
-        at = lines.at(name, place, "kernels")
-        yield f"{at}: name at least one kernel: write kernels = {_SAMPLES['kernels']}"
-
-
-_POLICIES = "write " + ", ".join(f'"{folder}"' for folder in SEAM_OF) + ', "trackers/exact" or "all"'
-
-
-def _too_small(key: str, number: float) -> str:
-    return f"this is more than 0, not {number}: write {key} = {_SAMPLES[key]}"
+def _refused(what: Callable[[], Any]) -> str:
+    try:
+        what()
+    except (Misuse, KeyError) as wrong:
+        words = str(wrong) if isinstance(wrong, Misuse) else f"there is no policy {wrong}: {_POLICIES}"
+        # A program shows its line below, with a caret that has no place on one line.
+        return one_line(words.partition("\n")[0] if isinstance(wrong, ProgramError) else words)
+    return ""
 
 
 def _check_machine(spec: str) -> None:
@@ -311,11 +171,6 @@ def _check_machine(spec: str) -> None:
         supervised(opened)
     elif name_machine(spec).kind == "model":
         opened()
-
-
-def _check_scope(scope: str, properties: tuple[str, ...]) -> None:
-    """:raises Misuse: there is no such scope, or it cannot decide a property"""
-    questions(list(properties), load_scope(scope))
 
 
 def _machines(table: Any) -> list[str]:

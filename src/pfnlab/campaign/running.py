@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from enum import StrEnum
+from pathlib import Path
 
 import msgspec
 
@@ -21,6 +22,8 @@ from pfnlab.errors import Misuse
 from pfnlab.store.host import this_host
 from pfnlab.store.kept import DONE, WAITING, SeenWith, StoredShard
 from pfnlab.store.store import Store
+
+_HERE = Path()
 
 #: Seconds between two looks at whether somebody asked to stop.
 _LOOKS = 1.0
@@ -53,9 +56,10 @@ class CampaignProgress(msgspec.Struct, frozen=True):
     isolated: StoredShard | None = None
 
 
-def begin_campaign(store: Store, plan: Plan) -> None:
+def begin_campaign(store: Store, plan: Plan, folder: Path = _HERE) -> None:
     """Keep *plan* with its shards in *store*; where it is there already, nothing that is done is done again.
 
+    :param folder: where the files of its scopes and programs are
     :raises Misuse: the store has other work under that name
     """
     shards = [
@@ -67,7 +71,7 @@ def begin_campaign(store: Store, plan: Plan) -> None:
             seconds=shard.seconds,
             needs_qemu=shard.needs_qemu,
         )
-        for number, shard in enumerate(plan.shards())
+        for number, shard in enumerate(plan.shards(folder))
     ]
     store.begin(plan.name, msgspec.to_builtins(plan), shards)
 

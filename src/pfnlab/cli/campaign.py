@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import msgspec
 from pfnlab.campaign.executor import Executor
 from pfnlab.campaign.listing import results_object
 from pfnlab.campaign.local import LocalExecutor
+from pfnlab.campaign.new_file import new_text
 from pfnlab.campaign.plan import Plan
-from pfnlab.campaign.plan_file import EXAMPLE, read_plan
+from pfnlab.campaign.plan_file import read_plan
 from pfnlab.campaign.running import (
     CampaignEnd,
     CampaignProgress,
@@ -28,7 +30,7 @@ from pfnlab.cluster.connection import check_address
 from pfnlab.document.compose import document_of
 from pfnlab.document.read import result_of
 from pfnlab.errors import Misuse, Undecided
-from pfnlab.files import cannot_write, write_output
+from pfnlab.files import cannot_write, write_output, write_whole
 from pfnlab.progress import Work, say, working
 from pfnlab.schemas import campaign_file_text
 from pfnlab.store.kept import ResultFilter
@@ -61,14 +63,12 @@ def new_campaign(file: Path | None, *, schema: bool) -> int:
         return 0
     if file is None:
         raise Misuse("say which file: pfnlab campaign new nightly.toml")
-    name = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in file.stem.lower())
+    if os.path.lexists(file):
+        raise Misuse(f"{file} exists: name a new file")
     try:
-        with file.open("x", encoding="utf-8") as opened:
-            opened.write(EXAMPLE.format(name=name.strip("._-") or "campaign"))
-    except FileExistsError:
-        raise Misuse(f"{file} exists: name a new file") from None
+        write_whole(file, new_text(file))
     except OSError as trouble:
-        raise cannot_write(file, trouble) from trouble
+        raise cannot_write(file, trouble, "name another file") from trouble
     say(f"{file} written; then: pfnlab campaign check {file}")
     return 0
 
@@ -76,7 +76,7 @@ def new_campaign(file: Path | None, *, schema: bool) -> int:
 def check_campaign(file: Path) -> int:
     """Print what a file would do; 0."""
     plan = read_plan(file)
-    shards = plan.shards()
+    shards = plan.shards(file.parent)
     with_qemu = sum(shard.needs_qemu for shard in shards)
     print(f"{plan.name}: {number_of(len(shards), 'shard')}, {with_qemu} with a kernel")
     for task, count in Counter(shard.task for shard in shards).items():
@@ -93,7 +93,7 @@ def run_file(file: Path, request: CampaignRequest) -> int:
     """Run the campaign of *file*; its exit code."""
     plan = read_plan(file)
     with Store(store_address(request.store)) as store:
-        begin_campaign(store, plan)
+        begin_campaign(store, plan, file.parent)
         return _run(store, plan, request)
 
 

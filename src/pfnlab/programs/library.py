@@ -36,6 +36,7 @@ FOLDER = "litmus"
 SUFFIX = ".pfn"
 
 _PACKAGE = Path(__file__).resolve().parents[1]
+_HERE = Path()
 
 #: A row of the folder's README: name, file, question and what else is said of the program.
 _ROW = re.compile(r"^\| \[(?P<name>[^]]+)\]\((?P<file>[^)]+\.pfn)\) \| (?P<question>.*?) \| (?P<rest>.*) \|$")
@@ -109,7 +110,7 @@ def library_programs(words: Iterable[str]) -> list[Path]:
     return list(dict.fromkeys(path for word in words for path in _of_name(word)))
 
 
-def program_paths(words: Iterable[str], *, names: bool = True) -> list[Path]:
+def program_paths(words: Iterable[str], *, names: bool = True, folder: Path = _HERE) -> list[Path]:
     """The files of programs that *words* name, in their order.
 
     A word is a file, a folder (all programs in it and below), a pattern of files or names (``fork/*.pfn``,
@@ -117,9 +118,10 @@ def program_paths(words: Iterable[str], *, names: bool = True) -> list[Path]:
     over a name. A pattern of files means programs, unless it says how the files end.
 
     :param names: whether a word may be a name, as it may not where files are written
+    :param folder: where files with relative names are
     :raises Misuse: a word names nothing, or standard input is named twice
     """
-    found = [path for word in words for path in _of_word(word, names)]
+    found = [path for word in words for path in _of_word(word, names, folder)]
     if found.count(STDIN) > 1:
         raise Misuse("standard input holds one program: give - once")
     return found
@@ -188,16 +190,16 @@ def _text_of(entry: LibraryEntry) -> str:
     return "\n".join((entry.name, entry.section, entry.question, entry.says, text))
 
 
-def _of_word(word: str, names: bool) -> Sequence[Path]:
+def _of_word(word: str, names: bool, folder: Path) -> Sequence[Path]:
     if word == str(STDIN):
         return [STDIN]
     if word == ALL and names:
         return library_paths()
-    path = Path(word)
-    if _is_there(word):
+    path = folder / word
+    if word and _is_there(path):
         # `./-` is a file of that name.
-        return _of_folder(path) if os.path.isdir(word) else [path.absolute() if path == STDIN else path]
-    if glob.has_magic(word) and (files := _of_pattern(word)):
+        return _of_folder(path) if os.path.isdir(path) else [path.absolute() if path == STDIN else path]
+    if glob.has_magic(word) and (files := _of_pattern(word, folder)):
         return files
     if not names or (_PATH.search(word) and not word.startswith(f"{FOLDER}/")) or "\0" in word:
         return [path]
@@ -224,9 +226,9 @@ def _of_name(word: str) -> Sequence[Path]:
     return of_folder if of_folder and not _named(name, library_paths()) else [find_program(name)]
 
 
-def _is_there(word: str) -> bool:
+def _is_there(path: Path) -> bool:
     try:
-        os.stat(word)
+        os.stat(path)
     except FileNotFoundError:
         return False
     except (OSError, ValueError):
@@ -242,9 +244,9 @@ def _of_folder(folder: Path) -> Sequence[Path]:
     return paths
 
 
-def _of_pattern(pattern: str) -> Sequence[Path]:
+def _of_pattern(pattern: str, folder: Path) -> Sequence[Path]:
     """The programs in files and folders that match a pattern."""
-    matched = [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]
+    matched = [folder / name for name in sorted(glob.glob(pattern, root_dir=folder, recursive=True))]
     ending = Path(pattern).suffix
     said = ending and not glob.has_magic(ending)
     files = [path for path in matched if path.is_file() and (said or path.suffix == SUFFIX)]

@@ -1,0 +1,200 @@
+"""The form of a campaign's file: its keys, and the types and bounds of their values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, get_args
+
+import msgspec
+
+from pfnlab.campaign.places import LISTS, Places
+from pfnlab.campaign.plan import Plan
+from pfnlab.inert import one_line
+from pfnlab.programs.lang.words import did_you_mean
+
+#: The version of the form that this pfnlab reads.
+FORM = 1
+
+#: The most letters of a value that a message repeats, and the most bits of a number.
+_SHOWN, _BITS = 60, 64
+
+#: A value of each key, for messages.
+_SAMPLES = {
+    "seconds": "600",
+    "tries": "3",
+    "lost": "20",
+    "programs": "500",
+    "verdicts": '["differs", "violated"]',
+    "machines": '[["model:6.1", "model:7.2"]]',
+    "seed": "0",
+    "programs_per_shard": "250",
+    **dict.fromkeys(("driver", "schedules", "vfio", "slots", "leaves", "fixed", "coverage"), "true"),
+    "look": '"memory"',
+    "scopes": '["small"]',
+    "policies": '["trackers"]',
+    "properties": '["no_leak"]',
+    "depth": "3",
+    "states": "100000",
+    "kernels": '["6.12.107"]',
+    "profile": '"7.2"',
+}
+
+_SAMPLES_OF = {
+    ("check", "machines"): '["model:7.2"]',
+    ("catalogue", "programs"): '["fork", "munmap-*", "mine.pfn"]',
+}
+
+
+#: A line, and the table, its number and the key whose value is left out where the rest is looked at.
+Mistake = tuple[str, tuple[str, int, str]]
+
+
+def form_mistakes(content: dict[str, Any], places: Places) -> Iterator[Mistake]:
+    """A line for each key that is unknown or missing, and each value that is none of its key."""
+    if "form" not in content:
+        yield f"{places.at(key='form')}: it is missing: write form = {FORM}", ("", 0, "form")
+    elif type(form := content["form"]) is not int or form != FORM:
+        newer = type(form) is int and form > FORM
+        remedy = "use the newer pfnlab that it is for" if newer else f"write form = {FORM}"
+        said = f"{places.at(key='form')}: the form of the file is {FORM}, not {shown(form)}: {remedy}"
+        yield said, ("", 0, "form")
+    fields = {field.name: field for field in msgspec.structs.fields(Plan)}
+    for key in content:
+        if key not in fields:
+            yield f"{places.at(key=key)}: there is no such key{did_you_mean(key, fields)}", ("", 0, key)
+    if "name" not in content:
+        yield f'{places.at(key="name")}: it is missing: write name = "nightly"', ("", 0, "name")
+    for key in ("name", "says"):
+        if not isinstance(content.get(key, ""), str):
+            yield f'{places.at(key=key)}: this is text: write {key} = "nightly"', ("", 0, key)
+    for name in ("limits", "budget", "count"):
+        table = content.get(name, {})
+        if isinstance(table, dict):
+            yield from _table_mistakes(table, fields[name].type, places, name, 0)
+        else:
+            yield f"{places.at(key=name)}: this is a table: begin it with [{name}]", ("", 0, name)
+    for name in LISTS:
+        tables = content.get(name, [])
+        if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+            yield f"{places.at(key=name)}: these are tables: begin each with [[{name}]]", ("", 0, name)
+            continue
+        for number, table in enumerate(tables):
+            yield from _table_mistakes(table, fields[name].type.__args__[0], places, name, number)
+    if all(content.get(name, []) == [] for name in LISTS):
+        said = f"{places.at()}: nothing is to be run: add [[fuzz]], [[check]], [[catalogue]] or [[meet]]"
+        yield said, ("", 0, "")
+
+
+def plan_without(content: dict[str, Any], left_out: Iterable[tuple[str, int, str]]) -> Plan | None:
+    """The plan without some values; None where it is none then."""
+    kept = {name: _copied(value) for name, value in content.items()}
+    for name, number, key in left_out:
+        table = kept if not name else kept[name][number] if name in LISTS else kept[name]
+        table.pop(key, None)
+    try:
+        return msgspec.convert({"form": FORM, "name": "n", **kept}, Plan)
+    except msgspec.ValidationError:
+        return None
+
+
+def _copied(value: Any) -> Any:
+    """A table, or some, which may lose keys; deeper ones stay."""
+    if isinstance(value, list):
+        return [dict(item) if isinstance(item, dict) else item for item in value]
+    return dict(value) if isinstance(value, dict) else value
+
+
+def sample(table: str, key: str) -> str:
+    """``key = value``, as one may write it."""
+    return f"{key} = {_SAMPLES_OF.get((table, key), _SAMPLES[key])}"
+
+
+def shown(value: Any) -> str:
+    """A value as a message repeats it: as TOML has it, on one line, and shortened."""
+    text = one_line(_toml(value))
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool | str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, int) and value.bit_length() > _BITS:
+        return f"a number of {value.bit_length()} bits"
+    if isinstance(value, list):
+        # No more than is shown; what is nested deeply has its brackets alone.
+        return f"[{', '.join(_inside(item) for item in value[:_SHOWN])}]"
+    return "a table" if isinstance(value, dict) else str(value)
+
+
+def _inside(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join('[...]' if isinstance(item, list) else _toml(item) for item in value[:_SHOWN])}]"
+    return _toml(value)
+
+
+def _table_mistakes(
+    table: dict[str, Any], form: Any, places: Places, name: str, number: int
+) -> Iterator[Mistake]:
+    fields = {field.name: field for field in msgspec.structs.fields(form)}
+    for key, value in table.items():
+        at = places.at(name, number, key)
+        if key not in fields:
+            yield f"{at}: there is no such key{did_you_mean(key, fields)}", (name, number, key)
+            continue
+        try:
+            msgspec.convert(value, fields[key].type)
+        except msgspec.ValidationError:
+            bound = _bound(value, fields[key].type)
+            wrong = f"this is {bound}, not {shown(value)}: " if bound else ""
+            instead = "" if bound else f", not {shown(value)}"
+            yield f"{at}: {wrong}write {sample(name, key)}{instead}", (name, number, key)
+        else:
+            required = fields[key].required
+            for wrong in _list_mistakes(value, name, key, required=required):
+                yield f"{at}: {wrong}", (name, number, "")
+    for key, field in fields.items():
+        if field.required and key not in table:
+            said = f"{places.at(name, number)}: {key} is missing: write {sample(name, key)}"
+            yield said, (name, number, key)
+
+
+def _bound(value: Any, form: Any) -> str:
+    """The bound that a number passes; empty for what is no number, or of a key that takes none."""
+    bounded = next((get_args(one) for one in (form, *get_args(form)) if hasattr(one, "__metadata__")), None)
+    numbers = (int, float) if bounded and bounded[0] is float else int
+    if bounded is None or isinstance(value, bool) or not isinstance(value, numbers):
+        return ""
+    meta = bounded[1]
+    if value > meta.le:
+        return f"at most {meta.le:,}"
+    return f"at least {meta.ge:,}" if meta.ge not in (None, 1) else "more than 0"
+
+
+#: What a list of each key has in it.
+_NOUNS = {
+    "machines": "machine",
+    "kernels": "kernel",
+    "programs": "program",
+    "scopes": "scope",
+    "policies": "policy",
+    "properties": "property",
+    "verdicts": "verdict",
+}
+
+
+def _list_mistakes(value: Any, table: str, key: str, *, required: bool) -> Iterator[str]:
+    """Lists without anything, and what is in one twice."""
+    if not isinstance(value, list):
+        return
+    # A campaign for which nothing is a discovery makes sense.
+    if key != "verdicts" and (not value or [] in value):
+        leave = "" if required else f", or leave {key} out"
+        yield f"name at least one {_NOUNS[key]}: write {sample(table, key)}{leave}"
+    for items in (value, *(item for item in value if isinstance(item, list))):
+        seen = set()
+        for item in items:
+            if str(item) in seen:
+                yield f"{shown(item)} is named twice: leave one out"
+                break
+            seen.add(str(item))
