@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pfnlab.inert import message
+from pfnlab.inert import json_line, message, visible
 
 
 @given(st.text())
@@ -30,3 +32,12 @@ def test_a_long_message_has_its_beginning_and_its_end() -> None:
 
     assert ["a" * 999, 1003] == [said.split("\n")[0], len(said.split("\n")[1])]
     assert said.split("\n")[1].startswith("file: b") and said.endswith("b: write c")
+
+
+def test_a_line_of_json_is_visible_and_means_the_same() -> None:
+    """What JSON itself leaves as it is, is escaped."""
+    value = {"a\x9b\x7f": ["\x1b[2J", "\u202e", "\U000e0041", "é\t\n"]}
+
+    line = json_line(value)
+
+    assert (value, line) == (json.loads(line), visible(line)) and "é" in line

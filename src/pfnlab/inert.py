@@ -6,7 +6,9 @@ turns the direction of writing, or hides. What a form reads as markup is escaped
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 
 # Control characters but the end of a line and the tabulator, what turns the direction of writing or has no
 # width, and what XML and UTF-8 do not have.
@@ -37,3 +39,8 @@ def _bounded(line: str) -> str:
 def one_line(text: str) -> str:
     """The text as :func:`visible`, on one line."""
     return " ".join(visible(text).split())
+
+
+def json_line(value: Any) -> str:
+    """*value* as JSON on one line; :func:`visible`, and the same value when it is read again."""
+    return _UNSEEN.sub(lambda found: json.dumps(found[0])[1:-1], json.dumps(value, ensure_ascii=False))

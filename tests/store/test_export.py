@@ -59,3 +59,12 @@ def test_another_form_is_misuse(tmp_path: Path) -> None:
         export(tmp_path / "x.xlsx", "xlsx", COLUMNS, ROWS)
 
     assert not (tmp_path / "x.xlsx").exists()
+
+
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t", "\r"])
+def test_a_text_of_csv_is_no_formula(tmp_path: Path, sign: str) -> None:
+    """A spreadsheet would run it; a number stays one."""
+    export(tmp_path / "x.csv", "csv", COLUMNS, [("a", f'{sign}HYPERLINK("http://x")', -1, None)])
+
+    with (tmp_path / "x.csv").open(encoding="utf-8", newline="") as file:
+        assert ["a", f'\'{sign}HYPERLINK("http://x")', "-1", ""] == list(csv.reader(file))[1]

@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -54,6 +54,74 @@ def test_another_database_is_no_store(tmp_path: Path) -> None:
 
     assert "is no store of pfnlab" in refusal(path)
     assert before == path.read_bytes()
+
+
+@pytest.mark.parametrize("make", [False, True])
+def test_an_empty_file_is_no_store(tmp_path: Path, make: bool) -> None:
+    """It may be the file that somebody lost; nothing is written into it."""
+    path = tmp_path / "empty.db"
+    path.touch()
+
+    with pytest.raises(Misuse, match="this file is empty, and no store of pfnlab: name another file"):
+        Store(str(path), make=make)
+
+    assert (b"", [path]) == (path.read_bytes(), [*tmp_path.iterdir()])
+
+
+@pytest.mark.parametrize("make", [False, True])
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ["PRAGMA application_id = 5"],
+        ["PRAGMA user_version = 5"],
+        ["PRAGMA application_id = 0x70666E6C", "CREATE TABLE mine (x)"],
+        ["PRAGMA application_id = 0x70666E6C", "CREATE VIEW mine AS SELECT 1"],
+    ],
+)
+def test_a_foreign_database_does_not_become_a_store(
+    tmp_path: Path, statements: list[str], make: bool
+) -> None:
+    """Whether it has tables or none."""
+    path = tmp_path / "other.db"
+    with sqlite3.connect(path) as other:
+        for statement in statements:
+            other.execute(statement)
+    other.close()
+    before = path.read_bytes()
+
+    with pytest.raises(Misuse, match="this database is no store of pfnlab: name another file"):
+        Store(str(path), make=make)
+
+    assert before == path.read_bytes()
+
+
+@pytest.mark.parametrize("name", [":memory:", "a b?mode=ro#c%20", "ü.db"])
+def test_a_store_may_have_any_name(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a name of a file, and of nothing else."""
+    monkeypatch.chdir(tmp_path)
+    with Store(name) as store:
+        store.begin("c", {}, shards(1))
+
+    with Store(name, make=False) as store:
+        assert ["c"] == [campaign.name for campaign in store.campaigns()]
+    assert [tmp_path / name] == [*tmp_path.iterdir()]
+
+
+def test_a_store_behind_a_link_is_made_where_the_link_leads(tmp_path: Path) -> None:
+    """And the link stays one."""
+    (tmp_path / "link.db").symlink_to(tmp_path / "there.db")
+
+    Store(str(tmp_path / "link.db")).close()
+
+    assert (tmp_path / "link.db").is_symlink() and (tmp_path / "there.db").stat().st_size
+
+
+def test_who_asks_whether_a_campaign_runs_makes_no_file(file: Path) -> None:
+    """On a full disk, or in a folder of somebody else, there may be no room for one."""
+    with Store(str(file), make=False) as store:
+        assert not store.is_running("c")
+
+    assert [file] == [*file.parent.iterdir()]
 
 
 def test_another_file_is_no_store(tmp_path: Path) -> None:
@@ -223,6 +291,49 @@ def test_a_full_disk_is_one_line_and_loses_nothing(file: Path) -> None:
     assert is_consistent(file)
 
 
+READS = """
+import os, resource, sys
+from pfnlab.errors import Undecided
+from pfnlab.store.store import Store
+# No file can grow: what reads on a full disk finds too.
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+with Store(sys.argv[1], make=False) as store:
+    print(len(store.results()), len(store.shards("c")), store.is_running("c"))
+    try:
+        store.ask_to_stop("c")
+    except Undecided as full:
+        print(full)
+"""
+
+LEAVES = """
+import os, sys
+sys.path.insert(0, sys.argv[2])
+from made_results import SEEN, result
+from pfnlab.store.store import Store
+store = Store(sys.argv[1])
+store.finish("c", 1, [result(100 + number) for number in range(50)], SEEN)
+os.unlink(f"{sys.argv[1]}-shm")
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("logged", [False, True])
+def test_on_a_full_disk_a_store_is_read(file: Path, logged: bool) -> None:
+    """With what stands in its log, too; what would be written is undecided, in one line."""
+    if logged:
+        left = [sys.executable, "-c", LEAVES, str(file), str(Path(__file__).parent)]
+        subprocess.run(left, timeout=60, check=True)
+
+    read = subprocess.run(
+        [sys.executable, "-c", READS, str(file)], capture_output=True, text=True, timeout=60, check=True
+    )
+
+    rows, said = read.stdout.splitlines()
+    assert (f"{100 if logged else 50} 40 False", "") == (rows, read.stderr)
+    assert said.startswith(f"{file} cannot be written: ") and said.endswith("`pfnlab campaign resume`")
+    assert is_consistent(file)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a file system")
 def test_a_full_file_system_is_one_line_and_loses_nothing(tmp_path: Path) -> None:
     """A real one, of 400 KiB."""
@@ -242,6 +353,12 @@ def test_a_full_file_system_is_one_line_and_loses_nothing(tmp_path: Path) -> Non
                     found = [result(shard * 100 + number) for number in range(50)]
                     done += store.finish("c", shard, found, SEEN)
         assert 0 < done
+        # The rest of the disk is full as well, down to the last page.
+        with suppress(OSError), (disk / "fill").open("wb", buffering=0) as fill:
+            while fill.write(bytes(4096)):
+                pass
+        with Store(str(path), make=False) as store:
+            assert done == sum(shard.state == DONE for shard in store.shards("c"))
         subprocess.run(["mount", "-o", "remount,size=20m", disk], timeout=30, check=True)
         with Store(str(path)) as store:
             assert done == sum(shard.state == DONE for shard in store.shards("c"))

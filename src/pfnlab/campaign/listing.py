@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from pfnlab.campaign.status import CampaignStatus
+from pfnlab.inert import one_line, visible
 from pfnlab.made import made
 from pfnlab.store.kept import SeenResult
 from pfnlab.store.rows import StoredResult
@@ -50,11 +51,13 @@ def results_lines(results: Sequence[SeenResult], *, full: bool = False) -> Itera
 
     :param full: with their programs
     """
-    width = max((len(one.result.verdict) for one in results), default=0)
+    width = max((len(one_line(one.result.verdict)) for one in results), default=0)
     for one in results:
-        yield f"{one.digest[:8]}  {one.result.verdict:<{width}}  {_words(one.result)}{_often(one)}"
+        digest, verdict = one_line(one.digest[:8]), one_line(one.result.verdict)
+        yield f"{digest}  {verdict:<{width}}  {one_line(_words(one.result))}{_often(one)}"
         if full and one.result.program:
-            yield from (f"    {line}".rstrip() for line in one.result.program.strip().splitlines())
+            lines = visible(one.result.program.strip()).splitlines()
+            yield from (f"    {line}".rstrip() for line in lines)
     yield number_of(len(results), "result")
 
 

@@ -21,6 +21,7 @@ from pfnlab.errors import Misuse
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.meeting.holding import PROGRAMS, SEED
 from pfnlab.policies import SEAM_OF
+from pfnlab.store.kept import Seconds
 from pfnlab.store.rows import DISCOVERIES
 
 #: Every verdict that a result may have.
@@ -28,9 +29,6 @@ VERDICTS = (*DISCOVERIES, "agrees", "holds", "undecided", "unstable", "complete"
 
 #: The most shards of a campaign: each is a row of its store, and a line of its status.
 MOST_SHARDS = 100_000
-
-#: Seconds; more than a year is a mistake.
-Seconds = Annotated[float, Meta(gt=0, le=365 * 86_400)]
 
 #: How many attempts, programs or states there may be.
 Tries = Annotated[int, Meta(ge=1, le=1_000_000)]

@@ -18,7 +18,9 @@ import msgspec
 from pfnlab.campaign.executor import Executor
 from pfnlab.campaign.plan import Plan
 from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard
+from pfnlab.campaign.work import TASKS, work_of
 from pfnlab.errors import Misuse
+from pfnlab.store.database import damaged
 from pfnlab.store.host import this_host
 from pfnlab.store.kept import DONE, WAITING, SeenWith, StoredShard
 from pfnlab.store.store import Store
@@ -79,13 +81,36 @@ def begin_campaign(store: Store, plan: Plan, folder: Path = _HERE) -> None:
 def stored_plan(store: Store, name: str) -> Plan:
     """The plan of the campaign *name*.
 
-    :raises Misuse: the store has no such campaign
+    :raises Misuse: the store has no such campaign, or is damaged
     """
     campaign = store.campaign(name)
     if campaign is None:
         names = ", ".join(campaign.name for campaign in store.campaigns()) or "none"
         raise Misuse(f"{store.address} has no campaign {name!r}: it has {names}")
-    return msgspec.convert(campaign.plan, Plan)
+    try:
+        plan = msgspec.convert(campaign.plan, Plan)
+    except msgspec.ValidationError as wrong:
+        raise damaged(store.address, f"the plan of campaign {name}: {wrong}") from None
+    if plan.name != name:
+        raise damaged(store.address, f"the plan of campaign {name} is that of {plan.name}")
+    return plan
+
+
+def stored_shards(store: Store, name: str) -> list[StoredShard]:
+    """The shards of the campaign *name*, in order, each with work of its task.
+
+    :raises Misuse: the store is damaged
+    """
+    shards = store.shards(name)
+    for shard in shards:
+        place = f"shard {shard.number} of {name}"
+        if shard.task not in TASKS:
+            raise damaged(store.address, f"{place}: there is no task {shard.task}")
+        try:
+            work_of(shard.task, shard.work)
+        except msgspec.ValidationError as wrong:
+            raise damaged(store.address, f"{place}: {wrong}") from None
+    return shards
 
 
 def run_campaign(
@@ -123,7 +148,7 @@ class _Running:
         self._store, self._name, self._executor = store, name, executor
         self._on_progress, self._idle = on_progress, idle
         self._plan = stored_plan(store, name)
-        shards = store.shards(name)
+        shards = stored_shards(store, name)
         self._total = len(shards)
         self._done = sum(shard.state == DONE for shard in shards)
         self._isolated = sum(shard.state not in (DONE, WAITING) for shard in shards)

@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from pfnlab.campaign.running import stored_plan
+from pfnlab.campaign.running import stored_plan, stored_shards
+from pfnlab.inert import one_line, visible
 from pfnlab.made import made
 from pfnlab.store.kept import DONE, ISOLATED, WAITING, ResultFilter, StoredShard
 from pfnlab.store.store import Store
@@ -79,7 +80,7 @@ def status_of(store: Store, name: str) -> CampaignStatus:
     :raises Misuse: the store has no such campaign
     """
     plan = stored_plan(store, name)
-    shards = store.shards(name)
+    shards = stored_shards(store, name)
     seen = store.results(ResultFilter(campaign=name))
     verdicts = Counter(one.result.verdict for one in seen if one.result.kind != "run")
     states = Counter(shard.state for shard in shards)
@@ -113,17 +114,22 @@ def status_object(statuses: Sequence[CampaignStatus], address: str) -> dict[str,
 
 
 def status_lines(status: CampaignStatus) -> Iterator[str]:
-    """How far it is, in words."""
+    """How far it is, in words; none of them moves a cursor, whoever wrote them."""
+    yield from map(visible, _lines(status))
+
+
+def _lines(status: CampaignStatus) -> Iterator[str]:
     state = "running" if status.running else "over" if not status.waiting else "not running"
     yield f"{status.name}: {state}, {status.done} of {number_of(status.shards, 'shard')} done"
     if status.says:
-        yield f"  {status.says}"
+        yield f"  {one_line(status.says)}"
     yield f"  {number_of(status.programs, 'program')}, {number_of(status.results, 'result')}"
     for verdict, count in status.verdicts.items():
         yield f"  {count:>6} {verdict}"
     for shard in status.isolated:
         tried = f"{number_of(shard.tries, 'try', 'tries')}, {shard.lost} lost"
-        yield f"  isolated: shard {shard.number}, {shard.task} {shard.what} ({tried}): {shard.reason}"
+        what = one_line(f"{shard.task} {shard.what} ({tried}): {shard.reason}")
+        yield f"  isolated: shard {shard.number}, {what}"
     if status.waiting and not status.running:
         yield f"  {number_of(status.waiting, 'shard')} to be done: pfnlab campaign resume {status.name}"
     if status.isolated:

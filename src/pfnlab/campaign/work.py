@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +38,21 @@ def perform(shard: Shard) -> ShardContent:
     """
     if shard.task not in TASKS:
         raise Defect(f"there is no task {shard.task!r}")
-    work = dict(shard.work)
-    for name, digest in work.pop(FILES, {}).items():
+    files, work = work_of(shard.task, shard.work)
+    for name, digest in files.items():
         if file_digest(Path(name)) != digest:
             raise Misuse(f"{name} is not as it was when the campaign began: begin another campaign")
-    form, do = TASKS[shard.task]
-    return do(msgspec.convert(work, form))
+    return TASKS[shard.task][1](work)
+
+
+def work_of(task: str, content: Mapping[str, Any]) -> tuple[dict[str, str], Any]:
+    """The work of a shard that has a task of :data:`TASKS`, and the digests of the files it is made of.
+
+    :raises msgspec.ValidationError: *content* is no work of that task
+    """
+    work = dict(content)
+    files = msgspec.convert(work.pop(FILES, {}), dict[str, str])
+    return files, msgspec.convert(work, TASKS[task][0])
 
 
 def files_of(machines: Iterable[str]) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from pathlib import Path
@@ -24,13 +23,14 @@ from pfnlab.campaign.running import (
 )
 from pfnlab.campaign.status import status_lines, status_object, status_of, what_it_does
 from pfnlab.cli.report import FORMS, form_of
-from pfnlab.cli.results import ResultsRequest, print_results, store_address
+from pfnlab.cli.results import ResultsRequest, files_of_store, print_results, store_address
 from pfnlab.cluster.campaign import ClusterExecutor
 from pfnlab.cluster.connection import check_address
 from pfnlab.document.compose import document_of
 from pfnlab.document.read import result_of
 from pfnlab.errors import Misuse, Undecided
-from pfnlab.files import cannot_write, write_output, write_whole
+from pfnlab.files import cannot_write, check_unread, write_output, write_whole
+from pfnlab.inert import json_line, one_line
 from pfnlab.progress import Work, say, working
 from pfnlab.schemas import campaign_file_text
 from pfnlab.store.kept import ResultFilter
@@ -81,7 +81,8 @@ def check_campaign(file: Path) -> int:
     print(f"{plan.name}: {number_of(len(shards), 'shard')}, {with_qemu} with a kernel")
     for task, count in Counter(shard.task for shard in shards).items():
         first = next(shard for shard in shards if shard.task == task)
-        print(f"  {task}: {number_of(count, 'shard')}, the first: {what_it_does(task, first.work)}")
+        what = one_line(what_it_does(task, first.work))
+        print(f"  {task}: {number_of(count, 'shard')}, the first: {what}")
     print(
         f"  an attempt: {plan.limits.seconds:g} s; a shard: {number_of(plan.limits.tries, 'try', 'tries')}; "
         f"a discovery: {', '.join(plan.count.verdicts)}"
@@ -160,7 +161,7 @@ def status(request: CampaignRequest, *, as_json: bool) -> int:
         names = [request.name] if request.name else [campaign.name for campaign in store.campaigns()]
         statuses = [status_of(store, name) for name in names]
         if as_json:
-            print(json.dumps(status_object(statuses, store.address), ensure_ascii=False))
+            print(json_line(status_object(statuses, store.address)))
         else:
             print("\n".join(line for one in statuses for line in status_lines(one)))
     return 0
@@ -193,7 +194,9 @@ def report(request: CampaignRequest, output: Path | None, form: str | None, titl
     chosen = form or form_of(output)
     if chosen not in FORMS:
         raise Misuse(f"there is no format {chosen!r}: write --format {'|'.join(FORMS)}")
-    with Store(store_address(request.store), make=False) as store:
+    address = store_address(request.store)
+    check_unread(output, files_of_store(address))
+    with Store(address, make=False) as store:
         name = _name(store, request)
         content = results_object(
             store.results(ResultFilter(campaign=name)), store.address, [status_of(store, name)]

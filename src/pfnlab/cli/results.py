@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
@@ -12,6 +11,8 @@ from pfnlab.campaign.listing import COLUMNS, results_lines, results_object, tabl
 from pfnlab.campaign.plan import VERDICTS
 from pfnlab.campaign.status import status_of
 from pfnlab.errors import Misuse
+from pfnlab.files import check_unread
+from pfnlab.inert import json_line
 from pfnlab.programs.lang.words import did_you_mean
 from pfnlab.progress import say
 from pfnlab.store.export import export
@@ -49,13 +50,20 @@ def store_address(named: str | None) -> str:
     return named or os.environ.get(STORE_VARIABLE) or STORE
 
 
+def files_of_store(address: str) -> list[Path]:
+    """The files that a store may be in; none of them is one for output."""
+    return [Path(f"{address}{ending}") for ending in ("", "-wal", "-shm", "-running")]
+
+
 def print_results(request: ResultsRequest) -> int:
     """Print, export or copy; 0.
 
     :raises Misuse: a filter or the store is wrong
     """
     _check(request)
-    with Store(store_address(request.store), make=False) as store:
+    address = store_address(request.store)
+    check_unread(request.output, files_of_store(address))
+    with Store(address, make=False) as store:
         if request.backup is not None:
             store.backup(request.backup)
             say(f"{request.backup} written")
@@ -73,7 +81,7 @@ def print_results(request: ResultsRequest) -> int:
         elif request.as_json:
             chosen = [asked.campaign] if asked.campaign is not None else names
             statuses = [status_of(store, name) for name in chosen]
-            print(json.dumps(results_object(results, store.address, statuses), ensure_ascii=False))
+            print(json_line(results_object(results, store.address, statuses)))
         else:
             print("\n".join(results_lines(results, full=request.full)))
     return 0

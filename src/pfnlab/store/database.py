@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from pfnlab.errors import Misuse
-from pfnlab.store.schema import MIGRATIONS, VERSION, VERSION_TABLE
+from pfnlab.store.schema import MIGRATIONS, VERSION, VERSION_TABLE, columns_made
 
 #: How an address of PostgreSQL begins; every other one is a file.
 POSTGRES = ("postgresql://", "postgres://")
@@ -33,8 +33,8 @@ class Database(Protocol):
     def rows(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """The rows that *statement* selects."""
 
-    def has_table(self, name: str) -> bool:
-        """Whether there is such a table."""
+    def columns(self) -> set[tuple[str, str]]:
+        """Each table and column that there is."""
 
     def transaction(self, *, by_one: bool = False) -> AbstractContextManager[None]:
         """What is done inside is done whole or not at all.
@@ -50,6 +50,9 @@ class Database(Protocol):
 
     def release(self, number: int) -> None:
         """Give the lock back."""
+
+    def is_taken(self, number: int) -> bool:
+        """Whether another connection has the lock; nothing is written."""
 
     def close(self) -> None:
         """End the connection."""
@@ -81,32 +84,52 @@ def open_database(address: str, *, make: bool = True) -> Database:
     return database
 
 
+def damaged(address: str, what: str) -> Misuse:
+    """The error for a store in which is what no pfnlab wrote.
+
+    :param what: what that is
+    """
+    return Misuse(
+        f"{address}: the store is damaged ({' '.join(what.split())}): restore it from a copy that "
+        "`pfnlab results --backup` made, or name another file"
+    )
+
+
 def migrate(database: Database) -> None:
     """Bring the tables to this version; those of this version stay as they are.
 
-    :raises Misuse: they are of a newer one
+    :raises Misuse: they are of a newer one, or of something else
     """
     if _version(database) == VERSION:
         return
     with database.transaction(by_one=True):
         # Another process may have done it meanwhile.
         version = _version(database)
-        if not version and not database.has_table("schema_version"):
+        if version is None:
             database.execute(VERSION_TABLE)
             database.execute("INSERT INTO schema_version VALUES (0)")
-        for step in MIGRATIONS[version:]:
+        for step in MIGRATIONS[version or 0 :]:
             for statement in step:
                 database.execute(statement)
         database.execute("UPDATE schema_version SET version = ?", (VERSION,))
 
 
-def _version(database: Database) -> int:
-    if not database.has_table("schema_version"):
-        return 0
-    ((version,),) = database.rows("SELECT version FROM schema_version")
+def _version(database: Database) -> int | None:
+    """The version of the tables, which are those of that version; None where there is none yet."""
+    found = database.columns()
+    if "schema_version" not in {table for table, _ in found}:
+        return None
+    if ("schema_version", "version") not in found:
+        raise damaged(database.address, "it has no version")
+    rows = database.rows("SELECT version FROM schema_version")
+    version = rows[0][0] if len(rows) == 1 else None
+    if not isinstance(version, int) or version < 0:
+        raise damaged(database.address, "its version is no number")
     if version > VERSION:
         raise Misuse(
             f"{database.address} is a store of version {version}, and this pfnlab knows versions up to "
             f"{VERSION}: use the newer pfnlab that made it"
         )
-    return int(version)
+    for table, column in sorted(columns_made(MIGRATIONS[:version]) - found):
+        raise damaged(database.address, f"table {table} with {column} is missing")
+    return version

@@ -15,6 +15,9 @@ from pfnlab.files import cannot_write, write_whole
 #: The forms of a file.
 FORMS = ("csv", "parquet")
 
+#: How a text begins that a spreadsheet takes for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+
 
 def export(path: Path, form: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Write *rows* to the file at *path*, whole or not at all.
@@ -37,8 +40,13 @@ def _csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows(rows)
+    writer.writerows([_inert(value) for value in row] for row in rows)
     return text.getvalue().encode()
+
+
+def _inert(value: Any) -> Any:
+    """A text that a spreadsheet takes for a formula, as a text."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def _parquet(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:

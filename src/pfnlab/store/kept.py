@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
+from msgspec import Meta
 
 from pfnlab.store.rows import HostClass, StoredResult
 
 #: The states of a shard: not done yet, done, and given up after so many tries.
-WAITING, DONE, ISOLATED = "waiting", "done", "isolated"
+WAITING: Final = "waiting"
+DONE: Final = "done"
+ISOLATED: Final = "isolated"
+
+#: The limit of an attempt; more than a year is a mistake.
+Seconds = Annotated[float, Meta(gt=0, le=365 * 86_400)]
 
 
 class StoredShard(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,9 +38,9 @@ class StoredShard(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     task: str
     work: dict[str, Any]
-    seconds: float
+    seconds: Seconds
     needs_qemu: bool = False
-    state: str = WAITING
+    state: Literal["waiting", "done", "isolated"] = WAITING
     tries: int = 0
     lost: int = 0
     reason: str = ""

@@ -47,14 +47,14 @@ class PostgresDatabase:
         with self._errors():
             return list(self._connection.execute(_asked(statement), tuple(values)).fetchall())
 
-    def has_table(self, name: str) -> bool:
-        """Whether there is such a table."""
+    def columns(self) -> set[tuple[str, str]]:
+        """Each table and column that there is."""
         # Asked as rows: what a session knows of names may be older than the lock it has just got.
         found = self.rows(
-            "SELECT 1 FROM pg_tables WHERE schemaname = ANY (current_schemas(false)) AND tablename = ?",
-            (name,),
+            "SELECT table_name, column_name FROM information_schema.columns "
+            "WHERE table_schema = ANY (current_schemas(false))"
         )
-        return bool(found)
+        return {(table, column) for table, column in found}
 
     @contextmanager
     def transaction(self, *, by_one: bool = False) -> Iterator[None]:
@@ -79,6 +79,13 @@ class PostgresDatabase:
     def release(self, number: int) -> None:
         """Give the lock back."""
         self.rows("SELECT pg_advisory_unlock(?)", (number,))
+
+    def is_taken(self, number: int) -> bool:
+        """Whether another connection has the lock."""
+        free = self.alone(number)
+        if free:
+            self.release(number)
+        return not free
 
     def close(self) -> None:
         """End the connection."""

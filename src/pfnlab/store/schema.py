@@ -7,6 +7,10 @@ told by numbers, so a clock that jumps changes nothing.
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+
 _FIRST = (
     """CREATE TABLE hosts (
     digest TEXT PRIMARY KEY,
@@ -73,3 +77,16 @@ VERSION = len(MIGRATIONS)
 
 #: Where the version of a store is kept.
 VERSION_TABLE = "CREATE TABLE schema_version (version BIGINT NOT NULL)"
+
+
+#: Every column in a database and every table or view, with the name of its table.
+COLUMNS = """SELECT objects.name, columns.name FROM sqlite_master AS objects
+    LEFT JOIN pragma_table_info(objects.name) AS columns WHERE objects.type IN ('table', 'view')"""
+
+
+def columns_made(steps: Sequence[Sequence[str]]) -> set[tuple[str, str]]:
+    """Each table and column that the statements of *steps* make."""
+    with closing(sqlite3.connect(":memory:")) as database:
+        for statement in (statement for step in steps for statement in step):
+            database.execute(statement)
+        return set(database.execute(COLUMNS))

@@ -6,13 +6,16 @@ import fcntl
 import os
 import sqlite3
 import struct
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from pfnlab.errors import Misuse, Undecided
-from pfnlab.files import Missing, cannot_write
+from pfnlab.errors import Misuse, PfnlabError, Undecided
+from pfnlab.files import Missing, cannot_write, check_regular
+from pfnlab.store.database import damaged
+from pfnlab.store.schema import COLUMNS
 
 #: Seconds to wait for another process that writes.
 BUSY = 60.0
@@ -20,10 +23,20 @@ BUSY = 60.0
 #: "pfnl": in the head of the file, to tell a store from other databases.
 _APPLICATION = 0x70666E6C
 
-#: Errors that tell of the file, not of the disk.
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+#: `struct flock`.
+_FLOCK = "hhqqi0q"
 
-_NEXT = "restore it from a copy that `pfnlab results --backup` made, or name another file"
+#: Errors that tell of the file, not of the disk.
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH)
+
+#: What SQLite says of tables, and of texts, that no pfnlab wrote.
+_FOREIGN = ("already exists", "there is already", "duplicate column", "could not decode")
+
+#: Errors with which a store cannot be opened where nothing can be written.
+_UNWRITABLE = (
+    *(sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL),
+    *(sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY),
+)
 
 
 class SqliteDatabase:
@@ -38,41 +51,90 @@ class SqliteDatabase:
     def __init__(self, address: str, *, make: bool = True) -> None:
         self.address = address
         self._lock: int | None = None
-        path = Path(address)
-        if not make and not path.exists():
-            raise Missing(path, "there is no such store: `pfnlab campaign run` makes one; check the path")
-        if path.is_dir():
-            raise Misuse(f"{address}: this is a directory: name a file")
         self._connection: sqlite3.Connection | None = None
-        with self._errors():
-            self._connection = sqlite3.connect(address, timeout=BUSY, isolation_level=None)
+        # Why nothing can be written, where the store is open for reading alone.
+        self._unwritable: PfnlabError | None = None
+        path = Path(address)
+        if not path.exists():
+            if not make:
+                raise Missing(path, "there is no such store: `pfnlab campaign run` makes one; check the path")
+            self._make(Path(os.path.realpath(path)))
+        if not check_regular(path, "store").st_size:
+            raise Misuse(f"{address}: this file is empty, and no store of pfnlab: name another file")
+        self._open(path.absolute(), make=make)
+
+    def _make(self, path: Path) -> None:
+        """A store without tables, whole or not at all: an empty file is none that pfnlab began."""
+        part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+        try:
+            with self._errors():
+                made = sqlite3.connect(part, isolation_level=None)
+                try:
+                    made.execute(f"PRAGMA application_id = {_APPLICATION}")
+                    made.execute("PRAGMA journal_mode = WAL")
+                finally:
+                    made.close()
             try:
+                os.link(part, path)
+            except FileExistsError:
+                # Another process made it meanwhile.
+                pass
+            except OSError:
+                # A file system without links.
+                part.rename(path)
+        except OSError as trouble:
+            raise cannot_write(Path(self.address), trouble, "name another file") from trouble
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _open(self, path: Path, *, make: bool) -> None:
+        """Open the file, for those who only read also where nothing can be written, as on a full disk."""
+        uri = f"{path.as_uri()}?mode=rw"
+        try:
+            self._connect(uri)
+            return
+        except PfnlabError as trouble:
+            if make or _code(trouble.__cause__) not in _UNWRITABLE:
+                raise
+            self._unwritable = trouble
+        log = Path(f"{path}-wal")
+        try:
+            # Alone, a connection needs no file for what several would share.
+            self._connect(uri, "PRAGMA locking_mode = EXCLUSIVE")
+        except PfnlabError as trouble:
+            if _code(trouble.__cause__) not in _UNWRITABLE or (log.exists() and log.stat().st_size):
+                raise self._unwritable from trouble
+            # All there is to read is in the file itself.
+            self._connect(f"{path.as_uri()}?immutable=1")
+
+    def _connect(self, uri: str, first: str = "") -> None:
+        with self._errors():
+            self._connection = sqlite3.connect(uri, uri=True, timeout=BUSY, isolation_level=None)
+            try:
+                if first:
+                    self.execute(first)
                 self._begin()
             except BaseException:
                 self._connection.close()
                 raise
 
     def _begin(self) -> None:
-        ((tables,),) = self.rows("SELECT count(*) FROM sqlite_master")
+        tables = {table for table, _ in self.columns()}
         ((application,),) = self.rows("PRAGMA application_id")
-        if tables and application != _APPLICATION:
+        if application != _APPLICATION or (tables and "schema_version" not in tables):
             raise Misuse(f"{self.address}: this database is no store of pfnlab: name another file")
         self.execute(f"PRAGMA busy_timeout = {int(BUSY * 1000)}")
         self.execute("PRAGMA synchronous = FULL")
         self.execute("PRAGMA foreign_keys = ON")
-        if not tables:
-            self.execute(f"PRAGMA application_id = {_APPLICATION}")
-            self.execute("PRAGMA journal_mode = WAL")
-            return
+        self.execute("PRAGMA temp_store = MEMORY")
+        if self._unwritable:
+            self.execute("PRAGMA query_only = ON")
         # A copy that was made while the store was written to may have pages of several moments.
         for (fault,) in self.rows("PRAGMA quick_check(1)"):
             if fault != "ok":
-                self._damaged(fault)
+                raise damaged(self.address, str(fault))
         if self.rows("PRAGMA foreign_key_check"):
-            self._damaged("rows refer to others that are not there")
-
-    def _damaged(self, what: str) -> NoReturn:
-        raise Misuse(f"{self.address}: the store is damaged ({' '.join(what.split())}): {_NEXT}")
+            raise damaged(self.address, "rows refer to others that are not there")
 
     @property
     def _opened(self) -> sqlite3.Connection:
@@ -94,9 +156,9 @@ class SqliteDatabase:
         with self._errors():
             return self._opened.execute(statement, tuple(values)).fetchall()
 
-    def has_table(self, name: str) -> bool:
-        """Whether there is such a table."""
-        return bool(self.rows("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (name,)))
+    def columns(self) -> set[tuple[str, str]]:
+        """Each table and column that there is."""
+        return {(table, column) for table, column in self.rows(COLUMNS)}
 
     @contextmanager
     def transaction(self, *, by_one: bool = False) -> Iterator[None]:
@@ -137,10 +199,24 @@ class SqliteDatabase:
         """Give the lock back."""
         self._set_lock(fcntl.F_UNLCK, number)
 
+    def is_taken(self, number: int) -> bool:
+        """Whether another connection has the lock; no file is made for that."""
+        try:
+            lock = os.open(f"{self.address}-running", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            # Nobody ever had it, or none that could be asked.
+            return False
+        try:
+            asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, number, 1, 0)
+            kind, *_ = struct.unpack(_FLOCK, fcntl.fcntl(lock, fcntl.F_OFD_GETLK, asked))
+        finally:
+            os.close(lock)
+        return bool(kind != fcntl.F_UNLCK)
+
     def _set_lock(self, kind: int, number: int) -> bool:
         assert self._lock is not None
         # struct flock: a lock of this open file, so that two connections of one process are two as well.
-        asked = struct.pack("hhqqi0q", kind, os.SEEK_SET, number, 1, 0)
+        asked = struct.pack(_FLOCK, kind, os.SEEK_SET, number, 1, 0)
         try:
             fcntl.fcntl(self._lock, fcntl.F_OFD_SETLK, asked)
         except BlockingIOError:
@@ -184,9 +260,11 @@ class SqliteDatabase:
         try:
             yield
         except sqlite3.Error as trouble:
-            code = getattr(trouble, "sqlite_errorcode", 0) & 0xFF
-            if code in _DAMAGED:
-                self._damaged(str(trouble))
+            code = _code(trouble)
+            if code in _DAMAGED or any(words in str(trouble).lower() for words in _FOREIGN):
+                raise damaged(self.address, str(trouble)) from trouble
+            if code == sqlite3.SQLITE_READONLY and self._unwritable:
+                raise self._unwritable from trouble
             if code == sqlite3.SQLITE_CANTOPEN:
                 raise Misuse(f"{self.address} cannot be opened: check the path and its rights") from trouble
             if code == sqlite3.SQLITE_READONLY:
@@ -201,3 +279,7 @@ class SqliteDatabase:
                     f"{self.address}: another process wrote for {BUSY:g} s: try again"
                 ) from trouble
             raise
+
+
+def _code(trouble: BaseException | None) -> int:
+    return getattr(trouble, "sqlite_errorcode", 0) & 0xFF

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from pfnlab.errors import Misuse
-from pfnlab.store.database import Database, open_database
+from pfnlab.store.database import Database, damaged, open_database
 from pfnlab.store.kept import (
     DONE,
     ISOLATED,
@@ -23,6 +23,7 @@ from pfnlab.store.kept import (
     StoredCampaign,
     StoredShard,
 )
+from pfnlab.store.reading import row_of
 from pfnlab.store.rows import HostClass, StoredResult, digest_of
 from pfnlab.store.sqlite import SqliteDatabase
 
@@ -57,10 +58,7 @@ class Store:
             "<> shards.results LIMIT 1"
         )
         if wrong:
-            raise Misuse(
-                f"{self.address}: the store is damaged (shard {wrong[0][1]} of {wrong[0][0]} has lost "
-                "results): restore it from a copy that `pfnlab results --backup` made, or name another file"
-            )
+            raise damaged(self.address, f"shard {wrong[0][1]} of {wrong[0][0]} has lost results")
 
     def __enter__(self) -> Store:
         return self
@@ -79,7 +77,15 @@ class Store:
     def campaigns(self) -> list[StoredCampaign]:
         """All campaigns, by name."""
         rows = self._database.rows("SELECT name, digest, plan, stop FROM campaigns ORDER BY name")
-        return [StoredCampaign(name, digest, _read(plan), bool(stop)) for name, digest, plan, stop in rows]
+        names = StoredCampaign.__struct_fields__
+        return [
+            row_of(
+                *(self.address, f"campaign {row[0]}", StoredCampaign, dict(zip(names, row, strict=True))),
+                json=["plan"],
+                flags=["stop"],
+            )
+            for row in rows
+        ]
 
     def campaign(self, name: str) -> StoredCampaign | None:
         """The campaign of that name, None where there is none."""
@@ -126,8 +132,11 @@ class Store:
         )
         names = StoredShard.__struct_fields__
         return [
-            StoredShard(
-                **{**dict(zip(names, row, strict=True)), "work": _read(row[3]), "needs_qemu": bool(row[5])}
+            row_of(
+                *(self.address, f"shard {row[0]} of {campaign}", StoredShard),
+                dict(zip(names, row, strict=True)),
+                json=["work"],
+                flags=["needs_qemu"],
             )
             for row in rows
         ]
@@ -239,11 +248,7 @@ class Store:
 
     def is_running(self, campaign: str) -> bool:
         """Whether another process runs *campaign*."""
-        number = _lock_number(campaign)
-        free = self._database.alone(number)
-        if free:
-            self._database.release(number)
-        return not free
+        return self._database.is_taken(_lock_number(campaign))
 
     # Results
 
@@ -274,13 +279,23 @@ class Store:
         )
         found: dict[str, tuple[StoredResult, list[Sighting]]] = {}
         for digest, *row in rows:
-            result = _result(row[:9])
-            if asked.machine is not None and not any(_is(asked.machine, name) for name in result.machines):
-                continue
-            campaign, shard, version, kernels, seed, *host = row[9:]
-            sighting = Sighting(campaign, shard, version, _read(kernels), seed, HostClass(*host))
-            found.setdefault(digest, (result, []))[1].append(sighting)
-        return [SeenResult(digest, result, tuple(seen)) for digest, (result, seen) in found.items()]
+            if digest not in found:
+                found[digest] = (self._result(digest, row[:9]), [])
+            result, seen = found[digest]
+            if asked.machine is None or any(_is(asked.machine, name) for name in result.machines):
+                seen.append(self._sighting(digest, row[9:]))
+        return [SeenResult(digest, result, tuple(seen)) for digest, (result, seen) in found.items() if seen]
+
+    def _result(self, digest: Any, row: Sequence[Any]) -> StoredResult:
+        if not isinstance(digest, str):
+            raise damaged(self.address, f"a result has the digest {digest!r}")
+        values = dict(zip(_RESULT.split(", "), row, strict=True))
+        return row_of(self.address, f"result {digest[:8]}", StoredResult, values, json=["machines", "detail"])
+
+    def _sighting(self, digest: str, row: Sequence[Any]) -> Sighting:
+        values = dict(zip(("campaign", "shard", "version", "kernels", "seed"), row, strict=False))
+        values["host"] = dict(zip(HostClass.__struct_fields__, row[5:], strict=True))
+        return row_of(self.address, f"a sighting of {digest[:8]}", Sighting, values, json=["kernels"])
 
     def backup(self, path: Path) -> None:
         """A copy of one moment in the file *path*, also while others write.
@@ -308,24 +323,5 @@ def _columns(result: StoredResult) -> tuple[str, ...]:
     )
 
 
-def _result(row: Sequence[Any]) -> StoredResult:
-    kind, task, machines, verdict, scope, subject, program, says, detail = row
-    return StoredResult(
-        kind=kind,
-        task=task,
-        machines=tuple(_read(machines)),
-        verdict=verdict,
-        scope=scope,
-        subject=subject,
-        program=program,
-        says=says,
-        detail=_read(detail),
-    )
-
-
 def _json(value: Any) -> str:
     return msgspec.json.encode(value, order="deterministic").decode()
-
-
-def _read(text: str) -> Any:
-    return msgspec.json.decode(text)
