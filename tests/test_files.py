@@ -18,7 +18,6 @@ from pfnlab.files import (
     cannot_write,
     check_output,
     check_regular,
-    check_unread,
     named,
     read_bytes,
     read_text,
@@ -274,7 +273,7 @@ def test_a_file_that_is_read_is_not_written_over(tmp_path: Path) -> None:
     path.touch()
 
     with pytest.raises(Misuse) as refused:
-        check_unread(path, [tmp_path / "b", path])
+        check_output(path, [tmp_path / "b", path])
 
     assert f"{path} is a file that is read: name another file with -o" == str(refused.value)
 
@@ -289,7 +288,7 @@ def test_a_file_that_is_read_is_known_by_all_its_names(
     link(other, path)
 
     with pytest.raises(Misuse) as refused:
-        check_unread(other, [path])
+        check_output(other, [path])
 
     assert str(refused.value).startswith(f"{other} is {path} by another name, a file that is read")
 
@@ -302,4 +301,4 @@ def test_another_file_is_written(tmp_path: Path) -> None:
     link.symlink_to(tmp_path / "nothing")
 
     for output in (tmp_path / "new", old, link, None):
-        check_unread(output, [path, tmp_path / "nothing", Path("x" * 5000)])
+        check_output(output, [path, tmp_path / "nothing", Path("x" * 5000)])

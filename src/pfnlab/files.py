@@ -104,24 +104,6 @@ def check_regular(path: Path, kind: str, most: int | None = None) -> os.stat_res
     return status
 
 
-def check_unread(output: Path | None, inputs: Iterable[Path]) -> None:
-    """Refuse to write over a file that is read, whichever of its names the output has.
-
-    Called before the work, for afterwards the content of the file would be gone.
-
-    :param output: the file named with ``-o``; None for none
-    :param inputs: files that are read; those that are not there do not matter
-    :raises Misuse: it is one of them, by its own name, through a link, or as another name of the same file
-    """
-    written = output and _file_number(output)
-    if not written:
-        return
-    for path in inputs:
-        if _file_number(path) == written:
-            which = "" if path == output else f" {path} by another name,"
-            raise Misuse(f"{output} is{which} a file that is read: name another file with -o")
-
-
 def cannot_write(path: Path, trouble: OSError, instead: str = "") -> PfnlabError:
     """The error for a file that was not written: undecided where the disk is full or fails, else misuse.
 
@@ -154,13 +136,23 @@ def write_whole(path: Path, content: str | bytes) -> None:
         raise
 
 
-def check_output(path: Path) -> None:
-    """Refuse a file named with ``-o`` that cannot be written, before the work whose result it is for.
+def check_output(output: Path | None, inputs: Iterable[Path] = ()) -> None:
+    """Refuse a file named with ``-o`` before the work whose result it is for.
 
-    :raises Misuse: its folder is not there or may not be written to, or it is a folder itself
+    :param output: None for none
+    :param inputs: files that are read; those that are not there do not matter
+    :raises Misuse: it is one of the inputs, by its own name, through a link, or as another name of the same
+        file; its folder is not there or may not be written to, or it is a folder itself
     """
+    if output is None:
+        return
+    written = _file_number(output)
+    for path in inputs if written else ():
+        if _file_number(path) == written:
+            which = "" if path == output else f" {path} by another name,"
+            raise Misuse(f"{output} is{which} a file that is read: name another file with -o")
     try:
-        target = Path(os.path.realpath(path))
+        target = Path(os.path.realpath(output))
         wrong = 0
         if target.is_dir():
             wrong = errno.EISDIR
@@ -172,7 +164,7 @@ def check_output(path: Path) -> None:
         if wrong:
             raise OSError(wrong, os.strerror(wrong))
     except OSError as trouble:
-        raise cannot_write(path, trouble, _ANOTHER) from trouble
+        raise cannot_write(output, trouble, _ANOTHER) from trouble
 
 
 def _stays(target: Path) -> bool:

@@ -29,7 +29,7 @@ from pfnlab.cluster.connection import check_address
 from pfnlab.document.compose import document_of
 from pfnlab.document.read import result_of
 from pfnlab.errors import Misuse, Undecided
-from pfnlab.files import cannot_write, check_unread, write_output, write_whole
+from pfnlab.files import cannot_write, check_output, write_output, write_whole
 from pfnlab.inert import json_line, one_line
 from pfnlab.progress import Work, say, working
 from pfnlab.schemas import campaign_file_text
@@ -195,7 +195,7 @@ def report(request: CampaignRequest, output: Path | None, form: str | None, titl
     if chosen not in FORMS:
         raise Misuse(f"there is no format {chosen!r}: write --format {'|'.join(FORMS)}")
     address = store_address(request.store)
-    check_unread(output, files_of_store(address))
+    check_output(output, files_of_store(address))
     with Store(address, make=False) as store:
         name = _name(store, request)
         content = results_object(

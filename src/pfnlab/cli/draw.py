@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from pfnlab.errors import Misuse
-from pfnlab.files import check_unread, write_output
+from pfnlab.files import check_output, write_output
 from pfnlab.lab.machines import (
     check_profile,
     fetch_missing,
@@ -64,7 +64,7 @@ def draw(request: DrawRequest) -> int:
     if len(paths) != 1:
         raise Misuse(f"{request.program} is {len(paths)} programs: name one")
     specs = request.on or (f"model:{newest_series()}",)
-    check_unread(request.output, [*paths, *map(Path, files_named(specs))])
+    check_output(request.output, [*paths, *map(Path, files_named(specs))])
     program = load_found(paths[0])
     steps = len(program.ops) + 1
     if request.step is not None and not 1 <= request.step <= steps:

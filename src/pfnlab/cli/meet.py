@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from pfnlab.errors import Discovery, Misuse, Undecided
-from pfnlab.files import check_unread
+from pfnlab.files import check_output
 from pfnlab.lab.images.changelog import changelog_of
 from pfnlab.lab.images.kernels import KernelImage, read_lists, suites_of
 from pfnlab.lab.running.machine import QemuMachine
@@ -136,7 +136,7 @@ def diff_kernels(left: str, right: str, request: MeetRequest) -> int:
 
 
 def _check_output(request: MeetRequest, names: Sequence[str]) -> None:
-    check_unread(request.output, [*map(Path, names), *litmus_files(request.litmus)])
+    check_output(request.output, [*map(Path, names), *litmus_files(request.litmus)])
 
 
 class _Met(NamedTuple):

@@ -11,7 +11,7 @@ from pfnlab.document.html import html
 from pfnlab.document.mail import mail
 from pfnlab.document.read import files_of, read_results
 from pfnlab.errors import Misuse
-from pfnlab.files import check_unread, write_output
+from pfnlab.files import check_output, write_output
 
 #: Who writes a document, by the name of the form.
 FORMS = {"html": html, "md": mail}
@@ -38,7 +38,7 @@ def report(request: ReportRequest) -> int:
     form = request.form or form_of(request.output)
     if form not in FORMS:
         raise Misuse(f"there is no format {form!r}: write --format {'|'.join(FORMS)}")
-    check_unread(request.output, files_of(request.results))
+    check_output(request.output, files_of(request.results))
     parts = [result.part for result in read_results(request.results)]
     text = FORMS[form](document_of(parts, request.title))
     if request.output is None:

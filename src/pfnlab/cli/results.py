@@ -11,7 +11,7 @@ from pfnlab.campaign.listing import COLUMNS, results_lines, results_object, tabl
 from pfnlab.campaign.plan import VERDICTS
 from pfnlab.campaign.status import status_of
 from pfnlab.errors import Misuse
-from pfnlab.files import check_unread
+from pfnlab.files import check_output
 from pfnlab.inert import json_line
 from pfnlab.programs.lang.words import did_you_mean
 from pfnlab.progress import say
@@ -62,7 +62,7 @@ def print_results(request: ResultsRequest) -> int:
     """
     _check(request)
     address = store_address(request.store)
-    check_unread(request.output, files_of_store(address))
+    check_output(request.output, files_of_store(address))
     with Store(address, make=False) as store:
         if request.backup is not None:
             store.backup(request.backup)

@@ -11,7 +11,7 @@ import msgspec
 
 from pfnlab.cli.run_output import RunOutput, print_results
 from pfnlab.errors import Misuse
-from pfnlab.files import cannot_write, check_unread
+from pfnlab.files import cannot_write, check_output
 from pfnlab.judging.judge import judged
 from pfnlab.lab.machines import (
     Named,
@@ -70,7 +70,7 @@ def _run_programs(request: RunRequest) -> int:
     if request.promote and STDIN in paths:
         raise Misuse("a golden lies beside its program, and standard input is no file: name one")
     machines = _machines(request)
-    check_unread(request.output.file, _inputs(request, paths, machines))
+    check_output(request.output.file, _inputs(request, paths, machines))
     programs = [load_found(path) for path in paths]
     look = request.look or LookLevel.PROC
     opened = [open_machine(named.spec, request.profile, request.accel, look) for named in machines]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pfnlab.errors import Misuse
-from pfnlab.files import check_output, write_output
+from pfnlab.files import write_output
 from pfnlab.report.run_result import RunResult, by_weight
 
 if TYPE_CHECKING:
@@ -68,9 +68,7 @@ class RunOutput(msgspec.Struct, frozen=True, kw_only=True):
         return self.full or self.steps or self.trace
 
     def check(self) -> None:
-        """:raises Misuse: two options contradict each other, or the file cannot be written"""
-        if self.file is not None:
-            check_output(self.file)
+        """:raises Misuse: two options contradict each other"""
         if self.quiet and self.file is None and self.format is not OutputFormat.TEXT:
             raise Misuse(f"--quiet prints no {self.format}: add -o FILE for it, or leave --quiet out")
         if self.quiet and self.file is None and self.has_tables:

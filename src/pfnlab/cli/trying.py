@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from pfnlab.errors import Misuse
-from pfnlab.files import check_output, check_unread, write_output
+from pfnlab.files import check_output, write_output
 from pfnlab.lab.building.build import BuildRequest
 from pfnlab.lab.building.build import build as build_kernel
 from pfnlab.lab.building.patch_file import read_patch
@@ -60,10 +60,8 @@ def try_tree(request: TryRequest, build: Build | None = None) -> int:
     :raises Undecided: it cannot be built or booted
     """
     check_series(series_of(request.like))
-    if request.output is not None:
-        check_output(request.output)
     words = (str(request.tree), *map(str, request.patches), *request.configuration)
-    check_unread(request.output, [*map(Path, words), *litmus_files(request.litmus)])
+    check_output(request.output, [*map(Path, words), *litmus_files(request.litmus)])
     patches = [read_patch(path) for path in request.patches]
     policies = policies_of(patches, request.policies)
     litmus = litmus_programs(request.litmus)
