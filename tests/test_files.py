@@ -18,12 +18,12 @@ from pfnlab.files import (
     cannot_write,
     check_output,
     check_regular,
-    named,
     read_bytes,
     read_text,
     write_output,
     write_whole,
 )
+from pfnlab.inert import visible_name
 
 MIB = 1 << 20
 
@@ -32,7 +32,7 @@ def refusal(path: Path, most: int = MIB) -> str:
     """Why a scope is not read, without the file's name."""
     with pytest.raises(Unreadable) as refused:
         read_bytes(path, "scope", most)
-    assert str(refused.value) == f"{named(path)}: {refused.value.reason}"
+    assert str(refused.value) == f"{visible_name(path)}: {refused.value.reason}"
     return refused.value.reason
 
 

@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pfnlab.errors import Misuse, PfnlabError, Undecided
+from pfnlab.inert import visible_name
 
 #: The largest size of a file, in bytes: of one written by hand, and of one recorded by a machine.
 MOST_WRITTEN = 1 << 20
@@ -42,18 +43,11 @@ class Unreadable(Misuse):
 
     def __init__(self, path: Path, reason: str) -> None:
         self.reason = reason
-        super().__init__(f"{named(path)}: {reason}")
+        super().__init__(f"{visible_name(path)}: {reason}")
 
 
 class Missing(Unreadable):
     """There is no such file."""
-
-
-def named(path: Path) -> str:
-    """The name of a file in a message, on one line: what is no visible character of it is written out."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in str(path)
-    )
 
 
 def read_bytes(path: Path, kind: str, most: int) -> bytes:
@@ -110,7 +104,7 @@ def cannot_write(path: Path, trouble: OSError, instead: str = "") -> PfnlabError
     :param instead: the remedy
     """
     family = Undecided if is_full(trouble) else Misuse
-    return family(f"{named(path)} cannot be written: {trouble.strerror}{instead and f'; {instead}'}")
+    return family(f"{visible_name(path)} cannot be written: {trouble.strerror}{instead and f'; {instead}'}")
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

@@ -23,6 +23,11 @@ def visible(text: str) -> str:
     return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
+def visible_name(text: object) -> str:
+    """A name as :func:`visible`, with its ends of lines and tabulators written out too."""
+    return visible(str(text)).replace("\n", "\\n").replace("\t", "\\t")
+
+
 #: The most characters of a line of a message: its beginning says where, and its end what to do.
 _MOST, _END = 1000, 300
 

@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 from greenlet import GreenletExit
 
 from pfnlab.errors import Misuse, ModelledErrno, PolicyError, Undecided
-from pfnlab.files import MOST_WRITTEN, check_regular, named
+from pfnlab.files import MOST_WRITTEN, check_regular
+from pfnlab.inert import visible_name
 from pfnlab.limit import TooLong, too_long
 from pfnlab.mm.gather import FlushPlacement
 from pfnlab.mm.tracker import Tracker
@@ -82,7 +83,7 @@ def load_policy(path: str, seam: str | None = None) -> OwnPolicy:
     """
     if not is_path(path):
         raise Misuse(
-            f"{named(Path(path))} is no Python file: write the name of one, FILE.py, with a policy in it"
+            f"{visible_name(path)} is no Python file: write the name of one, FILE.py, with a policy in it"
         )
     mtime_ns = check_regular(Path(path), "policy", MOST_WRITTEN).st_mtime_ns
     with guarded(path, None, "it cannot be run: "):

@@ -12,7 +12,8 @@ from pfnlab.checker.search.compiling import fastest
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.packed import PackedModel, explore_packed
 from pfnlab.errors import Defect, Misuse, PfnlabError, PolicyError
-from pfnlab.files import MOST_WRITTEN, check_regular, named
+from pfnlab.files import MOST_WRITTEN, check_regular
+from pfnlab.inert import visible_name
 from pfnlab.limit import TooLong, too_long
 from pfnlab.own_code import may_be_interrupted, own_code
 
@@ -33,7 +34,7 @@ def load_packed(path: File, cache: File | None, say: Callable[[str], None]) -> P
     types = path.with_suffix(".pxd")
     if path.suffix != ".py":
         raise Misuse(
-            f"{named(path)} is no Python file: write the name of one, FILE.py, with a class Model in it"
+            f"{visible_name(path)} is no Python file: write the name of one, FILE.py, which has a class Model"
         )
     check_regular(path, "model", MOST_WRITTEN)
     if types.exists():
