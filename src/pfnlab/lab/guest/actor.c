@@ -39,8 +39,9 @@ static __thread sigjmp_buf fault;
 static __thread volatile sig_atomic_t fault_code;
 static __thread int self;         /* my slot */
 static __thread char comm_now[COMM];
-/* Whole pages, which hold nothing else and can be given back. */
-__thread union scratch scratch __attribute__((aligned(PAGE)));
+/* One a slot. Whole pages, which hold nothing else and can be given back. */
+static union scratch scratches[TASKS] __attribute__((aligned(PAGE)));
+__thread union scratch *scratch;
 static enum refusal refused;      /* why my process' forks fail */
 static bool all_locked;           /* my process has called mlockall, and not munlockall */
 static struct op thread_op;       /* what a new thread is to be; read before it announces itself */
@@ -178,10 +179,10 @@ static void touch(const struct op *op, struct answer *answer)
 /* A digit a page, 1 where mincore() says so. */
 static void look_in_core(const uint64_t *arg, struct answer *answer)
 {
-	unsigned char *pages = scratch.core;
+	unsigned char *pages = scratch->core;
 	uint64_t count = (arg[1] + PAGE - 1) >> PAGE_SHIFT;
 
-	memset(pages, 0, sizeof scratch.core);
+	memset(pages, 0, sizeof scratch->core);
 	if (count > MINCORE_PAGES)
 		errno = E2BIG;
 	answer->ret = count > MINCORE_PAGES ? -1 : mincore((void *)arg[0], arg[1], pages);
@@ -246,8 +247,8 @@ static void settle(const struct op *op, const struct answer *answer)
 	rewrite(&fault, sizeof fault);
 	rewrite(comm_now, sizeof comm_now);
 	rewrite(own, THREAD_USED);
-	if (madvise(&scratch, sizeof scratch, MADV_DONTNEED))
-		rewrite(&scratch, sizeof scratch);
+	if (madvise(scratch, sizeof *scratch, MADV_DONTNEED))
+		rewrite(scratch, sizeof *scratch);
 	if (&__rseq_offset)
 		rewrite(own + __rseq_offset + RSEQ_SIZE - 1, 1);
 }
@@ -386,6 +387,7 @@ static void become(int slot, const char *comm)
 	struct sigaction action = { .sa_sigaction = caught, .sa_flags = SA_SIGINFO | SA_NODEFER };
 
 	self = slot;
+	scratch = &scratches[slot];
 	comm_now[0] = 0;
 	rename_self(comm);
 	signal(SIGCHLD, SIG_IGN);

@@ -143,7 +143,7 @@ void run_request(char *text);
 bool program_open(void);
 
 /* actor.c */
-extern __thread union scratch scratch;
+extern __thread union scratch *scratch;  /* mine */
 
 /* tasks.c */
 extern struct task tasks[TASKS];

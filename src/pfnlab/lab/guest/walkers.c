@@ -134,8 +134,8 @@ static uint64_t pages_of(const struct op *op, struct answer *answer)
 /* Where each page is: a letter a page, the digit of its node, or e for EFAULT, n for ENOENT, ? for anything else. */
 static void ask_for_nodes(const struct op *op, struct answer *answer)
 {
-	void **page = scratch.nodes.page;
-	int *status = scratch.nodes.status;
+	void **page = scratch->nodes.page;
+	int *status = scratch->nodes.status;
 	uint64_t count = pages_of(op, answer);
 
 	if (!count)
@@ -158,13 +158,13 @@ static void ask_for_nodes(const struct op *op, struct answer *answer)
 /* Three hexadecimal digits a page: the bits of its pagemap entry from 55 on. */
 static void read_pagemap(const struct op *op, struct answer *answer)
 {
-	uint64_t *entry = scratch.pagemap;
+	uint64_t *entry = scratch->pagemap;
 	uint64_t count = pages_of(op, answer);
 	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	ssize_t got;
 
 	if (count) {
-		memset(entry, 0, sizeof scratch.pagemap);
+		memset(entry, 0, sizeof scratch->pagemap);
 		if (op->order)
 			order_record(true);
 		got = pread(fd, entry, count * sizeof *entry, (op->arg[1] >> PAGE_SHIFT) * sizeof *entry);
@@ -199,12 +199,12 @@ static void add(struct answer *answer, const char *text, size_t n)
 /* The words of a line of numa_maps that count, of every line that begins in the range and has some: "ADDR anon=1 dirty=1 N0=1". */
 static void read_numa_maps(const struct op *op, struct answer *answer)
 {
-	char *text = scratch.text;
+	char *text = scratch->text;
 
-	memset(text, 0, sizeof scratch.text);  /* touched before anything is recorded */
+	memset(text, 0, sizeof scratch->text);  /* touched before anything is recorded */
 	if (op->order)
 		order_record(true);
-	file_read("/proc/self/numa_maps", text, sizeof scratch.text);
+	file_read("/proc/self/numa_maps", text, sizeof scratch->text);
 	if (op->order)
 		order_record(false);
 	for (char *rest = NULL, *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
@@ -303,7 +303,7 @@ static void tell_bytes(struct answer *answer, const uint8_t *byte, size_t count)
  * were read unless FIRST says that nobody wants to know. */
 void move_bytes(const struct op *op, struct answer *answer)
 {
-	uint8_t *byte = scratch.moved;
+	uint8_t *byte = scratch->moved;
 	enum walker walker = op->arg[0];
 	bool reads = walker == MEM_READ || walker == PROCESS_VM_READV, mem = walker == MEM_READ || walker == MEM_WRITE;
 	size_t length = op->arg[2] < MOVED_BYTES ? op->arg[2] : MOVED_BYTES;
