@@ -57,7 +57,17 @@ ORDER = (
 
 #: Rooms that know nothing of what comes before them but these.
 ALONE = {
-    "checker.search": ("units", "errors", "files", "endings", "limit", "own_code", "processes", "extras"),
+    "checker.search": (
+        "units",
+        "errors",
+        "files",
+        "endings",
+        "limit",
+        "own_code",
+        "processes",
+        "extras",
+        "inert",
+    ),
     "store": ("units", "errors", "files", "extras"),
 }
 

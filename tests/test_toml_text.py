@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pfnlab.errors import Misuse
 from pfnlab.toml_text import MOST_TOML, toml_content
+
+
+@pytest.fixture
+def usual_recursion() -> Iterator[None]:
+    """The depth of calls that a process of ours has; tests of properties raise it."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(1000)
+    yield
+    sys.setrecursionlimit(before)
 
 
 def test_a_byte_order_mark_is_no_part_of_it() -> None:
@@ -26,6 +38,7 @@ def test_a_byte_order_mark_is_no_part_of_it() -> None:
         (f"[{'a . ' * 40}a]", "x.toml: this is nested too deeply"),
     ],
 )
+@pytest.mark.usefixtures("usual_recursion")
 def test_what_is_none_is_refused(text: str, says: str) -> None:
     """In one line."""
     with pytest.raises(Misuse) as refused:

@@ -59,11 +59,12 @@ def test_garbage_never_is_a_defect(argv: list[str], tmp_path: Path) -> None:
     (tmp_path / "middle.pfn").write_text(PROGRAM)
     before, stdin = Path.cwd(), sys.stdin
     module: Any = ModuleType("pfnlab.programs.recorded.matrix")
-    module.predict_files = lambda paths, jobs: SimpleNamespace(
+    module.predict_files = lambda paths, jobs, work: SimpleNamespace(
         cases=0, exact=0, waiting=0, wrong=0, details=[]
     )
     searches: Any = ModuleType("pfnlab.report.policies_matrix")
-    searches.policies_matrix = lambda depth, jobs: ""
+    searches.policies_matrix = lambda depth, jobs, counted: ""
+    searches.policies_object = lambda depth, jobs, counted: {}
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
         patch.setitem(sys.modules, "pfnlab.programs.recorded.matrix", module)

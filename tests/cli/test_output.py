@@ -231,7 +231,7 @@ def test_what_is_read_is_not_written_over(
 
     assert "a file that is read: name another file with -o" in answer.err and 1 == answer.err.count("\n")
     assert answer.code in (2, 130) and read in answer.err
-    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert before == {path: path.read_bytes() for path in before}
 
 
 @pytest.mark.parametrize("words", [("run",), ("report",), ("campaign", "check"), ("results",), ("matrix",)])

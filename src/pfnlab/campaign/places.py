@@ -27,7 +27,7 @@ _BARE = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _SHOWN = 40
 
 
-class Places:
+class KeyPlaces:
     """The lines of tables and keys.
 
     :param text: TOML

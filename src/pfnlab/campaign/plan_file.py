@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pfnlab.campaign.beside import Beside
-from pfnlab.campaign.places import LISTS, Places
+from pfnlab.campaign.places import LISTS, KeyPlaces
 from pfnlab.campaign.plan import VERDICTS, Plan, changes_of
 from pfnlab.campaign.plan_form import form_mistakes, plan_without, sample
 from pfnlab.checker.kernel.properties import questions
@@ -68,7 +68,7 @@ def plan_of(text: str, source: str, folder: Path = _HERE) -> Plan:
         content = toml_content(text, source)
     except Misuse as wrong:
         raise PlanMistakes([str(wrong)]) from None
-    places = Places(text, source)
+    places = KeyPlaces(text, source)
     of_form = list(islice(form_mistakes(content, places), _SAID + 1))
     mistakes = [line for line, _ in of_form]
     plan = plan_without(content, [place for _, place in of_form])
@@ -87,7 +87,7 @@ def plan_of(text: str, source: str, folder: Path = _HERE) -> Plan:
 class _Meaning:
     """Names of what is not there, and what does not go together."""
 
-    def __init__(self, plan: Plan, places: Places, beside: Beside) -> None:
+    def __init__(self, plan: Plan, places: KeyPlaces, beside: Beside) -> None:
         self._plan, self._places, self._beside = plan, places, beside
         # A machine or a scope stands in many tables.
         self._known: dict[Hashable, str] = {}

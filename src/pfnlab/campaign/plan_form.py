@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from pfnlab.campaign.places import LISTS, Places
+from pfnlab.campaign.places import LISTS, KeyPlaces
 from pfnlab.campaign.plan import Plan
 from pfnlab.inert import one_line
 from pfnlab.programs.lang.words import did_you_mean
@@ -50,7 +50,7 @@ _SAMPLES_OF = {
 Mistake = tuple[str, tuple[str, int, str]]
 
 
-def form_mistakes(content: dict[str, Any], places: Places) -> Iterator[Mistake]:
+def form_mistakes(content: dict[str, Any], places: KeyPlaces) -> Iterator[Mistake]:
     """A line for each key that is unknown or missing, and each value that is none of its key."""
     if "form" not in content:
         yield f"{places.at(key='form')}: it is missing: write form = {FORM}", ("", 0, "form")
@@ -134,7 +134,7 @@ def _inside(value: Any) -> str:
 
 
 def _table_mistakes(
-    table: dict[str, Any], form: Any, places: Places, name: str, number: int
+    table: dict[str, Any], form: Any, places: KeyPlaces, name: str, number: int
 ) -> Iterator[Mistake]:
     fields = {field.name: field for field in msgspec.structs.fields(form)}
     for key, value in table.items():

@@ -224,7 +224,7 @@ def test_missing_file_is_misuse(tmp_path: Path) -> None:
     """
     A file that is not there is the caller's mistake.
     """
-    with pytest.raises(Misuse, match="No such file"):
+    with pytest.raises(Misuse, match="there is no such file"):
         kernels.from_file(tmp_path / "none")
 
 
