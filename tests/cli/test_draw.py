@@ -49,6 +49,7 @@ def test_a_form_is_chosen(ask: Ask, program: Path, words: tuple[str | int, ...],
         (("--theme", "pink"), "write --theme auto|light|dark"),
         (("--all", "--step", 1), "give one of them"),
         (("--race", "--step", 1), "give one of them"),
+        (("-o", "x.bmp"), "write -o x.svg"),
     ],
 )
 def test_misuse_is_said_in_a_line(ask: Ask, program: Path, words: tuple[str | int, ...], says: str) -> None:

@@ -65,6 +65,8 @@ def draw(request: DrawRequest) -> int:
         raise Misuse(f"{request.program} is {len(paths)} programs: name one")
     specs = request.on or (f"model:{newest_series()}",)
     check_output(request.output, [*paths, *map(Path, files_named(specs))])
+    if request.output is not None and request.output.suffix not in ("", ".svg"):
+        raise Misuse(f"{request.output}: a picture is SVG: write -o {request.output.with_suffix('.svg')}")
     program = load_found(paths[0])
     steps = len(program.ops) + 1
     if request.step is not None and not 1 <= request.step <= steps:
