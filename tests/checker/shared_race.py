@@ -2,18 +2,16 @@
 
 Munmap clears entries, unlinks the VMA and flushes at the end; *fixed*, it also flushes before it unlinks. The
 other one clears what is still linked and then says that the pfns are free. A use of a translation after that
-is the violation. Steps on what only one thread sees are steps too, as in the Promela text.
+is the violation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from functools import partial
+from collections.abc import Hashable, Iterator
 from typing import NamedTuple
 
 from pfnlab.checker.search.model import Action
 from pfnlab.checker.search.property import Property, always, sometimes
-from pfnlab.checker.search.reduction import Footprint
 
 MUNMAP, REVOKE = "munmap", "unmap_mapping_range"
 
@@ -36,7 +34,6 @@ class Racing(NamedTuple):
     munmap: tuple[str, int]
     revoke: tuple[str, int]
     cpus: tuple[Cpu, ...]
-    local: tuple[int, ...]
 
 
 class Race:
@@ -44,30 +41,24 @@ class Race:
 
     :param fixed: flush before the VMA is unlinked
     :param accesses: how often each of *cpus* reads one of *pages*
-    :param local: steps on its own variables that a thread makes after each other step, as loops have them
     """
 
-    def __init__(self, fixed: bool, pages: int = 2, cpus: int = 2, accesses: int = 2, local: int = 0) -> None:
-        self.fixed, self.pages, self.cpus, self.accesses, self.local = fixed, pages, cpus, accesses, local
+    def __init__(self, fixed: bool, pages: int = 2, cpus: int = 2, accesses: int = 2) -> None:
+        self.fixed, self.pages, self.cpus, self.accesses = fixed, pages, cpus, accesses
 
     def initial(self) -> list[Racing]:
         cpus = (Cpu(),) * self.cpus
-        ptes, tlb, local = (1 << self.pages) - 1, (0,) * self.cpus, (0,) * (2 + self.cpus)
-        return [Racing(ptes, True, False, tlb, ("zap", 0), ("look", 0), cpus, local)]
+        ptes, tlb = (1 << self.pages) - 1, (0,) * self.cpus
+        return [Racing(ptes, True, False, tlb, ("zap", 0), ("look", 0), cpus)]
 
     def key(self, state: Racing) -> Hashable:
         return state
 
     def successors(self, state: Racing) -> Iterator[tuple[Action, Racing]]:
-        for number, thread in enumerate(self.threads(state)):
-            before, left, after = state.local[:number], state.local[number], state.local[number + 1 :]
-            if left:
-                yield (thread, "local"), state._replace(local=(*before, left - 1, *after))
-                continue
-            steps: Callable[[Racing], Iterator[tuple[Action, Racing]]]
-            steps = (self._munmap, self._revoke)[number] if number < 2 else partial(self._cpu, number - 2)
-            for action, to in steps(state):
-                yield action, to._replace(local=(*before, self.local, *after))
+        yield from self._munmap(state)
+        yield from self._revoke(state)
+        for number in range(self.cpus):
+            yield from self._cpu(number, state)
 
     def _munmap(self, state: Racing) -> Iterator[tuple[Action, Racing]]:
         at, page = state.munmap
@@ -120,73 +111,6 @@ class Race:
                 yield (name, "fault", cpu.page), moved(cpu._replace(at="out"))
         elif cpu.at == "using":
             yield (name, "used", cpu.page), moved(cpu._replace(at="idle", page=0))
-
-    # What the threads touch: the entries, linked, freed, each processor's TLB, and that it uses a
-    # translation.
-
-    def _ptes(self) -> int:
-        return (1 << self.pages) - 1
-
-    def _bit(self, number: int) -> int:
-        return 1 << (self.pages + number)
-
-    def _translations(self) -> int:
-        return sum(self._bit(2 + number) for number in range(self.cpus))
-
-    def _using(self, number: int) -> int:
-        return self._bit(2 + self.cpus + number)
-
-    @property
-    def visible(self) -> int:
-        """What :func:`reached` looks at."""
-        return self._bit(1) | self._translations() | sum(map(self._using, range(self.cpus)))
-
-    def thread(self, action: Action) -> Hashable:
-        assert isinstance(action, tuple)
-        name: str = action[0]
-        return name
-
-    def threads(self, state: Racing) -> Sequence[str]:
-        return (MUNMAP, REVOKE, *(f"cpu{number}" for number in range(self.cpus)))
-
-    def next_of(self, state: Racing, thread: Hashable) -> Footprint:
-        if state.local[self.threads(state).index(str(thread))]:
-            return Footprint()
-        linked, freed = self._bit(0), self._bit(1)
-        if thread == MUNMAP:
-            at, page = state.munmap
-            writes = {"zap": 1 << page, "note": 0, "unlink": linked, "end": 0}
-            return Footprint(0, writes.get(at, self._translations()))
-        if thread == REVOKE:
-            at, page = state.revoke
-            writes = {"zap": 1 << page, "look": 0, "free": freed, "end": 0}
-            return Footprint(linked if at == "look" else 0, writes.get(at, self._translations()))
-        number = int(str(thread)[3:])
-        cpu, mine = state.cpus[number], self._bit(2 + number)
-        if cpu.at == "accessing":
-            return Footprint(1 << cpu.page | mine, mine | self._using(number))
-        return Footprint(0, self._using(number) if cpu.at == "using" else 0)
-
-    def rest_of(self, state: Racing, thread: Hashable) -> Footprint:
-        linked, freed = self._bit(0), self._bit(1)
-        if thread == MUNMAP:
-            at = state.munmap[0]
-            order = ("zap", "note", "first flush", "unlink", "flush", "end")
-            done = order.index(at)
-            writes = self._ptes() if done <= 1 else 0
-            return Footprint(
-                0, writes | (linked if done <= 3 else 0) | (self._translations() if done <= 4 else 0)
-            )
-        if thread == REVOKE:
-            at = state.revoke[0]
-            done = ("look", "zap", "flush", "free", "end").index(at)
-            writes = (self._ptes() if done <= 1 else 0) | (self._translations() if done <= 2 else 0)
-            return Footprint(linked if done == 0 else 0, writes | (freed if done <= 3 else 0))
-        number = int(str(thread)[3:])
-        cpu, mine = state.cpus[number], self._bit(2 + number)
-        if cpu.at == "out" or (cpu.at == "idle" and cpu.made == self.accesses):
-            return Footprint()
-        return Footprint(self._ptes() | mine, mine | self._using(number))
 
 
 def reached(state: Racing) -> bool:

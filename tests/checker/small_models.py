@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 from pfnlab.checker.search.exploration import Exploration
@@ -72,13 +72,13 @@ class Forgetful:
 
 
 class Rooted:
-    """Lines of *length* states, one for each of *roots* initial states, which never meet."""
+    """Lines of *length* states, one for each of *roots*, the initial states, which never meet."""
 
-    def __init__(self, roots: int = 3, length: int = 10) -> None:
-        self.roots, self.length = roots, length
+    def __init__(self, roots: Iterable[int] = range(3), length: int = 10) -> None:
+        self.roots, self.length = list(roots), length
 
     def initial(self) -> list[tuple[int, int]]:
-        return [(root, 0) for root in range(self.roots)]
+        return [(root, 0) for root in self.roots]
 
     def successors(self, state: tuple[int, int]) -> list[tuple[str, tuple[int, int]]]:
         root, at = state

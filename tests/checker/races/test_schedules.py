@@ -8,13 +8,12 @@ from some_races import OTHERS, races
 from pfnlab.checker.check import CheckLimits, check
 from pfnlab.checker.kernel.properties import RACE_QUESTIONS
 from pfnlab.checker.kernel.scope import RaceScope, load_scope
-from pfnlab.checker.races.memo import TurnEffect
+from pfnlab.checker.races.memo import Footprint, TurnEffect
 from pfnlab.checker.races.properties import race_properties
 from pfnlab.checker.races.race import RaceModel, RaceState
 from pfnlab.checker.races.schedules import Look, search
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.explore import explore
-from pfnlab.checker.search.reduction import Footprint
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.programs.model.machine import ModelMachine
 

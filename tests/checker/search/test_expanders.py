@@ -190,5 +190,5 @@ def test_a_state_that_a_process_does_not_understand_goes_to_the_one_that_found_i
 
 def test_several_processes_go_breadth_first_only() -> None:
     """One line says what to leave out."""
-    with pytest.raises(Misuse, match="several jobs go with neither ample nor depth-first order"):
+    with pytest.raises(Misuse, match="several jobs do not go with depth-first order: leave one out"):
         explore(Grid(), jobs=2, order="depth")

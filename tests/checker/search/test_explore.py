@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from shared_race import PROPERTIES, Race
 from small_models import Counters, Detour, Forgetful, Grid
 
 from pfnlab.checker.search.exploration import Exploration
@@ -302,3 +303,29 @@ def test_progress_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert told[0] == (1, 1)
     assert told[-1] == (36, 1)
     assert 36 == len(told)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_counts_of_the_race_are_pinned(order: Order) -> None:
+    """Both variants."""
+    counts = {fixed: explore(Race(fixed, cpus=2, accesses=1), order=order).states for fixed in (True, False)}
+
+    assert {True: 4993, False: 4621} == counts
+
+
+@pytest.mark.parametrize(("fixed", "verdict"), [(True, "holds"), (False, "violated")])
+@pytest.mark.parametrize("order", ORDERS)
+def test_the_race_is_found_where_it_is(order: Order, fixed: bool, verdict: str) -> None:
+    """The flush before the VMA is unlinked decides."""
+    assert verdict == explore(Race(fixed, accesses=1), PROPERTIES, order=order).verdict(PROPERTIES[0].name)
+
+
+def test_the_shortest_schedule_of_the_race() -> None:
+    """Ten steps: an access fills the TLB, munmap unlinks before it flushes, the other one looks and frees."""
+    model = Race(fixed=False, pages=1, cpus=1, accesses=1)
+
+    way = explore(model, PROPERTIES).discoveries[PROPERTIES[0].name]
+
+    kinds = [str(action[1]) for action in way.actions if isinstance(action, tuple)]
+    assert kinds.index("unlink") < kinds.index("look") < kinds.index("free")
+    assert "flush" not in kinds

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import marshal
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from operator import itemgetter
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -17,7 +18,6 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from pfnlab.checker.kernel.scope import Race
 from pfnlab.checker.races.continuation import UnsayableError
 from pfnlab.checker.races.driver import Ground, Live, Position, TurnResult
-from pfnlab.checker.search.reduction import Footprint
 from pfnlab.programs.model.machine import ModelMachine
 
 #: The number of kernels kept, so that a turn in the same joint state need not repeat the schedule.
@@ -35,6 +35,22 @@ class JointState(NamedTuple):
     schedule: tuple[str, ...]
     positions: tuple[Position, ...]
     parts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """The parts that a turn reads and writes, as bit masks."""
+
+    reads: int = 0
+    writes: int = 0
+
+    def meets(self, other: Footprint) -> bool:
+        """Whether the order of the two can matter: one writes what the other reads or writes."""
+        return bool(self.writes & (other.reads | other.writes) | self.reads & other.writes)
+
+    def __or__(self, other: Footprint) -> Footprint:
+        """The footprint of both together."""
+        return Footprint(self.reads | other.reads, self.writes | other.writes)
 
 
 class TurnEffect(NamedTuple):

@@ -13,15 +13,13 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence, Set
 
-from pfnlab.checker.races.memo import TurnEffect
+from pfnlab.checker.races.memo import Footprint, TurnEffect
 from pfnlab.checker.races.race import RaceModel, RaceState
-from pfnlab.checker.search.exploration import Exploration, judgement
+from pfnlab.checker.search.exploration import Exploration, judgement, merged
 from pfnlab.checker.search.explore import SearchLimits
 from pfnlab.checker.search.interrupts import interrupts
 from pfnlab.checker.search.path import Path, path_along
 from pfnlab.checker.search.property import Property
-from pfnlab.checker.search.reduction import Footprint
-from pfnlab.checker.search.shards import merged
 from pfnlab.checker.search.tallies import add, tallies
 from pfnlab.processes import in_order
 
@@ -95,14 +93,12 @@ def _race_by_race(
         for found, counts in in_order(
             searched, range(races), jobs, named=lambda race: f"race {race + 1} of {model.scope.name}"
         ):
-            found.properties = properties
             parts.append(found)
             add(counts, model.outcomes, model.unmodelled)
     except KeyboardInterrupt:
         cut.append(f"interrupted: {len(parts)} of {races} races searched")
     # Of two schedules of one length, that of the first race is the one that is met first.
-    total = merged(parts, range(len(parts)))
-    total.properties, total.note = properties, ""
+    total = merged(properties, parts)
     total.cut += cut
     total.seconds = time.monotonic() - begin
     _put_in_order(model)

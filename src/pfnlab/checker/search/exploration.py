@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Generic, Literal
 
 from pfnlab.checker.search.model import State
@@ -109,3 +110,27 @@ class Exploration(Generic[State]):
         if question.kind == "sometimes":
             return "never"
         return "holds" if self.premises[name] else "vacuous"
+
+
+def merged(properties: Sequence[Property[State]], parts: Iterable[Exploration[State]]) -> Exploration[State]:
+    """One result of searches that judged *properties* on parts of one model that share no state.
+
+    :param parts: their results; of two ways of one length the first is kept
+    """
+    total = Exploration(properties)
+    for part in parts:
+        total.states += part.states
+        total.transitions += part.transitions
+        total.expanded += part.expanded
+        total.frontier += part.frontier
+        total.depth = max(total.depth, part.depth)
+        total.seconds = max(total.seconds, part.seconds)
+        total.premises.update(part.premises)
+        total.fired.update(part.fired)
+        total.cut.extend(part.cut)
+        total.growth = [sum(counts) for counts in zip_longest(total.growth, part.growth, fillvalue=0)]
+        for name, way in part.discoveries.items():
+            discovery = total.discoveries.get(name)
+            if discovery is None or len(way) < len(discovery):
+                total.discoveries[name] = way
+    return total

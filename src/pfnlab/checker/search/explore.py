@@ -20,7 +20,6 @@ from pfnlab.checker.search.model import Composed, Counting, Model, State, kind
 from pfnlab.checker.search.parts import PartTable
 from pfnlab.checker.search.path import path_along
 from pfnlab.checker.search.property import Property
-from pfnlab.checker.search.reduction import Ample
 from pfnlab.checker.search.scratch import scratch
 from pfnlab.checker.search.trail import Trail
 from pfnlab.checker.search.visited import Keeping, Keys, Numbered, Spilling
@@ -43,7 +42,6 @@ def explore(
     seconds: float | None = None,
     stop_at_first: bool = False,
     progress: Callable[[Exploration[State]], None] | None = None,
-    ample: Ample[State] | None = None,
     keep: Keeping = "exact",
     memory: int | None = None,
     save: File | None = None,
@@ -60,24 +58,23 @@ def explore(
     :param seconds: time at most
     :param stop_at_first: end when an ``always`` property is broken
     :param progress: called about once a second with the result so far
-    :param ample: partial-order reduction; ways found with it are not always shortest
     :param keep: ``compact`` keeps a 64-bit fingerprint of each key, see :func:`.visited.fingerprint`
     :param memory: about how many bytes fingerprints and waiting states may take; the rest goes to disk.
         Implies ``compact``. The ways take six bytes a state in addition
     :param save: the file to which the search is written every minute, and when it is cut
     :param resume: the file with a saved search to resume; limits may differ
-    :param jobs: processes that expand states (:mod:`.expanders`), breadth first and without *ample*
+    :param jobs: processes that expand states (:mod:`.expanders`), breadth first
     :raises Misuse: options that exclude each other, a saved search of something else, or states that cannot
         be saved (:class:`.model.Storable`)
     :raises Undecided: there is no room on disk
     """
-    numbered = ample is not None or (order == "depth" and depth is not None)
+    numbered = order == "depth" and depth is not None
     if numbered and memory is not None:
-        raise Misuse("memory goes with neither ample nor depth-first order to a depth: leave one out")
-    if jobs > 1 and (ample is not None or order == "depth"):
-        raise Misuse("several jobs go with neither ample nor depth-first order: leave them out")
+        raise Misuse("memory does not go with depth-first order to a depth: leave one out")
+    if jobs > 1 and order == "depth":
+        raise Misuse("several jobs do not go with depth-first order: leave one out")
     with nullcontext() if memory is None else scratch(FOLDERS) as folder:
-        search = _Search(model, properties, order, depth, ample)
+        search = _Search(model, properties, order, depth)
         if memory is not None and folder is not None:
             keep = "compact"
             search.visited = Spilling(memory * 3 // 4, folder)
@@ -89,7 +86,7 @@ def explore(
             search.visited, search.frontier = Keys(keep, table), Frontier(order, codec=_codec(model, table))
         else:
             search.visited = Keys(keep)
-        settings: Settings = {"order": order, "keep": keep, "reduced": ample is not None}
+        settings: Settings = {"order": order, "keep": keep}
         if order == "depth":
             settings["depth"] = depth
         if save is not None or resume is not None:
@@ -137,6 +134,8 @@ class SearchLimits:
 class _Search(Progress[State]):
     """A search under way."""
 
+    #: Breadth first, the first way to a state is a shortest one. Depth first, a later way may be shorter, and
+    #: states behind it may then be within the depth after all: states have numbers, and are opened again.
     numbers: Numbered | None = None
     checkpoint: Checkpoint[State] | None = None
     expanders: Expanders[State] | None = None
@@ -147,15 +146,11 @@ class _Search(Progress[State]):
         properties: Sequence[Property[State]],
         order: Order,
         depth: int | None,
-        ample: Ample[State] | None,
     ) -> None:
-        self.model, self.properties, self.depth, self.ample = model, properties, depth, ample
+        self.model, self.properties, self.depth = model, properties, depth
         self.found = Exploration(properties)
         self.frontier: Frontier[State] = Frontier(order)
         self.trail = Trail()
-        # Breadth first, the first way to a state is a shortest one. Depth first, a later way may be shorter,
-        # and states behind it may then be within the depth after all.
-        self.reopens = order == "depth" and depth is not None
         self.breadth = order == "breadth"
         self.depths = array("I")
         self.closed = bytearray()
@@ -238,17 +233,14 @@ class _Search(Progress[State]):
             self.found.cut.append(f"depth: {number_of(waiting, 'state')} at depth {self.depth} not expanded")
 
     def _expand(self, number: int, at: int, state: State) -> None:
-        if self.reopens:
+        if self.numbers is not None:
             at = self.depths[number]
             if self.depth is not None and at >= self.depth:
                 self.beyond[number] = at, state
                 return
         reopened = self._close(number)
         # One by one, so that a state is judged while the model still has it at hand.
-        steps: Iterable[tuple[int, tuple[object, State]]] = enumerate(self.model.successors(state))
-        if self.ample is not None:
-            steps = self._picked(state, list(steps))
-        for choice, (action, after) in steps:
+        for choice, (action, after) in enumerate(self.model.successors(state)):
             if not reopened:
                 self.found.transitions += 1
                 self.found.fired[kind(action)] += 1
@@ -256,7 +248,7 @@ class _Search(Progress[State]):
             new = len(self.trail)
             if self.visited.add(key, new):
                 self._admit(self.trail.step(number, choice), at + 1, after)
-            elif self.reopens and self.numbers is not None:
+            elif self.numbers is not None:
                 earlier = self.numbers.peek(key)
                 if earlier is not None and at + 1 < self.depths[earlier]:
                     self.trail.move(earlier, number, choice)
@@ -290,21 +282,6 @@ class _Search(Progress[State]):
         self.found.expanded += not reopened
         return reopened
 
-    def _picked(
-        self, state: State, steps: list[tuple[int, tuple[object, State]]]
-    ) -> list[tuple[int, tuple[object, State]]]:
-        assert self.ample is not None and self.numbers is not None
-        picked = self.ample(state, [step for _, step in steps])
-        if not picked:
-            return steps
-        picked_steps = [steps[place] for place in picked]
-        for _, (_, after) in picked_steps:
-            number = self.numbers.peek(self.model.key(after))
-            if number is None or not self.closed[number]:
-                return picked_steps
-        # All picked steps lead back. With these alone the others might be put off for ever.
-        return steps
-
     def _admit(
         self, number: int, at: int, state: State, judged: Iterable[tuple[str, bool]] | None = None
     ) -> None:
@@ -313,7 +290,6 @@ class _Search(Progress[State]):
             judged = judgement(self.properties, state, self.found.discoveries)
         if self.numbers is not None:
             self.closed.append(0)
-        if self.reopens:
             self.depths.append(at)
         self.found.reached(at, judged, lambda: path_along(self.model, *self.trail.way_to(number)))
         self.frontier.add(number, at, state)
