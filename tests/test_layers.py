@@ -13,7 +13,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "pfnlab"
 #: What may import what: a part imports itself and parts of a lower rank, never its equals. A room of a
 #: package has a rank of its own; what lies in the package beside its rooms comes behind them.
 ORDER = (
-    ("units",),
+    ("units", "version"),
     ("errors", "trace", "pfn_set", "inert"),
     ("files", "endings"),
     ("limit", "branches", "progress", "made", "extras", "schemas", "toml_text"),
@@ -58,21 +58,14 @@ ORDER = (
 #: Rooms that know nothing of what comes before them but these.
 ALONE = {
     "checker.search": (
-        "units",
-        "errors",
-        "files",
-        "endings",
-        "limit",
-        "own_code",
-        "processes",
-        "extras",
-        "inert",
+        *("units", "version", "errors", "inert", "files", "endings"),
+        *("limit", "own_code", "processes", "extras"),
     ),
     "store": ("units", "errors", "files", "extras"),
 }
 
-#: The one package that `import pfnlab` names.
-_OFFERED = "pfnlab.api."
+#: What `import pfnlab` names.
+_OFFERED = ("pfnlab.api.", "pfnlab.version.")
 
 RANK = {part: rank for rank, parts in enumerate(ORDER) for part in parts}
 
@@ -113,7 +106,7 @@ def violations(module: str, text: str) -> list[str]:
     wrong = []
     for line, name in _ours(text, package):
         target = part_of(tuple(name.split(".")[1:]))
-        if target in ("__version__", own):
+        if target == own:
             continue
         alone = own in ALONE and target not in ALONE[own]
         if alone or target not in RANK or RANK[target] >= RANK[own]:
@@ -146,6 +139,7 @@ def test_modules_import_from_their_left(module: str) -> None:
         ("hw/pat.py", "import pfnlab"),
         ("hw/pat.py", "from ..mm import vma"),
         ("units.py", "from pfnlab import errors"),
+        ("made.py", "from pfnlab import __version__"),
         ("errors.py", "from pfnlab.trace import Trace"),
         ("lens/btf.py", "from pfnlab.lab.images import cache"),
         ("lab/images/kernels.py", "from pfnlab.lab.vm import qemu"),
@@ -173,7 +167,7 @@ def test_an_import_from_the_right_is_caught(module: str, text: str) -> None:
         ("hw/pat.py", "from . import bits\nfrom .bits import MASK\nfrom ..units import PfnRange"),
         ("hw/__init__.py", "from .pat import PAT"),
         ("__init__.py", "if TYPE_CHECKING:\n    from pfnlab.api import run as run"),
-        ("cli/app.py", "from pfnlab import __version__\nfrom pfnlab.report.table import render"),
+        ("cli/app.py", "from pfnlab.version import VERSION\nfrom pfnlab.report.table import render"),
         ("lab/images/kernels.py", "from pfnlab.lens.btf import types"),
         ("checker/check.py", "from pfnlab.checker.races.race import Race"),
         ("lab/vm/qemu.py", "from . import channel\nfrom ..images import cache"),

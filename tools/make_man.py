@@ -12,8 +12,8 @@ import textwrap
 from itertools import chain
 from pathlib import Path
 
-from pfnlab import __version__
 from pfnlab.cli.verbs import VerbOption, VerbPage, verb_pages
+from pfnlab.version import VERSION
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "man"
@@ -50,7 +50,7 @@ def _page(page: VerbPage, pages: list[VerbPage]) -> str:
     name = _title(page)
     lines = [
         '.\\" Made by tools/make_man.py from the help: change that.',
-        f'.TH {_quoted(name.upper())} 1 {_DAY} "pfnlab {__version__}" "pfnlab manual"',
+        f'.TH {_quoted(name.upper())} 1 {_DAY} "pfnlab {VERSION}" "pfnlab manual"',
         *(".SH NAME", f"{_text(name)} \\- {_text(page.summary.rstrip('.'))}"),
         *(".SH SYNOPSIS", *_synopsis(page)),
         *(".SH DESCRIPTION", _text(page.summary)),

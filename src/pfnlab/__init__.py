@@ -4,6 +4,8 @@
 A name is imported when it is first used, so that ``import pfnlab`` and the command line stay quick.
 """
 
+from pfnlab.version import VERSION as __version__
+
 # Type checkers take a variable of this name for true; typing itself would take longer than all the rest here.
 TYPE_CHECKING = False
 
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
     from pfnlab.api import machine as machine
     from pfnlab.api import run as run
     from pfnlab.api import save as save
-
-__version__ = "0.1.0"
 
 __all__ = [
     "CheckReport",

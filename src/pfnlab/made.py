@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Sequence
 from contextvars import ContextVar
 
-from pfnlab import __version__
+from pfnlab.version import VERSION
 
 _COMMAND: ContextVar[str | None] = ContextVar("command", default=None)
 
@@ -22,4 +22,4 @@ def set_command(words: Sequence[str]) -> None:
 
 def made() -> dict[str, str | None]:
     """The value of ``made`` for a result that is printed now."""
-    return {"pfnlab": __version__, "command": _COMMAND.get()}
+    return {"pfnlab": VERSION, "command": _COMMAND.get()}

@@ -76,7 +76,7 @@ def test_a_cluster_of_the_same_version(pair: LocalCluster) -> None:
 @pytest.mark.parametrize(
     ("file", "before", "after", "line"),
     [
-        ("__init__.py", f'"{__version__}"', '"99.0"', f"has pfnlab 99.0, and this is pfnlab {__version__}"),
+        ("version.py", f'"{__version__}"', '"99.0"', f"has pfnlab 99.0, and this is pfnlab {__version__}"),
         (
             "mm/vma.py",
             '"""',

@@ -20,7 +20,6 @@ from types import TracebackType
 
 import msgspec
 
-from pfnlab import __version__
 from pfnlab.campaign.shard import (
     Attempt,
     AttemptEnd,
@@ -33,6 +32,7 @@ from pfnlab.campaign.shard import (
 from pfnlab.endings import end_with
 from pfnlab.errors import Killed, PfnlabError
 from pfnlab.store.host import this_host
+from pfnlab.version import VERSION
 
 #: Seconds that a nursery has to begin, on a host that is busy.
 BEGINS = 120.0
@@ -160,9 +160,7 @@ class Nursery:
 
 
 def _attempt(shard: Shard, end: AttemptEnd, reason: str, seconds: float) -> Attempt:
-    return Attempt(
-        key=shard.key, end=end, reason=reason, seconds=seconds, host=this_host(), version=__version__
-    )
+    return Attempt(key=shard.key, end=end, reason=reason, seconds=seconds, host=this_host(), version=VERSION)
 
 
 def serve(maker: int) -> None:

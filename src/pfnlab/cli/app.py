@@ -40,9 +40,9 @@ Programs = Annotated[
 
 def _version(show: bool) -> None:
     if show:
-        from pfnlab import __version__
+        from pfnlab.version import VERSION
 
-        print(f"pfnlab {__version__}")
+        print(f"pfnlab {VERSION}")
         raise typer.Exit()
 
 

@@ -16,9 +16,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pfnlab import __version__
 from pfnlab.errors import Misuse, Undecided
 from pfnlab.extras import imported_from
+from pfnlab.version import VERSION
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -162,7 +162,7 @@ def _check_workers(client: Client, address: str) -> None:
 def versions() -> dict[str, str]:
     """What has to be the same in this process, the scheduler and the workers."""
     return {
-        "pfnlab": __version__,
+        "pfnlab": VERSION,
         "distributed": dask_distributed().__version__,
         "Python": "{}.{}".format(*sys.version_info),
         "sources": sources_digest(),
@@ -195,14 +195,14 @@ def _teller() -> Callable[[], dict[str, str]]:
 
     def tell() -> dict[str, str]:
         try:
-            from pfnlab import __version__
+            from pfnlab.version import VERSION
         except ImportError:
             return {}
         try:
             from pfnlab.cluster.connection import versions
         except ImportError:
             # It has no cluster yet.
-            return {"pfnlab": __version__, "distributed": "of another time"}
+            return {"pfnlab": VERSION, "distributed": "of another time"}
         return versions()
 
     return tell

@@ -9,15 +9,15 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from pfnlab import __version__
 from pfnlab.document.blocks import SIGNS, Document
 from pfnlab.inert import visible
+from pfnlab.version import VERSION
 
 
 def html(document: Document) -> str:
     """The file. Texts of *document* are escaped; only its drawings are markup."""
     template = _environment().get_template("document.html.jinja")
-    return template.render(document=document, version=__version__, css=Markup(_css()), signs=SIGNS)
+    return template.render(document=document, version=VERSION, css=Markup(_css()), signs=SIGNS)
 
 
 @cache

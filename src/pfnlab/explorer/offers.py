@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from pfnlab import __version__
 from pfnlab.errors import Misuse
 from pfnlab.explorer import asked
 from pfnlab.explorer.machines import SEAMS, series_on_offer
@@ -18,6 +17,7 @@ from pfnlab.policies.releases import CONFIRMED
 from pfnlab.programs.lang.tokens import token_table
 from pfnlab.programs.lang.words import HEADERS, MODES, VERBS, VIAS
 from pfnlab.programs.library import library_entries
+from pfnlab.version import VERSION
 
 
 class Offers:
@@ -42,7 +42,7 @@ class Offers:
         """Everything there is to choose from."""
         lab = shutil.which("qemu-system-x86_64") is not None
         return {
-            "version": __version__,
+            "version": VERSION,
             "programs": [
                 {"name": entry.name, "section": entry.section, "asks": entry.question}
                 for entry in library_entries()

@@ -17,7 +17,6 @@ from typing import Any, Generic, Literal
 
 import msgspec
 
-from pfnlab import __version__
 from pfnlab.checker.search import plain
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.frontier import Waiting
@@ -30,6 +29,7 @@ from pfnlab.checker.search.trail import Trail
 from pfnlab.checker.search.visited import Visited
 from pfnlab.errors import Defect, Misuse
 from pfnlab.files import check_regular
+from pfnlab.version import VERSION
 
 _FAMILY = b"pfnlab search "
 _MAGIC = _FAMILY + b"3\n"
@@ -278,7 +278,7 @@ _ANEW = "remove it, or name another file, to begin anew"
 
 def _maker() -> str:
     python = ".".join(map(str, sys.version_info[:2]))
-    return f"pfnlab {__version__} on Python {python}, {sys.byteorder}-endian"
+    return f"pfnlab {VERSION} on Python {python}, {sys.byteorder}-endian"
 
 
 def likeness(model: Model[Any]) -> str:
