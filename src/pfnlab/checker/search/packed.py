@@ -2,7 +2,7 @@
 
 A packed model writes the successors of a state as words into a buffer, so this compiles to a loop without
 objects. The model is written once: it runs everywhere as Python, and compiled with a ``.pxd`` file beside it
-(:mod:`.compiling`). :class:`Unpacked` makes an ordinary model of it, for walks, reductions and reading.
+(:mod:`.compiling`). :class:`Unpacked` makes an ordinary model of it, for walks and reading.
 """
 
 from __future__ import annotations

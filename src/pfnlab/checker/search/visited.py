@@ -76,7 +76,7 @@ def _plain(key: object) -> Any:
 
 
 class Visited(Protocol):
-    """The keys seen so far, with the number of each if :meth:`Numbered.find` is needed."""
+    """The keys seen so far, with the number of each if :meth:`Numbered.peek` is needed."""
 
     def add(self, key: Hashable, number: int) -> bool:
         """Whether *key* is new; a new key is that of state *number*."""
@@ -139,14 +139,7 @@ class Numbered:
         self._numbers: dict[Hashable, int] = {}
 
     def add(self, key: Hashable, number: int) -> bool:
-        return self.find(key, number) is None
-
-    def find(self, key: Hashable, number: int) -> int | None:
-        """The number that *key* has; None when it was new, and now has *number*."""
-        if self._compact:
-            key = fingerprint(key)
-        before = self._numbers.setdefault(key, number)
-        return None if before == number else before
+        return number == self._numbers.setdefault(fingerprint(key) if self._compact else key, number)
 
     def peek(self, key: Hashable) -> int | None:
         """The number of *key*, None when it was never seen."""
