@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 from middle_runs import PROGRAM, careful, cut, forgetful
 
+from pfnlab.errors import Why
 from pfnlab.programs.runs.compare import judge
-from pfnlab.programs.runs.observation import Run
+from pfnlab.programs.runs.observation import Reason, Run
 from pfnlab.report.run_result import RunResult
 
 #: A name that closes what it stands in, opens a tag, and moves a terminal's cursor.
@@ -40,7 +41,10 @@ def lost(name: str = "cut") -> RunResult:
 
 def undecided(name: str = "no rule") -> RunResult:
     """One whose machine has no answer."""
-    return result(name, msgspec.structs.replace(careful(), steps=(), undecided="the model has no rule"))
+    return result(
+        name,
+        msgspec.structs.replace(careful(), steps=(), undecided=Reason("the model has no rule", Why.NO_RULE)),
+    )
 
 
 def hostile() -> RunResult:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pfnlab.errors import Why
 from pfnlab.programs.lang.ops import Device, Expect, Leaked, Mmap, Munmap, Op, Program
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.observation import BookEntry, Run, Step, VmaSeen
+from pfnlab.programs.runs.observation import BookEntry, Reason, Run, Step, VmaSeen
 
 MAP = "a = mmap bar[0:16] wc shared rw"
 
@@ -66,4 +67,4 @@ def careful(machine: str = "model:7.2", kernel: str = "profile 7.2") -> Run:
 
 def cut(run: Run, steps: int, why: str = "the guest panicked") -> Run:
     """The run of a machine that was lost after some steps."""
-    return Run(run.machine, run.kernel, run.steps[:steps], lost=why)
+    return Run(run.machine, run.kernel, run.steps[:steps], lost=Reason(why, Why.GUEST))

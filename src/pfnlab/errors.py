@@ -21,6 +21,7 @@ An error owns its exit code; the command line catches ``PfnlabError`` once and p
 from __future__ import annotations
 
 import errno as _errno
+from enum import Enum
 from typing import Any
 
 
@@ -94,10 +95,35 @@ class PolicyError(Misuse):
         super().__init__(": ".join(filter(None, (path, hook, what))))
 
 
+class Why(Enum):
+    """The kinds of reasons for which a question stays open; the values are those of files."""
+
+    #: The model has no rule for it.
+    NO_RULE = "no rule"
+    #: The answer is another one on another machine.
+    MACHINE_DECIDES = "the machine decides"
+    #: No kernel goes on after it.
+    NO_END = "no end"
+    #: Something is not here, or fails: a tool, a kernel, headers, an option of its configuration.
+    MISSING = "missing"
+    #: A guest did not do its part.
+    GUEST = "guest"
+
+
 class Undecided(PfnlabError):
-    """The question could not be settled here; nothing is known to be wrong."""
+    """The question could not be settled here; nothing is known to be wrong.
+
+    :param message: what is open, and what would settle it: for people, nothing decides by its words
+    :param kind: of the reason; None for that of the class
+    """
 
     exit_code = 3
+    kind = Why.MISSING
+
+    def __init__(self, message: str, kind: Why | None = None) -> None:
+        super().__init__(message)
+        if kind is not None:
+            self.kind = kind
 
 
 class MissingTool(Undecided):
@@ -114,6 +140,8 @@ class LostGuest(Undecided):
     :param answered: its reply until then, in whole sections
     """
 
+    kind = Why.GUEST
+
     def __init__(self, message: str, console: str | None = None, answered: str = "") -> None:
         self.console = console
         self.answered = answered
@@ -122,6 +150,8 @@ class LostGuest(Undecided):
 
 class TimedOut(Undecided):
     """A limit the caller set has passed."""
+
+    kind = Why.GUEST
 
 
 class Killed(Undecided):

@@ -10,6 +10,8 @@ import pytest
 
 import pfnlab as pl
 from pfnlab.api.html import records_html
+from pfnlab.errors import Why
+from pfnlab.programs.runs.observation import Reason
 
 #: Words that would do something in a page.
 HOSTILE = '<script>alert(1)</script><img src=x onerror="alert(2)">&amp;"\''
@@ -64,7 +66,9 @@ def hostile_result() -> pl.RunReport:
         for step in result.runs[0].steps
     )
     runs = [
-        msgspec.structs.replace(run, machine=HOSTILE, kernel=HOSTILE, steps=steps, lost=HOSTILE)
+        msgspec.structs.replace(
+            run, machine=HOSTILE, kernel=HOSTILE, steps=steps, lost=Reason(HOSTILE, Why.GUEST)
+        )
         for run in result.runs
     ]
     named = msgspec.structs.replace(program, title=HOSTILE, asks=HOSTILE)

@@ -20,8 +20,10 @@ from pfnlab.document.html import html
 from pfnlab.document.mail import mail
 from pfnlab.document.parts.part import Part
 from pfnlab.document.read import result_of
+from pfnlab.errors import Why
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.compare import MachineAlarm
+from pfnlab.programs.runs.observation import Reason
 from pfnlab.report.run_json import run_object
 from pfnlab.report.run_result import RunResult
 
@@ -54,7 +56,7 @@ def alarmed() -> RunResult:
     result = lost("oops")
     alarm = Alarm("oops", "BUG: unable to handle page fault in __free_pages", ("BUG: unable", " RIP: 0010"))
     (run,) = result.runs
-    (broken,) = (msgspec.structs.replace(run, alarm=alarm, lost="the guest ended"),)
+    (broken,) = (msgspec.structs.replace(run, alarm=alarm, lost=Reason("the guest ended", Why.GUEST)),)
     alarms = (MachineAlarm(broken.machine, alarm),)
     verdict = msgspec.structs.replace(result.verdict, lost=(broken.machine,), alarms=alarms)
     return RunResult("oops", result.program, (broken,), verdict)

@@ -15,8 +15,9 @@ import msgspec
 from mutant import Mutant
 
 import pfnlab
+from pfnlab.errors import Why
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.runs.observation import Run
+from pfnlab.programs.runs.observation import Reason, Run
 
 SOURCE = Path(pfnlab.__file__).parent
 
@@ -26,8 +27,9 @@ LIMIT = 20.0
 #: What the other process does: a program a line comes in, its run goes out.
 _SERVE = """
 import sys, msgspec
+from pfnlab.errors import Why
 from pfnlab.programs.model.machine import ModelMachine
-from pfnlab.programs.runs.observation import Run
+from pfnlab.programs.runs.observation import Reason, Run
 from pfnlab.programs.lang.ops import Program
 machine = ModelMachine(sys.argv[1])
 for line in sys.stdin.buffer:
@@ -35,7 +37,8 @@ for line in sys.stdin.buffer:
     try:
         run = machine.run([program])[0]
     except Exception as trouble:
-        run = Run("", "", (), lost=f"the broken rule stops it with {type(trouble).__name__}")
+        lost = Reason(f"the broken rule stops it with {type(trouble).__name__}", Why.GUEST)
+        run = Run("", "", (), lost=lost)
     sys.stdout.buffer.write(msgspec.json.encode(run) + b"\\n")
     sys.stdout.buffer.flush()
 """
@@ -70,7 +73,7 @@ class MutatedModel:
         process.stdin.flush()
         if not select.select([process.stdout], [], [], LIMIT)[0]:
             self._end()
-            return Run("", "", (), lost="the broken rule never comes to an end")
+            return Run("", "", (), lost=Reason("the broken rule never comes to an end", Why.GUEST))
         return msgspec.json.decode(process.stdout.readline(), type=Run)
 
     def _start(self) -> subprocess.Popen[bytes]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from pfnlab.errors import Undecided, Why
 from pfnlab.fuzz import drawing
 from pfnlab.fuzz.campaign import Campaign
 from pfnlab.fuzz.campaign_state import CampaignState, read_state, write_state
@@ -20,7 +21,7 @@ from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.compare import Outcome
 from pfnlab.programs.runs.machine import Machine
-from pfnlab.programs.runs.observation import Run
+from pfnlab.programs.runs.observation import Reason, Run
 
 WARNING = "WARNING at mm/memory.c"
 
@@ -74,7 +75,9 @@ class Harmed:
     def harm(self, run: Run, at: int) -> Run:
         """*run* with the harm in step *at*: the kernel does not survive it."""
         alarm = Alarm("oops", "BUG: in zap", ("Call Trace:",), run.steps[at].op, at)
-        return msgspec.structs.replace(run, steps=run.steps[:at], lost="the guest was lost", alarm=alarm)
+        return msgspec.structs.replace(
+            run, steps=run.steps[:at], lost=Reason("the guest was lost", Why.GUEST), alarm=alarm
+        )
 
 
 class Poisoned(Harmed):
@@ -388,3 +391,45 @@ def test_no_more_findings_than_asked_for() -> None:
     Campaign(machines, began).run(programs=6, most=1)
 
     assert ["log"] == fields(began)
+
+
+def reworded(error: Undecided, message: str, kind: Why | None = None) -> None:
+    """An error that is made with none of the words of its message."""
+    Exception.__init__(error, f"({len(message)} letters)")
+    if kind is not None:
+        error.kind = kind
+
+
+def test_the_words_of_a_reason_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With every reason of the model in other words as many programs are compared, with the same outcome."""
+    began, again = state(*SAME), state(*SAME)
+    Campaign(models(*SAME), began).run(programs=100)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Undecided, "__init__", reworded)
+        Campaign(models(*SAME), again).run(programs=100)
+
+    assert began.undecided and not set(began.reasons) & set(again.reasons)
+    assert (began.compared, began.undecided) == (again.compared, again.undecided)
+    assert (Outcome.AS_EXPECTED, Outcome.AS_EXPECTED) == (outcome(began), outcome(again))
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (Why.NO_RULE, Outcome.AS_EXPECTED),
+        (Why.MACHINE_DECIDES, Outcome.AS_EXPECTED),
+        (Why.NO_END, Outcome.AS_EXPECTED),
+        (Why.MISSING, Outcome.UNDECIDED),
+        (Why.GUEST, Outcome.UNDECIDED),
+        (None, Outcome.UNDECIDED),
+    ],
+)
+def test_the_kind_of_a_reason_decides_the_outcome(kind: Why | None, expected: Outcome) -> None:
+    """What the model has no answer for is expected; one that an earlier version counted has no kind."""
+    began = state(*SAME)
+    began.compared, began.undecided = 9, 1
+    began.reasons = {"the model has no rule": 1}
+    began.kinds = {} if kind is None else {"the model has no rule": kind}
+
+    assert expected is outcome(began)

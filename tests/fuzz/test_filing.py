@@ -7,14 +7,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pfnlab.errors import Misuse
+from pfnlab.errors import Misuse, Why
 from pfnlab.fuzz.filing import Folder, FoundDifference
 from pfnlab.fuzz.signature import Signature, signature_of, signatures_of
 from pfnlab.programs.lang.layout import format_text
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.alarm import Alarm
-from pfnlab.programs.runs.observation import Run
+from pfnlab.programs.runs.observation import Reason, Run
 
 PROGRAM = load_text("pfnlab program 1\ndevice bar: pci, 4 pages\n\na = mmap bar wc shared rw\nmunmap a[0]\n")
 
@@ -63,7 +63,7 @@ def test_a_title_says_whether_a_line_is_missing(tmp_path: Path, kind: str, shape
 def test_a_report_says_in_which_operation_a_machine_was_lost(tmp_path: Path) -> None:
     """The first that it did not answer."""
     (run,) = ModelMachine("7.2").run([PROGRAM])
-    lost = Run("qemu:7.2", "", run.steps[:1], lost="the guest was lost: it hung")
+    lost = Run("qemu:7.2", "", run.steps[:1], lost=Reason("the guest was lost: it hung", Why.GUEST))
     signature = signature_of(PROGRAM, [run, lost])
     assert signature is not None
     name = Folder(tmp_path).file(msgspec.structs.replace(found(), signature=signature, runs=(run, lost)))
@@ -78,7 +78,11 @@ def test_an_alarm_is_filed_with_its_log(tmp_path: Path) -> None:
     (run,) = ModelMachine("7.2").run([PROGRAM])
     alarm = Alarm("oops", "BUG: in zap", ("BUG: at 0", "Call Trace:", " zap+0x1/0x2"), "munmap a[0]", 1)
     kernel = msgspec.structs.replace(
-        run, machine="qemu:7.2", steps=run.steps[:1], lost="the guest was lost: BUG: in zap", alarm=alarm
+        run,
+        machine="qemu:7.2",
+        steps=run.steps[:1],
+        lost=Reason("the guest was lost: BUG: in zap", Why.GUEST),
+        alarm=alarm,
     )
     signature = signature_of(PROGRAM, [run, kernel])
     assert signature is not None

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from for_each import for_each
 
+from pfnlab.errors import Why
 from pfnlab.fuzz.signature import Signature, shape, signature_of, signatures_of, undecided
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import (
@@ -16,7 +17,7 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, VmaSeen
+from pfnlab.programs.runs.observation import BookEntry, PteSeen, Reason, Run, VmaSeen
 
 MIDDLE = "a = mmap bar[0:8] wc shared rw\nmunmap a[2:4]\n"
 ELSEWHERE = "b = mmap bar[4:16] uc shared r\nc = fork\nc: munmap b[1:2]\n"
@@ -121,20 +122,27 @@ def test_a_warning_without_a_model_is_a_finding() -> None:
 def test_a_lost_machine_is_a_finding_but_a_missing_tool_is_not() -> None:
     """A guest that dies says something about the kernel, headers that are not there do not."""
     (run,) = runs(program(MIDDLE), "7.2")
-    lost = Run("qemu:7.2", "", run.steps[:1], lost="the guest was lost: it did not answer within 30 s")
-    lacking = Run("qemu:7.2", "", (), undecided="no headers for 7.2")
+    lost = Run(
+        "qemu:7.2",
+        "",
+        run.steps[:1],
+        lost=Reason("the guest was lost: it did not answer within 30 s", Why.GUEST),
+    )
+    lacking = Run("qemu:7.2", "", (), undecided=Reason("no headers for 7.2", Why.MISSING))
     found = signature_of(program(MIDDLE), [run, lost])
 
     assert found is not None and ("lost", "munmap") == (found.kind, found.op)
     assert signature_of(program(MIDDLE), [run, lacking]) is None
-    assert undecided([run, lacking]) == "no headers for 7.2"
+    assert undecided([run, lacking]) == lacking.undecided
     assert undecided([run, lost]) is None
 
 
 def lost_signature(reason: str, steps: int) -> Signature:
     """The signature of a kernel that is lost after so many steps, where the model is not."""
     (run,) = runs(program(MIDDLE), "7.2")
-    found = signature_of(program(MIDDLE), [run, Run("qemu:7.2", "", run.steps[:steps], lost=reason)])
+    found = signature_of(
+        program(MIDDLE), [run, Run("qemu:7.2", "", run.steps[:steps], lost=Reason(reason, Why.GUEST))]
+    )
     assert found is not None
     return found
 
@@ -154,7 +162,9 @@ def test_another_crash_is_another_finding() -> None:
 def crashed(run: Run, machine: str, at: int | None, title: str = "BUG: here") -> Run:
     """*run* on a machine whose kernel ended of an oops."""
     alarm = Alarm("oops", title, ("Call Trace:",), "munmap a", at)
-    return msgspec.structs.replace(run, machine=machine, steps=run.steps[:1], lost="lost", alarm=alarm)
+    return msgspec.structs.replace(
+        run, machine=machine, steps=run.steps[:1], lost=Reason("lost", Why.GUEST), alarm=alarm
+    )
 
 
 def test_an_alarm_is_its_kind_title_and_operation() -> None:

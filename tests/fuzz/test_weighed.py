@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 import pytest
 
-from pfnlab.errors import Undecided
+from pfnlab.errors import Undecided, Why
 from pfnlab.fuzz import campaign as loop
 from pfnlab.fuzz.campaign import Campaign
 from pfnlab.fuzz.campaign_state import CampaignState
@@ -18,7 +18,7 @@ from pfnlab.fuzz.weighed import Weighed, weigh
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
-from pfnlab.programs.runs.observation import Run
+from pfnlab.programs.runs.observation import Reason, Run
 
 PROGRAM = load_text(
     "pfnlab program 1\ntitle t\ndevice bar: pci, 16 pages\n"
@@ -50,9 +50,9 @@ def test_it_tells_what_each_part_tells(specs: tuple[str, str]) -> None:
 def test_a_run_without_an_answer_tells_nothing() -> None:
     """Only why."""
     one, other = runs("7.2", "7.3")
-    unanswered = msgspec.structs.replace(other, undecided="no headers for 7.3", steps=())
+    unanswered = msgspec.structs.replace(other, undecided=Reason("no headers for 7.3", Why.MISSING), steps=())
 
-    assert ("no headers for 7.3", (), {}) == (
+    assert (unanswered.undecided, (), {}) == (
         (told := weigh(PROGRAM, [one, unanswered])).reason,
         told.signatures,
         told.sightings,

@@ -61,7 +61,7 @@ def disagreements(series: str, files: Sequence[Path], record: Record) -> list[st
     runs = on_kernel(series, programs, looks)
     for program, look, real in zip(programs, looks, runs, strict=True):
         predicted = ModelMachine(model_of(series), look).run_one(program, check=True)
-        if real.undecided is not None and real.undecided.startswith(("no headers for ", "no vfio-pci for ")):
+        if str(real.undecided).startswith(("no headers for ", "no vfio-pci for ")):
             undecided += 1
         elif real.unfinished is not None:
             found.append(f"{program.title}: {real.unfinished}")

@@ -111,8 +111,8 @@ def on_kernel(series: str, programs: list[Program]) -> list[Run]:
     bootable(series)
     with QemuMachine(series, guests=1) as machine:
         runs = machine.run(programs)
-    if runs[0].undecided is not None and runs[0].undecided.startswith("no headers for "):
-        lacking(runs[0].undecided)
+    if str(runs[0].undecided).startswith("no headers for "):
+        lacking(str(runs[0].undecided))
     return runs
 
 

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import msgspec
 
+from pfnlab.errors import Why
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program, uses_vfio
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.alarm import Alarm
-from pfnlab.programs.runs.observation import Run
+from pfnlab.programs.runs.observation import Reason, Run
 
 HEAD = "pfnlab program 1\ndevice bar: pci, 16 pages\n\n"
 
@@ -58,7 +59,9 @@ class Headless(Kernel):
         """No answer where a device is opened through vfio-pci."""
         run = super().one(program)
         if any(uses_vfio(op.call) for op in program.ops):
-            return msgspec.structs.replace(run, steps=(), undecided="no vfio-pci for 6.12.90")
+            return msgspec.structs.replace(
+                run, steps=(), undecided=Reason("no vfio-pci for 6.12.90", Why.MISSING)
+            )
         return run
 
 
@@ -71,7 +74,9 @@ class Crashing(Kernel):
         at = next((at for at, step in enumerate(run.steps) if step.op.startswith("mremap")), None)
         if at is None:
             return run
-        return msgspec.structs.replace(run, steps=run.steps[:at], lost="the guest panicked")
+        return msgspec.structs.replace(
+            run, steps=run.steps[:at], lost=Reason("the guest panicked", Why.GUEST)
+        )
 
 
 class Alarmed(Kernel):
@@ -86,7 +91,9 @@ class Alarmed(Kernel):
         if at is None or not (self.always or self.asked.count(program) == 1):
             return run
         alarm = Alarm("oops", "BUG: in move_page_tables", ("Call Trace:",), run.steps[at].op, at)
-        return msgspec.structs.replace(run, steps=run.steps[:at], lost="the guest was lost", alarm=alarm)
+        return msgspec.structs.replace(
+            run, steps=run.steps[:at], lost=Reason("the guest was lost", Why.GUEST), alarm=alarm
+        )
 
 
 class Booting(Kernel):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 from kernels_of_models import LITMUS, Booting, Kernel
 
+from pfnlab.errors import Why
 from pfnlab.meeting.comparable import Comparable
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
-from pfnlab.programs.runs.observation import Run
+from pfnlab.programs.runs.observation import Reason, Run
 
 #: The model of the kernel.
 NOW = "6.12.117"
@@ -30,7 +32,9 @@ class Refusing(Kernel):
         """It says so of the one in the middle."""
         run = super().one(program)
         if program is LITMUS["middle"]:
-            return msgspec.structs.replace(run, steps=(), undecided="the kernel stops with BUG: here")
+            return msgspec.structs.replace(
+                run, steps=(), undecided=Reason("the kernel stops with BUG: here", Why.NO_END)
+            )
         return run
 
 
@@ -41,7 +45,7 @@ def test_what_no_kernel_survives_is_not_asked() -> None:
 
     runs = machine.run(list(LITMUS.values()))
 
-    assert [None, None, "the kernel stops with BUG: here"] == [run.undecided for run in runs]
+    assert [None, None, Why.NO_END] == [run.undecided and run.undecided.kind for run in runs]
     assert [LITMUS["locked"], LITMUS["locked-again"]] == kernel.asked
 
 
@@ -53,3 +57,31 @@ def test_every_run_is_reported_by_its_place() -> None:
     runs = machine.run_telling(list(LITMUS.values()), reported.__setitem__)
 
     assert dict(enumerate(runs)) == reported
+
+
+class Worded(Kernel):
+    """A model that refuses the program in the middle, in words that are those of no refusal or of another."""
+
+    def __init__(self, words: str, kind: Why) -> None:
+        super().__init__(NOW)
+        self._reason = Reason(words, kind)
+
+    def one(self, program: Program) -> Run:
+        """It refuses the one in the middle."""
+        run = super().one(program)
+        if program is LITMUS["middle"]:
+            return msgspec.structs.replace(run, steps=(), undecided=self._reason)
+        return run
+
+
+@pytest.mark.parametrize("words", ["the kernel stops with BUG: here", "anything"])
+@pytest.mark.parametrize(
+    ("kind", "asked"), [(Why.NO_END, 2), (Why.MACHINE_DECIDES, 2), (Why.NO_RULE, 3), (Why.MISSING, 3)]
+)
+def test_the_kind_of_a_refusal_decides_what_is_asked(words: str, kind: Why, asked: int) -> None:
+    """A kernel has an answer where the model has no rule; the words of the refusal decide nothing."""
+    kernel = Kernel(NOW)
+
+    Comparable(kernel, Worded(words, kind)).run(list(LITMUS.values()))
+
+    assert asked == len(kernel.asked)

@@ -150,7 +150,7 @@ def test_what_a_program_needs(configured: Configured, off: str, lines: tuple[str
     """One clear line where the kernel has not got it, and no steps to compare; else it runs."""
     run = configured("7.2", (off,), *lines)
 
-    assert (f"this kernel has no {thing}: CONFIG_{off} is off", ()) == (run.undecided, run.steps)
+    assert (f"this kernel has no {thing}: CONFIG_{off} is off", ()) == (str(run.undecided), run.steps)
     assert None is configured("7.2", (), *lines).undecided
 
 
@@ -166,6 +166,6 @@ def test_pages_are_moved_where_there_are_nodes_and_migration(configured: Configu
     run = configured("7.2", ("MIGRATION", "NUMA_MIGRATION"), MAPPED, "move_pages a")
 
     assert run.undecided is not None
-    assert run.undecided.startswith(
+    assert run.undecided.says.startswith(
         "this kernel has no move_pages: CONFIG_NUMA_MIGRATION or CONFIG_NUMA and "
     )

@@ -167,4 +167,4 @@ def test_a_later_table_of_own_memory_is_undecided() -> None:
     """That it needs one is known, and how many is not."""
     text = "pfnlab program 1\ndevice bar: pci, 1 page\n\nfail __pte_alloc 2: c = fork\n"
 
-    assert "own memory" in (ModelMachine("7.2").run([load_text(text)])[0].undecided or "")
+    assert "own memory" in str(ModelMachine("7.2").run([load_text(text)])[0].undecided)

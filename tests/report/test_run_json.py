@@ -12,12 +12,13 @@ import msgspec
 from for_each import for_each
 from middle_runs import PROGRAM, careful, cut, forgetful
 
+from pfnlab.errors import Why
 from pfnlab.programs.lang.form import program_hash
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.compare import FIELDS, judge
-from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, Step, VmaSeen
+from pfnlab.programs.runs.observation import BookEntry, PteSeen, Reason, Run, Step, VmaSeen
 from pfnlab.programs.runs.violation import Violation
 from pfnlab.report.run_json import run_line, run_object
 from pfnlab.report.step_json import StepItem, step_item, step_of
@@ -119,7 +120,7 @@ def test_a_step_of_a_schedule_keeps_to_the_schema(op: str, result: str, value: s
 
 def test_lost_and_undecided_are_two_keys() -> None:
     """Each holds its own reason, and the other is null."""
-    unanswered = Run("model:7.3", "profile 7.3", (), undecided="no rule")
+    unanswered = Run("model:7.3", "profile 7.3", (), undecided=Reason("no rule", Why.NO_RULE))
 
     machines = objects(careful(), cut(careful(), 2), unanswered)["machines"]
 

@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from middle_runs import PROGRAM, book, careful, cut, forgetful, vmas
 
+from pfnlab.errors import Why
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Device, Program
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.compare import judge
-from pfnlab.programs.runs.observation import PteSeen, Run, Step, VmaSeen
+from pfnlab.programs.runs.observation import PteSeen, Reason, Run, Step, VmaSeen
 from pfnlab.programs.runs.violation import Violation
 from pfnlab.report.cells import cell, is_leaked
 from pfnlab.report.table import LIT, blocks, fit, render
@@ -123,7 +124,10 @@ def test_machines_that_agree_end_in_agree() -> None:
 
 def test_a_machine_without_an_answer_is_not_called_lost() -> None:
     """It is undecided from the first step on, and the last lines say why."""
-    text = table([forgetful(), Run("model:7.3", "profile 7.3", (), undecided="no rule")], width=120)
+    text = table(
+        [forgetful(), Run("model:7.3", "profile 7.3", (), undecided=Reason("no rule", Why.NO_RULE))],
+        width=120,
+    )
 
     assert "undecided: model:7.3 before the first step: no rule" in text
     assert text.splitlines()[4].endswith("   undecided") and "lost" not in text

@@ -10,13 +10,13 @@ import msgspec
 import pytest
 
 from pfnlab.document.read import result_of
-from pfnlab.errors import LostGuest, Misuse
+from pfnlab.errors import LostGuest, Misuse, Why
 from pfnlab.meeting import holding
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.compare import Outcome
-from pfnlab.programs.runs.observation import Run
+from pfnlab.programs.runs.observation import Reason, Run
 from pfnlab.trying.page import headline, trial_object, trial_page
 from pfnlab.trying.trial import Trial, TrialOutcome, try_kernel
 
@@ -53,7 +53,7 @@ class Dead(Kernel):
 
     def answer(self, run: Run) -> Run:
         """No step."""
-        return msgspec.structs.replace(run, steps=(), lost="no hello within 60 s")
+        return msgspec.structs.replace(run, steps=(), lost=Reason("no hello within 60 s", Why.GUEST))
 
 
 class Moody(Kernel):

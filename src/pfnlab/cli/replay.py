@@ -250,7 +250,7 @@ def _finding(finding: FiledFinding, request: ReplayRequest) -> int:
     for run in runs:
         found = run.undecided or ("lost" not in finding.words and run.alarm is None and run.lost)
         if found:
-            raise Undecided(found)
+            raise Undecided(found.says, found.kind)
     if len(finding.looks) > 1:
         signatures = _by_looking(finding.program, machines, runs_by_level)
     else:

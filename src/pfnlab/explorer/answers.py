@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from pfnlab.errors import Misuse
+from pfnlab.errors import Misuse, Why
 from pfnlab.explorer import asked, pictures
 from pfnlab.explorer.spoken import rows
 from pfnlab.explorer.stories import Story, Storyteller
@@ -16,7 +16,7 @@ from pfnlab.judging.judge import sentence_of
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import is_held
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import Run
+from pfnlab.programs.runs.observation import Reason, Run
 from pfnlab.programs.runs.violation import Violation
 from pfnlab.report.step_json import StepItem, step_of
 
@@ -155,4 +155,5 @@ def kept_run(kept: KeptRun) -> Run:
     """
     (ran,) = msgspec.json.decode(kept.output, type=_RanProgram).machines
     steps = tuple(map(step_of, ran.steps))
-    return Run(kept.machine, ran.kernel, steps, lost=ran.lost, undecided=ran.undecided, look=kept.look)
+    lost, undecided = Reason.read(ran.lost, Why.GUEST), Reason.read(ran.undecided)
+    return Run(kept.machine, ran.kernel, steps, lost=lost, undecided=undecided, look=kept.look)

@@ -173,7 +173,9 @@ class Campaign:
         reason = next((reason for reason in reasons if reason is not None), None)
         if reason is not None and None not in reasons:
             state.undecided += 1
-            state.reasons[reason] = state.reasons.get(reason, 0) + 1
+            state.reasons[reason.says] = state.reasons.get(reason.says, 0) + 1
+            if reason.kind is not None:
+                state.kinds[reason.says] = reason.kind
             return
         state.compared += 1
         answered = {level: told for level, told in weighed.items() if told.reason is None}

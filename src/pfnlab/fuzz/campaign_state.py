@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from pfnlab.errors import Misuse
+from pfnlab.errors import Misuse, Why
 from pfnlab.files import MOST_RECORDED, Missing, cannot_write, read_bytes, write_whole
 from pfnlab.fuzz.causes import Cause, Evidence
 from pfnlab.fuzz.coverage import Coverage
@@ -70,6 +70,8 @@ class CampaignState(msgspec.Struct):
     :ivar different: programs that showed a difference
     :ivar findings: the signatures found, by key
     :ivar causes: the findings by their causes, as far as the campaign has come to its end
+    :ivar reasons: in words, why programs were not compared, and how many each
+    :ivar kinds: of these reasons; one that an earlier version counted has none
     :ivar looking: how kernels are looked at
     """
 
@@ -86,6 +88,7 @@ class CampaignState(msgspec.Struct):
     findings: dict[str, KnownSignature] = msgspec.field(default_factory=dict)
     unstable: list[Unstable] = msgspec.field(default_factory=list)
     reasons: dict[str, int] = msgspec.field(default_factory=dict)
+    kinds: dict[str, Why] = msgspec.field(default_factory=dict)
     causes: list[Cause] = msgspec.field(default_factory=list)
     looking: Looks = Looks()
     format: str = FORMAT

@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from pfnlab.errors import Why
 from pfnlab.fuzz.following import own_differences
 from pfnlab.fuzz.kinds import kind_of
 from pfnlab.judging.judge import violations
@@ -30,7 +31,7 @@ from pfnlab.programs.runs.compare import (
     spent_messages,
 )
 from pfnlab.programs.runs.kmsg import is_once
-from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, VmaSeen
+from pfnlab.programs.runs.observation import BookEntry, PteSeen, Reason, Run, VmaSeen
 from pfnlab.programs.runs.violation import Violation
 
 #: Log lines no rule of a program explains, unless the model predicts them.
@@ -45,16 +46,11 @@ VIOLATION = "violation"
 #: Before the first operation.
 START = "start"
 
-#: How a model says that no kernel continues after a program, or that its result depends on the machine.
-UNCOMPARABLE = (
-    "the kernel stops with BUG",
-    "the fault repeats for ever",
-    "the processor's batch decides",
-    "where ",
-)
+#: The reasons for which no kernel can be compared: none goes on, or each has another answer.
+UNCOMPARABLE = frozenset({Why.NO_END, Why.MACHINE_DECIDES})
 
-#: How a model says that it has no answer: it has no rule, or no answer exists.
-MODELS_OWN = ("the model ", *UNCOMPARABLE)
+#: The reasons that are the model's own: it has no rule, or no answer exists.
+MODELS_OWN = UNCOMPARABLE | {Why.NO_RULE}
 
 #: The part of a shape where a machine has nothing that the other has.
 NOTHING = "-"
@@ -187,7 +183,7 @@ def unknown_violations(program: Program, runs: Sequence[Run]) -> list[Violation]
 def _of_lost(program: Program, runs: Sequence[Run], run: Run) -> Signature:
     others = tuple(other_run.machine for other_run in runs if other_run.lost is None)
     op = _op_kind(program, len(run.steps))
-    return Signature("lost", "", op, ((run.machine,), others), _lost_shape(run.lost or ""))
+    return Signature("lost", "", op, ((run.machine,), others), _lost_shape(str(run.lost)))
 
 
 def without_once(run: Run) -> Run:
@@ -204,7 +200,7 @@ def rests_on_spent(signature: Signature, runs: Sequence[Run]) -> bool:
     return any(_plain(message) in signature.shape for message in spent_messages(runs))
 
 
-def undecided(runs: Sequence[Run]) -> str | None:
+def undecided(runs: Sequence[Run]) -> Reason | None:
     """The reason why runs tell nothing: a machine lacks something, or a rule. None where all answered."""
     return next((run.undecided for run in runs if run.undecided is not None), None)
 

@@ -26,7 +26,7 @@ def outcome(state: CampaignState) -> Outcome:
     """A difference is a discovery; an unstable difference or a program without an answer is undecided."""
     if state.findings:
         return Outcome.DISCOVERY
-    unanswered = any(not reason.startswith(MODELS_OWN) for reason in state.reasons)
+    unanswered = any(state.kinds.get(reason) not in MODELS_OWN for reason in state.reasons)
     if state.unstable or unanswered or not state.compared:
         return Outcome.UNDECIDED
     return Outcome.AS_EXPECTED

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pfnlab.fuzz.causes import Evidence, evidence_of
 from pfnlab.fuzz.signature import Signature, placed_signatures, undecided
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.runs.observation import Run
+from pfnlab.programs.runs.observation import Reason, Run
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Weighed:
     """
 
     runs: Sequence[Run]
-    reason: str | None
+    reason: Reason | None
     signatures: tuple[Signature, ...] = ()
     sightings: Mapping[Signature, Evidence] = field(default_factory=dict)
 

@@ -49,7 +49,9 @@ class Comparable:
         :param on_done: called with index and run as soon as a program is done, in any order
         """
         runs = dict(enumerate(self._model.run(programs)))
-        asked = [at for at, run in runs.items() if not (run.undecided or "").startswith(UNCOMPARABLE)]
+        asked = [
+            at for at, run in runs.items() if run.undecided is None or run.undecided.kind not in UNCOMPARABLE
+        ]
         for at in runs.keys() - set(asked):
             on_done(at, runs[at])
         if asked:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pfnlab.errors import Undecided
+from pfnlab.errors import Undecided, Why
 from pfnlab.hw.bits import PAGE_ACCESSED, PAGE_PKEY_BIT0, PAGE_SPECIAL
 from pfnlab.hw.entry import pte_mkdirty, pte_mkwrite, pte_mkyoung, pte_present, pte_write
 from pfnlab.hw.pgtable import LEAF_PAGES, EntryRun, Page
@@ -88,11 +88,11 @@ def _fault(mm: MmStruct, vpn: int, write: bool, user: bool) -> None:
     own_lock = user and mm.kernel.profile.faults_drop_the_vma_lock and vma is not mm.locked_vma
     if vma is not None and own_lock and _needs_no_handler(vma, vpn, write):
         if mm.mmap_lock.written:
-            raise Undecided("the model has no rule for a VMA's own lock while mmap_lock is held")
+            raise Undecided("the model has no rule for a VMA's own lock while mmap_lock is held", Why.NO_RULE)
         handle_mm_fault(mm, vpn, write)
         return
     if vma is not None and own_lock and mm.mmap_lock.written and _may_be_leaf(vma):
-        raise Undecided("the model has no rule for a VMA's own lock while mmap_lock is held")
+        raise Undecided("the model has no rule for a VMA's own lock while mmap_lock is held", Why.NO_RULE)
     with mm.mmap_lock.read():
         handle_mm_fault(mm, vpn, write, user=user)
 
@@ -238,7 +238,7 @@ def _do_anonymous_page(vma: Vma, vpn: int, write: bool) -> None:
     first = vpn - vpn % LEAF_PAGES[2]
     fits = vma.start <= first and first + LEAF_PAGES[2] <= vma.end
     if fits and not vma.mm.tables.has_table(vpn, 1) and _allows_leaves(vma):
-        raise Undecided("the model has no rule for huge pages of ordinary memory")
+        raise Undecided("the model has no rule for huge pages of ordinary memory", Why.NO_RULE)
     if write:
         _install_page(vma, vpn, 0, dirty=bool(vma.flags & VM_WRITE))
     else:
@@ -250,7 +250,7 @@ def _do_wp_page(vma: Vma, entry: EntryRun) -> None:
     saved_dirty = vma.mm.kernel.profile.saved_dirty
     page = entry.page
     if entry.level > 1:
-        raise Undecided("the model has no rule for a write to a leaf that is read-only")
+        raise Undecided("the model has no rule for a write to a leaf that is read-only", Why.NO_RULE)
     if vma.flags & (VM_SHARED | VM_MAYSHARE):
         reuse = True
     else:
@@ -270,7 +270,10 @@ def _sole_user(page: Page) -> bool:
     :raises Undecided: one entry maps it, and the batch it left a locked VMA by may refer to it too
     """
     if page.mapcount == 1 and page.batched:
-        raise Undecided("the processor's batch decides whether a page that left locked memory is copied")
+        raise Undecided(
+            "the processor's batch decides whether a page that left locked memory is copied",
+            Why.MACHINE_DECIDES,
+        )
     return page.mapcount == 1
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from typing import NoReturn
 
-from pfnlab.errors import ModelledErrno, Undecided
+from pfnlab.errors import ModelledErrno, Undecided, Why
 from pfnlab.hw.entry import pte_mkclean, pte_mkold, pte_wrprotect
 from pfnlab.mm.flags import (
     VM_ACCOUNT,
@@ -46,7 +46,9 @@ def dup_mmap(parent: MmStruct, *, commits: bool = True) -> MmStruct:
                 own_memory = True
                 raise ModelledErrno(errno.ENOMEM)
             if parent.kernel.awaits("__pte_alloc"):
-                raise Undecided("the model does not know how many page tables a process's own memory needs")
+                raise Undecided(
+                    "the model does not know how many page tables a process's own memory needs", Why.NO_RULE
+                )
         except ModelledErrno:
             failed = True
             if unmaps:

@@ -6,7 +6,7 @@ The tracker gives the cache mode; the two trackers of kernels look the frame up 
 
 from __future__ import annotations
 
-from pfnlab.errors import ModelledErrno, Undecided
+from pfnlab.errors import ModelledErrno, Undecided, Why
 from pfnlab.hw.bits import PAGE_SPECIAL
 from pfnlab.hw.pgtable import LEAF_PAGES, EntryRun
 from pfnlab.mm.fault import Signal
@@ -23,7 +23,7 @@ def vmf_insert_pfn(vma: Vma, vpn: int, pfn: int, prot: int) -> None:
     :raises Signal: SIGBUS when the tracker refuses, as none in a kernel does
     """
     if not vma.flags & (VM_PFNMAP | VM_MIXEDMAP) or (vma.flags & VM_PFNMAP and is_cow_mapping(vma.flags)):
-        raise Undecided("the kernel stops with BUG: vmf_insert_pfn in a private mapping")
+        raise Undecided("the kernel stops with BUG: vmf_insert_pfn in a private mapping", Why.NO_END)
     with vma.mm.kernel.processors.inside("vmf_insert_pfn_prot"):
         try:
             prot = vma.mm.kernel.tracker.vmf_insert_pfn(vma, vpn, PfnRange(pfn, pfn + 1), prot)

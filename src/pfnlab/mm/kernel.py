@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, get_args
 
-from pfnlab.errors import ModelledErrno, Undecided
+from pfnlab.errors import ModelledErrno, Undecided, Why
 from pfnlab.hw.physmap import PhysicalMap, Resource
 from pfnlab.hw.platform import Platform
 from pfnlab.hw.tlb import Tlb
@@ -200,7 +200,9 @@ class Kernel:
         :raises Undecided: there may not be as much
         """
         if nr > GRANTED_PAGES:
-            raise Undecided(f"the model does not know whether a machine has {nr} pages for private memory")
+            raise Undecided(
+                f"the model does not know whether a machine has {nr} pages for private memory", Why.NO_RULE
+            )
 
     def force(self, function: str, nth: int) -> None:
         """Make *function* fail on its *nth* call from now on.
@@ -209,7 +211,9 @@ class Kernel:
         """
         if function not in _CAN_FAIL:
             functions = ", ".join(_CAN_FAIL)
-            raise Undecided(f"the model does not know what follows when {function} fails, only {functions}")
+            raise Undecided(
+                f"the model does not know what follows when {function} fails, only {functions}", Why.NO_RULE
+            )
         self._forced = (function, nth)
 
     def unforce(self) -> None:

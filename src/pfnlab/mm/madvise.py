@@ -6,7 +6,7 @@ import errno
 from collections.abc import Collection
 from contextlib import AbstractContextManager, nullcontext
 
-from pfnlab.errors import ModelledErrno, Undecided
+from pfnlab.errors import ModelledErrno, Undecided, Why
 from pfnlab.hw.bits import PAGE_ACCESSED
 from pfnlab.mm.fault import populate
 from pfnlab.mm.flags import (
@@ -200,7 +200,7 @@ def _advise_anonymous(vma: Vma, start: int, end: int, advice: str, tlb: MmuGathe
     elif advice in _FLAG_ADVICE and advice not in ("hugepage", "nohugepage"):
         _change_flags(vma, start, end, advice)
     else:
-        raise Undecided(f"the model has no rule for madvise {advice} on anonymous memory")
+        raise Undecided(f"the model has no rule for madvise {advice} on anonymous memory", Why.NO_RULE)
 
 
 def _zap(vma: Vma, start: int, end: int, tlb: MmuGather | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from pfnlab.errors import ModelledErrno, Undecided
+from pfnlab.errors import ModelledErrno, Undecided, Why
 from pfnlab.hw.bits import PAGE_PAT
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.mm.ioremap import ioremap, iounmap
@@ -58,7 +58,9 @@ def memremap_pages(kernel: Kernel, pfns: PfnRange, mode: CacheMode, taken: bool 
         kernel.warn_on_once("arch/x86/mm/init_64.c", "prot_sethuge")
     if taken:
         if pfns.nr > SECTION_PAGES:
-            raise Undecided("the model has no rule for struct pages of several sections that overlap others")
+            raise Undecided(
+                "the model has no rule for struct pages of several sections that overlap others", Why.NO_RULE
+            )
         kernel.warn_on_once("arch/x86/mm/init_64.c", "add_pages")
         kernel.tracker.memunmap_pages(pfns)
         raise ModelledErrno(errno.EEXIST)

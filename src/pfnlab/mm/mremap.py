@@ -10,7 +10,7 @@ import errno
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from pfnlab.errors import ModelledErrno, Undecided
+from pfnlab.errors import ModelledErrno, Undecided, Why
 from pfnlab.hw.pgtable import TABLE_PAGES
 from pfnlab.mm.fault import populate
 from pfnlab.mm.flags import (
@@ -323,7 +323,8 @@ def _check_alone(mm: MmStruct, start: int, end: int) -> None:
         if elsewhere and any(start <= translation.start < end for translation in task.tlb.state()):
             raise Undecided(
                 "the model has no rule for a leaf of 1 GiB that mremap loses while another thread has "
-                "translations of it"
+                "translations of it",
+                Why.NO_RULE,
             )
 
 

@@ -6,7 +6,7 @@ import errno
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import NamedTuple
 
-from pfnlab.errors import ModelledErrno, Undecided
+from pfnlab.errors import ModelledErrno, Undecided, Why
 from pfnlab.hw.entry import pte_dirty, pte_present
 from pfnlab.hw.pgtable import LEAF_PAGES, EntryRun
 from pfnlab.hw.tlb import Tlb
@@ -199,7 +199,7 @@ def _maps_lock(mm: MmStruct) -> AbstractContextManager[object]:
     if not mm.kernel.profile.smaps_locks_vmas:
         return mm.mmap_lock.read()
     if mm.mmap_lock.written:
-        raise Undecided("the model has no rule for a VMA's own lock while mmap_lock is held")
+        raise Undecided("the model has no rule for a VMA's own lock while mmap_lock is held", Why.NO_RULE)
     return nullcontext()
 
 
@@ -257,7 +257,7 @@ def userfaultfd(mm: MmStruct, start: int, end: int) -> None:
         vmas = mm.vmas_in(start, end)
         if not vmas or any(vma.flags & (VM_IO | VM_PFNMAP) for vma in vmas):
             raise ModelledErrno(errno.EINVAL)
-    raise Undecided("the model has no rule for a userfaultfd on ordinary memory")
+    raise Undecided("the model has no rule for a userfaultfd on ordinary memory", Why.NO_RULE)
 
 
 class LockedMemory(NamedTuple):

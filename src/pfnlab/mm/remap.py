@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from pfnlab.errors import ModelledErrno, Undecided
+from pfnlab.errors import ModelledErrno, Undecided, Why
 from pfnlab.hw.bits import PAGE_SPECIAL
 from pfnlab.hw.pgtable import EntryRun
 from pfnlab.mm.flags import VM_REMAP, is_cow_mapping
@@ -25,7 +25,7 @@ def remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int, *, prepared
     kernel, tracker = vma.mm.kernel, vma.mm.kernel.tracker
     end = start + pfns.nr
     if start == end:
-        raise Undecided("the kernel stops with BUG: remap_pfn_range of no pages")
+        raise Undecided("the kernel stops with BUG: remap_pfn_range of no pages", Why.NO_END)
     if not prepared:
         kernel.trace.event("remap", start)
     # A private mapping must be mapped whole, for one vm_pgoff has to tell its frames.
@@ -40,7 +40,7 @@ def remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int, *, prepared
         _undo(vma, start, pfns)
         raise ModelledErrno(errno.EINVAL)
     if vma.mm.tables.runs(start, end):
-        raise Undecided("the kernel stops with BUG: remap_pfn_range over entries that are there")
+        raise Undecided("the kernel stops with BUG: remap_pfn_range over entries that are there", Why.NO_END)
     if not kernel.profile.remap_prepares_first:
         _prepare(vma, pfns)
     table_count = kernel.failing("__pte_alloc", vma.mm.tables.absent(start, end))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from pfnlab.errors import Undecided
+from pfnlab.errors import Undecided, Why
 from pfnlab.hw.entry import pte_dirty, pte_mkdirty, pte_mkwrite, pte_mkyoung, pte_write
 from pfnlab.hw.pgtable import EntryRun, Page
 from pfnlab.mm.space import MmStruct
@@ -86,4 +86,4 @@ def check_no_shmem(mm: MmStruct, start: int, end: int) -> None:
     :raises Undecided: there is some in ``[start, end)``
     """
     if any(isinstance(vma.file, ShmemFile) for vma in mm.vmas_in(start, end)):
-        raise Undecided("the model maps and touches shared anonymous memory, nothing else")
+        raise Undecided("the model maps and touches shared anonymous memory, nothing else", Why.NO_RULE)

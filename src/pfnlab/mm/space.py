@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from pfnlab.errors import ModelledErrno, Undecided
+from pfnlab.errors import ModelledErrno, Undecided, Why
 from pfnlab.hw.pgtable import TABLE_PAGES, PageTables
 from pfnlab.mm.flags import VM_LOCKED
 from pfnlab.mm.processors import Need, RwLock
@@ -198,7 +198,9 @@ class MmStruct:
             self.split_leaf(at)
         elif at % TABLE_PAGES[1]:
             raise Undecided(
-                "the model has no rule for a VMA that is cut inside a leaf of 1 GiB, not at a border of 2 MiB"
+                "the model has no rule for a VMA that is cut inside a leaf of 1 GiB, "
+                "not at a border of 2 MiB",
+                Why.NO_RULE,
             )
 
     def split_leaf(self, at: int) -> None:

@@ -116,7 +116,10 @@ def promoted(old: Golden | None, hash_now: str, made_by: str, runs: Mapping[str,
         if run.lost is not None:
             raise LostGuest(f"{run.machine} was lost and {version} is not promoted: {run.lost}")
         if run.undecided is not None:
-            raise Undecided(f"{run.machine} is undecided and {version} is not promoted: {run.undecided}")
+            raise Undecided(
+                f"{run.machine} is undecided and {version} is not promoted: {run.undecided}",
+                run.undecided.kind,
+            )
     (look,) = {run.look for run in runs.values()}
     previous = old if old is not None and (old.program, old.look) == (hash_now, look) else None
     observations = previous.observations if previous else ()

@@ -209,7 +209,7 @@ def answer(lines: Sequence[str]) -> tuple[int, str]:
     except ProgramError as error:
         # What could be written instead is a long list of words.
         return ProgramError.exit_code, error.message.partition(": write")[0]
-    return (0, "") if run.undecided is None else (Undecided.exit_code, run.undecided)
+    return (0, "") if run.undecided is None else (Undecided.exit_code, run.undecided.says)
 
 
 def not_modelled() -> str:

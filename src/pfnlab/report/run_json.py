@@ -15,7 +15,7 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.compare import Difference, Expectation, Verdict
-from pfnlab.programs.runs.observation import BookEntry, Run
+from pfnlab.programs.runs.observation import BookEntry, Reason, Run
 from pfnlab.programs.runs.violation import Violation
 from pfnlab.report.step_json import field_item, plain, step_item
 
@@ -52,14 +52,18 @@ def _machine(run: Run, verdict: Verdict) -> dict[str, Any]:
     return {
         "machine": run.machine,
         "kernel": run.kernel,
-        "lost": run.lost,
-        "undecided": run.undecided,
+        "lost": _says(run.lost),
+        "undecided": _says(run.undecided),
         "steps": [plain(step_item(step)) for step in run.steps],
         "alarm": _alarm(alarm),
         "violations": [
             _violation(violation) for violation in verdict.violations if violation.machine == run.machine
         ],
     }
+
+
+def _says(reason: Reason | None) -> str | None:
+    return None if reason is None else reason.says
 
 
 def _alarm(alarm: Alarm | None) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from pfnlab.errors import ProgramError
+from pfnlab.errors import ProgramError, Why
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Expect, Leaked, Program
 from pfnlab.programs.lang.span import Span
@@ -20,7 +20,7 @@ from pfnlab.programs.runs.compare import (
     SeenValue,
     Verdict,
 )
-from pfnlab.programs.runs.observation import BookEntry, Run
+from pfnlab.programs.runs.observation import BookEntry, Reason, Run
 from pfnlab.programs.runs.violation import Violation
 from pfnlab.report.step_json import BookItem, StepItem, step_of
 
@@ -117,8 +117,8 @@ def runs_in(content: RunContent) -> list[Run]:
             machine=item.machine,
             kernel=item.kernel,
             steps=tuple(map(step_of, item.steps)),
-            lost=item.lost,
-            undecided=item.undecided,
+            lost=Reason.read(item.lost, Why.GUEST),
+            undecided=Reason.read(item.undecided),
             alarm=item.alarm,
         )
         for item in content.machines

@@ -64,14 +64,14 @@ def test_a_crash_is_a_lost_run_too() -> None:
     """There are no steps behind it."""
     run = Dying(OOPS, 1).run(STORE)[0]
 
-    assert run.lost == f"the guest was lost: {OOPS.title}"
+    assert str(run.lost) == f"the guest was lost: {OOPS.title}"
 
 
 def test_who_noticed_a_crash_first_does_not_matter() -> None:
     """The gdbstub of a machine that ended only says that it is gone; the console says why."""
     run = Dying(OOPS, 1, LostGuest("the gdbstub is gone")).run(STORE)[0]
 
-    assert (run.alarm is not None, run.lost) == (
+    assert (run.alarm is not None, str(run.lost)) == (
         True,
         f"the guest was lost: {OOPS.title}; the gdbstub is gone",
     )
@@ -114,7 +114,7 @@ def test_a_crash_under_a_hold_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -
         (held,) = machine.run([HELD])
 
     assert (1, 1) == (len(lab.guests), held.alarm and held.alarm.step)
-    assert held.lost == f"the guest was lost: {OOPS.title}; it waits for nothing that is known"
+    assert str(held.lost) == f"the guest was lost: {OOPS.title}; it waits for nothing that is known"
 
 
 def test_who_waits_for_a_held_processor_raises_no_alarm(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,8 +44,8 @@ def test_a_lost_run_says_why_and_where_the_console_is() -> None:
     run = Lab(losing(0)).run(PROGRAM)[0]
 
     assert run.lost is not None
-    assert "30 s" in run.lost
-    assert "/lost/console" in run.lost
+    assert "30 s" in run.lost.says
+    assert "/lost/console" in run.lost.says
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_guest_that_does_not_answer_is_lost_and_a_question_without_answer_is_n
 
     (run,) = Lab().run(PROGRAM)
 
-    assert (lost, undecided) == (run.lost, run.undecided)
+    assert (str(lost), str(undecided)) == (str(run.lost), str(run.undecided))
 
 
 def test_the_steps_before_a_loss_are_kept() -> None:
@@ -81,7 +81,7 @@ def test_the_steps_before_a_loss_are_kept() -> None:
 
     run = Lab(reply).run(PROGRAM)[0]
 
-    assert (["ok"], "the guest was lost: it hung") == ([step.result for step in run.steps], run.lost)
+    assert (["ok"], "the guest was lost: it hung") == ([step.result for step in run.steps], str(run.lost))
 
 
 def disturbing(lab: Lab, times: int) -> Callable[[KernelImage, GuestShape, str | None], FakeGuest]:
@@ -176,7 +176,7 @@ def test_ground_that_is_never_clean_loses_the_program() -> None:
     """A new guest that is not clean either will not become so."""
     run = Lab(lambda number, text: with_lines(before=entry(text))).run(PROGRAM)[0]
 
-    assert run.lost == "a guest that had just booted was not clean"
+    assert str(run.lost) == "a guest that had just booted was not clean"
 
 
 def test_a_leak_moves_the_next_program() -> None:
@@ -304,7 +304,7 @@ def test_a_schedule_that_met_noise_is_repeated(
         (held,) = machine.run([HELD])
 
     assert (3, 3, [4, 4, 4]) == (len(lab.guests), len(met), lab.cpus)
-    assert given_up == (held.undecided == "a scheduler's lock; so it was 3 times")
+    assert given_up == (str(held.undecided) == "a scheduler's lock; so it was 3 times")
 
 
 def test_nothing_is_held_without_a_lens() -> None:
@@ -314,7 +314,7 @@ def test_nothing_is_held_without_a_lens() -> None:
     with QemuMachine(KERNEL, guests=1, lens=False, factory=lab) as machine:
         (run,) = machine.run([HELD])
 
-    assert (NO_LENS, []) == (run.undecided, lab.asked)
+    assert (NO_LENS, []) == (str(run.undecided), lab.asked)
 
 
 SLOT = load_text(
@@ -358,7 +358,7 @@ def test_nobody_is_held_while_vfio_is_closed() -> None:
         (run,) = machine.run([held])
 
     assert run.undecided is not None
-    assert "it cannot be held" in run.undecided
+    assert "it cannot be held" in run.undecided.says
 
 
 def test_no_device_of_vfio_goes() -> None:
@@ -367,7 +367,7 @@ def test_no_device_of_vfio_goes() -> None:
 
     (run,) = lab.run(load_text(SLOT_AND_VFIO))
 
-    assert run.undecided is not None and "vfio-pci" in run.undecided
+    assert run.undecided is not None and "vfio-pci" in run.undecided.says
     assert [] == lab.asked
 
 
@@ -439,5 +439,5 @@ def test_what_a_kernel_lacks_costs_no_guest(tmp_path: Path) -> None:
         guests = len(lab.guests)
         (run,) = machine.run([PROGRAM])
 
-    assert "this kernel has no pids controller: CONFIG_CGROUP_PIDS is off" == refused.undecided
+    assert "this kernel has no pids controller: CONFIG_CGROUP_PIDS is off" == str(refused.undecided)
     assert (0, None, False) == (guests, run.unfinished, run.configuration.pids_controller)

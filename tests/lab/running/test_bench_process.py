@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from fake_guests import PROGRAM
 
-from pfnlab.errors import Defect, MissingTool, PfnlabError
+from pfnlab.errors import Defect, MissingTool, PfnlabError, Why
 from pfnlab.lab.running import bench_process
 from pfnlab.lab.running.bench_process import BenchProcess, serve
 from pfnlab.lab.vm.boots import Stopped
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.runs.observation import Run
+from pfnlab.programs.runs.observation import Reason, Run
 
-RUN = Run("qemu:6.1", "linux 6.1.1-1", (), lost="nobody is there")
+RUN = Run("qemu:6.1", "linux 6.1.1-1", (), lost=Reason("nobody is there", Why.GUEST))
 
 
 class Made:

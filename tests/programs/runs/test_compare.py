@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from middle_runs import PROGRAM, book, careful, cut, forgetful, vmas
 
-from pfnlab.errors import Defect, Misuse
+from pfnlab.errors import Defect, Misuse, Why
 from pfnlab.programs.lang.ops import Expect
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.alarm import Alarm
@@ -30,7 +30,7 @@ from pfnlab.programs.runs.compare import (
     judge,
     series_key,
 )
-from pfnlab.programs.runs.observation import PteSeen, Run, Step
+from pfnlab.programs.runs.observation import PteSeen, Reason, Run, Step
 from pfnlab.programs.runs.violation import Violation
 
 CHANGED: dict[str, Any] = {
@@ -271,7 +271,7 @@ def test_a_lost_guest_does_not_agree() -> None:
 
 def unanswered(machine: str) -> Run:
     """A machine that has no rule for the program."""
-    return Run(machine, "profile", (), undecided="the model has no rule")
+    return Run(machine, "profile", (), undecided=Reason("the model has no rule", Why.NO_RULE))
 
 
 def test_a_machine_without_an_answer_is_not_lost() -> None:

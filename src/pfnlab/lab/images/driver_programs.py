@@ -19,7 +19,7 @@ class DriverImage:
         self._build = build
         self._lock = threading.Lock()
         self._image: Path | None = None
-        self._refusal = ""
+        self._refusal: Undecided | None = None
 
     def path(self) -> Path:
         """
@@ -28,11 +28,12 @@ class DriverImage:
         :raises Undecided: it cannot be had; the message says why
         """
         with self._lock:
-            if self._image is None and not self._refusal:
+            if self._image is None and self._refusal is None:
                 try:
                     self._image = self._build()
                 except Undecided as error:
-                    self._refusal = str(error)
-            if self._image is None:
-                raise Undecided(self._refusal)
+                    self._refusal = error
+            if self._refusal is not None:
+                raise Undecided(str(self._refusal), self._refusal.kind)
+            assert self._image is not None
             return self._image

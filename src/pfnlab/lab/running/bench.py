@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import msgspec
 
-from pfnlab.errors import Defect, LostGuest, MissingTool, TimedOut, Undecided
+from pfnlab.errors import Defect, LostGuest, MissingTool, TimedOut, Undecided, Why
 from pfnlab.lab.building.built import PAT_INFO, uncalled_in
 from pfnlab.lab.images.configured import configuration_of_kernel, ram_mib
 from pfnlab.lab.images.kernels import KernelImage
@@ -41,7 +41,7 @@ from pfnlab.programs.lang.ops import Program, is_held, uses_reset, uses_slot
 from pfnlab.programs.runs.alarm import WARN, Alarm, first_alarm
 from pfnlab.programs.runs.kmsg import once_message
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import Run, Step, direct_map_spans
+from pfnlab.programs.runs.observation import Reason, Run, Step, direct_map_spans
 from pfnlab.units import PfnRange, phys_to_pfn
 
 if TYPE_CHECKING:
@@ -133,14 +133,14 @@ class Bench:
         :raises MissingTool: something guests need is not here
         """
         if is_held(program) and not self.sight.lens:
-            return self._undecided(NO_LENS)
+            return self._undecided(Reason(NO_LENS, Why.MISSING))
         lack = lacking(program, self._configuration)
         if lack is not None:
-            return self._undecided(lack)
+            return self._undecided(Reason(lack, Why.MISSING))
         try:
             image = self._image(program)
         except Undecided as error:
-            return self._undecided(str(error))
+            return self._undecided(Reason.of(error))
         for _ in range(TRIES):
             try:
                 run = self._attempt(program, image) or self._attempt(program, image, again=True)
@@ -355,11 +355,11 @@ class Bench:
         # A guest that does not answer in time is as lost as one that ended.
         if alarm is not None or isinstance(error, LostGuest | TimedOut):
             return self._lost(reason, alarm=alarm)
-        return self._undecided(reason)
+        return self._undecided(Reason(reason, error.kind))
 
-    def _undecided(self, reason: str) -> Run:
+    def _undecided(self, reason: Reason) -> Run:
         # A run that cannot be had here; its guest, if there was one, told nothing.
-        return msgspec.structs.replace(self._lost(reason), lost=None, undecided=reason)
+        return msgspec.structs.replace(self._lost(reason.says), lost=None, undecided=reason)
 
     def _lost(
         self,
@@ -376,7 +376,7 @@ class Bench:
             self._name,
             self._kernel.label,
             steps,
-            lost=reason,
+            lost=Reason(reason, Why.GUEST),
             once=once,
             alarm=alarm,
             look=self.sight.look,

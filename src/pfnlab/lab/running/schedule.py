@@ -15,7 +15,7 @@ from functools import partial
 
 import msgspec
 
-from pfnlab.errors import LostGuest, Misuse, TimedOut, Undecided
+from pfnlab.errors import LostGuest, Misuse, TimedOut, Undecided, Why
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.replies import read_result
 from pfnlab.lab.running.stepwise import Ask, Stage
@@ -61,6 +61,8 @@ class Noise(Undecided):
 
     A processor may be stopped with a lock of the scheduler, or be needed by the kernel's own work.
     """
+
+    kind = Why.GUEST
 
 
 @dataclass(frozen=True)

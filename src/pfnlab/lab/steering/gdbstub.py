@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from pfnlab.errors import Defect, LostGuest, TimedOut, Undecided
+from pfnlab.errors import Defect, LostGuest, TimedOut, Undecided, Why
 from pfnlab.lab.steering.gdbwire import Wire
 
 #: The registers at the start of a ``g`` packet in their order, with their sizes in bytes.
@@ -32,6 +32,8 @@ _STOP = re.compile(r"[TS]([0-9a-f]{2})(?:.*thread:(?:p[0-9a-f]+\.)?([0-9a-f]+))?
 
 class GdbError(Undecided):
     """The gdbstub answered a request with an error, such as memory that is not mapped."""
+
+    kind = Why.GUEST
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from dataclasses import dataclass
 
-from pfnlab.errors import ModelledErrno, Undecided
+from pfnlab.errors import ModelledErrno, Undecided, Why
 from pfnlab.hw.pgprot import pgprot_device, pgprot_writecombine
 from pfnlab.hw.physmap import Resource
 from pfnlab.mm.kernel import Kernel
@@ -126,7 +126,9 @@ def plugged(kernel: Kernel, bar: PfnRange) -> None:
 def _check_unclaimed(kernel: Kernel) -> None:
     driver = kernel.driver
     if driver is not None and (driver.resource is not None or driver.held.get("memremap_pages")):
-        raise Undecided("the model has no rule for a device that comes or goes while a driver claims pages")
+        raise Undecided(
+            "the model has no rule for a device that comes or goes while a driver claims pages", Why.NO_RULE
+        )
 
 
 #: The resource files of a BAR, in the order in which they are removed.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
-from pfnlab.errors import ModelledErrno, Undecided
+from pfnlab.errors import ModelledErrno, Undecided, Why
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.pgprot import pgprot_noncached
 from pfnlab.hw.pgtable import LEAF_PAGES
@@ -79,7 +79,9 @@ class VfioDevice:
     def __post_init__(self) -> None:
         processors = self.kernel.processors
         if processors.held is not None:
-            raise Undecided("the model has no rule for opening a vfio-pci device while a processor is held")
+            raise Undecided(
+                "the model has no rule for opening a vfio-pci device while a processor is held", Why.NO_RULE
+            )
         self.memory_lock = RwLock(processors, Need.MEMORY)
         self.vma_lock = RwLock(processors, Need.VFIO_VMAS)
         # The agent opens it, and is not observed.
@@ -162,7 +164,9 @@ class VfioDevice:
             if vma.mm.tables.runs(vpn, vpn + 1):
                 # Another fault has filled it, for which this one has waited.
                 return
-            raise Undecided("the fault repeats for ever: vfio-pci takes the mapping for filled already")
+            raise Undecided(
+                "the fault repeats for ever: vfio-pci takes the mapping for filled already", Why.NO_END
+            )
         pfn = self._pfn(vma, vma.start)
         try:
             remap_pfn_range(vma, vma.start, PfnRange(pfn, pfn + vma.nr), vma.page_prot)
@@ -184,7 +188,7 @@ class VfioDevice:
             return False
         if self.memory_lock.contended:
             # The first attempt asks for leaves, and has the VMA's own lock instead of mmap_lock.
-            raise Undecided("the model has no rule for a fault of a leaf that waits for a lock")
+            raise Undecided("the model has no rule for a fault of a leaf that waits for a lock", Why.NO_RULE)
         with self.memory_lock.read():
             self._check_memory()
             try:
@@ -287,7 +291,9 @@ class VfioDevice:
         if self.open or self.vmas:
             return
         if self.kernel.processors.held is not None:
-            raise Undecided("the model has no rule for closing a vfio-pci device while a processor is held")
+            raise Undecided(
+                "the model has no rule for closing a vfio-pci device while a processor is held", Why.NO_RULE
+            )
         while self.mapped:
             iounmap(self.kernel, self.mapped.pop(0))
         if self.claimed is not None:
@@ -305,7 +311,8 @@ class VfioDevice:
         """
         if self.zapping and self.vma_lock.written:
             raise Undecided(
-                "the model has no rule for who has vma_lock first while vfio-pci takes entries away"
+                "the model has no rule for who has vma_lock first while vfio-pci takes entries away",
+                Why.NO_RULE,
             )
         return self.vma_lock.write() if self.kernel.profile.vfio_remaps else nullcontext()
 

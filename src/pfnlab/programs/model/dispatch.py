@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from typing import NamedTuple
 
-from pfnlab.errors import Defect, ModelledErrno, Undecided
+from pfnlab.errors import Defect, ModelledErrno, Undecided, Why
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.mm.aperture import arch_io_free_memtype_wc, arch_io_reserve_memtype_wc, set_memory
 from pfnlab.mm.fault import Signal, access
@@ -226,7 +226,10 @@ def _check_offset(task: Task, call: RemapFilePages, places: Places) -> None:
     other_bar = isinstance(file, PciBar) and file.bar != places.devices[call.source.name]
     from_bar = call.via in ("wc", "uc") and file is not None and file.kind not in ("wc", "uc")
     if other_bar or from_bar:
-        raise Undecided(f"where {call.source} by {call.via} is in another file depends on the machine")
+        raise Undecided(
+            f"where {call.source} by {call.via} is in another file depends on the machine",
+            Why.MACHINE_DECIDES,
+        )
 
 
 def _ask_driver(kernel: Kernel, task: Task, call: Call, places: Places) -> None:
@@ -338,7 +341,7 @@ def _pfns(places: Places, span: Span) -> PfnRange:
 def _mmap(kernel: Kernel, task: Task, call: Mmap, places: Places) -> None:
     target = call.over or Span(call.name or "", 0, call.source.pages)
     if call.driver is not None and _pgoff(call.via, call.source, places) + call.source.pages > _FRAMES:
-        raise Undecided("the model has no rule for frames past the end of physical addresses")
+        raise Undecided("the model has no rule for frames past the end of physical addresses", Why.NO_RULE)
     do_mmap(
         task.mm,
         _pages(places, target)[0],
@@ -369,7 +372,7 @@ def _file(kernel: Kernel, task: Task, call: Mmap, places: Places) -> MappedFile 
         if not call.shared:
             return None
         if call.locked or call.populate or task.mm.def_flags:
-            raise Undecided("the model does not fill or lock shared anonymous memory")
+            raise Undecided("the model does not fill or lock shared anonymous memory", Why.NO_RULE)
         return ShmemFile()
     if call.driver is not None:
         return DriverFile(call.driver.how, call.driver.mode, call.driver.part or (0, 0))

@@ -37,7 +37,7 @@ from pfnlab.programs.model.observe import Observer
 from pfnlab.programs.model.refused import refuse_lacking, refuse_unknown
 from pfnlab.programs.model.running import OneByOne, SideBySide
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import Run, Step, TlbSeen
+from pfnlab.programs.runs.observation import Reason, Run, Step, TlbSeen
 from pfnlab.programs.runs.places import (
     ISA_PFN,
     PAST_END_PAGES,
@@ -115,7 +115,9 @@ class ModelMachine:
         except Undecided as reason:
             name, kernel = f"model:{self.spec}", described(self._version)
             configuration = self.profile.configuration
-            return Run(name, kernel, (), undecided=str(reason), look=self.look, configuration=configuration)
+            return Run(
+                name, kernel, (), undecided=Reason.of(reason), look=self.look, configuration=configuration
+            )
 
     def boot(self, platform: Platform, devices: Mapping[str, PfnRange]) -> Kernel:
         """A kernel that has just booted on *platform*, without any task.

@@ -5,7 +5,7 @@ Of kernels before 6.1 only the tracking and its flushes are known, from the list
 
 from __future__ import annotations
 
-from pfnlab.errors import Undecided
+from pfnlab.errors import Undecided, Why
 from pfnlab.mm.configuration import Configuration
 from pfnlab.policies.releases import CONFIRMED, series_key
 from pfnlab.programs.lang.needs import lacking
@@ -22,7 +22,9 @@ def refuse_unknown(program: Program, series: str) -> None:
     """
     if uses_slot(program) and any(uses_vfio(op.call) for op in program.ops):
         # It waits until they have closed it.
-        raise Undecided("the model has no rule for a device that comes or goes while vfio-pci has users")
+        raise Undecided(
+            "the model has no rule for a device that comes or goes while vfio-pci has users", Why.NO_RULE
+        )
     if series_key(series) >= series_key(CONFIRMED[0]):
         return
     subject = next(filter(None, (_unknown(op.call) for op in program.ops)), None)
@@ -30,7 +32,8 @@ def refuse_unknown(program: Program, series: str) -> None:
         subject = "what waits for what while an operation is held"
     if subject is not None:
         raise Undecided(
-            f"nobody has asked a {series} kernel about {subject}: {CONFIRMED[0]} is the oldest asked"
+            f"nobody has asked a {series} kernel about {subject}: {CONFIRMED[0]} is the oldest asked",
+            Why.NO_RULE,
         )
 
 
@@ -41,7 +44,7 @@ def refuse_lacking(program: Program, configuration: Configuration) -> None:
     """
     lack = lacking(program, configuration)
     if lack is not None:
-        raise Undecided(lack)
+        raise Undecided(lack, Why.MISSING)
 
 
 def _unknown(call: Call) -> str | None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from pfnlab.errors import Undecided, errno_name
+from pfnlab.errors import Undecided, Why, errno_name
 from pfnlab.mm.kernel import NO_TASK, Kernel
 from pfnlab.mm.processors import Call, Need, Operation
 from pfnlab.mm.space import MmStruct
@@ -106,7 +106,7 @@ class SideBySide(OneByOne):
         counted = self._processors.held is not None
         self._processors.begin(operation)
         if counted and isinstance(op.call, Mlockall) and operation.waits is not Need.MMAP_LOCK:
-            raise Undecided(_OWN_MEMORY)
+            raise Undecided(_OWN_MEMORY, Why.NO_RULE)
         return _so_far(operation, op.hold is not None, self._processors.held is operation)
 
     # A task writes to its stack before it does anything.
@@ -139,7 +139,7 @@ def _check_flushes(op: Op) -> None:
     """
     forced = [call.function for call in (op.hold, op.skip) if call is not None]
     if isinstance(op.call, Mlockall) and FLUSH in forced:
-        raise Undecided(_OWN_MEMORY)
+        raise Undecided(_OWN_MEMORY, Why.NO_RULE)
 
 
 def _so_far(operation: Operation, hold_asked: bool, is_held: bool) -> Returned:
@@ -168,7 +168,7 @@ def _hold(hold: Hold | None) -> Call | None:
         return None
     if hold.function not in HOLD_FUNCTIONS:
         functions = ", ".join(HOLD_FUNCTIONS)
-        raise Undecided(f"the model does not stop at {hold.function}, only at {functions}")
+        raise Undecided(f"the model does not stop at {hold.function}, only at {functions}", Why.NO_RULE)
     return Call(hold.function, hold.nth, hold.at_return)
 
 
@@ -182,6 +182,7 @@ def _skip(skip: Skip | None) -> Call | None:
     if skip.function not in _SKIPPED:
         functions = ", ".join(_SKIPPED)
         raise Undecided(
-            f"the model does not know what follows when {skip.function} is left out, only {functions}"
+            f"the model does not know what follows when {skip.function} is left out, only {functions}",
+            Why.NO_RULE,
         )
     return Call(skip.function, skip.nth)

@@ -12,7 +12,7 @@ from itertools import groupby
 
 import msgspec
 
-from pfnlab.errors import Defect
+from pfnlab.errors import Defect, Undecided, Why
 from pfnlab.mm.configuration import DISTRIBUTION, Configuration
 from pfnlab.programs.lang.ops import MAIN_TASK
 from pfnlab.programs.lang.span import Span
@@ -217,6 +217,30 @@ class TlbSeen(msgspec.Struct, frozen=True):
     stale: bool = False
 
 
+class Reason(msgspec.Struct, frozen=True):
+    """The reason why a run has no end.
+
+    :param says: the reason in words, for people: nothing decides by them
+    :param kind: of the reason; None where it was read from a file that has only the words
+    """
+
+    says: str
+    kind: Why | None
+
+    @classmethod
+    def of(cls, error: Undecided) -> Reason:
+        """The reason that an error gives."""
+        return cls(str(error), error.kind)
+
+    @classmethod
+    def read(cls, says: str | None, kind: Why | None = None) -> Reason | None:
+        """The reason in a file, which has only the words; None where it has none."""
+        return None if says is None else cls(says, kind)
+
+    def __str__(self) -> str:
+        return self.says
+
+
 class Run(msgspec.Struct, frozen=True):
     """One program on one machine.
 
@@ -240,7 +264,7 @@ class Run(msgspec.Struct, frozen=True):
     machine: str
     kernel: str
     steps: tuple[Step, ...]
-    lost: str | None = None
+    lost: Reason | None = None
     once: tuple[str, ...] = ()
     alarm: Alarm | None = None
     warnings: tuple[Alarm, ...] = ()
@@ -249,7 +273,7 @@ class Run(msgspec.Struct, frozen=True):
     configuration: Configuration = DISTRIBUTION
     unobserved: frozenset[str] = frozenset()
     tlbs: tuple[tuple[TlbSeen, ...], ...] = ()
-    undecided: str | None = None
+    undecided: Reason | None = None
 
     @property
     def unfinished(self) -> str | None:
