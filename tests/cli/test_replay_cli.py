@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 from asking import Ask
 from hostile_results import VALUES, places, spoiled
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from middle_runs import PROGRAM, careful, cut, forgetful
 from sample_reports import sample_contents
 
+from pfnlab.cli.check import comparison
 from pfnlab.fuzz.filing import Folder, FoundDifference
 from pfnlab.fuzz.signature import signature_of
 from pfnlab.policies import own
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.compare import Outcome
+from pfnlab.programs.runs.observation import Run
 
 LEAK = "pfnlab path 1: model:6.1 small no_leak 0/0rne/1dzm/0cyk"
 RACE = ("--on", "model:7.2,flush=none", "--scope", "race", "--property", "told_free")
@@ -302,3 +307,17 @@ def test_a_long_path_with_a_mistake_is_misuse(ask: Ask) -> None:
     answer = ask("replay", f"pfnlab pth 1: model:6.1 small no_leak {'0' * 300}")
 
     assert (2, 1) == (answer.code, answer.err.count("\n"))
+
+
+@pytest.mark.parametrize(
+    ("run", "outcome"),
+    [
+        (careful(), Outcome.AS_EXPECTED),
+        (msgspec.structs.replace(cut(careful(), 2), machine="lost: a"), Outcome.UNDECIDED),
+        (forgetful(), Outcome.DISCOVERY),
+    ],
+    ids=["same", "lost", "other"],
+)
+def test_a_kernel_is_compared_with_the_model(run: Run, outcome: Outcome) -> None:
+    """The exit code is the outcome's, whatever the words are."""
+    assert outcome is comparison(PROGRAM, careful(), run).outcome

@@ -6,7 +6,7 @@ import json
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -41,7 +41,7 @@ from pfnlab.policies import SEAM_OF
 from pfnlab.processes import in_order, processors
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
-from pfnlab.programs.runs.compare import judge
+from pfnlab.programs.runs.compare import Outcome, judge
 from pfnlab.programs.runs.observation import Run
 from pfnlab.progress import Work, say, working
 from pfnlab.report.check import check_lines, check_object, differ_lines, differ_object, program_text
@@ -255,7 +255,7 @@ def confirm(checked: CheckResult, specs: list[str], accel: Accel = Accel.TCG) ->
         runs = run_on(machine, open_machine(machine.spec, accel=accel), [*programs, *controls])
         words = {}
         for program, model, kernel in zip(programs, model_runs, runs, strict=False):
-            words[program.ops] = comparison(program, model, kernel)
+            words[program.ops] = comparison(program, model, kernel).says
         forced = iter(runs[len(programs) :])
         for answer, program in counterexamples:
             statements[answer.name][machine.spec] = words[program.ops]
@@ -271,15 +271,26 @@ def _of_frame(answer: PropertyResult) -> bool:
     return answer.name == "told_free"
 
 
-def comparison(program: Program, model: Run, kernel: Run) -> str:
+class Compared(NamedTuple):
+    """What a machine shows of what was found on another, and in words."""
+
+    outcome: Outcome
+    says: str
+
+
+#: It shows the same.
+AS_FOUND = Compared(Outcome.AS_EXPECTED, SAME)
+
+
+def comparison(program: Program, model: Run, kernel: Run) -> Compared:
     """Whether *kernel* shows the same as *model* with *program*, or its alarm, or the fields that differ."""
     verdict = judge(program, [model, kernel], {})
     fields = sorted({difference.field for difference in verdict.differences})
     if kernel.alarm is not None:
-        return f"alarm: {kernel.alarm.title}"
+        return Compared(Outcome.DISCOVERY, f"alarm: {kernel.alarm.title}")
     if fields:
-        return f"{DIFFERENT} in {', '.join(fields)}"
-    return kernel.unfinished or SAME
+        return Compared(Outcome.DISCOVERY, f"{DIFFERENT} in {', '.join(fields)}")
+    return AS_FOUND if kernel.unfinished is None else Compared(Outcome.UNDECIDED, kernel.unfinished)
 
 
 def save(checked: CheckResult, folder: Path) -> None:

@@ -21,7 +21,7 @@ from pfnlab.checker.replay import (
     check_same,
     read_path,
 )
-from pfnlab.cli.check import SAME, comparison
+from pfnlab.cli.check import AS_FOUND, Compared, comparison
 from pfnlab.errors import Misuse, Undecided
 from pfnlab.files import MOST_RECORDED, read_bytes, read_text
 from pfnlab.fuzz.filing import PROGRAM, REPORT
@@ -43,6 +43,7 @@ from pfnlab.policies.own import files_in
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines
+from pfnlab.programs.runs.compare import Outcome
 from pfnlab.programs.runs.look import LookLevel, look_named
 from pfnlab.programs.runs.observation import Run
 from pfnlab.progress import say
@@ -193,7 +194,7 @@ def _replay_case(case: Case, request: ReplayRequest) -> list[int]:
     check_profile([name_machine(spec, request.profile) for spec in specs], request.profile)
     for spec in specs:
         steps: list[JudgedStep] = []
-        verdict = SAME
+        verdict = AS_FOUND
         model = name_machine(spec).kind == "model"
         # A kernel is held against the machine it was found on.
         if case.source and not (model and request.on):
@@ -207,9 +208,9 @@ def _replay_case(case: Case, request: ReplayRequest) -> list[int]:
             else:
                 verdict = _on_kernel(case.recorded.program, case.machine, spec, request.accel)
         except Differs as difference:
-            verdict = f"shows something else: {difference}"
+            verdict = _otherwise(str(difference))
         _print(case.recorded.title, spec, steps, verdict, request.as_json)
-        codes.append(0 if verdict == SAME else 3 if verdict.startswith(("lost: ", "undecided: ")) else 1)
+        codes.append(verdict.outcome.value)
     return codes
 
 
@@ -221,7 +222,11 @@ def _same_schedule(schedule: Sequence[str], steps: Sequence[JudgedStep]) -> None
         raise Differs(min(len(schedule), len(steps)) + 1, f"{len(schedule)} turns were recorded")
 
 
-def _on_kernel(program: Program | None, machine: str, spec: str, accel: Accel) -> str:
+def _otherwise(says: str) -> Compared:
+    return Compared(Outcome.DISCOVERY, f"shows something else: {says}")
+
+
+def _on_kernel(program: Program | None, machine: str, spec: str, accel: Accel) -> Compared:
     """Whether a kernel does the same with the program as the model it was found on."""
     if program is None:
         raise Misuse(f"{spec} goes through no schedule: replay the program that `check --save` keeps")
@@ -255,14 +260,14 @@ def _finding(finding: FiledFinding, request: ReplayRequest) -> int:
         signatures = _by_looking(finding.program, machines, runs_by_level)
     else:
         signatures = signatures_of(finding.program, runs)
-    verdict = SAME
+    verdict = AS_FOUND
     if not signatures:
-        verdict = "shows something else: the machines do the same"
+        verdict = _otherwise("the machines do the same")
     elif all(signature.key != finding.key for signature in signatures):
-        verdict = f"shows something else: {signatures[0]}"
+        verdict = _otherwise(str(signatures[0]))
     steps = [JudgedStep(line, "") for line in op_lines(finding.program)]
     _print(finding.title, " and ".join(machine.spec for machine in machines), steps, verdict, request.as_json)
-    return 0 if verdict == SAME else 1
+    return verdict.outcome.value
 
 
 def _by_looking(
@@ -278,15 +283,16 @@ def _by_looking(
     return found
 
 
-def _print(title: str, machine: str, steps: Sequence[JudgedStep], verdict: str, as_json: bool) -> None:
+def _print(title: str, machine: str, steps: Sequence[JudgedStep], verdict: Compared, as_json: bool) -> None:
     if as_json:
         items = [{"step": step.step, "says": step.word} for step in steps]
         report = {"format": REPLAY_FORMAT, "made": made(), "title": title, "machine": machine, "steps": items}
-        print(json.dumps({**report, "same": verdict == SAME, "verdict": verdict}, ensure_ascii=False))
+        same = verdict.outcome is Outcome.AS_EXPECTED
+        print(json.dumps({**report, "same": same, "verdict": verdict.says}, ensure_ascii=False))
         return
     # A file may come from anybody, and names machines and programs.
     print(one_line(f"{machine}, {title}"))
     width = max((len(step.step) for step in steps), default=0)
     for number, step in enumerate(steps, 1):
         print(visible(f"{number:3}  {step.step:<{width}}  {step.word}".rstrip()))
-    print(one_line(verdict))
+    print(one_line(verdict.says))

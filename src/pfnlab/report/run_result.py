@@ -14,7 +14,7 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.compare import Outcome, Verdict
 from pfnlab.programs.runs.observation import Run
 from pfnlab.report.cells import ROWS
-from pfnlab.report.verdict import verdict_lines
+from pfnlab.report.verdict import About, statements
 
 
 class RunStatus(Enum):
@@ -36,17 +36,14 @@ class RunStatus(Enum):
         return self in (RunStatus.AGREES, RunStatus.EXPECTED, RunStatus.RAN)
 
 
-#: The first words of the line of a verdict that says why.
+#: The subject of the statement that says why.
 _REASONS = {
-    RunStatus.ALARM: "alarm: ",
-    RunStatus.UNEXPECTED: "not as expected, ",
-    RunStatus.VIOLATES: "violates ",
-    RunStatus.LOST: "lost: ",
-    RunStatus.UNDECIDED: "undecided: ",
+    RunStatus.ALARM: About.ALARM,
+    RunStatus.UNEXPECTED: About.UNEXPECTED,
+    RunStatus.VIOLATES: About.VIOLATES,
+    RunStatus.LOST: About.LOST,
+    RunStatus.UNDECIDED: About.UNDECIDED,
 }
-
-#: As wide as a line of a verdict may be where it is not to be wrapped.
-_UNWRAPPED = 1 << 20
 
 
 class RunResult(msgspec.Struct, frozen=True):
@@ -90,11 +87,9 @@ class RunResult(msgspec.Struct, frozen=True):
             return (
                 f"{' | '.join(', '.join(group) for group in self.verdict.groups)}; {self._first_difference}"
             )
-        begin = _REASONS.get(self.status)
-        lines = verdict_lines(self.runs, self.verdict, _UNWRAPPED) if begin else []
-        return next(
-            (line.text.removeprefix(begin) for line in lines if begin and line.text.startswith(begin)), ""
-        )
+        about = _REASONS.get(self.status)
+        said = statements(self.runs, self.verdict)
+        return next((statement.rest for statement in said if statement.about is about), "")
 
     @property
     def _first_difference(self) -> str:

@@ -16,11 +16,11 @@ from pfnlab.report.cells import cell as field_lines
 from pfnlab.report.run_reading import MadeItem, RunContent, program_in, runs_in, verdict_in
 from pfnlab.report.run_result import RunResult
 from pfnlab.report.table import TableRow, step_rows
-from pfnlab.report.verdict import verdict_lines
+from pfnlab.report.verdict import About, statements
 from pfnlab.units import number_of
 
-#: Wide enough that no statement is wrapped: who writes the document wraps it.
-_UNWRAPPED = 1 << 16
+#: The statements that a document makes in a table, or below a heading of their own.
+_ELSEWHERE = (About.DIFFER, About.STEP, About.LOG)
 
 #: The fields whose values a difference shows at once; those of others are in the table of all that was seen.
 _FIRST = ("result", *ROWS)
@@ -74,8 +74,7 @@ def _blocks(result: RunResult, text: str, fields: Sequence[str], *, drawn: bool)
     if verdict.differences:
         rows = tuple(_difference_rows(result))
         yield Table("Where the machines differ", ("step", "field", *result.machines), rows)
-    statements = verdict_lines([], verdict, _UNWRAPPED)
-    said = [line.text for line in statements if not line.whole and not line.text.startswith((" ", "differ:"))]
+    said = [statement.line for statement in statements([], verdict) if statement.about not in _ELSEWHERE]
     if said:
         yield Bullets(tuple(said))
     for item in verdict.alarms:
