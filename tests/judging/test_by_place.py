@@ -49,7 +49,7 @@ class CountedEntry:
 
     def __init__(self, seen: PteSeen) -> None:
         self._seen = seen
-        self.task, self.target, self.entry = seen.task, seen.target, seen.entry
+        self.task, self.target, self.table_entry = seen.task, seen.target, seen.table_entry
 
     @property
     def span(self) -> Span:

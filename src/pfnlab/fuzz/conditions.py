@@ -16,9 +16,6 @@ from pfnlab.programs.runs.observation import Run, Step
 LEAVES, REMOVED, CLAIMED, HELD = "on leaves", "on removed devices", "on claimed ranges", "under holds"
 CONDITIONS = (LEAVES, REMOVED, CLAIMED, HELD)
 
-#: The beginnings of entries that are leaves.
-_LEAF_ENTRIES = ("L2 ", "L3 ")
-
 
 class Conditions:
     """The conditions that hold at a point of a program, as far as its text tells."""
@@ -102,6 +99,6 @@ def _holds(name: str, run: Run, at: int, op: Op, areas: tuple[str, ...]) -> bool
 
 def _has_leaf(step: Step, task: str, areas: tuple[str, ...]) -> bool:
     return any(
-        entry.task == task and entry.span.name in areas and entry.entry.startswith(_LEAF_ENTRIES)
-        for entry in step.ptes or ()
+        run.task == task and run.span.name in areas and run.table_entry.maps and run.table_entry.level > 1
+        for run in step.ptes or ()
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import cached_property
 from typing import NamedTuple
@@ -19,15 +18,13 @@ from pfnlab.programs.lang.device_ops import MOVED_BAR
 from pfnlab.programs.lang.ops import Program, uses_vfio
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.model.machine import place
-from pfnlab.programs.runs.observation import REGION, PteSeen, Step, VmaSeen, direct_map_spans, vma_name
+from pfnlab.programs.runs.observation import REGION, PteSeen, Step, VmaSeen, direct_map_spans
 from pfnlab.programs.runs.pte_text import RAM
+from pfnlab.programs.runs.texts import TableEntry
 from pfnlab.units import PfnRange, pfn_to_phys
 
 #: The files of which one remap_pfn_range makes the whole mapping.
 _REMAPPED = ("wc", "uc", "proc", "mem")
-
-#: A tracked range with its count, and those that use it: ``bar[0:16] x2 a[0:4] a[8:16]``.
-_COUNTED = re.compile(r"\S+ x(\d+) (.*)")
 
 
 class Layout:
@@ -73,12 +70,7 @@ class SeenEntry(NamedTuple):
     first: int
     span: Span
     target: Span | None
-    text: str
-
-    @property
-    def present(self) -> bool:
-        """Whether it maps something."""
-        return self.text.startswith("L")
+    entry: TableEntry
 
 
 class SeenMoment:
@@ -115,9 +107,9 @@ class SeenMoment:
         return ByPlace(self.step.ptes or ())
 
     def _shown(self, vma: VmaSeen) -> list[Shown]:
-        pieces = ((entry, entry.target) for entry in entries_in(vma, self._ptes) if entry.present)
+        pieces = ((entry, entry.target) for entry in entries_in(vma, self._ptes) if entry.entry.maps)
         return [
-            Shown(frames, CacheMode.from_short(entry.text.split()[1].lower()))
+            Shown(frames, CacheMode.from_short(entry.entry.mode.lower()))
             for entry, target in pieces
             if target is not None
             for frames in [self._layout.frames(target)]
@@ -134,11 +126,11 @@ class SeenMoment:
         if vma.file == "driver" and offset is not None:
             return self._history.hows_of(offset) == {"remap"}
         # vfio-pci remaps a whole VMA in some kernels; where it did, the VMA is tracked.
-        return vma_name(vma.task, vma.span) in self._tracked
+        return (vma.task, vma.span) in self._tracked
 
     @cached_property
-    def _tracked(self) -> set[str]:
-        return {name for line in self.step.tracked or () for name in line.split()[1:]}
+    def _tracked(self) -> set[tuple[str, Span]]:
+        return {user for tracked in self.step.tracked_ranges for user in tracked.users}
 
     @cached_property
     def reservations(self) -> list[PfnRange]:
@@ -155,8 +147,8 @@ class SeenMoment:
             others = any(
                 seen.kind != "vfio" and seen.frames == layout.devices[layout.vfio] for seen in self.mappings
             )
-            tracked = any(line.startswith(f"{whole} x") for line in self.step.tracked or ())
-            if whole in spans and not (others or tracked):
+            counted = any(one.place == whole and one.refs is not None for one in self.step.tracked_ranges)
+            if whole in spans and not (others or counted):
                 spans.remove(whole)
         return [frames for span in spans for frames in [layout.frames(span)] if frames is not None]
 
@@ -233,8 +225,11 @@ class SeenMoment:
     @cached_property
     def counted(self) -> list[CountedUsers]:
         """The counts of tracked ranges."""
-        matches = (_COUNTED.fullmatch(line) for line in self.step.tracked or ())
-        return [CountedUsers(int(match[1]), len(match[2].split())) for match in matches if match]
+        return [
+            CountedUsers(tracked.refs, len(tracked.users))
+            for tracked in self.step.tracked_ranges
+            if tracked.refs is not None
+        ]
 
     def _frames(self, spans: Sequence[Span]) -> list[PfnRange]:
         return [frames for span in spans for frames in [self._layout.frames(span)] if frames is not None]
@@ -249,5 +244,7 @@ def entries_in(vma: VmaSeen, ptes: ByPlace[PteSeen]) -> list[SeenEntry]:
         if target is not None and target != RAM:
             shift = target.start - run.span.start
             target = Span(target.name, start + shift, end + shift)
-        entries.append(SeenEntry(start - vma.span.start, Span(run.span.name, start, end), target, run.entry))
+        entries.append(
+            SeenEntry(start - vma.span.start, Span(run.span.name, start, end), target, run.table_entry)
+        )
     return entries

@@ -12,8 +12,12 @@ from pfnlab.programs.lang.ops import Look, Op, Read, ReadMemtypeList, Write
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import LOOKING_WALKERS, Mincore, Status, Walk
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import PHYSICAL, REGION, PteSeen, Step, VmaSeen, vma_name
+from pfnlab.programs.runs.observation import PHYSICAL, REGION, PteSeen, Step, VmaSeen
 from pfnlab.programs.runs.pte_text import RAM
+from pfnlab.programs.runs.texts import TableEntry, vma_name
+
+#: The entry of a page that no table has.
+_NO_ENTRY = TableEntry(1, "", absent="none")
 
 
 def entries_inside(step: Step, layout: Layout, history: History) -> Iterator[str]:
@@ -23,14 +27,14 @@ def entries_inside(step: Step, layout: Layout, history: History) -> Iterator[str
     """
     vmas, ptes = ByPlace(step.vmas or ()), ByPlace(step.ptes or ())
     for run in step.ptes or ():
-        if not run.entry.startswith("L"):
+        if not run.table_entry.maps:
             continue
         outside = _outside(run, vmas)
         if outside is not None:
             yield f"{vma_name(run.task, outside)} has an entry ({run.entry}) and lies in no VMA"
     for vma in step.vmas or ():
         for entry in entries_in(vma, ptes):
-            if entry.present and not _as_offset(entry, vma, layout, history):
+            if entry.entry.maps and not _as_offset(entry, vma, layout, history):
                 offset = vma.offset
                 yield (
                     f"{vma_name(vma.task, entry.span)} maps {entry.target}, and the VMA {vma.span} "
@@ -74,10 +78,10 @@ def leaves_fit(step: Step, layout: Layout) -> Iterator[str]:
     """A leaf of 2 MiB or 1 GiB lies in one VMA."""
     vmas = ByPlace(step.vmas or ())
     for run in step.ptes or ():
-        level = int(run.entry[1]) if run.entry.startswith("L") else 1
-        if level < 2:
+        leaf = run.table_entry
+        if not leaf.maps or leaf.level < 2:
             continue
-        pages = LEAF_PAGES[level]
+        pages = LEAF_PAGES[leaf.level]
         for vma in vmas.overlapping(run.task, run.span):
             for border in (vma.span.start, vma.span.end):
                 if run.span.start < border < run.span.end and (border - run.span.start) % pages:
@@ -97,8 +101,8 @@ def flushed(before: Step, step: Step, gens: tuple[TlbGens, TlbGens]) -> Iterator
     """
     ptes = ByPlace(step.ptes or ())
     for old in before.ptes or ():
-        words = old.entry.split()
-        if not old.entry.startswith("L") or "A" not in words or "P" not in words:
+        was = old.table_entry
+        if not was.is_present or "A" not in was.flags:
             continue
         generations = [of.get(old.task) for of in gens]
         if None in generations or generations[0] != generations[1]:
@@ -124,10 +128,10 @@ def _now(old: PteSeen, ptes: ByPlace[PteSeen]) -> Iterator[tuple[Span, PteSeen |
 
 def _lost(old: PteSeen, span: Span, now: PteSeen | None) -> bool:
     """Whether a processor that remembers *old* for the pages *span* knows more than the tables do."""
-    if now is None or not now.entry.startswith("L"):
+    if now is None:
         return True
-    was, words = old.entry.split(), now.entry.split()
-    if "P" not in words or was[1] != words[1] or ("RW" in was and "RO" in words):
+    was, entry = old.table_entry, now.table_entry
+    if not entry.is_present or was.mode != entry.mode or ("RW" in was.flags and "RO" in entry.flags):
         return True
     return _target_at(old, span.start) != _target_at(now, span.start)
 
@@ -153,7 +157,7 @@ def told(step: Step, span: Span) -> Iterator[str]:
             continue
         for entry in entries_in(vma, ptes):
             target = entry.target
-            if entry.present and target is not None and overlap(target, span):
+            if entry.entry.maps and target is not None and overlap(target, span):
                 yield f"{vma_name(vma.task, entry.span)} maps {target}, which was taken out of all mappings"
 
 
@@ -176,11 +180,11 @@ def reached(step: Step, op: Op, process: str, look: LookLevel) -> Iterator[str]:
         ),
         None,
     )
-    words = now.entry.split() if now is not None else []
-    if look.reads_smaps and words == ["none@L3"]:
+    entry = now.table_entry if now is not None else _NO_ENTRY
+    if look.reads_smaps and (entry.absent, entry.level) == ("none", 3):
         # Reading smaps, behind the operation, has dropped a leaf of 1 GiB (S7.5.3).
         return
-    if "P" not in words or (isinstance(call, Write) and "RW" not in words):
+    if not entry.is_present or (isinstance(call, Write) and "RW" not in entry.flags):
         yield f"{vma_name(op.task, span)} was reached through {now.entry if now is not None else 'no entry'}"
 
 

@@ -14,8 +14,8 @@ from pfnlab.programs.runs.observation import (
     MemorySeen,
     PteSeen,
     VmaSeen,
-    vma_name,
 )
+from pfnlab.programs.runs.texts import VM_PAT, TrackedRange, vma_name
 
 
 class VmaState(msgspec.Struct, frozen=True):
@@ -151,20 +151,18 @@ def book_seen(state: LensState) -> tuple[BookEntry, ...]:
 def tracked_seen(state: LensState) -> tuple[str, ...]:
     """The state of the tracker, in the form of ``Step.tracked``."""
     shared = tuple(
-        f"{_place(ctx.span)}{'' if ctx.references is None else f' x{ctx.references}'} "
-        f"{' '.join(vma_name(task, span) for task, span in ctx.users)}"
-        for ctx in state.contexts
+        str(TrackedRange(_place(ctx.span), ctx.references, tuple(ctx.users))) for ctx in state.contexts
     )
     flagged = ((task.task, vma) for task in state.tasks for vma in task.vmas if vma.pat)
     return shared + tuple(
-        f"{'VM_PAT' if vma.pfns is None else _place(vma.pfns)} {vma_name(task, vma.span)}"
+        str(TrackedRange(VM_PAT if vma.pfns is None else _place(vma.pfns), None, ((task, vma.span),)))
         for task, vma in flagged
     )
 
 
-def _place(span: Span) -> str:
+def _place(span: Span) -> Span | str:
     # RAM that a driver maps lies elsewhere on every machine.
-    return PHYSICAL if span.name == PHYSICAL else str(span)
+    return PHYSICAL if span.name == PHYSICAL else span
 
 
 def prots_seen(state: LensState) -> tuple[str, ...]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 
 from pfnlab.hw.bits import PAGE_PRESENT, PAGE_PSE
 from pfnlab.lens.view import ENTRIES, LEVEL_BITS, KernelView
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import PHYSICAL, PteSeen
 from pfnlab.programs.runs.pte_text import RAM, entry_pfn, entry_text, is_special
-from pfnlab.units import PAGE_SIZE, PHYSICAL_MASK
+from pfnlab.units import PAGE_SIZE
 
 #: The most page tables that are read in one task's areas (they map 200 GiB).
 MAX_TABLES = 100_000
@@ -82,7 +81,7 @@ class TableWalk:
     def _add(self, word: int, level: int, start: int, end: int, skipped: int) -> None:
         # skipped: how many pages of a large leaf lie before the area.
         span = Span(self.area, start - self.base, end - self.base)
-        text = _text(word & ~(PHYSICAL_MASK & -(2 * PAGE_SIZE)), level) if word else entry_text(0, level)
+        text = entry_text(word, level)
         target = None if "@" in text else self._target(word, level, skipped, end - start)
         if target is RAM and not is_special(word):
             first = entry_pfn(word, level) + skipped - start
@@ -98,9 +97,3 @@ class TableWalk:
         if span.name == PHYSICAL or not is_special(word):
             return RAM if ram else span
         return span
-
-
-@lru_cache(maxsize=4096)
-def _text(bits: int, level: int) -> str:
-    # The text of an entry whose frame was taken out; bit 12 stays, it is PAT in large leaves.
-    return entry_text(bits, level)

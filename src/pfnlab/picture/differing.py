@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import msgspec
 
 from pfnlab.programs.runs.compare import Difference, differences
 from pfnlab.programs.runs.observation import Run, VmaSeen
+from pfnlab.programs.runs.texts import tracked_range
 
 #: The words for fields, in the order of a picture; of events and levels none is drawn.
 _WORDS = {
@@ -45,8 +45,6 @@ ROWS = {
 #: The flag of a VMA that stands for its reservation, where the tracker has no contexts.
 _VM_PAT = "ar"
 
-_COUNTED = re.compile(r" x[0-9]+( |$)")
-
 
 def differing_words(runs: Sequence[Run]) -> list[tuple[str, ...]]:
     """For each step the words of what is not the same on all machines, in the order of a picture.
@@ -72,7 +70,7 @@ def differing_words(runs: Sequence[Run]) -> list[tuple[str, ...]]:
 def _only_tracking(difference: Difference) -> bool:
     values = [seen.value for seen in difference.values if seen.value is not None]
     if difference.field == "tracked":
-        counted = [any(_COUNTED.search(line) for line in lines) for lines in values]
+        counted = [any(tracked_range(line).refs is not None for line in lines) for lines in values]
         return not all(count for count, lines in zip(counted, values, strict=True) if lines) or not all(
             values
         )

@@ -181,7 +181,7 @@ def _lives(run: Run) -> Iterator[LaneLife]:
             own = slots[key[0]]
             slot = next(slot for slot, holder in own.items() if holder == key)
             del own[slot]
-            mode = one.entry.split()[1] if len(one.entry.split()) > 1 else ""
+            mode = one.table_entry.mode
             yield LaneLife(
                 first, row, one.task, one.span, mode, slot, (stale[0], stale[-1] + 1) if stale else None
             )  # fmt: skip

@@ -5,7 +5,6 @@ Every part knows what changed in this step, what it belongs with, and the rules 
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -23,13 +22,11 @@ from pfnlab.picture.rules import log_rules, op_rules
 from pfnlab.programs.lang.ops import MAIN_TASK
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, Step, TlbSeen, VmaSeen
+from pfnlab.programs.runs.texts import TableEntry
 from pfnlab.report.cells import is_leaked
 
 #: The flags of a VMA that decide what a picture shows: a PFN map, I/O, a mixed map, soft-dirty, VM_PAT.
 SHOWN_FLAGS = ("pf", "io", "mm", "sd", "ar")
-
-_TRACKED = re.compile(r"(?P<place>\S+?)(?: x(?P<refs>[0-9]+))?(?P<vmas>(?: \S+\[[0-9]+:[0-9]+\])*)$")
-_SPAN = re.compile(r"(?:(?P<task>[^\s\[\]]+):)?(?P<name>[^\s\[\]:]+)\[(?P<start>[0-9]+):(?P<end>[0-9]+)\]$")
 
 
 def step_result(step: Step) -> str:
@@ -160,21 +157,18 @@ def _tables(ptes: Iterable[PteSeen]) -> bool:
     return any(pte.target is not None for pte in ptes)
 
 
-def entry_words(entry: str) -> tuple[str, int, str]:
-    """Mode, level and marks of an entry in words; without a mode where there is none."""
-    if "@L" in entry:
-        return "", int(entry.rpartition("L")[2] or 1), ""
-    words = entry.split()
-    level = int(words[0][1:]) if words and words[0][1:].isdigit() else 1
-    marks = [mark for mark, word in (("W", "RW"), ("D", "D"), ("A", "A"), ("!P", "!P")) if word in words]
-    return (words[1] if len(words) > 1 else entry), level, " ".join(marks)
+def _marks(entry: TableEntry) -> str:
+    """What a picture says of an entry beside its mode."""
+    flags = (("W", "RW"), ("D", "D"), ("A", "A"), ("!P", "!P"))
+    return " ".join(mark for mark, flag in flags if flag in entry.flags)
 
 
 def _run_part(pte: PteSeen, *, changed: bool) -> RunPart:
-    mode, level, marks = entry_words(pte.entry)
+    entry = pte.table_entry
+    mode, level, marks = entry.mode, entry.level, _marks(entry)
     place = run_part(pte.task, pte.span)
     if not mode:
-        absent = "nothing" if pte.entry.startswith("none") else pte.entry.partition("@")[0]
+        absent = "nothing" if entry.absent == "none" else entry.absent
         says = f"{_of(pte.task)}page table at {pte.span}: {absent}, tables go down to level {level}"
         return RunPart(
             part=place, says=says, rule="S6.7", beside="", changed=changed, task=pte.task, span=pte.span,
@@ -199,33 +193,18 @@ def _run_part(pte: PteSeen, *, changed: bool) -> RunPart:
 
 
 def _device_parts(step: Step | None, devices: Mapping[str, bool]) -> Iterator[DevicePart]:
-    modes = [_direct(line) for line in (step.direct_map if step else None) or ()]
+    modes = step.direct_map_ranges if step is not None else ()
     for name, ram in devices.items():
-        own = tuple((span, mode) for span, mode in modes if span is not None and span.name == name)
+        own = tuple((span, mode) for span, mode in modes if span.name == name)
         direct = "".join(f", {span} {mode} in the direct map" for span, mode in own)
         says = f"{'RAM' if ram else 'device'} {name}{direct}"
         yield DevicePart(part=device_part(name), says=says, rule="S1.11", name=name, ram=ram, modes=own)
 
 
-def _direct(line: str) -> tuple[Span | None, str]:
-    place, _, mode = line.rpartition(" ")
-    _, span = _named_span(place)
-    return span, mode
-
-
 def direct_spans(step: Step) -> Iterator[Span]:
     """The RAM that is not write-back in the direct map."""
-    for line in step.direct_map or ():
-        span, _ = _direct(line)
-        if span is not None:
-            yield span
-
-
-def _named_span(text: str) -> tuple[str, Span | None]:
-    match = _SPAN.fullmatch(text)
-    if match is None:
-        return "", None
-    return match["task"] or MAIN_TASK, Span(match["name"], int(match["start"]), int(match["end"]))
+    for span, _ in step.direct_map_ranges:
+        yield span
 
 
 def _book_parts(
@@ -319,15 +298,9 @@ def _vma_name(vma: VmaSeen) -> str:
 def _contexts(step: Step) -> dict[Span, list[tuple[int, Sequence[tuple[str, Span]]]]]:
     """The counted contexts by the range they reserve."""
     found: dict[Span, list[tuple[int, Sequence[tuple[str, Span]]]]] = {}
-    for line in step.tracked or ():
-        match = _TRACKED.fullmatch(line)
-        if match is None or match["refs"] is None:
-            continue
-        _, place = _named_span(match["place"])
-        owners = [_named_span(word) for word in match["vmas"].split()]
-        if place is not None:
-            vmas = [(task, span) for task, span in owners if span is not None]
-            found.setdefault(place, []).append((int(match["refs"]), vmas))
+    for tracked in step.tracked_ranges:
+        if tracked.refs is not None and isinstance(tracked.place, Span):
+            found.setdefault(tracked.place, []).append((tracked.refs, tracked.users))
     return found
 
 
@@ -335,7 +308,8 @@ def _tlb_parts(step: Step, tlbs: Sequence[TlbSeen], run: Run, index: int) -> dic
     before = set(run.tlbs[index - 1]) if index else set[TlbSeen]()
     by_task: dict[str, list[TlbPart]] = {}
     for seen in tlbs:
-        mode, _, marks = entry_words(seen.entry)
+        entry = seen.table_entry
+        mode, marks = entry.mode, _marks(entry)
         target = "" if seen.target is None else f" to {_place(seen.target)}"
         old = ", STALE: the page table says otherwise" if seen.stale else ""
         part = TlbPart(

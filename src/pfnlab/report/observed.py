@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.observation import Step, vma_name
+from pfnlab.programs.runs.observation import Step
+from pfnlab.programs.runs.texts import TableEntry, vma_name
 
 Observed = Callable[[Step], str]
 
@@ -16,7 +17,7 @@ Observed = Callable[[Step], str]
 _ORDER = ("untrack", "clear", "flush", "free_pgtables", "unlink", "finish")
 
 #: Entries of the upper levels.
-_SIZES = {"L2": " 2 MiB", "L3": " 1 GiB"}
+_SIZES = {2: " 2 MiB", 3: " 1 GiB"}
 
 
 def said(observed: Observed, step: Step) -> str:
@@ -56,7 +57,7 @@ def tracked(step: Step) -> str:
 
 def entries(step: Step) -> str:
     """The entries there are, equal neighbours together: cache mode, size if large, whether special."""
-    return _together(step, lambda words: f"{_mode(words)}{' special' * ('SPECIAL' in words)}")
+    return _together(step, lambda entry: f"{_mode(entry)}{' special' * ('SPECIAL' in entry.flags)}")
 
 
 def modes(step: Step) -> str:
@@ -64,16 +65,17 @@ def modes(step: Step) -> str:
     return _together(step, _mode)
 
 
-def _mode(words: list[str]) -> str:
-    return f"{words[1]}{_SIZES.get(words[0], '')}"
+def _mode(entry: TableEntry) -> str:
+    return f"{entry.mode}{_SIZES.get(entry.level, '')}"
 
 
-def _together(step: Step, told: Callable[[list[str]], str]) -> str:
+def _together(step: Step, told: Callable[[TableEntry], str]) -> str:
     pieces: list[tuple[str, Span, str]] = []
     for pte in step.ptes or ():
-        if pte.entry.startswith("none"):
+        entry = pte.table_entry
+        if not entry.maps:
             continue
-        task, span, kind = pte.task, pte.span, told(pte.entry.split())
+        task, span, kind = pte.task, pte.span, told(entry)
         if pieces and pieces[-1][::2] == (task, kind):
             before = pieces[-1][1]
             if (before.name, before.end) == (span.name, span.start):

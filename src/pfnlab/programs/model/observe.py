@@ -23,10 +23,10 @@ from pfnlab.programs.runs.observation import (
     TlbSeen,
     VmaSeen,
     direct_map_lines,
-    vma_name,
 )
 from pfnlab.programs.runs.places import Places
 from pfnlab.programs.runs.pte_text import RAM, entry_text, merge_ptes
+from pfnlab.programs.runs.texts import VM_PAT, TrackedRange, vma_name
 from pfnlab.units import pages_of, pfn_to_phys, phys_to_pfn
 
 
@@ -130,32 +130,31 @@ class Observer:
         span = self.places.offset_span(vma.file.kind, vma.pgoff, vma.pgoff + vma.nr)
         return RAM if vma.file.kind == "driver" and span.name == PHYSICAL else span
 
-    def _vma_names(self, tasks: list[Task]) -> dict[Vma, str]:
-        """Every VMA in the program's areas, in words."""
+    def _vma_names(self, tasks: list[Task]) -> dict[Vma, tuple[str, Span]]:
+        """Every VMA in the program's areas, by task and area."""
         spans = (
             (process, vma, self.places.area_span(vma.start, vma.end))
             for process in tasks
             for vma in process.mm
         )
-        return {vma: vma_name(process.comm, span) for process, vma, span in spans if span is not None}
+        return {vma: (process.comm, span) for process, vma, span in spans if span is not None}
 
     def _tracked(self, tasks: list[Task]) -> Iterator[str]:
         names = self._vma_names(tasks)
         for reservation in self.kernel.tracker.tracked(list(names)):
-            vmas = " ".join(names[vma] for vma in reservation.vmas)
+            users = tuple(names[vma] for vma in reservation.vmas)
             if reservation.pfns is None:
-                yield f"VM_PAT {vmas}"
+                yield str(TrackedRange(VM_PAT, None, users))
             else:
                 span = self.places.device_span(*reservation.pfns)
                 # RAM that a driver maps lies elsewhere on every machine.
-                place = span.name if span.name == PHYSICAL else str(span)
-                refs = "" if reservation.refs is None else f" x{reservation.refs}"
-                yield f"{place}{refs} {vmas}"
+                place = span.name if span.name == PHYSICAL else span
+                yield str(TrackedRange(place, reservation.refs, users))
 
     def _prots(self, tasks: list[Task]) -> Iterator[str]:
         pat = self.kernel.platform.pat
         for vma, name in self._vma_names(tasks).items():
-            yield f"{name} {pat.pgprot2cachemode(vma.page_prot).short.upper()}"
+            yield f"{vma_name(*name)} {pat.pgprot2cachemode(vma.page_prot).short.upper()}"
 
     def _ptes(self, task: Task) -> Iterator[PteSeen]:
         for base, pages in self.places.areas.values():

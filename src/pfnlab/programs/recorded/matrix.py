@@ -376,14 +376,14 @@ def _pte(runs: list[PteSeen], page: int) -> str:
     run = next(run for run in runs if run.span.start <= page < run.span.end)
     if run.target is None:
         return "none" if run.entry == "none@L1" else run.entry
-    level, mode, *words = run.entry.split()
-    slot = _SLOTS[mode]
+    entry = run.table_entry
+    slot = _SLOTS[entry.mode]
     within = page - run.span.start
-    if level == "L2":
+    if entry.level == 2:
         within -= within % LEAF_PAGES[2]
     place = "ram" if run.target == RAM else f"bar{run.target.start + within:+d}"
     bits = f"pat={slot >> 2} pcd={slot >> 1 & 1} pwt={slot & 1}"
-    return " ".join([place, level, f"PAT{slot}({mode})", bits, *words])
+    return " ".join([place, f"L{entry.level}", f"PAT{slot}({entry.mode})", bits, *entry.flags])
 
 
 assert task_name("0") == MAIN_TASK

@@ -14,7 +14,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from pfnlab.programs.lang.ops import MAIN_TASK, Device, Program
+from pfnlab.programs.lang.ops import Device, Program
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.recorded.programs import translate, wrong
@@ -153,15 +153,11 @@ def _predicted_vma(vma: VmaSeen, step: Step) -> list[object]:
 
 
 def _tracked(vma: VmaSeen, step: Step) -> object:
-    name = str(vma.span) if vma.task == MAIN_TASK else f"{vma.task}:{vma.span}"
-    for line in step.tracked or ():
-        first, *rest = line.split()
-        if name not in rest:
+    for tracked in step.tracked_ranges:
+        if (vma.task, vma.span) not in tracked.users:
             continue
-        if first == "VM_PAT":
-            return first
-        start, end = map(int, re.findall(r"\d+", first))
-        return [start, end, int(rest[0][1:])]
+        place = tracked.place
+        return [place.start, place.end, tracked.refs] if isinstance(place, Span) else place
     return None
 
 
@@ -184,6 +180,6 @@ def _entry(run: PteSeen, skipped: int) -> str:
     if run.target is None:
         return "none" if run.entry == "none@L1" else run.entry
     place = "ram" if run.target == RAM else f"bar+{run.target.start + skipped}"
-    _, mode, *words = run.entry.split()
-    bits = [("S" if word == "SPECIAL" else word) for word in words if word not in ("P", "US")]
-    return " ".join([place, mode, *bits])
+    entry = run.table_entry
+    bits = [("S" if flag == "SPECIAL" else flag) for flag in entry.flags if flag not in ("P", "US")]
+    return " ".join([place, entry.mode, *bits])

@@ -224,16 +224,12 @@ def _reads(step: Step, before: Step) -> str:
 def _entry_is_there(step: Step) -> bool:
     """Whether page 0 of area ``a`` has an entry that lets the first task read."""
     return any(
-        run.task == MAIN_TASK
-        and run.span.name == "a"
-        and run.span.start == 0
-        and " P " in f"{run.entry} "
-        and " !P" not in run.entry
+        run.task == MAIN_TASK and run.span.name == "a" and run.span.start == 0 and run.table_entry.is_present
         for run in step.ptes or ()
     )
 
 
 def _mode(step: Step) -> str | None:
     """The cache mode of the entries of area ``q`` of the task beside."""
-    modes = [run.entry.split()[1] for run in step.ptes or () if (run.task, run.span.name) == ("p", "q")]
+    modes = [run.table_entry.mode for run in step.ptes or () if (run.task, run.span.name) == ("p", "q")]
     return modes[0] if modes else None

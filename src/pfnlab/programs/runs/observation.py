@@ -14,10 +14,10 @@ import msgspec
 
 from pfnlab.errors import Defect, Undecided, Why
 from pfnlab.mm.configuration import DISTRIBUTION, Configuration
-from pfnlab.programs.lang.ops import MAIN_TASK
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.texts import TableEntry, TrackedRange, named_span, table_entry, tracked_range
 
 #: Pages that are not write-back in the direct map: ``low[0:4] UC-``.
 _OTHERWISE = re.compile(r"(.+)\[(\d+):(\d+)\] (\S+)")
@@ -103,6 +103,11 @@ class PteSeen(msgspec.Struct, frozen=True):
     target: Span | None
     entry: str
 
+    @property
+    def table_entry(self) -> TableEntry:
+        """The entry as a value."""
+        return table_entry(self.entry)
+
 
 class Step(msgspec.Struct, frozen=True):
     """The observation after one operation.
@@ -145,10 +150,17 @@ class Step(msgspec.Struct, frozen=True):
     direct_map: tuple[str, ...] | None = None
     levels: tuple[str, ...] | None = None
 
+    @property
+    def tracked_ranges(self) -> tuple[TrackedRange, ...]:
+        """The reservations of the tracker as values; empty where the machine cannot see them."""
+        return tuple(map(tracked_range, self.tracked or ()))
 
-def vma_name(task: str, span: Span) -> str:
-    """A VMA in the words of ``tracked`` and ``prots``; the main task is not named."""
-    return str(span) if task == MAIN_TASK else f"{task}:{span}"
+    @property
+    def direct_map_ranges(self) -> tuple[tuple[Span, str], ...]:
+        """The ranges of ``direct_map`` with their modes, as ``WC``; without lines that name none."""
+        lines = (line.rpartition(" ") for line in self.direct_map or ())
+        named = ((named_span(place), mode) for place, _, mode in lines)
+        return tuple((place[1], mode) for place, mode in named if place is not None)
 
 
 def direct_map_lines(device: str, modes: Sequence[str]) -> Iterator[str]:
@@ -215,6 +227,11 @@ class TlbSeen(msgspec.Struct, frozen=True):
     target: Span | None
     entry: str
     stale: bool = False
+
+    @property
+    def table_entry(self) -> TableEntry:
+        """The entry as a value."""
+        return table_entry(self.entry)
 
 
 class Reason(msgspec.Struct, frozen=True):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from itertools import groupby
 
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import PteSeen
+from pfnlab.programs.runs.texts import TableEntry
 from pfnlab.units import PAGE_SHIFT, PHYSICAL_MASK
 
 #: The target of an entry that maps ordinary RAM, whichever page it is.
@@ -17,6 +19,9 @@ FULL_PAT = ("WB", "WC", "UC-", "UC", "WB", "WP", "UC-", "WT")
 
 _PRESENT, _RW, _USER, _PWT, _PCD = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 4
 _ACCESSED, _DIRTY, _PAT, _PROTNONE, _SPECIAL, _PAT_LARGE = 1 << 5, 1 << 6, 1 << 7, 1 << 8, 1 << 9, 1 << 12
+
+#: The bits that words are made of; that of large leaves is a bit of the frame of small ones.
+_BITS = _PRESENT | _RW | _USER | _PWT | _PCD | _ACCESSED | _DIRTY | _PAT | _PROTNONE | _SPECIAL | _PAT_LARGE
 
 #: How many address bits one table level resolves.
 _LEVEL_BITS = 9
@@ -31,22 +36,23 @@ def entry_text(raw: int, level: int) -> str:
     :return: ``L1 WC P RW US SPECIAL A D``, ``none@L1``, or ``swap@L1`` for an entry that is neither present
         nor PROT_NONE (swap entries, guard markers)
     """
-    if raw == 0:
-        return f"none@L{level}"
-    if not raw & (_PRESENT | _PROTNONE):
-        return f"swap@L{level}"
-    words = [
-        f"L{level}",
-        cache_mode(raw, level),
-        "P" if raw & _PRESENT else "!P",
-        "RW" if raw & _RW else "RO",
-    ]
-    words += [
+    return _text(raw & _BITS if raw else None, level)
+
+
+@lru_cache(maxsize=4096)
+def _text(bits: int | None, level: int) -> str:
+    # The frame is not among the bits, so there are few of them.
+    if bits is None:
+        return str(TableEntry(level, "", absent="none"))
+    if not bits & (_PRESENT | _PROTNONE):
+        return str(TableEntry(level, "", absent="swap"))
+    flags = ["P" if bits & _PRESENT else "!P", "RW" if bits & _RW else "RO"]
+    flags += [
         word
         for bit, word in ((_USER, "US"), (_SPECIAL, "SPECIAL"), (_ACCESSED, "A"), (_DIRTY, "D"))
-        if raw & bit
+        if bits & bit
     ]
-    return " ".join(words)
+    return str(TableEntry(level, cache_mode(bits, level), tuple(flags)))
 
 
 def cache_mode(raw: int, level: int) -> str:

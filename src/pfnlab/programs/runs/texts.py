@@ -1,0 +1,108 @@
+"""Fields of a step that are texts, as values: page-table entries and tracked ranges, written and read here.
+
+Reading never fails, because texts come from files too: any other text reads as a value that says nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+import msgspec
+
+from pfnlab.programs.lang.ops import MAIN_TASK
+from pfnlab.programs.lang.span import Span
+
+#: The place of a VMA that stands for its reservation itself.
+VM_PAT = "VM_PAT"
+
+#: A number of pages; Python refuses to read very long ones.
+_NUMBER = "[0-9]{1,18}"
+_SPAN = re.compile(
+    rf"(?:(?P<task>[^\s\[\]]+):)?(?P<name>[^\s\[\]:]+)\[(?P<start>{_NUMBER}):(?P<end>{_NUMBER})\]"
+)
+_REFS = re.compile(rf"x{_NUMBER}")
+
+
+class TableEntry(msgspec.Struct, frozen=True):
+    """A page-table entry.
+
+    :param level: 1 is the 4K level, 2 and 3 are leaves of 2M and 1G; of what is absent, how far the tables go
+    :param mode: the cache mode, as ``WC``; empty where the entry is absent
+    :param flags: ``P`` or ``!P``, ``RW`` or ``RO``, then ``US``, ``SPECIAL``, ``A`` and ``D``
+    :param absent: ``none`` or ``swap`` where nothing is mapped; else empty
+    """
+
+    level: int
+    mode: str
+    flags: tuple[str, ...] = ()
+    absent: str = ""
+
+    @property
+    def maps(self) -> bool:
+        """Whether it maps something."""
+        return not self.absent
+
+    @property
+    def is_present(self) -> bool:
+        """Whether the processor takes it: a PROT_NONE entry maps, and is not present."""
+        return "P" in self.flags
+
+    def __str__(self) -> str:
+        if self.absent:
+            return f"{self.absent}@L{self.level}"
+        return " ".join((f"L{self.level}", self.mode, *self.flags))
+
+
+@lru_cache(maxsize=4096)
+def table_entry(text: str) -> TableEntry:
+    """The entry of ``PteSeen.entry`` or ``TlbSeen.entry``."""
+    absent, at, level = text.partition("@L")
+    if at:
+        return TableEntry(_level(level), "", absent=absent or "none")
+    first, *words = text.split() or [""]
+    return TableEntry(_level(first[1:]), words[0] if words else text, tuple(words[1:]))
+
+
+def _level(text: str) -> int:
+    return int(text) if len(text) == 1 and text.isdecimal() else 1
+
+
+class TrackedRange(msgspec.Struct, frozen=True):
+    """What a tracker remembers: a reserved range, or a VMA that stands for one.
+
+    :param place: device pages; :data:`VM_PAT`; or a word for pages that lie elsewhere on every machine
+    :param refs: how many share it; None where the tracker does not count
+    :param users: task and area of those that share it
+    """
+
+    place: Span | str
+    refs: int | None
+    users: tuple[tuple[str, Span], ...]
+
+    def __str__(self) -> str:
+        refs = "" if self.refs is None else f" x{self.refs}"
+        return f"{self.place}{refs} {' '.join(vma_name(task, span) for task, span in self.users)}"
+
+
+@lru_cache(maxsize=4096)
+def tracked_range(line: str) -> TrackedRange:
+    """The range of a line of ``Step.tracked``."""
+    first, *words = line.split() or [""]
+    place = named_span(first)
+    refs = int(words[0][1:]) if words and _REFS.fullmatch(words[0]) else None
+    users = map(named_span, words if refs is None else words[1:])
+    return TrackedRange(first if place is None else place[1], refs, tuple(filter(None, users)))
+
+
+def named_span(text: str) -> tuple[str, Span] | None:
+    """Task and pages of ``t:a[0:4]``; None for another text."""
+    match = _SPAN.fullmatch(text)
+    if match is None:
+        return None
+    return match["task"] or MAIN_TASK, Span(match["name"], int(match["start"]), int(match["end"]))
+
+
+def vma_name(task: str, span: Span) -> str:
+    """A VMA in the words of ``tracked`` and ``prots``; the main task is not named."""
+    return str(span) if task == MAIN_TASK else f"{task}:{span}"
