@@ -205,8 +205,9 @@ def kept_of(ask: Ask, machine: str, folder: Path) -> list[Path]:
     signature = signature_of(program, runs)
     assert signature is not None
     finding = folder / Folder(folder).file(FoundDifference(signature, program, runs, "random 1:2", 2, (1, 1)))
-    report = finding / "report.md"
-    report.write_text(report.read_text().replace("--on model:7.2", f"--on {machine}"))
+    data = finding / "finding.json"
+    data.write_text(data.read_text().replace('  "model:7.2"\n', f'  "{machine}"\n'))
+    assert machine in data.read_text()
     return [kept, saved, finding, finding / "program.pfn"]
 
 

@@ -8,13 +8,16 @@ import msgspec
 import pytest
 
 from pfnlab.errors import Misuse, Why
-from pfnlab.fuzz.filing import Folder, FoundDifference
+from pfnlab.fuzz.filing import FiledData, Folder, FoundDifference, read_data
 from pfnlab.fuzz.signature import Signature, signature_of, signatures_of
 from pfnlab.programs.lang.layout import format_text
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.alarm import Alarm
+from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Reason, Run
+
+FINDINGS = Path(__file__).parent.parent.parent / "findings"
 
 PROGRAM = load_text("pfnlab program 1\ndevice bar: pci, 4 pages\n\na = mmap bar wc shared rw\nmunmap a[0]\n")
 
@@ -113,6 +116,78 @@ def test_a_known_signature_is_recognised(tmp_path: Path) -> None:
     assert ["the-name-a-person-gave-it"] == [one.name for one in tmp_path.iterdir()]
     assert "State: reported" in report.read_text()
     assert {found().signature.key: again} == folder.known()
+
+
+def test_what_is_filed_is_read_again(tmp_path: Path) -> None:
+    """Its signature, the machines, how they were looked at, and what showed with it."""
+    signature = found().signature
+    other = msgspec.structs.replace(signature, field="log")
+    finding = msgspec.structs.replace(found(), minimal=False, with_it=(other,))
+
+    data = read_data(tmp_path / Folder(tmp_path).file(finding))
+
+    assert data == FiledData(
+        signatures=(signature,),
+        machines=("model:6.12", "model:7.2"),
+        looks=(LookLevel.PROC,),
+        minimal=False,
+        with_it=(other,),
+    )
+
+
+def test_a_report_is_for_people_alone(tmp_path: Path) -> None:
+    """Whatever a person makes of it, the finding is known by its data."""
+    folder = Folder(tmp_path)
+    name = folder.file(msgspec.structs.replace(found(), minimal=False))
+    (tmp_path / name / "report.md").write_text("# Told in other words\nState: reported\n")
+
+    filed = folder.filed(found().signature.key)
+
+    assert filed is not None and (name, False) == (filed.name, filed.minimal)
+    assert {found().signature.key: name} == folder.known()
+
+
+def test_a_finding_of_an_earlier_version_is_not_forgotten(tmp_path: Path) -> None:
+    """It has a signature in its report and no data: one line says what to do."""
+    name = Folder(tmp_path).file(found())
+    (tmp_path / name / "finding.json").unlink()
+
+    with pytest.raises(
+        Misuse, match=rf"^{tmp_path}/{name} was filed by an earlier version, without finding.json"
+    ):
+        Folder(tmp_path).known()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        '{"format": "pfnlab-filed-finding/1"}',
+        '{"format": "pfnlab-filed-finding/1", "signatures": [], "machines": ["a"], "looks": ["proc"]}',
+        "\udcff",
+        "[" * 9999,
+    ],
+)
+def test_data_that_are_none_are_refused(tmp_path: Path, content: str) -> None:
+    """In one line with the name of the file."""
+    (tmp_path / "finding.json").write_bytes(content.encode("utf-8", "surrogateescape"))
+
+    with pytest.raises(Misuse, match=rf"^{tmp_path}/finding.json\b[^\n]*$"):
+        read_data(tmp_path)
+
+
+@pytest.mark.parametrize("report", sorted(FINDINGS.glob("*/finding.json")), ids=lambda one: one.parent.name)
+def test_a_finding_of_ours_has_the_signatures_of_its_report(report: Path) -> None:
+    """People read the report, and tools the data."""
+    said = [f"Signature: {one.key} {one}" for one in read_data(report.parent).signatures]
+
+    assert said == [
+        line
+        for line in (report.parent / "report.md").read_text().splitlines()
+        if line.startswith("Signature: ")
+    ]
 
 
 def test_findings_of_people_are_no_obstacle(tmp_path: Path) -> None:

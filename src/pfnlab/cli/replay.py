@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -24,9 +23,9 @@ from pfnlab.checker.replay import (
 from pfnlab.cli.check import AS_FOUND, Compared, comparison
 from pfnlab.errors import Misuse, Undecided
 from pfnlab.files import MOST_RECORDED, read_bytes, read_text
-from pfnlab.fuzz.filing import PROGRAM, REPORT
+from pfnlab.fuzz.filing import DATA, PROGRAM, read_data
 from pfnlab.fuzz.looking import changed_by_looking
-from pfnlab.fuzz.signature import Signature, signatures_of
+from pfnlab.fuzz.signature import LOST, Signature, signatures_of
 from pfnlab.inert import one_line, visible
 from pfnlab.lab.machines import (
     Named,
@@ -44,16 +43,10 @@ from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.runs.compare import Outcome
-from pfnlab.programs.runs.look import LookLevel, look_named
+from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 from pfnlab.progress import say
 from pfnlab.report.check import FORMAT
-
-_SIGNATURE = re.compile(r"^Signature: ([0-9a-f]{12}) (.*)$", re.MULTILINE)
-_COMMAND = re.compile(r"^    pfnlab run .*$", re.MULTILINE)
-_MACHINE = re.compile(r" --on (\S+)")
-_LOOK = re.compile(r" --look (\S+)")
-
 
 #: The value of ``format`` of what ``--json`` prints.
 REPLAY_FORMAT = "pfnlab-replay/1"
@@ -102,7 +95,7 @@ def replay(request: ReplayRequest) -> int:
         codes = _replay_case(_of_path(text), request)
     elif os.path.isdir(file):
         codes = [_finding(FiledFinding(file), request)]
-    elif os.path.isfile(file.parent / REPORT):
+    elif os.path.isfile(file.parent / DATA):
         codes = [_finding(FiledFinding(file.parent), request)]
     elif os.path.isfile(file):
         codes = [code for case in _cases(file, request) for code in _replay_case(case, request)]
@@ -171,20 +164,10 @@ class FiledFinding:
     """
 
     def __init__(self, folder: Path) -> None:
-        if not (folder / REPORT).is_file():
-            raise Misuse(f"there is no {REPORT} in {folder}: it holds no finding")
-        text = read_text(folder / REPORT, "report")
-        signature, commands = _SIGNATURE.search(text), _COMMAND.findall(text)
-        if signature is None or not commands:
-            raise Misuse(f"{folder / REPORT} has no signature or no command: it is no report of a finding")
-        self.source = str(folder / REPORT)
+        self.data = read_data(folder)
+        self.source = str(folder / DATA)
         self.program = load_program(folder / PROGRAM)
-        self.key, self.words = signature[1], signature[2]
-        self.machines = _MACHINE.findall(commands[0])
-        looks = [_LOOK.search(command) for command in commands]
-        #: How the machines were looked at; at two levels where looking changed something.
-        self.looks = [look_named(look[1]) if look is not None else LookLevel.PROC for look in looks]
-        self.title = f"finding {folder.name}: {self.words}"
+        self.title = f"finding {folder.name}: {self.data.signatures[0]}"
 
 
 def _replay_case(case: Case, request: ReplayRequest) -> list[int]:
@@ -239,9 +222,9 @@ def _on_kernel(program: Program | None, machine: str, spec: str, accel: Accel) -
 
 def _finding(finding: FiledFinding, request: ReplayRequest) -> int:
     if not request.on:
-        for spec in finding.machines:
+        for spec in finding.data.machines:
             request.check_asked(spec, finding.source)
-    machines = [name_machine(spec, request.profile) for spec in request.on or finding.machines]
+    machines = [name_machine(spec, request.profile) for spec in request.on or finding.data.machines]
     check_profile(machines, request.profile)
     fetch_missing(machines, say)
     runs_by_level = {
@@ -249,21 +232,22 @@ def _finding(finding: FiledFinding, request: ReplayRequest) -> int:
             run_on(machine, open_machine(machine.spec, accel=request.accel, look=look), [finding.program])[0]
             for machine in machines
         ]
-        for look in finding.looks
+        for look in finding.data.looks
     }
     runs = [run for level_runs in runs_by_level.values() for run in level_runs]
+    is_lost = finding.data.signatures[0].kind == LOST
     for run in runs:
-        found = run.undecided or ("lost" not in finding.words and run.alarm is None and run.lost)
+        found = run.undecided or (not is_lost and run.alarm is None and run.lost)
         if found:
             raise Undecided(found.says, found.kind)
-    if len(finding.looks) > 1:
+    if len(finding.data.looks) > 1:
         signatures = _by_looking(finding.program, machines, runs_by_level)
     else:
         signatures = signatures_of(finding.program, runs)
     verdict = AS_FOUND
     if not signatures:
         verdict = _otherwise("the machines do the same")
-    elif all(signature.key != finding.key for signature in signatures):
+    elif not set(signatures) & set(finding.data.signatures):
         verdict = _otherwise(str(signatures[0]))
     steps = [JudgedStep(line, "") for line in op_lines(finding.program)]
     _print(finding.title, " and ".join(machine.spec for machine in machines), steps, verdict, request.as_json)

@@ -1,7 +1,8 @@
-"""Findings as folders: the smallest program, and a report with its state and its signature.
+"""Findings as folders: the smallest program, a report for people, and the same as data.
 
-A folder holds ``program.pfn`` and ``report.md``. The report's second line is the state, which is ``private``
-until a person has told somebody. By the line ``Signature: ...`` the same difference is recognised later.
+A folder holds ``program.pfn``, ``report.md`` and ``finding.json``. The report's second line is the state: it
+is ``private`` until a person has told somebody. By the signatures in ``finding.json`` the same difference is
+recognised later.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
+from msgspec import Meta
 
-from pfnlab.files import cannot_write, read_text
-from pfnlab.fuzz.signature import LOOKING, NOTHING, VIOLATION, Signature, unknown_violations
+from pfnlab.errors import Misuse
+from pfnlab.files import Missing, cannot_write, read_text
+from pfnlab.fuzz.signature import LOOKING, LOST, NOTHING, VIOLATION, Signature, unknown_violations
+from pfnlab.inert import one_line
 from pfnlab.programs.lang.layout import format_text
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
@@ -26,11 +30,13 @@ from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 from pfnlab.units import number_of
 
-PROGRAM, REPORT = "program.pfn", "report.md"
+PROGRAM, REPORT, DATA = "program.pfn", "report.md", "finding.json"
 
-_SIGNATURE = re.compile(r"^Signature: ([0-9a-f]{12})\b", re.MULTILINE)
+#: The value of ``format`` in ``finding.json``.
+FORMAT: Final = "pfnlab-filed-finding/1"
 
-_WITH_IT = re.compile(r"^With it: ([0-9a-f]{12})\b", re.MULTILINE)
+#: How a report names its signature.
+_SIGNATURE = "\nSignature: "
 
 #: What a report says of a program that may not be the smallest.
 _CUT_SHORT = "the search for smaller ones was cut short"
@@ -63,6 +69,38 @@ class FoundDifference(msgspec.Struct, frozen=True):
     with_it: tuple[Signature, ...] = ()
 
 
+class FiledData(msgspec.Struct, frozen=True, kw_only=True):
+    """``finding.json``: what is read of a finding again.
+
+    :param signatures: its own; more where a person found that several are one finding
+    :param machines: by name, those that its program is run on
+    :param looks: how they are looked at; two levels where looking changed something
+    :param minimal: whether every smaller program was tried
+    :param with_it: the other signatures of its step in its program
+    """
+
+    format: Literal["pfnlab-filed-finding/1"] = FORMAT
+    signatures: Annotated[tuple[Signature, ...], Meta(min_length=1)]
+    machines: Annotated[tuple[str, ...], Meta(min_length=1)]
+    looks: Annotated[tuple[LookLevel, ...], Meta(min_length=1, max_length=2)]
+    minimal: bool = True
+    with_it: tuple[Signature, ...] = ()
+
+
+def read_data(folder: Path) -> FiledData:
+    """The data of the finding in *folder*.
+
+    :raises Misuse: there is none, or it is something else
+    """
+    file = folder / DATA
+    try:
+        return msgspec.json.decode(read_text(file, "finding"), type=FiledData)
+    except Missing:
+        raise Misuse(f"there is no {DATA} in {folder}: it holds no finding") from None
+    except (ValueError, RecursionError) as trouble:
+        raise Misuse(f"{file} is no data of a finding: {one_line(str(trouble))}") from None
+
+
 class FiledReport(msgspec.Struct, frozen=True):
     """What the folder of a finding says of it.
 
@@ -92,15 +130,19 @@ class Folder:
 
     def known(self) -> dict[str, str]:
         """The name of every finding by the key of its signature."""
-        return {key: report.parent.name for key, report in self._reports().items()}
+        return {key: folder.name for key, folder in self._folders().items()}
 
-    def _reports(self) -> dict[str, Path]:
-        """The report of every finding by the key of its signature."""
+    def _folders(self) -> dict[str, Path]:
+        """The folder of every finding by the keys of its signatures.
+
+        :raises Misuse: one has no data, though its report names a signature
+        """
         return {
-            key: report
+            signature.key: report.parent
             for path in (*self._known, self.path)
             for report in sorted(path.glob(f"*/{REPORT}"))
-            for key in _SIGNATURE.findall(read_text(report, "report"))
+            if _has_data(report)
+            for signature in read_data(report.parent).signatures
         }
 
     def filed(self, key: str) -> FiledReport | None:
@@ -108,15 +150,14 @@ class Folder:
 
         :raises ProgramError: its program cannot be read
         """
-        report = self._reports().get(key)
-        if report is None:
+        folder = self._folders().get(key)
+        if folder is None:
             return None
-        text = read_text(report, "report")
-        file = report.parent / PROGRAM
+        data, file = read_data(folder), folder / PROGRAM
         program = load_program(file) if file.is_file() else None
         operations = len(program.ops) if program is not None else 0
-        with_it = tuple(_WITH_IT.findall(text))
-        return FiledReport(report.parent.name, operations, _CUT_SHORT not in text, with_it, program)
+        with_it = tuple(other.key for other in data.with_it)
+        return FiledReport(folder.name, operations, data.minimal, with_it, program)
 
     def file(self, finding: FoundDifference) -> str:
         """File *finding*, unless its signature is here already; the name of its folder.
@@ -132,10 +173,27 @@ class Folder:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / PROGRAM).write_text(program_text(finding), encoding="utf-8")
+            # The report last: what has one is a finding.
+            (folder / DATA).write_bytes(data_text(finding))
             (folder / REPORT).write_text(report_text(finding, folder), encoding="utf-8")
         except OSError as trouble:
             raise cannot_write(folder, trouble, "say --findings DIR") from trouble
         return name
+
+
+def _has_data(report: Path) -> bool:
+    """Whether a folder has data; a report of a person's own needs none.
+
+    :raises Misuse: the report is of an earlier version, which wrote no data
+    """
+    if (report.parent / DATA).is_file():
+        return True
+    if _SIGNATURE in read_text(report, "report"):
+        raise Misuse(
+            f"{report.parent} was filed by an earlier version, without {DATA}: "
+            "move it away, and the finding is filed again where it shows"
+        )
+    return False
 
 
 def slug(signature: Signature) -> str:
@@ -180,20 +238,34 @@ def report_text(finding: FoundDifference, folder: Path) -> str:
         "## Where it comes from\n\n"
         f"`pfnlab fuzz`, program {finding.origin} of {number_of(finding.operations, 'operation')}, shrunk to "
         f"{len(finding.program.ops)}; {smallest}. It showed in {shown} of {number_of(runs, 'run')}.\n\n"
-        f"Signature: {signature.key} {signature}\n"
+        f"{_SIGNATURE[1:]}{signature.key} {signature}\n"
         + "".join(f"With it: {other.key} {other}\n" for other in finding.with_it)
     )
 
 
+def data_text(finding: FoundDifference) -> bytes:
+    """The data, one value a line."""
+    data = FiledData(
+        signatures=(finding.signature,),
+        machines=_machines(finding),
+        looks=finding.looks,
+        minimal=finding.minimal,
+        with_it=finding.with_it,
+    )
+    return msgspec.json.format(msgspec.json.encode(data), indent=1) + b"\n"
+
+
+def _machines(finding: FoundDifference) -> tuple[str, ...]:
+    """The machines by name; of what looking changed the one."""
+    if finding.signature.kind == LOOKING:
+        return tuple(dict.fromkeys(seen.machine.rpartition(" ")[0] for seen in finding.runs))
+    return tuple(seen.machine for seen in finding.runs)
+
+
 def _commands(finding: FoundDifference, folder: Path) -> list[str]:
     """The command that shows it; of what looking changed the two."""
-    run = f"pfnlab run {folder / PROGRAM}"
-    if finding.signature.kind == LOOKING:
-        names = [seen.machine.rpartition(" ")[0] for seen in finding.runs]
-        return [f"{run} --on {name} --look {look}" for name, look in zip(names, finding.looks, strict=True)]
-    machines = " ".join(f"--on {seen.machine}" for seen in finding.runs)
-    (look,) = finding.looks
-    return [f"{run} {machines} --look {look}"]
+    machines = " ".join(f"--on {machine}" for machine in _machines(finding))
+    return [f"pfnlab run {folder / PROGRAM} {machines} --look {look}" for look in finding.looks]
 
 
 def _title(signature: Signature) -> str:
@@ -201,7 +273,7 @@ def _title(signature: Signature) -> str:
         return f"Looking changed something: {signature.field} at {signature.op}"
     if signature.kind == VIOLATION:
         return f"{signature.shape} is broken at {signature.op}"
-    if signature.kind == "lost":
+    if signature.kind == LOST:
         return f"A machine is lost at {signature.op}"
     if signature.kind == "alarm" and not signature.field:
         return f"An alarm at {signature.op}: {signature.shape}"

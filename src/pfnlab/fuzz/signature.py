@@ -43,6 +43,9 @@ LOOKING = "looking"
 #: The kind of a property that a kernel breaks for no known reason.
 VIOLATION = "violation"
 
+#: The kind of a machine whose guest did not answer to the end.
+LOST = "lost"
+
 #: Before the first operation.
 START = "start"
 
@@ -183,7 +186,7 @@ def unknown_violations(program: Program, runs: Sequence[Run]) -> list[Violation]
 def _of_lost(program: Program, runs: Sequence[Run], run: Run) -> Signature:
     others = tuple(other_run.machine for other_run in runs if other_run.lost is None)
     op = _op_kind(program, len(run.steps))
-    return Signature("lost", "", op, ((run.machine,), others), _lost_shape(str(run.lost)))
+    return Signature(LOST, "", op, ((run.machine,), others), _lost_shape(str(run.lost)))
 
 
 def without_once(run: Run) -> Run:
