@@ -234,7 +234,7 @@ def check(
             found = elsewhere(model, predicates, asked, depth)
         else:
             found = _explored(model, predicates, depth, limits, progress, 1 if watch else jobs)
-    cut = [reason for reason in found.cut if not reason.startswith("depth:")]
+    cut = list(found.passed)
     cut += [
         f"no rule: {reason} ({number_of(count, 'step')} left out)"
         for reason, count in model.unmodelled.items()

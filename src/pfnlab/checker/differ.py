@@ -166,7 +166,8 @@ def compare(
     found: Exploration[Both] = explore(
         models, [agree], depth=bound, seconds=seconds, stop_at_first=True, keep="compact"
     )
-    cut = tuple(reason for reason in found.cut if not reason.startswith(("depth:", "stopped")))
+    # At the first difference it was to stop.
+    cut = () if found.violated else tuple(found.passed)
     cut += tuple(
         f"no rule: {reason} ({number_of(count, 'step')} left out)"
         for reason, count in models.unmodelled.items()

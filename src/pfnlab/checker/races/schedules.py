@@ -60,7 +60,7 @@ def search(
         while search.waiting:
             found.seconds, found.frontier = time.monotonic() - begin, len(search.waiting)
             if (reason := limits.passed(found)) is not None:
-                found.cut.append(reason)
+                found.passed.append(reason)
                 break
             if progress is not None and begin + found.seconds - last_report >= _TELL_SECONDS:
                 progress(found)
@@ -99,7 +99,7 @@ def _race_by_race(
         cut.append(f"interrupted: {len(parts)} of {races} races searched")
     # Of two schedules of one length, that of the first race is the one that is met first.
     total = merged(properties, parts)
-    total.cut += cut
+    total.passed += cut
     total.seconds = time.monotonic() - begin
     _put_in_order(model)
     return total

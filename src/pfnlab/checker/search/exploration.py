@@ -39,7 +39,8 @@ class Exploration(Generic[State]):
     :param transitions: steps looked at, those to known states included
     :param depth: the most steps from an initial state to any state found, on the way it was found
     :param growth: the number of states found at each depth
-    :param cut: what was left out, one reason each; empty when every reachable state was seen
+    :param passed: the limits that ended the search, one reason each
+    :param beyond: the states that were too deep for the search, in words; empty where there was none
     :param discoveries: by property name: for ``always`` a way to a state that breaks it, for ``sometimes``
         one to a state that satisfies it. Shortest in breadth-first order
     :param premises: by property name, in how many states the question arose
@@ -55,7 +56,8 @@ class Exploration(Generic[State]):
     transitions: int = 0
     depth: int = 0
     growth: list[int] = field(default_factory=list)
-    cut: list[str] = field(default_factory=list)
+    passed: list[str] = field(default_factory=list)
+    beyond: str = ""
     discoveries: dict[str, Path[State]] = field(default_factory=dict)
     premises: Counter[str] = field(default_factory=Counter)
     fired: Counter[str] = field(default_factory=Counter)
@@ -90,6 +92,11 @@ class Exploration(Generic[State]):
         return any(
             question.kind == "always" and question.name in self.discoveries for question in self.properties
         )
+
+    @property
+    def cut(self) -> list[str]:
+        """What was left out, one reason each; empty when every reachable state was seen."""
+        return [*self.passed, *([self.beyond] if self.beyond else [])]
 
     @property
     def complete(self) -> bool:
@@ -127,7 +134,7 @@ def merged(properties: Sequence[Property[State]], parts: Iterable[Exploration[St
         total.seconds = max(total.seconds, part.seconds)
         total.premises.update(part.premises)
         total.fired.update(part.fired)
-        total.cut.extend(part.cut)
+        total.passed.extend(part.cut)
         total.growth = [sum(counts) for counts in zip_longest(total.growth, part.growth, fillvalue=0)]
         for name, way in part.discoveries.items():
             discovery = total.discoveries.get(name)

@@ -207,7 +207,7 @@ class _Search(Progress[State]):
             if not under_way and (not frontier or self._at_depth()):
                 break
             if (reason := limits.passed(found)) is not None:
-                found.cut.append(reason)
+                found.passed.append(reason)
                 break
             if progress is not None and now - last_report >= _TELL_SECONDS:
                 progress(found)
@@ -230,7 +230,7 @@ class _Search(Progress[State]):
         if self.frontier and not self.found.cut:
             waiting = len(self.frontier)
         if waiting:
-            self.found.cut.append(f"depth: {number_of(waiting, 'state')} at depth {self.depth} not expanded")
+            self.found.beyond = f"depth: {number_of(waiting, 'state')} at depth {self.depth} not expanded"
 
     def _expand(self, number: int, at: int, state: State) -> None:
         if self.numbers is not None:

@@ -158,15 +158,13 @@ def explore_packed(
             if not search.waiting() and not search.news:
                 break
             if breadth and depth is not None and len(ends) - 2 >= depth and not search.news:
-                found.cut.append(
-                    f"depth: {number_of(search.waiting(), 'state')} at depth {depth} not expanded"
-                )
+                found.beyond = f"depth: {number_of(search.waiting(), 'state')} at depth {depth} not expanded"
                 break
             if reason := _passed(search, found, states, seconds, stop_at_first):
-                found.cut.append(reason)
+                found.passed.append(reason)
                 break
             if interrupted.is_set():
-                found.cut.append(f"interrupted: {number_of(search.waiting(), 'state')} not expanded")
+                found.passed.append(f"interrupted: {number_of(search.waiting(), 'state')} not expanded")
                 break
             if progress is not None and time.monotonic() - last_report >= _TELL_SECONDS:
                 progress(found)

@@ -184,7 +184,7 @@ class _Partitioned(Generic[State]):
                 told = time.monotonic()
         if not self.found.cut and self.found.frontier:
             waiting = number_of(self.found.frontier, "state")
-            self.found.cut.append(f"depth: {waiting} at depth {self._depth} not expanded")
+            self.found.beyond = f"depth: {waiting} at depth {self._depth} not expanded"
 
     def _goes_on(self) -> bool:
         """Whether the next state is to be expanded: one waits that is not too deep, and no limit has passed.
@@ -202,7 +202,7 @@ class _Partitioned(Generic[State]):
             return False
         reason = self._limits.passed(found)
         if reason is not None:
-            found.cut.append(reason)
+            found.passed.append(reason)
         return reason is None
 
     def _settled(self, end: int) -> list[Settled]:

@@ -71,7 +71,7 @@ def simulate(
         if stop_at_first and found.violated:
             break
     found.states, found.seconds = len(fingerprints), time.monotonic() - begin
-    found.cut.append(
+    found.passed.append(
         f"{'guided' if guided else 'random'} walks: {count:,} of at most {number_of(length, 'step')}, "
         f"seed {seed}, from walk {first}"
     )
@@ -257,7 +257,7 @@ def swarm(
         model.take_counts()
         model.add_counts(kept)
     total.seconds = time.monotonic() - begin
-    total.cut.append(
+    total.passed.append(
         f"swarm: {number_of(count, 'search', 'searches')} of at most {number_of(states, 'state')}, "
         f"seed {seed}"
     )
