@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import re
+import signal
 from collections.abc import Generator
 from pathlib import Path
 
@@ -16,6 +17,8 @@ NEWS_FILE = Path(__file__).parents[1] / "build" / "news.txt"
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the project's markers, and refuse a target that is none."""
+    # A shell has it ignored by what it runs in the background, and so would commands that are tested.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "lab: needs kernels and QEMU")
     config.addinivalue_line("markers", "target(name): runs with `make test-NAME` alone (targets.py)")
     if TARGET and TARGET not in TARGETS:

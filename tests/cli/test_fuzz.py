@@ -49,7 +49,7 @@ def test_a_campaign_that_time_ends_has_its_part_of_it(
     ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """How many programs there will be is not known."""
-    monkeypatch.setattr(progress, "EVERY", 0.0)
+    monkeypatch.setattr(progress, "EVERY", 0.2)
 
     answer = ask("fuzz", *SAME, "--seconds", 2, "--findings", tmp_path)
 

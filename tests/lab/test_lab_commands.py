@@ -51,7 +51,7 @@ def test_command_and_its_children_end_with_their_owner(tmp_path: Path, number: s
     owner.send_signal(number)
     owner.wait()
 
-    _until(lambda: not child.exists() or "\nState:\tZ" in (child / "status").read_text())
+    _until(lambda: _has_ended(child))
 
 
 def test_guard_of_a_command_that_ended_does_nothing(tmp_path: Path) -> None:
@@ -65,6 +65,13 @@ def test_guard_of_a_command_that_ended_does_nothing(tmp_path: Path) -> None:
     time.sleep(0.2)
 
     assert not done.exists()
+
+
+def _has_ended(process: Path) -> bool:
+    try:
+        return "\nState:\tZ" in (process / "status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def _until(holds: Callable[[], bool]) -> None:
