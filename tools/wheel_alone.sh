@@ -47,9 +47,18 @@ step 1 "pfnlab check --on model:6.1 --scope small --property no_leak --json > ch
 step 0 "pfnlab report run.json check.json -o report.html && ls -l report.html"
 step 0 "pfnlab draw munmap-middle --all -o story.svg && ls -l story.svg"
 step 0 "pip install -q --disable-pip-version-check '$wheel[web]'"
-# Its page answers.
-step 0 "pfnlab explore munmap-middle --no-browser > address 2>&1 & sleep 8
-        curl -sf \"\$(grep -o 'http://[^ #]*' address | head -1)\" | grep -ci '<html'; code=\$?; kill %1; exit \$code"
+# Its page answers, as soon as it stands there.
+cat > ask_page.py <<'PYTHON'
+import re, sys, time, urllib.request
+ends = time.monotonic() + 60
+while not (found := re.search("http://[^ #\\n]+", open("address").read())):
+    if time.monotonic() > ends:
+        sys.exit("no address within a minute")
+    time.sleep(0.1)
+print(urllib.request.urlopen(found[0], timeout=60).read().lower().count(b"<html"))
+PYTHON
+touch address
+step 0 "pfnlab explore munmap-middle --no-browser > address 2>&1 & python ask_page.py | grep 1; code=\$?; kill %1; exit \$code"
 
 step 0 "pip install -q --disable-pip-version-check '$wheel[frames]' nbclient ipykernel"
 step 0 "jupyter execute tour.ipynb"
