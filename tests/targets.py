@@ -1,6 +1,6 @@
 """Targets: tests that need more than ``make test`` has, each kind with a ``make test-NAME`` of its own.
 
-``make test`` has QEMU, a compiler and ten minutes. A test that needs another package, a network or more
+``make test`` has QEMU and a compiler. A test that needs another package, a network or more
 time is marked ``@pytest.mark.target("NAME")``, or lies in one of :data:`PLACES`. Without
 ``PFNLAB_TARGET`` it is deselected, or not even collected. With ``PFNLAB_TARGET=NAME``, which the
 Makefile sets, no other test runs, and what is missing fails.
