@@ -62,6 +62,8 @@ make_archive() {
 
 # Inside the namespaces: the machine's files, what it gets of this one, and the command.
 enter() {
+    set -E
+    trap 'echo "bare_root: $BASH_COMMAND failed: nothing was run on a bare $suite" >&2; exit 125' ERR
     mount --make-rprivate /
     tar -C "$machine" --exclude="./dev/*" -xf "$made"
     cd "$machine"
@@ -109,7 +111,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 # As one file, which git reads whoever owns the checkout.
 git -c safe.directory='*' -C "$repository" bundle create -q "$machine/checkout" HEAD
-export machine made command
+export machine made command suite
 export own_home=$HOME
 
 lent=()
