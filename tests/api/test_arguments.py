@@ -209,7 +209,9 @@ RESULTS = {
 )
 def test_a_result_refuses_or_works(kind: str, name: str, argument: str) -> None:
     """Its methods, which only show it."""
-    call = lambda value: getattr(RESULTS[kind], name)(**{argument: value})  # noqa: E731
+
+    def call(value: object) -> object:
+        return getattr(RESULTS[kind], name)(**{argument: value})
 
     assert [] == troubles(call)
     assert [] == accepted(call)

@@ -196,6 +196,7 @@ def test_a_recording_without_cases_is_misuse(ask: Ask, tmp_path: Path) -> None:
         (("report", "read", "-o", "link"), "read"),
         (("report", "read", "-o", "hard"), "read"),
         (("report", "one", "-o", "./one/report.md"), "one/report.md"),
+        (("report", "one", "-o", "./one/finding.json"), "one/finding.json"),
         (("run", "program.pfn", "-o", "program.pfn"), "program.pfn"),
         (("run", "program.pfn", "--policy", "mine.py", "-o", "mine.py"), "mine.py"),
         (("run", "program.pfn", "--on", "model:7.2,config=read", "-o", "read"), "read"),
@@ -216,7 +217,7 @@ def test_what_is_read_is_not_written_over(
     """By none of its names, and before anything is run."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "one").mkdir()
-    for path in ("read", "one/program.pfn", "one/report.md", "program.expected.json"):
+    for path in ("read", "one/program.pfn", "one/report.md", "one/finding.json", "program.expected.json"):
         Path(path).write_text("mine")
     litmus_program = litmus_file("munmap-middle").read_text(encoding="utf-8")
     Path("program.pfn").write_text(litmus_program, encoding="utf-8")

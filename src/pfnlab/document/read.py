@@ -15,7 +15,7 @@ from pfnlab.document.kinds import KINDS, ResultKind, takes
 from pfnlab.document.parts.part import Part
 from pfnlab.errors import Misuse
 from pfnlab.files import MOST_RECORDED, read_text
-from pfnlab.fuzz.filing import PROGRAM, REPORT
+from pfnlab.fuzz.filing import DATA, PROGRAM, REPORT
 from pfnlab.inert import one_line
 
 #: The most characters of a foreign ``format`` that a message repeats.
@@ -79,13 +79,13 @@ def _read(path: Path) -> Iterator[ReadResult]:
 
 
 def files_of(paths: Sequence[Path]) -> Iterator[Path]:
-    """The files that :func:`read_results` reads.
+    """The files that :func:`read_results` reads, and those that belong to them.
 
     :raises Misuse: a folder holds no finding
     """
     for path in paths:
         if os.path.isdir(path):
-            yield from (place / name for place in _places(path) for name in (PROGRAM, REPORT))
+            yield from (place / name for place in _places(path) for name in (PROGRAM, REPORT, DATA))
         else:
             yield path
 
