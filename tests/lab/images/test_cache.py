@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import shutil
 import threading
@@ -15,6 +16,7 @@ from damages import DAMAGES, Damage
 from pfnlab.errors import Undecided
 from pfnlab.lab.images.cache import forget, is_whole, keep, kept
 from pfnlab.lab.images.commands import run
+from pfnlab.lab.vm.saved_state import mark_used
 
 each_damage = pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 
@@ -39,7 +41,7 @@ def a_folder(part: Path) -> None:
     (part / "link").symlink_to("/nowhere")
 
 
-def refuse(part: Path) -> None:
+def refuse(part: object, *_: object) -> None:
     """Nothing is to be made."""
     raise AssertionError(part)
 
@@ -93,6 +95,19 @@ def test_a_folder_with_a_damaged_file_is_not_whole(cache: Path, name: str, damag
         damage(path)
 
     assert not is_whole(path)
+
+
+def test_a_file_is_read_again_only_where_it_was_written(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that asks a hundred times reads once; a use of the file is no write."""
+    path = kept(cache / "things" / "x", writing(b"content"))
+    assert is_whole(path)
+    mark_used(path)
+    monkeypatch.setattr(hashlib, "file_digest", refuse)
+
+    assert is_whole(path)
+    path.write_bytes(b"CONTENT")
+    with pytest.raises(AssertionError):
+        is_whole(path)
 
 
 def test_damage_is_said(cache: Path) -> None:

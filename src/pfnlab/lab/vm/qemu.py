@@ -35,7 +35,7 @@ from pfnlab.lab.vm.launch import (
     start_qemu,
 )
 from pfnlab.lab.vm.qmp import tell_monitor
-from pfnlab.lab.vm.saved_state import SAVABLE, incoming, save_state, state_file
+from pfnlab.lab.vm.saved_state import SAVABLE, incoming, mark_used, save_state, state_file
 from pfnlab.lab.vm.slot import Slot
 from pfnlab.lab.vm.standstill import Standstill, processor_time
 from pfnlab.programs.runs.alarm import Alarm, alarms_in, first_alarm
@@ -181,8 +181,7 @@ class Guest:
         try:
             if is_whole(state) and self._channel.heart_beats(_RESTORE_LIMIT, self._lives):
                 self.hello = read_hello(self._wait("answer", _RESTORE_LIMIT))
-                with contextlib.suppress(FileNotFoundError):
-                    os.utime(state)
+                mark_used(state)
                 return True
         except BaseException:
             self.close()

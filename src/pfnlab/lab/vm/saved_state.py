@@ -5,6 +5,7 @@ A state fits one kernel file, one image, one QEMU and one command line; its name
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shlex
@@ -78,8 +79,17 @@ def _migrate(ask: Qmp, path: Path) -> bool:
     return False
 
 
+def mark_used(state: Path) -> None:
+    """Note that a machine started from *state*, so it is not among those that go first.
+
+    The time of its last write stays, which says that it need not be read once more.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        os.utime(state, ns=(time.time_ns(), state.stat().st_mtime_ns))
+
+
 # States are large (a third of the guest's RAM): the least recently used go.
 def _forget_oldest(folder: Path) -> None:
-    states = sorted(folder.glob("*.state"), key=lambda file: file.stat().st_mtime)
+    states = sorted(folder.glob("*.state"), key=lambda file: file.stat().st_atime)
     for state in states[:-_KEPT]:
         forget(state)
