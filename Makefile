@@ -18,11 +18,11 @@ need = @PYTHON=$(PYTHON) tools/install-missing $(1)
 extra = $(BIN)/python -m pip install -q --disable-pip-version-check -e '.[$(1)]'
 target = PFNLAB_TARGET=$(1) $(BIN)/pytest -n $(or $(2),2)
 
-.PHONY: help demo docs changelog test release test-archives test-pages test-guests test-races test-building test-compiled test-notebooks test-shells test-patches test-patched test-selftests mutation-report fault-report test-postgres test-all-kernels test-btf-dwarf test-browser test-cluster test-editors test-wheel test-newcomer page lint pages bench bench-compare fmt-check clean system system-test
+.PHONY: help demo docs changelog test release test-archives test-pages test-long test-older test-races test-building test-compiled test-notebooks test-shells test-patches test-patched test-selftests mutation-report fault-report test-postgres test-all-kernels test-btf-dwarf test-browser test-cluster test-editors test-wheel test-newcomer page lint pages bench bench-compare fmt-check clean system system-test
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo "also: test-archives test-pages test-guests test-races test-building test-compiled test-notebooks test-shells test-patches test-patched test-selftests mutation-report fault-report test-postgres test-all-kernels test-btf-dwarf test-browser test-cluster test-editors test-wheel test-newcomer page lint pages bench bench-compare fmt-check clean"
+	@echo "also: test-archives test-pages test-long test-older test-races test-building test-compiled test-notebooks test-shells test-patches test-patched test-selftests mutation-report fault-report test-postgres test-all-kernels test-btf-dwarf test-browser test-cluster test-editors test-wheel test-newcomer page lint pages bench bench-compare fmt-check clean"
 
 system:
 	@PYTHON=$(PYTHON) tools/install-missing
@@ -91,10 +91,15 @@ test-races: system-test .venv/.test
 	@$(BIN)/pfnlab kernels fetch --missing 6.1 6.12 7.2 7.3
 	$(call target,races)
 
-# What boots guests that nothing else uses, on kernels of which others were asked: a few minutes.
-test-guests: system-test .venv/.test
+# Whole campaigns, searches and benchmarks, and nearly every program on the newest kernel: ten minutes.
+test-long: system-test .venv/.test
 	@$(BIN)/pfnlab kernels fetch tested
-	$(call target,guests)
+	$(call target,long)
+
+# What the newest kernel is asked, asked of the two older ones: some minutes.
+test-older: system-test .venv/.test
+	@$(BIN)/pfnlab kernels fetch tested
+	$(call target,older)
 
 # Searches and campaigns on dask's scheduler and workers, started as docs/cluster.md says: a few minutes.
 test-cluster: system-test .venv/.test

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from _pytest.terminal import TerminalReporter
 from comparing import COMPARED, NEWS
-from having import ROLE_NAMES, ROLES, standing
+from having import EVERY_SERIES, NEW, OLD, ROLE_NAMES, ROLES, STABLE, standing
 from targets import TARGET, TARGETS, is_left_out, target_of
 
 #: Where the differences of kernels nobody met are listed.
@@ -32,10 +32,21 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect the tests of other targets than the one that runs."""
-    others = [item for item in items if target_of(item) != TARGET]
+    of = {item: target_of(item) for item in items}
+    of |= {item: "older" if asks_older(item) else "" for item, target in of.items() if target is None}
+    others = [item for item in items if of[item] != TARGET]
     if others:
-        items[:] = [item for item in items if target_of(item) == TARGET]
+        items[:] = [item for item in items if of[item] == TARGET]
         config.hook.pytest_deselected(items=others)
+
+
+def asks_older(item: pytest.Item) -> bool:
+    """Whether a test of several kernels asks an older one than the newest, which is asked the same."""
+    if EVERY_SERIES or item.get_closest_marker("lab") is None:
+        return False
+    callspec = getattr(item, "callspec", None)
+    values = list(callspec.params.values()) if callspec is not None else []
+    return any(isinstance(one, str) and one in (OLD, STABLE) and one != NEW for one in values)
 
 
 def new_kernel(item: pytest.Item) -> str | None:

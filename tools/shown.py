@@ -28,6 +28,7 @@ import sys
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -265,13 +266,18 @@ def unknown_forms(text: str, name: str) -> list[str]:
     return [f"{name}: {form}: {says}" for form in forms if (says := _unknown(form))]
 
 
-def _unknown(form: str) -> str | None:
+@cache
+def _pfnlab() -> Any:
     from pfnlab.cli.app import app
 
+    return typer.main.get_command(app)
+
+
+def _unknown(form: str) -> str | None:
     words = re.split(r" {3,}", form.strip())[0].split()
     if not words or not words[0].endswith("pfnlab"):
         return None
-    command: Any = typer.main.get_command(app)
+    command = _pfnlab()
     known = {"--help", "-h"} | _options(command)
     for word in words[1:]:
         below = getattr(command, "commands", None)

@@ -20,6 +20,7 @@ LINES = [
 ]
 
 
+@pytest.mark.target("long")
 @pytest.mark.timeout(290)
 def test_right_lines_pass_and_wrong_ones_do_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In strict mode."""

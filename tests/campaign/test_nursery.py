@@ -117,6 +117,7 @@ def test_a_process_that_crashes_fails(nursery: Nursery, tmp_path: Path) -> None:
     assert (AttemptEnd.FAILED, "its process crashed (signal 6)") == (attempt.end, attempt.reason)
 
 
+@pytest.mark.target("long")
 def test_a_policy_that_hangs_is_named_before_the_limit(
     nursery: Nursery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,6 +137,7 @@ def test_an_unknown_task_fails(nursery: Nursery) -> None:
     assert (AttemptEnd.FAILED, "there is no task 'dream'") == (attempt.end, attempt.reason)
 
 
+@pytest.mark.target("long")
 def test_a_shard_that_hangs_is_ended_at_its_limit(nursery: Nursery, tmp_path: Path) -> None:
     """With its process, and the next one runs."""
     nursery.begin(odd(tmp_path, "hang", seconds=1.0))
@@ -150,6 +152,7 @@ def test_a_shard_that_hangs_is_ended_at_its_limit(nursery: Nursery, tmp_path: Pa
     assert AttemptEnd.DONE is nursery.attempt(check()).end
 
 
+@pytest.mark.target("long")
 @pytest.mark.parametrize("whole", [False, True], ids=["the shard", "the nursery"])
 def test_a_process_that_is_killed_from_outside_is_lost(nursery: Nursery, tmp_path: Path, whole: bool) -> None:
     """That is no fault of the shard."""

@@ -286,6 +286,7 @@ def test_shards_have_a_bound() -> None:
     assert 3 == len(plan_of(text + "[budget]\nprograms = 3\n", "c.toml").shards())
 
 
+@pytest.mark.target("long")
 @pytest.mark.timeout(120)
 def test_many_tables_are_read() -> None:
     """The work grows with the tables, not with their square; what stands in many is looked at once."""

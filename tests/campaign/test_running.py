@@ -216,6 +216,7 @@ def test_the_plan_comes_back_from_the_store(store: Store) -> None:
     assert six() == stored_plan(store, "small")
 
 
+@pytest.mark.target("long")
 def test_a_shard_that_crashes_leaves_the_results_of_the_others(
     tmp_path: Path, undisturbed: set[tuple[str, int]]
 ) -> None:
@@ -243,6 +244,7 @@ with Store(sys.argv[1]) as store, LocalExecutor(2) as executor:
 """
 
 
+@pytest.mark.target("long")
 def test_a_campaign_that_is_killed_again_and_again_finds_the_same(
     tmp_path: Path, undisturbed: set[tuple[str, int]]
 ) -> None:
@@ -275,6 +277,7 @@ def done(path: Path) -> int:
         return states(store).count(DONE)
 
 
+@pytest.mark.target("long")
 def test_the_small_campaign_finds_something(undisturbed: set[tuple[str, int]]) -> None:
     """So equality of results means something."""
     assert "[[fuzz]]" in SMALL and len(undisturbed) > 20

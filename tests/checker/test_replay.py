@@ -54,6 +54,7 @@ def test_every_scope_is_looked_at() -> None:
     assert sorted(BROKEN) == scope_names()
 
 
+@pytest.mark.target("long")
 @pytest.mark.parametrize("scope", BROKEN)
 def test_every_path_goes_through(scope: str) -> None:
     """Of properties that are broken, and of those that are reached."""

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 #: Runs ``pfnlab try`` with kernels that are models: the file ``rules`` of a tree says which.
 SCRIPT = """
 import sys
@@ -43,6 +45,7 @@ def git(tree: Path, *words: str) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.target("long")
 def test_the_culprit_of_a_history(tmp_path: Path) -> None:
     """A commit that does not build is skipped, and the one that brought the difference is found."""
     tree, litmus = tmp_path / "linux", tmp_path / "litmus"

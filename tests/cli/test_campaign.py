@@ -98,6 +98,7 @@ def test_what_is_no_discovery_for_a_plan_is_none(folder: Path, ask: Ask) -> None
     assert 0 == ask("campaign", "run", "quick.toml").code
 
 
+@pytest.mark.target("long")
 def test_a_shard_that_is_isolated_leaves_the_campaign_undecided(folder: Path, ask: Ask) -> None:
     """It is said, and can be tried once more."""
     tracker = folder / "odd.py"
@@ -157,6 +158,7 @@ def test_a_wrong_filter_is_misuse(folder: Path, ask: Ask, words: tuple[str, ...]
     assert says in answer.err and 1 == answer.err.count("\n")
 
 
+@pytest.mark.target("long")
 def test_results_are_exported(folder: Path, ask: Ask) -> None:
     """A row for each sighting."""
     ask("campaign", "run", "quick.toml")
@@ -168,6 +170,7 @@ def test_results_are_exported(folder: Path, ask: Ask) -> None:
     assert [one["digest"] for one in content["results"]] == [row["digest"] for row in rows]
 
 
+@pytest.mark.target("long")
 def test_a_store_is_copied(folder: Path, ask: Ask) -> None:
     """The copy has the same results."""
     ask("campaign", "run", "quick.toml")
@@ -176,6 +179,7 @@ def test_a_store_is_copied(folder: Path, ask: Ask) -> None:
     assert ask("results").out == ask("results", "copy.db").out
 
 
+@pytest.mark.target("long")
 def test_the_store_is_named_by_a_variable(folder: Path, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no option names it."""
     monkeypatch.setenv("PFNLAB_STORE", "night.db")
@@ -237,6 +241,7 @@ LONG = QUICK.replace(
 )
 
 
+@pytest.mark.target("long")
 def test_a_campaign_is_stopped_and_goes_on(folder: Path, ask: Ask) -> None:
     """From another process, within seconds; one that does not run cannot be stopped."""
     (folder / "quick.toml").write_text(LONG, encoding="utf-8")
@@ -252,6 +257,7 @@ def test_a_campaign_is_stopped_and_goes_on(folder: Path, ask: Ask) -> None:
     assert "is not running" in ask("campaign", "stop").err
 
 
+@pytest.mark.target("long")
 def test_an_interrupt_ends_a_campaign(folder: Path, ask: Ask) -> None:
     """With the code of an interrupt; what is done is kept."""
     (folder / "quick.toml").write_text(LONG, encoding="utf-8")

@@ -105,6 +105,7 @@ def test_policies_that_are_the_same(ask: Ask) -> None:
     assert (0, None) == (answer.code, json.loads(answer.out)["program"])
 
 
+@pytest.mark.target("long")
 def test_a_policy_of_ones_own(ask: Ask) -> None:
     """The documented example is exact where track_ctx is not."""
     own = Path(__file__).parent.parent.parent / "docs" / "own-policy" / "per_vma.py"

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from asking import Answer
+from for_each import for_each
 
 from pfnlab.cli.app import UsageError
 from pfnlab.cli.examples import EXAMPLES, Example
@@ -34,6 +35,9 @@ COSTLY = (
     "--swarm 8",
     "--random 200",
 )
+
+#: What takes some seconds.
+SLOW = ("--swarm", "--guided", "@all")
 
 #: What would write files where the test runs.
 WRITING = ("pfnlab litmus copy", "mine.pfn", " -o ")
@@ -102,14 +106,19 @@ def test_help_ends_with_the_examples(page: VerbPage, ask: Callable[..., Answer])
     ]
 
 
-@pytest.mark.parametrize("example", sum(EXAMPLES.values(), ()), ids=lambda example: example.line)
+@for_each("example", sum(EXAMPLES.values(), ()), ids=lambda example: example.line)
 def test_what_an_example_says_is_a_phrase(example: Example) -> None:
     """A full stop is put behind it where one is needed."""
     assert example.says[0].isupper() and example.says[-1].isalnum()
 
 
 @pytest.mark.parametrize(
-    "line", [line for line in LINES if not any(word in line for word in (*COSTLY, *WRITING, *READING))]
+    "line",
+    [
+        pytest.param(line, marks=[pytest.mark.target("long")] * any(word in line for word in SLOW))
+        for line in LINES
+        if not any(word in line for word in (*COSTLY, *WRITING, *READING))
+    ],
 )
 def test_a_cheap_example_runs(line: str, ask: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch) -> None:
     """It answers, maybe with a discovery: nothing of it is misuse, undecided or a defect."""

@@ -45,6 +45,7 @@ def test_programs_are_counted(ask: Ask, tmp_path: Path, monkeypatch: pytest.Monk
     assert ": 20 of 20, 100 %\n" in answer.err
 
 
+@pytest.mark.target("long")
 def test_a_campaign_that_time_ends_has_its_part_of_it(
     ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -56,6 +57,7 @@ def test_a_campaign_that_time_ends_has_its_part_of_it(
     assert re.search(r", \d+ of 2 s, \d+ %$", answer.err, re.MULTILINE)
 
 
+@pytest.mark.target("long")
 def test_a_campaign_goes_on(ask: Ask, tmp_path: Path) -> None:
     """--programs counts from the beginning; machines and seed are those of the file."""
     kept = tmp_path / "state.json"

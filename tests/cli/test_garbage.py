@@ -52,6 +52,7 @@ WORDS = st.sampled_from(
 )
 
 
+@pytest.mark.target("long")
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(argv=st.lists(st.one_of(WORDS, st.text(max_size=8)), max_size=6))
 def test_garbage_never_is_a_defect(argv: list[str], tmp_path: Path) -> None:

@@ -58,6 +58,7 @@ def _first(name: str, cases: int) -> list[str]:
     return list(rows.values())[-cases:]
 
 
+@pytest.mark.target("long")
 @pytest.mark.parametrize("options", [(), ("--json",)])
 def test_recorded_cases(ask: Ask, options: tuple[str, ...], tmp_path: Path) -> None:
     """Those of one kernel are a piece of work."""
@@ -66,6 +67,7 @@ def test_recorded_cases(ask: Ask, options: tuple[str, ...], tmp_path: Path) -> N
     assert (0, one) == (one.code, two)
 
 
+@pytest.mark.target("long")
 def test_recorded_cases_that_are_wrong(ask: Ask, tmp_path: Path) -> None:
     """Each is told at its place: 1."""
     file = recorded(tmp_path / "few.jsonl", ('"ret":0,', '"ret":-22,'))
@@ -84,6 +86,7 @@ def few_policies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(policies_matrix, "VFIO_SCOPES", {"vfio": ("mappings are cut", 1)})
 
 
+@pytest.mark.target("long")
 @pytest.mark.usefixtures("few_policies")
 @pytest.mark.parametrize("options", [(), ("--json",)])
 def test_policies(ask: Ask, options: tuple[str, ...]) -> None:

@@ -76,6 +76,7 @@ def test_the_first_state_of_the_graph_has_a_picture() -> None:
     assert () == here["ops"]
 
 
+@pytest.mark.target("long")
 def test_a_way_that_is_no_program_is_walked_all_the_same() -> None:
     """A program has at most 16 tasks: the state behind more of them has no picture, and the page says why."""
     some, path = answers(), ()

@@ -68,6 +68,7 @@ def test_what_a_real_kernel_did_is_shown_after_its_command(monkeypatch: pytest.M
     assert "book" in story["steps"][2]["differs"]
 
 
+@pytest.mark.target("long")
 def test_a_search_gives_ways_that_can_be_walked(monkeypatch: pytest.MonkeyPatch) -> None:
     """The way to a violation is one of the graph's, and what it should break is broken at its end."""
     begun, answers = Begun(monkeypatch), Answers(Storyteller(golden_of))
@@ -99,6 +100,7 @@ def test_only_kernels_run_on_request() -> None:
         commands().kernel(asked.AskedKernelRun(MIDDLE, "model:6.1"))
 
 
+@pytest.mark.target("long")
 def test_a_search_finds_the_file_of_a_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine of the command line names its file as it is named where the explorer was started."""
     shutil.copy(PER_VMA, tmp_path / "mine.py")

@@ -75,6 +75,7 @@ def test_a_command_that_takes_too_long_is_ended(jobs: Jobs, monkeypatch: pytest.
     assert begun == jobs.progress(begun.job)
 
 
+@pytest.mark.target("long")
 def test_a_command_does_not_outlive_an_explorer_that_is_killed() -> None:
     """Not even by SIGKILL, which it cannot answer."""
     begin = (
@@ -95,6 +96,7 @@ def test_a_command_does_not_outlive_an_explorer_that_is_killed() -> None:
     assert not lives(command)
 
 
+@pytest.mark.target("long")
 def test_only_a_few_go_on_at_once(jobs: Jobs) -> None:
     """A page cannot fill the machine with commands."""
     for _ in range(2):

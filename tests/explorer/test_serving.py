@@ -154,6 +154,7 @@ def test_it_ends_with_ctrl_c() -> None:
     assert "Traceback" not in errors
 
 
+@pytest.mark.target("long")
 def test_ctrl_c_ends_it_in_the_middle_of_work() -> None:
     """It waits for no answer, says no word of trouble, and no process of its own goes on."""
     with started() as (process, address):
@@ -170,6 +171,7 @@ def test_ctrl_c_ends_it_in_the_middle_of_work() -> None:
     asking.close()
 
 
+@pytest.mark.target("long")
 def test_who_goes_away_ends_what_was_asked() -> None:
     """A page that was closed, or that asks something else, costs nothing any more."""
     with started() as (process, address):
@@ -182,6 +184,7 @@ def test_who_goes_away_ends_what_was_asked() -> None:
         wait_for(lambda: not lives(worker))
 
 
+@pytest.mark.target("long")
 def test_others_are_answered_while_it_works() -> None:
     """One question that takes minutes is no reason for another to wait."""
     with started() as (process, address):

@@ -64,6 +64,7 @@ def test_only_the_way_is_in_memory() -> None:
     assert 4 == walker.kept
 
 
+@pytest.mark.target("long")
 def test_a_long_walk_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many places were seen, only the last ones are in memory; the others are worked out again."""
     monkeypatch.setattr(walk, "_STATES", 12)

@@ -85,6 +85,7 @@ def test_a_question_has_a_limit() -> None:
     assert before != after
 
 
+@pytest.mark.target("long")
 def test_a_question_that_nobody_waits_for_is_not_worked_out() -> None:
     """Its process ends, and the next question finds another one."""
 
@@ -101,6 +102,7 @@ def test_a_question_that_nobody_waits_for_is_not_worked_out() -> None:
     assert 4 == len(answer["steps"])
 
 
+@pytest.mark.target("long")
 def test_a_question_that_waits_behind_another_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
     """Given up before its turn, it costs nothing."""
     monkeypatch.setattr(module, "_MOST", 1)
@@ -120,6 +122,7 @@ def test_a_question_that_waits_behind_another_is_not_begun(monkeypatch: pytest.M
     assert not heavy_done
 
 
+@pytest.mark.target("long")
 def test_an_answer_that_is_nearly_there_keeps_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Typing on gives up one question after the other, and processes need their time to start."""
     monkeypatch.setattr(module, "GRACE", 100)
@@ -138,6 +141,7 @@ def test_an_answer_that_is_nearly_there_keeps_its_process(monkeypatch: pytest.Mo
     assert before == after
 
 
+@pytest.mark.target("long")
 def test_one_process_answers_all_about_one_program() -> None:
     """It has run the program; another one would run it again for each picture."""
 
@@ -149,6 +153,7 @@ def test_one_process_answers_all_about_one_program() -> None:
     assert 1 == len(on_workers(work))
 
 
+@pytest.mark.target("long")
 def test_the_end_refuses_what_is_worked_out() -> None:
     """The server ends at once, and who still waits is told."""
 
@@ -162,6 +167,7 @@ def test_the_end_refuses_what_is_worked_out() -> None:
     assert {"refused": "the explorer has ended"} == answer
 
 
+@pytest.mark.target("long")
 def test_a_process_that_a_policy_ends_is_told(tmp_path: Path) -> None:
     """A policy may do what it likes: the page says what became of it, and other questions are answered."""
     file = tmp_path / "mine.py"
@@ -178,6 +184,7 @@ def test_a_process_that_a_policy_ends_is_told(tmp_path: Path) -> None:
     assert 4 == len(answer["steps"])
 
 
+@pytest.mark.target("long")
 def test_the_damage_that_a_policy_does_is_said(tmp_path: Path) -> None:
     """In the words of the command line; what is asked next is answered, by a process without that damage."""
     lasting = {
@@ -202,6 +209,7 @@ def test_the_damage_that_a_policy_does_is_said(tmp_path: Path) -> None:
     assert {4} == {len(after["steps"]) for _, after in answers.values()}
 
 
+@pytest.mark.target("long")
 def test_what_a_policy_prints_is_no_answer(tmp_path: Path) -> None:
     """Standard output is the policy's, answers go another way."""
     file = tmp_path / "mine.py"
@@ -214,6 +222,7 @@ def test_what_a_policy_prints_is_no_answer(tmp_path: Path) -> None:
     assert 4 == len(json.loads(answer)["steps"])
 
 
+@pytest.mark.target("long")
 def test_every_process_hears_of_a_run_of_a_kernel() -> None:
     """Also one that was started behind it."""
     command = [sys.executable, "-m", "pfnlab", "run", "munmap-middle", "--on", "model:7.3", "--json"]
@@ -234,6 +243,7 @@ def test_every_process_hears_of_a_run_of_a_kernel() -> None:
     assert 2 == processes
 
 
+@pytest.mark.target("long")
 def test_a_graph_is_walked_in_one_process() -> None:
     """Its states are kept there."""
 

@@ -114,6 +114,7 @@ def test_a_crash_is_found_shrunk_and_filed(tmp_path: Path) -> None:
     assert known.met > 1
 
 
+@pytest.mark.target("long")
 def test_a_warning_that_comes_once_a_boot_is_found(tmp_path: Path) -> None:
     """Each try has a kernel that has not warned yet."""
     began = state("model:7.2", "qemu:7.2")
@@ -148,6 +149,7 @@ class Once(ModelMachine):
         return msgspec.structs.replace(run, steps=(*run.steps[:at], step, *run.steps[at + 1 :]))
 
 
+@pytest.mark.target("long")
 def test_a_repetition_in_a_fresh_boot_decides() -> None:
     """What a kernel does once a boot is no more unstable than a warning that it prints once a boot."""
     began = state("model:7.2", "qemu:7.2")
@@ -170,6 +172,7 @@ def test_models_that_agree() -> None:
     assert len(began.coverage.branches) > 200 and len(began.coverage.pairs) > 50
 
 
+@pytest.mark.target("long")
 def test_models_that_differ_are_found_shrunk_and_filed(tmp_path: Path) -> None:
     """Another tracker shows in a single operation, which is filed and runs again."""
     began = state(*OTHER)
@@ -184,6 +187,7 @@ def test_models_that_differ_are_found_shrunk_and_filed(tmp_path: Path) -> None:
         assert known.folder in summary(began, watched=True)
 
 
+@pytest.mark.target("long")
 def test_a_finding_is_filed_once_and_counted(tmp_path: Path) -> None:
     """The second program that shows it adds nothing but to the count; so does a second campaign."""
     for met in ("first", "second"):
@@ -207,6 +211,7 @@ def test_what_does_not_repeat_is_unstable(tmp_path: Path) -> None:
     assert "unstable, 1 of 4 runs" in summary(began, watched=True)
 
 
+@pytest.mark.target("long")
 @pytest.mark.parametrize("stops", [(1, 7), (10, 25), (20,)])
 def test_resumed_equals_uninterrupted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stops: tuple[int, ...]
@@ -400,6 +405,7 @@ def reworded(error: Undecided, message: str, kind: Why | None = None) -> None:
         error.kind = kind
 
 
+@pytest.mark.target("long")
 def test_the_words_of_a_reason_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """With every reason of the model in other words as many programs are compared, with the same outcome."""
     began, again = state(*SAME), state(*SAME)

@@ -225,6 +225,7 @@ class Deaf(ModelMachine):
         return msgspec.structs.replace(run, steps=tuple(steps))
 
 
+@pytest.mark.target("long")
 @pytest.mark.parametrize(("kernel", "causes"), [(ModelMachine, 1), (Deaf, 2)])
 def test_a_campaign_ends_with_causes(kernel: type[ModelMachine], causes: int) -> None:
     """Each finding is of one of them, and the summary begins with the shortest program of each."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pfnlab.branches import BranchWatch, branches_of
 from pfnlab.fuzz.coverage import PACKAGE, WORDS, Coverage, all_branches, watch_rules
 from pfnlab.fuzz.grammar import draw
@@ -56,6 +58,7 @@ def test_a_loop_that_is_never_entered_is_past() -> None:
     assert f"{loop} in" in watched("a = mmap bar[0:4] wc shared rw\nc = fork\n")
 
 
+@pytest.mark.target("long")
 def test_only_branches_there_are_can_be_reached() -> None:
     """Names agree between the watch and the list, for many programs."""
     watch = watch_rules()

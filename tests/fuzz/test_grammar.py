@@ -5,6 +5,7 @@ from __future__ import annotations
 from statistics import mean
 from typing import get_args
 
+import pytest
 from for_each import for_each
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -197,6 +198,7 @@ def test_what_was_not_reached_is_drawn_more_often() -> None:
     assert count(Bias(reached)) > 2 * count(Bias(reached | {f"{one} > msync" for one in kinds}))
 
 
+@pytest.mark.target("long")
 @for_each("vocabulary", WITH_LEAVES, ids=["driver", "vfio", "all"])
 def test_one_program_of_ten_has_a_leaf_that_is_touched(vocabulary: Vocabulary) -> None:
     """Of both sizes."""
@@ -245,6 +247,7 @@ def test_who_binds_a_driver_has_one_device() -> None:
     assert not any(past_end(program) or any(uses_vfio(op.call) for op in program.ops) for program in bound)
 
 
+@pytest.mark.target("long")
 def test_a_device_moves_where_there_is_the_driver() -> None:
     """Which keeps its first place for nobody meanwhile."""
 

@@ -107,6 +107,7 @@ def test_a_mixed_campaign_asks_each_level() -> None:
     assert {} == began.findings
 
 
+@pytest.mark.target("long")
 @pytest.mark.parametrize("model", [True, False])
 def test_what_looking_changes_by_rule_is_no_finding(model: bool) -> None:
     """A leaf of 1 GiB goes when smaps is read, and the model of the kernel says so."""
@@ -135,6 +136,7 @@ def test_what_looking_changes_beside_is_filed(tmp_path: Path) -> None:
         assert f"--on qemu:7.2 --look {level} --steps" in report
 
 
+@pytest.mark.target("long")
 def test_a_finding_is_repeated_and_filed_at_its_level(tmp_path: Path) -> None:
     """What only /proc shows is shrunk through /proc, and its report says so by the command."""
     began = state(MIXED, Vocabulary())

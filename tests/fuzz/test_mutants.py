@@ -88,6 +88,7 @@ TOLD_BY_A_KERNEL = (
 )
 
 
+@pytest.mark.target("long")
 @pytest.mark.lab
 @pytest.mark.timeout(600)
 @pytest.mark.xdist_group(f"kernel-{NEW}")

@@ -97,6 +97,7 @@ def test_arguments_become_simple() -> None:
     assert ((), 1, None) == (shrunk.program.areas, shrunk.program.devices[0].pages, shrunk.program.thp)
 
 
+@pytest.mark.target("long")
 @pytest.mark.parametrize("index", range(15, 55, 5))
 def test_simplifying_ends(index: int) -> None:
     """Whatever is taken as simpler, there is an end: no candidate is the program itself."""

@@ -85,11 +85,13 @@ def of(machine: ModelMachine) -> CampaignState:
     return state
 
 
+@pytest.mark.target("long")
 def test_the_order_in_which_runs_come_changes_nothing() -> None:
     """A campaign ends as with a machine that hands over all at once."""
     assert of(ModelMachine("7.2")) == of(Kernel())
 
 
+@pytest.mark.target("long")
 def test_runs_are_weighed_as_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not when the last one is there: guests run programs meanwhile."""
     weighed: list[str] = []

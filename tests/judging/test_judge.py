@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import pytest
 from configurations import config_text
 from for_each import for_each
 from litmus_files import litmus_file
@@ -247,6 +248,7 @@ def test_a_kernel_is_of_the_version_its_run_says(machine: str, kernel: str, expl
     assert [bool(violation.known) for violation in leaks] == [explained]
 
 
+@pytest.mark.target("long")
 @for_each("series", ["6.1", "6.12", "6.16", "7.2"])
 def test_what_litmus_programs_break_is_known(series: str) -> None:
     """Every violation the model predicts has a reason."""

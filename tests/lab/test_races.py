@@ -1,7 +1,7 @@
 """The recorded schedules once more, on kernels: what the model says, and what was recorded elsewhere.
 
 The default run asks the newest series for the first table: munmap of one mapping, its page table kept; ``make
-test-guests`` asks the oldest too, ``PFNLAB_KERNELS=all`` every series for which a driver can be built, and
+test-older`` asks the oldest too, ``PFNLAB_KERNELS=all`` every series for which a driver can be built, and
 ``make test-races`` runs every schedule there is.
 """
 
@@ -34,7 +34,7 @@ from pfnlab.programs.runs.observation import Run
 
 RECORDED = Path(__file__).parents[1] / "recorded" / "races.jsonl"
 EVERY = TARGET == "races"
-#: What is asked by default: every third schedule of this operation.
+#: What is asked x schedule of this operation.
 TABLES = ("munmap",)
 ASKED = ("6.1", "6.12", "7.2", "7.3") if EVERY_SERIES or EVERY else (OLD, NEW)
 
@@ -79,15 +79,8 @@ Record = Callable[[str, object], None]
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1200)]
 
 
-def target_marks(series: str) -> list[pytest.MarkDecorator]:
-    """The target that asks a series, if it is not ``make test``."""
-    if EVERY:
-        return [pytest.mark.target("races")]
-    return [] if EVERY_SERIES or series == ASKED[-1] else [pytest.mark.target("guests")]
-
-
 def schedules(series: str, *, whole: bool = EVERY) -> list[tuple[RecordedRace, Program]]:
-    """The schedules of a series that can be said, as programs; every third unless *whole*."""
+    """The schedules of a series that can be said, as programs; every sixth unless *whole*."""
     found = []
     for line in RECORDED.read_bytes().splitlines():
         row = msgspec.json.decode(line, type=RecordedRace)
@@ -97,7 +90,7 @@ def schedules(series: str, *, whole: bool = EVERY) -> list[tuple[RecordedRace, P
             found.append((row, program_of(row)))
         except Waiting:
             continue
-    return found if whole else found[::3]
+    return found if whole else found[::6]
 
 
 def before_release(program: Program, run: Run) -> Run:
@@ -119,7 +112,13 @@ def on_kernel(series: str, programs: list[Program]) -> list[Run]:
 @pytest.mark.parametrize(
     "series",
     [
-        pytest.param(series, marks=[pytest.mark.xdist_group(f"races-{series}"), *target_marks(series)])
+        pytest.param(
+            series,
+            marks=[
+                pytest.mark.xdist_group(f"races-{series}"),
+                *([pytest.mark.target("races")] if EVERY else ()),
+            ],
+        )
         for series in ASKED
     ],
 )

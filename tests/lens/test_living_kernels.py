@@ -200,6 +200,7 @@ def test_a_dump_shows_the_same_state(form: str, subject: Subject, tmp_path: Path
     assert dumped == live
 
 
+@pytest.mark.target("long")
 def test_damaged_ram_ends_in_an_error(subject: Subject, tmp_path: Path) -> None:
     """
     Zeroed, cut off or overwritten copies of a guest's RAM end in an error, or in a state.
@@ -222,6 +223,7 @@ def test_damaged_ram_ends_in_an_error(subject: Subject, tmp_path: Path) -> None:
         path.unlink()
 
 
+@pytest.mark.target("long")
 def test_many_mappings_at_once(subject: Subject) -> None:
     """
     Fifty VMAs, trees of several levels: none is missed.

@@ -113,6 +113,7 @@ def test_the_same_as_data() -> None:
     assert "qemu:6.12.117 against model:6.12.117" == result_of(json.loads(json.dumps(said))).part.title
 
 
+@pytest.mark.target("long")
 def test_differences_of_one_cause_are_told_once() -> None:
     """The shortest program, and the names of the others; as data, the places of all."""
     meeting = meet(Kernel("6.12.117,flush=none"), "6.12.117", LITMUS, programs=10)

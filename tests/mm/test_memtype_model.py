@@ -160,6 +160,7 @@ def test_broken_book_is_seen(broken: type[MemtypeBook], program: list[Call]) -> 
         agree(broken, MACHINE, True, program)
 
 
+@pytest.mark.target("long")
 @for_each("broken", [KeepsPlace, KeepsOwnType, MatchesNoEnd])
 def test_broken_book_is_found(broken: type[MemtypeBook]) -> None:
     """Searching without a hint finds a program that tells the broken book apart."""

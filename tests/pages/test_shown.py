@@ -1,7 +1,7 @@
 """Every command a page shows is run, and prints what the page says.
 
-Blocks that need nothing run with ``make test``; ``console kernel``, ``console slow`` and ``console network``
-with ``make test-pages``. None of them is left out of both.
+Blocks that need nothing run with ``make test-long``; ``console kernel``, ``console slow`` and ``console
+network`` with ``make test-pages``. None of them is left out of both.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ def test_every_form_exists(name: str) -> None:
     assert [] == shown.unknown_forms(PAGES[name], name)
 
 
+@pytest.mark.target("long")
 @for_each("name", QUICK)
 def test_commands_print_what_the_page_shows(name: str) -> None:
     """On models alone."""

@@ -16,6 +16,7 @@ from pfnlab.programs.model.machine import ModelMachine
 VERSIONS = (*RELEASES, *known_versions(), "6.1.84", "6.12.90", "6.12.113")
 
 
+@pytest.mark.target("long")
 def test_changes_make_one_kernels_rules_of_anothers() -> None:
     """Whichever two are asked, in either order: as a machine's name they give the other's profile."""
     for one, other in product(VERSIONS, VERSIONS):

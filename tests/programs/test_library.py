@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -71,8 +72,11 @@ def test_an_unknown_name_has_close_ones() -> None:
     assert "\n" not in str(refused.value)
 
 
-def test_every_program_has_a_name_of_its_own() -> None:
+def test_every_program_has_a_name_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """And is found by it."""
+    # Each word lists the folders anew.
+    monkeypatch.setattr(library, "library_paths", cache(library_paths))
+
     assert list(library_paths()) == [find_program(path.stem) for path in library_paths()]
     assert list(library_paths()) == [find_program(long_name(path)) for path in library_paths()]
 

@@ -122,6 +122,7 @@ def test_the_structures_of_a_kernel_are_those_kept(name: str) -> None:
     assert differing == set(kept.unlike.get(kernel.version, ()))
 
 
+@pytest.mark.target("long")
 @pytest.mark.lab
 @pytest.mark.timeout(300)
 @pytest.mark.xdist_group(f"kernel-{STABLE}")

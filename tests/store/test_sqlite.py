@@ -221,6 +221,7 @@ def test_a_backup_takes_no_file_that_is_there(file: Path, tmp_path: Path) -> Non
     assert "mine" == (tmp_path / "copy.db").read_text(encoding="utf-8")
 
 
+@pytest.mark.target("long")
 def test_a_plain_copy_of_a_store_in_use_is_consistent_or_refused(file: Path, tmp_path: Path) -> None:
     """The file and its log are copied one after the other, while both change."""
     copies = []

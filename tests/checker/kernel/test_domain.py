@@ -36,6 +36,7 @@ def test_counts_are_pinned(spec: str, states: int, order: Order) -> None:
     assert states == explore(model, depth=4, order=order).states
 
 
+@pytest.mark.target("long")
 @pytest.mark.parametrize("spec", ["6.1", "7.2"])
 def test_symmetry_changes_no_verdict(spec: str) -> None:
     """With and without renaming the same properties are broken by programs of the same length."""

@@ -77,6 +77,7 @@ def made_anew(model: KernelModel, state: KernelState, scope: Scope) -> list[tupl
     return found
 
 
+@pytest.mark.target("long")
 @for_each("tracker", TRACKERS)
 def test_steps_are_those_of_kernels_made_anew(tracker: str) -> None:
     """Two operations deep, a kernel that is put back takes every step as one that was just made."""

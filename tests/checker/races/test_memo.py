@@ -74,6 +74,7 @@ def test_a_remembered_turn_is_the_turn(flush: str) -> None:
     assert [] == all_wrong(f"7.2,flush={flush}", scope, every=11)
 
 
+@pytest.mark.target("long")
 @pytest.mark.parametrize("tracker", TRACKERS)
 def test_so_it_is_with_every_tracker(tracker: str) -> None:
     """Of races in which trackers have something to do."""
@@ -106,6 +107,7 @@ class EverySecond:
 '''
 
 
+@pytest.mark.target("long")
 def test_so_it_is_with_a_policy_of_ones_own(tmp_path: Path) -> None:
     """One that remembers, and stops within a loop."""
     own = tmp_path / "own.py"

@@ -58,6 +58,7 @@ def answers(found: Exploration[RaceState]) -> list[tuple[str, int]]:
     return [(found.verdict(name), length) for name, length in ways.items()]
 
 
+@pytest.mark.target("long")
 @pytest.mark.parametrize("flush", FLUSHES)
 def test_states_and_answers_are_the_same_with_and_without(flush: str) -> None:
     """With every flush placement; fewer steps are looked at."""
@@ -170,6 +171,7 @@ def test_races_in_several_processes_are_searched_as_in_one(spec: str) -> None:
     assert told[0] == told[1]
 
 
+@pytest.mark.target("long")
 def test_the_ways_to_what_is_found_are_not_counted_as_steps() -> None:
     """Whether something is found, to which the way is followed once more, changes no count."""
     asked, nothing = (RaceModel(ModelMachine("6.1"), named()) for _ in range(2))

@@ -44,6 +44,7 @@ def without_time(found: CheckResult) -> dict[str, Any]:
     return {name: getattr(found, name) for name in found.__struct_fields__ if name != "seconds"}
 
 
+@pytest.mark.target("long")
 @pytest.mark.parametrize("states", [3, 20, 100])
 @pytest.mark.parametrize(("name", "memory"), [("small", None), ("small", 1 << 20), ("race", None)])
 def test_a_check_that_goes_on_says_what_an_undisturbed_one_does(

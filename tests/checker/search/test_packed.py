@@ -36,6 +36,7 @@ def test_the_shared_specification_has_its_states(
     assert {"holds"} == {found.verdict(rule) for rule in shared_book.RULES}
 
 
+@pytest.mark.target("long")
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize(("modes", "states"), [(False, 17_096), (True, 8549)])
 def test_symmetry_makes_it_small(modes: bool, states: int, order: Order) -> None:
@@ -58,6 +59,7 @@ def renamed(state: int, vmas: Sequence[int], entries: Sequence[int]) -> int:
     return after
 
 
+@pytest.mark.target("long")
 def test_sorting_stands_for_exactly_all_renamings() -> None:
     """Of all 21,530 states: those with one canonical form are those that some renaming turns into each
     other."""
@@ -75,6 +77,7 @@ def test_sorting_stands_for_exactly_all_renamings() -> None:
     assert 970 == len(set(search.states)) == len(set(zip(by_trying, search.states, strict=True)))
 
 
+@pytest.mark.target("long")
 @pytest.mark.parametrize("breadth", [True, False])
 def test_the_core_runs_interpreted(breadth: bool) -> None:
     """The source that is compiled, as it is: the same states in the same order as with a set."""
@@ -103,6 +106,7 @@ def test_a_counterexample_is_shortest_and_real(symmetric: bool) -> None:
     assert 2 == model.broken(way.states(Unpacked(model))[-1])
 
 
+@pytest.mark.target("long")
 def test_the_other_properties_of_a_broken_model_hold() -> None:
     """Finding one does not end the search."""
     found = explore_packed(Shrinking(3, symmetric=True, modes=True))

@@ -142,6 +142,7 @@ def test_a_signal_just_when_the_folder_is_made_leaves_nothing(tmp_path: Path) ->
     assert (-signal.SIGTERM, []) == (process.returncode, list(tmp_path.iterdir()))
 
 
+@pytest.mark.target("long")
 def test_searches_on_disk_leave_nothing(tmp_path: Path) -> None:
     """One that is told to end takes its folder along; that of one that was killed is taken by the next."""
     ended(search(tmp_path), signal.SIGTERM)

@@ -45,12 +45,12 @@ def test_driver_is_built(series: str):
 
 
 @lab
-@pytest.mark.xdist_group(f"kernel-{OLD}")
+@pytest.mark.xdist_group(f"kernel-{NEW}")
 def test_driver_is_cached():
     """
     A second call builds nothing: the file stays as it was.
     """
-    kernel = bootable(OLD)
+    kernel = bootable(NEW)
     before = have(lambda: driver_for(kernel)).stat()
 
     after = driver_for(kernel).stat()

@@ -108,6 +108,7 @@ def test_guest_image_is_cached(cache: Path):
     assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
 
 
+@pytest.mark.target("long")
 @needs_compiler
 def test_guest_image_leaves_nothing_else(cache: Path):
     """
@@ -129,6 +130,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.target("long")
 @needs_compiler
 @pytest.mark.xdist_group("built image")
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
@@ -148,6 +150,7 @@ def test_a_damaged_image_is_made_anew(cache: Path, built: Path, damage: Damage, 
     assert (image, whole) == (again, again.read_bytes())
 
 
+@pytest.mark.target("long")
 @needs_compiler
 def test_an_image_is_announced_once(cache: Path):
     """
@@ -180,6 +183,7 @@ def test_a_compiler_without_room(cache: Path, monkeypatch: pytest.MonkeyPatch):
     assert [] == list((cache / "guest").iterdir())
 
 
+@pytest.mark.target("long")
 @needs_compiler
 def test_guest_image_follows_the_compiler(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """

@@ -228,6 +228,7 @@ def test_missing_file_is_misuse(tmp_path: Path) -> None:
         kernels.from_file(tmp_path / "none")
 
 
+@pytest.mark.target("long")
 @pytest.mark.lab
 @needs_dpkg
 def test_real_archive_gives_a_real_kernel() -> None:

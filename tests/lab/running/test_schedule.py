@@ -605,6 +605,7 @@ class TestKernels:
         assert run.steps[2].vmas and {"main", "k"} == {vma.task for vma in run.steps[2].vmas}
         assert all(step.events is not None for step in run.steps[:-1])
 
+    @pytest.mark.target("long")
     def test_a_wait_for_the_lock_of_vfio_pci_is_named(self, machine: QemuMachine):
         """
         Each time, though its functions are a module's; a guest's threads use none of its descriptors up.

@@ -205,6 +205,7 @@ def test_a_guest_that_kvm_stopped_is_lost_at_once(tmp_path: Path, monkeypatch: p
     ]
 
 
+@pytest.mark.target("long")
 @pytest.mark.lab
 def test_a_real_kernel_says_the_same_with_kvm() -> None:
     """

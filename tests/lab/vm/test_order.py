@@ -363,6 +363,7 @@ class TestKernels:
         assert recorded == silent
         assert recorded[1] == recorded[3] == 0 < recorded[2]
 
+    @pytest.mark.target("long")
     def test_an_unknown_function_is_refused_alone(self, series: str) -> None:
         """
         The others are armed, and programs that do not ask for an order get none.

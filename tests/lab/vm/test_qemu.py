@@ -419,6 +419,7 @@ def test_limit_is_kept_and_named(vmlinuz: Path, own_cache: Path):
         Guest(vmlinuz, boot_limit=0.1)
 
 
+@pytest.mark.target("long")
 @lab
 def test_offsets_given_back(guest: Guest, vmlinuz: Path):
     """
@@ -428,6 +429,7 @@ def test_offsets_given_back(guest: Guest, vmlinuz: Path):
         assert guest.hello == later.hello
 
 
+@pytest.mark.target("long")
 @lab
 def test_wrong_offsets_are_noticed(guest: Guest, vmlinuz: Path):
     """
@@ -446,6 +448,7 @@ def test_later_guests_start_from_a_saved_state(vmlinuz: Path, own_cache: Path):
         assert later.hello == first.hello
 
 
+@pytest.mark.target("long")
 @lab
 def test_saved_states_are_running(vmlinuz: Path, own_cache: Path):
     """
@@ -457,6 +460,7 @@ def test_saved_states_are_running(vmlinuz: Path, own_cache: Path):
     assert ["r 0 0" in reply for reply in replies] == [True, True]
 
 
+@pytest.mark.target("long")
 @lab
 def test_broken_state_is_thrown_away(vmlinuz: Path, own_cache: Path):
     """
@@ -471,6 +475,7 @@ def test_broken_state_is_thrown_away(vmlinuz: Path, own_cache: Path):
     assert state.stat().st_size > 1 << 20
 
 
+@pytest.mark.target("long")
 @lab
 def test_damaged_state_is_not_started_from(vmlinuz: Path, own_cache: Path):
     """
@@ -486,6 +491,7 @@ def test_damaged_state_is_not_started_from(vmlinuz: Path, own_cache: Path):
     assert not state.exists()
 
 
+@pytest.mark.target("long")
 @lab
 def test_fresh_guests_boot(vmlinuz: Path, own_cache: Path):
     """
@@ -523,6 +529,7 @@ def test_killed_machine_is_lost(vmlinuz: Path, tmp_path: Path, monkeypatch: pyte
                 guest.request("program x\nend\n")
 
 
+@pytest.mark.target("long")
 @lab
 def test_the_steps_before_the_end_are_there(vmlinuz: Path, own_cache: Path):
     """

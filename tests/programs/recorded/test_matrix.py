@@ -72,7 +72,7 @@ def test_cases_are_counted(tmp_path: Path) -> None:
         ("order.jsonl", 63, 0),
         ("cases-driver.jsonl", 48, 0),
         ("cases-vfio.jsonl", 15, 0),
-        ("races.jsonl", 450, 44),
+        pytest.param("races.jsonl", 450, 44, marks=pytest.mark.target("long")),
     ],
 )
 def test_every_recorded_case_is_predicted_or_waits(name: str, cases: int, waiting: int) -> None:
@@ -142,6 +142,7 @@ def test_a_recorded_reset_is_one() -> None:
     assert [VfioReset(BAR)] == [op.call for op in program.ops]
 
 
+@pytest.mark.target("long")
 @pytest.mark.xdist_group("recorded")
 def test_waiting_cases_are_listed_with_what_they_wait_for() -> None:
     """
