@@ -26,6 +26,7 @@ POLICIES = [
 ]
 
 
+@pytest.mark.target("long")
 @pytest.mark.parametrize("policy", POLICIES)
 def test_invariants_hold(policy: str) -> None:
     """Every program on an old profile or on a new one: the next policy has it the other way round."""

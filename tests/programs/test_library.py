@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -72,11 +71,8 @@ def test_an_unknown_name_has_close_ones() -> None:
     assert "\n" not in str(refused.value)
 
 
-def test_every_program_has_a_name_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_program_has_a_name_of_its_own() -> None:
     """And is found by it."""
-    # Each word lists the folders anew.
-    monkeypatch.setattr(library, "library_paths", cache(library_paths))
-
     assert list(library_paths()) == [find_program(path.stem) for path in library_paths()]
     assert list(library_paths()) == [find_program(long_name(path)) for path in library_paths()]
 

@@ -255,7 +255,8 @@ def _of_pattern(pattern: str, folder: Path) -> Sequence[Path]:
 
 
 def _named(name: str, paths: Iterable[Path]) -> list[Path]:
-    return [path for path in paths if name in (path.stem, long_name(path))]
+    stem = name.rpartition("/")[2]
+    return [path for path in paths if stem == path.stem and name in (stem, long_name(path))]
 
 
 def _close_names(name: str) -> str:
