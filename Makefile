@@ -198,9 +198,7 @@ lint: .venv/.test
 
 # The pages the model makes; some are searches, minutes in all.
 pages: .venv/.test
-	@set -e; for page in walkers:walkers flush_distance:flush-distance profiles_page:profiles claims:claims policies_matrix:policies-matrix catalogue:catalogue kernels_page:kernels not_modelled:not-modelled sizes_page:sizes; do \
-	  $(BIN)/python -m pfnlab.report.$${page%:*} > .venv/page; mv .venv/page docs/$${page#*:}.md; echo docs/$${page#*:}.md; \
-	done
+	@$(BIN)/python -m pages --write
 	@$(BIN)/python tools/write_reference.py --write
 
 # Every benchmark three times, kept in benchmarks/history.jsonl; and what got slower since another commit.

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import resource
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,9 @@ from typing import Any
 
 from measuring import busy, ratio_of_rounds, rounds, show
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from pages.claims.page import claims
 from pfnlab.campaign.local import LocalExecutor
 from pfnlab.campaign.plan_file import read_plan
 from pfnlab.campaign.running import begin_campaign, run_campaign
@@ -37,7 +41,6 @@ from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.recorded.matrix import predict_files
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.report import searches
-from pfnlab.report.claims.page import claims
 from pfnlab.report.policies_matrix import policies_matrix
 from pfnlab.store.kept import ResultFilter
 from pfnlab.store.store import Store

@@ -115,12 +115,12 @@ def violations(module: str, text: str) -> list[str]:
 
 
 def _ours(text: str, package: tuple[str, ...]) -> list[tuple[int, str]]:
-    # `import pfnlab` alone names no layer, and is refused as one.
-    found = imported(ast.parse(text), package)
+    # `import pfnlab` alone names no layer, and is refused as one; so is pages/, which the wheel has not.
+    found = ((line, name, name.split(".")[0]) for line, name in imported(ast.parse(text), package))
     return [
-        (line, f"{name}.pfnlab" if name == "pfnlab" else name)
-        for line, name in found
-        if name.split(".")[0] == "pfnlab"
+        (line, f"{first}.{first}" if first in (name, "pages") else name)
+        for line, name, first in found
+        if first in ("pfnlab", "pages")
     ]
 
 
@@ -153,6 +153,8 @@ def test_modules_import_from_their_left(module: str) -> None:
         ("api/live.py", "from pfnlab.cli.run import run_programs"),
         ("helpers/odd.py", "import os"),
         ("cli/app.py", "from pfnlab.elsewhere import odd"),
+        ("cli/app.py", "from pages.cli import odd"),
+        ("cli/app.py", "import pages"),
     ],
 )
 def test_an_import_from_the_right_is_caught(module: str, text: str) -> None:
@@ -176,6 +178,59 @@ def test_an_import_from_the_right_is_caught(module: str, text: str) -> None:
 def test_an_import_from_the_left_passes(module: str, text: str) -> None:
     """The package itself, everything left of it and other libraries are free."""
     assert violations(module, text) == []
+
+
+#: Modules that begin something: the command, `import pfnlab`, and the explorer's own process.
+_BEGINNINGS = ("__init__.py", "__main__.py", "explorer/answering.py")
+
+#: What only tests ask: it fetches a debug package, which the lens is compared with.
+_FOR_TESTS = {"lab/images/debug_kernel.py"}
+
+
+def unreached(texts: dict[str, str]) -> list[str]:
+    """The modules that no beginning imports, directly or through others.
+
+    :param texts: sources by path below src/pfnlab
+    """
+    by_name = {_dotted(module): module for module in texts}
+    reached, asked = set(), [module for module in _BEGINNINGS if module in texts]
+    while asked:
+        module = asked.pop()
+        if module in reached:
+            continue
+        reached.add(module)
+        package = ("pfnlab", *Path(module).parts[:-1])
+        for _, name in imported(ast.parse(texts[module]), package):
+            # A package is imported with its module, and what is taken from a module is no module.
+            words = name.split(".")
+            names = [".".join(words[:count]) for count in range(1, len(words) + 1)]
+            asked += [by_name[one] for one in names if one in by_name]
+    return sorted(set(texts) - reached)
+
+
+def _dotted(module: str) -> str:
+    return ".".join(("pfnlab", *Path(module).with_suffix("").parts)).removesuffix(".__init__")
+
+
+def test_every_module_serves_a_verb() -> None:
+    """What makes pages of docs/ and nothing else is in pages/, beside the package."""
+    texts = {module: (SOURCE / module).read_text(encoding="utf-8") for module in MODULES}
+
+    assert _FOR_TESTS == {*unreached(texts)}
+
+
+def test_a_module_that_serves_no_verb_is_noticed() -> None:
+    """What it imports alone is neither; what is imported in a function is reached."""
+    texts = {
+        "__main__.py": "def late():\n    from pfnlab.cli import app",
+        "cli/__init__.py": "",
+        "cli/app.py": "from .run import perform",
+        "cli/run.py": "",
+        "report/page.py": "from pfnlab.report import only",
+        "report/only.py": "",
+    }
+
+    assert ["report/only.py", "report/page.py"] == unreached(texts)
 
 
 def test_there_are_modules_to_check() -> None:

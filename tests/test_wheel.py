@@ -70,6 +70,15 @@ def test_the_wheel_is_what_runs(command: Path) -> None:
     assert Path(said.strip()).is_relative_to(command.parents[1])
 
 
+def test_the_wheel_has_the_package_alone(command: Path) -> None:
+    """What makes pages of docs/, tools and tests stay in the repository."""
+    (record,) = command.parents[1].rglob("pfnlab-*.dist-info/RECORD")
+    names = [line.partition(",")[0].split("/") for line in record.read_text(encoding="utf-8").splitlines()]
+
+    # What is installed elsewhere begins with "..": the command, man pages, completion.
+    assert {"pfnlab", record.parent.name, ".."} == {words[0] for words in names}
+
+
 def test_a_program_runs_by_its_name(command: Path) -> None:
     """The demo's first program."""
     answer = ask(command, "run", "munmap-middle")

@@ -27,7 +27,7 @@ ORDER = {
     "judging": (),
     "lens": (),
     "lab": ("images", "vm", "building", "steering", "running"),
-    "report": ("sizes", "claims"),
+    "report": ("sizes",),
     "picture": (),
     "fuzz": (),
     "meeting": (),

@@ -8,10 +8,11 @@ import pytest
 from comparing import COMPARED
 from having import ASKED, EVERY_SERIES, NEW, bootable, model_of
 
+from pages.walkers_page import cell
 from pfnlab.lab.running.machine import QemuMachine
+from pfnlab.meeting.walkers import KINDS, WALKERS, cell_program
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.compare import differences
-from pfnlab.report.walkers import KINDS, WALKERS, cell, cell_program
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 

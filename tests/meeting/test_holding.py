@@ -11,6 +11,7 @@ from kernels_of_models import LITMUS, Alarmed, Crashing, Headless, Kernel, Moody
 from pfnlab.errors import Misuse
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.meeting.holding import Pair, hold_all, litmus_looks, litmus_programs, walker_programs
+from pfnlab.meeting.walkers import KINDS, WALKERS
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
@@ -18,7 +19,6 @@ from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 from pfnlab.report.golden import promoted, write_golden
-from pfnlab.report.walkers import KINDS, WALKERS
 
 #: The model of a kernel, and what it did before a repair.
 NOW, BEFORE = "6.12.117", "6.12.117,dontunmap_unlocks_all=on"

@@ -38,7 +38,7 @@ def text() -> str:
 @pytest.mark.target("pages")
 @pytest.mark.timeout(600)
 def test_the_page_is_current(text: str) -> None:
-    """Write it anew with ``python -m pfnlab.report.policies_matrix > docs/policies-matrix.md``."""
+    """Write it anew with ``python -m pages policies-matrix --write``."""
     assert policies_matrix() == text
 
 

@@ -47,7 +47,7 @@ def list_policies() -> int:
 def show_policy(name: str) -> int:
     """Print the source of one policy, or the switches of one era or profile."""
     if name in all_series():
-        from pfnlab.report.profiles_page import profile_lines
+        from pfnlab.report.profile_lines import profile_lines
 
         print("\n".join(profile_lines(name)))
         return 0

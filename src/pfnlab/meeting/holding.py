@@ -21,6 +21,7 @@ from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.repeating import is_shown, shrink_quickly
 from pfnlab.fuzz.shrink import Shrunk, shrink
 from pfnlab.fuzz.signature import Signature, in_same_step, signature_of, undecided
+from pfnlab.meeting.walkers import KINDS, WALKERS, cell_program
 from pfnlab.policies.known import HeldCount
 from pfnlab.programs.lang.load import load_program, program_files
 from pfnlab.programs.lang.ops import Program, is_held
@@ -30,7 +31,6 @@ from pfnlab.programs.runs.machine import Looking, Machine, Rebooting, run_tellin
 from pfnlab.programs.runs.observation import Run
 from pfnlab.progress import UNCOUNTED, PartCount
 from pfnlab.report.golden import golden_look
-from pfnlab.report.walkers import KINDS, WALKERS, cell_program
 from pfnlab.units import number_of
 
 #: The number of random programs, and their seed, unless the user names others.

@@ -1,1 +1,1 @@
-"""Sizes of kernel structures: what was read from each series, and what a field more would cost."""
+"""Sizes of kernel structures: what was read from each series, for ``pfnlab kernels sizes``."""

@@ -1,0 +1,73 @@
+"""The made pages of ``docs/``: ``python -m pages [PAGE...] [--write] [--jobs N]``.
+
+Without ``--write`` pages that differ are named, and the exit code is 1. Some are searches, minutes in all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pages.catalogue import catalogue
+from pages.claims.page import claims
+from pages.flush_distance import page as flush_distance
+from pages.kernels_page import page as kernels
+from pages.not_modelled import not_modelled
+from pages.profiles_page import profiles_page
+from pages.sizes_page import page as sizes
+from pages.walkers_page import page as walkers
+from pfnlab.errors import PfnlabError
+from pfnlab.report.policies_matrix import policies_matrix
+
+FOLDER = Path(__file__).parents[1] / "docs"
+
+#: Every page by name, made with so many processes; None for as many as there are processors.
+PAGES: dict[str, Callable[[int | None], str]] = {
+    "walkers": lambda _: walkers(),
+    "flush-distance": lambda _: flush_distance(),
+    "profiles": lambda _: profiles_page(),
+    "claims": claims,
+    "policies-matrix": lambda jobs: policies_matrix(jobs=jobs),
+    "catalogue": lambda _: catalogue(),
+    "kernels": lambda _: kernels(),
+    "not-modelled": lambda _: not_modelled(),
+    "sizes": lambda _: sizes(),
+}
+
+
+def main(words: Sequence[str]) -> int:
+    """Write the pages, or say which are not up to date; see the module.
+
+    :return: the exit code
+    """
+    parser = argparse.ArgumentParser(prog="python -m pages", description="The made pages of docs/.")
+    parser.add_argument("page", nargs="*", help=f"default: all of {', '.join(PAGES)}")
+    parser.add_argument("--write", action="store_true", help="write the pages that differ")
+    parser.add_argument("--jobs", type=int, metavar="N", help="searches at a time; default: one a processor")
+    asked = parser.parse_args(words)
+    unknown = [name for name in asked.page if name not in PAGES]
+    if unknown:
+        parser.error(f"there is no page {unknown[0]!r}: write one of {', '.join(PAGES)}")
+    stale = False
+    for name in asked.page or PAGES:
+        try:
+            made = PAGES[name](asked.jobs)
+        except PfnlabError as error:
+            print(f"docs/{name}.md cannot be made: {error}", file=sys.stderr)
+            return error.exit_code
+        path = FOLDER / f"{name}.md"
+        if path.exists() and path.read_text(encoding="utf-8") == made:
+            continue
+        if asked.write:
+            path.write_text(made, encoding="utf-8")
+            print(f"docs/{name}.md")
+        else:
+            stale = True
+            print(f"docs/{name}.md is not what is made today: run python -m pages {name} --write")
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,94 @@
+"""The form of a claim: who said it, in which words, what was asked, what kernels show, and what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+from pages.asking import ClaimQuestion
+from pages.claims.kernels import Shown
+
+#: The most words of a message that are quoted at a time.
+MOST_WORDS = 15
+
+
+class ClaimStatus(StrEnum):
+    """What became of a claim."""
+
+    CONFIRMED = "confirmed"
+    REFUTED = "refuted"
+    REFUTED_IN_THREAD = "refuted in the thread"
+    CONDITION = "holds with a condition"
+    OPEN = "open"
+
+
+class Message(NamedTuple):
+    """A message, or a part of one that quotes another author.
+
+    :param discussion: its number
+    :param subject: of the message
+    :param date: as far as the archive says it
+    :param author: who wrote these words
+    :param role: the author's part in this discussion
+    """
+
+    discussion: str
+    subject: str
+    date: str
+    author: str
+    role: str
+
+
+class Claim(NamedTuple):
+    """One claim.
+
+    :param quote: the author's words, verbatim
+    :param hedge: those of them that hedge, empty where nothing does
+    :param reading: what we take it to say
+    :param status: what became of it
+    :param because: the condition, the refutation, or why it is open; empty where confirmed says it all
+    :param asks: questions to models; one that speaks against the claim says so
+    :param kernels: steps of goldens, which the models of the same kernels repeat, and sizes of structures
+    :param model_only: why no kernel shows it, where ``kernels`` is empty
+    """
+
+    quote: str
+    hedge: str
+    reading: str
+    status: ClaimStatus
+    because: str = ""
+    asks: Sequence[ClaimQuestion] = ()
+    kernels: Sequence[Shown] = ()
+    model_only: str = ""
+
+
+class Said(NamedTuple):
+    """The claims of one author in one message."""
+
+    message: Message
+    claims: Sequence[Claim]
+
+
+def faults(claim: Claim) -> list[str]:
+    """What is wrong with the form of a claim, whatever its answers are."""
+    found = []
+    if len(claim.quote.split()) > MOST_WORDS:
+        found.append(f"quotes more than {MOST_WORDS} words")
+    if claim.hedge not in claim.quote:
+        found.append("its hedge is not in the quotation")
+    if bool(claim.kernels) == bool(claim.model_only):
+        found.append("has either kernels that show it or a reason why none does")
+    against = any(asked.against for asked in claim.asks) or any(seen.against for seen in claim.kernels)
+    match claim.status:
+        case ClaimStatus.CONFIRMED if against:
+            found.append("is confirmed against an answer")
+        case ClaimStatus.REFUTED if claim.hedge:
+            found.append("refutes what its author hedged")
+        case ClaimStatus.REFUTED | ClaimStatus.REFUTED_IN_THREAD | ClaimStatus.CONDITION if not against:
+            found.append("has no answer against it")
+    if claim.status is not ClaimStatus.CONFIRMED and not claim.because:
+        found.append("does not say why")
+    if claim.status is not ClaimStatus.OPEN and not (claim.asks or claim.kernels):
+        found.append("asks nothing")
+    return found

@@ -1,0 +1,154 @@
+"""What kernels show: steps of goldens, each repeated by the model of the same kernel, and sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from pages.observed import Observed, part_name
+from pfnlab.errors import Misuse
+from pfnlab.policies.releases import CONFIRMED
+from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.library import library_folder
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.observation import Run, Step
+from pfnlab.report.golden import Golden, golden_path, golden_run, newest_version, read_golden
+from pfnlab.report.sizes.facts import known_sizes
+
+#: All series, and those with VM_PAT and with counted contexts.
+ALL = CONFIRMED
+VM_PAT = ("6.1", "6.12")
+CTX = tuple(series for series in CONFIRMED if series not in VM_PAT)
+
+#: The series the driver's programs ran on, and the two halves of them.
+DRIVER = ("6.1", "6.12", "7.2", "7.3")
+DRIVER_CTX = ("7.2", "7.3")
+
+#: The series the programs of vfio-pci ran on, and those of them that book nothing in a fault.
+VFIO = ("6.1", "6.12", "6.16", "6.17", "6.18", "7.2", "7.3")
+VFIO_LATER = VFIO[1:]
+
+#: The series on which the guest driver makes leaves.
+LEAVES = ("6.12", "7.2", "7.3")
+
+
+class Seen(NamedTuple):
+    """A step of a golden that shows something on some series.
+
+    :param program: its path without suffix, below the folder of programs
+    :param series: the series that show it
+    :param op: the operation, as the program writes it
+    :param observed: the part of the step to look at
+    :param expected: what it says
+    :param nth: which of several equal operations; the last by default
+    """
+
+    program: str
+    series: Sequence[str]
+    op: str
+    observed: Observed
+    expected: str
+    against: bool = False
+    nth: int = -1
+
+    @property
+    def where(self) -> str:
+        """The program and its operation, as a page links to them."""
+        name = self.program.rpartition("/")[2]
+        return f"[{name}](../litmus/{self.program}.pfn), `{self.op}`"
+
+    @property
+    def told(self) -> str:
+        """What is looked at, and what it says."""
+        return f"{part_name(self.observed)}: {self.expected}"
+
+    def unlike(self, litmus: Path | None = None) -> list[str]:
+        """The series on which the kernel or its model shows something else, with what it shows."""
+        return [
+            f"{series}: {shown}"
+            for series in self.series
+            for shown in map(self.observed, (self.on_kernel(series, litmus), self.on_model(series, litmus)))
+            if shown != self.expected
+        ]
+
+    def step_of(self, run: Run) -> Step:
+        """The step that is meant.
+
+        :raises Misuse: the run has none
+        """
+        steps = [step for step in run.steps if step.op == self.op]
+        if not steps:
+            raise Misuse(f"{self.program} has no operation {self.op!r}")
+        return steps[self.nth]
+
+    def on_kernel(self, series: str, litmus: Path | None = None) -> Step:
+        """The step as a kernel of *series* showed it.
+
+        :raises Misuse: the golden has no such kernel, or the program no such operation
+        """
+        golden = _golden((litmus or library_folder()) / f"{self.program}.pfn")
+        run = golden_run(golden, _version(golden, series, self.program))
+        assert run is not None
+        return self.step_of(run)
+
+    def on_model(self, series: str, litmus: Path | None = None) -> Step:
+        """The step as the model of that kernel predicts it, looked at as the golden was."""
+        path = (litmus or library_folder()) / f"{self.program}.pfn"
+        return self.step_of(_predicted(path, _version(_golden(path), series, self.program)))
+
+
+class Sized(NamedTuple):
+    """The size of a structure, read from a kernel of some series.
+
+    :param expected: in bytes
+    """
+
+    structure: str
+    series: Sequence[str]
+    expected: int
+    against: bool = False
+
+    @property
+    def where(self) -> str:
+        """The page of sizes."""
+        return f"[sizes](sizes.md), `{self.structure}`"
+
+    @property
+    def told(self) -> str:
+        """The size."""
+        return f"{self.expected} bytes"
+
+    def unlike(self, litmus: Path | None = None) -> list[str]:
+        """The series on which it has another size, with that."""
+        kept = {sizes.series: sizes.structures for sizes in known_sizes()}
+        found = {
+            series: kept[series][self.structure].size if self.structure in kept[series] else "none"
+            for series in self.series
+        }
+        return [f"{series}: {size}" for series, size in found.items() if size != self.expected]
+
+
+#: What stands in a K cell.
+Shown = Seen | Sized
+
+
+@cache
+def _golden(path: Path) -> Golden:
+    golden = read_golden(golden_path(path))
+    if golden is None:
+        raise Misuse(f"{path} has no golden")
+    return golden
+
+
+def _version(golden: Golden, series: str, program: str) -> str:
+    version = newest_version(golden, series)
+    if version is None:
+        raise Misuse(f"the golden of {program} says nothing about {series}")
+    return version
+
+
+@cache
+def _predicted(path: Path, version: str) -> Run:
+    return ModelMachine(version, _golden(path).look).run_one(load_program(path))

@@ -1,0 +1,88 @@
+"""Prices of fields in the kernels that were read, and series put together that are alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from typing import TypeVar
+
+from pages.sizes.growth import (
+    WORD,
+    Configuration,
+    Price,
+    configuration_of,
+    configurations,
+    configured,
+    laid_out,
+    price,
+)
+from pfnlab.lens.sizes import SizedMember
+from pfnlab.report.sizes.facts import SeriesSizes
+
+T = TypeVar("T")
+
+VMA = "vm_area_struct"
+
+#: Members of a VMA that a PFN mapping has no use for, so that a word could share their place: automatic NUMA
+#: balancing leaves VM_PFNMAP out (vma_migratable), and userfaultfd takes none (vma_can_userfault).
+UNUSED_IN_PFN_VMAS = ("numab_state", "vm_userfaultfd_ctx")
+
+
+def grouped(kept: Sequence[SeriesSizes], value: Callable[[SeriesSizes], T]) -> Iterator[tuple[str, T]]:
+    """Neighbouring series with the same value: ``6.16 to 7.2``, and the value."""
+    for common, group in groupby(kept, value):
+        names = [series.series for series in group]
+        yield (names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"), common
+
+
+def members_of(series: SeriesSizes) -> tuple[SizedMember, ...]:
+    """The members of a VMA."""
+    return series.structures[VMA].members
+
+
+def price_of(series: SeriesSizes, size: int, configuration: Configuration | None = None) -> Price:
+    """What a field of *size* bytes in every VMA costs; in the configuration that was read when None."""
+    members = members_of(series)
+    on = configuration_of(members) if configuration is None else configuration
+    return price(members, size, series.slabs[VMA], on)
+
+
+def prices_of(series: SeriesSizes, size: int) -> list[Price]:
+    """The same in every configuration."""
+    return [price_of(series, size, on) for on in configurations(members_of(series))]
+
+
+def room_of_the_move(series: SeriesSizes) -> tuple[int, int, int]:
+    """
+    The room made by "mm: optimize CONFIG_PER_VMA_LOCK member placement in vm_area_struct" (3b612c8f069f).
+
+    Until then `detached` lay behind `vm_lock`, with holes of 4 and 7 bytes; before `vm_lock_seq` it shares a
+    word with that.
+
+    :return: the size of a VMA in the order of 6.9; in how many configurations it has that size still with the
+        order of 6.10 and a word more, and in how many it has not
+    """
+    members = members_of(series)
+    (detached,) = (member for member in members if member.name == "detached")
+    older = []
+    for member in members:
+        if member is not detached:
+            older.append(member)
+        if member.name == "vm_lock":
+            older.append(detached)
+    paid = [
+        price_of(series, WORD, on).after <= laid_out(configured(older, on))[1]
+        for on in configurations(members)
+    ]
+    _, size, _ = laid_out(configured(older, configuration_of(members)))
+    return size, sum(paid), len(paid) - sum(paid)
+
+
+def sharing(series: SeriesSizes) -> tuple[int, int]:
+    """In how many configurations a word could share a member PFN VMAs do not use, and in how many not."""
+    members = members_of(series)
+    able = [
+        any(member.name in UNUSED_IN_PFN_VMAS for member in configured(members, on))
+        for on in configurations(members)
+    ]
+    return sum(able), len(able) - sum(able)

@@ -1,0 +1,45 @@
+"""Programs of walkers: every other way to a page than the processor's own, at each kind of entry.
+
+``docs/walkers.md`` is the table of their results on the models.
+"""
+
+from __future__ import annotations
+
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.ops import Program
+
+#: The kinds of entries, each with the lines that make one at ``a[0]``.
+KINDS: dict[str, tuple[str, ...]] = {
+    "special": ("a = mmap bar[0:1] wc shared rw", "write a[0] 7"),
+    "copied": ("a = mmap bar[0:1] wc private rw", "write a[0] 7"),
+    "empty": ("a = mmap bar[0:1] driver remap wc shared rw", "write a[0] 7", "zap_vma_ptes a"),
+    "special, PROT_NONE": ("a = mmap bar[0:1] wc shared rw", "write a[0] 7", "mprotect a none"),
+    "copied, PROT_NONE": ("a = mmap bar[0:1] wc private rw", "write a[0] 7", "mprotect a none"),
+    "large": ("a = mmap bar[0:512] vfio shared rw", "write a[0] 7"),
+    "no VMA": ("a = mmap bar[0:1] wc shared rw", "munmap a"),
+}
+
+#: The walkers, each with its operation.
+WALKERS: dict[str, str] = {
+    "load": "read a[0]",
+    "pipe_write": "pipe_write a[0]",
+    "/proc/self/mem, read": "mem_read a[0]",
+    "/proc/self/mem, write": "mem_write a[0] 9",
+    "process_vm_readv": "process_vm_readv a[0]",
+    "process_vm_writev": "process_vm_writev a[0] 9",
+    "vmsplice": "vmsplice a[0]",
+    "futex_wake": "futex_wake a[0]",
+    "move_pages": "move_pages a[0]",
+    "mincore": "mincore a[0]",
+    "pagemap": "pagemap a[0]",
+    "numa_maps": "numa_maps a[0]",
+    "smaps": "smaps a[0]",
+    "userfaultfd": "userfaultfd a[0]",
+}
+
+
+def cell_program(walker: str, kind: str) -> Program:
+    """The program of one cell; its last operation is the walker's."""
+    lines = "\n".join((*KINDS[kind], WALKERS[walker]))
+    text = f"pfnlab program 1\ntitle {walker} at {kind}\ndevice bar: pci, 512 pages\n\n{lines}\n"
+    return load_text(text)

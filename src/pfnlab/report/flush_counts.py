@@ -1,0 +1,83 @@
+"""How often a call flushes, by the distance of its mappings: programs of ``litmus/``, and counts of runs.
+
+``docs/flush-distance.md`` is the table of all placements and kernels (discussion 004).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pfnlab.errors import Misuse
+from pfnlab.policies.flushes import FLUSHES
+from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.lang.ops import Madvise, Mprotect, Munmap, Op, Program
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.observation import Step
+
+#: The model the placements are tried on.
+BASE = "7.2"
+
+#: The distances of the mappings, each with its word in the names of programs.
+DISTANCES = {
+    "side by side": "adjacent",
+    "in one page table": "same-table",
+    "2 MiB apart": "next-table",
+    "8 MiB apart": "far",
+}
+
+#: What the first mapping and every second one is, each with its word in the names of programs.
+KINDS = {
+    "PFN": "pfn",
+    "PFN, mixed": "mixed",
+    "PFN, ordinary": "ordinary",
+    "ordinary, PFN": "behind",
+}
+
+
+class Count(NamedTuple):
+    """What one operation did.
+
+    :param gathers: how many gathers it began
+    """
+
+    gathers: int
+    flushes: int
+
+
+def programs() -> Iterator[tuple[str, str, str]]:
+    """The rows of the first table: distance, kinds, and the program's name."""
+    for kinds, kinds_word in KINDS.items():
+        for distance, distance_word in DISTANCES.items():
+            yield distance, kinds, f"flushes-{distance_word}-{kinds_word}"
+
+
+def counts(program: Program, steps: Sequence[Step]) -> list[Count]:
+    """The counts of the operations that are asked about: every munmap, or the last operation without one."""
+    asked = [number for number, op in enumerate(program.ops) if isinstance(op.call, Munmap)]
+    return [_count(steps[number], program.ops[number]) for number in asked or (len(program.ops) - 1,)]
+
+
+def _count(step: Step, op: Op) -> Count:
+    if step.result != "ok" or step.flushes is None or step.events is None:
+        raise Misuse(f"{step.op} ended with {step.result}, or its flushes were not counted")
+    if not isinstance(op.call, Munmap | Madvise | Mprotect):
+        raise Misuse(f"{step.op} is no operation of this page")
+    return Count(sum(event == "gather" for event in step.events), step.flushes)
+
+
+def model_counts(machine: str, program: Program) -> list[Count]:
+    """The counts on a model."""
+    return counts(program, ModelMachine(machine).run_one(program).steps)
+
+
+def by_distance(litmus: Mapping[str, Path]) -> dict[str, dict[str, list[int]]]:
+    """By what is mapped and placement: the flushes of a munmap of four mappings, by :data:`DISTANCES`."""
+    found: dict[str, dict[str, list[int]]] = {}
+    for _, kinds, name in programs():
+        program = load_program(litmus[name])
+        for flush in FLUSHES:
+            *_, four = model_counts(f"{BASE},flush={flush}", program)
+            found.setdefault(kinds, {}).setdefault(flush, []).append(four.flushes)
+    return found

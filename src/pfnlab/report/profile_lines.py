@@ -1,0 +1,54 @@
+"""One profile as text: every switch, and how far it is known."""
+
+from __future__ import annotations
+
+from pfnlab.policies.profiles import ERAS, SEAMS, described, era_of, exact
+from pfnlab.policies.releases import series_of
+from pfnlab.policies.switch_table import SWITCHES
+from pfnlab.policies.switches import Era, Switch
+
+#: What stands where there is nothing.
+NONE = "-"
+
+
+def profile_lines(version: str) -> list[str]:
+    """The output of `pfnlab policies show VERSION`: every switch, and how far it is known."""
+    exact_version = exact(version)
+    rows = [("switch", "is", "since", "commit", "catalogue", "known", "source")]
+    for seam in SEAMS:
+        era = era_of(seam, exact_version)
+        known = _known(all(era.known(exact_version) for era in ERAS if era.seam == seam))
+        rows.append((seam, era.name, era.since, *origin(era), known, era.source))
+    for switch in SWITCHES:
+        state = "on" if switch.on(exact_version) else "off"
+        since = " ".join((span(switch), *_points(switch, exact_version)))
+        known = _known(switch.known(exact_version))
+        rows.append((switch.name, state, since, *origin(switch), known, switch.source))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    return [described(version), *(line.rstrip() for line in table)]
+
+
+def origin(source: Switch | Era) -> tuple[str, str]:
+    """The commit that brought it, to that which ended it, and its identifier in the catalogue."""
+    ended = source.ended_by if isinstance(source, Switch) else None
+    commit = " to ".join(filter(None, (source.commit, ended)))
+    return commit or NONE, source.catalogue or NONE
+
+
+def span(switch: Switch) -> str:
+    """The releases that have it."""
+    return switch.since if switch.until is None else f"{switch.since} until {switch.until}"
+
+
+def _points(switch: Switch, version: str) -> list[str]:
+    """The point releases of the version's series that took the change over, or its end."""
+    series = series_of(version)
+    points = [f"({backport.point})" for backport in switch.stable if series_of(backport.point) == series]
+    return points + [
+        f"(until {backport.point})" for backport in switch.ended_stable if series_of(backport.point) == series
+    ]
+
+
+def _known(known: bool) -> str:
+    return "known" if known else "assumed"

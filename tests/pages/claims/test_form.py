@@ -1,0 +1,63 @@
+"""What makes a claim malformed, whatever its answers are."""
+
+from __future__ import annotations
+
+from for_each import for_each
+
+from pages.asking import Finds
+from pages.claims.form import Claim, ClaimStatus, faults
+from pages.claims.kernels import Seen
+from pages.observed import book
+from pfnlab.checker.check import VIOLATED
+
+FOR = Finds("6.1", "no_leak", VIOLATED)
+AGAINST = FOR._replace(against=True)
+SHOWN = Seen("unmapping/munmap-whole", ["6.1"], "munmap a", book, "empty")
+
+GOOD = Claim("It might be so.", "might", "It is so.", ClaimStatus.CONFIRMED, kernels=[SHOWN])
+
+
+def test_a_good_claim_has_no_faults() -> None:
+    """Quoted, asked, shown."""
+    assert [] == faults(GOOD)
+
+
+@for_each(
+    ("changed", "fault"),
+    [
+        ({"quote": "might " * 16}, "quotes more than 15 words"),
+        ({"hedge": "could"}, "its hedge is not in the quotation"),
+        ({"kernels": [], "asks": [FOR]}, "has either kernels that show it or a reason why none does"),
+        ({"model_only": "nobody built it"}, "has either kernels that show it or a reason why none does"),
+        ({"asks": [AGAINST]}, "is confirmed against an answer"),
+        ({"kernels": [SHOWN._replace(against=True)]}, "is confirmed against an answer"),
+        (
+            {"status": ClaimStatus.REFUTED, "because": "x", "asks": [AGAINST]},
+            "refutes what its author hedged",
+        ),
+        ({"status": ClaimStatus.REFUTED, "because": "x", "hedge": ""}, "has no answer against it"),
+        ({"status": ClaimStatus.REFUTED_IN_THREAD, "because": "x"}, "has no answer against it"),
+        ({"status": ClaimStatus.CONDITION, "because": "x"}, "has no answer against it"),
+        ({"status": ClaimStatus.OPEN}, "does not say why"),
+        ({"kernels": [], "model_only": "nobody built it"}, "asks nothing"),
+    ],
+)
+def test_what_a_claim_lacks_is_said(changed: dict[str, object], fault: str) -> None:
+    """Each change of a good claim is one fault."""
+    assert [fault] == faults(GOOD._replace(**changed))
+
+
+def test_what_was_said_without_a_hedge_may_be_refuted() -> None:
+    """With an answer against it, and a sentence."""
+    refuted = GOOD._replace(hedge="", status=ClaimStatus.REFUTED, because="it is not", asks=[AGAINST])
+
+    assert [] == faults(refuted)
+
+
+def test_an_open_claim_need_not_be_asked() -> None:
+    """Nothing here may be able to decide it."""
+    assert [] == faults(
+        GOOD._replace(
+            status=ClaimStatus.OPEN, because="who knows", kernels=[], model_only="no program can show it"
+        )
+    )

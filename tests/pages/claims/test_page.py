@@ -1,0 +1,134 @@
+"""Every claim of the page is asked again, every kernel looked up, and the page is what they make."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from for_each import for_each
+
+from pages.asking import ClaimQuestion, Finds, Shows
+from pages.claims import page
+from pages.claims.form import Claim, ClaimStatus, Message, Said, faults
+from pages.claims.page import claims, numbered, series_words
+from pages.observed import book
+from pfnlab.errors import Discovery
+
+LITMUS = Path(__file__).parents[3] / "litmus"
+PAGE = Path(__file__).parents[3] / "docs" / "claims.md"
+
+CLAIMS = {number: claim for number, _, claim in numbered()}
+ASKED = {number: claim for number, claim in CLAIMS.items() if any(not asked.searches for asked in claim.asks)}
+SEARCHED = {number: claim for number, claim in CLAIMS.items() if any(asked.searches for asked in claim.asks)}
+SHOWN = {number: claim for number, claim in CLAIMS.items() if claim.kernels}
+
+#: A program and an answer that it does not give.
+WRONG = Shows("7.2", ["a = mmap bar[0:4] wc shared rw", "munmap a"], book, "bar[0:4] wc")
+
+
+def unlike(asked: ClaimQuestion) -> str:
+    """How an answer differs from what was expected; empty where it does not."""
+    answer = asked.ask()
+    return "" if answer.right else f"model:{answer.machine} {answer.asked}: {answer.shown}"
+
+
+@for_each("number", CLAIMS)
+def test_a_claim_is_well_formed(number: str) -> None:
+    """Short quotation, hedge in it, kernels or a reason, a status its answers allow."""
+    assert [] == faults(CLAIMS[number])
+
+
+@for_each("number", ASKED)
+def test_models_answer_as_the_claim_says(number: str) -> None:
+    """Programs and costs are asked again; searches with the page."""
+    assert [] == [said for asked in CLAIMS[number].asks if not asked.searches and (said := unlike(asked))]
+
+
+@pytest.mark.target("pages")
+@pytest.mark.xdist_group("searches")
+@pytest.mark.parametrize("number", SEARCHED)
+def test_searches_answer_as_the_claim_says(number: str) -> None:
+    """Many are the same search, which is made once."""
+    assert [] == [said for asked in CLAIMS[number].asks if asked.searches and (said := unlike(asked))]
+
+
+@for_each("number", SHOWN)
+def test_kernels_show_what_the_claim_says(number: str) -> None:
+    """The golden is there, has the series, and its step and the model's show what stands on the page."""
+    assert [] == [said for shown in CLAIMS[number].kernels for said in shown.unlike(LITMUS)]
+
+
+@pytest.mark.target("pages")
+@pytest.mark.xdist_group("searches")
+@pytest.mark.timeout(600)
+def test_the_page_is_current() -> None:
+    """Write it anew with ``python -m pages claims --write``."""
+    assert claims() == PAGE.read_text(encoding="utf-8")
+
+
+@for_each("number", CLAIMS)
+def test_the_page_has_every_claim_with_its_status(number: str) -> None:
+    """A claim that was changed without making the page anew is noticed without a search."""
+    (row,) = re.findall(rf"^\| {re.escape(number)} \|.*$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert f"| *{CLAIMS[number].status}*" in row
+    assert page._quotation(CLAIMS[number]) in row
+
+
+def test_every_discussion_claims_something() -> None:
+    """None of the five is left out, and each is summed up."""
+    assert set(page.DISCUSSIONS) == set(page.IN_SHORT) == {message.discussion for _, message, _ in numbered()}
+
+
+def test_enough_is_claimed() -> None:
+    """At least seventy sentences have a row."""
+    assert len(CLAIMS) >= 70
+
+
+def test_no_sentence_has_two_statuses_for_one_reading() -> None:
+    """What is quoted twice is read in two ways."""
+    read = Counter((message, claim.quote, claim.reading) for _, message, claim in numbered())
+
+    assert {1} == set(read.values())
+
+
+def test_an_answer_that_does_not_come_is_noticed() -> None:
+    """The claim's test fails for it, and no page is made."""
+    assert unlike(WRONG)
+
+
+def test_a_search_with_another_verdict_is_noticed() -> None:
+    """A violated property does not hold."""
+    assert "violated" in unlike(Finds("6.1", "freed_once", "holds", scope="small"))
+
+
+def test_a_wrong_claim_makes_no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The row says which answer is another one."""
+    claim = Claim("So.", "", "So.", ClaimStatus.CONFIRMED, asks=[WRONG], model_only="a test")
+    message = Message("000", "A test", "today", "Nobody", "tester")
+    monkeypatch.setattr(page, "DISCUSSION", (Said(message, (claim,)),))
+
+    with pytest.raises(Discovery, match="answers otherwise"):
+        claims()
+
+
+@for_each(
+    ("series", "said"),
+    [
+        (("6.1", "6.12"), "6.1, 6.12"),
+        (("6.16", "6.17", "6.18"), "6.16 to 6.18"),
+        (("6.1", "6.12", "6.16", "6.18", "7.2", "7.3"), "6.1 to 6.16, 6.18, 7.2, 7.3"),
+    ],
+)
+def test_series_in_words(series: tuple[str, ...], said: str) -> None:
+    """Three that follow each other are a range."""
+    assert said == series_words(series)
+
+
+def test_a_quotation_is_not_taken_for_markdown() -> None:
+    """Stars, bars and brackets of the message are shown as they are."""
+    claim = Claim("*all* (A|B) might [1]", "might", "", ClaimStatus.OPEN)
+
+    assert "“\\*all\\* (A&#124;B) **might** \\[1\\]”" == page._quotation(claim)
