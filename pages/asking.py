@@ -19,8 +19,8 @@ from pfnlab.report.searches import PageSearch, searched
 from pfnlab.report.sizes.facts import known_sizes
 from pfnlab.units import number_of
 
-#: The device of programs that say no other.
-_HEAD = ("device bar: pci, 16 pages",)
+#: The device of programs that say no other, a line of the header.
+DEVICE = "device bar: pci, 16 pages"
 
 
 class QuestionResult(NamedTuple):
@@ -68,7 +68,7 @@ class Shows(NamedTuple):
     observed: Observed
     expected: str
     against: bool = False
-    head: Sequence[str] = _HEAD
+    head: Sequence[str] = (DEVICE,)
     searches: bool = False
 
     def ask(self) -> QuestionResult:

@@ -127,3 +127,13 @@ def reserves(step: Step) -> str:
 def map_syncs(step: Step) -> str:
     """How often it let the direct map follow (memtype_kernel_map_sync), which is told below 1 MiB."""
     return str(sum(event.split()[0] == "map_sync" for event in step.events or ()))
+
+
+#: Every part, by the name that claims give it.
+OBSERVED: dict[str, Observed] = {
+    part.__name__: part
+    for part in (
+        *(result, book, left, log, tracked, entries, modes, anonymous, vmas),
+        *(vm_pat, flags, flushes, order, reserves, map_syncs),
+    )
+}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -26,14 +26,12 @@ class ClaimStatus(StrEnum):
 class Message(NamedTuple):
     """A message, or a part of one that quotes another author.
 
-    :param discussion: its number
     :param subject: of the message
     :param date: as far as the archive says it
     :param author: who wrote these words
     :param role: the author's part in this discussion
     """
 
-    discussion: str
     subject: str
     date: str
     author: str
@@ -68,6 +66,26 @@ class Said(NamedTuple):
 
     message: Message
     claims: Sequence[Claim]
+
+
+class Discussion(NamedTuple):
+    """The claims of one discussion.
+
+    :param number: ``004``
+    :param title: the subject of the discussion
+    :param short: what comes out of it, for readers who read no row
+    """
+
+    number: str
+    title: str
+    short: str
+    said: Sequence[Said]
+
+    def numbered(self) -> Iterator[tuple[str, Message, Claim]]:
+        """Every claim with its number, ``002.17``, and the message it stands in."""
+        claims = ((part.message, claim) for part in self.said for claim in part.claims)
+        for number, (message, claim) in enumerate(claims, start=1):
+            yield f"{self.number}.{number}", message, claim
 
 
 def faults(claim: Claim) -> list[str]:

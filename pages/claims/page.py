@@ -8,72 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from pages.asking import Finds, QuestionResult
-from pages.claims import (
-    discussion_000,
-    discussion_001,
-    discussion_001_reply,
-    discussion_002_cover,
-    discussion_002_replies,
-    discussion_003,
-    discussion_003_quoted,
-    discussion_004,
-)
-from pages.claims.form import MOST_WORDS, Claim, ClaimStatus, Message, Said
+from pages.claims.form import MOST_WORDS, Claim, ClaimStatus, Discussion
 from pages.claims.kernels import Seen, Shown
+from pages.claims.reading import discussions
 from pfnlab.errors import Discovery
 from pfnlab.policies.releases import CONFIRMED
 from pfnlab.report.markdown import table
 from pfnlab.report.searches import search_ahead
-
-#: Everything that was said, in the order of the page.
-DISCUSSION: tuple[Said, ...] = (
-    *discussion_000.SAID,
-    *discussion_001.SAID,
-    *discussion_001_reply.SAID,
-    *discussion_002_cover.SAID,
-    *discussion_002_replies.SAID,
-    *discussion_003_quoted.SAID,
-    *discussion_003.SAID,
-    *discussion_004.SAID,
-)
-
-#: The discussions, with what each is about.
-DISCUSSIONS = {
-    "000": "untrack only where a region is unmapped",
-    "001": "may a walker refuse PFN mappings early?",
-    "002": "counted contexts instead of VM_PAT",
-    "003": "what is wrong with VM_PAT, and what could stand in its place",
-    "004": "where a munmap flushes before it unlinks",
-}
-
-#: What comes out of each, for who reads no row.
-IN_SHORT = {
-    "000": """\
-The zap of one page does untrack a whole mapping, on 6.1 and 6.12. To untrack in munmap alone keeps the
-reservation, but not the way to find it: behind a zap of the first page munmap warns and leaks, and vfio-pci
-on 6.1, for which it was made, books twice. What the author wanted is there since 6.16, by other means.
-""",
-    "001": """\
-Copied pages of private PFN mappings are pages like others, and who refuses the VMA for its flags misses
-them: pagemap and get_user_pages do on every kernel, smaps and numa_maps did before 6.2. Special bits tell
-them apart, at each level of the page tables.
-""",
-    "002": """\
-The series does what it says. Its price, a reservation that outlives parts of its mapping, is as announced,
-and can be noticed by the mode that others get. A driver that frees the end of what it has booked itself was
-right before, and is not any more.
-""",
-    "003": """\
-What is said against VM_PAT, kernels show. Each of the ways out that are named mends one thing and leaves
-another; what came in the end is a structure beside the VMA, which had not been explored then.
-""",
-    "004": """\
-Both were right. With the test in the loop, mappings more than a page table apart cost a flush each, as
-before (Roman Gushchin); nearer ones cost one together, and calls that free no VMA cost none of these (Peter
-Zijlstra). What landed stands before the loop and remembers any PFN mapping: one flush, whatever their
-distance.
-""",
-}
 
 _HEAD = ("", "said", "read as", "asked of models", "K: shown by kernels", "status")
 
@@ -100,26 +41,21 @@ What speaks against a claim begins with **but**. The tests ask every question ag
 """
 
 
-def numbered() -> Iterator[tuple[str, Message, Claim]]:
-    """Every claim with its number, ``002.17``, and the message it stands in."""
-    for discussion, said in groupby(DISCUSSION, lambda part: part.message.discussion):
-        claims = ((part.message, claim) for part in said for claim in part.claims)
-        for number, (message, claim) in enumerate(claims, start=1):
-            yield f"{discussion}.{number}", message, claim
-
-
-def claims(jobs: int | None = 1) -> str:
+def claims(jobs: int | None = 1, said: Sequence[Discussion] | None = None) -> str:
     """The page.
 
     :param jobs: searches at a time; None for as many as there are processors
+    :param said: None for the discussions of this folder
     :raises Discovery: an answer is not the one a claim rests on
+    :raises Misuse: the file of a discussion is malformed
     """
-    asked = (question for _, _, claim in numbered() for question in claim.asks)
+    said = discussions() if said is None else said
+    asked = (question for one in said for _, _, claim in one.numbered() for question in claim.asks)
     search_ahead((question.search for question in asked if isinstance(question, Finds)), jobs)
-    parts = [_INTRO, _summary()]
-    for discussion, in_discussion in groupby(numbered(), lambda row: row[1].discussion):
-        parts.append(f"## {discussion}: {DISCUSSIONS[discussion]}\n\n{IN_SHORT[discussion]}")
-        for message, in_message in groupby(in_discussion, lambda row: row[1]):
+    parts = [_INTRO, _summary(said)]
+    for discussion in said:
+        parts.append(f"## {discussion.number}: {discussion.title}\n\n{discussion.short}")
+        for message, in_message in groupby(discussion.numbered(), lambda row: row[1]):
             parts.append(
                 f"**{message.author}**, {message.role}, {message.date}: {_text(message.subject)}\n\n"
                 f"{table(_HEAD, (_row(number, claim) for number, _, claim in in_message))}"
@@ -127,14 +63,14 @@ def claims(jobs: int | None = 1) -> str:
     return "\n".join(parts)
 
 
-def _summary() -> str:
+def _summary(said: Sequence[Discussion]) -> str:
     rows = []
-    for discussion, in_discussion in groupby(numbered(), lambda row: row[1].discussion):
-        found = [claim for _, _, claim in in_discussion]
+    for discussion in said:
+        found = [claim for _, _, claim in discussion.numbered()]
         status = Counter(claim.status for claim in found)
         by_kernels = sum(bool(claim.kernels) for claim in found)
         counts = (len(found), by_kernels, *(status[one] for one in ClaimStatus))
-        rows.append((f"[{discussion}](#{_anchor(discussion)}) {DISCUSSIONS[discussion]}", *counts))
+        rows.append((f"[{discussion.number}](#{_anchor(discussion)}) {discussion.title}", *counts))
     rows.append(("all", *(sum(column) for column in zip(*(row[1:] for row in rows), strict=True))))
     return table(
         ("discussion", "claims", "shown by kernels", *ClaimStatus),
@@ -142,9 +78,9 @@ def _summary() -> str:
     )
 
 
-def _anchor(discussion: str) -> str:
+def _anchor(discussion: Discussion) -> str:
     """The anchor of a discussion's heading, as the pages of a repository make it."""
-    heading = f"{discussion} {DISCUSSIONS[discussion]}".lower()
+    heading = f"{discussion.number} {discussion.title}".lower()
     kept = "".join(sign for sign in heading if sign.isalnum() or sign in " -_")
     return kept.replace(" ", "-")
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from for_each import for_each
 
-from pages.claims.kernels import ALL, CTX, VM_PAT, Seen, Sized
+from pages.claims.kernels import SERIES, VM_PAT, Seen, Sized
 from pages.observed import book, result
 from pfnlab.errors import Misuse
 
 LITMUS = Path(__file__).parents[3] / "litmus"
 
-WHOLE = Seen("unmapping/munmap-whole", ALL, "munmap a", book, "empty")
+WHOLE = Seen("unmapping/munmap-whole", SERIES["all"], "munmap a", book, "empty")
 READ = Seen("vfio/vfio-fork", ["6.1"], "c: read a[0]", result, "ok 3")
 
 
@@ -47,7 +47,7 @@ def test_what_is_not_there_is_said(seen: Seen, series: str, said: str) -> None:
 
 def test_every_series_is_of_one_of_the_two_ages() -> None:
     """VM_PAT up to 6.12, contexts from 6.16 on."""
-    assert ALL == (*VM_PAT, *CTX)
+    assert SERIES["all"] == (*VM_PAT, *SERIES["ctx"])
 
 
 def test_a_kernel_that_shows_something_else_is_noticed() -> None:
@@ -60,7 +60,7 @@ def test_a_kernel_that_shows_something_else_is_noticed() -> None:
 
 def test_a_size_is_that_of_the_kernels() -> None:
     """A VMA has 152 bytes on 6.1, and 192 from 6.16 on."""
-    assert [] == Sized("vm_area_struct", CTX, 192).unlike()
+    assert [] == Sized("vm_area_struct", SERIES["ctx"], 192).unlike()
     assert ["6.1: 152"] == Sized("vm_area_struct", ["6.1", "6.16"], 192).unlike()
     assert ["6.12: none"] == Sized("pfnmap_track_ctx", ["6.12", "6.16"], 24).unlike()
 

@@ -1,0 +1,301 @@
+"""Claims, read from the files of this folder: one for each discussion, ``004.toml``.
+
+A file has a ``title``, the outcome in ``short``, and tables::
+
+    [[message]]
+    who, role, date, subject      the author of the words, and the message they stand in
+
+    [[message.claim]]
+    words                         the author's, at most 15
+    hedge                         those of them that hedge, where there are any
+    reading                       what we take them to say
+    status                        a ClaimStatus
+    because                       the condition, the refutation, or why it is open
+    models, kernels               questions, each a table on a line of its own
+    model_only                    why no kernel shows it
+
+Each question has the ``expected`` answer, and ``against = true`` where that speaks against the claim.
+Models::
+
+    { on = "7.2", run = ["a = mmap ...", "munmap a"], expected = { book = "empty", log = "nothing" } }
+    { on = "7.2,walker=early_refusal", search = "standard", expected = { walks_all = "violated" } }
+    { tracker = "track_ctx", expected = { per_vma = 8, per_context = 24 } }
+    { shared_word = "7.2", expected = { able = 8, unable = 4 } }
+
+``run`` expects parts of the last step (``pages/observed.py``), or of the end: ``left``.
+``header`` has lines of the program beside the device.
+``search`` names a scope, and expects properties.
+Kernels::
+
+    { on = "all", litmus = "fork/fork-copied-first", op = "c = fork", expected = { result = "ok" } }
+    { on = ["6.16", "7.2"], structure = "vm_area_struct", expected = { bytes = 192 } }
+
+``nth`` chooses one of several equal operations.
+``on`` may be a list, and for kernels a name of ``SERIES``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+
+from pages.asking import DEVICE, ClaimQuestion, Costs, Finds, HoldsWord, Shows
+from pages.claims.form import Claim, ClaimStatus, Discussion, Message, Said, faults
+from pages.claims.kernels import SERIES, Seen, Shown, Sized
+from pages.observed import OBSERVED, Observed
+from pfnlab.checker.check import HOLDS, VIOLATED
+from pfnlab.checker.kernel.properties import questions
+from pfnlab.checker.kernel.scope import load_scope
+from pfnlab.errors import Misuse
+from pfnlab.files import read_text
+from pfnlab.policies.releases import CONFIRMED
+from pfnlab.policies.trackers import TRACKERS
+from pfnlab.programs.lang.words import did_you_mean
+from pfnlab.toml_text import MOST_TOML, toml_content
+
+_HERE = Path(__file__).parent
+
+T = TypeVar("T", bound=msgspec.Struct)
+A = TypeVar("A")
+
+#: Lists and tables that have to say something.
+_Some = msgspec.Meta(min_length=1)
+_Names = str | Annotated[list[str], _Some]
+_Expected = Annotated[dict[str, str], _Some]
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    title: str
+    short: str
+    message: Annotated[list[dict[str, Any]], _Some]
+
+
+class _Message(msgspec.Struct, forbid_unknown_fields=True):
+    who: str
+    role: str
+    date: str
+    subject: str
+    claim: Annotated[list[dict[str, Any]], _Some]
+
+
+class _Claim(msgspec.Struct, forbid_unknown_fields=True):
+    words: str
+    reading: str
+    status: str
+    hedge: str = ""
+    because: str = ""
+    models: list[dict[str, Any]] = []
+    kernels: list[dict[str, Any]] = []
+    model_only: str = ""
+
+
+class _Run(msgspec.Struct, forbid_unknown_fields=True):
+    on: _Names
+    run: Annotated[list[str], _Some]
+    expected: _Expected
+    header: list[str] = []
+    against: bool = False
+
+    def asks(self) -> Iterator[ClaimQuestion]:
+        head = (DEVICE, *self.header)
+        for machine in _names(self.on):
+            for part, expected in self.expected.items():
+                yield Shows(machine, tuple(self.run), _observed(part), expected, self.against, head)
+
+
+class _Search(msgspec.Struct, forbid_unknown_fields=True):
+    on: _Names
+    search: str
+    expected: _Expected
+    against: bool = False
+
+    def asks(self) -> Iterator[ClaimQuestion]:
+        for machine in _names(self.on):
+            for name, expected in self.expected.items():
+                _check_property(name, self.search)
+                if expected not in (HOLDS, VIOLATED):
+                    raise Misuse(f"{name} = {expected!r} is no verdict: write {HOLDS} or {VIOLATED}")
+                yield Finds(machine, name, expected, self.against, self.search)
+
+
+class _Price(msgspec.Struct, forbid_unknown_fields=True):
+    per_vma: int
+    per_context: int
+
+
+class _Tracker(msgspec.Struct, forbid_unknown_fields=True):
+    tracker: str
+    expected: _Price
+    against: bool = False
+
+    def asks(self) -> Iterator[ClaimQuestion]:
+        _check_name("tracker", self.tracker, TRACKERS)
+        yield Costs(self.tracker, (self.expected.per_vma, self.expected.per_context), self.against)
+
+
+class _Configurations(msgspec.Struct, forbid_unknown_fields=True):
+    able: int
+    unable: int
+
+
+class _SharedWord(msgspec.Struct, forbid_unknown_fields=True):
+    shared_word: str
+    expected: _Configurations
+    against: bool = False
+
+    def asks(self) -> Iterator[ClaimQuestion]:
+        _check_name("series", self.shared_word, CONFIRMED)
+        yield HoldsWord(self.shared_word, (self.expected.able, self.expected.unable), self.against)
+
+
+class _Litmus(msgspec.Struct, forbid_unknown_fields=True):
+    on: _Names
+    litmus: str
+    op: str
+    expected: _Expected
+    nth: int = -1
+    against: bool = False
+
+    def asks(self) -> Iterator[Shown]:
+        series = _series(self.on)
+        for part, expected in self.expected.items():
+            yield Seen(self.litmus, series, self.op, _observed(part), expected, self.against, self.nth)
+
+
+class _Size(msgspec.Struct, forbid_unknown_fields=True):
+    bytes: int
+
+
+class _Structure(msgspec.Struct, forbid_unknown_fields=True):
+    on: _Names
+    structure: str
+    expected: _Size
+    against: bool = False
+
+    def asks(self) -> Iterator[Shown]:
+        yield Sized(self.structure, _series(self.on), self.expected.bytes, self.against)
+
+
+_Model = _Run | _Search | _Tracker | _SharedWord
+_Kernel = _Litmus | _Structure
+
+#: The kinds of questions, by the key that only they have.
+_MODELS: dict[str, type[_Model]] = {
+    "run": _Run,
+    "search": _Search,
+    "tracker": _Tracker,
+    "shared_word": _SharedWord,
+}
+_KERNELS: dict[str, type[_Kernel]] = {"litmus": _Litmus, "structure": _Structure}
+
+
+@cache
+def discussions() -> tuple[Discussion, ...]:
+    """All discussions of this folder, by their numbers.
+
+    :raises Misuse: a file is malformed
+    """
+    paths = sorted(_HERE.glob("*.toml"))
+    return tuple(read_discussion(read_text(path, "claims", MOST_TOML), path.stem) for path in paths)
+
+
+def read_discussion(text: str, number: str) -> Discussion:
+    """The discussion that *text* describes.
+
+    :param number: its number, the name of its file
+    :raises Misuse: it is malformed; the line names the claim, the question, and what to write instead
+    """
+    source = f"pages/claims/{number}.toml"
+    file = _read(_File, toml_content(text, source), source)
+    said, count = [], 0
+    for place, table in enumerate(file.message, start=1):
+        message = _read(_Message, table, f"{source}: message {place}")
+        claims = []
+        for written in message.claim:
+            count += 1
+            claims.append(_claim(written, f"{source}: claim {number}.{count}"))
+        said.append(Said(Message(message.subject, message.date, message.who, message.role), claims))
+    return Discussion(number, file.title, file.short, said)
+
+
+def _claim(table: dict[str, Any], where: str) -> Claim:
+    written = _read(_Claim, table, where)
+    _check_name("status", written.status, list(ClaimStatus), where)
+    asks: list[ClaimQuestion] = []
+    for place, question in enumerate(written.models, start=1):
+        line = f"{where}, models, question {place}"
+        asks += _made(_kind(_MODELS, question, line).asks(), line)
+    kernels: list[Shown] = []
+    for place, question in enumerate(written.kernels, start=1):
+        line = f"{where}, kernels, question {place}"
+        kernels += _made(_kind(_KERNELS, question, line).asks(), line)
+    claim = Claim(
+        *(written.words, written.hedge, written.reading, ClaimStatus(written.status), written.because),
+        *(asks, kernels, written.model_only),
+    )
+    for fault in faults(claim):
+        raise Misuse(f"{where} {fault}")
+    return claim
+
+
+def _kind(kinds: Mapping[str, type[T]], table: dict[str, Any], where: str) -> T:
+    found = [kind for key, kind in kinds.items() if key in table]
+    if not found:
+        raise Misuse(f"{where} asks nothing: write one of {', '.join(kinds)}")
+    return _read(found[0], table, where)
+
+
+def _made(asks: Iterable[A], where: str) -> list[A]:
+    try:
+        return list(asks)
+    except Misuse as wrong:
+        raise Misuse(f"{where}: {wrong}") from None
+
+
+def _read(kind: type[T], table: dict[str, Any], where: str) -> T:
+    """*table* as a structure, with one line for what it has too much, too little or wrongly."""
+    fields = {field.name: field for field in msgspec.structs.fields(kind)}
+    for key in table:
+        _check_name("key", key, fields, where)
+    for name, field in fields.items():
+        if field.required and name not in table:
+            raise Misuse(f"{where}: `{name}` is missing: write {name} = ...")
+    for key, value in table.items():
+        try:
+            msgspec.convert(value, fields[key].type)
+        except msgspec.ValidationError as wrong:
+            said = str(wrong)
+            raise Misuse(f"{where}: `{key}`: {said[0].lower()}{said[1:]}") from None
+    return msgspec.convert(table, kind)
+
+
+def _names(on: str | list[str]) -> list[str]:
+    return [on] if isinstance(on, str) else on
+
+
+def _series(on: str | list[str]) -> tuple[str, ...]:
+    if isinstance(on, str) and on in SERIES:
+        return SERIES[on]
+    for name in _names(on):
+        _check_name("series", name, (*SERIES, *CONFIRMED))
+    return tuple(_names(on))
+
+
+def _observed(part: str) -> Observed:
+    _check_name("part of a step", part, OBSERVED)
+    return OBSERVED[part]
+
+
+@cache
+def _check_property(name: str, scope: str) -> None:
+    questions([name], load_scope(scope))
+
+
+def _check_name(what: str, name: str, names: Iterable[str], where: str = "") -> None:
+    if name not in names:
+        before = f"{where}: " if where else ""
+        raise Misuse(f"{before}there is no {what} {name!r}{did_you_mean(name, names)}")
