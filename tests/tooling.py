@@ -74,7 +74,7 @@ def shown() -> ModuleType:
 
 def build_site() -> ModuleType:
     """What builds the documentation site."""
-    markdown_pages()
+    write_reference()
     return _tool("build_site")
 
 

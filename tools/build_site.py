@@ -1,8 +1,10 @@
 """Build the documentation site: ``make docs``, offline, in ``build/site``.
 
-The pages are the repository's own, so that links lead to the same place here and there. They are staged:
-pages of ``docs/`` come to the top, files that a page links to (programs, patches, sources) become pages,
-links follow them, the changelog gets what comes next, and ``docs/site/contents.toml`` becomes the navigation.
+The pages are the repository's own, so that links lead to the same place here and there.
+The reference is made of the code (``tools/write_reference.py``), which git has not.
+They are staged: pages of ``docs/`` come to the top, files that a page links to (programs, patches, sources)
+become pages, links follow them, the changelog gets what comes next, and ``docs/site/contents.toml`` becomes
+the navigation.
 Sphinx then builds them; a warning is an error, and so are a page that is in no part of the navigation and a
 link that leads nowhere.
 """
@@ -18,11 +20,13 @@ import sys
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from markdown_pages import ROOT, blocks, page_files
+from write_reference import PLACES
 
 SITE = ROOT / "docs" / "site"
 
@@ -48,6 +52,17 @@ class Part:
     caption: str
     pages: tuple[str, ...]
     below: dict[str, tuple[str, ...]]
+
+
+def page_names() -> list[str]:
+    """Every page of the site, as a path in the repository."""
+    return sorted([*(str(path.relative_to(ROOT)) for path in page_files()), *PLACES])
+
+
+@cache
+def page_text(name: str) -> str:
+    """The text of a page of the repository or of the reference."""
+    return PLACES[name]() if name in PLACES else (ROOT / name).read_text(encoding="utf-8")
 
 
 def contents() -> list[Part]:
@@ -168,10 +183,10 @@ def stage(folder: Path) -> list[str]:
     :return: what is wrong with the navigation
     """
     parts = contents()
-    names = [str(path.relative_to(ROOT)) for path in page_files()]
+    names = page_names()
     wanted: set[str] = set()
     for name in names:
-        text = (ROOT / name).read_text(encoding="utf-8")
+        text = page_text(name)
         text, files = followed(changelog_page(text) if name == "CHANGELOG.md" else text, name)
         wanted.update(files)
         for part in parts:

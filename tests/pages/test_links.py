@@ -13,6 +13,7 @@ import tooling
 from for_each import for_each
 
 pages = tooling.markdown_pages()
+site = tooling.build_site()
 ROOT: Path = pages.ROOT
 
 #: The programs of litmus/, by name.
@@ -21,7 +22,7 @@ PROGRAMS = {path.stem for path in (ROOT / "litmus").rglob("*.pfn")}
 
 @cache
 def kept() -> frozenset[str]:
-    """The files that git has or would add, and their folders."""
+    """The files that git has or would add and the pages of the reference, and their folders."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -29,6 +30,7 @@ def kept() -> frozenset[str]:
         text=True,
         check=True,
     ).stdout.split("\n")
+    listed += site.PLACES
     return frozenset({*listed, *(str(above) for name in listed for above in Path(name).parents)})
 
 
@@ -43,21 +45,21 @@ def dead_links(text: str, page: Path) -> Iterator[str]:
         if written and name not in kept():
             yield f"{link.line}: {link.target}: git has no such file"
         elif anchor and path.suffix == ".md":
-            there = text if path == page else path.read_text(encoding="utf-8")
+            there = text if path == page else site.page_text(name)
             if anchor not in pages.anchors(there):
                 yield f"{link.line}: {link.target}: there is no such heading"
 
 
-@for_each("page", pages.page_files(), ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_somewhere(page: Path) -> None:
-    """Files and headings."""
-    assert [] == list(dead_links(page.read_text(encoding="utf-8"), page))
+@for_each("name", site.page_names())
+def test_links_lead_somewhere(name: str) -> None:
+    """Files and headings, of the reference too, which git has not."""
+    assert [] == list(dead_links(site.page_text(name), ROOT / name))
 
 
-@for_each("page", pages.page_files(), ids=lambda page: str(page.relative_to(ROOT)))
-def test_programs_a_page_runs_are_there(page: Path) -> None:
+@for_each("name", site.page_names())
+def test_programs_a_page_runs_are_there(name: str) -> None:
     """By name or by file."""
-    text = page.read_text(encoding="utf-8")
+    text = site.page_text(name)
     named = re.findall(r"pfnlab run ([a-z]\w*(?:-\w+)+)(?=[ `\n])", text)
 
     assert set() == {*named} - PROGRAMS
@@ -70,6 +72,9 @@ def test_programs_a_page_runs_are_there(page: Path) -> None:
         ("README.md", False),
         ("README.md#installation", False),
         ("README.md#instalation", True),
+        ("docs/reference/commands.md#pfnlab-run", False),
+        ("docs/reference/commands.md#pfnlab-runs", True),
+        ("docs/reference/command.md", True),
         ("REDME.md", True),
         ("#here-and-there", False),
         ("#nowhere", True),

@@ -3,23 +3,43 @@
 from __future__ import annotations
 
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
 import tooling
 from for_each import for_each
 
 reference = tooling.write_reference()
+shown = tooling.shown()
 
 
-@pytest.mark.parametrize("name", reference.PAGES)
-def test_the_page_is_what_the_code_says(name: str) -> None:
-    """``make pages`` writes it."""
-    assert reference.PAGES[name]() == (reference.FOLDER / f"{name}.md").read_text(encoding="utf-8")
+def test_the_pages_are_written_to_their_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each that the site has, and none is left of something that is gone."""
+    (tmp_path / "docs" / "reference").mkdir(parents=True)
+    (tmp_path / "docs" / "reference" / "gone.md").touch()
+    monkeypatch.setattr(reference, "ROOT", tmp_path)
+    monkeypatch.setattr(reference, "FOLDER", tmp_path / "docs" / "reference")
+    monkeypatch.setattr(reference, "PLACES", {"docs/reference/one.md": lambda: "# One\n"})
+
+    reference.main()
+
+    assert {"one.md": "# One\n"} == {path.name: path.read_text() for path in reference.FOLDER.iterdir()}
 
 
-def test_every_page_of_the_folder_is_made() -> None:
-    """None is left of something that is gone."""
-    assert sorted(reference.PAGES) == sorted(path.stem for path in reference.FOLDER.glob("*.md"))
+def test_git_has_no_made_page() -> None:
+    """What is made of the code is in no commit."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "docs/reference"]
+
+    listed = subprocess.run(command, cwd=reference.ROOT, capture_output=True, text=True, check=True).stdout
+
+    assert "" == listed
+
+
+@for_each("name", reference.PLACES)
+def test_every_command_of_a_page_exists(name: str) -> None:
+    """Verbs and options."""
+    assert [] == shown.unknown_forms(reference.PLACES[name](), name)
 
 
 def without_meaning(page: str) -> list[str]:

@@ -13,7 +13,7 @@ from pfnlab.version import VERSION
 site = tooling.build_site()
 pages = tooling.markdown_pages()
 
-NAMES = [str(path.relative_to(pages.ROOT)) for path in pages.page_files()]
+NAMES = site.page_names()
 
 
 def test_every_page_is_in_the_navigation() -> None:
