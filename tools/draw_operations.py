@@ -19,9 +19,9 @@ import msgspec
 
 from pfnlab.programs.lang import device_ops, ops, walk_ops
 from pfnlab.programs.lang.ops import Call, Fork, Mmap, Mremap, Thread
-from pfnlab.programs.lang.shapes import word_of
+from pfnlab.programs.lang.shapes import verbs_of, word_of
 from pfnlab.programs.lang.walk_ops import BYTE_WALKERS, STORING_WALKERS, ProcessVmReadv, Walk
-from pfnlab.programs.lang.words import SET_MEMORY, WALKERS
+from pfnlab.programs.lang.words import WALKERS
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "src" / "pfnlab" / "api" / "operations.py"
@@ -96,7 +96,8 @@ def _methods(kind: type[Call]) -> Iterator[str]:
         given = ["self._span(span)", "byte_range(bytes)"]
         yield _method(word_of(kind), ["span: Where", "*", _BYTES], kind.__name__, given, _says(kind))
     elif kind is device_ops.SetMemory:
-        for word, mode in SET_MEMORY.items():
+        for word in verbs_of(kind):
+            mode = word.removeprefix(f"{word_of(kind)}_")
             says = f"The driver changes the cache mode of its own pages to ``{mode}``."
             yield _method(word, ["span: Where"], "SetMemory", ["self._span(span)", f'"{mode}"'], says)
     else:

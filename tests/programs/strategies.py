@@ -2,47 +2,28 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 
 from hypothesis import strategies as st
 
 from pfnlab.programs.lang.device_ops import (
-    D0,
-    D3,
     DRIVER_RAM,
     DRIVER_RAM_PAGES,
     SECTION_PAGES,
-    ArchIoFreeMemtypeWc,
-    ArchIoReserveMemtypeWc,
-    ArchPhysWcAdd,
+    Bind,
     DriverMap,
-    IoMappingCreateWc,
-    IoMappingFree,
-    Ioremap,
-    Iounmap,
-    MemoryDisable,
-    MemoryEnable,
-    Memremap,
     MemremapPages,
-    Memunmap,
     MemunmapPages,
     Plug,
-    ReleaseMemRegion,
-    RemapPfnRange,
     Remove,
-    RequestMemRegion,
     Rescan,
-    SetMemory,
+    RescanMoved,
+    Unbind,
     UnmapMappingRange,
     Unplug,
-    VfioClose,
-    VfioReset,
-    ZapVmaPtes,
 )
 from pfnlab.programs.lang.forced import Fail, Hold, Skip
 from pfnlab.programs.lang.ops import (
-    ADVICE,
     LOWMEM_VIAS,
     PCI_VIAS,
     Area,
@@ -55,27 +36,16 @@ from pfnlab.programs.lang.ops import (
     Kill,
     Leaked,
     Look,
-    Madvise,
-    Mlock,
-    Mlockall,
     Mmap,
-    Mprotect,
     Mremap,
-    Mseal,
-    Msync,
-    Munlock,
-    Munlockall,
-    Munmap,
     Op,
     Program,
-    Read,
-    ReadMemtypeList,
     Release,
     RemapFilePages,
     Thread,
     Via,
-    Write,
 )
+from pfnlab.programs.lang.shapes import ROWS, Ending, Field, Flag, Shape, Word
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import (
     BYTE_WALKERS,
@@ -83,9 +53,7 @@ from pfnlab.programs.lang.walk_ops import (
     RANGE_WALKERS,
     STORING_WALKERS,
     ByteRange,
-    Mincore,
     ProcessVmReadv,
-    Status,
     Walk,
 )
 from pfnlab.programs.lang.words import (
@@ -93,34 +61,25 @@ from pfnlab.programs.lang.words import (
     DRIVER_MODES,
     FORK_WORDS,
     HOLD_FUNCTIONS,
-    IOREMAP_MODES,
     MAX_HELD_TASKS,
-    MEMREMAP_MODES,
     MODES,
     PROTS,
-    SET_MEMORY,
     THP,
     WALKERS,
 )
 
 AREA_NAMES = ("a", "b", "left_half", "z9", "x")
 TASK_NAMES = ("c", "child", "t_2")
-PLAIN: tuple[Call, ...] = (
-    *(Mlockall(), Munlockall(), Look(), ReleaseMemRegion(), Iounmap(), ReadMemtypeList(), Status()),
-    *(Memunmap(), IoMappingFree(), MemunmapPages()),
-    *(MemoryDisable("bar"), MemoryEnable("bar"), VfioReset("bar"), D3("bar"), D0("bar"), VfioClose("bar")),
-)
 #: What changes which tasks live or what they are: not while a processor is held.
 ENDS: tuple[Call, ...] = (Exit(), Kill())
 #: What a full slot takes; an empty one takes a Plug. Not while a processor is held either.
 SLOT: tuple[Call, ...] = (Remove("bar"), Rescan("bar"), Unplug("bar"))
 NEVER_HELD = (Exit, Kill, Exec, Thread, Look, Remove, Rescan, Unplug, Plug)
-RANGES: tuple[Callable[[Span], Call], ...] = (Munmap, Mlock, Munlock, Msync, Mseal, Mincore, ZapVmaPtes)
-ON_MEMORY: tuple[Callable[[Span], Call], ...] = (
-    *(IoMappingCreateWc, ArchIoReserveMemtypeWc, ArchIoFreeMemtypeWc, ArchPhysWcAdd),
-    *(functools.partial(Ioremap, mode=mode) for mode in IOREMAP_MODES.values()),
-    *(functools.partial(Memremap, mode=mode) for mode in MEMREMAP_MODES.values()),
-)
+#: Operations of the table that depend on what stands before them; a device has one driver in a program.
+_PLACED = (*NEVER_HELD, Release, RescanMoved, Bind, Unbind, MemremapPages)
+TABLE = (Look, *(kind for kind in ROWS if kind not in _PLACED))
+ON_AREAS = tuple(kind for kind in TABLE if {Shape.RANGE, Shape.ACCESS} & set(ROWS[kind].fields[:1]))
+ELSEWHERE = tuple(kind for kind in TABLE if kind not in ON_AREAS)
 PROTECTIONS = sorted(PROTS)
 SERIES = ("5.15", "6.1", "6.12", "6.16", "7.2", "10.0")
 
@@ -192,23 +151,48 @@ class _Draft:
             part = (start, draw(st.integers(start + 1, pages)))
         return DriverMap(how, mode, part)
 
-    def on_device(self) -> Call:
-        """What the driver does to pages of a device."""
+    def by_fields(self, kind: type[Call]) -> Call:
+        """An operation of the table."""
+        make: Callable[..., Call] = kind
+        return make(*map(self.field, ROWS[kind].fields))
+
+    def field(self, field: Field) -> object:
+        """A value of a field."""
         draw = self.draw
+        match field:
+            case Shape.RANGE:
+                return self.span()
+            case Shape.ACCESS:
+                return self.page()
+            case Shape.DEVICE_PAGES:
+                return self.device_pages()
+            case Shape.MEMORY:
+                return self.device_pages() if draw(st.booleans()) else self.own_pages()
+            case Shape.OWN_PAGES:
+                return self.own_pages()
+            case Shape.DEVICE:
+                return "bar"
+            case Shape.PROT:
+                return draw(st.sampled_from(PROTECTIONS))
+            case Shape.VALUE:
+                return draw(st.integers(0, (1 << 32) - 1))
+            case Word() | Ending():
+                return draw(st.sampled_from(sorted(field.numbers)))
+            case Flag():
+                return draw(st.booleans())
+        raise AssertionError(field)
+
+    def device_pages(self) -> Span:
+        """Some pages of the first device."""
         device = self.devices[0]
-        start = draw(st.integers(0, device.pages - 1))
-        span = Span(device.name, start, draw(st.integers(start + 1, device.pages)))
-        kind = draw(st.sampled_from((UnmapMappingRange, RequestMemRegion, "memory", "own", "sections")))
-        if kind == "memory":
-            return draw(st.sampled_from(ON_MEMORY))(span if draw(st.booleans()) else self.own_pages())
-        if kind == "own":
-            return SetMemory(self.own_pages(), draw(st.sampled_from(sorted(SET_MEMORY.values()))))
-        if kind == "sections":
-            return self.sections(device)
-        if kind is RequestMemRegion:
-            return RequestMemRegion(span)
-        to_end = span.end == device.pages and draw(st.booleans())
-        return UnmapMappingRange(span, draw(st.booleans()), to_end)
+        start = self.draw(st.integers(0, device.pages - 1))
+        return Span(device.name, start, self.draw(st.integers(start + 1, device.pages)))
+
+    def unmap(self) -> Call:
+        """The driver takes device pages out of all mappings."""
+        span = self.device_pages()
+        to_end = span.end == self.devices[0].pages and self.draw(st.booleans())
+        return UnmapMappingRange(span, self.draw(st.booleans()), to_end)
 
     def own_pages(self) -> Span:
         """Some of the driver's own pages."""
@@ -261,20 +245,18 @@ class _Draft:
 
     def call(self, task: str) -> Call:
         draw = self.draw
-        kinds = ["mmap", "plain", "device"]
+        kinds = ["mmap", "elsewhere", "elsewhere", "unmap", "sections"]
         kinds += ["fork"] if self.unborn else []
         if not self.held:
             kinds += ["slot"]
             kinds += ["end", "exec"] if self.alone(task) else ["end"]
             kinds += ["thread"] if self.unborn else []
-        on_areas = ["range", "range", "mremap", "mprotect", "madvise", "read", "readv", "remap", "write"]
-        on_areas += ["walk", "rfp"]
-        kinds += on_areas if self.extents else []
+        kinds += ["area", "area", "area", "mremap", "readv", "walk", "rfp"] if self.extents else []
         kind = draw(st.sampled_from(kinds))
         if kind == "mmap":
             return self.mmap()
-        if kind == "plain":
-            return draw(st.sampled_from(PLAIN))
+        if kind in ("elsewhere", "area"):
+            return self.by_fields(draw(st.sampled_from(ELSEWHERE if kind == "elsewhere" else ON_AREAS)))
         if kind == "slot":
             return draw(st.sampled_from(SLOT)) if self.plugged else Plug("bar")
         if kind in ("fork", "thread"):
@@ -284,28 +266,18 @@ class _Draft:
             return draw(st.sampled_from(ENDS))
         if kind == "exec":
             return Exec()
-        if kind == "range":
-            return draw(st.sampled_from(RANGES))(self.span())
         if kind == "mremap":
             return self.mremap()
-        if kind == "mprotect":
-            return Mprotect(self.span(), draw(st.sampled_from(PROTECTIONS)))
-        if kind == "madvise":
-            return Madvise(self.span(), draw(st.sampled_from(sorted(ADVICE))))
-        if kind == "read":
-            return Read(self.page())
         if kind == "readv":
             return ProcessVmReadv(self.page(), self.bytes())
         if kind == "walk":
             return self.walk()
-        if kind == "rfp":
-            span = self.span()
-            return RemapFilePages(span, *self.source(span.pages))
-        if kind == "remap":
-            return RemapPfnRange(self.span(), draw(st.sampled_from(sorted(DRIVER_MODES))))
-        if kind == "device":
-            return self.on_device()
-        return Write(self.page(), draw(st.integers(0, (1 << 32) - 1)))
+        if kind == "unmap":
+            return self.unmap()
+        if kind == "sections":
+            return self.sections(self.devices[0])
+        span = self.span()
+        return RemapFilePages(span, *self.source(span.pages))
 
     def alone(self, task: str) -> bool:
         """Whether *task* is its process's only thread."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
-from typing import get_args
+from typing import assert_never, get_args
 
 import msgspec
 
@@ -22,13 +22,7 @@ from pfnlab.programs.lang.device_ops import (
     DriverMode,
     Ioremap,
     IoremapMode,
-    Memremap,
-    MemremapMode,
-    MemremapPages,
-    RemapPfnRange,
     RequestMemRegion,
-    SetMemory,
-    SetMemoryMode,
     UnmapMappingRange,
 )
 from pfnlab.programs.lang.ops import (
@@ -49,7 +43,7 @@ from pfnlab.programs.lang.ops import (
     Via,
     Write,
 )
-from pfnlab.programs.lang.shapes import BY_WORD
+from pfnlab.programs.lang.shapes import BY_WORD, ROWS, Ending, Field, Flag, Shape, Word
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import (
     BYTE_WALKERS,
@@ -61,7 +55,7 @@ from pfnlab.programs.lang.walk_ops import (
     Walk,
     Walker,
 )
-from pfnlab.programs.lang.words import ANON, MEMORY_VERBS, NAMED_DEVICE_VERBS, PLAIN_VERBS, PROTS, RANGE_VERBS
+from pfnlab.programs.lang.words import ANON, PROTS
 from pfnlab.units import PAGE_SIZE
 
 _PROTS = ("none", "r", "r", *["rw"] * 7, "w", "rx", "rwx", "rwx", "wx", "x", "x")
@@ -181,9 +175,10 @@ class CallGenerator:
             case "bind" | "unbind" if not (places.alone and (self._rare or draw.random() < 0.5)):
                 return self.ranged("munmap")
         make: Callable[..., Call] | None = BY_WORD.get(kind)
-        if kind in NAMED_DEVICE_VERBS and make is not None:
+        fields = ROWS[BY_WORD[kind]].fields if kind in BY_WORD else None
+        if make is not None and fields == (Shape.DEVICE,):
             return make(places.bar_span().name)
-        return make() if kind in PLAIN_VERBS and make is not None else self.ranged(kind)
+        return make() if make is not None and fields == () else self.ranged(kind)
 
     def moved_source(self, source: Span, via: Via) -> tuple[Span, Via]:
         """Pages of a device, or sometimes those of its second place, where a file counts by address."""
@@ -235,8 +230,6 @@ class CallGenerator:
                     return Munmap(over)
                 physical = device.kind != "pci"
                 return RemapFilePages(over, source, "devmem" if physical else draw.choice(_REMAP_VIAS))
-            case "remap_pfn_range":
-                return RemapPfnRange(places.span(name), draw.choice(_MODES))
             case "unmap_mapping_range":
                 span, chance = places.driven_span(), draw.random()
                 to_end = span.end == places.devices[span.name].pages and not 0.25 <= chance < 0.75
@@ -244,18 +237,53 @@ class CallGenerator:
             case "ioremap":
                 modes: tuple[IoremapMode, ...] = get_args(IoremapMode)
                 return Ioremap(places.driven_span(), draw.choice(modes))
-            case "memremap_pages" if (sections := self.sections()) is not None:
-                return MemremapPages(sections, draw.random() < 0.5)
-            case "memremap":
-                flags: tuple[MemremapMode, ...] = get_args(MemremapMode)
-                return Memremap(self.memory(), draw.choice(flags))
-            case "set_memory":
-                wanted: tuple[SetMemoryMode, ...] = get_args(SetMemoryMode)
-                return SetMemory(self.own_pages(), draw.choice(wanted))
-        make: Callable[..., Call] = BY_WORD.get(kind, Munmap)
-        if kind in MEMORY_VERBS:
-            return make(self.memory())
-        return make(places.span(name)) if kind in RANGE_VERBS else Munmap(places.span(name))
+            case "request_mem_region":
+                return Munmap(places.span(name))
+        if kind not in BY_WORD or (values := self._values(ROWS[BY_WORD[kind]].fields, name)) is None:
+            return Munmap(places.span(name))
+        make: Callable[..., Call] = BY_WORD[kind]
+        return make(*values)
+
+    def _values(self, fields: Sequence[Field], name: str) -> list[object] | None:
+        """Values for *fields*, drawn one after the other; None where one has no value here.
+
+        :param name: the area whose pages are meant
+        """
+        values: list[object] = []
+        for field in fields:
+            value = self._value(field, name)
+            if value is None:
+                return None
+            values.append(value)
+        return values
+
+    def _value(self, field: Field, name: str) -> object:
+        """A value for *field*, None where there is none."""
+        draw, places = self._random, self._places
+        match field:
+            case Shape.RANGE:
+                return places.span(name)
+            case Shape.ACCESS:
+                return places.page(name, again=True)
+            case Shape.MEMORY:
+                return self.memory()
+            case Shape.OWN_PAGES:
+                return self.own_pages()
+            case Shape.SECTIONS:
+                return self.sections()
+            case Shape.DEVICE_PAGES:
+                return places.driven_span()
+            case Shape.DEVICE:
+                return places.bar_span().name
+            case Shape.PROT:
+                return draw.choice(_PROTS)
+            case Shape.VALUE:
+                return draw.randrange(1, 100) if self.stores else None
+            case Word() | Ending():
+                return draw.choice(list(field.numbers))
+            case Flag():
+                return draw.random() < 0.5
+        assert_never(field)
 
     def walk(self, name: str, kind: str = "walk") -> Walk:
         """A walk to pages of area *name*; a userfaultfd on ordinary memory has no rule.

@@ -1,41 +1,136 @@
-"""The table of simple operations: each row is an operation, read as it is printed."""
+"""The table of operations: each row is an operation, read as it is printed."""
 
 from __future__ import annotations
 
-from typing import get_args
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+import msgspec
+import pytest
 from for_each import for_each
 
+from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Call
-from pfnlab.programs.lang.shapes import BY_WORD, SIMPLE, Shape, word_of, words_of
+from pfnlab.programs.lang.printer import op_lines
+from pfnlab.programs.lang.shapes import (
+    BY_VERB,
+    ROWS,
+    ByHand,
+    Ending,
+    Field,
+    Flag,
+    Shape,
+    Word,
+    verbs_of,
+    verbs_on,
+    word_of,
+)
+from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import VERBS
 
+_TYPES: dict[Shape, type] = {
+    **dict.fromkeys((Shape.RANGE, Shape.ACCESS, Shape.DEVICE_PAGES, Shape.MEMORY), Span),
+    **dict.fromkeys((Shape.OWN_PAGES, Shape.SECTIONS), Span),
+    Shape.DEVICE: str,
+    Shape.PROT: str,
+    Shape.VALUE: int,
+}
 
-@for_each("kind", SIMPLE, ids=word_of)
-def test_a_row_has_no_more_than_its_argument(kind: type) -> None:
+
+def holds(field: Field, hint: Any) -> bool:
+    """Whether a field of the table takes the values of a field of the structure, and no others."""
+    if isinstance(field, Shape):
+        return _TYPES[field] is hint
+    if isinstance(field, Flag):
+        return hint is bool
+    return hint is str or (get_origin(hint) is Literal and set(get_args(hint)) == set(field.numbers))
+
+
+@for_each("kind", ROWS, ids=word_of)
+def test_a_row_has_the_fields_of_its_operation(kind: type[Call]) -> None:
     """Another field would neither be read nor be sent."""
-    fields = {
-        Shape.PLAIN: (),
-        **dict.fromkeys((Shape.RANGE, Shape.ACCESS, Shape.DEVICE_PAGES, Shape.MEMORY), ("span",)),
-        Shape.DEVICE: ("device",),
+    hints = get_type_hints(kind)
+
+    fields = ROWS[kind].fields
+
+    assert len(kind.__struct_fields__) == len(fields)
+    assert all(holds(field, hints[name]) for name, field in zip(kind.__struct_fields__, fields, strict=True))
+
+
+@for_each("kind", ROWS, ids=word_of)
+def test_a_field_that_may_be_left_out_has_the_default_of_its_structure(kind: type[Call]) -> None:
+    """What is not written is the same in text and in JSON."""
+    given = {field.name: field.default for field in msgspec.structs.fields(kind) if not field.required}
+
+    said = {
+        name: field.default if isinstance(field, Word) else False
+        for name, field in zip(kind.__struct_fields__, ROWS[kind].fields, strict=True)
+        if isinstance(field, Flag) or (isinstance(field, Word) and field.default is not None)
     }
 
-    assert fields[SIMPLE[kind].shape] == kind.__struct_fields__
+    assert given == said
 
 
-def test_every_operation_without_a_choice_is_a_row() -> None:
-    """What has one field of these at most is in the table, and only there."""
-    simple = {kind for kind in get_args(Call) if kind.__struct_fields__ in ((), ("span",), ("device",))}
+def test_every_operation_is_a_row_or_written_by_hand() -> None:
+    """None is forgotten, and none is both."""
+    assert set(get_args(Call)) == set(ROWS) | set(get_args(ByHand))
+    assert set() == set(ROWS) & set(get_args(ByHand))
 
-    assert simple == set(SIMPLE)
 
-
-def test_words_are_verbs_of_the_language() -> None:
+def test_verbs_are_those_of_the_language() -> None:
     """None is forgotten, none stands twice."""
-    assert set(BY_WORD) <= set(VERBS)
+    assert set(BY_VERB) <= set(VERBS)
     assert len(VERBS) == len(set(VERBS))
 
 
-def test_words_come_by_shape() -> None:
-    """In the order of the table."""
-    assert ("mlockall", "munlockall", "exec") == words_of(Shape.PLAIN)[:3]
+def test_verbs_come_by_their_first_field() -> None:
+    """In the order of the table, with other fields or without."""
+    assert ("mprotect", "madvise") == verbs_on(Shape.RANGE, more=True)[:2]
+    assert ("munmap", "mlock") == verbs_on(Shape.RANGE, more=False)[:2]
+    assert ("set_memory_wb", "set_memory_wc", "set_memory_uc") == verbs_on(Shape.OWN_PAGES)
+
+
+#: A text for each type of field.
+_TEXTS: dict[Shape, str] = {
+    **{Shape.RANGE: "a[1:3]", Shape.ACCESS: "a[2]", Shape.DEVICE_PAGES: "bar[0:4]", Shape.MEMORY: "ram[0:2]"},
+    **{Shape.OWN_PAGES: "ram[0:2]", Shape.SECTIONS: "bar[0:512]", Shape.DEVICE: "bar", Shape.PROT: "rx"},
+    Shape.VALUE: "7",
+}
+_HEAD = "pfnlab program 1\ndevice bar: pci, 512 pages\na = mmap bar[0:8] wc shared rw\n"
+_ORDER = {"plug": "unplug bar\n", "release": "hold unmap_vmas: munmap a\n"}
+
+
+def texts(field: Field) -> list[str]:
+    """Every form of a field, with a space before it."""
+    match field:
+        case Word():
+            return ["" if word == field.default else f" {word}" for word in field.numbers]
+        case Flag():
+            return ["", f" {field.word}"]
+        case Ending():
+            return [""]
+    return [f" {_TEXTS[field]}"]
+
+
+def lines(kind: type[Call]) -> list[str]:
+    """Lines of an operation with every word that it takes."""
+    found = list(verbs_of(kind))
+    for field in ROWS[kind].fields:
+        found = [f"{line}{text}" for line in found for text in texts(field)]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("word", "line"), [(word_of(kind), line) for kind in ROWS for line in lines(kind)], ids=lambda one: one
+)
+def test_a_line_is_read_as_it_is_printed(word: str, line: str) -> None:
+    """Of every operation of the table, with each of its words."""
+    program = load_text(f"{_HEAD}{_ORDER.get(word, '')}{line}\n")
+
+    assert (word, line) == (word_of(type(program.ops[-1].call)), op_lines(program)[-1])
+
+
+def test_a_field_of_an_unknown_type_is_none() -> None:
+    """The comparison above can fail."""
+    assert not holds(Shape.RANGE, NoneType)
+    assert not holds(Word({"wc": 1}, "mode", "wc"), Literal["wc", "uc"])

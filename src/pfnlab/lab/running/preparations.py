@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pfnlab.programs.lang.device_ops import DriverHow, DriverMap, DriverMode
+from pfnlab.programs.lang.device_ops import DRIVER_MODE_NUMBERS, DriverHow, DriverMap, DriverMode
 from pfnlab.programs.lang.needs import needs_driver
 from pfnlab.programs.lang.ops import (
     Exit,
@@ -32,8 +32,7 @@ INSERTED: DriverMode = "wc"
 #: The number of CPUs of a guest in which processors are stopped: one for each task, the last for the agent.
 STEERED_CPUS = 4
 
-#: The numbers of ``enum pfnlab_mode`` and ``enum pfnlab_kind``.
-MODE_NUMBERS: dict[DriverMode, int] = {"asis": 0, "wc": 1, "uc-": 2}
+#: The numbers of ``enum pfnlab_kind``.
 _KINDS: dict[DriverHow, int] = {
     "remap": 0,
     "fault": 1,
@@ -82,10 +81,9 @@ def preparations(program: Program) -> list[Around]:
 def _map_request(mapping: DriverMap) -> str:
     # The request that tells the driver how the next mmap populates.
     start, end = (page * PAGE_SIZE for page in mapping.part or (0, 0))
-    insert = MODE_NUMBERS[INSERTED] if mapping.how == "fault_prot" else 0
-    return (
-        f"driver map {_KINDS[mapping.how]:x} {MODE_NUMBERS[mapping.mode]} {start:x} {end - start:x} {insert}"
-    )
+    insert = DRIVER_MODE_NUMBERS[INSERTED] if mapping.how == "fault_prot" else 0
+    kind, mode = _KINDS[mapping.how], DRIVER_MODE_NUMBERS[mapping.mode]
+    return f"driver map {kind:x} {mode} {start:x} {end - start:x} {insert}"
 
 
 class _Processors:

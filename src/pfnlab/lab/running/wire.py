@@ -5,40 +5,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, assert_never
 
 from pfnlab.errors import Misuse
 from pfnlab.lab.running.placement import Placement
-from pfnlab.lab.running.preparations import MODE_NUMBERS, preparations
+from pfnlab.lab.running.preparations import preparations
 from pfnlab.mm.users.vfio import BAR_OFFSET
-from pfnlab.programs.lang.device_ops import (
-    DRIVER_RAM,
-    Ioremap,
-    IoremapMode,
-    Memremap,
-    MemremapMode,
-    MemremapPages,
-    RemapPfnRange,
-    SetMemory,
-    SetMemoryMode,
-    UnmapMappingRange,
-)
+from pfnlab.programs.lang.device_ops import DRIVER_RAM, UnmapMappingRange
 from pfnlab.programs.lang.ops import (
-    ADVICE,
     Call,
     Fork,
-    Madvise,
     Mmap,
-    Mprotect,
     Mremap,
     Program,
     RemapFilePages,
     Thread,
     Via,
-    Write,
     tasks_of,
 )
-from pfnlab.programs.lang.shapes import SIMPLE, Shape, Simple
+from pfnlab.programs.lang.shapes import ROWS, Ending, Field, Flag, Shape, Word, is_by_hand
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import RANGE_WALKERS, ByteRange, ProcessVmReadv, Walk
 from pfnlab.programs.runs.unknown import shows_unknown
@@ -61,13 +46,6 @@ _FROM_BAR = frozenset({"wc", "uc", "vfio"})
 
 #: The bit that is set in an address that counts from the beginning of the driver's own pages.
 _OF_RAM = 1 << 63
-
-#: The MEMREMAP_* flags, and the numbers of ``enum pfnlab_set_memory``.
-_MEMREMAP_FLAGS: dict[MemremapMode, int] = {"wb": 1, "wt": 2, "wc": 4}
-_SET_MEMORY: dict[SetMemoryMode, int] = {"wb": 0, "wc": 1, "uc": 2}
-
-#: The numbers of ``enum pfnlab_ioremap``.
-_IOREMAP_MODES: dict[IoremapMode, int] = {"uc-": 0, "wc": 1, "wb": 2, "uc": 3, "wt": 4}
 
 
 def compile_program(
@@ -130,8 +108,11 @@ def _slot(slots: dict[str, int], task: str) -> int:
 
 def _request(call: Call, placement: Placement, slots: dict[str, int]) -> str:
     # The verb and its arguments.
-    if (simple := SIMPLE.get(type(call))) is not None:
-        return _simple(simple, call, placement)
+    if not is_by_hand(call):
+        row = ROWS[type(call)]
+        values = (getattr(call, name) for name in call.__struct_fields__)
+        sent = (_field(field, value, placement) for field, value in zip(row.fields, values, strict=True))
+        return " ".join(word for word in (row.wire, *sent) if word)
     match call:
         case Mmap():
             return _mmap(call, placement)
@@ -139,12 +120,6 @@ def _request(call: Call, placement: Placement, slots: dict[str, int]) -> str:
             return _mremap(call, placement)
         case Fork() | Thread():
             return f"{'fork' if isinstance(call, Fork) else 'thread'} {slots[call.child]}"
-        case Write():
-            return f"store {address_of(placement, call.span):x} {call.value:x}"
-        case Mprotect():
-            return f"mprotect {_range(placement, call.span)} {_prot(call.prot):x}"
-        case Madvise():
-            return f"madvise {_range(placement, call.span)} {ADVICE[call.advice]:x}"
         case Walk(bytes=ByteRange()) | ProcessVmReadv(bytes=ByteRange()):
             return _bytes(call, placement)
         case ProcessVmReadv():
@@ -155,33 +130,35 @@ def _request(call: Call, placement: Placement, slots: dict[str, int]) -> str:
         case RemapFilePages():
             offset = _offset(call.via, call.source, placement)
             return f"remap-file {_range(placement, call.span)} {offset // PAGE_SIZE:x}"
-        case RemapPfnRange():
-            return f"driver remap {_range(placement, call.span)} {MODE_NUMBERS[call.mode]:x}"
         case UnmapMappingRange(to_end=True):
             return f"driver unmap {_physical(placement, call.span):x} 0 {int(not call.keep_cows)}"
         case UnmapMappingRange():
             return f"driver unmap {_device_range(placement, call.span)} {int(not call.keep_cows)}"
-        case Memremap():
-            return f"driver memremap {_device_range(placement, call.span)} {_MEMREMAP_FLAGS[call.mode]}"
-        case SetMemory():
-            return f"driver set-memory {call.span.start:x} {call.span.pages:x} {_SET_MEMORY[call.mode]}"
-        case MemremapPages():
-            return f"driver memremap-pages {_device_range(placement, call.span)} {int(call.p2pdma)}"
-        case Ioremap():
-            return f"driver ioremap {_device_range(placement, call.span)} {_IOREMAP_MODES[call.mode]}"
-    raise Misuse(f"the lab cannot run {type(call).__name__}")
+    assert_never(call)
 
 
-def _simple(simple: Simple, call: Any, placement: Placement) -> str:
-    match simple.shape:
-        case Shape.PLAIN | Shape.DEVICE:
-            return simple.wire
+def _field(field: Field, value: Any, placement: Placement) -> str:
+    # A field of an operation of the table; a guest has one device, whose name is not sent.
+    match field:
         case Shape.RANGE:
-            return f"{simple.wire} {_range(placement, call.span)}"
+            return _range(placement, value)
         case Shape.ACCESS:
-            return f"{simple.wire} {address_of(placement, call.span):x}"
-        case Shape.DEVICE_PAGES | Shape.MEMORY:
-            return f"{simple.wire} {_device_range(placement, call.span)}"
+            return f"{address_of(placement, value):x}"
+        case Shape.DEVICE_PAGES | Shape.MEMORY | Shape.SECTIONS:
+            return _device_range(placement, value)
+        case Shape.OWN_PAGES:
+            return f"{value.start:x} {value.pages:x}"
+        case Shape.DEVICE:
+            return ""
+        case Shape.PROT:
+            return f"{_prot(value):x}"
+        case Shape.VALUE:
+            return f"{value:x}"
+        case Word() | Ending():
+            return f"{field.numbers[value]:x}"
+        case Flag():
+            return str(int(value))
+    assert_never(field)
 
 
 def _bytes(call: Walk | ProcessVmReadv, placement: Placement) -> str:

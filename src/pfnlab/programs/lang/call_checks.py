@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, assert_never
 
 from pfnlab.programs.lang.device_ops import (
     DRIVER_RAM,
@@ -12,50 +11,29 @@ from pfnlab.programs.lang.device_ops import (
     MOVED_PAGES,
     SECTION_PAGES,
     SHARED_ONLY,
-    ArchIoFreeMemtypeWc,
-    ArchIoReserveMemtypeWc,
-    ArchPhysWcAdd,
     Bind,
-    IoMappingCreateWc,
-    Ioremap,
-    Memremap,
-    MemremapPages,
     Plug,
-    RemapPfnRange,
-    RequestMemRegion,
     RescanMoved,
-    SetMemory,
     SlotCall,
     Unbind,
     UnmapMappingRange,
     Unplug,
-    VfioCall,
-    ZapVmaPtes,
 )
 from pfnlab.programs.lang.names import Names, Wrong, article, forwards
 from pfnlab.programs.lang.ops import (
-    ADVICE,
     DEVICE_VIAS,
     MAIN_TASK,
     ONLY_KINDS,
     Call,
     Device,
     Fork,
-    Madvise,
-    Mlock,
     Mmap,
-    Mprotect,
     Mremap,
-    Mseal,
-    Msync,
-    Munlock,
-    Munmap,
-    Read,
     RemapFilePages,
     Thread,
     Write,
 )
-from pfnlab.programs.lang.shapes import SIMPLE, Shape
+from pfnlab.programs.lang.shapes import ROWS, ByHand, Ending, Field, Flag, Shape, Word, is_by_hand, word_of
 from pfnlab.programs.lang.shown import SHOWING, areas_showing
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import (
@@ -64,7 +42,6 @@ from pfnlab.programs.lang.walk_ops import (
     RANGE_WALKERS,
     STORING_WALKERS,
     ByteRange,
-    Mincore,
     ProcessVmReadv,
     Walk,
 )
@@ -80,11 +57,6 @@ from pfnlab.programs.lang.words import (
 )
 from pfnlab.units import PAGE_SIZE
 
-#: Operations on pages of a device or the driver's own.
-OnMemory = (
-    Ioremap | Memremap | IoMappingCreateWc | ArchIoReserveMemtypeWc | ArchIoFreeMemtypeWc | ArchPhysWcAdd
-)
-
 
 class CallChecks(Names):
     """Judges single operations; :class:`~pfnlab.programs.lang.names.Names` has their effects on names."""
@@ -98,10 +70,63 @@ class CallChecks(Names):
 
     def call(self, call: Call) -> None:
         """Refuse an operation that breaks a rule; let it take effect on areas."""
-        simple = SIMPLE.get(type(call))
-        judge = self._JUDGES[type(call)] if simple is None else self._BY_SHAPE[simple.shape]
-        judge(self, call)
+        if is_by_hand(call):
+            self._by_hand(call)
+        else:
+            for name, field in zip(call.__struct_fields__, ROWS[type(call)].fields, strict=True):
+                self._field(call, name, field, getattr(call, name))
         self._harmless(call)
+
+    def _by_hand(self, call: ByHand) -> None:
+        """Judge an operation that is none of the table."""
+        match call:
+            case Mmap():
+                self._mmap(call)
+            case Mremap():
+                self._mremap(call)
+            case Fork() | Thread():
+                self._birth(call)
+            case Walk():
+                self._walk(call)
+            case ProcessVmReadv():
+                self._access("process_vm_readv", call.span)
+                self._bytes("process_vm_readv", call.bytes, None)
+            case RemapFilePages():
+                self._remap_file_pages(call)
+            case UnmapMappingRange():
+                self._unmap_mapping_range(call)
+            case _:
+                assert_never(call)
+
+    def _field(self, call: Call, name: str, field: Field, value: Any) -> None:
+        """Judge the field *name* of an operation of the table."""
+        match field:
+            case Shape.RANGE:
+                self.pages(value, "span")
+            case Shape.ACCESS:
+                self._access(word_of(type(call)), value)
+            case Shape.DEVICE_PAGES:
+                self._on_device(value)
+            case Shape.MEMORY:
+                self._on_memory(value)
+            case Shape.OWN_PAGES:
+                self._own_pages(value)
+            case Shape.SECTIONS:
+                self._sections(word_of(type(call)), value)
+            case Shape.DEVICE:
+                self._device(call, value)
+            case Shape.PROT:
+                _prot(value)
+            case Shape.VALUE:
+                _value(value)
+            case Word():
+                if value not in field.numbers:
+                    near = did_you_mean(value, field.numbers)
+                    raise Wrong(f"unknown {field.says} {quoted(value)}{near}", name)
+            case Ending() | Flag():
+                pass
+            case _:
+                assert_never(field)
 
     def _harmless(self, call: Call) -> None:
         """No store reaches the kernel's own pages, and no access leaves the physical address space."""
@@ -186,9 +211,9 @@ class CallChecks(Names):
             raise Wrong(f"there is no pci device {quoted(name)}{hint}", "source")
         return device
 
-    def _device(self, call: VfioCall | Bind | Unbind | SlotCall) -> None:
+    def _device(self, call: Call, name: str) -> None:
         """A device as a whole is the one BAR of a guest; its slot is full or empty."""
-        device = self._pci(call.device).name
+        device = self._pci(name).name
         if device == MOVED_BAR:
             raise Wrong(f"{MOVED_BAR} is an address of a device, not one itself: write the device", "source")
         if isinstance(call, Bind | Unbind):
@@ -240,38 +265,43 @@ class CallChecks(Names):
                 "source",
             )
 
-    def _on_memory(self, call: OnMemory) -> None:
-        if call.span.name != DRIVER_RAM:
-            self._on_device(call)
+    def _on_memory(self, span: Span) -> None:
+        if span.name != DRIVER_RAM:
+            self._on_device(span)
             return
-        self._own_pages(call)
+        self._own_pages(span)
 
-    def _own_pages(self, call: OnMemory | SetMemory) -> None:
-        if call.span.name != DRIVER_RAM:
-            right = f"{DRIVER_RAM}[0:{max(1, min(call.span.pages, DRIVER_RAM_PAGES))}]"
+    def _own_pages(self, span: Span) -> None:
+        if span.name != DRIVER_RAM:
+            right = f"{DRIVER_RAM}[0:{max(1, min(span.pages, DRIVER_RAM_PAGES))}]"
             raise Wrong(f"the driver sets the mode of its own pages only: write {right}", "source")
-        forwards(call.span, "source")
-        if call.span.end > DRIVER_RAM_PAGES:
+        forwards(span, "source")
+        if span.end > DRIVER_RAM_PAGES:
             problem = f"the driver has {DRIVER_RAM_PAGES} pages of its own"
             raise Wrong(f"{problem}: write {DRIVER_RAM}[0:{DRIVER_RAM_PAGES}] at most", "source")
 
-    def _sections(self, call: MemremapPages) -> None:
-        self._on_device(call)
-        if call.span.start % SECTION_PAGES or call.span.end % SECTION_PAGES:
-            name, whole = call.span.name, SECTION_PAGES
-            problem = f"memremap_pages takes whole sections of {whole} pages"
+    def _sections(self, verb: str, span: Span) -> None:
+        self._on_device(span, only_pci=True)
+        if span.start % SECTION_PAGES or span.end % SECTION_PAGES:
+            name, whole = span.name, SECTION_PAGES
+            problem = f"{verb} takes whole sections of {whole} pages"
             raise Wrong(f"{problem}: write {name}[0:{whole}]", "source")
 
-    def _on_device(self, call: UnmapMappingRange | RequestMemRegion | MemremapPages | OnMemory) -> None:
-        device = self.devices.get(call.span.name)
-        if device is None or device.kind not in ONLY_KINDS or isinstance(call, MemremapPages):
-            device = self._pci(call.span.name)
-        forwards(call.span, "source")
-        if call.span.end > device.pages:
+    def _on_device(self, span: Span, *, only_pci: bool = False) -> Device:
+        """Refuse pages that are none of a device; the device."""
+        device = self.devices.get(span.name)
+        if device is None or device.kind not in ONLY_KINDS or only_pci:
+            device = self._pci(span.name)
+        forwards(span, "source")
+        if span.end > device.pages:
             pages = device.pages
             most = f"{device.name}[0:{pages}]"
             raise Wrong(f"{device.name} is {page_count(pages)}: write {most} at most", "source")
-        if isinstance(call, UnmapMappingRange) and call.to_end and call.span.end != device.pages:
+        return device
+
+    def _unmap_mapping_range(self, call: UnmapMappingRange) -> None:
+        device = self._on_device(call.span)
+        if call.to_end and call.span.end != device.pages:
             name, start = call.span.name, call.span.start
             raise Wrong(f"to the end is {name}[{start}:{device.pages}] and all behind: name these", "source")
 
@@ -330,35 +360,15 @@ class CallChecks(Names):
         elif call.name is not None:
             self.bind(call.name, call.pages)
 
-    def _range(
-        self, call: Munmap | Mlock | Munlock | Msync | Mseal | Mincore | ZapVmaPtes | RemapPfnRange
-    ) -> None:
-        self.pages(call.span, "span")
+    def _access(self, verb: str, span: Span) -> None:
+        self.pages(span, "span")
+        if span.pages != 1:
+            raise Wrong(f"{verb} takes one page: write {span.name}[{span.start}]", "span")
 
-    def _mprotect(self, call: Mprotect) -> None:
-        self.pages(call.span, "span")
-        _prot(call.prot)
-
-    def _madvise(self, call: Madvise) -> None:
-        self.pages(call.span, "span")
-        if call.advice not in ADVICE:
-            raise Wrong(f"unknown advice {quoted(call.advice)}{did_you_mean(call.advice, ADVICE)}", "advice")
-
-    def _access(self, call: Read | Write | ProcessVmReadv | Walk) -> None:
-        self.pages(call.span, "span")
-        verb = {Read: "read", Write: "write"}.get(type(call), "process_vm_readv")
-        verb = call.walker if isinstance(call, Walk) else verb
-        if call.span.pages != 1:
-            raise Wrong(f"{verb} takes one page: write {call.span.name}[{call.span.start}]", "span")
-        part = call.bytes if isinstance(call, Walk | ProcessVmReadv) else None
-        value = call.value if isinstance(call, Write | Walk) else None
-        if part is not None:
-            self._bytes(verb, part, value)
-        if value is not None and not 0 <= value <= MAX_VALUE:
-            raise Wrong("a store is 32 bits wide: write 0 to 0xffffffff", "value")
-
-    def _bytes(self, verb: str, part: ByteRange, first: int | None) -> None:
+    def _bytes(self, verb: str, part: ByteRange | None, first: int | None) -> None:
         """Bytes begin in the page that is named, and a guest can tell them."""
+        if part is None:
+            return
         if not 0 <= part.offset < PAGE_SIZE:
             raise Wrong(
                 f"bytes begin in the page that is named: write `at 0` to `at {PAGE_SIZE - 1}`", "bytes"
@@ -379,7 +389,10 @@ class CallChecks(Names):
         if call.walker in RANGE_WALKERS:
             self.pages(call.span, "span")
         else:
-            self._access(call)
+            self._access(call.walker, call.span)
+            self._bytes(call.walker, call.bytes, call.value)
+            if call.value is not None:
+                _value(call.value)
 
     def _remap_file_pages(self, call: RemapFilePages) -> None:
         self.pages(call.span, "span")
@@ -401,35 +414,10 @@ class CallChecks(Names):
         if len(self.tasks) == MAX_TASKS:
             raise Wrong(f"a program has at most {MAX_TASKS} tasks", "name")
 
-    def _plain(self, call: object) -> None:
-        """An operation without operands is always allowed."""
 
-    _BY_SHAPE: ClassVar[dict[Shape, Callable[[Any, Any], None]]] = {
-        Shape.PLAIN: _plain,
-        Shape.RANGE: _range,
-        Shape.ACCESS: _access,
-        Shape.DEVICE_PAGES: _on_device,
-        Shape.MEMORY: _on_memory,
-        Shape.DEVICE: _device,
-    }
-    _JUDGES: ClassVar[dict[type, Callable[[Any, Any], None]]] = {
-        Mmap: _mmap,
-        Mremap: _mremap,
-        Mprotect: _mprotect,
-        Madvise: _madvise,
-        Write: _access,
-        Fork: _birth,
-        Thread: _birth,
-        Walk: _walk,
-        ProcessVmReadv: _access,
-        RemapFilePages: _remap_file_pages,
-        RemapPfnRange: _range,
-        UnmapMappingRange: _on_device,
-        Ioremap: _on_memory,
-        Memremap: _on_memory,
-        SetMemory: _own_pages,
-        MemremapPages: _sections,
-    }
+def _value(value: int) -> None:
+    if not 0 <= value <= MAX_VALUE:
+        raise Wrong("a store is 32 bits wide: write 0 to 0xffffffff", "value")
 
 
 def _prot(prot: str) -> None:

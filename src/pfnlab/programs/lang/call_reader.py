@@ -3,54 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, assert_never
 
 from pfnlab.programs.lang.checks import ProgramChecks
 from pfnlab.programs.lang.device_ops import (
     DRIVER_RAM,
     DRIVER_RAM_PAGES,
     DriverMap,
-    DriverMode,
-    Ioremap,
-    Memremap,
-    MemremapPages,
-    RemapPfnRange,
-    SetMemory,
     UnmapMappingRange,
 )
 from pfnlab.programs.lang.lines import Line
-from pfnlab.programs.lang.ops import (
-    ADVICE,
-    Call,
-    Fork,
-    Madvise,
-    Mmap,
-    Mprotect,
-    Mremap,
-    RemapFilePages,
-    Thread,
-    Via,
-    Write,
-)
-from pfnlab.programs.lang.shapes import BY_WORD, SIMPLE, Shape
+from pfnlab.programs.lang.ops import Call, Fork, Mmap, Mremap, RemapFilePages, Thread, Via
+from pfnlab.programs.lang.shapes import BY_VERB, ROWS, Ending, Field, Flag, Shape, Word, word_of
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import BYTE_WALKERS, STORING_WALKERS, ByteRange, ProcessVmReadv, Walk
 from pfnlab.programs.lang.words import (
     ANON,
     BIRTHS,
-    DEVICE_VERBS,
     DRIVER_HOW,
     DRIVER_MODES,
     FIRST_LINE,
     FORK_WORDS,
     HEADERS,
-    IOREMAP_MODES,
     KEYWORDS,
-    MEMORY_VERBS,
-    MEMREMAP_MODES,
     MMAP_WORDS,
     MREMAP_WORDS,
     PREFIXES,
-    SET_MEMORY,
     SHARING,
     VERBS,
     VIAS,
@@ -89,12 +67,10 @@ class CallReader:
             line.fail(_unknown(verb), self.at["verb"])
         if name is not None:
             line.fail(f"{verb} gives no name: write the line without {quoted(name + ' =')}", self.at["name"])
-        if verb in BY_WORD:
-            return self._simple(line, verb)
-        if verb in DEVICE_VERBS:
-            return self._on_device(line, verb)
-        if verb in MEMORY_VERBS or verb in SET_MEMORY:
-            return self._on_memory(line, verb)
+        if verb in BY_VERB:
+            return self._by_fields(line, verb)
+        if verb == "unmap_mapping_range":
+            return self._unmap_mapping_range(line, verb)
         span = self._span(line, verb)
         if verb in WALKERS:
             value = self._value(line, verb, span) if verb in STORING_WALKERS else None
@@ -102,37 +78,53 @@ class CallReader:
             return Walk(WALKERS[verb], span, value, bytes_moved)
         if verb == "process_vm_readv":
             return ProcessVmReadv(span, self._bytes(line, verb, span, None))
-        if verb == "remap_file_pages":
-            example = f"`remap_file_pages {span} bar[4:8] wc`"
-            self.at["source"] = line.column
-            source = self._source(line, example)
-            self.at["via"] = line.column
-            return RemapFilePages(span, source, VIAS[line.choice("via", VIAS, example)])
-        if verb == "remap_pfn_range":
-            return RemapPfnRange(span, self._driver_mode(line))
-        if verb == "mprotect":
-            return Mprotect(span, self._prot(line))
-        if verb == "madvise":
-            self.at["advice"] = line.column
-            return Madvise(span, line.choice("advice", ADVICE, f"`madvise {span} dontfork`"))
-        return Write(span, self._value(line, verb, span))
+        example = f"`remap_file_pages {span} bar[4:8] wc`"
+        self.at["source"] = line.column
+        source = self._source(line, example)
+        self.at["via"] = line.column
+        return RemapFilePages(span, source, VIAS[line.choice("via", VIAS, example)])
 
-    def _simple(self, line: Line, verb: str) -> Call:
-        """Read the argument of an operation that has at most one."""
-        make: Callable[..., Call] = BY_WORD[verb]
-        match SIMPLE[BY_WORD[verb]].shape:
-            case Shape.PLAIN:
-                if verb in ("kill", "exit") and line.kind == "word":
-                    line.fail(f"name the task in front: write `{line.next[:40]}: {verb}`", self.at["verb"])
-                return make()
+    def _by_fields(self, line: Line, verb: str) -> Call:
+        """Read an operation of the table, field by field."""
+        kind = BY_VERB[verb]
+        if verb in ("kill", "exit") and line.kind == "word":
+            line.fail(f"name the task in front: write `{line.next[:40]}: {verb}`", self.at["verb"])
+        values: list[Any] = []
+        for name, field in zip(kind.__struct_fields__, ROWS[kind].fields, strict=True):
+            values.append(self._field(line, verb, name, field, values[0] if values else None))
+        make: Callable[..., Call] = kind
+        return make(*values)
+
+    def _field(self, line: Line, verb: str, name: str, field: Field, first: Any) -> object:
+        """Read a field.
+
+        :param name: its name in the structure
+        :param first: the first field, for examples
+        """
+        match field:
             case Shape.RANGE | Shape.ACCESS:
-                return make(self._span(line, verb))
+                return self._span(line, verb)
             case Shape.DEVICE:
                 self.at["source"] = line.column
-                return make(line.word("device", f"`{verb} bar`"))
-            case Shape.DEVICE_PAGES | Shape.MEMORY:
+                return line.word("device", f"`{verb} bar`")
+            case Shape.DEVICE_PAGES | Shape.MEMORY | Shape.SECTIONS | Shape.OWN_PAGES:
                 self.at["source"] = line.column
-                return make(self._source(line, f"`{verb} bar[0:4]`"))
+                device = DRIVER_RAM if field is Shape.OWN_PAGES else "bar"
+                return self._source(line, f"`{verb} {device}[0:4]`")
+            case Shape.PROT:
+                return self._prot(line)
+            case Shape.VALUE:
+                return self._value(line, verb, first)
+            case Word(default=None):
+                self.at[name] = line.column
+                return line.choice(field.says, field.numbers, f"`{verb} {first} {field.example}`")
+            case Word():
+                return line.take() if line.next in field.numbers else field.default
+            case Flag():
+                return line.accept(field.word)
+            case Ending():
+                return verb.removeprefix(f"{word_of(BY_VERB[verb])}_")
+        assert_never(field)
 
     def _value(self, line: Line, verb: str, span: Span) -> int:
         """Read the value to be stored."""
@@ -164,33 +156,14 @@ class CallReader:
         if how == "part" and part is None:
             line.fail("say which part: write part[2:4]")
         pages = None if part is None else (part.start, part.end)
-        return DriverMap(how, self._driver_mode(line), pages)
+        mode = DRIVER_MODES[line.take()] if line.next in DRIVER_MODES else "asis"
+        return DriverMap(how, mode, pages)
 
-    def _driver_mode(self, line: Line) -> DriverMode:
-        """Read a cache mode for the driver, if there is one."""
-        return DRIVER_MODES[line.take()] if line.next in DRIVER_MODES else "asis"
-
-    def _on_device(self, line: Line, verb: str) -> Call:
-        """Read a call on pages of a device."""
+    def _unmap_mapping_range(self, line: Line, verb: str) -> Call:
         self.at["source"] = line.column
-        source = self._source(line, f"`{verb} bar[0:4]`", open_end=verb == "unmap_mapping_range")
-        if verb == "memremap_pages":
-            return MemremapPages(source, line.accept("p2pdma"))
+        source = self._source(line, f"`{verb} bar[0:4]`", open_end=True)
         to_end = line.was(":", "]")
         return UnmapMappingRange(source, line.accept("keep_cows"), to_end)
-
-    def _on_memory(self, line: Line, verb: str) -> Call:
-        """Read a call on pages of a device or the driver's own."""
-        self.at["source"] = line.column
-        example = "ram[0:4]" if verb in SET_MEMORY else "bar[0:4]"
-        source = self._source(line, f"`{verb} {example}`")
-        if verb in SET_MEMORY:
-            return SetMemory(source, SET_MEMORY[verb])
-        self.at["mode"] = line.column
-        example = f"`{verb} {source} wc`"
-        if verb == "ioremap":
-            return Ioremap(source, IOREMAP_MODES[line.choice("cache mode", IOREMAP_MODES, example)])
-        return Memremap(source, MEMREMAP_MODES[line.choice("cache mode", MEMREMAP_MODES, example)])
 
     def _mremap(self, line: Line, name: str | None) -> Mremap:
         span = self._span(line, "mremap")

@@ -28,17 +28,22 @@ DriverHow = Literal[
 #: Ways to fill entries on fault for which the kernel stops when the mapping is private.
 SHARED_ONLY: tuple[DriverHow, ...] = ("fault", "fault_prot", "fault_pmd", "fault_pud")
 
-#: The cache mode the driver puts into vm_page_prot.
+#: The cache mode the driver puts into vm_page_prot, with the number of ``enum pfnlab_mode``.
 DriverMode = Literal["asis", "wc", "uc-"]
+DRIVER_MODE_NUMBERS: dict[str, int] = {"asis": 0, "wc": 1, "uc-": 2}
 
-#: The cache mode a driver asks ioremap for.
+#: The cache mode a driver asks ioremap for, with the number of ``enum pfnlab_ioremap``.
 IoremapMode = Literal["uc-", "wc", "wb", "uc", "wt"]
+IOREMAP_NUMBERS: dict[str, int] = {"uc-": 0, "wc": 1, "wb": 2, "uc": 3, "wt": 4}
 
-#: The cache mode a driver asks memremap for.
+#: The cache mode a driver asks memremap for, with the kernel's flag.
 MemremapMode = Literal["wb", "wt", "wc"]
+MEMREMAP_NUMBERS: dict[str, int] = {"wb": 1, "wt": 2, "wc": 4}
 
-#: The cache mode that set_memory_* gives the driver's own pages.
+#: The cache mode that set_memory_* gives the driver's own pages, with the number of
+#: ``enum pfnlab_set_memory``.
 SetMemoryMode = Literal["wb", "wc", "uc"]
+SET_MEMORY_NUMBERS: dict[str, int] = {"wb": 0, "wc": 1, "uc": 2}
 
 #: The name of the driver's own pages of ordinary memory, in the place of a device, and their number.
 DRIVER_RAM = "ram"

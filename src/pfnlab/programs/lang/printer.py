@@ -7,17 +7,9 @@ Canonical pages: the bare name where a range is the whole mapping under it, ``a[
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, assert_never
 
-from pfnlab.programs.lang.device_ops import (
-    DriverMap,
-    Ioremap,
-    Memremap,
-    MemremapPages,
-    RemapPfnRange,
-    SetMemory,
-    UnmapMappingRange,
-)
+from pfnlab.programs.lang.device_ops import DriverMap, UnmapMappingRange
 from pfnlab.programs.lang.forced import Fail, Hold, Skip
 from pfnlab.programs.lang.ops import (
     MAIN_TASK,
@@ -26,17 +18,25 @@ from pfnlab.programs.lang.ops import (
     Device,
     Expect,
     Fork,
-    Madvise,
     Mmap,
-    Mprotect,
     Mremap,
     Op,
     Program,
     RemapFilePages,
     Thread,
-    Write,
 )
-from pfnlab.programs.lang.shapes import SIMPLE, Shape, word_of
+from pfnlab.programs.lang.shapes import (
+    ROWS,
+    ByHand,
+    Ending,
+    Field,
+    Flag,
+    Row,
+    Shape,
+    Word,
+    is_by_hand,
+    word_of,
+)
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import RANGE_WALKERS, ByteRange, ProcessVmReadv, Walk
 from pfnlab.programs.lang.words import ANON, FIRST_LINE, page_count
@@ -65,7 +65,7 @@ def op_text(op: Op, program: Program | None = None) -> str:
 
 def call_text(call: Call, mapped: Mapped) -> str:
     """The canonical text of *call* where *mapped* is mapped, without task and prefixes."""
-    return _CALLS[type(call)](call, mapped)
+    return _by_hand(call, mapped) if is_by_hand(call) else _BY_FIELDS[type(call)](call, mapped)
 
 
 def op_lines(program: Program) -> list[str]:
@@ -227,42 +227,61 @@ def _bytes(part: ByteRange | None) -> str:
     return f"{at} {part.length} {'byte' if part.length == 1 else 'bytes'}"
 
 
-def _simple(kind: type[Call], shape: Shape) -> Callable[[Any, Mapped], str]:
+def _by_hand(call: ByHand, mapped: Mapped) -> str:
+    """The line of an operation that has a form of its own."""
+    match call:
+        case Mmap():
+            return _mmap(call, mapped)
+        case Mremap():
+            return _mremap(call, mapped)
+        case Walk():
+            return _walk(call, mapped)
+        case Fork():
+            return f"{call.child} = fork{'' if call.refused is None else f' {call.refused}'}"
+        case Thread():
+            return f"{call.child} = thread"
+        case ProcessVmReadv():
+            return f"process_vm_readv {_pages(call.span)}{_bytes(call.bytes)}"
+        case RemapFilePages():
+            return f"remap_file_pages {_span(call.span, mapped)} {_pages(call.source)} {call.via}"
+        case UnmapMappingRange():
+            pages = _to_end(call.span) if call.to_end else _pages(call.span)
+            return f"unmap_mapping_range {pages}{' keep_cows' if call.keep_cows else ''}"
+    assert_never(call)
+
+
+def _by_fields(kind: type[Call], row: Row) -> Callable[[Any, Mapped], str]:
+    """The printer of an operation of the table."""
     verb = word_of(kind)
-    match shape:
-        case Shape.PLAIN:
-            return lambda call, mapped: verb
+    parts = [(name, _field(field)) for name, field in zip(kind.__struct_fields__, row.fields, strict=True)]
+    ending = next((name for name, part in parts if part is None), None)
+    printed = [(name, part) for name, part in parts if part is not None]
+
+    def text(call: Any, mapped: Mapped) -> str:
+        line = verb if ending is None else f"{verb}_{getattr(call, ending)}"
+        for name, part in printed:
+            line += part(getattr(call, name), mapped)
+        return line
+
+    return text
+
+
+def _field(field: Field) -> Callable[[Any, Mapped], str] | None:
+    """The printer of a field, with the space before it; None for what is part of the verb."""
+    match field:
         case Shape.RANGE:
-            return lambda call, mapped: f"{verb} {_span(call.span, mapped)}"
-        case Shape.DEVICE:
-            return lambda call, mapped: f"{verb} {call.device}"
-        case Shape.ACCESS | Shape.DEVICE_PAGES | Shape.MEMORY:
-            return lambda call, mapped: f"{verb} {_pages(call.span)}"
+            return lambda span, mapped: f" {_span(span, mapped)}"
+        case Shape.ACCESS | Shape.DEVICE_PAGES | Shape.MEMORY | Shape.SECTIONS | Shape.OWN_PAGES:
+            return lambda span, mapped: f" {_pages(span)}"
+        case Shape.DEVICE | Shape.PROT | Shape.VALUE:
+            return lambda value, mapped: f" {value}"
+        case Word():
+            return lambda word, mapped: "" if word == field.default else f" {word}"
+        case Flag():
+            return lambda given, mapped: f" {field.word}" if given else ""
+        case Ending():
+            return None
+    assert_never(field)
 
 
-_CALLS: dict[type[Call], Callable[[Any, Mapped], str]] = {
-    **{kind: _simple(kind, row.shape) for kind, row in SIMPLE.items()},
-    Mmap: _mmap,
-    Mremap: _mremap,
-    Mprotect: lambda call, mapped: f"mprotect {_span(call.span, mapped)} {call.prot}",
-    Madvise: lambda call, mapped: f"madvise {_span(call.span, mapped)} {call.advice}",
-    Write: lambda call, mapped: f"write {_pages(call.span)} {call.value}",
-    Fork: lambda call, mapped: f"{call.child} = fork{'' if call.refused is None else f' {call.refused}'}",
-    Thread: lambda call, mapped: f"{call.child} = thread",
-    Walk: _walk,
-    ProcessVmReadv: lambda call, mapped: f"process_vm_readv {_pages(call.span)}{_bytes(call.bytes)}",
-    RemapFilePages: lambda call, mapped: (
-        f"remap_file_pages {_span(call.span, mapped)} {_pages(call.source)} {call.via}"
-    ),
-    RemapPfnRange: lambda call, mapped: f"remap_pfn_range {_span(call.span, mapped)}{_mode(call.mode)}",
-    UnmapMappingRange: lambda call, mapped: (
-        f"unmap_mapping_range {_to_end(call.span) if call.to_end else _pages(call.span)}"
-        f"{' keep_cows' if call.keep_cows else ''}"
-    ),
-    Ioremap: lambda call, mapped: f"ioremap {_pages(call.span)} {call.mode}",
-    Memremap: lambda call, mapped: f"memremap {_pages(call.span)} {call.mode}",
-    SetMemory: lambda call, mapped: f"set_memory_{call.mode} {_pages(call.span)}",
-    MemremapPages: lambda call, mapped: (
-        f"memremap_pages {_pages(call.span)}{' p2pdma' if call.p2pdma else ''}"
-    ),
-}
+_BY_FIELDS = {kind: _by_fields(kind, row) for kind, row in ROWS.items()}

@@ -1,48 +1,65 @@
-"""The operations with at most one argument: one row each, for reading, printing and sending them.
+"""The table of operations: how each is read, printed, checked and sent, by the types of its fields.
 
-Parser, printer, checks and the requests to the guest agent take these operations from here. The effect of an
-operation is in ``programs/model/dispatch.py``.
+Parser, printer, checks, the requests to the guest agent, the fuzzer and the grammars take the operations from
+here. The effect of an operation is in ``programs/model/dispatch.py``. The operations with a form of their own
+are :data:`ByHand`.
 """
 
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from pfnlab.programs.lang.device_ops import (
     D0,
     D3,
+    DRIVER_MODE_NUMBERS,
+    IOREMAP_NUMBERS,
+    MEMREMAP_NUMBERS,
+    SET_MEMORY_NUMBERS,
     ArchIoFreeMemtypeWc,
     ArchIoReserveMemtypeWc,
     ArchPhysWcAdd,
     Bind,
     IoMappingCreateWc,
     IoMappingFree,
+    Ioremap,
     Iounmap,
     MemoryDisable,
     MemoryEnable,
+    Memremap,
+    MemremapPages,
     Memunmap,
     MemunmapPages,
     Plug,
     ReleaseMemRegion,
+    RemapPfnRange,
     Remove,
     RequestMemRegion,
     Rescan,
     RescanMoved,
+    SetMemory,
     Unbind,
+    UnmapMappingRange,
     Unplug,
     VfioClose,
     VfioReset,
     ZapVmaPtes,
 )
 from pfnlab.programs.lang.ops import (
+    ADVICE,
     Call,
     Exec,
     Exit,
+    Fork,
     Kill,
     Look,
+    Madvise,
     Mlock,
     Mlockall,
+    Mmap,
+    Mprotect,
+    Mremap,
     Mseal,
     Msync,
     Munlock,
@@ -51,78 +68,146 @@ from pfnlab.programs.lang.ops import (
     Read,
     ReadMemtypeList,
     Release,
+    RemapFilePages,
+    Thread,
+    Write,
 )
-from pfnlab.programs.lang.walk_ops import Mincore, Status
+from pfnlab.programs.lang.walk_ops import Mincore, ProcessVmReadv, Status, Walk
 
 
 class Shape(Enum):
-    """The argument of an operation."""
+    """A field that is written alike in every operation that has one."""
 
-    PLAIN = auto()
     #: Pages of an area, which may be named as a whole: ``munmap a``.
     RANGE = auto()
-    #: Pages of an area that are accessed from the first one on: ``read a[0]``.
+    #: A page of an area that is accessed: ``read a[0]``.
     ACCESS = auto()
     #: Pages of a device.
     DEVICE_PAGES = auto()
     #: Pages of a device, or of the driver's own memory.
     MEMORY = auto()
+    #: Pages of the driver's own memory.
+    OWN_PAGES = auto()
+    #: Whole sections of a pci device.
+    SECTIONS = auto()
     #: A device by its name.
     DEVICE = auto()
+    #: ``none`` or letters of ``rwx``.
+    PROT = auto()
+    #: 32 bits that are stored.
+    VALUE = auto()
 
 
-class Simple(NamedTuple):
-    """An operation with at most one argument.
+class Word(NamedTuple):
+    """A field that is one word of several.
 
-    :param wire: its verb in the protocol of the guest agent (``lab/guest/PROTOCOL.md``)
+    :param numbers: each word with its number for the guest agent, in the order in which messages list them
+    :param says: its name in messages
+    :param example: one of the words
+    :param default: the word that is meant where none is written; None where one must be
     """
 
-    shape: Shape
+    numbers: dict[str, int]
+    says: str
+    example: str
+    default: str | None = None
+
+
+class Ending(NamedTuple):
+    """A field that is the end of the verb: ``set_memory_wc``.
+
+    :param numbers: as those of :class:`Word`
+    """
+
+    numbers: dict[str, int]
+
+
+class Flag(NamedTuple):
+    """A field that is true where its word is written."""
+
+    word: str
+
+
+Field = Shape | Word | Ending | Flag
+
+
+class Row(NamedTuple):
+    """An operation: its fields, and its words in other languages.
+
+    :param fields: the types of its fields, in their order
+    :param wire: its verb in the protocol of the guest agent (``lab/guest/PROTOCOL.md``)
+    :param rules: the steps of ``docs/semantics`` that say what it does; empty where none stands for it alone
+    :param recorded: its verb in recorded runs (S12), where those have it
+    """
+
+    fields: tuple[Field, ...]
     wire: str
+    rules: str
+    recorded: str = ""
 
 
-SIMPLE: dict[type[Call], Simple] = {
-    Munmap: Simple(Shape.RANGE, "munmap"),
-    Mlock: Simple(Shape.RANGE, "mlock"),
-    Munlock: Simple(Shape.RANGE, "munlock"),
-    Msync: Simple(Shape.RANGE, "msync"),
-    Mseal: Simple(Shape.RANGE, "mseal"),
-    Read: Simple(Shape.ACCESS, "load"),
-    Mincore: Simple(Shape.RANGE, "mincore"),
-    ZapVmaPtes: Simple(Shape.RANGE, "driver zap"),
-    RequestMemRegion: Simple(Shape.DEVICE_PAGES, "driver claim"),
-    IoMappingCreateWc: Simple(Shape.MEMORY, "driver io-mapping"),
-    ArchIoReserveMemtypeWc: Simple(Shape.MEMORY, "driver reserve-wc"),
-    ArchIoFreeMemtypeWc: Simple(Shape.MEMORY, "driver free-wc"),
-    ArchPhysWcAdd: Simple(Shape.MEMORY, "driver phys-wc-add"),
-    MemoryDisable: Simple(Shape.DEVICE, "memory 0"),
-    MemoryEnable: Simple(Shape.DEVICE, "memory 1"),
-    VfioReset: Simple(Shape.DEVICE, "vfio-reset"),
-    D3: Simple(Shape.DEVICE, "power 3"),
-    D0: Simple(Shape.DEVICE, "power 0"),
-    VfioClose: Simple(Shape.DEVICE, "vfio-close"),
-    Bind: Simple(Shape.DEVICE, "bind"),
-    Unbind: Simple(Shape.DEVICE, "unbind"),
-    Remove: Simple(Shape.DEVICE, "remove"),
-    Rescan: Simple(Shape.DEVICE, "rescan"),
-    RescanMoved: Simple(Shape.DEVICE, "rescan-moved"),
-    Unplug: Simple(Shape.DEVICE, "slot 0"),
-    Plug: Simple(Shape.DEVICE, "slot 1"),
-    Mlockall: Simple(Shape.PLAIN, "mlockall"),
-    Munlockall: Simple(Shape.PLAIN, "munlockall"),
-    Exec: Simple(Shape.PLAIN, "exec"),
-    Exit: Simple(Shape.PLAIN, "exit"),
-    Kill: Simple(Shape.PLAIN, "kill"),
-    Look: Simple(Shape.PLAIN, "nop"),
-    ReleaseMemRegion: Simple(Shape.PLAIN, "driver release"),
-    Iounmap: Simple(Shape.PLAIN, "driver iounmap 0"),
-    Memunmap: Simple(Shape.PLAIN, "driver memunmap 0"),
-    IoMappingFree: Simple(Shape.PLAIN, "driver io-mapping-free 0"),
-    MemunmapPages: Simple(Shape.PLAIN, "driver memunmap-pages 0"),
-    ReadMemtypeList: Simple(Shape.PLAIN, "memtypes"),
-    Release: Simple(Shape.PLAIN, "nop"),
-    Status: Simple(Shape.PLAIN, "walk status 0 0"),
+#: The mode a driver puts into vm_page_prot, which may be left as it is.
+_PROT_MODE = Word(DRIVER_MODE_NUMBERS, "cache mode", "wc", "asis")
+
+ROWS: dict[type[Call], Row] = {
+    Mprotect: Row((Shape.RANGE, Shape.PROT), "mprotect", "S5.10"),
+    Madvise: Row((Shape.RANGE, Word(ADVICE, "advice", "dontfork")), "madvise", "S5.9"),
+    Write: Row((Shape.ACCESS, Shape.VALUE), "store", "S6.2 S6.4"),
+    RemapPfnRange: Row((Shape.RANGE, _PROT_MODE), "driver remap", "S4.6"),
+    Munmap: Row((Shape.RANGE,), "munmap", "S8.2", "unmap"),
+    Mlock: Row((Shape.RANGE,), "mlock", "S5.10", "mlock"),
+    Munlock: Row((Shape.RANGE,), "munlock", "S5.10", "munlock"),
+    Msync: Row((Shape.RANGE,), "msync", "S5.10", "msync"),
+    Mseal: Row((Shape.RANGE,), "mseal", "S5.10", "mseal"),
+    Read: Row((Shape.ACCESS,), "load", "S6.2"),
+    Mincore: Row((Shape.RANGE,), "mincore", "S7.5", "mincore"),
+    ZapVmaPtes: Row((Shape.RANGE,), "driver zap", "S6.7"),
+    RequestMemRegion: Row((Shape.DEVICE_PAGES,), "driver claim", "S9.9"),
+    MemremapPages: Row((Shape.SECTIONS, Flag("p2pdma")), "driver memremap-pages", "S4.9"),
+    Ioremap: Row((Shape.MEMORY, Word(IOREMAP_NUMBERS, "cache mode", "wc")), "driver ioremap", "S9.6"),
+    Memremap: Row((Shape.MEMORY, Word(MEMREMAP_NUMBERS, "cache mode", "wc")), "driver memremap", "S9.7"),
+    IoMappingCreateWc: Row((Shape.MEMORY,), "driver io-mapping", "S4.10"),
+    ArchIoReserveMemtypeWc: Row((Shape.MEMORY,), "driver reserve-wc", "S9.8"),
+    ArchIoFreeMemtypeWc: Row((Shape.MEMORY,), "driver free-wc", "S9.8"),
+    ArchPhysWcAdd: Row((Shape.MEMORY,), "driver phys-wc-add", "S9.8"),
+    SetMemory: Row((Shape.OWN_PAGES, Ending(SET_MEMORY_NUMBERS)), "driver set-memory", "S2.9"),
+    MemoryDisable: Row((Shape.DEVICE,), "memory 0", "S9.4"),
+    MemoryEnable: Row((Shape.DEVICE,), "memory 1", "S9.4"),
+    VfioReset: Row((Shape.DEVICE,), "vfio-reset", "S9.4", "vfioreset"),
+    D3: Row((Shape.DEVICE,), "power 3", "S9.4"),
+    D0: Row((Shape.DEVICE,), "power 0", "S9.4"),
+    VfioClose: Row((Shape.DEVICE,), "vfio-close", "S9.4", "vfioclose"),
+    Bind: Row((Shape.DEVICE,), "bind", "S9.9"),
+    Unbind: Row((Shape.DEVICE,), "unbind", "S9.9"),
+    Remove: Row((Shape.DEVICE,), "remove", "S9.9"),
+    Rescan: Row((Shape.DEVICE,), "rescan", "S9.9"),
+    RescanMoved: Row((Shape.DEVICE,), "rescan-moved", "S9.9"),
+    Unplug: Row((Shape.DEVICE,), "slot 0", "S9.9"),
+    Plug: Row((Shape.DEVICE,), "slot 1", "S9.9"),
+    Mlockall: Row((), "mlockall", "S5.10", "mlockall"),
+    Munlockall: Row((), "munlockall", "S5.10"),
+    Exec: Row((), "exec", "S8.2.9", "exec"),
+    Exit: Row((), "exit", "S8.2.8", "exit"),
+    Kill: Row((), "kill", "S8.2.8", "kill"),
+    Look: Row((), "nop", ""),
+    ReleaseMemRegion: Row((), "driver release", "S9.9"),
+    Iounmap: Row((), "driver iounmap 0", "S9.6"),
+    Memunmap: Row((), "driver memunmap 0", "S9.7"),
+    IoMappingFree: Row((), "driver io-mapping-free 0", "S4.10"),
+    MemunmapPages: Row((), "driver memunmap-pages 0", "S4.9"),
+    ReadMemtypeList: Row((), "memtypes", ""),
+    Release: Row((), "nop", ""),
+    Status: Row((), "walk status 0 0", "", "vmrss"),
 }
+
+#: The operations whose lines have a form of their own: they name something new, or one field depends on
+#: another.
+ByHand = Mmap | Mremap | Fork | Thread | Walk | ProcessVmReadv | RemapFilePages | UnmapMappingRange
+
+
+def is_by_hand(call: Call) -> TypeGuard[ByHand]:
+    """Whether *call* is none of the table."""
+    return type(call) not in ROWS
 
 
 def word_of(kind: type[Call]) -> str:
@@ -130,10 +215,28 @@ def word_of(kind: type[Call]) -> str:
     return str(kind.__struct_config__.tag)
 
 
-#: The simple operations by their words.
-BY_WORD: dict[str, type[Call]] = {word_of(kind): kind for kind in SIMPLE}
+def verbs_of(kind: type[Call]) -> tuple[str, ...]:
+    """The verbs of an operation of the table: its word, or one for each ending."""
+    word = word_of(kind)
+    for field in ROWS[kind].fields:
+        if isinstance(field, Ending):
+            return tuple(f"{word}_{ending}" for ending in field.numbers)
+    return (word,)
 
 
-def words_of(*shapes: Shape) -> tuple[str, ...]:
-    """The words of the simple operations of these shapes, in the table's order."""
-    return tuple(word_of(kind) for kind, row in SIMPLE.items() if row.shape in shapes)
+#: The operations of the table by their words, and by their verbs.
+BY_WORD: dict[str, type[Call]] = {word_of(kind): kind for kind in ROWS}
+BY_VERB: dict[str, type[Call]] = {verb: kind for kind in ROWS for verb in verbs_of(kind)}
+
+
+def verbs_on(*shapes: Shape, more: bool | None = None) -> tuple[str, ...]:
+    """The verbs of the operations whose first field is one of *shapes*, in the table's order.
+
+    :param more: only those that have other fields too, or only those that have none
+    """
+    return tuple(
+        verb
+        for kind, row in ROWS.items()
+        if row.fields and row.fields[0] in shapes and more in (None, len(row.fields) > 1)
+        for verb in verbs_of(kind)
+    )

@@ -12,20 +12,18 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal, NamedTuple, get_args
 
-from pfnlab.programs.lang.device_ops import DRIVER_RAM, MOVED_BAR
+from pfnlab.programs.lang.device_ops import DRIVER_RAM, IOREMAP_NUMBERS, MEMREMAP_NUMBERS, MOVED_BAR
 from pfnlab.programs.lang.ops import ADVICE, MAIN_TASK
 from pfnlab.programs.lang.words import (
     ANON,
     DRIVER_HOW,
     DRIVER_MODES,
+    FLAGS,
     FORK_WORDS,
-    IOREMAP_MODES,
     KINDS,
-    MEMREMAP_MODES,
     MMAP_WORDS,
     MODES,
     MREMAP_WORDS,
-    PAGES_WORDS,
     PLAIN_VERBS,
     PREFIXES,
     PROTS,
@@ -96,7 +94,7 @@ def contexts() -> dict[str, tuple[TokenRule, ...]]:
     """All contexts by name, the one of a line's beginning first."""
     name, number = TokenRule("name", pattern=_NAME), TokenRule("number", pattern=_NUMBER)
     brackets = TokenRule("mark", pattern=r"[:\[\]]")
-    modes = TokenRule("mode", _once((*MODES, *IOREMAP_MODES, *MEMREMAP_MODES, *DRIVER_MODES)))
+    modes = TokenRule("mode", _once((*MODES, *IOREMAP_NUMBERS, *MEMREMAP_NUMBERS, *DRIVER_MODES)))
     builtin = TokenRule("builtin", (ANON, DRIVER_RAM, MOVED_BAR), context="arguments")
     verbs_on = {
         "end": PLAIN_VERBS,
@@ -172,7 +170,7 @@ def contexts() -> dict[str, tuple[TokenRule, ...]]:
                 "option",
                 _once(
                     word
-                    for word in (*VIAS, *DRIVER_HOW, *MMAP_WORDS, *MREMAP_WORDS, *UNMAP_WORDS, *PAGES_WORDS)
+                    for word in (*VIAS, *DRIVER_HOW, *MMAP_WORDS, *MREMAP_WORDS, *UNMAP_WORDS, *FLAGS)
                     if word not in modes.words and word != "over"
                 ),
             ),

@@ -6,15 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import get_args
 
-from pfnlab.programs.lang.device_ops import (
-    DRIVER_RAM,
-    MOVED_BAR,
-    DriverHow,
-    DriverMode,
-    IoremapMode,
-    MemremapMode,
-    SetMemoryMode,
-)
+from pfnlab.programs.lang.device_ops import DRIVER_RAM, MOVED_BAR, DriverHow, DriverMode
 from pfnlab.programs.lang.ops import (
     MAIN_TASK,
     PCI_VIAS,
@@ -23,7 +15,7 @@ from pfnlab.programs.lang.ops import (
     Thp,
     Via,
 )
-from pfnlab.programs.lang.shapes import Shape, words_of
+from pfnlab.programs.lang.shapes import ROWS, Flag, Shape, verbs_of, verbs_on
 from pfnlab.programs.lang.walk_ops import Walker
 
 #: The version this pfnlab reads and writes; the first line of every program names it.
@@ -76,45 +68,39 @@ VIAS: dict[str, Via] = {via: via for via in PCI_VIAS}
 SHARING: dict[str, bool] = {"shared": True, "private": False}
 PROTS = frozenset({"none", "r", "w", "x", "rw", "rx", "wx", "rwx"})
 MODES = ("wb", "wc", "uc-", "uc", "wt", "wp")
-#: The ways the guest driver maps, the modes it can be given, and those it may ask ioremap for.
+#: The ways the guest driver maps, and the modes it can be given.
 DRIVER_HOW: dict[str, DriverHow] = {how: how for how in get_args(DriverHow)}
 DRIVER_MODES: dict[str, DriverMode] = {mode: mode for mode in get_args(DriverMode)}
-IOREMAP_MODES: dict[str, IoremapMode] = {mode: mode for mode in get_args(IoremapMode)}
-MEMREMAP_MODES: dict[str, MemremapMode] = {mode: mode for mode in get_args(MemremapMode)}
-SET_MEMORY: dict[str, SetMemoryMode] = {f"set_memory_{mode}": mode for mode in get_args(SetMemoryMode)}
 #: Other ways to a page, and reasons why a fork is refused.
 WALKERS: dict[str, Walker] = {walker: walker for walker in get_args(Walker)}
 FORK_WORDS: dict[str, ForkRefusal] = {word: word for word in get_args(ForkRefusal)}
 UNMAP_WORDS = ("keep_cows",)
-PAGES_WORDS = ("p2pdma",)
+#: The words of fields that are one word, there or not.
+FLAGS = tuple(field.word for row in ROWS.values() for field in row.fields if isinstance(field, Flag))
 MMAP_WORDS = ("populate", "locked", "over")
 MREMAP_WORDS = ("maymove", "fixed", "dontunmap", "over")
 
 HEADERS = ("title", "asks", "thp", "device", "area")
 
-#: Operations on pages of an area alone; the others have a form of their own.
-RANGE_VERBS = words_of(Shape.RANGE, Shape.ACCESS)
-PLAIN_VERBS = words_of(Shape.PLAIN)
+#: Operations without arguments.
+PLAIN_VERBS = tuple(verb for kind, row in ROWS.items() if not row.fields for verb in verbs_of(kind))
 
 #: Operations that make a task, with the line that does it.
 BIRTHS: dict[str, str] = {"fork": "c = fork", "thread": "t = thread"}
 
-#: Operations on device pages.
-DEVICE_VERBS = ("unmap_mapping_range", *words_of(Shape.DEVICE_PAGES), "memremap_pages")
-#: Operations on device pages or the driver's own.
-MEMORY_VERBS = ("ioremap", "memremap", *words_of(Shape.MEMORY))
-#: Operations on a device by its name: through vfio-pci, and on its slot.
-NAMED_DEVICE_VERBS = words_of(Shape.DEVICE)
+#: All operations, in the order in which messages list them.
 VERBS = (
-    *("mmap", "mremap", "mprotect", "madvise", "write", "remap_pfn_range", "remap_file_pages"),
-    "process_vm_readv",
+    *("mmap", "mremap"),
+    *verbs_on(Shape.RANGE, Shape.ACCESS, more=True),
+    *("remap_file_pages", "process_vm_readv"),
     *WALKERS,
     *BIRTHS,
-    *RANGE_VERBS,
-    *DEVICE_VERBS,
-    *MEMORY_VERBS,
-    *SET_MEMORY,
-    *NAMED_DEVICE_VERBS,
+    *verbs_on(Shape.RANGE, Shape.ACCESS, more=False),
+    "unmap_mapping_range",
+    *verbs_on(Shape.DEVICE_PAGES, Shape.SECTIONS),
+    *verbs_on(Shape.MEMORY),
+    *verbs_on(Shape.OWN_PAGES),
+    *verbs_on(Shape.DEVICE),
     *PLAIN_VERBS,
 )
 
@@ -150,7 +136,7 @@ KEYWORDS = frozenset(
         *MMAP_WORDS,
         *MREMAP_WORDS,
         *UNMAP_WORDS,
-        *PAGES_WORDS,
+        *FLAGS,
         *FORK_WORDS,
         *DRIVER_HOW,
         *DRIVER_MODES,

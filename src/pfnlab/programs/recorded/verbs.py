@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 
+from pfnlab.errors import Defect
 from pfnlab.programs.lang.device_ops import (
     DriverHow,
     DriverMap,
@@ -24,37 +25,27 @@ from pfnlab.programs.lang.device_ops import (
     RemapPfnRange,
     RequestMemRegion,
     UnmapMappingRange,
-    VfioClose,
-    VfioReset,
     ZapVmaPtes,
 )
 from pfnlab.programs.lang.ops import (
     ADVICE,
     MAIN_TASK,
     Call,
-    Exec,
-    Exit,
     Fork,
     ForkRefusal,
-    Kill,
     Look,
     Madvise,
-    Mlock,
-    Mlockall,
     Mmap,
     Mprotect,
     Mremap,
-    Mseal,
-    Msync,
-    Munlock,
-    Munmap,
     Read,
     RemapFilePages,
     Via,
     Write,
 )
+from pfnlab.programs.lang.shapes import ROWS, Field, Shape
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.walk_ops import Mincore, ProcessVmReadv, Status, Walk, Walker
+from pfnlab.programs.lang.walk_ops import ProcessVmReadv, Walk, Walker
 
 #: The recorded device: one BAR, of which every case has a window of its own of so many pages (S12.1).
 BAR = "bar"
@@ -299,17 +290,25 @@ def _ranged(make: Callable[[Span], Call]) -> Callable[[list[str], Letters], Call
     return lambda args, letters: make(_span(letters, *args))
 
 
+def _of_table(kind: type[Call], fields: tuple[Field, ...]) -> Callable[[list[str], Letters], Call]:
+    """An operation of the table with one field at most."""
+    make: Callable[..., Call] = kind
+    match fields:
+        case ():
+            return lambda args, letters: make()
+        case (Shape.RANGE,):
+            return _ranged(make)
+        case (Shape.DEVICE,):
+            return lambda args, letters: make(BAR)
+    raise Defect(f"no recorded form of {kind.__name__}")
+
+
 _VERBS: dict[str, Callable[[list[str], Letters], Call]] = {
+    **{row.recorded: _of_table(kind, row.fields) for kind, row in ROWS.items() if row.recorded},
     "map": _map,
     "mapat": _mapat,
-    "unmap": _ranged(Munmap),
     "mprotect": lambda args, letters: Mprotect(_span(letters, *args[:3]), _prot(args[3])),
     "madvise": _madvise,
-    "mlock": _ranged(Mlock),
-    "munlock": _ranged(Munlock),
-    "mlockall": lambda args, letters: Mlockall(),
-    "msync": _ranged(Msync),
-    "mseal": _ranged(Mseal),
     "mremap": _mremap,
     "touch": _touch,
     "fork": _fork,
@@ -317,13 +316,8 @@ _VERBS: dict[str, Callable[[list[str], Letters], Call]] = {
     "forkcommit": _failing_fork("overcommit_memory"),
     "cgjoin": lambda args, letters: Look(),
     "cgpids": _pids,
-    "exec": lambda args, letters: Exec(),
-    "exit": lambda args, letters: Exit(),
-    "kill": lambda args, letters: Kill(),
     "ioctl": _ioctl,
     "vfiocmd": _command,
-    "vfioreset": lambda args, letters: VfioReset(BAR),
-    "vfioclose": lambda args, letters: VfioClose(BAR),
     "pvr": lambda args, letters: ProcessVmReadv(_span(letters, *args)),
     "pvw": _walk("process_vm_writev", _WRITTEN),
     "memread": _walk("mem_read"),
@@ -334,9 +328,7 @@ _VERBS: dict[str, Callable[[list[str], Letters], Call]] = {
     "uffd": _walk("userfaultfd"),
     "pagemap": _walk("pagemap"),
     "movepages": _walk("move_pages"),
-    "mincore": _ranged(Mincore),
     "rfp": _remap_file_pages,
-    "vmrss": lambda args, letters: Status(),
     # These only observe, as every step of ours does.
     **dict.fromkeys(("pte", "smaps"), _ranged(lambda pages: Look())),
     "maps": lambda args, letters: Look(),
