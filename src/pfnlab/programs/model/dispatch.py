@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from pfnlab.errors import Defect, ModelledErrno, Undecided, Why
 from pfnlab.hw.cachemode import CacheMode
@@ -58,6 +58,7 @@ from pfnlab.programs.lang.device_ops import (
     Unbind,
     UnmapMappingRange,
     Unplug,
+    VfioCall,
     VfioClose,
     VfioReset,
     ZapVmaPtes,
@@ -82,6 +83,7 @@ from pfnlab.programs.lang.ops import (
     Munmap,
     Read,
     ReadMemtypeList,
+    Release,
     RemapFilePages,
     Thread,
     Via,
@@ -97,6 +99,45 @@ from pfnlab.units import PAGE_SHIFT, PHYSICAL_MASK, PfnRange
 
 #: So many frames an entry can name.
 _FRAMES = PHYSICAL_MASK + 1 >> PAGE_SHIFT
+
+#: Calls that return an errno and nothing else: of the memory core, on devices, and those of the driver.
+_DriverCall = (
+    ZapVmaPtes
+    | UnmapMappingRange
+    | RemapPfnRange
+    | RequestMemRegion
+    | ReleaseMemRegion
+    | Ioremap
+    | Iounmap
+    | Memremap
+    | Memunmap
+    | IoMappingCreateWc
+    | IoMappingFree
+    | ArchIoReserveMemtypeWc
+    | ArchIoFreeMemtypeWc
+    | SetMemory
+    | MemremapPages
+    | MemunmapPages
+)
+_SystemCall = (
+    Mmap
+    | Munmap
+    | Mprotect
+    | Madvise
+    | Mlock
+    | Munlock
+    | Mlockall
+    | Munlockall
+    | Msync
+    | Mseal
+    | RemapFilePages
+    | ReadMemtypeList
+    | VfioCall
+    | SlotCall
+    | Bind
+    | Unbind
+    | _DriverCall
+)
 
 #: Calls without a rule for shared anonymous memory.
 _NOT_ON_SHMEM = (Mprotect, Madvise, Mlock, Munlock, Msync, Mseal, RemapFilePages)
@@ -132,6 +173,8 @@ def _perform(kernel: Kernel, task: Task, call: Call, places: Places) -> CallResu
             return CallResult(0)
         case Look():
             return CallResult(0)
+        case Release():
+            raise Defect("a release is done by the machine that holds the processors")
         case ArchPhysWcAdd():
             # A machine with PAT needs no MTRR: nothing happens, and there is no handle (S9.8).
             return CallResult(0, 0)
@@ -144,8 +187,10 @@ def _perform(kernel: Kernel, task: Task, call: Call, places: Places) -> CallResu
         case Walk() | Status() | ProcessVmReadv():
             error, value = kernel.call(task, lambda: _look(task, call, places))
             return CallResult(error, value if isinstance(value, int | str) and not error else None)
-    error, _ = kernel.call(task, lambda: _system_call(kernel, task, call, places))
-    return CallResult(error)
+    if isinstance(call, _SystemCall):
+        error, _ = kernel.call(task, lambda: _system_call(kernel, task, call, places))
+        return CallResult(error)
+    assert_never(call)
 
 
 def _look(task: Task, call: Walk | Status | ProcessVmReadv, places: Places) -> int | str | None:
@@ -160,7 +205,7 @@ def _look(task: Task, call: Walk | Status | ProcessVmReadv, places: Places) -> i
     return walked(task, call, places)
 
 
-def _system_call(kernel: Kernel, task: Task, call: Call, places: Places) -> None:
+def _system_call(kernel: Kernel, task: Task, call: _SystemCall, places: Places) -> None:
     """Make the system call behind *call*.
 
     :raises ModelledErrno: its error
@@ -212,8 +257,10 @@ def _system_call(kernel: Kernel, task: Task, call: Call, places: Places) -> None
             _pci(kernel, places, device).bind(kernel)
         case Unbind(device=device):
             _pci(kernel, places, device).unbind(kernel)
-        case _:
+        case _ if isinstance(call, _DriverCall):
             _ask_driver(kernel, task, call, places)
+        case _:
+            assert_never(call)
 
 
 def _check_offset(task: Task, call: RemapFilePages, places: Places) -> None:
@@ -232,7 +279,7 @@ def _check_offset(task: Task, call: RemapFilePages, places: Places) -> None:
         )
 
 
-def _ask_driver(kernel: Kernel, task: Task, call: Call, places: Places) -> None:
+def _ask_driver(kernel: Kernel, task: Task, call: _DriverCall, places: Places) -> None:
     """Make a call of *task* that only the driver can do."""
     if kernel.driver is None:
         kernel.driver = DriverState()
@@ -274,7 +321,7 @@ def _ask_driver(kernel: Kernel, task: Task, call: Call, places: Places) -> None:
         case MemunmapPages():
             driver.let_go(kernel, "memremap_pages")
         case _:
-            raise Defect(f"no system call for {call!r}")
+            assert_never(call)
 
 
 def _vfio(kernel: Kernel, places: Places, device: str) -> VfioDevice:
