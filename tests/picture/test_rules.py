@@ -10,6 +10,7 @@ from svg_reading import PROGRAMS, parts_of, run_of
 
 from pfnlab.picture import draw_state
 from pfnlab.picture.rules import log_rules, op_rules
+from pfnlab.programs.lang.words import VERBS
 
 _TEXTS = [path.read_text() for path in (Path(__file__).parents[2] / "docs" / "semantics").glob("*.md")]
 
@@ -19,6 +20,10 @@ KNOWN = {
     for text in _TEXTS
     for number in re.findall(r"^(?:#+ |- \*\*)(S[0-9]+(?:\.[0-9]+)*)", text, re.MULTILINE)
 }
+
+
+#: What only looks, and what only makes or lets go on another task.
+WITHOUT = ("look", "status", "memtype_list", "thread", "release")
 
 
 @for_each("name", PROGRAMS)
@@ -51,6 +56,15 @@ def test_rules_of_parts_are_there(name: str) -> None:
 def test_an_operation_has_its_rule(op: str, rule: str) -> None:
     """By its verb, whoever does it, and whatever is forced on it."""
     assert rule == op_rules(op)
+
+
+@for_each("verb", [verb for verb in VERBS if verb not in WITHOUT])
+def test_an_operation_has_a_rule_that_is_there(verb: str) -> None:
+    """Every operation but those that no rule is about alone."""
+    rules = op_rules(f"{verb} a").split()
+
+    assert rules
+    assert set(rules) <= KNOWN
 
 
 def test_a_log_line_has_its_rule() -> None:

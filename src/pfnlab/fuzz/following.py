@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from pfnlab.fuzz.kinds import kind_of
+from pfnlab.fuzz.kinds import KINDS, kind_of
 from pfnlab.programs.lang.ops import Op, Program, is_held
 from pfnlab.programs.lang.walk_ops import STORING_WALKERS, Walk
 from pfnlab.programs.runs.compare import Difference, differences
@@ -29,16 +29,6 @@ STATE_FIELDS = ("book", "vmas", "tracked", "prots", "ptes")
 
 #: The fields without which nobody has seen the state.
 _SEEN = ("book", "vmas", "ptes")
-
-#: Kinds of operations that do nothing but what the state shows, and that return.
-_ALL_SEEN = frozenset(
-    {
-        *("mmap", "mmap anon", "mmap over", "mmap driver", "munmap", "mremap", "mremap to", "mprotect"),
-        *("madvise", "mlock", "munlock", "msync", "mseal", "remap_file_pages", "zap_vma_ptes"),
-        *("remap_pfn_range", "unmap_mapping_range", "read", "walk", "mincore", "process_vm_readv"),
-        *("status", "memtype_list", "look"),
-    }
-)
 
 
 class Followed(list[Difference]):
@@ -80,7 +70,8 @@ def _hides(program: Program, step: int, fields: set[str]) -> bool:
 
 def _all_seen(op: Op) -> bool:
     stores = isinstance(op.call, Walk) and op.call.walker in STORING_WALKERS
-    return kind_of(op.call) in _ALL_SEEN and not stores
+    kind = KINDS.get(kind_of(op.call))
+    return kind is not None and kind.seen and not stores
 
 
 def _is_seen(runs: Sequence[Run], step: int) -> bool:

@@ -2,96 +2,122 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 
 from pfnlab.programs.lang.ops import Call, Fork, Mmap, Mremap, Program
+from pfnlab.programs.lang.shapes import BY_WORD, ROWS, Shape, word_of
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import ANON
 
-#: The kinds of operations, with the weight of each in the draw.
-_USER_KINDS: dict[str, float] = {
-    "mmap": 20,
-    "mmap anon": 14,
-    "mmap over": 9,
-    "munmap": 18,
-    "mremap": 6,
-    "mremap to": 9,
-    "mprotect": 10,
-    "madvise": 14,
-    "read": 7,
-    "write": 11,
-    "fork": 9,
-    "exit": 6,
-    "kill": 2,
-    "exec": 1,
-    "mlock": 3,
-    "munlock": 2,
-    "mlockall": 1,
-    "munlockall": 0.5,
-    "msync": 3,
-    "mseal": 4,
-    "walk": 8,
-    "mincore": 2,
-    "process_vm_readv": 2,
-    "remap_file_pages": 3,
-    "status": 0.5,
-    "fork refused": 1.5,
-    "memtype_list": 0.5,
-    "look": 0.5,
+
+class CallKind(NamedTuple):
+    """A kind of operation, as programs draw it.
+
+    :param weight: how often it is drawn
+    :param seen: it does nothing but what the state shows, and returns
+    """
+
+    weight: float
+    seen: bool
+
+
+#: The kinds of every process, in the order of the draw.
+_USER_KINDS: dict[str, CallKind] = {
+    "mmap": CallKind(20, seen=True),
+    "mmap anon": CallKind(14, seen=True),
+    "mmap over": CallKind(9, seen=True),
+    "munmap": CallKind(18, seen=True),
+    "mremap": CallKind(6, seen=True),
+    "mremap to": CallKind(9, seen=True),
+    "mprotect": CallKind(10, seen=True),
+    "madvise": CallKind(14, seen=True),
+    "read": CallKind(7, seen=True),
+    "write": CallKind(11, seen=False),
+    "fork": CallKind(9, seen=False),
+    "exit": CallKind(6, seen=False),
+    "kill": CallKind(2, seen=False),
+    "exec": CallKind(1, seen=False),
+    "mlock": CallKind(3, seen=True),
+    "munlock": CallKind(2, seen=True),
+    "mlockall": CallKind(1, seen=False),
+    "munlockall": CallKind(0.5, seen=False),
+    "msync": CallKind(3, seen=True),
+    "mseal": CallKind(4, seen=True),
+    "walk": CallKind(8, seen=True),
+    "mincore": CallKind(2, seen=True),
+    "process_vm_readv": CallKind(2, seen=True),
+    "remap_file_pages": CallKind(3, seen=True),
+    "status": CallKind(0.5, seen=True),
+    "fork refused": CallKind(1.5, seen=False),
+    "memtype_list": CallKind(0.5, seen=True),
+    "look": CallKind(0.5, seen=True),
 }
 
 #: Kinds that need the guest driver, where a program may have them.
-DRIVER_KINDS: dict[str, float] = {
-    "mmap driver": 16,
-    "zap_vma_ptes": 8,
-    "remap_pfn_range": 4,
-    "unmap_mapping_range": 7,
-    "request_mem_region": 4,
-    "release_mem_region": 3,
-    "bind": 3,
-    "unbind": 3,
-    "ioremap": 4,
-    "iounmap": 3,
-    "memremap": 2,
-    "memunmap": 2,
-    "io_mapping_create_wc": 1,
-    "io_mapping_free": 1,
-    "arch_io_reserve_memtype_wc": 2,
-    "arch_io_free_memtype_wc": 2,
-    "arch_phys_wc_add": 0.5,
-    "set_memory": 2,
-    "memremap_pages": 2,
-    "memunmap_pages": 1,
+DRIVER_KINDS: dict[str, CallKind] = {
+    "mmap driver": CallKind(16, seen=True),
+    "zap_vma_ptes": CallKind(8, seen=True),
+    "remap_pfn_range": CallKind(4, seen=True),
+    "unmap_mapping_range": CallKind(7, seen=True),
+    "request_mem_region": CallKind(4, seen=False),
+    "release_mem_region": CallKind(3, seen=False),
+    "bind": CallKind(3, seen=False),
+    "unbind": CallKind(3, seen=False),
+    "ioremap": CallKind(4, seen=False),
+    "iounmap": CallKind(3, seen=False),
+    "memremap": CallKind(2, seen=False),
+    "memunmap": CallKind(2, seen=False),
+    "io_mapping_create_wc": CallKind(1, seen=False),
+    "io_mapping_free": CallKind(1, seen=False),
+    "arch_io_reserve_memtype_wc": CallKind(2, seen=False),
+    "arch_io_free_memtype_wc": CallKind(2, seen=False),
+    "arch_phys_wc_add": CallKind(0.5, seen=False),
+    "set_memory": CallKind(2, seen=False),
+    "memremap_pages": CallKind(2, seen=False),
+    "memunmap_pages": CallKind(1, seen=False),
 }
 
 #: Kinds that need a device opened through vfio-pci; a program has these or those of the driver.
-VFIO_KINDS: dict[str, float] = {
-    "mmap vfio": 22,
-    "memory_disable": 7,
-    "memory_enable": 6,
-    "vfio_close": 2,
+VFIO_KINDS: dict[str, CallKind] = {
+    "mmap vfio": CallKind(22, seen=False),
+    "memory_disable": CallKind(7, seen=False),
+    "memory_enable": CallKind(6, seen=False),
+    "vfio_close": CallKind(2, seen=False),
 }
 
 #: Those of them that need a device which can be reset and put to sleep: its guest is one of its own, which is
 #: booted anew and slower.
-RESET_KINDS: dict[str, float] = {"vfio_reset": 5, "d3": 6, "d0": 6}
+RESET_KINDS: dict[str, CallKind] = {
+    "vfio_reset": CallKind(5, seen=False),
+    "d3": CallKind(6, seen=False),
+    "d0": CallKind(6, seen=False),
+}
 
 #: Kinds that remove or add a device; they need a guest of their own and a program with one device.
-_SLOT_KINDS: dict[str, float] = {"remove": 6, "rescan": 7, "rescan_moved": 5, "unplug": 5, "plug": 9}
+_SLOT_KINDS: dict[str, CallKind] = {
+    "remove": CallKind(6, seen=False),
+    "rescan": CallKind(7, seen=False),
+    "rescan_moved": CallKind(5, seen=False),
+    "unplug": CallKind(5, seen=False),
+    "plug": CallKind(9, seen=False),
+}
 
 #: Driver kinds that such a program leaves out: a claim of a device that comes or goes has no rule.
 _NO_SLOT = frozenset({"request_mem_region", "release_mem_region"})
 
-#: Kinds that concern no single area: in pairs they follow and precede the kinds of every area.
+#: All kinds by name.
+KINDS = _USER_KINDS | DRIVER_KINDS | VFIO_KINDS | RESET_KINDS | _SLOT_KINDS
+
+#: Kinds that concern no single area: in pairs they follow and precede the kinds of every area. A release goes
+#: on with an earlier operation.
 EVERYWHERE = frozenset(
-    {"fork", "exit", "kill", "exec", "mlockall", "munlockall", "memtype_list", "look", "release_mem_region"}
+    word
+    for word, kind in BY_WORD.items()
+    if word != "release" and not {Shape.RANGE, Shape.ACCESS} & set(ROWS[kind].fields[:1])
 )
-EVERYWHERE |= {"unmap_mapping_range", "request_mem_region", "ioremap", "iounmap", "status", "fork refused"}
-EVERYWHERE |= {"memory_disable", "memory_enable", "vfio_close", *RESET_KINDS}
-EVERYWHERE |= {"memremap", "memunmap", "set_memory"}
-EVERYWHERE |= {"io_mapping_create_wc", "io_mapping_free"}
-EVERYWHERE |= {"arch_io_reserve_memtype_wc", "arch_io_free_memtype_wc", "arch_phys_wc_add"}
-EVERYWHERE |= {"memremap_pages", "memunmap_pages", "bind", "unbind", *_SLOT_KINDS}
+EVERYWHERE |= {"fork", "fork refused", "unmap_mapping_range"}
 
 #: The suffix of a kind in :data:`PLANS`: on all pages ever mapped in the area, holes included.
 ALL = " all"
@@ -212,11 +238,11 @@ class Vocabulary(msgspec.Struct, frozen=True):
         vfio = VFIO_KINDS | RESET_KINDS if self.vfio else {}
         # To move the device, the guest driver keeps its first place for nobody.
         slot = {
-            kind: weight
-            for kind, weight in _SLOT_KINDS.items()
-            if self.slots and (self.driver or kind != "rescan_moved")
+            name: kind
+            for name, kind in _SLOT_KINDS.items()
+            if self.slots and (self.driver or name != "rescan_moved")
         }
-        return _USER_KINDS | driver | vfio | slot
+        return {name: kind.weight for name, kind in (_USER_KINDS | driver | vfio | slot).items()}
 
     def kinds_of(self, *, vfio: bool, slot: bool, resets: bool) -> dict[str, float]:
         """The kinds of one program: a guest has the driver or vfio-pci, and perhaps a slot.
@@ -245,7 +271,7 @@ def kind_of(call: Call) -> str:
         return "mremap to" if call.fixed else "mremap"
     if isinstance(call, Fork) and call.refused is not None:
         return "fork refused"
-    return str(type(call).__struct_config__.tag)
+    return word_of(type(call))
 
 
 def areas_of(call: Call) -> tuple[str, ...]:

@@ -54,7 +54,7 @@ _MODES: dict[type, tuple[str, ...]] = {
 }
 
 #: The simpler value of each flag.
-_FLAGS = {
+FLAGS = {
     "populate": False,
     "locked": False,
     "shared": True,
@@ -226,15 +226,18 @@ def _words(value: Any) -> Iterator[Any]:
     for field in value.__struct_fields__:
         current = getattr(value, field)
         anonymous = isinstance(value, Mmap) and value.source.name == ANON
-        plain = False if field == "shared" and anonymous else _FLAGS.get(field, current)
+        plain = False if field == "shared" and anonymous else FLAGS.get(field, current)
         if current is not plain:
             yield msgspec.structs.replace(value, **{field: plain})
-        words = _PLAINER.get(field, ())
-        if field == "mode":
-            words = _MODES.get(type(value), words)
+        words = plainest(type(value), field)
         if isinstance(current, str) and words and current != "driver" and not (field == "via" and anonymous):
             before = words[: words.index(current)] if current in words else words
             yield from (msgspec.structs.replace(value, **{field: word}) for word in before)
+
+
+def plainest(kind: type, field: str) -> tuple[str, ...]:
+    """Words of the field *field* of an operation or of a way to map, the plainest first."""
+    return _MODES[kind] if field == "mode" and kind in _MODES else _PLAINER.get(field, ())
 
 
 def _shorter(call: Any) -> Iterator[Any]:

@@ -8,20 +8,18 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 import pytest
 from for_each import for_each
+from table_lines import LINES, program_with
 
-from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Call
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.lang.shapes import (
     BY_VERB,
     ROWS,
     ByHand,
-    Ending,
     Field,
     Flag,
     Shape,
     Word,
-    verbs_of,
     verbs_on,
     word_of,
 )
@@ -90,42 +88,10 @@ def test_verbs_come_by_their_first_field() -> None:
     assert ("set_memory_wb", "set_memory_wc", "set_memory_uc") == verbs_on(Shape.OWN_PAGES)
 
 
-#: A text for each type of field.
-_TEXTS: dict[Shape, str] = {
-    **{Shape.RANGE: "a[1:3]", Shape.ACCESS: "a[2]", Shape.DEVICE_PAGES: "bar[0:4]", Shape.MEMORY: "ram[0:2]"},
-    **{Shape.OWN_PAGES: "ram[0:2]", Shape.SECTIONS: "bar[0:512]", Shape.DEVICE: "bar", Shape.PROT: "rx"},
-    Shape.VALUE: "7",
-}
-_HEAD = "pfnlab program 1\ndevice bar: pci, 512 pages\na = mmap bar[0:8] wc shared rw\n"
-_ORDER = {"plug": "unplug bar\n", "release": "hold unmap_vmas: munmap a\n"}
-
-
-def texts(field: Field) -> list[str]:
-    """Every form of a field, with a space before it."""
-    match field:
-        case Word():
-            return ["" if word == field.default else f" {word}" for word in field.numbers]
-        case Flag():
-            return ["", f" {field.word}"]
-        case Ending():
-            return [""]
-    return [f" {_TEXTS[field]}"]
-
-
-def lines(kind: type[Call]) -> list[str]:
-    """Lines of an operation with every word that it takes."""
-    found = list(verbs_of(kind))
-    for field in ROWS[kind].fields:
-        found = [f"{line}{text}" for line in found for text in texts(field)]
-    return found
-
-
-@pytest.mark.parametrize(
-    ("word", "line"), [(word_of(kind), line) for kind in ROWS for line in lines(kind)], ids=lambda one: one
-)
+@pytest.mark.parametrize(("word", "line"), LINES)
 def test_a_line_is_read_as_it_is_printed(word: str, line: str) -> None:
     """Of every operation of the table, with each of its words."""
-    program = load_text(f"{_HEAD}{_ORDER.get(word, '')}{line}\n")
+    program = program_with(word, line)
 
     assert (word, line) == (word_of(type(program.ops[-1].call)), op_lines(program)[-1])
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from for_each import for_each
 from litmus_files import FILES
+from table_lines import LINES
 
 from pfnlab.programs.lang.lines import Line, lines_of
 from pfnlab.programs.lang.ops import ADVICE
@@ -108,6 +109,12 @@ def test_every_operation_is_one(verb: str) -> None:
     (token,) = coloured(verb)
 
     assert token == (0, len(verb), "operation")
+
+
+@for_each("line", [line for _, line in LINES])
+def test_a_line_of_the_table_has_no_error(line: str) -> None:
+    """Every operation, with each of its words."""
+    assert "error" not in {token.token for token in coloured(line)}
 
 
 def test_every_word_of_the_language_is_in_a_rule() -> None:
