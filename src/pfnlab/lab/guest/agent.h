@@ -51,11 +51,24 @@
 #define ACTOR_FD(slot) (10 + (slot))
 #define AGENT_FD(slot) (30 + (slot))
 
+/* Every verb of an operation, and how many arguments it takes; that of the driver has those of its command too. */
+#define EACH_VERB(VERB) \
+	VERB(MMAP, "mmap", 6) VERB(MUNMAP, "munmap", 2) VERB(MLOCK, "mlock", 2) VERB(MUNLOCK, "munlock", 2) \
+	VERB(MSYNC, "msync", 2) VERB(MSEAL, "mseal", 2) VERB(MPROTECT, "mprotect", 3) \
+	VERB(MADVISE, "madvise", 3) VERB(MREMAP, "mremap", 5) VERB(MLOCKALL, "mlockall", 0) \
+	VERB(MUNLOCKALL, "munlockall", 0) VERB(LOAD, "load", 1) VERB(STORE, "store", 2) VERB(CLEAR, "clear", 2) \
+	VERB(FORK, "fork", 1) VERB(EXEC, "exec", 0) VERB(EXIT, "exit", 0) VERB(KILL, "kill", 0) \
+	VERB(NOP, "nop", 0) VERB(PIN, "pin", 1) VERB(THREAD, "thread", 1) VERB(DRIVER, "driver", 1) \
+	VERB(MINCORE, "mincore", 2) VERB(READV, "readv", 1) VERB(MEMTYPES, "memtypes", 0) \
+	VERB(MEMORY, "memory", 1) VERB(POWER, "power", 1) VERB(VFIO_RESET, "vfio-reset", 0) \
+	VERB(VFIO_CLOSE, "vfio-close", 0) VERB(WALK, "walk", 3) VERB(BYTES, "bytes", 4) \
+	VERB(REFUSE, "refuse", 1) VERB(REMAP_FILE, "remap-file", 3) VERB(REMOVE, "remove", 0) \
+	VERB(RESCAN, "rescan", 0) VERB(SLOT, "slot", 1) VERB(BIND, "bind", 0) VERB(UNBIND, "unbind", 0) \
+	VERB(RESCAN_MOVED, "rescan-moved", 0)
+
 enum verb {
-	MMAP, MUNMAP, MLOCK, MUNLOCK, MSYNC, MSEAL, MPROTECT, MADVISE, MREMAP, MLOCKALL, MUNLOCKALL,
-	LOAD, STORE, CLEAR, FORK, EXEC, EXIT, KILL, NOP, PIN, THREAD, DRIVER, MINCORE, READV, MEMTYPES, MEMORY, POWER,
-	VFIO_RESET, VFIO_CLOSE,
-	WALK, BYTES, REFUSE, REMAP_FILE, REMOVE, RESCAN, SLOT, BIND, UNBIND, RESCAN_MOVED,
+#define NUMBERED(verb, name, args) verb,
+	EACH_VERB(NUMBERED)
 	VERBS
 };
 

@@ -12,18 +12,8 @@
 #define LONGEST_WAIT_MS 60000UL   /* for what a task has begun */
 
 static const struct { const char *name; int args; } verbs[VERBS] = {
-	[MMAP] = { "mmap", 6 }, [MUNMAP] = { "munmap", 2 }, [MLOCK] = { "mlock", 2 }, [MUNLOCK] = { "munlock", 2 },
-	[MSYNC] = { "msync", 2 }, [MSEAL] = { "mseal", 2 }, [MPROTECT] = { "mprotect", 3 }, [MADVISE] = { "madvise", 3 },
-	[MREMAP] = { "mremap", 5 }, [MLOCKALL] = { "mlockall", 0 }, [MUNLOCKALL] = { "munlockall", 0 },
-	[LOAD] = { "load", 1 }, [STORE] = { "store", 2 }, [CLEAR] = { "clear", 2 },
-	[FORK] = { "fork", 1 }, [EXEC] = { "exec", 0 }, [EXIT] = { "exit", 0 }, [KILL] = { "kill", 0 }, [NOP] = { "nop", 0 },
-	[PIN] = { "pin", 1 }, [THREAD] = { "thread", 1 }, [DRIVER] = { "driver", 1 }, [MINCORE] = { "mincore", 2 }, [READV] = { "readv", 1 },
-	[MEMTYPES] = { "memtypes", 0 }, [MEMORY] = { "memory", 1 }, [POWER] = { "power", 1 },
-	[VFIO_RESET] = { "vfio-reset", 0 }, [VFIO_CLOSE] = { "vfio-close", 0 },
-	[REMOVE] = { "remove", 0 }, [RESCAN] = { "rescan", 0 }, [SLOT] = { "slot", 1 },
-	[BIND] = { "bind", 0 }, [UNBIND] = { "unbind", 0 },
-	[RESCAN_MOVED] = { "rescan-moved", 0 },
-	[WALK] = { "walk", 3 }, [BYTES] = { "bytes", 4 }, [REFUSE] = { "refuse", 1 }, [REMAP_FILE] = { "remap-file", 3 },
+#define NAMED(verb, name, args) [verb] = { name, args },
+	EACH_VERB(NAMED)
 };
 
 static const char *const vias[VIAS] = {

@@ -19,6 +19,8 @@ from pfnlab.lab.images.commands import run
 #: How the agent is compiled; part of the image's key.
 FLAGS = (
     "-std=gnu11", "-O2", "-Wall", "-Wextra", "-s",
+    # A verb of the protocol that no task executes would answer as if it had been.
+    "-Werror=switch",
     # Position-independent, so that it lies above the areas of programs: smaps is read up to those only.
     "-static-pie", "-fpie",
     # Fewer segments are fewer VMAs in every task, for fork to copy.
