@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, assert_never
 
+from pfnlab.errors import Defect
 from pfnlab.programs.lang.checks import ProgramChecks
 from pfnlab.programs.lang.device_ops import (
     DRIVER_RAM,
@@ -78,11 +79,13 @@ class CallReader:
             return Walk(WALKERS[verb], span, value, bytes_moved)
         if verb == "process_vm_readv":
             return ProcessVmReadv(span, self._bytes(line, verb, span, None))
-        example = f"`remap_file_pages {span} bar[4:8] wc`"
-        self.at["source"] = line.column
-        source = self._source(line, example)
-        self.at["via"] = line.column
-        return RemapFilePages(span, source, VIAS[line.choice("via", VIAS, example)])
+        if verb == "remap_file_pages":
+            example = f"`remap_file_pages {span} bar[4:8] wc`"
+            self.at["source"] = line.column
+            source = self._source(line, example)
+            self.at["via"] = line.column
+            return RemapFilePages(span, source, VIAS[line.choice("via", VIAS, example)])
+        raise Defect(f"nobody reads {verb}")
 
     def _by_fields(self, line: Line, verb: str) -> Call:
         """Read an operation of the table, field by field."""
