@@ -45,7 +45,6 @@ ORDER = (
     ("picture",),
     ("fuzz",),
     ("meeting",),
-    ("trying",),
     ("campaign",),
     ("document",),
     ("explorer",),

@@ -31,7 +31,6 @@ ORDER = {
     "picture": (),
     "fuzz": (),
     "meeting": (),
-    "trying": (),
     "campaign": (),
     "document": ("parts",),
     "explorer": (),

@@ -25,6 +25,8 @@ from pfnlab.lab.building.built import BuiltKernel
 from pfnlab.lab.building.patch_file import PatchFile, read_patch
 from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.meeting.holding import litmus_looks, litmus_programs
+from pfnlab.meeting.trial import Trial, TrialOutcome, try_kernel
+from pfnlab.meeting.trial_page import trial_page
 from pfnlab.policies.patched import PatchedKernel, read_patched, write_patched
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.load import load_program
@@ -35,8 +37,6 @@ from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run
 from pfnlab.progress import say
-from pfnlab.trying.page import trial_page
-from pfnlab.trying.trial import Trial, TrialOutcome, try_kernel
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "patches"

@@ -25,14 +25,14 @@ from pfnlab.meeting.explain import Explanation
 from pfnlab.meeting.holding import KernelDifference
 from pfnlab.meeting.meet import Explained, Meeting
 from pfnlab.meeting.page import meeting_object
+from pfnlab.meeting.trial import Trial, TriedCause
+from pfnlab.meeting.trial_page import trial_object
 from pfnlab.policies.known import HeldCount
 from pfnlab.programs.lang.load import load_program
 from pfnlab.schemas import FORMS, schema, schema_text
 from pfnlab.store.kept import SeenWith, StoredShard
 from pfnlab.store.rows import HostClass, StoredResult
 from pfnlab.store.store import Store
-from pfnlab.trying.page import trial_object
-from pfnlab.trying.trial import Trial, TriedCause
 
 ROOT = Path(__file__).parents[2]
 MIDDLE = "litmus/unmapping/munmap-middle.pfn"

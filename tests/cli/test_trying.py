@@ -10,12 +10,12 @@ from asking import Ask
 from toy_tree import toy_tree
 
 from pfnlab.cli import trying as verb
+from pfnlab.cli.trying import TriedKernel
 from pfnlab.errors import Undecided
 from pfnlab.meeting import holding
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.observation import Run
-from pfnlab.trying.build import TriedKernel
 
 MIDDLE = """pfnlab program 1
 device bar: pci, 16 pages

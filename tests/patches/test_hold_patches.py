@@ -10,11 +10,11 @@ import tooling
 
 from pfnlab.lab.building.built import BuiltKernel
 from pfnlab.lab.building.patch_file import read_patch
+from pfnlab.meeting.trial import Trial
 from pfnlab.policies.known import HeldCount
 from pfnlab.policies.patched import PatchedKernel, read_patched
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.model.machine import ModelMachine
-from pfnlab.trying.trial import Trial
 
 TOOL = tooling.hold_patches()
 FOLDER = Path(__file__).parents[2] / "patches"

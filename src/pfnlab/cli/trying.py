@@ -6,6 +6,7 @@ import json
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -15,17 +16,41 @@ from pfnlab.lab.building.build import BuildRequest
 from pfnlab.lab.building.build import build as build_kernel
 from pfnlab.lab.building.patch_file import read_patch
 from pfnlab.lab.images.bzimage import release_of
+from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.machines import check_series
 from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.meeting.holding import SEED, litmus_files, litmus_looks, litmus_programs
+from pfnlab.meeting.trial import PROGRAMS, TrialOutcome, policies_of, try_kernel
+from pfnlab.meeting.trial_page import headline, trial_object, trial_page
 from pfnlab.policies.releases import series_of
 from pfnlab.processes import processors
 from pfnlab.progress import say, working
-from pfnlab.trying.build import Build, TriedKernel
-from pfnlab.trying.page import headline, trial_object, trial_page
-from pfnlab.trying.policy import policies_of
-from pfnlab.trying.trial import PROGRAMS, TrialOutcome, try_kernel
+
+
+class TriedKernel(msgspec.Struct, frozen=True):
+    """A kernel that can be booted.
+
+    :param kernel: what :class:`~pfnlab.lab.running.machine.QemuMachine` takes: an image or a file
+    :param says: what it was built of, in a line
+    """
+
+    kernel: KernelImage | Path
+    says: str
+
+
+class Build(Protocol):
+    """Builds the kernel of a tree, which it does not write to."""
+
+    def __call__(self, tree: Path, patches: Sequence[Path], say: Callable[[str], None]) -> TriedKernel:
+        """The kernel of *tree* with *patches* on top.
+
+        :param say: called with each line of progress
+        :raises Misuse: *tree* is no source tree, or a patch is no patch
+        :raises Undecided: it cannot be built: a patch does not apply, the compiler fails, an option is
+            missing
+        """
+        ...
 
 
 class TryRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +79,7 @@ class TryRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def try_tree(request: TryRequest, build: Build | None = None) -> int:
-    """Build, hold against the model, print; the exit code of :class:`~pfnlab.trying.trial.TrialOutcome`.
+    """Build, hold against the model, print; the exit code of :class:`~pfnlab.meeting.trial.TrialOutcome`.
 
     :param build: builds the kernel
     :raises Undecided: it cannot be built or booted

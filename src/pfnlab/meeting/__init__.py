@@ -1,1 +1,1 @@
-"""Meeting a kernel: all programs, run on it and on its model or another kernel, and the differences."""
+"""Meeting a kernel, or trying a tree: all programs, run on it and on its model or another kernel."""

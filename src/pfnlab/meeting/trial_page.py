@@ -10,8 +10,8 @@ import msgspec
 from pfnlab.lab.building.patch_file import PatchFile
 from pfnlab.made import made
 from pfnlab.meeting.page import difference_object, field_lines, held_table, short_name, shown_by
+from pfnlab.meeting.trial import Trial, TrialOutcome, TriedCause
 from pfnlab.programs.lang.printer import format_program
-from pfnlab.trying.trial import Trial, TrialOutcome, TriedCause
 from pfnlab.units import number_of
 
 #: The value of ``format``.

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 
 import msgspec
 
-from pfnlab.errors import LostGuest, Undecided
+from pfnlab.errors import LostGuest, Misuse, Undecided
 from pfnlab.fuzz.kinds import Vocabulary
+from pfnlab.lab.building.patch_file import PatchFile
 from pfnlab.meeting.explain import Explanation, explanations
 from pfnlab.meeting.holding import NO_LOOKS, SEED, KernelDifference, Pair, hold_all
 from pfnlab.meeting.meet import verdicts
 from pfnlab.mm.configuration import Configuration
 from pfnlab.policies.known import HeldCount, programs_in, steps_in
+from pfnlab.policies.own import is_path
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
@@ -27,6 +30,8 @@ PROGRAMS = 200
 
 #: Random programs on two models, to say what a policy changes.
 _OF_MODELS = 60
+
+_CHANGE = re.compile(r"\w+=[^\s,=]+")
 
 #: The program that a kernel has to survive before anything is held against it.
 _ALIVE = "pfnlab program 1\ndevice bar: pci, 1 page\n\na = mmap anon[0:1] private rw\n"
@@ -104,6 +109,30 @@ class Trial(msgspec.Struct, frozen=True):
 def model_name(like: str, policies: Sequence[str]) -> str:
     """The name of a model with changes: ``model:7.2,flush=end_vma``."""
     return ",".join((f"model:{like}", *policies))
+
+
+def policies_of(patches: Sequence[PatchFile], said: Sequence[str]) -> tuple[str, ...]:
+    """The changes of the model, as in a machine's name (``flush=end_vma``).
+
+    :param said: those that the user has said, which count more than those of the patches
+    :raises Misuse: one is no change, or two are about one seam
+    """
+    sources = [(f"--policy {change}", change) for change in said]
+    if not said:
+        sources = [
+            (f"{patch.path}, Policy: {patch.policy}", patch.policy) for patch in patches if patch.policy
+        ]
+    changes: dict[str, str] = {}
+    for source, text in sources:
+        for change in text.split(","):
+            if _CHANGE.fullmatch(change) is None:
+                raise Misuse(f"{source}: write SEAM=POLICY, as flush=end_vma")
+            if is_path(change) and not said:
+                raise Misuse(f"{source}: it would be run: read that policy, then say --policy {text}")
+            seam = change.partition("=")[0]
+            if changes.setdefault(seam, change) != change:
+                raise Misuse(f"two policies for {seam}: say with --policy which one describes the kernel")
+    return tuple(changes.values())
 
 
 def try_kernel(

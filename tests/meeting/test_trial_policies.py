@@ -8,7 +8,7 @@ import pytest
 
 from pfnlab.errors import Misuse
 from pfnlab.lab.building.patch_file import PatchFile
-from pfnlab.trying.policy import policies_of
+from pfnlab.meeting.trial import policies_of
 
 
 def patch(name: str, policy: str) -> PatchFile:

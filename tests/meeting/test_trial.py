@@ -12,13 +12,13 @@ import pytest
 from pfnlab.document.read import result_of
 from pfnlab.errors import LostGuest, Misuse, Why
 from pfnlab.meeting import holding
+from pfnlab.meeting.trial import Trial, TrialOutcome, try_kernel
+from pfnlab.meeting.trial_page import headline, trial_object, trial_page
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.compare import Outcome
 from pfnlab.programs.runs.observation import Reason, Run
-from pfnlab.trying.page import headline, trial_object, trial_page
-from pfnlab.trying.trial import Trial, TrialOutcome, try_kernel
 
 LITMUS = {
     "middle": load_text(
