@@ -135,6 +135,7 @@ test-editors: system-test .venv/.test
 
 # The reference in docs/reference, and the documentation as a site, offline: build/site/index.html.
 docs: .venv/.docs
+	@$(BIN)/python tools/write_schemas.py
 	@$(BIN)/python tools/write_reference.py
 	@$(BIN)/python tools/build_site.py
 
@@ -199,6 +200,7 @@ lint: .venv/.test
 # The pages the model makes; some are searches, minutes in all.
 pages: .venv/.test
 	@$(BIN)/python -m pages --write
+	@$(BIN)/python tools/write_schemas.py --write
 
 # Every benchmark three times, kept in benchmarks/history.jsonl; and what got slower since another commit.
 bench: .venv/.test

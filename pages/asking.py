@@ -102,7 +102,7 @@ class Finds(NamedTuple):
         """Search."""
         answers = searched(*self.search).answers
         (answer,) = (candidate for candidate in answers if candidate.name == self.name)
-        shown = "never asked" if answer.vacuous else answer.verdict
+        shown: str = "never asked" if answer.vacuous else answer.verdict
         right = shown == self.expected
         if answer.schedule and answer.length is not None:
             shown += f" by {number_of(answer.length, 'turn')}"

@@ -84,8 +84,7 @@ def search(entry: Entry, depth: int = DEPTH) -> EntryFinding:
     if changed or isinstance(scope, RaceScope):
         return EntryFinding(changed, None)
     machines = ModelMachine(without), ModelMachine(entry.machine)
-    difference = compare(*machines, scope, depth=depth, flushes=True).difference
-    return EntryFinding((), difference.program if difference is not None else None)
+    return EntryFinding((), compare(*machines, scope, depth=depth, flushes=True).program)
 
 
 def _verdicts(machine: str, scope: str, depth: int) -> list[PropertyCount]:

@@ -17,7 +17,7 @@ ORDER = (
     ("errors", "trace", "pfn_set", "inert"),
     ("files", "endings"),
     ("limit", "branches", "progress", "made", "extras", "schemas", "toml_text"),
-    ("own_code", "processes"),
+    ("own_code", "processes", "result"),
     ("supervised",),
     ("store",),
     ("hw",),

@@ -84,6 +84,11 @@ def write_reference() -> ModuleType:
     return _tool("write_reference")
 
 
+def write_schemas() -> ModuleType:
+    """What writes the schemas of results."""
+    return _tool("write_schemas")
+
+
 def _tool(name: str) -> ModuleType:
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, _TOOLS / f"{name}.py")

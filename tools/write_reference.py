@@ -219,11 +219,14 @@ def schemas() -> str:
         "What `--json` prints. `pfnlab schema VERB` prints the whole JSON Schema (2020-12), with the parts\n"
         "named here below `$defs`. Keys are never renamed; one that goes makes a new number behind the\n"
         "form's name.\n"
+        "What made a result, `made`, is the same in all: `pfnlab`, its version, and `command`, the command line\n"
+        "or null.\n"
     )
     for verb in FORMS:
         content = schema(verb)
         said += f"\n## pfnlab {verb}\n\n{content['title']}: `{content['$id']}`.\n"
-        for name, part in {"": content, **content.get("$defs", {})}.items():
+        parts = {name: part for name, part in content.get("$defs", {}).items() if name != "Made"}
+        for name, part in {"": content, **parts}.items():
             said += _keys(name, part, content)
     return said
 

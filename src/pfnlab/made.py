@@ -20,6 +20,11 @@ def set_command(words: Sequence[str]) -> None:
     _COMMAND.set(shlex.join(["pfnlab", *words]))
 
 
+def command() -> str | None:
+    """The command line; None where pfnlab was called as a library."""
+    return _COMMAND.get()
+
+
 def made() -> dict[str, str | None]:
     """The value of ``made`` for a result that is printed now."""
-    return {"pfnlab": VERSION, "command": _COMMAND.get()}
+    return {"pfnlab": VERSION, "command": command()}

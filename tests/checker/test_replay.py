@@ -11,9 +11,9 @@ from pfnlab.checker.check import CheckLimits, CheckResult, check
 from pfnlab.checker.kernel.scope import load_scope, scope_names
 from pfnlab.checker.replay import ProgramReplay, Replay, check_same, path_text, read_path
 from pfnlab.errors import Misuse
+from pfnlab.programs.lang.layout import program_text
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.machine import ModelMachine
-from pfnlab.report.check import program_text
 
 #: A model that breaks something, and how far to look, for each scope.
 BROKEN = {

@@ -20,8 +20,8 @@ from pfnlab.fuzz.signature import signature_of
 from pfnlab.policies import own
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.machine import ModelMachine
-from pfnlab.programs.runs.compare import Outcome
 from pfnlab.programs.runs.observation import Run
+from pfnlab.result import Outcome
 
 LEAK = "pfnlab path 1: model:6.1 small no_leak 0/0rne/1dzm/0cyk"
 RACE = ("--on", "model:7.2,flush=none", "--scope", "race", "--property", "told_free")

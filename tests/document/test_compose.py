@@ -11,8 +11,8 @@ from pfnlab.document.blocks import Chapter, Contents, Figure, every_block
 from pfnlab.document.compose import document_of
 from pfnlab.document.parts.part import Part
 from pfnlab.document.read import result_of
-from pfnlab.programs.runs.compare import Outcome
 from pfnlab.report.run_result import RunResult
+from pfnlab.result import Outcome
 
 
 def part_of(result: RunResult) -> Part:

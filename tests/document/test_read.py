@@ -18,7 +18,7 @@ from pfnlab.document.kinds import KINDS
 from pfnlab.document.mail import mail
 from pfnlab.document.read import read_results, result_of
 from pfnlab.errors import Misuse
-from pfnlab.programs.runs.compare import Outcome
+from pfnlab.result import Outcome
 
 
 def written(folder: Path, text: str) -> Path:

@@ -19,9 +19,9 @@ from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.alarm import Alarm
-from pfnlab.programs.runs.compare import Outcome
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Reason, Run
+from pfnlab.result import Outcome
 
 WARNING = "WARNING at mm/memory.c"
 

@@ -21,8 +21,9 @@ from pfnlab.lab.running.placement import Placement
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.alarm import Alarm
-from pfnlab.programs.runs.compare import Outcome, judge
+from pfnlab.programs.runs.compare import judge
 from pfnlab.programs.runs.observation import Run
+from pfnlab.result import Outcome
 
 HEAD = "pfnlab program 1\ntitle t\ndevice bar: pci, 4 pages\na = mmap bar[0:2] driver remap wc shared rw\n"
 PLAIN = HEAD + "b = mmap bar[2:4] wc shared rw\nmunmap b\nmunmap a\n"

@@ -17,8 +17,8 @@ from pfnlab.meeting.trial_page import headline, trial_object, trial_page
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
-from pfnlab.programs.runs.compare import Outcome
 from pfnlab.programs.runs.observation import Reason, Run
+from pfnlab.result import Outcome
 
 LITMUS = {
     "middle": load_text(

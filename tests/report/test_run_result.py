@@ -6,10 +6,11 @@ import msgspec
 from hostile_results import HOSTILE, agreeing, differing, hostile, lost, result, undecided
 from middle_runs import PROGRAM, careful, forgetful
 
-from pfnlab.programs.runs.compare import Outcome, judge
+from pfnlab.programs.runs.compare import judge
 from pfnlab.programs.runs.violation import Violation
 from pfnlab.report.run_result import RunResult, RunStatus, by_weight, counts, worst
 from pfnlab.report.run_summary import summary_text
+from pfnlab.result import Outcome
 
 
 def unexpected() -> RunResult:

@@ -9,7 +9,7 @@ from pfnlab.api.arguments import typed, typed_class
 from pfnlab.api.own import Policies, names_own
 from pfnlab.api.records import Record, Recorded
 from pfnlab.api.runs import On, machine_names
-from pfnlab.checker.check import UNDECIDED, VIOLATED, CheckLimits, CheckResult, PropertyResult
+from pfnlab.checker.check import SHOWN_APART, VIOLATED, CheckLimits, CheckResult, PropertyResult
 from pfnlab.checker.check import check as search
 from pfnlab.checker.kernel.properties import questions
 from pfnlab.checker.kernel.scope import load_scope
@@ -18,6 +18,7 @@ from pfnlab.lab.machines import model_text, name_machine
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.report.check import check_lines
+from pfnlab.result import Outcome, beside
 from pfnlab.supervised import supervised
 
 
@@ -54,10 +55,7 @@ class CheckReport(Recorded):
     @property
     def exit_code(self) -> int:
         """As of ``pfnlab check``: 0 all holds, 1 something is violated, 3 undecided."""
-        if any(checked.answered(VIOLATED) for checked in self.checks):
-            return 1
-        undecided = any(checked.answered(UNDECIDED) or not checked.complete for checked in self.checks)
-        return 3 if undecided else 0
+        return Outcome.of_all(checked.outcome for checked in self.checks).value
 
     def __getitem__(self, name: str) -> PropertyResult:
         """The answer to a property, of the first model."""
@@ -69,8 +67,8 @@ class CheckReport(Recorded):
     @staticmethod
     def counterexamples_of(checked: CheckResult) -> dict[str, Program]:
         """For each violated property of one check the program that shows it."""
-        answers = checked.answered(VIOLATED)
-        return {answer.name: answer.program for answer in answers if answer.program is not None}
+        found = {answer.name: answer.program for answer in checked.answered(VIOLATED)}
+        return {name: program for name, program in found.items() if program is not None}
 
     def to_records(self) -> list[Record]:
         """A row for each model and property."""
@@ -86,6 +84,7 @@ class CheckReport(Recorded):
                 "length": answer.length,
                 "states": checked.states,
                 "complete": checked.complete,
+                **beside(checked, SHOWN_APART),
             }
             for checked in self.checks
             for answer in checked.answers

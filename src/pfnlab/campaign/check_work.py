@@ -10,9 +10,13 @@ from pfnlab.checker.kernel.properties import questions
 from pfnlab.checker.kernel.scope import RaceScope, Scope, load_scope, read_scope
 from pfnlab.lab.machines import model_text, name_machine
 from pfnlab.programs.model.machine import ModelMachine
-from pfnlab.report.check import program_text
+from pfnlab.result import beside
 from pfnlab.store.rows import StoredResult
 from pfnlab.units import number_of
+
+#: The fields of a check and of an answer that are columns of the store, rows of their own, or not kept.
+_OF_RUN = ("made", "machine", "scope", "answers", "untaken", "growth", "swarm", "seconds")
+_OF_VERDICT = ("name", "asks", "verdict", "text", "confirmed")
 
 
 class CheckWork(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,8 +43,12 @@ def check_shard(work: CheckWork) -> ShardContent:
     machine = ModelMachine(model_text(name_machine(work.machine).rest))
     limits = CheckLimits(depth=work.depth, states=work.states)
     checked = check(machine, scope, questions(list(work.properties), scope), limits)
-    results = [_run_result(work, checked), *(_verdict(work, checked, answer) for answer in checked.answers)]
-    return ShardContent(results=tuple(results), kernels={work.machine: machine.spec})
+    return ShardContent(results=check_results(work, checked), kernels={work.machine: machine.spec})
+
+
+def check_results(work: CheckWork, checked: CheckResult) -> tuple[StoredResult, ...]:
+    """What the store keeps of a search: the run, and a verdict a property."""
+    return (_run_result(work, checked), *(_verdict(work, checked, answer) for answer in checked.answers))
 
 
 def scope_of(work: CheckWork) -> Scope | RaceScope:
@@ -60,16 +68,7 @@ def _run_result(work: CheckWork, checked: CheckResult) -> StoredResult:
         scope=work.scope,
         subject="search",
         says=f"{number_of(checked.states, 'state')}, {number_of(checked.transitions, 'step')}",
-        detail={
-            "work": msgspec.to_builtins(work),
-            "states": checked.states,
-            "transitions": checked.transitions,
-            "depth": checked.depth,
-            "complete": checked.complete,
-            "ended": checked.ended,
-            "cut": list(checked.cut),
-            "fired": checked.fired,
-        },
+        detail=msgspec.to_builtins({"work": work, **beside(checked, _OF_RUN)}),
     )
 
 
@@ -81,17 +80,11 @@ def _verdict(work: CheckWork, checked: CheckResult, answer: PropertyResult) -> S
         verdict=answer.verdict,
         scope=work.scope,
         subject=answer.name,
-        program=program_text(answer.program) if answer.program is not None else "",
+        program=answer.text or "",
         says=f"never reached: {answer.asks}" if _unreached(answer) else answer.asks,
-        detail={
-            "kind": answer.kind,
-            "arose": answer.arose,
-            "path": answer.path,
-            "schedule": list(answer.schedule),
-            "replay": answer.replay,
-            "depth": checked.depth,
-            "ended": checked.ended,
-        },
+        detail=msgspec.to_builtins(
+            {**beside(answer, _OF_VERDICT), "depth": checked.depth, "ended": checked.ended}
+        ),
     )
 
 

@@ -17,10 +17,10 @@ from pfnlab.fuzz.opened import open_at, predicting
 from pfnlab.fuzz.signature import VIOLATION
 from pfnlab.fuzz.summary import headline, outcome
 from pfnlab.lab.machines import fetch_missing, name_machine, see_memory
-from pfnlab.programs.runs.compare import Outcome
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 from pfnlab.progress import say
+from pfnlab.result import Outcome
 from pfnlab.store.rows import StoredResult
 
 _VERDICTS = {Outcome.AS_EXPECTED: "agrees", Outcome.DISCOVERY: "differs", Outcome.UNDECIDED: "undecided"}

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path as File
-from typing import Any, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
+from msgspec import UNSET, Meta, UnsetType, field
 
 from pfnlab.checker.kernel.domain import KernelModel
 from pfnlab.checker.kernel.operations import ScopeStep
@@ -25,10 +26,13 @@ from pfnlab.checker.search.random_walks import simulate, swarm
 from pfnlab.checker.untaken import PolicyWatch
 from pfnlab.errors import Misuse
 from pfnlab.hw.platform import qemu_q35
+from pfnlab.programs.lang.layout import program_text
+from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.shrink import shrunk
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.progress import UNCOUNTED, PartCount
+from pfnlab.result import Count, Made, Outcome, Result
 from pfnlab.units import number_of
 
 #: Steps of a random walk through schedules.
@@ -37,8 +41,12 @@ _WALK = 60
 #: How many states each search of a swarm finds, and how deep it goes where the scope has no depth.
 _SWARM_STATES, _SWARM_DEPTH = 10_000, 20
 
-#: The verdicts of a search on a property: the words of ``check --json``.
-HOLDS, VIOLATED, UNDECIDED = "holds", "violated", "undecided"
+#: The verdict on a property: undecided where the search was cut off before it knew.
+PropertyVerdict = Literal["holds", "violated", "undecided"]
+
+HOLDS: PropertyVerdict = "holds"
+VIOLATED: PropertyVerdict = "violated"
+UNDECIDED: PropertyVerdict = "undecided"
 
 
 class CheckLimits(msgspec.Struct, frozen=True):
@@ -75,32 +83,51 @@ class CheckLimits(msgspec.Struct, frozen=True):
 UNLIMITED = CheckLimits()
 
 
-class PropertyResult(msgspec.Struct, frozen=True):
+class PropertyResult(msgspec.Struct, frozen=True, kw_only=True):
     """The result for one property.
 
-    :param verdict: :data:`HOLDS`, :data:`VIOLATED` or :data:`UNDECIDED`; a ``sometimes`` property holds if it
-        was reached, and is violated if it never was
+    :param name: its name, as ``--property`` takes it
+    :param kind: ``always``: it has to hold; ``sometimes``: it has to be reached
+    :param asks: the property, a sentence
+    :param verdict: a ``sometimes`` property holds if it was reached, and is violated if it never was; it is
+        undecided where the search was cut off before it knew
     :param arose: the number of states in which its question arose; with 0, the verdict is worth nothing
-    :param path: the way to the state that decided, as :func:`pfnlab.checker.search.path.path_of` reads it
-    :param program: the same as a program; for a race one with a held task, where one held task suffices
-    :param schedule: for a race: the turns, each with its task and function
-    :param replay: the way as text that can be replayed (:mod:`pfnlab.checker.replay`)
+    :param path: the way to the state that decided, as ``0/3/1``
+    :param schedule: of a race: the turns, each with its task and function
+    :param replay: the way, as ``pfnlab replay`` takes it
+    :param text: the same as a program's text; of a race one with a held task, where one held task suffices
+    :param confirmed: the statement of each machine of ``--confirm`` about the program
     """
 
     name: str
-    kind: str
+    kind: Literal["always", "sometimes"]
     asks: str
-    verdict: str
-    arose: int
-    path: str | None = None
-    program: Program | None = None
-    schedule: tuple[str, ...] = ()
+    verdict: PropertyVerdict
+    arose: Count
+    path: str | None
+    schedule: tuple[str, ...]
     replay: str | None = None
+    text: str | None = field(name="program")
+    confirmed: dict[str, str] | UnsetType = UNSET
+
+    @property
+    def program(self) -> Program | None:
+        """The counterexample."""
+        return None if self.text is None else load_text(self.text, "counterexample")
 
     @property
     def vacuous(self) -> bool:
         """Whether it holds only because its question never arose."""
         return self.verdict == HOLDS and self.kind == "always" and not self.arose
+
+    @property
+    def word(self) -> str:
+        """The verdict in a word."""
+        if self.kind == "sometimes":
+            return {HOLDS: "reached", VIOLATED: "NEVER"}.get(self.verdict, self.verdict)
+        if self.vacuous:
+            return "never asked"
+        return self.verdict.upper() if self.verdict == VIOLATED else self.verdict
 
     @property
     def length(self) -> int | None:
@@ -113,54 +140,75 @@ class PropertyResult(msgspec.Struct, frozen=True):
 class SwarmMember(msgspec.Struct, frozen=True):
     """One search of a swarm.
 
-    :param states: how many distinct states it found
+    :param states: the number of distinct states it found
+    :param transitions: the number of steps it took
     :param without: the kinds of operations that it left out
     :param violated: the properties that it found violated
     """
 
-    states: int
-    transitions: int
+    states: Annotated[int, Meta(ge=1)]
+    transitions: Count
     without: tuple[str, ...]
     violated: tuple[str, ...]
 
 
-class CheckResult(msgspec.Struct, frozen=True):
-    """The result of the check of one machine.
+class CheckResult(Result, frozen=True, kw_only=True, tag="pfnlab-check/1"):
+    """The result of the check of one model.
 
-    :param machine: the name that the user gave
-    :param depth: the bound on operations in a row
+    :param machine: the model that was searched, as the user named it
+    :param scope: the scope: its name or its file
+    :param states: distinct states
+    :param transitions: steps taken between states
+    :param depth: the bound on operations in a row; for races, turns
     :param complete: whether every state within the bound was seen
-    :param ended: whether there are no others: what holds, holds after operations of any number
     :param cut: what was left out, one reason each
-    :param fired: how often each operation had each result, as ``{"munmap": {"ok": 12, "EPERM": 1}}``
-    :param untaken: branches of the policies that were never taken; None where they were not watched
+    :param answers: every property that was asked, and its verdict
+    :param fired: how often each kind of operation had each result, as ``{"munmap": {"ok": 12, "EPERM": 1}}``
+    :param untaken: branches of policies that were never taken; null where they were not watched
     :param growth: the number of new states after each number of operations; empty where it was not counted
-    :param swarm: the searches of a swarm; empty for any other search
+    :param ended: whether there are no other states: what holds, holds after any number of operations
+    :param swarm: the searches of a swarm, in order; empty for any other search
+    :param seconds: what the search took, in seconds
     """
 
     machine: str
     scope: str
-    states: int
-    transitions: int
-    depth: int
+    states: Annotated[int, Meta(ge=1)]
+    transitions: Count
+    depth: Count
     complete: bool
     cut: tuple[str, ...]
-    answers: tuple[PropertyResult, ...]
+    answers: tuple[PropertyResult, ...] = field(name="properties")
     fired: dict[str, dict[str, int]]
-    seconds: float
-    untaken: tuple[str, ...] | None = None
-    growth: tuple[int, ...] = ()
+    untaken: tuple[str, ...] | None
+    growth: tuple[Count, ...]
     ended: bool = False
     swarm: tuple[SwarmMember, ...] = ()
+    seconds: float
 
     @property
     def rate(self) -> float:
         """Distinct states a second."""
         return self.states / self.seconds if self.seconds else 0.0
 
-    def answered(self, verdict: str) -> list[PropertyResult]:
+    @property
+    def outcome(self) -> Outcome:
+        """A violation is a fact, also where the search was cut."""
+        if self.answered(VIOLATED):
+            return Outcome.DISCOVERY
+        undecided = self.answered(UNDECIDED) or not self.complete
+        return Outcome.UNDECIDED if undecided else Outcome.AS_EXPECTED
+
+    def answered(self, verdict: PropertyVerdict) -> list[PropertyResult]:
         """The properties with that verdict."""
         return [answer for answer in self.answers if answer.verdict == verdict]
+
+
+#: The fields that text, reports and rows show in ways of their own; any other they show by its name.
+SHOWN_APART = (
+    *("made", "machine", "scope", "states", "transitions", "depth", "complete", "cut", "answers", "fired"),
+    *("untaken", "growth", "ended", "swarm", "seconds"),
+)
 
 
 class Elsewhere(Protocol):
@@ -243,20 +291,21 @@ def check(
     fired = _fired(model)
     answers = tuple(_answer(model, found, question, complete=not cut) for question in asked)
     return CheckResult(
-        f"model:{machine.spec}",
-        scope.name,
-        found.states,
-        found.transitions,
-        found.depth if depth is None else depth,
-        not cut,
-        tuple(cut),
-        answers,
-        fired,
-        found.seconds,
-        tuple(map(str, policy_watch.untaken())) if watch else None,
-        tuple(found.growth),
+        made=Made.now(),
+        machine=f"model:{machine.spec}",
+        scope=scope.name,
+        states=found.states,
+        transitions=found.transitions,
+        depth=found.depth if depth is None else depth,
+        complete=not cut,
+        cut=tuple(cut),
+        answers=answers,
+        fired=fired,
+        untaken=tuple(map(str, policy_watch.untaken())) if watch else None,
+        growth=tuple(found.growth),
         ended=not found.cut and not cut and not isinstance(scope, RaceScope),
         swarm=tuple(members),
+        seconds=round(found.seconds, 3),
     )
 
 
@@ -330,6 +379,7 @@ def _answer(
 ) -> PropertyResult:
     path = found.discoveries.get(question.name)
     always = question.kind == "always"
+    verdict: PropertyVerdict
     if path is not None:
         verdict = VIOLATED if always else HOLDS
     elif not complete:
@@ -352,7 +402,15 @@ def _answer(
         source = model.scope.source or model.scope.name
         replay = path_text(f"model:{model.machine.spec}", source, question.name, path)
     return PropertyResult(
-        question.name, question.kind, question.asks, verdict, arose, way, program, schedule, replay
+        name=question.name,
+        kind=question.kind,
+        asks=question.asks,
+        verdict=verdict,
+        arose=arose,
+        path=way,
+        schedule=schedule,
+        replay=replay,
+        text=None if program is None else program_text(program),
     )
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
+
+from msgspec import Meta, field
 
 from pfnlab.checker.kernel.domain import KernelModel, KernelState, OperationEffect
 from pfnlab.checker.kernel.mark import Mark
@@ -22,8 +24,11 @@ from pfnlab.checker.search.property import Property, always
 from pfnlab.errors import Undecided
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.readers import normal_runs
+from pfnlab.programs.lang.layout import program_text
+from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Op, Program
 from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.result import Count, Made, Outcome, Result
 from pfnlab.units import number_of
 
 
@@ -38,31 +43,44 @@ class Both(NamedTuple):
     differ: tuple[str, ...] = ()
 
 
-class Divergence(NamedTuple):
-    """The first difference between two models.
-
-    :param program: the operations up to it
-    :param fields: those that differ, of ``result``, ``log``, ``book``, ``mapped``, ``walked`` and ``flushes``
-    """
-
-    program: Program
-    fields: tuple[str, ...]
-
-
-class DifferResult(NamedTuple):
+class DifferResult(Result, frozen=True, kw_only=True, tag="pfnlab-differ/1"):
     """The result of a difference search.
 
-    :param difference: None where no sequence within the bound tells the models apart
+    :param machines: the two models
+    :param scope: the scope: its name or its file
+    :param states: distinct pairs of states
+    :param transitions: steps taken between states
+    :param depth: the bound on operations in a row
     :param complete: whether every sequence within the bound was tried
+    :param cut: what was left out, one reason each
+    :param differ: the fields of the last step in which they part, of ``result``, ``log``, ``book``,
+        ``mapped``, ``walked`` and ``flushes``; empty where they do the same
+    :param text: the shortest program on which they part; null where they do the same
+    :param seconds: what the search took, in seconds
     """
 
-    difference: Divergence | None
-    states: int
-    transitions: int
-    depth: int
+    machines: Annotated[tuple[str, ...], Meta(min_length=2, max_length=2)]
+    scope: str
+    states: Count
+    transitions: Count
+    depth: Count
     complete: bool
     cut: tuple[str, ...]
+    differ: tuple[str, ...]
+    text: str | None = field(name="program")
     seconds: float
+
+    @property
+    def program(self) -> Program | None:
+        """The shortest program on which they part."""
+        return None if self.text is None else load_text(self.text, "counterexample")
+
+    @property
+    def outcome(self) -> Outcome:
+        """A difference is a fact, also where the search was cut."""
+        if self.differ:
+            return Outcome.DISCOVERY
+        return Outcome.AS_EXPECTED if self.complete else Outcome.UNDECIDED
 
 
 class BothModels:
@@ -172,10 +190,22 @@ def compare(
         f"no rule: {reason} ({number_of(count, 'step')} left out)"
         for reason, count in models.unmodelled.items()
     )
-    difference = None
+    differ: tuple[str, ...] = ()
+    text = None
     if (path := found.discoveries.get("agree")) is not None:
         title = f"model:{first.spec} and model:{second.spec} part here"
         program = models.program(path, title, "On which operations do the two differ?")
-        difference = Divergence(program, path.states(models)[-1].differ)
-    reached = found.depth if bound is None else bound
-    return DifferResult(difference, found.states, found.transitions, reached, not cut, cut, found.seconds)
+        differ, text = path.states(models)[-1].differ, program_text(program)
+    return DifferResult(
+        made=Made.now(),
+        machines=(f"model:{first.spec}", f"model:{second.spec}"),
+        scope=scope.name,
+        states=found.states,
+        transitions=found.transitions,
+        depth=found.depth if bound is None else bound,
+        complete=not cut,
+        cut=cut,
+        differ=differ,
+        text=text,
+        seconds=round(found.seconds, 3),
+    )

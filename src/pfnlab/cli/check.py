@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from functools import partial
 from pathlib import Path
@@ -11,8 +10,6 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pfnlab.checker.check import (
-    UNDECIDED,
-    VIOLATED,
     CheckLimits,
     CheckResult,
     PropertyResult,
@@ -41,11 +38,12 @@ from pfnlab.policies import SEAM_OF
 from pfnlab.processes import in_order, processors
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
-from pfnlab.programs.runs.compare import Outcome, judge
+from pfnlab.programs.runs.compare import judge
 from pfnlab.programs.runs.observation import Run
 from pfnlab.progress import Work, say, working
-from pfnlab.report.check import check_lines, check_object, differ_lines, differ_object, program_text
+from pfnlab.report.check import check_lines, differ_lines
 from pfnlab.report.table import render
+from pfnlab.result import Outcome
 from pfnlab.units import number_of
 
 #: The statements of a real machine about a counterexample.
@@ -90,17 +88,17 @@ def check_machines(request: CheckRequest) -> int:
     chosen_questions = questions(request.properties, scope)
     machines = [_model(spec) for spec in _specs(request)]
     check_profile([name_machine(spec, request.profile) for spec in request.confirm], request.profile)
-    code = 0
+    outcomes = []
     for at, checked in enumerate(_all_checked(machines, scope, chosen_questions, request)):
         confirmed = confirm(checked, request.confirm, request.accel)
         if request.as_json:
-            print(json.dumps(check_object(checked, confirmed), ensure_ascii=False))
+            print(confirmed.as_json())
         else:
-            print("\n" * bool(at) + "\n".join(check_lines(checked, confirmed)))
+            print("\n" * bool(at) + "\n".join(check_lines(confirmed)))
         if request.save is not None:
             save(checked, request.save)
-        code = max(code, _code(checked), key=(0, 3, 1).index)
-    return code
+        outcomes.append(checked.outcome)
+    return Outcome.of_all(outcomes).value
 
 
 def _specs(request: CheckRequest) -> list[str]:
@@ -198,17 +196,16 @@ def tell_apart(request: CheckRequest, scope: Scope | RaceScope, differ: tuple[st
     first, second = machines
     result = compare(first, second, scope, depth=limits.depth, seconds=limits.seconds, flushes=flushes)
     if request.as_json:
-        print(json.dumps(differ_object(machines, scope, result), ensure_ascii=False))
+        print(result.as_json())
     else:
-        print("\n".join(differ_lines(machines, scope, result)))
-        if result.difference is not None:
-            program = result.difference.program
+        print("\n".join(differ_lines(result)))
+        if (program := result.program) is not None:
             runs = [machine.run([program])[0] for machine in machines]
             verdict = judge(program, runs, {})
             print(render(program, runs, verdict, width=120).plain, end="")
-    if request.save is not None and result.difference is not None:
-        _write(request.save / "differ.pfn", result.difference.program)
-    return 1 if result.difference is not None else 0 if result.complete else 3
+    if request.save is not None and result.text is not None:
+        _write(request.save / "differ.pfn", result.text)
+    return result.outcome.value
 
 
 def _replaced(base: str, policy: str) -> str:
@@ -224,12 +221,6 @@ def _replaced(base: str, policy: str) -> str:
     return f"{base},{SEAM_OF[seam]}={name}"
 
 
-def _code(checked: CheckResult) -> int:
-    if checked.answered(VIOLATED):
-        return 1
-    return 3 if checked.answered(UNDECIDED) or not checked.complete else 0
-
-
 def _model(spec: str) -> ModelMachine:
     named = name_machine(spec)
     if named.kind != "model":
@@ -237,13 +228,13 @@ def _model(spec: str) -> ModelMachine:
     return ModelMachine(model_text(named.rest))
 
 
-def confirm(checked: CheckResult, specs: list[str], accel: Accel = Accel.TCG) -> dict[str, dict[str, str]]:
-    """Run every counterexample on real machines; whether each shows the same as the model, by property.
+def confirm(checked: CheckResult, specs: list[str], accel: Accel = Accel.TCG) -> CheckResult:
+    """Run every counterexample on real machines; the result with whether each shows the same as the model.
 
     A race for a frame is run as it is, and once more with the kernel's flush left out by force.
     """
     if not specs:
-        return {}
+        return checked
     counterexamples = [(answer, answer.program) for answer in checked.answers if answer.program is not None]
     statements: dict[str, dict[str, str]] = {answer.name: {} for answer, _ in counterexamples}
     programs = list({program.ops: program for _, program in counterexamples}.values())
@@ -263,7 +254,15 @@ def confirm(checked: CheckResult, specs: list[str], accel: Accel = Accel.TCG) ->
                 read = still_read(program, next(forced))
                 word = "STILL READS the device" if read else "does not read the device any more"
                 statements[answer.name][f"{machine.spec}, its flush left out by force"] = word
-    return statements
+    return msgspec.structs.replace(
+        checked,
+        answers=tuple(
+            msgspec.structs.replace(answer, confirmed=statements[answer.name])
+            if answer.name in statements
+            else answer
+            for answer in checked.answers
+        ),
+    )
 
 
 def _of_frame(answer: PropertyResult) -> bool:
@@ -296,14 +295,14 @@ def comparison(program: Program, model: Run, kernel: Run) -> Compared:
 def save(checked: CheckResult, folder: Path) -> None:
     """Write every counterexample as a program of its own."""
     for answer in checked.answers:
-        if answer.program is not None:
-            _write(folder / f"{answer.name}.pfn", answer.program)
+        if answer.text is not None:
+            _write(folder / f"{answer.name}.pfn", answer.text)
 
 
-def _write(path: Path, program: Program) -> None:
+def _write(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(program_text(program), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     except OSError as trouble:
         raise Misuse(f"{path} cannot be written: {trouble}") from trouble
     print(f"{path} written", file=sys.stderr)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from pfnlab.checker.check import VIOLATED
+from pfnlab.checker.check import VIOLATED, CheckResult
 from pfnlab.checker.replay import (
     TAG,
     Differs,
@@ -42,11 +42,10 @@ from pfnlab.policies.own import files_in
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines
-from pfnlab.programs.runs.compare import Outcome
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 from pfnlab.progress import say
-from pfnlab.report.check import FORMAT
+from pfnlab.result import Outcome
 
 #: The value of ``format`` of what ``--json`` prints.
 REPLAY_FORMAT = "pfnlab-replay/1"
@@ -121,7 +120,7 @@ class Case(NamedTuple):
 def _cases(file: Path, request: ReplayRequest) -> list[Case]:
     """The counterexamples in a file that check wrote."""
     content = read_bytes(file, "counterexample", MOST_RECORDED)
-    if content.lstrip()[:1] == b"{" and FORMAT.encode() in content:
+    if content.lstrip()[:1] == b"{" and CheckResult.form().encode() in content:
         return _of_check(read_text(file, "counterexample", MOST_RECORDED), str(file), request)
     saved = ProgramReplay(load_program(file))
     return [Case(saved, saved.machine, source=str(file))]
@@ -136,13 +135,12 @@ def _of_check(text: str, source: str, request: ReplayRequest) -> list[Case]:
     """The counterexamples in the output of ``check --json``."""
     # Only here: it imports what draws.
     from pfnlab.document.json_text import json_values
-    from pfnlab.document.parts.check import CheckContent
 
     try:
-        checked = [msgspec.convert(value, CheckContent) for _, value in json_values(text, source)]
+        checked = [msgspec.convert(value, CheckResult) for _, value in json_values(text, source)]
     except msgspec.ValidationError as trouble:
         raise Misuse(f"{source} is not what `check --json` prints: {one_line(str(trouble))}") from None
-    answers = [answer for content in checked for answer in content.properties]
+    answers = [answer for content in checked for answer in content.answers]
     recordings = [
         (answer.replay, answer.schedule)
         for answer in answers

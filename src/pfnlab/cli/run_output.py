@@ -122,13 +122,11 @@ def _document(results: Sequence[RunResult], output: RunOutput) -> Document:
     """The results as ``pfnlab report`` shows them."""
     from pfnlab.document.compose import document_of
     from pfnlab.document.parts.run import result_part
-    from pfnlab.made import made
     from pfnlab.report.cells import ROWS, STEP_ROWS, TRACE_ROWS
-    from pfnlab.report.run_reading import MadeItem
+    from pfnlab.result import Made
 
     fields = TRACE_ROWS if output.trace else STEP_ROWS if output.steps else ROWS
-    by = msgspec.convert(made(), MadeItem)
-    parts = [result_part(result, by, fields) for result in by_weight(results)]
+    parts = [result_part(result, Made.now(), fields) for result in by_weight(results)]
     return document_of(parts, unfolded=output.has_tables)
 
 

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from pfnlab.document.blocks import Block, Chapter, Contents, ContentsEntry, Document, Figure, Paragraph, Tone
-from pfnlab.document.parts.part import WEIGHT, Part, facts_of
-from pfnlab.programs.runs.compare import Outcome
+from pfnlab.document.parts.part import Part, facts_of
+from pfnlab.result import Outcome
 from pfnlab.units import number_of
 
 #: Results that are as expected are folded where there are more than so many results.
@@ -31,7 +31,7 @@ def document_of(parts: Sequence[Part], title: str | None = None, *, unfolded: bo
     :param title: its title; without it, that of the only part, or how many there are
     :param unfolded: show also what is as expected at once
     """
-    ordered = sorted(parts, key=lambda part: WEIGHT[part.outcome])
+    ordered = sorted(parts, key=lambda part: part.outcome.weight)
     if len(ordered) == 1:
         (part,) = ordered
         blocks: tuple[Block, ...] = (facts_of(part), *part.blocks)

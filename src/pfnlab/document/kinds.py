@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from pfnlab.checker.check import CheckResult
+from pfnlab.checker.differ import DifferResult
 from pfnlab.document.parts import campaign, check, matrix, meeting, results, run, trial
 from pfnlab.document.parts.part import Part
 from pfnlab.report.run_reading import RunContent
@@ -29,8 +31,8 @@ _RUN = ResultKind("pfnlab run --json", RunContent, run.part)
 
 KINDS: dict[str, ResultKind] = {
     "pfnlab-run/1": _RUN,
-    "pfnlab-check/1": ResultKind("pfnlab check --json", check.CheckContent, check.part),
-    "pfnlab-differ/1": ResultKind("pfnlab check --differ --json", check.DifferContent, check.differ_part),
+    "pfnlab-check/1": ResultKind("pfnlab check --json", CheckResult, check.part),
+    "pfnlab-differ/1": ResultKind("pfnlab check --differ --json", DifferResult, check.differ_part),
     "pfnlab-matrix/1": ResultKind("pfnlab matrix --json", matrix.MatrixContent, matrix.part),
     "pfnlab-policies/1": ResultKind(
         "pfnlab policies matrix --json", matrix.PoliciesContent, matrix.policies_part

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from pfnlab.checker.check import CheckResult
 from pfnlab.errors import Misuse
 from pfnlab.explorer import asked
 from pfnlab.explorer.answers import KeptRun, kept_run
@@ -77,25 +78,9 @@ class Commands:
         return self._jobs.progress(question.job)
 
 
-class _SearchedProperty(msgspec.Struct, frozen=True):
-    """The keys of a property in ``pfnlab check --json`` that are read."""
-
-    name: str
-    kind: str
-    asks: str
-    verdict: str
-    path: str | None
-
-
-class _SearchedScope(msgspec.Struct, frozen=True):
-    states: int
-    complete: bool
-    properties: tuple[_SearchedProperty, ...]
-
-
 def _searched(output: str) -> Any:
     """The verdicts of a search, each with the way that decided it as the graph's address has it."""
-    found = msgspec.json.decode(output, type=_SearchedScope)
+    found = msgspec.json.decode(output, type=CheckResult)
     return {
         "states": found.states,
         "complete": found.complete,
@@ -108,6 +93,6 @@ def _searched(output: str) -> Any:
                 # The first number is that of the initial state, of which a kernel has one.
                 "path": None if item.path is None else [int(part) for part in item.path.split("/")[1:]],
             }
-            for item in found.properties
+            for item in found.answers
         ],
     }

@@ -15,7 +15,7 @@ from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.signature import MODELS_OWN
 from pfnlab.made import made
 from pfnlab.programs.lang.printer import format_program, op_lines
-from pfnlab.programs.runs.compare import Outcome
+from pfnlab.result import Outcome
 from pfnlab.units import number_of
 
 #: The most files and reasons that are listed.

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from xml.etree import ElementTree
 
 from pfnlab.inert import one_line, visible
-from pfnlab.programs.runs.compare import Outcome
 from pfnlab.report.run_result import RunResult, asked
+from pfnlab.result import Outcome
 
 
 def junit(results: Sequence[RunResult], table: Callable[[RunResult], str]) -> str:

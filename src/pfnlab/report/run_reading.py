@@ -23,13 +23,7 @@ from pfnlab.programs.runs.compare import (
 from pfnlab.programs.runs.observation import BookEntry, Reason, Run
 from pfnlab.programs.runs.violation import Violation
 from pfnlab.report.step_json import BookItem, StepItem, step_of
-
-
-class MadeItem(msgspec.Struct, frozen=True):
-    """What made a result (:func:`pfnlab.made.made`)."""
-
-    pfnlab: str = ""
-    command: str | None = None
+from pfnlab.result import Made
 
 
 class ProgramItem(msgspec.Struct, frozen=True):
@@ -98,7 +92,7 @@ class RunContent(msgspec.Struct, frozen=True):
     agree: bool
     differences: tuple[DifferenceItem, ...]
     expectations: tuple[ExpectationItem, ...]
-    made: MadeItem = MadeItem()
+    made: Made = Made("", None)
     compared: tuple[str, ...] = FIELDS
 
 

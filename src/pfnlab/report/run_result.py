@@ -11,10 +11,11 @@ from enum import Enum
 import msgspec
 
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.runs.compare import Outcome, Verdict
+from pfnlab.programs.runs.compare import Verdict
 from pfnlab.programs.runs.observation import Run
 from pfnlab.report.cells import ROWS
 from pfnlab.report.verdict import About, statements
+from pfnlab.result import Outcome
 
 
 class RunStatus(Enum):
@@ -102,8 +103,7 @@ class RunResult(msgspec.Struct, frozen=True):
 
 def worst(results: Sequence[RunResult]) -> Outcome:
     """The outcome that gives the exit code: a discovery before what is undecided."""
-    order = (Outcome.AS_EXPECTED, Outcome.UNDECIDED, Outcome.DISCOVERY)
-    return max((result.verdict.outcome for result in results), key=order.index, default=Outcome.AS_EXPECTED)
+    return Outcome.of_all(result.verdict.outcome for result in results)
 
 
 def by_weight(results: Sequence[RunResult]) -> list[RunResult]:

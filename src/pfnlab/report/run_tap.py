@@ -9,8 +9,8 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 
 from pfnlab.inert import one_line, visible
-from pfnlab.programs.runs.compare import Outcome
 from pfnlab.report.run_result import RunResult, asked
+from pfnlab.result import Outcome
 
 
 def tap(results: Sequence[RunResult], table: Callable[[RunResult], str]) -> str:

@@ -13,11 +13,11 @@ from pfnlab.checker.search.explore import Order, explore
 from pfnlab.checker.search.path import Path, path_along
 from pfnlab.errors import Undecided
 from pfnlab.programs.lang.form import program_hash
+from pfnlab.programs.lang.layout import program_text
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.lang.shrink import shrunk
 from pfnlab.programs.lang.text import parse
 from pfnlab.programs.model.machine import ModelMachine
-from pfnlab.report.check import program_text
 
 
 def scope(name: str) -> Scope:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from pfnlab.document.parts.results import ResultsContent, part
-from pfnlab.programs.runs.compare import Outcome
+from pfnlab.result import Outcome
 
 CAMPAIGN = {"name": "nightly", "shards": 1, "done": 1, "waiting": 0}
 FOUND = {"digest": "ab", "kind": "verdict", "task": "check", "machines": ["model:6.1"], "verdict": "violated"}

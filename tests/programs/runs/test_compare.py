@@ -18,7 +18,6 @@ from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.compare import (
     CHANNEL_FIELDS,
     FIELDS,
-    Outcome,
     agreeing,
     alarms,
     covers,
@@ -32,6 +31,7 @@ from pfnlab.programs.runs.compare import (
 )
 from pfnlab.programs.runs.observation import PteSeen, Reason, Run, Step
 from pfnlab.programs.runs.violation import Violation
+from pfnlab.result import Outcome
 
 CHANGED: dict[str, Any] = {
     "result": "EINVAL",

@@ -9,8 +9,7 @@ import msgspec
 from pfnlab.document.blocks import Block, Bullets, Cell, Chapter, Code, Table, cell
 from pfnlab.document.drawings import bars, story_of_text
 from pfnlab.document.parts.part import Part, done, program_code, section, short
-from pfnlab.programs.runs.compare import Outcome
-from pfnlab.report.run_reading import MadeItem
+from pfnlab.result import Made, Outcome
 from pfnlab.units import number_of
 
 #: The most reasons and files that are listed.
@@ -69,7 +68,7 @@ class CampaignContent(msgspec.Struct, frozen=True):
     unstable: tuple[UnstableItem, ...]
     reasons: dict[str, int]
     coverage: CoverageItem
-    made: MadeItem = MadeItem()
+    made: Made = Made("", None)
 
 
 class FindingContent(msgspec.Struct, frozen=True):

@@ -4,78 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import msgspec
-
-from pfnlab.checker.check import HOLDS, VIOLATED
+from pfnlab.checker.check import SHOWN_APART, VIOLATED, CheckResult, PropertyResult
+from pfnlab.checker.differ import DifferResult
 from pfnlab.document.blocks import Block, Bullets, Cell, Chapter, Code, Paragraph, Table, Tone, cell
 from pfnlab.document.drawings import bars, story_of_text
 from pfnlab.document.parts.part import Part, done, program_code, section
-from pfnlab.programs.runs.compare import Outcome
-from pfnlab.report.run_reading import MadeItem
+from pfnlab.result import beside
 from pfnlab.units import number_of
 
 
-class AnswerItem(msgspec.Struct, frozen=True):
-    """The answer to one property (:class:`pfnlab.checker.check.PropertyResult`)."""
-
-    name: str
-    kind: str
-    asks: str
-    verdict: str
-    arose: int
-    schedule: tuple[str, ...] = ()
-    replay: str | None = None
-    program: str | None = None
-    confirmed: dict[str, str] = {}
-
-    @property
-    def word(self) -> str:
-        """The verdict in a word."""
-        if self.kind == "sometimes":
-            return {HOLDS: "reached", VIOLATED: "NEVER"}.get(self.verdict, self.verdict)
-        if self.verdict == HOLDS and not self.arose:
-            return "never asked"
-        return self.verdict.upper() if self.verdict == VIOLATED else self.verdict
-
-
-class CheckContent(msgspec.Struct, frozen=True):
-    """``pfnlab-check/1``."""
-
-    machine: str
-    scope: str
-    states: int
-    transitions: int
-    depth: int
-    complete: bool
-    cut: tuple[str, ...]
-    properties: tuple[AnswerItem, ...]
-    fired: dict[str, dict[str, int]]
-    untaken: tuple[str, ...] | None
-    seconds: float
-    growth: tuple[int, ...] = ()
-    ended: bool = False
-    made: MadeItem = MadeItem()
-
-
-class DifferContent(msgspec.Struct, frozen=True):
-    """``pfnlab-differ/1``."""
-
-    machines: tuple[str, ...]
-    scope: str
-    states: int
-    transitions: int
-    depth: int
-    complete: bool
-    cut: tuple[str, ...]
-    differ: tuple[str, ...]
-    program: str | None
-    seconds: float
-    made: MadeItem = MadeItem()
-
-
-def part(content: CheckContent) -> Part:
+def part(content: CheckResult) -> Part:
     """What is to be read of a check."""
-    broken = [answer for answer in content.properties if answer.verdict == VIOLATED]
+    broken = content.answered(VIOLATED)
     names = ", ".join(answer.name for answer in broken)
     amount = f"{number_of(content.states, 'state')} of the scope {content.scope}"
     says = (
@@ -85,11 +25,10 @@ def part(content: CheckContent) -> Part:
     )
     if content.cut:
         says = f"{says[:-1]}; the search was cut: {content.cut[0]}."
-    undecided = bool(content.cut) or not content.complete
     return Part(
         title=f"{content.machine}, scope {content.scope}",
         says=says,
-        outcome=Outcome.DISCOVERY if broken else Outcome.UNDECIDED if undecided else Outcome.AS_EXPECTED,
+        outcome=content.outcome,
         blocks=tuple(_blocks(content, broken)),
         facts=done(
             content.made,
@@ -97,15 +36,16 @@ def part(content: CheckContent) -> Part:
             ("scope", f"{content.scope}, {_bound(content)}"),
             ("search", f"{amount}, {number_of(content.transitions, 'step')}, {content.seconds:.1f} s"),
             ("cut", content.cut),
+            *((name, str(value)) for name, value in beside(content, SHOWN_APART).items() if value),
         ),
     )
 
 
-def _bound(content: CheckContent) -> str:
+def _bound(content: CheckResult) -> str:
     return "to the end" if content.ended else f"at most {number_of(content.depth, 'operation')}"
 
 
-def differ_part(content: DifferContent) -> Part:
+def differ_part(content: DifferResult) -> Part:
     """What is to be read of a search for a program that tells two models apart."""
     names = " and ".join(content.machines)
     if content.differ:
@@ -113,14 +53,13 @@ def differ_part(content: DifferContent) -> Part:
     else:
         word = "do the same" if content.complete else "did the same as far as the search came,"
         says = f"{names} {word} in every sequence of at most {number_of(content.depth, 'operation')}."
-    undecided = Outcome.AS_EXPECTED if content.complete else Outcome.UNDECIDED
     return Part(
         title=f"{names}, told apart",
         says=says,
-        outcome=Outcome.DISCOVERY if content.differ else undecided,
+        outcome=content.outcome,
         blocks=(
-            *program_code(content.program or "", "The shortest program"),
-            *story_of_text(content.program, content.machines),
+            *program_code(content.text or "", "The shortest program"),
+            *story_of_text(content.text, content.machines),
         ),
         facts=done(
             content.made,
@@ -132,10 +71,10 @@ def differ_part(content: DifferContent) -> Part:
     )
 
 
-def _blocks(content: CheckContent, broken: list[AnswerItem]) -> Iterator[Block]:
+def _blocks(content: CheckResult, broken: list[PropertyResult]) -> Iterator[Block]:
     for answer in broken:
         yield Chapter(f"{answer.name} is violated", tuple(_counterexample(content, answer)))
-    order = sorted(content.properties, key=lambda answer: answer.verdict != VIOLATED)
+    order = sorted(content.answers, key=lambda answer: answer.verdict != VIOLATED)
     yield Table(
         "Every property that was asked",
         ("property", "verdict", "asked in", "question"),
@@ -157,25 +96,25 @@ def _blocks(content: CheckContent, broken: list[AnswerItem]) -> Iterator[Block]:
         )
 
 
-def _counterexample(content: CheckContent, answer: AnswerItem) -> Iterator[Block]:
+def _counterexample(content: CheckResult, answer: PropertyResult) -> Iterator[Block]:
     yield Paragraph(answer.asks)
     if answer.schedule:
         yield Code("The schedule", "\n".join(answer.schedule))
-    yield from program_code(answer.program or "", "The shortest program")
-    yield from story_of_text(answer.program, [content.machine])
+    yield from program_code(answer.text or "", "The shortest program")
+    yield from story_of_text(answer.text, [content.machine])
     if answer.confirmed:
         yield Bullets(tuple(f"{machine}: {word}" for machine, word in answer.confirmed.items()))
     if answer.replay is not None:
         yield Code("Go through it again", f"pfnlab replay {answer.replay}")
 
 
-def _tone(answer: AnswerItem) -> Tone:
+def _tone(answer: PropertyResult) -> Tone:
     if answer.verdict == VIOLATED:
         return "bad"
     return "good" if answer.word in ("holds", "reached") else "pale"
 
 
-def _row(answer: AnswerItem) -> tuple[Cell, ...]:
+def _row(answer: PropertyResult) -> tuple[Cell, ...]:
     return (
         cell(answer.name, code=True),
         cell(answer.word, _tone(answer)),

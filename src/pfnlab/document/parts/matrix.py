@@ -9,8 +9,7 @@ import msgspec
 from pfnlab.document.blocks import Block, Bullets, Cell, Table, cell
 from pfnlab.document.drawings import bars, lines, verdict_matrix
 from pfnlab.document.parts.part import Part, done, section
-from pfnlab.programs.runs.compare import Outcome
-from pfnlab.report.run_reading import MadeItem
+from pfnlab.result import Made, Outcome
 from pfnlab.units import number_of
 
 #: The policies of each seam, as a heading names them.
@@ -28,7 +27,7 @@ class MatrixContent(msgspec.Struct, frozen=True):
     waiting: int
     wrong: int
     details: tuple[str, ...]
-    made: MadeItem = MadeItem()
+    made: Made = Made("", None)
 
 
 class PolicyItem(msgspec.Struct, frozen=True):
@@ -68,7 +67,7 @@ class PoliciesContent(msgspec.Struct, frozen=True):
     book: dict[str, dict[str, int]]
     distances: tuple[str, ...] = ()
     flushes_by_distance: dict[str, dict[str, tuple[int, ...]]] = {}
-    made: MadeItem = MadeItem()
+    made: Made = Made("", None)
 
     def __post_init__(self) -> None:
         counts = [row for placements in self.flushes_by_distance.values() for row in placements.values()]

@@ -10,8 +10,7 @@ from pfnlab.document.blocks import Block, Bullets, Chapter, Paragraph, Table, ce
 from pfnlab.document.drawings import bars, story_of_text
 from pfnlab.document.parts.part import Part, done, program_code, section, short
 from pfnlab.policies.known import HeldCount, programs_in, steps_in
-from pfnlab.programs.runs.compare import Outcome
-from pfnlab.report.run_reading import MadeItem
+from pfnlab.result import Made, Outcome
 from pfnlab.units import number_of
 
 #: The most programs that show a difference, and the most commits, that are named.
@@ -52,7 +51,7 @@ class MeetingContent(msgspec.Struct, frozen=True):
     since: str | None
     titles: tuple[str, ...]
     verdicts: tuple[str, ...]
-    made: MadeItem = MadeItem()
+    made: Made = Made("", None)
 
 
 def part(content: MeetingContent) -> Part:

@@ -7,11 +7,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from pfnlab.document.blocks import Block, Chapter, Code, Facts
-from pfnlab.programs.runs.compare import Outcome
-from pfnlab.report.run_reading import MadeItem
-
-#: The order of parts: what was found comes first.
-WEIGHT = {Outcome.DISCOVERY: 0, Outcome.UNDECIDED: 1, Outcome.AS_EXPECTED: 2}
+from pfnlab.result import Made, Outcome
 
 #: The word for each outcome in an overview.
 WORDS = {Outcome.DISCOVERY: "to look at", Outcome.UNDECIDED: "undecided", Outcome.AS_EXPECTED: "as expected"}
@@ -43,7 +39,7 @@ class Part(msgspec.Struct, frozen=True):
         return LOST if self.lost and self.outcome is Outcome.UNDECIDED else WORDS[self.outcome]
 
 
-def done(made: MadeItem, *more: tuple[str, str | Sequence[str]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def done(made: Made, *more: tuple[str, str | Sequence[str]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """The rows of what was done: *more*, then what made it; a row without a value is left out."""
     rows = [(name, (value,) if isinstance(value, str) else tuple(value)) for name, value in more]
     rows += [("pfnlab", (made.pfnlab,)), ("again", (made.command or "",))]

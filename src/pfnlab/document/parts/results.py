@@ -10,8 +10,7 @@ import msgspec
 
 from pfnlab.document.blocks import Block, Bullets, Chapter, Paragraph, Table, Tone, cell
 from pfnlab.document.parts.part import Part, done, program_code, section
-from pfnlab.programs.runs.compare import Outcome
-from pfnlab.report.run_reading import MadeItem
+from pfnlab.result import Made, Outcome
 from pfnlab.store.rows import DISCOVERIES
 from pfnlab.units import number_of
 
@@ -74,7 +73,7 @@ class ResultsContent(msgspec.Struct, frozen=True):
     store: str
     campaigns: tuple[CampaignItem, ...]
     results: tuple[ResultItem, ...]
-    made: MadeItem = MadeItem()
+    made: Made = Made("", None)
 
 
 def part(content: ResultsContent) -> Part:

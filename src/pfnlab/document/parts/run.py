@@ -13,10 +13,11 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.report.cells import LEAKED, NOTHING, ROWS, TRACE_ROWS
 from pfnlab.report.cells import cell as field_lines
-from pfnlab.report.run_reading import MadeItem, RunContent, program_in, runs_in, verdict_in
+from pfnlab.report.run_reading import RunContent, program_in, runs_in, verdict_in
 from pfnlab.report.run_result import RunResult
 from pfnlab.report.table import TableRow, step_rows
 from pfnlab.report.verdict import About, statements
+from pfnlab.result import Made
 from pfnlab.units import number_of
 
 #: The statements that a document makes in a table, or below a heading of their own.
@@ -36,7 +37,7 @@ def part(content: RunContent) -> Part:
     )
 
 
-def result_part(result: RunResult, made: MadeItem, fields: Sequence[str] = ROWS) -> Part:
+def result_part(result: RunResult, made: Made, fields: Sequence[str] = ROWS) -> Part:
     """What is to be read of a result.
 
     :param fields: the rows of the table of steps
@@ -46,7 +47,7 @@ def result_part(result: RunResult, made: MadeItem, fields: Sequence[str] = ROWS)
 
 
 def _part(
-    result: RunResult, text: str, digest: str, made: MadeItem, fields: Sequence[str], *, drawn: bool
+    result: RunResult, text: str, digest: str, made: Made, fields: Sequence[str], *, drawn: bool
 ) -> Part:
     why = result.why or f"{', '.join(result.machines)}, {number_of(_operations(result), 'operation')}"
     return Part(

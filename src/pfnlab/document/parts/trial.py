@@ -10,8 +10,7 @@ from pfnlab.document.blocks import Block, Bullets, Chapter, Table, cell
 from pfnlab.document.parts.meeting import HeldDifference, amount_of, difference_section, held_table
 from pfnlab.document.parts.part import Part, done, section
 from pfnlab.policies.known import HeldCount
-from pfnlab.programs.runs.compare import Outcome
-from pfnlab.report.run_reading import MadeItem
+from pfnlab.result import Made, Outcome
 from pfnlab.units import number_of
 
 #: The result of a trial by the word it is printed with.
@@ -41,7 +40,7 @@ class TrialContent(msgspec.Struct, frozen=True):
     meant: tuple[TriedItem, ...]
     verdicts: tuple[str, ...]
     unstable: tuple[str, ...]
-    made: MadeItem = MadeItem()
+    made: Made = Made("", None)
 
 
 class ReplayStep(msgspec.Struct, frozen=True):
@@ -59,7 +58,7 @@ class ReplayContent(msgspec.Struct, frozen=True):
     steps: tuple[ReplayStep, ...]
     same: bool
     verdict: str
-    made: MadeItem = MadeItem()
+    made: Made = Made("", None)
 
 
 def part(content: TrialContent) -> Part:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pfnlab.programs.lang.lines import Line, lines_of
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.lang.printer import expect_lines, header_lines, op_lines
+from pfnlab.programs.lang.printer import expect_lines, format_program, header_lines, op_lines
 from pfnlab.programs.lang.text import parse_lines
 from pfnlab.programs.lang.words import HEADERS
 
@@ -34,6 +34,11 @@ def format_text(text: str, source: str = "<program>") -> str:
     for section in ("header", "operation"):
         _part_after(rows, section)
     return "".join(f"{line}\n" for line in _aligned(_single_blanks(rows)))
+
+
+def program_text(program: Program) -> str:
+    """A program as a file of its own."""
+    return format_text(format_program(program), "counterexample")
 
 
 def _rows(lines: list[Line], program: Program) -> list[_LayoutRow]:

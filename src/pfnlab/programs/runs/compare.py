@@ -17,7 +17,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from enum import Enum
 from typing import Any
 
 import msgspec
@@ -28,6 +27,7 @@ from pfnlab.programs.runs.alarm import Alarm, warning_line
 from pfnlab.programs.runs.kmsg import once_message
 from pfnlab.programs.runs.observation import BookEntry, Run, Step
 from pfnlab.programs.runs.violation import Violation
+from pfnlab.result import Outcome
 
 #: The fields of a step that are compared, in the order they are reported.
 FIELDS = (
@@ -122,14 +122,6 @@ class MachineAlarm(msgspec.Struct, frozen=True):
 
     machine: str
     alarm: Alarm
-
-
-class Outcome(Enum):
-    """The result of a comparison; the value is the exit code."""
-
-    AS_EXPECTED = 0
-    DISCOVERY = 1
-    UNDECIDED = 3
 
 
 class Verdict(msgspec.Struct, frozen=True):

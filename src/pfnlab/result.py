@@ -1,0 +1,83 @@
+"""The base of every result that ``--json`` prints: its form, the version that made it, and its outcome.
+
+A result is one structure. Its fields in order are the keys of the JSON, its docstring is the text of the
+schema (``tools/write_schemas.py``), and reports read the same structure back.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable
+from enum import Enum
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from pfnlab.made import command
+from pfnlab.version import VERSION
+
+#: A number of things.
+Count = Annotated[int, Meta(ge=0)]
+
+
+class Outcome(Enum):
+    """The outcome of a verb; the value is the exit code."""
+
+    AS_EXPECTED = 0
+    DISCOVERY = 1
+    UNDECIDED = 3
+
+    @property
+    def weight(self) -> int:
+        """The order of reports: a discovery, then what is undecided, then what is as expected."""
+        return (Outcome.DISCOVERY, Outcome.UNDECIDED, Outcome.AS_EXPECTED).index(self)
+
+    @classmethod
+    def of_all(cls, outcomes: Iterable[Outcome]) -> Outcome:
+        """The outcome of several results together: the one of most weight."""
+        return min(outcomes, key=lambda outcome: outcome.weight, default=cls.AS_EXPECTED)
+
+
+class Made(msgspec.Struct, frozen=True):
+    """Version and command line that made a result (:func:`pfnlab.made.made`).
+
+    :param pfnlab: the version
+    :param command: the command line; null where pfnlab was called as a library
+    """
+
+    pfnlab: str
+    command: str | None
+
+    @classmethod
+    def now(cls) -> Made:
+        """Of a result that is made now."""
+        return cls(VERSION, command())
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True, tag_field="format"):
+    """One result; ``tag`` of each class is its ``format``. Keys are only ever added.
+
+    :param made: version and command line; a result of an early version has none
+    """
+
+    made: Made = Made("", None)
+
+    @classmethod
+    def form(cls) -> str:
+        """The value of ``format``."""
+        return str(cls.__struct_config__.tag)
+
+    @property
+    def outcome(self) -> Outcome:
+        """What came of it."""
+        return Outcome.AS_EXPECTED
+
+    def as_json(self, indent: int | None = None) -> str:
+        """The result as ``--json`` prints it: on one line, or with *indent* spaces a level."""
+        return json.dumps(msgspec.to_builtins(self), ensure_ascii=False, indent=indent)
+
+
+def beside(result: msgspec.Struct, said: Collection[str]) -> dict[str, Any]:
+    """The fields of *result* that are not among *said*, by name: so a field that is new shows everywhere."""
+    return {name: getattr(result, name) for name in result.__struct_fields__ if name not in said}

@@ -1,0 +1,176 @@
+"""A result of a verb is one structure: nothing describes its keys again, and its outcome is its exit code."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+import tooling
+
+from pfnlab.api.checks import CheckReport
+from pfnlab.campaign.check_work import CheckWork, check_results
+from pfnlab.checker.check import CheckResult, check
+from pfnlab.checker.kernel.scope import load_scope
+from pfnlab.document.parts.check import part
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.report.check import check_lines
+from pfnlab.result import Outcome
+
+SOURCE = Path(__file__).parents[1] / "src" / "pfnlab"
+
+writer = tooling.write_schemas()
+
+#: What has a ``format`` and is no result: a program, and the words of the language.
+NO_RESULTS = {"programs.lang.form.to_json", "programs.lang.tokens.token_table"}
+
+#: Functions that still write the keys of a result by hand.
+BY_HAND = {
+    "campaign.listing.results_object",
+    "campaign.status.status_object",
+    "cli.fmt._print",
+    "cli.litmus.list_litmus",
+    "cli.matrix.predict",
+    "cli.replay._print",
+    "document.read._findings",
+    "fuzz.summary.summary_json",
+    "meeting.page.meeting_object",
+    "report.packed.packed_object",
+    "report.policies_matrix.policies_object",
+    "report.run_json.run_object",
+    "trying.page.trial_object",
+}
+
+#: Classes that still describe a result a second time, to read it back.
+SECOND_FORMS = {
+    "campaign.shard.ShardContent",
+    "document.parts.campaign.CampaignContent",
+    "document.parts.campaign.CauseItem",
+    "document.parts.campaign.CoverageItem",
+    "document.parts.campaign.FindingContent",
+    "document.parts.campaign.FindingItem",
+    "document.parts.campaign.UnstableItem",
+    "document.parts.matrix.MatrixContent",
+    "document.parts.matrix.PoliciesContent",
+    "document.parts.matrix.PolicyItem",
+    "document.parts.matrix.SeamItem",
+    "document.parts.meeting.ExplanationItem",
+    "document.parts.meeting.MeetingContent",
+    "document.parts.results.CampaignItem",
+    "document.parts.results.IsolatedItem",
+    "document.parts.results.ResultItem",
+    "document.parts.results.ResultsContent",
+    "document.parts.trial.ReplayContent",
+    "document.parts.trial.TrialContent",
+    "document.parts.trial.TriedItem",
+    "report.run_reading.DifferenceItem",
+    "report.run_reading.ExpectationItem",
+    "report.run_reading.MachineItem",
+    "report.run_reading.ProgramItem",
+    "report.run_reading.RunContent",
+    "report.run_reading.ValueItem",
+    "report.run_reading.ViolationItem",
+    "report.step_json.BookItem",
+    "report.step_json.PteItem",
+    "report.step_json.SpanItem",
+    "report.step_json.StepItem",
+    "report.step_json.VmaItem",
+}
+
+
+def nodes(kind: type[ast.AST]) -> Iterator[tuple[str, ast.AST]]:
+    """The nodes of a kind in all modules, each with the name of its module."""
+    for path in sorted(SOURCE.rglob("*.py")):
+        name = path.relative_to(SOURCE).with_suffix("").as_posix().replace("/", ".")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, kind):
+                yield name, node
+
+
+def keys(function: ast.AST) -> set[object]:
+    """The keys of the dicts that a function writes down."""
+    dicts = [node for node in ast.walk(function) if isinstance(node, ast.Dict)]
+    return {key.value for one in dicts for key in one.keys if isinstance(key, ast.Constant)}
+
+
+def test_no_function_writes_a_result_by_hand() -> None:
+    """But those that are named, each of which does."""
+    functions = [(name, node) for name, node in nodes(ast.FunctionDef) if isinstance(node, ast.FunctionDef)]
+
+    assert {
+        f"{name}.{node.name}" for name, node in functions if "format" in keys(node)
+    } == BY_HAND | NO_RESULTS
+
+
+def test_no_class_describes_a_result_again() -> None:
+    """By the endings such classes had; but those that are named, each of which does."""
+    classes = [(name, node) for name, node in nodes(ast.ClassDef) if isinstance(node, ast.ClassDef)]
+    ended = {f"{name}.{node.name}" for name, node in classes if node.name.endswith(("Item", "Content"))}
+
+    assert SECOND_FORMS == ended
+
+
+@pytest.mark.parametrize("name", writer.RESULTS)
+def test_a_schema_is_what_its_structure_says(name: str) -> None:
+    """``python tools/write_schemas.py --write`` makes the files."""
+    kept = (writer.FOLDER / f"{name}.schema.json").read_text(encoding="utf-8")
+
+    assert writer.schema_text_of(writer.RESULTS[name]) == kept
+
+
+class FurtherResult(CheckResult, frozen=True, kw_only=True, tag="pfnlab-check/1"):
+    """A check with a key more.
+
+    :param turns: how often it was turned
+    """
+
+    turns: int = 7
+
+
+@pytest.fixture(scope="module")
+def further() -> FurtherResult:
+    """One of a model that leaks."""
+    checked = check(ModelMachine("6.1"), load_scope("small"))
+    return FurtherResult(**{name: getattr(checked, name) for name in checked.__struct_fields__})
+
+
+#: Where a field shows, and whether it does.
+SHOWN: dict[str, Callable[[FurtherResult], bool]] = {
+    "JSON": lambda result: json.loads(result.as_json())["turns"] == 7,
+    "schema": lambda result: (
+        writer.schema_of(type(result))["properties"]["turns"]["description"] == "How often it was turned."
+    ),
+    "text": lambda result: "turns: 7" in check_lines(result),
+    "report": lambda result: ("turns", ("7",)) in part(result).facts,
+    "notebook": lambda result: all(row["turns"] == 7 for row in CheckReport([result]).to_records()),
+    "store": lambda result: (
+        check_results(CheckWork(machine="model:6.1", scope="small"), result)[0].detail["turns"] == 7
+    ),
+}
+
+
+@pytest.mark.parametrize("place", SHOWN)
+def test_a_field_more_shows_everywhere(further: FurtherResult, place: str) -> None:
+    """It is written in one file."""
+    assert SHOWN[place](further)
+
+
+def test_a_result_is_read_back(further: FurtherResult) -> None:
+    """From what ``--json`` prints: the same value."""
+    assert further == msgspec.json.decode(further.as_json(), type=FurtherResult)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "expected"),
+    [
+        ((), Outcome.AS_EXPECTED),
+        ((Outcome.UNDECIDED, Outcome.AS_EXPECTED), Outcome.UNDECIDED),
+        ((Outcome.UNDECIDED, Outcome.DISCOVERY), Outcome.DISCOVERY),
+    ],
+)
+def test_the_outcome_of_several(outcomes: tuple[Outcome, ...], expected: Outcome) -> None:
+    """A discovery is more than what is undecided."""
+    assert expected is Outcome.of_all(outcomes)

@@ -1,0 +1,136 @@
+"""The schemas of what ``--json`` prints, made of the results' structures: ``write_schemas.py [--write]``.
+
+A key is a field, its meaning is the field's ``:param`` in the docstring. Without ``--write`` files that
+differ are named, and the exit code is 1.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pfnlab.checker.check import CheckResult
+from pfnlab.checker.differ import DifferResult
+from pfnlab.result import Result
+
+FOLDER = Path(__file__).resolve().parents[1] / "src" / "pfnlab" / "schemas"
+
+#: The structure of each file.
+RESULTS: dict[str, type[Result]] = {
+    "check": CheckResult,
+    "check-differ": DifferResult,
+}
+
+#: The length of a line of a file.
+_WIDTH = 110
+
+_PARAM = re.compile(r"^:(?:param|ivar) (\w+): (.+?)(?=^:|^\S|\Z)", re.DOTALL | re.MULTILINE)
+
+
+def schema_of(kind: type[Result]) -> dict[str, Any]:
+    """The schema of a result: it has every key of this version that has no default, and no other."""
+    _, parts = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
+    described = {struct.__name__: _described(struct, parts[struct.__name__]) for struct in _structs(kind)}
+    root = described.pop(kind.__name__)
+    root["required"].insert(1, "made")
+    content = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": kind.form(),
+        "title": root.pop("description").rstrip("."),
+        **root,
+    }
+    return {**content, "$defs": dict(sorted(described.items()))} if described else content
+
+
+def _described(struct: type[msgspec.Struct], part: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a structure, with its meaning and that of its fields."""
+    says = dict(param for base in reversed(struct.__mro__) for param in _params(base))
+    keys = part["properties"]
+    for field in msgspec.structs.fields(struct):
+        keys[field.encode_name].pop("default", None)
+        if field.name in says:
+            keys[field.encode_name]["description"] = says[field.name]
+    return {
+        "description": _sentence((struct.__doc__ or "").partition("\n")[0]),
+        "type": "object",
+        "required": part["required"],
+        "additionalProperties": False,
+        "properties": keys,
+    }
+
+
+def _params(kind: type[Any]) -> Iterator[tuple[str, str]]:
+    return ((name, _sentence(text)) for name, text in _PARAM.findall(inspect.cleandoc(kind.__doc__ or "")))
+
+
+def _sentence(text: str) -> str:
+    """A text of a docstring as a sentence of Markdown."""
+    words = re.sub(r":\w+:`~?([^`]+)`", r"`\1`", " ".join(text.split())).replace("``", "`")
+    return f"{words[:1].upper()}{words[1:].rstrip('.')}." if words else words
+
+
+def _structs(kind: Any) -> list[type[msgspec.Struct]]:
+    """A structure, and all that stand in its fields."""
+    found: dict[type[msgspec.Struct], None] = {}
+
+    def look(info: Any) -> None:
+        if isinstance(info, msgspec.inspect.StructType):
+            if info.cls in found:
+                return
+            found[info.cls] = None
+        if isinstance(info, tuple):
+            for one in info:
+                look(one)
+        elif isinstance(info, msgspec.inspect.Type | msgspec.inspect.Field):
+            for name in info.__struct_fields__:
+                look(getattr(info, name))
+
+    look(msgspec.inspect.type_info(kind))
+    return list(found)
+
+
+def schema_text_of(kind: type[Result]) -> str:
+    """The schema as its file has it."""
+    return _laid_out(schema_of(kind)) + "\n"
+
+
+def _laid_out(value: Any, depth: int = 0) -> str:
+    """JSON, on one line what fits there."""
+    flat = json.dumps(value, ensure_ascii=False)
+    if len(flat) <= _WIDTH - depth or not isinstance(value, dict | list):
+        return flat
+    inner = [_laid_out(one, depth + 1) for one in (value.values() if isinstance(value, dict) else value)]
+    if isinstance(value, dict):
+        inner = [f"{json.dumps(key)}: {text}" for key, text in zip(value, inner, strict=True)]
+    lines = ",\n".join(" " * (depth + 1) + text for text in inner)
+    begin, end = "{}" if isinstance(value, dict) else "[]"
+    return f"{begin}\n{lines}\n{' ' * depth}{end}"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Write the files, or name those that differ.
+
+    :return: 1 where one differs and is not written
+    """
+    status = 0
+    for name, kind in RESULTS.items():
+        path, text = FOLDER / f"{name}.schema.json", schema_text_of(kind)
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        if "--write" in argv:
+            path.write_text(text, encoding="utf-8")
+        else:
+            status = 1
+        print(path.name)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
