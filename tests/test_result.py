@@ -38,9 +38,10 @@ BY_HAND = {
     "document.read._findings",
     "fuzz.summary.summary_json",
     "meeting.page.meeting_object",
+    "programs.lang.form.to_json",
+    "programs.lang.tokens.token_table",
     "report.packed.packed_object",
     "report.policies_matrix.policies_object",
-    "report.run_json.run_object",
     "trying.page.trial_object",
 }
 
@@ -66,18 +67,6 @@ SECOND_FORMS = {
     "document.parts.trial.ReplayContent",
     "document.parts.trial.TrialContent",
     "document.parts.trial.TriedItem",
-    "report.run_reading.DifferenceItem",
-    "report.run_reading.ExpectationItem",
-    "report.run_reading.MachineItem",
-    "report.run_reading.ProgramItem",
-    "report.run_reading.RunContent",
-    "report.run_reading.ValueItem",
-    "report.run_reading.ViolationItem",
-    "report.step_json.BookItem",
-    "report.step_json.PteItem",
-    "report.step_json.SpanItem",
-    "report.step_json.StepItem",
-    "report.step_json.VmaItem",
 }
 
 

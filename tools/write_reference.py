@@ -219,8 +219,8 @@ def schemas() -> str:
         "What `--json` prints. `pfnlab schema VERB` prints the whole JSON Schema (2020-12), with the parts\n"
         "named here below `$defs`. Keys are never renamed; one that goes makes a new number behind the\n"
         "form's name.\n"
-        "What made a result, `made`, is the same in all: `pfnlab`, its version, and `command`, the command line\n"
-        "or null.\n"
+        "What made a result, `made`, is the same in all: `pfnlab`, its version, and `command`, the command\n"
+        "line or null.\n"
     )
     for verb in FORMS:
         content = schema(verb)

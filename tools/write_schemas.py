@@ -18,6 +18,7 @@ import msgspec
 
 from pfnlab.checker.check import CheckResult
 from pfnlab.checker.differ import DifferResult
+from pfnlab.report.run_json import PrintedRun
 from pfnlab.result import Result
 
 FOLDER = Path(__file__).resolve().parents[1] / "src" / "pfnlab" / "schemas"
@@ -26,6 +27,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "src" / "pfnlab" / "schemas"
 RESULTS: dict[str, type[Result]] = {
     "check": CheckResult,
     "check-differ": DifferResult,
+    "run": PrintedRun,
 }
 
 #: The length of a line of a file.
@@ -39,7 +41,6 @@ def schema_of(kind: type[Result]) -> dict[str, Any]:
     _, parts = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
     described = {struct.__name__: _described(struct, parts[struct.__name__]) for struct in _structs(kind)}
     root = described.pop(kind.__name__)
-    root["required"].insert(1, "made")
     content = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": kind.form(),
@@ -54,13 +55,16 @@ def _described(struct: type[msgspec.Struct], part: dict[str, Any]) -> dict[str, 
     says = dict(param for base in reversed(struct.__mro__) for param in _params(base))
     keys = part["properties"]
     for field in msgspec.structs.fields(struct):
-        keys[field.encode_name].pop("default", None)
+        key = keys[field.encode_name]
+        key.pop("default", None)
+        if key.pop("always", False):
+            part["required"].append(field.encode_name)
         if field.name in says:
-            keys[field.encode_name]["description"] = says[field.name]
+            key["description"] = says[field.name]
     return {
         "description": _sentence((struct.__doc__ or "").partition("\n")[0]),
         "type": "object",
-        "required": part["required"],
+        "required": [key for key in keys if key in part["required"]],
         "additionalProperties": False,
         "properties": keys,
     }

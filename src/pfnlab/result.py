@@ -20,6 +20,12 @@ from pfnlab.version import VERSION
 #: A number of things.
 Count = Annotated[int, Meta(ge=0)]
 
+#: A text that is never empty where pfnlab prints it; reports take an empty one.
+Text = Annotated[str, Meta(extra_json_schema={"minLength": 1})]
+
+#: Of a key with a default: it is always printed, and results of early versions have none.
+ALWAYS = Meta(extra_json_schema={"always": True})
+
 
 class Outcome(Enum):
     """The outcome of a verb; the value is the exit code."""
@@ -61,7 +67,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, tag_field="format"):
     :param made: version and command line; a result of an early version has none
     """
 
-    made: Made = Made("", None)
+    made: Annotated[Made, ALWAYS] = Made("", None)
 
     @classmethod
     def form(cls) -> str:

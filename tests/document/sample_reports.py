@@ -24,7 +24,7 @@ from pfnlab.errors import Why
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.compare import MachineAlarm
 from pfnlab.programs.runs.observation import Reason
-from pfnlab.report.run_json import run_object
+from pfnlab.report.run_json import PrintedRun
 from pfnlab.report.run_result import RunResult
 
 FOLDER = Path(__file__).parent
@@ -44,9 +44,8 @@ FINDING = {
 
 def content_of(result: RunResult) -> dict[str, Any]:
     """What ``run --json`` prints of a result."""
-    content = run_object(result.name, result.program, result.runs, result.verdict)
+    content = json.loads(PrintedRun.of(result).as_json())
     content["made"] = {"pfnlab": VERSION, "command": "pfnlab run munmap-middle --on model:6.1 --json"}
-    content = json.loads(json.dumps(content))
     assert isinstance(content, dict)
     return content
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jsonschema
@@ -17,11 +17,12 @@ from pfnlab.programs.lang.form import program_hash
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.alarm import Alarm
-from pfnlab.programs.runs.compare import FIELDS, judge
+from pfnlab.programs.runs.compare import FIELDS, Verdict, judge
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Reason, Run, Step, VmaSeen
 from pfnlab.programs.runs.violation import Violation
-from pfnlab.report.run_json import run_line, run_object
-from pfnlab.report.step_json import StepItem, step_item, step_of
+from pfnlab.report.run_json import PrintedRun
+from pfnlab.report.run_result import RunResult
+from pfnlab.report.step_json import PrintedStep, printed_step, step_of
 from pfnlab.schemas import schema
 
 SERIES = {"model:6.1": "6.1", "model:7.2": "7.2"}
@@ -52,7 +53,14 @@ FULL = Step(
 
 def objects(*runs: Run) -> dict[str, Any]:
     """The JSON object of some runs of the middle program."""
-    return run_object("munmap-middle", PROGRAM, runs, judge(PROGRAM, runs, SERIES))
+    return printed("munmap-middle", runs, judge(PROGRAM, runs, SERIES))
+
+
+def printed(name: str, runs: Sequence[Run], verdict: Verdict) -> dict[str, Any]:
+    """The JSON object of a result."""
+    content = json.loads(PrintedRun.of(RunResult(name, PROGRAM, tuple(runs), verdict)).as_json())
+    assert isinstance(content, dict)
+    return content
 
 
 def complaints(content: object) -> list[str]:
@@ -83,7 +91,7 @@ def test_a_violation_keeps_to_the_schema(known: str) -> None:
     runs = [forgetful(), careful()]
     violation = Violation(runs[0].machine, "no_leak", 1, "munmap a[2:4]", "A reservation ends", known)
     verdict = msgspec.structs.replace(judge(PROGRAM, runs, SERIES), violations=(violation,))
-    content = run_object("munmap-middle", PROGRAM, runs, verdict)
+    content = printed("munmap-middle", runs, verdict)
 
     assert complaints(content) == []
     assert [len(machine["violations"]) for machine in content["machines"]] == [1, 0]
@@ -133,7 +141,7 @@ def test_lost_and_undecided_are_two_keys() -> None:
 def test_the_fields_that_were_compared_are_listed() -> None:
     """All of them where nobody chose."""
     runs = [forgetful(), careful()]
-    chosen = run_object("x", PROGRAM, runs, judge(PROGRAM, runs, {}, ("result", "ptes")))
+    chosen = printed("x", runs, judge(PROGRAM, runs, {}, ("result", "ptes")))
 
     assert (list(FIELDS), ["result", "ptes"]) == (objects(*runs)["compared"], chosen["compared"])
     assert [] == complaints(chosen)
@@ -205,7 +213,8 @@ def test_a_line_is_one_line() -> None:
     """Several programs can be told apart by line."""
     runs = [forgetful()]
 
-    line = run_line("munmap-middle", PROGRAM, runs, judge(PROGRAM, runs, SERIES))
+    result = RunResult("munmap-middle", PROGRAM, tuple(runs), judge(PROGRAM, runs, SERIES))
+    line = PrintedRun.of(result).as_json()
 
     assert "\n" not in line
     assert objects(*runs) == json.loads(line)
@@ -213,9 +222,9 @@ def test_a_line_is_one_line() -> None:
 
 def test_a_step_reads_back_as_itself() -> None:
     """Nothing of a step is lost in JSON."""
-    text = msgspec.json.encode(step_item(FULL))
+    text = msgspec.json.encode(printed_step(FULL))
 
-    assert step_of(msgspec.json.decode(text, type=StepItem)) == FULL
+    assert step_of(msgspec.json.decode(text, type=PrintedStep)) == FULL
 
 
 def _extra(content: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, overload
 
@@ -28,7 +29,8 @@ from pfnlab.programs.runs.compare import FIELDS, Difference, Verdict, fields_lis
 from pfnlab.programs.runs.look import LookLevel, look_named
 from pfnlab.programs.runs.observation import Run
 from pfnlab.progress import say
-from pfnlab.report.run_json import run_object
+from pfnlab.report.run_json import PrintedRun
+from pfnlab.report.run_result import RunResult
 from pfnlab.report.table import render
 from pfnlab.report.verdict import verdict_lines
 from pfnlab.supervised import supervised
@@ -106,7 +108,9 @@ class RunReport(Recorded):
 
     def to_dict(self) -> dict[str, Any]:
         """The object that ``pfnlab run --json`` prints."""
-        return run_object(self.program.title, self.program, self.runs, self.verdict)
+        result = RunResult(self.program.title, self.program, tuple(self.runs), self.verdict)
+        content: dict[str, Any] = json.loads(PrintedRun.of(result).as_json())
+        return content
 
     def text(self, *, steps: bool = False, trace: bool = False, width: int = _WIDTH) -> str:
         """The machines side by side.

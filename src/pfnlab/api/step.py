@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Self, TypeVar
+
+import msgspec
 
 from pfnlab.api.arguments import typed_class
 from pfnlab.judging.history import kept_after
@@ -12,7 +15,7 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.compare import fields_named
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, Step, VmaSeen
 from pfnlab.report.cells import NOTHING, STEP_ROWS, cell
-from pfnlab.report.step_json import plain, step_item
+from pfnlab.report.step_json import printed_step
 
 T = TypeVar("T")
 
@@ -129,7 +132,7 @@ class StepSeen:
 
     def to_dict(self) -> dict[str, Any]:
         """It as plain values, with the keys of a step in ``pfnlab run --json``."""
-        item: dict[str, Any] = plain(step_item(self.step))
+        item: dict[str, Any] = json.loads(msgspec.json.encode(printed_step(self.step)))
         return item
 
     def __eq__(self, other: object) -> bool:

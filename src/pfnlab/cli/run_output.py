@@ -96,10 +96,9 @@ def document(results: Sequence[RunResult], output: RunOutput) -> str:
         case OutputFormat.TEXT:
             return str(_text(results, output, _PIPED_WIDTH, marks=True).plain)
         case OutputFormat.JSON:
-            from pfnlab.report.run_json import run_line
+            from pfnlab.report.run_json import PrintedRun
 
-            lines = (run_line(result.name, result.program, result.runs, result.verdict) for result in results)
-            return "".join(f"{line}\n" for line in lines)
+            return "".join(f"{PrintedRun.of(result).as_json()}\n" for result in results)
         case OutputFormat.JUNIT:
             from pfnlab.report.run_junit import junit
 

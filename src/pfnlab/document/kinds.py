@@ -11,7 +11,7 @@ from pfnlab.checker.check import CheckResult
 from pfnlab.checker.differ import DifferResult
 from pfnlab.document.parts import campaign, check, matrix, meeting, results, run, trial
 from pfnlab.document.parts.part import Part
-from pfnlab.report.run_reading import RunContent
+from pfnlab.report.run_json import PrintedRun
 
 
 class ResultKind(msgspec.Struct, frozen=True):
@@ -27,7 +27,7 @@ class ResultKind(msgspec.Struct, frozen=True):
     part: Callable[[Any], Part]
 
 
-_RUN = ResultKind("pfnlab run --json", RunContent, run.part)
+_RUN = ResultKind("pfnlab run --json", PrintedRun, run.part)
 
 KINDS: dict[str, ResultKind] = {
     "pfnlab-run/1": _RUN,

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from pfnlab.errors import Misuse, Why
+from pfnlab.errors import Misuse
 from pfnlab.explorer import asked, pictures
 from pfnlab.explorer.spoken import rows
 from pfnlab.explorer.stories import Story, Storyteller
@@ -16,9 +16,9 @@ from pfnlab.judging.judge import sentence_of
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import is_held
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import Reason, Run
+from pfnlab.programs.runs.observation import Run
 from pfnlab.programs.runs.violation import Violation
-from pfnlab.report.step_json import StepItem, step_of
+from pfnlab.report.run_json import PrintedRun
 
 
 class KeptRun(msgspec.Struct, frozen=True, tag="keep", tag_field="ask"):
@@ -135,25 +135,10 @@ def _broken(broken: Violation) -> dict[str, str]:
     }
 
 
-class _RanMachine(msgspec.Struct, frozen=True):
-    """The keys of a machine in ``pfnlab run --json`` that are read."""
-
-    kernel: str
-    lost: str | None
-    undecided: str | None
-    steps: tuple[StepItem, ...]
-
-
-class _RanProgram(msgspec.Struct, frozen=True):
-    machines: tuple[_RanMachine]
-
-
 def kept_run(kept: KeptRun) -> Run:
     """The run that was printed.
 
     :raises ValueError: it is not what ``pfnlab run --json`` prints
     """
-    (ran,) = msgspec.json.decode(kept.output, type=_RanProgram).machines
-    steps = tuple(map(step_of, ran.steps))
-    lost, undecided = Reason.read(ran.lost, Why.GUEST), Reason.read(ran.undecided)
-    return Run(kept.machine, ran.kernel, steps, lost=lost, undecided=undecided, look=kept.look)
+    (run,) = msgspec.json.decode(kept.output, type=PrintedRun).runs
+    return msgspec.structs.replace(run, machine=kept.machine, look=kept.look, alarm=None)

@@ -22,7 +22,7 @@ from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.runs.compare import Difference, differences
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
-from pfnlab.report.step_json import StepItem, plain, step_item, step_of
+from pfnlab.report.step_json import PrintedStep, printed_step, step_of
 
 #: The name the golden's side has in a difference.
 GOLDEN = "golden"
@@ -35,7 +35,7 @@ class Observation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     """
 
     versions: tuple[str, ...]
-    steps: tuple[StepItem, ...]
+    steps: tuple[PrintedStep, ...]
     once: tuple[str, ...] = ()
 
 
@@ -130,7 +130,7 @@ def promoted(old: Golden | None, hash_now: str, made_by: str, runs: Mapping[str,
     }
     kernels = dict(previous.kernels) if previous else {}
     for version, run in runs.items():
-        by_version[version] = tuple(step_item(step) for step in run.steps), run.once
+        by_version[version] = tuple(printed_step(step) for step in run.steps), run.once
         kernels[version] = run.kernel
     groups: dict[Any, list[str]] = {}
     for version in sorted(by_version, key=version_key):
@@ -183,7 +183,7 @@ def golden_differences(program: Path, run: Run, version: str) -> list[Difference
 
 def _observation_text(observation: Observation) -> str:
     once = f'   "once": {_line(list(observation.once))},\n' if observation.once else ""
-    steps = ",\n".join(f"    {_line(plain(step))}" for step in observation.steps)
+    steps = ",\n".join(f"    {_line(msgspec.to_builtins(step))}" for step in observation.steps)
     return (
         f'  {{\n   "versions": {_line(list(observation.versions))},\n{once}   "steps": [\n{steps}\n   ]\n  }}'
     )

@@ -1,111 +1,291 @@
-"""``pfnlab run --json``: one program's runs as one JSON object.
-
-The form is fixed by ``pfnlab/schemas/run.schema.json``. Several programs make one object a line.
-"""
+"""``pfnlab run --json``: one program's runs, as printed and read back. Several programs make one a line."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from pfnlab.made import made
+import msgspec
+from msgspec import Meta
+
+from pfnlab.errors import ProgramError, Why
 from pfnlab.programs.lang.form import program_hash
-from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.ops import Expect, Leaked, Program
 from pfnlab.programs.lang.printer import format_program
+from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.alarm import Alarm
-from pfnlab.programs.runs.compare import Difference, Expectation, Verdict
+from pfnlab.programs.runs.compare import FIELDS, Difference, Expectation, MachineAlarm, SeenValue, Verdict
 from pfnlab.programs.runs.observation import BookEntry, Reason, Run
 from pfnlab.programs.runs.violation import Violation
-from pfnlab.report.step_json import field_item, plain, step_item
+from pfnlab.report.run_result import RunResult
+from pfnlab.report.step_json import PrintedEntry, PrintedStep, field_value, printed_step, step_of
+from pfnlab.result import ALWAYS, Made, Outcome, Result, Text
 
-#: The value of ``format``.
-FORMAT = "pfnlab-run/1"
+_Series = Annotated[str, Meta(extra_json_schema={"pattern": r"^\d+\.\d+"})]
 
-
-def run_object(name: str, program: Program, runs: Sequence[Run], verdict: Verdict) -> dict[str, Any]:
-    """The object for one program.
-
-    :param name: its name in reports: its file without folder and ending, where no other has that name
-    """
-    return {
-        "format": FORMAT,
-        "made": made(),
-        "program": {"name": name, "hash": program_hash(program), "text": format_program(program)},
-        "machines": [_machine(run, verdict) for run in runs],
-        "compared": list(verdict.compared),
-        "agree": verdict.agree,
-        "differences": [_difference(difference) for difference in verdict.differences],
-        "expectations": [_expectation(expectation) for expectation in verdict.expectations],
+#: A value of a difference is one of its field in steps.
+_AS_IN_STEPS = Meta(
+    extra_json_schema={
+        "allOf": [
+            {
+                "if": {"properties": {"field": {"const": field}}},
+                "then": {
+                    "properties": {
+                        "values": {
+                            "items": {
+                                "properties": {"value": {"$ref": f"#/$defs/PrintedStep/properties/{field}"}}
+                            }
+                        }
+                    }
+                },
+            }
+            for field in FIELDS
+        ]
     }
+)
 
 
-def run_line(name: str, program: Program, runs: Sequence[Run], verdict: Verdict) -> str:
-    """The object on one line."""
-    return json.dumps(run_object(name, program, runs, verdict), ensure_ascii=False)
+class PrintedProgram(msgspec.Struct, frozen=True):
+    """The program that was run.
+
+    :param name: its file's name without its ending
+    :param hash: of its canonical form; comments and layout do not matter
+    :param text: the program in its canonical form
+    """
+
+    name: str
+    hash: Text
+    text: Annotated[Text, ALWAYS] = ""
 
 
-def _machine(run: Run, verdict: Verdict) -> dict[str, Any]:
+class PrintedAlarm(msgspec.Struct, frozen=True, kw_only=True):
+    """A report of the kernel about itself.
+
+    :param kind: its kind, as docs/alarms.md lists them
+    :param title: what the kernel called it, without addresses and numbers
+    :param step: the index of the operation during which it came, counted from 0; null before the first
+    :param op: that operation
+    :param log: what the kernel printed, with the call trace
+    """
+
+    kind: Text
+    title: Text
+    step: Annotated[int | None, ALWAYS, Meta(extra_json_schema={"minimum": 0})] = None
+    op: Annotated[str, ALWAYS] = ""
+    log: Annotated[tuple[str, ...], ALWAYS] = ()
+
+
+class PrintedViolation(msgspec.Struct, frozen=True):
+    """A property that the machine breaks in a step.
+
+    :param property: its name, as ``pfnlab check --property`` takes it
+    :param step: the index of the step, counted from 0
+    :param op: the operation of that step
+    :param says: what should hold, or what was seen instead
+    :param known: why kernels of this version do so; null where nobody knows
+    """
+
+    property: Text
+    step: Annotated[int, Meta(extra_json_schema={"minimum": 0})]
+    op: Text
+    says: Text
+    known: Annotated[str | None, ALWAYS] = None
+
+
+class PrintedMachine(msgspec.Struct, frozen=True, kw_only=True):
+    """One machine's run.
+
+    :param machine: as the user named it, ``qemu:6.1``
+    :param kernel: package and version of a real kernel, the profile of a model
+    :param lost: how the guest or its process was lost; ``steps`` holds what was seen until then
+    :param undecided: why the machine cannot answer, though nothing was lost: a model has no rule, a tool is
+        missing
+    :param steps: what was seen after each operation, and at the end, when all tasks are gone
+    :param alarm: the first alarm of the kernel; null where there was none
+    :param violations: the properties that this machine breaks, whatever others do
+    """
+
+    machine: Text
+    kernel: str
+    lost: str | None
+    undecided: Annotated[str | None, ALWAYS] = None
+    steps: tuple[PrintedStep, ...]
+    alarm: PrintedAlarm | None
+    violations: tuple[PrintedViolation, ...]
+
+
+class PrintedExpectation(msgspec.Struct, frozen=True, kw_only=True):
+    """One expect line compared with one machine; ``left`` and ``holds`` are null when the end was not seen.
+
+    :param machine: the machine it was compared with
+    :param series: the series of that machine's kernel
+    :param first: the first series the line is for
+    :param last: the last series it is for; null where it has no end
+    :param leaked: what has to be left in the book; empty for ``nothing left``
+    :param left: what was left; null when the end was not seen
+    :param holds: whether both are equal; null when the end was not seen
+    """
+
+    machine: Text
+    series: _Series
+    first: _Series
+    last: _Series | None
+    leaked: tuple[PrintedEntry, ...]
+    left: tuple[PrintedEntry, ...] | None
+    holds: bool | None
+
+
+class PrintedRun(Result, frozen=True, kw_only=True, tag="pfnlab-run/1"):
+    """The runs of one program.
+
+    :param program: the program that was run
+    :param machines: what each machine did, in the order of ``--on``
+    :param compared: the fields of observations that were compared: all, or those of ``--compare``
+    :param agree: whether all machines came to the end and did the same after every step, in these fields
+    :param differences: where they did not, in the order of steps; empty where they agree
+    :param expectations: every expect line of the program, compared with every machine of its series
+    """
+
+    program: PrintedProgram
+    machines: Annotated[tuple[PrintedMachine, ...], Meta(min_length=1)]
+    compared: Annotated[
+        tuple[Annotated[str, Meta(extra_json_schema={"enum": list(FIELDS)})], ...],
+        ALWAYS,
+        Meta(extra_json_schema={"minItems": 1}),
+    ] = FIELDS
+    agree: bool
+    differences: tuple[Annotated[Difference, _AS_IN_STEPS], ...]
+    expectations: tuple[PrintedExpectation, ...]
+
+    @classmethod
+    def of(cls, result: RunResult) -> PrintedRun:
+        """What is printed of a result."""
+        program, verdict = result.program, result.verdict
+        return cls(
+            made=Made.now(),
+            program=PrintedProgram(result.name, program_hash(program), format_program(program)),
+            machines=tuple(_machine(run, verdict) for run in result.runs),
+            compared=verdict.compared,
+            agree=verdict.agree,
+            differences=tuple(map(_difference, verdict.differences)),
+            expectations=tuple(map(_expectation, verdict.expectations)),
+        )
+
+    @property
+    def read_program(self) -> Program | None:
+        """The program; None where the result has no text, or one that this version does not read."""
+        try:
+            return load_text(self.program.text) if self.program.text else None
+        except ProgramError:
+            return None
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """The runs; what is not printed, as how the machine was looked at, has its default."""
+        return tuple(map(_run, self.machines))
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict that was printed; nothing is compared anew."""
+        machines = self.machines
+        return Verdict(
+            differences=self.differences,
+            expectations=tuple(map(_read_expectation, self.expectations)),
+            groups=_groups(machines, self.differences),
+            lost=tuple(one.machine for one in machines if one.lost is not None),
+            undecided=tuple(one.machine for one in machines if one.undecided is not None),
+            alarms=tuple(
+                MachineAlarm(one.machine, _alarm(one.alarm)) for one in machines if one.alarm is not None
+            ),
+            violations=tuple(
+                Violation(
+                    one.machine, broken.property, broken.step, broken.op, broken.says, broken.known or ""
+                )
+                for one in machines
+                for broken in one.violations
+            ),
+            compared=self.compared,
+        )
+
+    @property
+    def outcome(self) -> Outcome:
+        """That of the verdict."""
+        return self.verdict.outcome
+
+
+def _machine(run: Run, verdict: Verdict) -> PrintedMachine:
     # A machine may be named twice.
     own = [item.alarm for item in verdict.alarms if item.machine == run.machine]
     alarm = next((alarm for alarm in own if alarm in (run.alarm, *run.warnings)), None)
-    return {
-        "machine": run.machine,
-        "kernel": run.kernel,
-        "lost": _says(run.lost),
-        "undecided": _says(run.undecided),
-        "steps": [plain(step_item(step)) for step in run.steps],
-        "alarm": _alarm(alarm),
-        "violations": [
-            _violation(violation) for violation in verdict.violations if violation.machine == run.machine
-        ],
-    }
+    return PrintedMachine(
+        machine=run.machine,
+        kernel=run.kernel,
+        lost=None if run.lost is None else run.lost.says,
+        undecided=None if run.undecided is None else run.undecided.says,
+        steps=tuple(map(printed_step, run.steps)),
+        alarm=None if alarm is None else PrintedAlarm(**_fields(alarm)),
+        violations=tuple(
+            PrintedViolation(one.name, one.step, one.op, one.says, one.known or None)
+            for one in verdict.violations
+            if one.machine == run.machine
+        ),
+    )
 
 
-def _says(reason: Reason | None) -> str | None:
-    return None if reason is None else reason.says
+def _run(printed: PrintedMachine) -> Run:
+    return Run(
+        machine=printed.machine,
+        kernel=printed.kernel,
+        steps=tuple(map(step_of, printed.steps)),
+        lost=Reason.read(printed.lost, Why.GUEST),
+        undecided=Reason.read(printed.undecided),
+        alarm=None if printed.alarm is None else _alarm(printed.alarm),
+    )
 
 
-def _alarm(alarm: Alarm | None) -> dict[str, Any] | None:
-    if alarm is None:
-        return None
-    return {
-        "kind": alarm.kind,
-        "title": alarm.title,
-        "step": alarm.step,
-        "op": alarm.op,
-        "log": list(alarm.log),
-    }
+def _violation(machine: str, printed: PrintedViolation) -> Violation:
+    return Violation(machine, printed.property, printed.step, printed.op, printed.says, printed.known or "")
 
 
-def _violation(violation: Violation) -> dict[str, Any]:
-    return {
-        "property": violation.name,
-        "step": violation.step,
-        "op": violation.op,
-        "says": violation.says,
-        "known": violation.known or None,
-    }
+def _alarm(printed: PrintedAlarm) -> Alarm:
+    return Alarm(**_fields(printed))
 
 
-def _difference(difference: Difference) -> dict[str, Any]:
-    return {
-        "step": difference.step,
-        "op": difference.op,
-        "field": difference.field,
-        "values": [{"machine": item.machine, "value": field_item(item.value)} for item in difference.values],
-    }
+def _fields(alarm: Alarm | PrintedAlarm) -> dict[str, Any]:
+    return {name: getattr(alarm, name) for name in alarm.__struct_fields__}
 
 
-def _expectation(expectation: Expectation) -> dict[str, Any]:
-    expect = expectation.expect
-    leaked = (BookEntry(leak.span, leak.mode) for leak in expect.leaked)
-    return {
-        "machine": expectation.machine,
-        "series": expectation.series,
-        "first": expect.first,
-        "last": expect.last,
-        "leaked": field_item(tuple(leaked)),
-        "left": field_item(expectation.left),
-        "holds": expectation.holds,
-    }
+def _difference(difference: Difference) -> Difference:
+    values = (SeenValue(seen.machine, field_value(seen.value)) for seen in difference.values)
+    return msgspec.structs.replace(difference, values=tuple(values))
+
+
+def _groups(
+    machines: Sequence[PrintedMachine], differences: Sequence[Difference]
+) -> tuple[tuple[str, ...], ...]:
+    """Machines that saw the same wherever any two differ."""
+    groups: dict[str, list[str]] = {}
+    for place, machine in enumerate(machines):
+        seen = [one.values[place].value if place < len(one.values) else None for one in differences]
+        groups.setdefault(repr(seen), []).append(machine.machine)
+    return tuple(map(tuple, groups.values()))
+
+
+def _expectation(expectation: Expectation) -> PrintedExpectation:
+    expect, left = expectation.expect, expectation.left
+    return PrintedExpectation(
+        machine=expectation.machine,
+        series=expectation.series,
+        first=expect.first,
+        last=expect.last,
+        leaked=tuple(PrintedEntry.of(leak.span, leak.mode) for leak in expect.leaked),
+        left=None if left is None else tuple(PrintedEntry.of(entry.span, entry.mode) for entry in left),
+        holds=expectation.holds,
+    )
+
+
+def _read_expectation(printed: PrintedExpectation) -> Expectation:
+    leaked = tuple(Leaked(Span(one.device, one.start, one.end), one.mode) for one in printed.leaked)
+    left = None if printed.left is None else tuple(BookEntry(one.span, one.mode) for one in printed.left)
+    return Expectation(printed.machine, printed.series, Expect(printed.first, printed.last, leaked), left)

@@ -1,188 +1,204 @@
-"""Observations as JSON objects and back: the items of ``run --json`` and of goldens.
+"""Observations as JSON and back: the steps of ``run --json`` and of goldens.
 
 The structures below are the JSON, key by key; reading refuses undeclared keys.
 """
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Step, VmaSeen
+from pfnlab.result import ALWAYS, Text, beside
+
+_Page = Annotated[int, Meta(extra_json_schema={"minimum": 0})]
+_Lines = tuple[Text, ...] | None
+_Mode = Annotated[str, Meta(extra_json_schema={"enum": ["wb", "wc", "uc-", "uc", "wt", "wp"]})]
+_Ended = Annotated[str, Meta(extra_json_schema={"pattern": "^(ok|held|waits|busy|[A-Z0-9]+)$"})]
 
 
-class SpanItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Pages ``start`` up to ``end`` (not included) of a device."""
+class PrintedSpan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Pages ``start`` up to ``end`` (not included) of a device.
 
-    device: str
-    start: int
-    end: int
+    :param device: the device of the program; ``ram`` for ordinary memory
+    :param start: the first page
+    :param end: the page behind the last
+    """
+
+    device: Text
+    start: _Page
+    end: _Page
+
+    @classmethod
+    def of(cls, span: Span | None) -> PrintedSpan | None:
+        """A span as it is printed."""
+        return None if span is None else cls(span.name, span.start, span.end)
 
 
-class BookItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One entry of the memtype book."""
+class PrintedEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One entry of the memtype list.
 
-    device: str
-    start: int
-    end: int
-    mode: str
+    :param device: the device of the program it lies in
+    :param start: its first page of the device
+    :param end: the page behind its last
+    :param mode: the reserved cache mode
+    """
+
+    device: Text
+    start: _Page
+    end: _Page
+    mode: _Mode
+
+    @classmethod
+    def of(cls, span: Span, mode: str) -> PrintedEntry:
+        """Pages with their mode as they are printed."""
+        return cls(span.name, span.start, span.end, mode)
+
+    @property
+    def span(self) -> Span:
+        """Its pages."""
+        return Span(self.device, self.start, self.end)
 
 
-class VmaItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One VMA; ``start`` and ``end`` are pages of ``area``."""
+class PrintedVma(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One VMA; ``start`` and ``end`` are pages of ``area``.
 
-    task: str
-    area: str
-    start: int
-    end: int
-    perms: str
+    :param task: the task it belongs to
+    :param area: the area of the program it lies in
+    :param start: its first page of the area
+    :param end: the page behind its last
+    :param perms: as /proc/PID/smaps prints it, ``rw-s``
+    :param file: the interface it is mapped through: wc, uc, mem, proc, driver, vfio; anon for none
+    :param offset: the device pages its file offset stands for; null for anonymous memory
+    :param flags: the codes of VmFlags, in the kernel's order
+    :param rss: its resident pages, in kB
+    :param anonymous: those of them that are anonymous, in kB
+    :param locked: those of them that are locked, in kB
+    """
+
+    task: Text
+    area: Text
+    start: _Page
+    end: _Page
+    perms: Annotated[str, Meta(extra_json_schema={"pattern": "^[-r][-w][-x][-sp]$"})]
     file: str
-    offset: SpanItem | None
+    offset: PrintedSpan | None
     flags: str
-    rss: int
-    anonymous: int
-    locked: int
+    rss: _Page
+    anonymous: _Page
+    locked: _Page
 
 
-class PteItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A run of equal page-table entries; ``start`` and ``end`` are pages of ``area``."""
+class PrintedPte(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A run of equal page-table entries; ``start`` and ``end`` are pages of ``area``.
 
-    task: str
-    area: str
-    start: int
-    end: int
-    target: SpanItem | None
-    entry: str
+    :param task: the task whose table it is in
+    :param area: the area of the program it is for
+    :param start: the first page of the area with such an entry
+    :param end: the page behind the last
+    :param target: what the pages lead to; null where no entry is present
+    :param entry: level, cache mode and bits, ``L1 WC P RW US SPECIAL A``; ``none@L3`` where tables end
+    """
+
+    task: Text
+    area: Text
+    start: _Page
+    end: _Page
+    target: PrintedSpan | None
+    entry: Text
 
 
-class StepItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One step, every key always there; null where the machine cannot see."""
+class PrintedStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One step, every key always there; null where the machine cannot see.
 
-    op: str
-    task: str
-    result: str
+    :param op: the operation as a program line; ``end`` for the last, when all tasks are gone
+    :param task: the task that did it
+    :param result: ``ok``, an errno name, or held, waits, busy in a race
+    :param value: what it returned beside the result: a number read, ``SIGBUS code=2`` of a fault; null
+        for most
+    :param book: entries of the memtype list that overlap a device of the program, in list order
+    :param log: the lines of the kernel log since the last step, without numbers that differ from boot to boot
+    :param vmas: the VMAs of the program's areas
+    :param ptes: the page-table entries of the program's areas, equal neighbours as one
+    :param flushes: TLB flushes of the operation
+    :param events: the order of kernel calls during the operation
+    :param tracked: what the tracker has reserved, and for which VMAs
+    :param prots: the cache mode of every VMA's vm_page_prot
+    :param direct_map: the RAM that is not write-back in the direct map
+    :param levels: the level of each line of ``log``, as ``info``
+    """
+
+    op: Text
+    task: Text
+    result: _Ended
     value: int | str | None
-    book: tuple[BookItem, ...] | None
+    book: tuple[PrintedEntry, ...] | None
     log: tuple[str, ...]
-    vmas: tuple[VmaItem, ...] | None
-    ptes: tuple[PteItem, ...] | None
-    flushes: int | None
-    events: tuple[str, ...] | None
-    tracked: tuple[str, ...] | None = None
-    prots: tuple[str, ...] | None = None
-    direct_map: tuple[str, ...] | None = None
-    levels: tuple[str, ...] | None = None
+    vmas: tuple[PrintedVma, ...] | None
+    ptes: tuple[PrintedPte, ...] | None
+    flushes: _Page | None
+    events: _Lines
+    tracked: Annotated[_Lines, ALWAYS] = None
+    prots: Annotated[_Lines, ALWAYS] = None
+    direct_map: Annotated[_Lines, ALWAYS] = None
+    levels: Annotated[_Lines, ALWAYS] = None
 
 
-def step_item(step: Step) -> StepItem:
-    """The JSON item of a step."""
-    return StepItem(
-        op=step.op,
-        task=step.task,
-        result=step.result,
-        value=step.value,
-        book=None if step.book is None else tuple(map(book_item, step.book)),
-        log=step.log,
-        vmas=None if step.vmas is None else tuple(map(_vma_item, step.vmas)),
-        ptes=None if step.ptes is None else tuple(map(_pte_item, step.ptes)),
-        flushes=step.flushes,
-        events=step.events,
-        tracked=step.tracked,
-        prots=step.prots,
-        direct_map=step.direct_map,
-        levels=step.levels,
-    )
+def printed_step(step: Step) -> PrintedStep:
+    """A step as it is printed."""
+    return PrintedStep(**{name: _printed(getattr(step, name)) for name in step.__struct_fields__})
 
 
-def step_of(item: StepItem) -> Step:
-    """The step of a JSON item."""
-    return Step(
-        op=item.op,
-        task=item.task,
-        result=item.result,
-        value=item.value,
-        book=None if item.book is None else tuple(map(_book_entry, item.book)),
-        log=item.log,
-        vmas=None if item.vmas is None else tuple(map(_vma_of, item.vmas)),
-        ptes=None if item.ptes is None else tuple(map(_pte_of, item.ptes)),
-        flushes=item.flushes,
-        events=item.events,
-        tracked=item.tracked,
-        prots=item.prots,
-        direct_map=item.direct_map,
-        levels=item.levels,
-    )
+def step_of(printed: PrintedStep) -> Step:
+    """The step that was printed."""
+    return Step(**{name: _read(getattr(printed, name)) for name in printed.__struct_fields__})
 
 
-def book_item(entry: BookEntry) -> BookItem:
-    """The JSON item of a book entry."""
-    return BookItem(entry.span.name, entry.span.start, entry.span.end, entry.mode)
-
-
-def plain(item: Any) -> Any:
-    """An item as dicts, lists and scalars, as reading its JSON gives them."""
-    return json.loads(msgspec.json.encode(item))
-
-
-def field_item(value: Any) -> Any:
+def field_value(value: Any) -> Any:
     """The value of any one field of a step as plain JSON."""
-    return plain([_item(element) for element in value]) if isinstance(value, tuple) else value
+    return msgspec.to_builtins(_printed(value))
 
 
-def _item(value: Any) -> Any:
+def _printed(value: Any) -> Any:
     match value:
+        case tuple():
+            return tuple(map(_printed, value))
         case BookEntry():
-            return book_item(value)
+            return PrintedEntry.of(value.span, value.mode)
         case VmaSeen():
-            return _vma_item(value)
+            return PrintedVma(**_of_area(value), offset=PrintedSpan.of(value.offset))
         case PteSeen():
-            return _pte_item(value)
+            return PrintedPte(**_of_area(value), target=PrintedSpan.of(value.target))
     return value
 
 
-def _span_item(span: Span | None) -> SpanItem | None:
-    return None if span is None else SpanItem(span.name, span.start, span.end)
+def _of_area(seen: VmaSeen | PteSeen) -> dict[str, Any]:
+    """Task and pages as they are printed, and the fields that are printed as they are."""
+    same = beside(seen, ("task", "span", "offset", "target"))
+    return {"task": seen.task, "area": seen.span.name, "start": seen.span.start, "end": seen.span.end, **same}
 
 
-def _span_of(item: SpanItem | None) -> Span | None:
-    return None if item is None else Span(item.device, item.start, item.end)
+def _read(printed: Any) -> Any:
+    match printed:
+        case tuple():
+            return tuple(map(_read, printed))
+        case PrintedEntry():
+            return BookEntry(printed.span, printed.mode)
+        case PrintedVma():
+            return VmaSeen(**_of_span(printed), offset=_span(printed.offset))
+        case PrintedPte():
+            return PteSeen(**_of_span(printed), target=_span(printed.target))
+    return printed
 
 
-def _vma_item(vma: VmaSeen) -> VmaItem:
-    return VmaItem(
-        task=vma.task,
-        area=vma.span.name,
-        start=vma.span.start,
-        end=vma.span.end,
-        perms=vma.perms,
-        file=vma.file,
-        offset=_span_item(vma.offset),
-        flags=vma.flags,
-        rss=vma.rss,
-        anonymous=vma.anonymous,
-        locked=vma.locked,
-    )
+def _of_span(printed: PrintedVma | PrintedPte) -> dict[str, Any]:
+    """The same, read."""
+    same = beside(printed, ("area", "start", "end", "offset", "target"))
+    return {"span": Span(printed.area, printed.start, printed.end), **same}
 
 
-def _vma_of(item: VmaItem) -> VmaSeen:
-    span = Span(item.area, item.start, item.end)
-    offset = _span_of(item.offset)
-    return VmaSeen(
-        item.task, span, item.perms, item.file, offset, item.flags, item.rss, item.anonymous, item.locked
-    )
-
-
-def _pte_item(pte: PteSeen) -> PteItem:
-    span = pte.span
-    return PteItem(pte.task, span.name, span.start, span.end, _span_item(pte.target), pte.entry)
-
-
-def _pte_of(item: PteItem) -> PteSeen:
-    return PteSeen(item.task, Span(item.area, item.start, item.end), _span_of(item.target), item.entry)
-
-
-def _book_entry(item: BookItem) -> BookEntry:
-    return BookEntry(Span(item.device, item.start, item.end), item.mode)
+def _span(printed: PrintedSpan | None) -> Span | None:
+    return None if printed is None else Span(printed.device, printed.start, printed.end)

@@ -13,7 +13,7 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.report.cells import LEAKED, NOTHING, ROWS, TRACE_ROWS
 from pfnlab.report.cells import cell as field_lines
-from pfnlab.report.run_reading import RunContent, program_in, runs_in, verdict_in
+from pfnlab.report.run_json import PrintedRun
 from pfnlab.report.run_result import RunResult
 from pfnlab.report.table import TableRow, step_rows
 from pfnlab.report.verdict import About, statements
@@ -27,11 +27,11 @@ _ELSEWHERE = (About.DIFFER, About.STEP, About.LOG)
 _FIRST = ("result", *ROWS)
 
 
-def part(content: RunContent) -> Part:
+def part(content: PrintedRun) -> Part:
     """What is to be read of a result that was printed."""
-    read = program_in(content)
+    read = content.read_program
     program = read or Program(title="", asks="", devices=(), ops=())
-    result = RunResult(content.program.name, program, tuple(runs_in(content)), verdict_in(content))
+    result = RunResult(content.program.name, program, content.runs, content.verdict)
     return _part(
         result, content.program.text, content.program.hash, content.made, ROWS, drawn=read is not None
     )

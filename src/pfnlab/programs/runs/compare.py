@@ -17,9 +17,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from pfnlab.errors import Defect, Misuse
 from pfnlab.programs.lang.ops import Expect, Program
@@ -27,7 +28,7 @@ from pfnlab.programs.runs.alarm import Alarm, warning_line
 from pfnlab.programs.runs.kmsg import once_message
 from pfnlab.programs.runs.observation import BookEntry, Run, Step
 from pfnlab.programs.runs.violation import Violation
-from pfnlab.result import Outcome
+from pfnlab.result import Count, Outcome, Text
 
 #: The fields of a step that are compared, in the order they are reported.
 FIELDS = (
@@ -75,25 +76,29 @@ def fields_listed(text: str) -> tuple[str, ...]:
 
 
 class SeenValue(msgspec.Struct, frozen=True):
-    """The value one machine saw in one field; it is None too where the machine could not look."""
+    """The value one machine saw in one field.
 
-    machine: str
-    value: Any
+    :param machine: the machine
+    :param value: the field as the machine's step has it; None too where the machine could not look
+    """
+
+    machine: Text
+    value: Annotated[Any, Meta(extra_json_schema={"type": ["array", "integer", "string", "null"]})]
 
 
 class Difference(msgspec.Struct, frozen=True):
     """One field of one step in which machines differ.
 
-    :param step: index of the step, from 0
+    :param step: the index of the step, counted from 0
     :param op: the step's operation as a program line
-    :param field: one of :data:`FIELDS`
+    :param field: the field of the step
     :param values: the values of every machine that got this far
     """
 
-    step: int
-    op: str
-    field: str
-    values: tuple[SeenValue, ...]
+    step: Count
+    op: Text
+    field: Annotated[str, Meta(extra_json_schema={"enum": list(FIELDS)})]
+    values: Annotated[tuple[SeenValue, ...], Meta(extra_json_schema={"minItems": 2})]
 
 
 class Expectation(msgspec.Struct, frozen=True):
