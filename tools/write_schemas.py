@@ -18,6 +18,9 @@ import msgspec
 
 from pfnlab.checker.check import CheckResult
 from pfnlab.checker.differ import DifferResult
+from pfnlab.checker.replay import ReplayResult
+from pfnlab.programs.recorded.matrix import MatrixResult
+from pfnlab.report.packed import PackedResult
 from pfnlab.report.run_json import PrintedRun
 from pfnlab.result import Result
 
@@ -28,6 +31,9 @@ RESULTS: dict[str, type[Result]] = {
     "check": CheckResult,
     "check-differ": DifferResult,
     "run": PrintedRun,
+    "matrix": MatrixResult,
+    "replay": ReplayResult,
+    "check-packed": PackedResult,
 }
 
 #: The length of a line of a file.

@@ -15,6 +15,8 @@ from dataclasses import replace
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
+import msgspec
+
 from pfnlab.checker.kernel.domain import KernelModel
 from pfnlab.checker.kernel.moment import StateView
 from pfnlab.checker.kernel.properties import Question, questions
@@ -29,6 +31,7 @@ from pfnlab.programs.lang.ops import Program, is_held
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.places import Places
+from pfnlab.result import Outcome, Result
 from pfnlab.units import number_of
 
 #: The beginning of a path. The version is that of the form of paths.
@@ -69,11 +72,37 @@ class RecordedPath(NamedTuple):
     steps: tuple[tuple[int, str], ...]
 
 
-class JudgedStep(NamedTuple):
-    """A step, and the word for the state after it."""
+class JudgedStep(msgspec.Struct, frozen=True):
+    """A step, and the word for the state after it.
+
+    :param step: the operation, or the turn of a race
+    :param word: the verdict after it
+    """
 
     step: str
-    word: str
+    word: str = msgspec.field(name="says")
+
+
+class ReplayResult(Result, frozen=True, kw_only=True, tag="pfnlab-replay/1"):
+    """The replay of one counterexample or finding on one machine.
+
+    :param title: what is replayed
+    :param machine: the machine that went through it
+    :param steps: each step, and what was seen after it
+    :param same: whether it shows what was recorded
+    :param verdict: whether it shows the same, a sentence
+    """
+
+    title: str
+    machine: str
+    steps: tuple[JudgedStep, ...]
+    same: bool
+    verdict: str
+
+    @property
+    def outcome(self) -> Outcome:
+        """Another behaviour than the recorded one is a discovery."""
+        return Outcome.AS_EXPECTED if self.same else Outcome.DISCOVERY
 
 
 def path_text(machine: str, scope: str, name: str, path: Path[Any]) -> str:

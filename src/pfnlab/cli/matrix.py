@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
-
 from pfnlab.inert import one_line
-from pfnlab.made import made
 from pfnlab.progress import working
 from pfnlab.units import number_of
-
-#: The value of ``format``, and the keys of the counts, in order.
-FORMAT = "pfnlab-matrix/1"
-KEYS = ("cases", "exact", "waiting", "wrong", "details")
 
 
 def predict(files: Sequence[Path], *, as_json: bool, jobs: int | None = None) -> int:
@@ -28,8 +20,7 @@ def predict(files: Sequence[Path], *, as_json: bool, jobs: int | None = None) ->
     with working("predicting recorded cases") as work:
         result = predict_files(files, jobs, work)
     if as_json:
-        counts = {key: msgspec.to_builtins(getattr(result, key)) for key in KEYS}
-        print(json.dumps({"format": FORMAT, "made": made(), **counts}, ensure_ascii=False))
+        print(result.as_json())
     else:
         print(
             f"{number_of(result.cases, 'case')}: "
@@ -37,4 +28,4 @@ def predict(files: Sequence[Path], *, as_json: bool, jobs: int | None = None) ->
         )
         for detail in result.details:
             print(one_line(detail))
-    return 1 if result.wrong else 0
+    return result.outcome.value

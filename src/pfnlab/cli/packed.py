@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from pfnlab.errors import Misuse
 from pfnlab.lab.images.cache import cache_root
 from pfnlab.programs.lang.words import did_you_mean
 from pfnlab.progress import say, working
-from pfnlab.report.packed import packed_code, packed_lines, packed_object
+from pfnlab.report.packed import PackedResult, packed_lines
 
 
 class PackedRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,9 +62,6 @@ def check_packed(request: PackedRequest) -> int:
             say=say,
             progress=progress,
         )
-    name = str(request.file)
-    if request.as_json:
-        print(json.dumps(packed_object(name, found, asked), ensure_ascii=False))
-    else:
-        print("\n".join(packed_lines(name, found, asked)))
-    return packed_code(found, asked)
+    result = PackedResult.of(str(request.file), found, asked)
+    print(result.as_json() if request.as_json else "\n".join(packed_lines(result)))
+    return result.outcome.value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from pfnlab.checker.replay import (
     JudgedStep,
     ProgramReplay,
     Replay,
+    ReplayResult,
     check_same,
     read_path,
 )
@@ -37,7 +37,6 @@ from pfnlab.lab.machines import (
     run_on,
 )
 from pfnlab.lab.vm.accel import Accel
-from pfnlab.made import made
 from pfnlab.policies.own import files_in
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
@@ -45,10 +44,7 @@ from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 from pfnlab.progress import say
-from pfnlab.result import Outcome
-
-#: The value of ``format`` of what ``--json`` prints.
-REPLAY_FORMAT = "pfnlab-replay/1"
+from pfnlab.result import Made, Outcome
 
 #: The beginning of a path of any version.
 _PATH = "pfnlab path "
@@ -267,10 +263,11 @@ def _by_looking(
 
 def _print(title: str, machine: str, steps: Sequence[JudgedStep], verdict: Compared, as_json: bool) -> None:
     if as_json:
-        items = [{"step": step.step, "says": step.word} for step in steps]
-        report = {"format": REPLAY_FORMAT, "made": made(), "title": title, "machine": machine, "steps": items}
         same = verdict.outcome is Outcome.AS_EXPECTED
-        print(json.dumps({**report, "same": same, "verdict": verdict.says}, ensure_ascii=False))
+        result = ReplayResult(
+            made=Made.now(), title=title, machine=machine, steps=tuple(steps), same=same, verdict=verdict.says
+        )
+        print(result.as_json())
         return
     # A file may come from anybody, and names machines and programs.
     print(one_line(f"{machine}, {title}"))

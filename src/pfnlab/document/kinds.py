@@ -9,8 +9,10 @@ import msgspec
 
 from pfnlab.checker.check import CheckResult
 from pfnlab.checker.differ import DifferResult
+from pfnlab.checker.replay import ReplayResult
 from pfnlab.document.parts import campaign, check, matrix, meeting, results, run, trial
 from pfnlab.document.parts.part import Part
+from pfnlab.programs.recorded.matrix import MatrixResult
 from pfnlab.report.run_json import PrintedRun
 
 
@@ -33,7 +35,7 @@ KINDS: dict[str, ResultKind] = {
     "pfnlab-run/1": _RUN,
     "pfnlab-check/1": ResultKind("pfnlab check --json", CheckResult, check.part),
     "pfnlab-differ/1": ResultKind("pfnlab check --differ --json", DifferResult, check.differ_part),
-    "pfnlab-matrix/1": ResultKind("pfnlab matrix --json", matrix.MatrixContent, matrix.part),
+    "pfnlab-matrix/1": ResultKind("pfnlab matrix --json", MatrixResult, matrix.part),
     "pfnlab-policies/1": ResultKind(
         "pfnlab policies matrix --json", matrix.PoliciesContent, matrix.policies_part
     ),
@@ -46,7 +48,7 @@ KINDS: dict[str, ResultKind] = {
     ),
     "pfnlab-trial/1": ResultKind("pfnlab try --json", trial.TrialContent, trial.part),
     "pfnlab-results/1": ResultKind("pfnlab results --json", results.ResultsContent, results.part),
-    "pfnlab-replay/1": ResultKind("pfnlab replay --json", trial.ReplayContent, trial.replay_part),
+    "pfnlab-replay/1": ResultKind("pfnlab replay --json", ReplayResult, trial.replay_part),
 }
 
 

@@ -1,66 +1,92 @@
-"""The search of a packed model, as text and as one JSON object (``pfnlab-packed/1``)."""
+"""The search of a packed model: its result, and as text."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import Any
+from typing import Literal
+
+import msgspec
 
 from pfnlab.checker.search.exploration import Exploration
-from pfnlab.made import made
+from pfnlab.result import Count, Made, Outcome, Result
 from pfnlab.units import number_of
 
-#: The value of ``format``.
-PACKED_FORMAT = "pfnlab-packed/1"
 
+class PackedProperty(msgspec.Struct, frozen=True):
+    """The result for one property of a packed model.
 
-def packed_object(name: str, found: Exploration[int], asked: Collection[str]) -> dict[str, Any]:
-    """The object for the model of the file *name*; keys are only ever added.
-
-    :param asked: the properties that are told
+    :param name: as the model names it
+    :param verdict: ``always``: in every state that can be reached; ``undecided``: the search was cut off
+    :param path: the steps to a state that breaks it, as few as there are; null where none was found
     """
-    return {
-        "format": PACKED_FORMAT,
-        "made": made(),
-        "model": name,
-        "states": found.states,
-        "transitions": found.transitions,
-        "depth": found.depth,
-        "complete": found.complete,
-        "cut": list(found.cut),
-        "properties": [
-            {"name": question, "verdict": _verdict(found, question), "path": _path(found, question)}
-            for question in asked
-        ],
-        "seconds": round(found.seconds, 3),
-    }
+
+    name: str
+    verdict: Literal["always", "VIOLATED", "undecided"]
+    path: tuple[str, ...] | None
 
 
-def packed_lines(name: str, found: Exploration[int], asked: Collection[str]) -> Iterator[str]:
+class PackedResult(Result, frozen=True, kw_only=True, tag="pfnlab-packed/1"):
+    """The search of a packed model.
+
+    :param model: the file of the model
+    :param states: distinct states
+    :param transitions: steps taken between states
+    :param depth: how far the farthest state found is from an initial one
+    :param complete: whether every state that can be reached was seen
+    :param cut: what was left out
+    :param properties: the properties asked for, in the model's order
+    :param seconds: what the search took, in seconds
+    """
+
+    model: str
+    states: Count
+    transitions: Count
+    depth: Count
+    complete: bool
+    cut: tuple[str, ...]
+    properties: tuple[PackedProperty, ...]
+    seconds: float
+
+    @classmethod
+    def of(cls, name: str, found: Exploration[int], asked: Collection[str]) -> PackedResult:
+        """The result for the model of the file *name*.
+
+        :param asked: the properties that are told
+        """
+        return cls(
+            made=Made.now(),
+            model=name,
+            states=found.states,
+            transitions=found.transitions,
+            depth=found.depth,
+            complete=found.complete,
+            cut=tuple(found.cut),
+            properties=tuple(_property(found, question) for question in asked),
+            seconds=round(found.seconds, 3),
+        )
+
+    @property
+    def outcome(self) -> Outcome:
+        """A violation is a discovery, also where the search was cut off."""
+        if any(one.verdict == "VIOLATED" for one in self.properties):
+            return Outcome.DISCOVERY
+        return Outcome.AS_EXPECTED if self.complete else Outcome.UNDECIDED
+
+
+def packed_lines(result: PackedResult) -> Iterator[str]:
     """The same as lines."""
-    rate = found.states / found.seconds if found.seconds else 0.0
-    yield f"{name}: {number_of(found.states, 'state')}, {number_of(found.transitions, 'step')}"
-    yield f"no state is farther than {found.depth}, {found.seconds:.1f} s ({rate:,.0f} states/s)"
+    rate = result.states / result.seconds if result.seconds else 0.0
+    yield f"{result.model}: {number_of(result.states, 'state')}, {number_of(result.transitions, 'step')}"
+    yield f"no state is farther than {result.depth}, {result.seconds:.1f} s ({rate:,.0f} states/s)"
     yield ""
-    for question in asked:
-        yield f"{_verdict(found, question):<9}  {question}"
-        yield from (f"{'':<11}{action}" for action in _path(found, question) or ())
-    yield from (f"cut: {reason}" for reason in found.cut)
+    for one in result.properties:
+        yield f"{one.verdict:<9}  {one.name}"
+        yield from (f"{'':<11}{action}" for action in one.path or ())
+    yield from (f"cut: {reason}" for reason in result.cut)
 
 
-def packed_code(found: Exploration[int], asked: Collection[str]) -> int:
-    """The exit code: 1 where a property is violated, 3 where the search was cut off."""
-    if any(question in found.discoveries for question in asked):
-        return 1
-    return 0 if found.complete else 3
-
-
-def _verdict(found: Exploration[int], question: str) -> str:
+def _property(found: Exploration[int], question: str) -> PackedProperty:
     if question in found.discoveries:
-        return "VIOLATED"
-    return "always" if found.complete else "undecided"
-
-
-def _path(found: Exploration[int], question: str) -> list[str] | None:
-    if question not in found.discoveries:
-        return None
-    return [str(action) for action in found.discoveries[question].actions]
+        path = tuple(str(action) for action in found.discoveries[question].actions)
+        return PackedProperty(question, "VIOLATED", path)
+    return PackedProperty(question, "always" if found.complete else "undecided", None)

@@ -23,9 +23,12 @@ from pfnlab.programs.lang.ops import (
     Mmap,
     Mremap,
     Op,
+    Read,
+    Write,
 )
 from pfnlab.programs.lang.printer import op_text
 from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.walk_ops import RANGE_WALKERS, ProcessVmReadv, Walk
 from pfnlab.programs.lang.words import MAX_AREAS
 
 #: The letters that name areas, and those that name forked tasks.
@@ -156,14 +159,16 @@ def _op_of(op: Op, task: Task, call: Call) -> Op:
 
 def _with_span(call: Call, start: int, end: int) -> Call:
     span = _span(start, end)
-    one_page = getattr(call, "span", span).pages == 1 and type(call).__name__ in (
-        "Read",
-        "Write",
-        "ProcessVmReadv",
-    )
-    return msgspec.structs.replace(
-        call, span=Span(span.name, span.start, span.start + 1) if one_page else span
-    )
+    if _takes_a_page(call):
+        span = Span(span.name, span.start, span.start + 1)
+    return msgspec.structs.replace(call, span=span)
+
+
+def _takes_a_page(call: Call) -> bool:
+    """Whether it takes one page, of whatever part of a mapping."""
+    if isinstance(call, Walk):
+        return call.walker not in RANGE_WALKERS
+    return isinstance(call, Read | Write | ProcessVmReadv)
 
 
 def _span(start: int, end: int) -> Span:

@@ -9,6 +9,7 @@ import msgspec
 from pfnlab.document.blocks import Block, Bullets, Cell, Table, cell
 from pfnlab.document.drawings import bars, lines, verdict_matrix
 from pfnlab.document.parts.part import Part, done, section
+from pfnlab.programs.recorded.matrix import MatrixResult
 from pfnlab.result import Made, Outcome
 from pfnlab.units import number_of
 
@@ -17,17 +18,6 @@ _SEAMS = {"tracker": "Trackers", "flush": "Flush placements", "walker": "Walkers
 
 #: What the cells of the drawn matrix say.
 _LEGEND = "a number: violated, with a program or schedule so long; ok: holds; -: never asked"
-
-
-class MatrixContent(msgspec.Struct, frozen=True):
-    """``pfnlab-matrix/1``."""
-
-    cases: int
-    exact: int
-    waiting: int
-    wrong: int
-    details: tuple[str, ...]
-    made: Made = Made("", None)
 
 
 class PolicyItem(msgspec.Struct, frozen=True):
@@ -75,7 +65,7 @@ class PoliciesContent(msgspec.Struct, frozen=True):
             raise ValueError("flushes_by_distance has not a number for each of the distances")
 
 
-def part(content: MatrixContent) -> Part:
+def part(content: MatrixResult) -> Part:
     """What is to be read of a prediction."""
     counts = (("exact", content.exact), ("waiting", content.waiting), ("wrong", content.wrong))
     said = ", ".join(f"{count:,} {name}" for name, count in counts)
@@ -96,7 +86,7 @@ def part(content: MatrixContent) -> Part:
     return Part(
         title="Recorded behaviour against the model",
         says=f"Of {number_of(content.cases, 'recorded case')}: {said}.",
-        outcome=Outcome.DISCOVERY if content.wrong else Outcome.AS_EXPECTED,
+        outcome=content.outcome,
         blocks=tuple(blocks),
         facts=done(content.made),
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from pfnlab.checker.replay import ReplayResult
 from pfnlab.document.blocks import Block, Bullets, Chapter, Table, cell
 from pfnlab.document.parts.meeting import HeldDifference, amount_of, difference_section, held_table
 from pfnlab.document.parts.part import Part, done, section
@@ -43,24 +44,6 @@ class TrialContent(msgspec.Struct, frozen=True):
     made: Made = Made("", None)
 
 
-class ReplayStep(msgspec.Struct, frozen=True):
-    """One step that was gone through again."""
-
-    step: str
-    says: str
-
-
-class ReplayContent(msgspec.Struct, frozen=True):
-    """``pfnlab-replay/1``."""
-
-    title: str
-    machine: str
-    steps: tuple[ReplayStep, ...]
-    same: bool
-    verdict: str
-    made: Made = Made("", None)
-
-
 def part(content: TrialContent) -> Part:
     """What is to be read of a trial."""
     return Part(
@@ -80,16 +63,16 @@ def part(content: TrialContent) -> Part:
     )
 
 
-def replay_part(content: ReplayContent) -> Part:
+def replay_part(content: ReplayResult) -> Part:
     """What is to be read of a replay."""
     rows = tuple(
-        (cell(str(number)), cell(step.step, code=True), cell(step.says))
+        (cell(str(number)), cell(step.step, code=True), cell(step.word))
         for number, step in enumerate(content.steps, 1)
     )
     return Part(
         title=f"{content.title}, again",
         says=f"{content.machine}, {content.title}: {content.verdict}.",
-        outcome=Outcome.AS_EXPECTED if content.same else Outcome.DISCOVERY,
+        outcome=content.outcome,
         blocks=(Table("Step by step", ("", "step", "what it does"), rows),) if rows else (),
         facts=done(
             content.made, ("machine", content.machine), ("steps", number_of(len(content.steps), "step"))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -42,6 +41,7 @@ from pfnlab.programs.runs.kmsg import ANYBODY, once_message
 from pfnlab.programs.runs.observation import REGION, BookEntry, PteSeen, Run, Step, VmaSeen
 from pfnlab.programs.runs.pte_text import RAM
 from pfnlab.progress import UNCOUNTED, PartCount
+from pfnlab.result import Count, Made, Outcome, Result
 from pfnlab.units import number_of
 
 #: The PAT slot each mode uses with full PAT, as recordings name it.
@@ -52,22 +52,26 @@ _SLOTS = {"WB": 0, "WC": 1, "UC-": 2, "UC": 3, "WP": 5, "WT": 7}
 _RECORDED_REGION = BAR_OFFSET - 0xF8000
 
 
-@dataclass
-class MatrixResult:
+class MatrixResult(Result, frozen=True, kw_only=True, tag="pfnlab-matrix/1"):
     """The counts of recorded cases.
 
-    :ivar cases: programs read; each is exact, waiting or wrong over all its kernels
-    :ivar rows: programs times kernels
-    :ivar details: one line for every waiting case and every wrong observation
+    :param cases: programs read; each is exact, waiting or wrong over all its kernels
+    :param exact: programs predicted without any difference
+    :param waiting: cases that need a rule the model does not have
+    :param wrong: programs of which something was predicted wrong
+    :param details: a line for every waiting case and every wrong observation
     """
 
-    cases: int = 0
-    exact: int = 0
-    waiting: int = 0
-    wrong: int = 0
-    rows: int = 0
-    rows_exact: int = 0
-    details: list[str] = field(default_factory=list)
+    cases: Count
+    exact: Count
+    waiting: Count
+    wrong: Count
+    details: tuple[str, ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        """A wrong prediction is a discovery."""
+        return Outcome.DISCOVERY if self.wrong else Outcome.AS_EXPECTED
 
 
 def predict_files(
@@ -79,7 +83,6 @@ def predict_files(
     :param counted: counts the kernels of each file, which are predicted one by one
     :raises Misuse: a file cannot be read, holds no cases, or a line is no recording
     """
-    result = MatrixResult()
     recordings = [recording for path in paths for recording in _recordings(path, _read(path))]
     parts = [part for recording in recordings for part in recording.parts()]
     counted.expect(len(parts))
@@ -89,9 +92,15 @@ def predict_files(
     misses: dict[int, _Misses] = {}
     for part, found in zip(parts, answers, strict=True):
         misses |= {id(row): row_misses for row, row_misses in zip(part.rows, found, strict=True)}
-    for recording in recordings:
-        recording.count_in(misses, result)
-    return result
+    cases = [case for recording in recordings for case in recording.judged(misses)]
+    return MatrixResult(
+        made=Made.now(),
+        cases=len(cases),
+        exact=sum(not waits and not details for waits, details in cases),
+        waiting=sum(waits for waits, _ in cases),
+        wrong=sum(not waits and bool(details) for waits, details in cases),
+        details=tuple(line for _, details in cases for line in details),
+    )
 
 
 #: What the model does not predict of a row, or the words of what it waits for.
@@ -125,20 +134,15 @@ class _Recording(NamedTuple):
             rows = [row for rows in self.cases.values() for row in rows if row.kernel_release == kernel]
             yield _PredictedPart(f"{self.path} on {kernel}", rows, partial(self.misses, self.cases, kernel))
 
-    def count_in(self, misses: Mapping[int, _Misses], result: MatrixResult) -> None:
+    def judged(self, misses: Mapping[int, _Misses]) -> Iterator[tuple[bool, list[str]]]:
+        """For each case whether it waits, and the lines about it: none where it is exact."""
         for name, kernels in self.cases.items():
-            result.cases += 1
-            result.rows += len(kernels)
             found = [misses[id(row)] for row in kernels]
             waiting = next((words for words in found if isinstance(words, str)), None)
             if waiting is not None:
-                result.waiting += 1
-                result.details.append(f"waiting {name}: {waiting}")
-                continue
-            result.rows_exact += found.count([])
-            result.details += [line for lines in found for line in lines]
-            result.exact += not any(found)
-            result.wrong += any(map(bool, found))
+                yield True, [f"waiting {name}: {waiting}"]
+            else:
+                yield False, [line for lines in found for line in lines]
 
 
 def _recordings(path: Path, rows: Sequence[Any]) -> Iterator[_Recording]:
