@@ -29,8 +29,6 @@ NO_RESULTS = {"programs.lang.form.to_json", "programs.lang.tokens.token_table"}
 
 #: Functions that still write the keys of a result by hand.
 BY_HAND = {
-    "campaign.listing.results_object",
-    "campaign.status.status_object",
     "cli.fmt._print",
     "cli.litmus.list_litmus",
     "document.read._findings",
@@ -56,10 +54,6 @@ SECOND_FORMS = {
     "document.parts.matrix.SeamItem",
     "document.parts.meeting.ExplanationItem",
     "document.parts.meeting.MeetingContent",
-    "document.parts.results.CampaignItem",
-    "document.parts.results.IsolatedItem",
-    "document.parts.results.ResultItem",
-    "document.parts.results.ResultsContent",
     "document.parts.trial.TrialContent",
     "document.parts.trial.TriedItem",
 }

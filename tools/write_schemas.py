@@ -16,6 +16,8 @@ from typing import Any
 
 import msgspec
 
+from pfnlab.campaign.listing import ListedResults
+from pfnlab.campaign.status import StatusResult
 from pfnlab.checker.check import CheckResult
 from pfnlab.checker.differ import DifferResult
 from pfnlab.checker.replay import ReplayResult
@@ -34,6 +36,8 @@ RESULTS: dict[str, type[Result]] = {
     "matrix": MatrixResult,
     "replay": ReplayResult,
     "check-packed": PackedResult,
+    "results": ListedResults,
+    "campaign-status": StatusResult,
 }
 
 #: The length of a line of a file.

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from pfnlab.inert import json_line
 from pfnlab.made import command
 from pfnlab.version import VERSION
 
@@ -80,8 +81,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, tag_field="format"):
         return Outcome.AS_EXPECTED
 
     def as_json(self, indent: int | None = None) -> str:
-        """The result as ``--json`` prints it: on one line, or with *indent* spaces a level."""
-        return json.dumps(msgspec.to_builtins(self), ensure_ascii=False, indent=indent)
+        """The result as ``--json`` prints it: on one line, or in ASCII with *indent* spaces a level."""
+        content = msgspec.to_builtins(self)
+        return json_line(content) if indent is None else json.dumps(content, indent=indent)
 
 
 def beside(result: msgspec.Struct, said: Collection[str]) -> dict[str, Any]:

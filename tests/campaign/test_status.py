@@ -28,4 +28,4 @@ def status(**changed: object) -> CampaignStatus:
 )
 def test_the_exit_code_is_that_of_the_weightiest(changed: dict[str, object], code: int) -> None:
     """A discovery, else what is left or undecided."""
-    assert code == status(**changed).exit_code
+    assert code == status(**changed).outcome.value

@@ -16,8 +16,8 @@ import typer
 from asking import Ask
 from sample_reports import sample_contents
 
-from pfnlab.campaign.listing import results_object
-from pfnlab.campaign.status import status_object, status_of
+from pfnlab.campaign.listing import ListedResults
+from pfnlab.campaign.status import StatusResult, status_of
 from pfnlab.cli.app import app
 from pfnlab.fuzz.signature import Signature
 from pfnlab.lab.building.patch_file import PatchFile
@@ -29,6 +29,7 @@ from pfnlab.meeting.trial import Trial, TriedCause
 from pfnlab.meeting.trial_page import trial_object
 from pfnlab.policies.known import HeldCount
 from pfnlab.programs.lang.load import load_program
+from pfnlab.result import Made
 from pfnlab.schemas import FORMS, schema, schema_text
 from pfnlab.store.kept import SeenWith, StoredShard
 from pfnlab.store.rows import HostClass, StoredResult
@@ -128,10 +129,10 @@ def campaign(verb: str) -> dict[str, Any]:
         store.failed("c", 1, "it crashed", lost=False, most=1, most_lost=1)
         statuses = [status_of(store, "c")]
         if verb == "campaign status":
-            content = status_object(statuses, "results.db")
+            content = StatusResult(made=Made.now(), store="results.db", campaigns=tuple(statuses)).as_json()
         else:
-            content = results_object(store.results(), "results.db", statuses)
-    return json.loads(json.dumps(content))
+            content = ListedResults.of(store.results(), "results.db", statuses).as_json()
+    return json.loads(content)
 
 
 #: An object for every verb that needs a kernel, a store or minutes.

@@ -3,47 +3,71 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
+from pfnlab.campaign.plan import VERDICTS, TaskName
 from pfnlab.campaign.status import CampaignStatus
 from pfnlab.inert import one_line, visible
-from pfnlab.made import made
-from pfnlab.store.kept import SeenResult
-from pfnlab.store.rows import StoredResult
+from pfnlab.result import ALWAYS, Made, Result, beside
+from pfnlab.store.kept import SeenResult, Sighting
+from pfnlab.store.rows import ResultKindName, StoredResult
 from pfnlab.units import number_of
 
-#: The value of ``format`` of ``results --json``.
-FORMAT = "pfnlab-results/1"
 
+class ListedResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One result, and who saw it.
 
-def results_object(
-    results: Sequence[SeenResult], address: str, statuses: Sequence[CampaignStatus] = ()
-) -> dict[str, Any]:
-    """The object that ``results --json`` prints; keys are only ever added.
-
-    :param address: of the store
-    :param statuses: of the campaigns that the results are of
+    :param digest: the same for the same content, wherever and whenever it was seen
+    :param kind: what one shard did, a verdict on a property or program, or a difference of machines
+    :param task: what found it
+    :param machines: the machines it is about
+    :param verdict: holds, violated, differs ...
+    :param scope: of a search its scope, else empty
+    :param subject: of a verdict the property or program, of a difference the key of its signature
+    :param program: the smallest program that shows it; empty where there is none
+    :param says: what it is, in words
+    :param detail: more of it; what is in it depends on the task
+    :param sightings: the shards that saw it
     """
-    return {
-        "format": FORMAT,
-        "made": made(),
-        "store": address,
-        "campaigns": [msgspec.to_builtins(status) for status in statuses],
-        "results": [_item(one) for one in results],
-    }
+
+    digest: Annotated[str, Meta(extra_json_schema={"pattern": "^[0-9a-f]{32}$"})]
+    kind: ResultKindName
+    task: TaskName
+    machines: tuple[str, ...]
+    verdict: Annotated[str, Meta(extra_json_schema={"enum": list(VERDICTS)})]
+    scope: Annotated[str, ALWAYS] = ""
+    subject: Annotated[str, ALWAYS] = ""
+    program: Annotated[str, ALWAYS] = ""
+    says: Annotated[str, ALWAYS] = ""
+    detail: Annotated[dict[str, Any], ALWAYS] = {}
+    sightings: Annotated[tuple[Sighting, ...], ALWAYS, Meta(extra_json_schema={"minItems": 1})] = ()
 
 
-def _item(one: SeenResult) -> dict[str, Any]:
-    return {
-        "digest": one.digest,
-        **msgspec.to_builtins(one.result),
-        "sightings": [
-            {**msgspec.to_builtins(sighting), "host": msgspec.to_builtins(sighting.host)}
-            for sighting in one.sightings
-        ],
-    }
+class ListedResults(Result, frozen=True, kw_only=True, tag="pfnlab-results/1"):
+    """Results of a store.
+
+    :param store: the address of the store
+    :param campaigns: the campaigns that the results are of
+    :param results: the results; each once
+    """
+
+    store: str
+    campaigns: tuple[CampaignStatus, ...]
+    results: tuple[ListedResult, ...]
+
+    @classmethod
+    def of(
+        cls, results: Sequence[SeenResult], address: str, statuses: Sequence[CampaignStatus] = ()
+    ) -> ListedResults:
+        """What is printed of *results*, which are of the campaigns of *statuses*."""
+        listed = (
+            ListedResult(digest=one.digest, **beside(one.result, ()), sightings=one.sightings)
+            for one in results
+        )
+        return cls(made=Made.now(), store=address, campaigns=tuple(statuses), results=tuple(listed))
 
 
 def results_lines(results: Sequence[SeenResult], *, full: bool = False) -> Iterator[str]:

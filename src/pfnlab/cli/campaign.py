@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from pfnlab.campaign.executor import Executor
-from pfnlab.campaign.listing import results_object
+from pfnlab.campaign.listing import ListedResults
 from pfnlab.campaign.local import LocalExecutor
 from pfnlab.campaign.new_file import new_text
 from pfnlab.campaign.plan import Plan
@@ -21,17 +21,18 @@ from pfnlab.campaign.running import (
     run_campaign,
     stored_plan,
 )
-from pfnlab.campaign.status import status_lines, status_object, status_of, what_it_does
+from pfnlab.campaign.status import StatusResult, status_lines, status_of, what_it_does
 from pfnlab.cli.report import FORMS, form_of
 from pfnlab.cli.results import ResultsRequest, files_of_store, print_results, store_address
 from pfnlab.cluster.campaign import ClusterExecutor
 from pfnlab.cluster.connection import check_address
 from pfnlab.document.compose import document_of
-from pfnlab.document.read import result_of
+from pfnlab.document.parts.results import part
 from pfnlab.errors import Misuse, Undecided
 from pfnlab.files import cannot_write, check_output, write_output, write_whole
-from pfnlab.inert import json_line, one_line
+from pfnlab.inert import one_line
 from pfnlab.progress import Work, say, working
+from pfnlab.result import Made
 from pfnlab.schemas import campaign_file_text
 from pfnlab.store.kept import ResultFilter
 from pfnlab.store.store import Store
@@ -120,7 +121,7 @@ def _run(store: Store, plan: Plan, request: CampaignRequest) -> int:
     if end is not CampaignEnd.OVER:
         say(f"campaign {plan.name}: {end}")
     print("\n".join(status_lines(status)))
-    return status.exit_code
+    return status.outcome.value
 
 
 def executor_of(request: CampaignRequest) -> Executor:
@@ -161,7 +162,7 @@ def status(request: CampaignRequest, *, as_json: bool) -> int:
         names = [request.name] if request.name else [campaign.name for campaign in store.campaigns()]
         statuses = [status_of(store, name) for name in names]
         if as_json:
-            print(json_line(status_object(statuses, store.address)))
+            print(StatusResult(made=Made.now(), store=store.address, campaigns=tuple(statuses)).as_json())
         else:
             print("\n".join(line for one in statuses for line in status_lines(one)))
     return 0
@@ -198,10 +199,10 @@ def report(request: CampaignRequest, output: Path | None, form: str | None, titl
     check_output(output, files_of_store(address))
     with Store(address, make=False) as store:
         name = _name(store, request)
-        content = results_object(
+        content = ListedResults.of(
             store.results(ResultFilter(campaign=name)), store.address, [status_of(store, name)]
         )
-    text = FORMS[chosen](document_of([result_of(content).part], title))
+    text = FORMS[chosen](document_of([part(content)], title))
     if output is None:
         print(text, end="")
     else:

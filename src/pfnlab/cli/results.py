@@ -7,12 +7,11 @@ from pathlib import Path
 
 import msgspec
 
-from pfnlab.campaign.listing import COLUMNS, results_lines, results_object, table_rows
+from pfnlab.campaign.listing import COLUMNS, ListedResults, results_lines, table_rows
 from pfnlab.campaign.plan import VERDICTS
 from pfnlab.campaign.status import status_of
 from pfnlab.errors import Misuse
 from pfnlab.files import check_output
-from pfnlab.inert import json_line
 from pfnlab.programs.lang.words import did_you_mean
 from pfnlab.progress import say
 from pfnlab.store.export import export
@@ -81,7 +80,7 @@ def print_results(request: ResultsRequest) -> int:
         elif request.as_json:
             chosen = [asked.campaign] if asked.campaign is not None else names
             statuses = [status_of(store, name) for name in chosen]
-            print(json_line(results_object(results, store.address, statuses)))
+            print(ListedResults.of(results, store.address, statuses).as_json())
         else:
             print("\n".join(results_lines(results, full=request.full)))
     return 0

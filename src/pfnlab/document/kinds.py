@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from pfnlab.campaign.listing import ListedResults
 from pfnlab.checker.check import CheckResult
 from pfnlab.checker.differ import DifferResult
 from pfnlab.checker.replay import ReplayResult
@@ -47,7 +48,7 @@ KINDS: dict[str, ResultKind] = {
         "pfnlab fuzz --findings FOLDER", campaign.FindingContent, campaign.finding_part
     ),
     "pfnlab-trial/1": ResultKind("pfnlab try --json", trial.TrialContent, trial.part),
-    "pfnlab-results/1": ResultKind("pfnlab results --json", results.ResultsContent, results.part),
+    "pfnlab-results/1": ResultKind("pfnlab results --json", ListedResults, results.part),
     "pfnlab-replay/1": ResultKind("pfnlab replay --json", ReplayResult, trial.replay_part),
 }
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from pfnlab.store.rows import HostClass, StoredResult
+from pfnlab.store.rows import Amount, HostClass, StoredResult
 
 #: The states of a shard: not done yet, done, and given up after so many tries.
 WAITING: Final = "waiting"
@@ -78,11 +78,16 @@ class SeenWith(msgspec.Struct, frozen=True, kw_only=True):
 class Sighting(msgspec.Struct, frozen=True):
     """One shard that saw a result.
 
-    :param shard: its number in *campaign*
+    :param campaign: its campaign's name
+    :param shard: its place in the campaign
+    :param version: of the pfnlab that ran it
+    :param kernels: the exact kernel or profile behind each machine
+    :param seed: of random programs
+    :param host: the class of the host: hosts of one class are equally fast
     """
 
     campaign: str
-    shard: int
+    shard: Amount
     version: str
     kernels: dict[str, str]
     seed: int | None

@@ -7,15 +7,19 @@ two machines has one digest, and is kept once. Where and with what it was seen i
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
 #: A run is what one shard did; a verdict is of one property or program; a difference is of machines.
 ResultKindName = Literal["run", "verdict", "difference"]
 
 #: The verdicts that are a discovery, where a campaign does not say.
 DISCOVERIES = ("differs", "violated", "alarm", "unexpected", "lost")
+
+#: A number of things, as schemas have it.
+Amount = Annotated[int, Meta(extra_json_schema={"minimum": 0})]
 
 #: Hexadecimal digits of a digest.
 _DIGITS = 32
@@ -65,13 +69,13 @@ class HostClass(msgspec.Struct, frozen=True):
     """The class of a host: hosts of one class are equally fast.
 
     :param cpu: the model of its processor
-    :param cores: those that pfnlab may use
+    :param cores: those that pfnlab could use
     :param memory: in MiB
     """
 
     cpu: str
-    cores: int
-    memory: int
+    cores: Amount
+    memory: Amount
 
     @property
     def digest(self) -> str:

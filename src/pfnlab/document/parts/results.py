@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
-import msgspec
-
+from pfnlab.campaign.listing import ListedResult, ListedResults
 from pfnlab.document.blocks import Block, Bullets, Chapter, Paragraph, Table, Tone, cell
 from pfnlab.document.parts.part import Part, done, program_code, section
-from pfnlab.result import Made, Outcome
+from pfnlab.result import Outcome
 from pfnlab.store.rows import DISCOVERIES
 from pfnlab.units import number_of
 
@@ -28,55 +26,7 @@ _OPEN = frozenset({"undecided", "unstable"})
 _SHOWN = 60
 
 
-class ResultItem(msgspec.Struct, frozen=True, kw_only=True):
-    """One result."""
-
-    digest: str
-    kind: str
-    task: str
-    machines: tuple[str, ...]
-    verdict: str
-    scope: str = ""
-    subject: str = ""
-    program: str = ""
-    says: str = ""
-    sightings: tuple[Any, ...] = ()
-
-
-class IsolatedItem(msgspec.Struct, frozen=True):
-    """A shard that was given up."""
-
-    number: int
-    task: str
-    what: str
-    reason: str
-
-
-class CampaignItem(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a campaign is."""
-
-    name: str
-    shards: int
-    done: int
-    waiting: int
-    isolated: tuple[IsolatedItem, ...] = ()
-    programs: int = 0
-    says: str = ""
-    counts: tuple[str, ...] = DISCOVERIES
-    versions: tuple[str, ...] = ()
-    hosts: tuple[str, ...] = ()
-
-
-class ResultsContent(msgspec.Struct, frozen=True):
-    """``pfnlab-results/1``."""
-
-    store: str
-    campaigns: tuple[CampaignItem, ...]
-    results: tuple[ResultItem, ...]
-    made: Made = Made("", None)
-
-
-def part(content: ResultsContent) -> Part:
+def part(content: ListedResults) -> Part:
     """What is to be read of results."""
     told = [item for item in content.results if item.kind != "run"]
     counts = {verdict for campaign in content.campaigns for verdict in campaign.counts} or {*DISCOVERIES}
@@ -116,7 +66,7 @@ def part(content: ResultsContent) -> Part:
     return Part(title, says, outcome, tuple(blocks), facts)
 
 
-def _counts(told: Sequence[ResultItem]) -> Sequence[Block]:
+def _counts(told: Sequence[ListedResult]) -> Sequence[Block]:
     """How many of each verdict each task gave."""
     tasks = sorted({item.task for item in told})
     counts = Counter((item.verdict, item.task) for item in told)
@@ -130,7 +80,7 @@ def _counts(told: Sequence[ResultItem]) -> Sequence[Block]:
     return [Table("Results by verdict and by what found them", ("verdict", *tasks), rows)]
 
 
-def _result(item: ResultItem) -> Chapter:
+def _result(item: ListedResult) -> Chapter:
     where = f" in scope {item.scope}" if item.scope else ""
     name = item.says if item.kind == "difference" else f"{item.subject}: {item.says}"
     seen = len(item.sightings)
@@ -140,6 +90,6 @@ def _result(item: ResultItem) -> Chapter:
     return Chapter(f"{item.verdict}: {name}", (*lines, *program_code(item.program)))
 
 
-def _more(items: Sequence[ResultItem]) -> Sequence[Block]:
+def _more(items: Sequence[ListedResult]) -> Sequence[Block]:
     left = len(items) - _SHOWN
     return [Paragraph(f"And {left} more: pfnlab results lists them.")] if left > 0 else []
