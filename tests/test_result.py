@@ -30,7 +30,6 @@ NO_RESULTS = {"programs.lang.form.to_json", "programs.lang.tokens.token_table"}
 #: Functions that still write the keys of a result by hand.
 BY_HAND = {
     "cli.fmt._print",
-    "cli.litmus.list_litmus",
     "document.read._findings",
     "fuzz.summary.summary_json",
     "meeting.page.meeting_object",

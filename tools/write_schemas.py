@@ -21,15 +21,16 @@ from pfnlab.campaign.status import StatusResult
 from pfnlab.checker.check import CheckResult
 from pfnlab.checker.differ import DifferResult
 from pfnlab.checker.replay import ReplayResult
+from pfnlab.programs.library import LibraryList
 from pfnlab.programs.recorded.matrix import MatrixResult
 from pfnlab.report.packed import PackedResult
 from pfnlab.report.run_json import PrintedRun
-from pfnlab.result import Result
+from pfnlab.result import Printed
 
 FOLDER = Path(__file__).resolve().parents[1] / "src" / "pfnlab" / "schemas"
 
 #: The structure of each file.
-RESULTS: dict[str, type[Result]] = {
+RESULTS: dict[str, type[Printed]] = {
     "check": CheckResult,
     "check-differ": DifferResult,
     "run": PrintedRun,
@@ -38,6 +39,7 @@ RESULTS: dict[str, type[Result]] = {
     "check-packed": PackedResult,
     "results": ListedResults,
     "campaign-status": StatusResult,
+    "litmus-list": LibraryList,
 }
 
 #: The length of a line of a file.
@@ -46,7 +48,7 @@ _WIDTH = 110
 _PARAM = re.compile(r"^:(?:param|ivar) (\w+): (.+?)(?=^:|^\S|\Z)", re.DOTALL | re.MULTILINE)
 
 
-def schema_of(kind: type[Result]) -> dict[str, Any]:
+def schema_of(kind: type[Printed]) -> dict[str, Any]:
     """The schema of a result: it has every key of this version that has no default, and no other."""
     _, parts = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
     described = {struct.__name__: _described(struct, parts[struct.__name__]) for struct in _structs(kind)}
@@ -110,7 +112,7 @@ def _structs(kind: Any) -> list[type[msgspec.Struct]]:
     return list(found)
 
 
-def schema_text_of(kind: type[Result]) -> str:
+def schema_text_of(kind: type[Printed]) -> str:
     """The schema as its file has it."""
     return _laid_out(schema_of(kind)) + "\n"
 

@@ -62,13 +62,8 @@ class Made(msgspec.Struct, frozen=True):
         return cls(VERSION, command())
 
 
-class Result(msgspec.Struct, frozen=True, kw_only=True, tag_field="format"):
-    """One result; ``tag`` of each class is its ``format``. Keys are only ever added.
-
-    :param made: version and command line; a result of an early version has none
-    """
-
-    made: Annotated[Made, ALWAYS] = Made("", None)
+class Printed(msgspec.Struct, frozen=True, kw_only=True, tag_field="format"):
+    """What ``--json`` prints; ``tag`` of each class is its ``format``. Keys are only ever added."""
 
     @classmethod
     def form(cls) -> str:
@@ -84,6 +79,15 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, tag_field="format"):
         """The result as ``--json`` prints it: on one line, or in ASCII with *indent* spaces a level."""
         content = msgspec.to_builtins(self)
         return json_line(content) if indent is None else json.dumps(content, indent=indent)
+
+
+class Result(Printed, frozen=True, kw_only=True):
+    """What came of work, and what made it.
+
+    :param made: version and command line; a result of an early version has none
+    """
+
+    made: Annotated[Made, ALWAYS] = Made("", None)
 
 
 def beside(result: msgspec.Struct, said: Collection[str]) -> dict[str, Any]:

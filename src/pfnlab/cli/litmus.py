@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from importlib.resources import files
 from itertools import groupby
@@ -11,12 +10,9 @@ from pathlib import Path
 from pfnlab.errors import Misuse
 from pfnlab.files import cannot_write, write_whole
 from pfnlab.programs.lang.load import read_program_text
-from pfnlab.programs.library import LibraryEntry, chosen_entries, library_programs
+from pfnlab.programs.library import LibraryList, chosen_entries, library_programs
 from pfnlab.progress import say
 from pfnlab.units import number_of
-
-#: The value of ``format`` of the list.
-FORMAT = "pfnlab-litmus/1"
 
 
 def list_litmus(grep: str | None, section: str | None, *, as_json: bool) -> int:
@@ -26,7 +22,7 @@ def list_litmus(grep: str | None, section: str | None, *, as_json: bool) -> int:
     """
     entries = chosen_entries(grep, section)
     if as_json:
-        print(json.dumps({"format": FORMAT, "programs": list(map(_item, entries))}, ensure_ascii=False))
+        print(LibraryList(programs=tuple(entries)).as_json())
         return 0
     if not entries:
         raise Misuse(f"no program has {grep!r} in it: `pfnlab litmus list` has all")
@@ -93,13 +89,3 @@ def _write(path: Path, text: str) -> None:
         write_whole(path, text)
     except OSError as trouble:
         raise cannot_write(path, trouble) from trouble
-
-
-def _item(entry: LibraryEntry) -> dict[str, str]:
-    return {
-        "name": entry.name,
-        "folder": entry.folder,
-        "section": entry.section,
-        "question": entry.question,
-        "says": entry.says,
-    }

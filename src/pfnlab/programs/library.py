@@ -22,6 +22,7 @@ from pfnlab.errors import Misuse
 from pfnlab.programs.lang.load import load_bytes, load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.words import MAX_BYTES
+from pfnlab.result import Printed
 
 #: What stands for standard input among files.
 STDIN = Path("-")
@@ -48,11 +49,11 @@ _PATH = re.compile(r"^(/|\.\.?/|~)|\.(pfn|json)$")
 class LibraryEntry(msgspec.Struct, frozen=True):
     """One program of the library as its README lists it.
 
-    :param name: the name it is run by
-    :param folder: the folder it is in, below that of the library
-    :param section: the heading it stands under
-    :param question: what it asks
-    :param says: in which series it differs, and where the question comes from
+    :param name: its name, as run takes it
+    :param folder: its folder, below that of the library
+    :param section: the heading it stands under in the list
+    :param question: what it asks, a sentence
+    :param says: what kernels do with it, and where it is from
     """
 
     name: str
@@ -60,7 +61,20 @@ class LibraryEntry(msgspec.Struct, frozen=True):
     section: str
     question: str
     says: str
-    path: Path
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+        return library_folder() / self.folder / f"{self.name}.pfn"
+
+
+class LibraryList(Printed, frozen=True, kw_only=True, tag="pfnlab-litmus/1"):
+    """Programs of the library.
+
+    :param programs: the programs that ``--grep`` and ``--section`` leave
+    """
+
+    programs: tuple[LibraryEntry, ...]
 
 
 def library_folder() -> Path:
@@ -157,9 +171,7 @@ def library_entries() -> list[LibraryEntry]:
             section = line.removeprefix("## ")
         elif row := _ROW.match(line):
             path = folder / row["file"]
-            entries.append(
-                LibraryEntry(row["name"], path.parent.name, section, row["question"], row["rest"], path)
-            )
+            entries.append(LibraryEntry(row["name"], path.parent.name, section, row["question"], row["rest"]))
     return entries
 
 
