@@ -33,8 +33,6 @@ BY_HAND = {
     "document.read._findings",
     "fuzz.summary.summary_json",
     "meeting.page.meeting_object",
-    "programs.lang.form.to_json",
-    "programs.lang.tokens.token_table",
     "report.policies_matrix.policies_object",
     "trying.page.trial_object",
 }
