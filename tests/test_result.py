@@ -33,8 +33,8 @@ BY_HAND = {
     "document.read._findings",
     "fuzz.summary.summary_json",
     "meeting.page.meeting_object",
+    "meeting.trial_page.trial_object",
     "report.policies_matrix.policies_object",
-    "trying.page.trial_object",
 }
 
 #: Classes that still describe a result a second time, to read it back.

@@ -8,14 +8,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
-from typing import Any
 
 import pytest
 from asking import PROGRAM, Ask
 from litmus_files import litmus_file
 
 from pfnlab import __version__
+from pfnlab.programs.recorded import matrix
+from pfnlab.programs.recorded.matrix import MatrixResult
 
 
 def test_fmt_rewrites_in_place(ask: Ask, program: Path) -> None:
@@ -136,11 +136,9 @@ def test_an_unknown_policy_suggests_one(ask: Ask) -> None:
 @pytest.mark.parametrize(("wrong", "code"), [(0, 0), (2, 1)])
 def test_matrix_prints_its_counts(ask: Ask, monkeypatch: pytest.MonkeyPatch, wrong: int, code: int) -> None:
     """A wrong prediction is a discovery; waiting cases are not."""
-    module: Any = ModuleType("pfnlab.programs.recorded.matrix")
-    module.predict_files = lambda paths, jobs, counted: SimpleNamespace(
-        cases=9, exact=4, waiting=5 - wrong, wrong=wrong, details=["one", "two"][:wrong]
-    )
-    monkeypatch.setitem(sys.modules, "pfnlab.programs.recorded.matrix", module)
+    details = ("one", "two")[:wrong]
+    result = MatrixResult(cases=9, exact=4, waiting=5 - wrong, wrong=wrong, details=details)
+    monkeypatch.setattr(matrix, "predict_files", lambda paths, jobs, counted: result)
 
     text, as_json = ask("matrix", "x.jsonl"), ask("matrix", "x.jsonl", "--json")
 
