@@ -41,6 +41,7 @@ PLACES = {
     "cluster": "cluster",
     "api/test_notebook.py": "notebooks",
     "benchmarks/test_quick.py": "long",
+    "test_wheel.py": "long",
     "editors/test_engines.py": "editors",
     "lens/test_btf_dwarf.py": "btf-dwarf",
 }

@@ -157,6 +157,7 @@ def fuzzed(ask: Ask, folder: Path, jobs: int, *words: object) -> tuple[Answer, d
     return answer._replace(err=""), said, kept.read_text()
 
 
+@pytest.mark.target("long")
 def test_random_programs(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Programs, findings with their shrunk programs, causes, coverage and the file to go on from."""
     monkeypatch.setattr(drawing, "ROUND", 10)

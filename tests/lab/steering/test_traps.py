@@ -158,6 +158,7 @@ def steered(request: pytest.FixtureRequest) -> Iterator[tuple[Guest, Steering]]:
         shutil.rmtree(folder)
 
 
+@pytest.mark.target("long")
 @pytest.mark.lab
 @pytest.mark.xdist_group("steering")
 @pytest.mark.parametrize(
