@@ -151,11 +151,11 @@ test-postgres: system-test .venv/.test
 	$(call extra,postgres)
 	$(call target,postgres,0)
 
-# Campaigns with faults, each resumed and compared with the undisturbed run: docs/fault-report.md, some minutes.
+# Campaigns with faults, each resumed and compared with the undisturbed run: docs/evidence/fault-report.md, some minutes.
 fault-report: .venv/.test
 	@PYTHON=$(PYTHON) tools/install-missing faults
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[lens,cluster]'
-	$(BIN)/python tools/fault_report.py docs/fault-report.md
+	$(BIN)/python tools/fault_report.py docs/evidence/fault-report.md
 
 # What the wheel can do without the repository, and what README and tutorial promise somebody new.
 test-wheel: .venv/.test
@@ -184,9 +184,9 @@ test-archives: system-test .venv/.test
 	@set -e; for case in newer gone expired one none; do echo "archive: $$case"; \
 	  $(BIN)/python tools/made_up_archive.py $$case $(MAKE) demo test; done
 
-# One rule of the model broken after the other, and how soon the fuzzer finds it: docs/mutation-report.md.
+# One rule of the model broken after the other, and how soon the fuzzer finds it: docs/evidence/mutation-report.md.
 mutation-report: .venv/.test
-	cd tests/fuzz && ../../$(BIN)/python mutation_report.py ../../docs/mutation-report.md
+	cd tests/fuzz && ../../$(BIN)/python mutation_report.py ../../docs/evidence/mutation-report.md
 
 # The lens's types against a kernel's debug package, which is fetched (270 MiB).
 test-btf-dwarf: system-test .venv/.test

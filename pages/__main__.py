@@ -23,14 +23,14 @@ from pfnlab.report.policies_matrix import policies_matrix
 
 FOLDER = Path(__file__).parents[1] / "docs"
 
-#: Every page by name, made with so many processes; None for as many as there are processors.
+#: Every page by its place in docs/, made with so many processes; None for as many as there are processors.
 PAGES: dict[str, Callable[[int | None], str]] = {
     "walkers": lambda _: walkers(),
     "flush-distance": lambda _: flush_distance(),
     "profiles": lambda _: profiles_page(),
     "claims": claims,
     "policies-matrix": lambda jobs: policies_matrix(jobs=jobs),
-    "catalogue": lambda _: catalogue(),
+    "evidence/catalogue": lambda _: catalogue(),
     "kernels": lambda _: kernels(),
     "not-modelled": lambda _: not_modelled(),
     "sizes": lambda _: sizes(),

@@ -19,7 +19,7 @@ from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.compare import differences
 
-REPORT = Path(__file__).parents[2] / "docs" / "mutation-report.md"
+REPORT = Path(__file__).parents[2] / "docs" / "evidence" / "mutation-report.md"
 
 EVERY = [*MUTANTS, *(one for one, _ in EQUIVALENT)]
 
