@@ -17,7 +17,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_args
 
-from markdown_pages import ROOT, anchors, blocks
+from markdown_pages import ROOT, anchors
 
 from pfnlab import errors
 from pfnlab.checker.kernel.properties import QUESTIONS, RACE_QUESTIONS
@@ -268,31 +268,6 @@ def _type(one: dict[str, Any]) -> str:
     return str(words)
 
 
-def steps() -> str:
-    """Every rule, with the page that has it."""
-    said = f"# Rules by number\n\n{_MADE}"
-    said += "Where S5.8.2 is cited, it is step 2 of rule S5.8: [the rules](../semantics.md).\n\n"
-    rows = []
-    pages = sorted((ROOT / "docs" / "semantics").glob("S*.md"), key=lambda page: int(page.stem[1:]))
-    for page in pages:
-        text = page.read_text(encoding="utf-8")
-        headings = re.findall(r"^#{1,6} (.*)$", _outside(text), re.M)
-        for heading, anchor in zip(headings, anchors(text), strict=True):
-            number, _, words = heading.partition(" ")
-            if re.fullmatch(r"S\d+\.[\w.]+", number):
-                count = len(re.findall(rf"^- \*\*{re.escape(number)}\.\d+\w*\*\*", text, re.M))
-                rows.append((f"[{number}](../semantics/{page.name}#{anchor})", words, str(count or "-")))
-    return said + table(("rule", "about", "steps"), rows)
-
-
-def _outside(text: str) -> str:
-    """A page without its blocks of code."""
-    lines = text.split("\n")
-    for block in blocks(text):
-        lines[block.line - 1 : block.end - 1] = [""] * (block.end - block.line)
-    return "\n".join(lines)
-
-
 def _slug(heading: str) -> str:
     return anchors(f"# {heading}\n")[0]
 
@@ -324,7 +299,6 @@ PAGES: dict[str, Callable[[], str]] = {
     "policies": policies,
     "exit-codes": exit_codes,
     "schemas": schemas,
-    "steps": steps,
 }
 
 
