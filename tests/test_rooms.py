@@ -57,10 +57,14 @@ def absent(text: str) -> list[str]:
     ]
 
 
-@for_each("page", ["ARCHITECTURE.md", "CONTRIBUTING.md", "docs/decisions.md"])
-def test_the_files_a_page_names_are_there(page: str) -> None:
+#: The pages that say where things are.
+_NAMING = ["ARCHITECTURE.md", "CONTRIBUTING.md", "docs/decisions/*.md"]
+
+
+@for_each("page", [path for names in _NAMING for path in sorted(draw_rooms.ROOT.glob(names))])
+def test_the_files_a_page_names_are_there(page: Path) -> None:
     """A file that moved takes its mention along."""
-    assert [] == absent((draw_rooms.ROOT / page).read_text(encoding="utf-8"))
+    assert [] == absent(page.read_text(encoding="utf-8"))
 
 
 def test_a_file_that_is_gone_is_noticed() -> None:
