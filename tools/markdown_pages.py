@@ -88,6 +88,15 @@ def links(text: str) -> Iterator[Link]:
                 yield Link(str(target), line)
 
 
+def prose(text: str) -> Iterator[tuple[int, str, str | None]]:
+    """The lines of the paragraphs and items of a page: number, text, and the next line of it."""
+    lines = text.split("\n")
+    for token in _tokens(text):
+        if token.type == "paragraph_open" and token.map:
+            for at in range(*token.map):
+                yield at + 1, lines[at].rstrip(), lines[at + 1] if at + 1 < token.map[1] else None
+
+
 def spans(text: str) -> Iterator[str]:
     """What stands in backquotes in the sentences of a page."""
     for token in _tokens(text):
