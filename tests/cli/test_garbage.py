@@ -6,7 +6,7 @@ import io
 import os
 import sys
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -15,6 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pfnlab.cli import main
+from pfnlab.programs.recorded import matrix
+from pfnlab.programs.recorded.matrix import MatrixResult
 
 WORDS = st.sampled_from(
     [
@@ -59,16 +61,13 @@ def test_garbage_never_is_a_defect(argv: list[str], tmp_path: Path) -> None:
     """Whatever is typed, the answer is a verdict or misuse, never a traceback."""
     (tmp_path / "middle.pfn").write_text(PROGRAM)
     before, stdin = Path.cwd(), sys.stdin
-    module: Any = ModuleType("pfnlab.programs.recorded.matrix")
-    module.predict_files = lambda paths, jobs, work: SimpleNamespace(
-        cases=0, exact=0, waiting=0, wrong=0, details=[]
-    )
+    none = MatrixResult(cases=0, exact=0, waiting=0, wrong=0, details=())
     searches: Any = ModuleType("pfnlab.report.policies_matrix")
     searches.policies_matrix = lambda depth, jobs, counted: ""
     searches.policies_object = lambda depth, jobs, counted: {}
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
-        patch.setitem(sys.modules, "pfnlab.programs.recorded.matrix", module)
+        patch.setattr(matrix, "predict_files", lambda paths, jobs, work: none)
         # A minute.
         patch.setitem(sys.modules, "pfnlab.report.policies_matrix", searches)
         patch.setattr(sys, "stdin", io.StringIO("\udcff" if "--" in argv else "odd"))
