@@ -1,9 +1,9 @@
-"""One search on a cluster of this host: how its time compares with that of one process, in the same minute.
+"""One search on a cluster of this host: how its time compares with that of its processes, in the same minute.
 
 Scheduler and workers are started as docs/cluster.md says, with one thread each. Each scope is searched in one
-process and on a cluster of one worker and of two, in turn; what they find is compared. The ratio says what
-messages cost (one worker) and what a second worker brings. It holds only on a machine that does nothing else:
-the first line says how busy it is. Without dask nothing is measured.
+process and two, and on a cluster of one worker and two, in turn; what they find is compared. The ratio to one
+process says what messages cost (one worker), and what a second process or worker brings. It holds only on a
+machine that does nothing else: the first line says how busy it is. Without dask nothing is measured.
 
     python benchmarks/cluster_search.py [--quick]
 """
@@ -33,16 +33,17 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "cluster"))
 SEARCHES = (("6.1", "standard", 4), ("7.2,tracker=exact", "leaves", 4))
 QUICK = (("6.1", "small", 3),)
 
-#: How many workers each cluster has.
-WORKERS = (1, 2)
+#: How many processes a search on this host has, and how many workers each cluster.
+PROCESSES = WORKERS = (1, 2)
 
 
-def seconds_of(machine: str, scope: str, depth: int, address: str | None) -> tuple[CheckResult, float]:
-    """A search in this process, or on a cluster, and its seconds."""
+def seconds_of(machine: str, scope: str, depth: int, place: str | int) -> tuple[CheckResult, float]:
+    """A search on a cluster, or in so many processes of this host, and its seconds."""
     limits, begun = CheckLimits(depth=depth), time.monotonic()
-    if address is None:
-        return check(ModelMachine(machine), load_scope(scope), limits=limits), time.monotonic() - begun
-    with connected(address) as client:
+    if isinstance(place, int):
+        found = check(ModelMachine(machine), load_scope(scope), limits=limits, jobs=place)
+        return found, time.monotonic() - begun
+    with connected(place) as client:
         begun = time.monotonic()
         found = check_on_cluster(client, ModelMachine(machine), load_scope(scope), limits=limits)
         return found, time.monotonic() - begun
@@ -53,7 +54,7 @@ def row(machine: str, scope: str, depth: int, addresses: list[str], most: int) -
 
     :raises AssertionError: the searches do not find the same
     """
-    places = [None, *addresses]
+    places: list[str | int] = [*PROCESSES, *addresses]
     times: list[list[float]] = [[] for _ in places]
     # Workers import what they need in their first search.
     for address in addresses:
@@ -100,8 +101,8 @@ def main() -> None:
             row(machine, scope, depth, addresses, 1 if options.quick else 3)
             for machine, scope, depth in (QUICK if options.quick else SEARCHES)
         ]
-    counts = [f"{count} worker{'s' * (count > 1)}" for count in WORKERS]
-    head = ["scope, depth, machine", "states", "1 process", *counts, *(f"ratio {count}" for count in counts)]
+    counts = ["1 process", "2 processes", "1 worker", "2 workers"]
+    head = ["scope, depth, machine", "states", *counts, *(f"ratio {count}" for count in counts[1:])]
     show("one search on a cluster", head, rows)
 
 
