@@ -1,4 +1,4 @@
-"""What `import pfnlab` offers: machines to try operations on, programs, runs, checks and their results.
+"""The members of `import pfnlab`: machines to try operations on, programs, runs, checks and their results.
 
 ``docs/api.md`` says which of it is stable. ``pfnlab`` itself imports a name from here when it is first used.
 """

@@ -1,1 +1,1 @@
-"""The checker: every state or schedule of a scope, held against properties."""
+"""The checker: every state or schedule of a scope, checked for properties."""

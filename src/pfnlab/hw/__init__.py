@@ -1,1 +1,1 @@
-"""What the processor and the firmware decide: cache modes, PAT, MTRRs, page tables and the TLB."""
+"""The processor and the firmware: cache modes, PAT, MTRRs, page tables and the TLB."""

@@ -1,1 +1,1 @@
-"""Judging: a run held against properties, step by step, whatever another machine did."""
+"""Judging: a run checked for properties, step by step, whatever another machine did."""

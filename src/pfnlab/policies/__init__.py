@@ -1,4 +1,4 @@
-"""What differs from kernel to kernel: profiles of switches, and the seams (tracker, flush, walker)."""
+"""Differences from kernel to kernel: profiles of switches, and the seams (tracker, flush, walker)."""
 
 #: The folder with the policies of each seam, by the seam's name in the name of a machine.
 FOLDERS = {"tracker": "trackers", "flush": "flushes", "walker": "walkers"}
