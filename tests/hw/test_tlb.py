@@ -1,4 +1,4 @@
-"""What a processor remembers of page tables."""
+"""The translations that a processor remembers."""
 
 from __future__ import annotations
 

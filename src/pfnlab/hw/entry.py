@@ -1,6 +1,6 @@
 """The changes a kernel makes to the bits of one page-table entry (S1.3).
 
-Entries are kept as their flag bits alone, in the 4K layout; the frame is kept beside them. The frame
+Entries are stored as their flag bits alone, in the 4K layout; the frame is stored beside them. The frame
 of a PROT_NONE entry is stored inverted by the hardware format only, so it never shows here.
 
 Since 6.6 an entry that loses its write permission hides its dirty bit in a software bit and gets it
@@ -24,7 +24,7 @@ from pfnlab.hw.bits import (
     PAGE_USER,
 )
 
-#: Where a dirty entry without write permission keeps its dirtiness (_PAGE_SAVED_DIRTY).
+#: Where a dirty entry without write permission stores its dirtiness (_PAGE_SAVED_DIRTY).
 PAGE_SAVED_DIRTY = 1 << 58
 
 #: The bits mprotect leaves alone (_PAGE_CHG_MASK): an entry's cache mode never changes with its permissions.
@@ -40,27 +40,27 @@ PAGE_CHG_MASK = (
 
 
 def pte_present(bits: int) -> bool:
-    """Whether the hardware would use the entry."""
+    """True where the hardware would use the entry."""
     return bool(bits & PAGE_PRESENT)
 
 
 def pte_write(bits: int) -> bool:
-    """Whether the entry lets user space write."""
+    """True where the entry lets user space write."""
     return bool(bits & PAGE_RW)
 
 
 def pte_dirty(bits: int) -> bool:
-    """Whether the entry is dirty, openly or hidden."""
+    """True where the entry is dirty, openly or hidden."""
     return bool(bits & (PAGE_DIRTY | PAGE_SAVED_DIRTY))
 
 
 def pte_special(bits: int) -> bool:
-    """Whether there is no ordinary page behind the entry."""
+    """True where there is no ordinary page behind the entry."""
     return bool(bits & PAGE_SPECIAL)
 
 
 def _settle_dirty(bits: int, saved_dirty: bool) -> int:
-    """Move the dirty bit to where the kernel keeps it for this write permission."""
+    """Move the dirty bit to where the kernel stores it for this write permission."""
     if not saved_dirty or not pte_dirty(bits):
         return bits
     bits &= ~(PAGE_DIRTY | PAGE_SAVED_DIRTY)
@@ -110,7 +110,7 @@ _FLUSH_ON_CHANGE = PAGE_RW | PAGE_USER | PAGE_CACHE_MASK | PAGE_GLOBAL | PAGE_PK
 
 
 def pte_needs_flush(old: int, new: int) -> bool:
-    """Whether a cached translation of *old* must go when the entry becomes *new* (x86's rule, frame kept).
+    """True where a cached translation of *old* must go when the entry becomes *new* (x86's rule, frame kept).
 
     The accessed bit does not count: mprotect keeps it.
     """

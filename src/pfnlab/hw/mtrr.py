@@ -85,7 +85,7 @@ class MtrrMap:
         return self._lookup_merged(start, end) if merged_map else self._lookup_registers(start, end)
 
     def allows_huge(self, start: int, end: int, *, merged_map: bool) -> bool:
-        """Whether the kernel would map bytes *start* to *end* with one large leaf of its own (S1.9)."""
+        """True where the kernel would map bytes *start* to *end* with one large leaf of its own (S1.9)."""
         mtrr, uniform = self.type_lookup(start, end, merged_map=merged_map)
         return uniform or (not merged_map and mtrr in (MtrrType.INVALID, MtrrType.WB))
 

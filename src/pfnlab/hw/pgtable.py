@@ -146,7 +146,7 @@ class PageTables:
         return self._whole(vpn, vpn + 1)
 
     def has_table(self, vpn: int, level: int) -> bool:
-        """Whether there is a table for the entries of *level* at *vpn*."""
+        """True where there is a table for the entries of *level* at *vpn*."""
         return vpn in self._tables[level]
 
     def set(self, run: EntryRun) -> None:

@@ -36,7 +36,7 @@ class Resource(NamedTuple):
     exclusive: bool = False
 
     def overlaps(self, start: int, end: int) -> bool:
-        """Whether any byte lies in both this resource and bytes *start* to *end*."""
+        """True where any byte lies in both this resource and bytes *start* to *end*."""
         return self.start < end and start < self.end
 
 
@@ -102,12 +102,12 @@ class PhysicalMap:
         return ret
 
     def page_is_ram(self, pfn: int) -> bool:
-        """Whether the whole page *pfn* is System RAM (S1.11.3)."""
+        """True where the whole page *pfn* is System RAM (S1.11.3)."""
         i = bisect_right(self._ram_start, pfn) - 1
         return i >= 0 and pfn < self._ram_end[i]
 
     def pat_pagerange_is_ram(self, start: int, end: int) -> int:
-        """Whether bytes *start* to *end* are RAM in the book's eyes (S1.11.4).
+        """The answer of the book's test for RAM in bytes *start* to *end* (S1.11.4).
 
         The kernel's walk notices a gap only when RAM follows it, and begins at 1 MiB.
 
@@ -127,11 +127,11 @@ class PhysicalMap:
         return ram
 
     def is_untracked(self, start: int, end: int) -> bool:
-        """Whether bytes *start* to *end* lie wholly inside the ISA hole (S1.11.5)."""
+        """True where bytes *start* to *end* lie wholly inside the ISA hole (S1.11.5)."""
         return start >= _ISA_START and end <= _ISA_END
 
     def iomem_is_exclusive(self, addr: int, *, io_strict_devmem: bool) -> bool:
-        """Whether the page of physical byte *addr* belongs to a driver alone (S1.13)."""
+        """True where the page of physical byte *addr* belongs to a driver alone (S1.13)."""
         start = addr & -PAGE_SIZE
         return any(
             r.overlaps(start, start + PAGE_SIZE) and self._is_exclusive(r, io_strict_devmem)
@@ -151,7 +151,7 @@ class PhysicalMap:
         return next(left, None)
 
     def may_request(self, start: int, end: int) -> bool:
-        """Whether a driver can claim bytes *start* to *end* (S9.1.6).
+        """True where a driver can claim bytes *start* to *end* (S9.1.6).
 
         Nobody may have any of them, and they must lie within every resource they touch.
         """
@@ -159,7 +159,7 @@ class PhysicalMap:
         return all(not r.busy and r.start <= start and end <= r.end for r in touched)
 
     def region_intersects(self, start: int, end: int) -> bool | None:
-        """Whether bytes *start* to *end* touch System RAM, as memremap asks (S9.7.1).
+        """True where bytes *start* to *end* touch System RAM, as memremap asks (S9.7.1).
 
         :return: None where they touch other resources too
         """
@@ -168,7 +168,7 @@ class PhysicalMap:
         return None if any(ram) and not all(ram) else any(ram)
 
     def is_booked(self, start: int, end: int, *, piece_of_ram: bool) -> bool:
-        """Whether the book is sure to have a mapping of bytes *start* to *end*, or a larger one.
+        """True where the book is sure to have a mapping of bytes *start* to *end*, or a larger one.
 
         What has RAM in it, or lies all in the ISA hole, is never booked.
 
@@ -191,7 +191,7 @@ class PhysicalMap:
         return 1
 
     def range_is_allowed(self, pfn: int, size: int, *, io_strict_devmem: bool) -> bool:
-        """Whether :meth:`devmem_is_allowed` refuses no page of *size* bytes from *pfn* on (S1.14)."""
+        """True where :meth:`devmem_is_allowed` refuses no page of *size* bytes from *pfn* on (S1.14)."""
         start = pfn_to_phys(max(pfn, _LOW_PFN))
         end = pfn_to_phys(pfn + pages_of(size))
         return start >= end or not any(
@@ -219,5 +219,5 @@ _TOO_WEAK = frozenset(
 
 
 def is_new_memtype_allowed(phys: PhysicalMap, paddr: int, size: int, req: CacheMode, got: CacheMode) -> bool:
-    """Whether a caller that asked for *req* on *size* bytes at *paddr* can use *got* (S1.12)."""
+    """True where a caller that asked for *req* on *size* bytes at *paddr* can use *got* (S1.12)."""
     return phys.is_untracked(paddr, paddr + size) or (req, got) not in _TOO_WEAK

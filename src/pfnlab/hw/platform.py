@@ -40,7 +40,7 @@ class Platform:
     transparent_hugepage: str = "never"
 
     def is_top(self, pfn: int) -> bool:
-        """Whether page *pfn* lies at the end of physical addresses, where nothing answers (S1.11.7)."""
+        """True where page *pfn* lies at the end of physical addresses, where nothing answers (S1.11.7)."""
         return pfn >= phys_to_pfn((1 << self.phys_bits) - _TOP_BYTES)
 
     def iomem_is_exclusive(self, addr: int) -> bool:

@@ -1,4 +1,4 @@
-"""A set of page numbers kept as disjoint, sorted runs: its cost is the number of runs."""
+"""A set of page numbers stored as disjoint, sorted runs: its cost is the number of runs."""
 
 from __future__ import annotations
 

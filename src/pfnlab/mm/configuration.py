@@ -1,4 +1,4 @@
-"""What a kernel's behaviour owes to how it was configured, by effect.
+"""The effects of a kernel's configuration on its behaviour.
 
 The rules ask these fields and no option by name; they are read from a ``.config`` by
 :mod:`pfnlab.policies.configuration`. A field that says what a program finds, and changes no rule, is asked by

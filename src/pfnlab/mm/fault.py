@@ -98,7 +98,7 @@ def _fault(mm: MmStruct, vpn: int, write: bool, user: bool) -> None:
 
 
 def _needs_no_handler(vma: Vma, vpn: int, write: bool) -> bool:
-    """Whether a fault is the VMA's own matter: ordinary memory, or an entry that is there and only changes.
+    """True where a fault is the VMA's own matter: ordinary memory, or an entry that only changes.
 
     To copy a page the VMA needs a reverse map, which it gets under mmap_lock.
     """
@@ -109,7 +109,7 @@ def _needs_no_handler(vma: Vma, vpn: int, write: bool) -> bool:
 
 
 def _allows(entry: EntryRun, write: bool) -> bool:
-    """Whether the hardware does the access without a fault."""
+    """True where the hardware does the access without a fault."""
     if entry.bits & PAGE_PKEY_BIT0:
         return False
     return pte_present(entry.bits) and (pte_write(entry.bits) or not write)
@@ -185,7 +185,7 @@ def _huge_fault(vma: Vma, vpn: int) -> bool:
 
 
 def _may_be_leaf(vma: Vma) -> bool:
-    """Whether a fault may fill a leaf, for which the VMA's own lock is enough."""
+    """True where a fault may fill a leaf, for which the VMA's own lock is enough."""
     handler = vma.file.huge_fault if vma.file is not None else None
     return handler is not None and vma.nr >= LEAF_PAGES[2] and _allows_leaves(vma)
 
@@ -205,7 +205,7 @@ def _allows_leaves(vma: Vma) -> bool:
 
 
 def _meets_itself(vma: Vma, entry: EntryRun) -> bool:
-    """Whether copying a PFN page makes the fault happen twice.
+    """True where copying a PFN page makes the fault happen twice.
 
     The kernel reads the page through its user address, and the hardware marks an entry that was not
     accessed yet; the entry is then not the one the fault began with, and the fault is taken again.

@@ -46,7 +46,7 @@ class MmuGather:
 
     @property
     def pending(self) -> bool:
-        """Whether anything was cleared since the last flush."""
+        """True where anything was cleared since the last flush."""
         return self._start is not None
 
     def extend(self, start: int, end: int) -> None:
@@ -118,7 +118,7 @@ class NoForcedFlush:
 
 
 def is_pfn_vma(vma: Vma) -> bool:
-    """Whether pages of *vma* may be frames without a count (VM_PFNMAP, VM_MIXEDMAP)."""
+    """True where pages of *vma* may be frames without a count (VM_PFNMAP, VM_MIXEDMAP)."""
     return bool(vma.flags & (VM_PFNMAP | VM_MIXEDMAP))
 
 

@@ -70,14 +70,14 @@ def _touch(mm: MmStruct, entry: EntryRun, vpn: int, write: bool) -> None:
 
 
 def _permits(vma: Vma, write: bool, force: bool) -> bool:
-    """Whether the VMA's protection allows it (check_vma_flags)."""
+    """True where the VMA's protection allows it (check_vma_flags)."""
     if not write:
         return force or bool(vma.flags & VM_READ)
     return bool(vma.flags & VM_WRITE) or (force and is_cow_mapping(vma.flags))
 
 
 def _suits(vma: Vma, entry: EntryRun, write: bool, force: bool) -> bool:
-    """Whether the entry needs no fault (can_follow_write_pte).
+    """True where the entry needs no fault (can_follow_write_pte).
 
     Where the VMA forbids to write, a forced write goes through a read-only entry of a page of the task's own.
     """

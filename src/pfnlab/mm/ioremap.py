@@ -45,7 +45,7 @@ def ioremap(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
 
 
 def is_memory(kernel: Kernel, pfns: PfnRange) -> bool:
-    """Whether *pfns* are ordinary memory, which has its place in the direct map (S9.6.1).
+    """True where *pfns* are ordinary memory, which has its place in the direct map (S9.6.1).
 
     RAM below 1 MiB is in no use, so that it may be mapped, and the book's test is good enough.
     """

@@ -221,7 +221,7 @@ class Kernel:
         self._forced = None
 
     def fails(self, function: str, calls: int = 1) -> bool:
-        """Whether one of the next *calls* calls of *function* is the one that fails."""
+        """True where one of the next *calls* calls of *function* is the one that fails."""
         return self.failing(function, calls) is not None
 
     def failing(self, function: str, calls: int) -> int | None:
@@ -233,7 +233,7 @@ class Kernel:
         return remaining - 1 if 0 < remaining <= calls else None
 
     def awaits(self, function: str) -> bool:
-        """Whether a later call of *function* is to fail."""
+        """True where a later call of *function* is to fail."""
         return self._forced is not None and self._forced[0] == function and self._forced[1] > 0
 
     def link_file(self, vma: Vma, parent: Vma | None = None) -> None:
@@ -272,7 +272,7 @@ class Kernel:
                 task.tlb.flush(start, end)
 
     def stands_in(self, mm: MmStruct) -> bool:
-        """Whether a processor that runs in *mm* is held, so that it takes no interrupt."""
+        """True where a processor that runs in *mm* is held, so that it takes no interrupt."""
         held = self.processors.held
         return held is not None and self.tasks[held.task].mm is mm
 
@@ -280,7 +280,7 @@ class Kernel:
         self.current = self.tasks[task]
 
     def may_claim(self, resource: Resource) -> bool:
-        """Whether a driver can claim *resource* (__request_region, S9.1.6)."""
+        """True where a driver can claim *resource* (__request_region, S9.1.6)."""
         return self.platform.phys.may_request(resource.start, resource.end)
 
     def claim(self, resource: Resource) -> None:

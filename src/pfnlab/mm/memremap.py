@@ -39,7 +39,7 @@ def memunmap(kernel: Kernel, pfns: PfnRange) -> None:
 
 
 def _is_ram(kernel: Kernel, pfns: PfnRange) -> bool | None:
-    """Whether *pfns* are System RAM, also below 1 MiB; None where only a part of them is."""
+    """True where *pfns* are System RAM, also below 1 MiB; None where only a part of them is."""
     return kernel.platform.phys.region_intersects(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end))
 
 

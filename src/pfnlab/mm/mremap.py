@@ -47,7 +47,7 @@ class Remap:
 
     @property
     def elsewhere(self) -> bool:
-        """Whether the caller wants the mapping at another place."""
+        """True where the caller wants the mapping at another place."""
         return self.fixed or self.dontunmap
 
 

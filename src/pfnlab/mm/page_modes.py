@@ -1,4 +1,4 @@
-"""One cache mode for every page of RAM, kept as runs: page flags (S2.1.2) and the direct map (S2.8)."""
+"""One cache mode for every page of RAM, stored as runs: page flags (S2.1.2) and the direct map (S2.8)."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def pfnmap_untrack(kernel: Kernel, pfns: PfnRange) -> None:
 
 
 def pfnmap_is_tracked(kernel: Kernel, pfns: PfnRange) -> bool:
-    """Whether :func:`pfnmap_track` of just these frames makes an entry in the book.
+    """True where :func:`pfnmap_track` of just these frames makes an entry in the book.
 
     It makes none without PAT, of the ISA range, and of RAM, also in part. No kernel asks. To be asked about
     the whole range: a part of it without RAM would look as if it had an entry (S2.10.2).

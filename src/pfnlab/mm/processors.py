@@ -181,7 +181,7 @@ class Processors:
         return _Place(self, operation)
 
     def skips(self, function: str) -> bool:
-        """Whether this call of *function* is the one to leave out."""
+        """True where this call of *function* is the one to leave out."""
         operation = self._running
         if operation is None or operation.skip is None or operation.skip.function != function:
             return False
@@ -275,7 +275,7 @@ class RwLock:
 
     @property
     def contended(self) -> bool:
-        """Whether a reader would have to wait."""
+        """True where a reader would have to wait."""
         return self.written or self._queued > 0
 
     @property

@@ -157,12 +157,12 @@ def map_count(run: EntryRun) -> int:
 
 
 def smap_counts(vma: Vma) -> SmapCounts:
-    """What smaps counts: ordinary pages, in PFN mappings not on every kernel (S7.5)."""
+    """The pages that smaps counts: ordinary ones, in PFN mappings not on every kernel (S7.5)."""
     return _counted(normal_runs(vma, vma.mm.kernel.walkers.walk_page_vma))
 
 
 def memory_counts(vma: Vma) -> SmapCounts:
-    """The same counts of the pages themselves: no frame of a device is an ordinary one, whoever walks."""
+    """The same counts of the pages themselves: no frame of a device is an ordinary one, for any walker."""
     return _counted([run for run in vma.mm.tables.runs(vma.start, vma.end) if run.page is not None])
 
 
@@ -243,7 +243,7 @@ def mincore(mm: MmStruct, start: int, end: int) -> tuple[int, str]:
 
 
 def _in_memory(vma: Vma, vpn: int) -> bool:
-    """Whether the file has the page, mapped here or not."""
+    """True where the file has the page, mapped here or not."""
     return isinstance(vma.file, ShmemFile) and vma.pgoff + vpn - vma.start in vma.file.pages
 
 

@@ -41,7 +41,7 @@ def remap_file_pages(mm: MmStruct, start: int, end: int, pgoff: int) -> None:
 
 
 def _continues(mm: MmStruct, vma: Vma, end: int) -> bool:
-    """Whether the mapping that begins with *vma* goes on to page *end*, in any number of VMAs."""
+    """True where the mapping that begins with *vma* goes on to page *end*, in any number of VMAs."""
     at = vma.end
     while at < end:
         next_vma = mm.vma_lookup(at)

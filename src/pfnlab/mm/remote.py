@@ -110,7 +110,10 @@ def _access_remote_vm(mm: MmStruct, start: int, length: int, stored: bytes | Non
 
 
 def _finds_vma(mm: MmStruct, vpn: int) -> bool:
-    """Whether there is a VMA; the kernel looks for a stack to expand else, under the lock for writing."""
+    """True where there is a VMA.
+
+    Else the kernel looks for a stack to expand, under the lock for writing.
+    """
     with mm.mmap_lock.read():
         if mm.vma_lookup(vpn) is not None:
             return True

@@ -72,7 +72,10 @@ def shmem_fault(vma: Vma, file: ShmemFile, vpn: int, write: bool) -> None:
 
 
 def dirtied(cleared: Iterable[EntryRun]) -> bool:
-    """Whether a dirty page of a file is among the entries: then nobody may write to it any more (S8.1.9)."""
+    """Mark the file pages of dirty entries dirty; True where there are any.
+
+    Nobody may write to such a page any more (S8.1.9).
+    """
     dirty_pages = [run.page for run in cleared if run.page is not None and pte_dirty(run.bits)]
     file_pages = [page for page in dirty_pages if not page.anonymous]
     for page in file_pages:

@@ -1,4 +1,4 @@
-"""The counters of a VMA in /proc/PID/smaps (S7.5.2): one arithmetic, whoever found the pages."""
+"""The counters of a VMA in /proc/PID/smaps (S7.5.2): one arithmetic for all that find pages."""
 
 from __future__ import annotations
 

@@ -254,7 +254,7 @@ class MmStruct:
         return grown
 
     def would_merge(self, vma: Vma, origin: Origin, excluded: Vma | None = None) -> bool:
-        """Whether *vma*, not linked yet, would merge with a neighbour; never with *excluded*."""
+        """True where *vma*, not linked yet, would merge with a neighbour; never with *excluded*."""
         return self._merging_around(vma, origin, excluded) != (None, None)
 
     def merge_around(self, vma: Vma, origin: Origin, excluded: Vma | None = None) -> Vma:

@@ -4,7 +4,7 @@ mm writes page tables, a tracker writes the memtype book, and neither writes the
 may read page tables, as the old get_pat_info() does. The kernel kept renaming its tracker functions
 while the places that call them stayed, so the methods are named after the call sites. At three of them
 the kernel never asked a tracker: ``may_split``, where it has only vm_ops->may_split, ``split_vma``, and
-``zap_page_range_single_flushed``, behind its tlb_finish_mmu().
+``zap_page_range_single_flushed``, after its tlb_finish_mmu().
 
 Any method may raise :class:`~pfnlab.errors.ModelledErrno`; mm then unwinds as the kernel would.
 """

@@ -64,7 +64,10 @@ def zap_vma(
 
 
 def _cuts_gigabyte(mm: MmStruct, cut: int) -> bool:
-    """Whether a part of a leaf of 1 GiB is zapped without mmap_lock, which zap_pud_range asserts (S6.3.8)."""
+    """True where a part of a leaf of 1 GiB is zapped without mmap_lock.
+
+    The kernel's zap_pud_range asserts the lock (S6.3.8).
+    """
     leaf = mm.tables.leaf_around(cut)
     return leaf is not None and leaf[1] - leaf[0] == TABLE_PAGES[2] and mm.mmap_lock.held == (0, False)
 

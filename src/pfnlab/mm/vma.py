@@ -33,7 +33,7 @@ class MappedFile(Protocol):
 
     @property
     def noexec(self) -> bool:
-        """PROT_EXEC is refused and VM_MAYEXEC taken away (S9.2.5)."""
+        """PROT_EXEC is refused and VM_MAYEXEC removed (S9.2.5)."""
 
     @property
     def write_notify(self) -> bool:
@@ -81,7 +81,7 @@ class MappedFile(Protocol):
 
     @property
     def opened(self) -> Callable[[Vma, Vma], None] | None:
-        """vm_ops->open, told of a new VMA and of the one it was copied from, before it can be found."""
+        """vm_ops->open, called with a new VMA and the one it was copied from, before it can be found."""
 
     @property
     def closed(self) -> Callable[[Vma], None] | None:
@@ -201,7 +201,7 @@ class Vma:
 
     @property
     def execute_only(self) -> bool:
-        """Whether a protection key keeps everybody from reading it (S5.10.2e; not without keys, S13.5)."""
+        """True where a protection key keeps everybody from reading it (S5.10.2e; not without keys, S13.5)."""
         return self._keys and is_execute_only(self.flags)
 
     @property
@@ -209,7 +209,7 @@ class Vma:
         return self.mm.kernel.profile.configuration.protection_keys
 
     def continues(self, below: Vma, ignored: int = VM_SOFTDIRTY) -> bool:
-        """Whether it lies behind *below* as one VMA would, reverse maps aside (S5.3.2).
+        """True where it lies behind *below* as one VMA would, reverse maps aside (S5.3.2).
 
         :param ignored: flags that may differ
         """

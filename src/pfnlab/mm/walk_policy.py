@@ -22,10 +22,10 @@ class WalkerPolicy(Protocol):
     """The VMAs and entries a walker accepts."""
 
     def walk_page_test(self, vma: Vma) -> bool:
-        """Whether the entries of *vma* are looked at at all."""
+        """True where the entries of *vma* are looked at at all."""
 
     def vm_normal_page(self, vma: Vma, entry: EntryRun) -> bool:
-        """Whether *entry*, of *vma*, maps an ordinary page, with a struct page to work on."""
+        """True where *entry*, of *vma*, maps an ordinary page, with a struct page to work on."""
 
 
 class Walkers(NamedTuple, Generic[T]):

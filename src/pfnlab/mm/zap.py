@@ -1,4 +1,4 @@
-"""Entries taken away while their VMAs live: by a driver, by a revocation (S6.7)."""
+"""Entries removed while their VMAs live: by a driver, by a revocation (S6.7)."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def revoke_iomem(kernel: Kernel, pages: PfnRange) -> None:
     /dev/mem and, since 636b21b50152, the PCI files share one address space object for all of physical memory.
     Where /dev/mem may still map the first and the last of them, as below 1 MiB, nothing is revoked.
 
-    :raises ModelledErrno: EBUSY when the tracker forbids it for a mapping: whoever claims is not told why not
+    :raises ModelledErrno: EBUSY when the tracker forbids it for a mapping: the claimer does not learn why
     """
     borders = (pages.start, pages.end - 1)
     if all(kernel.platform.devmem_is_allowed(pfn) for pfn in borders):

@@ -1,4 +1,4 @@
-"""What a driver can do to its own mappings, and what it keeps for itself."""
+"""A driver's operations on its own mappings, and the resources it claims."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ class DriverFile:
 
 
 def _may_insert(vma: Vma) -> bool:
-    """Whether vmf_insert_pfn does not stop the kernel, which it does in private PFN mappings."""
+    """True where vmf_insert_pfn does not stop the kernel, as it does in private PFN mappings."""
     return not is_cow_mapping(vma.flags) or bool(vma.flags & VM_MIXEDMAP)
 
 

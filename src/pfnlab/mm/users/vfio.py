@@ -48,7 +48,7 @@ class VfioDevice:
     :ivar refused: the errno with which its BAR could not be claimed when the device was opened, else 0
     :ivar vmas: every VMA of it
     :ivar filled: up to 6.9, the VMAs that faulted and were not zapped since, newest first
-    :ivar zapping: up to 6.9, entries of VMAs that were filled are being taken away
+    :ivar zapping: up to 6.9, entries of VMAs that were filled are being removed
     :ivar memory_lock: a fault has it for reading, a change of the command register for writing
     :ivar vma_lock: up to 6.9, a mutex around *filled*, which a fault has too
     """
@@ -307,7 +307,7 @@ class VfioDevice:
     def _vma_locked(self) -> AbstractContextManager[object]:
         """Have vma_lock, up to 6.9.
 
-        :raises Undecided: entries are being taken away, and the lock is given up and taken again in between
+        :raises Undecided: entries are being removed, and the lock is given up and taken again in between
         """
         if self.zapping and self.vma_lock.written:
             raise Undecided(
