@@ -1,4 +1,4 @@
-"""What distinguishes two kernels' rules: the changes make the one of the other, and each has a source."""
+"""The changes between two kernels' rules: they make one of the other, and each has a source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kernels that are known: small files, and which of them stands for a version nobody met."""
+"""The kernels that are known: small files, and which of them stands for a new version."""
 
 from __future__ import annotations
 

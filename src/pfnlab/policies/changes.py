@@ -61,7 +61,7 @@ def source_of(change: str, version: str) -> str:
 
 
 def is_of(change: str, series: str) -> bool:
-    """Whether a point release of *series* is known to have made that change."""
+    """True where a point release of *series* is known to have made that change."""
     switch = _BY_NAME.get(change.partition("=")[0])
     points = () if switch is None else (*switch.stable, *switch.ended_stable)
     return any(series_of(backport.point) == series for backport in points)

@@ -108,7 +108,7 @@ def _matching_entries(text: str) -> list[tuple[str, str, Switch | Era]]:
 
 
 def same_commit(commit: str, text: str) -> bool:
-    """Whether two ways to write a commit, one perhaps shorter, may mean the same."""
+    """True where two ways to write a commit, one perhaps shorter, may mean the same."""
     return commit.startswith(text) or text.startswith(commit)
 
 

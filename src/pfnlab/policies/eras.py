@@ -34,7 +34,7 @@ def era_switches(name: str) -> dict[str, bool]:
 
 
 def _reached(since: str, release: tuple[int, ...]) -> bool:
-    """Whether *release* is at or behind *since*: a point release only for its own series."""
+    """True where *release* is *since* or a later one: a point release only for its own series."""
     first = series_key(since)
     if len(first) == 3 and first[0] > 2:
         return release[:2] == first[:2] and release >= first

@@ -30,7 +30,7 @@ _RETURNS: dict[str, type] = {
     "vm_normal_page": bool,
 }
 
-#: Methods that may raise ModelledErrno; behind all others the kernel has no way back.
+#: Methods that may raise ModelledErrno; after all others the kernel has no way back.
 _REFUSES = (
     *("remap_pfn_range", "memremap_pages", "vmf_insert_pfn", "may_split", "vm_area_dup"),
     *("copy_page_range", "zap_page_range_single"),

@@ -61,7 +61,7 @@ class OwnPolicy(NamedTuple):
 
 
 def is_path(name: str) -> bool:
-    """Whether *name* is the name of a file, not of a policy in this package."""
+    """True where *name* is the name of a file, not of a policy in this package."""
     return name.endswith(".py")
 
 

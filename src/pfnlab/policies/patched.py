@@ -1,4 +1,4 @@
-"""What was compared on kernels that a patch gave a policy which no kernel has (``patches/``).
+"""Comparisons on kernels to which a patch gave a policy that no kernel has (``patches/``).
 
 ``python tools/hold_patches.py`` writes ``patched.json``, which lies beside this module.
 """
@@ -65,7 +65,7 @@ def patched_kernels() -> Mapping[str, PatchedKernel]:
 
 
 def read_patched(path: Path) -> dict[str, PatchedKernel]:
-    """What a file like ``patched.json`` holds; nothing where there is none."""
+    """The content of a file like ``patched.json``; empty where there is no file."""
     if not path.exists():
         return {}
     return msgspec.json.decode(path.read_bytes(), type=dict[str, PatchedKernel])

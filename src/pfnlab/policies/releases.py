@@ -11,7 +11,7 @@ import re
 from functools import cache
 from itertools import pairwise
 
-#: The series whose profile was held against kernels, oldest first.
+#: The series whose profile was compared with kernels, oldest first.
 CONFIRMED = ("6.1", "6.12", "6.16", "6.17", "6.18", "6.19", "7.0", "7.1", "7.2", "7.3")
 
 #: Every release with a profile, oldest first.
@@ -27,7 +27,7 @@ _PACKAGED = re.compile(r"(?P<version>[0-9]+\.[0-9]+(?:\.[0-9]+)?)(?:~rc(?P<candi
 
 
 def is_version(text: str) -> bool:
-    """Whether *text* is a series or a version."""
+    """True where *text* is a series or a version."""
     return _VERSION.fullmatch(text) is not None
 
 

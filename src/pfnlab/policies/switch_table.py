@@ -317,7 +317,7 @@ SWITCHES = (
         after="7.3",
         stable=(Backport("7.3.4", "measured between 7.3-rc7 and 7.3.4", after="7.3-rc7"),),
     ),
-    # No kernel is without it: patches/upstream/fixes takes it away.
+    # No kernel is without it: patches/upstream/fixes removes it.
     Switch(
         "copied_keeps_mode", "6.1", "wp_page_copy() takes vm_page_prot; S6.4.4, measured", catalogue="N05"
     ),

@@ -30,11 +30,11 @@ class Backport:
     after: str | None = None
 
     def reached(self, version: str) -> bool:
-        """Whether *version* is of this series, and has the change."""
+        """True where *version* is of this series, and has the change."""
         return series_of(version) == series_of(self.point) and version_key(version) >= version_key(self.point)
 
     def known(self, version: str) -> bool:
-        """Whether kernels or the changelog show it for *version*, so that it is not assumed."""
+        """True where kernels or the changelog show it for *version*, so that it is not assumed."""
         if self.after is None or series_of(version) != series_of(self.point):
             return True
         return not version_key(self.after) < version_key(version) < version_key(self.point)
@@ -58,7 +58,7 @@ class Switch:
         *since* where *since* is one, else the release before it
     :param last: the newest release known to still behave so, in the same way for *until*
     :param commit: the upstream commit that brought it, 12 digits
-    :param ended_by: the upstream commit that took it away
+    :param ended_by: the upstream commit that removed it
     :param catalogue: its entry in the bug catalogue
     :param stable: backports to stable series, before mainline's *since*
     :param ended_stable: backports of the change that ended it
@@ -79,7 +79,7 @@ class Switch:
     tracker: str | None = None
 
     def on(self, version: str) -> bool:
-        """Whether *version* behaves so; a series stands for its first release."""
+        """True where *version* behaves so; a series stands for its first release."""
         release = series_key(series_of(version))
         if self.until is not None and series_key(self.until) <= release:
             return False
@@ -91,7 +91,7 @@ class Switch:
         return self.since == _OLDEST and self.after is None
 
     def known(self, version: str) -> bool:
-        """Whether that is known of *version*, and not assumed."""
+        """True where that is known of *version*, and not assumed."""
         if version in known_versions():
             return True
         if not all(backport.known(version) for backport in (*self.stable, *self.ended_stable)):
@@ -104,7 +104,7 @@ class Switch:
         return self.until is None or series not in _between(self.until, self.last)
 
     def _older_than_measured(self, series: str) -> bool:
-        """Whether the date is only measured, and *series* is older than all kernels asked."""
+        """True where the date is only measured, and *series* is older than all kernels asked."""
         only_measured = self.after is None and self.since in CONFIRMED
         return (
             only_measured
@@ -135,15 +135,15 @@ class Era:
     only: str | None = None
 
     def reached(self, version: str) -> bool:
-        """Whether mainline had it by *version*."""
+        """True where mainline had it by *version*."""
         return self.only is None and series_key(self.since) <= series_key(series_of(version))
 
     def known(self, version: str) -> bool:
-        """Whether that is known of *version*, and not assumed."""
+        """True where that is known of *version*, and not assumed."""
         return self.only is not None or series_of(version) not in _between(self.since, self.after)
 
 
 def _between(first: str, after: str | None) -> tuple[str, ...]:
-    """The releases that were not asked: behind the newest known without it, before the first with it."""
+    """The releases that were not asked: after the newest known without it, before the first with it."""
     older = after if after is not None else confirmed_before(first)
     return between(older, first) if older is not None else ()

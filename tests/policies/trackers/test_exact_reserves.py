@@ -1,4 +1,4 @@
-"""exact at every moment a processor can be held at: whoever maps a frame has it reserved, with one mode."""
+"""exact at every moment a processor can be held at: each mapped frame is reserved, with one mode."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each policy lets walkers see of a private PFN mapping with one copied page (discussion 001)."""
+"""The view of each policy's walkers on a private PFN mapping with one copied page (discussion 001)."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def steps_in(held: Mapping[str, HeldCount]) -> int:
 
 
 class KnownKernel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One kernel that was met.
+    """One kernel that was compared with the model of its version.
 
     :param version: the upstream version, ``6.12.107``
     :param package_version: the distribution's, ``6.12.107-1``
@@ -89,19 +89,19 @@ def known_packages() -> tuple[str, ...]:
 
 @cache
 def known_versions() -> tuple[str, ...]:
-    """The exact versions that were met, oldest first."""
+    """The exact versions that are known, oldest first."""
     return tuple(dict.fromkeys(map(upstream, known_packages())))
 
 
 def newest_known(series: str) -> str | None:
-    """The newest known version of *series*; None when none was met."""
+    """The newest known version of *series*; None when none is known."""
     return next((version for version in reversed(known_versions()) if series_of(version) == series), None)
 
 
 def nearest(version: str) -> str | None:
     """The known version whose rules stand for *version*.
 
-    Of its series the newest that is not newer, else the oldest; where none of its series was met, the newest
+    Of its series the newest that is not newer, else the oldest; where none of its series is known, the newest
     before it.
     """
     key = version_key(version)

@@ -1,4 +1,4 @@
-"""Whoever maps reserves and frees; the memory core does nothing by itself (discussion 003).
+"""The code that maps reserves and frees; the memory core does nothing by itself (discussion 003).
 
 "Maybe relevant/all? caller should just manage the PAT side independently" leaves open for how long. Read
 here: for as long as the file has mappings. A driver reserves what it maps unless it has that already, counts

@@ -160,7 +160,7 @@ class Exact:
         """A copy covers nothing until it is known what it is for."""
 
     def split_vma(self, lower: Vma, upper: Vma) -> None:
-        """What one of them, the VMA that was cut, has covered until now, goes to the one that keeps it."""
+        """Each half covers its own part of the frames that the VMA covered before the cut."""
         new, cut = (lower, upper) if lower.pfnmap is None else (upper, lower)
         parts = cut.pfnmap or ()
         # In this order, so that no frame is without a VMA meanwhile.

@@ -27,7 +27,7 @@ class Untracked:
         """There is nothing to keep."""
 
     def remap_pfn_range(self, vma: Vma, start: int, pfns: PfnRange, prot: int) -> int:
-        """What was asked for is granted."""
+        """Grant *prot*, as asked for."""
         return prot
 
     def remap_pfn_range_failed(self, vma: Vma, pfns: PfnRange) -> None:
@@ -37,14 +37,14 @@ class Untracked:
         """Nothing to do."""
 
     def memremap_pages(self, pfns: PfnRange, prot: int) -> int:
-        """What was asked for is granted."""
+        """Grant *prot*, as asked for."""
         return prot
 
     def memunmap_pages(self, pfns: PfnRange) -> None:
         """Nothing was kept."""
 
     def vmf_insert_pfn(self, vma: Vma, vpn: int, pfns: PfnRange, prot: int) -> int:
-        """What was asked for is granted."""
+        """Grant *prot*, as asked for."""
         return prot
 
     def may_split(self, vma: Vma, at: int) -> None:
