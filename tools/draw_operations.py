@@ -48,7 +48,7 @@ from pfnlab.programs.lang.span import Span
 
 @typed_class
 class Operations(ABC):
-    """What can be done on a machine: each method is one operation, and returns what was seen after it.
+    """The operations on a machine: each method is one, and returns the observation after it.
 
     :raises Misuse: it is no correct operation here; nothing was done
     :raises Undecided: the model has no rule for it; nothing was done

@@ -1,4 +1,4 @@
-"""What `import pfnlab` offers, and that it costs nothing until it is used."""
+"""The members of `import pfnlab`; the import costs nothing until they are used."""
 
 from __future__ import annotations
 

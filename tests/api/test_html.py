@@ -1,4 +1,4 @@
-"""What notebooks show: tables, in which no word is taken for markup."""
+"""Notebooks show tables, in which no word is taken for markup."""
 
 from __future__ import annotations
 

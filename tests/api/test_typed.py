@@ -1,4 +1,4 @@
-"""What type checkers say of code that uses `import pfnlab`."""
+"""The reports of type checkers on code that uses `import pfnlab`."""
 
 from __future__ import annotations
 

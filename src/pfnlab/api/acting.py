@@ -28,7 +28,7 @@ from pfnlab.programs.lang.words import ANON
 
 @typed_class
 class Acting(Operations):
-    """Whoever does operations: a task, perhaps with the kernel forced to fail, to skip a call or to stop."""
+    """The actor of operations: a task, perhaps with the kernel forced to fail, to skip a call or to stop."""
 
     @abstractmethod
     def _op(self, op: Op) -> StepSeen:
@@ -129,7 +129,7 @@ class Acting(Operations):
         return task
 
     def fail(self, function: str, nth: int = 1, *, inside: str | None = None) -> Forced:
-        """What the task does next, with the kernel made to fail: ``m.fail("__pte_alloc").fork()``.
+        """The task's next operation, with the kernel made to fail: ``m.fail("__pte_alloc").fork()``.
 
         :param nth: the call of *function* that fails, from 1
         :param inside: count only from the first call of this function on
@@ -137,11 +137,11 @@ class Acting(Operations):
         return self._as(fail=Fail(function, nth, inside))
 
     def skip(self, function: str, nth: int = 1) -> Forced:
-        """What the task does next, with a call left out: ``m.skip("flush_tlb_mm_range").munmap(a)``."""
+        """The task's next operation, with a call left out: ``m.skip("flush_tlb_mm_range").munmap(a)``."""
         return self._as(skip=Skip(function, nth))
 
     def hold(self, function: str, nth: int = 1, *, at_return: bool = False) -> Forced:
-        """What the task does next, its processor stopped inside: ``m.hold("unmap_vmas").munmap(a)``.
+        """The task's next operation, its processor stopped inside: ``m.hold("unmap_vmas").munmap(a)``.
 
         Other tasks go on until ``m.release()``.
         """

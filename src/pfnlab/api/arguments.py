@@ -95,7 +95,10 @@ class _Parameters:
 
 
 def _is(value: Any, wanted: Any) -> bool:
-    """Whether *value* is of the type *wanted*. Of a literal any text is: the function knows its words."""
+    """True where *value* is of the type *wanted*.
+
+    Of a literal any text is: the function knows its words.
+    """
     origin, parts = get_origin(wanted), get_args(wanted)
     if wanted is Any:
         return True
@@ -127,7 +130,7 @@ def _is(value: Any, wanted: Any) -> bool:
 
 
 def is_number(value: object) -> bool:
-    """Whether *value* is a whole number that an argument may be."""
+    """True where *value* is a whole number that an argument may be."""
     return _is(value, int)
 
 
@@ -144,7 +147,7 @@ def _shown(value: object) -> str:
 
 @cache
 def _words(wanted: Any) -> str:
-    """What to write for a parameter of the type *wanted*."""
+    """The words to write for a parameter of the type *wanted*."""
     origin, parts = get_origin(wanted), get_args(wanted)
     if origin is Annotated:
         return str(parts[1])

@@ -1,4 +1,4 @@
-"""`pl.check`: every sequence of operations of a scope on models, held against properties."""
+"""`pl.check`: every sequence of operations of a scope on models, checked for properties."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class CheckReport(Recorded):
 
     @property
     def holds(self) -> bool:
-        """Whether every state was seen and no property is violated."""
+        """True where every state was seen and no property is violated."""
         return self.exit_code == 0
 
     @property

@@ -76,7 +76,7 @@ def _picture(result: RunReport) -> str:
     return draw_story(result.program, result.runs)
 
 
-# As in the terminal, a cell that is not as the first machine's is lit, and its row ends in a mark.
+# As in the terminal, a cell that is not as the first machine's is highlighted, and its row ends in a mark.
 def _row(row: TableRow) -> str:
     cells = "".join(
         _cell("\n".join(lines), style=_LIT if index in row.lit else _CELL)

@@ -77,7 +77,7 @@ class LiveMachine(Acting):
 
     @property
     def steps(self) -> tuple[StepSeen, ...]:
-        """What was seen after each operation."""
+        """The observations, one after each operation."""
         return seen_steps(self._program, self._as_run())
 
     @property
@@ -91,7 +91,7 @@ class LiveMachine(Acting):
 
     @property
     def state(self) -> StepSeen | None:
-        """What was seen after the last operation; None before the first."""
+        """The observation after the last operation; None before the first."""
         steps = self.steps
         return steps[-1] if steps else None
 

@@ -74,7 +74,7 @@ from pfnlab.programs.lang.walk_ops import Mincore, ProcessVmReadv, Status, Walk
 
 @typed_class
 class Operations(ABC):
-    """What can be done on a machine: each method is one operation, and returns what was seen after it.
+    """The operations on a machine: each method is one, and returns the observation after it.
 
     :raises Misuse: it is no correct operation here; nothing was done
     :raises Undecided: the model has no rule for it; nothing was done
@@ -217,7 +217,7 @@ class Operations(ABC):
         return self._do(MemremapPages(self._span(span), p2pdma=p2pdma))
 
     def memunmap_pages(self) -> StepSeen:
-        """The driver takes its newest struct pages away."""
+        """The driver removes its newest struct pages."""
         return self._do(MemunmapPages())
 
     def bind(self, device: str) -> StepSeen:

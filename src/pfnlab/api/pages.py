@@ -65,7 +65,7 @@ class MappedPages(Pages):
 
     @property
     def ok(self) -> bool:
-        """Whether the operation succeeded."""
+        """True where the operation succeeded."""
         return self.seen.ok
 
     def __repr__(self) -> str:

@@ -72,7 +72,7 @@ class RunReport(Recorded):
 
     @property
     def steps(self) -> dict[str, tuple[StepSeen, ...]]:
-        """What each machine saw, step by step; the last step is the end, when all tasks are killed."""
+        """The observations of each machine by step; the last step is the end, when all tasks are killed."""
         return {run.machine: seen_steps(self.program, run) for run in self.runs}
 
     def __getitem__(self, machine: str) -> tuple[StepSeen, ...]:
@@ -87,7 +87,7 @@ class RunReport(Recorded):
 
     @property
     def agree(self) -> bool:
-        """Whether all machines finished and saw the same, and no kernel raised an alarm."""
+        """True where all machines finished and saw the same, and no kernel raised an alarm."""
         return self.verdict.agree
 
     @property
@@ -245,7 +245,7 @@ def diff(
     profile: str | None = None,
     compare: Fields = None,
 ) -> Differences:
-    """What differs between machines that run *program*; the other arguments are those of `run`.
+    """The differences between machines that run *program*; the other arguments are those of `run`.
 
     :param on: at least two machines
     :raises Misuse: there is no such program or machine, or only one

@@ -1,4 +1,4 @@
-"""What was seen after one operation."""
+"""The observation after one operation."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class StepSeen:
 
     @property
     def ok(self) -> bool:
-        """Whether it succeeded."""
+        """True where it succeeded."""
         return self.step.result == "ok"
 
     @property

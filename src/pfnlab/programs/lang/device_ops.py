@@ -175,7 +175,7 @@ class MemremapPages(msgspec.Struct, frozen=True, tag="memremap_pages"):
 
 
 class MemunmapPages(msgspec.Struct, frozen=True, tag="memunmap_pages"):
-    """The driver takes its newest struct pages away."""
+    """The driver removes its newest struct pages."""
 
 
 class Bind(msgspec.Struct, frozen=True, tag="bind"):
