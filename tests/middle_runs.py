@@ -1,4 +1,4 @@
-"""What machines see of litmus/unmapping/munmap-middle.pfn, written by hand: the material of several tests."""
+"""Runs of litmus/unmapping/munmap-middle.pfn, written by hand: the material of several tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever is written: a program or one clear refusal; and every program survives every form."""
+"""Every text is a program or gets one clear refusal; and every program survives every form."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ def long_name(path: Path) -> str:
 
 
 def in_library(path: Path) -> bool:
-    """Whether the file is one of those that come with pfnlab."""
+    """True where the file is one of those that come with pfnlab."""
     return path.is_relative_to(library_folder())
 
 

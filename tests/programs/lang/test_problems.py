@@ -1,4 +1,4 @@
-"""What is wrong with a text, as places in it."""
+"""The problems of a text, as places in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every line of the text form means."""
+"""The meaning of every line of the text form."""
 
 from __future__ import annotations
 

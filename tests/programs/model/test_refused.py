@@ -1,4 +1,4 @@
-"""What is refused of kernels older than any that was asked."""
+"""The operations that are refused on kernels older than any that was asked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contents that are the machine's own are not told."""
+"""Contents that are the machine's own are not reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading the call of an operation line, behind the task and ``name =``."""
+"""Reading the call of an operation line, after the task and ``name =``."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ class Line:
 
     @property
     def column(self) -> int:
-        """The column of the next token; after the last one, the column behind it."""
+        """The column of the next token; after the last one, the column after it."""
         if self.position < len(self.tokens):
             return self.tokens[self.position].column
         if not self.tokens:
@@ -130,7 +130,7 @@ class Line:
         return True
 
     def was(self, *texts: str) -> bool:
-        """Whether the last tokens that were read are *texts*."""
+        """True where the last tokens that were read are *texts*."""
         read = self.tokens[: self.position][-len(texts) :]
         return tuple(token.text for token in read) == texts
 

@@ -1,4 +1,7 @@
-"""What a program needs that a kernel's configuration may leave out: then it is undecided on that kernel."""
+"""Needs of a program that a kernel's configuration may leave out.
+
+The program is undecided on a kernel without them.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,7 @@ def lacking(program: Program, configuration: Configuration) -> str | None:
 
 
 def needs_driver(program: Program) -> bool:
-    """Whether *program* has an operation that needs the guest driver."""
+    """True where *program* has an operation that needs the guest driver."""
     return any(
         isinstance(op.call, DriverCall | RescanMoved)
         or (isinstance(op.call, Mmap) and op.call.driver is not None)
@@ -55,7 +58,7 @@ def needs_driver(program: Program) -> bool:
 
 
 def needs_vfio(program: Program) -> bool:
-    """Whether *program* has an operation on a device that is open through vfio-pci."""
+    """True where *program* has an operation on a device that is open through vfio-pci."""
     return _any(program, uses_vfio)
 
 

@@ -374,17 +374,17 @@ def tasks_of(program: Program) -> list[str]:
 
 
 def uses_vfio(call: Call) -> bool:
-    """Whether *call* needs a device that is opened through vfio-pci."""
+    """True where *call* needs a device that is opened through vfio-pci."""
     return isinstance(call, VFIO_CALLS) or (isinstance(call, Mmap) and call.via == "vfio")
 
 
 def uses_reset(program: Program) -> bool:
-    """Whether *program* needs a device that can be reset and put to sleep."""
+    """True where *program* needs a device that can be reset and put to sleep."""
     return any(isinstance(op.call, RESET_CALLS) for op in program.ops)
 
 
 def uses_slot(program: Program) -> bool:
-    """Whether a device comes or goes in *program*."""
+    """True where a device comes or goes in *program*."""
     return any(isinstance(op.call, SLOT_CALLS) for op in program.ops)
 
 
@@ -395,10 +395,10 @@ def moves(program: Program) -> Device | None:
 
 
 def uses_bind(program: Program) -> bool:
-    """Whether the guest driver is bound to a device in *program*, so that all of its BAR is claimed."""
+    """True where the guest driver is bound to a device in *program*, so that all of its BAR is claimed."""
     return any(isinstance(op.call, BIND_CALLS) for op in program.ops)
 
 
 def is_held(program: Program) -> bool:
-    """Whether *program* stops a processor, so that its tasks run on processors of their own."""
+    """True where *program* stops a processor, so that its tasks run on processors of their own."""
     return any(op.hold is not None for op in program.ops)

@@ -1,4 +1,4 @@
-"""What is wrong with a program text, as places in it: for editors, and for ``pfnlab fmt --check``."""
+"""Problems of a program text, as places in it: for editors, and for ``pfnlab fmt --check``."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class TextProblem(NamedTuple):
 
 
 def problems_of(text: str, source: str = "<program>") -> list[TextProblem]:
-    """What is wrong with *text*: the first error, or else every place that is not in canonical form.
+    """Problems of *text*: the first error, or else every place that is not in canonical form.
 
     All fixes together, applied from the last to the first, make the canonical form of the text.
 

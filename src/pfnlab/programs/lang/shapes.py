@@ -206,7 +206,7 @@ ByHand = Mmap | Mremap | Fork | Thread | Walk | ProcessVmReadv | RemapFilePages 
 
 
 def is_by_hand(call: Call) -> TypeGuard[ByHand]:
-    """Whether *call* is none of the table."""
+    """True where *call* is none of the table."""
     return type(call) not in ROWS
 
 

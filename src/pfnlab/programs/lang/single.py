@@ -55,7 +55,7 @@ def read_device(text: str, source: str = "<device>") -> Device:
 
 
 def _reading(program: Program, source: str) -> Reading:
-    """The reader behind the last line of *program*."""
+    """The reader after the last line of *program*."""
     reading = Reading(source)
     reading.go_on(program)
     return reading

@@ -62,7 +62,7 @@ class Reading(CallReader):
         self._started = False
 
     def go_on(self, program: Program) -> None:
-        """Go on behind the operations of *program*, which was judged before; it may be unfinished.
+        """Go on after the operations of *program*, which was judged before; it may be unfinished.
 
         What is read from here on is in :attr:`ops`.
         """

@@ -1,4 +1,4 @@
-"""What colours a program text: the words of the language and where on a line each stands, as a neutral table.
+"""The colours of a program text: the words of the language and their places on a line, as a neutral table.
 
 The grammars of editors are made from it (``tools/make_editors.py``), and ``tokens.json``, which other
 highlighters read. A line begins in the context ``line``. At every place that is no space, the first rule of

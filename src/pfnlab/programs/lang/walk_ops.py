@@ -73,7 +73,7 @@ class Mincore(msgspec.Struct, frozen=True, tag="mincore"):
 class ProcessVmReadv(msgspec.Struct, frozen=True, tag="process_vm_readv"):
     """The task reads page ``span.start`` of itself with process_vm_readv(2).
 
-    :param bytes: those that are read and told; None for some from the page's start, which are not
+    :param bytes: those that are read and reported; None for some from the page's start, which are not
     """
 
     span: Span

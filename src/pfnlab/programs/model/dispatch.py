@@ -151,7 +151,7 @@ class CallResult(NamedTuple):
 
 
 def perform(kernel: Kernel, task: Task, call: Call, places: Places) -> CallResult:
-    """Run *call* as *task*; contents that are the machine's own are not told."""
+    """Run *call* as *task*; contents that are the machine's own are not reported."""
     error, value = _perform(kernel, task, call, places)
     return CallResult(error, without_contents(call, value, places))
 
@@ -264,7 +264,7 @@ def _system_call(kernel: Kernel, task: Task, call: _SystemCall, places: Places) 
 
 
 def _check_offset(task: Task, call: RemapFilePages, places: Places) -> None:
-    """Whether the offset means the same in the mapping's file on every machine.
+    """Check that the offset means the same in the mapping's file on every machine.
 
     :raises Undecided: it does not
     """

@@ -99,7 +99,7 @@ class ModelMachine:
 
     @property
     def sees_memory(self) -> bool:
-        """Whether it can be looked at in its memory; a prediction needs no lens."""
+        """True where its memory can be looked at: always, for a prediction needs no lens."""
         return True
 
     def run(self, programs: Sequence[Program]) -> list[Run]:
@@ -247,7 +247,7 @@ class OpenRun:
 
 
 class _Setting(NamedTuple):
-    """What a program decides before its first operation."""
+    """The decisions of a program before its first operation."""
 
     platform: Platform
     places: Places

@@ -70,7 +70,7 @@ class Observer:
         )
 
     def tlbs(self) -> tuple[TlbSeen, ...]:
-        """What every processor remembers of the program's areas (S8.3.8)."""
+        """The translations of the program's areas that each processor remembers (S8.3.8)."""
         return tuple(seen for task in self.kernel.tasks.values() for seen in self._remembered(task))
 
     def _remembered(self, task: Task) -> Iterator[TlbSeen]:

@@ -42,7 +42,7 @@ class OneByOne:
 
     @property
     def settled(self) -> bool:
-        """Whether nothing is under way."""
+        """True where nothing is under way."""
         return True
 
     def step(self, op: Op) -> Returned:
@@ -88,7 +88,7 @@ class SideBySide(OneByOne):
 
     @property
     def settled(self) -> bool:
-        """Whether nothing is under way."""
+        """True where nothing is under way."""
         return self._processors.held is None
 
     def step(self, op: Op) -> Returned:
@@ -133,7 +133,7 @@ class SideBySide(OneByOne):
 
 
 def _check_flushes(op: Op) -> None:
-    """Whether the model knows every flush of *op*, where it is to be held or left out at one.
+    """Check that the model knows every flush of *op*, where it is to be held or left out at one.
 
     :raises Undecided: it fills the program's own memory too, and each page copied there is flushed (S5.10.1)
     """

@@ -51,7 +51,7 @@ def walked(task: Task, call: Walk, places: Places) -> int | str | None:
 
 
 def _moved(task: Task, call: Walk, page: int) -> int | str | None:
-    """What a walker answers that takes bytes: of no bytes in particular, the first word where it reads.
+    """The answer of a walker that takes bytes: the first word, where it reads no bytes in particular.
 
     :param page: where in memory the page begins
     :raises ModelledErrno: as the system call
@@ -70,7 +70,7 @@ def _moved(task: Task, call: Walk, page: int) -> int | str | None:
 
 
 def process_vm_readv(task: Task, call: ProcessVmReadv, places: Places) -> str | None:
-    """What process_vm_readv answers *task*: nothing where no bytes in particular are asked for.
+    """The answer of process_vm_readv to *task*: None where no bytes in particular are asked for.
 
     :raises ModelledErrno: EFAULT
     """

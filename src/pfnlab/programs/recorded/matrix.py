@@ -198,7 +198,7 @@ def _read(path: Path) -> list[RecordedCase | RecordedOrder | RecordedRace]:
 
 
 def _case_misses(cases: dict[str, list[RecordedCase]], kernel: str) -> list[_Misses]:
-    """What the model does not predict of the rows of *kernel*, in their order."""
+    """The misses of the model in each row of *kernel*, in their order."""
     found: list[_Misses] = []
     # A line printed once per boot shows only in the first case that causes it (S12.4.3).
     spent: set[str] = set()
@@ -314,7 +314,7 @@ def _unrecorded(value: int | str | None) -> None:
     return None
 
 
-#: Values that recordings word differently, or did not keep.
+#: Values that recordings word differently, or did not record.
 _VALUES: dict[str, Callable[[int | str | None], object]] = {
     "movepages": _statuses,
     "pagemap": _pagemap,

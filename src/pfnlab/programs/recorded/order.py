@@ -34,7 +34,7 @@ class RecordedContext(msgspec.Struct):
 
 
 class RecordedVma(msgspec.Struct):
-    """One VMA behind the operation.
+    """One VMA after the operation.
 
     :param at: its letter and first page, as ``A+4``
     """
@@ -50,7 +50,7 @@ class RecordedVma(msgspec.Struct):
 
 
 class RecordedMemory(msgspec.Struct):
-    """What there is behind the operation."""
+    """The VMAs and the book after the operation."""
 
     vmas: list[RecordedVma]
     book: list[tuple[int, int, str]]

@@ -194,7 +194,7 @@ def _answer(step: Step) -> str:
 
 
 def _escaped(program: Program, at: int, last: Step) -> bool:
-    """Whether main has entries of the device pages that were taken away beside its operation."""
+    """True where main has entries of the device pages that were revoked beside its operation."""
     revoked = program.ops[at + 1].call
     if not isinstance(revoked, UnmapMappingRange):
         return False
@@ -222,7 +222,7 @@ def _reads(step: Step, before: Step) -> str:
 
 
 def _entry_is_there(step: Step) -> bool:
-    """Whether page 0 of area ``a`` has an entry that lets the first task read."""
+    """True where page 0 of area ``a`` has an entry that lets the first task read."""
     return any(
         run.task == MAIN_TASK and run.span.name == "a" and run.span.start == 0 and run.table_entry.is_present
         for run in step.ptes or ()

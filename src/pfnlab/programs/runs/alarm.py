@@ -20,7 +20,7 @@ WARN = "WARN"
 #: nothing about a program that holds one.
 STALLS = frozenset({"RCU stall", "hung task", "lockup"})
 
-#: The most lines of an alarm's log that are kept.
+#: The most lines of an alarm's log that are stored.
 MOST_LINES = 160
 
 # How far a report's lines may lie from its head: those of a report before its call trace.
@@ -187,7 +187,7 @@ def _alarm(report: _Report, texts: Sequence[str], end: int) -> Alarm:
 
 
 def _extent(kind: str, lines: Sequence[str]) -> Iterator[str]:
-    # The lines that belong to a report; the first is its head, and behind the last nothing else was reported.
+    # The lines that belong to a report; the first is its head, and after the last nothing else was reported.
     if _OF_ONE_LINE.fullmatch(kind):
         yield lines[0]
         return

@@ -1,4 +1,4 @@
-"""Whether machines saw the same, and whether a program's expectations hold.
+"""Compare the observations of machines, and check the expectations of a program.
 
 Runs are equal exactly when every comparable field of every step is equal. Three things are not
 comparable, and only these:
@@ -102,7 +102,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class Expectation(msgspec.Struct, frozen=True):
-    """One ``expect`` line held against one machine.
+    """One ``expect`` line compared with one machine.
 
     :param series: the kernel series that made the line apply
     :param left: the book after the last step, or None when the machine did not get there
@@ -115,7 +115,7 @@ class Expectation(msgspec.Struct, frozen=True):
 
     @property
     def holds(self) -> bool | None:
-        """Whether exactly the expected entries are left; None when the end was not seen."""
+        """True where exactly the expected entries are left; None when the end was not seen."""
         if self.left is None:
             return None
         left = [(entry.span, entry.mode) for entry in self.left]
@@ -161,7 +161,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
     @property
     def agree(self) -> bool:
-        """Whether all machines finished and saw the same, and no kernel raised an alarm."""
+        """True where all machines finished and saw the same, and no kernel raised an alarm."""
         return not (self.differences or self.unfinished or self.alarms)
 
     @property
@@ -246,7 +246,7 @@ def agreeing(runs: Sequence[Run], fields: Sequence[str] = FIELDS) -> tuple[tuple
 
 
 def expectations(program: Program, run: Run, series: str | None) -> list[Expectation]:
-    """The program's ``expect`` lines that speak about kernel *series*, held against *run*.
+    """The program's ``expect`` lines that speak about kernel *series*, compared with *run*.
 
     :param series: the series the machine is or models; None when it is unknown, then none applies
     """
@@ -264,7 +264,7 @@ def expectation_failures(program: Program, run: Run, series: str | None) -> list
 
 
 def covers(expect: Expect, series: str) -> bool:
-    """Whether *series* lies in the range of an ``expect`` line, versions compared as numbers."""
+    """True where *series* lies in the range of an ``expect`` line, versions compared as numbers."""
     key = series_key(series)
     return series_key(expect.first) <= key and (expect.last is None or key <= series_key(expect.last))
 

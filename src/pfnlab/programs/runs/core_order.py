@@ -30,7 +30,7 @@ _NOT_IN_SPLIT = ("rmap_add", "rmap_del", "free_pgtables", "change_prot")
 
 
 def _zaps(events: Sequence[tuple[str, T]]) -> bool:
-    """Whether the gather that *events* begin with is over before anything else happens."""
+    """True where the gather that *events* begin with is over before anything else happens."""
     names = [name for name, _ in events]
     inside = names[: names.index("finish")] if "finish" in names else names
     return not any(name in _NOT_IN_SPLIT for name in inside)

@@ -21,5 +21,5 @@ def warning(line: str) -> str | None:
 
 
 def is_dump(line: str) -> bool:
-    """Whether *line* is a part of a register dump or a call trace."""
+    """True where *line* is a part of a register dump or a call trace."""
     return _DUMP.search(line) is not None

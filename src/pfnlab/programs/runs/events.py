@@ -55,7 +55,7 @@ EVENTS: dict[str, tuple[str, Argument]] = {
 
 
 #: The page frame behind the last below 1 MiB. Above it no memory that the book reserves is RAM of the direct
-#: map, and a `map_sync` of it returns at once: it is not told.
+#: map, and a `map_sync` of it returns at once: it is not reported.
 _LOW_END = 0x100
 
 
@@ -101,5 +101,5 @@ def event_text(event: Event, places: Places) -> str | None:
 
 
 def is_flush(text: str) -> bool:
-    """Whether an event's text is one TLB flush."""
+    """True where an event's text is one TLB flush."""
     return text.startswith("flush ")

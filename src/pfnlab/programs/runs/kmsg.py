@@ -96,7 +96,7 @@ def once_message(line: str) -> str | None:
 
 
 def is_once(line: str) -> bool:
-    """Whether the kernel prints this normalised line only once per boot."""
+    """True where the kernel prints this normalised line only once per boot."""
     return once_message(line) is not None
 
 

@@ -25,7 +25,7 @@ class LookLevel(StrEnum):
 
     @property
     def reads_smaps(self) -> bool:
-        """Whether smaps of every task is read after each operation."""
+        """True where smaps of every task is read after each operation."""
         return self is LookLevel.PROC
 
 

@@ -54,7 +54,7 @@ class Looking(Protocol):
 
     @property
     def sees_memory(self) -> bool:
-        """Whether it can be looked at in its memory."""
+        """True where its memory can be looked at."""
         ...
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 
 def ascending(first: int, length: int) -> bytes:
-    """What a write of bytes stores: *first*, and every next byte one more, after 255 again 0."""
+    """The bytes that a write stores: *first*, and every next byte one more, after 255 again 0."""
     return bytes((first + place) % 256 for place in range(length))
 
 

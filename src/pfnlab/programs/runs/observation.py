@@ -200,7 +200,7 @@ class MemoryFault(msgspec.Struct, frozen=True):
 
 
 class MemorySeen(msgspec.Struct, frozen=True):
-    """What only a kernel's memory shows after a step; it is judged, not compared.
+    """The part of a step that only a kernel's memory shows; it is judged, not compared.
 
     :param tlb_gens: of every task its address space, as a number, and the flushes of that one so far
     :param faults: what is wrong with lists, trees, counts and page tables
@@ -294,7 +294,7 @@ class Run(msgspec.Struct, frozen=True):
 
     @property
     def unfinished(self) -> str | None:
-        """Why the run has no end, behind ``lost:`` or ``undecided:``; None where it has one."""
+        """Why the run has no end, after ``lost:`` or ``undecided:``; None where it has one."""
         if self.lost is not None:
             return f"lost: {self.lost}"
         return None if self.undecided is None else f"undecided: {self.undecided}"

@@ -40,7 +40,7 @@ def reach_behind(program: Program) -> int:
 
 
 def passes_end(program: Program, device: Device) -> bool:
-    """Whether *program* maps past the last page of *device*."""
+    """True where *program* maps past the last page of *device*."""
     calls = (op.call for op in program.ops)
     return any(
         isinstance(call, Mmap | RemapFilePages)
@@ -146,7 +146,7 @@ class Places:
         return next((name for name, pfns in self.devices.items() if pfns.start <= pfn < pfns.end), None)
 
     def overlaps_device(self, start_pfn: int, end_pfn: int) -> bool:
-        """Whether any of these page frames lies in a device of the program."""
+        """True where any of these page frames lies in a device of the program."""
         return any(pfns.overlaps(PfnRange(start_pfn, end_pfn)) for pfns in self.devices.values())
 
     def area_span(self, start_page: int, end_page: int) -> Span | None:

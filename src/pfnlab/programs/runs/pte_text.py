@@ -70,7 +70,7 @@ def entry_pfn(raw: int, level: int) -> int:
 
 
 def is_special(raw: int) -> bool:
-    """Whether an entry is marked special: the page behind it must not be taken for an ordinary one."""
+    """True where an entry is marked special: the page behind it must not be taken for an ordinary one."""
     return bool(raw & _SPECIAL)
 
 

@@ -40,12 +40,12 @@ class TableEntry(msgspec.Struct, frozen=True):
 
     @property
     def maps(self) -> bool:
-        """Whether it maps something."""
+        """True where it maps something."""
         return not self.absent
 
     @property
     def is_present(self) -> bool:
-        """Whether the processor takes it: a PROT_NONE entry maps, and is not present."""
+        """True where the processor takes it: a PROT_NONE entry maps, and is not present."""
         return "P" in self.flags
 
     def __str__(self) -> str:
@@ -69,7 +69,7 @@ def _level(text: str) -> int:
 
 
 class TrackedRange(msgspec.Struct, frozen=True):
-    """What a tracker remembers: a reserved range, or a VMA that stands for one.
+    """An item that a tracker remembers: a reserved range, or a VMA that stands for one.
 
     :param place: device pages; :data:`VM_PAT`; or a word for pages that lie elsewhere on every machine
     :param refs: how many share it; None where the tracker does not count

@@ -1,4 +1,4 @@
-"""Contents that are the machine's own: of an area that may show them nothing is told but that it was read."""
+"""Contents that are the machine's own: of an area that may show them only the read itself is reported."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ READING = (Read, ProcessVmReadv, Walk)
 
 
 def shows_unknown(call: Call, places: Places) -> bool:
-    """Whether *call* reads from an area whose contents are the machine's own."""
+    """True where *call* reads from an area whose contents are the machine's own."""
     if not isinstance(call, READING) or call.span.name not in places.unknown:
         return False
     return not isinstance(call, Walk) or (call.walker not in _COUNTING and call.value is None)

@@ -31,7 +31,10 @@ class Violation(msgspec.Struct, frozen=True):
 
     @property
     def unknown(self) -> bool:
-        """Whether it is a discovery: a kernel does so, and nobody knows why. A model may do as it likes."""
+        """True where it is a discovery: a kernel does so, and nobody knows why.
+
+        A model may do as it likes.
+        """
         return not self.known and not self.machine.startswith("model:")
 
     @property
