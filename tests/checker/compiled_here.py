@@ -1,4 +1,4 @@
-"""The modules that compile, compiled once and kept."""
+"""The modules that compile, compiled once and stored."""
 
 from __future__ import annotations
 

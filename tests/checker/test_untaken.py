@@ -1,4 +1,4 @@
-"""What a search says of the branches of policies it never took."""
+"""The report of a search on the branches of policies it never took."""
 
 from __future__ import annotations
 

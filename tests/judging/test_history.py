@@ -1,4 +1,4 @@
-"""What a program has asked for so far."""
+"""The requests of a program so far."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an address space holds, found by where it lies, however much there is of it."""
+"""The content of an address space, found by where it lies, however much there is of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pfnlab.programs.lang.span import Span
 
 
 class Placed(Protocol):
-    """What lies in the address space of a task: a VMA, or a run of page-table entries."""
+    """A thing in the address space of a task: a VMA, or a run of page-table entries."""
 
     @property
     def task(self) -> str:
@@ -27,7 +27,7 @@ T = TypeVar("T", bound=Placed)
 
 class _Area(NamedTuple, Generic[T]):
     """
-    What lies in one area of a task, by its first page.
+    The things in one area of a task, by their first pages.
 
     :param numbered: with its number among all things
     :param starts: the first page of each

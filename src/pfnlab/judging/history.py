@@ -1,4 +1,4 @@
-"""What a program has asked for so far, as far as the state after a step does not show it."""
+"""Requests of a program so far, as far as the state after a step does not show them."""
 
 from __future__ import annotations
 
@@ -159,10 +159,10 @@ def kept_after(program: Program, run: Run) -> Iterator[list[Span]]:
 
 
 def is_unplaced(call: Call) -> bool:
-    """Whether the kernel chooses the place to which *call* moves."""
+    """True where the kernel chooses the place to which *call* moves."""
     return isinstance(call, Mremap) and call.name is None and call.over is None
 
 
 def overlap(span: Span, other: Span) -> bool:
-    """Whether any page lies in both."""
+    """True where any page lies in both."""
     return span.name == other.name and span.start < other.end and other.start < span.end

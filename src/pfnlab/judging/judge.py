@@ -1,4 +1,4 @@
-"""Every step of a run, held against the properties."""
+"""Every step of a run, checked for the properties."""
 
 from __future__ import annotations
 

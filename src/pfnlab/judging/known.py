@@ -96,7 +96,7 @@ def known(program: Program, step: int, name: str, series: str | None) -> str:
     """
     Why kernels of *series* break the property *name* here; empty where nobody knows.
 
-    :param step: index of the step that breaks it; behind the last operation stands the end
+    :param step: index of the step that breaks it; after the last operation stands the end
     :param series: None for a kernel of unknown version, for which only rules of all hold
     """
     ops = program.ops[: step + 1]
@@ -119,7 +119,7 @@ def known(program: Program, step: int, name: str, series: str | None) -> str:
 
 
 def _has(entry: Known, series: str | None) -> bool:
-    """Whether kernels of *series* break the property so."""
+    """True where kernels of *series* break the property so."""
     if series is None:
         return entry.since is None and entry.until is None
     since = entry.since is None or series_key(entry.since) <= series_key(series)
@@ -132,5 +132,5 @@ def _word(call: Call) -> str:
 
 
 def _of_driver(op: Op) -> bool:
-    """Whether the guest driver is asked for something."""
+    """True where the guest driver is asked for something."""
     return isinstance(op.call, DriverCall) or (isinstance(op.call, Mmap) and op.call.driver is not None)

@@ -175,7 +175,7 @@ class SeenMoment:
         ]
 
     def is_ram(self, pfn: int) -> bool:
-        """Whether a frame is RAM that somebody has looked at in the direct map."""
+        """True where a frame is RAM that somebody has looked at in the direct map."""
         return self._direct_map is not None and self._layout.platform.phys.page_is_ram(pfn)
 
     def direct_map(self, pfn: int) -> CacheMode:

@@ -55,7 +55,7 @@ def _outside(run: PteSeen, vmas: ByPlace[VmaSeen]) -> Span | None:
 
 
 def _as_offset(entry: SeenEntry, vma: VmaSeen, layout: Layout, history: History) -> bool:
-    """Whether an entry maps what the offset of its VMA names."""
+    """True where an entry maps what the offset of its VMA names."""
     target, offset = entry.target, vma.offset
     if target is None:
         return True
@@ -127,7 +127,7 @@ def _now(old: PteSeen, ptes: ByPlace[PteSeen]) -> Iterator[tuple[Span, PteSeen |
 
 
 def _lost(old: PteSeen, span: Span, now: PteSeen | None) -> bool:
-    """Whether a processor that remembers *old* for the pages *span* knows more than the tables do."""
+    """True where a processor that remembers *old* for the pages *span* knows more than the tables do."""
     if now is None:
         return True
     was, entry = old.table_entry, now.table_entry
@@ -182,7 +182,7 @@ def reached(step: Step, op: Op, process: str, look: LookLevel) -> Iterator[str]:
     )
     entry = now.table_entry if now is not None else _NO_ENTRY
     if look.reads_smaps and (entry.absent, entry.level) == ("none", 3):
-        # Reading smaps, behind the operation, has dropped a leaf of 1 GiB (S7.5.3).
+        # Reading smaps, after the operation, has dropped a leaf of 1 GiB (S7.5.3).
         return
     if not entry.is_present or (isinstance(call, Write) and "RW" not in entry.flags):
         yield f"{vma_name(op.task, span)} was reached through {now.entry if now is not None else 'no entry'}"

@@ -1,4 +1,4 @@
-"""What a stopped operation goes on with: equal where it will do the same."""
+"""The continuation of a stopped operation: equal where it will do the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compiling a module of its own, and keeping it."""
+"""Compiling a module of its own, and storing it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What waits to be expanded, in memory and on disk."""
+"""The states that wait to be expanded, in memory and on disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parts of states: each is kept once, and words name them."""
+"""The parts of states: each is stored once, and words name them."""
 
 from __future__ import annotations
 

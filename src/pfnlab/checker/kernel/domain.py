@@ -191,7 +191,7 @@ class KernelModel:
         return self.scope.program(title, asks, self.ops(path))
 
     def breaks(self, ops: Sequence[Op], judge: Judge) -> bool:
-        """Whether *judge* answers False for the kernel after *ops*, which have the names of a program."""
+        """True where *judge* answers False for the kernel after *ops*, which have the names of a program."""
         program = self.scope.program("", "", ops)
         kernel, places = self.booted(), Places.of(program, self.places.devices)
         facts: tuple[str, ...] = ()

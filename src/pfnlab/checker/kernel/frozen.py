@@ -79,7 +79,7 @@ def freeze(kernel: Kernel, naming: Naming | None = None) -> tuple[bytes, ...]:
 
 
 def _claimed(kernel: Kernel) -> list[Resource]:
-    """What drivers have claimed; all other resources are there from the boot on."""
+    """The resources that drivers have claimed; all others are there from the boot on."""
     busy = [resource for resource in kernel.platform.phys.resources if resource.busy]
     return [resource for resource in busy if not resource.system_ram and resource.name not in FIRMWARE]
 

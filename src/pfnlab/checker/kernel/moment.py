@@ -31,7 +31,7 @@ class Shown(NamedTuple):
 
 
 class CountedUsers(NamedTuple):
-    """What the kernel counts of something, and how many users it has."""
+    """A count that the kernel keeps of something, and the number of its users."""
 
     counted: int
     users: int
@@ -50,7 +50,7 @@ class MappedDevice(Protocol):
 
     @property
     def booked_whole(self) -> bool:
-        """Whether one remap_pfn_range made the whole mapping, and the book takes such frames (S3.1, S4.6)."""
+        """True where one remap_pfn_range made the whole mapping, of frames the book takes (S3.1, S4.6)."""
 
     @property
     def kind(self) -> str:
@@ -65,7 +65,7 @@ class Moment(Protocol):
 
     @property
     def facts(self) -> Collection[str]:
-        """What the last operation did, as far as the kernel does not show it any more."""
+        """The effects of the last operation that the kernel does not show any more."""
 
     @property
     def mappings(self) -> Sequence[MappedDevice]:
@@ -80,7 +80,7 @@ class Moment(Protocol):
         """The frames of :attr:`reservations`."""
 
     def is_ram(self, pfn: int) -> bool:
-        """Whether a frame is RAM, which the kernel's direct map has."""
+        """True where a frame is RAM, which the kernel's direct map has."""
 
     def direct_map(self, pfn: int) -> CacheMode:
         """The cache mode of a frame of RAM in the direct map."""
@@ -219,7 +219,7 @@ class StateView:
         return PfnSet(self.reservations)
 
     def is_ram(self, pfn: int) -> bool:
-        """Whether a frame is RAM."""
+        """True where a frame is RAM."""
         return self.kernel.platform.phys.page_is_ram(pfn)
 
     def direct_map(self, pfn: int) -> CacheMode:

@@ -27,7 +27,7 @@ _PARTS = ("book", "trace", "processors", "tracker", "flushes", "profile")
 
 
 class _Registered(dict[int, Any]):
-    """What numbers stand for in this process; a number of another process is refused."""
+    """The values that numbers stand for in this process; a number of another process is refused."""
 
     def __missing__(self, number: int) -> Any:
         raise UnmetError

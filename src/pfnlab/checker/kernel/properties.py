@@ -59,7 +59,7 @@ class Question(NamedTuple):
     occasion: Callable[[Outcomes], bool] | None = None
 
     def arises(self, words: Set[str]) -> bool:
-        """Whether a scope with these *words* can say something of the property."""
+        """True where a scope with these *words* can say something of the property."""
         return all(any(word in words for word in need.split(" or ")) for need in self.needs)
 
 
@@ -159,7 +159,7 @@ def claimed_unmapped(moment: Moment) -> bool | None:
 
 
 def _shows(moment: Moment, pfns: PfnRange, kinds: Sequence[str]) -> bool:
-    """Whether a mapping of a file of one of these *kinds* shows one of these frames."""
+    """True where a mapping of a file of one of these *kinds* shows one of these frames."""
     return any(
         pfns.overlaps(shown.frames)
         for mapping in moment.mappings
@@ -184,7 +184,10 @@ def fork_whole(moment: StateView) -> bool | None:
 
 
 def fork_refused(outcomes: Outcomes) -> bool:
-    """Whether a fork failed; one that leaves all as it was leaves no state to be told from others."""
+    """True where a fork failed.
+
+    One that leaves all as it was leaves no state that differs from the others.
+    """
     return any(kind.startswith("fork") and result != "ok" for kind, result in outcomes)
 
 

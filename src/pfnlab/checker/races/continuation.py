@@ -45,7 +45,7 @@ class UnsayableError(Exception):
 
 
 def in_policy(run: greenlet) -> bool:
-    """Whether *run* is stopped in the code of a policy, or in code that a policy called."""
+    """True where *run* is stopped in the code of a policy, or in code that a policy called."""
     return any(not _is_ours(module) or module.startswith(_POLICIES) for _, module in _frames(run))
 
 
@@ -112,7 +112,7 @@ _CONSTANT = "a constant"
 
 
 def _source(instruction: dis.Instruction) -> str:
-    """What *instruction* puts where a loop finds it: the name of a variable, or that it is a constant."""
+    """The thing that *instruction* gives to a loop: the name of a variable, or that it is a constant."""
     if instruction.opname in ("LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_DEREF"):
         return str(instruction.argval)
     return _CONSTANT if instruction.opname == "LOAD_CONST" else ""

@@ -118,7 +118,7 @@ class Live:
         return len(self._ops[task])
 
     def ready(self, task: str) -> bool:
-        """Whether the operation of *task*, which waits, can continue now."""
+        """True where the operation of *task*, which waits, can continue now."""
         return self._under_way[task].ready()
 
     def go(self, task: str) -> TurnResult:
@@ -206,7 +206,7 @@ def translations(kernel: Kernel) -> list[Entry]:
 
 
 def reached(kernel: Kernel, pfns: PfnRange, before: Sequence[Entry]) -> bool:
-    """Whether a processor still has a translation to one of these frames, and no page table has it any more.
+    """True where a processor has a translation to one of these frames that no page table has any more.
 
     :param before: the translations of all processors when the revocation began
     """

@@ -45,7 +45,7 @@ class Footprint:
     writes: int = 0
 
     def meets(self, other: Footprint) -> bool:
-        """Whether the order of the two can matter: one writes what the other reads or writes."""
+        """True where the order of the two can matter: one writes what the other reads or writes."""
         return bool(self.writes & (other.reads | other.writes) | self.reads & other.writes)
 
     def __or__(self, other: Footprint) -> Footprint:
@@ -123,7 +123,7 @@ class Turns:
         return tuple(task for task in range(len(self.tasks)) if self._able(joint, task))
 
     def finished(self, joint: JointState, task: int) -> bool:
-        """Whether *task* has done all of its operations."""
+        """True where *task* has done all of its operations."""
         return joint.positions[task].done == self._operations[task]
 
     def go(self, joint: JointState, task: int) -> TurnEffect:

@@ -290,7 +290,7 @@ def control(program: Program) -> Program:
 
 
 def still_read(program: Program, run: Run) -> bool:
-    """Whether a task read the device in *run* after the owner had been told that no processor reaches it."""
+    """True where a task read the device in *run* after its owner had learnt that no processor reaches it."""
     told_free = False
     for op, step in zip(program.ops, run.steps, strict=False):
         if isinstance(op.call, UnmapMappingRange):
@@ -318,14 +318,14 @@ def _in_a_row(race: Race, path: Path[RaceState], title: str, asks: str) -> Itera
 
 
 def _with_exits(program: Program) -> Program:
-    """*program*, and behind it the exit of every process, the last created first."""
+    """*program*, and after it the exit of every process, the last created first."""
     processes = [MAIN_TASK, *(op.call.child for op in program.ops if isinstance(op.call, Fork))]
     exits = tuple(Op(Exit(), task) for task in reversed(processes))
     return msgspec.structs.replace(program, ops=program.ops + exits)
 
 
 def _readable(program: Program) -> bool:
-    """Whether a reader of programs takes it."""
+    """True where a reader of programs takes it."""
     try:
         check_program(program)
     except ProgramError:

@@ -97,7 +97,7 @@ def _race_by_race(
             add(counts, model.outcomes, model.unmodelled)
     except KeyboardInterrupt:
         cut.append(f"interrupted: {len(parts)} of {races} races searched")
-    # Of two schedules of one length, that of the first race is the one that is met first.
+    # Of two schedules of one length, that of the first race is the one that is found first.
     total = merged(properties, parts)
     total.passed += cut
     total.seconds = time.monotonic() - begin
@@ -106,7 +106,7 @@ def _race_by_race(
 
 
 def _put_in_order(model: RaceModel) -> None:
-    """Missing rules are told by their names, whichever was met first."""
+    """Missing rules are named, whichever was found first."""
     known = sorted(model.unmodelled.items())
     model.unmodelled.clear()
     model.unmodelled.update(dict(known))

@@ -1,6 +1,6 @@
 """Modules that run faster when compiled: the same source, with C types in a ``.pxd`` file beside it.
 
-Cython and the C compiler that Python was built with compile a module once, and the result is kept. Where
+Cython and the C compiler that Python was built with compile a module once, and the result is stored. Where
 either is missing, the source runs as plain Python: same answers, more time.
 """
 

@@ -1,6 +1,6 @@
 """One search on several processors: processes that expand states, in the order in which one would.
 
-Each process finds the successors of some states and judges those that it never met. The search itself, with
+Each process finds the successors of some states and judges those that it never saw. The search itself, with
 the states seen and their numbers, stays in one process, and takes the answers in the order of the states. So
 states, verdicts, ways and counts are those of a search with one process. It pays where a step takes much
 longer than the tens of microseconds that its answer takes in a pipe.
@@ -35,7 +35,7 @@ _TOGETHER = 16
 #: Parcels that one process has at a time: one to work on, one to begin with next.
 _AHEAD = 2
 
-#: A process forgets the states it has met when there are so many; it judges some of them once more then.
+#: A process forgets the states it has seen when there are so many; it judges some of them once more then.
 _MOST_MET = 1 << 19
 
 #: The maker of a state that every process can take.
@@ -43,7 +43,7 @@ _ANY = 0xFF
 
 
 class MetState(NamedTuple, Generic[State]):
-    """A state that the process which found it had not met before.
+    """A state that the process which found it had not seen before.
 
     :param choice: its number among the successors
     :param judged: its judgement, see :func:`.exploration.judgement`
@@ -234,7 +234,7 @@ class _Worker(Generic[State]):
             try:
                 yield self._expanded(state, in_order)
             except (PfnlabError, UnmetError) as error:
-                # What was met on the way was not told.
+                # States that were found on the way were not reported.
                 self._forget()
                 yield error
             except Exception:
@@ -247,7 +247,7 @@ class _Worker(Generic[State]):
     def _expanded(self, state: State, in_order: bool) -> Expansion[State]:
         model, fired, found = self._model, Counter[str](), []
         if len(self._met) > _MOST_MET or not in_order:
-            # A state that comes late stands before some that were met here, and what it leads to was met too
+            # A state that comes late stands before some found here, and what it leads to was found too
             # early.
             self._forget()
         for choice, (action, after) in enumerate(model.successors(state)):

@@ -88,19 +88,19 @@ class Exploration(Generic[State]):
 
     @property
     def violated(self) -> bool:
-        """Whether an ``always`` property is broken."""
+        """True where an ``always`` property is broken."""
         return any(
             question.kind == "always" and question.name in self.discoveries for question in self.properties
         )
 
     @property
     def cut(self) -> list[str]:
-        """What was left out, one reason each; empty when every reachable state was seen."""
+        """The reasons why a part was left out, one each; empty when every reachable state was seen."""
         return [*self.passed, *([self.beyond] if self.beyond else [])]
 
     @property
     def complete(self) -> bool:
-        """Whether every reachable state was seen."""
+        """True where every reachable state was seen."""
         return not self.cut
 
     def verdict(self, name: str) -> Verdict:

@@ -26,7 +26,7 @@ from pfnlab.checker.search.visited import Keeping, Keys, Numbered, Spilling
 from pfnlab.errors import Misuse
 from pfnlab.units import number_of
 
-#: How the names of the folders begin in which searches keep states that do not fit into memory.
+#: How the names of the folders begin in which searches store states that do not fit into memory.
 FOLDERS = "pfnlab-spilled-"
 
 _TELL_SECONDS, _SAVE_SECONDS = 1.0, 60.0
@@ -58,7 +58,7 @@ def explore(
     :param seconds: time at most
     :param stop_at_first: end when an ``always`` property is broken
     :param progress: called about once a second with the result so far
-    :param keep: ``compact`` keeps a 64-bit fingerprint of each key, see :func:`.visited.fingerprint`
+    :param keep: ``compact`` stores a 64-bit fingerprint of each key, see :func:`.visited.fingerprint`
     :param memory: about how many bytes fingerprints and waiting states may take; the rest goes to disk.
         Implies ``compact``. The ways take six bytes a state in addition
     :param save: the file to which the search is written every minute, and when it is cut

@@ -26,9 +26,9 @@ _HEAD = struct.Struct("<QI")
 class Frontier(Generic[State]):
     """States that wait to be expanded: first in first out for breadth, last in first out for depth.
 
-    :param folder: the folder for the states beyond two parts; None keeps all states in memory
+    :param folder: the folder for the states beyond two parts; None stores all states in memory
     :param part: the number of states written to one file, and read back together
-    :param codec: keeps a state as words; None keeps it as it is
+    :param codec: stores a state as words; None stores it as it is
     """
 
     def __init__(

@@ -26,7 +26,7 @@ class Model(Protocol[State]):
         ...
 
     def key(self, state: State) -> Hashable:
-        """The identity of *state*: states with equal keys are one, and only the first found is kept.
+        """The identity of *state*: states with equal keys are one, and only the first found is stored.
 
         Symmetry belongs here: sort interchangeable parts, and states that differ only in names share a key.
         """
@@ -72,7 +72,7 @@ class Storable(Protocol[State]):
 class Composed(Protocol[State]):
     """Methods of a model whose states are made of parts, where many states have the same parts.
 
-    A search keeps each part once (:mod:`.parts`).
+    A search stores each part once (:mod:`.parts`).
     """
 
     def parts(self, state: State) -> tuple[bytes, ...]:

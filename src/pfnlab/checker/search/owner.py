@@ -1,4 +1,4 @@
-"""One owner of a part of the states of a search: it keeps the keys of its part and expands their states.
+"""One owner of a part of the states of a search: it stores the keys of its part and expands their states.
 
 A state belongs to the part that its fingerprint says. A search with owners goes in rounds
 (:mod:`.partitioned`). In a round every owner expands some of its states in the order of their numbers, and
@@ -85,7 +85,7 @@ class Settled(NamedTuple):
 
     :param found: the new states of its part, in the order of their tags
     :param counts: of each state it has expanded, the number and what its steps counted, in order
-    :param error: the number of the state whose steps could not be made, and why; it expanded none behind it
+    :param error: the number of the state whose steps could not be made, and why; it expanded none after it
     """
 
     found: list[NewState]

@@ -45,7 +45,7 @@ _TELL_SECONDS = 1.0
 
 
 class Holding(NamedTuple):
-    """All that an owner has to be told to have its part.
+    """All that an owner needs to have its part.
 
     :param marks: the fingerprints of its states
     :param ways: for the number of each state that waits, the way to it
@@ -112,7 +112,7 @@ def explore_partitioned(
 ) -> Exploration[State]:
     """Search *model* breadth first with *owners*; the result is that of :func:`.explore.explore`.
 
-    Keys are kept as fingerprints (``compact``). An interrupt (SIGINT) ends the search after the round.
+    Keys are stored as fingerprints (``compact``). An interrupt (SIGINT) ends the search after the round.
 
     :param model: the model, with which ways are replayed; the owners have their own
     :param depth: steps from an initial state at most
@@ -187,7 +187,7 @@ class _Partitioned(Generic[State]):
             self.found.beyond = f"depth: {waiting} at depth {self._depth} not expanded"
 
     def _goes_on(self) -> bool:
-        """Whether the next state is to be expanded: one waits that is not too deep, and no limit has passed.
+        """True where the next state is to be expanded: one waits, not too deep, and no limit has passed.
 
         As a search by one process asks before every state.
         """

@@ -1,4 +1,4 @@
-"""The parts of states, each kept once: a state is a few short words that name its parts (hash consing)."""
+"""The parts of states, each stored once: a state is a few short words that name its parts (hash consing)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class PartTable:
-    """Numbers parts in the order in which they are met. It only grows."""
+    """Numbers parts in the order in which they are found. It only grows."""
 
     def __init__(self) -> None:
         self._numbers: dict[bytes, int] = {}

@@ -25,7 +25,7 @@ from pfnlab.units import number_of
 # kinds differ by up to this many powers of ten. They are drawn anew with this chance at each step.
 _APART, _TURN = 3.0, 0.1
 
-# Guided walks look back at so many steps, and prefer a state that was not met to one that was by so much.
+# Guided walks look back at so many steps, and prefer a new state to a known one by so much.
 _MEMORY, _NEW = 1, 10.0
 
 # The chance that a member of a swarm leaves out a kind of action.
@@ -51,7 +51,7 @@ def simulate(
     while others wait. A walk ends early in a state without steps. A discovery is the shortest of all walks.
 
     :param first: the number of the first walk; ``first=n, walks=1`` makes walk *n* alone
-    :param guided: prefer steps to states that no walk has met, and pairs of kinds of step that were rare.
+    :param guided: prefer steps to states that no walk has reached, and pairs of kinds of step that were rare.
         Then a walk depends on those before it, and cannot be made alone
     :param done: called when a walk is done
     :return: ``states`` counts distinct states by fingerprint; ``note`` says how many walks and steps there
@@ -80,9 +80,9 @@ def simulate(
 
 
 class Novelty:
-    """What walks have met so far, and how much a step leads away from it.
+    """The states that walks have reached so far, and how much a step leads away from them.
 
-    :param states: the fingerprints of the states that were met; whoever walks adds to them
+    :param states: the fingerprints of the states that were reached; a walk adds to them
     """
 
     def __init__(self, states: set[int]) -> None:

@@ -79,7 +79,7 @@ class Visited(Protocol):
     """The keys seen so far, with the number of each if :meth:`Numbered.peek` is needed."""
 
     def add(self, key: Hashable, number: int) -> bool:
-        """Whether *key* is new; a new key is that of state *number*."""
+        """Add *key*, that of state *number*; True where it is new."""
         ...
 
     def __len__(self) -> int: ...
