@@ -1,4 +1,4 @@
-"""Values that are kept for as long as the memory behind them is the same."""
+"""Values that are stored for as long as the memory behind them is the same."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ _REFERENCES = TRANSPARENT - {Kind.DECL_TAG} | {Kind.PTR}
 
 
 class _Index(msgspec.Struct, array_like=True):
-    # The result of a pass over all records; may be kept on disk.
+    # The result of a pass over all records; may be stored on disk.
     offsets: bytes
     names: dict[bytes, list[int]]
 
@@ -82,7 +82,7 @@ class Btf:
     :param data: a ``.BTF`` section, or /sys/kernel/btf/NAME
     :param base: the types of the kernel, for those of a module
     :param name: its name in error messages
-    :param index: a file that keeps the index for the next time; read only if it fits *data*
+    :param index: a file that stores the index for the next time; read only if it fits *data*
     :raises LensError: it is not BTF, or damaged
     """
 
@@ -393,7 +393,7 @@ class Btf:
 
 
 def _read_index(path: Path, stamp: bytes) -> _Index | None:
-    # The index that was kept for this data.
+    # The index that was stored for this data.
     content = read_kept(path, stamp)
     try:
         return None if content is None else msgspec.msgpack.decode(content, type=_Index)

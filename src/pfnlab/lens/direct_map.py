@@ -73,7 +73,7 @@ class DirectMap:
                 level, table = level - 1, entry
             pages = 1 << LEVEL_BITS * (level - 1)
             start = pfn - pfn % pages
-            # A larger entry is alone; single pages that are alike are told together.
+            # A larger entry is alone; single pages that are alike are reported together.
             seen = [value & _OF_A_PAGE for value in (entry, *others)] if last else [entry]
             for value, alike in groupby(seen):
                 pfn = start + pages * len(list(alike))

@@ -1,4 +1,4 @@
-"""Files that keep results that took long to find; each knows its origin, and is whole or ignored."""
+"""Files that store results that took long to find; each knows its origin, and is whole or ignored."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _DIGEST = 32
 
 
 def read_kept(path: Path, origin: bytes) -> bytes | None:
-    """The content kept at *path* for *origin* (a SHA-256 digest); None without one, or when it is damaged."""
+    """The content stored at *path* for *origin* (a SHA-256 digest); None without one, or when damaged."""
     try:
         content = path.read_bytes()
     except OSError:
@@ -20,7 +20,7 @@ def read_kept(path: Path, origin: bytes) -> bytes | None:
 
 
 def write_kept(path: Path, origin: bytes, content: bytes) -> None:
-    """Keep *content*; it appears whole or not at all. Where nothing can be written, nothing is kept."""
+    """Store *content*; it appears whole or not at all. Where nothing can be written, nothing is stored."""
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -43,7 +43,7 @@ class Layouts:
         self.release = release
 
     def has(self, name: str, path: str = "") -> bool:
-        """Whether there is a type *name*, and a member *path* in it where one is given."""
+        """True where there is a type *name*, and a member *path* in it where one is given."""
         try:
             kind = self._program.type(name)
             return not path or offsetof(kind, path) >= 0

@@ -32,7 +32,7 @@ class ContextParts:
 
     @staticmethod
     def has(view: KernelView) -> bool:
-        """Whether this kernel's VMAs have parts."""
+        """True where this kernel's VMAs have parts."""
         return view.layouts.has(_VMA, "pfnmap_parts")
 
     def of(self, root: int) -> Iterator[tuple[int, int, int]]:

@@ -33,7 +33,7 @@ class Recall:
 
     def value(self, name: Hashable, make: Callable[[], T], *given: object) -> T:
         """
-        What *make* returns, or returned before.
+        The value that *make* returns, or returned before.
 
         :param make: reads memory through readers that :meth:`note` it; whatever else it depends on does not
             change before :meth:`forget`, or is among *given*

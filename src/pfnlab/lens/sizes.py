@@ -1,6 +1,6 @@
 """The layout of a structure, from BTF: its size, its members, and the bits that none of them uses.
 
-Two kinds of unused bits are told apart: a **hole** lies between members (also in the rest of a bit-field's
+Two kinds of unused bits are distinguished: a **hole** lies between members (also in the rest of a bit-field's
 word), and the **padding** lies behind the last. Holes inside a named member are listed too, with that
 member's name, for nothing can be put there but by who defines the member's type; anonymous structures belong
 to the structure around them. In a union only what no variant uses is a hole.

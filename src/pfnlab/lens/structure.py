@@ -1,4 +1,4 @@
-"""The kernel's own structures of an address space, held against each other: what cannot be right in any."""
+"""The kernel's own structures of an address space, compared with each other: what cannot be right in any."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Structures:
 
     def faults(self, mms: Mapping[str, int], low: int, high: int) -> Iterator[MemoryFault]:
         """
-        What is wrong with the address spaces of tasks.
+        The faults in the address spaces of tasks.
 
         :param mms: the ``mm_struct`` of each task
         :param low: address at which the program's areas begin
@@ -164,7 +164,7 @@ class Structures:
         for number, frame in here.below:
             at = base + number * size
             found.append((level - 1, at))
-            # One that is met again is a loop, and counts once more than the kernel counts it.
+            # One that is found again is a loop, and counts once more than the kernel counts it.
             if level > 2 and frame not in visited:
                 visited.add(frame)
                 self._descend(frame, level - 1, at, found, leaves, visited)

@@ -1,6 +1,6 @@
 """Kernel memory by virtual address, and walks over the kernel's own structures in it.
 
-Every walk ends: it counts its steps, and a structure met twice is a loop. Memory may change while it is
+Every walk ends: it counts its steps, and a structure found twice is a loop. Memory may change while it is
 read, or have been made to mislead; the worst it can cause is a `LensError`.
 """
 
@@ -44,7 +44,7 @@ _ULONG_MAX = (1 << 64) - 1
 
 
 class _Cut(NamedTuple):
-    # The part of a VMA tree that is wanted, the addresses found in it, and the nodes met.
+    # The part of a VMA tree that is wanted, the addresses found in it, and the nodes visited.
     low: int
     high: int
     addresses: list[int]
@@ -161,7 +161,7 @@ class KernelView:
         return int(value)
 
     def holds(self, pfn: int) -> bool:
-        """Whether a page frame is memory of the source: RAM."""
+        """True where a page frame is memory of the source: RAM."""
         place = bisect_right(self._starts, pfn << PAGE_SHIFT) - 1
         return place >= 0 and pfn + 1 << PAGE_SHIFT <= self._ends[place]
 
@@ -190,7 +190,7 @@ class KernelView:
         return spaces
 
     def lives(self, mm: int) -> bool:
-        """Whether an ``mm_struct`` is that of a process.
+        """True where an ``mm_struct`` is that of a process.
 
         Others than the program's are few and stay: where one was found is remembered too.
         """

@@ -70,7 +70,7 @@ def btf_of(vmlinuz: Path, cache: Path | None = None) -> bytes:
     """
     The ``.BTF`` section of a kernel image.
 
-    :param cache: a file that keeps the section for the next time; it knows which image it is of
+    :param cache: a file that stores the section for the next time; it knows which image it is of
     :raises LensError: the image cannot be read, or has no types in it
     """
     try:
@@ -171,7 +171,7 @@ def _zstd(data: bytes) -> bytes:
     def chunks() -> Iterator[bytes]:
         unpacker = zstandard.ZstdDecompressor(max_window_size=1 << 28).stream_reader(data)
         with contextlib.suppress(zstandard.ZstdError, MemoryError):
-            # Bytes behind the payload in the image end in an error; a kernel that breaks off is no ELF file.
+            # Bytes after the payload in the image end in an error; a kernel that breaks off is no ELF file.
             while chunk := unpacker.read(_CHUNK):
                 yield chunk
 
@@ -188,7 +188,7 @@ def _lz4(data: bytes) -> bytes:
         while at + 4 <= len(data):
             (size,) = struct.unpack_from("<I", data, at)
             at += 4
-            # The bytes behind the last block (the unpacked size, then code) are no block.
+            # The bytes after the last block (the unpacked size, then code) are no block.
             if not 0 < size <= _LZ4_BLOCK + _LZ4_BLOCK // 255 + 16 or at + size > len(data):
                 return
             try:

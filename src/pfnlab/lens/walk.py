@@ -37,7 +37,7 @@ class TableWalk:
         self._upper_tables: dict[tuple[int, int, int], tuple[int, ...]] = {}
         #: The area that is walked, and its first page.
         self.area, self.base = "", 0
-        #: The pages of ordinary memory met, in ascending order where areas are walked so.
+        #: The pages of ordinary memory found, in ascending order where areas are walked so.
         self.pages: Pages = []
         self._tables = 0
 
