@@ -1,10 +1,10 @@
-"""What tests on real kernels need: it is had, or the test says what is missing.
+"""The needs of tests on real kernels: each is there, or the test says what is missing.
 
 Such a test is skipped where something is missing; where ``PFNLAB_LAB=required`` is set, as ``make test``
 does, it fails. Which kernels are asked follows from what the archive offers
 (:func:`pfnlab.lab.images.offers.roles_for`): those of the stable series and the newest that is known. A
 kernel that is not to be had any more is skipped even then, for recorded runs stand in for it; what differs on
-a kernel nobody met is news, not a failure (``conftest.py``).
+a new kernel is news, not a failure (``conftest.py``).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What happens to files of a cache: a full disk, a machine that went down, a disk that forgets."""
+"""Damage to files of a cache: a full disk, a machine that went down, a disk that forgets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the test driver does when programs in a guest ask it."""
+"""The test driver's answers to programs in a guest."""
 
 from __future__ import annotations
 

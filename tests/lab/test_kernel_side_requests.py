@@ -1,4 +1,4 @@
-"""What the test driver books, maps and sets for itself when programs in a guest ask it."""
+"""The test driver books, maps and sets ranges for itself when programs in a guest ask it."""
 
 from __future__ import annotations
 

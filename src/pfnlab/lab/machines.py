@@ -57,7 +57,7 @@ class Named(msgspec.Struct, frozen=True):
 
     @property
     def rest(self) -> str:
-        """The name behind the kind."""
+        """The name after the kind."""
         return self.spec.partition(":")[2]
 
 
@@ -115,7 +115,7 @@ def model_text(rest: str) -> str:
     """The model *rest* in words that `ModelMachine` knows: a kernel that was built here stands for its
     version with its configuration; what follows the name stays.
 
-    :param rest: a model's name behind ``model:``
+    :param rest: a model's name after ``model:``
     """
     from pfnlab.policies.releases import is_version
 
@@ -217,8 +217,10 @@ def open_machine(
 
 
 def see_memory(machines: Sequence[Machine]) -> bool:
-    """Whether all of *machines* can be looked at in their memory; of those that are looked at in one way only
-    nothing is asked."""
+    """True where the memory of all *machines* can be looked at.
+
+    A machine that is looked at in one way only is not asked.
+    """
     return all(machine.sees_memory for machine in machines if isinstance(machine, Looking))
 
 
@@ -238,7 +240,7 @@ def settle_look(machines: Sequence[Machine], asked: LookLevel | None) -> LookLev
 
 
 def fetch_missing(machines: Sequence[Named], say: Callable[[str], None]) -> None:
-    """Fetch the stock kernels of *machines* that are not in the cache, and report each that nobody met."""
+    """Fetch the stock kernels of *machines* that are not in the cache, and report each new one."""
     names = [named.rest for named in machines if named.stock]
     if not names:
         return
@@ -269,7 +271,7 @@ def run_on(named: Named, machine: Machine, programs: Sequence[Program]) -> list[
 
 
 def _run_telling(named: Named, machine: Machine, programs: Sequence[Program], work: Work) -> list[Run]:
-    """The runs, each told as soon as it is there."""
+    """The runs, each reported as soon as it is there."""
     if named.kind == "model":
         # A model answers one program after the other in any case.
         runs = []

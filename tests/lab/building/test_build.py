@@ -1,4 +1,4 @@
-"""A kernel from a tree: built once for each content, booted, kept, and nothing left of one that failed."""
+"""A kernel from a tree: built once for each content, booted, stored, and nothing left of one that failed."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Kernels that were built here: kept by name, found, refused when damaged, removed."""
+"""Kernels that were built here: stored by name, found, refused when damaged, removed."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the cache keeps: it is whole, or made anew, or said not to be there."""
+"""Files in the cache: each is whole, or made anew, or reported missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the cache holds, and what cleaning it takes away."""
+"""The content of the cache, and the part that cleaning removes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Traces of a program that are taken away, against guests that answer and against a real kernel."""
+"""Traces of a program that are removed, against guests that answer and against a real kernel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What only the kernel's memory shows of a step, and operations in which a kernel function fails."""
+"""The parts of a step that only memory shows, and operations in which a kernel function fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done to a slot from outside, between the requests to a guest that only notes them."""
+"""The changes of a slot from outside, between the requests to a guest that only notes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the agent answers of walkers, in the words of observations."""
+"""The agent's answers for walkers, in the words of observations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a task waits for, told by the functions it is in."""
+"""The reason why a task waits, by the functions it is in."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A kernel from source, patches and a configuration: built, booted once, and kept under a name."""
+"""A kernel from source, patches and a configuration: built, booted once, and stored under a name."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _IMAGE = Path("arch/x86/boot/bzImage")
 @dataclass(frozen=True)
 class BuildRequest:
     """
-    What is to be built.
+    The kernel that is to be built.
 
     :param source: the folder of a tree, or a series of the archive
     :param patches: files, in the order they are applied in

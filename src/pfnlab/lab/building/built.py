@@ -71,7 +71,7 @@ class BuiltKernel(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def origin(self) -> str:
-        """What it was built of, in words."""
+        """The source, the configuration and the patches that it was built of, in words."""
         source = f"{self.source} ({self.configuration})"
         return f"{source} with {', '.join(self.patches)}" if self.patches else source
 

@@ -71,7 +71,7 @@ def _places(
 
 
 def _passed_by(wholes: Collection[range], parts: Collection[range], sites: Mapping[int, list[int]]) -> bool:
-    """Whether nothing calls a function, or something else calls a part of it."""
+    """True where nothing calls a function, or something else calls a part of it."""
     if not any(place.start in sites for place in wholes):
         return True
     own = (*wholes, *parts)

@@ -103,7 +103,7 @@ class Make:
 
 def check_tools() -> None:
     """
-    Whether all is here that a build needs.
+    Check that all is here that a build needs.
 
     :raises MissingTool: something is not; the message names all packages to install
     """

@@ -131,7 +131,7 @@ class _Diff:
             self._hunk(int(found[1] or 1), int(found[2] or 1))
 
     def _hunk(self, old: int, new: int) -> None:
-        """The lines of one hunk: *old* of them are in the file before, *new* behind."""
+        """The lines of one hunk: *old* of them are in the file before, *new* after."""
         head = self._at
         said = f"the hunk says {old} lines before and {new} behind"
         self._at += 1
@@ -149,7 +149,7 @@ class _Diff:
         if self._line().startswith("\\"):
             self._at += 1
         line = self._line()
-        # Behind a patch of git: its version, under "-- ".
+        # After a patch of git: its version, under "-- ".
         if line.startswith(("+", " ")) or (line.startswith("-") and not line.startswith(("-- ", "--- "))):
             raise self._wrong(f"{said}, and has more", head)
 

@@ -1,4 +1,4 @@
-"""What a kernel is built from: a user's source tree, or the source package of the archive.
+"""The sources that a kernel is built from: a user's source tree, or the source package of the archive.
 
 A user's tree is only read. Of a git worktree the files are those git knows and those it would not ignore; of
 any other folder all but what a build in it left. A package of the archive (``linux-source-7.2``) is fetched

@@ -32,7 +32,7 @@ _QUERY_LIMIT = 60.0
 
 _NO_APT = "kernels come from a Debian archive through apt; give one of your own with qemu:FILE"
 
-#: Every package that may hold a kernel of the cloud flavour (metapackages are told apart by version).
+#: Every package that may hold a kernel of the cloud flavour (metapackages differ by version).
 _KERNEL_NAME = re.compile(r"linux-(?:image|binary)-(?:unsigned-)?\d.*-cloud-amd64(?:-unsigned)?")
 
 # How the machine reaches its archive is its own business: proxies, certificates, and whether an old
@@ -94,7 +94,7 @@ class Unreachable(Undecided):
 
 
 class Unverified(Undecided):
-    """A suite's signature or checksum does not hold against the configured keyring; nothing of it is used."""
+    """A suite's signature or checksum does not fit the configured keyring; nothing of it is used."""
 
 
 @dataclass(frozen=True)
@@ -159,14 +159,14 @@ class Archive:
         return cls(root, main, security, carried)
 
     def has(self, suite: str) -> bool:
-        """Whether the machine is configured for an archive that could hold *suite*."""
+        """True where the machine is configured for an archive that could hold *suite*."""
         return self.security is not None or not suite.endswith("-security")
 
     def listing(self, suite: str, *, refresh: bool = False, say: Callable[[str], None]) -> Listing:
         """
         The kernel packages of *suite*, its lists fetched when they are older than a day.
 
-        When the archive cannot be reached, older lists are used and *say* is told.
+        When the archive cannot be reached, older lists are used and *say* reports it.
 
         :param refresh: fetch the lists however young they are
         :raises Unverified: the keyring does not verify the suite
@@ -201,7 +201,7 @@ class Archive:
         """
         Fetch *package* into the directory *into*, checked by apt against the signed lists.
 
-        :param progress: told now and then how many bytes are there
+        :param progress: gets the number of bytes so far, now and then
         :raises Unverified: the package is not what the signed lists say
         :raises Undecided: it cannot be fetched
         """

@@ -1,6 +1,6 @@
-"""The cache directory: its place, its locks, and checksums of the files and folders it keeps.
+"""The cache directory: its place, its locks, and checksums of the files and folders it stores.
 
-Files and folders that take long to make or fetch are kept by `kept`: beside each lies ``NAME.sha256`` with a
+Files and folders that take long to make or fetch go through `kept`: beside each lies ``NAME.sha256`` with a
 checksum of every file, compared at every use; a process reads a file again only where it was written
 since. One whose checksums do not hold is made anew, so no guest ever boots half an image.
 """
@@ -141,7 +141,7 @@ def keep(part: Path, path: Path) -> None:
     """
     Move the finished *part*, a file or folder beside *path*, to *path*, and vouch for it.
 
-    Of several processes that keep the same path at the same time the last one wins; where their writes mix,
+    Of several processes that store the same path at the same time the last one wins; where their writes mix,
     the checksums do not hold, and the next call of `kept` makes it anew.
     """
     voucher = _checksums(part, path.name)
@@ -153,7 +153,7 @@ def keep(part: Path, path: Path) -> None:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether the file or folder *path* is, to the byte, the one that was kept there."""
+    """True where the file or folder *path* is, to the byte, the one that was stored there."""
     try:
         head, _, listing = _voucher(path).read_text().partition("\n")
         if head != _head(listing):

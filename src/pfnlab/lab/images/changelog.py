@@ -1,6 +1,6 @@
 """The changelog of a kernel's package: which stable release took which commit over, by title.
 
-Up to 6.18 it is in the kernel's own package, and kept beside it. Later kernels have it in a package beside,
+Up to 6.18 it is in the kernel's own package, and stored beside it. Later kernels have it in a package beside,
 ``linux-base-RELEASE``, which the archive may no longer hold.
 """
 

@@ -1,7 +1,7 @@
 """The test driver for one kernel: ``guest/driver`` built against the headers of exactly that kernel.
 
 Headers come from the suite the kernel came from and are unpacked, never installed, under
-``<cache>/headers/<package version>``; modules are ``<cache>/drivers/<release>-<key>.ko``. Both are kept as
+``<cache>/headers/<package version>``; modules are ``<cache>/drivers/<release>-<key>.ko``. Both are stored as
 `pfnlab.lab.images.cache.kept` says. Packages of newer Debian releases expect a newer compiler and C
 library than the machine may have: the compiler is called through a script that translates options older
 compilers do not know, and tools that do not start are run with libraries unpacked beside them.
@@ -103,7 +103,7 @@ def driver_in_tree(kernel: KernelImage, out: Path, *, say: Callable[[str], None]
 
 
 def has_driver(kernel: KernelImage) -> bool:
-    """Whether the test driver for *kernel* is in the cache, built from the sources of today."""
+    """True where the test driver for *kernel* is in the cache, built from the sources of today."""
     return is_whole(_module(kernel))
 
 

@@ -73,7 +73,7 @@ def _with_files(image: Path, extra: Mapping[str, Path], say: Callable[[str], Non
 
 
 def holds(image: Path, name: str) -> bool:
-    """Whether *name* is a file of the image."""
+    """True where *name* is a file of the image."""
     return name.encode() + b"\0" in image.read_bytes()
 
 

@@ -22,7 +22,7 @@ class Availability:
     :param cached: the kernel in the cache, where its checksum holds
     :param damaged: its cached vmlinuz, where the checksum does not hold
     :param offer: the kernel in the lists fetched so far
-    :param known: whether the kernel was met
+    :param known: whether the kernel was compared with the model
     :param confirmed: whether the lists of every suite that may hold it are here
     """
 
@@ -36,7 +36,7 @@ class Availability:
 
     @property
     def standing(self) -> str:
-        """In words: ``known``, ``new`` (offered, not met yet), ``gone`` (met, no longer offered)."""
+        """In words: ``known``, ``new`` (offered, not known yet), ``gone`` (known, no longer offered)."""
         if self.known:
             return "gone" if self.offer is None and self.confirmed else "known"
         return "new" if self.offer is not None else "cached only"

@@ -77,7 +77,7 @@ class KernelImage:
 
     @property
     def known(self) -> bool:
-        """Whether exactly this kernel was met."""
+        """True where exactly this kernel is a known one."""
         return self.version in known_packages()
 
 

@@ -1,7 +1,7 @@
 """The modules of vfio-pci for one kernel, out of the kernel's own packages.
 
 Up to 6.18 modules are in the package of the kernel, later in one beside it, which the archive may no longer
-have. They are kept in ``<cache>/modules/<package version>/``, uncompressed.
+have. They are stored in ``<cache>/modules/<package version>/``, uncompressed.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def vfio_modules(kernel: KernelImage, *, say: Callable[[str], None] = quiet) -> 
 
 def modules_in_tree(kernel: KernelImage, out: Path, *, say: Callable[[str], None] = quiet) -> None:
     """
-    Keep the modules of vfio-pci for *kernel* out of the folder of objects *out* it was built in.
+    Store the modules of vfio-pci for *kernel* out of the folder of objects *out* it was built in.
 
     :raises MissingTool: its configuration has none
     """
@@ -74,7 +74,7 @@ def modules_in_tree(kernel: KernelImage, out: Path, *, say: Callable[[str], None
 
 def load_order(modules: dict[str, bytes]) -> list[str]:
     """
-    The modules that vfio-pci takes, each behind its dependencies.
+    The modules that vfio-pci takes, each after its dependencies.
 
     :param modules: their content by name, with underscores
     :raises MissingTool: one of them is not there

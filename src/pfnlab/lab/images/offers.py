@@ -56,7 +56,7 @@ class Offer:
 
     @property
     def known(self) -> bool:
-        """Whether exactly this package was met."""
+        """True where exactly this package is a known one."""
         return self.package.version in known_packages()
 
 
@@ -103,7 +103,7 @@ class Role:
     """The kernel that plays a role in the demo and the tests.
 
     :param name: the exact version; the role's series where nothing could be had
-    :param standing: ``known`` and offered, ``new`` (offered, not met yet), ``cached`` (no longer offered),
+    :param standing: ``known`` and offered, ``new`` (offered, not known yet), ``cached`` (no longer offered),
         or ``gone``: not to be had at all
     """
 

@@ -16,7 +16,7 @@ def alarm_of_reply(reply: ParsedReply, program: Program) -> Alarm | None:
 
 
 def alarm_of_guest(guest: GuestLike, stepper: Stepper, program: Program) -> Alarm | None:
-    """The alarm that ended *guest* in the middle of *program*, with its operation, whoever noticed first."""
+    """The alarm that ended *guest* in the middle of *program*, with its operation."""
     alarm = guest.last_alarm()
     if alarm is None or _is_stall_of_hold(alarm, program):
         return None

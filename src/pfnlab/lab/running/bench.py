@@ -70,7 +70,7 @@ TRIES = 3
 @dataclass(frozen=True)
 class Sight:
     """
-    What is seen of a run, and how.
+    The observed parts of a run, and the way they are observed.
 
     :param look: how the state is looked at
     :param vmas: VMAs are observed after every operation, in the guest
@@ -120,7 +120,7 @@ class Bench:
             self._configuration = replace(self._configuration, pat_info_inlined=True)
         self._unobserved = unobserved(kernel.release, uncalled)
         self.booted: BootedGuest | None = None
-        #: An alarm that came behind the end of an earlier program; the next run reports it.
+        #: An alarm that came after the end of an earlier program; the next run reports it.
         self.late_alarm: Alarm | None = None
 
     def run(self, program: Program) -> Run:
@@ -157,7 +157,7 @@ class Bench:
         return self._ended_by(last, f"{last}; so it was {TRIES} times")
 
     def _alarm_of_guest(self, program: Program) -> Alarm | None:
-        # The alarm that ended the guest in the middle of the program, whoever noticed first.
+        # The alarm that ended the guest in the middle of the program, by the first that noticed.
         if self.booted is None:
             return None
         return alarm_of_guest(self.booted.guest, self.booted.stepper, program)
@@ -178,7 +178,7 @@ class Bench:
 
     @property
     def is_up(self) -> bool:
-        """Whether it has a guest."""
+        """True where it has a guest."""
         return self.booted is not None
 
     def close(self) -> None:
@@ -358,7 +358,7 @@ class Bench:
         return self._undecided(Reason(reason, error.kind))
 
     def _undecided(self, reason: Reason) -> Run:
-        # A run that cannot be had here; its guest, if there was one, told nothing.
+        # A run that cannot be had here; its guest, if there was one, reported nothing.
         return msgspec.structs.replace(self._lost(reason.says), lost=None, undecided=reason)
 
     def _lost(

@@ -77,7 +77,7 @@ def turned_back(
 
 
 def _done(guest: GuestLike, request: str, *, operations: int) -> bool | None:
-    # Whether all operations, and the end behind them, went well; None where the guest was lost.
+    # Whether all operations, and the end after them, went well; None where the guest was lost.
     try:
         reply = guest.request(request, _LIMIT)
     except LostGuest:

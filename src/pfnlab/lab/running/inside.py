@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pfnlab.lens.btf import Btf
     from pfnlab.lens.memory import GuestRam, VmCoreInfo
 
-#: How often a walk is tried that met a list of the kernel in the middle of a change.
+#: How often a walk is tried that found a list of the kernel in the middle of a change.
 TRIES = 5
 
 #: The packages of the lens.
@@ -34,7 +34,7 @@ _PACKAGES = ("drgn", "lz4", "zstandard")
 
 
 def can_look_inside() -> bool:
-    """Whether all packages of the lens are here."""
+    """True where all packages of the lens are here."""
     return are_installed(*_PACKAGES)
 
 
@@ -48,7 +48,7 @@ def need_lens() -> None:
 
 
 def has_types(vmlinuz: Path) -> bool:
-    """Whether a kernel can be looked into: every package is here, and it has types in it."""
+    """True where a kernel can be looked into: every package is here, and it has types in it."""
     if not can_look_inside():
         return False
     from pfnlab.lens.vmlinux import btf_of
@@ -182,7 +182,7 @@ def _only_in(items: tuple[Any, ...], others: tuple[Any, ...]) -> str:
     return "; ".join(map(str, differing)) or "nothing"
 
 
-# A kernel's types; the same for all its guests. Found out about them later is kept too.
+# A kernel's types; the same for all its guests. Found out about them later is stored too.
 @functools.lru_cache(maxsize=2)
 def _types(vmlinuz: Path, kept: Path) -> Btf:
     from pfnlab.lens.btf import Btf

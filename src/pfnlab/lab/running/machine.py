@@ -153,7 +153,7 @@ class QemuMachine:
 
     @property
     def sees_memory(self) -> bool:
-        """Whether it can be looked at in its memory: the lens is installed and the kernel has types in it."""
+        """True where its memory can be looked at: the lens is installed and the kernel has types in it."""
         return self._most.lens and has_types(self.kernel.vmlinuz)
 
     @functools.cached_property

@@ -376,7 +376,7 @@ class _Reader:
 
 def read_result(op: Op | None, words: Sequence[str], placement: Placement) -> tuple[str, int | str | None]:
     """
-    Result and value of *op*, or of a request around one, from the *words* behind the ``r`` of a reply.
+    Result and value of *op*, or of a request around one, from the *words* after the ``r`` of a reply.
 
     :raises ValueError: it has none; the message goes on after "the step"
     """

@@ -1,6 +1,6 @@
 """Programs that hold a processor: each operation is begun, waited for and reported as one step.
 
-Up to the operation that is held, and behind ``release``, steps are like those of any program. In between the
+Up to the operation that is held, and after ``release``, steps are like those of any program. In between the
 held processor stands still; an operation of another task is begun and returns, or waits for a lock or an
 answer of the held processor. After each step the whole machine stands, and only its memory is looked at: the
 agent could wait for the same locks.

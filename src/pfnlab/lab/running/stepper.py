@@ -52,7 +52,7 @@ _SLOT_TROUBLES = {
 
 
 def is_forced(program: Program) -> bool:
-    """Whether the kernel is made to fail, or to leave something out, in some operation of *program*."""
+    """True where the kernel is made to fail, or to leave something out, in some operation of *program*."""
     return any(map(_is_forced, program.ops))
 
 
@@ -142,7 +142,7 @@ class Stepper:
         self.at: int | None = None
 
     def wanted(self, program: Program) -> bool:
-        """Whether *program* has to be run operation by operation, not as one request.
+        """True where *program* has to be run operation by operation, not as one request.
 
         :raises Undecided: the kernel cannot be looked into, as an earlier program showed, and has to be
         """
@@ -151,7 +151,7 @@ class Stepper:
         return self._looks or is_forced(program) or is_held(program) or uses_slot(program)
 
     def stands(self, program: Program) -> bool:
-        """Whether *program* is one request all the same, in which the guest stands after each operation.
+        """True where *program* is one request all the same, in which the guest stands after each operation.
 
         Its request then says so: nothing is asked between two operations, but a call may be forced in one.
         """

@@ -18,7 +18,7 @@ _PAGEMAP_BITS = (8, 7, 6, 3, 2, 1, 0)
 
 
 def read_walk(call: Walk | Status | ProcessVmReadv, words: Sequence[str], places: Places) -> int | str | None:
-    """The value of *call*, from the *words* a reply has behind its result.
+    """The value of *call*, from the *words* a reply has after its result.
 
     :raises ValueError: they make no sense
     """

@@ -31,7 +31,7 @@ class Answer:
     The answer to one operation.
 
     :param errno: 0, or the error's number
-    :param words: the words behind it: the value loaded, the address mremap returned, or ``sig SIGNO CODE``
+    :param words: the words after it: the value loaded, the address mremap returned, or ``sig SIGNO CODE``
     """
 
     errno: int
@@ -39,7 +39,7 @@ class Answer:
 
     @property
     def reply(self) -> tuple[str, ...]:
-        """The words of the answer behind the ``r`` of a reply."""
+        """The words of the answer after the ``r`` of a reply."""
         return ("-1" if self.errno else "0", str(self.errno), *self.words)
 
 
@@ -74,8 +74,8 @@ class Cast:
     The tasks of an open program on *guest*; a context manager that ends them.
 
     :param watch: physical bytes whose reservations `seen` has, half-open
-    :param joins: the first lines of its requests, for a program that is open already; whoever opened it ends
-        its tasks
+    :param joins: the first lines of its requests, for a program that is open already; its opener ends its
+        tasks
     """
 
     def __init__(

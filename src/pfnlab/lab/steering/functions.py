@@ -54,7 +54,7 @@ class Functions:
 
     def check(self, program: Program) -> None:
         """
-        Check that the kernel has the functions *program* names, as far as that can be told before it runs.
+        Check that the kernel has the functions *program* names, as far as that is known before it runs.
 
         :raises Undecided: it has not
         """

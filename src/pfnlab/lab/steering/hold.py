@@ -35,7 +35,7 @@ class HoldPoint:
     A place to hold a CPU at, and the task to hold there.
 
     :param caller: the task whose passing counts, and whose calls are forced
-    :param forced: calls on the way there that are made to return at once; those not met are `HeldCpu.missed`
+    :param forced: calls on the way that are made to return at once; those not reached are `HeldCpu.missed`
     :param counts: whether a call that begins with these registers counts
     """
 

@@ -83,7 +83,7 @@ class Injected(Generic[T]):
     The outcome of an injection.
 
     :param result: the result of the operation
-    :param forced: whether the call was met and forced
+    :param forced: whether the call was reached and forced
     :param calls: number of calls that counted, the forced one included
     :param called_from: the function the value was returned to
     """

@@ -53,7 +53,7 @@ class BackgroundCall(Generic[T]):
 
     @property
     def done(self) -> bool:
-        """Whether it has returned or failed."""
+        """True where it has returned or failed."""
         return not self._thread.is_alive()
 
     def result(self, limit: float) -> T:
@@ -125,7 +125,7 @@ class Steering:
         """
         Run the operation *call* with one call of a kernel function forced to return a value.
 
-        The operation goes on to its end whether or not the call was met.
+        The operation goes on to its end whether or not the call was reached.
 
         :param limit: seconds the operation may take
         :raises Undecided: the kernel has no such function, or not in the enclosing one, where it is inlined
@@ -156,7 +156,7 @@ class Steering:
             self.way_to(Place(name))
 
     def _leads_to(self, name: str, wanted: str) -> bool:
-        """Whether *name* calls *wanted*, itself or through other functions; pointers are not followed."""
+        """True where *name* calls *wanted*, itself or through other functions; pointers are not followed."""
         leads = self._call_paths.get((name, wanted))
         if leads is None:
             level, visited = {name}, {name}

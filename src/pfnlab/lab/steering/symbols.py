@@ -1,4 +1,4 @@
-"""The symbols of a guest's kernel, both ways: the same in every boot without KASLR, so they are kept."""
+"""The symbols of a guest's kernel, both ways: the same in every boot without KASLR, so they are stored."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Symbols:
         return names
 
     def function(self, address: int) -> str | None:
-        """The function *address* is in, without the compiler's suffix behind a dot; None outside of all."""
+        """The function *address* is in, without the compiler's suffix after a dot; None outside of all."""
         at = bisect.bisect_right(self._starts, address) - 1
         if at < 0 or address - self._starts[at] >= _LARGEST_FUNCTION:
             return None

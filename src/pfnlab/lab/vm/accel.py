@@ -104,7 +104,9 @@ class Acceleration:
         self._kvm_works = True
 
     def falls_back(self, reason: str) -> bool:
-        """Whether a guest with KVM that did not boot is tried without it, as all later guests.
+        """Give up KVM after a guest did not boot with it; True where that guest is to be tried without.
+
+        All later guests run without it too.
 
         :param reason: why it did not boot, for the message
         """

@@ -40,7 +40,7 @@ class GuestLike(Protocol):
 
     @property
     def is_disturbed(self) -> bool:
-        """Whether somebody else has killed it or keeps it from running, or had when it was lost."""
+        """True where somebody else has killed it or keeps it from running, or had when it was lost."""
 
     def close(self) -> None:
         """End it; harmless when it has ended, and callable while another thread waits for a reply."""

@@ -97,7 +97,7 @@ def memory_folder(room: int) -> str | None:
 
 
 def is_stopped(process: int) -> bool:
-    """Whether a process is stopped, as by SIGSTOP."""
+    """True where a process is stopped, as by SIGSTOP."""
     try:
         words = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:

@@ -52,7 +52,7 @@ class EventSymbol(msgspec.Struct, frozen=True, rename={"first": "from", "last": 
     arguments: dict[str, str] = {}
 
     def stands_in(self, release: str) -> bool:
-        """Whether it stands for the event in the kernel *release*."""
+        """True where it stands for the event in the kernel *release*."""
         at = _version(release)
         return (not self.first or _version(self.first) <= at) and (not self.last or at <= _version(self.last))
 

@@ -285,7 +285,7 @@ class Guest:
 
     @property
     def is_disturbed(self) -> bool:
-        """Whether somebody else has killed its QEMU or keeps it stopped, or had when the guest was lost."""
+        """True where somebody else has killed its QEMU or keeps it stopped, or had when it was lost."""
         if self._lost or not self._open:
             return self._disturbed
         status = self._process.poll()
@@ -369,7 +369,7 @@ class Guest:
         raise self.lose(f"it did not {action} within {limit:g} s")
 
     def lose(self, reason: str) -> LostGuest:
-        """Close the guest as lost, and keep its console.
+        """Close the guest as lost, and store its console.
 
         :param reason: why, unless it has ended by itself
         :return: the error, which later requests raise too; the first one where it was lost before

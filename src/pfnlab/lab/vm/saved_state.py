@@ -22,7 +22,7 @@ SAVABLE = ("-global", "migration.store-global-state=off")
 
 _SAVE_LIMIT = 20.0
 
-#: How many states are kept, at some 85 MiB each. One run of all tests uses about forty; with fewer, each
+#: How many states are stored, at some 85 MiB each. One run of all tests uses about forty; with fewer, each
 #: state would be gone when the next run comes to it.
 _KEPT = 48
 
