@@ -1,4 +1,4 @@
-"""What differs, in the words of a picture."""
+"""The differences of machines, in the words of a picture."""
 
 from __future__ import annotations
 

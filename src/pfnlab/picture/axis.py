@@ -28,7 +28,7 @@ _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
 
 
 class Stretch(msgspec.Struct, frozen=True):
-    """What lies between two ticks."""
+    """The pages between two ticks."""
 
     name: str
     start: int
@@ -36,7 +36,7 @@ class Stretch(msgspec.Struct, frozen=True):
 
     @property
     def broken(self) -> bool:
-        """Whether it is drawn broken."""
+        """True where it is drawn broken."""
         return self.end - self.start > BREAK_PAGES
 
     @property
@@ -87,7 +87,7 @@ class Axis:
 
     @property
     def names(self) -> list[str]:
-        """What lies on it, from left to right."""
+        """The names of the ticks on it, from left to right."""
         return list(self._ticks)
 
     def ticks(self, name: str) -> list[int]:

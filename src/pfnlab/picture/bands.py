@@ -131,7 +131,7 @@ def labelled_mode(
     centred: bool = True,
     size: float = 11,
 ) -> float:
-    """The chip of a mode, its word where there is room, and the longest of *words* that fits behind it.
+    """The chip of a mode, its word where there is room, and the longest of *words* that fits after it.
 
     :param middle: the height of the middle of the line
     :param most: where the label has to end

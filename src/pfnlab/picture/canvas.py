@@ -18,7 +18,7 @@ Anchor = Literal["start", "middle", "end"]
 #: The height of letters over and under the line they stand on, in parts of their size.
 _OVER, _UNDER = 0.78, 0.22
 
-#: Labels are kept by bands of so many pixels, to be found quickly.
+#: Labels are stored by bands of so many pixels, to be found quickly.
 _BAND = 32
 
 #: The height and width of a chip with a letter.
@@ -36,7 +36,7 @@ def quoted(text: str) -> str:
 
 
 class Canvas:
-    """What is drawn so far.
+    """The drawing so far.
 
     :param patterns: the prefix of the ids of patterns
     :ivar modes: the keys of the modes that were drawn; ``signs``: the names of other signs
@@ -110,7 +110,7 @@ class Canvas:
         self.rect(x, y, width, height, kind)
 
     def fits(self, x: float, y: float, text: str, size: float, face: Face, anchor: Anchor) -> bool:
-        """Whether a label there would lie over none."""
+        """True where a label there would lie over no other."""
         return self._free(_label_box(x, y, text, size, face, anchor))
 
     def text(

@@ -1,4 +1,4 @@
-"""Machines side by side: a column each, what differs between them lit, what is the same in one line."""
+"""Machines side by side: a column each, differences highlighted, what is the same in one line."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def draw_compare(
     theme: Theme = "auto",
     scenes: Scenes | None = None,
 ) -> str:
-    """One state of several machines side by side, what differs between them lit.
+    """One state of several machines side by side, differences highlighted.
 
     :param step: the index of the step, from 0; -1 is the last
     :param width: of the picture in pixels, 960 for None; up to 560 machines stand one under another

@@ -1,4 +1,4 @@
-"""What differs between machines in a step, in the words of a picture and as the comparison of runs has it."""
+"""Differences between machines in a step, in the words of a picture and as runs are compared."""
 
 from __future__ import annotations
 

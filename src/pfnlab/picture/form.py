@@ -48,10 +48,10 @@ class Axes(msgspec.Struct, frozen=True):
 
     @property
     def width(self) -> float:
-        """What both need."""
+        """The width that both need."""
         return max(self.virtual.width, self.physical.width)
 
 
 def is_narrow(width: float | None) -> bool:
-    """Whether a picture of this width is one for a narrow screen."""
+    """True where a picture of this width is one for a narrow screen."""
     return width is not None and width <= _NARROW_UP_TO

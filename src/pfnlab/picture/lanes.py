@@ -1,4 +1,4 @@
-"""What happens in the lanes of a race: boxes, spans and lives by row, and nothing of where they stand."""
+"""Events in the lanes of a race: boxes, spans and lives by row, without their places."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pfnlab.programs.runs.observation import BUSY, HELD, WAITS, Run, Step, TlbSe
 
 
 class LaneBox(msgspec.Struct, frozen=True):
-    """What an operation gave, in the lane of its task; *stale*: it went through a stale translation."""
+    """The result of an operation, in the lane of its task; *stale*: it went through a stale translation."""
 
     row: int
     task: str
@@ -130,7 +130,7 @@ def _releases(program: Program, row: int) -> bool:
 
 
 def _released(step: Step) -> dict[str, str]:
-    """What every operation gave that a release let go on."""
+    """The result of every operation that a release let go on, by task."""
     if not isinstance(step.value, str):
         return {}
     return {task: result for task, _, result in (word.partition(" ") for word in step.value.split("; "))}

@@ -8,7 +8,7 @@ from pfnlab.programs.lang.span import Span
 
 
 class ScenePart(msgspec.Struct, frozen=True, kw_only=True):
-    """What every part has.
+    """The fields that every part has.
 
     :param part: its id
     :param says: it in one sentence, for who does not see it

@@ -33,7 +33,7 @@ _DASHES = ("", "6 3", "2 3", "8 3 2 3", "12 4", "4 6", "1 5")
 
 
 def bars(title: str, counts: Sequence[tuple[str, int]], unit: str) -> str:
-    """A bar a row, with its count behind it.
+    """A bar a row, with its count after it.
 
     :param unit: the noun of one, for the description
     """

@@ -1,4 +1,4 @@
-"""What processors remember: cards beside a state, or lines under it; stale translations struck through."""
+"""Translations of processors: cards beside a state, or lines under it; stale ones struck through."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def draw_lines(drawing: Canvas, scene: StateScene, left: float, top: float, righ
 
 
 def stale_links(scene: StateScene) -> Iterator[RunPart]:
-    """Runs that no page table has any more, and processors still use: one for each, whoever remembers it."""
+    """Runs that no page table has any more, and processors still use, each run once."""
     seen = set()
     for parts in (scene.tlbs or {}).values():
         for part in parts:

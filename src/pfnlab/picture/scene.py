@@ -158,7 +158,7 @@ def _tables(ptes: Iterable[PteSeen]) -> bool:
 
 
 def _marks(entry: TableEntry) -> str:
-    """What a picture says of an entry beside its mode."""
+    """The marks of an entry in a picture, beside its mode."""
     flags = (("W", "RW"), ("D", "D"), ("A", "A"), ("!P", "!P"))
     return " ".join(mark for mark, flag in flags if flag in entry.flags)
 

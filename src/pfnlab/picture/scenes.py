@@ -53,7 +53,7 @@ class Scenes:
         return Axes(self.extents.virtual(width), self.extents.physical(width))
 
     def key(self, *words: object) -> str:
-        """What begins the ids inside a picture: of other runs, or with other *words*, it is another."""
+        """The beginning of the ids inside a picture; other runs or other *words* give another."""
         digest = self._digest.copy()
         digest.update(repr(words).encode())
         return f"p{digest.hexdigest()[:10]}"
@@ -69,7 +69,7 @@ class Scenes:
 
     @cached_property
     def ever_stale(self) -> bool:
-        """Whether a processor ever remembers what the page tables do not say any more."""
+        """True where a processor ever remembers what the page tables do not say any more."""
         return any(seen.stale for run in self.runs for tlbs in run.tlbs for seen in tlbs)
 
     def wished(self, form: Form, most: float) -> float:

@@ -72,7 +72,7 @@ class Sheet:
         self.at += 10
 
     def legend(self) -> None:
-        """What the signs mean that were drawn, in as many lines as it takes."""
+        """Draw the signs of the picture with their meanings, in as many lines as it takes."""
         drawing = self.drawing
         items: list[tuple[float, Callable[[float, float], None]]] = []
         for mode in MODES:

@@ -20,7 +20,7 @@ _IN_A_ROW, _LEAST = 4, 300.0
 def draw_story(
     program: Program, runs: Sequence[Run], *, width: float | None = None, theme: Theme = "auto"
 ) -> str:
-    """All steps of a program: a panel a step, or with several machines a column each, what differs lit.
+    """All steps of a program: a panel a step, or a column for each machine, differences highlighted.
 
     :param width: of the picture in pixels, 960 for None; up to 560 it is for a narrow screen
     :param theme: ``auto`` follows the reader's system
