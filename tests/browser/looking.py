@@ -1,4 +1,4 @@
-"""What the browser's tests do to the page."""
+"""The actions of the browser's tests on the page."""
 
 from __future__ import annotations
 

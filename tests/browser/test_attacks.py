@@ -1,4 +1,4 @@
-"""What another page in the same browser can do to a running explorer: nothing."""
+"""Another page in the same browser can do nothing to a running explorer."""
 
 from __future__ import annotations
 

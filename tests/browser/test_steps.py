@@ -1,4 +1,4 @@
-"""The row of steps: whose step breaks what, why, and what is not told before it is predicted."""
+"""The row of steps: whose step breaks what, why, and what is not shown before it is predicted."""
 
 from __future__ import annotations
 

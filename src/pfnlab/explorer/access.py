@@ -1,4 +1,4 @@
-"""Who may ask the explorer: only the page it served itself, on this machine, for who knows the token.
+"""Access to the explorer: only the page it served itself may ask, on this machine, with the token.
 
 A browser lets any site send requests to this machine, and a name server can give a foreign name the address
 127.0.0.1. So each of these is refused, whatever the others say:
@@ -148,7 +148,7 @@ def _headers(nonce: str) -> list[tuple[bytes, bytes]]:
 
 
 async def _bounded(headers: dict[str, str], receive: Receive) -> bytes:
-    """The whole body, of which no more is kept than a question may have, whatever its length says."""
+    """The whole body, of which no more is stored than a question may have, whatever its length says."""
     too_large = _Refused(413, f"a question has at most {MOST_ASKED} bytes")
     length = headers.get("content-length", "0")
     if not length.isascii() or not length.isdigit() or int(length) > MOST_ASKED:
@@ -166,7 +166,7 @@ async def _bounded(headers: dict[str, str], receive: Receive) -> bytes:
 
 
 def _whole(body: bytes, receive: Receive) -> Receive:
-    """What hands out *body* once, and then only that the connection ended."""
+    """A receiver that hands out *body* once, and then only that the connection ended."""
     given = False
 
     async def hand_out() -> Message:

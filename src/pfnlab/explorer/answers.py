@@ -107,7 +107,7 @@ class Answers:
         return {"svg": pictures.of_race(story, width=question.width)}
 
     def keep(self, kept: KeptRun) -> Any:
-        """Keep the run of a real kernel."""
+        """Store the run of a real kernel."""
         self._teller.keep(load_text(kept.program, "program"), kept.machine, kept_run(kept))
         return {}
 

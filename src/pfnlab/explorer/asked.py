@@ -1,4 +1,4 @@
-"""What the page may ask, as forms with bounds: what fits none is refused before anything looks at it."""
+"""Questions of the page, as forms with bounds: one that fits no form is refused before anything reads it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Choices = Annotated[
 
 
 class AskedStart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="start", tag_field="ask"):
-    """What the page can choose from."""
+    """The question for all that the page can choose from."""
 
 
 class AskedProgram(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="program", tag_field="ask"):

@@ -1,4 +1,4 @@
-"""What takes longer than a question, a program on a real kernel or a search: commands of pfnlab.
+"""Work that takes longer than a question, a program on a real kernel or a search: commands of pfnlab.
 
 So each can be ended at any time, and a kernel that hangs does not hang the page. A command gets the program
 in a file whose name we choose; what the page wrote is never a word of a command. It runs in the folder of the
@@ -108,7 +108,7 @@ class _Job:
         return self._process.poll() is None
 
     def interrupt(self) -> None:
-        """Ask it to end, once: a second signal would meet it while it ends."""
+        """Ask it to end, once: a second signal would come while it ends."""
         if not self._interrupted and self._process.poll() is None:
             self._interrupted = True
             with suppress(ProcessLookupError):

@@ -20,7 +20,7 @@ def of_step(story: Story, step: int, *, width: int | None = None) -> str:
 def differing(story: Story, step: int) -> list[str]:
     """The words of what is not the same on both machines in a step, as the picture lights it.
 
-    That a tracker keeps the same reservations in another way is no difference to light.
+    That a tracker keeps the same reservations in another way is no difference to highlight.
     """
     if len(story.runs) < 2:
         return []

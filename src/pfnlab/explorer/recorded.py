@@ -1,4 +1,4 @@
-"""What real kernels did with a program of the library, found by the program and not by its name.
+"""Recorded runs of real kernels for a program of the library, found by the program and not by its name.
 
 So a program stays recorded when its comments change, and an edited one is not taken for it.
 """

@@ -113,7 +113,7 @@ def _of_file(lines: list[str]) -> dict[str, tuple[Rule, str]]:
 
 
 def _said(head: str, word: str) -> str:
-    """What follows *word* until a line that begins anew."""
+    """The text after *word*, until a line that begins anew."""
     _, found, after = head.partition(word)
     return " ".join(re.split(r"\n(?=[A-Z][a-z ]+:|\n|- )", after)[0].split()) if found else ""
 

@@ -1,4 +1,4 @@
-"""What machines did with the program on the page: worked out when asked, kept for the next question."""
+"""Runs of machines for the program on the page: worked out when asked, stored for the next question."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 from pfnlab.report.golden import Golden, golden_run
 
-#: The runs that are kept, and the stories: those one goes to and fro in.
+#: The runs that are stored, and the stories: those one goes to and fro in.
 _KEPT, _STORIES = 64, 8
 
 #: The name of the text in errors.
@@ -50,7 +50,7 @@ class Story(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def scenes(self) -> Scenes:
-        """What the pictures of all steps share."""
+        """The parts that the pictures of all steps share."""
         return Scenes(self.program, self.runs)
 
     @property
@@ -106,7 +106,7 @@ class Storyteller:
         return Story(program, op_lines_of(text), tuple(runs), verdict)
 
     def keep(self, program: Program, machine: str, run: Run) -> None:
-        """Keep the run of a real kernel."""
+        """Store the run of a real kernel."""
         self._stories.clear()
         self._keep((machine, "", program_hash(program), None), run)
 

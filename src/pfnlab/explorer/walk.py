@@ -24,7 +24,7 @@ from pfnlab.programs.lang.ops import Look, Op, Program
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.model.machine import ModelMachine
 
-#: The models and the states that are kept.
+#: The models and the states that are stored.
 _MODELS, _STATES = 4, 256
 
 #: The counterexample's way begins with the number of the initial state, of which a kernel has one.
@@ -88,7 +88,7 @@ def walkable_scopes() -> list[str]:
 
 
 class Walker:
-    """Walks graphs, whose last states are kept."""
+    """Walks graphs, whose last states are stored."""
 
     def __init__(self) -> None:
         self._models: OrderedDict[tuple[str, str, str], tuple[KernelModel, list[Question]]] = OrderedDict()

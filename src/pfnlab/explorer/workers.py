@@ -33,7 +33,7 @@ GRACE = 0.5
 #: The processes at most.
 _MOST = 3
 
-#: The subjects that a process is taken to know, and the runs of real kernels that each is told.
+#: The subjects that a process is taken to know, and the runs of real kernels that each was sent.
 _RECENT, _KEPT = 8, 64
 
 #: The bytes of an answer at most.
@@ -110,7 +110,7 @@ class _Answerer:
     :ivar subject: of the question that is worked out
     :ivar recent: the subjects of the last questions
     :ivar waiting: how many questions are worked out or wait
-    :ivar untold: the runs of real kernels that the process was not told of
+    :ivar untold: the runs of real kernels that were not sent to the process
     """
 
     def __init__(self, given: Sequence[str], limit: float, kept: deque[bytes]) -> None:
