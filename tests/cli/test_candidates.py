@@ -1,4 +1,4 @@
-"""What may stand at a place of a command line."""
+"""The candidates for a place of a command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever is typed, nothing ends in a traceback."""
+"""No input ends in a traceback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``pfnlab replay``: what check prints and keeps, and findings, once more; what was changed is noticed."""
+"""``pfnlab replay``: what check prints and stores, and findings, once more; what was changed is noticed."""
 
 from __future__ import annotations
 

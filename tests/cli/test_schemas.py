@@ -1,4 +1,4 @@
-"""What verbs print with ``--json`` has the form that ``pfnlab schema`` prints; anything else is refused."""
+"""The output of ``--json`` has the form that ``pfnlab schema`` prints; anything else is refused."""
 
 from __future__ import annotations
 

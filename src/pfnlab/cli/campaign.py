@@ -1,4 +1,4 @@
-"""``pfnlab campaign``: long work from a file, kept in a store."""
+"""``pfnlab campaign``: long work from a file, with its results in a store."""
 
 from __future__ import annotations
 

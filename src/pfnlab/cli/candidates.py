@@ -1,4 +1,4 @@
-"""What a value may be: machines, versions, scopes, properties, policies, programs, files.
+"""Possible values: machines, versions, scopes, properties, policies, programs, files.
 
 A value ends in one of :data:`OPEN` where more belongs to it. Everything here is quick, since it runs while
 somebody types: what is imported is imported for the one list that needs it.
@@ -50,7 +50,7 @@ def words(*choices: str) -> Values:
 
 
 def either(*kinds: Values) -> Values:
-    """What any of *kinds* lists."""
+    """The values that any of *kinds* lists."""
     return lambda typed: (candidate for kind in kinds for candidate in kind(typed))
 
 
@@ -110,7 +110,7 @@ def own_kernels(typed: str) -> Iterator[Candidate]:
 
 
 def models(typed: str) -> Iterator[Candidate]:
-    """``model:7.2``, and behind a comma what may be changed in it."""
+    """``model:7.2``, and after a comma what may be changed in it."""
     kind, colon, rest = typed.partition(":")
     if not colon or kind != "model":
         yield Candidate("model:", "the rules of a kernel")
@@ -137,7 +137,7 @@ def machines(typed: str) -> Iterator[Candidate]:
 
 
 def _changes(typed: str) -> Iterator[Candidate]:
-    """What may stand behind the comma of a model."""
+    """The candidates after the comma of a model."""
     name, equals, value = typed.partition("=")
     if not equals:
         yield from (Candidate(f"{seam}=", f"a {seam} of your choice") for seam in FOLDERS)
@@ -229,7 +229,7 @@ def fields(typed: str) -> Iterator[Candidate]:
 
 
 def program_names(typed: str) -> Iterator[Candidate]:
-    """The programs that come with pfnlab, by name; behind a folder of them and a slash those in it."""
+    """The programs that come with pfnlab, by name; after a folder of them and a slash those in it."""
     from pfnlab.programs.library import ALL, library_paths, long_name
 
     yield Candidate(ALL, "all programs that come with pfnlab")

@@ -266,12 +266,12 @@ def confirm(checked: CheckResult, specs: list[str], accel: Accel = Accel.TCG) ->
 
 
 def _of_frame(answer: PropertyResult) -> bool:
-    """Whether its counterexample is a race for a frame that somebody may still read."""
+    """True where its counterexample is a race for a frame that somebody may still read."""
     return answer.name == "told_free"
 
 
 class Compared(NamedTuple):
-    """What a machine shows of what was found on another, and in words."""
+    """The outcome of a comparison of a machine with a finding on another, also in words."""
 
     outcome: Outcome
     says: str
@@ -282,7 +282,7 @@ AS_FOUND = Compared(Outcome.AS_EXPECTED, SAME)
 
 
 def comparison(program: Program, model: Run, kernel: Run) -> Compared:
-    """Whether *kernel* shows the same as *model* with *program*, or its alarm, or the fields that differ."""
+    """Compare *kernel* with *model* for *program*: the same, an alarm, or the fields that differ."""
     verdict = judge(program, [model, kernel], {})
     fields = sorted({difference.field for difference in verdict.differences})
     if kernel.alarm is not None:

@@ -77,7 +77,7 @@ _CHOICES = re.compile(r"[a-z-]+(?:\|[a-z-]+)+")
 
 
 def candidates(before: Sequence[str], typed: str) -> list[Candidate]:
-    """What may stand at a place, sorted as it is to be shown.
+    """The candidates for a place, sorted as they are to be shown.
 
     :param before: the words before it, without ``pfnlab`` itself
     :param typed: the beginning of the word there, which may be empty
@@ -87,7 +87,7 @@ def candidates(before: Sequence[str], typed: str) -> list[Candidate]:
 
 
 def values_of(verb: str, row: VerbOption) -> Values | None:
-    """What the value of an option or argument may be; None where nobody said."""
+    """The possible values of an option or argument; None where nobody said."""
     for place in (*row.names, row.metavar):
         if (verb, place) in BY_PLACE:
             return BY_PLACE[verb, place]
@@ -208,7 +208,7 @@ def _cut(line: str) -> tuple[list[str], str]:
 
 
 def _for_bash(candidate: Candidate, typed: str, breaks: str) -> str:
-    """What bash puts in place of the last part of *typed*, with a space where the word is whole."""
+    """The text that bash puts in place of the last part of *typed*, with a space where the word is whole."""
     kept = max((typed.rfind(letter) for letter in ":=" if letter in breaks), default=-1) + 1
     value = _SPECIAL.sub(r"\\\1", candidate.value[kept:])
     return value if candidate.value.endswith(values.OPEN) else f"{value} "

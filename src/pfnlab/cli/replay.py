@@ -173,7 +173,7 @@ def _replay_case(case: Case, request: ReplayRequest) -> list[int]:
         steps: list[JudgedStep] = []
         verdict = AS_FOUND
         model = name_machine(spec).kind == "model"
-        # A kernel is held against the machine it was found on.
+        # A kernel is compared with the machine it was found on.
         if case.source and not (model and request.on):
             request.check_asked(case.machine, case.source)
         try:
@@ -204,7 +204,7 @@ def _otherwise(says: str) -> Compared:
 
 
 def _on_kernel(program: Program | None, machine: str, spec: str, accel: Accel) -> Compared:
-    """Whether a kernel does the same with the program as the model it was found on."""
+    """Compare a kernel with the model that the program was found on."""
     if program is None:
         raise Misuse(f"{spec} goes through no schedule: replay the program that `check --save` keeps")
     named = name_machine(spec)
@@ -251,7 +251,7 @@ def _finding(finding: FiledFinding, request: ReplayRequest) -> int:
 def _by_looking(
     program: Program, machines: Sequence[Named], runs: Mapping[LookLevel, Sequence[Run]]
 ) -> list[Signature]:
-    """What looking changed that the models of *machines* do not explain."""
+    """The changes by looking that the models of *machines* do not explain."""
     found = []
     for number, machine in enumerate(machines):
         own = {look: level_runs[number] for look, level_runs in runs.items()}

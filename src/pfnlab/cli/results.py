@@ -1,4 +1,4 @@
-"""``pfnlab results``: what a store keeps."""
+"""``pfnlab results``: the content of a store."""
 
 from __future__ import annotations
 

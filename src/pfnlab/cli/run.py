@@ -151,7 +151,7 @@ def _promote(
     if request.look is not None:
         flags += f" --look {request.look}"
     made_by = f"pfnlab run {shlex.quote(str(path))} {flags} --promote"
-    # The version behind a series changes; a golden names the version that ran.
+    # The version that a series stands for changes; a golden names the version that ran.
     by_version = {upstream(run.kernel.rpartition(" ")[2]): run for run in runs}
     golden = golden_path(path)
     try:

@@ -1,4 +1,4 @@
-"""What ``pfnlab run`` prints, in which format, and where."""
+"""The output of ``pfnlab run``: its content, its format, and its place."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class RunOutput(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def has_tables(self) -> bool:
-        """Whether the tables of several programs are asked for."""
+        """True where the tables of several programs are asked for."""
         return self.full or self.steps or self.trace
 
     def check(self) -> None:

@@ -18,9 +18,9 @@ from pfnlab.report.sizes.words import holes_in_words
 
 
 def show_sizes(names: Sequence[str], *, as_json: bool, write: Path | None) -> int:
-    """Print the structures of some kernels; what is kept of every series where none is named.
+    """Print the structures of some kernels; the stored sizes of every series where none is named.
 
-    :param write: boot the kernels too, and write what is kept of each series into this folder
+    :param write: boot the kernels too, and write the stored sizes of each series into this folder
     """
     if write is not None:
         return _write(names or CONFIRMED, write)

@@ -90,7 +90,7 @@ def _walk(command: Any, words: tuple[str, ...]) -> Iterator[VerbPage]:
 
 
 def is_argument(parameter: Any) -> bool:
-    """Whether a parameter of the framework is an argument, not an option."""
+    """True where a parameter of the framework is an argument, not an option."""
     return not str(parameter.opts[0]).startswith("-")
 
 
