@@ -1,4 +1,4 @@
-"""What tests tell the end of a run about comparisons of the model with kernels."""
+"""The comparisons of the model with kernels that tests report at the end of a run."""
 
 #: Tests record under this name what they compared on a kernel; ``conftest.py`` prints all of it.
 COMPARED = "compared"

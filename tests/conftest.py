@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""The fixtures and hooks of all tests."""
 
 import re
 import signal

@@ -1,4 +1,4 @@
-"""What becomes of a test that lacks something."""
+"""The outcome of a test that lacks something."""
 
 from __future__ import annotations
 

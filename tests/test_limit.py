@@ -1,4 +1,4 @@
-"""A limit for a user's code: the clock, told by calls that go on, stop and are given up."""
+"""A limit for a user's code: the clock, run by calls that go on, stop and are given up."""
 
 from __future__ import annotations
 

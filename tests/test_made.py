@@ -1,4 +1,4 @@
-"""What made a result."""
+"""The origin of a result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""pfnlab: the rules of Linux PFN mappings as a program, held against real kernels.
+"""pfnlab: the rules of Linux PFN mappings as a program, compared with real kernels.
 
 ``import pfnlab as pl; m = pl.machine("model:7.2")``: what it offers is in ``__all__`` and in ``docs/api.md``.
 A name is imported when it is first used, so that ``import pfnlab`` and the command line stay quick.

@@ -136,7 +136,7 @@ class LostGuest(Undecided):
     Where its kernel said why, the run has an alarm (:mod:`pfnlab.programs.runs.alarm`), which is a discovery.
 
     :param message: what was being waited for, and how long
-    :param console: where the guest's console was kept, if anywhere
+    :param console: where the guest's console was stored, if anywhere
     :param answered: its reply until then, in whole sections
     """
 

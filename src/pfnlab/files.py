@@ -178,7 +178,7 @@ def write_output(path: Path, text: str) -> None:
 
 
 def is_full(trouble: OSError) -> bool:
-    """Whether a file could not be written or read because the disk is full or fails."""
+    """True where a file could not be written or read because the disk is full or fails."""
     return trouble.errno in _FULL
 
 

@@ -1,4 +1,4 @@
-"""What made a result: the version of pfnlab, and the command that prints it again.
+"""The origin of a result: the version of pfnlab, and the command that prints it again.
 
 Every verb that prints a result as JSON puts this under the key ``made``, so that a report can say where it
 comes from.
@@ -16,7 +16,7 @@ _COMMAND: ContextVar[str | None] = ContextVar("command", default=None)
 
 
 def set_command(words: Sequence[str]) -> None:
-    """Keep the words behind ``pfnlab`` of the command line, for the results it prints."""
+    """Record the words after ``pfnlab`` of the command line, for the results it prints."""
     _COMMAND.set(shlex.join(["pfnlab", *words]))
 
 

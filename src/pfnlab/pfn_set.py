@@ -31,11 +31,11 @@ class PfnSet:
         return map(PfnRange, self._starts, self._ends)
 
     def __bool__(self) -> bool:
-        """Whether there is any frame."""
+        """True where there is any frame."""
         return bool(self._starts)
 
     def __eq__(self, other: object) -> bool:
-        """Whether both have the same frames."""
+        """True where both have the same frames."""
         if not isinstance(other, PfnSet):
             return NotImplemented
         return self._starts == other._starts and self._ends == other._ends
@@ -48,11 +48,11 @@ class PfnSet:
         return PfnSet([*self, *other])
 
     def __le__(self, other: PfnSet) -> bool:
-        """Whether *other* has all these frames."""
+        """True where *other* has all these frames."""
         return all(pfns in other for pfns in self)
 
     def __contains__(self, pfns: PfnRange) -> bool:
-        """Whether all these frames are in the set."""
+        """True where all these frames are in the set."""
         place = bisect_right(self._starts, pfns.start) - 1
         return pfns.start >= pfns.end or (place >= 0 and pfns.end <= self._ends[place])
 

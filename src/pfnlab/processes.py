@@ -1,6 +1,6 @@
 """Independent pieces of work in several processes, and their results in the order of the pieces.
 
-Whoever takes the results cannot tell how many processes there are: results, errors and lines of progress come
+The caller cannot see how many processes there are: results, errors and lines of progress come
 at the place of their piece, as one process would give them. A process does many pieces, so that it keeps what
 it has computed for earlier ones.
 """
@@ -160,7 +160,7 @@ class Processes(Generic[Piece, Result]):
                     busy.end.send(pieces[place])
 
     def _hear(self, pieces: Sequence[Piece], first: int) -> Iterator[tuple[int, tuple[str, Any]]]:
-        """What processes say, at least one message, each with the number of its piece."""
+        """The messages of processes, at least one, each with the number of its piece."""
         for end in wait([busy.end for busy in self._busy if busy.serial is not None]):
             (busy,) = (busy for busy in self._busy if busy.end is end)
             serial = busy.serial

@@ -110,7 +110,7 @@ class Work(PartCount):
 
     @property
     def is_shown(self) -> bool:
-        """Whether there is a line that changes now."""
+        """True where there is a line that changes now."""
         return self._display is not None
 
     def _changed(self) -> None:

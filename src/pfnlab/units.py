@@ -28,11 +28,11 @@ class PfnRange(NamedTuple):
         return self.end - self.start
 
     def overlaps(self, other: PfnRange) -> bool:
-        """Whether any page lies in both ranges."""
+        """True where any page lies in both ranges."""
         return self.start < other.end and other.start < self.end
 
     def contains(self, other: PfnRange) -> bool:
-        """Whether every page of *other* lies in this range."""
+        """True where every page of *other* lies in this range."""
         return self.start <= other.start and other.end <= self.end
 
     def meet(self, other: PfnRange) -> PfnRange:

@@ -1,4 +1,4 @@
-"""A campaign on a cluster: it finds what one of this host finds, whoever is killed."""
+"""A campaign on a cluster: it finds what one of this host finds, whatever is killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The connection to a cluster: what is wrong is told in one line, within a few seconds."""
+"""The connection to a cluster: what is wrong is reported in one line, within a few seconds."""
 
 from __future__ import annotations
 

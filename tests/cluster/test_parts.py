@@ -1,4 +1,4 @@
-"""A search on the workers of a cluster: the answers are those of one process, whoever is lost."""
+"""A search on the workers of a cluster: the answers are those of one process, whatever worker is lost."""
 
 from __future__ import annotations
 

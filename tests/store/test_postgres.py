@@ -1,4 +1,4 @@
-"""A store on a server: what is missing is one line. The other tests ask it what it keeps."""
+"""A store on a server: what is missing is one line. The other tests ask it what it stores."""
 
 from __future__ import annotations
 

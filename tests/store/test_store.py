@@ -1,4 +1,4 @@
-"""A store keeps every result once, with all who saw it; what a shard found comes whole or not at all."""
+"""A store records every result once, with all who saw it; what a shard found comes whole or not at all."""
 
 from __future__ import annotations
 

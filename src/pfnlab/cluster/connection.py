@@ -65,7 +65,7 @@ def connected(address: str) -> Iterator[Client]:
     check_address(address)
     logger = logging.getLogger("distributed")
     level = logger.level
-    # What goes wrong is told in one line.
+    # What goes wrong is reported in one line.
     logger.setLevel(logging.CRITICAL + 1)
     try:
         with (
@@ -87,7 +87,7 @@ def connected(address: str) -> Iterator[Client]:
 @contextmanager
 def _client(distributed: Any, address: str) -> Iterator[Client]:
     with warnings.catch_warnings():
-        # Different versions are told by a line of our own.
+        # Different versions are reported by a line of our own.
         warnings.simplefilter("ignore")
         try:
             # The client waits without end for one who takes the connection and says nothing.
@@ -160,7 +160,7 @@ def _check_workers(client: Client, address: str) -> None:
 
 
 def versions() -> dict[str, str]:
-    """What has to be the same in this process, the scheduler and the workers."""
+    """The versions that have to be the same in this process, the scheduler and the workers."""
     return {
         "pfnlab": VERSION,
         "distributed": dask_distributed().__version__,

@@ -32,7 +32,7 @@ MakeSearch = Callable[[], tuple[Model[Any], Sequence[Property[Any]]]]
 #: Seconds until a worker has to be there when one is needed: a new one takes a few to start.
 _APPEARS = 30.0
 
-#: Seconds for one step of a round, which takes two: whoever takes longer does not answer any more.
+#: Seconds for one step of a round, which takes two: a worker that takes longer does not answer any more.
 _ANSWERS = 900.0
 
 #: Seconds between two looks at which workers are there.
@@ -175,7 +175,7 @@ class ClusterOwners:
         )
 
     def _answers(self, asked: Mapping[int, Future]) -> dict[int, Any]:
-        """What tasks give, by part.
+        """The answers of tasks, by part.
 
         :raises PartsLostError: some cannot be done, because workers are gone
         """
@@ -213,7 +213,7 @@ class ClusterOwners:
 
 
 def _lost(future: Future) -> bool:
-    """Whether a task failed because what it needs is not on its worker any more."""
+    """True where a task failed because what it needs is not on its worker any more."""
     if future.status == "finished":
         return False
     if future.status != "error":

@@ -1,6 +1,6 @@
 """The forms of what ``--json`` prints, as JSON Schema (2020-12): a file for each, for tools that read it.
 
-Keys are never renamed; one that goes or changes its meaning makes a new number behind the form's name.
+Keys are never renamed; one that goes or changes its meaning makes a new number after the form's name.
 """
 
 from __future__ import annotations

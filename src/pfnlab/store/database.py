@@ -37,13 +37,13 @@ class Database(Protocol):
         """Each table and column that there is."""
 
     def transaction(self, *, by_one: bool = False) -> AbstractContextManager[None]:
-        """What is done inside is done whole or not at all.
+        """A context whose work is done whole or not at all.
 
         :param by_one: by one connection at a time; the others wait
         """
 
     def snapshot(self) -> AbstractContextManager[None]:
-        """What is read inside is of one moment."""
+        """A context whose reads are of one moment."""
 
     def alone(self, number: int) -> bool:
         """Take the lock *number* for as long as this connection is open; False where another has it."""
@@ -52,7 +52,7 @@ class Database(Protocol):
         """Give the lock back."""
 
     def is_taken(self, number: int) -> bool:
-        """Whether another connection has the lock; nothing is written."""
+        """True where another connection has the lock; nothing is written."""
 
     def close(self) -> None:
         """End the connection."""

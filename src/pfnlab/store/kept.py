@@ -1,4 +1,4 @@
-"""What a store tells: campaigns, their shards, and results with those who saw them."""
+"""The content of a store: campaigns, their shards, and results with those who saw them."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class StoredCampaign(msgspec.Struct, frozen=True):
 
 
 class SeenWith(msgspec.Struct, frozen=True, kw_only=True):
-    """What was the same of all results of one shard.
+    """The circumstances that all results of one shard share.
 
     :param version: of the pfnlab that saw them
     :param kernels: the exact kernel or profile behind each machine

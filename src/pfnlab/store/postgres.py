@@ -66,7 +66,7 @@ class PostgresDatabase:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """What is read inside is of one moment."""
+        """A context whose reads are of one moment."""
         with self._errors(), self._connection.transaction():
             self.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             yield
@@ -81,7 +81,7 @@ class PostgresDatabase:
         self.rows("SELECT pg_advisory_unlock(?)", (number,))
 
     def is_taken(self, number: int) -> bool:
-        """Whether another connection has the lock."""
+        """True where another connection has the lock."""
         free = self.alone(number)
         if free:
             self.release(number)

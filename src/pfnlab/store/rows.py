@@ -1,7 +1,7 @@
-"""What a store keeps, as data: results, the places where they were seen, and hosts.
+"""The rows of a store, as data: results, the places where they were seen, and hosts.
 
 A result is what was found, and nothing of when and where; so the same finding of two shards, two campaigns or
-two machines has one digest, and is kept once. Where and with what it was seen is a sighting.
+two machines has one digest, and is stored once. Where and with what it was seen is a sighting.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The same statements make the tables in SQLite and in PostgreSQL. Version N of the schema is what the first N
 steps make; a step that was released is never changed. There is no wall clock in any table: what came first is
-told by numbers, so a clock that jumps changes nothing.
+found by numbers, so a clock that jumps changes nothing.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND)
 #: The version that this pfnlab reads and writes.
 VERSION = len(MIGRATIONS)
 
-#: Where the version of a store is kept.
+#: The place of a store's version.
 VERSION_TABLE = "CREATE TABLE schema_version (version BIGINT NOT NULL)"
 
 

@@ -168,7 +168,7 @@ class SqliteDatabase:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """What is read inside is of one moment."""
+        """A context whose reads are of one moment."""
         with self._between("BEGIN"):
             yield
 
@@ -200,7 +200,7 @@ class SqliteDatabase:
         self._set_lock(fcntl.F_UNLCK, number)
 
     def is_taken(self, number: int) -> bool:
-        """Whether another connection has the lock; no file is made for that."""
+        """True where another connection has the lock; no file is made for that."""
         try:
             lock = os.open(f"{self.address}-running", os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
@@ -247,7 +247,7 @@ class SqliteDatabase:
             part.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """End the connection; the last one takes the write-ahead log away."""
+        """End the connection; the last one removes the write-ahead log."""
         # What was committed is there, whatever happens now.
         with suppress(sqlite3.Error):
             self._opened.close()

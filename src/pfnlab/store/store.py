@@ -92,7 +92,7 @@ class Store:
         return next((campaign for campaign in self.campaigns() if campaign.name == name), None)
 
     def begin(self, name: str, plan: Mapping[str, Any], shards: Sequence[StoredShard]) -> None:
-        """Keep a campaign with its shards; one that is here already goes on, with what *plan* says now.
+        """Store a campaign with its shards; one that is here already goes on, with what *plan* says now.
 
         :raises Misuse: there is another one of that name
         """
@@ -151,7 +151,7 @@ class Store:
         took: float = 0.0,
         programs: int = 0,
     ) -> bool:
-        """Keep what a shard found, whole or not at all; False where it was done already.
+        """Store what a shard found, whole or not at all; False where it was done already.
 
         :param took: seconds it ran
         :param programs: how many programs it ran
@@ -247,7 +247,7 @@ class Store:
             self._database.release(number)
 
     def is_running(self, campaign: str) -> bool:
-        """Whether another process runs *campaign*."""
+        """True where another process runs *campaign*."""
         return self._database.is_taken(_lock_number(campaign))
 
     # Results
