@@ -1,10 +1,10 @@
-"""All benchmarks, or some: run, and kept as history; or the history compared.
+"""All benchmarks, or some: run, and recorded as history; or the history compared.
 
     python -m benchmarks [run] [NAME...] [--times N] [--quick] [--history FILE]
     python -m benchmarks compare [--since COMMIT] [--floor PART] [--history FILE]
 
 Every benchmark runs several times, so that its figures tell how much they scatter on this machine now. What
-got slower by more than that, and by more than the floor, is told, and the exit code is 1.
+got slower by more than that, and by more than the floor, is reported, and the exit code is 1.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ def operations(book: MemtypeBook, count: int, seed: int, samples: int) -> dict[s
 
 
 def met(value: float, goal: float) -> str:
-    """Whether *value* is within *goal*, in a word or two."""
+    """The verdict on *value* against its *goal*, in a word or two."""
     return "met" if value <= goal else "NOT met"
 
 

@@ -58,7 +58,7 @@ print(found.states, time.process_time() - begun, 1024 * (after - before) / found
 
 @dataclass(frozen=True)
 class Result:
-    """What one tool did: distinct states, seconds of processor time, and bytes a state if known."""
+    """The result of one tool: distinct states, seconds of processor time, and bytes a state if known."""
 
     states: int
     seconds: float

@@ -62,7 +62,7 @@ def main() -> None:
             return float(chrome.execute_async_script(_PRESSED, key))
 
         def first() -> float:
-            # The address is that of a program of one's own, of which the server has kept nothing.
+            # The address is that of a program of one's own, of which the server has stored nothing.
             page.open(program="munmap-middle")
             page.write(story(STEPS) + f"# {time.monotonic_ns()}\n")
             page.until(lambda: "text=" in chrome.current_url)

@@ -50,7 +50,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def first(text: str, machines: tuple[str, ...]) -> None:
-    """All that is asked until the first picture is there, of a server that has kept nothing."""
+    """All that is asked until the first picture is there, of a server that has stored nothing."""
     answers = Answers(Storyteller(golden_of))
     answers.story(asked.AskedStory(text, machines))
     answers.picture(asked.AskedPicture(text, machines, 0))

@@ -58,7 +58,7 @@ Work = Callable[[int], Any]
 
 
 def searched(machine: str, scope: str, limits: CheckLimits, jobs: int) -> Any:
-    """What a search finds."""
+    """The findings of a search."""
     found = check(ModelMachine(machine), load_scope(scope), limits=limits, jobs=jobs)
     return found.states, found.transitions, found.answers, found.swarm, found.fired
 
@@ -99,7 +99,7 @@ programs_per_shard = 100
 
 
 def sharded(quick: bool, jobs: int) -> set[tuple[int, str]]:
-    """What the shards of a campaign find: the number of each with its results."""
+    """The findings of a campaign's shards: the number of each with its results."""
     machines = [f"model:{machine}" for machine in MACHINES]
     depth, programs = (1, 100) if quick else (3, 2000)
     with tempfile.TemporaryDirectory() as folder, Store(str(Path(folder) / "jobs.db")) as store:
@@ -113,13 +113,13 @@ def sharded(quick: bool, jobs: int) -> set[tuple[int, str]]:
 
 
 def paged(make: Callable[[int], str], jobs: int) -> str:
-    """A page, with no search kept from before."""
+    """A page, with no search stored from before."""
     searches._results.clear()
     return make(jobs)
 
 
 def works(quick: bool) -> Iterator[tuple[str, Work]]:
-    """What is measured, by name."""
+    """The measured works, by name."""
     yield "counting", partial(counted, 0.4 if quick else 4.0)
     for scope, depth in (QUICK if quick else SCOPES).items():
         for machine in MACHINES:
@@ -137,7 +137,7 @@ def works(quick: bool) -> Iterator[tuple[str, Work]]:
 
 
 def measured(work: Work, jobs: int) -> tuple[Any, float, float, float]:
-    """What comes out, its seconds, and the processor time of this process and of those it made."""
+    """The outcome of *work*, its seconds, and the processor time of this process and of those it made."""
     before = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     begun = time.monotonic()
     out = work(jobs)

@@ -1,4 +1,4 @@
-"""What an operation costs when the mapping is larger: nothing more.
+"""The cost of an operation does not grow with its mapping.
 
 One program, once with a device of 64 KiB, once of 1 GiB, once of 1 TiB, on the model. Only the operations
 are timed, not reading the program; a kernel is made anew for every run. Rounds go through all sizes in turn.
@@ -92,7 +92,7 @@ def measure(series: str, most: int, seconds: float) -> dict[str, list[float]]:
         runs[size] = program, platform, Places.of(program, {"bar": bar})
     took: dict[str, list[list[int]]] = defaultdict(list)
     for number in rounds(most, seconds):
-        # Whoever comes first in a round pays for what the others then find in the caches.
+        # The first in a round pays for what the others then find in the caches.
         sizes = list(SIZES)
         for size in sizes[number % 3 :] + sizes[: number % 3]:
             took[size].append(once(series, *runs[size]))

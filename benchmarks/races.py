@@ -52,7 +52,7 @@ print(found.states, found.transitions, ended - started, started - began, verdict
 
 @dataclass(frozen=True)
 class Result:
-    """What one search did.
+    """The result of one search.
 
     :param seconds: of a processor, to the verdict
     :param before: of a processor, until the search could begin

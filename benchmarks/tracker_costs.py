@@ -1,4 +1,4 @@
-"""What a tracker costs in time, on kernels: mapping, cutting, moving, forking with one and with another.
+"""The cost of a tracker in time, on kernels: mapping, cutting, moving, forking with one and with another.
 
 Two kernels that were built here (``pfnlab kernels build``) run the same C program in guests, in turn, several
 times; printed are nanoseconds of the first, and the ratio of the second to it in the median of the pairs. In

@@ -43,11 +43,11 @@ class ClaimQuestion(Protocol):
 
     @property
     def searches(self) -> bool:
-        """Whether it takes a search, which may be seconds."""
+        """True where it needs a search, which may take seconds."""
 
     @property
     def against(self) -> bool:
-        """Whether the expected answer speaks against the claim."""
+        """True where the expected answer speaks against the claim."""
 
     def ask(self) -> QuestionResult:
         """Ask it."""

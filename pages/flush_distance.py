@@ -25,7 +25,7 @@ KERNELS = ("6.1", "6.12", "6.16", "7.2")
 #: Of those, the kernels that the guest driver can be built for.
 WITH_DRIVER = ("6.1", "6.12", "7.2")
 
-#: The programs whose last operation takes no page table away, each with what it works on.
+#: The programs whose last operation removes no page table, each with what it works on.
 ADVICE = {
     "flushes-madvise-ordinary": "MADV_DONTNEED, ordinary",
     "flushes-madvise-mixed": "MADV_DONTNEED, mixed",

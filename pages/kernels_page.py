@@ -1,4 +1,4 @@
-"""The page ``docs/kernels.md``: every kernel that was met, and the changes from each to the next.
+"""The page ``docs/kernels.md``: every known kernel, and the changes from each to the next.
 
 ``python -m pages kernels --write`` writes it.
 The changes are the differences between the models of two neighbours, each of which equals its kernel in
@@ -25,7 +25,7 @@ from pfnlab.programs.runs.observation import Run
 from pfnlab.report import markdown
 from pfnlab.units import number_of
 
-#: How many programs that tell two kernels apart are named, and how many titles.
+#: How many programs that two kernels run differently are named, and how many titles.
 _NAMED, _TITLES = 6, 8
 
 #: Random programs by their kinds of operations.
@@ -129,7 +129,7 @@ def _pair(
 
 
 def _titles_between(older: KnownKernel, newer: KnownKernel) -> list[str]:
-    """The commits that touch the area after *older* up to *newer*, which was perhaps met first."""
+    """The commits that touch the area after *older* up to *newer*, which was perhaps known first."""
     if older.series != newer.series:
         return []
     since = version_key(older.version)
@@ -154,6 +154,6 @@ def _run(version: str, program: Program) -> Run | None:
 
 
 def page() -> str:
-    """The page as it is kept, made of the programs in ``litmus/``."""
+    """The page as it is stored, made of the programs in ``litmus/``."""
     litmus = library_folder()
     return kernels_page(known_kernels(), program_files(litmus), litmus.parent)

@@ -1,4 +1,4 @@
-"""What is not modelled, and why: the page ``docs/not-modelled.md``.
+"""The page ``docs/not-modelled.md``: the parts that are not modelled, and why.
 
 ``python -m pages not-modelled --write`` writes it; the answers are those of the language and of the model.
 """

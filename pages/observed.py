@@ -21,7 +21,7 @@ _SIZES = {2: " 2 MiB", 3: " 1 GiB"}
 
 
 def said(observed: Observed, step: Step) -> str:
-    """What is looked at, and what it says."""
+    """The observed part of *step*, and its value."""
     return f"{part_name(observed)}: {observed(step)}"
 
 
@@ -96,7 +96,7 @@ def vmas(step: Step) -> str:
 
 
 def vm_pat(step: Step) -> str:
-    """Whether a VMA has the flag of a tracked mapping (``ar``)."""
+    """``set`` where a VMA has the flag of a tracked mapping (``ar``), else ``clear``."""
     return "set" if any("ar" in vma.flags.split() for vma in step.vmas or ()) else "clear"
 
 

@@ -307,5 +307,5 @@ def _all_options(kept: Sequence[SeriesSizes]) -> Iterator[tuple[str, ...]]:
 
 
 def page() -> str:
-    """The page as it is kept."""
+    """The page as it is stored."""
     return sizes_page(known_sizes())

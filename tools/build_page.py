@@ -2,7 +2,7 @@
 
     python tools/build_page.py [--check]
 
-The built file is kept in the repository, so that nothing but Python is needed to use it. Its first line holds
+The built file is in the repository, so that nothing but Python is needed to use it. Its first line holds
 a hash of its sources; ``--check`` says whether they still belong together.
 """
 

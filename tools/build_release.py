@@ -1,7 +1,7 @@
 """Build wheel and source archive of the commit that is checked out, not of the files that lie around.
 
 ``python tools/build_release.py dist`` exports what git has at HEAD to a folder of its own, builds there, and
-then holds every file of both archives against it. What was changed and not committed is named, and is not in
+then compares every file of both archives with it. What was changed and not committed is named, and is not in
 them. Exit code 0 when they are built, 1 when a file in them is not git's, 2 when they cannot be built.
 """
 

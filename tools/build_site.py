@@ -33,7 +33,7 @@ SITE = ROOT / "docs" / "site"
 #: The language of a file's colours, by its ending.
 LANGUAGES = {".pfn": "pfn", ".py": "python", ".patch": "diff", ".c": "c", ".json": "json"}
 
-#: Towncrier's settings, and the line that its releases come behind.
+#: Towncrier's settings, and the line that its releases come after.
 _SETTINGS, _RELEASES = ROOT / "pyproject.toml", "<!-- releases -->\n"
 
 _TARGET = re.compile(r"(\]\()([^)\s]+)(\))")
@@ -208,7 +208,7 @@ def stage(folder: Path) -> list[str]:
 
 
 class Targets(HTMLParser):
-    """What a page of the site links to, and what can be linked to in it."""
+    """The links of a page of the site, and the places in it that can be linked to."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

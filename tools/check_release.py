@@ -31,7 +31,7 @@ class Unreadable(Exception):
 @dataclass(frozen=True)
 class Finding:
     """
-    What must not be in a release.
+    A finding that must not be in a release.
 
     :param name: its folder
     :param words: texts only it has: name, heading of the report, titles and hashes of programs

@@ -1,7 +1,7 @@
 """``make demo``: one story on models and real kernels, side by side.
 
 The kernels are the oldest stable series' and the newest that is known and on offer
-(:func:`pfnlab.lab.images.offers.roles_for`). A kernel that nobody met may tell the story otherwise: that
+(:func:`pfnlab.lab.images.offers.roles_for`). A new kernel may tell the story otherwise: that
 is news. One that cannot be had any more is replaced by what it did when it was recorded.
 """
 
@@ -49,14 +49,14 @@ def machines(roles: Sequence[Role]) -> list[str]:
 
 
 def told(shown: str, asked: Sequence[str]) -> bool:
-    """Whether the output says that each model sides with its kernel, and that the two kernels differ."""
+    """True where the output says that each model agrees with its kernel, and that the two kernels differ."""
     # Lines are as long as the terminal is wide.
     words = " ".join(shown.split())
     return f" differ: {', '.join(asked[:2])} | {', '.join(asked[2:])} step " in words
 
 
 def recorded(role: Role) -> bool:
-    """Whether the model repeats what the newest recorded kernel of the role's series did."""
+    """True where the model repeats what the newest recorded kernel of the role's series did."""
     golden = read_golden(golden_path(STORY))
     versions = [one for one in golden.kernels if series_of(one) == series_of(role.name)] if golden else []
     if golden is None or not versions:

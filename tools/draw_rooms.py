@@ -15,7 +15,7 @@ SOURCE = ROOT / "src" / "pfnlab"
 PAGE = ROOT / "ARCHITECTURE.md"
 BEGIN, END = "<!-- rooms: `python tools/draw_rooms.py --write` -->\n", "<!-- end of rooms -->\n"
 
-#: Packages in the order of imports, each with its rooms in theirs; what lies beside rooms comes behind them.
+#: Packages in the order of imports, each with its rooms in theirs; what lies beside rooms comes after them.
 ORDER = {
     "schemas": (),
     "store": (),

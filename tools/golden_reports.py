@@ -1,4 +1,4 @@
-"""The goldens of reports: ``tools/golden_reports.py`` names those that changed, ``--write`` keeps them.
+"""The goldens of reports: ``tools/golden_reports.py`` names those that changed, ``--write`` stores them.
 
 Look at what changed before it is kept: ``git diff tests/document/golden``.
 """

@@ -135,7 +135,7 @@ def hold(patch: PatchFile, programs: int, seed: int, configuration: str | None, 
 
 
 def hold_stale(patch: PatchFile, configuration: str | None) -> int:
-    """Look for stale reads on the kernel of a patch that was held before, and keep them; the exit code."""
+    """Record stale reads on the kernel of a patch that was compared before; the exit code."""
     known = read_patched(KEPT).get(patch.path.stem)
     if known is None:
         raise SystemExit(f"{patch.path.stem} was not held yet: leave out --stale")
@@ -176,7 +176,7 @@ def stale_reads(machine: Machine, patch: PatchFile) -> tuple[int, int] | None:
 
 
 def reads_revoked(program: Program, run: Run) -> bool:
-    """Whether a thread reads pages right after ``unmap_mapping_range`` of them has returned."""
+    """True where a thread reads pages right after ``unmap_mapping_range`` of them has returned."""
     steps = list(zip(program.ops, run.steps, strict=False))
     return any(
         isinstance(first.call, UnmapMappingRange)
@@ -212,7 +212,7 @@ def row(
     programs_changed: Sequence[Program],
     stale: tuple[int, int] | None,
 ) -> PatchedKernel:
-    """What is kept of a trial."""
+    """The record of a trial."""
     random = sum(count.programs for name, count in trial.held.items() if name.startswith("random"))
     return PatchedKernel(
         policy=patch.policy,
@@ -234,7 +234,7 @@ def row(
 
 
 def keep(name: str, kernel: PatchedKernel) -> None:
-    """Keep what was compared on the kernel of the patch *name*."""
+    """Record what was compared on the kernel of the patch *name*."""
     write_patched(KEPT, {**read_patched(KEPT), name: kernel})
 
 

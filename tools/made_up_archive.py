@@ -3,7 +3,7 @@
 The package lists are the real ones, changed as the case says and signed with a key of our own; packages come
 from the real mirror. Home and cache are new and empty. The cases:
 
-``newer``    no kernel is known any more: each series has a point release nobody met, and rolling suites one
+``newer``    no kernel is known any more: each series has a new point release, and rolling suites one
 ``gone``     no 6.12 and no rolling kernel is offered
 ``expired``  the oldest stable suite says of itself that it is too old
 ``one``      only the oldest stable suite can be reached
@@ -36,8 +36,8 @@ from pfnlab.lab.images.sources import KEYRING, MIRROR
 
 CASES = ("newer", "gone", "expired", "one", "none")
 
-#: What stands in for kernels nobody met: where, the version they say, and the known kernel they are. The last
-#: one is not the rolling kernel that was met last, so that something differs.
+#: What stands in for new kernels: where, the version they say, and the known kernel they are. The last
+#: one is not the rolling kernel that became known last, so that something differs.
 _MADE_UP = (
     ("bookworm-security", "6.1.999-1", "6.1.190-1"),
     ("trixie-security", "6.12.999-1", "6.12.116-1"),

@@ -16,7 +16,7 @@ PICTURES = ROOT / "docs" / "pictures"
 
 
 def main() -> int:
-    """Run the browser's tests, which keep the pictures; their exit code."""
+    """Run the browser's tests, which store the pictures; their exit code."""
     tests = (str(ROOT / "tests" / "browser" / name) for name in ("test_explorer.py", "test_steps.py"))
     words = ["-n0", *tests, *sys.argv[1:]]
     settings = {"PFNLAB_TARGET": "browser", "PFNLAB_PICTURES": str(PICTURES)}

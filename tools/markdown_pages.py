@@ -98,7 +98,7 @@ def prose(text: str) -> Iterator[tuple[int, str, str | None]]:
 
 
 def spans(text: str) -> Iterator[str]:
-    """What stands in backquotes in the sentences of a page."""
+    """The texts in backquotes in the sentences of a page."""
     for token in _tokens(text):
         yield from (child.content for child in token.children or () if child.type == "code_inline")
 

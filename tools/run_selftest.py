@@ -63,7 +63,7 @@ _WHOLE = re.compile(r"^selftest ended with \d+", re.MULTILINE)
 @dataclass(frozen=True)
 class Outcome:
     """
-    What one kernel did.
+    The outcome on one kernel.
 
     :param kernel: its name
     :param version: of its package, or of what it was built of
@@ -76,7 +76,7 @@ class Outcome:
 
     @property
     def passes(self) -> bool:
-        """Whether all tests ran and passed."""
+        """True where all tests ran and passed."""
         return bool(self.results) and all(result == "ok" for result in self.results.values())
 
 
@@ -149,7 +149,7 @@ def on_kernel(name: str, program: bytes, folder: Path) -> Outcome:
 
 def console_of(kernel: KernelImage, program: bytes, folder: Path) -> str:
     """
-    What a guest of *kernel* says whose first process is *program*.
+    The console of a guest of *kernel* whose first process is *program*.
 
     :raises MissingTool: there is no QEMU
     :raises LostGuest: it did not end in time, or not by itself

@@ -7,7 +7,7 @@ A command stands in a page as a terminal has it::
     ...
     ```
 
-Behind ``console`` may stand what the block needs: ``kernel`` (a real kernel), ``slow`` (more than half a
+After ``console`` may stand what the block needs: ``kernel`` (a real kernel), ``slow`` (more than half a
 minute), ``network`` (more than kernels that are cached), ``exit=2`` (its commands end with that code, else 0
 or 1), ``columns=126`` (the terminal's width). ``console synopsis`` is no example but a list of forms, whose
 verbs, options and files must exist. A line of ``...`` stands for any lines, ``...`` in a line for any text.
@@ -58,7 +58,7 @@ class Command:
     """
     A command of a page.
 
-    :param typed: what stands behind ``$``, continued lines joined
+    :param typed: what stands after ``$``, continued lines joined
     :param output: the lines shown under it
     :param first: the index of the first of those lines in the page
     """
@@ -150,7 +150,7 @@ def _commands(block: Block) -> Iterator[Command]:
 
 
 def matches(shown: Sequence[str], printed: Sequence[str]) -> bool:
-    """Whether *shown* is what was *printed*, up to its ellipses; blanks at the end of lines are none."""
+    """True where *shown* is what was *printed*, up to its ellipses; blanks at the end of lines are none."""
     parts = []
     for line in map(_any_day, shown):
         if line.strip() == "...":
@@ -163,7 +163,7 @@ def matches(shown: Sequence[str], printed: Sequence[str]) -> bool:
 
 
 def _any_day(line: str) -> str:
-    """What changes from day to day: the point release a series stands for, and what a search takes."""
+    """Replace the parts that change from day to day: a series' point release, and the costs of a search."""
     line = re.sub(r"\b[\d.]+ s( \([\d,]+ states/s\))?$", "some time", line)
     return re.sub(r"^((model|qemu):\S+) is (profile|linux-)\S* .*", r"\1 is its newest", line)
 

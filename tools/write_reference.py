@@ -118,7 +118,7 @@ def _op_lines(program: Program) -> list[str]:
 
 
 def observations() -> str:
-    """What a machine reports."""
+    """The page of observations: the report of a machine."""
     said = f"# Observations\n\n{_MADE}"
     said += (
         "What every machine, model or kernel, reports after an operation. `pfnlab run --json` has it too\n"
@@ -143,7 +143,7 @@ def _fields(kind: Any) -> Iterator[tuple[str, str]]:
 
 
 def properties() -> str:
-    """What check asks, and where."""
+    """The page of properties that check asks, and of scopes."""
     said = f"# Properties and scopes\n\n{_MADE}"
     said += (
         "What `pfnlab check` asks of every state, and of every schedule of a race; what each means and who\n"
@@ -192,7 +192,7 @@ def policies() -> str:
 
 
 def exit_codes() -> str:
-    """What ends a command how."""
+    """The page of exit codes, each with the errors that end a command so."""
     kinds = [
         one for one in vars(errors).values() if inspect.isclass(one) and issubclass(one, errors.PfnlabError)
     ]
@@ -273,7 +273,7 @@ def _slug(heading: str) -> str:
 
 
 def _doc(kind: Any) -> str:
-    """What a docstring says before its parameters."""
+    """The text of a docstring before its parameters."""
     return _plain(re.split(r"\n\s*\n?:", inspect.getdoc(kind) or "")[0])
 
 

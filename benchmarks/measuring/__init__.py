@@ -1,4 +1,4 @@
-"""What the benchmarks share: rounds within a time limit, medians, and aligned tables."""
+"""The common parts of the benchmarks: rounds within a time limit, medians, and aligned tables."""
 
 from __future__ import annotations
 

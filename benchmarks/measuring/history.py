@@ -17,7 +17,7 @@ from pfnlab.store.host import this_host
 
 FORMAT = "pfnlab-bench/1"
 
-#: What is less worse than this part is never told, however little the figures of a run scatter.
+#: What is less worse than this part is never reported, however little the figures of a run scatter.
 FLOOR = 0.05
 
 #: So many times a benchmark has to be run for its figures to tell how much they scatter.
@@ -25,7 +25,7 @@ ENOUGH = 2
 
 
 class MachineClass(msgspec.Struct, frozen=True):
-    """What has to be equal for times to be comparable.
+    """The properties of a machine that have to be equal for times to be comparable.
 
     :param memory: GiB
     :param python: its version up to the minor number
@@ -75,7 +75,7 @@ class Change(NamedTuple):
     """A figure that is not what it was.
 
     :param worse: by which part of what it was; negative where it is better
-    :param threshold: what it would have to exceed to be told
+    :param threshold: what it would have to exceed to be reported
     """
 
     benchmark: str
@@ -88,7 +88,7 @@ class Change(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """What two runs of each benchmark say.
+    """The comparison of two runs of each benchmark.
 
     :param unjudged: figures whose runs do not tell how much they scatter
     :param gone: figures that the later run lacks
@@ -161,7 +161,7 @@ def _runs(path: Path, lines: Sequence[bytes]) -> Iterator[BenchmarkRun]:
 
 def compare(runs: Sequence[BenchmarkRun], since: str | None = None, floor: float = FLOOR) -> Comparison:
     """
-    The last run of each benchmark, held against the last one before of another commit on such a machine.
+    The last run of each benchmark, compared with the last one before of another commit on such a machine.
 
     A figure is slower, or faster, where it is so by more than *floor* and by more than the values of either
     run lie apart.

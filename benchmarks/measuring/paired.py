@@ -73,7 +73,7 @@ class Worker:
 
 
 def serve(measure: Callable[[], Mapping[str, float]]) -> None:
-    """Be a worker: a round for every line of the standard input, told as JSON on the standard output."""
+    """Be a worker: a round for every line of the standard input, reported as JSON on the standard output."""
     answers = os.fdopen(os.dup(1), "w")
     # What else is said goes where it disturbs nobody.
     os.dup2(2, 1)

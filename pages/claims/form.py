@@ -14,7 +14,7 @@ MOST_WORDS = 15
 
 
 class ClaimStatus(StrEnum):
-    """What became of a claim."""
+    """The outcome of a claim."""
 
     CONFIRMED = "confirmed"
     REFUTED = "refuted"
@@ -89,7 +89,7 @@ class Discussion(NamedTuple):
 
 
 def faults(claim: Claim) -> list[str]:
-    """What is wrong with the form of a claim, whatever its answers are."""
+    """The faults in the form of a claim, whatever its answers are."""
     found = []
     if len(claim.quote.split()) > MOST_WORDS:
         found.append(f"quotes more than {MOST_WORDS} words")

@@ -1,4 +1,4 @@
-"""What kernels show: steps of goldens, each repeated by the model of the same kernel, and sizes."""
+"""Evidence of kernels: steps of goldens, each repeated by the model of the same kernel, and sizes."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Seen(NamedTuple):
 
     @property
     def told(self) -> str:
-        """What is looked at, and what it says."""
+        """The observed part of a step, and its expected value."""
         return f"{part_name(self.observed)}: {self.expected}"
 
     def unlike(self, litmus: Path | None = None) -> list[str]:

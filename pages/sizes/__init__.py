@@ -1,1 +1,1 @@
-"""What a field more in every VMA would cost, derived from the sizes that were read."""
+"""The price of one more field in every VMA, derived from the sizes that were read."""

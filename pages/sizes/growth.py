@@ -1,9 +1,9 @@
-"""What a field more costs, derived from what was read: by the compiler's rule for structures, and the slab's.
+"""The price of one more field, by the compiler's rule for structures and the slab's.
 
 The types say how each member has to be aligned, but not where the source asks for more; that is in
 :data:`FORCED`. What was read is laid out again by these rules, also without the members of an option that is
 off, and a tracker's words are put where they cost least: into a hole that has room for one, else behind the
-last member. A test holds both steps against the kernels, and against what a compiler makes of their headers.
+last member. A test compares both steps with the kernels, and with what a compiler makes of their headers.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def configurations(members: Sequence[SizedMember]) -> Iterator[Configuration]:
 def possible(on: Configuration, options: Sequence[Option]) -> Configuration:
     """Of the options that are on those that can be: what they depend on is on, or unknown to the kernel."""
     names = {option.name for option in options}
-    # An option comes behind the one it depends on.
+    # An option comes after the one it depends on.
     kept: set[str] = set()
     for option in options:
         if option.name in on and (option.needs not in names or option.needs in kept):

@@ -41,7 +41,7 @@ def members_of(series: SeriesSizes) -> tuple[SizedMember, ...]:
 
 
 def price_of(series: SeriesSizes, size: int, configuration: Configuration | None = None) -> Price:
-    """What a field of *size* bytes in every VMA costs; in the configuration that was read when None."""
+    """The price of a field of *size* bytes in every VMA; in the configuration that was read when None."""
     members = members_of(series)
     on = configuration_of(members) if configuration is None else configuration
     return price(members, size, series.slabs[VMA], on)

@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: what it keeps, what it says, and its exit codes."""
+"""`python -m benchmarks`: what it records, what it says, and its exit codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a table of a benchmark says, as figures with units."""
+"""The figures of a benchmark's table, with units."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of all kernels that were met, and what changed from each to the next."""
+"""The page of all known kernels, and what changed from each to the next."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Disturbed:
     :ivar wrong: what was not as in the undisturbed run, in words
     """
 
-    #: The words of every command, behind those of the campaign.
+    #: The words of every command, after those of the campaign.
     words: tuple[str, ...] = ("--jobs", "2")
 
     #: The limit of a shard.
@@ -62,7 +62,7 @@ class Disturbed:
         self.expected: Found = ({}, frozenset())
 
     def tables(self) -> str:
-        """What the campaign runs: the tables of its file."""
+        """The tables of the campaign's file, which say what it runs."""
         raise NotImplementedError
 
     def phases(self) -> None:
@@ -87,7 +87,7 @@ class Disturbed:
         self.compare()
 
     def compare(self) -> None:
-        """Hold what was found at the end against the undisturbed run."""
+        """Compare what was found at the end with the undisturbed run."""
         results, isolated = found(self.store)
         if (results, isolated) != self.expected:
             different = sorted(
@@ -115,7 +115,7 @@ class Disturbed:
     ) -> subprocess.Popen[bytes]:
         """A command of ``pfnlab campaign``.
 
-        :param words: behind what is asked; None for those of all commands
+        :param words: after what is asked; None for those of all commands
         :param most: bytes beyond which no file can grow
         :param more: of its environment
         """
@@ -141,7 +141,7 @@ class Disturbed:
 
 
 def found(store: Path, name: str = _NAME) -> Found:
-    """What a campaign found, without times and places.
+    """The results of a campaign, without times and places.
 
     :raises Misuse: the store is refused
     """

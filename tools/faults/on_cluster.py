@@ -78,7 +78,7 @@ class OnCluster(Disturbed):
         self.counts["cluster worker killed"] += 1
 
     def _restart(self) -> None:
-        # Workers end with their scheduler; whoever starts it anew starts them too.
+        # Workers end with their scheduler; what starts it anew starts them too.
         self._cluster.end("scheduler")
         for name in _WORKERS:
             self._cluster.end(name)

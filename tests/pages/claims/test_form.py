@@ -1,4 +1,4 @@
-"""What makes a claim malformed, whatever its answers are."""
+"""The faults in the form of a claim, whatever its answers are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a field more costs: derived by the compiler's rule, and the same as what a compiler says."""
+"""The price of one more field: derived by the compiler's rule, and equal to a compiler's answer."""
 
 from __future__ import annotations
 
