@@ -1,4 +1,4 @@
-"""What a campaign's file names by relative paths lies beside it, and its content is part of the work."""
+"""The files that a campaign's file names lie beside it, and their content is part of the work."""
 
 from __future__ import annotations
 

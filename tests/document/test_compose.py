@@ -1,4 +1,4 @@
-"""What a document says first, and what it leaves out."""
+"""The first words of a document, and its omissions."""
 
 from __future__ import annotations
 

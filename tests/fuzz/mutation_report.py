@@ -1,6 +1,6 @@
 """Break one rule of the model after the other, let the fuzzer look for it, and write what it found.
 
-Each broken model is compared with the model as it is, of the same series: that one is held against the kernel
+Each broken model is compared with the model as it is, of the same series; that is compared with the kernel
 itself by ``tests/lab``, so what differs from it differs from the kernel. ``tests/fuzz/test_mutants.py`` asks
 real kernels about some of them.
 """

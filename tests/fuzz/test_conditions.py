@@ -1,4 +1,4 @@
-"""What is reached on leaves, on removed devices, on claimed ranges and under holds."""
+"""The operations reached on leaves, on removed devices, on claimed ranges and under holds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was reached: branches as the source has them, pairs, and the words of kernel calls."""
+"""Coverage: branches as the source has them, pairs, and the words of kernel calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which mappings have room for a leaf, and whether it is touched, told by the text of a program."""
+"""Which mappings have room for a leaf, and whether it is touched, by the text of a program."""
 
 from __future__ import annotations
 

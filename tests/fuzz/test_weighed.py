@@ -1,4 +1,4 @@
-"""What the runs of one program tell, and when a campaign asks."""
+"""The evaluation of the runs of one program, and the times when a campaign asks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two machines held against each other: what differs is found, once, small; what cannot be asked is not."""
+"""Two machines compared with each other: what differs is found, once, small; what cannot be asked is not."""
 
 from __future__ import annotations
 

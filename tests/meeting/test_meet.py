@@ -1,4 +1,4 @@
-"""A meeting: what a kernel does that its model does not is found, explained and told; else it is known."""
+"""A meeting: differences of a kernel from its model are found, explained and reported; else it is known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A trial: a kernel that is a model of other rules is told from the model it should be like."""
+"""A trial: a kernel that is a model of other rules differs from the model it should be like."""
 
 from __future__ import annotations
 

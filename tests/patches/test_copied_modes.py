@@ -1,4 +1,4 @@
-"""What looks at a copied page behind swap and migration: the monitor's words, and the disk for swap."""
+"""The instruments for a copied page behind swap and migration: the monitor's words, and the disk for swap."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a check prints: the JSON object has the form its schema says, the text says what the object says."""
+"""The output of a check: the JSON object has the form of its schema, the text says the same as the object."""
 
 from __future__ import annotations
 

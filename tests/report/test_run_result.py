@@ -1,4 +1,4 @@
-"""What came of a program in a word and a line, and several of them in a summary."""
+"""The result of a program in a word and a line, and of several in a summary."""
 
 from __future__ import annotations
 

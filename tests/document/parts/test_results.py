@@ -1,4 +1,4 @@
-"""What is to be read of the results of campaigns."""
+"""The part of a document for the results of campaigns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was read from the kernels is kept, a file a series."""
+"""Sizes that were read from the kernels are stored, a file a series."""
 
 from __future__ import annotations
 
