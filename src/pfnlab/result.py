@@ -63,7 +63,7 @@ class Made(msgspec.Struct, frozen=True):
 
 
 class Printed(msgspec.Struct, frozen=True, kw_only=True, tag_field="format"):
-    """What ``--json`` prints; ``tag`` of each class is its ``format``. Keys are only ever added."""
+    """A structure that ``--json`` prints; ``tag`` of each class is its ``format``. Keys are only ever added."""
 
     @classmethod
     def form(cls) -> str:
@@ -72,7 +72,7 @@ class Printed(msgspec.Struct, frozen=True, kw_only=True, tag_field="format"):
 
     @property
     def outcome(self) -> Outcome:
-        """What came of it."""
+        """The outcome, whose value is the exit code of the verb."""
         return Outcome.AS_EXPECTED
 
     def as_json(self, indent: int | None = None) -> str:
@@ -82,7 +82,7 @@ class Printed(msgspec.Struct, frozen=True, kw_only=True, tag_field="format"):
 
 
 class Result(Printed, frozen=True, kw_only=True):
-    """What came of work, and what made it.
+    """A result of work, with what made it.
 
     :param made: version and command line; a result of an early version has none
     """

@@ -165,7 +165,7 @@ def _with_span(call: Call, start: int, end: int) -> Call:
 
 
 def _takes_a_page(call: Call) -> bool:
-    """Whether it takes one page, of whatever part of a mapping."""
+    """True where it takes one page, of whatever part of a mapping."""
     if isinstance(call, Walk):
         return call.walker not in RANGE_WALKERS
     return isinstance(call, Read | Write | ProcessVmReadv)
