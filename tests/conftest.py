@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from _pytest.terminal import TerminalReporter
 from comparing import COMPARED, NEWS
-from having import EVERY_SERIES, NEW, OLD, ROLE_NAMES, ROLES, STABLE, standing
+from having import ROLE_NAMES, ROLES, asks_older, kernels_of, standing
 from targets import TARGET, TARGETS, is_left_out, target_of
 
 #: Where the differences of kernels nobody met are listed.
@@ -40,23 +40,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=others)
 
 
-def asks_older(item: pytest.Item) -> bool:
-    """Whether a test of several kernels asks an older one than the newest, which is asked the same."""
-    if EVERY_SERIES or item.get_closest_marker("lab") is None:
-        return False
-    callspec = getattr(item, "callspec", None)
-    values = list(callspec.params.values()) if callspec is not None else []
-    return any(isinstance(one, str) and one in (OLD, STABLE) and one != NEW for one in values)
-
-
 def new_kernel(item: pytest.Item) -> str | None:
     """The kernel nobody met that a test asks, if there is one.
 
     That is one of its parameters; of a test on kernels without any, one its module has by the name of a role.
     """
-    callspec = getattr(item, "callspec", None)
-    values = list(callspec.params.values()) if callspec is not None else []
-    kernels = [one for one in values if isinstance(one, str) and any(one == role.name for role in ROLES)]
+    kernels = kernels_of(item)
     if not kernels and item.get_closest_marker("lab"):
         named = (getattr(getattr(item, "module", None), name, None) for name in ROLE_NAMES)
         kernels = [one for one in named if isinstance(one, str)]

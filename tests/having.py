@@ -74,6 +74,20 @@ ASKED = CONFIRMED if EVERY_SERIES else (OLD, NEW)
 ASKED_WIDELY = CONFIRMED if EVERY_SERIES else (OLD, STABLE, NEW)
 
 
+def kernels_of(item: pytest.Item) -> list[str]:
+    """The kernels asked that are among the parameters of a test."""
+    callspec = getattr(item, "callspec", None)
+    values = list(callspec.params.values()) if callspec is not None else []
+    return [one for one in values if isinstance(one, str) and any(one == role.name for role in ROLES)]
+
+
+def asks_older(item: pytest.Item) -> bool:
+    """True where a test of several kernels asks an older one than the newest, which is asked the same."""
+    if EVERY_SERIES or item.get_closest_marker("lab") is None:
+        return False
+    return any(one != NEW for one in kernels_of(item))
+
+
 def standing(name: str) -> str:
     """How a kernel is to be had; that of every series is known."""
     return next((one.standing for one in ROLES if one.name == name), "known")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from types import SimpleNamespace
+from typing import Any
 
 import having
 import pytest
-from having import bootable, have, lacking
+from having import NEW, OLD, STABLE, asks_older, bootable, have, lacking
 
 from pfnlab.errors import Defect, MissingTool
 
@@ -66,3 +68,26 @@ def test_what_is_lacking_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(pytest.skip.Exception, match="do this"):
         lacking("do this")
+
+
+@pytest.mark.parametrize(
+    ("asked", "marked", "older"),
+    [
+        (OLD, True, True),
+        (STABLE, True, True),
+        (NEW, True, False),
+        ("munmap", True, False),
+        (OLD, False, False),
+    ],
+)
+def test_a_test_of_an_older_kernel(
+    asked: str, marked: bool, older: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is of `make test-older`, for the newest is asked the same; a name alone boots nothing."""
+    monkeypatch.setattr(having, "EVERY_SERIES", False)
+    item: Any = SimpleNamespace(
+        callspec=SimpleNamespace(params={"series": asked}),
+        get_closest_marker=lambda name: pytest.mark.lab if marked and name == "lab" else None,
+    )
+
+    assert older == asks_older(item)

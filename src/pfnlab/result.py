@@ -63,7 +63,7 @@ class Made(msgspec.Struct, frozen=True):
 
 
 class Printed(msgspec.Struct, frozen=True, kw_only=True, tag_field="format"):
-    """A structure that ``--json`` prints; ``tag`` of each class is its ``format``. Keys are only ever added."""
+    """A structure that ``--json`` prints: its ``tag`` is its ``format``, and keys are only ever added."""
 
     @classmethod
     def form(cls) -> str:
