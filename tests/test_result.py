@@ -34,7 +34,6 @@ BY_HAND = {
     "fuzz.summary.summary_json",
     "meeting.page.meeting_object",
     "meeting.trial_page.trial_object",
-    "report.policies_matrix.policies_object",
 }
 
 #: Classes that still describe a result a second time, to read it back.
@@ -46,9 +45,6 @@ SECOND_FORMS = {
     "document.parts.campaign.FindingContent",
     "document.parts.campaign.FindingItem",
     "document.parts.campaign.UnstableItem",
-    "document.parts.matrix.PoliciesContent",
-    "document.parts.matrix.PolicyItem",
-    "document.parts.matrix.SeamItem",
     "document.parts.meeting.ExplanationItem",
     "document.parts.meeting.MeetingContent",
     "document.parts.trial.TrialContent",

@@ -24,6 +24,7 @@ from pfnlab.checker.replay import ReplayResult
 from pfnlab.programs.library import LibraryList
 from pfnlab.programs.recorded.matrix import MatrixResult
 from pfnlab.report.packed import PackedResult
+from pfnlab.report.policies_matrix import PoliciesResult
 from pfnlab.report.run_json import PrintedRun
 from pfnlab.result import Printed
 
@@ -40,6 +41,7 @@ RESULTS: dict[str, type[Printed]] = {
     "results": ListedResults,
     "campaign-status": StatusResult,
     "litmus-list": LibraryList,
+    "policies-matrix": PoliciesResult,
 }
 
 #: The length of a line of a file.

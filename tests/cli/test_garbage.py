@@ -64,7 +64,7 @@ def test_garbage_never_is_a_defect(argv: list[str], tmp_path: Path) -> None:
     none = MatrixResult(cases=0, exact=0, waiting=0, wrong=0, details=())
     searches: Any = ModuleType("pfnlab.report.policies_matrix")
     searches.policies_matrix = lambda depth, jobs, counted: ""
-    searches.policies_object = lambda depth, jobs, counted: {}
+    searches.policies_result = lambda depth, jobs, counted: SimpleNamespace(as_json=lambda: "{}")
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
         patch.setattr(matrix, "predict_files", lambda paths, jobs, work: none)

@@ -20,7 +20,7 @@ from pfnlab.report.policies_matrix import (
     WORKLOADS,
     kernel_cell,
     policies_matrix,
-    policies_object,
+    policies_result,
 )
 
 # One worker makes all pages out of searches, many of which are the same.
@@ -46,7 +46,7 @@ def test_the_page_is_current(text: str) -> None:
 @pytest.mark.timeout(600)
 def test_the_same_as_data() -> None:
     """Every policy of every seam, its costs, and a report is made of it."""
-    said = json.loads(json.dumps(policies_object(1)))
+    said = json.loads(policies_result(1).as_json())
 
     by_seam = {seam["seam"]: {row["policy"] for row in seam["policies"]} for seam in said["seams"]}
     assert {"tracker": {*TRACKERS, *VM_PAT_ERAS}, "flush": {*FLUSHES}, "walker": {*WALKERS}} == by_seam

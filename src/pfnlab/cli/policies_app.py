@@ -2,7 +2,6 @@
 
 # No annotations as strings here: the framework would evaluate each several times before every command.
 
-import json
 from typing import Annotated
 
 import typer
@@ -34,11 +33,11 @@ def policies_matrix(
 ) -> int:
     """Every policy against every property of its seam, and what it costs; takes two minutes."""
     from pfnlab.progress import working
-    from pfnlab.report.policies_matrix import policies_matrix, policies_object
+    from pfnlab.report.policies_matrix import policies_matrix, policies_result
 
     with working("every policy against every property") as work:
         text = (
-            json.dumps(policies_object(depth, jobs, work), ensure_ascii=False) + "\n"
+            policies_result(depth, jobs, work).as_json() + "\n"
             if as_json
             else policies_matrix(depth, jobs, work)
         )

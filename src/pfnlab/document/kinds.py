@@ -14,6 +14,7 @@ from pfnlab.checker.replay import ReplayResult
 from pfnlab.document.parts import campaign, check, matrix, meeting, results, run, trial
 from pfnlab.document.parts.part import Part
 from pfnlab.programs.recorded.matrix import MatrixResult
+from pfnlab.report.policies_matrix import PoliciesResult
 from pfnlab.report.run_json import PrintedRun
 
 
@@ -37,9 +38,7 @@ KINDS: dict[str, ResultKind] = {
     "pfnlab-check/1": ResultKind("pfnlab check --json", CheckResult, check.part),
     "pfnlab-differ/1": ResultKind("pfnlab check --differ --json", DifferResult, check.differ_part),
     "pfnlab-matrix/1": ResultKind("pfnlab matrix --json", MatrixResult, matrix.part),
-    "pfnlab-policies/1": ResultKind(
-        "pfnlab policies matrix --json", matrix.PoliciesContent, matrix.policies_part
-    ),
+    "pfnlab-policies/1": ResultKind("pfnlab policies matrix --json", PoliciesResult, matrix.policies_part),
     "pfnlab-meeting/1": ResultKind(
         "pfnlab kernels meet --json, pfnlab kernels diff --json", meeting.MeetingContent, meeting.part
     ),

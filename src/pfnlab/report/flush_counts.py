@@ -72,12 +72,13 @@ def model_counts(machine: str, program: Program) -> list[Count]:
     return counts(program, ModelMachine(machine).run_one(program).steps)
 
 
-def by_distance(litmus: Mapping[str, Path]) -> dict[str, dict[str, list[int]]]:
+def by_distance(litmus: Mapping[str, Path]) -> dict[str, dict[str, tuple[int, ...]]]:
     """By what is mapped and placement: the flushes of a munmap of four mappings, by :data:`DISTANCES`."""
-    found: dict[str, dict[str, list[int]]] = {}
+    found: dict[str, dict[str, tuple[int, ...]]] = {}
     for _, kinds, name in programs():
         program = load_program(litmus[name])
         for flush in FLUSHES:
             *_, four = model_counts(f"{BASE},flush={flush}", program)
-            found.setdefault(kinds, {}).setdefault(flush, []).append(four.flushes)
+            row = found.setdefault(kinds, {})
+            row[flush] = (*row.get(flush, ()), four.flushes)
     return found

@@ -8,13 +8,13 @@ Trackers and walkers are searched in the scope ``standard``, flush placements in
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from pfnlab.checker.kernel.properties import SEAMS, Seam, questions
 from pfnlab.checker.kernel.scope import load_scope
-from pfnlab.made import made
 from pfnlab.policies.eras import VM_PAT_ERAS
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.patched import PatchedKernel, patched_kernels
@@ -31,9 +31,7 @@ from pfnlab.progress import UNCOUNTED, PartCount
 from pfnlab.report.flush_counts import DISTANCES, by_distance
 from pfnlab.report.markdown import table
 from pfnlab.report.searches import DEPTH, PageSearch, search_ahead, searched
-
-#: The value of ``format`` of what ``--json`` prints.
-FORMAT = "pfnlab-policies/1"
+from pfnlab.result import ALWAYS, Count, Made, Result
 
 #: The kernel around every policy.
 SERIES = "7.2"
@@ -150,14 +148,59 @@ that mapped.
 class PolicyRow(msgspec.Struct, frozen=True):
     """One policy: its verdicts by property.
 
-    :param verdicts: a number of operations (turns of a schedule for races), None where the property holds
+    :param policy: its name
+    :param states: states that were reached with it
+    :param verdicts: by property, the length of the shortest counterexample; null where the property holds
     :param asked: properties whose question arose
     """
 
     policy: str
-    states: int
-    verdicts: dict[str, int | None]
-    asked: frozenset[str]
+    states: Count
+    verdicts: dict[str, Annotated[int, Meta(ge=1)] | None]
+    asked: tuple[str, ...]
+
+
+class SeamPolicies(msgspec.Struct, frozen=True):
+    """The policies of one seam in one scope.
+
+    :param seam: the seam
+    :param scope: the scope that was searched
+    :param unit: the unit of the lengths of counterexamples, where it is not operations
+    :param policies: its policies
+    """
+
+    seam: Seam
+    scope: str
+    unit: str
+    policies: tuple[PolicyRow, ...]
+
+
+class PoliciesResult(Result, frozen=True, kw_only=True, tag="pfnlab-policies/1"):
+    """The verdicts and costs of every policy.
+
+    :param series: the kernel around every policy
+    :param depth: the bound on operations in a row
+    :param seams: each seam with its policies
+    :param flushes: by flush placement and workload, the TLB flushes
+    :param book: by tracker and workload, the operations on the book
+    :param distances: how far apart mappings lie, the nearest first
+    :param flushes_by_distance: by what is mapped and placement, the flushes of a munmap of four mappings
+    """
+
+    series: str
+    depth: Annotated[int, Meta(ge=1)]
+    seams: tuple[SeamPolicies, ...]
+    flushes: dict[str, dict[str, Count]]
+    book: dict[str, dict[str, Count]]
+    distances: Annotated[tuple[str, ...], ALWAYS] = ()
+    flushes_by_distance: Annotated[dict[str, dict[str, tuple[Count, ...]]], ALWAYS] = msgspec.field(
+        default_factory=dict
+    )
+
+    def __post_init__(self) -> None:
+        counts = [row for placements in self.flushes_by_distance.values() for row in placements.values()]
+        if any(len(row) != len(self.distances) for row in counts):
+            raise ValueError("flushes_by_distance has not a number for each of the distances")
 
 
 class PolicyCosts(msgspec.Struct, frozen=True):
@@ -227,7 +270,7 @@ def _row(name: str, machine: str, scope: str, properties: Sequence[str], depth: 
         name,
         result.states,
         {answer.name: answer.length for answer in answers},
-        frozenset(answer.name for answer in answers if not answer.vacuous),
+        tuple(sorted(answer.name for answer in answers if not answer.vacuous)),
     )
 
 
@@ -247,42 +290,28 @@ def _steps(machine: ModelMachine, lines: Iterable[str]) -> tuple[Step, ...]:
     return machine.run_one(load_text(f"{_HEAD}{text}\n")).steps[:-1]
 
 
-def policies_object(
+def policies_result(
     depth: int = DEPTH, jobs: int | None = 1, counted: PartCount = UNCOUNTED
-) -> dict[str, Any]:
+) -> PoliciesResult:
     """The verdicts and costs of the page as data, for ``--json``.
 
     :param jobs: searches at a time; None for as many as there are processors
     :param counted: counts the searches
     """
     search_ahead(verdict_searches(depth), jobs, counted)
-    return {
-        "format": FORMAT,
-        "made": made(),
-        "series": SERIES,
-        "depth": depth,
-        "seams": [
-            {
-                "seam": seam,
-                "scope": scope,
-                "unit": unit,
-                "policies": [
-                    {
-                        "policy": row.policy,
-                        "states": row.states,
-                        "verdicts": row.verdicts,
-                        "asked": sorted(row.asked),
-                    }
-                    for row in rows(seam, scope, properties, depth)
-                ],
-            }
+    return PoliciesResult(
+        made=Made.now(),
+        series=SERIES,
+        depth=depth,
+        seams=tuple(
+            SeamPolicies(seam, scope, unit, tuple(rows(seam, scope, properties, depth)))
             for seam, scope, properties, unit in SEARCHED
-        ],
-        "flushes": {row.policy: row.flushes for row in costs("flush")},
-        "book": {row.policy: row.book for row in costs("tracker")},
-        "distances": list(DISTANCES),
-        "flushes_by_distance": by_distance(program_files(library_folder())),
-    }
+        ),
+        flushes={row.policy: row.flushes for row in costs("flush")},
+        book={row.policy: row.book for row in costs("tracker")},
+        distances=tuple(DISTANCES),
+        flushes_by_distance=by_distance(program_files(library_folder())),
+    )
 
 
 def policies_matrix(depth: int = DEPTH, jobs: int | None = 1, counted: PartCount = UNCOUNTED) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-import msgspec
-
 from pfnlab.document.blocks import Block, Bullets, Cell, Table, cell
 from pfnlab.document.drawings import bars, lines, verdict_matrix
 from pfnlab.document.parts.part import Part, done, section
 from pfnlab.programs.recorded.matrix import MatrixResult
-from pfnlab.result import Made, Outcome
+from pfnlab.report.policies_matrix import PoliciesResult, PolicyRow
+from pfnlab.result import Outcome
 from pfnlab.units import number_of
 
 #: The policies of each seam, as a heading names them.
@@ -18,51 +17,6 @@ _SEAMS = {"tracker": "Trackers", "flush": "Flush placements", "walker": "Walkers
 
 #: What the cells of the drawn matrix say.
 _LEGEND = "a number: violated, with a program or schedule so long; ok: holds; -: never asked"
-
-
-class PolicyItem(msgspec.Struct, frozen=True):
-    """One policy: for each property the length of its counterexample, or None where it holds."""
-
-    policy: str
-    states: int
-    verdicts: dict[str, int | None]
-    asked: tuple[str, ...]
-
-
-class SeamItem(msgspec.Struct, frozen=True):
-    """The policies of one seam in one scope.
-
-    :param unit: what the lengths of counterexamples count
-    """
-
-    seam: str
-    scope: str
-    unit: str
-    policies: tuple[PolicyItem, ...]
-
-
-class PoliciesContent(msgspec.Struct, frozen=True):
-    """``pfnlab-policies/1``.
-
-    :param flushes: for each flush placement the TLB flushes of each workload
-    :param distances: how far apart mappings lie, the nearest first
-    :param flushes_by_distance: by what is mapped and placement, the flushes of a munmap of four mappings
-    :param book: for each tracker the operations on the book of each workload
-    """
-
-    series: str
-    depth: int
-    seams: tuple[SeamItem, ...]
-    flushes: dict[str, dict[str, int]]
-    book: dict[str, dict[str, int]]
-    distances: tuple[str, ...] = ()
-    flushes_by_distance: dict[str, dict[str, tuple[int, ...]]] = {}
-    made: Made = Made("", None)
-
-    def __post_init__(self) -> None:
-        counts = [row for placements in self.flushes_by_distance.values() for row in placements.values()]
-        if any(len(row) != len(self.distances) for row in counts):
-            raise ValueError("flushes_by_distance has not a number for each of the distances")
 
 
 def part(content: MatrixResult) -> Part:
@@ -92,7 +46,7 @@ def part(content: MatrixResult) -> Part:
     )
 
 
-def policies_part(content: PoliciesContent) -> Part:
+def policies_part(content: PoliciesResult) -> Part:
     """What is to be read of the matrix of policies."""
     whole = [policy for seam in content.seams for policy in seam.policies]
     breaking = {
@@ -113,7 +67,7 @@ def policies_part(content: PoliciesContent) -> Part:
     )
 
 
-def _policies(content: PoliciesContent) -> Iterator[Block]:
+def _policies(content: PoliciesResult) -> Iterator[Block]:
     for seam in content.seams:
         # Those that break most stand first; the eye then finds where the colour ends.
         rows = sorted(
@@ -135,7 +89,7 @@ def _policies(content: PoliciesContent) -> Iterator[Block]:
         )
         cells = [[_letter(row, name) for name in columns] for row in rows]
         yield from section(
-            f"{_SEAMS.get(seam.seam, seam.seam)}, scope {seam.scope}",
+            f"{_SEAMS[seam.seam]}, scope {seam.scope}",
             *verdict_matrix(
                 f"Policies by property ({_LEGEND})", [row.policy for row in rows], columns, cells
             ),
@@ -143,9 +97,7 @@ def _policies(content: PoliciesContent) -> Iterator[Block]:
         )
     for mapped, placements in content.flushes_by_distance.items():
         title = f"Flushes of a munmap of four mappings by their distance: {mapped}"
-        yield from _counted(
-            title, content.distances, {name: list(counts) for name, counts in placements.items()}
-        )
+        yield from _counted(title, content.distances, placements)
     for title, costs in (
         ("TLB flushes by workload", content.flushes),
         ("Operations on the book by workload", content.book),
@@ -167,7 +119,7 @@ def _counted(title: str, columns: tuple[str, ...], rows: Mapping[str, Sequence[i
         )
 
 
-def _verdict(row: PolicyItem, name: str, unit: str) -> Cell:
+def _verdict(row: PolicyRow, name: str, unit: str) -> Cell:
     if name not in row.verdicts:
         return cell("-", "pale")
     length = row.verdicts[name]
@@ -176,7 +128,7 @@ def _verdict(row: PolicyItem, name: str, unit: str) -> Cell:
     return cell("holds", "good") if name in row.asked else cell("never asked", "pale")
 
 
-def _letter(row: PolicyItem, name: str) -> str:
+def _letter(row: PolicyRow, name: str) -> str:
     """The verdict for a small cell: a length, ``ok``, or ``-``."""
     length = row.verdicts.get(name)
     if length is not None:
