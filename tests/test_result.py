@@ -32,8 +32,6 @@ BY_HAND = {
     "cli.fmt._print",
     "document.read._findings",
     "fuzz.summary.summary_json",
-    "meeting.page.meeting_object",
-    "meeting.trial_page.trial_object",
 }
 
 #: Classes that still describe a result a second time, to read it back.
@@ -45,10 +43,6 @@ SECOND_FORMS = {
     "document.parts.campaign.FindingContent",
     "document.parts.campaign.FindingItem",
     "document.parts.campaign.UnstableItem",
-    "document.parts.meeting.ExplanationItem",
-    "document.parts.meeting.MeetingContent",
-    "document.parts.trial.TrialContent",
-    "document.parts.trial.TriedItem",
 }
 
 

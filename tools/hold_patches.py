@@ -25,7 +25,7 @@ from pfnlab.lab.building.built import BuiltKernel
 from pfnlab.lab.building.patch_file import PatchFile, read_patch
 from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.meeting.holding import litmus_looks, litmus_programs
-from pfnlab.meeting.trial import Trial, TrialOutcome, try_kernel
+from pfnlab.meeting.trial import Trial, try_kernel
 from pfnlab.meeting.trial_page import trial_page
 from pfnlab.policies.patched import PatchedKernel, read_patched, write_patched
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
@@ -37,6 +37,7 @@ from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run
 from pfnlab.progress import say
+from pfnlab.result import Outcome
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "patches"
@@ -123,7 +124,7 @@ def hold(patch: PatchFile, programs: int, seed: int, configuration: str | None, 
     except Undecided as reason:
         print(f"{patch.path.stem}: {reason}", file=sys.stderr)
         return reason.exit_code
-    if trial.outcome is not TrialOutcome.EQUAL:
+    if trial.outcome is not Outcome.AS_EXPECTED:
         version = f"{kernel.version} of {kernel.source}"
         print(trial_page(trial, kernel.name, version, [patch], f"tools/hold_patches.py {kernel.name}"))
     if keeps:
@@ -131,7 +132,7 @@ def hold(patch: PatchFile, programs: int, seed: int, configuration: str | None, 
     if stale is not None and stale[0] != stale[1]:
         print(f"{kernel.name}: {stale[0]} stale reads are predicted, {stale[1]} were seen", file=sys.stderr)
         return 1
-    return {TrialOutcome.EQUAL: 0, TrialOutcome.DIFFERS: 1}.get(trial.outcome, 3)
+    return trial.outcome.value
 
 
 def hold_stale(patch: PatchFile, configuration: str | None) -> int:

@@ -21,6 +21,8 @@ from pfnlab.campaign.status import StatusResult
 from pfnlab.checker.check import CheckResult
 from pfnlab.checker.differ import DifferResult
 from pfnlab.checker.replay import ReplayResult
+from pfnlab.meeting.meet import MeetingResult
+from pfnlab.meeting.trial import TrialResult
 from pfnlab.programs.library import LibraryList
 from pfnlab.programs.recorded.matrix import MatrixResult
 from pfnlab.report.packed import PackedResult
@@ -42,6 +44,8 @@ RESULTS: dict[str, type[Printed]] = {
     "campaign-status": StatusResult,
     "litmus-list": LibraryList,
     "policies-matrix": PoliciesResult,
+    "kernels-meet": MeetingResult,
+    "try": TrialResult,
 }
 
 #: The length of a line of a file.

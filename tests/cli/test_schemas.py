@@ -23,10 +23,8 @@ from pfnlab.fuzz.signature import Signature
 from pfnlab.lab.building.patch_file import PatchFile
 from pfnlab.meeting.explain import Explanation
 from pfnlab.meeting.holding import KernelDifference
-from pfnlab.meeting.meet import Explained, Meeting
-from pfnlab.meeting.page import meeting_object
-from pfnlab.meeting.trial import Trial, TriedCause
-from pfnlab.meeting.trial_page import trial_object
+from pfnlab.meeting.meet import Explained, Meeting, MeetingResult
+from pfnlab.meeting.trial import Trial, TrialResult, TriedCause
 from pfnlab.policies.known import HeldCount
 from pfnlab.programs.lang.load import load_program
 from pfnlab.result import Made
@@ -89,7 +87,7 @@ def trial() -> dict[str, Any]:
     policies, held = ("flush=end_vma",), {"random": HeldCount(3, 12, seed=7)}
     tried = Trial("7.2", policies, "7.2.13", held, 7, (cause,), ("a",), (cause,), ("no_leak",))
     patch = PatchFile(Path("one.patch"), "mm: a", "", "", "", "", (), 0, 0)
-    return json.loads(json.dumps(trial_object(tried, "linux", "7.2.13 of linux", [patch])))
+    return json.loads(TrialResult.of(tried, "linux", "7.2.13 of linux", [patch]).as_json())
 
 
 def meeting() -> dict[str, Any]:
@@ -108,7 +106,7 @@ def meeting() -> dict[str, Any]:
         "6.1",
         ((0,),),
     )
-    return json.loads(json.dumps(meeting_object(found, ["linux 6.1"])))
+    return json.loads(MeetingResult.of(found, ["linux 6.1"]).as_json())
 
 
 def campaign(verb: str) -> dict[str, Any]:

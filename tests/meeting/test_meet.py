@@ -15,10 +15,20 @@ from pfnlab.document.read import result_of
 from pfnlab.errors import Discovery, Misuse
 from pfnlab.lab.images.kernels import KernelImage as Package
 from pfnlab.meeting import holding
-from pfnlab.meeting.meet import Meeting, diff, kernel_before, known_of, meet, model_version, verdicts
-from pfnlab.meeting.page import meeting_object, meeting_page
+from pfnlab.meeting.meet import (
+    Meeting,
+    MeetingResult,
+    diff,
+    kernel_before,
+    known_of,
+    meet,
+    model_version,
+    verdicts,
+)
+from pfnlab.meeting.page import meeting_page
 from pfnlab.policies.configuration import configuration_of
 from pfnlab.policies.known import write_known
+from pfnlab.result import Outcome
 
 #: As few random programs as there can be: other tests are about them.
 FEW: Mapping[str, Any] = {"programs": 1}
@@ -86,7 +96,7 @@ def test_what_nobody_explains() -> None:
 
     assert 1 == meeting.unexplained
     assert "- UNEXPLAINED" in meeting_page(meeting, [])
-    assert [] == meeting_object(meeting, [])["differences"][0]["explanations"]
+    assert () == MeetingResult.of(meeting, []).differences[0].explanations
 
 
 def test_what_showed_only_once() -> None:
@@ -102,7 +112,7 @@ def test_what_showed_only_once() -> None:
 
 def test_the_same_as_data() -> None:
     """Counts, differences with their programs, explanations and titles."""
-    said = meeting_object(met(Kernel("6.12.113")), ["a kernel"])
+    said = json.loads(MeetingResult.of(met(Kernel("6.12.113")), ["a kernel"]).as_json())
 
     (found,) = [one for one in said["differences"] if one["shown_by"][0] == "locked"]
     assert ["a kernel"] == said["kernels"]
@@ -110,20 +120,25 @@ def test_the_same_as_data() -> None:
     assert ["dontunmap_unlocks_all=on"] == found["explanations"][0]["changes"]
     assert found["program"].startswith("pfnlab program 1")
     assert (0, "6.12.113", 1) == (said["unexplained"], said["since"], len(said["titles"]))
-    assert "qemu:6.12.117 against model:6.12.117" == result_of(json.loads(json.dumps(said))).part.title
+    assert "qemu:6.12.117 against model:6.12.117" == result_of(said).part.title
+
+
+def test_what_showed_only_once_is_undecided() -> None:
+    """So is the exit code: nobody knows what it was."""
+    assert Outcome.UNDECIDED is MeetingResult.of(met(Moody("6.12.117")), []).outcome
 
 
 @pytest.mark.target("long")
 def test_differences_of_one_cause_are_told_once() -> None:
     """The shortest program, and the names of the others; as data, the places of all."""
     meeting = meet(Kernel("6.12.117,flush=none"), "6.12.117", LITMUS, programs=10)
-    page, said = meeting_page(meeting, []), meeting_object(meeting, [])
+    page, said = meeting_page(meeting, []), MeetingResult.of(meeting, [])
 
     assert 1 == len(meeting.causes) < len(meeting.found)
     assert f"{len(meeting.found)} differences of 1 cause in " in page
     assert "## 1. " in page and "## 2. " not in page
     assert "- of the same cause: " in page
-    assert [sorted(range(len(meeting.found)))] == [sorted(cause) for cause in said["causes"]]
+    assert [sorted(range(len(meeting.found)))] == [sorted(cause) for cause in said.causes]
 
 
 def test_another_model_is_asked_for() -> None:

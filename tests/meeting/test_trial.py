@@ -12,8 +12,8 @@ import pytest
 from pfnlab.document.read import result_of
 from pfnlab.errors import LostGuest, Misuse, Why
 from pfnlab.meeting import holding
-from pfnlab.meeting.trial import Trial, TrialOutcome, try_kernel
-from pfnlab.meeting.trial_page import headline, trial_object, trial_page
+from pfnlab.meeting.trial import Trial, TrialResult, headline, try_kernel
+from pfnlab.meeting.trial_page import trial_page
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
@@ -82,7 +82,7 @@ def test_a_kernel_that_is_like_it() -> None:
     """Equal: 0, with what was compared."""
     trial = try_kernel(Kernel("7.2"), "7.2", LITMUS, **FEW)
 
-    assert (TrialOutcome.EQUAL, 0) == (trial.outcome, trial.outcome.value)
+    assert Outcome.AS_EXPECTED is trial.outcome
     assert "# linux against model:7.2\n\nNo difference in " in page(trial)
     assert "| random" in page(trial) and "- kernel: 7.2.13 of linux" in page(trial)
 
@@ -93,7 +93,7 @@ def test_a_kernel_that_leaves_out_a_flush() -> None:
 
     (cause,) = trial.causes
     said = page(trial)
-    assert (TrialOutcome.DIFFERS, 1) == (trial.outcome, trial.outcome.value)
+    assert Outcome.DISCOVERY is trial.outcome
     assert 2 == len(cause.differences[0].program.ops)
     assert "1 cause of " in said and "### 1. m" in said
     assert "- the model does the same with flush=none" in said
@@ -105,7 +105,7 @@ def test_what_a_policy_describes() -> None:
     trial = try_kernel(Kernel("7.2,tracker=vm_pat"), "7.2", LITMUS, policies=["tracker=vm_pat"], **FEW)
     said = page(trial)
 
-    assert TrialOutcome.EQUAL is trial.outcome
+    assert Outcome.AS_EXPECTED is trial.outcome
     assert "# linux against model:7.2,tracker=vm_pat" in said
     assert "## What tracker=vm_pat changes" in said
     assert "## Properties that change their verdict\n\n- " in said
@@ -115,7 +115,7 @@ def test_what_a_policy_describes() -> None:
 def test_the_same_as_data() -> None:
     """A report is made of it, and says the same."""
     trial = try_kernel(Kernel("7.2,tracker=vm_pat"), "7.2", LITMUS, policies=["tracker=vm_pat"], **FEW)
-    said = json.loads(json.dumps(trial_object(trial, "linux", "7.2.13 of linux", [])))
+    said = json.loads(TrialResult.of(trial, "linux", "7.2.13 of linux", []).as_json())
 
     part = result_of(said).part
 
@@ -127,7 +127,7 @@ def test_a_patch_that_is_not_what_it_says() -> None:
     """The stock kernel differs from the model with the policy."""
     trial = try_kernel(Kernel("7.2"), "7.2", LITMUS, policies=["flush=none"], **FEW)
 
-    assert TrialOutcome.DIFFERS is trial.outcome
+    assert Outcome.DISCOVERY is trial.outcome
     assert "## What it does otherwise than model:7.2,flush=none" in page(trial)
 
 
@@ -145,7 +145,7 @@ def test_what_did_not_show_again_decides_nothing() -> None:
     """125, which skips a commit."""
     trial = try_kernel(Moody("7.2"), "7.2", LITMUS, **FEW)
 
-    assert (TrialOutcome.UNDECIDED, 125) == (trial.outcome, trial.outcome.value)
+    assert Outcome.UNDECIDED is trial.outcome
     assert "Undecided: 1 difference in " in page(trial) and "## What did not show again" in page(trial)
 
 

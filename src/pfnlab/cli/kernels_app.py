@@ -207,7 +207,7 @@ def kernels_meet(
     The page says what differs from the model of its version, each difference shrunk and with the switch that
     explains it, and which commits of stable releases touch the area. About two minutes a kernel.
 
-    Exit codes: 0 nothing differs, 1 something does, 3 it could not be met.
+    Exit codes: 0 nothing differs, 1 something does, 3 it could not be met, or did not differ again.
     """
     from pfnlab.cli.meet import MeetRequest, meet_kernels
 
@@ -234,7 +234,7 @@ def kernels_diff(
 ) -> int:
     """What changed between two kernels: the same programs on both, and what explains each difference.
 
-    Exit codes: 0 no difference, 1 they differ, 3 one could not be run.
+    Exit codes: 0 no difference, 1 they differ, 3 one could not be run, or they did not differ again.
     """
     from pfnlab.cli.meet import MeetRequest, diff_kernels
 

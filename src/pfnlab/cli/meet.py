@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -17,13 +16,14 @@ from pfnlab.lab.images.kernels import KernelImage, read_lists, suites_of
 from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.meeting.asked import AskedKernel, asked_kernel, meet_asked
 from pfnlab.meeting.holding import PROGRAMS, SEED, litmus_files, litmus_looks, litmus_programs
-from pfnlab.meeting.meet import Meeting, diff, known_of
-from pfnlab.meeting.page import meeting_object, meeting_page
+from pfnlab.meeting.meet import Meeting, MeetingResult, diff, known_of
+from pfnlab.meeting.page import meeting_page
 from pfnlab.policies.known import write_known
 from pfnlab.policies.releases import version_key
 from pfnlab.processes import in_order, processors
 from pfnlab.programs.lang.ops import Program
 from pfnlab.progress import say, working
+from pfnlab.result import Outcome
 from pfnlab.units import number_of
 
 
@@ -56,7 +56,7 @@ def meet_kernels(request: MeetRequest) -> int:
 
     Of several, one that cannot be met is reported, and the others are met all the same.
 
-    :return: 1 where one differs from its model, else 3 where one could not be met
+    :return: 1 where one differs from its model, else 3 where one could not be met or differed once
     :raises Undecided: the only one could not be met
     """
     offers = read_lists(say=say) if request.new else []
@@ -70,7 +70,7 @@ def meet_kernels(request: MeetRequest) -> int:
         raise Misuse("a kernel becomes known by the model of its own version: leave --profile out")
     _check_output(request, names)
     litmus = litmus_programs(request.litmus)
-    codes = []
+    outcomes = []
     jobs = request.jobs or processors()
     guests = max(1, jobs // len(names))
 
@@ -85,14 +85,13 @@ def meet_kernels(request: MeetRequest) -> int:
 
     for answer in _answers(met, names, jobs):
         if isinstance(answer, Undecided):
-            codes.append(answer.exit_code)
+            outcomes.append(Outcome.UNDECIDED)
             continue
-        _print(answer.meeting, [answer.asked.words], request.output, request.as_json)
+        outcomes.append(_print(answer.meeting, [answer.asked.words], request))
         if request.promote:
             folder = request.known or Path(str(files("pfnlab.policies.known")))
             _promote(folder, answer.meeting, answer.asked.image)
-        codes.append(int(answer.meeting.differs))
-    return max(codes, key=(0, 3, 1).index)
+    return Outcome.of_all(outcomes).value
 
 
 def _answers(
@@ -107,7 +106,7 @@ def _answers(
 
 
 def diff_kernels(left: str, right: str, request: MeetRequest) -> int:
-    """Hold two kernels against each other and print the page; 1 where they differ."""
+    """Hold two kernels against each other and print the page; 1 where they differ, 3 where they did once."""
     _check_output(request, (left, right))
     litmus = litmus_programs(request.litmus)
     kernels = asked_kernel(left), asked_kernel(right)
@@ -131,8 +130,7 @@ def diff_kernels(left: str, right: str, request: MeetRequest) -> int:
             say=say,
             counted=work,
         )
-    _print(meeting, [kernel.words for kernel in kernels], request.output, request.as_json)
-    return int(meeting.differs)
+    return _print(meeting, [kernel.words for kernel in kernels], request).value
 
 
 def _check_output(request: MeetRequest, names: Sequence[str]) -> None:
@@ -174,16 +172,15 @@ def _promote(folder: Path, meeting: Meeting, kernel: KernelImage) -> None:
         raise Misuse(f"{folder} cannot be written: {trouble}; name a folder with --known") from trouble
 
 
-def _print(meeting: Meeting, kernels: list[str], output: Path | None, as_json: bool) -> None:
-    if as_json:
-        text = json.dumps(meeting_object(meeting, kernels), ensure_ascii=False) + "\n"
-    else:
-        text = meeting_page(meeting, kernels)
-    if output is None:
+def _print(meeting: Meeting, kernels: list[str], request: MeetRequest) -> Outcome:
+    result = MeetingResult.of(meeting, kernels)
+    text = f"{result.as_json()}\n" if request.as_json else meeting_page(meeting, kernels)
+    if request.output is None:
         print(text, end="")
-        return
+        return result.outcome
     try:
-        with output.open("a", encoding="utf-8") as file:
+        with request.output.open("a", encoding="utf-8") as file:
             file.write(text)
     except OSError as trouble:
-        raise Misuse(f"{output} cannot be written: {trouble}") from trouble
+        raise Misuse(f"{request.output} cannot be written: {trouble}") from trouble
+    return result.outcome

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,11 +20,12 @@ from pfnlab.lab.machines import check_series
 from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.meeting.holding import SEED, litmus_files, litmus_looks, litmus_programs
-from pfnlab.meeting.trial import PROGRAMS, TrialOutcome, policies_of, try_kernel
-from pfnlab.meeting.trial_page import headline, trial_object, trial_page
+from pfnlab.meeting.trial import PROGRAMS, TrialResult, policies_of, try_kernel
+from pfnlab.meeting.trial_page import trial_page
 from pfnlab.policies.releases import series_of
 from pfnlab.processes import processors
 from pfnlab.progress import say, working
+from pfnlab.result import Outcome
 
 
 class TriedKernel(msgspec.Struct, frozen=True):
@@ -79,7 +79,7 @@ class TryRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def try_tree(request: TryRequest, build: Build | None = None) -> int:
-    """Build, hold against the model, print; the exit code of :class:`~pfnlab.meeting.trial.TrialOutcome`.
+    """Build, hold against the model, print; the exit code.
 
     :param build: builds the kernel
     :raises Undecided: it cannot be built or booted
@@ -116,15 +116,15 @@ def try_tree(request: TryRequest, build: Build | None = None) -> int:
             counted=work,
         )
     tree = str(request.tree) if request.tree.name else name
+    result = TrialResult.of(trial, tree, tried.says, patches)
     if request.as_json:
-        content = trial_object(trial, tree, tried.says, patches)
-        text = json.dumps(content, ensure_ascii=False) + "\n"
+        text = f"{result.as_json()}\n"
     else:
         text = trial_page(trial, tree, tried.says, patches, _command(request))
     _print(text, request.output)
-    if request.output is not None or trial.outcome is TrialOutcome.UNDECIDED:
-        say(headline(trial))
-    return trial.outcome.value
+    if request.output is not None or result.outcome is Outcome.UNDECIDED:
+        say(result.says)
+    return result.outcome.value
 
 
 def builder(request: TryRequest) -> Build:

@@ -13,6 +13,8 @@ from pfnlab.checker.differ import DifferResult
 from pfnlab.checker.replay import ReplayResult
 from pfnlab.document.parts import campaign, check, matrix, meeting, results, run, trial
 from pfnlab.document.parts.part import Part
+from pfnlab.meeting.meet import MeetingResult
+from pfnlab.meeting.trial import TrialResult
 from pfnlab.programs.recorded.matrix import MatrixResult
 from pfnlab.report.policies_matrix import PoliciesResult
 from pfnlab.report.run_json import PrintedRun
@@ -40,13 +42,13 @@ KINDS: dict[str, ResultKind] = {
     "pfnlab-matrix/1": ResultKind("pfnlab matrix --json", MatrixResult, matrix.part),
     "pfnlab-policies/1": ResultKind("pfnlab policies matrix --json", PoliciesResult, matrix.policies_part),
     "pfnlab-meeting/1": ResultKind(
-        "pfnlab kernels meet --json, pfnlab kernels diff --json", meeting.MeetingContent, meeting.part
+        "pfnlab kernels meet --json, pfnlab kernels diff --json", MeetingResult, meeting.part
     ),
     "pfnlab-fuzz/2": ResultKind("pfnlab fuzz --json", campaign.CampaignContent, campaign.part),
     "pfnlab-finding/1": ResultKind(
         "pfnlab fuzz --findings FOLDER", campaign.FindingContent, campaign.finding_part
     ),
-    "pfnlab-trial/1": ResultKind("pfnlab try --json", trial.TrialContent, trial.part),
+    "pfnlab-trial/1": ResultKind("pfnlab try --json", TrialResult, trial.part),
     "pfnlab-results/1": ResultKind("pfnlab results --json", ListedResults, results.part),
     "pfnlab-replay/1": ResultKind("pfnlab replay --json", ReplayResult, trial.replay_part),
 }

@@ -26,6 +26,10 @@ class Explanation(msgspec.Struct, frozen=True):
     changes: tuple[str, ...]
     sources: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        if len(self.changes) != len(self.sources):
+            raise ValueError("sources has not one for each of the changes")
+
     def __str__(self) -> str:
         return "; ".join(
             f"{change} ({source})" for change, source in zip(self.changes, self.sources, strict=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Annotated
 
 import msgspec
 
@@ -29,11 +30,13 @@ from pfnlab.policies.changes import changes_between, source_of
 from pfnlab.policies.known import HeldCount, KnownKernel, nearest, programs_in, steps_in
 from pfnlab.policies.releases import RELEASES, is_version, series_of, version_key
 from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run
 from pfnlab.progress import UNCOUNTED, PartCount
+from pfnlab.result import ALWAYS, Count, Made, Outcome, Result
 
 
 class Explained(msgspec.Struct, frozen=True):
@@ -87,6 +90,81 @@ class Meeting(msgspec.Struct, frozen=True):
     def steps(self) -> int:
         """How many of their steps were compared; steps with an order are counted among the others."""
         return steps_in(self.held)
+
+
+class ShownDifference(msgspec.Struct, frozen=True):
+    """A difference, without the runs that show it.
+
+    :param says: the difference, a sentence
+    :param shown_by: the programs that show it
+    :param program: the shortest of them, as text
+    :param explanations: changes of the model that explain it
+    """
+
+    says: str
+    shown_by: tuple[str, ...]
+    program: str
+    explanations: Annotated[tuple[Explanation, ...], ALWAYS] = ()
+
+    @classmethod
+    def of(cls, difference: KernelDifference, explanations: Iterable[Explanation]) -> ShownDifference:
+        """What is shown of a difference."""
+        program = format_program(difference.program)
+        return cls(str(difference.signature), difference.shown_by, program, tuple(explanations))
+
+
+class MeetingResult(Result, frozen=True, kw_only=True, tag="pfnlab-meeting/1"):
+    """The comparison of a kernel with its model, or of two kernels.
+
+    :param machines: the two that were compared
+    :param kernels: package and version of each machine that is a kernel
+    :param held: what was compared, by kind of program
+    :param differences: every difference between them
+    :param causes: the differences of each cause, as places in differences
+    :param unexplained: the number of differences that no change of the model explains
+    :param unstable: differences that did not show again
+    :param since: the version behind which titles begin; null where there is none
+    :param titles: commits of stable releases between the two that touch the area
+    :param verdicts: properties whose verdict changes between the two
+    """
+
+    machines: tuple[str, str]
+    kernels: tuple[str, ...]
+    held: dict[str, HeldCount]
+    differences: tuple[ShownDifference, ...]
+    causes: tuple[tuple[Count, ...], ...]
+    unexplained: Count
+    unstable: tuple[str, ...]
+    since: str | None
+    titles: tuple[str, ...]
+    verdicts: tuple[str, ...]
+
+    @classmethod
+    def of(cls, meeting: Meeting, kernels: Sequence[str]) -> MeetingResult:
+        """The result of a meeting.
+
+        :param kernels: package and version of each kernel, in the order of the machines that are kernels
+        """
+        return cls(
+            made=Made.now(),
+            machines=meeting.machines,
+            kernels=tuple(kernels),
+            held=meeting.held,
+            differences=tuple(ShownDifference.of(one.difference, one.explanations) for one in meeting.found),
+            causes=meeting.causes,
+            unexplained=meeting.unexplained,
+            unstable=meeting.unstable,
+            since=meeting.since,
+            titles=meeting.titles,
+            verdicts=meeting.verdicts,
+        )
+
+    @property
+    def outcome(self) -> Outcome:
+        """A difference is a discovery; one that did not show again decides nothing."""
+        if self.differences:
+            return Outcome.DISCOVERY
+        return Outcome.UNDECIDED if self.unstable else Outcome.AS_EXPECTED
 
 
 def model_version(version: str) -> str:

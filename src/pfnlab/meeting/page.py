@@ -1,14 +1,9 @@
-"""A meeting as a page of Markdown, readable in a terminal, and as JSON."""
+"""A meeting as a page of Markdown, readable in a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-import msgspec
-
-from pfnlab.made import made
-from pfnlab.meeting.explain import Explanation
 from pfnlab.meeting.holding import KernelDifference
 from pfnlab.meeting.meet import Explained, Meeting, switches_between
 from pfnlab.policies.known import HeldCount
@@ -20,9 +15,6 @@ from pfnlab.report import markdown
 from pfnlab.report.cells import cell
 from pfnlab.units import number_of
 
-#: The value of ``format``.
-FORMAT = "pfnlab-meeting/1"
-
 #: The most fields of one program that are shown, and the most titles.
 _SHOWN, _TITLES = 6, 40
 
@@ -33,41 +25,6 @@ def meeting_page(meeting: Meeting, kernels: Sequence[str]) -> str:
     :param kernels: package and version of each kernel, in the order of the machines that are kernels
     """
     return "\n".join(_lines(meeting, kernels)) + "\n"
-
-
-def meeting_object(meeting: Meeting, kernels: Sequence[str]) -> dict[str, Any]:
-    """The same as data, for ``--json``."""
-    return {
-        "format": FORMAT,
-        "made": made(),
-        "machines": list(meeting.machines),
-        "kernels": list(kernels),
-        "held": msgspec.to_builtins(meeting.held),
-        "differences": [
-            difference_object(explained.difference, explained.explanations) for explained in meeting.found
-        ],
-        "causes": [list(cause) for cause in meeting.causes],
-        "unexplained": meeting.unexplained,
-        "unstable": list(meeting.unstable),
-        "since": meeting.since,
-        "titles": list(meeting.titles),
-        "verdicts": list(meeting.verdicts),
-    }
-
-
-def difference_object(
-    difference: KernelDifference, explanations: Sequence[Explanation] = ()
-) -> dict[str, Any]:
-    """A difference as data, with the changes of a model that explain it."""
-    return {
-        "says": str(difference.signature),
-        "shown_by": list(difference.shown_by),
-        "program": format_program(difference.program),
-        "explanations": [
-            {"changes": list(explanation.changes), "sources": list(explanation.sources)}
-            for explanation in explanations
-        ],
-    }
 
 
 def short_name(difference: KernelDifference) -> str:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from enum import Enum
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from pfnlab.errors import LostGuest, Misuse, Undecided
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.lab.building.patch_file import PatchFile
 from pfnlab.meeting.explain import Explanation, explanations
 from pfnlab.meeting.holding import NO_LOOKS, SEED, KernelDifference, Pair, hold_all
-from pfnlab.meeting.meet import verdicts
+from pfnlab.meeting.meet import ShownDifference, verdicts
 from pfnlab.mm.configuration import Configuration
 from pfnlab.policies.known import HeldCount, programs_in, steps_in
 from pfnlab.policies.own import is_path
@@ -24,6 +25,8 @@ from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run
 from pfnlab.progress import UNCOUNTED, PartCount
+from pfnlab.result import Made, Outcome, Result
+from pfnlab.units import number_of
 
 #: The number of random programs, unless the user names another.
 PROGRAMS = 200
@@ -37,12 +40,14 @@ _CHANGE = re.compile(r"\w+=[^\s,=]+")
 _ALIVE = "pfnlab program 1\ndevice bar: pci, 1 page\n\na = mmap anon[0:1] private rw\n"
 
 
-class TrialOutcome(Enum):
-    """The result of a trial; the value is the exit code, which fits ``git bisect run``."""
+_Word = Literal["equal", "differs", "undecided"]
 
-    EQUAL = 0
-    DIFFERS = 1
-    UNDECIDED = 125
+#: The words for the outcome of a trial.
+_WORDS: dict[Outcome, _Word] = {
+    Outcome.AS_EXPECTED: "equal",
+    Outcome.DISCOVERY: "differs",
+    Outcome.UNDECIDED: "undecided",
+}
 
 
 class TriedCause(msgspec.Struct, frozen=True):
@@ -99,11 +104,105 @@ class Trial(msgspec.Struct, frozen=True):
         return sum(count.undecided for count in self.held.values())
 
     @property
-    def outcome(self) -> TrialOutcome:
+    def outcome(self) -> Outcome:
         """A difference that did not show again decides nothing, and neither does nothing compared."""
         if self.causes:
-            return TrialOutcome.DIFFERS
-        return TrialOutcome.UNDECIDED if self.unstable or not self.programs else TrialOutcome.EQUAL
+            return Outcome.DISCOVERY
+        return Outcome.UNDECIDED if self.unstable or not self.programs else Outcome.AS_EXPECTED
+
+
+class ShownCause(msgspec.Struct, frozen=True):
+    """Differences of one cause.
+
+    :param differences: the differences of this cause, that with the shortest program first
+    """
+
+    differences: Annotated[tuple[ShownDifference, ...], Meta(min_length=1)]
+
+    @classmethod
+    def of(cls, cause: TriedCause) -> ShownCause:
+        """What is shown of a cause."""
+        explanations = () if cause.explanation is None else (cause.explanation,)
+        return cls(tuple(ShownDifference.of(each, explanations) for each in cause.differences))
+
+
+class TrialResult(Result, frozen=True, kw_only=True, tag="pfnlab-trial/1"):
+    """The comparison of the kernel of a tree with a model.
+
+    :param tree: the tree as the user named it
+    :param built: what the kernel was built of, in a line
+    :param kernel: the kernel as it names itself
+    :param model: the model that should describe it
+    :param policies: changes of the model that the patches are said to make
+    :param patches: the titles of the patches
+    :param seed: the seed of random programs
+    :param word: ``differs``: something differs that is not meant
+    :param says: the result in one sentence
+    :param held: what was compared, by kind of program
+    :param causes: what the kernel does otherwise than the model
+    :param meant: what the policies change of the model
+    :param verdicts: properties whose verdict the policies change
+    :param unstable: differences that did not show again
+    """
+
+    tree: str
+    built: str
+    kernel: str
+    model: str
+    policies: tuple[str, ...]
+    patches: tuple[str, ...]
+    seed: int
+    word: _Word = msgspec.field(name="outcome")
+    says: str
+    held: dict[str, HeldCount]
+    causes: tuple[ShownCause, ...]
+    meant: tuple[ShownCause, ...]
+    verdicts: tuple[str, ...]
+    unstable: tuple[str, ...]
+
+    @classmethod
+    def of(cls, trial: Trial, tree: str, built: str, patches: Sequence[PatchFile]) -> TrialResult:
+        """The result of a trial."""
+        return cls(
+            made=Made.now(),
+            tree=tree,
+            built=built,
+            kernel=trial.kernel,
+            model=trial.model,
+            policies=trial.policies,
+            patches=tuple(titles_of(patches)),
+            seed=trial.seed,
+            word=_WORDS[trial.outcome],
+            says=headline(trial),
+            held=trial.held,
+            causes=tuple(map(ShownCause.of, trial.causes)),
+            meant=tuple(map(ShownCause.of, trial.meant)),
+            verdicts=trial.verdicts,
+            unstable=trial.unstable,
+        )
+
+    @property
+    def outcome(self) -> Outcome:
+        """The outcome of the trial."""
+        return next(outcome for outcome, word in _WORDS.items() if word == self.word)
+
+
+def headline(trial: Trial) -> str:
+    """The result in one sentence."""
+    amount = f"{number_of(trial.programs, 'program')}, {number_of(trial.steps, 'step')}"
+    if trial.outcome is Outcome.DISCOVERY:
+        count = sum(len(cause.differences) for cause in trial.causes)
+        return f"{number_of(len(trial.causes), 'cause')} of {number_of(count, 'difference')} in {amount}."
+    if trial.outcome is Outcome.AS_EXPECTED:
+        return f"No difference in {amount}."
+    if not trial.programs:
+        return "Nothing was compared."
+    return f"Undecided: {number_of(len(trial.unstable), 'difference')} in {amount} did not show again."
+
+
+def titles_of(patches: Sequence[PatchFile]) -> list[str]:
+    """The title of each patch, with its file."""
+    return [f"{patch.title or 'no title'} ({patch.path.name})" for patch in patches]
 
 
 def model_name(like: str, policies: Sequence[str]) -> str:

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
-
-import msgspec
 
 from pfnlab.lab.building.patch_file import PatchFile
-from pfnlab.made import made
-from pfnlab.meeting.page import difference_object, field_lines, held_table, short_name, shown_by
-from pfnlab.meeting.trial import Trial, TrialOutcome, TriedCause
+from pfnlab.meeting.page import field_lines, held_table, short_name, shown_by
+from pfnlab.meeting.trial import Trial, TriedCause, headline, titles_of
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.units import number_of
-
-#: The value of ``format``.
-FORMAT = "pfnlab-trial/1"
 
 #: The most causes that are shown with their programs, fields of a program, and other operations of a cause.
 _CAUSES, _FIELDS, _OTHERS = 8, 4, 8
@@ -31,53 +24,13 @@ def trial_page(trial: Trial, tree: str, built: str, patches: Sequence[PatchFile]
     return "\n".join(_lines(trial, tree, built, patches, command)) + "\n"
 
 
-def trial_object(trial: Trial, tree: str, built: str, patches: Sequence[PatchFile]) -> dict[str, Any]:
-    """The same as data, for ``--json``; parameters as for :func:`trial_page`."""
-    return {
-        "format": FORMAT,
-        "made": made(),
-        "tree": tree,
-        "built": built,
-        "kernel": trial.kernel,
-        "model": trial.model,
-        "policies": list(trial.policies),
-        "patches": [f"{patch.title or 'no title'} ({patch.path.name})" for patch in patches],
-        "seed": trial.seed,
-        "outcome": trial.outcome.name.lower(),
-        "says": headline(trial),
-        "held": msgspec.to_builtins(trial.held),
-        "causes": [_cause_object(cause) for cause in trial.causes],
-        "meant": [_cause_object(cause) for cause in trial.meant],
-        "verdicts": list(trial.verdicts),
-        "unstable": list(trial.unstable),
-    }
-
-
-def _cause_object(cause: TriedCause) -> dict[str, Any]:
-    explanations = () if cause.explanation is None else (cause.explanation,)
-    return {"differences": [difference_object(each, explanations) for each in cause.differences]}
-
-
-def headline(trial: Trial) -> str:
-    """The result in one sentence."""
-    amount = f"{number_of(trial.programs, 'program')}, {number_of(trial.steps, 'step')}"
-    if trial.outcome is TrialOutcome.DIFFERS:
-        count = sum(len(cause.differences) for cause in trial.causes)
-        return f"{number_of(len(trial.causes), 'cause')} of {number_of(count, 'difference')} in {amount}."
-    if trial.outcome is TrialOutcome.EQUAL:
-        return f"No difference in {amount}."
-    if not trial.programs:
-        return "Nothing was compared."
-    return f"Undecided: {number_of(len(trial.unstable), 'difference')} in {amount} did not show again."
-
-
 def _lines(trial: Trial, tree: str, built: str, patches: Sequence[PatchFile], command: str) -> Iterator[str]:
     yield f"# {tree} against {trial.model}"
     yield ""
     yield headline(trial)
     yield ""
     yield f"- kernel: {built}"
-    yield from (f"- patch: {patch.title or 'no title'} ({patch.path.name})" for patch in patches)
+    yield from (f"- patch: {title}" for title in titles_of(patches))
     if trial.policies:
         yield f"- said to be: {', '.join(trial.policies)}"
     yield f"- again: `{command}`"

@@ -4,57 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import msgspec
-
 from pfnlab.document.blocks import Block, Bullets, Chapter, Paragraph, Table, cell
 from pfnlab.document.drawings import bars, story_of_text
 from pfnlab.document.parts.part import Part, done, program_code, section, short
+from pfnlab.meeting.meet import MeetingResult, ShownDifference
 from pfnlab.policies.known import HeldCount, programs_in, steps_in
-from pfnlab.result import Made, Outcome
 from pfnlab.units import number_of
 
 #: The most programs that show a difference, and the most commits, that are named.
 _SHOWN, _TITLES = 8, 100
 
 
-class ExplanationItem(msgspec.Struct, frozen=True):
-    """Changes of a model with which it does the same (:class:`pfnlab.meeting.explain.Explanation`)."""
-
-    changes: tuple[str, ...]
-    sources: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return "; ".join(
-            f"{change} ({source})" for change, source in zip(self.changes, self.sources, strict=False)
-        )
-
-
-class HeldDifference(msgspec.Struct, frozen=True):
-    """One difference of a meeting or a trial."""
-
-    says: str
-    shown_by: tuple[str, ...]
-    program: str
-    explanations: tuple[ExplanationItem, ...] = ()
-
-
-class MeetingContent(msgspec.Struct, frozen=True):
-    """``pfnlab-meeting/1``."""
-
-    machines: tuple[str, ...]
-    kernels: tuple[str, ...]
-    held: dict[str, HeldCount]
-    differences: tuple[HeldDifference, ...]
-    causes: tuple[tuple[int, ...], ...]
-    unexplained: int
-    unstable: tuple[str, ...]
-    since: str | None
-    titles: tuple[str, ...]
-    verdicts: tuple[str, ...]
-    made: Made = Made("", None)
-
-
-def part(content: MeetingContent) -> Part:
+def part(content: MeetingResult) -> Part:
     """What is to be read of a meeting."""
     names = " against ".join(reversed(content.machines))
     found = content.differences
@@ -66,11 +27,10 @@ def part(content: MeetingContent) -> Part:
     elif content.unstable:
         count = number_of(len(content.unstable), "difference")
         says = f"{names}: {count} did not show again in {amount_of(content.held)}."
-    undecided = Outcome.UNDECIDED if content.unstable else Outcome.AS_EXPECTED
     return Part(
         title=names,
         says=says,
-        outcome=Outcome.DISCOVERY if found else undecided,
+        outcome=content.outcome,
         blocks=tuple(_blocks(content)),
         facts=done(
             content.made,
@@ -110,7 +70,7 @@ def held_table(held: dict[str, HeldCount]) -> Table:
 
 
 def difference_section(
-    number: int, shown: HeldDifference, others: tuple[HeldDifference, ...], machines: tuple[str, ...]
+    number: int, shown: ShownDifference, others: tuple[ShownDifference, ...], machines: tuple[str, ...]
 ) -> Chapter:
     """A cause: the difference with the shortest program, and others that follow from it."""
     said = [f"explained by {explanation}" for explanation in shown.explanations[:3]]
@@ -130,7 +90,7 @@ def difference_section(
     )
 
 
-def _blocks(content: MeetingContent) -> Iterator[Block]:
+def _blocks(content: MeetingResult) -> Iterator[Block]:
     found = content.differences
     causes = content.causes or tuple((place,) for place in range(len(found)))
     for number, cause in enumerate(causes, 1):

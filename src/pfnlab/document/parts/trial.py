@@ -4,52 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import msgspec
-
 from pfnlab.checker.replay import ReplayResult
 from pfnlab.document.blocks import Block, Bullets, Chapter, Table, cell
-from pfnlab.document.parts.meeting import HeldDifference, amount_of, difference_section, held_table
+from pfnlab.document.parts.meeting import amount_of, difference_section, held_table
 from pfnlab.document.parts.part import Part, done, section
-from pfnlab.policies.known import HeldCount
-from pfnlab.result import Made, Outcome
+from pfnlab.meeting.trial import ShownCause, TrialResult
 from pfnlab.units import number_of
 
-#: The result of a trial by the word it is printed with.
-_OUTCOMES = {"equal": Outcome.AS_EXPECTED, "differs": Outcome.DISCOVERY}
 
-
-class TriedItem(msgspec.Struct, frozen=True):
-    """Differences of one cause, that with the shortest program first."""
-
-    differences: tuple[HeldDifference, ...]
-
-
-class TrialContent(msgspec.Struct, frozen=True):
-    """``pfnlab-trial/1``."""
-
-    tree: str
-    built: str
-    kernel: str
-    model: str
-    policies: tuple[str, ...]
-    patches: tuple[str, ...]
-    seed: int
-    outcome: str
-    says: str
-    held: dict[str, HeldCount]
-    causes: tuple[TriedItem, ...]
-    meant: tuple[TriedItem, ...]
-    verdicts: tuple[str, ...]
-    unstable: tuple[str, ...]
-    made: Made = Made("", None)
-
-
-def part(content: TrialContent) -> Part:
+def part(content: TrialResult) -> Part:
     """What is to be read of a trial."""
     return Part(
         title=f"{content.tree} against {content.model}",
         says=f"{content.tree} against {content.model}: {content.says}",
-        outcome=_OUTCOMES.get(content.outcome, Outcome.UNDECIDED),
+        outcome=content.outcome,
         blocks=tuple(_blocks(content)),
         facts=done(
             content.made,
@@ -80,7 +48,7 @@ def replay_part(content: ReplayResult) -> Part:
     )
 
 
-def _blocks(content: TrialContent) -> Iterator[Block]:
+def _blocks(content: TrialResult) -> Iterator[Block]:
     yield from _causes(f"What it does otherwise than {content.model}", content.causes, content)
     yield from _causes(f"What {', '.join(content.policies)} changes", content.meant, content)
     if content.verdicts:
@@ -90,12 +58,11 @@ def _blocks(content: TrialContent) -> Iterator[Block]:
     yield held_table(content.held)
 
 
-def _causes(title: str, causes: tuple[TriedItem, ...], content: TrialContent) -> Iterator[Chapter]:
-    shown = [cause.differences for cause in causes if cause.differences]
+def _causes(title: str, causes: tuple[ShownCause, ...], content: TrialResult) -> Iterator[Chapter]:
     yield from section(
         title,
         *(
-            difference_section(number, differences[0], differences[1:], (content.model,))
-            for number, differences in enumerate(shown, 1)
+            difference_section(number, cause.differences[0], cause.differences[1:], (content.model,))
+            for number, cause in enumerate(causes, 1)
         ),
     )

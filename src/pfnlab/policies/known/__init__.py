@@ -15,6 +15,7 @@ import msgspec
 
 from pfnlab.errors import Misuse
 from pfnlab.policies.releases import is_version, series_of, upstream, version_key
+from pfnlab.result import Count
 
 FORMAT = "pfnlab-known/1"
 
@@ -32,11 +33,11 @@ class HeldCount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     :param seed: of random programs
     """
 
-    programs: int
-    steps: int
-    undecided: int = 0
-    differences: int = 0
-    unexplained: int = 0
+    programs: Count
+    steps: Count
+    undecided: Count = 0
+    differences: Count = 0
+    unexplained: Count = 0
     seed: int | None = None
 
 
