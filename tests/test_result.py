@@ -30,19 +30,11 @@ NO_RESULTS = {"programs.lang.form.to_json", "programs.lang.tokens.token_table"}
 #: Functions that still write the keys of a result by hand.
 BY_HAND = {
     "cli.fmt._print",
-    "document.read._findings",
-    "fuzz.summary.summary_json",
 }
 
 #: Classes that still describe a result a second time, to read it back.
 SECOND_FORMS = {
     "campaign.shard.ShardContent",
-    "document.parts.campaign.CampaignContent",
-    "document.parts.campaign.CauseItem",
-    "document.parts.campaign.CoverageItem",
-    "document.parts.campaign.FindingContent",
-    "document.parts.campaign.FindingItem",
-    "document.parts.campaign.UnstableItem",
 }
 
 

@@ -21,6 +21,7 @@ from pfnlab.campaign.status import StatusResult
 from pfnlab.checker.check import CheckResult
 from pfnlab.checker.differ import DifferResult
 from pfnlab.checker.replay import ReplayResult
+from pfnlab.fuzz.summary import FuzzResult
 from pfnlab.meeting.meet import MeetingResult
 from pfnlab.meeting.trial import TrialResult
 from pfnlab.programs.library import LibraryList
@@ -46,6 +47,7 @@ RESULTS: dict[str, type[Printed]] = {
     "policies-matrix": PoliciesResult,
     "kernels-meet": MeetingResult,
     "try": TrialResult,
+    "fuzz": FuzzResult,
 }
 
 #: The length of a line of a file.

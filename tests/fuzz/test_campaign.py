@@ -14,7 +14,7 @@ from pfnlab.fuzz.campaign import Campaign
 from pfnlab.fuzz.campaign_state import CampaignState, read_state, write_state
 from pfnlab.fuzz.filing import Folder
 from pfnlab.fuzz.kinds import Vocabulary
-from pfnlab.fuzz.summary import headline, outcome, summary, summary_json
+from pfnlab.fuzz.summary import FuzzResult, headline, outcome, summary
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
@@ -248,7 +248,7 @@ def test_without_coverage_no_branch_is_claimed() -> None:
 
     assert (False, set()) == (campaign.watched, began.coverage.branches)
     assert "branches" not in summary(began, watched=False)
-    assert msgspec.json.decode(summary_json(began, watched=False))["coverage"]["branches"] is None
+    assert FuzzResult.of(began, watched=False).coverage.branches is None
 
 
 MISSING = "WARNING at mm/memory.c"

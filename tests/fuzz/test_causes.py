@@ -13,7 +13,7 @@ from pfnlab.fuzz.causes import Cause, Conditions, Effect, Evidence, Found, cause
 from pfnlab.fuzz.grouping import Grouping
 from pfnlab.fuzz.kinds import Vocabulary, kind_of
 from pfnlab.fuzz.signature import Signature, signatures_of
-from pfnlab.fuzz.summary import summary, summary_json
+from pfnlab.fuzz.summary import FuzzResult, summary
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Mmap, Program
 from pfnlab.programs.model.machine import ModelMachine
@@ -249,7 +249,7 @@ def test_causes_as_data() -> None:
     state = CampaignState(list(machines), 1, Vocabulary())
     Campaign(machines, state, watched=False).run(programs=10)
 
-    said = msgspec.json.decode(summary_json(state, watched=False))
+    said = msgspec.json.decode(FuzzResult.of(state, watched=False).as_json())
 
     (cause,) = said["causes"]
     assert cause["finding"] == cause["findings"][0]

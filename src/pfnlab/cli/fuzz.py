@@ -15,7 +15,7 @@ from pfnlab.fuzz.filing import Folder
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.looking import MIXED, Looks, looking_named
 from pfnlab.fuzz.opened import check_vocabulary, open_at, predicting
-from pfnlab.fuzz.summary import outcome, progress, summary, summary_json
+from pfnlab.fuzz.summary import FuzzResult, outcome, progress, summary
 from pfnlab.lab.machines import check_profile, fetch_missing, name_machine, newest_series, see_memory
 from pfnlab.lab.running.inside import need_lens
 from pfnlab.lab.vm.accel import Accel
@@ -112,7 +112,7 @@ def fuzz(request: FuzzRequest) -> int:
         rate = asked / max(took, 0.001)
         say(f"  {level}: {number_of(asked, 'program')}, {rate:.1f} a second on all machines together")
     if request.as_json:
-        print(summary_json(state, watched=watched).decode())
+        print(FuzzResult.of(state, watched=watched).as_json())
     else:
         print(summary(state, watched=watched))
     return outcome(state).value

@@ -13,6 +13,8 @@ from pfnlab.checker.differ import DifferResult
 from pfnlab.checker.replay import ReplayResult
 from pfnlab.document.parts import campaign, check, matrix, meeting, results, run, trial
 from pfnlab.document.parts.part import Part
+from pfnlab.fuzz.filing import FindingFolder
+from pfnlab.fuzz.summary import FuzzResult
 from pfnlab.meeting.meet import MeetingResult
 from pfnlab.meeting.trial import TrialResult
 from pfnlab.programs.recorded.matrix import MatrixResult
@@ -44,10 +46,8 @@ KINDS: dict[str, ResultKind] = {
     "pfnlab-meeting/1": ResultKind(
         "pfnlab kernels meet --json, pfnlab kernels diff --json", MeetingResult, meeting.part
     ),
-    "pfnlab-fuzz/2": ResultKind("pfnlab fuzz --json", campaign.CampaignContent, campaign.part),
-    "pfnlab-finding/1": ResultKind(
-        "pfnlab fuzz --findings FOLDER", campaign.FindingContent, campaign.finding_part
-    ),
+    "pfnlab-fuzz/2": ResultKind("pfnlab fuzz --json", FuzzResult, campaign.part),
+    "pfnlab-finding/1": ResultKind("pfnlab fuzz --findings FOLDER", FindingFolder, campaign.finding_part),
     "pfnlab-trial/1": ResultKind("pfnlab try --json", TrialResult, trial.part),
     "pfnlab-results/1": ResultKind("pfnlab results --json", ListedResults, results.part),
     "pfnlab-replay/1": ResultKind("pfnlab replay --json", ReplayResult, trial.replay_part),

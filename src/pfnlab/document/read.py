@@ -15,7 +15,7 @@ from pfnlab.document.kinds import KINDS, ResultKind, takes
 from pfnlab.document.parts.part import Part
 from pfnlab.errors import Misuse
 from pfnlab.files import MOST_RECORDED, read_text
-from pfnlab.fuzz.filing import DATA, PROGRAM, REPORT
+from pfnlab.fuzz.filing import DATA, PROGRAM, REPORT, FindingFolder
 from pfnlab.inert import one_line
 
 #: The most characters of a foreign ``format`` that a message repeats.
@@ -68,7 +68,8 @@ def result_of(content: Any, source: str = "<result>") -> ReadResult:
 
 def _read(path: Path) -> Iterator[ReadResult]:
     if os.path.isdir(path):
-        yield from _findings(path)
+        kind = KINDS[FindingFolder.form()]
+        yield from (ReadResult(kind, FindingFolder.of(place)) for place in _places(path))
         return
     values = json_values(read_text(path, "result", MOST_RECORDED), str(path))
     begin = list(islice(values, 2))
@@ -97,14 +98,3 @@ def _places(folder: Path) -> list[Path]:
     if not found:
         raise Misuse(f"{folder}: no finding is in this folder ({PROGRAM} and {REPORT}): {takes()}")
     return found
-
-
-def _findings(folder: Path) -> Iterator[ReadResult]:
-    for place in _places(folder):
-        content = {
-            "format": "pfnlab-finding/1",
-            "name": place.name,
-            "program": read_text(place / PROGRAM, "program"),
-            "report": read_text(place / REPORT, "finding"),
-        }
-        yield result_of(content, str(place))

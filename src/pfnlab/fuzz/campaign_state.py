@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -16,12 +17,13 @@ from pfnlab.fuzz.looking import Looks
 from pfnlab.fuzz.signature import Signature
 from pfnlab.inert import one_line
 from pfnlab.programs.lang.ops import Program
+from pfnlab.result import ALWAYS, Count
 
 FORMAT = "pfnlab-fuzz/2"
 
 
-class KnownSignature(msgspec.Struct):
-    """A signature that a program showed.
+class ShownFinding(msgspec.Struct):
+    """A finding.
 
     :ivar folder: the folder in which it is filed
     :ivar met: the number of programs that showed it
@@ -29,19 +31,26 @@ class KnownSignature(msgspec.Struct):
     :ivar operations: the number of operations in the smallest program that shows it
     :ivar says: the signature in words
     :ivar minimal: whether every smaller program was tried
-    :ivar signature: the signature itself
-    :ivar program: its smallest program; None where a folder is known and has none
-    :ivar evidence: what programs that showed it tell of its cause
     :ivar with_it: keys of the other signatures in the same step of its smallest program: they follow from it
     """
 
     folder: str
-    met: int
-    first: int
-    operations: int
+    met: Count
+    first: Count
+    operations: Count
     says: str
     minimal: bool
-    with_it: list[str] = msgspec.field(default_factory=list)
+    with_it: Annotated[list[str], ALWAYS] = msgspec.field(default_factory=list)
+
+
+class KnownSignature(ShownFinding):
+    """A signature that a program showed.
+
+    :ivar signature: the signature itself
+    :ivar program: its smallest program; None where a folder is known and has none
+    :ivar evidence: what programs that showed it tell of its cause
+    """
+
     signature: Signature | None = None
     program: Program | None = None
     evidence: Evidence = msgspec.field(default_factory=Evidence)
@@ -51,13 +60,15 @@ class Unstable(msgspec.Struct, frozen=True):
     """A difference that not every run of its program showed.
 
     :param program: seed and index of the program
+    :param says: the difference
     :param shown: the number of its runs that showed it
+    :param runs: the number of its runs
     """
 
     program: str
     says: str
-    shown: int
-    runs: int
+    shown: Count
+    runs: Count
 
 
 class CampaignState(msgspec.Struct):

@@ -28,6 +28,7 @@ from pfnlab.programs.runs.alarm import Alarm, when
 from pfnlab.programs.runs.compare import Difference, alarms, differences
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
+from pfnlab.result import Outcome, Printed
 from pfnlab.units import number_of
 
 PROGRAM, REPORT, DATA = "program.pfn", "report.md", "finding.json"
@@ -115,6 +116,30 @@ class FiledReport(msgspec.Struct, frozen=True):
     minimal: bool
     with_it: tuple[str, ...]
     program: Program | None = None
+
+
+class FindingFolder(Printed, frozen=True, kw_only=True, tag="pfnlab-finding/1"):
+    """The folder of a finding, as reports read it.
+
+    :param name: the folder's
+    :param program: the text of its program
+    :param report: the text of its report
+    """
+
+    name: str
+    program: str
+    report: str
+
+    @classmethod
+    def of(cls, folder: Path) -> FindingFolder:
+        """What is in *folder*."""
+        texts = read_text(folder / PROGRAM, "program"), read_text(folder / REPORT, "finding")
+        return cls(name=folder.name, program=texts[0], report=texts[1])
+
+    @property
+    def outcome(self) -> Outcome:
+        """What is filed is a discovery."""
+        return Outcome.DISCOVERY
 
 
 class Folder:

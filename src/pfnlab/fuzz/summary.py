@@ -1,25 +1,136 @@
-"""The result of a campaign, in words and as JSON."""
+"""The result of a campaign, and in words."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Annotated
 
 import msgspec
 
-from pfnlab.fuzz.campaign_state import CampaignState, KnownSignature
+from pfnlab.fuzz.campaign_state import FORMAT, CampaignState, KnownSignature, ShownFinding, Unstable
 from pfnlab.fuzz.causes import Cause, of_cause
 from pfnlab.fuzz.conditions import CONDITIONS
 from pfnlab.fuzz.coverage import WORDS, all_branches
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.signature import MODELS_OWN
-from pfnlab.made import made
 from pfnlab.programs.lang.printer import format_program, op_lines
-from pfnlab.result import Outcome
+from pfnlab.result import ALWAYS, Count, Made, Outcome, Result
 from pfnlab.units import number_of
 
 #: The most files and reasons that are listed.
 _LISTED = 6
+
+#: What was reached, and what is possible.
+Reached = tuple[Count, Count]
+
+
+class PrintedFinding(ShownFinding):
+    """A finding of a campaign.
+
+    :param program: the smallest program that shows it, as text; null where a folder is known and has none
+    """
+
+    program: Annotated[str | None, ALWAYS] = None
+
+    @classmethod
+    def of(cls, known: KnownSignature) -> PrintedFinding:
+        """What is printed of a finding: nothing that its cause was weighed by."""
+        program = format_program(known.program) if known.program is not None else None
+        return cls(**{name: getattr(known, name) for name in ShownFinding.__struct_fields__}, program=program)
+
+
+class FindingCause(msgspec.Struct, frozen=True):
+    """Findings of one cause.
+
+    :param finding: the signature that stands for the cause
+    :param findings: the signatures of all its findings
+    """
+
+    finding: str
+    findings: tuple[str, ...]
+
+
+class ReachedCoverage(msgspec.Struct, frozen=True, kw_only=True):
+    """What the programs reached: of each pair of numbers the first is reached, the second possible.
+
+    :param pairs: pairs of operations in a row
+    :param under: by condition, kinds reached and possible, pairs, triples, kinds that are missing
+    :param branches: branches of the model; null where they were not watched
+    :param files: by file of the model, its branches, the lowest first; empty where they were not watched
+    :param words: kinds of kernel calls
+    :param never: kinds of kernel calls that no program made
+    """
+
+    pairs: Reached
+    under: Annotated[dict[str, tuple[Reached, Count, Count, tuple[str, ...]]], ALWAYS] = msgspec.field(
+        default_factory=dict
+    )
+    branches: Reached | None
+    files: dict[str, Reached]
+    words: Reached
+    never: tuple[str, ...]
+
+
+class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
+    """The result of a campaign of random programs.
+
+    :param machines: the machines that were compared
+    :param seed: the seed of random numbers; the same seed makes the same programs
+    :param programs: the number of programs that were made
+    :param compared: programs that ran on every machine
+    :param undecided: programs that some machine could not run to the end
+    :param differences: programs in which machines differed
+    :param findings: the findings by signature
+    :param causes: the causes of the findings, the shortest program first
+    :param unstable: differences that did not show again
+    :param reasons: why programs were not compared, and how many
+    :param coverage: what the programs reached
+    """
+
+    machines: tuple[str, ...]
+    seed: int
+    programs: Count
+    compared: Count
+    undecided: Count
+    differences: Count
+    findings: dict[str, PrintedFinding]
+    causes: tuple[FindingCause, ...]
+    unstable: tuple[Unstable, ...]
+    reasons: dict[str, Count]
+    coverage: ReachedCoverage
+
+    @classmethod
+    def of(cls, state: CampaignState, *, watched: bool) -> FuzzResult:
+        """The result of a campaign.
+
+        :param watched: whether branches were watched
+        """
+        return cls(
+            made=Made.now(),
+            machines=tuple(state.machines),
+            seed=state.seed,
+            programs=state.next,
+            compared=state.compared,
+            undecided=state.undecided,
+            differences=state.different,
+            findings={key: PrintedFinding.of(finding) for key, finding in state.findings.items()},
+            causes=tuple(FindingCause(cause.first, cause.keys) for cause in all_causes(state)),
+            unstable=tuple(state.unstable),
+            reasons=state.reasons,
+            coverage=coverage_of(state, watched=watched),
+        )
+
+    def as_json(self, indent: int | None = None) -> str:
+        """The result as ``--json`` prints it, without a space."""
+        return msgspec.json.encode(self).decode()
+
+    @property
+    def outcome(self) -> Outcome:
+        """As that of the campaign, but for reasons of the model's own, which its result does not tell."""
+        if self.findings:
+            return Outcome.DISCOVERY
+        undecided = self.unstable or self.reasons or not self.compared
+        return Outcome.UNDECIDED if undecided else Outcome.AS_EXPECTED
 
 
 def outcome(state: CampaignState) -> Outcome:
@@ -64,21 +175,19 @@ def summary(state: CampaignState, *, watched: bool) -> str:
         reason_text = "; ".join(f"{reason} ({times})" for reason, times in reasons)
         lines.append(f"  {state.undecided} undecided: {reason_text}")
     reached = coverage_of(state, watched=watched)
-    lines.append(f"  operation pairs: {_share(reached['pairs'])}")
-    for name, (kinds, pairs, triples, missing) in reached["under"].items():
+    lines.append(f"  operation pairs: {_share(reached.pairs)}")
+    for name, (kinds, pairs, triples, missing) in reached.under.items():
         text = (
             f"; never {', '.join(missing[:_LISTED])}{', ...' if len(missing) > _LISTED else ''}"
             if missing
             else ""
         )
         lines.append(f"    {name + ':':20} {_share(kinds)} kinds, {pairs} pairs, {triples} triples{text}")
-    if watched:
-        lowest = ", ".join(
-            f"{file} {_share(pair)}" for file, pair in list(reached["files"].items())[:_LISTED]
-        )
-        lines.append(f"  branches of mm/ and policies/: {_share(reached['branches'])}; lowest {lowest}")
-    never = f"; never {', '.join(reached['never'])}" if reached["never"] else ""
-    lines.append(f"  kinds of kernel calls: {_share(reached['words'])}{never}")
+    if reached.branches is not None:
+        lowest = ", ".join(f"{file} {_share(pair)}" for file, pair in list(reached.files.items())[:_LISTED])
+        lines.append(f"  branches of mm/ and policies/: {_share(reached.branches)}; lowest {lowest}")
+    never = f"; never {', '.join(reached.never)}" if reached.never else ""
+    lines.append(f"  kinds of kernel calls: {_share(reached.words)}{never}")
     return "\n".join(lines)
 
 
@@ -103,20 +212,7 @@ def _cause_lines(state: CampaignState, cause: Cause) -> list[str]:
     return lines
 
 
-def _finding_object(finding: KnownSignature) -> dict[str, Any]:
-    """A finding as data: its program as text, without what its cause was weighed by."""
-    known = msgspec.to_builtins(finding)
-    program = finding.program
-    return {
-        **{
-            name: known[name]
-            for name in ("folder", "met", "first", "operations", "says", "minimal", "with_it")
-        },
-        "program": format_program(program) if program is not None else None,
-    }
-
-
-def coverage_of(state: CampaignState, *, watched: bool) -> dict[str, Any]:
+def coverage_of(state: CampaignState, *, watched: bool) -> ReachedCoverage:
     """The coverage, reached and possible: pairs, branches, branches by file (lowest first), words."""
     kinds, coverage = len(state.vocabulary.kinds), state.coverage
     pairs = [pair for pair in coverage.pairs if set(pair.split(" > ")) <= set(state.vocabulary.kinds)]
@@ -125,14 +221,14 @@ def coverage_of(state: CampaignState, *, watched: bool) -> dict[str, Any]:
     reached = Counter(name.partition(":")[0] for name in coverage.branches)
     files = sorted(whole, key=lambda file: (reached[file] / whole[file], file))
     words = WORDS & coverage.words.keys()
-    return {
-        "pairs": [len(pairs), kinds * kinds],
-        "under": {name: _under(state, name) for name in _possible(state.vocabulary)},
-        "branches": [len(coverage.branches & branches), len(branches)] if watched else None,
-        "files": {file: [reached[file], whole[file]] for file in files} if watched else {},
-        "words": [len(words), len(WORDS)],
-        "never": sorted(WORDS - words),
-    }
+    return ReachedCoverage(
+        pairs=(len(pairs), kinds * kinds),
+        under={name: _under(state, name) for name in _possible(state.vocabulary)},
+        branches=(len(coverage.branches & branches), len(branches)) if watched else None,
+        files={file: (reached[file], whole[file]) for file in files} if watched else {},
+        words=(len(words), len(WORDS)),
+        never=tuple(sorted(WORDS - words)),
+    )
 
 
 def _possible(vocabulary: Vocabulary) -> list[str]:
@@ -141,32 +237,13 @@ def _possible(vocabulary: Vocabulary) -> list[str]:
     return [name for name, can in zip(CONDITIONS, possible, strict=True) if can]
 
 
-def _under(state: CampaignState, condition: str) -> tuple[list[int], int, int, list[str]]:
+def _under(state: CampaignState, condition: str) -> tuple[Reached, int, int, tuple[str, ...]]:
     """The kinds reached and possible under *condition*, numbers of pairs and triples, the kinds missing."""
     kinds, pairs, triples = state.coverage.reached(condition)
     possible = set(state.vocabulary.kinds)
-    return [len(kinds & possible), len(possible)], len(pairs), len(triples), sorted(possible - kinds)
+    missing = tuple(sorted(possible - kinds))
+    return (len(kinds & possible), len(possible)), len(pairs), len(triples), missing
 
 
-def summary_json(state: CampaignState, *, watched: bool) -> bytes:
-    """The report as one JSON object."""
-    content = {
-        "format": state.format,
-        "made": made(),
-        "machines": state.machines,
-        "seed": state.seed,
-        "programs": state.next,
-        "compared": state.compared,
-        "undecided": state.undecided,
-        "differences": state.different,
-        "findings": {key: _finding_object(finding) for key, finding in state.findings.items()},
-        "causes": [{"finding": cause.first, "findings": list(cause.keys)} for cause in all_causes(state)],
-        "unstable": state.unstable,
-        "reasons": state.reasons,
-        "coverage": coverage_of(state, watched=watched),
-    }
-    return msgspec.json.encode(content)
-
-
-def _share(pair: list[int]) -> str:
+def _share(pair: Reached) -> str:
     return f"{pair[0]} of {pair[1]}"

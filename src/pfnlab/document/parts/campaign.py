@@ -4,82 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import msgspec
-
 from pfnlab.document.blocks import Block, Bullets, Cell, Chapter, Code, Table, cell
 from pfnlab.document.drawings import bars, story_of_text
 from pfnlab.document.parts.part import Part, done, program_code, section, short
-from pfnlab.result import Made, Outcome
+from pfnlab.fuzz.filing import FindingFolder
+from pfnlab.fuzz.summary import FindingCause, FuzzResult, PrintedFinding, ReachedCoverage
 from pfnlab.units import number_of
 
 #: The most reasons and files that are listed.
 _LISTED = 20
 
 
-class FindingItem(msgspec.Struct, frozen=True):
-    """One finding of a campaign (:class:`pfnlab.fuzz.campaign_state.KnownSignature`)."""
-
-    folder: str
-    met: int
-    first: int
-    operations: int
-    says: str
-    minimal: bool
-    program: str | None = None
-
-
-class CauseItem(msgspec.Struct, frozen=True):
-    """Findings of one cause, by their keys."""
-
-    finding: str
-    findings: tuple[str, ...]
-
-
-class UnstableItem(msgspec.Struct, frozen=True):
-    """A difference that not every run showed."""
-
-    program: str
-    says: str
-    shown: int
-    runs: int
-
-
-class CoverageItem(msgspec.Struct, frozen=True):
-    """What was reached of what can be reached (:func:`pfnlab.fuzz.summary.coverage_of`)."""
-
-    pairs: tuple[int, int]
-    branches: tuple[int, int] | None
-    files: dict[str, tuple[int, int]]
-    words: tuple[int, int]
-    never: tuple[str, ...]
-
-
-class CampaignContent(msgspec.Struct, frozen=True):
-    """``pfnlab-fuzz/2``, as ``--json`` prints it."""
-
-    machines: tuple[str, ...]
-    seed: int
-    programs: int
-    compared: int
-    undecided: int
-    differences: int
-    findings: dict[str, FindingItem]
-    causes: tuple[CauseItem, ...]
-    unstable: tuple[UnstableItem, ...]
-    reasons: dict[str, int]
-    coverage: CoverageItem
-    made: Made = Made("", None)
-
-
-class FindingContent(msgspec.Struct, frozen=True):
-    """``pfnlab-finding/1``: the folder of a finding, read by :mod:`pfnlab.document.read`."""
-
-    name: str
-    program: str
-    report: str
-
-
-def part(content: CampaignContent) -> Part:
+def part(content: FuzzResult) -> Part:
     """What is to be read of a campaign."""
     amount = f"{number_of(content.compared, 'program')} compared on {', '.join(content.machines)}"
     if content.findings:
@@ -89,27 +25,22 @@ def part(content: CampaignContent) -> Part:
         says = f"{number_of(len(content.unstable), 'difference')} did not show again in {amount}."
     else:
         says = f"No difference in {amount}."
-    undecided = content.unstable or content.reasons or not content.compared
     return Part(
         title=f"Random programs, seed {content.seed}",
         says=says,
-        outcome=Outcome.DISCOVERY
-        if content.findings
-        else Outcome.UNDECIDED
-        if undecided
-        else Outcome.AS_EXPECTED,
+        outcome=content.outcome,
         blocks=tuple(_blocks(content)),
         facts=done(content.made, ("machines", content.machines), ("seed", str(content.seed))),
     )
 
 
-def finding_part(content: FindingContent) -> Part:
+def finding_part(content: FindingFolder) -> Part:
     """What is to be read of a filed finding: its own report, as text, and its program."""
     title = next((line[2:] for line in content.report.splitlines() if line.startswith("# ")), content.name)
     return Part(
         title=title,
         says=f"{content.name}: {title}.",
-        outcome=Outcome.DISCOVERY,
+        outcome=content.outcome,
         blocks=(
             *program_code(content.program),
             *story_of_text(content.program, ()),
@@ -119,9 +50,9 @@ def finding_part(content: FindingContent) -> Part:
     )
 
 
-def _blocks(content: CampaignContent) -> Iterator[Block]:
+def _blocks(content: FuzzResult) -> Iterator[Block]:
     grouped = {key for cause in content.causes for key in cause.findings}
-    causes = [*content.causes, *(CauseItem(key, (key,)) for key in content.findings if key not in grouped)]
+    causes = [*content.causes, *(FindingCause(key, (key,)) for key in content.findings if key not in grouped)]
     for number, cause in enumerate(causes, 1):
         shown = content.findings.get(cause.finding)
         if shown is not None:
@@ -159,7 +90,7 @@ def _blocks(content: CampaignContent) -> Iterator[Block]:
     yield from _coverage(content.coverage)
 
 
-def _finding(content: CampaignContent, shown: FindingItem, others: list[FindingItem]) -> Iterator[Block]:
+def _finding(content: FuzzResult, shown: PrintedFinding, others: list[PrintedFinding]) -> Iterator[Block]:
     yield from program_code(shown.program or "")
     yield from story_of_text(shown.program, content.machines)
     alike = "; ".join(short(other.says, content.machines) for other in others)
@@ -173,7 +104,7 @@ def _finding(content: CampaignContent, shown: FindingItem, others: list[FindingI
     yield Bullets(tuple(filter(None, said)))
 
 
-def _coverage(coverage: CoverageItem) -> Iterator[Block]:
+def _coverage(coverage: ReachedCoverage) -> Iterator[Block]:
     def row(name: str, pair: tuple[int, int]) -> tuple[Cell, ...]:
         return cell(name), cell(f"{pair[0]:,}"), cell(f"{pair[1]:,}")
 
