@@ -24,6 +24,7 @@ from pfnlab.checker.replay import ReplayResult
 from pfnlab.fuzz.summary import FuzzResult
 from pfnlab.meeting.meet import MeetingResult
 from pfnlab.meeting.trial import TrialResult
+from pfnlab.programs.lang.problems import FmtResult
 from pfnlab.programs.library import LibraryList
 from pfnlab.programs.recorded.matrix import MatrixResult
 from pfnlab.report.packed import PackedResult
@@ -48,6 +49,7 @@ RESULTS: dict[str, type[Printed]] = {
     "kernels-meet": MeetingResult,
     "try": TrialResult,
     "fuzz": FuzzResult,
+    "fmt": FmtResult,
 }
 
 #: The length of a line of a file.

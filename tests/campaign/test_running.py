@@ -24,7 +24,7 @@ from pfnlab.campaign.running import (
     run_campaign,
     stored_plan,
 )
-from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard, ShardContent
+from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard, ShardResults
 from pfnlab.errors import Misuse
 from pfnlab.store.kept import DONE, ISOLATED, WAITING
 from pfnlab.store.rows import StoredResult
@@ -72,7 +72,7 @@ class Made:
         ends = self._ends.get(seed, [])
         end = ends.pop(0) if ends else AttemptEnd.DONE
         result = StoredResult(kind="run", task="fuzz", machines=("m",), verdict="agrees", subject=str(seed))
-        content = ShardContent(results=(result,)) if end is AttemptEnd.DONE else None
+        content = ShardResults(results=(result,)) if end is AttemptEnd.DONE else None
         return Attempt(key=shard.key, end=end, content=content, reason=f"{end} {seed}")
 
     def __enter__(self) -> Made:

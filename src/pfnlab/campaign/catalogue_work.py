@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from pfnlab.campaign.shard import ShardContent
+from pfnlab.campaign.shard import ShardResults
 from pfnlab.lab.machines import fetch_missing, name_machine, open_machine, run_on, settle_look
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
@@ -27,7 +27,7 @@ class CatalogueWork(msgspec.Struct, frozen=True, kw_only=True):
     look: str = ""
 
 
-def catalogue_shard(work: CatalogueWork) -> ShardContent:
+def catalogue_shard(work: CatalogueWork) -> ShardResults:
     """Run every program on every machine, and judge."""
     programs = {name: load_text(text, name) for name, text in work.programs.items()}
     named = [name_machine(spec) for spec in work.machines]
@@ -43,7 +43,7 @@ def catalogue_shard(work: CatalogueWork) -> ShardContent:
     for (name, program), of_program in zip(programs.items(), zip(*runs, strict=True), strict=True):
         results.append(_verdict(work, name, program, judge(program, of_program, series)))
     kernels = {run.machine: run.kernel for of_machine in runs for run in of_machine}
-    return ShardContent(results=tuple(results), kernels=kernels, programs=len(programs) * len(named))
+    return ShardResults(results=tuple(results), kernels=kernels, programs=len(programs) * len(named))
 
 
 def _verdict(work: CatalogueWork, name: str, program: Program, verdict: Verdict) -> StoredResult:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from pfnlab.campaign.shard import ShardContent
+from pfnlab.campaign.shard import ShardResults
 from pfnlab.checker.check import VIOLATED, CheckLimits, CheckResult, PropertyResult, check
 from pfnlab.checker.kernel.properties import questions
 from pfnlab.checker.kernel.scope import RaceScope, Scope, load_scope, read_scope
@@ -37,13 +37,13 @@ class CheckWork(msgspec.Struct, frozen=True, kw_only=True):
     states: int | None = None
 
 
-def check_shard(work: CheckWork) -> ShardContent:
+def check_shard(work: CheckWork) -> ShardResults:
     """Search, and give the verdicts."""
     scope = scope_of(work)
     machine = ModelMachine(model_text(name_machine(work.machine).rest))
     limits = CheckLimits(depth=work.depth, states=work.states)
     checked = check(machine, scope, questions(list(work.properties), scope), limits)
-    return ShardContent(results=check_results(work, checked), kernels={work.machine: machine.spec})
+    return ShardResults(results=check_results(work, checked), kernels={work.machine: machine.spec})
 
 
 def check_results(work: CheckWork, checked: CheckResult) -> tuple[StoredResult, ...]:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, ExitStack
 
 import msgspec
 
-from pfnlab.campaign.shard import ShardContent
+from pfnlab.campaign.shard import ShardResults
 from pfnlab.fuzz.campaign import Campaign
 from pfnlab.fuzz.campaign_state import CampaignState
 from pfnlab.fuzz.filing import FoundDifference, program_text
@@ -44,7 +44,7 @@ class FuzzWork(msgspec.Struct, frozen=True, kw_only=True):
     coverage: bool = False
 
 
-def fuzz_shard(work: FuzzWork) -> ShardContent:
+def fuzz_shard(work: FuzzWork) -> ShardResults:
     """Run the programs on all machines, and make what they differ in smaller."""
     named = [name_machine(spec) for spec in work.machines]
     fetch_missing(named, say)
@@ -86,7 +86,7 @@ def fuzz_shard(work: FuzzWork) -> ShardContent:
         )
         for unstable in state.unstable
     ]
-    return ShardContent(
+    return ShardResults(
         results=tuple(results), kernels=dict(sorted(kernels.items())), seed=work.seed, programs=state.next
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from pfnlab.campaign.shard import ShardContent
+from pfnlab.campaign.shard import ShardResults
 from pfnlab.meeting.asked import asked_kernel, meet_asked
 from pfnlab.meeting.holding import PROGRAMS, SEED, litmus_looks, litmus_programs
 from pfnlab.meeting.meet import Explained, Meeting
@@ -27,7 +27,7 @@ class MeetWork(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = SEED
 
 
-def meet_shard(work: MeetWork) -> ShardContent:
+def meet_shard(work: MeetWork) -> ShardResults:
     """Meet the kernel."""
     asked = asked_kernel(work.kernel)
     meeting = meet_asked(
@@ -46,7 +46,7 @@ def meet_shard(work: MeetWork) -> ShardContent:
         for unstable in meeting.unstable
     ]
     kernels = dict(zip(meeting.machines, (meeting.against, asked.words), strict=True))
-    return ShardContent(results=tuple(results), kernels=kernels, seed=work.seed, programs=meeting.programs)
+    return ShardResults(results=tuple(results), kernels=kernels, seed=work.seed, programs=meeting.programs)
 
 
 def _run_result(work: MeetWork, meeting: Meeting) -> StoredResult:

@@ -24,7 +24,7 @@ from pfnlab.campaign.shard import (
     Attempt,
     AttemptEnd,
     Shard,
-    ShardContent,
+    ShardResults,
     decode_attempt,
     decode_shard,
     encode,
@@ -229,7 +229,7 @@ def _answer(shard: Shard, began: float) -> Attempt:
     return msgspec.structs.replace(done, content=content)
 
 
-def _supervised(shard: Shard) -> ShardContent:
+def _supervised(shard: Shard) -> ShardResults:
     """The content of a shard that may run a user's policy, which is ended long before the shard's limit."""
     from pfnlab.campaign.work import perform
     from pfnlab.supervised import supervised

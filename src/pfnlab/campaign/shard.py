@@ -30,7 +30,7 @@ class Shard(msgspec.Struct, frozen=True, kw_only=True):
         return digest_of([self.task, self.work])
 
 
-class ShardContent(msgspec.Struct, frozen=True, kw_only=True):
+class ShardResults(msgspec.Struct, frozen=True, kw_only=True):
     """What a shard found.
 
     :param results: in the order in which they were found
@@ -69,7 +69,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
     key: str
     end: AttemptEnd
-    content: ShardContent | None = None
+    content: ShardResults | None = None
     reason: str = ""
     seconds: float = 0.0
     host: HostClass | None = None

@@ -13,13 +13,13 @@ from pfnlab.campaign.catalogue_work import CatalogueWork, catalogue_shard
 from pfnlab.campaign.check_work import CheckWork, check_shard
 from pfnlab.campaign.fuzz_work import FuzzWork, fuzz_shard
 from pfnlab.campaign.meet_work import MeetWork, meet_shard
-from pfnlab.campaign.shard import Shard, ShardContent
+from pfnlab.campaign.shard import Shard, ShardResults
 from pfnlab.errors import Defect, Misuse
 from pfnlab.files import MOST_RECORDED, read_bytes
 from pfnlab.lab.machines import files_named
 
 #: For each task the form of its work, and what does it.
-TASKS: dict[str, tuple[type[Any], Callable[[Any], ShardContent]]] = {
+TASKS: dict[str, tuple[type[Any], Callable[[Any], ShardResults]]] = {
     "fuzz": (FuzzWork, fuzz_shard),
     "check": (CheckWork, check_shard),
     "catalogue": (CatalogueWork, catalogue_shard),
@@ -30,7 +30,7 @@ TASKS: dict[str, tuple[type[Any], Callable[[Any], ShardContent]]] = {
 FILES = "files"
 
 
-def perform(shard: Shard) -> ShardContent:
+def perform(shard: Shard) -> ShardResults:
     """Do what *shard* says, in this process.
 
     :raises Defect: nothing does such a task

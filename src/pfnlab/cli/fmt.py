@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from pfnlab.errors import Misuse
 from pfnlab.files import cannot_write, check_regular
 from pfnlab.programs.lang.layout import format_text
 from pfnlab.programs.lang.load import read_program_text
-from pfnlab.programs.lang.problems import TextProblem, problems_of
+from pfnlab.programs.lang.problems import FmtResult, TextProblem, problems_of
 from pfnlab.programs.library import STDIN, program_paths, read_stdin
 
 #: The forms in which problems are printed.
 FORMATS = ("text", "json", "github")
-
-#: The value of ``format`` in the JSON form.
-JSON_FORMAT = "pfnlab-fmt/1"
 
 
 def format_programs(words: Sequence[str], *, check: bool, form: str | None = None) -> int:
@@ -34,9 +29,12 @@ def format_programs(words: Sequence[str], *, check: bool, form: str | None = Non
         raise Misuse(f"there is no format {form!r}: write {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
     paths = program_paths(words, names=check)
     if check:
-        found = [(str(path), problem) for path in paths for problem in problems_of(_text(path), str(path))]
-        _print(found, form or FORMATS[0])
-        return max((2 if problem.severity == "error" else 1 for _, problem in found), default=0)
+        result = FmtResult(
+            problems=tuple(found for path in paths for found in problems_of(_text(path), str(path)))
+        )
+        _print(result, form or FORMATS[0])
+        wrong = any(problem.severity == "error" for problem in result.problems)
+        return Misuse.exit_code if wrong else result.outcome.value
     if form is not None:
         raise Misuse("--format says how --check answers: add --check")
     for path in paths:
@@ -49,37 +47,25 @@ def format_programs(words: Sequence[str], *, check: bool, form: str | None = Non
     return 0
 
 
-def _print(found: Sequence[tuple[str, TextProblem]], form: str) -> None:
+def _print(result: FmtResult, form: str) -> None:
     if form == "json":
-        rows = [_object(file, problem) for file, problem in found]
-        print(json.dumps({"format": JSON_FORMAT, "problems": rows}, indent=2))
+        print(result.as_json(indent=2))
         return
     line = _command if form == "github" else _line
-    for file, problem in found:
-        print(line(file, problem))
+    for problem in result.problems:
+        print(line(problem))
 
 
-def _line(file: str, problem: TextProblem) -> str:
+def _line(problem: TextProblem) -> str:
     """The form that compilers have and editors read."""
-    return f"{file}:{problem.start.line}:{problem.start.column}: {problem.message}"
+    return f"{problem.file}:{problem.line}:{problem.column}: {problem.message}"
 
 
-def _object(file: str, problem: TextProblem) -> dict[str, Any]:
-    return {
-        "file": file,
-        **problem.start._asdict(),
-        "end": problem.end._asdict(),
-        "severity": problem.severity,
-        "message": problem.message,
-        "fix": problem.fix,
-    }
-
-
-def _command(file: str, problem: TextProblem) -> str:
+def _command(problem: TextProblem) -> str:
     """The form that GitHub shows beside the changed line."""
     kind = "error" if problem.severity == "error" else "warning"
-    fields = {"file": file, "line": problem.start.line, "col": problem.start.column}
-    if problem.end.line == problem.start.line:
+    fields = {"file": problem.file, "line": problem.line, "col": problem.column}
+    if problem.end.line == problem.line:
         fields |= {"endLine": problem.end.line, "endColumn": problem.end.column}
     told = ",".join(f"{name}={_escaped(str(value), ',:')}" for name, value in fields.items())
     return f"::{kind} {told},title=pfnlab fmt::{_escaped(problem.message)}"

@@ -20,11 +20,17 @@ def offset(text: str, place: TextPlace) -> int:
     return sum(map(len, lines[: place.line - 1])) + place.column - 1
 
 
+def start_of(problem: TextProblem) -> TextPlace:
+    """The place where it begins."""
+    return TextPlace(problem.line, problem.column)
+
+
 def mended(text: str, problems: list[TextProblem]) -> str:
     """*text* with every fix, from the last to the first."""
-    for start, end, _, _, fix in reversed(problems):
-        assert fix is not None
-        text = text[: offset(text, start)] + fix + text[offset(text, end) :]
+    for problem in reversed(problems):
+        start, end = (offset(text, place) for place in (start_of(problem), problem.end))
+        assert problem.fix is not None
+        text = text[:start] + problem.fix + text[end:]
     return text
 
 
@@ -53,7 +59,7 @@ def test_spaces_too_many_are_a_place_and_a_fix() -> None:
     text = PROGRAM.replace("munmap a[4:8]", "munmap   a[4:8]")
 
     assert problems_of(text) == [
-        TextProblem(TextPlace(7, 8), TextPlace(7, 10), "layout", "write `munmap a[4:8]`", "")
+        TextProblem("<program>", 7, 8, TextPlace(7, 10), "layout", "write `munmap a[4:8]`", "")
     ]
 
 
@@ -63,7 +69,7 @@ def test_an_error_is_as_long_as_its_word() -> None:
 
     (problem,) = problems_of(text)
 
-    assert (problem.start, problem.end) == (TextPlace(6, 20), TextPlace(6, 23))
+    assert (start_of(problem), problem.end) == (TextPlace(6, 20), TextPlace(6, 23))
     assert (problem.severity, problem.fix) == ("error", None)
 
 
@@ -71,7 +77,7 @@ def test_an_error_at_the_end_of_a_line_has_no_extent() -> None:
     """Something is missing there."""
     (problem,) = problems_of(PROGRAM.replace("munmap a[4:8]", "munmap"))
 
-    assert (problem.start, problem.end) == (TextPlace(7, 7), TextPlace(7, 7))
+    assert (start_of(problem), problem.end) == (TextPlace(7, 7), TextPlace(7, 7))
 
 
 @for_each(

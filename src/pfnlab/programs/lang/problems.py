@@ -5,41 +5,67 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from difflib import SequenceMatcher
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
 
 from pfnlab.errors import ProgramError
 from pfnlab.programs.lang.layout import format_text
+from pfnlab.result import Outcome, Printed
 
 #: The extent of an error that begins at a word: that word; else one character.
 _WORD = re.compile(r"[A-Za-z0-9_]+(?:-[A-Za-z0-9_]+)*-?|.")
 
 
-class TextPlace(NamedTuple):
+#: A number counted from 1.
+_Number = Annotated[int, Meta(ge=1)]
+
+
+class TextPlace(msgspec.Struct, frozen=True):
     """A place between two characters of a text.
 
     :param line: counted from 1
     :param column: counted from 1, in characters
     """
 
-    line: int
-    column: int
+    line: _Number
+    column: _Number
 
 
-class TextProblem(NamedTuple):
+class TextProblem(msgspec.Struct, frozen=True):
     """Something wrong with a program text.
 
-    :param start: where it begins
+    :param file: the text as it was named; ``-`` is standard input
+    :param line: the line it begins in, counted from 1
+    :param column: the column it begins in, counted from 1, in characters
     :param end: where it ends; the place itself belongs to it no more
     :param severity: ``error`` where the text is no program, ``layout`` where it is not in canonical form
     :param message: what is wrong and what to write instead, one line
-    :param fix: the text to put between *start* and *end*; None where nobody knows one
+    :param fix: the text to put between both places; null where nobody knows one
     """
 
-    start: TextPlace
+    file: str
+    line: _Number
+    column: _Number
     end: TextPlace
     severity: Literal["error", "layout"]
     message: str
     fix: str | None
+
+
+class FmtResult(Printed, frozen=True, kw_only=True, tag="pfnlab-fmt/1"):
+    """The check of the form of programs.
+
+    :param problems: places that are not in canonical form, in the order of files and lines
+    """
+
+    problems: tuple[TextProblem, ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        """A problem is a discovery."""
+        return Outcome.DISCOVERY if self.problems else Outcome.AS_EXPECTED
 
 
 def problems_of(text: str, source: str = "<program>") -> list[TextProblem]:
@@ -54,21 +80,19 @@ def problems_of(text: str, source: str = "<program>") -> list[TextProblem]:
     except ProgramError as error:
         if not error.line:
             raise
-        return [_error(text, error)]
-    return list(_layout(text, formatted))
+        return [_error(text, source, error)]
+    return list(_layout(text, source, formatted))
 
 
-def _error(text: str, error: ProgramError) -> TextProblem:
+def _error(text: str, source: str, error: ProgramError) -> TextProblem:
     lines = text.split("\n")
     line = lines[error.line - 1] if error.line <= len(lines) else ""
     match = _WORD.match(line, error.column - 1)
-    start = TextPlace(error.line, error.column)
-    return TextProblem(
-        start, TextPlace(error.line, match.end() + 1 if match else error.column), "error", error.message, None
-    )
+    end = TextPlace(error.line, match.end() + 1 if match else error.column)
+    return TextProblem(source, error.line, error.column, end, "error", error.message, None)
 
 
-def _layout(text: str, formatted: str) -> Iterator[TextProblem]:
+def _layout(text: str, source: str, formatted: str) -> Iterator[TextProblem]:
     """Each line that is otherwise in canonical form, and each run of lines that are missing or too much."""
     before, after = text.splitlines(keepends=True), formatted.splitlines(keepends=True)
     # By their letters alone: what canonical form changes in a line is its spaces, mostly.
@@ -79,12 +103,12 @@ def _layout(text: str, formatted: str) -> Iterator[TextProblem]:
             for number in range(last - first):
                 line, new_line = before[first + number], after[new_first + number]
                 if line != new_line:
-                    yield _line(first + number + 1, line, new_line)
+                    yield _line(source, first + number + 1, line, new_line)
         else:
-            yield _run(first, before[first:last], after[new_first:new_last])
+            yield _run(source, first, before[first:last], after[new_first:new_last])
 
 
-def _run(first: int, before: list[str], after: list[str]) -> TextProblem:
+def _run(source: str, first: int, before: list[str], after: list[str]) -> TextProblem:
     """Lines from number *first* on, counted from 0: canonical form has more or fewer of them."""
     if "".join((*before, *after)).strip():
         message = f"write {'; '.join(map(_shown, after))}"
@@ -95,10 +119,10 @@ def _run(first: int, before: list[str], after: list[str]) -> TextProblem:
     end = TextPlace(first + len(before) + 1, 1)
     if before and not before[-1].endswith("\n"):
         end = TextPlace(first + len(before), len(before[-1]) + 1)
-    return TextProblem(TextPlace(first + 1, 1), end, "layout", message, "".join(after))
+    return TextProblem(source, first + 1, 1, end, "layout", message, "".join(after))
 
 
-def _line(number: int, before: str, after: str) -> TextProblem:
+def _line(source: str, number: int, before: str, after: str) -> TextProblem:
     """The part of a line that is otherwise in its canonical form."""
     start = next((at for at, pair in enumerate(zip(before, after, strict=False)) if len(set(pair)) > 1), None)
     start = min(len(before), len(after)) if start is None else start
@@ -106,9 +130,8 @@ def _line(number: int, before: str, after: str) -> TextProblem:
     same = next((back for back in range(most) if before[-1 - back] != after[-1 - back]), most)
     end, new_end = len(before) - same, len(after) - same
     message = f"write {_shown(after)}" if before.strip("\n") != after.strip("\n") else "the line does not end"
-    return TextProblem(
-        TextPlace(number, start + 1), TextPlace(number, end + 1), "layout", message, after[start:new_end]
-    )
+    place = TextPlace(number, end + 1)
+    return TextProblem(source, number, start + 1, place, "layout", message, after[start:new_end])
 
 
 def _shown(line: str) -> str:
