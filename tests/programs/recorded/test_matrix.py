@@ -51,7 +51,7 @@ def test_mincore_at_a_hole_is_predicted_with_its_digits(tmp_path: Path) -> None:
 
     result = predict_files([written(tmp_path, [row])])
 
-    assert (1, []) == (result.exact, result.details)
+    assert (1, ()) == (result.exact, result.details)
 
 
 def test_cases_are_counted(tmp_path: Path) -> None:
