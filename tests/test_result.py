@@ -57,6 +57,40 @@ def test_no_class_describes_a_result_again() -> None:
     assert [] == [f"{name}.{node.name}" for name, node in classes if node.name.endswith(("Item", "Content"))]
 
 
+def returned(function: ast.AST) -> Iterator[ast.expr]:
+    """The values that a function returns: those of conditions singly, those of functions in it not."""
+    for node in ast.iter_child_nodes(function):
+        if isinstance(node, ast.Return) and isinstance(node.value, ast.IfExp):
+            yield from (node.value.body, node.value.orelse)
+        elif isinstance(node, ast.Return) and node.value is not None:
+            yield node.value
+        elif not isinstance(node, ast.FunctionDef | ast.Lambda | ast.ClassDef):
+            yield from returned(node)
+
+
+def is_exit_code(value: ast.expr) -> bool:
+    """Whether it is an outcome's or an error's, another function's, or 0."""
+    if isinstance(value, ast.Call):
+        return not (isinstance(value.func, ast.Name) and value.func.id in ("int", "max", "min"))
+    if isinstance(value, ast.Attribute):
+        return value.attr in ("value", "exit_code")
+    return isinstance(value, ast.Constant) and value.value == 0
+
+
+def test_exit_codes_are_computed_in_one_place() -> None:
+    """A verb returns the value of an :class:`Outcome`; of errors and signals ``cli/__init__.py`` knows."""
+    computed = [
+        f"{name}:{value.lineno}: {ast.unparse(value)}"
+        for name, node in nodes(ast.FunctionDef)
+        if isinstance(node, ast.FunctionDef) and name.startswith("cli.") and name != "cli.__init__"
+        if isinstance(node.returns, ast.Name) and node.returns.id == "int"
+        for value in returned(node)
+        if not is_exit_code(value)
+    ]
+
+    assert [] == computed
+
+
 @pytest.mark.parametrize("name", writer.RESULTS)
 def test_a_schema_is_what_its_structure_says(name: str) -> None:
     """``python tools/write_schemas.py --write`` makes the files."""

@@ -181,7 +181,7 @@ def _dispatch(argv: list[str]) -> int:
         said = trouble.format_message()
         # A command without its arguments answers with its help.
         _say(said if said.startswith("Usage:") else f"pfnlab: {message(said)}")
-        return 2
+        return Misuse.exit_code
     except SystemExit as exit_request:
         # The framework ends the process itself only when the output is closed.
         return exit_request.code if isinstance(exit_request.code, int) and exit_request.code != 1 else _UNREAD

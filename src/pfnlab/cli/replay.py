@@ -87,16 +87,16 @@ def replay(request: ReplayRequest) -> int:
     file = Path(text)
     # What is too long for the name of a file is none.
     if text.startswith(_PATH):
-        codes = _replay_case(_of_path(text), request)
+        outcomes = _replay_case(_of_path(text), request)
     elif os.path.isdir(file):
-        codes = [_finding(FiledFinding(file), request)]
+        outcomes = [_finding(FiledFinding(file), request)]
     elif os.path.isfile(file.parent / DATA):
-        codes = [_finding(FiledFinding(file.parent), request)]
+        outcomes = [_finding(FiledFinding(file.parent), request)]
     elif os.path.isfile(file):
-        codes = [code for case in _cases(file, request) for code in _replay_case(case, request)]
+        outcomes = [each for case in _cases(file, request) for each in _replay_case(case, request)]
     else:
         raise Misuse(f"there is no file {text!r}; a path begins with `{TAG}`")
-    return max(codes, key=(0, 3, 1).index)
+    return Outcome.of_all(outcomes).value
 
 
 class Case(NamedTuple):
@@ -164,9 +164,9 @@ class FiledFinding:
         self.title = f"finding {folder.name}: {self.data.signatures[0]}"
 
 
-def _replay_case(case: Case, request: ReplayRequest) -> list[int]:
-    """Replay a case on every machine; an exit code each."""
-    codes = []
+def _replay_case(case: Case, request: ReplayRequest) -> list[Outcome]:
+    """Replay a case on every machine; an outcome each."""
+    outcomes = []
     specs = request.on or [case.machine]
     check_profile([name_machine(spec, request.profile) for spec in specs], request.profile)
     for spec in specs:
@@ -187,8 +187,8 @@ def _replay_case(case: Case, request: ReplayRequest) -> list[int]:
         except Differs as difference:
             verdict = _otherwise(str(difference))
         _print(case.recorded.title, spec, steps, verdict, request.as_json)
-        codes.append(verdict.outcome.value)
-    return codes
+        outcomes.append(verdict.outcome)
+    return outcomes
 
 
 def _same_schedule(schedule: Sequence[str], steps: Sequence[JudgedStep]) -> None:
@@ -214,7 +214,7 @@ def _on_kernel(program: Program | None, machine: str, spec: str, accel: Accel) -
     return comparison(program, model, kernel)
 
 
-def _finding(finding: FiledFinding, request: ReplayRequest) -> int:
+def _finding(finding: FiledFinding, request: ReplayRequest) -> Outcome:
     if not request.on:
         for spec in finding.data.machines:
             request.check_asked(spec, finding.source)
@@ -245,7 +245,7 @@ def _finding(finding: FiledFinding, request: ReplayRequest) -> int:
         verdict = _otherwise(str(signatures[0]))
     steps = [JudgedStep(line, "") for line in op_lines(finding.program)]
     _print(finding.title, " and ".join(machine.spec for machine in machines), steps, verdict, request.as_json)
-    return verdict.outcome.value
+    return verdict.outcome
 
 
 def _by_looking(
