@@ -5,12 +5,13 @@ from __future__ import annotations
 from contextvars import Context
 
 from pfnlab import __version__
-from pfnlab.made import made, set_command
+from pfnlab.made import command, set_command
+from pfnlab.result import Made
 
 
 def test_a_library_has_no_command() -> None:
     """It has a version."""
-    assert {"pfnlab": __version__, "command": None} == Context().run(made)
+    assert Made(__version__, None) == Context().run(Made.now)
 
 
 def test_the_command_can_be_typed_again() -> None:
@@ -18,6 +19,6 @@ def test_the_command_can_be_typed_again() -> None:
 
     def said() -> str | None:
         set_command(["run", "a b.pfn", "--json"])
-        return made()["command"]
+        return command()
 
     assert "pfnlab run 'a b.pfn' --json" == Context().run(said)

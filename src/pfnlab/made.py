@@ -1,16 +1,10 @@
-"""The origin of a result: the version of pfnlab, and the command that prints it again.
-
-Every verb that prints a result as JSON puts this under the key ``made``, so that a report can say where it
-comes from.
-"""
+"""The command line that makes the results of this process."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
 from contextvars import ContextVar
-
-from pfnlab.version import VERSION
 
 _COMMAND: ContextVar[str | None] = ContextVar("command", default=None)
 
@@ -23,8 +17,3 @@ def set_command(words: Sequence[str]) -> None:
 def command() -> str | None:
     """The command line; None where pfnlab was called as a library."""
     return _COMMAND.get()
-
-
-def made() -> dict[str, str | None]:
-    """The value of ``made`` for a result that is printed now."""
-    return {"pfnlab": VERSION, "command": command()}

@@ -47,7 +47,7 @@ class Outcome(Enum):
 
 
 class Made(msgspec.Struct, frozen=True):
-    """Version and command line that made a result (:func:`pfnlab.made.made`).
+    """Version and command line that made a result.
 
     :param pfnlab: the version
     :param command: the command line; null where pfnlab was called as a library

@@ -20,6 +20,7 @@ from pfnlab.meeting.trial import TrialResult
 from pfnlab.programs.recorded.matrix import MatrixResult
 from pfnlab.report.policies_matrix import PoliciesResult
 from pfnlab.report.run_json import PrintedRun
+from pfnlab.result import Printed
 
 
 class ResultKind(msgspec.Struct, frozen=True):
@@ -31,30 +32,31 @@ class ResultKind(msgspec.Struct, frozen=True):
     """
 
     verb: str
-    content: type[Any]
+    content: type[Printed]
     part: Callable[[Any], Part]
 
 
-_RUN = ResultKind("pfnlab run --json", PrintedRun, run.part)
+_FINDING = ResultKind("pfnlab fuzz --findings FOLDER", FindingFolder, campaign.finding_part)
 
 KINDS: dict[str, ResultKind] = {
-    "pfnlab-run/1": _RUN,
-    "pfnlab-check/1": ResultKind("pfnlab check --json", CheckResult, check.part),
-    "pfnlab-differ/1": ResultKind("pfnlab check --differ --json", DifferResult, check.differ_part),
-    "pfnlab-matrix/1": ResultKind("pfnlab matrix --json", MatrixResult, matrix.part),
-    "pfnlab-policies/1": ResultKind("pfnlab policies matrix --json", PoliciesResult, matrix.policies_part),
-    "pfnlab-meeting/1": ResultKind(
-        "pfnlab kernels meet --json, pfnlab kernels diff --json", MeetingResult, meeting.part
-    ),
-    "pfnlab-fuzz/2": ResultKind("pfnlab fuzz --json", FuzzResult, campaign.part),
-    "pfnlab-finding/1": ResultKind("pfnlab fuzz --findings FOLDER", FindingFolder, campaign.finding_part),
-    "pfnlab-trial/1": ResultKind("pfnlab try --json", TrialResult, trial.part),
-    "pfnlab-results/1": ResultKind("pfnlab results --json", ListedResults, results.part),
-    "pfnlab-replay/1": ResultKind("pfnlab replay --json", ReplayResult, trial.replay_part),
+    kind.content.form(): kind
+    for kind in (
+        ResultKind("pfnlab run --json", PrintedRun, run.part),
+        ResultKind("pfnlab check --json", CheckResult, check.part),
+        ResultKind("pfnlab check --differ --json", DifferResult, check.differ_part),
+        ResultKind("pfnlab matrix --json", MatrixResult, matrix.part),
+        ResultKind("pfnlab policies matrix --json", PoliciesResult, matrix.policies_part),
+        ResultKind("pfnlab kernels meet --json, pfnlab kernels diff --json", MeetingResult, meeting.part),
+        ResultKind("pfnlab fuzz --json", FuzzResult, campaign.part),
+        _FINDING,
+        ResultKind("pfnlab try --json", TrialResult, trial.part),
+        ResultKind("pfnlab results --json", ListedResults, results.part),
+        ResultKind("pfnlab replay --json", ReplayResult, trial.replay_part),
+    )
 }
 
 
 def takes() -> str:
     """What a report is made of, for messages."""
-    verbs = dict.fromkeys(kind.verb for name, kind in KINDS.items() if name != "pfnlab-finding/1")
-    return f"a report takes what {', '.join(verbs)} print, and folders of findings"
+    verbs = ", ".join(kind.verb for kind in KINDS.values() if kind is not _FINDING)
+    return f"a report takes what {verbs} print, and folders of findings"
