@@ -91,6 +91,7 @@ def test_a_campaign_that_is_over_runs_nothing(folder: Path, ask: Ask) -> None:
     assert json.loads(before)["results"] == json.loads(ask("results", "--json").out)["results"]
 
 
+@pytest.mark.target("long")
 def test_what_is_no_discovery_for_a_plan_is_none(folder: Path, ask: Ask) -> None:
     """The plan says what counts."""
     (folder / "quick.toml").write_text(QUICK + '[count]\nverdicts = ["alarm"]\n', encoding="utf-8")
@@ -121,6 +122,7 @@ def test_a_shard_that_is_isolated_leaves_the_campaign_undecided(folder: Path, as
     assert "shard 0 is isolated" in ask("campaign", "resume", "--isolated").err
 
 
+@pytest.mark.target("long")
 def test_results_are_filtered(folder: Path, ask: Ask) -> None:
     """By the words of a result."""
     ask("campaign", "run", "quick.toml")

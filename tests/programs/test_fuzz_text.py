@@ -62,6 +62,7 @@ def test_a_mutated_program_is_read_or_refused_at_a_place(text: str) -> None:
         assert 1 <= error.column <= len(lines[error.line - 1]) + 1
 
 
+@pytest.mark.target("long")
 @patient
 @given(programs().map(printer.format_program).flatmap(mutated))
 def test_a_mutated_program_is_laid_out_without_a_change(text: str) -> None:

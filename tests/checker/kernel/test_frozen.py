@@ -35,6 +35,7 @@ def steps(machine: ModelMachine, program: Program, *, thawing: bool) -> list[obj
     return seen
 
 
+@pytest.mark.target("long")
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_a_thawed_kernel_goes_on(folder: str) -> None:
     """Every program shows the same when its kernel is frozen and thawed before each operation."""

@@ -34,6 +34,7 @@ def stepped(kernel: Kernel, places: Places, op: Op) -> tuple[object, ...] | None
     return step, freeze(kernel), list(events), list(log)
 
 
+@pytest.mark.target("long")
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_an_operation_is_undone(folder: str) -> None:
     """

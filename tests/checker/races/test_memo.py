@@ -65,6 +65,7 @@ def all_wrong(spec: str, scope: RaceScope, every: int = 1) -> list[str]:
     ]
 
 
+@pytest.mark.target("long")
 @pytest.mark.parametrize("flush", FLUSHES)
 def test_a_remembered_turn_is_the_turn(flush: str) -> None:
     """In the states of the named races, with every flush placement."""
@@ -118,6 +119,7 @@ def test_so_it_is_with_a_policy_of_ones_own(tmp_path: Path) -> None:
     assert [] == all_wrong(f"7.2,flush={own}", scope, every=7)
 
 
+@pytest.mark.target("long")
 @pytest.mark.parametrize("series", ["6.1", "6.12"])
 def test_so_it_is_on_older_kernels(series: str) -> None:
     """They flush and let go of reservations elsewhere."""

@@ -18,6 +18,7 @@ NEVER_WRONG = (
 SEEDS = st.integers(0, 2**32)
 
 
+@pytest.mark.target("long")
 @pytest.mark.parametrize("series", ["6.1", "7.2"])
 @pytest.mark.parametrize("tracker", TRACKERS)
 @settings(max_examples=25, deadline=None)
