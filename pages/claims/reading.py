@@ -93,12 +93,17 @@ class _Claim(msgspec.Struct, forbid_unknown_fields=True):
     model_only: str = ""
 
 
-class _Run(msgspec.Struct, forbid_unknown_fields=True):
+class _Question(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A question of any kind; its answer speaks for the claim, or against it."""
+
+    against: bool = False
+
+
+class _Run(_Question, kw_only=True):
     on: _Names
     run: Annotated[list[str], _Some]
     expected: _Expected
     header: list[str] = []
-    against: bool = False
 
     def asks(self) -> Iterator[ClaimQuestion]:
         head = (DEVICE, *self.header)
@@ -107,11 +112,10 @@ class _Run(msgspec.Struct, forbid_unknown_fields=True):
                 yield Shows(machine, tuple(self.run), _observed(part), expected, self.against, head)
 
 
-class _Search(msgspec.Struct, forbid_unknown_fields=True):
+class _Search(_Question, kw_only=True):
     on: _Names
     search: str
     expected: _Expected
-    against: bool = False
 
     def asks(self) -> Iterator[ClaimQuestion]:
         for machine in _names(self.on):
@@ -127,10 +131,9 @@ class _Price(msgspec.Struct, forbid_unknown_fields=True):
     per_context: int
 
 
-class _Tracker(msgspec.Struct, forbid_unknown_fields=True):
+class _Tracker(_Question, kw_only=True):
     tracker: str
     expected: _Price
-    against: bool = False
 
     def asks(self) -> Iterator[ClaimQuestion]:
         _check_name("tracker", self.tracker, TRACKERS)
@@ -142,23 +145,21 @@ class _Configurations(msgspec.Struct, forbid_unknown_fields=True):
     unable: int
 
 
-class _SharedWord(msgspec.Struct, forbid_unknown_fields=True):
+class _SharedWord(_Question, kw_only=True):
     shared_word: str
     expected: _Configurations
-    against: bool = False
 
     def asks(self) -> Iterator[ClaimQuestion]:
         _check_name("series", self.shared_word, CONFIRMED)
         yield HoldsWord(self.shared_word, (self.expected.able, self.expected.unable), self.against)
 
 
-class _Litmus(msgspec.Struct, forbid_unknown_fields=True):
+class _Litmus(_Question, kw_only=True):
     on: _Names
     litmus: str
     op: str
     expected: _Expected
     nth: int = -1
-    against: bool = False
 
     def asks(self) -> Iterator[Shown]:
         series = _series(self.on)
@@ -170,11 +171,10 @@ class _Size(msgspec.Struct, forbid_unknown_fields=True):
     bytes: int
 
 
-class _Structure(msgspec.Struct, forbid_unknown_fields=True):
+class _Structure(_Question, kw_only=True):
     on: _Names
     structure: str
     expected: _Size
-    against: bool = False
 
     def asks(self) -> Iterator[Shown]:
         yield Sized(self.structure, _series(self.on), self.expected.bytes, self.against)
