@@ -18,11 +18,11 @@ need = @PYTHON=$(PYTHON) tools/install-missing $(1)
 extra = $(BIN)/python -m pip install -q --disable-pip-version-check -e '.[$(1)]'
 target = PFNLAB_TARGET=$(1) $(BIN)/pytest -n $(or $(2),2)
 
-.PHONY: help demo docs changelog test release test-archives test-pages test-long test-older test-races test-building test-compiled test-notebooks test-shells test-patches test-patched test-selftests mutation-report fault-report test-postgres test-all-kernels test-btf-dwarf test-browser test-cluster test-editors test-wheel test-newcomer page lint pages bench bench-compare fmt-check clean system system-test
+.PHONY: help demo docs changelog test release test-archives test-pages test-long test-random test-older test-races test-building test-compiled test-notebooks test-shells test-patches test-patched test-selftests mutation-report fault-report test-postgres test-all-kernels test-btf-dwarf test-browser test-cluster test-editors test-wheel test-newcomer page lint pages bench bench-compare fmt-check clean system system-test
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo "also: test-archives test-pages test-long test-older test-races test-building test-compiled test-notebooks test-shells test-patches test-patched test-selftests mutation-report fault-report test-postgres test-all-kernels test-btf-dwarf test-browser test-cluster test-editors test-wheel test-newcomer page lint pages bench bench-compare fmt-check clean"
+	@echo "also: test-archives test-pages test-long test-random test-older test-races test-building test-compiled test-notebooks test-shells test-patches test-patched test-selftests mutation-report fault-report test-postgres test-all-kernels test-btf-dwarf test-browser test-cluster test-editors test-wheel test-newcomer page lint pages bench bench-compare fmt-check clean"
 
 system:
 	@PYTHON=$(PYTHON) tools/install-missing
@@ -95,6 +95,11 @@ test-races: system-test .venv/.test
 test-long: system-test .venv/.test
 	@$(BIN)/pfnlab kernels fetch tested
 	$(call target,long)
+
+# Every property with examples that are drawn anew; in make test they are the same each time: some minutes.
+test-random: system-test .venv/.test
+	@$(BIN)/pfnlab kernels fetch tested
+	PFNLAB_RANDOM=1 $(BIN)/pytest -n 2 -m hypothesis
 
 # What the newest kernel is asked, asked of the two older ones: some minutes.
 test-older: system-test .venv/.test

@@ -1,5 +1,6 @@
 """The fixtures and hooks of all tests."""
 
+import os
 import re
 import signal
 from collections.abc import Generator
@@ -9,10 +10,15 @@ import pytest
 from _pytest.terminal import TerminalReporter
 from comparing import COMPARED, NEWS
 from having import ROLE_NAMES, ROLES, asks_older, kernels_of, standing
+from hypothesis import settings
 from targets import TARGET, TARGETS, is_left_out, target_of
 
 #: Where the differences of kernels nobody met are listed.
 NEWS_FILE = Path(__file__).parents[1] / "build" / "news.txt"
+
+# One commit is one answer: the examples of a property are the same each time, but with `make test-random`.
+settings.register_profile("same each time", derandomize="PFNLAB_RANDOM" not in os.environ)
+settings.load_profile("same each time")
 
 
 def pytest_configure(config: pytest.Config) -> None:

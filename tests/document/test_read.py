@@ -140,6 +140,12 @@ def test_a_hostile_value_is_shown(tmp_path: Path, name: str, place: Place, value
     ("name", "place", "value", "says"),
     [
         ("run", ("machines",), "no list", "Expected `array` of length >= 1 - at `$.machines`"),
+        (
+            "run",
+            ("machines", 0, "steps", 1, "op"),
+            "a hostile text",
+            "step 1 is not the same operation on every machine: ",
+        ),
         ("run", ("differences", 0, "step"), "minus one", "Expected `int` >= 0 - at `$.differences[0].step`"),
         (
             "run",

@@ -15,7 +15,16 @@ from pfnlab.programs.lang.ops import Expect, Leaked, Program
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.alarm import Alarm
-from pfnlab.programs.runs.compare import FIELDS, Difference, Expectation, MachineAlarm, SeenValue, Verdict
+from pfnlab.programs.runs.compare import (
+    FIELDS,
+    Difference,
+    Expectation,
+    MachineAlarm,
+    Ran,
+    SeenValue,
+    Verdict,
+    mismatch,
+)
 from pfnlab.programs.runs.observation import BookEntry, Reason, Run
 from pfnlab.programs.runs.violation import Violation
 from pfnlab.report.run_result import RunResult
@@ -157,6 +166,20 @@ class PrintedRun(Result, frozen=True, kw_only=True, tag="pfnlab-run/1"):
     agree: bool
     differences: tuple[Annotated[Difference, _AS_IN_STEPS], ...]
     expectations: tuple[PrintedExpectation, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse runs of different programs.
+
+        :raises ValueError: steps of two machines are not the same operation
+        """
+        said = mismatch(
+            [
+                Ran(one.machine, [step.op for step in one.steps], one.lost is None and one.undecided is None)
+                for one in self.machines
+            ]
+        )
+        if said is not None:
+            raise ValueError(said)
 
     @classmethod
     def of(cls, result: RunResult) -> PrintedRun:

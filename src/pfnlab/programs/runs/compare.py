@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Annotated, Any
 
 import msgspec
@@ -331,18 +332,34 @@ def _differ(steps: Sequence[Step], field: str, spent: frozenset[str]) -> bool:
     return any(value != values[0] for value in values[1:])
 
 
-def _check(runs: Sequence[Run]) -> None:
-    whole = {len(run.steps) for run in runs if run.unfinished is None}
+class Ran(msgspec.Struct, frozen=True):
+    """How far a machine came with a program.
+
+    :param ops: the operations of its steps
+    :param finished: nothing was lost, and the machine decided every step
+    """
+
+    machine: str
+    ops: Sequence[str]
+    finished: bool
+
+
+def mismatch(runs: Sequence[Ran]) -> str | None:
+    """Why *runs* are not of one program; None where they are, or may be as far as they came."""
+    whole = {len(run.ops) for run in runs if run.finished}
     if len(whole) > 1:
-        counts = ", ".join(f"{run.machine} {len(run.steps)}" for run in runs)
-        raise Defect(f"machines report different numbers of steps without a reason: {counts}")
-    for index, ops in enumerate(zip(*(_ops(run, runs) for run in runs), strict=True)):
+        counts = ", ".join(f"{run.machine} {len(run.ops)}" for run in runs)
+        return f"machines report different numbers of steps without a reason: {counts}"
+    for index, ops in enumerate(zip_longest(*(run.ops for run in runs))):
         named = Counter(op for op in ops if op is not None)
         if len(named) > 1:
-            raise Defect(f"step {index} is not the same operation on every machine: {', '.join(named)}")
+            return f"step {index} is not the same operation on every machine: {', '.join(named)}"
+    return None
 
 
-# The operations of a run, filled up with None to the length of the longest.
-def _ops(run: Run, runs: Sequence[Run]) -> list[str | None]:
-    longest = max(len(other.steps) for other in runs)
-    return [step.op for step in run.steps] + [None] * (longest - len(run.steps))
+def _check(runs: Sequence[Run]) -> None:
+    said = mismatch(
+        [Ran(run.machine, [step.op for step in run.steps], run.unfinished is None) for run in runs]
+    )
+    if said is not None:
+        raise Defect(said)
