@@ -67,7 +67,7 @@ class Work(PartCount):
             self._timer.start()
 
     def end(self) -> None:
-        """Take away what is shown."""
+        """Remove what is shown."""
         self._timer.cancel()
         with _lock:
             display, self._display, self._ended = self._display, None, True

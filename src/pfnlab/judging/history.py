@@ -82,7 +82,7 @@ class History:
         return self._disabled | self._asleep
 
     def hows_of(self, span: Span) -> set[str]:
-        """The ways in which the guest driver was told to fill any of these device pages."""
+        """The ways in which the guest driver filled any of these device pages."""
         return {how for filled, how in self._hows if overlap(filled, span)}
 
     def process(self, task: str) -> str:

@@ -84,7 +84,7 @@ SEEN: dict[str, str] = {
     "leaves_fit": "A leaf of 2 MiB or 1 GiB lies in one VMA",
     "told_free": "Nothing maps what was taken out of every mapping",
     "reached": "Memory is reached through an entry that is there and allows it",
-    "flushed": "No entry that a processor may remember is taken away without a flush",
+    "flushed": "No entry that a processor may remember is removed without a flush",
     "fork_whole": "A fork that fails leaves mappings and reservations as they were",
     "looks_only": "A look changes nothing",
 }

@@ -93,7 +93,7 @@ TlbGens = Mapping[str, tuple[int, int]]
 
 
 def flushed(before: Step, step: Step, gens: tuple[TlbGens, TlbGens]) -> Iterator[str]:
-    """No entry that a processor may remember is taken away, or loses a right, without a flush.
+    """No entry that a processor may remember is removed, or loses a right, without a flush.
 
     An entry that was never used to reach memory (no A) is in no TLB. ``pte_flags_need_flush`` decides so too.
 

@@ -220,7 +220,7 @@ class Archive:
             if _UNREACHABLE.search(answer.stderr):
                 raise Unreachable(f"the archive cannot be reached (no network?): {complaint(answer.stderr)}")
             if re.search(r"hash|authenticat|unexpected size", answer.stderr, re.IGNORECASE):
-                raise Unverified(f"{trouble}; nothing was kept: try again, or ask whoever runs the mirror")
+                raise Unverified(f"{trouble}; nothing was kept: try again, or ask those who run the mirror")
             raise Undecided(f"{trouble}; fetch with --refresh to read what {package.suite} holds now")
         return files[0]
 

@@ -1,6 +1,6 @@
 """Requests around an operation of a program, which are no steps of the program.
 
-The driver is told how to map before an mmap of its file, and a task is told before a fork that the fork shall
+The driver learns how to map before an mmap of its file, and a task learns before a fork that the fork shall
 fail. Where a program stops processors, each of its tasks gets its own processor, and the driver is loaded
 before any is held.
 """

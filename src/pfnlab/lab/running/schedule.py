@@ -329,7 +329,7 @@ class Schedule:
 
 
 class _OperationStart:
-    # Begins an operation and waits for it in small portions, until it is done or is told to stop waiting.
+    # Begins an operation and waits for it in small portions, until it is done or has to stop waiting.
     def __init__(self, cast: Cast, slot: int, words: Sequence[str]) -> None:
         self._cast, self._slot, self._words = cast, slot, words
         self.answer: Answer | None = None

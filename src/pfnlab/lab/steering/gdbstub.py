@@ -1,7 +1,7 @@
 """A client of the GDB remote serial protocol, as QEMU's gdbstub speaks it for x86-64.
 
 Give the guest ``extra=gdb_arguments(path)`` and connect `GdbStub` to the same path. Thread 1 is CPU 0.
-While the stub is connected the machine runs only when told to; after `detach` it runs on.
+While the stub is connected the machine runs only on command; after `detach` it runs on.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ REGISTERS: Mapping[str, int] = {
 
 # Bytes of memory a packet: QEMU's buffer holds 4096 characters.
 _CHUNK = 1024
-# How often a CPU is told to leave an instruction.
+# How often a CPU is asked to leave an instruction.
 _STEPS = 8
 _STOP = re.compile(r"[TS]([0-9a-f]{2})(?:.*thread:(?:p[0-9a-f]+\.)?([0-9a-f]+))?")
 
@@ -288,7 +288,7 @@ def _stop(reply: str) -> Stop:
         return Stop(signal=int(match[1], 16), thread=int(match[2] or "0", 16))
     if reply[:1] in ("W", "X"):
         raise LostGuest(f"QEMU ended while a stop was waited for ({reply[:40]})")
-    raise Undecided(f"the gdbstub told {reply[:40]!r} where a stop was waited for")
+    raise Undecided(f"the gdbstub sent {reply[:40]!r} where a stop was waited for")
 
 
 def _unhex(text: str, size: int) -> bytes:

@@ -37,7 +37,7 @@ RAM_PFN = 0x4000
 
 
 def prot_of(vma: Vma, mode: str) -> int:
-    """vm_page_prot with the mode the driver was told instead of its own: ``asis``, ``wc`` or ``uc-``."""
+    """vm_page_prot with the mode asked of the driver instead of its own: ``asis``, ``wc`` or ``uc-``."""
     pat, prot = vma.mm.kernel.platform.pat, vma.page_prot & ~PAGE_CACHE_MASK
     if mode == "wc":
         return pgprot_writecombine(prot, pat, vma.mm.kernel.profile.pgprot_replaces)

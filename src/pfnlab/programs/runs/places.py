@@ -69,7 +69,7 @@ def top_of(phys_bits: int, pages: int) -> PfnRange:
 
 
 def ranks_of(program: Program) -> dict[str, int]:
-    """The devices in the order in which the book is told: by kind, then as the program names them.
+    """The devices in the order of the book: by kind, then as the program names them.
 
     Which of two BAR windows comes first, or which of two in low memory, is the placement's whim.
     """
@@ -88,7 +88,7 @@ class Places:
     :param whole: a BAR that is larger than the one device in it, where a driver takes it as a whole
     :param reach: for a device without others beside it, how many pages behind its end the program names
     :param driver_ram: the driver's own pages of ordinary memory, where there is a driver
-    :param ranks: the devices in the order in which the book is told
+    :param ranks: the devices in the order of the book
     :param unknown: the areas that may show pages whose contents are the machine's own
     """
 

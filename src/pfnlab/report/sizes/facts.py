@@ -31,7 +31,7 @@ STRUCTURES: Mapping[str, tuple[str, str]] = {
     "mmu_gather": ("collects what a call unmaps; its bits say what has to be flushed", "stack"),
     "vma_munmap_struct": ("the VMAs a call unmaps, in or outside of whose loop is flushed", "stack"),
     "zap_details": ("says which pages of a mapping are zapped, copied ones or not", "stack"),
-    "follow_pfnmap_args": ("what a driver is told of an entry of a PFN mapping", "stack"),
+    "follow_pfnmap_args": ("an entry of a PFN mapping, as a driver sees it", "stack"),
     "folio_walk": ("what folio_walk_start returns", "stack"),
     "anon_vma": ("a private PFN mapping with a copied page has one", "slab `anon_vma`"),
     "anon_vma_chain": ("and one of these for each anon_vma its VMA is linked to", "slab `anon_vma_chain`"),
