@@ -33,8 +33,8 @@ from pfnlab.campaign.plan_file import read_plan
 from pfnlab.campaign.running import begin_campaign, run_campaign
 from pfnlab.checker.check import CheckLimits, check
 from pfnlab.checker.kernel.scope import load_scope
-from pfnlab.fuzz.campaign import Campaign
-from pfnlab.fuzz.campaign_state import CampaignState
+from pfnlab.fuzz.hunt import Hunt
+from pfnlab.fuzz.hunt_state import HuntState
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.processes import in_order, processors
 from pfnlab.programs.model.machine import ModelMachine
@@ -74,12 +74,12 @@ def counted(seconds: float, jobs: int) -> None:
     list(in_order(count, range(8), jobs))
 
 
-def fuzzed(programs: int, jobs: int) -> CampaignState:
-    """The state of a campaign on two models that agree."""
+def fuzzed(programs: int, jobs: int) -> HuntState:
+    """The state of a hunt on two models that agree."""
     names = ("model:7.2", "model:7.2,mseal=on")
-    state = CampaignState(list(names), 1, Vocabulary())
+    state = HuntState(list(names), 1, Vocabulary())
     machines: dict[str, Machine] = {name: ModelMachine(name[6:]) for name in names}
-    Campaign(machines, state, jobs=jobs).run(programs=programs)
+    Hunt(machines, state, jobs=jobs).run(programs=programs)
     return state
 
 

@@ -1,7 +1,7 @@
 """Random programs compared a second, and where the time of one goes.
 
 Drawn as `pfnlab fuzz` draws them, they run on a kernel that is looked at in its memory: first in one guest
-alone, with the processor time of its parts, then as a campaign on all processors.
+alone, with the processor time of its parts, then as a hunt on all processors.
 
     python benchmarks/random_programs.py [SERIES...]
 
@@ -22,9 +22,9 @@ from pathlib import Path
 
 from measuring import busy, show
 
-from pfnlab.fuzz.campaign import Campaign
-from pfnlab.fuzz.campaign_state import CampaignState
 from pfnlab.fuzz.grammar import Bias, draw
+from pfnlab.fuzz.hunt import Hunt
+from pfnlab.fuzz.hunt_state import HuntState
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.looking import Looks
 from pfnlab.lab.running.machine import QemuMachine
@@ -126,14 +126,14 @@ def counted_guests(counts: Counter[str]) -> Iterator[None]:
         Guest.close = close  # type: ignore[method-assign]
 
 
-def campaign(series: str) -> list[str]:
+def hunt(series: str) -> list[str]:
     """A row: programs compared a second."""
     specs = [f"model:{series}", f"qemu:{series}"]
-    state = CampaignState(specs, SEED, VOCABULARY, looking=Looks((LookLevel.MEMORY,)))
+    state = HuntState(specs, SEED, VOCABULARY, looking=Looks((LookLevel.MEMORY,)))
     with QemuMachine(series, look=LookLevel.MEMORY, name=specs[1]) as machine:
         machines: dict[str, Machine] = {specs[0]: ModelMachine(series, LookLevel.MEMORY), specs[1]: machine}
         began, own = time.perf_counter(), time.process_time()
-        Campaign(machines, state).run(PROGRAMS)
+        Hunt(machines, state).run(PROGRAMS)
         took, own = time.perf_counter() - began, time.process_time() - own
     rate = state.compared / took
     differ = f"{state.different} of {state.compared}"
@@ -179,8 +179,8 @@ def main(series: Sequence[str] = SERIES) -> None:
     """Measure and print."""
     for name in series:
         profile(name)
-    rows = [campaign(name) for name in series]
-    show("campaigns", ["kernel", "compared", "own time each", "differ", "undecided"], rows)
+    rows = [hunt(name) for name in series]
+    show("hunts", ["kernel", "compared", "own time each", "differ", "undecided"], rows)
     print(busy())
 
 

@@ -46,7 +46,7 @@ def test_programs_are_counted(ask: Ask, tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.target("long")
-def test_a_campaign_that_time_ends_has_its_part_of_it(
+def test_a_hunt_that_time_ends_has_its_part_of_it(
     ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """How many programs there will be is not known."""
@@ -58,7 +58,7 @@ def test_a_campaign_that_time_ends_has_its_part_of_it(
 
 
 @pytest.mark.target("long")
-def test_a_campaign_goes_on(ask: Ask, tmp_path: Path) -> None:
+def test_a_hunt_goes_on(ask: Ask, tmp_path: Path) -> None:
     """--programs counts from the beginning; machines and seed are those of the file."""
     kept = tmp_path / "state.json"
     options = (*SAME, "--resume", kept, "--findings", tmp_path / "found")
@@ -67,7 +67,7 @@ def test_a_campaign_goes_on(ask: Ask, tmp_path: Path) -> None:
     assert "12 programs" in ask("fuzz", *options, "--programs", 12).out
     assert json.loads(kept.read_text())["seed"] == 3
     for wrong, said in (
-        ((*OTHER, "--resume", kept), "of a campaign on other machines: write --on model:7.2 --on"),
+        ((*OTHER, "--resume", kept), "of a hunt on other machines: write --on model:7.2 --on"),
         ((*options, "--seed", 4), "is of seed 3"),
         ((*options, "--driver"), "none of --driver, --schedules, --vfio, --slots, --leaves"),
     ):
@@ -101,9 +101,9 @@ def test_leaves_need_somebody_who_makes_them(ask: Ask) -> None:
 
 
 def test_leaves_alone(ask: Ask, tmp_path: Path) -> None:
-    """A campaign of nothing but programs with leaves; its file is for no other campaign."""
+    """A hunt of nothing but programs with leaves; its file is for no other hunt."""
     options = (*SAME, "--driver", "--findings", tmp_path / "found", "--resume", tmp_path / "state.json")
 
     assert "20 programs, 0 differences" in ask("fuzz", *options, "--leaves", "--programs", 20).out
     answer = ask("fuzz", *options, "--programs", 21)
-    assert (2, True) == (answer.code, "is of a campaign with --driver --leaves" in answer.err)
+    assert (2, True) == (answer.code, "is of a hunt with --driver --leaves" in answer.err)

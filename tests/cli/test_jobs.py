@@ -148,7 +148,7 @@ def test_a_swarm(ask: Ask) -> None:
 
 
 def fuzzed(ask: Ask, folder: Path, jobs: int, *words: object) -> tuple[Answer, dict[str, bytes], str]:
-    """The answer of a campaign of two rounds, its findings, and its state."""
+    """The answer of a hunt of two rounds, its findings, and its state."""
     kept = folder / f"state{jobs}.json"
     found = folder / f"found{jobs}"
     answer = ask("fuzz", *words, "--findings", found, "--resume", kept, "--jobs", jobs)
@@ -169,7 +169,7 @@ def test_random_programs(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (1, True) == (one[0].code, len(one[1]) > 1)
 
 
-def test_a_campaign_goes_on_with_other_jobs(
+def test_a_hunt_goes_on_with_other_jobs(
     ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As if it had not been interrupted."""
@@ -199,7 +199,7 @@ class Killed(ModelMachine):
 MAKER = os.getpid()
 
 
-def test_a_killed_process_ends_a_campaign_with_one_line(
+def test_a_killed_process_ends_a_hunt_with_one_line(
     ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Which program it was at, and by what it was killed: 3."""

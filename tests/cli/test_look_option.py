@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from asking import OPENERS, Ask, Fake
 
-from pfnlab.fuzz.campaign_state import read_state
 from pfnlab.fuzz.filing import Folder, FoundDifference
+from pfnlab.fuzz.hunt_state import read_state
 from pfnlab.fuzz.looking import MIXED, Looks
 from pfnlab.fuzz.signature import signature_of
 from pfnlab.lab.machines import settle_look
@@ -132,14 +132,14 @@ def test_a_model_alone_is_looked_at_in_memory() -> None:
     assert (LookLevel.MEMORY, LookLevel.MEMORY) == (look, model.look)
 
 
-def campaign(folder: Path, *specs: str) -> tuple[object, ...]:
-    """The options of a campaign on a model and kernels that is kept in *folder*."""
+def hunt(folder: Path, *specs: str) -> tuple[object, ...]:
+    """The options of a hunt on a model and kernels that is kept in *folder*."""
     machines = [word for spec in ("model:6.1", *specs) for word in ("--on", spec)]
     return (*machines, "--resume", folder / "state.json", "--findings", folder / "found")
 
 
 def kept_looking(folder: Path) -> Looks:
-    """How the campaign kept in *folder* looks."""
+    """How the hunt kept in *folder* looks."""
     state = read_state(folder / "state.json")
     assert state is not None
     return state.looking
@@ -154,18 +154,18 @@ def kept_looking(folder: Path) -> Looks:
         ([KERNEL, "qemu:7.2"], ["--look", "end"], Looks((LookLevel.END,))),
     ],
 )
-def test_how_a_campaign_looks(
+def test_how_a_hunt_looks(
     ask: Ask, tmp_path: Path, opened: list[Looked], kernels: list[str], words: list[str], looking: Looks
 ) -> None:
     """At mixed levels, unless a kernel has no types, or the user says otherwise."""
-    ask("fuzz", *campaign(tmp_path, *kernels), "--programs", 1, *words)
+    ask("fuzz", *hunt(tmp_path, *kernels), "--programs", 1, *words)
 
     assert looking == kept_looking(tmp_path)
 
 
-def test_a_campaign_goes_on_as_it_began(ask: Ask, tmp_path: Path, opened: list[Looked]) -> None:
+def test_a_hunt_goes_on_as_it_began(ask: Ask, tmp_path: Path, opened: list[Looked]) -> None:
     """Without --look, whatever the usual way is by now."""
-    options = campaign(tmp_path, KERNEL)
+    options = hunt(tmp_path, KERNEL)
     ask("fuzz", *options, "--programs", 1, "--look", "proc")
 
     answer = ask("fuzz", *options, "--programs", 2)
@@ -175,15 +175,15 @@ def test_a_campaign_goes_on_as_it_began(ask: Ask, tmp_path: Path, opened: list[L
     assert {LookLevel.PROC} == {look for machine in opened for look in machine.looks}
 
 
-def test_a_campaign_cannot_go_on_in_another_way(ask: Ask, tmp_path: Path, opened: list[Looked]) -> None:
+def test_a_hunt_cannot_go_on_in_another_way(ask: Ask, tmp_path: Path, opened: list[Looked]) -> None:
     """What it has met would not show again."""
-    options = campaign(tmp_path, KERNEL)
+    options = hunt(tmp_path, KERNEL)
     ask("fuzz", *options, "--programs", 1)
 
     answer = ask("fuzz", *options, "--programs", 2, "--look", "proc")
 
     assert 2 == answer.code
-    assert "of a campaign with --look mixed: leave --look out" in answer.err
+    assert "of a hunt with --look mixed: leave --look out" in answer.err
 
 
 @pytest.mark.parametrize("look", [LookLevel.MEMORY, LookLevel.PROC])

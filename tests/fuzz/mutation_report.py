@@ -20,8 +20,8 @@ from mutant import Mutant
 from mutants import EQUIVALENT, MUTANTS
 from mutated import MutatedModel
 
-from pfnlab.fuzz.campaign import Campaign
-from pfnlab.fuzz.campaign_state import CampaignState
+from pfnlab.fuzz.hunt import Hunt
+from pfnlab.fuzz.hunt_state import HuntState
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines
@@ -80,13 +80,13 @@ def look_for(mutant: Mutant) -> Verdict:
     """Let the fuzzer compare *mutant* with the model of its series."""
     with MutatedModel(mutant) as broken:
         machines: dict[str, Machine] = {f"model:{mutant.series}": unbroken(mutant.series), BROKEN: broken}
-        state = CampaignState(list(machines), SEED, Vocabulary(driver=True, vfio=True))
-        campaign = Campaign(machines, state, watched=False, repeats=1)
+        state = HuntState(list(machines), SEED, Vocabulary(driver=True, vfio=True))
+        hunt = Hunt(machines, state, watched=False, repeats=1)
         for some in range(_SOME, PROGRAMS + _SOME, _SOME):
-            campaign.run(min(some, PROGRAMS), most=1)
-    if not campaign.found:
+            hunt.run(min(some, PROGRAMS), most=1)
+    if not hunt.found:
         return Verdict(mutant, 0)
-    found = campaign.found[0]
+    found = hunt.found[0]
     (known,) = state.findings.values()
     shape = f"{found.signature.kind} {found.signature.op} {found.signature.field}: {found.signature.shape}"
     return Verdict(mutant, known.first, shape, tuple(op_lines(found.program)), found.program)

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 import msgspec
 import pytest
 
-from pfnlab.fuzz.campaign import Campaign
-from pfnlab.fuzz.campaign_state import CampaignState
 from pfnlab.fuzz.causes import Cause, Conditions, Effect, Evidence, Found, causes_of, effect_of, sightings
 from pfnlab.fuzz.grouping import Grouping
+from pfnlab.fuzz.hunt import Hunt
+from pfnlab.fuzz.hunt_state import HuntState
 from pfnlab.fuzz.kinds import Vocabulary, kind_of
 from pfnlab.fuzz.signature import Signature, signatures_of
 from pfnlab.fuzz.summary import FuzzResult, summary
@@ -227,11 +227,11 @@ class Deaf(ModelMachine):
 
 @pytest.mark.target("long")
 @pytest.mark.parametrize(("kernel", "causes"), [(ModelMachine, 1), (Deaf, 2)])
-def test_a_campaign_ends_with_causes(kernel: type[ModelMachine], causes: int) -> None:
+def test_a_hunt_ends_with_causes(kernel: type[ModelMachine], causes: int) -> None:
     """Each finding is of one of them, and the summary begins with the shortest program of each."""
     machines: dict[str, Machine] = {"model:7.2": ModelMachine("7.2"), "qemu:7.2": kernel("7.2,flush=none")}
-    state = CampaignState(list(machines), 1, Vocabulary())
-    Campaign(machines, state, watched=False, repeats=1).run(programs=20)
+    state = HuntState(list(machines), 1, Vocabulary())
+    Hunt(machines, state, watched=False, repeats=1).run(programs=20)
 
     said = summary(state, watched=False)
 
@@ -246,8 +246,8 @@ def test_a_campaign_ends_with_causes(kernel: type[ModelMachine], causes: int) ->
 def test_causes_as_data() -> None:
     """Each names its findings, and those have their programs."""
     machines: dict[str, Machine] = {"model:7.2": ModelMachine("7.2"), "qemu:7.2": Deaf("7.2")}
-    state = CampaignState(list(machines), 1, Vocabulary())
-    Campaign(machines, state, watched=False).run(programs=10)
+    state = HuntState(list(machines), 1, Vocabulary())
+    Hunt(machines, state, watched=False).run(programs=10)
 
     said = msgspec.json.decode(FuzzResult.of(state, watched=False).as_json())
 

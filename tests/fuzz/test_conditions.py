@@ -102,7 +102,7 @@ def test_what_was_never_reached_on_leaves_is_weighted() -> None:
     assert biases["triple"].factor(before, "munmap", [LEAVES]) > factors["nothing"]
 
 
-def test_a_campaign_reaches_more_on_leaves() -> None:
+def test_a_hunt_reaches_more_on_leaves() -> None:
     """Kinds that were never drawn behind a leaf come up more often than where they were."""
     vocabulary = Vocabulary(driver=True, leaves=True)
     pairs = frozenset(f"{first} > {second}" for first in vocabulary.kinds for second in vocabulary.kinds)

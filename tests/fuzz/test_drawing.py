@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from pfnlab.fuzz import drawing
-from pfnlab.fuzz.campaign import Campaign
-from pfnlab.fuzz.campaign_state import CampaignState
+from pfnlab.fuzz.hunt import Hunt
+from pfnlab.fuzz.hunt_state import HuntState
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
@@ -17,9 +17,9 @@ from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run
 
 
-def state(*specs: str) -> CampaignState:
-    """The beginning of a campaign."""
-    return CampaignState(list(specs), 1, Vocabulary())
+def state(*specs: str) -> HuntState:
+    """The beginning of a hunt."""
+    return HuntState(list(specs), 1, Vocabulary())
 
 
 def test_a_round_depends_on_what_was_reached(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,7 +27,7 @@ def test_a_round_depends_on_what_was_reached(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(drawing, "ROUND", 20)
     names = ("model:7.2", "model:7.2,mseal=on")
     began = state(*names)
-    Campaign({name: ModelMachine(name.removeprefix("model:")) for name in names}, began).run(programs=40)
+    Hunt({name: ModelMachine(name.removeprefix("model:")) for name in names}, began).run(programs=40)
 
     assert 0 < len(began.bias.prefixes) <= drawing.PREFIXES
     assert began.bias.pairs < set(began.coverage.pairs)
@@ -61,8 +61,8 @@ def test_the_next_round_is_on_the_model_while_kernels_run(monkeypatch: pytest.Mo
 
     kernel = Kernel(ModelMachine("7.2"), lambda: len(asked) >= min(15, 5 * len(kernel.met) + 10))
     names = ("model:7.2", "qemu:7.2")
-    ahead = Campaign({names[0]: Model("7.2"), names[1]: kernel}, state(*names))
-    serial = Campaign({names[0]: Model("7.2"), names[1]: ModelMachine("7.2")}, state(*names))
+    ahead = Hunt({names[0]: Model("7.2"), names[1]: kernel}, state(*names))
+    serial = Hunt({names[0]: Model("7.2"), names[1]: ModelMachine("7.2")}, state(*names))
 
     ahead.run(programs=15)
     for end in (5, 10, 15):

@@ -1,4 +1,4 @@
-"""Levels of looking in a campaign: each program has one, or all of several, which must agree."""
+"""Levels of looking in a hunt: each program has one, or all of several, which must agree."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from pfnlab.errors import Misuse
-from pfnlab.fuzz.campaign import Campaign
-from pfnlab.fuzz.campaign_state import CampaignState
 from pfnlab.fuzz.filing import Folder
+from pfnlab.fuzz.hunt import Hunt
+from pfnlab.fuzz.hunt_state import HuntState
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.looking import MIXED, Looks, looking_named
 from pfnlab.programs.lang.ops import Program
@@ -71,9 +71,9 @@ def looked(
     }
 
 
-def state(looking: Looks, vocabulary: Vocabulary = LEAVES) -> CampaignState:
-    """The beginning of a campaign."""
-    return CampaignState(["model:7.2", "qemu:7.2"], 3, vocabulary, looking=looking)
+def state(looking: Looks, vocabulary: Vocabulary = LEAVES) -> HuntState:
+    """The beginning of a hunt."""
+    return HuntState(["model:7.2", "qemu:7.2"], 3, vocabulary, looking=looking)
 
 
 def test_each_program_has_one_level_by_its_number() -> None:
@@ -96,14 +96,14 @@ def test_levels_by_name() -> None:
         looking_named("proc,proc")
 
 
-def test_a_mixed_campaign_asks_each_level() -> None:
+def test_a_mixed_hunt_asks_each_level() -> None:
     """Every program once."""
     began = state(MIXED)
-    campaign = Campaign(looked(Looked, MEMORY, PROC, END), began)
-    campaign.run(programs=30)
+    hunt = Hunt(looked(Looked, MEMORY, PROC, END), began)
+    hunt.run(programs=30)
 
-    assert {MEMORY, PROC, END} == set(campaign.asked)
-    assert began.compared == sum(count for count, _ in campaign.asked.values())
+    assert {MEMORY, PROC, END} == set(hunt.asked)
+    assert began.compared == sum(count for count, _ in hunt.asked.values())
     assert {} == began.findings
 
 
@@ -114,8 +114,8 @@ def test_what_looking_changes_by_rule_is_no_finding(model: bool) -> None:
     began = state(Looks((MEMORY, PROC, END), each=True))
     predicting = {level: {"qemu:7.2": ModelMachine("7.2", level)} for level in (MEMORY, PROC, END)}
     machines = looked(Looked, MEMORY, PROC, END, model=model)
-    campaign = Campaign(machines, began, predicting=predicting)
-    campaign.run(programs=30)
+    hunt = Hunt(machines, began, predicting=predicting)
+    hunt.run(programs=30)
 
     assert ({}, []) == (began.findings, began.unstable)
     assert 10 < began.compared
@@ -126,7 +126,7 @@ def test_what_looking_changes_beside_is_filed(tmp_path: Path) -> None:
     began = state(Looks((MEMORY, PROC), each=True), Vocabulary())
     predicting = {level: {"qemu:7.2": ModelMachine("7.2", level)} for level in (MEMORY, PROC)}
     machines = looked(Disturbed, MEMORY, PROC, model=False)
-    Campaign(machines, began, Folder(tmp_path), predicting=predicting).run(programs=4)
+    Hunt(machines, began, Folder(tmp_path), predicting=predicting).run(programs=4)
 
     (known,) = began.findings.values()
     report = (tmp_path / known.folder / "report.md").read_text()
@@ -141,7 +141,7 @@ def test_a_finding_is_repeated_and_filed_at_its_level(tmp_path: Path) -> None:
     """What only /proc shows is shrunk through /proc, and its report says so by the command."""
     began = state(MIXED, Vocabulary())
     machines = looked(Disturbed, MEMORY, PROC, END)
-    Campaign(machines, began, Folder(tmp_path)).run(programs=30)
+    Hunt(machines, began, Folder(tmp_path)).run(programs=30)
 
     (known,) = began.findings.values()
     assert 4 < known.met < 8
@@ -153,7 +153,7 @@ def test_what_no_rule_explains_is_a_finding() -> None:
     began = state(Looks((MEMORY, PROC), each=True))
     predicting = {level: {"qemu:7.2": ModelMachine("7.2", MEMORY)} for level in (MEMORY, PROC)}
     machines = looked(Looked, MEMORY, PROC, model=False)
-    Campaign(machines, began, predicting=predicting).run(programs=30, most=1)
+    Hunt(machines, began, predicting=predicting).run(programs=30, most=1)
 
     (known,) = began.findings.values()
     assert known.says.startswith("looking ")

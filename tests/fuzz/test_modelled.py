@@ -57,7 +57,7 @@ def test_branches_reached_so_far_are_those_of_one_process() -> None:
 
 
 def test_branches_known_before_are_not_told() -> None:
-    """A campaign that goes on has them."""
+    """A hunt that goes on has them."""
     with ModelProcesses(MODELS, run, watched=True) as models:
         told = {name for answer in models.ask(ASKED) for name in answer.branches}
     with ModelProcesses(MODELS, run, watched=True, reached=told, jobs=2) as models:

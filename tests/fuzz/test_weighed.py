@@ -1,4 +1,4 @@
-"""The evaluation of the runs of one program, and the times when a campaign asks."""
+"""The evaluation of the runs of one program, and the times when a hunt asks."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from pfnlab.errors import Undecided, Why
-from pfnlab.fuzz import campaign as loop
-from pfnlab.fuzz.campaign import Campaign
-from pfnlab.fuzz.campaign_state import CampaignState
+from pfnlab.fuzz import hunt as loop
 from pfnlab.fuzz.causes import sightings
+from pfnlab.fuzz.hunt import Hunt
+from pfnlab.fuzz.hunt_state import HuntState
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.signature import signatures_of
 from pfnlab.fuzz.weighed import Weighed, weigh
@@ -77,17 +77,17 @@ class Kernel(ModelMachine):
         return made
 
 
-def of(machine: ModelMachine) -> CampaignState:
-    """The end of a campaign with a model on the other side."""
+def of(machine: ModelMachine) -> HuntState:
+    """The end of a hunt with a model on the other side."""
     names = ["model:7.2", "qemu:7.2"]
-    state = CampaignState(names, 1, Vocabulary())
-    Campaign({names[0]: ModelMachine("7.2"), names[1]: machine}, state).run(programs=40)
+    state = HuntState(names, 1, Vocabulary())
+    Hunt({names[0]: ModelMachine("7.2"), names[1]: machine}, state).run(programs=40)
     return state
 
 
 @pytest.mark.target("long")
 def test_the_order_in_which_runs_come_changes_nothing() -> None:
-    """A campaign ends as with a machine that hands over all at once."""
+    """A hunt ends as with a machine that hands over all at once."""
     assert of(ModelMachine("7.2")) == of(Kernel())
 
 

@@ -2,7 +2,7 @@
 
 The default run asks three kernels a few programs; ``make test-long`` asks the newest nearly all, ``make
 test-older`` the other two many, and ``make test-all-kernels`` ten kernels every program. Programs nobody
-wrote are those of ``test_fuzz_campaigns.py``.
+wrote are those of ``test_hunts.py``.
 """
 
 from __future__ import annotations

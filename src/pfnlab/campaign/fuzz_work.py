@@ -1,4 +1,4 @@
-"""Random programs as a shard: one campaign of :mod:`pfnlab.fuzz`, whose findings become results."""
+"""Random programs as a shard: a hunt of :mod:`pfnlab.fuzz`, whose findings become results."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from contextlib import AbstractContextManager, ExitStack
 import msgspec
 
 from pfnlab.campaign.shard import ShardResults
-from pfnlab.fuzz.campaign import Campaign
-from pfnlab.fuzz.campaign_state import CampaignState
 from pfnlab.fuzz.filing import FoundDifference, program_text
+from pfnlab.fuzz.hunt import Hunt
+from pfnlab.fuzz.hunt_state import HuntState
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.looking import MIXED, looking_named
 from pfnlab.fuzz.opened import open_at, predicting
@@ -53,7 +53,7 @@ def fuzz_shard(work: FuzzWork) -> ShardResults:
         looking = looking_named("proc")
     levels = list(dict.fromkeys(looking.levels))
     opened = {level: open_at(named, level) for level in levels}
-    state = CampaignState(list(work.machines), work.seed, work.vocabulary, looking=looking)
+    state = HuntState(list(work.machines), work.seed, work.vocabulary, looking=looking)
     kernels: dict[str, str] = {}
 
     def note(runs: Sequence[Run]) -> None:
@@ -63,7 +63,7 @@ def fuzz_shard(work: FuzzWork) -> ShardResults:
         for machine in (machine for machines in opened.values() for machine in machines.values()):
             if isinstance(machine, AbstractContextManager):
                 stack.enter_context(machine)
-        campaign = Campaign(
+        hunt = Hunt(
             opened,
             state,
             watched=work.coverage,
@@ -72,8 +72,8 @@ def fuzz_shard(work: FuzzWork) -> ShardResults:
             # The shards of a campaign do not know each other, so causes are weighed where all are together.
             grouped=False,
         )
-        campaign.run(work.programs)
-    results = [_run_result(work, state), *(_difference(work, found) for found in campaign.found)]
+        hunt.run(work.programs)
+    results = [_run_result(work, state), *(_difference(work, found) for found in hunt.found)]
     results += [
         StoredResult(
             kind="difference",
@@ -91,7 +91,7 @@ def fuzz_shard(work: FuzzWork) -> ShardResults:
     )
 
 
-def _run_result(work: FuzzWork, state: CampaignState) -> StoredResult:
+def _run_result(work: FuzzWork, state: HuntState) -> StoredResult:
     return StoredResult(
         kind="run",
         task="fuzz",

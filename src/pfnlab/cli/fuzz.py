@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 
 from pfnlab.errors import Misuse
-from pfnlab.fuzz.campaign import Campaign
-from pfnlab.fuzz.campaign_state import CampaignState, read_state, write_state
 from pfnlab.fuzz.filing import Folder
+from pfnlab.fuzz.hunt import Hunt
+from pfnlab.fuzz.hunt_state import HuntState, read_state, write_state
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.looking import MIXED, Looks, looking_named
 from pfnlab.fuzz.opened import check_vocabulary, open_at, predicting
@@ -33,7 +33,7 @@ class FuzzRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The request of the command line.
 
     :param profile: the series that kernels of the user's own should behave like
-    :param look: None for that of the campaign that goes on, else for the usual one
+    :param look: None for that of the hunt that goes on, else for the usual one
     :param jobs: processes for models, and guests of each kernel; None for as many as there are processors
     """
 
@@ -60,7 +60,7 @@ class FuzzRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def fuzz(request: FuzzRequest) -> int:
-    """Run the campaign and print its result; the exit code."""
+    """Run the hunt and print its result; the exit code."""
     specs = request.on or [f"model:{newest_series()}", f"qemu:{newest_series()}"]
     if len(set(specs)) != len(specs) or len(specs) < 2:
         raise Misuse(f"one machine has nothing to differ from: write --on {specs[0]} --on qemu:7.2")
@@ -78,7 +78,7 @@ def fuzz(request: FuzzRequest) -> int:
         opened[LookLevel.PROC] = open_at(named, LookLevel.PROC, request.profile, request.accel, request.jobs)
         # Mixed, where all kernels can be looked into.
         chosen = MIXED if see_memory(list(opened[LookLevel.PROC].values())) else Looks()
-    state = kept or CampaignState(specs, request.seed or 0, vocabulary, looking=chosen or Looks())
+    state = kept or HuntState(specs, request.seed or 0, vocabulary, looking=chosen or Looks())
     looking = state.looking
     levels = list(dict.fromkeys(looking.levels))
     opened = {
@@ -93,7 +93,7 @@ def fuzz(request: FuzzRequest) -> int:
             if isinstance(machine, AbstractContextManager):
                 stack.enter_context(machine)
         work = stack.enter_context(working(f"fuzzing {', '.join(specs)}", programs))
-        campaign = Campaign(
+        hunt = Hunt(
             opened,
             state,
             Folder(request.findings, request.known),
@@ -102,13 +102,13 @@ def fuzz(request: FuzzRequest) -> int:
             predicting=predicting(named, looking, levels),
             jobs=request.jobs or processors(),
         )
-        watched = campaign.watched
+        watched = hunt.watched
         first, began = state.next, time.monotonic()
-        campaign.run(programs, request.seconds, request.stop_after)
+        hunt.run(programs, request.seconds, request.stop_after)
         seconds = max(time.monotonic() - began, 0.001)
     count = state.next - first
     say(f"{number_of(count, 'program')} in {seconds:.0f} s, {count / seconds:.1f} a second")
-    for level, (asked, took) in campaign.asked.items():
+    for level, (asked, took) in hunt.asked.items():
         rate = asked / max(took, 0.001)
         say(f"  {level}: {number_of(asked, 'program')}, {rate:.1f} a second on all machines together")
     if request.as_json:
@@ -129,44 +129,42 @@ def _vocabulary(request: FuzzRequest) -> Vocabulary:
 
 def _kept(
     request: FuzzRequest, specs: list[str], vocabulary: Vocabulary, chosen: Looks | None
-) -> CampaignState | None:
-    """The state from which the campaign goes on, None where one begins.
+) -> HuntState | None:
+    """The state from which the hunt goes on, None where one begins.
 
-    :param chosen: the levels of looking, None for those of the campaign
-    :raises Misuse: the file is of another campaign
+    :param chosen: the levels of looking, None for those of the hunt
+    :raises Misuse: the file is of another hunt
     """
     state = read_state(request.resume) if request.resume is not None else None
     if state is None:
         return None
     if state.machines != specs:
         options = " ".join(f"--on {spec}" for spec in state.machines)
-        raise Misuse(f"{request.resume} is of a campaign on other machines: write {options}")
+        raise Misuse(f"{request.resume} is of a hunt on other machines: write {options}")
     if request.seed not in (None, state.seed):
         raise Misuse(f"{request.resume} is of seed {state.seed}: leave --seed out, or name another file")
     if chosen not in (None, state.looking):
-        raise Misuse(f"{request.resume} is of a campaign with --look {state.looking}: leave --look out")
+        raise Misuse(f"{request.resume} is of a hunt with --look {state.looking}: leave --look out")
     if state.vocabulary != vocabulary:
         names = Vocabulary.__struct_fields__
         words = [f"--{name}" for name in names if getattr(state.vocabulary, name)]
         none = "none of " + ", ".join(f"--{name}" for name in names)
-        raise Misuse(f"{request.resume} is of a campaign with {' '.join(words) or none}")
+        raise Misuse(f"{request.resume} is of a hunt with {' '.join(words) or none}")
     return state
 
 
 class _Kept:
-    """Shows how far a campaign is, and keeps its state in a file.
+    """Shows how far a hunt is, and keeps its state in a file.
 
-    :param limit: the seconds of a campaign that time ends
+    :param limit: the seconds of a hunt that time ends
     """
 
-    def __init__(
-        self, work: Work, state: CampaignState, state_file: Path | None, limit: float | None
-    ) -> None:
+    def __init__(self, work: Work, state: HuntState, state_file: Path | None, limit: float | None) -> None:
         self._work, self._state_file, self._limit = work, state_file, limit
         self._first_program, self._started_at = state.next, time.monotonic()
 
-    def show(self, state: CampaignState) -> None:
-        """Show and keep the state of the campaign."""
+    def show(self, state: HuntState) -> None:
+        """Show and keep the state of the hunt."""
         if self._state_file is not None:
             write_state(self._state_file, state)
         seconds = max(time.monotonic() - self._started_at, 0.001)

@@ -1,6 +1,6 @@
 """Rounds of random programs: drawn, and run on models; the next one while kernels run or runs are compared.
 
-The coverage of the rounds before biases each round, so a resumed campaign draws the same programs as one
+The coverage of the rounds before biases each round, so a resumed hunt draws the same programs as one
 without an interruption.
 """
 
@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
-from pfnlab.fuzz.campaign_state import CampaignState
 from pfnlab.fuzz.coverage import Coverage
 from pfnlab.fuzz.grammar import Bias, draw, is_rare
+from pfnlab.fuzz.hunt_state import HuntState
 from pfnlab.fuzz.modelled import ModelProcesses
 from pfnlab.programs.lang.ops import Program, uses_reset, uses_slot
 from pfnlab.programs.runs.observation import Run
@@ -51,13 +51,13 @@ class Drawn:
 
 
 class Drawing:
-    """The rounds of one campaign.
+    """The rounds of one hunt.
 
-    :param state: the campaign's; :meth:`round` takes over what it covered
+    :param state: the hunt's; :meth:`round` takes over what it covered
     :param models: run each program first
     """
 
-    def __init__(self, state: CampaignState, models: ModelProcesses) -> None:
+    def __init__(self, state: HuntState, models: ModelProcesses) -> None:
         self._state, self._models = state, models
         self._ahead: Drawn | None = None
 

@@ -1,4 +1,4 @@
-"""Which levels of looking a campaign uses, and whether looking changed what a machine did.
+"""Which levels of looking a hunt uses, and whether looking changed what a machine did.
 
 A level by number keeps a program a function of its seed and index. Where a program runs under several levels,
 each machine must show the same under all of them, in the fields that both show. Looking may change something
@@ -23,7 +23,7 @@ _M, _P, _E = LookLevel.MEMORY, LookLevel.PROC, LookLevel.END
 
 
 class Looks(msgspec.Struct, frozen=True):
-    """The levels of looking of a campaign.
+    """The levels of looking of a hunt.
 
     :param levels: program number N is looked at by the level at place N, counted round and round
     :param each: every program is run under each of the levels instead

@@ -1,4 +1,4 @@
-"""The machines of a campaign, opened; and the models that tell what looking changes on them."""
+"""The machines of a hunt, opened; and the models that tell what looking changes on them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The result of a campaign, and in words."""
+"""The result of a hunt, and in words."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Annotated
 
 import msgspec
 
-from pfnlab.fuzz.campaign_state import FORMAT, CampaignState, KnownSignature, ShownFinding, Unstable
 from pfnlab.fuzz.causes import Cause, of_cause
 from pfnlab.fuzz.conditions import CONDITIONS
 from pfnlab.fuzz.coverage import WORDS, all_branches
+from pfnlab.fuzz.hunt_state import FORMAT, HuntState, KnownSignature, ShownFinding, Unstable
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.signature import MODELS_OWN
 from pfnlab.programs.lang.printer import format_program, op_lines
@@ -25,7 +25,7 @@ Reached = tuple[Count, Count]
 
 
 class PrintedFinding(ShownFinding):
-    """A finding of a campaign.
+    """A finding of a hunt.
 
     :param program: the smallest program that shows it, as text; null where a folder is known and has none
     """
@@ -72,7 +72,7 @@ class ReachedCoverage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
-    """The result of a campaign of random programs.
+    """The result of a hunt of random programs.
 
     :param machines: the machines that were compared
     :param seed: the seed of random numbers; the same seed makes the same programs
@@ -100,8 +100,8 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
     coverage: ReachedCoverage
 
     @classmethod
-    def of(cls, state: CampaignState, *, watched: bool) -> FuzzResult:
-        """The result of a campaign.
+    def of(cls, state: HuntState, *, watched: bool) -> FuzzResult:
+        """The result of a hunt.
 
         :param watched: whether branches were watched
         """
@@ -126,14 +126,14 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
 
     @property
     def outcome(self) -> Outcome:
-        """As that of the campaign, but for reasons of the model's own, which its result does not tell."""
+        """As that of the hunt, but for reasons of the model's own, which its result does not tell."""
         if self.findings:
             return Outcome.DISCOVERY
         undecided = self.unstable or self.reasons or not self.compared
         return Outcome.UNDECIDED if undecided else Outcome.AS_EXPECTED
 
 
-def outcome(state: CampaignState) -> Outcome:
+def outcome(state: HuntState) -> Outcome:
     """A difference is a discovery; an unstable difference or a program without an answer is undecided."""
     if state.findings:
         return Outcome.DISCOVERY
@@ -143,19 +143,19 @@ def outcome(state: CampaignState) -> Outcome:
     return Outcome.AS_EXPECTED
 
 
-def headline(state: CampaignState) -> str:
+def headline(state: HuntState) -> str:
     """``500 programs, 0 differences``."""
     return f"{number_of(state.next, 'program')}, {number_of(state.different, 'difference')}"
 
 
-def progress(state: CampaignState, rate: float) -> str:
-    """The line of progress of a campaign."""
+def progress(state: HuntState, rate: float) -> str:
+    """The line of progress of a hunt."""
     findings = f" ({number_of(len(state.findings), 'finding')})" if state.findings else ""
     return f"{headline(state)}{findings}, {rate:.0f}/s"
 
 
-def summary(state: CampaignState, *, watched: bool) -> str:
-    """The report at the end of a campaign.
+def summary(state: HuntState, *, watched: bool) -> str:
+    """The report at the end of a hunt.
 
     :param watched: whether branches were watched
     """
@@ -191,13 +191,13 @@ def summary(state: CampaignState, *, watched: bool) -> str:
     return "\n".join(lines)
 
 
-def all_causes(state: CampaignState) -> list[Cause]:
+def all_causes(state: HuntState) -> list[Cause]:
     """The causes of all findings; one that was not weighed with the others is a cause of its own."""
     weighed = of_cause(state.causes)
     return [*state.causes, *(Cause((key,)) for key in state.findings if key not in weighed)]
 
 
-def _cause_lines(state: CampaignState, cause: Cause) -> list[str]:
+def _cause_lines(state: HuntState, cause: Cause) -> list[str]:
     """The finding that names a cause, its program, and the names of the others."""
     finding = state.findings[cause.first]
     smallest = "" if finding.minimal else ", not the smallest there is"
@@ -212,7 +212,7 @@ def _cause_lines(state: CampaignState, cause: Cause) -> list[str]:
     return lines
 
 
-def coverage_of(state: CampaignState, *, watched: bool) -> ReachedCoverage:
+def coverage_of(state: HuntState, *, watched: bool) -> ReachedCoverage:
     """The coverage, reached and possible: pairs, branches, branches by file (lowest first), words."""
     kinds, coverage = len(state.vocabulary.kinds), state.coverage
     pairs = [pair for pair in coverage.pairs if set(pair.split(" > ")) <= set(state.vocabulary.kinds)]
@@ -237,7 +237,7 @@ def _possible(vocabulary: Vocabulary) -> list[str]:
     return [name for name, can in zip(CONDITIONS, possible, strict=True) if can]
 
 
-def _under(state: CampaignState, condition: str) -> tuple[Reached, int, int, tuple[str, ...]]:
+def _under(state: HuntState, condition: str) -> tuple[Reached, int, int, tuple[str, ...]]:
     """The kinds reached and possible under *condition*, numbers of pairs and triples, the kinds missing."""
     kinds, pairs, triples = state.coverage.reached(condition)
     possible = set(state.vocabulary.kinds)

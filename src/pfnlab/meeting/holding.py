@@ -13,10 +13,10 @@ from types import MappingProxyType
 import msgspec
 
 from pfnlab.errors import Misuse
-from pfnlab.fuzz.campaign import Campaign
-from pfnlab.fuzz.campaign_state import CampaignState, KnownSignature
 from pfnlab.fuzz.causes import Evidence, Found, sightings
 from pfnlab.fuzz.grouping import Grouping
+from pfnlab.fuzz.hunt import Hunt
+from pfnlab.fuzz.hunt_state import HuntState, KnownSignature
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.repeating import is_shown, shrink_quickly
 from pfnlab.fuzz.shrink import Shrunk, shrink
@@ -45,7 +45,7 @@ SCHEDULES = 10
 #: The most programs that are run on kernels to make one smaller.
 _MOST_RUNS = 120
 
-#: A campaign ends when it has met so many differences that were not met before.
+#: A hunt ends when it has met so many differences that were not met before.
 _MOST_FOUND = 12
 
 
@@ -128,11 +128,11 @@ class Pair:
         )
 
     def random(self, programs: int, seed: int, vocabulary: Vocabulary) -> HeldCount:
-        """A campaign of random programs on both, without a folder: its findings are kept here.
+        """A hunt of random programs on both, without a folder: its findings are kept here.
 
         A known difference is counted, and not made smaller once more.
         """
-        state = CampaignState(list(self.machines), seed, vocabulary)
+        state = HuntState(list(self.machines), seed, vocabulary)
         for difference in self.differences:
             signature, operations = difference.signature, len(difference.program.ops)
             with_it = in_same_step(difference.program, difference.runs, signature)
@@ -149,12 +149,12 @@ class Pair:
 
         shown = 0
 
-        def count_programs(state: CampaignState) -> None:
+        def count_programs(state: HuntState) -> None:
             nonlocal shown
             self.counted.advance(state.next - shown)
             shown = state.next
 
-        campaign = Campaign(
+        hunt = Hunt(
             dict(self.machines),
             state,
             watched=False,
@@ -165,14 +165,14 @@ class Pair:
             agreed=False,
             grouped=False,
         )
-        campaign.run(programs=programs, most=len(self.differences) + _MOST_FOUND)
+        hunt.run(programs=programs, most=len(self.differences) + _MOST_FOUND)
         # It may have found enough before.
         self.counted.advance(programs - shown)
         for index, difference in enumerate(self.differences):
             count = state.findings[difference.signature.key].met
             if count:
                 self.differences[index] = _with_program(difference, number_of(count, "random program"))
-        for finding in campaign.found:
+        for finding in hunt.found:
             self._evidence[finding.signature.key] = state.findings[finding.signature.key].evidence
             self._add(KernelDifference(finding.signature, (finding.origin,), finding.program, finding.runs))
         for unstable in state.unstable:

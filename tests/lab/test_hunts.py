@@ -15,9 +15,9 @@ import pytest
 from comparing import COMPARED
 from having import ASKED_WIDELY, OLD, bootable, model_of
 
-from pfnlab.fuzz.campaign import Campaign
-from pfnlab.fuzz.campaign_state import CampaignState
 from pfnlab.fuzz.filing import Folder
+from pfnlab.fuzz.hunt import Hunt
+from pfnlab.fuzz.hunt_state import HuntState
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.summary import headline
 from pfnlab.lab.running.machine import QemuMachine
@@ -53,8 +53,8 @@ def test_model_and_kernel_do_not_differ(series: str, record_property: Record, tm
     with QemuMachine(series, guests=1) as kernel:
         model = ModelMachine(model_of(series))
         machines: dict[str, Machine] = {f"model:{series}": model, f"qemu:{series}": kernel}
-        state = CampaignState(list(machines), 1, Vocabulary(), next=FIRST)
-        Campaign(machines, state, Folder(tmp_path)).run(programs=FIRST + RANDOM)
+        state = HuntState(list(machines), 1, Vocabulary(), next=FIRST)
+        Hunt(machines, state, Folder(tmp_path)).run(programs=FIRST + RANDOM)
 
     record_property(COMPARED, f"{series}: {state.compared} fuzz programs, {state.different} differences")
     assert f"{FIRST + RANDOM} programs, 0 differences" == headline(state)
@@ -70,8 +70,8 @@ def test_a_wrong_model_is_found_shrunk_and_filed(tmp_path: Path) -> None:
     bootable(OLD)
     with QemuMachine(OLD, guests=1) as kernel:
         machines: dict[str, Machine] = {"model:7.2": ModelMachine("7.2"), f"qemu:{OLD}": kernel}
-        state = CampaignState(list(machines), 1, Vocabulary(), next=FIRST)
-        Campaign(machines, state, Folder(tmp_path), repeats=1).run(programs=20, most=1)
+        state = HuntState(list(machines), 1, Vocabulary(), next=FIRST)
+        Hunt(machines, state, Folder(tmp_path), repeats=1).run(programs=20, most=1)
 
     (known,) = state.findings.values()
     assert known.operations <= 2

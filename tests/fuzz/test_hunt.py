@@ -10,9 +10,9 @@ import pytest
 
 from pfnlab.errors import Undecided, Why
 from pfnlab.fuzz import drawing
-from pfnlab.fuzz.campaign import Campaign
-from pfnlab.fuzz.campaign_state import CampaignState, read_state, write_state
 from pfnlab.fuzz.filing import Folder
+from pfnlab.fuzz.hunt import Hunt
+from pfnlab.fuzz.hunt_state import HuntState, read_state, write_state
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.summary import FuzzResult, headline, outcome, summary
 from pfnlab.programs.lang.load import load_program
@@ -34,9 +34,9 @@ def models(*specs: str) -> dict[str, Machine]:
     return {spec: ModelMachine(spec.removeprefix("model:")) for spec in specs}
 
 
-def state(*specs: str, seed: int = 1) -> CampaignState:
-    """The beginning of a campaign."""
-    return CampaignState(list(specs), seed, Vocabulary())
+def state(*specs: str, seed: int = 1) -> HuntState:
+    """The beginning of a hunt."""
+    return HuntState(list(specs), seed, Vocabulary())
 
 
 class Moody:
@@ -106,7 +106,7 @@ def test_a_crash_is_found_shrunk_and_filed(tmp_path: Path) -> None:
     """The smallest program that the kernel does not survive is its last operation."""
     began = state("model:7.2", "qemu:7.2")
     machines: dict[str, Machine] = {"model:7.2": ModelMachine("7.2"), "qemu:7.2": Harmed()}
-    Campaign(machines, began, Folder(tmp_path)).run(programs=40)
+    Hunt(machines, began, Folder(tmp_path)).run(programs=40)
 
     assert Outcome.DISCOVERY is outcome(began)
     (known,) = began.findings.values()
@@ -120,7 +120,7 @@ def test_a_warning_that_comes_once_a_boot_is_found(tmp_path: Path) -> None:
     began = state("model:7.2", "qemu:7.2")
     kernel = Poisoned()
     machines: dict[str, Machine] = {"model:7.2": ModelMachine("7.2"), "qemu:7.2": kernel}
-    Campaign(machines, began, Folder(tmp_path)).run(programs=40, most=1)
+    Hunt(machines, began, Folder(tmp_path)).run(programs=40, most=1)
 
     (known,) = began.findings.values()
     assert [] == began.unstable
@@ -154,7 +154,7 @@ def test_a_repetition_in_a_fresh_boot_decides() -> None:
     """What a kernel does once a boot is no more unstable than a warning that it prints once a boot."""
     began = state("model:7.2", "qemu:7.2")
     machines: dict[str, Machine] = {"model:7.2": ModelMachine("7.2"), "qemu:7.2": Once("7.2")}
-    Campaign(machines, began).run(programs=20)
+    Hunt(machines, began).run(programs=20)
 
     assert [] == began.unstable
     assert "difference munmap flushes " in next(iter(began.findings.values())).says
@@ -163,7 +163,7 @@ def test_a_repetition_in_a_fresh_boot_decides() -> None:
 def test_models_that_agree() -> None:
     """Nothing is found, and what was reached is counted."""
     began = state(*SAME)
-    Campaign(models(*SAME), began).run(programs=60)
+    Hunt(models(*SAME), began).run(programs=60)
 
     assert "60 programs, 0 differences" == headline(began)
     assert Outcome.AS_EXPECTED is outcome(began)
@@ -176,12 +176,12 @@ def test_models_that_agree() -> None:
 def test_models_that_differ_are_found_shrunk_and_filed(tmp_path: Path) -> None:
     """Another tracker shows in a single operation, which is filed and runs again."""
     began = state(*OTHER)
-    campaign = Campaign(models(*OTHER), began, Folder(tmp_path))
-    campaign.run(programs=200, most=2)
+    hunt = Hunt(models(*OTHER), began, Folder(tmp_path))
+    hunt.run(programs=200, most=2)
 
     assert Outcome.DISCOVERY is outcome(began)
     assert 2 == len(began.findings) == len(list(tmp_path.iterdir()))
-    for found, known in zip(campaign.found, began.findings.values(), strict=True):
+    for found, known in zip(hunt.found, began.findings.values(), strict=True):
         assert found.minimal and 1 == len(found.program.ops) == known.operations
         assert load_program(tmp_path / known.folder / "program.pfn").ops == found.program.ops
         assert known.folder in summary(began, watched=True)
@@ -189,10 +189,10 @@ def test_models_that_differ_are_found_shrunk_and_filed(tmp_path: Path) -> None:
 
 @pytest.mark.target("long")
 def test_a_finding_is_filed_once_and_counted(tmp_path: Path) -> None:
-    """The second program that shows it adds nothing but to the count; so does a second campaign."""
+    """The second program that shows it adds nothing but to the count; so does a second hunt."""
     for met in ("first", "second"):
         began = state(*OTHER, seed=1 if met == "first" else 2)
-        Campaign(models(*OTHER), began, Folder(tmp_path)).run(programs=30)
+        Hunt(models(*OTHER), began, Folder(tmp_path)).run(programs=30)
 
         assert len(began.findings) < began.different <= sum(known.met for known in began.findings.values())
         assert {known.folder for known in began.findings.values()} <= {one.name for one in tmp_path.iterdir()}
@@ -203,7 +203,7 @@ def test_a_finding_is_filed_once_and_counted(tmp_path: Path) -> None:
 def test_what_does_not_repeat_is_unstable(tmp_path: Path) -> None:
     """It is said with its rate and not filed; the question stays open."""
     began = state("model:7.2", "moody")
-    Campaign({"model:7.2": ModelMachine("7.2"), "moody": Moody(9)}, began, Folder(tmp_path)).run(programs=12)
+    Hunt({"model:7.2": ModelMachine("7.2"), "moody": Moody(9)}, began, Folder(tmp_path)).run(programs=12)
 
     assert ({}, []) == (began.findings, list(tmp_path.iterdir()))
     assert [(1, 4)] == [(one.shown, one.runs) for one in began.unstable]
@@ -216,16 +216,16 @@ def test_what_does_not_repeat_is_unstable(tmp_path: Path) -> None:
 def test_resumed_equals_uninterrupted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stops: tuple[int, ...]
 ) -> None:
-    """Wherever it is interrupted, a campaign ends in the same state."""
+    """Wherever it is interrupted, a hunt ends in the same state."""
     monkeypatch.setattr(drawing, "ROUND", 10)
     whole = state(*OTHER)
-    Campaign(models(*OTHER), whole).run(programs=35)
+    Hunt(models(*OTHER), whole).run(programs=35)
     kept = tmp_path / "state.json"
     write_state(kept, state(*OTHER))
     for stop in (*stops, 35):
         began = read_state(kept)
         assert began is not None
-        Campaign(models(*OTHER), began).run(programs=stop)
+        Hunt(models(*OTHER), began).run(programs=stop)
         write_state(kept, began)
 
     assert whole == read_state(kept)
@@ -234,7 +234,7 @@ def test_resumed_equals_uninterrupted(
 def test_no_time_no_programs() -> None:
     """A limit of no seconds ends before the first round."""
     began = state(*SAME)
-    Campaign(models(*SAME), began).run(seconds=0)
+    Hunt(models(*SAME), began).run(seconds=0)
 
     assert 0 == began.next
     assert Outcome.UNDECIDED is outcome(began)
@@ -243,10 +243,10 @@ def test_no_time_no_programs() -> None:
 def test_without_coverage_no_branch_is_claimed() -> None:
     """The summary is silent about branches."""
     began = state(*SAME)
-    campaign = Campaign(models(*SAME), began, watched=False)
-    campaign.run(programs=5)
+    hunt = Hunt(models(*SAME), began, watched=False)
+    hunt.run(programs=5)
 
-    assert (False, set()) == (campaign.watched, began.coverage.branches)
+    assert (False, set()) == (hunt.watched, began.coverage.branches)
     assert "branches" not in summary(began, watched=False)
     assert FuzzResult.of(began, watched=False).coverage.branches is None
 
@@ -304,7 +304,7 @@ def test_a_line_that_was_spent_is_looked_for_in_a_new_guest() -> None:
     """Whether the guests of the repeats had printed it before does not make it unstable."""
     began = state("model:7.2", "silent")
     silent = Silent([False, True])
-    Campaign({"model:7.2": Predicting("7.2"), "silent": silent}, began).run(programs=2, most=1)
+    Hunt({"model:7.2": Predicting("7.2"), "silent": silent}, began).run(programs=2, most=1)
 
     assert ([], ["log"]) == (began.unstable, [known.says.split()[2] for known in began.findings.values()])
     assert 0 < silent.reboots
@@ -314,7 +314,7 @@ def test_a_line_that_is_spent_no_more_hides_no_known_difference() -> None:
     """A difference that was met where the line was spent shows again behind the line."""
     began = state("model:7.2", "silent")
     silent = Silent([True, False], late=True)
-    Campaign({"model:7.2": Predicting("7.2"), "silent": silent}, began).run(programs=1, most=1)
+    Hunt({"model:7.2": Predicting("7.2"), "silent": silent}, began).run(programs=1, most=1)
 
     assert ([], ["flushes"]) == (began.unstable, [known.says.split()[2] for known in began.findings.values()])
 
@@ -323,7 +323,7 @@ def test_no_guest_is_booted_for_other_lines() -> None:
     """A message that was spent and that the difference is not about."""
     began = state("model:7.2", "silent")
     silent = Silent([True])
-    Campaign({"model:7.2": Predicting("7.2"), "silent": silent}, began).run(programs=5)
+    Hunt({"model:7.2": Predicting("7.2"), "silent": silent}, began).run(programs=5)
 
     assert (0, {}, []) == (silent.reboots, began.findings, began.unstable)
 
@@ -343,7 +343,7 @@ class Late(ModelMachine):
         ]
 
 
-def fields(began: CampaignState) -> list[str]:
+def fields(began: HuntState) -> list[str]:
     """The fields of the findings."""
     return [known.says.split()[2] for known in began.findings.values()]
 
@@ -352,7 +352,7 @@ def test_a_known_difference_hides_none_behind_it(tmp_path: Path) -> None:
     """A line of the log is no state: what differs at the end of the same programs is another finding."""
     began = state("model:7.2", "late")
     machines: dict[str, Machine] = {"model:7.2": Predicting("7.2"), "late": Late("7.2")}
-    Campaign(machines, began, Folder(tmp_path)).run(programs=6)
+    Hunt(machines, began, Folder(tmp_path)).run(programs=6)
 
     assert {"log", "flushes"} == set(fields(began))
     assert began.different == began.compared
@@ -362,28 +362,28 @@ def test_a_known_difference_hides_none_behind_it(tmp_path: Path) -> None:
 def test_what_follows_from_a_difference_is_no_finding(tmp_path: Path) -> None:
     """The smallest program of the first one shows it too."""
     began = state(*OTHER)
-    campaign = Campaign(models(*OTHER), began, Folder(tmp_path))
-    campaign.run(programs=10, most=1)
+    hunt = Hunt(models(*OTHER), began, Folder(tmp_path))
+    hunt.run(programs=10, most=1)
 
     (known,) = began.findings.values()
-    (found,) = campaign.found
+    (found,) = hunt.found
     assert {other.key for other in found.with_it} == set(known.with_it) and found.with_it
     for other in found.with_it:
         assert f"With it: {other.key} " in (tmp_path / known.folder / "report.md").read_text()
         assert other.key not in began.findings
 
 
-def test_what_an_earlier_campaign_filed_is_not_shrunk_again(tmp_path: Path) -> None:
+def test_what_an_earlier_hunt_filed_is_not_shrunk_again(tmp_path: Path) -> None:
     """It is counted, with the number of operations of the program that is there."""
     first = state(*OTHER)
-    Campaign(models(*OTHER), first, Folder(tmp_path / "old")).run(programs=10, most=1)
+    Hunt(models(*OTHER), first, Folder(tmp_path / "old")).run(programs=10, most=1)
     (key,) = first.findings
 
     second = state(*OTHER)
-    campaign = Campaign(models(*OTHER), second, Folder(tmp_path / "new", [tmp_path / "old"]))
-    campaign.run(programs=10)
+    hunt = Hunt(models(*OTHER), second, Folder(tmp_path / "new", [tmp_path / "old"]))
+    hunt.run(programs=10)
 
-    assert key not in {found.signature.key for found in campaign.found}
+    assert key not in {found.signature.key for found in hunt.found}
     assert first.findings[key].operations == second.findings[key].operations
     assert first.findings[key].with_it == second.findings[key].with_it
     assert 0 < second.findings[key].met
@@ -393,7 +393,7 @@ def test_no_more_findings_than_asked_for() -> None:
     """Though the last program shows another one."""
     began = state("model:7.2", "late")
     machines: dict[str, Machine] = {"model:7.2": Predicting("7.2"), "late": Late("7.2")}
-    Campaign(machines, began).run(programs=6, most=1)
+    Hunt(machines, began).run(programs=6, most=1)
 
     assert ["log"] == fields(began)
 
@@ -409,11 +409,11 @@ def reworded(error: Undecided, message: str, kind: Why | None = None) -> None:
 def test_the_words_of_a_reason_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """With every reason of the model in other words as many programs are compared, with the same outcome."""
     began, again = state(*SAME), state(*SAME)
-    Campaign(models(*SAME), began).run(programs=100)
+    Hunt(models(*SAME), began).run(programs=100)
 
     with monkeypatch.context() as patched:
         patched.setattr(Undecided, "__init__", reworded)
-        Campaign(models(*SAME), again).run(programs=100)
+        Hunt(models(*SAME), again).run(programs=100)
 
     assert began.undecided and not set(began.reasons) & set(again.reasons)
     assert (began.compared, began.undecided) == (again.compared, again.undecided)

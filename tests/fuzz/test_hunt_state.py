@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from pfnlab.errors import Misuse
-from pfnlab.fuzz.campaign_state import CampaignState, read_state, write_state
+from pfnlab.fuzz.hunt_state import HuntState, read_state, write_state
 from pfnlab.fuzz.kinds import Vocabulary
 
 
@@ -18,9 +18,9 @@ def test_a_state_of_something_else(tmp_path: Path) -> None:
 
     assert read_state(path) is None
     path.write_text("{}")
-    with pytest.raises(Misuse, match="is no state of a campaign"):
+    with pytest.raises(Misuse, match="is no state of a hunt"):
         read_state(path)
-    write_state(path, msgspec.structs.replace(CampaignState([], 1, Vocabulary()), format="pfnlab-fuzz/0"))
+    write_state(path, msgspec.structs.replace(HuntState([], 1, Vocabulary()), format="pfnlab-fuzz/0"))
     with pytest.raises(Misuse, match="another version"):
         read_state(path)
 
@@ -30,5 +30,5 @@ def test_a_state_that_is_nested_without_end(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
     path.write_text(f'{{"machines": [], "seed": 1, "vocabulary": {{}}, "x": {"[" * 100_000}')
 
-    with pytest.raises(Misuse, match="is no state of a campaign"):
+    with pytest.raises(Misuse, match="is no state of a hunt"):
         read_state(path)

@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 
 from pfnlab.errors import Misuse
-from pfnlab.fuzz.campaign_state import CampaignState, KnownSignature, Unstable
 from pfnlab.fuzz.causes import Evidence, Found
 from pfnlab.fuzz.drawing import Drawing, Drawn, end_of_round
 from pfnlab.fuzz.filing import Folder, FoundDifference
 from pfnlab.fuzz.grouping import MOST_TELLING, Grouping
+from pfnlab.fuzz.hunt_state import HuntState, KnownSignature, Unstable
 from pfnlab.fuzz.looking import changed_by_looking, looked_at
 from pfnlab.fuzz.modelled import ModelProcesses
 from pfnlab.fuzz.repeating import is_shown, raises_alarm, shrink_quickly
@@ -30,12 +30,12 @@ from pfnlab.programs.runs.observation import Run
 REPEATS = 3
 
 
-class Campaign:
+class Hunt:
     """Programs on machines, one round after the other.
 
     :param machines: by name, and that for each level of looking if there are several; the first model runs
         each program first, to tell whether it has a rule
-    :param state: the state to begin with; it changes during the campaign
+    :param state: the state to begin with; it changes during the hunt
     :param folder: the folder for findings, None to file none
     :param watched: whether to watch the branches of the first model
     :param repeats: how often a difference must show again
@@ -54,12 +54,12 @@ class Campaign:
     def __init__(
         self,
         machines: dict[str, Machine] | Mapping[LookLevel, dict[str, Machine]],
-        state: CampaignState,
+        state: HuntState,
         folder: Folder | None = None,
         *,
         watched: bool = True,
         repeats: int = REPEATS,
-        on_progress: Callable[[CampaignState], None] = lambda state: None,
+        on_progress: Callable[[HuntState], None] = lambda state: None,
         on_compared: Callable[[Sequence[Run]], None] = lambda runs: None,
         smaller: Callable[[Program, Signature], Shrunk] | None = None,
         agreed: bool = True,
@@ -282,7 +282,7 @@ class Campaign:
                 return
 
     def _note_filed(self, signature: Signature) -> None:
-        """Take a difference that an earlier campaign has filed for known."""
+        """Take a difference that an earlier hunt has filed for known."""
         filed = self.folder.filed(signature.key) if self.folder is not None else None
         if filed is not None:
             self.state.findings[signature.key] = KnownSignature(

@@ -1,4 +1,4 @@
-"""The state of a campaign, what it found so far, and its file."""
+"""The state of a hunt, what it found so far, and its file."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ class Unstable(msgspec.Struct, frozen=True):
     runs: Count
 
 
-class CampaignState(msgspec.Struct):
-    """The state of a campaign, complete enough to resume it.
+class HuntState(msgspec.Struct):
+    """The state of a hunt, complete enough to resume it.
 
     :ivar machines: by the names the user gave them
     :ivar next: the index of the next program
@@ -80,7 +80,7 @@ class CampaignState(msgspec.Struct):
     :ivar undecided: programs not compared, because the model has no rule or a machine lacks something
     :ivar different: programs that showed a difference
     :ivar findings: the signatures found, by key
-    :ivar causes: the findings by their causes, as far as the campaign has come to its end
+    :ivar causes: the findings by their causes, as far as the hunt has come to its end
     :ivar reasons: in words, why programs were not compared, and how many each
     :ivar kinds: of these reasons; one that an earlier version counted has none
     :ivar looking: how kernels are looked at
@@ -105,24 +105,24 @@ class CampaignState(msgspec.Struct):
     format: str = FORMAT
 
 
-def read_state(path: Path) -> CampaignState | None:
+def read_state(path: Path) -> HuntState | None:
     """The state in the file *path*, None when there is no file yet.
 
     :raises Misuse: the file is something else
     """
     try:
-        state = msgspec.json.decode(read_bytes(path, "campaign", MOST_RECORDED), type=CampaignState)
+        state = msgspec.json.decode(read_bytes(path, "hunt", MOST_RECORDED), type=HuntState)
     except Missing:
         return None
     except (ValueError, RecursionError) as trouble:
         said = one_line(str(trouble))
-        raise Misuse(f"{path} is no state of a campaign: {said}; name another file") from trouble
+        raise Misuse(f"{path} is no state of a hunt: {said}; name another file") from trouble
     if state.format != FORMAT:
         raise Misuse(f"{path} is of another version of pfnlab: name another file")
     return state
 
 
-def write_state(path: Path, state: CampaignState) -> None:
+def write_state(path: Path, state: HuntState) -> None:
     """Write *state* to the file *path*, whole or not at all.
 
     :raises Misuse: the file cannot be written
