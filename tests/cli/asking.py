@@ -59,5 +59,5 @@ Ask = Callable[..., Answer]
 #: By verb, the module in which it opens its machines.
 OPENERS = {
     **{verb: f"pfnlab.cli.{verb}" for verb in ("run", "check", "replay")},
-    "fuzz": "pfnlab.fuzz.opened",
+    "fuzz": "pfnlab.fuzz.looking",
 }

@@ -169,9 +169,7 @@ def test_random_programs(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (1, True) == (one[0].code, len(one[1]) > 1)
 
 
-def test_a_hunt_goes_on_with_other_jobs(
-    ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_hunt_goes_on_with_other_jobs(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As if it had not been interrupted."""
     monkeypatch.setattr(drawing, "ROUND", 5)
     words = ("--on", "model:7.2", "--on", "model:7.2,mseal=on", "--findings", tmp_path / "found")
@@ -203,7 +201,7 @@ def test_a_killed_process_ends_a_hunt_with_one_line(
     ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Which program it was at, and by what it was killed: 3."""
-    monkeypatch.setattr("pfnlab.fuzz.opened.open_machine", lambda spec, *_: Killed(spec.partition(":")[2]))
+    monkeypatch.setattr("pfnlab.fuzz.looking.open_machine", lambda spec, *_: Killed(spec.partition(":")[2]))
 
     words = ("--on", "model:7.2", "--on", "model:7.2,mseal=on", "--programs", 30, "--findings", tmp_path)
     answer = ask("fuzz", *words, "--jobs", 2)

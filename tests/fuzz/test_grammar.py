@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pfnlab.fuzz.grammar import Bias, draw, may_store
 from pfnlab.fuzz.kinds import AFTER_LEAF, ALL, EVERYWHERE, PLANS, Vocabulary, kind_of, pairs_of
-from pfnlab.fuzz.leaves import GIGABYTE, touched_level
+from pfnlab.fuzz.places import GIGABYTE, touched_level
 from pfnlab.lab.running.placement import check_placeable, past_end
 from pfnlab.programs.lang.checks import check_program
 from pfnlab.programs.lang.form import from_json, to_json

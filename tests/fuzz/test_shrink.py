@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from pfnlab.fuzz.grammar import draw
 from pfnlab.fuzz.kinds import Vocabulary, kind_of
-from pfnlab.fuzz.shrink import shrink
+from pfnlab.fuzz.shrink import raises_alarm, shrink, shrink_quickly
+from pfnlab.fuzz.signature import Signature
 from pfnlab.fuzz.simplify import simplifications
 from pfnlab.programs.lang.checks import check_program
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.lang.ops import Call, Mmap, Program
+from pfnlab.programs.lang.ops import Call, Mmap, Munmap, Program
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.lang.shrink import without
 
@@ -124,3 +125,59 @@ def test_a_large_program_becomes_small_in_few_steps() -> None:
 
 def _mapped(call: Call) -> int:
     return call.source.pages if isinstance(call, Mmap) else 0
+
+
+ALARM = Signature("alarm", "", "munmap", (("qemu:7.2",),), "oops: BUG: in zap")
+LINE = Signature("alarm", "log", "munmap", (("model:7.2",), ("qemu:7.2",)), "- / WARNING at mm/memory.c")
+
+PROGRAM = load_text(
+    "pfnlab program 1\ndevice bar: pci, 1 page\n\n"
+    "a = mmap bar[0] wc shared rw\nwrite a[0] 1\nread a[0]\nmunmap a\n"
+)
+
+
+class Asked:
+    """Counts what was asked, and says what shows.
+
+    :param spoiled: guests that go on show it without munmap too
+    """
+
+    def __init__(self, *, spoiled: bool = False) -> None:
+        self.quick = self.slow = 0
+        self._spoiled = spoiled
+
+    def __call__(self, program: Program, quick: bool) -> bool:
+        """Whether it shows."""
+        self.quick += quick
+        self.slow += not quick
+        return (quick and self._spoiled) or any(isinstance(op.call, Munmap) for op in program.ops)
+
+
+def test_one_new_guest_confirms() -> None:
+    """All others go on."""
+    asked = Asked()
+
+    small = shrink_quickly(PROGRAM, ALARM, asked)
+
+    assert 1 == asked.slow < asked.quick
+    assert [Mmap, Munmap] == [type(op.call) for op in small.program.ops]
+
+
+def test_what_a_new_guest_does_not_confirm_is_tried_in_new_ones() -> None:
+    """An earlier program had spoiled the guests."""
+    asked = Asked(spoiled=True)
+
+    small = shrink_quickly(PROGRAM, ALARM, asked)
+
+    assert 1 < asked.slow
+    assert [Mmap, Munmap] == [type(op.call) for op in small.program.ops]
+
+
+@pytest.mark.parametrize(("signature", "alarm"), [(ALARM, True), (LINE, False)])
+def test_a_line_of_the_log_ends_no_guest(signature: Signature, alarm: bool) -> None:
+    """So nothing is asked quickly for it."""
+    asked = Asked()
+
+    shrink_quickly(PROGRAM, signature, asked)
+
+    assert (alarm, alarm) == (raises_alarm(signature), asked.quick > 0)

@@ -12,8 +12,7 @@ from pfnlab.fuzz.filing import FoundDifference, program_text
 from pfnlab.fuzz.hunt import Hunt
 from pfnlab.fuzz.hunt_state import HuntState
 from pfnlab.fuzz.kinds import Vocabulary
-from pfnlab.fuzz.looking import MIXED, looking_named
-from pfnlab.fuzz.opened import open_at, predicting
+from pfnlab.fuzz.looking import MIXED, looking_named, open_at, predicting
 from pfnlab.fuzz.signature import VIOLATION
 from pfnlab.fuzz.summary import headline, outcome
 from pfnlab.lab.machines import fetch_missing, name_machine, see_memory

@@ -16,8 +16,7 @@ from pfnlab.campaign.plan_form import form_mistakes, plan_without, sample
 from pfnlab.checker.kernel.properties import questions
 from pfnlab.errors import Misuse, ProgramError
 from pfnlab.files import read_text
-from pfnlab.fuzz.looking import looking_named
-from pfnlab.fuzz.opened import check_vocabulary
+from pfnlab.fuzz.looking import check_vocabulary, looking_named
 from pfnlab.inert import one_line
 from pfnlab.lab.machines import name_machine, open_machine
 from pfnlab.meeting.meet import model_version

@@ -13,8 +13,7 @@ from pfnlab.fuzz.filing import Folder
 from pfnlab.fuzz.hunt import Hunt
 from pfnlab.fuzz.hunt_state import HuntState, read_state, write_state
 from pfnlab.fuzz.kinds import Vocabulary
-from pfnlab.fuzz.looking import MIXED, Looks, looking_named
-from pfnlab.fuzz.opened import check_vocabulary, open_at, predicting
+from pfnlab.fuzz.looking import MIXED, Looks, check_vocabulary, looking_named, open_at, predicting
 from pfnlab.fuzz.summary import FuzzResult, outcome, progress, summary
 from pfnlab.lab.machines import check_profile, fetch_missing, name_machine, newest_series, see_memory
 from pfnlab.lab.running.inside import need_lens

@@ -8,8 +8,7 @@ from typing import assert_never, get_args
 
 import msgspec
 
-from pfnlab.fuzz.leaves import DRIVER_LEAVES
-from pfnlab.fuzz.places import DrawnPlaces
+from pfnlab.fuzz.places import DRIVER_LEAVES, DrawnPlaces
 from pfnlab.programs.lang.device_ops import (
     DRIVER_RAM,
     DRIVER_RAM_PAGES,

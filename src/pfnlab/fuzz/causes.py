@@ -11,7 +11,7 @@ The *effect* of a difference is its field and its shape, whatever the operation.
    (``log``, ``value``, ``flushes``, ``events``) leads to no other state, so it masks no difference of one;
 2. or if it **does the same under the same conditions**: its effect is one of the cause's, or of those that
    came behind it, and both stay and go together when the mappings of the two smallest programs are changed
-   in the same way (:mod:`pfnlab.fuzz.variations`): twice the pages, another cache mode, private for shared,
+   in the same way (:mod:`pfnlab.fuzz.simplify`): twice the pages, another cache mode, private for shared,
    filled or not. A variation with which the operation goes another way on the first machine too tells
    nothing. A reference that only a VMA of one page does not take is missing after fork and after mremap, and
    neither is with two pages: one cause. Where one is missing at two pages too, they are two.
@@ -24,16 +24,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import msgspec
 
 from pfnlab.fuzz.following import STATE_FIELDS
-from pfnlab.fuzz.signature import LOOKING, Signature, all_effects, placed_signatures
-from pfnlab.fuzz.variations import VARIATIONS
+from pfnlab.fuzz.signature import LOOKING, Signature, all_effects, placed_signatures, undecided
+from pfnlab.fuzz.simplify import VARIATIONS
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import Run
+from pfnlab.programs.runs.observation import Reason, Run
+
+#: Levels of looking, the one that shows most first: a cause is seen where it strikes and nowhere else.
+MOST_TELLING = (LookLevel.MEMORY, LookLevel.PROC, LookLevel.END)
 
 #: Fields that tell what state a kernel is in; other fields lead to no difference in them.
 _STATE = frozenset({*STATE_FIELDS, "direct_map", "result"})
@@ -44,7 +48,7 @@ _MODE = re.compile(r"(?<![\w-])(?:wc|uc-|uc|wb|wt|wp)(?![\w-])", re.IGNORECASE)
 #: The most sets of effects that are kept of one finding, and the most effects behind it.
 _MOST = 64
 
-#: Whether each of :data:`~pfnlab.fuzz.variations.VARIATIONS` shows a finding still; None where it is no
+#: Whether each of :data:`~pfnlab.fuzz.simplify.VARIATIONS` shows a finding still; None where it is no
 #: program, or its operation goes another way on the first machine too.
 Conditions = tuple[bool | None, ...]
 
@@ -302,3 +306,92 @@ def _shown_text(program: Program) -> str:
 
 def _number(step: int | None) -> int:
     return -1 if step is None else step
+
+
+class Grouping:
+    """The causes of findings on one set of machines.
+
+    :param ask: the runs of a program on all of them, in new guests where it is asked so; None where they have
+        no answer
+    :param agreed: as for :func:`~pfnlab.fuzz.signature.signatures_of`
+    """
+
+    def __init__(self, ask: Callable[[Program, bool], Sequence[Run] | None], *, agreed: bool = True) -> None:
+        self._ask = ask
+        self._agreed = agreed
+
+    def evidence(self, program: Program, signature: Signature) -> Evidence:
+        """What the smallest program of a finding tells of it, looked at as closely as possible.
+
+        Where it does not show so, all that differs came before it.
+        """
+        runs = self._ask(program, _needs_boot(signature))
+        if runs is None:
+            return Evidence()
+        seen = sightings(program, runs, agreed=self._agreed, smallest=True)
+        if signature in seen or not seen:
+            return seen.get(signature, Evidence())
+        return Evidence([effects_of(program, runs, agreed=self._agreed)])
+
+    def causes(self, found: Iterable[Found]) -> list[Cause]:
+        """The causes of *found*, that with the smallest program first."""
+        return causes_of(found, self._conditions)
+
+    def _conditions(self, finding: Found) -> Conditions:
+        fresh = _needs_boot(finding.signature)
+        runs = self._ask(finding.program, fresh) if finding.program is not None else None
+        if finding.program is None or runs is None:
+            return (None,) * len(VARIATIONS)
+        step = step_of(finding.program, runs, finding.signature, agreed=self._agreed)
+        usual = _calls_in(runs[0], step)
+
+        def shows(program: Program) -> bool | None:
+            runs = self._ask(program, fresh)
+            # An operation that goes another way on the first machine says nothing of the other.
+            if runs is None or _calls_in(runs[0], step) != usual:
+                return None
+            return shows_field(program, runs, finding.signature, agreed=self._agreed)
+
+        return conditions_of(finding, shows)
+
+
+def _calls_in(run: Run, step: int | None) -> tuple[str, frozenset[str]] | None:
+    """The result of a step and the kinds of kernel calls in it; None where there is no such step."""
+    if step is None or not 0 <= step < len(run.steps):
+        return None
+    seen = run.steps[step]
+    return seen.result, frozenset(event.partition(" ")[0] for event in seen.events or ())
+
+
+def _needs_boot(signature: Signature) -> bool:
+    """Whether a guest in which something else has run may not show it any more."""
+    return signature.kind == "alarm"
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """
+    The runs of a program, one a machine, and what they tell.
+
+    :param reason: why they tell nothing; None where they do
+    :param signatures: of all findings, each once (:func:`~pfnlab.fuzz.signature.signatures_of`)
+    :param sightings: what they tell of the cause of each (:func:`~pfnlab.fuzz.causes.sightings`)
+    """
+
+    runs: Sequence[Run]
+    reason: Reason | None
+    signatures: tuple[Signature, ...] = ()
+    sightings: Mapping[Signature, Evidence] = field(default_factory=dict)
+
+
+def weigh(program: Program, runs: Sequence[Run], *, agreed: bool = True) -> Weighed:
+    """What *runs* of *program* tell.
+
+    :param agreed: as for :func:`~pfnlab.fuzz.signature.signatures_of`
+    """
+    reason = undecided(runs)
+    if reason is not None:
+        return Weighed(runs, reason)
+    placed = placed_signatures(program, runs, agreed=agreed)
+    signatures = tuple(dict.fromkeys(signature for _, signature in placed))
+    return Weighed(runs, None, signatures, evidence_of(program, runs, placed))

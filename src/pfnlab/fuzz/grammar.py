@@ -13,7 +13,7 @@ from random import Random
 import msgspec
 
 from pfnlab.fuzz.calls import CallGenerator
-from pfnlab.fuzz.conditions import HELD, Conditions, rows_of
+from pfnlab.fuzz.coverage import HELD, Conditions, rows_of
 from pfnlab.fuzz.kinds import (
     AFTER_LEAF,
     ALL,
@@ -29,8 +29,7 @@ from pfnlab.fuzz.kinds import (
     areas_of,
     kind_of,
 )
-from pfnlab.fuzz.leaves import leaf_level, touched_level
-from pfnlab.fuzz.places import DrawnPlaces, areas, devices
+from pfnlab.fuzz.places import DrawnPlaces, areas, devices, leaf_level, touched_level
 from pfnlab.programs.lang.device_ops import Plug, RescanMoved, Unplug
 from pfnlab.programs.lang.forced import Fail, Hold
 from pfnlab.programs.lang.ops import (

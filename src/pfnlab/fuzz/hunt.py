@@ -10,17 +10,14 @@ from typing import Any
 import msgspec
 
 from pfnlab.errors import Misuse
-from pfnlab.fuzz.causes import Evidence, Found
+from pfnlab.fuzz.causes import MOST_TELLING, Evidence, Found, Grouping, Weighed, weigh
 from pfnlab.fuzz.drawing import Drawing, Drawn, end_of_round
 from pfnlab.fuzz.filing import Folder, FoundDifference
-from pfnlab.fuzz.grouping import MOST_TELLING, Grouping
 from pfnlab.fuzz.hunt_state import HuntState, KnownSignature, Unstable
 from pfnlab.fuzz.looking import changed_by_looking, looked_at
 from pfnlab.fuzz.modelled import ModelProcesses
-from pfnlab.fuzz.repeating import is_shown, raises_alarm, shrink_quickly
-from pfnlab.fuzz.shrink import Shrunk
+from pfnlab.fuzz.shrink import Shrunk, is_shown, raises_alarm, shrink_quickly
 from pfnlab.fuzz.signature import LOOKING, Signature, in_same_step, undecided
-from pfnlab.fuzz.weighed import Weighed, weigh
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine, Rebooting, Telling
@@ -363,7 +360,7 @@ class Hunt:
 
         :param levels: those at which it was shown
         :param repeated: it is the program that showed it
-        :param quick: as for :func:`~pfnlab.fuzz.repeating.is_shown`
+        :param quick: as for :func:`~pfnlab.fuzz.shrink.is_shown`
         """
         if self._model is not None and undecided(self._run_on(self._model, [program], levels[0])):
             return False

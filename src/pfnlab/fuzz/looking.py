@@ -1,4 +1,4 @@
-"""Which levels of looking a hunt uses, and whether looking changed what a machine did.
+"""The levels of looking of a hunt, its machines at each level, and the changes that looking makes.
 
 A level by number keeps a program a function of its seed and index. Where a program runs under several levels,
 each machine must show the same under all of them, in the fields that both show. Looking may change something
@@ -7,16 +7,20 @@ where the model of the machine, under the same two levels, differs in the same f
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
 import msgspec
 
 from pfnlab.errors import Misuse
+from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.signature import LOOKING, Signature, signature_between
+from pfnlab.lab.machines import Named, open_machine
+from pfnlab.lab.vm.accel import Accel
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.look import LookLevel, look_named
+from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run
 
 _M, _P, _E = LookLevel.MEMORY, LookLevel.PROC, LookLevel.END
@@ -85,3 +89,39 @@ def changed_by_looking(
 
 def _places(runs: Sequence[Run]) -> set[tuple[int, str]]:
     return {(difference.step, difference.field) for difference in differences(runs)}
+
+
+def open_at(
+    named: Sequence[Named],
+    level: LookLevel,
+    profile: str | None = None,
+    accel: Accel = Accel.TCG,
+    guests: int | None = 1,
+) -> dict[str, Machine]:
+    """The machines *named*, by the names users give them, each looked at by *level*.
+
+    :param profile: the series that kernels of the user's own should behave like
+    :param guests: of each kernel; None for as many as there are processors
+    """
+    return {machine.spec: open_machine(machine.spec, profile, accel, level, guests) for machine in named}
+
+
+def predicting(
+    named: Sequence[Named], looking: Looks, levels: Iterable[LookLevel]
+) -> dict[LookLevel, dict[str, Machine]]:
+    """By level and kernel the model that tells what looking changes on it; empty where each program has one
+    level."""
+    return {
+        level: {
+            machine.spec: open_machine(machine.model, look=level)
+            for machine in named
+            if machine.kind == "qemu" and machine.model is not None and looking.each
+        }
+        for level in levels
+    }
+
+
+def check_vocabulary(vocabulary: Vocabulary) -> None:
+    """:raises Misuse: there would be leaves alone, and nobody who makes them"""
+    if vocabulary.leaves and not vocabulary.has_leaves:
+        raise Misuse("only mappings of the driver and of vfio-pci have leaves: add --driver, --vfio or both")

@@ -8,8 +8,7 @@ from typing import Annotated
 import msgspec
 
 from pfnlab.fuzz.causes import Cause, of_cause
-from pfnlab.fuzz.conditions import CONDITIONS
-from pfnlab.fuzz.coverage import WORDS, all_branches
+from pfnlab.fuzz.coverage import CONDITIONS, WORDS, all_branches
 from pfnlab.fuzz.hunt_state import FORMAT, HuntState, KnownSignature, ShownFinding, Unstable
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.signature import MODELS_OWN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pfnlab.fuzz.leaves import touched_level
+from pfnlab.fuzz.places import touched_level
 from pfnlab.programs.lang.load import load_text
 
 HEADER = "pfnlab program 1\ndevice bar: pci, 2 GiB\narea a: 3 GiB\narea b: 3 GiB\n\n"
