@@ -21,8 +21,9 @@ from pathlib import Path
 
 from measuring import busy, ratio_of_rounds, rounds, show
 
-from pfnlab.checker.check import CheckLimits, CheckResult, check
+from pfnlab.checker.check import CheckResult, check
 from pfnlab.checker.kernel.scope import load_scope
+from pfnlab.checker.limits import Exhaustive
 from pfnlab.cluster.checking import check_on_cluster
 from pfnlab.cluster.connection import connected
 from pfnlab.programs.model.machine import ModelMachine
@@ -39,7 +40,7 @@ PROCESSES = WORKERS = (1, 2)
 
 def seconds_of(machine: str, scope: str, depth: int, place: str | int) -> tuple[CheckResult, float]:
     """A search on a cluster, or in so many processes of this host, and its seconds."""
-    limits, begun = CheckLimits(depth=depth), time.monotonic()
+    limits, begun = Exhaustive(depth=depth), time.monotonic()
     if isinstance(place, int):
         found = check(ModelMachine(machine), load_scope(scope), limits=limits, jobs=place)
         return found, time.monotonic() - begun

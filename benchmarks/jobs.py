@@ -31,8 +31,9 @@ from pages.claims.page import claims
 from pfnlab.campaign.local import LocalExecutor
 from pfnlab.campaign.plan_file import read_plan
 from pfnlab.campaign.running import begin_campaign, run_campaign
-from pfnlab.checker.check import CheckLimits, check
+from pfnlab.checker.check import check
 from pfnlab.checker.kernel.scope import load_scope
+from pfnlab.checker.limits import CheckLimits, Exhaustive, Swarm
 from pfnlab.fuzz.hunt import Hunt
 from pfnlab.fuzz.hunt_state import HuntState
 from pfnlab.fuzz.kinds import Vocabulary
@@ -123,9 +124,9 @@ def works(quick: bool) -> Iterator[tuple[str, Work]]:
     yield "counting", partial(counted, 0.4 if quick else 4.0)
     for scope, depth in (QUICK if quick else SCOPES).items():
         for machine in MACHINES:
-            yield f"{scope} {machine}", partial(searched, machine, scope, CheckLimits(depth=depth))
-    yield "races 7.2", partial(searched, "7.2", "race", CheckLimits())
-    swarm = CheckLimits(swarm=4, states=20 if quick else 1000, seed=1)
+            yield f"{scope} {machine}", partial(searched, machine, scope, Exhaustive(depth=depth))
+    yield "races 7.2", partial(searched, "7.2", "race", Exhaustive())
+    swarm = Swarm(searches=4, states=20 if quick else 1000, seed=1)
     yield "swarm 7.2", partial(searched, "7.2", "standard", swarm)
     yield "fuzz", partial(fuzzed, 10 if quick else 300)
     yield "model shards", partial(sharded, quick)

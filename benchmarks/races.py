@@ -36,13 +36,14 @@ GOAL = 1.0
 _OURS = """
 import time
 began = time.process_time()
-from pfnlab.checker.check import CheckLimits, check
+from pfnlab.checker.check import check
+from pfnlab.checker.limits import Exhaustive
 from pfnlab.checker.kernel.scope import RaceScope, load_scope
 from pfnlab.programs.model.machine import ModelMachine
 scope = load_scope("race")
 races = scope.races[:{races}]
 started = time.process_time()
-limits = CheckLimits(every_order={every_order})
+limits = Exhaustive(every_order={every_order})
 found = check(ModelMachine({spec!r}), RaceScope("race", "", races), limits=limits)
 ended = time.process_time()
 verdict = found.answers[0].verdict

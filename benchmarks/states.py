@@ -16,12 +16,13 @@ import time
 
 from measuring import busy, no_collection, rounds, show
 
-from pfnlab.checker.check import CheckLimits, check
+from pfnlab.checker.check import check
 from pfnlab.checker.kernel.domain import KernelModel, KernelState
 from pfnlab.checker.kernel.mark import Mark
 from pfnlab.checker.kernel.operations import operations
 from pfnlab.checker.kernel.properties import questions
 from pfnlab.checker.kernel.scope import Scope, load_scope
+from pfnlab.checker.limits import Exhaustive
 from pfnlab.programs.model.machine import ModelMachine
 
 #: What the scope has within its bound; with a tracker named, only questions of trackers are asked.
@@ -35,7 +36,7 @@ def searched(machine: str, scope: Scope, depth: int | None) -> tuple[int, int, f
     """States, steps, and seconds of processor time."""
     asked = questions(["tracker"] if "tracker=" in machine else [], scope)
     begun = time.process_time()
-    found = check(ModelMachine(machine), scope, asked, CheckLimits(depth=depth))
+    found = check(ModelMachine(machine), scope, asked, Exhaustive(depth=depth))
     return found.states, found.transitions, time.process_time() - begun
 
 

@@ -8,8 +8,9 @@ from collections.abc import Callable
 import pytest
 from broken import Broken
 
-from pfnlab.checker.check import HOLDS, VIOLATED, CheckLimits, CheckResult, check
+from pfnlab.checker.check import HOLDS, VIOLATED, CheckResult, check
 from pfnlab.checker.kernel.scope import Scope, load_scope, scope_names
+from pfnlab.checker.limits import Exhaustive
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.tracker import Tracker
 from pfnlab.mm.vma import Vma
@@ -64,7 +65,7 @@ def scope(name: str) -> Scope:
 
 def ended(machine: ModelMachine, name: str) -> CheckResult:
     """The search of a scope to its end."""
-    return check(machine, scope(name), limits=CheckLimits(depth=0))
+    return check(machine, scope(name), limits=Exhaustive(depth=0))
 
 
 def kept(result: CheckResult, states: int, depth: int) -> None:
@@ -100,7 +101,7 @@ def test_every_scope_that_ends_is_pinned() -> None:
 
 def test_a_bound_does_not_end_it() -> None:
     """It holds up to there."""
-    result = check(ModelMachine("7.2"), scope("ends_modes"), limits=CheckLimits(depth=3))
+    result = check(ModelMachine("7.2"), scope("ends_modes"), limits=Exhaustive(depth=3))
 
     assert not result.ended
     assert "at most 3 operations" in next(check_lines(result))
@@ -155,7 +156,7 @@ BROKEN: list[tuple[str, Callable[[Kernel], Tracker], str]] = [
 @pytest.mark.parametrize(("tracker", "name"), [row[1:] for row in BROKEN], ids=[row[0] for row in BROKEN])
 def test_a_tracker_that_forgets_is_found_out(tracker: Callable[[Kernel], Tracker], name: str) -> None:
     """By what exact promises."""
-    result = check(Broken(tracker), scope(name), limits=CheckLimits(depth=4))
+    result = check(Broken(tracker), scope(name), limits=Exhaustive(depth=4))
 
     broken = {answer.name for answer in result.answers if answer.verdict == VIOLATED}
     assert broken & {"no_leak", "no_loss", "freed_once", "no_warning"}

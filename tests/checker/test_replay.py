@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from some_races import REVOCATIONS, races
 
-from pfnlab.checker.check import CheckLimits, CheckResult, check
+from pfnlab.checker.check import CheckResult, check
 from pfnlab.checker.kernel.scope import load_scope, scope_names
+from pfnlab.checker.limits import Exhaustive, Walks
 from pfnlab.checker.replay import ProgramReplay, Replay, check_same, path_text, read_path
 from pfnlab.errors import Misuse
 from pfnlab.programs.lang.layout import program_text
@@ -17,23 +18,23 @@ from pfnlab.programs.model.machine import ModelMachine
 
 #: A model that breaks something, and how far to look, for each scope.
 BROKEN = {
-    "small": ("6.1", CheckLimits()),
-    "standard": ("6.1", CheckLimits(depth=3)),
-    "lowmem": ("6.1", CheckLimits(depth=3)),
-    "hole": ("6.1", CheckLimits(depth=3)),
-    "vfio": ("6.1", CheckLimits(depth=3)),
-    "vfio_memory": ("6.1", CheckLimits(depth=4)),
-    "race": ("7.2,flush=none", CheckLimits()),
-    "neighbours": ("6.1", CheckLimits(depth=3)),
-    "removal": ("6.1", CheckLimits(depth=3)),
-    "ends_areas": ("6.1", CheckLimits(depth=3)),
-    "ends_driver": ("6.1", CheckLimits(depth=3)),
-    "ends_forks": ("6.1", CheckLimits(depth=3)),
-    "ends_leaf": ("6.1", CheckLimits(depth=3)),
-    "ends_modes": ("6.1", CheckLimits(depth=3)),
-    "ends_vfio": ("6.1", CheckLimits(depth=3)),
-    "leaves": ("6.1", CheckLimits(depth=3)),
-    "wide": ("6.1", CheckLimits(depth=2)),
+    "small": ("6.1", Exhaustive()),
+    "standard": ("6.1", Exhaustive(depth=3)),
+    "lowmem": ("6.1", Exhaustive(depth=3)),
+    "hole": ("6.1", Exhaustive(depth=3)),
+    "vfio": ("6.1", Exhaustive(depth=3)),
+    "vfio_memory": ("6.1", Exhaustive(depth=4)),
+    "race": ("7.2,flush=none", Exhaustive()),
+    "neighbours": ("6.1", Exhaustive(depth=3)),
+    "removal": ("6.1", Exhaustive(depth=3)),
+    "ends_areas": ("6.1", Exhaustive(depth=3)),
+    "ends_driver": ("6.1", Exhaustive(depth=3)),
+    "ends_forks": ("6.1", Exhaustive(depth=3)),
+    "ends_leaf": ("6.1", Exhaustive(depth=3)),
+    "ends_modes": ("6.1", Exhaustive(depth=3)),
+    "ends_vfio": ("6.1", Exhaustive(depth=3)),
+    "leaves": ("6.1", Exhaustive(depth=3)),
+    "wide": ("6.1", Exhaustive(depth=2)),
 }
 
 
@@ -68,7 +69,7 @@ def test_every_path_goes_through(scope: str) -> None:
 def test_so_do_those_of_random_walks(scope: str) -> None:
     """Whose programs are made shorter; the path is as it was found."""
     spec, _ = BROKEN[scope]
-    checked = check(ModelMachine(spec), load_scope(scope), limits=CheckLimits(walks=40, seed=1))
+    checked = check(ModelMachine(spec), load_scope(scope), limits=Walks(count=40, seed=1))
 
     assert replayed(checked)
 

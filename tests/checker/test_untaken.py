@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pfnlab.checker.check import CheckLimits, CheckResult, check
+from pfnlab.checker.check import CheckResult, check
 from pfnlab.checker.kernel.properties import questions
 from pfnlab.checker.kernel.scope import Scope, load_scope, read_scope
+from pfnlab.checker.limits import Exhaustive
 from pfnlab.programs.model.machine import ModelMachine
 
 MAPPED = '"new = mmap bar[0:3] wc shared rw"'
@@ -42,7 +43,7 @@ def small(checkpoint: Path, states: int | None = None) -> CheckResult:
     """The small scope on 7.2, kept in a file."""
     scope = load_scope("small")
     assert isinstance(scope, Scope)
-    limits = CheckLimits(states=states, checkpoint=checkpoint)
+    limits = Exhaustive(states=states, checkpoint=checkpoint)
     return check(ModelMachine("7.2"), scope, questions(["no_leak"]), limits)
 
 

@@ -11,10 +11,11 @@ import pytest
 from local_cluster import LocalCluster, environment
 from models_there import told_of
 
-from pfnlab.checker.check import CheckLimits, check
+from pfnlab.checker.check import check
 from pfnlab.checker.kernel.properties import questions
 from pfnlab.checker.kernel.scope import Scope, load_scope
-from pfnlab.cluster.checking import check_on_cluster, refuse_on_cluster
+from pfnlab.checker.limits import CheckLimits, Exhaustive, Walks
+from pfnlab.cluster.checking import check_on_cluster, limits_on_cluster
 from pfnlab.cluster.connection import connected
 from pfnlab.errors import Misuse
 from pfnlab.programs.model.machine import ModelMachine
@@ -25,10 +26,10 @@ pytestmark = pytest.mark.xdist_group("cluster")
 @pytest.mark.parametrize(
     ("spec", "scope", "limits"),
     [
-        ("6.1", "small", CheckLimits()),
-        ("7.2,tracker=exact", "standard", CheckLimits(depth=2)),
-        ("7.2", "wide", CheckLimits(depth=2, states=120)),
-        ("7.2,tracker=exact", "ends_forks", CheckLimits()),
+        ("6.1", "small", Exhaustive()),
+        ("7.2,tracker=exact", "standard", Exhaustive(depth=2)),
+        ("7.2", "wide", Exhaustive(depth=2, states=120)),
+        ("7.2,tracker=exact", "ends_forks", Exhaustive()),
     ],
     ids=str,
 )
@@ -51,23 +52,23 @@ def test_the_result_is_that_of_one_process(
 @pytest.mark.parametrize(
     ("limits", "watch", "line"),
     [
-        (CheckLimits(walks=3), False, "does not go with --random"),
-        (CheckLimits(memory=1 << 20), False, "does not go with --memory"),
-        (CheckLimits(every_order=True), False, "does not go with --every-order"),
-        (CheckLimits(), True, "does not go with --untaken"),
+        (Walks(count=3), False, "does not go with --random"),
+        (Exhaustive(memory=1 << 20), False, "does not go with --memory"),
+        (Exhaustive(every_order=True), False, "does not go with --every-order"),
+        (Exhaustive(), True, "does not go with --untaken"),
     ],
     ids=str,
 )
 def test_what_workers_cannot_do_is_refused(limits: CheckLimits, watch: bool, line: str) -> None:
     """With the option to leave out."""
     with pytest.raises(Misuse, match=line):
-        refuse_on_cluster(ModelMachine("7.2"), load_scope("small"), limits, watch=watch)
+        limits_on_cluster(ModelMachine("7.2"), load_scope("small"), limits, watch=watch)
 
 
 def test_races_are_refused() -> None:
     """Their schedules are searched on one host."""
     with pytest.raises(Misuse, match="scope race has races: leave it out"):
-        refuse_on_cluster(ModelMachine("7.2"), load_scope("race"), CheckLimits())
+        limits_on_cluster(ModelMachine("7.2"), load_scope("race"), Exhaustive())
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:

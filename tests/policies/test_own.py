@@ -11,8 +11,9 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from pfnlab import limit
-from pfnlab.checker.check import CheckLimits, check
+from pfnlab.checker.check import check
 from pfnlab.checker.kernel.scope import load_scope
+from pfnlab.checker.limits import Exhaustive
 from pfnlab.errors import Misuse, PolicyError, Undecided
 from pfnlab.mm.tracker import Tracker
 from pfnlab.policies.own import OPTIONAL, PROTOCOLS, hooks_of, load_policy
@@ -232,7 +233,7 @@ def test_a_search_asks_a_check_as_well(write: Write) -> None:
     path = write(tracker("vma.pfnmap is None or vma.pfnmap.nr == vma.nr", "vma.pfnmap is None"))
 
     with pytest.raises(PolicyError, match=r"_check: it raised AssertionError.* \(at `a = mmap "):
-        check(ModelMachine(f"7.2,tracker={path}"), load_scope("small"), None, CheckLimits(states=50))
+        check(ModelMachine(f"7.2,tracker={path}"), load_scope("small"), None, Exhaustive(states=50))
 
 
 #: What a method may do that has nothing to do with memory, and what is said of it.

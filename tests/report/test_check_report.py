@@ -9,9 +9,10 @@ import msgspec
 import pytest
 from for_each import for_each
 
-from pfnlab.checker.check import CheckLimits, CheckResult, check
+from pfnlab.checker.check import CheckResult, check
 from pfnlab.checker.kernel.properties import questions
 from pfnlab.checker.kernel.scope import load_scope
+from pfnlab.checker.limits import Exhaustive
 from pfnlab.programs.lang.layout import program_text
 from pfnlab.programs.lang.text import parse
 from pfnlab.programs.model.machine import ModelMachine
@@ -21,7 +22,7 @@ from pfnlab.schemas import schema
 
 def small(spec: str, *, watch: bool = False, states: int | None = None) -> CheckResult:
     """The small scope on one model."""
-    return check(ModelMachine(spec), load_scope("small"), None, CheckLimits(states=states), watch=watch)
+    return check(ModelMachine(spec), load_scope("small"), None, Exhaustive(states=states), watch=watch)
 
 
 def test_the_schema_is_one() -> None:
@@ -42,7 +43,7 @@ def test_the_object_has_its_form(watch: bool) -> None:
 
 def test_a_race_has_the_same_form() -> None:
     """A race that breaks a property, with its schedule, is of that form too."""
-    found = check(ModelMachine("7.2,flush=none"), load_scope("race"), None, CheckLimits(states=300))
+    found = check(ModelMachine("7.2,flush=none"), load_scope("race"), None, Exhaustive(states=300))
 
     item = json.loads(found.as_json())
     jsonschema.validate(item, schema("check"))
@@ -68,7 +69,7 @@ def test_what_never_arose_is_no_verdict() -> None:
     """A property whose question never arose is not printed as one that holds."""
     scope = load_scope("small")
     asked = questions(["claimed_free"], scope)
-    lines = list(check_lines(check(ModelMachine("7.2"), scope, asked, CheckLimits(depth=2))))
+    lines = list(check_lines(check(ModelMachine("7.2"), scope, asked, Exhaustive(depth=2))))
 
     assert any(line.startswith("never asked") and "claimed_free" in line for line in lines)
 

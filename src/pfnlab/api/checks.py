@@ -9,10 +9,11 @@ from pfnlab.api.arguments import typed, typed_class
 from pfnlab.api.own import Policies, names_own
 from pfnlab.api.records import Record, Recorded
 from pfnlab.api.runs import On, machine_names
-from pfnlab.checker.check import SHOWN_APART, VIOLATED, CheckLimits, CheckResult, PropertyResult
+from pfnlab.checker.check import SHOWN_APART, VIOLATED, CheckResult, PropertyResult
 from pfnlab.checker.check import check as search
 from pfnlab.checker.kernel.properties import questions
 from pfnlab.checker.kernel.scope import load_scope
+from pfnlab.checker.limits import CheckLimits, Exhaustive, Walks
 from pfnlab.errors import Misuse
 from pfnlab.lab.machines import model_text, name_machine
 from pfnlab.programs.lang.ops import Program
@@ -130,7 +131,9 @@ def check(
         raise Misuse(f"seconds is a number from 0 on, not {seconds!r}")
     chosen = load_scope(str(scope))
     asked = questions([properties] if isinstance(properties, str) else properties, chosen)
-    limits = CheckLimits(depth=depth, states=states, seconds=seconds, walks=walks, seed=seed)
+    limits: CheckLimits = Exhaustive(depth=depth, states=states, seconds=seconds)
+    if walks is not None:
+        limits = Walks(count=walks, seed=seed, depth=depth, seconds=seconds)
 
     def done() -> CheckReport:
         models = [_model(spec) for spec in machine_names(on, policies)]

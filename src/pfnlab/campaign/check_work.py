@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from pfnlab.campaign.shard import ShardResults
-from pfnlab.checker.check import VIOLATED, CheckLimits, CheckResult, PropertyResult, check
+from pfnlab.checker.check import VIOLATED, CheckResult, PropertyResult, check
 from pfnlab.checker.kernel.properties import questions
 from pfnlab.checker.kernel.scope import RaceScope, Scope, load_scope, read_scope
+from pfnlab.checker.limits import Exhaustive
 from pfnlab.lab.machines import model_text, name_machine
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.result import beside
@@ -41,7 +42,7 @@ def check_shard(work: CheckWork) -> ShardResults:
     """Search, and give the verdicts."""
     scope = scope_of(work)
     machine = ModelMachine(model_text(name_machine(work.machine).rest))
-    limits = CheckLimits(depth=work.depth, states=work.states)
+    limits = Exhaustive(depth=work.depth, states=work.states)
     checked = check(machine, scope, questions(list(work.properties), scope), limits)
     return ShardResults(results=check_results(work, checked), kernels={work.machine: machine.spec})
 

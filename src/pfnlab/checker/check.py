@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from pathlib import Path as File
 from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
@@ -14,6 +13,7 @@ from pfnlab.checker.kernel.domain import KernelModel
 from pfnlab.checker.kernel.operations import ScopeStep
 from pfnlab.checker.kernel.properties import Question, properties, questions
 from pfnlab.checker.kernel.scope import RaceScope, Scope
+from pfnlab.checker.limits import UNLIMITED, CheckLimits, Exhaustive, Swarm, Walks
 from pfnlab.checker.races import schedules
 from pfnlab.checker.races.properties import race_properties
 from pfnlab.checker.races.race import RaceModel
@@ -47,40 +47,6 @@ PropertyVerdict = Literal["holds", "violated", "undecided"]
 HOLDS: PropertyVerdict = "holds"
 VIOLATED: PropertyVerdict = "violated"
 UNDECIDED: PropertyVerdict = "undecided"
-
-
-class CheckLimits(msgspec.Struct, frozen=True):
-    """The limits that end a search before every state was seen.
-
-    :param depth: the most operations in a row, instead of the scope's depth; 0 for sequences of any length
-    :param memory: bytes for visited states; further states go to disk
-    :param walks: the number of random walks to make instead of a full search
-    :param guided: whether walks prefer what no walk has met
-    :param swarm: the number of searches of a swarm, each of which finds at most *states* states
-    :param seed: decides the random walks, or the orders of the searches of a swarm
-    :param checkpoint: the file to which a cut search is written; if it exists, the search resumes from it
-    :param every_order: of races, search also the orders that cannot matter
-    """
-
-    depth: int | None = None
-    states: int | None = None
-    seconds: float | None = None
-    memory: int | None = None
-    checkpoint: File | None = None
-    walks: int | None = None
-    guided: bool = False
-    swarm: int | None = None
-    seed: int = 0
-    every_order: bool = False
-
-    @property
-    def whole_ways(self) -> bool:
-        """Whether a search has to see every way to a state, which partial-order reduction leaves out."""
-        return self.every_order or (self.depth, self.memory, self.checkpoint) != (None, None, None)
-
-
-#: To the depth of the scope, and to the end.
-UNLIMITED = CheckLimits()
 
 
 class PropertyResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -264,15 +230,15 @@ def check(
     members: list[SwarmMember] = []
     policy_watch = PolicyWatch(machine.boot(qemu_q35(), {}))
     with policy_watch if watch else nullcontext():
-        if limits.swarm is not None:
+        if isinstance(limits, Swarm):
             found = _swarmed(model, predicates, depth, limits, members, 1 if watch else jobs, counted)
-        elif limits.walks is not None:
-            counted.expect(limits.walks)
+        elif isinstance(limits, Walks):
+            counted.expect(limits.count)
             found = simulate(
                 model,
                 predicates,
                 seed=limits.seed,
-                walks=limits.walks,
+                walks=limits.count,
                 length=depth or _WALK,
                 seconds=limits.seconds,
                 guided=limits.guided,
@@ -313,31 +279,28 @@ def _swarmed(
     model: KernelModel | RaceModel,
     predicates: list[Property[Any]],
     depth: int | None,
-    limits: CheckLimits,
+    limits: Swarm,
     members: list[SwarmMember],
     jobs: int,
     counted: PartCount,
 ) -> Exploration[Any]:
-    """:raises Misuse: the scope is one of races, or a limit has no meaning here"""
+    """:raises Misuse: the scope is one of races"""
     if isinstance(model, RaceModel):
         raise Misuse(f"a swarm searches operations one after the other: scope {model.scope.name} has races")
-    if limits.memory is not None or limits.checkpoint is not None or limits.walks is not None:
-        raise Misuse("--swarm goes without --memory, --checkpoint and --random: --states limits each search")
 
     def member(number: int, found: Exploration[Any]) -> None:
         violated = [asked.name for asked in predicates if found.verdict(asked.name) == "violated"]
         without = tuple(found.note.removeprefix("without ").split(", ")) if found.note else ()
         members.append(SwarmMember(found.states, found.transitions, without, tuple(violated)))
 
-    members_wanted = limits.swarm or 1
-    counted.expect(members_wanted)
+    counted.expect(limits.searches)
     kinds = sorted({ScopeStep(template.op).kind for template in model.scope.templates})
     return swarm(
         model,
         predicates,
         kinds=kinds,
         seed=limits.seed,
-        members=members_wanted,
+        members=limits.searches,
         states=limits.states or _SWARM_STATES,
         depth=depth or _SWARM_DEPTH,
         seconds=limits.seconds,
@@ -351,7 +314,7 @@ def _explored(
     model: KernelModel | RaceModel,
     predicates: list[Property[Any]],
     depth: int | None,
-    limits: CheckLimits,
+    limits: Exhaustive,
     progress: Callable[[Exploration[Any]], None] | None,
     jobs: int,
 ) -> Exploration[Any]:

@@ -9,16 +9,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pfnlab.checker.check import (
-    CheckLimits,
-    CheckResult,
-    PropertyResult,
-    check,
-    depth_of,
-)
+from pfnlab.checker.check import CheckResult, PropertyResult, check, depth_of
 from pfnlab.checker.differ import compare
 from pfnlab.checker.kernel.properties import Question, questions
 from pfnlab.checker.kernel.scope import RaceScope, Scope, load_scope
+from pfnlab.checker.limits import UNLIMITED, CheckLimits
 from pfnlab.checker.races.race import control, still_read
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.forecast import line as forecast_line
@@ -67,7 +62,7 @@ class CheckRequest(msgspec.Struct, frozen=True, kw_only=True):
     on: list[str]
     scope: str = "standard"
     properties: list[str] = []
-    limits: CheckLimits = CheckLimits()
+    limits: CheckLimits = UNLIMITED
     confirm: list[str] = []
     save: Path | None = None
     as_json: bool = False
@@ -159,13 +154,13 @@ def _all_on_cluster(
 ) -> list[CheckResult]:
     """One check a machine, one after the other: each has the whole cluster."""
     # Most searches need none of it.
-    from pfnlab.cluster.checking import check_on_cluster, refuse_on_cluster
+    from pfnlab.cluster.checking import check_on_cluster, limits_on_cluster
     from pfnlab.cluster.connection import connected
 
     if request.jobs is not None:
         raise Misuse("--cluster does not go with --jobs: leave one out")
     for machine in machines:
-        refuse_on_cluster(machine, scope, request.limits, watch=request.watch)
+        limits_on_cluster(machine, scope, request.limits, watch=request.watch)
     found = []
     with connected(address) as client:
         for machine in machines:

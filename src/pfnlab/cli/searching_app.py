@@ -230,25 +230,31 @@ def check(
                 refused=[option for option, value in given.items() if value],
             )
         )
-    from pfnlab.checker.check import CheckLimits
+    from pfnlab.checker.limits import CheckLimits, Exhaustive, Swarm, Walks
     from pfnlab.cli.check import CheckRequest, check_machines
     from pfnlab.errors import Misuse
     from pfnlab.lab.vm.accel import accel_named
 
     if guided and random is None:
         raise Misuse("--guided is for walks: say how many with --random N")
-    limits = CheckLimits(
-        depth=depth,
-        states=states,
-        seconds=seconds,
-        memory=memory and memory << 20,
-        checkpoint=checkpoint,
-        walks=random,
-        guided=guided,
-        swarm=swarm,
-        seed=seed,
-        every_order=every_order,
-    )
+    limits: CheckLimits
+    if swarm is not None:
+        if (memory, checkpoint, random) != (None, None, None):
+            raise Misuse(
+                "--swarm goes without --memory, --checkpoint and --random: --states limits each search"
+            )
+        limits = Swarm(searches=swarm, states=states, seed=seed, depth=depth, seconds=seconds)
+    elif random is not None:
+        limits = Walks(count=random, seed=seed, guided=guided, depth=depth, seconds=seconds)
+    else:
+        limits = Exhaustive(
+            depth=depth,
+            states=states,
+            seconds=seconds,
+            memory=memory and memory << 20,
+            checkpoint=checkpoint,
+            every_order=every_order,
+        )
     request = CheckRequest(
         on=on or [],
         scope=scope,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pfnlab.checker.check import UNLIMITED, CheckLimits, CheckResult, check
+from pfnlab.checker.check import CheckResult, check
 from pfnlab.checker.kernel.domain import KernelModel
 from pfnlab.checker.kernel.properties import Question, properties
 from pfnlab.checker.kernel.scope import RaceScope, Scope
+from pfnlab.checker.limits import UNLIMITED, CheckLimits, Exhaustive, Walks
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.partitioned import explore_partitioned
 from pfnlab.checker.search.property import Property
@@ -32,12 +33,12 @@ class KernelSearch:
         return model, list(properties(model, self._asked))
 
 
-def refuse_on_cluster(
+def limits_on_cluster(
     machine: ModelMachine, scope: Scope | RaceScope, limits: CheckLimits, *, watch: bool = False
-) -> None:
-    """Refuse what workers cannot do.
+) -> Exhaustive:
+    """The limits of a search that workers can do.
 
-    :raises Misuse: with what to leave out
+    :raises Misuse: they cannot do it; with what to leave out
     """
     if isinstance(scope, RaceScope):
         raise Misuse(
@@ -45,16 +46,19 @@ def refuse_on_cluster(
         )
     if own := files_in(f"model:{machine.spec}"):
         raise Misuse(f"{own[0]} is a policy of this host, which workers do not have: leave --cluster out")
-    for option, given in (
-        ("--random", limits.walks is not None),
-        ("--swarm", limits.swarm is not None),
-        ("--memory", limits.memory is not None),
-        ("--checkpoint", limits.checkpoint is not None),
-        ("--every-order", limits.every_order),
-        ("--untaken", watch),
-    ):
-        if given:
-            raise Misuse(f"--cluster does not go with {option}: leave one out")
+    if isinstance(limits, Exhaustive):
+        given = {
+            "--memory": limits.memory is not None,
+            "--checkpoint": limits.checkpoint is not None,
+            "--every-order": limits.every_order,
+            "--untaken": watch,
+        }
+        option = next((option for option, is_given in given.items() if is_given), None)
+        if option is None:
+            return limits
+    else:
+        option = "--random" if isinstance(limits, Walks) else "--swarm"
+    raise Misuse(f"--cluster does not go with {option}: leave one out")
 
 
 def check_on_cluster(
@@ -71,7 +75,7 @@ def check_on_cluster(
     :raises Misuse: workers cannot do it
     :raises Undecided: the scheduler is gone, or no worker is left
     """
-    refuse_on_cluster(machine, scope, limits)
+    searched = limits_on_cluster(machine, scope, limits)
 
     def elsewhere(
         model: KernelModel, predicates: Sequence[Property[Any]], asked: Sequence[Question], depth: int | None
@@ -81,8 +85,8 @@ def check_on_cluster(
             predicates,
             ClusterOwners(client, KernelSearch(machine, model.scope, asked)),
             depth=depth,
-            states=limits.states,
-            seconds=limits.seconds,
+            states=searched.states,
+            seconds=searched.seconds,
             progress=progress,
         )
 

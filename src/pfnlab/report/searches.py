@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from pfnlab.checker.check import CheckLimits, CheckResult, check
+from pfnlab.checker.check import CheckResult, check
 from pfnlab.checker.kernel.scope import RaceScope, load_scope
+from pfnlab.checker.limits import Exhaustive
 from pfnlab.processes import in_order
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.progress import UNCOUNTED, PartCount
@@ -61,5 +62,5 @@ def search_ahead(
 
 def _search(asked: PageSearch) -> CheckResult:
     loaded = load_scope(asked.scope)
-    limits = CheckLimits() if isinstance(loaded, RaceScope) else CheckLimits(depth=asked.depth)
+    limits = Exhaustive() if isinstance(loaded, RaceScope) else Exhaustive(depth=asked.depth)
     return check(ModelMachine(asked.machine), loaded, limits=limits)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from pfnlab.checker.check import CheckLimits, check
+from pfnlab.checker.check import check
 from pfnlab.checker.kernel.domain import KernelModel, KernelState
 from pfnlab.checker.kernel.properties import no_leak, properties, questions
 from pfnlab.checker.kernel.scope import Scope, load_scope
+from pfnlab.checker.limits import Exhaustive, Walks
 from pfnlab.checker.search.explore import Order, explore
 from pfnlab.checker.search.path import Path, path_along
 from pfnlab.errors import Undecided
@@ -93,7 +94,7 @@ def test_what_is_counted_is_the_search() -> None:
 def test_a_counterexample_is_a_file() -> None:
     """What is saved reads back as the same program."""
     found = check(
-        ModelMachine("6.1"), scope("standard"), questions(["one_mode"]), CheckLimits(depth=3)
+        ModelMachine("6.1"), scope("standard"), questions(["one_mode"]), Exhaustive(depth=3)
     ).answers[0]
     assert found.program is not None
 
@@ -157,14 +158,14 @@ def test_a_way_in_more_areas_than_a_program_has_is_none() -> None:
 
 def test_a_limit_leaves_properties_undecided() -> None:
     """What was not found before the search was cut is undecided."""
-    found = check(ModelMachine("7.2"), scope("small"), questions(["no_leak"]), CheckLimits(states=20))
+    found = check(ModelMachine("7.2"), scope("small"), questions(["no_leak"]), Exhaustive(states=20))
 
     assert ("undecided", False) == (found.answers[0].verdict, found.complete)
 
 
 def test_a_random_walk_ends_in_a_short_program() -> None:
     """Nothing can be left out of what random walks find."""
-    limits = CheckLimits(depth=12, walks=30, seed=1)
+    limits = Walks(depth=12, count=30, seed=1)
 
     found = check(ModelMachine("6.1"), scope("small"), questions(["no_leak"]), limits)
 

@@ -9,9 +9,10 @@ import pytest
 from broken import Broken, answer, checked, lines
 from for_each import for_each
 
-from pfnlab.checker.check import CheckLimits, check
+from pfnlab.checker.check import check
 from pfnlab.checker.kernel.properties import QUESTIONS, questions
 from pfnlab.checker.kernel.scope import load_scope
+from pfnlab.checker.limits import Exhaustive
 from pfnlab.errors import Misuse, ModelledErrno
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.pgprot import pgprot_set_cachemode
@@ -364,7 +365,7 @@ def test_exact_keeps_what_trackers_promise() -> None:
     """On every sequence of three operations: no question of a tracker is violated, and each arose."""
     scope = load_scope("standard")
     found = check(
-        ModelMachine("7.2,tracker=exact"), scope, questions(["tracker"], scope), CheckLimits(depth=3)
+        ModelMachine("7.2,tracker=exact"), scope, questions(["tracker"], scope), Exhaustive(depth=3)
     )
 
     assert [] == [one.name for one in found.answers if one.verdict != "holds" or one.vacuous]

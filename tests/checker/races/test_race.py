@@ -8,9 +8,10 @@ import pytest
 from broken import Broken, lines
 from some_races import REVOCATIONS, races
 
-from pfnlab.checker.check import CheckLimits, CheckResult, PropertyResult, check
+from pfnlab.checker.check import CheckResult, PropertyResult, check
 from pfnlab.checker.kernel.properties import questions
 from pfnlab.checker.kernel.scope import Race, RaceScope, load_scope, read_scope
+from pfnlab.checker.limits import CheckLimits, Exhaustive
 from pfnlab.checker.races.race import control, still_read
 from pfnlab.mm.gather import FlushPlacement, MmuGather
 from pfnlab.mm.vma import Vma
@@ -136,7 +137,7 @@ def test_a_control_leaves_the_flush_out_by_force() -> None:
     assert still_read(program, machine.run([control(program)])[0])
 
 
-@pytest.mark.parametrize("limits", [CheckLimits(), CheckLimits(every_order=True)])
+@pytest.mark.parametrize("limits", [Exhaustive(), Exhaustive(every_order=True)])
 def test_a_turn_without_a_rule_is_left_out(limits: CheckLimits) -> None:
     """A fault in ordinary memory while mmap_lock is held: then nothing is said to hold."""
     text = """
@@ -193,7 +194,7 @@ def test_warnings_of_turns_that_are_remembered_count() -> None:
     scope = load_scope("race")
     assert isinstance(scope, RaceScope)
 
-    every_order = check(ModelMachine("6.1"), scope, limits=CheckLimits(every_order=True))
+    every_order = check(ModelMachine("6.1"), scope, limits=Exhaustive(every_order=True))
 
     reduced = check(ModelMachine("6.1"), scope)
     assert every_order.states == reduced.states

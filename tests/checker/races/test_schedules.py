@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from some_races import OTHERS, races
 
-from pfnlab.checker.check import CheckLimits, check
+from pfnlab.checker.check import check
 from pfnlab.checker.kernel.properties import RACE_QUESTIONS
 from pfnlab.checker.kernel.scope import RaceScope, load_scope
+from pfnlab.checker.limits import CheckLimits, Exhaustive
 from pfnlab.checker.races.memo import Footprint, TurnEffect
 from pfnlab.checker.races.properties import race_properties
 from pfnlab.checker.races.race import RaceModel, RaceState
@@ -131,7 +132,7 @@ def test_schedules_without_and_with() -> None:
     assert [(3147, 81), (18310, 338), (3365, 81), (25928, 113)] == counted
 
 
-@pytest.mark.parametrize("limits", [CheckLimits(every_order=True), CheckLimits(depth=100)])
+@pytest.mark.parametrize("limits", [Exhaustive(every_order=True), Exhaustive(depth=100)])
 def test_every_order_is_looked_at_when_asked_for(limits: CheckLimits) -> None:
     """By name, and where a bound is on ways and not on states."""
     machine = ModelMachine("7.2")
@@ -141,7 +142,7 @@ def test_every_order_is_looked_at_when_asked_for(limits: CheckLimits) -> None:
 
 def test_a_limit_cuts_it() -> None:
     """What was left out is said, and nothing holds then."""
-    cut = check(ModelMachine("7.2"), named(), limits=CheckLimits(states=100))
+    cut = check(ModelMachine("7.2"), named(), limits=Exhaustive(states=100))
 
     assert not cut.complete
     assert cut.cut[0].startswith("states: 10")

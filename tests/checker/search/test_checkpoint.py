@@ -12,11 +12,12 @@ import pytest
 from broken import Broken
 from small_models import Counters, Grid
 
-from pfnlab.checker.check import CheckLimits, CheckResult, check
+from pfnlab.checker.check import CheckResult, check
 from pfnlab.checker.kernel import packing
 from pfnlab.checker.kernel.domain import KernelModel
 from pfnlab.checker.kernel.properties import questions
 from pfnlab.checker.kernel.scope import load_scope, read_scope
+from pfnlab.checker.limits import CheckLimits, Exhaustive
 from pfnlab.checker.search import sealed
 from pfnlab.checker.search.explore import explore
 from pfnlab.checker.search.property import always
@@ -56,10 +57,10 @@ def test_a_check_that_goes_on_says_what_an_undisturbed_one_does(
     def of(limits: CheckLimits) -> CheckResult:
         return check(ModelMachine("6.1"), scope, None, limits)
 
-    of(CheckLimits(states=states, memory=memory, checkpoint=kept))
-    second = of(CheckLimits(memory=memory, checkpoint=kept))
+    of(Exhaustive(states=states, memory=memory, checkpoint=kept))
+    second = of(Exhaustive(memory=memory, checkpoint=kept))
 
-    assert without_time(of(CheckLimits(every_order=True))) == without_time(second)
+    assert without_time(of(Exhaustive(every_order=True))) == without_time(second)
 
 
 UNRULY = 'devices = ["bar: pci, 2 pages"]\ntasks = 1\nareas = 1\ndepth = 3\noperations = [%s]'
@@ -77,8 +78,8 @@ def test_what_was_left_out_before_a_cut_is_left_out(tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(KernelModel, "perform", unless_uc)
     whole = check(ModelMachine("7.2"), scope)
-    check(ModelMachine("7.2"), scope, None, CheckLimits(states=2, checkpoint=kept))
-    second = check(ModelMachine("7.2"), scope, None, CheckLimits(checkpoint=kept))
+    check(ModelMachine("7.2"), scope, None, Exhaustive(states=2, checkpoint=kept))
+    second = check(ModelMachine("7.2"), scope, None, Exhaustive(checkpoint=kept))
 
     assert ("no rule: nobody knows (1 step left out)",) == whole.cut == second.cut
 
@@ -106,11 +107,11 @@ def test_what_another_process_has_not_met_it_meets(tmp_path: Path, monkeypatch: 
     # No way to a discovery leads there.
     asked = questions(["no_stale"])
     whole = check(Broken(Noting), scope, asked)
-    check(Broken(Noting), scope, asked, CheckLimits(states=3, checkpoint=kept))
+    check(Broken(Noting), scope, asked, Exhaustive(states=3, checkpoint=kept))
     for name in ("_CLASSES", "_CLASS_NAMES", "_CONSTANTS", "_BY_VALUE", "_BY_IDENTITY", "_FORMS"):
         monkeypatch.setattr(packing, name, {})
 
-    second = check(Broken(Noting), scope, asked, CheckLimits(checkpoint=kept))
+    second = check(Broken(Noting), scope, asked, Exhaustive(checkpoint=kept))
 
     assert without_time(whole) == without_time(second)
 

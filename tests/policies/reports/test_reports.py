@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pfnlab.checker.check import CheckLimits, check
+from pfnlab.checker.check import check
 from pfnlab.checker.kernel.scope import load_scope
+from pfnlab.checker.limits import Exhaustive
 from pfnlab.errors import Misuse
 from pfnlab.policies.profiles import PROFILES
 from pfnlab.policies.reports import REPORTS
@@ -72,7 +73,7 @@ def test_an_error_is_the_same_line_at_another_level() -> None:
 )
 def test_the_checker_counts_it_as_a_warning(spec: str, lengths: dict[str, int | None]) -> None:
     """Whichever tracker frees in vain; where none does, none is found."""
-    result = check(ModelMachine(spec), load_scope("small"), limits=CheckLimits(depth=3))
+    result = check(ModelMachine(spec), load_scope("small"), limits=Exhaustive(depth=3))
 
     assert lengths == {answer.name: answer.length for answer in result.answers if answer.name in lengths}
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from tracker_runs import DRIVER, MAP, book, run
 
-from pfnlab.checker.check import CheckLimits, check
+from pfnlab.checker.check import check
 from pfnlab.checker.kernel.scope import load_scope
+from pfnlab.checker.limits import Exhaustive
 from pfnlab.programs.model.machine import ModelMachine
 
 SPEC = "7.2,tracker=no_cow"
@@ -73,7 +74,7 @@ def test_no_walker_can_miss_a_copied_page(walker: str) -> None:
     """walks_all, which both break, is not even asked: no page of a frame is ever copied."""
     verdicts = {}
     for machine in (f"7.2,walker={walker}", f"{SPEC},walker={walker}"):
-        result = check(ModelMachine(machine), load_scope("standard"), limits=CheckLimits(depth=2))
+        result = check(ModelMachine(machine), load_scope("standard"), limits=Exhaustive(depth=2))
         verdicts[machine] = next(answer for answer in result.answers if answer.name == "walks_all")
 
     before, after = verdicts.values()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from tracker_runs import MAP, book, log, run
 
-from pfnlab.checker.check import CheckLimits, check
+from pfnlab.checker.check import check
 from pfnlab.checker.kernel.scope import load_scope
+from pfnlab.checker.limits import Exhaustive
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.model.machine import ModelMachine
@@ -104,7 +105,7 @@ def test_the_checker_shows_the_reference_that_hurts() -> None:
     scope = load_scope("small")
     lengths, program = {}, None
     for name in ("track_ctx", "ctx_adjust", "split_ctx"):
-        result = check(ModelMachine(f"7.2,tracker={name}"), scope, limits=CheckLimits(depth=4))
+        result = check(ModelMachine(f"7.2,tracker={name}"), scope, limits=Exhaustive(depth=4))
         (answer,) = (answer for answer in result.answers if answer.name == "exact")
         lengths[name], program = answer.length, answer.program
 
