@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import pytest
 from middle_runs import careful, cut, forgetful
 
 from pfnlab.errors import Defect, MissingTool
 from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run
 
 PROGRAM = """pfnlab program 1
@@ -56,8 +58,9 @@ class Fake:
 
 Ask = Callable[..., Answer]
 
-#: By verb, the module in which it opens its machines.
-OPENERS = {
-    **{verb: f"pfnlab.cli.{verb}" for verb in ("run", "check", "replay")},
-    "fuzz": "pfnlab.fuzz.looking",
-}
+
+def open_with(monkeypatch: pytest.MonkeyPatch, opener: Callable[..., Machine]) -> None:
+    """From now on *opener* opens the machines of every verb, and no kernel is fetched."""
+    for module in ("pfnlab.lab.machines", "pfnlab.fuzz.looking"):
+        monkeypatch.setattr(f"{module}.open_machine", opener)
+        monkeypatch.setattr(f"{module}.fetch_missing", lambda machines: None)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from asking import PROGRAM, Answer, Fake
+from asking import PROGRAM, Answer, Fake, open_with
 
 from pfnlab import progress
 from pfnlab.cli import main
@@ -39,5 +39,4 @@ def program(tmp_path: Path) -> Path:
 @pytest.fixture
 def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Machines answer without a model, a kernel or QEMU."""
-    monkeypatch.setattr("pfnlab.cli.run.open_machine", lambda spec, *options: Fake(spec))
-    monkeypatch.setattr("pfnlab.cli.run.fetch_missing", lambda machines, say: None)
+    open_with(monkeypatch, lambda named, *options: Fake(named.spec))

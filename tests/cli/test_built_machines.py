@@ -63,7 +63,7 @@ def test_no_golden_is_made_from_it(kernel: BuiltKernel) -> None:
 
 def test_what_boots_is_its_image(kernel: BuiltKernel) -> None:
     """qemu:NAME boots the image in the cache."""
-    machine = open_machine("qemu:mine")
+    machine = open_machine(name_machine("qemu:mine"))
     assert isinstance(machine, QemuMachine) and machine.kernel == kernel.image
 
 
@@ -93,8 +93,8 @@ def test_a_version_is_no_name(kernel: BuiltKernel) -> None:
 def test_its_model_follows_its_configuration(kernel: BuiltKernel) -> None:
     """Without soft dirty bits in its .config its model shows none."""
     program = load_text("pfnlab program 1\ndevice bar: pci, 16 pages\n\na = mmap bar[0] wc shared rw\n")
-    (mine,) = open_machine("model:mine").run([program])
-    (stock,) = open_machine("model:7.2").run([program])
+    (mine,) = open_machine(name_machine("model:mine")).run([program])
+    (stock,) = open_machine(name_machine("model:7.2")).run([program])
     assert mine.steps[0].vmas != stock.steps[0].vmas
 
 

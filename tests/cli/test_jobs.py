@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from asking import Answer, Ask
+from asking import Answer, Ask, open_with
 
 from pfnlab.cli.verbs import framework_command
 from pfnlab.fuzz import drawing
@@ -201,7 +201,7 @@ def test_a_killed_process_ends_a_hunt_with_one_line(
     ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Which program it was at, and by what it was killed: 3."""
-    monkeypatch.setattr("pfnlab.fuzz.looking.open_machine", lambda spec, *_: Killed(spec.partition(":")[2]))
+    open_with(monkeypatch, lambda named, *_: Killed(named.rest))
 
     words = ("--on", "model:7.2", "--on", "model:7.2,mseal=on", "--programs", 30, "--findings", tmp_path)
     answer = ask("fuzz", *words, "--jobs", 2)

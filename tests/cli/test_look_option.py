@@ -7,13 +7,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from asking import OPENERS, Ask, Fake
+from asking import Ask, Fake, open_with
 
 from pfnlab.fuzz.filing import Folder, FoundDifference
 from pfnlab.fuzz.hunt_state import read_state
 from pfnlab.fuzz.looking import MIXED, Looks
 from pfnlab.fuzz.signature import signature_of
-from pfnlab.lab.machines import settle_look
+from pfnlab.lab.machines import Named, settle_look
+from pfnlab.lab.vm.accel import Accel
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
@@ -51,14 +52,14 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Looked]:
     """The machines that were opened; those whose name has `7.2` in it have no types."""
     machines = list[Looked]()
 
-    def open_fake(spec: str, *options: object, look: LookLevel = LookLevel.PROC, **others: object) -> Looked:
-        machines.append(Blind(spec) if "7.2" in spec else Looked(spec))
+    def open_fake(
+        named: Named, accel: Accel = Accel.TCG, look: LookLevel = LookLevel.PROC, guests: int | None = None
+    ) -> Looked:
+        machines.append(Blind(named.spec) if "7.2" in named.spec else Looked(named.spec))
         machines[-1].look = look
         return machines[-1]
 
-    for verb in ("run", "fuzz", "replay"):
-        monkeypatch.setattr(f"{OPENERS[verb]}.open_machine", open_fake)
-        monkeypatch.setattr(f"pfnlab.cli.{verb}.fetch_missing", lambda machines, say: None)
+    open_with(monkeypatch, open_fake)
     return machines
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from asking import OPENERS, Ask
+from asking import Ask, open_with
 
+from pfnlab.lab.machines import Named
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
@@ -20,17 +21,14 @@ def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path.touch()
 
     def open_model(
-        spec: str,
-        profile: str | None = None,
+        named: Named,
         accel: Accel = Accel.TCG,
         look: LookLevel = LookLevel.PROC,
         guests: int | None = None,
     ) -> Machine:
-        kind, _, rest = spec.partition(":")
-        return ModelMachine(rest if kind == "model" else profile or "6.12", look)
+        return ModelMachine(named.series or "6.12", look)
 
-    for verb in ("fuzz", "check", "replay"):
-        monkeypatch.setattr(f"{OPENERS[verb]}.open_machine", open_model)
+    open_with(monkeypatch, open_model)
     return path
 
 

@@ -14,21 +14,12 @@ from pfnlab.api.records import Record, Recorded, RowsOf, field_text, step_record
 from pfnlab.api.step import StepSeen, seen_steps
 from pfnlab.errors import Misuse
 from pfnlab.judging.judge import judged
-from pfnlab.lab.machines import (
-    check_profile,
-    fetch_missing,
-    name_machine,
-    newest_series,
-    open_machine,
-    run_on,
-    settle_look,
-)
+from pfnlab.lab.machines import name_machines, newest_series, side_by_side
 from pfnlab.lab.vm.accel import accel_named
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.compare import FIELDS, Difference, Verdict, fields_listed, fields_named
 from pfnlab.programs.runs.look import LookLevel, look_named
 from pfnlab.programs.runs.observation import Run
-from pfnlab.progress import say
 from pfnlab.report.run_json import PrintedRun
 from pfnlab.report.run_result import RunResult
 from pfnlab.report.table import render
@@ -221,14 +212,9 @@ def run(
     def done() -> RunReport:
         whole = program_of(program)
         fields = _fields(compare)
-        specs = machine_names(on, policies)
-        machines = [name_machine(spec, profile) for spec in specs]
-        check_profile(machines, profile)
+        machines = name_machines(machine_names(on, policies), profile)
         wanted = None if look is None else look_named(look)
-        opened = [open_machine(spec, profile, accel_named(accel), wanted or LookLevel.PROC) for spec in specs]
-        fetch_missing(machines, say)
-        settle_look(opened, wanted)
-        runs = [run_on(named, machine, [whole])[0] for named, machine in zip(machines, opened, strict=True)]
+        (runs,) = side_by_side(machines, [whole], wanted, accel_named(accel))
         return result_of(whole, runs, {named.spec: named.series for named in machines}, fields)
 
     return supervised(done) if names_own(on, policies) else done()

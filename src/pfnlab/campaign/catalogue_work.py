@@ -5,12 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from pfnlab.campaign.shard import ShardResults
-from pfnlab.lab.machines import fetch_missing, name_machine, open_machine, run_on, settle_look
+from pfnlab.lab.machines import name_machines, side_by_side
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.compare import Verdict, judge
 from pfnlab.programs.runs.look import look_named
-from pfnlab.progress import say
 from pfnlab.store.rows import StoredResult
 from pfnlab.units import number_of
 
@@ -30,19 +29,13 @@ class CatalogueWork(msgspec.Struct, frozen=True, kw_only=True):
 def catalogue_shard(work: CatalogueWork) -> ShardResults:
     """Run every program on every machine, and judge."""
     programs = {name: load_text(text, name) for name, text in work.programs.items()}
-    named = [name_machine(spec) for spec in work.machines]
-    fetch_missing(named, say)
-    machines = [open_machine(machine.spec) for machine in named]
-    settle_look(machines, look_named(work.look) if work.look else None)
-    runs = [
-        run_on(asked, machine, list(programs.values()))
-        for asked, machine in zip(named, machines, strict=True)
-    ]
+    named = name_machines(work.machines)
+    all_runs = side_by_side(named, list(programs.values()), look_named(work.look) if work.look else None)
     series = {machine.spec: machine.series for machine in named}
     results = []
-    for (name, program), of_program in zip(programs.items(), zip(*runs, strict=True), strict=True):
-        results.append(_verdict(work, name, program, judge(program, of_program, series)))
-    kernels = {run.machine: run.kernel for of_machine in runs for run in of_machine}
+    for (name, program), runs in zip(programs.items(), all_runs, strict=True):
+        results.append(_verdict(work, name, program, judge(program, runs, series)))
+    kernels = {run.machine: run.kernel for runs in all_runs for run in runs}
     return ShardResults(results=tuple(results), kernels=kernels, programs=len(programs) * len(named))
 
 

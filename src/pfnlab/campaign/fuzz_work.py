@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack
 
 import msgspec
 
@@ -12,13 +11,11 @@ from pfnlab.fuzz.filing import FoundDifference, program_text
 from pfnlab.fuzz.hunt import Hunt
 from pfnlab.fuzz.hunt_state import HuntState
 from pfnlab.fuzz.kinds import Vocabulary
-from pfnlab.fuzz.looking import MIXED, looking_named, open_at, predicting
+from pfnlab.fuzz.looking import looking_named, opened
 from pfnlab.fuzz.signature import VIOLATION
 from pfnlab.fuzz.summary import headline, outcome
-from pfnlab.lab.machines import fetch_missing, name_machine, see_memory
-from pfnlab.programs.runs.look import LookLevel
+from pfnlab.lab.machines import name_machines
 from pfnlab.programs.runs.observation import Run
-from pfnlab.progress import say
 from pfnlab.result import Outcome
 from pfnlab.store.rows import StoredResult
 
@@ -45,29 +42,20 @@ class FuzzWork(msgspec.Struct, frozen=True, kw_only=True):
 
 def fuzz_shard(work: FuzzWork) -> ShardResults:
     """Run the programs on all machines, and make what they differ in smaller."""
-    named = [name_machine(spec) for spec in work.machines]
-    fetch_missing(named, say)
-    looking = looking_named(work.look) if work.look else MIXED
-    if not work.look and not see_memory(list(open_at(named, LookLevel.PROC).values())):
-        looking = looking_named("proc")
-    levels = list(dict.fromkeys(looking.levels))
-    opened = {level: open_at(named, level) for level in levels}
-    state = HuntState(list(work.machines), work.seed, work.vocabulary, looking=looking)
+    named = name_machines(work.machines)
     kernels: dict[str, str] = {}
 
     def note(runs: Sequence[Run]) -> None:
         kernels.update({run.machine: run.kernel for run in runs})
 
-    with ExitStack() as stack:
-        for machine in (machine for machines in opened.values() for machine in machines.values()):
-            if isinstance(machine, AbstractContextManager):
-                stack.enter_context(machine)
+    with opened(named, looking_named(work.look) if work.look else None) as lab:
+        state = HuntState(list(work.machines), work.seed, work.vocabulary, looking=lab.looking)
         hunt = Hunt(
-            opened,
+            lab.machines,
             state,
             watched=work.coverage,
             on_compared=note,
-            predicting=predicting(named, looking, levels),
+            predicting=lab.predicting,
             # The shards of a campaign do not know each other, so causes are weighed where all are together.
             grouped=False,
         )

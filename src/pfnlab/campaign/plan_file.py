@@ -162,7 +162,7 @@ def _check_machine(spec: str) -> None:
     """:raises Misuse: there is no such machine"""
 
     def opened() -> None:
-        open_machine(spec)
+        open_machine(name_machine(spec))
 
     if files_in(spec):
         from pfnlab.supervised import supervised

@@ -19,13 +19,11 @@ from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.forecast import line as forecast_line
 from pfnlab.errors import Misuse
 from pfnlab.lab.machines import (
-    check_profile,
-    fetch_missing,
     model_text,
     name_machine,
+    name_machines,
     newest_series,
-    open_machine,
-    run_on,
+    side_by_side,
     with_policies,
 )
 from pfnlab.lab.vm.accel import Accel
@@ -34,8 +32,9 @@ from pfnlab.processes import in_order, processors
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.compare import judge
+from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
-from pfnlab.progress import Work, say, working
+from pfnlab.progress import Work, working
 from pfnlab.report.check import check_lines, differ_lines
 from pfnlab.report.table import render
 from pfnlab.result import Outcome
@@ -82,7 +81,7 @@ def check_machines(request: CheckRequest) -> int:
         return tell_apart(request, scope, request.differ)
     chosen_questions = questions(request.properties, scope)
     machines = [_model(spec) for spec in _specs(request)]
-    check_profile([name_machine(spec, request.profile) for spec in request.confirm], request.profile)
+    name_machines(request.confirm, request.profile)
     outcomes = []
     for at, checked in enumerate(_all_checked(machines, scope, chosen_questions, request)):
         confirmed = confirm(checked, request.confirm, request.accel)
@@ -234,21 +233,20 @@ def confirm(checked: CheckResult, specs: list[str], accel: Accel = Accel.TCG) ->
     statements: dict[str, dict[str, str]] = {answer.name: {} for answer, _ in counterexamples}
     programs = list({program.ops: program for _, program in counterexamples}.values())
     controls = [control(program) for answer, program in counterexamples if _of_frame(answer)]
-    model_runs = open_machine(checked.machine).run(programs)
-    named = [name_machine(spec) for spec in specs]
-    fetch_missing(named, say)
-    for machine in named:
-        runs = run_on(machine, open_machine(machine.spec, accel=accel), [*programs, *controls])
+    model_runs = _model(checked.machine).run(programs)
+    all_runs = side_by_side(name_machines(specs), [*programs, *controls], LookLevel.PROC, accel)
+    for at, spec in enumerate(specs):
+        runs = [of_program[at] for of_program in all_runs]
         words = {}
         for program, model, kernel in zip(programs, model_runs, runs, strict=False):
             words[program.ops] = comparison(program, model, kernel).says
         forced = iter(runs[len(programs) :])
         for answer, program in counterexamples:
-            statements[answer.name][machine.spec] = words[program.ops]
+            statements[answer.name][spec] = words[program.ops]
             if _of_frame(answer):
                 read = still_read(program, next(forced))
                 word = "STILL READS the device" if read else "does not read the device any more"
-                statements[answer.name][f"{machine.spec}, its flush left out by force"] = word
+                statements[answer.name][f"{spec}, its flush left out by force"] = word
     return msgspec.structs.replace(
         checked,
         answers=tuple(

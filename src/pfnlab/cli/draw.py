@@ -8,23 +8,13 @@ import msgspec
 
 from pfnlab.errors import Misuse
 from pfnlab.files import check_output, write_output
-from pfnlab.lab.machines import (
-    check_profile,
-    fetch_missing,
-    files_named,
-    name_machine,
-    newest_series,
-    open_machine,
-    run_on,
-    settle_look,
-)
+from pfnlab.lab.machines import files_named, name_machines, newest_series, side_by_side
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.picture import draw_compare, draw_race, draw_state, draw_story
 from pfnlab.picture.form import NARROW
 from pfnlab.picture.palette import Theme
 from pfnlab.programs.library import load_found, program_paths
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.progress import say
 
 #: The looks of a picture, by their names on the command line.
 THEMES: dict[str, Theme] = {"auto": "auto", "light": "light", "dark": "dark"}
@@ -71,13 +61,8 @@ def draw(request: DrawRequest) -> int:
     steps = len(program.ops) + 1
     if request.step is not None and not 1 <= request.step <= steps:
         raise Misuse(f"--step {request.step}: the program has the steps 1 to {steps}, the last is its end")
-    machines = [name_machine(spec, request.profile) for spec in specs]
-    check_profile(machines, request.profile)
-    look = request.look or LookLevel.PROC
-    opened = [open_machine(named.spec, request.profile, request.accel, look) for named in machines]
-    fetch_missing(machines, say)
-    settle_look(opened, request.look)
-    runs = [run_on(named, machine, [program])[0] for named, machine in zip(machines, opened, strict=True)]
+    machines = name_machines(specs, request.profile)
+    (runs,) = side_by_side(machines, [program], request.look, request.accel)
     width, theme = (NARROW if request.narrow else None), THEMES[request.theme]
     if request.race:
         svg = draw_race(program, runs, width=width, theme=theme)

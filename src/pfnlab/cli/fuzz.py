@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import msgspec
@@ -13,14 +12,13 @@ from pfnlab.fuzz.filing import Folder
 from pfnlab.fuzz.hunt import Hunt
 from pfnlab.fuzz.hunt_state import HuntState, read_state, write_state
 from pfnlab.fuzz.kinds import Vocabulary
-from pfnlab.fuzz.looking import MIXED, Looks, check_vocabulary, looking_named, open_at, predicting
+from pfnlab.fuzz.looking import Looks, check_vocabulary, looking_named, opened
 from pfnlab.fuzz.summary import FuzzResult, outcome, progress, summary
-from pfnlab.lab.machines import check_profile, fetch_missing, name_machine, newest_series, see_memory
+from pfnlab.lab.machines import name_machines, newest_series
 from pfnlab.lab.running.inside import need_lens
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.processes import processors
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.machine import Machine
 from pfnlab.progress import Work, say, working
 from pfnlab.units import number_of
 
@@ -63,42 +61,28 @@ def fuzz(request: FuzzRequest) -> int:
     specs = request.on or [f"model:{newest_series()}", f"qemu:{newest_series()}"]
     if len(set(specs)) != len(specs) or len(specs) < 2:
         raise Misuse(f"one machine has nothing to differ from: write --on {specs[0]} --on qemu:7.2")
-    named = [name_machine(spec, request.profile) for spec in specs]
-    check_profile(named, request.profile)
+    named = name_machines(specs, request.profile)
     vocabulary = _vocabulary(request)
     chosen = looking_named(request.look) if request.look is not None else None
     kept = _kept(request, specs, vocabulary, chosen)
     wanted = kept.looking if kept is not None else chosen
     if wanted is not None and LookLevel.MEMORY in wanted.levels and any(one.kind == "qemu" for one in named):
         need_lens()
-    fetch_missing(named, say)
-    opened: dict[LookLevel, dict[str, Machine]] = {}
-    if kept is None and chosen is None:
-        opened[LookLevel.PROC] = open_at(named, LookLevel.PROC, request.profile, request.accel, request.jobs)
-        # Mixed, where all kernels can be looked into.
-        chosen = MIXED if see_memory(list(opened[LookLevel.PROC].values())) else Looks()
-    state = kept or HuntState(specs, request.seed or 0, vocabulary, looking=chosen or Looks())
-    looking = state.looking
-    levels = list(dict.fromkeys(looking.levels))
-    opened = {
-        level: opened.get(level) or open_at(named, level, request.profile, request.accel, request.jobs)
-        for level in levels
-    }
     programs = request.programs
     if programs is None and request.seconds is None:
         programs = PROGRAMS
-    with ExitStack() as stack:
-        for machine in (machine for machines in opened.values() for machine in machines.values()):
-            if isinstance(machine, AbstractContextManager):
-                stack.enter_context(machine)
-        work = stack.enter_context(working(f"fuzzing {', '.join(specs)}", programs))
+    with (
+        opened(named, wanted, request.accel, request.jobs) as lab,
+        working(f"fuzzing {', '.join(specs)}", programs) as work,
+    ):
+        state = kept or HuntState(specs, request.seed or 0, vocabulary, looking=lab.looking)
         hunt = Hunt(
-            opened,
+            lab.machines,
             state,
             Folder(request.findings, request.known),
             watched=request.coverage,
             on_progress=_Kept(work, state, request.resume, None if programs else request.seconds).show,
-            predicting=predicting(named, looking, levels),
+            predicting=lab.predicting,
             jobs=request.jobs or processors(),
         )
         watched = hunt.watched

@@ -29,12 +29,11 @@ from pfnlab.fuzz.signature import LOST, Signature, signatures_of
 from pfnlab.inert import one_line, visible
 from pfnlab.lab.machines import (
     Named,
-    check_profile,
-    fetch_missing,
     name_machine,
+    name_machines,
     newest_series,
     open_machine,
-    run_on,
+    side_by_side,
 )
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.policies.own import files_in
@@ -43,7 +42,6 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
-from pfnlab.progress import say
 from pfnlab.result import Made, Outcome
 
 #: The beginning of a path of any version.
@@ -168,11 +166,11 @@ def _replay_case(case: Case, request: ReplayRequest) -> list[Outcome]:
     """Replay a case on every machine; an outcome each."""
     outcomes = []
     specs = request.on or [case.machine]
-    check_profile([name_machine(spec, request.profile) for spec in specs], request.profile)
-    for spec in specs:
+    for named in name_machines(specs, request.profile):
+        spec = named.spec
         steps: list[JudgedStep] = []
         verdict = AS_FOUND
-        model = name_machine(spec).kind == "model"
+        model = named.kind == "model"
         # A kernel is compared with the machine it was found on.
         if case.source and not (model and request.on):
             request.check_asked(case.machine, case.source)
@@ -207,10 +205,7 @@ def _on_kernel(program: Program | None, machine: str, spec: str, accel: Accel) -
     """Compare a kernel with the model that the program was found on."""
     if program is None:
         raise Misuse(f"{spec} goes through no schedule: replay the program that `check --save` keeps")
-    named = name_machine(spec)
-    fetch_missing([named], say)
-    (model,) = open_machine(machine).run([program])
-    (kernel,) = run_on(named, open_machine(spec, accel=accel), [program])
+    ((model, kernel),) = side_by_side(name_machines([machine, spec]), [program], LookLevel.PROC, accel)
     return comparison(program, model, kernel)
 
 
@@ -218,23 +213,17 @@ def _finding(finding: FiledFinding, request: ReplayRequest) -> Outcome:
     if not request.on:
         for spec in finding.data.machines:
             request.check_asked(spec, finding.source)
-    machines = [name_machine(spec, request.profile) for spec in request.on or finding.data.machines]
-    check_profile(machines, request.profile)
-    fetch_missing(machines, say)
-    runs_by_level = {
-        look: [
-            run_on(machine, open_machine(machine.spec, accel=request.accel, look=look), [finding.program])[0]
-            for machine in machines
-        ]
-        for look in finding.data.looks
-    }
+    machines = name_machines(request.on or finding.data.machines, request.profile)
+    looks = finding.data.looks
+    all_runs = side_by_side(machines, [finding.program] * len(looks), looks, request.accel)
+    runs_by_level = dict(zip(looks, all_runs, strict=True))
     runs = [run for level_runs in runs_by_level.values() for run in level_runs]
     is_lost = finding.data.signatures[0].kind == LOST
     for run in runs:
         found = run.undecided or (not is_lost and run.alarm is None and run.lost)
         if found:
             raise Undecided(found.says, found.kind)
-    if len(finding.data.looks) > 1:
+    if len(looks) > 1:
         signatures = _by_looking(finding.program, machines, runs_by_level)
     else:
         signatures = signatures_of(finding.program, runs)
@@ -255,7 +244,7 @@ def _by_looking(
     found = []
     for number, machine in enumerate(machines):
         own = {look: level_runs[number] for look, level_runs in runs.items()}
-        model = machine.model or f"model:{newest_series()}"
+        model = name_machine(machine.model or f"model:{newest_series()}")
         predicted = {look: open_machine(model, look=look).run([program])[0] for look in runs}
         found += [signature for _, signature in changed_by_looking(program, own, predicted)]
     return found

@@ -15,14 +15,10 @@ from pfnlab.files import cannot_write, check_output
 from pfnlab.judging.judge import judged
 from pfnlab.lab.machines import (
     Named,
-    check_profile,
-    fetch_missing,
     files_named,
-    name_machine,
+    name_machines,
     newest_series,
-    open_machine,
-    run_on,
-    settle_look,
+    side_by_side,
     with_policies,
 )
 from pfnlab.lab.vm.accel import Accel
@@ -32,7 +28,6 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.library import STDIN, load_found, program_paths
 from pfnlab.programs.runs.compare import FIELDS
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run
 from pfnlab.progress import say, silent
 from pfnlab.report.golden import golden_look, golden_path, promoted, read_golden, write_golden
@@ -72,19 +67,13 @@ def _run_programs(request: RunRequest) -> int:
     machines = _machines(request)
     check_output(request.output.file, _inputs(request, paths, machines))
     programs = [load_found(path) for path in paths]
-    look = request.look or LookLevel.PROC
-    opened = [open_machine(named.spec, request.profile, request.accel, look) for named in machines]
-    fetch_missing(machines, say)
-    looks = _looks(request, paths, settle_look(opened, request.look))
-    by_machine = [
-        _run_all(named, machine, programs, looks) for named, machine in zip(machines, opened, strict=True)
-    ]
+    # A golden that is made anew is looked at as it was made before.
+    looks = [request.look or (golden_look(path) if request.promote else None) for path in paths]
+    all_runs = side_by_side(machines, programs, looks, request.accel)
     series = {named.spec: named.series for named in machines}
     results = [
         RunResult(name, program, runs, judged(program, runs, series, request.compare))
-        for name, program, runs in zip(
-            shown_names(paths), programs, zip(*by_machine, strict=True), strict=True
-        )
+        for name, program, runs in zip(shown_names(paths), programs, all_runs, strict=True)
     ]
     print_results(results, request.output)
     if request.promote:
@@ -97,25 +86,6 @@ def _inputs(request: RunRequest, paths: Sequence[Path], machines: Sequence[Named
     """The files that are read: programs, those that machines are made of, and goldens that are made anew."""
     files = files_named(machine.spec for machine in machines)
     return [*paths, *map(Path, files), *(map(golden_path, paths) if request.promote else ())]
-
-
-def _looks(request: RunRequest, paths: Sequence[Path], usual: LookLevel) -> list[LookLevel]:
-    """How each program is looked at: for a golden that is made anew, as it was made before."""
-    if not request.promote or request.look is not None:
-        return [usual] * len(paths)
-    return [golden_look(path) or usual for path in paths]
-
-
-def _run_all(
-    named: Named, machine: Machine, programs: Sequence[Program], looks: Sequence[LookLevel]
-) -> list[Run]:
-    """One run a program, those that are looked at alike one after the other."""
-    runs: dict[int, Run] = {}
-    for look in dict.fromkeys(looks):
-        settle_look([machine], look)
-        at = [index for index, wanted in enumerate(looks) if wanted is look]
-        runs.update(zip(at, run_on(named, machine, [programs[index] for index in at]), strict=True))
-    return [runs[index] for index in range(len(programs))]
 
 
 def shown_names(paths: Sequence[Path]) -> list[str]:
@@ -131,7 +101,7 @@ def shown_names(paths: Sequence[Path]) -> list[str]:
 
 def _machines(request: RunRequest) -> list[Named]:
     specs = with_policies(request.on or [f"model:{newest_series()}"], request.policies)
-    machines = [name_machine(spec, request.profile) for spec in specs]
+    machines = name_machines(specs, request.profile)
     if request.promote and request.look is LookLevel.END:
         raise Misuse("a golden holds what is seen after every operation: leave --look end out")
     if request.promote:
@@ -140,7 +110,6 @@ def _machines(request: RunRequest) -> list[Named]:
                 raise Misuse(f"{named.spec} cannot be promoted: goldens come from qemu:VERSION alone")
     if request.compare != FIELDS and len(machines) < 2:
         raise Misuse("--compare says what is compared of several machines: add --on MACHINE")
-    check_profile(machines, request.profile)
     return machines
 
 

@@ -7,15 +7,17 @@ where the model of the machine, under the same two levels, differs in the same f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from itertools import combinations
+from typing import NamedTuple
 
 import msgspec
 
 from pfnlab.errors import Misuse
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.signature import LOOKING, Signature, signature_between
-from pfnlab.lab.machines import Named, open_machine
+from pfnlab.lab.machines import Named, fetch_missing, name_machine, open_machine, see_memory
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.compare import differences
@@ -91,34 +93,54 @@ def _places(runs: Sequence[Run]) -> set[tuple[int, str]]:
     return {(difference.step, difference.field) for difference in differences(runs)}
 
 
-def open_at(
-    named: Sequence[Named],
-    level: LookLevel,
-    profile: str | None = None,
-    accel: Accel = Accel.TCG,
-    guests: int | None = 1,
-) -> dict[str, Machine]:
-    """The machines *named*, by the names users give them, each looked at by *level*.
+class Opened(NamedTuple):
+    """The machines of a hunt.
 
-    :param profile: the series that kernels of the user's own should behave like
+    :ivar looking: how they are looked at
+    :ivar machines: by level of looking and by name
+    :ivar predicting: by level and kernel the model that tells what looking changes on it; empty where each
+        program has one level
+    """
+
+    looking: Looks
+    machines: Mapping[LookLevel, dict[str, Machine]]
+    predicting: Mapping[LookLevel, Mapping[str, Machine]]
+
+
+@contextmanager
+def opened(
+    named: Sequence[Named], looking: Looks | None, accel: Accel = Accel.TCG, guests: int | None = 1
+) -> Iterator[Opened]:
+    """The machines *named*, one for each level of looking; kernels that are missing are fetched.
+
+    Their guests end with the block.
+
+    :param looking: None for mixed levels, where the memory of all can be looked at, else for /proc
     :param guests: of each kernel; None for as many as there are processors
     """
-    return {machine.spec: open_machine(machine.spec, profile, accel, level, guests) for machine in named}
 
+    def at(level: LookLevel) -> dict[str, Machine]:
+        return {machine.spec: open_machine(machine, accel, level, guests) for machine in named}
 
-def predicting(
-    named: Sequence[Named], looking: Looks, levels: Iterable[LookLevel]
-) -> dict[LookLevel, dict[str, Machine]]:
-    """By level and kernel the model that tells what looking changes on it; empty where each program has one
-    level."""
-    return {
-        level: {
-            machine.spec: open_machine(machine.model, look=level)
-            for machine in named
-            if machine.kind == "qemu" and machine.model is not None and looking.each
-        }
-        for level in levels
+    fetch_missing(named)
+    machines: dict[LookLevel, dict[str, Machine]] = {}
+    if looking is None:
+        machines[LookLevel.PROC] = at(LookLevel.PROC)
+        looking = MIXED if see_memory(list(machines[LookLevel.PROC].values())) else Looks()
+    machines = {level: machines.get(level) or at(level) for level in dict.fromkeys(looking.levels)}
+    models = {
+        machine.spec: name_machine(machine.model)
+        for machine in named
+        if machine.kind == "qemu" and machine.model is not None and looking.each
     }
+    predicting = {
+        level: {spec: open_machine(model, look=level) for spec, model in models.items()} for level in machines
+    }
+    with ExitStack() as stack:
+        for machine in (machine for at_level in machines.values() for machine in at_level.values()):
+            if isinstance(machine, AbstractContextManager):
+                stack.enter_context(machine)
+        yield Opened(looking, machines, predicting)
 
 
 def check_vocabulary(vocabulary: Vocabulary) -> None:

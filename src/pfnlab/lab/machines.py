@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -139,16 +139,18 @@ def _offered(series: str) -> bool:
     return any(offer.series == series for offer in offered())
 
 
-def check_profile(machines: Sequence[Named], profile: str | None) -> None:
-    """Check what ``--profile`` says a kernel of the user's own should behave like; None says nothing.
+def name_machines(specs: Iterable[str], profile: str | None = None) -> list[Named]:
+    """Read the names of machines that belong together, without starting anything.
 
-    :raises Misuse: there is no such series, or no kernel among *machines* that it could be about
+    :param profile: the series a kernel of the user's own among them should behave like
+    :raises Misuse: a name is none, no profile describes that series, or no machine is such a kernel
     """
-    if profile is None:
-        return
-    check_series(profile)
-    if not any(named.kind == "qemu" and not named.stock for named in machines):
-        raise Misuse("--profile says what a kernel file should behave like: add --on qemu:BZIMAGE")
+    machines = [name_machine(spec, profile) for spec in specs]
+    if profile is not None:
+        check_series(profile)
+        if not any(named.kind == "qemu" and not named.stock for named in machines):
+            raise Misuse("--profile says what a kernel file should behave like: add --on qemu:BZIMAGE")
+    return machines
 
 
 def all_series() -> list[str]:
@@ -189,20 +191,16 @@ def with_policies(specs: Sequence[str], paths: Sequence[str]) -> list[str]:
 
 
 def open_machine(
-    spec: str,
-    profile: str | None = None,
-    accel: Accel = Accel.TCG,
-    look: LookLevel = LookLevel.PROC,
-    guests: int | None = None,
+    named: Named, accel: Accel = Accel.TCG, look: LookLevel = LookLevel.PROC, guests: int | None = None
 ) -> Machine:
-    """The machine behind a name; a kernel that is not here yet is fetched when it runs.
+    """The machine of a name; a kernel that is not here yet is fetched when it runs.
 
     :param accel: the accelerator of guests, where it is a kernel
     :param look: how the kernel is looked at, or is to be predicted to be looked at
     :param guests: how many guests a kernel has at most; None for one a processor
-    :raises Misuse: the name is none
+    :raises Misuse: there is no such model
+    :raises MissingTool: *look* needs the lens, which is not here
     """
-    named = name_machine(spec, profile)
     if named.kind == "model":
         from pfnlab.programs.model.machine import ModelMachine
 
@@ -212,7 +210,7 @@ def open_machine(
     from pfnlab.lab.running.machine import QemuMachine
 
     kernel = built(named.rest).image if named.built else named.rest if named.stock else Path(named.rest)
-    guest: Machine = QemuMachine(kernel, guests=guests, name=spec, accel=accel, look=look, say=say)
+    guest: Machine = QemuMachine(kernel, guests=guests, name=named.spec, accel=accel, look=look, say=say)
     return guest
 
 
@@ -239,7 +237,7 @@ def settle_look(machines: Sequence[Machine], asked: LookLevel | None) -> LookLev
     return look
 
 
-def fetch_missing(machines: Sequence[Named], say: Callable[[str], None]) -> None:
+def fetch_missing(machines: Sequence[Named]) -> None:
     """Fetch the stock kernels of *machines* that are not in the cache, and report each new one."""
     names = [named.rest for named in machines if named.stock]
     if not names:
@@ -257,7 +255,47 @@ def fetch_missing(machines: Sequence[Named], say: Callable[[str], None]) -> None
             say(f"qemu:{name} is {kernel.version}, which nobody met: `pfnlab kernels meet {kernel.upstream}`")
 
 
-def run_on(named: Named, machine: Machine, programs: Sequence[Program]) -> list[Run]:
+def side_by_side(
+    machines: Sequence[Named],
+    programs: Sequence[Program],
+    look: LookLevel | Sequence[LookLevel | None] | None = None,
+    accel: Accel = Accel.TCG,
+) -> list[tuple[Run, ...]]:
+    """Open machines, fetch the kernels that are missing, and run every program on every machine.
+
+    No guest is left afterwards.
+
+    :param look: how all programs are looked at, or each of them; None is as `settle_look` says
+    :param accel: the accelerator of guests
+    :return: for each program one run a machine, in the order of *machines* and under their names
+    :raises Misuse: there is no such model or kernel, or a program that no guest could hold
+    :raises MissingTool: a tool or kernel is not here
+    """
+    looks = [look] * len(programs) if look is None or isinstance(look, LookLevel) else list(look)
+    at_first = next(filter(None, looks), LookLevel.PROC)
+    opened = [open_machine(named, accel, at_first) for named in machines]
+    fetch_missing(machines)
+    usual = settle_look(opened, None) if None in looks else at_first
+    settled = [wanted or usual for wanted in looks]
+    by_machine = [
+        _run_all(named, machine, programs, settled) for named, machine in zip(machines, opened, strict=True)
+    ]
+    return list(zip(*by_machine, strict=True))
+
+
+def _run_all(
+    named: Named, machine: Machine, programs: Sequence[Program], looks: Sequence[LookLevel]
+) -> list[Run]:
+    """One run a program, those that are looked at alike one after the other."""
+    runs: dict[int, Run] = {}
+    for look in dict.fromkeys(looks):
+        settle_look([machine], look)
+        at = [index for index, wanted in enumerate(looks) if wanted is look]
+        runs.update(zip(at, _run_alike(named, machine, [programs[index] for index in at]), strict=True))
+    return [runs[index] for index in range(len(programs))]
+
+
+def _run_alike(named: Named, machine: Machine, programs: Sequence[Program]) -> list[Run]:
     """One run a program, under the name the user gave the machine; its guests are gone afterwards."""
     of = f"{number_of(len(programs), 'program')} on {named.spec}"
     with (
