@@ -16,8 +16,8 @@ from pfnlab.campaign.check_work import CheckWork, check_results
 from pfnlab.checker.check import CheckResult, check
 from pfnlab.checker.kernel.scope import load_scope
 from pfnlab.document.parts.check import part
+from pfnlab.document.terminal import terminal
 from pfnlab.programs.model.machine import ModelMachine
-from pfnlab.report.check import check_lines
 from pfnlab.result import Outcome
 
 SOURCE = Path(__file__).parents[1] / "src" / "pfnlab"
@@ -121,7 +121,7 @@ SHOWN: dict[str, Callable[[FurtherResult], bool]] = {
     "schema": lambda result: (
         writer.schema_of(type(result))["properties"]["turns"]["description"] == "How often it was turned."
     ),
-    "text": lambda result: "turns: 7" in check_lines(result),
+    "text": lambda result: "turns: 7" in terminal(part(result)).splitlines(),
     "report": lambda result: ("turns", ("7",)) in part(result).facts,
     "notebook": lambda result: all(row["turns"] == 7 for row in CheckReport([result]).to_records()),
     "store": lambda result: (

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 import pfnlab as pl
-from pfnlab.report.check import check_lines
+from pfnlab.document.parts.check import part
+from pfnlab.document.terminal import terminal
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def test_a_counterexample_is_a_program(report: pl.CheckReport) -> None:
 
 def test_a_report_prints_as_the_verb_does(report: pl.CheckReport) -> None:
     """One model below the other."""
-    both = ["\n".join(check_lines(checked)) for checked in report.checks]
+    both = [terminal(part(checked)) for checked in report.checks]
 
     assert "\n\n".join(both) == repr(report)
 

@@ -11,13 +11,14 @@ from broken import Broken
 from pfnlab.checker.check import HOLDS, VIOLATED, CheckResult, check
 from pfnlab.checker.kernel.scope import Scope, load_scope, scope_names
 from pfnlab.checker.limits import Exhaustive
+from pfnlab.document.parts.check import part
+from pfnlab.document.terminal import terminal
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.tracker import Tracker
 from pfnlab.mm.vma import Vma
 from pfnlab.policies.trackers.exact import Exact
 from pfnlab.policies.trackers.track_ctx import TrackCtx
 from pfnlab.programs.model.machine import ModelMachine
-from pfnlab.report.check import check_lines
 
 ENDED = [name for name in scope_names() if name.startswith("ends_")]
 
@@ -104,14 +105,14 @@ def test_a_bound_does_not_end_it() -> None:
     result = check(ModelMachine("7.2"), scope("ends_modes"), limits=Exhaustive(depth=3))
 
     assert not result.ended
-    assert "at most 3 operations" in next(check_lines(result))
+    assert "at most 3 operations" in terminal(part(result)).splitlines()[0]
     assert not json.loads(result.as_json())["ended"]
 
 
 def test_it_is_said() -> None:
     """In the first line, in each verdict, and as JSON."""
     result = ended(ModelMachine("7.2"), "ends_modes")
-    first, *lines = check_lines(result)
+    first, *lines = terminal(part(result)).splitlines()
 
     assert first == (
         "model:7.2, scope ends_modes: every sequence of operations, for no state is farther than 7"

@@ -14,11 +14,12 @@ from pfnlab.checker.check import check as search
 from pfnlab.checker.kernel.properties import questions
 from pfnlab.checker.kernel.scope import load_scope
 from pfnlab.checker.limits import CheckLimits, Exhaustive, Walks
+from pfnlab.document.parts.check import part
+from pfnlab.document.terminal import terminal
 from pfnlab.errors import Misuse
 from pfnlab.lab.machines import model_text, name_machine
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
-from pfnlab.report.check import check_lines
 from pfnlab.result import Outcome, beside
 from pfnlab.supervised import supervised
 
@@ -92,7 +93,7 @@ class CheckReport(Recorded):
         ]
 
     def __repr__(self) -> str:
-        return "\n\n".join("\n".join(check_lines(checked)) for checked in self.checks)
+        return "\n\n".join(terminal(part(checked)) for checked in self.checks)
 
     def _repr_html_(self) -> str:
         from pfnlab.api.html import check_html

@@ -17,6 +17,8 @@ from pfnlab.checker.limits import UNLIMITED, CheckLimits
 from pfnlab.checker.races.race import control, still_read
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.forecast import line as forecast_line
+from pfnlab.document.parts.check import differ_part, part
+from pfnlab.document.terminal import terminal
 from pfnlab.errors import Misuse
 from pfnlab.lab.machines import (
     model_text,
@@ -35,7 +37,6 @@ from pfnlab.programs.runs.compare import judge
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 from pfnlab.progress import Work, working
-from pfnlab.report.check import check_lines, differ_lines
 from pfnlab.report.table import render
 from pfnlab.result import Outcome
 from pfnlab.units import number_of
@@ -88,7 +89,7 @@ def check_machines(request: CheckRequest) -> int:
         if request.as_json:
             print(confirmed.as_json())
         else:
-            print("\n" * bool(at) + "\n".join(check_lines(confirmed)))
+            print("\n" * bool(at) + terminal(part(confirmed)))
         if request.save is not None:
             save(checked, request.save)
         outcomes.append(checked.outcome)
@@ -192,11 +193,11 @@ def tell_apart(request: CheckRequest, scope: Scope | RaceScope, differ: tuple[st
     if request.as_json:
         print(result.as_json())
     else:
-        print("\n".join(differ_lines(result)))
+        print(terminal(differ_part(result)))
         if (program := result.program) is not None:
             runs = [machine.run([program])[0] for machine in machines]
             verdict = judge(program, runs, {})
-            print(render(program, runs, verdict, width=120).plain, end="")
+            print(f"\n{render(program, runs, verdict, width=120).plain}", end="")
     if request.save is not None and result.text is not None:
         _write(request.save / "differ.pfn", result.text)
     return result.outcome.value

@@ -1,16 +1,15 @@
-"""The pieces a document is made of, before anybody writes them as HTML or Markdown.
+"""The pieces a document is made of, before they are written as HTML, Markdown or lines of a terminal.
 
-Texts are plain: they may hold anything, and who writes them makes it inert. Only :class:`Figure` carries
+Texts are plain: they may hold anything, and the writers make it inert. Only :class:`Figure` carries
 markup, which ``picture/`` drew and :mod:`pfnlab.document.drawings` has checked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import ClassVar, Literal
 
 import msgspec
-from markupsafe import Markup
 
 #: What a cell or a sentence says beside its words: as expected, differing from the first, a violation, or
 #: nothing to be looked at. Never said by colour alone: :data:`SIGNS` are printed too.
@@ -72,23 +71,32 @@ class Table(msgspec.Struct, frozen=True):
     """A table whose first column names its rows.
 
     :param caption: what it shows, one sentence
+    :param glance: the columns that a terminal shows, in their order there; without any it shows no table
+    :param below: a chapter for each row that has one: a terminal shows it below the row, a document before
+        the table
+    :param under: the columns by which a terminal indents what is below a row; its first column is as wide
     """
 
     kind: ClassVar[str] = "table"
     caption: str
     head: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    glance: tuple[int, ...] = ()
+    below: tuple[Chapter | None, ...] = ()
+    under: int = 4
 
 
 class Code(msgspec.Struct, frozen=True):
     """Text whose lines and spaces count: a program, a kernel's log.
 
     :param caption: what it is
+    :param glance: what a terminal shows of it; None for all
     """
 
     kind: ClassVar[str] = "code"
     caption: str
     text: str
+    glance: str | None = None
 
 
 class Figure(msgspec.Struct, frozen=True):
@@ -102,10 +110,12 @@ class Figure(msgspec.Struct, frozen=True):
     caption: str
     svg: str
 
-    @property
-    def markup(self) -> Markup:
-        """The drawing as what it is: markup, not a text to be escaped."""
-        return Markup(self.svg)
+
+class Drawn(msgspec.Struct, frozen=True):
+    """Figures that are drawn once a document needs them: drawing takes time, and a terminal shows none."""
+
+    kind: ClassVar[str] = "drawn"
+    figures: Callable[[], Iterable[Figure]]
 
 
 class Chapter(msgspec.Struct, frozen=True):
@@ -143,7 +153,7 @@ class Contents(msgspec.Struct, frozen=True):
     entries: tuple[ContentsEntry, ...]
 
 
-Block = Paragraph | Facts | Bullets | Table | Code | Figure | Chapter | Contents
+Block = Paragraph | Facts | Bullets | Table | Code | Figure | Drawn | Chapter | Contents
 
 
 class Document(msgspec.Struct, frozen=True):

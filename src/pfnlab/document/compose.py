@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 
-from pfnlab.document.blocks import Block, Chapter, Contents, ContentsEntry, Document, Figure, Paragraph, Tone
+from msgspec.structs import replace
+
+from pfnlab.document.blocks import (
+    Block,
+    Chapter,
+    Contents,
+    ContentsEntry,
+    Document,
+    Drawn,
+    Figure,
+    Paragraph,
+    Table,
+    Tone,
+)
 from pfnlab.document.parts.part import Part, facts_of
 from pfnlab.result import Outcome
 from pfnlab.units import number_of
@@ -60,16 +74,23 @@ def _anchor(number: int) -> str:
 
 
 def _bounded(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
-    """The same, without the drawings behind the first :data:`MOST_DRAWN` bytes of them."""
+    """The same, drawn, without the drawings behind the first :data:`MOST_DRAWN` bytes of them."""
     left = MOST_DRAWN
 
-    def kept(block: Block) -> Block:
+    def kept(block: Block) -> Iterator[Block]:
         nonlocal left
-        if isinstance(block, Chapter):
-            return Chapter(block.title, tuple(map(kept, block.blocks)), block.folded, block.anchor)
-        if isinstance(block, Figure):
-            left -= len(block.svg.encode())
-            return block if left >= 0 else Paragraph(f"{block.caption}. {_LEFT_OUT}")
-        return block
+        match block:
+            case Chapter():
+                yield replace(block, blocks=tuple(chain.from_iterable(map(kept, block.blocks))))
+            case Table():
+                yield from chain.from_iterable(kept(chapter) for chapter in block.below if chapter)
+                yield replace(block, below=())
+            case Drawn():
+                yield from chain.from_iterable(map(kept, block.figures()))
+            case Figure():
+                left -= len(block.svg.encode())
+                yield block if left >= 0 else Paragraph(f"{block.caption}. {_LEFT_OUT}")
+            case _:
+                yield block
 
-    return tuple(map(kept, blocks))
+    return tuple(chain.from_iterable(map(kept, blocks)))

@@ -15,6 +15,7 @@ from pfnlab.document.blocks import (
     Code,
     Contents,
     Document,
+    Drawn,
     Facts,
     Figure,
     Paragraph,
@@ -80,7 +81,7 @@ def _block(block: Block, level: int) -> Iterator[str]:
             yield from _table(block)
         case Code():
             yield from _code(block)
-        case Figure():
+        case Figure() | Drawn():
             return
         case Contents():
             for entry in block.entries:

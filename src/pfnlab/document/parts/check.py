@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 
-from pfnlab.checker.check import SHOWN_APART, VIOLATED, CheckResult, PropertyResult
+from pfnlab.checker.check import HOLDS, SHOWN_APART, VIOLATED, CheckResult, PropertyResult
 from pfnlab.checker.differ import DifferResult
-from pfnlab.document.blocks import Block, Bullets, Cell, Chapter, Code, Paragraph, Table, Tone, cell
-from pfnlab.document.drawings import bars, story_of_text
-from pfnlab.document.parts.part import Part, done, program_code, section
+from pfnlab.document.blocks import Block, Bullets, Cell, Chapter, Code, Facts, Paragraph, Table, Tone, cell
+from pfnlab.document.parts.part import Part, done, drawn, program_code, section
+from pfnlab.programs.lang.ops import is_held
+from pfnlab.programs.lang.printer import op_lines
 from pfnlab.result import beside
 from pfnlab.units import number_of
 
 
 def part(content: CheckResult) -> Part:
     """What is to be read of a check."""
-    broken = content.answered(VIOLATED)
-    names = ", ".join(answer.name for answer in broken)
+    title = f"{content.machine}, scope {content.scope}"
+    broken = ", ".join(answer.name for answer in content.answered(VIOLATED))
     amount = f"{number_of(content.states, 'state')} of the scope {content.scope}"
-    says = (
-        f"{content.machine} violates {names} in {amount}."
-        if broken
-        else f"{content.machine}: no violation in {amount}."
-    )
-    if content.cut:
-        says = f"{says[:-1]}; the search was cut: {content.cut[0]}."
+    says = f"{content.machine} violates {broken}" if broken else f"{content.machine}: no violation"
+    cut = f"; the search was cut: {content.cut[0]}" if content.cut else ""
     return Part(
-        title=f"{content.machine}, scope {content.scope}",
-        says=says,
+        title=title,
+        says=f"{says} in {amount}{cut}.",
         outcome=content.outcome,
-        blocks=tuple(_blocks(content, broken)),
+        blocks=(Paragraph(f"{title}: {_bound(content)}"), *_blocks(content)),
         facts=done(
             content.made,
-            ("machine", content.machine),
-            ("scope", f"{content.scope}, {_bound(content)}"),
-            ("search", f"{amount}, {number_of(content.transitions, 'step')}, {content.seconds:.1f} s"),
             ("cut", content.cut),
             *((name, str(value)) for name, value in beside(content, SHOWN_APART).items() if value),
         ),
@@ -42,47 +36,52 @@ def part(content: CheckResult) -> Part:
 
 
 def _bound(content: CheckResult) -> str:
-    return "to the end" if content.ended else f"at most {number_of(content.depth, 'operation')}"
+    if content.ended:
+        return f"every sequence of operations, for no state is farther than {content.depth}"
+    return f"at most {number_of(content.depth, 'operation')}"
 
 
 def differ_part(content: DifferResult) -> Part:
     """What is to be read of a search for a program that tells two models apart."""
     names = " and ".join(content.machines)
     if content.differ:
-        says = f"{names} part in {', '.join(content.differ)}."
+        says = f"part in {', '.join(content.differ)}"
     else:
-        word = "do the same" if content.complete else "did the same as far as the search came,"
-        says = f"{names} {word} in every sequence of at most {number_of(content.depth, 'operation')}."
+        word = "do the same" if content.complete else "did the same as far as the search came"
+        says = f"{word} in every sequence of at most {number_of(content.depth, 'operation')}"
+    states = f"{number_of(content.states, 'state')}, {content.seconds:.1f} s"
     return Part(
         title=f"{names}, told apart",
-        says=says,
+        says=f"{names} {says}.",
         outcome=content.outcome,
         blocks=(
-            *program_code(content.text or "", "The shortest program"),
-            *story_of_text(content.text, content.machines),
+            Paragraph(f"{names}, scope {content.scope}: {states}"),
+            Paragraph(f"they {says}"),
+            # A terminal shows the runs of the program.
+            *program_code(content.text or "", "The shortest program", glance=""),
+            drawn(lambda draw: draw.story_of_text(content.text, content.machines)),
         ),
-        facts=done(
-            content.made,
-            ("machines", content.machines),
-            ("scope", f"{content.scope}, at most {number_of(content.depth, 'operation')}"),
-            ("search", f"{number_of(content.states, 'state')}, {content.seconds:.1f} s"),
-            ("cut", content.cut),
-        ),
+        facts=done(content.made, ("cut", content.cut)),
     )
 
 
-def _blocks(content: CheckResult, broken: list[PropertyResult]) -> Iterator[Block]:
-    for answer in broken:
-        yield Chapter(f"{answer.name} is violated", tuple(_counterexample(content, answer)))
-    order = sorted(content.answers, key=lambda answer: answer.verdict != VIOLATED)
+def _blocks(content: CheckResult) -> Iterator[Block]:
+    yield Paragraph(
+        f"{number_of(content.states, 'state')}, {number_of(content.transitions, 'step')}, "
+        f"{content.seconds:.1f} s ({content.rate:,.0f} states/s)"
+    )
     yield Table(
         "Every property that was asked",
         ("property", "verdict", "asked in", "question"),
-        tuple(map(_row, order)),
+        tuple(_row(content, answer) for answer in content.answers),
+        glance=(1, 0, 3),
+        below=tuple(_counterexample(content, answer) for answer in content.answers),
+        under=14,
     )
     if len(content.growth) > 1:
         labels = [(str(depth), count) for depth, count in enumerate(content.growth)]
-        yield from bars("New states by number of operations", labels, "state")
+        yield drawn(lambda draw: draw.bars("New states by number of operations", labels, "state"))
+    yield Bullets(tuple(_gaps(content)))
     fired = [
         (cell(name), Cell(tuple(f"{result} {count:,}" for result, count in results.items())))
         for name, results in sorted(content.fired.items())
@@ -90,34 +89,46 @@ def _blocks(content: CheckResult, broken: list[PropertyResult]) -> Iterator[Bloc
     if fired:
         table = Table("How often each operation ended how", ("operation", "results"), tuple(fired))
         yield from section("Operations that were tried", table, folded=True)
-    if content.untaken:
-        yield from section(
-            "Branches of policies that were never taken", Bullets(content.untaken), folded=True
-        )
 
 
-def _counterexample(content: CheckResult, answer: PropertyResult) -> Iterator[Block]:
-    yield Paragraph(answer.asks)
-    if answer.schedule:
-        yield Code("The schedule", "\n".join(answer.schedule))
-    yield from program_code(answer.text or "", "The shortest program")
-    yield from story_of_text(answer.text, [content.machine])
+def _gaps(content: CheckResult) -> Iterator[str]:
+    """Operations that never succeeded, branches not taken, how often what was tried; searches of a swarm."""
+    for kind, results in content.fired.items():
+        if "ok" not in results:
+            failed = ", ".join(f"{result} {count:,}" for result, count in results.items())
+            yield f"never ok: {kind} ({failed})"
+    yield from (f"not taken: {branch}" for branch in content.untaken or ())
+    counts = ", ".join(f"{kind} {sum(results.values()):,}" for kind, results in content.fired.items())
+    yield textwrap.fill(f"steps: {counts}", 110, subsequent_indent="       ")
+    for number, member in enumerate(content.swarm):
+        without = f", without {', '.join(member.without)}" if member.without else ""
+        violated = f"; violated {', '.join(member.violated)}" if member.violated else ""
+        yield f"search {number}: {number_of(member.states, 'state')}{without}{violated}"
+
+
+def _counterexample(content: CheckResult, answer: PropertyResult) -> Chapter | None:
+    """The shortest way to a state that violates a property."""
+    if answer.verdict != VIOLATED:
+        return None
+    blocks: list[Block] = [Code("The schedule", "\n".join(answer.schedule))] if answer.schedule else []
+    program = answer.program
+    if program is not None:
+        if answer.schedule:
+            held = "with one held task" if is_held(program) else "without a held task"
+            blocks.append(Paragraph(f"as a program {held}:"))
+        ops = "\n".join(op_lines(program))
+        blocks += program_code(answer.text or "", "The shortest program", glance=ops)
+        blocks.append(drawn(lambda draw: draw.story_of_text(answer.text, [content.machine])))
     if answer.confirmed:
-        yield Bullets(tuple(f"{machine}: {word}" for machine, word in answer.confirmed.items()))
+        blocks.append(Bullets(tuple(f"{machine}: {word}" for machine, word in answer.confirmed.items())))
     if answer.replay is not None:
-        yield Code("Go through it again", f"pfnlab replay {answer.replay}")
+        blocks.append(Facts((("again", (f"pfnlab replay {answer.replay}",)),)))
+    return Chapter(f"{answer.name} is violated", tuple(blocks))
 
 
-def _tone(answer: PropertyResult) -> Tone:
-    if answer.verdict == VIOLATED:
-        return "bad"
-    return "good" if answer.word in ("holds", "reached") else "pale"
-
-
-def _row(answer: PropertyResult) -> tuple[Cell, ...]:
-    return (
-        cell(answer.name, code=True),
-        cell(answer.word, _tone(answer)),
-        cell(f"{answer.arose:,}"),
-        cell(answer.asks),
-    )
+def _row(content: CheckResult, answer: PropertyResult) -> tuple[Cell, ...]:
+    word = "always" if answer.word == HOLDS and content.ended else answer.word
+    tone: Tone = "bad" if answer.verdict == VIOLATED else "pale"
+    if answer.word in ("holds", "reached"):
+        tone = "good"
+    return (cell(answer.name, code=True), cell(word, tone), cell(f"{answer.arose:,}"), cell(answer.asks))

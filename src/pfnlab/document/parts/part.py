@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import ModuleType
 
 import msgspec
 
-from pfnlab.document.blocks import Block, Chapter, Code, Facts
+from pfnlab.document.blocks import Block, Chapter, Code, Drawn, Facts, Figure
 from pfnlab.result import Made, Outcome
 
 #: The word for each outcome in an overview.
@@ -39,17 +40,35 @@ class Part(msgspec.Struct, frozen=True):
         return LOST if self.lost and self.outcome is Outcome.UNDECIDED else WORDS[self.outcome]
 
 
+#: The facts that :func:`done` adds, which the reader of a terminal knows.
+MADE = ("pfnlab", "again")
+
+
 def done(made: Made, *more: tuple[str, str | Sequence[str]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """The rows of what was done: *more*, then what made it; a row without a value is left out."""
     rows = [(name, (value,) if isinstance(value, str) else tuple(value)) for name, value in more]
-    rows += [("pfnlab", (made.pfnlab,)), ("again", (made.command or "",))]
+    rows += zip(MADE, ((made.pfnlab,), (made.command or "",)), strict=True)
     return tuple((name, values) for name, values in rows if any(values))
 
 
-def program_code(text: str, caption: str = "The program") -> Iterator[Code]:
-    """The text of a program, where there is one."""
+def program_code(text: str, caption: str = "The program", *, glance: str | None = None) -> Iterator[Code]:
+    """The text of a program, where there is one.
+
+    :param glance: what a terminal shows of it; None for all
+    """
     if text.strip():
-        yield Code(caption, text.strip("\n"))
+        yield Code(caption, text.strip("\n"), glance)
+
+
+def drawn(draw: Callable[[ModuleType], Iterable[Figure]]) -> Drawn:
+    """The figures that *draw* makes with :mod:`pfnlab.document.drawings`, which a terminal never imports."""
+
+    def figures() -> Iterable[Figure]:
+        from pfnlab.document import drawings
+
+        return draw(drawings)
+
+    return Drawn(figures)
 
 
 def section(title: str, *blocks: Block, folded: bool = False) -> Iterator[Chapter]:

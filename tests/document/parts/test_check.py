@@ -13,10 +13,11 @@ from pfnlab.checker.check import CheckResult, check
 from pfnlab.checker.kernel.properties import questions
 from pfnlab.checker.kernel.scope import load_scope
 from pfnlab.checker.limits import Exhaustive
+from pfnlab.document.parts.check import part
+from pfnlab.document.terminal import terminal
 from pfnlab.programs.lang.layout import program_text
 from pfnlab.programs.lang.text import parse
 from pfnlab.programs.model.machine import ModelMachine
-from pfnlab.report.check import check_lines
 from pfnlab.schemas import schema
 
 
@@ -59,7 +60,7 @@ def test_the_programs_text_is_in_its_canonical_form() -> None:
 
 def test_what_was_cut_is_said() -> None:
     """A search that was ended says so, and what it did not find is undecided."""
-    lines = list(check_lines(small("7.2", states=20)))
+    lines = terminal(part(small("7.2", states=20))).splitlines()
 
     assert any(line.startswith("cut: states:") for line in lines)
     assert any(line.startswith("undecided") for line in lines)
@@ -69,7 +70,7 @@ def test_what_never_arose_is_no_verdict() -> None:
     """A property whose question never arose is not printed as one that holds."""
     scope = load_scope("small")
     asked = questions(["claimed_free"], scope)
-    lines = list(check_lines(check(ModelMachine("7.2"), scope, asked, Exhaustive(depth=2))))
+    lines = terminal(part(check(ModelMachine("7.2"), scope, asked, Exhaustive(depth=2)))).splitlines()
 
     assert any(line.startswith("never asked") and "claimed_free" in line for line in lines)
 
@@ -79,6 +80,6 @@ def test_the_command_that_replays_is_a_line_of_its_own(monkeypatch: pytest.Monke
     monkeypatch.setenv("COLUMNS", "40")
     checked = check(ModelMachine("7.2,flush=none"), load_scope("race"))
 
-    commands = [line for line in check_lines(checked) if "replay" in line]
+    commands = [line for line in terminal(part(checked)).splitlines() if "replay" in line]
 
     assert [f"pfnlab replay {answer.replay}" for answer in checked.answered("violated")] == commands

@@ -1,0 +1,59 @@
+"""A part as lines of a terminal: what is to be read at a glance.
+
+A report shows all of a part; a terminal shows neither drawings nor what is folded, nor what made it, which
+who typed the command knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import zip_longest
+
+from pfnlab.document.blocks import Block, Bullets, Code, Facts, Paragraph, Table
+from pfnlab.document.parts.part import MADE, Part
+from pfnlab.inert import visible
+
+_GAP = "  "
+
+
+def terminal(part: Part) -> str:
+    """The lines, without the end of the last: blocks, with empty lines around tables, then facts."""
+    facts = (f"{name}: {value}" for name, values in part.facts if name not in MADE for value in values)
+    return "\n".join(map(visible, (*_blocks(part.blocks), *facts)))
+
+
+def _blocks(blocks: Iterable[Block]) -> Iterator[str]:
+    before: Block | None = None
+    for block in blocks:
+        written = list(_block(block))
+        if written and before is not None and (isinstance(block, Table) or isinstance(before, Table)):
+            yield ""
+        yield from written
+        before = block if written else before
+
+
+def _block(block: Block) -> Iterator[str]:
+    match block:
+        case Paragraph():
+            yield block.text
+        case Bullets():
+            yield from block.items
+        case Code():
+            yield from visible(block.text if block.glance is None else block.glance).splitlines()
+        case Facts():
+            for name, values in block.rows:
+                # A line of its own from its first column on: who selects that line has the command.
+                yield from (f"  {name}:", *values)
+        case Table() if block.glance:
+            yield from _table(block)
+
+
+def _table(table: Table) -> Iterator[str]:
+    rows = [[row[place].text for place in table.glance] for row in table.rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths[:1] = [max(width, table.under - len(_GAP)) for width in widths[:1]]
+    for row, chapter in zip_longest(rows, table.below):
+        yield _GAP.join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+        for block in chapter.blocks if chapter is not None else ():
+            indent = "" if isinstance(block, Facts) else " " * table.under
+            yield from (f"{indent}{line}".rstrip() for line in _block(block))
