@@ -7,33 +7,19 @@ it has computed for earlier ones.
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
 import os
-import signal
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkProcess
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
-from pfnlab.endings import end_with, ending
-from pfnlab.errors import Defect, Misuse, PfnlabError, PolicyError, Undecided
-from pfnlab.limit import CLOCK
-from pfnlab.progress import heard_by, say
+from pfnlab.errors import Misuse, Undecided
+from pfnlab.worker import Awaited, Ended, Worker, end_all, forked, hear
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 
 #: Processes at a time for each processor: more only wait for each other, and take memory.
 _MOST_JOBS = 8
-
-#: Seconds that a process may take to end when it is told to.
-_END_LIMIT = 5.0
-
-#: What a process sends: a line of progress, a result, an error.
-_LINE, _RESULT, _ERROR = "line", "result", "error"
 
 
 def processors() -> int:
@@ -48,13 +34,6 @@ def check_jobs(jobs: int) -> None:
         raise Misuse(
             f"--jobs {jobs} is more than {_MOST_JOBS} for each of the processors here: write at most {most}"
         )
-
-
-class _Busy:
-    # A process, the pipe to it, its place in a user's code, and the number of the piece it has not answered.
-    def __init__(self, process: ForkProcess, end: Connection, place: int) -> None:
-        self.process, self.end, self.place = process, end, place
-        self.serial: int | None = None
 
 
 class Processes(Generic[Piece, Result]):
@@ -73,8 +52,7 @@ class Processes(Generic[Piece, Result]):
     ) -> None:
         self._work, self._named = work, named
         self.jobs = jobs
-        self._busy: list[_Busy] = []
-        self._serials = 0
+        self._workers: list[Worker] = []
         self._over = False
 
     def __enter__(self) -> Processes[Piece, Result]:
@@ -84,17 +62,13 @@ class Processes(Generic[Piece, Result]):
     def __exit__(self, *_: object) -> None:
         # A thread may still wait for an answer, and begins no process any more.
         self._over = True
-        for busy in self._busy:
-            busy.process.terminate()
-        for busy in self._busy:
-            self._end(busy)
-        self._busy = []
+        end_all(self._workers)
+        self._workers = []
 
     def begin(self) -> None:
         """Begin the processes now, before this one has threads, guests, or more in its memory."""
-        self._over = False
-        while 1 < self.jobs > len(self._busy):
-            self._busy.append(self._begun())
+        while 1 < self.jobs > len(self._workers):
+            self._workers.append(forked(lambda: self._work))
 
     def each(
         self,
@@ -117,101 +91,44 @@ class Processes(Generic[Piece, Result]):
                 done()
                 yield result
             return
-        first, self._serials = self._serials, self._serials + len(pieces)
         order = sorted(range(len(pieces)), key=lambda place: -cost(pieces[place])) if cost else None
         waiting = deque(order if order is not None else range(len(pieces)))
-        heard: list[deque[tuple[str, Any]]] = [deque() for _ in pieces]
-        for place in range(len(pieces)):
+        answers: dict[int, Awaited] = {}
+        under_way: list[Awaited] = []
+        for place, piece in enumerate(pieces):
             while True:
-                self._give(pieces, waiting, first)
-                if heard[place]:
-                    kind, value = heard[place].popleft()
-                    if kind == _LINE:
-                        say(value)
-                        continue
-                    if kind == _ERROR:
-                        raise value
-                    break
-                for serial, message in self._hear(pieces, first):
-                    # What was asked before and is not wanted any more is left.
-                    if serial >= first:
-                        heard[serial - first].append(message)
-                        if message[0] != _LINE:
-                            done()
-            yield value
+                under_way += self._give(pieces, waiting, answers)
+                if place in answers:
+                    answers[place].say_lines()
+                    if answers[place].is_whole:
+                        break
+                hear(self._workers)
+                before, under_way = under_way, [answer for answer in under_way if not answer.is_whole]
+                for _ in range(len(before) - len(under_way)):
+                    done()
+            try:
+                result = answers.pop(place).result()
+            except Ended as lost:
+                raise Undecided(f"{self._named(piece)}: {lost}") from None
+            yield result
 
-    def _give(self, pieces: Sequence[Piece], waiting: deque[int], first: int) -> None:
+    def _give(
+        self, pieces: Sequence[Piece], waiting: deque[int], answers: dict[int, Awaited]
+    ) -> Iterator[Awaited]:
         """Give every idle process a piece."""
         if self._over:
             raise Undecided("the processes have ended")
-        for busy in [busy for busy in self._busy if busy.serial is None and not busy.process.is_alive()]:
-            self._busy.remove(busy)
-            self._end(busy)
+        for worker in [worker for worker in self._workers if not worker.owes and worker.has_ended]:
+            self._workers.remove(worker)
+            worker.end()
         if waiting:
-            while len(self._busy) < self.jobs:
-                self._busy.append(self._begun())
-        for busy in self._busy:
+            self.begin()
+        for worker in self._workers:
             # Only who has answered everything reads: nobody waits in a full pipe for the other side.
-            if waiting and busy.serial is None:
+            if waiting and not worker.owes:
                 place = waiting.popleft()
-                busy.serial = first + place
-                # One that has died meanwhile is found by its closed pipe.
-                with contextlib.suppress(ConnectionError):
-                    busy.end.send(pieces[place])
-
-    def _hear(self, pieces: Sequence[Piece], first: int) -> Iterator[tuple[int, tuple[str, Any]]]:
-        """The messages of processes, at least one, each with the number of its piece."""
-        for end in wait([busy.end for busy in self._busy if busy.serial is not None]):
-            (busy,) = (busy for busy in self._busy if busy.end is end)
-            serial = busy.serial
-            assert serial is not None
-            try:
-                message = busy.end.recv()
-            except (EOFError, ConnectionError):
-                self._busy.remove(busy)
-                mistake = self._end(busy)
-                name = self._named(pieces[serial - first]) if serial >= first else "a piece of work"
-                lost = Undecided(f"{name}: its process {ending(busy.process.exitcode)}")
-                message = _ERROR, mistake or lost
-            if message[0] != _LINE:
-                busy.serial = None
-            yield serial, message
-
-    def _begun(self) -> _Busy:
-        fork = multiprocessing.get_context("fork")
-        here, there = fork.Pipe()
-        place = CLOCK.give_place()
-        process = fork.Process(target=self._serve, args=(there, os.getpid(), place), daemon=True)
-        process.start()
-        there.close()
-        return _Busy(process, here, place)
-
-    def _end(self, busy: _Busy) -> PolicyError | None:
-        """End a process; the mistake of a user's code in which it had ended by itself, if it was in one."""
-        busy.process.join(_END_LIMIT)
-        if busy.process.is_alive():
-            busy.process.kill()
-            busy.process.join()
-        busy.end.close()
-        return CLOCK.clear_place(busy.place, busy.process.exitcode)
-
-    def _serve(self, end: Connection, maker: int, place: int) -> None:
-        end_with(maker)
-        CLOCK.take_place(place)
-        # Ctrl-C reaches all processes of a terminal; the first one ends the others.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        heard_by(lambda line: end.send((_LINE, line)))
-        while True:
-            try:
-                piece = end.recv()
-            except EOFError:
-                return
-            try:
-                end.send((_RESULT, self._work(piece)))
-            except (PfnlabError, OSError) as error:
-                end.send((_ERROR, error))
-            except Exception:
-                end.send((_ERROR, Defect(traceback.format_exc())))
+                answers[place] = worker.post(pieces[place])
+                yield answers[place]
 
 
 def in_order(

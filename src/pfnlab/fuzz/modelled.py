@@ -70,6 +70,7 @@ class ModelProcesses:
         return self._processes.jobs
 
     def __enter__(self) -> ModelProcesses:
+        self._processes.__enter__()
         if self.models:
             # Before there are guests, which would not end before these processes.
             self._processes.begin()

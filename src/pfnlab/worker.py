@@ -1,0 +1,432 @@
+"""A child process of ours: how it begins, the messages between it and this process, and how it ends.
+
+A worker is a fork, which knows what this process knows, or an interpreter of its own. It answers one request
+after the other: with lines of progress, and then with a result or the error of the work. It ends with its
+maker, and when nobody asks it any more; one that does not is killed with everything in its session.
+
+Messages are pickled, each behind its length: states, programs and errors are of any class, and both sides are
+the same program.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import pkgutil
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from pfnlab.endings import end_with, ending
+from pfnlab.errors import Defect, PfnlabError, PolicyError, Undecided
+from pfnlab.limit import CLOCK
+from pfnlab.progress import heard_by, say
+
+#: Seconds that a worker has to end once it has closed its end of the stream.
+_END_LIMIT = 5.0
+
+#: What a worker sends: that it has begun, a line of progress, a result, an error.
+_READY, _LINE, _RESULT, _ERROR = "ready", "line", "result", "error"
+
+_LENGTH = struct.Struct("Q")
+
+_READ = 1 << 18
+
+
+class Ended(Undecided):
+    """A worker ended without an answer.
+
+    :param code: its exit code, negative for the signal that has ended it
+    """
+
+    def __init__(self, code: int | None) -> None:
+        super().__init__(f"its process {ending(code)}")
+        self.code = code
+
+
+class End:
+    """One end of a stream of messages.
+
+    :ivar messages: all that come; EOFError is raised after the last
+    """
+
+    def __init__(self, stream: socket.socket) -> None:
+        self.fileno, self.close = stream.fileno, stream.close
+        self._stream, self._received = stream, bytearray()
+        self.messages = self._messages()
+
+    def send(self, message: Any) -> None:
+        """Send a message.
+
+        :raises OSError: nobody reads at the other end, or this one was closed
+        """
+        self._write(pickle.dumps(message))
+
+    def say(self, line: str) -> None:
+        """Send a line of progress, or of output."""
+        self.send((_LINE, line))
+
+    def answer(self, work: Callable[..., Any], *arguments: Any) -> None:
+        """Send the result of *work*, or its error: a defect, with its place, where nobody expects it.
+
+        :raises OSError: nobody reads at the other end, or this one was closed
+        """
+        try:
+            # It may be nothing that another process can have.
+            message = pickle.dumps((_RESULT, work(*arguments)))
+        except (PfnlabError, OSError, KeyboardInterrupt) as error:
+            message = pickle.dumps((_ERROR, error))
+        except BaseException:
+            message = pickle.dumps((_ERROR, Defect(traceback.format_exc())))
+        self._write(message)
+
+    def serve(self, make: Callable[..., Callable[[Any], Any]], *arguments: Any) -> None:
+        """Awaited requests until nobody asks any more.
+
+        :param make: makes what answers a request
+        """
+        heard_by(self.say)
+        work = make(*arguments)
+        # A user's code may close what it did not open.
+        with suppress(EOFError, OSError):
+            self.send((_READY, None))
+            for request in self.messages:
+                self.answer(work, request)
+
+    def _messages(self) -> Iterator[Any]:
+        while True:
+            yield from self.read()
+
+    def read(self) -> list[Any]:
+        """The messages that are whole after one look at what has come; only the first byte is waited for.
+
+        :raises EOFError: the other end is closed
+        :raises ConnectionError: the same, before all messages to it were read
+        """
+        part = self._stream.recv(_READ)
+        if not part:
+            raise EOFError
+        self._received += part
+        messages = []
+        while len(self._received) >= _LENGTH.size:
+            end = _LENGTH.size + _LENGTH.unpack_from(self._received)[0]
+            if len(self._received) < end:
+                break
+            try:
+                messages.append(pickle.loads(self._received[_LENGTH.size : end]))
+            except Exception as trouble:
+                says = f"a message of a process cannot be read: {type(trouble).__name__}: {trouble}"
+                messages.append((_ERROR, Defect(says)))
+            del self._received[:end]
+        return messages
+
+    def _write(self, message: bytes) -> None:
+        self._stream.sendall(_LENGTH.pack(len(message)) + message)
+
+
+class Awaited:
+    """The answer to one request, as far as it has come.
+
+    :ivar is_whole: there is a result or an error
+    """
+
+    def __init__(self) -> None:
+        self.is_whole = False
+        self._lines: deque[str] = deque()
+        self._end: tuple[str, Any] = _ERROR, None
+
+    def take(self, kind: str, value: Any) -> bool:
+        """Take a message of the worker; True for the last one."""
+        if kind == _LINE:
+            self._lines.append(value)
+        else:
+            self._end, self.is_whole = (kind, value), True
+        return self.is_whole
+
+    def say_lines(self, hearer: Callable[[str], object] = say) -> None:
+        """Hand to *hearer* the lines that have come since the last time."""
+        while self._lines:
+            hearer(self._lines.popleft())
+
+    def result(self) -> Any:
+        """The result of a whole answer.
+
+        :raises PfnlabError: that of the work
+        :raises PolicyError: a user's code has ended the worker
+        :raises Ended: something else has
+        """
+        kind, value = self._end
+        if kind == _ERROR:
+            raise value
+        return value
+
+
+class _Fork:
+    """A forked process, with what is used here of :class:`subprocess.Popen`."""
+
+    def __init__(self, do: Callable[[], object]) -> None:
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            # Else the child may write it once more.
+            stream.flush()
+        self.returncode: int | None = None
+        self.pid = os.fork()
+        if not self.pid:
+            code = 1
+            try:
+                do()
+                code = 0
+            finally:
+                os._exit(code)
+
+    def poll(self) -> int | None:
+        """The exit code, None where it goes on; 0 where the system was asked not to remember it."""
+        if self.returncode is None:
+            with suppress(ChildProcessError):
+                process, status = os.waitpid(self.pid, os.WNOHANG)
+                if not process:
+                    return None
+                self.returncode = os.waitstatus_to_exitcode(status)
+            self.returncode = self.returncode or 0
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait for its end.
+
+        :param timeout: in seconds
+        :raises TimeoutExpired: it goes on
+        """
+        until = None if timeout is None else time.monotonic() + timeout
+        while self.poll() is None:
+            if until is not None and time.monotonic() >= until:
+                raise subprocess.TimeoutExpired("fork", timeout or 0.0)
+            time.sleep(0.002)
+
+
+class Worker:
+    """A child process and the stream to it.
+
+    :param place: of a fork in a user's code (:class:`~pfnlab.limit.CallPlaces`)
+    :ivar is_ready: it has begun to answer
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes] | _Fork, end: End, place: int | None = None) -> None:
+        self._process, self._end, self._place = process, end, place
+        self._owed: deque[Awaited] = deque()
+        self._lost: PfnlabError | None = None
+        self.is_ready = False
+        #: The descriptor that can be read from where there is something to hear.
+        self.fileno = end.fileno
+
+    @property
+    def pid(self) -> int:
+        """The number of the process, and of the session of an interpreter."""
+        return self._process.pid
+
+    @property
+    def owes(self) -> int:
+        """The number of answers that are not whole."""
+        return len(self._owed)
+
+    @property
+    def has_ended(self) -> bool:
+        """True where the process has ended."""
+        return self._process.poll() is not None
+
+    def post(self, request: Any = None) -> Awaited:
+        """Send a request, which is worked on after those before it; give its answer, which is not whole."""
+        self._owed.append(answer := Awaited())
+        if self._lost is not None:
+            self.lose()
+            return answer
+        # One that has just ended is noticed where it is heard.
+        with suppress(ConnectionError):
+            self._end.send(request)
+        return answer
+
+    def ask(self, request: Any, hearer: Callable[[str], object] = say) -> Any:
+        """The result of a request, which is waited for.
+
+        :param hearer: takes the lines of progress
+        :raises PfnlabError: as :meth:`Awaited.result` does
+        """
+        answer = self.post(request)
+        while not answer.is_whole:
+            hear([self])
+            answer.say_lines(hearer)
+        return answer.result()
+
+    def hear(self) -> None:
+        """Take what has come; it waits where nothing has."""
+        try:
+            messages = self._end.read()
+        except (EOFError, OSError):
+            self.lose()
+            return
+        for kind, value in messages:
+            if kind == _READY:
+                self.is_ready = True
+            elif self._owed and self._owed[0].take(kind, value):
+                self._owed.popleft()
+
+    def lose(self) -> None:
+        """It has ended: no answer that it owes has a result."""
+        if self._lost is None:
+            self._lost = self.end(_END_LIMIT) or Ended(self._process.returncode)
+        while self._owed:
+            self._owed.popleft().take(_ERROR, self._lost)
+
+    def tell(self, sign: signal.Signals) -> None:
+        """Send a signal to it, and to all others of its session, if it has one."""
+        tell(self._process, sign)
+
+    def end(self, seconds: float = 0.0) -> PolicyError | None:
+        """Close the stream, so that it ends by itself; it is killed where it does not.
+
+        :param seconds: that it has to end by itself
+        :return: the mistake of a user's code that has ended it
+        """
+        self._end.close()
+        end(self._process, seconds)
+        place, self._place = self._place, None
+        return None if place is None else CLOCK.clear_place(place, self._process.returncode)
+
+
+def fork(do: Callable[[End], object]) -> Worker:
+    """A fork that does *do* with its end of the stream; it ends with the thread that calls this."""
+    here, there = map(End, socket.socketpair())
+    maker, place = os.getpid(), CLOCK.give_place()
+
+    def begin() -> None:
+        here.close()
+        end_with(maker)
+        CLOCK.take_place(place)
+        do(there)
+
+    process = _Fork(begin)
+    there.close()
+    return Worker(process, here, place)
+
+
+def forked(make: Callable[[], Callable[[Any], Any]]) -> Worker:
+    """A fork that answers requests. Ctrl-C, which reaches all processes of a terminal, does not end it.
+
+    :param make: makes there what answers a request
+    """
+
+    def do(end: End) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        end.serve(make)
+
+    return fork(do)
+
+
+def executed(
+    make: str, *arguments: Any, dies: bool = True, environment: Mapping[str, str] | None = None
+) -> Worker:
+    """An interpreter in a session of its own that answers requests. What it prints goes to standard error.
+
+    :param make: ``package.module:function``, which makes there what answers a request, of its end of the
+        stream and *arguments*
+    :param dies: it ends with the thread that calls this; else only where the stream is closed
+    :param environment: variables set in addition to those of this process
+    """
+    here, there = socket.socketpair()
+    with there:
+        descriptor = there.fileno()
+        words = "-m", "pfnlab.worker", make, str(descriptor), str(os.getpid() if dies else 0)
+        process = python(words, stdout=2, stderr=2, pass_fds=(descriptor,), environment=environment)
+    stream = End(here)
+    stream.send(arguments)
+    return Worker(process, stream)
+
+
+def python(
+    words: Iterable[str],
+    *,
+    stdout: Any,
+    stderr: Any,
+    pass_fds: tuple[int, ...] = (),
+    environment: Mapping[str, str] | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start Python with these words, the modules of this process and a session of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-P", *words],
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
+        pass_fds=pass_fds,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **(environment or {})},
+    )
+
+
+def tell(process: subprocess.Popen[bytes] | _Fork, sign: signal.Signals) -> None:
+    """Send a signal to a fork that goes on, or to everything in the session of an interpreter."""
+    with suppress(ProcessLookupError):
+        if isinstance(process, subprocess.Popen):
+            os.killpg(process.pid, sign)
+        elif process.poll() is None:
+            os.kill(process.pid, sign)
+
+
+def end(process: subprocess.Popen[bytes] | _Fork, seconds: float = 0.0) -> None:
+    """Wait *seconds* for the end of a process, and kill what is left then of it and its session."""
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
+    tell(process, signal.SIGKILL)
+    process.wait()
+
+
+def end_all(workers: Sequence[Worker]) -> None:
+    """End workers, all at the same time."""
+    for worker in workers:
+        worker.tell(signal.SIGTERM)
+    for worker in workers:
+        worker.end(_END_LIMIT)
+
+
+def hear(workers: Iterable[Worker], seconds: float = 1.0) -> None:
+    """Take what has come from workers that owe answers.
+
+    :param seconds: that it waits at most where nothing has come
+    """
+    owing = {worker.fileno(): worker for worker in workers if worker.owes}
+    # One whose process is gone says no more than what has come, though another one may hold its stream.
+    gone = {descriptor for descriptor, worker in owing.items() if worker.has_ended}
+    poll = select.poll()
+    for descriptor in owing:
+        # Another thread may end it meanwhile.
+        if descriptor >= 0:
+            poll.register(descriptor, select.POLLIN)
+    ready = {descriptor for descriptor, _ in poll.poll(0 if gone else 1000 * seconds)}
+    for descriptor, worker in owing.items():
+        if descriptor in ready:
+            worker.hear()
+        elif descriptor in gone:
+            worker.lose()
+
+
+def main(make: str, descriptor: str, maker: str) -> None:
+    """Be the worker of :func:`executed`."""
+    if int(maker):
+        end_with(int(maker))
+    stream = End(socket.socket(fileno=int(descriptor)))
+    with suppress(EOFError, ConnectionError):
+        arguments = next(stream.messages)
+        stream.serve(pkgutil.resolve_name(make), stream, *arguments)
+
+
+if __name__ == "__main__":
+    # What is sent has classes of this module, none of ``__main__``.
+    from pfnlab.worker import main as begin
+
+    begin(*sys.argv[1:])
