@@ -57,8 +57,8 @@ ORDER = (
 #: Rooms that know nothing of what comes before them but these.
 ALONE = {
     "checker.search": (
-        *("units", "version", "errors", "inert", "files", "endings"),
-        *("limit", "own_code", "processes", "extras"),
+        *("units", "version", "errors", "inert", "files"),
+        *("limit", "own_code", "worker", "processes", "extras"),
     ),
     "store": ("units", "errors", "files", "extras"),
 }

@@ -8,15 +8,10 @@ longer than the tens of microseconds that its answer takes in a pipe.
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
 import traceback
 from array import array
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkProcess
 from typing import Any, Generic, NamedTuple
 
 from pfnlab.checker.search.exploration import judgement
@@ -25,9 +20,8 @@ from pfnlab.checker.search.model import Composed, Counting, Model, State, UnmetE
 from pfnlab.checker.search.parts import PartTable
 from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.visited import Keeping, Keys
-from pfnlab.endings import end_with
 from pfnlab.errors import Defect, PfnlabError, Undecided
-from pfnlab.limit import CLOCK
+from pfnlab.worker import Awaited, Ended, Worker, end_all, forked, hear
 
 #: States sent at a time: enough that a process need not wait, few enough that all end a level together.
 _TOGETHER = 16
@@ -68,11 +62,15 @@ class Expansion(NamedTuple, Generic[State]):
     counts: tuple[Any, ...] | None
 
 
-class _Parcel(Generic[State]):
-    # States that one process expands, and its answers: an expansion for each, or an error that ends them.
-    def __init__(self, states: list[Waiting[State]]) -> None:
-        self.states = deque(states)
-        self.answers: deque[Any] | None = None
+class _Parcel(NamedTuple, Generic[State]):
+    """States that one process expands.
+
+    :param answer: an expansion for each, or an error
+    """
+
+    states: deque[Waiting[State]]
+    worker: Worker
+    answer: Awaited
 
 
 class Expanders(Generic[State]):
@@ -93,42 +91,28 @@ class Expanders(Generic[State]):
     ) -> None:
         self._take = take
         self._makers = array("B")
-        self._sent: deque[tuple[int, _Parcel[State]]] = deque()
-        self._ends: list[Connection] = []
-        self._processes: list[ForkProcess] = []
-        self._places: list[int] = []
-        #: Of each process, the parcels it has not answered, the oldest first.
-        self._owed: list[deque[_Parcel[State]]] = []
-        fork = multiprocessing.get_context("fork")
-        for _ in range(min(processes, _ANY)):
-            here, there = fork.Pipe()
-            worker = _Worker(model, properties, keep)
-            place = CLOCK.give_place()
-            process = fork.Process(target=worker.serve, args=(there, os.getpid(), place), daemon=True)
-            process.start()
-            there.close()
-            self._places.append(place)
-            self._ends.append(here)
-            self._processes.append(process)
-            self._owed.append(deque())
+        self._sent: deque[_Parcel[State]] = deque()
+        # The answers of the first parcel, once they are here.
+        self._answers: deque[Any] = deque()
+
+        def make() -> Callable[[tuple[bool, list[State]]], list[Any]]:
+            return _Expanding(model, properties, keep).answers
+
+        self._workers = [forked(make) for _ in range(min(processes, _ANY))]
 
     def __enter__(self) -> Expanders[State]:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for process, end, place in zip(self._processes, self._ends, self._places, strict=True):
-            process.terminate()
-            process.join()
-            end.close()
-            CLOCK.clear_place(place, None)
+        end_all(self._workers)
 
     def __len__(self) -> int:
         """The number of states that were taken and not given back by :meth:`next`."""
-        return sum(len(parcel.states) for _, parcel in self._sent)
+        return sum(len(parcel.states) for parcel in self._sent)
 
     def waiting(self) -> Iterator[Waiting[State]]:
         """Those states, in order."""
-        for _, parcel in self._sent:
+        for parcel in self._sent:
             yield from parcel.states
 
     def made(self, number: int, maker: int) -> None:
@@ -144,92 +128,75 @@ class Expanders(Generic[State]):
         self._send()
         if not self._sent:
             return None
-        at, parcel = self._sent[0]
-        while parcel.answers is None:
-            self._receive()
-        waiting, answer = parcel.states[0], parcel.answers.popleft()
+        parcel = self._sent[0]
+        worker, waiting = parcel.worker, parcel.states[0]
+        if not self._answers:
+            self._answers.extend(self._result(parcel))
+        answer = self._answers.popleft()
         if isinstance(answer, UnmetError):
-            at, answer = self._ask_maker(waiting)
+            worker, answer = self._ask_maker(waiting)
         if isinstance(answer, BaseException):
             raise answer
         parcel.states.popleft()
         if not parcel.states:
             self._sent.popleft()
-        return waiting, answer, at
+        return waiting, answer, self._workers.index(worker)
 
     def _send(self) -> None:
-        for at in sorted(range(len(self._ends)), key=lambda at: len(self._owed[at])):
-            while len(self._owed[at]) < _AHEAD:
+        for worker in sorted(self._workers, key=lambda worker: worker.owes):
+            while worker.owes < _AHEAD:
                 states: list[Waiting[State]] = []
                 while len(states) < _TOGETHER and (waiting := self._take()) is not None:
                     states.append(waiting)
                 if not states:
                     return
-                parcel = _Parcel(states)
-                self._sent.append((at, parcel))
-                self._post(at, parcel)
+                self._sent.append(_post(worker, states, in_order=True))
+                if self._sent[-1].answer.is_whole:
+                    # The process is gone, which is said at the place of these states.
+                    return
 
-    def _post(self, at: int, parcel: _Parcel[State], *, in_order: bool = True) -> None:
-        self._owed[at].append(parcel)
+    def _result(self, parcel: _Parcel[State]) -> list[Any]:
+        while not parcel.answer.is_whole:
+            hear(self._workers)
         try:
-            self._ends[at].send((in_order, [state for _, _, state in parcel.states]))
-        except ConnectionError:
-            raise self._ended(at) from None
+            result: list[Any] = parcel.answer.result()
+        except Ended as lost:
+            says = f"a process of the search ended without an answer (exit {lost.code})"
+            raise Undecided(says) from None
+        return result
 
-    def _ended(self, at: int) -> PfnlabError:
-        self._processes[at].join()
-        code = self._processes[at].exitcode
-        mistake = CLOCK.clear_place(self._places[at], code)
-        return mistake or Undecided(f"a process of the search ended without an answer (exit {code})")
-
-    def _receive(self) -> None:
-        """Take the answers that are here, at least one."""
-        for end in wait([end for end, owed in zip(self._ends, self._owed, strict=True) if owed]):
-            assert isinstance(end, Connection)
-            at = self._ends.index(end)
-            try:
-                answers = end.recv()
-            except (EOFError, ConnectionError):
-                raise self._ended(at) from None
-            self._owed[at].popleft().answers = deque(answers)
-
-    def _ask_maker(self, waiting: Waiting[State]) -> tuple[int, Any]:
+    def _ask_maker(self, waiting: Waiting[State]) -> tuple[Worker, Any]:
         """The steps of one state, from the process that found it."""
         number = waiting[0]
         maker = self._makers[number] if number < len(self._makers) else _ANY
         if maker == _ANY:
-            return maker, Defect(f"no process of the search knows all of state {number}")
-        parcel = _Parcel([waiting])
-        self._post(maker, parcel, in_order=False)
-        while parcel.answers is None:
-            self._receive()
-        (answer,) = parcel.answers
-        return maker, answer
+            raise Defect(f"no process of the search knows all of state {number}")
+        worker = self._workers[maker]
+        (answer,) = self._result(_post(worker, [waiting], in_order=False))
+        return worker, answer
 
 
-class _Worker(Generic[State]):
-    # What one process does: expand the states of each message until the search ends.
+def _post(worker: Worker, states: list[Waiting[State]], *, in_order: bool) -> _Parcel[State]:
+    answer = worker.post((in_order, [state for _, _, state in states]))
+    return _Parcel(deque(states), worker, answer)
+
+
+class _Expanding(Generic[State]):
+    # The work of one process: it expands the states of each request.
     _met: Keys
 
     def __init__(self, model: Model[State], properties: Sequence[Property[State]], keep: Keeping) -> None:
         self._model, self._properties, self._keep = model, properties, keep
         self._forget()
+        if isinstance(model, Counting):
+            # What was counted before the fork is known.
+            model.take_counts()
 
-    def serve(self, end: Connection, maker: int, place: int) -> None:
-        end_with(maker)
-        CLOCK.take_place(place)
-        # Ctrl-C reaches all processes; the search ends in the first, which ends the others.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        if isinstance(self._model, Counting):
-            self._model.take_counts()
-        while True:
-            try:
-                in_order, states = end.recv()
-            except EOFError:
-                return
-            end.send(list(self._answers(states, in_order)))
+    def answers(self, request: tuple[bool, list[State]]) -> list[Any]:
+        """An expansion of each state, or the error that comes of it."""
+        return list(self._answers(*request))
 
-    def _answers(self, states: list[State], in_order: bool) -> Iterator[Any]:
+    def _answers(self, in_order: bool, states: list[State]) -> Iterator[Any]:
         for state in states:
             try:
                 yield self._expanded(state, in_order)
