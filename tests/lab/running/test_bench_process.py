@@ -1,166 +1,178 @@
-"""A bench in a process: what comes back through the pipes, and what ends it."""
+"""A bench in a process: what comes back from it, and what ends it."""
 
 from __future__ import annotations
 
-import io
-import pickle
-import subprocess
-import sys
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fake_guests import PROGRAM
 
-from pfnlab.errors import Defect, MissingTool, PfnlabError, Why
+from pfnlab.errors import Defect, LostGuest, Why
 from pfnlab.lab.running import bench_process
-from pfnlab.lab.running.bench_process import BenchProcess, serve
+from pfnlab.lab.running import machine as of_machines
+from pfnlab.lab.running.bench_process import BenchProcess
 from pfnlab.lab.vm.boots import Stopped
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.observation import Reason, Run
+from pfnlab.worker import End
 
 RUN = Run("qemu:6.1", "linux 6.1.1-1", (), lost=Reason("nobody is there", Why.GUEST))
 
 
 class Made:
-    """A machine that notes what is asked of it, and has trouble where it is told to."""
+    """A machine that notes in a file what is asked of it, and does what it was made for."""
 
-    def __init__(self, guests: int, say: object, trouble: Exception | None = None, line: str = "") -> None:
+    def __init__(self, guests: int, say: Callable[[str], None], file: str, does: str = "") -> None:
         assert guests == 1
-        self.trouble, self.noted = trouble, ["made"]
-        if line and callable(say):
-            say(line)
+        self._file, self._does = Path(file), does
+        self._note("made")
+        if does == "say":
+            say("compiling")
+
+    def _note(self, word: str) -> None:
+        with self._file.open("a") as file:
+            file.write(f"{word}\n")
 
     def run(self, programs: list[Program]) -> list[Run]:
         """Always the same."""
-        self.noted.append("run")
-        if self.trouble is not None:
-            raise self.trouble
+        self._note("run")
+        if self._does == "fail":
+            raise LostGuest("it hung", console="console.txt")
+        if self._does == "divide":
+            raise ZeroDivisionError("by zero")
+        if self._does == "end":
+            os._exit(3)
         return [RUN] * len(programs)
 
     def reboot(self) -> None:
         """Noted."""
-        self.noted.append("reboot")
+        self._note("reboot")
 
     def close(self) -> None:
         """Noted."""
-        self.noted.append("close")
+        self._note("close")
 
 
-def answers(settings: dict[str, object], *requests: object) -> tuple[list[object], list[str]]:
-    """What the process answers, and what its machine noted."""
-    sent, got, made = io.BytesIO(), io.BytesIO(), []
-
-    def machine(**settings: Any) -> Made:
-        made.append(Made(**settings))
-        return made[0]
-
-    for value in (settings, *requests):
-        pickle.dump(value, sent)
-    sent.seek(0)
-    serve(sent, got, machine)
-    got.seek(0)
-    values = []
-    while got.tell() < len(got.getbuffer()):
-        values.append(pickle.load(got))
-    return values, made[0].noted
+def machine(end: End, settings: dict[str, Any]) -> Callable[[Program | None], Run | None]:
+    """What the process runs, with a machine that needs no guest."""
+    of_machines.QemuMachine = Made  # type: ignore[assignment, misc]
+    return bench_process.machine(end, settings)
 
 
-def test_programs_are_run_until_there_are_no_more() -> None:
+class Bench(BenchProcess):
+    """One with such a machine."""
+
+    def __init__(self, folder: Path, does: str = "") -> None:
+        self.said: list[str] = []
+        self._file = folder / "noted"
+        super().__init__({"file": str(self._file), "does": does}, self.said.append)
+
+    @property
+    def noted(self) -> list[str]:
+        """What was asked of its machine."""
+        return self._file.read_text().split()
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Bench]]:
+    """Makes processes that need no guest."""
+    monkeypatch.setattr(bench_process, "_MACHINE", f"{__name__}:machine")
+    made: list[Bench] = []
+
+    def make(does: str = "") -> Bench:
+        made.append(Bench(tmp_path, does))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+Make = Callable[..., Bench]
+
+
+def test_programs_are_run_until_there_are_no_more(bench: Make) -> None:
     """A run is equal to itself on the other side, and the machine is closed."""
-    assert ([("run", RUN), ("run", None)], ["made", "run", "reboot", "close"]) == answers({}, PROGRAM, "drop")
+    one = bench()
+
+    runs = [one.run(PROGRAM), one.run(PROGRAM)]
+    one.drop()
+    one.close()
+
+    assert ([RUN, RUN], ["made", "run", "run", "reboot", "close"]) == (runs, one.noted)
 
 
-def test_lines_come_before_the_answer() -> None:
-    """What takes time is said where the user sees it."""
-    values, _ = answers({"line": "compiling"}, PROGRAM)
+def test_one_that_was_given_up_is_up_again_with_the_next_program(bench: Make) -> None:
+    """In the same process."""
+    one = bench()
+    up = [one.is_up]
 
-    assert [("say", "compiling"), ("run", RUN)] == values
+    one.run(PROGRAM)
+    up.append(one.is_up)
+    one.drop()
+    up.append(one.is_up)
+    one.run(PROGRAM)
 
-
-@pytest.mark.parametrize(
-    ("trouble", "name", "text"),
-    [
-        (MissingTool("no QEMU"), "MissingTool", "no QEMU"),
-        (ZeroDivisionError("by zero"), "Defect", "ZeroDivisionError: by zero"),
-    ],
-)
-def test_errors_keep_their_kind(trouble: Exception, name: str, text: str) -> None:
-    """Those that are nobody's are defects; the process goes on."""
-    values, _ = answers({"trouble": trouble}, PROGRAM, "drop")
-
-    assert [("error", (name, text)), ("run", None)] == values
+    assert ([False, True, False, True], 1) == ([*up, one.is_up], one.noted.count("made"))
 
 
-#: The other side: answers every request with what the settings say.
-_ECHO = """
-import pickle, sys
-said = pickle.load(sys.stdin.buffer)["answers"]
-for answer in said:
-    pickle.load(sys.stdin.buffer)
-    if answer is None:
-        sys.exit(1)
-    for part in answer:
-        sys.stdout.buffer.write(pickle.dumps(part))
-    sys.stdout.buffer.flush()
-sys.stdin.buffer.read()
-"""
+def test_lines_are_said_where_the_user_sees_them(bench: Make) -> None:
+    """What takes time is."""
+    one = bench("say")
+
+    one.run(PROGRAM)
+
+    assert ["compiling"] == one.said
 
 
-@pytest.fixture(autouse=True)
-def other_side(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Processes that need no guest."""
-    monkeypatch.setattr(bench_process, "_SERVE", _ECHO)
+def test_an_error_keeps_its_kind_and_its_parts(bench: Make) -> None:
+    """The process goes on."""
+    one = bench("fail")
+
+    with pytest.raises(LostGuest, match="it hung") as caught:
+        one.run(PROGRAM)
+
+    one.drop()
+    assert ("console.txt", ["made", "run", "reboot"]) == (caught.value.console, one.noted)
 
 
-def test_a_run_comes_back() -> None:
-    """After what is said on the way."""
-    said: list[str] = []
-    bench = BenchProcess({"answers": [[("say", "hello"), ("run", RUN)]]}, said.append)
-
-    run = bench.run(PROGRAM)
-
-    assert (RUN, ["hello"], True) == (run, said, bench.is_up)
-    bench.close()
+def test_an_error_that_is_nobodys_is_a_defect(bench: Make) -> None:
+    """With its text."""
+    with pytest.raises(Defect, match="ZeroDivisionError: by zero"):
+        bench("divide").run(PROGRAM)
 
 
-@pytest.mark.parametrize("kind", [MissingTool, Defect])
-def test_an_error_is_raised_again(kind: type[PfnlabError]) -> None:
-    """As what it was."""
-    bench = BenchProcess({"answers": [[("error", (kind.__name__, "no QEMU"))]]})
-
-    with pytest.raises(kind, match="no QEMU"):
-        bench.run(PROGRAM)
-    bench.close()
-
-
-def test_a_process_that_ends_is_noticed() -> None:
+def test_a_process_that_ends_is_noticed(bench: Make) -> None:
     """Nobody waits for it for ever."""
-    bench = BenchProcess({"answers": [None]})
+    one = bench("end")
 
-    with pytest.raises(Defect, match="ended with status"):
-        bench.run(PROGRAM)
+    with pytest.raises(Defect, match="ended with status 3"):
+        one.run(PROGRAM)
 
-    assert not bench.is_up
+    assert not one.is_up
 
 
-def test_a_process_that_was_killed_stops_the_run() -> None:
+def test_a_process_that_was_killed_stops_the_run(bench: Make) -> None:
     """As a run that was given up."""
-    bench = BenchProcess({"answers": [[("run", RUN)], None]})
-    bench.run(PROGRAM)
+    one = bench()
+    one.run(PROGRAM)
 
-    bench.kill()
+    one.kill()
 
     with pytest.raises(Stopped):
-        bench.run(PROGRAM)
+        one.run(PROGRAM)
 
 
-def test_closing_ends_the_process() -> None:
+def test_closing_ends_the_process(bench: Make) -> None:
     """And nothing is left of it."""
-    bench = BenchProcess({"answers": [[("run", RUN)]]})
-    bench.run(PROGRAM)
-    process = bench._process
-    assert isinstance(process, subprocess.Popen) and sys.executable in str(process.args)
+    one = bench()
+    one.run(PROGRAM)
+    worker = one._worker
+    assert worker is not None
 
-    bench.close()
+    one.close()
 
-    assert process.poll() == 0
+    assert not Path(f"/proc/{worker.pid}").exists()
