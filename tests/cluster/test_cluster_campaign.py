@@ -179,7 +179,7 @@ def nurseries(makers: set[str]) -> list[str]:
     return [
         path.parent.name
         for path in Path("/proc").glob("[0-9]*/cmdline")
-        if (words := _words(path))[-3:-1] == ["-m", "pfnlab.campaign.nursery"] and words[-1] in makers
+        if (words := _words(path))[-3:-2] == ["pfnlab.campaign.nursery:shards"] and words[-1] in makers
     ]
 
 
