@@ -179,8 +179,8 @@ def test_an_import_from_the_left_passes(module: str, text: str) -> None:
     assert violations(module, text) == []
 
 
-#: Modules that begin something: the command, `import pfnlab`, and the explorer's own process.
-_BEGINNINGS = ("__init__.py", "__main__.py", "explorer/answering.py")
+#: Modules that begin something: the command, and `import pfnlab`.
+_BEGINNINGS = ("__init__.py", "__main__.py")
 
 #: What only tests ask: it fetches a debug package, which the lens is compared with.
 _FOR_TESTS = {"lab/images/debug_kernel.py"}

@@ -248,7 +248,7 @@ class Worker:
             self.lose()
             return answer
         # One that has just ended is noticed where it is heard.
-        with suppress(ConnectionError):
+        with suppress(OSError):
             self._end.send(request)
         return answer
 

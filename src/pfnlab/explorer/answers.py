@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -9,16 +11,21 @@ import msgspec
 
 from pfnlab.errors import Misuse
 from pfnlab.explorer import asked, pictures
+from pfnlab.explorer.recorded import golden_of
+from pfnlab.explorer.reply import reply
 from pfnlab.explorer.spoken import rows
 from pfnlab.explorer.stories import Story, Storyteller
 from pfnlab.explorer.walk import GraphPlace, Walker
 from pfnlab.judging.judge import sentence_of
+from pfnlab.lab.machines import model_text
+from pfnlab.own_code import serve
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import is_held
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 from pfnlab.programs.runs.violation import Violation
 from pfnlab.report.run_json import PrintedRun
+from pfnlab.worker import End
 
 
 class KeptRun(msgspec.Struct, frozen=True, tag="keep", tag_field="ask"):
@@ -142,3 +149,16 @@ def kept_run(kept: KeptRun) -> Run:
     """
     (run,) = msgspec.json.decode(kept.output, type=PrintedRun).runs
     return msgspec.structs.replace(run, machine=kept.machine, look=kept.look, alarm=None)
+
+
+def answering(end: End, *given: str) -> Callable[[Any], bytes]:
+    """The replies to questions, worked out in a process for them, which may be ended at any time.
+
+    :param given: machines that the command line named, which may use files
+    """
+    # The server hears Ctrl-C, and ends this process.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A policy of the user's runs here: damage that it does to this process is said, and not forked.
+    serve(lambda text: print(text, end="", file=sys.stderr), (1, 2, end.fileno()))
+    by_question = Answers(Storyteller(golden_of, given, model_text)).by_question()
+    return lambda question: reply(by_question[type(question)], question)

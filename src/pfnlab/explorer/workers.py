@@ -7,21 +7,16 @@ nothing: its process is ended, and another one takes its place.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import signal
-import socket
-import subprocess
-import sys
 from collections import deque
 from collections.abc import Sequence
 
-import msgspec
-
+from pfnlab.endings import signal_name
 from pfnlab.explorer.answers import KeptRun
 from pfnlab.explorer.asked import AskedGraph, Worked
 from pfnlab.explorer.reply import is_refused, refused
 from pfnlab.policies.own import files_in
+from pfnlab.worker import Ended, Worker, executed, hear
 
 #: Seconds that one question may take.
 LIMIT = 60.0
@@ -36,8 +31,8 @@ _MOST = 3
 #: The subjects that a process is taken to know, and the runs of real kernels that each was sent.
 _RECENT, _KEPT = 8, 64
 
-#: The bytes of an answer at most.
-_LONGEST = 1 << 28
+#: What a process runs.
+_ANSWERING = "pfnlab.explorer.answers:answering"
 
 
 class Workers:
@@ -50,30 +45,28 @@ class Workers:
     """
 
     def __init__(self, given: Sequence[str] = (), limit: float = LIMIT) -> None:
-        self._kept: deque[bytes] = deque(maxlen=_KEPT)
+        self._kept: deque[KeptRun] = deque(maxlen=_KEPT)
         self._workers = [_Answerer(given, limit, self._kept) for _ in range(_MOST)]
         self._asked: set[asyncio.Task[bytes]] = set()
 
     async def begin(self) -> None:
         """Start the first process, so that the first question finds it ready."""
-        await self._workers[0].begin()
+        self._workers[0].begin()
 
     def ask(self, question: Worked) -> asyncio.Task[bytes]:
         """A task whose result is the reply to *question*; to cancel it ends the work."""
         subject = _subject(question)
         worker = self._chosen(subject)
-        line = msgspec.json.encode(question) + b"\n"
-        task = asyncio.create_task(worker.answer(subject, line, own=_runs_own_code(question)))
+        task = asyncio.create_task(worker.answer(subject, question))
         self._asked.add(task)
         task.add_done_callback(self._asked.discard)
         return task
 
     def keep(self, kept: KeptRun) -> None:
         """Tell every process of the run of a real kernel."""
-        line = msgspec.json.encode(kept) + b"\n"
-        self._kept.append(line)
+        self._kept.append(kept)
         for worker in self._workers:
-            worker.untold.append(line)
+            worker.untold.append(kept)
 
     def end(self) -> None:
         """End all processes; what is asked is refused from now on."""
@@ -100,10 +93,6 @@ def _runs_own_code(question: Worked) -> bool:
     return any(map(files_in, machines))
 
 
-class _Ended(Exception):
-    """The process ended without an answer."""
-
-
 class _Answerer:
     """One process after the other, each until it is ended.
 
@@ -113,52 +102,39 @@ class _Answerer:
     :ivar untold: the runs of real kernels that were not sent to the process
     """
 
-    def __init__(self, given: Sequence[str], limit: float, kept: deque[bytes]) -> None:
+    def __init__(self, given: Sequence[str], limit: float, kept: deque[KeptRun]) -> None:
         self._given, self._limit, self._kept = tuple(given), limit, kept
         self._lock = asyncio.Lock()
-        self._process: _AnsweringProcess | None = None
+        self._worker: Worker | None = None
         self._over = False
         self.subject = ""
         self.recent: deque[str] = deque(maxlen=_RECENT)
         self.waiting = 0
-        self.untold: list[bytes] = []
+        self.untold: list[KeptRun] = []
 
     @property
     def runs(self) -> bool:
         """True while there is a process."""
-        return self._process is not None
+        return self._worker is not None
 
-    async def begin(self) -> _AnsweringProcess:
-        """The process, started if there is none.
-
-        :raises _Ended: the server ends
-        """
-        if self._process is None and not self._over:
+    def begin(self) -> Worker | None:
+        """The process, started if there is none; None where the server ends."""
+        if self._worker is None and not self._over:
             self.recent.clear()
             self.untold = list(self._kept)
-            self._process = _AnsweringProcess(self._given)
-            try:
-                await self._process.connect()
-            except BaseException:
-                self._end()
-                raise
-        if self._process is None:
-            raise _Ended
-        return self._process
+            self._worker = executed(_ANSWERING, *self._given)
+        return self._worker
 
-    async def answer(self, subject: str, question: bytes, *, own: bool) -> bytes:
-        """The reply to *question*.
-
-        :param own: True where a policy of the user's is run for it
-        """
+    async def answer(self, subject: str, question: Worked) -> bytes:
+        """The reply to *question*."""
         self.waiting += 1
         try:
             async with self._lock:
                 self.subject = subject
                 try:
                     reply = await self._reply(subject, question)
-                    if own and is_refused(reply):
-                        # The policy may have damaged the process: it is not asked again.
+                    if _runs_own_code(question) and is_refused(reply):
+                        # A policy of the user's may have damaged the process: it is not asked again.
                         self._end()
                     return reply
                 finally:
@@ -166,7 +142,7 @@ class _Answerer:
         finally:
             self.waiting -= 1
 
-    async def _reply(self, subject: str, question: bytes) -> bytes:
+    async def _reply(self, subject: str, question: Worked) -> bytes:
         working = asyncio.ensure_future(self._work(subject, question))
         try:
             done, _ = await asyncio.wait({working}, timeout=self._limit)
@@ -183,23 +159,29 @@ class _Answerer:
             )
         try:
             return working.result()
-        except _Ended as ended:
+        except Ended as ended:
             await self._give_up(working)
-            return refused("the explorer has ended" if self._over else f"{ended}: change what is asked")
+            if self._over:
+                return refused("the explorer has ended")
+            code = ended.code or 0
+            how = f"killed by {signal_name(-code)}" if code < 0 else f"exit {code}"
+            return refused(f"the process that worked this out ended ({how}): change what is asked")
 
     async def _give_up(self, working: asyncio.Future[bytes]) -> None:
         """End the process, and start another one for the next question."""
         working.cancel()
+        await asyncio.wait({working})
         self._end()
-        with contextlib.suppress(_Ended):
-            await self.begin()
+        self.begin()
 
-    async def _work(self, subject: str, question: bytes) -> bytes:
-        process = await self.begin()
+    async def _work(self, subject: str, question: Worked) -> bytes:
+        worker = self.begin()
+        if worker is None:
+            raise Ended(None)
         while self.untold:
-            await process.ask(self.untold[0])
+            await _reply_of(worker, self.untold[0])
             self.untold.pop(0)
-        reply = await process.ask(question)
+        reply = await _reply_of(worker, question)
         if subject in self.recent:
             self.recent.remove(subject)
         self.recent.append(subject)
@@ -208,66 +190,34 @@ class _Answerer:
     def end_for_good(self) -> None:
         """End the process, and start none any more."""
         self._over = True
-        self._end()
+        if self.waiting and self._worker is not None:
+            # Who waits for it notices.
+            self._worker.tell(signal.SIGKILL)
+        else:
+            self._end()
 
     def _end(self) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            process.end()
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.end()
 
 
-class _AnsweringProcess:
-    """A running process, and the socket to it."""
+async def _reply_of(worker: Worker, request: object) -> bytes:
+    """The reply of a worker; others go on meanwhile.
 
-    def __init__(self, given: Sequence[str]) -> None:
-        self._socket, theirs = socket.socketpair()
-        with theirs:
-            words = [str(theirs.fileno()), str(os.getpid()), *given]
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "pfnlab.explorer.answering", *words],
-                stdin=subprocess.DEVNULL,
-                # A policy of the user's may print; the answers have a way of their own.
-                stdout=2,
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-            )
-        self._reader: asyncio.StreamReader | None = None
-        self._writer: asyncio.StreamWriter | None = None
-
-    async def connect(self) -> None:
-        """Open the socket in this event loop."""
-        self._reader, self._writer = await asyncio.open_connection(sock=self._socket, limit=_LONGEST)
-
-    async def ask(self, line: bytes) -> bytes:
-        """The answer to the question in *line*, without the end of its line.
-
-        :raises _Ended: the process ended before it answered
-        """
-        assert self._reader is not None and self._writer is not None
+    :raises Ended: it ended before it replied
+    """
+    # A large one is taken when the worker has begun.
+    awaited = await asyncio.to_thread(worker.post, request)
+    loop, descriptor = asyncio.get_running_loop(), worker.fileno()
+    while True:
+        hear([worker], 0.0)
+        if awaited.is_whole:
+            reply: bytes = awaited.result()
+            return reply
+        readable = asyncio.Event()
+        loop.add_reader(descriptor, readable.set)
         try:
-            self._writer.write(line)
-            await self._writer.drain()
-            reply = await self._reader.readuntil(b"\n")
-        except asyncio.LimitOverrunError as large:
-            raise _Ended(f"the answer has more than {_LONGEST:,} bytes") from large
-        except (ConnectionError, asyncio.IncompleteReadError) as ended:
-            raise _Ended(f"the process that worked this out ended ({self._ending()})") from ended
-        return reply[:-1]
-
-    def _ending(self) -> str:
-        try:
-            code = self._process.wait(1)
-        except subprocess.TimeoutExpired:
-            return "its socket was closed"
-        return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit {code}"
-
-    def end(self) -> None:
-        """End it, and everything it started."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        if self._writer is not None:
-            self._writer.close()
-        else:
-            self._socket.close()
+            await readable.wait()
+        finally:
+            loop.remove_reader(descriptor)
