@@ -19,14 +19,16 @@ from pathlib import Path
 
 import msgspec
 
+from pfnlab.document.compose import document_of
+from pfnlab.document.mail import mail
+from pfnlab.document.parts.trial import part
 from pfnlab.errors import Undecided
 from pfnlab.lab.building.build import BuildRequest, build
 from pfnlab.lab.building.built import BuiltKernel
 from pfnlab.lab.building.patch_file import PatchFile, read_patch
 from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.meeting.holding import litmus_looks, litmus_programs
-from pfnlab.meeting.trial import Trial, try_kernel
-from pfnlab.meeting.trial_page import trial_page
+from pfnlab.meeting.trial import Trial, TrialResult, try_kernel
 from pfnlab.policies.patched import PatchedKernel, read_patched, write_patched
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.load import load_program
@@ -126,7 +128,8 @@ def hold(patch: PatchFile, programs: int, seed: int, configuration: str | None, 
         return reason.exit_code
     if trial.outcome is not Outcome.AS_EXPECTED:
         version = f"{kernel.version} of {kernel.source}"
-        print(trial_page(trial, kernel.name, version, [patch], f"tools/hold_patches.py {kernel.name}"))
+        result = TrialResult.of(trial, kernel.name, version, [patch])
+        print(mail(document_of([part(result)])))
     if keeps:
         keep(patch.path.stem, row(trial, patch, kernel, changed_by(patch), stale))
     if stale is not None and stale[0] != stale[1]:

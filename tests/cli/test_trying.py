@@ -141,7 +141,7 @@ def test_a_patch_says_what_it_means(ask: Ask, tree: Path) -> None:
     assert f"# {tree} against model:7.2,flush=none\n" == report.splitlines(keepends=True)[0]
     assert "- patch: No flush at all (idea.patch)" in report
     assert "- kernel: 7.2.13 of linux, 1 patches" in report
-    assert "--patch idea.patch --programs 1 --seed 7`" in report
+    assert "- seed: 7" in report and "--patch idea.patch -o report.md\n" in report
 
 
 @pytest.fixture

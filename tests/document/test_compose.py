@@ -6,7 +6,7 @@ import pytest
 from hostile_results import agreeing, differing, lost, undecided
 from sample_reports import content_of, parts
 
-from pfnlab.document import compose
+from pfnlab.document import html
 from pfnlab.document.blocks import Chapter, Contents, Figure, every_block
 from pfnlab.document.compose import document_of
 from pfnlab.document.parts.part import Part
@@ -71,11 +71,11 @@ def test_a_title_of_the_users_own() -> None:
 
 def test_drawings_are_left_out_where_a_file_grows_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     """The place says so."""
-    check = parts()["check"]
-    drawn = [block for block in every_block(document_of([check]).blocks) if isinstance(block, Figure)]
-    monkeypatch.setattr(compose, "MOST_DRAWN", 10)
+    document = document_of([parts()["check"]])
+    drawn = [block for block in every_block([*html.drawn(document.blocks)]) if isinstance(block, Figure)]
+    monkeypatch.setattr(html, "MOST_DRAWN", 10)
 
-    blocks = list(every_block(document_of([check]).blocks))
+    blocks = list(every_block([*html.drawn(document.blocks)]))
 
     assert drawn and not [block for block in blocks if isinstance(block, Figure)]
     assert len(drawn) == sum("The picture is left out" in getattr(block, "text", "") for block in blocks)

@@ -11,6 +11,9 @@ import pytest
 from configurations import config_text
 from kernels_of_models import LITMUS, Kernel, Moody, Odd
 
+from pfnlab.document.compose import document_of
+from pfnlab.document.mail import mail
+from pfnlab.document.parts.meeting import part
 from pfnlab.document.read import result_of
 from pfnlab.errors import Discovery, Misuse
 from pfnlab.lab.images.kernels import KernelImage as Package
@@ -25,7 +28,6 @@ from pfnlab.meeting.meet import (
     model_version,
     verdicts,
 )
-from pfnlab.meeting.page import meeting_page
 from pfnlab.policies.configuration import configuration_of
 from pfnlab.policies.known import write_known
 from pfnlab.result import Outcome
@@ -50,12 +52,23 @@ def few_walkers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(holding, "walker_programs", lambda: cells)
 
 
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sentences are not wrapped."""
+    monkeypatch.setattr("pfnlab.document.mail.WIDTH", 1000)
+
+
 @pytest.fixture
 def package(tmp_path: Path) -> Package:
     """A kernel of the archive."""
     return Package(
         "6.12", "linux-image-6.12.117", "6.12.117-1", "6.12.117+deb13", tmp_path / "vmlinuz", "0" * 64
     )
+
+
+def page_of(meeting: Meeting, kernels: list[str]) -> str:
+    """The page that is printed."""
+    return mail(document_of([part(MeetingResult.of(meeting, kernels))]))
 
 
 def met(kernel: Kernel, version: str = "6.12.117") -> Meeting:
@@ -66,10 +79,11 @@ def met(kernel: Kernel, version: str = "6.12.117") -> Meeting:
 def test_a_kernel_that_does_what_its_model_says() -> None:
     """Nothing differs, and the page says in how many programs."""
     meeting = met(Kernel("6.12.117"))
-    page = meeting_page(meeting, ["linux-image-6.12.117 6.12.117-1"])
+    page = page_of(meeting, ["linux-image-6.12.117 6.12.117-1"])
 
     assert (False, 0) == (meeting.differs, meeting.unexplained)
-    assert page.startswith("# qemu:6.12.117 against model:6.12.117\n\n- linux-image-6.12.117 6.12.117-1\n")
+    assert page.startswith("# qemu:6.12.117 against model:6.12.117\n\n")
+    assert "- kernel: linux-image-6.12.117 6.12.117-1\n" in page
     assert f"No difference in {meeting.programs} programs, {meeting.steps} steps." in page
     assert "explained" not in page
 
@@ -77,12 +91,13 @@ def test_a_kernel_that_does_what_its_model_says() -> None:
 def test_a_difference_is_told_with_what_explains_it() -> None:
     """The smallest program, what each side says, the switch with its commit, and the titles beside it."""
     meeting = met(Kernel("6.12.113"))
-    page = meeting_page(meeting, [])
+    page = page_of(meeting, [])
 
     assert (True, 0) == (meeting.differs, meeting.unexplained)
-    assert "## 1. mremap: vmas" in page
+    assert "## 1. mremap vmas: " in page
     assert "    mremap a[" in page and "munmap a[4:8]" not in page
-    assert "  - model:6.12.117: `" in page and "  - qemu:6.12.117: `" in page
+    assert "- step 3 mremap a[" in page
+    assert "  - model:6.12.117: " in page and "  - qemu:6.12.117: " in page
     assert "- shown by locked, locked-again" in page
     assert "explained by dontunmap_unlocks_all=on (6.12.114: mm/mremap: fix locked_vm leak" in page
     assert "## Commits of stable releases since 6.12.113 that touch the area" in page
@@ -95,14 +110,14 @@ def test_what_nobody_explains() -> None:
     meeting = met(Odd("6.12.117"))
 
     assert 1 == meeting.unexplained
-    assert "- UNEXPLAINED" in meeting_page(meeting, [])
+    assert "- UNEXPLAINED" in page_of(meeting, [])
     assert () == MeetingResult.of(meeting, []).differences[0].explanations
 
 
 def test_what_showed_only_once() -> None:
     """It is counted apart, and the page does not claim that nothing differs."""
     meeting = met(Moody("6.12.117"))
-    page = meeting_page(meeting, [])
+    page = page_of(meeting, [])
 
     assert (True, 0) == (meeting.differs, meeting.unexplained)
     assert ", 0 unexplained, and 1 that did not show again." in page
@@ -132,7 +147,7 @@ def test_what_showed_only_once_is_undecided() -> None:
 def test_differences_of_one_cause_are_told_once() -> None:
     """The shortest program, and the names of the others; as data, the places of all."""
     meeting = meet(Kernel("6.12.117,flush=none"), "6.12.117", LITMUS, programs=10)
-    page, said = meeting_page(meeting, []), MeetingResult.of(meeting, [])
+    page, said = page_of(meeting, []), MeetingResult.of(meeting, [])
 
     assert 1 == len(meeting.causes) < len(meeting.found)
     assert f"{len(meeting.found)} differences of 1 cause in " in page
@@ -187,7 +202,7 @@ def test_two_kernels() -> None:
     kernels = {"qemu:6.12.113": Kernel("6.12.113"), "qemu:6.12.117": Kernel("6.12.117")}
 
     meeting = diff(kernels, ("6.12.113", "6.12.117"), LITMUS, changelog=CHANGELOG, **FEW)
-    page = meeting_page(meeting, [])
+    page = page_of(meeting, [])
 
     assert (True, 0) == (meeting.differs, meeting.unexplained)
     assert "explained by dontunmap_unlocks_all=off (6.12.114: " in page
@@ -202,13 +217,13 @@ def test_two_kernels_the_other_way_round() -> None:
     meeting = diff(kernels, ("6.12.117", "6.12.113"), LITMUS, changelog=CHANGELOG, **FEW)
 
     assert ("6.12.113", 1) == (meeting.since, len(meeting.titles))
-    assert "dontunmap_unlocks_all=on" in meeting_page(meeting, [])
+    assert "dontunmap_unlocks_all=on" in page_of(meeting, [])
 
 
 def test_two_kernels_that_do_the_same() -> None:
     """No difference, and nothing that distinguishes them."""
     kernels = {"qemu:6.12.116": Kernel("6.12.116"), "qemu:6.12.117": Kernel("6.12.117")}
-    page = meeting_page(diff(kernels, ("6.12.116", "6.12.117"), LITMUS, **FEW), [])
+    page = page_of(diff(kernels, ("6.12.116", "6.12.117"), LITMUS, **FEW), [])
 
     assert "No difference in " in page
     assert "- nothing: both have the same rules" in page

@@ -9,6 +9,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from pfnlab.document.compose import document_of
+from pfnlab.document.mail import mail
+from pfnlab.document.parts.meeting import part
 from pfnlab.errors import Discovery, Misuse, Undecided
 from pfnlab.files import check_output
 from pfnlab.lab.images.changelog import changelog_of
@@ -17,7 +20,6 @@ from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.meeting.asked import AskedKernel, asked_kernel, meet_asked
 from pfnlab.meeting.holding import PROGRAMS, SEED, litmus_files, litmus_looks, litmus_programs
 from pfnlab.meeting.meet import Meeting, MeetingResult, diff, known_of
-from pfnlab.meeting.page import meeting_page
 from pfnlab.policies.known import write_known
 from pfnlab.policies.releases import version_key
 from pfnlab.processes import in_order, processors
@@ -174,7 +176,7 @@ def _promote(folder: Path, meeting: Meeting, kernel: KernelImage) -> None:
 
 def _print(meeting: Meeting, kernels: list[str], request: MeetRequest) -> Outcome:
     result = MeetingResult.of(meeting, kernels)
-    text = f"{result.as_json()}\n" if request.as_json else meeting_page(meeting, kernels)
+    text = f"{result.as_json()}\n" if request.as_json else mail(document_of([part(result)]))
     if request.output is None:
         print(text, end="")
         return result.outcome

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
+from pfnlab.document.compose import document_of
+from pfnlab.document.mail import mail
+from pfnlab.document.parts.trial import part
 from pfnlab.errors import Misuse
 from pfnlab.files import check_output, write_output
 from pfnlab.lab.building.build import BuildRequest
@@ -21,7 +23,6 @@ from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.meeting.holding import SEED, litmus_files, litmus_looks, litmus_programs
 from pfnlab.meeting.trial import PROGRAMS, TrialResult, policies_of, try_kernel
-from pfnlab.meeting.trial_page import trial_page
 from pfnlab.policies.releases import series_of
 from pfnlab.processes import processors
 from pfnlab.progress import say, working
@@ -117,11 +118,7 @@ def try_tree(request: TryRequest, build: Build | None = None) -> int:
         )
     tree = str(request.tree) if request.tree.name else name
     result = TrialResult.of(trial, tree, tried.says, patches)
-    if request.as_json:
-        text = f"{result.as_json()}\n"
-    else:
-        text = trial_page(trial, tree, tried.says, patches, _command(request))
-    _print(text, request.output)
+    _print(f"{result.as_json()}\n" if request.as_json else mail(document_of([part(result)])), request.output)
     if request.output is not None or result.outcome is Outcome.UNDECIDED:
         say(result.says)
     return result.outcome.value
@@ -149,16 +146,6 @@ def _built_already(image: Path, patches: Sequence[Path]) -> TriedKernel:
     if patches:
         raise Misuse(f"{image} is built already: a patch needs the tree it belongs to")
     return TriedKernel(image, f"{release_of(image)}, {image}")
-
-
-def _command(request: TryRequest) -> str:
-    words = ["pfnlab", "try", str(request.tree), "--like", request.like]
-    options = {"--patch": request.patches, "--policy": request.policies, "--config": request.configuration}
-    for option, values in options.items():
-        words += [word for value in values for word in (option, str(value))]
-    if request.litmus is not None:
-        words += ["--litmus", str(request.litmus)]
-    return shlex.join([*words, "--programs", str(request.programs), "--seed", str(request.seed)])
 
 
 def _print(text: str, output: Path | None) -> None:

@@ -61,10 +61,17 @@ class Facts(msgspec.Struct, frozen=True):
 
 
 class Bullets(msgspec.Struct, frozen=True):
-    """Lines of equal weight."""
+    """Lines of equal weight; an item of several has the others below its first."""
 
     kind: ClassVar[str] = "bullets"
-    items: tuple[str, ...]
+    items: tuple[str | tuple[str, ...], ...]
+
+    @property
+    def groups(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Each item, and the lines below it."""
+        for item in self.items:
+            first, *rest = (item,) if isinstance(item, str) else item
+            yield first, tuple(rest)
 
 
 class Table(msgspec.Struct, frozen=True):

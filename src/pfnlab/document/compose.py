@@ -3,34 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec.structs import replace
 
-from pfnlab.document.blocks import (
-    Block,
-    Chapter,
-    Contents,
-    ContentsEntry,
-    Document,
-    Drawn,
-    Figure,
-    Paragraph,
-    Table,
-    Tone,
-)
+from pfnlab.document.blocks import Block, Chapter, Contents, ContentsEntry, Document, Paragraph, Table, Tone
 from pfnlab.document.parts.part import Part, facts_of
 from pfnlab.result import Outcome
 from pfnlab.units import number_of
 
 #: Results that are as expected are folded where there are more than so many results.
 _OPEN = 3
-
-#: The most bytes of all drawings of a document together, so that it can be mailed.
-MOST_DRAWN = 700_000
-
-_LEFT_OUT = "The picture is left out, so that the file stays small: pfnlab draw makes it."
 
 _TONES: dict[Outcome, Tone] = {
     Outcome.DISCOVERY: "bad",
@@ -49,14 +32,14 @@ def document_of(parts: Sequence[Part], title: str | None = None, *, unfolded: bo
     if len(ordered) == 1:
         (part,) = ordered
         blocks: tuple[Block, ...] = (facts_of(part), *part.blocks)
-        return Document(title or part.title, part.says, _bounded(blocks))
+        return Document(title or part.title, part.says, tuple(_whole(blocks)))
     shown: list[Block] = [Contents(tuple(_entry(number, part) for number, part in enumerate(ordered, 1)))]
     for number, part in enumerate(ordered, 1):
         good = part.outcome is Outcome.AS_EXPECTED
-        inside = (Paragraph(part.says), facts_of(part), *part.blocks)
+        inside = (Paragraph(part.says), facts_of(part), *_whole(part.blocks))
         folded = good and len(ordered) > _OPEN and not unfolded
         shown.append(Chapter(f"{number}. {part.title}", inside, folded, _anchor(number)))
-    return Document(title or "Results of pfnlab", _says(ordered), _bounded(tuple(shown)))
+    return Document(title or "Results of pfnlab", _says(ordered), tuple(shown))
 
 
 def _says(parts: Sequence[Part]) -> str:
@@ -73,24 +56,11 @@ def _anchor(number: int) -> str:
     return f"result-{number}"
 
 
-def _bounded(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
-    """The same, drawn, without the drawings behind the first :data:`MOST_DRAWN` bytes of them."""
-    left = MOST_DRAWN
-
-    def kept(block: Block) -> Iterator[Block]:
-        nonlocal left
-        match block:
-            case Chapter():
-                yield replace(block, blocks=tuple(chain.from_iterable(map(kept, block.blocks))))
-            case Table():
-                yield from chain.from_iterable(kept(chapter) for chapter in block.below if chapter)
-                yield replace(block, below=())
-            case Drawn():
-                yield from chain.from_iterable(map(kept, block.figures()))
-            case Figure():
-                left -= len(block.svg.encode())
-                yield block if left >= 0 else Paragraph(f"{block.caption}. {_LEFT_OUT}")
-            case _:
-                yield block
-
-    return tuple(chain.from_iterable(map(kept, blocks)))
+def _whole(blocks: Iterable[Block]) -> Iterator[Block]:
+    """The same, with what is below rows of tables before them."""
+    for block in blocks:
+        if isinstance(block, Table) and block.below:
+            yield from _whole(chapter for chapter in block.below if chapter is not None)
+            yield replace(block, below=())
+        else:
+            yield block

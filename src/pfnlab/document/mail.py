@@ -75,8 +75,10 @@ def _block(block: Block, level: int) -> Iterator[str]:
         case Facts():
             yield from _facts(block)
         case Bullets():
-            for item in block.items:
+            for item, below in block.groups:
                 yield from _wrapped(item, "- ", "  ")
+                for line in below:
+                    yield from _wrapped(line, "  - ", "    ")
         case Table():
             yield from _table(block)
         case Code():

@@ -37,7 +37,8 @@ def _block(block: Block) -> Iterator[str]:
         case Paragraph():
             yield block.text
         case Bullets():
-            yield from block.items
+            for item, below in block.groups:
+                yield from (item, *(f"  {line}" for line in below))
         case Code():
             yield from visible(block.text if block.glance is None else block.glance).splitlines()
         case Facts():

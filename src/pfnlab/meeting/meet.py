@@ -24,13 +24,13 @@ from pfnlab.meeting.holding import (
     Pair,
     hold_all,
 )
+from pfnlab.meeting.shown import ShownDifference
 from pfnlab.meeting.titles import titles_between
 from pfnlab.mm.configuration import DISTRIBUTION, Configuration
 from pfnlab.policies.changes import changes_between, source_of
 from pfnlab.policies.known import HeldCount, KnownKernel, nearest, programs_in, steps_in
 from pfnlab.policies.releases import RELEASES, is_version, series_of, version_key
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine
@@ -92,27 +92,6 @@ class Meeting(msgspec.Struct, frozen=True):
         return steps_in(self.held)
 
 
-class ShownDifference(msgspec.Struct, frozen=True):
-    """A difference, without the runs that show it.
-
-    :param says: the difference, a sentence
-    :param shown_by: the programs that show it
-    :param program: the shortest of them, as text
-    :param explanations: changes of the model that explain it
-    """
-
-    says: str
-    shown_by: tuple[str, ...]
-    program: str
-    explanations: Annotated[tuple[Explanation, ...], ALWAYS] = ()
-
-    @classmethod
-    def of(cls, difference: KernelDifference, explanations: Iterable[Explanation]) -> ShownDifference:
-        """What is shown of a difference."""
-        program = format_program(difference.program)
-        return cls(str(difference.signature), difference.shown_by, program, tuple(explanations))
-
-
 class MeetingResult(Result, frozen=True, kw_only=True, tag="pfnlab-meeting/1"):
     """The comparison of a kernel with its model, or of two kernels.
 
@@ -126,6 +105,8 @@ class MeetingResult(Result, frozen=True, kw_only=True, tag="pfnlab-meeting/1"):
     :param since: the version behind which titles begin; null where there is none
     :param titles: commits of stable releases between the two that touch the area
     :param verdicts: properties whose verdict changes between the two
+    :param models: the changes between the models of two kernels, with their sources; null where one of the
+        two is a model
     """
 
     machines: tuple[str, str]
@@ -138,6 +119,7 @@ class MeetingResult(Result, frozen=True, kw_only=True, tag="pfnlab-meeting/1"):
     since: str | None
     titles: tuple[str, ...]
     verdicts: tuple[str, ...]
+    models: Annotated[tuple[str, ...] | None, ALWAYS] = None
 
     @classmethod
     def of(cls, meeting: Meeting, kernels: Sequence[str]) -> MeetingResult:
@@ -145,6 +127,7 @@ class MeetingResult(Result, frozen=True, kw_only=True, tag="pfnlab-meeting/1"):
 
         :param kernels: package and version of each kernel, in the order of the machines that are kernels
         """
+        of_kernels = meeting.machines[0].startswith("qemu:")
         return cls(
             made=Made.now(),
             machines=meeting.machines,
@@ -157,6 +140,7 @@ class MeetingResult(Result, frozen=True, kw_only=True, tag="pfnlab-meeting/1"):
             since=meeting.since,
             titles=meeting.titles,
             verdicts=meeting.verdicts,
+            models=tuple(_changes(meeting.against, meeting.version)) if of_kernels else None,
         )
 
     @property
@@ -363,7 +347,7 @@ def verdicts(version: str, changes: Sequence[str]) -> list[str]:
     ]
 
 
-def switches_between(first: str, second: str) -> list[str]:
+def _changes(first: str, second: str) -> list[str]:
     """The changes between two models, each with its source."""
     return [f"{change}: {source_of(change, second)}" for change in changes_between(first, second)]
 

@@ -14,7 +14,8 @@ from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.lab.building.patch_file import PatchFile
 from pfnlab.meeting.explain import Explanation, explanations
 from pfnlab.meeting.holding import NO_LOOKS, SEED, KernelDifference, Pair, hold_all
-from pfnlab.meeting.meet import ShownDifference, verdicts
+from pfnlab.meeting.meet import verdicts
+from pfnlab.meeting.shown import ShownDifference
 from pfnlab.mm.configuration import Configuration
 from pfnlab.policies.known import HeldCount, programs_in, steps_in
 from pfnlab.policies.own import is_path

@@ -1,43 +1,38 @@
-"""``kernels meet --json`` and ``kernels diff --json``: a kernel held against its model or another kernel."""
+"""``kernels meet`` and ``kernels diff``: a kernel compared with its model or another kernel."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from pfnlab.document.blocks import Block, Bullets, Chapter, Paragraph, Table, cell
-from pfnlab.document.drawings import bars, story_of_text
-from pfnlab.document.parts.part import Part, done, program_code, section, short
-from pfnlab.meeting.meet import MeetingResult, ShownDifference
+from pfnlab.document.blocks import Block, Bullets, Chapter, Table, cell
+from pfnlab.document.parts.part import Part, done, drawn, program_code, section, short
+from pfnlab.meeting.meet import MeetingResult
+from pfnlab.meeting.shown import ShownDifference
 from pfnlab.policies.known import HeldCount, programs_in, steps_in
 from pfnlab.units import number_of
 
-#: The most programs that show a difference, and the most commits, that are named.
-_SHOWN, _TITLES = 8, 100
+#: The most programs that show a difference, other differences of its cause, and commits that are named.
+_SHOWN, _OTHERS, _TITLES = 4, 8, 40
+
+_UNEXPLAINED = "UNEXPLAINED: no switch, and no two of them, make the model do this"
 
 
 def part(content: MeetingResult) -> Part:
     """What is to be read of a meeting."""
     names = " against ".join(reversed(content.machines))
-    found = content.differences
-    says = f"{names}: no difference in {amount_of(content.held)}."
-    if found:
+    found, amount = content.differences, amount_of(content.held)
+    says = f"No difference in {amount}"
+    if found or content.unstable:
         causes = f" of {number_of(len(content.causes), 'cause')}" if content.causes else ""
+        unstable = f", and {len(content.unstable)} that did not show again" if content.unstable else ""
         count = number_of(len(found), "difference")
-        says = f"{names}: {count}{causes} in {amount_of(content.held)}, {content.unexplained} unexplained."
-    elif content.unstable:
-        count = number_of(len(content.unstable), "difference")
-        says = f"{names}: {count} did not show again in {amount_of(content.held)}."
+        says = f"{count}{causes} in {amount}, {content.unexplained} unexplained{unstable}"
     return Part(
         title=names,
-        says=says,
+        says=f"{names}: {says}.",
         outcome=content.outcome,
         blocks=tuple(_blocks(content)),
-        facts=done(
-            content.made,
-            ("machines", content.machines),
-            ("kernels", content.kernels),
-            ("seed", seeds(content.held)),
-        ),
+        facts=done(content.made, ("kernel", content.kernels), ("seed", seeds(content.held))),
     )
 
 
@@ -54,7 +49,7 @@ def seeds(held: dict[str, HeldCount]) -> tuple[str, ...]:
 def held_table(held: dict[str, HeldCount]) -> Table:
     """The counts of each kind of programs that were compared."""
     return Table(
-        "What was compared",
+        "What was compared: whole state, order of kernel calls and flushes, after every step",
         ("held", "programs", "steps", "undecided", "differ"),
         tuple(
             (
@@ -70,24 +65,32 @@ def held_table(held: dict[str, HeldCount]) -> Table:
 
 
 def difference_section(
-    number: int, shown: ShownDifference, others: tuple[ShownDifference, ...], machines: tuple[str, ...]
+    number: int, shown: Sequence[ShownDifference], machines: tuple[str, ...], without: str = ""
 ) -> Chapter:
-    """A cause: the difference with the shortest program, and others that follow from it."""
-    said = [f"explained by {explanation}" for explanation in shown.explanations[:3]]
-    names = shown.shown_by[:_SHOWN]
-    if names:
-        rest = len(shown.shown_by) - len(names)
-        said.append(f"shown by {', '.join(names)}" + (f" and {rest} more" if rest else ""))
-    if others:
-        said.append(f"of the same cause: {'; '.join(short(other.says, machines) for other in others)}")
+    """A cause: the difference with the shortest program, and others that follow from it.
+
+    :param without: what is said where nothing explains it
+    """
+    first, *others = shown
+    said = [f"explained by {explanation}" for explanation in first.explanations[:3]]
+    if without and not said:
+        said.append(without)
+    same = list(dict.fromkeys(short(other.says, machines) for other in others))
+    if same:
+        said.append(f"of the same cause: {'; '.join(same[:_OTHERS])}{_more(same, _OTHERS)}")
+    by = f"shown by {', '.join(first.shown_by[:_SHOWN])}{_more(first.shown_by, _SHOWN)}"
     return Chapter(
-        f"{number}. {short(shown.says, machines)}",
+        f"{number}. {short(first.says, machines)}",
         (
-            *program_code(shown.program),
-            *story_of_text(shown.program, machines),
-            *((Bullets(tuple(said)),) if said else ()),
+            *program_code(first.program),
+            drawn(lambda draw: draw.story_of_text(first.program, machines)),
+            Bullets((*first.seen, by, *said)),
         ),
     )
+
+
+def _more(items: Sequence[str], most: int) -> str:
+    return f" and {len(items) - most} more" if len(items) > most else ""
 
 
 def _blocks(content: MeetingResult) -> Iterator[Block]:
@@ -96,19 +99,20 @@ def _blocks(content: MeetingResult) -> Iterator[Block]:
     for number, cause in enumerate(causes, 1):
         shown = [found[place] for place in cause if 0 <= place < len(found)]
         if shown:
-            yield difference_section(number, shown[0], tuple(shown[1:]), content.machines)
-            if not shown[0].explanations and content.unexplained:
-                yield Paragraph("Unexplained: no switch, and no two of them, make the model do this.", "bad")
+            yield difference_section(number, shown, content.machines, _UNEXPLAINED)
     if len(found) > 1:
         counts = [(short(shown.says, content.machines), len(shown.shown_by)) for shown in found]
-        yield from bars("Programs that show each difference", counts, "program")
+        yield drawn(lambda draw: draw.bars("Programs that show each difference", counts, "program"))
+    if content.models is not None:
+        models = content.models or ("nothing: both have the same rules",)
+        yield from section("What distinguishes their models", Bullets(models))
     if content.unstable:
         yield from section("What did not show again", Bullets(content.unstable))
     if content.verdicts:
         yield from section("Properties that change their verdict", Bullets(content.verdicts))
     yield held_table(content.held)
     if content.titles:
-        titles = content.titles[:_TITLES]
-        more = (f"and {len(content.titles) - _TITLES} more",) if len(content.titles) > _TITLES else ()
+        more = len(content.titles) - _TITLES
+        titles = (*content.titles[:_TITLES], *([f"and {more} more"] if more > 0 else []))
         title = f"Commits of stable releases since {content.since} that touch the area"
-        yield from section(title, Bullets((*titles, *more)), folded=True)
+        yield from section(title, Bullets(titles))

@@ -1,15 +1,18 @@
-"""``try --json``: the kernel of a tree held against a model; and ``replay --json``."""
+"""``try``: the kernel of a tree compared with a model; and ``replay --json``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from pfnlab.checker.replay import ReplayResult
-from pfnlab.document.blocks import Block, Bullets, Chapter, Table, cell
-from pfnlab.document.parts.meeting import amount_of, difference_section, held_table
+from pfnlab.document.blocks import Block, Bullets, Chapter, Paragraph, Table, cell
+from pfnlab.document.parts.meeting import difference_section, held_table
 from pfnlab.document.parts.part import Part, done, section
 from pfnlab.meeting.trial import ShownCause, TrialResult
 from pfnlab.units import number_of
+
+#: The most causes that are shown at once, so that the report fits under a cover letter.
+_CAUSES = 8
 
 
 def part(content: TrialResult) -> Part:
@@ -22,10 +25,8 @@ def part(content: TrialResult) -> Part:
         facts=done(
             content.made,
             ("kernel", (content.kernel, content.built)),
-            ("model", content.model),
-            ("patches", content.patches),
+            ("patch", content.patches),
             ("said to be", ", ".join(content.policies)),
-            ("compared", amount_of(content.held)),
             ("seed", str(content.seed)),
         ),
     )
@@ -51,18 +52,22 @@ def replay_part(content: ReplayResult) -> Part:
 def _blocks(content: TrialResult) -> Iterator[Block]:
     yield from _causes(f"What it does otherwise than {content.model}", content.causes, content)
     yield from _causes(f"What {', '.join(content.policies)} changes", content.meant, content)
-    if content.verdicts:
-        yield from section("Properties that change their verdict", Bullets(content.verdicts))
+    if content.policies:
+        yield from section("Properties that change their verdict", Bullets(content.verdicts or ("none",)))
     if content.unstable:
         yield from section("What did not show again", Bullets(content.unstable))
     yield held_table(content.held)
+    undecided = sum(count.undecided for count in content.held.values())
+    if undecided:
+        why = "the model has no rule, or the kernel lacks something"
+        yield Paragraph(f"{number_of(undecided, 'program')} undecided: {why}.")
 
 
 def _causes(title: str, causes: tuple[ShownCause, ...], content: TrialResult) -> Iterator[Chapter]:
-    yield from section(
-        title,
-        *(
-            difference_section(number, cause.differences[0], cause.differences[1:], (content.model,))
-            for number, cause in enumerate(causes, 1)
-        ),
-    )
+    shown = [
+        difference_section(number, cause.differences, (content.model,))
+        for number, cause in enumerate(causes, 1)
+    ]
+    more = shown[_CAUSES:]
+    rest = section(f"And {number_of(len(more), 'cause')} more", *more, folded=True)
+    yield from section(title, *shown[:_CAUSES], *rest)
