@@ -39,6 +39,23 @@ def test_a_table_stands_apart() -> None:
     )
 
 
+def test_a_list_that_begins_stands_with_its_count() -> None:
+    """No line is empty."""
+    assert ["holds     no_leak", "VIOLATED  exact", "2 results"] == shown(rows(), Paragraph("2 results"))
+
+
+def test_a_cell_is_one_line() -> None:
+    """So rows stand below each other whatever their texts hold."""
+    table = Table("x", ("a", "b"), ((cell("one\ntwo"), cell("x")),), (0, 1))
+
+    assert ["one two  x"] == shown(table)
+
+
+def test_an_item_of_several_lines_is_indented() -> None:
+    """What belongs to its first."""
+    assert ["small: over", "  7 programs", "end"] == shown(Bullets((("small: over", "7 programs"), "end")))
+
+
 def test_what_is_below_a_row_is_indented() -> None:
     """As far as the second column, which begins no earlier."""
     chapter = Chapter("exact is violated", (Code("The program", "a\nb"), Bullets(("qemu:7.2: the same",))))

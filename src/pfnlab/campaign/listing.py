@@ -1,4 +1,4 @@
-"""Results of a store: as lines, as JSON, and as rows of a table in a file."""
+"""Results of a store: as JSON, and as rows of a table in a file."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from msgspec import Meta
 
 from pfnlab.campaign.plan import VERDICTS, TaskName
 from pfnlab.campaign.status import CampaignStatus
-from pfnlab.inert import one_line, visible
 from pfnlab.result import ALWAYS, Made, Result, beside
 from pfnlab.store.kept import SeenResult, Sighting
-from pfnlab.store.rows import ResultKindName, StoredResult
-from pfnlab.units import number_of
+from pfnlab.store.rows import ResultKindName
 
 
 class ListedResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,32 +66,6 @@ class ListedResults(Result, frozen=True, kw_only=True, tag="pfnlab-results/1"):
             for one in results
         )
         return cls(made=Made.now(), store=address, campaigns=tuple(statuses), results=tuple(listed))
-
-
-def results_lines(results: Sequence[SeenResult], *, full: bool = False) -> Iterator[str]:
-    """A line each, and at the end how many there are.
-
-    :param full: with their programs
-    """
-    width = max((len(one_line(one.result.verdict)) for one in results), default=0)
-    for one in results:
-        digest, verdict = one_line(one.digest[:8]), one_line(one.result.verdict)
-        yield f"{digest}  {verdict:<{width}}  {one_line(_words(one.result))}{_often(one)}"
-        if full and one.result.program:
-            lines = visible(one.result.program.strip()).splitlines()
-            yield from (f"    {line}".rstrip() for line in lines)
-    yield number_of(len(results), "result")
-
-
-def _words(result: StoredResult) -> str:
-    machines = " | ".join(result.machines)
-    scope = f" scope {result.scope}" if result.scope else ""
-    subject = "" if result.kind == "difference" else f" {result.subject}"
-    return f"{result.task} {result.kind}: {machines}{scope}{subject}: {result.says}"
-
-
-def _often(one: SeenResult) -> str:
-    return f" ({len(one.sightings)} times)" if len(one.sightings) > 1 else ""
 
 
 #: The columns of an export, a row for each sighting.

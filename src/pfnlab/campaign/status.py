@@ -1,9 +1,8 @@
-"""How far campaigns are: as data and as lines."""
+"""How far campaigns are."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 import msgspec
@@ -11,7 +10,6 @@ from msgspec import Meta
 
 from pfnlab.campaign.plan import VERDICTS, TaskName
 from pfnlab.campaign.running import stored_plan, stored_shards
-from pfnlab.inert import one_line, visible
 from pfnlab.result import ALWAYS, Count, Outcome, Result
 from pfnlab.store.kept import DONE, ISOLATED, WAITING, ResultFilter, StoredShard
 from pfnlab.store.rows import DISCOVERIES
@@ -124,29 +122,6 @@ def status_of(store: Store, name: str) -> CampaignStatus:
         versions=tuple(sorted({sighting.version for sighting in sightings})),
         hosts=tuple(sorted({str(sighting.host) for sighting in sightings})),
     )
-
-
-def status_lines(status: CampaignStatus) -> Iterator[str]:
-    """How far it is, in words; none of them moves a cursor, whoever wrote them."""
-    yield from map(visible, _lines(status))
-
-
-def _lines(status: CampaignStatus) -> Iterator[str]:
-    state = "running" if status.running else "over" if not status.waiting else "not running"
-    yield f"{status.name}: {state}, {status.done} of {number_of(status.shards, 'shard')} done"
-    if status.says:
-        yield f"  {one_line(status.says)}"
-    yield f"  {number_of(status.programs, 'program')}, {number_of(status.results, 'result')}"
-    for verdict, count in status.verdicts.items():
-        yield f"  {count:>6} {verdict}"
-    for shard in status.isolated:
-        tried = f"{number_of(shard.tries, 'try', 'tries')}, {shard.lost} lost"
-        what = one_line(f"{shard.task} {shard.what} ({tried}): {shard.reason}")
-        yield f"  isolated: shard {shard.number}, {what}"
-    if status.waiting and not status.running:
-        yield f"  {number_of(status.waiting, 'shard')} to be done: pfnlab campaign resume {status.name}"
-    if status.isolated:
-        yield f"  once more: pfnlab campaign resume {status.name} --isolated"
 
 
 def what_it_does(task: str, work: dict[str, Any]) -> str:

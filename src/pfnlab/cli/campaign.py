@@ -21,13 +21,14 @@ from pfnlab.campaign.running import (
     run_campaign,
     stored_plan,
 )
-from pfnlab.campaign.status import StatusResult, status_lines, status_of, what_it_does
+from pfnlab.campaign.status import CampaignStatus, StatusResult, status_of, what_it_does
 from pfnlab.cli.report import FORMS, form_of
 from pfnlab.cli.results import ResultsRequest, files_of_store, print_results, store_address
 from pfnlab.cluster.campaign import ClusterExecutor
 from pfnlab.cluster.connection import check_address
 from pfnlab.document.compose import document_of
-from pfnlab.document.parts.results import part
+from pfnlab.document.parts.results import part, status_part
+from pfnlab.document.terminal import terminal
 from pfnlab.errors import Misuse, Undecided
 from pfnlab.files import cannot_write, check_output, write_output, write_whole
 from pfnlab.inert import one_line
@@ -120,7 +121,7 @@ def _run(store: Store, plan: Plan, request: CampaignRequest) -> int:
     status = status_of(store, plan.name)
     if end is not CampaignEnd.OVER:
         say(f"campaign {plan.name}: {end}")
-    print("\n".join(status_lines(status)))
+    print(terminal(status_part(_status(store, status))))
     return status.outcome.value
 
 
@@ -161,11 +162,13 @@ def status(request: CampaignRequest, *, as_json: bool) -> int:
     with Store(store_address(request.store), make=False) as store:
         names = [request.name] if request.name else [campaign.name for campaign in store.campaigns()]
         statuses = [status_of(store, name) for name in names]
-        if as_json:
-            print(StatusResult(made=Made.now(), store=store.address, campaigns=tuple(statuses)).as_json())
-        else:
-            print("\n".join(line for one in statuses for line in status_lines(one)))
+        result = _status(store, *statuses)
+        print(result.as_json() if as_json else terminal(status_part(result)))
     return 0
+
+
+def _status(store: Store, *campaigns: CampaignStatus) -> StatusResult:
+    return StatusResult(made=Made.now(), store=store.address, campaigns=campaigns)
 
 
 def stop(request: CampaignRequest) -> int:

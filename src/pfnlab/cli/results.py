@@ -7,9 +7,11 @@ from pathlib import Path
 
 import msgspec
 
-from pfnlab.campaign.listing import COLUMNS, ListedResults, results_lines, table_rows
+from pfnlab.campaign.listing import COLUMNS, ListedResults, table_rows
 from pfnlab.campaign.plan import VERDICTS
 from pfnlab.campaign.status import status_of
+from pfnlab.document.parts.results import listing_part
+from pfnlab.document.terminal import terminal
 from pfnlab.errors import Misuse
 from pfnlab.files import check_output
 from pfnlab.programs.lang.words import did_you_mean
@@ -82,7 +84,7 @@ def print_results(request: ResultsRequest) -> int:
             statuses = [status_of(store, name) for name in chosen]
             print(ListedResults.of(results, store.address, statuses).as_json())
         else:
-            print("\n".join(results_lines(results, full=request.full)))
+            print(terminal(listing_part(ListedResults.of(results, store.address), full=request.full)))
     return 0
 
 

@@ -11,25 +11,25 @@ from itertools import zip_longest
 
 from pfnlab.document.blocks import Block, Bullets, Code, Facts, Paragraph, Table
 from pfnlab.document.parts.part import MADE, Part
-from pfnlab.inert import visible
+from pfnlab.inert import one_line, visible
 
 _GAP = "  "
 
 
 def terminal(part: Part) -> str:
-    """The lines, without the end of the last: blocks, with empty lines around tables, then facts."""
+    """The lines, without the end of the last: blocks, then facts."""
     facts = (f"{name}: {value}" for name, values in part.facts if name not in MADE for value in values)
     return "\n".join(map(visible, (*_blocks(part.blocks), *facts)))
 
 
 def _blocks(blocks: Iterable[Block]) -> Iterator[str]:
-    before: Block | None = None
-    for block in blocks:
-        written = list(_block(block))
-        if written and before is not None and (isinstance(block, Table) or isinstance(before, Table)):
+    """The lines of *blocks*; a table stands apart, unless it is a list with which everything begins."""
+    written = [(block, lines) for block in blocks if (lines := list(_block(block)))]
+    apart = written and not isinstance(written[0][0], Table)
+    for place, (block, lines) in enumerate(written):
+        if apart and place and Table in (type(block), type(written[place - 1][0])):
             yield ""
-        yield from written
-        before = block if written else before
+        yield from lines
 
 
 def _block(block: Block) -> Iterator[str]:
@@ -50,7 +50,7 @@ def _block(block: Block) -> Iterator[str]:
 
 
 def _table(table: Table) -> Iterator[str]:
-    rows = [[row[place].text for place in table.glance] for row in table.rows]
+    rows = [[one_line(row[place].text) for place in table.glance] for row in table.rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     widths[:1] = [max(width, table.under - len(_GAP)) for width in widths[:1]]
     for row, chapter in zip_longest(rows, table.below):

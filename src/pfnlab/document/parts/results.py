@@ -1,13 +1,15 @@
-"""``results --json``: what campaigns found, discoveries first."""
+"""``results`` and ``campaign status``: what campaigns found, discoveries first, and how far they are."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pfnlab.campaign.listing import ListedResult, ListedResults
+from pfnlab.campaign.status import CampaignStatus, StatusResult
 from pfnlab.document.blocks import Block, Bullets, Chapter, Paragraph, Table, Tone, cell
 from pfnlab.document.parts.part import Part, done, program_code, section
+from pfnlab.inert import one_line
 from pfnlab.result import Outcome
 from pfnlab.store.rows import DISCOVERIES
 from pfnlab.units import number_of
@@ -32,17 +34,13 @@ def part(content: ListedResults) -> Part:
     counts = {verdict for campaign in content.campaigns for verdict in campaign.counts} or {*DISCOVERIES}
     found = sorted((item for item in told if item.verdict in counts), key=lambda item: len(item.program))
     open_ = [item for item in told if item.verdict in _OPEN - counts]
-    isolated = [(campaign, shard) for campaign in content.campaigns for shard in campaign.isolated]
+    isolated = any(campaign.isolated for campaign in content.campaigns)
     missing = sum(campaign.waiting for campaign in content.campaigns)
     blocks: list[Block] = [*_counts(told)] if told else []
     blocks += section("Found", *map(_result, found[:_SHOWN]), *_more(found))
     blocks += section("Open", *map(_result, open_[:_SHOWN]), *_more(open_), folded=True)
-    if isolated:
-        items = tuple(
-            f"{campaign.name}, shard {shard.number}, {shard.task} {shard.what}: {shard.reason}"
-            for campaign, shard in isolated
-        )
-        blocks += section("Shards that were given up", Bullets(items))
+    if content.campaigns:
+        blocks += section("How far they are", *status_part(content).blocks)
     outcome = Outcome.AS_EXPECTED
     if found:
         outcome = Outcome.DISCOVERY
@@ -57,13 +55,63 @@ def part(content: ListedResults) -> Part:
     )
     facts = done(
         content.made,
-        ("campaign", names),
-        ("what for", [campaign.says for campaign in content.campaigns if campaign.says]),
         ("made by pfnlab", sorted({name for campaign in content.campaigns for name in campaign.versions})),
         ("hosts", sorted({name for campaign in content.campaigns for name in campaign.hosts})),
     )
     title = f"Campaign {names[0]}" if len(names) == 1 else "Results of campaigns"
     return Part(title, says, outcome, tuple(blocks), facts)
+
+
+def listing_part(content: ListedResults, *, full: bool = False) -> Part:
+    """Every result in a line, as the store has them.
+
+    :param full: with their programs
+    """
+    rows = Table(
+        "Results of the store",
+        ("digest", "verdict", "result"),
+        tuple((cell(item.digest[:8]), cell(item.verdict), cell(_line(item))) for item in content.results),
+        glance=(0, 1, 2),
+        below=tuple(_program(item) if full else None for item in content.results),
+    )
+    count = number_of(len(content.results), "result")
+    return Part(content.store, count, content.outcome, (rows, Paragraph(count)))
+
+
+def _line(item: ListedResult) -> str:
+    scope = f" scope {item.scope}" if item.scope else ""
+    subject = "" if item.kind == "difference" else f" {item.subject}"
+    often = f" ({len(item.sightings)} times)" if len(item.sightings) > 1 else ""
+    return f"{item.task} {item.kind}: {' | '.join(item.machines)}{scope}{subject}: {item.says}{often}"
+
+
+def _program(item: ListedResult) -> Chapter | None:
+    return Chapter(item.digest, tuple(program_code(item.program.strip()))) if item.program else None
+
+
+def status_part(content: StatusResult | ListedResults) -> Part:
+    """What is to be read of how far campaigns are."""
+    campaigns = Bullets(tuple(tuple(_status(campaign)) for campaign in content.campaigns))
+    says = f"{number_of(len(content.campaigns), 'campaign')} in {content.store}"
+    return Part("How far they are", says, content.outcome, (campaigns,))
+
+
+def _status(campaign: CampaignStatus) -> Iterator[str]:
+    state = "running" if campaign.running else "over" if not campaign.waiting else "not running"
+    yield f"{campaign.name}: {state}, {campaign.done} of {number_of(campaign.shards, 'shard')} done"
+    if campaign.says:
+        yield one_line(campaign.says)
+    yield f"{number_of(campaign.programs, 'program')}, {number_of(campaign.results, 'result')}"
+    yield from (f"{count:>6} {verdict}" for verdict, count in campaign.verdicts.items())
+    for shard in campaign.isolated:
+        tried = f"{number_of(shard.tries, 'try', 'tries')}, {shard.lost} lost"
+        what = one_line(f"{shard.task} {shard.what} ({tried}): {shard.reason}")
+        yield f"isolated: shard {shard.number}, {what}"
+    if campaign.waiting and not campaign.running:
+        shards = number_of(campaign.waiting, "shard")
+        yield f"{shards} to be done: pfnlab campaign resume {campaign.name}"
+    if campaign.isolated:
+        yield f"once more: pfnlab campaign resume {campaign.name} --isolated"
 
 
 def _counts(told: Sequence[ListedResult]) -> Sequence[Block]:
