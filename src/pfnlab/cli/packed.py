@@ -11,11 +11,13 @@ import msgspec
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.forecast import line as forecast_line
 from pfnlab.checker.search.packed_file import load_packed, search_file
+from pfnlab.document.parts.check import packed_part
+from pfnlab.document.terminal import terminal
 from pfnlab.errors import Misuse
 from pfnlab.lab.images.cache import cache_root
 from pfnlab.programs.lang.words import did_you_mean
 from pfnlab.progress import say, working
-from pfnlab.report.packed import PackedResult, packed_lines
+from pfnlab.report.packed import PackedResult
 
 
 class PackedRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,5 +65,5 @@ def check_packed(request: PackedRequest) -> int:
             progress=progress,
         )
     result = PackedResult.of(str(request.file), found, asked)
-    print(result.as_json() if request.as_json else "\n".join(packed_lines(result)))
+    print(result.as_json() if request.as_json else terminal(packed_part(result)))
     return result.outcome.value

@@ -1,15 +1,14 @@
-"""The search of a packed model: its result, and as text."""
+"""The search of a packed model."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Literal
 
 import msgspec
 
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.result import Count, Made, Outcome, Result
-from pfnlab.units import number_of
 
 
 class PackedProperty(msgspec.Struct, frozen=True):
@@ -71,18 +70,6 @@ class PackedResult(Result, frozen=True, kw_only=True, tag="pfnlab-packed/1"):
         if any(one.verdict == "VIOLATED" for one in self.properties):
             return Outcome.DISCOVERY
         return Outcome.AS_EXPECTED if self.complete else Outcome.UNDECIDED
-
-
-def packed_lines(result: PackedResult) -> Iterator[str]:
-    """The same as lines."""
-    rate = result.states / result.seconds if result.seconds else 0.0
-    yield f"{result.model}: {number_of(result.states, 'state')}, {number_of(result.transitions, 'step')}"
-    yield f"no state is farther than {result.depth}, {result.seconds:.1f} s ({rate:,.0f} states/s)"
-    yield ""
-    for one in result.properties:
-        yield f"{one.verdict:<9}  {one.name}"
-        yield from (f"{'':<11}{action}" for action in one.path or ())
-    yield from (f"cut: {reason}" for reason in result.cut)
 
 
 def _property(found: Exploration[int], question: str) -> PackedProperty:

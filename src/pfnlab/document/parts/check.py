@@ -1,4 +1,4 @@
-"""``check --json`` and ``check --differ ... --json``: a search and its verdicts."""
+"""``check``, ``check --differ`` and ``check --packed``: a search and its verdicts."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pfnlab.document.blocks import Block, Bullets, Cell, Chapter, Code, Facts, P
 from pfnlab.document.parts.part import Part, done, drawn, program_code, section
 from pfnlab.programs.lang.ops import is_held
 from pfnlab.programs.lang.printer import op_lines
+from pfnlab.report.packed import PackedResult
 from pfnlab.result import beside
 from pfnlab.units import number_of
 
@@ -65,11 +66,44 @@ def differ_part(content: DifferResult) -> Part:
     )
 
 
-def _blocks(content: CheckResult) -> Iterator[Block]:
-    yield Paragraph(
-        f"{number_of(content.states, 'state')}, {number_of(content.transitions, 'step')}, "
-        f"{content.seconds:.1f} s ({content.rate:,.0f} states/s)"
+def packed_part(content: PackedResult) -> Part:
+    """What is to be read of the search of a packed model."""
+    title = f"{content.model}: {_amount(content.states, content.transitions)}"
+    rate = content.states / content.seconds if content.seconds else 0.0
+    return Part(
+        title=content.model,
+        says=title,
+        outcome=content.outcome,
+        blocks=(
+            Paragraph(title),
+            Paragraph(f"no state is farther than {content.depth}, {_time(content.seconds, rate)}"),
+            Table(
+                "Every property that was asked",
+                ("verdict", "property"),
+                tuple((cell(one.verdict), cell(one.name)) for one in content.properties),
+                glance=(0, 1),
+                below=tuple(
+                    Chapter(one.name, (Bullets(one.path),)) if one.path is not None else None
+                    for one in content.properties
+                ),
+                under=11,
+            ),
+        ),
+        facts=done(content.made, ("cut", content.cut)),
     )
+
+
+def _amount(states: int, steps: int) -> str:
+    return f"{number_of(states, 'state')}, {number_of(steps, 'step')}"
+
+
+def _time(seconds: float, rate: float) -> str:
+    return f"{seconds:.1f} s ({rate:,.0f} states/s)"
+
+
+def _blocks(content: CheckResult) -> Iterator[Block]:
+    time = _time(content.seconds, content.rate)
+    yield Paragraph(f"{_amount(content.states, content.transitions)}, {time}")
     yield Table(
         "Every property that was asked",
         ("property", "verdict", "asked in", "question"),
