@@ -26,7 +26,20 @@ def html(document: Document) -> str:
     """The file. Texts of *document* are escaped; only its drawings are markup."""
     template = _environment().get_template("document.html.jinja")
     shown = replace(document, blocks=tuple(drawn(document.blocks)))
-    return template.render(document=shown, version=VERSION, css=Markup(_css()), signs=SIGNS)
+    return template.render(document=shown, version=VERSION, css=Markup(_css()))
+
+
+#: The style of a fragment: a page that shows it has its own.
+_STYLE = (
+    "<style>.pfnlab td,.pfnlab th{text-align:left;vertical-align:top}"
+    ".pfnlab .lit{font-weight:bold;outline:1px solid}</style>"
+)
+
+
+def fragment(blocks: Sequence[Block]) -> str:
+    """*blocks* as a part of another page."""
+    template = _environment().get_template("blocks.html.jinja")
+    return f'<div class="pfnlab">{_STYLE}{template.module.blocks(tuple(drawn(blocks)), 3)}</div>'  # type: ignore[attr-defined]
 
 
 def drawn(blocks: Sequence[Block]) -> Iterator[Block]:
@@ -50,7 +63,7 @@ def drawn(blocks: Sequence[Block]) -> Iterator[Block]:
 
 @cache
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("pfnlab.document"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -58,6 +71,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_finalized,
     )
+    environment.globals["signs"] = SIGNS
+    return environment
 
 
 def _finalized(value: Any) -> Any:
