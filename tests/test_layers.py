@@ -45,10 +45,11 @@ ORDER = (
     ("picture",),
     ("fuzz",),
     ("meeting",),
+    ("cluster",),
+    ("verbs",),
     ("campaign",),
     ("document",),
     ("explorer",),
-    ("cluster",),
     ("api",),
     ("cli",),
     ("__main__",),
@@ -182,6 +183,9 @@ def test_an_import_from_the_left_passes(module: str, text: str) -> None:
 #: Modules that begin something: the command, and `import pfnlab`.
 _BEGINNINGS = ("__init__.py", "__main__.py")
 
+#: Where the command line looks for verbs by their names.
+_VERBS = "verbs/"
+
 #: What only tests ask: it fetches a debug package, which the lens is compared with.
 _FOR_TESTS = {"lab/images/debug_kernel.py"}
 
@@ -192,7 +196,8 @@ def unreached(texts: dict[str, str]) -> list[str]:
     :param texts: sources by path below src/pfnlab
     """
     by_name = {_dotted(module): module for module in texts}
-    reached, asked = set(), [module for module in _BEGINNINGS if module in texts]
+    reached = set()
+    asked = [module for module in texts if module in _BEGINNINGS or module.startswith(_VERBS)]
     while asked:
         module = asked.pop()
         if module in reached:

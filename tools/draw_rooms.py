@@ -31,10 +31,11 @@ ORDER = {
     "picture": (),
     "fuzz": (),
     "meeting": (),
+    "cluster": (),
+    "verbs": (),
     "campaign": (),
     "document": ("parts",),
     "explorer": (),
-    "cluster": (),
     "api": (),
     "cli": (),
 }

@@ -18,7 +18,8 @@ from pfnlab.cli.verbs import VerbPage, framework_command, verb_pages
 
 ROOT = Path(__file__).parents[2]
 PAGES = verb_pages()
-LINES = sorted({example.line for examples in EXAMPLES.values() for example in examples})
+ALL = [example for page in PAGES for example in page.examples]
+LINES = sorted({example.line for example in ALL})
 
 #: What needs another machine, the network, a browser, minutes, or the user's own files.
 COSTLY = (
@@ -62,7 +63,7 @@ def accept(line: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name or "pfnlab")
 def test_every_verb_has_two_examples(page: VerbPage) -> None:
-    """Whoever adds a verb adds examples of it to cli/examples.py."""
+    """Whoever adds a verb adds examples of it to its module."""
     assert len(page.examples) >= 2
 
 
@@ -106,7 +107,7 @@ def test_help_ends_with_the_examples(page: VerbPage, ask: Callable[..., Answer])
     ]
 
 
-@for_each("example", sum(EXAMPLES.values(), ()), ids=lambda example: example.line)
+@for_each("example", ALL, ids=lambda example: example.line)
 def test_what_an_example_says_is_a_phrase(example: Example) -> None:
     """A full stop is put behind it where one is needed."""
     assert example.says[0].isupper() and example.says[-1].isalnum()

@@ -11,8 +11,6 @@ import pytest
 from asking import Ask
 
 from pfnlab import limit, supervised
-from pfnlab.cli.packed import PackedRequest, check_packed
-from pfnlab.errors import Misuse
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "counted.py"
 COUNT, NOTHING = "the count is the number of mappings", "nothing mapped means nothing counted"
@@ -25,25 +23,25 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
 
 
-def test_a_violation_is_told_with_its_way(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_violation_is_told_with_its_way(ask: Ask) -> None:
     """
     The exit code is that of a discovery.
     """
-    code = check_packed(PackedRequest(file=EXAMPLE))
+    answer = ask("check", "--packed", EXAMPLE)
 
-    lines = capsys.readouterr().out.splitlines()
-    assert code == 1
+    lines = answer.out.splitlines()
+    assert answer.code == 1
     assert lines[0] == f"{EXAMPLE}: 28 states, 65 steps"
     assert [f"VIOLATED   {COUNT}", " " * 11 + "map b", " " * 11 + "unmap b by its middle"] == lines[3:6]
 
 
-def test_json_has_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_has_the_same(ask: Ask) -> None:
     """
     Of the properties that were asked for.
     """
-    check_packed(PackedRequest(file=EXAMPLE, properties=[NOTHING], as_json=True))
+    answer = ask("check", "--packed", EXAMPLE, "--property", NOTHING, "--json")
 
-    told = json.loads(capsys.readouterr().out)
+    told = json.loads(answer.out)
     assert ("pfnlab-packed/1", 28, 65, True) == (
         *(told["format"], told["states"], told["transitions"], told["complete"]),
     )
@@ -51,46 +49,46 @@ def test_json_has_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     assert [{"name": NOTHING, "verdict": "VIOLATED", "path": way}] == told["properties"]
 
 
-def test_a_search_that_was_cut_is_undecided(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_search_that_was_cut_is_undecided(ask: Ask) -> None:
     """
     Within one step nothing is broken, and more is not known.
     """
-    code = check_packed(PackedRequest(file=EXAMPLE, depth=1))
+    answer = ask("check", "--packed", EXAMPLE, "--depth", 1)
 
-    printed = capsys.readouterr().out
-    assert code == 3
-    assert f"undecided  {COUNT}" in printed
-    assert "cut: depth: 2 states at depth 1 not expanded" in printed
+    assert answer.code == 3
+    assert f"undecided  {COUNT}" in answer.out
+    assert "cut: depth: 2 states at depth 1 not expanded" in answer.out
 
 
-def test_what_no_state_breaks_holds_always(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_no_state_breaks_holds_always(ask: Ask, tmp_path: Path) -> None:
     """
     The example without its mistake.
     """
     path = tmp_path / "right.py"
     path.write_text(EXAMPLE.read_text().replace("if state & 2:", "if False:"))
 
-    code = check_packed(PackedRequest(file=path))
+    answer = ask("check", "--packed", path)
 
-    assert code == 0
-    assert f"always     {COUNT}" in capsys.readouterr().out
+    assert answer.code == 0
+    assert f"always     {COUNT}" in answer.out
 
 
 @pytest.mark.parametrize(
-    ("request_", "says"),
+    ("options", "says"),
     [
-        (PackedRequest(file=EXAMPLE, refused=["--on", "--jobs"]), "--on is for kernels: leave --on out"),
-        (PackedRequest(file=EXAMPLE, properties=["the cuont"]), "counted.py has no property 'the cuont'"),
+        (["--on", "model:6.1", "--jobs", 1], "--on is for kernels: leave --on out"),
+        (["--cluster", "tcp://lab:8786"], "--cluster is for kernels: leave --cluster out"),
+        (["--property", "the cuont"], "counted.py has no property 'the cuont'"),
     ],
 )
-def test_a_mistake_says_what_to_write(request_: PackedRequest, says: str) -> None:
+def test_a_mistake_says_what_to_write(ask: Ask, options: list[object], says: str) -> None:
     """
     In one line.
     """
-    with pytest.raises(Misuse) as caught:
-        check_packed(request_)
+    answer = ask("check", "--packed", EXAMPLE, *options)
 
-    assert says in str(caught.value)
+    assert (2, 1) == (answer.code, len(answer.err.splitlines()))
+    assert says in answer.err
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from middle_runs import PROGRAM, careful, cut, forgetful
 from sample_reports import sample_contents
 
-from pfnlab.cli.check import comparison
 from pfnlab.fuzz.filing import Folder, FoundDifference
 from pfnlab.fuzz.signature import signature_of
+from pfnlab.lab.confirm import comparison
 from pfnlab.policies import own
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.machine import ModelMachine

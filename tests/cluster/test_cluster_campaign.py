@@ -15,10 +15,10 @@ from made_campaigns import SMALL, odd_tracker, seen, small, with_tracker
 
 from pfnlab.campaign.executor import Executor
 from pfnlab.campaign.local import LocalExecutor
+from pfnlab.campaign.on_cluster import ClusterExecutor
 from pfnlab.campaign.running import CampaignEnd, begin_campaign, run_campaign
 from pfnlab.campaign.shard import AttemptEnd, Shard, encode
 from pfnlab.cluster import campaign
-from pfnlab.cluster.campaign import ClusterExecutor
 from pfnlab.cluster.connection import connected
 from pfnlab.errors import Undecided
 from pfnlab.store.store import Store
@@ -159,7 +159,7 @@ def test_what_still_runs_ends_with_the_campaign(pair: LocalCluster, tmp_path: Pa
 CAMPAIGN = """\
 import sys
 from pfnlab.campaign.shard import decode_shard
-from pfnlab.cluster.campaign import ClusterExecutor
+from pfnlab.campaign.on_cluster import ClusterExecutor
 with ClusterExecutor(sys.argv[1]) as executor:
     executor.submit(decode_shard(sys.argv[2].encode()))
     sys.stdin.readline()

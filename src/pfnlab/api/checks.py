@@ -10,18 +10,15 @@ from pfnlab.api.own import Policies, names_own
 from pfnlab.api.records import Record, Recorded
 from pfnlab.api.runs import On, machine_names
 from pfnlab.checker.check import SHOWN_APART, VIOLATED, CheckResult, PropertyResult
-from pfnlab.checker.check import check as search
-from pfnlab.checker.kernel.properties import questions
-from pfnlab.checker.kernel.scope import load_scope
-from pfnlab.checker.limits import CheckLimits, Exhaustive, Walks
 from pfnlab.document.parts.check import part
 from pfnlab.document.terminal import terminal
 from pfnlab.errors import Misuse
-from pfnlab.lab.machines import model_text, name_machine
+from pfnlab.lab.machines import name_machine
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.progress import say, silent
 from pfnlab.result import Outcome, beside
 from pfnlab.supervised import supervised
+from pfnlab.verbs.check import CheckRequest, checks
 
 
 @typed_class
@@ -130,21 +127,26 @@ def check(
             raise Misuse(f"{noun} is a number from 1 on, not {number!r}")
     if seconds is not None and seconds < 0:
         raise Misuse(f"seconds is a number from 0 on, not {seconds!r}")
-    chosen = load_scope(str(scope))
-    asked = questions([properties] if isinstance(properties, str) else properties, chosen)
-    limits: CheckLimits = Exhaustive(depth=depth, states=states, seconds=seconds)
-    if walks is not None:
-        limits = Walks(count=walks, seed=seed, depth=depth, seconds=seconds)
 
     def done() -> CheckReport:
-        models = [_model(spec) for spec in machine_names(on, policies)]
-        return CheckReport([search(model, chosen, asked, limits) for model in models])
+        machines = tuple(machine_names(on, policies))
+        for spec in machines:
+            if name_machine(spec).kind != "model":
+                raise Misuse(
+                    f"{spec} cannot be searched: check a model, then run its counterexamples on {spec}"
+                )
+        request = CheckRequest(
+            on=machines,
+            scope=str(scope),
+            properties=(properties,) if isinstance(properties, str) else tuple(properties),
+            depth=depth,
+            states=states,
+            seconds=seconds,
+            random=walks,
+            seed=seed,
+            jobs=1,
+        )
+        with silent():
+            return CheckReport([*checks(request, say)])
 
     return supervised(done) if names_own(on, policies) else done()
-
-
-def _model(spec: str) -> ModelMachine:
-    named = name_machine(spec)
-    if named.kind != "model":
-        raise Misuse(f"{spec} cannot be searched: check a model, then run its counterexamples on {spec}")
-    return ModelMachine(model_text(named.rest))

@@ -5,15 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from pfnlab.campaign.shard import ShardResults
-from pfnlab.checker.check import VIOLATED, CheckResult, PropertyResult, check
-from pfnlab.checker.kernel.properties import questions
-from pfnlab.checker.kernel.scope import RaceScope, Scope, load_scope, read_scope
-from pfnlab.checker.limits import Exhaustive
-from pfnlab.lab.machines import model_text, name_machine
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.checker.check import VIOLATED, CheckResult, PropertyResult
+from pfnlab.progress import say
 from pfnlab.result import beside
 from pfnlab.store.rows import StoredResult
 from pfnlab.units import number_of
+from pfnlab.verbs.check import CheckRequest, checks
 
 #: The fields of a check and of an answer that are columns of the store, rows of their own, or not kept.
 _OF_RUN = ("made", "machine", "scope", "answers", "untaken", "growth", "swarm", "seconds")
@@ -40,24 +37,23 @@ class CheckWork(msgspec.Struct, frozen=True, kw_only=True):
 
 def check_shard(work: CheckWork) -> ShardResults:
     """Search, and give the verdicts."""
-    scope = scope_of(work)
-    machine = ModelMachine(model_text(name_machine(work.machine).rest))
-    limits = Exhaustive(depth=work.depth, states=work.states)
-    checked = check(machine, scope, questions(list(work.properties), scope), limits)
-    return ShardResults(results=check_results(work, checked), kernels={work.machine: machine.spec})
+    request = CheckRequest(
+        on=(work.machine,),
+        scope=work.scope,
+        scope_text=work.text,
+        properties=work.properties,
+        depth=work.depth,
+        states=work.states,
+        jobs=1,
+    )
+    (checked,) = checks(request, say)
+    kernel = checked.machine.removeprefix("model:")
+    return ShardResults(results=check_results(work, checked), kernels={work.machine: kernel})
 
 
 def check_results(work: CheckWork, checked: CheckResult) -> tuple[StoredResult, ...]:
     """What the store keeps of a search: the run, and a verdict a property."""
     return (_run_result(work, checked), *(_verdict(work, checked, answer) for answer in checked.answers))
-
-
-def scope_of(work: CheckWork) -> Scope | RaceScope:
-    """The scope.
-
-    :raises Misuse: there is none of that name, or its text is malformed
-    """
-    return read_scope(work.text, work.scope) if work.text else load_scope(work.scope)
 
 
 def _run_result(work: CheckWork, checked: CheckResult) -> StoredResult:

@@ -10,9 +10,10 @@ import typer
 from pfnlab.cli.campaign_app import campaign, results
 from pfnlab.cli.kernels_app import cache, kernels
 from pfnlab.cli.litmus_app import litmus, new
-from pfnlab.cli.plain import PLAIN, AccelOf, LookOf, ProfileOf, Verbs
+from pfnlab.cli.options import module_of, verb_modules
+from pfnlab.cli.plain import DECLARED, PLAIN, AccelOf, LookOf, ProfileOf, Verbs
 from pfnlab.cli.policies_app import policies
-from pfnlab.cli.searching_app import check, fuzz, replay
+from pfnlab.cli.searching_app import fuzz, replay
 from pfnlab.cli.showing_app import draw, explore, matrix, report, schema
 from pfnlab.cli.trying_app import try_
 
@@ -20,11 +21,6 @@ from pfnlab.cli.trying_app import try_
 UsageError: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
 
 app = Verbs(no_args_is_help=True, **PLAIN)
-app.add_typer(kernels, name="kernels")
-app.add_typer(cache, name="cache")
-app.add_typer(policies, name="policies")
-app.add_typer(litmus, name="litmus")
-app.add_typer(campaign, name="campaign")
 app.command("new")(new)
 app.command("try")(try_)
 
@@ -167,7 +163,7 @@ def fmt(
 
 
 app.command("fuzz")(fuzz)
-app.command("check")(check)
+app.verb("check")
 app.command("explore")(explore)
 app.command("replay")(replay)
 app.command("draw")(draw)
@@ -186,3 +182,22 @@ def completion(
 
     print(script(shell), end="")
     return 0
+
+
+#: The groups of verbs, by name.
+GROUPS = {"kernels": kernels, "cache": cache, "policies": policies, "litmus": litmus, "campaign": campaign}
+
+
+def _declare_others() -> None:
+    """Declare the verbs of :mod:`pfnlab.verbs` that have no place of their own above."""
+    for module in sorted({*verb_modules()} - {module_of(verb) for verb in DECLARED}):
+        first, _, rest = module.removesuffix("_").partition("_")
+        if first in GROUPS and rest:
+            GROUPS[first].verb(f"{first} {rest.replace('_', '-')}")
+        else:
+            app.verb(module.removesuffix("_").replace("_", "-"))
+
+
+_declare_others()
+for name, group in GROUPS.items():
+    app.group(name, group)

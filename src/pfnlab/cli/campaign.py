@@ -12,6 +12,7 @@ from pfnlab.campaign.executor import Executor
 from pfnlab.campaign.listing import ListedResults
 from pfnlab.campaign.local import LocalExecutor
 from pfnlab.campaign.new_file import new_text
+from pfnlab.campaign.on_cluster import ClusterExecutor
 from pfnlab.campaign.plan import Plan
 from pfnlab.campaign.plan_file import read_plan
 from pfnlab.campaign.running import (
@@ -24,7 +25,6 @@ from pfnlab.campaign.running import (
 from pfnlab.campaign.status import CampaignStatus, StatusResult, status_of, what_it_does
 from pfnlab.cli.report import FORMS, form_of
 from pfnlab.cli.results import ResultsRequest, files_of_store, print_results, store_address
-from pfnlab.cluster.campaign import ClusterExecutor
 from pfnlab.cluster.connection import check_address
 from pfnlab.document.compose import document_of
 from pfnlab.document.parts.results import part, status_part

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from pfnlab.cli.plain import PLAIN, AsJson, ReportFile, ReportForm, ReportTitle, Verbs, jobs_asked
+from pfnlab.cli.options import typer_option
+from pfnlab.cli.plain import PLAIN, AsJson, ReportFile, ReportForm, ReportTitle, Verbs
+from pfnlab.verbs import option
 
 campaign = Verbs(
     help="Long work from a file, in shards: it may be killed at any time, and goes on where it was.",
@@ -27,12 +29,10 @@ StoreOf = Annotated[
 
 JobsOf = Annotated[
     int | None,
-    typer.Option(
-        "--jobs",
-        metavar="N",
-        min=1,
-        callback=jobs_asked,
-        help="Shards that run at a time, at most eight a processor; without it as many as processors.",
+    typer_option(
+        option.JOBS._replace(
+            help="Shards that run at a time, at most eight a processor; without it as many as processors."
+        )
     ),
 ]
 

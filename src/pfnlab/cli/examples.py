@@ -1,4 +1,6 @@
-"""The examples of every verb, in one place: help, man pages and the reference take them from here.
+"""The examples of every verb: help, man pages and the reference take them from here.
+
+Those of a verb of :mod:`pfnlab.verbs` are in its module.
 
 Each is a command line as one types it in the repository, and a sentence of what it shows.
 """
@@ -6,6 +8,8 @@ Each is a command line as one types it in the repository, and a sentence of what
 from __future__ import annotations
 
 from typing import NamedTuple
+
+from pfnlab.cli.options import loaded, module_of, verb_modules
 
 
 class Example(NamedTuple):
@@ -19,7 +23,7 @@ class Example(NamedTuple):
     says: str
 
 
-#: The examples by verb, as ``kernels build``; of pfnlab itself under ``""``.
+#: The examples of other verbs, by name, as ``kernels build``; of pfnlab itself under ``""``.
 EXAMPLES: dict[str, tuple[Example, ...]] = {
     "": (
         Example("pfnlab run munmap-middle", "What a program leaves reserved, by the newest model"),
@@ -118,48 +122,6 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example(
             "pfnlab fuzz --on model:7.2 --on qemu:7.2 --seconds 600 --resume /tmp/campaign",
             "Model against kernel for ten minutes; the same line again goes on from there",
-        ),
-    ),
-    "check": (
-        Example(
-            "pfnlab check --on model:7.2 --scope small", "Every property of the rules of 7.2, in seconds"
-        ),
-        Example(
-            "pfnlab check --on model:6.1 --scope small --property tracker --save /tmp/found",
-            "The properties of the tracker alone; each counterexample is kept as a program",
-        ),
-        Example(
-            "pfnlab check --on model:7.2 --scope wide --cluster tcp://lab:8786",
-            "A large scope on the workers of a dask scheduler",
-        ),
-        Example(
-            "pfnlab check --scope standard --depth 6 --cluster tcp://127.0.0.1:8786 --json",
-            "A deep search on a cluster of this host, as JSON",
-        ),
-        Example(
-            "pfnlab check --differ trackers/vm_pat trackers/track_ctx",
-            "The shortest program that tells two policies apart",
-        ),
-        Example(
-            "pfnlab check --on model:6.1 --scope wide --swarm 8 --seconds 600",
-            "Eight searches into a scope that does not end, side by side",
-        ),
-        Example(
-            "pfnlab check --on model:6.1 --scope wide --swarm 4 --states 2000 --seed 7",
-            "A swarm that finds the same whenever and wherever it is made",
-        ),
-        Example(
-            "pfnlab check --on model:7.2 --scope wide --random 200 --depth 12 --guided",
-            "Walks that prefer states and pairs of operations not met before",
-        ),
-        Example(
-            "pfnlab check --on model:7.2 --scope standard --random 50 --guided --seed 3",
-            "Other walks, by another seed",
-        ),
-        Example("pfnlab check --packed counted.py", "A small model of your own, searched to its end"),
-        Example(
-            "pfnlab check --packed counted.py --states 1000000 --json",
-            "The same up to a million states, as JSON",
         ),
     ),
     "explore": (
@@ -304,4 +266,6 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
 
 def examples_of(verb: str) -> tuple[Example, ...]:
     """The examples of *verb*, ``kernels build``; none where it is unknown."""
-    return EXAMPLES.get(verb, ())
+    if verb in EXAMPLES or module_of(verb) not in verb_modules():
+        return EXAMPLES.get(verb, ())
+    return tuple(Example(*example) for example in loaded(verb).EXAMPLES)

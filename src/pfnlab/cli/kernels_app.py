@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
-from pfnlab.cli.plain import PLAIN, AsJson, JobsOf, LitmusOf, Verbs, jobs_asked
+from pfnlab.cli.options import typer_option
+from pfnlab.cli.plain import PLAIN, AsJson, JobsOf, LitmusOf, Verbs
+from pfnlab.verbs import option
 
 kernels = Verbs(help="Real kernels that can be booted.", **PLAIN)
 cache = Verbs(help="What pfnlab keeps on disk.", **PLAIN)
@@ -107,9 +109,7 @@ def kernels_build(
     name: Annotated[str | None, typer.Option(metavar="NAME", help="What it is called: qemu:NAME.")] = None,
     jobs: Annotated[
         int | None,
-        typer.Option(
-            *("-j", "--jobs"), metavar="N", min=1, callback=jobs_asked, help="Commands at once; one a core."
-        ),
+        typer_option(option.JOBS._replace(names=("-j", "--jobs"), help="Commands at once; one a core.")),
     ] = None,
     series: Annotated[
         str | None, typer.Option("--like", metavar="SERIES", help="Whose model stands for it, not its own.")

@@ -4,6 +4,7 @@ import shutil
 import textwrap
 from collections.abc import Callable, Sequence
 from functools import partial
+from inspect import cleandoc
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from pfnlab.cli.examples import examples_of
+from pfnlab.cli.options import function_of, help_of, typer_option
+from pfnlab.verbs import option
 
 #: Below so many columns an option stands above its meaning, not beside it.
 _NARROW = 60
@@ -78,16 +81,71 @@ class _Verb(_WithExamples, TyperCommand):
     pass
 
 
+class _Late:
+    """A command of which the framework needs no more for the list of verbs than its name and its help.
+
+    The rest is made when it is wanted, by *make*.
+    """
+
+    def __init__(self, make: Callable[[], Any], help_text: Callable[[], str], **form: Any) -> None:
+        self._make, self._help_text = make, help_text
+        for known in ("name", "short_help", "hidden", "deprecated"):
+            setattr(self, known, form.get(known))
+
+    @property
+    def help(self) -> str:
+        """Its help, as help and man pages begin with it."""
+        return cleandoc(self._help_text())
+
+    def __getattr__(self, part: str) -> Any:
+        # What the framework sets in its own constructors; the methods of this class are its own.
+        self._whole = self.__dict__.get("_whole") or self._make()
+        return getattr(self._whole, part)
+
+
+class _LateVerb(_Late, _Verb):  # type: ignore[misc]
+    pass
+
+
 class _VerbGroup(_WithExamples, TyperGroup):
+    pass
+
+
+class _LateGroup(_Late, _VerbGroup):  # type: ignore[misc]
     pass
 
 
 class Verbs(typer.Typer):
     """A group of verbs, whose helps end with examples."""
 
+    def verb(self, verb: str) -> None:
+        """Declare a verb of :mod:`pfnlab.verbs` by its whole name, ``kernels meet``."""
+        DECLARED.add(verb)
+
+        def make() -> Any:
+            alone = Verbs(**PLAIN)
+            alone.command()(function_of(verb))
+            return typer.main.get_command(alone)
+
+        late = partial(_LateVerb, make, lambda: help_of(verb))
+        self.command(verb.rpartition(" ")[2], cls=late)(_nothing)
+
+    def group(self, name: str, verbs: "Verbs") -> None:
+        """Declare a group of verbs."""
+        late = partial(_LateGroup, lambda: typer.main.get_command(verbs), lambda: verbs.info.help or "")
+        self.command(name, cls=late)(_nothing)
+
     def command(self, *args: Any, **options: Any) -> Callable[[Any], Any]:
         """Declare a verb, as the framework does."""
         return super().command(*args, **{"cls": _Verb, **options})
+
+
+#: The verbs of :mod:`pfnlab.verbs` that have their place in help.
+DECLARED: set[str] = set()
+
+
+def _nothing() -> None:
+    pass
 
 
 PLAIN: dict[str, Any] = {
@@ -98,72 +156,12 @@ PLAIN: dict[str, Any] = {
     "context_settings": {"help_option_names": ["-h", "--help"]},
 }
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-AccelOf = Annotated[
-    str,
-    typer.Option(
-        "--accel",
-        metavar="auto|kvm|tcg",
-        help="What guests run with: KVM, QEMU's emulation (tcg, slower), or KVM where it works (auto).",
-    ),
-]
-
-
-def jobs_asked(jobs: int | None) -> int | None:
-    """The value of ``--jobs``.
-
-    :raises Misuse: it is too large for this machine
-    """
-    if jobs is not None:
-        from pfnlab.processes import check_jobs
-
-        check_jobs(jobs)
-    return jobs
-
-
-JobsOf = Annotated[
-    int | None,
-    typer.Option(
-        "--jobs",
-        metavar="N",
-        min=1,
-        callback=jobs_asked,
-        help="Processes at a time, at most eight a processor; as many as processors without it.",
-    ),
-]
-
-ReportFile = Annotated[
-    Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the report there.")
-]
-
-ReportForm = Annotated[
-    str | None,
-    typer.Option(
-        "--format",
-        metavar="html|md",
-        help="A file for a browser, or Markdown for a mail. Without it: what the name of FILE ends in.",
-    ),
-]
-
-ReportTitle = Annotated[str | None, typer.Option("--title", metavar="TEXT", help="The title of the report.")]
-
-ProfileOf = Annotated[
-    str | None, typer.Option("--profile", metavar="SERIES", help="What a qemu:BZIMAGE should behave like.")
-]
-
-LookOf = Annotated[
-    str | None,
-    typer.Option(
-        "--look",
-        metavar="memory|proc|end",
-        help="How kernels are looked at: in the guest's memory (nothing runs in the guest for it, so leaves "
-        "of 1 GiB live), through /proc after each operation, or at the end only. Without it: memory, or proc "
-        "where the lens is not installed or a kernel has no types in it.",
-    ),
-]
-
-LitmusOf = Annotated[
-    Path | None,
-    typer.Option(metavar="DIR", help="The programs of this folder, not those that come with pfnlab."),
-]
+AsJson = Annotated[bool, typer_option(option.AS_JSON)]
+AccelOf = Annotated[str, typer_option(option.ACCEL)]
+JobsOf = Annotated[int | None, typer_option(option.JOBS)]
+ReportFile = Annotated[Path | None, typer_option(option.REPORT_FILE)]
+ReportForm = Annotated[str | None, typer_option(option.REPORT_FORM)]
+ReportTitle = Annotated[str | None, typer_option(option.REPORT_TITLE)]
+ProfileOf = Annotated[str | None, typer_option(option.PROFILE)]
+LookOf = Annotated[str | None, typer_option(option.LOOK)]
+LitmusOf = Annotated[Path | None, typer_option(option.LITMUS)]

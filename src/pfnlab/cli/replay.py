@@ -20,13 +20,13 @@ from pfnlab.checker.replay import (
     check_same,
     read_path,
 )
-from pfnlab.cli.check import AS_FOUND, Compared, comparison
 from pfnlab.errors import Misuse, Undecided
 from pfnlab.files import MOST_RECORDED, read_bytes, read_text
 from pfnlab.fuzz.filing import DATA, PROGRAM, read_data
 from pfnlab.fuzz.looking import changed_by_looking
 from pfnlab.fuzz.signature import LOST, Signature, signatures_of
 from pfnlab.inert import one_line, visible
+from pfnlab.lab.confirm import AS_FOUND, Compared, comparison
 from pfnlab.lab.machines import (
     Named,
     name_machine,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pfnlab.checker.check import CheckResult, check
+from pfnlab.checker.check_all import shown_in
 from pfnlab.checker.kernel.domain import KernelModel
 from pfnlab.checker.kernel.properties import Question, properties
 from pfnlab.checker.kernel.scope import RaceScope, Scope
@@ -13,10 +14,12 @@ from pfnlab.checker.limits import UNLIMITED, CheckLimits, Exhaustive, Walks
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.partitioned import explore_partitioned
 from pfnlab.checker.search.property import Property
+from pfnlab.cluster.connection import connected
 from pfnlab.cluster.parts import ClusterOwners
 from pfnlab.errors import Misuse
 from pfnlab.policies.own import files_in
 from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.progress import working
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -91,3 +94,29 @@ def check_on_cluster(
         )
 
     return check(machine, scope, asked, limits, elsewhere=elsewhere)
+
+
+def check_all_on_cluster(
+    address: str,
+    machines: Sequence[ModelMachine],
+    scope: Scope | RaceScope,
+    asked: Sequence[Question],
+    limits: CheckLimits = UNLIMITED,
+    *,
+    watch: bool = False,
+) -> list[CheckResult]:
+    """:func:`~pfnlab.checker.check_all.check_all` on the workers of the scheduler at *address*.
+
+    One check a machine, one after the other: each has the whole cluster.
+
+    :raises Misuse: workers cannot do it
+    """
+    for machine in machines:
+        limits_on_cluster(machine, scope, limits, watch=watch)
+    found = []
+    with connected(address) as client:
+        for machine in machines:
+            with working(f"checking model:{machine.spec}") as work:
+                progress = shown_in(work, scope, limits)
+                found.append(check_on_cluster(client, machine, scope, asked, limits, progress=progress))
+    return found

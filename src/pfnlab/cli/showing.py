@@ -1,0 +1,21 @@
+"""How the results of each verb are printed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+
+def show(verb: str, request: Any, results: Iterator[Any]) -> None:
+    """Print *results* as they come: as JSON where the request says so, else as text.
+
+    A verb without a form of its own prints each result as ``str`` has it.
+    """
+    match verb:
+        case "check":
+            from pfnlab.cli.check import show_checks
+
+            show_checks(request, results)
+        case _:
+            for result in results:
+                print(result.as_json() if getattr(request, "as_json", False) else result)

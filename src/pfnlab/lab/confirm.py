@@ -1,0 +1,84 @@
+"""Confirming: what a real machine shows of a program that a model gave."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from pfnlab.checker.check import CheckResult, PropertyResult
+from pfnlab.checker.races.race import control, still_read
+from pfnlab.lab.machines import name_machine, name_machines, open_machine, side_by_side
+from pfnlab.lab.vm.accel import Accel
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.runs.compare import judge
+from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.observation import Run
+from pfnlab.result import Outcome
+
+#: The statements of a real machine about a counterexample.
+SAME, DIFFERENT = "shows the same", "DIFFERS from the model"
+
+
+def confirm(checked: CheckResult, specs: Sequence[str], accel: Accel = Accel.TCG) -> CheckResult:
+    """Run every counterexample on real machines; the result with whether each shows the same as the model.
+
+    A race for a frame is run as it is, and once more with the kernel's flush left out by force.
+    """
+    if not specs:
+        return checked
+    counterexamples = [(answer, answer.program) for answer in checked.answers if answer.program is not None]
+    statements: dict[str, dict[str, str]] = {answer.name: {} for answer, _ in counterexamples}
+    programs = list({program.ops: program for _, program in counterexamples}.values())
+    controls = [control(program) for answer, program in counterexamples if _of_frame(answer)]
+    model_runs = open_machine(name_machine(checked.machine)).run(programs)
+    all_runs = side_by_side(name_machines(specs), [*programs, *controls], LookLevel.PROC, accel)
+    for at, spec in enumerate(specs):
+        runs = [of_program[at] for of_program in all_runs]
+        words = {}
+        for program, model, kernel in zip(programs, model_runs, runs, strict=False):
+            words[program.ops] = comparison(program, model, kernel).says
+        forced = iter(runs[len(programs) :])
+        for answer, program in counterexamples:
+            statements[answer.name][spec] = words[program.ops]
+            if _of_frame(answer):
+                read = still_read(program, next(forced))
+                word = "STILL READS the device" if read else "does not read the device any more"
+                statements[answer.name][f"{spec}, its flush left out by force"] = word
+    return msgspec.structs.replace(
+        checked,
+        answers=tuple(
+            msgspec.structs.replace(answer, confirmed=statements[answer.name])
+            if answer.name in statements
+            else answer
+            for answer in checked.answers
+        ),
+    )
+
+
+def _of_frame(answer: PropertyResult) -> bool:
+    """True where its counterexample is a race for a frame that somebody may still read."""
+    return answer.name == "told_free"
+
+
+class Compared(NamedTuple):
+    """The outcome of a comparison of a machine with a finding on another, also in words."""
+
+    outcome: Outcome
+    says: str
+
+
+#: It shows the same.
+AS_FOUND = Compared(Outcome.AS_EXPECTED, SAME)
+
+
+def comparison(program: Program, model: Run, kernel: Run) -> Compared:
+    """Compare *kernel* with *model* for *program*: the same, an alarm, or the fields that differ."""
+    verdict = judge(program, [model, kernel], {})
+    fields = sorted({difference.field for difference in verdict.differences})
+    if kernel.alarm is not None:
+        return Compared(Outcome.DISCOVERY, f"alarm: {kernel.alarm.title}")
+    if fields:
+        return Compared(Outcome.DISCOVERY, f"{DIFFERENT} in {', '.join(fields)}")
+    return AS_FOUND if kernel.unfinished is None else Compared(Outcome.UNDECIDED, kernel.unfinished)

@@ -1,0 +1,14 @@
+"""What pfnlab does, one module a verb: its request, whose fields are its options, and its results.
+
+A verb is a module with
+
+- a docstring, which is its help;
+- a request, a frozen structure: a field with an :class:`~pfnlab.verbs.option.Option` is an option;
+- ``perform(request, say)``, which gives the results one by one, each with its ``outcome``;
+- ``EXAMPLES``, command lines and what each shows.
+
+The command line, the library and campaigns call ``perform``. A module is named as its verb, ``kernels_meet``
+for ``kernels meet``; the command line finds it here by that name, and makes a command of it
+(``cli/options.py``). It is imported for its own help and for completion, so what ``perform`` needs is
+imported there.
+"""

@@ -1,0 +1,326 @@
+"""Try every sequence of a scope's operations on models and hold properties against what they reach.
+
+Exit codes: 0 all hold, 1 one is violated, 2 misuse, 3 the search was cut off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+
+from pfnlab.errors import Misuse
+from pfnlab.verbs.option import AccelOf, JobsOf, Option, ProfileOf, Say
+
+if TYPE_CHECKING:
+    from pfnlab.checker.check import CheckResult
+    from pfnlab.checker.differ import DifferResult
+    from pfnlab.checker.limits import CheckLimits
+    from pfnlab.programs.model.machine import ModelMachine
+    from pfnlab.report.packed import PackedResult
+
+EXAMPLES = (
+    ("pfnlab check --on model:7.2 --scope small", "Every property of the rules of 7.2, in seconds"),
+    (
+        "pfnlab check --on model:6.1 --scope small --property tracker --save /tmp/found",
+        "The properties of the tracker alone; each counterexample is kept as a program",
+    ),
+    (
+        "pfnlab check --on model:7.2 --scope wide --cluster tcp://lab:8786",
+        "A large scope on the workers of a dask scheduler",
+    ),
+    (
+        "pfnlab check --scope standard --depth 6 --cluster tcp://127.0.0.1:8786 --json",
+        "A deep search on a cluster of this host, as JSON",
+    ),
+    (
+        "pfnlab check --differ trackers/vm_pat trackers/track_ctx",
+        "The shortest program that tells two policies apart",
+    ),
+    (
+        "pfnlab check --on model:6.1 --scope wide --swarm 8 --seconds 600",
+        "Eight searches into a scope that does not end, side by side",
+    ),
+    (
+        "pfnlab check --on model:6.1 --scope wide --swarm 4 --states 2000 --seed 7",
+        "A swarm that finds the same whenever and wherever it is made",
+    ),
+    (
+        "pfnlab check --on model:7.2 --scope wide --random 200 --depth 12 --guided",
+        "Walks that prefer states and pairs of operations not met before",
+    ),
+    (
+        "pfnlab check --on model:7.2 --scope standard --random 50 --guided --seed 3",
+        "Other walks, by another seed",
+    ),
+    ("pfnlab check --packed counted.py", "A small model of your own, searched to its end"),
+    ("pfnlab check --packed counted.py --states 1000000 --json", "The same up to a million states, as JSON"),
+)
+
+
+class CheckRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The request of a check: models, what is tried, and what is asked."""
+
+    on: Annotated[
+        tuple[str, ...], Option("model:SERIES[,SEAM=POLICY...]; may be given several times.", "MODEL")
+    ] = ()
+    scope: Annotated[str, Option("What is tried: small, standard, race, wide, or a file.", "NAME|FILE")] = (
+        "standard"
+    )
+    properties: Annotated[
+        tuple[str, ...],
+        Option(
+            "This property, or those of a seam (tracker, flush, walker); may be given several times.",
+            "NAME",
+            ("--property",),
+        ),
+    ] = ()
+    depth: Annotated[int | None, Option("Operations in a row; 0: of any number.", "N", min=0)] = None
+    states: Annotated[int | None, Option("Stop after so many states.", "N", min=1)] = None
+    seconds: Annotated[float | None, Option("Stop after so many seconds.", "S", min=0.0)] = None
+    memory: Annotated[
+        int | None, Option("Memory for visited states; what is more goes to disk.", "MIB", min=1)
+    ] = None
+    random: Annotated[
+        int | None, Option("Walk at random N times instead of trying everything.", "N", min=1)
+    ] = None
+    guided: Annotated[bool, Option("Walks prefer states and pairs of operations not met before.")] = False
+    swarm: Annotated[
+        int | None,
+        Option(
+            "For scopes that do not end: N searches into the depth, each in an order of its own and "
+            "without some operations, of at most --states states (10,000 without it).",
+            "N",
+            min=1,
+        ),
+    ] = None
+    seed: Annotated[
+        int,
+        Option(
+            "What random numbers begin with: another N, other walks of --random and another --swarm.", "N"
+        ),
+    ] = 0
+    checkpoint: Annotated[
+        Path | None, Option("Keep a search that is cut there, and go on from it.", "FILE")
+    ] = None
+    every_order: Annotated[bool, Option("Races: look also at orders of turns that cannot matter.")] = False
+    untaken: Annotated[bool, Option("List branches of the policies that were never taken.")] = False
+    confirm: Annotated[
+        tuple[str, ...], Option("Run every counterexample there too, as qemu:6.1.", "MACHINE")
+    ] = ()
+    save: Annotated[Path | None, Option("Keep every counterexample as a program.", "FOLDER")] = None
+    policy: Annotated[
+        tuple[str, ...], Option("A policy of your own, in place of that of every model.", "FILE.py")
+    ] = ()
+    differ: Annotated[
+        tuple[str, str] | None,
+        Option(
+            "Tell two policies apart, as trackers/vm_pat trackers/track_ctx: the shortest program.", "A B"
+        ),
+    ] = None
+    packed: Annotated[
+        Path | None,
+        Option("Search a model of your own instead: a class Model whose states are numbers.", "FILE.py"),
+    ] = None
+    jobs: JobsOf = None
+    cluster: Annotated[
+        str | None, Option("Search on the workers of a dask scheduler, as tcp://HOST:8786.", "ADDRESS")
+    ] = None
+    as_json: Annotated[bool, Option("Print one JSON object a model.", names=("--json",))] = False
+    accel: AccelOf = "tcg"
+    profile: ProfileOf = None
+    #: The text of the scope, where its file is not here.
+    scope_text: str = ""
+
+
+def perform(request: CheckRequest, say: Say) -> Iterator[CheckResult | DifferResult | PackedResult]:
+    """Check every model, tell two policies apart, or search a packed model, as *request* says.
+
+    A counterexample is saved once its result was taken.
+
+    :raises Misuse: an option is wrong, or does not go with another
+    """
+    if request.packed is not None:
+        yield _packed(request, request.packed, say)
+    elif request.differ is not None:
+        yield (differing := _differing(request, request.differ))
+        if differing.text is not None:
+            _save(request, {"differ": differing.text}, say)
+    else:
+        yield from checks(request, say)
+
+
+def checks(request: CheckRequest, say: Say) -> Iterator[CheckResult]:
+    """The check of every model, with what real machines show of its counterexamples.
+
+    :raises Misuse: an option is wrong, or does not go with another
+    """
+    from pfnlab.checker.kernel.properties import questions
+    from pfnlab.checker.kernel.scope import load_scope, read_scope
+    from pfnlab.lab.confirm import confirm
+    from pfnlab.lab.machines import name_machines
+    from pfnlab.lab.vm.accel import accel_named
+
+    limits, accel = limits_of(request), accel_named(request.accel)
+    text = request.scope_text
+    scope = read_scope(text, request.scope) if text else load_scope(request.scope)
+    specs = _specs(request)
+    asked = questions(list(request.properties), scope)
+    machines = [_model(spec) for spec in specs]
+    name_machines(request.confirm, request.profile)
+    if request.cluster is not None:
+        from pfnlab.cluster.checking import check_all_on_cluster
+
+        if request.jobs is not None:
+            raise Misuse("--cluster does not go with --jobs: leave one out")
+        found = check_all_on_cluster(
+            *(request.cluster, machines, scope, asked, limits), watch=request.untaken
+        )
+    else:
+        from pfnlab.checker.check_all import check_all
+        from pfnlab.processes import processors
+
+        found = check_all(
+            machines, scope, asked, limits, jobs=request.jobs or processors(), watch=request.untaken
+        )
+    for checked in found:
+        yield confirm(checked, request.confirm, accel)
+        texts = {answer.name: answer.text for answer in checked.answers if answer.text is not None}
+        _save(request, texts, say)
+
+
+def limits_of(request: CheckRequest) -> CheckLimits:
+    """The limits that the options of *request* mean.
+
+    :raises Misuse: they do not go together
+    """
+    from pfnlab.checker.limits import Exhaustive, Swarm, Walks
+
+    depth, seconds = request.depth, request.seconds
+    if request.guided and request.random is None:
+        raise Misuse("--guided is for walks: say how many with --random N")
+    if request.swarm is not None:
+        if (request.memory, request.checkpoint, request.random) != (None, None, None):
+            raise Misuse(
+                "--swarm goes without --memory, --checkpoint and --random: --states limits each search"
+            )
+        return Swarm(
+            searches=request.swarm, states=request.states, seed=request.seed, depth=depth, seconds=seconds
+        )
+    if request.random is not None:
+        return Walks(
+            count=request.random, seed=request.seed, guided=request.guided, depth=depth, seconds=seconds
+        )
+    return Exhaustive(
+        depth=depth,
+        states=request.states,
+        seconds=seconds,
+        memory=request.memory and request.memory << 20,
+        checkpoint=request.checkpoint,
+        every_order=request.every_order,
+    )
+
+
+def _specs(request: CheckRequest) -> list[str]:
+    """The models by their names."""
+    from pfnlab.lab.machines import newest_series, with_policies
+
+    return with_policies(list(request.on) or [f"model:{newest_series()}"], request.policy)
+
+
+def _model(spec: str) -> ModelMachine:
+    from pfnlab.lab.machines import model_text, name_machine
+    from pfnlab.programs.model.machine import ModelMachine
+
+    named = name_machine(spec)
+    if named.kind != "model":
+        raise Misuse(f"{spec} cannot be searched: check takes models, and --confirm {spec} asks a kernel")
+    return ModelMachine(model_text(named.rest))
+
+
+def _differing(request: CheckRequest, policies: tuple[str, str]) -> DifferResult:
+    """The shortest program on which two policies of the first machine differ."""
+    from pfnlab.checker.differ import compare
+    from pfnlab.checker.kernel.scope import RaceScope, load_scope
+    from pfnlab.lab.vm.accel import accel_named
+
+    limits_of(request)
+    accel_named(request.accel)
+    scope, base = load_scope(request.scope), _specs(request)[0]
+    if request.cluster is not None:
+        raise Misuse("--cluster does not go with --differ: leave one out")
+    if isinstance(scope, RaceScope):
+        raise Misuse(f"--differ compares operations one after the other: scope {scope.name} has races")
+    first, second = (_model(_replaced(base, policy)) for policy in policies)
+    flushes = any(policy.startswith("flushes/") for policy in policies)
+    return compare(first, second, scope, depth=request.depth, seconds=request.seconds, flushes=flushes)
+
+
+def _replaced(base: str, policy: str) -> str:
+    """The name of the machine *base* with a policy as ``trackers/vm_pat``; *policy* where it is a machine."""
+    from pfnlab.lab.machines import with_policies
+    from pfnlab.policies import SEAM_OF
+
+    seam, _, name = policy.partition("/")
+    if policy.startswith("model:"):
+        return policy
+    if policy.endswith(".py"):
+        return with_policies([base], [policy])[0]
+    if seam not in SEAM_OF or not name:
+        forms = "trackers/NAME, flushes/NAME, walkers/NAME, FILE.py or model:..."
+        raise Misuse(f"{policy!r} names no policy: write {forms}")
+    return f"{base},{SEAM_OF[seam]}={name}"
+
+
+#: The options that a search of a packed model knows.
+_OF_PACKED = ("packed", "properties", "depth", "states", "seconds", "as_json")
+
+
+def _packed(request: CheckRequest, file: Path, say: Say) -> PackedResult:
+    """The search of the packed model of *file*, to its end."""
+    for field in msgspec.structs.fields(CheckRequest):
+        if field.name not in _OF_PACKED and getattr(request, field.name) != field.default:
+            option = f"--{field.name.replace('_', '-')}"
+            raise Misuse(
+                f"--packed searches the model of a file, and {option} is for kernels: leave {option} out"
+            )
+    from pfnlab.checker.search.forecast import line as forecast_line
+    from pfnlab.checker.search.packed_file import load_packed, search_file
+    from pfnlab.lab.images.cache import cache_root
+    from pfnlab.programs.lang.words import did_you_mean
+    from pfnlab.progress import working
+    from pfnlab.report.packed import PackedResult
+
+    cache = cache_root() / "compiled"
+    model = load_packed(file, cache, say)
+    for name in request.properties:
+        if name not in model.properties:
+            raise Misuse(f"{file} has no property {name!r}{did_you_mean(name, tuple(model.properties))}")
+    depth = request.depth or None
+    with working(f"searching {file}") as work:
+        found = search_file(
+            *(file, model),
+            depth=depth,
+            states=request.states,
+            seconds=request.seconds,
+            cache=cache,
+            say=say,
+            progress=lambda found: work.show(forecast_line(found, depth)),
+        )
+    return PackedResult.of(str(file), found, list(request.properties or model.properties))
+
+
+def _save(request: CheckRequest, texts: dict[str, str], say: Say) -> None:
+    """Write each counterexample as a program of its own, where the request says so."""
+    if request.save is None:
+        return
+    for name, text in texts.items():
+        path = request.save / f"{name}.pfn"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        except OSError as trouble:
+            raise Misuse(f"{path} cannot be written: {trouble}") from trouble
+        say(f"{path} written")

@@ -1,0 +1,85 @@
+"""Options: how a field of a request is given from outside, and those with the same meaning at every verb."""
+
+# Imported before every command, so nothing here may be slow to import.
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+#: Takes a line of progress.
+Say = Callable[[str], None]
+
+
+class Option(NamedTuple):
+    """An option or argument of a verb, as an annotation of a field of its request.
+
+    :param help: its meaning
+    :param metavar: stands for its value
+    :param names: how it is written; by default as its field, ``--every-order`` for ``every_order``
+    :param min: the least number; *max*: the largest
+    :param check: called with a value that was given; it raises Misuse for one that cannot be
+    :param positional: whether it is an argument, which is given by its place
+    """
+
+    help: str
+    metavar: str | None = None
+    names: tuple[str, ...] = ()
+    min: float | None = None
+    max: float | None = None
+    check: Callable[[Any], object] | None = None
+    positional: bool = False
+
+
+def _check_jobs(jobs: int) -> None:
+    from pfnlab.processes import check_jobs
+
+    check_jobs(jobs)
+
+
+AS_JSON = Option("Print JSON.", names=("--json",))
+
+ACCEL = Option(
+    "What guests run with: KVM, QEMU's emulation (tcg, slower), or KVM where it works (auto).",
+    "auto|kvm|tcg",
+    ("--accel",),
+)
+
+JOBS = Option(
+    "Processes at a time, at most eight a processor; as many as processors without it.",
+    "N",
+    ("--jobs",),
+    min=1,
+    check=_check_jobs,
+)
+
+PROFILE = Option("What a qemu:BZIMAGE should behave like.", "SERIES", ("--profile",))
+
+LOOK = Option(
+    "How kernels are looked at: in the guest's memory (nothing runs in the guest for it, so leaves "
+    "of 1 GiB live), through /proc after each operation, or at the end only. Without it: memory, or proc "
+    "where the lens is not installed or a kernel has no types in it.",
+    "memory|proc|end",
+    ("--look",),
+)
+
+LITMUS = Option("The programs of this folder, not those that come with pfnlab.", "DIR")
+
+REPORT_FILE = Option("Write the report there.", "FILE", ("-o", "--output"))
+
+REPORT_FORM = Option(
+    "A file for a browser, or Markdown for a mail. Without it: what the name of FILE ends in.",
+    "html|md",
+    ("--format",),
+)
+
+REPORT_TITLE = Option("The title of the report.", "TEXT", ("--title",))
+
+AsJson = Annotated[bool, AS_JSON]
+AccelOf = Annotated[str, ACCEL]
+JobsOf = Annotated[int | None, JOBS]
+ProfileOf = Annotated[str | None, PROFILE]
+LookOf = Annotated[str | None, LOOK]
+LitmusOf = Annotated[Path | None, LITMUS]
+ReportFile = Annotated[Path | None, REPORT_FILE]
+ReportForm = Annotated[str | None, REPORT_FORM]
+ReportTitle = Annotated[str | None, REPORT_TITLE]
