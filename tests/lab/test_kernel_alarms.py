@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from having import ASKED, EVERY_SERIES, bootable, have
 
-from pfnlab.cli.run import RunRequest, run_programs
-from pfnlab.cli.run_output import OutputFormat, RunOutput
+from pfnlab.cli.options import performed
 from pfnlab.lab.images.driver import image_with_driver
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running import bench
@@ -24,6 +23,7 @@ from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.compare import judge
 from pfnlab.programs.runs.observation import Run
 from pfnlab.result import Outcome
+from pfnlab.verbs.run import RunRequest
 
 HEAD = "pfnlab program 1\ntitle t\ndevice bar: pci, 4 pages\na = mmap bar[0:2] driver remap wc shared rw\n"
 PLAIN = HEAD + "b = mmap bar[2:4] wc shared rw\nmunmap b\nmunmap a\n"
@@ -170,7 +170,7 @@ def test_the_command_line_ends_with_one(
     path = tmp_path / "crash.pfn"
     path.write_text(PLAIN)
 
-    code = run_programs(RunRequest(programs=[path], on=[f"qemu:{kernel.series}"]))
+    code = performed("run", RunRequest(programs=(str(path),), on=(f"qemu:{kernel.series}",)))
 
     text = capsys.readouterr().out
     assert code == 1
@@ -189,12 +189,8 @@ def test_the_command_line_says_so_as_json(
     path.write_text(PLAIN)
     series = kernel.series
 
-    code = run_programs(
-        RunRequest(
-            programs=[str(path)],
-            on=[f"model:{series}", f"qemu:{series}"],
-            output=RunOutput(format=OutputFormat.JSON),
-        )
+    code = performed(
+        "run", RunRequest(programs=(str(path),), on=(f"model:{series}", f"qemu:{series}"), as_json=True)
     )
 
     model, real = json.loads(capsys.readouterr().out)["machines"]

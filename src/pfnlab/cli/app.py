@@ -2,7 +2,6 @@
 
 # No annotations as strings here: the framework would evaluate each several times before every command.
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +10,7 @@ from pfnlab.cli.campaign_app import campaign, results
 from pfnlab.cli.kernels_app import cache, kernels
 from pfnlab.cli.litmus_app import litmus, new
 from pfnlab.cli.options import module_of, verb_modules
-from pfnlab.cli.plain import DECLARED, PLAIN, AccelOf, LookOf, ProfileOf, Verbs
+from pfnlab.cli.plain import DECLARED, PLAIN, Verbs
 from pfnlab.cli.policies_app import policies
 from pfnlab.cli.searching_app import fuzz, replay
 from pfnlab.cli.showing_app import draw, explore, matrix, report, schema
@@ -23,15 +22,6 @@ UsageError: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__
 app = Verbs(no_args_is_help=True, **PLAIN)
 app.command("new")(new)
 app.command("try")(try_)
-
-Programs = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="PROGRAM",
-        help="A name (`pfnlab litmus list`), @all for all that come with pfnlab, a file, a folder, a "
-        "pattern, or - for standard input.",
-    ),
-]
 
 
 def _version(show: bool) -> None:
@@ -57,85 +47,7 @@ def pfnlab(
     """
 
 
-@app.command()
-def run(
-    programs: Programs,
-    on: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="MACHINE",
-            help="model:SERIES[,SEAM=POLICY...], qemu:SERIES or qemu:BZIMAGE; may be given several times. "
-            "Without it: the model of the newest kernel.",
-        ),
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object; with several programs, one a line.")
-    ] = False,
-    format_: Annotated[
-        str | None,
-        typer.Option("--format", metavar="text|json|junit|tap|md|html", help="The form of the output."),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", metavar="FILE", help="Write it there, completely or not at all."),
-    ] = None,
-    full: Annotated[
-        bool, typer.Option("--full", help="The tables of several programs, not one line each.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print only what is wrong.")] = False,
-    steps: Annotated[
-        bool, typer.Option("--steps", help="Show VMAs, what is tracked, page-table entries and flushes too.")
-    ] = False,
-    trace: Annotated[bool, typer.Option("--trace", help="Show the order of kernel calls as well.")] = False,
-    profile: ProfileOf = None,
-    promote: Annotated[
-        bool, typer.Option("--promote", help="Keep what real kernels did as NAME.expected.json.")
-    ] = False,
-    policy: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FILE.py", help="A policy of your own, in place of that of every model."),
-    ] = None,
-    compare: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FIELD,...",
-            help="Compare only these fields of observations, as result,book,log,ptes, which a user can tell; "
-            "an alarm, an expectation and a broken property count as ever. All fields without it.",
-        ),
-    ] = None,
-    accel: AccelOf = "tcg",
-    look: LookOf = None,
-) -> int:
-    """Run programs on machines and print the machines side by side, differences marked.
-
-    Of several programs, a line each: what differs first.
-
-    A row that ends in < (a lit cell, where there are colours) is not as on the first machine. An entry of
-    the book is LEAKED when it is reserved and nobody maps it any more.
-    """
-    from pfnlab.cli.run import RunRequest, run_programs
-    from pfnlab.cli.run_output import OutputFormat, RunOutput, format_named
-    from pfnlab.errors import Misuse
-    from pfnlab.lab.vm.accel import accel_named
-    from pfnlab.programs.runs.compare import FIELDS, fields_listed
-    from pfnlab.programs.runs.look import look_named
-
-    if as_json and format_ not in (None, OutputFormat.JSON):
-        raise Misuse(f"--json is --format json: leave it or --format {format_} out")
-    chosen = OutputFormat.JSON if as_json else format_named(format_ or OutputFormat.TEXT)
-    accelerator, policies = accel_named(accel), tuple(policy or ())
-    request = RunRequest(
-        programs=programs,
-        on=on or [],
-        output=RunOutput(format=chosen, steps=steps, trace=trace, full=full, quiet=quiet, file=output),
-        profile=profile,
-        promote=promote,
-        policies=policies,
-        accel=accelerator,
-        look=look_named(look) if look is not None else None,
-        compare=fields_listed(compare) if compare is not None else FIELDS,
-    )
-    return run_programs(request)
+app.verb("run")
 
 
 @app.command()

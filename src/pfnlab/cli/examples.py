@@ -30,26 +30,6 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example("pfnlab check --on model:7.2 --scope small", "Whether any sequence of operations leaks"),
         Example("pfnlab policies", "The competing ideas the model can run"),
     ),
-    "run": (
-        Example("pfnlab run munmap-middle", "What a program leaves reserved, by the newest model"),
-        Example(
-            "pfnlab run munmap-middle --on model:6.1 --on model:7.2 --steps",
-            "Two models side by side, with page-table entries and flushes after every step",
-        ),
-        Example("pfnlab run munmap-middle --on model:7.2 --on qemu:7.2", "The model beside the real kernel"),
-        Example("pfnlab run fork --on model:6.1", "All programs of a folder: a line each, differences first"),
-        Example(
-            "pfnlab run 'munmap-*' --format junit -o results.xml", "Results as a build server reads them"
-        ),
-        Example(
-            "pfnlab run @all --on model:6.1 --on model:7.2 --compare result,book,log,ptes",
-            "In which programs a user can tell two kernels apart",
-        ),
-        Example(
-            "pfnlab run munmap-middle --on model:7.2 --on model:7.2,tracker=vm_pat@6.9",
-            "A kernel beside the same with another tracker",
-        ),
-    ),
     "campaign": (
         Example("pfnlab campaign new nightly.toml", "A file to begin with"),
         Example("pfnlab campaign run nightly.toml --store nightly.db", "All of it, on all processors"),

@@ -16,6 +16,10 @@ def show(verb: str, request: Any, results: Iterator[Any]) -> None:
             from pfnlab.cli.check import show_checks
 
             show_checks(request, results)
+        case "run":
+            from pfnlab.cli.run import show_runs
+
+            show_runs(request, results)
         case _:
             for result in results:
                 print(result.as_json() if getattr(request, "as_json", False) else result)

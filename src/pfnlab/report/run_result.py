@@ -101,9 +101,18 @@ class RunResult(msgspec.Struct, frozen=True):
         return f"step {first.step + 1} {first.op}: {', '.join(fields)}"
 
 
-def worst(results: Sequence[RunResult]) -> Outcome:
-    """The outcome that gives the exit code: a discovery before what is undecided."""
-    return Outcome.of_all(result.verdict.outcome for result in results)
+class RunResults(msgspec.Struct, frozen=True):
+    """The runs of all programs that were run together.
+
+    :param of_programs: in the order of the programs
+    """
+
+    of_programs: tuple[RunResult, ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        """A discovery before what is undecided."""
+        return Outcome.of_all(result.verdict.outcome for result in self.of_programs)
 
 
 def by_weight(results: Sequence[RunResult]) -> list[RunResult]:

@@ -1,0 +1,206 @@
+"""Run programs on machines and print the machines side by side, differences marked.
+
+Of several programs, a line each: what differs first.
+
+A row that ends in < (a lit cell, where there are colours) is not as on the first machine. An entry of
+the book is LEAKED when it is reserved and nobody maps it any more.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+
+from pfnlab.errors import Misuse
+from pfnlab.verbs.option import AccelOf, LookOf, Option, ProfileOf, Say
+
+if TYPE_CHECKING:
+    from pfnlab.lab.machines import Named
+    from pfnlab.programs.lang.ops import Program
+    from pfnlab.programs.runs.look import LookLevel
+    from pfnlab.programs.runs.observation import Run
+    from pfnlab.report.run_result import RunResults
+
+EXAMPLES = (
+    ("pfnlab run munmap-middle", "What a program leaves reserved, by the newest model"),
+    (
+        "pfnlab run munmap-middle --on model:6.1 --on model:7.2 --steps",
+        "Two models side by side, with page-table entries and flushes after every step",
+    ),
+    ("pfnlab run munmap-middle --on model:7.2 --on qemu:7.2", "The model beside the real kernel"),
+    ("pfnlab run fork --on model:6.1", "All programs of a folder: a line each, differences first"),
+    ("pfnlab run 'munmap-*' --format junit -o results.xml", "Results as a build server reads them"),
+    (
+        "pfnlab run @all --on model:6.1 --on model:7.2 --compare result,book,log,ptes",
+        "In which programs a user can tell two kernels apart",
+    ),
+    (
+        "pfnlab run munmap-middle --on model:7.2 --on model:7.2,tracker=vm_pat@6.9",
+        "A kernel beside the same with another tracker",
+    ),
+)
+
+
+class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The request of a run: programs, machines, and how they are compared and printed."""
+
+    programs: Annotated[
+        tuple[str, ...],
+        Option(
+            "A name (`pfnlab litmus list`), @all for all that come with pfnlab, a file, a folder, a "
+            "pattern, or - for standard input.",
+            "PROGRAM",
+            positional=True,
+        ),
+    ]
+    on: Annotated[
+        tuple[str, ...],
+        Option(
+            "model:SERIES[,SEAM=POLICY...], qemu:SERIES or qemu:BZIMAGE; may be given several times. "
+            "Without it: the model of the newest kernel.",
+            "MACHINE",
+        ),
+    ] = ()
+    as_json: Annotated[
+        bool, Option("Print one JSON object; with several programs, one a line.", names=("--json",))
+    ] = False
+    form: Annotated[
+        str | None, Option("The form of the output.", "text|json|junit|tap|md|html", ("--format",))
+    ] = None
+    output: Annotated[
+        Path | None, Option("Write it there, completely or not at all.", "FILE", ("-o", "--output"))
+    ] = None
+    full: Annotated[bool, Option("The tables of several programs, not one line each.")] = False
+    quiet: Annotated[bool, Option("Print only what is wrong.", names=("-q", "--quiet"))] = False
+    steps: Annotated[bool, Option("Show VMAs, what is tracked, page-table entries and flushes too.")] = False
+    trace: Annotated[bool, Option("Show the order of kernel calls as well.")] = False
+    profile: ProfileOf = None
+    promote: Annotated[bool, Option("Keep what real kernels did as NAME.expected.json.")] = False
+    policy: Annotated[
+        tuple[str, ...], Option("A policy of your own, in place of that of every model.", "FILE.py")
+    ] = ()
+    compare: Annotated[
+        str | None,
+        Option(
+            "Compare only these fields of observations, as result,book,log,ptes, which a user can tell; "
+            "an alarm, an expectation and a broken property count as ever. All fields without it.",
+            "FIELD,...",
+        ),
+    ] = None
+    accel: AccelOf = "tcg"
+    look: LookOf = None
+
+
+def perform(request: RunRequest, say: Say) -> Iterator[RunResults]:
+    """Run every program on every machine; goldens are made once the results were taken.
+
+    :raises Misuse: an option is wrong, or does not go with another
+    """
+    from pfnlab.progress import silent
+
+    with silent() if request.quiet else nullcontext():
+        yield from _results(request, say)
+
+
+def _results(request: RunRequest, say: Say) -> Iterator[RunResults]:
+    from pfnlab.files import check_output
+    from pfnlab.judging.judge import judged
+    from pfnlab.lab.machines import side_by_side
+    from pfnlab.lab.vm.accel import accel_named
+    from pfnlab.programs.library import STDIN, load_found, program_paths
+    from pfnlab.programs.runs.compare import FIELDS, fields_listed
+    from pfnlab.programs.runs.look import look_named
+    from pfnlab.report.golden import golden_look
+    from pfnlab.report.run_result import RunResult, RunResults
+
+    accel = accel_named(request.accel)
+    look = None if request.look is None else look_named(request.look)
+    fields = FIELDS if request.compare is None else fields_listed(request.compare)
+    paths = program_paths(request.programs)
+    if request.promote and STDIN in paths:
+        raise Misuse("a golden lies beside its program, and standard input is no file: name one")
+    machines = _machines(request, look, fields)
+    check_output(request.output, _inputs(request, paths, machines))
+    programs = [load_found(path) for path in paths]
+    # A golden that is made anew is looked at as it was made before.
+    looks = [look or (golden_look(path) if request.promote else None) for path in paths]
+    all_runs = side_by_side(machines, programs, looks, accel)
+    series = {named.spec: named.series for named in machines}
+    results = [
+        RunResult(name, program, runs, judged(program, runs, series, fields))
+        for name, program, runs in zip(shown_names(paths), programs, all_runs, strict=True)
+    ]
+    yield RunResults(tuple(results))
+    if request.promote:
+        for path, result in zip(paths, results, strict=True):
+            _promote(request, path, result.program, machines, result.runs, say)
+
+
+def _machines(request: RunRequest, look: LookLevel | None, fields: tuple[str, ...]) -> list[Named]:
+    from pfnlab.lab.machines import name_machines, newest_series, with_policies
+    from pfnlab.programs.runs.compare import FIELDS
+    from pfnlab.programs.runs.look import LookLevel
+
+    specs = with_policies(request.on or [f"model:{newest_series()}"], request.policy)
+    machines = name_machines(specs, request.profile)
+    if request.promote and look is LookLevel.END:
+        raise Misuse("a golden holds what is seen after every operation: leave --look end out")
+    if request.promote:
+        for named in machines:
+            if not named.stock:
+                raise Misuse(f"{named.spec} cannot be promoted: goldens come from qemu:VERSION alone")
+    if fields != FIELDS and len(machines) < 2:
+        raise Misuse("--compare says what is compared of several machines: add --on MACHINE")
+    return machines
+
+
+def _inputs(request: RunRequest, paths: Sequence[Path], machines: Sequence[Named]) -> list[Path]:
+    """The files that are read: programs, those that machines are made of, and goldens that are made anew."""
+    from pfnlab.lab.machines import files_named
+    from pfnlab.report.golden import golden_path
+
+    files = files_named(machine.spec for machine in machines)
+    return [*paths, *map(Path, files), *(map(golden_path, paths) if request.promote else ())]
+
+
+def shown_names(paths: Sequence[Path]) -> list[str]:
+    """A name for each program that no other has: its file's, with the path where two files are called the
+    same, and a number where one file is given several times."""
+    names = []
+    for at, path in enumerate(paths):
+        unique = {path} == {other for other in paths if other.stem == path.stem}
+        number = f" #{paths[: at + 1].count(path)}" if paths.count(path) > 1 else ""
+        names.append((path.stem if unique else str(path)) + number)
+    return names
+
+
+def _promote(
+    request: RunRequest,
+    path: Path,
+    program: Program,
+    machines: Sequence[Named],
+    runs: Sequence[Run],
+    say: Say,
+) -> None:
+    from pfnlab.files import cannot_write
+    from pfnlab.policies.releases import upstream
+    from pfnlab.programs.lang.form import program_hash
+    from pfnlab.report.golden import golden_path, promoted, read_golden, write_golden
+
+    flags = " ".join(f"--on {named.spec}" for named in machines)
+    if request.look is not None:
+        flags += f" --look {request.look}"
+    made_by = f"pfnlab run {shlex.quote(str(path))} {flags} --promote"
+    # The version that a series stands for changes; a golden names the version that ran.
+    by_version = {upstream(run.kernel.rpartition(" ")[2]): run for run in runs}
+    golden = golden_path(path)
+    try:
+        write_golden(golden, promoted(read_golden(golden), program_hash(program), made_by, by_version))
+    except OSError as trouble:
+        raise cannot_write(golden, trouble) from trouble
+    say(f"{golden} written")
