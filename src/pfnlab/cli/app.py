@@ -12,7 +12,7 @@ from pfnlab.cli.litmus_app import litmus, new
 from pfnlab.cli.options import module_of, verb_modules
 from pfnlab.cli.plain import DECLARED, PLAIN, Verbs
 from pfnlab.cli.policies_app import policies
-from pfnlab.cli.searching_app import fuzz, replay
+from pfnlab.cli.searching_app import replay
 from pfnlab.cli.showing_app import draw, explore, matrix, report, schema
 from pfnlab.cli.trying_app import try_
 
@@ -74,7 +74,7 @@ def fmt(
     return format_programs(programs, check=check, form=form)
 
 
-app.command("fuzz")(fuzz)
+app.verb("fuzz")
 app.verb("check")
 app.command("explore")(explore)
 app.command("replay")(replay)

@@ -94,16 +94,6 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
             "pfnlab fmt --check --format json munmap-middle", "The same for an editor: positions and repairs"
         ),
     ),
-    "fuzz": (
-        Example(
-            "pfnlab fuzz --on model:6.1 --on model:7.2 --programs 50 --findings /tmp/found",
-            "What two models differ in, fifty random programs long",
-        ),
-        Example(
-            "pfnlab fuzz --on model:7.2 --on qemu:7.2 --seconds 600 --resume /tmp/campaign",
-            "Model against kernel for ten minutes; the same line again goes on from there",
-        ),
-    ),
     "explore": (
         Example("pfnlab explore", "An editor and a picture of every step, in the browser"),
         Example(

@@ -1,0 +1,228 @@
+"""Run random programs on several machines; shrink and file what they differ in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import msgspec
+
+from pfnlab.errors import Misuse
+from pfnlab.verbs.option import AccelOf, AsJson, JobsOf, Option, ProfileOf, Say
+
+if TYPE_CHECKING:
+    from pfnlab.fuzz.hunt_state import HuntState
+    from pfnlab.fuzz.kinds import Vocabulary
+    from pfnlab.fuzz.looking import Looks
+    from pfnlab.progress import Work
+    from pfnlab.result import Outcome
+
+EXAMPLES = (
+    (
+        "pfnlab fuzz --on model:6.1 --on model:7.2 --programs 50 --findings /tmp/found",
+        "What two models differ in, fifty random programs long",
+    ),
+    (
+        "pfnlab fuzz --on model:7.2 --on qemu:7.2 --seconds 600 --resume /tmp/campaign",
+        "Model against kernel for ten minutes; the same line again goes on from there",
+    ),
+)
+
+#: How many programs are run where neither a number nor a time is given.
+PROGRAMS = 500
+
+
+class FuzzRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The request of a hunt: machines, what programs may have, and when it ends."""
+
+    on: Annotated[
+        tuple[str, ...],
+        Option("As for run; at least two. Without it: model and kernel of the newest series.", "MACHINE"),
+    ] = ()
+    seed: Annotated[
+        int | None,
+        Option("What random numbers begin with: another N, other programs. 0 without it.", "N"),
+    ] = None
+    programs: Annotated[int | None, Option("How many in all; 500 without --seconds.", "N", min=1)] = None
+    seconds: Annotated[float | None, Option("Begin nothing new after so many seconds.", "S", min=0)] = None
+    resume: Annotated[
+        Path | None, Option("Keep the state in FILE, and go on from what is there.", "FILE")
+    ] = None
+    findings: Annotated[Path, Option("Where findings are filed.", "DIR")] = Path("findings")
+    known: Annotated[
+        tuple[Path, ...],
+        Option("Findings that are known: counted only; may be given several times.", "DIR"),
+    ] = ()
+    driver: Annotated[bool, Option("With operations of the guest driver.")] = False
+    schedules: Annotated[bool, Option("With threads, and processors that are held.")] = False
+    vfio: Annotated[bool, Option("With devices opened through vfio-pci.")] = False
+    slots: Annotated[bool, Option("With devices that come and go.")] = False
+    fixed: Annotated[bool, Option("Only programs with an isa or a top device.")] = False
+    leaves: Annotated[bool, Option("Only programs with leaves of 2 MiB and 1 GiB.")] = False
+    coverage: Annotated[bool, Option("Watch which branches of the model are reached.")] = True
+    stop_after: Annotated[int | None, Option("End when so many findings were met.", "N", min=1)] = None
+    jobs: JobsOf = None
+    as_json: AsJson = False
+    accel: AccelOf = "tcg"
+    look: Annotated[
+        str | None,
+        Option(
+            "memory, proc or end for all programs; memory,proc for each program under both, which must "
+            "agree; without it each program has one of the three, mostly memory.",
+            "LEVEL",
+        ),
+    ] = None
+    profile: ProfileOf = None
+
+
+class HuntEnd(NamedTuple):
+    """The end of a hunt; as text it is the report of it.
+
+    :ivar watched: whether the branches of the model were watched
+    """
+
+    state: HuntState
+    watched: bool
+
+    @property
+    def outcome(self) -> Outcome:
+        """The outcome of the hunt."""
+        from pfnlab.fuzz.summary import outcome
+
+        return outcome(self.state)
+
+    def as_json(self) -> str:
+        """The result of the hunt, as ``--json`` prints it."""
+        from pfnlab.fuzz.summary import FuzzResult
+
+        return FuzzResult.of(self.state, watched=self.watched).as_json()
+
+    def __str__(self) -> str:
+        from pfnlab.fuzz.summary import summary
+
+        return summary(self.state, watched=self.watched)
+
+
+def perform(request: FuzzRequest, say: Say) -> Iterator[HuntEnd]:
+    """Run the hunt, and say how fast it was.
+
+    :raises Misuse: an option is wrong, or does not go with another
+    """
+    from pfnlab.fuzz.filing import Folder
+    from pfnlab.fuzz.hunt import Hunt
+    from pfnlab.fuzz.hunt_state import HuntState
+    from pfnlab.fuzz.looking import looking_named, opened
+    from pfnlab.lab.machines import name_machines, newest_series
+    from pfnlab.lab.running.inside import need_lens
+    from pfnlab.lab.vm.accel import accel_named
+    from pfnlab.processes import processors
+    from pfnlab.programs.runs.look import LookLevel
+    from pfnlab.progress import working
+    from pfnlab.units import number_of
+
+    accel = accel_named(request.accel)
+    specs = list(request.on) or [f"model:{newest_series()}", f"qemu:{newest_series()}"]
+    if len(set(specs)) != len(specs) or len(specs) < 2:
+        raise Misuse(f"one machine has nothing to differ from: write --on {specs[0]} --on qemu:7.2")
+    named = name_machines(specs, request.profile)
+    vocabulary = _vocabulary(request)
+    chosen = looking_named(request.look) if request.look is not None else None
+    kept = _kept(request, specs, vocabulary, chosen)
+    wanted = kept.looking if kept is not None else chosen
+    if wanted is not None and LookLevel.MEMORY in wanted.levels and any(one.kind == "qemu" for one in named):
+        need_lens()
+    programs = request.programs
+    if programs is None and request.seconds is None:
+        programs = PROGRAMS
+    with (
+        opened(named, wanted, accel, request.jobs) as lab,
+        working(f"fuzzing {', '.join(specs)}", programs) as work,
+    ):
+        state = kept or HuntState(specs, request.seed or 0, vocabulary, looking=lab.looking)
+        hunt = Hunt(
+            lab.machines,
+            state,
+            Folder(request.findings, request.known),
+            watched=request.coverage,
+            on_progress=_Kept(work, state, request.resume, None if programs else request.seconds).show,
+            predicting=lab.predicting,
+            jobs=request.jobs or processors(),
+        )
+        watched = hunt.watched
+        first, began = state.next, time.monotonic()
+        hunt.run(programs, request.seconds, request.stop_after)
+        seconds = max(time.monotonic() - began, 0.001)
+    count = state.next - first
+    say(f"{number_of(count, 'program')} in {seconds:.0f} s, {count / seconds:.1f} a second")
+    for level, (asked, took) in hunt.asked.items():
+        rate = asked / max(took, 0.001)
+        say(f"  {level}: {number_of(asked, 'program')}, {rate:.1f} a second on all machines together")
+    yield HuntEnd(state, watched)
+
+
+def _vocabulary(request: FuzzRequest) -> Vocabulary:
+    """:raises Misuse: there would be leaves alone, and nobody who makes them"""
+    from pfnlab.fuzz.kinds import Vocabulary
+    from pfnlab.fuzz.looking import check_vocabulary
+
+    vocabulary = Vocabulary(
+        request.driver, request.schedules, request.vfio, request.slots, request.leaves, request.fixed
+    )
+    check_vocabulary(vocabulary)
+    return vocabulary
+
+
+def _kept(
+    request: FuzzRequest, specs: list[str], vocabulary: Vocabulary, chosen: Looks | None
+) -> HuntState | None:
+    """The state from which the hunt goes on, None where one begins.
+
+    :param chosen: the levels of looking, None for those of the hunt
+    :raises Misuse: the file is of another hunt
+    """
+    from pfnlab.fuzz.hunt_state import read_state
+
+    state = read_state(request.resume) if request.resume is not None else None
+    if state is None:
+        return None
+    if state.machines != specs:
+        options = " ".join(f"--on {spec}" for spec in state.machines)
+        raise Misuse(f"{request.resume} is of a hunt on other machines: write {options}")
+    if request.seed not in (None, state.seed):
+        raise Misuse(f"{request.resume} is of seed {state.seed}: leave --seed out, or name another file")
+    if chosen not in (None, state.looking):
+        raise Misuse(f"{request.resume} is of a hunt with --look {state.looking}: leave --look out")
+    if state.vocabulary != vocabulary:
+        names = vocabulary.__struct_fields__
+        words = [f"--{name}" for name in names if getattr(state.vocabulary, name)]
+        none = "none of " + ", ".join(f"--{name}" for name in names)
+        raise Misuse(f"{request.resume} is of a hunt with {' '.join(words) or none}")
+    return state
+
+
+class _Kept:
+    """Shows how far a hunt is, and keeps its state in a file.
+
+    :param limit: the seconds of a hunt that time ends
+    """
+
+    def __init__(self, work: Work, state: HuntState, state_file: Path | None, limit: float | None) -> None:
+        self._work, self._state_file, self._limit = work, state_file, limit
+        self._first_program, self._started_at = state.next, time.monotonic()
+
+    def show(self, state: HuntState) -> None:
+        """Show and keep the state of the hunt."""
+        from pfnlab.fuzz.hunt_state import write_state
+        from pfnlab.fuzz.summary import progress
+
+        if self._state_file is not None:
+            write_state(self._state_file, state)
+        seconds = max(time.monotonic() - self._started_at, 0.001)
+        words = progress(state, (state.next - self._first_program) / seconds)
+        if self._limit:
+            percent = min(100, int(100 * seconds / self._limit))
+            words += f", {seconds:.0f} of {self._limit:.0f} s, {percent} %"
+        self._work.show(words)
+        self._work.reach(state.next)
