@@ -28,7 +28,6 @@ from pfnlab.fuzz.hunt_state import HuntState
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.looking import Looks
 from pfnlab.lab.running.machine import QemuMachine
-from pfnlab.lab.running.stepper import is_forced
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
@@ -166,7 +165,7 @@ def profile(series: str) -> None:
     rows.append([count, *_each(guests["ms"] / 1e3, programs, operations)])
     rows.append(["(the time that passed)", *_each(took, programs, operations)])
     rows.append(["(the model, beside it)", *_each(modelled, programs, operations)])
-    forced = sum(map(is_forced, programs))
+    forced = sum(program.needs.forced for program in programs)
     kinds = f"{forced} of {len(programs)} programs forced, {operations / len(programs):.1f} steps each"
     show(f"{name}, one guest: {kinds}", ["processor time", "a program", "a step"], rows)
 

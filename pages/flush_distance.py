@@ -13,7 +13,6 @@ from pathlib import Path
 from pfnlab.errors import Misuse
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.programs.lang.load import load_program, program_files
-from pfnlab.programs.lang.needs import needs_driver
 from pfnlab.programs.library import library_folder
 from pfnlab.report.flush_counts import BASE, Count, counts, model_counts, programs
 from pfnlab.report.golden import golden_path, golden_run, newest_version, read_golden
@@ -40,7 +39,7 @@ def kernel_counts(series: str, path: Path) -> list[Count] | None:
     :raises Misuse: there is no golden, or none of that series
     """
     program, golden = load_program(path), read_golden(golden_path(path))
-    if needs_driver(program) and series not in WITH_DRIVER:
+    if program.needs.driver and series not in WITH_DRIVER:
         return None
     newest = newest_version(golden, series) if golden is not None else None
     run = golden_run(golden, newest) if golden is not None and newest is not None else None

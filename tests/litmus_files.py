@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from pfnlab.programs.lang.load import load_program, program_files
-from pfnlab.programs.lang.ops import Program, is_held
+from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.library import library_folder
 
 LITMUS = library_folder()
@@ -27,7 +27,7 @@ def program_of(path: Path) -> Program:
 
 def without_holds(folder: str) -> list[Path]:
     """The programs of a folder that hold no processor: an operation under way is no value."""
-    return [path for path in FILES.values() if path.parent.name == folder and not is_held(program_of(path))]
+    return [path for path in FILES.values() if path.parent.name == folder and not program_of(path).needs.held]
 
 
 def is_of_leaves(path: Path) -> bool:

@@ -13,7 +13,6 @@ from pfnlab.policies.profiles import CONFIRMED, RELEASES, exact
 from pfnlab.policies.releases import series_of
 from pfnlab.programs.lang.form import program_hash
 from pfnlab.programs.lang.layout import format_text
-from pfnlab.programs.lang.needs import needs_driver, needs_vfio
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.compare import covers, expectation_failures
 from pfnlab.programs.runs.look import LookLevel
@@ -63,9 +62,9 @@ def measured_series(path: Path) -> set[str]:
     """The series whose real kernels must have been asked."""
     program = program_of(path)
     asked: Iterable[str] = CONFIRMED
-    if needs_vfio(program):
+    if program.needs.vfio:
         asked = WITH_MODULES
-    elif needs_driver(program):
+    elif program.needs.driver:
         asked = WITH_HEADERS
     return set(asked) & WITH_LEAVES if is_of_leaves(path) else set(asked)
 

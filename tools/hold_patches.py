@@ -32,7 +32,7 @@ from pfnlab.meeting.trial import Trial, TrialResult, try_kernel
 from pfnlab.policies.patched import PatchedKernel, read_patched, write_patched
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.load import load_program
-from pfnlab.programs.lang.ops import Program, Read, is_held
+from pfnlab.programs.lang.ops import Program, Read
 from pfnlab.programs.library import find_program
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.compare import differences
@@ -230,7 +230,7 @@ def row(
         random=random,
         steps=trial.steps,
         changed=len(programs_changed),
-        schedules=sum(map(is_held, programs_changed)),
+        schedules=sum(program.needs.held for program in programs_changed),
         undecided=trial.undecided,
         differences=sum(len(cause.differences) for cause in trial.causes),
         stale=stale,

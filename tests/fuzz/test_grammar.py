@@ -13,22 +13,16 @@ from hypothesis import strategies as st
 from pfnlab.fuzz.grammar import Bias, draw, may_store
 from pfnlab.fuzz.kinds import AFTER_LEAF, ALL, EVERYWHERE, PLANS, Vocabulary, kind_of, pairs_of
 from pfnlab.fuzz.places import GIGABYTE, touched_level
-from pfnlab.lab.running.placement import check_placeable, past_end
+from pfnlab.lab.running.placement import check_placeable
 from pfnlab.programs.lang.checks import check_program
 from pfnlab.programs.lang.form import from_json, to_json
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.lang.needs import needs_driver, needs_vfio
 from pfnlab.programs.lang.ops import (
     ADVICE,
     Mmap,
     Program,
     Thp,
-    is_held,
-    moves,
     tasks_of,
-    uses_bind,
-    uses_reset,
-    uses_vfio,
 )
 from pfnlab.programs.lang.walk_ops import Walk, Walker
 from pfnlab.programs.lang.words import PROTS
@@ -114,8 +108,8 @@ def test_words_stay_out_that_were_not_asked_for() -> None:
     """Without a driver, without schedules and without vfio-pci nothing needs any of them."""
     programs = [draw(1, index) for index in range(300)]
 
-    assert not any(needs_driver(one) or needs_vfio(one) or is_held(one) for one in programs)
-    assert any(is_held(draw(1, index, Vocabulary(schedules=True))) for index in range(20))
+    assert not any(one.needs.driver or one.needs.vfio or one.needs.held for one in programs)
+    assert any(draw(1, index, Vocabulary(schedules=True)).needs.held for index in range(20))
 
 
 def test_a_program_has_the_driver_or_vfio_pci() -> None:
@@ -123,7 +117,7 @@ def test_a_program_has_the_driver_or_vfio_pci() -> None:
     vocabulary = Vocabulary(driver=True, vfio=True)
     programs = [draw(1, index, vocabulary) for index in range(300)]
 
-    needs = {(needs_driver(one), needs_vfio(one)) for one in programs}
+    needs = {(one.needs.driver, one.needs.vfio) for one in programs}
     assert {(False, False), (True, False), (False, True)} == needs
 
 
@@ -131,10 +125,10 @@ def test_vfio_pci_is_held_too() -> None:
     """With schedules, also where its faults and changes of the memory bit have a lock (once never)."""
     vocabulary = Vocabulary(schedules=True, vfio=True)
     programs = [
-        program for program in (draw(1, index, vocabulary) for index in range(600)) if is_held(program)
+        program for program in (draw(1, index, vocabulary) for index in range(600)) if program.needs.held
     ]
 
-    held = [op for program in programs if needs_vfio(program) for op in program.ops if op.hold is not None]
+    held = [op for program in programs if program.needs.vfio for op in program.ops if op.hold is not None]
 
     assert {"read", "memory_disable"} <= {kind_of(op.call) for op in held}
     assert "vmf_insert_pfn_prot" in {op.hold.function for op in held if op.hold is not None}
@@ -144,7 +138,7 @@ def test_devices_are_reset_in_some_rounds_only() -> None:
     """A guest whose device knows resets is dear, so that programs which need one stand together."""
     programs = {index: draw(1, index, Vocabulary(vfio=True)) for index in range(500)}
 
-    reset = {index for index, program in programs.items() if uses_reset(program)}
+    reset = {index for index, program in programs.items() if program.needs.reset}
 
     assert 10 < len(reset) and max(reset) < 125
 
@@ -240,11 +234,11 @@ def test_a_program_with_leaves_begins_as_one_with_leaves() -> None:
 def test_who_binds_a_driver_has_one_device() -> None:
     """And stays within it, for the driver has all of it; it is not one of vfio-pci."""
     programs = [draw(6, index, Vocabulary(driver=True, vfio=True)) for index in range(600)]
-    bound = [program for program in programs if uses_bind(program)]
+    bound = [program for program in programs if program.needs.bound]
 
     assert bound
     assert all(1 == sum(device.kind == "pci" for device in program.devices) for program in bound)
-    assert not any(past_end(program) or any(uses_vfio(op.call) for op in program.ops) for program in bound)
+    assert not any(program.needs.past_end or program.needs.vfio for program in bound)
 
 
 @pytest.mark.target("long")
@@ -252,7 +246,7 @@ def test_a_device_moves_where_there_is_the_driver() -> None:
     """Which keeps its first place for nobody meanwhile."""
 
     def moved(vocabulary: Vocabulary) -> list[Program]:
-        return [program for index in range(2000) if moves(program := draw(7, index, vocabulary))]
+        return [program for index in range(2000) if (program := draw(7, index, vocabulary)).needs.moved]
 
     assert [] == moved(Vocabulary(slots=True))
     sources = [

@@ -18,10 +18,9 @@ from litmus_files import FILES, is_of_leaves
 
 from pfnlab.lab.running.bench import BAR_MIB
 from pfnlab.lab.running.machine import QemuMachine
-from pfnlab.lab.running.placement import bar_mib_for, past_end
+from pfnlab.lab.running.placement import bar_mib_for
 from pfnlab.programs.lang.load import load_program
-from pfnlab.programs.lang.needs import needs_driver, needs_vfio
-from pfnlab.programs.lang.ops import Program, is_held, uses_reset, uses_slot
+from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.compare import differences
@@ -79,14 +78,15 @@ def disagreements(series: str, files: Sequence[Path], record: Record) -> list[st
 def needs_own_guest(path: Path) -> bool:
     """Whether a program boots a guest that few others use: one that is held, a slot, a reset, a large BAR."""
     program = load_program(path)
-    special = (is_held, uses_slot, uses_reset, past_end)
-    return any(map(bool, (ask(program) for ask in special))) or bar_mib_for(program) > BAR_MIB
+    needs = program.needs
+    special = needs.held or needs.slot or needs.reset or needs.past_end
+    return bool(special) or bar_mib_for(program) > BAR_MIB
 
 
 def is_plain(path: Path) -> bool:
     """Whether a program runs in the guest that is booted for most: without a driver, its own or vfio-pci."""
     program = load_program(path)
-    return not (needs_driver(program) or needs_vfio(program) or needs_own_guest(path))
+    return not (program.needs.driver or program.needs.vfio or needs_own_guest(path))
 
 
 def few_files(series: str) -> list[Path]:
@@ -110,7 +110,7 @@ def asked_files(series: str) -> list[Path]:
     if EVERY_SERIES:
         return files
     if series not in (OLD, STABLE):
-        rare = [path for path in files if is_of_leaves(path) or uses_reset(load_program(path))]
+        rare = [path for path in files if is_of_leaves(path) or load_program(path).needs.reset]
         return [path for path in files if path not in rare] + rare[3::6]
     # The oldest has no leaves.
     files = [path for path in files if series != OLD or not is_of_leaves(path)]

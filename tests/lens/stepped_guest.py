@@ -20,7 +20,7 @@ from typing import TypeVar
 import msgspec
 
 from pfnlab.lab.images.kernels import kernel_for
-from pfnlab.lab.running.placement import Placement, Windows, stored_to
+from pfnlab.lab.running.placement import Placement, Windows
 from pfnlab.lab.running.replies import parse_reply
 from pfnlab.lab.running.wire import compile_program
 from pfnlab.lab.vm.qemu import Guest
@@ -127,7 +127,7 @@ class SteppedGuest:
             self._qmp.ask("cont")
             thread.join()
             reply = parse_reply(answer[0], padded, placement)
-            self._windows.release(placement, reply.left, stored_to(padded))
+            self._windows.release(placement, reply.left, padded.needs.stored_to)
         assert reply.lost is None, reply.lost
         return list(zip((reply.steps[stop] for stop in stops), seen, strict=True))
 

@@ -8,7 +8,7 @@ import msgspec
 
 from pfnlab.errors import Why
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.lang.ops import Program, uses_vfio
+from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.observation import Reason, Run
@@ -58,7 +58,7 @@ class Headless(Kernel):
     def one(self, program: Program) -> Run:
         """No answer where a device is opened through vfio-pci."""
         run = super().one(program)
-        if any(uses_vfio(op.call) for op in program.ops):
+        if program.needs.vfio:
             return msgspec.structs.replace(
                 run, steps=(), undecided=Reason("no vfio-pci for 6.12.90", Why.MISSING)
             )

@@ -10,7 +10,7 @@ import msgspec
 
 from pfnlab.api.arguments import typed_class
 from pfnlab.judging.history import kept_after
-from pfnlab.programs.lang.ops import Program, uses_vfio
+from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.compare import fields_named
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, Step, VmaSeen
@@ -175,6 +175,6 @@ class StepSeen:
 def seen_steps(program: Program, run: Run) -> tuple[StepSeen, ...]:
     """The steps of *run*, which knows what the operations of *program* leave with drivers."""
     # vfio-pci maps its device for itself as long as it is open, which the program does not say.
-    some = any(uses_vfio(op.call) for op in program.ops)
+    some = program.needs.vfio
     steps = zip(run.steps, kept_after(program, run), strict=False)
     return tuple(StepSeen(step, DriverKeeps(some, kept)) for step, kept in steps)

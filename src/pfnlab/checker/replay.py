@@ -27,7 +27,7 @@ from pfnlab.checker.races.race import RaceModel, RaceState, answers_by_op, told_
 from pfnlab.checker.search.path import Path
 from pfnlab.checker.search.property import Property
 from pfnlab.errors import Discovery, Misuse
-from pfnlab.programs.lang.ops import Program, is_held
+from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.places import Places
@@ -190,7 +190,7 @@ class ProgramReplay:
                 f"{program.title!r} names no property and no model: `pfnlab run` runs such a program"
             )
         self.program, self.machine = program, f"model:{match[2]}"
-        self.question = _question(match[1], _NO_RACES if is_held(program) else None)
+        self.question = _question(match[1], _NO_RACES if program.needs.held else None)
         self.title = f"{self.question.name}, {self.question.asks}"
 
     def on(self, machine: str) -> Sequence[JudgedStep]:
@@ -200,7 +200,7 @@ class ProgramReplay:
             answers = told_free_by_op(model_machine, self.program)
             words = [SILENT if answer is None else BROKEN if answer else KEPT for answer in answers]
             return _until_broken(list(op_lines(self.program)), words)
-        if is_held(self.program):
+        if self.program.needs.held:
             answers = answers_by_op(model_machine, self.program, self.question)
             words = [SILENT if answer is None else KEPT if answer else BROKEN for answer in answers]
             return _until_broken(list(op_lines(self.program)), words)

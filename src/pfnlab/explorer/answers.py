@@ -20,7 +20,6 @@ from pfnlab.judging.judge import sentence_of
 from pfnlab.lab.machines import model_text
 from pfnlab.own_code import serve
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.lang.ops import is_held
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 from pfnlab.programs.runs.violation import Violation
@@ -73,7 +72,7 @@ class Answers:
             "steps": [_step(story, at) for at in range(story.steps)],
             "agree": story.verdict.agree,
             "recorded": self._teller.recorded(story.program),
-            "race": is_held(story.program),
+            "race": story.program.needs.held,
             "files": story.files,
         }
 

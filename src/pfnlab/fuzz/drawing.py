@@ -16,7 +16,7 @@ from pfnlab.fuzz.coverage import Coverage
 from pfnlab.fuzz.grammar import Bias, draw, is_rare
 from pfnlab.fuzz.hunt_state import HuntState
 from pfnlab.fuzz.modelled import ModelProcesses
-from pfnlab.programs.lang.ops import Program, uses_reset, uses_slot
+from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.observation import Run
 
 #: The number of programs that are drawn with one bias, and run together by the machines.
@@ -120,6 +120,6 @@ class Drawing:
             first = [answer.runs[name] for name in self._models.models[:1]]
             is_new = drawn.coverage.add(program, first, answer.branches)
             # No prefix gives others a guest of their own.
-            if first and is_new and not (is_rare(index) or uses_slot(program) or uses_reset(program)):
+            if first and is_new and not (is_rare(index) or program.needs.slot or program.needs.reset):
                 drawn.prefixes = [*drawn.prefixes, program][-PREFIXES:]
             drawn.runs.append(answer.runs)

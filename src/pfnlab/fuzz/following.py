@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from pfnlab.fuzz.kinds import KINDS, kind_of
-from pfnlab.programs.lang.ops import Op, Program, is_held
+from pfnlab.programs.lang.ops import Op, Program
 from pfnlab.programs.lang.walk_ops import STORING_WALKERS, Walk
 from pfnlab.programs.runs.compare import Difference, differences
 from pfnlab.programs.runs.observation import Run
@@ -63,7 +63,7 @@ def own_differences(program: Program, runs: Sequence[Run]) -> Followed:
 
 def _hides(program: Program, step: int, fields: set[str]) -> bool:
     """Whether machines may go on differently although they will be seen in the same state."""
-    if is_held(program):
+    if program.needs.held:
         return bool(fields & {"result", "value"})
     return "result" in fields and not (step < len(program.ops) and _all_seen(program.ops[step]))
 

@@ -47,8 +47,6 @@ from pfnlab.programs.lang.ops import (
     Thp,
     Thread,
     Write,
-    is_held,
-    uses_vfio,
 )
 from pfnlab.programs.lang.shown import areas_showing
 from pfnlab.programs.lang.span import Span
@@ -166,7 +164,7 @@ def draw(seed: int, index: int, vocabulary: Vocabulary | None = None, bias: Bias
     prefixes = bias.prefixes_of(leaves)
     prefix = random.choice(prefixes) if prefixes and random.random() < 0.3 else None
     vfio_rate = (_LEAF_VFIO_RATE if vocabulary.driver else 1.0) if leaves else _VFIO_RATE
-    vfio = vocabulary.vfio and (random.random() < vfio_rate if prefix is None else _vfio(prefix))
+    vfio = vocabulary.vfio and (random.random() < vfio_rate if prefix is None else prefix.needs.vfio)
     slot = vocabulary.slots and not (prefix or vfio or leaves) and random.random() < _SLOT_RATE
     rare = is_rare(index) and not leaves
     kinds = vocabulary.kinds_of(vfio=vfio, slot=slot, resets=index % _RESET_PERIOD < _RESETS)
@@ -176,10 +174,6 @@ def draw(seed: int, index: int, vocabulary: Vocabulary | None = None, bias: Bias
     # A held processor with a device that goes has no rule.
     held = vocabulary.schedules and not slot and random.random() < _HELD_RATE
     return drawing.program(f"random {seed}:{index}", held=held)
-
-
-def _vfio(program: Program) -> bool:
-    return any(uses_vfio(op.call) for op in program.ops)
 
 
 def is_rare(index: int) -> bool:
@@ -232,7 +226,7 @@ class _Drawing:
         #: Kinds that come next whatever else might.
         self.planned: list[str] = []
         self.ops: list[Op] = []
-        if prefix is not None and not is_held(prefix):
+        if prefix is not None and not prefix.needs.held:
             for op in prefix.ops[: random.randrange(len(prefix.ops)) + 1]:
                 self.add(op)
 

@@ -15,7 +15,7 @@ from pfnlab.mm.configuration import DISTRIBUTION, Configuration
 from pfnlab.pfn_set import PfnSet
 from pfnlab.policies.boot import configured_platform
 from pfnlab.programs.lang.device_ops import MOVED_BAR
-from pfnlab.programs.lang.ops import Program, uses_vfio
+from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.model.machine import place
 from pfnlab.programs.runs.observation import REGION, PteSeen, Step, VmaSeen, direct_map_spans
@@ -39,7 +39,7 @@ class Layout:
     def __init__(self, program: Program, configuration: Configuration = DISTRIBUTION) -> None:
         platform, self.devices, _ = place(program)
         self.platform = configured_platform(platform, configuration)
-        uses = any(uses_vfio(op.call) for op in program.ops)
+        uses = program.needs.vfio
         names = [device.name for device in program.devices if device.kind == "pci"]
         #: The device that vfio-pci has, if the program uses it.
         self.vfio = names[0] if uses else None

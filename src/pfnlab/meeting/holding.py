@@ -22,7 +22,7 @@ from pfnlab.fuzz.signature import Signature, in_same_step, signature_of, undecid
 from pfnlab.meeting.walkers import KINDS, WALKERS, cell_program
 from pfnlab.policies.known import HeldCount
 from pfnlab.programs.lang.load import load_program, program_files
-from pfnlab.programs.lang.ops import Program, is_held
+from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.library import library_folder
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Looking, Machine, Rebooting, run_telling
@@ -350,8 +350,8 @@ def hold_all(
         vfio-pci, and a seventh hold processors, though not more than :data:`SCHEDULES`
     :param looks: how kernels were looked at for the goldens of programs, by name
     """
-    plain = {name: program for name, program in litmus.items() if not is_held(program)}
-    holding = {name: program for name, program in litmus.items() if is_held(program)}
+    plain = {name: program for name, program in litmus.items() if not program.needs.held}
+    holding = {name: program for name, program in litmus.items() if program.needs.held}
     walkers = walker_programs()
     tenth = max(1, programs // 10)
     # An eighth more, because the model has no rule for some of the programs.

@@ -15,7 +15,7 @@ from pfnlab.picture.form import Axes, Form
 from pfnlab.picture.lettering import text_width
 from pfnlab.picture.parts import StateScene
 from pfnlab.picture.scene import scene_of
-from pfnlab.programs.lang.ops import Program, uses_vfio
+from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import Run
 
@@ -35,7 +35,7 @@ class Scenes:
         self.extents = Extents(runs, program)
         self.steps = max(len(run.steps) for run in runs)
         # vfio-pci maps its device for itself as long as it is open, which the program does not say.
-        self._driver_keeps = any(uses_vfio(op.call) for op in program.ops)
+        self._driver_keeps = program.needs.vfio
 
     def of(self, run: Run, index: int) -> StateScene:
         """The scene of a step of one of the runs."""

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from rich.text import Text
 
 from pfnlab.judging.history import kept_after
-from pfnlab.programs.lang.ops import Program, uses_vfio
+from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.compare import Verdict, comparable, spent_messages
 from pfnlab.programs.runs.observation import Run, Step
 from pfnlab.report.cells import HAPPENED, LEAKED, NOT_SEEN, NOTHING, QUIET, ROWS, STEP_ROWS, TRACE_ROWS, cell
@@ -107,7 +107,7 @@ def step_rows(
 ) -> list[TableRow]:
     """The rows of all steps: operation and result, then the consequences worth showing."""
     # vfio-pci maps its device for itself as long as it is open, which the program does not say.
-    driver_keeps = any(uses_vfio(op.call) for op in program.ops)
+    driver_keeps = program.needs.vfio
     kept = [list(kept_after(program, run)) for run in runs]
     differing = {(difference.step, difference.field) for difference in verdict.differences}
     spent = spent_messages(runs)

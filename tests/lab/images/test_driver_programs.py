@@ -14,7 +14,6 @@ from pfnlab.lab.images.driver_programs import DriverImage
 from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.lab.running.placement import check_placeable
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.lang.needs import needs_driver, needs_vfio
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.compare import differences
@@ -37,50 +36,6 @@ munmap a
 def program(text: str) -> Program:
     """A program text without its head."""
     return load_text(HEAD + text)
-
-
-@pytest.mark.parametrize(
-    ("line", "needed"),
-    [
-        ("mincore a", False),
-        ("process_vm_readv a[0]", False),
-        ("b = mmap bar[0:4] driver remap shared rw", True),
-        ("zap_vma_ptes a", True),
-        ("unmap_mapping_range bar[0:4]", True),
-        ("remap_pfn_range a", True),
-        ("request_mem_region bar[0:4]", True),
-        ("release_mem_region", True),
-        ("bind bar", True),
-        ("unbind bar", True),
-        ("rescan bar", False),
-        ("rescan_moved bar", True),
-        ("ioremap bar[0:4] wc", True),
-        ("iounmap", True),
-        ("memremap ram[0:4] wb", True),
-        ("arch_phys_wc_add bar", True),
-        ("set_memory_wc ram", True),
-    ],
-)
-def test_who_needs_the_driver(line: str, needed: bool) -> None:
-    """Whoever maps through it or asks it for something."""
-    assert needs_driver(program(PLAIN + line + "\n")) == needed
-
-
-@pytest.mark.parametrize(
-    ("line", "needed"),
-    [
-        ("b = mmap bar[0:4] vfio shared rw", True),
-        ("memory_disable bar", True),
-        ("memory_enable bar", True),
-        ("vfio_reset bar", True),
-        ("d3 bar", True),
-        ("vfio_close bar", True),
-        ("zap_vma_ptes a", False),
-    ],
-)
-def test_who_needs_vfio(line: str, needed: bool) -> None:
-    """Whoever maps the device through vfio-pci or does something to it as a whole."""
-    assert needs_vfio(program(PLAIN + line + "\n")) == needed
 
 
 def test_the_image_is_made_once(tmp_path: Path) -> None:

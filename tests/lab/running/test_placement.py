@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pfnlab.errors import Misuse
-from pfnlab.lab.running.placement import LOWMEM, Placement, Windows, bar_mib_for, check_placeable, stored_to
+from pfnlab.lab.running.placement import LOWMEM, Placement, Windows, bar_mib_for, check_placeable
 from pfnlab.programs.lang.device_ops import (
     Bind,
     DriverHow,
@@ -293,8 +293,8 @@ def test_stores_to_private_mappings_leave_the_device_alone() -> None:
     """Only a shared mapping carries a store to the device."""
     store = Write(Span("a", 0, 1), 1)
 
-    assert frozenset() == stored_to(program(calls=(mmap("bar", 1, shared=False), store)))
-    assert frozenset({"bar"}) == stored_to(program(calls=(mmap("bar", 1), store)))
+    assert frozenset() == program(calls=(mmap("bar", 1, shared=False), store)).needs.stored_to
+    assert frozenset({"bar"}) == program(calls=(mmap("bar", 1), store)).needs.stored_to
 
 
 def test_the_bar_is_a_power_of_two_mib() -> None:
@@ -365,4 +365,4 @@ def test_what_takes_no_store_is_never_written() -> None:
     """A store to where nothing answers is lost, so that the guest is as it was."""
     store = Write(Span("a", 0, 1), 1)
 
-    assert frozenset() == stored_to(program(Device("last", "top", 4), calls=(mmap("last", 1), store)))
+    assert frozenset() == program(Device("last", "top", 4), calls=(mmap("last", 1), store)).needs.stored_to

@@ -23,12 +23,12 @@ from pfnlab.policies.boot import boot
 from pfnlab.policies.profiles import PROFILES
 from pfnlab.programs.lang.device_ops import ArchIoFreeMemtypeWc
 from pfnlab.programs.lang.load import load_program, load_text
-from pfnlab.programs.lang.ops import Program, is_held
+from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.running import OneByOne, SideBySide
 from pfnlab.programs.runs.places import Places
 from pfnlab.units import PfnRange, phys_to_pfn
 
-RACES = [path for path in FILES.values() if is_held(load_program(path))]
+RACES = [path for path in FILES.values() if load_program(path).needs.held]
 FLUSHED = [path for path in RACES if path.stem != "race-flush-left-out"]
 
 #: Where a BAR begins; frames below are RAM.
@@ -45,7 +45,7 @@ def moments(tracker: str, program: Program) -> Iterator[Kernel]:
     starts = {device.name: 0x10 if device.kind == "lowmem" else BAR for device in program.devices}
     devices = {one.name: PfnRange(starts[one.name], starts[one.name] + one.pages) for one in program.devices}
     places = Places.of(program, devices)
-    running = SideBySide(kernel, places) if is_held(program) else OneByOne(kernel, places)
+    running = SideBySide(kernel, places) if program.needs.held else OneByOne(kernel, places)
     for op in program.ops:
         try:
             running.step(op)

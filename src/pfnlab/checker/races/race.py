@@ -35,7 +35,7 @@ from pfnlab.mm.processors import WaitsForeverError
 from pfnlab.programs.lang.checks import check_program
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.forced import Hold, Skip
-from pfnlab.programs.lang.ops import MAIN_TASK, Exit, Fork, Op, Program, Read, Release, is_held
+from pfnlab.programs.lang.ops import MAIN_TASK, Exit, Fork, Op, Program, Read, Release
 from pfnlab.programs.lang.words import HOLD_FUNCTIONS
 from pfnlab.programs.model.machine import ModelMachine, place
 from pfnlab.programs.model.running import OneByOne, SideBySide
@@ -265,7 +265,7 @@ def answers_by_op(machine: ModelMachine, program: Program, question: Question) -
     kernel = machine.boot(platform, devices)
     kernel.start_task(MAIN_TASK)
     places = replace(Places.of(program, devices), whole=whole)
-    running = SideBySide(kernel, places) if is_held(program) else OneByOne(kernel, places)
+    running = SideBySide(kernel, places) if program.needs.held else OneByOne(kernel, places)
     answers: list[bool | None] = []
     facts: tuple[str, ...] = ()
     for op in program.ops:

@@ -9,7 +9,6 @@ from pfnlab.checker.check import HOLDS, SHOWN_APART, VIOLATED, CheckResult, Prop
 from pfnlab.checker.differ import DifferResult
 from pfnlab.document.blocks import Block, Bullets, Cell, Chapter, Code, Facts, Paragraph, Table, Tone, cell
 from pfnlab.document.parts.part import Part, done, drawn, program_code, section
-from pfnlab.programs.lang.ops import is_held
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.report.packed import PackedResult
 from pfnlab.result import beside
@@ -148,7 +147,7 @@ def _counterexample(content: CheckResult, answer: PropertyResult) -> Chapter | N
     program = answer.program
     if program is not None:
         if answer.schedule:
-            held = "with one held task" if is_held(program) else "without a held task"
+            held = "with one held task" if program.needs.held else "without a held task"
             blocks.append(Paragraph(f"as a program {held}:"))
         ops = "\n".join(op_lines(program))
         blocks += program_code(answer.text or "", "The shortest program", glance=ops)

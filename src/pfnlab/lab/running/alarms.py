@@ -6,7 +6,7 @@ from pfnlab.lab.running.preparations import preparations
 from pfnlab.lab.running.replies import ParsedReply, with_operation
 from pfnlab.lab.running.stepper import Stepper
 from pfnlab.lab.vm.boots import GuestLike
-from pfnlab.programs.lang.ops import Program, is_held
+from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.alarm import STALLS, Alarm, first_alarm
 
 
@@ -41,4 +41,4 @@ def operation_begun(program: Program, begun: int) -> int | None:
 
 # Whether others were made to wait by the program, which holds a processor.
 def _is_stall_of_hold(alarm: Alarm, program: Program) -> bool:
-    return alarm.kind in STALLS and is_held(program)
+    return alarm.kind in STALLS and program.needs.held

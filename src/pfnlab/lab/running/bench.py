@@ -23,21 +23,18 @@ from pfnlab.lab.running.placement import (
     Placement,
     Windows,
     bar_mib_for,
-    first_page_claimed,
-    past_end,
-    stored_to,
 )
 from pfnlab.lab.running.preparations import STEERED_CPUS
 from pfnlab.lab.running.replies import ParsedReply, parse_reply, reply_until
 from pfnlab.lab.running.schedule import Noise, with_notes
-from pfnlab.lab.running.stepper import NO_LENS, Stepped, Stepper, is_forced
+from pfnlab.lab.running.stepper import NO_LENS, Stepped, Stepper
 from pfnlab.lab.running.wire import compile_program
 from pfnlab.lab.vm.boots import Boots, GuestLike, GuestShape
 from pfnlab.lab.vm.order import unobserved
 from pfnlab.lens.state import LensState
 from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES, VfioClose
-from pfnlab.programs.lang.needs import lacking, needs_driver, needs_vfio
-from pfnlab.programs.lang.ops import Program, is_held, uses_reset, uses_slot
+from pfnlab.programs.lang.needs import lacking
+from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.alarm import WARN, Alarm, first_alarm
 from pfnlab.programs.runs.kmsg import once_message
 from pfnlab.programs.runs.look import LookLevel
@@ -132,7 +129,7 @@ class Bench:
 
         :raises MissingTool: something guests need is not here
         """
-        if is_held(program) and not self.sight.lens:
+        if program.needs.held and not self.sight.lens:
             return self._undecided(Reason(NO_LENS, Why.MISSING))
         lack = lacking(program, self._configuration)
         if lack is not None:
@@ -164,17 +161,17 @@ class Bench:
 
     def _image(self, program: Program) -> Path | None:
         # The image the guest needs; None for the agent alone.
-        if needs_vfio(program) and needs_driver(program):
+        if program.needs.vfio and program.needs.driver:
             raise Undecided("a guest has the test driver or vfio-pci, not both: write two programs")
         if any(op.hold is not None and isinstance(op.call, VfioClose) for op in program.ops):
             raise Undecided(
                 "the agent closes the descriptor of vfio-pci, not a task: it cannot be held in that"
             )
-        if needs_vfio(program) and uses_slot(program):
+        if program.needs.vfio and program.needs.slot:
             raise Undecided("a device that comes or goes is not one of vfio-pci here: write two programs")
-        if needs_vfio(program):
+        if program.needs.vfio:
             return self.shared.vfio.path()
-        return self.shared.driver.path() if needs_driver(program) else None
+        return self.shared.driver.path() if program.needs.driver else None
 
     @property
     def is_up(self) -> bool:
@@ -274,7 +271,7 @@ class Bench:
 
     def _place(self, program: Program, image: Path | None) -> tuple[BootedGuest, Placement]:
         # Room for the program, in this guest or in a new one.
-        need_mib, tail = bar_mib_for(program), bool(past_end(program))
+        need_mib, tail = bar_mib_for(program), bool(program.needs.past_end)
         max_mib = TAIL_BAR_MIB if tail else MAX_BAR_MIB
         current = self.booted
         # In a larger BAR than it needs a program would lie above 4 GiB, where other MTRRs hold.
@@ -294,7 +291,7 @@ class Bench:
         guest = self.shared.start(shape)
         first_pfn = phys_to_pfn(guest.hello.bar_start)
         bar = PfnRange(first_pfn, first_pfn + guest.hello.bar_pages)
-        ram = _driver_ram(guest) if needs_driver(program) else None
+        ram = _driver_ram(guest) if program.needs.driver else None
         stepper = Stepper(guest, self._kernel.vmlinuz)
         # Where KVM did not work, the shape has another accelerator by now.
         self.booted = BootedGuest(
@@ -309,14 +306,14 @@ class Bench:
         return self.booted, placement
 
     def _shape(self, program: Program, size: int, image: Path | None) -> GuestShape:
-        steered = is_held(program) or is_forced(program)
+        steered = program.needs.held or program.needs.forced
         accel = self.shared.acceleration.of(steered=steered)
         return GuestShape(
             size,
             image,
-            STEERED_CPUS if is_held(program) else 1,
-            uses_slot(program),
-            uses_reset(program),
+            STEERED_CPUS if program.needs.held else 1,
+            program.needs.slot,
+            program.needs.reset,
             accel,
         )
 
@@ -342,13 +339,13 @@ class Bench:
             changed -= turned_back(
                 booted.guest, placement, direct_map, lambda: booted.stepper.now(placement).direct_map
             )
-        written = stored_to(program)
-        if first_page_claimed(program) and not reply.left:
+        written = program.needs.stored_to
+        if program.needs.first_page and not reply.left:
             # There is one first page: without it the next such program would need another guest.
             written -= cleared(booted.guest, placement, written)
         booted.windows.release(placement, reply.left, written | changed)
         # vfio-pci books the whole BAR, and so meets every entry that stayed.
-        if booted.leaked_entries > (0 if needs_vfio(program) else MAX_LEAKED) or uses_slot(program):
+        if booted.leaked_entries > (0 if program.needs.vfio else MAX_LEAKED) or program.needs.slot:
             self.drop()
 
     def _ended_by(self, error: Undecided, reason: str, alarm: Alarm | None = None) -> Run:

@@ -28,13 +28,12 @@ from pfnlab.lab.images.modules import vfio_modules
 from pfnlab.lab.running.bench import BAR_MIB, Bench, Sight
 from pfnlab.lab.running.bench_process import BenchProcess
 from pfnlab.lab.running.inside import can_look_inside, has_types, need_lens
-from pfnlab.lab.running.placement import bar_mib_for, check_placeable, past_end
+from pfnlab.lab.running.placement import bar_mib_for, check_placeable
 from pfnlab.lab.vm.accel import HELLO_LIMIT, Accel, Acceleration
 from pfnlab.lab.vm.boots import Boots, GuestFactory, GuestLike, GuestShape, Stopped
 from pfnlab.lab.vm.order import trace_request
 from pfnlab.policies.releases import is_version
-from pfnlab.programs.lang.needs import needs_driver, needs_vfio
-from pfnlab.programs.lang.ops import Program, is_held, uses_reset, uses_slot
+from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 
@@ -292,12 +291,12 @@ def _work(
 def _guest_needed(program: Program) -> tuple[bool, bool, bool, bool, bool, bool, int]:
     # Sorts programs by the guest they need, programs without special needs first.
     return (
-        is_held(program),
-        needs_driver(program),
-        needs_vfio(program),
-        uses_reset(program),
-        uses_slot(program),
-        bool(past_end(program)),
+        program.needs.held,
+        program.needs.driver,
+        program.needs.vfio,
+        program.needs.reset,
+        program.needs.slot,
+        bool(program.needs.past_end),
         max(BAR_MIB, bar_mib_for(program)),
     )
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from pfnlab.errors import Misuse
-from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES, MOVED_BAR, RequestMemRegion
+from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES, MOVED_BAR
 from pfnlab.programs.lang.ops import (
     ONLY_KINDS,
     Call,
@@ -18,14 +18,8 @@ from pfnlab.programs.lang.ops import (
     DeviceKind,
     Mmap,
     Program,
-    RemapFilePages,
-    Write,
-    moves,
-    uses_bind,
-    uses_slot,
-    uses_vfio,
 )
-from pfnlab.programs.lang.walk_ops import STORING_WALKERS, Mincore, Walk
+from pfnlab.programs.lang.walk_ops import Mincore, Walk
 from pfnlab.programs.lang.words import MAX_TOP_PAGES
 from pfnlab.programs.runs.places import (
     ISA_END_PFN,
@@ -117,7 +111,7 @@ class Windows:
         :raises Misuse: no guest could hold it
         """
         check_placeable(program)
-        tail, head = past_end(program), first_page_claimed(program)
+        tail, head = program.needs.past_end, program.needs.first_page
         ranges: dict[str, PfnRange] = {}
         windows: dict[str, PfnRange] = {}
         # The device that must lie at an end of the BAR comes first, the others go wherever there is room.
@@ -137,14 +131,14 @@ class Windows:
             start = window.end - device.pages if at_end or device.kind == "top" else window.start
             ranges[device.name] = PfnRange(start, start + device.pages)
         ordered_ranges = {device.name: ranges[device.name] for device in program.devices}
-        moved = moves(program)
+        moved = program.needs.moved
         if moved is not None:
             # The kernel gives the device what is free behind the first place of its BAR.
             windows[MOVED_BAR] = PfnRange(*(pfn + self.bar.nr for pfn in windows[moved.name]))
             ordered_ranges[MOVED_BAR] = PfnRange(*(pfn + self.bar.nr for pfn in ranges[moved.name]))
         self._taken_windows += windows.values()
         places = replace(Places.of(program, ordered_ranges), driver_ram=self.driver_ram)
-        if any(uses_vfio(op.call) for op in program.ops):
+        if program.needs.vfio:
             places = replace(places, whole=self.bar)
         return Placement(places, self.bar, windows, behind=PAST_END_PAGES if tail else 0)
 
@@ -180,50 +174,6 @@ def _free_window(
     return PfnRange(start, start + pages) if start + pages <= room.end else None
 
 
-def past_end(program: Program) -> frozenset[str]:
-    """The pci devices that *program* maps past their last page."""
-    pages = {device.name: device.pages for device in _pci_devices(program)}
-    pages |= dict.fromkeys([MOVED_BAR], max(pages.values(), default=0)) if moves(program) else {}
-    calls = (op.call for op in program.ops)
-    return frozenset(
-        call.source.name
-        for call in calls
-        if isinstance(call, Mmap | RemapFilePages)
-        and call.source.end > pages.get(call.source.name, call.source.end)
-    )
-
-
-def first_page_claimed(program: Program) -> frozenset[str]:
-    """
-    The pci devices whose first page *program* claims.
-
-    For a resource file, the kernel asks whether the BAR's first page is claimed (S1.13.5). A driver that is
-    bound claims all of it, and so does vfio-pci.
-    """
-    pci = {device.name for device in _pci_devices(program)}
-    if uses_bind(program) or any(uses_vfio(op.call) for op in program.ops):
-        return frozenset(pci)
-    spans = (op.call.span for op in program.ops if isinstance(op.call, RequestMemRegion))
-    return frozenset(span.name for span in spans if span.name in pci and span.start == 0)
-
-
-def stored_to(program: Program) -> frozenset[str]:
-    """The devices that may hold other bytes after *program*: it maps them shared, and it stores.
-
-    No store reaches an ``isa`` device, and a ``top`` device holds nothing.
-    """
-    if not any(map(_stores, (op.call for op in program.ops))):
-        return frozenset()
-    calls = (op.call for op in program.ops)
-    unchanged = {device.name for device in program.devices if device.kind in ONLY_KINDS}
-    mapped = {call.source.name for call in calls if isinstance(call, Mmap) and call.shared}
-    return frozenset(mapped - unchanged)
-
-
-def _stores(call: Call) -> bool:
-    return isinstance(call, Write) or (isinstance(call, Walk) and call.walker in STORING_WALKERS)
-
-
 def bar_mib_for(program: Program) -> int:
     """The smallest BAR, a power of two MiB, that holds every pci device of *program* in its own window."""
     pages = sum(_window_pages(program, device) for device in _pci_devices(program))
@@ -236,13 +186,13 @@ def check_placeable(program: Program) -> None:
 
     :raises Misuse: it cannot be placed in any
     """
-    tail = past_end(program)
+    tail = program.needs.past_end
     if len(tail) > 1:
         raise Misuse(
             f"the program maps past the end of {' and '.join(sorted(tail))}, but only one device can lie "
             "at the end of the BAR: map past the end of one device only"
         )
-    head = first_page_claimed(program)
+    head = program.needs.first_page
     if head and (tail or len(_pci_devices(program)) > 1):
         raise Misuse(
             f"the program claims the first page of {min(head)}, which is that of the guest's only BAR: "
@@ -253,7 +203,7 @@ def check_placeable(program: Program) -> None:
             f"a program that maps past the end of {min(tail)} may have at most {TAIL_BAR_MIB} MiB of pci "
             "devices: declare less, or map up to the end only"
         )
-    if tail and uses_slot(program):
+    if tail and program.needs.slot:
         raise Misuse(
             f"behind the slot of {min(tail)} lies what is not the program's: map nothing past its end, or "
             "let the device stay"

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from pfnlab.programs.lang.device_ops import DRIVER_MODE_NUMBERS, DriverHow, DriverMap, DriverMode
-from pfnlab.programs.lang.needs import needs_driver
 from pfnlab.programs.lang.ops import (
     Exit,
     Fork,
@@ -21,7 +20,6 @@ from pfnlab.programs.lang.ops import (
     Program,
     Release,
     Thread,
-    is_held,
     tasks_of,
 )
 from pfnlab.units import PAGE_SIZE
@@ -64,7 +62,7 @@ class Around:
 def preparations(program: Program) -> list[Around]:
     """The lines around each operation of *program*."""
     slots = {name: slot for slot, name in enumerate(tasks_of(program))}
-    processors = _Processors(program, slots) if is_held(program) else None
+    processors = _Processors(program, slots) if program.needs.held else None
     lines_around = []
     for op in program.ops:
         around = Around() if processors is None else processors.around(op)
@@ -96,7 +94,7 @@ class _Processors:
         self._unpinned_tasks: list[str] = []
         self._cpu_held = False
         # Loading the driver waits for every processor, so it comes before anything else.
-        self._first_lines = ["op 0 driver faults"] * needs_driver(program)
+        self._first_lines = ["op 0 driver faults"] * program.needs.driver
 
     def around(self, op: Op) -> Around:
         around = Around()

@@ -27,7 +27,7 @@ from pfnlab.lab.steering.steering import Steering
 from pfnlab.lab.steering.waits import Obstacle
 from pfnlab.lens.errors import LensError
 from pfnlab.lens.state import LensState, ptes_seen
-from pfnlab.programs.lang.ops import Fork, Op, Program, Release, uses_vfio
+from pfnlab.programs.lang.ops import Fork, Op, Program, Release
 from pfnlab.programs.lang.printer import op_text
 from pfnlab.programs.runs.observation import BUSY, HELD, NOT_HELD, WAITS, Step
 from pfnlab.units import PAGE_SHIFT
@@ -134,7 +134,7 @@ class Schedule:
         self._guest = guest
         self._steering = steering
         self._functions = functions
-        self._ops = program.ops
+        self._ops, self._vfio = program.ops, program.needs.vfio
         self._placement = placement
         self._look = look
         self._ask_agent = ask_agent
@@ -192,7 +192,7 @@ class Schedule:
         if pid is None or function is None:
             self._note = Note(not_held=True)
             return self._ask_agent(text, stage)
-        if any(uses_vfio(op.call) for op in self._ops):
+        if self._vfio:
             self._functions.know_vfio()
         injection = self._functions.injection(op, pid)
         head = [line for line in text.splitlines() if line.partition(" ")[0] in ("program", "name")]

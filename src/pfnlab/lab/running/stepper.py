@@ -26,8 +26,7 @@ from pfnlab.lab.steering.symbols import kernel_symbols
 from pfnlab.lab.vm.boots import GuestLike
 from pfnlab.lens.state import LensState
 from pfnlab.programs.lang.device_ops import SLOT_CALLS, Plug, Unplug
-from pfnlab.programs.lang.needs import needs_driver
-from pfnlab.programs.lang.ops import Op, Program, is_held, tasks_of, uses_slot
+from pfnlab.programs.lang.ops import Op, Program, tasks_of
 
 if TYPE_CHECKING:
     from pfnlab.lab.vm.qemu import Guest
@@ -49,11 +48,6 @@ _SLOT_TROUBLES = {
     errno.ETIMEDOUT: "the kernel did not notice in time that the device came or went",
     errno.EADDRNOTAVAIL: "the kernel gave the device another address than the last one had",
 }
-
-
-def is_forced(program: Program) -> bool:
-    """True where the kernel is made to fail, or to leave something out, in some operation of *program*."""
-    return any(map(_is_forced, program.ops))
 
 
 def _is_forced(op: Op) -> bool:
@@ -97,7 +91,7 @@ def _can_stand(program: Program) -> bool:
     # functions of the driver are asked for in requests of their own.
     if program.ops and _is_forced(program.ops[0]):
         return False
-    return not (needs_driver(program) and any(op.skip is not None for op in program.ops))
+    return not (program.needs.driver and any(op.skip is not None for op in program.ops))
 
 
 @dataclass(frozen=True)
@@ -148,14 +142,14 @@ class Stepper:
         """
         if self._blind is not None and self.demanded and self.between:
             raise self._blind
-        return self._looks or is_forced(program) or is_held(program) or uses_slot(program)
+        return self._looks or program.needs.forced or program.needs.held or program.needs.slot
 
     def stands(self, program: Program) -> bool:
         """True where *program* is one request all the same, in which the guest stands after each operation.
 
         Its request then says so: nothing is asked between two operations, but a call may be forced in one.
         """
-        if not _can_stand(program) or is_held(program) or uses_slot(program):
+        if not _can_stand(program) or program.needs.held or program.needs.slot:
             return False
         if not (self._looks and hasattr(self._guest, "request_standing")):
             return False
@@ -177,13 +171,13 @@ class Stepper:
             the middle of the program then
         """
         self.at = None
-        steered = is_forced(program) or is_held(program)
+        steered = program.needs.forced or program.needs.held
         if steered:
             self._open_steering()
             assert self._functions is not None
             self._functions.check(program)
-        if self.between or is_held(program):
-            self._open_lens(needed=is_held(program))
+        if self.between or program.needs.held:
+            self._open_lens(needed=program.needs.held)
         states: list[LensState] = []
         names = tasks_of(program)
         if self.stands(program):
@@ -222,8 +216,8 @@ class Stepper:
                 states.append(snapshot(stage))
 
         around = preparations(program)
-        nop_first = steered or uses_slot(program)
-        if not is_held(program):
+        nop_first = steered or program.needs.slot
+        if not program.needs.held:
             try:
                 reply = ask_stepwise(request, watched(ask), look, around, nop_first=nop_first)
             except LostGuest as lost:

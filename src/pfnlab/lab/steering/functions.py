@@ -11,7 +11,6 @@ from pfnlab.lab.steering.points import Caller, Injection
 from pfnlab.lab.steering.steering import Steering
 from pfnlab.lab.steering.symbols import module_symbols
 from pfnlab.lab.vm.order import address_of
-from pfnlab.programs.lang.needs import needs_driver
 from pfnlab.programs.lang.ops import Op, Program
 from pfnlab.programs.lang.words import HOLD_FUNCTIONS
 
@@ -64,7 +63,7 @@ class Functions:
                     self._steering.symbols.address(name)
             for target in (op.skip, op.hold):
                 # The driver's functions are known when it is loaded.
-                if target is not None and not needs_driver(program):
+                if target is not None and not program.needs.driver:
                     self.kernel_name(target.function)
 
     def know_vfio(self) -> None:

@@ -1,17 +1,102 @@
-"""Needs of a program that a kernel's configuration may leave out.
-
-The program is undecided on a kernel without them.
-"""
+"""Needs of a program: of its guest, and of its kernel's configuration, without which it is undecided."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from pfnlab.mm.configuration import Configuration
 from pfnlab.policies.configuration import option_names
-from pfnlab.programs.lang.device_ops import DriverCall, MemremapPages, Plug, RescanMoved, Unplug
-from pfnlab.programs.lang.ops import Call, Fork, Madvise, Mmap, Program, is_held, uses_vfio
-from pfnlab.programs.lang.walk_ops import ProcessVmReadv, Walk
+from pfnlab.programs.lang.device_ops import (
+    BIND_CALLS,
+    MOVED_BAR,
+    RESET_CALLS,
+    SLOT_CALLS,
+    DriverCall,
+    MemremapPages,
+    Plug,
+    RequestMemRegion,
+    RescanMoved,
+    Unplug,
+)
+from pfnlab.programs.lang.ops import (
+    ONLY_KINDS,
+    Call,
+    Device,
+    Fork,
+    Madvise,
+    Mmap,
+    Program,
+    RemapFilePages,
+    Write,
+    uses_vfio,
+)
+from pfnlab.programs.lang.walk_ops import STORING_WALKERS, ProcessVmReadv, Walk
+
+
+class GuestNeeds(msgspec.Struct, frozen=True):
+    """What a guest must have for a program; `Program.needs` has them.
+
+    :param held: a processor is stopped, so that tasks run on processors of their own
+    :param forced: the kernel is made to fail, or to leave something out, in some operation
+    :param driver: the guest driver
+    :param vfio: a device that is open through vfio-pci
+    :param slot: a device that comes or goes
+    :param reset: a device that can be reset and put to sleep
+    :param bound: the guest driver is bound to a device, so that all of its BAR is claimed
+    :param moved: the device that comes to a second place
+    :param past_end: the pci devices that are mapped past their last page
+    :param first_page: the pci devices whose first page is claimed. For a resource file, the kernel asks
+        whether the BAR's first page is claimed (S1.13.5). A driver that is bound claims all of it, and so
+        does vfio-pci
+    :param stored_to: the devices that may hold other bytes afterwards: they are mapped shared, and the
+        program stores. No store reaches an ``isa`` device, and a ``top`` device holds nothing
+    """
+
+    held: bool
+    forced: bool
+    driver: bool
+    vfio: bool
+    slot: bool
+    reset: bool
+    bound: bool
+    moved: Device | None
+    past_end: frozenset[str]
+    first_page: frozenset[str]
+    stored_to: frozenset[str]
+
+    @classmethod
+    def of(cls, program: Program) -> GuestNeeds:
+        """The needs of *program*."""
+        calls = [op.call for op in program.ops]
+        maps = [call for call in calls if isinstance(call, Mmap)]
+        pages = {device.name: device.pages for device in program.devices if device.kind == "pci"}
+        rescanned = {call.device for call in calls if isinstance(call, RescanMoved)}
+        moved = next((device for device in program.devices if device.name in rescanned), None)
+        bound, vfio = any(isinstance(call, BIND_CALLS) for call in calls), any(map(uses_vfio, calls))
+        claimed = {
+            call.span.name for call in calls if isinstance(call, RequestMemRegion) and call.span.start == 0
+        }
+        ends = pages if moved is None else {**pages, MOVED_BAR: max(pages.values(), default=0)}
+        sources = [call.source for call in calls if isinstance(call, Mmap | RemapFilePages)]
+        unchanged = {device.name for device in program.devices if device.kind in ONLY_KINDS}
+        shared = {call.source.name for call in maps if call.shared}
+        return cls(
+            held=any(op.hold is not None for op in program.ops),
+            forced=any(op.fail is not None or op.skip is not None for op in program.ops),
+            driver=any(isinstance(call, DriverCall | RescanMoved) for call in calls)
+            or any(call.driver is not None for call in maps),
+            vfio=vfio,
+            slot=any(isinstance(call, SLOT_CALLS) for call in calls),
+            reset=any(isinstance(call, RESET_CALLS) for call in calls),
+            bound=bound,
+            moved=moved,
+            past_end=frozenset(span.name for span in sources if span.end > ends.get(span.name, span.end)),
+            first_page=frozenset(pages if bound or vfio else claimed & pages.keys()),
+            stored_to=frozenset(shared - unchanged if any(map(_stores, calls)) else ()),
+        )
+
 
 #: What each field of a configuration without a rule is called, and the programs that need it.
 _NEEDS: tuple[tuple[str, str, Callable[[Program], bool]], ...] = (
@@ -19,11 +104,11 @@ _NEEDS: tuple[tuple[str, str, Callable[[Program], bool]], ...] = (
     ("memtype_list", "list of memtypes", lambda program: True),
     ("page_monitor", "smaps", lambda program: True),
     ("devmem", "/dev/mem", lambda program: _maps(program, "devmem", "devmem-sync")),
-    ("vfio", "vfio-pci", lambda program: needs_vfio(program)),
-    ("modules", "modules, and so no guest driver", lambda program: needs_driver(program)),
+    ("vfio", "vfio-pci", lambda program: program.needs.vfio),
+    ("modules", "modules, and so no guest driver", lambda program: program.needs.driver),
     ("zone_device", "struct pages of devices", lambda program: _calls(program, MemremapPages)),
     ("slots", "hot-plug of PCI devices", lambda program: _calls(program, Plug, Unplug)),
-    ("processors", "second processor", is_held),
+    ("processors", "second processor", lambda program: program.needs.held),
     ("huge_pages", "transparent huge pages", lambda program: program.thp not in (None, "never")),
     ("pids_controller", "pids controller", lambda program: _any(program, _exceeds_pids)),
     ("advice", "madvise", lambda program: _calls(program, Madvise)),
@@ -48,18 +133,8 @@ def lacking(program: Program, configuration: Configuration) -> str | None:
     return None
 
 
-def needs_driver(program: Program) -> bool:
-    """True where *program* has an operation that needs the guest driver."""
-    return any(
-        isinstance(op.call, DriverCall | RescanMoved)
-        or (isinstance(op.call, Mmap) and op.call.driver is not None)
-        for op in program.ops
-    )
-
-
-def needs_vfio(program: Program) -> bool:
-    """True where *program* has an operation on a device that is open through vfio-pci."""
-    return _any(program, uses_vfio)
+def _stores(call: Call) -> bool:
+    return isinstance(call, Write) or (isinstance(call, Walk) and call.walker in STORING_WALKERS)
 
 
 def _any(program: Program, test: Callable[[Call], bool]) -> bool:

@@ -10,24 +10,24 @@ name. A fork copies the address space, so names mean the same addresses in every
 
 from __future__ import annotations
 
-from typing import Literal
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from pfnlab.programs.lang.device_ops import (
-    BIND_CALLS,
-    RESET_CALLS,
-    SLOT_CALLS,
     VFIO_CALLS,
     DriverCall,
     DriverMap,
-    RescanMoved,
     SlotCall,
     VfioCall,
 )
 from pfnlab.programs.lang.forced import Fail, Hold, Skip
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import Mincore, ProcessVmReadv, Status, Walk
+
+if TYPE_CHECKING:
+    from pfnlab.programs.lang.needs import GuestNeeds
 
 #: The task every program starts with.
 MAIN_TASK = "main"
@@ -339,7 +339,7 @@ class Leaked(msgspec.Struct, frozen=True):
     mode: str
 
 
-class Program(msgspec.Struct, frozen=True):
+class Program(msgspec.Struct, frozen=True, dict=True):
     """A whole program.
 
     :param title: one line
@@ -357,9 +357,16 @@ class Program(msgspec.Struct, frozen=True):
     expects: tuple[Expect, ...] = ()
     thp: Thp | None = None
 
+    @cached_property
+    def needs(self) -> GuestNeeds:
+        """What a guest must have for the program; everybody asks here, so it is computed once."""
+        from pfnlab.programs.lang.needs import GuestNeeds  # which needs these structures
+
+        return GuestNeeds.of(self)
+
     def __str__(self) -> str:
         """The program as text, in canonical form."""
-        from pfnlab.programs.lang.printer import format_program  # which needs these structures
+        from pfnlab.programs.lang.printer import format_program  # as above
 
         return format_program(self)
 
@@ -376,29 +383,3 @@ def tasks_of(program: Program) -> list[str]:
 def uses_vfio(call: Call) -> bool:
     """True where *call* needs a device that is opened through vfio-pci."""
     return isinstance(call, VFIO_CALLS) or (isinstance(call, Mmap) and call.via == "vfio")
-
-
-def uses_reset(program: Program) -> bool:
-    """True where *program* needs a device that can be reset and put to sleep."""
-    return any(isinstance(op.call, RESET_CALLS) for op in program.ops)
-
-
-def uses_slot(program: Program) -> bool:
-    """True where a device comes or goes in *program*."""
-    return any(isinstance(op.call, SLOT_CALLS) for op in program.ops)
-
-
-def moves(program: Program) -> Device | None:
-    """The device that comes to a second place in *program*."""
-    names = [op.call.device for op in program.ops if isinstance(op.call, RescanMoved)]
-    return next((device for device in program.devices if device.name in names), None)
-
-
-def uses_bind(program: Program) -> bool:
-    """True where the guest driver is bound to a device in *program*, so that all of its BAR is claimed."""
-    return any(isinstance(op.call, BIND_CALLS) for op in program.ops)
-
-
-def is_held(program: Program) -> bool:
-    """True where *program* stops a processor, so that its tasks run on processors of their own."""
-    return any(op.hold is not None for op in program.ops)

@@ -30,7 +30,7 @@ from pfnlab.policies.reports import REPORTS
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.policies.walkers import WALKERS
 from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES, MOVED_BAR
-from pfnlab.programs.lang.ops import MAIN_TASK, Exec, Exit, Kill, Program, is_held, moves, uses_vfio
+from pfnlab.programs.lang.ops import MAIN_TASK, Exec, Exit, Kill, Program
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.model.dispatch import close_files
 from pfnlab.programs.model.observe import Observer
@@ -257,7 +257,7 @@ class _Setting(NamedTuple):
     def of(cls, program: Program) -> _Setting:
         platform, devices, whole = place(program)
         places = replace(Places.of(program, devices), whole=whole, driver_ram=DRIVER_RAM_PFNS)
-        return cls(platform, places, is_held(program))
+        return cls(platform, places, program.needs.held)
 
 
 def _end(kernel: Kernel, observer: Observer) -> Step:
@@ -285,7 +285,7 @@ def place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | N
         bar = _HIGH_BAR_PFN
         platform = replace(platform, phys_bits=_HIGH_PHYS_BITS)
     whole = None
-    if any(uses_vfio(op.call) for op in program.ops):
+    if program.needs.vfio:
         # As in a guest, where the device is the beginning of a BAR.
         pages = max(device.pages for device in program.devices if device.kind == "pci")
         pages = max(_VFIO_BAR_PAGES, 1 << (pages - 1).bit_length())
@@ -313,7 +313,7 @@ def place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | N
         behind = pfns.end + inside if whole is None else whole.end
         resources.append(Resource(pfns.start * PAGE_SIZE, behind * PAGE_SIZE, f"BAR of {device.name}"))
         bar += (pages_of(device.pages * PAGE_SIZE) // PAST_END_PAGES + 2) * PAST_END_PAGES
-    moved = moves(program)
+    moved = program.needs.moved
     if moved is not None:
         bar += -bar % alignment(program, moved)
         devices[MOVED_BAR] = PfnRange(bar, bar + moved.pages)

@@ -9,7 +9,7 @@ from pfnlab.errors import Undecided, Why
 from pfnlab.mm.configuration import Configuration
 from pfnlab.policies.releases import CONFIRMED, series_key
 from pfnlab.programs.lang.needs import lacking
-from pfnlab.programs.lang.ops import Call, Madvise, Mremap, Program, is_held, uses_slot, uses_vfio
+from pfnlab.programs.lang.ops import Call, Madvise, Mremap, Program
 
 #: Advice newer than the oldest profile; no older kernel was asked about it.
 _NEW_ADVICE = ("populate_read", "populate_write", "dontneed_locked", "collapse")
@@ -20,7 +20,7 @@ def refuse_unknown(program: Program, series: str) -> None:
 
     :raises Undecided: naming the first such operation
     """
-    if uses_slot(program) and any(uses_vfio(op.call) for op in program.ops):
+    if program.needs.slot and program.needs.vfio:
         # It waits until they have closed it.
         raise Undecided(
             "the model has no rule for a device that comes or goes while vfio-pci has users", Why.NO_RULE
@@ -28,7 +28,7 @@ def refuse_unknown(program: Program, series: str) -> None:
     if series_key(series) >= series_key(CONFIRMED[0]):
         return
     subject = next(filter(None, (_unknown(op.call) for op in program.ops)), None)
-    if subject is None and is_held(program):
+    if subject is None and program.needs.held:
         subject = "what waits for what while an operation is held"
     if subject is not None:
         raise Undecided(

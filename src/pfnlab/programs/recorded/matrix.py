@@ -22,7 +22,7 @@ from pfnlab.inert import one_line
 from pfnlab.mm.users.vfio import BAR_OFFSET
 from pfnlab.policies.profiles import PROFILES
 from pfnlab.processes import in_order
-from pfnlab.programs.lang.ops import MAIN_TASK, Program, uses_vfio
+from pfnlab.programs.lang.ops import MAIN_TASK, Program
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.recorded import order as recorded_order
 from pfnlab.programs.recorded import races as recorded_races
@@ -260,7 +260,7 @@ def _misses(program: Program, row: RecordedCase, spent: set[str], memory: dict[i
 
 def _in_window(program: Program, steps: tuple[Step, ...]) -> Iterable[Step]:
     """The steps as recordings show them: without vfio-pci's own entry of the whole BAR."""
-    if not any(uses_vfio(op.call) for op in program.ops):
+    if not program.needs.vfio:
         return steps
     whole = program.devices[0].pages
     return (
