@@ -31,7 +31,7 @@ Case = tuple[str, dict[str, Any]]
 
 def for_each(
     names: str | Sequence[str],
-    values: Iterable[Any],
+    values: Iterable[Any] | Callable[[], Iterable[Any]],
     *,
     ids: Callable[[Any], object] | Sequence[str] | None = None,
 ) -> Callable[[Test], Test]:
@@ -43,24 +43,27 @@ def for_each(
     Fixtures are made once for all cases, so only facts about values fit; a case cannot be skipped.
 
     :param names: of the arguments that each value fills, as ``parametrize`` has them
-    :param values: a value each, or a tuple for several names; ``pytest.param(..., id=...)`` too
+    :param values: a value each, or a tuple for several names; ``pytest.param(..., id=...)`` too. A
+        function that makes them is called when the test runs: what is read or computed for them costs nothing
+        where tests are only collected, which every process does
     :param ids: of the values: their names in the list, or a function that makes them
-    :raises ValueError: there are no values, or one has marks: a case is no test
+    :raises ValueError: there are no values, or one has marks: a case is no test. Where
+        *values* is a function the test raises it
     """
     fields = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
-    cases = [*_cases(fields, values, ids)]
-    if not cases:
-        raise ValueError(f"no values for {', '.join(fields)}: the test could not fail")
+    table = functools.cache(lambda: _table(fields, values() if callable(values) else values, ids))
+    if not callable(values):
+        table()
 
     def decorate(test: Test) -> Test:
         function: Callable[..., None]
         function, inner = getattr(test, "asked", (test, ()))
-        tables = (cases, *inner)
+        tables = (table, *inner)
 
         @functools.wraps(test)
         def ask_all(*instance: object, **fixtures: Any) -> None:
             __tracebackhide__ = True
-            _ask(functools.partial(function, *instance, **fixtures), tables)
+            _ask(functools.partial(function, *instance, **fixtures), [made() for made in tables])
 
         signature = inspect.signature(test)
         lacking = set(fields) - set(signature.parameters)
@@ -72,6 +75,17 @@ def for_each(
         return ask_all  # type: ignore[return-value]
 
     return decorate
+
+
+def _table(fields: list[str], values: Iterable[Any], ids: Any) -> list[Case]:
+    """All cases of a test.
+
+    :raises ValueError: there are none, or one has marks
+    """
+    cases = [*_cases(fields, values, ids)]
+    if not cases:
+        raise ValueError(f"no values for {', '.join(fields)}: the test could not fail")
+    return cases
 
 
 def _cases(fields: list[str], values: Iterable[Any], ids: Any) -> Iterator[Case]:
@@ -102,7 +116,7 @@ def _shown(value: object) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
-def _ask(test: functools.partial[None], tables: tuple[list[Case], ...]) -> None:
+def _ask(test: functools.partial[None], tables: Sequence[list[Case]]) -> None:
     """Run *test* on every combination of the cases of *tables*.
 
     :raises AssertionError: some fail

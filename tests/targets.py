@@ -9,6 +9,7 @@ Makefile sets, no other test runs, and what is missing fails.
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,7 @@ PLACES = {
 HERE = Path(__file__).parent
 
 
+@cache
 def target_of_place(path: Path) -> str:
     """The target that a file or a folder of tests belongs to as a whole; empty if none."""
     if not path.is_relative_to(HERE):

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import pytest
+from functools import cache
+
+from for_each import for_each
 from sample_reports import GOLDEN, goldens, sample_contents
 
 from pfnlab.document.kinds import KINDS
 
+texts = cache(goldens)
 
-@pytest.mark.parametrize("name", sorted(goldens()))
+
+@for_each("name", texts)
 def test_a_report_is_as_it_was(name: str) -> None:
     """Letter by letter."""
-    assert (GOLDEN / name).read_text(encoding="utf-8") == goldens()[name]
+    assert (GOLDEN / name).read_text(encoding="utf-8") == texts()[name]
 
 
 def test_no_golden_is_left_over() -> None:
     """Each has its sample."""
-    assert set(goldens()) == {path.name for path in GOLDEN.iterdir()}
+    assert set(texts()) == {path.name for path in GOLDEN.iterdir()}
 
 
 def test_every_kind_has_a_sample() -> None:

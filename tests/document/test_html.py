@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import html5lib
 import pytest
+from for_each import for_each
 from hostile_results import HOSTILE, differing
 from sample_reports import content_of, hostile_document, sample_documents
 
@@ -67,7 +68,7 @@ def text_of(element: ElementTree.Element) -> Iterator[str]:
     return (piece for piece in map(str.strip, element.itertext()) if piece)
 
 
-@pytest.mark.parametrize("name", [name for name, _ in sample_documents()])
+@for_each("name", pages)
 def test_a_report_is_well_formed_and_alone(name: str) -> None:
     """No error of the strict parser, and nothing that is loaded or run."""
     assert [] == foreign(pages()[name])
@@ -98,7 +99,7 @@ def test_nothing_may_be_loaded() -> None:
     assert "content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\"" in pages()["run"]
 
 
-@pytest.mark.parametrize("name", [name for name, _ in sample_documents()])
+@for_each("name", pages)
 def test_headings_are_in_order(name: str) -> None:
     """One of the first level, and none leaves a level out on the way down."""
     found = levels(pages()[name])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from html.parser import HTMLParser
 
 import pytest
+from for_each import for_each
 from hostile_results import HOSTILE
 from markdown_it import MarkdownIt
 from sample_reports import hostile_document, sample_documents
@@ -35,12 +37,16 @@ class Rendered(HTMLParser):
         self.words += data.split()
 
 
-@pytest.mark.parametrize("name", [name for name, _ in sample_documents()])
+@cache
+def documents() -> dict[str, Document]:
+    """Every sample."""
+    return dict(sample_documents())
+
+
+@for_each("name", documents)
 def test_a_reader_finds_no_other_element(name: str) -> None:
     """Headings, paragraphs, lists and code, whatever the texts say."""
-    text = mail(dict(sample_documents())[name])
-
-    assert set() == set(Rendered(text).elements) - EXPECTED
+    assert set() == set(Rendered(mail(documents()[name])).elements) - EXPECTED
 
 
 @pytest.mark.parametrize("text", ["<b>x</b>", "*x*", "[a](http://b)", "~~x~~", "> x", "| a |\n| --- |"])
@@ -87,10 +93,10 @@ def test_a_text_cannot_leave_its_block_of_code() -> None:
     assert ["h1", "p", "p", "pre", "code", "p"] == Rendered(text).elements
 
 
-@pytest.mark.parametrize("name", [name for name, _ in sample_documents() if name != "hostile"])
+@for_each("name", lambda: [name for name in documents() if name != "hostile"])
 def test_lines_of_prose_are_short(name: str) -> None:
     """Longer ones are headings, and what is shown as it is: programs, logs, commands, wide cells."""
-    text = mail(dict(sample_documents())[name])
+    text = mail(documents()[name])
 
     long = [line for line in text.splitlines() if len(line) > WIDTH]
     assert [] == [line for line in long if not line.startswith(("    ", "#"))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
-from litmus_files import FILES
+from litmus_files import FILES, program_of
 
 from pfnlab.errors import Undecided
 from pfnlab.policies.eras import VM_PAT_ERAS
@@ -13,10 +13,7 @@ from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.reports import REPORTS
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.policies.walkers import WALKERS
-from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.model.machine import ModelMachine
-
-PROGRAMS = [load_program(path) for path in FILES.values()]
 
 POLICIES = [
     *(f"tracker={name}" for name in (*TRACKERS, *VM_PAT_ERAS)),
@@ -30,8 +27,8 @@ POLICIES = [
 @pytest.mark.parametrize("policy", POLICIES)
 def test_invariants_hold(policy: str) -> None:
     """Every program on an old profile or on a new one: the next policy has it the other way round."""
-    turn = POLICIES.index(policy) % 2
-    for series, programs in (("6.1", PROGRAMS[turn::2]), ("7.2", PROGRAMS[1 - turn :: 2])):
+    turn, programs_of_all = POLICIES.index(policy) % 2, [program_of(path) for path in FILES.values()]
+    for series, programs in (("6.1", programs_of_all[turn::2]), ("7.2", programs_of_all[1 - turn :: 2])):
         machine = ModelMachine(f"{series},{policy}")
         for program in programs:
             with suppress(Undecided):
@@ -40,4 +37,4 @@ def test_invariants_hold(policy: str) -> None:
 
 def test_there_are_schedules_among_them() -> None:
     """Operations that are held while others run."""
-    assert any(op.hold is not None for program in PROGRAMS for op in program.ops)
+    assert any(program_of(path).needs.held for path in FILES.values())

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import msgspec
 import pytest
 from drawing import drawn
+from for_each import for_each
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from litmus_files import FILES
+from litmus_files import FILES, program_of
 
 from pfnlab.errors import Undecided
 from pfnlab.hw.cachemode import CacheMode
@@ -22,14 +24,23 @@ from pfnlab.mm.users.driver import DriverFile
 from pfnlab.policies.boot import boot
 from pfnlab.policies.profiles import PROFILES
 from pfnlab.programs.lang.device_ops import ArchIoFreeMemtypeWc
-from pfnlab.programs.lang.load import load_program, load_text
+from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.running import OneByOne, SideBySide
 from pfnlab.programs.runs.places import Places
 from pfnlab.units import PfnRange, phys_to_pfn
 
-RACES = [path for path in FILES.values() if load_program(path).needs.held]
-FLUSHED = [path for path in RACES if path.stem != "race-flush-left-out"]
+
+@cache
+def races() -> list[Path]:
+    """The programs that hold a processor."""
+    return [path for path in FILES.values() if program_of(path).needs.held]
+
+
+def flushed() -> list[Path]:
+    """Those of them that leave no flush out."""
+    return [path for path in races() if path.stem != "race-flush-left-out"]
+
 
 #: Where a BAR begins; frames below are RAM.
 BAR = 0xF8000
@@ -84,10 +95,10 @@ def unreserved(kernel: Kernel) -> set[Mapped]:
     }
 
 
-@pytest.mark.parametrize("path", RACES, ids=lambda path: path.stem)
+@for_each("path", races, ids=lambda path: path.stem)
 def test_while_somebody_is_held(path: Path) -> None:
     """In every schedule of litmus/, before and after what others do meanwhile."""
-    assert [set()] == list({frozenset(unreserved(one)): None for one in moments("exact", load_program(path))})
+    assert [set()] == list({frozenset(unreserved(one)): None for one in moments("exact", program_of(path))})
 
 
 def remembered(kernel: Kernel) -> set[int]:
@@ -96,17 +107,17 @@ def remembered(kernel: Kernel) -> set[int]:
     return {pfn for run in runs if run.pfn >= BAR for pfn in range(run.pfn, run.pfn + run.end - run.start)}
 
 
-@pytest.mark.parametrize("path", FLUSHED, ids=lambda path: path.stem)
+@for_each("path", flushed, ids=lambda path: path.stem)
 def test_while_a_processor_remembers(path: Path) -> None:
     """In every schedule that leaves no flush out: a translation that may be used is to a reserved frame."""
-    for kernel in moments("exact", load_program(path)):
+    for kernel in moments("exact", program_of(path)):
         book = [(phys_to_pfn(one.start), phys_to_pfn(one.end)) for one in kernel.book.entries()]
         assert all(any(start <= pfn < end for start, end in book) for pfn in remembered(kernel))
 
 
 def test_processors_remember() -> None:
     """Something, in those schedules."""
-    assert any(remembered(one) for path in FLUSHED for one in moments("exact", load_program(path)))
+    assert any(remembered(one) for path in flushed() for one in moments("exact", program_of(path)))
 
 
 @pytest.mark.parametrize(
