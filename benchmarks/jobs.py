@@ -43,8 +43,8 @@ from pfnlab.programs.recorded.matrix import predict_files
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.report import searches
 from pfnlab.report.policies_matrix import policies_matrix
-from pfnlab.store.kept import ResultFilter
 from pfnlab.store.store import Store
+from pfnlab.store.stored import ResultFilter
 
 MACHINES = ("6.1", "7.2", "7.2,tracker=exact")
 

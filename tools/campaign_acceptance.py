@@ -18,8 +18,8 @@ from pathlib import Path
 
 from faults.disturbed import found
 
-from pfnlab.store.kept import DONE
 from pfnlab.store.store import Store
+from pfnlab.store.stored import DONE
 from pfnlab.units import number_of
 
 PLAN = """\

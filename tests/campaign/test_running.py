@@ -26,9 +26,9 @@ from pfnlab.campaign.running import (
 )
 from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard, ShardResults
 from pfnlab.errors import Misuse
-from pfnlab.store.kept import DONE, ISOLATED, WAITING
 from pfnlab.store.rows import StoredResult
 from pfnlab.store.store import Store
+from pfnlab.store.stored import DONE, ISOLATED, WAITING
 
 
 @pytest.fixture(scope="module")

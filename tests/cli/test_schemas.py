@@ -29,9 +29,9 @@ from pfnlab.policies.known import HeldCount
 from pfnlab.programs.lang.load import load_program
 from pfnlab.result import Made
 from pfnlab.schemas import FORMS, schema, schema_text
-from pfnlab.store.kept import SeenWith, StoredShard
 from pfnlab.store.rows import HostClass, StoredResult
 from pfnlab.store.store import Store
+from pfnlab.store.stored import SeenWith, StoredShard
 
 ROOT = Path(__file__).parents[2]
 MIDDLE = "litmus/unmapping/munmap-middle.pfn"

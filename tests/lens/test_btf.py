@@ -12,6 +12,7 @@ from for_each import for_each
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pfnlab.lens import LensError
 from pfnlab.lens.btf import MAX_DEPTH, Btf
 from pfnlab.lens.btf_types import (
     Array,
@@ -29,7 +30,6 @@ from pfnlab.lens.btf_types import (
     Reference,
     Void,
 )
-from pfnlab.lens.errors import LensError
 
 #: Bounded means this, in seconds; what is measured takes milliseconds.
 LIMIT = 5.0

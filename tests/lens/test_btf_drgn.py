@@ -7,9 +7,9 @@ from btf_builder import BtfBuilder, sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pfnlab.lens import LensError
 from pfnlab.lens.btf import Btf
 from pfnlab.lens.btf_types import Kind
-from pfnlab.lens.errors import LensError
 
 drgn = pytest.importorskip("drgn", reason="drgn is not here: pip install 'pfnlab[lens]'")
 

@@ -20,8 +20,8 @@ from drgn.helpers.linux.rbtree import rbtree_inorder_for_each_entry
 from having import ASKED, bootable
 from stepped_guest import SteppedGuest
 
+from pfnlab.lens import LensError
 from pfnlab.lens.btf import Btf
-from pfnlab.lens.errors import LensError
 from pfnlab.lens.memory import GuestRam, MemorySource, open_core
 from pfnlab.lens.program import find_symbols, open_program
 from pfnlab.lens.snapshot import Lens

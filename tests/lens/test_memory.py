@@ -11,7 +11,7 @@ from core_builder import PAGE, elf_core, kdump
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pfnlab.lens.errors import LensError
+from pfnlab.lens import LensError
 from pfnlab.lens.memory import GuestRam, MemorySource, VmCoreInfo, open_core, running_kernel
 
 #: Bounded means this, in seconds.

@@ -14,7 +14,7 @@ pytest.importorskip("drgn", reason="drgn is not here: pip install 'pfnlab[lens]'
 import toy_kernel as toy
 from toy_kernel import PLACES, SYMBOLS, ToyKernel
 
-from pfnlab.lens.errors import LensError
+from pfnlab.lens import LensError
 from pfnlab.lens.memory import GuestRam
 from pfnlab.lens.program import open_program
 from pfnlab.lens.recall import Recall

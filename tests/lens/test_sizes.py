@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from btf_builder import BtfBuilder
 
+from pfnlab.lens import LensError
 from pfnlab.lens.btf import Btf
 from pfnlab.lens.btf_types import Kind
-from pfnlab.lens.errors import LensError
 from pfnlab.lens.sizes import Hole, SizedMember, StructureSize, size_of_structure
 
 

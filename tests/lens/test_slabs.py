@@ -13,9 +13,9 @@ from btf_builder import BtfBuilder
 from drgn import Architecture, FaultError, Platform, Program
 from for_each import for_each
 
+from pfnlab.lens import LensError
 from pfnlab.lens.btf import Btf
 from pfnlab.lens.btf_drgn import BtfTypes
-from pfnlab.lens.errors import LensError
 from pfnlab.lens.sizes import SlabCache
 from pfnlab.lens.slabs import read_slabs
 

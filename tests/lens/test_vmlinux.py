@@ -17,8 +17,7 @@ from for_each import for_each
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pfnlab.lens import vmlinux
-from pfnlab.lens.errors import LensError
+from pfnlab.lens import LensError, vmlinux
 from pfnlab.lens.vmlinux import btf_of, vmlinux_of
 
 #: Bounded means this, in seconds.

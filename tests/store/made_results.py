@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from pfnlab.store.kept import SeenWith, StoredShard
 from pfnlab.store.rows import HostClass, StoredResult
+from pfnlab.store.stored import SeenWith, StoredShard
 
 HOST = HostClass("a processor", 2, 4096)
 

@@ -15,8 +15,8 @@ import pytest
 from made_results import SEEN, result, shards
 
 from pfnlab.errors import Misuse, PfnlabError, Undecided
-from pfnlab.store.kept import DONE, ResultFilter
 from pfnlab.store.store import Store
+from pfnlab.store.stored import DONE, ResultFilter
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from made_results import HOST, SEEN, result, shards
 
 from pfnlab.errors import Misuse
-from pfnlab.store.kept import DONE, ISOLATED, WAITING, ResultFilter, SeenWith
 from pfnlab.store.rows import StoredResult
 from pfnlab.store.store import Store
+from pfnlab.store.stored import DONE, ISOLATED, WAITING, ResultFilter, SeenWith
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from pathlib import Path
 from pfnlab.campaign.plan_file import read_plan
 from pfnlab.campaign.running import begin_campaign
 from pfnlab.errors import Undecided
-from pfnlab.store.kept import DONE, ISOLATED, ResultFilter
 from pfnlab.store.store import Store
+from pfnlab.store.stored import DONE, ISOLATED, ResultFilter
 
 #: Seconds of one phase.
 PHASE = 300.0

@@ -11,8 +11,8 @@ from msgspec import Meta
 from pfnlab.campaign.plan import VERDICTS, TaskName
 from pfnlab.campaign.status import CampaignStatus
 from pfnlab.result import ALWAYS, Made, Result, beside
-from pfnlab.store.kept import SeenResult, Sighting
 from pfnlab.store.rows import ResultKindName
+from pfnlab.store.stored import SeenResult, Sighting
 
 
 class ListedResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,8 +22,8 @@ from pfnlab.errors import Misuse
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.meeting.holding import PROGRAMS, SEED
 from pfnlab.policies import SEAM_OF
-from pfnlab.store.kept import Seconds
 from pfnlab.store.rows import DISCOVERIES
+from pfnlab.store.stored import Seconds
 
 #: Every verdict that a result may have.
 VERDICTS = (*DISCOVERIES, "agrees", "holds", "undecided", "unstable", "complete")

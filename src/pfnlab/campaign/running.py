@@ -22,8 +22,8 @@ from pfnlab.campaign.work import TASKS, work_of
 from pfnlab.errors import Misuse
 from pfnlab.store.database import damaged
 from pfnlab.store.host import this_host
-from pfnlab.store.kept import DONE, WAITING, SeenWith, StoredShard
 from pfnlab.store.store import Store
+from pfnlab.store.stored import DONE, WAITING, SeenWith, StoredShard
 
 _HERE = Path()
 

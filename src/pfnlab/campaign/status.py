@@ -11,9 +11,9 @@ from msgspec import Meta
 from pfnlab.campaign.plan import VERDICTS, TaskName
 from pfnlab.campaign.running import stored_plan, stored_shards
 from pfnlab.result import ALWAYS, Count, Outcome, Result
-from pfnlab.store.kept import DONE, ISOLATED, WAITING, ResultFilter, StoredShard
 from pfnlab.store.rows import DISCOVERIES
 from pfnlab.store.store import Store
+from pfnlab.store.stored import DONE, ISOLATED, WAITING, ResultFilter, StoredShard
 from pfnlab.units import number_of
 
 #: How many results have a verdict.

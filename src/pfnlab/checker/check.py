@@ -15,8 +15,7 @@ from pfnlab.checker.kernel.properties import Question, properties, questions
 from pfnlab.checker.kernel.scope import RaceScope, Scope
 from pfnlab.checker.limits import UNLIMITED, CheckLimits, Exhaustive, Swarm, Walks
 from pfnlab.checker.races import schedules
-from pfnlab.checker.races.properties import race_properties
-from pfnlab.checker.races.race import RaceModel
+from pfnlab.checker.races.race import RaceModel, race_properties
 from pfnlab.checker.replay import path_text
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.explore import explore

@@ -21,9 +21,8 @@ from pfnlab.checker.kernel.domain import KernelModel
 from pfnlab.checker.kernel.moment import StateView
 from pfnlab.checker.kernel.properties import Question, questions
 from pfnlab.checker.kernel.scope import RaceScope, Scope, Template, load_scope
-from pfnlab.checker.races.driver import Turn
-from pfnlab.checker.races.properties import race_properties
-from pfnlab.checker.races.race import RaceModel, RaceState, answers_by_op, told_free_by_op
+from pfnlab.checker.races.race import RaceModel, RaceState, answers_by_op, race_properties, told_free_by_op
+from pfnlab.checker.races.turns import Turn
 from pfnlab.checker.search.path import Path
 from pfnlab.checker.search.property import Property
 from pfnlab.errors import Discovery, Misuse

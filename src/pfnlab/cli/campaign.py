@@ -35,8 +35,8 @@ from pfnlab.inert import one_line
 from pfnlab.progress import Work, say, working
 from pfnlab.result import Made
 from pfnlab.schemas import campaign_file_text
-from pfnlab.store.kept import ResultFilter
 from pfnlab.store.store import Store
+from pfnlab.store.stored import ResultFilter
 from pfnlab.units import number_of
 
 

@@ -199,7 +199,7 @@ def results(
     A result is kept once, however many shards and campaigns see it.
     """
     from pfnlab.cli.results import ResultsRequest, print_results
-    from pfnlab.store.kept import ResultFilter
+    from pfnlab.store.stored import ResultFilter
 
     asked = ResultFilter(campaign=of, kind=kind, task=task, machine=machine, verdict=verdict, scope=scope)
     return print_results(

@@ -17,8 +17,8 @@ from pfnlab.files import check_output
 from pfnlab.programs.lang.words import did_you_mean
 from pfnlab.progress import say
 from pfnlab.store.export import export
-from pfnlab.store.kept import ResultFilter
 from pfnlab.store.store import Store
+from pfnlab.store.stored import ResultFilter
 
 #: The store where none is named, and the variable that names one.
 STORE, STORE_VARIABLE = "pfnlab.db", "PFNLAB_STORE"

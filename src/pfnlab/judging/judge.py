@@ -22,10 +22,7 @@ from pfnlab.checker.kernel.properties import (
     one_mode,
     removed_unmapped,
 )
-from pfnlab.judging.history import History, is_unplaced
-from pfnlab.judging.known import known
-from pfnlab.judging.seen import Layout, SeenMoment
-from pfnlab.judging.structure import (
+from pfnlab.judging.entries import (
     entries_inside,
     flushed,
     fork_whole,
@@ -34,6 +31,9 @@ from pfnlab.judging.structure import (
     reached,
     told,
 )
+from pfnlab.judging.history import History, is_unplaced
+from pfnlab.judging.known import known
+from pfnlab.judging.seen import Layout, SeenMoment
 from pfnlab.policies.known import version_of_release
 from pfnlab.policies.releases import is_version, upstream
 from pfnlab.programs.lang.device_ops import UnmapMappingRange

@@ -2,17 +2,23 @@
 
 In import order: :mod:`btf` (types from the kernel's BTF), :mod:`vmlinux` (where the BTF comes from),
 :mod:`memory` (where the bytes come from), :mod:`kallsyms` (where things are), :mod:`program` (all of it
-as a drgn program), :mod:`snapshot` (the state as a value, :mod:`state`, with its page tables by :mod:`walk`).
+as a drgn program), :mod:`snapshot` (the state as a value, :mod:`state`, with its page tables by
+:mod:`table_walk`).
 
 Everything read here may be damaged or hostile: every walk is bounded, and ends in one `LensError`.
 """
 
 from __future__ import annotations
 
+from pfnlab.errors import Undecided
 from pfnlab.extras import need_packages
 
 #: The lens in messages.
 THE_LENS = "the lens, which reads kernel structures,"
+
+
+class LensError(Undecided):
+    """A kernel's types or memory are not as they should be; the message names structure and place."""
 
 
 def need_drgn() -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from pfnlab.lens import LensError
 from pfnlab.lens.btf_types import (
     TRANSPARENT,
     Array,
@@ -34,7 +35,6 @@ from pfnlab.lens.btf_types import (
     Reference,
     Void,
 )
-from pfnlab.lens.errors import LensError
 from pfnlab.lens.kept import read_kept, write_kept
 
 MAGIC = 0xEB9F

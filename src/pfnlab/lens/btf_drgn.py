@@ -7,9 +7,9 @@ from collections.abc import Callable
 import drgn
 from drgn import Program, Qualifiers, Type, TypeEnumerator, TypeKind, TypeKindSet, TypeMember, TypeParameter
 
+from pfnlab.lens import LensError
 from pfnlab.lens.btf import MAX_DEPTH, Btf
 from pfnlab.lens.btf_types import Array, Composite, Enum, Float, Forward, Int, Kind, Prototype, Reference
-from pfnlab.lens.errors import LensError
 
 #: How many members a structure may have with those of its anonymous members; drgn flattens them.
 MAX_MEMBERS = 100_000

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from mmap import mmap
 from typing import NamedTuple
 
-from pfnlab.lens.errors import LensError
+from pfnlab.lens import LensError
 
 #: More program headers than this no core file has; /proc/kcore and dumps have tens.
 MAX_HEADERS = 65_535

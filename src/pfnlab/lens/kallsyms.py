@@ -10,7 +10,7 @@ import struct
 from array import array
 from collections.abc import Callable, Collection, Iterator
 
-from pfnlab.lens.errors import LensError
+from pfnlab.lens import LensError
 from pfnlab.lens.memory import VmCoreInfo
 
 #: No kernel has more symbols than this.

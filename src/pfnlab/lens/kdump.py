@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 
 from pfnlab.extras import imported_from
-from pfnlab.lens.errors import LensError
+from pfnlab.lens import LensError
 from pfnlab.lens.memory import VmCoreInfo, find_vmcoreinfo
 from pfnlab.units import PAGE_SIZE
 

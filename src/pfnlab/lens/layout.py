@@ -11,7 +11,7 @@ from operator import itemgetter
 
 from drgn import Program, Type, TypeKind, offsetof, sizeof
 
-from pfnlab.lens.errors import LensError
+from pfnlab.lens import LensError
 
 #: Format letters of unsigned numbers, by size.
 _LETTERS = {1: "B", 2: "H", 4: "I", 8: "Q"}

@@ -15,8 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
+from pfnlab.lens import LensError
 from pfnlab.lens.elf import Segment, segments
-from pfnlab.lens.errors import LensError
 
 #: Guest RAM from here on lies elsewhere in the physical address space (q35's hole below 4 GiB).
 MAX_RAM = 2 << 30

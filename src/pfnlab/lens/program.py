@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from drgn import Architecture, BadDataError, FindObjectFlags, Object, Platform, Program
 
+from pfnlab.lens import LensError
 from pfnlab.lens.btf import Btf
 from pfnlab.lens.btf_drgn import BtfTypes
-from pfnlab.lens.errors import LensError
 from pfnlab.lens.kallsyms import read_kallsyms
 from pfnlab.lens.memory import MemorySource, VmCoreInfo
 

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from pfnlab.lens import LensError
 from pfnlab.lens.btf import MAX_DEPTH, Btf
 from pfnlab.lens.btf_types import Array, Composite, Kind
-from pfnlab.lens.errors import LensError
 
 #: The most holes a structure may have, those of each element of an array counted.
 MAX_HOLES = 4096

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from drgn import FaultError, Object, Program
 from drgn.helpers.linux.list import list_for_each_entry
 
+from pfnlab.lens import LensError
 from pfnlab.lens.btf import Btf
-from pfnlab.lens.errors import LensError
 from pfnlab.lens.sizes import SlabCache
 
 #: The variables that point to caches, by the name of the structure in them.

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from drgn import FaultError, Program
 
-from pfnlab.lens.errors import LensError
+from pfnlab.lens import LensError
 from pfnlab.lens.layout import Layouts, Record
 from pfnlab.lens.memory import MemorySource, VmCoreInfo
 from pfnlab.lens.program import KERNEL_MAP, OBJECTS

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from pfnlab.errors import MissingTool
 from pfnlab.extras import imported_from
+from pfnlab.lens import LensError
 from pfnlab.lens.elf import section
-from pfnlab.lens.errors import LensError
 from pfnlab.lens.kept import read_kept, write_kept
 
 #: The largest kernel an image may unpack to, in bytes.

@@ -12,7 +12,10 @@ import msgspec
 
 from pfnlab.errors import Misuse
 from pfnlab.store.database import Database, damaged, open_database
-from pfnlab.store.kept import (
+from pfnlab.store.reading import row_of
+from pfnlab.store.rows import HostClass, StoredResult, digest_of
+from pfnlab.store.sqlite import SqliteDatabase
+from pfnlab.store.stored import (
     DONE,
     ISOLATED,
     WAITING,
@@ -23,9 +26,6 @@ from pfnlab.store.kept import (
     StoredCampaign,
     StoredShard,
 )
-from pfnlab.store.reading import row_of
-from pfnlab.store.rows import HostClass, StoredResult, digest_of
-from pfnlab.store.sqlite import SqliteDatabase
 
 #: The columns of a result, in the order of its struct.
 _RESULT = "kind, task, machines, verdict, scope, subject, program, says, detail"

@@ -10,7 +10,7 @@ from greenlet import greenlet
 
 from pfnlab.checker.kernel.scope import RaceScope, load_scope
 from pfnlab.checker.races.continuation import UnsayableError, variables
-from pfnlab.checker.races.driver import Ground, Live
+from pfnlab.checker.races.turns import Ground, Live
 from pfnlab.programs.model.machine import ModelMachine
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from pfnlab.checker.kernel.scope import RaceScope, load_scope
 from pfnlab.checker.races import footprint
-from pfnlab.checker.races.driver import Ground, Live
 from pfnlab.checker.races.footprint import Parts
+from pfnlab.checker.races.turns import Ground, Live
 from pfnlab.hw.pgtable import Page, PageTables
 from pfnlab.hw.tlb import Tlb
 from pfnlab.mm.kernel import Kernel, Task

@@ -9,9 +9,9 @@ import pytest
 from some_races import OTHERS, REVOCATIONS, races
 
 from pfnlab.checker.kernel.scope import Race, RaceScope, load_scope
-from pfnlab.checker.races.driver import Ground, Live
 from pfnlab.checker.races.memo import digest
 from pfnlab.checker.races.race import RaceModel, RaceState
+from pfnlab.checker.races.turns import Ground, Live
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.programs.model.machine import ModelMachine

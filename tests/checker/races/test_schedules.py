@@ -10,8 +10,7 @@ from pfnlab.checker.kernel.properties import RACE_QUESTIONS
 from pfnlab.checker.kernel.scope import RaceScope, load_scope
 from pfnlab.checker.limits import CheckLimits, Exhaustive
 from pfnlab.checker.races.memo import Footprint, TurnEffect
-from pfnlab.checker.races.properties import race_properties
-from pfnlab.checker.races.race import RaceModel, RaceState
+from pfnlab.checker.races.race import RaceModel, RaceState, race_properties
 from pfnlab.checker.races.schedules import Look, search
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.explore import explore

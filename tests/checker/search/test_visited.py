@@ -10,8 +10,10 @@ from random import Random
 from typing import NamedTuple
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pfnlab.checker.search.visited import Keys, Numbered, Spilling, fingerprint
+from pfnlab.checker.search.visited import Keys, Numbered, PartTable, Spilling, fingerprint
 from pfnlab.errors import Misuse
 from pfnlab.hw.cachemode import CacheMode
 
@@ -131,3 +133,37 @@ def test_spilled_keys_come_back_from_a_dump(tmp_path: Path) -> None:
 
     assert 5000 == len(second)
     assert [False] * 5000 + [True] == [second.add(key, 0) for key in range(5001)]
+
+
+PARTS = st.lists(st.binary(max_size=2), max_size=5).map(tuple)
+
+
+@given(st.lists(PARTS))
+def test_words_name_their_parts(states: list[tuple[bytes, ...]]) -> None:
+    """Whatever was met meanwhile."""
+    table = PartTable()
+
+    words = [table.words(parts) for parts in states]
+
+    assert [table.parts(one) for one in words] == states
+
+
+@given(st.lists(PARTS))
+def test_words_are_equal_where_parts_are(states: list[tuple[bytes, ...]]) -> None:
+    """And only there."""
+    table = PartTable()
+
+    words = [table.words(parts) for parts in states]
+
+    assert len(set(words)) == len(set(states))
+
+
+@given(st.lists(PARTS))
+def test_a_part_is_kept_once(states: list[tuple[bytes, ...]]) -> None:
+    """However many states have it."""
+    table = PartTable()
+
+    for parts in states:
+        table.words(parts)
+
+    assert len(table) == len({part for parts in states for part in parts})

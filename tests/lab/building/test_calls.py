@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pfnlab.lab.building.calls import uncalled
-from pfnlab.lens.errors import LensError
+from pfnlab.lens import LensError
 
 SOURCE = """
 int value;

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 from configurations import config_text
+from core_builder import elf_sections
 
-from pfnlab.lab.images.configured import RAM_MIB, configuration_of_kernel, ram_mib
+from pfnlab.lab.images.configured import RAM_MIB, configuration_of_kernel, embedded_configuration, ram_mib
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.mm.configuration import DISTRIBUTION
 
@@ -61,3 +62,27 @@ def test_a_shadow_of_memory_needs_memory() -> None:
     """KASAN's, of an eighth of what is mapped; no other option of those that are known does."""
     assert RAM_MIB == ram_mib(DISTRIBUTION)
     assert ram_mib(replace(DISTRIBUTION, kasan=True)) > RAM_MIB
+
+
+TEXT = b"CONFIG_X86_64=y\n# CONFIG_KSM is not set\n"
+
+
+def image(folder: Path, data: bytes) -> Path:
+    """A kernel image whose read-only data are these."""
+    file = folder / "bzImage"
+    file.write_bytes(b"MZ" + bytes(500) + lzma.compress(elf_sections({".rodata": data})))
+    return file
+
+
+def test_it_is_found_between_its_words(tmp_path: Path) -> None:
+    """Compressed, with anything around it."""
+    file = image(tmp_path, bytes(99) + b"IKCFG_ST" + gzip.compress(TEXT) + b"IKCFG_ED" + bytes(9))
+
+    assert TEXT.decode() == embedded_configuration(file)
+
+
+def test_most_kernels_have_none(tmp_path: Path) -> None:
+    """The words may be missing, or what is between them is something else."""
+    assert None is embedded_configuration(image(tmp_path, bytes(99)))
+    assert None is embedded_configuration(image(tmp_path, b"IKCFG_ST other IKCFG_ED"))
+    assert None is embedded_configuration(image(tmp_path, b"IKCFG_ED IKCFG_ST" + gzip.compress(TEXT)))

@@ -19,7 +19,7 @@ from pfnlab.lab.running.preparations import Around
 from pfnlab.lab.running.stepper import Stepped, Stepper
 from pfnlab.lab.running.stepwise import Stage, ask_stepwise
 from pfnlab.lab.vm.channel import Hello
-from pfnlab.lens.errors import LensError
+from pfnlab.lens import LensError
 from pfnlab.lens.state import LensState, TaskState, VmaState
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.lang.ops import Program

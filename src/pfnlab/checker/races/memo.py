@@ -17,7 +17,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from pfnlab.checker.kernel.scope import Race
 from pfnlab.checker.races.continuation import UnsayableError
-from pfnlab.checker.races.driver import Ground, Live, Position, TurnResult
+from pfnlab.checker.races.turns import Ground, Live, Position, TurnResult
 from pfnlab.programs.model.machine import ModelMachine
 
 #: The number of kernels kept, so that a turn in the same joint state need not repeat the schedule.

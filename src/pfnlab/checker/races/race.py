@@ -16,7 +16,7 @@ from __future__ import annotations
 import itertools
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -26,9 +26,10 @@ from pfnlab.checker.kernel.facts import facts_of
 from pfnlab.checker.kernel.moment import StateView
 from pfnlab.checker.kernel.properties import STATE_QUESTIONS, Question
 from pfnlab.checker.kernel.scope import Race, RaceScope
-from pfnlab.checker.races.driver import EXIT, Live, Position, Turn, reached, revoked, translations
 from pfnlab.checker.races.memo import JointState, TurnEffect, Turns
+from pfnlab.checker.races.turns import EXIT, Live, Position, Turn, reached, revoked, translations
 from pfnlab.checker.search.path import Path
+from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.tallies import recall, tallies
 from pfnlab.errors import ProgramError, Undecided
 from pfnlab.mm.processors import WaitsForeverError
@@ -345,3 +346,30 @@ def _with_hold(race: Race, op: Op, hold: Hold, title: str, asks: str) -> Program
 def _of(race: Race, title: str, asks: str, ops: tuple[Op, ...]) -> Program:
     """A program of *race* with other operations."""
     return msgspec.structs.replace(race.program, title=title, asks=asks, ops=ops)
+
+
+def race_properties(asked: Sequence[Question]) -> list[Property[RaceState]]:
+    """The properties for the questions *asked*, on states of races."""
+    table: dict[str, Property[RaceState]] = {
+        "told_free": Property(
+            "told_free", "always", lambda state: not state.told_free, lambda state: state.free
+        ),
+        "no_deadlock": Property("no_deadlock", "always", lambda state: not state.stuck),
+        "told_beside": Property("told_beside", "sometimes", lambda state: state.beside),
+    }
+    return [table[question.name] if question.name in table else _at_the_end(question) for question in asked]
+
+
+def _at_the_end(question: Question) -> Property[RaceState]:
+    """A question about a state, asked when all operations are done, and again when every task has exited."""
+    number = STATE_QUESTIONS.index(question)
+
+    def answer(state: RaceState) -> bool | None:
+        return state.answers[number] if state.answers else None
+
+    return Property(
+        question.name,
+        "always",
+        lambda state: answer(state) is not False,
+        lambda state: answer(state) is not None,
+    )

@@ -17,9 +17,8 @@ from typing import Any, Generic, NamedTuple
 from pfnlab.checker.search.exploration import judgement
 from pfnlab.checker.search.frontier import Waiting
 from pfnlab.checker.search.model import Composed, Counting, Model, State, UnmetError, kind
-from pfnlab.checker.search.parts import PartTable
 from pfnlab.checker.search.property import Property
-from pfnlab.checker.search.visited import Keeping, Keys
+from pfnlab.checker.search.visited import Keeping, Keys, PartTable
 from pfnlab.errors import Defect, PfnlabError, Undecided
 from pfnlab.worker import Awaited, Ended, Worker, end_all, forked, hear
 

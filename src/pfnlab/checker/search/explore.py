@@ -17,12 +17,11 @@ from pfnlab.checker.search.exploration import Exploration, judgement
 from pfnlab.checker.search.frontier import Frontier, Order, StateCodec, Waiting
 from pfnlab.checker.search.interrupts import interrupts
 from pfnlab.checker.search.model import Composed, Counting, Model, State, kind
-from pfnlab.checker.search.parts import PartTable
 from pfnlab.checker.search.path import path_along
 from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.scratch import scratch
 from pfnlab.checker.search.trail import Trail
-from pfnlab.checker.search.visited import Keeping, Keys, Numbered, Spilling
+from pfnlab.checker.search.visited import Keeping, Keys, Numbered, PartTable, Spilling
 from pfnlab.errors import Misuse
 from pfnlab.units import number_of
 

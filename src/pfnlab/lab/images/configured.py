@@ -1,13 +1,14 @@
-"""The configuration of a kernel that is booted: installed beside its image, or inside it."""
+"""The configuration of a kernel that is booted: beside its image, or inside it (CONFIG_IKCONFIG)."""
 
 from __future__ import annotations
 
 import functools
+import zlib
 from pathlib import Path
 
 from pfnlab.errors import Misuse, PfnlabError
 from pfnlab.lab.images.kernels import KernelImage
-from pfnlab.lens.ikconfig import embedded_configuration
+from pfnlab.lens.vmlinux import vmlinux_of
 from pfnlab.mm.configuration import DISTRIBUTION, Configuration
 from pfnlab.policies.configuration import configuration_of, read_configuration
 
@@ -46,3 +47,29 @@ def _of_file(vmlinuz: Path, checksum: str) -> Configuration:
         return DISTRIBUTION if text is None else read_configuration(text)
     except (PfnlabError, OSError):
         return DISTRIBUTION
+
+
+#: The words around it, and of what stands between them the longest that is unpacked, in bytes.
+_START, _END = b"IKCFG_ST", b"IKCFG_ED"
+_MOST = 1 << 20
+
+
+def embedded_configuration(vmlinuz: Path) -> str | None:
+    """
+    The ``.config`` inside a kernel image; None where it has none.
+
+    :raises LensError: the image cannot be unpacked
+    :raises MissingTool: the package that unpacks it is not here
+    :raises OSError: the image cannot be read
+    """
+    content = vmlinux_of(vmlinuz.read_bytes(), str(vmlinuz))
+    start = content.find(_START)
+    end = content.find(_END, start)
+    if start < 0 or end < 0:
+        return None
+    try:
+        unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        text = unpacker.decompress(content[start + len(_START) : end], _MOST)
+    except zlib.error:
+        return None
+    return text.decode(errors="replace")

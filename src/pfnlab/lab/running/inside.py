@@ -15,8 +15,7 @@ import msgspec
 from pfnlab.errors import Defect
 from pfnlab.extras import are_installed, need_packages
 from pfnlab.lab.images.cache import cache_root
-from pfnlab.lens import THE_LENS, need_drgn
-from pfnlab.lens.errors import LensError
+from pfnlab.lens import THE_LENS, LensError, need_drgn
 from pfnlab.lens.kept import read_kept, write_kept
 from pfnlab.lens.state import LensState, prots_seen, ptes_seen, tracked_seen, vma_counted, vma_seen
 from pfnlab.programs.runs.observation import Step

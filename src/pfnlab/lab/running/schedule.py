@@ -25,7 +25,7 @@ from pfnlab.lab.steering.hold import HeldCpu, HoldPoint, NotReached, hold
 from pfnlab.lab.steering.points import Caller, Place
 from pfnlab.lab.steering.steering import Steering
 from pfnlab.lab.steering.waits import Obstacle
-from pfnlab.lens.errors import LensError
+from pfnlab.lens import LensError
 from pfnlab.lens.state import LensState, ptes_seen
 from pfnlab.programs.lang.ops import Fork, Op, Program, Release
 from pfnlab.programs.lang.printer import op_text

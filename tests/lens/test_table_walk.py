@@ -8,7 +8,7 @@ from typing import Any, cast
 from for_each import for_each
 
 from pfnlab.hw.bits import PAGE_PRESENT, PAGE_PSE, PAGE_PWT
-from pfnlab.lens.direct_map import DirectMap
+from pfnlab.lens.table_walk import DirectMap
 from pfnlab.lens.view import KernelView
 from pfnlab.programs.runs.observation import MemoryFault
 from pfnlab.programs.runs.places import Places
