@@ -26,7 +26,7 @@ from pfnlab.checker.kernel.scope import load_scope
 from pfnlab.checker.limits import Exhaustive
 from pfnlab.cluster.checking import check_on_cluster
 from pfnlab.cluster.connection import connected
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "cluster"))
 

@@ -21,7 +21,7 @@ from pfnlab.checker.kernel.operations import ScopeStep
 from pfnlab.checker.kernel.scope import Scope, load_scope
 from pfnlab.checker.search.random_walks import simulate
 from pfnlab.fuzz.coverage import watch_rules
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 
 #: Scopes, and how many walks of how many steps.
 SCOPES = {"standard": (15, 8), "leaves": (15, 8), "wide": (6, 6)}

@@ -34,11 +34,11 @@ from pfnlab.campaign.running import begin_campaign, run_campaign
 from pfnlab.checker.check import check
 from pfnlab.checker.kernel.scope import load_scope
 from pfnlab.checker.limits import CheckLimits, Exhaustive, Swarm
+from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.fuzz.hunt import Hunt
 from pfnlab.fuzz.hunt_state import HuntState
-from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.processes import in_order, processors
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.recorded.matrix import predict_files
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.report import searches

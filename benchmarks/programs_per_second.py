@@ -23,8 +23,8 @@ from measuring.paired import AGAINST, SERVE, against, serve
 
 from pfnlab.errors import Defect
 from pfnlab.lab.images.kernels import KernelImage
-from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.lab.running.placement import Windows
+from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.lab.running.wire import compile_program
 from pfnlab.lab.vm.boots import GuestShape
 from pfnlab.lab.vm.qemu import Guest

@@ -39,7 +39,7 @@ began = time.process_time()
 from pfnlab.checker.check import check
 from pfnlab.checker.limits import Exhaustive
 from pfnlab.checker.kernel.scope import RaceScope, load_scope
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 scope = load_scope("race")
 races = scope.races[:{races}]
 started = time.process_time()

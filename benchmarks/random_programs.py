@@ -22,14 +22,14 @@ from pathlib import Path
 
 from measuring import busy, show
 
+from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.fuzz.grammar import Bias, draw
 from pfnlab.fuzz.hunt import Hunt
 from pfnlab.fuzz.hunt_state import HuntState
-from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.looking import Looks
-from pfnlab.lab.running.machine import QemuMachine
+from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine
 

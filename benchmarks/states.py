@@ -23,7 +23,7 @@ from pfnlab.checker.kernel.operations import operations
 from pfnlab.checker.kernel.properties import questions
 from pfnlab.checker.kernel.scope import Scope, load_scope
 from pfnlab.checker.limits import Exhaustive
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 
 #: What the scope has within its bound; with a tracker named, only questions of trackers are asked.
 STATES = {"7.2,tracker=exact": 10_543, "6.1": 12_837}

@@ -14,7 +14,7 @@ from pages.sizes.series import sharing
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.printer import op_lines
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.report.searches import PageSearch, searched
 from pfnlab.report.sizes.facts import known_sizes
 from pfnlab.units import number_of

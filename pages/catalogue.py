@@ -16,7 +16,7 @@ from pfnlab.checker.kernel.scope import RaceScope, load_scope
 from pfnlab.policies.commits import machine_without
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.report.markdown import code, table
 from pfnlab.report.searches import DEPTH, searched
 

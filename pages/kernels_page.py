@@ -19,7 +19,7 @@ from pfnlab.policies.releases import version_key
 from pfnlab.programs.lang.load import load_program, program_files
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.library import library_folder
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.observation import Run
 from pfnlab.report import markdown

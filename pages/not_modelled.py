@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pfnlab.errors import ProgramError, Undecided
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.report.markdown import code, table
 

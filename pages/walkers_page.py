@@ -12,7 +12,7 @@ from itertools import groupby
 from pfnlab.meeting.walkers import KINDS, WALKERS, cell_program
 from pfnlab.policies.releases import CONFIRMED
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Run
 from pfnlab.report import markdown
 

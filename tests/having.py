@@ -2,9 +2,9 @@
 
 Such a test is skipped where something is missing; where ``PFNLAB_LAB=required`` is set, as ``make test``
 does, it fails. Which kernels are asked follows from what the archive offers
-(:func:`pfnlab.lab.images.offers.roles_for`): those of the stable series and the newest that is known. A
-kernel that is not to be had any more is skipped even then, for recorded runs stand in for it; what differs on
-a new kernel is news, not a failure (``conftest.py``).
+(:func:`pfnlab.lab.images.kernel_offers.roles_for`): those of the stable series and the newest that is known.
+A kernel that is not to be had any more is skipped even then, for recorded runs stand in for it; what differs
+on a new kernel is news, not a failure (``conftest.py``).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from targets import TARGET
 from pfnlab.errors import MissingTool, Undecided
 from pfnlab.lab.images.archive import Unverified, read_listing
 from pfnlab.lab.images.cache import cache_root
+from pfnlab.lab.images.kernel_offers import SUITES, Role, roles_for
 from pfnlab.lab.images.kernels import KernelImage, cached_versions, kernel_for, read_lists
-from pfnlab.lab.images.offers import SUITES, Role, roles_for
 from pfnlab.lab.images.search import offered
 from pfnlab.policies.known import nearest
 from pfnlab.policies.releases import CONFIRMED, RELEASES, series_of

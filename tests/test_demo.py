@@ -10,7 +10,7 @@ import pytest
 import tooling
 
 from pfnlab.errors import Undecided
-from pfnlab.lab.images.offers import Role
+from pfnlab.lab.images.kernel_offers import Role
 
 demo = tooling.demo()
 

@@ -11,9 +11,9 @@ from litmus_files import FILES, HOLDING, LITMUS, is_of_leaves, litmus_file, prog
 from pfnlab.errors import Undecided
 from pfnlab.policies.profiles import CONFIRMED, RELEASES, exact
 from pfnlab.policies.releases import series_of
-from pfnlab.programs.lang.form import program_hash
-from pfnlab.programs.lang.layout import format_text
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.lang.canonical import format_text
+from pfnlab.programs.lang.json_form import program_hash
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import covers, expectation_failures
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run

@@ -14,7 +14,7 @@ from types import ModuleType
 import pytest
 from tooling import build_release, check_release
 
-from pfnlab.programs.lang.form import to_json
+from pfnlab.programs.lang.json_form import to_json
 from pfnlab.programs.lang.load import load_text
 
 REPORT = "# Pages forget who they are\nState: private\n\nThey do.\n"

@@ -11,13 +11,13 @@ import msgspec
 import pytest
 import tooling
 
-from pfnlab.api.checks import CheckReport
+from pfnlab.api.check_report import CheckReport
 from pfnlab.campaign.check_work import CheckWork, check_results
 from pfnlab.checker.check import CheckResult, check
 from pfnlab.checker.kernel.scope import load_scope
 from pfnlab.document.parts.check import part
 from pfnlab.document.terminal import terminal
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.result import Outcome
 
 SOURCE = Path(__file__).parents[1] / "src" / "pfnlab"

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pfnlab.errors import PfnlabError
-from pfnlab.programs.lang.form import program_hash
+from pfnlab.programs.lang.json_form import program_hash
 from pfnlab.programs.lang.load import load_bytes
 
 ROOT = Path(__file__).parents[1]

@@ -1,7 +1,7 @@
 """``make demo``: one story on models and real kernels, side by side.
 
 The kernels are the oldest stable series' and the newest that is known and on offer
-(:func:`pfnlab.lab.images.offers.roles_for`). A new kernel may tell the story otherwise: that
+(:func:`pfnlab.lab.images.kernel_offers.roles_for`). A new kernel may tell the story otherwise: that
 is news. One that cannot be had any more is replaced by what it did when it was recorded.
 """
 
@@ -16,14 +16,14 @@ from pathlib import Path
 
 from pfnlab.errors import PfnlabError, Undecided
 from pfnlab.lab.images.archive import Unverified
+from pfnlab.lab.images.kernel_offers import Role, roles_for
 from pfnlab.lab.images.kernels import cached_versions, read_lists
-from pfnlab.lab.images.offers import Role, roles_for
 from pfnlab.lab.images.search import offered
 from pfnlab.policies.known import nearest
 from pfnlab.policies.releases import RELEASES, series_of
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.library import find_program
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.report.golden import golden_differences, golden_path, read_golden
 
 ROOT = Path(__file__).parents[1]

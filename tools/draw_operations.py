@@ -24,7 +24,7 @@ from pfnlab.programs.lang.walk_ops import BYTE_WALKERS, STORING_WALKERS, Process
 from pfnlab.programs.lang.words import WALKERS
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "src" / "pfnlab" / "api" / "operations.py"
+PAGE = ROOT / "src" / "pfnlab" / "api" / "methods.py"
 
 #: The operations that name something new.
 BY_HAND: tuple[type[Call], ...] = (Mmap, Mremap, Fork, Thread)

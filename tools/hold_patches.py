@@ -26,7 +26,7 @@ from pfnlab.errors import Undecided
 from pfnlab.lab.building.build import BuildRequest, build
 from pfnlab.lab.building.built import BuiltKernel
 from pfnlab.lab.building.patch_file import PatchFile, read_patch
-from pfnlab.lab.running.machine import QemuMachine
+from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.meeting.holding import litmus_looks, litmus_programs
 from pfnlab.meeting.trial import Trial, TrialResult, try_kernel
 from pfnlab.policies.patched import PatchedKernel, read_patched, write_patched
@@ -34,7 +34,7 @@ from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program, Read
 from pfnlab.programs.library import find_program
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run

@@ -26,11 +26,11 @@ from pfnlab.lab.building.built import find
 from pfnlab.lab.building.patch_file import read_patch
 from pfnlab.lab.building.source import source_for
 from pfnlab.lab.building.worktree import original
-from pfnlab.lab.images.commands import complaint, run
 from pfnlab.lab.images.configured import RAM_MIB
 from pfnlab.lab.images.image import initramfs
 from pfnlab.lab.images.kernels import KernelImage, kernel_for
 from pfnlab.lab.images.modules import vfio_modules
+from pfnlab.lab.images.tools import complaint, run
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.lab.vm.launch import cpu_arguments, device_arguments, start_qemu
 from pfnlab.lab.vm.qemu import PARAMETERS, QEMU

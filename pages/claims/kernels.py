@@ -12,7 +12,7 @@ from pfnlab.errors import Misuse
 from pfnlab.policies.releases import CONFIRMED
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.library import library_folder
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Run, Step
 from pfnlab.report.golden import Golden, golden_path, golden_run, newest_version, read_golden
 from pfnlab.report.sizes.facts import known_sizes

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from pfnlab.lens.sizes import SizedMember, SlabCache
+from pfnlab.lens.structure_sizes import SizedMember, SlabCache
 
 #: A tracker's field is made of these: a pointer, a frame, a size.
 WORD = 8

@@ -16,7 +16,7 @@ from pages.sizes.growth import (
     laid_out,
     price,
 )
-from pfnlab.lens.sizes import SizedMember
+from pfnlab.lens.structure_sizes import SizedMember
 from pfnlab.report.sizes.facts import SeriesSizes
 
 T = TypeVar("T")

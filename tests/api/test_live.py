@@ -13,7 +13,7 @@ import pfnlab as pl
 from pfnlab.api.live import LiveMachine
 from pfnlab.errors import Undecided
 from pfnlab.programs.lang.printer import op_lines
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
 
 #: Every tenth program, in the order of names.

@@ -15,7 +15,7 @@ from pfnlab.mm.walk_policy import SpecialBits, WalkerPolicy, Walkers
 from pfnlab.policies.flushes.free_vmas import FreeVmas
 from pfnlab.policies.trackers.track_ctx import TrackCtx
 from pfnlab.programs.lang.printer import op_lines
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.units import PfnRange
 
 

@@ -8,7 +8,7 @@ from counting import Parts
 from pfnlab.checker.check import check
 from pfnlab.checker.kernel.scope import load_scope
 from pfnlab.checker.limits import CheckLimits, Swarm, Walks
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 
 
 @pytest.mark.parametrize("limits", [Walks(count=3), Swarm(searches=3, states=20)], ids=str)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pfnlab.checker.differ import DifferResult, compare
 from pfnlab.checker.kernel.scope import Scope, read_scope
 from pfnlab.programs.lang.printer import op_lines
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 
 SCOPE = """
 devices = ["bar: pci, 3 pages"]

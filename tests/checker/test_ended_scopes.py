@@ -18,7 +18,7 @@ from pfnlab.mm.tracker import Tracker
 from pfnlab.mm.vma import Vma
 from pfnlab.policies.trackers.exact import Exact
 from pfnlab.policies.trackers.track_ctx import TrackCtx
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 
 ENDED = [name for name in scope_names() if name.startswith("ends_")]
 

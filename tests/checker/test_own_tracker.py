@@ -10,7 +10,7 @@ from pfnlab.checker.check import check
 from pfnlab.checker.kernel.properties import questions
 from pfnlab.checker.kernel.scope import read_scope
 from pfnlab.errors import PolicyError, Undecided
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 
 EXAMPLE = Path(__file__).parent.parent.parent / "docs" / "own-policy" / "per_vma.py"
 

@@ -12,9 +12,9 @@ from pfnlab.checker.kernel.scope import load_scope, scope_names
 from pfnlab.checker.limits import Exhaustive, Walks
 from pfnlab.checker.replay import ProgramReplay, Replay, check_same, path_text, read_path
 from pfnlab.errors import Misuse
-from pfnlab.programs.lang.layout import program_text
+from pfnlab.programs.lang.canonical import program_text
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 
 #: A model that breaks something, and how far to look, for each scope.
 BROKEN = {

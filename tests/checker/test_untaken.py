@@ -8,7 +8,7 @@ from pfnlab.checker.check import CheckResult, check
 from pfnlab.checker.kernel.properties import questions
 from pfnlab.checker.kernel.scope import Scope, load_scope, read_scope
 from pfnlab.checker.limits import Exhaustive
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 
 MAPPED = '"new = mmap bar[0:3] wc shared rw"'
 

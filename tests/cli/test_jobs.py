@@ -16,7 +16,7 @@ from pfnlab.cli.verbs import framework_command
 from pfnlab.fuzz import drawing
 from pfnlab.processes import processors
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Run
 from pfnlab.report import policies_matrix, searches
 

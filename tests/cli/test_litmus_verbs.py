@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from asking import Ask
 
-from pfnlab.programs.lang.layout import format_text
+from pfnlab.programs.lang.canonical import format_text
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.library import find_program, library_paths
 

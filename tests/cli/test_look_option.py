@@ -17,7 +17,7 @@ from pfnlab.lab.machines import Named, settle_look
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 from pfnlab.report.golden import golden_look

@@ -16,11 +16,11 @@ from pfnlab.cli import meet as verb
 from pfnlab.errors import MissingTool
 from pfnlab.lab.building.built import BuiltKernel, keep_built
 from pfnlab.lab.images.archive import Package
+from pfnlab.lab.images.kernel_offers import Offer
 from pfnlab.lab.images.kernels import KernelImage, sha256_of
-from pfnlab.lab.images.offers import Offer
-from pfnlab.meeting import asked, holding
+from pfnlab.meeting import by_name, holding
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Run
 
 LOCKED = """pfnlab program 1
@@ -74,10 +74,10 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     def on_offer(**_: object) -> list[Any]:
         return [SimpleNamespace(package=Package("linux", one, "trixie", 0), known=False) for one in offers]
 
-    monkeypatch.setattr(asked, "kernel_for", had)
+    monkeypatch.setattr(by_name, "kernel_for", had)
     monkeypatch.setattr(verb, "read_lists", on_offer)
-    monkeypatch.setattr(asked, "offered", list[Offer])
-    for module in (verb, asked):
+    monkeypatch.setattr(by_name, "offered", list[Offer])
+    for module in (verb, by_name):
         monkeypatch.setattr(module, "changelog_of", lambda kernel, say: None)
         monkeypatch.setattr(module, "QemuMachine", Guest)
     monkeypatch.setattr(verb, "suites_of", lambda kernel: ["trixie"])
@@ -193,7 +193,7 @@ def test_a_file_that_does_not_say_which_kernel_it_is(
     image = tmp_path / "bzImage"
     image.write_bytes(b"")
     own = KernelImage("", "", "next-20261120", "next-20261120", image, "")
-    monkeypatch.setattr(asked, "from_file", lambda path: own)
+    monkeypatch.setattr(by_name, "from_file", lambda path: own)
     lost = ask("kernels", "meet", image, *FEW)
     told = ask("kernels", "meet", image, *FEW, "--profile", "6.12.117")
 
@@ -286,7 +286,7 @@ def test_a_single_kernel_has_all_guests(ask: Ask, monkeypatch: pytest.MonkeyPatc
             counts.append(guests)
             super().__init__(kernel)
 
-    monkeypatch.setattr(asked, "QemuMachine", Counted)
+    monkeypatch.setattr(by_name, "QemuMachine", Counted)
     ask("kernels", "meet", "6.12.117", *FEW, "--jobs", 3)
     ask("kernels", "meet", "6.12.117", "6.12.117", *FEW, "--jobs", 1)
 

@@ -9,7 +9,7 @@ from asking import Ask, open_with
 
 from pfnlab.lab.machines import Named
 from pfnlab.lab.vm.accel import Accel
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine
 

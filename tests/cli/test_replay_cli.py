@@ -19,7 +19,7 @@ from pfnlab.fuzz.signature import signature_of
 from pfnlab.lab.confirm import comparison
 from pfnlab.policies import own
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Run
 from pfnlab.result import Outcome
 

@@ -14,7 +14,7 @@ from pfnlab.cli.trying import TriedKernel
 from pfnlab.errors import Undecided
 from pfnlab.meeting import holding
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Run
 
 MIDDLE = """pfnlab program 1

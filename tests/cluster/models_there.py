@@ -86,10 +86,10 @@ def held() -> int:
     """The owners that this process has."""
     import gc
 
-    from pfnlab.cluster import parts
+    from pfnlab.cluster import owners
 
     gc.collect()
-    return len(parts._HELD)
+    return len(owners._HELD)
 
 
 def told_of(result: Any) -> dict[str, Any]:

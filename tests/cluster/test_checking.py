@@ -18,7 +18,7 @@ from pfnlab.checker.limits import CheckLimits, Exhaustive, Walks
 from pfnlab.cluster.checking import check_on_cluster, limits_on_cluster
 from pfnlab.cluster.connection import connected
 from pfnlab.errors import Misuse
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 
 pytestmark = pytest.mark.xdist_group("cluster")
 

@@ -14,7 +14,7 @@ from pfnlab.errors import Misuse
 from pfnlab.explorer import walk
 from pfnlab.explorer.walk import Walker, walkable_scopes
 from pfnlab.programs.lang.printer import op_lines
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 
 OLD = ModelMachine("6.1")
 PER_VMA = Path(__file__).parents[2] / "docs" / "own-policy" / "per_vma.py"

@@ -28,7 +28,7 @@ LIMIT = 20.0
 _SERVE = """
 import sys, msgspec
 from pfnlab.errors import Why
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Reason, Run
 from pfnlab.programs.lang.ops import Program
 machine = ModelMachine(sys.argv[1])

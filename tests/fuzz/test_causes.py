@@ -9,6 +9,7 @@ import pytest
 
 from pfnlab.errors import Undecided, Why
 from pfnlab.fuzz import hunt as loop
+from pfnlab.fuzz.call_kinds import Vocabulary, kind_of
 from pfnlab.fuzz.causes import (
     Cause,
     Conditions,
@@ -24,12 +25,11 @@ from pfnlab.fuzz.causes import (
 )
 from pfnlab.fuzz.hunt import Hunt
 from pfnlab.fuzz.hunt_state import HuntState
-from pfnlab.fuzz.kinds import Vocabulary, kind_of
 from pfnlab.fuzz.signature import Signature, signatures_of
 from pfnlab.fuzz.summary import FuzzResult, summary
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Mmap, Program
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Reason, Run

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pfnlab.branches import BranchWatch, branches_of
+from pfnlab.fuzz.call_kinds import Vocabulary, kind_of
 from pfnlab.fuzz.coverage import (
     CLAIMED,
     HELD,
@@ -18,10 +19,9 @@ from pfnlab.fuzz.coverage import (
     watch_rules,
 )
 from pfnlab.fuzz.grammar import Bias, draw
-from pfnlab.fuzz.kinds import Vocabulary, kind_of
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 

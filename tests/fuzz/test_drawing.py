@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from pfnlab.fuzz import drawing
+from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.fuzz.hunt import Hunt
 from pfnlab.fuzz.hunt_state import HuntState
-from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run
 

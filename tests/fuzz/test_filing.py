@@ -10,9 +10,9 @@ import pytest
 from pfnlab.errors import Misuse, Why
 from pfnlab.fuzz.filing import FiledData, Folder, FoundDifference, read_data
 from pfnlab.fuzz.signature import Signature, signature_of, signatures_of
-from pfnlab.programs.lang.layout import format_text
+from pfnlab.programs.lang.canonical import format_text
 from pfnlab.programs.lang.load import load_program, load_text
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Reason, Run

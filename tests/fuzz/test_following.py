@@ -8,7 +8,7 @@ import msgspec
 
 from pfnlab.fuzz.following import own_differences
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Run
 
 PROGRAM = load_text(

@@ -10,12 +10,11 @@ from for_each import for_each
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pfnlab.fuzz.call_kinds import AFTER_LEAF, ALL, EVERYWHERE, PLANS, Vocabulary, kind_of, pairs_of
 from pfnlab.fuzz.grammar import Bias, draw, may_store
-from pfnlab.fuzz.kinds import AFTER_LEAF, ALL, EVERYWHERE, PLANS, Vocabulary, kind_of, pairs_of
-from pfnlab.fuzz.places import GIGABYTE, touched_level
+from pfnlab.fuzz.ranges import GIGABYTE, touched_level
 from pfnlab.lab.running.placement import check_placeable
-from pfnlab.programs.lang.checks import check_program
-from pfnlab.programs.lang.form import from_json, to_json
+from pfnlab.programs.lang.json_form import from_json, to_json
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import (
     ADVICE,
@@ -24,6 +23,7 @@ from pfnlab.programs.lang.ops import (
     Thp,
     tasks_of,
 )
+from pfnlab.programs.lang.validity import check_program
 from pfnlab.programs.lang.walk_ops import Walk, Walker
 from pfnlab.programs.lang.words import PROTS
 

@@ -10,14 +10,14 @@ import pytest
 
 from pfnlab.errors import Undecided, Why
 from pfnlab.fuzz import drawing
+from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.fuzz.filing import Folder
 from pfnlab.fuzz.hunt import Hunt
 from pfnlab.fuzz.hunt_state import HuntState, read_state, write_state
-from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.summary import FuzzResult, headline, outcome, summary
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Reason, Run

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from pfnlab.errors import Misuse
+from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.fuzz.hunt_state import HuntState, read_state, write_state
-from pfnlab.fuzz.kinds import Vocabulary
 
 
 def test_a_state_of_something_else(tmp_path: Path) -> None:

@@ -10,13 +10,13 @@ import msgspec
 import pytest
 
 from pfnlab.errors import Misuse
+from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.fuzz.filing import Folder
 from pfnlab.fuzz.hunt import Hunt
 from pfnlab.fuzz.hunt_state import HuntState
-from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.looking import MIXED, Looks, looking_named
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.fuzz.grammar import Bias, draw
-from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.modelled import ModelProcesses
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 

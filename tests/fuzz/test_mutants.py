@@ -15,8 +15,8 @@ from mutated import SOURCE, MutatedModel
 from mutation_report import FOUND, OPERATIONS, look_for
 
 from pfnlab.fuzz.grammar import draw
-from pfnlab.lab.running.machine import QemuMachine
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.lab.running.qemu_machine import QemuMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import differences
 
 REPORT = Path(__file__).parents[2] / "docs" / "evidence" / "mutation-report.md"

@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pfnlab.fuzz.call_kinds import Vocabulary, kind_of
 from pfnlab.fuzz.grammar import draw
-from pfnlab.fuzz.kinds import Vocabulary, kind_of
 from pfnlab.fuzz.shrink import raises_alarm, shrink, shrink_quickly
 from pfnlab.fuzz.signature import Signature
 from pfnlab.fuzz.simplify import simplifications
-from pfnlab.programs.lang.checks import check_program
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Call, Mmap, Munmap, Program
 from pfnlab.programs.lang.printer import op_lines
-from pfnlab.programs.lang.shrink import without
+from pfnlab.programs.lang.shorter import without
+from pfnlab.programs.lang.validity import check_program
 
 HEADER = "pfnlab program 1\ndevice bar: pci, 16 pages\narea a: 24 pages\narea b: 24 pages\n\n"
 

@@ -14,7 +14,7 @@ from pfnlab.programs.lang.ops import (
     Program,
 )
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Reason, Run, VmaSeen

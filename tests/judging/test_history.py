@@ -8,7 +8,7 @@ from pfnlab.judging.history import History, kept_after
 from pfnlab.programs.lang.device_ops import D0, D3, MemoryDisable, MemoryEnable, VfioReset
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Call
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 
 
 @for_each(

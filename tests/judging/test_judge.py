@@ -16,7 +16,7 @@ from pfnlab.mm.configuration import DISTRIBUTION
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import BookEntry, MemoryFault, MemorySeen, PteSeen, Run, Step
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pfnlab.errors import LostGuest
 from pfnlab.lab.images.kernels import KernelImage
-from pfnlab.lab.running.machine import QemuMachine
+from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.lab.vm.boots import GuestShape
 from pfnlab.lab.vm.channel import Hello
 from pfnlab.programs.lang.load import load_text

@@ -17,12 +17,12 @@ from having import ASKED_WIDELY, EVERY_SERIES, OLD, STABLE, bootable, model_of
 from litmus_files import FILES, is_of_leaves
 
 from pfnlab.lab.running.bench import BAR_MIB
-from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.lab.running.placement import bar_mib_for
+from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run

@@ -35,7 +35,7 @@ from driver_guest import (
 )
 from having import bootable, have
 
-from pfnlab.lab.images.driver import image_with_driver
+from pfnlab.lab.images.driver_module import image_with_driver
 from pfnlab.lab.vm.qemu import Guest
 
 pytestmark = pytest.mark.lab

@@ -15,13 +15,13 @@ import pytest
 from comparing import COMPARED
 from having import ASKED_WIDELY, OLD, bootable, model_of
 
+from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.fuzz.filing import Folder
 from pfnlab.fuzz.hunt import Hunt
 from pfnlab.fuzz.hunt_state import HuntState
-from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.summary import headline
-from pfnlab.lab.running.machine import QemuMachine
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.lab.running.qemu_machine import QemuMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.machine import Machine
 
 #: The first program, one of the last that may need a guest of their own, and how many there are.

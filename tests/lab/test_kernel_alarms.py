@@ -12,11 +12,11 @@ import pytest
 from having import ASKED, EVERY_SERIES, bootable, have
 
 from pfnlab.cli.options import performed
-from pfnlab.lab.images.driver import image_with_driver
+from pfnlab.lab.images.driver_module import image_with_driver
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running import bench
-from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.lab.running.placement import Placement
+from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.alarm import Alarm

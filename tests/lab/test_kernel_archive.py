@@ -18,7 +18,7 @@ from archive_on_disk import PACKAGE, RELEASE, VERSION, DebianOnDisk, Key, bzimag
 from counting import Parts
 
 from pfnlab.errors import MissingTool, Undecided
-from pfnlab.lab.images import archive, inventory, kernels, offers, search, sources
+from pfnlab.lab.images import archive, inventory, kernel_offers, kernels, search, sources
 from pfnlab.lab.images.archive import Unreachable, Unverified
 
 pytestmark = pytest.mark.skipif(
@@ -63,7 +63,7 @@ def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: Path, keyri
     etc.mkdir(exist_ok=True)
     (etc / "sources.list").write_text(f"deb [signed-by={keyring}] file:{root} experimental main\n")
     monkeypatch.setattr(sources, "APT_ETC", etc)
-    monkeypatch.setattr(offers, "ROLLING", ("experimental",))
+    monkeypatch.setattr(kernel_offers, "ROLLING", ("experimental",))
     for module in (search, inventory):
         monkeypatch.setattr(module, "SUITES", ("experimental",))
 
@@ -288,7 +288,7 @@ def test_a_suite_of_other_series_may_offer_a_kernel(
     """
     As an old stable suite offers rebuilds of the next one's kernels: they are found there.
     """
-    monkeypatch.setattr(offers, "ROLLING", ())
+    monkeypatch.setattr(kernel_offers, "ROLLING", ())
 
     kernel = kernels.fetch("7.3")[0]
 

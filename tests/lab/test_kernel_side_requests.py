@@ -8,8 +8,8 @@ import pytest
 from driver_guest import ASKED, PAGE, WC, WC_BITS, Lab, kind
 from having import NEW, bootable, have
 
-from pfnlab.lab.images.driver import image_with_driver
-from pfnlab.lab.running.machine import QemuMachine
+from pfnlab.lab.images.driver_module import image_with_driver
+from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.lab.vm.qemu import Guest
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.runs.look import LookLevel

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pfnlab.errors import MissingTool, TimedOut
-from pfnlab.lab.images import commands
+from pfnlab.lab.images import tools
 
 
 def test_missing_program_names_the_remedy() -> None:
@@ -20,7 +20,7 @@ def test_missing_program_names_the_remedy() -> None:
     A program that is not installed is a missing tool with its remedy.
     """
     with pytest.raises(MissingTool, match="`no-such-tool` is not on this machine: install it"):
-        commands.run(["no-such-tool"], limit=5, remedy="install it")
+        tools.run(["no-such-tool"], limit=5, remedy="install it")
 
 
 def test_command_and_its_children_end_at_the_limit() -> None:
@@ -30,7 +30,7 @@ def test_command_and_its_children_end_at_the_limit() -> None:
     begun = time.monotonic()
 
     with pytest.raises(TimedOut, match=r"did not end within 0.5 s"):
-        commands.run(["sh", "-c", "sleep 60 & wait"], limit=0.5, remedy="none")
+        tools.run(["sh", "-c", "sleep 60 & wait"], limit=0.5, remedy="none")
 
     assert time.monotonic() - begun < 30
 
@@ -42,7 +42,7 @@ def test_command_and_its_children_end_with_their_owner(tmp_path: Path, number: s
     """
     told = tmp_path / "pid"
     script = f"sleep 60 & echo $! > {told}.part; mv {told}.part {told}; wait"
-    code = f"from pfnlab.lab.images.commands import run; run(['sh', '-c', {script!r}], limit=50, remedy='-')"
+    code = f"from pfnlab.lab.images.tools import run; run(['sh', '-c', {script!r}], limit=50, remedy='-')"
     owner = subprocess.Popen([sys.executable, "-c", code])
     _until(told.exists)
     child = Path("/proc", told.read_text().strip())
@@ -60,7 +60,7 @@ def test_guard_of_a_command_that_ended_does_nothing(tmp_path: Path) -> None:
     """
     done = tmp_path / "done"
 
-    with commands.when_gone('touch "$1"', str(done)):
+    with tools.when_gone('touch "$1"', str(done)):
         pass
     time.sleep(0.2)
 

@@ -13,7 +13,7 @@ from pfnlab.lab.machines import name_machine, name_machines, side_by_side
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 

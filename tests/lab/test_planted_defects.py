@@ -18,7 +18,7 @@ pytest.importorskip("drgn", reason="drgn is not here: pip install 'pfnlab[lens]'
 
 from pfnlab.judging.judge import violations
 from pfnlab.lab.running.inside import Inside
-from pfnlab.lab.running.machine import QemuMachine
+from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.lens.snapshot import Lens
 from pfnlab.lens.state import LensState
 from pfnlab.programs.lang.load import load_text

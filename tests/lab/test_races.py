@@ -24,11 +24,11 @@ from having import (
 )
 from targets import TARGET
 
-from pfnlab.lab.running.machine import QemuMachine
+from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.programs.lang.ops import Program, Release
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.recorded.races import RecordedRace, compare, program_of
-from pfnlab.programs.recorded.verbs import Waiting
+from pfnlab.programs.recorded.recorded_calls import Waiting
 from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.observation import Run
 

@@ -9,9 +9,9 @@ from comparing import COMPARED
 from having import ASKED, EVERY_SERIES, NEW, bootable, model_of
 
 from pages.walkers_page import cell
-from pfnlab.lab.running.machine import QemuMachine
+from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.meeting.walkers import KINDS, WALKERS, cell_program
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import differences
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]

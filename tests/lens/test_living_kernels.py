@@ -39,7 +39,7 @@ from pfnlab.lens.vmlinux import btf_of
 from pfnlab.policies.releases import series_of
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Step
 from pfnlab.programs.runs.places import Places
 

@@ -16,8 +16,8 @@ from for_each import for_each
 from pfnlab.lens import LensError
 from pfnlab.lens.btf import Btf
 from pfnlab.lens.btf_drgn import BtfTypes
-from pfnlab.lens.sizes import SlabCache
 from pfnlab.lens.slabs import read_slabs
+from pfnlab.lens.structure_sizes import SlabCache
 
 _BASE = 0xFFFF888000000000
 _HEAD, _POINTER, _CACHES = _BASE, _BASE + 0x100, _BASE + 0x1000

@@ -21,7 +21,7 @@ def test_types_and_memory_need_no_drgn() -> None:
     names = ", ".join(f"pfnlab.lens.{part}" for part in PARTS)
 
     subprocess.run(
-        [sys.executable, "-c", f"{block}import {names}, pfnlab.programs.model.machine"], check=True
+        [sys.executable, "-c", f"{block}import {names}, pfnlab.programs.model.model_machine"], check=True
     )
 
 

@@ -9,7 +9,7 @@ import msgspec
 from pfnlab.errors import Why
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.observation import Reason, Run
 

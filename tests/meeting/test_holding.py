@@ -9,13 +9,13 @@ from counting import Parts
 from kernels_of_models import LITMUS, Alarmed, Crashing, Headless, Kernel, Moody, Warned, program
 
 from pfnlab.errors import Misuse
-from pfnlab.fuzz.kinds import Vocabulary
+from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.meeting.holding import Pair, hold_all, litmus_looks, litmus_programs, walker_programs
 from pfnlab.meeting.walkers import KINDS, WALKERS
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 from pfnlab.report.golden import promoted, write_golden

@@ -28,7 +28,7 @@ from pfnlab.meeting.meet import (
     model_version,
     verdicts,
 )
-from pfnlab.policies.configuration import configuration_of
+from pfnlab.policies.kconfig import configuration_of
 from pfnlab.policies.known import write_known
 from pfnlab.result import Outcome
 

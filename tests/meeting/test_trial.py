@@ -18,7 +18,7 @@ from pfnlab.meeting import holding
 from pfnlab.meeting.trial import Trial, TrialResult, headline, try_kernel
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Reason, Run
 from pfnlab.result import Outcome
 

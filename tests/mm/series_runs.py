@@ -6,7 +6,7 @@ from for_each import for_each
 
 from pfnlab.policies.profiles import SERIES
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Step
 
 every_series = for_each("series", SERIES)

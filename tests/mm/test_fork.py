@@ -8,7 +8,7 @@ from series_runs import run_to_end as run
 
 from pfnlab.policies.profiles import SERIES
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Step
 
 

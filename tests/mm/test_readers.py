@@ -9,7 +9,7 @@ from series_runs import every_series, last, run
 from pfnlab.errors import Undecided
 from pfnlab.policies.profiles import SERIES
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 
 MAPPED = ("a = mmap bar[0:4] wc shared rw", "write a[0] 7")
 COPIED = ("a = mmap bar[0:4] wc private rw", "write a[0] 7")

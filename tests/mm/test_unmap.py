@@ -18,7 +18,7 @@ from pfnlab.mm.users.devmem import DevMem
 from pfnlab.policies.profiles import PROFILES, SERIES
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from series_runs import entries, every_series
 
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Step
 
 

@@ -10,7 +10,7 @@ from pages.walkers_page import cell, page, table
 from pfnlab.meeting.walkers import KINDS, WALKERS, cell_program
 from pfnlab.policies.releases import CONFIRMED
 from pfnlab.programs.lang.words import WALKERS as WALKER_VERBS
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 
 PAGE = Path(__file__).parents[2] / "docs" / "walkers.md"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pfnlab.lab.building.patch_file import read_patch
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 
 FOLDER = Path(__file__).parents[2] / "patches" / "upstream" / "fixes"
 PATHS = sorted(FOLDER.glob("*.patch"))

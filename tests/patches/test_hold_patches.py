@@ -14,7 +14,7 @@ from pfnlab.meeting.trial import Trial
 from pfnlab.policies.known import HeldCount
 from pfnlab.policies.patched import PatchedKernel, read_patched
 from pfnlab.programs.lang.load import load_program, load_text
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 
 TOOL = tooling.hold_patches()
 FOLDER = Path(__file__).parents[2] / "patches"

@@ -15,7 +15,7 @@ from pfnlab.errors import Undecided
 from pfnlab.picture.lettering import text_width
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 

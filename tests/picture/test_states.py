@@ -15,7 +15,7 @@ from svg_reading import PROGRAMS, parts_of, run_if_told, run_of, title_of, words
 
 from pfnlab.errors import Misuse
 from pfnlab.picture import draw_state
-from pfnlab.picture.names import run_part, tlb_part, vma_part
+from pfnlab.picture.parts import run_part, tlb_part, vma_part
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import BookEntry, Run, Step

@@ -11,7 +11,7 @@ import pytest
 from pfnlab.policies.changes import changes_between, is_of, single_changes, source_of
 from pfnlab.policies.known import known_versions
 from pfnlab.policies.profiles import RELEASES, profile_of
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 
 VERSIONS = (*RELEASES, *known_versions(), "6.1.84", "6.12.90", "6.12.113")
 

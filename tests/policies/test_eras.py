@@ -7,7 +7,7 @@ import pytest
 from pfnlab.policies.eras import VM_PAT_ERAS, era_switches
 from pfnlab.policies.profiles import PROFILES
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Step
 
 SHARED = "a = mmap bar[0:4] wc shared rw"

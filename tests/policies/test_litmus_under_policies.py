@@ -13,7 +13,7 @@ from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.reports import REPORTS
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.policies.walkers import WALKERS
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 
 POLICIES = [
     *(f"tracker={name}" for name in (*TRACKERS, *VM_PAT_ERAS)),

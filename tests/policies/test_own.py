@@ -18,7 +18,7 @@ from pfnlab.errors import Misuse, PolicyError, Undecided
 from pfnlab.mm.tracker import Tracker
 from pfnlab.policies.own import OPTIONAL, PROTOCOLS, hooks_of, load_policy
 from pfnlab.programs.lang.load import load_program, load_text
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Step
 
 EXAMPLE = Path(__file__).parent.parent.parent / "docs" / "own-policy"

@@ -12,8 +12,8 @@ from strategies import commented, mutated, programs
 
 from pfnlab.errors import ProgramError
 from pfnlab.programs.lang import printer
-from pfnlab.programs.lang.form import from_json, program_hash, to_json
-from pfnlab.programs.lang.layout import format_text
+from pfnlab.programs.lang.canonical import format_text
+from pfnlab.programs.lang.json_form import from_json, program_hash, to_json
 from pfnlab.programs.lang.load import load_bytes, load_text
 from pfnlab.programs.lang.ops import Op, Program
 

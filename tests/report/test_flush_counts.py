@@ -7,7 +7,7 @@ from litmus_files import FILES
 
 from pfnlab.errors import Misuse
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.report.flush_counts import DISTANCES, KINDS, by_distance, counts
 
 

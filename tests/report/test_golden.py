@@ -9,7 +9,7 @@ import pytest
 from middle_runs import careful, cut, forgetful
 
 from pfnlab.errors import Discovery, LostGuest, Misuse
-from pfnlab.programs.lang.form import program_hash
+from pfnlab.programs.lang.json_form import program_hash
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.look import LookLevel

@@ -13,7 +13,7 @@ from for_each import for_each
 from middle_runs import PROGRAM, careful, cut, forgetful
 
 from pfnlab.errors import Why
-from pfnlab.programs.lang.form import program_hash
+from pfnlab.programs.lang.json_form import program_hash
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.alarm import Alarm

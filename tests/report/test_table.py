@@ -15,7 +15,7 @@ from pfnlab.errors import Why
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Device, Program
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.compare import judge
 from pfnlab.programs.runs.observation import PteSeen, Reason, Run, Step, VmaSeen

@@ -4,7 +4,7 @@
 """
 
 from pfnlab.api.acting import Forced, LiveTask
-from pfnlab.api.checks import CheckReport, check
+from pfnlab.api.check_report import CheckReport, check
 from pfnlab.api.live import LiveMachine, machine
 from pfnlab.api.pages import MappedPages, Pages
 from pfnlab.api.programs import load, save

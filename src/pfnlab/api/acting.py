@@ -6,7 +6,7 @@ from abc import abstractmethod
 from typing import cast
 
 from pfnlab.api.arguments import typed_class
-from pfnlab.api.operations import Operations
+from pfnlab.api.methods import Operations
 from pfnlab.api.pages import MappedPages, Where
 from pfnlab.api.step import StepSeen
 from pfnlab.errors import Misuse

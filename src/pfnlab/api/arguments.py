@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import inspect
 import reprlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cache, wraps
 from numbers import Integral, Real
+from pathlib import Path
 from types import FunctionType, NoneType, UnionType
 from typing import Annotated, Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin
 
 from pfnlab.errors import Misuse
+from pfnlab.policies.own import is_path
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -164,3 +166,23 @@ def _words(wanted: Any) -> str:
     if origin is Mapping:
         return f"a dictionary, each key {_words(parts[0])} and each value {_words(parts[1])}"
     return _WORDS.get(wanted) or f"a {wanted.__name__}"
+
+
+#: Policies for models: files as `--policy` takes them, or names by their seam (``{"tracker": "vm_pat"}``).
+Policies = Annotated[
+    Mapping[str, str | Path] | Sequence[str | Path] | str | Path,
+    'a file, "mine.py", a list of files, or names by seam, {"tracker": "exact"}',
+]
+
+
+def names_own(*given: Any) -> bool:
+    """True where machines and policies in what was *given* are made of files of the caller's."""
+    return any(is_path(word) for one in given for name in _names(one) for word in name.split(","))
+
+
+def _names(given: Any) -> Iterator[str]:
+    if isinstance(given, str | Path):
+        yield str(given)
+    elif isinstance(given, Mapping | Sequence):
+        for one in given.values() if isinstance(given, Mapping) else given:
+            yield from _names(one)

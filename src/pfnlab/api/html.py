@@ -16,7 +16,7 @@ from pfnlab.report.run_result import RunResult
 from pfnlab.result import Made
 
 if TYPE_CHECKING:
-    from pfnlab.api.checks import CheckReport
+    from pfnlab.api.check_report import CheckReport
     from pfnlab.api.live import LiveMachine
     from pfnlab.api.records import Record
     from pfnlab.api.runs import RunReport

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 
 from pfnlab.api.acting import Acting, Forced, LiveTask
-from pfnlab.api.arguments import typed, typed_class
-from pfnlab.api.own import Policies, names_own
+from pfnlab.api.arguments import Policies, names_own, typed, typed_class
 from pfnlab.api.pages import Pages, Where
 from pfnlab.api.step import Listed, StepSeen, listed_lines, seen_steps
 from pfnlab.errors import Misuse
@@ -27,7 +26,7 @@ from pfnlab.programs.lang.printer import format_program, op_text
 from pfnlab.programs.lang.single import read_device, read_op, read_span
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import KEYWORDS
-from pfnlab.programs.model.machine import ModelMachine, OpenRun
+from pfnlab.programs.model.model_machine import ModelMachine, OpenRun
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, VmaSeen
 from pfnlab.supervised import supervised

@@ -6,9 +6,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, overload
 
-from pfnlab.api.arguments import typed, typed_class
+from pfnlab.api.arguments import Policies, names_own, typed, typed_class
 from pfnlab.api.live import with_own
-from pfnlab.api.own import Policies, names_own
 from pfnlab.api.programs import AnyProgram, program_of
 from pfnlab.api.records import Record, Recorded, RowsOf, field_text, step_records
 from pfnlab.api.step import StepSeen, seen_steps

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import msgspec
 
 from pfnlab.campaign.shard import ShardResults
+from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.fuzz.filing import FoundDifference, program_text
 from pfnlab.fuzz.hunt import Hunt
 from pfnlab.fuzz.hunt_state import HuntState
-from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.looking import looking_named, opened
 from pfnlab.fuzz.signature import VIOLATION
 from pfnlab.fuzz.summary import headline, outcome

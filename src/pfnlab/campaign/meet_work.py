@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from pfnlab.campaign.shard import ShardResults
-from pfnlab.meeting.asked import asked_kernel, meet_asked
+from pfnlab.meeting.by_name import meet_named, named_kernel
 from pfnlab.meeting.holding import PROGRAMS, SEED, litmus_looks, litmus_programs
 from pfnlab.meeting.meet import Explained, Meeting
 from pfnlab.programs.lang.printer import format_program
@@ -29,8 +29,8 @@ class MeetWork(msgspec.Struct, frozen=True, kw_only=True):
 
 def meet_shard(work: MeetWork) -> ShardResults:
     """Meet the kernel."""
-    asked = asked_kernel(work.kernel)
-    meeting = meet_asked(
+    asked = named_kernel(work.kernel)
+    meeting = meet_named(
         asked,
         litmus_programs(None),
         profile=work.profile or None,

@@ -19,7 +19,7 @@ from pfnlab.campaign.places import LISTS
 from pfnlab.campaign.shard import Shard
 from pfnlab.campaign.work import FILES, files_of
 from pfnlab.errors import Misuse
-from pfnlab.fuzz.kinds import Vocabulary
+from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.meeting.holding import PROGRAMS, SEED
 from pfnlab.policies import SEAM_OF
 from pfnlab.store.rows import DISCOVERIES

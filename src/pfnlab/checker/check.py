@@ -25,11 +25,11 @@ from pfnlab.checker.search.random_walks import simulate, swarm
 from pfnlab.checker.untaken import PolicyWatch
 from pfnlab.errors import Misuse
 from pfnlab.hw.platform import qemu_q35
-from pfnlab.programs.lang.layout import program_text
+from pfnlab.programs.lang.canonical import program_text
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.lang.shrink import shrunk
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.lang.shorter import shrunk
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.progress import UNCOUNTED, PartCount
 from pfnlab.result import Count, Made, Outcome, Result
 from pfnlab.units import number_of

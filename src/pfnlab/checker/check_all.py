@@ -12,7 +12,7 @@ from pfnlab.checker.limits import UNLIMITED, CheckLimits
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.forecast import line as forecast_line
 from pfnlab.processes import in_order
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.progress import Work, working
 from pfnlab.units import number_of
 

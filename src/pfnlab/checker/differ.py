@@ -24,10 +24,10 @@ from pfnlab.checker.search.property import Property, always
 from pfnlab.errors import Undecided
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.readers import normal_runs
-from pfnlab.programs.lang.layout import program_text
+from pfnlab.programs.lang.canonical import program_text
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Op, Program
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.result import Count, Made, Outcome, Result
 from pfnlab.units import number_of
 

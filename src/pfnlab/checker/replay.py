@@ -28,7 +28,7 @@ from pfnlab.checker.search.property import Property
 from pfnlab.errors import Discovery, Misuse
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.places import Places
 from pfnlab.result import Outcome, Result
 from pfnlab.units import number_of

@@ -11,7 +11,7 @@ from pfnlab.files import check_output, write_output
 from pfnlab.lab.machines import files_named, name_machines, newest_series, side_by_side
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.picture import draw_compare, draw_race, draw_state, draw_story
-from pfnlab.picture.form import NARROW
+from pfnlab.picture.dimensions import NARROW
 from pfnlab.picture.palette import Theme
 from pfnlab.programs.library import load_found, program_paths
 from pfnlab.programs.runs.look import LookLevel

@@ -8,8 +8,8 @@ from pfnlab.errors import Misuse, Undecided
 from pfnlab.lab.building.built import built_kernels, find, remove_built
 from pfnlab.lab.images.archive import Unverified
 from pfnlab.lab.images.inventory import inventory
+from pfnlab.lab.images.kernel_offers import Role, roles_for
 from pfnlab.lab.images.kernels import cached, cached_versions, fetch, read_lists, remove
-from pfnlab.lab.images.offers import Role, roles_for
 from pfnlab.lab.images.search import SERIES, offered
 from pfnlab.progress import say, working
 from pfnlab.units import number_of

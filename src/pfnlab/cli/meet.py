@@ -16,8 +16,8 @@ from pfnlab.errors import Discovery, Misuse, Undecided
 from pfnlab.files import check_output
 from pfnlab.lab.images.changelog import changelog_of
 from pfnlab.lab.images.kernels import KernelImage, read_lists, suites_of
-from pfnlab.lab.running.machine import QemuMachine
-from pfnlab.meeting.asked import AskedKernel, asked_kernel, meet_asked
+from pfnlab.lab.running.qemu_machine import QemuMachine
+from pfnlab.meeting.by_name import NamedKernel, meet_named, named_kernel
 from pfnlab.meeting.holding import PROGRAMS, SEED, litmus_files, litmus_looks, litmus_programs
 from pfnlab.meeting.meet import Meeting, MeetingResult, diff, known_of
 from pfnlab.policies.known import write_known
@@ -111,7 +111,7 @@ def diff_kernels(left: str, right: str, request: MeetRequest) -> int:
     """Hold two kernels against each other and print the page; 1 where they differ, 3 where they did once."""
     _check_output(request, (left, right))
     litmus = litmus_programs(request.litmus)
-    kernels = asked_kernel(left), asked_kernel(right)
+    kernels = named_kernel(left), named_kernel(right)
     if kernels[0].name == kernels[1].name:
         raise Misuse(f"{left} and {right} are the same kernel: name two")
     newer = max(kernels, key=lambda kernel: version_key(kernel.version))
@@ -142,14 +142,14 @@ def _check_output(request: MeetRequest, names: Sequence[str]) -> None:
 class _Met(NamedTuple):
     """A kernel that was met."""
 
-    asked: AskedKernel
+    asked: NamedKernel
     meeting: Meeting
 
 
 def _meet_kernel(name: str, litmus: Mapping[str, Program], request: MeetRequest, guests: int) -> _Met:
     """Meet one kernel, in so many guests."""
-    asked = asked_kernel(name)
-    meeting = meet_asked(
+    asked = named_kernel(name)
+    meeting = meet_named(
         asked,
         litmus,
         guests=guests,

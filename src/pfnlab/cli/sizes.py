@@ -7,9 +7,9 @@ from pathlib import Path
 
 import msgspec
 
+from pfnlab.lab.images.kernel_offers import by_version
 from pfnlab.lab.images.kernels import KernelImage, kernel_for, whole
-from pfnlab.lab.images.offers import by_version
-from pfnlab.lens.sizes import StructureSize
+from pfnlab.lens.structure_sizes import StructureSize
 from pfnlab.policies.releases import CONFIRMED
 from pfnlab.progress import say
 from pfnlab.report.sizes.facts import SeriesSizes, known_sizes, write_sizes

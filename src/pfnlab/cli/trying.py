@@ -19,7 +19,7 @@ from pfnlab.lab.building.patch_file import read_patch
 from pfnlab.lab.images.bzimage import release_of
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.machines import check_series
-from pfnlab.lab.running.machine import QemuMachine
+from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.meeting.holding import SEED, litmus_files, litmus_looks, litmus_programs
 from pfnlab.meeting.trial import PROGRAMS, TrialResult, policies_of, try_kernel
@@ -32,7 +32,7 @@ from pfnlab.result import Outcome
 class TriedKernel(msgspec.Struct, frozen=True):
     """A kernel that can be booted.
 
-    :param kernel: what :class:`~pfnlab.lab.running.machine.QemuMachine` takes: an image or a file
+    :param kernel: what :class:`~pfnlab.lab.running.qemu_machine.QemuMachine` takes: an image or a file
     :param says: what it was built of, in a line
     """
 

@@ -15,10 +15,10 @@ from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.partitioned import explore_partitioned
 from pfnlab.checker.search.property import Property
 from pfnlab.cluster.connection import connected
-from pfnlab.cluster.parts import ClusterOwners
+from pfnlab.cluster.owners import ClusterOwners
 from pfnlab.errors import Misuse
 from pfnlab.policies.own import files_in
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.progress import working
 
 if TYPE_CHECKING:

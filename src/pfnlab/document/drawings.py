@@ -12,7 +12,7 @@ from pfnlab.picture import draw_story, plots
 from pfnlab.policies.own import files_in
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Run
 
 #: The longest program whose story is drawn, in operations.

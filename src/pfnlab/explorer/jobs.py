@@ -23,7 +23,7 @@ from typing import Any
 import msgspec
 
 from pfnlab.errors import Misuse
-from pfnlab.lab.images.commands import END_ALL, when_gone
+from pfnlab.lab.images.tools import END_ALL, when_gone
 
 #: Seconds after which a command is ended.
 LIMIT = 900

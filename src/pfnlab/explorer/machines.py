@@ -85,7 +85,7 @@ def files_of(model: str) -> str:
     """The state of the files that *model* is made of, policies and a configuration: another text where one
     of them was written meanwhile, empty where there are none.
 
-    :param model: in the words of :class:`~pfnlab.programs.model.machine.ModelMachine`
+    :param model: in the words of :class:`~pfnlab.programs.model.model_machine.ModelMachine`
     """
     configurations = [change[len("config=") :] for change in model.split(",") if change.startswith("config=")]
     return " ".join(map(_written, [*files_in(model), *configurations]))

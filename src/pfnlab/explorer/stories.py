@@ -13,12 +13,12 @@ from pfnlab.errors import Misuse, ProgramError
 from pfnlab.explorer.machines import MOST_MACHINES, MachineName, files_of, machine_name
 from pfnlab.judging.judge import judged
 from pfnlab.picture.scenes import Scenes
-from pfnlab.programs.lang.form import program_hash
+from pfnlab.programs.lang.json_form import program_hash
 from pfnlab.programs.lang.lines import lines_of
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.words import HEADERS
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import Verdict
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run

@@ -19,10 +19,10 @@ from pfnlab.checker.search.path import Path
 from pfnlab.errors import Misuse, ProgramError, Undecided
 from pfnlab.explorer.machines import files_of
 from pfnlab.judging.known import known
-from pfnlab.programs.lang.layout import program_text
+from pfnlab.programs.lang.canonical import program_text
 from pfnlab.programs.lang.ops import Look, Op, Program
 from pfnlab.programs.lang.printer import op_lines
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 
 #: The models and the states that are stored.
 _MODELS, _STATES = 4, 256

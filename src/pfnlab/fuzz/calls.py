@@ -8,7 +8,7 @@ from typing import assert_never, get_args
 
 import msgspec
 
-from pfnlab.fuzz.places import DRIVER_LEAVES, DrawnPlaces
+from pfnlab.fuzz.ranges import DRIVER_LEAVES, DrawnPlaces
 from pfnlab.programs.lang.device_ops import (
     DRIVER_RAM,
     DRIVER_RAM_PAGES,

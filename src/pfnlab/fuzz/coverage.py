@@ -14,8 +14,8 @@ from pathlib import Path
 import msgspec
 
 from pfnlab.branches import BranchWatch, branches_of
-from pfnlab.fuzz.kinds import EVERYWHERE, areas_of, kind_of, pairs_of
-from pfnlab.fuzz.places import leaf_level, place_of, touches
+from pfnlab.fuzz.call_kinds import EVERYWHERE, areas_of, kind_of, pairs_of
+from pfnlab.fuzz.ranges import leaf_level, place_of, touches
 from pfnlab.programs.lang.ops import Call, Mmap, Op, Program, Release, uses_vfio
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.events import EVENTS

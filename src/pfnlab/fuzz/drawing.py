@@ -35,7 +35,7 @@ def end_of_round(index: int) -> int:
 
 
 @dataclass
-class Drawn:
+class DrawnRound:
     """Programs of a round with their runs on models, and what is known when these have run them.
 
     :param extent: the index of the first program, and that behind the last
@@ -59,9 +59,9 @@ class Drawing:
 
     def __init__(self, state: HuntState, models: ModelProcesses) -> None:
         self._state, self._models = state, models
-        self._ahead: Drawn | None = None
+        self._ahead: DrawnRound | None = None
 
-    def round(self, end: int) -> Drawn:
+    def round(self, end: int) -> DrawnRound:
         """The programs from the state's next one up to *end*, drawn ahead or now."""
         state = self._state
         drawn, self._ahead = self._ahead, None
@@ -76,7 +76,7 @@ class Drawing:
         if not self._models.models or start % ROUND or end <= start:
             yield
             return
-        state, drawn = self._state, list[Drawn]()
+        state, drawn = self._state, list[DrawnRound]()
 
         def draw_ahead() -> None:
             # Trouble comes again when it is the round's turn.
@@ -97,7 +97,7 @@ class Drawing:
 
     def _draw(
         self, start: int, end: int, coverage: Coverage, bias: Bias, prefixes: Sequence[Program]
-    ) -> Drawn:
+    ) -> DrawnRound:
         """Draw programs and run them on models; nothing that is handed over is changed."""
         if start % ROUND == 0:
             under = {condition: frozenset(rows) for condition, rows in coverage.under.items()}
@@ -107,12 +107,12 @@ class Drawing:
             *(dict(coverage.pairs), set(coverage.branches), dict(coverage.words)),
             {condition: dict(rows) for condition, rows in coverage.under.items()},
         )
-        drawn = Drawn((start, end), coverage, bias, list(prefixes))
+        drawn = DrawnRound((start, end), coverage, bias, list(prefixes))
         drawn.programs = [draw(state.seed, index, state.vocabulary, bias) for index in range(start, end)]
         self._ask_models(start, drawn)
         return drawn
 
-    def _ask_models(self, start: int, drawn: Drawn) -> None:
+    def _ask_models(self, start: int, drawn: DrawnRound) -> None:
         """Run what was *drawn* on models and note the coverage."""
         levels = [self._state.looking.of(index)[0] for index in range(start, drawn.extent[1])]
         answers = self._models.ask(list(zip(drawn.programs, levels, strict=True)))

@@ -19,11 +19,11 @@ from pfnlab.errors import Misuse
 from pfnlab.files import Missing, cannot_write, read_text
 from pfnlab.fuzz.signature import LOOKING, LOST, NOTHING, VIOLATION, Signature, unknown_violations
 from pfnlab.inert import one_line
-from pfnlab.programs.lang.layout import format_text
+from pfnlab.programs.lang.canonical import format_text
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program, op_lines
-from pfnlab.programs.model.machine import END
+from pfnlab.programs.model.model_machine import END
 from pfnlab.programs.runs.alarm import Alarm, when
 from pfnlab.programs.runs.compare import Difference, alarms, differences
 from pfnlab.programs.runs.look import LookLevel

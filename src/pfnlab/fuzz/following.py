@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from pfnlab.fuzz.kinds import KINDS, kind_of
+from pfnlab.fuzz.call_kinds import KINDS, kind_of
 from pfnlab.programs.lang.ops import Op, Program
 from pfnlab.programs.lang.walk_ops import STORING_WALKERS, Walk
 from pfnlab.programs.runs.compare import Difference, differences

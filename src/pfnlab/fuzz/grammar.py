@@ -12,9 +12,7 @@ from random import Random
 
 import msgspec
 
-from pfnlab.fuzz.calls import CallGenerator
-from pfnlab.fuzz.coverage import HELD, Conditions, rows_of
-from pfnlab.fuzz.kinds import (
+from pfnlab.fuzz.call_kinds import (
     AFTER_LEAF,
     ALL,
     DRIVER_KINDS,
@@ -29,7 +27,10 @@ from pfnlab.fuzz.kinds import (
     areas_of,
     kind_of,
 )
-from pfnlab.fuzz.places import DrawnPlaces, areas, devices, leaf_level, touched_level
+from pfnlab.fuzz.calls import CallGenerator
+from pfnlab.fuzz.coverage import HELD, Conditions, rows_of
+from pfnlab.fuzz.ranges import DrawnPlaces, areas, devices, leaf_level, touched_level
+from pfnlab.programs.lang.areas import areas_showing
 from pfnlab.programs.lang.device_ops import Plug, RescanMoved, Unplug
 from pfnlab.programs.lang.forced import Fail, Hold
 from pfnlab.programs.lang.ops import (
@@ -48,7 +49,6 @@ from pfnlab.programs.lang.ops import (
     Thread,
     Write,
 )
-from pfnlab.programs.lang.shown import areas_showing
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import ANON, HOLD_FUNCTIONS
 

@@ -11,7 +11,7 @@ import msgspec
 
 from pfnlab.errors import Misuse
 from pfnlab.fuzz.causes import MOST_TELLING, Evidence, Found, Grouping, Weighed, weigh
-from pfnlab.fuzz.drawing import Drawing, Drawn, end_of_round
+from pfnlab.fuzz.drawing import Drawing, DrawnRound, end_of_round
 from pfnlab.fuzz.filing import Folder, FoundDifference
 from pfnlab.fuzz.hunt_state import HuntState, KnownSignature, Unstable
 from pfnlab.fuzz.looking import changed_by_looking, looked_at
@@ -142,7 +142,7 @@ class Hunt:
                 self._settle(program, runs[place])
                 state.next += 1
 
-    def _runs_of_round(self, drawn: Drawn, end: int) -> list[dict[LookLevel, Weighed]]:
+    def _runs_of_round(self, drawn: DrawnRound, end: int) -> list[dict[LookLevel, Weighed]]:
         """For each program of a round, its runs on all machines by level; of what the first model has no
         answer for only that. They are weighed as they come, while guests run others."""
         levels = [self.state.looking.of(index) for index in range(self.state.next, end)]

@@ -9,10 +9,10 @@ import msgspec
 
 from pfnlab.errors import Misuse, Why
 from pfnlab.files import MOST_RECORDED, Missing, cannot_write, read_bytes, write_whole
+from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.fuzz.causes import Cause, Evidence
 from pfnlab.fuzz.coverage import Coverage
 from pfnlab.fuzz.grammar import Bias
-from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.looking import Looks
 from pfnlab.fuzz.signature import Signature
 from pfnlab.inert import one_line

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from pfnlab.errors import Misuse
-from pfnlab.fuzz.kinds import Vocabulary
+from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.fuzz.signature import LOOKING, Signature, signature_between
 from pfnlab.lab.machines import Named, fetch_missing, name_machine, open_machine, see_memory
 from pfnlab.lab.vm.accel import Accel

@@ -1,7 +1,7 @@
 """A smaller program that shows the same difference: with fewer operations, then with simpler arguments.
 
-Operations are removed until none can be left out (:mod:`pfnlab.programs.lang.shrink`). Then simpler values of
-every argument are tried, along orders that have an end.
+Operations are removed until none can be left out (:mod:`pfnlab.programs.lang.shorter`). Then simpler values
+of every argument are tried, along orders that have an end.
 
 A message that prints once per boot is compared only where no machine has spent it. Which guest runs a program
 is chance, and so is what that guest has spent; a difference does not depend on it. So a repetition that does
@@ -18,7 +18,7 @@ from pfnlab.errors import Misuse
 from pfnlab.fuzz.signature import Signature, rests_on_spent, signatures_of, undecided, without_once
 from pfnlab.fuzz.simplify import simplifications
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.lang.shrink import first_that_shows, shrink_steps
+from pfnlab.programs.lang.shorter import first_that_shows, shrink_steps
 from pfnlab.programs.runs.machine import Machine, Rebooting
 from pfnlab.programs.runs.observation import Run
 

@@ -18,11 +18,11 @@ from typing import Any
 import msgspec
 
 from pfnlab.errors import Why
+from pfnlab.fuzz.call_kinds import kind_of
 from pfnlab.fuzz.following import own_differences
-from pfnlab.fuzz.kinds import kind_of
 from pfnlab.judging.judge import violations
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.model.machine import END
+from pfnlab.programs.model.model_machine import END
 from pfnlab.programs.runs.compare import (
     Difference,
     comparable,

@@ -14,8 +14,7 @@ from typing import Any
 import msgspec
 
 from pfnlab.errors import ProgramError
-from pfnlab.fuzz.places import AREAS, TABLE
-from pfnlab.programs.lang.checks import check_program
+from pfnlab.fuzz.ranges import AREAS, TABLE
 from pfnlab.programs.lang.device_ops import DriverMap, Ioremap, Memremap, RequestMemRegion, SetMemory
 from pfnlab.programs.lang.forced import Fail
 from pfnlab.programs.lang.ops import (
@@ -32,6 +31,7 @@ from pfnlab.programs.lang.ops import (
     Write,
 )
 from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.validity import check_program
 from pfnlab.programs.lang.walk_ops import ByteRange, ProcessVmReadv, Walk
 from pfnlab.programs.lang.words import ANON
 from pfnlab.units import PAGE_SIZE

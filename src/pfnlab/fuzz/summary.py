@@ -7,10 +7,10 @@ from typing import Annotated
 
 import msgspec
 
+from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.fuzz.causes import Cause, of_cause
 from pfnlab.fuzz.coverage import CONDITIONS, WORDS, all_branches
 from pfnlab.fuzz.hunt_state import FORMAT, HuntState, KnownSignature, ShownFinding, Unstable
-from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.signature import MODELS_OWN
 from pfnlab.programs.lang.printer import format_program, op_lines
 from pfnlab.result import ALWAYS, Count, Made, Outcome, Result

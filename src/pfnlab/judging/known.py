@@ -7,7 +7,7 @@ from typing import NamedTuple
 from pfnlab.programs.lang.device_ops import DriverCall
 from pfnlab.programs.lang.ops import Call, DeviceKind, Mmap, Op, Program
 from pfnlab.programs.lang.walk_ops import Walk
-from pfnlab.programs.model.machine import END
+from pfnlab.programs.model.model_machine import END
 from pfnlab.programs.runs.compare import series_key
 
 

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import NamedTuple
 
-from pfnlab.checker.kernel.facts import facts_of
-from pfnlab.checker.kernel.moment import CountedUsers, Shown
+from pfnlab.checker.kernel.moment import CountedUsers, Shown, facts_of
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.judging.by_place import ByPlace
 from pfnlab.judging.history import History
@@ -17,7 +16,7 @@ from pfnlab.policies.boot import configured_platform
 from pfnlab.programs.lang.device_ops import MOVED_BAR
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.model.machine import place
+from pfnlab.programs.model.model_machine import place
 from pfnlab.programs.runs.observation import REGION, PteSeen, Step, VmaSeen, direct_map_spans
 from pfnlab.programs.runs.pte_text import RAM
 from pfnlab.programs.runs.texts import TableEntry

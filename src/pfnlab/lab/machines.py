@@ -202,12 +202,12 @@ def open_machine(
     :raises MissingTool: *look* needs the lens, which is not here
     """
     if named.kind == "model":
-        from pfnlab.programs.model.machine import ModelMachine
+        from pfnlab.programs.model.model_machine import ModelMachine
 
         model: Machine = ModelMachine(model_text(named.rest), look)
         return model
     from pfnlab.lab.building.built import built
-    from pfnlab.lab.running.machine import QemuMachine
+    from pfnlab.lab.running.qemu_machine import QemuMachine
 
     kernel = built(named.rest).image if named.built else named.rest if named.stock else Path(named.rest)
     guest: Machine = QemuMachine(kernel, guests=guests, name=named.spec, accel=accel, look=look, say=say)

@@ -9,7 +9,7 @@ from drgn.helpers.linux.list import list_for_each_entry
 
 from pfnlab.lens import LensError
 from pfnlab.lens.btf import Btf
-from pfnlab.lens.sizes import SlabCache
+from pfnlab.lens.structure_sizes import SlabCache
 
 #: The variables that point to caches, by the name of the structure in them.
 CACHES = {

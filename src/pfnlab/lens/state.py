@@ -48,7 +48,8 @@ class VmaState(msgspec.Struct, frozen=True):
 
 
 class ContextState(msgspec.Struct, frozen=True):
-    """One reservation several VMAs may share: a ``pfnmap_track_ctx``, or what is left of one (:mod:`.parts`).
+    """One reservation several VMAs may share: a ``pfnmap_track_ctx``, or what is left of one
+    (:mod:`.snapshot`).
 
     :param number: counted from 0 in order of first use
     :param span: the device pages it keeps reserved

@@ -11,7 +11,7 @@ from pfnlab.errors import Undecided
 from pfnlab.policies.changes import changes_between, is_of, single_changes, source_of
 from pfnlab.policies.releases import series_of
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.observation import Run
 

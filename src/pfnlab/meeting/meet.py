@@ -31,7 +31,7 @@ from pfnlab.policies.changes import changes_between, source_of
 from pfnlab.policies.known import HeldCount, KnownKernel, nearest, programs_in, steps_in
 from pfnlab.policies.releases import RELEASES, is_version, series_of, version_key
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run

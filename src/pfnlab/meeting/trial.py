@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from pfnlab.errors import LostGuest, Misuse, Undecided
-from pfnlab.fuzz.kinds import Vocabulary
+from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.lab.building.patch_file import PatchFile
 from pfnlab.meeting.explain import Explanation, explanations
 from pfnlab.meeting.holding import NO_LOOKS, SEED, KernelDifference, Pair, hold_all
@@ -21,7 +21,7 @@ from pfnlab.policies.known import HeldCount, programs_in, steps_in
 from pfnlab.policies.own import is_path
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run

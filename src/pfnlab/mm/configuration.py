@@ -1,7 +1,7 @@
 """The effects of a kernel's configuration on its behaviour.
 
 The rules ask these fields and no option by name; they are read from a ``.config`` by
-:mod:`pfnlab.policies.configuration`. A field that says what a program finds, and changes no rule, is asked by
+:mod:`pfnlab.policies.kconfig`. A field that says what a program finds, and changes no rule, is asked by
 :mod:`pfnlab.programs.lang.needs`.
 """
 

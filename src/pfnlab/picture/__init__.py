@@ -1,8 +1,7 @@
 """The picture: programs, states and counts as SVG."""
 
-from pfnlab.picture.compare import draw_compare
-from pfnlab.picture.race import draw_race
-from pfnlab.picture.state import draw_state
+from pfnlab.picture.columns import draw_compare, draw_state
+from pfnlab.picture.race_chart import draw_race
 from pfnlab.picture.story import draw_story
 
 __all__ = ["draw_compare", "draw_race", "draw_state", "draw_story"]

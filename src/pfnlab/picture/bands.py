@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 from pfnlab.picture.axis import Axis
 from pfnlab.picture.canvas import CHIP, Canvas
-from pfnlab.picture.form import Axes, Form
+from pfnlab.picture.dimensions import Axes, Dimensions
 from pfnlab.picture.lettering import text_width
-from pfnlab.picture.names import link_part
 from pfnlab.picture.palette import ModeStyle, mode_style
-from pfnlab.picture.parts import RunPart, ScenePart, VmaPart
+from pfnlab.picture.parts import RunPart, ScenePart, VmaPart, link_part
 from pfnlab.programs.lang.span import Span
 
 #: So much higher is a run of entries for each level above the first.
@@ -20,7 +19,7 @@ _PER_LEVEL = 7.0
 _INSIDE = 4.0
 
 
-def run_height(form: Form, level: int) -> float:
+def run_height(form: Dimensions, level: int) -> float:
     """The height of a run of entries: a leaf of 2 MiB is higher than pages, one of 1 GiB higher still."""
     return form.page + _PER_LEVEL * (min(max(level, 1), 4) - 1)
 
@@ -32,7 +31,7 @@ def ends(axis: Axis, span: Span, left: float) -> tuple[float, float]:
 
 
 def draw_vma(
-    drawing: Canvas, part: VmaPart, form: Form, axis: Axis, left: float, top: float, *, pale: bool
+    drawing: Canvas, part: VmaPart, form: Dimensions, axis: Axis, left: float, top: float, *, pale: bool
 ) -> None:
     """One VMA with its name and, where there is room, its protection and flags."""
     start, end = ends(axis, part.span, left)
@@ -55,7 +54,7 @@ def draw_vma(
 
 
 def draw_run(
-    drawing: Canvas, part: RunPart, form: Form, axis: Axis, left: float, top: float, *, pale: bool
+    drawing: Canvas, part: RunPart, form: Dimensions, axis: Axis, left: float, top: float, *, pale: bool
 ) -> None:
     """One run of entries in the tint and pattern of its cache mode, or a dotted outline for none."""
     start, end = ends(axis, part.span, left)

@@ -7,12 +7,12 @@ from itertools import chain
 
 from pfnlab.picture.bands import draw_link, draw_run, draw_vma, run_height
 from pfnlab.picture.canvas import Canvas
+from pfnlab.picture.dimensions import Axes, Dimensions
 from pfnlab.picture.extents import Extents
-from pfnlab.picture.form import Axes, Form
 from pfnlab.picture.lettering import cut, wrapped
-from pfnlab.picture.memory import BAR, LINE, TICKS, book_lines, draw_device, draw_reservation, draw_ticks
 from pfnlab.picture.parts import StateScene
-from pfnlab.picture.processors import cards_height, draw_cards, draw_lines, lines_height, stale_links
+from pfnlab.picture.physical import BAR, LINE, TICKS, book_lines, draw_device, draw_reservation, draw_ticks
+from pfnlab.picture.translations import cards_height, draw_cards, draw_lines, lines_height, stale_links
 from pfnlab.programs.lang.ops import MAIN_TASK
 
 #: The space under a row, and the height of a line of the log.
@@ -36,7 +36,14 @@ class Panel:
     """
 
     def __init__(
-        self, scene: StateScene, extents: Extents, axes: Axes, form: Form, width: float, *, processors: bool
+        self,
+        scene: StateScene,
+        extents: Extents,
+        axes: Axes,
+        form: Dimensions,
+        width: float,
+        *,
+        processors: bool,
     ) -> None:
         self._scene, self._stage, self._axes, self._form, self._width = scene, extents, axes, form, width
         self._processors = processors and scene.tlbs is not None
@@ -242,5 +249,5 @@ def _former_tasks(scene: StateScene) -> Sequence[str]:
     return list(dict.fromkeys(vma.task for vma in scene.vmas or () if vma.task not in scene.tasks))
 
 
-def _short(name: str, form: Form) -> str:
+def _short(name: str, form: Dimensions) -> str:
     return cut(name, form.margin - 20, 12, "bold")

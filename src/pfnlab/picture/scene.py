@@ -8,7 +8,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from pfnlab.picture.names import (
+from pfnlab.picture.parts import (
+    BookPart,
+    DevicePart,
+    RunPart,
+    StateScene,
+    TlbPart,
+    VmaPart,
     book_part,
     context_part,
     device_part,
@@ -17,8 +23,7 @@ from pfnlab.picture.names import (
     tlb_part,
     vma_part,
 )
-from pfnlab.picture.parts import BookPart, DevicePart, RunPart, StateScene, TlbPart, VmaPart
-from pfnlab.picture.rules import log_rules, op_rules
+from pfnlab.picture.rule_numbers import log_rules, op_rules
 from pfnlab.programs.lang.ops import MAIN_TASK
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, Step, TlbSeen, VmaSeen

@@ -10,8 +10,8 @@ from typing import Any
 from pfnlab.errors import Misuse
 from pfnlab.judging.history import kept_after
 from pfnlab.picture.axis import Axis, wished_width
+from pfnlab.picture.dimensions import Axes, Dimensions
 from pfnlab.picture.extents import Extents
-from pfnlab.picture.form import Axes, Form
 from pfnlab.picture.lettering import text_width
 from pfnlab.picture.parts import StateScene
 from pfnlab.picture.scene import scene_of
@@ -72,7 +72,7 @@ class Scenes:
         """True where a processor ever remembers what the page tables do not say any more."""
         return any(seen.stale for run in self.runs for tlbs in run.tlbs for seen in tlbs)
 
-    def wished(self, form: Form, most: float) -> float:
+    def wished(self, form: Dimensions, most: float) -> float:
         """The width at which every VMA has room for its name, as far as *most* allows."""
         labels = dict.fromkeys(self._labels())
         return wished_width(self._virtual, labels, most) + form.margin

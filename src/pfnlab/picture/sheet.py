@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from pfnlab.picture.canvas import Canvas
-from pfnlab.picture.form import MARGIN
+from pfnlab.picture.dimensions import MARGIN
 from pfnlab.picture.lettering import text_width, wrapped
 from pfnlab.picture.palette import MODES, ModeStyle, Theme
 from pfnlab.picture.parts import ScenePart, StateScene

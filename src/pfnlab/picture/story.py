@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pfnlab.picture.compare import draw_columns
-from pfnlab.picture.form import AMONG, MARGIN, NARROW, SPACE, WIDE, is_narrow
+from pfnlab.picture.columns import draw_columns
+from pfnlab.picture.dimensions import AMONG, MARGIN, NARROW, SPACE, WIDE, is_narrow
 from pfnlab.picture.palette import Theme
 from pfnlab.picture.panel import Panel, shared_rows
 from pfnlab.picture.scenes import Scenes

@@ -13,7 +13,7 @@ from pfnlab.errors import Misuse
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Madvise, Mprotect, Munmap, Op, Program
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Step
 
 #: The model the placements are tried on.

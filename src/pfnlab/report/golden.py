@@ -17,7 +17,7 @@ import msgspec
 from pfnlab.errors import Discovery, LostGuest, Misuse, Undecided
 from pfnlab.files import MOST_RECORDED, Missing, read_bytes, write_whole
 from pfnlab.policies.releases import series_of, version_key
-from pfnlab.programs.lang.form import program_hash
+from pfnlab.programs.lang.json_form import program_hash
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.runs.compare import Difference, differences
 from pfnlab.programs.runs.look import LookLevel

@@ -25,7 +25,7 @@ from pfnlab.policies.trackers import TRACKERS
 from pfnlab.policies.walkers import WALKERS
 from pfnlab.programs.lang.load import load_text, program_files
 from pfnlab.programs.library import library_folder
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Step
 from pfnlab.progress import UNCOUNTED, PartCount
 from pfnlab.report.flush_counts import DISTANCES, by_distance

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from pfnlab.errors import ProgramError, Why
-from pfnlab.programs.lang.form import program_hash
+from pfnlab.programs.lang.json_form import program_hash
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Expect, Leaked, Program
 from pfnlab.programs.lang.printer import format_program

@@ -9,7 +9,7 @@ from pfnlab.checker.check import CheckResult, check
 from pfnlab.checker.kernel.scope import RaceScope, load_scope
 from pfnlab.checker.limits import Exhaustive
 from pfnlab.processes import in_order
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.progress import UNCOUNTED, PartCount
 
 #: How many operations in a row a search tries by default.

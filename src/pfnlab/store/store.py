@@ -12,7 +12,7 @@ import msgspec
 
 from pfnlab.errors import Misuse
 from pfnlab.store.database import Database, damaged, open_database
-from pfnlab.store.reading import row_of
+from pfnlab.store.row_reader import row_of
 from pfnlab.store.rows import HostClass, StoredResult, digest_of
 from pfnlab.store.sqlite import SqliteDatabase
 from pfnlab.store.stored import (

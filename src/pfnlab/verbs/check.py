@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pfnlab.checker.check import CheckResult
     from pfnlab.checker.differ import DifferResult
     from pfnlab.checker.limits import CheckLimits
-    from pfnlab.programs.model.machine import ModelMachine
+    from pfnlab.programs.model.model_machine import ModelMachine
     from pfnlab.report.packed import PackedResult
 
 EXAMPLES = (
@@ -232,7 +232,7 @@ def _specs(request: CheckRequest) -> list[str]:
 
 def _model(spec: str) -> ModelMachine:
     from pfnlab.lab.machines import model_text, name_machine
-    from pfnlab.programs.model.machine import ModelMachine
+    from pfnlab.programs.model.model_machine import ModelMachine
 
     named = name_machine(spec)
     if named.kind != "model":

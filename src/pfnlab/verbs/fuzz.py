@@ -13,8 +13,8 @@ from pfnlab.errors import Misuse
 from pfnlab.verbs.option import AccelOf, AsJson, JobsOf, Option, ProfileOf, Say
 
 if TYPE_CHECKING:
+    from pfnlab.fuzz.call_kinds import Vocabulary
     from pfnlab.fuzz.hunt_state import HuntState
-    from pfnlab.fuzz.kinds import Vocabulary
     from pfnlab.fuzz.looking import Looks
     from pfnlab.progress import Work
     from pfnlab.result import Outcome
@@ -164,7 +164,7 @@ def perform(request: FuzzRequest, say: Say) -> Iterator[HuntEnd]:
 
 def _vocabulary(request: FuzzRequest) -> Vocabulary:
     """:raises Misuse: there would be leaves alone, and nobody who makes them"""
-    from pfnlab.fuzz.kinds import Vocabulary
+    from pfnlab.fuzz.call_kinds import Vocabulary
     from pfnlab.fuzz.looking import check_vocabulary
 
     vocabulary = Vocabulary(

@@ -189,7 +189,7 @@ def _promote(
 ) -> None:
     from pfnlab.files import cannot_write
     from pfnlab.policies.releases import upstream
-    from pfnlab.programs.lang.form import program_hash
+    from pfnlab.programs.lang.json_form import program_hash
     from pfnlab.report.golden import golden_path, promoted, read_golden, write_golden
 
     flags = " ".join(f"--on {named.spec}" for named in machines)

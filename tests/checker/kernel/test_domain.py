@@ -13,12 +13,12 @@ from pfnlab.checker.limits import Exhaustive, Walks
 from pfnlab.checker.search.explore import Order, explore
 from pfnlab.checker.search.path import Path, path_along
 from pfnlab.errors import Undecided
-from pfnlab.programs.lang.form import program_hash
-from pfnlab.programs.lang.layout import program_text
+from pfnlab.programs.lang.canonical import program_text
+from pfnlab.programs.lang.json_form import program_hash
 from pfnlab.programs.lang.printer import op_lines
-from pfnlab.programs.lang.shrink import shrunk
+from pfnlab.programs.lang.shorter import shrunk
 from pfnlab.programs.lang.text import parse
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 
 
 def scope(name: str) -> Scope:

@@ -14,9 +14,9 @@ from pfnlab.mm.kernel import Kernel
 from pfnlab.programs.lang.ops import MAIN_TASK, Program
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.lang.text import parse
-from pfnlab.programs.model.machine import ModelMachine, place
+from pfnlab.programs.model.execution import OneByOne
+from pfnlab.programs.model.model_machine import ModelMachine, place
 from pfnlab.programs.model.observe import Observer
-from pfnlab.programs.model.running import OneByOne
 from pfnlab.programs.runs.places import Places
 
 

@@ -18,8 +18,8 @@ from pfnlab.errors import Undecided
 from pfnlab.mm.kernel import Kernel
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.programs.lang.ops import MAIN_TASK, Op
-from pfnlab.programs.model.machine import ModelMachine, place
-from pfnlab.programs.model.running import OneByOne
+from pfnlab.programs.model.execution import OneByOne
+from pfnlab.programs.model.model_machine import ModelMachine, place
 from pfnlab.programs.runs.places import Places
 
 

@@ -28,7 +28,7 @@ from pfnlab.policies.trackers.exact import Exact
 from pfnlab.policies.trackers.no_partial import NoPartial
 from pfnlab.policies.trackers.track_ctx import TrackCtx
 from pfnlab.policies.walkers.early_refusal import EarlyRefusal
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.units import PAGE_SIZE, PfnRange, pfn_to_phys
 
 MAPPED = "new = mmap bar[0:3] wc shared rw"

@@ -10,7 +10,7 @@ from for_each import for_each
 from pfnlab.checker.kernel.domain import KernelModel
 from pfnlab.checker.kernel.scope import Scope, load_scope, read_scope, scope_names
 from pfnlab.errors import Misuse
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 
 GOOD = """
 devices = ["bar: pci, 3 pages"]

@@ -11,7 +11,7 @@ from greenlet import greenlet
 from pfnlab.checker.kernel.scope import RaceScope, load_scope
 from pfnlab.checker.races.continuation import UnsayableError, variables
 from pfnlab.checker.races.turns import Ground, Live
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 
 
 def live(schedule: str) -> Live:

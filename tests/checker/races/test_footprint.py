@@ -16,8 +16,8 @@ from pfnlab.mm.processors import RwLock
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.model.machine import ModelMachine, place
-from pfnlab.programs.model.running import OneByOne
+from pfnlab.programs.model.execution import OneByOne
+from pfnlab.programs.model.model_machine import ModelMachine, place
 from pfnlab.programs.runs.places import Places
 
 PROGRAM = load_text(

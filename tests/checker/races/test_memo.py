@@ -14,7 +14,7 @@ from pfnlab.checker.races.race import RaceModel, RaceState
 from pfnlab.checker.races.turns import Ground, Live
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.trackers import TRACKERS
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 
 
 def every_state(model: RaceModel) -> Iterator[RaceState]:

@@ -18,7 +18,7 @@ from pfnlab.mm.vma import Vma
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.flushes.free_vmas import FreeVmas
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 
 ONE = """
 devices = ["bar: pci, 2 pages"]

@@ -15,7 +15,7 @@ from pfnlab.checker.races.schedules import Look, search
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.explore import explore
 from pfnlab.policies.flushes import FLUSHES
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 
 PROPERTIES = race_properties(RACE_QUESTIONS)
 

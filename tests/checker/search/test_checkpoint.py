@@ -28,7 +28,7 @@ from pfnlab.mm.vma import Vma
 from pfnlab.policies.trackers.track_ctx import TrackCtx
 from pfnlab.programs.lang.ops import Op
 from pfnlab.programs.lang.printer import op_text
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 
 ASKED = [always("small", lambda state: sum(state) < 7)]
 

@@ -15,9 +15,9 @@ from pfnlab.checker.kernel.scope import load_scope
 from pfnlab.checker.limits import Exhaustive
 from pfnlab.document.parts.check import part
 from pfnlab.document.terminal import terminal
-from pfnlab.programs.lang.layout import program_text
+from pfnlab.programs.lang.canonical import program_text
 from pfnlab.programs.lang.text import parse
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.schemas import schema
 
 

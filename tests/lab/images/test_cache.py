@@ -15,7 +15,7 @@ from damages import DAMAGES, Damage
 
 from pfnlab.errors import Undecided
 from pfnlab.lab.images.cache import forget, is_whole, keep, kept
-from pfnlab.lab.images.commands import run
+from pfnlab.lab.images.tools import run
 from pfnlab.lab.vm.saved_state import mark_used
 
 each_damage = pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)

@@ -9,13 +9,13 @@ import pytest
 from having import NEW, OLD, bootable, have
 
 from pfnlab.errors import MissingTool, Misuse, Undecided
-from pfnlab.lab.images.driver import driver_for
+from pfnlab.lab.images.driver_module import driver_for
 from pfnlab.lab.images.driver_programs import DriverImage
-from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.lab.running.placement import check_placeable
+from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import differences
 
 HEAD = "pfnlab program 1\ntitle t\ndevice bar: pci, 16 pages\n"

@@ -27,15 +27,15 @@ from pfnlab.errors import LostGuest, TimedOut, Undecided
 from pfnlab.lab.images.driver_programs import DriverImage
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.bench import BAR_MIB, MAX_LEAKED, Bench
-from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.lab.running.placement import Placement
+from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.lab.running.schedule import Noise
 from pfnlab.lab.running.stepper import NO_LENS, Stepped, Stepper
 from pfnlab.lab.vm.boots import GuestShape
 from pfnlab.lab.vm.channel import Hello
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import differences
 
 

@@ -12,7 +12,7 @@ from fake_guests import PROGRAM
 
 from pfnlab.errors import Defect, LostGuest, Why
 from pfnlab.lab.running import bench_process
-from pfnlab.lab.running import machine as of_machines
+from pfnlab.lab.running import qemu_machine as of_machines
 from pfnlab.lab.running.bench_process import BenchProcess
 from pfnlab.lab.vm.boots import Stopped
 from pfnlab.programs.lang.ops import Program

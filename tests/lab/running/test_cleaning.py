@@ -10,8 +10,8 @@ from having import NEW, bootable
 
 from pfnlab.errors import LostGuest, Undecided
 from pfnlab.lab.running.cleaning import cleared, turned_back
-from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.lab.running.placement import Placement, Windows
+from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.lab.vm.boots import Boots, GuestLike, GuestShape
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.runs.look import LookLevel

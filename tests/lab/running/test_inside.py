@@ -13,9 +13,9 @@ from litmus_files import litmus_file
 from pfnlab.errors import Defect, LostGuest, MissingTool
 from pfnlab.lab.running import inside
 from pfnlab.lab.running.inside import TRIES, can_look_inside, has_types, look, with_inside
-from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.preparations import Around
+from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.lab.running.stepper import Stepped, Stepper
 from pfnlab.lab.running.stepwise import Stage, ask_stepwise
 from pfnlab.lab.vm.channel import Hello
@@ -24,7 +24,7 @@ from pfnlab.lens.state import LensState, TaskState, VmaState
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import FIELDS
 from pfnlab.programs.runs.observation import BookEntry, Run, Step, VmaSeen
 from pfnlab.programs.runs.places import Places

@@ -11,11 +11,11 @@ from for_each import for_each
 from having import NEW, OLD, bootable, have, lacking
 
 from pfnlab.errors import Undecided
-from pfnlab.lab.images.driver import image_with_driver
+from pfnlab.lab.images.driver_module import image_with_driver
 from pfnlab.lab.images.modules import vfio_modules
-from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.preparations import preparations
+from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.lab.running.replies import parse_reply, read_result
 from pfnlab.lab.running.schedule import NEED_NAMES, Note, ending, flushes_between, with_notes
 from pfnlab.lab.running.stepper import NO_LENS

@@ -13,7 +13,7 @@ from having import NEW, bootable
 from pfnlab.errors import LostGuest, MissingTool
 from pfnlab.lab.images.image import guest_image
 from pfnlab.lab.images.kernels import KernelImage
-from pfnlab.lab.running.machine import QemuMachine
+from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.lab.running.stepper import Stepped, Stepper
 from pfnlab.lab.vm import accel
 from pfnlab.lab.vm.accel import Accel, Acceleration

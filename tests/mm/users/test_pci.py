@@ -22,7 +22,7 @@ from pfnlab.mm.users.pci import PciBar, PciDevice, found_again, plugged, unplugg
 from pfnlab.policies.profiles import SERIES
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.units import PAGE_SIZE, PfnRange
 
 BAR = PfnRange(0xFD000, 0xFD010)

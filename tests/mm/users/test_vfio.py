@@ -26,7 +26,7 @@ from pfnlab.mm.zap import zap_vma_ptes
 from pfnlab.policies.profiles import PROFILES, SERIES
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.units import PfnRange, phys_to_pfn
 
 BAR = PfnRange(0xF8000, 0xF8000 + 16384)

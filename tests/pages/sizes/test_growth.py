@@ -25,9 +25,9 @@ from pages.sizes.growth import (
     slab_object,
 )
 from pfnlab.lab.images.cache import cache_root
-from pfnlab.lab.images.driver import driver_for
+from pfnlab.lab.images.driver_module import driver_for
 from pfnlab.lab.images.kernels import KernelImage
-from pfnlab.lens.sizes import SizedMember, SlabCache
+from pfnlab.lens.structure_sizes import SizedMember, SlabCache
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.report.sizes.facts import SeriesSizes, known_sizes
 from pfnlab.report.sizes.reading import structures_of, types_of

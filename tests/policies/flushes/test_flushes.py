@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pfnlab.errors import Undecided
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Step
 
 #: An area filled by an ordinary page and two PFN mappings, everything touched.

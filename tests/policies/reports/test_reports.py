@@ -11,7 +11,7 @@ from pfnlab.errors import Misuse
 from pfnlab.policies.profiles import PROFILES
 from pfnlab.policies.reports import REPORTS
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.model.machine import ModelMachine, place
+from pfnlab.programs.model.model_machine import ModelMachine, place
 from pfnlab.programs.runs.observation import Step
 
 WARNING = "WARNING at arch/x86/mm/pat/memtype.c"

@@ -6,7 +6,7 @@ import pytest
 from tracker_runs import MAP, book, run
 
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 
 SPEC = "7.2,tracker=ctx_adjust"
 WHOLE = ["bar[0:4] wc"]

@@ -36,7 +36,7 @@ from pfnlab.programs.lang.device_ops import (
 )
 from pfnlab.programs.lang.ops import Mmap, Mremap, Op, Program, RemapFilePages
 from pfnlab.programs.model.dispatch import perform
-from pfnlab.programs.model.machine import place
+from pfnlab.programs.model.model_machine import place
 from pfnlab.programs.runs.places import Places
 from pfnlab.units import PfnRange, pages_of, phys_to_pfn
 

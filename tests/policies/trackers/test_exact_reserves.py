@@ -26,7 +26,7 @@ from pfnlab.policies.profiles import PROFILES
 from pfnlab.programs.lang.device_ops import ArchIoFreeMemtypeWc
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.model.running import OneByOne, SideBySide
+from pfnlab.programs.model.execution import OneByOne, SideBySide
 from pfnlab.programs.runs.places import Places
 from pfnlab.units import PfnRange, phys_to_pfn
 

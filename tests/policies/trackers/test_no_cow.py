@@ -8,7 +8,7 @@ from tracker_runs import DRIVER, MAP, book, run
 from pfnlab.checker.check import check
 from pfnlab.checker.kernel.scope import load_scope
 from pfnlab.checker.limits import Exhaustive
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 
 SPEC = "7.2,tracker=no_cow"
 

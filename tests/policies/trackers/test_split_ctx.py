@@ -10,7 +10,7 @@ from pfnlab.checker.kernel.scope import load_scope
 from pfnlab.checker.limits import Exhaustive
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.printer import op_lines
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 
 SPEC = "7.2,tracker=split_ctx"
 WHOLE = ["bar[0:4] wc"]

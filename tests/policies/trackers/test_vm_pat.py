@@ -13,7 +13,7 @@ from pfnlab.mm.vma import Vma
 from pfnlab.policies.profiles import PROFILES, SERIES
 from pfnlab.policies.trackers.vm_pat import VmPat
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Step
 from pfnlab.units import PfnRange
 

@@ -8,7 +8,7 @@ from drawing import drawn
 
 from pfnlab.errors import Undecided
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Step
 
 MAP = "a = mmap bar[0:4] wc shared rw"

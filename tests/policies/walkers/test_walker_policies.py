@@ -19,7 +19,7 @@ from pfnlab.mm.walk_policy import SpecialBits
 from pfnlab.policies.walkers import WALKERS
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.walk_ops import ProcessVmReadv, Walk
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Step
 

@@ -8,7 +8,7 @@ import pytest
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.needs import GuestNeeds
 from pfnlab.programs.lang.ops import Device, Program
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 
 PLAIN = """pfnlab program 1
 device bar: pci, 16 pages

@@ -10,7 +10,7 @@ from for_each import for_each
 from litmus_files import FILES
 
 from pfnlab.errors import ProgramError
-from pfnlab.programs.lang.layout import format_text
+from pfnlab.programs.lang.canonical import format_text
 from pfnlab.programs.lang.problems import TextPlace, TextProblem, problems_of
 
 

@@ -11,7 +11,7 @@ from pfnlab.policies.trackers import TRACKERS
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.model.dispatch import perform
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.model.observe import Observer
 from pfnlab.programs.runs.observation import BookEntry, Step
 from pfnlab.programs.runs.places import Places

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.model.machine import ModelMachine, OpenRun
+from pfnlab.programs.model.model_machine import ModelMachine, OpenRun
 
 HEAD = "pfnlab program 1\ndevice bar: pci, 16 pages\n"
 

@@ -7,7 +7,7 @@ from for_each import for_each
 
 from pfnlab.errors import Undecided
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.model.refused import refuse_unknown
 
 HEADER = "pfnlab program 1\ndevice bar: pci, 16 pages\na = mmap bar[0:4] wc shared rw\n"

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from pfnlab.errors import Misuse
 from pfnlab.mm.gather import MmuGather
 from pfnlab.programs.lang.device_ops import VfioReset
+from pfnlab.programs.recorded.cases import translate
 from pfnlab.programs.recorded.matrix import MatrixResult, predict_files
-from pfnlab.programs.recorded.programs import translate
-from pfnlab.programs.recorded.verbs import BAR
+from pfnlab.programs.recorded.recorded_calls import BAR
 
 RECORDED = Path(__file__).parents[2] / "recorded"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from for_each import for_each
 
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.events import event_text
 from pfnlab.programs.runs.places import Places
 from pfnlab.trace import Event

@@ -7,7 +7,7 @@ from for_each import for_each
 
 from pfnlab.errors import Misuse
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel, look_named
 
 LEAF = load_text(

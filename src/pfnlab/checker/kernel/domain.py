@@ -8,10 +8,9 @@ from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from pfnlab.checker.kernel.facts import FORK_LEFT, facts_of
 from pfnlab.checker.kernel.frozen import check_frozen, freeze, thaw
 from pfnlab.checker.kernel.mark import Mark
-from pfnlab.checker.kernel.moment import Judge, StateView
+from pfnlab.checker.kernel.moment import FORK_LEFT, Judge, StateView, facts_of
 from pfnlab.checker.kernel.naming import Naming
 from pfnlab.checker.kernel.operations import Renaming, ScopeStep, area_base, area_name, operations
 from pfnlab.checker.kernel.packing import registered_numbers
@@ -25,8 +24,8 @@ from pfnlab.policies.guard import Guard, check_deterministic
 from pfnlab.programs.lang.ops import MAIN_TASK, Fork, Mmap, Op, Program
 from pfnlab.programs.lang.printer import op_text
 from pfnlab.programs.lang.words import MAX_AREAS
-from pfnlab.programs.model.machine import ModelMachine, place
-from pfnlab.programs.model.running import OneByOne
+from pfnlab.programs.model.execution import OneByOne
+from pfnlab.programs.model.model_machine import ModelMachine, place
 from pfnlab.programs.runs.places import Places
 from pfnlab.trace import Event
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from pfnlab.checker.kernel.naming import Naming, at_page, task_name
 from pfnlab.checker.kernel.packing import Packing, Unpacking
-from pfnlab.checker.search import plain
+from pfnlab.checker.search import plain_values
 from pfnlab.checker.search.model import UnmetError
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.pgtable import Page
@@ -168,8 +168,8 @@ def check_frozen(part: Any, missing_numbers: Set[int]) -> bytes:
     """
     if not isinstance(part, bytes):
         raise ValueError("no part of a kernel")
-    content = plain.loads(part)
-    if plain.dumps(content) != part:
+    content = plain_values.loads(part)
+    if plain_values.dumps(content) != part:
         raise ValueError("no part of a kernel")
     if missing_numbers and not missing_numbers.isdisjoint(_ints(content)):
         raise UnmetError

@@ -22,6 +22,14 @@ from pfnlab.mm.walk_policy import WalkerPolicy
 from pfnlab.pfn_set import PfnSet
 from pfnlab.units import PfnRange, pages_of, pfn_to_phys, phys_to_pfn
 
+FREED_WRONGLY, WARNED, FORK_LEFT = "freed wrongly", "warned", "fork left something"
+_MESSAGES = (("freeing invalid memtype", FREED_WRONGLY), ("WARNING", WARNED))
+
+
+def facts_of(log: Sequence[str]) -> list[str]:
+    """The facts that the messages *log* tell."""
+    return [fact for text, fact in _MESSAGES if any(text in line for line in log)] if log else []
+
 
 class Shown(NamedTuple):
     """Frames that entries of a mapping show, and the cache mode they have there."""

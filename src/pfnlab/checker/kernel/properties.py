@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
-from pfnlab.checker.kernel.facts import FORK_LEFT, FREED_WRONGLY, WARNED
-from pfnlab.checker.kernel.moment import Judge, Moment, Shown, StateView
+from pfnlab.checker.kernel.moment import FORK_LEFT, FREED_WRONGLY, WARNED, Judge, Moment, Shown, StateView
 from pfnlab.checker.search.property import Property
 from pfnlab.errors import Misuse
 from pfnlab.mm.readers import normal_runs

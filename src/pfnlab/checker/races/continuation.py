@@ -31,13 +31,13 @@ from pfnlab.mm.users.pci import PciDevice
 from pfnlab.mm.users.vfio import VfioDevice
 from pfnlab.mm.vma import AnonVma, Vma
 from pfnlab.policies import flushes, trackers
-from pfnlab.programs.model import running
+from pfnlab.programs.model import execution
 from pfnlab.trace import Trace
 
 _PLAIN = frozenset((int, str, bool, type(None), float, bytes))
 
 #: Modules whose frames drive an operation; these frames stay the same while it lasts.
-_DRIVING = (running.__name__, processors.__name__)
+_DRIVING = (execution.__name__, processors.__name__)
 
 
 class UnsayableError(Exception):

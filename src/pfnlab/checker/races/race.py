@@ -22,8 +22,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pfnlab.checker.kernel.facts import facts_of
-from pfnlab.checker.kernel.moment import StateView
+from pfnlab.checker.kernel.moment import StateView, facts_of
 from pfnlab.checker.kernel.properties import STATE_QUESTIONS, Question
 from pfnlab.checker.kernel.scope import Race, RaceScope
 from pfnlab.checker.races.memo import JointState, TurnEffect, Turns
@@ -33,13 +32,13 @@ from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.tallies import recall, tallies
 from pfnlab.errors import ProgramError, Undecided
 from pfnlab.mm.processors import WaitsForeverError
-from pfnlab.programs.lang.checks import check_program
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.forced import Hold, Skip
 from pfnlab.programs.lang.ops import MAIN_TASK, Exit, Fork, Op, Program, Read, Release
+from pfnlab.programs.lang.validity import check_program
 from pfnlab.programs.lang.words import HOLD_FUNCTIONS
-from pfnlab.programs.model.machine import ModelMachine, place
-from pfnlab.programs.model.running import OneByOne, SideBySide
+from pfnlab.programs.model.execution import OneByOne, SideBySide
+from pfnlab.programs.model.model_machine import ModelMachine, place
 from pfnlab.programs.runs.observation import Run
 from pfnlab.programs.runs.places import Places
 

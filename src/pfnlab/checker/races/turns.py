@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from pfnlab.checker.kernel.facts import facts_of
+from pfnlab.checker.kernel.moment import facts_of
 from pfnlab.checker.kernel.scope import Race
 from pfnlab.checker.races.continuation import in_policy, variables
 from pfnlab.checker.races.footprint import Parts
@@ -18,8 +18,8 @@ from pfnlab.mm.zap import END_OF_FILE
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.ops import MAIN_TASK, Exit, Op
 from pfnlab.programs.lang.printer import op_text
-from pfnlab.programs.model.machine import ModelMachine, exit_all, place
-from pfnlab.programs.model.running import OneByOne, Returned
+from pfnlab.programs.model.execution import OneByOne, Returned
+from pfnlab.programs.model.model_machine import ModelMachine, exit_all, place
 from pfnlab.programs.runs.places import Places
 from pfnlab.units import PfnRange
 

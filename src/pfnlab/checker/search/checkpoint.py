@@ -17,7 +17,7 @@ from typing import Any, Generic, Literal
 
 import msgspec
 
-from pfnlab.checker.search import plain
+from pfnlab.checker.search import plain_values
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.frontier import Waiting
 from pfnlab.checker.search.model import Model, State, Storable, UnmetError
@@ -120,7 +120,7 @@ class Checkpoint(Generic[State]):
         for state in model.initial():
             packed = self._storable.packed(state)
             try:
-                same = plain.loads(plain.dumps(packed)) == packed
+                same = plain_values.loads(plain_values.dumps(packed)) == packed
             except ValueError:
                 same = False
             if not same:
@@ -151,7 +151,7 @@ class Checkpoint(Generic[State]):
             self._settings,
             _Found(**counts),
             "H" if trail.choices.typecode == "H" else "I",
-            plain.dumps(self._storable.tallies()),
+            plain_values.dumps(self._storable.tallies()),
         )
         with written(file, _ROOM), writing(file, _MAGIC) as add:
             add(_HEADER, msgspec.msgpack.encode(header))
@@ -167,7 +167,7 @@ class Checkpoint(Generic[State]):
 
     def _dumped(self, number: int, depth: int, state: State) -> tuple[int, int, bytes]:
         try:
-            return number, depth, plain.dumps(self._storable.packed(state))
+            return number, depth, plain_values.dumps(self._storable.packed(state))
         except ValueError:
             raise Misuse(f"the search cannot be kept: {state!r} is no plain value") from None
 
@@ -198,7 +198,7 @@ class Checkpoint(Generic[State]):
                 elif letter == _CLOSED:
                     search.closed = bytearray(b"".join(parts))
             # The steps that were replayed meanwhile do not count.
-            self._storable.recall(plain.loads(header.tallies))
+            self._storable.recall(plain_values.loads(header.tallies))
 
     def _header(self, data: bytes) -> _Header:
         maker = msgspec.msgpack.decode(data, type=_Maker).maker
@@ -224,10 +224,10 @@ class Checkpoint(Generic[State]):
                 value = {question: path_of(self._model, way) for question, way in value.items()}
             kind = type(getattr(found, name))
             setattr(found, name, kind(value))
-        self._storable.recall(plain.loads(header.tallies))
+        self._storable.recall(plain_values.loads(header.tallies))
 
     def _state(self, trail: Trail, number: int, packed: bytes) -> State:
-        value = plain.loads(packed)
+        value = plain_values.loads(packed)
         try:
             return self._storable.unpacked(value)
         except UnmetError:

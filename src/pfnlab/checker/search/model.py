@@ -41,7 +41,7 @@ class UnmetError(Exception):
 class Storable(Protocol[State]):
     """Methods of a model whose states are no plain values, or which counts: they turn both into plain values.
 
-    Plain values are those of :mod:`.plain`. A value read from a file may be any plain value.
+    Plain values are those of :mod:`.plain_values`. A value read from a file may be any plain value.
     """
 
     def packed(self, state: State) -> Any:
@@ -72,7 +72,7 @@ class Storable(Protocol[State]):
 class Composed(Protocol[State]):
     """Methods of a model whose states are made of parts, where many states have the same parts.
 
-    A search stores each part once (:mod:`.parts`).
+    A search stores each part once (:class:`.visited.PartTable`).
     """
 
     def parts(self, state: State) -> tuple[bytes, ...]:

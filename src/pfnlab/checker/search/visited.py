@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path as File
 from typing import Any, Literal, Protocol, cast
 
-from pfnlab.checker.search import plain
+from pfnlab.checker.search import plain_values
 from pfnlab.checker.search.scratch import ROOM, written
 from pfnlab.errors import Misuse
 
@@ -117,7 +117,7 @@ class Visited(Protocol):
     def dump(self) -> Iterator[bytes]:
         """All keys, in parts.
 
-        :raises ValueError: a key is no plain value (:mod:`.plain`)
+        :raises ValueError: a key is no plain value (:mod:`.plain_values`)
         """
         ...
 
@@ -269,12 +269,12 @@ def _dump(keys: Iterable[Any], compact: bool) -> Iterator[bytes]:
     else:
         remaining = iter(keys)
         while batch := tuple(islice(remaining, _TOGETHER)):
-            yield plain.dumps(batch)
+            yield plain_values.dumps(batch)
 
 
 def _load(dumped: Iterable[bytes], compact: bool) -> Iterator[Any]:
     for part in dumped:
-        yield from array("Q", part) if compact else plain.loads(part)
+        yield from array("Q", part) if compact else plain_values.loads(part)
 
 
 def _parts(marks: Iterable[int]) -> Iterator[array[int]]:

@@ -16,7 +16,6 @@ import msgspec
 
 from pfnlab.errors import LostGuest, MissingTool, Undecided
 from pfnlab.lab.building.built import PAT_INFO, BuiltKernel, check_name, keep_built, with_content
-from pfnlab.lab.building.calls import uncalled
 from pfnlab.lab.building.fragments import (
     REQUIRED,
     asked_for,
@@ -25,16 +24,17 @@ from pfnlab.lab.building.fragments import (
     lacking,
     merged,
 )
+from pfnlab.lab.building.inlined import uncalled
 from pfnlab.lab.building.make import STEPS, Make, check_tools, compiler, forecast
 from pfnlab.lab.building.patch_file import read_patch
 from pfnlab.lab.building.source import KernelSource, check_source, source_for
 from pfnlab.lab.building.worktree import worktree
 from pfnlab.lab.images.bzimage import release_of
 from pfnlab.lab.images.cache import cache_root, usable
-from pfnlab.lab.images.driver import driver_in_tree, has_driver
+from pfnlab.lab.images.driver_module import driver_in_tree, has_driver
 from pfnlab.lab.images.kernels import KernelImage, sha256_of
 from pfnlab.lab.images.modules import modules_in_tree
-from pfnlab.lab.vm.order import probed
+from pfnlab.lab.vm.probes import probed
 from pfnlab.units import in_mib
 
 #: Room a first build takes beside the source, in bytes; one more of the same tree takes next to none.

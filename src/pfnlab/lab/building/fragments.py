@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pfnlab.errors import Misuse
 from pfnlab.files import MOST_WRITTEN, Missing, check_regular, read_text
-from pfnlab.policies.configuration import OPTIONS
+from pfnlab.policies.kconfig import OPTIONS
 
 #: The packaged configurations, each by its fragments.
 PACKAGED = {"lab": ("lab",), "minimal": ("minimal",), "debug": ("lab", "debug")}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pfnlab.errors import MissingTool, TimedOut, Undecided
-from pfnlab.lab.images.commands import run
+from pfnlab.lab.images.tools import run
 from pfnlab.units import number_of
 
 #: Steps of a whole build of the lab's configuration, measured on 6.12.117, and the seconds of processor time

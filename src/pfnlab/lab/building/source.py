@@ -22,12 +22,12 @@ from pfnlab.errors import MissingTool, Misuse, Undecided
 from pfnlab.files import MOST_WRITTEN, read_bytes
 from pfnlab.lab.images.archive import Archive, Package
 from pfnlab.lab.images.cache import cache_root, locked
-from pfnlab.lab.images.commands import complaint, run
 from pfnlab.lab.images.deb import take_out
-from pfnlab.lab.images.driver import offer, offered
+from pfnlab.lab.images.driver_module import offer, offered
+from pfnlab.lab.images.kernel_offers import suites_for
 from pfnlab.lab.images.kernels import cached
-from pfnlab.lab.images.offers import suites_for
 from pfnlab.lab.images.search import SERIES
+from pfnlab.lab.images.tools import complaint, run
 from pfnlab.policies.releases import series_of, upstream
 from pfnlab.units import in_mib
 

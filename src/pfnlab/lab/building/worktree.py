@@ -28,7 +28,7 @@ from pfnlab.errors import Misuse
 from pfnlab.lab.building.patch_file import PatchFile
 from pfnlab.lab.building.source import KernelSource, files_of
 from pfnlab.lab.images.cache import cache_root, locked, write_kept_text
-from pfnlab.lab.images.commands import run
+from pfnlab.lab.images.tools import run
 
 #: Another build of the same tree may take as long, in seconds.
 _LOCK_LIMIT = 4 * 3600.0

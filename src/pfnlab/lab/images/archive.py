@@ -20,8 +20,8 @@ from pathlib import Path
 from pfnlab.errors import MissingTool, Undecided
 from pfnlab.lab.images import sources
 from pfnlab.lab.images.cache import write_kept_text
-from pfnlab.lab.images.commands import complaint, run
 from pfnlab.lab.images.sources import Mirror
+from pfnlab.lab.images.tools import complaint, run
 
 #: Seconds after which lists are fetched again.
 LISTS_LAST = 24 * 3600

@@ -20,7 +20,7 @@ from pfnlab.errors import MissingTool, Undecided
 from pfnlab.lab.images.archive import Archive
 from pfnlab.lab.images.cache import cache_root, locked
 from pfnlab.lab.images.deb import take_out
-from pfnlab.lab.images.driver import offer, offered
+from pfnlab.lab.images.driver_module import offer, offered
 from pfnlab.lab.images.kernels import KernelImage, suites_of
 
 #: The file beside a cached vmlinuz.

@@ -10,7 +10,7 @@ from pfnlab.errors import Misuse, PfnlabError
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lens.vmlinux import vmlinux_of
 from pfnlab.mm.configuration import DISTRIBUTION, Configuration
-from pfnlab.policies.configuration import configuration_of, read_configuration
+from pfnlab.policies.kconfig import configuration_of, read_configuration
 
 #: RAM of a guest in which programs run, in MiB; it begins at 0. Below that some kernels fail to boot.
 RAM_MIB = 256

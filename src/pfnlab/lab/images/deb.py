@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pfnlab.errors import Undecided
-from pfnlab.lab.images.commands import complaint, end, started
+from pfnlab.lab.images.tools import complaint, end, started
 
 _UNPACK_LIMIT = 120.0
 

@@ -12,7 +12,7 @@ from pfnlab.errors import Undecided
 class DriverImage:
     """An image of one kernel with a driver in it, asked for when the first program needs it.
 
-    :param build: makes it, which may take a minute (:func:`pfnlab.lab.images.driver.image_with_driver`)
+    :param build: makes it, in a minute perhaps (:func:`pfnlab.lab.images.driver_module.image_with_driver`)
     """
 
     def __init__(self, build: Callable[[], Path]) -> None:

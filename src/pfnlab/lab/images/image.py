@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pfnlab.errors import Defect, MissingTool
 from pfnlab.lab.images.cache import cache_root, kept, quiet
-from pfnlab.lab.images.commands import run
+from pfnlab.lab.images.tools import run
 
 #: How the agent is compiled; part of the image's key.
 FLAGS = (

@@ -1,10 +1,10 @@
 """Real kernels to boot: from a name such as ``6.12`` or ``6.12.107`` to a checked vmlinuz in the cache.
 
-The packages are Debian's cloud flavour for amd64 (:mod:`pfnlab.lab.images.offers`). A series stands for its
-newest kernel that is known and on offer; where none is known, for the newest. A cached kernel is a directory
-``<cache>/kernels/<series>/<package version>`` with ``vmlinuz``, ``kernel.json`` and, where the package
-has them, ``config``, ``System.map`` and ``changelog.gz``; it appears by one rename, so it is whole or not
-there.
+The packages are Debian's cloud flavour for amd64 (:mod:`pfnlab.lab.images.kernel_offers`). A series stands
+for its newest kernel that is known and on offer; where none is known, for the newest. A cached kernel is a
+directory ``<cache>/kernels/<series>/<package version>`` with ``vmlinuz``, ``kernel.json`` and, where the
+package has them, ``config``, ``System.map`` and ``changelog.gz``; it appears by one rename, so it is whole or
+not there.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pfnlab.lab.images.archive import Archive
 from pfnlab.lab.images.bzimage import release_of
 from pfnlab.lab.images.cache import cache_root, locked, quiet, write_kept_text
 from pfnlab.lab.images.deb import take_out
-from pfnlab.lab.images.offers import Offer, by_version, chosen
+from pfnlab.lab.images.kernel_offers import Offer, by_version, chosen
 from pfnlab.lab.images.search import Search, known_series, offered
 from pfnlab.policies.known import known_packages
 from pfnlab.policies.releases import series_of, upstream

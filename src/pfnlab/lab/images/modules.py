@@ -18,7 +18,7 @@ from pfnlab.errors import MissingTool, Undecided
 from pfnlab.lab.images.archive import Archive, Package
 from pfnlab.lab.images.cache import cache_root, kept, locked, quiet
 from pfnlab.lab.images.deb import take_out
-from pfnlab.lab.images.driver import offer, offered
+from pfnlab.lab.images.driver_module import offer, offered
 from pfnlab.lab.images.kernels import KernelImage, suites_of
 
 #: The modules that opening a device takes; their dependencies are loaded before them.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pfnlab.errors import MissingTool, Misuse, Undecided
 from pfnlab.lab.images.archive import Archive, Package, Unreachable, Unverified, read_listing
 from pfnlab.lab.images.cache import cache_root
-from pfnlab.lab.images.offers import SUITES, Offer, chosen, matching, offers_in, suites_for
+from pfnlab.lab.images.kernel_offers import SUITES, Offer, chosen, matching, offers_in, suites_for
 from pfnlab.policies.releases import CONFIRMED, is_version, series_of, upstream
 
 #: The series that messages name: the series of the confirmed profiles.

@@ -30,7 +30,7 @@ from pfnlab.lab.running.schedule import Noise, with_notes
 from pfnlab.lab.running.stepper import NO_LENS, Stepped, Stepper
 from pfnlab.lab.running.wire import compile_program
 from pfnlab.lab.vm.boots import Boots, GuestLike, GuestShape
-from pfnlab.lab.vm.order import unobserved
+from pfnlab.lab.vm.probes import unobserved
 from pfnlab.lens.state import LensState
 from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES, VfioClose
 from pfnlab.programs.lang.needs import lacking

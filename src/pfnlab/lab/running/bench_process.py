@@ -86,7 +86,7 @@ class BenchProcess:
 
 def machine(end: End, settings: dict[str, Any]) -> Callable[[Program | None], Run | None]:
     """The runs of a machine with one guest; None is for giving the guest up."""
-    from pfnlab.lab.running.machine import QemuMachine
+    from pfnlab.lab.running.qemu_machine import QemuMachine
 
     one = QemuMachine(**settings, guests=1, say=say)
     atexit.register(one.close)

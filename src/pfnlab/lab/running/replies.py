@@ -14,7 +14,7 @@ from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.preparations import preparations
 from pfnlab.lab.running.walked import read_walk
 from pfnlab.lab.running.wire import COMM_LENGTH, address_of
-from pfnlab.lab.vm.order import read_order
+from pfnlab.lab.vm.probes import read_order
 from pfnlab.programs.lang.device_ops import MOVED_BAR
 from pfnlab.programs.lang.ops import (
     MAIN_TASK,

@@ -10,7 +10,7 @@ from pfnlab.errors import Undecided
 from pfnlab.lab.steering.points import Caller, Injection
 from pfnlab.lab.steering.steering import Steering
 from pfnlab.lab.steering.symbols import module_symbols
-from pfnlab.lab.vm.order import address_of
+from pfnlab.lab.vm.probes import address_of
 from pfnlab.programs.lang.ops import Op, Program
 from pfnlab.programs.lang.words import HOLD_FUNCTIONS
 

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from pfnlab.lab.images.commands import start_guard
+from pfnlab.lab.images.tools import start_guard
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.lab.vm.channel import CHANNEL_SIZE
 

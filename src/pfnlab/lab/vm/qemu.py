@@ -88,7 +88,7 @@ class Guest:
     :param boot_limit: seconds until the agent must have said hello
     :param image: the initramfs; the compiled agent when None
     :param fresh: boot, even where the state of an equal machine was saved after its boot
-    :param probes: a ``trace`` request (:func:`pfnlab.lab.vm.order.trace_request`), to observe orders with
+    :param probes: a ``trace`` request (:func:`pfnlab.lab.vm.probes.trace_request`), to observe orders with
     :param shared_ram: keep its RAM in a file that others can read, `ram`
     :param accel: KVM or TCG; with KVM the processor is the host's (:class:`pfnlab.lab.vm.accel.Accel`), and
         no state is saved, for it would fit no other host

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any, assert_never
 
 from pfnlab.errors import Defect
-from pfnlab.programs.lang.checks import ProgramChecks
 from pfnlab.programs.lang.device_ops import (
     DRIVER_RAM,
     DRIVER_RAM_PAGES,
@@ -17,6 +16,7 @@ from pfnlab.programs.lang.lines import Line
 from pfnlab.programs.lang.ops import Call, Fork, Mmap, Mremap, RemapFilePages, Thread, Via
 from pfnlab.programs.lang.shapes import BY_VERB, ROWS, Ending, Field, Flag, Shape, Word, word_of
 from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.validity import ProgramValidity
 from pfnlab.programs.lang.walk_ops import BYTE_WALKERS, STORING_WALKERS, ByteRange, ProcessVmReadv, Walk
 from pfnlab.programs.lang.words import (
     ANON,
@@ -47,7 +47,7 @@ class CallReader:
     """
 
     def __init__(self) -> None:
-        self.scope = ProgramChecks()
+        self.scope = ProgramValidity()
         self.at: dict[str, int] = {}
 
     def call(self, line: Line, name: str | None) -> Call:

@@ -46,7 +46,7 @@ def load_bytes(content: bytes, source: str = "<program>") -> Program:
     if len(content) > MAX_BYTES:
         raise ProgramError(TOO_LARGE, source=source)
     if content.lstrip()[:1] == b"{":
-        from pfnlab.programs.lang.form import from_json
+        from pfnlab.programs.lang.json_form import from_json
 
         return from_json(content, source)
     return load_text(_decode(content, source), source)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from pfnlab.mm.configuration import Configuration
-from pfnlab.policies.configuration import option_names
+from pfnlab.policies.kconfig import option_names
 from pfnlab.programs.lang.device_ops import (
     BIND_CALLS,
     MOVED_BAR,

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from pfnlab.errors import ProgramError
-from pfnlab.programs.lang.layout import format_text
+from pfnlab.programs.lang.canonical import format_text
 from pfnlab.result import Outcome, Printed
 
 #: The extent of an error that begins at a word: that word; else one character.

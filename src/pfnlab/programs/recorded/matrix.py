@@ -23,11 +23,10 @@ from pfnlab.mm.users.vfio import BAR_OFFSET
 from pfnlab.policies.profiles import PROFILES
 from pfnlab.processes import in_order
 from pfnlab.programs.lang.ops import MAIN_TASK, Program
-from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.recorded import order as recorded_order
 from pfnlab.programs.recorded import races as recorded_races
-from pfnlab.programs.recorded.order import RecordedOrder
-from pfnlab.programs.recorded.programs import (
+from pfnlab.programs.recorded.cases import (
     RecordedCase,
     RecordedState,
     check_recorded,
@@ -35,8 +34,9 @@ from pfnlab.programs.recorded.programs import (
     window_pages,
     wrong,
 )
+from pfnlab.programs.recorded.order import RecordedOrder
 from pfnlab.programs.recorded.races import RecordedRace
-from pfnlab.programs.recorded.verbs import Waiting, pages_of, task_name
+from pfnlab.programs.recorded.recorded_calls import Waiting, pages_of, task_name
 from pfnlab.programs.runs.kmsg import ANYBODY, once_message
 from pfnlab.programs.runs.observation import REGION, BookEntry, PteSeen, Run, Step, VmaSeen
 from pfnlab.programs.runs.pte_text import RAM

@@ -16,10 +16,10 @@ from msgspec import Meta
 
 from pfnlab.programs.lang.ops import Device, Program
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.model.machine import ModelMachine
-from pfnlab.programs.recorded.programs import translate, wrong
+from pfnlab.programs.model.model_machine import ModelMachine
+from pfnlab.programs.recorded.cases import translate, wrong
+from pfnlab.programs.recorded.recorded_calls import BAR, WINDOW_PAGES, task_name
 from pfnlab.programs.recorded.release import RecordedRelease
-from pfnlab.programs.recorded.verbs import BAR, WINDOW_PAGES, task_name
 from pfnlab.programs.runs.core_order import core_order
 from pfnlab.programs.runs.observation import PteSeen, Step, VmaSeen
 from pfnlab.programs.runs.pte_text import RAM

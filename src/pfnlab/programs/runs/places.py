@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 
 from pfnlab.hw.pgtable import LEAF_PAGES
 from pfnlab.mm.users.vfio import BAR_OFFSET
-from pfnlab.programs.lang.areas import area_extents, area_starts
+from pfnlab.programs.lang.areas import area_extents, area_starts, areas_of_unknown
 from pfnlab.programs.lang.device_ops import DRIVER_RAM, MOVED_BAR, MemremapPages
 from pfnlab.programs.lang.ops import Device, DeviceKind, Mmap, Program, RemapFilePages
-from pfnlab.programs.lang.shown import areas_of_unknown
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import MAX_ISA_PAGES
 from pfnlab.programs.runs.observation import PHYSICAL, REGION

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from pfnlab.errors import Misuse
-from pfnlab.lens.sizes import SlabCache, StructureSize
+from pfnlab.lens.structure_sizes import SlabCache, StructureSize
 from pfnlab.policies.releases import CONFIRMED
 
 FORMAT = "pfnlab-sizes/1"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.inside import need_lens
 from pfnlab.lens.btf import Btf
-from pfnlab.lens.sizes import SlabCache, StructureSize, size_of_structure
+from pfnlab.lens.structure_sizes import SlabCache, StructureSize, size_of_structure
 from pfnlab.lens.vmlinux import btf_of
 from pfnlab.report.sizes.facts import STRUCTURES, SeriesSizes
 

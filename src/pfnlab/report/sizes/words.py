@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pfnlab.lens.sizes import Hole, StructureSize
+from pfnlab.lens.structure_sizes import Hole, StructureSize
 
 
 def holes_in_words(structure: StructureSize) -> str:

@@ -1,0 +1,151 @@
+"""`pl.check`: every sequence of operations of a scope on models, checked for properties."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pfnlab.api.arguments import Policies, names_own, typed, typed_class
+from pfnlab.api.records import Record, Recorded
+from pfnlab.api.runs import On, machine_names
+from pfnlab.checker.check import SHOWN_APART, VIOLATED, CheckResult, PropertyResult
+from pfnlab.document.parts.check import part
+from pfnlab.document.terminal import terminal
+from pfnlab.errors import Misuse
+from pfnlab.lab.machines import name_machine
+from pfnlab.programs.lang.ops import Program
+from pfnlab.progress import say, silent
+from pfnlab.result import Outcome, beside
+from pfnlab.supervised import supervised
+from pfnlab.verbs.check import CheckRequest, checks
+
+
+@typed_class
+class CheckReport(Recorded):
+    """The checks of one or several models; it prints as ``pfnlab check`` does.
+
+    :ivar checks: one check a model, in the order they were given
+    """
+
+    def __init__(self, checks: Sequence[CheckResult]) -> None:
+        self.checks = tuple(checks)
+
+    @property
+    def holds(self) -> bool:
+        """True where every state was seen and no property is violated."""
+        return self.exit_code == 0
+
+    @property
+    def violated(self) -> tuple[str, ...]:
+        """The properties that a model violates, each once."""
+        names = (answer.name for checked in self.checks for answer in checked.answered(VIOLATED))
+        return tuple(dict.fromkeys(names))
+
+    @property
+    def counterexamples(self) -> dict[str, Program]:
+        """For each violated property the program that shows it, of the first model that has one."""
+        found: dict[str, Program] = {}
+        for checked in self.checks:
+            for name, program in self.counterexamples_of(checked).items():
+                found.setdefault(name, program)
+        return found
+
+    @property
+    def exit_code(self) -> int:
+        """As of ``pfnlab check``: 0 all holds, 1 something is violated, 3 undecided."""
+        return Outcome.of_all(checked.outcome for checked in self.checks).value
+
+    def __getitem__(self, name: str) -> PropertyResult:
+        """The answer to a property, of the first model."""
+        answers = {answer.name: answer for answer in self.checks[0].answers}
+        if name not in answers:
+            raise Misuse(f"{name!r} was not asked: asked were {', '.join(answers)}")
+        return answers[name]
+
+    @staticmethod
+    def counterexamples_of(checked: CheckResult) -> dict[str, Program]:
+        """For each violated property of one check the program that shows it."""
+        found = {answer.name: answer.program for answer in checked.answered(VIOLATED)}
+        return {name: program for name, program in found.items() if program is not None}
+
+    def to_records(self) -> list[Record]:
+        """A row for each model and property."""
+        return [
+            {
+                "machine": checked.machine,
+                "scope": checked.scope,
+                "property": answer.name,
+                "kind": answer.kind,
+                "asks": answer.asks,
+                "verdict": answer.verdict,
+                "arose": answer.arose,
+                "length": answer.length,
+                "states": checked.states,
+                "complete": checked.complete,
+                **beside(checked, SHOWN_APART),
+            }
+            for checked in self.checks
+            for answer in checked.answers
+        ]
+
+    def __repr__(self) -> str:
+        return "\n\n".join(terminal(part(checked)) for checked in self.checks)
+
+    def _repr_html_(self) -> str:
+        from pfnlab.api.html import check_html
+
+        return check_html(self)
+
+
+@typed
+def check(
+    on: On | None = None,
+    scope: str | Path = "standard",
+    depth: int | None = None,
+    properties: Sequence[str] | str = (),
+    *,
+    policies: Policies = (),
+    states: int | None = None,
+    seconds: float | None = None,
+    seed: int = 0,
+    walks: int | None = None,
+) -> CheckReport:
+    """Try every sequence of a scope's operations on models, and judge every state.
+
+    :param on: models; by default that of the newest kernel
+    :param scope: the name of a scope, ``"small"``, ``"standard"`` ..., or a file
+    :param depth: the most operations in a row; by default the scope's own
+    :param properties: names of properties or seams; by default all that the scope can answer
+    :param policies: in place of those of the models
+    :param states: search no more than so many states; *seconds*: for no longer
+    :param walks: make so many random walks, chosen by *seed*, instead of a full search
+    :raises Misuse: there is no such model, scope or property
+    """
+    for number, noun in ((depth, "depth"), (states, "states"), (walks, "walks")):
+        if number is not None and number < 1:
+            raise Misuse(f"{noun} is a number from 1 on, not {number!r}")
+    if seconds is not None and seconds < 0:
+        raise Misuse(f"seconds is a number from 0 on, not {seconds!r}")
+
+    def done() -> CheckReport:
+        machines = tuple(machine_names(on, policies))
+        for spec in machines:
+            if name_machine(spec).kind != "model":
+                raise Misuse(
+                    f"{spec} cannot be searched: check a model, then run its counterexamples on {spec}"
+                )
+        request = CheckRequest(
+            on=machines,
+            scope=str(scope),
+            properties=(properties,) if isinstance(properties, str) else tuple(properties),
+            depth=depth,
+            states=states,
+            seconds=seconds,
+            random=walks,
+            seed=seed,
+            jobs=1,
+        )
+        with silent():
+            return CheckReport([*checks(request, say)])
+
+    return supervised(done) if names_own(on, policies) else done()

@@ -1,0 +1,322 @@
+"""The test driver for one kernel: ``guest/driver`` built against the headers of exactly that kernel.
+
+Headers come from the suite the kernel came from and are unpacked, never installed, under
+``<cache>/headers/<package version>``; modules are ``<cache>/drivers/<release>-<key>.ko``. Both are stored as
+`pfnlab.lab.images.cache.kept` says. Packages of newer Debian releases expect a newer compiler and C
+library than the machine may have: the compiler is called through a script that translates options older
+compilers do not know, and tools that do not start are run with libraries unpacked beside them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import NamedTuple
+
+from pfnlab.errors import MissingTool, Misuse, Undecided
+from pfnlab.lab.images.archive import Archive, Package
+from pfnlab.lab.images.cache import cache_root, is_whole, kept, locked, quiet
+from pfnlab.lab.images.image import guest_image
+from pfnlab.lab.images.kernels import KernelImage, suites_of
+from pfnlab.lab.images.sources import stanzas
+from pfnlab.lab.images.tools import complaint, run
+
+#: The file in a guest's top folder that the agent loads.
+MODULE = "pfnlab.ko"
+
+_REMEDY = "apt-get install --no-install-recommends make gcc libc6-dev binutils"
+_NO_APT = "headers come from a Debian archive through apt"
+_LOCK_LIMIT = 900.0
+_QUERY_LIMIT = 60.0
+_UNPACK_LIMIT = 120.0
+_START_LIMIT = 10.0
+_BUILD_LIMIT = 180.0
+
+# Of the options kernels up to 7.3 are compiled with, those gcc 12 does not know; newer compilers know all.
+_COMPILER = """\
+#!/bin/sh
+for option do
+	shift
+	case $option in
+	-fmin-function-alignment=*) option=-falign-functions=${option#*=} ;;
+	-std=gnu23) option=-std=gnu2x ;;
+	-fdiagnostics-show-context* | -fzero-init-padding-bits=* | -mindirect-branch-cs-prefix-x | \\
+		-fms-anonymous-structs) continue ;;
+	esac
+	set -- "$@" "$option"
+done
+exec gcc "$@"
+"""
+
+#: Programs of the kernel's build that run on the building machine, below ``usr/lib/linux-kbuild-*``.
+_TOOLS = (
+    "scripts/basic/fixdep",
+    "scripts/genksyms/genksyms",
+    "scripts/mod/modpost",
+    "scripts/mod/modpost.real-lsb-64",
+    "tools/objtool/objtool",
+    "tools/objtool/objtool.real-x86",
+)
+
+# The newest suite's libraries run the tools of every suite.
+_LIBRARY_SUITE = "sid"
+_LIBRARIES = ("libc6", "libelf1t64", "libzstd1", "zlib1g")
+_LIBRARY_FOLDER = Path("libraries/usr/lib/x86_64-linux-gnu")
+
+_WITH_LIBRARIES = """\
+#!/bin/sh
+exec "$PFNLAB_LIBRARIES/ld-linux-x86-64.so.2" --library-path "$PFNLAB_LIBRARIES" "$0.unwrapped" "$@"
+"""
+
+# Debug information would be most of the module, and folder names of this machine do not belong in it.
+_FLAGS = "-g0 -Wno-attributes -fmacro-prefix-map={kit}= -fmacro-prefix-map={work}/="
+
+_DOES_NOT_START = re.compile(r"GLIBC_|shared librar|no version information")
+_TROUBLE = re.compile(r"\berror\b|undefined|not found|\*\*\*", re.IGNORECASE)
+
+
+def driver_for(kernel: KernelImage, *, say: Callable[[str], None] = quiet) -> Path:
+    """
+    The test driver's module for *kernel*; built on the first call, from the cache afterwards.
+
+    :param say: called with each line of progress
+    :raises MissingTool: there are no headers of exactly this kernel, or no compiler
+    :raises Unverified: a signature or checksum of the archive does not hold
+    :raises Undecided: the archive cannot be reached, or the driver does not build
+    """
+    return _kept(kernel, lambda: _kit_of_archive(kernel, say), say)
+
+
+def driver_in_tree(kernel: KernelImage, out: Path, *, say: Callable[[str], None] = quiet) -> Path:
+    """
+    The test driver's module for *kernel*, built in the folder of objects *out* the kernel was built in.
+
+    Raises the errors of `driver_for`.
+    """
+    return _kept(kernel, lambda: _Kit(out, out, None), say)
+
+
+def has_driver(kernel: KernelImage) -> bool:
+    """True where the test driver for *kernel* is in the cache, built from the sources of today."""
+    return is_whole(_module(kernel))
+
+
+class _Kit(NamedTuple):
+    # What a module is built with: the folder make is called in, the folder whose name stays out of messages
+    # and of the module, and the libraries its tools need.
+    headers: Path
+    folder: Path
+    libraries: Path | None
+
+
+def _module(kernel: KernelImage) -> Path:
+    key = hashlib.sha256(repr((kernel.release, kernel.version, _COMPILER, _FLAGS)).encode())
+    for source in _sources():
+        key.update(f"\0{source.name}\0".encode() + source.read_bytes())
+    return cache_root() / "drivers" / f"{kernel.release}-{key.hexdigest()[:16]}.ko"
+
+
+def _kept(kernel: KernelImage, kit: Callable[[], _Kit], say: Callable[[str], None]) -> Path:
+    module = _module(kernel)
+    if not is_whole(module):
+        _check_tools(cache_root())
+
+    def make(part: Path) -> None:
+        tools = kit()
+        say(f"building the guest driver for {kernel.release} (some seconds)")
+        _build(kernel, _sources(), tools, part)
+
+    return kept(module, make, say=say)
+
+
+def _check_tools(root: Path) -> None:
+    # Checked before anything is fetched.
+    if re.search(r"\s", str(root)):
+        raise Misuse(
+            f"the cache directory {str(root)!r} has a space in it, which make cannot use: set PFNLAB_CACHE"
+        )
+    if shutil.which("gcc") is None:
+        raise MissingTool(f"`gcc` is not on this machine: {_REMEDY}")
+
+
+def image_with_driver(kernel: KernelImage, *, say: Callable[[str], None] = quiet) -> Path:
+    """
+    The initramfs for guests of *kernel* whose programs may use the test driver.
+
+    Raises the errors of `driver_for` and `guest_image`.
+    """
+    return guest_image({MODULE: driver_for(kernel, say=say)}, say=say)
+
+
+def _sources() -> list[Traversable]:
+    folder = resources.files("pfnlab.lab") / "guest" / "driver"
+    files = (file for file in folder.iterdir() if file.name == "Kbuild" or file.name.endswith((".c", ".h")))
+    return sorted(files, key=lambda file: file.name)
+
+
+def _build(kernel: KernelImage, sources: list[Traversable], kit: _Kit, module: Path) -> None:
+    work = module.with_name("build")
+    work.mkdir()
+    for source in sources:
+        (work / source.name).write_bytes(source.read_bytes())
+    _write_script(work / "compiler", _COMPILER)
+    command = [
+        *("make", "-s", "-C", str(kit.headers), f"M={work}", f"CC={work / 'compiler'}"),
+        *("CONFIG_DEBUG_INFO_BTF_MODULES=", f"KCFLAGS={_FLAGS.format(kit=kit.folder, work=work)}", "modules"),
+    ]
+    # The caller may itself run under make, whose flags are not for this one. All its files are in the cache,
+    # so that a full disk is reported as that of the cache.
+    env = {
+        **{"MAKEFLAGS": "", "MAKELEVEL": "", "TMPDIR": str(work)},
+        **({"PFNLAB_LIBRARIES": str(kit.libraries)} if kit.libraries else {}),
+    }
+    answer = run(command, limit=_BUILD_LIMIT, remedy=_REMEDY, env=env, cwd=work)
+    modules = list(work.glob("*.ko"))
+    if answer.returncode or len(modules) != 1:
+        lines = [line.strip() for line in (answer.stderr + answer.stdout).splitlines() if line.strip()]
+        reason = next(filter(_TROUBLE.search, lines), lines[-1] if lines else "no message")
+        reason = reason.replace(f"{work}/", "").replace(f"{kit.folder}/", "")
+        raise Undecided(f"the driver cannot be built for {kernel.release}: {reason}")
+    modules[0].replace(module)
+
+
+def _headers(kit: Path, kernel: KernelImage) -> Path:
+    return kit / "usr" / "src" / f"linux-headers-{kernel.release}"
+
+
+def _write_script(path: Path, text: str) -> None:
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+# Headers, the tools of the kernel's build, and their libraries, in one folder.
+def _kit_of_archive(kernel: KernelImage, say: Callable[[str], None]) -> _Kit:
+    root = cache_root()
+
+    def make(part: Path) -> None:
+        suites = suites_of(kernel)
+        if not suites:
+            reason = f"no headers for {kernel.release}: it is not a kernel of the archive"
+            again = "; one that was built here gets its driver then: `pfnlab kernels build` once more"
+            raise MissingTool(reason + again * bool(kernel.series))
+        part.mkdir()
+        with locked(root / "kernels.lock", limit=_LOCK_LIMIT, say=say):
+            archive = Archive.of_this_machine(root / "apt")
+            entries = _header_packages(archive, kernel, suites, say)
+            say(f"fetching headers of {kernel.version} ({cost(entries)})")
+            for entry in entries:
+                _unpack(archive, entry.package, part)
+            _relocate(_headers(part, kernel) / "Makefile")
+            _make_tools_run(archive, part, say)
+
+    folder = kept(root / "headers" / (kernel.version or "none"), make, say=say)
+    return _Kit(_headers(folder, kernel), folder, folder / _LIBRARY_FOLDER)
+
+
+class Offered(NamedTuple):
+    """A package of the archive, and the room its files take, in KiB."""
+
+    package: Package
+    unpacked: int
+
+
+def cost(packages: Iterable[Offered]) -> str:
+    """Download and disk size of *packages*, in words."""
+    packages = list(packages)
+    size = sum(entry.package.size for entry in packages)
+    unpacked = sum(entry.unpacked for entry in packages)
+    return f"about {-(-size >> 20)} MiB, {-(-unpacked >> 10)} MiB on disk"
+
+
+def _header_packages(
+    archive: Archive, kernel: KernelImage, suites: list[str], say: Callable[[str], None]
+) -> list[Offered]:
+    name = f"linux-headers-{kernel.release}"
+    for suite in suites:
+        archive.listing(suite, say=say)
+        header = offer(archive, suite, name, kernel.version)
+        if header:
+            packages = re.findall(r"linux-headers-\S+-common|linux-kbuild-[^\s,]+", header.get("depends", ""))
+            dependencies = [(package, offer(archive, suite, package, kernel.version)) for package in packages]
+            # A suite may keep the headers of a kernel longer than the packages they depend on.
+            missing_names = [package for package, fields in dependencies if fields is None]
+            if missing_names:
+                reason = f"the archive holds no {missing_names[0]} {kernel.version} any more"
+                raise MissingTool(f"no headers for {kernel.release}: {reason}")
+            return [
+                offered(package, kernel.version, suite, fields or {})
+                for package, fields in [(name, header), *dependencies]
+            ]
+    raise MissingTool(
+        f"no headers for {kernel.release}: the archive holds no {name} {kernel.version} "
+        f"(asked: {', '.join(suites)}); programs without the driver still run"
+    )
+
+
+def offered(name: str, version: str, suite: str, fields: Mapping[str, str]) -> Offered:
+    """The package *name* with its sizes, out of the *fields* of its stanza in the lists."""
+    package = Package(name, version, suite, int(fields.get("size", "0")))
+    return Offered(package, int(fields.get("installed-size", "0")))
+
+
+def offer(archive: Archive, suite: str, name: str, version: str = "") -> dict[str, str] | None:
+    # The fields of a package's stanza in the lists, in exactly that version, or in the newest one.
+    query = [f"{name}={version}"] if version else ["--no-all-versions", name]
+    env = {"APT_CONFIG": str(archive.root / suite / "apt.conf")}
+    answer = run(["apt-cache", "show", *query], limit=_QUERY_LIMIT, remedy=_NO_APT, env=env)
+    for stanza in stanzas(answer.stdout):
+        if stanza.get("package") == name and version in ("", stanza.get("version")):
+            return stanza
+    return None
+
+
+def _unpack(archive: Archive, package: Package, into: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=into.parent) as name:
+        deb = archive.download(package, Path(name))
+        command = ["dpkg-deb", "-x", str(deb), str(into)]
+        answer = run(command, limit=_UNPACK_LIMIT, remedy="it unpacks packages: install dpkg")
+        if answer.returncode:
+            raise Undecided(f"`dpkg-deb -x` cannot unpack {deb.name}: {complaint(answer.stderr)}")
+
+
+def _relocate(makefile: Path) -> None:
+    # Packages expect their files under /usr/src; beside this file is where they are.
+    folder = "$(dir $(realpath $(lastword $(MAKEFILE_LIST))))../"
+    makefile.write_text(makefile.read_text().replace("/usr/src/", folder))
+
+
+def _make_tools_run(archive: Archive, kit: Path, say: Callable[[str], None]) -> None:
+    broken_tools = [tool for tool in _tools(kit) if not _starts(tool)]
+    if not broken_tools:
+        return
+    archive.listing(_LIBRARY_SUITE, say=say)
+    entries = []
+    for name in _LIBRARIES:
+        fields = offer(archive, _LIBRARY_SUITE, name)
+        if fields is None:
+            raise MissingTool(f"the tools of this kernel need {name}, which {_LIBRARY_SUITE} does not hold")
+        entries.append(offered(name, fields["version"], _LIBRARY_SUITE, fields))
+    say(f"fetching libraries the tools of this kernel need ({cost(entries)})")
+    (kit / "libraries").mkdir(exist_ok=True)
+    for entry in entries:
+        _unpack(archive, entry.package, kit / "libraries")
+    for tool in broken_tools:
+        tool.rename(tool.with_name(f"{tool.name}.unwrapped"))
+        _write_script(tool, _WITH_LIBRARIES)
+
+
+def _tools(kit: Path) -> Iterator[Path]:
+    for folder in (kit / "usr" / "lib").glob("linux-kbuild-*"):
+        yield from (folder / tool for tool in _TOOLS if (folder / tool).is_file())
+
+
+def _starts(tool: Path) -> bool:
+    # Without arguments the tools only print their usage; only an error of the loader counts.
+    answer = run([str(tool)], limit=_START_LIMIT, remedy="it belongs to the kernel's build", cwd=tool.parent)
+    return not _DOES_NOT_START.search(answer.stderr)

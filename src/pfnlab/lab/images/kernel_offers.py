@@ -1,0 +1,171 @@
+"""The offers of the archive: kernels of the cloud flavour, each an exact version, out of package lists.
+
+Pure functions over lists; nothing here reads or fetches anything.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pfnlab.errors import Undecided
+from pfnlab.lab.images.archive import Package
+from pfnlab.lab.images.tools import complaint, run
+from pfnlab.policies.known import known_packages, known_versions
+from pfnlab.policies.releases import series_key, series_of, upstream, version_key
+
+#: The suites of the rolling distribution, in which new series appear and old ones vanish.
+ROLLING = ("experimental", "sid", "trixie-backports")
+
+#: The series of stable suites, oldest first, and those suites.
+STABLE: dict[str, tuple[str, ...]] = {
+    "6.1": ("bookworm", "bookworm-updates", "bookworm-security"),
+    "6.12": ("trixie", "trixie-updates", "trixie-security"),
+}
+
+#: Every suite that may hold a kernel.
+SUITES = (*(suite for suites in STABLE.values() for suite in suites), *ROLLING)
+
+# From this series on the kernel is in linux-binary-*, and linux-image-* only brings it into /boot.
+_BINARY_SINCE = (6, 19)
+
+_NAME = re.compile(
+    r"linux-(?P<kind>image|binary)-(?:unsigned-)?(?P<series>\d+\.\d+)(?P<point>\.\d+)?[^/]*-cloud-amd64"
+    r"(?P<unsigned>-unsigned)?"
+)
+
+_COMPARE_LIMIT = 10.0
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One kernel the archive holds.
+
+    :param version: the upstream version, ``6.12.107``
+    """
+
+    version: str
+    package: Package
+
+    @property
+    def series(self) -> str:
+        """``6.12`` of ``6.12.107``."""
+        return series_of(self.version)
+
+    @property
+    def known(self) -> bool:
+        """True where exactly this package is a known one."""
+        return self.package.version in known_packages()
+
+
+def suites_for(series: str) -> tuple[str, ...]:
+    """The suites that may hold a kernel of *series*."""
+    return STABLE.get(series, ROLLING)
+
+
+def offers_in(packages: Iterable[Package]) -> list[Offer]:
+    """The kernels among *packages*, oldest first, each package version once.
+
+    Of signed and unsigned images of one version the signed one is taken, which users boot. A name such as
+    linux-image-6.12-cloud-amd64 is a metapackage: it has no point release. The name of a release candidate
+    has none either, but no metapackage is a linux-binary.
+    """
+    choices: dict[str, Package] = {}
+    for package in packages:
+        match = _NAME.fullmatch(package.name)
+        version = upstream(package.version)
+        if match is None or not version or series_of(version) != match["series"]:
+            continue
+        binary = series_key(match["series"]) >= _BINARY_SINCE
+        if (match["kind"] == "binary") != binary or not (binary or match["point"]):
+            continue
+        previous = choices.get(package.version)
+        if previous is None or ("unsigned" in previous.name and "unsigned" not in package.name):
+            choices[package.version] = package
+    return [Offer(upstream(version), choices[version]) for version in by_version(choices)]
+
+
+def matching(name: str, offers: Sequence[Offer]) -> list[Offer]:
+    """The offers of that *name*: a series, an exact version or a package version; oldest first."""
+    return [offer for offer in offers if name in (offer.series, offer.version, offer.package.version)]
+
+
+def chosen(name: str, offers: Sequence[Offer]) -> Offer | None:
+    """The newest known offer of that *name*; where none is known, the newest."""
+    matches = matching(name, offers)
+    return next((offer for offer in reversed(matches) if offer.known), matches[-1] if matches else None)
+
+
+@dataclass(frozen=True)
+class Role:
+    """The kernel that plays a role in the demo and the tests.
+
+    :param name: the exact version; the role's series where nothing could be had
+    :param standing: ``known`` and offered, ``new`` (offered, not known yet), ``cached`` (no longer offered),
+        or ``gone``: not to be had at all
+    """
+
+    name: str
+    standing: str
+
+
+def roles_for(offers: Sequence[Offer], cached: Sequence[str]) -> list[Role]:
+    """The kernels the demo and the tests run: one of each stable series, and the newest known on offer.
+
+    Where no kernel of a series is offered any more the last cached one is taken. A new kernel is taken only
+    where no known one is offered: where it behaves otherwise, that is news and no failure.
+
+    :param cached: the package versions in the cache
+    """
+    roles = [_role(series, offers, cached) for series in STABLE]
+    rolling = [offer for offer in offers if offer.series not in STABLE]
+    newest = next((offer for offer in reversed(rolling) if offer.known), rolling[-1] if rolling else None)
+    if newest is not None:
+        return [*roles, Role(newest.version, "known" if newest.known else "new")]
+    candidates = [
+        version for version in map(upstream, cached) if version and series_of(version) not in STABLE
+    ]
+    if candidates:
+        return [*roles, Role(_newest(candidates), "cached")]
+    return [*roles, Role(known_versions()[-1], "gone")]
+
+
+def _role(series: str, offers: Sequence[Offer], cached: Sequence[str]) -> Role:
+    offer = chosen(series, offers)
+    if offer is not None:
+        return Role(offer.version, "known" if offer.known else "new")
+    candidates = [version for version in map(upstream, cached) if version and series_of(version) == series]
+    return Role(_newest(candidates), "cached") if candidates else Role(series, "gone")
+
+
+def _newest(versions: Sequence[str]) -> str:
+    """The newest of *versions* that is known, else the newest."""
+    candidates = [version for version in versions if version in known_versions()]
+    return max(candidates or versions, key=version_key)
+
+
+@functools.cache
+def compare_versions(left: str, right: str) -> int:
+    """Debian's order of two package versions: negative, zero or positive, as ``dpkg`` sees it."""
+    if left == right:
+        return 0
+    command = ["dpkg", "--compare-versions", left, "lt", right]
+    answer = run(command, limit=_COMPARE_LIMIT, remedy="it orders package versions: install dpkg")
+    if answer.returncode not in (0, 1):
+        raise Undecided(f"`dpkg --compare-versions` failed on {left} and {right}: {complaint(answer.stderr)}")
+    return 1 if answer.returncode else -1
+
+
+def by_version(versions: Iterable[str]) -> list[str]:
+    """Package versions in Debian's order, oldest first."""
+    return sorted(versions, key=functools.cmp_to_key(_compare))
+
+
+def _compare(left: str, right: str) -> int:
+    # The upstream version decides nearly always, and costs no process.
+    left_upstream, right_upstream = upstream(left), upstream(right)
+    if left_upstream and right_upstream and version_key(left_upstream) != version_key(right_upstream):
+        return -1 if version_key(left_upstream) < version_key(right_upstream) else 1
+    return compare_versions(left, right)

@@ -1,0 +1,338 @@
+"""``qemu:6.1``: programs on a real kernel, in as many guests as the host has cores.
+
+One boot serves many programs. A guest is replaced when it is lost, when it is out of windows, when
+an earlier program left something behind, or when too much has leaked in it; no program runs where another one
+left something, and a program that loses its guest harms no other program.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import queue
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pfnlab.lab.images.cache import quiet
+from pfnlab.lab.images.configured import configuration_of_kernel, ram_mib
+from pfnlab.lab.images.driver_module import image_with_driver
+from pfnlab.lab.images.driver_programs import DriverImage
+from pfnlab.lab.images.image import guest_image
+from pfnlab.lab.images.kernels import KernelImage, from_file, kernel_for
+from pfnlab.lab.images.modules import vfio_modules
+from pfnlab.lab.running.bench import BAR_MIB, Bench, Sight
+from pfnlab.lab.running.bench_process import BenchProcess
+from pfnlab.lab.running.inside import can_look_inside, has_types, need_lens
+from pfnlab.lab.running.placement import bar_mib_for, check_placeable
+from pfnlab.lab.vm.accel import HELLO_LIMIT, Accel, Acceleration
+from pfnlab.lab.vm.boots import Boots, GuestFactory, GuestLike, GuestShape, Stopped
+from pfnlab.lab.vm.probes import trace_request
+from pfnlab.policies.releases import is_version
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.observation import Run
+
+#: A second guest is booted only for this many programs more, a third for twice as many, and so on.
+PROGRAMS_PER_GUEST = 32
+
+#: How long the threads of an interrupted run are waited for, in seconds.
+_STOP_LIMIT = 5.0
+
+
+class QemuMachine:
+    """
+    A kernel in QEMU as a machine programs run on; use it in a ``with`` statement.
+
+    :param kernel: a series (``6.1``), an exact version (``6.12.107``), a bzImage of the user's own, or a
+        kernel already looked up
+    :param guests: how many guests at most; one per core when None
+    :param look: how the state is looked at: in the guest's memory, which needs drgn and a kernel with types
+        in it; through /proc; or at the end only, where nothing of the following is observed. It may be set
+        anew between two runs
+    :param vmas: observe VMAs after every operation
+    :param ptes: observe page-table entries, where the guest can read them
+    :param order: observe the order of kernel calls and TLB flushes, where the guest can trace them
+    :param lens: observe the state of the tracker and the mode of protections, in the guest's own memory;
+        when None, where drgn is installed and the kernel has types in it; in any case where *look* needs it
+    :param name: the machine's name in its runs, ``qemu:6.1`` when None
+    :param accel: KVM, TCG, or KVM where it works; TCG for programs that hold a processor in any case
+    :param say: called with a line for each thing that takes time or room, from any thread
+    :param factory: boots a guest; for tests
+    :raises MissingTool: *look* needs the lens, which is not here
+    """
+
+    def __init__(
+        self,
+        kernel: str | Path | KernelImage,
+        *,
+        guests: int | None = None,
+        look: LookLevel = LookLevel.PROC,
+        vmas: bool = True,
+        ptes: bool = True,
+        order: bool = True,
+        lens: bool | None = None,
+        name: str | None = None,
+        accel: Accel = Accel.TCG,
+        say: Callable[[str], None] = quiet,
+        factory: GuestFactory | None = None,
+    ) -> None:
+        self._requested_kernel = kernel
+        label = (kernel.series or kernel.vmlinuz) if isinstance(kernel, KernelImage) else kernel
+        self.name = name or f"qemu:{label}"
+        self._benches: list[Bench | BenchProcess] = []
+        # What is seen where looking allows it.
+        self._most = Sight(
+            look,
+            vmas=vmas,
+            ptes=ptes,
+            order=order,
+            lens=can_look_inside() if lens is None else lens,
+            demanded=bool(lens),
+        )
+        self._settings = {
+            **{"look": look, "vmas": vmas, "ptes": ptes, "order": order, "lens": lens},
+            **{"name": self.name, "accel": accel},
+        }
+        self.look = look
+        self._max_guests = guests or os.cpu_count() or 1
+        boot = factory or (
+            lambda kernel, shape, offsets: _boot(
+                kernel, shape, offsets, order=self._sight.order, lens=self._sight.lens, say=say
+            )
+        )
+        self._shared = Boots(
+            lambda shape, offsets: boot(self.kernel, shape, offsets),
+            DriverImage(lambda: image_with_driver(self.kernel, say=say)),
+            DriverImage(lambda: guest_image(vfio_modules(self.kernel, say=say), say=say)),
+            Acceleration(accel, say),
+        )
+        self._say = say
+        # A guest that a test made up is in this process, and so is a single one.
+        self._apart = factory is None and self._max_guests > 1
+        self._finalizer = weakref.finalize(self, self._shared.end_all)
+
+    @property
+    def look(self) -> LookLevel:
+        """
+        How later programs are looked at.
+
+        :raises MissingTool: it is set to the guest's memory, and the lens is not here
+        """
+        return self._sight.look
+
+    @look.setter
+    def look(self, look: LookLevel) -> None:
+        in_memory, most = look is LookLevel.MEMORY, self._most
+        if in_memory:
+            need_lens()
+        if in_memory and not most.lens:
+            self._most = most = replace(most, lens=True)
+            self.reboot()
+        self._sight = replace(
+            most,
+            look=look,
+            vmas=most.vmas and look is LookLevel.PROC,
+            ptes=most.ptes and look is LookLevel.PROC,
+            order=most.order and look is not LookLevel.END,
+            demanded=most.demanded or in_memory,
+        )
+        self._settings["look"] = look
+        for bench in self._benches:
+            if isinstance(bench, Bench):
+                bench.sight = self._sight
+            else:
+                # The machine there looks as it did when it began.
+                bench.close()
+        self._benches = [bench for bench in self._benches if isinstance(bench, Bench)]
+
+    @property
+    def sees_memory(self) -> bool:
+        """True where its memory can be looked at: the lens is installed and the kernel has types in it."""
+        return self._most.lens and has_types(self.kernel.vmlinuz)
+
+    @functools.cached_property
+    def kernel(self) -> KernelImage:
+        """The kernel that is booted; looked up when it is first needed, and fetched when it is not here."""
+        return _kernel(self._requested_kernel)
+
+    def run(self, programs: Sequence[Program]) -> list[Run]:
+        """
+        Every program's run, in the order of *programs*.
+
+        :raises Misuse: there is no such kernel, or a program no guest could hold; nothing has been run then
+        :raises MissingTool: QEMU, the kernel or KVM that was asked for is not here
+        """
+        return self.run_telling(programs, lambda index, run: None)
+
+    def run_telling(self, programs: Sequence[Program], on_done: Callable[[int, Run], None]) -> list[Run]:
+        """
+        As :meth:`run`, telling of every run that is there.
+
+        :param on_done: called with index and run as soon as a program is done, in any order, always from
+            the calling thread
+        :raises Misuse: there is no such kernel, or a program no guest could hold; nothing has been run then
+        :raises MissingTool: QEMU, the kernel or KVM that was asked for is not here
+        """
+        for program in programs:
+            check_placeable(program)
+        assert self.kernel  # looked up here, before threads ask for it
+        self._shared.acceleration.settle()
+        runs: dict[int, Run] = {}
+        # Programs that need the same kind of guest come one after the other.
+        pending = deque(sorted(enumerate(programs), key=lambda entry: _guest_needed(entry[1])))
+        results: queue.SimpleQueue[tuple[int, Run] | BaseException] = queue.SimpleQueue()
+        threads = self._threads(pending, results)
+        try:
+            for thread in threads:
+                thread.start()
+            while len(runs) < len(programs):
+                # A wait without end could not be interrupted.
+                try:
+                    answer = results.get(timeout=1.0)
+                except queue.Empty:
+                    continue
+                if isinstance(answer, BaseException):
+                    raise answer
+                runs[answer[0]] = answer[1]
+                on_done(*answer)
+        except BaseException:
+            self._give_up(pending, threads)
+            raise
+        for thread in threads:
+            thread.join()
+        return [runs[index] for index in range(len(programs))]
+
+    def reboot(self) -> None:
+        """Later programs run in guests in which no program has run."""
+        for bench in self._benches:
+            bench.drop()
+
+    def close(self) -> None:
+        """End all guests; a later :meth:`run` boots new ones."""
+        for bench in self._benches:
+            bench.close()
+        self._shared.end_all()
+
+    def __enter__(self) -> QemuMachine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _threads(
+        self,
+        pending: deque[tuple[int, Program]],
+        results: queue.SimpleQueue[tuple[int, Run] | BaseException],
+    ) -> list[threading.Thread]:
+        # One thread for each guest worth having.
+        count = min(self._max_guests, -(-len(pending) // PROGRAMS_PER_GUEST))
+        while len(self._benches) < count:
+            self._benches.append(self._bench(apart=self._apart and count > 1))
+        self._shared.stop.clear()
+        self._shared.failed_boots = 0
+        # Guests that are up come first.
+        benches = sorted(self._benches, key=lambda bench: not bench.is_up)[:count]
+        return [
+            threading.Thread(
+                target=_work,
+                args=(bench, self._shared.stop, pending, results),
+                name=self.name,
+                daemon=True,
+            )
+            for bench in benches
+        ]
+
+    def _bench(self, *, apart: bool) -> Bench | BenchProcess:
+        if apart:
+            return BenchProcess({"kernel": self.kernel, **self._settings}, self._say)
+        return Bench(self._shared, self.name, self.kernel, self._sight)
+
+    def _give_up(self, pending: deque[tuple[int, Program]], threads: list[threading.Thread]) -> None:
+        # No thread starts a program any more, and a thread that waits for a guest loses it.
+        pending.clear()
+        self._shared.stop.set()
+        self._shared.end_all()
+        for bench in self._benches:
+            bench.kill()
+        deadline = time.monotonic() + _STOP_LIMIT
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join(max(0.0, deadline - time.monotonic()))
+        self._benches = []
+
+
+def _work(
+    bench: Bench | BenchProcess,
+    stop: threading.Event,
+    pending: deque[tuple[int, Program]],
+    results: queue.SimpleQueue[tuple[int, Run] | BaseException],
+) -> None:
+    # A thread: runs programs until none is pending. Any other exception is handed to the caller.
+    while not stop.is_set():
+        try:
+            index, program = pending.popleft()
+        except IndexError:
+            return
+        try:
+            results.put((index, bench.run(program)))
+        except Stopped:
+            return
+        except BaseException as error:
+            bench.drop()
+            results.put(error)
+            return
+
+
+def _guest_needed(program: Program) -> tuple[bool, bool, bool, bool, bool, bool, int]:
+    # Sorts programs by the guest they need, programs without special needs first.
+    return (
+        program.needs.held,
+        program.needs.driver,
+        program.needs.vfio,
+        program.needs.reset,
+        program.needs.slot,
+        bool(program.needs.past_end),
+        max(BAR_MIB, bar_mib_for(program)),
+    )
+
+
+def _kernel(kernel: str | Path | KernelImage) -> KernelImage:
+    if isinstance(kernel, KernelImage):
+        return kernel
+    if isinstance(kernel, Path) or (not is_version(kernel) and Path(kernel).is_file()):
+        return from_file(Path(kernel))
+    return kernel_for(kernel)
+
+
+def _boot(
+    kernel: KernelImage,
+    shape: GuestShape,
+    offsets: str | None,
+    *,
+    order: bool,
+    lens: bool,
+    say: Callable[[str], None],
+) -> GuestLike:
+    from pfnlab.lab.vm.qemu import BOOT_LIMIT, Guest
+
+    # The tracer flushes by itself, and orders are for one CPU.
+    probes = trace_request(kernel.release) if order and shape.cpus == 1 else ""
+    return Guest(
+        kernel.vmlinuz,
+        ram_mib=ram_mib(configuration_of_kernel(kernel)),
+        bar_mib=shape.bar_mib,
+        cpus=shape.cpus,
+        slot=shape.slot,
+        resets=shape.resets,
+        offsets=offsets,
+        image=shape.image or guest_image(say=say),
+        probes=probes,
+        shared_ram=lens,
+        accel=shape.accel,
+        boot_limit=HELLO_LIMIT if shape.accel is Accel.KVM else BOOT_LIMIT,
+    )

@@ -1,0 +1,430 @@
+"""The rules of single operations: their ranges, devices, modes and destinations, after the lines above."""
+
+from __future__ import annotations
+
+from typing import Any, assert_never
+
+from pfnlab.programs.lang.areas import SHOWING, areas_showing
+from pfnlab.programs.lang.device_ops import (
+    DRIVER_RAM,
+    DRIVER_RAM_PAGES,
+    MOVED_BAR,
+    MOVED_PAGES,
+    SECTION_PAGES,
+    SHARED_ONLY,
+    Bind,
+    Plug,
+    RescanMoved,
+    SlotCall,
+    Unbind,
+    UnmapMappingRange,
+    Unplug,
+)
+from pfnlab.programs.lang.names import Names, Wrong, article, forwards
+from pfnlab.programs.lang.ops import (
+    DEVICE_VIAS,
+    MAIN_TASK,
+    ONLY_KINDS,
+    Call,
+    Device,
+    Fork,
+    Mmap,
+    Mremap,
+    RemapFilePages,
+    Thread,
+    Write,
+)
+from pfnlab.programs.lang.shapes import ROWS, ByHand, Ending, Field, Flag, Shape, Word, is_by_hand, word_of
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.walk_ops import (
+    BYTE_WALKERS,
+    MAX_BYTES_MOVED,
+    RANGE_WALKERS,
+    STORING_WALKERS,
+    ByteRange,
+    ProcessVmReadv,
+    Walk,
+)
+from pfnlab.programs.lang.words import (
+    ANON,
+    MAX_PAGES,
+    MAX_TASKS,
+    MAX_VALUE,
+    PROTS,
+    did_you_mean,
+    page_count,
+    quoted,
+)
+from pfnlab.units import PAGE_SIZE
+
+
+class CallValidity(Names):
+    """Judges single operations; :class:`~pfnlab.programs.lang.names.Names` has their effects on names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._showing: list[Call] = []
+        #: Areas with stores, and those in which bytes of more than one page are moved.
+        self._stored: set[str] = set()
+        self._crossed: set[str] = set()
+
+    def call(self, call: Call) -> None:
+        """Refuse an operation that breaks a rule; let it take effect on areas."""
+        if is_by_hand(call):
+            self._by_hand(call)
+        else:
+            for name, field in zip(call.__struct_fields__, ROWS[type(call)].fields, strict=True):
+                self._field(call, name, field, getattr(call, name))
+        self._harmless(call)
+
+    def _by_hand(self, call: ByHand) -> None:
+        """Judge an operation that is none of the table."""
+        match call:
+            case Mmap():
+                self._mmap(call)
+            case Mremap():
+                self._mremap(call)
+            case Fork() | Thread():
+                self._birth(call)
+            case Walk():
+                self._walk(call)
+            case ProcessVmReadv():
+                self._access("process_vm_readv", call.span)
+                self._bytes("process_vm_readv", call.bytes, None)
+            case RemapFilePages():
+                self._remap_file_pages(call)
+            case UnmapMappingRange():
+                self._unmap_mapping_range(call)
+            case _:
+                assert_never(call)
+
+    def _field(self, call: Call, name: str, field: Field, value: Any) -> None:
+        """Judge the field *name* of an operation of the table."""
+        match field:
+            case Shape.RANGE:
+                self.pages(value, "span")
+            case Shape.ACCESS:
+                self._access(word_of(type(call)), value)
+            case Shape.DEVICE_PAGES:
+                self._on_device(value)
+            case Shape.MEMORY:
+                self._on_memory(value)
+            case Shape.OWN_PAGES:
+                self._own_pages(value)
+            case Shape.SECTIONS:
+                self._sections(word_of(type(call)), value)
+            case Shape.DEVICE:
+                self._device(call, value)
+            case Shape.PROT:
+                _prot(value)
+            case Shape.VALUE:
+                _value(value)
+            case Word():
+                if value not in field.numbers:
+                    near = did_you_mean(value, field.numbers)
+                    raise Wrong(f"unknown {field.says} {quoted(value)}{near}", name)
+            case Ending() | Flag():
+                pass
+            case _:
+                assert_never(field)
+
+    def _harmless(self, call: Call) -> None:
+        """No store reaches the kernel's own pages, and no access leaves the physical address space."""
+        if isinstance(call, SHOWING):
+            self._showing.append(call)
+        elif isinstance(call, Write | Walk | ProcessVmReadv):
+            part = None if isinstance(call, Write) else call.bytes
+            if isinstance(call, Write) or (isinstance(call, Walk) and call.walker in STORING_WALKERS):
+                self._stored.add(call.span.name)
+            if part is not None and part.offset + part.length > PAGE_SIZE:
+                self._crossed.add(call.span.name)
+        else:
+            return
+        own = {device.name for device in self.devices.values() if device.kind == "isa"}
+        last = {device.name for device in self.devices.values() if device.kind == "top"}
+        part_name = "span" if not isinstance(call, Mmap) else "over" if call.over is not None else "name"
+        for area in sorted(areas_showing(self._showing, own, shared=True) & self._stored):
+            raise Wrong(
+                f"a store to {area} may reach pages of {min(own)}, which are the kernel's own: "
+                f"store to another area, or map {min(own)} private",
+                part_name,
+            )
+        for area in sorted(areas_showing(self._showing, last) & self._crossed):
+            raise Wrong(
+                f"behind the last page of {min(last)}, which {area} may show, there is no memory: "
+                "move bytes of one page",
+                part_name,
+            )
+
+    def _mmap(self, call: Mmap) -> None:
+        source = call.source
+        if source.name == ANON:
+            if source.start != 0:
+                right = Span(ANON, 0, max(source.pages, 1))
+                raise Wrong(f"anonymous memory has no pages to choose from: write {right}", "source")
+            if call.via != ANON:
+                raise Wrong("anonymous memory takes no via: leave the word out", "via")
+        else:
+            self._device_via(source, call.via)
+            self._driver(call)
+        forwards(source, "source")
+        if source.pages > MAX_PAGES:
+            raise Wrong("one mapping is at most 4 TiB: map fewer pages", "source")
+        _prot(call.prot)
+        if call.over is not None:
+            if call.name is not None:
+                raise Wrong(
+                    f"a mapping over other pages takes no name: leave out `{call.name} =` or `over`", "name"
+                )
+            self.over(call.over, source.pages)
+        elif call.name is None:
+            raise Wrong(
+                "a mapping needs a name or `over`: write `a = mmap ...` or `mmap ... over a[0:4]`", "verb"
+            )
+        else:
+            self.bind(call.name, source.pages)
+
+    def _driver(self, call: Mmap) -> None:
+        """How the driver maps belongs to its own via, and a part lies inside the mapping."""
+        if (call.driver is None) == (call.via == "driver"):
+            raise Wrong("`driver` says how it maps, others do not: write `driver remap wc`", "via")
+        if call.driver is None:
+            return
+        if (call.driver.part is None) == (call.driver.how == "part"):
+            raise Wrong("`part` and only it names pages: write part[2:4]", "driver")
+        if call.driver.part is not None:
+            part = Span("part", *call.driver.part)
+            forwards(part, "driver")
+            if part.end > call.source.pages:
+                raise Wrong(f"the mapping is {page_count(call.source.pages)}: write a smaller part", "driver")
+        if not call.shared and call.driver.how in SHARED_ONLY:
+            raise Wrong("a private mapping filled on fault stops the kernel: write `shared`", "sharing")
+
+    def _pci(self, name: str) -> Device:
+        device = self.devices.get(name)
+        if device is None and name == MOVED_BAR:
+            raise Wrong("no device has another address yet: write `rescan_moved bar` above", "source")
+        if device is None or device.kind != "pci":
+            hint = did_you_mean(
+                name, [other for other, candidate in self.devices.items() if candidate.kind == "pci"]
+            )
+            raise Wrong(f"there is no pci device {quoted(name)}{hint}", "source")
+        return device
+
+    def _device(self, call: Call, name: str) -> None:
+        """A device as a whole is the one BAR of a guest; its slot is full or empty."""
+        device = self._pci(name).name
+        if device == MOVED_BAR:
+            raise Wrong(f"{MOVED_BAR} is an address of a device, not one itself: write the device", "source")
+        if isinstance(call, Bind | Unbind):
+            self._alone(device, "a driver binds")
+            self._taken_by("the guest driver")
+            return
+        if not isinstance(call, SlotCall):
+            self._alone(device, "vfio takes")
+            self._taken_by("vfio-pci")
+            return
+        self._alone(device, "a slot holds")
+        if isinstance(call, Plug):
+            if device not in self.unplugged:
+                raise Wrong(f"{device} is in its slot: write `unplug {device}` above", "source")
+            self.unplugged.remove(device)
+        elif device in self.unplugged:
+            raise Wrong(f"{device} is out of its slot: write `plug {device}` above", "source")
+        elif isinstance(call, Unplug):
+            self.unplugged.add(device)
+        elif isinstance(call, RescanMoved):
+            self._moved(self.devices[device])
+
+    def _moved(self, device: Device) -> None:
+        """The device has a second place from now on."""
+        if device.pages > MOVED_PAGES:
+            problem = f"a device that comes to another address has at most {MOVED_PAGES} pages"
+            raise Wrong(f"{problem}: declare {device.name} smaller", "source")
+        self.devices[MOVED_BAR] = Device(MOVED_BAR, "pci", device.pages)
+
+    def _taken_by(self, driver: str) -> None:
+        """A device has one driver; vfio-pci has it for the whole program."""
+        if self.driver not in ("", driver):
+            raise Wrong(
+                f"{self.driver} has the device in this program, which {driver} cannot have too: "
+                "write two programs",
+                "verb",
+            )
+        self.driver = driver
+
+    def _alone(self, device: str, claim: str) -> None:
+        others = [
+            name
+            for name, candidate in self.devices.items()
+            if candidate.kind == "pci" and name not in (device, MOVED_BAR)
+        ]
+        if others:
+            raise Wrong(
+                f"{claim} {device} as a whole, which {others[0]} would be part of: declare one pci device",
+                "source",
+            )
+
+    def _on_memory(self, span: Span) -> None:
+        if span.name != DRIVER_RAM:
+            self._on_device(span)
+            return
+        self._own_pages(span)
+
+    def _own_pages(self, span: Span) -> None:
+        if span.name != DRIVER_RAM:
+            right = f"{DRIVER_RAM}[0:{max(1, min(span.pages, DRIVER_RAM_PAGES))}]"
+            raise Wrong(f"the driver sets the mode of its own pages only: write {right}", "source")
+        forwards(span, "source")
+        if span.end > DRIVER_RAM_PAGES:
+            problem = f"the driver has {DRIVER_RAM_PAGES} pages of its own"
+            raise Wrong(f"{problem}: write {DRIVER_RAM}[0:{DRIVER_RAM_PAGES}] at most", "source")
+
+    def _sections(self, verb: str, span: Span) -> None:
+        self._on_device(span, only_pci=True)
+        if span.start % SECTION_PAGES or span.end % SECTION_PAGES:
+            name, whole = span.name, SECTION_PAGES
+            problem = f"{verb} takes whole sections of {whole} pages"
+            raise Wrong(f"{problem}: write {name}[0:{whole}]", "source")
+
+    def _on_device(self, span: Span, *, only_pci: bool = False) -> Device:
+        """Refuse pages that are none of a device; the device."""
+        device = self.devices.get(span.name)
+        if device is None or device.kind not in ONLY_KINDS or only_pci:
+            device = self._pci(span.name)
+        forwards(span, "source")
+        if span.end > device.pages:
+            pages = device.pages
+            most = f"{device.name}[0:{pages}]"
+            raise Wrong(f"{device.name} is {page_count(pages)}: write {most} at most", "source")
+        return device
+
+    def _unmap_mapping_range(self, call: UnmapMappingRange) -> None:
+        device = self._on_device(call.span)
+        if call.to_end and call.span.end != device.pages:
+            name, start = call.span.name, call.span.start
+            raise Wrong(f"to the end is {name}[{start}:{device.pages}] and all behind: name these", "source")
+
+    def _device_via(self, source: Span, via: str) -> None:
+        device = self.devices.get(source.name)
+        if device is None:
+            if source.name == MOVED_BAR:
+                self._pci(MOVED_BAR)
+            if source.name in self.extents:
+                raise Wrong(f"{source.name} is an area: mmap takes pages of a device or anon", "source")
+            hint = did_you_mean(source.name, (*self.devices, ANON))
+            raise Wrong(f"there is no device {quoted(source.name)}{hint}", "source")
+        if source.name == MOVED_BAR and via in ("wc", "uc", "vfio"):
+            raise Wrong(f"pages of this file have no address: write pages of the device, not {source}", "via")
+        vias = DEVICE_VIAS[device.kind]
+        if via not in vias:
+            raise Wrong(
+                f"{device.name} is {article(device.kind)} device and cannot be mapped by `{via}`"
+                f": write one of {', '.join(vias)}",
+                "via",
+            )
+        if via == "vfio":
+            self._alone(device.name, "vfio takes")
+            self._taken_by("vfio-pci")
+        if source.end > device.pages and (device.kind == "isa" or (device.kind == "top" and via == "driver")):
+            pages = page_count(device.pages)
+            problem = (
+                "what lies behind is no program's" if device.kind == "isa" else "there is nothing behind"
+            )
+            raise Wrong(
+                f"{device.name} is {pages}, {problem}: write {device.name}[0:{device.pages}] at most",
+                "source",
+            )
+
+    def _mremap(self, call: Mremap) -> None:
+        self.pages(call.span, "span", empty=True)
+        if call.pages < 0:
+            raise Wrong("a size is not negative: write `1 page` or more", "pages")
+        if call.pages > MAX_PAGES:
+            raise Wrong("one mapping is at most 4 TiB: write `4 TiB` or less", "pages")
+        if call.name is None and call.over is None:
+            if call.fixed:
+                raise Wrong(
+                    "`fixed` needs a destination: write `b = mremap ... fixed` or `... fixed over b[0:4]`",
+                    "fixed",
+                )
+            return
+        if not call.fixed:
+            raise Wrong("a destination needs the word `fixed`: write it after the page count", "verb")
+        if call.pages == 0:
+            raise Wrong("nothing can be moved as 0 pages: write `1 page` or more", "pages")
+        if call.over is not None:
+            if call.name is not None:
+                raise Wrong(f"two destinations: leave out `{call.name} =` or `over`", "name")
+            self.over(call.over, call.pages)
+        elif call.name is not None:
+            self.bind(call.name, call.pages)
+
+    def _access(self, verb: str, span: Span) -> None:
+        self.pages(span, "span")
+        if span.pages != 1:
+            raise Wrong(f"{verb} takes one page: write {span.name}[{span.start}]", "span")
+
+    def _bytes(self, verb: str, part: ByteRange | None, first: int | None) -> None:
+        """Bytes begin in the page that is named, and a guest can tell them."""
+        if part is None:
+            return
+        if not 0 <= part.offset < PAGE_SIZE:
+            raise Wrong(
+                f"bytes begin in the page that is named: write `at 0` to `at {PAGE_SIZE - 1}`", "bytes"
+            )
+        if not 0 < part.length <= MAX_BYTES_MOVED:
+            raise Wrong(f"{verb} moves 1 to {MAX_BYTES_MOVED} bytes: write as many", "length")
+        if first is not None and not 0 <= first <= 0xFF:
+            raise Wrong("the first byte is 8 bits wide, and the others ascend: write 0 to 0xff", "value")
+
+    def _walk(self, call: Walk) -> None:
+        if (call.value is None) == (call.walker in STORING_WALKERS):
+            right = f"`{call.walker} {call.span}{' 7' * (call.value is None)}`"
+            raise Wrong(f"{', '.join(STORING_WALKERS)} store a value, others none: write {right}", "value")
+        if call.bytes is not None and call.walker not in BYTE_WALKERS:
+            raise Wrong(
+                f"{', '.join(BYTE_WALKERS)} take bytes, {call.walker} does not: leave them out", "bytes"
+            )
+        if call.walker in RANGE_WALKERS:
+            self.pages(call.span, "span")
+        else:
+            self._access(call.walker, call.span)
+            self._bytes(call.walker, call.bytes, call.value)
+            if call.value is not None:
+                _value(call.value)
+
+    def _remap_file_pages(self, call: RemapFilePages) -> None:
+        self.pages(call.span, "span")
+        self._device_via(call.source, call.via)
+        device = self.devices[call.source.name]
+        if device.kind == "top" and call.source.end > device.pages:
+            raise Wrong(
+                f"there is nothing behind {device.name}: write {device.name}[0:{device.pages}] at most",
+                "source",
+            )
+        if call.source.pages != call.span.pages:
+            right = Span(call.source.name, call.source.start, call.source.start + call.span.pages)
+            raise Wrong(f"{call.span} is {page_count(call.span.pages)}: write {right}", "source")
+
+    def _birth(self, call: Fork | Thread) -> None:
+        if call.child in self.tasks and call.child != MAIN_TASK:
+            raise Wrong(f"there is a task `{call.child}` already: choose another name", "name")
+        self.new_name(call.child, "task", "name")
+        if len(self.tasks) == MAX_TASKS:
+            raise Wrong(f"a program has at most {MAX_TASKS} tasks", "name")
+
+
+def _value(value: int) -> None:
+    if not 0 <= value <= MAX_VALUE:
+        raise Wrong("a store is 32 bits wide: write 0 to 0xffffffff", "value")
+
+
+def _prot(prot: str) -> None:
+    """Refuse anything but ``none`` or letters of ``rwx`` in that order."""
+    if prot in PROTS:
+        return
+    if prot and not prot.strip("rwx"):
+        right = "".join(letter for letter in "rwx" if letter in prot)
+        raise Wrong(f"write protection letters once and in the order rwx: `{right}`", "prot")
+    raise Wrong(f"{quoted(prot)} is no protection: write `none` or letters of `rwx`", "prot")

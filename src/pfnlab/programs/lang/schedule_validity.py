@@ -1,0 +1,116 @@
+"""The judge of schedules: the prefixes of an operation, and the operations while a processor is held."""
+
+from __future__ import annotations
+
+from pfnlab.programs.lang.device_ops import Plug, Remove, Rescan, RescanMoved, Unplug
+from pfnlab.programs.lang.names import Names, Wrong
+from pfnlab.programs.lang.ops import MAIN_TASK, Call, Exec, Exit, Fork, Kill, Look, Op, Release, Thread
+from pfnlab.programs.lang.printer import call_text
+from pfnlab.programs.lang.words import FUNCTION, MAX_HELD_TASKS, MAX_NTH, PREFIXES, quoted
+
+#: Operations on a device's slot, by their words.
+_SLOT: dict[type[Call], str] = {
+    **{Remove: "remove", Rescan: "rescan", RescanMoved: "rescan_moved"},
+    **{Unplug: "unplug", Plug: "plug"},
+}
+
+#: Operations that cannot be held: they end a task or its program, start a thread, or do nothing.
+_NEVER_HELD: tuple[type[Call], ...] = (Exit, Kill, Exec, Thread, Look, Release)
+
+#: Operations that change which tasks live or which devices are there: not while a processor is held.
+_NOT_WHILE_HELD: dict[type[Call], str] = {
+    **{Exit: "exit", Kill: "kill", Exec: "exec", Thread: "thread"},
+    **_SLOT,
+}
+
+
+class ScheduleValidity:
+    """The processor that is held, while the operations of a program are judged in order.
+
+    :param names: the meaning of the names at the operation
+    """
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+        #: The task whose processor is held, and the operation it stands in; "" when none is.
+        self._held_task = ""
+        self._held_call = ""
+        #: Tasks that were forked since it is held.
+        self._newborn: set[str] = set()
+
+    def op(self, op: Op) -> None:
+        """Judge *op* and let it take effect on the held processor."""
+        if isinstance(op.call, Release):
+            self._release(op)
+        elif self._held_task:
+            self._while_held(op)
+        if op.hold is not None:
+            self._hold(op)
+        if self._held_task and isinstance(op.call, Fork):
+            self._newborn.add(op.call.child)
+
+    def end(self, part: str) -> None:
+        """Refuse the end of the operations while a processor is held."""
+        if self._held_task:
+            problem = f"`{self._held_task}` still stands in `{self._held_call}`"
+            raise Wrong(f"{problem}: write `release` as the last operation", part)
+
+    def _hold(self, op: Op) -> None:
+        if len(self._names.alive()) > MAX_HELD_TASKS:
+            problem = f"at most {MAX_HELD_TASKS} tasks live at a `hold`"
+            raise Wrong(f"{problem}: end one above, as `c: exit`", "hold")
+        self._held_task = op.task
+        self._held_call = call_text(op.call, self._names.mapped)
+
+    def _release(self, op: Op) -> None:
+        if op.task != MAIN_TASK:
+            raise Wrong("release is nobody's: write `release` alone", "task")
+        if not self._held_task:
+            raise Wrong("nothing is held here: write `hold unmap_vmas: munmap a` above", "verb")
+        self._held_task = ""
+        self._newborn.clear()
+
+    def _while_held(self, op: Op) -> None:
+        elsewhere = "write it above the `hold` or below `release`"
+        if op.hold is not None:
+            raise Wrong("one processor is held at a time: write `release` above", "hold")
+        if op.task == self._held_task:
+            problem = f"task `{op.task}` stands in `{self._held_call}` until `release`"
+            raise Wrong(f"{problem}: let another task act", "task")
+        if op.task in self._newborn:
+            problem = f"task `{op.task}` is forked while a processor is held and acts after `release` only"
+            raise Wrong(f"{problem}: let another task act", "task")
+        if type(op.call) in _NOT_WHILE_HELD:
+            verb = _NOT_WHILE_HELD[type(op.call)]
+            raise Wrong(f"no {verb} while a processor is held: {elsewhere}", "verb")
+        for prefix, forced in (("fail", op.fail), ("skip", op.skip)):
+            if forced is not None:
+                raise Wrong(f"no `{prefix}` while a processor is held: {elsewhere}", prefix)
+
+
+def check_prefixes(op: Op) -> None:
+    """Refuse prefixes that name no function or no call, or do not go with each other or the operation."""
+    for prefix, forced in (("fail", op.fail), ("skip", op.skip), ("hold", op.hold)):
+        if forced is None:
+            continue
+        _function(forced.function, prefix, "function")
+        if not 1 <= forced.nth <= MAX_NTH:
+            raise Wrong(f"calls count from 1 to {MAX_NTH}: write 1 for the first", f"{prefix} nth")
+        if op.fail is not None and prefix != "fail":
+            raise Wrong(f"`fail` stands alone: leave out `fail` or `{prefix}`", prefix)
+    if op.fail is not None and op.fail.inside is not None:
+        _function(op.fail.inside, "fail", "inside")
+    if op.hold is None:
+        return
+    example = PREFIXES["hold"]
+    if type(op.call) in _SLOT:
+        raise Wrong(f"no `hold` in {_SLOT[type(op.call)]}: write {example}", "hold")
+    if isinstance(op.call, _NEVER_HELD):
+        raise Wrong(f"`hold` takes an operation that comes back to its task: write {example}", "hold")
+
+
+def _function(name: str, prefix: str, field: str) -> None:
+    # `return` would be a name by its letters; in C and in a hold it is none.
+    if name == "return" or not FUNCTION.fullmatch(name):
+        example = "__pte_alloc" if prefix == "fail" else "unmap_vmas"
+        raise Wrong(f"{quoted(name)} is no kernel function: write one as {example}", f"{prefix} {field}")

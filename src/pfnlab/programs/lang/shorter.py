@@ -1,0 +1,76 @@
+"""A program with fewer operations that still shows the same (delta debugging).
+
+Operations are left out in ever smaller groups, then one by one until none can go: the result is 1-minimal. An
+operation goes together with those that need it, as a fork with all operations of its child.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import msgspec
+
+from pfnlab.errors import ProgramError
+from pfnlab.programs.lang.ops import Fork, Op, Program, Release, Thread
+from pfnlab.programs.lang.validity import check_program
+
+
+def shrunk(program: Program, shows: Callable[[Program], bool]) -> Program:
+    """The last of :func:`shrink_steps`, or *program* where nothing can go."""
+    return [program, *shrink_steps(program, shows)][-1]
+
+
+def shrink_steps(program: Program, shows: Callable[[Program], bool]) -> Iterator[Program]:
+    """Ever shorter programs for which *shows* holds, each of them out of the one before."""
+    size = max(1, len(program.ops) // 2)
+    while True:
+        smaller = first_that_shows(_without_groups(program, size), shows)
+        if smaller is not None:
+            yield smaller
+            program = smaller
+            size = min(size, max(1, len(program.ops) // 2))
+        elif size == 1:
+            return
+        else:
+            size //= 2
+
+
+def first_that_shows(candidates: Iterable[Program], shows: Callable[[Program], bool]) -> Program | None:
+    """The first of *candidates* that is a program and for which *shows* holds."""
+    return next((candidate for candidate in candidates if _is_program(candidate) and shows(candidate)), None)
+
+
+def without(program: Program, places: Sequence[int]) -> Program | None:
+    """*program* without the operations at *places* and all that need them; None if nothing is left."""
+    removed = set(places)
+    ops: list[Op] = []
+    missing_tasks: set[str] = set()
+    held = False
+    for place, op in enumerate(program.ops):
+        orphan = op.task in missing_tasks or (isinstance(op.call, Release) and not held)
+        if place in removed or orphan:
+            if isinstance(op.call, (Fork, Thread)):
+                missing_tasks.add(op.call.child)
+            if isinstance(op.call, Release) and held:
+                ops = [msgspec.structs.replace(earlier, hold=None) for earlier in ops]
+                held = False
+            continue
+        held = op.hold is not None or (held and not isinstance(op.call, Release))
+        ops.append(op)
+    return msgspec.structs.replace(program, ops=tuple(ops)) if ops else None
+
+
+def _without_groups(program: Program, size: int) -> Iterator[Program]:
+    """*program* without each group of *size* operations, the last first."""
+    for start in reversed(range(0, len(program.ops), size)):
+        smaller = without(program, range(start, min(start + size, len(program.ops))))
+        if smaller is not None:
+            yield smaller
+
+
+def _is_program(program: Program) -> bool:
+    try:
+        check_program(program)
+    except ProgramError:
+        return False
+    return True

@@ -1,0 +1,396 @@
+"""``model:7.2``: the machine that knows the rules and runs programs on them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pfnlab.errors import Misuse, Undecided
+from pfnlab.hw.physmap import Resource
+from pfnlab.hw.platform import Platform, qemu_q35
+from pfnlab.mm.configuration import DISTRIBUTION, Configuration
+from pfnlab.mm.kernel import Kernel
+from pfnlab.mm.profile import Profile
+from pfnlab.mm.users.driver import RAM_PFN
+from pfnlab.mm.users.pci import PciDevice
+from pfnlab.mm.walk_policy import Walkers
+from pfnlab.policies.boot import boot, check_own, guards_of
+from pfnlab.policies.commits import check_asked, same_commit, with_commit, with_tracker, without_commit
+from pfnlab.policies.eras import VM_PAT_ERAS
+from pfnlab.policies.flushes import FLUSHES
+from pfnlab.policies.guard import Guard, check_deterministic
+from pfnlab.policies.kconfig import configuration_of, configured
+from pfnlab.policies.own import PROTOCOLS, is_path, load_policy
+from pfnlab.policies.profiles import PROFILES, described, profile_of
+from pfnlab.policies.releases import is_version, series_of
+from pfnlab.policies.reports import REPORTS
+from pfnlab.policies.trackers import TRACKERS
+from pfnlab.policies.walkers import WALKERS
+from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES, MOVED_BAR
+from pfnlab.programs.lang.ops import MAIN_TASK, Exec, Exit, Kill, Program
+from pfnlab.programs.lang.printer import op_lines
+from pfnlab.programs.model.dispatch import close_files
+from pfnlab.programs.model.execution import OneByOne, SideBySide
+from pfnlab.programs.model.observe import Observer
+from pfnlab.programs.model.refused import refuse_lacking, refuse_unknown
+from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.observation import Reason, Run, Step, TlbSeen
+from pfnlab.programs.runs.places import (
+    ISA_PFN,
+    PAST_END_PAGES,
+    Places,
+    alignment,
+    passes_end,
+    reach_behind,
+    top_of,
+)
+from pfnlab.units import PAGE_SIZE, PfnRange, pages_of, phys_to_pfn
+
+#: The place of BARs: in the 32-bit window while they fit, as firmware places them, else above it.
+_BAR_PFN = phys_to_pfn(0xF800_0000)
+_BAR_PAGES = 24576
+_HIGH_BAR_PFN = phys_to_pfn(0x80_0000_0000)
+_HIGH_PHYS_BITS = 46
+
+#: The place of the BAR of a vfio-pci device, and its least size.
+_VFIO_BAR_PFN = phys_to_pfn(0xE000_0000)
+_VFIO_BAR_PAGES = 65536
+
+#: The first page of low memory given to a program.
+_LOWMEM_PFN = 0x10
+
+#: The driver's own pages of ordinary memory.
+DRIVER_RAM_PFNS = PfnRange(RAM_PFN, RAM_PFN + DRIVER_RAM_PAGES)
+
+#: The end of low memory, in bytes.
+_LOW_END = 1 << 20
+
+#: Operations whose log lines do not reliably name the task that caused them (S12.4.4).
+ANONYMOUS_CALLS = (Exec, Exit, Kill)
+
+#: The policies that are not of the package, for messages.
+_OWN = ", and files that end in .py"
+
+#: The pseudo operation at the end, when every task is killed.
+END = "end"
+
+
+class ModelMachine:
+    """The model with one kernel profile, policies and commits perhaps replaced.
+
+    :param spec: a version (``6.1.176``) or a series, which stands for its newest known version, and
+        changes, as ``7.2,tracker=vm_pat,mseal=off`` or ``6.1,without=04c35ab3bdae``
+    :param look: how the kernel is looked at that is predicted; it may be set anew between two runs
+    :param configuration: of the kernel, where *spec* names none
+    :raises Misuse: unknown version, seam, policy, switch or commit, or a file that is no configuration; the
+        message says what to write
+    """
+
+    def __init__(
+        self, spec: str, look: LookLevel = LookLevel.PROC, configuration: Configuration = DISTRIBUTION
+    ) -> None:
+        self.spec = spec
+        self.look = look
+        self._version = spec.partition(",")[0]
+        self.profile = _profile(spec, configuration)
+
+    @property
+    def sees_memory(self) -> bool:
+        """True where its memory can be looked at: always, for a prediction needs no lens."""
+        return True
+
+    def run(self, programs: Sequence[Program]) -> list[Run]:
+        """One run a program, each on a kernel that has just booted.
+
+        A program the model has no rule for gives a run that says so (``undecided``).
+        """
+        return [self._run_or_refuse(program) for program in programs]
+
+    def _run_or_refuse(self, program: Program) -> Run:
+        try:
+            return self.run_one(program)
+        except Undecided as reason:
+            name, kernel = f"model:{self.spec}", described(self._version)
+            configuration = self.profile.configuration
+            return Run(
+                name, kernel, (), undecided=Reason.of(reason), look=self.look, configuration=configuration
+            )
+
+    def boot(self, platform: Platform, devices: Mapping[str, PfnRange]) -> Kernel:
+        """A kernel that has just booted on *platform*, without any task.
+
+        :param devices: the pages of the program's devices; those that are neither RAM nor beyond all memory
+            are on the PCI bus
+        :raises PolicyError: an own policy cannot be loaded
+        """
+        kernel = boot(self.profile, platform)
+        kernel.pci = {
+            name: PciDevice(pfns)
+            for name, pfns in devices.items()
+            if not (name == MOVED_BAR or platform.is_top(pfns.start) or platform.phys.page_is_ram(pfns.start))
+        }
+        # Nothing answers where a device may come to later.
+        kernel.undecoded = tuple(pfns for name, pfns in devices.items() if name == MOVED_BAR)
+        return kernel
+
+    def refuse(self, program: Program) -> None:
+        """Refuse what this kernel has no rule for, or what its configuration lacks.
+
+        :raises Undecided: with the reason
+        """
+        refuse_unknown(program, self.profile.series)
+        refuse_lacking(program, self.profile.configuration)
+
+    def run_one(self, program: Program, *, check: bool = False, memory: dict[int, int] | None = None) -> Run:
+        """Run one program.
+
+        :param check: assert every internal invariant after every step
+        :param memory: the first words of pages of its first device; updated by the run
+        :raises Undecided: the model has no rule for something in it
+        :raises PolicyError: a user's own policy breaks its protocol, or does not do the same twice
+        """
+        before = dict(memory or {})
+        run, guards = self._run(program, check, memory)
+        if guards:
+            _, repeats = self._run(program, check, before)
+            for guard, repeat in zip(guards, repeats, strict=True):
+                check_deterministic(guard.path, guard.made, repeat.made)
+        return run
+
+    def _run(self, program: Program, check: bool, memory: dict[int, int] | None) -> tuple[Run, list[Guard]]:
+        """The run, and the guards around own policies."""
+        opened = OpenRun(self, program, check=check, memory=memory)
+        opened.go_on(program)
+        opened.end()
+        if memory is not None:
+            memory.update(opened.memory)
+        run = Run(
+            f"model:{self.spec}",
+            described(self._version),
+            tuple(opened.steps),
+            look=self.look,
+            configuration=self.profile.configuration,
+            tlbs=tuple(opened.tlbs),
+        )
+        return run, guards_of(opened.kernel)
+
+
+class OpenRun:
+    """A run whose program may get longer: the booted machine, and its steps so far.
+
+    :param program: what decides where devices and areas lie; none of its operations is done yet
+    :param check: assert every internal invariant after every step
+    :param memory: the first words of pages of its first device
+    :raises Undecided: the model has no rule for something in it
+    """
+
+    def __init__(
+        self,
+        machine: ModelMachine,
+        program: Program,
+        *,
+        check: bool = False,
+        memory: Mapping[int, int] | None = None,
+    ) -> None:
+        self._machine, self._check = machine, check
+        machine.refuse(program)
+        self._setting = setting = _Setting.of(program)
+        self.kernel = machine.boot(setting.platform, setting.places.devices)
+        self.kernel.start_task(MAIN_TASK)
+        self._first = next(iter(setting.places.devices.values())).start
+        self.kernel.memory = {self._first + page: value for page, value in (memory or {}).items()}
+        self._running = (SideBySide if setting.held else OneByOne)(self.kernel, setting.places)
+        self._observer = Observer(self.kernel, setting.places, machine.look)
+        self.steps: list[Step] = []
+        self.tlbs: list[tuple[TlbSeen, ...]] = []
+
+    @property
+    def memory(self) -> dict[int, int]:
+        """The first words of pages of its first device that were stored to."""
+        return {pfn - self._first: value for pfn, value in self.kernel.memory.items()}
+
+    def extended(self, program: Program) -> OpenRun:
+        """The run of *program*, the same with more operations: this one, which goes on, or one from boot on
+        where a new operation moves devices or areas, or has every task on a processor of its own.
+
+        :raises Undecided: the model has no rule for something in it; this run can go on no more
+        """
+        self._machine.refuse(program)
+        same = self._setting == _Setting.of(program)
+        run = self if same else OpenRun(self._machine, program, check=self._check)
+        run.go_on(program)
+        return run
+
+    def go_on(self, program: Program) -> None:
+        """Do those operations of *program* that are not done yet."""
+        done = len(self.steps)
+        for line, op in zip(op_lines(program)[done:], program.ops[done:], strict=True):
+            outcome = self._running.step(op)
+            anonymous = isinstance(op.call, ANONYMOUS_CALLS)
+            step = self._observer.step(line, op.task, outcome.result, outcome.value, anonymous=anonymous)
+            self._done(step, settled=self._running.settled)
+
+    def end(self) -> None:
+        """All tasks are killed."""
+        self._done(_end(self.kernel, self._observer), settled=True)
+
+    def _done(self, step: Step, *, settled: bool) -> None:
+        self.steps.append(self._running.comparable(step))
+        self.tlbs.append(self._observer.tlbs())
+        if settled:
+            check_own(self.kernel)
+            if self._check:
+                self.kernel._check()
+
+
+class _Setting(NamedTuple):
+    """The decisions of a program before its first operation."""
+
+    platform: Platform
+    places: Places
+    held: bool
+
+    @classmethod
+    def of(cls, program: Program) -> _Setting:
+        platform, devices, whole = place(program)
+        places = replace(Places.of(program, devices), whole=whole, driver_ram=DRIVER_RAM_PFNS)
+        return cls(platform, places, program.needs.held)
+
+
+def _end(kernel: Kernel, observer: Observer) -> Step:
+    exit_all(kernel)
+    return observer.step(END, MAIN_TASK, "ok", None, anonymous=True)
+
+
+def exit_all(kernel: Kernel) -> None:
+    """Every task is killed, the last created first, with a thread its process; files are closed (S12.3.1)."""
+    while kernel.tasks:
+        kernel.exit(max(kernel.tasks.values(), key=lambda task: task.pid))
+    close_files(kernel)
+
+
+def place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | None]:
+    """A machine with the program's devices, where they lie on it, and the BAR a driver takes as a whole."""
+    pci_pages = sum(
+        -(-device.pages // PAST_END_PAGES) * PAST_END_PAGES + PAST_END_PAGES + alignment(program, device)
+        for device in program.devices
+        if device.kind == "pci"
+    )
+    platform = replace(qemu_q35(), transparent_hugepage=program.thp or "never")
+    bar = _BAR_PFN
+    if pci_pages > _BAR_PAGES:
+        bar = _HIGH_BAR_PFN
+        platform = replace(platform, phys_bits=_HIGH_PHYS_BITS)
+    whole = None
+    if program.needs.vfio:
+        # As in a guest, where the device is the beginning of a BAR.
+        pages = max(device.pages for device in program.devices if device.kind == "pci")
+        pages = max(_VFIO_BAR_PAGES, 1 << (pages - 1).bit_length())
+        bar = _VFIO_BAR_PFN if pages == _VFIO_BAR_PAGES else _HIGH_BAR_PFN
+        whole = PfnRange(bar, bar + pages)
+    # Without the BAR of the recorded runs.
+    resources = [part for part in platform.phys.resources if part.system_ram or part.end <= _LOW_END]
+    lowmem = _LOWMEM_PFN
+    devices = {}
+    for device in program.devices:
+        if device.kind == "lowmem":
+            devices[device.name] = PfnRange(lowmem, lowmem + device.pages)
+            lowmem += device.pages + reach_behind(program)
+            continue
+        if device.kind == "isa":
+            devices[device.name] = PfnRange(ISA_PFN, ISA_PFN + device.pages)
+            continue
+        if device.kind == "top":
+            devices[device.name] = top_of(platform.phys_bits, device.pages)
+            continue
+        bar += -bar % alignment(program, device)
+        pfns = devices[device.name] = PfnRange(bar, bar + device.pages)
+        # In a guest a device is a part of the BAR, unless the program maps past its end.
+        inside = 0 if passes_end(program, device) else reach_behind(program)
+        behind = pfns.end + inside if whole is None else whole.end
+        resources.append(Resource(pfns.start * PAGE_SIZE, behind * PAGE_SIZE, f"BAR of {device.name}"))
+        bar += (pages_of(device.pages * PAGE_SIZE) // PAST_END_PAGES + 2) * PAST_END_PAGES
+    moved = program.needs.moved
+    if moved is not None:
+        bar += -bar % alignment(program, moved)
+        devices[MOVED_BAR] = PfnRange(bar, bar + moved.pages)
+    phys = type(platform.phys)(tuple(resources))
+    return replace(platform, phys=phys), devices, whole
+
+
+def _profile(spec: str, configuration: Configuration) -> Profile:
+    version, *changes = spec.split(",")
+    if series_of(version) not in PROFILES or not is_version(version):
+        close = difflib.get_close_matches(version, PROFILES, n=1)
+        guess = f"did you mean model:{close[0]}? " if close else ""
+        raise Misuse(
+            f"there is no kernel profile {version!r}: {guess}there are {', '.join(PROFILES)}, "
+            "and exact versions of them such as 6.1.176 or 7.3-rc7"
+        )
+    profile = configured(profile_of(version), configuration)
+    # First of all, so that a switch that is named as well is heard.
+    changes.sort(key=lambda change: not change.startswith("config="))
+    for at, change in enumerate(changes):
+        _check_once(change, changes[:at])
+        profile = _changed(profile, change)
+    written = [change.partition("=") for change in changes]
+    check_asked(profile, [value for name, _, value in written if name in ("with", "without")])
+    return profile
+
+
+def _check_once(change: str, before: Sequence[str]) -> None:
+    """Refuse a second change of the same seam, switch or commit: only one of the two could hold."""
+    name, _, value = change.partition("=")
+    for earlier in before:
+        earlier_name, _, earlier_value = earlier.partition("=")
+        commits = {name, earlier_name} <= {"with", "without"}
+        if same_commit(earlier_value, value) if commits else name == earlier_name:
+            subject = "a commit" if commits else name
+            raise Misuse(f"{subject} is named twice, by {earlier} and {change}: leave one out")
+
+
+def _changed(profile: Profile, change: str) -> Profile:
+    """The profile with one ``tracker=NAME``, ``without=COMMIT`` or ``SWITCH=on|off`` applied."""
+    name, equals, value = change.partition("=")
+    switches = sorted(field.name for field in fields(Profile) if field.type == "bool")
+    if name == "config" and not value:
+        raise Misuse("write config=FILE, a kernel's .config as it is or compressed by gzip")
+    if name == "config":
+        return configured(profile, configuration_of(Path(value)))
+    if name == "with":
+        return with_commit(profile, value)
+    if name == "without":
+        return without_commit(profile, value)
+    if name in PROTOCOLS and is_path(value):
+        load_policy(value, name)
+    if name == "tracker" and (value in TRACKERS or value in VM_PAT_ERAS or is_path(value)):
+        return with_tracker(profile, value)
+    if name == "flush" and (value in FLUSHES or is_path(value)):
+        return replace(profile, flushes=value)
+    if name == "walker" and (value in WALKERS or is_path(value)):
+        return replace(profile, walkers=Walkers.all(value))
+    if name == "freed_in_vain" and value in REPORTS:
+        return replace(profile, freed_in_vain=value)
+    if name == "freed_in_vain":
+        raise Misuse(f"there is no report {value!r}: there are {', '.join(REPORTS)}")
+    if name == "walker":
+        raise Misuse(f"there is no walker {value!r}: there are {', '.join(WALKERS)}{_OWN}")
+    if name == "flush":
+        raise Misuse(f"there is no flush placement {value!r}: there are {', '.join(FLUSHES)}{_OWN}")
+    if name == "tracker":
+        names = ", ".join([*TRACKERS, *VM_PAT_ERAS])
+        raise Misuse(f"there is no tracker {value!r}: there are {names}{_OWN}")
+    if name in switches and equals and value in ("on", "off"):
+        switched: dict[str, Any] = {name: value == "on"}
+        return replace(profile, **switched)
+    if name in switches:
+        raise Misuse(f"write {name}=on or {name}=off")
+    names = ", ".join(switches)
+    raise Misuse(
+        f"{change!r} changes nothing known: "
+        "write config=FILE, tracker=POLICY, flush=POLICY, walker=POLICY, freed_in_vain=REPORT, with=COMMIT, "
+        f"without=COMMIT or one of {names}"
+    )

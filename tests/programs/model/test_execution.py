@@ -1,0 +1,210 @@
+"""Programs whose tasks run side by side, on the model."""
+
+from __future__ import annotations
+
+import pytest
+from for_each import for_each
+
+from pfnlab.errors import Undecided, Why
+from pfnlab.policies.profiles import SERIES
+from pfnlab.programs.lang.text import parse
+from pfnlab.programs.model.model_machine import ModelMachine
+from pfnlab.programs.runs.observation import Step
+
+OLD, NEW = SERIES[:2], SERIES[2:]
+SETUP = """pfnlab program 1
+device  bar: pci, 16 pages
+area    a: 8 pages
+mmap bar[0:4] driver remap wc shared rw over a[0:4]
+mmap bar[4:8] driver remap wc shared rw over a[4:8]
+t = thread
+s = thread
+write a[0] 7
+s: read a[0]
+"""
+
+
+def run(machine: str, *lines: str) -> list[Step]:
+    """The steps of *lines* after the set-up, without the end; invariants checked wherever nothing is held."""
+    program = parse(SETUP + "".join(f"{line}\n" for line in lines))
+    return list(ModelMachine(machine).run_one(program, check=True).steps[6:-1])
+
+
+def said(step: Step) -> tuple[str, int | str | None]:
+    """Result and value."""
+    return step.result, step.value
+
+
+every_series = for_each("series", SERIES)
+HOLD = "hold flush_tlb_mm_range: munmap a[0:4]"
+
+
+@every_series
+def test_held_says_so(series: str):
+    """A step whose processor stands is `held`."""
+    held, _ = run(series, HOLD, "release")
+
+    assert ("held", None) == said(held)
+
+
+@every_series
+def test_stale_translation(series: str):
+    """Cleared and not flushed: the thread that read before still reads (S8.3)."""
+    held, read, _ = run(series, HOLD, "s: read a[0]", "release")
+
+    assert not any(run.target and run.target.name == "bar" and run.span.start == 0 for run in held.ptes or ())
+    assert ("ok", 7) == said(read)
+
+
+@every_series
+def test_revocation_waits(series: str):
+    """unmap_mapping_range cannot return before the held processor has flushed (S8.1.8)."""
+    *_, revoked, _ = run(series, HOLD, "t: unmap_mapping_range bar[0:4]", "release")
+
+    assert ("waits", "IPI") == said(revoked)
+
+
+@every_series
+def test_flushes_while_held(series: str):
+    """The flush that waits is counted; outside of what is held nothing is."""
+    held, revoked, released = run(series, HOLD, "t: unmap_mapping_range bar[0:4]", "release")
+
+    assert (0, 1, None) == (held.flushes, revoked.flushes, released.flushes)
+
+
+@every_series
+def test_release_says_what_became_of_them(series: str):
+    """The held operation comes first, then those that waited."""
+    *_, released = run(series, HOLD, "t: unmap_mapping_range bar[0:4]", "release")
+
+    assert ("ok", "main ok; t ok") == said(released)
+
+
+@every_series
+def test_who_waits_is_busy(series: str):
+    """A task that waits does nothing else; the line is left out."""
+    *_, busy, _ = run(series, HOLD, "t: munmap a[4:8]", "t: munmap a[4:8]", "release")
+
+    assert ("busy", None) == said(busy)
+
+
+@every_series
+def test_after_unlinking(series: str):
+    """Once the VMA is unlinked nobody waits, and nobody reads any more: the rule of S8.3."""
+    lines = (
+        "hold unlink return: munmap a[0:4]",
+        "t: unmap_mapping_range bar[0:4]",
+        "s: read a[0]",
+        "release",
+    )
+    _, revoked, read, _ = run(series, *lines)
+
+    assert (("ok", None), ("EFAULT", "SIGSEGV code=1")) == (said(revoked), said(read))
+
+
+@every_series
+def test_without_a_forced_flush(series: str):
+    """Before 5.19 unmap_mapping_range returned while the device could still be read (S8.3)."""
+    lines = (
+        "hold tlb_finish_mmu: munmap a[0:4]",
+        "t: unmap_mapping_range bar[0:4]",
+        "s: read a[0]",
+        "release",
+    )
+    _, revoked, read, _ = run(f"{series},flush=none", *lines)
+
+    assert (("ok", None), ("ok", 7)) == (said(revoked), said(read))
+
+
+@every_series
+def test_flush_left_out(series: str):
+    """With the one flush left out by force the device is read after munmap has returned."""
+    lines = ("skip flush_tlb_mm_range: hold tlb_finish_mmu: munmap a[0:4]", "s: read a[0]")
+    program = parse(SETUP + "\n".join((*lines, "release", "s: read a[0]", "")))
+    *_, within, _, after, _ = ModelMachine(series).run_one(program).steps
+
+    assert (("ok", 7), ("ok", 7)) == (said(within), said(after))
+
+
+@every_series
+def test_skip_alone(series: str):
+    """A call can be left out without holding anything."""
+    program = parse(SETUP + "skip flush_tlb_mm_range: munmap a[0:4]\n")
+    step = ModelMachine(series).run_one(program).steps[-2]
+
+    assert 0 == step.flushes
+
+
+@for_each(("series", "result"), [*((s, "held") for s in OLD), *((s, "ok") for s in NEW)])
+def test_not_held(series: str, result: str):
+    """Where a kernel does not call the function, the operation runs through and says so."""
+    held, _ = run(series, "hold untrack_pfn: munmap a[0:4]", "release")
+
+    assert (result, None if result == "held" else "not held") == said(held)
+
+
+@every_series
+def test_the_lock_of_the_list(series: str):
+    """Held while the book's lock is taken, a reader of the list waits."""
+    _, read, _ = run(series, "hold memtype_erase: munmap a[0:4]", "t: memtype_list", "release")
+
+    assert ("waits", "memtype_lock") == said(read)
+
+
+@every_series
+def test_threads_share_everything(series: str):
+    """A thread's mapping is its process'."""
+    *_, mapped = run(series, HOLD, "release", "t: b = mmap bar[8:12] driver remap wc shared rw")
+
+    assert ["main"] == sorted({vma.task for vma in mapped.vmas or ()})
+
+
+@every_series
+def test_a_thread_ends_its_process(series: str):
+    """exit by a thread ends all of them."""
+    *_, ended = run(series, HOLD, "release", "t: exit")
+
+    assert ((), ()) == (ended.vmas, ended.book)
+
+
+def test_unknown_place():
+    """The model says where it can be stopped."""
+    with pytest.raises(Undecided, match="the model does not stop at do_munmap, only at unmap_vmas, "):
+        run("7.2", "hold do_munmap: munmap a[0:4]", "release")
+
+
+def test_unknown_omission():
+    """The model says what it can leave out."""
+    with pytest.raises(
+        Undecided, match="what follows when free_pgtables is left out, only flush_tlb_mm_range"
+    ):
+        run("7.2", "skip free_pgtables: munmap a[0:4]")
+
+
+@for_each(
+    "line",
+    [
+        "hold flush_tlb_mm_range return: mlockall",
+        "skip flush_tlb_mm_range: mlockall",
+        "skip flush_tlb_mm_range: hold tlb_finish_mmu: mlockall",
+        f"{HOLD}\nc: mlockall",
+    ],
+)
+def test_the_flushes_of_mlockall_are_unknown(line: str):
+    """S5.10.1: the program's own pages are copied and flushed, so nothing is said where a flush matters."""
+    end = "release\n" if "hold" in line else ""
+    program = parse(f"{SETUP}{line}\n{end}".replace("s = thread", "c = fork").replace("s: ", "c: "))
+
+    reason = ModelMachine("7.2").run([program])[0].undecided
+
+    assert reason is not None and "the program's own memory" in reason.says
+    assert Why.NO_RULE is reason.kind
+
+
+@every_series
+def test_mlockall_waits_as_any_writer(series: str):
+    """Before it fills anything it needs mmap_lock, which the held mremap has."""
+    hold = "hold move_page_tables: mremap a[0:2] 2 pages maymove fixed over a[6:8]"
+    _, waits, _ = run(series, hold, "t: mlockall", "release")
+
+    assert ("waits", "mmap_lock") == said(waits)
