@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import pytest
 from hostile_results import agreeing, differing, lost, undecided
 from sample_reports import content_of, parts
 
 from pfnlab.document import html
-from pfnlab.document.blocks import Chapter, Contents, Figure, every_block
+from pfnlab.document.blocks import Block, Chapter, Contents, Figure
 from pfnlab.document.compose import document_of
 from pfnlab.document.parts.part import Part
 from pfnlab.document.read import result_of
 from pfnlab.report.run_result import RunResult
 from pfnlab.result import Outcome
+
+
+def every_block(blocks: Iterable[Block]) -> Iterator[Block]:
+    """All blocks in reading order, those within chapters too."""
+    for block in blocks:
+        yield block
+        if isinstance(block, Chapter):
+            yield from every_block(block.blocks)
 
 
 def part_of(result: RunResult) -> Part:
@@ -72,10 +82,10 @@ def test_a_title_of_the_users_own() -> None:
 def test_drawings_are_left_out_where_a_file_grows_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     """The place says so."""
     document = document_of([parts()["check"]])
-    drawn = [block for block in every_block([*html.drawn(document.blocks)]) if isinstance(block, Figure)]
+    drawn = [block for block in every_block(html.drawn(document.blocks)) if isinstance(block, Figure)]
     monkeypatch.setattr(html, "MOST_DRAWN", 10)
 
-    blocks = list(every_block([*html.drawn(document.blocks)]))
+    blocks = list(every_block(html.drawn(document.blocks)))
 
     assert drawn and not [block for block in blocks if isinstance(block, Figure)]
     assert len(drawn) == sum("The picture is left out" in getattr(block, "text", "") for block in blocks)

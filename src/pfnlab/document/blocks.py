@@ -6,7 +6,7 @@ markup, which ``picture/`` drew and :mod:`pfnlab.document.drawings` has checked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import ClassVar, Literal
 
 import msgspec
@@ -172,11 +172,3 @@ class Document(msgspec.Struct, frozen=True):
     title: str
     says: str
     blocks: tuple[Block, ...]
-
-
-def every_block(blocks: Sequence[Block]) -> Iterator[Block]:
-    """All blocks in reading order, those within sections too."""
-    for block in blocks:
-        yield block
-        if isinstance(block, Chapter):
-            yield from every_block(block.blocks)

@@ -37,8 +37,8 @@ def part(content: ListedResults) -> Part:
     isolated = any(campaign.isolated for campaign in content.campaigns)
     missing = sum(campaign.waiting for campaign in content.campaigns)
     blocks: list[Block] = [*_counts(told)] if told else []
-    blocks += section("Found", *map(_result, found[:_SHOWN]), *_more(found))
-    blocks += section("Open", *map(_result, open_[:_SHOWN]), *_more(open_), folded=True)
+    blocks += section("Found", *map(_chapter, found[:_SHOWN]), *_more(found))
+    blocks += section("Open", *map(_chapter, open_[:_SHOWN]), *_more(open_), folded=True)
     if content.campaigns:
         blocks += section("How far they are", *status_part(content).blocks)
     outcome = Outcome.AS_EXPECTED
@@ -72,7 +72,7 @@ def listing_part(content: ListedResults, *, full: bool = False) -> Part:
         ("digest", "verdict", "result"),
         tuple((cell(item.digest[:8]), cell(item.verdict), cell(_line(item))) for item in content.results),
         glance=(0, 1, 2),
-        below=tuple(_program(item) if full else None for item in content.results),
+        below=tuple(map(_chapter, content.results)) if full else (),
     )
     count = number_of(len(content.results), "result")
     return Part(content.store, count, content.outcome, (rows, Paragraph(count)))
@@ -85,8 +85,8 @@ def _line(item: ListedResult) -> str:
     return f"{item.task} {item.kind}: {' | '.join(item.machines)}{scope}{subject}: {item.says}{often}"
 
 
-def _program(item: ListedResult) -> Chapter | None:
-    return Chapter(item.digest, tuple(program_code(item.program.strip()))) if item.program else None
+def _chapter(item: ListedResult) -> Chapter:
+    return Chapter(f"{item.verdict}: {_line(item)}", tuple(program_code(item.program.strip())))
 
 
 def status_part(content: StatusResult | ListedResults) -> Part:
@@ -126,16 +126,6 @@ def _counts(told: Sequence[ListedResult]) -> Sequence[Block]:
         for verdict in sorted({item.verdict for item in told})
     )
     return [Table("Results by verdict and by what found them", ("verdict", *tasks), rows)]
-
-
-def _result(item: ListedResult) -> Chapter:
-    where = f" in scope {item.scope}" if item.scope else ""
-    name = item.says if item.kind == "difference" else f"{item.subject}: {item.says}"
-    seen = len(item.sightings)
-    lines: list[Block] = [
-        Paragraph(f"{item.task} on {' | '.join(item.machines)}{where}; met {number_of(seen, 'time')}.")
-    ]
-    return Chapter(f"{item.verdict}: {name}", (*lines, *program_code(item.program)))
 
 
 def _more(items: Sequence[ListedResult]) -> Sequence[Block]:
