@@ -165,12 +165,16 @@ def _stays(target: Path) -> bool:
     return target.exists() and not target.is_file()
 
 
-def write_output(path: Path, text: str) -> None:
-    """Write what a verb prints to the file named with ``-o``, completely or not at all.
+def write_output(path: Path | None, text: str) -> None:
+    """Print what a verb prints, or write it to the file named with ``-o``, completely or not at all.
 
+    :param path: the file; None for standard output
     :raises Misuse: the file cannot be written
     :raises Undecided: the disk is full or fails
     """
+    if path is None:
+        print(text, end="")
+        return
     try:
         write_whole(path, text)
     except OSError as trouble:

@@ -205,11 +205,7 @@ def report(request: CampaignRequest, output: Path | None, form: str | None, titl
         content = ListedResults.of(
             store.results(ResultFilter(campaign=name)), store.address, [status_of(store, name)]
         )
-    text = FORMS[chosen](document_of([part(content)], title))
-    if output is None:
-        print(text, end="")
-    else:
-        write_output(output, text)
+    write_output(output, FORMS[chosen](document_of([part(content)], title)))
     return 0
 
 

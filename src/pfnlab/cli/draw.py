@@ -72,8 +72,5 @@ def draw(request: DrawRequest) -> int:
         svg = draw_compare(program, runs, request.step - 1, width=width, theme=theme)
     else:
         svg = draw_state(program, runs[0], request.step - 1, width=width, theme=theme)
-    if request.output is None:
-        print(svg, end="")
-    else:
-        write_output(request.output, svg)
+    write_output(request.output, svg)
     return 0

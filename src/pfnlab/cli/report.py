@@ -40,11 +40,7 @@ def report(request: ReportRequest) -> int:
         raise Misuse(f"there is no format {form!r}: write --format {'|'.join(FORMS)}")
     check_output(request.output, files_of(request.results))
     parts = [result.part for result in read_results(request.results)]
-    text = FORMS[form](document_of(parts, request.title))
-    if request.output is None:
-        print(text, end="")
-    else:
-        write_output(request.output, text)
+    write_output(request.output, FORMS[form](document_of(parts, request.title)))
     return 0
 
 

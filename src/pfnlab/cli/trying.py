@@ -118,7 +118,8 @@ def try_tree(request: TryRequest, build: Build | None = None) -> int:
         )
     tree = str(request.tree) if request.tree.name else name
     result = TrialResult.of(trial, tree, tried.says, patches)
-    _print(f"{result.as_json()}\n" if request.as_json else mail(document_of([part(result)])), request.output)
+    text = f"{result.as_json()}\n" if request.as_json else mail(document_of([part(result)]))
+    write_output(request.output, text)
     if request.output is not None or result.outcome is Outcome.UNDECIDED:
         say(result.says)
     return result.outcome.value
@@ -146,10 +147,3 @@ def _built_already(image: Path, patches: Sequence[Path]) -> TriedKernel:
     if patches:
         raise Misuse(f"{image} is built already: a patch needs the tree it belongs to")
     return TriedKernel(image, f"{release_of(image)}, {image}")
-
-
-def _print(text: str, output: Path | None) -> None:
-    if output is None:
-        print(text, end="")
-        return
-    write_output(output, text)
