@@ -208,6 +208,13 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: p
     assert ([path], "old") == (list(tmp_path.iterdir()), path.read_text())
 
 
+def test_without_a_file_it_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """As it is, with no line more."""
+    write_output(None, "new\n")
+
+    assert "new\n" == capsys.readouterr().out
+
+
 def test_a_name_with_ends_of_lines_stays_on_its_line(tmp_path: Path) -> None:
     """Whether the file is read or written."""
     path = tmp_path / "a\nb\x1b" / "c"

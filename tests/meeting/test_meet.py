@@ -134,6 +134,8 @@ def test_the_same_as_data() -> None:
     assert 2 == said["held"]["litmus"]["differences"]
     assert ["dontunmap_unlocks_all=on"] == found["explanations"][0]["changes"]
     assert found["program"].startswith("pfnlab program 1")
+    assert ["model:6.12.117", "qemu:6.12.117"] == [line.partition(": ")[0] for line in found["seen"][0][1:]]
+    assert found["seen"][0][0].startswith("step 3 mremap a[") and said["models"] is None
     assert (0, "6.12.113", 1) == (said["unexplained"], said["since"], len(said["titles"]))
     assert "qemu:6.12.117 against model:6.12.117" == result_of(said).part.title
 
@@ -227,6 +229,17 @@ def test_two_kernels_that_do_the_same() -> None:
 
     assert "No difference in " in page
     assert "- nothing: both have the same rules" in page
+
+
+def test_what_distinguishes_two_models_is_data() -> None:
+    """Each change with its source; a report of the JSON has it too."""
+    kernels = {"qemu:6.12.113": Kernel("6.12.113"), "qemu:6.12.117": Kernel("6.12.117")}
+    said = json.loads(MeetingResult.of(diff(kernels, ("6.12.113", "6.12.117"), LITMUS, **FEW), []).as_json())
+
+    (change,) = [change for change in said["models"] if change.startswith("dontunmap_unlocks_all=")]
+
+    assert change.endswith("fix locked_vm leak by splitting VMA for MREMAP_DONTUNMAP")
+    assert f"- {change}" in mail(document_of([result_of(said).part]))
 
 
 def test_properties_whose_verdict_changes() -> None:

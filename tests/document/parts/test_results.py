@@ -6,7 +6,10 @@ import msgspec
 import pytest
 
 from pfnlab.campaign.listing import ListedResults
-from pfnlab.document.parts.results import part
+from pfnlab.campaign.status import StatusResult
+from pfnlab.document.blocks import Chapter
+from pfnlab.document.parts.results import listing_part, part, status_part
+from pfnlab.document.terminal import terminal
 from pfnlab.result import Outcome
 
 CAMPAIGN = {
@@ -38,3 +41,32 @@ def test_what_is_open_may_count() -> None:
 
     assert Outcome.DISCOVERY == told.outcome
     assert "1 result, 1 to look at" in told.says
+
+
+def test_a_report_says_how_far_a_campaign_is_as_the_status_does() -> None:
+    """In the same lines."""
+    campaign = {**CAMPAIGN, "says": "Every night", "waiting": 1, "verdicts": {"violated": 1}}
+    content = msgspec.convert({"store": "a.db", "campaigns": [campaign], "results": [FOUND]}, ListedResults)
+    status = msgspec.convert({"store": "a.db", "campaigns": [campaign]}, StatusResult)
+
+    lines = terminal(status_part(status)).splitlines()
+
+    assert "nightly: not running, 1 of 1 shard done" == lines[0]
+    assert "       1 violated" == lines[3]
+    assert "  1 shard to be done: pfnlab campaign resume nightly" == lines[-1]
+    assert status_part(status).blocks[0] in [
+        block for chapter in part(content).blocks if isinstance(chapter, Chapter) for block in chapter.blocks
+    ]
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_list_has_a_line_a_result(full: bool) -> None:
+    """And its program, where that is asked for."""
+    found = {**FOUND, "scope": "small", "subject": "no_leak", "says": "It ends", "program": "munmap a\n"}
+    content = msgspec.convert({"store": "a.db", "campaigns": [], "results": [found]}, ListedResults)
+
+    lines = terminal(listing_part(content, full=full)).splitlines()
+
+    first, *program, last = lines
+    assert "ab  violated  check verdict: model:6.1 scope small no_leak: It ends" == first
+    assert (["    munmap a"] if full else [], "1 result") == (program, last)
