@@ -11,15 +11,13 @@ The output of the child comes here and is written here. What the user's code pri
 from __future__ import annotations
 
 import math
+import mmap
 import os
-import pickle
-import select
 import signal
 import struct
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,9 +25,10 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from pfnlab import limit
 from pfnlab.endings import STAYS, end_with, ending, take_orphans
-from pfnlab.errors import Defect, Killed, PfnlabError, PolicyError
+from pfnlab.errors import Killed, PfnlabError, PolicyError
 from pfnlab.limit import CLOCK, CallPlace, CallPlaces, ended_at, too_long
 from pfnlab.own_code import is_served, serve
+from pfnlab.worker import End, Ended, fork, hear
 
 Result = TypeVar("Result")
 
@@ -49,15 +48,13 @@ _HEARS = 0.5
 #: Seconds after which the keeper gives up on processes that cannot be ended.
 _GIVE_UP = 10.0
 
-#: What the child sends: a text for the output, its result, an error.
-_OUTPUT, _RESULT, _ERROR = "output", "result", "error"
-
-_LENGTH, _STATUS = struct.Struct("Q"), struct.Struct("i")
+#: How a child ended, as the keeper writes it: whether it is known, and the exit code.
+_STATUS = struct.Struct("?i")
 
 #: The exit code of a child that cannot send any more.
 _MUTE = 113
 
-_READ = 1 << 18
+_READ = 1 << 10
 
 
 def supervised(work: Callable[[], Result]) -> Result:
@@ -71,10 +68,6 @@ def supervised(work: Callable[[], Result]) -> Result:
     """
     if is_served():
         return work()
-    for stream in (sys.stdout, sys.stderr):
-        # Else the child would write it once more.
-        if stream is not None:
-            stream.flush()
     with _interrupts_held() as mask:
         result: Result = _Watch(work, mask).result()
         return result
@@ -96,17 +89,6 @@ def _interrupts_held() -> Iterator[set[signal.Signals] | None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-class _ChildPipes(NamedTuple):
-    """The pipes to which the child writes.
-
-    :param answers: what it prints, and its answer
-    :param signals: the numbers of the signals that have reached it
-    """
-
-    answers: int
-    signals: int
-
-
 class _Stay(NamedTuple):
     """A call that goes on: the seconds it was seen, and the bytes that its process had at first."""
 
@@ -122,27 +104,14 @@ class _Watch:
 
     def __init__(self, work: Callable[[], Any], mask: set[signal.Signals] | None) -> None:
         self._places = CallPlaces()
-        place = self._places.give()
+        self._place = self._places.give()
         self._holds = mask is not None
-        self._answers, answering = os.pipe()
-        self._signals, signalling = os.pipe()
-        self._ended, ending_end = os.pipe()
-        for descriptor in (self._signals, signalling):
+        # The numbers of the signals that have reached the child.
+        self._signals, self._signalling = os.pipe()
+        self._status = mmap.mmap(-1, _STATUS.size)
+        for descriptor in (self._signals, self._signalling):
             os.set_blocking(descriptor, False)
-        maker = os.getpid()
-        self._keeper = os.fork()
-        if not self._keeper:
-            for descriptor in (self._answers, self._signals, self._ended):
-                os.close(descriptor)
-            pipes = _ChildPipes(answering, signalling)
-            _keep(maker, mask, lambda: _do(work, pipes, self._places, place), pipes, ending_end)
-        for descriptor in (answering, signalling, ending_end):
-            os.close(descriptor)
-        self._received = bytearray()
-        self._readable = select.poll()
-        for descriptor in (self._answers, self._ended):
-            self._readable.register(descriptor, select.POLLIN)
-        self._answer: tuple[str, Any] | None = None
+        self._keeper = fork(lambda end: _keep(mask, lambda: self._do(work, end), self._status))
         self._mistake: PolicyError | None = None
         self._interrupted: float | None = None
         # When the child has heard of Ctrl-C, and when it is passed on.
@@ -152,47 +121,26 @@ class _Watch:
 
     def result(self) -> Any:
         """Wait for the end, and give the answer."""
+        # There is no second answer: the keeper owes it until all is over.
+        answer, over = self._keeper.post(), self._keeper.post()
         try:
-            while self._hear():
+            while not over.is_whole:
+                hear([self._keeper], _LOOK)
+                answer.say_lines(sys.stdout.write)
                 if self._holds:
                     self._look_for_interrupts()
                 self._look_at_places()
-            status = os.read(self._ended, _STATUS.size)
         finally:
             self._end()
-        if self._answer is not None:
-            kind, value = self._answer
-            if kind == _ERROR:
-                raise value
-            return value
-        if self._mistake is not None:
-            raise self._mistake
-        if self._interrupted is not None:
-            raise KeyboardInterrupt
-        raise self._lost(_STATUS.unpack(status)[0] if status else None)
-
-    def _hear(self) -> bool:
-        """Take what the child sends; False once all of it was taken and the keeper has ended."""
-        readable = {descriptor for descriptor, _ in self._readable.poll(_LOOK * 1000)}
-        if self._answers not in readable:
-            return self._ended not in readable
-        part = os.read(self._answers, _READ)
-        if not part:
-            self._readable.unregister(self._answers)
-            os.close(self._answers)
-            self._answers = -1
-        self._received += part
-        while len(self._received) >= _LENGTH.size:
-            end = _LENGTH.size + _LENGTH.unpack_from(self._received)[0]
-            if len(self._received) < end:
-                break
-            kind, value = pickle.loads(self._received[_LENGTH.size : end])
-            del self._received[:end]
-            if kind == _OUTPUT:
-                sys.stdout.write(value)
-            else:
-                self._answer = kind, value
-        return True
+        try:
+            return answer.result()
+        except Ended:
+            if self._mistake is not None:
+                raise self._mistake from None
+            if self._interrupted is not None:
+                raise KeyboardInterrupt from None
+            known, code = _STATUS.unpack(self._status)
+            raise self._lost(code if known else None) from None
 
     def _look_for_interrupts(self) -> None:
         """Pass Ctrl-C on to the child, where it does not hear of it: a terminal sends it to both."""
@@ -204,7 +152,7 @@ class _Watch:
             self._interrupted, self._tell = now, now + _HEARS
         if now >= self._tell:
             if self._heard < self._tell - 2 * _HEARS:
-                self._tell_keeper(signal.SIGUSR1)
+                self._keeper.tell(signal.SIGUSR1)
             self._tell = math.inf
 
     def _look_at_places(self) -> None:
@@ -223,28 +171,35 @@ class _Watch:
             if stay.seconds > limit.LIMIT + GRACE:
                 self._refuse(place, too_long())
             elif self._interrupted is not None and now - max(place.since, self._interrupted) > GRACE:
-                self._tell_keeper(signal.SIGTERM)
+                self._keeper.tell(signal.SIGTERM)
             elif size - stay.size > MOST_MEMORY:
                 most = f"{MOST_MEMORY >> 30} GiB"
                 self._refuse(place, f"it took more than {most} of memory: does it grow without end?")
 
     def _refuse(self, place: CallPlace, what: str) -> None:
         self._mistake = PolicyError(place.path, place.method, what)
-        self._tell_keeper(signal.SIGTERM)
-
-    def _tell_keeper(self, sign: signal.Signals) -> None:
-        with suppress(ProcessLookupError):
-            os.kill(self._keeper, sign)
+        self._keeper.tell(signal.SIGTERM)
 
     def _end(self) -> None:
         """The keeper ends the child, if that still runs, and then itself."""
-        if self._answers >= 0:
-            os.close(self._answers)
-        os.close(self._signals)
-        self._tell_keeper(signal.SIGTERM)
-        with suppress(ChildProcessError):
-            os.waitpid(self._keeper, 0)
-        os.close(self._ended)
+        self._keeper.tell(signal.SIGTERM)
+        self._keeper.end(GRACE + _GIVE_UP)
+        for descriptor in (self._signals, self._signalling):
+            os.close(descriptor)
+
+    def _do(self, work: Callable[[], Any], end: End) -> NoReturn:
+        """Do the work in this process, the child, and send what comes of it."""
+        code = _MUTE
+        try:
+            _divert_output()
+            CLOCK.show(self._places, self._place)
+            # Written to however a signal is handled here.
+            signal.set_wakeup_fd(self._signalling, warn_on_full_buffer=False)
+            serve(end.say, (*filter(_is_open, (1, 2)), end.fileno()))
+            end.answer(work)
+            code = 0
+        finally:
+            os._exit(code)
 
     def _lost(self, code: int | None) -> PfnlabError:
         """The error where the child has ended without an answer."""
@@ -260,49 +215,32 @@ class _Watch:
         return Killed(f"{place.path}: its process {ending(code)}")
 
 
-def _keep(
-    maker: int,
-    mask: set[signal.Signals] | None,
-    child: Callable[[], NoReturn],
-    pipes: _ChildPipes,
-    ending_end: int,
-) -> NoReturn:
+def _keep(mask: set[signal.Signals] | None, child: Callable[[], NoReturn], status: mmap.mmap) -> None:
     """Start the child, and end what it leaves behind.
 
-    :param maker: the process that waits: where it is gone, all is over
     :param mask: the signals that the child holds; None for those of this thread
-    :param pipes: of the child
-    :param ending_end: the pipe for the child's exit code
+    :param status: takes how the child ended
     """
-    code = 1
-    try:
-        signs = {signal.SIGTERM, signal.SIGCHLD, signal.SIGUSR1}
-        others = {signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {*signs, *others})
-        end_with(maker)
-        take_orphans()
-        keeper = os.getpid()
-        process = os.fork()
-        if not process:
-            os.close(ending_end)
-            signal.pthread_sigmask(signal.SIG_SETMASK, before if mask is None else mask)
-            end_with(keeper, signal.SIGKILL)
-            child()
-        for descriptor in pipes:
-            os.close(descriptor)
-        ended: int | None = None
-        while ended is None:
-            sign = signal.sigwait(signs)
-            if sign == signal.SIGTERM:
-                os.kill(process, signal.SIGKILL)
-            elif sign == signal.SIGUSR1:
-                os.kill(process, signal.SIGINT)
-            ended = _reaped().get(process)
-        _end_orphans()
-        os.write(ending_end, _STATUS.pack(ended))
-        code = 0
-    finally:
-        os._exit(code)
+    signs = {signal.SIGTERM, signal.SIGCHLD, signal.SIGUSR1}
+    others = {signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {*signs, *others})
+    take_orphans()
+    keeper = os.getpid()
+    process = os.fork()
+    if not process:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before if mask is None else mask)
+        end_with(keeper, signal.SIGKILL)
+        child()
+    ended: int | None = None
+    while ended is None:
+        sign = signal.sigwait(signs)
+        if sign == signal.SIGTERM:
+            os.kill(process, signal.SIGKILL)
+        elif sign == signal.SIGUSR1:
+            os.kill(process, signal.SIGINT)
+        ended = _reaped().get(process)
+    status[:] = _STATUS.pack(True, ended)
+    _end_orphans()
 
 
 def _reaped() -> dict[int, int]:
@@ -365,34 +303,6 @@ def _resident(process: int) -> int:
     return int(words[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def _do(work: Callable[[], Any], pipes: _ChildPipes, places: CallPlaces, place: int) -> NoReturn:
-    """Do the work in this process, the child, and send what comes of it."""
-    code, answering = _MUTE, pipes.answers
-    try:
-        _divert_output()
-        CLOCK.show(places, place)
-        # Written to however a signal is handled here.
-        signal.set_wakeup_fd(pipes.signals, warn_on_full_buffer=False)
-        serve(lambda text: _send(answering, _OUTPUT, text), (*filter(_is_open, (1, 2)), answering))
-        answer: tuple[str, Any]
-        try:
-            answer = _RESULT, work()
-        except (PfnlabError, OSError, KeyboardInterrupt) as error:
-            answer = _ERROR, error
-        except BaseException:
-            answer = _ERROR, Defect(traceback.format_exc())
-        try:
-            _send(answering, *answer)
-        except OSError:
-            raise
-        except Exception:
-            # It is no value that another process can have.
-            _send(answering, _ERROR, Defect(traceback.format_exc()))
-        code = 0
-    finally:
-        os._exit(code)
-
-
 def _divert_output() -> None:
     """Let all but pfnlab's own output, which is sent, go to standard error."""
     instead = 2 if _is_open(2) else os.open(os.devnull, os.O_WRONLY)
@@ -405,10 +315,3 @@ def _is_open(descriptor: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _send(descriptor: int, kind: str, value: Any) -> None:
-    message = pickle.dumps((kind, value))
-    view = memoryview(_LENGTH.pack(len(message)) + message)
-    while view:
-        view = view[os.write(descriptor, view) :]

@@ -343,29 +343,26 @@ def executed(
     with there:
         descriptor = there.fileno()
         words = "-m", "pfnlab.worker", make, str(descriptor), str(os.getpid() if dies else 0)
-        process = python(words, stdout=2, stderr=2, pass_fds=(descriptor,), environment=environment)
+        process = python(words, environment, stdout=2, pass_fds=(descriptor,))
     stream = End(here)
     stream.send(arguments)
     return Worker(process, stream)
 
 
 def python(
-    words: Iterable[str],
-    *,
-    stdout: Any,
-    stderr: Any,
-    pass_fds: tuple[int, ...] = (),
-    environment: Mapping[str, str] | None = None,
+    words: Iterable[str], environment: Mapping[str, str] | None = None, **streams: Any
 ) -> subprocess.Popen[bytes]:
-    """Start Python with these words, the modules of this process and a session of its own."""
+    """Start Python with these words, the modules of this process and a session of its own.
+
+    :param environment: variables set in addition to those of this process
+    :param streams: as those of :class:`subprocess.Popen`
+    """
     return subprocess.Popen(
         [sys.executable, "-P", *words],
         stdin=subprocess.DEVNULL,
-        stdout=stdout,
-        stderr=stderr,
-        pass_fds=pass_fds,
         start_new_session=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **(environment or {})},
+        **streams,
     )
 
 

@@ -7,16 +7,13 @@ explorer, where the files of machines are that the command line named.
 
 from __future__ import annotations
 
-import os
 import secrets
 import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +21,7 @@ import msgspec
 
 from pfnlab.errors import Misuse
 from pfnlab.lab.images.tools import END_ALL, when_gone
+from pfnlab.worker import end, python, tell
 
 #: Seconds after which a command is ended.
 LIMIT = 900
@@ -68,14 +66,7 @@ class _Job:
             (folder / PROGRAM).write_text(program, encoding="utf-8")
             words = [str(folder / PROGRAM) if word == PROGRAM else word for word in words]
         with self._out.open("wb") as out, self._said.open("wb") as said:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "pfnlab", *words],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=said,
-                start_new_session=True,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-            )
+            self._process = python(["-m", "pfnlab", *words], stdout=out, stderr=said)
         # A command does not outlive the explorer, however that ends.
         self._guard.enter_context(when_gone(END_ALL, str(self._process.pid)))
 
@@ -111,18 +102,12 @@ class _Job:
         """Ask it to end, once: a second signal would come while it ends."""
         if not self._interrupted and self._process.poll() is None:
             self._interrupted = True
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGINT)
+            tell(self._process, signal.SIGINT)
 
     def end(self) -> None:
         """End it: by itself where it does so in time."""
         self.interrupt()
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_GRACE)
-        if self._process.poll() is None:
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+        end(self._process, _GRACE)
         self._guard.close()
         self._folder.cleanup()
 
