@@ -52,19 +52,19 @@ def test_a_fork_answers_one_request_after_the_other(begun: Begun) -> None:
     numbers = [3, 4]
     worker = begun(forked(lambda: numbers.__getitem__))
 
-    answers = [worker.post(request) for request in (0, 1, -1)]
-    while worker.owes:
+    results = [worker.post(request) for request in (0, 1, -1)]
+    while worker.owed:
         hear([worker])
 
-    assert [3, 4, 4] == [answer.result() for answer in answers]
+    assert [3, 4, 4] == [result.result() for result in results]
 
 
 def test_an_interpreter_answers(begun: Begun) -> None:
     """It is made of its arguments, in a session of its own."""
     worker = begun(executed("test_worker:obeying", "a", {1: None}))
 
-    assert (("a", {1: None}), "b", worker.pid) == worker.ask("b")
-    assert os.getsid(worker.pid) == worker.pid
+    assert (("a", {1: None}), "b", worker.process.pid) == worker.ask("b")
+    assert os.getsid(worker.process.pid) == worker.process.pid
 
 
 def lost() -> None:
@@ -132,12 +132,12 @@ def test_lines_come_before_the_answer(begun: Begun) -> None:
 def test_a_part_of_a_message_is_not_waited_for(begun: Begun) -> None:
     """Who has a limit sees it pass."""
     worker = begun(fork(lambda end: (os.write(end.fileno(), b"\xff\0\0\0\0\0\0\0part"), time.sleep(600))))
-    answer = worker.post()
+    result = worker.post()
 
     hear([worker])
     hear([worker], 0.0)
 
-    assert not answer.is_whole
+    assert not result.done()
 
 
 def left_behind() -> None:
@@ -181,7 +181,7 @@ def test_one_that_does_not_end_by_itself_is_killed(begin: Callable[[], Worker]) 
 
     worker.end(0.1)
 
-    assert not Path(f"/proc/{worker.pid}").exists()
+    assert not Path(f"/proc/{worker.process.pid}").exists()
 
 
 def beside() -> int:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 from pfnlab.errors import Misuse, Undecided
-from pfnlab.worker import Awaited, Ended, Worker, end_all, forked, hear
+from pfnlab.progress import say
+from pfnlab.worker import Ended, Worker, end_all, forked, hear
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
@@ -93,42 +95,35 @@ class Processes(Generic[Piece, Result]):
             return
         order = sorted(range(len(pieces)), key=lambda place: -cost(pieces[place])) if cost else None
         waiting = deque(order if order is not None else range(len(pieces)))
-        answers: dict[int, Awaited] = {}
-        under_way: list[Awaited] = []
+        results: dict[int, Future[Result]] = {}
+        said = [deque[str]() for _ in pieces]
         for place, piece in enumerate(pieces):
             while True:
-                under_way += self._give(pieces, waiting, answers)
-                if place in answers:
-                    answers[place].say_lines()
-                    if answers[place].is_whole:
-                        break
+                for worker in self._idle(len(waiting)):
+                    given = waiting.popleft()
+                    results[given] = worker.post(pieces[given], said[given].append)
+                    results[given].add_done_callback(lambda _: done())
+                while said[place]:
+                    say(said[place].popleft())
+                if place in results and results[place].done():
+                    break
                 hear(self._workers)
-                before, under_way = under_way, [answer for answer in under_way if not answer.is_whole]
-                for _ in range(len(before) - len(under_way)):
-                    done()
             try:
-                result = answers.pop(place).result()
+                result = results.pop(place).result()
             except Ended as lost:
                 raise Undecided(f"{self._named(piece)}: {lost}") from None
             yield result
 
-    def _give(
-        self, pieces: Sequence[Piece], waiting: deque[int], answers: dict[int, Awaited]
-    ) -> Iterator[Awaited]:
-        """Give every idle process a piece."""
+    def _idle(self, most: int) -> list[Worker]:
+        """Processes that have answered everything: nobody waits in a full pipe for one that does not read."""
         if self._over:
             raise Undecided("the processes have ended")
-        for worker in [worker for worker in self._workers if not worker.owes and worker.has_ended]:
+        for worker in [one for one in self._workers if not one.owed and one.process.poll() is not None]:
             self._workers.remove(worker)
             worker.end()
-        if waiting:
+        if most:
             self.begin()
-        for worker in self._workers:
-            # Only who has answered everything reads: nobody waits in a full pipe for the other side.
-            if waiting and not worker.owes:
-                place = waiting.popleft()
-                answers[place] = worker.post(pieces[place])
-                yield answers[place]
+        return [worker for worker in self._workers if not worker.owed][:most]
 
 
 def in_order(

@@ -28,7 +28,7 @@ from pfnlab.endings import STAYS, end_with, ending, take_orphans
 from pfnlab.errors import Killed, PfnlabError, PolicyError
 from pfnlab.limit import CLOCK, CallPlace, CallPlaces, ended_at, too_long
 from pfnlab.own_code import is_served, serve
-from pfnlab.worker import End, Ended, fork, hear
+from pfnlab.worker import End, Ended, fork, hear, tell
 
 Result = TypeVar("Result")
 
@@ -122,11 +122,10 @@ class _Watch:
     def result(self) -> Any:
         """Wait for the end, and give the answer."""
         # There is no second answer: the keeper owes it until all is over.
-        answer, over = self._keeper.post(), self._keeper.post()
+        answer, over = self._keeper.post(hearer=sys.stdout.write), self._keeper.post()
         try:
-            while not over.is_whole:
+            while not over.done():
                 hear([self._keeper], _LOOK)
-                answer.say_lines(sys.stdout.write)
                 if self._holds:
                     self._look_for_interrupts()
                 self._look_at_places()
@@ -152,7 +151,7 @@ class _Watch:
             self._interrupted, self._tell = now, now + _HEARS
         if now >= self._tell:
             if self._heard < self._tell - 2 * _HEARS:
-                self._keeper.tell(signal.SIGUSR1)
+                tell(self._keeper.process, signal.SIGUSR1)
             self._tell = math.inf
 
     def _look_at_places(self) -> None:
@@ -171,18 +170,18 @@ class _Watch:
             if stay.seconds > limit.LIMIT + GRACE:
                 self._refuse(place, too_long())
             elif self._interrupted is not None and now - max(place.since, self._interrupted) > GRACE:
-                self._keeper.tell(signal.SIGTERM)
+                tell(self._keeper.process, signal.SIGTERM)
             elif size - stay.size > MOST_MEMORY:
                 most = f"{MOST_MEMORY >> 30} GiB"
                 self._refuse(place, f"it took more than {most} of memory: does it grow without end?")
 
     def _refuse(self, place: CallPlace, what: str) -> None:
         self._mistake = PolicyError(place.path, place.method, what)
-        self._keeper.tell(signal.SIGTERM)
+        tell(self._keeper.process, signal.SIGTERM)
 
     def _end(self) -> None:
         """The keeper ends the child, if that still runs, and then itself."""
-        self._keeper.tell(signal.SIGTERM)
+        tell(self._keeper.process, signal.SIGTERM)
         self._keeper.end(GRACE + _GIVE_UP)
         for descriptor in (self._signals, self._signalling):
             os.close(descriptor)
@@ -268,7 +267,7 @@ def _end_orphans() -> None:
         while (waited := time.monotonic() - began) < _GIVE_UP:
             _reaped()
             if waited > GRACE:
-                left = [process for process in _children(os.getpid()) if not _stays(process)]
+                left = [process for process in _children() if not _stays(process)]
                 if not left:
                     return
                 for process in left:
@@ -277,14 +276,9 @@ def _end_orphans() -> None:
             signal.sigtimedwait([signal.SIGCHLD], _LOOK)
 
 
-def _children(parent: int) -> list[int]:
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            words = (folder / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-            if int(words[1]) == parent:
-                found.append(int(folder.name))
-    return found
+def _children() -> list[int]:
+    """The processes of this one, which has one thread."""
+    return list(map(int, Path("/proc/thread-self/children").read_text(encoding="ascii").split()))
 
 
 def _stays(process: int) -> bool:

@@ -23,6 +23,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
 
@@ -34,8 +35,8 @@ from pfnlab.progress import heard_by, say
 #: Seconds that a worker has to end once it has closed its end of the stream.
 _END_LIMIT = 5.0
 
-#: What a worker sends: that it has begun, a line of progress, a result, an error.
-_READY, _LINE, _RESULT, _ERROR = "ready", "line", "result", "error"
+#: What a worker sends: a line of progress, a result, an error.
+_LINE, _RESULT, _ERROR = "line", "result", "error"
 
 _LENGTH = struct.Struct("Q")
 
@@ -90,7 +91,7 @@ class End:
         self._write(message)
 
     def serve(self, make: Callable[..., Callable[[Any], Any]], *arguments: Any) -> None:
-        """Awaited requests until nobody asks any more.
+        """Answer requests until nobody asks any more.
 
         :param make: makes what answers a request
         """
@@ -98,7 +99,6 @@ class End:
         work = make(*arguments)
         # A user's code may close what it did not open.
         with suppress(EOFError, OSError):
-            self.send((_READY, None))
             for request in self.messages:
                 self.answer(work, request)
 
@@ -133,43 +133,6 @@ class End:
         self._stream.sendall(_LENGTH.pack(len(message)) + message)
 
 
-class Awaited:
-    """The answer to one request, as far as it has come.
-
-    :ivar is_whole: there is a result or an error
-    """
-
-    def __init__(self) -> None:
-        self.is_whole = False
-        self._lines: deque[str] = deque()
-        self._end: tuple[str, Any] = _ERROR, None
-
-    def take(self, kind: str, value: Any) -> bool:
-        """Take a message of the worker; True for the last one."""
-        if kind == _LINE:
-            self._lines.append(value)
-        else:
-            self._end, self.is_whole = (kind, value), True
-        return self.is_whole
-
-    def say_lines(self, hearer: Callable[[str], object] = say) -> None:
-        """Hand to *hearer* the lines that have come since the last time."""
-        while self._lines:
-            hearer(self._lines.popleft())
-
-    def result(self) -> Any:
-        """The result of a whole answer.
-
-        :raises PfnlabError: that of the work
-        :raises PolicyError: a user's code has ended the worker
-        :raises Ended: something else has
-        """
-        kind, value = self._end
-        if kind == _ERROR:
-            raise value
-        return value
-
-
 class _Fork:
     """A forked process, with what is used here of :class:`subprocess.Popen`."""
 
@@ -190,79 +153,53 @@ class _Fork:
     def poll(self) -> int | None:
         """The exit code, None where it goes on; 0 where the system was asked not to remember it."""
         if self.returncode is None:
+            process, status = self.pid, 0
             with suppress(ChildProcessError):
                 process, status = os.waitpid(self.pid, os.WNOHANG)
-                if not process:
-                    return None
+            if process:
                 self.returncode = os.waitstatus_to_exitcode(status)
-            self.returncode = self.returncode or 0
         return self.returncode
 
-    def wait(self, timeout: float | None = None) -> None:
-        """Wait for its end.
 
-        :param timeout: in seconds
-        :raises TimeoutExpired: it goes on
-        """
-        until = None if timeout is None else time.monotonic() + timeout
-        while self.poll() is None:
-            if until is not None and time.monotonic() >= until:
-                raise subprocess.TimeoutExpired("fork", timeout or 0.0)
-            time.sleep(0.002)
+Process = subprocess.Popen[bytes] | _Fork
 
 
 class Worker:
     """A child process and the stream to it.
 
     :param place: of a fork in a user's code (:class:`~pfnlab.limit.CallPlaces`)
-    :ivar is_ready: it has begun to answer
+    :ivar owed: the requests that are not answered, the oldest first: the result, and what hears the lines
     """
 
-    def __init__(self, process: subprocess.Popen[bytes] | _Fork, end: End, place: int | None = None) -> None:
-        self._process, self._end, self._place = process, end, place
-        self._owed: deque[Awaited] = deque()
-        self._lost: PfnlabError | None = None
-        self.is_ready = False
-        #: The descriptor that can be read from where there is something to hear.
+    def __init__(self, process: Process, end: End, place: int | None = None) -> None:
+        self.process, self._end, self._place = process, end, place
+        #: The descriptor that can be read from where there is something to hear, -1 once it is closed.
         self.fileno = end.fileno
+        self.owed: deque[tuple[Future[Any], Callable[[str], object]]] = deque()
+        self._lost: PfnlabError | None = None
 
-    @property
-    def pid(self) -> int:
-        """The number of the process, and of the session of an interpreter."""
-        return self._process.pid
+    def post(self, request: Any = None, hearer: Callable[[str], object] = say) -> Future[Any]:
+        """Send a request, which is worked on after those before it.
 
-    @property
-    def owes(self) -> int:
-        """The number of answers that are not whole."""
-        return len(self._owed)
-
-    @property
-    def has_ended(self) -> bool:
-        """True where the process has ended."""
-        return self._process.poll() is not None
-
-    def post(self, request: Any = None) -> Awaited:
-        """Send a request, which is worked on after those before it; give its answer, which is not whole."""
-        self._owed.append(answer := Awaited())
+        :param hearer: takes the lines of progress
+        :return: the result, once :func:`hear` has it, or the error: that of the work, a PolicyError where a
+            user's code has ended the process, else :class:`Ended`
+        """
+        result = Future[Any]()
+        self.owed.append((result, hearer))
         if self._lost is not None:
             self.lose()
-            return answer
         # One that has just ended is noticed where it is heard.
         with suppress(OSError):
             self._end.send(request)
-        return answer
+        return result
 
     def ask(self, request: Any, hearer: Callable[[str], object] = say) -> Any:
-        """The result of a request, which is waited for.
-
-        :param hearer: takes the lines of progress
-        :raises PfnlabError: as :meth:`Awaited.result` does
-        """
-        answer = self.post(request)
-        while not answer.is_whole:
+        """The result of a request, which is waited for."""
+        result = self.post(request, hearer)
+        while not result.done():
             hear([self])
-            answer.say_lines(hearer)
-        return answer.result()
+        return result.result()
 
     def hear(self) -> None:
         """Take what has come; it waits where nothing has."""
@@ -272,21 +209,19 @@ class Worker:
             self.lose()
             return
         for kind, value in messages:
-            if kind == _READY:
-                self.is_ready = True
-            elif self._owed and self._owed[0].take(kind, value):
-                self._owed.popleft()
+            if kind == _LINE:
+                (self.owed[0][1] if self.owed else say)(value)
+            elif kind == _ERROR:
+                self.owed.popleft()[0].set_exception(value)
+            else:
+                self.owed.popleft()[0].set_result(value)
 
     def lose(self) -> None:
-        """It has ended: no answer that it owes has a result."""
+        """It has ended: nothing that it owes has a result."""
         if self._lost is None:
-            self._lost = self.end(_END_LIMIT) or Ended(self._process.returncode)
-        while self._owed:
-            self._owed.popleft().take(_ERROR, self._lost)
-
-    def tell(self, sign: signal.Signals) -> None:
-        """Send a signal to it, and to all others of its session, if it has one."""
-        tell(self._process, sign)
+            self._lost = self.end(_END_LIMIT) or Ended(self.process.returncode)
+        while self.owed:
+            self.owed.popleft()[0].set_exception(self._lost)
 
     def end(self, seconds: float = 0.0) -> PolicyError | None:
         """Close the stream, so that it ends by itself; it is killed where it does not.
@@ -295,9 +230,9 @@ class Worker:
         :return: the mistake of a user's code that has ended it
         """
         self._end.close()
-        end(self._process, seconds)
+        end(self.process, seconds)
         place, self._place = self._place, None
-        return None if place is None else CLOCK.clear_place(place, self._process.returncode)
+        return None if place is None else CLOCK.clear_place(place, self.process.returncode)
 
 
 def fork(do: Callable[[End], object]) -> Worker:
@@ -366,7 +301,7 @@ def python(
     )
 
 
-def tell(process: subprocess.Popen[bytes] | _Fork, sign: signal.Signals) -> None:
+def tell(process: Process, sign: signal.Signals) -> None:
     """Send a signal to a fork that goes on, or to everything in the session of an interpreter."""
     with suppress(ProcessLookupError):
         if isinstance(process, subprocess.Popen):
@@ -375,18 +310,20 @@ def tell(process: subprocess.Popen[bytes] | _Fork, sign: signal.Signals) -> None
             os.kill(process.pid, sign)
 
 
-def end(process: subprocess.Popen[bytes] | _Fork, seconds: float = 0.0) -> None:
+def end(process: Process, seconds: float = 0.0) -> None:
     """Wait *seconds* for the end of a process, and kill what is left then of it and its session."""
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(seconds)
+    until = time.monotonic() + seconds
+    while process.poll() is None and time.monotonic() < until:
+        time.sleep(0.002)
     tell(process, signal.SIGKILL)
-    process.wait()
+    while process.poll() is None:
+        time.sleep(0.001)
 
 
 def end_all(workers: Sequence[Worker]) -> None:
     """End workers, all at the same time."""
     for worker in workers:
-        worker.tell(signal.SIGTERM)
+        tell(worker.process, signal.SIGTERM)
     for worker in workers:
         worker.end(_END_LIMIT)
 
@@ -396,9 +333,9 @@ def hear(workers: Iterable[Worker], seconds: float = 1.0) -> None:
 
     :param seconds: that it waits at most where nothing has come
     """
-    owing = {worker.fileno(): worker for worker in workers if worker.owes}
+    owing = {worker.fileno(): worker for worker in workers if worker.owed}
     # One whose process is gone says no more than what has come, though another one may hold its stream.
-    gone = {descriptor for descriptor, worker in owing.items() if worker.has_ended}
+    gone = {descriptor for descriptor, worker in owing.items() if worker.process.poll() is not None}
     poll = select.poll()
     for descriptor in owing:
         # Another thread may end it meanwhile.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -22,8 +23,23 @@ from pfnlab.store.host import this_host
 @pytest.fixture
 def nursery() -> Iterator[Nursery]:
     """One that ends with the test."""
-    with Nursery() as opened:
-        yield opened
+    opened = Nursery()
+    yield opened
+    opened.end()
+
+
+def attempted(nursery: Nursery, shard: Shard) -> Attempt:
+    """Run *shard* and wait for its end, or for its limit."""
+    nursery.begin(shard)
+    while (attempt := nursery.poll()) is None:
+        select.select([nursery], [], [], nursery.left)
+    return attempt
+
+
+def process_of(nursery: Nursery) -> int:
+    """The number of the process."""
+    assert nursery._worker is not None
+    return nursery._worker.process.pid
 
 
 def check(machine: str = "model:7.2", seconds: float = 60.0) -> Shard:
@@ -68,15 +84,14 @@ def wait_for(what: object, seconds: float = 60.0) -> None:
 
 def child_of(nursery: Nursery) -> int:
     """The process in which the shard of *nursery* runs."""
-    process = nursery.process_id
-    assert process is not None
+    process = process_of(nursery)
     wait_for(lambda: children_of(process))
     return children_of(process)[0]
 
 
 def test_a_shard_gives_what_it_found(nursery: Nursery) -> None:
     """With the version and the host."""
-    attempt = nursery.attempt(check())
+    attempt = attempted(nursery, check())
 
     assert (AttemptEnd.DONE, check().key, "") == (attempt.end, attempt.key, attempt.reason)
     assert (__version__, this_host()) == (attempt.version, attempt.host)
@@ -85,8 +100,12 @@ def test_a_shard_gives_what_it_found(nursery: Nursery) -> None:
 
 def test_the_same_shard_finds_the_same_again(nursery: Nursery) -> None:
     """In another process too."""
-    with Nursery() as other:
-        assert nursery.attempt(check()).content == other.attempt(check()).content
+    other = Nursery()
+
+    contents = [attempted(one, check()).content for one in (nursery, other)]
+
+    other.end()
+    assert contents[0] == contents[1]
 
 
 @pytest.mark.parametrize(
@@ -98,11 +117,11 @@ def test_the_same_shard_finds_the_same_again(nursery: Nursery) -> None:
 )
 def test_a_shard_that_fails_says_why(nursery: Nursery, tmp_path: Path, does: str, reason: str) -> None:
     """In one line, and the next one runs."""
-    attempt = nursery.attempt(odd(tmp_path, does))
+    attempt = attempted(nursery, odd(tmp_path, does))
 
     assert AttemptEnd.FAILED is attempt.end
     assert reason in attempt.reason and "\n" not in attempt.reason
-    assert AttemptEnd.DONE is nursery.attempt(check()).end
+    assert AttemptEnd.DONE is attempted(nursery, check()).end
 
 
 def test_a_process_that_crashes_fails(nursery: Nursery, tmp_path: Path) -> None:
@@ -124,7 +143,7 @@ def test_a_policy_that_hangs_is_named_before_the_limit(
     """Where no signal reaches it."""
     shard = odd(tmp_path, "deaf", seconds=3600.0)
 
-    attempt = nursery.attempt(shard)
+    attempt = attempted(nursery, shard)
 
     assert AttemptEnd.FAILED is attempt.end
     assert attempt.reason.endswith("deaf.py: vm_area_free: it did not return within 10 s: does it loop?")
@@ -132,7 +151,7 @@ def test_a_policy_that_hangs_is_named_before_the_limit(
 
 def test_an_unknown_task_fails(nursery: Nursery) -> None:
     """As one from a newer version would."""
-    attempt = nursery.attempt(Shard(task="dream", work={}, seconds=60.0))
+    attempt = attempted(nursery, Shard(task="dream", work={}, seconds=60.0))
 
     assert (AttemptEnd.FAILED, "there is no task 'dream'") == (attempt.end, attempt.reason)
 
@@ -149,7 +168,7 @@ def test_a_shard_that_hangs_is_ended_at_its_limit(nursery: Nursery, tmp_path: Pa
     assert attempt is not None
     assert (AttemptEnd.HUNG, "it did not end within 1 s") == (attempt.end, attempt.reason)
     wait_for(lambda: not is_alive(child))
-    assert AttemptEnd.DONE is nursery.attempt(check()).end
+    assert AttemptEnd.DONE is attempted(nursery, check()).end
 
 
 @pytest.mark.target("long")
@@ -158,26 +177,25 @@ def test_a_process_that_is_killed_from_outside_is_lost(nursery: Nursery, tmp_pat
     """That is no fault of the shard."""
     nursery.begin(odd(tmp_path, "hang"))
     child = child_of(nursery)
-    assert nursery.process_id is not None
-    os.kill(nursery.process_id if whole else child, signal.SIGKILL)
+    os.kill(process_of(nursery) if whole else child, signal.SIGKILL)
     attempts: list[Attempt | None] = []
     wait_for(lambda: attempts.append(nursery.poll()) or attempts[-1])
 
     attempt = attempts[-1]
     assert attempt is not None and AttemptEnd.LOST is attempt.end
     wait_for(lambda: not is_alive(child))
-    assert AttemptEnd.DONE is nursery.attempt(check()).end
+    assert AttemptEnd.DONE is attempted(nursery, check()).end
 
 
 PARENT = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-from test_nursery import child_of, odd
+from test_nursery import child_of, odd, process_of
 from pfnlab.campaign.nursery import Nursery
 nursery = Nursery()
 nursery.begin(odd(Path(sys.argv[2]), "hang"))
-print(nursery.process_id, child_of(nursery), flush=True)
+print(process_of(nursery), child_of(nursery), flush=True)
 time.sleep(3600)
 """
 
@@ -202,6 +220,6 @@ def test_the_key_of_a_shard_is_of_what_it_does() -> None:
 
 def test_an_attempt_comes_back_from_json(nursery: Nursery) -> None:
     """As it was."""
-    attempt = nursery.attempt(check())
+    attempt = attempted(nursery, check())
 
     assert attempt == decode_attempt(encode(attempt))

@@ -46,7 +46,7 @@ def on_workers(work: Callable[[Workers], Awaitable[T]], *given: str, limit: floa
 
 
 def pids(some: Workers) -> list[int]:
-    return [one._worker.pid for one in some._workers if one._worker is not None]
+    return [one._worker.process.pid for one in some._workers if one._worker is not None]
 
 
 async def begun(some: Workers) -> asyncio.Task[bytes]:

@@ -4,9 +4,9 @@ An executor gives out attempts, nothing more. The campaign keeps count of tries,
 again, and is the only one that writes to the store; so an executor may forget everything at any time, and may
 hand over the same attempt twice.
 
-Whoever runs a shard calls :meth:`pfnlab.campaign.nursery.Nursery.attempt`, which runs it in a process of its
-own, ends it at its limit and turns a crash into an :class:`~pfnlab.campaign.shard.Attempt`; a worker on
-another host does the same. Shards and attempts are sent as JSON (:func:`~pfnlab.campaign.shard.encode`).
+A :class:`~pfnlab.campaign.nursery.Nursery` runs a shard in a process of its own, ends it at its limit and
+makes a crash an :class:`~pfnlab.campaign.shard.Attempt`; a worker on another host does the same. Shards and
+attempts are sent as JSON (:func:`~pfnlab.campaign.shard.encode`).
 """
 
 from __future__ import annotations

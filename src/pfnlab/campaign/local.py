@@ -47,10 +47,6 @@ class LocalExecutor:
         self._begin()
         return ended
 
-    def process_ids(self) -> list[int]:
-        """The processes that run shards now, each with a session of its own."""
-        return [nursery.process_id for nursery in self._nurseries if nursery.process_id is not None]
-
     def _begin(self) -> None:
         for nursery in self._nurseries:
             if self._waiting and not nursery.busy:

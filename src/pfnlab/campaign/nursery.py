@@ -7,20 +7,21 @@ shard does reaches the next one.
 from __future__ import annotations
 
 import os
-import select
 import signal
 import time
 import traceback
 from collections.abc import Callable
-from types import TracebackType
+from concurrent.futures import Future
 
 import msgspec
 
-from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard, ShardResults, decode_attempt, encode
+from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard, decode_attempt, encode
 from pfnlab.errors import Killed, PfnlabError
+from pfnlab.progress import silent
 from pfnlab.store.host import this_host
+from pfnlab.supervised import supervised
 from pfnlab.version import VERSION
-from pfnlab.worker import Awaited, End, Ended, Worker, executed, forked, hear
+from pfnlab.worker import End, Ended, Worker, executed, forked, hear
 
 #: Seconds that a nursery has to begin, on a host that is busy.
 BEGINS = 120.0
@@ -39,14 +40,10 @@ class Nursery:
     def __init__(self) -> None:
         self._worker: Worker | None = None
         self._shard: Shard | None = None
-        self._awaited: Awaited | None = None
-        self._began = self._until = 0.0
+        # That the process is ready, and the attempt that it makes.
+        self._hello, self._answer = Future[None](), Future[bytes]()
         self._ready = False
-
-    @property
-    def process_id(self) -> int | None:
-        """The number of the process, which is that of its session; None where there is none."""
-        return self._worker.pid if self._worker is not None else None
+        self._began = self._until = 0.0
 
     @property
     def busy(self) -> bool:
@@ -63,37 +60,29 @@ class Nursery:
         assert self._worker is not None
         return self._worker.fileno()
 
-    def attempt(self, shard: Shard) -> Attempt:
-        """Run *shard* and wait for its end, or for its limit."""
-        self.begin(shard)
-        while True:
-            select.select([self], [], [], self.left)
-            attempt = self.poll()
-            if attempt is not None:
-                return attempt
-
     def begin(self, shard: Shard) -> None:
         """Begin an attempt at *shard*; returns at once."""
-        if self._worker is None or self._worker.has_ended:
+        if self._worker is None or self._worker.process.poll() is not None:
             self.end()
             # What a shard finds may not depend on the process.
             self._worker = executed(_SHARDS, environment={"PYTHONHASHSEED": "0"})
-        self._shard, self._awaited = shard, self._worker.post(shard)
-        self._ready, self._began = self._worker.is_ready, time.monotonic()
+            self._hello = self._worker.post()
+        self._shard, self._answer = shard, self._worker.post(shard)
+        self._ready, self._began = self._hello.done(), time.monotonic()
         self._until = self._began + (shard.seconds if self._ready else BEGINS)
 
     def poll(self) -> Attempt | None:
         """The attempt, where it has ended or its limit has passed; None where it goes on."""
-        shard, worker, awaited = self._shard, self._worker, self._awaited
-        assert shard is not None and worker is not None and awaited is not None
+        shard, worker = self._shard, self._worker
+        assert shard is not None and worker is not None
         hear([worker], 0.0)
-        if worker.is_ready and not self._ready:
+        if self._hello.done() and not self._ready:
             self._ready, self._until = True, time.monotonic() + shard.seconds
-        if not awaited.is_whole:
+        if not self._answer.done():
             limit = shard.seconds if self._ready else BEGINS
             return None if self.left else self._over(AttemptEnd.HUNG, f"it did not end within {limit:g} s")
         try:
-            attempt = decode_attempt(awaited.result())
+            attempt = decode_attempt(self._answer.result())
         except Ended:
             return self._over(AttemptEnd.LOST, "the process that runs shards was ended")
         except PfnlabError as trouble:
@@ -113,14 +102,6 @@ class Nursery:
         if worker is not None:
             worker.end()
 
-    def __enter__(self) -> Nursery:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.end()
-
 
 def _attempt(shard: Shard, end: AttemptEnd, reason: str, began: float) -> Attempt:
     reason, seconds = " ".join(reason.split()), time.monotonic() - began
@@ -131,11 +112,11 @@ def _attempt(shard: Shard, end: AttemptEnd, reason: str, began: float) -> Attemp
 _SHARDS = "pfnlab.campaign.nursery:shards"
 
 
-def shards(end: End) -> Callable[[Shard], bytes]:
-    """The attempts at shards, each in a fork; as JSON, so that they are what a cluster gives."""
+def shards(end: End) -> Callable[[Shard | None], bytes]:
+    """Attempts at shards, each in a fork, as JSON: they are what a cluster gives. None is no shard."""
     from pfnlab.campaign import work  # noqa: F401  (imported once, for all forks)
 
-    return lambda shard: encode(_in_a_fork(shard))
+    return lambda shard: encode(_in_a_fork(shard)) if shard is not None else b""
 
 
 def _in_a_fork(shard: Shard) -> Attempt:
@@ -156,14 +137,14 @@ def _in_a_fork(shard: Shard) -> Attempt:
 
 def _attempted(asked: tuple[Shard, float]) -> Attempt:
     from pfnlab.campaign.work import perform
-    from pfnlab.progress import silent
 
     shard, began = asked
     # That it may be changed is a mistake of a policy, which is looked for.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with silent():
-            content = _supervised(shard) if b".py" in encode(shard) else perform(shard)
+            # One that may run a user's policy is ended long before its limit.
+            content = supervised(lambda: perform(shard)) if b".py" in encode(shard) else perform(shard)
     except PfnlabError as error:
         end = AttemptEnd.LOST if isinstance(error, Killed) else AttemptEnd.FAILED
         return _attempt(shard, end, str(error), began)
@@ -172,11 +153,3 @@ def _attempted(asked: tuple[Shard, float]) -> Attempt:
         reason = f"{type(error).__name__}: {error} ({os.path.basename(place.filename)}:{place.lineno})"
         return _attempt(shard, AttemptEnd.FAILED, reason, began)
     return msgspec.structs.replace(_attempt(shard, AttemptEnd.DONE, "", began), content=content)
-
-
-def _supervised(shard: Shard) -> ShardResults:
-    """The content of a shard that may run a user's policy, which is ended long before the shard's limit."""
-    from pfnlab.campaign.work import perform
-    from pfnlab.supervised import supervised
-
-    return supervised(lambda: perform(shard))

@@ -16,7 +16,7 @@ from pfnlab.explorer.answers import KeptRun
 from pfnlab.explorer.asked import AskedGraph, Worked
 from pfnlab.explorer.reply import is_refused, refused
 from pfnlab.policies.own import files_in
-from pfnlab.worker import Ended, Worker, executed, hear
+from pfnlab.worker import Ended, Worker, executed, hear, tell
 
 #: Seconds that one question may take.
 LIMIT = 60.0
@@ -192,7 +192,7 @@ class _Answerer:
         self._over = True
         if self.waiting and self._worker is not None:
             # Who waits for it notices.
-            self._worker.tell(signal.SIGKILL)
+            tell(self._worker.process, signal.SIGKILL)
         else:
             self._end()
 
@@ -208,12 +208,12 @@ async def _reply_of(worker: Worker, request: object) -> bytes:
     :raises Ended: it ended before it replied
     """
     # A large one is taken when the worker has begun.
-    awaited = await asyncio.to_thread(worker.post, request)
+    result = await asyncio.to_thread(worker.post, request)
     loop, descriptor = asyncio.get_running_loop(), worker.fileno()
     while True:
         hear([worker], 0.0)
-        if awaited.is_whole:
-            reply: bytes = awaited.result()
+        if result.done():
+            reply: bytes = result.result()
             return reply
         readable = asyncio.Event()
         loop.add_reader(descriptor, readable.set)

@@ -175,4 +175,4 @@ def test_closing_ends_the_process(bench: Make) -> None:
 
     one.close()
 
-    assert not Path(f"/proc/{worker.pid}").exists()
+    assert not Path(f"/proc/{worker.process.pid}").exists()

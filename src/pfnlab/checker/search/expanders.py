@@ -12,6 +12,7 @@ import traceback
 from array import array
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from typing import Any, Generic, NamedTuple
 
 from pfnlab.checker.search.exploration import judgement
@@ -20,7 +21,7 @@ from pfnlab.checker.search.model import Composed, Counting, Model, State, UnmetE
 from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.visited import Keeping, Keys, PartTable
 from pfnlab.errors import Defect, PfnlabError, Undecided
-from pfnlab.worker import Awaited, Ended, Worker, end_all, forked, hear
+from pfnlab.worker import Ended, Worker, end_all, forked, hear
 
 #: States sent at a time: enough that a process need not wait, few enough that all end a level together.
 _TOGETHER = 16
@@ -64,12 +65,12 @@ class Expansion(NamedTuple, Generic[State]):
 class _Parcel(NamedTuple, Generic[State]):
     """States that one process expands.
 
-    :param answer: an expansion for each, or an error
+    :param answers: an expansion for each, or an error
     """
 
     states: deque[Waiting[State]]
     worker: Worker
-    answer: Awaited
+    answers: Future[list[Any]]
 
 
 class Expanders(Generic[State]):
@@ -142,27 +143,26 @@ class Expanders(Generic[State]):
         return waiting, answer, self._workers.index(worker)
 
     def _send(self) -> None:
-        for worker in sorted(self._workers, key=lambda worker: worker.owes):
-            while worker.owes < _AHEAD:
+        for worker in sorted(self._workers, key=lambda worker: len(worker.owed)):
+            while len(worker.owed) < _AHEAD:
                 states: list[Waiting[State]] = []
                 while len(states) < _TOGETHER and (waiting := self._take()) is not None:
                     states.append(waiting)
                 if not states:
                     return
                 self._sent.append(_post(worker, states, in_order=True))
-                if self._sent[-1].answer.is_whole:
+                if self._sent[-1].answers.done():
                     # The process is gone, which is said at the place of these states.
                     return
 
     def _result(self, parcel: _Parcel[State]) -> list[Any]:
-        while not parcel.answer.is_whole:
+        while not parcel.answers.done():
             hear(self._workers)
         try:
-            result: list[Any] = parcel.answer.result()
+            return parcel.answers.result()
         except Ended as lost:
             says = f"a process of the search ended without an answer (exit {lost.code})"
             raise Undecided(says) from None
-        return result
 
     def _ask_maker(self, waiting: Waiting[State]) -> tuple[Worker, Any]:
         """The steps of one state, from the process that found it."""
@@ -176,8 +176,7 @@ class Expanders(Generic[State]):
 
 
 def _post(worker: Worker, states: list[Waiting[State]], *, in_order: bool) -> _Parcel[State]:
-    answer = worker.post((in_order, [state for _, _, state in states]))
-    return _Parcel(deque(states), worker, answer)
+    return _Parcel(deque(states), worker, worker.post((in_order, [state for _, _, state in states])))
 
 
 class _Expanding(Generic[State]):

@@ -17,7 +17,7 @@ from pfnlab.lab.vm.boots import Stopped
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.observation import Run
 from pfnlab.progress import say
-from pfnlab.worker import End, Ended, Worker, executed
+from pfnlab.worker import End, Ended, Worker, executed, tell
 
 #: What the process runs.
 _MACHINE = "pfnlab.lab.running.bench_process:machine"
@@ -72,7 +72,7 @@ class BenchProcess:
         """End the process at once, from any thread; its guest ends by itself."""
         self._killed = True
         if self._worker is not None:
-            self._worker.tell(signal.SIGKILL)
+            tell(self._worker.process, signal.SIGKILL)
 
     def _ask(self, worker: Worker, request: Program | None) -> Any:
         try:
