@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from pfnlab.endings import signal_name
+from pfnlab.errors import PfnlabError
 from pfnlab.explorer.answers import KeptRun
 from pfnlab.explorer.asked import AskedGraph, Worked
 from pfnlab.explorer.reply import is_refused, refused
@@ -159,11 +160,13 @@ class _Answerer:
             )
         try:
             return working.result()
-        except Ended as ended:
+        except PfnlabError as error:
             await self._give_up(working)
             if self._over:
                 return refused("the explorer has ended")
-            code = ended.code or 0
+            if not isinstance(error, Ended):
+                return refused(str(error).splitlines()[-1])
+            code = error.code or 0
             how = f"killed by {signal_name(-code)}" if code < 0 else f"exit {code}"
             return refused(f"the process that worked this out ended ({how}): change what is asked")
 
