@@ -1,4 +1,4 @@
-"""What ``pfnlab check`` prints."""
+"""The output of ``pfnlab check``."""
 
 from __future__ import annotations
 

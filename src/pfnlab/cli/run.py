@@ -1,4 +1,4 @@
-"""What ``pfnlab run`` prints."""
+"""The output of ``pfnlab run``."""
 
 from __future__ import annotations
 

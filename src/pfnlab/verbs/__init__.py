@@ -1,4 +1,4 @@
-"""What pfnlab does, one module a verb: its request, whose fields are its options, and its results.
+"""The verbs of pfnlab, one module each: a request, whose fields are its options, and its results.
 
 A verb is a module with
 
