@@ -25,7 +25,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "pfnlab"
 writer = tooling.write_schemas()
 
 #: What has a ``format`` and is no result: a program, and the words of the language.
-NO_RESULTS = {"programs.lang.form.to_json", "programs.lang.tokens.token_table"}
+NO_RESULTS = {"programs.lang.json_form.to_json", "programs.lang.tokens.token_table"}
 
 
 def nodes(kind: type[ast.AST]) -> Iterator[tuple[str, ast.AST]]:

@@ -1,4 +1,4 @@
-"""What a guest must have for a program."""
+"""The needs of a program: all that a guest must have for it."""
 
 from __future__ import annotations
 

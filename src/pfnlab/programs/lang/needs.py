@@ -36,7 +36,7 @@ from pfnlab.programs.lang.walk_ops import STORING_WALKERS, ProcessVmReadv, Walk
 
 
 class GuestNeeds(msgspec.Struct, frozen=True):
-    """What a guest must have for a program; `Program.needs` has them.
+    """All that a guest must have for a program; `Program.needs` has them.
 
     :param held: a processor is stopped, so that tasks run on processors of their own
     :param forced: the kernel is made to fail, or to leave something out, in some operation

@@ -359,7 +359,7 @@ class Program(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def needs(self) -> GuestNeeds:
-        """What a guest must have for the program; everybody asks here, so it is computed once."""
+        """The needs of the program, for a guest; everybody asks here, so they are computed once."""
         from pfnlab.programs.lang.needs import GuestNeeds  # which needs these structures
 
         return GuestNeeds.of(self)
