@@ -12,12 +12,13 @@ import pytest
 from asking import Ask
 
 from pfnlab import progress
-from pfnlab.cli import meet as verb
 from pfnlab.errors import MissingTool
 from pfnlab.lab.building.built import BuiltKernel, keep_built
+from pfnlab.lab.images import changelog
 from pfnlab.lab.images.archive import Package
 from pfnlab.lab.images.kernel_offers import Offer
 from pfnlab.lab.images.kernels import KernelImage, sha256_of
+from pfnlab.lab.running import qemu_machine
 from pfnlab.meeting import by_name, holding
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -75,12 +76,13 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
         return [SimpleNamespace(package=Package("linux", one, "trixie", 0), known=False) for one in offers]
 
     monkeypatch.setattr(by_name, "kernel_for", had)
-    monkeypatch.setattr(verb, "read_lists", on_offer)
+    monkeypatch.setattr("pfnlab.lab.images.kernels.read_lists", on_offer)
     monkeypatch.setattr(by_name, "offered", list[Offer])
-    for module in (verb, by_name):
+    for module in (changelog, by_name):
         monkeypatch.setattr(module, "changelog_of", lambda kernel, say: None)
+    for module in (qemu_machine, by_name):
         monkeypatch.setattr(module, "QemuMachine", Guest)
-    monkeypatch.setattr(verb, "suites_of", lambda kernel: ["trixie"])
+    monkeypatch.setattr("pfnlab.lab.images.kernels.suites_of", lambda kernel: ["trixie"])
     cells = dict(list(holding.walker_programs().items())[:1])
     monkeypatch.setattr(holding, "walker_programs", lambda: cells)
     return offers

@@ -152,15 +152,6 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example("pfnlab kernels sizes", "What structures take in the kernels that are kept"),
         Example("pfnlab kernels sizes 6.12 --json", "Those of one series as JSON"),
     ),
-    "kernels meet": (
-        Example("pfnlab kernels meet 6.12.107", "Hold one kernel against the model of its version"),
-        Example("pfnlab kernels meet --new -o met.md", "Every kernel on offer that nobody met, as a page"),
-        Example("pfnlab kernels meet 6.12.107 --jobs 1", "In one guest at a time"),
-    ),
-    "kernels diff": (
-        Example("pfnlab kernels diff 6.12.94 6.12.107", "What changed between two point releases"),
-        Example("pfnlab kernels diff 7.2 mine --programs 50", "What one's own build does otherwise"),
-    ),
     "cache": (
         Example("pfnlab cache", "What is kept on disk, and how large it is"),
         Example("pfnlab cache clean", "Take away what was not used for a month"),

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pfnlab.cli.options import typer_option
-from pfnlab.cli.plain import PLAIN, AsJson, JobsOf, LitmusOf, Verbs
+from pfnlab.cli.plain import PLAIN, AsJson, Verbs
 from pfnlab.verbs import option
 
 kernels = Verbs(help="Real kernels that can be booted.", **PLAIN)
@@ -170,73 +170,5 @@ def cache_clean(
     return clean_cache(older)
 
 
-Random = Annotated[int, typer.Option("--programs", metavar="N", min=1, help="How many random programs.")]
-Seed = Annotated[
-    int,
-    typer.Option("--seed", metavar="N", help="What random numbers begin with: another N, other programs."),
-]
-Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Append the page there.")]
-
-
-@kernels.command("meet")
-def kernels_meet(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="K", help="6.12.107, 6.12, a bzImage, or one built here."),
-    ] = None,
-    new: Annotated[bool, typer.Option("--new", help="Every kernel on offer that nobody met.")] = False,
-    profile: Annotated[
-        str | None, typer.Option(metavar="VERSION", help="The model to hold it against, not its own.")
-    ] = None,
-    promote: Annotated[
-        bool, typer.Option("--promote", help="What does not differ becomes known: a small file each.")
-    ] = False,
-    known: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where those files are, if not in the package.")
-    ] = None,
-    litmus: LitmusOf = None,
-    programs: Random = 300,
-    seed: Seed = 7,
-    output: Output = None,
-    jobs: JobsOf = None,
-    as_json: AsJson = False,
-) -> int:
-    """Hold a kernel against everything there is.
-
-    That is litmus programs, walkers, orders of calls, schedules and random programs.
-    The page says what differs from the model of its version, each difference shrunk and with the switch that
-    explains it, and which commits of stable releases touch the area. About two minutes a kernel.
-
-    Exit codes: 0 nothing differs, 1 something does, 3 it could not be met, or did not differ again.
-    """
-    from pfnlab.cli.meet import MeetRequest, meet_kernels
-
-    return meet_kernels(
-        MeetRequest(
-            *(tuple(names or ()), new, profile, promote, known),
-            *(litmus, programs, seed, output, as_json),
-            jobs=jobs,
-        )
-    )
-
-
-@kernels.command("diff")
-def kernels_diff(
-    first: Annotated[
-        str, typer.Argument(metavar="A", help="6.12.94, a series, a bzImage, or one built here.")
-    ],
-    second: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
-    litmus: LitmusOf = None,
-    programs: Random = 300,
-    seed: Seed = 7,
-    output: Output = None,
-    as_json: AsJson = False,
-) -> int:
-    """What changed between two kernels: the same programs on both, and what explains each difference.
-
-    Exit codes: 0 no difference, 1 they differ, 3 one could not be run, or they did not differ again.
-    """
-    from pfnlab.cli.meet import MeetRequest, diff_kernels
-
-    request = MeetRequest(litmus=litmus, programs=programs, seed=seed, output=output, as_json=as_json)
-    return diff_kernels(first, second, request)
+kernels.verb("kernels meet")
+kernels.verb("kernels diff")

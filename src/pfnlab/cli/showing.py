@@ -20,6 +20,10 @@ def show(verb: str, request: Any, results: Iterator[Any]) -> None:
             from pfnlab.cli.run import show_runs
 
             show_runs(request, results)
+        case "kernels meet" | "kernels diff":
+            from pfnlab.cli.meet import show_meetings
+
+            show_meetings(request, results)
         case _:
             for result in results:
                 print(result.as_json() if getattr(request, "as_json", False) else result)

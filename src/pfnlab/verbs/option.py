@@ -62,6 +62,12 @@ LOOK = Option(
     ("--look",),
 )
 
+RANDOM_PROGRAMS = Option("How many random programs.", "N", ("--programs",), min=1)
+
+SEED = Option("What random numbers begin with: another N, other programs.", "N", ("--seed",))
+
+PAGE_FILE = Option("Append the page there.", "FILE", ("-o", "--output"))
+
 LITMUS = Option("The programs of this folder, not those that come with pfnlab.", "DIR")
 
 REPORT_FILE = Option("Write the report there.", "FILE", ("-o", "--output"))
@@ -79,6 +85,9 @@ AccelOf = Annotated[str, ACCEL]
 JobsOf = Annotated[int | None, JOBS]
 ProfileOf = Annotated[str | None, PROFILE]
 LookOf = Annotated[str | None, LOOK]
+RandomPrograms = Annotated[int, RANDOM_PROGRAMS]
+SeedOf = Annotated[int, SEED]
+PageFile = Annotated[Path | None, PAGE_FILE]
 LitmusOf = Annotated[Path | None, LITMUS]
 ReportFile = Annotated[Path | None, REPORT_FILE]
 ReportForm = Annotated[str | None, REPORT_FORM]

@@ -1,0 +1,77 @@
+"""What changed between two kernels: the same programs on both, and what explains each difference.
+
+Exit codes: 0 no difference, 1 they differ, 3 one could not be run, or they did not differ again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+
+from pfnlab.errors import Misuse
+from pfnlab.verbs.option import AsJson, LitmusOf, Option, PageFile, RandomPrograms, Say, SeedOf
+
+if TYPE_CHECKING:
+    from pfnlab.meeting.meet import MeetingResult
+
+EXAMPLES = (
+    ("pfnlab kernels diff 6.12.94 6.12.107", "What changed between two point releases"),
+    ("pfnlab kernels diff 7.2 mine --programs 50", "What one's own build does otherwise"),
+)
+
+
+class DiffRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The request of a comparison of two kernels, and what they are compared in."""
+
+    first: Annotated[str, Option("6.12.94, a series, a bzImage, or one built here.", "A", positional=True)]
+    second: Annotated[str, Option("Another one.", "B", positional=True)]
+    litmus: LitmusOf = None
+    programs: RandomPrograms = 300
+    seed: SeedOf = 7
+    output: PageFile = None
+    as_json: AsJson = False
+
+
+def perform(request: DiffRequest, say: Say) -> Iterator[MeetingResult]:
+    """Run everything on both kernels.
+
+    :raises Misuse: they are one kernel
+    :raises Undecided: one of them cannot be run
+    """
+    from pfnlab.files import check_output
+    from pfnlab.lab.images.changelog import changelog_of
+    from pfnlab.lab.running.qemu_machine import QemuMachine
+    from pfnlab.meeting.by_name import named_kernel
+    from pfnlab.meeting.holding import litmus_files, litmus_looks, litmus_programs
+    from pfnlab.meeting.meet import MeetingResult, diff
+    from pfnlab.policies.releases import version_key
+    from pfnlab.progress import working
+
+    names = request.first, request.second
+    check_output(request.output, [*map(Path, names), *litmus_files(request.litmus)])
+    litmus = litmus_programs(request.litmus)
+    kernels = named_kernel(request.first), named_kernel(request.second)
+    if kernels[0].name == kernels[1].name:
+        raise Misuse(f"{request.first} and {request.second} are the same kernel: name two")
+    newer = max(kernels, key=lambda kernel: version_key(kernel.version))
+    changelog = changelog_of(newer.image, say=say)
+    with (
+        QemuMachine(kernels[0].image, guests=1, say=say) as first,
+        QemuMachine(kernels[1].image, guests=1, say=say) as second,
+        working(f"holding {kernels[0].name} against {kernels[1].name}") as work,
+    ):
+        meeting = diff(
+            {f"qemu:{kernels[0].name}": first, f"qemu:{kernels[1].name}": second},
+            (kernels[0].version, kernels[1].version),
+            litmus,
+            changelog=changelog,
+            programs=request.programs,
+            seed=request.seed,
+            looks=litmus_looks(request.litmus),
+            say=say,
+            counted=work,
+        )
+    yield MeetingResult.of(meeting, [kernel.words for kernel in kernels])

@@ -1,0 +1,143 @@
+"""Hold a kernel against everything there is.
+
+That is litmus programs, walkers, orders of calls, schedules and random programs.
+The page says what differs from the model of its version, each difference shrunk and with the switch that
+explains it, and which commits of stable releases touch the area. About two minutes a kernel.
+
+Exit codes: 0 nothing differs, 1 something does, 3 it could not be met, or did not differ again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import msgspec
+
+from pfnlab.errors import Discovery, Misuse, Undecided
+from pfnlab.result import Outcome
+from pfnlab.verbs.option import AsJson, JobsOf, LitmusOf, Option, PageFile, RandomPrograms, Say, SeedOf
+
+if TYPE_CHECKING:
+    from pfnlab.lab.images.kernels import KernelImage
+    from pfnlab.meeting.meet import Meeting, MeetingResult
+
+EXAMPLES = (
+    ("pfnlab kernels meet 6.12.107", "Hold one kernel against the model of its version"),
+    ("pfnlab kernels meet --new -o met.md", "Every kernel on offer that nobody met, as a page"),
+    ("pfnlab kernels meet 6.12.107 --jobs 1", "In one guest at a time"),
+)
+
+
+class MeetRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The request of a meeting: kernels, and what each is compared in."""
+
+    names: Annotated[
+        tuple[str, ...], Option("6.12.107, 6.12, a bzImage, or one built here.", "K", positional=True)
+    ] = ()
+    new: Annotated[bool, Option("Every kernel on offer that nobody met.")] = False
+    profile: Annotated[str | None, Option("The model to hold it against, not its own.", "VERSION")] = None
+    promote: Annotated[bool, Option("What does not differ becomes known: a small file each.")] = False
+    known: Annotated[Path | None, Option("Where those files are, if not in the package.", "DIR")] = None
+    litmus: LitmusOf = None
+    programs: RandomPrograms = 300
+    seed: SeedOf = 7
+    output: PageFile = None
+    jobs: JobsOf = None
+    as_json: AsJson = False
+
+
+class Unmet(NamedTuple):
+    """One of several kernels, which could not be met; why was said."""
+
+    name: str
+    outcome: Outcome = Outcome.UNDECIDED
+
+
+def perform(request: MeetRequest, say: Say) -> Iterator[MeetingResult | Unmet]:
+    """Meet every kernel; one becomes known once its result was taken.
+
+    Of several, one that cannot be met is reported, and the others are met all the same.
+
+    :raises Undecided: the only one could not be met
+    :raises Misuse: an option is wrong, or does not go with another
+    """
+    from pfnlab.files import check_output
+    from pfnlab.lab.images.kernels import read_lists
+    from pfnlab.meeting.by_name import NamedKernel, meet_named, named_kernel
+    from pfnlab.meeting.holding import litmus_files, litmus_looks, litmus_programs
+    from pfnlab.meeting.meet import MeetingResult
+    from pfnlab.processes import in_order, processors
+    from pfnlab.progress import working
+    from pfnlab.units import number_of
+
+    offers = read_lists(say=say) if request.new else []
+    names = [*request.names, *(offer.package.version for offer in offers if not offer.known)]
+    if request.new and not names:
+        say("every kernel on offer is known")
+        return
+    if not names:
+        raise Misuse("no kernel was named: write 6.12.107, --new, or a bzImage")
+    if request.promote and request.profile:
+        raise Misuse("a kernel becomes known by the model of its own version: leave --profile out")
+    check_output(request.output, [*map(Path, names), *litmus_files(request.litmus)])
+    litmus = litmus_programs(request.litmus)
+    jobs = request.jobs or processors()
+
+    def met(name: str) -> tuple[NamedKernel, Meeting] | Unmet:
+        try:
+            kernel = named_kernel(name)
+            return kernel, meet_named(
+                kernel,
+                litmus,
+                guests=max(1, jobs // len(names)),
+                profile=request.profile,
+                programs=request.programs,
+                seed=request.seed,
+                looks=litmus_looks(request.litmus),
+            )
+        except Undecided as trouble:
+            if len(names) == 1:
+                raise
+            say(f"{name} could not be met: {trouble}")
+            return Unmet(name)
+
+    def answers() -> Iterator[tuple[NamedKernel, Meeting] | Unmet]:
+        if len(names) == 1:
+            yield met(names[0])
+            return
+        with working(f"meeting {number_of(len(names), 'kernel')}", len(names)) as work:
+            yield from in_order(met, names, jobs, done=work.advance)
+
+    for answer in answers():
+        if isinstance(answer, Unmet):
+            yield answer
+            continue
+        kernel, meeting = answer
+        yield MeetingResult.of(meeting, [kernel.words])
+        if request.promote:
+            _promote(request.known, meeting, kernel.image, say)
+
+
+def _promote(folder: Path | None, meeting: Meeting, kernel: KernelImage, say: Say) -> None:
+    """Write the file of a kernel that is known now, or say why it is not.
+
+    :param folder: that of known kernels; None for that of the package
+    """
+    from importlib.resources import files
+
+    from pfnlab.lab.images.kernels import suites_of
+    from pfnlab.meeting.meet import known_of
+    from pfnlab.policies.known import write_known
+
+    if not kernel.package:
+        raise Misuse("a kernel of one's own does not become known: only packages of the archive do")
+    folder = folder or Path(str(files("pfnlab.policies.known")))
+    try:
+        known = known_of(meeting, kernel, next(iter(suites_of(kernel)), ""))
+        say(f"{write_known(folder, known)} written")
+    except Discovery as discovery:
+        say(str(discovery))
+    except OSError as trouble:
+        raise Misuse(f"{folder} cannot be written: {trouble}; name a folder with --known") from trouble
