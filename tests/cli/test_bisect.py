@@ -15,11 +15,12 @@ import sys
 sys.path[:0] = {folders!r}
 from test_trying import Guest, build
 
-from pfnlab.cli import main, trying
-from pfnlab.meeting import holding
+from pfnlab.cli import main
+from pfnlab.lab.running import qemu_machine
+from pfnlab.meeting import holding, tree
 
-trying.builder = lambda request: build
-trying.QemuMachine = Guest
+tree.kernel_of_tree = build
+qemu_machine.QemuMachine = Guest
 holding.walker_programs = dict
 main(["try", ".", "--like", "7.2", "--programs", "1", "--litmus", {litmus!r}])
 """

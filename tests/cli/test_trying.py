@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from asking import Ask
 from toy_tree import toy_tree
 
-from pfnlab.cli import trying as verb
-from pfnlab.cli.trying import TriedKernel
 from pfnlab.errors import Undecided
 from pfnlab.meeting import holding
+from pfnlab.meeting.tree import TriedKernel
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Run
@@ -49,7 +48,7 @@ class Guest:
         """Nothing is left."""
 
 
-def build(tree: Path, patches: Sequence[Path], say: Callable[[str], None]) -> TriedKernel:
+def build(tree: Path, patches: Sequence[Path], *_: object) -> TriedKernel:
     """A tree is built by what is written in it, or not at all."""
     image = tree / "rules"
     if not image.is_file():
@@ -63,8 +62,8 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "litmus").mkdir()
     (tmp_path / "litmus" / "middle.pfn").write_text(MIDDLE)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(verb, "builder", lambda request: build)
-    monkeypatch.setattr(verb, "QemuMachine", Guest)
+    monkeypatch.setattr("pfnlab.meeting.tree.kernel_of_tree", build)
+    monkeypatch.setattr("pfnlab.lab.running.qemu_machine.QemuMachine", Guest)
     monkeypatch.setattr(holding, "walker_programs", dict)
     monkeypatch.setattr(holding, "library_folder", lambda: tmp_path / "litmus")
     (tmp_path / "linux").mkdir()

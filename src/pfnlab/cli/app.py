@@ -14,14 +14,13 @@ from pfnlab.cli.plain import DECLARED, PLAIN, Verbs
 from pfnlab.cli.policies_app import policies
 from pfnlab.cli.searching_app import replay
 from pfnlab.cli.showing_app import draw, explore, matrix, report, schema
-from pfnlab.cli.trying_app import try_
 
 #: The framework's exception for a wrong option or argument, in any of its versions.
 UsageError: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
 
 app = Verbs(no_args_is_help=True, **PLAIN)
 app.command("new")(new)
-app.command("try")(try_)
+app.verb("try")
 
 
 def _version(show: bool) -> None:

@@ -116,14 +116,6 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example("pfnlab matrix --json tests/recorded/order.jsonl", "The same as JSON"),
         Example("pfnlab matrix tests/recorded/cases.jsonl --jobs 1", "In one process: it takes longest"),
     ),
-    "try": (
-        Example(
-            "pfnlab try ~/linux --like 7.2 --patch mine.patch -o report.txt",
-            "A patch on one's own tree against the model of 7.2, as a report for a cover letter",
-        ),
-        Example("git bisect run pfnlab try . --like 7.2", "The commit that changed what kernels do"),
-        Example("pfnlab try ~/linux --like 7.2 --jobs 1", "The same tree in one guest at a time"),
-    ),
     "kernels": (
         Example("pfnlab kernels", "Every kernel that is known, cached or on offer"),
         Example("pfnlab kernels fetch 7.2", "One of them into the cache"),

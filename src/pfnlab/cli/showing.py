@@ -24,6 +24,10 @@ def show(verb: str, request: Any, results: Iterator[Any]) -> None:
             from pfnlab.cli.meet import show_meetings
 
             show_meetings(request, results)
+        case "try":
+            from pfnlab.cli.trying import show_trials
+
+            show_trials(request, results)
         case _:
             for result in results:
                 print(result.as_json() if getattr(request, "as_json", False) else result)

@@ -1,0 +1,106 @@
+"""Build a tree, hold its kernel against a model, and print the report for a cover letter.
+
+Exit codes fit `git bisect run` (docs/try.md): 0 equal, 1 differs, 125 it cannot be built, booted or
+decided; 130 misuse and 132 a defect of pfnlab, which end a bisection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+
+from pfnlab.verbs.option import AccelOf, AsJson, JobsOf, LitmusOf, Option, ReportFile, Say, SeedOf
+
+if TYPE_CHECKING:
+    from pfnlab.meeting.trial import TrialResult
+
+EXAMPLES = (
+    (
+        "pfnlab try ~/linux --like 7.2 --patch mine.patch -o report.txt",
+        "A patch on one's own tree against the model of 7.2, as a report for a cover letter",
+    ),
+    ("git bisect run pfnlab try . --like 7.2", "The commit that changed what kernels do"),
+    ("pfnlab try ~/linux --like 7.2 --jobs 1", "The same tree in one guest at a time"),
+)
+
+
+class TryRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The request of a trial: a tree, the model of its kernel, and what the two are compared in."""
+
+    tree: Annotated[Path, Option("A tree, 7.2 for its package, or a bzImage.", "TREE", positional=True)]
+    like: Annotated[str, Option("The kernel it should behave like: 7.2, 7.2.13.", "VERSION")]
+    patch: Annotated[tuple[Path, ...], Option("A patch on top; may be given several times.", "FILE")] = ()
+    policy: Annotated[
+        tuple[str, ...],
+        Option(
+            "What the patch means, as flush=end_vma; without it what its `Policy:` lines say.",
+            "SEAM=POLICY",
+        ),
+    ] = ()
+    config: Annotated[tuple[str, ...], Option("As for `pfnlab kernels build`.", "FRAGMENT")] = ()
+    programs: Annotated[int, Option("Random programs.", "N", min=1)] = 200
+    seed: SeedOf = 7
+    litmus: LitmusOf = None
+    output: ReportFile = None
+    accel: AccelOf = "tcg"
+    jobs: JobsOf = None
+    as_json: AsJson = False
+
+
+def perform(request: TryRequest, say: Say) -> Iterator[TrialResult]:
+    """Build the kernel, and compare it with the model; the result is said where it is not printed.
+
+    :raises Undecided: it cannot be built or booted
+    """
+    from pfnlab.files import check_output
+    from pfnlab.lab.building.patch_file import read_patch
+    from pfnlab.lab.machines import check_series
+    from pfnlab.lab.running.qemu_machine import QemuMachine
+    from pfnlab.lab.vm.accel import accel_named
+    from pfnlab.meeting.holding import litmus_files, litmus_looks, litmus_programs
+    from pfnlab.meeting.tree import kernel_of_tree
+    from pfnlab.meeting.trial import TrialResult, policies_of, try_kernel
+    from pfnlab.policies.releases import series_of
+    from pfnlab.processes import processors
+    from pfnlab.progress import working
+    from pfnlab.result import Outcome
+
+    accel, tree = accel_named(request.accel), request.tree
+    check_series(series_of(request.like))
+    words = (str(tree), *map(str, request.patch), *request.config)
+    check_output(request.output, [*map(Path, words), *litmus_files(request.litmus)])
+    patches = [read_patch(path) for path in request.patch]
+    policies = policies_of(patches, request.policy)
+    litmus = litmus_programs(request.litmus)
+    with working(f"building {tree}"):
+        tried = kernel_of_tree(tree, request.patch, request.config, request.like, say)
+    name = tree.name or tree.resolve().name or str(tree)
+    with (
+        QemuMachine(
+            tried.kernel,
+            guests=request.jobs or processors(),
+            name=f"qemu:{name}",
+            accel=accel,
+            say=say,
+        ) as machine,
+        working(f"holding {name} against model:{request.like}") as work,
+    ):
+        trial = try_kernel(
+            machine,
+            request.like,
+            litmus,
+            policies=policies,
+            name=name,
+            programs=request.programs,
+            seed=request.seed,
+            looks=litmus_looks(request.litmus),
+            say=say,
+            counted=work,
+        )
+    result = TrialResult.of(trial, str(tree) if tree.name else name, tried.says, patches)
+    yield result
+    if request.output is not None or result.outcome is Outcome.UNDECIDED:
+        say(result.says)
