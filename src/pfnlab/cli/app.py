@@ -13,7 +13,7 @@ from pfnlab.cli.options import module_of, verb_modules
 from pfnlab.cli.plain import DECLARED, PLAIN, Verbs
 from pfnlab.cli.policies_app import policies
 from pfnlab.cli.searching_app import replay
-from pfnlab.cli.showing_app import draw, explore, matrix, report, schema
+from pfnlab.cli.showing_app import explore, report, schema
 
 #: The framework's exception for a wrong option or argument, in any of its versions.
 UsageError: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
@@ -77,9 +77,9 @@ app.verb("fuzz")
 app.verb("check")
 app.command("explore")(explore)
 app.command("replay")(replay)
-app.command("draw")(draw)
+app.verb("draw")
 app.command("report")(report)
-app.command("matrix")(matrix)
+app.verb("matrix")
 app.command("schema")(schema)
 app.command("results")(results)
 

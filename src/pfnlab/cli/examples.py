@@ -111,11 +111,6 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
             "A counterexample of check --save on a real kernel",
         ),
     ),
-    "matrix": (
-        Example("pfnlab matrix tests/recorded/cases.jsonl", "How many recorded answers the model predicts"),
-        Example("pfnlab matrix --json tests/recorded/order.jsonl", "The same as JSON"),
-        Example("pfnlab matrix tests/recorded/cases.jsonl --jobs 1", "In one process: it takes longest"),
-    ),
     "kernels": (
         Example("pfnlab kernels", "Every kernel that is known, cached or on offer"),
         Example("pfnlab kernels fetch 7.2", "One of them into the cache"),
@@ -151,17 +146,6 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "cache clean": (
         Example("pfnlab cache clean", "Take away what was not used for a month"),
         Example("pfnlab cache clean --older 7", "What was not used for a week"),
-    ),
-    "draw": (
-        Example(
-            "pfnlab draw munmap-middle --on model:6.12 --on model:7.2 -o story.svg",
-            "The steps of a program on two models side by side, what differs lit",
-        ),
-        Example("pfnlab draw munmap-middle --step 3 --theme dark -o state.svg", "The state after one step"),
-        Example(
-            "pfnlab draw race-revoked-before-flush --race -o lanes.svg",
-            "The lanes of its processors: who waits for whom, and which translations are stale",
-        ),
     ),
     "report": (
         Example("pfnlab report runs.json check.json -o report.html", "One file of what verbs printed"),
@@ -200,11 +184,6 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "policies list": (
         Example("pfnlab policies list", "Every policy by seam, and the kernel profiles"),
         Example("pfnlab run docs/own-policy/middle.pfn --on model:7.2,tracker=vm_pat", "Run one of them"),
-    ),
-    "policies matrix": (
-        Example("pfnlab policies matrix", "Every policy against every property of its seam"),
-        Example("pfnlab policies matrix --depth 2", "The same with shorter sequences, in less time"),
-        Example("pfnlab policies matrix --jobs 1", "The same, one search after the other"),
     ),
     "policies show": (
         Example("pfnlab policies show track_ctx", "The source of a policy"),

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pfnlab.cli.plain import PLAIN, AsJson, JobsOf, Verbs
+from pfnlab.cli.plain import PLAIN, Verbs
 
 policies = Verbs(help="The competing ideas the model can run.", **PLAIN)
 
@@ -25,24 +25,7 @@ def policies_list() -> int:
     return list_policies()
 
 
-@policies.command("matrix")
-def policies_matrix(
-    depth: Annotated[int, typer.Option(metavar="N", min=1, help="Operations in a row.")] = 3,
-    jobs: JobsOf = None,
-    as_json: AsJson = False,
-) -> int:
-    """Every policy against every property of its seam, and what it costs; takes two minutes."""
-    from pfnlab.progress import working
-    from pfnlab.report.policies_matrix import policies_matrix, policies_result
-
-    with working("every policy against every property") as work:
-        text = (
-            policies_result(depth, jobs, work).as_json() + "\n"
-            if as_json
-            else policies_matrix(depth, jobs, work)
-        )
-    print(text, end="")
-    return 0
+policies.verb("policies matrix")
 
 
 @policies.command("show")

@@ -28,6 +28,15 @@ def show(verb: str, request: Any, results: Iterator[Any]) -> None:
             from pfnlab.cli.trying import show_trials
 
             show_trials(request, results)
+        case "matrix":
+            from pfnlab.cli.matrix import show_cases
+
+            show_cases(request, results)
+        case "draw":
+            from pfnlab.files import write_output
+
+            for picture in results:
+                write_output(request.output, picture.svg)
         case _:
             for result in results:
                 print(result.as_json() if getattr(request, "as_json", False) else result)

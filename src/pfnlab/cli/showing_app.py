@@ -1,4 +1,4 @@
-"""The options of ``explore``, ``draw``, ``report``, ``matrix`` and ``schema``, not what they do."""
+"""The options of ``explore``, ``report`` and ``schema``, not what they do."""
 
 # No annotations as strings here: the framework would evaluate each several times before every command.
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pfnlab.cli.plain import AccelOf, AsJson, JobsOf, LookOf, ProfileOf, ReportFile, ReportForm, ReportTitle
+from pfnlab.cli.plain import ReportFile, ReportForm, ReportTitle
 
 
 def explore(
@@ -35,71 +35,6 @@ def explore(
     return explore_in_browser(program, on or [], browser=browser, port=port)
 
 
-def draw(
-    program: Annotated[
-        str,
-        typer.Argument(
-            metavar="PROGRAM", help="A name (`pfnlab litmus list`), a file, or - for standard input."
-        ),
-    ],
-    on: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="MACHINE",
-            help="As for run; several machines are drawn side by side. Without it: the newest model.",
-        ),
-    ] = None,
-    step: Annotated[
-        int | None, typer.Option("--step", metavar="N", help="The state after step N alone, counted from 1.")
-    ] = None,
-    all_: Annotated[bool, typer.Option("--all", help="All steps, which is so without --step too.")] = False,
-    race: Annotated[
-        bool, typer.Option("--race", help="Lanes of processors: who is held, who waits, what each remembers.")
-    ] = False,
-    narrow: Annotated[bool, typer.Option("--narrow", help="For a narrow screen: 400 pixels wide.")] = False,
-    theme: Annotated[
-        str,
-        typer.Option(
-            "--theme", metavar="auto|light|dark", help="Its colours; auto follows the reader's system."
-        ),
-    ] = "auto",
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the picture there.")
-    ] = None,
-    profile: ProfileOf = None,
-    accel: AccelOf = "tcg",
-    look: LookOf = None,
-) -> int:
-    """Draw a program and what machines did with it, as SVG.
-
-    From top to bottom: the VMAs of each task, its page tables, physical memory, the book with owners and
-    references, what processors remember, and the log. What changed in a step has a mark; of several machines,
-    what differs is lit.
-    """
-    from pfnlab.cli.draw import DrawRequest
-    from pfnlab.cli.draw import draw as draw_program
-    from pfnlab.errors import Misuse
-    from pfnlab.lab.vm.accel import accel_named
-    from pfnlab.programs.runs.look import look_named
-
-    if all_ and step is not None:
-        raise Misuse("--all draws all steps, and --step one: give one of them")
-    return draw_program(
-        DrawRequest(
-            program=program,
-            on=tuple(on or ()),
-            step=step,
-            race=race,
-            narrow=narrow,
-            theme=theme,
-            output=output,
-            profile=profile,
-            accel=accel_named(accel),
-            look=look_named(look) if look is not None else None,
-        )
-    )
-
-
 def report(
     results: Annotated[
         list[Path],
@@ -118,17 +53,6 @@ def report(
     from pfnlab.cli.report import report as write_report
 
     return write_report(ReportRequest(results=tuple(results), output=output, form=form, title=title))
-
-
-def matrix(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE.jsonl", help="Recorded cases.")],
-    jobs: JobsOf = None,
-    as_json: AsJson = False,
-) -> int:
-    """Predict recorded behaviour of real kernels and count what the model gets right."""
-    from pfnlab.cli.matrix import predict
-
-    return predict(files, as_json=as_json, jobs=jobs)
 
 
 def schema(

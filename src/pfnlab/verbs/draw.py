@@ -1,0 +1,110 @@
+"""Draw a program and what machines did with it, as SVG.
+
+From top to bottom: the VMAs of each task, its page tables, physical memory, the book with owners and
+references, what processors remember, and the log. What changed in a step has a mark; of several machines,
+what differs is lit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import msgspec
+
+from pfnlab.errors import Misuse
+from pfnlab.result import Outcome
+from pfnlab.verbs.option import AccelOf, LookOf, Option, ProfileOf, Say
+
+EXAMPLES = (
+    (
+        "pfnlab draw munmap-middle --on model:6.12 --on model:7.2 -o story.svg",
+        "The steps of a program on two models side by side, what differs lit",
+    ),
+    ("pfnlab draw munmap-middle --step 3 --theme dark -o state.svg", "The state after one step"),
+    (
+        "pfnlab draw race-revoked-before-flush --race -o lanes.svg",
+        "The lanes of its processors: who waits for whom, and which translations are stale",
+    ),
+)
+
+
+class DrawRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The request of a picture: a program, machines, and what of them is drawn."""
+
+    program: Annotated[
+        str,
+        Option("A name (`pfnlab litmus list`), a file, or - for standard input.", "PROGRAM", positional=True),
+    ]
+    on: Annotated[
+        tuple[str, ...],
+        Option(
+            "As for run; several machines are drawn side by side. Without it: the newest model.", "MACHINE"
+        ),
+    ] = ()
+    step: Annotated[int | None, Option("The state after step N alone, counted from 1.", "N")] = None
+    all_steps: Annotated[bool, Option("All steps, which is so without --step too.", names=("--all",))] = False
+    race: Annotated[bool, Option("Lanes of processors: who is held, who waits, what each remembers.")] = False
+    narrow: Annotated[bool, Option("For a narrow screen: 400 pixels wide.")] = False
+    theme: Annotated[str, Option("Its colours; auto follows the reader's system.", "auto|light|dark")] = (
+        "auto"
+    )
+    output: Annotated[Path | None, Option("Write the picture there.", "FILE", ("-o", "--output"))] = None
+    profile: ProfileOf = None
+    accel: AccelOf = "tcg"
+    look: LookOf = None
+
+
+class DrawnPicture(NamedTuple):
+    """A picture, as the text of an SVG file."""
+
+    svg: str
+    outcome: Outcome = Outcome.AS_EXPECTED
+
+
+def perform(request: DrawRequest, say: Say) -> Iterator[DrawnPicture]:
+    """Run the program, and draw it.
+
+    :raises Misuse: there is not one program, or no such step or theme, or the output is a file that is read
+    """
+    from pfnlab.files import check_output
+    from pfnlab.lab.machines import files_named, name_machines, newest_series, side_by_side
+    from pfnlab.lab.vm.accel import accel_named
+    from pfnlab.picture import draw_compare, draw_race, draw_state, draw_story
+    from pfnlab.picture.dimensions import NARROW
+    from pfnlab.picture.palette import Theme
+    from pfnlab.programs.library import load_found, program_paths
+    from pfnlab.programs.runs.look import look_named
+
+    themes: dict[str, Theme] = {"auto": "auto", "light": "light", "dark": "dark"}
+    step = request.step
+    if request.all_steps and step is not None:
+        raise Misuse("--all draws all steps, and --step one: give one of them")
+    accel, look = accel_named(request.accel), None if request.look is None else look_named(request.look)
+    if request.theme not in themes:
+        raise Misuse(f"there is no theme {request.theme!r}: write --theme {'|'.join(themes)}")
+    if request.race and step is not None:
+        raise Misuse("--race draws all steps, and --step one: give one of them")
+    paths = program_paths([request.program])
+    if len(paths) != 1:
+        raise Misuse(f"{request.program} is {len(paths)} programs: name one")
+    specs = request.on or (f"model:{newest_series()}",)
+    check_output(request.output, [*paths, *map(Path, files_named(specs))])
+    if request.output is not None and request.output.suffix not in ("", ".svg"):
+        raise Misuse(f"{request.output}: a picture is SVG: write -o {request.output.with_suffix('.svg')}")
+    program = load_found(paths[0])
+    steps = len(program.ops) + 1
+    if step is not None and not 1 <= step <= steps:
+        raise Misuse(f"--step {step}: the program has the steps 1 to {steps}, the last is its end")
+    (runs,) = side_by_side(name_machines(specs, request.profile), [program], look, accel)
+    width, theme = (NARROW if request.narrow else None), themes[request.theme]
+    if request.race:
+        svg = draw_race(program, runs, width=width, theme=theme)
+    elif step is None:
+        svg = draw_story(program, runs, width=width, theme=theme)
+    elif len(runs) > 1:
+        svg = draw_compare(program, runs, step - 1, width=width, theme=theme)
+    else:
+        svg = draw_state(program, runs[0], step - 1, width=width, theme=theme)
+    yield DrawnPicture(svg)
