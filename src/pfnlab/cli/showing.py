@@ -1,8 +1,9 @@
-"""How the results of each verb are printed."""
+"""The output of verbs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 
@@ -21,13 +22,16 @@ def show(verb: str, request: Any, results: Iterator[Any]) -> None:
 
             show_runs(request, results)
         case "kernels meet" | "kernels diff":
-            from pfnlab.cli.meet import show_meetings
+            from pfnlab.verbs.kernels_meet import Unmet
 
-            show_meetings(request, results)
+            for result in results:
+                if not isinstance(result, Unmet):
+                    _append(request.output, _page(request, result))
         case "try":
-            from pfnlab.cli.trying import show_trials
+            from pfnlab.files import write_output
 
-            show_trials(request, results)
+            for result in results:
+                write_output(request.output, _page(request, result))
         case "matrix":
             from pfnlab.cli.matrix import show_cases
 
@@ -40,3 +44,31 @@ def show(verb: str, request: Any, results: Iterator[Any]) -> None:
         case _:
             for result in results:
                 print(result.as_json() if getattr(request, "as_json", False) else result)
+
+
+def _page(request: Any, result: Any) -> str:
+    """A result as JSON, or as ``pfnlab report`` shows it in a mail."""
+    if request.as_json:
+        return f"{result.as_json()}\n"
+    from pfnlab.document.compose import document_of
+    from pfnlab.document.kinds import KINDS
+    from pfnlab.document.mail import mail
+
+    return mail(document_of([KINDS[result.form()].part(result)]))
+
+
+def _append(path: Path | None, text: str) -> None:
+    """Print a page, or add it to the file at *path*.
+
+    :raises Misuse: the file cannot be written
+    """
+    from pfnlab.errors import Misuse
+
+    if path is None:
+        print(text, end="")
+        return
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as trouble:
+        raise Misuse(f"{path} cannot be written: {trouble}") from trouble
