@@ -158,10 +158,7 @@ PLAIN: dict[str, Any] = {
 
 AsJson = Annotated[bool, typer_option(option.AS_JSON)]
 AccelOf = Annotated[str, typer_option(option.ACCEL)]
-JobsOf = Annotated[int | None, typer_option(option.JOBS)]
 ReportFile = Annotated[Path | None, typer_option(option.REPORT_FILE)]
 ReportForm = Annotated[str | None, typer_option(option.REPORT_FORM)]
 ReportTitle = Annotated[str | None, typer_option(option.REPORT_TITLE)]
 ProfileOf = Annotated[str | None, typer_option(option.PROFILE)]
-LookOf = Annotated[str | None, typer_option(option.LOOK)]
-LitmusOf = Annotated[Path | None, typer_option(option.LITMUS)]

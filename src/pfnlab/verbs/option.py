@@ -54,22 +54,6 @@ JOBS = Option(
 
 PROFILE = Option("What a qemu:BZIMAGE should behave like.", "SERIES", ("--profile",))
 
-LOOK = Option(
-    "How kernels are looked at: in the guest's memory (nothing runs in the guest for it, so leaves "
-    "of 1 GiB live), through /proc after each operation, or at the end only. Without it: memory, or proc "
-    "where the lens is not installed or a kernel has no types in it.",
-    "memory|proc|end",
-    ("--look",),
-)
-
-RANDOM_PROGRAMS = Option("How many random programs.", "N", ("--programs",), min=1)
-
-SEED = Option("What random numbers begin with: another N, other programs.", "N", ("--seed",))
-
-PAGE_FILE = Option("Append the page there.", "FILE", ("-o", "--output"))
-
-LITMUS = Option("The programs of this folder, not those that come with pfnlab.", "DIR")
-
 REPORT_FILE = Option("Write the report there.", "FILE", ("-o", "--output"))
 
 REPORT_FORM = Option(
@@ -84,11 +68,22 @@ AsJson = Annotated[bool, AS_JSON]
 AccelOf = Annotated[str, ACCEL]
 JobsOf = Annotated[int | None, JOBS]
 ProfileOf = Annotated[str | None, PROFILE]
-LookOf = Annotated[str | None, LOOK]
-RandomPrograms = Annotated[int, RANDOM_PROGRAMS]
-SeedOf = Annotated[int, SEED]
-PageFile = Annotated[Path | None, PAGE_FILE]
-LitmusOf = Annotated[Path | None, LITMUS]
+LookOf = Annotated[
+    str | None,
+    Option(
+        "How kernels are looked at: in the guest's memory (nothing runs in the guest for it, so leaves "
+        "of 1 GiB live), through /proc after each operation, or at the end only. Without it: memory, or proc "
+        "where the lens is not installed or a kernel has no types in it.",
+        "memory|proc|end",
+        ("--look",),
+    ),
+]
+RandomPrograms = Annotated[int, Option("How many random programs.", "N", ("--programs",), min=1)]
+SeedOf = Annotated[
+    int, Option("What random numbers begin with: another N, other programs.", "N", ("--seed",))
+]
+PageFile = Annotated[Path | None, Option("Append the page there.", "FILE", ("-o", "--output"))]
+LitmusOf = Annotated[
+    Path | None, Option("The programs of this folder, not those that come with pfnlab.", "DIR")
+]
 ReportFile = Annotated[Path | None, REPORT_FILE]
-ReportForm = Annotated[str | None, REPORT_FORM]
-ReportTitle = Annotated[str | None, REPORT_TITLE]
