@@ -17,11 +17,11 @@ from pfnlab.errors import Defect, LostGuest, Misuse
 from pfnlab.progress import say
 from pfnlab.worker import End, Ended, Worker, executed, fork, forked, hear
 
-Begin = Callable[..., Worker]
+Begun = Callable[[Worker], Worker]
 
 
 @pytest.fixture
-def begun() -> Iterator[Callable[[Worker], Worker]]:
+def begun() -> Iterator[Begun]:
     """Hands workers on that end with the test."""
     workers: list[Worker] = []
 
@@ -44,9 +44,6 @@ def obeys() -> Callable[[Any], Any]:
     return lambda request: request()
 
 
-Begun = Callable[[Worker], Worker]
-
-
 def test_a_fork_answers_one_request_after_the_other(begun: Begun) -> None:
     """What it has is what this process had."""
     numbers = [3, 4]
@@ -65,6 +62,19 @@ def test_an_interpreter_answers(begun: Begun) -> None:
 
     assert (("a", {1: None}), "b", worker.process.pid) == worker.ask("b")
     assert os.getsid(worker.process.pid) == worker.process.pid
+
+
+def search_path() -> str | None:
+    """The places in which what this process starts looks for modules of Python first."""
+    return os.environ.get("PYTHONPATH")
+
+
+def test_an_interpreter_hands_no_search_path_on(begun: Begun, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it starts may be another Python, to which those of this one are of no use."""
+    monkeypatch.setenv("PYTHONPATH", "/mine")
+    worker = begun(executed("test_worker:obeying"))
+
+    assert "/mine" == worker.ask(search_path)
 
 
 def lost() -> None:

@@ -138,8 +138,9 @@ class _Fork:
 
     def __init__(self, do: Callable[[], object]) -> None:
         for stream in filter(None, (sys.stdout, sys.stderr)):
-            # Else the child may write it once more.
-            stream.flush()
+            # Else the child may write it once more; it may be closed.
+            with suppress(ValueError):
+                stream.flush()
         self.returncode: int | None = None
         self.pid = os.fork()
         if not self.pid:
@@ -280,7 +281,7 @@ def executed(
         words = "-m", "pfnlab.worker", make, str(descriptor), str(os.getpid() if dies else 0)
         process = python(words, environment, stdout=2, pass_fds=(descriptor,))
     stream = End(here)
-    stream.send(arguments)
+    stream.send((os.environ.get("PYTHONPATH", ""), arguments))
     return Worker(process, stream)
 
 
@@ -355,7 +356,8 @@ def main(make: str, descriptor: str, maker: str) -> None:
         end_with(int(maker))
     stream = End(socket.socket(fileno=int(descriptor)))
     with suppress(EOFError, ConnectionError):
-        arguments = next(stream.messages)
+        # What it starts may be another Python.
+        os.environ["PYTHONPATH"], arguments = next(stream.messages)
         stream.serve(pkgutil.resolve_name(make), stream, *arguments)
 
 
