@@ -13,12 +13,12 @@ import pytest
 from local_cluster import LocalCluster, environment
 from made_campaigns import SMALL, odd_tracker, seen, small, with_tracker
 
+from pfnlab.campaign import on_cluster as campaign
 from pfnlab.campaign.executor import Executor
 from pfnlab.campaign.local import LocalExecutor
 from pfnlab.campaign.on_cluster import ClusterExecutor
 from pfnlab.campaign.running import CampaignEnd, begin_campaign, run_campaign
 from pfnlab.campaign.shard import AttemptEnd, Shard, encode
-from pfnlab.cluster import campaign
 from pfnlab.cluster.connection import connected
 from pfnlab.errors import Undecided
 from pfnlab.store.store import Store
