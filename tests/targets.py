@@ -44,6 +44,7 @@ PLACES = {
     "benchmarks/test_quick.py": "long",
     "test_wheel.py": "long",
     "editors/test_engines.py": "editors",
+    "pages/test_shown_on_kernels.py": "pages",
     "lens/test_btf_dwarf.py": "btf-dwarf",
 }
 

@@ -1,45 +1,22 @@
 """Every command a page shows is run, and prints what the page says.
 
-Blocks that need nothing run with ``make test-long``; ``console kernel``, ``console slow`` and ``console
-network`` with ``make test-pages``. None of them is left out of both.
+Blocks that need nothing run with ``make test-long``; the others with ``make test-pages``
+(``test_shown_on_kernels.py``).
 """
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 import tooling
 from for_each import for_each
-from having import bootable, standing
 
 shown = tooling.shown()
 pages = tooling.markdown_pages()
 
 #: Pages by name.
 PAGES = {str(path.relative_to(pages.ROOT)): path.read_text(encoding="utf-8") for path in pages.page_files()}
-
-
-def needs_of(name: str) -> set[frozenset[str]]:
-    """What the terminals of a page need, each."""
-    return {terminal.needs for terminal in shown.terminals(PAGES[name], name)}
-
-
-def kernels_of(text: str) -> set[str]:
-    """The kernels of the archive that the terminals of a page boot."""
-    typed = [
-        one.typed
-        for terminal in shown.terminals(text, "")
-        if "kernel" in terminal.needs
-        for one in terminal.commands
-    ]
-    return set(re.findall(r"qemu:(\d[\d.]*\d)\b", " ".join(typed)))
-
-
-QUICK = [name for name in PAGES if frozenset() in needs_of(name)]
-KERNEL = [name for name in PAGES if frozenset({"kernel"}) in needs_of(name)]
-LONG = [name for name in PAGES if any({"slow", "network"} & needs for needs in needs_of(name))]
 
 
 @for_each("name", PAGES)
@@ -55,40 +32,18 @@ def test_every_form_exists(name: str) -> None:
 
 
 @pytest.mark.target("long")
-@for_each("name", QUICK)
+@for_each("name", PAGES)
 def test_commands_print_what_the_page_shows(name: str) -> None:
     """On models alone."""
     assert [] == shown.run_page(PAGES[name], name)[0]
 
 
-@pytest.mark.lab
-@pytest.mark.timeout(600)
-@pytest.mark.target("pages")
-@pytest.mark.xdist_group("pages-on-kernels")
-@pytest.mark.parametrize("name", KERNEL)
-def test_commands_on_kernels_print_what_the_page_shows(name: str) -> None:
-    """One page after the other, for they share the kernels' guests."""
-    for kernel in kernels_of(PAGES[name]):
-        if standing(kernel) == "gone":
-            pytest.skip(f"{kernel} is not to be had any more")
-        bootable(kernel)
+@for_each("name", PAGES)
+def test_every_terminal_is_run_by_some_test(name: str) -> None:
+    """By the one above or by one of those on kernels, which take a kernel alone, or what is slow or far."""
+    needs = {terminal.needs for terminal in shown.terminals(PAGES[name], name)}
 
-    assert [] == shown.run_page(PAGES[name], name, {"kernel"})[0]
-
-
-@pytest.mark.lab
-@pytest.mark.timeout(3600)
-@pytest.mark.target("pages")
-@pytest.mark.xdist_group("pages-on-kernels")
-@pytest.mark.parametrize("name", LONG)
-def test_long_commands_print_what_the_page_shows(name: str) -> None:
-    """All blocks of the page, in order."""
-    assert [] == shown.run_page(PAGES[name], name, shown.KINDS)[0]
-
-
-def test_every_terminal_is_run_by_one_of_these() -> None:
-    """What any terminal needs is one of the three."""
-    assert {name for name in PAGES if needs_of(name)} == {*QUICK, *KERNEL, *LONG}
+    assert all(one <= {"kernel"} or one & {"slow", "network"} for one in needs)
 
 
 def page(*lines: str, info: str = "") -> str:
