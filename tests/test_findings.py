@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from for_each import for_each
 from tooling import check_release
 
 from pfnlab.checker.check import check
@@ -89,7 +90,7 @@ def test_kernels_were_asked(path: Path) -> None:
     assert len(golden.kernels if golden is not None else alarms) >= 2
 
 
-@pytest.mark.parametrize(("path", "version"), ASKED)
+@for_each(("path", "version"), ASKED)
 def test_the_model_does_what_kernels_did(path: Path, version: str) -> None:
     """
     Zero differences from the golden.

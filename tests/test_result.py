@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import tooling
+from for_each import for_each
 
 from pfnlab.api.check_report import CheckReport
 from pfnlab.campaign.check_work import CheckWork, check_results
@@ -91,7 +92,7 @@ def test_exit_codes_are_computed_in_one_place() -> None:
     assert [] == computed
 
 
-@pytest.mark.parametrize("name", writer.RESULTS)
+@for_each("name", writer.RESULTS)
 def test_a_schema_is_what_its_structure_says(name: str) -> None:
     """``python tools/write_schemas.py --write`` makes the files."""
     kept = (writer.FOLDER / f"{name}.schema.json").read_text(encoding="utf-8")
@@ -141,7 +142,7 @@ def test_a_result_is_read_back(further: FurtherResult) -> None:
     assert further == msgspec.json.decode(further.as_json(), type=FurtherResult)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("outcomes", "expected"),
     [
         ((), Outcome.AS_EXPECTED),

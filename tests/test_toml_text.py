@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from for_each import for_each
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,7 +28,7 @@ def test_a_byte_order_mark_is_no_part_of_it() -> None:
     assert {"a": 1} == toml_content("\ufeffa = 1\n", "x.toml")
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "says"),
     [
         ("a = ", "x.toml: this is no TOML: "),
@@ -48,8 +49,8 @@ def test_what_is_none_is_refused(text: str, says: str) -> None:
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("part", ["a.", '"a".', "'a' . ", "\t a ."])
-@pytest.mark.parametrize("form", ["{}a = 1", "[{}a]", "b = {{{}a = 1}}"])
+@for_each("part", ["a.", '"a".', "'a' . ", "\t a ."])
+@for_each("form", ["{}a = 1", "[{}a]", "b = {{{}a = 1}}"])
 def test_keys_within_keys_are_bounded(part: str, form: str) -> None:
     """Python takes hours for what fits into a file."""
     with pytest.raises(Misuse, match="nested too deeply"):

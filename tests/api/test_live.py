@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from for_each import for_each
 from litmus_files import LITMUS
 
 import pfnlab as pl
@@ -20,7 +21,7 @@ from pfnlab.programs.runs.look import LookLevel
 PROGRAMS = sorted(LITMUS.rglob("*.pfn"), key=lambda path: path.stem)[::10]
 
 
-@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
+@for_each("path", PROGRAMS, ids=lambda path: path.stem)
 def test_one_by_one_is_as_a_whole(path: Path) -> None:
     """The steps of a program done line by line are those of its run, whatever a later line moves."""
     program = pl.load(path)
@@ -229,7 +230,7 @@ WRONG: list[tuple[Callable[[], object], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("call", "says"), WRONG)
+@for_each(("call", "says"), WRONG)
 def test_misuse_says_what_to_write(call: Callable[[], object], says: str) -> None:
     """An error of the project, in one sentence."""
     with pytest.raises(pl.Misuse, match=says) as refused:

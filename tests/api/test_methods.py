@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 
-import pytest
 import tooling
+from for_each import for_each
 
 import pfnlab as pl
 from pfnlab.api.methods import Operations
@@ -74,7 +74,7 @@ CALLS: list[tuple[Callable[[pl.LiveMachine, pl.Pages], object], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("call", "line"), CALLS)
+@for_each(("call", "line"), CALLS)
 def test_a_call_is_a_line_of_the_program(
     call: Callable[[pl.LiveMachine, pl.Pages], object], line: str
 ) -> None:

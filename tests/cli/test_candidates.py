@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from for_each import for_each
 
 from pfnlab.checker.kernel.properties import QUESTIONS, RACE_QUESTIONS
 from pfnlab.checker.kernel.scope import scope_names
@@ -32,7 +33,7 @@ def values(*words: str) -> list[str]:
     return [candidate.value for candidate in candidates(words[:-1], words[-1])]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name or "pfnlab")
+@for_each("page", PAGES, ids=lambda page: page.name or "pfnlab")
 def test_every_value_is_known_or_free(page: VerbPage) -> None:
     """Whoever adds an option says in completing.py what its value may be, or that nobody can guess it."""
     rows = [row for row in (*page.arguments, *page.options) if row.metavar]

@@ -61,7 +61,7 @@ def accept(line: str) -> None:
     command.make_context("pfnlab", words)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name or "pfnlab")
+@for_each("page", PAGES, ids=lambda page: page.name or "pfnlab")
 def test_every_verb_has_two_examples(page: VerbPage) -> None:
     """Whoever adds a verb adds examples of it to its module."""
     assert len(page.examples) >= 2
@@ -72,26 +72,26 @@ def test_examples_are_of_verbs_that_are_there() -> None:
     assert set(EXAMPLES) <= {page.name for page in PAGES}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name or "pfnlab")
+@for_each("page", PAGES, ids=lambda page: page.name or "pfnlab")
 def test_an_example_is_of_its_verb(page: VerbPage) -> None:
     """The first example of a verb uses it."""
     assert f"pfnlab {page.name}".rstrip() in page.examples[0].line
 
 
-@pytest.mark.parametrize("line", LINES)
+@for_each("line", LINES)
 def test_options_and_arguments_of_an_example_are_accepted(line: str) -> None:
     """No example has an option that its verb has not."""
     accept(line)
 
 
-@pytest.mark.parametrize("line", ["pfnlab run a.pfn --stepwise", "pfnlab fmt", "pfnlab kernels diff 6.1"])
+@for_each("line", ["pfnlab run a.pfn --stepwise", "pfnlab fmt", "pfnlab kernels diff 6.1"])
 def test_a_wrong_example_is_refused(line: str) -> None:
     """The test above can fail."""
     with pytest.raises(UsageError):
         accept(line)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name or "pfnlab")
+@for_each("page", PAGES, ids=lambda page: page.name or "pfnlab")
 def test_help_ends_with_the_examples(page: VerbPage, ask: Callable[..., Answer]) -> None:
     """They stand there as one types them: not wrapped, not shortened; their meaning may be wrapped."""
     answer = ask(*page.words, "--help")

@@ -14,6 +14,7 @@ import jsonschema
 import pytest
 import typer
 from asking import Ask
+from for_each import for_each
 from sample_reports import sample_contents
 
 from pfnlab.campaign.listing import ListedResults
@@ -153,7 +154,7 @@ def test_every_verb_with_json_has_a_schema() -> None:
     assert {*verbs(), "check --differ", "check --packed"} == set(FORMS)
 
 
-@pytest.mark.parametrize("verb", FORMS)
+@for_each("verb", FORMS)
 def test_it_is_a_schema(verb: str) -> None:
     """Of the version it names."""
     jsonschema.Draft202012Validator.check_schema(schema(verb))

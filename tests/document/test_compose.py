@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import pytest
+from for_each import for_each
 from hostile_results import agreeing, differing, lost, undecided
 from sample_reports import content_of, parts
 
@@ -91,7 +92,7 @@ def test_drawings_are_left_out_where_a_file_grows_too_large(monkeypatch: pytest.
     assert len(drawn) == sum("The picture is left out" in getattr(block, "text", "") for block in blocks)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("name", "outcome", "says"),
     [
         ("run", Outcome.DISCOVERY, "middle: differs: model:6.1 | model:7.2; step 2 munmap a[4:8]: log."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from for_each import for_each
 
 from pfnlab.document.drawings import bars, checked, lines, story_of_text, verdict_matrix
 from pfnlab.errors import Defect
@@ -10,7 +11,7 @@ from pfnlab.errors import Defect
 _SVG = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">{}</svg>'
 
 
-@pytest.mark.parametrize(
+@for_each(
     "inside",
     [
         "<script>x()</script>",
@@ -32,9 +33,7 @@ def test_what_runs_or_loads_is_refused(inside: str) -> None:
         checked(_SVG.format(inside))
 
 
-@pytest.mark.parametrize(
-    "inside", ['<use href="#part"/>', '<rect fill="url(#dots)"/>', "<title>a &lt; b</title>"]
-)
+@for_each("inside", ['<use href="#part"/>', '<rect fill="url(#dots)"/>', "<title>a &lt; b</title>"])
 def test_what_stays_inside_is_kept(inside: str) -> None:
     """Parts may refer to each other."""
     assert inside in checked(_SVG.format(inside))
@@ -63,7 +62,7 @@ def test_nothing_is_drawn_of_nothing() -> None:
     assert [] == [*bars("t", [("a", 0)], "x"), *lines("t", [], {}), *verdict_matrix("t", [], [], [])]
 
 
-@pytest.mark.parametrize("text", [None, "", "no program", "pfnlab program 99\n"])
+@for_each("text", [None, "", "no program", "pfnlab program 99\n"])
 def test_a_program_that_is_none_has_no_story(text: str | None) -> None:
     """Its text is shown all the same."""
     assert [] == list(story_of_text(text, ["model:7.2"]))

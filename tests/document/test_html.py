@@ -74,7 +74,7 @@ def test_a_report_is_well_formed_and_alone(name: str) -> None:
     assert [] == foreign(pages()[name])
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("page", "found"),
     [
         ("<a href='http://evil'>x</a>", ["a href=http://evil"]),
@@ -117,10 +117,10 @@ def test_a_hostile_text_stays_text() -> None:
     assert "<script" not in page and "\x1b" not in page and "\ud800" not in page
 
 
-@pytest.mark.parametrize(
+@for_each(
     "text", ["</style><script>x()</script>", "]]>", "</pre></main>", "--><b>", "{{ 7 * 7 }}", "{% raw %}"]
 )
-@pytest.mark.parametrize("block", [Paragraph, lambda text: Code("c", text)])
+@for_each("block", [Paragraph, lambda text: Code("c", text)])
 def test_a_text_that_closes_what_it_stands_in(text: str, block: type[Paragraph]) -> None:
     """It closes nothing, and no template reads it."""
     root = parsed(html(Document(text, text, (block(text), Table(text, (text,), ((cell(text),),))))))

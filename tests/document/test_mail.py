@@ -6,7 +6,6 @@ import re
 from functools import cache
 from html.parser import HTMLParser
 
-import pytest
 from for_each import for_each
 from hostile_results import HOSTILE
 from markdown_it import MarkdownIt
@@ -49,13 +48,13 @@ def test_a_reader_finds_no_other_element(name: str) -> None:
     assert set() == set(Rendered(mail(documents()[name])).elements) - EXPECTED
 
 
-@pytest.mark.parametrize("text", ["<b>x</b>", "*x*", "[a](http://b)", "~~x~~", "> x", "| a |\n| --- |"])
+@for_each("text", ["<b>x</b>", "*x*", "[a](http://b)", "~~x~~", "> x", "| a |\n| --- |"])
 def test_other_elements_would_be_noticed(text: str) -> None:
     """So the check above says something."""
     assert set(Rendered(text).elements) - EXPECTED
 
 
-@pytest.mark.parametrize(
+@for_each(
     "text",
     [
         HOSTILE,

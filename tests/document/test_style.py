@@ -6,6 +6,7 @@ import re
 from importlib.resources import files
 
 import pytest
+from for_each import for_each
 
 #: The least contrast of text and its ground, by WCAG 2.2, level AA.
 LEAST = 4.5
@@ -36,8 +37,8 @@ def contrast(one: str, other: str) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
-@pytest.mark.parametrize(("text", "ground"), PAIRS)
-@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
+@for_each(("text", "ground"), PAIRS)
+@for_each("theme", [LIGHT, DARK], ids=["light", "dark"])
 def test_text_can_be_read(theme: dict[str, str], text: str, ground: str) -> None:
     """Also what is pale."""
     assert contrast(theme[text], theme[ground]) >= LEAST

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 import pytest
+from for_each import for_each
 from starlette.testclient import TestClient
 
 from pfnlab.explorer.access import MOST_ASKED, Gate
@@ -47,8 +48,8 @@ def test_the_page_itself_may_ask() -> None:
     assert "programs" in reply.json()
 
 
-@pytest.mark.parametrize("host", ["evil.example", f"evil.example:{PORT}", "127.0.0.1", "127.0.0.1:1", ""])
-@pytest.mark.parametrize("address", ["/", "/api/start"])
+@for_each("host", ["evil.example", f"evil.example:{PORT}", "127.0.0.1", "127.0.0.1:1", ""])
+@for_each("address", ["/", "/api/start"])
 def test_another_host_is_refused(host: str, address: str) -> None:
     """A foreign name that a name server gave the address 127.0.0.1 gets nothing, not even the page."""
     method = "GET" if address == "/" else "POST"
@@ -60,7 +61,7 @@ def test_another_host_is_refused(host: str, address: str) -> None:
     assert 421 == reply.status_code
 
 
-@pytest.mark.parametrize(
+@for_each(
     "origin",
     ["http://evil.example", "null", "http://127.0.0.1:1", f"https://{HOST}", f"http://{HOST}.evil.example"],
 )
@@ -71,7 +72,7 @@ def test_another_origin_is_refused(origin: str) -> None:
     assert 403 == reply.status_code
 
 
-@pytest.mark.parametrize("site", ["cross-site", "same-site", "none"])
+@for_each("site", ["cross-site", "same-site", "none"])
 def test_what_the_browser_calls_foreign_is_refused(site: str) -> None:
     """A browser says where a question comes from; only the page's own are answered."""
     reply = ask(headers={**GOOD, "sec-fetch-site": site})
@@ -79,9 +80,7 @@ def test_what_the_browser_calls_foreign_is_refused(site: str) -> None:
     assert 403 == reply.status_code
 
 
-@pytest.mark.parametrize(
-    "token", [None, "", "Bearer", "Bearer wrong", TOKEN, f"Bearer {TOKEN}x", "Bearer \xff"]
-)
+@for_each("token", [None, "", "Bearer", "Bearer wrong", TOKEN, f"Bearer {TOKEN}x", "Bearer \xff"])
 def test_without_the_token_nothing_is_answered(token: str | None) -> None:
     """A question without the token, or with another one, is refused."""
     headers: dict[Any, Any] = {key: value for key, value in GOOD.items() if key != "authorization"}
@@ -103,7 +102,7 @@ def test_a_cookie_is_no_token() -> None:
     assert 401 == reply.status_code
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
+@for_each("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
 def test_what_a_foreign_form_can_send_is_no_question(kind: str) -> None:
     """The types that a page may send anywhere unasked are refused."""
     reply = ask(headers={**GOOD, "content-type": kind})
@@ -111,7 +110,7 @@ def test_what_a_foreign_form_can_send_is_no_question(kind: str) -> None:
     assert 415 == reply.status_code
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
+@for_each("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
 def test_a_question_is_a_post(method: str) -> None:
     """An image or a link of another page cannot run anything."""
     reply = client().request(method, "/api/start", headers=GOOD)
@@ -119,7 +118,7 @@ def test_a_question_is_a_post(method: str) -> None:
     assert 405 == reply.status_code
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+@for_each("method", ["POST", "PUT", "DELETE"])
 def test_files_are_only_read(method: str) -> None:
     """The page's files take nothing."""
     assert 405 == client().request(method, "/", headers=GOOD).status_code
@@ -141,7 +140,7 @@ def test_an_oversized_question_is_refused_without_a_length() -> None:
     assert 413 == reply.status_code
 
 
-@pytest.mark.parametrize("length", ["-1", "1e9", "\u0661", "9" * 400])
+@for_each("length", ["-1", "1e9", "\u0661", "9" * 400])
 def test_a_length_that_is_none_is_refused(length: str) -> None:
     """Only a plain number is a length."""
     headers = {**GOOD, "content-length": length.encode("utf-8")}
@@ -149,7 +148,7 @@ def test_a_length_that_is_none_is_refused(length: str) -> None:
     assert 413 == client().post("/api/start", content=b"{}", headers=headers).status_code  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", ["host", "origin", "authorization"])
+@for_each("name", ["host", "origin", "authorization"])
 def test_a_header_that_decides_stands_once(name: str) -> None:
     """Of two hosts, origins or tokens no one chooses the better one."""
     good = {"host": HOST, **GOOD}
@@ -160,7 +159,7 @@ def test_a_header_that_decides_stands_once(name: str) -> None:
     assert 400 == reply.status_code
 
 
-@pytest.mark.parametrize(
+@for_each(
     "address",
     [
         "/../../etc/passwd",
@@ -176,7 +175,7 @@ def test_no_address_leads_out_of_the_page(address: str) -> None:
     assert 404 == client().get(address).status_code
 
 
-@pytest.mark.parametrize("address", ["/", "/page.js", "/page.css", "/nowhere"])
+@for_each("address", ["/", "/page.js", "/page.css", "/nowhere"])
 def test_every_answer_carries_the_policy(address: str) -> None:
     """No answer may run inline scripts, be framed, or be taken for something else."""
     headers = client().get(address).headers
@@ -230,7 +229,7 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+@for_each("name", HOSTILE)
 def test_a_program_s_name_is_looked_up_only(name: str) -> None:
     """What is no name of the library is no path and no pattern either."""
     reply = ask("program", name=name)
@@ -238,7 +237,7 @@ def test_a_program_s_name_is_looked_up_only(name: str) -> None:
     assert "there is no program of that name" == reply.json()["refused"]
 
 
-@pytest.mark.parametrize(
+@for_each(
     "machine",
     [
         "model:7.2,config=/etc/passwd",
@@ -254,7 +253,7 @@ def test_a_program_s_name_is_looked_up_only(name: str) -> None:
         "file:///etc/passwd",
     ],
 )
-@pytest.mark.parametrize("kind", ["story", "kernel", "search", "graph"])
+@for_each("kind", ["story", "kernel", "search", "graph"])
 def test_a_machine_s_name_names_no_file(machine: str, kind: str) -> None:
     """No machine of the page is a file, an option or a command."""
     program = "pfnlab program 1\ntitle x\ndevice bar: pci, 4 pages\na = mmap bar[0:4] wc shared rw\n"
@@ -271,7 +270,7 @@ def test_a_machine_s_name_names_no_file(machine: str, kind: str) -> None:
     assert "Traceback" not in reply.text
 
 
-@pytest.mark.parametrize("scope", ["/etc/passwd", "../scopes/small.toml", "race", "", "<script>"])
+@for_each("scope", ["/etc/passwd", "../scopes/small.toml", "race", "", "<script>"])
 def test_a_scope_is_one_of_the_package(scope: str) -> None:
     """A scope out of a file is for the command line."""
     reply = ask("graph", machine="model:7.3", scope=scope, path=[])
@@ -279,7 +278,7 @@ def test_a_scope_is_one_of_the_package(scope: str) -> None:
     assert reply.json()["refused"].startswith("there is no such graph")
 
 
-@pytest.mark.parametrize(
+@for_each(
     "body",
     [
         "",
@@ -298,7 +297,7 @@ def test_a_question_of_another_form_is_refused(body: str | bytes) -> None:
     assert 400 == reply.status_code
 
 
-@pytest.mark.parametrize(
+@for_each(
     "question",
     [
         {"program": "", "machines": ["model:7.3"] * 5, "step": 0},

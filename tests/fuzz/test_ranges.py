@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
+from for_each import for_each
 
 from pfnlab.fuzz.ranges import touched_level
 from pfnlab.programs.lang.load import load_text
@@ -10,7 +10,7 @@ from pfnlab.programs.lang.load import load_text
 HEADER = "pfnlab program 1\ndevice bar: pci, 2 GiB\narea a: 3 GiB\narea b: 3 GiB\n\n"
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("level", "text"),
     [
         (2, "a = mmap bar[0:512] vfio shared rw\nread a[5]\n"),
@@ -29,7 +29,7 @@ def test_the_largest_leaf_that_fits(level: int, text: str) -> None:
     assert level == touched_level(load_text(HEADER + text))
 
 
-@pytest.mark.parametrize(
+@for_each(
     "text",
     [
         "a = mmap bar[0:512] vfio shared rw\nmunmap a\n",

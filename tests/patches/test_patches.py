@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from for_each import for_each
 
 from pfnlab.errors import Misuse
 from pfnlab.lab.building.patch_file import PatchFile, read_patch
@@ -71,7 +72,7 @@ def _first() -> PatchFile:
     return read_patch(_PATHS[0])
 
 
-@pytest.mark.parametrize("path", _PATHS, ids=lambda path: path.stem)
+@for_each("path", _PATHS, ids=lambda path: path.stem)
 def test_head(path: Path) -> None:
     """Title, policy, base and licence are there, and only the kernel's own folders are touched."""
     faults = _faults(read_patch(path))
@@ -100,7 +101,7 @@ def test_wrong_head_is_seen(change: dict[str, Any], fault: str) -> None:
     assert fault in _faults(wrong)
 
 
-@pytest.mark.parametrize("path", _PATHS, ids=lambda path: path.stem)
+@for_each("path", _PATHS, ids=lambda path: path.stem)
 def test_words_stand_above_the_diff(path: Path) -> None:
     """Between title and trailers some sentences say what the patch is for."""
     title, words, trailers = path.read_text(encoding="utf-8").split("\n---\n")[0].split("\n\n")
@@ -130,7 +131,7 @@ def test_broken_diff_is_seen(tmp_path: Path, broken: Callable[[str], str]) -> No
         read_patch(path)
 
 
-@pytest.mark.parametrize("path", _PATHS, ids=lambda path: path.stem)
+@for_each("path", _PATHS, ids=lambda path: path.stem)
 def test_row(path: Path) -> None:
     """README has one row for the patch, with its policy, base and size."""
     unlike = _unlike(read_patch(path), _readme())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from for_each import for_each
 
 from pfnlab.errors import Misuse
 from pfnlab.mm.profile import Profile
@@ -32,7 +33,7 @@ def test_a_repair_can_be_put_in() -> None:
     assert whole == with_commit(PROFILES["6.8"], "04c35ab")
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("series", "commit", "tracker", "flushes", "end_match"),
     [
         ("7.2", "f8e97613fed2", "vm_pat", "free_vmas", True),
@@ -62,7 +63,7 @@ def test_the_stable_variant_and_its_repair() -> None:
     assert ("first_vma", "free_vmas") == (first.flushes, with_commit(first, "891f03f688de").flushes)
 
 
-@pytest.mark.parametrize("series", RELEASES)
+@for_each("series", RELEASES)
 def test_every_commit_can_go_where_it_is_and_come_where_it_is_not(series: str) -> None:
     """One of the two works, and the other undoes it; else a later commit stands in the way and is named."""
     profile = PROFILES[series]
@@ -87,7 +88,7 @@ def says(profile: Profile, change: str) -> str:
     return str(refused.value)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("series", "change", "answer"),
     [
         ("6.1", "with=04c35ab3bdae", "6.1 has commit 04c35ab3bdae (cow_knows_its_pfn is on): write without="),
@@ -123,7 +124,7 @@ def test_no_commit_is_both_had_and_not() -> None:
     assert CONFIRMED
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("machine", "left"),
     [
         ("6.1", "6.1,without=04c35ab3bdae"),

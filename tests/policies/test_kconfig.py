@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from configurations import config_text
+from for_each import for_each
 
 from pfnlab.errors import Misuse
 from pfnlab.mm.configuration import DISTRIBUTION, Configuration
@@ -31,7 +32,7 @@ def test_all_options_are_the_distributions() -> None:
     assert replace(DISTRIBUTION, mem_forces=True, kasan=True) == read_configuration(text)
 
 
-@pytest.mark.parametrize("field", sorted(OPTIONS))
+@for_each("field", sorted(OPTIONS))
 def test_an_option_that_is_off(field: str) -> None:
     """Takes its field away, and others only where they stand on it too."""
     off = [name for row in OPTIONS[field] for name in row]
@@ -49,7 +50,7 @@ def test_every_field_has_its_option() -> None:
     assert [] == [name for rows in OPTIONS.values() for row in rows for name in row if name not in text]
 
 
-@pytest.mark.parametrize("line", ["", "# CONFIG_KSM is not set", "CONFIG_KSM=n", "CONFIG_KSM_TESTS=y"])
+@for_each("line", ["", "# CONFIG_KSM is not set", "CONFIG_KSM=n", "CONFIG_KSM_TESTS=y"])
 def test_off_is_said_in_several_ways(line: str) -> None:
     """Not at all, as Kconfig writes it, and as a fragment does."""
     assert not read_configuration(f"CONFIG_X86_64=y\n{line}\n").ksm
@@ -60,7 +61,7 @@ def test_a_module_is_there_too() -> None:
     assert read_configuration("CONFIG_X86_64=y\nCONFIG_VFIO_PCI=m\n").vfio
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("choice", "forces"),
     [
         ("PROC_MEM_ALWAYS_FORCE", True),
@@ -69,7 +70,7 @@ def test_a_module_is_there_too() -> None:
         ("OF_A_KERNEL_WITHOUT_THE_CHOICE", True),
     ],
 )
-@pytest.mark.parametrize("series", ["6.12", "7.2"])
+@for_each("series", ["6.12", "7.2"])
 def test_who_is_forced_is_the_configurations(series: str, choice: str, forces: bool) -> None:
     """Whatever the distribution's kernels of that release do."""
     configuration = read_configuration(config_text(also=(choice,)))
@@ -77,7 +78,7 @@ def test_who_is_forced_is_the_configurations(series: str, choice: str, forces: b
     assert forces == configured(profile_of(series), configuration).mem_forces
 
 
-@pytest.mark.parametrize("series", SERIES)
+@for_each("series", SERIES)
 def test_the_distributions_configuration_changes_no_profile(series: str) -> None:
     """What is said of it is what holds without a word."""
     profile = profile_of(series)
@@ -130,7 +131,7 @@ def test_a_file_that_is_none(tmp_path: Path, content: bytes, reason: str) -> Non
         ModelMachine(f"7.2,config={file}")
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("change", "reason"),
     [
         ("config=", "write config=FILE, a kernel's .config"),

@@ -7,7 +7,7 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
-import pytest
+from for_each import for_each
 
 import pfnlab
 from pfnlab.mm.profile import Profile
@@ -42,7 +42,7 @@ def test_every_release_has_a_profile() -> None:
     assert set(CONFIRMED) < set(RELEASES)
 
 
-@pytest.mark.parametrize("series", RELEASES)
+@for_each("series", RELEASES)
 def test_a_profile_knows_its_series(series: str) -> None:
     """Each profile carries its name, and a tracker there is."""
     profile = PROFILES[series]
@@ -78,7 +78,7 @@ def test_end_match_goes_with_vm_pat() -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("switch", "first"),
     [
         ("mtrr_merged_map", "6.5"),
@@ -108,7 +108,7 @@ def test_the_lock_is_asserted_without_lockdep_for_some_releases() -> None:
     assert RELEASES[at:end] == tuple(name for name in RELEASES if PROFILES[name].zap_asserts_mmap_lock)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("switch", "without"),
     [
         ("cow_knows_its_pfn", ["5.10", "5.15", *(f"6.{minor}" for minor in range(2, 9))]),
@@ -175,9 +175,7 @@ def test_a_bare_series_is_its_newest_known_version() -> None:
     assert profile_of("6.1") == profile_of(newest_known("6.1") or "")
 
 
-@pytest.mark.parametrize(
-    ("version", "has"), [("6.12.114", False), ("6.12.115", True), ("7.2.6", False), ("7.2.8", True)]
-)
+@for_each(("version", "has"), [("6.12.114", False), ("6.12.115", True), ("7.2.6", False), ("7.2.8", True)])
 def test_a_point_release_has_what_its_series_had_taken_over(version: str, has: bool) -> None:
     """PFN mappings get leaves whatever THP says from 6.12.115 and 7.2.8 on."""
     assert has == profile_of(version).huge_faults_ignore_thp
@@ -197,7 +195,7 @@ def test_a_stable_series_with_a_design_of_its_own() -> None:
     assert ["none", "first_vma"] == [profile_of(version).flushes for version in ("5.15.64", "5.15.65")]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("version", "says"),
     [
         ("6.1.192", "profile 6.1.192"),

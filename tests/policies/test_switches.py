@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
+from for_each import for_each
 
 from pfnlab.policies.releases import RELEASES
 from pfnlab.policies.switches import Backport, Era, Switch, taken_over
@@ -54,7 +54,7 @@ def test_what_the_oldest_kernel_had_is_assumed_before() -> None:
     assert {"5.10", "5.15", "6.2", "6.11"} <= set(assumed(switch))
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("version", "has"),
     [
         *(("6.1", False), ("6.1.84", False), ("6.1.85", True), ("6.6", False), ("6.6.26", True)),
@@ -68,7 +68,7 @@ def test_a_backport_counts_from_its_point_release_on(version: str, has: bool) ->
     assert has == switch.on(version)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("version", "has"),
     [
         *(("6.12.113", True), ("6.12.114", False), ("7.1.999", True), ("7.2.10", True)),

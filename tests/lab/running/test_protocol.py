@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from importlib.resources import files
 
-import pytest
+from for_each import for_each
 from table_lines import LINES, program_with
 
 from pfnlab.lab.running.placement import Windows
@@ -36,7 +36,7 @@ def request(word: str, line: str) -> list[str]:
     return next(line for line in reversed(lines) if line.startswith("op ")).split()[2:]
 
 
-@pytest.mark.parametrize(("word", "line"), LINES)
+@for_each(("word", "line"), LINES)
 def test_the_agent_reads_the_request(word: str, line: str) -> None:
     """Its verb is one of the agent's and has as many arguments; of the driver its command is one."""
     verb, *arguments = request(word, line)
@@ -48,7 +48,7 @@ def test_the_agent_reads_the_request(word: str, line: str) -> None:
         assert VERBS[verb] == len(arguments)
 
 
-@pytest.mark.parametrize(("word", "line"), LINES)
+@for_each(("word", "line"), LINES)
 def test_the_protocol_says_the_request(word: str, line: str) -> None:
     """The tables of PROTOCOL.md have its verb, or the driver's command."""
     verb, *arguments = request(word, line)

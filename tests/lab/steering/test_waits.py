@@ -1,11 +1,11 @@
 """The reason why a task waits, by the functions it is in."""
 
-import pytest
+from for_each import for_each
 
 from pfnlab.lab.steering.waits import Obstacle, judge, judge_sleeping
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("need", "functions"),
     [
         (Obstacle.CPU, "smp_call_function_many_cond on_each_cpu_cond_mask flush_tlb_mm_range tlb_finish_mmu"),
@@ -45,7 +45,7 @@ def test_judge(need: Obstacle, functions: str):
     assert need == judge(functions.split()).need
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("need", "functions"),
     [
         (Obstacle.MMAP_LOCK, "__vm_munmap __x64_sys_munmap do_syscall_64"),

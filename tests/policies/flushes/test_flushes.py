@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from drawing import drawn
+from for_each import for_each
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
@@ -45,7 +46,7 @@ def flushed_before_unlink(flush: str, *munmap: str) -> bool:
     return any(event.startswith("flush") for event in events[:unlinked])
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("flush", "count"),
     [
         ("none", 1),
@@ -72,8 +73,8 @@ APART = {
 }
 
 
-@pytest.mark.parametrize("series", ["6.1", "7.2"])
-@pytest.mark.parametrize("flush", APART)
+@for_each("series", ["6.1", "7.2"])
+@for_each("flush", APART)
 def test_flushes_by_distance(flush: str, series: str) -> None:
     """The loop frees page tables by groups at most 2 MiB apart, so in_loop flushes for each (S8.2.4)."""
     counts = {}
@@ -93,19 +94,19 @@ def test_flushes_by_distance(flush: str, series: str) -> None:
     assert APART[flush] == counts
 
 
-@pytest.mark.parametrize("flush", FLUSHES)
+@for_each("flush", FLUSHES)
 def test_a_pfn_vma_alone_is_flushed_before_it_is_unlinked(flush: str) -> None:
     """Every placement does it, but none."""
     assert (flush != "none") == flushed_before_unlink(flush, "munmap a[1:3]")
 
 
-@pytest.mark.parametrize("flush", FLUSHES)
+@for_each("flush", FLUSHES)
 def test_behind_an_ordinary_vma(flush: str) -> None:
     """Who looks at the first VMA only misses the others: B02, and discussion 004's first try."""
     assert (flush in RIGHT) == flushed_before_unlink(flush, "munmap a[0:3]")
 
 
-@pytest.mark.parametrize(("flush", "at"), [("in_loop", 1), ("free_vmas", 0)])
+@for_each(("flush", "at"), [("in_loop", 1), ("free_vmas", 0)])
 def test_in_the_loop_the_flush_comes_as_late_as_it_may(flush: str, at: int) -> None:
     """A file of ordinary memory is unlinked before in_loop flushes; its pages are counted."""
     shmem = (ORDINARY.replace("private", "shared"), *TOUCHED[1:4], *TOUCHED[5:], "munmap a[0:3]")
@@ -117,7 +118,7 @@ def test_in_the_loop_the_flush_comes_as_late_as_it_may(flush: str, at: int) -> N
     assert "flush a[1:3]" == behind[at]
 
 
-@pytest.mark.parametrize("flush", FLUSHES)
+@for_each("flush", FLUSHES)
 def test_at_exit(flush: str) -> None:
     """A dying address space flushes once, at its end; fullmm before it unlinks as well."""
     events = order(run(flush, *TOUCHED, "exit")[len(TOUCHED)])
@@ -138,7 +139,7 @@ RACE = (
 )
 
 
-@pytest.mark.parametrize("flush", FLUSHES)
+@for_each("flush", FLUSHES)
 def test_a_revoked_frame_is_reached(flush: str) -> None:
     """Held before the last flush, munmap has unlinked: a revocation returns, a thread reads on (B01)."""
     steps = run(flush, *RACE)
@@ -182,8 +183,8 @@ def test_files_in_front_leave_before_the_flush_in_the_loop() -> None:
     assert ["unlink a[0]", "flush a[2:3]", "unlink a[1]", "unlink a[2]"] == behind[:4]
 
 
-@pytest.mark.parametrize(("flush", "count"), [("free_vmas", 1), ("fullmm", 2)])
-@pytest.mark.parametrize("mapping", ["c: a = mmap bar[0:2] driver fault wc shared rw", "c: look"])
+@for_each(("flush", "count"), [("free_vmas", 1), ("fullmm", 2)])
+@for_each("mapping", ["c: a = mmap bar[0:2] driver fault wc shared rw", "c: look"])
 def test_a_dying_address_space_has_a_pfn_vma(mapping: str, flush: str, count: int) -> None:
     """The program's own [vvar] is one, so fullmm flushes at every end of a process (S8.2.8)."""
     ops = ("c = fork", mapping, "c: exit")

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import pytest
 from drawing import drawn
+from for_each import for_each
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tracker_runs import DRIVER, MAP, book, log, run
@@ -46,7 +47,7 @@ HOLE = "hole: isa, 0x70 pages"
 BAR = 0xF8000
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("cut", "left"),
     [
         ("munmap a[0]", ["bar[1:4] wc"]),
@@ -115,9 +116,7 @@ def test_a_child_counts() -> None:
     assert ["bar[2:4] wc"] == book(rest)
 
 
-@pytest.mark.parametrize(
-    "fail", ["fail __pte_alloc 1 in copy_page_range", "fail vm_area_dup 1", "fail vm_area_dup 2"]
-)
+@for_each("fail", ["fail __pte_alloc 1 in copy_page_range", "fail vm_area_dup 1", "fail vm_area_dup 2"])
 def test_a_fork_that_fails(fail: str) -> None:
     """Half a child leaves nothing behind."""
     _, _, failed, gone, _ = run(SPEC, MAP, "mprotect a[0] r", f"{fail}: c = fork", "munmap a[0:2]")
@@ -175,7 +174,7 @@ def test_a_living_mapping_is_filled_again() -> None:
     assert ("ok", ["bar[0:4] uc-"], []) == (again.result, book(again), book(gone))
 
 
-@pytest.mark.parametrize("mapped", [MAP, "a = mmap bar[0:4] devmem private rw"])
+@for_each("mapped", [MAP, "a = mmap bar[0:4] devmem private rw"])
 def test_a_claim_leaves_nothing(mapped: str) -> None:
     """What was revoked cannot come back, so it does not decide the mode of whoever claimed it (G09)."""
     _, claimed, _ = run(SPEC, mapped, "request_mem_region bar[0:4]")
@@ -190,7 +189,7 @@ def test_a_part_that_is_zapped() -> None:
     assert (["bar[0:1] wc", "bar[2:4] wc"], [], []) == (book(zapped), book(gone), log(steps))
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("cut", "left"),
     [
         ("munmap a[0]", ["bar[2:4] wc"]),
@@ -220,7 +219,7 @@ def test_an_empty_mapping_moves() -> None:
     assert ("ok", [], [], []) == (moved.result, book(moved), book(gone), log(steps))
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("move", "result"),
     [("a 4 pages maymove fixed dontunmap", "EINVAL"), ("a[0:0] 4 pages maymove fixed", "EFAULT")],
 )
@@ -352,8 +351,8 @@ def test_a_claim_that_has_not_flushed() -> None:
     assert (["bar[0:4] wc"], []) == (book(held), book(released))
 
 
-@pytest.mark.parametrize("place", ["flush_tlb_mm_range", "tlb_finish_mmu", "pfnmap_untrack", "memtype_erase"])
-@pytest.mark.parametrize(
+@for_each("place", ["flush_tlb_mm_range", "tlb_finish_mmu", "pfnmap_untrack", "memtype_erase"])
+@for_each(
     "beside",
     [
         "munmap a[0]",
@@ -371,7 +370,7 @@ def test_a_vma_is_copied_while_its_entries_go(place: str, beside: str) -> None:
     assert ("held", [], []) == (steps[2].result, book(steps[4]), log(steps))
 
 
-@pytest.mark.parametrize("place", ["pfnmap_untrack", "memtype_erase"])
+@for_each("place", ["pfnmap_untrack", "memtype_erase"])
 def test_two_let_go_at_once(place: str) -> None:
     """Whoever comes second finds the book as the first left it."""
     *before, waits, released, _ = run(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
+from for_each import for_each
 from tracker_runs import DRIVER, MAP, book, run
 
 from pfnlab.checker.check import check
@@ -25,8 +25,8 @@ PRIVATE = {
 }
 
 
-@pytest.mark.parametrize("series", ["6.1", "6.12", "7.2", "7.3"])
-@pytest.mark.parametrize("private", PRIVATE)
+@for_each("series", ["6.1", "6.12", "7.2", "7.3"])
+@for_each("private", PRIVATE)
 def test_a_private_mapping_is_refused(private: str, series: str) -> None:
     """Whoever makes it, and whether or not it is to be written; nothing is reserved for it."""
     refused, end = run(f"{series},tracker=no_cow", f"a = {private}")
@@ -34,7 +34,7 @@ def test_a_private_mapping_is_refused(private: str, series: str) -> None:
     assert (PRIVATE[private], (), [], []) == (refused.result, refused.vmas, book(refused), book(end))
 
 
-@pytest.mark.parametrize("shared", [MAP, DRIVER, "a = mmap bar[0:4] devmem shared r"])
+@for_each("shared", [MAP, DRIVER, "a = mmap bar[0:4] devmem shared r"])
 def test_a_shared_mapping_is_not(shared: str) -> None:
     """It is reserved as by track_ctx."""
     mapped, _ = run(SPEC, shared)
@@ -43,7 +43,7 @@ def test_a_shared_mapping_is_not(shared: str) -> None:
     assert ("ok", other.book, other.tracked) == (mapped.result, mapped.book, mapped.tracked)
 
 
-@pytest.mark.parametrize("how", ["part[0:2]", "halves"])
+@for_each("how", ["part[0:2]", "halves"])
 def test_a_part_of_a_private_mapping_is_refused(how: str) -> None:
     """As every kernel does, whatever its tracker."""
     (refused, _), (other, _) = (
@@ -60,7 +60,7 @@ def test_ordinary_private_memory_is_no_matter() -> None:
     assert "ok" == written.result
 
 
-@pytest.mark.parametrize("series", ["6.1", "7.2"])
+@for_each("series", ["6.1", "7.2"])
 def test_what_a_fixed_mapping_replaces_is_gone_when_it_is_refused(series: str) -> None:
     """As with any refusal by a driver: the place is empty by then."""
     mapped, refused, _ = run(f"{series},tracker=no_cow", MAP, "mmap bar[0:2] devmem private rw over a[0:2]")
@@ -69,7 +69,7 @@ def test_what_a_fixed_mapping_replaces_is_gone_when_it_is_refused(series: str) -
     assert mapped.vmas != refused.vmas
 
 
-@pytest.mark.parametrize("walker", ["early_refusal", "page_test_skip"])
+@for_each("walker", ["early_refusal", "page_test_skip"])
 def test_no_walker_can_miss_a_copied_page(walker: str) -> None:
     """walks_all, which both break, is not even asked: no page of a frame is ever copied."""
     verdicts = {}

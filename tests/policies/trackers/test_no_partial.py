@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+from for_each import for_each
 from tracker_runs import DRIVER, MAP, book, run
 
 WHOLE = ["bar[0:4] wc"]
 SPEC = "7.2,tracker=no_partial"
 
 
-@pytest.mark.parametrize(
+@for_each(
     "part",
     [
         *("munmap a[0]", "munmap a[1]", "munmap a[3]"),
@@ -26,9 +26,7 @@ def test_a_part_is_refused(part: str) -> None:
     assert WHOLE == book(refused)
 
 
-@pytest.mark.parametrize(
-    "whole", ["munmap a", "exit", "b = mremap a 4 pages maymove fixed", "mprotect a r", "c = fork"]
-)
+@for_each("whole", ["munmap a", "exit", "b = mremap a 4 pages maymove fixed", "mprotect a r", "c = fork"])
 def test_the_whole_is_not(whole: str) -> None:
     """What works on all of it works, and nothing is left at the end."""
     *_, done, end = run(SPEC, MAP, whole)

@@ -6,6 +6,7 @@ from itertools import compress
 
 import pytest
 from drawing import drawn
+from for_each import for_each
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
@@ -48,8 +49,8 @@ def test_a_copied_page_is_found_by_its_entry_only(walk: str, refused: str | None
     assert [refused] * 2 == [look(walker, walk).value for walker in ("early_refusal", "page_test_skip")]
 
 
-@pytest.mark.parametrize("level", [1, 2, 3])
-@pytest.mark.parametrize(("bits", "normal"), [(PAGE_SPECIAL, False), (0, True)])
+@for_each("level", [1, 2, 3])
+@for_each(("bits", "normal"), [(PAGE_SPECIAL, False), (0, True)])
 def test_the_special_bit_is_what_counts(level: int, bits: int, normal: bool) -> None:
     """Not what the entry happens to map: vm_normal_page reads the bit of its level (S6.6.1)."""
     mm = ModelMachine("7.2").boot(qemu_q35(), {}).start_task("main").mm
@@ -58,15 +59,13 @@ def test_the_special_bit_is_what_counts(level: int, bits: int, normal: bool) -> 
     assert normal == SpecialBits().vm_normal_page(vma, EntryRun(0, 1, 0x1000, bits, level=level))
 
 
-@pytest.mark.parametrize(
-    ("walker", "rss"), [("special_bits", 4), ("early_refusal", 0), ("page_test_skip", 0)]
-)
+@for_each(("walker", "rss"), [("special_bits", 4), ("early_refusal", 0), ("page_test_skip", 0)])
 def test_memory_statistics(walker: str, rss: int) -> None:
     """Discussion 001: "process memory stats will likely miss anon folios on COW PFNMAP mappings"."""
     assert [rss] == [vma.rss for vma in look(walker, "mincore a").vmas or ()]
 
 
-@pytest.mark.parametrize(("walker", "second"), [("special_bits", "ok"), ("early_refusal", "EFAULT")])
+@for_each(("walker", "second"), [("special_bits", "ok"), ("early_refusal", "EFAULT")])
 def test_get_user_pages(walker: str, second: str) -> None:
     """With special bits a copied page could be read, and a device page could not."""
     results = [look(walker, f"process_vm_readv a[{page}]").result for page in (0, 1)]
@@ -81,7 +80,7 @@ def special(walk: str) -> Step:
     return ModelMachine("7.2,walker=special_bits").run_one(load_text(text), check=True).steps[1]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("walk", "result"),
     [
         ("vmsplice a[0]", "EEXIST"),
@@ -95,7 +94,7 @@ def test_an_entry_without_a_page(walk: str, result: str) -> None:
     assert result == special(walk).result
 
 
-@pytest.mark.parametrize(("walk", "dirty"), [("futex_wake a[0]", True), ("vmsplice a[0]", False)])
+@for_each(("walk", "dirty"), [("futex_wake a[0]", True), ("vmsplice a[0]", False)])
 def test_an_entry_without_a_page_is_used(walk: str, dirty: bool) -> None:
     """get_user_pages for writing leaves a device page's entry dirty, though it takes no page (S7.1.3)."""
     entries = [pte.entry.split() for pte in special(walk).ptes or ()]
@@ -103,11 +102,11 @@ def test_an_entry_without_a_page_is_used(walk: str, dirty: bool) -> None:
     assert dirty == ("D" in entries[0])
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("walk", "said"),
     [("pagemap a[5:7]", "soft-dirty soft-dirty"), ("mincore a[5:7]", "00"), ("move_pages a[5]", "ENOENT")],
 )
-@pytest.mark.parametrize("walker", ["special_bits", "page_test_skip"])
+@for_each("walker", ["special_bits", "page_test_skip"])
 def test_who_enters_takes_leaves_away(walker: str, walk: str, said: str) -> None:
     """pagemap and mincore split leaves of 1 GiB where they enter the VMA; move_pages does not (S7.5.3)."""
     ops = ("a = mmap bar[0:262144] driver fault_pud shared rw", "read a[5]", walk)
@@ -122,7 +121,7 @@ def test_who_enters_takes_leaves_away(walker: str, walk: str, said: str) -> None
     assert (said, int(entered)) == (step.value, step.flushes)
 
 
-@pytest.mark.parametrize("walker", WALKERS)
+@for_each("walker", WALKERS)
 def test_a_page_that_cannot_be_had(walker: str) -> None:
     """Nobody fills a revoked entry again: EFAULT, however far a walker gets."""
     assert "EFAULT" == revoked(walker).result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from for_each import for_each
 
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.needs import GuestNeeds
@@ -22,7 +23,7 @@ def program(*lines: str) -> Program:
     return load_text("\n".join((PLAIN, *lines)))
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("line", "needed"),
     [
         ("mincore a", False),
@@ -49,7 +50,7 @@ def test_who_needs_the_driver(line: str, needed: bool) -> None:
     assert program(line).needs.driver == needed
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("line", "needed"),
     [
         ("b = mmap bar[0:4] vfio shared rw", True),
@@ -75,7 +76,7 @@ def test_a_program_that_maps_a_device_needs_nothing_more() -> None:
     assert nothing == program().needs
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("lines", "changes"),
     [
         (["t = thread", "hold unmap_vmas: munmap a", "release"], {"held": True}),

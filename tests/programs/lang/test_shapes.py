@@ -6,7 +6,6 @@ from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
-import pytest
 from for_each import for_each
 from table_lines import LINES, program_with
 
@@ -88,7 +87,7 @@ def test_verbs_come_by_their_first_field() -> None:
     assert ("set_memory_wb", "set_memory_wc", "set_memory_uc") == verbs_on(Shape.OWN_PAGES)
 
 
-@pytest.mark.parametrize(("word", "line"), LINES)
+@for_each(("word", "line"), LINES)
 def test_a_line_is_read_as_it_is_printed(word: str, line: str) -> None:
     """Of every operation of the table, with each of its words."""
     program = program_with(word, line)

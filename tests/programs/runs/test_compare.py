@@ -319,7 +319,7 @@ def test_what_is_not_compared_can_still_be_an_alarm() -> None:
     assert Outcome.DISCOVERY is judge(PROGRAM, runs, {}, ("result",)).outcome
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("names", "says"),
     [("book,boook", "there is no field 'boook'"), ("", "no field is named"), (" , ", "no field is named")],
 )
