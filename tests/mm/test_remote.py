@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
+from for_each import for_each
 from series_runs import every_series, last, run
 
 from pfnlab.policies.profiles import SERIES
@@ -43,7 +43,7 @@ def test_a_hole_in_front_is_an_error(series: str) -> None:
     assert ("EIO", None) == last(series, *HOLE, "mem_read a[1] at 8 4098 bytes")
 
 
-to_7_3 = pytest.mark.parametrize("series", [*(series for series in SERIES if series != "7.3"), "7.3-rc7"])
+to_7_3 = for_each("series", [*(series for series in SERIES if series != "7.3"), "7.3-rc7"])
 
 #: The second page shows another frame than the one behind the first.
 APART = (*DEVICE, "mmap bar[8] wc shared rw over a[1]", "write a[1] 9")

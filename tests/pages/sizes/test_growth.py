@@ -38,7 +38,7 @@ PLAIN = SlabCache("plain", 0, 0, 8, (), 0, 0)
 ALIGNED = SlabCache("aligned", 0, 0, 64, ("SLAB_HWCACHE_ALIGN",), 0, 0)
 
 #: Every series, by its name.
-every_series = pytest.mark.parametrize("series", KEPT, ids=lambda kept: kept.series)
+every_series = for_each("series", KEPT, ids=lambda kept: kept.series)
 
 
 def words(*sizes: int) -> list[SizedMember]:

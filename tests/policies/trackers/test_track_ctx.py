@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 
 import pytest
+from for_each import for_each
 
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.platform import qemu_q35
@@ -73,7 +74,7 @@ def test_munmap_whole(series: str) -> None:
     assert ([], ()) == (book(gone), gone.log)
 
 
-@pytest.mark.parametrize(("part", "rest"), [("0:1", "1:4"), ("3:4", "0:3"), ("1:2", "0:4")])
+@for_each(("part", "rest"), [("0:1", "1:4"), ("3:4", "0:3"), ("1:2", "0:4")])
 def test_munmap_of_a_part(series: str, part: str, rest: str) -> None:
     """Head, tail or middle: the whole range stays booked until the last piece goes (S11.4 to S11.6)."""
     _, cut, gone, _ = run(series, MAP, f"munmap a[{part}]", f"munmap a[{rest}]")
@@ -82,7 +83,7 @@ def test_munmap_of_a_part(series: str, part: str, rest: str) -> None:
     assert ([], ()) == (book(gone), gone.log)
 
 
-@pytest.mark.parametrize("end", ["exit", "exec", "kill"])
+@for_each("end", ["exit", "exec", "kill"])
 def test_the_end_of_a_process_with_pieces(series: str, end: str) -> None:
     """However the process ends, the pieces free the range once and silently (S11.6)."""
     *_, ended, _ = run(series, MAP, "munmap a[1]", end)
@@ -90,7 +91,7 @@ def test_the_end_of_a_process_with_pieces(series: str, end: str) -> None:
     assert ([], ()) == (book(ended), ended.log)
 
 
-@pytest.mark.parametrize("split", ["mprotect a[0:2] r", "madvise a[1:3] random"])
+@for_each("split", ["mprotect a[0:2] r", "madvise a[1:3] random"])
 def test_split(series: str, split: str) -> None:
     """Splitting changes nothing in the book, and the pieces free the range together."""
     _, cut, gone, _ = run(series, MAP, split, "munmap a")
@@ -115,7 +116,7 @@ def test_mremap_move_whole(series: str) -> None:
     assert [] == book(gone)
 
 
-@pytest.mark.parametrize("part", ["a[0:2]", "a[1:3]", "a[2:4]"])
+@for_each("part", ["a[0:2]", "a[1:3]", "a[2:4]"])
 def test_mremap_move_of_a_part(series: str, part: str) -> None:
     """Moved and remaining pieces share the range until all are gone."""
     _, moved, new, rest, _ = run(
@@ -168,7 +169,7 @@ def test_map_fixed_adopts_from_what_it_replaces(series: str) -> None:
     assert ["L1 UC- P RW US SPECIAL A"] == [seen.entry for seen in over.ptes or ()]
 
 
-@pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
+@for_each("order", [("a", "b"), ("b", "a")])
 def test_two_mappings_of_the_same_pages(series: str, order: tuple[str, str]) -> None:
     """Equal mappings have equal entries, each unmap removes one, silently (S11.18)."""
     _, both, one, none, _ = run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from for_each import for_each
 
 from pfnlab.hw.platform import qemu_q35
 from pfnlab.mm.flags import VM_PAT as VM_PAT_FLAG
@@ -135,7 +136,7 @@ def test_mremap_move_whole(series: str) -> None:
     assert ([], ()) == (book(gone), gone.log)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("part", "left", "log"),
     [
         ("a[0:2]", ["bar[0:4] wc"], (INVALID.format("bar[0:2]"),)),
@@ -233,7 +234,7 @@ def test_map_fixed_frees_the_old_entry_first(series: str) -> None:
     assert ["L1 WC P RW US SPECIAL A"] == [seen.entry for seen in over.ptes or ()]
 
 
-@pytest.mark.parametrize("end", ["exec", "kill", "exit"])
+@for_each("end", ["exec", "kill", "exit"])
 def test_the_end_of_a_process(series: str, end: str) -> None:
     """exec, SIGKILL and exit free whole mappings like munmap."""
     _, ended, _ = run(series, MAP, end)
@@ -252,7 +253,7 @@ def test_messages_of_exec_in_address_order(series: str) -> None:
     assert ["bar[0:4] wc"] == book(ended)
 
 
-@pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
+@for_each("order", [("a", "b"), ("b", "a")])
 def test_two_mappings_of_the_same_pages(series: str, order: tuple[str, str]) -> None:
     """Equal mappings have equal entries, each unmap removes one, silently (S11.18)."""
     _, both, one, none, _ = run(
