@@ -31,7 +31,7 @@ Case = tuple[str, dict[str, Any]]
 
 def for_each(
     names: str | Sequence[str],
-    values: Iterable[Any] | Callable[[], Iterable[Any]],
+    values: Iterable[Any] | Callable[..., Iterable[Any]],
     *,
     ids: Callable[[Any], object] | Sequence[str] | None = None,
 ) -> Callable[[Test], Test]:
@@ -45,25 +45,32 @@ def for_each(
     :param names: of the arguments that each value fills, as ``parametrize`` has them
     :param values: a value each, or a tuple for several names; ``pytest.param(..., id=...)`` too. A
         function that makes them is called when the test runs: what is read or computed for them costs nothing
-        where tests are only collected, which every process does
+        where tests are only collected, which every process does. Its arguments are those of the test that
+        have their names
     :param ids: of the values: their names in the list, or a function that makes them
     :raises ValueError: there are no values, or one has marks: a case is no test. Where
         *values* is a function the test raises it
     """
     fields = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
-    table = functools.cache(lambda: _table(fields, values() if callable(values) else values, ids))
+    own = list(inspect.signature(values).parameters) if callable(values) else []
+    table = functools.cache(
+        lambda *given: _table(fields, values(*given) if callable(values) else values, ids)
+    )
     if not callable(values):
         table()
 
     def decorate(test: Test) -> Test:
         function: Callable[..., None]
         function, inner = getattr(test, "asked", (test, ()))
-        tables = (table, *inner)
+        tables = ((table, own), *inner)
 
         @functools.wraps(test)
         def ask_all(*instance: object, **fixtures: Any) -> None:
             __tracebackhide__ = True
-            _ask(functools.partial(function, *instance, **fixtures), [made() for made in tables])
+            _ask(
+                functools.partial(function, *instance, **fixtures),
+                [made(*map(fixtures.get, names)) for made, names in tables],
+            )
 
         signature = inspect.signature(test)
         lacking = set(fields) - set(signature.parameters)

@@ -57,6 +57,19 @@ def test_values_of_a_function_are_made_when_the_test_runs() -> None:
     assert [1] == made
 
 
+def test_values_may_follow_from_an_argument_of_the_test() -> None:
+    """As the programs of a folder do from the folder."""
+
+    @for_each("number", lambda first: [first, first + 1])
+    def is_odd(first: int, number: int) -> None:
+        assert first <= number and number % 2 == 1
+
+    with pytest.raises(AssertionError, match="1 of 2 cases fail\n\nnumber=4\n"):
+        is_odd(first=3)  # type: ignore[call-arg]
+    with pytest.raises(AssertionError, match="1 of 2 cases fail\n\nnumber=6\n"):
+        is_odd(first=5)  # type: ignore[call-arg]
+
+
 def test_a_test_without_a_case_is_no_test() -> None:
     """Of a list where it is written, of a function where it runs."""
     with pytest.raises(ValueError, match="no values for number: the test could not fail"):

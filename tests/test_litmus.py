@@ -1,8 +1,9 @@
 """The small programs in litmus/: each is canonical, asks a question, is listed, and comes out as it says."""
 
 from collections.abc import Iterable
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from for_each import for_each
@@ -16,7 +17,6 @@ from pfnlab.programs.lang.json_form import program_hash
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import covers, expectation_failures
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import Run
 from pfnlab.report.golden import golden_differences, golden_path, golden_run, read_golden
 
 PROGRAMS = list(FILES.values())
@@ -33,29 +33,54 @@ WITH_LEAVES = frozenset(CONFIRMED) - {"6.1"}
 UNCONFIRMED = [series for series in RELEASES if series not in CONFIRMED]
 
 
-def of_one_worker(path: Path) -> pytest.MarkDecorator:
-    """All runs of a program are on one worker, which makes each once."""
-    return pytest.mark.xdist_group(path.stem)
-
-
 #: What a glance at each program shows, in one test for all.
 every_program = for_each("path", PROGRAMS, ids=lambda path: path.stem)
 
-#: What its runs show, in a test for each.
-each_program = pytest.mark.parametrize(
-    "path", [pytest.param(path, id=path.stem, marks=of_one_worker(path)) for path in PROGRAMS]
+#: What its runs show, in a test for each folder; they are on one worker, which makes each run once.
+each_folder = pytest.mark.parametrize(
+    "folder",
+    [
+        pytest.param(folder, marks=pytest.mark.xdist_group(f"litmus-{folder}"))
+        for folder in sorted({path.parent.name for path in PROGRAMS})
+    ],
 )
 
 
 golden_of = cache(lambda path: read_golden(golden_path(path)))
 
 
-@lru_cache(maxsize=2 * len(RELEASES))
-def run_of(path: Path, version: str) -> Run:
-    """What the model of an exact version does, looked at as its golden was, every invariant checked."""
-    golden = golden_of(path)
+class Judged(NamedTuple):
+    """What is wrong with a run.
+
+    :ivar unmet: why it is not as the program expects it
+    :ivar unlike: how it differs from the golden, where that has its version
+    """
+
+    unmet: list[str]
+    unlike: list[str]
+
+
+@cache
+def judged(path: Path, version: str) -> Judged:
+    """The run of a program on the model of an exact version, looked at as its golden was, every invariant
+    checked."""
+    golden, program = golden_of(path), program_of(path)
     look = golden.look if golden is not None else LookLevel.PROC
-    return ModelMachine(version, look).run_one(program_of(path), check=True)
+    run = ModelMachine(version, look).run_one(program, check=True)
+    unmet = expectation_failures(program, run, series_of(version))
+    unlike = (
+        golden_differences(path, run, version) if golden is not None and version in golden.kernels else []
+    )
+    return Judged(unmet if run.unfinished is None else [str(run.unfinished)], unlike)
+
+
+def programs_in(folder: str) -> list[Path]:
+    """The programs of a folder."""
+    return [path for path in PROGRAMS if path.parent.name == folder]
+
+
+#: All programs of the test's folder.
+of_folder = for_each("path", programs_in, ids=lambda path: path.stem)
 
 
 def measured_series(path: Path) -> set[str]:
@@ -160,21 +185,20 @@ def test_every_series_is_spoken_for():
         assert max(counts.values()) <= 1, path.name
 
 
+@each_folder
+@of_folder
 @for_each("series", CONFIRMED)
-@each_program
-def test_model_meets_the_expectations(path, series):
+def test_model_meets_the_expectations(folder, path, series):
     """
     The model of every series leaves what the program says, every invariant checked on the way.
     """
-    run = run_of(path, exact(series))
-
-    assert run.unfinished is None
-    assert expectation_failures(program_of(path), run, series) == []
+    assert judged(path, exact(series)).unmet == []
 
 
+@each_folder
+@of_folder
 @for_each("series", UNCONFIRMED)
-@each_program
-def test_releases_nobody_ran_meet_the_expectations(path, series):
+def test_releases_nobody_ran_meet_the_expectations(folder, path, series):
     """
     Expectations that name a range hold on every release in it, confirmed or not.
     """
@@ -188,17 +212,15 @@ def test_releases_nobody_ran_meet_the_expectations(path, series):
         assert expectation_failures(program, run, series) == []
 
 
-@each_program
-def test_model_does_what_kernels_did(path):
+@each_folder
+@of_folder
+def test_model_does_what_kernels_did(folder, path):
     """
     The model of exactly each version that was asked repeats its golden step by step.
     """
-    golden = golden_of(path)
+    differing = {version: judged(path, version).unlike for version in golden_of(path).kernels}
 
-    differing = {
-        version: golden_differences(path, run_of(path, version), version) for version in golden.kernels
-    }
-
+    assert differing
     assert {} == {version: found for version, found in differing.items() if found}
 
 
