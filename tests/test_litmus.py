@@ -1,6 +1,6 @@
 """The small programs in litmus/: each is canonical, asks a question, is listed, and comes out as it says."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -56,22 +56,22 @@ class Judged(NamedTuple):
     :ivar unlike: how it differs from the golden, where that has its version
     """
 
-    unmet: list[str]
-    unlike: list[str]
+    unmet: Sequence[object]
+    unlike: Sequence[object]
 
 
 @cache
 def judged(path: Path, version: str) -> Judged:
-    """The run of a program on the model of an exact version, looked at as its golden was, every invariant
-    checked."""
+    """The run on the model of an exact version, looked at as the golden was, every invariant checked."""
     golden, program = golden_of(path), program_of(path)
     look = golden.look if golden is not None else LookLevel.PROC
     run = ModelMachine(version, look).run_one(program, check=True)
     unmet = expectation_failures(program, run, series_of(version))
-    unlike = (
-        golden_differences(path, run, version) if golden is not None and version in golden.kernels else []
+    asked = golden is not None and version in golden.kernels
+    return Judged(
+        unmet if run.unfinished is None else [str(run.unfinished)],
+        golden_differences(path, run, version) if asked else [],
     )
-    return Judged(unmet if run.unfinished is None else [str(run.unfinished)], unlike)
 
 
 def programs_in(folder: str) -> list[Path]:

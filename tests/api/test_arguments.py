@@ -5,11 +5,13 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from for_each import for_each
 from hostile_policies import ENDLESS, METHOD, tracker
 
 import pfnlab as pl
@@ -198,24 +200,24 @@ def test_tasks_refuse_as_machines_do(actor: str, name: str, argument: str) -> No
     assert [] == accepted(call)
 
 
-RESULT = pl.run(STORY, BOTH)
-RESULTS = {
-    "RunReport": RESULT,
-    "Differences": RESULT.differences,
-    "CheckReport": pl.check("model:6.1", "small", 2),
-    "StepSeen": RESULT["model:6.1"][0],
-}
+@cache
+def results() -> dict[str, Any]:
+    """A result of each kind."""
+    ran = pl.run(STORY, BOTH)
+    checked = pl.check("model:6.1", "small", 2)
+    found = (ran, ran.differences, checked, ran["model:6.1"][0])
+    return {type(result).__name__: result for result in found}
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("kind", "name", "argument"),
-    [(kind, *method) for kind, result in RESULTS.items() for method in methods_of(type(result))],
+    lambda: [(kind, *method) for kind, result in results().items() for method in methods_of(type(result))],
 )
 def test_a_result_refuses_or_works(kind: str, name: str, argument: str) -> None:
     """Its methods, which only show it."""
 
     def call(value: object) -> object:
-        return getattr(RESULTS[kind], name)(**{argument: value})
+        return getattr(results()[kind], name)(**{argument: value})
 
     assert [] == troubles(call)
     assert [] == accepted(call)
@@ -230,7 +232,7 @@ def test_cutting_a_result_refuses_or_works(kind: str) -> None:
         with (
             pytest.raises(pl.Misuse) if not isinstance(value, slice) else pytest.raises((pl.Misuse, KeyError))
         ):
-            RESULTS[kind][value]
+            results()[kind][value]
             raise KeyError
 
 
@@ -291,7 +293,7 @@ def test_an_operation_of_a_program_is_looked_into() -> None:
             "mmap: shared is 'no': write True or False",
         ),
         (
-            lambda: RESULT["model:6.1"][0].rows(["x"]),
+            lambda: results()["StepSeen"].rows(["x"]),
             f"there is no field 'x': fields of observations are {', '.join(FIELDS)}",
         ),
     ],
