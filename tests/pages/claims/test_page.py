@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,11 +21,27 @@ from pfnlab.errors import Discovery
 LITMUS = Path(__file__).parents[3] / "litmus"
 PAGE = Path(__file__).parents[3] / "docs" / "claims.md"
 
-NUMBERED = [row for discussion in discussions() for row in discussion.numbered()]
-CLAIMS = {number: claim for number, _, claim in NUMBERED}
-ASKED = {number: claim for number, claim in CLAIMS.items() if any(not asked.searches for asked in claim.asks)}
-SEARCHED = {number: claim for number, claim in CLAIMS.items() if any(asked.searches for asked in claim.asks)}
-SHOWN = {number: claim for number, claim in CLAIMS.items() if claim.kernels}
+
+@cache
+def all_claims() -> dict[str, Claim]:
+    """The claims of all discussions, by number."""
+    return {number: claim for one in discussions() for number, _, claim in one.numbered()}
+
+
+def asked() -> list[str]:
+    """The claims that ask programs or costs."""
+    return [number for number, claim in all_claims().items() if not all(one.searches for one in claim.asks)]
+
+
+def searched() -> list[str]:
+    """The claims that ask searches."""
+    return [number for number, claim in all_claims().items() if any(one.searches for one in claim.asks)]
+
+
+def shown() -> list[str]:
+    """The claims for which kernels were asked."""
+    return [number for number, claim in all_claims().items() if claim.kernels]
+
 
 #: A program and an answer that it does not give.
 WRONG = Shows("7.2", ["a = mmap bar[0:4] wc shared rw", "munmap a"], book, "bar[0:4] wc")
@@ -36,24 +53,25 @@ def unlike(asked: ClaimQuestion) -> str:
     return "" if answer.right else f"model:{answer.machine} {answer.asked}: {answer.shown}"
 
 
-@for_each("number", ASKED)
+@for_each("number", asked)
 def test_models_answer_as_the_claim_says(number: str) -> None:
     """Programs and costs are asked again; searches with the page."""
-    assert [] == [said for asked in CLAIMS[number].asks if not asked.searches and (said := unlike(asked))]
+    assert [] == [said for one in all_claims()[number].asks if not one.searches and (said := unlike(one))]
 
 
 @pytest.mark.target("pages")
 @pytest.mark.xdist_group("searches")
-@pytest.mark.parametrize("number", SEARCHED)
+@pytest.mark.timeout(1800)
+@for_each("number", searched)
 def test_searches_answer_as_the_claim_says(number: str) -> None:
     """Many are the same search, which is made once."""
-    assert [] == [said for asked in CLAIMS[number].asks if asked.searches and (said := unlike(asked))]
+    assert [] == [said for one in all_claims()[number].asks if one.searches and (said := unlike(one))]
 
 
-@for_each("number", SHOWN)
+@for_each("number", shown)
 def test_kernels_show_what_the_claim_says(number: str) -> None:
     """The golden is there, has the series, and its step and the model's show what stands on the page."""
-    assert [] == [said for shown in CLAIMS[number].kernels for said in shown.unlike(LITMUS)]
+    assert [] == [said for one in all_claims()[number].kernels for said in one.unlike(LITMUS)]
 
 
 @pytest.mark.target("pages")
@@ -64,13 +82,13 @@ def test_the_page_is_current() -> None:
     assert claims() == PAGE.read_text(encoding="utf-8")
 
 
-@for_each("number", CLAIMS)
+@for_each("number", all_claims)
 def test_the_page_has_every_claim_with_its_status(number: str) -> None:
     """A claim that was changed without making the page anew is noticed without a search."""
     (row,) = re.findall(rf"^\| {re.escape(number)} \|.*$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
 
-    assert f"| *{CLAIMS[number].status}*" in row
-    assert page._quotation(CLAIMS[number]) in row
+    assert f"| *{all_claims()[number].status}*" in row
+    assert page._quotation(all_claims()[number]) in row
 
 
 def test_every_discussion_claims_something() -> None:
@@ -80,12 +98,13 @@ def test_every_discussion_claims_something() -> None:
 
 def test_enough_is_claimed() -> None:
     """At least seventy sentences have a row."""
-    assert len(CLAIMS) >= 70
+    assert len(all_claims()) >= 70
 
 
 def test_no_sentence_has_two_statuses_for_one_reading() -> None:
     """What is quoted twice is read in two ways."""
-    read = Counter((message, claim.quote, claim.reading) for _, message, claim in NUMBERED)
+    numbered = (row for discussion in discussions() for row in discussion.numbered())
+    read = Counter((message, claim.quote, claim.reading) for _, message, claim in numbered)
 
     assert {1} == set(read.values())
 
