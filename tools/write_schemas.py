@@ -21,7 +21,7 @@ from pfnlab.campaign.status import StatusResult
 from pfnlab.checker.check import CheckResult
 from pfnlab.checker.differ import DifferResult
 from pfnlab.checker.replay import ReplayResult
-from pfnlab.fuzz.summary import FuzzResult
+from pfnlab.fuzz.hunt_state import FuzzResult
 from pfnlab.meeting.meet import MeetingResult
 from pfnlab.meeting.trial import TrialResult
 from pfnlab.programs.lang.problems import FmtResult

@@ -24,9 +24,8 @@ from pfnlab.fuzz.causes import (
     weigh,
 )
 from pfnlab.fuzz.hunt import Hunt
-from pfnlab.fuzz.hunt_state import HuntState
+from pfnlab.fuzz.hunt_state import FuzzResult, HuntState, summary
 from pfnlab.fuzz.signature import Signature, signatures_of
-from pfnlab.fuzz.summary import FuzzResult, summary
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Mmap, Program
 from pfnlab.programs.model.model_machine import ModelMachine

@@ -13,8 +13,7 @@ from pfnlab.fuzz import drawing
 from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.fuzz.filing import Folder
 from pfnlab.fuzz.hunt import Hunt
-from pfnlab.fuzz.hunt_state import HuntState, read_state, write_state
-from pfnlab.fuzz.summary import FuzzResult, headline, outcome, summary
+from pfnlab.fuzz.hunt_state import FuzzResult, HuntState, headline, outcome, read_state, summary, write_state
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine

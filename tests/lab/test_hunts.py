@@ -18,8 +18,7 @@ from having import ASKED_WIDELY, OLD, bootable, model_of
 from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.fuzz.filing import Folder
 from pfnlab.fuzz.hunt import Hunt
-from pfnlab.fuzz.hunt_state import HuntState
-from pfnlab.fuzz.summary import headline
+from pfnlab.fuzz.hunt_state import HuntState, headline
 from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.machine import Machine

@@ -10,10 +10,9 @@ from pfnlab.campaign.shard import ShardResults
 from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.fuzz.filing import FoundDifference, program_text
 from pfnlab.fuzz.hunt import Hunt
-from pfnlab.fuzz.hunt_state import HuntState
+from pfnlab.fuzz.hunt_state import HuntState, headline, outcome
 from pfnlab.fuzz.looking import looking_named, opened
 from pfnlab.fuzz.signature import VIOLATION
-from pfnlab.fuzz.summary import headline, outcome
 from pfnlab.lab.machines import name_machines
 from pfnlab.programs.runs.observation import Run
 from pfnlab.result import Outcome

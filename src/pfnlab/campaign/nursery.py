@@ -18,7 +18,7 @@ import msgspec
 from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard, decode_attempt, encode
 from pfnlab.errors import Killed, PfnlabError
 from pfnlab.progress import silent
-from pfnlab.store.host import this_host
+from pfnlab.store.rows import this_host
 from pfnlab.supervised import supervised
 from pfnlab.version import VERSION
 from pfnlab.worker import End, Ended, Worker, executed, forked, hear

@@ -21,7 +21,7 @@ from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard
 from pfnlab.campaign.work import TASKS, work_of
 from pfnlab.errors import Misuse
 from pfnlab.store.database import damaged
-from pfnlab.store.host import this_host
+from pfnlab.store.rows import this_host
 from pfnlab.store.store import Store
 from pfnlab.store.stored import DONE, WAITING, SeenWith, StoredShard
 

@@ -14,7 +14,7 @@ from pfnlab.checker.replay import ReplayResult
 from pfnlab.document.parts import campaign, check, matrix, meeting, results, run, trial
 from pfnlab.document.parts.part import Part
 from pfnlab.fuzz.filing import FindingFolder
-from pfnlab.fuzz.summary import FuzzResult
+from pfnlab.fuzz.hunt_state import FuzzResult
 from pfnlab.meeting.meet import MeetingResult
 from pfnlab.meeting.trial import TrialResult
 from pfnlab.programs.recorded.matrix import MatrixResult

@@ -1,7 +1,8 @@
-"""The state of a hunt, what it found so far, and its file."""
+"""The state of a hunt and its file; its result, and the result in words."""
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -10,14 +11,16 @@ import msgspec
 from pfnlab.errors import Misuse, Why
 from pfnlab.files import MOST_RECORDED, Missing, cannot_write, read_bytes, write_whole
 from pfnlab.fuzz.call_kinds import Vocabulary
-from pfnlab.fuzz.causes import Cause, Evidence
-from pfnlab.fuzz.coverage import Coverage
+from pfnlab.fuzz.causes import Cause, Evidence, of_cause
+from pfnlab.fuzz.coverage import CONDITIONS, WORDS, Coverage, all_branches
 from pfnlab.fuzz.grammar import Bias
 from pfnlab.fuzz.looking import Looks
-from pfnlab.fuzz.signature import Signature
+from pfnlab.fuzz.signature import MODELS_OWN, Signature
 from pfnlab.inert import one_line
 from pfnlab.programs.lang.ops import Program
-from pfnlab.result import ALWAYS, Count
+from pfnlab.programs.lang.printer import format_program, op_lines
+from pfnlab.result import ALWAYS, Count, Made, Outcome, Result
+from pfnlab.units import number_of
 
 FORMAT = "pfnlab-fuzz/2"
 
@@ -135,3 +138,235 @@ def write_state(path: Path, state: HuntState) -> None:
         write_whole(path, msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
     except OSError as trouble:
         raise cannot_write(path, trouble, "name another file") from trouble
+
+
+#: The most files and reasons that are listed.
+_LISTED = 6
+
+#: What was reached, and what is possible.
+Reached = tuple[Count, Count]
+
+
+class PrintedFinding(ShownFinding):
+    """A finding of a hunt.
+
+    :param program: the smallest program that shows it, as text; null where a folder is known and has none
+    """
+
+    program: Annotated[str | None, ALWAYS] = None
+
+    @classmethod
+    def of(cls, known: KnownSignature) -> PrintedFinding:
+        """What is printed of a finding: nothing that its cause was weighed by."""
+        program = format_program(known.program) if known.program is not None else None
+        return cls(**{name: getattr(known, name) for name in ShownFinding.__struct_fields__}, program=program)
+
+
+class FindingCause(msgspec.Struct, frozen=True):
+    """Findings of one cause.
+
+    :param finding: the signature that stands for the cause
+    :param findings: the signatures of all its findings
+    """
+
+    finding: str
+    findings: tuple[str, ...]
+
+
+class ReachedCoverage(msgspec.Struct, frozen=True, kw_only=True):
+    """What the programs reached: of each pair of numbers the first is reached, the second possible.
+
+    :param pairs: pairs of operations in a row
+    :param under: by condition, kinds reached and possible, pairs, triples, kinds that are missing
+    :param branches: branches of the model; null where they were not watched
+    :param files: by file of the model, its branches, the lowest first; empty where they were not watched
+    :param words: kinds of kernel calls
+    :param never: kinds of kernel calls that no program made
+    """
+
+    pairs: Reached
+    under: Annotated[dict[str, tuple[Reached, Count, Count, tuple[str, ...]]], ALWAYS] = msgspec.field(
+        default_factory=dict
+    )
+    branches: Reached | None
+    files: dict[str, Reached]
+    words: Reached
+    never: tuple[str, ...]
+
+
+class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
+    """The result of a hunt of random programs.
+
+    :param machines: the machines that were compared
+    :param seed: the seed of random numbers; the same seed makes the same programs
+    :param programs: the number of programs that were made
+    :param compared: programs that ran on every machine
+    :param undecided: programs that some machine could not run to the end
+    :param differences: programs in which machines differed
+    :param findings: the findings by signature
+    :param causes: the causes of the findings, the shortest program first
+    :param unstable: differences that did not show again
+    :param reasons: why programs were not compared, and how many
+    :param coverage: what the programs reached
+    """
+
+    machines: tuple[str, ...]
+    seed: int
+    programs: Count
+    compared: Count
+    undecided: Count
+    differences: Count
+    findings: dict[str, PrintedFinding]
+    causes: tuple[FindingCause, ...]
+    unstable: tuple[Unstable, ...]
+    reasons: dict[str, Count]
+    coverage: ReachedCoverage
+
+    @classmethod
+    def of(cls, state: HuntState, *, watched: bool) -> FuzzResult:
+        """The result of a hunt.
+
+        :param watched: whether branches were watched
+        """
+        return cls(
+            made=Made.now(),
+            machines=tuple(state.machines),
+            seed=state.seed,
+            programs=state.next,
+            compared=state.compared,
+            undecided=state.undecided,
+            differences=state.different,
+            findings={key: PrintedFinding.of(finding) for key, finding in state.findings.items()},
+            causes=tuple(FindingCause(cause.first, cause.keys) for cause in all_causes(state)),
+            unstable=tuple(state.unstable),
+            reasons=state.reasons,
+            coverage=coverage_of(state, watched=watched),
+        )
+
+    def as_json(self, indent: int | None = None) -> str:
+        """The result as ``--json`` prints it, without a space."""
+        return msgspec.json.encode(self).decode()
+
+    @property
+    def outcome(self) -> Outcome:
+        """As that of the hunt, but for reasons of the model's own, which its result does not tell."""
+        if self.findings:
+            return Outcome.DISCOVERY
+        undecided = self.unstable or self.reasons or not self.compared
+        return Outcome.UNDECIDED if undecided else Outcome.AS_EXPECTED
+
+
+def outcome(state: HuntState) -> Outcome:
+    """A difference is a discovery; an unstable difference or a program without an answer is undecided."""
+    if state.findings:
+        return Outcome.DISCOVERY
+    unanswered = any(state.kinds.get(reason) not in MODELS_OWN for reason in state.reasons)
+    if state.unstable or unanswered or not state.compared:
+        return Outcome.UNDECIDED
+    return Outcome.AS_EXPECTED
+
+
+def headline(state: HuntState) -> str:
+    """``500 programs, 0 differences``."""
+    return f"{number_of(state.next, 'program')}, {number_of(state.different, 'difference')}"
+
+
+def progress(state: HuntState, rate: float) -> str:
+    """The line of progress of a hunt."""
+    findings = f" ({number_of(len(state.findings), 'finding')})" if state.findings else ""
+    return f"{headline(state)}{findings}, {rate:.0f}/s"
+
+
+def summary(state: HuntState, *, watched: bool) -> str:
+    """The report at the end of a hunt.
+
+    :param watched: whether branches were watched
+    """
+    lines = [headline(state)]
+    if state.causes:
+        amount = number_of(len(state.findings), "finding")
+        lines.append(f"  {number_of(len(state.causes), 'cause')} of {amount}, the shortest program first")
+    for cause in all_causes(state):
+        lines += _cause_lines(state, cause)
+    for unstable in state.unstable:
+        lines.append(
+            f"  unstable, {unstable.shown} of {number_of(unstable.runs, 'run')} of {unstable.program}: "
+            f"{unstable.says}"
+        )
+    if state.undecided:
+        reasons = Counter(state.reasons).most_common(_LISTED)
+        reason_text = "; ".join(f"{reason} ({times})" for reason, times in reasons)
+        lines.append(f"  {state.undecided} undecided: {reason_text}")
+    reached = coverage_of(state, watched=watched)
+    lines.append(f"  operation pairs: {_share(reached.pairs)}")
+    for name, (kinds, pairs, triples, missing) in reached.under.items():
+        text = (
+            f"; never {', '.join(missing[:_LISTED])}{', ...' if len(missing) > _LISTED else ''}"
+            if missing
+            else ""
+        )
+        lines.append(f"    {name + ':':20} {_share(kinds)} kinds, {pairs} pairs, {triples} triples{text}")
+    if reached.branches is not None:
+        lowest = ", ".join(f"{file} {_share(pair)}" for file, pair in list(reached.files.items())[:_LISTED])
+        lines.append(f"  branches of mm/ and policies/: {_share(reached.branches)}; lowest {lowest}")
+    never = f"; never {', '.join(reached.never)}" if reached.never else ""
+    lines.append(f"  kinds of kernel calls: {_share(reached.words)}{never}")
+    return "\n".join(lines)
+
+
+def all_causes(state: HuntState) -> list[Cause]:
+    """The causes of all findings; one that was not weighed with the others is a cause of its own."""
+    weighed = of_cause(state.causes)
+    return [*state.causes, *(Cause((key,)) for key in state.findings if key not in weighed)]
+
+
+def _cause_lines(state: HuntState, cause: Cause) -> list[str]:
+    """The finding that names a cause, its program, and the names of the others."""
+    finding = state.findings[cause.first]
+    smallest = "" if finding.minimal else ", not the smallest there is"
+    size = number_of(finding.operations, "operation")
+    place = finding.folder or cause.first
+    lines = [f"  finding {place}: {finding.says}; met {number_of(finding.met, 'time')}, {size}{smallest}"]
+    if finding.program is not None:
+        lines += [f"      {line}" for line in op_lines(finding.program)]
+    others = [state.findings[key].folder or key for key in cause.keys[1:]]
+    if others:
+        lines.append(f"    of the same cause: {', '.join(others)}")
+    return lines
+
+
+def coverage_of(state: HuntState, *, watched: bool) -> ReachedCoverage:
+    """The coverage, reached and possible: pairs, branches, branches by file (lowest first), words."""
+    kinds, coverage = len(state.vocabulary.kinds), state.coverage
+    pairs = [pair for pair in coverage.pairs if set(pair.split(" > ")) <= set(state.vocabulary.kinds)]
+    branches = all_branches()
+    whole = Counter(name.partition(":")[0] for name in branches)
+    reached = Counter(name.partition(":")[0] for name in coverage.branches)
+    files = sorted(whole, key=lambda file: (reached[file] / whole[file], file))
+    words = WORDS & coverage.words.keys()
+    return ReachedCoverage(
+        pairs=(len(pairs), kinds * kinds),
+        under={name: _under(state, name) for name in _possible(state.vocabulary)},
+        branches=(len(coverage.branches & branches), len(branches)) if watched else None,
+        files={file: (reached[file], whole[file]) for file in files} if watched else {},
+        words=(len(words), len(WORDS)),
+        never=tuple(sorted(WORDS - words)),
+    )
+
+
+def _possible(vocabulary: Vocabulary) -> list[str]:
+    """The conditions that programs can meet."""
+    possible = (vocabulary.has_leaves, vocabulary.slots, vocabulary.has_leaves, vocabulary.schedules)
+    return [name for name, can in zip(CONDITIONS, possible, strict=True) if can]
+
+
+def _under(state: HuntState, condition: str) -> tuple[Reached, int, int, tuple[str, ...]]:
+    """The kinds reached and possible under *condition*, numbers of pairs and triples, the kinds missing."""
+    kinds, pairs, triples = state.coverage.reached(condition)
+    possible = set(state.vocabulary.kinds)
+    missing = tuple(sorted(possible - kinds))
+    return (len(kinds & possible), len(possible)), len(pairs), len(triples), missing
+
+
+def _share(pair: Reached) -> str:
+    return f"{pair[0]} of {pair[1]}"

@@ -1,7 +1,6 @@
 """The picture: programs, states and counts as SVG."""
 
-from pfnlab.picture.columns import draw_compare, draw_state
+from pfnlab.picture.columns import draw_compare, draw_state, draw_story
 from pfnlab.picture.race_chart import draw_race
-from pfnlab.picture.story import draw_story
 
 __all__ = ["draw_compare", "draw_race", "draw_state", "draw_story"]

@@ -7,6 +7,10 @@ two machines has one digest, and is stored once. Where and with what it was seen
 from __future__ import annotations
 
 import hashlib
+import os
+import platform
+from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -84,3 +88,19 @@ class HostClass(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"{self.cpu}, {self.cores} cores, {self.memory} MiB"
+
+
+@cache
+def this_host() -> HostClass:
+    """The class of the host that this process runs on."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
+    return HostClass(_cpu(), len(os.sched_getaffinity(0)), memory)
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())

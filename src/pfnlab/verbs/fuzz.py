@@ -89,18 +89,18 @@ class HuntEnd(NamedTuple):
     @property
     def outcome(self) -> Outcome:
         """The outcome of the hunt."""
-        from pfnlab.fuzz.summary import outcome
+        from pfnlab.fuzz.hunt_state import outcome
 
         return outcome(self.state)
 
     def as_json(self) -> str:
         """The result of the hunt, as ``--json`` prints it."""
-        from pfnlab.fuzz.summary import FuzzResult
+        from pfnlab.fuzz.hunt_state import FuzzResult
 
         return FuzzResult.of(self.state, watched=self.watched).as_json()
 
     def __str__(self) -> str:
-        from pfnlab.fuzz.summary import summary
+        from pfnlab.fuzz.hunt_state import summary
 
         return summary(self.state, watched=self.watched)
 
@@ -214,8 +214,7 @@ class _Kept:
 
     def show(self, state: HuntState) -> None:
         """Show and keep the state of the hunt."""
-        from pfnlab.fuzz.hunt_state import write_state
-        from pfnlab.fuzz.summary import progress
+        from pfnlab.fuzz.hunt_state import progress, write_state
 
         if self._state_file is not None:
             write_state(self._state_file, state)

@@ -24,7 +24,7 @@ from fake_guests import (
 from having import NEW, OLD, bootable, model_of
 
 from pfnlab.errors import LostGuest, TimedOut, Undecided
-from pfnlab.lab.images.driver_programs import DriverImage
+from pfnlab.lab.images.image import DriverImage
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.bench import BAR_MIB, MAX_LEAKED, Bench
 from pfnlab.lab.running.placement import Placement

@@ -8,7 +8,7 @@ from pfnlab.document.blocks import Block, Bullets, Cell, Chapter, Code, Table, c
 from pfnlab.document.drawings import bars, story_of_text
 from pfnlab.document.parts.part import Part, done, program_code, section, short
 from pfnlab.fuzz.filing import FindingFolder
-from pfnlab.fuzz.summary import FindingCause, FuzzResult, PrintedFinding, ReachedCoverage
+from pfnlab.fuzz.hunt_state import FindingCause, FuzzResult, PrintedFinding, ReachedCoverage
 from pfnlab.units import number_of
 
 #: The most reasons and files that are listed.

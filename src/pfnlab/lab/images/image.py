@@ -7,12 +7,13 @@ import os
 import shlex
 import shutil
 import stat
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from pfnlab.errors import Defect, MissingTool
+from pfnlab.errors import Defect, MissingTool, Undecided
 from pfnlab.lab.images.cache import cache_root, kept, quiet
 from pfnlab.lab.images.tools import run
 
@@ -149,3 +150,33 @@ def _compile(compiler: Sequence[str], sources: Mapping[str, Traversable], into: 
             raise Defect(f"the guest agent does not compile with {_version(compiler)}: {reason}")
         raise MissingTool(f"`{compiler[0]}` cannot build the guest agent ({reason}): {_REMEDY}")
     return (into / "init").read_bytes()
+
+
+class DriverImage:
+    """An image of one kernel with a driver in it, asked for when the first program needs it.
+
+    :param build: makes it, in a minute perhaps (:func:`pfnlab.lab.images.driver_module.image_with_driver`)
+    """
+
+    def __init__(self, build: Callable[[], Path]) -> None:
+        self._build = build
+        self._lock = threading.Lock()
+        self._image: Path | None = None
+        self._refusal: Undecided | None = None
+
+    def path(self) -> Path:
+        """
+        The image, or the same refusal at every call.
+
+        :raises Undecided: it cannot be had; the message says why
+        """
+        with self._lock:
+            if self._image is None and self._refusal is None:
+                try:
+                    self._image = self._build()
+                except Undecided as error:
+                    self._refusal = error
+            if self._refusal is not None:
+                raise Undecided(str(self._refusal), self._refusal.kind)
+            assert self._image is not None
+            return self._image

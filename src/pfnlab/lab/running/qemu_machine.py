@@ -21,8 +21,7 @@ from pathlib import Path
 from pfnlab.lab.images.cache import quiet
 from pfnlab.lab.images.configured import configuration_of_kernel, ram_mib
 from pfnlab.lab.images.driver_module import image_with_driver
-from pfnlab.lab.images.driver_programs import DriverImage
-from pfnlab.lab.images.image import guest_image
+from pfnlab.lab.images.image import DriverImage, guest_image
 from pfnlab.lab.images.kernels import KernelImage, from_file, kernel_for
 from pfnlab.lab.images.modules import vfio_modules
 from pfnlab.lab.running.bench import BAR_MIB, Bench, Sight

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pfnlab.errors import Defect, LostGuest
-from pfnlab.lab.images.driver_programs import DriverImage
+from pfnlab.lab.images.image import DriverImage
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.vm.accel import Accel, Acceleration
 from pfnlab.lab.vm.channel import Hello

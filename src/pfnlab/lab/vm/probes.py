@@ -17,8 +17,7 @@ from importlib import resources
 import msgspec
 
 from pfnlab.errors import Defect
-from pfnlab.programs.runs.core_order import core_order
-from pfnlab.programs.runs.events import EVENTS, event_text, without_own_tables
+from pfnlab.programs.runs.events import EVENTS, core_order, event_text, without_own_tables
 from pfnlab.programs.runs.places import Places
 from pfnlab.trace import Event
 from pfnlab.units import PAGE_SHIFT, pages_of, phys_to_pfn

@@ -1,7 +1,7 @@
 """Recorded orders of kernel calls (JSON lines): events, flushes and state after one operation.
 
 The recordings hold everything a tracer saw. Only the core order is compared
-(:mod:`pfnlab.programs.runs.core_order`).
+(:mod:`pfnlab.programs.runs.events`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.recorded.cases import translate, wrong
 from pfnlab.programs.recorded.recorded_calls import BAR, WINDOW_PAGES, task_name
 from pfnlab.programs.recorded.release import RecordedRelease
-from pfnlab.programs.runs.core_order import core_order
+from pfnlab.programs.runs.events import core_order
 from pfnlab.programs.runs.observation import PteSeen, Step, VmaSeen
 from pfnlab.programs.runs.pte_text import RAM
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from pfnlab.programs.runs.dumps import is_dump, warning
+from pfnlab.programs.runs.alarm import is_dump, warning
 from pfnlab.programs.runs.places import Places
 from pfnlab.units import pages_of, phys_to_pfn
 
