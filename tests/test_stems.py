@@ -17,7 +17,7 @@ _MODULES = [
 #: explorer/ or campaign/, and two or three are verbs that have a module for themselves in several rooms.
 TO_DO = frozenset(
     [
-        *("app", "cache", "campaign", "check", "explore", "html", "kernels", "machines", "matrix"),
+        *("app", "cache", "campaign", "check", "explore", "kernels", "machines", "matrix", "meet"),
         *("packed", "places", "replay", "results", "run", "running", "trial", "words"),
     ]
 )

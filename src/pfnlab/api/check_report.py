@@ -92,7 +92,7 @@ class CheckReport(Recorded):
         return "\n\n".join(terminal(part(checked)) for checked in self.checks)
 
     def _repr_html_(self) -> str:
-        from pfnlab.api.html import check_html
+        from pfnlab.api.as_html import check_html
 
         return check_html(self)
 

@@ -230,7 +230,7 @@ class LiveMachine(Acting):
         return "\n".join([head, *([] if self.state is None else self.state.lines())])
 
     def _repr_html_(self) -> str:
-        from pfnlab.api.html import machine_html
+        from pfnlab.api.as_html import machine_html
 
         return machine_html(self)
 

@@ -124,7 +124,7 @@ class RunReport(Recorded):
         return self.text().rstrip("\n")
 
     def _repr_html_(self) -> str:
-        from pfnlab.api.html import result_html
+        from pfnlab.api.as_html import result_html
 
         return result_html(self)
 
@@ -176,7 +176,7 @@ class Differences(Recorded, Sequence[Difference]):
         return "\n".join(self.lines())
 
     def _repr_html_(self) -> str:
-        from pfnlab.api.html import records_html
+        from pfnlab.api.as_html import records_html
 
         return records_html(self.to_records(), empty="no differences")
 
