@@ -19,7 +19,7 @@ def test_values_are_those_two_messages_print() -> None:
     ]
 
 
-@for_each("mode", CacheMode)
+@for_each("mode", list(CacheMode))
 def test_cattr_reads_back(mode: CacheMode) -> None:
     """Every name of debugfs names the mode it came from."""
     assert mode is CacheMode.from_cattr(mode.cattr)

@@ -40,8 +40,8 @@ def test_device_is_noncached() -> None:
     assert pgprot_noncached(RW, FULL_PAT) == pgprot_device(RW, FULL_PAT)
 
 
-@for_each("before", CacheMode)
-@for_each("after", CacheMode)
+@for_each("before", list(CacheMode))
+@for_each("after", list(CacheMode))
 def test_set_cachemode_forgets_what_was_there(before: CacheMode, after: CacheMode) -> None:
     """Whatever the mode was, the new one is read back."""
     prot = pgprot_set_cachemode(RW | FULL_PAT.cachemode2protval(before), after, FULL_PAT)

@@ -15,7 +15,7 @@ LEAF = load_text(
 )
 
 
-@for_each("look", LookLevel)
+@for_each("look", list(LookLevel))
 def test_every_level_has_its_name(look: LookLevel) -> None:
     """As it is written."""
     assert look is look_named(str(look))
@@ -42,7 +42,7 @@ def test_reading_smaps_drops_a_leaf_of_a_gigabyte(look: LookLevel, entry: str) -
     assert [entry] == [run.entry for run in steps[1].ptes or ()]
 
 
-@for_each("look", LookLevel)
+@for_each("look", list(LookLevel))
 def test_a_run_says_how_it_was_looked_at(look: LookLevel) -> None:
     """That of a program without a rule too."""
     undecided = load_text(
