@@ -11,14 +11,20 @@ import pytest
 from _pytest.terminal import TerminalReporter
 from comparing import COMPARED, NEWS
 from having import ROLE_NAMES, ROLES, asks_older, kernels_of, standing
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from targets import TARGET, TARGETS, is_left_out, target_of
 
 #: Where the differences of kernels nobody met are listed.
 NEWS_FILE = Path(__file__).parents[1] / "build" / "news.txt"
 
-# One commit is one answer: the examples of a property are the same each time, but with `make test-random`.
-settings.register_profile("same each time", derandomize="PFNLAB_RANDOM" not in os.environ)
+# One commit is one answer: the examples of a property are the same each time, but with `make test-random`,
+# and no test fails for being slow. A folder that examples share is written by each anew.
+settings.register_profile(
+    "same each time",
+    derandomize="PFNLAB_RANDOM" not in os.environ,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 settings.load_profile("same each time")
 
 

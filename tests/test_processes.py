@@ -24,7 +24,7 @@ def squared(number: int) -> int:
     return number * number
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(pieces=st.lists(st.integers(0, 5), max_size=8), jobs=st.integers(1, 4), dear=st.booleans())
 def test_results_come_in_the_order_of_the_pieces(pieces: list[int], jobs: int, dear: bool) -> None:
     """However many processes there are, and in whichever order they begin."""

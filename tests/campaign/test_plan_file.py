@@ -310,7 +310,7 @@ VALUES = st.sampled_from(
 KEYS = st.sampled_from([*sorted({key for table in TABLES for key in table}), "k", '"\\n"', "a.b", "''"])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(
         st.tuples(
@@ -338,7 +338,7 @@ def test_whatever_stands_in_a_file_it_can_be_kept_or_is_refused(
             assert len(plan.shards()) == len(store.shards("n"))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.text(max_size=90).filter(lambda stem: not {"/", "\0"} & {*stem}))
 def test_a_new_file_is_a_plan(stem: str) -> None:
     """Whatever it is called."""

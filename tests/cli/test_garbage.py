@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from asking import PROGRAM
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pfnlab.cli import main
@@ -55,7 +55,7 @@ WORDS = st.sampled_from(
 
 
 @pytest.mark.target("long")
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=300)
 @given(argv=st.lists(st.one_of(WORDS, st.text(max_size=8)), max_size=6))
 def test_garbage_never_is_a_defect(argv: list[str], tmp_path: Path) -> None:
     """Whatever is typed, the answer is a verdict or misuse, never a traceback."""

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from asking import Ask
 from hostile_results import VALUES, places, spoiled
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from middle_runs import PROGRAM, careful, cut, forgetful
 from sample_reports import sample_contents
@@ -282,7 +282,7 @@ def test_what_check_never_printed_is_refused(ask: Ask, tmp_path: Path, content: 
     assert (2, True, 1) == (answer.code, says in answer.err, answer.err.count("\n"))
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_whatever_stands_in_what_check_prints_is_replayed_or_refused(
     ask: Ask, tmp_path: Path, data: st.DataObject

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from hostile_results import VALUES, Place, differing, places, spoiled
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sample_reports import FINDING, content_of, sample_contents
 
@@ -167,7 +167,7 @@ def test_a_hostile_value_is_refused(tmp_path: Path, name: str, place: Place, val
     assert says in refusal(tmp_path, placed(name, place, value))
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_whatever_stands_in_a_result_there_is_a_report_or_one_line(
     tmp_path: Path, data: st.DataObject

@@ -37,7 +37,7 @@ WITH_LEAVES = (Vocabulary(driver=True), Vocabulary(vfio=True), Vocabulary(True, 
 
 
 @given(NUMBERS, NUMBERS, VOCABULARIES)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_every_program_is_correct_and_fits_into_a_guest(
     seed: int, index: int, vocabulary: Vocabulary
 ) -> None:
@@ -49,14 +49,14 @@ def test_every_program_is_correct_and_fits_into_a_guest(
 
 
 @given(NUMBERS, st.integers(0, 500), VOCABULARIES)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_seed_and_index_decide(seed: int, index: int, vocabulary: Vocabulary) -> None:
     """The same numbers give the same program."""
     assert draw(seed, index, vocabulary) == draw(seed, index, vocabulary)
 
 
 @given(NUMBERS, st.integers(0, 500), st.integers(0, 20), VOCABULARIES)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_program_that_begins_as_another_is_correct(
     seed: int, index: int, first: int, vocabulary: Vocabulary
 ) -> None:
@@ -71,7 +71,7 @@ def test_a_program_that_begins_as_another_is_correct(
 
 
 @given(NUMBERS, VOCABULARIES)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_program_survives_its_json_form(seed: int, vocabulary: Vocabulary) -> None:
     """What a state keeps is what was drawn."""
     program = draw(seed, 1, vocabulary)

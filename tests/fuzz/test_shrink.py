@@ -32,7 +32,7 @@ def holds(wanted: list[str], program: Program) -> bool:
 
 
 @given(st.integers(0, 10_000), st.data(), st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_result_is_one_minimal(index: int, data: st.DataObject, driver: bool) -> None:
     """Of a program that shows something by its order of kinds, nothing but these kinds is left."""
     program = draw(5, index, Vocabulary(driver=driver))

@@ -300,7 +300,7 @@ class PagewiseModel(RuleBasedStateMachine):
             assert expected == missing.get(vpn)
 
 
-PagewiseModel.TestCase.settings = settings(max_examples=40, stateful_step_count=10, deadline=None)
+PagewiseModel.TestCase.settings = settings(max_examples=40, stateful_step_count=10)
 TestPagewise = PagewiseModel.TestCase
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import toy_kernel as toy
 from core_builder import PAGE, elf_core, kdump
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pfnlab.lens import LensError
@@ -160,9 +160,7 @@ def test_a_cut_off_core_is_an_error(form: str, tmp_path: Path) -> None:
             opened(form, tmp_path, content[:keep]).read(0, len(MEMORY))
 
 
-@settings(
-    max_examples=250, deadline=LIMIT * 1000, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=250, deadline=LIMIT * 1000)
 @given(
     form=st.sampled_from(FORMS),
     hits=st.lists(st.tuples(st.integers(0, 1 << 16) | st.integers(0, 600), st.integers(0, 255)), max_size=6),

@@ -6,7 +6,7 @@ import struct
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("drgn", reason="drgn is not here: pip install 'pfnlab[lens]'")
@@ -175,7 +175,7 @@ _NEW_WORDS = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(hits=st.lists(st.tuples(_PLACES, _NEW_WORDS), min_size=1, max_size=6))
 def test_a_lens_that_recalls_sees_what_a_new_one_sees(hits: list[tuple[int, int]], tmp_path: Path) -> None:
     """

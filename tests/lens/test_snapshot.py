@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("drgn", reason="drgn is not here: pip install 'pfnlab[lens]'")
@@ -327,9 +327,7 @@ def test_a_damaged_vmcoreinfo_is_a_lens_error(tmp_path: Path) -> None:
         look(kernel, tmp_path)
 
 
-@settings(
-    max_examples=300, deadline=LIMIT * 1000, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=300, deadline=LIMIT * 1000)
 @given(hits=st.lists(st.tuples(_ANYWHERE, _WORDS), min_size=1, max_size=8))
 def test_damaged_memory_ends_in_a_state_or_a_lens_error(hits: list[tuple[int, int]], tmp_path: Path) -> None:
     """
@@ -355,9 +353,7 @@ def test_symbols_are_found_in_every_layout(layout: str, tmp_path: Path) -> None:
         assert find_symbols(ram) == SYMBOLS
 
 
-@settings(
-    max_examples=200, deadline=LIMIT * 1000, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=200, deadline=LIMIT * 1000)
 @given(
     hits=st.lists(st.tuples(st.integers(0, 0x5000), st.integers(0, 255)), min_size=1, max_size=6),
     layout=st.sampled_from(["percpu", "relative", "place"]),

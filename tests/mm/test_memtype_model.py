@@ -91,7 +91,7 @@ def _reserve(book: MemtypeBook, call: Call) -> object:
         return error.errno, str(error)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(calls, st.booleans(), st.sampled_from([MACHINE, WRITE_BACK_BAR]), st.sampled_from([2, 1000]))
 @example(TAIL_OF_A_TWIN, True, MACHINE, 1000)
 @example(UNDER_ANOTHER_TYPE, True, MACHINE, 1000)
@@ -101,7 +101,7 @@ def test_book_is_the_naive_book(program: list[Call], end_match: bool, platform: 
         agree(MemtypeBook, platform, end_match, program)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(calls, calls, st.booleans())
 def test_copy_is_independent(before: list[Call], after: list[Call], end_match: bool) -> None:
     """What is done to a copy leaves the book as it was, and the other way round."""
@@ -166,7 +166,7 @@ def test_broken_book_is_found(broken: type[MemtypeBook]) -> None:
     """Searching without a hint finds a program that tells the broken book apart."""
 
     # A small program is not wanted, only whether there is one.
-    @settings(max_examples=20000, deadline=None, database=None, derandomize=True, phases=[Phase.generate])
+    @settings(max_examples=20000, database=None, derandomize=True, phases=[Phase.generate])
     @given(calls)
     def search(program: list[Call]) -> None:
         agree(broken, MACHINE, True, program)

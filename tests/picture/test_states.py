@@ -43,7 +43,7 @@ def test_everything_that_was_seen_has_its_part(name: str, model: str) -> None:
 
 
 @given(seed=st.integers(0, 5000))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_everything_of_a_random_program_has_its_part(seed: int) -> None:
     """With the operations of the driver too."""
     program = drawn(seed, driver=True)

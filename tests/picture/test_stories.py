@@ -65,7 +65,7 @@ def test_labels_can_be_read(form: str, name: str, width: float | None) -> None:
 @given(
     seed=st.integers(0, 5000), form=st.sampled_from(sorted(FORMS)), width=st.sampled_from((None, 360, 1600))
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_labels_of_random_programs_can_be_read(seed: int, form: str, width: float | None) -> None:
     """Whatever they map and unmap."""
     program = drawn(seed, driver=True)

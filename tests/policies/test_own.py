@@ -107,7 +107,7 @@ def test_the_example_has_an_entry_for_each_vma() -> None:
     assert (["bar[0:4] wc", "bar[8:16] wc"], ()) == ([str(entry) for entry in cut.book], gone.book)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32))
 def test_the_example_is_right(seed: int) -> None:
     """Random programs leave nothing in the book, and nothing of the protocol is broken."""

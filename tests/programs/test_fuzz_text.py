@@ -6,7 +6,7 @@ import re
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 from strategies import commented, mutated, programs
 
@@ -20,7 +20,7 @@ from pfnlab.programs.lang.ops import Op, Program
 TEXT = st.text() | st.text(alphabet="amnpu[]:=0123456789 \n\t#,.-").map("pfnlab program 1\n".__add__)
 
 #: A loaded machine is no failure.
-patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], report_multiple_bugs=False)
+patient = settings(report_multiple_bugs=False)
 
 
 def refusal(read: object, content: object) -> ProgramError | None:

@@ -8,7 +8,7 @@ from middle_runs import PROGRAM, careful, forgetful
 
 from pfnlab.programs.runs.compare import judge
 from pfnlab.programs.runs.violation import Violation
-from pfnlab.report.run_result import RunResult, RunStatus, by_weight, counts, worst
+from pfnlab.report.run_result import RunResult, RunResults, RunStatus, by_weight, counts
 from pfnlab.report.run_summary import summary_text
 from pfnlab.result import Outcome
 
@@ -73,9 +73,9 @@ def test_what_differs_comes_first() -> None:
 
 def test_a_discovery_outweighs_what_is_undecided() -> None:
     """It is a fact."""
-    assert Outcome.DISCOVERY is worst([lost(), differing(), agreeing()])
-    assert Outcome.UNDECIDED is worst([lost(), agreeing()])
-    assert Outcome.UNDECIDED is worst([undecided(), agreeing()])
+    assert Outcome.DISCOVERY is RunResults((lost(), differing(), agreeing())).outcome
+    assert Outcome.UNDECIDED is RunResults((lost(), agreeing())).outcome
+    assert Outcome.UNDECIDED is RunResults((undecided(), agreeing())).outcome
 
 
 def test_counts_are_words() -> None:

@@ -248,7 +248,7 @@ def test_two_processes_write_at_once(address: str) -> None:
         assert expected["1"] | expected["2"] == digests(store)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     found=st.lists(st.lists(st.integers(0, 6), max_size=4), min_size=1, max_size=5),
     order=st.data(),

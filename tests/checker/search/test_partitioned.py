@@ -63,7 +63,7 @@ def answer(search: Any, model: Graph, *arguments: Any, **options: Any) -> Any:
     return told(found), list(model.seen.items())
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     graphs,
     few,

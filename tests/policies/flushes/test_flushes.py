@@ -150,7 +150,7 @@ def test_a_revoked_frame_is_reached(flush: str) -> None:
 
 
 @pytest.mark.parametrize("flush", FLUSHES)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**32))
 def test_no_operation_leaves_translations_behind(flush: str, seed: int) -> None:
     """Wherever flushes are forced, at the end of an operation all is flushed, and results are the same."""

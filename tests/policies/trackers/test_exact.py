@@ -399,7 +399,7 @@ def reserved(kernel: Kernel) -> set[int]:
 
 
 @pytest.mark.parametrize("series", ["6.1", "7.2", "7.3"])
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(seed=st.integers(0, 2**32))
 def test_the_book_is_what_is_mapped(series: str, seed: int) -> None:
     """After every step of any program on a BAR, the book has the frames that VMAs cover, and no other."""
@@ -407,7 +407,7 @@ def test_the_book_is_what_is_mapped(series: str, seed: int) -> None:
 
 
 @pytest.mark.parametrize("series", ["6.1", "7.2", "7.3"])
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(seed=st.integers(0, 2**32))
 def test_the_book_is_what_is_left_of_it(series: str, seed: int) -> None:
     """The same where entries are zapped and ranges claimed."""

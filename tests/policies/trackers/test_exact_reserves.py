@@ -131,7 +131,7 @@ def test_while_munmap_lets_go(place: str) -> None:
     assert [set()] * len(program.ops) == [unreserved(kernel) for kernel in moments("exact", program)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(seed=st.integers(0, 2**32))
 def test_whatever_drivers_do(seed: int) -> None:
     """Parts, inserts, zaps and revocations: nobody maps a frame otherwise than the book says."""

@@ -21,7 +21,7 @@ SEEDS = st.integers(0, 2**32)
 @pytest.mark.target("long")
 @pytest.mark.parametrize("series", ["6.1", "7.2"])
 @pytest.mark.parametrize("tracker", TRACKERS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=SEEDS)
 def test_invariants_hold(tracker: str, series: str, seed: int) -> None:
     """Whatever a program does, every step leaves all invariants intact."""
@@ -29,7 +29,7 @@ def test_invariants_hold(tracker: str, series: str, seed: int) -> None:
 
 
 @pytest.mark.parametrize("tracker", NEVER_WRONG)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=SEEDS)
 def test_nothing_is_left_or_freed_twice(tracker: str, seed: int) -> None:
     """At the end of a program without drivers the book is empty, and no free was invalid."""

@@ -152,7 +152,7 @@ def test_the_page_test_knows_no_vm_io() -> None:
 
 
 @pytest.mark.parametrize("walker", WALKERS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32))
 def test_walkers_change_nothing_else(walker: str, seed: int) -> None:
     """Whatever walkers accept, the book and the mappings are those of the kernel, and invariants hold.

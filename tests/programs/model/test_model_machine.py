@@ -12,7 +12,7 @@ from contextlib import suppress
 import msgspec
 import pytest
 from for_each import for_each
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pfnlab.errors import Misuse, Undecided
@@ -217,7 +217,7 @@ def test_the_programs_are_correct(program: Program) -> None:
 
 
 @pytest.mark.parametrize("series", LEGACY)
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(program=small_programs())
 def test_invariants_hold_with_vm_pat(series: str, program: Program) -> None:
     """Whatever a program does, every operation has an outcome and leaves all invariants intact."""
@@ -225,7 +225,7 @@ def test_invariants_hold_with_vm_pat(series: str, program: Program) -> None:
 
 
 @pytest.mark.parametrize("series", TRACK_CTX)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(program=small_programs())
 def test_nothing_is_left_with_track_ctx(series: str, program: Program) -> None:
     """Whatever a program does, at its end the book is empty and nothing was freed twice."""
@@ -233,7 +233,7 @@ def test_nothing_is_left_with_track_ctx(series: str, program: Program) -> None:
 
 
 @pytest.mark.parametrize("series", SERIES)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(program=whole_programs())
 def test_whole_mappings_leave_nothing(series: str, program: Program) -> None:
     """Both trackers get it right while mappings stay as they were made."""
@@ -294,7 +294,7 @@ def said(step: Step, factor: int) -> object:
 
 
 @pytest.mark.parametrize("series", ["6.1", "6.12", "6.18", "7.2"])
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30)
 @given(program=small_programs(touching=False))
 def test_size_never_matters(series: str, program: Program) -> None:
     """With every page number multiplied by 64 a program has the same results, step by step."""
@@ -358,7 +358,7 @@ def test_an_uncounted_copy_is_caught() -> None:
 def test_a_broken_tracker_is_caught(series: str, broken: Callable[[Kernel], Tracker]) -> None:
     """The property of whole mappings does not hold for a tracker that forgets, or frees too much."""
 
-    @settings(max_examples=20, deadline=None, database=None)
+    @settings(max_examples=20, database=None)
     @given(whole_programs())
     def leaves_nothing(program: Program) -> None:
         assert_nothing_is_left(walk(series, program, broken))

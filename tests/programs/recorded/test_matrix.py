@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from counting import Parts
 from hostile_results import VALUES, places, spoiled
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pfnlab.errors import Misuse
@@ -262,7 +262,7 @@ WORDS = ["0", "1", "A", "8", "-1", "rw", "S", "wc", "x", "map", "pte", "smaps", 
 WORDS += ["none", "99999999", "0x10", "", "\n"]
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_whatever_stands_in_a_recording_it_is_predicted_or_refused(
     tmp_path: Path, data: st.DataObject
