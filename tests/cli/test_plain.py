@@ -48,5 +48,5 @@ def test_no_verb_of_the_list_is_cut(ask: Ask, columns: int, monkeypatch: pytest.
 
     assert "..." not in words.partition("Commands:")[2]
     assert (
-        "try Build a tree, hold its kernel against a model, and print the report for a cover letter." in words
+        "try Build a tree, compare its kernel with a model, and print the report for a cover letter." in words
     )

@@ -46,7 +46,7 @@ def _verdict(work: CatalogueWork, name: str, program: Program, verdict: Verdict)
         word, says = "alarm", verdict.alarms[0].alarm.title
     elif unexpected:
         word = "unexpected"
-        says = f"{number_of(len(unexpected), 'expectation')} of the program not met"
+        says = f"{number_of(len(unexpected), 'expectation')} of the program failed"
     elif verdict.lost:
         word, says = "lost", f"lost: {', '.join(verdict.lost)}"
     elif fields:

@@ -19,7 +19,7 @@ tries = 3           # after which the shard is isolated, and the others go on
 [budget]            # leave it out to run everything
 programs = 2000
 
-[[fuzz]]            # random programs on machines that are held against each other
+[[fuzz]]            # random programs on machines that are compared
 machines = [["model:6.1", "model:6.12", "model:7.2"]]
 seed = 0
 programs = 1000
@@ -34,7 +34,7 @@ scopes = ["small"]
 machines = [["model:6.1", "model:7.2"]]
 programs = ["munmap-*"]
 
-# [[meet]]          # kernels, each held against the model of its version
+# [[meet]]          # kernels, each compared with the model of its version
 # kernels = ["6.12.107"]
 """
 

@@ -83,7 +83,7 @@ class CountTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class FuzzTable(Vocabulary, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """``[[fuzz]]``: random programs on machines, with the keys of a vocabulary.
 
-    :param machines: lists of machines that are held against each other
+    :param machines: lists of machines that are compared
     :param seed: of the first shard; each other one has the next
     :param look: as for ``pfnlab fuzz``; empty for the usual one
     """
@@ -177,7 +177,7 @@ class CatalogueTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 
 class MeetTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``[[meet]]``: kernels, each held against the model of its version.
+    """``[[meet]]``: kernels, each compared with the model of its version.
 
     :param kernels: versions, bzImage files, or names of kernels that were built here
     :param programs: how many random programs for each

@@ -1,8 +1,8 @@
 """Running a campaign: shards go out to an executor, and what comes back goes into the store.
 
 Everything that matters is in the store after each shard, so the process that runs a campaign may be killed at
-any time; whoever resumes it runs the shards that are not done. Waiting is by a clock that does not jump, and
-what comes first is told by the numbers of shards.
+any time; a resumed one runs the shards that are not done. Waiting is by a clock that does not jump, and
+the numbers of shards decide what comes first.
 """
 
 from __future__ import annotations

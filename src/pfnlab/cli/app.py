@@ -37,7 +37,7 @@ def pfnlab(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """The rules of Linux PFN mappings as a program: run them, and hold them against real kernels.
+    """The rules of Linux PFN mappings as a program: run them, and compare them with real kernels.
 
     Exit codes: 0 as expected, 1 a discovery (machines differ, an expectation fails, a kernel crashes),
     2 misuse, 3 undecided (no rule, a missing tool, a lost guest), 4 a defect of pfnlab.
@@ -61,7 +61,7 @@ def fmt(
     ] = False,
     form: Annotated[
         str | None,
-        typer.Option("--format", metavar="text|json|github", help="How --check prints it; text without it."),
+        typer.Option("--format", metavar="text|json|github", help="How --check prints it. Default: text."),
     ] = None,
 ) -> int:
     """Rewrite program files in their canonical form.

@@ -28,13 +28,13 @@ def show_cache() -> int:
     print(f"{root}{'' if things else ' is empty'}; {free} free")
     if things:
         print(
-            "`pfnlab cache clean --older DAYS` takes away what was not used for so long: it can be had again"
+            "`pfnlab cache clean --older DAYS` removes what was not used for so long: it can be had again"
         )
     return 0
 
 
 def clean_cache(days: float) -> int:
-    """Take away the things not used for *days*, and print them."""
+    """Remove the things not used for *days*, and print them."""
     removed = clean(days)
     for thing in removed:
         print(f"removed {thing.paths[0].relative_to(cache_root())}, {in_mib(thing.size)}")

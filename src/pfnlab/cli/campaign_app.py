@@ -31,7 +31,7 @@ JobsOf = Annotated[
     int | None,
     typer_option(
         option.JOBS._replace(
-            help="Shards that run at a time, at most eight a processor; without it as many as processors."
+            help="Shards that run at a time, at most eight a processor. Default: as many as processors."
         )
     ),
 ]
@@ -160,7 +160,7 @@ def results(
     store: Annotated[
         str | None,
         typer.Argument(
-            metavar="STORE", help="A file, or postgresql://...; $PFNLAB_STORE or pfnlab.db without it."
+            metavar="STORE", help="A file, or postgresql://... Default: $PFNLAB_STORE or pfnlab.db."
         ),
     ] = None,
     of: Annotated[
@@ -196,7 +196,7 @@ def results(
 ) -> int:
     """Print what campaigns found and a store keeps: a line each, or JSON, or a table in a file.
 
-    A result is kept once, however many shards and campaigns see it.
+    A result is recorded once, however many shards and campaigns see it.
     """
     from pfnlab.cli.results import ResultsRequest, print_results
     from pfnlab.store.stored import ResultFilter

@@ -98,7 +98,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example("pfnlab explore", "An editor and a picture of every step, in the browser"),
         Example(
             "pfnlab explore munmap-middle --on model:6.1 --on model:7.3",
-            "Two kernels side by side, what differs lit",
+            "Two kernels side by side, what differs highlighted",
         ),
     ),
     "replay": (
@@ -141,10 +141,10 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     ),
     "cache": (
         Example("pfnlab cache", "What is kept on disk, and how large it is"),
-        Example("pfnlab cache clean", "Take away what was not used for a month"),
+        Example("pfnlab cache clean", "Remove what was not used for a month"),
     ),
     "cache clean": (
-        Example("pfnlab cache clean", "Take away what was not used for a month"),
+        Example("pfnlab cache clean", "Remove what was not used for a month"),
         Example("pfnlab cache clean --older 7", "What was not used for a week"),
     ),
     "report": (

@@ -44,7 +44,7 @@ Refresh = Annotated[bool, typer.Option("--refresh", help="Read the package lists
 def kernels_list(refresh: Refresh = False) -> int:
     """Every kernel that is known, cached or on offer.
 
-    A kernel is known (it was held against the model), new (nobody met it) or gone (no longer offered).
+    A kernel is known (it was compared with the model), new (it was not) or gone (no longer offered).
     """
     from pfnlab.cli.kernels import list_kernels
 
@@ -164,7 +164,7 @@ def cache_clean(
         float, typer.Option("--older", metavar="DAYS", min=0, help="What was not used for so many days.")
     ] = 30,
 ) -> int:
-    """Take away what was not used for a while; it is made or fetched anew when it is needed."""
+    """Remove what was not used for a while; it is made or fetched anew when it is needed."""
     from pfnlab.cli.cache import clean_cache
 
     return clean_cache(older)

@@ -61,7 +61,7 @@ def litmus_copy(
 
 def new(
     file: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help="Write it there; without it, print it.")
+        Path | None, typer.Argument(metavar="FILE", help="Write it there. Default: print it.")
     ] = None,
     force: Force = False,
 ) -> int:

@@ -23,7 +23,7 @@ def explore(
         bool, typer.Option(help="Open the page in the browser; else only print its address.")
     ] = True,
     port: Annotated[
-        int, typer.Option(metavar="N", min=0, max=65535, help="The port; without it, one that is free.")
+        int, typer.Option(metavar="N", min=0, max=65535, help="The port. Default: one that is free.")
     ] = 0,
 ) -> int:
     """Write, run and walk through programs in the browser, with a picture of every step.

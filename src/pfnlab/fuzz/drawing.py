@@ -84,7 +84,7 @@ class Drawing:
                 drawn.append(self._draw(start, end, state.coverage, state.bias, state.prefixes))
 
         thread = threading.Thread(target=draw_ahead, name="ahead", daemon=True)
-        # Whoever waits for a guest's answer is not to wait for the model, which never pauses.
+        # A wait for a guest's answer is no wait for the model, which never pauses.
         interval = sys.getswitchinterval()
         sys.setswitchinterval(_SWITCH)
         try:

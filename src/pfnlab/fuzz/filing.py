@@ -1,7 +1,7 @@
 """Findings as folders: the smallest program, a report for people, and the same as data.
 
 A folder holds ``program.pfn``, ``report.md`` and ``finding.json``. The report's second line is the state: it
-is ``private`` until a person has told somebody. By the signatures in ``finding.json`` the same difference is
+is ``private`` until a person has reported it. By the signatures in ``finding.json`` the same difference is
 recognised later.
 """
 

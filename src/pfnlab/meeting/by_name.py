@@ -62,7 +62,7 @@ def meet_named(
     seed: int = SEED,
     looks: Mapping[str, LookLevel] = NO_LOOKS,
 ) -> Meeting:
-    """Hold a kernel against the model of its exact version, in guests of its own.
+    """Compare a kernel with the model of its exact version, in guests of its own.
 
     :param litmus: the programs, by name
     :param guests: how many run side by side

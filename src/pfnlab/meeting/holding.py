@@ -1,4 +1,4 @@
-"""Two machines held against each other: the same programs on both, and the differences.
+"""Two machines compared: the same programs on both, and the differences.
 
 One of the two is a kernel, the other its model or another kernel.
 """
@@ -43,7 +43,7 @@ SCHEDULES = 10
 #: The most programs that are run on kernels to make one smaller.
 _MOST_RUNS = 120
 
-#: A hunt ends when it has met so many differences that were not met before.
+#: A hunt ends after so many new differences.
 _MOST_FOUND = 12
 
 
@@ -85,7 +85,7 @@ class Pair:
         counted: PartCount = UNCOUNTED,
     ) -> None:
         if len(machines) != 2:
-            raise Misuse("two machines are held against each other")
+            raise Misuse("two machines are compared")
         self.machines = dict(machines)
         self.say = say
         self.counted = counted

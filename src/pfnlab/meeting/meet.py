@@ -49,7 +49,7 @@ class Explained(msgspec.Struct, frozen=True):
 class Meeting(msgspec.Struct, frozen=True):
     """The result of a meeting.
 
-    :param machines: the two machines that were held against each other
+    :param machines: the two machines that were compared
     :param against: the version of the first machine: of the model, or of the other kernel
     :param held: the counts of each kind of programs that were compared
     :param found: every difference
@@ -152,7 +152,7 @@ class MeetingResult(Result, frozen=True, kw_only=True, tag="pfnlab-meeting/1"):
 
 
 def model_version(version: str) -> str:
-    """The version whose model a kernel is held against: its own, where its series has a profile.
+    """The version whose model a kernel is compared with: its own, where its series has a profile.
 
     :raises Misuse: no known kernel is like it
     """
@@ -181,7 +181,7 @@ def meet(
     say: Callable[[str], None] = lambda line: None,
     counted: PartCount = UNCOUNTED,
 ) -> Meeting:
-    """Hold a kernel against the model of its exact version.
+    """Compare a kernel with the model of its exact version.
 
     :param version: the kernel's version
     :param profile: the version of the model, where it is another
@@ -227,7 +227,7 @@ def diff(
     say: Callable[[str], None] = lambda line: None,
     counted: PartCount = UNCOUNTED,
 ) -> Meeting:
-    """Hold two kernels against each other.
+    """Compare two kernels.
 
     :param machines: the two by name
     :param versions: the versions of the two
@@ -303,7 +303,7 @@ def kernel_before(version: str, others: Iterable[str]) -> str | None:
 
 
 def known_of(meeting: Meeting, kernel: KernelImage, suite: str) -> KnownKernel:
-    """The file of a kernel that was met.
+    """The file of a kernel that was compared.
 
     :raises Discovery: it differs from its model, so that it is not known yet
     """

@@ -1,4 +1,4 @@
-"""One trial: a kernel held against the model that should describe it, and what the model says of the idea."""
+"""One trial: a kernel compared with the model that should describe it, and what the model says of the idea."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _OF_MODELS = 60
 
 _CHANGE = re.compile(r"\w+=[^\s,=]+")
 
-#: The program that a kernel has to survive before anything is held against it.
+#: The program that a kernel has to survive before anything is compared with it.
 _ALIVE = "pfnlab program 1\ndevice bar: pci, 1 page\n\na = mmap anon[0:1] private rw\n"
 
 
@@ -248,7 +248,7 @@ def try_kernel(
     say: Callable[[str], None] = lambda line: None,
     counted: PartCount = UNCOUNTED,
 ) -> Trial:
-    """Hold a kernel against the model of *like* with *policies*, which gets the kernel's configuration.
+    """Compare a kernel with the model of *like* with *policies*, which gets the kernel's configuration.
 
     :param name: the kernel's in the report
     :param looks: how kernels were looked at for the goldens of programs, by name

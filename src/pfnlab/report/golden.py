@@ -1,7 +1,7 @@
 """Goldens: the runs of a program on real kernels, kept beside it as ``NAME.expected.json``.
 
 One file holds every version it was promoted on; versions that saw exactly the same share an observation.
-Whoever holds a run against it looks the way the golden was made (S10.3.7).
+A run is compared with it by looking the way the golden was made (S10.3.7).
 Each step is one line, so a changed kernel reads as a diff of lines.
 """
 

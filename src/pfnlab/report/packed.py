@@ -50,7 +50,7 @@ class PackedResult(Result, frozen=True, kw_only=True, tag="pfnlab-packed/1"):
     def of(cls, name: str, found: Exploration[int], asked: Collection[str]) -> PackedResult:
         """The result for the model of the file *name*.
 
-        :param asked: the properties that are told
+        :param asked: the properties that are reported
         """
         return cls(
             made=Made.now(),

@@ -1,4 +1,4 @@
-"""Try every sequence of a scope's operations on models and hold properties against what they reach.
+"""Try every sequence of a scope's operations on models and check properties of what they reach.
 
 Exit codes: 0 all hold, 1 one is violated, 2 misuse, 3 the search was cut off.
 """
@@ -25,7 +25,7 @@ EXAMPLES = (
     ("pfnlab check --on model:7.2 --scope small", "Every property of the rules of 7.2, in seconds"),
     (
         "pfnlab check --on model:6.1 --scope small --property tracker --save /tmp/found",
-        "The properties of the tracker alone; each counterexample is kept as a program",
+        "The properties of the tracker alone; each counterexample is saved as a program",
     ),
     (
         "pfnlab check --on model:7.2 --scope wide --cluster tcp://lab:8786",
@@ -49,7 +49,7 @@ EXAMPLES = (
     ),
     (
         "pfnlab check --on model:7.2 --scope wide --random 200 --depth 12 --guided",
-        "Walks that prefer states and pairs of operations not met before",
+        "Walks that prefer new states and new pairs of operations",
     ),
     (
         "pfnlab check --on model:7.2 --scope standard --random 50 --guided --seed 3",
@@ -86,12 +86,12 @@ class CheckRequest(msgspec.Struct, frozen=True, kw_only=True):
     random: Annotated[
         int | None, Option("Walk at random N times instead of trying everything.", "N", min=1)
     ] = None
-    guided: Annotated[bool, Option("Walks prefer states and pairs of operations not met before.")] = False
+    guided: Annotated[bool, Option("Walks prefer new states and new pairs of operations.")] = False
     swarm: Annotated[
         int | None,
         Option(
             "For scopes that do not end: N searches into the depth, each in an order of its own and "
-            "without some operations, of at most --states states (10,000 without it).",
+            "without some operations, of at most --states states (default: 10,000).",
             "N",
             min=1,
         ),
@@ -103,14 +103,14 @@ class CheckRequest(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 0
     checkpoint: Annotated[
-        Path | None, Option("Keep a search that is cut there, and go on from it.", "FILE")
+        Path | None, Option("Save a search that is cut there, and resume from it.", "FILE")
     ] = None
     every_order: Annotated[bool, Option("Races: look also at orders of turns that cannot matter.")] = False
     untaken: Annotated[bool, Option("List branches of the policies that were never taken.")] = False
     confirm: Annotated[
         tuple[str, ...], Option("Run every counterexample there too, as qemu:6.1.", "MACHINE")
     ] = ()
-    save: Annotated[Path | None, Option("Keep every counterexample as a program.", "FOLDER")] = None
+    save: Annotated[Path | None, Option("Save every counterexample as a program.", "FOLDER")] = None
     policy: Annotated[
         tuple[str, ...], Option("A policy of your own, in place of that of every model.", "FILE.py")
     ] = ()

@@ -2,7 +2,7 @@
 
 From top to bottom: the VMAs of each task, its page tables, physical memory, the book with owners and
 references, what processors remember, and the log. What changed in a step has a mark; of several machines,
-what differs is lit.
+what differs is highlighted.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pfnlab.verbs.option import AccelOf, LookOf, Option, ProfileOf, Say
 EXAMPLES = (
     (
         "pfnlab draw munmap-middle --on model:6.12 --on model:7.2 -o story.svg",
-        "The steps of a program on two models side by side, what differs lit",
+        "The steps of a program on two models side by side, what differs highlighted",
     ),
     ("pfnlab draw munmap-middle --step 3 --theme dark -o state.svg", "The state after one step"),
     (
@@ -40,7 +40,7 @@ class DrawRequest(msgspec.Struct, frozen=True, kw_only=True):
     on: Annotated[
         tuple[str, ...],
         Option(
-            "As for run; several machines are drawn side by side. Without it: the newest model.", "MACHINE"
+            "As for run; several machines are drawn side by side. Default: the newest model.", "MACHINE"
         ),
     ] = ()
     step: Annotated[int | None, Option("The state after step N alone, counted from 1.", "N")] = None

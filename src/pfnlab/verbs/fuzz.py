@@ -39,16 +39,16 @@ class FuzzRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     on: Annotated[
         tuple[str, ...],
-        Option("As for run; at least two. Without it: model and kernel of the newest series.", "MACHINE"),
+        Option("As for run; at least two. Default: model and kernel of the newest series.", "MACHINE"),
     ] = ()
     seed: Annotated[
         int | None,
-        Option("What random numbers begin with: another N, other programs. 0 without it.", "N"),
+        Option("What random numbers begin with: another N, other programs. Default: 0.", "N"),
     ] = None
     programs: Annotated[int | None, Option("How many in all; 500 without --seconds.", "N", min=1)] = None
     seconds: Annotated[float | None, Option("Begin nothing new after so many seconds.", "S", min=0)] = None
     resume: Annotated[
-        Path | None, Option("Keep the state in FILE, and go on from what is there.", "FILE")
+        Path | None, Option("Save the state in FILE, and resume from what is there.", "FILE")
     ] = None
     findings: Annotated[Path, Option("Where findings are filed.", "DIR")] = Path("findings")
     known: Annotated[
@@ -62,7 +62,7 @@ class FuzzRequest(msgspec.Struct, frozen=True, kw_only=True):
     fixed: Annotated[bool, Option("Only programs with an isa or a top device.")] = False
     leaves: Annotated[bool, Option("Only programs with leaves of 2 MiB and 1 GiB.")] = False
     coverage: Annotated[bool, Option("Watch which branches of the model are reached.")] = True
-    stop_after: Annotated[int | None, Option("End when so many findings were met.", "N", min=1)] = None
+    stop_after: Annotated[int | None, Option("End after so many findings.", "N", min=1)] = None
     jobs: JobsOf = None
     as_json: AsJson = False
     accel: AccelOf = "tcg"
@@ -70,7 +70,7 @@ class FuzzRequest(msgspec.Struct, frozen=True, kw_only=True):
         str | None,
         Option(
             "memory, proc or end for all programs; memory,proc for each program under both, which must "
-            "agree; without it each program has one of the three, mostly memory.",
+            "agree. Default: each program has one of the three, mostly memory.",
             "LEVEL",
         ),
     ] = None

@@ -61,7 +61,7 @@ def perform(request: DiffRequest, say: Say) -> Iterator[MeetingResult]:
     with (
         QemuMachine(kernels[0].image, guests=1, say=say) as first,
         QemuMachine(kernels[1].image, guests=1, say=say) as second,
-        working(f"holding {kernels[0].name} against {kernels[1].name}") as work,
+        working(f"comparing {kernels[0].name} and {kernels[1].name}") as work,
     ):
         meeting = diff(
             {f"qemu:{kernels[0].name}": first, f"qemu:{kernels[1].name}": second},

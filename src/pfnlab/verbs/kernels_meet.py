@@ -1,10 +1,10 @@
-"""Hold a kernel against everything there is.
+"""Run every comparison of a kernel with the model of its version.
 
 That is litmus programs, walkers, orders of calls, schedules and random programs.
 The page says what differs from the model of its version, each difference shrunk and with the switch that
 explains it, and which commits of stable releases touch the area. About two minutes a kernel.
 
-Exit codes: 0 nothing differs, 1 something does, 3 it could not be met, or did not differ again.
+Exit codes: 0 nothing differs, 1 something does, 3 it could not be compared, or did not differ again.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from pfnlab.meeting.meet import Meeting, MeetingResult
 
 EXAMPLES = (
-    ("pfnlab kernels meet 6.12.107", "Hold one kernel against the model of its version"),
-    ("pfnlab kernels meet --new -o met.md", "Every kernel on offer that nobody met, as a page"),
+    ("pfnlab kernels meet 6.12.107", "Compare one kernel with the model of its version"),
+    ("pfnlab kernels meet --new -o met.md", "Every new kernel on offer, as a page"),
     ("pfnlab kernels meet 6.12.107 --jobs 1", "In one guest at a time"),
 )
 
@@ -36,8 +36,8 @@ class MeetRequest(msgspec.Struct, frozen=True, kw_only=True):
     names: Annotated[
         tuple[str, ...], Option("6.12.107, 6.12, a bzImage, or one built here.", "K", positional=True)
     ] = ()
-    new: Annotated[bool, Option("Every kernel on offer that nobody met.")] = False
-    profile: Annotated[str | None, Option("The model to hold it against, not its own.", "VERSION")] = None
+    new: Annotated[bool, Option("Every new kernel on offer.")] = False
+    profile: Annotated[str | None, Option("The model to compare it with, instead of its own.", "VERSION")] = None
     promote: Annotated[bool, Option("What does not differ becomes known: a small file each.")] = False
     known: Annotated[Path | None, Option("Where those files are, if not in the package.", "DIR")] = None
     litmus: LitmusOf = None
@@ -49,7 +49,7 @@ class MeetRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Unmet(NamedTuple):
-    """One of several kernels, which could not be met; why was said."""
+    """One of several kernels, which could not be compared; why was said."""
 
     name: str
     outcome: Outcome = Outcome.UNDECIDED
@@ -58,9 +58,9 @@ class Unmet(NamedTuple):
 def perform(request: MeetRequest, say: Say) -> Iterator[MeetingResult | Unmet]:
     """Meet every kernel; one becomes known once its result was taken.
 
-    Of several, one that cannot be met is reported, and the others are met all the same.
+    Of several, one that cannot be compared is reported, and the others are compared all the same.
 
-    :raises Undecided: the only one could not be met
+    :raises Undecided: the only one could not be compared
     :raises Misuse: an option is wrong, or does not go with another
     """
     from pfnlab.files import check_output
@@ -100,7 +100,7 @@ def perform(request: MeetRequest, say: Say) -> Iterator[MeetingResult | Unmet]:
         except Undecided as trouble:
             if len(names) == 1:
                 raise
-            say(f"{name} could not be met: {trouble}")
+            say(f"{name} could not be compared: {trouble}")
             return Unmet(name)
 
     def answers() -> Iterator[tuple[NamedKernel, Meeting] | Unmet]:

@@ -45,7 +45,7 @@ ACCEL = Option(
 )
 
 JOBS = Option(
-    "Processes at a time, at most eight a processor; as many as processors without it.",
+    "Processes at a time, at most eight a processor. Default: as many as processors.",
     "N",
     ("--jobs",),
     min=1,
@@ -57,7 +57,7 @@ PROFILE = Option("What a qemu:BZIMAGE should behave like.", "SERIES", ("--profil
 REPORT_FILE = Option("Write the report there.", "FILE", ("-o", "--output"))
 
 REPORT_FORM = Option(
-    "A file for a browser, or Markdown for a mail. Without it: what the name of FILE ends in.",
+    "A file for a browser, or Markdown for a mail. Default: what the name of FILE ends in.",
     "html|md",
     ("--format",),
 )
@@ -72,7 +72,7 @@ LookOf = Annotated[
     str | None,
     Option(
         "How kernels are looked at: in the guest's memory (nothing runs in the guest for it, so leaves "
-        "of 1 GiB live), through /proc after each operation, or at the end only. Without it: memory, or proc "
+        "of 1 GiB live), through /proc after each operation, or at the end only. Default: memory, or proc "
         "where the lens is not installed or a kernel has no types in it.",
         "memory|proc|end",
         ("--look",),

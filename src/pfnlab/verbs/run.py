@@ -2,7 +2,7 @@
 
 Of several programs, a line each: what differs first.
 
-A row that ends in < (a lit cell, where there are colours) is not as on the first machine. An entry of
+A row that ends in < (a highlighted cell, where there are colours) is not as on the first machine. An entry of
 the book is LEAKED when it is reserved and nobody maps it any more.
 """
 
@@ -62,7 +62,7 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
         tuple[str, ...],
         Option(
             "model:SERIES[,SEAM=POLICY...], qemu:SERIES or qemu:BZIMAGE; may be given several times. "
-            "Without it: the model of the newest kernel.",
+            "Default: the model of the newest kernel.",
             "MACHINE",
         ),
     ] = ()
@@ -80,7 +80,7 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     steps: Annotated[bool, Option("Show VMAs, what is tracked, page-table entries and flushes too.")] = False
     trace: Annotated[bool, Option("Show the order of kernel calls as well.")] = False
     profile: ProfileOf = None
-    promote: Annotated[bool, Option("Keep what real kernels did as NAME.expected.json.")] = False
+    promote: Annotated[bool, Option("Record what real kernels did as NAME.expected.json.")] = False
     policy: Annotated[
         tuple[str, ...], Option("A policy of your own, in place of that of every model.", "FILE.py")
     ] = ()
@@ -88,7 +88,7 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
         str | None,
         Option(
             "Compare only these fields of observations, as result,book,log,ptes, which a user can tell; "
-            "an alarm, an expectation and a broken property count as ever. All fields without it.",
+            "an alarm, an expectation and a broken property count as ever. Default: all fields.",
             "FIELD,...",
         ),
     ] = None

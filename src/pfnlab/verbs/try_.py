@@ -1,4 +1,4 @@
-"""Build a tree, hold its kernel against a model, and print the report for a cover letter.
+"""Build a tree, compare its kernel with a model, and print the report for a cover letter.
 
 Exit codes fit `git bisect run` (docs/try.md): 0 equal, 1 differs, 125 it cannot be built, booted or
 decided; 130 misuse and 132 a defect of pfnlab, which end a bisection.
@@ -36,7 +36,7 @@ class TryRequest(msgspec.Struct, frozen=True, kw_only=True):
     policy: Annotated[
         tuple[str, ...],
         Option(
-            "What the patch means, as flush=end_vma; without it what its `Policy:` lines say.",
+            "What the patch means, as flush=end_vma. Default: what its `Policy:` lines say.",
             "SEAM=POLICY",
         ),
     ] = ()

@@ -51,7 +51,7 @@ def differ_part(content: DifferResult) -> Part:
         says = f"{word} in every sequence of at most {number_of(content.depth, 'operation')}"
     states = f"{number_of(content.states, 'state')}, {content.seconds:.1f} s"
     return Part(
-        title=f"{names}, told apart",
+        title=f"{names}, distinguished",
         says=f"{names} {says}.",
         outcome=content.outcome,
         blocks=(

@@ -146,7 +146,7 @@ def _steps(caption: str, rows: Sequence[TableRow], machines: Sequence[str]) -> T
 
 
 def _seen(lines: tuple[str, ...], lit: bool) -> Cell:
-    """What a machine saw, lit where it is not what the first one saw."""
+    """What a machine saw, highlighted where it is not what the first one saw."""
     if lit:
         return Cell(lines or (NOTHING,), "lit", True)
     return Cell(lines, "bad" if any(line.endswith(LEAKED) for line in lines) else "", True)
