@@ -155,7 +155,7 @@ def test_new_meets_all_it_can(ask: Ask, world: list[str]) -> None:
     world += ["6.12.116-1"]
     all_of_them = ask("kernels", "meet", "--new", *FEW, "--json")
 
-    assert (3, True) == (some.code, "6.12.99-1 could not be met: the archive" in some.err)
+    assert (3, True) == (some.code, "6.12.99-1 could not be compared: the archive" in some.err)
     assert "No difference in" in some.out
     assert 1 == all_of_them.code
     assert [0, 1] == [len(json.loads(line)["differences"]) for line in all_of_them.out.splitlines()]
@@ -276,7 +276,7 @@ def test_several_kernels_are_met_side_by_side(ask: Ask) -> None:
     # The page has the command that prints it again.
     assert (1, one) == (one.code, two._replace(out=two.out.replace("--jobs 2", "--jobs 1")))
     assert one.out.index("# qemu:6.12.116 ") < one.out.index("# qemu:6.12.117 ")
-    assert "6.12.99 could not be met: the archive holds no kernel 6.12.99" in one.err
+    assert "6.12.99 could not be compared: the archive holds no kernel 6.12.99" in one.err
 
 
 def test_a_single_kernel_has_all_guests(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,9 +27,7 @@ def show_cache() -> int:
     free = in_mib(shutil.disk_usage(next(folder for folder in (root, *root.parents) if folder.exists())).free)
     print(f"{root}{'' if things else ' is empty'}; {free} free")
     if things:
-        print(
-            "`pfnlab cache clean --older DAYS` removes what was not used for so long: it can be had again"
-        )
+        print("`pfnlab cache clean --older DAYS` removes what was not used for so long: it can be had again")
     return 0
 
 

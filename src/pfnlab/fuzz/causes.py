@@ -16,8 +16,8 @@ The *effect* of a difference is its field and its shape, whatever the operation.
    nothing. A reference that only a VMA of one page does not take is missing after fork and after mremap, and
    neither is with two pages: one cause. Where one is missing at two pages too, they are two.
 
-Two causes that have the same effect under the same conditions cannot be distinguished by a program; when one is
-mended, the other is left. A cause is named by its smallest program, and causes are listed in that order.
+No program distinguishes two causes that have the same effect under the same conditions; when one is mended,
+the other is left. A cause is named by its smallest program, and causes are listed in that order.
 """
 
 from __future__ import annotations

@@ -252,7 +252,10 @@ def fetch_missing(machines: Sequence[Named]) -> None:
     for name in dict.fromkeys(names):
         kernel = kernel_for(name)
         if not kernel.known:
-            say(f"qemu:{name} is {kernel.version}, which was not compared: `pfnlab kernels meet {kernel.upstream}`")
+            say(
+                f"qemu:{name} is {kernel.version}, which was not compared: "
+                f"`pfnlab kernels meet {kernel.upstream}`"
+            )
 
 
 def side_by_side(

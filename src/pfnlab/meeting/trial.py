@@ -1,4 +1,4 @@
-"""One trial: a kernel compared with the model that should describe it, and what the model says of the idea."""
+"""One trial: a kernel compared with the model that should describe it, and the model's answer to the idea."""
 
 from __future__ import annotations
 

@@ -39,9 +39,7 @@ class DrawRequest(msgspec.Struct, frozen=True, kw_only=True):
     ]
     on: Annotated[
         tuple[str, ...],
-        Option(
-            "As for run; several machines are drawn side by side. Default: the newest model.", "MACHINE"
-        ),
+        Option("As for run; several machines are drawn side by side. Default: the newest model.", "MACHINE"),
     ] = ()
     step: Annotated[int | None, Option("The state after step N alone, counted from 1.", "N")] = None
     all_steps: Annotated[bool, Option("All steps, which is so without --step too.", names=("--all",))] = False

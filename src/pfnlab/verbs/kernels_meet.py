@@ -37,7 +37,9 @@ class MeetRequest(msgspec.Struct, frozen=True, kw_only=True):
         tuple[str, ...], Option("6.12.107, 6.12, a bzImage, or one built here.", "K", positional=True)
     ] = ()
     new: Annotated[bool, Option("Every new kernel on offer.")] = False
-    profile: Annotated[str | None, Option("The model to compare it with, instead of its own.", "VERSION")] = None
+    profile: Annotated[str | None, Option("The model to compare it with, instead of its own.", "VERSION")] = (
+        None
+    )
     promote: Annotated[bool, Option("What does not differ becomes known: a small file each.")] = False
     known: Annotated[Path | None, Option("Where those files are, if not in the package.", "DIR")] = None
     litmus: LitmusOf = None
