@@ -34,6 +34,11 @@ def test_options_say_the_kind_of_limits(options: dict[str, Any], limits: CheckLi
 
 _SWARM = "--swarm goes without --memory, --checkpoint and --random: --states limits each search"
 
+_RANDOM = (
+    "--random goes without --memory, --checkpoint, --states and --every-order: its walks, "
+    "--depth and --seconds limit it"
+)
+
 
 @pytest.mark.parametrize(
     ("options", "says"),
@@ -43,6 +48,10 @@ _SWARM = "--swarm goes without --memory, --checkpoint and --random: --states lim
         ({"swarm": 2, "memory": 1}, _SWARM),
         ({"swarm": 2, "checkpoint": Path("cut")}, _SWARM),
         ({"swarm": 2, "random": 3}, _SWARM),
+        ({"random": 2, "memory": 1}, _RANDOM),
+        ({"random": 2, "checkpoint": Path("cut")}, _RANDOM),
+        ({"random": 2, "states": 9}, _RANDOM),
+        ({"random": 2, "every_order": True}, _RANDOM),
     ],
     ids=str,
 )

@@ -210,6 +210,11 @@ def limits_of(request: CheckRequest) -> CheckLimits:
             searches=request.swarm, states=request.states, seed=request.seed, depth=depth, seconds=seconds
         )
     if request.random is not None:
+        if (request.memory, request.checkpoint, request.states) != (None, None, None) or request.every_order:
+            raise Misuse(
+                "--random goes without --memory, --checkpoint, --states and --every-order: its walks, "
+                "--depth and --seconds limit it"
+            )
         return Walks(
             count=request.random, seed=request.seed, guided=request.guided, depth=depth, seconds=seconds
         )
