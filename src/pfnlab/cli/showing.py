@@ -61,8 +61,9 @@ def _append(path: Path | None, text: str) -> None:
     """Print a page, or add it to the file at *path*.
 
     :raises Misuse: the file cannot be written
+    :raises Undecided: the disk is full or fails
     """
-    from pfnlab.errors import Misuse
+    from pfnlab.files import cannot_write
 
     if path is None:
         print(text, end="")
@@ -71,4 +72,4 @@ def _append(path: Path | None, text: str) -> None:
         with path.open("a", encoding="utf-8") as file:
             file.write(text)
     except OSError as trouble:
-        raise Misuse(f"{path} cannot be written: {trouble}") from trouble
+        raise cannot_write(path, trouble) from trouble
