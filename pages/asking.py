@@ -15,8 +15,8 @@ from pfnlab.policies.trackers import TRACKERS
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.model.model_machine import ModelMachine
+from pfnlab.report.kernel_sizes import known_sizes
 from pfnlab.report.searches import PageSearch, searched
-from pfnlab.report.sizes.facts import known_sizes
 from pfnlab.units import number_of
 
 #: The device of programs that say no other, a line of the header.

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from pfnlab.errors import Misuse
 from pfnlab.policies.flushes import FLUSHES
+from pfnlab.programs.lang.library import library_folder
 from pfnlab.programs.lang.load import load_program, program_files
-from pfnlab.programs.library import library_folder
 from pfnlab.report.flush_counts import BASE, Count, counts, model_counts, programs
 from pfnlab.report.golden import golden_path, golden_run, newest_version, read_golden
 from pfnlab.report.markdown import table

@@ -1,6 +1,6 @@
 """The page ``docs/sizes.md``: what structures take in every series, and what a field more costs.
 
-``python -m pages sizes --write`` writes it, of the files beside :mod:`pfnlab.report.sizes.facts`;
+``python -m pages sizes --write`` writes it, of the files beside :mod:`pfnlab.report.kernel_sizes`;
 no kernel is asked.
 """
 
@@ -22,9 +22,8 @@ from pages.sizes.growth import (
 from pages.sizes.sentences import sentences
 from pages.sizes.series import VMA, grouped, members_of, price_of, prices_of
 from pfnlab.policies.trackers import TRACKERS
+from pfnlab.report.kernel_sizes import STRUCTURES, SeriesSizes, holes_in_words, known_sizes
 from pfnlab.report.markdown import table
-from pfnlab.report.sizes.facts import STRUCTURES, SeriesSizes, known_sizes
-from pfnlab.report.sizes.words import holes_in_words
 from pfnlab.units import number_of
 
 _NONE = "-"

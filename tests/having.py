@@ -24,7 +24,7 @@ from pfnlab.lab.images.cache import cache_root
 from pfnlab.lab.images.kernel_offers import SUITES, Role, roles_for
 from pfnlab.lab.images.kernels import KernelImage, cached_versions, kernel_for, read_lists
 from pfnlab.lab.images.search import offered
-from pfnlab.policies.known import nearest
+from pfnlab.policies.known_kernels import nearest
 from pfnlab.policies.releases import CONFIRMED, RELEASES, series_of
 
 T = TypeVar("T")

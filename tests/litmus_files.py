@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+from pfnlab.programs.lang.library import library_folder
 from pfnlab.programs.lang.load import load_program, program_files
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.library import library_folder
 
 LITMUS = library_folder()
 

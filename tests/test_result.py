@@ -16,7 +16,7 @@ from pfnlab.api.check_report import CheckReport
 from pfnlab.campaign.check_work import CheckWork, check_results
 from pfnlab.checker.check import CheckResult, check
 from pfnlab.checker.kernel.scope import load_scope
-from pfnlab.document.parts.check import part
+from pfnlab.document.check_part import part
 from pfnlab.document.terminal import terminal
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.result import Outcome

@@ -17,8 +17,8 @@ _MODULES = [
 #: explorer/ or campaign/, and two or three are verbs that have a module for themselves in several rooms.
 TO_DO = frozenset(
     [
-        *("app", "cache", "campaign", "check", "explore", "kernels", "machines", "matrix"),
-        *("packed", "places", "replay", "results", "run", "running", "trial", "words"),
+        *("cache", "check", "explore", "kernels", "matrix"),
+        *("packed", "replay"),
     ]
 )
 

@@ -61,7 +61,7 @@ def ask(command: Path, *words: str, given: str = "") -> subprocess.CompletedProc
 def test_the_wheel_is_what_runs(command: Path) -> None:
     """Not the checkout, which would have the programs in any case."""
     python = str(command.with_name("python"))
-    code = "import pfnlab.programs.library as it; print(it.library_folder())"
+    code = "import pfnlab.programs.lang.library as it; print(it.library_folder())"
 
     said = subprocess.run(
         [python, "-c", code], cwd="/", env={}, capture_output=True, text=True, check=True

@@ -19,10 +19,10 @@ from pfnlab.lab.images.archive import Unverified
 from pfnlab.lab.images.kernel_offers import Role, roles_for
 from pfnlab.lab.images.kernels import cached_versions, read_lists
 from pfnlab.lab.images.search import offered
-from pfnlab.policies.known import nearest
+from pfnlab.policies.known_kernels import nearest
 from pfnlab.policies.releases import RELEASES, series_of
+from pfnlab.programs.lang.library import find_program
 from pfnlab.programs.lang.load import load_program
-from pfnlab.programs.library import find_program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.report.golden import golden_differences, golden_path, read_golden
 

@@ -21,7 +21,7 @@ import msgspec
 
 from pfnlab.document.compose import document_of
 from pfnlab.document.mail import mail
-from pfnlab.document.parts.trial import part
+from pfnlab.document.trial_part import part
 from pfnlab.errors import Undecided
 from pfnlab.lab.building.build import BuildRequest, build
 from pfnlab.lab.building.built import BuiltKernel
@@ -31,9 +31,9 @@ from pfnlab.meeting.holding import litmus_looks, litmus_programs
 from pfnlab.meeting.trial import Trial, TrialResult, try_kernel
 from pfnlab.policies.patched import PatchedKernel, read_patched, write_patched
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
+from pfnlab.programs.lang.library import find_program
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program, Read
-from pfnlab.programs.library import find_program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.machine import Machine

@@ -31,7 +31,7 @@ from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.lang.shapes import word_of
 from pfnlab.programs.runs.observation import PteSeen, Run, Step, VmaSeen
 from pfnlab.report.markdown import table
-from pfnlab.schemas import FORMS, schema
+from pfnlab.schema_files import FORMS, schema
 from pfnlab.units import number_of
 
 FOLDER = ROOT / "docs" / "reference"

@@ -24,8 +24,8 @@ from pfnlab.checker.replay import ReplayResult
 from pfnlab.fuzz.hunt_state import FuzzResult
 from pfnlab.meeting.meet import MeetingResult
 from pfnlab.meeting.trial import TrialResult
+from pfnlab.programs.lang.library import LibraryList
 from pfnlab.programs.lang.problems import FmtResult
-from pfnlab.programs.library import LibraryList
 from pfnlab.programs.recorded.matrix import MatrixResult
 from pfnlab.report.packed import PackedResult
 from pfnlab.report.policies_matrix import PoliciesResult

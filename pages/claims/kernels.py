@@ -10,12 +10,12 @@ from typing import NamedTuple
 from pages.observed import Observed, part_name
 from pfnlab.errors import Misuse
 from pfnlab.policies.releases import CONFIRMED
+from pfnlab.programs.lang.library import library_folder
 from pfnlab.programs.lang.load import load_program
-from pfnlab.programs.library import library_folder
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Run, Step
 from pfnlab.report.golden import Golden, golden_path, golden_run, newest_version, read_golden
-from pfnlab.report.sizes.facts import known_sizes
+from pfnlab.report.kernel_sizes import known_sizes
 
 #: The series with VM_PAT.
 VM_PAT = ("6.1", "6.12")

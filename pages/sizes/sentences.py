@@ -20,7 +20,7 @@ from pages.sizes.series import (
     room_of_the_move,
     sharing,
 )
-from pfnlab.report.sizes.facts import SeriesSizes
+from pfnlab.report.kernel_sizes import SeriesSizes
 
 #: The bytes of discussion 002.
 LIMIT = 192

@@ -17,7 +17,7 @@ from pages.sizes.growth import (
     price,
 )
 from pfnlab.lens.structure_sizes import SizedMember
-from pfnlab.report.sizes.facts import SeriesSizes
+from pfnlab.report.kernel_sizes import SeriesSizes
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 import pfnlab as pl
-from pfnlab.document.parts.check import part
+from pfnlab.document.check_part import part
 from pfnlab.document.terminal import terminal
 
 

@@ -9,7 +9,7 @@ from litmus_files import litmus_file
 
 import pfnlab as pl
 from pfnlab.cli import main
-from pfnlab.schemas import schema
+from pfnlab.schema_files import schema
 
 MACHINES = ["model:6.1", "model:7.2"]
 

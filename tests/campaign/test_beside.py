@@ -12,7 +12,7 @@ from pfnlab.campaign.plan import Plan
 from pfnlab.campaign.plan_file import read_plan
 from pfnlab.checker.kernel.scope import scope_names
 from pfnlab.errors import Misuse
-from pfnlab.programs.library import find_program, library_paths
+from pfnlab.programs.lang.library import find_program, library_paths
 
 MINE = """\
 pfnlab program 1

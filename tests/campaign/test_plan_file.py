@@ -28,7 +28,7 @@ from pfnlab.campaign.plan import (
 from pfnlab.campaign.plan_file import PlanMistakes, plan_of, read_plan
 from pfnlab.campaign.running import begin_campaign, stored_plan
 from pfnlab.files import Unreadable
-from pfnlab.schemas import campaign_file_text
+from pfnlab.schema_files import campaign_file_text
 from pfnlab.store.store import Store
 
 ROOT = Path(__file__).parents[2]

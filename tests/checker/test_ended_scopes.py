@@ -11,7 +11,7 @@ from broken import Broken
 from pfnlab.checker.check import HOLDS, VIOLATED, CheckResult, check
 from pfnlab.checker.kernel.scope import Scope, load_scope, scope_names
 from pfnlab.checker.limits import Exhaustive
-from pfnlab.document.parts.check import part
+from pfnlab.document.check_part import part
 from pfnlab.document.terminal import terminal
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.tracker import Tracker

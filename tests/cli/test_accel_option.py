@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from asking import Ask, Fake, open_with
 
-from pfnlab.lab.machines import Named, name_machine, open_machine
 from pfnlab.lab.running import qemu_machine as lab
+from pfnlab.lab.running.named_machines import Named, name_machine, open_machine
 from pfnlab.lab.vm.accel import Accel
 
 

@@ -13,7 +13,7 @@ from pfnlab.fuzz.filing import Folder, FoundDifference
 from pfnlab.fuzz.hunt_state import read_state
 from pfnlab.fuzz.looking import MIXED, Looks
 from pfnlab.fuzz.signature import signature_of
-from pfnlab.lab.machines import Named, settle_look
+from pfnlab.lab.running.named_machines import Named, settle_look
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.lang.ops import Program

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from asking import Ask, open_with
 
-from pfnlab.lab.machines import Named
+from pfnlab.lab.running.named_machines import Named
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel

@@ -16,7 +16,7 @@ from sample_reports import sample_contents
 
 from pfnlab.fuzz.filing import Folder, FoundDifference
 from pfnlab.fuzz.signature import signature_of
-from pfnlab.lab.confirm import comparison
+from pfnlab.lab.running.confirm import comparison
 from pfnlab.policies import own
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.model_machine import ModelMachine

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 from asking import PROGRAM, Ask
 
-from pfnlab.programs.library import library_paths
+from pfnlab.programs.lang.library import library_paths
 
 BOTH = ("--on", "model:6.1", "--on", "qemu:7.2")
 

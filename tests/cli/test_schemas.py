@@ -26,10 +26,10 @@ from pfnlab.meeting.explain import Explanation
 from pfnlab.meeting.holding import KernelDifference
 from pfnlab.meeting.meet import Explained, Meeting, MeetingResult
 from pfnlab.meeting.trial import Trial, TrialResult, TriedCause
-from pfnlab.policies.known import HeldCount
+from pfnlab.policies.known_kernels import HeldCount
 from pfnlab.programs.lang.load import load_program
 from pfnlab.result import Made
-from pfnlab.schemas import FORMS, schema, schema_text
+from pfnlab.schema_files import FORMS, schema, schema_text
 from pfnlab.store.rows import HostClass, StoredResult
 from pfnlab.store.store import Store
 from pfnlab.store.stored import SeenWith, StoredShard

@@ -18,7 +18,7 @@ from pfnlab.document.blocks import Document
 from pfnlab.document.compose import document_of
 from pfnlab.document.html import html
 from pfnlab.document.mail import mail
-from pfnlab.document.parts.part import Part
+from pfnlab.document.part import Part
 from pfnlab.document.read import result_of
 from pfnlab.errors import Why
 from pfnlab.programs.runs.alarm import Alarm

@@ -12,7 +12,7 @@ from sample_reports import content_of, parts
 from pfnlab.document import html
 from pfnlab.document.blocks import Block, Chapter, Contents, Figure
 from pfnlab.document.compose import document_of
-from pfnlab.document.parts.part import Part
+from pfnlab.document.part import Part
 from pfnlab.document.read import result_of
 from pfnlab.report.run_result import RunResult
 from pfnlab.result import Outcome

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from pfnlab.document.blocks import Block, Bullets, Chapter, Code, Drawn, Facts, Paragraph, Table, cell
-from pfnlab.document.parts.part import Part
+from pfnlab.document.part import Part
 from pfnlab.document.terminal import terminal
 from pfnlab.result import Outcome
 

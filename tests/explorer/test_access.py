@@ -12,7 +12,7 @@ from for_each import for_each
 from starlette.testclient import TestClient
 
 from pfnlab.explorer.access import MOST_ASKED, Gate
-from pfnlab.explorer.app import application
+from pfnlab.explorer.routes import application
 from pfnlab.explorer.workers import Workers
 
 PORT = 8123

@@ -11,7 +11,7 @@ from pfnlab.explorer import asked
 from pfnlab.explorer.answers import Answers
 from pfnlab.explorer.recorded import golden_of
 from pfnlab.explorer.stories import Storyteller
-from pfnlab.programs.library import find_program
+from pfnlab.programs.lang.library import find_program
 
 MIDDLE = find_program("munmap-middle").read_text(encoding="utf-8")
 

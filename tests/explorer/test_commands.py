@@ -19,7 +19,7 @@ from pfnlab.explorer.commands import Commands
 from pfnlab.explorer.jobs import PROGRAM, JobProgress, Jobs
 from pfnlab.explorer.recorded import golden_of
 from pfnlab.explorer.stories import Storyteller
-from pfnlab.programs.library import find_program
+from pfnlab.programs.lang.library import find_program
 
 PER_VMA = Path(__file__).parents[2] / "docs" / "own-policy" / "per_vma.py"
 MIDDLE = find_program("munmap-middle").read_text(encoding="utf-8")

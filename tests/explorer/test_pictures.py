@@ -11,7 +11,7 @@ import pytest
 from pfnlab.explorer import pictures
 from pfnlab.explorer.rules import find_rule
 from pfnlab.explorer.stories import Story, Storyteller
-from pfnlab.programs.library import find_program
+from pfnlab.programs.lang.library import find_program
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -11,8 +11,8 @@ from pfnlab.errors import Misuse, ProgramError
 from pfnlab.explorer.recorded import golden_of
 from pfnlab.explorer.spoken import rows
 from pfnlab.explorer.stories import NotRunYet, Storyteller, mistake, op_lines_of
+from pfnlab.programs.lang.library import find_program
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.library import find_program
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 

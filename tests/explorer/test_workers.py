@@ -18,7 +18,7 @@ from pfnlab.explorer import workers as module
 from pfnlab.explorer.answers import KeptRun
 from pfnlab.explorer.asked import AskedGraph, AskedPicture, AskedStory
 from pfnlab.explorer.workers import Workers
-from pfnlab.programs.library import find_program
+from pfnlab.programs.lang.library import find_program
 from pfnlab.programs.runs.look import LookLevel
 
 MIDDLE = find_program("munmap-middle").read_text(encoding="utf-8")

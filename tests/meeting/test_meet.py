@@ -13,7 +13,7 @@ from kernels_of_models import LITMUS, Kernel, Moody, Odd
 
 from pfnlab.document.compose import document_of
 from pfnlab.document.mail import mail
-from pfnlab.document.parts.meeting import part
+from pfnlab.document.meeting_part import part
 from pfnlab.document.read import result_of
 from pfnlab.errors import Discovery, Misuse
 from pfnlab.lab.images.kernels import KernelImage as Package
@@ -29,7 +29,7 @@ from pfnlab.meeting.meet import (
     verdicts,
 )
 from pfnlab.policies.kconfig import configuration_of
-from pfnlab.policies.known import write_known
+from pfnlab.policies.known_kernels import write_known
 from pfnlab.result import Outcome
 
 #: As few random programs as there can be: other tests are about them.

@@ -11,8 +11,8 @@ import pytest
 
 from pfnlab.document.compose import document_of
 from pfnlab.document.mail import mail
-from pfnlab.document.parts.trial import part
 from pfnlab.document.read import result_of
+from pfnlab.document.trial_part import part
 from pfnlab.errors import LostGuest, Misuse, Why
 from pfnlab.meeting import holding
 from pfnlab.meeting.trial import Trial, TrialResult, headline, try_kernel

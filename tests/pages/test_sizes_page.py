@@ -14,8 +14,7 @@ from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.inside import need_lens
 from pfnlab.policies.releases import series_of
 from pfnlab.policies.trackers import TRACKERS
-from pfnlab.report.sizes.facts import STRUCTURES, SeriesSizes, known_sizes
-from pfnlab.report.sizes.reading import slabs_of, structures_of, types_of
+from pfnlab.report.kernel_sizes import STRUCTURES, SeriesSizes, known_sizes, slabs_of, structures_of, types_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "sizes.md").read_text(encoding="utf-8")
 POLICIES = (Path(__file__).parents[2] / "docs" / "policies.md").read_text(encoding="utf-8")

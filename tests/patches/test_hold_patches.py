@@ -11,7 +11,7 @@ import tooling
 from pfnlab.lab.building.built import BuiltKernel
 from pfnlab.lab.building.patch_file import read_patch
 from pfnlab.meeting.trial import Trial
-from pfnlab.policies.known import HeldCount
+from pfnlab.policies.known_kernels import HeldCount
 from pfnlab.policies.patched import PatchedKernel, read_patched
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.model.model_machine import ModelMachine

@@ -9,7 +9,7 @@ from itertools import product
 import pytest
 
 from pfnlab.policies.changes import changes_between, is_of, single_changes, source_of
-from pfnlab.policies.known import known_versions
+from pfnlab.policies.known_kernels import known_versions
 from pfnlab.policies.profiles import RELEASES, profile_of
 from pfnlab.programs.model.model_machine import ModelMachine
 

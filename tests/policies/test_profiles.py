@@ -12,7 +12,7 @@ from for_each import for_each
 import pfnlab
 from pfnlab.mm.profile import Profile
 from pfnlab.policies.flushes import FLUSHES
-from pfnlab.policies.known import newest_known
+from pfnlab.policies.known_kernels import newest_known
 from pfnlab.policies.profiles import (
     CONFIRMED,
     ERAS,

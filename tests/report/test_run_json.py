@@ -23,7 +23,7 @@ from pfnlab.programs.runs.violation import Violation
 from pfnlab.report.run_json import PrintedRun
 from pfnlab.report.run_result import RunResult
 from pfnlab.report.step_json import PrintedStep, printed_step, step_of
-from pfnlab.schemas import schema
+from pfnlab.schema_files import schema
 
 SERIES = {"model:6.1": "6.1", "model:7.2": "7.2"}
 

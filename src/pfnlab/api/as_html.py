@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pfnlab.document.blocks import Block, Cell, Figure, Paragraph, Table, cell
+from pfnlab.document.check_part import part
 from pfnlab.document.compose import document_of
 from pfnlab.document.drawings import checked
 from pfnlab.document.html import fragment
-from pfnlab.document.parts.check import part
-from pfnlab.document.parts.run import result_part
+from pfnlab.document.run_part import result_part
 from pfnlab.picture import draw_state
 from pfnlab.report.run_result import RunResult
 from pfnlab.result import Made

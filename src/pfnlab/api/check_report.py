@@ -9,10 +9,10 @@ from pfnlab.api.arguments import Policies, names_own, typed, typed_class
 from pfnlab.api.records import Record, Recorded
 from pfnlab.api.runs import On, machine_names
 from pfnlab.checker.check import SHOWN_APART, VIOLATED, CheckResult, PropertyResult
-from pfnlab.document.parts.check import part
+from pfnlab.document.check_part import part
 from pfnlab.document.terminal import terminal
 from pfnlab.errors import Misuse
-from pfnlab.lab.machines import name_machine
+from pfnlab.lab.running.named_machines import name_machine
 from pfnlab.programs.lang.ops import Program
 from pfnlab.progress import say, silent
 from pfnlab.result import Outcome, beside

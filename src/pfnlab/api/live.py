@@ -14,7 +14,7 @@ from pfnlab.api.arguments import Policies, names_own, typed, typed_class
 from pfnlab.api.pages import Pages, Where
 from pfnlab.api.step import Listed, StepSeen, listed_lines, seen_steps
 from pfnlab.errors import Misuse
-from pfnlab.lab.machines import model_text, name_machine, newest_series, with_policies
+from pfnlab.lab.running.named_machines import model_text, name_machine, newest_series, with_policies
 from pfnlab.own_code import is_served
 from pfnlab.policies.boot import guards_of
 from pfnlab.policies.guard import HookCall, check_deterministic

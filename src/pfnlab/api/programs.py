@@ -11,10 +11,10 @@ from pfnlab.api.arguments import typed
 from pfnlab.api.live import LiveMachine
 from pfnlab.errors import Misuse
 from pfnlab.files import cannot_write, write_whole
+from pfnlab.programs.lang.library import load_found, program_paths
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.validity import check_program
-from pfnlab.programs.library import load_found, program_paths
 
 #: What is taken for a program: one, its name, path or text, or a machine on which it was done.
 AnyProgram = Annotated[

@@ -13,7 +13,7 @@ from pfnlab.api.records import Record, Recorded, RowsOf, field_text, step_record
 from pfnlab.api.step import StepSeen, seen_steps
 from pfnlab.errors import Misuse
 from pfnlab.judging.judge import judged
-from pfnlab.lab.machines import name_machines, newest_series, side_by_side
+from pfnlab.lab.running.named_machines import name_machines, newest_series, side_by_side
 from pfnlab.lab.vm.accel import accel_named
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.compare import FIELDS, Difference, Verdict, fields_listed, fields_named

@@ -12,9 +12,9 @@ from pfnlab.checker.kernel.scope import RaceScope, Scope, load_scope, scope_name
 from pfnlab.errors import Misuse
 from pfnlab.files import read_text
 from pfnlab.inert import visible
+from pfnlab.programs.lang.library import STDIN, in_library, library_paths, long_name, program_paths
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.printer import format_program
-from pfnlab.programs.library import STDIN, in_library, library_paths, long_name, program_paths
 from pfnlab.toml_text import MOST_TOML
 
 

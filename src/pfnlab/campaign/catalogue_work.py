@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from pfnlab.campaign.shard import ShardResults
-from pfnlab.lab.machines import name_machines, side_by_side
+from pfnlab.lab.running.named_machines import name_machines, side_by_side
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.compare import Verdict, judge

@@ -14,8 +14,8 @@ from pfnlab.campaign.beside import Beside
 from pfnlab.campaign.catalogue_work import CatalogueWork
 from pfnlab.campaign.check_work import CheckWork
 from pfnlab.campaign.fuzz_work import FuzzWork
+from pfnlab.campaign.key_places import LISTS
 from pfnlab.campaign.meet_work import MeetWork
-from pfnlab.campaign.places import LISTS
 from pfnlab.campaign.shard import Shard
 from pfnlab.campaign.work import FILES, files_of
 from pfnlab.errors import Misuse

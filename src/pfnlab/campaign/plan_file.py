@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pfnlab.campaign.beside import Beside
-from pfnlab.campaign.places import LISTS, KeyPlaces
+from pfnlab.campaign.key_places import LISTS, KeyPlaces
 from pfnlab.campaign.plan import VERDICTS, Plan, changes_of
 from pfnlab.campaign.plan_form import form_mistakes, plan_without, sample
 from pfnlab.checker.kernel.properties import questions
@@ -18,7 +18,7 @@ from pfnlab.errors import Misuse, ProgramError
 from pfnlab.files import read_text
 from pfnlab.fuzz.looking import check_vocabulary, looking_named
 from pfnlab.inert import one_line
-from pfnlab.lab.machines import name_machine, open_machine
+from pfnlab.lab.running.named_machines import name_machine, open_machine
 from pfnlab.meeting.meet import model_version
 from pfnlab.policies import SEAM_OF
 from pfnlab.policies.own import files_in

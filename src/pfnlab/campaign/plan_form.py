@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from pfnlab.campaign.places import LISTS, KeyPlaces
+from pfnlab.campaign.key_places import LISTS, KeyPlaces
 from pfnlab.campaign.plan import Plan
 from pfnlab.inert import one_line
 from pfnlab.programs.lang.words import did_you_mean

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pfnlab.lab.building.build import BuildRequest, build
-from pfnlab.lab.machines import check_series
+from pfnlab.lab.running.named_machines import check_series
 from pfnlab.progress import say, working
 
 

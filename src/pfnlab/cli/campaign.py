@@ -27,14 +27,14 @@ from pfnlab.cli.report import FORMS, form_of
 from pfnlab.cli.results import ResultsRequest, files_of_store, print_results, store_address
 from pfnlab.cluster.connection import check_address
 from pfnlab.document.compose import document_of
-from pfnlab.document.parts.results import part, status_part
+from pfnlab.document.results_part import part, status_part
 from pfnlab.document.terminal import terminal
 from pfnlab.errors import Misuse, Undecided
 from pfnlab.files import cannot_write, check_output, write_output, write_whole
 from pfnlab.inert import one_line
 from pfnlab.progress import Work, say, working
 from pfnlab.result import Made
-from pfnlab.schemas import campaign_file_text
+from pfnlab.schema_files import campaign_file_text
 from pfnlab.store.store import Store
 from pfnlab.store.stored import ResultFilter
 from pfnlab.units import number_of

@@ -71,7 +71,7 @@ def series(typed: str) -> Iterator[Candidate]:
 
 def versions(typed: str) -> Iterator[Candidate]:
     """Every exact version that is known."""
-    from pfnlab.policies.known import known_versions
+    from pfnlab.policies.known_kernels import known_versions
 
     yield from (Candidate(version, "known version") for version in known_versions())
 
@@ -230,7 +230,7 @@ def fields(typed: str) -> Iterator[Candidate]:
 
 def program_names(typed: str) -> Iterator[Candidate]:
     """The programs that come with pfnlab, by name; after a folder of them and a slash those in it."""
-    from pfnlab.programs.library import ALL, library_paths, long_name
+    from pfnlab.programs.lang.library import ALL, library_paths, long_name
 
     yield Candidate(ALL, "all programs that come with pfnlab")
 

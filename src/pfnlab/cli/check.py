@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from pfnlab.checker.check import CheckResult
 from pfnlab.checker.differ import DifferResult
-from pfnlab.document.parts.check import differ_part, packed_part, part
+from pfnlab.document.check_part import differ_part, packed_part, part
 from pfnlab.document.terminal import terminal
-from pfnlab.lab.machines import name_machines, side_by_side
+from pfnlab.lab.running.named_machines import name_machines, side_by_side
 from pfnlab.programs.runs.compare import judge
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.report.packed import PackedResult

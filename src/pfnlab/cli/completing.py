@@ -13,7 +13,7 @@ from pfnlab.cli import candidates as values
 from pfnlab.cli.candidates import Candidate, Values
 from pfnlab.cli.verbs import VerbOption, framework_command, is_argument, option_of
 from pfnlab.errors import Misuse
-from pfnlab.schemas import FORMS
+from pfnlab.schema_files import FORMS
 
 #: The shells that have a script.
 SHELLS = ("bash", "zsh", "fish")

@@ -8,9 +8,9 @@ from urllib.parse import urlencode
 from pfnlab.errors import Misuse
 from pfnlab.explorer.machines import MOST_MACHINES
 from pfnlab.explorer.serving import serve
-from pfnlab.lab.machines import name_machine
+from pfnlab.lab.running.named_machines import name_machine
+from pfnlab.programs.lang.library import in_library, long_name, program_paths
 from pfnlab.programs.lang.load import read_program_text
-from pfnlab.programs.library import in_library, long_name, program_paths
 from pfnlab.progress import say
 
 

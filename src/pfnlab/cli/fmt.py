@@ -9,9 +9,9 @@ from pathlib import Path
 from pfnlab.errors import Misuse
 from pfnlab.files import cannot_write, check_regular
 from pfnlab.programs.lang.canonical import format_text
+from pfnlab.programs.lang.library import STDIN, program_paths, read_stdin
 from pfnlab.programs.lang.load import read_program_text
 from pfnlab.programs.lang.problems import FmtResult, TextProblem, problems_of
-from pfnlab.programs.library import STDIN, program_paths, read_stdin
 
 #: The forms in which problems are printed.
 FORMATS = ("text", "json", "github")

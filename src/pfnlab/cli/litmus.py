@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pfnlab.errors import Misuse
 from pfnlab.files import cannot_write, write_whole
+from pfnlab.programs.lang.library import LibraryList, chosen_entries, library_programs
 from pfnlab.programs.lang.load import read_program_text
-from pfnlab.programs.library import LibraryList, chosen_entries, library_programs
 from pfnlab.progress import say
 from pfnlab.units import number_of
 
@@ -67,7 +67,7 @@ def new_program(file: Path | None, *, force: bool) -> int:
 
     :raises Misuse: the file is there already
     """
-    text = files("pfnlab.programs").joinpath("template.pfn").read_text(encoding="utf-8")
+    text = files("pfnlab.programs.lang").joinpath("template.pfn").read_text(encoding="utf-8")
     if file is None:
         print(text, end="")
         return 0

@@ -14,7 +14,7 @@ from importlib.resources.abc import Traversable
 from typing import NamedTuple
 
 from pfnlab.errors import Misuse
-from pfnlab.lab.machines import all_series
+from pfnlab.lab.running.named_machines import all_series
 
 
 class Policy(NamedTuple):

@@ -26,8 +26,8 @@ from pfnlab.fuzz.filing import DATA, PROGRAM, read_data
 from pfnlab.fuzz.looking import changed_by_looking
 from pfnlab.fuzz.signature import LOST, Signature, signatures_of
 from pfnlab.inert import one_line, visible
-from pfnlab.lab.confirm import AS_FOUND, Compared, comparison
-from pfnlab.lab.machines import (
+from pfnlab.lab.running.confirm import AS_FOUND, Compared, comparison
+from pfnlab.lab.running.named_machines import (
     Named,
     name_machine,
     name_machines,

@@ -10,7 +10,7 @@ import msgspec
 from pfnlab.campaign.listing import COLUMNS, ListedResults, table_rows
 from pfnlab.campaign.plan import VERDICTS
 from pfnlab.campaign.status import status_of
-from pfnlab.document.parts.results import listing_part
+from pfnlab.document.results_part import listing_part
 from pfnlab.document.terminal import terminal
 from pfnlab.errors import Misuse
 from pfnlab.files import check_output

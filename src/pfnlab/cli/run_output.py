@@ -120,7 +120,7 @@ def document(results: Sequence[RunResult], output: RunOutput) -> str:
 def _document(results: Sequence[RunResult], output: RunOutput) -> Document:
     """The results as ``pfnlab report`` shows them."""
     from pfnlab.document.compose import document_of
-    from pfnlab.document.parts.run import result_part
+    from pfnlab.document.run_part import result_part
     from pfnlab.report.cells import ROWS, STEP_ROWS, TRACE_ROWS
     from pfnlab.result import Made
 

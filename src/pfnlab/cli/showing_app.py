@@ -59,7 +59,7 @@ def schema(
     verb: Annotated[list[str], typer.Argument(metavar="VERB...", help="For instance run, or kernels meet.")],
 ) -> int:
     """Print the JSON Schema of what a verb prints with --json."""
-    from pfnlab.schemas import schema_text
+    from pfnlab.schema_files import schema_text
 
     print(schema_text(" ".join(verb)), end="")
     return 0

@@ -12,9 +12,15 @@ from pfnlab.lab.images.kernels import KernelImage, kernel_for, whole
 from pfnlab.lens.structure_sizes import StructureSize
 from pfnlab.policies.releases import CONFIRMED
 from pfnlab.progress import say
-from pfnlab.report.sizes.facts import SeriesSizes, known_sizes, write_sizes
-from pfnlab.report.sizes.reading import series_sizes, structures_of, types_of
-from pfnlab.report.sizes.words import holes_in_words
+from pfnlab.report.kernel_sizes import (
+    SeriesSizes,
+    holes_in_words,
+    known_sizes,
+    series_sizes,
+    structures_of,
+    types_of,
+    write_sizes,
+)
 
 
 def show_sizes(names: Sequence[str], *, as_json: bool, write: Path | None) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from msgspec.structs import replace
 
 from pfnlab.document.blocks import Block, Chapter, Contents, ContentsEntry, Document, Paragraph, Table, Tone
-from pfnlab.document.parts.part import Part, facts_of
+from pfnlab.document.part import Part, facts_of
 from pfnlab.result import Outcome
 from pfnlab.units import number_of
 

@@ -11,8 +11,16 @@ from pfnlab.campaign.listing import ListedResults
 from pfnlab.checker.check import CheckResult
 from pfnlab.checker.differ import DifferResult
 from pfnlab.checker.replay import ReplayResult
-from pfnlab.document.parts import campaign, check, matrix, meeting, results, run, trial
-from pfnlab.document.parts.part import Part
+from pfnlab.document import (
+    campaign_part,
+    check_part,
+    matrix_part,
+    meeting_part,
+    results_part,
+    run_part,
+    trial_part,
+)
+from pfnlab.document.part import Part
 from pfnlab.fuzz.filing import FindingFolder
 from pfnlab.fuzz.hunt_state import FuzzResult
 from pfnlab.meeting.meet import MeetingResult
@@ -36,22 +44,24 @@ class ResultKind(msgspec.Struct, frozen=True):
     part: Callable[[Any], Part]
 
 
-_FINDING = ResultKind("pfnlab fuzz --findings FOLDER", FindingFolder, campaign.finding_part)
+_FINDING = ResultKind("pfnlab fuzz --findings FOLDER", FindingFolder, campaign_part.finding_part)
 
 KINDS: dict[str, ResultKind] = {
     kind.content.form(): kind
     for kind in (
-        ResultKind("pfnlab run --json", PrintedRun, run.part),
-        ResultKind("pfnlab check --json", CheckResult, check.part),
-        ResultKind("pfnlab check --differ --json", DifferResult, check.differ_part),
-        ResultKind("pfnlab matrix --json", MatrixResult, matrix.part),
-        ResultKind("pfnlab policies matrix --json", PoliciesResult, matrix.policies_part),
-        ResultKind("pfnlab kernels meet --json, pfnlab kernels diff --json", MeetingResult, meeting.part),
-        ResultKind("pfnlab fuzz --json", FuzzResult, campaign.part),
+        ResultKind("pfnlab run --json", PrintedRun, run_part.part),
+        ResultKind("pfnlab check --json", CheckResult, check_part.part),
+        ResultKind("pfnlab check --differ --json", DifferResult, check_part.differ_part),
+        ResultKind("pfnlab matrix --json", MatrixResult, matrix_part.part),
+        ResultKind("pfnlab policies matrix --json", PoliciesResult, matrix_part.policies_part),
+        ResultKind(
+            "pfnlab kernels meet --json, pfnlab kernels diff --json", MeetingResult, meeting_part.part
+        ),
+        ResultKind("pfnlab fuzz --json", FuzzResult, campaign_part.part),
         _FINDING,
-        ResultKind("pfnlab try --json", TrialResult, trial.part),
-        ResultKind("pfnlab results --json", ListedResults, results.part),
-        ResultKind("pfnlab replay --json", ReplayResult, trial.replay_part),
+        ResultKind("pfnlab try --json", TrialResult, trial_part.part),
+        ResultKind("pfnlab results --json", ListedResults, results_part.part),
+        ResultKind("pfnlab replay --json", ReplayResult, trial_part.replay_part),
     )
 }
 

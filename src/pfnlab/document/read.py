@@ -12,7 +12,7 @@ import msgspec
 
 from pfnlab.document.json_text import json_values
 from pfnlab.document.kinds import KINDS, ResultKind, takes
-from pfnlab.document.parts.part import Part
+from pfnlab.document.part import Part
 from pfnlab.errors import Misuse
 from pfnlab.files import MOST_RECORDED, read_text
 from pfnlab.fuzz.filing import DATA, PROGRAM, REPORT, FindingFolder

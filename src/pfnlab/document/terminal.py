@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 
 from pfnlab.document.blocks import Block, Bullets, Code, Facts, Paragraph, Table
-from pfnlab.document.parts.part import MADE, Part
+from pfnlab.document.part import MADE, Part
 from pfnlab.inert import one_line, visible
 
 _GAP = "  "

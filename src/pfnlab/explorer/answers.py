@@ -17,7 +17,7 @@ from pfnlab.explorer.spoken import rows
 from pfnlab.explorer.stories import Story, Storyteller
 from pfnlab.explorer.walk import GraphPlace, Walker
 from pfnlab.judging.judge import sentence_of
-from pfnlab.lab.machines import model_text
+from pfnlab.lab.running.named_machines import model_text
 from pfnlab.own_code import serve
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.runs.look import LookLevel

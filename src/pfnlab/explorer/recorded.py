@@ -9,7 +9,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-from pfnlab.programs.library import library_paths
+from pfnlab.programs.lang.library import library_paths
 from pfnlab.report.golden import Golden, golden_path, read_golden
 
 #: How a golden begins: with the hash of its program.

@@ -17,7 +17,7 @@ import msgspec
 from pfnlab.errors import Misuse
 from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.fuzz.signature import LOOKING, Signature, signature_between
-from pfnlab.lab.machines import Named, fetch_missing, name_machine, open_machine, see_memory
+from pfnlab.lab.running.named_machines import Named, fetch_missing, name_machine, open_machine, see_memory
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.compare import differences

@@ -34,7 +34,7 @@ from pfnlab.judging.entries import (
 from pfnlab.judging.history import History, is_unplaced
 from pfnlab.judging.known import known
 from pfnlab.judging.seen import Layout, SeenMoment
-from pfnlab.policies.known import version_of_release
+from pfnlab.policies.known_kernels import version_of_release
 from pfnlab.policies.releases import is_version, upstream
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.ops import Fork, Op, Program, Release

@@ -15,7 +15,7 @@ from pfnlab.lab.images.search import offered
 from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.meeting.holding import NO_LOOKS, PROGRAMS, SEED
 from pfnlab.meeting.meet import Meeting, kernel_before, meet, model_version
-from pfnlab.policies.known import known_versions, version_of_release
+from pfnlab.policies.known_kernels import known_versions, version_of_release
 from pfnlab.policies.releases import is_version
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel

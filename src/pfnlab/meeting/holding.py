@@ -20,10 +20,10 @@ from pfnlab.fuzz.hunt_state import HuntState, KnownSignature
 from pfnlab.fuzz.shrink import Shrunk, is_shown, shrink, shrink_quickly
 from pfnlab.fuzz.signature import Signature, in_same_step, signature_of, undecided
 from pfnlab.meeting.walkers import KINDS, WALKERS, cell_program
-from pfnlab.policies.known import HeldCount
+from pfnlab.policies.known_kernels import HeldCount
+from pfnlab.programs.lang.library import library_folder
 from pfnlab.programs.lang.load import load_program, program_files
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.library import library_folder
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Looking, Machine, Rebooting, run_telling
 from pfnlab.programs.runs.observation import Run

@@ -28,7 +28,7 @@ from pfnlab.meeting.shown import ShownDifference
 from pfnlab.meeting.titles import titles_between
 from pfnlab.mm.configuration import DISTRIBUTION, Configuration
 from pfnlab.policies.changes import changes_between, source_of
-from pfnlab.policies.known import HeldCount, KnownKernel, nearest, programs_in, steps_in
+from pfnlab.policies.known_kernels import HeldCount, KnownKernel, nearest, programs_in, steps_in
 from pfnlab.policies.releases import RELEASES, is_version, series_of, version_key
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine

@@ -17,7 +17,7 @@ from pfnlab.meeting.holding import NO_LOOKS, SEED, KernelDifference, Pair, hold_
 from pfnlab.meeting.meet import verdicts
 from pfnlab.meeting.shown import ShownDifference
 from pfnlab.mm.configuration import Configuration
-from pfnlab.policies.known import HeldCount, programs_in, steps_in
+from pfnlab.policies.known_kernels import HeldCount, programs_in, steps_in
 from pfnlab.policies.own import is_path
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program

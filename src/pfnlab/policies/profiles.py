@@ -3,8 +3,8 @@
 A profile follows from its release, and from the table of switches (:mod:`pfnlab.policies.switch_table`).
 
 A kernel is an exact version, ``6.1.176``. A confirmed series (:data:`CONFIRMED`) by its bare name is the
-newest version of it that is known (:mod:`pfnlab.policies.known`). Any other bare release is mainline as it
-was released; the exact version, or ``with=COMMIT``, has what its stable series took over later.
+newest version of it that is known (:mod:`pfnlab.policies.known_kernels`). Any other bare release is mainline
+as it was released; the exact version, or ``with=COMMIT``, has what its stable series took over later.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import cache
 from pfnlab.mm.configuration import DISTRIBUTION
 from pfnlab.mm.profile import Profile
 from pfnlab.mm.walk_policy import Walkers
-from pfnlab.policies.known import known_versions, nearest, newest_known
+from pfnlab.policies.known_kernels import known_versions, nearest, newest_known
 from pfnlab.policies.releases import CONFIRMED, RELEASES, is_version, series_of, version_key
 from pfnlab.policies.switch_table import SWITCHES
 from pfnlab.policies.switches import Backport, Era

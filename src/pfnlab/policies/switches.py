@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pfnlab.policies.known import known_versions
+from pfnlab.policies.known_kernels import known_versions
 from pfnlab.policies.releases import CONFIRMED, between, confirmed_before, series_key, series_of, version_key
 
 _OLDEST = CONFIRMED[0]

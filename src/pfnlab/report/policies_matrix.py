@@ -23,8 +23,8 @@ from pfnlab.policies.profiles import era_of, exact
 from pfnlab.policies.reports import REPORTS
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.policies.walkers import WALKERS
+from pfnlab.programs.lang.library import library_folder
 from pfnlab.programs.lang.load import load_text, program_files
-from pfnlab.programs.library import library_folder
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Step
 from pfnlab.progress import UNCOUNTED, PartCount

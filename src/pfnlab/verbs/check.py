@@ -159,8 +159,8 @@ def checks(request: CheckRequest, say: Say) -> Iterator[CheckResult]:
     """
     from pfnlab.checker.kernel.properties import questions
     from pfnlab.checker.kernel.scope import load_scope, read_scope
-    from pfnlab.lab.confirm import confirm
-    from pfnlab.lab.machines import name_machines
+    from pfnlab.lab.running.confirm import confirm
+    from pfnlab.lab.running.named_machines import name_machines
     from pfnlab.lab.vm.accel import accel_named
 
     limits, accel = limits_of(request), accel_named(request.accel)
@@ -230,13 +230,13 @@ def limits_of(request: CheckRequest) -> CheckLimits:
 
 def _specs(request: CheckRequest) -> list[str]:
     """The models by their names."""
-    from pfnlab.lab.machines import newest_series, with_policies
+    from pfnlab.lab.running.named_machines import newest_series, with_policies
 
     return with_policies(list(request.on) or [f"model:{newest_series()}"], request.policy)
 
 
 def _model(spec: str) -> ModelMachine:
-    from pfnlab.lab.machines import model_text, name_machine
+    from pfnlab.lab.running.named_machines import model_text, name_machine
     from pfnlab.programs.model.model_machine import ModelMachine
 
     named = name_machine(spec)
@@ -265,7 +265,7 @@ def _differing(request: CheckRequest, policies: tuple[str, str]) -> DifferResult
 
 def _replaced(base: str, policy: str) -> str:
     """The name of the machine *base* with a policy as ``trackers/vm_pat``; *policy* where it is a machine."""
-    from pfnlab.lab.machines import with_policies
+    from pfnlab.lab.running.named_machines import with_policies
     from pfnlab.policies import SEAM_OF
 
     seam, _, name = policy.partition("/")

@@ -67,12 +67,12 @@ def perform(request: DrawRequest, say: Say) -> Iterator[DrawnPicture]:
     :raises Misuse: there is not one program, or no such step or theme, or the output is a file that is read
     """
     from pfnlab.files import check_output
-    from pfnlab.lab.machines import files_named, name_machines, newest_series, side_by_side
+    from pfnlab.lab.running.named_machines import files_named, name_machines, newest_series, side_by_side
     from pfnlab.lab.vm.accel import accel_named
     from pfnlab.picture import draw_compare, draw_race, draw_state, draw_story
     from pfnlab.picture.dimensions import NARROW
     from pfnlab.picture.palette import Theme
-    from pfnlab.programs.library import load_found, program_paths
+    from pfnlab.programs.lang.library import load_found, program_paths
     from pfnlab.programs.runs.look import look_named
 
     themes: dict[str, Theme] = {"auto": "auto", "light": "light", "dark": "dark"}

@@ -114,8 +114,8 @@ def perform(request: FuzzRequest, say: Say) -> Iterator[HuntEnd]:
     from pfnlab.fuzz.hunt import Hunt
     from pfnlab.fuzz.hunt_state import HuntState
     from pfnlab.fuzz.looking import looking_named, opened
-    from pfnlab.lab.machines import name_machines, newest_series
     from pfnlab.lab.running.inside import need_lens
+    from pfnlab.lab.running.named_machines import name_machines, newest_series
     from pfnlab.lab.vm.accel import accel_named
     from pfnlab.processes import processors
     from pfnlab.programs.runs.look import LookLevel

@@ -131,11 +131,11 @@ def _promote(folder: Path | None, meeting: Meeting, kernel: KernelImage, say: Sa
 
     from pfnlab.lab.images.kernels import suites_of
     from pfnlab.meeting.meet import known_of
-    from pfnlab.policies.known import write_known
+    from pfnlab.policies.known_kernels import write_known
 
     if not kernel.package:
         raise Misuse("a kernel of one's own does not become known: only packages of the archive do")
-    folder = folder or Path(str(files("pfnlab.policies.known")))
+    folder = folder or Path(str(files("pfnlab.policies").joinpath("known")))
     try:
         known = known_of(meeting, kernel, next(iter(suites_of(kernel)), ""))
         say(f"{write_known(folder, known)} written")

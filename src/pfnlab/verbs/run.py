@@ -20,7 +20,7 @@ from pfnlab.errors import Misuse
 from pfnlab.verbs.option import AccelOf, LookOf, Option, ProfileOf, Say
 
 if TYPE_CHECKING:
-    from pfnlab.lab.machines import Named
+    from pfnlab.lab.running.named_machines import Named
     from pfnlab.programs.lang.ops import Program
     from pfnlab.programs.runs.look import LookLevel
     from pfnlab.programs.runs.observation import Run
@@ -110,9 +110,9 @@ def perform(request: RunRequest, say: Say) -> Iterator[RunResults]:
 def _results(request: RunRequest, say: Say) -> Iterator[RunResults]:
     from pfnlab.files import check_output
     from pfnlab.judging.judge import judged
-    from pfnlab.lab.machines import side_by_side
+    from pfnlab.lab.running.named_machines import side_by_side
     from pfnlab.lab.vm.accel import accel_named
-    from pfnlab.programs.library import STDIN, load_found, program_paths
+    from pfnlab.programs.lang.library import STDIN, load_found, program_paths
     from pfnlab.programs.runs.compare import FIELDS, fields_listed
     from pfnlab.programs.runs.look import look_named
     from pfnlab.report.golden import golden_look
@@ -142,7 +142,7 @@ def _results(request: RunRequest, say: Say) -> Iterator[RunResults]:
 
 
 def _machines(request: RunRequest, look: LookLevel | None, fields: tuple[str, ...]) -> list[Named]:
-    from pfnlab.lab.machines import name_machines, newest_series, with_policies
+    from pfnlab.lab.running.named_machines import name_machines, newest_series, with_policies
     from pfnlab.programs.runs.compare import FIELDS
     from pfnlab.programs.runs.look import LookLevel
 
@@ -161,7 +161,7 @@ def _machines(request: RunRequest, look: LookLevel | None, fields: tuple[str, ..
 
 def _inputs(request: RunRequest, paths: Sequence[Path], machines: Sequence[Named]) -> list[Path]:
     """The files that are read: programs, those that machines are made of, and goldens that are made anew."""
-    from pfnlab.lab.machines import files_named
+    from pfnlab.lab.running.named_machines import files_named
     from pfnlab.report.golden import golden_path
 
     files = files_named(machine.spec for machine in machines)

@@ -57,7 +57,7 @@ def perform(request: TryRequest, say: Say) -> Iterator[TrialResult]:
     """
     from pfnlab.files import check_output
     from pfnlab.lab.building.patch_file import read_patch
-    from pfnlab.lab.machines import check_series
+    from pfnlab.lab.running.named_machines import check_series
     from pfnlab.lab.running.qemu_machine import QemuMachine
     from pfnlab.lab.vm.accel import accel_named
     from pfnlab.meeting.holding import litmus_files, litmus_looks, litmus_programs

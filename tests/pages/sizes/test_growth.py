@@ -29,8 +29,7 @@ from pfnlab.lab.images.driver_module import driver_for
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lens.structure_sizes import SizedMember, SlabCache
 from pfnlab.policies.trackers import TRACKERS
-from pfnlab.report.sizes.facts import SeriesSizes, known_sizes
-from pfnlab.report.sizes.reading import structures_of, types_of
+from pfnlab.report.kernel_sizes import SeriesSizes, known_sizes, structures_of, types_of
 
 KEPT = known_sizes()
 

@@ -10,7 +10,7 @@ from pfnlab.lab.images.cache import cache_root
 from pfnlab.lab.images.kernel_offers import SUITES, Offer, by_version, suites_for
 from pfnlab.lab.images.kernels import KernelImage, whole
 from pfnlab.lab.images.search import offered
-from pfnlab.policies.known import known_packages
+from pfnlab.policies.known_kernels import known_packages
 from pfnlab.policies.releases import series_of, upstream
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pfnlab.errors import Undecided
 from pfnlab.lab.images.archive import Package
 from pfnlab.lab.images.tools import complaint, run
-from pfnlab.policies.known import known_packages, known_versions
+from pfnlab.policies.known_kernels import known_packages, known_versions
 from pfnlab.policies.releases import series_key, series_of, upstream, version_key
 
 #: The suites of the rolling distribution, in which new series appear and old ones vanish.

@@ -28,7 +28,7 @@ from pfnlab.lab.images.cache import cache_root, locked, quiet, write_kept_text
 from pfnlab.lab.images.deb import take_out
 from pfnlab.lab.images.kernel_offers import Offer, by_version, chosen
 from pfnlab.lab.images.search import Search, known_series, offered
-from pfnlab.policies.known import known_packages
+from pfnlab.policies.known_kernels import known_packages
 from pfnlab.policies.releases import series_of, upstream
 from pfnlab.progress import UNCOUNTED, PartCount
 from pfnlab.units import in_mib, number_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from pfnlab.policies.known import version_of_release
+from pfnlab.policies.known_kernels import version_of_release
 from pfnlab.policies.releases import series_of
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from pfnlab.checker.replay import ReplayResult
 from pfnlab.document.blocks import Block, Bullets, Chapter, Paragraph, Table, cell
-from pfnlab.document.parts.meeting import difference_section, held_table
-from pfnlab.document.parts.part import Part, done, section
+from pfnlab.document.meeting_part import difference_section, held_table
+from pfnlab.document.part import Part, done, section
 from pfnlab.meeting.trial import ShownCause, TrialResult
 from pfnlab.units import number_of
 

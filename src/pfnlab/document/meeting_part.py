@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pfnlab.document.blocks import Block, Bullets, Chapter, Table, cell
-from pfnlab.document.parts.part import Part, done, drawn, program_code, section, short
+from pfnlab.document.part import Part, done, drawn, program_code, section, short
 from pfnlab.meeting.meet import MeetingResult
 from pfnlab.meeting.shown import ShownDifference
-from pfnlab.policies.known import HeldCount, programs_in, steps_in
+from pfnlab.policies.known_kernels import HeldCount, programs_in, steps_in
 from pfnlab.units import number_of
 
 #: The most programs that show a difference, other differences of its cause, and commits that are named.

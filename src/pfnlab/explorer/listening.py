@@ -10,7 +10,7 @@ from types import FrameType
 import uvicorn
 
 from pfnlab.explorer.access import Gate
-from pfnlab.explorer.app import application
+from pfnlab.explorer.routes import application
 from pfnlab.explorer.workers import Workers
 
 #: Seconds that open answers have at the end.

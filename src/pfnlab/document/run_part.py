@@ -7,7 +7,7 @@ from itertools import groupby
 
 from pfnlab.document.blocks import Block, Bullets, Cell, Code, Paragraph, Table, cell
 from pfnlab.document.drawings import lines, story
-from pfnlab.document.parts.part import Part, done, program_code, section
+from pfnlab.document.part import Part, done, program_code, section
 from pfnlab.programs.lang.json_form import program_hash
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pfnlab.checker.check import HOLDS, SHOWN_APART, VIOLATED, CheckResult, PropertyResult
 from pfnlab.checker.differ import DifferResult
 from pfnlab.document.blocks import Block, Bullets, Cell, Chapter, Code, Facts, Paragraph, Table, Tone, cell
-from pfnlab.document.parts.part import Part, done, drawn, program_code, section
+from pfnlab.document.part import Part, done, drawn, program_code, section
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.report.packed import PackedResult
 from pfnlab.result import beside

@@ -8,7 +8,7 @@ import pytest
 from pfnlab.campaign.listing import ListedResults
 from pfnlab.campaign.status import StatusResult
 from pfnlab.document.blocks import Chapter
-from pfnlab.document.parts.results import listing_part, part, status_part
+from pfnlab.document.results_part import listing_part, part, status_part
 from pfnlab.document.terminal import terminal
 from pfnlab.result import Outcome
 

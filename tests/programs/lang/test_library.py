@@ -9,9 +9,8 @@ import pytest
 from for_each import for_each
 
 from pfnlab.errors import Misuse, ProgramError
-from pfnlab.programs import library
-from pfnlab.programs.lang.load import load_program
-from pfnlab.programs.library import (
+from pfnlab.programs.lang import library
+from pfnlab.programs.lang.library import (
     ALL,
     STDIN,
     chosen_entries,
@@ -25,6 +24,7 @@ from pfnlab.programs.library import (
     long_name,
     program_paths,
 )
+from pfnlab.programs.lang.load import load_program
 
 
 @pytest.fixture

@@ -42,12 +42,12 @@ def schema_text(verb: str) -> str:
     """
     if verb not in FORMS:
         raise Misuse(f"{verb} prints no JSON: there are schemas for {', '.join(FORMS)}")
-    return files("pfnlab.schemas").joinpath(f"{FORMS[verb]}.schema.json").read_text(encoding="utf-8")
+    return files("pfnlab").joinpath("schemas", f"{FORMS[verb]}.schema.json").read_text(encoding="utf-8")
 
 
 def campaign_file_text() -> str:
     """The schema of the file of a campaign, for editors that know TOML."""
-    return files("pfnlab.schemas").joinpath("campaign-file.schema.json").read_text(encoding="utf-8")
+    return files("pfnlab").joinpath("schemas", "campaign-file.schema.json").read_text(encoding="utf-8")
 
 
 def schema(verb: str) -> dict[str, Any]:

@@ -13,12 +13,12 @@ from pfnlab.checker.check import CheckResult, check
 from pfnlab.checker.kernel.properties import questions
 from pfnlab.checker.kernel.scope import load_scope
 from pfnlab.checker.limits import Exhaustive
-from pfnlab.document.parts.check import part
+from pfnlab.document.check_part import part
 from pfnlab.document.terminal import terminal
 from pfnlab.programs.lang.canonical import program_text
 from pfnlab.programs.lang.text import parse
 from pfnlab.programs.model.model_machine import ModelMachine
-from pfnlab.schemas import schema
+from pfnlab.schema_files import schema
 
 
 def small(spec: str, *, watch: bool = False, states: int | None = None) -> CheckResult:

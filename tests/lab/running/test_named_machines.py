@@ -8,8 +8,8 @@ from typing import ClassVar
 import pytest
 
 from pfnlab.errors import Misuse
-from pfnlab.lab import machines
-from pfnlab.lab.machines import name_machine, name_machines, side_by_side
+from pfnlab.lab.running import named_machines
+from pfnlab.lab.running.named_machines import name_machine, name_machines, side_by_side
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines
@@ -56,8 +56,8 @@ def notes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is done with kernels, which their models replace."""
     made = list[str]()
     monkeypatch.setattr(Kernel, "notes", made)
-    monkeypatch.setattr(machines, "open_machine", lambda named, accel, look: Kernel(named.rest, look))
-    monkeypatch.setattr(machines, "fetch_missing", lambda machines: made.append("fetch"))
+    monkeypatch.setattr(named_machines, "open_machine", lambda named, accel, look: Kernel(named.rest, look))
+    monkeypatch.setattr(named_machines, "fetch_missing", lambda machines: made.append("fetch"))
     return made
 
 

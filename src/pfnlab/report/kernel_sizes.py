@@ -1,12 +1,12 @@
-"""What was read from the kernels: a small file for each series, written by ``pfnlab kernels sizes --write``.
+"""Sizes of kernel structures and slab caches: read from images and guests, kept in a file for each series.
 
-So the page of sizes can be made anew without any kernel.
+``pfnlab kernels sizes --write`` writes these files, so that the page of sizes needs no kernel.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -15,7 +15,11 @@ from typing import Any
 import msgspec
 
 from pfnlab.errors import Misuse
-from pfnlab.lens.structure_sizes import SlabCache, StructureSize
+from pfnlab.lab.images.kernels import KernelImage
+from pfnlab.lab.running.inside import need_lens
+from pfnlab.lens.btf import Btf
+from pfnlab.lens.structure_sizes import Hole, SlabCache, StructureSize, size_of_structure
+from pfnlab.lens.vmlinux import btf_of
 from pfnlab.policies.releases import CONFIRMED
 
 FORMAT = "pfnlab-sizes/1"
@@ -71,7 +75,9 @@ def known_sizes() -> tuple[SeriesSizes, ...]:
 
     :raises Misuse: a file is missing or damaged
     """
-    return tuple(read_sizes(files(__package__) / f"{series}.json") for series in CONFIRMED)
+    return tuple(
+        read_sizes(files("pfnlab.report").joinpath("sizes", f"{series}.json")) for series in CONFIRMED
+    )
 
 
 def read_sizes(path: Any) -> SeriesSizes:
@@ -93,6 +99,87 @@ def write_sizes(folder: Path, sizes: SeriesSizes) -> Path:
     return path
 
 
+def types_of(kernel: KernelImage) -> Btf:
+    """
+    The types in a kernel's image.
+
+    :raises LensError: it has none
+    """
+    return Btf(btf_of(kernel.vmlinuz), name=kernel.label)
+
+
+def structures_of(types: Btf) -> dict[str, StructureSize]:
+    """The structures of :data:`STRUCTURES` that a kernel has."""
+    sizes = {name: size_of_structure(types, name) for name in STRUCTURES}
+    return {name: size for name, size in sizes.items() if size is not None}
+
+
+def slabs_of(kernel: KernelImage, types: Btf) -> dict[str, SlabCache]:
+    """
+    The slab caches of a booted guest that has done nothing.
+
+    :raises MissingTool: QEMU or a package of the lens is not here
+    :raises LostGuest: it does not boot
+    """
+    need_lens()
+    from pfnlab.lab.vm.qemu import Guest
+    from pfnlab.lens.kallsyms import read_kallsyms
+    from pfnlab.lens.memory import GuestRam
+    from pfnlab.lens.program import image_physical, open_program
+    from pfnlab.lens.slabs import SYMBOLS, read_slabs
+
+    with Guest(kernel.vmlinuz, shared_ram=True) as guest:
+        assert guest.ram is not None
+        with GuestRam(guest.ram) as ram:
+            info = ram.vmcoreinfo()
+            symbols = read_kallsyms(
+                lambda address, size: ram.read(image_physical(info, address), size), info, SYMBOLS
+            )
+            return read_slabs(open_program(ram, types, {}, info), types, symbols)
+
+
+def series_sizes(kernel: KernelImage, others: Iterable[KernelImage], made_by: str) -> SeriesSizes:
+    """
+    What is kept of a series.
+
+    :param kernel: the kernel that stands for it, which is booted for its slab caches
+    :param others: the other kernels of the series, compared with it
+    """
+    types = types_of(kernel)
+    structures = structures_of(types)
+    alike, unlike = [], {}
+    for other in others:
+        its = structures_of(types_of(other))
+        names = tuple(name for name in STRUCTURES if its.get(name) != structures.get(name))
+        if names:
+            unlike[other.version] = names
+        else:
+            alike.append(other.version)
+    return SeriesSizes(
+        series=kernel.series,
+        package_version=kernel.version,
+        release=kernel.release,
+        sha256=kernel.sha256,
+        made_by=made_by,
+        structures=structures,
+        slabs=slabs_of(kernel, types),
+        alike=tuple(alike),
+        unlike=unlike,
+    )
+
+
+def holes_in_words(structure: StructureSize) -> str:
+    """The holes of a structure: those between its own members, then how much is lost inside of members."""
+    own = [_hole(hole) for hole in structure.own_holes]
+    inside: dict[str, int] = {}
+    for hole in structure.holes:
+        if hole.inside:
+            member = hole.inside.partition(".")[0]
+            inside[member] = inside.get(member, 0) + hole.bits
+    within = [f"{_bits(bits)} in {member}" for member, bits in inside.items()]
+    return ", ".join(own + within) or "none"
+
+
 # JSON in which a list of plain values is one line, so that a member or hole that changed is a changed line.
 def _lines(value: Any, depth: int = 0) -> str:
     inner = " " * (depth + 1)
@@ -103,3 +190,13 @@ def _lines(value: Any, depth: int = 0) -> str:
         items = [inner + _lines(item, depth + 1) for item in value]
         return "[\n" + ",\n".join(items) + "\n" + " " * depth + "]"
     return json.dumps(value)
+
+
+def _hole(hole: Hole) -> str:
+    if hole.bits % 8 or hole.bit % 8:
+        return f"{hole.bits} bits from {hole.bit // 8}.{hole.bit % 8} on"
+    return f"{hole.bits // 8} at {hole.offset}"
+
+
+def _bits(bits: int) -> str:
+    return f"{bits // 8}" if bits % 8 == 0 else f"{bits} bits"

@@ -19,6 +19,8 @@ from pfnlab.result import Count
 
 FORMAT = "pfnlab-known/1"
 
+_FOLDER = files("pfnlab.policies").joinpath("known")
+
 _RELEASE = re.compile(r"[0-9]+\.[0-9]+(?:\.(?P<point>[0-9]+))?")
 
 
@@ -84,7 +86,7 @@ class KnownKernel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 @cache
 def known_packages() -> tuple[str, ...]:
     """The package versions of all known kernels, oldest first; no file is opened for it."""
-    names = [entry.name for entry in files(__name__).iterdir() if entry.name.endswith(".json")]
+    names = [entry.name for entry in _FOLDER.iterdir() if entry.name.endswith(".json")]
     return tuple(sorted((name.removesuffix(".json") for name in names), key=_order))
 
 
@@ -134,7 +136,7 @@ def known_kernel(package_version: str) -> KnownKernel:
 
     :raises Misuse: it is not known, or its file is damaged
     """
-    entry = files(__name__) / f"{package_version}.json"
+    entry = _FOLDER / f"{package_version}.json"
     try:
         return msgspec.json.decode(entry.read_bytes(), type=KnownKernel)
     except FileNotFoundError:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pfnlab.campaign.listing import ListedResult, ListedResults
 from pfnlab.campaign.status import CampaignStatus, StatusResult
 from pfnlab.document.blocks import Block, Bullets, Chapter, Paragraph, Table, Tone, cell
-from pfnlab.document.parts.part import Part, done, program_code, section
+from pfnlab.document.part import Part, done, program_code, section
 from pfnlab.inert import one_line
 from pfnlab.result import Outcome
 from pfnlab.store.rows import DISCOVERIES

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pfnlab.document.blocks import Block, Bullets, Cell, Chapter, Code, Table, cell
 from pfnlab.document.drawings import bars, story_of_text
-from pfnlab.document.parts.part import Part, done, program_code, section, short
+from pfnlab.document.part import Part, done, program_code, section, short
 from pfnlab.fuzz.filing import FindingFolder
 from pfnlab.fuzz.hunt_state import FindingCause, FuzzResult, PrintedFinding, ReachedCoverage
 from pfnlab.units import number_of

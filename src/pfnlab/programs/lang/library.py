@@ -36,7 +36,7 @@ FOLDER = "litmus"
 #: How a file of a program ends.
 SUFFIX = ".pfn"
 
-_PACKAGE = Path(__file__).resolve().parents[1]
+_PACKAGE = Path(__file__).resolve().parents[2]
 _HERE = Path()
 
 #: A row of the folder's README: name, file, question and what else is said of the program.

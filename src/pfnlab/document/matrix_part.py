@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pfnlab.document.blocks import Block, Bullets, Cell, Table, cell
 from pfnlab.document.drawings import bars, lines, verdict_matrix
-from pfnlab.document.parts.part import Part, done, section
+from pfnlab.document.part import Part, done, section
 from pfnlab.programs.recorded.matrix import MatrixResult
 from pfnlab.report.policies_matrix import PoliciesResult, PolicyRow
 from pfnlab.result import Outcome

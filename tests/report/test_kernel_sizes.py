@@ -10,9 +10,9 @@ from for_each import for_each
 
 from pfnlab.errors import Misuse
 from pfnlab.lens.structure_sizes import Hole
-from pfnlab.policies.known import known_kernel
+from pfnlab.policies.known_kernels import known_kernel
 from pfnlab.policies.releases import CONFIRMED, series_of, upstream
-from pfnlab.report.sizes.facts import SeriesSizes, known_sizes, read_sizes, write_sizes
+from pfnlab.report.kernel_sizes import SeriesSizes, known_sizes, read_sizes, write_sizes
 
 KEPT = known_sizes()
 

@@ -123,7 +123,7 @@ def model_text(rest: str) -> str:
     if is_version(name):
         return rest
     from pfnlab.lab.building.built import find
-    from pfnlab.policies.known import known_versions
+    from pfnlab.policies.known_kernels import known_versions
 
     kernel = find(name)
     if kernel is None:

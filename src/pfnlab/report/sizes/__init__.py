@@ -1,1 +1,0 @@
-"""Sizes of kernel structures: what was read from each series, for ``pfnlab kernels sizes``."""
