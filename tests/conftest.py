@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from _pytest.terminal import TerminalReporter
+from budgets import beyond, budgets_of, taken
 from comparing import COMPARED, NEWS
 from having import ROLE_NAMES, ROLES, asks_older, kernels_of, standing
 from hypothesis import HealthCheck, settings
@@ -28,12 +29,20 @@ settings.register_profile(
 settings.load_profile("same each time")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take what each folder may take (budgets.py)."""
+    parser.addoption(
+        "--budgets", default="", metavar="FOLDER=SECONDS...", help="print folders that take more"
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Register the project's markers, and refuse a target that is none."""
     # A shell has it ignored by what it runs in the background, and so would commands that are tested.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "lab: needs kernels and QEMU")
     config.addinivalue_line("markers", "target(name): runs with `make test-NAME` alone (targets.py)")
+    budgets_of(config.getoption("--budgets"))
     if TARGET and TARGET not in TARGETS:
         raise pytest.UsageError(f"PFNLAB_TARGET={TARGET} is no target: write one of {', '.join(TARGETS)}")
 
@@ -103,8 +112,14 @@ def said(terminalreporter: TerminalReporter, wanted: str) -> list[str]:
     ]
 
 
-def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
     """Say which kernels were asked, how much of what they did was compared with the model, what is news."""
+    reports = [one for kind in terminalreporter.stats.values() for one in kind if hasattr(one, "duration")]
+    over = beyond(budgets_of(config.getoption("--budgets")), taken(reports))
+    if over:
+        terminalreporter.section("folders that took more than their budget")
+        for line in over:
+            terminalreporter.write_line(line)
     lines = said(terminalreporter, COMPARED)
     if lines:
         terminalreporter.section("model against kernels")
