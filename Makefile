@@ -18,11 +18,11 @@ need = @PYTHON=$(PYTHON) tools/install-missing $(1)
 extra = $(BIN)/python -m pip install -q --disable-pip-version-check -e '.[$(1)]'
 target = PFNLAB_TARGET=$(1) $(BIN)/pytest -n $(or $(2),2)
 
-.PHONY: help demo docs changelog test release test-archives test-pages test-long test-random test-older test-races test-building test-compiled test-notebooks test-shells test-patches test-patched test-selftests mutation-report fault-report test-postgres test-all-kernels test-btf-dwarf test-browser test-cluster test-editors test-wheel test-newcomer page lint pages bench bench-compare fmt-check clean system system-test
+.PHONY: help demo docs changelog test release test-archives test-pages test-long test-random test-older test-races test-building test-notebooks test-shells test-patches test-patched test-selftests mutation-report fault-report test-postgres test-all-kernels test-btf-dwarf test-browser test-cluster test-editors test-wheel test-newcomer page lint pages bench bench-compare fmt-check clean system system-test
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo "also: test-archives test-pages test-long test-random test-older test-races test-building test-compiled test-notebooks test-shells test-patches test-patched test-selftests mutation-report fault-report test-postgres test-all-kernels test-btf-dwarf test-browser test-cluster test-editors test-wheel test-newcomer page lint pages bench bench-compare fmt-check clean"
+	@echo "also: test-archives test-pages test-long test-random test-older test-races test-building test-notebooks test-shells test-patches test-patched test-selftests mutation-report fault-report test-postgres test-all-kernels test-btf-dwarf test-browser test-cluster test-editors test-wheel test-newcomer page lint pages bench bench-compare fmt-check clean"
 
 system:
 	@PYTHON=$(PYTHON) tools/install-missing
@@ -115,12 +115,6 @@ test-cluster: system-test .venv/.test
 test-building: system-test .venv/.test
 	$(call need,build)
 	$(call target,building)
-
-# Searches of packed models compiled, state by state the same: a minute.
-test-compiled: system-test .venv/.test
-	$(call need,compiled)
-	$(call extra,fast)
-	$(call target,compiled)
 
 # Data frames of both libraries, Parquet, and the notebook in a kernel of its own: half a minute.
 test-notebooks: system-test .venv/.test

@@ -1,7 +1,8 @@
-"""The checker beside pan and TLC on the small specification they all were given: time, memory, states.
+"""The search beside pan and TLC on the small specification they all were given: time, memory, states.
 
-One run of everything, in turn and by processor time, so that the ratios hold on a busy machine too. pan is
-made by spin from the shared Promela text; TLC runs where its jar and a TLA+ text are given. What is not
+One run of everything, in turn and by processor time, so that the ratios hold on a busy machine too. Counts
+of states must be equal; there is no goal for times, for states of the kernel cost more than any of these. pan
+is made by spin from the shared Promela text; TLC runs where its jar and a TLA+ text are given. What is not
 installed is named, and its rows are left out.
 
     python benchmarks/checker.py [--quick] [PAGES] [--promela book.pml] [--tlc tla2tools.jar --tla book.tla]
@@ -25,14 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "checker"))
 
 from measuring import busy, rounds, show
 
-from pfnlab.checker.search.compiling import compiled
 from pfnlab.errors import MissingTool
-from pfnlab.lab.images.cache import cache_root
-
-#: Against pan: plain Python within four times its time, compiled not slower; and bytes a state.
-PLAIN_GOAL, PLAIN_BYTES, COMPILED_GOAL, COMPILED_BYTES = 4.0, 120.0, 1.0, 32.0
-#: So many times faster than TLC, in plain Python.
-TLC_GOAL = 5.0
 
 #: What every tool must count.
 STATES = {1: 398, 2: 21_530, 3: 471_404, 4: 5_521_772, 5: 42_355_820}
@@ -43,13 +37,10 @@ _OURS = """
 import resource, sys, time
 sys.path.insert(0, {tests!r})
 import shared_book
-from pathlib import Path
-from pfnlab.checker.search.compiling import fastest
-from pfnlab.checker.search.packed import explore_packed
-cache = Path({cache!r}) if {cache!r} else None
-model = fastest(Path(shared_book.__file__), cache, print).Book({pages}, {symmetric}, {symmetric})
+from pfnlab.checker.search.explore import explore
+model = shared_book.Book({pages}, {symmetric})
 before, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
-found = explore_packed(model, order={order!r}, cache=cache)
+found = explore(model, shared_book.RULES, order={order!r}, keep="compact")
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 assert not found.discoveries and found.complete
 print(found.states, time.process_time() - begun, 1024 * (after - before) / found.states)
@@ -65,11 +56,10 @@ class Result:
     bytes_a_state: float | None
 
 
-def ours(pages: int, fast: bool, order: str = "breadth", symmetric: bool = False) -> Result:
+def ours(pages: int, order: str = "breadth", symmetric: bool = False) -> Result:
     """Our own search."""
-    cache = str(cache_root() / "compiled") if fast else ""
     tests = str(_ROOT / "tests" / "checker")
-    text = _OURS.format(tests=tests, cache=cache, pages=pages, order=order, symmetric=symmetric)
+    text = _OURS.format(tests=tests, pages=pages, order=order, symmetric=symmetric)
     told = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
     states, seconds, size = told.stdout.split()
     return Result(int(states), float(seconds), float(size))
@@ -130,18 +120,9 @@ def tools(options: argparse.Namespace, folder: Path) -> dict[str, Callable[[], R
     else:
         print("TLC is left out: Debian has no package of it; give --tlc tla2tools.jar and --tla TEXT")
     if pages <= 3:
-        found["plain Python, breadth first"] = lambda: ours(pages, False)
-        found["plain Python, depth first"] = lambda: ours(pages, False, "depth")
-    try:
-        for source in (_ROOT / "src/pfnlab/checker/search/core.py", _ROOT / "tests/checker/shared_book.py"):
-            compiled(source, cache_root() / "compiled")
-        found["compiled, breadth first"] = lambda: ours(pages, True)
-        found["compiled, depth first"] = lambda: ours(pages, True, "depth")
-        found["compiled, symmetry"] = lambda: ours(pages, True, symmetric=True)
-    except MissingTool as missing:
-        print(f"compiled is left out: {missing}")
-    if pages <= 3:
-        found["plain Python, symmetry"] = lambda: ours(pages, False, symmetric=True)
+        found["breadth first"] = lambda: ours(pages)
+        found["depth first"] = lambda: ours(pages, "depth")
+        found["symmetry"] = lambda: ours(pages, symmetric=True)
     return found
 
 
@@ -165,41 +146,25 @@ def main() -> int:
 
 
 def report(options: argparse.Namespace, results: dict[str, list[Result]]) -> int:
-    """The table, and what misses its goal; the exit status."""
+    """The table, and every wrong count; the exit status."""
     beside = results.get("pan, depth first")
-    rows, ratios, wrong = [], {}, []
+    rows, wrong = [], []
     for name, made in results.items():
         states, seconds = made[0].states, statistics.median(one.seconds for one in made)
-        if "symmetry" not in name and states != STATES.get(options.pages, states):
+        if name != "symmetry" and states != STATES.get(options.pages, states):
             wrong.append(f"{name} counts {states:,}")
+        ratio = "-"
         if beside:
-            ratios[name] = statistics.median(
-                one.seconds / theirs.seconds for one, theirs in zip(made, beside, strict=True)
-            )
-        ratio = f"{ratios[name]:.2f}" if name in ratios else "-"
+            pairs = zip(made, beside, strict=True)
+            ratio = f"{statistics.median(one.seconds / theirs.seconds for one, theirs in pairs):.2f}"
         size = made[0].bytes_a_state
-        goal = COMPILED_BYTES if name.startswith("compiled") else PLAIN_BYTES
-        # Of a few states the memory of the process is no measure.
-        if size and size > goal and states > 100_000 and name.startswith(("compiled", "plain")):
-            wrong.append(f"{name} takes {size:.0f} bytes a state")
         rate = f"{states / seconds:,.0f}" if seconds else "-"
         rows.append([name, f"{states:,}", f"{seconds:.2f}", rate, ratio, f"{size:.0f}" if size else "-"])
     head = ["", "states", "CPU s", "states/s", "x pan", "bytes/state"]
     show(f"the shared specification, {options.pages} pages", head, rows)
-    if not options.quick:
-        for name, times in ratios.items():
-            goal = COMPILED_GOAL if name.startswith("compiled") else PLAIN_GOAL
-            if times > goal and name.startswith(("compiled", "plain")):
-                wrong.append(f"{name} takes {times:.1f} times pan's time")
-    tlcs, plain = results.get("TLC, 1 worker"), results.get("plain Python, breadth first")
-    if tlcs and plain:
-        faster = statistics.median(a.seconds / b.seconds for a, b in zip(tlcs, plain, strict=True))
-        print(f"Plain Python is {faster:.1f} times as fast as TLC.")
-        if faster < TLC_GOAL:
-            wrong.append(f"plain Python is only {faster:.1f} times as fast as TLC")
     number = max(len(made) for made in results.values())
-    print(f"What matters on any machine: the column x pan. ({number} rounds; {busy()})")
-    print("\n".join(wrong) or "Every count is right and every goal is met.")
+    print(f"Ratios matter on any machine: the column x pan. ({number} rounds; {busy()})")
+    print("\n".join(wrong) or "Every count is right.")
     return bool(wrong)
 
 

@@ -23,7 +23,6 @@ TARGETS = {
     "btf-dwarf": "a kernel's debug package: 270 MiB",
     "building": "what a kernel's own build calls",
     "cluster": "dask",
-    "compiled": "Cython, and Python's headers",
     "editors": "Vim, and the engine of VS Code, which npm has",
     "long": "minutes: whole campaigns, searches and benchmarks",
     "notebooks": "pandas, polars and Jupyter",
@@ -37,8 +36,6 @@ TARGETS = {
 #: Folders and files below tests/ whose tests are all of one target; no other run imports them.
 PLACES = {
     "browser": "browser",
-    "checker/search/test_compiled.py": "compiled",
-    "checker/search/test_packed_compiled.py": "compiled",
     "cluster": "cluster",
     "api/test_notebook.py": "notebooks",
     "benchmarks/test_quick.py": "long",

@@ -14,7 +14,6 @@ from pfnlab.errors import MissingTool
 from pfnlab.extras import imported_from, installation, need_packages
 from pfnlab.lens.vmlinux import vmlinux_of
 
-ROOT = Path(__file__).parents[1]
 PROGRAM = "munmap-middle"
 
 #: An interpreter that cannot import some packages, and what it is told to do.
@@ -96,17 +95,6 @@ def test_a_frame_without_its_package_says_what_to_install(frame: str, tmp_path: 
     assert f"a data frame needs {frame}, which is not installed: {sys.executable}" in answer.stdout
 
 
-def test_a_search_without_cython_is_slower_and_says_so(tmp_path: Path) -> None:
-    """Nothing is missing: the line says what would make it fast, and the answer is the same."""
-    example = str(ROOT / "examples" / "counted.py")
-
-    answer = without(["Cython"], "check", "--packed", example, folder=tmp_path)
-
-    assert 1 == answer.returncode
-    assert "plain Python, slower: a compiled search needs Cython, which is not installed" in answer.stderr
-    assert 1 == answer.stderr.count("\n"), answer.stderr
-
-
 @pytest.mark.parametrize(
     ("package", "magic"), [("zstandard", b"\x28\xb5\x2f\xfd"), ("lz4", b"\x02\x21\x4c\x18")]
 )
@@ -132,7 +120,7 @@ def test_pip_knows_the_extra_of_what_is_installed() -> None:
     """Every extra that a message names is one of the package, so no other pfnlab is asked for."""
     offered = set(metadata("pfnlab").get_all("Provides-Extra") or ())
 
-    assert {extra for extra, _, _ in NEEDING} | {"fast", "frames"} <= offered
+    assert {extra for extra, _, _ in NEEDING} | {"frames"} <= offered
 
 
 def test_a_package_that_does_not_load_is_no_defect() -> None:

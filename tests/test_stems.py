@@ -17,8 +17,7 @@ _MODULES = [
 #: explorer/ or campaign/, and two or three are verbs that have a module for themselves in several rooms.
 TO_DO = frozenset(
     [
-        *("cache", "check", "explore", "kernels", "matrix"),
-        *("packed", "replay"),
+        *("cache", "check", "explore", "kernels", "matrix", "replay"),
     ]
 )
 

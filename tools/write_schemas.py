@@ -27,7 +27,6 @@ from pfnlab.meeting.trial import TrialResult
 from pfnlab.programs.lang.library import LibraryList
 from pfnlab.programs.lang.problems import FmtResult
 from pfnlab.programs.recorded.matrix import MatrixResult
-from pfnlab.report.packed import PackedResult
 from pfnlab.report.policies_matrix import PoliciesResult
 from pfnlab.report.run_json import PrintedRun
 from pfnlab.result import Printed
@@ -41,7 +40,6 @@ RESULTS: dict[str, type[Printed]] = {
     "run": PrintedRun,
     "matrix": MatrixResult,
     "replay": ReplayResult,
-    "check-packed": PackedResult,
     "results": ListedResults,
     "campaign-status": StatusResult,
     "litmus-list": LibraryList,

@@ -83,7 +83,7 @@ class ProgramError(Misuse):
 
 
 class PolicyError(Misuse):
-    """A user's own policy or packed model breaks its protocol, or the process it runs in.
+    """A user's own policy breaks its protocol, or the process it runs in.
 
     :param path: its file
     :param hook: the method that does, or None where it is the file

@@ -17,7 +17,6 @@ FORMS = {
     "fmt": "fmt",
     "check": "check",
     "check --differ": "check-differ",
-    "check --packed": "check-packed",
     "replay": "replay",
     "fuzz": "fuzz",
     "matrix": "matrix",

@@ -23,7 +23,7 @@ def quick(name: str) -> str:
     ("name", "rows"),
     [
         ("mapping_size", ["mmap", "fork", "munmap the middle", "munmap the rest", "exit"] * 2),
-        ("checker", ["plain Python, breadth first", "plain Python, depth first", "plain Python, symmetry"]),
+        ("checker", ["breadth first", "depth first", "symmetry"]),
         ("states", ["7.2,tracker=exact", "6.1"] * 2),
         ("races", ["one race", "one race, every order", "one race, no flush in time", "four races"]),
         ("start", ["--version", "--help", "run on the model"]),

@@ -44,7 +44,7 @@ SLOW = ("--swarm", "--guided", "@all")
 WRITING = ("pfnlab litmus copy", "mine.pfn", " -o ")
 
 #: What reads results that other commands write.
-READING = ("runs.json", "counted.py", "nightly", "--store")
+READING = ("runs.json", "nightly", "--store")
 
 
 def words_of(line: str) -> list[str]:

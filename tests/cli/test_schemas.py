@@ -46,7 +46,6 @@ COMMANDS = {
     "fmt": ("fmt", "--check", "--format", "json", MIDDLE),
     "check": ("check", "--on", "model:6.1", "--scope", "small", "--property", "no_leak", "--json"),
     "check --differ": ("check", "--scope", "small", "--differ", *DESIGNS, "--json"),
-    "check --packed": ("check", "--packed", "examples/counted.py", "--json"),
     "replay": ("replay", *PATH.split(), "--json"),
     "fuzz": ("fuzz", "--on", "model:6.1", "--on", "model:7.2", "--seed", "3", "--programs", "6", "--json"),
     "matrix": ("matrix", "tests/recorded/cases-vfio.jsonl", "--json"),
@@ -151,7 +150,7 @@ def complaints(verb: str, content: object) -> list[str]:
 
 def test_every_verb_with_json_has_a_schema() -> None:
     """And no other."""
-    assert {*verbs(), "check --differ", "check --packed"} == set(FORMS)
+    assert {*verbs(), "check --differ"} == set(FORMS)
 
 
 @for_each("verb", FORMS)

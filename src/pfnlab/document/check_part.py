@@ -1,4 +1,4 @@
-"""``check``, ``check --differ`` and ``check --packed``: a search and its verdicts."""
+"""``check`` and ``check --differ``: a search and its verdicts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pfnlab.checker.differ import DifferResult
 from pfnlab.document.blocks import Block, Bullets, Cell, Chapter, Code, Facts, Paragraph, Table, Tone, cell
 from pfnlab.document.part import Part, done, drawn, program_code, section
 from pfnlab.programs.lang.printer import op_lines
-from pfnlab.report.packed import PackedResult
 from pfnlab.result import beside
 from pfnlab.units import number_of
 
@@ -60,33 +59,6 @@ def differ_part(content: DifferResult) -> Part:
             # A terminal shows the runs of the program.
             *program_code(content.text or "", "The shortest program", glance=""),
             drawn(lambda draw: draw.story_of_text(content.text, content.machines)),
-        ),
-        facts=done(content.made, ("cut", content.cut)),
-    )
-
-
-def packed_part(content: PackedResult) -> Part:
-    """What is to be read of the search of a packed model."""
-    title = f"{content.model}: {_amount(content.states, content.transitions)}"
-    rate = content.states / content.seconds if content.seconds else 0.0
-    return Part(
-        title=content.model,
-        says=title,
-        outcome=content.outcome,
-        blocks=(
-            Paragraph(title),
-            Paragraph(f"no state is farther than {content.depth}, {_time(content.seconds, rate)}"),
-            Table(
-                "Every property that was asked",
-                ("verdict", "property"),
-                tuple((cell(one.verdict), cell(one.name)) for one in content.properties),
-                glance=(0, 1),
-                below=tuple(
-                    Chapter(one.name, (Bullets(one.path),)) if one.path is not None else None
-                    for one in content.properties
-                ),
-                under=11,
-            ),
         ),
         facts=done(content.made, ("cut", content.cut)),
     )

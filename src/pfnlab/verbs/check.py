@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from pfnlab.checker.differ import DifferResult
     from pfnlab.checker.limits import CheckLimits
     from pfnlab.programs.model.model_machine import ModelMachine
-    from pfnlab.report.packed import PackedResult
 
 EXAMPLES = (
     ("pfnlab check --on model:7.2 --scope small", "Every property of the rules of 7.2, in seconds"),
@@ -55,8 +54,6 @@ EXAMPLES = (
         "pfnlab check --on model:7.2 --scope standard --random 50 --guided --seed 3",
         "Other walks, by another seed",
     ),
-    ("pfnlab check --packed counted.py", "A small model of your own, searched to its end"),
-    ("pfnlab check --packed counted.py --states 1000000 --json", "The same up to a million states, as JSON"),
 )
 
 
@@ -120,10 +117,6 @@ class CheckRequest(msgspec.Struct, frozen=True, kw_only=True):
             "Tell two policies apart, as trackers/vm_pat trackers/track_ctx: the shortest program.", "A B"
         ),
     ] = None
-    packed: Annotated[
-        Path | None,
-        Option("Search a model of your own instead: a class Model whose states are numbers.", "FILE.py"),
-    ] = None
     jobs: JobsOf = None
     cluster: Annotated[
         str | None, Option("Search on the workers of a dask scheduler, as tcp://HOST:8786.", "ADDRESS")
@@ -135,16 +128,14 @@ class CheckRequest(msgspec.Struct, frozen=True, kw_only=True):
     scope_text: str = ""
 
 
-def perform(request: CheckRequest, say: Say) -> Iterator[CheckResult | DifferResult | PackedResult]:
-    """Check every model, tell two policies apart, or search a packed model, as *request* says.
+def perform(request: CheckRequest, say: Say) -> Iterator[CheckResult | DifferResult]:
+    """Check every model, or tell two policies apart, as *request* says.
 
     A counterexample is saved once its result was taken.
 
     :raises Misuse: an option is wrong, or does not go with another
     """
-    if request.packed is not None:
-        yield _packed(request, request.packed, say)
-    elif request.differ is not None:
+    if request.differ is not None:
         yield (differing := _differing(request, request.differ))
         if differing.text is not None:
             _save(request, {"differ": differing.text}, say)
@@ -277,44 +268,6 @@ def _replaced(base: str, policy: str) -> str:
         forms = "trackers/NAME, flushes/NAME, walkers/NAME, FILE.py or model:..."
         raise Misuse(f"{policy!r} names no policy: write {forms}")
     return f"{base},{SEAM_OF[seam]}={name}"
-
-
-#: The options that a search of a packed model knows.
-_OF_PACKED = ("packed", "properties", "depth", "states", "seconds", "as_json")
-
-
-def _packed(request: CheckRequest, file: Path, say: Say) -> PackedResult:
-    """The search of the packed model of *file*, to its end."""
-    for field in msgspec.structs.fields(CheckRequest):
-        if field.name not in _OF_PACKED and getattr(request, field.name) != field.default:
-            option = f"--{field.name.replace('_', '-')}"
-            raise Misuse(
-                f"--packed searches the model of a file, and {option} is for kernels: leave {option} out"
-            )
-    from pfnlab.checker.search.forecast import line as forecast_line
-    from pfnlab.checker.search.packed_file import load_packed, search_file
-    from pfnlab.lab.images.cache import cache_root
-    from pfnlab.programs.lang.words import did_you_mean
-    from pfnlab.progress import working
-    from pfnlab.report.packed import PackedResult
-
-    cache = cache_root() / "compiled"
-    model = load_packed(file, cache, say)
-    for name in request.properties:
-        if name not in model.properties:
-            raise Misuse(f"{file} has no property {name!r}{did_you_mean(name, tuple(model.properties))}")
-    depth = request.depth or None
-    with working(f"searching {file}") as work:
-        found = search_file(
-            *(file, model),
-            depth=depth,
-            states=request.states,
-            seconds=request.seconds,
-            cache=cache,
-            say=say,
-            progress=lambda found: work.show(forecast_line(found, depth)),
-        )
-    return PackedResult.of(str(file), found, list(request.properties or model.properties))
 
 
 def _save(request: CheckRequest, texts: dict[str, str], say: Say) -> None:

@@ -17,15 +17,24 @@ from pfnlab.checker.search.scratch import scratch
 #: Makes a folder with a file in it, says so, and waits. Under nohup a process begins with SIGHUP ignored.
 MAKER = (
     "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
-    "import sys, time; from pathlib import Path; from pfnlab.checker.search.scratch import scratch\n"
-    "with scratch('made-', Path(sys.argv[1])) as folder:\n"
+    "import time; from pfnlab.checker.search.scratch import scratch\n"
+    "with scratch('made-') as folder:\n"
     "    (folder / 'file').write_text(''); print(folder, flush=True); time.sleep(600)\n"
 )
 
 
+@pytest.fixture(autouse=True)
+def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Temporary folders are made in the test's own."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+
 def maker(folder: Path) -> subprocess.Popen[str]:
     """A process that has made a folder."""
-    process = subprocess.Popen([sys.executable, "-c", MAKER, str(folder)], stdout=subprocess.PIPE, text=True)
+    environment = {**os.environ, "TMPDIR": str(folder)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", MAKER], env=environment, stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     assert process.stdout.readline()
     return process
@@ -40,7 +49,7 @@ def ended(process: subprocess.Popen[str], number: int) -> int:
 
 def test_a_folder_goes_when_it_is_of_no_more_use(tmp_path: Path) -> None:
     """With what is in it; others cannot look into it."""
-    with scratch("made-", tmp_path) as folder:
+    with scratch("made-") as folder:
         (folder / "file").write_text("")
         mode = folder.stat().st_mode & 0o777
 
@@ -66,7 +75,7 @@ def test_what_a_killed_process_left_goes_when_the_next_begins(tmp_path: Path) ->
     before = len(list(tmp_path.iterdir()))
 
     try:
-        with scratch("made-", tmp_path):
+        with scratch("made-"):
             pass
         after = sorted(one.name[:8] for one in tmp_path.iterdir())
     finally:
@@ -83,7 +92,7 @@ def test_what_is_somebody_elses_stays(tmp_path: Path) -> None:
     theirs.mkdir()
     os.chown(theirs, 65534, 65534)
 
-    with scratch("made-", tmp_path):
+    with scratch("made-"):
         pass
 
     assert theirs.is_dir()
@@ -94,7 +103,7 @@ def test_signals_do_afterwards_what_they_did(tmp_path: Path) -> None:
     heard: list[int] = []
     before = signal.signal(signal.SIGHUP, lambda number, frame: heard.append(number))
     try:
-        with scratch("made-", tmp_path):
+        with scratch("made-"):
             os.kill(os.getpid(), signal.SIGHUP)
     finally:
         signal.signal(signal.SIGHUP, before)
@@ -122,7 +131,6 @@ def search(folder: Path) -> subprocess.Popen[str]:
 
 AT_ONCE = """
 import os, signal, tempfile
-from pathlib import Path
 from pfnlab.checker.search.scratch import scratch
 make = tempfile.mkdtemp
 def made(**how):
@@ -130,7 +138,7 @@ def made(**how):
     os.kill(os.getpid(), signal.SIGTERM)
     return folder
 tempfile.mkdtemp = made
-with scratch("made-", Path(os.environ["TMPDIR"])):
+with scratch("made-"):
     pass
 """
 

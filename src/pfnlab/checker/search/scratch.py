@@ -29,21 +29,19 @@ _ENDS = (signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
-def scratch(prefix: str, beside: File | None = None) -> Iterator[File]:
-    """A new folder that only this user can read.
+def scratch(prefix: str) -> Iterator[File]:
+    """A new temporary folder that only this user can read.
 
-    It is removed at the end, or when SIGTERM or SIGHUP ends this process, or else by the next call for the
-    same place.
+    It is removed at the end, or when SIGTERM or SIGHUP ends this process, or else by the next call.
 
     :param prefix: the beginning of its name, and of no other name
-    :param beside: the folder to make it in; None for the system's folder for temporary files
     :raises Undecided: there is no room for it
     :raises Misuse: it cannot be made
     """
-    parent = File(tempfile.gettempdir()) if beside is None else beside
+    parent = File(tempfile.gettempdir())
     _remove_orphans(parent, prefix)
     with ExitStack() as handled:
-        with _signals_wait(), written(parent, ROOM if beside is None else "make room"):
+        with _signals_wait(), written(parent, ROOM):
             folder, lock = _make_locked(parent, prefix)
             handled.callback(os.close, lock)
             handled.enter_context(_removed_at_signals(folder))
