@@ -31,11 +31,6 @@ def copied_modes() -> ModuleType:
     return _tool("copied_modes")
 
 
-def draw_operations() -> ModuleType:
-    """What makes the methods of interactive machines."""
-    return _tool("draw_operations")
-
-
 def draw_rooms() -> ModuleType:
     """What draws packages and rooms."""
     return _tool("draw_rooms")

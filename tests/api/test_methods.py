@@ -5,19 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 
-import tooling
+import msgspec
+import pytest
 from for_each import for_each
 
 import pfnlab as pl
 from pfnlab.api.methods import Operations
+from pfnlab.programs.lang.shapes import BY_VERB, ROWS, Ending
 from pfnlab.programs.lang.words import VERBS
-
-draw_operations = tooling.draw_operations()
-
-
-def test_the_methods_are_current() -> None:
-    """`python tools/draw_operations.py --write` makes them."""
-    assert draw_operations.drawn() == draw_operations.PAGE.read_text(encoding="utf-8")
 
 
 def test_every_operation_is_a_method() -> None:
@@ -27,6 +22,33 @@ def test_every_operation_is_a_method() -> None:
 
     assert set(VERBS) == made | by_hand
     assert all(callable(getattr(pl.LiveMachine, verb)) for verb in VERBS)
+
+
+@for_each("verb", BY_VERB)
+def test_the_arguments_are_the_fields(verb: str) -> None:
+    """In their order, but for one that the verb says."""
+    fields = msgspec.structs.fields(BY_VERB[verb])
+    said = [isinstance(shape, Ending) for shape in ROWS[BY_VERB[verb]].fields]
+
+    _, *parameters = inspect.signature(getattr(Operations, verb)).parameters.values()
+
+    assert [field.name for field, is_said in zip(fields, said, strict=True) if not is_said] == [
+        parameter.name for parameter in parameters
+    ]
+    defaults = {field.name: field.default for field in fields if not field.required}
+    assert defaults == {one.name: one.default for one in parameters if one.default is not one.empty}
+
+
+def test_a_method_is_explained_by_its_structure() -> None:
+    """So `help` has what its arguments are."""
+    assert "The driver maps device pages for itself." in str(inspect.getdoc(pl.LiveMachine.ioremap))
+    assert ":param to_end:" in str(inspect.getdoc(pl.LiveMachine.unmap_mapping_range))
+
+
+def test_a_call_without_an_argument_is_an_error_of_python() -> None:
+    """With the name of the method, as of any other."""
+    with pytest.raises(TypeError, match=r"mprotect\(\) missing 1 required positional argument: 'prot'"):
+        pl.machine("model:7.2").mprotect("bar[0:1]")  # type: ignore[call-arg]
 
 
 def test_an_argument_has_the_type_of_its_field() -> None:

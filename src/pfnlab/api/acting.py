@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import cast
 
 from pfnlab.api.arguments import typed_class
@@ -27,8 +27,16 @@ from pfnlab.programs.lang.words import ANON
 
 
 @typed_class
-class Acting(Operations):
+class Acting(Operations, ABC):
     """The actor of operations: a task, perhaps with the kernel forced to fail, to skip a call or to stop."""
+
+    @abstractmethod
+    def _do(self, call: Call) -> StepSeen:
+        """Do *call* and see."""
+
+    @abstractmethod
+    def _span(self, where: Where) -> Span:
+        """The pages meant by *where*."""
 
     @abstractmethod
     def _op(self, op: Op) -> StepSeen:

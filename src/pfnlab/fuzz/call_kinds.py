@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
 
 from pfnlab.programs.lang.ops import Call, Fork, Mmap, Mremap, Program
-from pfnlab.programs.lang.shapes import BY_WORD, ROWS, Shape, word_of
+from pfnlab.programs.lang.shapes import BY_WORD, ROWS, Row, Shape, word_of
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import ANON
 
@@ -106,6 +107,28 @@ _SLOT_KINDS: dict[str, CallKind] = {
 
 #: Driver kinds that such a program leaves out: a claim of a device that comes or goes has no rule.
 _NO_SLOT = frozenset({"request_mem_region", "release_mem_region"})
+
+_LISTED = _USER_KINDS | DRIVER_KINDS | VFIO_KINDS | RESET_KINDS | _SLOT_KINDS
+
+
+def unlisted(rows: Mapping[type[Call], Row], *, driver: bool) -> dict[str, CallKind]:
+    """The kinds of the operations of *rows* that have no weight above: they are drawn seldom.
+
+    Those on a device by its name are none of them: each needs a guest of its own kind.
+
+    :param driver: those of the driver, or those of every process
+    """
+    return {
+        word_of(kind): CallKind(1, seen=False)
+        for kind, row in rows.items()
+        if word_of(kind) not in {*_LISTED, "release"}
+        and row.fields[:1] != (Shape.DEVICE,)
+        and row.wire.startswith("driver ") is driver
+    }
+
+
+_USER_KINDS |= unlisted(ROWS, driver=False)
+DRIVER_KINDS |= unlisted(ROWS, driver=True)
 
 #: All kinds by name.
 KINDS = _USER_KINDS | DRIVER_KINDS | VFIO_KINDS | RESET_KINDS | _SLOT_KINDS
