@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from for_each import for_each
 
-from pfnlab.picture.palette import COLOURS, MODES, contrast, mode_style, variables
+from pfnlab.picture.palette import COLOURS, MODES, mode_style, variables
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast of two colours (``#rrggbb``) by WCAG 2: 1 for the same, 21 for black and white."""
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(colour: str) -> float:
+    """The relative luminance of a colour."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 @for_each("dark", [False, True])

@@ -15,7 +15,7 @@ from svg_reading import PROGRAMS, parts_of, run_if_told, run_of, title_of, words
 
 from pfnlab.errors import Misuse
 from pfnlab.picture import draw_state
-from pfnlab.picture.parts import run_part, tlb_part, vma_part
+from pfnlab.picture.parts import pages_part
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import BookEntry, Run, Step
@@ -24,12 +24,12 @@ from pfnlab.programs.runs.observation import BookEntry, Run, Step
 def missing(program: Program, run: Run, index: int) -> set[str]:
     """What a state has and its picture has not."""
     step, parts = run.steps[index], parts_of(draw_state(program, run, index))
-    wanted = {vma_part(vma.task, vma.span) for vma in step.vmas or ()}
-    wanted |= {run_part(pte.task, pte.span) for pte in step.ptes or ()}
+    wanted = {pages_part("vma", vma.task, vma.span) for vma in step.vmas or ()}
+    wanted |= {pages_part("run", pte.task, pte.span) for pte in step.ptes or ()}
     wanted |= {f"book:{entry.span.name}:{entry.span.start}:{entry.span.end}" for entry in step.book or ()}
     wanted |= {f"log:{number}" for number in range(len(step.log))}
     if run.tlbs:
-        wanted |= {tlb_part(seen.task, seen.span) for seen in run.tlbs[index][:6]}
+        wanted |= {pages_part("tlb", seen.task, seen.span) for seen in run.tlbs[index][:6]}
     return wanted - set(parts)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from pfnlab.hw.pgtable import LEAF_PAGES
 from pfnlab.judging.by_place import ByPlace
-from pfnlab.judging.history import History, overlap
+from pfnlab.judging.history import History
 from pfnlab.judging.seen import Layout, SeenEntry, entries_in
 from pfnlab.programs.lang.ops import Look, Op, Read, ReadMemtypeList, Write
 from pfnlab.programs.lang.span import Span
@@ -157,7 +157,7 @@ def told(step: Step, span: Span) -> Iterator[str]:
             continue
         for entry in entries_in(vma, ptes):
             target = entry.target
-            if entry.entry.maps and target is not None and overlap(target, span):
+            if entry.entry.maps and target is not None and target.meets(span):
                 yield f"{vma_name(vma.task, entry.span)} maps {target}, which was taken out of all mappings"
 
 

@@ -83,7 +83,7 @@ class History:
 
     def hows_of(self, span: Span) -> set[str]:
         """The ways in which the guest driver filled any of these device pages."""
-        return {how for filled, how in self._hows if overlap(filled, span)}
+        return {how for filled, how in self._hows if filled.meets(span)}
 
     def process(self, task: str) -> str:
         """The task that stands for the address space of *task*: a thread has that of its process."""
@@ -161,8 +161,3 @@ def kept_after(program: Program, run: Run) -> Iterator[list[Span]]:
 def is_unplaced(call: Call) -> bool:
     """True where the kernel chooses the place to which *call* moves."""
     return isinstance(call, Mremap) and call.name is None and call.over is None
-
-
-def overlap(span: Span, other: Span) -> bool:
-    """True where any page lies in both."""
-    return span.name == other.name and span.start < other.end and other.start < span.end

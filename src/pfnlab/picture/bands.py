@@ -9,7 +9,7 @@ from pfnlab.picture.canvas import CHIP, Canvas
 from pfnlab.picture.dimensions import Axes, Dimensions
 from pfnlab.picture.lettering import text_width
 from pfnlab.picture.palette import ModeStyle, mode_style
-from pfnlab.picture.parts import RunPart, ScenePart, VmaPart, link_part
+from pfnlab.picture.parts import RunPart, ScenePart, VmaPart, pages_part
 from pfnlab.programs.lang.span import Span
 
 #: So much higher is a run of entries for each level above the first.
@@ -102,7 +102,7 @@ def draw_link(
     )
     says = f"{part.span} reaches {target if target.pages else target.name}"
     link = ScenePart(
-        part=("stale-" if stale else "") + link_part(part.task, part.span),
+        part=("stale-" if stale else "") + pages_part("link", part.task, part.span),
         says=f"{says} by a STALE translation" if stale else says,
         rule="S8.3" if stale else "S1.4",
         beside=part.part,

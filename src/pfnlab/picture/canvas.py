@@ -94,10 +94,6 @@ class Canvas:
         """A straight line."""
         self.path(f"M{_n(x)} {_n(y)}L{_n(to_x)} {_n(to_y)}", kind)
 
-    def circle(self, x: float, y: float, radius: float, kind: str) -> None:
-        """A disc."""
-        self._lines.append(f'<circle class="{kind}" cx="{_n(x)}" cy="{_n(y)}" r="{_n(radius)}"/>')
-
     def mode_box(self, style: ModeStyle, x: float, y: float, width: float, height: float, kind: str) -> None:
         """A box filled as a cache mode is: its tint and its pattern."""
         self.modes[style.key] = style

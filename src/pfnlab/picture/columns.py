@@ -286,22 +286,22 @@ def _draw_row(
                 bottom += 18
             top = bottom = bottom + 4
             rows = shared_rows(scenes.extents, [panel]) | {
-                key: high for key, high in rows.items() if key[0] in _lit(differing)
+                key: high for key, high in rows.items() if key[0] in _highlighted(differing)
             }
             rows = {key: rows[key] for key in shared_rows(scenes.extents, panels) if key in rows}
         with sheet.drawing.step(scene.number, group[0].machine):
-            _light(sheet.drawing, left - 6, each + 12, top, rows, differing)
+            _highlight(sheet.drawing, left - 6, each + 12, top, rows, differing)
             bottom = max(bottom, panel.draw(sheet.drawing, left, top, rows, pale=bool(differing)))
             _nothing(sheet.drawing, scene, left, top, rows, differing)
         bottom += 8 if slim else 0
     sheet.at = bottom
 
 
-def _lit(differing: Sequence[str]) -> set[str]:
+def _highlighted(differing: Sequence[str]) -> set[str]:
     return {row for word in differing for row in ROWS.get(word, ())}
 
 
-def _light(
+def _highlight(
     drawing: Canvas,
     left: float,
     width: float,
@@ -310,9 +310,9 @@ def _light(
     differing: Sequence[str],
 ) -> None:
     """The ground of the rows that differ."""
-    lit = _lit(differing)
+    highlighted = _highlighted(differing)
     for row, high in rows.items():
-        if row[0] in lit:
+        if row[0] in highlighted:
             # The whole width of a log is text: its ground and the words of the head say it.
             drawing.signs.add("differs")
             drawing.rect(left, top - 3, width, high, "differs", 3)

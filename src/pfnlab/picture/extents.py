@@ -6,7 +6,6 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 
 from pfnlab.picture.axis import Axis
-from pfnlab.picture.scene import direct_spans
 from pfnlab.programs.lang.device_ops import DRIVER_RAM
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.span import Span
@@ -77,7 +76,7 @@ class Extents:
                 self._pair(pte.span, pte.target)
         for entry in step.book or ():
             self._add(entry.span)
-        for span in direct_spans(step):
+        for span, _ in step.direct_map_ranges:
             self._add(span)
 
     def _take_tlbs(self, tlbs: Iterable[TlbSeen]) -> None:

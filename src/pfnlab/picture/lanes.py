@@ -206,12 +206,8 @@ def _told(program: Program, run: Run) -> Iterator[LaneViolation]:
         if not isinstance(call, UnmapMappingRange) or step.result != "ok":
             continue
         reached = [
-            seen for seen in tlbs if seen.stale and seen.target is not None and _meet(seen.target, call.span)
+            seen for seen in tlbs if seen.stale and seen.target is not None and seen.target.meets(call.span)
         ]
         if reached:
             says = ", ".join(f"the processor of {seen.task} still reaches {seen.target}" for seen in reached)
             yield LaneViolation(row, step.task, "told free", says)
-
-
-def _meet(one: Span, other: Span) -> bool:
-    return one.name == other.name and one.start < other.end and other.start < one.end

@@ -74,15 +74,3 @@ def variables() -> dict[str, tuple[str, str]]:
         colours[mode.key] = (mode.light, mode.dark)
         colours[f"{mode.key}-text"] = (mode.light_text, mode.dark_text)
     return colours
-
-
-def contrast(one: str, other: str) -> float:
-    """The contrast of two colours (``#rrggbb``) by WCAG 2: 1 for the same, 21 for black and white."""
-    light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
-    return (light + 0.05) / (dark + 0.05)
-
-
-def _luminance(colour: str) -> float:
-    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

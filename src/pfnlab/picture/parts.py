@@ -17,19 +17,12 @@ def part_id(kind: str, *words: str | int) -> str:
     return ":".join([kind, *(quote(str(word), safe="-._~", errors="backslashreplace") for word in words)])
 
 
-def vma_part(task: str, span: Span) -> str:
-    """The id of a VMA, which is where it begins in its task."""
-    return part_id("vma", task, span.name, span.start)
+def pages_part(kind: str, task: str, span: Span) -> str:
+    """The id of what a task has at *span*, which is where that begins.
 
-
-def run_part(task: str, span: Span) -> str:
-    """The id of a run of entries."""
-    return part_id("run", task, span.name, span.start)
-
-
-def link_part(task: str, span: Span) -> str:
-    """The id of the link from a run to its frames."""
-    return part_id("link", task, span.name, span.start)
+    :param kind: ``vma``; ``run`` of entries; ``link`` from a run to its frames; ``tlb`` of a processor
+    """
+    return part_id(kind, task, span.name, span.start)
 
 
 def device_part(name: str) -> str:
@@ -37,19 +30,13 @@ def device_part(name: str) -> str:
     return part_id("mem", name)
 
 
-def book_part(span: Span, nth: int) -> str:
-    """The id of a reservation; *nth* counts those with the same pages from 0."""
-    return part_id("book", span.name, span.start, span.end, *([nth] if nth else []))
+def reserved_part(kind: str, span: Span, nth: int) -> str:
+    """The id of a reservation.
 
-
-def context_part(span: Span, nth: int) -> str:
-    """The id of a context, which is that of its reservation."""
-    return part_id("ctx", span.name, span.start, span.end, *([nth] if nth else []))
-
-
-def tlb_part(task: str, span: Span) -> str:
-    """The id of what a processor remembers of a run of pages."""
-    return part_id("tlb", task, span.name, span.start)
+    :param kind: ``book``; ``ctx`` of its context
+    :param nth: counts those with the same pages from 0
+    """
+    return part_id(kind, span.name, span.start, span.end, *([nth] if nth else []))
 
 
 class ScenePart(msgspec.Struct, frozen=True, kw_only=True):

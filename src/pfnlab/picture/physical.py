@@ -81,7 +81,7 @@ def book_lines(parts: Sequence[BookPart]) -> list[int]:
     lines: list[list[BookPart]] = []
     places = []
     for part in parts:
-        free = (at for at, line in enumerate(lines) if not any(_meet(part, other) for other in line))
+        free = (at for at, line in enumerate(lines) if not any(part.span.meets(other.span) for other in line))
         number = next(free, len(lines))
         if number == len(lines):
             lines.append([])
@@ -178,9 +178,3 @@ def _break(drawing: Canvas, start: float, end: float, top: float) -> None:
     for kind in ("break-ground", "break-mark"):
         for shift in (-2.5, 2.5):
             drawing.path(f"M{x + shift - 2:.1f} {top + BAR + 3:.1f}l4 {-BAR - 6:.1f}", kind)
-
-
-def _meet(one: BookPart, other: BookPart) -> bool:
-    if one.span.name != other.span.name:
-        return False
-    return one.span.start < other.span.end and other.span.start < one.span.end

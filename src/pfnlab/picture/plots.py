@@ -6,9 +6,8 @@ Every number is written, every colour has a second sign, and the element names i
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from xml.sax import saxutils
 
-from pfnlab.inert import one_line
+from pfnlab.picture.canvas import quoted, safe
 
 #: Sizes in pixels: of letters, of a row, of the space between parts; the mean width of a letter.
 _LETTER, _ROW, _GAP, _WIDE = 12, 24, 8, 7.0
@@ -45,8 +44,8 @@ def bars(title: str, counts: Sequence[tuple[str, int]], unit: str) -> str:
         y = row * _ROW
         width = max(_BAR * count / most, 1.0 if count else 0.0)
         body.append(
-            f"<g data-row={_quoted(whole)}><title>{_text(whole)}: {count:,} {_text(unit)}</title>"
-            f'<text x="{left - _GAP:g}" y="{y + 16}" text-anchor="end">{_text(label)}</text>'
+            f"<g data-row={quoted(whole)}><title>{safe(whole)}: {count:,} {safe(unit)}</title>"
+            f'<text x="{left - _GAP:g}" y="{y + 16}" text-anchor="end">{safe(label)}</text>'
             f'<rect class="mark" x="{left:g}" y="{y + 4}" width="{width:g}" height="{_ROW - 8}"/>'
             f'<text x="{left + width + _GAP:g}" y="{y + 16}">{count:,}</text></g>'
         )
@@ -77,7 +76,7 @@ def lines(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[int]])
     ]
     body += [
         f'<text x="{left + number * step:g}" y="{top + _HIGH + 18}" text-anchor="middle">'
-        f"{_text(_cut(column, 20))}</text>"
+        f"{safe(_cut(column, 20))}</text>"
         for number, column in enumerate(columns)
     ]
     names = {counts: _cut(", ".join(members)) for counts, members in shared.items()}
@@ -88,10 +87,10 @@ def lines(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[int]])
         dots = "".join(f'<circle class="mark" cx="{x:g}" cy="{y:g}" r="3"/>' for x, y in points)
         full = ", ".join(shared[counts])
         body.append(
-            f"<g data-row={_quoted(full)}><title>{_text(full)}</title>"
+            f"<g data-row={quoted(full)}><title>{safe(full)}</title>"
             f'<polyline class="path" stroke-dasharray="{_DASHES[number % len(_DASHES)]}" points="{way}"/>'
             f'{dots}<text x="{left + broad + 2 * _GAP:g}" y="{ends[counts] + 4:g}">'
-            f"{_text(names[counts])}</text></g>"
+            f"{safe(names[counts])}</text></g>"
         )
     says = "; ".join(
         f"{name}: {', '.join(f'{column} {count:,}' for column, count in zip(columns, counts, strict=False))}"
@@ -118,11 +117,11 @@ def verdict_matrix(
         x = left + number * side + side / 2
         body.append(
             f'<text x="{x:g}" y="{top - 6:g}" transform="rotate(-38 {x:g} {top - 6:g})">'
-            f"{_text(_cut(column))}</text>"
+            f"{safe(_cut(column))}</text>"
         )
     for down, (row, verdicts) in enumerate(zip(rows, cells, strict=True)):
         y = top + down * _ROW
-        name = _text(_cut(row))
+        name = safe(_cut(row))
         body.append(f'<text x="{left - _GAP:g}" y="{y + 16:g}" text-anchor="end">{name}</text>')
         for across, verdict in enumerate(verdicts):
             body.append(_cell(left + across * side, y, side, f"{row}, {columns[across]}", verdict))
@@ -135,9 +134,9 @@ def verdict_matrix(
 def _cell(x: float, y: float, side: float, name: str, verdict: str) -> str:
     kind = {"ok": "good", "-": "none"}.get(verdict, "bad")
     return (
-        f"<g data-cell={_quoted(name)}><title>{_text(name)}: {_text(verdict)}</title>"
+        f"<g data-cell={quoted(name)}><title>{safe(name)}: {safe(verdict)}</title>"
         f'<rect class="{kind}" x="{x + 1:g}" y="{y + 1:g}" width="{side - 2:g}" height="{_ROW - 2}"/>'
-        f'<text x="{x + side / 2:g}" y="{y + 16:g}" text-anchor="middle">{_text(verdict)}</text></g>'
+        f'<text x="{x + side / 2:g}" y="{y + 16:g}" text-anchor="middle">{safe(verdict)}</text></g>'
     )
 
 
@@ -145,8 +144,8 @@ def _svg(title: str, says: str, width: float, height: float, body: Sequence[str]
     size = f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="plot" {size} '
-        f'role="img" aria-label={_quoted(title)}>'
-        f"<title>{_text(title)}</title><desc>{_text(says)}</desc><style>{_STYLE}</style>{''.join(body)}</svg>"
+        f'role="img" aria-label={quoted(title)}>'
+        f"<title>{safe(title)}</title><desc>{safe(says)}</desc><style>{_STYLE}</style>{''.join(body)}</svg>"
     )
 
 
@@ -161,14 +160,6 @@ def _apart(ends: Mapping[tuple[int, ...], float]) -> dict[tuple[int, ...], float
 
 def _text_width(texts: Iterable[str]) -> float:
     return _WIDE * max(map(len, texts), default=0)
-
-
-def _text(text: str) -> str:
-    return saxutils.escape(one_line(text))
-
-
-def _quoted(text: str) -> str:
-    return saxutils.quoteattr(one_line(text))
 
 
 def _cut(text: str, most: int = _LABEL) -> str:

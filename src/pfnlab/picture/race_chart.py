@@ -10,7 +10,7 @@ from pfnlab.picture.dimensions import MARGIN, NARROW, SPACE, WIDE, is_narrow
 from pfnlab.picture.lanes import LaneLife, Lanes, LaneSpan, LaneViolation, lane_tasks, lanes_of
 from pfnlab.picture.lettering import cut, text_width, wrapped
 from pfnlab.picture.palette import Theme, mode_style
-from pfnlab.picture.parts import ScenePart, part_id, tlb_part
+from pfnlab.picture.parts import ScenePart, pages_part, part_id
 from pfnlab.picture.rule_numbers import op_rules
 from pfnlab.picture.scenes import Scenes
 from pfnlab.picture.sheet import Sheet
@@ -169,7 +169,7 @@ class _Chart:
         stale = "" if life.stale is None else ", stale"
         style = mode_style(life.mode)
         part = ScenePart(
-            part=tlb_part(life.task, life.span),
+            part=pages_part("tlb", life.task, life.span),
             says=f"processor of {life.task} remembers {life.span}, {life.mode}{stale}, "
             f"from step {life.first + 1} until step {life.last + 1}",
             rule="S8.3" if life.stale else "S8.3.8",

@@ -15,13 +15,9 @@ from pfnlab.picture.parts import (
     StateScene,
     TlbPart,
     VmaPart,
-    book_part,
-    context_part,
     device_part,
-    link_part,
-    run_part,
-    tlb_part,
-    vma_part,
+    pages_part,
+    reserved_part,
 )
 from pfnlab.picture.rule_numbers import log_rules, op_rules
 from pfnlab.programs.lang.ops import MAIN_TASK
@@ -54,7 +50,7 @@ def scene_of(
     if index >= len(run.steps):
         return _not_reached(run, index, devices)
     step = run.steps[index]
-    before = _looked(run, index - 1)
+    before = run.steps[index - 1] if index else None
     tlbs = run.tlbs[index] if index < len(run.tlbs) else None
     return StateScene(
         number=index + 1,
@@ -83,10 +79,6 @@ def _not_reached(run: Run, index: int, devices: Mapping[str, bool]) -> StateScen
     )  # fmt: skip
 
 
-def _looked(run: Run, index: int) -> Step | None:
-    return run.steps[index] if index >= 0 else None
-
-
 def _tasks(step: Step, tlbs: Iterable[TlbSeen] | None) -> tuple[str, ...]:
     names = [vma.task for vma in step.vmas or ()] + [pte.task for pte in step.ptes or ()]
     names += [seen.space for seen in tlbs or ()]
@@ -104,7 +96,7 @@ def _vma_parts(step: Step, before: Step | None, index: int) -> tuple[VmaPart, ..
     gone = [
         _vma_part(vma, step, changed=True, gone=True)
         for vma in earlier or ()
-        if vma_part(vma.task, vma.span) not in there
+        if pages_part("vma", vma.task, vma.span) not in there
     ]
     return (*parts, *_uncovered(gone, parts))
 
@@ -118,7 +110,7 @@ def _vma_part(vma: VmaSeen, step: Step, *, changed: bool, gone: bool = False) ->
     place = "" if vma.offset is None else f" of {vma.offset}"
     told = f"{_of(vma.task)}VMA {vma.span}, {vma.perms}, {vma.file}{place}, flags {vma.flags}"
     return VmaPart(
-        part=("gone-" if gone else "") + vma_part(vma.task, vma.span),
+        part=("gone-" if gone else "") + pages_part("vma", vma.task, vma.span),
         says=f"{told}: gone in this step" if gone else told,
         rule="S5.1",
         beside="" if gone else " ".join(_runs_of(step, vma.task, vma.span)),
@@ -134,14 +126,7 @@ def _vma_part(vma: VmaSeen, step: Step, *, changed: bool, gone: bool = False) ->
 def _uncovered(gone: Sequence[VmaPart], there: Sequence[VmaPart]) -> Iterator[VmaPart]:
     """Those whose first page nothing covers now: a ghost below another box could not be read."""
     for part in gone:
-        covered = any(
-            other.task == part.task
-            and other.span.name == part.span.name
-            and other.span.start < part.span.end
-            and part.span.start < other.span.end
-            for other in there
-        )
-        if not covered:
+        if not any(other.task == part.task and other.span.meets(part.span) for other in there):
             yield part
 
 
@@ -151,15 +136,11 @@ def _run_parts(step: Step, before: Step | None, index: int) -> tuple[RunPart, ..
     earlier = None if before is None else before.ptes
     looked = index == 0 or earlier is not None
     shown = set(earlier or ())
-    quiet = index == 0 or not _tables(earlier or ())
+    quiet = index == 0 or all(pte.target is None for pte in earlier or ())
     return tuple(
         _run_part(pte, changed=looked and pte not in shown and not (quiet and pte.target is None))
         for pte in step.ptes
     )
-
-
-def _tables(ptes: Iterable[PteSeen]) -> bool:
-    return any(pte.target is not None for pte in ptes)
 
 
 def _marks(entry: TableEntry) -> str:
@@ -171,7 +152,7 @@ def _marks(entry: TableEntry) -> str:
 def _run_part(pte: PteSeen, *, changed: bool) -> RunPart:
     entry = pte.table_entry
     mode, level, marks = entry.mode, entry.level, _marks(entry)
-    place = run_part(pte.task, pte.span)
+    place = pages_part("run", pte.task, pte.span)
     if not mode:
         absent = "nothing" if entry.absent == "none" else entry.absent
         says = f"{_of(pte.task)}page table at {pte.span}: {absent}, tables go down to level {level}"
@@ -185,7 +166,8 @@ def _run_part(pte: PteSeen, *, changed: bool) -> RunPart:
         says=f"{_of(pte.task)}page table at {pte.span}{target}: {pte.entry}",
         rule="S1.4 S5.5" if level == 1 else "S5.6 S6.3",
         beside=" ".join(
-            [link_part(pte.task, pte.span)] + ([] if pte.target is None else [device_part(pte.target.name)])
+            [pages_part("link", pte.task, pte.span)]
+            + ([] if pte.target is None else [device_part(pte.target.name)])
         ),
         changed=changed,
         task=pte.task,
@@ -204,12 +186,6 @@ def _device_parts(step: Step | None, devices: Mapping[str, bool]) -> Iterator[De
         direct = "".join(f", {span} {mode} in the direct map" for span, mode in own)
         says = f"{'RAM' if ram else 'device'} {name}{direct}"
         yield DevicePart(part=device_part(name), says=says, rule="S1.11", name=name, ram=ram, modes=own)
-
-
-def direct_spans(step: Step) -> Iterator[Span]:
-    """The RAM that is not write-back in the direct map."""
-    for span, _ in step.direct_map_ranges:
-        yield span
 
 
 def _book_parts(
@@ -237,10 +213,10 @@ def _book_parts(
     gone = [entry for entry, count in earlier.items() for _ in range(count)]
     here = [part.span for part in parts]
     for nth, entry in enumerate(gone):
-        if not any(span.name == entry.span.name and _meet(span, entry.span) for span in here):
+        if not any(span.meets(entry.span) for span in here):
             parts.append(
                 BookPart(
-                    part=f"gone-{book_part(entry.span, nth)}",
+                    part=f"gone-{reserved_part('book', entry.span, nth)}",
                     says=f"freed in this step: {entry}",
                     rule="S2.4",
                     changed=True,
@@ -264,22 +240,22 @@ def _book_part(
     changed: bool,
     held: bool,
 ) -> BookPart:
-    names = [str(span) if task == MAIN_TASK else f"{task}:{span}" for task, span in vmas]
-    mapping = [vma for vma in step.vmas or () if vma.offset is not None and _meet(vma.offset, entry.span)]
+    names = [_vma_name(task, span) for task, span in vmas]
+    mapping = [vma for vma in step.vmas or () if vma.offset is not None and vma.offset.meets(entry.span)]
     if not vmas:
-        names = ["driver"] if held else list(dict.fromkeys(_vma_name(vma) for vma in mapping))
+        names = ["driver"] if held else list(dict.fromkeys(_vma_name(vma.task, vma.span) for vma in mapping))
         vmas = [(vma.task, vma.span) for vma in mapping]
     said = f"reservation of {entry.span}, {entry.mode.upper()}"
     owner = ", ".join(names)
     says = (
         f"{said}, LEAKED: nobody maps it any more" if leaked else f"{said}{f', of {owner}' if owner else ''}"
     )
-    context = context_part(entry.span, nth) if refs is not None else ""
-    there = {vma_part(vma.task, vma.span) for vma in step.vmas or ()}
-    owning = [part for part in (vma_part(task, span) for task, span in vmas) if part in there]
+    context = reserved_part("ctx", entry.span, nth) if refs is not None else ""
+    there = {pages_part("vma", vma.task, vma.span) for vma in step.vmas or ()}
+    owning = [part for part in (pages_part("vma", task, span) for task, span in vmas) if part in there]
     beside = " ".join([*owning, device_part(entry.span.name)])
     return BookPart(
-        part=book_part(entry.span, nth),
+        part=reserved_part("book", entry.span, nth),
         says=says,
         rule="S2.4" if leaked else "S2.1",
         beside=beside,
@@ -296,8 +272,8 @@ def _book_part(
     )
 
 
-def _vma_name(vma: VmaSeen) -> str:
-    return str(vma.span) if vma.task == MAIN_TASK else f"{vma.task}:{vma.span}"
+def _vma_name(task: str, span: Span) -> str:
+    return str(span) if task == MAIN_TASK else f"{task}:{span}"
 
 
 def _contexts(step: Step) -> dict[Span, list[tuple[int, Sequence[tuple[str, Span]]]]]:
@@ -318,7 +294,7 @@ def _tlb_parts(step: Step, tlbs: Sequence[TlbSeen], run: Run, index: int) -> dic
         target = "" if seen.target is None else f" to {_place(seen.target)}"
         old = ", STALE: the page table says otherwise" if seen.stale else ""
         part = TlbPart(
-            part=tlb_part(seen.task, seen.span),
+            part=pages_part("tlb", seen.task, seen.span),
             says=f"processor of {seen.task} remembers {seen.span}{target}, {mode}{old}",
             rule="S8.3" if seen.stale else "S8.3.8",
             beside=" ".join(
@@ -341,12 +317,10 @@ def _tlb_parts(step: Step, tlbs: Sequence[TlbSeen], run: Run, index: int) -> dic
 def _runs_of(step: Step, task: str, span: Span) -> Iterator[str]:
     """The ids of the runs of entries that lie in *span*, or over it."""
     return (
-        run_part(pte.task, pte.span) for pte in step.ptes or () if pte.task == task and _meet(pte.span, span)
+        pages_part("run", pte.task, pte.span)
+        for pte in step.ptes or ()
+        if pte.task == task and pte.span.meets(span)
     )
-
-
-def _meet(one: Span, other: Span) -> bool:
-    return one.name == other.name and one.start < other.end and other.start < one.end
 
 
 def _of(task: str) -> str:

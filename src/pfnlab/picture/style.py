@@ -140,8 +140,7 @@ def _pattern(mode: ModeStyle) -> str:
         case "lines":
             return f'<path {line} d="M0 2H8M0 6H8"/>'
         case "dots":
-            dots = "".join(f'<circle class="{mode.key}-dot" cx="{at}" cy="{at}" r="1.3"/>' for at in (2, 6))
-            return dots
+            return "".join(f'<circle class="{mode.key}-dot" cx="{at}" cy="{at}" r="1.3"/>' for at in (2, 6))
     return f'<rect class="{mode.key}-dot" width="8" height="8" opacity=".45"/>'
 
 

@@ -76,17 +76,7 @@ def is_leaked(entry: BookEntry, step: Step) -> bool:
         return True
     if step.vmas is None:
         return False
-    return not any(_overlap(entry, vma) for vma in step.vmas)
-
-
-def _overlap(entry: BookEntry, vma: VmaSeen) -> bool:
-    pages, mapped = entry.span, vma.offset
-    return (
-        mapped is not None
-        and mapped.name == pages.name
-        and mapped.start < pages.end
-        and pages.start < mapped.end
-    )
+    return not any(vma.offset is not None and vma.offset.meets(entry.span) for vma in step.vmas)
 
 
 def _book_lines(book: Sequence[BookEntry], step: Step, kept: Sequence[Span]) -> Iterator[str]:

@@ -17,5 +17,9 @@ class Span(msgspec.Struct, frozen=True):
         """How many pages the span holds."""
         return self.end - self.start
 
+    def meets(self, other: Span) -> bool:
+        """True where any page lies in both."""
+        return self.name == other.name and self.start < other.end and other.start < self.end
+
     def __str__(self) -> str:
         return f"{self.name}[{self.start}:{self.end}]"
