@@ -15,7 +15,6 @@ from measuring import busy, show
 
 from pfnlab.explorer import asked
 from pfnlab.explorer.answers import Answers
-from pfnlab.explorer.recorded import golden_of
 from pfnlab.explorer.stories import Storyteller
 
 HEAD = """pfnlab program 1
@@ -51,7 +50,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 def first(text: str, machines: tuple[str, ...]) -> None:
     """All that is asked until the first picture is there, of a server that has stored nothing."""
-    answers = Answers(Storyteller(golden_of))
+    answers = Answers(Storyteller())
     answers.story(asked.AskedStory(text, machines))
     answers.picture(asked.AskedPicture(text, machines, 0))
 
@@ -60,7 +59,7 @@ def main() -> None:
     """Print a line a question."""
     steps, vmas = (4, 8) if "--quick" in sys.argv[1:] else (20, 200)
     text = many(vmas)
-    answers = Answers(Storyteller(golden_of))
+    answers = Answers(Storyteller())
     # The last step but the end, where all VMAs are.
     at = len(answers.story(asked.AskedStory(text, MACHINES[:1]))["steps"]) - 2
     rows = [

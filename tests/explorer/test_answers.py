@@ -9,7 +9,6 @@ import pytest
 from pfnlab.errors import Misuse
 from pfnlab.explorer import asked
 from pfnlab.explorer.answers import Answers
-from pfnlab.explorer.recorded import golden_of
 from pfnlab.explorer.stories import Storyteller
 from pfnlab.programs.lang.library import find_program
 
@@ -17,7 +16,7 @@ MIDDLE = find_program("munmap-middle").read_text(encoding="utf-8")
 
 
 def answers() -> Answers:
-    return Answers(Storyteller(golden_of))
+    return Answers(Storyteller())
 
 
 def test_a_machine_without_a_rule_says_so() -> None:

@@ -17,7 +17,6 @@ from pfnlab.explorer import asked
 from pfnlab.explorer.answers import Answers, KeptRun
 from pfnlab.explorer.commands import Commands
 from pfnlab.explorer.jobs import PROGRAM, JobProgress, Jobs
-from pfnlab.explorer.recorded import golden_of
 from pfnlab.explorer.stories import Storyteller
 from pfnlab.programs.lang.library import find_program
 
@@ -61,7 +60,7 @@ def test_what_a_real_kernel_did_is_shown_after_its_command(monkeypatch: pytest.M
 
     assert ["run", PROGRAM, "--on", "qemu:6.1"] == begun.words[:4]
     assert begun.program == MIDDLE
-    answers = Answers(Storyteller(golden_of))
+    answers = Answers(Storyteller())
     answers.keep(kept[0])
     story = answers.story(asked.AskedStory(MIDDLE, ("qemu:6.1", "model:7.3")))
     assert "qemu:6.1" == story["machines"][0]["name"]
@@ -71,7 +70,7 @@ def test_what_a_real_kernel_did_is_shown_after_its_command(monkeypatch: pytest.M
 @pytest.mark.target("long")
 def test_a_search_gives_ways_that_can_be_walked(monkeypatch: pytest.MonkeyPatch) -> None:
     """The way to a violation is one of the graph's, and what it should break is broken at its end."""
-    begun, answers = Begun(monkeypatch), Answers(Storyteller(golden_of))
+    begun, answers = Begun(monkeypatch), Answers(Storyteller())
     commands().search(asked.AskedSearch("model:6.1", "small"))
 
     found = begun.read(pfnlab(*begun.words))

@@ -8,9 +8,10 @@ import xml.etree.ElementTree as ET
 import msgspec
 import pytest
 
-from pfnlab.explorer import pictures
+from pfnlab.explorer.answers import step_picture
 from pfnlab.explorer.rules import find_rule
 from pfnlab.explorer.stories import Story, Storyteller
+from pfnlab.picture import draw_race
 from pfnlab.programs.lang.library import find_program
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -18,7 +19,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def told(name: str, *machines: str) -> Story:
     text = find_program(name).read_text(encoding="utf-8")
-    return Storyteller(lambda _: None).story(text, machines or ("model:6.1",))
+    return Storyteller().story(text, machines or ("model:6.1",))
 
 
 def parts(picture: str) -> dict[str, ET.Element]:
@@ -41,7 +42,7 @@ PROGRAMS = ["munmap-middle", "fork-child-first", "race-fork-revoked", "mremap-mo
 def test_every_part_has_its_name_and_its_rule(name: str) -> None:
     """What is clicked is told: a part says what it is, and a rule that there is stands behind it."""
     for story, step in told_steps(name):
-        for key, element in parts(pictures.of_step(story, step)).items():
+        for key, element in parts(step_picture(story, step)).items():
             rules = element.attrib.get("data-rule", "").split()
             assert element.findtext(f"{SVG}title"), key
             op = story.runs[0].steps[step].op
@@ -51,7 +52,7 @@ def test_every_part_has_its_name_and_its_rule(name: str) -> None:
 
 def test_entries_are_lit_with_their_reservation() -> None:
     """And with their mapping, whichever of them names the other."""
-    found = parts(pictures.of_step(told("munmap-middle"), 0))
+    found = parts(step_picture(told("munmap-middle"), 0))
     pairs = [{key, other} for key in found for other in found[key].attrib.get("data-with", "").split()]
 
     assert {"vma:main:a:0", "run:main:a:0"} in pairs
@@ -60,8 +61,8 @@ def test_entries_are_lit_with_their_reservation() -> None:
 
 def test_one_machine_is_a_state_and_two_are_compared() -> None:
     """Both stand in one picture, and each has its groups."""
-    alone = pictures.of_step(told("munmap-middle"), 2)
-    both = pictures.of_step(told("munmap-middle", "model:6.1", "model:7.3"), 2)
+    alone = step_picture(told("munmap-middle"), 2)
+    both = step_picture(told("munmap-middle", "model:6.1", "model:7.3"), 2)
 
     assert "data-machine" not in alone
     for machine in ("model:6.1", "model:7.3"):
@@ -71,7 +72,7 @@ def test_one_machine_is_a_state_and_two_are_compared() -> None:
 def test_a_picture_has_the_room_there_is() -> None:
     """As wide as the page says, for a screen or for a phone."""
     for width in (328, 1100):
-        assert f'width="{width}"' in pictures.of_step(told("munmap-middle"), 1, width=width)
+        assert f'width="{width}"' in step_picture(told("munmap-middle"), 1, width=width)
 
 
 @pytest.mark.parametrize("width", [None, 328])
@@ -81,7 +82,7 @@ def test_what_is_written_is_text(width: int | None) -> None:
     hostile = '"><script>alert(1)</script>'
     run = msgspec.structs.replace(story.runs[0], machine=hostile)
 
-    picture = pictures.of_step(msgspec.structs.replace(story, runs=(run,)), 1, width=width)
+    picture = step_picture(msgspec.structs.replace(story, runs=(run,)), 1, width=width)
 
     assert "<script" not in picture
     assert not re.search(r" on\w+=| style=|href", picture)
@@ -90,7 +91,9 @@ def test_what_is_written_is_text(width: int | None) -> None:
 
 def test_a_race_has_a_lane_for_each_processor_of_each_machine() -> None:
     """Those who are held, and those who wait."""
-    text = pictures.of_race(told("race-fork-revoked", "model:6.1", "model:7.3"))
+    story = told("race-fork-revoked", "model:6.1", "model:7.3")
+
+    text = draw_race(story.program, story.runs)
 
     said = [element.findtext(f"{SVG}title") or "" for element in parts(text).values()]
     assert any("held" in words for words in said)

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from pfnlab.errors import Misuse, ProgramError
-from pfnlab.explorer.recorded import golden_of
 from pfnlab.explorer.spoken import rows
 from pfnlab.explorer.stories import NotRunYet, Storyteller, mistake, op_lines_of
 from pfnlab.programs.lang.library import find_program
@@ -21,7 +20,7 @@ MIDDLE = find_program("munmap-middle").read_text(encoding="utf-8")
 
 
 def teller(*given: str) -> Storyteller:
-    return Storyteller(golden_of, given)
+    return Storyteller(given)
 
 
 def test_two_models_are_run_side_by_side() -> None:

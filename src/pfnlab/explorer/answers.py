@@ -10,8 +10,7 @@ from typing import Any
 import msgspec
 
 from pfnlab.errors import Misuse
-from pfnlab.explorer import asked, pictures
-from pfnlab.explorer.recorded import golden_of
+from pfnlab.explorer import asked
 from pfnlab.explorer.reply import reply
 from pfnlab.explorer.spoken import rows
 from pfnlab.explorer.stories import Story, Storyteller
@@ -19,6 +18,8 @@ from pfnlab.explorer.walk import GraphPlace, Walker
 from pfnlab.judging.judge import sentence_of
 from pfnlab.lab.running.named_machines import model_text
 from pfnlab.own_code import serve
+from pfnlab.picture import draw_compare, draw_race, draw_state
+from pfnlab.picture.differing import TRACKING, differing_words
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
@@ -82,7 +83,7 @@ class Answers:
         if question.step >= story.steps:
             raise Misuse(f"the program has {story.steps} steps, counted from 0")
         return {
-            "svg": pictures.of_step(story, question.step, width=question.width),
+            "svg": step_picture(story, question.step, question.width),
             "rows": rows(story.runs, story.verdict, question.step),
             "files": story.files,
         }
@@ -95,10 +96,10 @@ class Answers:
             "ops": place.way,
             "properties": [msgspec.to_builtins(item) for item in place.properties],
             "next": [msgspec.to_builtins(item) for item in place.successors],
-            **self._drawn(question, place),
+            **self._way(question, place),
         }
 
-    def _drawn(self, question: asked.AskedGraph, place: GraphPlace) -> dict[str, Any]:
+    def _way(self, question: asked.AskedGraph, place: GraphPlace) -> dict[str, Any]:
         """The way as a program and the picture of its end, or why there is none."""
         if place.program is None:
             return {"program": "", "lacking": place.lacking, "svg": "", "rows": []}
@@ -110,12 +111,32 @@ class Answers:
     def race(self, question: asked.AskedRace) -> Any:
         """The lanes of a program's processors."""
         story = self._teller.story(question.program, question.machines)
-        return {"svg": pictures.of_race(story, width=question.width)}
+        return {"svg": draw_race(story.program, story.runs, width=question.width)}
 
     def keep(self, kept: KeptRun) -> Any:
         """Store the run of a real kernel."""
         self._teller.keep(load_text(kept.program, "program"), kept.machine, kept_run(kept))
         return {}
+
+
+def step_picture(story: Story, step: int, width: int | None = None) -> str:
+    """The picture of one step, of one machine or of two side by side, as SVG.
+
+    :param width: the room for it in pixels; None for the usual
+    """
+    if len(story.runs) > 1:
+        return draw_compare(story.program, story.runs, step, width=width, scenes=story.scenes)
+    return draw_state(story.program, story.runs[0], step, width=width, scenes=story.scenes)
+
+
+def _differing(story: Story, step: int) -> list[str]:
+    """The words of what is not the same on both machines in a step, as the picture highlights it.
+
+    That a tracker keeps the same reservations in another way is no difference to highlight.
+    """
+    if len(story.runs) < 2:
+        return []
+    return [word for word in differing_words(story.runs)[step] if word != TRACKING]
 
 
 def _step(story: Story, at: int) -> dict[str, Any]:
@@ -125,7 +146,7 @@ def _step(story: Story, at: int) -> dict[str, Any]:
         "line": story.lines[at] if at < len(story.lines) else None,
         "results": [step.result if step is not None else None for step in steps],
         "log": [list(step.log) if step is not None else [] for step in steps],
-        "differs": pictures.differing(story, at),
+        "differs": _differing(story, at),
         "broken": [_broken(broken) for broken in story.verdict.violations if broken.step == at],
     }
 
@@ -159,5 +180,5 @@ def answering(end: End, *given: str) -> Callable[[Any], bytes]:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A policy of the user's runs here: damage that it does to this process is said, and not forked.
     serve(lambda text: print(text, end="", file=sys.stderr), (1, 2, end.fileno()))
-    by_question = Answers(Storyteller(golden_of, given, model_text)).by_question()
+    by_question = Answers(Storyteller(given, model_text)).by_question()
     return lambda question: reply(by_question[type(question)], question)

@@ -13,7 +13,6 @@ from pathlib import Path
 import msgspec
 
 from pfnlab.errors import Misuse
-from pfnlab.explorer.bugs import find_bug
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _SECTION = re.compile(r"^#{1,2} (?P<number>S[0-9]+(?:\.[0-9]+)?) (?P<title>.+)$")
@@ -36,7 +35,7 @@ class RulePlace(msgspec.Struct, frozen=True):
 class Rule(msgspec.Struct, frozen=True):
     """A step or a section of docs/semantics, or a bug of docs/bugs.md.
 
-    :param title: of its section
+    :param title: of its section; of a bug the heading it stands under, as ``tracking by VMA (VM_PAT)``
     :param text: in Markdown
     :param kernel: the functions of the kernel it stands for, as the section names them; of a bug the
         releases that have it
@@ -50,14 +49,19 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 def semantics_folder() -> Path:
-    """The folder of the rules: package data of a wheel, ``docs/semantics`` of a checkout.
+    """The folder of the rules.
 
     :raises Misuse: they are not here
     """
-    for folder in (_PACKAGE / "semantics", _PACKAGE.parents[1] / "docs" / "semantics"):
-        if folder.is_dir():
-            return folder
-    raise Misuse("the rules of pfnlab are not installed: install it from its wheel")
+    return _installed("semantics", "rules")
+
+
+def _installed(name: str, noun: str) -> Path:
+    """A file or folder: package data of a wheel, ``docs/`` of a checkout."""
+    for path in (_PACKAGE / name, _PACKAGE.parents[1] / "docs" / name):
+        if path.exists():
+            return path
+    raise Misuse(f"the {noun} of pfnlab are not installed: install it from its wheel")
 
 
 def find_rule(number: str) -> Rule:
@@ -65,8 +69,8 @@ def find_rule(number: str) -> Rule:
 
     :raises Misuse: there is none
     """
-    if bug := find_bug(number):
-        return Rule(bug.number, bug.group, bug.says, bug.kernels, ())
+    if bug := _bugs().get(number):
+        return bug
     rules = _rules(semantics_folder())
     wanted = number
     while wanted and wanted not in rules:
@@ -76,6 +80,25 @@ def find_rule(number: str) -> Rule:
     rule, code = rules[wanted]
     # Of this rule alone: to find a name its file is read.
     return msgspec.structs.replace(rule, places=_places(code))
+
+
+@cache
+def _bugs() -> dict[str, Rule]:
+    """The bugs and changes by their identifiers: the rows of the tables of docs/bugs.md."""
+    bugs: dict[str, Rule] = {}
+    group, columns = "", ["", ""]
+    for line in _installed("bugs.md", "bugs").read_text(encoding="utf-8").splitlines():
+        if line.startswith("## "):
+            group = line.partition(": ")[2]
+        elif line.startswith("| "):
+            number, says, *others = (cell.strip() for cell in line.strip("|").split("|"))
+            if number == "id":
+                columns = others
+                continue
+            kernels = zip(columns, others, strict=True)
+            having = "; ".join(f"{name} {cell}" for name, cell in kernels if cell != "-")
+            bugs[number] = Rule(number, group, says, having, ())
+    return bugs
 
 
 @cache

@@ -36,7 +36,7 @@ def serve(
     :raises MissingTool: the packages of the extra ``web`` are not here
     """
     with imported_from("web", "the explorer"):
-        from pfnlab.explorer.listening import run
+        from pfnlab.explorer.routes import run
     with _listening(port) as listener:
         own_port = listener.getsockname()[1]
         token = new_token()

@@ -1,10 +1,16 @@
-"""Runs of machines for the program on the page: worked out when asked, stored for the next question."""
+"""Runs of machines for the program on the page: worked out when asked, stored for the next question.
+
+Recorded runs of real kernels are found by the program and not by its name.
+So a program stays recorded when its comments change, and an edited one is not taken for it.
+"""
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cache, cached_property
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,6 +20,7 @@ from pfnlab.explorer.machines import MOST_MACHINES, MachineName, files_of, machi
 from pfnlab.judging.judge import judged
 from pfnlab.picture.scenes import Scenes
 from pfnlab.programs.lang.json_form import program_hash
+from pfnlab.programs.lang.library import library_paths
 from pfnlab.programs.lang.lines import lines_of
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
@@ -22,13 +29,18 @@ from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import Verdict
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
-from pfnlab.report.golden import Golden, golden_run
+from pfnlab.report.golden import Golden, golden_path, golden_run, read_golden
 
 #: The runs that are stored, and the stories: those one goes to and fro in.
 _KEPT, _STORIES = 64, 8
 
 #: The name of the text in errors.
 _SOURCE = "program"
+
+
+#: How a golden begins: with the hash of its program.
+_HASH = re.compile(rb'"program": "(?P<hash>[^"]+)"')
+_BEGINNING = 200
 
 
 class NotRunYet(Misuse):
@@ -59,22 +71,35 @@ class Story(msgspec.Struct, frozen=True, dict=True):
         return max((len(run.steps) for run in self.runs), default=0)
 
 
+def _golden_of(program: Program) -> Golden | None:
+    """The golden of *program*; None where no kernel was recorded."""
+    path = _by_hash().get(program_hash(program))
+    return read_golden(path) if path is not None else None
+
+
+@cache
+def _by_hash() -> dict[str, Path]:
+    found = {}
+    for program in library_paths():
+        path = golden_path(program)
+        if path.is_file():
+            with path.open("rb") as file:
+                match = _HASH.search(file.read(_BEGINNING))
+            if match:
+                found[match["hash"].decode()] = path
+    return found
+
+
 class Storyteller:
     """Runs programs of the page.
 
-    :param goldens: what real kernels did with a program, by its hash
     :param given: machines that the command line named, which may use files
     :param model_text: the words that a model of the command line stands for, where it names a kernel that
         was built here
     """
 
-    def __init__(
-        self,
-        goldens: Callable[[str], Golden | None],
-        given: Sequence[str] = (),
-        model_text: Callable[[str], str] = str,
-    ) -> None:
-        self._goldens, self._text = goldens, model_text
+    def __init__(self, given: Sequence[str] = (), model_text: Callable[[str], str] = str) -> None:
+        self._text = model_text
         self._given = tuple(given)
         self._stories: OrderedDict[tuple[str, tuple[str, ...], str], Story] = OrderedDict()
         self._runs: OrderedDict[tuple[str, str, str, LookLevel | None], Run] = OrderedDict()
@@ -112,13 +137,13 @@ class Storyteller:
 
     def recorded(self, program: Program) -> list[str]:
         """The versions of real kernels that this very program was recorded on."""
-        golden = self._goldens(program_hash(program))
+        golden = _golden_of(program)
         return list(golden.kernels) if golden is not None else []
 
     def _look(self, program: Program, name: MachineName) -> LookLevel | None:
         """How a real kernel was looked at, for models beside it are looked at likewise; None for a model."""
         if name.kind == "recorded":
-            golden = self._goldens(program_hash(program))
+            golden = _golden_of(program)
             return golden.look if golden is not None else None
         kept = self._runs.get((str(name), "", program_hash(program), None))
         return kept.look if kept is not None else None
@@ -133,7 +158,7 @@ class Storyteller:
 
     def _new(self, program: Program, name: MachineName, look: LookLevel) -> Run:
         if name.kind == "recorded":
-            golden = self._goldens(program_hash(program))
+            golden = _golden_of(program)
             run = golden_run(golden, name.rest) if golden is not None else None
             if run is None:
                 raise Misuse(f"no run of this program on {name.rest} was recorded: choose a model")
