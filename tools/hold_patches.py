@@ -27,8 +27,9 @@ from pfnlab.lab.building.build import BuildRequest, build
 from pfnlab.lab.building.built import BuiltKernel
 from pfnlab.lab.building.patch_file import PatchFile, read_patch
 from pfnlab.lab.running.qemu_machine import QemuMachine
-from pfnlab.meeting.holding import litmus_looks, litmus_programs
-from pfnlab.meeting.trial import Trial, TrialResult, try_kernel
+from pfnlab.meeting.holding import Programs, litmus_programs
+from pfnlab.meeting.trial import TrialResult, try_kernel
+from pfnlab.policies.known_kernels import programs_in, steps_in
 from pfnlab.policies.patched import PatchedKernel, read_patched, write_patched
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.library import find_program
@@ -110,16 +111,18 @@ def hold(patch: PatchFile, programs: int, seed: int, configuration: str | None, 
     """
     try:
         kernel = built_kernel(patch, configuration)
+        packaged = Programs.of(None, programs, seed)
+        compared = packaged._replace(litmus={**packaged.litmus, **litmus_programs(FOLDER)})
         with QemuMachine(kernel.image, guests=1, name=f"qemu:{kernel.name}", say=say) as machine:
             trial = try_kernel(
                 machine,
                 series_of(patch),
-                {**litmus_programs(), **litmus_programs(FOLDER)},
+                compared,
+                tree=kernel.name,
+                built=f"{kernel.version} of {kernel.source}",
+                patches=[patch],
                 policies=(patch.policy,),
                 name=kernel.name,
-                programs=programs,
-                seed=seed,
-                looks=litmus_looks(),
                 say=say,
             )
             stale = stale_reads(machine, patch)
@@ -127,9 +130,7 @@ def hold(patch: PatchFile, programs: int, seed: int, configuration: str | None, 
         print(f"{patch.path.stem}: {reason}", file=sys.stderr)
         return reason.exit_code
     if trial.outcome is not Outcome.AS_EXPECTED:
-        version = f"{kernel.version} of {kernel.source}"
-        result = TrialResult.of(trial, kernel.name, version, [patch])
-        print(mail(document_of([part(result)])))
+        print(mail(document_of([part(trial)])))
     if keeps:
         keep(patch.path.stem, row(trial, patch, kernel, changed_by(patch), stale))
     if stale is not None and stale[0] != stale[1]:
@@ -210,7 +211,7 @@ def changed(series: str, policy: str, programs: Mapping[str, Program]) -> list[P
 
 
 def row(
-    trial: Trial,
+    trial: TrialResult,
     patch: PatchFile,
     kernel: BuiltKernel,
     programs_changed: Sequence[Program],
@@ -226,12 +227,12 @@ def row(
         configuration=kernel.configuration,
         build_seconds=round(kernel.seconds),
         seed=trial.seed,
-        litmus=trial.programs - random,
+        litmus=programs_in(trial.held) - random,
         random=random,
-        steps=trial.steps,
+        steps=steps_in(trial.held),
         changed=len(programs_changed),
         schedules=sum(program.needs.held for program in programs_changed),
-        undecided=trial.undecided,
+        undecided=sum(count.undecided for count in trial.held.values()),
         differences=sum(len(cause.differences) for cause in trial.causes),
         stale=stale,
     )

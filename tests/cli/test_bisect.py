@@ -17,9 +17,9 @@ from test_trying import Guest, build
 
 from pfnlab.cli import main
 from pfnlab.lab.running import qemu_machine
-from pfnlab.meeting import holding, tree
+from pfnlab.meeting import holding, trial
 
-tree.kernel_of_tree = build
+trial.kernel_of_tree = build
 qemu_machine.QemuMachine = Guest
 holding.walker_programs = dict
 main(["try", ".", "--like", "7.2", "--programs", "1", "--litmus", {litmus!r}])

@@ -21,11 +21,10 @@ from pfnlab.campaign.listing import ListedResults
 from pfnlab.campaign.status import StatusResult, status_of
 from pfnlab.cli.app import app
 from pfnlab.fuzz.signature import Signature
-from pfnlab.lab.building.patch_file import PatchFile
 from pfnlab.meeting.explain import Explanation
 from pfnlab.meeting.holding import KernelDifference
 from pfnlab.meeting.meet import Explained, Meeting, MeetingResult
-from pfnlab.meeting.trial import Trial, TrialResult, TriedCause
+from pfnlab.meeting.trial import ShownCause, TrialResult
 from pfnlab.policies.known_kernels import HeldCount
 from pfnlab.programs.lang.load import load_program
 from pfnlab.result import Made
@@ -83,11 +82,25 @@ def difference() -> KernelDifference:
 
 def trial() -> dict[str, Any]:
     """A trial with something in every list, as an object."""
-    cause = TriedCause((difference(),), EXPLANATION)
-    policies, held = ("flush=end_vma",), {"random": HeldCount(3, 12, seed=7)}
-    tried = Trial("7.2", policies, "7.2.13", held, 7, (cause,), ("a",), (cause,), ("no_leak",))
-    patch = PatchFile(Path("one.patch"), "mm: a", "", "", "", "", (), 0, 0)
-    return json.loads(TrialResult.of(tried, "linux", "7.2.13 of linux", [patch]).as_json())
+    cause = ShownCause.of((difference(),), EXPLANATION)
+    tried = TrialResult(
+        made=Made.now(),
+        tree="linux",
+        built="7.2.13 of linux",
+        kernel="7.2.13",
+        model="model:7.2,flush=end_vma",
+        policies=("flush=end_vma",),
+        patches=("mm: a (one.patch)",),
+        seed=7,
+        word="differs",
+        says="1 cause of 1 difference in 3 programs, 12 steps.",
+        held={"random": HeldCount(3, 12, seed=7)},
+        causes=(cause,),
+        meant=(cause,),
+        verdicts=("no_leak",),
+        unstable=("a",),
+    )
+    return json.loads(tried.as_json())
 
 
 def meeting() -> dict[str, Any]:

@@ -11,7 +11,7 @@ from toy_tree import toy_tree
 
 from pfnlab.errors import Undecided
 from pfnlab.meeting import holding
-from pfnlab.meeting.tree import TriedKernel
+from pfnlab.meeting.trial import TriedKernel
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Run
@@ -62,7 +62,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "litmus").mkdir()
     (tmp_path / "litmus" / "middle.pfn").write_text(MIDDLE)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("pfnlab.meeting.tree.kernel_of_tree", build)
+    monkeypatch.setattr("pfnlab.meeting.trial.kernel_of_tree", build)
     monkeypatch.setattr("pfnlab.lab.running.qemu_machine.QemuMachine", Guest)
     monkeypatch.setattr(holding, "walker_programs", dict)
     monkeypatch.setattr(holding, "library_folder", lambda: tmp_path / "litmus")

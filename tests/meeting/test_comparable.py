@@ -7,7 +7,7 @@ import pytest
 from kernels_of_models import LITMUS, Booting, Kernel
 
 from pfnlab.errors import Why
-from pfnlab.meeting.comparable import Comparable
+from pfnlab.meeting.meet import Comparable
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Reason, Run

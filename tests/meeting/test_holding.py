@@ -10,7 +10,7 @@ from kernels_of_models import LITMUS, Alarmed, Crashing, Headless, Kernel, Moody
 
 from pfnlab.errors import Misuse
 from pfnlab.fuzz.call_kinds import Vocabulary
-from pfnlab.meeting.holding import Pair, hold_all, litmus_looks, litmus_programs, walker_programs
+from pfnlab.meeting.holding import Pair, Programs, hold_all, litmus_looks, litmus_programs, walker_programs
 from pfnlab.meeting.walkers import KINDS, WALKERS
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
@@ -238,7 +238,7 @@ def test_everything_there_is() -> None:
     """Every part is held, and orders are counted over all of them."""
     both = pair(Kernel(NOW))
 
-    held = hold_all(both, LITMUS, programs=10)
+    held = hold_all(both, Programs(LITMUS, 10))
 
     parts = ["litmus", "walkers", "schedules", "random", "random driver", "random vfio", "random schedules"]
     assert [*parts, "orders"] == list(held)
@@ -255,7 +255,7 @@ def test_everything_is_counted(doubles: str) -> None:
     both = pair(Kernel(doubles), doubles)
     both.counted = parts
 
-    hold_all(both, LITMUS, programs=10)
+    hold_all(both, Programs(LITMUS, 10))
 
     assert parts.expected == parts.done > 100
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 from configurations import config_text
@@ -18,6 +16,7 @@ from pfnlab.document.read import result_of
 from pfnlab.errors import Discovery, Misuse
 from pfnlab.lab.images.kernels import KernelImage as Package
 from pfnlab.meeting import holding
+from pfnlab.meeting.holding import Programs
 from pfnlab.meeting.meet import (
     Meeting,
     MeetingResult,
@@ -33,7 +32,7 @@ from pfnlab.policies.known_kernels import write_known
 from pfnlab.result import Outcome
 
 #: As few random programs as there can be: other tests are about them.
-FEW: Mapping[str, Any] = {"programs": 1}
+FEW = Programs(LITMUS, 1)
 
 CHANGELOG = """\
 linux (6.12.117-1) trixie; urgency=medium
@@ -73,7 +72,7 @@ def page_of(meeting: Meeting, kernels: list[str]) -> str:
 
 def met(kernel: Kernel, version: str = "6.12.117") -> Meeting:
     """The meeting of *kernel*, with the changelog since 6.12.113."""
-    return meet(kernel, version, LITMUS, changelog=CHANGELOG, since="6.12.113", **FEW)
+    return meet(kernel, version, FEW, changelog=CHANGELOG, since="6.12.113")
 
 
 def test_a_kernel_that_does_what_its_model_says() -> None:
@@ -148,7 +147,7 @@ def test_what_showed_only_once_is_undecided() -> None:
 @pytest.mark.target("long")
 def test_differences_of_one_cause_are_told_once() -> None:
     """The shortest program, and the names of the others; as data, the places of all."""
-    meeting = meet(Kernel("6.12.117,flush=none"), "6.12.117", LITMUS, programs=10)
+    meeting = meet(Kernel("6.12.117,flush=none"), "6.12.117", Programs(LITMUS, 10))
     page, said = page_of(meeting, []), MeetingResult.of(meeting, [])
 
     assert 1 == len(meeting.causes) < len(meeting.found)
@@ -160,7 +159,7 @@ def test_differences_of_one_cause_are_told_once() -> None:
 
 def test_another_model_is_asked_for() -> None:
     """--profile names it; it differs from the kernel where their rules do."""
-    meeting = meet(Kernel("6.12.117"), "6.12.117", LITMUS, profile="6.12.113", **FEW)
+    meeting = meet(Kernel("6.12.117"), "6.12.117", FEW, profile="6.12.113")
 
     assert ("model:6.12.113", "qemu:6.12.117") == meeting.machines
     assert meeting.differs
@@ -173,9 +172,9 @@ def test_a_kernel_is_met_by_a_model_of_its_configuration(tmp_path: Path) -> None
     configuration = configuration_of(file)
     same, older = Kernel(f"6.12.117,config={file}"), Kernel(f"6.12.113,config={file}")
 
-    assert not meet(same, "6.12.117", LITMUS, configuration=configuration, **FEW).differs
-    assert meet(same, "6.12.117", LITMUS, **FEW).differs
-    assert 0 == meet(older, "6.12.117", LITMUS, configuration=configuration, **FEW).unexplained
+    assert not meet(same, "6.12.117", FEW, configuration=configuration).differs
+    assert meet(same, "6.12.117", FEW).differs
+    assert 0 == meet(older, "6.12.117", FEW, configuration=configuration).unexplained
 
 
 def test_a_kernel_that_does_not_differ_becomes_known(package: Package, tmp_path: Path) -> None:
@@ -203,7 +202,7 @@ def test_two_kernels() -> None:
     """What differs between them is explained by what distinguishes their models, told beside it."""
     kernels = {"qemu:6.12.113": Kernel("6.12.113"), "qemu:6.12.117": Kernel("6.12.117")}
 
-    meeting = diff(kernels, ("6.12.113", "6.12.117"), LITMUS, changelog=CHANGELOG, **FEW)
+    meeting = diff(kernels, ("6.12.113", "6.12.117"), FEW, changelog=CHANGELOG)
     page = page_of(meeting, [])
 
     assert (True, 0) == (meeting.differs, meeting.unexplained)
@@ -216,7 +215,7 @@ def test_two_kernels_the_other_way_round() -> None:
     """The titles are those of the newer one all the same."""
     kernels = {"qemu:6.12.117": Kernel("6.12.117"), "qemu:6.12.113": Kernel("6.12.113")}
 
-    meeting = diff(kernels, ("6.12.117", "6.12.113"), LITMUS, changelog=CHANGELOG, **FEW)
+    meeting = diff(kernels, ("6.12.117", "6.12.113"), FEW, changelog=CHANGELOG)
 
     assert ("6.12.113", 1) == (meeting.since, len(meeting.titles))
     assert "dontunmap_unlocks_all=on" in page_of(meeting, [])
@@ -225,7 +224,7 @@ def test_two_kernels_the_other_way_round() -> None:
 def test_two_kernels_that_do_the_same() -> None:
     """No difference, and nothing that distinguishes them."""
     kernels = {"qemu:6.12.116": Kernel("6.12.116"), "qemu:6.12.117": Kernel("6.12.117")}
-    page = page_of(diff(kernels, ("6.12.116", "6.12.117"), LITMUS, **FEW), [])
+    page = page_of(diff(kernels, ("6.12.116", "6.12.117"), FEW), [])
 
     assert "No difference in " in page
     assert "- nothing: both have the same rules" in page
@@ -234,7 +233,7 @@ def test_two_kernels_that_do_the_same() -> None:
 def test_what_distinguishes_two_models_is_data() -> None:
     """Each change with its source; a report of the JSON has it too."""
     kernels = {"qemu:6.12.113": Kernel("6.12.113"), "qemu:6.12.117": Kernel("6.12.117")}
-    said = json.loads(MeetingResult.of(diff(kernels, ("6.12.113", "6.12.117"), LITMUS, **FEW), []).as_json())
+    said = json.loads(MeetingResult.of(diff(kernels, ("6.12.113", "6.12.117"), FEW), []).as_json())
 
     (change,) = [change for change in said["models"] if change.startswith("dontunmap_unlocks_all=")]
 

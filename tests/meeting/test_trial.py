@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import msgspec
 import pytest
@@ -15,7 +14,8 @@ from pfnlab.document.read import result_of
 from pfnlab.document.trial_part import part
 from pfnlab.errors import LostGuest, Misuse, Why
 from pfnlab.meeting import holding
-from pfnlab.meeting.trial import Trial, TrialResult, headline, try_kernel
+from pfnlab.meeting.holding import Programs
+from pfnlab.meeting.trial import TrialResult, try_kernel
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -28,9 +28,6 @@ LITMUS = {
         "a = mmap bar[0:16] wc shared rw populate\nmunmap a[4:8]\nmunmap a\n"
     )
 }
-
-#: As few random programs as there can be.
-FEW: Mapping[str, Any] = {"programs": 1}
 
 
 class Kernel:
@@ -69,20 +66,26 @@ class Moody(Kernel):
         return msgspec.structs.replace(run, steps=(first, *run.steps[1:]))
 
 
+def tried(kernel: Kernel, *policies: str, random: int = 1) -> TrialResult:
+    """The trial of *kernel* as 7.2, with as few random programs as there can be."""
+    programs = Programs(LITMUS, random)
+    return try_kernel(kernel, "7.2", programs, tree="linux", built="7.2.13 of linux", policies=policies)
+
+
 @pytest.fixture(autouse=True)
 def few_walkers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other tests are about the cells of the walkers' table."""
     monkeypatch.setattr(holding, "walker_programs", dict)
 
 
-def page(trial: Trial) -> str:
+def page(trial: TrialResult) -> str:
     """The report."""
-    return mail(document_of([part(TrialResult.of(trial, "linux", "7.2.13 of linux", []))]))
+    return mail(document_of([part(trial)]))
 
 
 def test_a_kernel_that_is_like_it() -> None:
     """Equal: 0, with what was compared."""
-    trial = try_kernel(Kernel("7.2"), "7.2", LITMUS, **FEW)
+    trial = tried(Kernel("7.2"))
 
     assert Outcome.AS_EXPECTED is trial.outcome
     assert "# linux against model:7.2\n\nlinux against model:7.2: No difference in " in page(trial)
@@ -91,12 +94,12 @@ def test_a_kernel_that_is_like_it() -> None:
 
 def test_a_kernel_that_leaves_out_a_flush() -> None:
     """Differs: 1; one cause, two operations, and the change of the model that does the same."""
-    trial = try_kernel(Kernel("7.2,flush=none"), "7.2", LITMUS, programs=12)
+    trial = tried(Kernel("7.2,flush=none"), random=12)
 
     (cause,) = trial.causes
     said = page(trial)
     assert Outcome.DISCOVERY is trial.outcome
-    assert 2 == len(cause.differences[0].program.ops)
+    assert 2 == len(load_text(cause.differences[0].program).ops)
     assert "1 cause of " in said and "### 1. m" in said
     assert "- explained by flush=none" in said
     assert "- qemu:kernel: " in said
@@ -104,7 +107,7 @@ def test_a_kernel_that_leaves_out_a_flush() -> None:
 
 def test_what_a_policy_describes() -> None:
     """The kernel is equal to the model with it, and the report says what the policy changes."""
-    trial = try_kernel(Kernel("7.2,tracker=vm_pat"), "7.2", LITMUS, policies=["tracker=vm_pat"], **FEW)
+    trial = tried(Kernel("7.2,tracker=vm_pat"), "tracker=vm_pat")
     said = page(trial)
 
     assert Outcome.AS_EXPECTED is trial.outcome
@@ -116,18 +119,18 @@ def test_what_a_policy_describes() -> None:
 
 def test_the_same_as_data() -> None:
     """A report is made of it, and says the same."""
-    trial = try_kernel(Kernel("7.2,tracker=vm_pat"), "7.2", LITMUS, policies=["tracker=vm_pat"], **FEW)
-    said = json.loads(TrialResult.of(trial, "linux", "7.2.13 of linux", []).as_json())
+    trial = tried(Kernel("7.2,tracker=vm_pat"), "tracker=vm_pat")
+    said = json.loads(trial.as_json())
 
     part = result_of(said).part
 
-    assert (Outcome.AS_EXPECTED, True) == (part.outcome, part.says.endswith(headline(trial)))
+    assert (Outcome.AS_EXPECTED, True) == (part.outcome, part.says.endswith(trial.says))
     assert len(trial.meant) == len(said["meant"]) and list(trial.verdicts) == said["verdicts"]
 
 
 def test_a_patch_that_is_not_what_it_says() -> None:
     """The stock kernel differs from the model with the policy."""
-    trial = try_kernel(Kernel("7.2"), "7.2", LITMUS, policies=["flush=none"], **FEW)
+    trial = tried(Kernel("7.2"), "flush=none")
 
     assert Outcome.DISCOVERY is trial.outcome
     assert "## What it does otherwise than model:7.2,flush=none" in page(trial)
@@ -138,14 +141,14 @@ def test_a_kernel_that_does_not_come_up() -> None:
     kernel = Dead("7.2")
 
     with pytest.raises(LostGuest, match="the kernel does not come up: no hello within 60 s"):
-        try_kernel(kernel, "7.2", LITMUS, **FEW)
+        tried(kernel)
 
     assert 1 == kernel.asked
 
 
 def test_what_did_not_show_again_decides_nothing() -> None:
     """125, which skips a commit."""
-    trial = try_kernel(Moody("7.2"), "7.2", LITMUS, **FEW)
+    trial = tried(Moody("7.2"))
 
     assert Outcome.UNDECIDED is trial.outcome
     assert "Undecided: 1 difference in " in page(trial) and "## What did not show again" in page(trial)
@@ -156,6 +159,6 @@ def test_an_unknown_policy() -> None:
     kernel = Kernel("7.2")
 
     with pytest.raises(Misuse):
-        try_kernel(kernel, "7.2", LITMUS, policies=["flush=nowhere"], **FEW)
+        tried(kernel, "flush=nowhere")
 
     assert 0 == kernel.asked

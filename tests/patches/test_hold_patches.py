@@ -10,11 +10,12 @@ import tooling
 
 from pfnlab.lab.building.built import BuiltKernel
 from pfnlab.lab.building.patch_file import read_patch
-from pfnlab.meeting.trial import Trial
+from pfnlab.meeting.trial import TrialResult
 from pfnlab.policies.known_kernels import HeldCount
 from pfnlab.policies.patched import PatchedKernel, read_patched
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.model.model_machine import ModelMachine
+from pfnlab.result import Made
 
 TOOL = tooling.hold_patches()
 FOLDER = Path(__file__).parents[2] / "patches"
@@ -128,12 +129,22 @@ def test_a_program_without_a_rule_is_not_counted() -> None:
 
 def test_random_programs_are_counted_apart() -> None:
     """The row has the programs of litmus/ in one column and all random ones in another."""
-    trial = Trial(
-        like="7.2",
-        policies=("flush=end_vma",),
+    trial = TrialResult(
+        made=Made.now(),
+        tree="linux",
+        built="",
         kernel="7.2.13",
-        held={"litmus": HeldCount(10, 50), "random": HeldCount(20, 100), "random driver": HeldCount(5, 30)},
+        model="model:7.2,flush=end_vma",
+        policies=("flush=end_vma",),
+        patches=(),
         seed=7,
+        word="equal",
+        says="",
+        held={"litmus": HeldCount(10, 50), "random": HeldCount(20, 100), "random driver": HeldCount(5, 30)},
+        causes=(),
+        meant=(),
+        verdicts=(),
+        unstable=(),
     )
     row = TOOL.row(trial, PATCH, KERNEL, [], None)
     assert (row.litmus, row.random, row.build_seconds) == (10, 25, 12)

@@ -6,7 +6,7 @@ import msgspec
 
 from pfnlab.campaign.shard import ShardResults
 from pfnlab.meeting.by_name import meet_named, named_kernel
-from pfnlab.meeting.holding import PROGRAMS, SEED, litmus_looks, litmus_programs
+from pfnlab.meeting.holding import PROGRAMS, SEED, Programs
 from pfnlab.meeting.meet import Explained, Meeting
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.store.rows import StoredResult
@@ -29,15 +29,9 @@ class MeetWork(msgspec.Struct, frozen=True, kw_only=True):
 
 def meet_shard(work: MeetWork) -> ShardResults:
     """Meet the kernel."""
-    asked = named_kernel(work.kernel)
-    meeting = meet_named(
-        asked,
-        litmus_programs(None),
-        profile=work.profile or None,
-        programs=work.programs,
-        seed=work.seed,
-        looks=litmus_looks(None),
-    )
+    named = named_kernel(work.kernel)
+    programs = Programs.of(None, work.programs, work.seed)
+    meeting = meet_named(named, programs, profile=work.profile or None)
     results = [_run_result(work, meeting), *(_difference(meeting, explained) for explained in meeting.found)]
     results += [
         StoredResult(
@@ -45,7 +39,7 @@ def meet_shard(work: MeetWork) -> ShardResults:
         )
         for unstable in meeting.unstable
     ]
-    kernels = dict(zip(meeting.machines, (meeting.against, asked.words), strict=True))
+    kernels = dict(zip(meeting.machines, (meeting.against, named.words), strict=True))
     return ShardResults(results=tuple(results), kernels=kernels, seed=work.seed, programs=meeting.programs)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -13,12 +12,10 @@ from pfnlab.lab.images.configured import configuration_of_kernel
 from pfnlab.lab.images.kernels import KernelImage, from_file, kernel_for
 from pfnlab.lab.images.search import offered
 from pfnlab.lab.running.qemu_machine import QemuMachine
-from pfnlab.meeting.holding import NO_LOOKS, PROGRAMS, SEED
+from pfnlab.meeting.holding import Programs
 from pfnlab.meeting.meet import Meeting, kernel_before, meet, model_version
 from pfnlab.policies.known_kernels import known_versions, version_of_release
 from pfnlab.policies.releases import is_version
-from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.runs.look import LookLevel
 from pfnlab.progress import say, working
 
 
@@ -53,41 +50,28 @@ def named_kernel(name: str) -> NamedKernel:
 
 
 def meet_named(
-    asked: NamedKernel,
-    litmus: Mapping[str, Program],
-    *,
-    guests: int = 1,
-    profile: str | None = None,
-    programs: int = PROGRAMS,
-    seed: int = SEED,
-    looks: Mapping[str, LookLevel] = NO_LOOKS,
+    named: NamedKernel, programs: Programs, *, guests: int = 1, profile: str | None = None
 ) -> Meeting:
     """Compare a kernel with the model of its exact version, in guests of its own.
 
-    :param litmus: the programs, by name
     :param guests: how many run side by side
     :param profile: the version of the model, where it is another
-    :param programs: how many random programs
-    :param looks: how kernels were looked at for the goldens of programs, by name
     """
-    kernel, version = asked.image, asked.version
+    kernel, version = named.image, named.version
     if profile and not is_version(version):
         version = profile
     model_version(profile or version)
     changelog = changelog_of(kernel, say=say)
-    say(f"meeting {version}: {asked.words}")
+    say(f"meeting {version}: {named.words}")
     with QemuMachine(kernel, guests=guests, say=say) as machine, working(f"meeting {version}") as work:
         return meet(
             machine,
             version,
-            litmus,
+            programs,
             profile=profile,
             configuration=configuration_of_kernel(kernel),
             changelog=changelog,
             since=kernel_before(version, [*known_versions(), *(offer.version for offer in offered())]),
-            programs=programs,
-            seed=seed,
-            looks=looks,
             say=say,
             counted=work,
         )

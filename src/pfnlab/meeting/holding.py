@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 import msgspec
 
@@ -34,9 +35,6 @@ from pfnlab.units import number_of
 #: The number of random programs, and their seed, unless the user names others.
 PROGRAMS, SEED = 300, 7
 
-#: The ways of looking of programs where none has a golden.
-NO_LOOKS: Mapping[str, LookLevel] = MappingProxyType({})
-
 #: The most random programs that hold processors: each takes several seconds.
 SCHEDULES = 10
 
@@ -59,6 +57,31 @@ class KernelDifference(msgspec.Struct, frozen=True):
     shown_by: tuple[str, ...]
     program: Program
     runs: tuple[Run, ...]
+
+
+class Programs(NamedTuple):
+    """The programs in which two machines are compared.
+
+    :param litmus: those of a folder, by name
+    :param random: how many random programs without a driver; a tenth as many use the test driver, as many
+        vfio-pci, and a seventh hold processors, though not more than :data:`SCHEDULES`
+    :param seed: of the random programs
+    :param looks: how kernels were looked at for the goldens of programs, by name
+    """
+
+    litmus: Mapping[str, Program]
+    random: int = PROGRAMS
+    seed: int = SEED
+    looks: Mapping[str, LookLevel] = MappingProxyType({})
+
+    @classmethod
+    def of(cls, folder: Path | None = None, random: int = PROGRAMS, seed: int = SEED) -> Programs:
+        """Those of *folder* and the folders in it, and random ones.
+
+        :param folder: None for the programs that come with pfnlab
+        :raises Misuse: there are none
+        """
+        return cls(litmus_programs(folder), random, seed, litmus_looks(folder))
 
 
 #: Two models whose runs of a program differ as the runs given do, where there are such.
@@ -100,12 +123,15 @@ class Pair:
         """Both runs of every program; a program whose run was lost without an alarm is run once more."""
         return self._runs(programs, tuple(self.machines.values()))
 
-    def hold(self, programs: Mapping[str, Program], looks: Mapping[str, LookLevel] = NO_LOOKS) -> HeldCount:
+    def hold(
+        self, programs: Mapping[str, Program], looks: Mapping[str, LookLevel] | None = None
+    ) -> HeldCount:
         """Run *programs*, by name, on both machines and keep the differences.
 
         :param looks: how the machines are looked at for a program, by name; as always for the others
         """
         undecided_count = difference_count = steps = 0
+        looks = looks or {}
         for look in dict.fromkeys(map(looks.get, programs)):
             names = [name for name in programs if looks.get(name) is look]
             with self._looking(look):
@@ -336,20 +362,9 @@ def walker_programs() -> dict[str, Program]:
     return {f"{walker} at {kind}": cell_program(walker, kind) for walker in WALKERS for kind in KINDS}
 
 
-def hold_all(
-    pair: Pair,
-    litmus: Mapping[str, Program],
-    *,
-    programs: int = PROGRAMS,
-    seed: int = SEED,
-    looks: Mapping[str, LookLevel] = NO_LOOKS,
-) -> dict[str, HeldCount]:
-    """All programs: litmus, walkers, orders, schedules, random programs.
-
-    :param programs: how many random programs without a driver; a tenth as many use the test driver, as many
-        vfio-pci, and a seventh hold processors, though not more than :data:`SCHEDULES`
-    :param looks: how kernels were looked at for the goldens of programs, by name
-    """
+def hold_all(pair: Pair, compared: Programs) -> dict[str, HeldCount]:
+    """All programs: litmus, walkers, orders, schedules, random programs."""
+    litmus, programs, seed, looks = compared
     plain = {name: program for name, program in litmus.items() if not program.needs.held}
     holding = {name: program for name, program in litmus.items() if program.needs.held}
     walkers = walker_programs()

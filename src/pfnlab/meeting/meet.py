@@ -12,18 +12,10 @@ from pfnlab.checker.check import check
 from pfnlab.checker.kernel.properties import questions
 from pfnlab.checker.kernel.scope import load_scope
 from pfnlab.errors import Discovery, Misuse
+from pfnlab.fuzz.signature import UNCOMPARABLE
 from pfnlab.lab.images.kernels import KernelImage
-from pfnlab.meeting.comparable import Comparable
 from pfnlab.meeting.explain import Explanation, explanations, explanations_between
-from pfnlab.meeting.holding import (
-    NO_LOOKS,
-    PROGRAMS,
-    SEED,
-    Doubles,
-    KernelDifference,
-    Pair,
-    hold_all,
-)
+from pfnlab.meeting.holding import Doubles, KernelDifference, Pair, Programs, hold_all
 from pfnlab.meeting.shown import ShownDifference
 from pfnlab.meeting.titles import titles_between
 from pfnlab.mm.configuration import DISTRIBUTION, Configuration
@@ -33,10 +25,13 @@ from pfnlab.policies.releases import RELEASES, is_version, series_of, version_ke
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.machine import Machine
+from pfnlab.programs.runs.machine import Looking, Machine, Rebooting, run_telling
 from pfnlab.programs.runs.observation import Run
 from pfnlab.progress import UNCOUNTED, PartCount
 from pfnlab.result import ALWAYS, Count, Made, Outcome, Result
+
+#: The changes of a model that explain two runs of a program.
+Explain = Callable[[Program, Sequence[Run]], list[Explanation]]
 
 
 class Explained(msgspec.Struct, frozen=True):
@@ -169,15 +164,12 @@ def model_version(version: str) -> str:
 def meet(
     machine: Machine,
     version: str,
-    litmus: Mapping[str, Program],
+    programs: Programs,
     *,
     profile: str | None = None,
     configuration: Configuration = DISTRIBUTION,
     changelog: str | None = None,
     since: str | None = None,
-    programs: int = PROGRAMS,
-    seed: int = SEED,
-    looks: Mapping[str, LookLevel] = NO_LOOKS,
     say: Callable[[str], None] = lambda line: None,
     counted: PartCount = UNCOUNTED,
 ) -> Meeting:
@@ -188,7 +180,6 @@ def meet(
     :param configuration: the kernel's, and so the model's
     :param changelog: the changelog of the kernel's package
     :param since: the kernel before it in its series, behind which titles begin
-    :param looks: how kernels were looked at for the goldens of programs, by name
     :param counted: counts the programs
     """
     model = profile or model_version(version)
@@ -199,31 +190,21 @@ def meet(
     modelled = ModelMachine(model, configuration=configuration)
     machines = {f"model:{model}": modelled, f"qemu:{version}": machine}
     pair = Pair(machines, say, _doubles(model, explain), counted)
-    counts = hold_all(pair, litmus, programs=programs, seed=seed, looks=looks)
-    explained = tuple(
-        Explained(difference, tuple(explain(difference.program, difference.runs)))
-        for difference in pair.differences
-    )
-    return Meeting(
-        (f"model:{model}", f"qemu:{version}"),
-        *(model, version, counts, explained),
+    meeting = _meeting(pair, (model, version), programs, explain)
+    return msgspec.structs.replace(
+        meeting,
         titles=titles_between(changelog or "", since, version) if since else (),
-        verdicts=tuple(verdicts(model, _first_changes(explained))),
-        unstable=tuple(pair.unstable),
+        verdicts=tuple(verdicts(model, _first_changes(meeting.found))),
         since=since,
-        causes=_causes(pair, explained),
     )
 
 
 def diff(
     machines: Mapping[str, Machine],
     versions: tuple[str, str],
-    litmus: Mapping[str, Program],
+    programs: Programs,
     *,
     changelog: str | None = None,
-    programs: int = PROGRAMS,
-    seed: int = SEED,
-    looks: Mapping[str, LookLevel] = NO_LOOKS,
     say: Callable[[str], None] = lambda line: None,
     counted: PartCount = UNCOUNTED,
 ) -> Meeting:
@@ -232,11 +213,9 @@ def diff(
     :param machines: the two by name
     :param versions: the versions of the two
     :param changelog: the changelog of the newer kernel's package
-    :param looks: how kernels were looked at for the goldens of programs, by name
     :param counted: counts the programs
     """
     models = model_version(versions[0]), model_version(versions[1])
-    first_name, second_name = machines
     first_model = ModelMachine(models[0])
 
     def explain(program: Program, runs: Sequence[Run]) -> list[Explanation]:
@@ -244,19 +223,26 @@ def diff(
 
     comparables = {name: Comparable(machine, first_model) for name, machine in machines.items()}
     pair = Pair(comparables, say, _doubles(models[0], explain), counted)
-    counts = hold_all(pair, litmus, programs=programs, seed=seed, looks=looks)
+    older, newer = sorted(versions, key=version_key)
+    return msgspec.structs.replace(
+        _meeting(pair, versions, programs, explain),
+        titles=titles_between(changelog or "", older, newer),
+        verdicts=tuple(verdicts(models[0], changes_between(*models))),
+        since=older,
+    )
+
+
+def _meeting(pair: Pair, versions: tuple[str, str], programs: Programs, explain: Explain) -> Meeting:
+    """The meeting of a pair, with what explains each difference."""
+    counts = hold_all(pair, programs)
     explained = tuple(
         Explained(difference, tuple(explain(difference.program, difference.runs)))
         for difference in pair.differences
     )
-    older, newer = sorted(versions, key=version_key)
+    first, second = pair.machines
     return Meeting(
-        (first_name, second_name),
-        *(*versions, counts, explained),
-        titles=titles_between(changelog or "", older, newer),
-        verdicts=tuple(verdicts(models[0], changes_between(*models))),
+        *((first, second), *versions, counts, explained),
         unstable=tuple(pair.unstable),
-        since=older,
         causes=_causes(pair, explained),
     )
 
@@ -280,7 +266,7 @@ def _changes_of(explained: Explained) -> set[tuple[str, ...]]:
     return {explanation.changes for explanation in explained.explanations}
 
 
-def _doubles(version: str, explain: Callable[[Program, Sequence[Run]], list[Explanation]]) -> Doubles:
+def _doubles(version: str, explain: Explain) -> Doubles:
     """The model of *version*, and the same with the first change that explains a difference."""
 
     def doubles(program: Program, runs: Sequence[Run]) -> tuple[Machine, Machine] | None:
@@ -291,6 +277,62 @@ def _doubles(version: str, explain: Callable[[Program, Sequence[Run]], list[Expl
         return None
 
     return doubles
+
+
+class Comparable:
+    """A kernel that is not given programs whose outcome only a machine decides, or that no kernel survives.
+
+    Where a model is one of the two it refuses such programs itself.
+
+    :param machine: the kernel
+    :param model: tells which programs are such
+    """
+
+    def __init__(self, machine: Machine, model: Machine) -> None:
+        self._machine, self._model = machine, model
+
+    @property
+    def look(self) -> LookLevel:
+        """How the kernel is looked at."""
+        return self._machine.look if isinstance(self._machine, Looking) else LookLevel.PROC
+
+    @look.setter
+    def look(self, look: LookLevel) -> None:
+        for machine in (self._machine, self._model):
+            if isinstance(machine, Looking):
+                machine.look = look
+
+    @property
+    def sees_memory(self) -> bool:
+        """Whether the kernel can be looked at in its memory."""
+        return isinstance(self._machine, Looking) and self._machine.sees_memory
+
+    def run(self, programs: Sequence[Program]) -> list[Run]:
+        """One run for each program; for a program the kernel was not given, the model's refusal."""
+        return self.run_telling(programs, lambda index, run: None)
+
+    def run_telling(self, programs: Sequence[Program], on_done: Callable[[int, Run], None]) -> list[Run]:
+        """As :meth:`run`, telling of every run that is there.
+
+        :param on_done: called with index and run as soon as a program is done, in any order
+        """
+        runs = dict(enumerate(self._model.run(programs)))
+        asked = [
+            at for at, run in runs.items() if run.undecided is None or run.undecided.kind not in UNCOMPARABLE
+        ]
+        for at in runs.keys() - set(asked):
+            on_done(at, runs[at])
+        if asked:
+            answers = run_telling(
+                self._machine, [programs[at] for at in asked], lambda at, run: on_done(asked[at], run)
+            )
+            runs.update(zip(asked, answers, strict=True))
+        return [runs[at] for at in range(len(programs))]
+
+    def reboot(self) -> None:
+        """Later programs run in guests in which no program has run."""
+        if isinstance(self._machine, Rebooting):
+            self._machine.reboot()
 
 
 def kernel_before(version: str, others: Iterable[str]) -> str | None:

@@ -1,9 +1,13 @@
-"""One trial: a kernel compared with the model that should describe it, and the model's answer to the idea."""
+"""One trial: a kernel compared with the model that should describe it, and the model's answer to the idea.
+
+The kernel is that of a tree: built now, or before.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
@@ -11,26 +15,25 @@ from msgspec import Meta
 
 from pfnlab.errors import LostGuest, Misuse, Undecided
 from pfnlab.fuzz.call_kinds import Vocabulary
+from pfnlab.lab.building.build import BuildRequest, build
 from pfnlab.lab.building.patch_file import PatchFile
+from pfnlab.lab.images.bzimage import release_of
+from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.meeting.explain import Explanation, explanations
-from pfnlab.meeting.holding import NO_LOOKS, SEED, KernelDifference, Pair, hold_all
+from pfnlab.meeting.holding import KernelDifference, Pair, Programs, hold_all
 from pfnlab.meeting.meet import verdicts
 from pfnlab.meeting.shown import ShownDifference
 from pfnlab.mm.configuration import Configuration
 from pfnlab.policies.known_kernels import HeldCount, programs_in, steps_in
 from pfnlab.policies.own import is_path
+from pfnlab.policies.releases import series_of
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
-from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run
 from pfnlab.progress import UNCOUNTED, PartCount
 from pfnlab.result import Made, Outcome, Result
 from pfnlab.units import number_of
-
-#: The number of random programs, unless the user names another.
-PROGRAMS = 200
 
 #: Random programs on two models, to say what a policy changes.
 _OF_MODELS = 60
@@ -51,67 +54,6 @@ _WORDS: dict[Outcome, _Word] = {
 }
 
 
-class TriedCause(msgspec.Struct, frozen=True):
-    """Differences of one cause, that with the shortest program first.
-
-    :param explanation: the change of the model with which it does the same, where there is one
-    """
-
-    differences: tuple[KernelDifference, ...]
-    explanation: Explanation | None = None
-
-
-class Trial(msgspec.Struct, frozen=True):
-    """The result of a trial.
-
-    :param like: the version whose model describes the kernel
-    :param policies: changes of that model that the patch is said to make
-    :param kernel: the kernel as it names itself
-    :param held: the counts of each kind of programs that were compared
-    :param causes: what the kernel does otherwise than the model
-    :param unstable: differences that did not show again, each in words
-    :param meant: what the policies change of the model
-    :param verdicts: properties whose verdict the policies change, each in words
-    """
-
-    like: str
-    policies: tuple[str, ...]
-    kernel: str
-    held: dict[str, HeldCount]
-    seed: int
-    causes: tuple[TriedCause, ...] = ()
-    unstable: tuple[str, ...] = ()
-    meant: tuple[TriedCause, ...] = ()
-    verdicts: tuple[str, ...] = ()
-
-    @property
-    def model(self) -> str:
-        """The name of the model that should describe the kernel."""
-        return model_name(self.like, self.policies)
-
-    @property
-    def programs(self) -> int:
-        """How many programs both ran."""
-        return programs_in(self.held)
-
-    @property
-    def steps(self) -> int:
-        """How many of their steps were compared."""
-        return steps_in(self.held)
-
-    @property
-    def undecided(self) -> int:
-        """How many programs one of the two has no answer for."""
-        return sum(count.undecided for count in self.held.values())
-
-    @property
-    def outcome(self) -> Outcome:
-        """A difference that did not show again decides nothing, and neither does nothing compared."""
-        if self.causes:
-            return Outcome.DISCOVERY
-        return Outcome.UNDECIDED if self.unstable or not self.programs else Outcome.AS_EXPECTED
-
-
 class ShownCause(msgspec.Struct, frozen=True):
     """Differences of one cause.
 
@@ -121,10 +63,15 @@ class ShownCause(msgspec.Struct, frozen=True):
     differences: Annotated[tuple[ShownDifference, ...], Meta(min_length=1)]
 
     @classmethod
-    def of(cls, cause: TriedCause) -> ShownCause:
-        """What is shown of a cause."""
-        explanations = () if cause.explanation is None else (cause.explanation,)
-        return cls(tuple(ShownDifference.of(each, explanations) for each in cause.differences))
+    def of(
+        cls, differences: Iterable[KernelDifference], explanation: Explanation | None = None
+    ) -> ShownCause:
+        """The cause of *differences*.
+
+        :param explanation: the change of the model with which it does the same, where there is one
+        """
+        explanations = () if explanation is None else (explanation,)
+        return cls(tuple(ShownDifference.of(each, explanations) for each in differences))
 
 
 class TrialResult(Result, frozen=True, kw_only=True, tag="pfnlab-trial/1"):
@@ -161,54 +108,26 @@ class TrialResult(Result, frozen=True, kw_only=True, tag="pfnlab-trial/1"):
     verdicts: tuple[str, ...]
     unstable: tuple[str, ...]
 
-    @classmethod
-    def of(cls, trial: Trial, tree: str, built: str, patches: Sequence[PatchFile]) -> TrialResult:
-        """The result of a trial."""
-        return cls(
-            made=Made.now(),
-            tree=tree,
-            built=built,
-            kernel=trial.kernel,
-            model=trial.model,
-            policies=trial.policies,
-            patches=tuple(titles_of(patches)),
-            seed=trial.seed,
-            word=_WORDS[trial.outcome],
-            says=headline(trial),
-            held=trial.held,
-            causes=tuple(map(ShownCause.of, trial.causes)),
-            meant=tuple(map(ShownCause.of, trial.meant)),
-            verdicts=trial.verdicts,
-            unstable=trial.unstable,
-        )
-
     @property
     def outcome(self) -> Outcome:
         """The outcome of the trial."""
         return next(outcome for outcome, word in _WORDS.items() if word == self.word)
 
 
-def headline(trial: Trial) -> str:
-    """The result in one sentence."""
-    amount = f"{number_of(trial.programs, 'program')}, {number_of(trial.steps, 'step')}"
-    if trial.outcome is Outcome.DISCOVERY:
-        count = sum(len(cause.differences) for cause in trial.causes)
-        return f"{number_of(len(trial.causes), 'cause')} of {number_of(count, 'difference')} in {amount}."
-    if trial.outcome is Outcome.AS_EXPECTED:
-        return f"No difference in {amount}."
-    if not trial.programs:
+def _headline(held: Mapping[str, HeldCount], causes: Sequence[ShownCause], unstable: int) -> str:
+    """The result in one sentence.
+
+    :param unstable: how many differences did not show again
+    """
+    amount = f"{number_of(programs_in(held), 'program')}, {number_of(steps_in(held), 'step')}"
+    if causes:
+        count = sum(len(cause.differences) for cause in causes)
+        return f"{number_of(len(causes), 'cause')} of {number_of(count, 'difference')} in {amount}."
+    if not programs_in(held):
         return "Nothing was compared."
-    return f"Undecided: {number_of(len(trial.unstable), 'difference')} in {amount} did not show again."
-
-
-def titles_of(patches: Sequence[PatchFile]) -> list[str]:
-    """The title of each patch, with its file."""
-    return [f"{patch.title or 'no title'} ({patch.path.name})" for patch in patches]
-
-
-def model_name(like: str, policies: Sequence[str]) -> str:
-    """The name of a model with changes: ``model:7.2,flush=end_vma``."""
-    return ",".join((f"model:{like}", *policies))
+    if unstable:
+        return f"Undecided: {number_of(unstable, 'difference')} in {amount} did not show again."
+    return f"No difference in {amount}."
 
 
 def policies_of(patches: Sequence[PatchFile], said: Sequence[str]) -> tuple[str, ...]:
@@ -238,41 +157,58 @@ def policies_of(patches: Sequence[PatchFile], said: Sequence[str]) -> tuple[str,
 def try_kernel(
     machine: Machine,
     like: str,
-    litmus: Mapping[str, Program],
+    programs: Programs,
     *,
+    tree: str,
+    built: str,
+    patches: Sequence[PatchFile] = (),
     policies: Sequence[str] = (),
     name: str = "kernel",
-    programs: int = PROGRAMS,
-    seed: int = SEED,
-    looks: Mapping[str, LookLevel] = NO_LOOKS,
     say: Callable[[str], None] = lambda line: None,
     counted: PartCount = UNCOUNTED,
-) -> Trial:
+) -> TrialResult:
     """Compare a kernel with the model of *like* with *policies*, which gets the kernel's configuration.
 
+    A difference that did not show again decides nothing, and neither does nothing compared.
+
+    :param tree: as the user named it
+    :param built: what the kernel was built of, in a line
     :param name: the kernel's in the report
-    :param looks: how kernels were looked at for the goldens of programs, by name
     :param counted: counts the programs
     :raises Misuse: there is no such model
     :raises LostGuest: the kernel does not boot, or does not survive a program that maps a page
     """
-    spec = model_name(like, policies)
-    ModelMachine(spec.removeprefix("model:"))
+    model = ",".join((like, *policies))
+    ModelMachine(model)
     alive = _alive(machine)
-    model = ModelMachine(spec.removeprefix("model:"), configuration=alive.configuration)
-    pair = Pair({spec: model, f"qemu:{name}": machine}, say, counted=counted)
-    held = hold_all(pair, litmus, programs=programs, seed=seed, looks=looks)
+    modelled = ModelMachine(model, configuration=alive.configuration)
+    pair = Pair({f"model:{model}": modelled, f"qemu:{name}": machine}, say, counted=counted)
+    held = hold_all(pair, programs)
     causes = tuple(
-        TriedCause(differences, None if policies else _explanation(like, differences[0]))
+        ShownCause.of(differences, None if policies else _explanation(like, differences[0]))
         for differences in pair.causes()
     )
-    meant: tuple[TriedCause, ...] = ()
+    meant: tuple[ShownCause, ...] = ()
     if policies:
         say(f"what {', '.join(policies)} changes of the model")
-        meant = _meant((f"model:{like}", spec), alive.configuration, litmus, seed)
-    return Trial(
-        *(like, tuple(policies), alive.kernel, held, seed, causes, tuple(pair.unstable), meant),
-        tuple(verdicts(like, list(policies))),
+        meant = _meant((like, model), alive.configuration, programs)
+    outcome = Outcome.UNDECIDED if pair.unstable or not programs_in(held) else Outcome.AS_EXPECTED
+    return TrialResult(
+        made=Made.now(),
+        tree=tree,
+        built=built,
+        kernel=alive.kernel,
+        model=f"model:{model}",
+        policies=tuple(policies),
+        patches=tuple(f"{patch.title or 'no title'} ({patch.path.name})" for patch in patches),
+        seed=programs.seed,
+        word=_WORDS[Outcome.DISCOVERY if causes else outcome],
+        says=_headline(held, causes, len(pair.unstable)),
+        held=held,
+        causes=causes,
+        meant=meant,
+        verdicts=tuple(verdicts(like, list(policies))),
+        unstable=tuple(pair.unstable),
     )
 
 
@@ -299,12 +235,47 @@ def _explanation(like: str, difference: KernelDifference) -> Explanation | None:
 
 
 def _meant(
-    specs: tuple[str, str], configuration: Configuration, litmus: Mapping[str, Program], seed: int
-) -> tuple[TriedCause, ...]:
+    models: tuple[str, str], configuration: Configuration, programs: Programs
+) -> tuple[ShownCause, ...]:
     """What the second of two models does otherwise than the first."""
-    names = [spec.removeprefix("model:") for spec in specs]
-    models = [ModelMachine(name, configuration=configuration) for name in names]
-    pair = Pair(dict(zip(specs, models, strict=True)))
-    pair.hold(litmus)
-    pair.random(_OF_MODELS, seed, Vocabulary())
-    return tuple(TriedCause(differences) for differences in pair.causes())
+    pair = Pair({f"model:{model}": ModelMachine(model, configuration=configuration) for model in models})
+    pair.hold(programs.litmus)
+    pair.random(_OF_MODELS, programs.seed, Vocabulary())
+    return tuple(map(ShownCause.of, pair.causes()))
+
+
+class TriedKernel(msgspec.Struct, frozen=True):
+    """A kernel that can be booted.
+
+    :param kernel: what :class:`~pfnlab.lab.running.machine.QemuMachine` takes: an image or a file
+    :param says: what it was built of, in a line
+    """
+
+    kernel: KernelImage | Path
+    says: str
+
+
+def kernel_of_tree(
+    tree: Path,
+    patches: Sequence[Path],
+    configuration: Sequence[str],
+    like: str,
+    say: Callable[[str], None],
+) -> TriedKernel:
+    """The kernel of *tree* with *patches* on top, built as ``pfnlab kernels build`` does.
+
+    The tree is not written to. A file is a kernel that was built already.
+
+    :param configuration: packaged ones or files
+    :param like: the version whose model describes the kernel
+    :raises Misuse: *tree* is neither, a patch is no patch, or patches are to be put on top of a file
+    :raises Undecided: it cannot be built: a patch does not apply, the compiler fails, an option is missing
+    """
+    if tree.is_file():
+        if patches:
+            raise Misuse(f"{tree} is built already: a patch needs the tree it belongs to")
+        return TriedKernel(tree, f"{release_of(tree)}, {tree}")
+    asked = BuildRequest(str(tree), tuple(patches), tuple(configuration), series=series_of(like))
+    kernel = build(asked, say=say)
+    says = f"{kernel.version} of {kernel.source}, configuration {kernel.configuration}"
+    return TriedKernel(kernel.image, says)

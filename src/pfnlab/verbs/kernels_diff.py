@@ -45,14 +45,14 @@ def perform(request: DiffRequest, say: Say) -> Iterator[MeetingResult]:
     from pfnlab.lab.images.changelog import changelog_of
     from pfnlab.lab.running.qemu_machine import QemuMachine
     from pfnlab.meeting.by_name import named_kernel
-    from pfnlab.meeting.holding import litmus_files, litmus_looks, litmus_programs
+    from pfnlab.meeting.holding import Programs, litmus_files
     from pfnlab.meeting.meet import MeetingResult, diff
     from pfnlab.policies.releases import version_key
     from pfnlab.progress import working
 
     names = request.first, request.second
     check_output(request.output, [*map(Path, names), *litmus_files(request.litmus)])
-    litmus = litmus_programs(request.litmus)
+    programs = Programs.of(request.litmus, request.programs, request.seed)
     kernels = named_kernel(request.first), named_kernel(request.second)
     if kernels[0].name == kernels[1].name:
         raise Misuse(f"{request.first} and {request.second} are the same kernel: name two")
@@ -66,11 +66,8 @@ def perform(request: DiffRequest, say: Say) -> Iterator[MeetingResult]:
         meeting = diff(
             {f"qemu:{kernels[0].name}": first, f"qemu:{kernels[1].name}": second},
             (kernels[0].version, kernels[1].version),
-            litmus,
+            programs,
             changelog=changelog,
-            programs=request.programs,
-            seed=request.seed,
-            looks=litmus_looks(request.litmus),
             say=say,
             counted=work,
         )

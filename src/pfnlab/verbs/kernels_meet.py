@@ -68,7 +68,7 @@ def perform(request: MeetRequest, say: Say) -> Iterator[MeetingResult | Unmet]:
     from pfnlab.files import check_output
     from pfnlab.lab.images.kernels import read_lists
     from pfnlab.meeting.by_name import NamedKernel, meet_named, named_kernel
-    from pfnlab.meeting.holding import litmus_files, litmus_looks, litmus_programs
+    from pfnlab.meeting.holding import Programs, litmus_files
     from pfnlab.meeting.meet import MeetingResult
     from pfnlab.processes import in_order, processors
     from pfnlab.progress import working
@@ -84,21 +84,14 @@ def perform(request: MeetRequest, say: Say) -> Iterator[MeetingResult | Unmet]:
     if request.promote and request.profile:
         raise Misuse("a kernel becomes known by the model of its own version: leave --profile out")
     check_output(request.output, [*map(Path, names), *litmus_files(request.litmus)])
-    litmus = litmus_programs(request.litmus)
+    programs = Programs.of(request.litmus, request.programs, request.seed)
     jobs = request.jobs or processors()
 
     def met(name: str) -> tuple[NamedKernel, Meeting] | Unmet:
         try:
             kernel = named_kernel(name)
-            return kernel, meet_named(
-                kernel,
-                litmus,
-                guests=max(1, jobs // len(names)),
-                profile=request.profile,
-                programs=request.programs,
-                seed=request.seed,
-                looks=litmus_looks(request.litmus),
-            )
+            guests = max(1, jobs // len(names))
+            return kernel, meet_named(kernel, programs, guests=guests, profile=request.profile)
         except Undecided as trouble:
             if len(names) == 1:
                 raise

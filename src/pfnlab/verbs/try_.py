@@ -60,9 +60,8 @@ def perform(request: TryRequest, say: Say) -> Iterator[TrialResult]:
     from pfnlab.lab.running.named_machines import check_series
     from pfnlab.lab.running.qemu_machine import QemuMachine
     from pfnlab.lab.vm.accel import accel_named
-    from pfnlab.meeting.holding import litmus_files, litmus_looks, litmus_programs
-    from pfnlab.meeting.tree import kernel_of_tree
-    from pfnlab.meeting.trial import TrialResult, policies_of, try_kernel
+    from pfnlab.meeting.holding import Programs, litmus_files
+    from pfnlab.meeting.trial import kernel_of_tree, policies_of, try_kernel
     from pfnlab.policies.releases import series_of
     from pfnlab.processes import processors
     from pfnlab.progress import working
@@ -74,7 +73,7 @@ def perform(request: TryRequest, say: Say) -> Iterator[TrialResult]:
     check_output(request.output, [*map(Path, words), *litmus_files(request.litmus)])
     patches = [read_patch(path) for path in request.patch]
     policies = policies_of(patches, request.policy)
-    litmus = litmus_programs(request.litmus)
+    programs = Programs.of(request.litmus, request.programs, request.seed)
     with working(f"building {tree}"):
         tried = kernel_of_tree(tree, request.patch, request.config, request.like, say)
     name = tree.name or tree.resolve().name or str(tree)
@@ -88,19 +87,18 @@ def perform(request: TryRequest, say: Say) -> Iterator[TrialResult]:
         ) as machine,
         working(f"holding {name} against model:{request.like}") as work,
     ):
-        trial = try_kernel(
+        result = try_kernel(
             machine,
             request.like,
-            litmus,
+            programs,
+            tree=str(tree) if tree.name else name,
+            built=tried.says,
+            patches=patches,
             policies=policies,
             name=name,
-            programs=request.programs,
-            seed=request.seed,
-            looks=litmus_looks(request.litmus),
             say=say,
             counted=work,
         )
-    result = TrialResult.of(trial, str(tree) if tree.name else name, tried.says, patches)
     yield result
     if request.output is not None or result.outcome is Outcome.UNDECIDED:
         say(result.says)
