@@ -143,7 +143,7 @@ def test_a_report_is_for_people_alone(tmp_path: Path) -> None:
 
     filed = folder.filed(found().signature.key)
 
-    assert filed is not None and (name, False) == (filed.name, filed.minimal)
+    assert filed is not None and (name, False) == (filed[0], filed[1].minimal)
     assert {found().signature.key: name} == folder.known()
 
 

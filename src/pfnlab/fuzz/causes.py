@@ -178,12 +178,6 @@ def evidence_of(
     return found
 
 
-def effects_of(program: Program, runs: Sequence[Run], *, agreed: bool = True) -> list[Effect]:
-    """All effects in *runs* of *program*."""
-    placed = placed_signatures(program, runs, agreed=agreed)
-    return sorted({effect for _, effect in _effects(program, runs, placed)})
-
-
 def causes_of(found: Iterable[Found], conditions: Callable[[Found], Conditions]) -> list[Cause]:
     """The causes of findings, that with the smallest program first.
 
@@ -256,38 +250,6 @@ def _agree(first: Conditions, second: Conditions) -> bool:
     return bool(pairs) and all(left == right for left, right in pairs)
 
 
-def conditions_of(finding: Found, shows: Callable[[Program], bool | None]) -> Conditions:
-    """Under which variations of its program *finding* still shows.
-
-    :param shows: whether a program shows a difference in the finding's field; None where nobody can say
-    """
-    if finding.program is None:
-        return (None,) * len(VARIATIONS)
-    programs = [vary(finding.program) for vary in VARIATIONS]
-    return tuple(None if program is None else shows(program) for program in programs)
-
-
-def shows_field(program: Program, runs: Sequence[Run], signature: Signature, *, agreed: bool = True) -> bool:
-    """Whether *runs* of *program* have a finding of the same field, or of the same kind where it has none."""
-    return any(
-        other.field == signature.field and (bool(other.field) or other.kind == signature.kind)
-        for _, other in placed_signatures(program, runs, agreed=agreed)
-    )
-
-
-def step_of(
-    program: Program, runs: Sequence[Run], signature: Signature, *, agreed: bool = True
-) -> int | None:
-    """The first step in which *runs* of *program* show *signature*, None where none does."""
-    placed = placed_signatures(program, runs, agreed=agreed)
-    return next((step for step, other in placed if other == signature), None)
-
-
-def of_cause(causes: Sequence[Cause]) -> Mapping[str, str]:
-    """By the key of each finding that of the one that names its cause."""
-    return {key: cause.first for cause in causes for key in cause.keys}
-
-
 def _effects(
     program: Program, runs: Sequence[Run], placed: Sequence[tuple[int | None, Signature]]
 ) -> list[tuple[int, Effect]]:
@@ -328,31 +290,41 @@ class Grouping:
         runs = self._ask(program, _needs_boot(signature))
         if runs is None:
             return Evidence()
-        seen = sightings(program, runs, agreed=self._agreed, smallest=True)
+        placed = placed_signatures(program, runs, agreed=self._agreed)
+        seen = evidence_of(program, runs, placed, smallest=True)
         if signature in seen or not seen:
             return seen.get(signature, Evidence())
-        return Evidence([effects_of(program, runs, agreed=self._agreed)])
+        return Evidence([sorted({effect for _, effect in _effects(program, runs, placed)})])
 
     def causes(self, found: Iterable[Found]) -> list[Cause]:
         """The causes of *found*, that with the smallest program first."""
         return causes_of(found, self._conditions)
 
     def _conditions(self, finding: Found) -> Conditions:
-        fresh = _needs_boot(finding.signature)
-        runs = self._ask(finding.program, fresh) if finding.program is not None else None
-        if finding.program is None or runs is None:
+        """The variations of its program under which a difference in the finding's field shows.
+
+        Where it has no field, one of its kind.
+        """
+        program, signature = finding.program, finding.signature
+        fresh = _needs_boot(signature)
+        runs = self._ask(program, fresh) if program is not None else None
+        if program is None or runs is None:
             return (None,) * len(VARIATIONS)
-        step = step_of(finding.program, runs, finding.signature, agreed=self._agreed)
+        placed = placed_signatures(program, runs, agreed=self._agreed)
+        step = next((step for step, other in placed if other == signature), None)
         usual = _calls_in(runs[0], step)
 
-        def shows(program: Program) -> bool | None:
-            runs = self._ask(program, fresh)
+        def shows(varied: Program | None) -> bool | None:
+            runs = self._ask(varied, fresh) if varied is not None else None
             # An operation that goes another way on the first machine says nothing of the other.
-            if runs is None or _calls_in(runs[0], step) != usual:
+            if varied is None or runs is None or _calls_in(runs[0], step) != usual:
                 return None
-            return shows_field(program, runs, finding.signature, agreed=self._agreed)
+            return any(
+                other.field == signature.field and (bool(other.field) or other.kind == signature.kind)
+                for _, other in placed_signatures(varied, runs, agreed=self._agreed)
+            )
 
-        return conditions_of(finding, shows)
+        return tuple(shows(vary(program)) for vary in VARIATIONS)
 
 
 def _calls_in(run: Run, step: int | None) -> tuple[str, frozenset[str]] | None:

@@ -102,22 +102,6 @@ def read_data(folder: Path) -> FiledData:
         raise Misuse(f"{file} is no data of a finding: {one_line(str(trouble))}") from None
 
 
-class FiledReport(msgspec.Struct, frozen=True):
-    """What the folder of a finding says of it.
-
-    :param name: the folder's
-    :param operations: the number of operations of its program
-    :param with_it: keys of the other signatures of the step
-    :param program: None where the folder has none
-    """
-
-    name: str
-    operations: int
-    minimal: bool
-    with_it: tuple[str, ...]
-    program: Program | None = None
-
-
 class FindingFolder(Printed, frozen=True, kw_only=True, tag="pfnlab-finding/1"):
     """The folder of a finding, as reports read it.
 
@@ -170,19 +154,16 @@ class Folder:
             for signature in read_data(report.parent).signatures
         }
 
-    def filed(self, key: str) -> FiledReport | None:
-        """The finding of that signature, None where there is none.
+    def filed(self, key: str) -> tuple[str, FiledData, Program | None] | None:
+        """The name of the folder of that signature, with its data, and its program where it has one.
 
-        :raises ProgramError: its program cannot be read
+        :raises ProgramError: the program cannot be read
         """
         folder = self._folders().get(key)
         if folder is None:
             return None
-        data, file = read_data(folder), folder / PROGRAM
-        program = load_program(file) if file.is_file() else None
-        operations = len(program.ops) if program is not None else 0
-        with_it = tuple(other.key for other in data.with_it)
-        return FiledReport(folder.name, operations, data.minimal, with_it, program)
+        file = folder / PROGRAM
+        return folder.name, read_data(folder), load_program(file) if file.is_file() else None
 
     def file(self, finding: FoundDifference) -> str:
         """File *finding*, unless its signature is here already; the name of its folder.

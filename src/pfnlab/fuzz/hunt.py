@@ -40,7 +40,7 @@ class Hunt:
     :param on_compared: called with the runs of every program that all machines answered
     :param predicting: the models of kernels, by level and name, that tell what looking changes; where there
         is none, the first model tells
-    :ivar asked: by level, the programs that were run on all machines and the seconds this took
+    :ivar timed: by level, the programs that were run on all machines and the seconds this took
     :param agreed: whether what machines agree in is a finding too, as for
         :func:`~pfnlab.fuzz.signature.signature_of`
     :param jobs: processes that run programs on models; programs, findings and their order are those of one
@@ -71,7 +71,7 @@ class Hunt:
             self._at[level] = found
         self.machines = self._at[state.looking.levels[0]]
         self._predicting = predicting or {}
-        self.asked: dict[LookLevel, tuple[int, float]] = {}
+        self.timed: dict[LookLevel, tuple[int, float]] = {}
         self.repeats = repeats
         self.found: list[FoundDifference] = []
         models = [name for name in self.machines if name.startswith("model:")]
@@ -235,8 +235,8 @@ class Hunt:
         else:
             for index, run in enumerate(self._known_or_run(last, programs, known, level)):
                 told(index, run)
-        count, seconds = self.asked.get(level, (0, 0.0))
-        self.asked[level] = count + len(programs), seconds + time.monotonic() - began
+        count, seconds = self.timed.get(level, (0, 0.0))
+        self.timed[level] = count + len(programs), seconds + time.monotonic() - began
         return [weighed[index] for index in range(len(programs))]
 
     def _known_or_run(
@@ -281,15 +281,16 @@ class Hunt:
     def _note_filed(self, signature: Signature) -> None:
         """Take a difference that an earlier hunt has filed for known."""
         filed = self.folder.filed(signature.key) if self.folder is not None else None
-        if filed is not None:
-            self.state.findings[signature.key] = KnownSignature(
-                *(filed.name, 0, self.state.compared, filed.operations, str(signature), filed.minimal),
-                *(list(filed.with_it), signature, filed.program),
-            )
-            if filed.program is not None:
-                self.state.findings[signature.key].evidence = self._grouping.evidence(
-                    filed.program, signature
-                )
+        if filed is None:
+            return
+        name, data, program = filed
+        operations = len(program.ops) if program is not None else 0
+        self.state.findings[signature.key] = KnownSignature(
+            *(name, 0, self.state.compared, operations, str(signature), data.minimal),
+            *([other.key for other in data.with_it], signature, program),
+        )
+        if program is not None:
+            self.state.findings[signature.key].evidence = self._grouping.evidence(program, signature)
 
     def _note_new(self, program: Program, signature: Signature, levels: tuple[LookLevel, ...]) -> bool:
         """Repeat, shrink and file a new difference; False if it is unstable."""

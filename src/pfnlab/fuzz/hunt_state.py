@@ -11,7 +11,7 @@ import msgspec
 from pfnlab.errors import Misuse, Why
 from pfnlab.files import MOST_RECORDED, Missing, cannot_write, read_bytes, write_whole
 from pfnlab.fuzz.call_kinds import Vocabulary
-from pfnlab.fuzz.causes import Cause, Evidence, of_cause
+from pfnlab.fuzz.causes import Cause, Evidence
 from pfnlab.fuzz.coverage import CONDITIONS, WORDS, Coverage, all_branches
 from pfnlab.fuzz.grammar import Bias
 from pfnlab.fuzz.looking import Looks
@@ -316,7 +316,7 @@ def summary(state: HuntState, *, watched: bool) -> str:
 
 def all_causes(state: HuntState) -> list[Cause]:
     """The causes of all findings; one that was not weighed with the others is a cause of its own."""
-    weighed = of_cause(state.causes)
+    weighed = {key for cause in state.causes for key in cause.keys}
     return [*state.causes, *(Cause((key,)) for key in state.findings if key not in weighed)]
 
 

@@ -156,7 +156,7 @@ def perform(request: FuzzRequest, say: Say) -> Iterator[HuntEnd]:
         seconds = max(time.monotonic() - began, 0.001)
     count = state.next - first
     say(f"{number_of(count, 'program')} in {seconds:.0f} s, {count / seconds:.1f} a second")
-    for level, (asked, took) in hunt.asked.items():
+    for level, (asked, took) in hunt.timed.items():
         rate = asked / max(took, 0.001)
         say(f"  {level}: {number_of(asked, 'program')}, {rate:.1f} a second on all machines together")
     yield HuntEnd(state, watched)
