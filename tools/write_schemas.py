@@ -16,8 +16,6 @@ from typing import Any
 
 import msgspec
 
-from pfnlab.campaign.listing import ListedResults
-from pfnlab.campaign.status import StatusResult
 from pfnlab.checker.check import CheckResult
 from pfnlab.checker.differ import DifferResult
 from pfnlab.checker.replay import ReplayResult
@@ -27,6 +25,7 @@ from pfnlab.meeting.trial import TrialResult
 from pfnlab.programs.lang.library import LibraryList
 from pfnlab.programs.lang.problems import FmtResult
 from pfnlab.programs.recorded.matrix import MatrixResult
+from pfnlab.report.campaigns import ListedResults, StatusResult
 from pfnlab.report.policies_matrix import PoliciesResult
 from pfnlab.report.run_json import PrintedRun
 from pfnlab.result import Printed

@@ -16,7 +16,6 @@ from made_campaigns import SMALL, small
 
 from pfnlab.campaign.new_file import EXAMPLE, new_text
 from pfnlab.campaign.plan import (
-    VERDICTS,
     BudgetTable,
     CatalogueTable,
     CheckTable,
@@ -29,6 +28,7 @@ from pfnlab.campaign.plan_file import PlanMistakes, plan_of, read_plan
 from pfnlab.campaign.running import begin_campaign, stored_plan
 from pfnlab.files import Unreadable
 from pfnlab.schema_files import campaign_file_text
+from pfnlab.store.rows import VERDICTS
 from pfnlab.store.store import Store
 
 ROOT = Path(__file__).parents[2]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pfnlab.campaign.status import CampaignStatus
+from pfnlab.report.campaigns import CampaignStatus
 
 
 def status(**changed: object) -> CampaignStatus:

@@ -17,8 +17,7 @@ from asking import Ask
 from for_each import for_each
 from sample_reports import sample_contents
 
-from pfnlab.campaign.listing import ListedResults
-from pfnlab.campaign.status import StatusResult, status_of
+from pfnlab.campaign.status import status_of
 from pfnlab.cli.app import app
 from pfnlab.fuzz.signature import Signature
 from pfnlab.meeting.explain import Explanation
@@ -27,6 +26,7 @@ from pfnlab.meeting.meet import Explained, Meeting, MeetingResult
 from pfnlab.meeting.trial import ShownCause, TrialResult
 from pfnlab.policies.known_kernels import HeldCount
 from pfnlab.programs.lang.load import load_program
+from pfnlab.report.campaigns import ListedResults, StatusResult
 from pfnlab.result import Made
 from pfnlab.schema_files import FORMS, schema, schema_text
 from pfnlab.store.rows import HostClass, StoredResult

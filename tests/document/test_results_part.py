@@ -5,11 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from pfnlab.campaign.listing import ListedResults
-from pfnlab.campaign.status import StatusResult
 from pfnlab.document.blocks import Chapter
 from pfnlab.document.results_part import listing_part, part, status_part
 from pfnlab.document.terminal import terminal
+from pfnlab.report.campaigns import ListedResults, StatusResult
 from pfnlab.result import Outcome
 
 CAMPAIGN = {

@@ -7,9 +7,7 @@ import re
 from collections.abc import Iterator
 
 from pfnlab.inert import one_line
-
-#: The tables of a file that may come several times.
-LISTS = ("fuzz", "check", "catalogue", "meet")
+from pfnlab.store.rows import TASK_NAMES
 
 #: What may hold the sign of a statement without being one, the signs themselves, and ends of lines.
 _PIECE = re.compile(
@@ -52,7 +50,7 @@ class KeyPlaces:
         rows = self._rows
         # A table may be written as a value too: name = {key = 1}.
         row = rows.get((table, number, key)) or rows.get((table, number, "")) or rows.get(("", 0, table))
-        head = f"[[{table}]] {number + 1}" if table in LISTS else f"[{table}]" * bool(table)
+        head = f"[[{table}]] {number + 1}" if table in TASK_NAMES else f"[{table}]" * bool(table)
         words = ", ".join(filter(None, (head, shown_key(key) if key else "")))
         place = f"{self._source}:{row}" if row else self._source
         return f"{place}: {words}" if words else place

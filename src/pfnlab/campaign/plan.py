@@ -14,7 +14,6 @@ from pfnlab.campaign.beside import Beside
 from pfnlab.campaign.catalogue_work import CatalogueWork
 from pfnlab.campaign.check_work import CheckWork
 from pfnlab.campaign.fuzz_work import FuzzWork
-from pfnlab.campaign.key_places import LISTS
 from pfnlab.campaign.meet_work import MeetWork
 from pfnlab.campaign.shard import Shard
 from pfnlab.campaign.work import FILES, files_of
@@ -24,12 +23,6 @@ from pfnlab.meeting.holding import PROGRAMS, SEED
 from pfnlab.policies import SEAM_OF
 from pfnlab.store.rows import DISCOVERIES
 from pfnlab.store.stored import Seconds
-
-#: Every verdict that a result may have.
-VERDICTS = (*DISCOVERIES, "agrees", "holds", "undecided", "unstable", "complete")
-
-#: What a shard is of: each has a list of tables in the file.
-TaskName = Annotated[str, Meta(extra_json_schema={"enum": list(LISTS)})]
 
 #: The most shards of a campaign: each is a row of its store, and a line of its status.
 MOST_SHARDS = 100_000

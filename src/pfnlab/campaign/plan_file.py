@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from pfnlab.campaign.beside import Beside
-from pfnlab.campaign.key_places import LISTS, KeyPlaces
-from pfnlab.campaign.plan import VERDICTS, Plan, changes_of
+from pfnlab.campaign.key_places import KeyPlaces
+from pfnlab.campaign.plan import Plan, changes_of
 from pfnlab.campaign.plan_form import form_mistakes, plan_without, sample
 from pfnlab.checker.kernel.properties import questions
 from pfnlab.errors import Misuse, ProgramError
@@ -24,6 +24,7 @@ from pfnlab.policies import SEAM_OF
 from pfnlab.policies.own import files_in
 from pfnlab.programs.lang.words import did_you_mean
 from pfnlab.programs.runs.look import look_named
+from pfnlab.store.rows import TASK_NAMES, VERDICTS
 from pfnlab.toml_text import MOST_TOML, toml_content
 
 #: The most mistakes that are said at once.
@@ -101,7 +102,7 @@ class _Meaning:
             if verdict not in VERDICTS:
                 at = places.at("count", 0, "verdicts")
                 yield f"{at}: there is no verdict {verdict!r}{did_you_mean(verdict, VERDICTS)}"
-        for name in LISTS:
+        for name in TASK_NAMES:
             for place, table in enumerate(getattr(plan, name)):
                 for key, what in self._tried(name, table):
                     if what:

@@ -8,10 +8,11 @@ from typing import Any, get_args
 
 import msgspec
 
-from pfnlab.campaign.key_places import LISTS, KeyPlaces
+from pfnlab.campaign.key_places import KeyPlaces
 from pfnlab.campaign.plan import Plan
 from pfnlab.inert import one_line
 from pfnlab.programs.lang.words import did_you_mean
+from pfnlab.store.rows import TASK_NAMES
 
 #: The version of the form that this pfnlab reads.
 FORM = 1
@@ -74,14 +75,14 @@ def form_mistakes(content: dict[str, Any], places: KeyPlaces) -> Iterator[Mistak
             yield from _table_mistakes(table, fields[name].type, places, name, 0)
         else:
             yield f"{places.at(key=name)}: this is a table: begin it with [{name}]", ("", 0, name)
-    for name in LISTS:
+    for name in TASK_NAMES:
         tables = content.get(name, [])
         if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
             yield f"{places.at(key=name)}: these are tables: begin each with [[{name}]]", ("", 0, name)
             continue
         for number, table in enumerate(tables):
             yield from _table_mistakes(table, fields[name].type.__args__[0], places, name, number)
-    if all(content.get(name, []) == [] for name in LISTS):
+    if all(content.get(name, []) == [] for name in TASK_NAMES):
         said = f"{places.at()}: nothing is to be run: add [[fuzz]], [[check]], [[catalogue]] or [[meet]]"
         yield said, ("", 0, "")
 
@@ -90,7 +91,7 @@ def plan_without(content: dict[str, Any], left_out: Iterable[tuple[str, int, str
     """The plan without some values; None where it is none then."""
     kept = {name: _copied(value) for name, value in content.items()}
     for name, number, key in left_out:
-        table = kept if not name else kept[name][number] if name in LISTS else kept[name]
+        table = kept if not name else kept[name][number] if name in TASK_NAMES else kept[name]
         table.pop(key, None)
     try:
         return msgspec.convert({"form": FORM, "name": "n", **kept}, Plan)

@@ -3,96 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated, Any
+from typing import Any
 
-import msgspec
-from msgspec import Meta
-
-from pfnlab.campaign.plan import VERDICTS, TaskName
 from pfnlab.campaign.running import stored_plan, stored_shards
-from pfnlab.result import ALWAYS, Count, Outcome, Result
-from pfnlab.store.rows import DISCOVERIES
+from pfnlab.report.campaigns import CampaignStatus, IsolatedShard
 from pfnlab.store.store import Store
 from pfnlab.store.stored import DONE, ISOLATED, WAITING, ResultFilter, StoredShard
 from pfnlab.units import number_of
-
-#: How many results have a verdict.
-_Verdicts = Annotated[
-    dict[str, Annotated[int, Meta(ge=1)]], Meta(extra_json_schema={"propertyNames": {"enum": list(VERDICTS)}})
-]
-
-
-class IsolatedShard(msgspec.Struct, frozen=True):
-    """A shard that was given up.
-
-    :param number: its place in the campaign
-    :param task: what it is of
-    :param what: what it does, in words
-    :param tries: attempts that failed
-    :param lost: attempts that were lost
-    :param reason: of the last attempt
-    """
-
-    number: Count
-    task: TaskName
-    what: str
-    tries: Count
-    lost: Count
-    reason: str
-
-
-class CampaignStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a campaign is.
-
-    :param name: its name
-    :param says: what it is for; may be empty
-    :param running: whether a process runs it now
-    :param shards: how many there are
-    :param done: shards that are done
-    :param waiting: shards that are to be done
-    :param isolated: shards that were given up
-    :param programs: how many programs were run
-    :param results: how many different results there are
-    :param verdicts: how many results of each verdict, without the runs themselves
-    :param counts: the verdicts that are a discovery
-    :param discoveries: how many results have one of these verdicts
-    :param versions: the versions of pfnlab that ran shards
-    :param hosts: the classes of hosts that ran shards
-    """
-
-    name: str
-    says: str
-    running: bool
-    shards: Count
-    done: Count
-    waiting: Count
-    isolated: tuple[IsolatedShard, ...]
-    programs: Count
-    results: Count
-    verdicts: _Verdicts
-    counts: Annotated[tuple[str, ...], ALWAYS] = DISCOVERIES
-    discoveries: Count
-    versions: tuple[str, ...]
-    hosts: tuple[str, ...]
-
-    @property
-    def outcome(self) -> Outcome:
-        """A discovery is one also where something is missing or undecided."""
-        if self.discoveries:
-            return Outcome.DISCOVERY
-        undecided = self.waiting or self.isolated or self.verdicts.get("undecided")
-        return Outcome.UNDECIDED if undecided else Outcome.AS_EXPECTED
-
-
-class StatusResult(Result, frozen=True, kw_only=True, tag="pfnlab-campaign/1"):
-    """How far campaigns are.
-
-    :param store: the address of the store
-    :param campaigns: the campaigns that were asked for
-    """
-
-    store: str
-    campaigns: tuple[CampaignStatus, ...]
 
 
 def status_of(store: Store, name: str) -> CampaignStatus:

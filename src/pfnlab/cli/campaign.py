@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 
 from pfnlab.campaign.executor import Executor
-from pfnlab.campaign.listing import ListedResults
 from pfnlab.campaign.local import LocalExecutor
 from pfnlab.campaign.new_file import new_text
 from pfnlab.campaign.on_cluster import ClusterExecutor
@@ -22,7 +21,7 @@ from pfnlab.campaign.running import (
     run_campaign,
     stored_plan,
 )
-from pfnlab.campaign.status import CampaignStatus, StatusResult, status_of, what_it_does
+from pfnlab.campaign.status import status_of, what_it_does
 from pfnlab.cli.report import FORMS, form_of
 from pfnlab.cli.results import ResultsRequest, files_of_store, print_results, store_address
 from pfnlab.cluster.connection import check_address
@@ -33,6 +32,7 @@ from pfnlab.errors import Misuse, Undecided
 from pfnlab.files import cannot_write, check_output, write_output, write_whole
 from pfnlab.inert import one_line
 from pfnlab.progress import Work, say, working
+from pfnlab.report.campaigns import CampaignStatus, ListedResults, StatusResult
 from pfnlab.result import Made
 from pfnlab.schema_files import campaign_file_text
 from pfnlab.store.store import Store

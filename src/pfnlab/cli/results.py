@@ -7,8 +7,6 @@ from pathlib import Path
 
 import msgspec
 
-from pfnlab.campaign.listing import COLUMNS, ListedResults, table_rows
-from pfnlab.campaign.plan import VERDICTS
 from pfnlab.campaign.status import status_of
 from pfnlab.document.results_part import listing_part
 from pfnlab.document.terminal import terminal
@@ -16,7 +14,9 @@ from pfnlab.errors import Misuse
 from pfnlab.files import check_output
 from pfnlab.programs.lang.words import did_you_mean
 from pfnlab.progress import say
-from pfnlab.store.export import export
+from pfnlab.report.campaigns import ListedResults
+from pfnlab.store.export import COLUMNS, export, table_rows
+from pfnlab.store.rows import TASK_NAMES, VERDICTS
 from pfnlab.store.store import Store
 from pfnlab.store.stored import ResultFilter
 
@@ -25,7 +25,6 @@ STORE, STORE_VARIABLE = "pfnlab.db", "PFNLAB_STORE"
 
 #: The values of filters.
 KINDS = ("run", "verdict", "difference")
-TASKS = ("fuzz", "check", "catalogue", "meet")
 
 
 class ResultsRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +91,7 @@ def _check(request: ResultsRequest) -> None:
     asked = request.asked
     for option, value, known in (
         ("--kind", asked.kind, KINDS),
-        ("--task", asked.task, TASKS),
+        ("--task", asked.task, TASK_NAMES),
         ("--verdict", asked.verdict, VERDICTS),
     ):
         if value is not None and value not in known:

@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-from pfnlab.campaign.listing import ListedResults
 from pfnlab.checker.check import CheckResult
 from pfnlab.checker.differ import DifferResult
 from pfnlab.checker.replay import ReplayResult
@@ -26,6 +25,7 @@ from pfnlab.fuzz.hunt_state import FuzzResult
 from pfnlab.meeting.meet import MeetingResult
 from pfnlab.meeting.trial import TrialResult
 from pfnlab.programs.recorded.matrix import MatrixResult
+from pfnlab.report.campaigns import ListedResults
 from pfnlab.report.policies_matrix import PoliciesResult
 from pfnlab.report.run_json import PrintedRun
 from pfnlab.result import Printed

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from pfnlab.campaign.listing import ListedResult, ListedResults
-from pfnlab.campaign.status import CampaignStatus, StatusResult
 from pfnlab.document.blocks import Block, Bullets, Chapter, Paragraph, Table, Tone, cell
 from pfnlab.document.part import Part, done, program_code, section
 from pfnlab.inert import one_line
+from pfnlab.report.campaigns import CampaignStatus, ListedResult, ListedResults, StatusResult
 from pfnlab.result import Outcome
 from pfnlab.store.rows import DISCOVERIES
 from pfnlab.units import number_of

@@ -4,19 +4,45 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from pfnlab.errors import Misuse
 from pfnlab.extras import imported_from
 from pfnlab.files import cannot_write, write_whole
+from pfnlab.store.stored import SeenResult
 
 #: The forms of a file.
 FORMS = ("csv", "parquet")
 
 #: How a text begins that a spreadsheet takes for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+
+#: The columns of an export, a row for each sighting.
+COLUMNS = (
+    *("digest", "kind", "task", "machines", "verdict", "scope", "subject", "program", "says", "detail"),
+    *("campaign", "shard", "pfnlab", "kernels", "seed", "cpu", "cores", "memory"),
+)
+
+
+def table_rows(results: Sequence[SeenResult]) -> Iterator[tuple[Any, ...]]:
+    """The values of :data:`COLUMNS`; lists and objects as JSON."""
+    for one in results:
+        result = one.result
+        for sighting in one.sightings:
+            yield (
+                *(one.digest, result.kind, result.task, _json(result.machines), result.verdict),
+                *(result.scope, result.subject, result.program, result.says, _json(result.detail)),
+                *(sighting.campaign, sighting.shard, sighting.version, _json(sighting.kernels)),
+                *(sighting.seed, sighting.host.cpu, sighting.host.cores, sighting.host.memory),
+            )
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value, order="deterministic").decode()
 
 
 def export(path: Path, form: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

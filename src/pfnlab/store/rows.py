@@ -22,6 +22,15 @@ ResultKindName = Literal["run", "verdict", "difference"]
 #: The verdicts that are a discovery, where a campaign does not say.
 DISCOVERIES = ("differs", "violated", "alarm", "unexpected", "lost")
 
+#: Every verdict that a result may have.
+VERDICTS = (*DISCOVERIES, "agrees", "holds", "undecided", "unstable", "complete")
+
+#: The tasks of shards; the file of a campaign has a list of tables for each.
+TASK_NAMES = ("fuzz", "check", "catalogue", "meet")
+
+#: The task of a shard.
+TaskName = Annotated[str, Meta(extra_json_schema={"enum": list(TASK_NAMES)})]
+
 #: A number of things, as schemas have it.
 Amount = Annotated[int, Meta(extra_json_schema={"minimum": 0})]
 
