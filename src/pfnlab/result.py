@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable
 from enum import Enum
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -33,12 +33,14 @@ class Outcome(Enum):
 
     AS_EXPECTED = 0
     DISCOVERY = 1
+    #: What was to be checked is wrong by itself: the result says where.
+    MISUSE = 2
     UNDECIDED = 3
 
     @property
     def weight(self) -> int:
-        """The order of reports: a discovery, then what is undecided, then what is as expected."""
-        return (Outcome.DISCOVERY, Outcome.UNDECIDED, Outcome.AS_EXPECTED).index(self)
+        """The order of reports: misuse, a discovery, then what is undecided, then what is as expected."""
+        return (Outcome.MISUSE, Outcome.DISCOVERY, Outcome.UNDECIDED, Outcome.AS_EXPECTED).index(self)
 
     @classmethod
     def of_all(cls, outcomes: Iterable[Outcome]) -> Outcome:
@@ -60,6 +62,19 @@ class Made(msgspec.Struct, frozen=True):
     def now(cls) -> Made:
         """Of a result that is made now."""
         return cls(VERSION, command())
+
+
+class Words(NamedTuple):
+    """A result that is only read, or written to a file.
+
+    :param text: its lines
+    """
+
+    text: str
+    outcome: Outcome = Outcome.AS_EXPECTED
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class Printed(msgspec.Struct, frozen=True, kw_only=True, tag_field="format"):

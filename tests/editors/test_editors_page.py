@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from pfnlab.cli.fmt import FORMATS
 from pfnlab.programs.lang.tokens import KINDS_OF_TOKEN
+from pfnlab.verbs.fmt import FORMATS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "editors.md").read_text(encoding="utf-8")
 

@@ -47,32 +47,7 @@ def pfnlab(
 
 
 app.verb("run")
-
-
-@app.command()
-def fmt(
-    programs: Annotated[
-        list[str],
-        typer.Argument(metavar="PROGRAM", help="Files, folders, patterns; - is standard input."),
-    ],
-    check: Annotated[
-        bool,
-        typer.Option("--check", help="Change nothing; print what is wrong as FILE:LINE:COLUMN: MESSAGE."),
-    ] = False,
-    form: Annotated[
-        str | None,
-        typer.Option("--format", metavar="text|json|github", help="How --check prints it. Default: text."),
-    ] = None,
-) -> int:
-    """Rewrite program files in their canonical form.
-
-    Exit codes: 0 written, or nothing to check; 1 a file would be rewritten, 2 a file is no program.
-    """
-    from pfnlab.cli.fmt import format_programs
-
-    return format_programs(programs, check=check, form=form)
-
-
+app.verb("fmt")
 app.verb("fuzz")
 app.verb("check")
 app.command("explore")(explore)

@@ -87,13 +87,6 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example("pfnlab results nightly.db -o nightly.parquet", "All of it as a table"),
         Example("pfnlab results nightly.db --backup copy.db", "A copy, while a campaign runs"),
     ),
-    "fmt": (
-        Example("pfnlab fmt mine.pfn", "Rewrite a file in its canonical form"),
-        Example("pfnlab fmt --check munmap-middle", "Only say which lines would be rewritten, 1 when any"),
-        Example(
-            "pfnlab fmt --check --format json munmap-middle", "The same for an editor: positions and repairs"
-        ),
-    ),
     "explore": (
         Example("pfnlab explore", "An editor and a picture of every step, in the browser"),
         Example(

@@ -1,4 +1,8 @@
-"""The output of verbs."""
+"""The output of verbs.
+
+Results are printed as JSON where the request says so, else as ``str`` has them or in a form that the verb has
+here; or they are written to the file that the request names.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pfnlab.result import Words
+
 
 def show(verb: str, request: Any, results: Iterator[Any]) -> None:
-    """Print *results* as they come: as JSON where the request says so, else as text.
-
-    A verb without a form of its own prints each result as ``str`` has it.
-    """
+    """Print *results* as they come, or write them to a file."""
     match verb:
         case "check":
             from pfnlab.cli.check import show_checks
@@ -26,30 +29,35 @@ def show(verb: str, request: Any, results: Iterator[Any]) -> None:
 
             for result in results:
                 if not isinstance(result, Unmet):
-                    _append(request.output, _page(request, result))
-        case "try":
-            from pfnlab.files import write_output
-
-            for result in results:
-                write_output(request.output, _page(request, result))
+                    _append(request.output, _text(verb, request, result))
         case "matrix":
             from pfnlab.cli.matrix import show_cases
 
             show_cases(request, results)
-        case "draw":
+        case _:
             from pfnlab.files import write_output
 
-            for picture in results:
-                write_output(request.output, picture.svg)
-        case _:
             for result in results:
-                print(result.as_json() if getattr(request, "as_json", False) else result)
+                write_output(getattr(request, "output", None), _text(verb, request, result))
 
 
-def _page(request: Any, result: Any) -> str:
-    """A result as JSON, or as ``pfnlab report`` shows it in a mail."""
-    if request.as_json:
+def _text(verb: str, request: Any, result: Any) -> str:
+    """A result as JSON, or as its verb prints it; with the end of its last line."""
+    if getattr(request, "as_json", False):
         return f"{result.as_json()}\n"
+    match verb:
+        case "fmt" if not isinstance(result, Words):
+            form = request.form or "text"
+            return f"{result.as_json(indent=2)}\n" if form == "json" else result.as_lines(form)
+        case "try" | "kernels meet" | "kernels diff":
+            text = _page(result)
+        case _:
+            text = str(result)
+    return text if text.endswith("\n") else f"{text}\n"
+
+
+def _page(result: Any) -> str:
+    """A result as ``pfnlab report`` shows it in a mail."""
     from pfnlab.document.compose import document_of
     from pfnlab.document.kinds import KINDS
     from pfnlab.document.mail import mail

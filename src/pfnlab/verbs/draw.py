@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import msgspec
 
 from pfnlab.errors import Misuse
-from pfnlab.result import Outcome
+from pfnlab.result import Words
 from pfnlab.verbs.option import AccelOf, LookOf, Option, ProfileOf, Say
 
 EXAMPLES = (
@@ -54,14 +54,7 @@ class DrawRequest(msgspec.Struct, frozen=True, kw_only=True):
     look: LookOf = None
 
 
-class DrawnPicture(NamedTuple):
-    """A picture, as the text of an SVG file."""
-
-    svg: str
-    outcome: Outcome = Outcome.AS_EXPECTED
-
-
-def perform(request: DrawRequest, say: Say) -> Iterator[DrawnPicture]:
+def perform(request: DrawRequest, say: Say) -> Iterator[Words]:
     """Run the program, and draw it.
 
     :raises Misuse: there is not one program, or no such step or theme, or the output is a file that is read
@@ -105,4 +98,4 @@ def perform(request: DrawRequest, say: Say) -> Iterator[DrawnPicture]:
         svg = draw_compare(program, runs, step - 1, width=width, theme=theme)
     else:
         svg = draw_state(program, runs[0], step - 1, width=width, theme=theme)
-    yield DrawnPicture(svg)
+    yield Words(svg)

@@ -64,8 +64,36 @@ class FmtResult(Printed, frozen=True, kw_only=True, tag="pfnlab-fmt/1"):
 
     @property
     def outcome(self) -> Outcome:
-        """A problem is a discovery."""
+        """A problem is a discovery, and what is no program misuse."""
+        if any(problem.severity == "error" for problem in self.problems):
+            return Outcome.MISUSE
         return Outcome.DISCOVERY if self.problems else Outcome.AS_EXPECTED
+
+    def as_lines(self, form: str) -> str:
+        """A line each problem.
+
+        :param form: ``text`` as compilers have it and editors read it, ``github`` as GitHub shows it beside
+            the changed line
+        """
+        line = _command if form == "github" else _line_of
+        return "".join(f"{line(problem)}\n" for problem in self.problems)
+
+
+def _line_of(problem: TextProblem) -> str:
+    return f"{problem.file}:{problem.line}:{problem.column}: {problem.message}"
+
+
+def _command(problem: TextProblem) -> str:
+    kind = "error" if problem.severity == "error" else "warning"
+    fields = {"file": problem.file, "line": problem.line, "col": problem.column}
+    if problem.end.line == problem.line:
+        fields |= {"endLine": problem.end.line, "endColumn": problem.end.column}
+    said = ",".join(f"{name}={_escaped(str(value), ',:')}" for name, value in fields.items())
+    return f"::{kind} {said},title=pfnlab fmt::{_escaped(problem.message)}"
+
+
+def _escaped(text: str, more: str = "") -> str:
+    return "".join(f"%{ord(letter):02X}" if letter in f"%\r\n{more}" else letter for letter in text)
 
 
 def problems_of(text: str, source: str = "<program>") -> list[TextProblem]:

@@ -1,0 +1,89 @@
+"""Rewrite program files in their canonical form.
+
+Exit codes: 0 written, or nothing to check; 1 a file would be rewritten, 2 a file is no program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+
+from pfnlab.errors import Misuse
+from pfnlab.result import Words
+from pfnlab.verbs.option import Option, Say
+
+if TYPE_CHECKING:
+    from pfnlab.programs.lang.problems import FmtResult
+
+EXAMPLES = (
+    ("pfnlab fmt mine.pfn", "Rewrite a file in its canonical form"),
+    ("pfnlab fmt --check munmap-middle", "Only say which lines would be rewritten, 1 when any"),
+    ("pfnlab fmt --check --format json munmap-middle", "The same for an editor: positions and repairs"),
+)
+
+#: The forms in which problems are printed.
+FORMATS = ("text", "json", "github")
+
+
+class FmtRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The request of a canonical form: programs, and whether they are only checked."""
+
+    programs: Annotated[
+        tuple[str, ...],
+        Option("Files, folders, patterns; - is standard input.", "PROGRAM", positional=True),
+    ]
+    check: Annotated[
+        bool, Option("Change nothing; print what is wrong as FILE:LINE:COLUMN: MESSAGE.", names=("--check",))
+    ] = False
+    form: Annotated[
+        str | None, Option("How --check prints it. Default: text.", "text|json|github", ("--format",))
+    ] = None
+
+
+def perform(request: FmtRequest, say: Say) -> Iterator[FmtResult | Words]:
+    """Rewrite files in place, and give back standard input; or check, and write nothing.
+
+    Names of the library are programs too where nothing is written.
+
+    :raises Misuse: there is no such form, or a file cannot be written
+    :raises ProgramError: what is to be rewritten is no program
+    """
+    from pfnlab.files import cannot_write, check_regular
+    from pfnlab.programs.lang.canonical import format_text
+    from pfnlab.programs.lang.library import STDIN, program_paths
+    from pfnlab.programs.lang.problems import FmtResult, problems_of
+
+    if request.form is not None and request.form not in FORMATS:
+        raise Misuse(f"there is no format {request.form!r}: write {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
+    paths = program_paths(request.programs, names=request.check)
+    if request.check:
+        problems = [found for path in paths for found in problems_of(_text(path), str(path))]
+        yield FmtResult(problems=tuple(problems))
+        return
+    if request.form is not None:
+        raise Misuse("--format says how --check answers: add --check")
+    for path in paths:
+        text = _text(path)
+        formatted = format_text(text, str(path))
+        if path == STDIN:
+            yield Words(formatted)
+        elif formatted != text:
+            # A pipe could be read, and writing into one may wait for ever.
+            check_regular(path, "program")
+            try:
+                path.write_text(formatted, encoding="utf-8")
+            except OSError as trouble:
+                raise cannot_write(path, trouble) from trouble
+
+
+def _text(path: Path) -> str:
+    from pfnlab.programs.lang.library import STDIN, read_stdin
+    from pfnlab.programs.lang.load import read_program_text
+
+    text = read_stdin() if path == STDIN else read_program_text(path).replace("\r\n", "\n")
+    if text.lstrip().startswith("{"):
+        raise Misuse(f"{path} is a program in JSON: fmt lays out the text form")
+    return text
