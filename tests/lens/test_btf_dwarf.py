@@ -15,10 +15,10 @@ import pytest
 
 pytest.importorskip("drgn", reason="drgn is not here: pip install 'pfnlab[lens]'")
 
+from debug_kernel import debug_vmlinux
 from drgn import Architecture, Platform, Program, Type, TypeKind, sizeof
 
 import pfnlab.lens
-from pfnlab.lab.images.debug_kernel import debug_vmlinux
 from pfnlab.lab.images.kernels import kernel_for
 from pfnlab.lens.btf import Btf, Kind
 from pfnlab.lens.btf_drgn import BtfTypes

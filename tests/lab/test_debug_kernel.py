@@ -7,13 +7,13 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import debug_kernel
 import pytest
 from archive_on_disk import DebianOnDisk
+from debug_kernel import debug_vmlinux
 
 from pfnlab.errors import MissingTool, Undecided
-from pfnlab.lab.images import debug_kernel
 from pfnlab.lab.images.archive import Package
-from pfnlab.lab.images.debug_kernel import debug_vmlinux
 from pfnlab.lab.images.kernels import KernelImage
 
 pytestmark = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="packages are read by dpkg-deb")

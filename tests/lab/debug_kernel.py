@@ -1,7 +1,4 @@
-"""The debug information of a kernel, ``vmlinux``, from its package in the archive.
-
-Nothing in pfnlab needs it: the lens goes without, and tests check the lens against it.
-"""
+"""The debug information of a kernel, ``vmlinux``, from its package, for tests of the lens."""
 
 from __future__ import annotations
 
