@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import json
 import mmap
-import os
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -55,15 +53,9 @@ class SteppedGuest:
 
     def __init__(self, series: str) -> None:
         self.kernel = kernel_for(series)
-        folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-        self._folder = tempfile.TemporaryDirectory(prefix="pfnlab-lens-", dir=folder)
-        self.ram = Path(self._folder.name) / "ram"
-        backend = f"memory-backend-file,id=ram,size={RAM_MIB}M,mem-path={self.ram},share=on"
-        self.guest = Guest(
-            self.kernel.vmlinuz,
-            ram_mib=RAM_MIB,
-            extra=("-object", backend, "-M", "q35,memory-backend=ram"),
-        )
+        self.guest = Guest(self.kernel.vmlinuz, ram_mib=RAM_MIB, shared_ram=True)
+        assert self.guest.ram is not None
+        self.ram = self.guest.ram
         bar = phys_to_pfn(self.guest.hello.bar_start)
         self._windows = Windows(PfnRange(bar, bar + self.guest.hello.bar_pages))
         self._qmp = Qmp(self.guest.console.parent / "qmp")
@@ -77,7 +69,6 @@ class SteppedGuest:
         self._qmp.close()
         self._channel.close()
         self.guest.close()
-        self._folder.cleanup()
 
     def dump(self, path: Path, form: str = "elf") -> None:
         """Write a vmcore; the machine stands still meanwhile."""

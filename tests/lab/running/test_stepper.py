@@ -16,7 +16,7 @@ from pfnlab.lab.running.preparations import preparations
 from pfnlab.lab.running.stepper import Stepped, Stepper
 from pfnlab.lab.running.wire import compile_program
 from pfnlab.lab.steering.functions import Functions
-from pfnlab.lab.steering.points import Caller, Injection
+from pfnlab.lab.steering.points import Injection
 from pfnlab.lab.steering.steering import Steering
 from pfnlab.lab.vm.channel import Hello
 from pfnlab.lens.state import LensState
@@ -195,7 +195,7 @@ class Forcing(Stepper):
         self._functions = cast(Functions, Named())
 
     def _force(self, injection: Injection, call: Callable[[], T]) -> T:
-        self.forced.append((injection.function, injection.caller.pid))
+        self.forced.append((injection.function, injection.pid))
         return call()
 
 
@@ -208,7 +208,7 @@ class Named:
     def injection(self, op: Op, pid: int) -> Injection | None:
         """What a program says."""
         assert op.fail is not None
-        return Injection(op.fail.function, -12, Caller(pid=pid), op.fail.nth, op.fail.inside)
+        return Injection(op.fail.function, -12, pid, op.fail.nth, op.fail.inside)
 
 
 def test_a_call_is_forced_where_the_guest_stands(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,22 +24,20 @@ class Recorded:
         return self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
 
 
-OPENED = "program cast\nbefore\nstep 0\nr 0 0\npid 0 97\ndone cast\n"
+HEAD = ["program cast", "name 0 main"]
 
 
 def test_cast_speaks_the_protocol():
     """
-    Operations are requests that leave the tasks for the next one; the last request ends them.
+    Operations are requests that leave the tasks for the next one.
     """
-    guest = Recorded(OPENED, "before\nstep 0\nr 0 0\npid 1 98\nm 1000 2000 write-combining\nk said\n", OPENED)
+    guest = Recorded("before\nstep 0\nr 0 0\npid 1 98\nm 1000 2000 write-combining\nk said\n")
+    cast = Cast(guest, HEAD)
 
-    with Cast(guest, (0x1000, 0x3000)) as cast:
-        cast.do(0, "thread", 1)
-        seen = cast.seen
+    answer = cast.do(0, "thread", 1)
 
-    watch = "program cast\nwatch 1000 3000\n"
-    assert [f"{watch}op 0 nop\nmore\n", f"{watch}op 0 thread 1\nmore\n", f"{watch}end\n"] == guest.asked
-    assert ({0: 97, 1: 98}, ["1000 2000 write-combining"], ["said"]) == (cast.pids, seen.book, seen.log)
+    assert ["program cast\nname 0 main\nop 0 thread 1\nmore\n"] == guest.asked
+    assert (Answer(0), {1: 98}, ["said"]) == (answer, cast.pids, cast.heard)
 
 
 def test_cast_waits_and_looks():
@@ -48,7 +46,7 @@ def test_cast_waits_and_looks():
     """
     begun, running = "step 0\nr 0 0 begun\n", "step 0\nr -1 11 running\n"
     done, where = "step 0\nr -1 14 sig 11 1\n", "step 0\nr 0 0\nw D __vm_munmap do_syscall_64\n"
-    cast = Cast(Recorded(OPENED, begun, running, where, done, begun + running, begun + done))
+    cast = Cast(Recorded(begun, running, where, done, begun + running, begun + done))
 
     cast.begin(0, "load", A)
 
@@ -66,7 +64,7 @@ def test_cast_wrong_reply(reply: str):
     """
     A guest that does not do as told is lost for the schedule.
     """
-    cast = Cast(Recorded(OPENED, reply))
+    cast = Cast(Recorded(reply))
 
     with pytest.raises(LostGuest):
         cast.begin(0, "nop")

@@ -1,15 +1,15 @@
 """Real kernels stopped in the middle of a call: a fork that fails half-way, and a munmap others run into."""
 
 import errno
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from having import NEW, OLD, bootable, lacking
+from open_cast import OpenCast
 
 from pfnlab.errors import LostGuest, PfnlabError, TimedOut, Undecided
 from pfnlab.lab.images.driver_module import image_with_driver
@@ -17,8 +17,8 @@ from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.steering.cast import Answer, Cast
 from pfnlab.lab.steering.gdbstub import GdbStub
 from pfnlab.lab.steering.hold import HeldCpu, HoldOutcome, HoldPoint, NotReached, hold, stack_of
-from pfnlab.lab.steering.points import Caller, Injection, Place
-from pfnlab.lab.steering.steering import BackgroundCall, Steering, steered
+from pfnlab.lab.steering.points import Injection, Place
+from pfnlab.lab.steering.steering import BackgroundCall, Steering
 from pfnlab.lab.steering.symbols import kernel_symbols, module_symbols
 from pfnlab.lab.steering.waits import Obstacle
 from pfnlab.lab.vm.qemu import Guest
@@ -56,7 +56,6 @@ class Bench:
 @pytest.fixture(scope="module", params=SERIES)
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     """One machine of four CPUs for each series; skips with the remedy, fails where PFNLAB_LAB=required."""
-    folder = Path(tempfile.mkdtemp(prefix="pfnlab-gdb-"))
     image, no_driver = None, ""
     try:
         kernel = bootable(request.param)
@@ -64,27 +63,23 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
             image = image_with_driver(kernel)
         except PfnlabError as missing:
             no_driver = str(missing)
-        guest = boot(kernel, image, folder / "gdb")
+        guest = boot(kernel, image)
     except PfnlabError as missing:
-        shutil.rmtree(folder)
         lacking(str(missing))
-    try:
-        with guest:
-            symbols = kernel_symbols(guest, kernel.vmlinuz)
-            with GdbStub(folder / "gdb") as stub:
-                yield Bench(guest, Steering(stub, symbols, guest.hello.offsets), no_driver)
-    finally:
-        shutil.rmtree(folder)
+    with guest:
+        symbols = kernel_symbols(guest, kernel.vmlinuz)
+        with closing(GdbStub(guest.listen_for_gdb())) as stub:
+            yield Bench(guest, Steering(stub, symbols, guest.hello.offsets), no_driver)
 
 
 # A boot that fails is tried once more, as the runner does: four processors of an emulator that patches the
 # kernel's text now and then meet a breakpoint of the patching, and the kernel ends before its first process.
-def boot(kernel: KernelImage, image: Path | None, socket: Path) -> Guest:
+def boot(kernel: KernelImage, image: Path | None) -> Guest:
     try:
-        return Guest(kernel.vmlinuz, cpus=4, image=image, extra=steered(socket))
+        return Guest(kernel.vmlinuz, cpus=4, image=image, fresh=True)
     except LostGuest as reason:
         print(f"{reason}; it is booted once more")
-        return Guest(kernel.vmlinuz, cpus=4, image=image, extra=steered(socket))
+        return Guest(kernel.vmlinuz, cpus=4, image=image, fresh=True)
 
 
 def of(bench: Bench, *, old: object, new: object) -> object:
@@ -92,9 +87,9 @@ def of(bench: Bench, *, old: object, new: object) -> object:
     return old if bench.guest.hello.release.startswith("6.1.") else new
 
 
-def cast_of_three(bench: Bench) -> Cast:
+def cast_of_three(bench: Bench) -> OpenCast:
     """A process of three threads on CPUs 0, 1, 2; two device mappings and an anonymous one, all touched."""
-    cast = Cast(bench.guest, bench.watch)
+    cast = OpenCast(bench.guest, bench.watch)
     for task in range(3):
         if task:
             cast.do(0, "thread", task)
@@ -116,11 +111,11 @@ def device(bench: Bench) -> int:
     return bench.watch[0] + 32 * PAGE
 
 
-def driver_cast(bench: Bench) -> Cast:
+def driver_cast(bench: Bench) -> OpenCast:
     """A process of three threads on CPUs 0, 1, 2, which have all touched a mapping the driver made."""
     if bench.no_driver:
         lacking(bench.no_driver)
-    cast = Cast(bench.guest, bench.watch)
+    cast = OpenCast(bench.guest, bench.watch)
     # Loading the module waits for every CPU, so it comes first.
     cast.do(0, "driver", "map", 0, 1, device(bench), SIZE, 1)
     for task in range(3):
@@ -137,19 +132,30 @@ def driver_cast(bench: Bench) -> Cast:
     return cast
 
 
-def held_munmap(bench: Bench, cast: Cast, place: str, *forced: Injection) -> HeldCpu[None]:
-    """Task 0 in the munmap of A, at *place*."""
-    caller = Caller(cpu=0, pid=cast.pids[0])
-    at = HoldPoint(Place.parse(place), caller, forced)
-    return hold(bench.steering, at, lambda: cast.begin(0, "munmap", A, SIZE))
+@contextmanager
+def held(bench: Bench, cast: Cast, at: HoldPoint, verb: str, *arguments: int) -> Iterator[HeldCpu[None]]:
+    """Task 0 in an operation, at the place of *at*; its CPU goes on afterwards."""
+    cpu = hold(bench.steering, at, lambda: cast.begin(0, verb, *arguments), grace=2.0)
+    try:
+        yield cpu
+    finally:
+        cpu.release()
+
+
+def held_munmap(
+    bench: Bench, cast: Cast, function: str, *forced: Injection, at_return: bool = False
+) -> AbstractContextManager[HeldCpu[None]]:
+    """Task 0 in the munmap of A, at *function*."""
+    place = Place(function, at_return=at_return)
+    return held(bench, cast, HoldPoint(place, cast.pids[0], forced), "munmap", A, SIZE)
 
 
 def schedule(bench: Bench, place: str, task: int, verb: str, *arguments: int) -> HoldOutcome:
     """How far *task* gets while task 0 is held at *place* in munmap; afterwards both must finish."""
     for _ in range(TRIES):
         with cast_of_three(bench) as cast:
-            with held_munmap(bench, cast, place) as held:
-                outcome = held.attempt(cast, task, verb, *arguments)
+            with held_munmap(bench, cast, place) as cpu:
+                outcome = cpu.attempt(cast, task, verb, *arguments)
             finished = [cast.collect(0, 4.0)]
             if outcome.answer is None:
                 finished.append(cast.collect(task, 4.0))
@@ -188,27 +194,27 @@ class TestSteered:
         """
         A fork that gets no page table while it copies says ENOMEM, and the memtype list is as before.
         """
-        with Cast(bench.guest, bench.watch) as cast:
+        with OpenCast(bench.guest, bench.watch) as cast:
             cast.do(0, "mmap", "wc", A, SIZE, RW, SHARED, 0)
             cast.do(0, "load", A)
-            before = cast.seen.book
-            failure = Injection("__pte_alloc", 1, Caller(pid=cast.pids[0]), inside="copy_page_range")
+            before = cast.book
+            failure = Injection("__pte_alloc", 1, cast.pids[0], inside="copy_page_range")
 
             injected = bench.steering.inject(failure, lambda: cast.do(0, "fork", 1))
 
             assert (Answer(errno.ENOMEM), True, 1) == (injected.result, injected.forced, injected.calls)
-            assert before == cast.seen.book and len(before) == 1
+            assert before == cast.book and len(before) == 1
             assert [0] == list(cast.pids)
-        assert [] == cast.seen.book
+        assert [] == cast.book
 
     def test_call_that_does_not_come(self, bench: Bench):
         """
         A call that is not made within the enclosing one is not forced elsewhere, and it is said.
         """
-        with Cast(bench.guest, bench.watch) as cast:
+        with OpenCast(bench.guest, bench.watch) as cast:
             cast.do(0, "mmap", "wc", A, SIZE, RW, SHARED, 0)
             cast.do(0, "load", A)
-            failure = Injection("__pte_alloc", 1, Caller(pid=cast.pids[0]), nth=9, inside="copy_page_range")
+            failure = Injection("__pte_alloc", 1, cast.pids[0], nth=9, inside="copy_page_range")
 
             injected = bench.steering.inject(failure, lambda: cast.do(0, "fork", 1))
 
@@ -218,9 +224,9 @@ class TestSteered:
         """
         Where the enclosing function has no way to the call, as when it is inlined, nothing is concluded.
         """
-        with Cast(bench.guest, bench.watch) as cast:
+        with OpenCast(bench.guest, bench.watch) as cast:
             cast.do(0, "mmap", "wc", A, SIZE, RW, SHARED, 0)
-            failure = Injection("copy_page_range", 1, Caller(pid=cast.pids[0]), inside="free_pgd_range")
+            failure = Injection("copy_page_range", 1, cast.pids[0], inside="free_pgd_range")
 
             with pytest.raises(Undecided, match=r"no call of copy_page_range in free_pgd_range here"):
                 bench.steering.inject(failure, lambda: cast.do(0, "munmap", A, SIZE))
@@ -229,9 +235,9 @@ class TestSteered:
         """
         Another process's call of the same function goes through.
         """
-        with Cast(bench.guest) as cast:
+        with OpenCast(bench.guest) as cast:
             cast.do(0, "fork", 1)
-            failure = Injection("__x64_sys_munmap", -errno.EIO, Caller(pid=cast.pids[0]))
+            failure = Injection("__x64_sys_munmap", -errno.EIO, cast.pids[0])
 
             injected = bench.steering.inject(failure, lambda: cast.do(1, "munmap", A, PAGE))
 
@@ -241,8 +247,8 @@ class TestSteered:
         """
         A negative value is what the system call returns.
         """
-        with Cast(bench.guest) as cast:
-            failure = Injection("__x64_sys_munmap", -errno.EIO, Caller(pid=cast.pids[0]))
+        with OpenCast(bench.guest) as cast:
+            failure = Injection("__x64_sys_munmap", -errno.EIO, cast.pids[0])
 
             injected = bench.steering.inject(failure, lambda: cast.do(0, "munmap", A, PAGE))
 
@@ -253,8 +259,8 @@ class TestSteered:
         Zapped but not unlinked: 7.2 has not flushed, so a sibling still reads the device; 6.1 has.
         """
         with cast_of_three(bench) as cast:
-            with held_munmap(bench, cast, "free_pgtables") as held:
-                reads = [held.attempt(cast, task, "load", A).answer for task in (1, 2)]
+            with held_munmap(bench, cast, "free_pgtables") as cpu:
+                reads = [cpu.attempt(cast, task, "load", A).answer for task in (1, 2)]
             assert Answer(0) == cast.collect(0, 4.0)
             afterwards = [cast.do(task, "load", A) for task in (1, 2)]
 
@@ -265,8 +271,8 @@ class TestSteered:
         """
         At the flush the entries are gone, and the sibling reads through the old translation on every kernel.
         """
-        with cast_of_three(bench) as cast, held_munmap(bench, cast, "flush_tlb_mm_range") as held:
-            reads = held.attempt(cast, 2, "load", A)
+        with cast_of_three(bench) as cast, held_munmap(bench, cast, "flush_tlb_mm_range") as cpu:
+            reads = cpu.attempt(cast, 2, "load", A)
 
         assert OLD == reads.answer
 
@@ -296,9 +302,9 @@ class TestSteered:
         reads = []
         for skip in (False, True):
             with cast_of_three(bench) as cast:
-                skipped = [Injection(flush, 0, Caller(cpu=0, pid=cast.pids[0]))] * skip
-                with held_munmap(bench, cast, "tlb_finish_mmu", *skipped) as held:
-                    reads.append(held.attempt(cast, 2, "load", A).answer)
+                skipped = [Injection(flush, 0, cast.pids[0])] * skip
+                with held_munmap(bench, cast, "tlb_finish_mmu", *skipped) as cpu:
+                    reads.append(cpu.attempt(cast, 2, "load", A).answer)
                 cast.collect(0, 4.0)
 
         assert [SEGV, OLD] == reads
@@ -319,11 +325,12 @@ class TestSteered:
         """
         unmap_mapping_range needs the CPU in munmap while the VMA is linked; when it returns, nobody reads.
         """
+        function, edge, _ = place.partition(":ret")
         unlink = str(of(bench, old="unlink_file_vma", new="unlink_file_vma_batch_final"))
         with driver_cast(bench) as cast:
-            with held_munmap(bench, cast, place.replace("unlink", unlink)) as held:
-                revoked = held.attempt(cast, 1, "driver", "unmap", device(bench), SIZE, 0)
-                reads = held.attempt(cast, 2, "load", A)
+            with held_munmap(bench, cast, function.replace("unlink", unlink), at_return=bool(edge)) as cpu:
+                revoked = cpu.attempt(cast, 1, "driver", "unmap", device(bench), SIZE, 0)
+                reads = cpu.attempt(cast, 2, "load", A)
             finished = [cast.collect(0, 4.0), *([cast.collect(1, 4.0)] if need else [])]
 
         assert need == (revoked.wait and revoked.wait.need)
@@ -339,9 +346,9 @@ class TestSteered:
             symbols = bench.steering.symbols
             bench.steering.symbols = symbols.including(module_symbols(bench.guest, "pfnlab_driver"))
             cast.do(0, "driver", "zap", A, SIZE)
-            at = HoldPoint(Place("pfnlab_fault"), Caller(cpu=0, pid=cast.pids[0]))
-            with hold(bench.steering, at, lambda: cast.begin(0, "load", A)) as held:
-                outcome = held.attempt(cast, 1, "munmap", A + SIZE, SIZE)
+            at = HoldPoint(Place("pfnlab_fault"), cast.pids[0])
+            with held(bench, cast, at, "load", A) as cpu:
+                outcome = cpu.attempt(cast, 1, "munmap", A + SIZE, SIZE)
             bench.steering.symbols = symbols
             finished = [cast.collect(task, 4.0) for task in (0, 1)]
 
@@ -359,8 +366,8 @@ class TestSteered:
         """
         Only the call that was named is forced.
         """
-        with Cast(bench.guest) as cast:
-            failure = Injection("__x64_sys_munmap", -errno.EIO, Caller(pid=cast.pids[0]), nth=2)
+        with OpenCast(bench.guest) as cast:
+            failure = Injection("__x64_sys_munmap", -errno.EIO, cast.pids[0], nth=2)
 
             injected = bench.steering.inject(
                 failure, lambda: [cast.do(0, "munmap", A, PAGE).errno for _ in range(3)]
@@ -372,7 +379,7 @@ class TestSteered:
         """
         Held at the return of a function, the CPU is in its caller.
         """
-        with cast_of_three(bench) as cast, held_munmap(bench, cast, "unmap_vmas:ret"):
+        with cast_of_three(bench) as cast, held_munmap(bench, cast, "unmap_vmas", at_return=True):
             inside = stack_of(bench.steering, 0)
 
         assert inside[0].startswith("unmap_region")
@@ -382,7 +389,7 @@ class TestSteered:
         A function that is not called is said so, and the operation goes on.
         """
         with cast_of_three(bench) as cast:
-            at = HoldPoint(Place("move_page_tables"), Caller(cpu=0))
+            at = HoldPoint(Place("move_page_tables"), cast.pids[0])
 
             with pytest.raises(NotReached, match=r"nobody came by `move_page_tables` within 0\.2 s"):
                 hold(bench.steering, at, lambda: cast.begin(0, "munmap", A, SIZE), limit=0.2)

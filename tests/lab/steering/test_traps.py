@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import closing
 from typing import cast
 
 import pytest
 from having import NEW, OLD, bootable, lacking
+from open_cast import OpenCast
 
 from pfnlab.errors import PfnlabError
-from pfnlab.lab.steering.cast import Cast
 from pfnlab.lab.steering.functions import FAILURES
-from pfnlab.lab.steering.gdbstub import GdbStub, Stop, gdb_arguments
-from pfnlab.lab.steering.points import Caller, Injection
+from pfnlab.lab.steering.gdbstub import GdbStub, Stop
+from pfnlab.lab.steering.points import Injection
 from pfnlab.lab.steering.steering import Steering
 from pfnlab.lab.steering.symbols import kernel_symbols
 from pfnlab.lab.steering.traps import TRAP, Breakpoints, Loops
@@ -143,19 +141,15 @@ def test_any_other_instruction_is_executed() -> None:
 @pytest.fixture(scope="module", params=(OLD, NEW))
 def steered(request: pytest.FixtureRequest) -> Iterator[tuple[Guest, Steering]]:
     """A kernel with one CPU."""
-    folder = Path(tempfile.mkdtemp(prefix="pfnlab-gdb-"))
     try:
-        try:
-            kernel = bootable(request.param)
-            guest = Guest(kernel.vmlinuz, extra=gdb_arguments(folder / "gdb"))
-        except PfnlabError as missing:
-            lacking(str(missing))
-        with guest:
-            symbols = kernel_symbols(guest, kernel.vmlinuz)
-            with GdbStub(folder / "gdb") as stub:
-                yield guest, Steering(stub, symbols, guest.hello.offsets)
-    finally:
-        shutil.rmtree(folder)
+        kernel = bootable(request.param)
+        guest = Guest(kernel.vmlinuz)
+    except PfnlabError as missing:
+        lacking(str(missing))
+    with guest:
+        symbols = kernel_symbols(guest, kernel.vmlinuz)
+        with closing(GdbStub(guest.listen_for_gdb())) as stub:
+            yield guest, Steering(stub, symbols, guest.hello.offsets)
 
 
 @pytest.mark.target("long")
@@ -179,10 +173,10 @@ def test_loops_meet_what_breakpoints_meet(
     outcomes = []
     for traps in (Breakpoints(steering.stub), Loops(steering.stub)):
         steering._traps = traps
-        with Cast(guest, (start, start + (64 << 12))) as players:
+        with OpenCast(guest, (start, start + (64 << 12))) as players:
             players.do(0, "mmap", "wc", 1 << 44, 4 << 12, 3, 0x100001, 0)
             players.do(0, "load", 1 << 44)
-            failure = Injection(function, FAILURES[function], Caller(pid=players.pids[0]), nth, inside)
+            failure = Injection(function, FAILURES[function], players.pids[0], nth, inside)
             outcomes.append(steering.inject(failure, lambda cast=players: cast.do(0, "fork", 1)))
 
     by_breakpoints, in_loops = outcomes

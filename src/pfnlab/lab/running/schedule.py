@@ -19,12 +19,13 @@ from pfnlab.errors import LostGuest, Misuse, TimedOut, Undecided, Why
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.replies import read_result
 from pfnlab.lab.running.stepwise import Ask, Stage
-from pfnlab.lab.steering.cast import Answer, Cast, GuestPort
+from pfnlab.lab.steering.cast import Answer, Cast
 from pfnlab.lab.steering.functions import Functions
 from pfnlab.lab.steering.hold import HeldCpu, HoldPoint, NotReached, hold
-from pfnlab.lab.steering.points import Caller, Place
+from pfnlab.lab.steering.points import Place
 from pfnlab.lab.steering.steering import Steering
 from pfnlab.lab.steering.waits import Obstacle
+from pfnlab.lab.vm.boots import GuestLike
 from pfnlab.lens import LensError
 from pfnlab.lens.state import LensState, ptes_seen
 from pfnlab.programs.lang.ops import Fork, Op, Program, Release
@@ -123,7 +124,7 @@ class Schedule:
 
     def __init__(
         self,
-        guest: GuestPort,
+        guest: GuestLike,
         steering: Steering,
         functions: Functions,
         program: Program,
@@ -139,7 +140,7 @@ class Schedule:
         self._look = look
         self._ask_agent = ask_agent
         self._held_cpu: HeldCpu[None] | None = None
-        self._cast = Cast(guest, joins=())
+        self._cast = Cast(guest)
         #: The unfinished operations, each with its task's slot: the held one, then those that wait.
         self._open_ops: list[tuple[Op, int]] = []
         self._state_before = LensState((), (), ())
@@ -196,7 +197,7 @@ class Schedule:
             self._functions.know_vfio()
         injection = self._functions.injection(op, pid)
         head = [line for line in text.splitlines() if line.partition(" ")[0] in ("program", "name")]
-        self._cast = Cast(self._guest, joins=head)
+        self._cast = Cast(self._guest, head)
         self._cast.pids.update(stage.pids)
         self._steering.stub.interrupt()
         self._state_before = self._consistent_state(stage)
@@ -204,12 +205,12 @@ class Schedule:
         place = Place(function, op.hold.nth, op.hold.at_return)
         hold_point = HoldPoint(
             place,
-            Caller(pid=pid),
+            pid,
             () if injection is None else (injection,),
             partial(self._in_program_area, function),
         )
         try:
-            held_cpu = hold(self._steering, hold_point, start, _LIMIT, grace=0.0)
+            held_cpu = hold(self._steering, hold_point, start, _LIMIT)
         except NotReached:
             start.stop_waiting = True
             if start.answer is None:

@@ -291,7 +291,7 @@ class Stepper:
             self._inside.close()
             self._inside = None
         if self._stub is not None:
-            self._stub.hang_up()
+            self._stub.close()
             self._stub = self._steering = self._functions = None
 
     def _reply_until(self, lost: LostGuest) -> str:

@@ -6,23 +6,15 @@ Tasks are slots, verbs and arguments as in ``guest/PROTOCOL.md``; integers are s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Protocol
+from dataclasses import dataclass
 
 from pfnlab.errors import LostGuest
+from pfnlab.lab.vm.boots import GuestLike
 from pfnlab.units import number_of
 
 _MARGIN = 20.0
 _BEGUN = "r 0 0 begun"
 _STILL_RUNNING = "r -1 11 running"
-
-
-class GuestPort(Protocol):
-    """The part of a guest that a cast needs."""
-
-    def request(self, text: str, limit: float) -> str:
-        """Hand *text* to the agent; its reply within *limit* seconds."""
 
 
 @dataclass(frozen=True)
@@ -56,42 +48,19 @@ class Whereabouts:
     functions: tuple[str, ...]
 
 
-@dataclass
-class BookAndLog:
-    """
-    The observations in the reply to one request, beside its answers.
-
-    :param book: the watched part of the memtype list at the end, ``START END TYPE``
-    :param log: lines of the kernel's log meanwhile
-    """
-
-    book: list[str] = field(default_factory=list)
-    log: list[str] = field(default_factory=list)
-
-
 class Cast:
     """
-    The tasks of an open program on *guest*; a context manager that ends them.
+    The tasks of a program that is open on *guest*; its opener ends them.
 
-    :param watch: physical bytes whose reservations `seen` has, half-open
-    :param joins: the first lines of its requests, for a program that is open already; its opener ends its
-        tasks
+    :param head: the first lines of every request
     """
 
-    def __init__(
-        self, guest: GuestPort, watch: tuple[int, int] | None = None, *, joins: Sequence[str] | None = None
-    ) -> None:
-        self._guest = guest
-        watch_lines = [f"watch {watch[0]:x} {watch[1]:x}"] if watch else []
-        self._head = ["program cast", *watch_lines] if joins is None else [*joins]
-        self._open = joins is None
+    def __init__(self, guest: GuestLike, head: Sequence[str] = ()) -> None:
+        self._guest, self._head = guest, head
         #: Process or thread ids by task.
         self.pids: dict[int, int] = {}
-        self.seen = BookAndLog()
         #: All lines of the kernel's log since this list was last cleared.
         self.heard: list[str] = []
-        if self._open:
-            self._request(["op 0 nop"])
 
     def do(self, task: int, verb: str, *arguments: int | str) -> Answer:
         """Let *task* do one operation and wait for it; longer than 10 s, and the guest kills the task."""
@@ -121,40 +90,16 @@ class Cast:
         self._request([f"where {task}"])
         return self._whereabouts
 
-    def close(self) -> None:
-        """End all tasks."""
-        if self._open:
-            self._open = False
-            self._request([], last="end")
-
-    def __enter__(self) -> Cast:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            self.close()
-        except LostGuest:
-            if error is None:
-                raise
-
-    # Send operations, keep the observations, return the answers.
-    def _request(self, lines: Sequence[str], limit: float = 0.0, last: str = "more") -> list[str]:
-        text = "\n".join([*self._head, *lines, last, ""])
-        self.seen = BookAndLog()
+    # Send operations, keep the log, return the answers.
+    def _request(self, lines: Sequence[str], limit: float = 0.0) -> list[str]:
+        text = "\n".join([*self._head, *lines, "more", ""])
         self._whereabouts = Whereabouts("-", ())
         answers: list[str] = []
         for line in self._guest.request(text, limit + _MARGIN).splitlines():
             kind, _, rest = line.partition(" ")
-            if kind in ("before", "step"):
-                self.seen.book = []
-            elif kind == "r":
+            if kind == "r":
                 answers.append(line)
-            elif kind == "m":
-                self.seen.book.append(rest)
             elif kind == "k":
-                self.seen.log.append(rest)
                 self.heard.append(rest)
             elif kind == "w":
                 state, *functions = rest.split()

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from pfnlab.errors import Undecided
-from pfnlab.lab.steering.points import Caller, Injection
+from pfnlab.lab.steering.points import Injection
 from pfnlab.lab.steering.steering import Steering
 from pfnlab.lab.steering.symbols import module_symbols
 from pfnlab.lab.vm.probes import address_of
@@ -100,11 +100,11 @@ class Functions:
         """The call to force in *op* of the task *pid*; None without one, or where the kernel lacks it."""
         if op.fail is not None:
             returns = FAILURES.get(op.fail.function, -errno.ENOMEM)
-            return Injection(op.fail.function, returns, Caller(pid=pid), op.fail.nth, op.fail.inside)
+            return Injection(op.fail.function, returns, pid, op.fail.nth, op.fail.inside)
         name = None if op.skip is None else self.kernel_name(op.skip.function)
         if op.skip is None or name is None:
             return None
-        return Injection(name, 0, Caller(pid=pid), op.skip.nth)
+        return Injection(name, 0, pid, op.skip.nth)
 
     def work_address(self, function: str, registers: dict[str, int]) -> int | None:
         """The virtual address that a call of *function* with *registers* works at; None where it has none."""

@@ -1,7 +1,7 @@
 """A client of the GDB remote serial protocol, as QEMU's gdbstub speaks it for x86-64.
 
-Give the guest ``extra=gdb_arguments(path)`` and connect `GdbStub` to the same path. Thread 1 is CPU 0.
-While the stub is connected the machine runs only on command; after `detach` it runs on.
+`Guest.listen_for_gdb` names the path to connect `GdbStub` to. Thread 1 is CPU 0. While the stub is connected
+the machine runs only on command.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 from pfnlab.errors import Defect, LostGuest, TimedOut, Undecided, Why
 from pfnlab.lab.steering.gdbwire import Wire
@@ -49,14 +48,9 @@ class Stop:
     thread: int
 
 
-def gdb_arguments(path: Path) -> tuple[str, ...]:
-    """QEMU's arguments to listen for a `GdbStub` on the unix socket *path*."""
-    return ("-gdb", f"unix:{path},server=on,wait=off")
-
-
 class GdbStub:
     """
-    A connection to the gdbstub at the unix socket *path*; a context manager that detaches.
+    A connection to the gdbstub at the unix socket *path*.
 
     Connecting stops the machine.
 
@@ -209,32 +203,9 @@ class GdbStub:
             self.reason = stop
         return self.reason
 
-    def detach(self) -> None:
-        """Remove all breakpoints, let the machine run on, and close the connection."""
-        try:
-            self.interrupt()
-            for address in sorted(self._breakpoints):
-                self.remove_breakpoint(address)
-            self._expect_ok("D")
-        finally:
-            self._wire.close()
-
-    def hang_up(self) -> None:
-        """Close the connection to a machine that is about to end, without detaching."""
+    def close(self) -> None:
+        """Close the connection to a machine that is about to end: its breakpoints stay."""
         self._wire.close()
-
-    def __enter__(self) -> GdbStub:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            self.detach()
-        except Exception:
-            # The first error is the one that matters; a dead QEMU needs no detaching.
-            if error is None:
-                raise
 
     def _resume(self, packet: str) -> None:
         self._selected = 0

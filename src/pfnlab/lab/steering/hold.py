@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from types import TracebackType
 from typing import Generic, TypeVar
 
 from pfnlab.errors import TimedOut, Undecided
 from pfnlab.lab.steering.cast import Answer, Cast
 from pfnlab.lab.steering.gdbstub import GdbError
-from pfnlab.lab.steering.points import Caller, Hit, Injection, Place
+from pfnlab.lab.steering.points import Injection, Place
 from pfnlab.lab.steering.steering import USER_END, BackgroundCall, Steering
 from pfnlab.lab.steering.waits import Obstacle, Wait, judge, judge_sleeping
 from pfnlab.units import PAGE_SIZE
@@ -34,13 +33,13 @@ class HoldPoint:
     """
     A place to hold a CPU at, and the task to hold there.
 
-    :param caller: the task whose passing counts, and whose calls are forced
-    :param forced: calls on the way that are made to return at once; those not reached are `HeldCpu.missed`
+    :param pid: of the task whose passing counts, and whose calls are forced
+    :param forced: calls on the way that are made to return at once
     :param counts: whether a call that begins with these registers counts
     """
 
     place: Place
-    caller: Caller
+    pid: int
     forced: tuple[Injection, ...] = ()
     counts: Callable[[dict[str, int]], bool] = lambda registers: True
 
@@ -60,27 +59,15 @@ class HoldOutcome:
 
 class HeldCpu(Generic[T]):
     """
-    One CPU that stands at its place; a context manager that releases it.
+    One CPU that stands at its place, until `release`.
 
     Everything stands, except while `others`, `attempt` or `wait_of` lets the other CPUs run.
     """
 
-    def __init__(
-        self,
-        steering: Steering,
-        hold: HoldPoint,
-        hit: Hit,
-        operation: BackgroundCall[T],
-        missed: Sequence[Injection] = (),
-    ) -> None:
-        self._steering = steering
-        self._operation = operation
-        self.hold = hold
-        self.hit = hit
-        self.cpu = hit.thread - 1
-        self.missed = tuple(missed)
+    def __init__(self, steering: Steering, thread: int, operation: BackgroundCall[T]) -> None:
+        self._steering, self._thread, self._operation = steering, thread, operation
         self._released = False
-        steering.keep(hit.thread)
+        steering.keep(thread)
 
     def others(self, call: Callable[[], U], limit: float = 5.0) -> U:
         """
@@ -151,24 +138,11 @@ class HeldCpu(Generic[T]):
         """Let the CPU run again."""
         if not self._released:
             self._released = True
-            self._steering.free(self.hit.thread)
+            self._steering.free(self._thread)
 
     def result(self, limit: float = 30.0) -> T:
         """The result of the operation that is held here."""
         return self._operation.result(limit)
-
-    def __enter__(self) -> HeldCpu[T]:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            self.release()
-        except Undecided:
-            # The first error is the one that matters; a dead machine holds no CPU.
-            if error is None:
-                raise
 
 
 def hold(
@@ -176,7 +150,7 @@ def hold(
     at: HoldPoint,
     call: Callable[[], T],
     limit: float = 2.0,
-    grace: float | None = None,
+    grace: float = 0.0,
 ) -> HeldCpu[T]:
     """
     Run *call* and hold the CPU that comes to the place of *at*.
@@ -184,8 +158,8 @@ def hold(
     *call* must return while that CPU stands: begin the operation, do not wait for it (`Cast.begin`).
 
     :param limit: seconds until a CPU must have come there
-    :param grace: seconds to wait for it after *call* has returned, *limit* when None; none are needed by
-        a *call* that returns only when the operation is done
+    :param grace: seconds to wait for it after *call* has returned; none are needed by a *call* that returns
+        only when the operation is done
     :raises NotReached: none did; the machine runs on
     :raises Undecided: the kernel has no such function
     """
@@ -195,13 +169,10 @@ def hold(
     }
     steering.stub.interrupt()
     operation = BackgroundCall(call)
-    patience = limit if grace is None else grace
-    while arrival := steering.reach_first(
-        [*injections, hold_way], at.caller, operation, limit, grace=patience
-    ):
+    while arrival := steering.reach_first([*injections, hold_way], at.pid, operation, limit, grace=grace):
         way, hit = arrival
         if way is hold_way:
-            return HeldCpu(steering, at, hit, operation, tuple(injections.values()))
+            return HeldCpu(steering, hit.thread, operation)
         steering.force(hit, injections.pop(way).returns)
     steering.go()
     raise NotReached(f"nobody came by `{at.place}` within {limit:g} s")

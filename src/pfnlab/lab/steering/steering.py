@@ -9,15 +9,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from concurrent.futures import Future, wait
 from typing import Generic, TypeVar
 
 from pfnlab.errors import TimedOut, Undecided
-from pfnlab.lab.steering.gdbstub import GdbStub, Stop, gdb_arguments
-from pfnlab.lab.steering.points import Caller, Hit, Injected, Injection, Place, Way
+from pfnlab.lab.steering.gdbstub import GdbStub, Stop
+from pfnlab.lab.steering.points import Hit, Injected, Injection, Place, Way
 from pfnlab.lab.steering.symbols import Symbols
 from pfnlab.lab.steering.traps import TRAP, Breakpoints, Loops, Traps
-from pfnlab.lab.vm.launch import CPU_OF_SEVERAL
 
 T = TypeVar("T")
 
@@ -30,31 +29,23 @@ _MASK = (1 << 64) - 1
 _CALLS_DEEP = 4
 
 
-def steered(path: Path) -> tuple[str, ...]:
-    """QEMU's arguments, for ``extra`` of a guest that is steered through the unix socket *path*."""
-    return (*gdb_arguments(path), "-cpu", CPU_OF_SEVERAL)
-
-
 class BackgroundCall(Generic[T]):
     """A function that runs in a thread of its own; the machine need not be running when it starts."""
 
     def __init__(self, call: Callable[[], T]) -> None:
-        self._call = call
-        self._results: list[T] = []
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        self._future = Future[T]()
+        threading.Thread(target=self._run, args=(call,), daemon=True).start()
 
-    def _run(self) -> None:
+    def _run(self, call: Callable[[], T]) -> None:
         try:
-            self._results.append(self._call())
+            self._future.set_result(call())
         except BaseException as error:
-            self._error = error
+            self._future.set_exception(error)
 
     @property
     def done(self) -> bool:
         """True where it has returned or failed."""
-        return not self._thread.is_alive()
+        return self._future.done()
 
     def result(self, limit: float) -> T:
         """
@@ -62,12 +53,9 @@ class BackgroundCall(Generic[T]):
 
         :raises TimedOut: the function is not done within *limit* seconds
         """
-        self._thread.join(limit)
-        if self._thread.is_alive():
+        if not wait([self._future], limit).done:
             raise TimedOut(f"the operation was not done within {limit:g} s")
-        if self._error:
-            raise self._error
-        return self._results[0]
+        return self._future.result()
 
 
 class Steering:
@@ -114,7 +102,7 @@ class Steering:
     def current_pid(self, registers: dict[str, int]) -> int:
         """The process or thread id of the current task on the selected CPU, which has *registers*."""
         if len(self._offsets) < _PID + 1:
-            raise Undecided("the guest does not know where its kernel keeps process ids: name the CPU only")
+            raise Undecided("the guest does not know where its kernel keeps process ids")
         # The first member of `pcpu_hot` on kernels that have one, a variable of its own before and after.
         symbol = "pcpu_hot" if "pcpu_hot" in self.symbols else "current_task"
         base = registers["gs_base"] if registers["gs_base"] >= USER_END else registers["k_gs_base"]
@@ -132,11 +120,13 @@ class Steering:
         :raises TimedOut: the operation took longer
         """
         self.stub.interrupt()
-        self.check_functions(injection)
+        for name in filter(None, (injection.inside, injection.function)):
+            self.way_to(Place(name))
         operation = BackgroundCall(call)
         hit = self.meet(injection, operation, limit)
         forced = hit is not None and hit.calls == injection.nth
-        called_from = self.force(hit, injection.returns) if hit and forced else None
+        if hit and forced:
+            self.force(hit, injection.returns)
         inside = injection.inside if hit is not None and not hit.calls else None
         inlined = inside is not None and not self._leads_to(inside, injection.function)
         self.go()
@@ -144,16 +134,7 @@ class Steering:
         if inlined:
             description = f"{injection.function} in {inside} here, nor a way to one but by pointers"
             raise Undecided(f"there is no call of {description}: this kernel may have inlined it")
-        return Injected(result, forced, hit.calls if hit else 0, called_from)
-
-    def check_functions(self, injection: Injection) -> None:
-        """
-        Check that the kernel has the functions *injection* names.
-
-        :raises Undecided: it has not
-        """
-        for name in filter(None, (injection.inside, injection.function)):
-            self.way_to(Place(name))
+        return Injected(result, forced, hit.calls if hit else 0)
 
     def _leads_to(self, name: str, wanted: str) -> bool:
         """True where *name* calls *wanted*, itself or through other functions; pointers are not followed."""
@@ -180,39 +161,36 @@ class Steering:
         """
         within = None
         if injection.inside:
-            outer = self.reach(Place(injection.inside), injection.caller, operation, limit)
+            outer = self.reach(Place(injection.inside), injection.pid, operation, limit)
             if outer is None:
                 return None
             within = self._return_of(outer.registers)
         place = Place(injection.function, injection.nth)
-        return self.reach(place, injection.caller, operation, limit, within=within)
+        return self.reach(place, injection.pid, operation, limit, within=within)
 
-    def force(self, hit: Hit, value: int) -> str | None:
-        """Let the function that is about to begin return *value*; the result is the name of its caller."""
+    def force(self, hit: Hit, value: int) -> None:
+        """Let the function that is about to begin return *value*."""
         return_address, stack_pointer = self._return_of(hit.registers)
         self.stub.write_registers(hit.thread, rax=value, rsp=stack_pointer, rip=return_address)
-        return self.symbols.function(return_address)
 
     def reach(
         self,
         place: Place,
-        caller: Caller,
+        pid: int,
         operation: BackgroundCall[T],
         limit: float,
         *,
-        grace: float = 0.0,
         within: tuple[int, int] | None = None,
     ) -> Hit | None:
         """
-        Let the machine run until *caller* is at *place*; it then stands, and no trap is left.
+        Let the machine run until the task *pid* is at *place*; it then stands, and no trap is left.
 
-        :param operation: makes the caller come there
-        :param grace: seconds to wait after the operation is done
-        :param within: an address and a stack pointer: stop counting when the caller is back there; the hit
+        :param operation: makes the task come there
+        :param within: an address and a stack pointer: stop counting when the task is back there; the hit
             then has fewer calls than *place* wants
-        :return: None when the caller did not come there
+        :return: None when the task did not come there
         """
-        arrival = self.reach_first([self.way_to(place)], caller, operation, limit, grace=grace, within=within)
+        arrival = self.reach_first([self.way_to(place)], pid, operation, limit, within=within)
         return arrival and arrival[1]
 
     def way_to(self, place: Place, counts: Callable[[dict[str, int]], bool] = lambda registers: True) -> Way:
@@ -226,7 +204,7 @@ class Steering:
     def reach_first(
         self,
         ways: Sequence[Way],
-        caller: Caller,
+        pid: int,
         operation: BackgroundCall[T],
         limit: float,
         *,
@@ -234,14 +212,14 @@ class Steering:
         within: tuple[int, int] | None = None,
     ) -> tuple[Way, Hit] | None:
         """
-        As `reach`, for the place among several that *caller* comes to first; the ways can be continued later.
+        As `reach`, for the place among several that the task comes to first; the ways can be continued later.
 
         A call that is the end of one way does not count for the ways after it in *ways*.
 
+        :param grace: seconds to wait after the operation is done
         :return: the way that led there; where *within* ended the counting, the first, before its end
         """
         self.stub.interrupt()
-        foreign_hits = 0
         deadline = time.monotonic() + limit
         armed_points: set[int] = set()
         try:
@@ -262,14 +240,13 @@ class Steering:
                 if at not in points:
                     # The stop of the interrupt that ended the waiting, or a late stop.
                     continue
-                if not self._is_caller(caller, stop, registers):
-                    foreign_hits += 1
-                elif within and (at, stack_pointer) == within:
-                    return ways[0], Hit(stop.thread, registers, ways[0].calls, foreign_hits)
-                else:
+                # Calls of all other tasks are let through.
+                if self.current_pid(registers) == pid:
+                    if within and (at, stack_pointer) == within:
+                        return ways[0], Hit(stop.thread, registers, ways[0].calls)
                     arrived_way = next((way for way in ways if self._arrives(way, at, registers)), None)
                     if arrived_way is not None:
-                        return arrived_way, Hit(stop.thread, registers, arrived_way.calls, foreign_hits)
+                        return arrived_way, Hit(stop.thread, registers, arrived_way.calls)
                 self._traps.leave(stop, registers)
         finally:
             # A machine that ended was running, and a dead one has no traps; the first error matters.
@@ -277,7 +254,7 @@ class Steering:
                 for address in armed_points:
                     self._traps.clear(address)
 
-    # Whether the caller, stopped at *at*, has come to the end of the way; a call that counts is counted.
+    # Whether the task, stopped at *at*, has come to the end of the way; a call that counts is counted.
     def _arrives(self, way: Way, at: int, registers: dict[str, int]) -> bool:
         if at not in way.points:
             return False
@@ -306,11 +283,6 @@ class Steering:
             if (done_at is not None and now >= done_at + grace) or now >= deadline:
                 stop = self.stub.interrupt()
                 return stop if stop.signal == TRAP else None
-
-    def _is_caller(self, caller: Caller, stop: Stop, registers: dict[str, int]) -> bool:
-        if caller.cpu is not None and stop.thread != caller.cpu + 1:
-            return False
-        return caller.pid is None or self.current_pid(registers) == caller.pid
 
     # The return address of a function that is about to begin, and the stack pointer after its return.
     def _return_of(self, registers: dict[str, int]) -> tuple[int, int]:

@@ -92,7 +92,6 @@ class Guest:
     :param shared_ram: keep its RAM in a file that others can read, `ram`
     :param accel: KVM or TCG; with KVM the processor is the host's (:class:`pfnlab.lab.vm.accel.Accel`), and
         no state is saved, for it would fit no other host
-    :param extra: more arguments for QEMU; such machines are always booted
     :raises MissingTool: QEMU or a C compiler is not on this machine
     :raises LostGuest: the kernel panicked, QEMU ended, or *boot_limit* passed
     """
@@ -120,7 +119,6 @@ class Guest:
         probes: str = "",
         shared_ram: bool = False,
         accel: Accel = Accel.TCG,
-        extra: Sequence[str] = (),
     ) -> None:
         qemu = shutil.which(QEMU)
         if qemu is None:
@@ -144,15 +142,12 @@ class Guest:
             *_under_test(bar_mib, slot=slot, resets=resets),
             *SAVABLE,
         ]
-        command = [
-            *(*shape, "-kernel", str(vmlinuz), "-initrd", str(initrd), "-append", parameters),
-            *extra,
-        ]
+        command = [*shape, "-kernel", str(vmlinuz), "-initrd", str(initrd), "-append", parameters]
         state = None
         self._slot = Slot(bar_mib) if slot else None
         self._shared_ram_mib = ram_mib * shared_ram
         # A state of the controller that stands for a device with resets cannot be saved.
-        if not (fresh or extra or resets or bar_mib > _SAVABLE_BAR_MIB or accel is Accel.KVM):
+        if not (fresh or resets or bar_mib > _SAVABLE_BAR_MIB or accel is Accel.KVM):
             options = [*shape, common, *[probes] * bool(probes), *["shared RAM"] * shared_ram]
             state = state_file([Path(qemu), vmlinuz, initrd], options)
         self._lost: LostGuest | None = None
