@@ -60,7 +60,7 @@ def measure(series: str, rows: list[list[str]]) -> bool:
         types = Btf(data, index=index)
         again = median(lambda: Btf(btf_of(vmlinuz, kept), index=index), LOADS)
         with GuestRam(guest.ram) as ram:
-            search = median(ram.vmcoreinfo, LOADS)
+            search = median(lambda: GuestRam(guest.ram).info, LOADS)
             find = median(lambda: find_symbols(ram), 1)
             symbols = find_symbols(ram)
             opened = median(lambda: Lens(open_program(ram, types, symbols), ram, symbols), LOADS)

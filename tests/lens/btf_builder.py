@@ -11,24 +11,18 @@ _NONE = (0).to_bytes(0, "little")
 
 
 class BtfBuilder:
-    """A BTF file being written; each method adds one type and returns its id.
+    """A BTF file being written; each method adds one type and returns its id."""
 
-    :param order: ``<`` or ``>``
-    :param base: the builder of the base, for split BTF
-    """
-
-    def __init__(self, order: str = "<", base: BtfBuilder | None = None) -> None:
-        self.order = order
+    def __init__(self) -> None:
         self.types = b""
-        self.strings = b"" if base else b"\0"
-        self.first_string = base.first_string + len(base.strings) if base else 0
-        self.count = base.count if base else 0
+        self.strings = b"\0"
+        self.count = 0
 
     def text(self, text: str) -> int:
         """The offset of a new string."""
         if not text:
             return 0
-        at = self.first_string + len(self.strings)
+        at = len(self.strings)
         self.strings += text.encode() + b"\0"
         return at
 
@@ -38,7 +32,7 @@ class BtfBuilder:
         """Any record; *rest* are the words behind the first three."""
         info = int(flag) << 31 | kind << 24 | vlen
         words = (self.text(name), info, word, *(one & 0xFFFFFFFF for one in rest))
-        self.types += struct.pack(f"{self.order}{len(words)}I", *words)
+        self.types += struct.pack(f"<{len(words)}I", *words)
         self.count += 1
         return self.count
 
@@ -83,14 +77,14 @@ class BtfBuilder:
     def bytes(self) -> bytes:
         """The file."""
         header = struct.pack(
-            f"{self.order}HBBIIIII", 0xEB9F, 1, 0, 24, 0, len(self.types), len(self.types), len(self.strings)
+            "<HBBIIIII", 0xEB9F, 1, 0, 24, 0, len(self.types), len(self.types), len(self.strings)
         )
         return header + self.types + self.strings
 
 
-def sample(order: str = "<") -> BtfBuilder:
+def sample() -> BtfBuilder:
     """One of everything."""
-    btf = BtfBuilder(order)
+    btf = BtfBuilder()
     number = btf.integer("int", 4, 1)
     word = btf.integer("long unsigned int", 8)
     btf.integer("_Bool", 1, 4)

@@ -23,7 +23,6 @@ from pfnlab.lens.snapshot import Lens
 from pfnlab.lens.state import (
     ContextState,
     LensState,
-    book_seen,
     ptes_seen,
     tracked_seen,
     vma_seen,
@@ -53,17 +52,17 @@ def test_the_whole_state_is_read(tmp_path: Path) -> None:
     flags = "rd wr sh mr mw ms pf io de dd"
     entry = "L1 WC P RW US SPECIAL A D"
 
-    assert [(vma.span, vma.mode, vma.file, vma.context) for vma in state.tasks[0].vmas] == [
-        (first, "wc", "wc", 0),
-        (second, "wc", "wc", 0),
+    assert [(vma.span, vma.mode, vma.file) for vma in state.tasks[0].vmas] == [
+        (first, "wc", "wc"),
+        (second, "wc", "wc"),
     ]
     assert [(vma.perms, vma.offset, vma.flags) for vma in vma_seen(state)] == [
         ("rw-s", Span("bar", 0, 4), flags),
         ("rw-s", Span("bar", 8, 16), flags),
     ]
-    assert state.contexts == (ContextState(0, Span("bar", 0, 16), 2, (("main", first), ("main", second))),)
+    assert state.contexts == (ContextState(Span("bar", 0, 16), 2, (("main", first), ("main", second))),)
     assert tracked_seen(state) == ("bar[0:16] x2 a[0:4] a[8:16]",)
-    assert book_seen(state) == (BookEntry(Span("bar", 0, 16), "wc"), BookEntry(Span("bar", 2, 4), "wc"))
+    assert state.book == (BookEntry(Span("bar", 0, 16), "wc"), BookEntry(Span("bar", 2, 4), "wc"))
     assert [
         (run.span, run.target, run.entry.replace(" A", "").replace(" D", "")) for run in ptes_seen(state)
     ] == [

@@ -1,7 +1,6 @@
 """BTF, the type information a kernel carries about itself: an index, and types decoded when asked for.
 
-The format is fixed in the kernel's Documentation/bpf/btf.rst. A module's BTF is **split**: its ids and
-strings go on where those of its base (the kernel's own) end.
+The format is fixed in the kernel's Documentation/bpf/btf.rst.
 
 Nothing in the data is trusted: sizes and counts are checked against the data's end, and names and chains of
 references have a longest length.
@@ -20,11 +19,9 @@ from pfnlab.lens import LensError
 from pfnlab.lens.btf_types import (
     TRANSPARENT,
     Array,
-    BtfSymbol,
     BtfType,
     Composite,
-    DataSection,
-    DeclTag,
+    Declaration,
     Enum,
     Float,
     Forward,
@@ -66,6 +63,7 @@ _EACH = {
     Kind.DATASEC: 12,
     Kind.ENUM64: 12,
 }
+_DECLARATIONS = frozenset({Kind.FUNC, Kind.VAR, Kind.DATASEC, Kind.DECL_TAG})
 _REFERENCES = TRANSPARENT - {Kind.DECL_TAG} | {Kind.PTR}
 
 
@@ -77,25 +75,17 @@ class _Index(msgspec.Struct, array_like=True):
 
 class Btf:
     """
-    The types of one kernel, or of one module on top of its kernel.
+    The types of one kernel.
 
-    :param data: a ``.BTF`` section, or /sys/kernel/btf/NAME
-    :param base: the types of the kernel, for those of a module
+    :param data: a ``.BTF`` section, or /sys/kernel/btf/vmlinux
     :param name: its name in error messages
     :param index: a file that stores the index for the next time; read only if it fits *data*
     :raises LensError: it is not BTF, or damaged
     """
 
-    def __init__(
-        self, data: bytes, *, base: Btf | None = None, name: str = "BTF", index: Path | None = None
-    ) -> None:
+    def __init__(self, data: bytes, *, name: str = "BTF", index: Path | None = None) -> None:
         self.name = name
-        self._base = base
-        self._first_id = len(base) if base else 1
-        self._first_string = base._string_end if base else 0
-        self._byte_order = "<"
         self._types, self._strings = self._sections(data)
-        self._string_end: int = self._first_string + len(self._strings)
         self._text_size = 0
         self._decoded: dict[int, BtfType] = {}
         self._sizes: dict[int, int] = {}
@@ -113,13 +103,12 @@ class Btf:
                 write_kept(index, stamp, packed)
 
     def __len__(self) -> int:
-        """The number of type ids, ``void`` and those of the base included."""
-        return self._first_id + len(self._offsets)
+        """The number of type ids, ``void`` included."""
+        return 1 + len(self._offsets)
 
     def ids(self, name: str) -> tuple[int, ...]:
         """The ids of every record with this name, whatever its kind, in ascending order."""
-        own_ids = tuple(self._names.get(name.encode(), ()))
-        return (*self._base.ids(name), *own_ids) if self._base else own_ids
+        return tuple(self._names.get(name.encode(), ()))
 
     def find(self, name: str, *kinds: Kind) -> int | None:
         """The id of the first type of one of *kinds* with this name."""
@@ -129,9 +118,7 @@ class Btf:
         """The kind of a type, without decoding it."""
         if type_id == 0:
             return Kind.VOID
-        if type_id < self._first_id and self._base:
-            return self._base.kind(type_id)
-        (info,) = struct.unpack_from(self._byte_order + "I", self._types, self._record_offset(type_id) + 4)
+        (info,) = struct.unpack_from("<I", self._types, self._record_offset(type_id) + 4)
         return Kind(info >> 24 & 0x1F)
 
     def __getitem__(self, type_id: int) -> BtfType:
@@ -142,8 +129,6 @@ class Btf:
         """
         if type_id == 0:
             return Void()
-        if type_id < self._first_id and self._base:
-            return self._base[type_id]
         record = self._decoded.get(type_id)
         if record is None:
             try:
@@ -160,7 +145,7 @@ class Btf:
         """
         for _ in range(MAX_DEPTH):
             record = self[type_id]
-            if record.kind not in TRANSPARENT or not isinstance(record, Reference | DeclTag):
+            if record.kind not in TRANSPARENT or not isinstance(record, Reference | Declaration):
                 return type_id
             type_id = record.target
         raise self._error(f"type {type_id}: more than {MAX_DEPTH} typedefs and qualifiers on one another")
@@ -176,8 +161,8 @@ class Btf:
     def constants(self) -> dict[str, int]:
         """Every enumerator of every enumeration; where two share a name, the first."""
         if self._constants is None:
-            values = self._base.constants().copy() if self._base else {}
-            for type_id in range(self._first_id, len(self)):
+            values: dict[str, int] = {}
+            for type_id in range(1, len(self)):
                 if self.kind(type_id) in (Kind.ENUM, Kind.ENUM64):
                     record = self[type_id]
                     assert isinstance(record, Enum)
@@ -214,13 +199,9 @@ class Btf:
             raise self._error(f"{len(data):,} bytes are more than the {MAX_SIZE:,} any kernel has")
         if len(data) < _HEADER.size:
             raise self._error(f"{len(data)} bytes are too few for a header")
-        if data[:2] == MAGIC.to_bytes(2, "big"):
-            self._byte_order = ">"
-        elif data[:2] != MAGIC.to_bytes(2, "little"):
+        if data[:2] != MAGIC.to_bytes(2, "little"):
             raise self._error(f"it begins with {data[:2].hex()}, not with the magic number of BTF")
-        _, version, _, header, type_at, type_size, string_at, string_size = struct.unpack_from(
-            self._byte_order + "HBBIIIII", data
-        )
+        _, version, _, header, type_at, type_size, string_at, string_size = _HEADER.unpack_from(data)
         if version != _VERSION or header < _HEADER.size:
             raise self._error(f"version {version} with a header of {header} bytes is not known")
         parts = []
@@ -237,15 +218,15 @@ class Btf:
 
     def _scan(self) -> None:
         # One pass over all records: where each begins, and which have which name.
-        types, strings, first_string = self._types, self._strings, self._first_string
-        unpack = struct.Struct(self._byte_order + "II").unpack_from
+        types, strings = self._types, self._strings
+        unpack = struct.Struct("<II").unpack_from
         # Kind 0 is never written down.
         kinds = [Kind(number) if 0 < number < len(Kind) else None for number in range(32)]
         fixed_sizes = [0 if kind is None else 12 + _FIXED.get(kind, 0) for kind in kinds]
         element_sizes = [0 if kind is None else _EACH.get(kind, 0) for kind in kinds]
         offsets: list[int] = []
         ids_by_offset: dict[int, list[int]] = {}
-        at, end, type_id = 0, len(types), self._first_id
+        at, end, type_id = 0, len(types), 1
         while at + 12 <= end:
             name, info = unpack(types, at)
             kind = info >> 24 & 0x1F
@@ -268,9 +249,8 @@ class Btf:
         shared_names = set()
         total = 0
         for offset, ids in ids_by_offset.items():
-            start = offset - first_string
-            stop = strings.find(b"\0", start, start + MAX_NAME) if start >= 0 else -1
-            text = strings[start:stop] if stop >= 0 else self._string(offset)
+            stop = strings.find(b"\0", offset, offset + MAX_NAME)
+            text = strings[offset:stop] if stop >= 0 else self._string(offset)
             total += len(text)
             if total > MAX_TEXT:
                 raise self._error(f"its names are longer than {MAX_TEXT:,} bytes together")
@@ -284,33 +264,30 @@ class Btf:
         self._names = names
 
     def _string(self, offset: int) -> bytes:
-        # The string at an offset of the string sections; that of the base comes first.
-        if offset < self._first_string and self._base:
-            return self._base._string(offset)
-        start = offset - self._first_string
-        if start >= len(self._strings) and offset:
-            raise self._error(f"a name at byte {offset:,} is behind the strings ({self._string_end:,} bytes)")
-        stop = self._strings.find(b"\0", start, start + MAX_NAME)
+        # The string at an offset of the string section.
+        if offset >= len(self._strings) and offset:
+            raise self._error(
+                f"a name at byte {offset:,} is behind the strings ({len(self._strings):,} bytes)"
+            )
+        stop = self._strings.find(b"\0", offset, offset + MAX_NAME)
         if stop < 0 and offset:
             raise self._error(f"the name at byte {offset:,} is longer than {MAX_NAME} bytes")
-        self._text_size += stop - start
+        self._text_size += stop - offset
         if self._text_size > MAX_TEXT:
             raise self._error(f"its names are longer than {MAX_TEXT:,} bytes together")
-        return self._strings[start:stop]
+        return self._strings[offset:stop]
 
     def _text(self, offset: int) -> str:
         return self._string(offset).decode("utf-8", "replace") if offset else ""
 
     def _record_offset(self, type_id: int) -> int:
-        # The offset of the record of a type that is not the base's.
-        place = type_id - self._first_id
-        if not 0 <= place < len(self._offsets):
+        if not 0 < type_id < len(self):
             raise self._error(f"there is no type {type_id}, only {len(self):,}")
-        return self._offsets[place]
+        return self._offsets[type_id - 1]
 
     def _decode(self, type_id: int) -> BtfType:
-        at, order, data = self._record_offset(type_id), self._byte_order, self._types
-        name_at, info, word = struct.unpack_from(order + "III", data, at)
+        at, data = self._record_offset(type_id), self._types
+        name_at, info, word = struct.unpack_from("<III", data, at)
         try:
             kind = Kind(info >> 24 & 0x1F)
         except ValueError:
@@ -323,41 +300,31 @@ class Btf:
         if kind in (Kind.ENUM, Kind.ENUM64):
             return Enum(kind, name, word, flag, self._enumerators(kind, body, count, flag))
         if kind is Kind.INT:
-            (bits,) = struct.unpack_from(order + "I", data, body)
+            (bits,) = struct.unpack_from("<I", data, body)
             encoding = bits >> 24
             signed, boolean = bool(encoding & 1), bool(encoding & 4)
             return Int(kind, name, word, bits & 0xFF, bits >> 16 & 0xFF, signed, boolean)
         if kind is Kind.ARRAY:
-            return Array(kind, name, *struct.unpack_from(order + "III", data, body))
+            target, _, length = struct.unpack_from("<III", data, body)
+            return Array(kind, name, target, length)
         if kind is Kind.FWD:
             return Forward(kind, name, flag)
         if kind is Kind.FLOAT:
             return Float(kind, name, word)
         if kind is Kind.FUNC_PROTO:
-            pairs = list(struct.iter_unpack(order + "II", data[body : body + 8 * count]))
+            pairs = list(struct.iter_unpack("<II", data[body : body + 8 * count]))
             variadic = bool(pairs) and pairs[-1] == (0, 0)
             parameters = tuple((self._text(offset), target) for offset, target in pairs[: count - variadic])
             return Prototype(kind, name, word, parameters, variadic)
-        if kind is Kind.FUNC:
-            return BtfSymbol(kind, name, word, count)
-        if kind is Kind.VAR:
-            return BtfSymbol(kind, name, word, *struct.unpack_from(order + "I", data, body))
-        if kind is Kind.DECL_TAG:
-            return DeclTag(kind, name, word, *struct.unpack_from(order + "i", data, body))
-        if kind is Kind.DATASEC:
-            entries = struct.iter_unpack(order + "III", data[body : body + 12 * count])
-            return DataSection(
-                kind, name, word, tuple((target, offset, size) for target, offset, size in entries)
-            )
+        if kind in _DECLARATIONS:
+            return Declaration(kind, name, word)
         raise self._error(f"type {type_id} has kind {kind.name}, which no record may have")
 
     def _members(
         self, type_id: int, name: str, size: int, body: int, count: int, flag: bool
     ) -> tuple[Member, ...]:
         members = []
-        for offset, target, place in struct.iter_unpack(
-            self._byte_order + "III", self._types[body : body + 12 * count]
-        ):
+        for offset, target, place in struct.iter_unpack("<III", self._types[body : body + 12 * count]):
             bit_size, bit_offset = (place >> 24, place & 0xFFFFFF) if flag else (0, place)
             if not flag:
                 # Without the flag a bit-field is an integer that says how many of its bits count.
@@ -378,12 +345,12 @@ class Btf:
 
     def _enumerators(self, kind: Kind, body: int, count: int, signed: bool) -> tuple[tuple[str, int], ...]:
         if kind is Kind.ENUM:
-            form = self._byte_order + ("Ii" if signed else "II")
+            form = "<Ii" if signed else "<II"
             pairs = struct.iter_unpack(form, self._types[body : body + 8 * count])
             return tuple((self._text(offset), value) for offset, value in pairs)
         values = []
         triples = self._types[body : body + 12 * count]
-        for offset, low, high in struct.iter_unpack(self._byte_order + "III", triples):
+        for offset, low, high in struct.iter_unpack("<III", triples):
             value = high << 32 | low
             values.append((self._text(offset), value - (1 << 64) if signed and high >> 31 else value))
         return tuple(values)

@@ -77,7 +77,6 @@ class Array(NamedTuple):
     kind: Kind
     name: str
     target: int
-    index_type: int
     length: int
 
 
@@ -132,47 +131,15 @@ class Prototype(NamedTuple):
     is_variadic: bool
 
 
-class BtfSymbol(NamedTuple):
-    """A function or variable and its *linkage* (0 static, 1 global, 2 extern)."""
+class Declaration(NamedTuple):
+    """A function, a variable, a section of variables, or an attribute on one of these: not a type itself."""
 
     kind: Kind
     name: str
     target: int
-    linkage: int
 
 
-class DataSection(NamedTuple):
-    """The variables of one ELF section: type id, offset and size of each."""
-
-    kind: Kind
-    name: str
-    size: int
-    variables: tuple[tuple[int, int, int], ...]
-
-
-class DeclTag(NamedTuple):
-    """An attribute on a declaration; *component* is the member or parameter, -1 for all of it."""
-
-    kind: Kind
-    name: str
-    target: int
-    component: int
-
-
-BtfType = (
-    Void
-    | Int
-    | Float
-    | Reference
-    | Array
-    | Composite
-    | Enum
-    | Forward
-    | Prototype
-    | BtfSymbol
-    | DataSection
-    | DeclTag
-)
+BtfType = Void | Int | Float | Reference | Array | Composite | Enum | Forward | Prototype | Declaration
 
 #: Kinds that only wrap another type without changing its layout.
 TRANSPARENT = frozenset(

@@ -29,13 +29,11 @@ _PIECE = 64 << 10
 ReadVirtual = Callable[[int, int], bytes]
 
 
-def read_kallsyms(
-    read: ReadVirtual, info: VmCoreInfo, wanted: Collection[str] | None = None
-) -> dict[str, int]:
+def read_kallsyms(read: ReadVirtual, info: VmCoreInfo, wanted: Collection[str]) -> dict[str, int]:
     """
-    Run-time addresses of the kernel's symbols; of several with one name, the first.
+    Run-time addresses of the kernel's symbols *wanted*, as far as it has them; of several with one name, the
+    first.
 
-    :param wanted: only these, as far as there are any; all when None
     :raises LensError: the table is not there or damaged
     """
     names_at, count_at, tokens_at, token_index_at, offsets_at = (
@@ -46,21 +44,17 @@ def read_kallsyms(
     if not 0 < count <= MAX_SYMBOLS:
         raise LensError(f"kernel {info.release}: its symbol table claims {count:,} symbols")
     tokens = _tokens(read, tokens_at, token_index_at, info.release)
-    searched_names = {name.encode() for name in (*wanted, *_PROOFS)} if wanted is not None else None
+    searched_names = {name.encode() for name in (*wanted, *_PROOFS)}
     places: dict[bytes, int] = {}
     for place, packed in enumerate(_packed_names(read, names_at, count, info.release)):
         # The first byte of a name is its type, as nm prints it.
         name = b"".join([tokens[byte] for byte in packed])[1:]
-        if (searched_names is None or name in searched_names) and name not in places:
+        if name in searched_names and name not in places:
             places[name] = place
-            if searched_names is not None and len(places) == len(searched_names):
+            if len(places) == len(searched_names):
                 break
     addresses = _addresses(read, offsets_at, count, info, places)
-    return {
-        name.decode("ascii", "replace"): addresses(place)
-        for name, place in places.items()
-        if wanted is None or name.decode("ascii", "replace") in wanted
-    }
+    return {name: addresses(places[name.encode()]) for name in wanted if name.encode() in places}
 
 
 def _address(info: VmCoreInfo, symbol: str) -> int:

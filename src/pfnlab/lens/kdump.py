@@ -6,19 +6,16 @@ descriptor for each dumped frame, with the place of its compressed page.
 
 from __future__ import annotations
 
-import os
 import re
 import struct
 import zlib
 from bisect import bisect_right
 from collections.abc import Callable
-from functools import lru_cache
-from pathlib import Path
-from types import TracebackType
+from functools import cached_property, lru_cache
 
 from pfnlab.extras import imported_from
 from pfnlab.lens import LensError
-from pfnlab.lens.memory import VmCoreInfo, find_vmcoreinfo
+from pfnlab.lens.memory import CoreFile, VmCoreInfo
 from pfnlab.units import PAGE_SIZE
 
 _FLAT = b"makedumpfile"
@@ -50,28 +47,8 @@ _SAME = re.compile(rb"\xff+|\x00+|[^\x00\xff]", re.DOTALL)
 _COUNT_BYTES = 4096
 
 
-class KdumpCore:
-    """
-    A compressed vmcore.
-
-    :param path: the file
-    :raises LensError: it is not such a file, or damaged
-    """
-
-    live = False
-
-    def __init__(self, path: Path) -> None:
-        self.name = str(path)
-        try:
-            self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as trouble:
-            raise LensError(f"{path} cannot be read: {trouble.strerror}") from trouble
-        try:
-            self._open()
-        except BaseException:
-            os.close(self._file)
-            raise
-        self._page = lru_cache(maxsize=_PAGES_KEPT)(self._read_page)
+class KdumpCore(CoreFile):
+    """A compressed vmcore."""
 
     def ranges(self) -> list[tuple[int, int]]:
         """The runs of dumped page frames, ascending."""
@@ -87,29 +64,17 @@ class KdumpCore:
             return self._page(first)[offset : offset + size]
         return b"".join(map(self._page, range(first, first + count)))[offset : offset + size]
 
-    def vmcoreinfo(self) -> VmCoreInfo:
+    @cached_property
+    def info(self) -> VmCoreInfo:
         """The copy in the dump's header, else found by search."""
-        return VmCoreInfo(self._info) if self._info else find_vmcoreinfo(self)
-
-    def close(self) -> None:
-        """Close the file; does nothing the second time."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
-
-    def __enter__(self) -> KdumpCore:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        return VmCoreInfo(self._info) if self._info else super().info
 
     def _open(self) -> None:
-        self._pread: Callable[[int, int], bytes] = self._read_raw
-        if self._read_raw(0, len(_FLAT)) == _FLAT:
+        self._page = lru_cache(maxsize=_PAGES_KEPT)(self._read_page)
+        self._read_file: Callable[[int, int], bytes] = self._pread
+        if self._pread(0, len(_FLAT)) == _FLAT:
             self._index_pieces()
-            self._pread = self._read_flattened
+            self._read_file = self._read_flattened
         head = self._read_exactly(0, _STATUS_AT + 4 + _HEADER.size)
         if head[:8] != _DUMP:
             raise self._error("it is no kdump file")
@@ -169,7 +134,7 @@ class KdumpCore:
         pieces: list[tuple[int, int, int]] = []
         at = _FLAT_HEADER
         while True:
-            row = self._read_raw(at, _PIECE.size)
+            row = self._pread(at, _PIECE.size)
             if len(row) < _PIECE.size:
                 raise self._error("it is cut off: its last piece is missing")
             offset, size = _PIECE.unpack(row)
@@ -192,7 +157,7 @@ class KdumpCore:
             start, size, at = self._pieces[place] if place >= 0 else (0, 0, 0)
             if start <= offset < start + size:
                 length = min(count, start + size - offset)
-                part = self._read_raw(at + offset - start, length)
+                part = self._pread(at + offset - start, length)
             elif place + 1 < len(self._pieces):
                 length = min(count, self._piece_starts[place + 1] - offset)
                 part = bytes(length)
@@ -207,19 +172,10 @@ class KdumpCore:
     def _read_exactly(self, offset: int, count: int) -> bytes:
         if offset + count > 1 << 62:
             raise self._error(f"it points to byte {offset:,}")
-        data = self._pread(offset, count)
+        data = self._read_file(offset, count)
         if len(data) != count:
             raise self._error(f"it ends before byte {offset + count:,}")
         return data
-
-    def _read_raw(self, offset: int, count: int) -> bytes:
-        try:
-            return os.pread(self._file, count, offset)
-        except (OSError, OverflowError) as trouble:
-            raise self._error(f"{count:,} bytes at {offset:#x} cannot be read: {trouble}") from trouble
-
-    def _size(self) -> int:
-        return os.fstat(self._file).st_size
 
     def _error(self, message: str) -> LensError:
         return LensError(f"{self.name}: {message}")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import os
+from contextlib import suppress
 from pathlib import Path
+
+from pfnlab.files import write_whole
 
 _DIGEST = 32
 
@@ -21,10 +23,6 @@ def read_kept(path: Path, origin: bytes) -> bytes | None:
 
 def write_kept(path: Path, origin: bytes, content: bytes) -> None:
     """Store *content*; it appears whole or not at all. Where nothing can be written, nothing is stored."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(origin + hashlib.sha256(content).digest() + content)
-        part.replace(path)
-    except OSError:
-        part.unlink(missing_ok=True)
+        write_whole(path, origin + hashlib.sha256(content).digest() + content)

@@ -64,6 +64,14 @@ class Layouts:
             raise LensError(f"kernel {self.release} only declares {name}")
         return kind
 
+    def enumerators(self, name: str) -> dict[str, int]:
+        """
+        The values of an enumeration, by name.
+
+        :raises LensError: this kernel has none
+        """
+        return {one.name: one.value for one in self.type(name).enumerators or ()}
+
     def offset(self, name: str, *paths: str) -> int:
         """
         Byte offset of a member.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from drgn import Architecture, BadDataError, FindObjectFlags, Object, Platform, Program
 
@@ -10,7 +10,7 @@ from pfnlab.lens import LensError
 from pfnlab.lens.btf import Btf
 from pfnlab.lens.btf_drgn import BtfTypes
 from pfnlab.lens.kallsyms import read_kallsyms
-from pfnlab.lens.memory import MemorySource, VmCoreInfo
+from pfnlab.lens.memory import MemorySource
 
 #: The objects that can be asked for by name, and their types; BTF has none for them.
 OBJECTS = {
@@ -25,39 +25,27 @@ OBJECTS = {
 KERNEL_MAP = 0xFFFFFFFF80000000
 
 
-def image_physical(info: VmCoreInfo, address: int) -> int:
-    """The physical address of something in the kernel's image."""
-    return address - KERNEL_MAP + info.number("phys_base")
-
-
-def find_symbols(source: MemorySource, info: VmCoreInfo | None = None) -> dict[str, int]:
+def find_symbols(source: MemorySource, names: Collection[str] = tuple(OBJECTS)) -> dict[str, int]:
     """
-    The run-time addresses of :data:`OBJECTS`, from the kernel's own symbol table.
+    The run-time addresses of symbols, as far as the kernel's own symbol table has them.
 
-    :param info: the kernel's VMCOREINFO, if read already
     :raises LensError: the table is not there or damaged
     """
-    vmcoreinfo = info or source.vmcoreinfo()
-    return read_kallsyms(
-        lambda address, size: source.read(image_physical(vmcoreinfo, address), size), vmcoreinfo, OBJECTS
-    )
+    image = KERNEL_MAP - source.info.number("phys_base")
+    return read_kallsyms(lambda address, size: source.read(address - image, size), source.info, names)
 
 
-def open_program(
-    source: MemorySource, btf: Btf, symbols: Mapping[str, int], info: VmCoreInfo | None = None
-) -> Program:
+def open_program(source: MemorySource, btf: Btf, symbols: Mapping[str, int]) -> Program:
     """
     A drgn program over *source*.
 
     :param btf: the types of the kernel that is in it
     :param symbols: run-time addresses; those of :data:`OBJECTS` can be asked for as objects
-    :param info: the kernel's VMCOREINFO, if read already
     :raises LensError: *source* holds no kernel
     """
-    vmcoreinfo = info or source.vmcoreinfo()
     program = Program(Platform(Architecture.X86_64))
     try:
-        program.set_linux_kernel_custom(vmcoreinfo.text, source.live)
+        program.set_linux_kernel_custom(source.info.text, source.live)
     except (BadDataError, ValueError) as trouble:
         raise LensError(f"{source.name}: drgn does not take its VMCOREINFO: {trouble}") from trouble
 

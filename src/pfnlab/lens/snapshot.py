@@ -5,15 +5,15 @@ from __future__ import annotations
 import functools
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 
 from drgn import Program
 
 from pfnlab.hw.spans import SpanSet
 from pfnlab.lens.layout import Record
-from pfnlab.lens.memory import MemorySource, VmCoreInfo
-from pfnlab.lens.state import ContextState, LensState, RamPage, TaskState, VmaState
+from pfnlab.lens.memory import MemorySource
+from pfnlab.lens.state import ContextState, LensState, TaskState, VmaState
 from pfnlab.lens.structure import Structures
 from pfnlab.lens.table_walk import DirectMap, Pages, TableWalk
 from pfnlab.lens.view import KernelView
@@ -75,9 +75,6 @@ _MODES = {
     "_PAGE_CACHE_MODE_WP": "wp",
 }
 
-#: Modes of RAM pages, by PG_arch_1 and the other bit (memtype.c, _PGMT_*).
-_RAM_MODES = {(0, 0): "wb", (1, 0): "wc", (0, 1): "uc-", (1, 1): "wt"}
-
 #: Where VM_SEALED is on 6.17 and later, which say so from 6.19 on.
 _SEALED_LATER = 1 << 42
 
@@ -99,18 +96,11 @@ class Lens:
     :param program: from :func:`pfnlab.lens.program.open_program`
     :param source: its memory
     :param symbols: run-time addresses, as for the program
-    :param info: the kernel's VMCOREINFO, if read already
     :raises LensError: a structure lacks a member; the message names kernel and member
     """
 
-    def __init__(
-        self,
-        program: Program,
-        source: MemorySource,
-        symbols: Mapping[str, int],
-        info: VmCoreInfo | None = None,
-    ) -> None:
-        self._view = view = KernelView(program, source, symbols, info or source.vmcoreinfo())
+    def __init__(self, program: Program, source: MemorySource, symbols: Mapping[str, int]) -> None:
+        self._view = view = KernelView(program, source, symbols)
         layouts = view.layouts
         self._levels = 5 if view.info.number("pgtable_l5_enabled", 0) else 4
         self._mm = layouts.record("struct mm_struct", "mm_mt.ma_root", "pgd", "context.tlb_gen.counter")
@@ -133,10 +123,8 @@ class Lens:
         self._dentry = layouts.record(
             "struct dentry", "d_parent", ("d_name.name", "__d_name.name"), ("d_name.len", "__d_name.len")
         )
-        kinds = layouts.type("enum page_cache_mode").enumerators or ()
-        self._modes = {
-            enumerator.value: _MODES[enumerator.name] for enumerator in kinds if enumerator.name in _MODES
-        }
+        kinds = layouts.enumerators("enum page_cache_mode")
+        self._modes = {value: _MODES[name] for name, value in kinds.items() if name in _MODES}
         self._sealed = self._sealed_bits()
         self._structures = Structures(view, self._levels)
         self._direct_map = DirectMap(view, self._levels)
@@ -144,7 +132,7 @@ class Lens:
         self._without_space: set[int] = set()
         self._areas: tuple[Places, list[tuple[int, int, str]]] | None = None
 
-    def snapshot(self, pids: Mapping[str, int], places: Places, ram: Iterable[int] = ()) -> LensState:
+    def snapshot(self, pids: Mapping[str, int], places: Places) -> LensState:
         """
         The state now.
 
@@ -152,7 +140,6 @@ class Lens:
 
         :param pids: the tasks to look at; those that are gone are left out
         :param places: where the program's devices and areas lie
-        :param ram: page frames of RAM whose reserved mode is wanted
         :raises LensError: memory is damaged
         """
         areas = self._sorted_areas(places)
@@ -172,7 +159,6 @@ class Lens:
             tasks,
             look.contexts(),
             recall("book", lambda: self._book(places)),
-            tuple(self._ram(ram, places)),
             tuple(direct_map),
             MemorySeen(
                 {task.task: (mms[task.task], task.tlb_gen) for task in tasks},
@@ -230,25 +216,6 @@ class Lens:
                 entries.append(BookEntry(self.span(places, first, last), name))
         return tuple(sorted(entries, key=lambda entry: places.ranks.get(entry.span.name, -1)))
 
-    def _ram(self, pfns: Iterable[int], places: Places) -> Iterable[RamPage]:
-        pages = list(pfns)
-        if not pages:
-            return
-        view = self._view
-        flags = view.layouts.offset("struct page", "flags")
-        bits = {
-            enumerator.name: enumerator.value
-            for enumerator in view.layouts.type("enum pageflags").enumerators or ()
-        }
-        # Kernels without PG_uncached use PG_arch_2 in its place.
-        second_bit = bits.get("PG_uncached", bits.get("PG_arch_2"))
-        if second_bit is None or "PG_arch_1" not in bits:
-            raise view.error("enum pageflags has no PG_arch_1, or neither PG_uncached nor PG_arch_2")
-        for pfn in pages:
-            word = view.word(self._vmemmap + pfn * self._page_size + flags)
-            mode = _RAM_MODES[word >> bits["PG_arch_1"] & 1, word >> second_bit & 1]
-            yield RamPage(places.device_span(pfn, pfn + 1), mode)
-
     def _sealed_bits(self) -> int:
         # The flag moved once. Kernels that name their VMA bits say where it is; in the others it is one of
         # two bits, and the other bit is unused.
@@ -274,7 +241,6 @@ class _Look:
         self._starts = [area[0] for area in areas]
         self._users: dict[int, list[tuple[str, Span]]] = {}
         self._covered: dict[int, list[tuple[int, int, tuple[str, Span]]]] = {}
-        self._numbers: dict[int, int] = {}
         self._names: dict[int, str] = {}
         self._page_users: Counter[int] = Counter()
 
@@ -314,7 +280,8 @@ class _Look:
         span = self._area_span(first, last)
         if span is None:
             return None
-        number = self._number(tracked[-1], task, span) if lens._tracks and tracked[-1] else None
+        if lens._tracks and tracked[-1]:
+            self._users.setdefault(tracked[-1], []).append((task, span))
         if lens._parts is not None:
             for ctx, first_pfn, behind in lens._parts.of(tracked[-1]):
                 self._covered.setdefault(ctx, []).append((first_pfn, behind, (task, span)))
@@ -328,7 +295,7 @@ class _Look:
         pfns = None if base is None else lens.span(self._places, base, base + last - first)
         counts = self._counts(pages[bisect_left(pages, (first, 0)) : bisect_left(pages, (last, 0))])
         return VmaState(
-            *(span, _flags(smaps_bits), bits, _mode(prot), kind, offset, number, pat),
+            *(span, _flags(smaps_bits), bits, _mode(prot), kind, offset, pat),
             *(counts.rss, counts.anonymous, counts.pss if bits & VM_LOCKED else 0, pfns),
         )
 
@@ -339,27 +306,25 @@ class _Look:
             anonymous=sum(mapping & _MAPPING_ANON for mapping, _ in folios),
         )
 
-    def _number(self, context: int, task: str, span: Span) -> int:
-        self._users.setdefault(context, []).append((task, span))
-        return self._numbers.setdefault(context, len(self._numbers))
-
     def contexts(self) -> tuple[ContextState, ...]:
         lens, contexts = self._lens, []
-        for address, number in self._numbers.items():
+        for address, users in self._users.items():
             pfn, size, count = lens._context.unpack(self._view.read(address, lens._context.size))
             # A driver may name frames past the end of physical addresses, and they are tracked as it says.
             if not size or size % PAGE_SIZE or pfn + (size >> PAGE_SHIFT) > 1 << 64 - PAGE_SHIFT:
                 raise self._view.error(f"the track context at {address:#x} has pfn {pfn:#x}, size {size:#x}")
             span = self._places.device_span(pfn, pfn + (size >> PAGE_SHIFT))
-            contexts.append(ContextState(number, span, count, tuple(self._users[address])))
+            contexts.append(ContextState(span, count, tuple(users)))
         for parts in self._covered.values():
             runs = SpanSet()
             for first, behind, _ in parts:
                 runs.add(first, behind)
             for start, end in runs:
-                users = dict.fromkeys(user for first, behind, user in parts if first < end and start < behind)
+                sharing = dict.fromkeys(
+                    user for first, behind, user in parts if first < end and start < behind
+                )
                 span = self._places.device_span(start, end)
-                contexts.append(ContextState(len(contexts), span, None, tuple(users)))
+                contexts.append(ContextState(span, None, tuple(sharing)))
         return tuple(contexts)
 
     def miscounted(self) -> Iterator[MemoryFault]:

@@ -15,7 +15,7 @@ from drgn import FaultError, Program
 
 from pfnlab.lens import LensError
 from pfnlab.lens.layout import Layouts, Record
-from pfnlab.lens.memory import MemorySource, VmCoreInfo
+from pfnlab.lens.memory import MemorySource
 from pfnlab.lens.program import KERNEL_MAP, OBJECTS
 from pfnlab.lens.recall import Recall
 from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK
@@ -58,23 +58,20 @@ class KernelView:
     :param program: knows its types, and translates addresses that lie in no linear mapping
     :param source: its physical memory
     :param symbols: run-time addresses, at least of :data:`pfnlab.lens.program.OBJECTS`
-    :param info: its VMCOREINFO
     """
 
-    def __init__(
-        self, program: Program, source: MemorySource, symbols: Mapping[str, int], info: VmCoreInfo
-    ) -> None:
-        self.program, self.source, self.info = program, source, info
-        self.layouts = Layouts(program, info.release)
+    def __init__(self, program: Program, source: MemorySource, symbols: Mapping[str, int]) -> None:
+        self.program, self.source, self.info = program, source, source.info
+        self.layouts = Layouts(program, self.info.release)
         #: What was made of its memory; every read below is noted there.
         self.recall = Recall()
         self._symbols = symbols
         pieces = source.ranges()
         self._starts = [start for start, _ in pieces]
         self._ends = [start + size for start, size in pieces]
-        self._image = KERNEL_MAP - info.number("phys_base")
+        self._image = KERNEL_MAP - self.info.number("phys_base")
         # Behind the image come modules, which are mapped page by page.
-        self._image_end = KERNEL_MAP + info.number("KERNEL_IMAGE_SIZE", _IMAGE_SIZE)
+        self._image_end = KERNEL_MAP + self.info.number("KERNEL_IMAGE_SIZE", _IMAGE_SIZE)
         # The direct map reaches to the end of memory.
         self._direct, self._direct_size = 0, 0
         self._direct = self.word(self.symbol("page_offset_base"))
@@ -93,7 +90,7 @@ class KernelView:
         self._memtype_rb = self.layouts.offset("struct memtype", "rb")
         self._range = self._node("mr64")
         self._arange = self._node("ma64")
-        kinds = dict(_enumerators(self.layouts.type("enum maple_type").enumerators))
+        kinds = self.layouts.enumerators("enum maple_type")
         self._leaf, self._range_kind, self._arange_kind = (
             kinds.get(name, -1) for name in ("maple_leaf_64", "maple_range_64", "maple_arange_64")
         )
@@ -338,9 +335,3 @@ class KernelView:
     def physical(self, address: int) -> int:
         """The physical address of something in the direct map or the kernel's image."""
         return address - (self._image if address >= KERNEL_MAP else self._direct)
-
-
-def _enumerators(values: object) -> Iterator[tuple[str, int]]:
-    # drgn's enumerators as pairs.
-    for enumerator in values or ():  # type: ignore[attr-defined]
-        yield enumerator.name, enumerator.value

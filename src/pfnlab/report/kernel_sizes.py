@@ -123,19 +123,14 @@ def slabs_of(kernel: KernelImage, types: Btf) -> dict[str, SlabCache]:
     """
     need_lens()
     from pfnlab.lab.vm.qemu import Guest
-    from pfnlab.lens.kallsyms import read_kallsyms
     from pfnlab.lens.memory import GuestRam
-    from pfnlab.lens.program import image_physical, open_program
+    from pfnlab.lens.program import find_symbols, open_program
     from pfnlab.lens.slabs import SYMBOLS, read_slabs
 
     with Guest(kernel.vmlinuz, shared_ram=True) as guest:
         assert guest.ram is not None
         with GuestRam(guest.ram) as ram:
-            info = ram.vmcoreinfo()
-            symbols = read_kallsyms(
-                lambda address, size: ram.read(image_physical(info, address), size), info, SYMBOLS
-            )
-            return read_slabs(open_program(ram, types, {}, info), types, symbols)
+            return read_slabs(open_program(ram, types, {}), types, find_symbols(ram, SYMBOLS))
 
 
 def series_sizes(kernel: KernelImage, others: Iterable[KernelImage], made_by: str) -> SeriesSizes:

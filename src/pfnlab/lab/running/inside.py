@@ -23,7 +23,7 @@ from pfnlab.programs.runs.places import Places
 
 if TYPE_CHECKING:
     from pfnlab.lens.btf import Btf
-    from pfnlab.lens.memory import GuestRam, VmCoreInfo
+    from pfnlab.lens.memory import GuestRam
 
 #: How often a walk is tried that found a list of the kernel in the middle of a change.
 TRIES = 5
@@ -86,10 +86,9 @@ class Inside:
         types = _types(vmlinuz, path.with_suffix(""))
         self._ram = GuestRam(ram)
         try:
-            info = self._ram.vmcoreinfo()
-            symbols = _symbols(self._ram, info, path.with_suffix(".symbols"))
-            program = open_program(self._ram, types, symbols, info)
-            self._lens: SnapshotSource = Lens(program, self._ram, symbols, info)
+            symbols = _symbols(self._ram, path.with_suffix(".symbols"))
+            program = open_program(self._ram, types, symbols)
+            self._lens: SnapshotSource = Lens(program, self._ram, symbols)
         except BaseException:
             self._ram.close()
             raise
@@ -193,14 +192,14 @@ def _types(vmlinuz: Path, kept: Path) -> Btf:
 
 
 # Addresses of the kernel's objects: read out of its symbol table once for each VMCOREINFO.
-def _symbols(ram: GuestRam, info: VmCoreInfo, path: Path) -> dict[str, int]:
+def _symbols(ram: GuestRam, path: Path) -> dict[str, int]:
     from pfnlab.lens.program import find_symbols
 
-    stamp = hashlib.sha256(info.text).digest()
+    stamp = hashlib.sha256(ram.info.text).digest()
     content = read_kept(path, stamp)
     if content is not None:
         return msgspec.json.decode(content, type=dict[str, int])
     # Unpacking the names takes a tenth of a second.
-    symbols = find_symbols(ram, info)
+    symbols = find_symbols(ram)
     write_kept(path, stamp, msgspec.json.encode(symbols))
     return symbols
