@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import tarfile
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from pfnlab.errors import MissingTool, Undecided
 from pfnlab.lab.images.archive import Archive, Package
-from pfnlab.lab.images.cache import cache_root, locked
+from pfnlab.lab.images.cache import cache_root, locked, new_folder
 from pfnlab.lab.images.deb import take_out
 from pfnlab.lab.images.kernels import KernelImage, suites_of
 
@@ -33,16 +31,10 @@ def debug_vmlinux(kernel: KernelImage, *, say: Callable[[str], None]) -> Path:
     with locked(root / "kernels.lock", limit=_LOCK_LIMIT, say=say):
         if (home / "vmlinux").exists():
             return home / "vmlinux"
-        home.parent.mkdir(parents=True, exist_ok=True)
-        for leftover in home.parent.glob(".part-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
-        with tempfile.TemporaryDirectory(dir=home.parent, prefix=".part-") as name:
-            part = Path(name) / "debug"
-            part.mkdir()
-            take_out(_package(kernel, suites, Path(name), say), lambda members: _take(members, part))
+        with new_folder(home) as part:
+            take_out(_package(kernel, suites, part.parent, say), part, _name_of)
             if not (part / "vmlinux").exists():
                 raise Undecided(f"the debug package of {kernel.release} holds no vmlinux")
-            part.rename(home)
     return home / "vmlinux"
 
 
@@ -61,11 +53,6 @@ def _package(kernel: KernelImage, suites: list[str], into: Path, say: Callable[[
     raise trouble
 
 
-def _take(members: tarfile.TarFile, into: Path) -> None:
-    for member in members:
-        folder, _, file = member.name.rpartition("/")
-        if folder.endswith("usr/lib/debug/boot") and file.startswith("vmlinux-") and member.isreg():
-            content = members.extractfile(member)
-            assert content is not None
-            with (into / "vmlinux").open("wb") as out:
-                shutil.copyfileobj(content, out)
+def _name_of(member: tarfile.TarInfo) -> str | None:
+    folder, _, file = member.name.rpartition("/")
+    return "vmlinux" if folder.endswith("usr/lib/debug/boot") and file.startswith("vmlinux-") else None

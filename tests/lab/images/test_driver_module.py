@@ -13,7 +13,8 @@ from having import bootable, have
 
 from pfnlab.errors import MissingTool, PfnlabError, Undecided
 from pfnlab.lab.images import driver_module
-from pfnlab.lab.images.driver_module import MODULE, driver_for, offered
+from pfnlab.lab.images.archive import Offered, Package
+from pfnlab.lab.images.driver_module import MODULE, driver_for
 from pfnlab.lab.images.image import guest_image
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.vm.qemu import Guest
@@ -69,7 +70,7 @@ def made_up(own_kernel: KernelImage, monkeypatch: pytest.MonkeyPatch) -> KernelI
     def build(kernel: KernelImage, sources: object, kit: Path, module: Path) -> None:
         module.write_bytes(b"built")
 
-    packages = [offered("linux-headers", "1", "suite", {"size": "3000000", "installed-size": "5000"})]
+    packages = [Offered(Package("linux-headers", "1", "suite", 3000000), 5000)]
     monkeypatch.setattr(driver_module, "suites_of", lambda kernel: ["suite"])
     monkeypatch.setattr(driver_module.Archive, "of_this_machine", lambda root: None)
     monkeypatch.setattr(driver_module, "_header_packages", lambda *_: packages)

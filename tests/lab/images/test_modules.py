@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import lzma
-import tarfile
+import shutil
+import subprocess
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from damages import DAMAGES, Damage
@@ -13,8 +16,13 @@ from having import OLD, bootable, have
 
 from pfnlab.errors import MissingTool, Undecided
 from pfnlab.lab.images import modules
+from pfnlab.lab.images.archive import Offered, Package
 from pfnlab.lab.images.kernels import KernelImage, kernel_for
-from pfnlab.lab.images.modules import _take, load_order, vfio_modules
+from pfnlab.lab.images.modules import load_order, vfio_modules
+
+needs_dpkg = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="packages are read by dpkg-deb")
+
+CONTROL = b"Package: x\nVersion: 1\nArchitecture: amd64\nMaintainer: nobody <n@x>\nDescription: x\n"
 
 
 def module(*depends: str) -> bytes:
@@ -42,41 +50,55 @@ def test_a_module_that_is_not_there_is_named() -> None:
         load_order({"vfio_iommu_type1": module("vfio"), "vfio_pci": module()})
 
 
-def archive(**files: bytes) -> tarfile.TarFile:
-    """A package's content, in the folders the names say with dots."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as tar:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    packed.seek(0)
-    return tarfile.open(fileobj=packed, mode="r|")
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., KernelImage]:
+    """Makes a kernel whose package has these files, in a cache of its own."""
+
+    def make(**files: bytes) -> KernelImage:
+        tree = tmp_path / "package"
+        for name, content in {"./DEBIAN/control": CONTROL, **files}.items():
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            (tree / name).write_bytes(content)
+        deb = tmp_path / "package.deb"
+        subprocess.run(["dpkg-deb", "--root-owner-group", "-b", tree, deb], check=True, capture_output=True)
+        found = Offered(Package("linux-modules-6.5.0-mine", "6.5-1", "sid", 1))
+        archive = SimpleNamespace(find=lambda *_, **__: found, download=lambda *_: deb)
+        monkeypatch.setenv("PFNLAB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(modules, "opened_archive", lambda say: nullcontext(archive))
+        return KernelImage("", "", "6.5-1", "6.5.0-mine", tmp_path, "")
+
+    return make
 
 
-def test_modules_are_unpacked(tmp_path: Path) -> None:
+@needs_dpkg
+def test_modules_are_unpacked(package: Callable[..., KernelImage]) -> None:
     """Those of vfio and below, whether packed or not; nothing else of the package."""
     drivers = "./usr/lib/modules/6.5/kernel/drivers"
-    files = {
-        f"{drivers}/vfio/vfio.ko": b"plain",
-        f"{drivers}/vfio/pci/vfio-pci.ko.xz": lzma.compress(b"packed"),
-        f"{drivers}/net/dummy.ko": b"not wanted",
-        "./lib/modules/6.5/kernel/virt/lib/irqbypass.ko": b"old layout",
-        "./etc/passwd": b"not wanted",
-    }
+    wanted = {"vfio_pci": module("irqbypass"), "vfio_iommu_type1": module(), "irqbypass": module("")}
+    kernel = package(
+        **{
+            f"{drivers}/vfio/vfio_iommu_type1.ko": wanted["vfio_iommu_type1"],
+            f"{drivers}/vfio/pci/vfio-pci.ko.xz": lzma.compress(wanted["vfio_pci"]),
+            f"{drivers}/net/dummy.ko": b"not wanted",
+            "./lib/modules/6.5/kernel/virt/lib/irqbypass.ko": wanted["irqbypass"],
+            "./etc/passwd": b"not wanted",
+        }
+    )
 
-    _take(archive(**files), tmp_path)
+    found = vfio_modules(kernel)
 
-    found = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    assert {"vfio.ko": b"plain", "vfio-pci.ko": b"packed", "irqbypass.ko": b"old layout"} == found
+    assert ["vfio_iommu_type1.ko", "irqbypass.ko", "vfio-pci.ko"] == [path.name for path in found.values()]
+    assert wanted == {path.stem.replace("-", "_"): path.read_bytes() for path in found.values()}
+    assert 3 == len(list(found["vfio-00.ko"].parent.iterdir()))
 
 
-def test_a_torn_module_is_said_so(tmp_path: Path) -> None:
+@needs_dpkg
+def test_a_torn_module_is_said_so(package: Callable[..., KernelImage]) -> None:
     """The package is not what it should be."""
-    name = "./lib/modules/6.5/kernel/drivers/vfio/vfio.ko.xz"
+    kernel = package(**{"./lib/modules/6.5/kernel/drivers/vfio/vfio.ko.xz": b"torn"})
 
     with pytest.raises(Undecided, match=r"^vfio\.ko\.xz cannot be read"):
-        _take(archive(**{name: b"torn"}), tmp_path)
+        vfio_modules(kernel)
 
 
 @pytest.mark.parametrize("damage", [DAMAGES[name] for name in ("cut", "empty", "flipped", "gone")])

@@ -10,13 +10,12 @@ import difflib
 import functools
 import re
 import shutil
-import tempfile
 from pathlib import Path
 
 import msgspec
 
 from pfnlab.errors import Misuse, Undecided
-from pfnlab.lab.images.cache import cache_root, usable
+from pfnlab.lab.images.cache import cache_root, new_folder, usable
 from pfnlab.lab.images.kernels import KernelImage, sha256_of
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._+-]*|\d[A-Za-z0-9._+-]*[A-Za-z_+-][A-Za-z0-9._+-]*")
@@ -141,19 +140,10 @@ def keep_built(kernel: BuiltKernel, vmlinuz: Path, config: Path) -> BuiltKernel:
     :raises Undecided: the cache cannot be written
     """
     home = _home(kernel.name)
-    with usable():
-        home.parent.mkdir(parents=True, exist_ok=True)
-        for leftover in home.parent.glob(".part-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
-        with tempfile.TemporaryDirectory(dir=home.parent, prefix=".part-") as folder:
-            part = Path(folder) / "kernel"
-            part.mkdir()
-            shutil.copyfile(vmlinuz, part / "vmlinuz")
-            shutil.copyfile(config, part / "config")
-            (part / _NOTE).write_bytes(msgspec.json.format(msgspec.json.encode(kernel), indent=1) + b"\n")
-            if home.exists():
-                shutil.rmtree(home)
-            part.rename(home)
+    with usable(), new_folder(home) as part:
+        shutil.copyfile(vmlinuz, part / "vmlinuz")
+        shutil.copyfile(config, part / "config")
+        (part / _NOTE).write_bytes(msgspec.json.format(msgspec.json.encode(kernel), indent=1) + b"\n")
     return kernel
 
 

@@ -13,17 +13,15 @@ import re
 import shutil
 import stat
 import tarfile
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from pfnlab.errors import MissingTool, Misuse, Undecided
 from pfnlab.files import MOST_WRITTEN, read_bytes
-from pfnlab.lab.images.archive import Archive, Package
-from pfnlab.lab.images.cache import cache_root, locked
+from pfnlab.lab.images.archive import Archive, Package, opened_archive
+from pfnlab.lab.images.cache import cache_root, workplace
 from pfnlab.lab.images.deb import take_out
-from pfnlab.lab.images.driver_module import offer, offered
 from pfnlab.lab.images.kernel_offers import suites_for
 from pfnlab.lab.images.kernels import cached
 from pfnlab.lab.images.search import SERIES
@@ -31,7 +29,6 @@ from pfnlab.lab.images.tools import complaint, run
 from pfnlab.policies.releases import series_of, upstream
 from pfnlab.units import in_mib
 
-_LOCK_LIMIT = 900.0
 _UNPACK_LIMIT = 600.0
 _GIT_LIMIT = 120.0
 _GIT = "it lists the files of a worktree: install git"
@@ -186,12 +183,10 @@ def _content_of(folder: Path, paths: list[str]) -> str:
 
 
 def _of_archive(series: str, say: Callable[[str], None]) -> KernelSource:
-    root = cache_root()
     name = f"linux-source-{series}"
-    with locked(root / "kernels.lock", limit=_LOCK_LIMIT, say=say):
-        archive = Archive.of_this_machine(root / "apt")
+    with opened_archive(say) as archive:
         package = _package(archive, series, name, say)
-        folder = root / "trees" / f"{name}_{package.version}" / "source"
+        folder = cache_root() / "trees" / f"{name}_{package.version}" / "source"
         if not folder.exists():
             say(
                 f"fetching {name} {package.version} from {package.suite}, {in_mib(package.size)}, "
@@ -211,13 +206,9 @@ def _package(archive: Archive, series: str, name: str, say: Callable[[str], None
     # The source of the kernel of this series that is here, else the newest.
     here = cached(series) if series in SERIES else None
     suites = [suite for suite in suites_for(series) if archive.has(suite)]
-    found: list[Package] = []
-    for suite in suites:
-        archive.listing(suite, say=say)
-        for version in dict.fromkeys([here.version if here else "", ""]):
-            fields = offer(archive, suite, name, version)
-            if fields:
-                found.append(offered(name, fields["version"], suite, fields).package)
+    versions = dict.fromkeys([here.version if here else "", ""])
+    offers = [archive.find([suite], name, version, say=say) for suite in suites for version in versions]
+    found = [offer.package for offer in offers if offer]
     if not found:
         raise MissingTool(
             f"the archive holds no {name} (asked: {', '.join(suites)}): give the folder of a kernel tree"
@@ -229,14 +220,9 @@ def _package(archive: Archive, series: str, name: str, say: Callable[[str], None
 
 
 def _unpack(archive: Archive, package: Package, folder: Path) -> None:
-    home = folder.parent
-    home.mkdir(parents=True, exist_ok=True)
-    for leftover in home.glob(".part-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    with tempfile.TemporaryDirectory(dir=home, prefix=".part-") as name:
-        part = Path(name)
+    with workplace(folder.parent) as part:
         ball = part / "source.tar.xz"
-        take_out(archive.download(package, part), lambda members: _take(members, ball))
+        take_out(archive.download(package, part), part, _name_of)
         if not ball.exists():
             raise Undecided(f"{package.name} holds no source: its layout changed")
         answer = run(
@@ -248,10 +234,6 @@ def _unpack(archive: Archive, package: Package, folder: Path) -> None:
         folders[0].rename(folder)
 
 
-def _take(members: tarfile.TarFile, ball: Path) -> None:
-    for member in members:
-        if re.fullmatch(r"(?:\./)?usr/src/linux-source-[\d.]+\.tar\.xz", member.name) and member.isreg():
-            content = members.extractfile(member)
-            assert content is not None
-            with ball.open("wb") as file:
-                shutil.copyfileobj(content, file)
+def _name_of(member: tarfile.TarInfo) -> str | None:
+    is_source = re.fullmatch(r"(?:\./)?usr/src/linux-source-[\d.]+\.tar\.xz", member.name)
+    return "source.tar.xz" if is_source else None

@@ -12,14 +12,15 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from pfnlab.errors import MissingTool, Undecided
 from pfnlab.lab.images import sources
-from pfnlab.lab.images.cache import write_kept_text
+from pfnlab.lab.images.cache import cache_root, locked, write_kept_text
 from pfnlab.lab.images.sources import Mirror
 from pfnlab.lab.images.tools import complaint, run
 
@@ -29,6 +30,7 @@ LISTS_LAST = 24 * 3600
 _UPDATE_LIMIT = 300.0
 _DOWNLOAD_LIMIT = 600.0
 _QUERY_LIMIT = 60.0
+_LOCK_LIMIT = 900.0
 
 _NO_APT = "kernels come from a Debian archive through apt; give one of your own with qemu:FILE"
 
@@ -116,6 +118,14 @@ class Listing:
     packages: tuple[Package, ...]
 
 
+class Offered(NamedTuple):
+    """A package of the archive, the room its files take, in KiB, and the packages it depends on."""
+
+    package: Package
+    unpacked: int = 0
+    depends: str = ""
+
+
 def read_listing(root: Path, suite: str) -> Listing | None:
     """The listing of *suite* fetched last, without asking the archive; ``None`` where there is none."""
     try:
@@ -196,6 +206,26 @@ class Archive:
             say(f"{trouble}; going on with the lists of {day}")
             return old_listing
         return self._extract(suite)
+
+    def find(
+        self, suites: Iterable[str], name: str, version: str = "", *, say: Callable[[str], None]
+    ) -> Offered | None:
+        """
+        The package *name*, in exactly that version or in the newest one, of the first suite that has it.
+
+        :raises Unverified: the keyring does not verify a suite
+        :raises Undecided: the lists cannot be had and there are no older ones
+        """
+        query = [f"{name}={version}"] if version else ["--no-all-versions", name]
+        for suite in suites:
+            self.listing(suite, say=say)
+            answer = self._apt(suite, ["apt-cache", "show", *query], _QUERY_LIMIT)
+            for fields in sources.stanzas(answer.stdout):
+                found = fields.get("version", "")
+                if fields.get("package") == name and version in ("", found):
+                    package = Package(name, found, suite, int(fields.get("size", "0")))
+                    return Offered(package, int(fields.get("installed-size", "0")), fields.get("depends", ""))
+        return None
 
     def download(self, package: Package, into: Path, progress: Callable[[int], None] | None = None) -> Path:
         """
@@ -316,6 +346,21 @@ class Archive:
     ) -> subprocess.CompletedProcess[str]:
         env = {"APT_CONFIG": str(self._home(suite) / "apt.conf")}
         return run(command, limit=limit, remedy=_NO_APT, env=env, cwd=cwd, meanwhile=meanwhile)
+
+
+@contextmanager
+def opened_archive(say: Callable[[str], None]) -> Iterator[Archive]:
+    """
+    The archive of this machine, for this process alone meanwhile.
+
+    :param say: called with each line of progress
+    :raises MissingTool: there is no apt, or no Debian archive among its sources
+    :raises Misuse: ``PFNLAB_MIRROR`` names no mirror
+    :raises TimedOut: another process did not let go of it in time
+    """
+    root = cache_root()
+    with locked(root / "kernels.lock", limit=_LOCK_LIMIT, say=say):
+        yield Archive.of_this_machine(root / "apt")
 
 
 def _largest(folders: Iterable[Path]) -> int:

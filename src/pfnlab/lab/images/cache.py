@@ -126,15 +126,37 @@ def kept(path: Path, make: Callable[[Path], None], *, say: Callable[[str], None]
             return path
         if _voucher(path).exists():
             say(f"{path} is damaged and is made anew")
-        # Left behind by a process that was killed: the lock says that no other works here.
-        for leftover in folder.glob(".part-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".part-", dir=folder, ignore_cleanup_errors=True) as name:
-            part = Path(name) / path.name
-            make(part)
-            keep(part, path)
+        with workplace(folder) as place:
+            make(place / path.name)
+            keep(place / path.name, path)
     return path
+
+
+@contextmanager
+def workplace(folder: Path) -> Iterator[Path]:
+    """A temporary folder in *folder*, for what appears there by one rename when it is whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    sweep(folder)
+    with tempfile.TemporaryDirectory(prefix=".part-", dir=folder, ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a process that was killed left in *folder*; a lock says that no other works there."""
+    for leftover in folder.glob(".part-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+@contextmanager
+def new_folder(home: Path) -> Iterator[Path]:
+    """A folder that is filled, and then takes the place of *home*."""
+    with workplace(home.parent) as place:
+        part = place / home.name
+        part.mkdir()
+        yield part
+        if home.exists():
+            shutil.rmtree(home)
+        part.rename(home)
 
 
 def keep(part: Path, path: Path) -> None:

@@ -6,27 +6,22 @@ Up to 6.18 it is in the kernel's own package, and stored beside it. Later kernel
 
 from __future__ import annotations
 
-import functools
 import gzip
 import re
-import shutil
 import tarfile
-import tempfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 from pfnlab.errors import MissingTool, Undecided
-from pfnlab.lab.images.archive import Archive
-from pfnlab.lab.images.cache import cache_root, locked
+from pfnlab.lab.images.archive import opened_archive
+from pfnlab.lab.images.cache import workplace
 from pfnlab.lab.images.deb import take_out
-from pfnlab.lab.images.driver_module import offer, offered
 from pfnlab.lab.images.kernels import KernelImage, suites_of
 
 #: The file beside a cached vmlinuz.
 NAME = "changelog.gz"
 
-_LOCK_LIMIT = 900.0
 # A package of Debian's own version, as linux-base-RELEASE, calls it changelog.Debian.gz.
 _MEMBER = re.compile(r"(?:\./)?usr/share/doc/linux-(?:base|image)-[^/]+/changelog(?:\.Debian)?\.gz")
 
@@ -41,8 +36,7 @@ def changelog_of(kernel: KernelImage, *, say: Callable[[str], None] = lambda lin
     path = kernel.vmlinuz.parent / NAME
     if not path.exists() and kernel.package:
         try:
-            with locked(cache_root() / "kernels.lock", limit=_LOCK_LIMIT, say=say):
-                _fetch(kernel, path, say)
+            _fetch(kernel, path, say)
         except MissingTool:
             return None
     try:
@@ -54,28 +48,18 @@ def changelog_of(kernel: KernelImage, *, say: Callable[[str], None] = lambda lin
 
 
 def _fetch(kernel: KernelImage, path: Path, say: Callable[[str], None]) -> None:
-    archive = Archive.of_this_machine(cache_root() / "apt")
     image_packages = [kernel.package] if kernel.package.startswith("linux-image-") else []
-    for name in (f"linux-base-{kernel.release}", *image_packages):
-        for suite in suites_of(kernel):
-            archive.listing(suite, say=say)
-            fields = offer(archive, suite, name, kernel.version)
-            if fields is None:
+    with opened_archive(say) as archive, workplace(path.parent) as part:
+        for name in (f"linux-base-{kernel.release}", *image_packages):
+            found = archive.find(suites_of(kernel), name, kernel.version, say=say)
+            if found is None:
                 continue
-            with tempfile.TemporaryDirectory(prefix=".part-", dir=path.parent) as part:
-                say(f"fetching the changelog of {kernel.version}, in {name}")
-                deb = archive.download(offered(name, kernel.version, suite, fields).package, Path(part))
-                file = Path(part) / NAME
-                take_out(deb, functools.partial(_take, into=file))
-                if file.exists():
-                    file.replace(path)
-                    return
+            say(f"fetching the changelog of {kernel.version}, in {name}")
+            take_out(archive.download(found.package, part), part, _name_of)
+            if (part / NAME).exists():
+                (part / NAME).replace(path)
+                return
 
 
-def _take(members: tarfile.TarFile, into: Path) -> None:
-    for member in members:
-        if _MEMBER.fullmatch(member.name) and member.isreg():
-            content = members.extractfile(member)
-            assert content is not None
-            with into.open("wb") as file:
-                shutil.copyfileobj(content, file)
+def _name_of(member: tarfile.TarInfo) -> str | None:
+    return NAME if _MEMBER.fullmatch(member.name) else None

@@ -13,27 +13,23 @@ import hashlib
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import NamedTuple
 
 from pfnlab.errors import MissingTool, Misuse, Undecided
-from pfnlab.lab.images.archive import Archive, Package
-from pfnlab.lab.images.cache import cache_root, is_whole, kept, locked, quiet
+from pfnlab.lab.images.archive import Archive, Offered, Package, opened_archive
+from pfnlab.lab.images.cache import cache_root, is_whole, kept, quiet
 from pfnlab.lab.images.image import guest_image
 from pfnlab.lab.images.kernels import KernelImage, suites_of
-from pfnlab.lab.images.sources import stanzas
 from pfnlab.lab.images.tools import complaint, run
 
 #: The file in a guest's top folder that the agent loads.
 MODULE = "pfnlab.ko"
 
 _REMEDY = "apt-get install --no-install-recommends make gcc libc6-dev binutils"
-_NO_APT = "headers come from a Debian archive through apt"
-_LOCK_LIMIT = 900.0
-_QUERY_LIMIT = 60.0
 _UNPACK_LIMIT = 120.0
 _START_LIMIT = 10.0
 _BUILD_LIMIT = 180.0
@@ -197,8 +193,6 @@ def _write_script(path: Path, text: str) -> None:
 
 # Headers, the tools of the kernel's build, and their libraries, in one folder.
 def _kit_of_archive(kernel: KernelImage, say: Callable[[str], None]) -> _Kit:
-    root = cache_root()
-
     def make(part: Path) -> None:
         suites = suites_of(kernel)
         if not suites:
@@ -206,8 +200,7 @@ def _kit_of_archive(kernel: KernelImage, say: Callable[[str], None]) -> _Kit:
             again = "; one that was built here gets its driver then: `pfnlab kernels build` once more"
             raise MissingTool(reason + again * bool(kernel.series))
         part.mkdir()
-        with locked(root / "kernels.lock", limit=_LOCK_LIMIT, say=say):
-            archive = Archive.of_this_machine(root / "apt")
+        with opened_archive(say) as archive:
             entries = _header_packages(archive, kernel, suites, say)
             say(f"fetching headers of {kernel.version} ({cost(entries)})")
             for entry in entries:
@@ -215,15 +208,8 @@ def _kit_of_archive(kernel: KernelImage, say: Callable[[str], None]) -> _Kit:
             _relocate(_headers(part, kernel) / "Makefile")
             _make_tools_run(archive, part, say)
 
-    folder = kept(root / "headers" / (kernel.version or "none"), make, say=say)
+    folder = kept(cache_root() / "headers" / (kernel.version or "none"), make, say=say)
     return _Kit(_headers(folder, kernel), folder, folder / _LIBRARY_FOLDER)
-
-
-class Offered(NamedTuple):
-    """A package of the archive, and the room its files take, in KiB."""
-
-    package: Package
-    unpacked: int
 
 
 def cost(packages: Iterable[Offered]) -> str:
@@ -238,42 +224,21 @@ def _header_packages(
     archive: Archive, kernel: KernelImage, suites: list[str], say: Callable[[str], None]
 ) -> list[Offered]:
     name = f"linux-headers-{kernel.release}"
-    for suite in suites:
-        archive.listing(suite, say=say)
-        header = offer(archive, suite, name, kernel.version)
-        if header:
-            packages = re.findall(r"linux-headers-\S+-common|linux-kbuild-[^\s,]+", header.get("depends", ""))
-            dependencies = [(package, offer(archive, suite, package, kernel.version)) for package in packages]
-            # A suite may keep the headers of a kernel longer than the packages they depend on.
-            missing_names = [package for package, fields in dependencies if fields is None]
-            if missing_names:
-                reason = f"the archive holds no {missing_names[0]} {kernel.version} any more"
-                raise MissingTool(f"no headers for {kernel.release}: {reason}")
-            return [
-                offered(package, kernel.version, suite, fields or {})
-                for package, fields in [(name, header), *dependencies]
-            ]
-    raise MissingTool(
-        f"no headers for {kernel.release}: the archive holds no {name} {kernel.version} "
-        f"(asked: {', '.join(suites)}); programs without the driver still run"
-    )
-
-
-def offered(name: str, version: str, suite: str, fields: Mapping[str, str]) -> Offered:
-    """The package *name* with its sizes, out of the *fields* of its stanza in the lists."""
-    package = Package(name, version, suite, int(fields.get("size", "0")))
-    return Offered(package, int(fields.get("installed-size", "0")))
-
-
-def offer(archive: Archive, suite: str, name: str, version: str = "") -> dict[str, str] | None:
-    # The fields of a package's stanza in the lists, in exactly that version, or in the newest one.
-    query = [f"{name}={version}"] if version else ["--no-all-versions", name]
-    env = {"APT_CONFIG": str(archive.root / suite / "apt.conf")}
-    answer = run(["apt-cache", "show", *query], limit=_QUERY_LIMIT, remedy=_NO_APT, env=env)
-    for stanza in stanzas(answer.stdout):
-        if stanza.get("package") == name and version in ("", stanza.get("version")):
-            return stanza
-    return None
+    header = archive.find(suites, name, kernel.version, say=say)
+    if header is None:
+        raise MissingTool(
+            f"no headers for {kernel.release}: the archive holds no {name} {kernel.version} "
+            f"(asked: {', '.join(suites)}); programs without the driver still run"
+        )
+    entries = [header]
+    for package in re.findall(r"linux-headers-\S+-common|linux-kbuild-[^\s,]+", header.depends):
+        entry = archive.find([header.package.suite], package, kernel.version, say=say)
+        # A suite may keep the headers of a kernel longer than the packages they depend on.
+        if entry is None:
+            reason = f"the archive holds no {package} {kernel.version} any more"
+            raise MissingTool(f"no headers for {kernel.release}: {reason}")
+        entries.append(entry)
+    return entries
 
 
 def _unpack(archive: Archive, package: Package, into: Path) -> None:
@@ -295,13 +260,12 @@ def _make_tools_run(archive: Archive, kit: Path, say: Callable[[str], None]) -> 
     broken_tools = [tool for tool in _tools(kit) if not _starts(tool)]
     if not broken_tools:
         return
-    archive.listing(_LIBRARY_SUITE, say=say)
     entries = []
     for name in _LIBRARIES:
-        fields = offer(archive, _LIBRARY_SUITE, name)
-        if fields is None:
+        entry = archive.find([_LIBRARY_SUITE], name, say=say)
+        if entry is None:
             raise MissingTool(f"the tools of this kernel need {name}, which {_LIBRARY_SUITE} does not hold")
-        entries.append(offered(name, fields["version"], _LIBRARY_SUITE, fields))
+        entries.append(entry)
     say(f"fetching libraries the tools of this kernel need ({cost(entries)})")
     (kit / "libraries").mkdir(exist_ok=True)
     for entry in entries:

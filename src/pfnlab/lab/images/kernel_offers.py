@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from pfnlab.errors import Undecided
 from pfnlab.lab.images.archive import Package
@@ -94,8 +95,20 @@ def matching(name: str, offers: Sequence[Offer]) -> list[Offer]:
 
 def chosen(name: str, offers: Sequence[Offer]) -> Offer | None:
     """The newest known offer of that *name*; where none is known, the newest."""
-    matches = matching(name, offers)
-    return next((offer for offer in reversed(matches) if offer.known), matches[-1] if matches else None)
+    return best_known(matching(name, offers))
+
+
+class _Known(Protocol):
+    @property
+    def known(self) -> bool: ...
+
+
+_K = TypeVar("_K", bound=_Known)
+
+
+def best_known(kernels: Sequence[_K]) -> _K | None:
+    """The last of *kernels* that is known; where none is, the last."""
+    return next((kernel for kernel in reversed(kernels) if kernel.known), kernels[-1] if kernels else None)
 
 
 @dataclass(frozen=True)
@@ -119,31 +132,30 @@ def roles_for(offers: Sequence[Offer], cached: Sequence[str]) -> list[Role]:
 
     :param cached: the package versions in the cache
     """
-    roles = [_role(series, offers, cached) for series in STABLE]
-    rolling = [offer for offer in offers if offer.series not in STABLE]
-    newest = next((offer for offer in reversed(rolling) if offer.known), rolling[-1] if rolling else None)
-    if newest is not None:
-        return [*roles, Role(newest.version, "known" if newest.known else "new")]
-    candidates = [
-        version for version in map(upstream, cached) if version and series_of(version) not in STABLE
+    roles = [
+        _role([offer for offer in offers if offer.series == series], cached, series.__eq__, series)
+        for series in STABLE
     ]
-    if candidates:
-        return [*roles, Role(_newest(candidates), "cached")]
-    return [*roles, Role(known_versions()[-1], "gone")]
+    rolling = [offer for offer in offers if offer.series not in STABLE]
+    return [*roles, _role(rolling, cached, lambda series: series not in STABLE, known_versions()[-1])]
 
 
-def _role(series: str, offers: Sequence[Offer], cached: Sequence[str]) -> Role:
-    offer = chosen(series, offers)
+def _role(
+    offers: Sequence[Offer], cached: Sequence[str], is_of: Callable[[str], bool], otherwise: str
+) -> Role:
+    """The kernel of one role.
+
+    :param is_of: whether a series plays it
+    :param otherwise: the name where nothing can be had
+    """
+    offer = best_known(offers)
     if offer is not None:
         return Role(offer.version, "known" if offer.known else "new")
-    candidates = [version for version in map(upstream, cached) if version and series_of(version) == series]
-    return Role(_newest(candidates), "cached") if candidates else Role(series, "gone")
-
-
-def _newest(versions: Sequence[str]) -> str:
-    """The newest of *versions* that is known, else the newest."""
-    candidates = [version for version in versions if version in known_versions()]
-    return max(candidates or versions, key=version_key)
+    versions = [version for version in map(upstream, cached) if version and is_of(series_of(version))]
+    if not versions:
+        return Role(otherwise, "gone")
+    known = [version for version in versions if version in known_versions()]
+    return Role(max(known or versions, key=version_key), "cached")
 
 
 @functools.cache

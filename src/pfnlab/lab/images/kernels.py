@@ -9,24 +9,22 @@ not there.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import re
 import shutil
 import tarfile
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pfnlab.errors import Misuse, Undecided
-from pfnlab.lab.images.archive import Archive
+from pfnlab.lab.images.archive import Archive, opened_archive
 from pfnlab.lab.images.bzimage import release_of
-from pfnlab.lab.images.cache import cache_root, locked, quiet, write_kept_text
+from pfnlab.lab.images.cache import cache_root, locked, new_folder, quiet, sweep, usable, write_kept_text
 from pfnlab.lab.images.deb import take_out
-from pfnlab.lab.images.kernel_offers import Offer, by_version, chosen
+from pfnlab.lab.images.kernel_offers import Offer, best_known, by_version, chosen
 from pfnlab.lab.images.search import Search, known_series, offered
 from pfnlab.policies.known_kernels import known_packages
 from pfnlab.policies.releases import series_of, upstream
@@ -44,6 +42,10 @@ _MEMBER = re.compile(
     r"|(?:usr/)?lib/modules/[^/]+/(?P<modules>vmlinuz|config|System\.map)(?:\.unsigned)?"
     r"|usr/share/doc/linux-image-[^/]+/(?P<doc>changelog\.gz))"
 )
+
+
+#: What ``kernel.json`` says of a kernel itself.
+_NOTED = ("series", "package", "version", "release", "sha256")
 
 
 @dataclass(frozen=True)
@@ -95,11 +97,7 @@ def cached(name: str) -> KernelImage | None:
     versions = by_version(
         version for version in kernels if name in (series_of(upstream(version)), upstream(version), version)
     )
-    choice = next(
-        (version for version in reversed(versions) if kernels[version].known),
-        versions[-1] if versions else None,
-    )
-    return None if choice is None else kernels[choice]
+    return best_known([kernels[version] for version in versions])
 
 
 def fetch(
@@ -123,22 +121,18 @@ def fetch(
         known_series(name)
     if not names:
         return []
-    root = cache_root()
-    try:
-        with locked(root / "kernels.lock", limit=_LOCK_LIMIT, say=say):
-            _sweep(root)
-            archive = Archive.of_this_machine(root / "apt")
-            search = Search(archive, refresh, say)
-            offers = [search.offer(name) for name in names]
-            _check_room(root, offers)
-            counted.expect(len(offers))
-            kernels = []
-            for offer in offers:
-                kernels.append(_obtain(archive, offer, say))
-                counted.advance()
-            return kernels
-    except OSError as trouble:
-        raise Undecided(f"the cache {root} cannot be used: {trouble}; set PFNLAB_CACHE") from trouble
+    with usable(), opened_archive(say) as archive:
+        for folder in (cache_root() / "kernels").glob("*"):
+            sweep(folder)
+        search = Search(archive, refresh, say)
+        offers = [search.offer(name) for name in names]
+        _check_room(cache_root(), offers)
+        counted.expect(len(offers))
+        kernels = []
+        for offer in offers:
+            kernels.append(_obtain(archive, offer, say))
+            counted.advance()
+        return kernels
 
 
 def read_lists(*, refresh: bool = False, say: Callable[[str], None] = quiet) -> list[Offer]:
@@ -148,12 +142,8 @@ def read_lists(*, refresh: bool = False, say: Callable[[str], None] = quiet) -> 
     :raises Unverified: a signature does not hold
     :raises Undecided: no suite at all can be read
     """
-    root = cache_root()
-    try:
-        with locked(root / "kernels.lock", limit=_LOCK_LIMIT, say=say):
-            return Search(Archive.of_this_machine(root / "apt"), refresh, say).all()
-    except OSError as trouble:
-        raise Undecided(f"the cache {root} cannot be used: {trouble}; set PFNLAB_CACHE") from trouble
+    with usable(), opened_archive(say) as archive:
+        return Search(archive, refresh, say).all()
 
 
 def kernel_for(name: str) -> KernelImage:
@@ -235,25 +225,15 @@ def whole(series: str) -> tuple[list[KernelImage], list[Path]]:
 def _read_note(note: Path) -> KernelImage | None:
     try:
         content = json.loads(note.read_text())
-        return KernelImage(
-            series=str(content["series"]),
-            package=str(content["package"]),
-            version=str(content["version"]),
-            release=str(content["release"]),
-            vmlinuz=note.parent / "vmlinuz",
-            sha256=str(content["sha256"]),
-        )
+        noted = {name: str(content[name]) for name in _NOTED}
+        return KernelImage(vmlinuz=note.parent / "vmlinuz", **noted)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def _write_note(kernel: KernelImage, suite: str) -> None:
     content = {
-        "series": kernel.series,
-        "package": kernel.package,
-        "version": kernel.version,
-        "release": kernel.release,
-        "sha256": kernel.sha256,
+        **{name: getattr(kernel, name) for name in _NOTED},
         "fetched": datetime.now(UTC).date().isoformat(),
         "suite": suite,
     }
@@ -291,14 +271,11 @@ def _obtain(archive: Archive, offer: Offer, say: Callable[[str], None]) -> Kerne
                 say(f"{offer.version}: {package.version} is in the cache")
                 return kernel
         say(f"{offer.version}: {home} is damaged and is replaced")
-    home.parent.mkdir(parents=True, exist_ok=True)
     whole_size = in_mib(package.size)
     say(f"{offer.version}: fetching {package.name} {package.version} from {package.suite}, {whole_size}")
-    with tempfile.TemporaryDirectory(dir=home.parent, prefix=".part-") as name:
-        part = Path(name) / "kernel"
-        part.mkdir()
+    with new_folder(home) as part:
         deb = archive.download(
-            package, Path(name), lambda size: say(f"{offer.version}: {in_mib(size)} of {whole_size}")
+            package, part.parent, lambda size: say(f"{offer.version}: {in_mib(size)} of {whole_size}")
         )
         _unpack(deb, part)
         sha256 = sha256_of(part / "vmlinuz")
@@ -307,37 +284,20 @@ def _obtain(archive: Archive, offer: Offer, say: Callable[[str], None]) -> Kerne
             KernelImage(series, package.name, package.version, release, part / "vmlinuz", sha256),
             package.suite,
         )
-        if home.exists():
-            shutil.rmtree(home)
-        part.rename(home)
     return KernelImage(series, package.name, package.version, release, home / "vmlinuz", sha256)
 
 
 def _unpack(deb: Path, into: Path) -> None:
-    take_out(deb, functools.partial(_take, into=into))
+    take_out(deb, into, _name_of)
     if not (into / "vmlinuz").exists():
         raise Undecided(f"{deb.name} holds no vmlinuz: its layout changed, use qemu:FILE meanwhile")
 
 
-def _take(members: tarfile.TarFile, into: Path) -> None:
+def _name_of(member: tarfile.TarInfo) -> str | None:
     # Only the kernel's own files.
-    for member in members:
-        match = _MEMBER.fullmatch(member.name)
-        if match is None or not member.isreg():
-            continue
-        part = match["boot"] or match["modules"] or match["doc"]
-        if part != "vmlinuz" and member.size > _EXTRAS_MAX:
-            continue
-        content = members.extractfile(member)
-        assert content is not None
-        with (into / part).open("wb") as file:
-            shutil.copyfileobj(content, file)
-
-
-def _sweep(root: Path) -> None:
-    # Left behind by a fetch that was killed; the lock is held, so no other process uses it.
-    for leftover in (root / "kernels").glob("*/.part-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
+    match = _MEMBER.fullmatch(member.name)
+    part = match and (match["boot"] or match["modules"] or match["doc"])
+    return part if part == "vmlinuz" or member.size <= _EXTRAS_MAX else None
 
 
 def sha256_of(path: Path) -> str:

@@ -15,10 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pfnlab.errors import MissingTool, Undecided
-from pfnlab.lab.images.archive import Archive, Package
-from pfnlab.lab.images.cache import cache_root, kept, locked, quiet
+from pfnlab.lab.images.archive import opened_archive
+from pfnlab.lab.images.cache import cache_root, kept, quiet
 from pfnlab.lab.images.deb import take_out
-from pfnlab.lab.images.driver_module import offer, offered
 from pfnlab.lab.images.kernels import KernelImage, suites_of
 
 #: The modules that opening a device takes; their dependencies are loaded before them.
@@ -27,13 +26,12 @@ _WANTED = ("vfio_iommu_type1", "vfio-pci")
 #: The guest loads modules of this stem in the order of their names.
 MODULE = "vfio-{:02}.ko"
 
-_LOCK_LIMIT = 900.0
 _MODULE_MAX = 16 << 20
 
 # The folders of these modules and of all their dependencies in any kernel.
 _MEMBER = re.compile(
     r"(?:\./)?(?:usr/)?lib/modules/[^/]+/kernel/(?:drivers/vfio|drivers/iommu|virt/lib)/(?:[^/]+/)*"
-    r"(?P<name>[^/]+)\.ko(?P<packed>\.xz)?"
+    r"(?P<name>[^/]+\.ko(?:\.xz)?)"
 )
 _DEPENDS = re.compile(rb"\0depends=([^\0]*)\0")
 
@@ -101,44 +99,28 @@ def _module_name(name: str) -> str:
 
 
 def _obtain(kernel: KernelImage, say: Callable[[str], None], into: Path) -> None:
-    root = cache_root()
-    with locked(root / "kernels.lock", limit=_LOCK_LIMIT, say=say):
-        archive = Archive.of_this_machine(root / "apt")
-        package = _package(archive, kernel, say)
+    with opened_archive(say) as archive:
+        modules_package = f"linux-modules-{kernel.release}"
+        name = kernel.package if kernel.package.startswith("linux-image-") else modules_package
+        suites = suites_of(kernel)
+        found = archive.find(suites, name, kernel.version, say=say)
+        if found is None:
+            lack = f"the archive holds no {name} {kernel.version} (asked: {', '.join(suites)})"
+            reason = lack if suites else "it is not a kernel of the archive"
+            raise MissingTool(f"no vfio-pci for {kernel.release}: {reason}")
         into.mkdir()
-        say(f"fetching vfio-pci of {kernel.version} (about {-(-package.size >> 20)} MiB, 1 MiB on disk)")
-        deb = archive.download(package, into.parent)
-    take_out(deb, functools.partial(_take, into=into))
-
-
-def _package(archive: Archive, kernel: KernelImage, say: Callable[[str], None]) -> Package:
-    modules_package = f"linux-modules-{kernel.release}"
-    name = kernel.package if kernel.package.startswith("linux-image-") else modules_package
-    suites = suites_of(kernel)
-    for suite in suites:
-        archive.listing(suite, say=say)
-        if fields := offer(archive, suite, name, kernel.version):
-            return offered(name, kernel.version, suite, fields).package
-    raise MissingTool(
-        f"no vfio-pci for {kernel.release}: "
-        + (
-            f"the archive holds no {name} {kernel.version} (asked: {', '.join(suites)})"
-            if suites
-            else "it is not a kernel of the archive"
-        )
-    )
-
-
-def _take(members: tarfile.TarFile, into: Path) -> None:
-    for member in members:
-        match = _MEMBER.fullmatch(member.name)
-        if match is None or not member.isreg() or member.size > _MODULE_MAX:
-            continue
-        content = members.extractfile(member)
-        assert content is not None
-        data = content.read()
+        size = -(-found.package.size >> 20)
+        say(f"fetching vfio-pci of {kernel.version} (about {size} MiB, 1 MiB on disk)")
+        deb = archive.download(found.package, into.parent)
+    take_out(deb, into, _name_of)
+    for packed in into.glob("*.xz"):
         try:
-            module = lzma.decompress(data) if match["packed"] else data
+            packed.with_suffix("").write_bytes(lzma.decompress(packed.read_bytes()))
         except lzma.LZMAError as error:
-            raise Undecided(f"{match['name']}.ko.xz cannot be read: {error}") from None
-        (into / f"{match['name']}.ko").write_bytes(module)
+            raise Undecided(f"{packed.name} cannot be read: {error}") from None
+        packed.unlink()
+
+
+def _name_of(member: tarfile.TarInfo) -> str | None:
+    match = _MEMBER.fullmatch(member.name)
+    return match["name"] if match and member.size <= _MODULE_MAX else None

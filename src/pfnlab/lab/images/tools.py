@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pfnlab.errors import MissingTool, TimedOut
 from pfnlab.lab.images.cache import NO_ROOM
+from pfnlab.worker import tell
 
 #: For `when_gone`: ends the command ``$1``, which has a session of its own, and everything it started. Not
 #: `kill -9 --`, which dash does not understand.
@@ -52,7 +53,7 @@ def started(
                 yield process
         finally:
             if process.poll() is None:
-                end(process)
+                tell(process, signal.SIGKILL)
 
 
 @contextmanager
@@ -86,14 +87,6 @@ def start_guard(script: str, *arguments: str) -> subprocess.Popen[bytes]:
     )
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
-    """End *process*, which was started by `started`, and everything it started."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-
-
 def run(
     command: Sequence[str],
     *,
@@ -125,7 +118,7 @@ def run(
                 if meanwhile is not None and time.monotonic() < deadline:
                     meanwhile()
                     continue
-                end(process)
+                tell(process, signal.SIGKILL)
                 raise TimedOut(f"`{shown(command)}` did not end within {limit:g} s: {remedy}") from error
     stderr = err.decode(errors="replace")
     if process.returncode:
