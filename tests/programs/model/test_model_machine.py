@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from typing import get_args
 
 import msgspec
 import pytest
@@ -25,7 +26,7 @@ from pfnlab.policies.profiles import PROFILES, SERIES
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.policies.trackers.track_ctx import TrackCtx
 from pfnlab.policies.trackers.vm_pat import VmPat
-from pfnlab.programs.lang.device_ops import VFIO_CALLS
+from pfnlab.programs.lang.device_ops import VfioCall
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import (
     ADVICE,
@@ -140,7 +141,7 @@ RANGES: st.SearchStrategy[Call] = st.one_of(
     st.builds(Msync, spans()),
     st.builds(Mseal, spans()),
     st.sampled_from((Mlockall(), Munlockall(), Exec(), Look())),
-    st.sampled_from([kind("bar") for kind in VFIO_CALLS]),
+    st.sampled_from([kind("bar") for kind in get_args(VfioCall)]),
 )
 
 

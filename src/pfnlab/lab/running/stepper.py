@@ -25,7 +25,7 @@ from pfnlab.lab.steering.steering import Steering
 from pfnlab.lab.steering.symbols import kernel_symbols
 from pfnlab.lab.vm.boots import GuestLike
 from pfnlab.lens.state import LensState
-from pfnlab.programs.lang.device_ops import SLOT_CALLS, Plug, Unplug
+from pfnlab.programs.lang.device_ops import Plug, SlotCall, Unplug
 from pfnlab.programs.lang.ops import Op, Program, tasks_of
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ class Stepper:
             if injection is not None:
                 return self._force(injection, lambda: self._guest.request(text, _OP_LIMIT))
             reply = self._guest.request(text, _OP_LIMIT)
-            if op is not None and isinstance(op.call, SLOT_CALLS):
+            if op is not None and isinstance(op.call, SlotCall):
                 _check_slot(reply)
             return reply
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.span import OnPages
 
 #: How the guest driver maps: all at once, a part, in two halves, ordinary RAM instead of the device, as i915
 #: does (apply_to_page_range, where nobody is asked for a cache mode), page by page on fault (with a mode of
@@ -68,13 +68,11 @@ class DriverMap(msgspec.Struct, frozen=True):
     part: tuple[int, int] | None = None
 
 
-class ZapVmaPtes(msgspec.Struct, frozen=True, tag="zap_vma_ptes"):
+class ZapVmaPtes(OnPages, frozen=True, tag="zap_vma_ptes"):
     """The driver clears entries of a living VMA (zap_vma_ptes, zap_special_vma_range)."""
 
-    span: Span
 
-
-class UnmapMappingRange(msgspec.Struct, frozen=True, tag="unmap_mapping_range"):
+class UnmapMappingRange(OnPages, frozen=True, tag="unmap_mapping_range"):
     """The driver takes device pages out of every mapping of its file.
 
     :param span: device pages
@@ -82,32 +80,27 @@ class UnmapMappingRange(msgspec.Struct, frozen=True, tag="unmap_mapping_range"):
     :param to_end: not only these, which are the device's last, but all to the end of the file: truncation
     """
 
-    span: Span
     keep_cows: bool = False
     to_end: bool = False
 
 
-class RemapPfnRange(msgspec.Struct, frozen=True, tag="remap_pfn_range"):
+class RemapPfnRange(OnPages, frozen=True, tag="remap_pfn_range"):
     """The driver calls remap_pfn_range on a part of a living VMA."""
 
-    span: Span
     mode: DriverMode = "asis"
 
 
-class RequestMemRegion(msgspec.Struct, frozen=True, tag="request_mem_region"):
+class RequestMemRegion(OnPages, frozen=True, tag="request_mem_region"):
     """The driver claims device pages, which revokes other mappings of them."""
-
-    span: Span
 
 
 class ReleaseMemRegion(msgspec.Struct, frozen=True, tag="release_mem_region"):
     """The driver gives its claim back."""
 
 
-class Ioremap(msgspec.Struct, frozen=True, tag="ioremap"):
+class Ioremap(OnPages, frozen=True, tag="ioremap"):
     """The driver maps device pages for itself."""
 
-    span: Span
     mode: IoremapMode
 
 
@@ -115,10 +108,9 @@ class Iounmap(msgspec.Struct, frozen=True, tag="iounmap"):
     """The driver undoes its newest ioremap."""
 
 
-class Memremap(msgspec.Struct, frozen=True, tag="memremap"):
+class Memremap(OnPages, frozen=True, tag="memremap"):
     """The driver maps pages, of a device or its own, as if they were memory."""
 
-    span: Span
     mode: MemremapMode
 
 
@@ -126,51 +118,41 @@ class Memunmap(msgspec.Struct, frozen=True, tag="memunmap"):
     """The driver undoes its newest memremap."""
 
 
-class IoMappingCreateWc(msgspec.Struct, frozen=True, tag="io_mapping_create_wc"):
+class IoMappingCreateWc(OnPages, frozen=True, tag="io_mapping_create_wc"):
     """The driver makes an io_mapping of device pages."""
-
-    span: Span
 
 
 class IoMappingFree(msgspec.Struct, frozen=True, tag="io_mapping_free"):
     """The driver frees its newest io_mapping."""
 
 
-class ArchIoReserveMemtypeWc(msgspec.Struct, frozen=True, tag="arch_io_reserve_memtype_wc"):
+class ArchIoReserveMemtypeWc(OnPages, frozen=True, tag="arch_io_reserve_memtype_wc"):
     """The driver books pages as write-combining, so that later inserts find them so."""
 
-    span: Span
 
-
-class ArchIoFreeMemtypeWc(msgspec.Struct, frozen=True, tag="arch_io_free_memtype_wc"):
+class ArchIoFreeMemtypeWc(OnPages, frozen=True, tag="arch_io_free_memtype_wc"):
     """The driver frees a booking of exactly these pages, its own or another's."""
 
-    span: Span
 
-
-class ArchPhysWcAdd(msgspec.Struct, frozen=True, tag="arch_phys_wc_add"):
+class ArchPhysWcAdd(OnPages, frozen=True, tag="arch_phys_wc_add"):
     """The driver asks for a write-combining MTRR, for kernels that have nothing better."""
 
-    span: Span
 
-
-class SetMemory(msgspec.Struct, frozen=True, tag="set_memory"):
+class SetMemory(OnPages, frozen=True, tag="set_memory"):
     """The driver changes the cache mode of its own pages: ``set_memory_wc`` and the like.
 
     :param span: pages of :data:`DRIVER_RAM`
     """
 
-    span: Span
     mode: SetMemoryMode
 
 
-class MemremapPages(msgspec.Struct, frozen=True, tag="memremap_pages"):
+class MemremapPages(OnPages, frozen=True, tag="memremap_pages"):
     """The driver has struct pages made for device pages (ZONE_DEVICE), whole sections of them.
 
     :param p2pdma: as MEMORY_DEVICE_PCI_P2PDMA, which asks for UC-, not as MEMORY_DEVICE_GENERIC
     """
 
-    span: Span
     p2pdma: bool = False
 
 
@@ -178,20 +160,22 @@ class MemunmapPages(msgspec.Struct, frozen=True, tag="memunmap_pages"):
     """The driver removes its newest struct pages."""
 
 
-class Bind(msgspec.Struct, frozen=True, tag="bind"):
+class OnDevice(msgspec.Struct, frozen=True):
+    """An operation on a pci device as a whole."""
+
+    device: str
+
+
+class Bind(OnDevice, frozen=True, tag="bind"):
     """The task binds the guest driver to a pci device (the driver's ``bind`` file): its BAR is claimed."""
 
-    device: str
 
-
-class Unbind(msgspec.Struct, frozen=True, tag="unbind"):
+class Unbind(OnDevice, frozen=True, tag="unbind"):
     """The task unbinds it again (the driver's ``unbind`` file): the claim is given back."""
 
-    device: str
 
-
-#: The calls of a program to the guest driver.
-DriverCall = (
+#: The calls that the guest driver makes for a program.
+DriverRequest = (
     ZapVmaPtes
     | UnmapMappingRange
     | RemapPfnRange
@@ -205,93 +189,62 @@ DriverCall = (
     | IoMappingFree
     | ArchIoReserveMemtypeWc
     | ArchIoFreeMemtypeWc
-    | ArchPhysWcAdd
     | SetMemory
     | MemremapPages
     | MemunmapPages
-    | Bind
-    | Unbind
 )
 
-#: The operations that claim the BAR of a device as a whole, or give it back.
-BIND_CALLS = (Bind, Unbind)
+#: The calls of a program that need the guest driver.
+DriverCall = DriverRequest | ArchPhysWcAdd | Bind | Unbind
 
 
-class MemoryDisable(msgspec.Struct, frozen=True, tag="memory_disable"):
+class MemoryDisable(OnDevice, frozen=True, tag="memory_disable"):
     """Clear the memory space bit in the command register of a pci device, through vfio-pci."""
 
-    device: str
 
-
-class MemoryEnable(msgspec.Struct, frozen=True, tag="memory_enable"):
+class MemoryEnable(OnDevice, frozen=True, tag="memory_enable"):
     """Set the memory space bit again."""
 
-    device: str
 
-
-class VfioReset(msgspec.Struct, frozen=True, tag="vfio_reset"):
+class VfioReset(OnDevice, frozen=True, tag="vfio_reset"):
     """Reset a pci device through vfio-pci (VFIO_DEVICE_RESET)."""
 
-    device: str
 
-
-class D3(msgspec.Struct, frozen=True, tag="d3"):
+class D3(OnDevice, frozen=True, tag="d3"):
     """Put a pci device to sleep through vfio-pci: power state D3hot."""
 
-    device: str
 
-
-class D0(msgspec.Struct, frozen=True, tag="d0"):
+class D0(OnDevice, frozen=True, tag="d0"):
     """Wake a pci device through vfio-pci: power state D0."""
 
-    device: str
 
-
-class VfioClose(msgspec.Struct, frozen=True, tag="vfio_close"):
+class VfioClose(OnDevice, frozen=True, tag="vfio_close"):
     """Close the descriptor of the device that vfio-pci gave; mappings keep it open."""
-
-    device: str
 
 
 #: The calls of a program on a device that was opened through vfio-pci.
 VfioCall = MemoryDisable | MemoryEnable | VfioReset | D3 | D0 | VfioClose
 
-#: The same, for isinstance; and those that need a device which can be reset and put to sleep.
-VFIO_CALLS = (MemoryDisable, MemoryEnable, VfioReset, D3, D0, VfioClose)
-RESET_CALLS = (VfioReset, D3, D0)
 
-
-class Remove(msgspec.Struct, frozen=True, tag="remove"):
+class Remove(OnDevice, frozen=True, tag="remove"):
     """The task writes 1 to the ``remove`` file of a pci device: the kernel forgets the device in its slot."""
 
-    device: str
 
-
-class Rescan(msgspec.Struct, frozen=True, tag="rescan"):
+class Rescan(OnDevice, frozen=True, tag="rescan"):
     """The task writes 1 to /sys/bus/pci/rescan, and the device that is found is enabled."""
 
-    device: str
 
-
-class RescanMoved(msgspec.Struct, frozen=True, tag="rescan_moved"):
+class RescanMoved(OnDevice, frozen=True, tag="rescan_moved"):
     """The same while something else has the addresses of the BAR: it comes to those of :data:`MOVED_BAR`."""
 
-    device: str
 
-
-class Unplug(msgspec.Struct, frozen=True, tag="unplug"):
+class Unplug(OnDevice, frozen=True, tag="unplug"):
     """A pci device is unplugged (QEMU's ``device_del``); done when it is out of its slot."""
 
-    device: str
 
-
-class Plug(msgspec.Struct, frozen=True, tag="plug"):
+class Plug(OnDevice, frozen=True, tag="plug"):
     """Another device, whose memory is zero, is plugged into the slot (``device_add``) and enabled."""
 
-    device: str
 
-
+#: The calls of a program on a device's slot.
 SlotCall = Remove | Rescan | RescanMoved | Unplug | Plug
-
-#: The same, for isinstance.
-SLOT_CALLS = (Remove, Rescan, RescanMoved, Unplug, Plug)

@@ -9,16 +9,19 @@ import msgspec
 from pfnlab.mm.configuration import Configuration
 from pfnlab.policies.kconfig import option_names
 from pfnlab.programs.lang.device_ops import (
-    BIND_CALLS,
+    D0,
+    D3,
     MOVED_BAR,
-    RESET_CALLS,
-    SLOT_CALLS,
+    Bind,
     DriverCall,
     MemremapPages,
     Plug,
     RequestMemRegion,
     RescanMoved,
+    SlotCall,
+    Unbind,
     Unplug,
+    VfioReset,
 )
 from pfnlab.programs.lang.ops import (
     ONLY_KINDS,
@@ -74,7 +77,7 @@ class GuestNeeds(msgspec.Struct, frozen=True):
         pages = {device.name: device.pages for device in program.devices if device.kind == "pci"}
         rescanned = {call.device for call in calls if isinstance(call, RescanMoved)}
         moved = next((device for device in program.devices if device.name in rescanned), None)
-        bound, vfio = any(isinstance(call, BIND_CALLS) for call in calls), any(map(uses_vfio, calls))
+        bound, vfio = any(isinstance(call, Bind | Unbind) for call in calls), any(map(uses_vfio, calls))
         claimed = {
             call.span.name for call in calls if isinstance(call, RequestMemRegion) and call.span.start == 0
         }
@@ -88,8 +91,8 @@ class GuestNeeds(msgspec.Struct, frozen=True):
             driver=any(isinstance(call, DriverCall | RescanMoved) for call in calls)
             or any(call.driver is not None for call in maps),
             vfio=vfio,
-            slot=any(isinstance(call, SLOT_CALLS) for call in calls),
-            reset=any(isinstance(call, RESET_CALLS) for call in calls),
+            slot=any(isinstance(call, SlotCall) for call in calls),
+            reset=any(isinstance(call, VfioReset | D3 | D0) for call in calls),
             bound=bound,
             moved=moved,
             past_end=frozenset(span.name for span in sources if span.end > ends.get(span.name, span.end)),

@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from pfnlab.programs.lang.device_ops import (
-    VFIO_CALLS,
     DriverCall,
     DriverMap,
     SlotCall,
     VfioCall,
 )
 from pfnlab.programs.lang.forced import Fail, Hold, Skip
-from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.span import OnPages, Span
 from pfnlab.programs.lang.walk_ops import Mincore, ProcessVmReadv, Status, Walk
 
 if TYPE_CHECKING:
@@ -133,13 +132,11 @@ class Mmap(msgspec.Struct, frozen=True, tag="mmap"):
     driver: DriverMap | None = None
 
 
-class Munmap(msgspec.Struct, frozen=True, tag="munmap"):
+class Munmap(OnPages, frozen=True, tag="munmap"):
     """munmap(2)."""
 
-    span: Span
 
-
-class Mremap(msgspec.Struct, frozen=True, tag="mremap"):
+class Mremap(OnPages, frozen=True, tag="mremap"):
     """mremap(2): old pages are ``span`` (empty means old length 0), new length ``pages``.
 
     The flags are passed as they are: the kernel refuses ``fixed`` or ``dontunmap`` without ``maymove``.
@@ -148,7 +145,6 @@ class Mremap(msgspec.Struct, frozen=True, tag="mremap"):
     :param over: exact destination instead of the start of an area; its ``end`` is ``start + pages``
     """
 
-    span: Span
     pages: int
     maymove: bool = False
     fixed: bool = False
@@ -157,30 +153,24 @@ class Mremap(msgspec.Struct, frozen=True, tag="mremap"):
     over: Span | None = None
 
 
-class Mprotect(msgspec.Struct, frozen=True, tag="mprotect"):
+class Mprotect(OnPages, frozen=True, tag="mprotect"):
     """mprotect(2); ``prot`` as in :class:`Mmap`."""
 
-    span: Span
     prot: str
 
 
-class Madvise(msgspec.Struct, frozen=True, tag="madvise"):
+class Madvise(OnPages, frozen=True, tag="madvise"):
     """madvise(2); ``advice`` is a key of :data:`ADVICE`."""
 
-    span: Span
     advice: str
 
 
-class Mlock(msgspec.Struct, frozen=True, tag="mlock"):
+class Mlock(OnPages, frozen=True, tag="mlock"):
     """mlock(2)."""
 
-    span: Span
 
-
-class Munlock(msgspec.Struct, frozen=True, tag="munlock"):
+class Munlock(OnPages, frozen=True, tag="munlock"):
     """munlock(2)."""
-
-    span: Span
 
 
 class Mlockall(msgspec.Struct, frozen=True, tag="mlockall"):
@@ -191,28 +181,21 @@ class Munlockall(msgspec.Struct, frozen=True, tag="munlockall"):
     """munlockall(2)."""
 
 
-class Msync(msgspec.Struct, frozen=True, tag="msync"):
+class Msync(OnPages, frozen=True, tag="msync"):
     """msync(MS_SYNC)."""
 
-    span: Span
 
-
-class Mseal(msgspec.Struct, frozen=True, tag="mseal"):
+class Mseal(OnPages, frozen=True, tag="mseal"):
     """mseal(2), since 6.10."""
 
-    span: Span
 
-
-class Read(msgspec.Struct, frozen=True, tag="read"):
+class Read(OnPages, frozen=True, tag="read"):
     """A 32-bit load from the start of page ``span.start`` (one page)."""
 
-    span: Span
 
-
-class Write(msgspec.Struct, frozen=True, tag="write"):
+class Write(OnPages, frozen=True, tag="write"):
     """A 32-bit store of ``value`` to the start of page ``span.start`` (one page)."""
 
-    span: Span
     value: int
 
 
@@ -248,13 +231,12 @@ class Kill(msgspec.Struct, frozen=True, tag="kill"):
     """SIGKILL to the acting task, waited for."""
 
 
-class RemapFilePages(msgspec.Struct, frozen=True, tag="remap_file_pages"):
+class RemapFilePages(OnPages, frozen=True, tag="remap_file_pages"):
     """remap_file_pages(2): pages ``span`` of a shared mapping show other pages of its file.
 
     :param source: device pages that begin where the new file offset is, as ``via`` counts offsets
     """
 
-    span: Span
     source: Span
     via: Via
 
@@ -271,7 +253,11 @@ class Look(msgspec.Struct, frozen=True, tag="look"):
     """Do nothing: a step that only observes."""
 
 
-Call = (
+#: What a task does by itself, and what is done with tasks.
+TaskCall = Read | Write | Fork | Thread | Exec | Exit | Kill | Release | Look
+
+#: The system calls, which a kernel does for a task; but mincore, which may have an error and a value.
+SystemCall = (
     Mmap
     | Munmap
     | Mremap
@@ -283,25 +269,17 @@ Call = (
     | Munlockall
     | Msync
     | Mseal
-    | Read
-    | Write
-    | Fork
-    | Thread
-    | Exec
-    | Exit
-    | Kill
     | DriverCall
     | VfioCall
     | SlotCall
     | ProcessVmReadv
-    | Mincore
     | Walk
     | RemapFilePages
     | Status
     | ReadMemtypeList
-    | Release
-    | Look
 )
+
+Call = TaskCall | SystemCall | Mincore
 
 
 class Op(msgspec.Struct, frozen=True):
@@ -382,4 +360,4 @@ def tasks_of(program: Program) -> list[str]:
 
 def uses_vfio(call: Call) -> bool:
     """True where *call* needs a device that is opened through vfio-pci."""
-    return isinstance(call, VFIO_CALLS) or (isinstance(call, Mmap) and call.via == "vfio")
+    return isinstance(call, VfioCall) or (isinstance(call, Mmap) and call.via == "vfio")

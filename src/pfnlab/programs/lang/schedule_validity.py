@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from pfnlab.programs.lang.device_ops import Plug, Remove, Rescan, RescanMoved, Unplug
+from pfnlab.programs.lang.device_ops import SlotCall
 from pfnlab.programs.lang.names import Names, Wrong
-from pfnlab.programs.lang.ops import MAIN_TASK, Call, Exec, Exit, Fork, Kill, Look, Op, Release, Thread
+from pfnlab.programs.lang.ops import MAIN_TASK, Exec, Exit, Fork, Kill, Look, Op, Release, Thread
 from pfnlab.programs.lang.printer import call_text
+from pfnlab.programs.lang.shapes import word_of
 from pfnlab.programs.lang.words import FUNCTION, MAX_HELD_TASKS, MAX_NTH, PREFIXES, quoted
 
-#: Operations on a device's slot, by their words.
-_SLOT: dict[type[Call], str] = {
-    **{Remove: "remove", Rescan: "rescan", RescanMoved: "rescan_moved"},
-    **{Unplug: "unplug", Plug: "plug"},
-}
-
 #: Operations that cannot be held: they end a task or its program, start a thread, or do nothing.
-_NEVER_HELD: tuple[type[Call], ...] = (Exit, Kill, Exec, Thread, Look, Release)
+_NEVER_HELD = Exit | Kill | Exec | Thread | Look | Release
 
 #: Operations that change which tasks live or which devices are there: not while a processor is held.
-_NOT_WHILE_HELD: dict[type[Call], str] = {
-    **{Exit: "exit", Kill: "kill", Exec: "exec", Thread: "thread"},
-    **_SLOT,
-}
+_NOT_WHILE_HELD = Exit | Kill | Exec | Thread | SlotCall
 
 
 class ScheduleValidity:
@@ -80,8 +72,8 @@ class ScheduleValidity:
         if op.task in self._newborn:
             problem = f"task `{op.task}` is forked while a processor is held and acts after `release` only"
             raise Wrong(f"{problem}: let another task act", "task")
-        if type(op.call) in _NOT_WHILE_HELD:
-            verb = _NOT_WHILE_HELD[type(op.call)]
+        if isinstance(op.call, _NOT_WHILE_HELD):
+            verb = word_of(type(op.call))
             raise Wrong(f"no {verb} while a processor is held: {elsewhere}", "verb")
         for prefix, forced in (("fail", op.fail), ("skip", op.skip)):
             if forced is not None:
@@ -103,8 +95,8 @@ def check_prefixes(op: Op) -> None:
     if op.hold is None:
         return
     example = PREFIXES["hold"]
-    if type(op.call) in _SLOT:
-        raise Wrong(f"no `hold` in {_SLOT[type(op.call)]}: write {example}", "hold")
+    if isinstance(op.call, SlotCall):
+        raise Wrong(f"no `hold` in {word_of(type(op.call))}: write {example}", "hold")
     if isinstance(op.call, _NEVER_HELD):
         raise Wrong(f"`hold` takes an operation that comes back to its task: write {example}", "hold")
 

@@ -1,4 +1,4 @@
-"""Pages of something that has a name."""
+"""Pages of something that has a name, and the form of operations on them."""
 
 from __future__ import annotations
 
@@ -23,3 +23,9 @@ class Span(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"{self.name}[{self.start}:{self.end}]"
+
+
+class OnPages(msgspec.Struct, frozen=True):
+    """An operation on pages of an area or a device."""
+
+    span: Span

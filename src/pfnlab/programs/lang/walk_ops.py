@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.span import OnPages, Span
 
 #: Other ways to a page than the processor's own (S7), by which the kernel reads or writes it for the task.
 Walker = Literal[
@@ -64,17 +64,14 @@ class Status(msgspec.Struct, frozen=True, tag="status"):
     """The task reads VmLck and VmPin of its /proc/PID/status."""
 
 
-class Mincore(msgspec.Struct, frozen=True, tag="mincore"):
+class Mincore(OnPages, frozen=True, tag="mincore"):
     """mincore(2): the value is a digit a page."""
 
-    span: Span
 
-
-class ProcessVmReadv(msgspec.Struct, frozen=True, tag="process_vm_readv"):
+class ProcessVmReadv(OnPages, frozen=True, tag="process_vm_readv"):
     """The task reads page ``span.start`` of itself with process_vm_readv(2).
 
     :param bytes: those that are read and reported; None for some from the page's start, which are not
     """
 
-    span: Span
     bytes: ByteRange | None = None

@@ -19,7 +19,7 @@ from pfnlab.mm.mremap import Remap, do_mremap
 from pfnlab.mm.readers import mincore, status
 from pfnlab.mm.remap_file import remap_file_pages
 from pfnlab.mm.shmem import ShmemFile, check_no_shmem
-from pfnlab.mm.space import TASK_PAGES
+from pfnlab.mm.space import TASK_PAGES, MmStruct
 from pfnlab.mm.unmap import do_munmap
 from pfnlab.mm.users.devmem import DevMem
 from pfnlab.mm.users.driver import RAM_PFN, DriverFile, DriverState
@@ -36,6 +36,7 @@ from pfnlab.programs.lang.device_ops import (
     ArchIoReserveMemtypeWc,
     ArchPhysWcAdd,
     Bind,
+    DriverRequest,
     IoMappingCreateWc,
     IoMappingFree,
     Ioremap,
@@ -58,7 +59,6 @@ from pfnlab.programs.lang.device_ops import (
     Unbind,
     UnmapMappingRange,
     Unplug,
-    VfioCall,
     VfioClose,
     VfioReset,
     ZapVmaPtes,
@@ -85,6 +85,7 @@ from pfnlab.programs.lang.ops import (
     ReadMemtypeList,
     Release,
     RemapFilePages,
+    SystemCall,
     Thread,
     Via,
     Write,
@@ -99,45 +100,6 @@ from pfnlab.units import PAGE_SHIFT, PHYSICAL_MASK, PfnRange
 
 #: So many frames an entry can name.
 _FRAMES = PHYSICAL_MASK + 1 >> PAGE_SHIFT
-
-#: Calls that return an errno and nothing else: of the memory core, on devices, and those of the driver.
-_DriverCall = (
-    ZapVmaPtes
-    | UnmapMappingRange
-    | RemapPfnRange
-    | RequestMemRegion
-    | ReleaseMemRegion
-    | Ioremap
-    | Iounmap
-    | Memremap
-    | Memunmap
-    | IoMappingCreateWc
-    | IoMappingFree
-    | ArchIoReserveMemtypeWc
-    | ArchIoFreeMemtypeWc
-    | SetMemory
-    | MemremapPages
-    | MemunmapPages
-)
-_SystemCall = (
-    Mmap
-    | Munmap
-    | Mprotect
-    | Madvise
-    | Mlock
-    | Munlock
-    | Mlockall
-    | Munlockall
-    | Msync
-    | Mseal
-    | RemapFilePages
-    | ReadMemtypeList
-    | VfioCall
-    | SlotCall
-    | Bind
-    | Unbind
-    | _DriverCall
-)
 
 #: Calls without a rule for shared anonymous memory.
 _NOT_ON_SHMEM = (Mprotect, Madvise, Mlock, Munlock, Msync, Mseal, RemapFilePages)
@@ -159,7 +121,7 @@ def perform(kernel: Kernel, task: Task, call: Call, places: Places) -> CallResul
 def _perform(kernel: Kernel, task: Task, call: Call, places: Places) -> CallResult:
     match call:
         case Read(span=span) | Write(span=span):
-            return _touch(kernel, task, span, call.value if isinstance(call, Write) else None, places)
+            return _touch(task, span, call.value if isinstance(call, Write) else None, places)
         case Fork(child=child):
             return CallResult(kernel.fork(task, child, call.refused))
         case Exit() | Kill():
@@ -175,39 +137,18 @@ def _perform(kernel: Kernel, task: Task, call: Call, places: Places) -> CallResu
             return CallResult(0)
         case Release():
             raise Defect("a release is done by the machine that holds the processors")
-        case ArchPhysWcAdd():
-            # A machine with PAT needs no MTRR: nothing happens, and there is no handle (S9.8).
-            return CallResult(0, 0)
-        case Mremap():
-            return _mremap(kernel, task, call, places)
         case Mincore(span=span):
             _, told = kernel.call(task, lambda: mincore(task.mm, *_pages(places, span)))
             assert isinstance(told, tuple)
             return CallResult(*told)
-        case Walk() | Status() | ProcessVmReadv():
-            error, value = kernel.call(task, lambda: _look(task, call, places))
-            return CallResult(error, value if isinstance(value, int | str) and not error else None)
-    if isinstance(call, _SystemCall):
-        error, _ = kernel.call(task, lambda: _system_call(kernel, task, call, places))
-        return CallResult(error)
-    assert_never(call)
+    error, value = kernel.call(task, lambda: _system_call(kernel, task, call, places))
+    return CallResult(error, value if isinstance(value, int | str) else None)
 
 
-def _look(task: Task, call: Walk | Status | ProcessVmReadv, places: Places) -> int | str | None:
-    """Make the call behind *call*, which returns a value.
-
-    :raises ModelledErrno: its error
-    """
-    if isinstance(call, Status):
-        return status_text(status(task.mm))
-    if isinstance(call, ProcessVmReadv):
-        return process_vm_readv(task, call, places)
-    return walked(task, call, places)
-
-
-def _system_call(kernel: Kernel, task: Task, call: _SystemCall, places: Places) -> None:
+def _system_call(kernel: Kernel, task: Task, call: SystemCall, places: Places) -> int | str | None:
     """Make the system call behind *call*.
 
+    :return: its value, where it has one
     :raises ModelledErrno: its error
     """
     mm = task.mm
@@ -257,10 +198,20 @@ def _system_call(kernel: Kernel, task: Task, call: _SystemCall, places: Places) 
             _pci(kernel, places, device).bind(kernel)
         case Unbind(device=device):
             _pci(kernel, places, device).unbind(kernel)
-        case _ if isinstance(call, _DriverCall):
-            _ask_driver(kernel, task, call, places)
+        case ArchPhysWcAdd():
+            # A machine with PAT needs no MTRR: nothing happens, and there is no handle (S9.8).
+            return 0
+        case Mremap():
+            return _mremap(mm, call, places)
+        case Walk():
+            return walked(task, call, places)
+        case ProcessVmReadv():
+            return process_vm_readv(task, call, places)
+        case Status():
+            return status_text(status(mm))
         case _:
-            assert_never(call)
+            _ask_driver(kernel, task, call, places)
+    return None
 
 
 def _check_offset(task: Task, call: RemapFilePages, places: Places) -> None:
@@ -279,7 +230,7 @@ def _check_offset(task: Task, call: RemapFilePages, places: Places) -> None:
         )
 
 
-def _ask_driver(kernel: Kernel, task: Task, call: _DriverCall, places: Places) -> None:
+def _ask_driver(kernel: Kernel, task: Task, call: DriverRequest, places: Places) -> None:
     """Make a call of *task* that only the driver can do."""
     if kernel.driver is None:
         kernel.driver = DriverState()
@@ -440,9 +391,9 @@ def _file(kernel: Kernel, task: Task, call: Mmap, places: Places) -> MappedFile 
     return PciBar(pci.bar, proc, via.endswith("wc"), fallocate, revoked, pci)
 
 
-def _mremap(kernel: Kernel, task: Task, call: Mremap, places: Places) -> CallResult:
+def _mremap(mm: MmStruct, call: Mremap, places: Places) -> str:
     start, end = _pages(places, call.span)
-    check_no_shmem(task.mm, start, max(end, start + 1))
+    check_no_shmem(mm, start, max(end, start + 1))
     target = call.over or (Span(call.name, 0, 0) if call.name is not None else None)
     remap = Remap(
         start,
@@ -453,11 +404,10 @@ def _mremap(kernel: Kernel, task: Task, call: Mremap, places: Places) -> CallRes
         dontunmap=call.dontunmap,
         to=_pages(places, target)[0] if target else 0,
     )
-    error, at = kernel.call(task, lambda: do_mremap(task.mm, remap))
-    return CallResult(error) if error else CallResult(0, SAME if at == start else MOVED)
+    return SAME if do_mremap(mm, remap) == start else MOVED
 
 
-def _touch(kernel: Kernel, task: Task, span: Span, store: int | None, places: Places) -> CallResult:
+def _touch(task: Task, span: Span, store: int | None, places: Places) -> CallResult:
     try:
         value = access(task.mm, task.tlb, _pages(places, span)[0], store)
     except Signal as signal:
