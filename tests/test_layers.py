@@ -14,7 +14,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "pfnlab"
 #: package has a rank of its own; what lies in the package beside its rooms comes behind them.
 ORDER = (
     ("units", "version"),
-    ("errors", "trace", "pfn_set", "inert"),
+    ("errors", "trace", "inert"),
     ("files", "endings"),
     ("limit", "branches", "progress", "made", "extras", "schema_files", "toml_text"),
     ("own_code", "worker", "result"),

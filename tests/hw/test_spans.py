@@ -13,15 +13,13 @@ from pfnlab.hw.spans import SpanSet
 
 PAGES = range(24)
 BOUND = st.integers(0, 24)
+RUNS = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 5)).map(lambda pair: (pair[0], sum(pair))))
 STEP = st.tuples(st.sampled_from(("add", "discard")), BOUND, BOUND)
 
 
 def spans(*runs: tuple[int, int]) -> SpanSet:
     """A set made of *runs*."""
-    made = SpanSet()
-    for start, end in runs:
-        made.add(start, end)
-    return made
+    return SpanSet(runs)
 
 
 def pages(runs: Iterable[tuple[int, int]]) -> set[int]:
@@ -104,3 +102,38 @@ def test_runs_are_maximal(steps: list[tuple[str, int, int]]) -> None:
         getattr(runs, name)(low, high)
 
     assert all(before[1] < after[0] for before, after in pairwise(runs))
+
+
+@given(RUNS)
+def test_its_runs_are_the_pages_in_order_without_neighbours(runs: list[tuple[int, int]]) -> None:
+    """Overlapping and adjacent runs become one."""
+    found = list(SpanSet(runs))
+
+    assert pages(found) == pages(runs)
+    assert all(left[1] < right[0] for left, right in pairwise(found))
+
+
+@given(RUNS, RUNS)
+def test_a_part_is_a_part(left: list[tuple[int, int]], right: list[tuple[int, int]]) -> None:
+    """One is a part of another where its pages are."""
+    assert (SpanSet(left) <= SpanSet(right)) == (pages(left) <= pages(right))
+
+
+@given(RUNS, RUNS)
+def test_a_union_is_a_union(left: list[tuple[int, int]], right: list[tuple[int, int]]) -> None:
+    """A union holds the pages of both."""
+    assert list(SpanSet([*left, *right])) == list(SpanSet(left) | SpanSet(right))
+
+
+@given(RUNS)
+def test_there_is_a_page_or_there_is_none(runs: list[tuple[int, int]]) -> None:
+    """It is true where it holds a page."""
+    assert bool(pages(runs)) == bool(SpanSet(runs))
+
+
+@given(RUNS, BOUND, BOUND)
+def test_a_range_is_covered_where_all_its_pages_are_there(
+    runs: list[tuple[int, int]], start: int, end: int
+) -> None:
+    """No page is covered everywhere."""
+    assert (pages([(start, end)]) <= pages(runs)) == SpanSet(runs).covers(start, end)

@@ -1,4 +1,4 @@
-"""A set of page numbers stored as disjoint, sorted runs: its cost is the number of runs."""
+"""A set of page numbers, of page frames too, stored as disjoint, sorted runs: its cost is their number."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ from collections.abc import Iterable, Iterator
 
 
 class SpanSet:
-    """Pages, in maximal half-open runs."""
+    """Pages, in maximal half-open runs.
 
-    def __init__(self) -> None:
+    :param runs: in any order, overlapping or not; empty ones are left out
+    """
+
+    def __init__(self, runs: Iterable[tuple[int, int]] = ()) -> None:
         self._starts: list[int] = []
         self._ends: list[int] = []
+        for start, end in runs:
+            self.add(start, end)
 
     @classmethod
     def load(cls, runs: Iterable[tuple[int, int]]) -> SpanSet:
@@ -28,6 +33,23 @@ class SpanSet:
     def __contains__(self, page: int) -> bool:
         at = bisect_right(self._starts, page) - 1
         return at >= 0 and page < self._ends[at]
+
+    def __bool__(self) -> bool:
+        """True where there is any page."""
+        return bool(self._starts)
+
+    def __or__(self, other: SpanSet) -> SpanSet:
+        """The pages of either."""
+        return SpanSet([*self, *other])
+
+    def __le__(self, other: SpanSet) -> bool:
+        """True where *other* has all these pages."""
+        return all(other.covers(start, end) for start, end in self)
+
+    def covers(self, start: int, end: int) -> bool:
+        """True where every page of ``[start, end)`` is in the set."""
+        at = bisect_right(self._starts, start) - 1
+        return start >= end or (at >= 0 and end <= self._ends[at])
 
     def within(self, start: int, end: int) -> list[tuple[int, int]]:
         """The runs that meet ``[start, end)``, clipped to it."""

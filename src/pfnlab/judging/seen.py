@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from pfnlab.checker.kernel.moment import CountedUsers, Shown, facts_of
 from pfnlab.hw.cachemode import CacheMode
+from pfnlab.hw.spans import SpanSet
 from pfnlab.judging.by_place import ByPlace
 from pfnlab.judging.history import History
 from pfnlab.mm.configuration import DISTRIBUTION, Configuration
-from pfnlab.pfn_set import PfnSet
 from pfnlab.policies.boot import configured_platform
 from pfnlab.programs.lang.device_ops import MOVED_BAR
 from pfnlab.programs.lang.ops import Program
@@ -155,9 +155,9 @@ class SeenMoment:
         return Span(device, 0, self._layout.devices[device].nr)
 
     @cached_property
-    def reserved(self) -> PfnSet:
+    def reserved(self) -> SpanSet:
         """The frames of :attr:`reservations`."""
-        return PfnSet(self.reservations)
+        return SpanSet(self.reservations)
 
     @cached_property
     def _direct_map(self) -> list[Shown] | None:
@@ -184,14 +184,14 @@ class SeenMoment:
         return next(modes, CacheMode.WB)
 
     @cached_property
-    def direct_map_changed(self) -> PfnSet:
+    def direct_map_changed(self) -> SpanSet:
         """The frames of the program's devices that are not write-back in the direct map."""
-        return PfnSet(shown.frames for shown in self._direct_map or ())
+        return SpanSet(shown.frames for shown in self._direct_map or ())
 
     @cached_property
-    def kept(self) -> PfnSet:
+    def kept(self) -> SpanSet:
         """The frames that a driver has mapped for itself."""
-        return PfnSet(self._frames(self._history.kept))
+        return SpanSet(self._frames(self._history.kept))
 
     @property
     def claims(self) -> list[PfnRange]:

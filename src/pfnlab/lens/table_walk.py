@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 
 from pfnlab.hw.bits import PAGE_CACHE_MASK, PAGE_PRESENT, PAGE_PSE
+from pfnlab.hw.entry import pte_special
 from pfnlab.lens.view import ENTRIES, LEVEL_BITS, KernelView
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import PHYSICAL, MemoryFault, PteSeen, direct_map_lines
 from pfnlab.programs.runs.places import Places
-from pfnlab.programs.runs.pte_text import RAM, cache_mode, entry_pfn, entry_text, is_special
+from pfnlab.programs.runs.pte_text import RAM, cache_mode, entry_pfn, entry_text
 from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, PfnRange
 
 #: The most page tables that are read in one task's areas (they map 200 GiB).
@@ -85,7 +86,7 @@ class TableWalk:
         span = Span(self.area, start - self.base, end - self.base)
         text = entry_text(word, level)
         target = None if "@" in text else self._target(word, level, skipped, end - start)
-        if target is RAM and not is_special(word):
+        if target is RAM and not pte_special(word):
             first = entry_pfn(word, level) + skipped - start
             self.pages += [(page, first + page) for page in range(start, end)]
         self._entries.append(PteSeen(self._task, span, target, text))
@@ -96,7 +97,7 @@ class TableWalk:
         pfn = entry_pfn(word, level) + skipped
         span = self._span(pfn, pfn + pages)
         ram = self._view.holds(pfn)
-        if span.name == PHYSICAL or not is_special(word):
+        if span.name == PHYSICAL or not pte_special(word):
             return RAM if ram else span
         return span
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import PteSeen
-from pfnlab.programs.runs.pte_text import RAM, entry_pfn, entry_text, is_special, merge_ptes
+from pfnlab.programs.runs.pte_text import RAM, entry_pfn, entry_text, merge_ptes
 
 
 @for_each(
@@ -64,12 +64,6 @@ def test_a_large_leaf_does_not_count_its_pat_bit_as_address() -> None:
 def test_write_through_needs_all_three_bits() -> None:
     """Slot 7 of full PAT is write-through."""
     assert entry_text(0x9D, 1) == "L1 WT P RO US"
-
-
-def test_special_is_bit_nine() -> None:
-    """The software bit special is bit 9."""
-    assert is_special(1 << 9)
-    assert not is_special(1 << 8)
 
 
 def page(number: int, target: Span | None, entry: str, task: str = "main") -> PteSeen:

@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.entry import pte_present
 from pfnlab.hw.pgtable import EntryRun, Page
+from pfnlab.hw.spans import SpanSet
 from pfnlab.mm.flags import VM_PFNMAP
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.space import MmStruct
@@ -19,7 +20,6 @@ from pfnlab.mm.users.pci import PciBar
 from pfnlab.mm.users.vfio import BAR_OFFSET, VfioDevice
 from pfnlab.mm.vma import Vma
 from pfnlab.mm.walk_policy import WalkerPolicy
-from pfnlab.pfn_set import PfnSet
 from pfnlab.units import PfnRange, pages_of, pfn_to_phys, phys_to_pfn
 
 FREED_WRONGLY, WARNED, FORK_LEFT = "freed wrongly", "warned", "fork left something"
@@ -84,7 +84,7 @@ class Moment(Protocol):
         """The ranges that the book has for mappings into processes, without those for drivers."""
 
     @property
-    def reserved(self) -> PfnSet:
+    def reserved(self) -> SpanSet:
         """The frames of :attr:`reservations`."""
 
     def is_ram(self, pfn: int) -> bool:
@@ -94,11 +94,11 @@ class Moment(Protocol):
         """The cache mode of a frame of RAM in the direct map."""
 
     @property
-    def direct_map_changed(self) -> PfnSet:
+    def direct_map_changed(self) -> SpanSet:
         """The frames of RAM that are not write-back in the direct map."""
 
     @property
-    def kept(self) -> PfnSet:
+    def kept(self) -> SpanSet:
         """The frames that a driver has mapped for itself."""
 
     @property
@@ -137,14 +137,14 @@ class Mapping(NamedTuple):
     booked_whole: bool
 
     @property
-    def covered(self) -> PfnSet:
+    def covered(self) -> SpanSet:
         """The frames whose page has an entry, be it of a copy, or may get one again by a fault."""
         vma, pages = self.vma, self.frames
         if vma.refills:
-            return PfnSet([pages])
+            return SpanSet([pages])
         shift = pages.start - vma.start
         runs = vma.mm.tables.runs(vma.start, vma.end)
-        return PfnSet(PfnRange(run.start + shift, run.end + shift) for run in runs)
+        return SpanSet((run.start + shift, run.end + shift) for run in runs)
 
     @property
     def kind(self) -> str:
@@ -222,9 +222,9 @@ class StateView:
         return list({id(walker): walker for walker in self.kernel.walkers}.values())
 
     @cached_property
-    def reserved(self) -> PfnSet:
+    def reserved(self) -> SpanSet:
         """The frames of :attr:`reservations`."""
-        return PfnSet(self.reservations)
+        return SpanSet(self.reservations)
 
     def is_ram(self, pfn: int) -> bool:
         """True where a frame is RAM."""
@@ -235,15 +235,15 @@ class StateView:
         return self.kernel.book.direct_map(pfn_to_phys(pfn))
 
     @property
-    def direct_map_changed(self) -> PfnSet:
+    def direct_map_changed(self) -> SpanSet:
         """The frames of RAM that are not write-back in the direct map."""
-        return PfnSet(PfnRange(run.start, run.end) for run in self.kernel.book.direct_map_changed())
+        return SpanSet((run.start, run.end) for run in self.kernel.book.direct_map_changed())
 
     @property
-    def kept(self) -> PfnSet:
+    def kept(self) -> SpanSet:
         """The frames that the driver has mapped for itself."""
         held = self.kernel.driver.held.values() if self.kernel.driver is not None else ()
-        return PfnSet(pfns for ranges in held for pfns in ranges)
+        return SpanSet(pfns for ranges in held for pfns in ranges)
 
     @property
     def claims(self) -> list[PfnRange]:

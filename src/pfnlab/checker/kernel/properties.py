@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 from pfnlab.checker.kernel.moment import FORK_LEFT, FREED_WRONGLY, WARNED, Judge, Moment, Shown, StateView
 from pfnlab.checker.search.property import Property
 from pfnlab.errors import Misuse
+from pfnlab.hw.spans import SpanSet
 from pfnlab.mm.readers import normal_runs
-from pfnlab.pfn_set import PfnSet
 from pfnlab.programs.lang.ops import Fork, Mmap, uses_vfio
 from pfnlab.programs.lang.words import did_you_mean, quoted
 from pfnlab.units import PfnRange
@@ -75,13 +75,13 @@ def no_loss(moment: Moment) -> bool | None:
     shown = [shown.frames for mapping in moment.mappings if mapping.booked_whole for shown in mapping.shown]
     if not shown:
         return None
-    return all(pfns in moment.reserved for pfns in shown)
+    return all(moment.reserved.covers(*pfns) for pfns in shown)
 
 
 def exact(moment: StateView) -> bool | None:
     """Exactly the pages that are mapped, or may be mapped again by a fault, are reserved."""
-    mapped = PfnSet(pfns for vma in moment.mappings if vma.booked_whole for pfns in vma.covered)
-    inserted = PfnSet(pfns for vma in moment.mappings if not vma.booked_whole for pfns in vma.covered)
+    mapped = SpanSet(pfns for vma in moment.mappings if vma.booked_whole for pfns in vma.covered)
+    inserted = SpanSet(pfns for vma in moment.mappings if not vma.booked_whole for pfns in vma.covered)
     if not moment.reserved and not mapped:
         return None
     # No kernel reserves what is inserted page by page, and a tracker may.
@@ -133,7 +133,7 @@ def direct_map(moment: Moment) -> bool | None:
 
 def direct_map_back(moment: Moment) -> bool | None:
     """RAM that nothing maps any more is write-back in the direct map again."""
-    changed, mapped = moment.direct_map_changed, PfnSet(page.frames for page in _ram_shown(moment))
+    changed, mapped = moment.direct_map_changed, SpanSet(page.frames for page in _ram_shown(moment))
     if not changed and not mapped:
         return None
     return changed <= mapped | moment.kept

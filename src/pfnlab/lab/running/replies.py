@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from pfnlab.errors import LostGuest, errno_name
+from pfnlab.hw.entry import pte_special
 from pfnlab.lab.images.configured import RAM_MIB
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.preparations import preparations
@@ -33,7 +34,7 @@ from pfnlab.programs.runs.alarm import Alarm, alarms_in
 from pfnlab.programs.runs.events import is_flush
 from pfnlab.programs.runs.kmsg import normalise
 from pfnlab.programs.runs.observation import MOVED, PHYSICAL, SAME, BookEntry, PteSeen, Step, VmaSeen
-from pfnlab.programs.runs.pte_text import RAM, entry_pfn, entry_text, is_special, merge_ptes
+from pfnlab.programs.runs.pte_text import RAM, entry_pfn, entry_text, merge_ptes
 from pfnlab.programs.runs.unknown import READING, without_contents
 from pfnlab.trace import LOG_LEVELS
 from pfnlab.units import PAGE_SHIFT, PfnRange, pages_of, phys_to_pfn
@@ -302,7 +303,7 @@ class _Reader:
         span = self.places.device_span(pfn, pfn + pages)
         if span.name == PHYSICAL:
             return RAM if pfn < self.ram.end else span
-        return span if is_special(raw) or span.name in self.pci else RAM
+        return span if pte_special(raw) or span.name in self.pci else RAM
 
     def _pid(self, section: _Section, rest: str) -> None:
         del section

@@ -6,6 +6,19 @@ from collections.abc import Iterable
 from functools import lru_cache
 from itertools import groupby
 
+from pfnlab.hw.bits import (
+    PAGE_ACCESSED,
+    PAGE_CACHE_MASK,
+    PAGE_DIRTY,
+    PAGE_PAT_LARGE,
+    PAGE_PRESENT,
+    PAGE_PROTNONE,
+    PAGE_RW,
+    PAGE_SPECIAL,
+    PAGE_USER,
+    pgprot_large_2_4k,
+)
+from pfnlab.hw.pat import FULL_PAT
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import PteSeen
 from pfnlab.programs.runs.texts import TableEntry
@@ -14,14 +27,11 @@ from pfnlab.units import PAGE_SHIFT, PHYSICAL_MASK
 #: The target of an entry that maps ordinary RAM, whichever page it is.
 RAM = Span("ram", 0, 0)
 
-#: The modes of the eight PAT slots on a CPU with full PAT.
-FULL_PAT = ("WB", "WC", "UC-", "UC", "WB", "WP", "UC-", "WT")
+#: The bits that have a word, in the order of the words.
+_WORDS = {PAGE_USER: "US", PAGE_SPECIAL: "SPECIAL", PAGE_ACCESSED: "A", PAGE_DIRTY: "D"}
 
-_PRESENT, _RW, _USER, _PWT, _PCD = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 4
-_ACCESSED, _DIRTY, _PAT, _PROTNONE, _SPECIAL, _PAT_LARGE = 1 << 5, 1 << 6, 1 << 7, 1 << 8, 1 << 9, 1 << 12
-
-#: The bits that words are made of; that of large leaves is a bit of the frame of small ones.
-_BITS = _PRESENT | _RW | _USER | _PWT | _PCD | _ACCESSED | _DIRTY | _PAT | _PROTNONE | _SPECIAL | _PAT_LARGE
+#: All bits that words are made of; that of large leaves is a bit of the frame of small ones.
+_BITS = sum(_WORDS) | PAGE_PRESENT | PAGE_RW | PAGE_CACHE_MASK | PAGE_PROTNONE | PAGE_PAT_LARGE
 
 #: How many address bits one table level resolves.
 _LEVEL_BITS = 9
@@ -44,34 +54,24 @@ def _text(bits: int | None, level: int) -> str:
     # The frame is not among the bits, so there are few of them.
     if bits is None:
         return str(TableEntry(level, "", absent="none"))
-    if not bits & (_PRESENT | _PROTNONE):
+    if not bits & (PAGE_PRESENT | PAGE_PROTNONE):
         return str(TableEntry(level, "", absent="swap"))
-    flags = ["P" if bits & _PRESENT else "!P", "RW" if bits & _RW else "RO"]
-    flags += [
-        word
-        for bit, word in ((_USER, "US"), (_SPECIAL, "SPECIAL"), (_ACCESSED, "A"), (_DIRTY, "D"))
-        if bits & bit
-    ]
+    flags = ["P" if bits & PAGE_PRESENT else "!P", "RW" if bits & PAGE_RW else "RO"]
+    flags += [word for bit, word in _WORDS.items() if bits & bit]
     return str(TableEntry(level, cache_mode(bits, level), tuple(flags)))
 
 
 def cache_mode(raw: int, level: int) -> str:
-    """The cache mode a leaf selects; above the 4K level the PAT bit is bit 12 (bit 7 says leaf)."""
-    pat = raw & (_PAT if level == 1 else _PAT_LARGE)
-    return FULL_PAT[4 * bool(pat) + 2 * bool(raw & _PCD) + bool(raw & _PWT)]
+    """The cache mode a leaf selects on a CPU with full PAT."""
+    return FULL_PAT.pgprot2cachemode(raw if level == 1 else pgprot_large_2_4k(raw)).short.upper()
 
 
 def entry_pfn(raw: int, level: int) -> int:
     """The page frame a leaf maps first; an entry that is not present holds it inverted."""
     shift = PAGE_SHIFT + _LEVEL_BITS * (level - 1)
     mask = PHYSICAL_MASK >> shift << shift
-    phys = raw & mask if raw & _PRESENT else ~raw & mask
+    phys = raw & mask if raw & PAGE_PRESENT else ~raw & mask
     return phys >> PAGE_SHIFT
-
-
-def is_special(raw: int) -> bool:
-    """True where an entry is marked special: the page behind it must not be taken for an ordinary one."""
-    return bool(raw & _SPECIAL)
 
 
 def merge_ptes(ptes: Iterable[PteSeen]) -> tuple[PteSeen, ...]:
