@@ -76,12 +76,10 @@ class Processes(Generic[Piece, Result]):
         self,
         pieces: Sequence[Piece],
         done: Callable[[], None] = lambda: None,
-        cost: Callable[[Piece], float] | None = None,
     ) -> Iterator[Result]:
         """The result of every one of *pieces*, in their order.
 
         :param done: called when a piece is done, in any order
-        :param cost: what a piece may cost, in any unit: where several processes work, the dearest come first
         :raises PfnlabError: at the place of the piece whose work raised it; the pieces before it have given
             their results
         :raises Undecided: at the place of a piece whose process was killed
@@ -93,8 +91,7 @@ class Processes(Generic[Piece, Result]):
                 done()
                 yield result
             return
-        order = sorted(range(len(pieces)), key=lambda place: -cost(pieces[place])) if cost else None
-        waiting = deque(order if order is not None else range(len(pieces)))
+        waiting = deque(range(len(pieces)))
         results: dict[int, Future[Result]] = {}
         said = [deque[str]() for _ in pieces]
         for place, piece in enumerate(pieces):
@@ -133,7 +130,6 @@ def in_order(
     *,
     named: Callable[[Piece], str] = str,
     done: Callable[[], None] = lambda: None,
-    cost: Callable[[Piece], float] | None = None,
 ) -> Iterator[Result]:
     """The result of every one of *pieces*, in their order, from at most *jobs* processes.
 
@@ -141,7 +137,6 @@ def in_order(
     :param jobs: None for as many as there are processors; with one, the work is done in this process
     :param named: a piece in words, for messages
     :param done: called when a piece is done, in any order
-    :param cost: what a piece may cost, in any unit; the dearest begin first
     :raises PfnlabError: as :meth:`Processes.each` does
     """
     places = range(len(pieces))
@@ -151,4 +146,4 @@ def in_order(
         min(processors() if jobs is None else jobs, len(pieces)),
         lambda place: named(pieces[place]),
     ) as processes:
-        yield from processes.each(places, done, cost and (lambda place: cost(pieces[place])))
+        yield from processes.each(places, done)

@@ -12,7 +12,6 @@ attempts are sent as JSON (:func:`~pfnlab.campaign.shard.encode`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Protocol
 
 from pfnlab.campaign.shard import Attempt, Shard
@@ -45,7 +44,5 @@ class Executor(Protocol):
 
     def __enter__(self) -> Executor: ...
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End every attempt that still runs, and all processes of it."""

@@ -6,7 +6,6 @@ import select
 import shutil
 from collections import deque
 from collections.abc import Sequence
-from types import TracebackType
 
 from pfnlab.campaign.nursery import Nursery
 from pfnlab.campaign.shard import Attempt, Shard
@@ -55,8 +54,6 @@ class LocalExecutor:
     def __enter__(self) -> LocalExecutor:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for nursery in self._nurseries:
             nursery.end()

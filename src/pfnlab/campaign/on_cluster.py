@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from pfnlab.campaign.nursery import Nursery
@@ -126,9 +125,7 @@ class ClusterExecutor:
         self._look()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._client is not None and self._client.status == "running":
             self._client.cancel([future for _, future in self._running.values()], force=True)
         self._running.clear()

@@ -31,8 +31,6 @@ PAGE_NX = 1 << 63
 
 #: The cache bits of a pgprot and of a 4K leaf.
 PAGE_CACHE_MASK = PAGE_PWT | PAGE_PCD | PAGE_PAT
-#: The cache bits of a 2M or 1G leaf.
-PAGE_LARGE_CACHE_MASK = PAGE_PWT | PAGE_PCD | PAGE_PAT_LARGE
 
 _PAT_SHIFT = 5
 

@@ -47,19 +47,8 @@ Mapped = Mapping[str, int]
 _KEYWORD_WIDTH = 8
 
 
-def op_text(op: Op, program: Program | None = None) -> str:
-    """The canonical line of *op*, with its task in front unless that is the main one.
-
-    :param program: the program *op* stands in (the first such, if it stands there twice); without
-        one, every range is written out. For all operations of a program, :func:`op_lines` is faster
-    """
-    if program is not None:
-        for line, candidate in zip(op_lines(program), program.ops, strict=True):
-            if candidate is op:
-                return line
-        for line, candidate in zip(op_lines(program), program.ops, strict=True):
-            if candidate == op:
-                return line
+def op_text(op: Op) -> str:
+    """The line of *op* alone: every range is written out, and its task unless that is the main one."""
     return _op(op, {})
 
 

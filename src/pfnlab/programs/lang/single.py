@@ -43,15 +43,15 @@ def read_span(text: str, program: Program, source: str = "<range>") -> Span:
     return reading.lone_span(line, {*reading.scope.devices, ANON, DRIVER_RAM, MOVED_BAR})
 
 
-def read_device(text: str, source: str = "<device>") -> Device:
+def read_device(text: str) -> Device:
     """The device *text*, as ``bar: pci, 16 pages``.
 
     :raises ProgramError: it is none
     """
     if "\n" in text:
-        raise ProgramError("a device is one line: write `bar: pci, 16 pages`", source=source)
+        raise ProgramError("a device is one line: write `bar: pci, 16 pages`", source="<device>")
     lines = (FIRST_LINE, f"device {text}", "x = mmap anon[0:1] shared none")
-    return parse("\n".join(lines), source).devices[0]
+    return parse("\n".join(lines), "<device>").devices[0]
 
 
 def _reading(program: Program, source: str) -> Reading:

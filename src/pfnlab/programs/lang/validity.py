@@ -7,6 +7,7 @@ names at that point. It judges values, not text, so the text and the JSON form o
 from __future__ import annotations
 
 from pfnlab.errors import ProgramError
+from pfnlab.policies.releases import series_key
 from pfnlab.programs.lang.call_validity import CallValidity
 from pfnlab.programs.lang.names import Wrong, article, forwards
 from pfnlab.programs.lang.ops import (
@@ -129,7 +130,7 @@ class ProgramValidity(CallValidity):
         for series, part in ((expect.first, "first"), (last, "last")):
             if not SERIES.fullmatch(series):
                 raise Wrong(f"{quoted(series)} is no kernel series: write one as `6.12`", part)
-        if _series(last) < _series(expect.first):
+        if series_key(last) < series_key(expect.first):
             raise Wrong(f"the range runs backwards: write `{last}..{expect.first}`", "first")
         if len(expect.leaked) > MAX_LEAKED:
             raise Wrong(f"an expectation lists at most {MAX_LEAKED} entries", "leaked")
@@ -150,10 +151,6 @@ class ProgramValidity(CallValidity):
         if not self._ops:
             raise Wrong("no operation: write at least one, as `a = mmap bar[0:16] wc shared rw`", "end")
         self._schedule.end("end")
-
-
-def _series(series: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in series.split("."))
 
 
 def check_program(program: Program, source: str = "<program>") -> None:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 
 from pfnlab.errors import ProgramError
+from pfnlab.policies.known_kernels import version_of_release
+from pfnlab.policies.releases import series_of
 from pfnlab.programs.lang.ops import Area, Device, Exec, Op, Program
 from pfnlab.programs.lang.validity import check_program
 from pfnlab.programs.recorded.recorded_calls import (
@@ -21,10 +23,28 @@ from pfnlab.programs.recorded.recorded_calls import (
     call_of,
     task_name,
 )
-from pfnlab.programs.recorded.release import RecordedRelease
 
 #: Pages of a case's window of the BAR where vfio-pci has the device (S12.1).
 VFIO_WINDOW_PAGES = 512
+
+
+class RecordedRelease(msgspec.Struct):
+    """A line of a recorded run.
+
+    :param kernel_release: of the kernel, as ``uname -r`` prints it
+    """
+
+    kernel_release: str
+
+    @property
+    def series(self) -> str:
+        """The kernel's series."""
+        return series_of(self.version)
+
+    @property
+    def version(self) -> str:
+        """The kernel's exact version, where it is known."""
+        return version_of_release(self.kernel_release)
 
 
 class RecordedState(msgspec.Struct):

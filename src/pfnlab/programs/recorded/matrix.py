@@ -22,7 +22,7 @@ from pfnlab.inert import one_line
 from pfnlab.mm.users.vfio import BAR_OFFSET
 from pfnlab.policies.profiles import PROFILES
 from pfnlab.processes import in_order
-from pfnlab.programs.lang.ops import MAIN_TASK, Program
+from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.recorded import order as recorded_order
 from pfnlab.programs.recorded import races as recorded_races
@@ -38,7 +38,7 @@ from pfnlab.programs.recorded.order import RecordedOrder
 from pfnlab.programs.recorded.races import RecordedRace
 from pfnlab.programs.recorded.recorded_calls import Waiting, pages_of, task_name
 from pfnlab.programs.runs.kmsg import ANYBODY, once_message
-from pfnlab.programs.runs.observation import REGION, BookEntry, PteSeen, Run, Step, VmaSeen
+from pfnlab.programs.runs.observation import REGION, PteSeen, Run, Step, VmaSeen
 from pfnlab.programs.runs.pte_text import RAM
 from pfnlab.progress import UNCOUNTED, PartCount
 from pfnlab.result import Count, Made, Outcome, Result
@@ -310,16 +310,12 @@ def _counters(value: int | str | None) -> str:
     return re.sub(r"VmLck=\w+", "VmLck=N", str(value))
 
 
-def _unrecorded(value: int | str | None) -> None:
-    return None
-
-
 #: Values that recordings word differently, or did not record.
 _VALUES: dict[str, Callable[[int | str | None], object]] = {
     "movepages": _statuses,
     "pagemap": _pagemap,
     "vmrss": _counters,
-    **dict.fromkeys(("memread", "wr", "vmsplice", "futex"), _unrecorded),
+    **dict.fromkeys(("memread", "wr", "vmsplice", "futex"), lambda value: None),
 }
 
 
@@ -388,11 +384,3 @@ def _pte(runs: list[PteSeen], page: int) -> str:
     place = "ram" if run.target == RAM else f"bar{run.target.start + within:+d}"
     bits = f"pat={slot >> 2} pcd={slot >> 1 & 1} pwt={slot & 1}"
     return " ".join([place, f"L{entry.level}", f"PAT{slot}({entry.mode})", bits, *entry.flags])
-
-
-assert task_name("0") == MAIN_TASK
-
-
-def _without(book: Iterable[BookEntry], pages: int) -> tuple[BookEntry, ...]:
-    """The entries of other sizes."""
-    return tuple(entry for entry in book if entry.span.pages != pages)

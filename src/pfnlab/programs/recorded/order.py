@@ -17,9 +17,8 @@ from msgspec import Meta
 from pfnlab.programs.lang.ops import Device, Program
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.model.model_machine import ModelMachine
-from pfnlab.programs.recorded.cases import translate, wrong
+from pfnlab.programs.recorded.cases import RecordedRelease, translate, wrong
 from pfnlab.programs.recorded.recorded_calls import BAR, WINDOW_PAGES, task_name
-from pfnlab.programs.recorded.release import RecordedRelease
 from pfnlab.programs.runs.events import core_order
 from pfnlab.programs.runs.observation import PteSeen, Step, VmaSeen
 from pfnlab.programs.runs.pte_text import RAM
@@ -119,7 +118,6 @@ def _compare(row: RecordedOrder, step: Step) -> Iterator[tuple[str, object, obje
 
 
 def _numbered(result: str) -> str:
-
     return "ok" if result == "ok" else f"E{getattr(errno, result)}"
 
 
