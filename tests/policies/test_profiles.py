@@ -35,6 +35,13 @@ def test_series_are_in_order() -> None:
     assert ("6.1", "6.12", "6.16", "6.17", "6.18", "6.19", "7.0", "7.1", "7.2", "7.3") == SERIES
 
 
+def test_switches_stand_in_the_order_of_their_table() -> None:
+    """Both lists are grouped by subject, so a switch is found in either at the same place."""
+    switches = [field.name for field in fields(Profile) if field.type == "bool"]
+
+    assert [switch.name for switch in SWITCHES] == switches
+
+
 def test_every_release_has_a_profile() -> None:
     """5.10, 5.15 and everything from 6.1 on; the confirmed ones among them."""
     assert ("5.10", "5.15", "6.1", "6.2") == RELEASES[:4]
