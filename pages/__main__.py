@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pages.catalogue import catalogue
 from pages.claims.page import claims
+from pages.continuations_page import page as continuations
 from pages.flush_distance import page as flush_distance
 from pages.kernels_page import page as kernels
 from pages.not_modelled import not_modelled
@@ -26,6 +27,7 @@ FOLDER = Path(__file__).parents[1] / "docs"
 #: Every page by its place in docs/, made with so many processes; None for as many as there are processors.
 PAGES: dict[str, Callable[[int | None], str]] = {
     "walkers": lambda _: walkers(),
+    "continuations": lambda _: continuations(),
     "flush-distance": lambda _: flush_distance(),
     "profiles": lambda _: profiles_page(),
     "claims": claims,
