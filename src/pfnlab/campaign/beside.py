@@ -1,4 +1,4 @@
-"""What lies beside a campaign's file: the programs and scopes that it names by relative paths.
+"""Programs and scopes beside a campaign's file, which it names by relative paths.
 
 Their content becomes part of the work: a worker elsewhere needs no file, and a file that was changed is other
 work.

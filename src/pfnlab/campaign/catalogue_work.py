@@ -15,7 +15,7 @@ from pfnlab.units import number_of
 
 
 class CatalogueWork(msgspec.Struct, frozen=True, kw_only=True):
-    """What the shard does.
+    """The work of a shard with programs of the catalogue.
 
     :param programs: the programs by name, as text
     :param look: as for ``pfnlab run``; empty for the usual one

@@ -18,7 +18,7 @@ _OF_VERDICT = ("name", "asks", "verdict", "text", "confirmed")
 
 
 class CheckWork(msgspec.Struct, frozen=True, kw_only=True):
-    """What the shard does.
+    """The work of a shard with a search.
 
     :param scope: its name, or the name of its file
     :param text: the content of that file; empty for a scope that pfnlab knows
@@ -52,7 +52,7 @@ def check_shard(work: CheckWork) -> ShardResults:
 
 
 def check_results(work: CheckWork, checked: CheckResult) -> tuple[StoredResult, ...]:
-    """What the store keeps of a search: the run, and a verdict a property."""
+    """The results of a search for the store: the run, and a verdict a property."""
     return (_run_result(work, checked), *(_verdict(work, checked, answer) for answer in checked.answers))
 
 

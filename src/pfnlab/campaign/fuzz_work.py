@@ -25,7 +25,7 @@ _KINDS = {"alarm": "alarm", "lost": "lost", VIOLATION: "violated"}
 
 
 class FuzzWork(msgspec.Struct, frozen=True, kw_only=True):
-    """What the shard does.
+    """The work of a shard with random programs.
 
     :param look: as for ``pfnlab fuzz``; empty for the usual one
     :param coverage: whether the branches of the model lead the drawing

@@ -14,7 +14,7 @@ from pfnlab.units import number_of
 
 
 class MeetWork(msgspec.Struct, frozen=True, kw_only=True):
-    """What the shard does.
+    """The work of a shard that meets a kernel.
 
     :param kernel: a version, a bzImage, or the name of a kernel that was built here
     :param profile: the version of the model, where it is another; empty for the kernel's own

@@ -47,7 +47,7 @@ class Nursery:
 
     @property
     def busy(self) -> bool:
-        """Whether a shard runs."""
+        """True while a shard runs."""
         return self._shard is not None
 
     @property

@@ -189,7 +189,7 @@ class MeetTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a campaign runs: the content of its file.
+    """The content of a campaign's file: the work of a campaign, and its bounds.
 
     :param form: the version of the form of the file
     :param name: the campaign's, by which a store knows it
@@ -251,7 +251,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 def changes_of(policy: str) -> list[str]:
-    """What stands behind a model's name for the policies that *policy* names: ``,tracker=exact``.
+    """The changes in a model's name for the policies that *policy* names: ``,tracker=exact``.
 
     :param policy: ``all``, a folder (``trackers``), or a policy of it (``trackers/exact``)
     :raises KeyError: there is none
@@ -276,5 +276,5 @@ def _machines(work: CheckWork | FuzzWork | CatalogueWork | MeetWork) -> tuple[st
 
 
 def _of_machines(machines: tuple[str, ...]) -> tuple[bool, dict[str, str]]:
-    """Whether one of *machines* is booted, and the digests of the files that they are made of."""
+    """True where one of *machines* is booted, and the digests of the files that they are made of."""
     return any(spec.startswith("qemu:") for spec in machines), files_of(machines)

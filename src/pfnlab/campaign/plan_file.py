@@ -142,7 +142,7 @@ class _Meaning:
         questions(list(properties), self._beside.scope(scope))
 
     def _refusal(self, what: Callable[..., Any], *arguments: Hashable) -> str:
-        """What *what* says against its arguments; empty for nothing."""
+        """The objection of *what* to its arguments; empty for none."""
         asked = (what, arguments)
         if asked not in self._known:
             self._known[asked] = _refused(partial(what, *arguments))

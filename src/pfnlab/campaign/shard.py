@@ -31,7 +31,7 @@ class Shard(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShardResults(msgspec.Struct, frozen=True, kw_only=True):
-    """What a shard found.
+    """The findings of a shard.
 
     :param results: in the order in which they were found
     :param kernels: the exact kernel or profile behind each machine, by name

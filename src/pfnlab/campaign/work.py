@@ -1,4 +1,4 @@
-"""What a shard does, by its task. Nothing here writes to the store."""
+"""The work of shards, by their tasks. Nothing here writes to the store."""
 
 from __future__ import annotations
 
