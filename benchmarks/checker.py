@@ -40,7 +40,7 @@ import shared_book
 from pfnlab.checker.search.explore import explore
 model = shared_book.Book({pages}, {symmetric})
 before, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
-found = explore(model, shared_book.RULES, order={order!r}, keep="compact")
+found = explore(model, shared_book.RULES, order={order!r})
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 assert not found.discoveries and found.complete
 print(found.states, time.process_time() - begun, 1024 * (after - before) / found.states)

@@ -37,7 +37,7 @@ def comparable(found: Any) -> dict[str, Any]:
 def alone(**options: Any) -> tuple[dict[str, Any], list[tuple[str, int]]]:
     """The same search by one process."""
     model, properties = MakeGraph()()
-    found = explore(model, properties, keep="compact", **options)
+    found = explore(model, properties, **options)
     return comparable(found), list(model.seen.items())
 
 

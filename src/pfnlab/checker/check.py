@@ -328,7 +328,6 @@ def _explored(
         states=limits.states,
         seconds=limits.seconds,
         memory=limits.memory,
-        keep="compact",
         progress=progress,
         save=limits.checkpoint,
         resume=limits.checkpoint if limits.checkpoint and limits.checkpoint.exists() else None,

@@ -181,9 +181,7 @@ def compare(
     models = BothModels(first, second, scope, flushes=flushes)
     agree: Property[Both] = always("agree", lambda state: not state.differ)
     bound = scope.depth if depth is None else depth or None
-    found: Exploration[Both] = explore(
-        models, [agree], depth=bound, seconds=seconds, stop_at_first=True, keep="compact"
-    )
+    found: Exploration[Both] = explore(models, [agree], depth=bound, seconds=seconds, stop_at_first=True)
     # At the first difference it was to stop.
     cut = () if found.violated else tuple(found.passed)
     cut += tuple(

@@ -81,7 +81,7 @@ def test_a_counterexample_shows_what_was_found() -> None:
 def test_what_is_counted_is_the_search() -> None:
     """Making a program of a counterexample adds nothing to what was tried."""
     model, asked = KernelModel(ModelMachine("6.1"), scope("small")), questions(["no_leak"])
-    explore(model, properties(model, asked), depth=4, keep="compact")
+    explore(model, properties(model, asked), depth=4)
 
     found = check(ModelMachine("6.1"), scope("small"), asked)
 

@@ -128,7 +128,7 @@ class Evil:
 
 def sealed_file(file: Path, letter: bytes, data: bytes) -> None:
     """A file that is as it was written, by anybody."""
-    with sealed.writing(file, b"pfnlab search 3\n") as add:
+    with sealed.writing(file, b"pfnlab search 4\n") as add:
         add(letter, data)
 
 

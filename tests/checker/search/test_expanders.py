@@ -62,7 +62,6 @@ ASKED = [FAR, END]
         {"depth": 25},
         {"states": 300},
         {"stop_at_first": True},
-        {"keep": "compact"},
         {"memory": 1 << 20},
     ],
     ids=str,

@@ -205,14 +205,6 @@ ASKED = [always("sum", lambda state: sum(state) < 20), sometimes("full", lambda 
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_fingerprints_change_nothing(order: Order) -> None:
-    """The same states, steps and ways."""
-    assert outcome(explore(BIG, ASKED, order=order)) == outcome(
-        explore(BIG, ASKED, order=order, keep="compact")
-    )
-
-
-@pytest.mark.parametrize("order", ORDERS)
 def test_disk_changes_nothing(order: Order) -> None:
     """With hardly any memory, all but the newest states lie in files; the outcome is the same."""
     assert outcome(explore(BIG, ASKED, order=order)) == outcome(explore(BIG, ASKED, order=order, memory=4096))

@@ -92,7 +92,7 @@ def test_the_result_is_that_of_one_process(
     # One process knows all that it has made itself.
     alone.known = None
 
-    expected = answer(explore, alone, properties, keep="compact", **options)
+    expected = answer(explore, alone, properties, **options)
     found = answer(explore_partitioned, graph(), properties, owners, round_states=round_states, **options)
 
     assert expected == found

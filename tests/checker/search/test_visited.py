@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pfnlab.checker.search.visited import Keys, Numbered, PartTable, Spilling, fingerprint
+from pfnlab.checker.search.visited import Fingerprints, Numbered, PartTable, Spilling, fingerprint
 from pfnlab.errors import Misuse
 from pfnlab.hw.cachemode import CacheMode
 
@@ -75,8 +75,8 @@ def test_a_named_tuple_is_its_values() -> None:
     assert fingerprint((1, (2, 3))) == fingerprint(Place(1, (2, 3)))
 
 
-@pytest.mark.parametrize("visited", [Keys(), Keys("compact"), Numbered(), Numbered("compact")])
-def test_a_key_is_new_once(visited: Keys | Numbered) -> None:
+@pytest.mark.parametrize("visited", [Fingerprints(), Numbered()])
+def test_a_key_is_new_once(visited: Fingerprints | Numbered) -> None:
     """Then it is known."""
     assert [True, True, False] == [visited.add(key, number) for number, key in enumerate(["a", "b", "a"])]
     assert 2 == len(visited)

@@ -32,7 +32,7 @@ from pfnlab.files import check_regular
 from pfnlab.version import VERSION
 
 _FAMILY = b"pfnlab search "
-_MAGIC = _FAMILY + b"3\n"
+_MAGIC = _FAMILY + b"4\n"
 
 #: Letters of records.
 _HEADER, _PARENTS, _CHOICES, _DEPTHS, _CLOSED, _VISITED, _WAITING = (b"%c" % letter for letter in b"hpcdxvw")

@@ -17,9 +17,9 @@ from typing import Any, Generic, NamedTuple
 
 from pfnlab.checker.search.exploration import judgement
 from pfnlab.checker.search.frontier import Waiting
-from pfnlab.checker.search.model import Composed, Counting, Model, State, UnmetError, kind
+from pfnlab.checker.search.model import Counting, Model, State, UnmetError, kind
 from pfnlab.checker.search.property import Property
-from pfnlab.checker.search.visited import Keeping, Keys, PartTable
+from pfnlab.checker.search.visited import Fingerprints
 from pfnlab.errors import Defect, PfnlabError, Undecided
 from pfnlab.worker import Ended, Worker, end_all, forked, hear
 
@@ -85,7 +85,6 @@ class Expanders(Generic[State]):
         self,
         model: Model[State],
         properties: Sequence[Property[State]],
-        keep: Keeping,
         processes: int,
         take: Callable[[], Waiting[State] | None],
     ) -> None:
@@ -96,7 +95,7 @@ class Expanders(Generic[State]):
         self._answers: deque[Any] = deque()
 
         def make() -> Callable[[tuple[bool, list[State]]], list[Any]]:
-            return _Expanding(model, properties, keep).answers
+            return _Expanding(model, properties).answers
 
         self._workers = [forked(make) for _ in range(min(processes, _ANY))]
 
@@ -181,10 +180,10 @@ def _post(worker: Worker, states: list[Waiting[State]], *, in_order: bool) -> _P
 
 class _Expanding(Generic[State]):
     # The work of one process: it expands the states of each request.
-    _met: Keys
+    _met: Fingerprints
 
-    def __init__(self, model: Model[State], properties: Sequence[Property[State]], keep: Keeping) -> None:
-        self._model, self._properties, self._keep = model, properties, keep
+    def __init__(self, model: Model[State], properties: Sequence[Property[State]]) -> None:
+        self._model, self._properties = model, properties
         self._forget()
         if isinstance(model, Counting):
             # What was counted before the fork is known.
@@ -206,8 +205,7 @@ class _Expanding(Generic[State]):
                 yield Defect(traceback.format_exc())
 
     def _forget(self) -> None:
-        parts = PartTable() if isinstance(self._model, Composed) else None
-        self._met = Keys(self._keep, parts)
+        self._met = Fingerprints()
 
     def _expanded(self, state: State, in_order: bool) -> Expansion[State]:
         model, fired, found = self._model, Counter[str](), []

@@ -21,7 +21,7 @@ from pfnlab.checker.search.path import path_along
 from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.scratch import scratch
 from pfnlab.checker.search.trail import Trail
-from pfnlab.checker.search.visited import Keeping, Keys, Numbered, PartTable, Spilling
+from pfnlab.checker.search.visited import Fingerprints, Numbered, PartTable, Spilling, Visited
 from pfnlab.errors import Misuse
 from pfnlab.units import number_of
 
@@ -41,7 +41,6 @@ def explore(
     seconds: float | None = None,
     stop_at_first: bool = False,
     progress: Callable[[Exploration[State]], None] | None = None,
-    keep: Keeping = "exact",
     memory: int | None = None,
     save: File | None = None,
     resume: File | None = None,
@@ -49,6 +48,7 @@ def explore(
 ) -> Exploration[State]:
     """Search *model* and judge every state found by *properties*.
 
+    Of each key a fingerprint is stored (:func:`.visited.fingerprint`).
     An interrupt (SIGINT) ends the search as a limit does; a second one raises.
 
     :param order: ``breadth`` finds shortest ways; ``depth`` holds fewer states at a time
@@ -57,9 +57,8 @@ def explore(
     :param seconds: time at most
     :param stop_at_first: end when an ``always`` property is broken
     :param progress: called about once a second with the result so far
-    :param keep: ``compact`` stores a 64-bit fingerprint of each key, see :func:`.visited.fingerprint`
     :param memory: about how many bytes fingerprints and waiting states may take; the rest goes to disk.
-        Implies ``compact``. The ways take six bytes a state in addition
+        The ways take six bytes a state in addition
     :param save: the file to which the search is written every minute, and when it is cut
     :param resume: the file with a saved search to resume; limits may differ
     :param jobs: processes that expand states (:mod:`.expanders`), breadth first
@@ -75,17 +74,13 @@ def explore(
     with nullcontext() if memory is None else scratch(FOLDERS) as folder:
         search = _Search(model, properties, order, depth)
         if memory is not None and folder is not None:
-            keep = "compact"
             search.visited = Spilling(memory * 3 // 4, folder)
             search.frontier = Frontier(order, folder, part=_part(model, memory // 4))
         elif numbered:
-            search.visited = search.numbers = Numbered(keep)
+            search.visited = search.numbers = Numbered()
         elif isinstance(model, Composed):
-            table = PartTable()
-            search.visited, search.frontier = Keys(keep, table), Frontier(order, codec=_codec(model, table))
-        else:
-            search.visited = Keys(keep)
-        settings: Settings = {"order": order, "keep": keep}
+            search.frontier = Frontier(order, codec=_codec(model))
+        settings: Settings = {"order": order}
         if order == "depth":
             settings["depth"] = depth
         if save is not None or resume is not None:
@@ -93,7 +88,7 @@ def explore(
             if save is not None:
                 search.checkpoint.prepare(save)
         search.begin(resume)
-        with interrupts() as interrupted, search.expanding(jobs, keep):
+        with interrupts() as interrupted, search.expanding(jobs):
             limits = SearchLimits(states, seconds, stop_at_first, interrupted)
             search.run(limits, progress, save)
         if save is not None and search.found.cut:
@@ -149,6 +144,7 @@ class _Search(Progress[State]):
         self.model, self.properties, self.depth = model, properties, depth
         self.found = Exploration(properties)
         self.frontier: Frontier[State] = Frontier(order)
+        self.visited: Visited = Fingerprints()
         self.trail = Trail()
         self.breadth = order == "breadth"
         self.depths = array("I")
@@ -166,12 +162,12 @@ class _Search(Progress[State]):
         self.checkpoint.read(resume, self, self.frontier.add)
 
     @contextmanager
-    def expanding(self, jobs: int, keep: Keeping) -> Iterator[None]:
+    def expanding(self, jobs: int) -> Iterator[None]:
         """While the context lasts, *jobs* processes expand states; with one it is this process."""
         if jobs == 1:
             yield
             return
-        with Expanders(self.model, self.properties, keep, jobs, self._taken) as self.expanders:
+        with Expanders(self.model, self.properties, jobs, self._taken) as self.expanders:
             yield
             taken = list(self.expanders.waiting())
         self.expanders = None
@@ -294,8 +290,9 @@ class _Search(Progress[State]):
         self.frontier.add(number, at, state)
 
 
-def _codec(model: Composed[State], table: PartTable) -> StateCodec[State]:
-    """States as words of *table*."""
+def _codec(model: Composed[State]) -> StateCodec[State]:
+    """States as words of one table of parts."""
+    table = PartTable()
     return (
         lambda state: table.words(model.parts(state)),
         lambda words: model.composed(table.parts(words)),

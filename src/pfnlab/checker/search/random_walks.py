@@ -225,7 +225,6 @@ def swarm(
             states=states,
             seconds=None if seconds is None else seconds * together / members,
             stop_at_first=stop_at_first,
-            keep="compact",
         )
         # Properties are functions, and the caller has them.
         found.properties = ()

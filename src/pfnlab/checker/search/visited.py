@@ -1,4 +1,4 @@
-"""The states seen so far: whole keys, 64-bit fingerprints of them, or fingerprints that overflow to disk."""
+"""The states seen so far: 64-bit fingerprints of their keys, in memory or also on disk."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from enum import Enum
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path as File
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Protocol, cast
 
-from pfnlab.checker.search import plain_values
 from pfnlab.checker.search.scratch import ROOM, written
 from pfnlab.errors import Misuse
 
@@ -49,8 +48,6 @@ class PartTable:
     def __len__(self) -> int:
         return len(self._parts)
 
-
-Keeping = Literal["exact", "compact"]
 
 _WORD = 1 << 64
 
@@ -106,7 +103,7 @@ def _plain(key: object) -> Any:
 
 
 class Visited(Protocol):
-    """The keys seen so far, with the number of each if :meth:`Numbered.peek` is needed."""
+    """The fingerprints of the keys seen so far."""
 
     def add(self, key: Hashable, number: int) -> bool:
         """Add *key*, that of state *number*; True where it is new."""
@@ -115,65 +112,50 @@ class Visited(Protocol):
     def __len__(self) -> int: ...
 
     def dump(self) -> Iterator[bytes]:
-        """All keys, in parts.
-
-        :raises ValueError: a key is no plain value (:mod:`.plain_values`)
-        """
+        """All fingerprints, in parts."""
         ...
 
     def load(self, dumped: Iterable[bytes]) -> None:
-        """Replace all keys by those that :meth:`dump` gave.
+        """Replace all fingerprints by those that :meth:`dump` gave.
 
-        :raises ValueError: it gave no such value
+        :raises ValueError: it gave no such bytes
         """
         ...
 
 
-class Keys:
-    """Whole keys, or fingerprints of them, in memory.
+class Fingerprints:
+    """Fingerprints in memory."""
 
-    :param parts: keys are tuples of parts; keep the words of this table
-    """
+    def __init__(self) -> None:
+        self._marks: set[int] = set()
 
-    def __init__(self, keeping: Keeping = "exact", parts: PartTable | None = None) -> None:
-        self._compact = keeping == "compact"
-        self._parts = None if self._compact else parts
-        self._keys: set[Hashable] = set()
-
-    def add(self, key: Any, number: int) -> bool:
-        if self._compact:
-            key = fingerprint(key)
-        elif self._parts is not None:
-            key = self._parts.words(key)
-        before = len(self._keys)
-        self._keys.add(key)
-        return len(self._keys) > before
+    def add(self, key: Hashable, number: int) -> bool:
+        before = len(self._marks)
+        self._marks.add(fingerprint(key))
+        return len(self._marks) > before
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self._marks)
 
     def dump(self) -> Iterator[bytes]:
-        keys: Iterable[Any] = self._keys
-        return _dump(keys if self._parts is None else map(self._parts.parts, keys), self._compact)
+        return _dump(self._marks)
 
     def load(self, dumped: Iterable[bytes]) -> None:
-        keys = _load(dumped, self._compact)
-        self._keys = set(keys if self._parts is None else map(self._parts.words, keys))
+        self._marks = set(_load(dumped))
 
 
 class Numbered:
-    """As :class:`Keys`, with the number of each key."""
+    """As :class:`Fingerprints`, with the number of each key."""
 
-    def __init__(self, keeping: Keeping = "exact") -> None:
-        self._compact = keeping == "compact"
-        self._numbers: dict[Hashable, int] = {}
+    def __init__(self) -> None:
+        self._numbers: dict[int, int] = {}
 
     def add(self, key: Hashable, number: int) -> bool:
-        return number == self._numbers.setdefault(fingerprint(key) if self._compact else key, number)
+        return number == self._numbers.setdefault(fingerprint(key), number)
 
     def peek(self, key: Hashable) -> int | None:
         """The number of *key*, None when it was never seen."""
-        return self._numbers.get(fingerprint(key) if self._compact else key)
+        return self._numbers.get(fingerprint(key))
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -181,10 +163,10 @@ class Numbered:
     def dump(self) -> Iterator[bytes]:
         # The number of a key is the count of keys before it.
         assert all(number == at for at, number in enumerate(self._numbers.values()))
-        return _dump(self._numbers, self._compact)
+        return _dump(self._numbers)
 
     def load(self, dumped: Iterable[bytes]) -> None:
-        self._numbers = {key: number for number, key in enumerate(_load(dumped, self._compact))}
+        self._numbers = {mark: number for number, mark in enumerate(_load(dumped))}
 
 
 class Spilling:
@@ -226,10 +208,10 @@ class Spilling:
         return len(self._runs)
 
     def dump(self) -> Iterator[bytes]:
-        return _dump(heapq.merge(sorted(self._recent), *self._runs), compact=True)
+        return _dump(heapq.merge(sorted(self._recent), *self._runs))
 
     def load(self, dumped: Iterable[bytes]) -> None:
-        run = self._write(_load(dumped, compact=True))
+        run = self._write(_load(dumped))
         self._count = len(run)
         self._runs = [run]
 
@@ -262,19 +244,14 @@ def _holds(run: memoryview, mark: int) -> bool:
     return at < len(run) and run[at] == mark
 
 
-def _dump(keys: Iterable[Any], compact: bool) -> Iterator[bytes]:
-    """*keys* in parts of bytes, in order; *compact* ones are words of 64 bits."""
-    if compact:
-        yield from (part.tobytes() for part in _parts(keys))
-    else:
-        remaining = iter(keys)
-        while batch := tuple(islice(remaining, _TOGETHER)):
-            yield plain_values.dumps(batch)
+def _dump(marks: Iterable[int]) -> Iterator[bytes]:
+    """*marks* in parts of bytes, in order."""
+    return (part.tobytes() for part in _parts(marks))
 
 
-def _load(dumped: Iterable[bytes], compact: bool) -> Iterator[Any]:
+def _load(dumped: Iterable[bytes]) -> Iterator[int]:
     for part in dumped:
-        yield from array("Q", part) if compact else plain_values.loads(part)
+        yield from array("Q", part)
 
 
 def _parts(marks: Iterable[int]) -> Iterator[array[int]]:
