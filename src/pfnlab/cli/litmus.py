@@ -4,35 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.resources import files
-from itertools import groupby
 from pathlib import Path
 
 from pfnlab.errors import Misuse
 from pfnlab.files import cannot_write, write_whole
-from pfnlab.programs.lang.library import LibraryList, chosen_entries, library_programs
+from pfnlab.programs.lang.library import library_programs
 from pfnlab.programs.lang.load import read_program_text
-from pfnlab.progress import say
-from pfnlab.units import number_of
-
-
-def list_litmus(grep: str | None, section: str | None, *, as_json: bool) -> int:
-    """Print name and question of the programs that were asked for, by section.
-
-    :raises Misuse: none has the word, or there is no such section
-    """
-    entries = chosen_entries(grep, section)
-    if as_json:
-        print(LibraryList(programs=tuple(entries)).as_json())
-        return 0
-    if not entries:
-        raise Misuse(f"no program has {grep!r} in it: `pfnlab litmus list` has all")
-    width = max(len(entry.name) for entry in entries)
-    for number, (heading, members) in enumerate(groupby(entries, key=lambda entry: entry.section)):
-        print(f"\n{heading}" if number else heading)
-        for entry in members:
-            print(f"  {entry.name.ljust(width)}   {entry.question}")
-    say(f"{number_of(len(entries), 'program')}; pfnlab run NAME, pfnlab litmus show NAME")
-    return 0
 
 
 def show_litmus(names: Sequence[str]) -> int:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pfnlab.cli.plain import PLAIN, AsJson, Verbs
+from pfnlab.cli.plain import PLAIN, Verbs, by_default
 
 litmus = Verbs(help="The small programs that come with pfnlab, by name.", **PLAIN)
 
@@ -20,23 +20,10 @@ Force = Annotated[bool, typer.Option("--force", help="Write over files that are 
 @litmus.callback(invoke_without_command=True)
 def litmus_default(context: typer.Context) -> int:
     """The small programs that come with pfnlab, one question each; `list` when nothing is said."""
-    return litmus_list() if context.invoked_subcommand is None else 0
+    return by_default("litmus list", context)
 
 
-@litmus.command("list")
-def litmus_list(
-    grep: Annotated[
-        str | None, typer.Option(metavar="WORD", help="Only those with this word in name, question or text.")
-    ] = None,
-    section: Annotated[
-        str | None, typer.Option(metavar="S", help="Only those of one section, as Unmapping or vfio.")
-    ] = None,
-    as_json: AsJson = False,
-) -> int:
-    """Every program: its name and its question, by section."""
-    from pfnlab.cli.litmus import list_litmus
-
-    return list_litmus(grep, section, as_json=as_json)
+litmus.verb("litmus list")
 
 
 @litmus.command("show")

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from pfnlab.cli.examples import examples_of
-from pfnlab.cli.options import function_of, help_of, typer_option
+from pfnlab.cli.options import function_of, help_of, performed, request_of, typer_option
 from pfnlab.verbs import option
 
 #: Below so many columns an option stands above its meaning, not beside it.
@@ -146,6 +146,11 @@ DECLARED: set[str] = set()
 
 def _nothing() -> None:
     pass
+
+
+def by_default(verb: str, context: typer.Context) -> int:
+    """Do *verb* where no verb of its group is named; the exit code."""
+    return 0 if context.invoked_subcommand else performed(verb, request_of(verb)())
 
 
 PLAIN: dict[str, Any] = {

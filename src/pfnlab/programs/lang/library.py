@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 
 import msgspec
@@ -75,6 +76,14 @@ class LibraryList(Printed, frozen=True, kw_only=True, tag="pfnlab-litmus/1"):
     """
 
     programs: tuple[LibraryEntry, ...]
+
+    def __str__(self) -> str:
+        width = max((len(entry.name) for entry in self.programs), default=0)
+        sections = (
+            "\n".join([heading, *(f"  {entry.name.ljust(width)}   {entry.question}" for entry in entries)])
+            for heading, entries in groupby(self.programs, key=lambda entry: entry.section)
+        )
+        return "\n\n".join(sections)
 
 
 def library_folder() -> Path:

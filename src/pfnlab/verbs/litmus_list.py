@@ -1,0 +1,43 @@
+"""Every program: its name and its question, by section."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+
+from pfnlab.errors import Misuse
+from pfnlab.verbs.option import AsJson, Option, Say
+
+if TYPE_CHECKING:
+    from pfnlab.programs.lang.library import LibraryList
+
+EXAMPLES = (
+    ("pfnlab litmus list --grep fork", "Programs with this word in name, question or text"),
+    ("pfnlab litmus list --section Unmapping", "Those of one section"),
+)
+
+
+class LitmusRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The request of a list of programs."""
+
+    grep: Annotated[str | None, Option("Only those with this word in name, question or text.", "WORD")] = None
+    section: Annotated[str | None, Option("Only those of one section, as Unmapping or vfio.", "S")] = None
+    as_json: AsJson = False
+
+
+def perform(request: LitmusRequest, say: Say) -> Iterator[LibraryList]:
+    """The programs that were asked for; how many they are is said where they are read.
+
+    :raises Misuse: there is no such section, or none has the word, which JSON may say too
+    """
+    from pfnlab.programs.lang.library import LibraryList, chosen_entries
+    from pfnlab.units import number_of
+
+    entries = chosen_entries(request.grep, request.section)
+    if not entries and not request.as_json:
+        raise Misuse(f"no program has {request.grep!r} in it: `pfnlab litmus list` has all")
+    yield LibraryList(programs=tuple(entries))
+    if not request.as_json:
+        say(f"{number_of(len(entries), 'program')}; pfnlab run NAME, pfnlab litmus show NAME")
