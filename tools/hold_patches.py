@@ -23,7 +23,7 @@ from pfnlab.document.compose import document_of
 from pfnlab.document.mail import mail
 from pfnlab.document.trial_part import part
 from pfnlab.errors import Undecided
-from pfnlab.lab.building.build import BuildRequest, build
+from pfnlab.lab.building.build import build
 from pfnlab.lab.building.built import BuiltKernel
 from pfnlab.lab.building.patch_file import PatchFile, read_patch
 from pfnlab.lab.running.qemu_machine import QemuMachine
@@ -159,7 +159,7 @@ def built_kernel(patch: PatchFile, configuration: str | None) -> BuiltKernel:
     """The kernel of *patch*, built where it is not in the cache."""
     fragments = () if configuration is None else (configuration,)
     name = "-".join((patch.path.stem, *fragments))
-    return build(BuildRequest(series_of(patch), (patch.path,), fragments, name), say=say)
+    return build(series_of(patch), (patch.path,), fragments, name=name, say=say)
 
 
 def series_of(patch: PatchFile) -> str:

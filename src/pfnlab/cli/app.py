@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
+from pfnlab.cli.cache_app import cache
 from pfnlab.cli.campaign_app import campaign, results
-from pfnlab.cli.kernels_app import cache, kernels
+from pfnlab.cli.kernels_app import kernels
 from pfnlab.cli.litmus_app import litmus, new
 from pfnlab.cli.options import module_of, verb_modules
 from pfnlab.cli.plain import DECLARED, PLAIN, Verbs

@@ -108,30 +108,6 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example("pfnlab kernels", "Every kernel that is known, cached or on offer"),
         Example("pfnlab kernels fetch 7.2", "One of them into the cache"),
     ),
-    "kernels list": (
-        Example("pfnlab kernels list", "Every kernel that is known, cached or on offer"),
-        Example("pfnlab kernels list --refresh", "The same after asking the archive what is new"),
-    ),
-    "kernels fetch": (
-        Example("pfnlab kernels fetch 6.1 7.2", "The newest known kernel of each series"),
-        Example("pfnlab kernels fetch --missing tested", "What the demo runs, as far as it is not here"),
-    ),
-    "kernels tested": (
-        Example("pfnlab kernels tested", "Which kernels the demo and the tests run"),
-        Example("pfnlab kernels tested --newest", "The newest of them"),
-    ),
-    "kernels rm": (
-        Example("pfnlab kernels rm 6.12.94", "One version out of the cache"),
-        Example("pfnlab kernels rm 6.12", "All of a series"),
-    ),
-    "kernels build": (
-        Example("pfnlab kernels build 7.2 --name mine --patch mine.patch", "A patched 7.2, then qemu:mine"),
-        Example("pfnlab kernels build ~/linux --config debug --jobs 2", "One's own tree with debug options"),
-    ),
-    "kernels sizes": (
-        Example("pfnlab kernels sizes", "What structures take in the kernels that are kept"),
-        Example("pfnlab kernels sizes 6.12 --json", "Those of one series as JSON"),
-    ),
     "cache": (
         Example("pfnlab cache", "What is kept on disk, and how large it is"),
         Example("pfnlab cache clean", "Remove what was not used for a month"),
@@ -147,10 +123,6 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "litmus": (
         Example("pfnlab litmus", "Every program that comes with pfnlab, with its question"),
         Example("pfnlab litmus show munmap-middle", "The text of one"),
-    ),
-    "litmus list": (
-        Example("pfnlab litmus list --grep fork", "Programs with this word in name, question or text"),
-        Example("pfnlab litmus list --section Unmapping", "Those of one section"),
     ),
     "litmus show": (
         Example("pfnlab litmus show munmap-middle", "The text of a program"),

@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from pfnlab.errors import LostGuest, Misuse, Undecided
 from pfnlab.fuzz.call_kinds import Vocabulary
-from pfnlab.lab.building.build import BuildRequest, build
+from pfnlab.lab.building.build import build
 from pfnlab.lab.building.patch_file import PatchFile
 from pfnlab.lab.images.bzimage import release_of
 from pfnlab.lab.images.kernels import KernelImage
@@ -275,7 +275,6 @@ def kernel_of_tree(
         if patches:
             raise Misuse(f"{tree} is built already: a patch needs the tree it belongs to")
         return TriedKernel(tree, f"{release_of(tree)}, {tree}")
-    asked = BuildRequest(str(tree), tuple(patches), tuple(configuration), series=series_of(like))
-    kernel = build(asked, say=say)
+    kernel = build(str(tree), patches, configuration, series=series_of(like), say=say)
     says = f"{kernel.version} of {kernel.source}, configuration {kernel.configuration}"
     return TriedKernel(kernel.image, says)

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -21,6 +21,7 @@ from pfnlab.lens.btf import Btf
 from pfnlab.lens.structure_sizes import Hole, SlabCache, StructureSize, size_of_structure
 from pfnlab.lens.vmlinux import btf_of
 from pfnlab.policies.releases import CONFIRMED
+from pfnlab.result import Outcome
 
 FORMAT = "pfnlab-sizes/1"
 
@@ -195,3 +196,27 @@ def _hole(hole: Hole) -> str:
 
 def _bits(bits: int) -> str:
     return f"{bits // 8}" if bits % 8 == 0 else f"{bits} bits"
+
+
+class ListedSizes(NamedTuple):
+    """The structures of some kernels, by the name of the kernel."""
+
+    kernels: tuple[tuple[str, dict[str, StructureSize]], ...]
+    outcome: Outcome = Outcome.AS_EXPECTED
+
+    def as_json(self) -> str:
+        """With every hole and member."""
+        return msgspec.json.format(msgspec.json.encode(dict(self.kernels)), indent=1).decode()
+
+    def __str__(self) -> str:
+        return "\n".join(line for label, structures in self.kernels for line in _listed(label, structures))
+
+
+def _listed(label: str, structures: dict[str, StructureSize]) -> Iterator[str]:
+    rows = [("structure", "bytes", "padding", "holes")]
+    for name, structure in structures.items():
+        rows.append((name, str(structure.size), str(structure.padding or "-"), holes_in_words(structure)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    yield f"{label}:"
+    for row in rows:
+        yield f"  {'  '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))}".rstrip()

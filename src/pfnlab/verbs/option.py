@@ -82,6 +82,7 @@ RandomPrograms = Annotated[int, Option("How many random programs.", "N", ("--pro
 SeedOf = Annotated[
     int, Option("What random numbers begin with: another N, other programs.", "N", ("--seed",))
 ]
+RefreshOf = Annotated[bool, Option("Read the package lists again.")]
 PageFile = Annotated[Path | None, Option("Append the page there.", "FILE", ("-o", "--output"))]
 LitmusOf = Annotated[
     Path | None, Option("The programs of this folder, not those that come with pfnlab.", "DIR")

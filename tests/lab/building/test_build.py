@@ -7,7 +7,7 @@ from toy_tree import PATCH, toy_tree
 
 from pfnlab.errors import MissingTool, Misuse, Undecided
 from pfnlab.lab.building import build as building
-from pfnlab.lab.building.build import BuildRequest, build
+from pfnlab.lab.building.build import build
 from pfnlab.lab.building.built import BuiltKernel, built_kernels
 from pfnlab.lab.building.fragments import REQUIRED
 from pfnlab.lab.images.kernels import KernelImage
@@ -29,8 +29,8 @@ class Lab:
             raise Undecided(self.refusal)
 
     def build(self, *patches: Path, name: str | None = None, tree: str | None = None) -> BuiltKernel:
-        request = BuildRequest(tree or str(self.tree), patches, name=name, jobs=1)
-        return build(request, say=self.said.append, boot=self.boot)
+        source = tree or str(self.tree)
+        return build(source, patches, name=name, jobs=1, say=self.said.append, boot=self.boot)
 
     def patch(self, text: str = PATCH) -> Path:
         path = self.folder / "one-line.patch"

@@ -9,7 +9,6 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -43,27 +42,6 @@ _ROOM = 3 << 30
 _IMAGE = Path("arch/x86/boot/bzImage")
 
 
-@dataclass(frozen=True)
-class BuildRequest:
-    """
-    The kernel that is to be built.
-
-    :param source: the folder of a tree, or a series of the archive
-    :param patches: files, in the order they are applied in
-    :param configuration: packaged configurations or files (:mod:`pfnlab.lab.building.fragments`)
-    :param name: what it is called afterwards; made of the others when None
-    :param jobs: commands at once; one for each core when None
-    :param series: whose model stands for it; by its Makefile when None
-    """
-
-    source: str
-    patches: Sequence[Path] = ()
-    configuration: Sequence[str] = ()
-    name: str | None = None
-    jobs: int | None = None
-    series: str | None = None
-
-
 def boots_in_lab(kernel: KernelImage) -> None:
     """
     Boot *kernel* once, with the agent.
@@ -79,16 +57,27 @@ def boots_in_lab(kernel: KernelImage) -> None:
 
 
 def build(
-    request: BuildRequest,
+    source: str,
+    patches: Sequence[Path] = (),
+    configuration: Sequence[str] = (),
     *,
+    name: str | None = None,
+    jobs: int | None = None,
+    series: str | None = None,
     say: Callable[[str], None],
     boot: Callable[[KernelImage], None] = boots_in_lab,
 ) -> BuiltKernel:
     """
-    The kernel *request* asks for, booted once in the lab; from the cache where exactly it was built before.
+    The kernel that is asked for, booted once in the lab; from the cache where exactly it was built before.
 
     The driver of the guest and the modules of vfio-pci come from the same tree.
 
+    :param source: the folder of a tree, or a series of the archive
+    :param patches: files, in the order they are applied in
+    :param configuration: packaged configurations or files (:mod:`pfnlab.lab.building.fragments`)
+    :param name: what it is called afterwards; made of the others when None
+    :param jobs: commands at once; one for each core when None
+    :param series: whose model stands for it; by its Makefile when None
     :param say: called with each line of progress
     :param boot: boots it once, and raises Undecided where it does not come up; for tests
     :raises Misuse: no such tree, patch or configuration, or a patch that does not apply
@@ -96,23 +85,23 @@ def build(
     :raises TimedOut: the build did not end
     :raises Undecided: the tree does not build, or its kernel does not come up in the lab
     """
-    check_source(request.source)
-    fragment = fragment_text(request.configuration)
-    patches = [read_patch(path) for path in request.patches]
-    name = check_name(request.name or _name(request))
+    check_source(source)
+    fragment = fragment_text(configuration)
+    read_patches = [read_patch(path) for path in patches]
+    name = check_name(name or _name(source, patches, configuration))
     check_tools()
-    source = source_for(request.source, say=say)
+    tree_source = source_for(source, say=say)
     kernel = BuiltKernel(
         name=name,
-        version=source.version,
-        series=request.series or source.series,
+        version=tree_source.version,
+        series=series or tree_source.series,
         release="",
-        source=source.label,
-        patches=tuple(patch.path.name for patch in patches),
-        policy=",".join(patch.policy for patch in patches if patch.policy),
-        configuration=configuration_name(request.configuration),
+        source=tree_source.label,
+        patches=tuple(patch.path.name for patch in read_patches),
+        policy=",".join(patch.policy for patch in read_patches if patch.policy),
+        configuration=configuration_name(configuration),
         lacks=(),
-        content=_content(source, request.patches, fragment),
+        content=_content(tree_source, patches, fragment),
         sha256="",
         seconds=0.0,
     )
@@ -121,10 +110,10 @@ def build(
         say(f"{name}: exactly this was built before")
         again = msgspec.structs.replace(before, name=name, series=kernel.series)
         return again if again == before else keep_built(again, before.image.vmlinuz, before.config)
-    with worktree(source, say=say) as tree:
-        tree.apply(patches)
-        make = Make(tree.folder, tree.out(kernel.configuration), request.jobs or os.cpu_count() or 1)
-        return _build(kernel, make, (fragment, asked_for(request.configuration)), say, boot)
+    with worktree(tree_source, say=say) as tree:
+        tree.apply(read_patches)
+        make = Make(tree.folder, tree.out(kernel.configuration), jobs or os.cpu_count() or 1)
+        return _build(kernel, make, (fragment, asked_for(configuration)), say, boot)
 
 
 def _build(
@@ -198,12 +187,12 @@ def _content(source: KernelSource, patches: Sequence[Path], fragment: str) -> st
     return content.hexdigest()
 
 
-def _name(request: BuildRequest) -> str:
+def _name(source: str, patches: Sequence[Path], configuration: Sequence[str]) -> str:
     # Of the tree, the patches and the configuration, in characters that a name may have.
-    words = [Path(request.source).absolute().name if Path(request.source).is_dir() else request.source]
-    words += [path.stem for path in request.patches]
-    words += [Path(word).stem for word in request.configuration]
-    if len(words) == 1 and not Path(request.source).is_dir():
+    words = [Path(source).absolute().name if Path(source).is_dir() else source]
+    words += [path.stem for path in patches]
+    words += [Path(word).stem for word in configuration]
+    if len(words) == 1 and not Path(source).is_dir():
         words.append("own")
     return re.sub(r"[^A-Za-z0-9._+-]+", "-", "-".join(words)).strip("-.") or "own"
 

@@ -1,0 +1,67 @@
+"""Build a kernel from source, boot it once, and keep it under a name.
+
+The first build of a tree takes some ten minutes and 5 GiB; one more patch about a minute. What was built
+before is not built again, and a build that was interrupted goes on.
+
+Exit codes: 0 built, 2 no such tree or the patch does not apply, 3 it does not build or come up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from pfnlab.result import Words
+from pfnlab.verbs.option import JOBS, Option, Say
+
+EXAMPLES = (
+    ("pfnlab kernels build 7.2 --name mine --patch mine.patch", "A patched 7.2, then qemu:mine"),
+    ("pfnlab kernels build ~/linux --config debug --jobs 2", "One's own tree with debug options"),
+)
+
+
+class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The request of a build: a source, and its kernel's patches, configuration and name."""
+
+    source: Annotated[
+        str,
+        Option(
+            "A kernel tree, which is only read, or 7.2: its source package.", "TREE|SERIES", positional=True
+        ),
+    ]
+    patches: Annotated[
+        tuple[Path, ...], Option("A patch; several are applied in their order.", "FILE", ("--patch",))
+    ] = ()
+    configuration: Annotated[
+        tuple[str, ...],
+        Option("lab, minimal, debug, or a file of options on top of lab.", "FRAGMENT", ("--config",)),
+    ] = ()
+    name: Annotated[str | None, Option("What it is called: qemu:NAME.", "NAME")] = None
+    jobs: Annotated[
+        int | None, JOBS._replace(names=("-j", "--jobs"), help="Commands at once; one a core.")
+    ] = None
+    series: Annotated[
+        str | None, Option("Whose model stands for it, not its own.", "SERIES", ("--like",))
+    ] = None
+
+
+def perform(request: BuildRequest, say: Say) -> Iterator[Words]:
+    """Build the kernel, and say its name, what it is, and how to run a program on it.
+
+    :raises Misuse: no such tree, patch, configuration or series, or a patch does not apply
+    :raises Undecided: a program is missing, or the kernel does not build or come up
+    """
+    from pfnlab.lab.building.build import build
+    from pfnlab.lab.running.named_machines import check_series
+    from pfnlab.progress import working
+
+    if request.series is not None:
+        check_series(request.series)
+    with working(f"building a kernel of {request.source}"):
+        kernel = build(**msgspec.structs.asdict(request), say=say)
+    yield Words(f"qemu:{kernel.name}: {kernel.origin}, {kernel.release}, built in {kernel.seconds:g} s")
+    model = f"model:{kernel.name}" + (f",{kernel.policy}" if kernel.policy else "")
+    yield Words(f"compare it: pfnlab run PROGRAM --on {model} --on qemu:{kernel.name}")

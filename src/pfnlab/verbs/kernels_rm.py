@@ -1,0 +1,35 @@
+"""Take kernels out of the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import msgspec
+
+from pfnlab.result import Words
+from pfnlab.verbs.option import Option, Say
+
+EXAMPLES = (
+    ("pfnlab kernels rm 6.12.94", "One version out of the cache"),
+    ("pfnlab kernels rm 6.12", "All of a series"),
+)
+
+
+class RemoveRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The request to remove kernels."""
+
+    names: Annotated[tuple[str, ...], Option("6.12, or 6.12.107.", "K", positional=True)]
+
+
+def perform(request: RemoveRequest, say: Say) -> Iterator[Words]:
+    """Take them out, and give a line for each."""
+    from pfnlab.lab.building.built import find, remove_built
+    from pfnlab.lab.images.kernels import remove
+
+    for name in request.names:
+        if find(name) is not None:
+            remove_built(name)
+            yield Words(f"removed {name}")
+            continue
+        yield from (Words(f"removed {version}") for version in remove(name, say=say))

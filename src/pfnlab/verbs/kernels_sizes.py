@@ -1,0 +1,65 @@
+"""What structures take in kernels: size, holes and padding, read from their images.
+
+Nothing is booted, but to write what is kept of a series: that needs its slab caches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+
+from pfnlab.verbs.option import AsJson, Option, Say
+
+if TYPE_CHECKING:
+    from pfnlab.report.kernel_sizes import ListedSizes
+
+EXAMPLES = (
+    ("pfnlab kernels sizes", "What structures take in the kernels that are kept"),
+    ("pfnlab kernels sizes 6.12 --json", "Those of one series as JSON"),
+)
+
+
+class SizesRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The request of sizes: kernels, or every series that is kept."""
+
+    names: Annotated[
+        tuple[str, ...], Option("6.12, or 6.12.107; what is kept when none.", "K", positional=True)
+    ] = ()
+    as_json: AsJson = False
+    write: Annotated[
+        Path | None, Option("Boot them too, and write what docs/sizes.md is made of there.", "DIR")
+    ] = None
+
+
+def perform(request: SizesRequest, say: Say) -> Iterator[ListedSizes]:
+    """The structures of the kernels; or what is kept of each series, written and said.
+
+    :raises Misuse: there is no such kernel
+    """
+    from pfnlab.lab.images.kernel_offers import by_version
+    from pfnlab.lab.images.kernels import kernel_for, whole
+    from pfnlab.policies.releases import CONFIRMED
+    from pfnlab.report.kernel_sizes import (
+        ListedSizes,
+        known_sizes,
+        series_sizes,
+        structures_of,
+        types_of,
+        write_sizes,
+    )
+
+    if request.write is None:
+        found = [(kernel.label, structures_of(types_of(kernel))) for kernel in map(kernel_for, request.names)]
+        kept = [(f"{kept.series} ({kept.package_version})", kept.structures) for kept in known_sizes()]
+        yield ListedSizes(tuple(found if request.names else kept))
+        return
+    for kernel in map(kernel_for, request.names or CONFIRMED):
+        others = {
+            other.version: other for other in whole(kernel.series)[0] if other.version != kernel.version
+        }
+        made_by = f"pfnlab kernels sizes {kernel.version} --write DIR"
+        sizes = series_sizes(kernel, [others[version] for version in by_version(others)], made_by)
+        say(f"{kernel.label}: {write_sizes(request.write, sizes)}")

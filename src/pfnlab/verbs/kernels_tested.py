@@ -1,0 +1,34 @@
+"""Which kernels the demo and the tests run, by the lists fetched so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import msgspec
+
+from pfnlab.result import Words
+from pfnlab.verbs.option import Option, Say
+
+EXAMPLES = (
+    ("pfnlab kernels tested", "Which kernels the demo and the tests run"),
+    ("pfnlab kernels tested --newest", "The newest of them"),
+)
+
+
+class TestedRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The request of a list of the kernels that the demo and the tests ask."""
+
+    newest: Annotated[bool, Option("Only the newest that can be had.")] = False
+
+
+def perform(request: TestedRequest, say: Say) -> Iterator[Words]:
+    """A version and its standing a line; nothing where the newest is wanted and none can be had."""
+    from pfnlab.lab.images.kernel_offers import roles_for
+    from pfnlab.lab.images.kernels import cached_versions
+    from pfnlab.lab.images.search import offered
+
+    roles = roles_for(offered(), cached_versions())
+    if request.newest:
+        roles = [role for role in roles if role.standing != "gone"][-1:]
+    yield from (Words(f"{role.name} {role.standing}") for role in roles)
