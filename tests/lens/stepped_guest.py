@@ -20,7 +20,7 @@ import msgspec
 from pfnlab.lab.images.kernels import kernel_for
 from pfnlab.lab.running.placement import Placement, Windows
 from pfnlab.lab.running.replies import parse_reply
-from pfnlab.lab.running.wire import compile_program
+from pfnlab.lab.running.wire import USUAL, compile_program
 from pfnlab.lab.vm.qemu import Guest
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Look, Op, Program, tasks_of
@@ -104,7 +104,7 @@ class SteppedGuest:
     ) -> list[tuple[Step, Seen]]:
         self._channel[_REPLY : _REPLY + _REPLY_ROOM] = bytes(_REPLY_ROOM)
         self._end, self._step = _REPLY, -1
-        request = compile_program(padded, placement, vmas=True, ptes=True)
+        request = compile_program(padded, placement, USUAL)
         answer: list[str] = []
         thread = threading.Thread(target=lambda: answer.append(self.guest.request(request, 120)))
         thread.start()

@@ -9,7 +9,7 @@ from for_each import for_each
 from table_lines import LINES, program_with
 
 from pfnlab.lab.running.placement import Windows
-from pfnlab.lab.running.wire import compile_program
+from pfnlab.lab.running.wire import Observed, compile_program
 from pfnlab.units import PfnRange
 
 _GUEST = files("pfnlab.lab") / "guest"
@@ -32,7 +32,7 @@ def request(word: str, line: str) -> list[str]:
     program = program_with(word, line)
     placement = Windows(PfnRange(0xF8000, 0xF8000 + 1024)).place(program)
     assert placement is not None
-    lines = compile_program(program, placement, vmas=False, ptes=False).splitlines()
+    lines = compile_program(program, placement, Observed(vmas=False, ptes=False)).splitlines()
     return next(line for line in reversed(lines) if line.startswith("op ")).split()[2:]
 
 

@@ -14,7 +14,7 @@ from pfnlab.lab.running import stepper as stepper_module
 from pfnlab.lab.running.placement import Windows
 from pfnlab.lab.running.preparations import preparations
 from pfnlab.lab.running.stepper import Stepped, Stepper
-from pfnlab.lab.running.wire import compile_program
+from pfnlab.lab.running.wire import Observed, compile_program
 from pfnlab.lab.steering.functions import Functions
 from pfnlab.lab.steering.points import Injection
 from pfnlab.lab.steering.steering import Steering
@@ -67,7 +67,9 @@ def run(guest: Noting) -> Stepped:
     assert placement is not None
     stepper = Stepper(guest, Path("/no/vmlinuz"))
     assert stepper.wanted(program)
-    return stepper.run(compile_program(program, placement, vmas=False, ptes=False), program, placement)
+    return stepper.run(
+        compile_program(program, placement, Observed(vmas=False, ptes=False)), program, placement
+    )
 
 
 def test_the_device_goes_before_the_kernel_is_waited_for() -> None:
@@ -155,7 +157,7 @@ def stand(guest: Standing, monkeypatch: pytest.MonkeyPatch) -> tuple[Stepper, St
     assert placement is not None
     stepper = Stepper(guest, Path("/no/vmlinuz"))
     assert stepper.stands(program)
-    request = compile_program(program, placement, vmas=False, ptes=False, stand=True)
+    request = compile_program(program, placement, Observed(vmas=False, ptes=False, stand=True))
     return stepper, stepper.run(request, program, placement)
 
 
@@ -220,7 +222,7 @@ def test_a_call_is_forced_where_the_guest_stands(monkeypatch: pytest.MonkeyPatch
     assert placement is not None
     guest = Standing()
     stepper = Forcing(guest, Path("/no/vmlinuz"))
-    request = compile_program(program, placement, vmas=False, ptes=False, stand=True)
+    request = compile_program(program, placement, Observed(vmas=False, ptes=False, stand=True))
 
     stepped = stepper.run(request, program, placement)
 

@@ -28,7 +28,7 @@ from pfnlab.lab.running.preparations import STEERED_CPUS
 from pfnlab.lab.running.replies import ParsedReply, parse_reply, reply_until
 from pfnlab.lab.running.schedule import Noise, with_notes
 from pfnlab.lab.running.stepper import NO_LENS, Stepped, Stepper
-from pfnlab.lab.running.wire import compile_program
+from pfnlab.lab.running.wire import Observed, compile_program
 from pfnlab.lab.vm.boots import Boots, GuestLike, GuestShape
 from pfnlab.lab.vm.probes import unobserved
 from pfnlab.lens.state import LensState
@@ -198,33 +198,25 @@ class Bench:
         if again:
             self.drop()
         booted, placement = self._place(program, image)
-        vmas, look = self.sight.vmas, self.sight.look
-        ptes = self.sight.ptes and booted.guest.hello.ptes == "ok"
-        order = self.sight.order and booted.guest.hello.order == "ok"
-        last = look is LookLevel.END
+        look = self.sight.look
         booted.stepper.demanded = self.sight.demanded
         booted.stepper.between = look is not LookLevel.END
         stands = booted.stepper.stands(program)
-        # The lens reads the memtype list after every step, so the agent need not.
-        last = last or (stands and look is LookLevel.MEMORY)
-        request = compile_program(
-            program, placement, vmas=vmas, ptes=ptes, order=order, last=last, stand=stands
+        observed = Observed(
+            self.sight.vmas,
+            self.sight.ptes and booted.guest.hello.ptes == "ok",
+            self.sight.order and booted.guest.hello.order == "ok",
+            # The lens reads the memtype list after every step, so the agent need not.
+            look is LookLevel.END or (stands and look is LookLevel.MEMORY),
+            stands,
         )
+        request = compile_program(program, placement, observed)
         if booted.stepper.wanted(program):
             stepped = booted.stepper.run(request, program, placement)
         else:
             booted.stepper.at = None
             stepped = Stepped(_whole_reply(booted.guest, request, program))
-        reply = parse_reply(
-            stepped.reply,
-            program,
-            placement,
-            vmas=vmas,
-            ptes=ptes,
-            order=order,
-            last=last,
-            ram_mib=ram_mib(self._configuration),
-        )
+        reply = parse_reply(stepped.reply, program, placement, observed, ram_mib=ram_mib(self._configuration))
         if reply.before or (reply.before_log and not booted.fresh):
             if not booted.fresh:
                 self.late_alarm = self.late_alarm or first_alarm(reply.late_alarms)

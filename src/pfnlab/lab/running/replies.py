@@ -14,7 +14,7 @@ from pfnlab.lab.images.configured import RAM_MIB
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.preparations import preparations
 from pfnlab.lab.running.walked import read_walk
-from pfnlab.lab.running.wire import COMM_LENGTH, address_of
+from pfnlab.lab.running.wire import COMM_LENGTH, USUAL, Observed, address_of
 from pfnlab.lab.vm.probes import read_order
 from pfnlab.programs.lang.device_ops import MOVED_BAR
 from pfnlab.programs.lang.ops import (
@@ -122,11 +122,8 @@ def parse_reply(
     text: str,
     program: Program,
     placement: Placement,
+    observed: Observed = USUAL,
     *,
-    vmas: bool = True,
-    ptes: bool = True,
-    order: bool = False,
-    last: bool = False,
     ram_mib: int = RAM_MIB,
 ) -> ParsedReply:
     """
@@ -134,28 +131,16 @@ def parse_reply(
 
     A reply that breaks off or makes no sense gives the steps that were complete by then.
 
-    :param vmas: VMAs were asked for, so none seen means there are none
-    :param ptes: likewise for page-table entries
-    :param order: likewise for the order of kernel calls
-    :param last: the memtype list was asked for at the end only
+    :param observed: what was asked for: no VMAs then mean that there are none
     :param ram_mib: so much of the guest is RAM, from address 0 on, in MiB
     """
     ram = PfnRange(0, ram_mib << 20 >> PAGE_SHIFT)
-    return _Reader(program, placement, ram, vmas, ptes, order, last).read(text)
+    return _Reader(program, placement, ram, observed).read(text)
 
 
 class _Reader:
     # Reads one reply; ``task_names`` grows as tasks get pids.
-    def __init__(
-        self,
-        program: Program,
-        placement: Placement,
-        ram: PfnRange,
-        vmas: bool,
-        ptes: bool,
-        order: bool,
-        last: bool,
-    ) -> None:
+    def __init__(self, program: Program, placement: Placement, ram: PfnRange, observed: Observed) -> None:
         self.program = program
         self.placement = placement
         self.places = placement.places
@@ -163,7 +148,7 @@ class _Reader:
         self.tasks = tasks_of(program)
         self.lines = [*op_lines(program), END]
         self.pci = frozenset(device.name for device in program.devices if device.kind == "pci") | {MOVED_BAR}
-        self.vmas, self.ptes, self.order, self.last = vmas, ptes, order, last
+        self.observed = observed
         self.task_names = {name[:COMM_LENGTH]: name for name in self.tasks}
         self.before: tuple[BookEntry, ...] = ()
         self.before_log: tuple[str, ...] = ()
@@ -347,10 +332,10 @@ class _Reader:
                 task=MAIN_TASK if op is None else op.task,
                 result=result,
                 value=value,
-                book=None if self.last and name != END else book,
+                book=None if self.observed.last and name != END else book,
                 log=log,
-                vmas=tuple(section.vmas) if self.vmas else None,
-                ptes=merge_ptes(section.ptes) if self.ptes else None,
+                vmas=tuple(section.vmas) if self.observed.vmas else None,
+                ptes=merge_ptes(section.ptes) if self.observed.ptes else None,
                 flushes=flushes,
                 events=events,
                 levels=levels,
@@ -358,7 +343,7 @@ class _Reader:
         )
 
     def _order(self, calls: list[str]) -> tuple[int | None, tuple[str, ...] | None]:
-        if not self.order:
+        if not self.observed.order:
             return None, None
         try:
             events = read_order(calls, self.places)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, assert_never
+from typing import Any, NamedTuple, assert_never
 
 from pfnlab.errors import Misuse
 from pfnlab.lab.running.placement import Placement
@@ -48,35 +48,40 @@ _FROM_BAR = frozenset({"wc", "uc", "vfio"})
 _OF_RAM = 1 << 63
 
 
-def compile_program(
-    program: Program,
-    placement: Placement,
-    *,
-    vmas: bool,
-    ptes: bool,
-    order: bool = False,
-    last: bool = False,
-    stand: bool = False,
-    ident: str = "1",
-) -> str:
+class Observed(NamedTuple):
+    """
+    The parts of a run that the agent is asked for, in the words of a request.
+
+    :param vmas: VMAs after every operation
+    :param ptes: page-table entries after every operation
+    :param order: the order of kernel calls, in a guest with probes
+    :param last: the memtype list before the first operation and at the end only
+    :param stand: no operation begins before the host allows it
+    """
+
+    vmas: bool = True
+    ptes: bool = True
+    order: bool = False
+    last: bool = False
+    stand: bool = False
+
+
+#: VMAs and page-table entries after every operation.
+USUAL = Observed()
+
+
+def compile_program(program: Program, placement: Placement, observed: Observed) -> str:
     """
     The request that runs *program* where *placement* puts it.
 
-    :param vmas: observe VMAs after every operation
-    :param ptes: observe page-table entries after every operation
-    :param order: observe the order of kernel calls, in a guest with probes
-    :param last: read the memtype list before the first operation and at the end only
-    :param stand: no operation begins before the host allows it
-    :param ident: how the reply names the program
     :raises Misuse: more tasks than the agent can hold, or a name nothing declares
     """
     tasks = tasks_of(program)
     if len(tasks) > MAX_TASKS:
         raise Misuse(f"{len(tasks)} tasks are more than the guest holds: use at most {MAX_TASKS}")
     slots = {name: slot for slot, name in enumerate(tasks)}
-    observed = {"vmas": vmas, "ptes": ptes, "order": order, "last": last, "stand": stand}
-    observe_words = ["observe", *(word for word, wanted in observed.items() if wanted)]
-    lines = [f"program {ident}", " ".join(observe_words)]
+    observe_words = ["observe", *(word for word, wanted in observed._asdict().items() if wanted)]
+    lines = ["program 1", " ".join(observe_words)]
     lines += [f"thp {program.thp}"] * (program.thp is not None)
     lines += [f"watch {pfn_to_phys(pfns.start):x} {pfn_to_phys(pfns.end):x}" for pfns in placement.watched]
     lines += [f"area {start * PAGE_SIZE:x} {pages:x}" for start, pages in placement.places.areas.values()]
