@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from pfnlab import extras, lens
+from pfnlab import extras
 from pfnlab.errors import MissingTool
+from pfnlab.lab.running.inside import need_lens
 
 PARTS = ("btf", "elf", "kallsyms", "kdump", "memory", "state", "vmlinux")
 
@@ -32,13 +33,4 @@ def test_missing_drgn_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extras, "find_spec", lambda name: None)
 
     with pytest.raises(MissingTool, match=r"pip install 'pfnlab\[lens\]'"):
-        lens.need_drgn()
-
-
-def test_drgn_is_found() -> None:
-    """
-    Where it is installed there is nothing to say.
-    """
-    pytest.importorskip("drgn", reason="drgn is not here: pip install 'pfnlab[lens]'")
-
-    lens.need_drgn()
+        need_lens()

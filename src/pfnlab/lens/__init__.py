@@ -11,7 +11,6 @@ Everything read here may be damaged or hostile: every walk is bounded, and ends 
 from __future__ import annotations
 
 from pfnlab.errors import Undecided
-from pfnlab.extras import need_packages
 
 #: The lens in messages.
 THE_LENS = "the lens, which reads kernel structures,"
@@ -19,12 +18,3 @@ THE_LENS = "the lens, which reads kernel structures,"
 
 class LensError(Undecided):
     """A kernel's types or memory are not as they should be; the message names structure and place."""
-
-
-def need_drgn() -> None:
-    """
-    Ask before importing :mod:`program` or :mod:`snapshot`, which need drgn; nothing else here does.
-
-    :raises MissingTool: it is not installed
-    """
-    need_packages("lens", THE_LENS, "drgn")

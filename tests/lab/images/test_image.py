@@ -326,7 +326,7 @@ def test_without_headers_only_driver_programs_are_undecided() -> None:
     """The others run on the same kernel."""
     kernel = replace(bootable(OLD), release="6.1.0-1-none", version="6.1.1-1")
 
-    with QemuMachine(kernel, guests=1, order=False) as machine:
+    with QemuMachine(kernel, guests=1) as machine:
         runs = machine.run([program(ZAP), program(PLAIN)])
 
     assert str(runs[0].undecided).startswith("no headers for 6.1.0-1-none: ")

@@ -13,11 +13,13 @@ from litmus_files import litmus_file
 
 from pfnlab.errors import Defect
 from pfnlab.lab.images.image import guest_image
+from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.images.search import SERIES
 from pfnlab.lab.running.placement import Placement, Windows
 from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.lab.running.replies import ParsedReply, parse_reply
 from pfnlab.lab.running.wire import Observed, compile_program
+from pfnlab.lab.vm.boots import GuestShape
 from pfnlab.lab.vm.probes import address_of, read_order, symbols, trace_request
 from pfnlab.lab.vm.qemu import Guest
 from pfnlab.programs.lang.load import load_program, load_text
@@ -294,16 +296,22 @@ class TestSymbols:
 def kernel_steps(series: str, program: Program) -> tuple[Step, ...]:
     """The program's steps on the real kernel."""
     bootable(series)
-    with QemuMachine(series, guests=1, vmas=False, ptes=False) as machine:
+    with QemuMachine(series, guests=1) as machine:
         (run,) = machine.run([program])
     assert run.unfinished is None
     return run.steps
 
 
+def without_probes(kernel: KernelImage, shape: GuestShape, offsets: str | None) -> Guest:
+    """A guest that can be looked into, and observes no orders."""
+    return Guest(kernel.vmlinuz, bar_mib=shape.bar_mib, offsets=offsets, image=shape.image, shared_ram=True)
+
+
 def flush_counts(series: str, program: Program, *, order: bool) -> list[int]:
     """By how much ``tlb_gen`` of the program's only task grows in each step after the first."""
     bootable(series)
-    with QemuMachine(series, guests=1, look=LookLevel.MEMORY, order=order) as machine:
+    factory = None if order else without_probes
+    with QemuMachine(series, guests=1, look=LookLevel.MEMORY, factory=factory) as machine:
         (run,) = machine.run([program])
     assert run.unfinished is None
     # At the end there is no task.

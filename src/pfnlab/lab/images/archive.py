@@ -7,16 +7,17 @@ signed lists name. Signatures are always checked; nothing here can turn that off
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
+
+import msgspec
 
 from pfnlab.errors import MissingTool, Undecided
 from pfnlab.lab.images import sources
@@ -113,7 +114,6 @@ class Package:
 class Listing:
     """The kernel packages of one suite as its signed lists had them at *taken* (seconds since 1970)."""
 
-    suite: str
     taken: float
     packages: tuple[Package, ...]
 
@@ -129,10 +129,8 @@ class Offered(NamedTuple):
 def read_listing(root: Path, suite: str) -> Listing | None:
     """The listing of *suite* fetched last, without asking the archive; ``None`` where there is none."""
     try:
-        text = (root / suite / "listing.json").read_text()
-        content = json.loads(text)
-        return Listing(suite, content["taken"], tuple(Package(**fields) for fields in content["packages"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        return msgspec.json.decode((root / suite / "listing.json").read_bytes(), type=Listing)
+    except (OSError, msgspec.MsgspecError):
         return None
 
 
@@ -322,9 +320,9 @@ class Archive:
             for stanza in sources.stanzas(text)
             if "package" in stanza and "version" in stanza
         )
-        listing = Listing(suite, time.time(), packages)
-        content = {"taken": listing.taken, "packages": [asdict(package) for package in packages]}
-        write_kept_text(self._home(suite) / "listing.json", json.dumps(content, indent=1) + "\n")
+        listing = Listing(time.time(), packages)
+        content = msgspec.json.format(msgspec.json.encode(listing), indent=1).decode()
+        write_kept_text(self._home(suite) / "listing.json", content + "\n")
         return listing
 
     def _query(self, suite: str, command: list[str]) -> str:

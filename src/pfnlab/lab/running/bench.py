@@ -67,20 +67,14 @@ TRIES = 3
 @dataclass(frozen=True)
 class Sight:
     """
-    The observed parts of a run, and the way they are observed.
+    The way a run is observed.
 
     :param look: how the state is looked at
-    :param vmas: VMAs are observed after every operation, in the guest
-    :param ptes: page-table entries are, where the guest can read them
-    :param order: the order of kernel calls and TLB flushes is, where the guest can trace them
     :param lens: the guest's memory can be read
     :param demanded: a kernel that cannot be looked into is an error
     """
 
     look: LookLevel
-    vmas: bool
-    ptes: bool
-    order: bool
     lens: bool
     demanded: bool
 
@@ -203,9 +197,9 @@ class Bench:
         booted.stepper.between = look is not LookLevel.END
         stands = booted.stepper.stands(program)
         observed = Observed(
-            self.sight.vmas,
-            self.sight.ptes and booted.guest.hello.ptes == "ok",
-            self.sight.order and booted.guest.hello.order == "ok",
+            look is LookLevel.PROC,
+            look is LookLevel.PROC and booted.guest.hello.ptes == "ok",
+            look is not LookLevel.END and booted.guest.hello.order == "ok",
             # The lens reads the memtype list after every step, so the agent need not.
             look is LookLevel.END or (stands and look is LookLevel.MEMORY),
             stands,

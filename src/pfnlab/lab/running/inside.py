@@ -15,7 +15,7 @@ import msgspec
 from pfnlab.errors import Defect
 from pfnlab.extras import are_installed, need_packages
 from pfnlab.lab.images.cache import cache_root
-from pfnlab.lens import THE_LENS, LensError, need_drgn
+from pfnlab.lens import THE_LENS, LensError
 from pfnlab.lens.kept import read_kept, write_kept
 from pfnlab.lens.state import LensState, prots_seen, ptes_seen, tracked_seen, vma_counted, vma_seen
 from pfnlab.programs.runs.observation import Step
@@ -77,7 +77,7 @@ class Inside:
     """
 
     def __init__(self, vmlinuz: Path, ram: Path) -> None:
-        need_drgn()
+        need_lens()
         from pfnlab.lens.memory import GuestRam
         from pfnlab.lens.program import open_program
         from pfnlab.lens.snapshot import Lens

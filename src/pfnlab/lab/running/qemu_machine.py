@@ -15,7 +15,6 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from pfnlab.lab.images.cache import quiet
@@ -53,9 +52,6 @@ class QemuMachine:
     :param look: how the state is looked at: in the guest's memory, which needs drgn and a kernel with types
         in it; through /proc; or at the end only, where nothing of the following is observed. It may be set
         anew between two runs
-    :param vmas: observe VMAs after every operation
-    :param ptes: observe page-table entries, where the guest can read them
-    :param order: observe the order of kernel calls and TLB flushes, where the guest can trace them
     :param lens: observe the state of the tracker and the mode of protections, in the guest's own memory;
         when None, where drgn is installed and the kernel has types in it; in any case where *look* needs it
     :param name: the machine's name in its runs, ``qemu:6.1`` when None
@@ -71,9 +67,6 @@ class QemuMachine:
         *,
         guests: int | None = None,
         look: LookLevel = LookLevel.PROC,
-        vmas: bool = True,
-        ptes: bool = True,
-        order: bool = True,
         lens: bool | None = None,
         name: str | None = None,
         accel: Accel = Accel.TCG,
@@ -84,26 +77,11 @@ class QemuMachine:
         label = (kernel.series or kernel.vmlinuz) if isinstance(kernel, KernelImage) else kernel
         self.name = name or f"qemu:{label}"
         self._benches: list[Bench | BenchProcess] = []
-        # What is seen where looking allows it.
-        self._most = Sight(
-            look,
-            vmas=vmas,
-            ptes=ptes,
-            order=order,
-            lens=can_look_inside() if lens is None else lens,
-            demanded=bool(lens),
-        )
-        self._settings = {
-            **{"look": look, "vmas": vmas, "ptes": ptes, "order": order, "lens": lens},
-            **{"name": self.name, "accel": accel},
-        }
+        self._lens, self._demanded = can_look_inside() if lens is None else lens, bool(lens)
+        self._settings = {"look": look, "lens": lens, "name": self.name, "accel": accel}
         self.look = look
         self._max_guests = guests or os.cpu_count() or 1
-        boot = factory or (
-            lambda kernel, shape, offsets: _boot(
-                kernel, shape, offsets, order=self._sight.order, lens=self._sight.lens, say=say
-            )
-        )
+        boot = factory or (lambda kernel, shape, offsets: _boot(kernel, shape, offsets, self._sight, say))
         self._shared = Boots(
             lambda shape, offsets: boot(self.kernel, shape, offsets),
             DriverImage(lambda: image_with_driver(self.kernel, say=say)),
@@ -126,20 +104,13 @@ class QemuMachine:
 
     @look.setter
     def look(self, look: LookLevel) -> None:
-        in_memory, most = look is LookLevel.MEMORY, self._most
+        in_memory = look is LookLevel.MEMORY
         if in_memory:
             need_lens()
-        if in_memory and not most.lens:
-            self._most = most = replace(most, lens=True)
+        if in_memory and not self._lens:
+            self._lens = True
             self.reboot()
-        self._sight = replace(
-            most,
-            look=look,
-            vmas=most.vmas and look is LookLevel.PROC,
-            ptes=most.ptes and look is LookLevel.PROC,
-            order=most.order and look is not LookLevel.END,
-            demanded=most.demanded or in_memory,
-        )
+        self._sight = Sight(look, self._lens, self._demanded or in_memory)
         self._settings["look"] = look
         for bench in self._benches:
             if isinstance(bench, Bench):
@@ -152,7 +123,7 @@ class QemuMachine:
     @property
     def sees_memory(self) -> bool:
         """True where its memory can be looked at: the lens is installed and the kernel has types in it."""
-        return self._most.lens and has_types(self.kernel.vmlinuz)
+        return self._lens and has_types(self.kernel.vmlinuz)
 
     @functools.cached_property
     def kernel(self) -> KernelImage:
@@ -309,18 +280,12 @@ def _kernel(kernel: str | Path | KernelImage) -> KernelImage:
 
 
 def _boot(
-    kernel: KernelImage,
-    shape: GuestShape,
-    offsets: str | None,
-    *,
-    order: bool,
-    lens: bool,
-    say: Callable[[str], None],
+    kernel: KernelImage, shape: GuestShape, offsets: str | None, sight: Sight, say: Callable[[str], None]
 ) -> GuestLike:
     from pfnlab.lab.vm.qemu import BOOT_LIMIT, Guest
 
     # The tracer flushes by itself, and orders are for one CPU.
-    probes = trace_request(kernel.release) if order and shape.cpus == 1 else ""
+    probes = trace_request(kernel.release) if sight.look is not LookLevel.END and shape.cpus == 1 else ""
     return Guest(
         kernel.vmlinuz,
         ram_mib=ram_mib(configuration_of_kernel(kernel)),
@@ -331,7 +296,7 @@ def _boot(
         offsets=offsets,
         image=shape.image or guest_image(say=say),
         probes=probes,
-        shared_ram=lens,
+        shared_ram=sight.lens,
         accel=shape.accel,
         boot_limit=HELLO_LIMIT if shape.accel is Accel.KVM else BOOT_LIMIT,
     )

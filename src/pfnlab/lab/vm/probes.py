@@ -63,37 +63,31 @@ def symbols() -> dict[str, list[EventSymbol]]:
     return msgspec.json.decode(text, type=dict[str, list[EventSymbol]])
 
 
+def _standing(release: str) -> Iterator[EventSymbol]:
+    """The functions that stand for an event in the kernel *release*."""
+    for functions in symbols().values():
+        yield from (function for function in functions if function.stands_in(release))
+
+
 def address_of(symbol: str, release: str) -> str | None:
     """The place of the virtual address a function of a kernel works at, in the words of probes; None where it
     has none.
     """
-    candidates = (
-        function for functions in symbols().values() for function in functions if function.stands_in(release)
-    )
-    return next(
-        (function.arguments.get("address") for function in candidates if function.symbol == symbol), None
-    )
+    candidates = (function for function in _standing(release) if function.symbol == symbol)
+    return next((function.arguments.get("address") for function in candidates), None)
 
 
 def trace_request(release: str) -> str:
     """The request that makes a guest of kernel *release* ready to observe orders (``guest/PROTOCOL.md``)."""
     probes = (
-        " ".join(["probe", function.symbol, *function.arguments.values()])
-        for functions in symbols().values()
-        for function in functions
-        if function.stands_in(release)
+        " ".join(["probe", function.symbol, *function.arguments.values()]) for function in _standing(release)
     )
     return "\n".join(["trace", *probes, ""])
 
 
 def probed(release: str) -> frozenset[str]:
     """The functions that are probed in a kernel *release*."""
-    return frozenset(
-        function.symbol
-        for functions in symbols().values()
-        for function in functions
-        if function.stands_in(release)
-    )
+    return frozenset(function.symbol for function in _standing(release))
 
 
 def unobserved(release: str, uncalled: Collection[str]) -> frozenset[str]:

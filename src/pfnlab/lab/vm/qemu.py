@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 
 from pfnlab.errors import Defect, LostGuest, MissingTool
 from pfnlab.lab.images.cache import cache_root, forget, is_whole
@@ -221,12 +220,15 @@ class Guest:
         :param limit: seconds to wait at most
         :raises LostGuest: QEMU ended, the kernel panicked, or *limit* passed; the guest is then closed
         """
+        self._send(text)
+        return self._wait("answer", limit)
+
+    def _send(self, text: str, allowed: int = 0) -> None:
         if self._lost:
             raise self._lost
         if not self._open:
             raise Defect("a request to a guest that was closed")
-        self._channel.send(text)
-        return self._wait("answer", limit)
+        self._channel.send(text, allowed)
 
     def request_standing(
         self,
@@ -246,11 +248,7 @@ class Guest:
             is its own: whether the guest stands there
         :raises LostGuest: as `request` does
         """
-        if self._lost:
-            raise self._lost
-        if not self._open:
-            raise Defect("a request to a guest that was closed")
-        self._channel.send(text, allowed=0 if stops else _ALL)
+        self._send(text, 0 if stops else _ALL)
 
         def go_on_to(stop: int) -> bool:
             self._channel.allow(stop)
@@ -303,18 +301,20 @@ class Guest:
 
         :raises LostGuest: the guest did not let go of it in time
         """
-        if self._slot is None:
-            raise Defect("the device of this guest is in no slot")
-        self._slot.unplug(self._folder / "qmp")
+        self._its_slot.unplug(self._folder / "qmp")
 
     def plug(self) -> None:
         """Plug a new device, whose memory is zero, into the empty slot.
 
         :raises LostGuest: QEMU refused it
         """
+        self._its_slot.plug(self._folder / "qmp")
+
+    @property
+    def _its_slot(self) -> Slot:
         if self._slot is None:
             raise Defect("the device of this guest is in no slot")
-        self._slot.plug(self._folder / "qmp")
+        return self._slot
 
     @property
     def pid(self) -> int:
@@ -337,9 +337,7 @@ class Guest:
     def __enter__(self) -> Guest:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _boot(self, limit: float) -> str:

@@ -6,7 +6,6 @@ import json
 import socket
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from pfnlab.errors import LostGuest
@@ -38,9 +37,7 @@ class Qmp:
         self("qmp_capabilities")
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._lines.close()
         self._socket.close()
 
