@@ -50,7 +50,7 @@ class FakeGuest:
     """A guest that answers its n-th request (from 0) as it is told to."""
 
     def __init__(self, reply: Reply, bar_mib: int) -> None:
-        self.hello = Hello("6.1.1", 0xF8000000, bar_mib * MIB, (0x1000, 0x9F000), 5, "ok", "found")
+        self.hello = Hello("6.1.1", 0xF8000000, bar_mib * MIB, "ok", "found")
         self.reply = reply
         self.requests: list[str] = []
         self.closed = threading.Event()

@@ -28,13 +28,11 @@ ReadAt = Callable[[int, int], bytes]
 class Segment(NamedTuple):
     """Memory in a core file.
 
-    :param virtual: the address it is mapped at, 0 where the file does not say
     :param physical: the address it has; all ones where the file does not say
     :param offset: where it lies in the file
     :param size: bytes of it in the file
     """
 
-    virtual: int
     physical: int
     offset: int
     size: int
@@ -130,4 +128,4 @@ def segments(read: ReadAt, name: str) -> list[Segment]:
     if len(table) != count * _SEGMENT.size:
         raise LensError(f"{name}: its program headers are cut off")
     rows = _SEGMENT.iter_unpack(table)
-    return [Segment(row[3], row[4], row[2], row[5]) for row in rows if row[0] == _PT_LOAD]
+    return [Segment(row[4], row[2], row[5]) for row in rows if row[0] == _PT_LOAD]

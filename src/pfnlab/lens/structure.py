@@ -30,7 +30,6 @@ _ULONG_MAX = (1 << 64) - 1
 
 class _AddressSpace(NamedTuple):
     # One mm_struct, and its VMAs: address, start, end, flags and file of each.
-    address: int
     task: str
     pgd: int
     map_count: int
@@ -103,7 +102,7 @@ class Structures:
                 raise self._view.error(f"the VMA at {at:#x} is in the tree of another address space")
             vmas.append((at, start, end, flags, file))
         pgd, map_count, total_vm, locked_vm, pgtables_bytes = counts
-        return _AddressSpace(address, task, pgd, map_count, total_vm, locked_vm, pgtables_bytes, vmas)
+        return _AddressSpace(task, pgd, map_count, total_vm, locked_vm, pgtables_bytes, vmas)
 
     def _counts(self, space: _AddressSpace) -> Iterator[MemoryFault]:
         pages = [(end - start >> PAGE_SHIFT, flags) for _, start, end, flags, _ in space.vmas]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any
 
 from pfnlab.errors import Misuse
 from pfnlab.store.schema import MIGRATIONS, VERSION, VERSION_TABLE, columns_made
@@ -13,7 +14,7 @@ from pfnlab.store.schema import MIGRATIONS, VERSION, VERSION_TABLE, columns_made
 POSTGRES = ("postgresql://", "postgres://")
 
 
-class Database(Protocol):
+class Database(ABC):
     """One connection. Statements have ``?`` for their values.
 
     Whatever goes wrong outside (a full disk, a server that is gone) is raised as an
@@ -26,34 +27,50 @@ class Database(Protocol):
 
     def execute(self, statement: str, values: Sequence[Any] = ()) -> int:
         """Run *statement*; how many rows it changed."""
-
-    def execute_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Run *statement* once for each of *rows*."""
+        with self._errors():
+            return int(self._run(statement, values).rowcount)
 
     def rows(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """The rows that *statement* selects."""
+        with self._errors():
+            return list(self._run(statement, values).fetchall())
 
+    @abstractmethod
+    def _run(self, statement: str, values: Sequence[Any]) -> Any:
+        """The cursor of *statement*, which was run."""
+
+    @abstractmethod
+    def _errors(self) -> AbstractContextManager[None]:
+        """A context that raises what goes wrong as one of ours."""
+
+    @abstractmethod
+    def execute_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run *statement* once for each of *rows*."""
+
+    @abstractmethod
     def columns(self) -> set[tuple[str, str]]:
         """Each table and column that there is."""
 
+    @abstractmethod
     def transaction(self, *, by_one: bool = False) -> AbstractContextManager[None]:
         """A context whose work is done whole or not at all.
 
         :param by_one: by one connection at a time; the others wait
         """
 
-    def snapshot(self) -> AbstractContextManager[None]:
-        """A context whose reads are of one moment."""
-
+    @abstractmethod
     def alone(self, number: int) -> bool:
         """Take the lock *number* for as long as this connection is open; False where another has it."""
 
+    @abstractmethod
     def release(self, number: int) -> None:
         """Give the lock back."""
 
+    @abstractmethod
     def is_taken(self, number: int) -> bool:
         """True where another connection has the lock; nothing is written."""
 
+    @abstractmethod
     def close(self) -> None:
         """End the connection."""
 

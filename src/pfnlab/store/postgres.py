@@ -8,6 +8,7 @@ from typing import Any
 
 from pfnlab.errors import Undecided
 from pfnlab.extras import imported_from
+from pfnlab.store.database import Database
 
 #: The lock under which one connection makes or changes the tables.
 _MAKING = 0x70666E6C
@@ -16,8 +17,8 @@ _MAKING = 0x70666E6C
 _ANSWERS = 20
 
 
-class PostgresDatabase:
-    """A :class:`~pfnlab.store.database.Database` on a server.
+class PostgresDatabase(Database):
+    """A database on a server.
 
     :param address: ``postgresql://USER@HOST/NAME``
     :raises MissingTool: psycopg is not installed
@@ -32,20 +33,13 @@ class PostgresDatabase:
         with self._errors():
             self._connection = psycopg.connect(address, autocommit=True, connect_timeout=_ANSWERS)
 
-    def execute(self, statement: str, values: Sequence[Any] = ()) -> int:
-        """Run *statement*; how many rows it changed."""
-        with self._errors():
-            return int(self._connection.execute(_asked(statement), tuple(values)).rowcount)
+    def _run(self, statement: str, values: Sequence[Any]) -> Any:
+        return self._connection.execute(_asked(statement), tuple(values))
 
     def execute_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run *statement* once for each of *rows*."""
         with self._errors(), self._connection.cursor() as cursor:
             cursor.executemany(_asked(statement), rows)
-
-    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """The rows that *statement* selects."""
-        with self._errors():
-            return list(self._connection.execute(_asked(statement), tuple(values)).fetchall())
 
     def columns(self) -> set[tuple[str, str]]:
         """Each table and column that there is."""
@@ -62,13 +56,6 @@ class PostgresDatabase:
         with self._errors(), self._connection.transaction():
             if by_one:
                 self.execute("SELECT pg_advisory_xact_lock(?)", (_MAKING,))
-            yield
-
-    @contextmanager
-    def snapshot(self) -> Iterator[None]:
-        """A context whose reads are of one moment."""
-        with self._errors(), self._connection.transaction():
-            self.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             yield
 
     def alone(self, number: int) -> bool:

@@ -7,14 +7,14 @@ pfnlab writes it, or the store is damaged, which is said in one line.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
 
 from pfnlab.store.database import damaged
 
-_Form = TypeVar("_Form")
+_Form = TypeVar("_Form", bound=msgspec.Struct)
 
 #: The deepest values within values; those of pfnlab have about ten.
 _DEEPEST = 100
@@ -26,7 +26,7 @@ def row_of(
     address: str,
     place: str,
     form: type[_Form],
-    values: Mapping[str, Any],
+    row: Sequence[Any],
     *,
     json: Sequence[str] = (),
     flags: Sequence[str] = (),
@@ -35,11 +35,12 @@ def row_of(
 
     :param address: of the store, for errors
     :param place: the row, for errors
+    :param row: the values, in the order of the fields of *form*
     :param json: the names of values that are JSON
     :param flags: those that are 0 or 1
     :raises Misuse: a value is none of its name
     """
-    name, content = "", dict(values)
+    name, content = "", dict(zip(form.__struct_fields__, row, strict=True))
     try:
         for name in json:
             content[name] = _json(content[name])

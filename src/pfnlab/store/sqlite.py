@@ -14,7 +14,7 @@ from typing import Any
 
 from pfnlab.errors import Misuse, PfnlabError, Undecided
 from pfnlab.files import Missing, cannot_write, check_regular
-from pfnlab.store.database import damaged
+from pfnlab.store.database import Database, damaged
 from pfnlab.store.schema import COLUMNS
 
 #: Seconds to wait for another process that writes.
@@ -39,8 +39,8 @@ _UNWRITABLE = (
 )
 
 
-class SqliteDatabase:
-    """A :class:`~pfnlab.store.database.Database` in the file *address*.
+class SqliteDatabase(Database):
+    """A database in the file *address*.
 
     :param make: whether to make the file where there is none
     :raises Missing: there is none
@@ -141,20 +141,13 @@ class SqliteDatabase:
         assert self._connection is not None
         return self._connection
 
-    def execute(self, statement: str, values: Sequence[Any] = ()) -> int:
-        """Run *statement*; how many rows it changed."""
-        with self._errors():
-            return self._opened.execute(statement, tuple(values)).rowcount
+    def _run(self, statement: str, values: Sequence[Any]) -> Any:
+        return self._opened.execute(statement, tuple(values))
 
     def execute_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run *statement* once for each of *rows*."""
         with self._errors():
             self._opened.executemany(statement, rows)
-
-    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """The rows that *statement* selects."""
-        with self._errors():
-            return self._opened.execute(statement, tuple(values)).fetchall()
 
     def columns(self) -> set[tuple[str, str]]:
         """Each table and column that there is."""
@@ -163,18 +156,7 @@ class SqliteDatabase:
     @contextmanager
     def transaction(self, *, by_one: bool = False) -> Iterator[None]:
         """Whole or not at all; one process writes at a time in any case."""
-        with self._between("BEGIN IMMEDIATE"):
-            yield
-
-    @contextmanager
-    def snapshot(self) -> Iterator[None]:
-        """A context whose reads are of one moment."""
-        with self._between("BEGIN"):
-            yield
-
-    @contextmanager
-    def _between(self, begin: str) -> Iterator[None]:
-        self.execute(begin)
+        self.execute("BEGIN IMMEDIATE")
         try:
             yield
             self.execute("COMMIT")

@@ -27,7 +27,7 @@ from pfnlab.store.stored import (
 )
 
 #: The columns of a result, in the order of its struct.
-_RESULT = "kind, task, machines, verdict, scope, subject, program, says, detail"
+_RESULT = ", ".join(StoredResult.__struct_fields__)
 
 
 class Store:
@@ -74,13 +74,8 @@ class Store:
     def campaigns(self) -> list[StoredCampaign]:
         """All campaigns, by name."""
         rows = self._database.rows("SELECT name, digest, plan, stop FROM campaigns ORDER BY name")
-        names = StoredCampaign.__struct_fields__
         return [
-            row_of(
-                *(self.address, f"campaign {row[0]}", StoredCampaign, dict(zip(names, row, strict=True))),
-                json=["plan"],
-                flags=["stop"],
-            )
+            row_of(self.address, f"campaign {row[0]}", StoredCampaign, row, json=["plan"], flags=["stop"])
             for row in rows
         ]
 
@@ -127,14 +122,9 @@ class Store:
             "programs FROM shards WHERE campaign = ? ORDER BY number",
             (campaign,),
         )
-        names = StoredShard.__struct_fields__
+        form, flags = StoredShard, ["needs_qemu"]
         return [
-            row_of(
-                *(self.address, f"shard {row[0]} of {campaign}", StoredShard),
-                dict(zip(names, row, strict=True)),
-                json=["work"],
-                flags=["needs_qemu"],
-            )
+            row_of(self.address, f"shard {row[0]} of {campaign}", form, row, json=["work"], flags=flags)
             for row in rows
         ]
 
@@ -265,7 +255,7 @@ class Store:
                 conditions.append(f"{column} = ?")
                 values.append(value)
         where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
-        columns = ", ".join(f"results.{name}" for name in _RESULT.split(", "))
+        columns = ", ".join(f"results.{name}" for name in StoredResult.__struct_fields__)
         rows = self._database.rows(
             f"SELECT results.digest, {columns}, sightings.campaign, sightings.shard, sightings.version, "
             "sightings.kernels, sightings.seed, hosts.cpu, hosts.cores, hosts.memory "
@@ -286,12 +276,10 @@ class Store:
     def _result(self, digest: Any, row: Sequence[Any]) -> StoredResult:
         if not isinstance(digest, str):
             raise damaged(self.address, f"a result has the digest {digest!r}")
-        values = dict(zip(_RESULT.split(", "), row, strict=True))
-        return row_of(self.address, f"result {digest[:8]}", StoredResult, values, json=["machines", "detail"])
+        return row_of(self.address, f"result {digest[:8]}", StoredResult, row, json=["machines", "detail"])
 
     def _sighting(self, digest: str, row: Sequence[Any]) -> Sighting:
-        values = dict(zip(("campaign", "shard", "version", "kernels", "seed"), row, strict=False))
-        values["host"] = dict(zip(HostClass.__struct_fields__, row[5:], strict=True))
+        values = [*row[:5], dict(zip(HostClass.__struct_fields__, row[5:], strict=True))]
         return row_of(self.address, f"a sighting of {digest[:8]}", Sighting, values, json=["kernels"])
 
     def backup(self, path: Path) -> None:
@@ -314,10 +302,8 @@ def _is(asked: str, name: str) -> bool:
 
 
 def _columns(result: StoredResult) -> tuple[str, ...]:
-    return (
-        *(result.kind, result.task, _json(result.machines), result.verdict, result.scope),
-        *(result.subject, result.program, result.says, _json(result.detail)),
-    )
+    values = msgspec.structs.astuple(result)
+    return tuple(value if isinstance(value, str) else _json(value) for value in values)
 
 
 def _json(value: Any) -> str:

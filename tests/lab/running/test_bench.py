@@ -277,7 +277,7 @@ def test_what_cannot_be_read_is_not_asked_for() -> None:
 
     def boot(kernel: KernelImage, shape: GuestShape, offsets: str | None) -> FakeGuest:
         guest = lab(kernel, shape, offsets)
-        guest.hello = Hello("6.1.1", 0xF8000000, shape.bar_mib * MIB, (0, 0), 5, "no BTF", "")
+        guest.hello = Hello("6.1.1", 0xF8000000, shape.bar_mib * MIB, "no BTF", "")
         return guest
 
     with QemuMachine(KERNEL, factory=boot) as machine:

@@ -307,7 +307,7 @@ NOWHERE = Placement(Places(), PfnRange(0xF8000, 0xF8100), {})
 class Blank:
     """A guest whose RAM holds no kernel."""
 
-    hello = Hello("6.1.1", 0xF8000000, 256, (0x1000, 0x9F000), 5, "ok", "found")
+    hello = Hello("6.1.1", 0xF8000000, 256, "ok", "found")
 
     def __init__(self, ram: Path) -> None:
         self.ram = ram

@@ -34,7 +34,7 @@ class Noting:
     """A guest that notes what is asked of it and says that all is well, but for a task or an errno."""
 
     def __init__(self, answer: str = "0 0", *, tasks: bool = True) -> None:
-        self.hello = Hello("6.1.1", 0xF8000000, 64, (0, 0), 5, "ok", "")
+        self.hello = Hello("6.1.1", 0xF8000000, 64, "ok", "")
         self.noted: list[str] = []
         self._answer = answer
         self._tasks = tasks

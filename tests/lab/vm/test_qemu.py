@@ -102,8 +102,8 @@ def test_hello_is_read():
     assert (
         read_hello(text).bar_start,
         read_hello(text).bar_pages,
-        read_hello(text).lowmem,
-    ) == (0xF8000000, 0x4000, (0x1000, 0x9FC00))
+        read_hello(text).phys_bits,
+    ) == (0xF8000000, 0x4000, 40)
 
 
 def test_no_qemu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -33,8 +33,6 @@ class Hello:
     :param release: as ``uname -r`` prints it
     :param bar_start: first physical byte of the device under test
     :param bar_pages: its size in pages
-    :param lowmem: System RAM below 1 MiB, physical bytes, half-open
-    :param levels: of the page tables, 4 or 5
     :param ptes: ``ok``, or why page tables cannot be read
     :param offsets: those the page-table reader found; a later guest of the same kernel boots faster with them
     :param order: ``ok`` when the order of kernel calls can be observed
@@ -44,8 +42,6 @@ class Hello:
     release: str
     bar_start: int
     bar_pages: int
-    lowmem: tuple[int, int]
-    levels: int
     ptes: str
     offsets: str
     order: str = ""
@@ -61,13 +57,10 @@ def read_hello(text: str) -> Hello:
     lines = dict(line.partition(" ")[::2] for line in text.splitlines())
     try:
         start, pages = lines["bar"].split()
-        low, high = lines["lowmem"].split()
         return Hello(
             release=lines["hello"],
             bar_start=int(start, 16),
             bar_pages=int(pages, 16),
-            lowmem=(int(low, 16), int(high, 16)),
-            levels=int(lines["levels"]),
             ptes=lines["ptes"],
             offsets=lines["offsets"],
             order=lines.get("order", ""),
