@@ -126,9 +126,7 @@ class Rounds:
         return {**seconds, BARE: bare_loop(self._guests[-1], self._program)}
 
     def _boot(self, kernel: KernelImage, shape: GuestShape, offsets: str | None) -> Guest:
-        self._guests.append(
-            Guest(kernel.vmlinuz, bar_mib=shape.bar_mib, cpus=shape.cpus, offsets=offsets, image=shape.image)
-        )
+        self._guests.append(Guest(kernel.vmlinuz, shape, offsets=offsets))
         return self._guests[-1]
 
 

@@ -36,6 +36,7 @@ from driver_guest import (
 from having import bootable, have
 
 from pfnlab.lab.images.driver_module import image_with_driver
+from pfnlab.lab.vm.boots import GuestShape
 from pfnlab.lab.vm.qemu import Guest
 
 pytestmark = pytest.mark.lab
@@ -50,7 +51,7 @@ def guests() -> Iterator[Callable[[str], Lab]]:
         def guest_of(series: str) -> Lab:
             kernel = bootable(series)
             image = have(lambda: image_with_driver(kernel))
-            return Lab(open_guests.enter_context(Guest(kernel.vmlinuz, image=image)))
+            return Lab(open_guests.enter_context(Guest(kernel.vmlinuz, GuestShape(image=image))))
 
         yield guest_of
 

@@ -10,6 +10,7 @@ from having import NEW, bootable, have
 
 from pfnlab.lab.images.driver_module import image_with_driver
 from pfnlab.lab.running.qemu_machine import QemuMachine
+from pfnlab.lab.vm.boots import GuestShape
 from pfnlab.lab.vm.qemu import Guest
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.runs.look import LookLevel
@@ -28,7 +29,7 @@ LATER = HEAD + "a = mmap bar[0:4] driver remap shared rw\n"
 def machine(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """Every series that is asked, in turn."""
     kernel = bootable(request.param)
-    with Guest(kernel.vmlinuz, image=have(lambda: image_with_driver(kernel))) as guest:
+    with Guest(kernel.vmlinuz, GuestShape(image=have(lambda: image_with_driver(kernel)))) as guest:
         yield Lab(guest)
 
 

@@ -17,6 +17,7 @@ from pfnlab.lab.images.archive import Offered, Package
 from pfnlab.lab.images.driver_module import MODULE, driver_for
 from pfnlab.lab.images.image import guest_image
 from pfnlab.lab.images.kernels import KernelImage
+from pfnlab.lab.vm.boots import GuestShape
 from pfnlab.lab.vm.qemu import Guest
 
 lab = pytest.mark.lab
@@ -229,7 +230,7 @@ def test_guest_with_driver_of_another_kernel():
     """
     module = have(lambda: driver_for(bootable(NEW)))
 
-    with Guest(bootable(OLD).vmlinuz, image=guest_image({MODULE: module})) as guest:
+    with Guest(bootable(OLD).vmlinuz, GuestShape(image=guest_image({MODULE: module}))) as guest:
         answers = Lab(guest).ask("driver ram")
 
     assert answers.error == "the driver was built for another kernel"

@@ -21,6 +21,7 @@ from pfnlab.lab.steering.points import Injection, Place
 from pfnlab.lab.steering.steering import BackgroundCall, Steering
 from pfnlab.lab.steering.symbols import kernel_symbols, module_symbols
 from pfnlab.lab.steering.waits import Obstacle
+from pfnlab.lab.vm.boots import GuestShape
 from pfnlab.lab.vm.qemu import Guest
 
 SERIES = (OLD, NEW)
@@ -76,10 +77,10 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
 # kernel's text now and then meet a breakpoint of the patching, and the kernel ends before its first process.
 def boot(kernel: KernelImage, image: Path | None) -> Guest:
     try:
-        return Guest(kernel.vmlinuz, cpus=4, image=image, fresh=True)
+        return Guest(kernel.vmlinuz, GuestShape(cpus=4, image=image), fresh=True)
     except LostGuest as reason:
         print(f"{reason}; it is booted once more")
-        return Guest(kernel.vmlinuz, cpus=4, image=image, fresh=True)
+        return Guest(kernel.vmlinuz, GuestShape(cpus=4, image=image), fresh=True)
 
 
 def of(bench: Bench, *, old: object, new: object) -> object:

@@ -197,7 +197,7 @@ def test_a_guest_that_kvm_stopped_is_lost_at_once(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
 
     with pytest.raises(LostGuest, match=r"lost: KVM internal error\. Suberror: 1"):
-        Guest(tmp_path / "vmlinuz", image=tmp_path / "image", accel=Accel.KVM, boot_limit=250)
+        Guest(tmp_path / "vmlinuz", GuestShape(image=tmp_path / "image", accel=Accel.KVM), boot_limit=250)
 
     words = (tmp_path / "arguments").read_text().split()
     assert ["kvm", "host,kvm=off,-arch-capabilities"] == [
@@ -216,7 +216,9 @@ def test_a_real_kernel_says_the_same_with_kvm() -> None:
     kernel = bootable(NEW)
     try:
         Acceleration(Accel.KVM).settle()
-        Guest(kernel.vmlinuz, image=guest_image(), accel=Accel.KVM, boot_limit=accel.HELLO_LIMIT).close()
+        Guest(
+            kernel.vmlinuz, GuestShape(image=guest_image(), accel=Accel.KVM), boot_limit=accel.HELLO_LIMIT
+        ).close()
     except (MissingTool, LostGuest) as missing:
         pytest.skip(f"no KVM that works on this machine: {missing}")
 

@@ -304,7 +304,7 @@ def kernel_steps(series: str, program: Program) -> tuple[Step, ...]:
 
 def without_probes(kernel: KernelImage, shape: GuestShape, offsets: str | None) -> Guest:
     """A guest that can be looked into, and observes no orders."""
-    return Guest(kernel.vmlinuz, bar_mib=shape.bar_mib, offsets=offsets, image=shape.image, shared_ram=True)
+    return Guest(kernel.vmlinuz, shape, offsets=offsets, shared_ram=True)
 
 
 def flush_counts(series: str, program: Program, *, order: bool) -> list[int]:
@@ -379,7 +379,7 @@ class TestKernels:
         program = load_text(
             "pfnlab program 1\ntitle t\ndevice bar: pci, 4 pages\na = mmap bar[0:4] wc shared rw\n"
         )
-        with Guest(bootable(series).vmlinuz, image=guest_image(), fresh=True) as guest:
+        with Guest(bootable(series).vmlinuz, GuestShape(image=guest_image()), fresh=True) as guest:
             first = guest.hello.bar_start >> 12
             placement = Windows(PfnRange(first, first + guest.hello.bar_pages)).place(program)
             assert placement is not None

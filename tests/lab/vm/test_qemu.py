@@ -16,6 +16,7 @@ from having import OLD, bootable
 from pfnlab.errors import Defect, LostGuest, MissingTool
 from pfnlab.lab.images.image import initramfs
 from pfnlab.lab.images.kernels import KernelImage
+from pfnlab.lab.vm.boots import GuestShape
 from pfnlab.lab.vm.channel import Channel, read_hello
 from pfnlab.lab.vm.qemu import Guest
 
@@ -129,7 +130,7 @@ def test_console_without_room(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("PFNLAB_CACHE", str(tmp_path / "cache"))
 
     with pytest.raises(LostGuest, match="status 1") as lost:
-        Guest(tmp_path / "vmlinuz", image=tmp_path / "image")
+        Guest(tmp_path / "vmlinuz", GuestShape(image=tmp_path / "image"))
 
     assert lost.value.console is None
 
@@ -511,7 +512,7 @@ def test_panic_is_told(vmlinuz: Path, own_cache: Path):
     broken.write_bytes(initramfs(b"no program"))
 
     with pytest.raises(LostGuest, match="Kernel panic") as lost:
-        Guest(vmlinuz, image=broken)
+        Guest(vmlinuz, GuestShape(image=broken))
 
     assert "Kernel panic" in Path(str(lost.value.console)).read_text()
 

@@ -7,6 +7,7 @@ import pytest
 
 from pfnlab.errors import LostGuest
 from pfnlab.lab.vm import standstill
+from pfnlab.lab.vm.boots import GuestShape
 from pfnlab.lab.vm.qemu import Guest
 from pfnlab.lab.vm.standstill import Standstill
 
@@ -136,7 +137,7 @@ def test_a_kernel_that_loops_is_lost_before_the_limit(files: Path):
     (files / "vmlinuz").write_bytes(kernel_of(b"\xfa\xeb\xfe"))
 
     with pytest.raises(LostGuest, match=r"hangs at [0-9a-f]+ before its first line"):
-        Guest(files / "vmlinuz", image=files / "image", fresh=True)
+        Guest(files / "vmlinuz", GuestShape(image=files / "image"), fresh=True)
 
 
 @lab
@@ -147,4 +148,4 @@ def test_a_kernel_that_waits_has_the_whole_limit(files: Path):
     (files / "vmlinuz").write_bytes(kernel_of(b"\xfb\xf4\xeb\xfd"))
 
     with pytest.raises(LostGuest, match=r"did not boot within 4 s"):
-        Guest(files / "vmlinuz", image=files / "image", fresh=True, boot_limit=4)
+        Guest(files / "vmlinuz", GuestShape(image=files / "image"), fresh=True, boot_limit=4)

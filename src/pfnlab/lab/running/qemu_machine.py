@@ -15,6 +15,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pfnlab.lab.images.cache import quiet
@@ -288,15 +289,10 @@ def _boot(
     probes = trace_request(kernel.release) if sight.look is not LookLevel.END and shape.cpus == 1 else ""
     return Guest(
         kernel.vmlinuz,
+        replace(shape, image=shape.image or guest_image(say=say)),
         ram_mib=ram_mib(configuration_of_kernel(kernel)),
-        bar_mib=shape.bar_mib,
-        cpus=shape.cpus,
-        slot=shape.slot,
-        resets=shape.resets,
         offsets=offsets,
-        image=shape.image or guest_image(say=say),
         probes=probes,
         shared_ram=sight.lens,
-        accel=shape.accel,
         boot_limit=HELLO_LIMIT if shape.accel is Accel.KVM else BOOT_LIMIT,
     )

@@ -51,21 +51,25 @@ class GuestShape:
     """
     The properties of a guest that is to be booted.
 
-    :param bar_mib: the size of the BAR, in MiB
+    :param bar_mib: the size of the device under test in MiB, a power of two; committed only where written
     :param image: its initramfs; the agent's when None
     :param cpus: how many CPUs
     :param slot: the device under test is in a slot, and can be unplugged
-    :param resets: the device under test can be reset and put to sleep
-    :param accel: KVM or TCG
+    :param resets: the device under test can be reset and put to sleep; such machines are always booted
+    :param accel: KVM or TCG; with KVM the processor is the host's (:class:`pfnlab.lab.vm.accel.Accel`), and
+        no state is saved, for it would fit no other host
     """
 
-    bar_mib: int
+    bar_mib: int = 64
     image: Path | None = None
     cpus: int = 1
     slot: bool = False
     resets: bool = False
     accel: Accel = Accel.TCG
 
+
+#: A small guest with the agent alone.
+SMALL = GuestShape()
 
 #: Boots a kernel as a guest of that shape; the offsets are those of an earlier boot of the kernel.
 GuestFactory = Callable[[KernelImage, GuestShape, str | None], GuestLike]

@@ -20,6 +20,7 @@ from pfnlab.lab.images.configured import RAM_MIB
 from pfnlab.lab.images.image import guest_image, holds
 from pfnlab.lab.images.modules import MODULE as VFIO_MODULE
 from pfnlab.lab.vm.accel import Accel
+from pfnlab.lab.vm.boots import SMALL, GuestShape
 from pfnlab.lab.vm.channel import Channel, Hello, read_hello
 from pfnlab.lab.vm.launch import (
     NO_DRIVER_OF_CONTROLLER,
@@ -78,19 +79,13 @@ class Guest:
     One running virtual machine; a context manager.
 
     :param vmlinuz: the kernel to boot, a bzImage
+    :param shape: its devices, processors and image
     :param ram_mib: RAM in MiB
-    :param bar_mib: size of the device under test in MiB, a power of two; committed only where written
-    :param cpus: virtual CPUs
-    :param slot: the device under test is in a slot, and can be unplugged
-    :param resets: the device under test can be reset and put to sleep; such machines are always booted
     :param offsets: ``hello.offsets`` of an earlier guest with the same kernel, to boot faster
     :param boot_limit: seconds until the agent must have said hello
-    :param image: the initramfs; the compiled agent when None
     :param fresh: boot, even where the state of an equal machine was saved after its boot
     :param probes: a ``trace`` request (:func:`pfnlab.lab.vm.probes.trace_request`), to observe orders with
     :param shared_ram: keep its RAM in a file that others can read, `ram`
-    :param accel: KVM or TCG; with KVM the processor is the host's (:class:`pfnlab.lab.vm.accel.Accel`), and
-        no state is saved, for it would fit no other host
     :raises MissingTool: QEMU or a C compiler is not on this machine
     :raises LostGuest: the kernel panicked, QEMU ended, or *boot_limit* passed
     """
@@ -105,49 +100,45 @@ class Guest:
     def __init__(
         self,
         vmlinuz: Path,
+        shape: GuestShape = SMALL,
         *,
         ram_mib: int = RAM_MIB,
-        bar_mib: int = 64,
-        cpus: int = 1,
-        slot: bool = False,
-        resets: bool = False,
         offsets: str | None = None,
         boot_limit: float = BOOT_LIMIT,
-        image: Path | None = None,
         fresh: bool = False,
         probes: str = "",
         shared_ram: bool = False,
-        accel: Accel = Accel.TCG,
     ) -> None:
         qemu = shutil.which(QEMU)
         if qemu is None:
             raise MissingTool(f"`{QEMU}` is not on this machine: {_REMEDY}")
-        initrd = image or guest_image()
+        initrd = shape.image or guest_image()
         iommu = holds(initrd, VFIO_MODULE.format(0))
-        common = " ".join((PARAMETERS, *parameters_for(accel, cpus)))
+        common = " ".join((PARAMETERS, *parameters_for(shape.accel, shape.cpus)))
         parameters = " ".join(
             (
                 common,
                 *["intel_iommu=on"] * iommu,
-                *[NO_DRIVER_OF_CONTROLLER] * resets,
+                *[NO_DRIVER_OF_CONTROLLER] * shape.resets,
                 *[f"pfnlab.offsets={offsets}"] * bool(offsets),
             )
         )
-        shape = [
-            *(qemu, "-M", "q35", *cpu_arguments(accel, cpus), "-m", str(ram_mib)),
+        machine = [
+            *(qemu, "-M", "q35", *cpu_arguments(shape.accel, shape.cpus), "-m", str(ram_mib)),
             # vfio-pci wants an IOMMU, which has to come before other devices.
             *(("-device", "intel-iommu") if iommu else ()),
             *("-nodefaults", "-no-reboot", "-display", "none", "-nic", "none"),
-            *_under_test(bar_mib, slot=slot, resets=resets),
+            *_under_test(shape),
             *SAVABLE,
         ]
-        command = [*shape, "-kernel", str(vmlinuz), "-initrd", str(initrd), "-append", parameters]
+        command = [*machine, "-kernel", str(vmlinuz), "-initrd", str(initrd), "-append", parameters]
         state = None
-        self._slot = Slot(bar_mib) if slot else None
+        self._slot = Slot(shape.bar_mib) if shape.slot else None
         self._shared_ram_mib = ram_mib * shared_ram
         # A state of the controller that stands for a device with resets cannot be saved.
-        if not (fresh or resets or bar_mib > _SAVABLE_BAR_MIB or accel is Accel.KVM):
-            options = [*shape, common, *[probes] * bool(probes), *["shared RAM"] * shared_ram]
+        kvm = shape.accel is Accel.KVM
+        if not (fresh or shape.resets or shape.bar_mib > _SAVABLE_BAR_MIB or kvm):
+            options = [*machine, common, *[probes] * bool(probes), *["shared RAM"] * shared_ram]
             state = state_file([Path(qemu), vmlinuz, initrd], options)
         self._lost: LostGuest | None = None
         self._alarm: Alarm | None = None
@@ -422,13 +413,13 @@ class Guest:
         return path
 
 
-def _under_test(bar_mib: int, *, slot: bool, resets: bool) -> list[str]:
+def _under_test(shape: GuestShape) -> list[str]:
     # The arguments for the device under test.
-    if slot:
-        return Slot.arguments(bar_mib, _UNDER_TEST)
-    if resets:
-        return controller_arguments(bar_mib, _UNDER_TEST)
-    return device_arguments("bar", f"memory-backend-ram,size={bar_mib}M", _UNDER_TEST)
+    if shape.slot:
+        return Slot.arguments(shape.bar_mib, _UNDER_TEST)
+    if shape.resets:
+        return controller_arguments(shape.bar_mib, _UNDER_TEST)
+    return device_arguments("bar", f"memory-backend-ram,size={shape.bar_mib}M", _UNDER_TEST)
 
 
 def _lines(path: Path) -> list[str]:
