@@ -15,22 +15,16 @@ from collections.abc import Sequence
 import msgspec
 
 from pfnlab.errors import Misuse
-from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.own import files_in
 from pfnlab.policies.profiles import PROFILES
 from pfnlab.policies.releases import is_version
-from pfnlab.policies.trackers import TRACKERS
-from pfnlab.policies.walkers import WALKERS
+from pfnlab.policies.seams import POLICIES
 
 #: The machines a page shows side by side at most.
 MOST_MACHINES = 2
 
 #: The policies that can be chosen for each seam.
-SEAMS: dict[str, tuple[str, ...]] = {
-    "tracker": tuple(TRACKERS),
-    "flush": tuple(FLUSHES),
-    "walker": tuple(WALKERS),
-}
+SEAMS = {seam: tuple(policies) for seam, policies in POLICIES.items()}
 
 _LENGTH = 200
 _CHANGE = re.compile(r"[a-z0-9_]{1,40}=[a-z0-9_-]{1,60}(@[0-9]{1,2}\.[0-9]{1,3})?")

@@ -10,12 +10,10 @@ from pfnlab.mm.configuration import Configuration
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.profile import Profile
 from pfnlab.mm.walk_policy import Walkers
-from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.guard import Guard
 from pfnlab.policies.own import is_path, load_policy
 from pfnlab.policies.reports import REPORTS
-from pfnlab.policies.trackers import TRACKERS
-from pfnlab.policies.walkers import WALKERS
+from pfnlab.policies.seams import POLICIES
 
 
 def boot(profile: Profile, platform: Platform) -> Kernel:
@@ -62,6 +60,4 @@ def check_own(kernel: Kernel) -> None:
 def _policy(seam: str, name: str, kernel: Kernel) -> Any:
     if is_path(name):
         return Guard(load_policy(name, seam), kernel)
-    if seam == "tracker":
-        return TRACKERS[name](kernel)
-    return (FLUSHES if seam == "flush" else WALKERS)[name]()
+    return POLICIES[seam][name](*([kernel] if seam == "tracker" else []))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pfnlab.mm.profile import Profile
 from pfnlab.policies.profiles import ERAS, SEAMS, profile_of
 from pfnlab.policies.releases import series_of
+from pfnlab.policies.seams import policy_of
 from pfnlab.policies.switch_table import SWITCHES
 from pfnlab.policies.switches import Era, Switch
 
@@ -20,9 +20,9 @@ def changes_between(before: str, after: str) -> list[str]:
     """
     first, second = profile_of(before), profile_of(after)
     changes = [
-        _policy(seam, _policy_of(second, seam))
+        _policy(seam, policy_of(second, seam))
         for seam in SEAMS
-        if _policy_of(first, seam) != _policy_of(second, seam)
+        if policy_of(first, seam) != policy_of(second, seam)
     ]
     changes += [
         f"{name}={_word(getattr(second, name))}"
@@ -39,7 +39,7 @@ def single_changes(version: str) -> Iterator[str]:
         yield f"{name}={_word(not getattr(profile, name))}"
     for seam in SEAMS:
         names = dict.fromkeys(era.name for era in ERAS if era.seam == seam)
-        yield from (_policy(seam, name) for name in names if name != _policy_of(profile, seam))
+        yield from (_policy(seam, name) for name in names if name != policy_of(profile, seam))
 
 
 def source_of(change: str, version: str) -> str:
@@ -77,11 +77,6 @@ def _policy(seam: str, name: str) -> str:
     # walker=NAME would be all walkers; over the releases only walk_page_vma() changed, and by one commit.
     (era,) = (era for era in ERAS if era.seam == seam and era.before is not None)
     return f"with={era.commit}" if era.name == name else f"without={era.commit}"
-
-
-def _policy_of(profile: Profile, seam: str) -> str:
-    policies = {"tracker": profile.tracker, "flush": profile.flushes}
-    return policies.get(seam, profile.walkers.walk_page_vma)
 
 
 def _word(on: bool) -> str:

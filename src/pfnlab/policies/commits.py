@@ -13,12 +13,10 @@ from typing import Any
 
 from pfnlab.errors import Misuse
 from pfnlab.mm.profile import Profile
-from pfnlab.policies.eras import VM_PAT_ERAS, era_switches
-from pfnlab.policies.own import is_path, load_policy
 from pfnlab.policies.profiles import ERAS
+from pfnlab.policies.seams import policy_of, with_policy
 from pfnlab.policies.switch_table import SWITCHES
 from pfnlab.policies.switches import Era, Switch
-from pfnlab.policies.trackers import TRACKERS
 
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 
@@ -63,15 +61,6 @@ def without_commit(profile: Profile, text: str) -> Profile:
     :raises Misuse: no such commit, no switch for it, or it is not there
     """
     return _changed(profile, text, wanted=False)
-
-
-def with_tracker(profile: Profile, name: str) -> Profile:
-    """*profile* with the tracker *name*, a file or an era, and the book of that tracker's time."""
-    if name in VM_PAT_ERAS:
-        switches: dict[str, Any] = era_switches(name)
-        return replace(profile, tracker="vm_pat", **switches)
-    policy = load_policy(name, "tracker").make if is_path(name) else TRACKERS[name]
-    return replace(profile, tracker=name, end_match=getattr(policy, "END_MATCH", False))
 
 
 def known_commits() -> dict[str, str]:
@@ -144,8 +133,7 @@ def _with_switch(profile: Profile, switch: Switch, text: str, wanted: bool, *, e
 
 
 def _with_era(profile: Profile, era: Era, text: str, wanted: bool) -> Profile:
-    policies = {"tracker": profile.tracker, "flush": profile.flushes}
-    current = policies.get(era.seam, profile.walkers.walk_page_vma)
+    current = policy_of(profile, era.seam)
     before = era.before or era.name
     target, origin = (era.name, before) if wanted else (before, era.name)
     if current == target:
@@ -155,11 +143,10 @@ def _with_era(profile: Profile, era: Era, text: str, wanted: bool) -> Profile:
             f"commit {text} takes {era.seam} from {before} to {era.name}, "
             f"and here it is {current}: write {era.seam}={target}"
         )
-    if era.seam == "tracker":
-        return with_tracker(profile, target)
-    if era.seam == "flush":
-        return replace(profile, flushes=target)
-    return replace(profile, walkers=profile.walkers._replace(walk_page_vma=target))
+    if era.seam == "walker":
+        # Of the walkers, only this one changed.
+        return replace(profile, walkers=profile.walkers._replace(walk_page_vma=target))
+    return with_policy(profile, era.seam, target)
 
 
 def _refusal(profile: Profile, text: str, state: str, wanted: bool) -> str:

@@ -1,4 +1,8 @@
-"""A program's operations on the modelled kernel: one by one, or side by side with one that is held."""
+"""A program's operations on the modelled kernel: one by one, or side by side with one that is held.
+
+Programs for which it has no rule are refused. Of kernels before 6.1 only the tracking and its flushes are
+known, from the list of bugs (``docs/bugs.md``).
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,9 @@ from pfnlab.errors import Undecided, Why, errno_name
 from pfnlab.mm.kernel import NO_TASK, Kernel
 from pfnlab.mm.processors import Call, Need, Operation
 from pfnlab.mm.space import MmStruct
+from pfnlab.policies.releases import CONFIRMED, series_key
 from pfnlab.programs.lang.forced import Hold, Skip
-from pfnlab.programs.lang.ops import Mlockall, Op, Release
+from pfnlab.programs.lang.ops import Madvise, Mlockall, Mremap, Op, Program, Release
 from pfnlab.programs.lang.words import HOLD_FUNCTIONS
 from pfnlab.programs.model.dispatch import perform
 from pfnlab.programs.runs.observation import BUSY, HELD, NOT_HELD, WAITS, Step
@@ -25,6 +30,41 @@ FLUSH = "flush_tlb_mm_range"
 _SKIPPED = (FLUSH,)
 
 _OWN_MEMORY = "the model does not know how often mlockall flushes: it fills the program's own memory too"
+
+
+#: Advice newer than the oldest profile; no older kernel was asked about it.
+_NEW_ADVICE = ("populate_read", "populate_write", "dontneed_locked", "collapse")
+
+
+def refuse_unknown(program: Program, series: str) -> None:
+    """Refuse a program for which there is no rule of *series*.
+
+    :raises Undecided: naming the first such operation
+    """
+    if program.needs.slot and program.needs.vfio:
+        # It waits until they have closed it.
+        raise Undecided(
+            "the model has no rule for a device that comes or goes while vfio-pci has users", Why.NO_RULE
+        )
+    if series_key(series) >= series_key(CONFIRMED[0]):
+        return
+    subject = next(filter(None, map(_unknown, program.ops)), None)
+    if subject is None and program.needs.held:
+        subject = "what waits for what while an operation is held"
+    if subject is not None:
+        raise Undecided(
+            f"nobody has asked a {series} kernel about {subject}: {CONFIRMED[0]} is the oldest asked",
+            Why.NO_RULE,
+        )
+
+
+def _unknown(op: Op) -> str | None:
+    call = op.call
+    if isinstance(call, Madvise) and call.advice in _NEW_ADVICE:
+        return f"madvise {call.advice}"
+    if isinstance(call, Mremap) and call.dontunmap:
+        return "mremap dontunmap"
+    return None
 
 
 class Returned(NamedTuple):

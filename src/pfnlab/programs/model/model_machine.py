@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pfnlab.errors import Misuse, Undecided
+from pfnlab.errors import Misuse, Undecided, Why
 from pfnlab.hw.physmap import Resource
 from pfnlab.hw.platform import Platform, qemu_q35
 from pfnlab.mm.configuration import DISTRIBUTION, Configuration
@@ -16,26 +16,21 @@ from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.profile import Profile
 from pfnlab.mm.users.driver import RAM_PFN
 from pfnlab.mm.users.pci import PciDevice
-from pfnlab.mm.walk_policy import Walkers
 from pfnlab.policies.boot import boot, check_own, guards_of
-from pfnlab.policies.commits import check_asked, same_commit, with_commit, with_tracker, without_commit
-from pfnlab.policies.eras import VM_PAT_ERAS
-from pfnlab.policies.flushes import FLUSHES
+from pfnlab.policies.commits import check_asked, same_commit, with_commit, without_commit
 from pfnlab.policies.guard import Guard, check_deterministic
 from pfnlab.policies.kconfig import configuration_of, configured
-from pfnlab.policies.own import PROTOCOLS, is_path, load_policy
 from pfnlab.policies.profiles import PROFILES, described, profile_of
 from pfnlab.policies.releases import is_version, series_of
 from pfnlab.policies.reports import REPORTS
-from pfnlab.policies.trackers import TRACKERS
-from pfnlab.policies.walkers import WALKERS
+from pfnlab.policies.seams import POLICIES, with_policy
 from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES, MOVED_BAR
+from pfnlab.programs.lang.needs import lacking
 from pfnlab.programs.lang.ops import MAIN_TASK, Exec, Exit, Kill, Program
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.model.dispatch import close_files
-from pfnlab.programs.model.execution import OneByOne, SideBySide
+from pfnlab.programs.model.execution import OneByOne, SideBySide, refuse_unknown
 from pfnlab.programs.model.observe import Observer
-from pfnlab.programs.model.refused import refuse_lacking, refuse_unknown
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Reason, Run, Step, TlbSeen
 from pfnlab.programs.runs.places import (
@@ -70,9 +65,6 @@ _LOW_END = 1 << 20
 
 #: Operations whose log lines do not reliably name the task that caused them (S12.4.4).
 ANONYMOUS_CALLS = (Exec, Exit, Kill)
-
-#: The policies that are not of the package, for messages.
-_OWN = ", and files that end in .py"
 
 #: The pseudo operation at the end, when every task is killed.
 END = "end"
@@ -142,7 +134,9 @@ class ModelMachine:
         :raises Undecided: with the reason
         """
         refuse_unknown(program, self.profile.series)
-        refuse_lacking(program, self.profile.configuration)
+        lack = lacking(program, self.profile.configuration)
+        if lack is not None:
+            raise Undecided(lack, Why.MISSING)
 
     def run_one(self, program: Program, *, check: bool = False, memory: dict[int, int] | None = None) -> Run:
         """Run one program.
@@ -364,25 +358,12 @@ def _changed(profile: Profile, change: str) -> Profile:
         return with_commit(profile, value)
     if name == "without":
         return without_commit(profile, value)
-    if name in PROTOCOLS and is_path(value):
-        load_policy(value, name)
-    if name == "tracker" and (value in TRACKERS or value in VM_PAT_ERAS or is_path(value)):
-        return with_tracker(profile, value)
-    if name == "flush" and (value in FLUSHES or is_path(value)):
-        return replace(profile, flushes=value)
-    if name == "walker" and (value in WALKERS or is_path(value)):
-        return replace(profile, walkers=Walkers.all(value))
+    if name in POLICIES:
+        return with_policy(profile, name, value)
     if name == "freed_in_vain" and value in REPORTS:
         return replace(profile, freed_in_vain=value)
     if name == "freed_in_vain":
         raise Misuse(f"there is no report {value!r}: there are {', '.join(REPORTS)}")
-    if name == "walker":
-        raise Misuse(f"there is no walker {value!r}: there are {', '.join(WALKERS)}{_OWN}")
-    if name == "flush":
-        raise Misuse(f"there is no flush placement {value!r}: there are {', '.join(FLUSHES)}{_OWN}")
-    if name == "tracker":
-        names = ", ".join([*TRACKERS, *VM_PAT_ERAS])
-        raise Misuse(f"there is no tracker {value!r}: there are {names}{_OWN}")
     if name in switches and equals and value in ("on", "off"):
         switched: dict[str, Any] = {name: value == "on"}
         return replace(profile, **switched)

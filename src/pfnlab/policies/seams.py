@@ -1,0 +1,50 @@
+"""The seams of a profile, and the policies of each: of this package, eras of vm_pat, or a user's own file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from pfnlab.errors import Misuse
+from pfnlab.mm.profile import Profile
+from pfnlab.mm.walk_policy import Walkers
+from pfnlab.policies.eras import VM_PAT_ERAS, era_switches
+from pfnlab.policies.flushes import FLUSHES
+from pfnlab.policies.own import is_path, load_policy
+from pfnlab.policies.trackers import TRACKERS
+from pfnlab.policies.walkers import WALKERS
+
+#: The policies of this package by seam and name, each made for a kernel.
+POLICIES: dict[str, Mapping[str, Callable[..., Any]]] = {
+    "tracker": TRACKERS,
+    "flush": FLUSHES,
+    "walker": WALKERS,
+}
+
+
+def policy_of(profile: Profile, seam: str) -> str:
+    """The policy that *profile* has; of the walkers that of walk_page_vma(), for no other ever changed."""
+    policies = {"tracker": profile.tracker, "flush": profile.flushes}
+    return policies.get(seam, profile.walkers.walk_page_vma)
+
+
+def with_policy(profile: Profile, seam: str, name: str) -> Profile:
+    """*profile* with the policy *name*, a file or one that there is; a tracker brings the book of its time.
+
+    :raises Misuse: there is no such policy, or the file has none for *seam*
+    """
+    if is_path(name):
+        make = load_policy(name, seam).make
+    elif seam == "tracker" and name in VM_PAT_ERAS:
+        switches: dict[str, Any] = era_switches(name)
+        return replace(profile, tracker="vm_pat", **switches)
+    elif name in POLICIES[seam]:
+        make = POLICIES[seam][name]
+    else:
+        noun = "flush placement" if seam == "flush" else seam
+        names = ", ".join([*POLICIES[seam], *(VM_PAT_ERAS if seam == "tracker" else ())])
+        raise Misuse(f"there is no {noun} {name!r}: there are {names}, and files that end in .py")
+    if seam == "tracker":
+        return replace(profile, tracker=name, end_match=getattr(make, "END_MATCH", False))
+    return replace(profile, flushes=name) if seam == "flush" else replace(profile, walkers=Walkers.all(name))
