@@ -10,7 +10,7 @@ from for_each import for_each
 
 from pfnlab.errors import Undecided
 from pfnlab.policies.commits import known_commits, machine_without
-from pfnlab.policies.profiles import RELEASES
+from pfnlab.policies.releases import RELEASES
 from pfnlab.programs.lang.canonical import format_text
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.model.model_machine import ModelMachine

@@ -10,8 +10,8 @@ from for_each import for_each
 from litmus_files import FILES, HOLDING, LITMUS, is_of_leaves, litmus_file, program_of, without_holds
 
 from pfnlab.errors import Undecided
-from pfnlab.policies.profiles import CONFIRMED, RELEASES, exact
-from pfnlab.policies.releases import series_of
+from pfnlab.policies.profiles import exact
+from pfnlab.policies.releases import CONFIRMED, RELEASES, series_of
 from pfnlab.programs.lang.canonical import format_text
 from pfnlab.programs.lang.json_form import program_hash
 from pfnlab.programs.model.model_machine import ModelMachine

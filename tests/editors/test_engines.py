@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 from asking import PROGRAM
+from colouring import coloured
 from litmus_files import FILES
-
-from pfnlab.programs.lang.tokens import coloured
 
 ROOT = Path(__file__).parents[2]
 EDITORS = ROOT / "editors"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pages.profiles_page import profiles_page
-from pfnlab.policies.profiles import RELEASES
+from pfnlab.policies.releases import RELEASES
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "profiles.md"
 

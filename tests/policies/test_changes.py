@@ -10,7 +10,8 @@ import pytest
 
 from pfnlab.policies.changes import changes_between, is_of, single_changes, source_of
 from pfnlab.policies.known_kernels import known_versions
-from pfnlab.policies.profiles import RELEASES, profile_of
+from pfnlab.policies.profiles import profile_of
+from pfnlab.policies.releases import RELEASES
 from pfnlab.programs.model.model_machine import ModelMachine
 
 VERSIONS = (*RELEASES, *known_versions(), "6.1.84", "6.12.90", "6.12.113")

@@ -15,7 +15,8 @@ from pfnlab.policies.commits import (
     with_commit,
     without_commit,
 )
-from pfnlab.policies.profiles import CONFIRMED, PROFILES, RELEASES
+from pfnlab.policies.profiles import PROFILES
+from pfnlab.policies.releases import CONFIRMED, RELEASES
 
 
 def test_a_repair_can_be_taken_out() -> None:

@@ -13,17 +13,8 @@ import pfnlab
 from pfnlab.mm.profile import Profile
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.known_kernels import newest_known
-from pfnlab.policies.profiles import (
-    CONFIRMED,
-    ERAS,
-    PROFILES,
-    RELEASES,
-    SERIES,
-    assumed,
-    described,
-    profile_of,
-)
-from pfnlab.policies.releases import series_of
+from pfnlab.policies.profiles import ERAS, PROFILES, SERIES, assumed, described, profile_of
+from pfnlab.policies.releases import CONFIRMED, RELEASES, series_of
 from pfnlab.policies.switch_table import SWITCHES
 from pfnlab.policies.trackers import TRACKERS
 

@@ -30,7 +30,7 @@ from pfnlab.programs.runs.compare import (
     seen_by_all,
     spent_messages,
 )
-from pfnlab.programs.runs.kmsg import is_once
+from pfnlab.programs.runs.kmsg import once_message
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Reason, Run, VmaSeen
 from pfnlab.programs.runs.violation import Violation
 
@@ -192,7 +192,7 @@ def _of_lost(program: Program, runs: Sequence[Run], run: Run) -> Signature:
 def without_once(run: Run) -> Run:
     """*run* without the log lines that print once per boot."""
     steps = (
-        msgspec.structs.replace(step, log=tuple(line for line in step.log if not is_once(line)))
+        msgspec.structs.replace(step, log=tuple(line for line in step.log if once_message(line) is None))
         for step in run.steps
     )
     return msgspec.structs.replace(run, steps=tuple(steps))

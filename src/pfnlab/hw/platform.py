@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pfnlab.hw.mtrr import MtrrMap, MtrrRange, MtrrType
 from pfnlab.hw.pat import FULL_PAT, PatConfig
 from pfnlab.hw.physmap import PhysicalMap, Resource, system_ram
-from pfnlab.units import PAGE_SIZE, phys_to_pfn
+from pfnlab.units import phys_to_pfn
 
 _MIB = 1 << 20
 
@@ -59,12 +59,10 @@ class Platform:
         return self.phys.range_is_allowed(pfn, size, io_strict_devmem=self.io_strict_devmem)
 
 
-def qemu_q35(ram_bytes: int = 256 * _MIB, bar_phys: int = 0xF8000000, bar_pages: int = 16384) -> Platform:
+def qemu_q35(ram_bytes: int = 256 * _MIB) -> Platform:
     """The machine of the recorded runs: QEMU's q35 with SeaBIOS and one big prefetchable BAR (S12.1).
 
     :param ram_bytes: guest memory; from 2816 MiB on the part above 2 GiB moves past 4 GiB
-    :param bar_phys: physical byte address of the BAR, which no driver has claimed
-    :param bar_pages: its length in pages
     """
     low_end = ram_bytes if ram_bytes < 0xB000_0000 else 0x8000_0000
     resources = [
@@ -75,7 +73,7 @@ def qemu_q35(ram_bytes: int = 256 * _MIB, bar_phys: int = 0xF8000000, bar_pages:
         Resource(0xC_0000, 0xC_0600, "Video ROM", busy=True),
         Resource(0xF_0000, 0x10_0000, "Reserved", busy=True),
         system_ram(0x10_0000, low_end),
-        Resource(bar_phys, bar_phys + bar_pages * PAGE_SIZE, "0000:00:02.0"),
+        Resource(0xF800_0000, 0xFC00_0000, "0000:00:02.0"),
     ]
     if ram_bytes > low_end:
         resources.append(system_ram(1 << 32, (1 << 32) + ram_bytes - low_end))

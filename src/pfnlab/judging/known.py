@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from pfnlab.policies.releases import series_key, series_of
 from pfnlab.programs.lang.device_ops import DriverCall
 from pfnlab.programs.lang.ops import Call, DeviceKind, Mmap, Op, Program
 from pfnlab.programs.lang.walk_ops import Walk
 from pfnlab.programs.model.model_machine import END
-from pfnlab.programs.runs.compare import series_key
 
 
 class Known(NamedTuple):
@@ -122,8 +122,9 @@ def _has(entry: Known, series: str | None) -> bool:
     """True where kernels of *series* break the property so."""
     if series is None:
         return entry.since is None and entry.until is None
-    since = entry.since is None or series_key(entry.since) <= series_key(series)
-    return since and (entry.until is None or series_key(series) < series_key(entry.until))
+    key = series_key(series_of(series))
+    since = entry.since is None or series_key(entry.since) <= key
+    return since and (entry.until is None or key < series_key(entry.until))
 
 
 def _word(call: Call) -> str:

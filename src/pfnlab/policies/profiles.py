@@ -14,23 +14,10 @@ from functools import cache
 from pfnlab.mm.configuration import DISTRIBUTION
 from pfnlab.mm.profile import Profile
 from pfnlab.mm.walk_policy import Walkers
-from pfnlab.policies.known_kernels import known_versions, nearest, newest_known
+from pfnlab.policies.known_kernels import known_versions, newest_known
 from pfnlab.policies.releases import CONFIRMED, RELEASES, is_version, series_of, version_key
 from pfnlab.policies.switch_table import SWITCHES
 from pfnlab.policies.switches import Backport, Era
-
-__all__ = [
-    "CONFIRMED",
-    "PROFILES",
-    "RELEASES",
-    "SEAMS",
-    "SERIES",
-    "assumed",
-    "described",
-    "exact",
-    "nearest",
-    "profile_of",
-]
 
 #: The series goldens exist for.
 SERIES = CONFIRMED

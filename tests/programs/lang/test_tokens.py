@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from colouring import coloured
 from for_each import for_each
 from litmus_files import FILES
 from table_lines import LINES
@@ -14,7 +15,7 @@ from table_lines import LINES
 from pfnlab.programs.lang.lines import Line, lines_of
 from pfnlab.programs.lang.ops import ADVICE
 from pfnlab.programs.lang.text import Reading
-from pfnlab.programs.lang.tokens import KINDS_OF_TOKEN, coloured, contexts, token_table
+from pfnlab.programs.lang.tokens import KINDS_OF_TOKEN, contexts, token_table
 from pfnlab.programs.lang.words import HEADERS, KEYWORDS, PREFIXES, PROTS, UNITS, VERBS
 
 #: The token at a field that the parser found; fields of no word of their own are not here.

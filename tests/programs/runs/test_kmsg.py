@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from for_each import for_each
 
-from pfnlab.programs.runs.kmsg import is_once, normalise, once_message
+from pfnlab.programs.runs.kmsg import normalise, once_message
 from pfnlab.programs.runs.places import Places
 from pfnlab.units import PfnRange
 
@@ -145,23 +145,25 @@ def test_once_lines_are_known_without_their_task() -> None:
     """What is spent for a whole boot is the message, whoever triggered it."""
     line = "child: attempted to duplicate a private mapping with mremap.  This is not supported."
 
-    assert is_once(line)
+    assert once_message(line)
     assert once_message(line) == "attempted to duplicate a private mapping with mremap"
 
 
 def test_warnings_count_as_once() -> None:
     """Every warning these programs reach is a WARN_ON_ONCE."""
-    assert is_once("WARNING at arch/x86/mm/pat/memtype.c")
+    assert once_message("WARNING at arch/x86/mm/pat/memtype.c")
 
 
 def test_ordinary_lines_are_not_once() -> None:
     """A book message is printed each time."""
-    assert not is_once("x86/PAT: main freeing invalid memtype bar[4:8]")
+    assert not once_message("x86/PAT: main freeing invalid memtype bar[4:8]")
 
 
 def test_what_is_limited_in_rate_counts_as_once() -> None:
     """Whether such a line is printed depends on what ran before; that some were left out is no line."""
-    assert is_once("__vm_enough_memory: pid: PID, comm: main, bytes: N not enough memory for the allocation")
+    assert once_message(
+        "__vm_enough_memory: pid: PID, comm: main, bytes: N not enough memory for the allocation"
+    )
     assert norm("__vm_enough_memory: 20 callbacks suppressed") is None
 
 

@@ -12,8 +12,8 @@ import msgspec
 
 from pfnlab.errors import Defect, Misuse
 from pfnlab.lab.vm.accel import Accel
+from pfnlab.policies.releases import series_key
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.runs.compare import series_key
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Looking, Machine, run_telling
 from pfnlab.programs.runs.observation import Run

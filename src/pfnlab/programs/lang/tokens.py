@@ -9,7 +9,7 @@ context ends with rules that match anything, so that no letter is without a toke
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple, get_args
 
 from pfnlab.programs.lang.device_ops import DRIVER_RAM, IOREMAP_NUMBERS, MEMREMAP_NUMBERS, MOVED_BAR
@@ -80,14 +80,6 @@ class TokenRule(NamedTuple):
     def regex(self) -> str:
         """The rule as one regular expression."""
         return self.pattern or f"(?:{'|'.join(map(re.escape, self.words))}){_END}".replace(r"\-", "-")
-
-
-class ColouredToken(NamedTuple):
-    """A token of a line, from column *start* to before column *end*, both counted from 0."""
-
-    start: int
-    end: int
-    token: TokenKind
 
 
 def contexts() -> dict[str, tuple[TokenRule, ...]]:
@@ -193,25 +185,6 @@ def _closed(*rules: TokenRule) -> tuple[TokenRule, ...]:
 
 def _once(words: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(words))
-
-
-_COMPILED = {
-    context: [(re.compile(rule.regex), rule) for rule in rules] for context, rules in contexts().items()
-}
-
-
-def coloured(line: str) -> Iterator[ColouredToken]:
-    """The tokens of one line, which does not end in a line break."""
-    context, at = "line", 0
-    while at < len(line):
-        if line[at] in " \t":
-            at += 1
-            continue
-        match, rule = next(
-            (match, rule) for regex, rule in _COMPILED[context] if (match := regex.match(line, at))
-        )
-        yield ColouredToken(at, match.end(), rule.token)
-        context, at = rule.context or context, match.end()
 
 
 def token_table() -> dict[str, Any]:

@@ -14,7 +14,6 @@ A WARN is an alarm where another machine did not log it: then no rule explains i
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
@@ -24,6 +23,7 @@ import msgspec
 from msgspec import Meta
 
 from pfnlab.errors import Defect, Misuse
+from pfnlab.policies.releases import series_key, series_of
 from pfnlab.programs.lang.ops import Expect, Program
 from pfnlab.programs.runs.alarm import Alarm, warning_line
 from pfnlab.programs.runs.kmsg import once_message
@@ -264,16 +264,10 @@ def expectation_failures(program: Program, run: Run, series: str | None) -> list
     return [expectation for expectation in expectations(program, run, series) if expectation.holds is False]
 
 
-def covers(expect: Expect, series: str) -> bool:
-    """True where *series* lies in the range of an ``expect`` line, versions compared as numbers."""
-    key = series_key(series)
+def covers(expect: Expect, version: str) -> bool:
+    """True where the series of *version* lies in the range of an ``expect`` line."""
+    key = series_key(series_of(version))
     return series_key(expect.first) <= key and (expect.last is None or key <= series_key(expect.last))
-
-
-def series_key(series: str) -> tuple[int, ...]:
-    """A kernel series as numbers, so that 6.12 comes after 6.9: ``6.12`` is (6, 12)."""
-    match = re.match(r"\d+(?:\.\d+)*", series)
-    return tuple(int(part) for part in match.group().split(".")[:2]) if match else ()
 
 
 def judge(

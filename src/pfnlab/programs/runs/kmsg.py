@@ -95,11 +95,6 @@ def once_message(line: str) -> str | None:
     return next((match[1].rstrip() for match in matches if match), None)
 
 
-def is_once(line: str) -> bool:
-    """True where the kernel prints this normalised line only once per boot."""
-    return once_message(line) is not None
-
-
 def _pages(places: Places, start: int, end: int) -> str:
     # Physical bytes start up to end (not included) as device pages.
     first, last = phys_to_pfn(start), pages_of(end)
