@@ -287,9 +287,8 @@ def _swarmed(
     if isinstance(model, RaceModel):
         raise Misuse(f"a swarm searches operations one after the other: scope {model.scope.name} has races")
 
-    def member(number: int, found: Exploration[Any]) -> None:
+    def member(found: Exploration[Any], without: tuple[str, ...]) -> None:
         violated = [asked.name for asked in predicates if found.verdict(asked.name) == "violated"]
-        without = tuple(found.note.removeprefix("without ").split(", ")) if found.note else ()
         members.append(SwarmMember(found.states, found.transitions, without, tuple(violated)))
 
     counted.expect(limits.searches)

@@ -137,9 +137,10 @@ def test_a_file_of_somebody_else_runs_nothing(tmp_path: Path) -> None:
     file, trace = tmp_path / "search", tmp_path / "trace"
     evil = pickle.dumps(Evil(trace))
 
-    file.write_bytes(b"pfnlab search 1\n" + evil)
-    with pytest.raises(Misuse, match="another version of pfnlab: remove it"):
-        explore(Counters(), ASKED, resume=file)
+    for earlier in (b"1", b"3"):
+        file.write_bytes(b"pfnlab search " + earlier + b"\n" + evil)
+        with pytest.raises(Misuse, match="another version of pfnlab: remove it"):
+            explore(Counters(), ASKED, resume=file)
     for letter in b"hpcdxvw":
         sealed_file(file, bytes([letter]), evil)
         with pytest.raises(Misuse, match="is damaged or was cut short: remove it"):

@@ -48,7 +48,6 @@ class Exploration(Generic[State]):
     :param seconds: the time the search took
     :param frontier: the number of states that wait to be expanded
     :param expanded: the number of states that were expanded
-    :param note: a line with further information about the counts
     """
 
     properties: Sequence[Property[State]]
@@ -64,7 +63,6 @@ class Exploration(Generic[State]):
     seconds: float = 0.0
     frontier: int = 0
     expanded: int = 0
-    note: str = ""
 
     def reached(self, depth: int, judged: Iterable[tuple[str, bool]], way: Callable[[], Path[State]]) -> None:
         """Count a new state.

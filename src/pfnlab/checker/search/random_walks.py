@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from random import Random
 from typing import Any, Generic
 
@@ -41,7 +41,6 @@ def simulate(
     length: int = 50,
     first: int = 0,
     seconds: float | None = None,
-    stop_at_first: bool = False,
     guided: bool = False,
     done: Callable[[], None] = lambda: None,
 ) -> Exploration[State]:
@@ -54,8 +53,6 @@ def simulate(
     :param guided: prefer steps to states that no walk has reached, and pairs of kinds of step that were rare.
         Then a walk depends on those before it, and cannot be made alone
     :param done: called when a walk is done
-    :return: ``states`` counts distinct states by fingerprint; ``note`` says how many walks and steps there
-        were
     """
     found = Exploration(properties)
     begin = time.monotonic()
@@ -68,14 +65,11 @@ def simulate(
         _walk(model, Random(f"{seed}/{number}"), length, found, fingerprints, novelty)
         count += 1
         done()
-        if stop_at_first and found.violated:
-            break
     found.states, found.seconds = len(fingerprints), time.monotonic() - begin
     found.passed.append(
         f"{'guided' if guided else 'random'} walks: {count:,} of at most {number_of(length, 'step')}, "
         f"seed {seed}, from walk {first}"
     )
-    found.note = f"{number_of(count, 'walk')}, {number_of(found.transitions, 'step')}"
     return found
 
 
@@ -165,7 +159,7 @@ class ScopePart(Generic[State]):
     :param seed: decides the order
     """
 
-    def __init__(self, model: Model[State], without: frozenset[str], seed: str) -> None:
+    def __init__(self, model: Model[State], without: Collection[str], seed: str) -> None:
         self._model, self._without, self._seed = model, without, seed
 
     def initial(self) -> Sequence[State]:
@@ -191,8 +185,7 @@ def swarm(
     states: int = 10_000,
     depth: int | None = None,
     seconds: float | None = None,
-    stop_at_first: bool = False,
-    member: Callable[[int, Exploration[State]], None] | None = None,
+    member: Callable[[Exploration[State], tuple[str, ...]], None] = lambda found, without: None,
     jobs: int = 1,
     done: Callable[[], None] = lambda: None,
 ) -> Exploration[State]:
@@ -204,19 +197,20 @@ def swarm(
     :param kinds: kinds of action that may be left out
     :param states: the most distinct states that each member may find
     :param seconds: the time for all members, of which each has an equal part
-    :param member: called with the number and the result of each member, in order
+    :param member: called with the result of each member and the kinds that it left out, in order
     :param jobs: how many search at a time
     :param done: called when a member is done, in any order
+    :return: states count once for each member that found them
     """
     total = Exploration(properties)
     begin = time.monotonic()
     together = min(jobs, members)
 
-    def search(number: int) -> tuple[Exploration[State], tuple[Any, ...] | None]:
+    def search(number: int) -> tuple[Exploration[State], tuple[str, ...], tuple[Any, ...] | None]:
         if isinstance(model, Counting):
             model.take_counts()
         random = Random(f"{seed}/{number}")
-        without = frozenset(name for name in kinds if random.random() < _WITHOUT)
+        without = tuple(sorted(name for name in kinds if random.random() < _WITHOUT))
         found = explore(
             ScopePart(model, without, f"{seed}/{number}"),
             properties,
@@ -224,33 +218,22 @@ def swarm(
             depth=depth,
             states=states,
             seconds=None if seconds is None else seconds * together / members,
-            stop_at_first=stop_at_first,
         )
         # Properties are functions, and the caller has them.
         found.properties = ()
-        found.note = f"without {', '.join(sorted(without))}" if without else ""
-        return found, model.take_counts() if isinstance(model, Counting) else None
+        return found, without, model.take_counts() if isinstance(model, Counting) else None
 
     kept = model.take_counts() if isinstance(model, Counting) else None
     count = 0
-    for number, (found, counts) in enumerate(
-        in_order(
-            search,
-            range(members),
-            jobs,
-            named=lambda number: f"search {number} of the swarm",
-            done=done,
-        )
+    for found, without, counts in in_order(
+        search, range(members), jobs, named=lambda number: f"search {number} of the swarm", done=done
     ):
         found.properties = properties
         if isinstance(model, Counting) and counts is not None:
             kept = _with_counts(model, kept, counts)
         _merge(total, found, model)
         count += 1
-        if member is not None:
-            member(number, found)
-        if stop_at_first and total.violated:
-            break
+        member(found, without)
     if isinstance(model, Counting) and kept is not None:
         # What was counted while ways were followed once more is left.
         model.take_counts()
@@ -260,7 +243,6 @@ def swarm(
         f"swarm: {number_of(count, 'search', 'searches')} of at most {number_of(states, 'state')}, "
         f"seed {seed}"
     )
-    total.note = "states count once for each search that found them"
     return total
 
 
