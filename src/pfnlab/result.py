@@ -64,17 +64,19 @@ class Made(msgspec.Struct, frozen=True):
         return cls(VERSION, command())
 
 
-class Words(NamedTuple):
+class PlainText(NamedTuple):
     """A result that is only read, or written to a file.
 
-    :param text: its lines
+    :param text: exactly what is printed or written
     """
 
     text: str
     outcome: Outcome = Outcome.AS_EXPECTED
 
-    def __str__(self) -> str:
-        return self.text
+    @classmethod
+    def line(cls, text: str) -> PlainText:
+        """*text* as a line."""
+        return cls(f"{text}\n")
 
 
 class Printed(msgspec.Struct, frozen=True, kw_only=True, tag_field="format"):

@@ -96,6 +96,22 @@ def stored_plan(store: Store, name: str) -> Plan:
     return plan
 
 
+def campaign_named(store: Store, name: str | None) -> str:
+    """The name of the campaign that a command is about.
+
+    :param name: None for the only one
+    :raises Misuse: there is none of that name; or none is named, and there are several or none
+    """
+    if name is not None:
+        return stored_plan(store, name).name
+    names = [campaign.name for campaign in store.campaigns()]
+    if len(names) == 1:
+        return names[0]
+    if not names:
+        raise Misuse(f"{store.address} has no campaign: pfnlab campaign run FILE begins one")
+    raise Misuse(f"{store.address} has several campaigns, name one: {', '.join(names)}")
+
+
 def stored_shards(store: Store, name: str) -> list[StoredShard]:
     """The shards of the campaign *name*, in order, each with work of its task.
 

@@ -7,14 +7,14 @@ from typing import Annotated, Any
 import typer
 
 from pfnlab.cli.cache_app import cache
-from pfnlab.cli.campaign_app import campaign, results
+from pfnlab.cli.campaign_app import campaign
 from pfnlab.cli.kernels_app import kernels
 from pfnlab.cli.litmus_app import litmus, new
 from pfnlab.cli.options import module_of, verb_modules
 from pfnlab.cli.plain import DECLARED, PLAIN, Verbs
 from pfnlab.cli.policies_app import policies
 from pfnlab.cli.searching_app import replay
-from pfnlab.cli.showing_app import explore, report, schema
+from pfnlab.cli.showing_app import explore, schema
 
 #: The framework's exception for a wrong option or argument, in any of its versions.
 UsageError: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
@@ -54,10 +54,10 @@ app.verb("check")
 app.command("explore")(explore)
 app.command("replay")(replay)
 app.verb("draw")
-app.command("report")(report)
+app.verb("report")
 app.verb("matrix")
 app.command("schema")(schema)
-app.command("results")(results)
+app.verb("results")
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""``pfnlab campaign`` and ``results`` with their options; what they do is imported when they run."""
+"""The group of the verbs of campaigns, with those that have no results: each imports what it needs."""
 
 # No annotations as strings here: the framework would evaluate each several times before every command.
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pfnlab.cli.options import typer_option
-from pfnlab.cli.plain import PLAIN, AsJson, ReportFile, ReportForm, ReportTitle, Verbs
+from pfnlab.cli.plain import PLAIN, Verbs
 from pfnlab.verbs import option
 
 campaign = Verbs(
@@ -16,37 +16,6 @@ campaign = Verbs(
     no_args_is_help=True,
     **PLAIN,
 )
-
-StoreOf = Annotated[
-    str | None,
-    typer.Option(
-        "--store",
-        metavar="STORE",
-        help="Where results are kept: a file, or postgresql://USER@HOST/NAME. Without it: $PFNLAB_STORE, "
-        "else pfnlab.db.",
-    ),
-]
-
-JobsOf = Annotated[
-    int | None,
-    typer_option(
-        option.JOBS._replace(
-            help="Shards that run at a time, at most eight a processor. Default: as many as processors."
-        )
-    ),
-]
-
-ClusterOf = Annotated[
-    str | None,
-    typer.Option("--cluster", metavar="ADDRESS", help="Run shards on the workers of a dask scheduler there."),
-]
-
-CampaignName = Annotated[
-    str | None,
-    typer.Argument(metavar="CAMPAIGN", help="Its name; may be left out where the store has one only."),
-]
-
-CampaignFile = Annotated[Path, typer.Argument(metavar="CAMPAIGN.toml", help="What to run.")]
 
 
 @campaign.command("new")
@@ -59,151 +28,77 @@ def campaign_new(
     ] = False,
 ) -> int:
     """Write a file of a campaign to begin with."""
-    from pfnlab.cli.campaign import new_campaign
+    from os.path import lexists
 
-    return new_campaign(file, schema=schema)
+    from pfnlab.campaign.new_file import new_text
+    from pfnlab.errors import Misuse
+    from pfnlab.files import cannot_write, write_whole
+    from pfnlab.progress import say
+    from pfnlab.schema_files import campaign_file_text
+
+    if schema:
+        print(campaign_file_text(), end="")
+        return 0
+    if file is None:
+        raise Misuse("say which file: pfnlab campaign new nightly.toml")
+    if lexists(file):
+        raise Misuse(f"{file} exists: name a new file")
+    try:
+        write_whole(file, new_text(file))
+    except OSError as trouble:
+        raise cannot_write(file, trouble, "name another file") from trouble
+    say(f"{file} written; then: pfnlab campaign check {file}")
+    return 0
 
 
 @campaign.command("check")
-def campaign_check(file: CampaignFile) -> int:
+def campaign_check(file: Annotated[Path, typer_option(option.CAMPAIGN_FILE)]) -> int:
     """Check the file of a campaign, and print what it would do."""
-    from pfnlab.cli.campaign import check_campaign
+    from collections import Counter
 
-    return check_campaign(file)
+    from pfnlab.campaign.plan_file import read_plan
+    from pfnlab.campaign.status import what_it_does
+    from pfnlab.inert import one_line
+    from pfnlab.units import number_of
 
-
-@campaign.command("run")
-def campaign_run(
-    file: CampaignFile, store: StoreOf = None, jobs: JobsOf = None, cluster: ClusterOf = None
-) -> int:
-    """Run a campaign; what its store has of it already is not run again.
-
-    Each shard runs in a process of its own. One that crashes or passes its limit is tried again, and after so
-    many tries isolated; the others go on. Results are in the store after each shard.
-
-    Exit codes: 0 as expected, 1 a discovery, 3 shards are left or isolated, or something is undecided.
-    """
-    from pfnlab.cli.campaign import CampaignRequest, run_file
-
-    return run_file(file, CampaignRequest(store=store, jobs=jobs, cluster=cluster))
-
-
-@campaign.command("resume")
-def campaign_resume(
-    name: CampaignName = None,
-    store: StoreOf = None,
-    jobs: JobsOf = None,
-    cluster: ClusterOf = None,
-    isolated: Annotated[
-        bool, typer.Option("--isolated", help="Try shards that were isolated once more too.")
-    ] = False,
-) -> int:
-    """Go on with a campaign that was stopped or killed; its file is not needed.
-
-    Exit codes: 0 as expected, 1 a discovery, 3 shards are left or isolated, or something is undecided.
-    """
-    from pfnlab.cli.campaign import CampaignRequest, resume
-
-    request = CampaignRequest(store=store, jobs=jobs, name=name, cluster=cluster)
-    return resume(request, isolated=isolated)
+    plan = read_plan(file)
+    shards = plan.shards(file.parent)
+    with_qemu = sum(shard.needs_qemu for shard in shards)
+    print(f"{plan.name}: {number_of(len(shards), 'shard')}, {with_qemu} with a kernel")
+    for task, count in Counter(shard.task for shard in shards).items():
+        first = next(shard for shard in shards if shard.task == task)
+        what = one_line(what_it_does(task, first.work))
+        print(f"  {task}: {number_of(count, 'shard')}, the first: {what}")
+    print(
+        f"  an attempt: {plan.limits.seconds:g} s; a shard: {number_of(plan.limits.tries, 'try', 'tries')}; "
+        f"a discovery: {', '.join(plan.count.verdicts)}"
+    )
+    return 0
 
 
-@campaign.command("status")
-def campaign_status(name: CampaignName = None, store: StoreOf = None, as_json: AsJson = False) -> int:
-    """Print how far campaigns are; of all of a store where none is named."""
-    from pfnlab.cli.campaign import CampaignRequest, status
-
-    return status(CampaignRequest(store=store, name=name), as_json=as_json)
+for verb in ("run", "resume", "status"):
+    campaign.verb(f"campaign {verb}")
 
 
 @campaign.command("stop")
-def campaign_stop(name: CampaignName = None, store: StoreOf = None) -> int:
+def campaign_stop(
+    name: Annotated[str | None, typer_option(option.CAMPAIGN)] = None,
+    store: Annotated[str | None, typer_option(option.STORE)] = None,
+) -> int:
     """Ask the process that runs a campaign to stop, from anywhere that reaches the store."""
-    from pfnlab.cli.campaign import CampaignRequest, stop
+    from pfnlab.campaign.running import campaign_named
+    from pfnlab.errors import Misuse
+    from pfnlab.progress import say
+    from pfnlab.store.store import Store, store_address
 
-    return stop(CampaignRequest(store=store, name=name))
-
-
-@campaign.command("results")
-def campaign_results(
-    name: CampaignName = None,
-    store: StoreOf = None,
-    verdict: Annotated[
-        str | None, typer.Option(metavar="VERDICT", help="Only these: differs, violated, holds ...")
-    ] = None,
-    full: Annotated[bool, typer.Option("--full", help="With their programs.")] = False,
-    as_json: AsJson = False,
-) -> int:
-    """Print the results of one campaign; `pfnlab results` has more filters and exports."""
-    from pfnlab.cli.campaign import CampaignRequest, campaign_results
-
-    return campaign_results(
-        CampaignRequest(store=store, name=name), verdict=verdict, full=full, as_json=as_json
-    )
+    with Store(store_address(store), make=False) as opened:
+        stopped = campaign_named(opened, name)
+        if not opened.is_running(stopped):
+            raise Misuse(f"campaign {stopped!r} is not running: there is nothing to stop")
+        opened.ask_to_stop(stopped)
+        say(f"campaign {stopped} stops; pfnlab campaign resume {stopped} goes on")
+    return 0
 
 
-@campaign.command("report")
-def campaign_report(
-    name: CampaignName = None,
-    store: StoreOf = None,
-    output: ReportFile = None,
-    form: ReportForm = None,
-    title: ReportTitle = None,
-) -> int:
-    """Make a report of a campaign: a file that needs nothing else, what was found first."""
-    from pfnlab.cli.campaign import CampaignRequest, report
-
-    return report(CampaignRequest(store=store, name=name), output, form, title)
-
-
-def results(
-    store: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="STORE", help="A file, or postgresql://... Default: $PFNLAB_STORE or pfnlab.db."
-        ),
-    ] = None,
-    of: Annotated[
-        str | None, typer.Option("--campaign", metavar="CAMPAIGN", help="Only of this campaign.")
-    ] = None,
-    kind: Annotated[
-        str | None, typer.Option(metavar="run|verdict|difference", help="Only results of this kind.")
-    ] = None,
-    task: Annotated[
-        str | None, typer.Option(metavar="fuzz|check|catalogue|meet", help="Only those that this found.")
-    ] = None,
-    machine: Annotated[
-        str | None,
-        typer.Option(metavar="MACHINE", help="Only of this machine; model:7.2 stands for its versions too."),
-    ] = None,
-    verdict: Annotated[
-        str | None, typer.Option(metavar="VERDICT", help="Only these: differs, violated, holds ...")
-    ] = None,
-    scope: Annotated[str | None, typer.Option(metavar="NAME|FILE", help="Only of this scope.")] = None,
-    full: Annotated[bool, typer.Option("--full", help="With their programs.")] = False,
-    as_json: AsJson = False,
-    form: Annotated[
-        str | None,
-        typer.Option("--format", metavar="csv|parquet", help="Write a table to the file of -o instead."),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="The file of that table.")
-    ] = None,
-    backup: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Copy the whole store there, also while it is in use."),
-    ] = None,
-) -> int:
-    """Print what campaigns found and a store keeps: a line each, or JSON, or a table in a file.
-
-    A result is recorded once, however many shards and campaigns see it.
-    """
-    from pfnlab.cli.results import ResultsRequest, print_results
-    from pfnlab.store.stored import ResultFilter
-
-    asked = ResultFilter(campaign=of, kind=kind, task=task, machine=machine, verdict=verdict, scope=scope)
-    return print_results(
-        ResultsRequest(
-            store=store, asked=asked, full=full, as_json=as_json, form=form, output=output, backup=backup
-        )
-    )
+for verb in ("results", "report"):
+    campaign.verb(f"campaign {verb}")

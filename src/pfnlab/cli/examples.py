@@ -42,50 +42,11 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example("pfnlab campaign check examples/campaign.toml", "What a file would do, in how many shards"),
         Example("pfnlab campaign check nightly.toml", "A line for each mistake, with what to write instead"),
     ),
-    "campaign run": (
-        Example("pfnlab campaign run nightly.toml --store nightly.db", "All of it, on all processors"),
-        Example(
-            "pfnlab campaign run nightly.toml --store postgresql://lab@db/pfnlab --jobs 4",
-            "Four shards at a time, with the results on a server",
-        ),
-        Example(
-            "pfnlab campaign run nightly.toml --store nightly.db --cluster tcp://lab:8786",
-            "On the workers of a dask scheduler",
-        ),
-    ),
-    "campaign resume": (
-        Example("pfnlab campaign resume --store nightly.db", "What was killed goes on"),
-        Example(
-            "pfnlab campaign resume nightly --store nightly.db --isolated",
-            "Once more what crashed too often, after it was mended",
-        ),
-        Example(
-            "pfnlab campaign resume --store nightly.db --cluster tcp://lab:8786",
-            "What is left, on the workers of a dask scheduler",
-        ),
-    ),
-    "campaign status": (
-        Example("pfnlab campaign status --store nightly.db", "How far all campaigns of a store are"),
-        Example("pfnlab campaign status nightly --json", "One of them as JSON"),
-    ),
     "campaign stop": (
         Example("pfnlab campaign stop --store nightly.db", "The process that runs it ends within seconds"),
         Example(
             "pfnlab campaign stop nightly --store postgresql://lab@db/pfnlab", "The same from another host"
         ),
-    ),
-    "campaign results": (
-        Example("pfnlab campaign results --store nightly.db --verdict violated", "What is violated"),
-        Example("pfnlab campaign results nightly --full", "Every result with its program"),
-    ),
-    "campaign report": (
-        Example("pfnlab campaign report --store nightly.db -o nightly.html", "A page for a browser"),
-        Example("pfnlab campaign report nightly --format md", "Markdown for a mail"),
-    ),
-    "results": (
-        Example("pfnlab results nightly.db --machine model:7.2 --verdict violated", "Of one machine"),
-        Example("pfnlab results nightly.db -o nightly.parquet", "All of it as a table"),
-        Example("pfnlab results nightly.db --backup copy.db", "A copy, while a campaign runs"),
     ),
     "explore": (
         Example("pfnlab explore", "An editor and a picture of every step, in the browser"),
@@ -115,10 +76,6 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "cache clean": (
         Example("pfnlab cache clean", "Remove what was not used for a month"),
         Example("pfnlab cache clean --older 7", "What was not used for a week"),
-    ),
-    "report": (
-        Example("pfnlab report runs.json check.json -o report.html", "One file of what verbs printed"),
-        Example('pfnlab report runs.json --format md --title "Two kernels"', "The same for a mail"),
     ),
     "litmus": (
         Example("pfnlab litmus", "Every program that comes with pfnlab, with its question"),

@@ -5,7 +5,6 @@ import textwrap
 from collections.abc import Callable, Sequence
 from functools import partial
 from inspect import cleandoc
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -163,7 +162,4 @@ PLAIN: dict[str, Any] = {
 
 AsJson = Annotated[bool, typer_option(option.AS_JSON)]
 AccelOf = Annotated[str, typer_option(option.ACCEL)]
-ReportFile = Annotated[Path | None, typer_option(option.REPORT_FILE)]
-ReportForm = Annotated[str | None, typer_option(option.REPORT_FORM)]
-ReportTitle = Annotated[str | None, typer_option(option.REPORT_TITLE)]
 ProfileOf = Annotated[str | None, typer_option(option.PROFILE)]

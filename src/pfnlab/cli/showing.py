@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pfnlab.result import Words
+from pfnlab.result import PlainText
 
 
 def show(verb: str, request: Any, results: Iterator[Any]) -> None:
@@ -45,15 +45,27 @@ def _text(verb: str, request: Any, result: Any) -> str:
     """A result as JSON, or as its verb prints it; with the end of its last line."""
     if getattr(request, "as_json", False):
         return f"{result.as_json()}\n"
+    if isinstance(result, PlainText):
+        return result.text
     match verb:
-        case "fmt" if not isinstance(result, Words):
+        case "fmt":
             form = request.form or "text"
             return f"{result.as_json(indent=2)}\n" if form == "json" else result.as_lines(form)
         case "try" | "kernels meet" | "kernels diff":
-            text = _page(result)
+            return _page(result)
+        case "results" | "campaign results":
+            from pfnlab.document.results_part import listing_part
+            from pfnlab.document.terminal import terminal
+
+            text = terminal(listing_part(result, full=request.full))
+        case "campaign run" | "campaign resume" | "campaign status":
+            from pfnlab.document.results_part import status_part
+            from pfnlab.document.terminal import terminal
+
+            text = terminal(status_part(result.campaigns if verb == "campaign status" else [result]))
         case _:
             text = str(result)
-    return text if text.endswith("\n") else f"{text}\n"
+    return f"{text}\n"
 
 
 def _page(result: Any) -> str:

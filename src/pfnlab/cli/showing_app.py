@@ -1,13 +1,10 @@
-"""The options of ``explore``, ``report`` and ``schema``, not what they do."""
+"""The options of ``explore`` and ``schema``, not what they do."""
 
 # No annotations as strings here: the framework would evaluate each several times before every command.
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
-
-from pfnlab.cli.plain import ReportFile, ReportForm, ReportTitle
 
 
 def explore(
@@ -33,26 +30,6 @@ def explore(
     from pfnlab.cli.explore import explore as explore_in_browser
 
     return explore_in_browser(program, on or [], browser=browser, port=port)
-
-
-def report(
-    results: Annotated[
-        list[Path],
-        typer.Argument(metavar="RESULT", help="What a verb printed with --json; the folder of a finding."),
-    ],
-    output: ReportFile = None,
-    form: ReportForm = None,
-    title: ReportTitle = None,
-) -> int:
-    """Make one report of results: a file that needs nothing else, what was found first.
-
-    Results are what run, check, matrix, policies matrix, kernels meet, kernels diff, fuzz, try and replay
-    print with --json, and folders of findings. What was found comes first.
-    """
-    from pfnlab.cli.report import ReportRequest
-    from pfnlab.cli.report import report as write_report
-
-    return write_report(ReportRequest(results=tuple(results), output=output, form=form, title=title))
 
 
 def schema(

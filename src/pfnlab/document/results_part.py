@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pfnlab.document.blocks import Block, Bullets, Chapter, Paragraph, Table, Tone, cell
 from pfnlab.document.part import Part, done, program_code, section
 from pfnlab.inert import one_line
-from pfnlab.report.campaigns import CampaignStatus, ListedResult, ListedResults, StatusResult
+from pfnlab.report.campaigns import CampaignStatus, ListedResult, ListedResults
 from pfnlab.result import Outcome
 from pfnlab.store.rows import DISCOVERIES
 from pfnlab.units import number_of
@@ -39,7 +39,7 @@ def part(content: ListedResults) -> Part:
     blocks += section("Found", *map(_chapter, found[:_SHOWN]), *_more(found))
     blocks += section("Open", *map(_chapter, open_[:_SHOWN]), *_more(open_), folded=True)
     if content.campaigns:
-        blocks += section("How far they are", *status_part(content).blocks)
+        blocks += section("How far they are", *status_part(content.campaigns).blocks)
     outcome = Outcome.AS_EXPECTED
     if found:
         outcome = Outcome.DISCOVERY
@@ -88,11 +88,11 @@ def _chapter(item: ListedResult) -> Chapter:
     return Chapter(f"{item.verdict}: {_line(item)}", tuple(program_code(item.program.strip())))
 
 
-def status_part(content: StatusResult | ListedResults) -> Part:
+def status_part(campaigns: Sequence[CampaignStatus]) -> Part:
     """What is to be read of how far campaigns are."""
-    campaigns = Bullets(tuple(tuple(_status(campaign)) for campaign in content.campaigns))
-    says = f"{number_of(len(content.campaigns), 'campaign')} in {content.store}"
-    return Part("How far they are", says, content.outcome, (campaigns,))
+    shown = Bullets(tuple(tuple(_status(campaign)) for campaign in campaigns))
+    says = number_of(len(campaigns), "campaign")
+    return Part("How far they are", says, Outcome.AS_EXPECTED, (shown,))
 
 
 def _status(campaign: CampaignStatus) -> Iterator[str]:

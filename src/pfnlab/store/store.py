@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,23 @@ from pfnlab.store.stored import (
 
 #: The columns of a result, in the order of its struct.
 _RESULT = ", ".join(StoredResult.__struct_fields__)
+
+
+#: The store where none is named, and the variable that names one.
+_STORE, _VARIABLE = "pfnlab.db", "PFNLAB_STORE"
+
+
+def store_address(named: str | None) -> str:
+    """The address of the store that a command is about.
+
+    :param named: None for the usual one
+    """
+    return named or os.environ.get(_VARIABLE) or _STORE
+
+
+def files_of_store(address: str) -> list[Path]:
+    """The files that a store may be in; none of them is one for output."""
+    return [Path(f"{address}{ending}") for ending in ("", "-wal", "-shm", "-running")]
 
 
 class Store:

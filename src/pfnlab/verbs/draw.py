@@ -14,7 +14,7 @@ from typing import Annotated
 import msgspec
 
 from pfnlab.errors import Misuse
-from pfnlab.result import Words
+from pfnlab.result import PlainText
 from pfnlab.verbs.option import AccelOf, LookOf, Option, ProfileOf, Say
 
 EXAMPLES = (
@@ -54,7 +54,7 @@ class DrawRequest(msgspec.Struct, frozen=True, kw_only=True):
     look: LookOf = None
 
 
-def perform(request: DrawRequest, say: Say) -> Iterator[Words]:
+def perform(request: DrawRequest, say: Say) -> Iterator[PlainText]:
     """Run the program, and draw it.
 
     :raises Misuse: there is not one program, or no such step or theme, or the output is a file that is read
@@ -98,4 +98,4 @@ def perform(request: DrawRequest, say: Say) -> Iterator[Words]:
         svg = draw_compare(program, runs, step - 1, width=width, theme=theme)
     else:
         svg = draw_state(program, runs[0], step - 1, width=width, theme=theme)
-    yield Words(svg)
+    yield PlainText(svg)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 
 from pfnlab.errors import Misuse
-from pfnlab.result import Words
+from pfnlab.result import PlainText
 from pfnlab.verbs.option import Option, Say
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class FmtRequest(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
 
 
-def perform(request: FmtRequest, say: Say) -> Iterator[FmtResult | Words]:
+def perform(request: FmtRequest, say: Say) -> Iterator[FmtResult | PlainText]:
     """Rewrite files in place, and give back standard input; or check, and write nothing.
 
     Names of the library are programs too where nothing is written.
@@ -69,7 +69,7 @@ def perform(request: FmtRequest, say: Say) -> Iterator[FmtResult | Words]:
         text = _text(path)
         formatted = format_text(text, str(path))
         if path == STDIN:
-            yield Words(formatted)
+            yield PlainText(formatted)
         elif formatted != text:
             # A pipe could be read, and writing into one may wait for ever.
             check_regular(path, "program")

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import msgspec
 
-from pfnlab.result import Words
+from pfnlab.result import PlainText
 from pfnlab.verbs.option import JOBS, Option, Say
 
 EXAMPLES = (
@@ -48,7 +48,7 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
 
 
-def perform(request: BuildRequest, say: Say) -> Iterator[Words]:
+def perform(request: BuildRequest, say: Say) -> Iterator[PlainText]:
     """Build the kernel, and say its name, what it is, and how to run a program on it.
 
     :raises Misuse: no such tree, patch, configuration or series, or a patch does not apply
@@ -62,6 +62,7 @@ def perform(request: BuildRequest, say: Say) -> Iterator[Words]:
         check_series(request.series)
     with working(f"building a kernel of {request.source}"):
         kernel = build(**msgspec.structs.asdict(request), say=say)
-    yield Words(f"qemu:{kernel.name}: {kernel.origin}, {kernel.release}, built in {kernel.seconds:g} s")
+    built = f"{kernel.origin}, {kernel.release}, built in {kernel.seconds:g} s"
+    yield PlainText.line(f"qemu:{kernel.name}: {built}")
     model = f"model:{kernel.name}" + (f",{kernel.policy}" if kernel.policy else "")
-    yield Words(f"compare it: pfnlab run PROGRAM --on {model} --on qemu:{kernel.name}")
+    yield PlainText.line(f"compare it: pfnlab run PROGRAM --on {model} --on qemu:{kernel.name}")

@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 
 from pfnlab.errors import Misuse
-from pfnlab.result import Words
+from pfnlab.result import PlainText
 from pfnlab.verbs.option import Option, RefreshOf, Say
 
 EXAMPLES = (
@@ -40,7 +40,7 @@ class FetchRequest(msgspec.Struct, frozen=True, kw_only=True):
     missing: Annotated[bool, Option("Only those not in the cache.")] = False
 
 
-def perform(request: FetchRequest, say: Say) -> Iterator[Words]:
+def perform(request: FetchRequest, say: Say) -> Iterator[PlainText]:
     """Fetch every named kernel, and say where it lies.
 
     :raises Misuse: a word for many kernels has others beside it, or there is no such kernel
@@ -69,10 +69,10 @@ def perform(request: FetchRequest, say: Say) -> Iterator[Words]:
     with working(f"fetching {number_of(len(chosen), 'kernel')}") as work:
         kernels = fetch(*chosen, refresh=refresh, say=say, counted=work)
     for kernel in kernels:
-        yield Words(f"{kernel.upstream}: {kernel.package} {kernel.version} in {kernel.vmlinuz}")
+        yield PlainText.line(f"{kernel.upstream}: {kernel.package} {kernel.version} in {kernel.vmlinuz}")
 
 
-def _fetch_tested(request: FetchRequest, say: Say) -> Iterator[Words]:
+def _fetch_tested(request: FetchRequest, say: Say) -> Iterator[PlainText]:
     from pfnlab.errors import Undecided
     from pfnlab.lab.images.archive import Unverified
     from pfnlab.lab.images.kernel_offers import roles_for
@@ -93,4 +93,4 @@ def _fetch_tested(request: FetchRequest, say: Say) -> Iterator[Words]:
                 fetch(role.name, say=say)
             work.advance()
     for role in roles:
-        yield Words(f"{role.name}: {_STANDINGS.get(role.standing, 'known and on offer')}")
+        yield PlainText.line(f"{role.name}: {_STANDINGS.get(role.standing, 'known and on offer')}")

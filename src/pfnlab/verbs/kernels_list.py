@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from pfnlab.result import Words
+from pfnlab.result import PlainText
 from pfnlab.verbs.option import RefreshOf, Say
 
 EXAMPLES = (
@@ -24,7 +24,7 @@ class KernelsRequest(msgspec.Struct, frozen=True, kw_only=True):
     refresh: RefreshOf = False
 
 
-def perform(request: KernelsRequest, say: Say) -> Iterator[Words]:
+def perform(request: KernelsRequest, say: Say) -> Iterator[PlainText]:
     """One line a kernel: what it is, cached or not, and the offer of the archive; then those built here."""
     from pfnlab.lab.building.built import built_kernels
     from pfnlab.lab.images.inventory import inventory
@@ -43,7 +43,7 @@ def perform(request: KernelsRequest, say: Say) -> Iterator[Words]:
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        yield Words("   ".join([*cells, row[3]]).rstrip())
+        yield PlainText.line("   ".join([*cells, row[3]]).rstrip())
     if own_kernels := built_kernels():
-        yield Words("\nbuilt here:")
-        yield from (Words(f"  qemu:{kernel.name}   {kernel.origin}") for kernel in own_kernels)
+        yield PlainText.line("\nbuilt here:")
+        yield from (PlainText.line(f"  qemu:{kernel.name}   {kernel.origin}") for kernel in own_kernels)

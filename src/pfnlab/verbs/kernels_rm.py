@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-from pfnlab.result import Words
+from pfnlab.result import PlainText
 from pfnlab.verbs.option import Option, Say
 
 EXAMPLES = (
@@ -22,7 +22,7 @@ class RemoveRequest(msgspec.Struct, frozen=True, kw_only=True):
     names: Annotated[tuple[str, ...], Option("6.12, or 6.12.107.", "K", positional=True)]
 
 
-def perform(request: RemoveRequest, say: Say) -> Iterator[Words]:
+def perform(request: RemoveRequest, say: Say) -> Iterator[PlainText]:
     """Take them out, and give a line for each."""
     from pfnlab.lab.building.built import find, remove_built
     from pfnlab.lab.images.kernels import remove
@@ -30,6 +30,6 @@ def perform(request: RemoveRequest, say: Say) -> Iterator[Words]:
     for name in request.names:
         if find(name) is not None:
             remove_built(name)
-            yield Words(f"removed {name}")
+            yield PlainText.line(f"removed {name}")
             continue
-        yield from (Words(f"removed {version}") for version in remove(name, say=say))
+        yield from (PlainText.line(f"removed {version}") for version in remove(name, say=say))

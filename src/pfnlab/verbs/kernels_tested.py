@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-from pfnlab.result import Words
+from pfnlab.result import PlainText
 from pfnlab.verbs.option import Option, Say
 
 EXAMPLES = (
@@ -22,7 +22,7 @@ class TestedRequest(msgspec.Struct, frozen=True, kw_only=True):
     newest: Annotated[bool, Option("Only the newest that can be had.")] = False
 
 
-def perform(request: TestedRequest, say: Say) -> Iterator[Words]:
+def perform(request: TestedRequest, say: Say) -> Iterator[PlainText]:
     """A version and its standing a line; nothing where the newest is wanted and none can be had."""
     from pfnlab.lab.images.kernel_offers import roles_for
     from pfnlab.lab.images.kernels import cached_versions
@@ -31,4 +31,4 @@ def perform(request: TestedRequest, say: Say) -> Iterator[Words]:
     roles = roles_for(offered(), cached_versions())
     if request.newest:
         roles = [role for role in roles if role.standing != "gone"][-1:]
-    yield from (Words(f"{role.name} {role.standing}") for role in roles)
+    yield from (PlainText.line(f"{role.name} {role.standing}") for role in roles)

@@ -54,16 +54,6 @@ JOBS = Option(
 
 PROFILE = Option("What a qemu:BZIMAGE should behave like.", "SERIES", ("--profile",))
 
-REPORT_FILE = Option("Write the report there.", "FILE", ("-o", "--output"))
-
-REPORT_FORM = Option(
-    "A file for a browser, or Markdown for a mail. Default: what the name of FILE ends in.",
-    "html|md",
-    ("--format",),
-)
-
-REPORT_TITLE = Option("The title of the report.", "TEXT", ("--title",))
-
 AsJson = Annotated[bool, AS_JSON]
 AccelOf = Annotated[str, ACCEL]
 JobsOf = Annotated[int | None, JOBS]
@@ -87,4 +77,38 @@ PageFile = Annotated[Path | None, Option("Append the page there.", "FILE", ("-o"
 LitmusOf = Annotated[
     Path | None, Option("The programs of this folder, not those that come with pfnlab.", "DIR")
 ]
-ReportFile = Annotated[Path | None, REPORT_FILE]
+ReportFile = Annotated[Path | None, Option("Write the report there.", "FILE", ("-o", "--output"))]
+ReportForm = Annotated[
+    str | None,
+    Option(
+        "A file for a browser, or Markdown for a mail. Default: what the name of FILE ends in.",
+        "html|md",
+        ("--format",),
+    ),
+]
+ReportTitle = Annotated[str | None, Option("The title of the report.", "TEXT", ("--title",))]
+VerdictOf = Annotated[
+    str | None, Option("Only these: differs, violated, holds ...", "VERDICT", ("--verdict",))
+]
+WithPrograms = Annotated[bool, Option("With their programs.", names=("--full",))]
+
+# Of campaigns.
+STORE = Option(
+    "Where results are kept: a file, or postgresql://USER@HOST/NAME. Without it: $PFNLAB_STORE, "
+    "else pfnlab.db.",
+    "STORE",
+    ("--store",),
+)
+CAMPAIGN = Option("Its name; may be left out where the store has one only.", "CAMPAIGN", positional=True)
+CAMPAIGN_FILE = Option("What to run.", "CAMPAIGN.toml", positional=True)
+StoreOf = Annotated[str | None, STORE]
+CampaignName = Annotated[str | None, CAMPAIGN]
+ShardsOf = Annotated[
+    int | None,
+    JOBS._replace(
+        help="Shards that run at a time, at most eight a processor. Default: as many as processors."
+    ),
+]
+ShardClusterOf = Annotated[
+    str | None, Option("Run shards on the workers of a dask scheduler there.", "ADDRESS", ("--cluster",))
+]

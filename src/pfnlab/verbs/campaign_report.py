@@ -1,0 +1,49 @@
+"""Make a report of a campaign: a file that needs nothing else, what was found first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from pfnlab.result import PlainText
+from pfnlab.verbs.option import CampaignName, ReportFile, ReportForm, ReportTitle, Say, StoreOf
+
+EXAMPLES = (
+    ("pfnlab campaign report --store nightly.db -o nightly.html", "A page for a browser"),
+    ("pfnlab campaign report nightly --format md", "Markdown for a mail"),
+)
+
+
+class CampaignReportRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The request of a report of a campaign, and the form of its file."""
+
+    name: CampaignName = None
+    store: StoreOf = None
+    output: ReportFile = None
+    form: ReportForm = None
+    title: ReportTitle = None
+
+
+def perform(request: CampaignReportRequest, say: Say) -> Iterator[PlainText]:
+    """Write the document of its results.
+
+    :raises Misuse: there is no such campaign, the form is unknown, or the output is the store
+    """
+    from pfnlab.campaign.running import campaign_named
+    from pfnlab.campaign.status import status_of
+    from pfnlab.document.compose import document_of
+    from pfnlab.document.results_part import part
+    from pfnlab.document.writers import writer_of
+    from pfnlab.files import check_output
+    from pfnlab.report.campaigns import ListedResults
+    from pfnlab.store.store import Store, files_of_store, store_address
+    from pfnlab.store.stored import ResultFilter
+
+    writer, address = writer_of(request.form, request.output), store_address(request.store)
+    check_output(request.output, files_of_store(address))
+    with Store(address, make=False) as store:
+        name = campaign_named(store, request.name)
+        seen = store.results(ResultFilter(campaign=name))
+        content = ListedResults.of(seen, store.address, [status_of(store, name)])
+    yield PlainText(writer(document_of([part(content)], request.title)))

@@ -1,0 +1,124 @@
+"""Run a campaign; what its store has of it already is not run again.
+
+Each shard runs in a process of its own. One that crashes or passes its limit is tried again, and after so
+many tries isolated; the others go on. Results are in the store after each shard.
+
+Exit codes: 0 as expected, 1 a discovery, 3 shards are left or isolated, or something is undecided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+
+from pfnlab.errors import Misuse
+from pfnlab.verbs.option import CAMPAIGN_FILE, Say, ShardClusterOf, ShardsOf, StoreOf
+
+if TYPE_CHECKING:
+    from pfnlab.campaign.executor import Executor
+    from pfnlab.campaign.running import CampaignProgress
+    from pfnlab.progress import Work
+    from pfnlab.report.campaigns import CampaignStatus
+    from pfnlab.store.store import Store
+
+EXAMPLES = (
+    ("pfnlab campaign run nightly.toml --store nightly.db", "All of it, on all processors"),
+    (
+        "pfnlab campaign run nightly.toml --store postgresql://lab@db/pfnlab --jobs 4",
+        "Four shards at a time, with the results on a server",
+    ),
+    (
+        "pfnlab campaign run nightly.toml --store nightly.db --cluster tcp://lab:8786",
+        "On the workers of a dask scheduler",
+    ),
+)
+
+
+class ShardsRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The request of a campaign's shards: its file, its store, and where they run."""
+
+    file: Annotated[Path, CAMPAIGN_FILE]
+    store: StoreOf = None
+    jobs: ShardsOf = None
+    cluster: ShardClusterOf = None
+
+
+def perform(request: ShardsRequest, say: Say) -> Iterator[CampaignStatus]:
+    """Run the campaign of a file.
+
+    :raises Misuse: the file is no campaign, or options contradict each other
+    :raises Undecided: no worker can run what is left
+    """
+    from pfnlab.campaign.plan_file import read_plan
+    from pfnlab.campaign.running import begin_campaign
+    from pfnlab.store.store import Store, store_address
+
+    plan = read_plan(request.file)
+    with Store(store_address(request.store)) as store:
+        begin_campaign(store, plan, request.file.parent)
+        yield shards_run(store, plan.name, request.jobs, request.cluster, say)
+
+
+def shards_run(store: Store, name: str, jobs: int | None, cluster: str | None, say: Say) -> CampaignStatus:
+    """How far the campaign *name* is, once those of its shards were run that can be.
+
+    :param jobs: shards that run at a time on this host; None for as many as there are processors
+    :param cluster: the address of a scheduler whose workers run them instead; None for this host
+    """
+    from pfnlab.campaign.running import CampaignEnd, run_campaign
+    from pfnlab.campaign.status import status_of
+    from pfnlab.errors import Undecided
+    from pfnlab.progress import working
+
+    total = len(store.shards(name))
+    with executor_of(jobs, cluster) as executor, working(f"campaign {name}", total) as work:
+        end = run_campaign(store, name, executor, on_progress=_Shown(work, say).show)
+    if end is CampaignEnd.NO_WORKER:
+        raise Undecided(
+            f"campaign {name}: the shards that are left need QEMU, which no worker has: "
+            f"{_HOW_QEMU[cluster is not None]}, then pfnlab campaign resume"
+        )
+    if end is not CampaignEnd.OVER:
+        say(f"campaign {name}: {end}")
+    return status_of(store, name)
+
+
+def executor_of(jobs: int | None, cluster: str | None) -> Executor:
+    """Where shards run.
+
+    :raises Misuse: it says both of this host and of a cluster
+    """
+    from pfnlab.campaign.local import LocalExecutor
+    from pfnlab.campaign.on_cluster import ClusterExecutor
+    from pfnlab.cluster.connection import check_address
+
+    if cluster is None:
+        return LocalExecutor(jobs)
+    if jobs is not None:
+        raise Misuse("--cluster does not go with --jobs: leave one out")
+    return ClusterExecutor(check_address(cluster))
+
+
+#: How a worker has QEMU: one of this host, one of a cluster.
+_HOW_QEMU = ("install qemu-system-x86", 'start one that has it with --resources "qemu=1"')
+
+
+class _Shown:
+    """Shows how far a campaign is."""
+
+    def __init__(self, work: Work, say: Say) -> None:
+        self._work, self._say, self._done = work, say, 0
+
+    def show(self, progress: CampaignProgress) -> None:
+        """Show it, and say what was given up."""
+        if progress.isolated is not None:
+            from pfnlab.campaign.status import what_it_does
+
+            shard = progress.isolated
+            what = what_it_does(shard.task, shard.work)
+            self._say(f"shard {shard.number} is isolated, {shard.task} {what}: {shard.reason}")
+        self._work.advance(progress.done - self._done)
+        self._done = progress.done

@@ -1,0 +1,42 @@
+"""Print how far campaigns are; of all of a store where none is named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pfnlab.verbs.option import AsJson, CampaignName, Say, StoreOf
+
+if TYPE_CHECKING:
+    from pfnlab.report.campaigns import StatusResult
+
+EXAMPLES = (
+    ("pfnlab campaign status --store nightly.db", "How far all campaigns of a store are"),
+    ("pfnlab campaign status nightly --json", "One of them as JSON"),
+)
+
+
+class StatusRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The request of how far campaigns are."""
+
+    name: CampaignName = None
+    store: StoreOf = None
+    as_json: AsJson = False
+
+
+def perform(request: StatusRequest, say: Say) -> Iterator[StatusResult]:
+    """How far they are.
+
+    :raises Misuse: there is no such campaign
+    """
+    from pfnlab.campaign.status import status_of
+    from pfnlab.report.campaigns import StatusResult
+    from pfnlab.result import Made
+    from pfnlab.store.store import Store, store_address
+
+    with Store(store_address(request.store), make=False) as store:
+        names = [request.name] if request.name else [campaign.name for campaign in store.campaigns()]
+        statuses = tuple(status_of(store, name) for name in names)
+        yield StatusResult(made=Made.now(), store=store.address, campaigns=statuses)

@@ -1,0 +1,49 @@
+"""Make one report of results: a file that needs nothing else, what was found first.
+
+Results are what run, check, matrix, policies matrix, kernels meet, kernels diff, fuzz, try and replay
+print with --json, and folders of findings. What was found comes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from pfnlab.result import PlainText
+from pfnlab.verbs.option import Option, ReportFile, ReportForm, ReportTitle, Say
+
+EXAMPLES = (
+    ("pfnlab report runs.json check.json -o report.html", "One file of what verbs printed"),
+    ('pfnlab report runs.json --format md --title "Two kernels"', "The same for a mail"),
+)
+
+
+class ReportRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The request of a report: results, and the form of the file."""
+
+    results: Annotated[
+        tuple[Path, ...],
+        Option("What a verb printed with --json; the folder of a finding.", "RESULT", positional=True),
+    ]
+    output: ReportFile = None
+    form: ReportForm = None
+    title: ReportTitle = None
+
+
+def perform(request: ReportRequest, say: Say) -> Iterator[PlainText]:
+    """Read the results, and write the document of them.
+
+    :raises Misuse: a file is no result, the form is unknown, or the output is one of the results
+    """
+    from pfnlab.document.compose import document_of
+    from pfnlab.document.read import files_of, read_results
+    from pfnlab.document.writers import writer_of
+    from pfnlab.files import check_output
+
+    writer = writer_of(request.form, request.output)
+    check_output(request.output, files_of(request.results))
+    parts = [result.part for result in read_results(request.results)]
+    yield PlainText(writer(document_of(parts, request.title)))

@@ -1,0 +1,104 @@
+"""Print what campaigns found and a store keeps: a line each, or JSON, or a table in a file.
+
+A result is recorded once, however many shards and campaigns see it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, get_args
+
+import msgspec
+
+from pfnlab.errors import Misuse
+from pfnlab.verbs.option import AsJson, Option, Say, VerdictOf, WithPrograms
+
+if TYPE_CHECKING:
+    from pfnlab.report.campaigns import ListedResults
+
+EXAMPLES = (
+    ("pfnlab results nightly.db --machine model:7.2 --verdict violated", "Of one machine"),
+    ("pfnlab results nightly.db -o nightly.parquet", "All of it as a table"),
+    ("pfnlab results nightly.db --backup copy.db", "A copy, while a campaign runs"),
+)
+
+
+class ResultsRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The request of results: a store, which of its results, and their form."""
+
+    store: Annotated[
+        str | None,
+        Option("A file, or postgresql://... Default: $PFNLAB_STORE or pfnlab.db.", "STORE", positional=True),
+    ] = None
+    campaign: Annotated[str | None, Option("Only of this campaign.", "CAMPAIGN")] = None
+    kind: Annotated[str | None, Option("Only results of this kind.", "run|verdict|difference")] = None
+    task: Annotated[str | None, Option("Only those that this found.", "fuzz|check|catalogue|meet")] = None
+    machine: Annotated[
+        str | None, Option("Only of this machine; model:7.2 stands for its versions too.", "MACHINE")
+    ] = None
+    verdict: VerdictOf = None
+    scope: Annotated[str | None, Option("Only of this scope.", "NAME|FILE")] = None
+    full: WithPrograms = False
+    as_json: AsJson = False
+    form: Annotated[
+        str | None, Option("Write a table to the file of -o instead.", "csv|parquet", ("--format",))
+    ] = None
+    output: Annotated[Path | None, Option("The file of that table.", "FILE", ("-o", "--output"))] = None
+    backup: Annotated[Path | None, Option("Copy the whole store there, also while it is in use.", "FILE")] = (
+        None
+    )
+
+
+def perform(request: ResultsRequest, say: Say) -> Iterator[ListedResults]:
+    """The results; none where they are exported to a file, or the store is copied.
+
+    :raises Misuse: a filter or the store is wrong, or options contradict each other
+    """
+    from pfnlab.campaign.status import status_of
+    from pfnlab.files import check_output
+    from pfnlab.programs.lang.words import did_you_mean
+    from pfnlab.report.campaigns import ListedResults
+    from pfnlab.store.export import COLUMNS, export, table_rows
+    from pfnlab.store.store import Store, files_of_store, store_address
+    from pfnlab.store.stored import ResultFilter
+
+    _check(request)
+    address = store_address(request.store)
+    check_output(request.output, files_of_store(address))
+    with Store(address, make=False) as store:
+        if request.backup is not None:
+            store.backup(request.backup)
+            say(f"{request.backup} written")
+            return
+        wanted, names = request.campaign, [campaign.name for campaign in store.campaigns()]
+        if wanted is not None and wanted not in names:
+            raise Misuse(f"{store.address} has no campaign {wanted!r}{did_you_mean(wanted, names)}")
+        seen = store.results(ResultFilter(**{name: getattr(request, name) for name in _FILTERS}))
+        if request.output is not None:
+            form = request.form or request.output.suffix.removeprefix(".") or "csv"
+            export(request.output, form, COLUMNS, table_rows(seen))
+            return
+        # Text says nothing of how far campaigns are.
+        shown = (names if wanted is None else [wanted]) if request.as_json else []
+        yield ListedResults.of(seen, store.address, [status_of(store, name) for name in shown])
+
+
+#: The options that say which results.
+_FILTERS = ("campaign", "kind", "task", "machine", "verdict", "scope")
+
+
+def _check(request: ResultsRequest) -> None:
+    from pfnlab.store.rows import TASK_NAMES, VERDICTS, ResultKindName
+
+    for option, value, known in (
+        ("--kind", request.kind, get_args(ResultKindName)),
+        ("--task", request.task, TASK_NAMES),
+        ("--verdict", request.verdict, VERDICTS),
+    ):
+        if value is not None and value not in known:
+            raise Misuse(f"{option} {value}: write one of {', '.join(known)}")
+    if request.form is not None and request.output is None:
+        raise Misuse(f"--format {request.form} is of a file: add -o FILE")
+    if request.output is not None and request.as_json:
+        raise Misuse("--json prints, and -o writes a table: leave one of them out")
