@@ -16,7 +16,6 @@ FOREIGN = ("What", "Who", "Whether", "Whatever", "Whoever", "None")
 
 #: Files and folders that are still to do.
 TO_DO = (
-    "src/pfnlab/checker/check.py",
     "src/pfnlab/document",
     "src/pfnlab/fuzz",
     "src/pfnlab/meeting",

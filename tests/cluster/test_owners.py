@@ -41,7 +41,7 @@ def alone(**options: Any) -> tuple[dict[str, Any], list[tuple[str, int]]]:
     return comparable(found), list(model.seen.items())
 
 
-@pytest.mark.parametrize("options", [{}, {"depth": 3}, {"states": 30}, {"stop_at_first": True}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"depth": 3}, {"states": 30}], ids=str)
 def test_the_result_is_that_of_one_process(pair: LocalCluster, options: dict[str, Any]) -> None:
     """States, steps, ways, verdicts, premises and counts; also of states that a worker does not know."""
     found, model = searched(pair.address, MakeGraph(), **options)

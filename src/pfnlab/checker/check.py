@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Protocol
 import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 
-from pfnlab.checker.kernel.domain import KernelModel
+from pfnlab.checker.kernel.domain import KernelModel, without_rule
 from pfnlab.checker.kernel.operations import ScopeStep
 from pfnlab.checker.kernel.properties import Question, properties, questions
 from pfnlab.checker.kernel.scope import RaceScope, Scope
@@ -32,7 +32,6 @@ from pfnlab.programs.lang.shorter import shrunk
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.progress import UNCOUNTED, PartCount
 from pfnlab.result import Count, Made, Outcome, Result
-from pfnlab.units import number_of
 
 #: Steps of a random walk through schedules.
 _WALK = 60
@@ -82,7 +81,7 @@ class PropertyResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def vacuous(self) -> bool:
-        """Whether it holds only because its question never arose."""
+        """True where it holds only because its question never arose."""
         return self.verdict == HOLDS and self.kind == "always" and not self.arose
 
     @property
@@ -247,11 +246,7 @@ def check(
             found = elsewhere(model, predicates, asked, depth)
         else:
             found = _explored(model, predicates, depth, limits, progress, 1 if watch else jobs)
-    cut = list(found.passed)
-    cut += [
-        f"no rule: {reason} ({number_of(count, 'step')} left out)"
-        for reason, count in model.unmodelled.items()
-    ]
+    cut = (*found.passed, *without_rule(model.unmodelled))
     # Before counterexamples are run once more.
     fired = _fired(model)
     answers = tuple(_answer(model, found, question, complete=not cut) for question in asked)
@@ -263,7 +258,7 @@ def check(
         transitions=found.transitions,
         depth=found.depth if depth is None else depth,
         complete=not cut,
-        cut=tuple(cut),
+        cut=cut,
         answers=answers,
         fired=fired,
         untaken=tuple(map(str, policy_watch.untaken())) if watch else None,

@@ -13,7 +13,7 @@ from typing import Annotated, Any, NamedTuple
 
 from msgspec import Meta, field
 
-from pfnlab.checker.kernel.domain import KernelModel, KernelState, OperationEffect
+from pfnlab.checker.kernel.domain import KernelModel, KernelState, OperationEffect, without_rule
 from pfnlab.checker.kernel.mark import Mark
 from pfnlab.checker.kernel.operations import ScopeStep, operations
 from pfnlab.checker.kernel.scope import Scope
@@ -29,7 +29,6 @@ from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Op, Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.result import Count, Made, Outcome, Result
-from pfnlab.units import number_of
 
 
 class Both(NamedTuple):
@@ -183,11 +182,7 @@ def compare(
     bound = scope.depth if depth is None else depth or None
     found: Exploration[Both] = explore(models, [agree], depth=bound, seconds=seconds, stop_at_first=True)
     # At the first difference it was to stop.
-    cut = () if found.violated else tuple(found.passed)
-    cut += tuple(
-        f"no rule: {reason} ({number_of(count, 'step')} left out)"
-        for reason, count in models.unmodelled.items()
-    )
+    cut = (*(() if found.violated else found.passed), *without_rule(models.unmodelled))
     differ: tuple[str, ...] = ()
     text = None
     if (path := found.discoveries.get("agree")) is not None:

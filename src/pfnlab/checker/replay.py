@@ -24,7 +24,6 @@ from pfnlab.checker.kernel.scope import RaceScope, Scope, Template, load_scope
 from pfnlab.checker.races.race import RaceModel, RaceState, answers_by_op, race_properties, told_free_by_op
 from pfnlab.checker.races.turns import Turn
 from pfnlab.checker.search.path import Path
-from pfnlab.checker.search.property import Property
 from pfnlab.errors import Discovery, Misuse
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines
@@ -161,9 +160,10 @@ class Replay:
         model = self._model(machine)
         if isinstance(model, RaceModel):
             (race_property,) = race_properties([self.question])
-            yield from (
-                JudgedStep(step, _word(race_property, state)) for step, state in _schedule(model, self._path)
-            )
+            for step, state in _schedule(model, self._path):
+                arises = race_property.premise is None or race_property.premise(state)
+                answer = race_property.holds(state) if arises else None
+                yield JudgedStep(step, _word(race_property.kind, answer))
         else:
             assert self.program is not None
             yield from _sequence(model, self.program, self.question)
@@ -197,21 +197,20 @@ class ProgramReplay:
         model_machine = _model_machine(machine)
         if self.question.name == "told_free":
             answers = told_free_by_op(model_machine, self.program)
-            words = [SILENT if answer is None else BROKEN if answer else KEPT for answer in answers]
-            return _until_broken(list(op_lines(self.program)), words)
+            kept = [None if answer is None else not answer for answer in answers]
+            return _until_broken(list(op_lines(self.program)), kept)
         if self.program.needs.held:
             answers = answers_by_op(model_machine, self.program, self.question)
-            words = [SILENT if answer is None else KEPT if answer else BROKEN for answer in answers]
-            return _until_broken(list(op_lines(self.program)), words)
+            return _until_broken(list(op_lines(self.program)), answers)
         templates = tuple(map(Template, self.program.ops))
         scope = Scope("", "", self.program.devices, 1, 1, len(templates), templates, thp=self.program.thp)
         return _sequence(KernelModel(model_machine, scope), self.program, self.question)
 
 
-def _until_broken(steps: Sequence[str], words: Sequence[str]) -> list[JudgedStep]:
-    """The steps with their words, up to the one that breaks the property; the others only show its result."""
-    last = next((at for at, word in enumerate(words) if word == BROKEN), len(steps) - 1)
-    return [JudgedStep(*pair) for pair in zip(steps, words, strict=True)][: last + 1]
+def _until_broken(steps: Sequence[str], kept: Sequence[bool | None]) -> list[JudgedStep]:
+    """The steps up to the one that does not keep the property; the others only show its result."""
+    judged = [JudgedStep(step, _word("always", answer)) for step, answer in zip(steps, kept, strict=True)]
+    return judged[: kept.index(False) + 1] if False in kept else judged
 
 
 def check_same(question: Question, steps: Sequence[JudgedStep]) -> None:
@@ -293,17 +292,12 @@ def _sequence(model: KernelModel, program: Program, question: Question) -> Seque
     for line, op in zip(op_lines(program), program.ops, strict=True):
         facts = model.perform(kernel, op, places).facts
         answer = question.judge(StateView(kernel, facts))
-        if question.kind == "sometimes":
-            word = REACHED if answer else AHEAD
-        else:
-            word = SILENT if answer is None else KEPT if answer else BROKEN
-        steps.append(JudgedStep(line, word))
+        steps.append(JudgedStep(line, _word(question.kind, answer)))
     return steps
 
 
-def _word(race_property: Property[Any], state: RaceState) -> str:
-    if race_property.kind == "sometimes":
-        return REACHED if race_property.holds(state) else AHEAD
-    if race_property.premise is not None and not race_property.premise(state):
-        return SILENT
-    return KEPT if race_property.holds(state) else BROKEN
+def _word(kind: str, answer: bool | None) -> str:
+    """The word for a state: *answer* is None where the question does not arise."""
+    if kind == "sometimes":
+        return REACHED if answer else AHEAD
+    return SILENT if answer is None else KEPT if answer else BROKEN

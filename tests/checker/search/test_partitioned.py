@@ -39,7 +39,6 @@ limits = st.fixed_dictionaries(
     optional={
         "depth": st.integers(0, 4),
         "states": st.integers(0, SIZE),
-        "stop_at_first": st.booleans(),
     },
 )
 

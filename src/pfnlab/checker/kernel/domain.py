@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import marshal
 from collections import Counter
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from pfnlab.checker.kernel.frozen import check_frozen, freeze, thaw
 from pfnlab.checker.kernel.mark import Mark
-from pfnlab.checker.kernel.moment import FORK_LEFT, Judge, StateView, facts_of
-from pfnlab.checker.kernel.naming import Naming
-from pfnlab.checker.kernel.operations import Renaming, ScopeStep, area_base, area_name, operations
+from pfnlab.checker.kernel.moment import FORK_LEFT, Judge, StateView, facts_of, warn_again
+from pfnlab.checker.kernel.naming import Naming, area_base
+from pfnlab.checker.kernel.operations import Renaming, ScopeStep, area_name, operations
 from pfnlab.checker.kernel.packing import registered_numbers
 from pfnlab.checker.kernel.scope import Scope
 from pfnlab.checker.search.path import Path
@@ -28,6 +28,7 @@ from pfnlab.programs.model.execution import OneByOne
 from pfnlab.programs.model.model_machine import ModelMachine, place
 from pfnlab.programs.runs.places import Places
 from pfnlab.trace import Event
+from pfnlab.units import number_of
 
 
 class KernelState(NamedTuple):
@@ -204,13 +205,12 @@ class KernelModel:
         return judge(StateView(kernel, facts)) is False
 
     def perform(self, kernel: Kernel, op: Op, places: Places | None = None) -> OperationEffect:
-        """Do *op* in *kernel*. Messages that a kernel gives only once are given again.
+        """Do *op* in *kernel*.
 
         :param places: the places of its names; None for an operation of a state: the places of the model
         :raises Undecided: the model has no rule for it
         """
-        kernel.warned.clear()
-        kernel.book.warned = frozenset()
+        warn_again(kernel)
         fork = isinstance(op.call, Fork)
         before = _fork_state(kernel) if fork else None
         outcome = OneByOne(kernel, places or self.places).step(op)
@@ -245,6 +245,13 @@ class KernelModel:
                 except Undecided:
                     continue
                 freeze(kernel)
+
+
+def without_rule(unmodelled: Mapping[str, int]) -> list[str]:
+    """The steps that the model has no rule for, as reasons why a search was cut."""
+    return [
+        f"no rule: {reason} ({number_of(count, 'step')} left out)" for reason, count in unmodelled.items()
+    ]
 
 
 def _renamed(op: Op, area: str) -> Op:

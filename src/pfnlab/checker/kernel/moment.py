@@ -31,6 +31,12 @@ def facts_of(log: Sequence[str]) -> list[str]:
     return [fact for text, fact in _MESSAGES if any(text in line for line in log)] if log else []
 
 
+def warn_again(kernel: Kernel) -> None:
+    """Let *kernel* give messages again that it gives only once, so that every step shows its own."""
+    kernel.warned.clear()
+    kernel.book.warned = frozenset()
+
+
 class Shown(NamedTuple):
     """Frames that entries of a mapping show, and the cache mode they have there."""
 
@@ -148,7 +154,6 @@ class Mapping(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """The kind of its file, which decides whose revocations should reach it."""
         return self.vma.file.kind if self.vma.file is not None else ""
 
 
@@ -180,10 +185,7 @@ def _booked_whole(vma: Vma, frames: PfnRange) -> bool:
 
 
 class StateView:
-    """A kernel to read, not to change.
-
-    :param facts: what the last operation did, as far as the kernel does not show it any more
-    """
+    """A :class:`Moment` of a modelled kernel, which is read and not changed."""
 
     def __init__(self, kernel: Kernel, facts: tuple[str, ...]) -> None:
         self.kernel, self.facts = kernel, facts
@@ -195,7 +197,6 @@ class StateView:
 
     @cached_property
     def mappings(self) -> list[Mapping]:
-        """Every mapping of device pages, of all tasks."""
         return [
             _mapping(vma)
             for mm in self.mms
@@ -205,7 +206,6 @@ class StateView:
 
     @cached_property
     def reservations(self) -> list[PfnRange]:
-        """The ranges that the book has for mappings into processes, without those for drivers."""
         kernel = self.kernel
         ranges = [PfnRange(phys_to_pfn(start), pages_of(end)) for start, end, _ in kernel.book.entries()]
         driver_ranges = kernel.driver.held.values() if kernel.driver is not None else ()
@@ -223,25 +223,20 @@ class StateView:
 
     @cached_property
     def reserved(self) -> SpanSet:
-        """The frames of :attr:`reservations`."""
         return SpanSet(self.reservations)
 
     def is_ram(self, pfn: int) -> bool:
-        """True where a frame is RAM."""
         return self.kernel.platform.phys.page_is_ram(pfn)
 
     def direct_map(self, pfn: int) -> CacheMode:
-        """The cache mode of a frame of RAM in the direct map."""
         return self.kernel.book.direct_map(pfn_to_phys(pfn))
 
     @property
     def direct_map_changed(self) -> SpanSet:
-        """The frames of RAM that are not write-back in the direct map."""
         return SpanSet((run.start, run.end) for run in self.kernel.book.direct_map_changed())
 
     @property
     def kept(self) -> SpanSet:
-        """The frames that the driver has mapped for itself."""
         held = self.kernel.driver.held.values() if self.kernel.driver is not None else ()
         return SpanSet(pfns for ranges in held for pfns in ranges)
 
@@ -263,7 +258,6 @@ class StateView:
 
     @property
     def removed(self) -> list[PfnRange]:
-        """The BARs of devices that the kernel does not have any more."""
         return [device.bar for device in self.kernel.pci.values() if not device.known]
 
     @property

@@ -30,9 +30,7 @@ class Naming:
 
     def __init__(self, kernel: Kernel, *, symmetry: bool = True) -> None:
         self.tasks = list(kernel.tasks.values())
-        areas_used = {
-            (vma.start - FIRST_AREA_PAGE) // AREA_STRIDE for task in self.tasks for vma in task.mm.vmas
-        }
+        areas_used = {area_number(vma.start) for task in self.tasks for vma in task.mm.vmas}
         self.areas = sorted(areas_used)
         self.moved: dict[int, int] = {}
         if not symmetry:
@@ -62,6 +60,16 @@ def task_name(number: int) -> str:
     return MAIN_TASK if number == 0 else f"p{number}"
 
 
+def area_base(number: int) -> int:
+    """The page at which area *number* begins, where no area is larger than 1 GiB."""
+    return FIRST_AREA_PAGE + number * AREA_STRIDE
+
+
+def area_number(vpn: int) -> int:
+    """The area a page is in."""
+    return (vpn - FIRST_AREA_PAGE) // AREA_STRIDE
+
+
 def at_page(vpn: int, moved: dict[int, int] | None) -> int:
     """The number of a page after areas have *moved* down."""
-    return vpn - moved.get((vpn - FIRST_AREA_PAGE) // AREA_STRIDE, 0) if moved else vpn
+    return vpn - moved.get(area_number(vpn), 0) if moved else vpn

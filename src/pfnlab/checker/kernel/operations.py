@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from pfnlab.checker.kernel.naming import AREA_STRIDE, Naming
+from pfnlab.checker.kernel.naming import Naming, area_base, area_number
 from pfnlab.checker.kernel.scope import Part, Scope, Template
 from pfnlab.errors import Undecided
 from pfnlab.mm.kernel import Kernel, Task
 from pfnlab.mm.vma import Vma
-from pfnlab.programs.lang.areas import AREA_ALIGN_PAGES, FIRST_AREA_PAGE
+from pfnlab.programs.lang.areas import AREA_ALIGN_PAGES
 from pfnlab.programs.lang.ops import (
     MAIN_TASK,
     Call,
@@ -66,21 +66,11 @@ def child_name(number: int) -> str:
     return _TASKS[letter] + (str(round_number) if round_number else "")
 
 
-def area_base(number: int) -> int:
-    """The page at which area *number* begins, where no area is larger than 1 GiB."""
-    return FIRST_AREA_PAGE + number * AREA_STRIDE
-
-
-def area_number(vpn: int) -> int:
-    """The area a page is in."""
-    return (vpn - FIRST_AREA_PAGE) // AREA_STRIDE
-
-
 def operations(kernel: Kernel, scope: Scope) -> Iterator[Op]:
     """Every operation of *scope* that a task of *kernel* can try, tasks in their order."""
     processes = len({id(task.mm) for task in kernel.tasks.values()})
     for task in kernel.tasks.values():
-        vmas = [vma for vma in task.mm if 0 <= (vma.start - FIRST_AREA_PAGE) % AREA_STRIDE < AREA_ALIGN_PAGES]
+        vmas = [vma for vma in task.mm if vma.start - area_base(area_number(vma.start)) < AREA_ALIGN_PAGES]
         free = _free_area(vmas, scope)
         for template in scope.templates:
             yield from _instances(template, task, vmas, free, processes, scope)

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pfnlab.checker.kernel.moment import StateView, facts_of
+from pfnlab.checker.kernel.moment import StateView, facts_of, warn_again
 from pfnlab.checker.kernel.properties import STATE_QUESTIONS, Question
 from pfnlab.checker.kernel.scope import Race, RaceScope
 from pfnlab.checker.races.memo import JointState, TurnEffect, Turns
@@ -269,8 +269,7 @@ def answers_by_op(machine: ModelMachine, program: Program, question: Question) -
     answers: list[bool | None] = []
     facts: tuple[str, ...] = ()
     for op in program.ops:
-        kernel.warned.clear()
-        kernel.book.warned = frozenset()
+        warn_again(kernel)
         running.step(op)
         _, log = kernel.trace.take()
         facts = _together(facts, tuple(facts_of(log)))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from pfnlab.checker.kernel.moment import facts_of
+from pfnlab.checker.kernel.moment import facts_of, warn_again
 from pfnlab.checker.kernel.scope import Race
 from pfnlab.checker.races.continuation import in_policy, variables
 from pfnlab.checker.races.footprint import Parts
@@ -144,7 +144,7 @@ class Live:
                 self._before_revocation[task] = translations(self.kernel)
             body = partial(self._one_by_one.perform, op)
             operation = self._under_way[task] = Operation(task, body, everywhere=True)
-        self._warn_again()
+        warn_again(self.kernel)
         self.kernel.processors.step(operation)
         _, log = self.kernel.trace.take()
         told_free = None
@@ -158,17 +158,12 @@ class Live:
                 del self._before_revocation[task]
         return TurnResult(turn, operation.result, told_free, tuple(facts_of(log)))
 
-    def _warn_again(self) -> None:
-        """Messages that a kernel gives only once are given again, so that every turn shows its own."""
-        self.kernel.warned.clear()
-        self.kernel.book.warned = frozenset()
-
     def exit(self) -> tuple[str, ...]:
         """Every task exits, the last created first; what that did, as far as the kernel does not show it.
 
         :raises WaitsForeverError: a task waits for what another one has left taken
         """
-        self._warn_again()
+        warn_again(self.kernel)
         exit_all(self.kernel)
         _, log = self.kernel.trace.take()
         return tuple(facts_of(log))

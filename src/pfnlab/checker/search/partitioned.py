@@ -106,19 +106,17 @@ def explore_partitioned(
     depth: int | None = None,
     states: int | None = None,
     seconds: float | None = None,
-    stop_at_first: bool = False,
     progress: Callable[[Exploration[State]], None] | None = None,
     round_states: int | None = None,
 ) -> Exploration[State]:
     """Search *model* breadth first with *owners*; the result is that of :func:`.explore.explore`.
 
-    Keys are stored as fingerprints (``compact``). An interrupt (SIGINT) ends the search after the round.
+    An interrupt (SIGINT) ends the search after the round.
 
     :param model: the model, with which ways are replayed; the owners have their own
     :param depth: steps from an initial state at most
     :param states: about how many distinct states; none is expanded once there are that many
     :param seconds: time at most; a round under way is finished
-    :param stop_at_first: end when an ``always`` property is broken
     :param progress: called about once a second with the result so far
     :param round_states: states that are expanded in one round; None for as many as take two seconds. It does
         not change the result
@@ -126,7 +124,7 @@ def explore_partitioned(
     """
     search = _Partitioned(model, properties, owners, depth, round_states)
     with interrupts() as interrupted:
-        search.run(SearchLimits(states, seconds, stop_at_first, interrupted), progress)
+        search.run(SearchLimits(states, seconds, False, interrupted), progress)
     return search.found
 
 
