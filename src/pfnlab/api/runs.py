@@ -13,17 +13,17 @@ from pfnlab.api.records import Record, Recorded, RowsOf, field_text, step_record
 from pfnlab.api.step import StepSeen, seen_steps
 from pfnlab.errors import Misuse
 from pfnlab.judging.judge import judged
-from pfnlab.lab.running.named_machines import name_machines, newest_series, side_by_side
-from pfnlab.lab.vm.accel import accel_named
+from pfnlab.lab.running.named_machines import newest_series
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.runs.compare import FIELDS, Difference, Verdict, fields_listed, fields_named
-from pfnlab.programs.runs.look import LookLevel, look_named
+from pfnlab.programs.runs.compare import Difference, Verdict
+from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 from pfnlab.report.run_json import PrintedRun
 from pfnlab.report.run_result import RunResult
 from pfnlab.report.table import render
 from pfnlab.report.verdict import verdict_lines
 from pfnlab.supervised import supervised
+from pfnlab.verbs.run import RunRequest, programs_run
 
 #: Machines by name, one or several: ``"model:7.2"``, ``["model:6.1", "qemu:6.1"]``.
 On = Annotated[str | Sequence[str], 'a machine, "model:7.2", or a list of machines']
@@ -210,11 +210,16 @@ def run(
 
     def done() -> RunReport:
         whole = program_of(program)
-        fields = _fields(compare)
-        machines = name_machines(machine_names(on, policies), profile)
-        wanted = None if look is None else look_named(look)
-        (runs,) = side_by_side(machines, [whole], wanted, accel_named(accel))
-        return result_of(whole, runs, {named.spec: named.series for named in machines}, fields)
+        request = RunRequest(
+            programs=(),
+            on=tuple(machine_names(on, policies)),
+            look=look,
+            accel=accel,
+            profile=profile,
+            compare=compare if compare is None or isinstance(compare, str) else ",".join(compare),
+        )
+        (result,) = programs_run(request, {whole.title: whole}).of_programs
+        return RunReport(whole, result.runs, result.verdict)
 
     return supervised(done) if names_own(on, policies) else done()
 
@@ -241,12 +246,6 @@ def diff(
     return found.differences
 
 
-def _fields(compare: Fields) -> tuple[str, ...]:
-    if compare is None:
-        return FIELDS
-    return fields_listed(compare) if isinstance(compare, str) else fields_named(list(compare))
-
-
 def machine_names(on: On | None, policies: Policies = ()) -> list[str]:
     """The machines *on*, the newest model where none is named, models with *policies*.
 
@@ -262,14 +261,6 @@ def machine_names(on: On | None, policies: Policies = ()) -> list[str]:
     return [with_own(spec, policies) if spec.startswith("model:") else spec for spec in specs]
 
 
-def result_of(
-    program: Program,
-    runs: Sequence[Run],
-    series: Mapping[str, str | None],
-    fields: tuple[str, ...] = FIELDS,
-) -> RunReport:
-    """*runs* of *program*, side by side.
-
-    :param fields: of observations, those that are compared
-    """
-    return RunReport(program, runs, judged(program, runs, series, fields))
+def result_of(program: Program, runs: Sequence[Run], series: Mapping[str, str | None]) -> RunReport:
+    """*runs* of *program*, side by side."""
+    return RunReport(program, runs, judged(program, runs, series))

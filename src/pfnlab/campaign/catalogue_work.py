@@ -5,13 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from pfnlab.campaign.shard import ShardResults
-from pfnlab.lab.running.named_machines import name_machines, side_by_side
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.runs.compare import Verdict, judge
-from pfnlab.programs.runs.look import look_named
+from pfnlab.programs.runs.compare import Verdict
 from pfnlab.store.rows import StoredResult
 from pfnlab.units import number_of
+from pfnlab.verbs.run import RunRequest, programs_run
 
 
 class CatalogueWork(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,17 +27,14 @@ class CatalogueWork(msgspec.Struct, frozen=True, kw_only=True):
 def catalogue_shard(work: CatalogueWork) -> ShardResults:
     """Run every program on every machine, and judge."""
     programs = {name: load_text(text, name) for name, text in work.programs.items()}
-    named = name_machines(work.machines)
-    all_runs = side_by_side(named, list(programs.values()), look_named(work.look) if work.look else None)
-    series = {machine.spec: machine.series for machine in named}
-    results = []
-    for (name, program), runs in zip(programs.items(), all_runs, strict=True):
-        results.append(_verdict(work, name, program, judge(program, runs, series)))
-    kernels = {run.machine: run.kernel for runs in all_runs for run in runs}
-    return ShardResults(results=tuple(results), kernels=kernels, programs=len(programs) * len(named))
+    request = RunRequest(programs=(), on=work.machines, look=work.look or None)
+    found = programs_run(request, programs).of_programs
+    results = tuple(_verdict(work, result.name, result.verdict) for result in found)
+    kernels = {run.machine: run.kernel for result in found for run in result.runs}
+    return ShardResults(results=results, kernels=kernels, programs=len(programs) * len(work.machines))
 
 
-def _verdict(work: CatalogueWork, name: str, program: Program, verdict: Verdict) -> StoredResult:
+def _verdict(work: CatalogueWork, name: str, verdict: Verdict) -> StoredResult:
     unexpected = [expectation for expectation in verdict.expectations if expectation.holds is False]
     fields = sorted({difference.field for difference in verdict.differences})
     if verdict.alarms:

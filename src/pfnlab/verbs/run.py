@@ -9,7 +9,7 @@ the book is LEAKED when it is reserved and nobody maps it any more.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -109,45 +109,79 @@ def perform(request: RunRequest, say: Say) -> Iterator[RunResults]:
 
 def _results(request: RunRequest, say: Say) -> Iterator[RunResults]:
     from pfnlab.files import check_output
-    from pfnlab.judging.judge import judged
-    from pfnlab.lab.running.named_machines import side_by_side
     from pfnlab.lab.vm.accel import accel_named
     from pfnlab.programs.lang.library import STDIN, load_found, program_paths
-    from pfnlab.programs.runs.compare import FIELDS, fields_listed
     from pfnlab.programs.runs.look import look_named
     from pfnlab.report.golden import golden_look
-    from pfnlab.report.run_result import RunResult, RunResults
 
-    accel = accel_named(request.accel)
+    accel_named(request.accel)
     look = None if request.look is None else look_named(request.look)
-    fields = FIELDS if request.compare is None else fields_listed(request.compare)
+    fields = _fields(request)
     paths = program_paths(request.programs)
     if request.promote and STDIN in paths:
         raise Misuse("a golden lies beside its program, and standard input is no file: name one")
     machines = _machines(request, look, fields)
     check_output(request.output, _inputs(request, paths, machines))
-    programs = [load_found(path) for path in paths]
+    programs = dict(zip(shown_names(paths), map(load_found, paths), strict=True))
     # A golden that is made anew is looked at as it was made before.
     looks = [look or (golden_look(path) if request.promote else None) for path in paths]
-    all_runs = side_by_side(machines, programs, looks, accel)
-    series = {named.spec: named.series for named in machines}
-    results = [
-        RunResult(name, program, runs, judged(program, runs, series, fields))
-        for name, program, runs in zip(shown_names(paths), programs, all_runs, strict=True)
-    ]
-    yield RunResults(tuple(results))
+    results = programs_run(request, programs, machines, looks)
+    yield results
     if request.promote:
-        for path, result in zip(paths, results, strict=True):
+        for path, result in zip(paths, results.of_programs, strict=True):
             _promote(request, path, result.program, machines, result.runs, say)
 
 
-def _machines(request: RunRequest, look: LookLevel | None, fields: tuple[str, ...]) -> list[Named]:
+def programs_run(
+    request: RunRequest,
+    programs: Mapping[str, Program],
+    machines: Sequence[Named] | None = None,
+    looks: Sequence[LookLevel | None] | None = None,
+) -> RunResults:
+    """The results of programs that are read already.
+
+    :param programs: by their names in the output
+    :param machines: None for those of *request*
+    :param looks: how each program is looked at; None for the way of *request*
+    :raises Misuse: an option of *request* is wrong
+    """
+    from pfnlab.judging.judge import judged
+    from pfnlab.lab.running.named_machines import side_by_side
+    from pfnlab.lab.vm.accel import accel_named
+    from pfnlab.programs.runs.look import look_named
+    from pfnlab.report.run_result import RunResult, RunResults
+
+    fields = _fields(request)
+    machines = _named(request) if machines is None else machines
+    look = None if request.look is None else look_named(request.look)
+    all_runs = side_by_side(machines, list(programs.values()), looks or look, accel_named(request.accel))
+    series = {named.spec: named.series for named in machines}
+    return RunResults(
+        tuple(
+            RunResult(name, program, runs, judged(program, runs, series, fields))
+            for (name, program), runs in zip(programs.items(), all_runs, strict=True)
+        )
+    )
+
+
+def _fields(request: RunRequest) -> tuple[str, ...]:
+    from pfnlab.programs.runs.compare import FIELDS, fields_listed
+
+    return FIELDS if request.compare is None else fields_listed(request.compare)
+
+
+def _named(request: RunRequest) -> list[Named]:
     from pfnlab.lab.running.named_machines import name_machines, newest_series, with_policies
+
+    specs = with_policies(request.on or [f"model:{newest_series()}"], request.policy)
+    return name_machines(specs, request.profile)
+
+
+def _machines(request: RunRequest, look: LookLevel | None, fields: tuple[str, ...]) -> list[Named]:
     from pfnlab.programs.runs.compare import FIELDS
     from pfnlab.programs.runs.look import LookLevel
 
-    specs = with_policies(request.on or [f"model:{newest_series()}"], request.policy)
-    machines = name_machines(specs, request.profile)
+    machines = _named(request)
     if request.promote and look is LookLevel.END:
         raise Misuse("a golden holds what is seen after every operation: leave --look end out")
     if request.promote:
