@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "pfnlab"
 
 #: What may import what: a part imports itself and parts of a lower rank, never its equals. A room of a
 #: package has a rank of its own; what lies in the package beside its rooms comes behind them. Verbs about
-#: campaigns have one too: the shards of campaigns perform the other verbs.
+#: campaigns and of the explorer have theirs too, for shards and the page perform the other verbs.
 ORDER = (
     ("units", "version"),
     ("errors", "trace", "inert"),
@@ -52,6 +52,7 @@ ORDER = (
     ("verbs.campaign_run", "verbs.campaign_status", "verbs.campaign_report", "verbs.results"),
     ("verbs.campaign_resume", "verbs.campaign_results"),
     ("explorer",),
+    ("verbs.explore",),
     ("api",),
     ("cli",),
     ("__main__",),

@@ -14,7 +14,6 @@ from pfnlab.cli.options import module_of, verb_modules
 from pfnlab.cli.plain import DECLARED, PLAIN, Verbs
 from pfnlab.cli.policies_app import policies
 from pfnlab.cli.searching_app import replay
-from pfnlab.cli.showing_app import explore, schema
 
 #: The framework's exception for a wrong option or argument, in any of its versions.
 UsageError: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
@@ -51,12 +50,24 @@ app.verb("run")
 app.verb("fmt")
 app.verb("fuzz")
 app.verb("check")
-app.command("explore")(explore)
+app.verb("explore")
 app.command("replay")(replay)
 app.verb("draw")
 app.verb("report")
 app.verb("matrix")
-app.command("schema")(schema)
+
+
+@app.command()
+def schema(
+    verb: Annotated[list[str], typer.Argument(metavar="VERB...", help="For instance run, or kernels meet.")],
+) -> int:
+    """Print the JSON Schema of what a verb prints with --json."""
+    from pfnlab.schema_files import schema_text
+
+    print(schema_text(" ".join(verb)), end="")
+    return 0
+
+
 app.verb("results")
 
 

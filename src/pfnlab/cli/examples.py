@@ -48,13 +48,6 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
             "pfnlab campaign stop nightly --store postgresql://lab@db/pfnlab", "The same from another host"
         ),
     ),
-    "explore": (
-        Example("pfnlab explore", "An editor and a picture of every step, in the browser"),
-        Example(
-            "pfnlab explore munmap-middle --on model:6.1 --on model:7.3",
-            "Two kernels side by side, what differs highlighted",
-        ),
-    ),
     "replay": (
         Example(
             "pfnlab replay pfnlab path 1: model:6.1 small no_leak 0/0rne/1dzm/0cyk",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,8 @@ import msgspec
 
 from pfnlab.errors import Misuse
 from pfnlab.files import write_output
-from pfnlab.report.run_result import RunResult, by_weight
+from pfnlab.report.run_result import RunResult, RunResults, by_weight
+from pfnlab.verbs.run import RunRequest
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -43,6 +44,26 @@ def format_named(name: str) -> OutputFormat:
         return OutputFormat(name)
     except ValueError:
         raise Misuse(f"there is no format {name!r}: write --format {'|'.join(OutputFormat)}") from None
+
+
+def show_runs(request: RunRequest, results: Iterable[RunResults]) -> None:
+    """Print the results, or write them to a file.
+
+    :raises Misuse: options of the output contradict each other
+    """
+    if request.as_json and request.form not in (None, OutputFormat.JSON):
+        raise Misuse(f"--json is --format json: leave it or --format {request.form} out")
+    output = RunOutput(
+        format=OutputFormat.JSON if request.as_json else format_named(request.form or OutputFormat.TEXT),
+        steps=request.steps,
+        trace=request.trace,
+        full=request.full,
+        quiet=request.quiet,
+        file=request.output,
+    )
+    output.check()
+    for found in results:
+        print_results(found.of_programs, output)
 
 
 class RunOutput(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,11 +17,9 @@ def show(verb: str, request: Any, results: Iterator[Any]) -> None:
     """Print *results* as they come, or write them to a file."""
     match verb:
         case "check":
-            from pfnlab.cli.check import show_checks
-
-            show_checks(request, results)
+            _show_checks(request, results)
         case "run":
-            from pfnlab.cli.run import show_runs
+            from pfnlab.cli.run_output import show_runs
 
             show_runs(request, results)
         case "kernels meet" | "kernels diff":
@@ -39,6 +37,29 @@ def show(verb: str, request: Any, results: Iterator[Any]) -> None:
 
             for result in results:
                 write_output(getattr(request, "output", None), _text(verb, request, result))
+
+
+def _show_checks(request: Any, results: Iterator[Any]) -> None:
+    """Print each result as it comes; a difference with the runs of its program."""
+    from pfnlab.checker.check import CheckResult
+    from pfnlab.document.check_part import differ_part, part
+    from pfnlab.document.terminal import terminal
+    from pfnlab.lab.running.named_machines import name_machines, side_by_side
+    from pfnlab.programs.runs.compare import judge
+    from pfnlab.programs.runs.look import LookLevel
+    from pfnlab.report.table import render
+
+    for at, result in enumerate(results):
+        if request.as_json:
+            print(result.as_json())
+        elif isinstance(result, CheckResult):
+            print("\n" * bool(at) + terminal(part(result)))
+        else:
+            print(terminal(differ_part(result)))
+            if (program := result.program) is not None:
+                (runs,) = side_by_side(name_machines(result.machines), [program], LookLevel.PROC)
+                verdict = judge(program, runs, {})
+                print(f"\n{render(program, runs, verdict, width=120).plain}", end="")
 
 
 def _text(verb: str, request: Any, result: Any) -> str:

@@ -1,0 +1,64 @@
+"""Write, run and walk through programs in the browser, with a picture of every step.
+
+The page is served to this machine alone, to who has its address. It ends with Ctrl-C.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+from urllib.parse import urlencode
+
+import msgspec
+
+from pfnlab.errors import Misuse
+from pfnlab.result import PlainText
+from pfnlab.verbs.option import Option, Say
+
+EXAMPLES = (
+    ("pfnlab explore", "An editor and a picture of every step, in the browser"),
+    (
+        "pfnlab explore munmap-middle --on model:6.1 --on model:7.3",
+        "Two kernels side by side, what differs highlighted",
+    ),
+)
+
+
+class ExploreRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The request of a page in the browser: what it begins with, and its address."""
+
+    program: Annotated[
+        str | None, Option("A program of the library by its name, or a file.", "PROGRAM", positional=True)
+    ] = None
+    on: Annotated[tuple[str, ...], Option("What the page begins with; two are compared.", "MACHINE")] = ()
+    browser: Annotated[bool, Option("Open the page in the browser; else only print its address.")] = True
+    port: Annotated[int, Option("The port. Default: one that is free.", "N", min=0, max=65535)] = 0
+
+
+def perform(request: ExploreRequest, say: Say) -> Iterator[PlainText]:
+    """Serve the page until Ctrl-C; it has no results.
+
+    :raises Misuse: there are too many machines, or not one program
+    """
+    from pfnlab.explorer.machines import MOST_MACHINES
+    from pfnlab.explorer.serving import serve
+    from pfnlab.lab.running.named_machines import name_machine
+    from pfnlab.programs.lang.library import in_library, long_name, program_paths
+    from pfnlab.programs.lang.load import read_program_text
+
+    on, program = request.on, request.program
+    if len(on) > MOST_MACHINES:
+        raise Misuse(f"the page shows {MOST_MACHINES} machines: leave --on {on[MOST_MACHINES]} out")
+    for spec in on:
+        name_machine(spec)
+    words, opened = [("on", spec) for spec in on], None
+    if program is not None:
+        paths = program_paths([program])
+        if len(paths) != 1:
+            raise Misuse(f"{program} is {len(paths)} programs: name one")
+        if in_library(paths[0]):
+            words.append(("program", long_name(paths[0])))
+        else:
+            opened = read_program_text(paths[0])
+    serve(on, opened, fragment=urlencode(words), port=request.port, browser=request.browser, say=say)
+    yield from ()
