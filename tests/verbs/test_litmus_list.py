@@ -1,0 +1,32 @@
+"""The verb ``litmus list``: a list as it is read."""
+
+from __future__ import annotations
+
+import pytest
+
+from pfnlab.errors import Misuse
+from pfnlab.verbs.litmus_list import LitmusRequest, perform
+
+
+def test_programs_stand_under_their_sections() -> None:
+    """With an empty line between two sections; how many there are is said once the list was taken."""
+    said: list[str] = []
+    results = perform(LitmusRequest(grep="munmap-middle"), said.append)
+
+    text = str(next(results))
+
+    assert not said
+    assert [] == list(results)
+    lines = text.splitlines()
+    assert lines[0] == "Unmapping"
+    assert lines[1].startswith("  munmap-middle ")
+    assert said[0].endswith("; pfnlab run NAME, pfnlab litmus show NAME")
+
+
+def test_nothing_is_a_list_for_programs_and_misuse_for_people() -> None:
+    """JSON has an empty list."""
+    (empty,) = perform(LitmusRequest(grep="no such word", as_json=True), print)
+
+    assert () == empty.programs
+    with pytest.raises(Misuse, match="no program has 'no such word' in it"):
+        list(perform(LitmusRequest(grep="no such word"), print))
