@@ -46,7 +46,7 @@ def perform(request: FetchRequest, say: Say) -> Iterator[PlainText]:
     :raises Misuse: a word for many kernels has others beside it, or there is no such kernel
     """
     from pfnlab.lab.images.kernels import cached, fetch, read_lists
-    from pfnlab.lab.images.search import SERIES
+    from pfnlab.policies.releases import CONFIRMED
     from pfnlab.progress import working
     from pfnlab.units import number_of
 
@@ -63,7 +63,7 @@ def perform(request: FetchRequest, say: Say) -> Iterator[PlainText]:
         chosen: Sequence[str] = [offer.package.version for offer in read_lists(refresh=refresh, say=say)]
         refresh = False
     else:
-        chosen = SERIES if "all" in names else tuple(dict.fromkeys(names))
+        chosen = CONFIRMED if "all" in names else tuple(dict.fromkeys(names))
     if request.missing:
         chosen = tuple(name for name in chosen if cached(name) is None)
     with working(f"fetching {number_of(len(chosen), 'kernel')}") as work:

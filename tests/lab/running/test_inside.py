@@ -332,7 +332,8 @@ def test_a_kernel_that_cannot_be_looked_into(demanded: bool, tmp_path: Path) -> 
     It is run all the same, unless the lens was asked for.
     """
     (tmp_path / "vmlinuz").write_bytes(b"no kernel")
-    stepper = Stepper(Blank(tmp_path / "ram"), tmp_path / "vmlinuz", demanded=demanded)
+    stepper = Stepper(Blank(tmp_path / "ram"), tmp_path / "vmlinuz")
+    stepper.demanded = demanded
     program = Program("t", "", (), ())
 
     if demanded:
@@ -521,7 +522,7 @@ def test_types_of_a_kernel_are_read_once(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setattr(vmlinux, "btf_of", lambda path, kept: read.append(kept) or b"")
     monkeypatch.setattr(btf, "Btf", lambda data, name, index: object())
 
-    first, second = (inside._types(tmp_path / "vmlinuz", tmp_path / "6.1.1-ab") for _ in range(2))
+    first, second = (inside._types(tmp_path / "vmlinuz", tmp_path / "6.1.1-ab.btf") for _ in range(2))
 
     assert first is second
     assert [tmp_path / "6.1.1-ab.btf"] == read

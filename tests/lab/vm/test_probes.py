@@ -14,7 +14,6 @@ from litmus_files import litmus_file
 from pfnlab.errors import Defect
 from pfnlab.lab.images.image import guest_image
 from pfnlab.lab.images.kernels import KernelImage
-from pfnlab.lab.images.search import SERIES
 from pfnlab.lab.running.placement import Placement, Windows
 from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.lab.running.replies import ParsedReply, parse_reply
@@ -22,6 +21,7 @@ from pfnlab.lab.running.wire import Observed, compile_program
 from pfnlab.lab.vm.boots import GuestShape
 from pfnlab.lab.vm.probes import address_of, read_order, symbols, trace_request
 from pfnlab.lab.vm.qemu import Guest
+from pfnlab.policies.releases import CONFIRMED
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -242,7 +242,7 @@ class TestSymbols:
         words = {word for word, _ in EVENTS.values()} - families - {"flush all"}
         said = {"rmap_add": "link", "rmap_del": "unlink", "zap_range": "clear", "zap_vma": "clear"}
 
-        for series in SERIES:
+        for series in CONFIRMED:
             named = {name for name, some in symbols().items() if any(one.stands_in(series) for one in some)}
 
             assert words <= {said.get(name, name) for name in named}, series

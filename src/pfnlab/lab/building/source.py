@@ -24,9 +24,8 @@ from pfnlab.lab.images.cache import cache_root, workplace
 from pfnlab.lab.images.deb import take_out
 from pfnlab.lab.images.kernel_offers import suites_for
 from pfnlab.lab.images.kernels import cached
-from pfnlab.lab.images.search import SERIES
 from pfnlab.lab.images.tools import complaint, run
-from pfnlab.policies.releases import series_of, upstream
+from pfnlab.policies.releases import CONFIRMED, series_of, upstream
 from pfnlab.units import in_mib
 
 _UNPACK_LIMIT = 600.0
@@ -204,7 +203,7 @@ def _of_archive(series: str, say: Callable[[str], None]) -> KernelSource:
 
 def _package(archive: Archive, series: str, name: str, say: Callable[[str], None]) -> Package:
     # The source of the kernel of this series that is here, else the newest.
-    here = cached(series) if series in SERIES else None
+    here = cached(series) if series in CONFIRMED else None
     suites = [suite for suite in suites_for(series) if archive.has(suite)]
     versions = dict.fromkeys([here.version if here else "", ""])
     offers = [archive.find([suite], name, version, say=say) for suite in suites for version in versions]

@@ -11,9 +11,6 @@ from pfnlab.lab.images.cache import cache_root
 from pfnlab.lab.images.kernel_offers import SUITES, Offer, chosen, matching, offers_in, suites_for
 from pfnlab.policies.releases import CONFIRMED, is_version, series_of, upstream
 
-#: The series that messages name: the series of the confirmed profiles.
-SERIES = CONFIRMED
-
 
 def offered() -> list[Offer]:
     """Every kernel in the lists fetched so far, oldest first; no network."""
@@ -28,12 +25,12 @@ def known_series(name: str) -> str:
     """
     version = name if is_version(name) else upstream(name)
     series = series_of(version) if version else name
-    if series in SERIES or (version and any(offer.series == series for offer in offered())):
+    if series in CONFIRMED or (version and any(offer.series == series for offer in offered())):
         return series
-    near_names = difflib.get_close_matches(series, SERIES, n=1)
+    near_names = difflib.get_close_matches(series, CONFIRMED, n=1)
     hint = f"did you mean {near_names[0]}? " if near_names else ""
     raise Misuse(
-        f"there is no kernel series {series!r}: {hint}known are {', '.join(SERIES)}, "
+        f"there is no kernel series {series!r}: {hint}known are {', '.join(CONFIRMED)}, "
         "and exact versions of them such as 6.12.107"
     )
 

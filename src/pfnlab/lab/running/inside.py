@@ -8,7 +8,7 @@ import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -24,6 +24,7 @@ from pfnlab.programs.runs.places import Places
 if TYPE_CHECKING:
     from pfnlab.lens.btf import Btf
     from pfnlab.lens.memory import GuestRam
+    from pfnlab.lens.snapshot import Lens
 
 #: How often a walk is tried that found a list of the kernel in the middle of a change.
 TRIES = 5
@@ -59,13 +60,6 @@ def has_types(vmlinuz: Path) -> bool:
     return True
 
 
-class SnapshotSource(Protocol):
-    """A source of snapshots of one kernel (:class:`pfnlab.lens.snapshot.Lens`)."""
-
-    def snapshot(self, pids: Mapping[str, int], places: Places) -> LensState:
-        """The state now."""
-
-
 class Inside:
     """
     A lens over a guest's RAM, opened once for each guest; files that only depend on the kernel are cached.
@@ -83,12 +77,12 @@ class Inside:
         from pfnlab.lens.snapshot import Lens
 
         path = _types_path(vmlinuz)
-        types = _types(vmlinuz, path.with_suffix(""))
+        types = _types(vmlinuz, path)
         self._ram = GuestRam(ram)
         try:
             symbols = _symbols(self._ram, path.with_suffix(".symbols"))
             program = open_program(self._ram, types, symbols)
-            self._lens: SnapshotSource = Lens(program, self._ram, symbols)
+            self._lens = Lens(program, self._ram, symbols)
         except BaseException:
             self._ram.close()
             raise
@@ -106,7 +100,7 @@ class Inside:
         self._ram.close()
 
 
-def look(lens: SnapshotSource, pids: Mapping[str, int], places: Places) -> LensState:
+def look(lens: Lens, pids: Mapping[str, int], places: Places) -> LensState:
     """
     A snapshot; the rest of the kernel runs on meanwhile, so a walk that fails is tried again.
 
@@ -186,9 +180,7 @@ def _types(vmlinuz: Path, kept: Path) -> Btf:
     from pfnlab.lens.btf import Btf
     from pfnlab.lens.vmlinux import btf_of
 
-    # Names of kernels have dots.
-    data = btf_of(vmlinuz, kept.with_name(f"{kept.name}.btf"))
-    return Btf(data, name=str(vmlinuz), index=kept.with_name(f"{kept.name}.index"))
+    return Btf(btf_of(vmlinuz, kept), name=str(vmlinuz), index=kept.with_suffix(".index"))
 
 
 # Addresses of the kernel's objects: read out of its symbol table once for each VMCOREINFO.

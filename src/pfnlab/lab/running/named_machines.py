@@ -75,25 +75,25 @@ def name_machine(spec: str, profile: str | None = None) -> Named:
     if kind == "model":
         return Named(spec, model_text(rest).partition(",")[0], stock=False)
     from pfnlab.lab.building.built import built_kernels, find
-    from pfnlab.lab.images.search import SERIES
-    from pfnlab.policies.releases import is_version, series_of, upstream
+    from pfnlab.policies.releases import CONFIRMED, is_version, series_of, upstream
 
     own_kernel = None if is_version(rest) or _is_file(rest) else find(rest)
     if own_kernel is not None:
         return Named(spec, profile or own_kernel.series, stock=False, built=True)
     version = rest if is_version(rest) else upstream(rest)
-    if version and series_of(version) in SERIES and not _is_file(rest):
+    if version and series_of(version) in CONFIRMED and not _is_file(rest):
         return Named(spec, version, stock=True)
     if _is_file(rest):
         return Named(spec, profile, stock=False)
     if version and series_of(version) == rest and _offered(rest):
         return Named(spec, rest, stock=True)
     names = [kernel.name for kernel in built_kernels()]
-    close = difflib.get_close_matches(rest, [*SERIES, *names], n=1)
+    close = difflib.get_close_matches(rest, [*CONFIRMED, *names], n=1)
     guess = f"did you mean qemu:{close[0]}? " if close else ""
     raise Misuse(
         f"there is no kernel {rest!r}, not a series, a file or one that was built here: "
-        f"{guess}known series are {', '.join(SERIES)}" + (f"; built are {', '.join(names)}" if names else "")
+        f"{guess}known series are {', '.join(CONFIRMED)}"
+        + (f"; built are {', '.join(names)}" if names else "")
     )
 
 

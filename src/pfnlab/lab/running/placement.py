@@ -82,23 +82,16 @@ class Windows:
     """The windows of one guest.
 
     :param bar: page frames of the BAR
-    :param lowmem: page frames below 1 MiB that may be used
     :param driver_ram: the driver's own pages, where there is one
     :param phys_bits: the width of a physical address
     """
 
-    def __init__(
-        self,
-        bar: PfnRange,
-        lowmem: PfnRange = LOWMEM,
-        driver_ram: PfnRange | None = None,
-        phys_bits: int = 40,
-    ) -> None:
+    def __init__(self, bar: PfnRange, driver_ram: PfnRange | None = None, phys_bits: int = 40) -> None:
         self.bar = bar
         self.driver_ram = driver_ram
         self._rooms: dict[DeviceKind, PfnRange] = {
             "pci": bar,
-            "lowmem": lowmem,
+            "lowmem": LOWMEM,
             "isa": PfnRange(ISA_PFN, ISA_END_PFN),
             "top": top_of(phys_bits, MAX_TOP_PAGES),
         }

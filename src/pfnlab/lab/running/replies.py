@@ -73,7 +73,7 @@ class _Unreadable(Exception):
     pass
 
 
-@dataclass(frozen=True)
+@dataclass
 class ParsedReply:
     """The observations of one reply.
 
@@ -86,11 +86,11 @@ class ParsedReply:
     :param late_alarms: those in the log before the first operation, which are of an earlier program
     """
 
-    before: tuple[BookEntry, ...]
-    before_log: tuple[str, ...]
-    steps: tuple[Step, ...]
-    left: tuple[PfnRange, ...]
-    lost: str | None
+    before: tuple[BookEntry, ...] = ()
+    before_log: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
+    left: tuple[PfnRange, ...] = ()
+    lost: str | None = None
     alarms: tuple[Alarm, ...] = ()
     late_alarms: tuple[Alarm, ...] = ()
 
@@ -150,28 +150,14 @@ class _Reader:
         self.pci = frozenset(device.name for device in program.devices if device.kind == "pci") | {MOVED_BAR}
         self.observed = observed
         self.task_names = {name[:COMM_LENGTH]: name for name in self.tasks}
-        self.before: tuple[BookEntry, ...] = ()
-        self.before_log: tuple[str, ...] = ()
-        self.left: tuple[PfnRange, ...] = ()
-        self.steps: list[Step] = []
-        self.alarms: list[Alarm] = []
-        self.late_alarms: tuple[Alarm, ...] = ()
+        self.seen = ParsedReply()
 
     def read(self, text: str) -> ParsedReply:
-        lost = None
         try:
             self._sections(iter(text.split("\n")[:-1]))
         except _Unreadable as reason:
-            lost = str(reason)
-        return ParsedReply(
-            self.before,
-            self.before_log,
-            tuple(self.steps),
-            self.left,
-            lost,
-            tuple(self.alarms),
-            self.late_alarms,
-        )
+            self.seen.lost = str(reason)
+        return self.seen
 
     def _sections(self, lines: Iterator[str]) -> None:
         # One section after the other; a section is complete when the first line of the next one comes.
@@ -206,7 +192,7 @@ class _Reader:
                 raise _Unreadable(f"the guest could not read the request: {rest}")
             self._line(section, number, line)
         raise _Unreadable(
-            f"the reply breaks off after {len(self.steps)} of {len(self.program.ops) + 1} steps"
+            f"the reply breaks off after {len(self.seen.steps)} of {len(self.program.ops) + 1} steps"
         )
 
     def _line(self, section: _Section, number: int, line: str) -> None:
@@ -298,10 +284,10 @@ class _Reader:
     def _finish(self, name: str, section: _Section) -> None:
         alarms = alarms_in(section.log)
         if name == "before":
-            self.late_alarms = alarms
+            self.seen.late_alarms = alarms
         else:
-            step = min(len(self.steps), len(self.program.ops))
-            self.alarms += [with_operation(alarm, self.program, step) for alarm in alarms]
+            at = min(len(self.seen.steps), len(self.program.ops))
+            self.seen.alarms += tuple(with_operation(alarm, self.program, at) for alarm in alarms)
         if name == _PREPARATION:
             self._result(None, section.result)
             return
@@ -312,13 +298,13 @@ class _Reader:
         )
         if name != "before":
             book = tuple(sorted(book, key=lambda entry: self.places.ranks.get(entry.span.name, -1)))
-        self.left = tuple(pfns for pfns, _ in section.book)
+        self.seen.left = tuple(pfns for pfns, _ in section.book)
         op = self.program.ops[int(name)] if name not in ("before", END) else None
         anonymous = name == END or (op is not None and isinstance(op.call, Exit | Kill | Exec))
         lines = [normalise(line, self.places, self.task_names, anonymous) for line in section.log]
         log = tuple(line for line in lines if line is not None)
         if name == "before":
-            self.before, self.before_log = book, log
+            self.seen.before, self.seen.before_log = book, log
             return
         result, value = self._result(op, section.result)
         levels = None
@@ -326,21 +312,20 @@ class _Reader:
             told = zip(lines, section.levels, strict=True)
             levels = tuple(level for line, level in told if line is not None)
         flushes, events = self._order(section.calls)
-        self.steps.append(
-            Step(
-                op=self.lines[len(self.steps)],
-                task=MAIN_TASK if op is None else op.task,
-                result=result,
-                value=value,
-                book=None if self.observed.last and name != END else book,
-                log=log,
-                vmas=tuple(section.vmas) if self.observed.vmas else None,
-                ptes=merge_ptes(section.ptes) if self.observed.ptes else None,
-                flushes=flushes,
-                events=events,
-                levels=levels,
-            )
+        step = Step(
+            op=self.lines[len(self.seen.steps)],
+            task=MAIN_TASK if op is None else op.task,
+            result=result,
+            value=value,
+            book=None if self.observed.last and name != END else book,
+            log=log,
+            vmas=tuple(section.vmas) if self.observed.vmas else None,
+            ptes=merge_ptes(section.ptes) if self.observed.ptes else None,
+            flushes=flushes,
+            events=events,
+            levels=levels,
         )
+        self.seen.steps = (*self.seen.steps, step)
 
     def _order(self, calls: list[str]) -> tuple[int | None, tuple[str, ...] | None]:
         if not self.observed.order:
@@ -349,7 +334,7 @@ class _Reader:
             events = read_order(calls, self.places)
         except (KeyError, ValueError) as error:
             raise _Unreadable(
-                f"step {len(self.steps) + 1} has an order that makes no sense: {error}"
+                f"step {len(self.seen.steps) + 1} has an order that makes no sense: {error}"
             ) from None
         return (None, None) if events is None else (sum(map(is_flush, events)), events)
 
@@ -357,7 +342,7 @@ class _Reader:
         try:
             return read_result(op, words or [], self.placement)
         except ValueError as error:
-            raise _Unreadable(f"step {len(self.steps) + 1} {error}") from None
+            raise _Unreadable(f"step {len(self.seen.steps) + 1} {error}") from None
 
 
 def read_result(op: Op | None, words: Sequence[str], placement: Placement) -> tuple[str, int | str | None]:

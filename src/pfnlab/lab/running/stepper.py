@@ -115,15 +115,12 @@ class Stepper:
 
     :param guest: as booted; without a ``ram`` file nothing is looked into
     :param vmlinuz: the kernel it runs
-    :param between: look between two operations; else only where a schedule needs it; may be set anew
-    :param demanded: a kernel that cannot be looked into, because it has no types for instance, is an error;
-        may be set anew
+    :ivar between: look between two operations; else only where a schedule needs it
+    :ivar demanded: a kernel that cannot be looked into, because it has no types for instance, is an error
     """
 
-    def __init__(
-        self, guest: GuestLike, vmlinuz: Path, *, demanded: bool = False, between: bool = True
-    ) -> None:
-        self.demanded, self.between = demanded, between
+    def __init__(self, guest: GuestLike, vmlinuz: Path) -> None:
+        self.demanded, self.between = False, True
         self._guest = guest
         self._vmlinuz = vmlinuz
         self._ram: Path | None = getattr(guest, "ram", None)

@@ -22,6 +22,7 @@ U = TypeVar("U")
 
 _SCANNED = 0x800
 _PATIENCE = 5
+_OTHERS = 5.0
 
 
 class NotReached(Undecided):
@@ -69,18 +70,18 @@ class HeldCpu(Generic[T]):
         self._released = False
         steering.keep(thread)
 
-    def others(self, call: Callable[[], U], limit: float = 5.0) -> U:
+    def others(self, call: Callable[[], U]) -> U:
         """
         Let all CPUs but this one run until *call* has returned, and stop them again.
 
         *call* makes the guest do something and must return by itself, as `Cast.attempt` does, because the
         operation it asks for may wait for this CPU.
 
-        :raises TimedOut: it did not return within *limit* seconds
+        :raises TimedOut: it did not return within :data:`_OTHERS` seconds
         """
         self._steering.go()
         try:
-            result = BackgroundCall(call).result(limit)
+            result = BackgroundCall(call).result(_OTHERS)
         except TimedOut as error:
             self._steering.stub.interrupt()
             stacks = [stack_of(self._steering, thread - 1)[:1] for thread in self._steering.threads]

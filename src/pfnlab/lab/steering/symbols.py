@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import bisect
 import difflib
-import hashlib
 import re
 from pathlib import Path
 
 from pfnlab.errors import Undecided
 from pfnlab.lab.images.cache import cache_root, write_kept_text
+from pfnlab.lab.images.kernels import sha256_of
 from pfnlab.lab.vm.qemu import Guest
 
 _LIMIT = 60.0
@@ -99,9 +99,7 @@ def kernel_symbols(guest: Guest, vmlinuz: Path) -> Symbols:
 
     :raises LostGuest: the guest did not answer
     """
-    with vmlinuz.open("rb") as image:
-        key = hashlib.file_digest(image, "sha256").hexdigest()[:16]
-    path = cache_root() / "symbols" / f"{key}.kallsyms"
+    path = cache_root() / "symbols" / f"{sha256_of(vmlinuz)[:16]}.kallsyms"
     if not path.exists():
         write_kept_text(path, _symbol_text(guest, "symbols\n"))
     return Symbols(path.read_text(), guest.hello.release)
