@@ -26,7 +26,7 @@ from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.fuzz.grammar import Bias, draw
 from pfnlab.fuzz.hunt import Hunt
 from pfnlab.fuzz.hunt_state import HuntState
-from pfnlab.fuzz.looking import Looks
+from pfnlab.fuzz.rounds import Looks
 from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine

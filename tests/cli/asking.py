@@ -61,6 +61,6 @@ Ask = Callable[..., Answer]
 
 def open_with(monkeypatch: pytest.MonkeyPatch, opener: Callable[..., Machine]) -> None:
     """From now on *opener* opens the machines of every verb, and no kernel is fetched."""
-    for module in ("pfnlab.lab.running.named_machines", "pfnlab.fuzz.looking"):
+    for module in ("pfnlab.lab.running.named_machines", "pfnlab.fuzz.rounds"):
         monkeypatch.setattr(f"{module}.open_machine", opener)
         monkeypatch.setattr(f"{module}.fetch_missing", lambda machines: None)

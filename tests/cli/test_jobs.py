@@ -13,7 +13,7 @@ import pytest
 from asking import Answer, Ask, open_with
 
 from pfnlab.cli.verbs import framework_command
-from pfnlab.fuzz import drawing
+from pfnlab.fuzz import rounds
 from pfnlab.processes import processors
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -160,7 +160,7 @@ def fuzzed(ask: Ask, folder: Path, jobs: int, *words: object) -> tuple[Answer, d
 @pytest.mark.target("long")
 def test_random_programs(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Programs, findings with their shrunk programs, causes, coverage and the file to go on from."""
-    monkeypatch.setattr(drawing, "ROUND", 10)
+    monkeypatch.setattr(rounds, "ROUND", 10)
     words = ("--on", "model:7.2", "--on", "model:7.2,tracker=vm_pat", "--seed", 1, "--programs", 25)
 
     one, two = (fuzzed(ask, tmp_path, jobs, *words) for jobs in (1, 2))
@@ -171,7 +171,7 @@ def test_random_programs(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_a_hunt_goes_on_with_other_jobs(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As if it had not been interrupted."""
-    monkeypatch.setattr(drawing, "ROUND", 5)
+    monkeypatch.setattr(rounds, "ROUND", 5)
     words = ("--on", "model:7.2", "--on", "model:7.2,mseal=on", "--findings", tmp_path / "found")
     for name, parts in (("whole", ((15, 1),)), ("parts", ((7, 2), (15, 2)))):
         for programs, jobs in parts:

@@ -11,7 +11,7 @@ from asking import Ask, Fake, open_with
 
 from pfnlab.fuzz.filing import Folder, FoundDifference
 from pfnlab.fuzz.hunt_state import read_state
-from pfnlab.fuzz.looking import MIXED, Looks
+from pfnlab.fuzz.rounds import MIXED, Looks
 from pfnlab.fuzz.signature import signature_of
 from pfnlab.lab.running.named_machines import Named, settle_look
 from pfnlab.lab.vm.accel import Accel

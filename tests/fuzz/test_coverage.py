@@ -5,19 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pfnlab.branches import BranchWatch, branches_of
-from pfnlab.fuzz.call_kinds import Vocabulary, kind_of
-from pfnlab.fuzz.coverage import (
-    CLAIMED,
-    HELD,
-    LEAVES,
-    PACKAGE,
-    REMOVED,
-    WORDS,
-    Coverage,
-    all_branches,
-    reached_under,
-    watch_rules,
-)
+from pfnlab.fuzz.call_kinds import CLAIMED, HELD, LEAVES, REMOVED, Vocabulary, kind_of, reached_under
+from pfnlab.fuzz.coverage import PACKAGE, WORDS, Coverage, all_branches, watch_rules
 from pfnlab.fuzz.grammar import Bias, draw
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from pfnlab.errors import Undecided, Why
-from pfnlab.fuzz import drawing
+from pfnlab.fuzz import rounds
 from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.fuzz.filing import Folder
 from pfnlab.fuzz.hunt import Hunt
@@ -216,7 +216,7 @@ def test_resumed_equals_uninterrupted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stops: tuple[int, ...]
 ) -> None:
     """Wherever it is interrupted, a hunt ends in the same state."""
-    monkeypatch.setattr(drawing, "ROUND", 10)
+    monkeypatch.setattr(rounds, "ROUND", 10)
     whole = state(*OTHER)
     Hunt(models(*OTHER), whole).run(programs=35)
     kept = tmp_path / "state.json"

@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 
 from pfnlab.fuzz.call_kinds import Vocabulary, kind_of
 from pfnlab.fuzz.grammar import draw
-from pfnlab.fuzz.shrink import raises_alarm, shrink, shrink_quickly
+from pfnlab.fuzz.shrink import raises_alarm, shrink, shrink_quickly, simplifications
 from pfnlab.fuzz.signature import Signature
-from pfnlab.fuzz.simplify import simplifications
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Call, Mmap, Munmap, Program
 from pfnlab.programs.lang.printer import op_lines

@@ -11,7 +11,7 @@ from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.fuzz.filing import FoundDifference, program_text
 from pfnlab.fuzz.hunt import Hunt
 from pfnlab.fuzz.hunt_state import HuntState, headline, outcome
-from pfnlab.fuzz.looking import looking_named, opened
+from pfnlab.fuzz.rounds import looking_named, opened
 from pfnlab.fuzz.signature import VIOLATION
 from pfnlab.lab.running.named_machines import name_machines
 from pfnlab.programs.runs.observation import Run

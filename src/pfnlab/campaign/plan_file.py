@@ -16,7 +16,7 @@ from pfnlab.campaign.plan_form import form_mistakes, plan_without, sample
 from pfnlab.checker.kernel.properties import questions
 from pfnlab.errors import Misuse, ProgramError
 from pfnlab.files import read_text
-from pfnlab.fuzz.looking import check_vocabulary, looking_named
+from pfnlab.fuzz.rounds import check_vocabulary, looking_named
 from pfnlab.inert import one_line
 from pfnlab.lab.running.named_machines import name_machine, open_machine
 from pfnlab.meeting.meet import model_version

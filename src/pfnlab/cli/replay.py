@@ -23,7 +23,7 @@ from pfnlab.checker.replay import (
 from pfnlab.errors import Misuse, Undecided
 from pfnlab.files import MOST_RECORDED, read_bytes, read_text
 from pfnlab.fuzz.filing import DATA, PROGRAM, read_data
-from pfnlab.fuzz.looking import changed_by_looking
+from pfnlab.fuzz.rounds import changed_by_looking
 from pfnlab.fuzz.signature import LOST, Signature, signatures_of
 from pfnlab.inert import one_line, visible
 from pfnlab.lab.running.confirm import AS_FOUND, Compared, comparison

@@ -58,10 +58,12 @@ from pfnlab.programs.lang.words import ANON, PROTS
 from pfnlab.units import PAGE_SIZE
 
 _PROTS = ("none", "r", "r", *["rw"] * 7, "w", "rx", "rwx", "rwx", "wx", "x", "x")
+
 #: Protections of ordinary memory, which can have any.
 _ANON_PROTS = ("none", "r", "r", "rw", "rw", "rw", "rw", "w", "rx", "rwx", "x")
 
 _MODES: tuple[DriverMode, ...] = get_args(DriverMode)
+
 _HOWS: tuple[DriverHow, ...] = get_args(DriverHow)
 
 #: Advice for mappings of devices, and advice that clears ordinary memory.
@@ -96,6 +98,7 @@ _ANON_PAGES, _RAM_PAGES, _MINCORE_PAGES = 24, 16, 1024
 _SHARED_RATE = 0.06
 
 _WALKERS: tuple[Walker, ...] = get_args(Walker)
+
 _REFUSALS: tuple[ForkRefusal, ...] = get_args(ForkRefusal)
 
 #: The files of which remap_file_pages gets an offset.

@@ -1,117 +1,28 @@
 """The coverage of a hunt: pairs of operations, branches of the model's rules, kinds of kernel calls.
 
 Branches are those of functions of ``mm/`` and ``policies/`` (:mod:`pfnlab.branches`), without the model's
-checks of itself. Under four conditions operations are seldom tried: on leaves, on removed devices, on claimed
-ranges and under holds; so pairs and triples of operations count under each.
+checks of itself. Models run random programs in several processes, of which each watches the branches of the
+first model by itself. A process is given programs in their order, so what it has seen before was reached by
+earlier programs, and is known where answers are put together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import msgspec
 
 from pfnlab.branches import BranchWatch, branches_of
-from pfnlab.fuzz.call_kinds import EVERYWHERE, areas_of, kind_of, pairs_of
-from pfnlab.fuzz.ranges import leaf_level, place_of, touches
-from pfnlab.programs.lang.ops import Call, Mmap, Op, Program, Release, uses_vfio
-from pfnlab.programs.lang.span import Span
+from pfnlab.fuzz.call_kinds import pairs_of, reached_under
+from pfnlab.fuzz.signature import undecided
+from pfnlab.processes import Processes
+from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.events import EVENTS
-from pfnlab.programs.runs.observation import Run, Step
-
-#: The conditions, as the summary names them.
-LEAVES, REMOVED, CLAIMED, HELD = "on leaves", "on removed devices", "on claimed ranges", "under holds"
-CONDITIONS = (LEAVES, REMOVED, CLAIMED, HELD)
-
-
-class Conditions:
-    """The conditions that hold at a point of a program, as far as its text tells."""
-
-    def __init__(self) -> None:
-        self._mapped: list[Span] = []
-        self._leaves: set[str] = set()
-        self._removed = self._claimed = self._held = False
-
-    def of(self, call: Call) -> set[str]:
-        """The conditions under which *call* is done if it comes next; a leaf is in an area it names."""
-        everywhere = kind_of(call) in EVERYWHERE
-        on_leaves = bool(self._leaves if everywhere else self._leaves.intersection(areas_of(call)))
-        return self.anywhere() - (set() if on_leaves else {LEAVES})
-
-    def anywhere(self) -> set[str]:
-        """The conditions that hold for some area."""
-        holding = (bool(self._leaves), self._removed, self._claimed, self._held)
-        return {name for name, holds in zip(CONDITIONS, holding, strict=True) if holds}
-
-    def add(self, op: Op) -> None:
-        """Note that *op* was done."""
-        call, kind = op.call, kind_of(op.call)
-        if isinstance(call, Mmap) and leaf_level(call) > 1:
-            self._mapped.append(place_of(call))
-        self._leaves |= {place.name for place in self._mapped if touches(call, place)}
-        if kind in ("remove", "unplug"):
-            self._removed, self._claimed = True, False
-        elif kind in ("rescan", "rescan_moved", "plug"):
-            self._removed = False
-        elif kind in ("request_mem_region", "bind") or uses_vfio(call):
-            self._claimed = True
-        elif kind in ("release_mem_region", "unbind"):
-            self._claimed = False
-        if op.hold is not None or isinstance(call, Release):
-            self._held = op.hold is not None
-
-
-def reached_under(program: Program, run: Run | None = None) -> set[tuple[str, str]]:
-    """Every kind, pair and triple of kinds in one area whose last operation is done under a condition.
-
-    :param run: of a model; then a leaf is one that it has, and a hold one that it reached
-    """
-    conditions = Conditions()
-    last: dict[str, str] = {}
-    reached: set[tuple[str, str]] = set()
-    for at, op in enumerate(program.ops):
-        kind = kind_of(op.call)
-        areas = tuple(last) if kind in EVERYWHERE else areas_of(op.call)
-        holding = conditions.of(op.call)
-        conditions.add(op)
-        if op.hold is not None:
-            holding.add(HELD)
-        if run is not None:
-            holding = {name for name in holding if _holds(name, run, at, op, areas)}
-        rows = [kind, *(row for name in areas if name in last for row in rows_of(last[name], kind))]
-        reached |= {(name, row) for name in holding for row in rows}
-        for name in areas:
-            previous = last.get(name, "").rpartition(" > ")[2]
-            last[name] = f"{previous} > {kind}" if previous else kind
-    return reached
-
-
-def rows_of(before: str, kind: str) -> Iterator[str]:
-    """The pair and the triple that *kind* makes with the kinds before it.
-
-    :param before: one or two kinds, ``mmap > fork``
-    """
-    yield f"{before.rpartition(' > ')[2]} > {kind}"
-    if " > " in before:
-        yield f"{before} > {kind}"
-
-
-def _holds(name: str, run: Run, at: int, op: Op, areas: tuple[str, ...]) -> bool:
-    if name == LEAVES:
-        return 0 < at <= len(run.steps) and _has_leaf(run.steps[at - 1], op.task, areas)
-    if name == HELD and op.hold is not None:
-        return at < len(run.steps) and run.steps[at].result == "held"
-    return at < len(run.steps)
-
-
-def _has_leaf(step: Step, task: str, areas: tuple[str, ...]) -> bool:
-    return any(
-        run.task == task and run.span.name in areas and run.table_entry.maps and run.table_entry.level > 1
-        for run in step.ptes or ()
-    )
-
+from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.observation import Run
 
 #: The folder of the package, which the names of branches leave out.
 PACKAGE = Path(__file__).parents[1]
@@ -202,3 +113,98 @@ def _rules(name: str) -> str | None:
         return None
     below = path.relative_to(PACKAGE)
     return below.as_posix() if any(below.is_relative_to(part) for part in WATCHED) else None
+
+
+#: Programs that a process is given at a time.
+_TOGETHER = 5
+
+
+class ModelAnswer(NamedTuple):
+    """What models did with a program.
+
+    :param runs: by the name of the model; of a program that the first has no answer for, only its run
+    :param branches: what the first reached, without what the same process has told before
+    """
+
+    runs: Mapping[str, Run]
+    branches: Collection[str]
+
+
+class ModelProcesses:
+    """Models that answer programs, in processes of their own; a context manager.
+
+    :param models: their names, that of the first one first
+    :param run: the run of one of them
+    :param watched: whether to watch the branches of the first
+    :param reached: branches that were seen already
+    :param jobs: processes; with one there is none, and only the first model is asked
+    """
+
+    def __init__(
+        self,
+        models: Sequence[str],
+        run: Callable[[str, Program, LookLevel], Run],
+        *,
+        watched: bool,
+        reached: Iterable[str] = (),
+        jobs: int = 1,
+    ) -> None:
+        self.models = models if jobs > 1 else models[:1]
+        self._run = run
+        self._watch = watch_rules(reached) if watched and models else None
+        self._processes = Processes[tuple[tuple[Program, LookLevel], ...], list[tuple[Any, list[str]]]](
+            self._answers, jobs, lambda programs: f"programs {programs[0][0].title} and behind"
+        )
+
+    @property
+    def watched(self) -> bool:
+        """Whether branches are watched: of the first model, if there is one."""
+        return self._watch is not None
+
+    @property
+    def jobs(self) -> int:
+        """How many processes there are; one is this one."""
+        return self._processes.jobs
+
+    def __enter__(self) -> ModelProcesses:
+        self._processes.__enter__()
+        if self.models:
+            # Before there are guests, which would not end before these processes.
+            self._processes.begin()
+        return self
+
+    def __exit__(self, *errors: object) -> None:
+        self._processes.__exit__(*errors)
+
+    def ask(self, asked: Sequence[tuple[Program, LookLevel]]) -> Iterator[ModelAnswer]:
+        """The answers to programs, each looked at so, in their order."""
+        if not self.models:
+            yield from (ModelAnswer({}, ()) for _ in asked)
+            return
+        parcels = [tuple(asked[at : at + _TOGETHER]) for at in range(0, len(asked), _TOGETHER)]
+        for answers in self._processes.each(parcels):
+            for runs, branches in answers:
+                if self.jobs > 1:
+                    runs = msgspec.msgpack.decode(runs, type=dict[str, Run])
+                yield ModelAnswer(runs, branches)
+
+    def _answers(self, asked: Sequence[tuple[Program, LookLevel]]) -> list[tuple[Any, list[str]]]:
+        answers: list[tuple[Any, list[str]]] = []
+        for program, level in asked:
+            runs, branches = self._first(program, level)
+            if undecided(list(runs.values())) is None:
+                runs |= {name: self._run(name, program, level) for name in self.models[1:]}
+            # Packed it takes half the time that pickling takes.
+            answers.append((msgspec.msgpack.encode(runs) if self.jobs > 1 else runs, branches))
+        if self._watch is not None:
+            self._watch.settle()
+        return answers
+
+    def _first(self, program: Program, level: LookLevel) -> tuple[dict[str, Run], list[str]]:
+        name = self.models[0]
+        if self._watch is None:
+            return {name: self._run(name, program, level)}, []
+        before = set(self._watch.seen)
+        with self._watch:
+            run = self._run(name, program, level)
+        return {name: run}, sorted(self._watch.seen - before)

@@ -18,17 +18,19 @@ from pfnlab.fuzz.call_kinds import (
     DRIVER_KINDS,
     ENDS,
     EVERYWHERE,
+    HELD,
     NEVER_HELD,
     ONCE,
     PLANS,
     RESET_KINDS,
     VFIO_KINDS,
+    Conditions,
     Vocabulary,
     areas_of,
     kind_of,
+    rows_of,
 )
 from pfnlab.fuzz.calls import CallGenerator
-from pfnlab.fuzz.coverage import HELD, Conditions, rows_of
 from pfnlab.fuzz.ranges import DrawnPlaces, areas, devices, leaf_level, touched_level
 from pfnlab.programs.lang.areas import areas_showing
 from pfnlab.programs.lang.device_ops import Plug, RescanMoved, Unplug
@@ -78,6 +80,7 @@ _RESET_PERIOD, _RESETS = 1000, 125
 
 #: Kinds that meet at a lock of a vfio-pci device, and functions they are held in while they have it.
 _VFIO_LOCKED = ("read", "read", "write", "memory_disable", "memory_disable", "memory_enable", "munmap")
+
 _VFIO_HOLDS = (
     "vmf_insert_pfn_prot",
     "flush_tlb_mm_range",
@@ -87,6 +90,7 @@ _VFIO_HOLDS = (
 )
 
 _MOST_TASKS = 4
+
 _LENGTHS = range(4, 21)
 
 #: How often a program opens a device through vfio-pci, where it may.
@@ -108,7 +112,7 @@ _HELD_RATE = 0.8
 #: The settings of transparent_hugepage, with weights; most programs say none.
 _THP: dict[Thp | None, int] = {None: 80, "always": 12, "madvise": 6, "never": 2}
 
-#: How often one of the :data:`.kinds.PLANS` is begun where it can be, and how often after some kinds.
+#: How often one of the :data:`.call_kinds.PLANS` is begun where it can be, and how often after some kinds.
 _PLANNED, _PLANNED_RATHER = 0.3, {"mmap anon": 0.8, "munmap": 0.45}
 
 #: How often the next operation repeats an earlier one.
@@ -117,7 +121,7 @@ _AGAIN = 0.1
 #: The factor for the weight of a kind that never followed the last one in its area.
 _UNREACHED = 5.0
 
-#: The same under one of the :data:`.conditions.CONDITIONS`; and where only the triple is new.
+#: The same under one of the :data:`.call_kinds.CONDITIONS`; and where only the triple is new.
 _UNREACHED_UNDER, _UNREACHED_TRIPLE = 3.0, 1.5
 
 

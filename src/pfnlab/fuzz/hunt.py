@@ -1,9 +1,14 @@
-"""The loop: draw programs, run them on all machines, compare; repeat, shrink and file the differences."""
+"""The loop: draw programs, run them on all machines, compare; repeat, shrink and file the differences.
+
+A message that prints once per boot is compared only where no machine has spent it. Which guest runs a program
+is chance, and so is what that guest has spent; a difference does not depend on it. So a repetition that does
+not show the difference is made once more in a fresh boot, and that one decides.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -11,13 +16,20 @@ import msgspec
 
 from pfnlab.errors import Misuse
 from pfnlab.fuzz.causes import MOST_TELLING, Evidence, Found, Grouping, Weighed, weigh
-from pfnlab.fuzz.drawing import Drawing, DrawnRound, end_of_round
+from pfnlab.fuzz.coverage import ModelProcesses
 from pfnlab.fuzz.filing import Folder, FoundDifference
 from pfnlab.fuzz.hunt_state import HuntState, KnownSignature, Unstable
-from pfnlab.fuzz.looking import changed_by_looking, looked_at
-from pfnlab.fuzz.modelled import ModelProcesses
-from pfnlab.fuzz.shrink import Shrunk, is_shown, raises_alarm, shrink_quickly
-from pfnlab.fuzz.signature import LOOKING, Signature, in_same_step, undecided
+from pfnlab.fuzz.rounds import Drawing, DrawnRound, changed_by_looking, end_of_round, looked_at
+from pfnlab.fuzz.shrink import Shrunk, raises_alarm, shrink_quickly
+from pfnlab.fuzz.signature import (
+    LOOKING,
+    Signature,
+    in_same_step,
+    rests_on_spent,
+    signatures_of,
+    undecided,
+    without_once,
+)
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine, Rebooting, Telling
@@ -361,7 +373,7 @@ class Hunt:
 
         :param levels: those at which it was shown
         :param repeated: it is the program that showed it
-        :param quick: as for :func:`~pfnlab.fuzz.shrink.is_shown`
+        :param quick: as for :func:`~pfnlab.fuzz.hunt.is_shown`
         """
         if self._model is not None and undecided(self._run_on(self._model, [program], levels[0])):
             return False
@@ -380,3 +392,46 @@ class Hunt:
             repeated=repeated,
             quick=quick,
         )
+
+
+def is_shown(
+    program: Program,
+    signature: Signature,
+    ask: Callable[[], Sequence[Run]],
+    machines: Iterable[Machine],
+    *,
+    agreed: bool = True,
+    repeated: bool = False,
+    quick: bool = False,
+) -> bool:
+    """Whether *program* shows *signature*; if its guests have spent a message of it, in new guests.
+
+    :param ask: runs the program on all *machines*
+    :param agreed: as for :func:`~pfnlab.fuzz.signature.signatures_of`
+    :param repeated: the program has shown it: new guests decide, and a message that was spent then may come
+        before it now
+    :param quick: in guests that have run programs, too, where an alarm is looked for: what shows in them is
+        to be confirmed in new ones
+    """
+    rebooting = [machine for machine in machines if isinstance(machine, Rebooting)]
+
+    def shows(runs: Sequence[Run]) -> bool:
+        return undecided(runs) is None and signature in signatures_of(program, runs, agreed=agreed)
+
+    def reboot() -> None:
+        for machine in rebooting:
+            machine.reboot()
+
+    # A guest that lived on after an alarm answers for nothing.
+    fresh = raises_alarm(signature) and not quick
+    try:
+        if fresh:
+            reboot()
+        runs = ask()
+        if not shows(runs) and (rests_on_spent(signature, runs) or (repeated and rebooting and not fresh)):
+            reboot()
+            runs = ask()
+    except Misuse:
+        # No guest could hold it.
+        return False
+    return shows(runs) or (repeated and shows([without_once(run) for run in runs]))

@@ -10,11 +10,11 @@ import msgspec
 
 from pfnlab.errors import Misuse, Why
 from pfnlab.files import MOST_RECORDED, Missing, cannot_write, read_bytes, write_whole
-from pfnlab.fuzz.call_kinds import Vocabulary
+from pfnlab.fuzz.call_kinds import CONDITIONS, Vocabulary
 from pfnlab.fuzz.causes import Cause, Evidence
-from pfnlab.fuzz.coverage import CONDITIONS, WORDS, Coverage, all_branches
+from pfnlab.fuzz.coverage import WORDS, Coverage, all_branches
 from pfnlab.fuzz.grammar import Bias
-from pfnlab.fuzz.looking import Looks
+from pfnlab.fuzz.rounds import Looks
 from pfnlab.fuzz.signature import MODELS_OWN, Signature
 from pfnlab.inert import one_line
 from pfnlab.programs.lang.ops import Program

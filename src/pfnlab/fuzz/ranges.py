@@ -103,6 +103,7 @@ _LOW_SIZES = (1, 2, 7, 8, 16)
 
 #: Sizes of the ``isa`` device: up to the ISA hole, into it, and to the end; and of the ``top`` device.
 _ISA_SIZES = (8, 12, 16, 16, 0x30, 0x68, MAX_ISA_PAGES, MAX_ISA_PAGES)
+
 _TOP_SIZES = (1, 4, 16, 16, 64, 513, 2 * TABLE)
 
 #: How often a program has each of the two.

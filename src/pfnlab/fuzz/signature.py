@@ -5,6 +5,18 @@ no earlier one. It has five parts: the kind of finding, the field in which machi
 operation, the groups of machines with equal values, and the shape of these values. A shape is the values
 without numbers and names: ``a[4:8]`` and ``b[0:1]`` have one shape, a missing flag and a missing VMA have
 two. Two differences with equal signatures are the same difference.
+
+A difference may follow from an earlier one: two machines that once differed may go on differently for that
+reason alone. So after a difference a step counts only if the machines were in the same state before it:
+
+1. ``log``, ``value``, ``flushes`` and ``events`` are no state: all later steps count.
+2. After a difference of the state no step counts, until a step in which all machines were seen, in the same
+   state: those behind it count.
+3. After a difference of the result the state tells whether the operation did the same, if all that it does is
+   in the state. What a store, a claim or a task that is not there leads to cannot be seen: no later step
+   counts. Nor does one in a schedule whose operations had other results or values: it is another schedule.
+
+Fields of one step all count: what follows from what within a step, a smaller program tells.
 """
 
 from __future__ import annotations
@@ -13,23 +25,18 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 import msgspec
 
 from pfnlab.errors import Why
-from pfnlab.fuzz.call_kinds import kind_of
-from pfnlab.fuzz.following import own_differences
+from pfnlab.fuzz.call_kinds import KINDS, kind_of
 from pfnlab.judging.judge import violations
-from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.ops import Op, Program
+from pfnlab.programs.lang.walk_ops import STORING_WALKERS, Walk
 from pfnlab.programs.model.model_machine import END
-from pfnlab.programs.runs.compare import (
-    Difference,
-    comparable,
-    differences,
-    seen_by_all,
-    spent_messages,
-)
+from pfnlab.programs.runs.compare import Difference, comparable, differences, seen_by_all, spent_messages
 from pfnlab.programs.runs.kmsg import once_message
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Reason, Run, VmaSeen
 from pfnlab.programs.runs.violation import Violation
@@ -59,9 +66,13 @@ MODELS_OWN = UNCOMPARABLE | {Why.NO_RULE}
 NOTHING = "-"
 
 _RANGE = re.compile(r"\b\w+\[\d+(?::\d+)?\]|\b\w+:(?=\w+\[)")
+
 _NUMBER = re.compile(r"\b(0x)?[0-9a-f]*\d[0-9a-f]*\b")
+
 _DECIMAL = re.compile(r"N\.N\b")
+
 _CONSOLE = re.compile(r" \(console kept in .*\)$")
+
 _TASK = re.compile(r"(x86/PAT: )\S+ ")
 
 #: How many VMAs share a reservation, and which, behind its range: numbers and names.
@@ -97,6 +108,63 @@ class Signature(msgspec.Struct, frozen=True):
         return " ".join(part for part in (self.kind, self.op, self.field, f"({sides}): {self.shape}") if part)
 
 
+#: The fields of a step that are the state after it.
+STATE_FIELDS = ("book", "vmas", "tracked", "prots", "ptes")
+
+#: The fields without which nobody has seen the state.
+_SEEN = ("book", "vmas", "ptes")
+
+
+class Followed(list[Difference]):
+    """The differences that follow from no earlier one, in step order.
+
+    :ivar equal: whether what comes behind the last step counts too
+    """
+
+    equal: bool = True
+
+
+def own_differences(program: Program, runs: Sequence[Run]) -> Followed:
+    """The differences between *runs* of *program* that do not follow from an earlier one."""
+    by_step = {step: list(found) for step, found in groupby(differences(runs), key=lambda found: found.step)}
+    own = Followed()
+    ended = False
+    for step in range(max((len(run.steps) for run in runs), default=0)):
+        found = by_step.get(step, [])
+        fields = {difference.field for difference in found}
+        if own.equal:
+            own += found
+        if _hides(program, step, fields):
+            ended = True
+        if ended or fields & set(STATE_FIELDS):
+            own.equal = False
+        elif _is_seen(runs, step):
+            own.equal = True
+        elif "result" in fields:
+            own.equal = False
+    return own
+
+
+def _hides(program: Program, step: int, fields: set[str]) -> bool:
+    """Whether machines may go on differently although they will be seen in the same state."""
+    if program.needs.held:
+        return bool(fields & {"result", "value"})
+    return "result" in fields and not (step < len(program.ops) and _all_seen(program.ops[step]))
+
+
+def _all_seen(op: Op) -> bool:
+    stores = isinstance(op.call, Walk) and op.call.walker in STORING_WALKERS
+    kind = KINDS.get(kind_of(op.call))
+    return kind is not None and kind.seen and not stores
+
+
+def _is_seen(runs: Sequence[Run], step: int) -> bool:
+    return all(
+        step < len(run.steps) and all(getattr(run.steps[step], field) is not None for field in _SEEN)
+        for run in runs
+    )
+
+
 def signature_of(program: Program, runs: Sequence[Run], *, agreed: bool = True) -> Signature | None:
     """The signature of the first finding in the runs of *program*, None where there is none.
 
@@ -110,7 +178,7 @@ def signatures_of(program: Program, runs: Sequence[Run], *, agreed: bool = True)
     """The signatures of all findings in the runs of *program*, each once, but none that follows from another.
 
     An alarm comes first. Behind it only what differed before it counts; for other findings see
-    :mod:`pfnlab.fuzz.following`.
+    :func:`own_differences`.
 
     :param agreed: as for :func:`signature_of`
     """
@@ -296,18 +364,13 @@ def shape(field: str, first: Any, second: Any) -> str:
     if field in ("vmas", "ptes"):
         return _by_place(first, second)
     if field == "tracked":
-        first, second = _unshared(first), _unshared(second)
+        first, second = (tuple(_SHARERS.sub("", line) for line in value) for value in (first, second))
         if first == second:
             return "other references"
     left, right = Counter(map(_element, first)), Counter(map(_element, second))
     if left == right:
         return "other pages" if Counter(first) != Counter(second) else "other order"
     return f"{_listed(left - right)} / {_listed(right - left)}"
-
-
-def _unshared(value: tuple[str, ...]) -> tuple[str, ...]:
-    """What is reserved, without the VMAs that share it."""
-    return tuple(_SHARERS.sub("", line) for line in value)
 
 
 def _order(first: tuple[str, ...], second: tuple[str, ...]) -> str:

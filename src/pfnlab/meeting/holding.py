@@ -16,9 +16,9 @@ import msgspec
 from pfnlab.errors import Misuse
 from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.fuzz.causes import Evidence, Found, Grouping, sightings
-from pfnlab.fuzz.hunt import Hunt
+from pfnlab.fuzz.hunt import Hunt, is_shown
 from pfnlab.fuzz.hunt_state import HuntState, KnownSignature
-from pfnlab.fuzz.shrink import Shrunk, is_shown, shrink, shrink_quickly
+from pfnlab.fuzz.shrink import Shrunk, shrink, shrink_quickly
 from pfnlab.fuzz.signature import Signature, in_same_step, signature_of, undecided
 from pfnlab.meeting.walkers import KINDS, WALKERS, cell_program
 from pfnlab.policies.known_kernels import HeldCount

@@ -15,7 +15,7 @@ from pfnlab.verbs.option import AccelOf, AsJson, JobsOf, Option, ProfileOf, Say
 if TYPE_CHECKING:
     from pfnlab.fuzz.call_kinds import Vocabulary
     from pfnlab.fuzz.hunt_state import HuntState
-    from pfnlab.fuzz.looking import Looks
+    from pfnlab.fuzz.rounds import Looks
     from pfnlab.progress import Work
     from pfnlab.result import Outcome
 
@@ -113,7 +113,7 @@ def perform(request: FuzzRequest, say: Say) -> Iterator[HuntEnd]:
     from pfnlab.fuzz.filing import Folder
     from pfnlab.fuzz.hunt import Hunt
     from pfnlab.fuzz.hunt_state import HuntState
-    from pfnlab.fuzz.looking import looking_named, opened
+    from pfnlab.fuzz.rounds import looking_named, opened
     from pfnlab.lab.running.inside import need_lens
     from pfnlab.lab.running.named_machines import name_machines, newest_series
     from pfnlab.lab.vm.accel import accel_named
@@ -165,7 +165,7 @@ def perform(request: FuzzRequest, say: Say) -> Iterator[HuntEnd]:
 def _vocabulary(request: FuzzRequest) -> Vocabulary:
     """:raises Misuse: there would be leaves alone, and nobody who makes them"""
     from pfnlab.fuzz.call_kinds import Vocabulary
-    from pfnlab.fuzz.looking import check_vocabulary
+    from pfnlab.fuzz.rounds import check_vocabulary
 
     vocabulary = Vocabulary(
         request.driver, request.schedules, request.vfio, request.slots, request.leaves, request.fixed

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from pfnlab.fuzz import drawing
+from pfnlab.fuzz import rounds
 from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.fuzz.hunt import Hunt
 from pfnlab.fuzz.hunt_state import HuntState
@@ -24,12 +24,12 @@ def state(*specs: str) -> HuntState:
 
 def test_a_round_depends_on_what_was_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     """From the second round on some programs begin as one that reached something new."""
-    monkeypatch.setattr(drawing, "ROUND", 20)
+    monkeypatch.setattr(rounds, "ROUND", 20)
     names = ("model:7.2", "model:7.2,mseal=on")
     began = state(*names)
     Hunt({name: ModelMachine(name.removeprefix("model:")) for name in names}, began).run(programs=40)
 
-    assert 0 < len(began.bias.prefixes) <= drawing.PREFIXES
+    assert 0 < len(began.bias.prefixes) <= rounds.PREFIXES
     assert began.bias.pairs < set(began.coverage.pairs)
 
 
@@ -51,7 +51,7 @@ class Kernel:
 
 def test_the_next_round_is_on_the_model_while_kernels_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """And is the same as if it had waited: kernels decide nothing of it."""
-    monkeypatch.setattr(drawing, "ROUND", 5)
+    monkeypatch.setattr(rounds, "ROUND", 5)
     asked: list[Program] = []
 
     class Model(ModelMachine):

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from pfnlab.fuzz.following import own_differences
+from pfnlab.fuzz.signature import own_differences
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Run
