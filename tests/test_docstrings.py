@@ -17,8 +17,6 @@ FOREIGN = ("What", "Who", "Whether", "Whatever", "Whoever", "None")
 #: Files and folders that are still to do.
 TO_DO = (
     "src/pfnlab/document",
-    "src/pfnlab/fuzz",
-    "src/pfnlab/meeting",
     "src/pfnlab/report",
     # The docstring of a verb is its help, which is printed.
     "src/pfnlab/verbs/kernels_diff.py",

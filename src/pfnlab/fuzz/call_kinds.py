@@ -259,7 +259,7 @@ class Vocabulary(msgspec.Struct, frozen=True):
 
     @property
     def has_leaves(self) -> bool:
-        """Whether any program may have leaves: mappings of the driver and of vfio-pci have."""
+        """True where any program may have leaves: mappings of the driver and of vfio-pci have."""
         return self.driver or self.vfio
 
     @property

@@ -306,7 +306,7 @@ class CallGenerator:
         return walker == "userfaultfd" and (name in self.ordinary or self._random.random() < 0.5)
 
     def _keeps_private(self, source: Span) -> bool:
-        """Whether a mapping of *source* must be private, because the program stores."""
+        """True where a mapping of *source* must be private, because the program stores."""
         device = self._places.devices.get(source.name)
         return self.stores and device is not None and device.kind == "isa"
 
@@ -417,7 +417,7 @@ class CallGenerator:
         return self._places.area(self.ordinary if ordinary and not self._places.stays else ())
 
     def dontunmap(self, name: str) -> bool:
-        """Whether a move from area *name* leaves the old place mapped, which devices refuse."""
+        """True where a move from area *name* leaves the old place mapped, which devices refuse."""
         return self._random.random() < (0.3 if name in self.ordinary else 0.07)
 
     def mremap(self, span: Span) -> Mremap:

@@ -72,12 +72,12 @@ class Effect(msgspec.Struct, frozen=True, order=True):
 
     @property
     def leads_to_state(self) -> bool:
-        """Whether a difference of the state can follow from it."""
+        """True where a difference of the state can follow from it."""
         return not self.field or self.field in _STATE
 
 
 class Evidence(msgspec.Struct):
-    """What is known of a finding from the programs that showed it.
+    """The knowledge of a finding from the programs that showed it.
 
     :ivar before: the effects that came before it or in its step; each set once, of all programs
     :ivar behind: the effects that followed from it in programs in which it came first; those in its step
@@ -146,7 +146,7 @@ def effect_of(signature: Signature) -> Effect:
 def sightings(
     program: Program, runs: Sequence[Run], *, agreed: bool = True, smallest: bool = False
 ) -> dict[Signature, Evidence]:
-    """What *runs* of *program* tell of each finding in them; nothing where only the end was looked at.
+    """The evidence of each finding in *runs* of *program*; none where only the end was looked at.
 
     :param agreed: as for :func:`~pfnlab.fuzz.signature.signatures_of`
     :param smallest: it is the smallest program of a finding, so that what is in its step belongs to it
@@ -231,7 +231,7 @@ class _Group:
 
 
 def _is_one(first: _Group, second: _Group, conditions: Callable[[Found], Conditions]) -> bool:
-    """Whether two groups have one cause; the first has the smaller program."""
+    """True where two groups have one cause; the first has the smaller program."""
     if LOOKING in (first.members[0].signature.kind, second.members[0].signature.kind):
         return False
     if _follows(second.members[0], first.own) or _follows(first.members[0], second.own):
@@ -242,7 +242,7 @@ def _is_one(first: _Group, second: _Group, conditions: Callable[[Found], Conditi
 
 
 def _follows(finding: Found, own: set[Effect]) -> bool:
-    """Whether nothing is left of *finding* when the effects *own* are masked."""
+    """True where nothing is left of *finding* when the effects *own* are masked."""
     state = finding.signature.field in _STATE
     masks = {effect for effect in own if effect.leads_to_state or not state}
     before = finding.evidence.before
@@ -250,7 +250,7 @@ def _follows(finding: Found, own: set[Effect]) -> bool:
 
 
 def _agree(first: Conditions, second: Conditions) -> bool:
-    """Whether two findings show under the same variations, as far as both can be told; one at least."""
+    """True where two findings show under the same variations, as far as both can be told; one at least."""
     pairs = [(left, right) for left, right in zip(first, second, strict=True) if None not in (left, right)]
     return bool(pairs) and all(left == right for left, right in pairs)
 
@@ -348,7 +348,7 @@ class Grouping:
         self._agreed = agreed
 
     def evidence(self, program: Program, signature: Signature) -> Evidence:
-        """What the smallest program of a finding tells of it, looked at as closely as possible.
+        """The evidence of the smallest program of a finding, looked at as closely as possible.
 
         Where it does not show so, all that differs came before it.
         """
@@ -401,7 +401,7 @@ def _calls_in(run: Run, step: int | None) -> tuple[str, frozenset[str]] | None:
 
 
 def _needs_boot(signature: Signature) -> bool:
-    """Whether a guest in which something else has run may not show it any more."""
+    """True where a guest in which something else has run may not show it any more."""
     return signature.kind == "alarm"
 
 
@@ -422,7 +422,7 @@ class Weighed:
 
 
 def weigh(program: Program, runs: Sequence[Run], *, agreed: bool = True) -> Weighed:
-    """What *runs* of *program* tell.
+    """Evaluate *runs* of *program*.
 
     :param agreed: as for :func:`~pfnlab.fuzz.signature.signatures_of`
     """

@@ -35,7 +35,7 @@ WORDS = frozenset(word for word, _ in EVENTS.values())
 
 
 class Coverage(msgspec.Struct):
-    """What was reached so far.
+    """Everything reached so far.
 
     :ivar pairs: pairs of kinds and how many programs had each
     :ivar branches: as ``mm/unmap.py:31 in``, ``past`` for the other way
@@ -120,7 +120,7 @@ _TOGETHER = 5
 
 
 class ModelAnswer(NamedTuple):
-    """What models did with a program.
+    """The answer of models to a program.
 
     :param runs: by the name of the model; of a program that the first has no answer for, only its run
     :param branches: what the first reached, without what the same process has told before
@@ -158,7 +158,7 @@ class ModelProcesses:
 
     @property
     def watched(self) -> bool:
-        """Whether branches are watched: of the first model, if there is one."""
+        """True where branches are watched: of the first model, if there is one."""
         return self._watch is not None
 
     @property

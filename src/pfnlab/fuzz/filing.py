@@ -116,13 +116,13 @@ class FindingFolder(Printed, frozen=True, kw_only=True, tag="pfnlab-finding/1"):
 
     @classmethod
     def of(cls, folder: Path) -> FindingFolder:
-        """What is in *folder*."""
+        """The texts in *folder*."""
         texts = read_text(folder / PROGRAM, "program"), read_text(folder / REPORT, "finding")
         return cls(name=folder.name, program=texts[0], report=texts[1])
 
     @property
     def outcome(self) -> Outcome:
-        """What is filed is a discovery."""
+        """A filed finding is a discovery."""
         return Outcome.DISCOVERY
 
 
@@ -188,7 +188,7 @@ class Folder:
 
 
 def _has_data(report: Path) -> bool:
-    """Whether a folder has data; a report of a person's own needs none.
+    """True where a folder has data; a report of a person's own needs none.
 
     :raises Misuse: the report is of an earlier version, which wrote no data
     """
@@ -290,7 +290,7 @@ def _title(signature: Signature) -> str:
 
 
 def _log_heading(signature: Signature) -> str:
-    """What the logs of the later machines have that the first one's does not, or the other way round."""
+    """The lines that the logs of later machines have and the first one's lacks, or the other way round."""
     noun = "A warning" if signature.kind == "alarm" else "A line"
     less, slash, more = signature.shape.partition(" / ")
     if not slash:
@@ -316,7 +316,7 @@ def _differences(program: Program, runs: Sequence[Run]) -> str:
 
 
 def _logs(runs: Sequence[Run]) -> str:
-    """What the kernels said, with the call traces."""
+    """The alarms of the kernels, with the call traces."""
     return "".join(
         f"## What {item.machine} said\n\n"
         f"{_alarm(item.alarm)}\n\n```text\n" + "\n".join(item.alarm.log) + "\n```\n\n"

@@ -181,12 +181,12 @@ def draw(seed: int, index: int, vocabulary: Vocabulary | None = None, bias: Bias
 
 
 def is_rare(index: int) -> bool:
-    """Whether the program of this index may need a guest of its own."""
+    """True where the program of this index may need a guest of its own."""
     return index % _RARE_PERIOD < _RARE
 
 
 def may_store(program: Program) -> bool:
-    """Whether what follows *program* may store: not where an ``isa`` device may be mapped shared."""
+    """True where what follows *program* may store: not where an ``isa`` device may be mapped shared."""
     isa = {device.name for device in program.devices if device.kind == "isa"}
     return not areas_showing((op.call for op in program.ops), isa, shared=True)
 

@@ -103,7 +103,7 @@ class Hunt:
 
     @property
     def watched(self) -> bool:
-        """Whether branches are watched: of the first model, if there is one."""
+        """True where branches are watched: of the first model, if there is one."""
         return self._models.watched
 
     def run(self, programs: int | None = None, seconds: float | None = None, most: int | None = None) -> None:
@@ -211,7 +211,7 @@ class Hunt:
     def _looking(
         self, program: Program, runs: Mapping[LookLevel, Sequence[Run]]
     ) -> list[tuple[tuple[LookLevel, ...], Signature]]:
-        """What looking changed of the kernels; of models it is known."""
+        """The changes that looking made of the kernels; of models they are known."""
         found: list[tuple[tuple[LookLevel, ...], Signature]] = []
         for name in self.machines:
             if name.startswith("model:"):
@@ -369,7 +369,7 @@ class Hunt:
         repeated: bool = False,
         quick: bool = False,
     ) -> bool:
-        """Whether *program* shows the same difference; False at once where the model has no rule.
+        """True where *program* shows the same difference; False at once where the model has no rule.
 
         :param levels: those at which it was shown
         :param repeated: it is the program that showed it
@@ -404,7 +404,7 @@ def is_shown(
     repeated: bool = False,
     quick: bool = False,
 ) -> bool:
-    """Whether *program* shows *signature*; if its guests have spent a message of it, in new guests.
+    """True where *program* shows *signature*; if its guests have spent a message of it, in new guests.
 
     :param ask: runs the program on all *machines*
     :param agreed: as for :func:`~pfnlab.fuzz.signature.signatures_of`

@@ -157,7 +157,7 @@ class PrintedFinding(ShownFinding):
 
     @classmethod
     def of(cls, known: KnownSignature) -> PrintedFinding:
-        """What is printed of a finding: nothing that its cause was weighed by."""
+        """The printed part of a finding: nothing that its cause was weighed by."""
         program = format_program(known.program) if known.program is not None else None
         return cls(**{name: getattr(known, name) for name in ShownFinding.__struct_fields__}, program=program)
 
@@ -174,7 +174,7 @@ class FindingCause(msgspec.Struct, frozen=True):
 
 
 class ReachedCoverage(msgspec.Struct, frozen=True, kw_only=True):
-    """What the programs reached: of each pair of numbers the first is reached, the second possible.
+    """The coverage of the programs: of each pair of numbers the first is reached, the second possible.
 
     :param pairs: pairs of operations in a row
     :param under: by condition, kinds reached and possible, pairs, triples, kinds that are missing

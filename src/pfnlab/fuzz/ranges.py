@@ -71,7 +71,7 @@ def touched_level(program: Program) -> int:
 
 
 def touches(call: Call, place: Span) -> bool:
-    """Whether *call* is an access that begins within *place*."""
+    """True where *call* is an access that begins within *place*."""
     if not isinstance(call, Read | Write | Walk):
         return False
     return call.span.name == place.name and place.start <= call.span.start < place.end
@@ -363,7 +363,7 @@ class DrawnPlaces:
 
     @property
     def alone(self) -> bool:
-        """Whether the program has one pci device and stays within it, so that a driver can have all of it."""
+        """True where the program has one pci device and stays within it: a driver can have all of it."""
         return len(self._pci) == 1 and not self._passes_end
 
     def driven_span(self, most: int | None = None) -> Span:

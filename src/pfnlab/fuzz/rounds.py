@@ -82,7 +82,7 @@ def looked_at(run: Run, level: LookLevel) -> Run:
 def changed_by_looking(
     program: Program, runs: Mapping[LookLevel, Run], predicted: Mapping[LookLevel, Run]
 ) -> list[tuple[tuple[LookLevel, LookLevel], Signature]]:
-    """What looking changed of one machine and its model does not explain: the first thing for two levels.
+    """Changes that looking made of one machine and its model does not explain: the first for two levels.
 
     :param runs: the machine's, by level
     :param predicted: its model's, by level; levels at which it has no rule explain nothing and are left out

@@ -93,7 +93,7 @@ def shrink(program: Program, shows: Callable[[Program], bool], most: int = MOST_
 
 
 def raises_alarm(signature: Signature) -> bool:
-    """Whether it is an alarm of a kernel, behind which its guest answers for nothing."""
+    """True where it is an alarm of a kernel, behind which its guest answers for nothing."""
     return signature.kind == "alarm" and not signature.field
 
 
@@ -311,7 +311,7 @@ def _calls(call: Any) -> Iterator[Any]:
 
 
 def _bytes(part: ByteRange) -> Iterator[ByteRange | None]:
-    """None in particular, fewer, or from the page's start; plain numbers before odd ones."""
+    """No bytes in particular, fewer, or from the page's start; plain numbers before odd ones."""
     yield None
     yield from (ByteRange(part.offset, length) for length in (1, 8, PAGE_SIZE) if length < part.length)
     yield from (ByteRange(offset, part.length) for offset in (0, PAGE_SIZE - 4) if offset < part.offset)

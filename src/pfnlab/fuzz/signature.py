@@ -146,7 +146,7 @@ def own_differences(program: Program, runs: Sequence[Run]) -> Followed:
 
 
 def _hides(program: Program, step: int, fields: set[str]) -> bool:
-    """Whether machines may go on differently although they will be seen in the same state."""
+    """True where machines may go on differently although they will be seen in the same state."""
     if program.needs.held:
         return bool(fields & {"result", "value"})
     return "result" in fields and not (step < len(program.ops) and _all_seen(program.ops[step]))
@@ -241,7 +241,7 @@ def _violated(program: Program, runs: Sequence[Run]) -> list[tuple[int | None, S
 
 
 def unknown_violations(program: Program, runs: Sequence[Run]) -> list[Violation]:
-    """What the kernels among *runs* break for no known reason."""
+    """The properties that the kernels among *runs* break for no known reason."""
     return [
         violation
         for run in runs
@@ -267,7 +267,7 @@ def without_once(run: Run) -> Run:
 
 
 def rests_on_spent(signature: Signature, runs: Sequence[Run]) -> bool:
-    """Whether *runs* could not show *signature*: it has a line that prints once per boot and was spent."""
+    """True where *runs* could not show *signature*: it has a line that prints once per boot and was spent."""
     return any(_plain(message) in signature.shape for message in spent_messages(runs))
 
 
@@ -312,7 +312,7 @@ def _lost_shape(reason: str) -> str:
 
 
 def _alarms_more(first: tuple[str, ...], second: tuple[str, ...], *, modelled: bool) -> bool:
-    """Whether one of two logs has an alarm more than the other; one that only a model predicts is none."""
+    """True where one of two logs has an alarm more than the other; one that only a model predicts is none."""
     more = Counter(second) - Counter(first)
     if not modelled:
         more += Counter(first) - Counter(second)

@@ -68,7 +68,7 @@ class Meeting(msgspec.Struct, frozen=True):
 
     @property
     def differs(self) -> bool:
-        """Whether there was any difference, even once."""
+        """True where there was any difference, even once."""
         return bool(self.found or self.unstable)
 
     @property
@@ -304,7 +304,7 @@ class Comparable:
 
     @property
     def sees_memory(self) -> bool:
-        """Whether the kernel can be looked at in its memory."""
+        """True where the kernel can be looked at in its memory."""
         return isinstance(self._machine, Looking) and self._machine.sees_memory
 
     def run(self, programs: Sequence[Program]) -> list[Run]:

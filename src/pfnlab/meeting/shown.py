@@ -39,7 +39,7 @@ class ShownDifference(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, difference: KernelDifference, explanations: Iterable[Explanation]) -> ShownDifference:
-        """What is shown of a difference."""
+        """The shown part of a difference."""
         return cls(
             *(str(difference.signature), difference.shown_by, format_program(difference.program)),
             *(tuple(explanations), tuple(_seen(difference))),

@@ -67,7 +67,7 @@ _REVERT = re.compile('Revert "')
 
 
 def touches(title: str) -> bool:
-    """Whether a commit of this title may change observations of pfnlab's programs on x86-64."""
+    """True where a commit of this title may change observations of pfnlab's programs on x86-64."""
     architectures = _ARCHITECTURES.match(title)
     if architectures is not None:
         if not _OURS & set(re.split(r"[, /]+", architectures["names"])):

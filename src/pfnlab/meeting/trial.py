@@ -237,7 +237,7 @@ def _explanation(like: str, difference: KernelDifference) -> Explanation | None:
 def _meant(
     models: tuple[str, str], configuration: Configuration, programs: Programs
 ) -> tuple[ShownCause, ...]:
-    """What the second of two models does otherwise than the first."""
+    """The differences of the second of two models from the first, by cause."""
     pair = Pair({f"model:{model}": ModelMachine(model, configuration=configuration) for model in models})
     pair.hold(programs.litmus)
     pair.random(_OF_MODELS, programs.seed, Vocabulary())
