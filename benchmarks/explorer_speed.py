@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from measuring import busy, show
 
-from pfnlab.explorer import asked
+from pfnlab.explorer import questions
 from pfnlab.explorer.answers import Answers
 from pfnlab.explorer.stories import Storyteller
 
@@ -51,8 +51,8 @@ def seconds(work: Callable[[], object]) -> float:
 def first(text: str, machines: tuple[str, ...]) -> None:
     """All that is asked until the first picture is there, of a server that has stored nothing."""
     answers = Answers(Storyteller())
-    answers.story(asked.AskedStory(text, machines))
-    answers.picture(asked.AskedPicture(text, machines, 0))
+    answers.story(questions.StoryQuestion(text, machines))
+    answers.picture(questions.PictureQuestion(text, machines, 0))
 
 
 def main() -> None:
@@ -61,11 +61,11 @@ def main() -> None:
     text = many(vmas)
     answers = Answers(Storyteller())
     # The last step but the end, where all VMAs are.
-    at = len(answers.story(asked.AskedStory(text, MACHINES[:1]))["steps"]) - 2
+    at = len(answers.story(questions.StoryQuestion(text, MACHINES[:1]))["steps"]) - 2
     rows = [
         ("first picture", seconds(lambda: first(story(steps), MACHINES[:1]))),
         ("first picture, two machines", seconds(lambda: first(story(steps), MACHINES))),
-        ("a step", seconds(lambda: answers.picture(asked.AskedPicture(text, MACHINES[:1], at)))),
+        ("a step", seconds(lambda: answers.picture(questions.PictureQuestion(text, MACHINES[:1], at)))),
     ]
     title = f"The explorer's answers, {steps} steps and {vmas} VMAs; {busy()}"
     show(title, ("", "ms"), [(name, f"{1000 * taken:.1f}") for name, taken in rows])

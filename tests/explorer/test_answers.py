@@ -7,7 +7,7 @@ import json
 import pytest
 
 from pfnlab.errors import Misuse
-from pfnlab.explorer import asked
+from pfnlab.explorer import questions
 from pfnlab.explorer.answers import Answers
 from pfnlab.explorer.stories import Storyteller
 from pfnlab.programs.lang.library import find_program
@@ -23,7 +23,7 @@ def test_a_machine_without_a_rule_says_so() -> None:
     """Undecided, which is not lost."""
     program = find_program("driver-leaf-gigabyte").read_text(encoding="utf-8")
 
-    story = answers().story(asked.AskedStory(program, ("model:7.3", "model:6.1")))
+    story = answers().story(questions.StoryQuestion(program, ("model:7.3", "model:6.1")))
 
     reasons = [machine["unfinished"] for machine in story["machines"]]
     assert (True, None) == (reasons[0].startswith("undecided: the model has no rule"), reasons[1])
@@ -32,7 +32,7 @@ def test_a_machine_without_a_rule_says_so() -> None:
 def test_a_picture_is_of_a_step_there_is() -> None:
     """A number behind the last step is told from a mistake in the program."""
     with pytest.raises(Misuse, match="has 4 steps"):
-        answers().picture(asked.AskedPicture(MIDDLE, ("model:6.1",), 4))
+        answers().picture(questions.PictureQuestion(MIDDLE, ("model:6.1",), 4))
 
 
 def test_every_answer_is_plain_json() -> None:
@@ -40,16 +40,16 @@ def test_every_answer_is_plain_json() -> None:
     some = answers()
 
     for answer in (
-        some.story(asked.AskedStory(MIDDLE, ("model:6.1", "model:7.3"))),
-        some.picture(asked.AskedPicture(MIDDLE, ("model:6.1",), 1)),
-        some.graph(asked.AskedGraph("model:6.1", "small", (0,))),
+        some.story(questions.StoryQuestion(MIDDLE, ("model:6.1", "model:7.3"))),
+        some.picture(questions.PictureQuestion(MIDDLE, ("model:6.1",), 1)),
+        some.graph(questions.GraphQuestion("model:6.1", "small", (0,))),
     ):
         assert json.loads(json.dumps(answer))
 
 
 def test_a_violation_says_whose_it_is_and_what_it_means() -> None:
     """The machine, the property's sentence, and why kernels of this version are known to do so."""
-    story = answers().story(asked.AskedStory(MIDDLE, ("model:6.1", "model:7.3")))
+    story = answers().story(questions.StoryQuestion(MIDDLE, ("model:6.1", "model:7.3")))
 
     leak = next(item for item in story["steps"][2]["broken"] if item["property"] == "no_leak")
     assert "model:6.1" == leak["machine"]
@@ -60,16 +60,16 @@ def test_a_violation_says_whose_it_is_and_what_it_means() -> None:
 def test_a_state_of_the_graph_is_a_program_too() -> None:
     """The way can be opened in the editor, and gives the same state there."""
     some = answers()
-    here = some.graph(asked.AskedGraph("model:6.1", "small", (0, 2)))
+    here = some.graph(questions.GraphQuestion("model:6.1", "small", (0, 2)))
 
-    story = some.story(asked.AskedStory(here["program"], ("model:6.1",)))
+    story = some.story(questions.StoryQuestion(here["program"], ("model:6.1",)))
 
     assert list(here["ops"]) == [step["op"] for step in story["steps"][:-1]]
 
 
 def test_the_first_state_of_the_graph_has_a_picture() -> None:
     """Nothing is mapped yet, but the devices are there."""
-    here = answers().graph(asked.AskedGraph("model:6.1", "small", ()))
+    here = answers().graph(questions.GraphQuestion("model:6.1", "small", ()))
 
     assert "<svg" in here["svg"]
     assert () == here["ops"]
@@ -80,10 +80,10 @@ def test_a_way_that_is_no_program_is_walked_all_the_same() -> None:
     """A program has at most 16 tasks: the state behind more of them has no picture, and the page says why."""
     some, path = answers(), ()
     for kind in ["= fork", "exit"] * 16:
-        following = some.graph(asked.AskedGraph("model:7.3", "standard", path))["next"]
+        following = some.graph(questions.GraphQuestion("model:7.3", "standard", path))["next"]
         path += (next(at for at, item in enumerate(following) if kind in item["op"]),)
 
-    here = some.graph(asked.AskedGraph("model:7.3", "standard", path))
+    here = some.graph(questions.GraphQuestion("model:7.3", "standard", path))
 
     assert "the way is no program: a program has at most 16 tasks" == here["lacking"]
     assert ("", 32) == (here["svg"], len(here["ops"]))

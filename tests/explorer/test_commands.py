@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pfnlab.errors import Misuse
-from pfnlab.explorer import asked
+from pfnlab.explorer import questions
 from pfnlab.explorer.answers import Answers, KeptRun
 from pfnlab.explorer.commands import Commands
 from pfnlab.explorer.jobs import PROGRAM, JobProgress, Jobs
@@ -53,7 +53,7 @@ def test_what_a_real_kernel_did_is_shown_after_its_command(monkeypatch: pytest.M
     """The program goes in a file, and what the command printed is a machine like any other."""
     kept: list[KeptRun] = []
     begun = Begun(monkeypatch)
-    commands(kept).kernel(asked.AskedKernelRun(MIDDLE, "qemu:6.1"))
+    commands(kept).kernel(questions.KernelRunQuestion(MIDDLE, "qemu:6.1"))
     path = str(find_program("munmap-middle"))
 
     begun.read(pfnlab("run", path, "--on", "model:6.1", "--json"))
@@ -62,7 +62,7 @@ def test_what_a_real_kernel_did_is_shown_after_its_command(monkeypatch: pytest.M
     assert begun.program == MIDDLE
     answers = Answers(Storyteller())
     answers.keep(kept[0])
-    story = answers.story(asked.AskedStory(MIDDLE, ("qemu:6.1", "model:7.3")))
+    story = answers.story(questions.StoryQuestion(MIDDLE, ("qemu:6.1", "model:7.3")))
     assert "qemu:6.1" == story["machines"][0]["name"]
     assert "book" in story["steps"][2]["differs"]
 
@@ -71,14 +71,14 @@ def test_what_a_real_kernel_did_is_shown_after_its_command(monkeypatch: pytest.M
 def test_a_search_gives_ways_that_can_be_walked(monkeypatch: pytest.MonkeyPatch) -> None:
     """The way to a violation is one of the graph's, and what it should break is broken at its end."""
     begun, answers = Begun(monkeypatch), Answers(Storyteller())
-    commands().search(asked.AskedSearch("model:6.1", "small"))
+    commands().search(questions.SearchQuestion("model:6.1", "small"))
 
     found = begun.read(pfnlab(*begun.words))
 
     broken = [item for item in found["properties"] if item["verdict"] == "violated" and item["path"]]
     assert broken
     for item in broken:
-        here = answers.graph(asked.AskedGraph("model:6.1", "small", tuple(item["path"])))
+        here = answers.graph(questions.GraphQuestion("model:6.1", "small", tuple(item["path"])))
         assert {item["name"]: False}.items() <= {
             seen["name"]: seen["holds"] for seen in here["properties"]
         }.items()
@@ -88,7 +88,7 @@ def test_a_search_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """It ends after some time and some states, whatever the scope is."""
     begun = Begun(monkeypatch)
 
-    commands().search(asked.AskedSearch("model:6.1", "wide"))
+    commands().search(questions.SearchQuestion("model:6.1", "wide"))
 
     assert {"--seconds", "--states"} <= set(begun.words)
 
@@ -96,7 +96,7 @@ def test_a_search_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_only_kernels_run_on_request() -> None:
     """A model needs no request."""
     with pytest.raises(Misuse, match="qemu"):
-        commands().kernel(asked.AskedKernelRun(MIDDLE, "model:6.1"))
+        commands().kernel(questions.KernelRunQuestion(MIDDLE, "model:6.1"))
 
 
 @pytest.mark.target("long")
@@ -107,11 +107,11 @@ def test_a_search_finds_the_file_of_a_policy(tmp_path: Path, monkeypatch: pytest
     machine = "model:7.2,tracker=mine.py"
     some = Commands(lambda _: None, [machine])
     try:
-        progress = some.search(asked.AskedSearch(machine, "small"))
+        progress = some.search(questions.SearchQuestion(machine, "small"))
         deadline = time.monotonic() + 200
         while not progress.done and time.monotonic() < deadline:
             time.sleep(0.2)
-            progress = some.job(asked.AskedJob(progress.job))
+            progress = some.job(questions.JobQuestion(progress.job))
     finally:
         some.end()
 

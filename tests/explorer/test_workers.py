@@ -16,15 +16,15 @@ from hostile_policies import DAMAGE, METHOD, tracker
 
 from pfnlab.explorer import workers as module
 from pfnlab.explorer.answers import KeptRun
-from pfnlab.explorer.asked import AskedGraph, AskedPicture, AskedStory
+from pfnlab.explorer.questions import GraphQuestion, PictureQuestion, StoryQuestion
 from pfnlab.explorer.workers import Workers
 from pfnlab.programs.lang.library import find_program
 from pfnlab.programs.runs.look import LookLevel
 
 MIDDLE = find_program("munmap-middle").read_text(encoding="utf-8")
-QUICK = AskedStory(MIDDLE, ("model:7.3",))
+QUICK = StoryQuestion(MIDDLE, ("model:7.3",))
 
-TOO_MUCH = AskedStory(HEAVY, ("model:7.3",))
+TOO_MUCH = StoryQuestion(HEAVY, ("model:7.3",))
 
 #: What ends the process is said in other words, and Ctrl-C is for the server.
 NO_DAMAGE_HERE = ("_exit", "kill", "string_at", "closerange", "SIGINT")
@@ -130,7 +130,7 @@ def test_an_answer_that_is_nearly_there_keeps_its_process(monkeypatch: pytest.Mo
     async def work(some: Workers) -> tuple[list[int], list[int]]:
         await some.ask(QUICK)
         before = pids(some)
-        given_up = some.ask(AskedStory(MIDDLE, ("model:6.1",)))
+        given_up = some.ask(StoryQuestion(MIDDLE, ("model:6.1",)))
         await asyncio.sleep(0)
         given_up.cancel()
         await asyncio.wait({given_up})
@@ -147,7 +147,7 @@ def test_one_process_answers_all_about_one_program() -> None:
 
     async def work(some: Workers) -> list[int]:
         await some.ask(QUICK)
-        await asyncio.gather(*(some.ask(AskedPicture(MIDDLE, ("model:7.3",), at)) for at in range(4)))
+        await asyncio.gather(*(some.ask(PictureQuestion(MIDDLE, ("model:7.3",), at)) for at in range(4)))
         return pids(some)
 
     assert 1 == len(on_workers(work))
@@ -175,7 +175,7 @@ def test_a_process_that_a_policy_ends_is_told(tmp_path: Path) -> None:
     given = f"model:7.2,tracker={file}"
 
     async def work(some: Workers) -> tuple[Any, Any]:
-        ended = json.loads(await some.ask(AskedStory(MIDDLE, (given,))))
+        ended = json.loads(await some.ask(StoryQuestion(MIDDLE, (given,))))
         return ended, json.loads(await some.ask(QUICK))
 
     ended, answer = on_workers(work, given)
@@ -198,7 +198,10 @@ def test_the_damage_that_a_policy_does_is_said(tmp_path: Path) -> None:
 
     async def work(some: Workers) -> dict[str, tuple[Any, Any]]:
         return {
-            body: (json.loads(await some.ask(AskedStory(MIDDLE, (name,)))), json.loads(await some.ask(QUICK)))
+            body: (
+                json.loads(await some.ask(StoryQuestion(MIDDLE, (name,)))),
+                json.loads(await some.ask(QUICK)),
+            )
             for body, name in names.items()
         }
 
@@ -217,7 +220,7 @@ def test_what_a_policy_prints_is_no_answer(tmp_path: Path) -> None:
     file.write_text(text + '\nprint("loud", flush=True)\n', encoding="utf-8")
     given = f"model:7.2,tracker={file}"
 
-    answer = on_workers(lambda some: some.ask(AskedStory(MIDDLE, (given,))), given)
+    answer = on_workers(lambda some: some.ask(StoryQuestion(MIDDLE, (given,))), given)
 
     assert 4 == len(json.loads(answer)["steps"])
 
@@ -227,7 +230,7 @@ def test_every_process_hears_of_a_run_of_a_kernel() -> None:
     """Also one that was started behind it."""
     command = [sys.executable, "-m", "pfnlab", "run", "munmap-middle", "--on", "model:7.3", "--json"]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    about = AskedStory(MIDDLE, ("qemu:7.3",))
+    about = StoryQuestion(MIDDLE, ("qemu:7.3",))
 
     async def work(some: Workers) -> list[Any]:
         await some.ask(QUICK)
@@ -250,7 +253,7 @@ def test_a_graph_is_walked_in_one_process() -> None:
     async def work(some: Workers) -> tuple[Any, list[int]]:
         here = b""
         for path in [(), (0,), (0, 0)]:
-            here = await some.ask(AskedGraph("model:7.3", "small", path))
+            here = await some.ask(GraphQuestion("model:7.3", "small", path))
         return json.loads(here), pids(some)
 
     here, processes = on_workers(work)

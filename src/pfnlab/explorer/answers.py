@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from pfnlab.errors import Misuse
-from pfnlab.explorer import asked
+from pfnlab.explorer import questions
 from pfnlab.explorer.reply import reply
 from pfnlab.explorer.spoken import rows
 from pfnlab.explorer.stories import Story, Storyteller
@@ -53,14 +53,14 @@ class Answers:
     def by_question(self) -> dict[type[Any], Callable[[Any], Any]]:
         """The answer to each kind of question."""
         return {
-            asked.AskedStory: self.story,
-            asked.AskedPicture: self.picture,
-            asked.AskedGraph: self.graph,
-            asked.AskedRace: self.race,
+            questions.StoryQuestion: self.story,
+            questions.PictureQuestion: self.picture,
+            questions.GraphQuestion: self.graph,
+            questions.RaceQuestion: self.race,
             KeptRun: self.keep,
         }
 
-    def story(self, question: asked.AskedStory) -> Any:
+    def story(self, question: questions.StoryQuestion) -> Any:
         """The steps of a program."""
         story = self._teller.story(question.program, question.machines)
         return {
@@ -77,7 +77,7 @@ class Answers:
             "files": story.files,
         }
 
-    def picture(self, question: asked.AskedPicture) -> Any:
+    def picture(self, question: questions.PictureQuestion) -> Any:
         """The picture of one step, and the same as a table."""
         story = self._teller.story(question.program, question.machines)
         if question.step >= story.steps:
@@ -88,7 +88,7 @@ class Answers:
             "files": story.files,
         }
 
-    def graph(self, question: asked.AskedGraph) -> Any:
+    def graph(self, question: questions.GraphQuestion) -> Any:
         """A state of the checker's graph."""
         machine = self._teller.model(question.machine)
         place = self._walker.place(machine, question.scope, question.path)
@@ -99,16 +99,16 @@ class Answers:
             **self._way(question, place),
         }
 
-    def _way(self, question: asked.AskedGraph, place: GraphPlace) -> dict[str, Any]:
+    def _way(self, question: questions.GraphQuestion, place: GraphPlace) -> dict[str, Any]:
         """The way as a program and the picture of its end, or why there is none."""
         if place.program is None:
             return {"program": "", "lacking": place.lacking, "svg": "", "rows": []}
         # The last operation, not the end, after which all tasks are gone.
         at = len(place.program.ops) - 1
-        picture = self.picture(asked.AskedPicture(place.text, (question.machine,), at, question.width))
+        picture = self.picture(questions.PictureQuestion(place.text, (question.machine,), at, question.width))
         return {"program": place.text, "lacking": "", **picture}
 
-    def race(self, question: asked.AskedRace) -> Any:
+    def race(self, question: questions.RaceQuestion) -> Any:
         """The lanes of a program's processors."""
         story = self._teller.story(question.program, question.machines)
         return {"svg": draw_race(story.program, story.runs, width=question.width)}

@@ -9,7 +9,7 @@ import msgspec
 
 from pfnlab.checker.check import CheckResult
 from pfnlab.errors import Misuse
-from pfnlab.explorer import asked
+from pfnlab.explorer import questions
 from pfnlab.explorer.answers import KeptRun, kept_run
 from pfnlab.explorer.jobs import PROGRAM, Jobs
 from pfnlab.explorer.machines import machine_name
@@ -35,16 +35,16 @@ class Commands:
     def by_question(self) -> dict[type[Any], Callable[[Any], Any]]:
         """The answer to each kind of question."""
         return {
-            asked.AskedSearch: self.search,
-            asked.AskedKernelRun: self.kernel,
-            asked.AskedJob: self.job,
+            questions.SearchQuestion: self.search,
+            questions.KernelRunQuestion: self.kernel,
+            questions.JobQuestion: self.job,
         }
 
     def end(self) -> None:
         """End everything that goes on."""
         self._jobs.end()
 
-    def search(self, question: asked.AskedSearch) -> Any:
+    def search(self, question: questions.SearchQuestion) -> Any:
         """Begin a search of a whole scope for what breaks a property."""
         name = machine_name(question.machine, self._given)
         if question.scope not in walkable_scopes() or name.kind != "model":
@@ -53,7 +53,7 @@ class Commands:
         words += ["--seconds", str(_SECONDS), "--states", str(_STATES)]
         return self._jobs.begin(words, _searched)
 
-    def kernel(self, question: asked.AskedKernelRun) -> Any:
+    def kernel(self, question: questions.KernelRunQuestion) -> Any:
         """Begin to run a program on a real kernel."""
         name = machine_name(question.machine, self._given)
         if name.kind != "qemu":
@@ -70,7 +70,7 @@ class Commands:
 
         return self._jobs.begin(words, read, question.program)
 
-    def job(self, question: asked.AskedJob) -> Any:
+    def job(self, question: questions.JobQuestion) -> Any:
         """How far a command is."""
         if question.stop:
             self._jobs.stop(question.job)

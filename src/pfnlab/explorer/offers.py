@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from pfnlab.errors import Misuse
-from pfnlab.explorer import asked
+from pfnlab.explorer import questions
 from pfnlab.explorer.machines import SEAMS, series_on_offer
 from pfnlab.explorer.rules import find_rule
 from pfnlab.explorer.walk import walkable_scopes
@@ -33,12 +33,12 @@ class Offers:
     def by_question(self) -> dict[type[Any], Callable[[Any], Any]]:
         """The answer to each kind of question."""
         return {
-            asked.AskedStart: self.start,
-            asked.AskedProgram: self.program,
-            asked.AskedRule: self.rule,
+            questions.StartQuestion: self.start,
+            questions.ProgramQuestion: self.program,
+            questions.RuleQuestion: self.rule,
         }
 
-    def start(self, _: asked.AskedStart) -> Any:
+    def start(self, _: questions.StartQuestion) -> Any:
         """Everything there is to choose from."""
         lab = shutil.which("qemu-system-x86_64") is not None
         return {
@@ -53,18 +53,18 @@ class Offers:
             "opened": self._opened,
             "kernels": list(reversed(CONFIRMED)) if lab else [],
             "scopes": walkable_scopes(),
-            "depth": asked.MOST_DEPTH,
+            "depth": questions.MOST_DEPTH,
             "tokens": token_table(),
             "words": {"operation": VERBS, "keyword": HEADERS, "mode": MODES, "option": tuple(VIAS)},
         }
 
-    def program(self, question: asked.AskedProgram) -> Any:
+    def program(self, question: questions.ProgramQuestion) -> Any:
         """The text of a program of the library; its name is looked up, never made into a path."""
         for entry in library_entries():
             if question.name in (entry.name, f"{entry.folder}/{entry.name}"):
                 return {"name": entry.name, "text": entry.path.read_text(encoding="utf-8")}
         raise Misuse("there is no program of that name")
 
-    def rule(self, question: asked.AskedRule) -> Any:
+    def rule(self, question: questions.RuleQuestion) -> Any:
         """The text of a rule."""
         return msgspec.to_builtins(find_rule(question.rule))

@@ -21,9 +21,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from pfnlab.explorer.access import Gate
-from pfnlab.explorer.asked import Worked
 from pfnlab.explorer.commands import Commands
 from pfnlab.explorer.offers import Offers
+from pfnlab.explorer.questions import Worked
 from pfnlab.explorer.reply import refused, reply
 from pfnlab.explorer.workers import Workers
 
@@ -61,8 +61,8 @@ def application(workers: Workers, given: Sequence[str] = (), opened: str | None 
     return Starlette(
         routes=[
             *(Route(address, _file(*file), methods=["GET"]) for address, file in _FILES.items()),
-            *(_route(form, _answered_at_once(answer)) for form, answer in at_once.items()),
-            *(_route(form, workers.ask) for form in get_args(Worked)),
+            *(_route(kind, _answered_at_once(answer)) for kind, answer in at_once.items()),
+            *(_route(kind, workers.ask) for kind in get_args(Worked)),
         ],
         lifespan=lifespan,
     )
@@ -86,9 +86,9 @@ def _answered_at_once(answer: Callable[[Any], Any]) -> Callable[[Any], Awaitable
     return begin
 
 
-def _route(form: type[Any], begin: Callable[[Any], Awaitable[bytes]]) -> Route:
-    """Where questions of *form* go; *begin* begins to answer one."""
-    decoder = msgspec.json.Decoder(form)
+def _route(kind: type[Any], begin: Callable[[Any], Awaitable[bytes]]) -> Route:
+    """Where questions of *kind* go; *begin* begins to answer one."""
+    decoder = msgspec.json.Decoder(kind)
 
     async def answer(request: Request) -> Response:
         try:
@@ -97,7 +97,7 @@ def _route(form: type[Any], begin: Callable[[Any], Awaitable[bytes]]) -> Route:
             return _json(refused(f"this is no such question: {wrong}"), 400)
         return _json(await _while_wanted(request, asyncio.ensure_future(begin(question))))
 
-    return Route(f"/api/{form.__struct_config__.tag}", answer, methods=["POST"])
+    return Route(f"/api/{kind.__struct_config__.tag}", answer, methods=["POST"])
 
 
 async def _while_wanted(request: Request, answer: asyncio.Future[bytes]) -> bytes:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pfnlab.endings import signal_name
 from pfnlab.errors import PfnlabError
 from pfnlab.explorer.answers import KeptRun
-from pfnlab.explorer.asked import AskedGraph, Worked
+from pfnlab.explorer.questions import GraphQuestion, Worked
 from pfnlab.explorer.reply import is_refused, refused
 from pfnlab.policies.own import files_in
 from pfnlab.worker import Ended, Worker, executed, hear, tell
@@ -84,13 +84,13 @@ class Workers:
 
 def _subject(question: Worked) -> str:
     """The subject of a question: a process that has worked it out knows much of the next answer about it."""
-    if isinstance(question, AskedGraph):
+    if isinstance(question, GraphQuestion):
         return repr((question.scope, question.machine))
     return repr((question.program, question.machines))
 
 
 def _runs_own_code(question: Worked) -> bool:
-    machines = (question.machine,) if isinstance(question, AskedGraph) else question.machines
+    machines = (question.machine,) if isinstance(question, GraphQuestion) else question.machines
     return any(map(files_in, machines))
 
 

@@ -19,9 +19,9 @@ _PER_LEVEL = 7.0
 _INSIDE = 4.0
 
 
-def run_height(form: Dimensions, level: int) -> float:
+def run_height(sizes: Dimensions, level: int) -> float:
     """The height of a run of entries: a leaf of 2 MiB is higher than pages, one of 1 GiB higher still."""
-    return form.page + _PER_LEVEL * (min(max(level, 1), 4) - 1)
+    return sizes.page + _PER_LEVEL * (min(max(level, 1), 4) - 1)
 
 
 def ends(axis: Axis, span: Span, left: float) -> tuple[float, float]:
@@ -31,30 +31,30 @@ def ends(axis: Axis, span: Span, left: float) -> tuple[float, float]:
 
 
 def draw_vma(
-    drawing: Canvas, part: VmaPart, form: Dimensions, axis: Axis, left: float, top: float, *, pale: bool
+    drawing: Canvas, part: VmaPart, sizes: Dimensions, axis: Axis, left: float, top: float, *, pale: bool
 ) -> None:
     """One VMA with its name and, where there is room, its protection and flags."""
     start, end = ends(axis, part.span, left)
     name = short_span(part.span)
     with drawing.part(part, "vma gone" if part.gone else "vma", pale=pale):
-        drawing.rect(start, top, end - start, form.vma, "ghost" if part.gone else "vma-box", 4)
+        drawing.rect(start, top, end - start, sizes.vma, "ghost" if part.gone else "vma-box", 4)
         middle, room = (start + end) / 2, end - start - 2 * _INSIDE
         if part.gone:
-            _fitting(drawing, middle, top + form.vma / 2 + 4, [f"{name} gone", "gone"], room, "quiet")
+            _fitting(drawing, middle, top + sizes.vma / 2 + 4, [f"{name} gone", "gone"], room, "quiet")
             return
-        if form.vma >= 34:
+        if sizes.vma >= 34:
             _fitting(drawing, middle, top + 15, [name, name.partition("[")[2].rstrip("]")], room, "strong")
             details = [f"{part.perms} {part.flags}", part.perms, part.perms[:2]]
             _fitting(drawing, middle, top + 30, details, room, "quiet", size=10)
         else:
             names = [f"{name} {part.perms}", name, name.partition("[")[2].rstrip("]")]
-            _fitting(drawing, middle, top + form.vma / 2 + 4, names, room, "strong")
+            _fitting(drawing, middle, top + sizes.vma / 2 + 4, names, room, "strong")
         if part.changed:
             drawing.corner(end, top)
 
 
 def draw_run(
-    drawing: Canvas, part: RunPart, form: Dimensions, axis: Axis, left: float, top: float, *, pale: bool
+    drawing: Canvas, part: RunPart, sizes: Dimensions, axis: Axis, left: float, top: float, *, pale: bool
 ) -> None:
     """One run of entries in the tint and pattern of its cache mode, or a dotted outline for none."""
     start, end = ends(axis, part.span, left)
@@ -62,11 +62,11 @@ def draw_run(
     style = mode_style(part.mode)
     if not part.mode:
         with drawing.part(part, "run absent-run", pale=pale):
-            drawing.rect(start, top, end - start, form.page, "absent")
+            drawing.rect(start, top, end - start, sizes.page, "absent")
             words = [part.absent, part.absent.replace("none", "").lstrip("@"), "–"]
-            _fitting(drawing, middle, top + form.page / 2 + 4, words, room, "quiet", size=10)
+            _fitting(drawing, middle, top + sizes.page / 2 + 4, words, room, "quiet", size=10)
         return
-    high = run_height(form, part.level)
+    high = run_height(sizes, part.level)
     with drawing.part(part, "run", pale=pale):
         if style is None:
             drawing.rect(start, top, end - start, high, "edge")
@@ -128,7 +128,6 @@ def labelled_mode(
     most: float,
     *,
     centred: bool = True,
-    size: float = 11,
 ) -> float:
     """The chip of a mode, its word where there is room, and the longest of *words* that fits after it.
 
@@ -139,16 +138,16 @@ def labelled_mode(
     wide = text_width(style.name, 11) + 8
     for name, chip in ((style.name, wide), (style.letter, CHIP)):
         for word in words:
-            need = chip + (text_width(word, size) + 10 if word else 0)
+            need = chip + (text_width(word, 11) + 10 if word else 0)
             if need > most - start - 2 * _INSIDE:
                 continue
             at = (start + end - need) / 2 if centred else start + _INSIDE
             drawing.chip(style, at, middle - CHIP / 2, chip, name)
             if word:
                 at += chip + 3
-                drawing.rect(at, middle - 7, text_width(word, size) + 6, 14, "plate")
-                drawing.text(at + 3, middle + 4, word, size=size)
-                return at + text_width(word, size) + 6
+                drawing.rect(at, middle - 7, text_width(word, 11) + 6, 14, "plate")
+                drawing.text(at + 3, middle + 4, word, size=11)
+                return at + text_width(word, 11) + 6
             return at + chip
     narrow = max(min(CHIP, end - start - 2), 7.0)
     drawing.chip(style, (start + end - narrow) / 2 if centred else start + 1, middle - CHIP / 2, narrow)

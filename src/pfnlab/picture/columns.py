@@ -51,25 +51,25 @@ def draw_state(
     index = step_index(step, scenes.steps)
     scene = scenes.of(run, index)
     slim = is_narrow(width)
-    form = SLIM if slim else ALONE
+    sizes = SLIM if slim else ALONE
     if not scenes.extents.remembers:
-        form = Dimensions(form.margin, form.vma, form.page, form.fall, form.words)
-    sheet, axes = _sheet(scenes, form, index, width or WIDE)
+        sizes = Dimensions(sizes.margin, sizes.vma, sizes.page, sizes.fall, sizes.words)
+    sheet, axes = _sheet(scenes, sizes, index, width or WIDE)
     sheet.title(program.title or "A program", [f"{run.machine} · step {scene.number} of {scenes.steps}"])
     head = head_height(scene, sheet.width)
     draw_head(sheet.drawing, scene, sheet.left, sheet.at, sheet.width)
     sheet.at += head + 8
-    panel = Panel(scene, scenes.extents, axes, form, sheet.width, processors=scenes.extents.remembers)
+    panel = Panel(scene, scenes.extents, axes, sizes, sheet.width, processors=scenes.extents.remembers)
     sheet.at = panel.draw(sheet.drawing, sheet.left, sheet.at, shared_rows(scenes.extents, [panel]))
     sheet.legend()
     return sheet.svg(f"{program.title}, step {scene.number} on {run.machine}", scene.says, theme)
 
 
-def _sheet(scenes: Scenes, form: Dimensions, index: int, width: float) -> tuple[Sheet, Axes]:
+def _sheet(scenes: Scenes, sizes: Dimensions, index: int, width: float) -> tuple[Sheet, Axes]:
     """A sheet of *width*, or of more where the axes need it."""
     inner = max(width, NARROW / 2) - 2 * MARGIN
-    axes = scenes.axes(inner - form.margin - form.aside)
-    wide = max(inner, axes.width + form.margin + form.aside)
+    axes = scenes.axes(inner - sizes.margin - sizes.aside)
+    wide = max(inner, axes.width + sizes.margin + sizes.aside)
     return Sheet(wide, scenes.key("state", index, width)), axes
 
 

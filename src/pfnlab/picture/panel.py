@@ -31,7 +31,7 @@ RowName = tuple[str, str]
 class Panel:
     """One state on its axes.
 
-    :param width: the whole width, with the names of rows and, where the form has it, the column aside
+    :param width: the whole width, with the names of rows and, where *sizes* has it, the column aside
     :param processors: whether translations that processors remember are shown
     """
 
@@ -40,36 +40,36 @@ class Panel:
         scene: StateScene,
         extents: Extents,
         axes: Axes,
-        form: Dimensions,
+        sizes: Dimensions,
         width: float,
         *,
         processors: bool,
     ) -> None:
-        self._scene, self._stage, self._axes, self._form, self._width = scene, extents, axes, form, width
+        self._scene, self._stage, self._axes, self._sizes, self._width = scene, extents, axes, sizes, width
         self._processors = processors and scene.tlbs is not None
         self._lines = book_lines(scene.book or ())
 
     def rows(self) -> dict[RowName, float]:
         """The height of every row that this state needs, from top to bottom."""
-        scene, form = self._scene, self._form
+        scene, sizes = self._scene, self._sizes
         rows: dict[RowName, float] = {}
         if scene.vmas is None or scene.unreached:
             rows["unseen", ""] = 22.0
         for task in scene.tasks or _former_tasks(scene):
             levels = [run.level for run in scene.runs or () if run.task == task and run.mode]
             if any(vma.task == task for vma in scene.vmas or ()):
-                rows["vma", task] = form.vma + _UNDER
+                rows["vma", task] = sizes.vma + _UNDER
             if any(run.task == task for run in scene.runs or ()):
-                rows["pte", task] = run_height(form, max(levels, default=1)) + _UNDER
+                rows["pte", task] = run_height(sizes, max(levels, default=1)) + _UNDER
         if self._broken:
             rows["pages", ""] = TICKS
         if any(run.target is not None for run in scene.runs or ()) or any(stale_links(scene)):
-            rows["fall", ""] = form.fall
+            rows["fall", ""] = sizes.fall
         if self._axes.physical.names:
             direct = any(device.modes for device in scene.devices)
             rows["memory", ""] = BAR + TICKS + (14 if direct else 0)
             rows["book", ""] = max(max(self._lines, default=0) + 1, 1) * LINE + 2
-        if self._processors and not form.aside:
+        if self._processors and not sizes.aside:
             rows["tlb", ""] = lines_height(scene)
         if scene.log:
             rows["log", ""] = len(self._log_lines()) * _LOG_LINE + 12
@@ -82,37 +82,37 @@ class Panel:
 
         :return: where it ends
         """
-        scene, form = self._scene, self._form
+        scene, sizes = self._scene, self._sizes
         places, at = {}, top
         for row, height in rows.items():
             places[row] = at
             at += height
-        start = left + form.margin
+        start = left + sizes.margin
         self._draw_links(drawing, start, places, rows)
         self._draw_tasks(drawing, left, start, places, pale=pale)
         if ("unseen", "") in places and (scene.unreached or scene.vmas is None):
             words = cut(scene.unreached or _NOT_SEEN, self._axes_right(left) - start, 12, "sans")
             if not scene.unreached:
-                self._name(drawing, left, places["unseen", ""] + 13, form.words[0])
+                self._name(drawing, left, places["unseen", ""] + 13, sizes.words[0])
             drawing.text(start, places["unseen", ""] + 13, words, "quiet", face="sans")
         if ("pages", "") in places:
             draw_ticks(drawing, self._axes.virtual, start, places["pages", ""] + 11, self._axes.virtual.names)
         if ("memory", "") in places:
             self._draw_memory(drawing, left, start, places, rows, pale=pale)
         end = at
-        if form.aside and self._processors:
-            aside = left + self._width - form.aside + 16
-            end = max(end, draw_cards(drawing, scene, aside, top, form.aside - 16))
+        if sizes.aside and self._processors:
+            aside = left + self._width - sizes.aside + 16
+            end = max(end, draw_cards(drawing, scene, aside, top, sizes.aside - 16))
         elif ("tlb", "") in places and self._processors:
-            self._name(drawing, left, places["tlb", ""] + 13, form.words[4])
+            self._name(drawing, left, places["tlb", ""] + 13, sizes.words[4])
             draw_lines(drawing, scene, start, places["tlb", ""], self._axes_right(left))
         if scene.log and ("log", "") in places:
-            self._draw_log(drawing, left, places["log", ""], rows["log", ""])
+            self._draw_log(drawing, left, places["log", ""])
         return end
 
     def height(self) -> float:
         """Its own height, with the cards of the column aside."""
-        cards = cards_height(self._scene) if self._form.aside and self._processors else 0.0
+        cards = cards_height(self._scene) if self._sizes.aside and self._processors else 0.0
         return max(sum(self.rows().values()), cards)
 
     def _draw_links(
@@ -124,36 +124,40 @@ class Panel:
         faint = len({run.task for run in self._scene.runs or () if run.target is not None}) > _SEVERAL
         for run in self._scene.runs or ():
             if run.target is not None:
-                top = places["pte", run.task] + run_height(self._form, run.level)
+                top = places["pte", run.task] + run_height(self._sizes, run.level)
                 draw_link(drawing, run, self._axes, left, top, bottom, faint=faint)
         for run in stale_links(self._scene):
             if ("pte", run.task) in places:
-                top = places["pte", run.task] + run_height(self._form, 1)
+                top = places["pte", run.task] + run_height(self._sizes, 1)
             else:
-                top = places.get(("fall", ""), bottom - self._form.fall)
+                top = places.get(("fall", ""), bottom - self._sizes.fall)
             draw_link(drawing, run, self._axes, left, top, bottom, stale=True)
 
     def _draw_tasks(
         self, drawing: Canvas, left: float, start: float, places: Mapping[RowName, float], *, pale: bool
     ) -> None:
-        scene, form = self._scene, self._form
+        scene, sizes = self._scene, self._sizes
         several = len({task for _, task in places if task}) > 1 or set(scene.tasks) - {MAIN_TASK}
         for row, task in places:
             top = places[row, task]
             if row == "vma" and (task in scene.tasks or task in _former_tasks(scene)):
-                name = task if several else form.words[0]
+                name = task if several else sizes.words[0]
                 kind = "" if several else "quiet"
                 drawing.text(
-                    left, top + form.vma / 2 + 4, _short(name, form), kind, face="bold" if several else "sans"
+                    left,
+                    top + sizes.vma / 2 + 4,
+                    _short(name, sizes),
+                    kind,
+                    face="bold" if several else "sans",
                 )
                 for vma in scene.vmas or ():
                     if vma.task == task:
-                        draw_vma(drawing, vma, form, self._axes.virtual, start, top, pale=pale)
+                        draw_vma(drawing, vma, sizes, self._axes.virtual, start, top, pale=pale)
             if row == "pte" and task in scene.tasks:
-                self._name(drawing, left, top + form.page / 2 + 4, form.words[1])
+                self._name(drawing, left, top + sizes.page / 2 + 4, sizes.words[1])
                 for run in scene.runs or ():
                     if run.task == task:
-                        draw_run(drawing, run, form, self._axes.virtual, start, top, pale=pale)
+                        draw_run(drawing, run, sizes, self._axes.virtual, start, top, pale=pale)
 
     def _draw_memory(
         self,
@@ -165,14 +169,14 @@ class Panel:
         *,
         pale: bool,
     ) -> None:
-        scene, form, axis = self._scene, self._form, self._axes.physical
+        scene, sizes, axis = self._scene, self._sizes, self._axes.physical
         top = places["memory", ""] + self._raised(rows)
-        self._name(drawing, left, top + 15, form.words[2])
+        self._name(drawing, left, top + 15, sizes.words[2])
         for device in scene.devices:
             draw_device(drawing, device, self._stage, axis, start, top)
         draw_ticks(drawing, axis, start, top + BAR + 11, axis.names)
         top = places["book", ""]
-        self._name(drawing, left, top + 15, form.words[3])
+        self._name(drawing, left, top + 15, sizes.words[3])
         if scene.book is None:
             drawing.text(start, top + 15, "" if scene.unreached else _NOT_SEEN, "quiet", face="sans")
             return
@@ -187,7 +191,7 @@ class Panel:
             ]
             draw_reservation(drawing, part, axis, start, top + line * LINE, min([edge, *begins]), pale=pale)
 
-    def _draw_log(self, drawing: Canvas, left: float, top: float, height: float) -> None:
+    def _draw_log(self, drawing: Canvas, left: float, top: float) -> None:
         lines = self._log_lines()
         high = len(lines) * _LOG_LINE + 6
         for number, (line, rule) in enumerate(self._scene.log):
@@ -210,7 +214,7 @@ class Panel:
 
     @property
     def _log_width(self) -> float:
-        return self._width - self._form.aside - 16
+        return self._width - self._sizes.aside - 16
 
     @property
     def _broken(self) -> bool:
@@ -222,7 +226,7 @@ class Panel:
         return any(axis.ticks(name) not in below for name in broken)
 
     def _axes_right(self, left: float) -> float:
-        return left + self._width - self._form.aside
+        return left + self._width - self._sizes.aside
 
     def _raised(self, rows: Mapping[RowName, float]) -> float:
         return rows.get(("memory", ""), 0.0) - BAR - TICKS
@@ -249,5 +253,5 @@ def _former_tasks(scene: StateScene) -> Sequence[str]:
     return list(dict.fromkeys(vma.task for vma in scene.vmas or () if vma.task not in scene.tasks))
 
 
-def _short(name: str, form: Dimensions) -> str:
-    return cut(name, form.margin - 20, 12, "bold")
+def _short(name: str, sizes: Dimensions) -> str:
+    return cut(name, sizes.margin - 20, 12, "bold")

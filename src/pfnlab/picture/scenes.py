@@ -72,10 +72,10 @@ class Scenes:
         """True where a processor ever remembers what the page tables do not say any more."""
         return any(seen.stale for run in self.runs for tlbs in run.tlbs for seen in tlbs)
 
-    def wished(self, form: Dimensions, most: float) -> float:
+    def wished(self, sizes: Dimensions, most: float) -> float:
         """The width at which every VMA has room for its name, as far as *most* allows."""
         labels = dict.fromkeys(self._labels())
-        return wished_width(self._virtual, labels, most) + form.margin
+        return wished_width(self._virtual, labels, most) + sizes.margin
 
     def _virtual(self, width: float) -> Axis:
         return self.extents.virtual(width)

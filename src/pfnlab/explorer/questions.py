@@ -1,4 +1,4 @@
-"""Questions of the page, as forms with bounds: one that fits no form is refused before anything reads it."""
+"""Questions of the page, with bounds: what fits none of them is refused before anything reads it."""
 
 from __future__ import annotations
 
@@ -21,24 +21,28 @@ Choices = Annotated[
 ]
 
 
-class AskedStart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="start", tag_field="ask"):
+class PageQuestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="ask"):
+    """A question; its tag is the end of the address it is sent to."""
+
+
+class StartQuestion(PageQuestion, frozen=True, tag="start"):
     """The question for all that the page can choose from."""
 
 
-class AskedProgram(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="program", tag_field="ask"):
+class ProgramQuestion(PageQuestion, frozen=True, tag="program"):
     """The text of a program of the library."""
 
     name: Word
 
 
-class AskedStory(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="story", tag_field="ask"):
+class StoryQuestion(PageQuestion, frozen=True, tag="story"):
     """The steps of a program on machines, or its first mistake."""
 
     program: Text
     machines: Names
 
 
-class AskedPicture(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="picture", tag_field="ask"):
+class PictureQuestion(PageQuestion, frozen=True, tag="picture"):
     """The picture of one step.
 
     :param step: counted from 0
@@ -51,13 +55,13 @@ class AskedPicture(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=
     width: Pixels | None = None
 
 
-class AskedRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="rule", tag_field="ask"):
+class RuleQuestion(PageQuestion, frozen=True, tag="rule"):
     """The text of a rule, by the number it has in docs/semantics."""
 
     rule: Word
 
 
-class AskedGraph(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="graph", tag_field="ask"):
+class GraphQuestion(PageQuestion, frozen=True, tag="graph"):
     """A state of the checker's graph.
 
     :param path: for each operation so far its number among those that were possible
@@ -69,7 +73,7 @@ class AskedGraph(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="g
     width: Pixels | None = None
 
 
-class AskedRace(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="race", tag_field="ask"):
+class RaceQuestion(PageQuestion, frozen=True, tag="race"):
     """The lanes of a program's processors."""
 
     program: Text
@@ -78,24 +82,24 @@ class AskedRace(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="ra
 
 
 #: The questions that take work: they are worked out in processes of their own.
-Worked = AskedStory | AskedPicture | AskedGraph | AskedRace
+Worked = StoryQuestion | PictureQuestion | GraphQuestion | RaceQuestion
 
 
-class AskedSearch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="search", tag_field="ask"):
+class SearchQuestion(PageQuestion, frozen=True, tag="search"):
     """A search for what breaks a property, which goes on in the background."""
 
     machine: Word
     scope: Word
 
 
-class AskedKernelRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="kernel", tag_field="ask"):
+class KernelRunQuestion(PageQuestion, frozen=True, tag="kernel"):
     """A program on a real kernel, which goes on in the background."""
 
     program: Text
     machine: Word
 
 
-class AskedJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="job", tag_field="ask"):
+class JobQuestion(PageQuestion, frozen=True, tag="job"):
     """How far what goes on in the background is.
 
     :param stop: end it
