@@ -138,7 +138,7 @@ def _perform(kernel: Kernel, task: Task, call: Call, places: Places) -> CallResu
         case Release():
             raise Defect("a release is done by the machine that holds the processors")
         case Mincore(span=span):
-            _, told = kernel.call(task, lambda: mincore(task.mm, *_pages(places, span)))
+            _, told = kernel.call(task, lambda: mincore(task.mm, *places.pages(span)))
             assert isinstance(told, tuple)
             return CallResult(*told)
     error, value = kernel.call(task, lambda: _system_call(kernel, task, call, places))
@@ -153,20 +153,20 @@ def _system_call(kernel: Kernel, task: Task, call: SystemCall, places: Places) -
     """
     mm = task.mm
     if isinstance(call, _NOT_ON_SHMEM):
-        check_no_shmem(mm, *_pages(places, call.span))
+        check_no_shmem(mm, *places.pages(call.span))
     match call:
         case Mmap():
             _mmap(kernel, task, call, places)
         case Munmap(span=span):
-            do_munmap(mm, *_pages(places, span))
+            do_munmap(mm, *places.pages(span))
         case Mprotect(span=span, prot=prot):
-            do_mprotect(mm, *_pages(places, span), prot_flags(prot))
+            do_mprotect(mm, *places.pages(span), prot_flags(prot))
         case Madvise(span=span, advice=advice):
-            do_madvise(mm, *_pages(places, span), advice)
+            do_madvise(mm, *places.pages(span), advice)
         case Mlock(span=span):
-            do_mlock(mm, *_pages(places, span), locked=True)
+            do_mlock(mm, *places.pages(span), locked=True)
         case Munlock(span=span):
-            do_mlock(mm, *_pages(places, span), locked=False)
+            do_mlock(mm, *places.pages(span), locked=False)
         case Mlockall():
             check_no_shmem(mm, 0, TASK_PAGES)
             do_mlockall(mm)
@@ -174,12 +174,12 @@ def _system_call(kernel: Kernel, task: Task, call: SystemCall, places: Places) -
             check_no_shmem(mm, 0, TASK_PAGES)
             do_munlockall(mm)
         case Msync(span=span):
-            do_msync(mm, *_pages(places, span))
+            do_msync(mm, *places.pages(span))
         case Mseal(span=span):
-            do_mseal(mm, *_pages(places, span))
+            do_mseal(mm, *places.pages(span))
         case RemapFilePages(span=span):
             _check_offset(task, call, places)
-            remap_file_pages(mm, *_pages(places, span), _pgoff(call.via, call.source, places))
+            remap_file_pages(mm, *places.pages(span), _pgoff(call.via, call.source, places))
         case ReadMemtypeList():
             kernel.book.debugfs()
         case MemoryDisable(device=device) | MemoryEnable(device=device):
@@ -219,7 +219,7 @@ def _check_offset(task: Task, call: RemapFilePages, places: Places) -> None:
 
     :raises Undecided: it does not
     """
-    vma = task.mm.vma_lookup(_pages(places, call.span)[0])
+    vma = task.mm.vma_lookup(places.pages(call.span)[0])
     file = None if vma is None else vma.file
     other_bar = isinstance(file, PciBar) and file.bar != places.devices[call.source.name]
     from_bar = call.via in ("wc", "uc") and file is not None and file.kind not in ("wc", "uc")
@@ -237,14 +237,14 @@ def _ask_driver(kernel: Kernel, task: Task, call: DriverRequest, places: Places)
     driver: DriverState = kernel.driver
     match call:
         case ZapVmaPtes(span=span):
-            driver.zap(task.mm, *_pages(places, span))
+            driver.zap(task.mm, *places.pages(span))
         case UnmapMappingRange(span=span, keep_cows=keep, to_end=to_end):
             pages = _pfns(places, span)
             if to_end:
                 pages = PfnRange(pages.start, END_OF_FILE)
             unmap_mapping_range(kernel, pages, "driver", even_cows=not keep)
         case RemapPfnRange(span=span, mode=mode):
-            driver.remap_pfn_range(task.mm, *_pages(places, span), mode)
+            driver.remap_pfn_range(task.mm, *places.pages(span), mode)
         case RequestMemRegion(span=span):
             driver.request_mem_region(kernel, _pfns(places, span))
         case ReleaseMemRegion():
@@ -324,12 +324,6 @@ def close_files(kernel: Kernel) -> None:
                 device.close()
 
 
-def _pages(places: Places, span: Span) -> tuple[int, int]:
-    """The virtual pages of an area's span."""
-    base, _ = places.areas[span.name]
-    return base + span.start, base + span.end
-
-
 def _pfns(places: Places, span: Span) -> PfnRange:
     """The page frames of a device's span."""
     base = RAM_PFN if span.name == DRIVER_RAM else places.devices[span.name].start
@@ -342,7 +336,7 @@ def _mmap(kernel: Kernel, task: Task, call: Mmap, places: Places) -> None:
         raise Undecided("the model has no rule for frames past the end of physical addresses", Why.NO_RULE)
     do_mmap(
         task.mm,
-        _pages(places, target)[0],
+        places.pages(target)[0],
         call.source.pages,
         prot_flags(call.prot),
         file=_file(kernel, task, call, places),
@@ -392,7 +386,7 @@ def _file(kernel: Kernel, task: Task, call: Mmap, places: Places) -> MappedFile 
 
 
 def _mremap(mm: MmStruct, call: Mremap, places: Places) -> str:
-    start, end = _pages(places, call.span)
+    start, end = places.pages(call.span)
     check_no_shmem(mm, start, max(end, start + 1))
     target = call.over or (Span(call.name, 0, 0) if call.name is not None else None)
     remap = Remap(
@@ -402,14 +396,14 @@ def _mremap(mm: MmStruct, call: Mremap, places: Places) -> str:
         maymove=call.maymove,
         fixed=call.fixed,
         dontunmap=call.dontunmap,
-        to=_pages(places, target)[0] if target else 0,
+        to=places.pages(target)[0] if target else 0,
     )
     return SAME if do_mremap(mm, remap) == start else MOVED
 
 
 def _touch(task: Task, span: Span, store: int | None, places: Places) -> CallResult:
     try:
-        value = access(task.mm, task.tlb, _pages(places, span)[0], store)
+        value = access(task.mm, task.tlb, places.pages(span)[0], store)
     except Signal as signal:
         return CallResult(errno.EFAULT, str(signal))
     return CallResult(0, None if store is not None else value)

@@ -24,8 +24,7 @@ def walked(task: Task, call: Walk, places: Places) -> int | str | None:
     :raises ModelledErrno: as the system call
     """
     mm, span = task.mm, call.span
-    base, _ = places.areas[span.name]
-    vpn, end = base + span.start, base + span.end
+    vpn, end = places.pages(span)
     match call.walker:
         case "mem_read" | "mem_write" | "process_vm_writev":
             return _moved(task, call, vpn * PAGE_SIZE)
@@ -74,9 +73,9 @@ def process_vm_readv(task: Task, call: ProcessVmReadv, places: Places) -> str | 
 
     :raises ModelledErrno: EFAULT
     """
-    base, _ = places.areas[call.span.name]
     part = call.bytes or ByteRange(0, WORD)
-    moved = remote.process_vm_readv(task.mm, (base + call.span.start) * PAGE_SIZE + part.offset, part.length)
+    start = places.pages(call.span)[0] * PAGE_SIZE + part.offset
+    moved = remote.process_vm_readv(task.mm, start, part.length)
     return moved_text(len(moved), moved) if call.bytes else None
 
 

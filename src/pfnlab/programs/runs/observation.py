@@ -22,19 +22,6 @@ from pfnlab.programs.runs.texts import TableEntry, TrackedRange, named_span, tab
 #: Pages that are not write-back in the direct map: ``low[0:4] UC-``.
 _OTHERWISE = re.compile(r"(.+)\[(\d+):(\d+)\] (\S+)")
 
-#: Reasons for an operation to wait: another processor has to take an interrupt (a TLB flush), or a lock that
-#: kernels have, ``memory_lock`` and ``vma_lock`` a vfio-pci device; a policy may have a lock of its own.
-NEEDS = (
-    "IPI",
-    "mmap_lock",
-    "i_mmap_rwsem",
-    "page_table_lock",
-    "memtype_lock",
-    "memory_lock",
-    "vma_lock",
-    "device_lock",
-)
-
 #: Results of operations that are not finished.
 HELD, WAITS, BUSY = "held", "waits", "busy"
 
@@ -118,8 +105,9 @@ class Step(msgspec.Struct, frozen=True):
         the task's processor stands in the operation now, ``waits`` where the task cannot finish it before
         another goes on, ``busy`` where it waits already
     :param value: the number read, ``same`` or ``moved`` of mremap, ``SIGBUS code=2`` of a fault; of an
-        operation that waits, the reason (:data:`NEEDS`); ``not held`` where a hold was not reached; of
-        ``release`` the result of each operation, ``main ok; t EFAULT SIGSEGV code=1``
+        operation that waits, the reason (:class:`~pfnlab.mm.processors.Need`): a lock, or a TLB flush that
+        another processor has to take; ``not held`` where a hold was not reached; of ``release`` the result of
+        each operation, ``main ok; t EFAULT SIGSEGV code=1``
     :param book: the memtype list, entries that overlap a device of the program, in list order; None when the
         machine was not asked to look
     :param log: kernel log lines since the last step, normalised (:mod:`pfnlab.programs.runs.kmsg`)

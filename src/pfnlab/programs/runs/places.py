@@ -118,6 +118,11 @@ class Places:
             unknown=areas_of_unknown(program),
         )
 
+    def pages(self, span: Span) -> tuple[int, int]:
+        """The virtual pages of an area's span: the first, and the one behind the last."""
+        base, _ = self.areas[span.name]
+        return base + span.start, base + span.end
+
     def device_span(self, start_pfn: int, end_pfn: int) -> Span:
         """Page frames *start_pfn* up to *end_pfn* in pages of the device that holds the first one.
 
