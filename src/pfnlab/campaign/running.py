@@ -65,14 +65,7 @@ def begin_campaign(store: Store, plan: Plan, folder: Path = _HERE) -> None:
     :raises Misuse: the store has other work under that name
     """
     shards = [
-        StoredShard(
-            number=number,
-            digest=shard.key,
-            task=shard.task,
-            work=shard.work,
-            seconds=shard.seconds,
-            needs_qemu=shard.needs_qemu,
-        )
+        StoredShard(number=number, digest=shard.key, **msgspec.structs.asdict(shard))
         for number, shard in enumerate(plan.shards(folder))
     ]
     store.begin(plan.name, msgspec.to_builtins(plan), shards)
@@ -208,14 +201,7 @@ class _Running:
             while waiting and self._executor.room(needs_qemu=needs_qemu) > 0:
                 stored = waiting.popleft()
                 self._running[stored.digest] = stored
-                self._executor.submit(
-                    Shard(
-                        task=stored.task,
-                        work=stored.work,
-                        seconds=stored.seconds,
-                        needs_qemu=stored.needs_qemu,
-                    )
-                )
+                self._executor.submit(msgspec.convert(stored, Shard, from_attributes=True))
 
     def _record(self, attempt: Attempt) -> None:
         stored = self._running.pop(attempt.key, None)
