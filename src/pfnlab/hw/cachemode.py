@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from pfnlab.errors import Misuse
-
 
 class CacheMode(IntEnum):
     """How the CPU may cache a page; two kernel messages print the value in hex."""
@@ -31,17 +29,6 @@ class CacheMode(IntEnum):
     def from_short(cls, text: str) -> CacheMode:
         """The mode a program calls *text*, as ``uc-``; KeyError for others."""
         return {mode.short: mode for mode in cls}[text]
-
-    @classmethod
-    def from_cattr(cls, text: str) -> CacheMode:
-        """The mode that debugfs and the kernel log call *text*.
-
-        :raises Misuse: *text* is no such name; the kernel's own ``broken`` is not one either
-        """
-        try:
-            return cls(_CATTR.index(text))
-        except ValueError:
-            raise Misuse(f"no cache mode is called {text!r}; write one of {', '.join(_CATTR)}") from None
 
 
 # Both in the order of the values above.

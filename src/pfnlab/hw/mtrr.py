@@ -172,5 +172,4 @@ def effective_type(mtrr: MtrrType, pat_mode: CacheMode) -> CacheMode:
 
     :raises KeyError: *mtrr* is INVALID, which no register holds
     """
-    short = _EFFECTIVE[mtrr].split()[pat_mode]
-    return next(mode for mode in CacheMode if mode.short == short)
+    return CacheMode.from_short(_EFFECTIVE[mtrr].split()[pat_mode])

@@ -20,9 +20,6 @@ _CODE = {
 }
 _MODE = {code: mode for mode, code in _CODE.items()}
 
-# The mode a slot has in the boot line, before padding.
-_SLOT_NAME = {mode: mode.short.upper() for mode in CacheMode}
-
 
 @dataclass(frozen=True)
 class PatConfig:
@@ -52,7 +49,7 @@ class PatConfig:
 
     def boot_line(self) -> str:
         """The line the kernel logs at boot, every slot padded to four characters (S1.2)."""
-        return "x86/PAT: Configuration [0-7]: " + "".join(f"{_SLOT_NAME[mode]:4}" for mode in self.slots)
+        return "x86/PAT: Configuration [0-7]: " + "".join(f"{mode.short.upper():4}" for mode in self.slots)
 
     def cachemode2protval(self, mode: CacheMode) -> int:
         """The cache bits, in 4K layout, of the lowest slot that holds *mode* (S1.4).
