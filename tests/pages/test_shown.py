@@ -25,9 +25,9 @@ def test_every_block_of_commands_is_marked(name: str) -> None:
     shown.terminals(PAGES[name], name)
 
 
-@for_each("name", PAGES)
+@for_each("name", [name for name in PAGES if name != "CHANGELOG.md"])
 def test_every_form_exists(name: str) -> None:
-    """Verbs, options and files that a page names without running them."""
+    """Verbs, options and files that a page names without running them, but for earlier releases."""
     assert [] == shown.unknown_forms(PAGES[name], name)
 
 
