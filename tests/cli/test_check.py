@@ -132,3 +132,26 @@ def test_every_order_of_a_race(ask: Ask) -> None:
     assert few["properties"] == all_orders["properties"]
     assert (few["states"], few["transitions"]) < (all_orders["states"], all_orders["transitions"])
     assert few["states"] == all_orders["states"]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("check", "--packed", "packed.json"), "No such option: --packed"),
+        (("report", "packed.json", "-o", "report.html"), "no report is made of the format pfnlab-packed/1"),
+        (("replay", "packed.json"), "the field `format` is `pfnlab-packed/1`"),
+    ],
+)
+def test_packed_models_of_earlier_versions_are_refused(
+    ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], says: str
+) -> None:
+    """In one line: their option, and the results that it gave."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "packed.json").write_text(
+        '{"format": "pfnlab-packed/1", "model": "counted.py", "states": 28}'
+    )
+
+    answer = ask(*words)
+
+    assert (2, "", 1) == (answer.code, answer.out, len(answer.err.splitlines()))
+    assert says in answer.err
