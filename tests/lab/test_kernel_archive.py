@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -311,6 +312,26 @@ def test_failed_unpacking_leaves_the_cache_clean(
     with pytest.raises(KeyboardInterrupt):
         kernels.fetch("7.3")
     assert (None, []) == (kernels.cached("7.3"), left_in_cache(cache))
+
+
+def test_a_full_disk_is_said_as_everywhere(
+    debian: DebianOnDisk, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    A fetch that finds no room names the cache, and what to do.
+    """
+
+    def full(deb: Path, into: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(kernels, "_unpack", full)
+
+    with pytest.raises(Undecided) as trouble:
+        kernels.fetch("7.3")
+
+    assert f"the cache {cache} cannot be used: No space left on device; set PFNLAB_CACHE or free room" == str(
+        trouble.value
+    )
 
 
 def test_killed_fetch_is_swept_by_the_next(debian: DebianOnDisk, cache: Path) -> None:
