@@ -12,7 +12,7 @@ import msgspec
 from pfnlab.api.acting import Acting, Forced, LiveTask
 from pfnlab.api.arguments import Policies, names_own, typed, typed_class
 from pfnlab.api.pages import Pages, Where
-from pfnlab.api.step import Listed, StepSeen, listed_lines, seen_steps
+from pfnlab.api.step import Listed, StepSeen, seen_steps
 from pfnlab.errors import Misuse
 from pfnlab.lab.running.named_machines import model_text, name_machine, newest_series, with_policies
 from pfnlab.own_code import is_served
@@ -112,7 +112,8 @@ class LiveMachine(Acting):
     @property
     def log(self) -> Listed[str]:
         """The kernel log of all operations so far; that of one is in its observation."""
-        return listed_lines(line for step in self.steps for line in step.log)
+        lines = [line for step in self.steps for line in step.log]
+        return Listed.of(lines, lines) or Listed()
 
     @property
     def flushes(self) -> int:

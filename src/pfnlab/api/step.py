@@ -38,13 +38,6 @@ class Listed(tuple[T, ...]):
         return "\n".join(self._texts or map(repr, self)) or NOTHING
 
 
-def listed_lines(lines: Iterable[str]) -> Listed[str]:
-    """Lines, each of which is its own text."""
-    listed = Listed(lines)
-    listed._texts = listed
-    return listed
-
-
 class DriverKeeps(NamedTuple):
     """The reservations of drivers after a step, which no mapping has.
 
@@ -103,7 +96,7 @@ class StepSeen:
     @property
     def log(self) -> Listed[str]:
         """The kernel log lines of this operation."""
-        return listed_lines(self.step.log)
+        return Listed.of(self.step.log, self.step.log) or Listed()
 
     @property
     def vmas(self) -> Listed[VmaSeen] | None:

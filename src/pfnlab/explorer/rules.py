@@ -48,16 +48,11 @@ class Rule(msgspec.Struct, frozen=True):
     places: tuple[RulePlace, ...]
 
 
-def semantics_folder() -> Path:
-    """The folder of the rules.
-
-    :raises Misuse: they are not here
-    """
-    return _installed("semantics", "rules")
-
-
 def _installed(name: str, noun: str) -> Path:
-    """A file or folder: package data of a wheel, ``docs/`` of a checkout."""
+    """A file or folder: package data of a wheel, ``docs/`` of a checkout.
+
+    :raises Misuse: it is not here
+    """
     for path in (_PACKAGE / name, _PACKAGE.parents[1] / "docs" / name):
         if path.exists():
             return path
@@ -71,7 +66,7 @@ def find_rule(number: str) -> Rule:
     """
     if bug := _bugs().get(number):
         return bug
-    rules = _rules(semantics_folder())
+    rules = _rules(_installed("semantics", "rules"))
     wanted = number
     while wanted and wanted not in rules:
         wanted = wanted.rpartition(".")[0]

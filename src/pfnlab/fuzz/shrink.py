@@ -15,7 +15,7 @@ import msgspec
 
 from pfnlab.fuzz.ranges import AREAS, TABLE
 from pfnlab.fuzz.signature import Signature
-from pfnlab.programs.lang.device_ops import DriverMap, Ioremap, Memremap, RequestMemRegion, SetMemory
+from pfnlab.programs.lang.device_ops import Ioremap, Memremap, RequestMemRegion, SetMemory
 from pfnlab.programs.lang.forced import Fail
 from pfnlab.programs.lang.ops import (
     MAIN_TASK,
@@ -297,7 +297,8 @@ def _calls(call: Any) -> Iterator[Any]:
     if isinstance(call, Mmap) and call.driver is not None:
         yield msgspec.structs.replace(call, via="wc", driver=None)
         for driver in _words(call.driver):
-            yield msgspec.structs.replace(call, driver=_with_part(driver))
+            part = driver.part if driver.how == "part" else None
+            yield msgspec.structs.replace(call, driver=msgspec.structs.replace(driver, part=part))
     if isinstance(call, Mremap) and call.fixed and not call.dontunmap:
         yield msgspec.structs.replace(call, maymove=False, fixed=False, name=None, over=None)
     if isinstance(call, Write | Walk) and call.value not in (None, 1):
@@ -315,10 +316,6 @@ def _bytes(part: ByteRange) -> Iterator[ByteRange | None]:
     yield None
     yield from (ByteRange(part.offset, length) for length in (1, 8, PAGE_SIZE) if length < part.length)
     yield from (ByteRange(offset, part.length) for offset in (0, PAGE_SIZE - 4) if offset < part.offset)
-
-
-def _with_part(driver: DriverMap) -> DriverMap:
-    return msgspec.structs.replace(driver, part=None) if driver.how != "part" else driver
 
 
 def _words(value: Any) -> Iterator[Any]:

@@ -71,7 +71,9 @@ class Axis:
         gaps = GAP * max(len(self._ticks) - 1, 0)
         least = [_least(stretch, len(self.stretches)) for stretch in self.stretches]
         fixed = gaps + sum(map(_box_width, boxes))
-        widths = _shared(least, [_units(stretch) for stretch in self.stretches], width - fixed)
+        widths = _shared(
+            least, [1 + log2(stretch.end - stretch.start) for stretch in self.stretches], width - fixed
+        )
         self._places: dict[tuple[str, int], float] = {}
         at, number = 0.0, 0
         for name, ticks in self._ticks.items():
@@ -109,10 +111,6 @@ class Axis:
         ticks = self._ticks[name]
         left = self._places[name, ticks[0]]
         return left, left + _box_width(name) if len(ticks) == 1 else self._places[name, ticks[-1]]
-
-
-def _units(stretch: Stretch) -> float:
-    return 1 + log2(stretch.end - stretch.start)
 
 
 def _least(stretch: Stretch, count: int) -> float:

@@ -362,7 +362,7 @@ def draw_story(
     sheet = Sheet(columns * each + (columns - 1) * SPACE, scenes.key("story", width))
     run = runs[0]
     sheet.title(program.title or "A program", [program.asks, run.machine])
-    whole = scenes.all_of(run)
+    whole = [scenes.of(run, index) for index in range(scenes.steps)]
     for first in range(0, len(whole), columns):
         row = whole[first : first + columns]
         panels = [

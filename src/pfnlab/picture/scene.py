@@ -98,7 +98,13 @@ def _vma_parts(step: Step, before: Step | None, index: int) -> tuple[VmaPart, ..
         for vma in earlier or ()
         if pages_part("vma", vma.task, vma.span) not in there
     ]
-    return (*parts, *_uncovered(gone, parts))
+    # A ghost below another box could not be read.
+    uncovered = (
+        part
+        for part in gone
+        if not any(other.task == part.task and other.span.meets(part.span) for other in parts)
+    )
+    return (*parts, *uncovered)
 
 
 def _shown_vma(vma: VmaSeen) -> tuple[object, ...]:
@@ -121,13 +127,6 @@ def _vma_part(vma: VmaSeen, step: Step, *, changed: bool, gone: bool = False) ->
         flags=flags,
         gone=gone,
     )
-
-
-def _uncovered(gone: Sequence[VmaPart], there: Sequence[VmaPart]) -> Iterator[VmaPart]:
-    """Those whose first page nothing covers now: a ghost below another box could not be read."""
-    for part in gone:
-        if not any(other.task == part.task and other.span.meets(part.span) for other in there):
-            yield part
 
 
 def _run_parts(step: Step, before: Step | None, index: int) -> tuple[RunPart, ...] | None:

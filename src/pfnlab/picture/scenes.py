@@ -9,7 +9,7 @@ from typing import Any
 
 from pfnlab.errors import Misuse
 from pfnlab.judging.history import kept_after
-from pfnlab.picture.axis import Axis, wished_width
+from pfnlab.picture.axis import wished_width
 from pfnlab.picture.dimensions import Axes, Dimensions
 from pfnlab.picture.extents import Extents
 from pfnlab.picture.lettering import text_width
@@ -44,10 +44,6 @@ class Scenes:
             kept = self._kept[self.runs.index(run)][index]
         return scene_of(run, index, self.extents.devices, kept)
 
-    def all_of(self, run: Run) -> list[StateScene]:
-        """The scenes of all steps that any run has."""
-        return [self.of(run, index) for index in range(self.steps)]
-
     def axes(self, width: float) -> Axes:
         """Both axes, in so many pixels."""
         return Axes(self.extents.virtual(width), self.extents.physical(width))
@@ -75,10 +71,7 @@ class Scenes:
     def wished(self, sizes: Dimensions, most: float) -> float:
         """The width at which every VMA has room for its name, as far as *most* allows."""
         labels = dict.fromkeys(self._labels())
-        return wished_width(self._virtual, labels, most) + sizes.margin
-
-    def _virtual(self, width: float) -> Axis:
-        return self.extents.virtual(width)
+        return wished_width(self.extents.virtual, labels, most) + sizes.margin
 
     def _labels(self) -> Iterator[tuple[Span, float]]:
         for run in self.runs:

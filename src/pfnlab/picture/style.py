@@ -152,18 +152,14 @@ def whole(
 
     :param says: what it shows, in sentences
     """
+    rules = style_sheet(theme).replace("&", "&amp;").replace("<", "&lt;")
     wide, high = f"{width:.0f}", f"{height:.0f}"
     own = "" if theme == "auto" else f" {theme}"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="{PICTURE}{own}" viewBox="0 0 {wide} {high}" '
         f'width="{wide}" height="{high}" role="graphics-document" aria-label={quoted(title)}>'
         f"<title>{safe(title)}</title><desc>{safe(says)}</desc>\n"
-        f"<style>{safe_style(style_sheet(theme))}</style>\n"
+        f"<style>{rules}</style>\n"
         f'<defs>{patterns(prefix, modes)}</defs>\n<rect class="ground" width="{wide}" height="{high}"/>\n'
         f"{body}\n</svg>\n"
     )
-
-
-def safe_style(text: str) -> str:
-    """Rules as text of an element."""
-    return text.replace("&", "&amp;").replace("<", "&lt;")
