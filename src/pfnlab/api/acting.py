@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import cast
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, cast
 
 from pfnlab.api.arguments import typed_class
 from pfnlab.api.methods import Operations
@@ -13,6 +15,7 @@ from pfnlab.errors import Misuse
 from pfnlab.programs.lang.device_ops import DriverHow, DriverMap
 from pfnlab.programs.lang.forced import Fail, Hold, Skip
 from pfnlab.programs.lang.ops import (
+    MAIN_TASK,
     Call,
     Fork,
     ForkRefusal,
@@ -30,29 +33,25 @@ from pfnlab.programs.lang.words import ANON
 class Acting(Operations, ABC):
     """The actor of operations: a task, perhaps with the kernel forced to fail, to skip a call or to stop."""
 
-    @abstractmethod
-    def _do(self, call: Call) -> StepSeen:
-        """Do *call* and see."""
-
-    @abstractmethod
-    def _span(self, where: Where) -> Span:
-        """The pages meant by *where*."""
+    #: Its name in the program, and what the kernel is forced to in its next operation, by the prefix.
+    _task: str = MAIN_TASK
+    _prefixes: Mapping[str, Fail | Skip | Hold] = MappingProxyType({})
 
     @abstractmethod
     def _op(self, op: Op) -> StepSeen:
         """Do *op* on the machine."""
 
     @abstractmethod
+    def _span(self, where: Where) -> Span:
+        """The pages meant by *where*."""
+
+    @abstractmethod
     def _free_name(self, letters: str) -> str:
         """A name that the program does not use, made of one of *letters*."""
 
-    @abstractmethod
-    def _as(self, fail: Fail | None = None, skip: Skip | None = None, hold: Hold | None = None) -> Forced:
-        """The same task with one more prefix before its next operation."""
-
-    @abstractmethod
-    def _child(self, name: str) -> LiveTask:
-        """The new task *name*."""
+    def _do(self, call: Call) -> StepSeen:
+        forced: dict[str, Any] = {**self._prefixes}
+        return self._op(Op(call, self._task, **forced))
 
     def mmap(
         self,
@@ -132,7 +131,7 @@ class Acting(Operations, ABC):
         return self._born(child, self._do(Thread(child)))
 
     def _born(self, name: str, seen: StepSeen) -> LiveTask:
-        task = self._child(name)
+        task = LiveTask(self, name)
         task.seen = seen
         return task
 
@@ -142,18 +141,18 @@ class Acting(Operations, ABC):
         :param nth: the call of *function* that fails, from 1
         :param inside: count only from the first call of this function on
         """
-        return self._as(fail=Fail(function, nth, inside))
+        return Forced(self, {"fail": Fail(function, nth, inside)})
 
     def skip(self, function: str, nth: int = 1) -> Forced:
         """The task's next operation, with a call left out: ``m.skip("flush_tlb_mm_range").munmap(a)``."""
-        return self._as(skip=Skip(function, nth))
+        return Forced(self, {"skip": Skip(function, nth)})
 
     def hold(self, function: str, nth: int = 1, *, at_return: bool = False) -> Forced:
         """The task's next operation, its processor stopped inside: ``m.hold("unmap_vmas").munmap(a)``.
 
         Other tasks go on until ``m.release()``.
         """
-        return self._as(hold=Hold(function, nth, at_return))
+        return Forced(self, {"hold": Hold(function, nth, at_return)})
 
 
 @typed_class
@@ -164,28 +163,19 @@ class LiveTask(Acting):
     :ivar seen: what was seen when it was made; None for the task that every program starts with
     """
 
-    def __init__(self, machine: Acting, name: str) -> None:
-        self._machine = machine
-        self.name = name
+    def __init__(self, actor: Acting, name: str) -> None:
+        self._actor = actor
+        self._task = self.name = name
         self.seen: StepSeen | None = None
 
     def _op(self, op: Op) -> StepSeen:
-        return self._machine._op(op)
-
-    def _do(self, call: Call) -> StepSeen:
-        return self._op(Op(call, self.name))
+        return self._actor._op(op)
 
     def _span(self, where: Where) -> Span:
-        return self._machine._span(where)
+        return self._actor._span(where)
 
     def _free_name(self, letters: str) -> str:
-        return self._machine._free_name(letters)
-
-    def _child(self, name: str) -> LiveTask:
-        return self._machine._child(name)
-
-    def _as(self, fail: Fail | None = None, skip: Skip | None = None, hold: Hold | None = None) -> Forced:
-        return Forced(self._machine, self.name, fail, skip, hold)
+        return self._actor._free_name(letters)
 
     def __repr__(self) -> str:
         failed = "" if self.seen is None or self.seen.ok else f" {self.seen.result}"
@@ -196,25 +186,12 @@ class LiveTask(Acting):
 class Forced(LiveTask):
     """A task, and what the kernel is forced to in the operation that it does next."""
 
-    def __init__(
-        self,
-        machine: Acting,
-        name: str,
-        fail: Fail | None = None,
-        skip: Skip | None = None,
-        hold: Hold | None = None,
-    ) -> None:
-        super().__init__(machine, name)
-        self._fail, self._skip, self._hold = fail, skip, hold
-
-    def _do(self, call: Call) -> StepSeen:
-        return self._op(Op(call, self.name, self._fail, self._skip, self._hold))
-
-    def _as(self, fail: Fail | None = None, skip: Skip | None = None, hold: Hold | None = None) -> Forced:
-        return Forced(self._machine, self.name, fail or self._fail, skip or self._skip, hold or self._hold)
+    def __init__(self, actor: Acting, prefixes: Mapping[str, Any]) -> None:
+        super().__init__(actor, actor._task)
+        self._prefixes = {**actor._prefixes, **prefixes}
 
     def __repr__(self) -> str:
-        named = (("fail", self._fail), ("skip", self._skip), ("hold", self._hold))
+        named = ((word, self._prefixes.get(word)) for word in ("fail", "skip", "hold"))
         forced = ", ".join(f"{word} {what.function} {what.nth}" for word, what in named if what is not None)
         return f"task {self.name}, {forced}"
 

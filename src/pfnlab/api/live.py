@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from pfnlab.api.acting import Acting, Forced, LiveTask
+from pfnlab.api.acting import Acting, LiveTask
 from pfnlab.api.arguments import Policies, names_own, typed, typed_class
 from pfnlab.api.pages import Pages, Where
 from pfnlab.api.step import Listed, StepSeen, seen_steps
@@ -20,8 +20,7 @@ from pfnlab.policies.boot import guards_of
 from pfnlab.policies.guard import HookCall, check_deterministic
 from pfnlab.policies.profiles import described
 from pfnlab.programs.lang.areas import area_extents
-from pfnlab.programs.lang.forced import Fail, Hold, Skip
-from pfnlab.programs.lang.ops import MAIN_TASK, Area, Call, Device, Op, Program, Thp, tasks_of
+from pfnlab.programs.lang.ops import Area, Device, Op, Program, Thp, tasks_of
 from pfnlab.programs.lang.printer import format_program, op_text
 from pfnlab.programs.lang.single import read_device, read_op, read_span
 from pfnlab.programs.lang.span import Span
@@ -192,9 +191,6 @@ class LiveMachine(Acting):
             raise Misuse(f"{text!r} is more than one operation: give each argument alone")
         return self._next(read)
 
-    def _do(self, call: Call) -> StepSeen:
-        return self._op(Op(call, MAIN_TASK))
-
     def _span(self, where: Where) -> Span:
         if isinstance(where, Pages):
             return where.span
@@ -205,12 +201,6 @@ class LiveMachine(Acting):
         numbered: Iterator[str] = (f"{letter}{number}" for number in range(1, 1000) for letter in letters)
         plain = letters if len(letters) > 1 else ""
         return next(name for name in chain(plain, numbered) if name not in taken)
-
-    def _child(self, name: str) -> LiveTask:
-        return LiveTask(self, name)
-
-    def _as(self, fail: Fail | None = None, skip: Skip | None = None, hold: Hold | None = None) -> Forced:
-        return Forced(self, MAIN_TASK, fail, skip, hold)
 
     # What it shows.
 
