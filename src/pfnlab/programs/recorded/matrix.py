@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -28,6 +28,7 @@ from pfnlab.programs.recorded import order as recorded_order
 from pfnlab.programs.recorded import races as recorded_races
 from pfnlab.programs.recorded.cases import (
     RecordedCase,
+    RecordedRelease,
     RecordedState,
     check_recorded,
     translate,
@@ -107,18 +108,10 @@ def predict_files(
 _Misses = list[str] | str
 
 
-class _RecordedRow(Protocol):
-    # A recording of one case on one kernel.
-    @property
-    def case(self) -> str: ...
-    @property
-    def kernel_release(self) -> str: ...
-
-
 class _PredictedPart(NamedTuple):
     # The rows of one kernel, which are predicted one after the other.
     name: str
-    rows: Sequence[_RecordedRow]
+    rows: Sequence[RecordedRelease]
     misses: Callable[[], list[_Misses]]
 
 
@@ -146,49 +139,30 @@ class _Recording(NamedTuple):
 
 
 def _recordings(path: Path, rows: Sequence[Any]) -> Iterator[_Recording]:
-    kinds: dict[type[Any], Callable[[dict[str, list[Any]], str], list[_Misses]]] = {
-        RecordedCase: _case_misses,
-        RecordedOrder: partial(_row_misses, recorded_order.misses),
-        RecordedRace: partial(_row_misses, recorded_races.misses),
-    }
-    for kind, misses in kinds.items():
+    for kind in _KINDS.values():
         cases: dict[str, list[Any]] = {}
         for row in rows:
-            if isinstance(row, kind):
+            if isinstance(row, kind.form):
                 cases.setdefault(row.case, []).append(row)
-        yield _Recording(path, cases, misses)
+        yield _Recording(path, cases, kind.misses)
 
 
-#: The kinds of lines of a recording, by their beginning.
-_KINDS: dict[bytes, type[RecordedCase] | type[RecordedOrder] | type[RecordedRace]] = {
-    b'{"case"': RecordedCase,
-    b'{"op_id"': RecordedOrder,
-    b'{"race"': RecordedRace,
-}
-
-
-#: The program of a line of each kind.
-_PROGRAMS: dict[type[Any], Callable[[Any], Program]] = {
-    RecordedCase: lambda row: translate(row.case, row.ops, 0),
-    RecordedOrder: recorded_order.program_of,
-    RecordedRace: recorded_races.program_of,
-}
-
-
-def _read(path: Path) -> list[RecordedCase | RecordedOrder | RecordedRace]:
+def _read(path: Path) -> list[RecordedRelease]:
     lines = read_bytes(path, "recording", MOST_RECORDED).splitlines()
-    decoders = {start: msgspec.json.Decoder(kind) for start, kind in _KINDS.items()}
-    rows: list[RecordedCase | RecordedOrder | RecordedRace] = []
+    decoders = {start: msgspec.json.Decoder(kind.form) for start, kind in _KINDS.items()}
+    rows: list[RecordedRelease] = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            row = decoders.get(line.split(b":")[0], decoders[b'{"case"']).decode(line)
+            start = line.split(b":")[0]
+            start = start if start in _KINDS else b'{"case"'
+            row = decoders[start].decode(line)
             if row.series not in PROFILES:
                 profiles = ", ".join(PROFILES)
                 release = one_line(row.kernel_release)
                 raise Misuse(f"{path}:{number}: kernel {release} has no profile: there are {profiles}")
-            check_recorded(partial(_PROGRAMS[type(row)], row))
+            check_recorded(partial(_KINDS[start].program, row))
         except (ValueError, RecursionError) as error:
             raise Misuse(f"{path}:{number}: not a recorded case: {one_line(str(error))}") from None
         rows.append(row)
@@ -235,6 +209,21 @@ def _row_misses(
         except Waiting as waiting:
             found.append(_waits(waiting))
     return found
+
+
+class _Kind(NamedTuple):
+    # A kind of lines of a recording: their form, the program of one, and what the model does not predict.
+    form: type[Any]
+    program: Callable[[Any], Program]
+    misses: Callable[[dict[str, list[Any]], str], list[_Misses]]
+
+
+#: The kinds by the beginning of their lines.
+_KINDS = {
+    b'{"case"': _Kind(RecordedCase, lambda row: translate(row.case, row.ops, 0), _case_misses),
+    b'{"op_id"': _Kind(RecordedOrder, recorded_order.program_of, partial(_row_misses, recorded_order.misses)),
+    b'{"race"': _Kind(RecordedRace, recorded_races.program_of, partial(_row_misses, recorded_races.misses)),
+}
 
 
 def _waits(waiting: Waiting) -> str:
