@@ -30,7 +30,7 @@ from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.meeting.holding import Programs, litmus_programs
 from pfnlab.meeting.trial import TrialResult, try_kernel
 from pfnlab.policies.known_kernels import programs_in, steps_in
-from pfnlab.policies.patched import PatchedKernel, read_patched, write_patched
+from pfnlab.policies.patched import PatchedKernel, read_patched
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.library import find_program
 from pfnlab.programs.lang.load import load_program
@@ -239,8 +239,10 @@ def row(
 
 
 def keep(name: str, kernel: PatchedKernel) -> None:
-    """Record what was compared on the kernel of the patch *name*."""
-    write_patched(KEPT, {**read_patched(KEPT), name: kernel})
+    """Record what was compared on the kernel of the patch *name*, in the order of names."""
+    kernels = {**read_patched(KEPT), name: kernel}
+    text = msgspec.json.format(msgspec.json.encode(dict(sorted(kernels.items()))), indent=1)
+    KEPT.write_bytes(text + b"\n")
 
 
 def table(patches: Sequence[PatchFile], held: Mapping[str, PatchedKernel]) -> str:

@@ -69,9 +69,3 @@ def read_patched(path: Path) -> dict[str, PatchedKernel]:
     if not path.exists():
         return {}
     return msgspec.json.decode(path.read_bytes(), type=dict[str, PatchedKernel])
-
-
-def write_patched(path: Path, kernels: Mapping[str, PatchedKernel]) -> None:
-    """Write them, in the order of their names."""
-    text = msgspec.json.format(msgspec.json.encode(dict(sorted(kernels.items()))), indent=1)
-    path.write_bytes(text + b"\n")

@@ -229,7 +229,8 @@ class OpenRun:
 
     def end(self) -> None:
         """All tasks are killed."""
-        self._done(_end(self.kernel, self._observer), settled=True)
+        exit_all(self.kernel)
+        self._done(self._observer.step(END, MAIN_TASK, "ok", None, anonymous=True), settled=True)
 
     def _done(self, step: Step, *, settled: bool) -> None:
         self.steps.append(self._running.comparable(step))
@@ -252,11 +253,6 @@ class _Setting(NamedTuple):
         platform, devices, whole = place(program)
         places = replace(Places.of(program, devices), whole=whole, driver_ram=DRIVER_RAM_PFNS)
         return cls(platform, places, program.needs.held)
-
-
-def _end(kernel: Kernel, observer: Observer) -> Step:
-    exit_all(kernel)
-    return observer.step(END, MAIN_TASK, "ok", None, anonymous=True)
 
 
 def exit_all(kernel: Kernel) -> None:
