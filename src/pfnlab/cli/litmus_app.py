@@ -1,7 +1,8 @@
-"""The verbs about programs that come with pfnlab, and ``new``; what a verb does is imported when it runs."""
+"""The group of the verbs of programs that come with pfnlab, and ``new``: each imports what it needs."""
 
 # No annotations as strings here: the framework would evaluate each several times before every command.
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -29,9 +30,12 @@ litmus.verb("litmus list")
 @litmus.command("show")
 def litmus_show(names: Names) -> int:
     """Print the text of programs."""
-    from pfnlab.cli.litmus import show_litmus
+    from pfnlab.programs.lang.library import library_programs
+    from pfnlab.programs.lang.load import read_program_text
 
-    return show_litmus(names)
+    for number, path in enumerate(library_programs(names)):
+        print("\n" * bool(number) + read_program_text(path), end="")
+    return 0
 
 
 @litmus.command("copy")
@@ -41,9 +45,22 @@ def litmus_copy(
     force: Force = False,
 ) -> int:
     """Copy programs to files of your own, to change them."""
-    from pfnlab.cli.litmus import copy_litmus
+    from pfnlab.files import cannot_write
+    from pfnlab.programs.lang.library import library_programs
+    from pfnlab.programs.lang.load import read_program_text
 
-    return copy_litmus(names, to, force=force)
+    instead = "name another folder with --to"
+    sources = {to / path.name: path for path in library_programs(names)}
+    _check_free(sources, instead, force=force)
+    texts = {target: read_program_text(source) for target, source in sources.items()}
+    try:
+        to.mkdir(parents=True, exist_ok=True)
+    except OSError as trouble:
+        raise cannot_write(to, trouble, instead) from trouble
+    for target, text in texts.items():
+        _write(target, text)
+        print(target)
+    return 0
 
 
 def new(
@@ -53,6 +70,32 @@ def new(
     force: Force = False,
 ) -> int:
     """Write a program to begin with: it has comments, and runs as it is."""
-    from pfnlab.cli.litmus import new_program
+    from importlib.resources import files
 
-    return new_program(file, force=force)
+    text = files("pfnlab.programs.lang").joinpath("template.pfn").read_text(encoding="utf-8")
+    if file is None:
+        print(text, end="")
+        return 0
+    _check_free([file], "name another file", force=force)
+    _write(file, text)
+    print(f"{file} written; run it: pfnlab run {file}")
+    return 0
+
+
+def _check_free(targets: Iterable[Path], instead: str, *, force: bool) -> None:
+    """Nothing is written where one of the files may not be."""
+    from pfnlab.errors import Misuse
+
+    there = [str(path) for path in targets if path.exists() or path.is_symlink()]
+    if there and not force:
+        are = "is" if len(there) == 1 else "are"
+        raise Misuse(f"{', '.join(there)} {are} there already: {instead}, or add --force")
+
+
+def _write(path: Path, text: str) -> None:
+    from pfnlab.files import cannot_write, write_whole
+
+    try:
+        write_whole(path, text)
+    except OSError as trouble:
+        raise cannot_write(path, trouble) from trouble
