@@ -27,6 +27,7 @@ from measuring import busy, ratio_of_rounds, rounds, show
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from pages import searches
 from pages.claims.page import claims
 from pfnlab.campaign.local import LocalExecutor
 from pfnlab.campaign.plan_file import read_plan
@@ -41,8 +42,7 @@ from pfnlab.processes import in_order, processors
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.recorded.matrix import predict_files
 from pfnlab.programs.runs.machine import Machine
-from pfnlab.report import searches
-from pfnlab.report.policies_matrix import policies_matrix
+from pfnlab.report.policies_matrix import SeamPolicies, policies_result
 from pfnlab.store.store import Store
 from pfnlab.store.stored import ResultFilter
 
@@ -113,6 +113,11 @@ def sharded(quick: bool, jobs: int) -> set[tuple[int, str]]:
         return {(sighting.shard, result.digest) for result in results for sighting in result.sightings}
 
 
+def policed(depth: int, jobs: int) -> tuple[SeamPolicies, ...]:
+    """The verdicts of all policies."""
+    return policies_result(depth, jobs).seams
+
+
 def paged(make: Callable[[int], str], jobs: int) -> str:
     """A page, with no search stored from before."""
     searches._results.clear()
@@ -133,7 +138,7 @@ def works(quick: bool) -> Iterator[tuple[str, Work]]:
     if not quick:
         files = [RECORDED / f"{name}.jsonl" for name in ("cases", "order")]
         yield "matrix", partial(predict_files, files)
-        yield "policies matrix", partial(paged, partial(policies_matrix, 2))
+        yield "policies matrix", partial(policed, 2)
         yield "claims", partial(paged, claims)
 
 

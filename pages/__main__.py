@@ -16,11 +16,11 @@ from pages.continuations_page import page as continuations
 from pages.flush_distance import page as flush_distance
 from pages.kernels_page import page as kernels
 from pages.not_modelled import not_modelled
+from pages.policies_page import policies_page
 from pages.profiles_page import profiles_page
 from pages.sizes_page import page as sizes
 from pages.walkers_page import page as walkers
 from pfnlab.errors import PfnlabError
-from pfnlab.report.policies_matrix import policies_matrix
 
 FOLDER = Path(__file__).parents[1] / "docs"
 
@@ -31,7 +31,7 @@ PAGES: dict[str, Callable[[int | None], str]] = {
     "flush-distance": lambda _: flush_distance(),
     "profiles": lambda _: profiles_page(),
     "claims": claims,
-    "policies-matrix": lambda jobs: policies_matrix(jobs=jobs),
+    "policies-matrix": policies_page,
     "evidence/catalogue": lambda _: catalogue(),
     "kernels": lambda _: kernels(),
     "not-modelled": lambda _: not_modelled(),

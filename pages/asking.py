@@ -10,13 +10,13 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from pages.observed import Observed, left, said
+from pages.searches import PageSearch, searched
 from pages.sizes.series import sharing
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.report.kernel_sizes import known_sizes
-from pfnlab.report.searches import PageSearch, searched
 from pfnlab.units import number_of
 
 #: The device of programs that say no other, a line of the header.

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from pages.markdown import code, table
+from pages.searches import DEPTH, searched
 from pfnlab.checker.check import HOLDS
 from pfnlab.checker.differ import compare
 from pfnlab.checker.kernel.scope import RaceScope, load_scope
@@ -17,8 +19,6 @@ from pfnlab.policies.commits import machine_without
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.model.model_machine import ModelMachine
-from pfnlab.report.markdown import code, table
-from pfnlab.report.searches import DEPTH, searched
 
 
 class Entry(NamedTuple):

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from pages import markdown
 from pfnlab.checker.kernel.scope import RaceScope, load_scope, scope_names
 from pfnlab.checker.races.turns import Ground, Live
 from pfnlab.policies.releases import CONFIRMED
 from pfnlab.programs.model.model_machine import ModelMachine
-from pfnlab.report import markdown
 
 _HEAD = """\
 # Continuations of races

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from pages.markdown import table
 from pfnlab.errors import Misuse
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.programs.lang.library import library_folder
 from pfnlab.programs.lang.load import load_program, program_files
 from pfnlab.report.flush_counts import BASE, Count, counts, model_counts, programs
 from pfnlab.report.golden import golden_path, golden_run, newest_version, read_golden
-from pfnlab.report.markdown import table
 
 #: The kernels with a placement: ``end_vma`` in the first two, ``free_vmas`` in the others.
 KERNELS = ("6.1", "6.12", "6.16", "7.2")

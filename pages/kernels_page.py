@@ -12,6 +12,7 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
+from pages import markdown
 from pfnlab.errors import Undecided
 from pfnlab.policies.changes import changes_between, source_of
 from pfnlab.policies.known_kernels import KnownKernel, known_kernels
@@ -22,7 +23,6 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.observation import Run
-from pfnlab.report import markdown
 from pfnlab.units import number_of
 
 #: How many programs that two kernels run differently are named, and how many titles.

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from pages.markdown import table
 from pfnlab.policies.commits import NO_SWITCH
 from pfnlab.policies.profiles import ERAS, SEAMS, era_of, exact
 from pfnlab.policies.releases import CONFIRMED, RELEASES
 from pfnlab.policies.switch_table import SWITCHES
-from pfnlab.report.markdown import table
 from pfnlab.report.profile_lines import NONE, origin, span
 
 _INTRO = """\

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from pages.markdown import table
 from pages.sizes.growth import (
     OPTIONS,
     OWN_FIELD,
@@ -23,7 +24,6 @@ from pages.sizes.sentences import sentences
 from pages.sizes.series import VMA, grouped, members_of, price_of, prices_of
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.report.kernel_sizes import STRUCTURES, SeriesSizes, holes_in_words, known_sizes
-from pfnlab.report.markdown import table
 from pfnlab.units import number_of
 
 _NONE = "-"

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from itertools import groupby
 
+from pages import markdown
 from pfnlab.meeting.walkers import KINDS, WALKERS, cell_program
 from pfnlab.policies.releases import CONFIRMED
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Run
-from pfnlab.report import markdown
 
 #: The cells of walkers that are done and found nothing to tell.
 _SILENT = {"numa_maps": "nothing counted", "smaps": "nothing"}

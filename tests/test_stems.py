@@ -17,7 +17,7 @@ _MODULES = [
 #: explorer/ or campaign/, and two or three are verbs that have a module for themselves in several rooms.
 TO_DO = frozenset(
     [
-        *("matrix", "replay"),
+        *("replay",),
     ]
 )
 

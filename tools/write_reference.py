@@ -19,6 +19,9 @@ from typing import Any, get_args
 
 from markdown_pages import ROOT, anchors
 
+sys.path.insert(0, str(ROOT))
+
+from pages.markdown import table
 from pfnlab import errors
 from pfnlab.checker.kernel.properties import QUESTIONS, RACE_QUESTIONS
 from pfnlab.checker.kernel.scope import RaceScope, Scope, load_scope, scope_names
@@ -30,7 +33,6 @@ from pfnlab.programs.lang.ops import Call, Program
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.lang.shapes import word_of
 from pfnlab.programs.runs.observation import PteSeen, Run, Step, VmaSeen
-from pfnlab.report.markdown import table
 from pfnlab.schema_files import FORMS, schema
 from pfnlab.units import number_of
 

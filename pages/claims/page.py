@@ -11,10 +11,10 @@ from pages.asking import Finds, QuestionResult
 from pages.claims.form import MOST_WORDS, Claim, ClaimStatus, Discussion
 from pages.claims.kernels import Seen, Shown
 from pages.claims.reading import discussions
+from pages.markdown import table
+from pages.searches import search_ahead
 from pfnlab.errors import Discovery
 from pfnlab.policies.releases import CONFIRMED
-from pfnlab.report.markdown import table
-from pfnlab.report.searches import search_ahead
 
 _HEAD = ("", "said", "read as", "asked of models", "K: shown by kernels", "status")
 

@@ -6,7 +6,7 @@ import io
 import os
 import sys
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -63,8 +63,7 @@ def test_garbage_never_is_a_defect(argv: list[str], tmp_path: Path) -> None:
     before, stdin = Path.cwd(), sys.stdin
     none = MatrixResult(cases=0, exact=0, waiting=0, wrong=0, details=())
     searches: Any = ModuleType("pfnlab.report.policies_matrix")
-    searches.policies_matrix = lambda depth, jobs, counted: ""
-    searches.policies_result = lambda depth, jobs, counted: SimpleNamespace(as_json=lambda: "{}")
+    searches.policies_result = lambda depth, jobs, counted: none
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
         patch.setattr(matrix, "predict_files", lambda paths, jobs, work: none)

@@ -1,12 +1,11 @@
-"""The page of policies is what the checker says."""
+"""Every policy is asked, and a violation is a discovery."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from pathlib import Path
 
 import pytest
+from sample_reports import sample_contents
 
 from pfnlab.document.read import result_of
 from pfnlab.policies.eras import VM_PAT_ERAS
@@ -15,31 +14,8 @@ from pfnlab.policies.patched import PatchedKernel
 from pfnlab.policies.reports import REPORTS
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.policies.walkers import WALKERS
-from pfnlab.report.policies_matrix import (
-    VFIO_SCOPES,
-    WORKLOADS,
-    kernel_cell,
-    policies_matrix,
-    policies_result,
-)
-
-# One worker makes all pages out of searches, many of which are the same.
-pytestmark = pytest.mark.xdist_group("searches")
-
-PAGE = Path(__file__).parents[2] / "docs" / "policies-matrix.md"
-
-
-@pytest.fixture(scope="module")
-def text() -> str:
-    """The page as it is kept."""
-    return PAGE.read_text(encoding="utf-8")
-
-
-@pytest.mark.target("pages")
-@pytest.mark.timeout(600)
-def test_the_page_is_current(text: str) -> None:
-    """Write it anew with ``python -m pages policies-matrix --write``."""
-    assert policies_matrix() == text
+from pfnlab.report.policies_matrix import kernels_with, policies_result
+from pfnlab.result import Outcome
 
 
 @pytest.mark.target("pages")
@@ -49,85 +25,24 @@ def test_the_same_as_data() -> None:
     said = json.loads(policies_result(1).as_json())
 
     by_seam = {seam["seam"]: {row["policy"] for row in seam["policies"]} for seam in said["seams"]}
-    assert {"tracker": {*TRACKERS, *VM_PAT_ERAS}, "flush": {*FLUSHES}, "walker": {*WALKERS}} == by_seam
+    policies = {"tracker": {*TRACKERS, *VM_PAT_ERAS}, "flush": {*FLUSHES}, "walker": {*WALKERS}}
+    assert {**policies, "report": {*REPORTS}} == by_seam
     assert {*FLUSHES} == set(said["flushes"]) == set(said["flushes_by_distance"]["PFN"])
     assert "Policies on 7.2" == result_of(said).part.title
 
 
-def test_every_policy_has_a_row(text: str) -> None:
-    """Thirteen trackers, seven flush placements, three walkers, three reports."""
-    rows = {line.split(" | ")[0].removeprefix("| ") for line in text.splitlines() if line.startswith("| ")}
+@pytest.mark.parametrize(("length", "outcome"), [(2, Outcome.DISCOVERY), (None, Outcome.AS_EXPECTED)])
+def test_a_property_that_is_violated_is_a_discovery(length: int | None, outcome: Outcome) -> None:
+    """For the exit code as for a report, as with ``check``."""
+    content = sample_contents()["policies"]
+    for seam in content["seams"]:
+        for row in seam["policies"]:
+            row["verdicts"] = dict.fromkeys(row["verdicts"])
+    row["verdicts"]["walks_all"] = length
 
-    assert (13, 7, 3, 3) == (len(TRACKERS), len(FLUSHES), len(WALKERS), len(REPORTS))
-    assert {*TRACKERS, *FLUSHES, *WALKERS, *REPORTS} <= rows
+    result = result_of(content)
 
-
-def test_every_row_has_a_verdict_a_column(text: str) -> None:
-    """Nothing is left empty."""
-    for line in text.splitlines():
-        if line.startswith("|"):
-            assert all(cell.strip() for cell in line.strip("|").split("|")), line
-
-
-def rows(text: str, after: str) -> dict[str, list[str]]:
-    """The cells of the first table behind the text *after*, by policy."""
-    lines = text.split(after)[1].splitlines()
-    is_row = [line.startswith("| ") for line in lines]
-    start = is_row.index(True)
-    end = is_row.index(False, start) if False in is_row[start:] else len(lines)
-    cells = [line.strip("| ").split(" | ") for line in lines[start + 2 : end]]
-    return {row[0]: row[1:] for row in cells}
-
-
-@pytest.mark.parametrize(
-    ("part", "policies"),
-    [
-        ("## Trackers\n", (*TRACKERS, *VM_PAT_ERAS)),
-        ("## Flush placements\n", FLUSHES),
-        ("## Walkers\n", WALKERS),
-    ],
-)
-def test_every_policy_is_asked_about_leaves(text: str, part: str, policies: Iterable[str]) -> None:
-    """As often as it is asked in the scope before."""
-    leaves = text.split(part)[1]
-
-    assert set(policies) == set(rows(leaves, "In the scope `leaves`:\n"))
-
-
-@pytest.mark.parametrize("scope", VFIO_SCOPES)
-def test_every_tracker_is_asked_about_vfio_on_three_kernels(text: str, scope: str) -> None:
-    """Also those no kernel ever had, and the eras."""
-    asked = rows(text, f"In the scope `{scope}`")
-
-    assert {*TRACKERS, *VM_PAT_ERAS} == set(asked)
-    assert {3} == {len(cells) for cells in asked.values()}
-
-
-def test_who_books_twice_when_memory_goes_off_and_on(text: str) -> None:
-    """On 6.1 those that a zap does not untrack; 6.1 as it is, and later kernels, do not."""
-    asked = rows(text, "In the scope `vfio_memory`")
-
-    leaking = {name for name, cells in asked.items() if "no_leak" in cells[0]}
-    assert {"base_pfn", "driver_hook", "unmap_only", "vm_pat@2.6.29"} == leaking
-    assert "**memory_off in 4**" == asked["vm_pat"][0]
-    assert {"holds"} == {cell for cells in asked.values() for cell in cells[1:]}
-
-
-def test_who_cannot_read_again_on_6_1(text: str) -> None:
-    """Trackers that have a context in the VMA, which is still there when a fault remaps."""
-    read = rows(text, "and reads again. In")
-
-    assert {"ctx_adjust", "no_cow", "split_ctx", "track_ctx"} == {
-        name for name, cells in read.items() if cells[0] != "ok"
-    }
-
-
-def test_every_workload_costs_somebody_something(text: str) -> None:
-    """A workload that no policy does anything in measures nothing."""
-    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| track_ctx | 8")]
-
-    assert len(WORKLOADS) == len(rows[0][3:])
-    assert all(int(cell) for cell in rows[0][3:])
+    assert (outcome, outcome) == (result.content.outcome, result.part.outcome)
 
 
 def patched(policy: str, differences: int = 0) -> PatchedKernel:
@@ -141,19 +56,19 @@ def patched(policy: str, differences: int = 0) -> PatchedKernel:
 
 def test_stock_kernels_that_have_a_policy_are_named() -> None:
     """The measured series say it, as their profiles do."""
-    assert kernel_cell("tracker", "track_ctx", []) == "stock 6.16 to 7.3"
+    assert kernels_with("tracker", "track_ctx", []) == "stock 6.16 to 7.3"
 
 
 def test_a_patched_kernel_is_named_with_its_programs() -> None:
     """Written ones and random ones."""
-    assert kernel_cell("tracker", "exact", [patched("tracker=exact")]) == "7.2: 500"
+    assert kernels_with("tracker", "exact", [patched("tracker=exact")]) == "7.2: 500"
 
 
 def test_programs_that_differ_are_not_hidden() -> None:
     """A number alone would look like agreement."""
-    assert kernel_cell("flush", "none", [patched("flush=none", 2)]) == "7.2: 500, **2 differ**"
+    assert kernels_with("flush", "none", [patched("flush=none", 2)]) == "7.2: 500, 2 differ"
 
 
 def test_the_kernel_of_another_policy_is_not_counted() -> None:
     """Names of policies may repeat in another seam."""
-    assert kernel_cell("tracker", "none", [patched("flush=none")]) == "-"
+    assert kernels_with("tracker", "none", [patched("flush=none")]) == "-"

@@ -1,7 +1,7 @@
 """The output of verbs.
 
-Results are printed as JSON where the request says so, else as ``str`` has them or in a form that the verb has
-here; or they are written to the file that the request names.
+Results are printed as JSON where the request says so, else as a terminal shows their parts, as ``str`` has
+them, or in a form that the verb has here; or they are written to the file that the request names.
 """
 
 from __future__ import annotations
@@ -10,14 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pfnlab.result import PlainText
+from pfnlab.result import PlainText, Printed
 
 
 def show(verb: str, request: Any, results: Iterator[Any]) -> None:
     """Print *results* as they come, or write them to a file."""
     match verb:
-        case "check":
-            _show_checks(request, results)
         case "run":
             from pfnlab.cli.run_output import show_runs
 
@@ -28,42 +26,18 @@ def show(verb: str, request: Any, results: Iterator[Any]) -> None:
             for result in results:
                 if not isinstance(result, Unmet):
                     _append(request.output, _text(verb, request, result))
-        case "matrix":
-            from pfnlab.cli.matrix import show_cases
-
-            show_cases(request, results)
         case _:
             from pfnlab.files import write_output
 
-            for result in results:
-                write_output(getattr(request, "output", None), _text(verb, request, result))
+            for at, result in enumerate(results):
+                write_output(getattr(request, "output", None), _text(verb, request, result, apart=at > 0))
 
 
-def _show_checks(request: Any, results: Iterator[Any]) -> None:
-    """Print each result as it comes; a difference with the runs of its program."""
-    from pfnlab.checker.check import CheckResult
-    from pfnlab.document.check_part import differ_part, part
-    from pfnlab.document.terminal import terminal
-    from pfnlab.lab.running.named_machines import name_machines, side_by_side
-    from pfnlab.programs.runs.compare import judge
-    from pfnlab.programs.runs.look import LookLevel
-    from pfnlab.report.table import render
+def _text(verb: str, request: Any, result: Any, *, apart: bool = False) -> str:
+    """A result as JSON, or as its verb prints it; with the end of its last line.
 
-    for at, result in enumerate(results):
-        if request.as_json:
-            print(result.as_json())
-        elif isinstance(result, CheckResult):
-            print("\n" * bool(at) + terminal(part(result)))
-        else:
-            print(terminal(differ_part(result)))
-            if (program := result.program) is not None:
-                (runs,) = side_by_side(name_machines(result.machines), [program], LookLevel.PROC)
-                verdict = judge(program, runs, {})
-                print(f"\n{render(program, runs, verdict, width=120).plain}", end="")
-
-
-def _text(verb: str, request: Any, result: Any) -> str:
-    """A result as JSON, or as its verb prints it; with the end of its last line."""
+    :param apart: an empty line stands before a part, which follows another
+    """
     if getattr(request, "as_json", False):
         return f"{result.as_json()}\n"
     if isinstance(result, PlainText):
@@ -85,17 +59,37 @@ def _text(verb: str, request: Any, result: Any) -> str:
 
             text = terminal(status_part(result.campaigns if verb == "campaign status" else [result]))
         case _:
-            text = str(result)
+            text = _lines(result, apart) if isinstance(result, Printed) else str(result)
     return f"{text}\n"
+
+
+def _lines(result: Printed, apart: bool) -> str:
+    """The lines of a result; of two models that differ, also the runs of the program that shows it."""
+    from pfnlab.checker.differ import DifferResult
+    from pfnlab.document.kinds import KINDS, part_of
+    from pfnlab.document.terminal import terminal
+
+    if result.form() not in KINDS:
+        return str(result)
+    text = "\n" * apart + terminal(part_of(result))
+    if not isinstance(result, DifferResult) or (program := result.program) is None:
+        return text
+    from pfnlab.lab.running.named_machines import name_machines, side_by_side
+    from pfnlab.programs.runs.compare import judge
+    from pfnlab.programs.runs.look import LookLevel
+    from pfnlab.report.table import render
+
+    (runs,) = side_by_side(name_machines(result.machines), [program], LookLevel.PROC)
+    return f"{text}\n\n{render(program, runs, judge(program, runs, {}), width=120).plain}".removesuffix("\n")
 
 
 def _page(result: Any) -> str:
     """A result as ``pfnlab report`` shows it in a mail."""
     from pfnlab.document.compose import document_of
-    from pfnlab.document.kinds import KINDS
+    from pfnlab.document.kinds import part_of
     from pfnlab.document.mail import mail
 
-    return mail(document_of([KINDS[result.form()].part(result)]))
+    return mail(document_of([part_of(result)]))
 
 
 def _append(path: Path | None, text: str) -> None:

@@ -11,8 +11,8 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-#: What a cell or a sentence says beside its words: as expected, differing from the first, a violation, or
-#: nothing to be looked at. Never said by colour alone: :data:`SIGNS` are printed too.
+#: The meaning of a cell or a sentence beside its words: as expected, differing from the first, a violation,
+#: or nothing to be looked at. Never shown by colour alone: :data:`SIGNS` are printed too.
 Tone = Literal["", "good", "lit", "bad", "pale"]
 
 #: The sign printed behind what has a tone.
@@ -82,6 +82,7 @@ class Table(msgspec.Struct, frozen=True):
     :param below: a chapter for each row that has one: a terminal shows it below the row, a document before
         the table
     :param under: the columns by which a terminal indents what is below a row; its first column is as wide
+    :param headed: a terminal shows the caption and the names of the columns too
     """
 
     kind: ClassVar[str] = "table"
@@ -91,6 +92,7 @@ class Table(msgspec.Struct, frozen=True):
     glance: tuple[int, ...] = ()
     below: tuple[Chapter | None, ...] = ()
     under: int = 4
+    headed: bool = False
 
 
 class Code(msgspec.Struct, frozen=True):

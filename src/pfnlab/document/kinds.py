@@ -3,70 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from importlib import import_module
+from typing import Any, get_type_hints
 
 import msgspec
 
-from pfnlab.checker.check import CheckResult
-from pfnlab.checker.differ import DifferResult
-from pfnlab.checker.replay import ReplayResult
-from pfnlab.document import (
-    campaign_part,
-    check_part,
-    matrix_part,
-    meeting_part,
-    results_part,
-    run_part,
-    trial_part,
-)
 from pfnlab.document.part import Part
-from pfnlab.fuzz.filing import FindingFolder
-from pfnlab.fuzz.hunt_state import FuzzResult
-from pfnlab.meeting.meet import MeetingResult
-from pfnlab.meeting.trial import TrialResult
-from pfnlab.programs.recorded.matrix import MatrixResult
-from pfnlab.report.campaigns import ListedResults
-from pfnlab.report.policies_matrix import PoliciesResult
-from pfnlab.report.run_json import PrintedRun
 from pfnlab.result import Printed
 
 
 class ResultKind(msgspec.Struct, frozen=True):
     """One kind of results.
 
-    :param verb: what prints it
-    :param content: its form
-    :param part: says what is to be read of it
+    :param verb: the command that prints it
+    :param place: the module, without its ``_part``, and the function there that makes the part; imported when
+        it is needed
     """
 
     verb: str
-    content: type[Printed]
-    part: Callable[[Any], Part]
+    place: str
+
+    @property
+    def part(self) -> Callable[[Any], Part]:
+        """Makes the part of a result."""
+        module, _, name = self.place.partition(".")
+        part: Callable[[Any], Part] = getattr(import_module(f"pfnlab.document.{module}_part"), name)
+        return part
+
+    @property
+    def content(self) -> type[Printed]:
+        """The structure of its results, of which the part is made."""
+        content: type[Printed] = get_type_hints(self.part)["content"]
+        return content
 
 
-_FINDING = ResultKind("pfnlab fuzz --findings FOLDER", FindingFolder, campaign_part.finding_part)
+#: The form of the folders in which findings are filed.
+FINDING = "pfnlab-finding/1"
 
-KINDS: dict[str, ResultKind] = {
-    kind.content.form(): kind
-    for kind in (
-        ResultKind("pfnlab run --json", PrintedRun, run_part.part),
-        ResultKind("pfnlab check --json", CheckResult, check_part.part),
-        ResultKind("pfnlab check --differ --json", DifferResult, check_part.differ_part),
-        ResultKind("pfnlab matrix --json", MatrixResult, matrix_part.part),
-        ResultKind("pfnlab policies matrix --json", PoliciesResult, matrix_part.policies_part),
-        ResultKind(
-            "pfnlab kernels meet --json, pfnlab kernels diff --json", MeetingResult, meeting_part.part
-        ),
-        ResultKind("pfnlab fuzz --json", FuzzResult, campaign_part.part),
-        _FINDING,
-        ResultKind("pfnlab try --json", TrialResult, trial_part.part),
-        ResultKind("pfnlab results --json", ListedResults, results_part.part),
-        ResultKind("pfnlab replay --json", ReplayResult, trial_part.replay_part),
-    )
+KINDS = {
+    "pfnlab-run/1": ResultKind("pfnlab run --json", "run.part"),
+    "pfnlab-check/1": ResultKind("pfnlab check --json", "check.part"),
+    "pfnlab-differ/1": ResultKind("pfnlab check --differ --json", "check.differ_part"),
+    "pfnlab-matrix/1": ResultKind("pfnlab matrix --json", "matrix.part"),
+    "pfnlab-policies/1": ResultKind("pfnlab policies matrix --json", "matrix.policies_part"),
+    "pfnlab-meeting/1": ResultKind("pfnlab kernels meet --json, pfnlab kernels diff --json", "meeting.part"),
+    "pfnlab-fuzz/2": ResultKind("pfnlab fuzz --json", "campaign.part"),
+    FINDING: ResultKind("pfnlab fuzz --findings FOLDER", "campaign.finding_part"),
+    "pfnlab-trial/1": ResultKind("pfnlab try --json", "trial.part"),
+    "pfnlab-results/1": ResultKind("pfnlab results --json", "results.part"),
+    "pfnlab-replay/1": ResultKind("pfnlab replay --json", "trial.replay_part"),
 }
 
 
+def part_of(result: Printed) -> Part:
+    """The part of a result."""
+    return KINDS[result.form()].part(result)
+
+
 def takes() -> str:
-    """What a report is made of, for messages."""
-    verbs = ", ".join(kind.verb for kind in KINDS.values() if kind is not _FINDING)
+    """The results a report is made of, for messages."""
+    verbs = ", ".join(kind.verb for form, kind in KINDS.items() if form != FINDING)
     return f"a report takes what {verbs} print, and folders of findings"

@@ -3,61 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 
 from pfnlab.document.blocks import Block, Bullets, Cell, Table, cell
-from pfnlab.document.drawings import bars, lines, verdict_matrix
-from pfnlab.document.part import Part, done, section
+from pfnlab.document.part import Part, done, drawn
+from pfnlab.inert import one_line
 from pfnlab.programs.recorded.matrix import MatrixResult
-from pfnlab.report.policies_matrix import PoliciesResult, PolicyRow
-from pfnlab.result import Outcome
+from pfnlab.report.policies_matrix import REPORT, PoliciesResult, PolicyRow, SeamPolicies
 from pfnlab.units import number_of
 
 #: The policies of each seam, as a heading names them.
-_SEAMS = {"tracker": "Trackers", "flush": "Flush placements", "walker": "Walkers"}
+_SEAMS = {
+    "tracker": "Trackers",
+    "flush": "Flush placements",
+    "walker": "Walkers",
+    REPORT: "Reports of a free in vain",
+}
 
-#: What the cells of the drawn matrix say.
+#: The meaning of the cells of the drawn matrix.
 _LEGEND = "a number: violated, with a program or schedule so long; ok: holds; -: never asked"
 
 
 def part(content: MatrixResult) -> Part:
-    """What is to be read of a prediction."""
+    """The counts of a prediction, and each case that is not exact."""
     counts = (("exact", content.exact), ("waiting", content.waiting), ("wrong", content.wrong))
     said = ", ".join(f"{count:,} {name}" for name, count in counts)
-    details = tuple(content.details)
-    blocks: list[Block] = []
-    if details and content.wrong:
-        blocks += section("What the model predicts wrongly, and what waits", Bullets(details))
-    blocks += bars("Recorded cases by what the model says of them", counts, "case")
-    blocks.append(
-        Table(
-            "Recorded cases",
-            ("prediction", "cases"),
-            tuple((cell(name), cell(f"{count:,}")) for name, count in counts),
-        )
-    )
-    if details and not content.wrong:
-        blocks += section("What waits", Bullets(details), folded=True)
     return Part(
         title="Recorded behaviour against the model",
         says=f"Of {number_of(content.cases, 'recorded case')}: {said}.",
+        first=f"{number_of(content.cases, 'case')}: {said}",
         outcome=content.outcome,
-        blocks=tuple(blocks),
+        blocks=(
+            drawn(lambda draw: draw.bars("Recorded cases by what the model says of them", counts, "case")),
+            Bullets(tuple(map(one_line, content.details))),
+        ),
         facts=done(content.made),
     )
 
 
 def policies_part(content: PoliciesResult) -> Part:
-    """What is to be read of the matrix of policies."""
-    whole = [policy for seam in content.seams for policy in seam.policies]
+    """The verdicts of every policy by property, and the costs."""
+    own = [seam for seam in content.seams if seam.series in ("", content.series)]
+    whole = [policy for seam in own for policy in seam.policies]
     breaking = {
         policy.policy for policy in whole if any(length is not None for length in policy.verdicts.values())
     }
     names = dict.fromkeys(policy.policy for policy in whole)
     amount = number_of(len(names), "policy", "policies")
+    says = f"{len(names) - len(breaking)} of {amount} keep every property"
     return Part(
         title=f"Policies on {content.series}",
-        says=f"{len(names) - len(breaking)} of {amount} keep every property.",
-        outcome=Outcome.DISCOVERY if breaking else Outcome.AS_EXPECTED,
+        says=f"{says}.",
+        first=says,
+        outcome=content.outcome,
         blocks=tuple(_policies(content)),
         facts=done(
             content.made,
@@ -68,36 +66,18 @@ def policies_part(content: PoliciesResult) -> Part:
 
 
 def _policies(content: PoliciesResult) -> Iterator[Block]:
-    for seam in content.seams:
-        # Those that break most stand first; the eye then finds where the colour ends.
-        rows = sorted(
-            seam.policies,
-            key=lambda row: (-sum(each is not None for each in row.verdicts.values()), row.policy),
-        )
-        columns = tuple(dict.fromkeys(name for row in rows for name in row.verdicts))
-        table = Table(
-            f"Every policy against every property, scope {seam.scope}",
-            (seam.seam, "states", *columns),
-            tuple(
-                (
-                    cell(row.policy, code=True),
-                    cell(f"{row.states:,}"),
-                    *(_verdict(row, name, seam.unit) for name in columns),
-                )
-                for row in rows
-            ),
-        )
-        cells = [[_letter(row, name) for name in columns] for row in rows]
-        yield from section(
-            f"{_SEAMS[seam.seam]}, scope {seam.scope}",
-            *verdict_matrix(
-                f"Policies by property ({_LEGEND})", [row.policy for row in rows], columns, cells
-            ),
-            table,
-        )
+    for (seam, scope, depth), members in groupby(content.seams, lambda one: (one.seam, one.scope, one.depth)):
+        title = f"{_SEAMS[seam]}, scope {scope}"
+        if depth is not None:
+            title += f", at most {number_of(depth, 'operation')}"
+        kernels = list(members)
+        if len(kernels) > 1:
+            yield _by_kernel(title, kernels)
+        else:
+            yield from _by_property(title, kernels[0])
     for mapped, placements in content.flushes_by_distance.items():
-        title = f"Flushes of a munmap of four mappings by their distance: {mapped}"
-        yield from _counted(title, content.distances, placements)
+        caption = f"Flushes of a munmap of four mappings by their distance: {mapped}"
+        yield from _counted(caption, content.distances, placements, glance=False)
     for title, costs in (
         ("TLB flushes by workload", content.flushes),
         ("Operations on the book by workload", content.book),
@@ -105,18 +85,63 @@ def _policies(content: PoliciesResult) -> Iterator[Block]:
         workloads = tuple(dict.fromkeys(name for row in costs.values() for name in row))
         by_name = {name: [row.get(load, 0) for load in workloads] for name, row in costs.items()}
         yield from _counted(title, workloads, by_name)
+    if content.bytes:
+        rows = [(name, *map(str, sizes)) for name, sizes in content.bytes.items()]
+        yield _table("Bytes of a tracker", ("policy", "per VMA", "per context"), rows)
+    if content.read_again:
+        series = tuple(dict.fromkeys(name for row in content.read_again.values() for name in row))
+        rows = [(name, *(row.get(one, "-") for one in series)) for name, row in content.read_again.items()]
+        yield _table("A read through vfio-pci after memory was off and on", ("policy", *series), rows)
 
 
-def _counted(title: str, columns: tuple[str, ...], rows: Mapping[str, Sequence[int]]) -> Iterator[Block]:
+def _by_property(title: str, seam: SeamPolicies) -> Iterator[Block]:
+    columns = tuple(dict.fromkeys(name for row in seam.policies for name in row.verdicts))
+    # Those that break most stand first; the eye then finds where the colour ends.
+    drawn_rows = sorted(
+        seam.policies,
+        key=lambda row: (-sum(each is not None for each in row.verdicts.values()), row.policy),
+    )
+    names = [row.policy for row in drawn_rows]
+    letters = [[_letter(row, name) for name in columns] for row in drawn_rows]
+    yield drawn(lambda draw: draw.verdict_matrix(f"{title} ({_LEGEND})", names, columns, letters))
+    holders = any(row.kernels for row in seam.policies)
+    rows = [
+        (
+            *(row.policy, f"{row.states:,}", *(_verdict(row, name, seam.unit) for name in columns)),
+            *((row.kernels,) if holders else ()),
+        )
+        for row in seam.policies
+    ]
+    yield _table(title, (seam.seam, "states", *columns, *(("kernels",) if holders else ())), rows)
+
+
+def _by_kernel(title: str, kernels: Sequence[SeamPolicies]) -> Table:
+    """The properties that are violated in each kernel."""
+    rows = [
+        (row[0].policy, *map(_violated, row)) for row in zip(*(one.policies for one in kernels), strict=False)
+    ]
+    return _table(title, (kernels[0].seam, *(one.series for one in kernels)), rows)
+
+
+def _table(
+    caption: str, head: Sequence[str], rows: Sequence[Sequence[str | Cell]], *, glance: bool = True
+) -> Table:
+    """A table of policies, whose names come first."""
+    cells = tuple(
+        (cell(str(first), code=True), *(cell(one) if isinstance(one, str) else one for one in rest))
+        for first, *rest in rows
+    )
+    return Table(caption, tuple(head), cells, tuple(range(len(head))) if glance else (), headed=True)
+
+
+def _counted(
+    title: str, columns: tuple[str, ...], rows: Mapping[str, Sequence[int]], *, glance: bool = True
+) -> Iterator[Block]:
     """Counts as lines, and as a table."""
     if rows and columns:
-        cells = tuple(
-            (cell(name, code=True), *(cell(f"{count:,}") for count in counts))
-            for name, counts in rows.items()
-        )
-        yield from section(
-            title, *lines("Drawn", columns, rows), Table("In numbers", ("policy", *columns), cells)
-        )
+        yield drawn(lambda draw: draw.lines(title, columns, rows))
+        cells = [(name, *(f"{count:,}" for count in counts)) for name, counts in rows.items()]
+        yield _table(title, ("policy", *columns), cells, glance=glance)
 
 
 def _verdict(row: PolicyRow, name: str, unit: str) -> Cell:
@@ -126,6 +151,12 @@ def _verdict(row: PolicyRow, name: str, unit: str) -> Cell:
     if length is not None:
         return cell(f"in {length}{unit}", "bad")
     return cell("holds", "good") if name in row.asked else cell("never asked", "pale")
+
+
+def _violated(row: PolicyRow) -> Cell:
+    """The properties that are violated, with the length of the shortest program of each."""
+    broken = tuple(f"{name} in {length}" for name, length in row.verdicts.items() if length is not None)
+    return Cell(broken, "bad") if broken else cell("holds", "good")
 
 
 def _letter(row: PolicyRow, name: str) -> str:

@@ -1,4 +1,4 @@
-"""What every kind of result gives to a document."""
+"""The part of a document that every kind of result gives."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ class Part(msgspec.Struct, frozen=True):
     :param blocks: what is below: differences, tables, program, picture
     :param facts: what was done: names and values, the command first
     :param lost: it is undecided because a guest was lost
+    :param first: the line with which a terminal begins; a document has title and sentence instead
     """
 
     title: str
@@ -33,10 +34,11 @@ class Part(msgspec.Struct, frozen=True):
     blocks: tuple[Block, ...]
     facts: tuple[tuple[str, tuple[str, ...]], ...] = ()
     lost: bool = False
+    first: str = ""
 
     @property
     def word(self) -> str:
-        """What came of it, in an overview."""
+        """Its outcome in an overview."""
         return LOST if self.lost and self.outcome is Outcome.UNDECIDED else WORDS[self.outcome]
 
 
@@ -83,5 +85,5 @@ def short(says: str, machines: Sequence[str]) -> str:
 
 
 def facts_of(part: Part) -> Facts:
-    """What was done, as a block."""
+    """The rows of what was done, as a block."""
     return Facts(part.facts)

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from pfnlab.document.json_text import json_values
-from pfnlab.document.kinds import KINDS, ResultKind, takes
+from pfnlab.document.kinds import FINDING, KINDS, ResultKind, takes
 from pfnlab.document.part import Part
 from pfnlab.errors import Misuse
 from pfnlab.files import MOST_RECORDED, read_text
@@ -68,7 +68,7 @@ def result_of(content: Any, source: str = "<result>") -> ReadResult:
 
 def _read(path: Path) -> Iterator[ReadResult]:
     if os.path.isdir(path):
-        kind = KINDS[FindingFolder.form()]
+        kind = KINDS[FINDING]
         yield from (ReadResult(kind, FindingFolder.of(place)) for place in _places(path))
         return
     values = json_values(read_text(path, "result", MOST_RECORDED), str(path))

@@ -1,12 +1,12 @@
-"""A part as lines of a terminal: what is to be read at a glance.
+"""A part as lines of a terminal, to be read at a glance.
 
-A report shows all of a part; a terminal shows neither drawings nor what is folded, nor what made it, which
-who typed the command knows.
+A report shows all of a part; a terminal shows neither drawings nor what is folded, nor what made it, for
+the command was typed there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 
 from pfnlab.document.blocks import Block, Bullets, Code, Facts, Paragraph, Table
@@ -18,8 +18,9 @@ _GAP = "  "
 
 def terminal(part: Part) -> str:
     """The lines, without the end of the last: blocks, then facts."""
-    facts = (f"{name}: {value}" for name, values in part.facts if name not in MADE for value in values)
-    return "\n".join(map(visible, (*_blocks(part.blocks), *facts)))
+    first = (Paragraph(part.first),) if part.first else ()
+    facts = [f"{name}: {value}" for name, values in part.facts if name not in MADE for value in values]
+    return "\n".join(map(visible, _blocks((*first, *part.blocks, Bullets(tuple(facts))))))
 
 
 def _blocks(blocks: Iterable[Block]) -> Iterator[str]:
@@ -51,10 +52,23 @@ def _block(block: Block) -> Iterator[str]:
 
 def _table(table: Table) -> Iterator[str]:
     rows = [[one_line(row[place].text) for place in table.glance] for row in table.rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    head = [table.head[place] for place in table.glance]
+    shown = [head, *rows] if table.headed else rows
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
     widths[:1] = [max(width, table.under - len(_GAP)) for width in widths[:1]]
+    if table.headed:
+        yield from (table.caption, _row(head, widths))
     for row, chapter in zip_longest(rows, table.below):
-        yield _GAP.join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+        yield _row(row, widths)
         for block in chapter.blocks if chapter is not None else ():
             indent = "" if isinstance(block, Facts) else " " * table.under
             yield from (f"{indent}{line}".rstrip() for line in _block(block))
+
+
+def _row(texts: Sequence[str], widths: Sequence[int]) -> str:
+    """The cells of a row in columns; a number stands at the right of its column."""
+    cells = (
+        text.rjust(width) if text.replace(",", "").isdigit() else text.ljust(width)
+        for text, width in zip(texts, widths, strict=True)
+    )
+    return _GAP.join(cells).rstrip()

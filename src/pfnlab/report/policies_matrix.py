@@ -1,20 +1,22 @@
-"""Every policy against every property of its seam, with its costs: the whole argument on one page.
+"""Every policy against every property of its seam, with its costs.
 
-``pfnlab policies matrix`` prints it; ``python -m pages policies-matrix --write`` keeps it.
 Trackers and walkers are searched in the scope ``standard``, flush placements in ``race``; all of them in
-``leaves``, and trackers on several kernels in the scopes of vfio-pci.
+``leaves``, trackers on several kernels in the scopes of vfio-pci, and reports on two kernels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Annotated
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
+from pfnlab.checker.check import check
 from pfnlab.checker.kernel.properties import SEAMS, Seam, questions
-from pfnlab.checker.kernel.scope import load_scope
+from pfnlab.checker.kernel.scope import RaceScope, load_scope
+from pfnlab.checker.limits import Exhaustive
 from pfnlab.policies.eras import VM_PAT_ERAS
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.patched import PatchedKernel, patched_kernels
@@ -23,45 +25,71 @@ from pfnlab.policies.profiles import era_of, exact
 from pfnlab.policies.reports import REPORTS
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.policies.walkers import WALKERS
+from pfnlab.processes import in_order
 from pfnlab.programs.lang.library import library_folder
 from pfnlab.programs.lang.load import load_text, program_files
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Step
 from pfnlab.progress import UNCOUNTED, PartCount
 from pfnlab.report.flush_counts import DISTANCES, by_distance
-from pfnlab.report.markdown import table
-from pfnlab.report.searches import DEPTH, PageSearch, search_ahead, searched
-from pfnlab.result import ALWAYS, Count, Made, Result
+from pfnlab.result import ALWAYS, Count, Made, Outcome, Result
 
-#: The kernel around every policy.
+#: The kernel around every policy, where no other is named.
 SERIES = "7.2"
 
-#: The kernels around the trackers that vfio-pci asks: what its fault handler calls differs (S9.4).
-VFIO_SERIES = ("6.1", "6.12", "7.2")
+#: How many operations in a row a search tries by default.
+DEPTH = 3
 
-#: The scopes with vfio-pci: what they do beside it, and their depth; None: that of the page.
-VFIO_SCOPES: dict[str, tuple[str, int | None]] = {
-    "vfio": ("mappings are cut, and made through the PCI file too", None),
-    "vfio_memory": ("mappings go whole, the memory off and on between", 6),
-}
+#: The seam of the reports of a free in vain, and its name in that of a machine.
+REPORT: Literal["report"] = "report"
+_OPTION = "freed_in_vain"
 
-
-def _properties(seam: Seam, scope: str) -> tuple[str, ...]:
-    """The properties of *seam* that a search of *scope* can decide."""
-    return tuple(question.name for question in questions(scope=load_scope(scope)) if question.seam == seam)
-
-
-TRACKER_PROPERTIES = _properties("tracker", "standard")
-FLUSH_PROPERTIES = _properties("flush", "race")
-WALKER_PROPERTIES = _properties("walker", "standard")
-LEAF_PROPERTIES: dict[Seam, tuple[str, ...]] = {seam: _properties(seam, "leaves") for seam in SEAMS}
+PolicySeam = Seam | Literal["report"]
 
 #: The rows of every seam, as the name of a machine says them.
-POLICIES: dict[Seam, tuple[str, ...]] = {
+POLICIES: dict[str, tuple[str, ...]] = {
     "tracker": tuple(sorted([*TRACKERS, *VM_PAT_ERAS])),
     "flush": tuple(FLUSHES),
     "walker": tuple(WALKERS),
+    REPORT: tuple(REPORTS),
 }
+
+
+class SeamSearch(NamedTuple):
+    """The searches with every policy of one seam in one scope.
+
+    :ivar kernels: the kernels around them
+    :ivar depth: operations in a row; None for the depth that is asked for
+    :ivar more: properties that are asked beside those of the seam
+    :ivar holders: whether the kernels that have a policy are named
+    """
+
+    seam: PolicySeam
+    scope: str
+    kernels: tuple[str, ...] = (SERIES,)
+    depth: int | None = None
+    more: tuple[str, ...] = ()
+    holders: bool = False
+
+    @property
+    def properties(self) -> tuple[str, ...]:
+        """The properties that the scope can decide."""
+        asked = questions(scope=load_scope(self.scope))
+        return (*(question.name for question in asked if question.seam == self.seam), *self.more)
+
+
+#: What vfio-pci asks of a tracker depends on what the fault handler of the kernel around it calls (S9.4).
+VFIO_SERIES = ("6.1", "6.12", "7.2")
+
+SEARCHES = (
+    SeamSearch("tracker", "standard", holders=True),
+    SeamSearch("flush", "race", holders=True),
+    SeamSearch("walker", "standard", holders=True),
+    *(SeamSearch(seam, "leaves") for seam in SEAMS),
+    SeamSearch("tracker", "vfio", VFIO_SERIES, more=("memory_off",)),
+    SeamSearch("tracker", "vfio_memory", VFIO_SERIES, depth=6, more=("memory_off",)),
+    SeamSearch(REPORT, "standard", ("6.1", "7.2"), more=("freed_once", "no_warning")),
+)
 
 #: The programs whose costs are counted, by name.
 WORKLOADS: dict[str, tuple[str, ...]] = {
@@ -78,7 +106,7 @@ WORKLOADS: dict[str, tuple[str, ...]] = {
     "exit": ("c = fork", "c: a = mmap bar[0:16] wc shared rw", "c: read a[0]", "c: exit"),
 }
 
-#: Memory switched off and on again between two reads.
+#: Memory is switched off and on again between two reads.
 _AGAIN = (
     "a = mmap bar[0:2] vfio shared rw",
     "read a[0]",
@@ -87,62 +115,9 @@ _AGAIN = (
     "read a[0]",
 )
 
-#: The kernels that are asked how they report a free in vain, and the properties that tell.
-REPORT_SERIES = ("6.1", "7.2")
-REPORT_PROPERTIES = ("freed_once", "no_warning")
-
 _BOOK = ("reserve", "erase")
 
 _HEAD = "pfnlab program 1\ndevice bar: pci, 16 pages\narea a: 16 pages\n\n"
-
-_INTRO = """\
-# Policies: who keeps which promise, and what it costs
-
-Generated by `python -m pages policies-matrix --write`; do not edit. `pfnlab policies matrix` prints it, with
-`--depth N` for longer programs. The policies are explained in [policies](policies.md), the properties in
-[check](check.md).
-
-Every policy stands on the profile {series}, where nothing else is said. Trackers and walkers: every sequence
-of at most {depth} operations of the scope `standard`. Flush placements: every schedule of the scope `race`.
-All of them again: every sequence of at most {depth} operations of the scope `leaves`. `in 2` means: violated,
-and the shortest program has two operations; `in 7 turns`: the shortest schedule has seven.
-`pfnlab check --on model:{series},tracker=NAME` prints them.
-
-**K** is the kernel that has the policy. `stock`: those as they are, for which `litmus/` has goldens. A
-number: programs that a kernel with a patch of ours ([patches](../patches/README.md)) and the model with the
-policy both ran, and how many of them differ, if any does.
-"""
-
-_LEAVES = "In the scope `leaves`:\n"
-
-_VFIO = """\
-### Trackers and vfio-pci
-
-What vfio-pci asks of a tracker depends on the kernel around it, so three are asked. In 6.1 a fault remaps and
-reserves all of a mapping, and memory that is switched off takes the entries away with a zap; later kernels
-insert page by page and reserve nothing. Named are the properties that are violated, of those of trackers and
-`memory_off`, which no tracker can keep or break.
-"""
-
-_VFIO_SCOPE = "In the scope `{scope}` ({beside}), at most {depth} operations:\n"
-
-_READ_AGAIN = """\
-What a program gets that reads a page of the device, has the memory switched off and on, and reads again. In
-6.1 that remaps the whole mapping once more, and a tracker that still has a context for it refuses (S4.6.2).
-"""
-
-_REPORTS = """\
-## Reports of a free in vain
-
-`freed_in_vain=REPORT` with each kernel's own tracker, in the scope `standard`, at most {depth} operations:
-"""
-
-_COSTS = """\
-What they cost: bytes in every VMA and for every context, then operations on the book by workload, each on
-pages mapped write-combining. **whole** maps and unmaps; **hole** unmaps the middle first; **fork** has a
-child that ends; **move** moves with mremap; **three** unmaps three mappings at once; **exit** ends a child
-that mapped.
-"""
 
 
 class PolicyRow(msgspec.Struct, frozen=True):
@@ -152,27 +127,34 @@ class PolicyRow(msgspec.Struct, frozen=True):
     :param states: states that were reached with it
     :param verdicts: by property, the length of the shortest counterexample; null where the property holds
     :param asked: properties whose question arose
+    :param kernels: the kernels that have it: stock ones, and how many programs one with a patch of ours ran
+        as the model does; empty where they are not named
     """
 
     policy: str
     states: Count
     verdicts: dict[str, Annotated[int, Meta(ge=1)] | None]
     asked: tuple[str, ...]
+    kernels: Annotated[str, ALWAYS] = ""
 
 
 class SeamPolicies(msgspec.Struct, frozen=True):
-    """The policies of one seam in one scope.
+    """The policies of one seam in one scope, in one kernel.
 
-    :param seam: the seam
+    :param seam: the seam; report for the reports of a free in vain
     :param scope: the scope that was searched
     :param unit: the unit of the lengths of counterexamples, where it is not operations
     :param policies: its policies
+    :param series: the kernel around them; empty for that of the result
+    :param depth: the bound on operations in a row; null for that of the result
     """
 
-    seam: Seam
+    seam: PolicySeam
     scope: str
     unit: str
     policies: tuple[PolicyRow, ...]
+    series: Annotated[str, ALWAYS] = ""
+    depth: Annotated[int | None, ALWAYS] = None
 
 
 class PoliciesResult(Result, frozen=True, kw_only=True, tag="pfnlab-policies/1"):
@@ -180,11 +162,14 @@ class PoliciesResult(Result, frozen=True, kw_only=True, tag="pfnlab-policies/1")
 
     :param series: the kernel around every policy
     :param depth: the bound on operations in a row
-    :param seams: each seam with its policies
+    :param seams: each seam with its policies, by scope and kernel
     :param flushes: by flush placement and workload, the TLB flushes
     :param book: by tracker and workload, the operations on the book
     :param distances: how far apart mappings lie, the nearest first
     :param flushes_by_distance: by what is mapped and placement, the flushes of a munmap of four mappings
+    :param bytes: by tracker, the bytes in every VMA and for every context
+    :param read_again: by tracker and kernel, the result of a read through vfio-pci after the memory was
+        switched off and on
     """
 
     series: str
@@ -196,81 +181,74 @@ class PoliciesResult(Result, frozen=True, kw_only=True, tag="pfnlab-policies/1")
     flushes_by_distance: Annotated[dict[str, dict[str, tuple[Count, ...]]], ALWAYS] = msgspec.field(
         default_factory=dict
     )
+    bytes: Annotated[dict[str, tuple[Count, Count]], ALWAYS] = msgspec.field(default_factory=dict)
+    read_again: Annotated[dict[str, dict[str, str]], ALWAYS] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         counts = [row for placements in self.flushes_by_distance.values() for row in placements.values()]
         if any(len(row) != len(self.distances) for row in counts):
             raise ValueError("flushes_by_distance has not a number for each of the distances")
 
+    @property
+    def outcome(self) -> Outcome:
+        """A property that a policy violates is a discovery."""
+        rows = (row for seam in self.seams for row in seam.policies)
+        violated = any(length is not None for row in rows for length in row.verdicts.values())
+        return Outcome.DISCOVERY if violated else Outcome.AS_EXPECTED
 
-class PolicyCosts(msgspec.Struct, frozen=True):
-    """The operations of one policy by workload.
 
-    :param book: entries put into the book and taken out of it
-    :param flushes: TLB flushes
+def policies_result(
+    depth: int = DEPTH, jobs: int | None = 1, counted: PartCount = UNCOUNTED
+) -> PoliciesResult:
+    """The verdicts and costs of every policy.
+
+    :param jobs: searches at a time; None for as many as there are processors
+    :param counted: counts the searches
     """
-
-    policy: str
-    book: dict[str, int]
-    flushes: dict[str, int]
-
-
-#: What is searched for verdicts: a seam, a scope, the properties it decides, and the unit of its counts.
-SEARCHED: tuple[tuple[Seam, str, Sequence[str], str], ...] = (
-    ("tracker", "standard", TRACKER_PROPERTIES, ""),
-    ("flush", "race", FLUSH_PROPERTIES, " turns"),
-    ("walker", "standard", WALKER_PROPERTIES, ""),
-    *((seam, "leaves", LEAF_PROPERTIES[seam], "") for seam in SEAMS),
-)
-
-
-def verdict_searches(depth: int = DEPTH) -> Iterator[PageSearch]:
-    """The searches behind the verdicts."""
-    for seam, scope, _, _ in SEARCHED:
-        for policy in POLICIES[seam]:
-            yield PageSearch(_machine(seam, policy), scope, depth)
-
-
-def page_searches(depth: int = DEPTH) -> Iterator[PageSearch]:
-    """The searches of the whole page: those of verdicts, of trackers with vfio-pci, and of reports."""
-    yield from verdict_searches(depth)
-    for scope, (_, own_depth) in VFIO_SCOPES.items():
-        for series in VFIO_SERIES:
-            for policy in POLICIES["tracker"]:
-                yield PageSearch(_machine("tracker", policy, series), scope, own_depth or depth)
-    for report in REPORTS:
-        for series in REPORT_SERIES:
-            yield PageSearch(_reporting(report, series), "standard", depth)
+    asked = [(search, series) for search in SEARCHES for series in search.kernels]
+    pieces = [partial(_row, *one, policy, depth) for one in asked for policy in POLICIES[one[0].seam]]
+    counted.expect(len(pieces))
+    rows = iter(in_order(lambda piece: piece(), pieces, jobs, done=counted.advance))
+    return PoliciesResult(
+        made=Made.now(),
+        series=SERIES,
+        depth=depth,
+        seams=tuple(
+            SeamPolicies(
+                *(search.seam, search.scope, " turns" if search.scope == "race" else ""),
+                policies=tuple(next(rows) for _ in POLICIES[search.seam]),
+                series=series,
+                depth=search.depth,
+            )
+            for search, series in asked
+        ),
+        flushes={name: _costs(_machine("flush", name))[1] for name in POLICIES["flush"]},
+        book={name: _costs(_machine("tracker", name))[0] for name in POLICIES["tracker"]},
+        distances=tuple(DISTANCES),
+        flushes_by_distance=by_distance(program_files(library_folder())),
+        bytes={name: _bytes(name) for name in POLICIES["tracker"]},
+        read_again={
+            name: {series: _read_again(_machine("tracker", name, series)) for series in VFIO_SERIES}
+            for name in POLICIES["tracker"]
+        },
+    )
 
 
-def _machine(seam: Seam, policy: str, series: str = SERIES) -> str:
-    return f"{series},{seam}={policy}"
+def _machine(seam: str, policy: str, series: str = SERIES) -> ModelMachine:
+    return ModelMachine(f"{series},{_OPTION if seam == REPORT else seam}={policy}")
 
 
-def _reporting(report: str, series: str) -> str:
-    return f"{series},freed_in_vain={report}"
-
-
-def rows(
-    seam: Seam, scope: str, properties: Sequence[str], depth: int = DEPTH, series: str = SERIES
-) -> list[PolicyRow]:
-    """A row for every policy of *seam*, of trackers also for the eras of vm_pat."""
-    return [_row(name, _machine(seam, name, series), scope, properties, depth) for name in POLICIES[seam]]
-
-
-def costs(seam: Seam) -> list[PolicyCosts]:
-    """The costs of every policy of *seam*."""
-    return [PolicyCosts(name, *_costs(ModelMachine(_machine(seam, name)))) for name in POLICIES[seam]]
-
-
-def _row(name: str, machine: str, scope: str, properties: Sequence[str], depth: int) -> PolicyRow:
-    result = searched(machine, scope, depth)
+def _row(search: SeamSearch, series: str, policy: str, depth: int) -> PolicyRow:
+    scope, properties = load_scope(search.scope), search.properties
+    limits = Exhaustive(depth=None if isinstance(scope, RaceScope) else search.depth or depth)
+    result = check(_machine(search.seam, policy, series), scope, limits=limits)
     answers = [answer for answer in result.answers if answer.name in properties]
     return PolicyRow(
-        name,
+        policy,
         result.states,
         {answer.name: answer.length for answer in answers},
         tuple(sorted(answer.name for answer in answers if not answer.vacuous)),
+        kernels_with(search.seam, policy, patched_kernels().values()) if search.holders else "",
     )
 
 
@@ -290,153 +268,26 @@ def _steps(machine: ModelMachine, lines: Iterable[str]) -> tuple[Step, ...]:
     return machine.run_one(load_text(f"{_HEAD}{text}\n")).steps[:-1]
 
 
-def policies_result(
-    depth: int = DEPTH, jobs: int | None = 1, counted: PartCount = UNCOUNTED
-) -> PoliciesResult:
-    """The verdicts and costs of the page as data, for ``--json``.
-
-    :param jobs: searches at a time; None for as many as there are processors
-    :param counted: counts the searches
-    """
-    search_ahead(verdict_searches(depth), jobs, counted)
-    return PoliciesResult(
-        made=Made.now(),
-        series=SERIES,
-        depth=depth,
-        seams=tuple(
-            SeamPolicies(seam, scope, unit, tuple(rows(seam, scope, properties, depth)))
-            for seam, scope, properties, unit in SEARCHED
-        ),
-        flushes={row.policy: row.flushes for row in costs("flush")},
-        book={row.policy: row.book for row in costs("tracker")},
-        distances=tuple(DISTANCES),
-        flushes_by_distance=by_distance(program_files(library_folder())),
-    )
-
-
-def policies_matrix(depth: int = DEPTH, jobs: int | None = 1, counted: PartCount = UNCOUNTED) -> str:
-    """The whole page.
-
-    :param jobs: searches at a time; None for as many as there are processors
-    :param counted: counts the searches
-    """
-    search_ahead(page_searches(depth), jobs, counted)
-    parts = [
-        _INTRO.format(series=SERIES, depth=depth),
-        "## Trackers\n",
-        _verdicts("tracker", rows("tracker", "standard", TRACKER_PROPERTIES, depth), "", kernels=True),
-        _leaves("tracker", depth),
-        _COSTS,
-        table(
-            ("tracker", "per VMA", "per context", *WORKLOADS),
-            ((row.policy, *_bytes(row.policy), *map(str, row.book.values())) for row in costs("tracker")),
-        ),
-        *_vfio_parts(depth),
-        "## Flush placements\n",
-        _verdicts("flush", rows("flush", "race", FLUSH_PROPERTIES, depth), " turns", kernels=True),
-        _leaves("flush", depth),
-        "What they cost: TLB flushes by workload, those at the end of the process left out.\n",
-        table(
-            ("flush", *WORKLOADS),
-            ((row.policy, *map(str, row.flushes.values())) for row in costs("flush")),
-        ),
-        "## Walkers\n",
-        _verdicts("walker", rows("walker", "standard", WALKER_PROPERTIES, depth), "", kernels=True),
-        _leaves("walker", depth),
-        _REPORTS.format(depth=depth),
-        _reports(depth),
-    ]
-    return "\n".join(parts)
-
-
-def _leaves(seam: Seam, depth: int) -> str:
-    """The table of *seam* in the scope of leaves."""
-    return f"{_LEAVES}\n{_verdicts(seam, rows(seam, 'leaves', LEAF_PROPERTIES[seam], depth), '')}"
-
-
-def _vfio_parts(depth: int) -> Iterator[str]:
-    """The tables of trackers on several kernels, for each scope with vfio-pci."""
-    yield _VFIO
-    for scope, (beside, own_depth) in VFIO_SCOPES.items():
-        properties = (*_properties("tracker", scope), "memory_off")
-        yield _VFIO_SCOPE.format(scope=scope, beside=beside, depth=own_depth or depth)
-        columns = [rows("tracker", scope, properties, own_depth or depth, series) for series in VFIO_SERIES]
-        yield table(
-            ("tracker", *VFIO_SERIES),
-            (
-                (row[0].policy, *(_violated(cell.verdicts) for cell in row))
-                for row in zip(*columns, strict=True)
-            ),
-        )
-    yield _READ_AGAIN
-    yield table(
-        ("tracker", *VFIO_SERIES),
-        (
-            (name, *(_read_again(f"{series},tracker={name}") for series in VFIO_SERIES))
-            for name in POLICIES["tracker"]
-        ),
-    )
-
-
-def _reports(depth: int) -> str:
-    """The table of reports: a column for each kernel and property."""
-    columns = [(series, name) for series in REPORT_SERIES for name in REPORT_PROPERTIES]
-    cells = []
-    for report in REPORTS:
-        asked = {
-            series: _row(report, _reporting(report, series), "standard", REPORT_PROPERTIES, depth)
-            for series in REPORT_SERIES
-        }
-        cells.append((report, *(_cell(asked[series], name, "") for series, name in columns)))
-    return table(("report", *(f"{name} in {series}" for series, name in columns)), cells)
-
-
-def _violated(verdicts: Mapping[str, int | None]) -> str:
-    """The properties that are violated, with the length of the shortest program of each."""
-    broken = (f"**{name} in {length}**" for name, length in verdicts.items() if length is not None)
-    return ", ".join(broken) or "holds"
-
-
-def _read_again(machine: str) -> str:
-    *_, step = _steps(ModelMachine(machine), _AGAIN)
+def _read_again(machine: ModelMachine) -> str:
+    *_, step = _steps(machine, _AGAIN)
     return step.result if step.result == "ok" else str(step.value)
 
 
-def _bytes(policy: str) -> tuple[str, str]:
+def _bytes(policy: str) -> tuple[int, int]:
     tracker = TRACKERS[policy.partition("@")[0]]
-    return str(tracker.BYTES_PER_VMA), str(tracker.BYTES_PER_CONTEXT)
+    return tracker.BYTES_PER_VMA, tracker.BYTES_PER_CONTEXT
 
 
-def kernel_cell(seam: Seam, policy: str, patched: Iterable[PatchedKernel]) -> str:
+def kernels_with(seam: str, policy: str, patched: Iterable[PatchedKernel]) -> str:
     """The kernels that have *policy*: stock ones of the measured series, and patched ones."""
     stock = [series for series in MEASURED if era_of(seam, exact(series)).name == policy]
     words = [f"stock {_series_range(stock)}"] if stock else []
     for kernel in patched:
         if kernel.policy == f"{seam}={policy}":
-            differ = f", **{kernel.differences} differ**" if kernel.differences else ""
+            differ = f", {kernel.differences} differ" if kernel.differences else ""
             words.append(f"{kernel.series}: {kernel.programs:,}{differ}")
     return "; ".join(words) or "-"
 
 
 def _series_range(series: Sequence[str]) -> str:
     return series[0] if len(series) == 1 else f"{series[0]} to {series[-1]}"
-
-
-def _verdicts(seam: Seam, policies: Sequence[PolicyRow], unit: str, *, kernels: bool = False) -> str:
-    return table(
-        (seam, "states", *policies[0].verdicts, *(["K"] if kernels else ())),
-        (
-            (
-                *(row.policy, f"{row.states:,}", *(_cell(row, name, unit) for name in row.verdicts)),
-                *((kernel_cell(seam, row.policy, patched_kernels().values()),) if kernels else ()),
-            )
-            for row in policies
-        ),
-    )
-
-
-def _cell(row: PolicyRow, name: str, unit: str) -> str:
-    length = row.verdicts[name]
-    if length is not None:
-        return f"**in {length}{unit}**"
-    return "holds" if name in row.asked else "never asked"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from for_each import for_each
 
-from pfnlab.report.markdown import row
+from pages.markdown import row
 
 
 @for_each(("cell", "shown"), [("a|b", "a/b"), ("`a\\|b`", "`a\\|b`"), ("a b", "a b")])

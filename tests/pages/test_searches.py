@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from counting import Parts
 
-from pfnlab.report import searches
-from pfnlab.report.searches import PageSearch, search_ahead
+from pages import searches
+from pages.searches import PageSearch, search_ahead
 
 
 def test_searches_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
