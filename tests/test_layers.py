@@ -18,7 +18,7 @@ ORDER = (
     ("units", "version"),
     ("errors", "trace", "inert"),
     ("files", "endings"),
-    ("limit", "branches", "progress", "made", "extras", "schema_files", "toml_text"),
+    ("limit", "branches", "progress", "made", "extras", "schema_files", "toml_text", "json_text"),
     ("own_code", "worker", "result"),
     ("processes", "supervised"),
     ("store",),

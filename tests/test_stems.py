@@ -13,14 +13,6 @@ _MODULES = [
     path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py") if path.parent != SOURCE / "verbs"
 ]
 
-#: Stems that still stand for several modules: of all but one in each, the room is cli/, report/, document/,
-#: explorer/ or campaign/, and two or three are verbs that have a module for themselves in several rooms.
-TO_DO = frozenset(
-    [
-        *("replay",),
-    ]
-)
-
 
 def twice(modules: Iterable[str]) -> dict[str, list[str]]:
     """The stems that more than one module has, with those modules; the doors of rooms are all ``__init__``.
@@ -34,17 +26,8 @@ def twice(modules: Iterable[str]) -> dict[str, list[str]]:
 
 
 def test_a_stem_stands_for_one_module() -> None:
-    """Elsewhere than in what is to do."""
-    found = twice(_MODULES)
-
-    assert {} == {stem: where for stem, where in found.items() if stem not in TO_DO}
-
-
-def test_what_is_to_do_is_still_to_do() -> None:
-    """A stem that stands for one module leaves the list."""
-    found = twice(_MODULES)
-
-    assert set() == TO_DO - set(found)
+    """Elsewhere than in verbs, which have the names of their verbs."""
+    assert {} == twice(_MODULES)
 
 
 def test_a_second_module_of_a_stem_is_noticed() -> None:

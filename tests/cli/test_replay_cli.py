@@ -14,12 +14,15 @@ from hypothesis import strategies as st
 from middle_runs import PROGRAM, careful, cut, forgetful
 from sample_reports import sample_contents
 
+from pfnlab.document.read import result_of
+from pfnlab.fuzz import replaying
 from pfnlab.fuzz.filing import Folder, FoundDifference
 from pfnlab.fuzz.signature import signature_of
 from pfnlab.lab.running.confirm import comparison
 from pfnlab.policies import own
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.model_machine import ModelMachine
+from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.observation import Run
 from pfnlab.result import Outcome
 
@@ -39,7 +42,7 @@ def test_what_check_prints_can_be_typed(ask: Ask) -> None:
     assert LEAK == words
     for answer in (ask("replay", *words.split()), ask("replay", words)):
         assert 0 == answer.code
-        assert ["holds", "holds", "VIOLATED"] == [line.split()[-1] for line in answer.out.splitlines()[1:4]]
+        assert ["holds", "holds", "VIOLATED"] == [line.split()[-1] for line in answer.out.splitlines()[2:5]]
         assert "shows the same" == answer.out.splitlines()[-1]
 
 
@@ -322,3 +325,20 @@ def test_a_long_path_with_a_mistake_is_misuse(ask: Ask) -> None:
 def test_a_kernel_is_compared_with_the_model(run: Run, outcome: Outcome) -> None:
     """The exit code is the outcome's, whatever the words are."""
     assert outcome is comparison(PROGRAM, careful(), run).outcome
+
+
+@pytest.mark.parametrize(("alarmed", "code"), [(False, 3), (True, 1)])
+def test_a_lost_guest_is_undecided(
+    ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alarmed: bool, code: int
+) -> None:
+    """In the exit code, in JSON, and in a report of it; what it printed before is not."""
+    ask("check", "--on", "model:6.1", "--scope", "small", "--property", "no_leak", "--save", tmp_path)
+    alarm = Alarm("oops", "BUG: unable to handle page fault") if alarmed else None
+    guest = msgspec.structs.replace(cut(careful(), 2), alarm=alarm)
+    monkeypatch.setattr(replaying, "side_by_side", lambda *_: [(careful(), guest)])
+
+    answer = ask("replay", tmp_path / "no_leak.pfn", "--on", "qemu:6.1", "--json")
+
+    said = json.loads(answer.out)
+    assert (code, alarmed, False) == (answer.code, said["decided"], said["same"])
+    assert code == result_of(said).part.outcome.value

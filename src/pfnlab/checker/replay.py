@@ -13,7 +13,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
@@ -29,7 +29,7 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.places import Places
-from pfnlab.result import Outcome, Result
+from pfnlab.result import ALWAYS, Outcome, Result
 from pfnlab.units import number_of
 
 #: The beginning of a path. The version is that of the form of paths.
@@ -89,6 +89,7 @@ class ReplayResult(Result, frozen=True, kw_only=True, tag="pfnlab-replay/1"):
     :param steps: each step, and what was seen after it
     :param same: whether it shows what was recorded
     :param verdict: whether it shows the same, a sentence
+    :param decided: false where a machine was lost or cannot answer, so that nothing is known
     """
 
     title: str
@@ -96,10 +97,13 @@ class ReplayResult(Result, frozen=True, kw_only=True, tag="pfnlab-replay/1"):
     steps: tuple[JudgedStep, ...]
     same: bool
     verdict: str
+    decided: Annotated[bool, ALWAYS] = True
 
     @property
     def outcome(self) -> Outcome:
         """Another behaviour than the recorded one is a discovery."""
+        if not self.decided:
+            return Outcome.UNDECIDED
         return Outcome.AS_EXPECTED if self.same else Outcome.DISCOVERY
 
 

@@ -13,7 +13,6 @@ from pfnlab.cli.litmus_app import litmus, new
 from pfnlab.cli.options import module_of, verb_modules
 from pfnlab.cli.plain import DECLARED, PLAIN, Verbs
 from pfnlab.cli.policies_app import policies
-from pfnlab.cli.searching_app import replay
 
 #: The framework's exception for a wrong option or argument, in any of its versions.
 UsageError: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
@@ -51,7 +50,7 @@ app.verb("fmt")
 app.verb("fuzz")
 app.verb("check")
 app.verb("explore")
-app.command("replay")(replay)
+app.verb("replay")
 app.verb("draw")
 app.verb("report")
 app.verb("matrix")

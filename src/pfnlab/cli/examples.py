@@ -48,16 +48,6 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
             "pfnlab campaign stop nightly --store postgresql://lab@db/pfnlab", "The same from another host"
         ),
     ),
-    "replay": (
-        Example(
-            "pfnlab replay pfnlab path 1: model:6.1 small no_leak 0/0rne/1dzm/0cyk",
-            "A counterexample by the words that check prints, step by step",
-        ),
-        Example(
-            "pfnlab replay /tmp/found/counterexample.pfn --on qemu:6.1",
-            "A counterexample of check --save on a real kernel",
-        ),
-    ),
     "kernels": (
         Example("pfnlab kernels", "Every kernel that is known, cached or on offer"),
         Example("pfnlab kernels fetch 7.2", "One of them into the cache"),

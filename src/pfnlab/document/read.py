@@ -10,13 +10,13 @@ from typing import Any
 
 import msgspec
 
-from pfnlab.document.json_text import json_values
 from pfnlab.document.kinds import FINDING, KINDS, ResultKind, takes
 from pfnlab.document.part import Part
 from pfnlab.errors import Misuse
 from pfnlab.files import MOST_RECORDED, read_text
 from pfnlab.fuzz.filing import DATA, PROGRAM, REPORT, FindingFolder
 from pfnlab.inert import one_line
+from pfnlab.json_text import json_values
 
 #: The most characters of a foreign ``format`` that a message repeats.
 _REPEATED = 40

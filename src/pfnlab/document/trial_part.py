@@ -8,6 +8,7 @@ from pfnlab.checker.replay import ReplayResult
 from pfnlab.document.blocks import Block, Bullets, Chapter, Paragraph, Table, cell
 from pfnlab.document.meeting_part import difference_section, held_table
 from pfnlab.document.part import Part, done, section
+from pfnlab.inert import one_line
 from pfnlab.meeting.trial import ShownCause, TrialResult
 from pfnlab.units import number_of
 
@@ -33,19 +34,19 @@ def part(content: TrialResult) -> Part:
 
 
 def replay_part(content: ReplayResult) -> Part:
-    """What is to be read of a replay."""
+    """The steps of a replay, and its verdict."""
     rows = tuple(
         (cell(str(number)), cell(step.step, code=True), cell(step.word))
         for number, step in enumerate(content.steps, 1)
     )
+    steps = Table("Step by step", ("", "step", "what it does"), rows, glance=(0, 1, 2), under=5)
     return Part(
         title=f"{content.title}, again",
         says=f"{content.machine}, {content.title}: {content.verdict}.",
         outcome=content.outcome,
-        blocks=(Table("Step by step", ("", "step", "what it does"), rows),) if rows else (),
-        facts=done(
-            content.made, ("machine", content.machine), ("steps", number_of(len(content.steps), "step"))
-        ),
+        first=one_line(f"{content.machine}, {content.title}"),
+        blocks=(*((steps,) if rows else ()), Paragraph(one_line(content.verdict))),
+        facts=done(content.made),
     )
 
 

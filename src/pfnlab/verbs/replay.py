@@ -1,0 +1,63 @@
+"""Go through a counterexample or a finding again, step by step.
+
+Exit codes: 0 it shows the same as recorded, 1 something else, 2 misuse, 3 a guest was lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+
+from pfnlab.verbs.option import AccelOf, AsJson, Option, ProfileOf, Say
+
+if TYPE_CHECKING:
+    from pfnlab.checker.replay import ReplayResult
+
+EXAMPLES = (
+    (
+        "pfnlab replay pfnlab path 1: model:6.1 small no_leak 0/0rne/1dzm/0cyk",
+        "A counterexample by the words that check prints, step by step",
+    ),
+    (
+        "pfnlab replay /tmp/found/counterexample.pfn --on qemu:6.1",
+        "A counterexample of check --save on a real kernel",
+    ),
+)
+
+
+class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The request of a replay: what was recorded, and where it is replayed."""
+
+    what: Annotated[
+        tuple[str, ...],
+        Option(
+            "What check --save or check --json wrote, the folder of a finding, "
+            "or the words of a path as check prints it.",
+            "FILE|PATH",
+            positional=True,
+        ),
+    ]
+    on: Annotated[
+        tuple[str, ...],
+        Option("Instead of the machine it was found on; several are possible.", "MACHINE"),
+    ] = ()
+    as_json: AsJson = False
+    accel: AccelOf = "tcg"
+    trust: Annotated[bool, Option("Run policies (FILE.py) that only the file names: read them first.")] = (
+        False
+    )
+    profile: ProfileOf = None
+
+
+def perform(request: ReplayRequest, say: Say) -> Iterator[ReplayResult]:
+    """Replay what was recorded on every machine.
+
+    :raises Misuse: there is no such file, or it records nothing that could be replayed
+    """
+    from pfnlab.fuzz.replaying import Replaying
+    from pfnlab.lab.vm.accel import accel_named
+
+    replaying = Replaying(request.on, accel_named(request.accel), request.trust, request.profile)
+    yield from replaying.results(request.what)
