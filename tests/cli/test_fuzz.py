@@ -32,7 +32,7 @@ def test_machines_that_differ(ask: Ask, tmp_path: Path) -> None:
     (folder,) = tmp_path.iterdir()
 
     assert 1 == answer.code
-    assert f"finding {folder.name}: " in answer.out
+    assert f"\n{folder.name}  " in answer.out
     assert 1 == ask("run", folder / "program.pfn", *OTHER).code
 
 

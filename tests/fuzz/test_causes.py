@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 import msgspec
 import pytest
 
+from pfnlab.document.campaign_part import part
+from pfnlab.document.terminal import terminal
 from pfnlab.errors import Undecided, Why
 from pfnlab.fuzz import hunt as loop
 from pfnlab.fuzz.call_kinds import Vocabulary, kind_of
@@ -24,7 +26,7 @@ from pfnlab.fuzz.causes import (
     weigh,
 )
 from pfnlab.fuzz.hunt import Hunt
-from pfnlab.fuzz.hunt_state import FuzzResult, HuntState, summary
+from pfnlab.fuzz.hunt_state import FuzzResult, HuntState
 from pfnlab.fuzz.signature import Signature, signatures_of
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Mmap, Program
@@ -245,14 +247,14 @@ def test_a_hunt_ends_with_causes(kernel: type[ModelMachine], causes: int) -> Non
     state = HuntState(list(machines), 1, Vocabulary())
     Hunt(machines, state, watched=False, repeats=1).run(programs=20)
 
-    said = summary(state, watched=False)
+    said = terminal(part(FuzzResult.of(state, watched=False)))
 
     assert causes == len(state.causes) < len(state.findings)
     assert sorted(state.findings) == sorted(key for cause in state.causes for key in cause.keys)
     sizes = [state.findings[cause.first].operations for cause in state.causes]
     assert sorted(sizes) == sizes
     assert f"{causes} cause{'s' * (causes > 1)} of {len(state.findings)} findings" in said
-    assert "      a = mmap " in said
+    assert "\n    a = mmap " in said
 
 
 def test_causes_as_data() -> None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from pfnlab.document.campaign_part import part
+from pfnlab.document.read import result_of
+from pfnlab.document.terminal import terminal
 from pfnlab.errors import Undecided, Why
 from pfnlab.fuzz import rounds
 from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.fuzz.filing import Folder
 from pfnlab.fuzz.hunt import Hunt
-from pfnlab.fuzz.hunt_state import FuzzResult, HuntState, headline, outcome, read_state, summary, write_state
+from pfnlab.fuzz.hunt_state import FuzzResult, HuntState, read_state, write_state
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -31,6 +35,16 @@ OTHER = ("model:7.2", "model:7.2,tracker=vm_pat")
 def models(*specs: str) -> dict[str, Machine]:
     """Models by name."""
     return {spec: ModelMachine(spec.removeprefix("model:")) for spec in specs}
+
+
+def outcome(hunt: HuntState) -> Outcome:
+    """The outcome of the result."""
+    return FuzzResult.of(hunt, watched=False).outcome
+
+
+def said(hunt: HuntState, *, watched: bool) -> str:
+    """The result in a terminal."""
+    return terminal(part(FuzzResult.of(hunt, watched=watched)))
 
 
 def state(*specs: str, seed: int = 1) -> HuntState:
@@ -164,10 +178,10 @@ def test_models_that_agree() -> None:
     began = state(*SAME)
     Hunt(models(*SAME), began).run(programs=60)
 
-    assert "60 programs, 0 differences" == headline(began)
+    assert "60 programs, 0 differences" == FuzzResult.of(began, watched=False).headline
     assert Outcome.AS_EXPECTED is outcome(began)
     assert 60 == began.compared + began.undecided
-    assert "branches of mm/ and policies/: " in summary(began, watched=True)
+    assert "branches of mm/ and policies/: " in said(began, watched=True)
     assert len(began.coverage.branches) > 200 and len(began.coverage.pairs) > 50
 
 
@@ -183,7 +197,7 @@ def test_models_that_differ_are_found_shrunk_and_filed(tmp_path: Path) -> None:
     for found, known in zip(hunt.found, began.findings.values(), strict=True):
         assert found.minimal and 1 == len(found.program.ops) == known.operations
         assert load_program(tmp_path / known.folder / "program.pfn").ops == found.program.ops
-        assert known.folder in summary(began, watched=True)
+        assert known.folder in said(began, watched=True)
 
 
 @pytest.mark.target("long")
@@ -207,7 +221,7 @@ def test_what_does_not_repeat_is_unstable(tmp_path: Path) -> None:
     assert ({}, []) == (began.findings, list(tmp_path.iterdir()))
     assert [(1, 4)] == [(one.shown, one.runs) for one in began.unstable]
     assert Outcome.UNDECIDED is outcome(began)
-    assert "unstable, 1 of 4 runs" in summary(began, watched=True)
+    assert "unstable, 1 of 4 runs" in said(began, watched=True)
 
 
 @pytest.mark.target("long")
@@ -246,7 +260,7 @@ def test_without_coverage_no_branch_is_claimed() -> None:
     hunt.run(programs=5)
 
     assert (False, set()) == (hunt.watched, began.coverage.branches)
-    assert "branches" not in summary(began, watched=False)
+    assert "branches" not in said(began, watched=False)
     assert FuzzResult.of(began, watched=False).coverage.branches is None
 
 
@@ -437,4 +451,6 @@ def test_the_kind_of_a_reason_decides_the_outcome(kind: Why | None, expected: Ou
     began.reasons = {"the model has no rule": 1}
     began.kinds = {} if kind is None else {"the model has no rule": kind}
 
-    assert expected is outcome(began)
+    printed = json.loads(FuzzResult.of(began, watched=False).as_json())
+
+    assert (expected, expected) == (outcome(began), result_of(printed).part.outcome)

@@ -10,7 +10,7 @@ from pfnlab.campaign.shard import ShardResults
 from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.fuzz.filing import FoundDifference, program_text
 from pfnlab.fuzz.hunt import Hunt
-from pfnlab.fuzz.hunt_state import HuntState, headline, outcome
+from pfnlab.fuzz.hunt_state import FuzzResult, HuntState
 from pfnlab.fuzz.rounds import looking_named, opened
 from pfnlab.fuzz.signature import VIOLATION
 from pfnlab.lab.running.named_machines import name_machines
@@ -78,13 +78,14 @@ def fuzz_shard(work: FuzzWork) -> ShardResults:
 
 
 def _run_result(work: FuzzWork, state: HuntState) -> StoredResult:
+    result = FuzzResult.of(state, watched=False)
     return StoredResult(
         kind="run",
         task="fuzz",
         machines=work.machines,
-        verdict=_VERDICTS[outcome(state)],
+        verdict=_VERDICTS[result.outcome],
         subject=f"seed {work.seed}",
-        says=headline(state),
+        says=result.headline,
         detail={
             "work": msgspec.to_builtins(work),
             "compared": state.compared,

@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pfnlab.document.blocks import Block, Bullets, Cell, Chapter, Code, Table, cell
-from pfnlab.document.drawings import bars, story_of_text
-from pfnlab.document.part import Part, done, program_code, section, short
+from pfnlab.document.part import Part, done, drawn, program_code, short
+from pfnlab.errors import ProgramError
 from pfnlab.fuzz.filing import FindingFolder
-from pfnlab.fuzz.hunt_state import FindingCause, FuzzResult, PrintedFinding, ReachedCoverage
+from pfnlab.fuzz.hunt_state import FindingCause, FuzzResult, PrintedFinding, Reached, ReachedCoverage
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.printer import op_lines
 from pfnlab.units import number_of
 
-#: The most reasons and files that are listed.
-_LISTED = 20
+#: The most reasons, files and kinds that are named in a line.
+_NAMED = 6
+
+#: The most files that are drawn.
+_DRAWN = 20
 
 
 def part(content: FuzzResult) -> Part:
-    """What is to be read of a campaign."""
+    """The findings of a hunt by their causes, and what its programs reached."""
     amount = f"{number_of(content.compared, 'program')} compared on {', '.join(content.machines)}"
     if content.findings:
         causes = f" of {number_of(len(content.causes), 'cause')}" if content.causes else ""
@@ -30,12 +35,13 @@ def part(content: FuzzResult) -> Part:
         says=says,
         outcome=content.outcome,
         blocks=tuple(_blocks(content)),
-        facts=done(content.made, ("machines", content.machines), ("seed", str(content.seed))),
+        facts=done(content.made),
+        first=content.headline,
     )
 
 
 def finding_part(content: FindingFolder) -> Part:
-    """What is to be read of a filed finding: its own report, as text, and its program."""
+    """A filed finding: its own report, as text, and its program."""
     title = next((line[2:] for line in content.report.splitlines() if line.startswith("# ")), content.name)
     return Part(
         title=title,
@@ -43,7 +49,7 @@ def finding_part(content: FindingFolder) -> Part:
         outcome=content.outcome,
         blocks=(
             *program_code(content.program),
-            *story_of_text(content.program, ()),
+            drawn(lambda draw: draw.story_of_text(content.program, ())),
             Code("The report that was filed", content.report.strip("\n")),
         ),
         facts=(("finding", (content.name,)),),
@@ -53,69 +59,97 @@ def finding_part(content: FindingFolder) -> Part:
 def _blocks(content: FuzzResult) -> Iterator[Block]:
     grouped = {key for cause in content.causes for key in cause.findings}
     causes = [*content.causes, *(FindingCause(key, (key,)) for key in content.findings if key not in grouped)]
-    for number, cause in enumerate(causes, 1):
-        shown = content.findings.get(cause.finding)
-        if shown is not None:
-            others = [
-                content.findings[key]
-                for key in cause.findings
-                if key in content.findings and key != cause.finding
-            ]
-            yield Chapter(
-                f"{number}. {short(shown.says, content.machines)}", tuple(_finding(content, shown, others))
-            )
-    if content.unstable:
-        items = tuple(
-            f"{short(each.says, content.machines)}: program {each.program}, {each.shown} of {each.runs} runs"
-            for each in content.unstable
+    shown = [cause for cause in causes if cause.finding in content.findings]
+    if shown:
+        findings = number_of(len(content.findings), "finding")
+        yield Table(
+            f"{number_of(len(shown), 'cause')} of {findings}, the shortest program first",
+            ("finding", "difference", "programs", "first", "shown by"),
+            tuple(_row(content, cause.finding) for cause in shown),
+            glance=(0, 1, 4),
+            below=tuple(_chapter(number, content, cause) for number, cause in enumerate(shown, 1)),
+            headed=True,
         )
-        yield from section("What did not show again", Bullets(items))
-    counts = (
-        ("run", content.programs),
-        ("compared", content.compared),
-        ("undecided", content.undecided),
-        ("different", content.differences),
-    )
-    yield Table(
-        "What the campaign came to",
-        ("programs", "count"),
-        tuple((cell(name), cell(f"{count:,}")) for name, count in counts),
-    )
-    if content.reasons:
-        ordered = sorted(content.reasons.items(), key=lambda item: -item[1])[:_LISTED]
-        rows = tuple((cell(reason), cell(f"{count:,}")) for reason, count in ordered)
-        yield from section(
-            "Why programs were not compared", Table("Reasons", ("reason", "programs"), rows), folded=True
+    coverage = content.coverage
+    yield Bullets((*_unanswered(content), *_reached(coverage)))
+    if coverage.under:
+        rows = (
+            (_share(kinds), str(pairs), str(triples), _named(missing) or "-")
+            for kinds, pairs, triples, missing in coverage.under.values()
         )
-    yield from _coverage(content.coverage)
+        yield Table(
+            "Under conditions",
+            ("condition", "kinds", "pairs", "triples", "never"),
+            tuple((cell(name), *map(cell, row)) for name, row in zip(coverage.under, rows, strict=True)),
+            glance=(0, 1, 2, 3, 4),
+            headed=True,
+        )
+    files = list(coverage.files.items())[:_DRAWN]
+    lowest = [(name, round(100 * seen / all_)) for name, (seen, all_) in files if all_]
+    title = "Branches reached in the least covered files, in percent"
+    yield drawn(lambda draw: draw.bars(title, lowest, "%"))
 
 
-def _finding(content: FuzzResult, shown: PrintedFinding, others: list[PrintedFinding]) -> Iterator[Block]:
-    yield from program_code(shown.program or "")
-    yield from story_of_text(shown.program, content.machines)
-    alike = "; ".join(short(other.says, content.machines) for other in others)
-    smallest = "" if shown.minimal else "; a shorter one may exist"
-    said = [
-        f"met in {number_of(shown.met, 'program')}, first in number {shown.first:,}",
-        f"shown by {number_of(shown.operations, 'operation')}{smallest}",
-        f"filed in {shown.folder}" if shown.folder else "",
-        f"of the same cause: {alike}" if alike else "",
-    ]
-    yield Bullets(tuple(filter(None, said)))
+def _row(content: FuzzResult, key: str) -> tuple[Cell, ...]:
+    found = content.findings[key]
+    smallest = "" if found.minimal else "; a shorter one may exist"
+    return (
+        cell(found.folder or key, code=True),
+        cell(short(found.says, content.machines), "bad"),
+        cell(f"{found.met:,}"),
+        cell(f"{found.first:,}"),
+        cell(f"{number_of(found.operations, 'operation')}{smallest}"),
+    )
 
 
-def _coverage(coverage: ReachedCoverage) -> Iterator[Block]:
-    def row(name: str, pair: tuple[int, int]) -> tuple[Cell, ...]:
-        return cell(name), cell(f"{pair[0]:,}"), cell(f"{pair[1]:,}")
+def _chapter(number: int, content: FuzzResult, cause: FindingCause) -> Chapter:
+    """The program of a cause, and what else follows from it."""
+    shown = content.findings[cause.finding]
+    others = (key for key in cause.findings if key in content.findings and key != cause.finding)
+    alike = "; ".join(short(content.findings[key].says, content.machines) for key in others)
+    return Chapter(
+        f"{number}. {short(shown.says, content.machines)}",
+        (
+            *program_code(shown.program or "", glance=_operations(shown)),
+            drawn(lambda draw: draw.story_of_text(shown.program, content.machines)),
+            *((Bullets((f"of the same cause: {alike}",)),) if alike else ()),
+        ),
+    )
 
-    rows = [row("pairs of operations", coverage.pairs), row("words of kernel calls", coverage.words)]
+
+def _operations(found: PrintedFinding) -> str | None:
+    """The lines of a program without its head; None where this version does not read it."""
+    try:
+        return "\n".join(op_lines(load_text(found.program or "")))
+    except ProgramError:
+        return None
+
+
+def _unanswered(content: FuzzResult) -> Iterator[str]:
+    """The differences that did not show again, and the reasons why programs were not compared."""
+    for each in content.unstable:
+        runs = number_of(each.runs, "run")
+        says = short(each.says, content.machines)
+        yield f"unstable, {each.shown} of {runs} of {each.program}: {says}"
+    if content.undecided:
+        ordered = sorted(content.reasons.items(), key=lambda item: -item[1])[:_NAMED]
+        reasons = "; ".join(f"{reason} ({count})" for reason, count in ordered)
+        yield f"{content.undecided} undecided: {reasons}"
+
+
+def _reached(coverage: ReachedCoverage) -> Iterator[str]:
+    yield f"operation pairs: {_share(coverage.pairs)}"
     if coverage.branches is not None:
-        rows.append(row("branches of the model", coverage.branches))
-    blocks: list[Block] = [Table("What was reached", ("of", "reached", "possible"), tuple(rows))]
-    lowest = [(name, round(100 * seen / all_)) for name, (seen, all_) in coverage.files.items() if all_][
-        :_LISTED
-    ]
-    blocks += bars("Branches reached in the least covered files, in percent", lowest, "%")
-    if coverage.never:
-        blocks.append(Bullets((f"never seen: {', '.join(coverage.never)}",)))
-    yield from section("What the programs reached", *blocks, folded=True)
+        files = [f"{name} {_share(pair)}" for name, pair in coverage.files.items()]
+        lowest = ", ".join(files[:_NAMED])
+        yield f"branches of mm/ and policies/: {_share(coverage.branches)}; lowest {lowest}"
+    never = f"; never {', '.join(coverage.never)}" if coverage.never else ""
+    yield f"kinds of kernel calls: {_share(coverage.words)}{never}"
+
+
+def _named(names: tuple[str, ...]) -> str:
+    return f"{', '.join(names[:_NAMED])}{', ...' if len(names) > _NAMED else ''}"
+
+
+def _share(pair: Reached) -> str:
+    return f"{pair[0]} of {pair[1]}"

@@ -1,4 +1,4 @@
-"""The state of a hunt and its file; its result, and the result in words."""
+"""The state of a hunt and its file, and its result."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pfnlab.fuzz.rounds import Looks
 from pfnlab.fuzz.signature import MODELS_OWN, Signature
 from pfnlab.inert import one_line
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.lang.printer import format_program, op_lines
+from pfnlab.programs.lang.printer import format_program
 from pfnlab.result import ALWAYS, Count, Made, Outcome, Result
 from pfnlab.units import number_of
 
@@ -140,9 +140,6 @@ def write_state(path: Path, state: HuntState) -> None:
         raise cannot_write(path, trouble, "name another file") from trouble
 
 
-#: The most files and reasons that are listed.
-_LISTED = 6
-
 #: What was reached, and what is possible.
 Reached = tuple[Count, Count]
 
@@ -208,6 +205,7 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
     :param unstable: differences that did not show again
     :param reasons: why programs were not compared, and how many
     :param coverage: what the programs reached
+    :param models_own: those of the reasons that are the model's own: it has no rule, or no answer exists
     """
 
     machines: tuple[str, ...]
@@ -221,6 +219,7 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
     unstable: tuple[Unstable, ...]
     reasons: dict[str, Count]
     coverage: ReachedCoverage
+    models_own: Annotated[tuple[str, ...], ALWAYS] = ()
 
     @classmethod
     def of(cls, state: HuntState, *, watched: bool) -> FuzzResult:
@@ -237,10 +236,11 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
             undecided=state.undecided,
             differences=state.different,
             findings={key: PrintedFinding.of(finding) for key, finding in state.findings.items()},
-            causes=tuple(FindingCause(cause.first, cause.keys) for cause in all_causes(state)),
+            causes=tuple(FindingCause(cause.first, cause.keys) for cause in _all_causes(state)),
             unstable=tuple(state.unstable),
             reasons=state.reasons,
-            coverage=coverage_of(state, watched=watched),
+            coverage=_coverage_of(state, watched=watched),
+            models_own=tuple(name for name in state.reasons if state.kinds.get(name) in MODELS_OWN),
         )
 
     def as_json(self, indent: int | None = None) -> str:
@@ -249,97 +249,41 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
 
     @property
     def outcome(self) -> Outcome:
-        """As that of the hunt, but for reasons of the model's own, which its result does not tell."""
+        """A difference is a discovery; an unstable difference or a program without an answer is undecided."""
         if self.findings:
             return Outcome.DISCOVERY
-        undecided = self.unstable or self.reasons or not self.compared
+        unanswered = self.reasons.keys() - set(self.models_own)
+        undecided = self.unstable or unanswered or not self.compared
         return Outcome.UNDECIDED if undecided else Outcome.AS_EXPECTED
 
-
-def outcome(state: HuntState) -> Outcome:
-    """A difference is a discovery; an unstable difference or a program without an answer is undecided."""
-    if state.findings:
-        return Outcome.DISCOVERY
-    unanswered = any(state.kinds.get(reason) not in MODELS_OWN for reason in state.reasons)
-    if state.unstable or unanswered or not state.compared:
-        return Outcome.UNDECIDED
-    return Outcome.AS_EXPECTED
+    @property
+    def headline(self) -> str:
+        """Programs and differences."""
+        return _headline(self.programs, self.differences)
 
 
-def headline(state: HuntState) -> str:
+def _headline(programs: int, different: int) -> str:
     """``500 programs, 0 differences``."""
-    return f"{number_of(state.next, 'program')}, {number_of(state.different, 'difference')}"
+    return f"{number_of(programs, 'program')}, {number_of(different, 'difference')}"
 
 
 def progress(state: HuntState, rate: float) -> str:
     """The line of progress of a hunt."""
     findings = f" ({number_of(len(state.findings), 'finding')})" if state.findings else ""
-    return f"{headline(state)}{findings}, {rate:.0f}/s"
+    return f"{_headline(state.next, state.different)}{findings}, {rate:.0f}/s"
 
 
-def summary(state: HuntState, *, watched: bool) -> str:
-    """The report at the end of a hunt.
-
-    :param watched: whether branches were watched
-    """
-    lines = [headline(state)]
-    if state.causes:
-        amount = number_of(len(state.findings), "finding")
-        lines.append(f"  {number_of(len(state.causes), 'cause')} of {amount}, the shortest program first")
-    for cause in all_causes(state):
-        lines += _cause_lines(state, cause)
-    for unstable in state.unstable:
-        lines.append(
-            f"  unstable, {unstable.shown} of {number_of(unstable.runs, 'run')} of {unstable.program}: "
-            f"{unstable.says}"
-        )
-    if state.undecided:
-        reasons = Counter(state.reasons).most_common(_LISTED)
-        reason_text = "; ".join(f"{reason} ({times})" for reason, times in reasons)
-        lines.append(f"  {state.undecided} undecided: {reason_text}")
-    reached = coverage_of(state, watched=watched)
-    lines.append(f"  operation pairs: {_share(reached.pairs)}")
-    for name, (kinds, pairs, triples, missing) in reached.under.items():
-        text = (
-            f"; never {', '.join(missing[:_LISTED])}{', ...' if len(missing) > _LISTED else ''}"
-            if missing
-            else ""
-        )
-        lines.append(f"    {name + ':':20} {_share(kinds)} kinds, {pairs} pairs, {triples} triples{text}")
-    if reached.branches is not None:
-        lowest = ", ".join(f"{file} {_share(pair)}" for file, pair in list(reached.files.items())[:_LISTED])
-        lines.append(f"  branches of mm/ and policies/: {_share(reached.branches)}; lowest {lowest}")
-    never = f"; never {', '.join(reached.never)}" if reached.never else ""
-    lines.append(f"  kinds of kernel calls: {_share(reached.words)}{never}")
-    return "\n".join(lines)
-
-
-def all_causes(state: HuntState) -> list[Cause]:
+def _all_causes(state: HuntState) -> list[Cause]:
     """The causes of all findings; one that was not weighed with the others is a cause of its own."""
     weighed = {key for cause in state.causes for key in cause.keys}
     return [*state.causes, *(Cause((key,)) for key in state.findings if key not in weighed)]
 
 
-def _cause_lines(state: HuntState, cause: Cause) -> list[str]:
-    """The finding that names a cause, its program, and the names of the others."""
-    finding = state.findings[cause.first]
-    smallest = "" if finding.minimal else ", not the smallest there is"
-    size = number_of(finding.operations, "operation")
-    place = finding.folder or cause.first
-    lines = [f"  finding {place}: {finding.says}; met {number_of(finding.met, 'time')}, {size}{smallest}"]
-    if finding.program is not None:
-        lines += [f"      {line}" for line in op_lines(finding.program)]
-    others = [state.findings[key].folder or key for key in cause.keys[1:]]
-    if others:
-        lines.append(f"    of the same cause: {', '.join(others)}")
-    return lines
-
-
-def coverage_of(state: HuntState, *, watched: bool) -> ReachedCoverage:
+def _coverage_of(state: HuntState, *, watched: bool) -> ReachedCoverage:
     """The coverage, reached and possible: pairs, branches, branches by file (lowest first), words."""
     kinds, coverage = len(state.vocabulary.kinds), state.coverage
     pairs = [pair for pair in coverage.pairs if set(pair.split(" > ")) <= set(state.vocabulary.kinds)]
-    branches = all_branches()
+    branches = all_branches() if watched else set()
     whole = Counter(name.partition(":")[0] for name in branches)
     reached = Counter(name.partition(":")[0] for name in coverage.branches)
     files = sorted(whole, key=lambda file: (reached[file] / whole[file], file))
@@ -348,7 +292,7 @@ def coverage_of(state: HuntState, *, watched: bool) -> ReachedCoverage:
         pairs=(len(pairs), kinds * kinds),
         under={name: _under(state, name) for name in _possible(state.vocabulary)},
         branches=(len(coverage.branches & branches), len(branches)) if watched else None,
-        files={file: (reached[file], whole[file]) for file in files} if watched else {},
+        files={file: (reached[file], whole[file]) for file in files},
         words=(len(words), len(WORDS)),
         never=tuple(sorted(WORDS - words)),
     )
@@ -366,7 +310,3 @@ def _under(state: HuntState, condition: str) -> tuple[Reached, int, int, tuple[s
     possible = set(state.vocabulary.kinds)
     missing = tuple(sorted(possible - kinds))
     return (len(kinds & possible), len(possible)), len(pairs), len(triples), missing
-
-
-def _share(pair: Reached) -> str:
-    return f"{pair[0]} of {pair[1]}"

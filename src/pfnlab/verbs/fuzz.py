@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
@@ -14,10 +14,9 @@ from pfnlab.verbs.option import AccelOf, AsJson, JobsOf, Option, ProfileOf, Say
 
 if TYPE_CHECKING:
     from pfnlab.fuzz.call_kinds import Vocabulary
-    from pfnlab.fuzz.hunt_state import HuntState
+    from pfnlab.fuzz.hunt_state import FuzzResult, HuntState
     from pfnlab.fuzz.rounds import Looks
     from pfnlab.progress import Work
-    from pfnlab.result import Outcome
 
 EXAMPLES = (
     (
@@ -77,42 +76,14 @@ class FuzzRequest(msgspec.Struct, frozen=True, kw_only=True):
     profile: ProfileOf = None
 
 
-class HuntEnd(NamedTuple):
-    """The end of a hunt; as text it is the report of it.
-
-    :ivar watched: whether the branches of the model were watched
-    """
-
-    state: HuntState
-    watched: bool
-
-    @property
-    def outcome(self) -> Outcome:
-        """The outcome of the hunt."""
-        from pfnlab.fuzz.hunt_state import outcome
-
-        return outcome(self.state)
-
-    def as_json(self) -> str:
-        """The result of the hunt, as ``--json`` prints it."""
-        from pfnlab.fuzz.hunt_state import FuzzResult
-
-        return FuzzResult.of(self.state, watched=self.watched).as_json()
-
-    def __str__(self) -> str:
-        from pfnlab.fuzz.hunt_state import summary
-
-        return summary(self.state, watched=self.watched)
-
-
-def perform(request: FuzzRequest, say: Say) -> Iterator[HuntEnd]:
+def perform(request: FuzzRequest, say: Say) -> Iterator[FuzzResult]:
     """Run the hunt, and say how fast it was.
 
     :raises Misuse: an option is wrong, or does not go with another
     """
     from pfnlab.fuzz.filing import Folder
     from pfnlab.fuzz.hunt import Hunt
-    from pfnlab.fuzz.hunt_state import HuntState
+    from pfnlab.fuzz.hunt_state import FuzzResult, HuntState
     from pfnlab.fuzz.rounds import looking_named, opened
     from pfnlab.lab.running.inside import need_lens
     from pfnlab.lab.running.named_machines import name_machines, newest_series
@@ -159,7 +130,7 @@ def perform(request: FuzzRequest, say: Say) -> Iterator[HuntEnd]:
     for level, (asked, took) in hunt.timed.items():
         rate = asked / max(took, 0.001)
         say(f"  {level}: {number_of(asked, 'program')}, {rate:.1f} a second on all machines together")
-    yield HuntEnd(state, watched)
+    yield FuzzResult.of(state, watched=watched)
 
 
 def _vocabulary(request: FuzzRequest) -> Vocabulary:
