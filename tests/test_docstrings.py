@@ -14,18 +14,6 @@ FILES = sorted(Path(__file__).parent.rglob("test_*.py"))
 #: No summary begins with one of these: a noun says more than a relative clause.
 FOREIGN = ("What", "Who", "Whether", "Whatever", "Whoever", "None")
 
-#: Files and folders that are still to do.
-TO_DO = (
-    "src/pfnlab/document",
-    "src/pfnlab/report",
-    # The docstring of a verb is its help, which is printed.
-    "src/pfnlab/verbs/kernels_diff.py",
-    "src/pfnlab/verbs/kernels_sizes.py",
-)
-
-#: Verbs whose help is still to do: it is printed.
-HELP_TO_DO = ("policies_show", "show_cache")
-
 
 def without_docstring(text: str) -> list[str]:
     """The names of the tests of a file that have none, also in classes."""
@@ -52,13 +40,11 @@ def foreign_summaries(text: str, *, whole: bool = True) -> list[str]:
 
 
 def summaries_to_hold() -> Iterator[tuple[str, list[str]]]:
-    """Each file whose summaries are done, with the names of the foreign ones."""
+    """Each file with the names of its foreign summaries."""
     for folder in ("benchmarks", "pages", "src", "tests", "tools"):
         for path in sorted((ROOT / folder).rglob("*.py")):
-            name = path.relative_to(ROOT)
-            if not any(name.is_relative_to(place) for place in TO_DO):
-                found = foreign_summaries(path.read_text(encoding="utf-8"), whole=folder != "tests")
-                yield str(name), [one for one in found if one not in HELP_TO_DO]
+            found = foreign_summaries(path.read_text(encoding="utf-8"), whole=folder != "tests")
+            yield str(path.relative_to(ROOT)), found
 
 
 def test_every_test_states_its_fact() -> None:
@@ -94,14 +80,3 @@ def test_a_relative_clause_is_noticed(word: str) -> None:
 def test_a_word_that_only_begins_like_one_is_none() -> None:
     """Nonetheless, a noun of its own stays."""
     assert [] == foreign_summaries('"""Whole files, nothing else."""\n')
-
-
-@pytest.mark.parametrize("place", TO_DO)
-def test_a_folder_to_do_has_something_to_do(place: str) -> None:
-    """Else it leaves the list."""
-    start = ROOT / place
-    files = [start] if start.is_file() else sorted(start.rglob("*.py"))
-
-    found = [one for path in files for one in foreign_summaries(path.read_text(encoding="utf-8"))]
-
-    assert found

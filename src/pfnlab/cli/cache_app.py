@@ -19,7 +19,7 @@ cache = Verbs(help="What pfnlab keeps on disk.", **PLAIN)
 
 @cache.callback(invoke_without_command=True)
 def show_cache(context: typer.Context) -> int:
-    """What pfnlab keeps on disk: kernels, lists of packages, and what it made of them."""
+    """The content of the cache: kernels, lists of packages, and what pfnlab made of them."""
     if context.invoked_subcommand:
         return 0
     from pfnlab.lab.images.cache import cache_root

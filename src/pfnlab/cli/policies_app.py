@@ -30,7 +30,7 @@ policies.verb("policies matrix")
 
 @policies.command("show")
 def policies_show(name: Annotated[str, typer.Argument(metavar="NAME", help="A policy or profile.")]) -> int:
-    """What one policy says."""
+    """The source of one policy, or the switches of a profile."""
     from pfnlab.cli.policies import show_policy
 
     return show_policy(name)

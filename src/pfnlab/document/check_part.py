@@ -15,7 +15,7 @@ from pfnlab.units import number_of
 
 
 def part(content: CheckResult) -> Part:
-    """What is to be read of a check."""
+    """The verdicts of a check, each violation with its shortest program."""
     title = f"{content.machine}, scope {content.scope}"
     broken = ", ".join(answer.name for answer in content.answered(VIOLATED))
     amount = f"{number_of(content.states, 'state')} of the scope {content.scope}"
@@ -41,7 +41,7 @@ def _bound(content: CheckResult) -> str:
 
 
 def differ_part(content: DifferResult) -> Part:
-    """What is to be read of a search for a program that tells two models apart."""
+    """The shortest program that tells two models apart."""
     names = " and ".join(content.machines)
     if content.differ:
         says = f"part in {', '.join(content.differ)}"

@@ -18,7 +18,7 @@ _UNEXPLAINED = "UNEXPLAINED: no switch, and no two of them, make the model do th
 
 
 def part(content: MeetingResult) -> Part:
-    """What is to be read of a meeting."""
+    """The differences of a meeting by their causes, and what was compared."""
     names = " against ".join(reversed(content.machines))
     found, amount = content.differences, amount_of(content.held)
     says = f"No difference in {amount}"

@@ -34,7 +34,7 @@ class ReadResult(msgspec.Struct, frozen=True):
 
     @property
     def part(self) -> Part:
-        """What is to be read of it."""
+        """The part of a document that it becomes."""
         return self.kind.part(self.content)
 
 

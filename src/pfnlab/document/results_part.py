@@ -28,7 +28,7 @@ _SHOWN = 60
 
 
 def part(content: ListedResults) -> Part:
-    """What is to be read of results."""
+    """The results of campaigns: discoveries first, then what is open."""
     told = [item for item in content.results if item.kind != "run"]
     counts = {verdict for campaign in content.campaigns for verdict in campaign.counts} or {*DISCOVERIES}
     found = sorted((item for item in told if item.verdict in counts), key=lambda item: len(item.program))
@@ -89,7 +89,7 @@ def _chapter(item: ListedResult) -> Chapter:
 
 
 def status_part(campaigns: Sequence[CampaignStatus]) -> Part:
-    """What is to be read of how far campaigns are."""
+    """The state of each campaign."""
     shown = Bullets(tuple(tuple(_status(campaign)) for campaign in campaigns))
     says = number_of(len(campaigns), "campaign")
     return Part("How far they are", says, Outcome.AS_EXPECTED, (shown,))

@@ -28,7 +28,7 @@ _FIRST = ("result", *ROWS)
 
 
 def part(content: PrintedRun) -> Part:
-    """What is to be read of a result that was printed."""
+    """The part of a result that was printed."""
     read = content.read_program
     program = read or Program(title="", asks="", devices=(), ops=())
     result = RunResult(content.program.name, program, content.runs, content.verdict)
@@ -38,7 +38,7 @@ def part(content: PrintedRun) -> Part:
 
 
 def result_part(result: RunResult, made: Made, fields: Sequence[str] = ROWS) -> Part:
-    """What is to be read of a result.
+    """The part of a result.
 
     :param fields: the rows of the table of steps
     """
@@ -146,7 +146,7 @@ def _steps(caption: str, rows: Sequence[TableRow], machines: Sequence[str]) -> T
 
 
 def _seen(lines: tuple[str, ...], lit: bool) -> Cell:
-    """What a machine saw, highlighted where it is not what the first one saw."""
+    """The observation of a machine, highlighted where it differs from that of the first."""
     if lit:
         return Cell(lines or (NOTHING,), "lit", True)
     return Cell(lines, "bad" if any(line.endswith(LEAKED) for line in lines) else "", True)

@@ -17,7 +17,7 @@ _CAUSES = 8
 
 
 def part(content: TrialResult) -> Part:
-    """What is to be read of a trial."""
+    """The differences of a trial by their causes, and what a policy changes."""
     return Part(
         title=f"{content.tree} against {content.model}",
         says=f"{content.tree} against {content.model}: {content.says}",

@@ -14,7 +14,7 @@ WRITERS: dict[str, Callable[[Document], str]] = {"html": html, "md": mail}
 
 
 def writer_of(form: str | None, output: Path | None) -> Callable[[Document], str]:
-    """What writes a document in a form.
+    """The writer of documents in a form.
 
     :param form: html or md; None for Markdown where *output* ends in ``.md`` or ``.txt``, else for HTML
     :param output: the file; None for standard output

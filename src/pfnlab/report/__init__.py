@@ -1,1 +1,1 @@
-"""What is printed: tables, pages, JSON and explanations of runs and searches."""
+"""Results as they are printed: tables, JSON and verdicts of runs and searches."""

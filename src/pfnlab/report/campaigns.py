@@ -136,7 +136,7 @@ class ListedResults(Result, frozen=True, kw_only=True, tag="pfnlab-results/1"):
     def of(
         cls, results: Sequence[SeenResult], address: str, statuses: Sequence[CampaignStatus] = ()
     ) -> ListedResults:
-        """What is printed of *results*, which are of the campaigns of *statuses*."""
+        """The printed form of *results*, which are of the campaigns of *statuses*."""
         listed = (
             ListedResult(digest=one.digest, **beside(one.result, ()), sightings=one.sightings)
             for one in results

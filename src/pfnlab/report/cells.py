@@ -67,7 +67,7 @@ def cell(step: Step, field: str, *, driver_keeps: bool = False, kept: Sequence[S
 
 
 def is_leaked(entry: BookEntry, step: Step) -> bool:
-    """Whether no process maps any page of *entry* any more.
+    """True where no process maps any page of *entry* any more.
 
     After the last step no task is left, so no entry has any; before it, only the VMAs of the
     step, if it has them, can show it.

@@ -37,7 +37,7 @@ KINDS = {
 
 
 class Count(NamedTuple):
-    """What one operation did.
+    """The gathers and flushes of one operation.
 
     :param gathers: how many gathers it began
     """

@@ -72,7 +72,7 @@ class SeriesSizes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 @cache
 def known_sizes() -> tuple[SeriesSizes, ...]:
-    """What is kept of every series, oldest first.
+    """The sizes that are kept of every series, oldest first.
 
     :raises Misuse: a file is missing or damaged
     """
@@ -136,7 +136,7 @@ def slabs_of(kernel: KernelImage, types: Btf) -> dict[str, SlabCache]:
 
 def series_sizes(kernel: KernelImage, others: Iterable[KernelImage], made_by: str) -> SeriesSizes:
     """
-    What is kept of a series.
+    The sizes of a series, as they are kept.
 
     :param kernel: the kernel that stands for it, which is booted for its slab caches
     :param others: the other kernels of the series, compared with it

@@ -183,7 +183,7 @@ class PrintedRun(Result, frozen=True, kw_only=True, tag="pfnlab-run/1"):
 
     @classmethod
     def of(cls, result: RunResult) -> PrintedRun:
-        """What is printed of a result."""
+        """The printed form of a result."""
         program, verdict = result.program, result.verdict
         return cls(
             made=Made.now(),

@@ -1,4 +1,4 @@
-"""What came of one program: its runs, the verdict, and both in one word and one line.
+"""The result of one program: its runs, the verdict, and both in one word and one line.
 
 Every format prints these results; none decides anew what they mean.
 """
@@ -19,7 +19,7 @@ from pfnlab.result import Outcome
 
 
 class RunStatus(Enum):
-    """What came of a program in one word, by weight: where several are true, the first is said."""
+    """The result of a program in one word, by weight: where several are true, the first is said."""
 
     DIFFERS = "differs"
     ALARM = "alarm"
@@ -33,7 +33,7 @@ class RunStatus(Enum):
 
     @property
     def is_good(self) -> bool:
-        """Whether there is nothing to look at."""
+        """True where there is nothing to look at."""
         return self in (RunStatus.AGREES, RunStatus.EXPECTED, RunStatus.RAN)
 
 
@@ -65,7 +65,7 @@ class RunResult(msgspec.Struct, frozen=True):
 
     @property
     def status(self) -> RunStatus:
-        """What came of it in one word."""
+        """The result in one word."""
         verdict = self.verdict
         if verdict.differences:
             return RunStatus.DIFFERS
@@ -83,7 +83,7 @@ class RunResult(msgspec.Struct, frozen=True):
 
     @property
     def why(self) -> str:
-        """What is to be looked at, in one line; empty where nothing is."""
+        """The reason to look at it, in one line; empty where there is none."""
         if self.verdict.differences:
             return (
                 f"{' | '.join(', '.join(group) for group in self.verdict.groups)}; {self._first_difference}"
@@ -116,7 +116,7 @@ class RunResults(msgspec.Struct, frozen=True):
 
 
 def by_weight(results: Sequence[RunResult]) -> list[RunResult]:
-    """What differs first, then what else is to be looked at, then the rest; alike in the order given."""
+    """Results by weight: those that differ first, then others to be looked at; alike in the order given."""
     order = list(RunStatus)
     return sorted(results, key=lambda result: order.index(result.status))
 

@@ -90,7 +90,7 @@ def expect_text(expect: Expect) -> str:
 
 
 def statements(runs: Sequence[Run], verdict: Verdict) -> Iterator[Statement]:
-    """What there is to say of *runs*, in the order of a report."""
+    """The statements on *runs*, in the order of a report."""
     if verdict.narrowed:
         yield Statement(About.COMPARED, verdict.narrowed)
     if verdict.differences:

@@ -1,4 +1,4 @@
-"""What changed between two kernels: the same programs on both, and what explains each difference.
+"""The changes between two kernels: the same programs on both, and what explains each difference.
 
 Exit codes: 0 no difference, 1 they differ, 3 one could not be run, or they did not differ again.
 """

@@ -1,4 +1,4 @@
-"""What structures take in kernels: size, holes and padding, read from their images.
+"""The sizes of structures in kernels, with holes and padding, read from their images.
 
 Nothing is booted, but to write what is kept of a series: that needs its slab caches.
 """
