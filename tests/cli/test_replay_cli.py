@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from middle_runs import PROGRAM, careful, cut, forgetful
 from sample_reports import sample_contents
 
+from pfnlab.document.kinds import part_of
 from pfnlab.document.read import result_of
 from pfnlab.fuzz import replaying
 from pfnlab.fuzz.filing import Folder, FoundDifference
@@ -341,4 +342,4 @@ def test_a_lost_guest_is_undecided(
 
     said = json.loads(answer.out)
     assert (code, alarmed, False) == (answer.code, said["decided"], said["same"])
-    assert code == result_of(said).part.outcome.value
+    assert code == part_of(result_of(said)).outcome.value

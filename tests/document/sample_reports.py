@@ -17,6 +17,7 @@ from pfnlab import __version__
 from pfnlab.document.blocks import Document
 from pfnlab.document.compose import document_of
 from pfnlab.document.html import html
+from pfnlab.document.kinds import part_of
 from pfnlab.document.mail import mail
 from pfnlab.document.part import Part
 from pfnlab.document.read import result_of
@@ -71,7 +72,7 @@ def sample_contents() -> dict[str, dict[str, Any]]:
 
 def parts() -> dict[str, Part]:
     """The part of each sample."""
-    return {name: result_of(content).part for name, content in sample_contents().items()}
+    return {name: part_of(result_of(content)) for name, content in sample_contents().items()}
 
 
 def sample_documents() -> Iterator[tuple[str, Document]]:
@@ -79,7 +80,7 @@ def sample_documents() -> Iterator[tuple[str, Document]]:
     of_kinds = parts()
     for name, part in of_kinds.items():
         yield name, document_of([part])
-    runs = [result_of(content_of(result)).part for result in (agreeing(), differing(), lost(), alarmed())]
+    runs = [part_of(result_of(content_of(result))) for result in (agreeing(), differing(), lost(), alarmed())]
     yield "several", document_of([*runs, of_kinds["check"], of_kinds["matrix"]], "Two kernels")
     yield "hostile", hostile_document()
 
@@ -89,7 +90,7 @@ def hostile_document() -> Document:
     check, meeting, trial = (sample_contents()[name] for name in ("check", "meeting", "trial"))
     spoiled = [json.loads(json.dumps(content), object_hook=_spoiled) for content in (check, meeting, trial)]
     contents = [content_of(hostile()), *spoiled, {**FINDING, "name": HOSTILE, "report": f"# {HOSTILE}"}]
-    return document_of([result_of(content).part for content in contents], HOSTILE)
+    return document_of([part_of(result_of(content)) for content in contents], HOSTILE)
 
 
 def write_sample_reports(folder: Path) -> list[Path]:

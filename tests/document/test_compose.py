@@ -12,6 +12,7 @@ from sample_reports import content_of, parts
 from pfnlab.document import html
 from pfnlab.document.blocks import Block, Chapter, Contents, Figure
 from pfnlab.document.compose import document_of
+from pfnlab.document.kinds import part_of
 from pfnlab.document.part import Part
 from pfnlab.document.read import result_of
 from pfnlab.report.run_result import RunResult
@@ -26,14 +27,14 @@ def every_block(blocks: Iterable[Block]) -> Iterator[Block]:
             yield from every_block(block.blocks)
 
 
-def part_of(result: RunResult) -> Part:
+def run_part(result: RunResult) -> Part:
     """The part of a run."""
-    return result_of(content_of(result)).part
+    return part_of(result_of(content_of(result)))
 
 
 def test_what_was_found_comes_first() -> None:
     """Then what is undecided, then what is as expected; the list says so too."""
-    document = document_of([part_of(agreeing()), part_of(lost()), part_of(differing())])
+    document = document_of([run_part(agreeing()), run_part(lost()), run_part(differing())])
 
     contents, *chapters = document.blocks
     assert isinstance(contents, Contents)
@@ -46,7 +47,7 @@ def test_what_was_found_comes_first() -> None:
 
 def test_what_is_lost_and_what_is_undecided_are_counted_apart() -> None:
     """In the sentence and in the list."""
-    document = document_of([part_of(agreeing()), part_of(lost()), part_of(undecided())])
+    document = document_of([run_part(agreeing()), run_part(lost()), run_part(undecided())])
 
     contents = document.blocks[0]
     assert isinstance(contents, Contents)
@@ -56,7 +57,7 @@ def test_what_is_lost_and_what_is_undecided_are_counted_apart() -> None:
 
 def test_of_many_results_the_expected_ones_are_folded() -> None:
     """Unless all are asked for."""
-    many = [part_of(differing()), *[part_of(agreeing())] * 4]
+    many = [run_part(differing()), *[run_part(agreeing())] * 4]
 
     folded, unfolded = (
         [block.folded for block in document_of(many, unfolded=wanted).blocks if isinstance(block, Chapter)]
@@ -69,7 +70,7 @@ def test_of_many_results_the_expected_ones_are_folded() -> None:
 
 def test_one_result_has_no_list() -> None:
     """Its own title and sentence are those of the document."""
-    document = document_of([part_of(differing())])
+    document = document_of([run_part(differing())])
 
     assert "middle" == document.title
     assert not [block for block in document.blocks if isinstance(block, Contents)]
@@ -77,7 +78,7 @@ def test_one_result_has_no_list() -> None:
 
 def test_a_title_of_the_users_own() -> None:
     """It takes the place of any other."""
-    assert "Two kernels" == document_of([part_of(differing())], "Two kernels").title
+    assert "Two kernels" == document_of([run_part(differing())], "Two kernels").title
 
 
 def test_drawings_are_left_out_where_a_file_grows_too_large(monkeypatch: pytest.MonkeyPatch) -> None:

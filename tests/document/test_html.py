@@ -17,6 +17,7 @@ from sample_reports import content_of, hostile_document, sample_documents
 from pfnlab.document.blocks import Code, Document, Paragraph, Table, cell
 from pfnlab.document.compose import document_of
 from pfnlab.document.html import html
+from pfnlab.document.kinds import part_of
 from pfnlab.document.read import result_of
 from pfnlab.inert import one_line
 
@@ -157,7 +158,7 @@ def test_what_differs_has_a_sign_beside_its_colour() -> None:
 
 def test_fifty_programs_make_a_small_file() -> None:
     """Each of them differs."""
-    parts = [result_of(content_of(differing(f"program-{number}"))).part for number in range(50)]
+    parts = [part_of(result_of(content_of(differing(f"program-{number}")))) for number in range(50)]
 
     assert len(html(document_of(parts)).encode()) < MOST
 

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from pfnlab.document.campaign_part import part
+from pfnlab.document.kinds import part_of
 from pfnlab.document.read import result_of
 from pfnlab.document.terminal import terminal
 from pfnlab.errors import Undecided, Why
@@ -453,4 +454,4 @@ def test_the_kind_of_a_reason_decides_the_outcome(kind: Why | None, expected: Ou
 
     printed = json.loads(FuzzResult.of(began, watched=False).as_json())
 
-    assert (expected, expected) == (outcome(began), result_of(printed).part.outcome)
+    assert (expected, expected) == (outcome(began), part_of(result_of(printed)).outcome)

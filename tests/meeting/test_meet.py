@@ -10,6 +10,7 @@ from configurations import config_text
 from kernels_of_models import LITMUS, Kernel, Moody, Odd
 
 from pfnlab.document.compose import document_of
+from pfnlab.document.kinds import part_of
 from pfnlab.document.mail import mail
 from pfnlab.document.meeting_part import part
 from pfnlab.document.read import result_of
@@ -136,7 +137,7 @@ def test_the_same_as_data() -> None:
     assert ["model:6.12.117", "qemu:6.12.117"] == [line.partition(": ")[0] for line in found["seen"][0][1:]]
     assert found["seen"][0][0].startswith("step 3 mremap a[") and said["models"] is None
     assert (0, "6.12.113", 1) == (said["unexplained"], said["since"], len(said["titles"]))
-    assert "qemu:6.12.117 against model:6.12.117" == result_of(said).part.title
+    assert "qemu:6.12.117 against model:6.12.117" == part_of(result_of(said)).title
 
 
 def test_what_showed_only_once_is_undecided() -> None:
@@ -238,7 +239,7 @@ def test_what_distinguishes_two_models_is_data() -> None:
     (change,) = [change for change in said["models"] if change.startswith("dontunmap_unlocks_all=")]
 
     assert change.endswith("fix locked_vm leak by splitting VMA for MREMAP_DONTUNMAP")
-    assert f"- {change}" in mail(document_of([result_of(said).part]))
+    assert f"- {change}" in mail(document_of([part_of(result_of(said))]))
 
 
 def test_properties_whose_verdict_changes() -> None:

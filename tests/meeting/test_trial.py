@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from pfnlab.document.compose import document_of
+from pfnlab.document.kinds import part_of
 from pfnlab.document.mail import mail
 from pfnlab.document.read import result_of
 from pfnlab.document.trial_part import part
@@ -122,7 +123,7 @@ def test_the_same_as_data() -> None:
     trial = tried(Kernel("7.2,tracker=vm_pat"), "tracker=vm_pat")
     said = json.loads(trial.as_json())
 
-    part = result_of(said).part
+    part = part_of(result_of(said))
 
     assert (Outcome.AS_EXPECTED, True) == (part.outcome, part.says.endswith(trial.says))
     assert len(trial.meant) == len(said["meant"]) and list(trial.verdicts) == said["verdicts"]

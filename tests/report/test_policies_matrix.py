@@ -7,6 +7,7 @@ import json
 import pytest
 from sample_reports import sample_contents
 
+from pfnlab.document.kinds import part_of
 from pfnlab.document.read import result_of
 from pfnlab.policies.eras import VM_PAT_ERAS
 from pfnlab.policies.flushes import FLUSHES
@@ -28,7 +29,7 @@ def test_the_same_as_data() -> None:
     policies = {"tracker": {*TRACKERS, *VM_PAT_ERAS}, "flush": {*FLUSHES}, "walker": {*WALKERS}}
     assert {**policies, "report": {*REPORTS}} == by_seam
     assert {*FLUSHES} == set(said["flushes"]) == set(said["flushes_by_distance"]["PFN"])
-    assert "Policies on 7.2" == result_of(said).part.title
+    assert "Policies on 7.2" == part_of(result_of(said)).title
 
 
 @pytest.mark.parametrize(("length", "outcome"), [(2, Outcome.DISCOVERY), (None, Outcome.AS_EXPECTED)])
@@ -42,7 +43,7 @@ def test_a_property_that_is_violated_is_a_discovery(length: int | None, outcome:
 
     result = result_of(content)
 
-    assert (outcome, outcome) == (result.content.outcome, result.part.outcome)
+    assert (outcome, outcome) == (result.outcome, part_of(result).outcome)
 
 
 def patched(policy: str, differences: int = 0) -> PatchedKernel:

@@ -10,35 +10,19 @@ from typing import Any
 
 import msgspec
 
-from pfnlab.document.kinds import FINDING, KINDS, ResultKind, takes
-from pfnlab.document.part import Part
+from pfnlab.document.kinds import KINDS, takes
 from pfnlab.errors import Misuse
 from pfnlab.files import MOST_RECORDED, read_text
 from pfnlab.fuzz.filing import DATA, PROGRAM, REPORT, FindingFolder
 from pfnlab.inert import one_line
 from pfnlab.json_text import json_values
+from pfnlab.result import Printed
 
 #: The most characters of a foreign ``format`` that a message repeats.
 _REPEATED = 40
 
 
-class ReadResult(msgspec.Struct, frozen=True):
-    """One result.
-
-    :param kind: what it is of
-    :param content: as the kind declares it
-    """
-
-    kind: ResultKind
-    content: Any
-
-    @property
-    def part(self) -> Part:
-        """The part of a document that it becomes."""
-        return self.kind.part(self.content)
-
-
-def read_results(paths: Sequence[Path]) -> list[ReadResult]:
+def read_results(paths: Sequence[Path]) -> list[Printed]:
     """The results in files, and findings in folders, in the order given.
 
     A file holds one result or several, one behind the other. A folder is a finding, or holds findings.
@@ -48,7 +32,7 @@ def read_results(paths: Sequence[Path]) -> list[ReadResult]:
     return [result for path in paths for result in _read(path)]
 
 
-def result_of(content: Any, source: str = "<result>") -> ReadResult:
+def result_of(content: Any, source: str = "<result>") -> Printed:
     """The result that a JSON object is.
 
     :raises Misuse: it is none; the message names the formats that are
@@ -60,16 +44,15 @@ def result_of(content: Any, source: str = "<result>") -> ReadResult:
         raise Misuse(f"{source}: no report is made of the format {one_line(name)[:_REPEATED]}: {takes()}")
     kind = KINDS[name]
     try:
-        return ReadResult(kind, msgspec.convert(content, kind.content))
+        return msgspec.convert(content, kind.content)
     except msgspec.ValidationError as trouble:
         said = one_line(str(trouble))
         raise Misuse(f"{source}: no {name}: {said}; print it again with {kind.verb}") from None
 
 
-def _read(path: Path) -> Iterator[ReadResult]:
+def _read(path: Path) -> Iterator[Printed]:
     if os.path.isdir(path):
-        kind = KINDS[FINDING]
-        yield from (ReadResult(kind, FindingFolder.of(place)) for place in _places(path))
+        yield from map(FindingFolder.of, _places(path))
         return
     values = json_values(read_text(path, "result", MOST_RECORDED), str(path))
     begin = list(islice(values, 2))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from pfnlab.programs.lang.ops import MAIN_TASK
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Step, VmaSeen
+from pfnlab.programs.runs.pte_text import RAM
 
 #: The rows under an operation: always, with ``--steps`` (states) and with ``--trace`` (the events inside).
 ROWS = ("value", "log", "book")
@@ -34,36 +36,15 @@ def cell(step: Step, field: str, *, driver_keeps: bool = False, kept: Sequence[S
     :param kept: the ranges that a driver has reserved for itself, one for each time: so many entries of a
         range are not leaked, also at the end
     """
-    match field:
-        case "result":
-            return (step.result,)
-        case "value":
-            return () if step.value is None else (str(step.value),)
-        case "log":
-            return step.log
-        case "book":
-            if step.book is None:
-                return (NOT_SEEN,)
-            if driver_keeps and step.op != "end":
-                return _lines(tuple(map(str, step.book)))
-            return _lines(tuple(_book_lines(step.book, step, kept)))
-        case "vmas":
-            return _vma_lines(step.vmas)
-        case "ptes":
-            return _pte_lines(step.ptes)
-        case "flushes":
-            return (NOT_SEEN,) if step.flushes is None else (str(step.flushes),)
-        case "events":
-            return (NOT_SEEN,) if step.events is None else step.events
-        case "tracked":
-            return _lines(step.tracked)
-        case "prots":
-            return _lines(step.prots)
-        case "direct_map":
-            return _lines(step.direct_map)
-        case "levels":
-            return _lines(step.levels)
-    raise AssertionError(f"no cell for {field}")
+    seen: Any = getattr(step, field)
+    if seen is None:
+        return () if field == "value" else (NOT_SEEN,)
+    if not isinstance(seen, tuple):
+        return (str(seen),)
+    if field == "book" and not (driver_keeps and step.op != "end"):
+        seen = _book_lines(seen, step, kept)
+    lines = tuple(map(_text, seen))
+    return lines if field in ("log", "events") else lines or (NOTHING,)
 
 
 def is_leaked(entry: BookEntry, step: Step) -> bool:
@@ -91,46 +72,25 @@ def _book_lines(book: Sequence[BookEntry], step: Step, kept: Sequence[Span]) -> 
             yield f"{entry}  {LEAKED}"
 
 
-def _lines(texts: tuple[str, ...] | None) -> tuple[str, ...]:
-    return (NOT_SEEN,) if texts is None else texts or (NOTHING,)
+def _text(seen: Any) -> str:
+    """A part of a field as text: a VMA, a run of entries, an entry of the book, or a text."""
+    if isinstance(seen, VmaSeen):
+        sizes = (("rss", seen.rss), ("anonymous", seen.anonymous), ("locked", seen.locked))
+        return " ".join(
+            [
+                *(_place(seen), seen.perms, seen.file),
+                *([] if seen.offset is None else [str(seen.offset)]),
+                f"({seen.flags})",
+                *(f"{name} {size} kB" for name, size in sizes if size),
+            ]
+        )
+    if isinstance(seen, PteSeen):
+        # Ordinary RAM has no place in the program, only its kind.
+        target = RAM.name if seen.target is not None and seen.target.name == RAM.name else seen.target
+        return f"{_place(seen)} {'' if target is None else f'-> {target} '}{seen.entry}"
+    return str(seen)
 
 
-def _vma_lines(vmas: tuple[VmaSeen, ...] | None) -> tuple[str, ...]:
-    if vmas is None:
-        return (NOT_SEEN,)
-    return tuple(_vma_line(vma) for vma in vmas) or (NOTHING,)
-
-
-def _pte_lines(ptes: tuple[PteSeen, ...] | None) -> tuple[str, ...]:
-    if ptes is None:
-        return (NOT_SEEN,)
-    return tuple(_pte_line(pte) for pte in ptes) or (NOTHING,)
-
-
-def _vma_line(vma: VmaSeen) -> str:
-    parts = [_place(vma.task, str(vma.span)), vma.perms, vma.file]
-    if vma.offset is not None:
-        parts.append(str(vma.offset))
-    parts.append(f"({vma.flags})")
-    parts += [
-        f"{name} {size} kB"
-        for name, size in (("rss", vma.rss), ("anonymous", vma.anonymous), ("locked", vma.locked))
-        if size
-    ]
-    return " ".join(parts)
-
-
-def _pte_line(pte: PteSeen) -> str:
-    target = "" if pte.target is None else f"{_target(pte)} "
-    return f"{_place(pte.task, str(pte.span))} {target}{pte.entry}"
-
-
-# Ordinary RAM has no place in the program, only its kind.
-def _target(pte: PteSeen) -> str:
-    assert pte.target is not None
-    return "-> ram" if pte.target.name == "ram" else f"-> {pte.target}"
-
-
-# The main task is not named, as in a program's text.
-def _place(task: str, span: str) -> str:
-    return span if task == MAIN_TASK else f"{task}: {span}"
+def _place(seen: VmaSeen | PteSeen) -> str:
+    """The pages; the main task is not named, as in a program's text."""
+    return str(seen.span) if seen.task == MAIN_TASK else f"{seen.task}: {seen.span}"

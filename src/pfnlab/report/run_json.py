@@ -219,14 +219,12 @@ class PrintedRun(Result, frozen=True, kw_only=True, tag="pfnlab-run/1"):
             lost=tuple(one.machine for one in machines if one.lost is not None),
             undecided=tuple(one.machine for one in machines if one.undecided is not None),
             alarms=tuple(
-                MachineAlarm(one.machine, _alarm(one.alarm)) for one in machines if one.alarm is not None
+                MachineAlarm(one.machine, Alarm(**_fields(one.alarm)))
+                for one in machines
+                if one.alarm is not None
             ),
             violations=tuple(
-                Violation(
-                    one.machine, broken.property, broken.step, broken.op, broken.says, broken.known or ""
-                )
-                for one in machines
-                for broken in one.violations
+                _violation(one.machine, broken) for one in machines for broken in one.violations
             ),
             compared=self.compared,
         )
@@ -263,16 +261,12 @@ def _run(printed: PrintedMachine) -> Run:
         steps=tuple(map(step_of, printed.steps)),
         lost=Reason.read(printed.lost, Why.GUEST),
         undecided=Reason.read(printed.undecided),
-        alarm=None if printed.alarm is None else _alarm(printed.alarm),
+        alarm=None if printed.alarm is None else Alarm(**_fields(printed.alarm)),
     )
 
 
 def _violation(machine: str, printed: PrintedViolation) -> Violation:
     return Violation(machine, printed.property, printed.step, printed.op, printed.says, printed.known or "")
-
-
-def _alarm(printed: PrintedAlarm) -> Alarm:
-    return Alarm(**_fields(printed))
 
 
 def _fields(alarm: Alarm | PrintedAlarm) -> dict[str, Any]:

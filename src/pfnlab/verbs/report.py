@@ -39,11 +39,12 @@ def perform(request: ReportRequest, say: Say) -> Iterator[PlainText]:
     :raises Misuse: a file is no result, the form is unknown, or the output is one of the results
     """
     from pfnlab.document.compose import document_of
+    from pfnlab.document.kinds import part_of
     from pfnlab.document.read import files_of, read_results
     from pfnlab.document.writers import writer_of
     from pfnlab.files import check_output
 
     writer = writer_of(request.form, request.output)
     check_output(request.output, files_of(request.results))
-    parts = [result.part for result in read_results(request.results)]
+    parts = [part_of(result) for result in read_results(request.results)]
     yield PlainText(writer(document_of(parts, request.title)))
