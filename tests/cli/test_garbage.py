@@ -6,8 +6,6 @@ import io
 import os
 import sys
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import pytest
 from asking import PROGRAM
@@ -17,6 +15,7 @@ from hypothesis import strategies as st
 from pfnlab.cli import main
 from pfnlab.programs.recorded import matrix
 from pfnlab.programs.recorded.matrix import MatrixResult
+from pfnlab.report import policies_matrix
 
 WORDS = st.sampled_from(
     [
@@ -62,13 +61,11 @@ def test_garbage_never_is_a_defect(argv: list[str], tmp_path: Path) -> None:
     (tmp_path / "middle.pfn").write_text(PROGRAM)
     before, stdin = Path.cwd(), sys.stdin
     none = MatrixResult(cases=0, exact=0, waiting=0, wrong=0, details=())
-    searches: Any = ModuleType("pfnlab.report.policies_matrix")
-    searches.policies_result = lambda depth, jobs, counted: none
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
         patch.setattr(matrix, "predict_files", lambda paths, jobs, work: none)
         # A minute.
-        patch.setitem(sys.modules, "pfnlab.report.policies_matrix", searches)
+        patch.setattr(policies_matrix, "policies_result", lambda depth, jobs, counted: none)
         patch.setattr(sys, "stdin", io.StringIO("\udcff" if "--" in argv else "odd"))
         os.chdir(tmp_path)
         try:

@@ -66,7 +66,7 @@ def _blocks(content: FuzzResult) -> Iterator[Block]:
             f"{number_of(len(shown), 'cause')} of {findings}, the shortest program first",
             ("finding", "difference", "programs", "first", "shown by"),
             tuple(_row(content, cause.finding) for cause in shown),
-            glance=(0, 1, 4),
+            glance=(0, 1, 2, 4),
             below=tuple(_chapter(number, content, cause) for number, cause in enumerate(shown, 1)),
             headed=True,
         )
@@ -106,7 +106,10 @@ def _chapter(number: int, content: FuzzResult, cause: FindingCause) -> Chapter:
     """The program of a cause, and what else follows from it."""
     shown = content.findings[cause.finding]
     others = (key for key in cause.findings if key in content.findings and key != cause.finding)
-    alike = "; ".join(short(content.findings[key].says, content.machines) for key in others)
+    named = ((key, content.findings[key]) for key in others)
+    alike = "; ".join(
+        f"{found.folder or key} ({short(found.says, content.machines)})" for key, found in named
+    )
     return Chapter(
         f"{number}. {short(shown.says, content.machines)}",
         (
