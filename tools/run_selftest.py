@@ -31,9 +31,9 @@ from pfnlab.lab.images.image import initramfs
 from pfnlab.lab.images.kernels import KernelImage, kernel_for
 from pfnlab.lab.images.modules import vfio_modules
 from pfnlab.lab.images.tools import complaint, run
-from pfnlab.lab.vm.accel import Accel
 from pfnlab.lab.vm.launch import cpu_arguments, device_arguments, start_qemu
 from pfnlab.lab.vm.qemu import PARAMETERS, QEMU
+from pfnlab.programs.runs.machine import Accel
 from pfnlab.progress import say
 
 ROOT = Path(__file__).parents[1]

@@ -8,7 +8,10 @@ from typing import NamedTuple
 import pytest
 from middle_runs import careful, cut, forgetful
 
+from pfnlab.campaign import plan_file
 from pfnlab.errors import Defect, MissingTool
+from pfnlab.fuzz import replaying, rounds
+from pfnlab.lab.running import confirm, named_machines
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run
@@ -58,9 +61,12 @@ class Fake:
 
 Ask = Callable[..., Answer]
 
+#: The modules that name open_machine: imported first under a made-up one, each would keep it for later tests.
+NAMING = (confirm, named_machines, plan_file, replaying, rounds)
+
 
 def open_with(monkeypatch: pytest.MonkeyPatch, opener: Callable[..., Machine]) -> None:
     """From now on *opener* opens the machines of every verb, and no kernel is fetched."""
-    for module in ("pfnlab.lab.running.named_machines", "pfnlab.fuzz.rounds"):
-        monkeypatch.setattr(f"{module}.open_machine", opener)
-        monkeypatch.setattr(f"{module}.fetch_missing", lambda machines: None)
+    for module in (named_machines, rounds):
+        monkeypatch.setattr(module, "open_machine", opener)
+        monkeypatch.setattr(module, "fetch_missing", lambda machines: None)

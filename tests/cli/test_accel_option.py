@@ -9,7 +9,7 @@ from asking import Ask, Fake, open_with
 
 from pfnlab.lab.running import qemu_machine as lab
 from pfnlab.lab.running.named_machines import Named, name_machine, open_machine
-from pfnlab.lab.vm.accel import Accel
+from pfnlab.programs.runs.machine import Accel
 
 
 @pytest.fixture

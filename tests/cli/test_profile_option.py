@@ -8,10 +8,9 @@ import pytest
 from asking import Ask, open_with
 
 from pfnlab.lab.running.named_machines import Named
-from pfnlab.lab.vm.accel import Accel
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.machine import Machine
+from pfnlab.programs.runs.machine import Accel, Machine
 
 
 @pytest.fixture

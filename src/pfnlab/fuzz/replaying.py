@@ -36,12 +36,12 @@ from pfnlab.lab.running.named_machines import (
     open_machine,
     side_by_side,
 )
-from pfnlab.lab.vm.accel import Accel
 from pfnlab.policies.own import files_in
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.machine import Accel
 from pfnlab.programs.runs.observation import Run
 from pfnlab.result import Made, Outcome
 

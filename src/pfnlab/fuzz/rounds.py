@@ -26,11 +26,10 @@ from pfnlab.fuzz.coverage import Coverage, ModelProcesses
 from pfnlab.fuzz.grammar import Bias, draw, is_rare
 from pfnlab.fuzz.signature import LOOKING, Signature, signature_between
 from pfnlab.lab.running.named_machines import Named, fetch_missing, name_machine, open_machine, see_memory
-from pfnlab.lab.vm.accel import Accel
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.look import LookLevel, look_named
-from pfnlab.programs.runs.machine import Machine
+from pfnlab.programs.runs.machine import Accel, Machine
 from pfnlab.programs.runs.observation import Run
 
 if TYPE_CHECKING:

@@ -152,7 +152,7 @@ def checks(request: CheckRequest, say: Say) -> Iterator[CheckResult]:
     from pfnlab.checker.kernel.scope import load_scope, read_scope
     from pfnlab.lab.running.confirm import confirm
     from pfnlab.lab.running.named_machines import name_machines
-    from pfnlab.lab.vm.accel import accel_named
+    from pfnlab.programs.runs.machine import accel_named
 
     limits, accel = limits_of(request), accel_named(request.accel)
     text = request.scope_text
@@ -240,7 +240,7 @@ def _differing(request: CheckRequest, policies: tuple[str, str]) -> DifferResult
     """The shortest program on which two policies of the first machine differ."""
     from pfnlab.checker.differ import compare
     from pfnlab.checker.kernel.scope import RaceScope, load_scope
-    from pfnlab.lab.vm.accel import accel_named
+    from pfnlab.programs.runs.machine import accel_named
 
     limits_of(request)
     accel_named(request.accel)

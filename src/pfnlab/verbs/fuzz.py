@@ -87,9 +87,9 @@ def perform(request: FuzzRequest, say: Say) -> Iterator[FuzzResult]:
     from pfnlab.fuzz.rounds import looking_named, opened
     from pfnlab.lab.running.inside import need_lens
     from pfnlab.lab.running.named_machines import name_machines, newest_series
-    from pfnlab.lab.vm.accel import accel_named
     from pfnlab.processes import processors
     from pfnlab.programs.runs.look import LookLevel
+    from pfnlab.programs.runs.machine import accel_named
     from pfnlab.progress import working
     from pfnlab.units import number_of
 

@@ -57,7 +57,7 @@ def perform(request: ReplayRequest, say: Say) -> Iterator[ReplayResult]:
     :raises Misuse: there is no such file, or it records nothing that could be replayed
     """
     from pfnlab.fuzz.replaying import Replaying
-    from pfnlab.lab.vm.accel import accel_named
+    from pfnlab.programs.runs.machine import accel_named
 
     replaying = Replaying(request.on, accel_named(request.accel), request.trust, request.profile)
     yield from replaying.results(request.what)

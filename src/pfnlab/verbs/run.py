@@ -109,9 +109,9 @@ def perform(request: RunRequest, say: Say) -> Iterator[RunResults]:
 
 def _results(request: RunRequest, say: Say) -> Iterator[RunResults]:
     from pfnlab.files import check_output
-    from pfnlab.lab.vm.accel import accel_named
     from pfnlab.programs.lang.library import STDIN, load_found, program_paths
     from pfnlab.programs.runs.look import look_named
+    from pfnlab.programs.runs.machine import accel_named
     from pfnlab.report.golden import golden_look
 
     accel_named(request.accel)
@@ -147,8 +147,8 @@ def programs_run(
     """
     from pfnlab.judging.judge import judged
     from pfnlab.lab.running.named_machines import side_by_side
-    from pfnlab.lab.vm.accel import accel_named
     from pfnlab.programs.runs.look import look_named
+    from pfnlab.programs.runs.machine import accel_named
     from pfnlab.report.run_result import RunResult, RunResults
 
     fields = _fields(request)

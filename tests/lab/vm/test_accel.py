@@ -16,11 +16,12 @@ from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.lab.running.stepper import Stepped, Stepper
 from pfnlab.lab.vm import accel
-from pfnlab.lab.vm.accel import Accel, Acceleration
+from pfnlab.lab.vm.accel import Acceleration
 from pfnlab.lab.vm.boots import GuestShape
 from pfnlab.lab.vm.qemu import Guest
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.runs.machine import Accel
 
 FORCED = load_text(
     "pfnlab program 1\ntitle t\ndevice bar: pci, 4 pages\na = mmap bar[0:4] wc shared rw\n"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pfnlab.lab.vm.accel import Accel
 from pfnlab.lab.vm.launch import PARAMETERS_OF_ONE, controller_arguments, cpu_arguments, parameters_for
+from pfnlab.programs.runs.machine import Accel
 
 
 def test_a_device_that_resets_has_memory_as_large_as_asked_for() -> None:

@@ -11,11 +11,10 @@ from pathlib import Path
 import msgspec
 
 from pfnlab.errors import Defect, Misuse
-from pfnlab.lab.vm.accel import Accel
 from pfnlab.policies.releases import series_key
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.machine import Looking, Machine, run_telling
+from pfnlab.programs.runs.machine import Accel, Looking, Machine, run_telling
 from pfnlab.programs.runs.observation import Run
 from pfnlab.progress import Work, say, working
 from pfnlab.units import number_of

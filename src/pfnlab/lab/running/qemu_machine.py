@@ -28,12 +28,13 @@ from pfnlab.lab.running.bench import BAR_MIB, Bench, Sight
 from pfnlab.lab.running.bench_process import BenchProcess
 from pfnlab.lab.running.inside import can_look_inside, has_types, need_lens
 from pfnlab.lab.running.placement import bar_mib_for, check_placeable
-from pfnlab.lab.vm.accel import HELLO_LIMIT, Accel, Acceleration
+from pfnlab.lab.vm.accel import HELLO_LIMIT, Acceleration
 from pfnlab.lab.vm.boots import Boots, GuestFactory, GuestLike, GuestShape, Stopped
 from pfnlab.lab.vm.probes import trace_request
 from pfnlab.policies.releases import is_version
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.machine import Accel
 from pfnlab.programs.runs.observation import Run
 
 #: A second guest is booted only for this many programs more, a third for twice as many, and so on.

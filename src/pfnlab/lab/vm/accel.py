@@ -1,47 +1,21 @@
-"""Which accelerator guests have: the emulator's own (TCG) or the host's processor (KVM)."""
+"""Finding out which accelerator guests have: the emulator's own (TCG) or the host's processor (KVM)."""
 
 from __future__ import annotations
 
 import os
 import threading
 from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
 
-from pfnlab.errors import MissingTool, Misuse
+from pfnlab.errors import MissingTool
 from pfnlab.lab.images.cache import quiet
+from pfnlab.programs.runs.machine import Accel
 
 #: The device QEMU opens for KVM.
 DEVICE = Path("/dev/kvm")
 
 #: Seconds until a guest with KVM must have said hello; it takes about one.
 HELLO_LIMIT = 20.0
-
-
-class Accel(StrEnum):
-    """
-    An accelerator, or that the machine chooses.
-
-    With KVM a guest's processor is the host's: its features, its width of physical addresses, its levels of
-    page tables. PAT and MTRRs are registers as ever, so the book and the cache bits of page-table entries are
-    the kernel's own work in both; but which translations are stale, and for how long, is the host's.
-    """
-
-    AUTO = "auto"
-    KVM = "kvm"
-    TCG = "tcg"
-
-
-def accel_named(name: str) -> Accel:
-    """
-    The accelerator a user named.
-
-    :raises Misuse: there is none of that name
-    """
-    try:
-        return Accel(name)
-    except ValueError:
-        raise Misuse(f"there is no accelerator {name!r}: write auto, kvm or tcg") from None
 
 
 class Acceleration:

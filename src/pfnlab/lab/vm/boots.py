@@ -11,9 +11,10 @@ from typing import Protocol
 from pfnlab.errors import Defect, LostGuest
 from pfnlab.lab.images.image import DriverImage
 from pfnlab.lab.images.kernels import KernelImage
-from pfnlab.lab.vm.accel import Accel, Acceleration
+from pfnlab.lab.vm.accel import Acceleration
 from pfnlab.lab.vm.channel import Hello
 from pfnlab.programs.runs.alarm import Alarm
+from pfnlab.programs.runs.machine import Accel
 
 #: After so many boots in a row that failed, the kernel is taken not to boot at all.
 MAX_FAILED_BOOTS = 4

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pfnlab.lab.images.tools import start_guard
-from pfnlab.lab.vm.accel import Accel
 from pfnlab.lab.vm.channel import CHANNEL_SIZE
+from pfnlab.programs.runs.machine import Accel
 
 #: The model of each of several CPUs. With cx16, QEMU 7.2 was seen to kill a 6.12 guest in the instruction
 #: that uses it.

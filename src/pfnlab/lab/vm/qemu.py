@@ -19,7 +19,6 @@ from pfnlab.lab.images.cache import cache_root, forget, is_whole
 from pfnlab.lab.images.configured import RAM_MIB
 from pfnlab.lab.images.image import guest_image, holds
 from pfnlab.lab.images.modules import MODULE as VFIO_MODULE
-from pfnlab.lab.vm.accel import Accel
 from pfnlab.lab.vm.boots import SMALL, GuestShape
 from pfnlab.lab.vm.channel import Channel, Hello, read_hello
 from pfnlab.lab.vm.launch import (
@@ -39,6 +38,7 @@ from pfnlab.lab.vm.saved_state import SAVABLE, incoming, mark_used, save_state, 
 from pfnlab.lab.vm.slot import Slot
 from pfnlab.lab.vm.standstill import Standstill, processor_time
 from pfnlab.programs.runs.alarm import Alarm, alarms_in, first_alarm
+from pfnlab.programs.runs.machine import Accel
 
 QEMU = "qemu-system-x86_64"
 

@@ -1,13 +1,41 @@
-"""The interface of every machine, the model and real kernels alike."""
+"""The interface of every machine, the model and real kernels alike, and the accelerators of a kernel's."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
+from pfnlab.errors import Misuse
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
+
+
+class Accel(StrEnum):
+    """
+    An accelerator, or that the machine chooses.
+
+    With KVM a guest's processor is the host's: its features, its width of physical addresses, its levels of
+    page tables. PAT and MTRRs are registers as ever, so the book and the cache bits of page-table entries are
+    the kernel's own work in both; but which translations are stale, and for how long, is the host's.
+    """
+
+    AUTO = "auto"
+    KVM = "kvm"
+    TCG = "tcg"
+
+
+def accel_named(name: str) -> Accel:
+    """
+    The accelerator a user named.
+
+    :raises Misuse: there is none of that name
+    """
+    try:
+        return Accel(name)
+    except ValueError:
+        raise Misuse(f"there is no accelerator {name!r}: write auto, kvm or tcg") from None
 
 
 class Machine(Protocol):
