@@ -72,7 +72,7 @@ release: .venv/.test
 	@$(BIN)/python tools/build_release.py dist
 	@$(BIN)/python tools/check_release.py dist/*.whl dist/*.tar.gz docs README.md || { status=$$?; rm -rf dist; exit $$status; }
 
-# Every patch of patches/ as a kernel, held against the model with its policy: hours, for each is built.
+# Every patch of patches/ as a kernel, compared with the model with its policy: hours, for each is built.
 test-patches: system-test .venv/.test
 	@PYTHON=$(PYTHON) tools/install-missing build
 	@$(BIN)/python tools/hold_patches.py $(PATCHES)

@@ -98,7 +98,7 @@ def test_a_new_kernel_may_tell_another_story(
 def test_recorded_runs_stand_in_for_a_kernel_that_is_gone(
     archive: SimpleNamespace, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The story is told by models, held against what was recorded."""
+    """The story of models, compared with recorded runs."""
     archive.roles = [Role("6.1", "gone"), *KNOWN[1:]]
 
     assert (0, "The models do what was recorded.") == (demo.main(), last(capsys))

@@ -37,7 +37,7 @@ def draw_rooms() -> ModuleType:
 
 
 def hold_patches() -> ModuleType:
-    """What holds patched kernels against their models."""
+    """The tool that compares patched kernels with their models."""
     return _tool("hold_patches")
 
 

@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[1]
 STORY = find_program("munmap-middle")
 SHOWN = ROOT / ".venv" / "demo.txt"
 
-STORY_HOLDS = "The two kernels differ as told: the old one forgets half of the mapping."
+STORY_HOLDS = "The two kernels differ as expected: the old one forgets half of the mapping."
 NOT_THE_STORY = "This is not the story: each model should side with its kernel, and the two should differ."
 
 
@@ -67,7 +67,7 @@ def recorded(role: Role) -> bool:
 
 
 def main() -> int:
-    """Show the story, and say whether it was told; the exit code."""
+    """Show the story, and say whether kernels show it; the exit code."""
     try:
         read_lists(say=lambda line: print(line, file=sys.stderr))
     except Unverified:

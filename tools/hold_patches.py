@@ -1,4 +1,4 @@
-"""Every patch of ``patches/`` as a kernel, held against the model with its policy.
+"""Every patch of ``patches/`` as a kernel, compared with the model with its policy.
 
 ``hold_patches.py [NAME...] [--programs N] [--seed N]`` builds them (all, where none is named), runs the
 programs of ``litmus/`` and N random ones of each kind on the kernel and on its model, and keeps what was
@@ -104,7 +104,7 @@ def patches_in(folder: Path) -> list[PatchFile]:
 
 
 def hold(patch: PatchFile, programs: int, seed: int, configuration: str | None, *, keeps: bool) -> int:
-    """Build one patch, hold its kernel against its model; the exit code.
+    """Build one patch, compare its kernel with its model; the exit code.
 
     :param configuration: of the kernel, None: that of the lab
     :param keeps: the result becomes a row of the page

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The newcomer's path, from a fresh clone to a report of what a real kernel did, as README and docs/tutorial.md
 # tell it, on an empty home and cache ($PFNLAB_CACHE where it is set): prints a transcript, ends at the first
-# step that is not as told. `tools/newcomer.sh [FOLDER]`; without a folder one that is taken away again.
+# step that is not as expected. `tools/newcomer.sh [FOLDER]`; without a folder one that is removed again.
 set -euo pipefail
 repository=$(git -C "$(dirname "$0")" rev-parse --show-toplevel)
 folder=$(realpath -m "${1:-$(mktemp -d)}")
@@ -65,4 +65,4 @@ step 0 "pfnlab report mine.json check.json -o report.html"
 step 0 "grep -c 'LEAKED' report.html"
 step 0 "pfnlab report mine.json check.json --format md | head -40"
 
-printf '\nThe path is as told: %s s.\n' $((SECONDS - began))
+printf '\nThe path is as expected: %s s.\n' $((SECONDS - began))

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What the wheel can do without the repository: builds it of the last commit, installs it in an environment of its
 # own, and runs from a folder elsewhere, on an empty home, what README promises. `tools/wheel_alone.sh [FOLDER]`;
-# without a folder one that is taken away again. Needs no kernel. Ends at the first step that is not as told.
+# without a folder one that is removed again. Needs no kernel. Ends at the first step that is not as expected.
 set -euo pipefail
 repository=$(git -C "$(dirname "$0")" rev-parse --show-toplevel)
 folder=$(realpath -m "${1:-$(mktemp -d)}")

@@ -32,7 +32,7 @@ def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_fuzz_takes_a_kernel_file(ask: Ask, image: Path, tmp_path: Path) -> None:
-    """It is held against the model like any other, and what looking changes its series tells."""
+    """It is compared with the model like any other, and what looking changes its series tells."""
     options = ("--on", "model:7.2", "--on", f"qemu:{image}", "--findings", tmp_path / "found")
 
     answer = ask("fuzz", *options, "--programs", 10, "--profile", "7.2", "--look", "memory,proc")

@@ -35,7 +35,7 @@ OLD, NEW = known("6.12.113", "6.12.113-1"), known("6.12.115", "6.12.115-1")
 
 @for_each("one", known_kernels(), ids=lambda one: one.package_version)
 def test_every_known_kernel_is_on_the_page(one: KnownKernel) -> None:
-    """With what it was held against."""
+    """With what it was compared with."""
     assert f"| {one.version} | {one.package_version} | {one.met} | {one.held['litmus'].programs} |" in PAGE
 
 

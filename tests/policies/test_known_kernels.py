@@ -48,7 +48,7 @@ def test_every_confirmed_series_has_a_known_kernel() -> None:
 
 
 def test_files_are_called_by_what_they_hold() -> None:
-    """Package version, upstream version and series belong together, and each was held against the model."""
+    """Package version, upstream version and series belong together, and each was compared with the model."""
     kernels = known_kernels.known_kernels()
 
     assert list(known_kernels.known_packages()) == [one.package_version for one in kernels]

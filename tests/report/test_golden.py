@@ -210,7 +210,7 @@ def test_a_file_that_is_no_golden_is_misuse(tmp_path: Path, content: str) -> Non
 
 
 def test_a_run_that_does_as_before_has_no_differences(program: Path) -> None:
-    """The golden of its own series is what a run is held against."""
+    """A run is compared with the golden of its own series."""
     write_golden(golden_path(program), both(hash_now=program_hash(load_program(program))))
 
     assert golden_differences(program, forgetful(), "6.12") == []

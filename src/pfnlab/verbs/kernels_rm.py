@@ -1,4 +1,4 @@
-"""Take kernels out of the cache."""
+"""Remove kernels from the cache."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class RemoveRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def perform(request: RemoveRequest, say: Say) -> Iterator[PlainText]:
-    """Take them out, and give a line for each."""
+    """Remove them, with a line for each."""
     from pfnlab.lab.building.built import find, remove_built
     from pfnlab.lab.images.kernels import remove
 

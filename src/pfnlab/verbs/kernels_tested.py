@@ -1,4 +1,4 @@
-"""Which kernels the demo and the tests run, by the lists fetched so far."""
+"""The kernels that the demo and the tests run, by the lists fetched so far."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pfnlab.result import PlainText
 from pfnlab.verbs.option import Option, Say
 
 EXAMPLES = (
-    ("pfnlab kernels tested", "Which kernels the demo and the tests run"),
+    ("pfnlab kernels tested", "The kernels of the demo and the tests"),
     ("pfnlab kernels tested --newest", "The newest of them"),
 )
 

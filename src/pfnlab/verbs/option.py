@@ -94,8 +94,7 @@ WithPrograms = Annotated[bool, Option("With their programs.", names=("--full",))
 
 # Of campaigns.
 STORE = Option(
-    "Where results are kept: a file, or postgresql://USER@HOST/NAME. Without it: $PFNLAB_STORE, "
-    "else pfnlab.db.",
+    "Where results are kept: a file, or postgresql://USER@HOST/NAME. Default: $PFNLAB_STORE, else pfnlab.db.",
     "STORE",
     ("--store",),
 )

@@ -85,7 +85,7 @@ def perform(request: TryRequest, say: Say) -> Iterator[TrialResult]:
             accel=accel,
             say=say,
         ) as machine,
-        working(f"holding {name} against model:{request.like}") as work,
+        working(f"comparing {name} with model:{request.like}") as work,
     ):
         result = try_kernel(
             machine,

@@ -241,7 +241,7 @@ def test_a_saved_search_of_another_scope_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_saved_search_that_asked_something_else_is_refused(tmp_path: Path) -> None:
-    """States judged before were never held against a new property."""
+    """States judged before were never checked for a new property."""
     file = tmp_path / "search"
     explore(BIG, ASKED, states=200, save=file)
 
