@@ -1,18 +1,17 @@
-"""The common parts of all groups of verbs: their form, and options with the same meaning everywhere."""
+"""The common parts of all groups of verbs: their form, and the verb that is the default."""
 
 import shutil
 import textwrap
 from collections.abc import Callable, Sequence
 from functools import partial
 from inspect import cleandoc
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from pfnlab.cli.examples import examples_of
-from pfnlab.cli.options import function_of, help_of, performed, request_of, typer_option
-from pfnlab.verbs import option
+from pfnlab.cli.options import function_of, help_of, performed, request_of
 
 #: Below so many columns an option stands above its meaning, not beside it.
 _NARROW = 60
@@ -159,7 +158,3 @@ PLAIN: dict[str, Any] = {
     "pretty_exceptions_enable": False,
     "context_settings": {"help_option_names": ["-h", "--help"]},
 }
-
-AsJson = Annotated[bool, typer_option(option.AS_JSON)]
-AccelOf = Annotated[str, typer_option(option.ACCEL)]
-ProfileOf = Annotated[str | None, typer_option(option.PROFILE)]

@@ -53,8 +53,9 @@ def perform(request: SizesRequest, say: Say) -> Iterator[ListedSizes]:
 
     if request.write is None:
         found = [(kernel.label, structures_of(types_of(kernel))) for kernel in map(kernel_for, request.names)]
-        kept = [(f"{kept.series} ({kept.package_version})", kept.structures) for kept in known_sizes()]
-        yield ListedSizes(tuple(found if request.names else kept))
+        if not request.names:
+            found = [(f"{kept.series} ({kept.package_version})", kept.structures) for kept in known_sizes()]
+        yield ListedSizes(tuple(found))
         return
     for kernel in map(kernel_for, request.names or CONFIRMED):
         others = {

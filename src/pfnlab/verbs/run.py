@@ -114,13 +114,14 @@ def _results(request: RunRequest, say: Say) -> Iterator[RunResults]:
     from pfnlab.programs.runs.machine import accel_named
     from pfnlab.report.golden import golden_look
 
+    # Wrong options are refused before any program is read.
     accel_named(request.accel)
     look = None if request.look is None else look_named(request.look)
-    fields = _fields(request)
+    compared = _fields(request)
     paths = program_paths(request.programs)
     if request.promote and STDIN in paths:
         raise Misuse("a golden lies beside its program, and standard input is no file: name one")
-    machines = _machines(request, look, fields)
+    machines = _machines(request, look, compared)
     check_output(request.output, _inputs(request, paths, machines))
     programs = dict(zip(shown_names(paths), map(load_found, paths), strict=True))
     # A golden that is made anew is looked at as it was made before.
