@@ -27,14 +27,14 @@ from measuring import busy, ratio_of_rounds, rounds, show
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from pages import searches
-from pages.claims.page import claims
+from pages.claims_page import claims
 from pfnlab.campaign.local import LocalExecutor
 from pfnlab.campaign.plan_file import read_plan
 from pfnlab.campaign.running import begin_campaign, run_campaign
 from pfnlab.checker.check import check
 from pfnlab.checker.kernel.scope import load_scope
 from pfnlab.checker.limits import CheckLimits, Exhaustive, Swarm
+from pfnlab.claims import searches
 from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.fuzz.hunt import Hunt
 from pfnlab.fuzz.hunt_state import HuntState

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pages.catalogue import catalogue
-from pages.claims.page import claims
+from pages.claims_page import claims
 from pages.continuations_page import page as continuations
 from pages.flush_distance import page as flush_distance
 from pages.kernels_page import page as kernels

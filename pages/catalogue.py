@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from pages.markdown import code, table
-from pages.searches import DEPTH, searched
 from pfnlab.checker.check import HOLDS
 from pfnlab.checker.differ import compare
 from pfnlab.checker.kernel.scope import RaceScope, load_scope
+from pfnlab.claims.searches import DEPTH, searched
 from pfnlab.policies.commits import machine_without
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines

@@ -10,19 +10,21 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from pages.markdown import table
-from pages.sizes.growth import (
+from pages.sizes.sentences import sentences
+from pages.sizes.series import grouped, price_of, prices_of
+from pfnlab.policies.trackers import TRACKERS
+from pfnlab.report.growth import (
     OPTIONS,
     OWN_FIELD,
+    VMA,
     Configuration,
     configuration_of,
     kmalloc_object,
+    members_of,
     objects_in,
     options_of,
     possible,
 )
-from pages.sizes.sentences import sentences
-from pages.sizes.series import VMA, grouped, members_of, price_of, prices_of
-from pfnlab.policies.trackers import TRACKERS
 from pfnlab.report.kernel_sizes import STRUCTURES, SeriesSizes, holes_in_words, known_sizes
 from pfnlab.units import number_of
 

@@ -43,6 +43,7 @@ ORDER = (
     ("lab.running",),
     ("lab",),
     ("report",),
+    ("claims",),
     ("picture",),
     ("fuzz",),
     ("meeting",),

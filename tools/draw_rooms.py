@@ -27,6 +27,7 @@ ORDER = {
     "lens": (),
     "lab": ("images", "vm", "building", "steering", "running"),
     "report": (),
+    "claims": (),
     "picture": (),
     "fuzz": (),
     "meeting": (),

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pages.sizes.growth import (
+from pages.sizes.series import (
+    grouped,
+    price_of,
+    prices_of,
+    room_of_the_move,
+)
+from pfnlab.report.growth import (
     OWN_FIELD,
+    UNUSED_IN_PFN_VMAS,
     WORD,
     configuration_of,
     configured,
     laid_out,
-)
-from pages.sizes.series import (
-    UNUSED_IN_PFN_VMAS,
-    grouped,
     members_of,
-    price_of,
-    prices_of,
-    room_of_the_move,
     sharing,
 )
 from pfnlab.report.kernel_sizes import SeriesSizes

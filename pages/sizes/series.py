@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import TypeVar
 
-from pages.sizes.growth import (
+from pfnlab.report.growth import (
+    VMA,
     WORD,
     Configuration,
     Price,
@@ -14,18 +15,12 @@ from pages.sizes.growth import (
     configurations,
     configured,
     laid_out,
+    members_of,
     price,
 )
-from pfnlab.lens.structure_sizes import SizedMember
 from pfnlab.report.kernel_sizes import SeriesSizes
 
 T = TypeVar("T")
-
-VMA = "vm_area_struct"
-
-#: Members of a VMA that a PFN mapping has no use for, so that a word could share their place: automatic NUMA
-#: balancing leaves VM_PFNMAP out (vma_migratable), and userfaultfd takes none (vma_can_userfault).
-UNUSED_IN_PFN_VMAS = ("numab_state", "vm_userfaultfd_ctx")
 
 
 def grouped(kept: Sequence[SeriesSizes], value: Callable[[SeriesSizes], T]) -> Iterator[tuple[str, T]]:
@@ -33,11 +28,6 @@ def grouped(kept: Sequence[SeriesSizes], value: Callable[[SeriesSizes], T]) -> I
     for common, group in groupby(kept, value):
         names = [series.series for series in group]
         yield (names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"), common
-
-
-def members_of(series: SeriesSizes) -> tuple[SizedMember, ...]:
-    """The members of a VMA."""
-    return series.structures[VMA].members
 
 
 def price_of(series: SeriesSizes, size: int, configuration: Configuration | None = None) -> Price:
@@ -76,13 +66,3 @@ def room_of_the_move(series: SeriesSizes) -> tuple[int, int, int]:
     ]
     _, size, _ = laid_out(configured(older, configuration_of(members)))
     return size, sum(paid), len(paid) - sum(paid)
-
-
-def sharing(series: SeriesSizes) -> tuple[int, int]:
-    """In how many configurations a word could share a member PFN VMAs do not use, and in how many not."""
-    members = members_of(series)
-    able = [
-        any(member.name in UNUSED_IN_PFN_VMAS for member in configured(members, on))
-        for on in configurations(members)
-    ]
-    return sum(able), len(able) - sum(able)

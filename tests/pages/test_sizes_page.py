@@ -8,12 +8,13 @@ import pytest
 from for_each import for_each
 from having import ASKED, STABLE, bootable, have
 
-from pages.sizes.series import grouped, price_of, prices_of, room_of_the_move, sharing
+from pages.sizes.series import grouped, price_of, prices_of, room_of_the_move
 from pages.sizes_page import sizes_page
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.inside import need_lens
 from pfnlab.policies.releases import series_of
 from pfnlab.policies.trackers import TRACKERS
+from pfnlab.report.growth import sharing
 from pfnlab.report.kernel_sizes import STRUCTURES, SeriesSizes, known_sizes, slabs_of, structures_of, types_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "sizes.md").read_text(encoding="utf-8")

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from pfnlab.lens.structure_sizes import SizedMember, SlabCache
+from pfnlab.report.kernel_sizes import SeriesSizes
 
 #: A tracker's field is made of these: a pointer, a frame, a size.
 WORD = 8
@@ -29,7 +30,7 @@ CACHE_LINE = 64
 OWN_FIELD = "pfnmap_track_ctx"
 
 
-class Option(NamedTuple):
+class KernelOption(NamedTuple):
     """
     A configuration option that decides about members of a VMA.
 
@@ -47,16 +48,22 @@ class Option(NamedTuple):
 #: As include/linux/mm_types.h has them, in the order of the page. On x86-64 PER_VMA_LOCK is on where SMP is,
 #: and NUMA needs SMP.
 OPTIONS = (
-    Option("PER_VMA_LOCK", ("detached", "vm_lock_seq", "vm_lock", "vm_refcnt")),
-    Option("NUMA", ("vm_policy",), needs="PER_VMA_LOCK"),
-    Option("NUMA_BALANCING", ("numab_state",), needs="NUMA"),
-    Option("SWAP", ("swap_readahead_info",)),
-    Option("USERFAULTFD", ("vm_userfaultfd_ctx",)),
-    Option("ANON_VMA_NAME", added=SizedMember("anon_name", 0, WORD, WORD)),
+    KernelOption("PER_VMA_LOCK", ("detached", "vm_lock_seq", "vm_lock", "vm_refcnt")),
+    KernelOption("NUMA", ("vm_policy",), needs="PER_VMA_LOCK"),
+    KernelOption("NUMA_BALANCING", ("numab_state",), needs="NUMA"),
+    KernelOption("SWAP", ("swap_readahead_info",)),
+    KernelOption("USERFAULTFD", ("vm_userfaultfd_ctx",)),
+    KernelOption("ANON_VMA_NAME", added=SizedMember("anon_name", 0, WORD, WORD)),
 )
 
 #: Kernels where a VMA has a name whatever is configured, beside the links of a file mapping.
 _NAMED_ANYWAY = "shared | anon_name"
+
+VMA = "vm_area_struct"
+
+#: Members of a VMA that a PFN mapping has no use for, so that a word could share their place: automatic NUMA
+#: balancing leaves VM_PFNMAP out (vma_migratable), and userfaultfd takes none (vma_can_userfault).
+UNUSED_IN_PFN_VMAS = ("numab_state", "vm_userfaultfd_ctx")
 
 #: The options that are on.
 Configuration = frozenset[str]
@@ -110,7 +117,7 @@ def configured(members: Sequence[SizedMember], configuration: Configuration) -> 
     return tuple(kept)
 
 
-def options_of(members: Sequence[SizedMember]) -> tuple[Option, ...]:
+def options_of(members: Sequence[SizedMember]) -> tuple[KernelOption, ...]:
     """The options that decide about anything in these members."""
     names = {member.name for member in members}
     return tuple(
@@ -139,7 +146,7 @@ def configurations(members: Sequence[SizedMember]) -> Iterator[Configuration]:
             yield on
 
 
-def possible(on: Configuration, options: Sequence[Option]) -> Configuration:
+def possible(on: Configuration, options: Sequence[KernelOption]) -> Configuration:
     """Of the options that are on those that can be: what they depend on is on, or unknown to the kernel."""
     names = {option.name for option in options}
     # An option comes after the one it depends on.
@@ -176,6 +183,21 @@ def price(members: Sequence[SizedMember], size: int, slab: SlabCache, configurat
         slab_object(before, alignment, slab),
         slab_object(after, alignment, slab),
     )
+
+
+def members_of(series: SeriesSizes) -> tuple[SizedMember, ...]:
+    """The members of a VMA."""
+    return series.structures[VMA].members
+
+
+def sharing(series: SeriesSizes) -> tuple[int, int]:
+    """In how many configurations a word could share a member PFN VMAs do not use, and in how many not."""
+    members = members_of(series)
+    able = [
+        any(member.name in UNUSED_IN_PFN_VMAS for member in configured(members, on))
+        for on in configurations(members)
+    ]
+    return sum(able), len(able) - sum(able)
 
 
 def slab_object(size: int, alignment: int, slab: SlabCache) -> int:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 from counting import Parts
 
-from pages import searches
-from pages.searches import PageSearch, search_ahead
+from pfnlab.claims import searches
+from pfnlab.claims.searches import AskedSearch, search_ahead
 
 
 def test_searches_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those that are not there yet: what was asked twice is one."""
     monkeypatch.setattr(searches, "_results", {})
     parts = Parts()
-    asked = [PageSearch(model, "small", 1) for model in ("6.1", "7.2", "7.2")]
+    asked = [AskedSearch(model, "small", 1) for model in ("6.1", "7.2", "7.2")]
 
     search_ahead(asked, 1, parts)
 

@@ -11,7 +11,12 @@ import pytest
 from for_each import for_each
 from having import EVERY_SERIES, NEW, OLD, bootable, have
 
-from pages.sizes.growth import (
+from pfnlab.lab.images.cache import cache_root
+from pfnlab.lab.images.driver_module import driver_for
+from pfnlab.lab.images.kernels import KernelImage
+from pfnlab.lens.structure_sizes import SizedMember, SlabCache
+from pfnlab.policies.trackers import TRACKERS
+from pfnlab.report.growth import (
     OPTIONS,
     OWN_FIELD,
     WORD,
@@ -24,11 +29,6 @@ from pages.sizes.growth import (
     price,
     slab_object,
 )
-from pfnlab.lab.images.cache import cache_root
-from pfnlab.lab.images.driver_module import driver_for
-from pfnlab.lab.images.kernels import KernelImage
-from pfnlab.lens.structure_sizes import SizedMember, SlabCache
-from pfnlab.policies.trackers import TRACKERS
 from pfnlab.report.kernel_sizes import SeriesSizes, known_sizes, structures_of, types_of
 
 KEPT = known_sizes()

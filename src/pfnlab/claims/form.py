@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from pages.asking import ClaimQuestion
-from pages.claims.kernels import Shown
+from pfnlab.claims.asking import ClaimQuestion
+from pfnlab.claims.evidence import Evidence
 
 #: The most words of a message that are quoted at a time.
 MOST_WORDS = 15
@@ -57,7 +57,7 @@ class Claim(NamedTuple):
     status: ClaimStatus
     because: str = ""
     asks: Sequence[ClaimQuestion] = ()
-    kernels: Sequence[Shown] = ()
+    kernels: Sequence[Evidence] = ()
     model_only: str = ""
 
 

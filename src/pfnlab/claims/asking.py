@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
-from pages.observed import Observed, left, said
-from pages.searches import PageSearch, searched
-from pages.sizes.series import sharing
+from pfnlab.claims.observed import Observed, left, said
+from pfnlab.claims.searches import AskedSearch, searched
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.model.model_machine import ModelMachine
+from pfnlab.report.growth import sharing
 from pfnlab.report.kernel_sizes import known_sizes
 from pfnlab.units import number_of
 
@@ -94,9 +94,9 @@ class Finds(NamedTuple):
     searches: bool = True
 
     @property
-    def search(self) -> PageSearch:
+    def search(self) -> AskedSearch:
         """The search that answers it."""
-        return PageSearch(self.machine, self.scope)
+        return AskedSearch(self.machine, self.scope)
 
     def ask(self) -> QuestionResult:
         """Search."""
@@ -154,5 +154,5 @@ class HoldsWord(NamedTuple):
         (sizes,) = (kept for kept in known_sizes() if kept.series == self.series)
         able, unable = found = sharing(sizes)
         asked = "a word in `vm_area_struct`, in the place of an unused one"
-        shown = f"costs nothing in {able} configurations, cannot in {unable} ([sizes](sizes.md))"
+        shown = f"costs nothing in {able} configurations, cannot in {unable}"
         return QuestionResult(self.series, asked, shown, found == self.expected)

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from pages.observed import Observed, part_name
+from pfnlab.claims.observed import Observed, part_name
 from pfnlab.errors import Misuse
 from pfnlab.policies.releases import CONFIRMED
 from pfnlab.programs.lang.library import library_folder
@@ -59,13 +59,7 @@ class Seen(NamedTuple):
     nth: int = -1
 
     @property
-    def where(self) -> str:
-        """The program and its operation, as a page links to them."""
-        name = self.program.rpartition("/")[2]
-        return f"[{name}](../litmus/{self.program}.pfn), `{self.op}`"
-
-    @property
-    def told(self) -> str:
+    def shown(self) -> str:
         """The observed part of a step, and its expected value."""
         return f"{part_name(self.observed)}: {self.expected}"
 
@@ -116,12 +110,7 @@ class Sized(NamedTuple):
     against: bool = False
 
     @property
-    def where(self) -> str:
-        """The page of sizes."""
-        return f"[sizes](sizes.md), `{self.structure}`"
-
-    @property
-    def told(self) -> str:
+    def shown(self) -> str:
         """The size."""
         return f"{self.expected} bytes"
 
@@ -135,8 +124,8 @@ class Sized(NamedTuple):
         return [f"{series}: {size}" for series, size in found.items() if size != self.expected]
 
 
-#: What stands in a K cell.
-Shown = Seen | Sized
+#: Something that kernels showed.
+Evidence = Seen | Sized
 
 
 @cache

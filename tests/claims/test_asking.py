@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from for_each import for_each
 
-from pages.asking import ClaimQuestion, Costs, Finds, HoldsWord, Shows
-from pages.observed import book, left, log
+from pfnlab.claims.asking import ClaimQuestion, Costs, Finds, HoldsWord, Shows
+from pfnlab.claims.observed import book, left, log
 
 WC = "a = mmap bar[0:4] wc shared rw"
 
@@ -20,12 +20,12 @@ WC = "a = mmap bar[0:4] wc shared rw"
         (Costs("track_ctx", (8, 24)), "8 in every VMA, 24 for each tracked mapping", True),
         (
             HoldsWord("6.1", (4, 4)),
-            "costs nothing in 4 configurations, cannot in 4 ([sizes](sizes.md))",
+            "costs nothing in 4 configurations, cannot in 4",
             True,
         ),
         (
             HoldsWord("6.1", (8, 0)),
-            "costs nothing in 4 configurations, cannot in 4 ([sizes](sizes.md))",
+            "costs nothing in 4 configurations, cannot in 4",
             False,
         ),
         (Costs("track_ctx", (8, 25)), "8 in every VMA, 24 for each tracked mapping", False),

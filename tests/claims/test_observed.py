@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from for_each import for_each
 
-from pages.observed import (
+from pfnlab.claims.observed import (
     anonymous,
     book,
     entries,

@@ -22,7 +22,7 @@ Models::
     { tracker = "track_ctx", expected = { per_vma = 8, per_context = 24 } }
     { shared_word = "7.2", expected = { able = 8, unable = 4 } }
 
-``run`` expects parts of the last step (``pages/observed.py``), or of the end: ``left``.
+``run`` expects parts of the last step (:mod:`pfnlab.claims.observed`), or of the end: ``left``.
 ``header`` has lines of the program beside the device.
 ``search`` names a scope, and expects properties.
 Kernels::
@@ -43,13 +43,13 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from pages.asking import DEVICE, ClaimQuestion, Costs, Finds, HoldsWord, Shows
-from pages.claims.form import Claim, ClaimStatus, Discussion, Message, Said, faults
-from pages.claims.kernels import SERIES, Seen, Shown, Sized
-from pages.observed import OBSERVED, Observed
 from pfnlab.checker.check import HOLDS, VIOLATED
 from pfnlab.checker.kernel.properties import questions
 from pfnlab.checker.kernel.scope import load_scope
+from pfnlab.claims.asking import DEVICE, ClaimQuestion, Costs, Finds, HoldsWord, Shows
+from pfnlab.claims.evidence import SERIES, Evidence, Seen, Sized
+from pfnlab.claims.form import Claim, ClaimStatus, Discussion, Message, Said, faults
+from pfnlab.claims.observed import OBSERVED, Observed
 from pfnlab.errors import Misuse
 from pfnlab.files import read_text
 from pfnlab.policies.releases import CONFIRMED
@@ -112,7 +112,7 @@ class _Run(_Question, kw_only=True):
                 yield Shows(machine, tuple(self.run), _observed(part), expected, self.against, head)
 
 
-class _Search(_Question, kw_only=True):
+class _SearchAsked(_Question, kw_only=True):
     on: _Names
     search: str
     expected: _Expected
@@ -161,7 +161,7 @@ class _Litmus(_Question, kw_only=True):
     expected: _Expected
     nth: int = -1
 
-    def asks(self) -> Iterator[Shown]:
+    def asks(self) -> Iterator[Evidence]:
         series = _series(self.on)
         for part, expected in self.expected.items():
             yield Seen(self.litmus, series, self.op, _observed(part), expected, self.against, self.nth)
@@ -176,17 +176,17 @@ class _Structure(_Question, kw_only=True):
     structure: str
     expected: _Size
 
-    def asks(self) -> Iterator[Shown]:
+    def asks(self) -> Iterator[Evidence]:
         yield Sized(self.structure, _series(self.on), self.expected.bytes, self.against)
 
 
-_Model = _Run | _Search | _Tracker | _SharedWord
+_Model = _Run | _SearchAsked | _Tracker | _SharedWord
 _Kernel = _Litmus | _Structure
 
 #: The kinds of questions, by the key that only they have.
 _MODELS: dict[str, type[_Model]] = {
     "run": _Run,
-    "search": _Search,
+    "search": _SearchAsked,
     "tracker": _Tracker,
     "shared_word": _SharedWord,
 }
@@ -209,7 +209,7 @@ def read_discussion(text: str, number: str) -> Discussion:
     :param number: its number, the name of its file
     :raises Misuse: it is malformed; the line names the claim, the question, and what to write instead
     """
-    source = f"pages/claims/{number}.toml"
+    source = f"claims/{number}.toml"
     file = _read(_File, toml_content(text, source), source)
     said, count = [], 0
     for place, table in enumerate(file.message, start=1):
@@ -229,7 +229,7 @@ def _claim(table: dict[str, Any], where: str) -> Claim:
     for place, question in enumerate(written.models, start=1):
         line = f"{where}, models, question {place}"
         asks += _made(_kind(_MODELS, question, line).asks(), line)
-    kernels: list[Shown] = []
+    kernels: list[Evidence] = []
     for place, question in enumerate(written.kernels, start=1):
         line = f"{where}, kernels, question {place}"
         kernels += _made(_kind(_KERNELS, question, line).asks(), line)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from for_each import for_each
 
-from pages.asking import Costs, Finds, HoldsWord, Shows
-from pages.claims.form import Claim, ClaimStatus, Message
-from pages.claims.kernels import SERIES, Seen, Sized
-from pages.claims.reading import read_discussion
-from pages.observed import book, left, log
+from pfnlab.claims.asking import Costs, Finds, HoldsWord, Shows
+from pfnlab.claims.evidence import SERIES, Seen, Sized
+from pfnlab.claims.form import Claim, ClaimStatus, Message
+from pfnlab.claims.observed import book, left, log
+from pfnlab.claims.reading import read_discussion
 from pfnlab.errors import Misuse
 
 HEAD = """\
@@ -160,7 +160,7 @@ def test_a_malformed_file_is_one_line(was: str, is_: str, said: str) -> None:
     """The file, the claim, the question, and what to write instead."""
     text = (HEAD + CLAIM + KERNELS).replace(was, is_, 1)
 
-    assert f"pages/claims/009.toml{said}" == refusal(text)
+    assert f"claims/009.toml{said}" == refusal(text)
 
 
 @for_each(
@@ -179,11 +179,11 @@ def test_a_malformed_question_to_models_is_one_line(line: str, said: str) -> Non
     """With its place, before anything is asked."""
     refused = refusal(f"{HEAD}{CLAIM}models = [{RUN}, {line}]\n{KERNELS}")
 
-    assert refused.startswith("pages/claims/009.toml: claim 009.1, models, question 2: ")
+    assert refused.startswith("claims/009.toml: claim 009.1, models, question 2: ")
     assert said in refused
     assert "\n" not in refused
 
 
 def test_text_that_is_no_toml_is_one_line() -> None:
     """With its line."""
-    assert refusal("title = \n").startswith("pages/claims/009.toml: this is no TOML: ")
+    assert refusal("title = \n").startswith("claims/009.toml: this is no TOML: ")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from for_each import for_each
 
-from pages.asking import Finds
-from pages.claims.form import Claim, ClaimStatus, faults
-from pages.claims.kernels import Seen
-from pages.observed import book
 from pfnlab.checker.check import VIOLATED
+from pfnlab.claims.asking import Finds
+from pfnlab.claims.evidence import Seen
+from pfnlab.claims.form import Claim, ClaimStatus, faults
+from pfnlab.claims.observed import book
 
 FOR = Finds("6.1", "no_leak", VIOLATED)
 AGAINST = FOR._replace(against=True)

@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 from for_each import for_each
 
-from pages.asking import ClaimQuestion, Finds, Shows
-from pages.claims import page
-from pages.claims.form import Claim, ClaimStatus, Discussion, Message, Said
-from pages.claims.page import claims, series_words
-from pages.claims.reading import discussions
-from pages.observed import book
+from pages import claims_page as page
+from pages.claims_page import claims, series_words
+from pfnlab.claims.asking import ClaimQuestion, Finds, Shows
+from pfnlab.claims.form import Claim, ClaimStatus, Discussion, Message, Said
+from pfnlab.claims.observed import book
+from pfnlab.claims.reading import discussions
 from pfnlab.errors import Discovery
 
-LITMUS = Path(__file__).parents[3] / "litmus"
-PAGE = Path(__file__).parents[3] / "docs" / "claims.md"
+LITMUS = Path(__file__).parents[2] / "litmus"
+PAGE = Path(__file__).parents[2] / "docs" / "claims.md"
 
 
 @cache

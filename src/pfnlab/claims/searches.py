@@ -1,4 +1,4 @@
-"""Searches for the generated pages. Several pages ask about the same machine, so results are kept."""
+"""Searches that claims and pages rest on. Several ask about the same machine, so results are kept."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from pfnlab.progress import UNCOUNTED, PartCount
 DEPTH = 3
 
 
-class PageSearch(NamedTuple):
-    """A search that a page asks for.
+class AskedSearch(NamedTuple):
+    """A search that a claim or a page asks for.
 
     :param machine: a model, as ``7.2,tracker=exact``
     :param scope: the name of its scope
@@ -32,7 +32,7 @@ class PageSearch(NamedTuple):
         return f"model:{self.machine} in scope {self.scope}"
 
 
-_results: dict[PageSearch, CheckResult] = {}
+_results: dict[AskedSearch, CheckResult] = {}
 
 
 def searched(machine: str, scope: str, depth: int = DEPTH) -> CheckResult:
@@ -40,14 +40,14 @@ def searched(machine: str, scope: str, depth: int = DEPTH) -> CheckResult:
 
     :param depth: operations in a row; a scope of races is searched to its end
     """
-    asked = PageSearch(machine, scope, depth)
+    asked = AskedSearch(machine, scope, depth)
     if asked not in _results:
         _results[asked] = _search(asked)
     return _results[asked]
 
 
 def search_ahead(
-    searches: Iterable[PageSearch], jobs: int | None = None, counted: PartCount = UNCOUNTED
+    searches: Iterable[AskedSearch], jobs: int | None = None, counted: PartCount = UNCOUNTED
 ) -> None:
     """Make *searches*, several at a time, so that :func:`searched` has them.
 
@@ -60,7 +60,7 @@ def search_ahead(
         _results[asked] = found
 
 
-def _search(asked: PageSearch) -> CheckResult:
+def _search(asked: AskedSearch) -> CheckResult:
     loaded = load_scope(asked.scope)
     limits = Exhaustive() if isinstance(loaded, RaceScope) else Exhaustive(depth=asked.depth)
     return check(ModelMachine(asked.machine), loaded, limits=limits)

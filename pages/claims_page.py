@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
-from pages.asking import Finds, QuestionResult
-from pages.claims.form import MOST_WORDS, Claim, ClaimStatus, Discussion
-from pages.claims.kernels import Seen, Shown
-from pages.claims.reading import discussions
 from pages.markdown import table
-from pages.searches import search_ahead
+from pfnlab.claims.asking import Finds, QuestionResult
+from pfnlab.claims.evidence import Evidence, Seen
+from pfnlab.claims.form import MOST_WORDS, Claim, ClaimStatus, Discussion
+from pfnlab.claims.reading import discussions
+from pfnlab.claims.searches import search_ahead
 from pfnlab.errors import Discovery
 from pfnlab.policies.releases import CONFIRMED
 
@@ -131,15 +131,23 @@ def _answered(answer: QuestionResult) -> QuestionResult:
     return answer
 
 
-def _seen(kernels: Iterable[Shown]) -> Iterator[str]:
+def _seen(kernels: Iterable[Evidence]) -> Iterator[str]:
     """Every step and size; what the same operation shows beside it together."""
     together: dict[tuple[str, str, bool, int], list[str]] = {}
-    for shown in kernels:
-        nth = shown.nth if isinstance(shown, Seen) else 0
-        place = series_words(shown.series), shown.where, shown.against, nth
-        together.setdefault(place, []).append(shown.told)
-    for (series, where, against, _), told in together.items():
-        yield f"{_but(against)}{series}: {where} → {'; '.join(told)}"
+    for seen in kernels:
+        nth = seen.nth if isinstance(seen, Seen) else 0
+        place = series_words(seen.series), _where(seen), seen.against, nth
+        together.setdefault(place, []).append(seen.shown)
+    for (series, where, against, _), shown in together.items():
+        yield f"{_but(against)}{series}: {where} → {'; '.join(shown)}"
+
+
+def _where(seen: Evidence) -> str:
+    """A link to the program, with the operation; or to the page of sizes."""
+    if isinstance(seen, Seen):
+        name = seen.program.rpartition("/")[2]
+        return f"[{name}](../litmus/{seen.program}.pfn), `{seen.op}`"
+    return f"[sizes](sizes.md), `{seen.structure}`"
 
 
 def _but(against: bool) -> str:

@@ -1,1 +1,0 @@
-"""The claims page: what the discussions claim, and what models and kernels say of each sentence."""
