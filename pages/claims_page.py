@@ -33,8 +33,9 @@ this project, here by number. Each claim in them has a row:
 - **K**: what real kernels showed: the series, an operation of a program in [litmus](../litmus/README.md), and
   what its golden has. The models of these kernels show the same. Or the size of a structure, read from these
   kernels; or *model only*, and why.
-- **status**: *confirmed*; *refuted*, which only what was said without a hedge can be; *refuted in the
-  thread*, by another author of it; *holds with a condition*, which follows; *open*, where nothing here
+- **status**: *confirmed*; *confirmed in the thread*, where another author of it, or the same one later, says
+  what was hedged without a hedge; *refuted*, which only what was said without a hedge can be; *refuted in
+  the thread*, by another author of it; *holds with a condition*, which follows; *open*, where nothing here
   decides it.
 
 What speaks against a claim begins with **but**. The tests ask every question again, and look every K cell up.

@@ -38,6 +38,15 @@ def test_a_good_claim_has_no_faults() -> None:
         ({"status": ClaimStatus.REFUTED, "because": "x", "hedge": ""}, "has no answer against it"),
         ({"status": ClaimStatus.REFUTED_IN_THREAD, "because": "x"}, "has no answer against it"),
         ({"status": ClaimStatus.CONDITION, "because": "x"}, "has no answer against it"),
+        (
+            {"status": ClaimStatus.CONFIRMED_IN_THREAD, "because": "x", "hedge": ""},
+            "confirms in the thread what its author did not hedge",
+        ),
+        (
+            {"status": ClaimStatus.CONFIRMED_IN_THREAD, "because": "x", "asks": [AGAINST]},
+            "is confirmed against an answer",
+        ),
+        ({"status": ClaimStatus.CONFIRMED_IN_THREAD}, "does not say why"),
         ({"status": ClaimStatus.OPEN}, "does not say why"),
         ({"kernels": [], "model_only": "nobody built it"}, "asks nothing"),
     ],
@@ -54,10 +63,9 @@ def test_what_was_said_without_a_hedge_may_be_refuted() -> None:
     assert [] == faults(refuted)
 
 
-def test_an_open_claim_need_not_be_asked() -> None:
-    """Nothing here may be able to decide it."""
+@for_each("status", [ClaimStatus.OPEN, ClaimStatus.CONFIRMED_IN_THREAD])
+def test_what_is_open_or_confirmed_in_the_thread_need_not_be_asked(status: ClaimStatus) -> None:
+    """Nothing here may be able to decide it, and the thread decides it by itself."""
     assert [] == faults(
-        GOOD._replace(
-            status=ClaimStatus.OPEN, because="who knows", kernels=[], model_only="no program can show it"
-        )
+        GOOD._replace(status=status, because="who knows", kernels=[], model_only="no program can show it")
     )

@@ -17,10 +17,15 @@ class ClaimStatus(StrEnum):
     """The outcome of a claim."""
 
     CONFIRMED = "confirmed"
+    CONFIRMED_IN_THREAD = "confirmed in the thread"
     REFUTED = "refuted"
     REFUTED_IN_THREAD = "refuted in the thread"
     CONDITION = "holds with a condition"
     OPEN = "open"
+
+
+#: The outcomes that need no answer of ours.
+_UNASKED = (ClaimStatus.CONFIRMED_IN_THREAD, ClaimStatus.OPEN)
 
 
 class Message(NamedTuple):
@@ -99,14 +104,16 @@ def faults(claim: Claim) -> list[str]:
         found.append("has either kernels that show it or a reason why none does")
     against = any(asked.against for asked in claim.asks) or any(seen.against for seen in claim.kernels)
     match claim.status:
-        case ClaimStatus.CONFIRMED if against:
+        case ClaimStatus.CONFIRMED | ClaimStatus.CONFIRMED_IN_THREAD if against:
             found.append("is confirmed against an answer")
+        case ClaimStatus.CONFIRMED_IN_THREAD if not claim.hedge:
+            found.append("confirms in the thread what its author did not hedge")
         case ClaimStatus.REFUTED if claim.hedge:
             found.append("refutes what its author hedged")
         case ClaimStatus.REFUTED | ClaimStatus.REFUTED_IN_THREAD | ClaimStatus.CONDITION if not against:
             found.append("has no answer against it")
     if claim.status is not ClaimStatus.CONFIRMED and not claim.because:
         found.append("does not say why")
-    if claim.status is not ClaimStatus.OPEN and not (claim.asks or claim.kernels):
+    if claim.status not in _UNASKED and not (claim.asks or claim.kernels):
         found.append("asks nothing")
     return found
