@@ -76,6 +76,58 @@ def test_series_that_did_not_run_keep_their_entries() -> None:
     assert golden.kernels == {"6.1": "image 6.1", "6.12": "newer 6.12", "7.2": "image 7.2"}
 
 
+def test_an_older_version_that_says_the_same_is_dropped() -> None:
+    """A newer kernel of the series stands for it."""
+    old = promoted(both(), "h1", "x", {"7.3-rc7": careful(kernel="candidate")})
+
+    golden = promoted(old, "h1", "x", {"7.3.4": careful(kernel="release")})
+
+    assert ["6.1", "6.12", "7.2", "7.3.4"] == list(golden.kernels)
+    assert [("6.1", "6.12"), ("7.2", "7.3.4")] == [seen.versions for seen in golden.observations]
+
+
+def test_an_older_version_that_looked_at_less_is_dropped_too() -> None:
+    """A golden of the time before a part of a step was seen stays as small as it was."""
+    run = careful(kernel="candidate")
+    steps = tuple(msgspec.structs.replace(step, levels=None, direct_map=None) for step in run.steps)
+    less = promoted(None, "h1", "x", {"7.3-rc7": msgspec.structs.replace(run, steps=steps)})
+    more = tuple(msgspec.structs.replace(step, levels=(), direct_map=()) for step in run.steps)
+
+    golden = promoted(less, "h1", "x", {"7.3.4": msgspec.structs.replace(run, steps=more, kernel="release")})
+
+    assert {"7.3.4": "release"} == golden.kernels
+    assert less.observations[0].steps == golden.observations[0].steps
+
+
+def test_what_nobody_looked_at_is_not_written() -> None:
+    """The file of an earlier time is written again as it was."""
+    run = careful()
+    steps = tuple(msgspec.structs.replace(step, levels=None, direct_map=None) for step in run.steps)
+
+    text = golden_text(promoted(None, "h1", "x", {"7.2": msgspec.structs.replace(run, steps=steps)}))
+
+    assert "levels" not in text
+    assert "direct_map" not in text
+
+
+def test_an_older_version_that_says_something_else_is_kept() -> None:
+    """A change within a series is seen in both of its kernels."""
+    old = promoted(both(), "h1", "x", {"7.3-rc7": forgetful(kernel="candidate")})
+
+    golden = promoted(old, "h1", "x", {"7.3.4": careful(kernel="release")})
+
+    assert ["6.1", "6.12", "7.2", "7.3-rc7", "7.3.4"] == list(golden.kernels)
+
+
+def test_a_newer_version_is_kept_when_an_older_one_runs() -> None:
+    """The newest of a series is never dropped."""
+    old = promoted(both(), "h1", "x", {"7.3.4": careful(kernel="release")})
+
+    golden = promoted(old, "h1", "x", {"7.3-rc7": careful(kernel="candidate")})
+
+    assert ["6.1", "6.12", "7.2", "7.3-rc7", "7.3.4"] == list(golden.kernels)
+
+
 def test_entries_of_another_program_are_dropped() -> None:
     """When the program changed, what kernels did with the old one is gone."""
     golden = promoted(both(), "h2", "again", {"6.1": forgetful()})

@@ -27,6 +27,9 @@ from pfnlab.report.step_json import PrintedStep, printed_step, step_of
 #: The name the golden's side has in a difference.
 GOLDEN = "golden"
 
+#: The parts of a step that came later: a golden made before does not have them.
+_LATER = [field.name for field in msgspec.structs.fields(PrintedStep) if not field.required]
+
 
 class Observation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The observation that several versions share.
@@ -103,6 +106,7 @@ def promoted(old: Golden | None, hash_now: str, made_by: str, runs: Mapping[str,
 
     Versions that did not run keep their entries while the program and the way of looking are the same;
     entries of another program (the hash changed), or looked at in another way, are dropped.
+    A version takes the place of an older one of its series that says the same, as far as that one looked.
 
     :param hash_now: of the program as it is
     :param runs: by exact version, each on a real kernel, all looked at in the same way
@@ -130,7 +134,12 @@ def promoted(old: Golden | None, hash_now: str, made_by: str, runs: Mapping[str,
     }
     kernels = dict(previous.kernels) if previous else {}
     for version, run in runs.items():
-        by_version[version] = tuple(printed_step(step) for step in run.steps), run.once
+        seen = tuple(printed_step(step) for step in run.steps), run.once
+        for older in [known for known in by_version if _outdated(known, version)]:
+            if by_version[older] == (_as_looked(seen[0], by_version[older][0]), run.once):
+                seen = by_version.pop(older)
+                del kernels[older]
+        by_version[version] = seen
         kernels[version] = run.kernel
     groups: dict[Any, list[str]] = {}
     for version in sorted(by_version, key=version_key):
@@ -141,6 +150,21 @@ def promoted(old: Golden | None, hash_now: str, made_by: str, runs: Mapping[str,
         kernels={version: kernels[version] for version in sorted(kernels, key=version_key)},
         observations=tuple(Observation(tuple(names), steps, once) for (steps, once), names in groups.items()),
         look=look,
+    )
+
+
+def _outdated(known: str, version: str) -> bool:
+    """True where *known* is an older version of the series of *version*."""
+    return series_of(known) == series_of(version) and version_key(known) < version_key(version)
+
+
+def _as_looked(steps: tuple[PrintedStep, ...], before: tuple[PrintedStep, ...]) -> tuple[PrintedStep, ...]:
+    """*steps* without what nobody looked at in the steps *before*: earlier programs of ours saw less."""
+    if len(steps) != len(before):
+        return steps
+    return tuple(
+        msgspec.structs.replace(step, **{name: None for name in _LATER if getattr(old, name) is None})
+        for step, old in zip(steps, before, strict=True)
     )
 
 
@@ -183,10 +207,16 @@ def golden_differences(program: Path, run: Run, version: str) -> list[Difference
 
 def _observation_text(observation: Observation) -> str:
     once = f'   "once": {_line(list(observation.once))},\n' if observation.once else ""
-    steps = ",\n".join(f"    {_line(msgspec.to_builtins(step))}" for step in observation.steps)
+    steps = ",\n".join(f"    {_line(_written(step))}" for step in observation.steps)
     return (
         f'  {{\n   "versions": {_line(list(observation.versions))},\n{once}   "steps": [\n{steps}\n   ]\n  }}'
     )
+
+
+def _written(step: PrintedStep) -> dict[str, Any]:
+    """*step* without what nobody looked at, where a file need not say so."""
+    fields: dict[str, Any] = msgspec.to_builtins(step)
+    return {name: value for name, value in fields.items() if value is not None or name not in _LATER}
 
 
 def _line(value: Any) -> str:
