@@ -61,6 +61,11 @@ What a program gets that reads a page of the device, has the memory switched off
 ## Flush placements
 
 {Flush placements, scope race}
+In the scope `race_gathers`, with calls that free no VMA, mixed maps, and mappings more than a page table
+apart. A zap of a mapping that stays is safe with every placement: the revocation still finds the VMA, and its
+gather, nested in the other, flushes everything (S8.1.8). So only munmaps tell the placements apart.
+
+{Flush placements, scope race_gathers}
 In the scope `leaves`:
 
 {Flush placements, scope leaves}

@@ -1,7 +1,8 @@
 """Every policy against every property of its seam, with its costs.
 
-Trackers and walkers are searched in the scope ``standard``, flush placements in ``race``; all of them in
-``leaves``, trackers on several kernels in the scopes of vfio-pci, and reports on two kernels.
+Trackers and walkers are searched in the scope ``standard``, flush placements in ``race`` and in
+``race_gathers``, all of them in ``leaves``. The scopes of vfio-pci are for trackers on several kernels, and
+reports are searched on two.
 """
 
 from __future__ import annotations
@@ -72,6 +73,11 @@ class SeamSearch(NamedTuple):
     holders: bool = False
 
     @property
+    def of_races(self) -> bool:
+        """True where the scope has races, whose counterexamples are counted in turns."""
+        return isinstance(load_scope(self.scope), RaceScope)
+
+    @property
     def properties(self) -> tuple[str, ...]:
         """The properties that the scope can decide."""
         asked = questions(scope=load_scope(self.scope))
@@ -84,6 +90,7 @@ VFIO_SERIES = ("6.1", "6.12", "7.2")
 SEARCHES = (
     SeamSearch("tracker", "standard", holders=True),
     SeamSearch("flush", "race", holders=True),
+    SeamSearch("flush", "race_gathers"),
     SeamSearch("walker", "standard", holders=True),
     *(SeamSearch(seam, "leaves") for seam in SEAMS),
     SeamSearch("tracker", "vfio", VFIO_SERIES, more=("memory_off",)),
@@ -215,7 +222,7 @@ def policies_result(
         depth=depth,
         seams=tuple(
             SeamPolicies(
-                *(search.seam, search.scope, " turns" if search.scope == "race" else ""),
+                *(search.seam, search.scope, " turns" if search.of_races else ""),
                 policies=tuple(next(rows) for _ in POLICIES[search.seam]),
                 series=series,
                 depth=search.depth,
