@@ -38,7 +38,6 @@ ENTRIES = (
     Entry("A03", "d155df53f310", "6.4"),
     Entry("A04", "dc84bc2aba85", "6.1"),
     Entry("A04", "dc84bc2aba85", "6.15"),
-    Entry("A08", "f5cc4eef9987", "6.1"),
     Entry("A12", "d9fe4fab1197", "6.1"),
     Entry("A13", "2039e6acaf94", "6.1"),
     Entry("A13", "81baf8450165", "7.2,tracker=vm_pat,end_match=off"),

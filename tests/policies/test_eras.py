@@ -37,7 +37,6 @@ def test_the_last_era_is_mainline_before_track_ctx() -> None:
     ("switch", "first"),
     [
         ("end_match", "vm_pat@4.5"),
-        ("zap_untracks", "vm_pat@4.5"),
         ("move_clears_vm_pat", "vm_pat@4.5"),
         ("cow_knows_its_pfn", "vm_pat@6.9"),
         ("failed_copy_clears_vm_pat", "vm_pat@6.9"),
@@ -49,6 +48,14 @@ def test_the_last_era_is_mainline_before_track_ctx() -> None:
 def test_what_an_era_has(switch: str, first: str) -> None:
     """A repair comes once and stays."""
     assert eras(first) == [era_switches(era)[switch] for era in VM_PAT_ERAS]
+
+
+def test_a_zap() -> None:
+    """A08: in every era a zap of one page gives up the reservation of all (S3.6.1)."""
+    mapped = "a = mmap bar[0:4] driver remap wc shared rw"
+    zapped = [last(era, mapped, "zap_vma_ptes a[1]") for era in VM_PAT_ERAS]
+
+    assert [()] * len(zapped) == [step.book for step in zapped]
 
 
 def test_shrinking() -> None:

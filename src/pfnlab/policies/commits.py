@@ -23,8 +23,10 @@ _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 #: Commits of the bug catalogue that changed nothing a switch could say, and why.
 NO_SWITCH = {
     "2ab640379a0a": "A03: it made fork track at all, before every kernel modelled here",
-    "5899329b1910": "A01: it began the tracking, before every kernel modelled here",
+    "5899329b1910": "A06: it began the tracking (2.6.29), before every kernel modelled here",
+    "b3b9c2932c32": "A01: it began to look frames up in page tables, before every kernel modelled here",
     "74ffa5a3e685": "A18: it split remap_pfn_range; what it broke is without=79a61cc3fc04",
+    "f5cc4eef9987": "A08: zaps untracked before it, through unmap_vmas(), as they did after it",
     "8c56c5dbcf52": "A05: nothing of it is seen on x86",
     "7bd7d74ec019": "D01: it removed what f8e97613fed2 left without a user",
     "cba4dbeb7bfc": "D01: it removed what f8e97613fed2 left without a user",

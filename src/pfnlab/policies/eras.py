@@ -11,7 +11,7 @@ from pfnlab.policies.switch_table import SWITCHES
 
 #: The eras by name, with the property of their release.
 VM_PAT_ERAS = {
-    "vm_pat@2.6.29": "as it began: a free takes whole entries only, every copy carries the flag",
+    "vm_pat@3.7": "as it began: a free takes whole entries only, every copy carries the flag",
     "vm_pat@4.5": "a free may shrink an entry with the same end; a move takes the flag along (A12, A13)",
     "vm_pat@6.9": "a copied first page no longer hides the pfn, but fork fails for it (A01, A02)",
     "vm_pat@6.14.2": "a fork that fails undoes its own; a split loses its new half instead (A04, A16)",

@@ -27,7 +27,7 @@ SEAMS = ("tracker", "flush", "walker")
 
 #: The policies of each era, oldest first, then those that only stable series had.
 ERAS = (
-    Era("tracker", "vm_pat", "2.6.29", "VM_PFNMAP tracking in the PAT code; S3"),
+    Era("tracker", "vm_pat", "3.7", "b3b9c2932c32, rework linear pfn-mmap tracking; S3"),
     Era(
         "tracker",
         "track_ctx",

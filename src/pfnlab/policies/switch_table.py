@@ -246,14 +246,6 @@ SWITCHES = (
         stable=taken_over("6.10.11", "6.6.52", "6.1.111", "5.15.168"),
     ),
     Switch(
-        "zap_untracks",
-        "3.4",
-        "unmap_single_vma() used by zap_page_range_single(), 3.x; S3.6.1, measured",
-        commit="f5cc4eef9987",
-        catalogue="A08",
-        tracker="vm_pat",
-    ),
-    Switch(
         "move_clears_vm_pat",
         "4.5",
         "untrack_pfn_moved() in mremap; S3.7, measured",

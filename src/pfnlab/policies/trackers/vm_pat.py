@@ -1,4 +1,4 @@
-"""VM_PAT (2.6.29 .. 6.15): one flag, and the rest asked from the page tables (S3).
+"""VM_PAT (3.7 .. 6.15): one flag, and the rest asked from the page tables (S3).
 
 The flag says "one reservation covers exactly this VMA's pfns", but neither pfn nor size is kept: when
 the VMA goes, its first entry is read back. A VMA that was split, moved or zapped since then gives a
@@ -129,8 +129,7 @@ class VmPat:
 
     def zap_page_range_single(self, vma: Vma, start: int, end: int) -> None:
         """Any zap of any size untracks the whole VMA (S3.6.1)."""
-        if self._kernel.profile.zap_untracks:
-            self._untrack(vma)
+        self._untrack(vma)
 
     def zap_page_range_single_flushed(self, vma: Vma, start: int, end: int) -> None:
         """The reservation is freed by now."""
