@@ -9,12 +9,11 @@ from itertools import groupby
 
 from pages.markdown import table
 from pfnlab.claims.asking import Finds, QuestionResult
-from pfnlab.claims.evidence import Evidence, Seen
+from pfnlab.claims.evidence import Evidence, Seen, series_words
 from pfnlab.claims.form import MOST_WORDS, Claim, ClaimStatus, Discussion
 from pfnlab.claims.reading import discussions
 from pfnlab.claims.searches import search_ahead
 from pfnlab.errors import Discovery
-from pfnlab.policies.releases import CONFIRMED
 
 _HEAD = ("", "said", "read as", "asked of models", "K: shown by kernels", "status")
 
@@ -153,14 +152,3 @@ def _where(seen: Evidence) -> str:
 
 def _but(against: bool) -> str:
     return "**but** " if against else ""
-
-
-def series_words(series: Sequence[str]) -> str:
-    """Series in words: ``6.1, 6.12``, and ``6.16 to 7.3`` for three or more that follow each other."""
-    runs: list[list[str]] = []
-    for name in series:
-        if runs and CONFIRMED.index(name) == CONFIRMED.index(runs[-1][-1]) + 1:
-            runs[-1].append(name)
-        else:
-            runs.append([name])
-    return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(run) for run in runs)

@@ -19,6 +19,8 @@ import msgspec
 from pfnlab.checker.check import CheckResult
 from pfnlab.checker.differ import DifferResult
 from pfnlab.checker.replay import ReplayResult
+from pfnlab.claims.asked_again import ClaimResult
+from pfnlab.claims.lookup import ClaimList
 from pfnlab.fuzz.hunt_state import FuzzResult
 from pfnlab.meeting.meet import MeetingResult
 from pfnlab.meeting.trial import TrialResult
@@ -44,6 +46,8 @@ RESULTS: dict[str, type[Printed]] = {
     "litmus-list": LibraryList,
     "policies-matrix": PoliciesResult,
     "kernels-meet": MeetingResult,
+    "claims-list": ClaimList,
+    "claims-show": ClaimResult,
     "try": TrialResult,
     "fuzz": FuzzResult,
     "fmt": FmtResult,
@@ -60,6 +64,12 @@ def schema_of(kind: type[Printed]) -> dict[str, Any]:
     _, parts = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
     described = {struct.__name__: _described(struct, parts[struct.__name__]) for struct in _structs(kind)}
     root = described.pop(kind.__name__)
+    # What is left are words of which a field has one.
+    described |= {
+        name: {"description": _sentence(part["description"]), "enum": part["enum"]}
+        for name, part in parts.items()
+        if "enum" in part
+    }
     content = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": kind.form(),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from for_each import for_each
 
-from pfnlab.claims.evidence import SERIES, VM_PAT, Seen, Sized
+from pfnlab.claims.evidence import SERIES, VM_PAT, Seen, Sized, series_words
 from pfnlab.claims.observed import book, result
 from pfnlab.errors import Misuse
 
@@ -61,10 +61,23 @@ def test_a_kernel_that_shows_something_else_is_noticed() -> None:
 def test_a_size_is_that_of_the_kernels() -> None:
     """A VMA has 152 bytes on 6.1, and 192 from 6.16 on."""
     assert [] == Sized("vm_area_struct", SERIES["ctx"], 192).unlike()
-    assert ["6.1: 152"] == Sized("vm_area_struct", ["6.1", "6.16"], 192).unlike()
+    assert ["6.1: 152 bytes"] == Sized("vm_area_struct", ["6.1", "6.16"], 192).unlike()
     assert ["6.12: none"] == Sized("pfnmap_track_ctx", ["6.12", "6.16"], 24).unlike()
 
 
 def test_what_was_shown_in_words() -> None:
     """The part of a step with its value, or the size."""
     assert ["result: ok 3", "56 bytes"] == [READ.shown, Sized("memtype", ["6.1"], 56).shown]
+
+
+@for_each(
+    ("series", "said"),
+    [
+        (("6.1", "6.12"), "6.1, 6.12"),
+        (("6.16", "6.17", "6.18"), "6.16 to 6.18"),
+        (("6.1", "6.12", "6.16", "6.18", "7.2", "7.3"), "6.1 to 6.16, 6.18, 7.2, 7.3"),
+    ],
+)
+def test_series_in_words(series: tuple[str, ...], said: str) -> None:
+    """Three that follow each other are a range."""
+    assert said == series_words(series)

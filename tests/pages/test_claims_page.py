@@ -11,7 +11,7 @@ import pytest
 from for_each import for_each
 
 from pages import claims_page as page
-from pages.claims_page import claims, series_words
+from pages.claims_page import claims
 from pfnlab.claims.asking import ClaimQuestion, Finds, Shows
 from pfnlab.claims.form import Claim, ClaimStatus, Discussion, Message, Said
 from pfnlab.claims.observed import book
@@ -127,19 +127,6 @@ def test_a_wrong_claim_makes_no_page() -> None:
 
     with pytest.raises(Discovery, match="answers otherwise"):
         claims(said=[discussion])
-
-
-@for_each(
-    ("series", "said"),
-    [
-        (("6.1", "6.12"), "6.1, 6.12"),
-        (("6.16", "6.17", "6.18"), "6.16 to 6.18"),
-        (("6.1", "6.12", "6.16", "6.18", "7.2", "7.3"), "6.1 to 6.16, 6.18, 7.2, 7.3"),
-    ],
-)
-def test_series_in_words(series: tuple[str, ...], said: str) -> None:
-    """Three that follow each other are a range."""
-    assert said == series_words(series)
 
 
 def test_a_quotation_is_not_taken_for_markdown() -> None:

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
-from pfnlab.claims.observed import Observed, left, said
+from pfnlab.claims.observed import Observed, left, part_words, said
 from pfnlab.claims.searches import AskedSearch, searched
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.model.model_machine import ModelMachine
+from pfnlab.programs.runs.observation import Run, Step
 from pfnlab.report.growth import sharing
 from pfnlab.report.kernel_sizes import known_sizes
 from pfnlab.units import number_of
@@ -28,18 +30,43 @@ class QuestionResult(NamedTuple):
 
     :param machine: the machine asked
     :param asked: the program, or the property and its scope
-    :param shown: the answer
+    :param value: the answer
     :param right: whether it is the one that was expected
+    :param by: what shows it: the operations of a counterexample, or how many turns a race takes
+    :param program: the counterexample
     """
 
     machine: str
     asked: str
-    shown: str
+    value: str
     right: bool
+    by: str = ""
+    program: Program | None = None
+
+    @property
+    def shown(self) -> str:
+        """The answer, with what shows it."""
+        return f"{self.value} by {self.by}" if self.by else self.value
 
 
 class ClaimQuestion(Protocol):
     """Something to ask a machine."""
+
+    @property
+    def machine(self) -> str:
+        """The model that is asked, as ``6.1,tracker=unmap_only``."""
+
+    @property
+    def subject(self) -> str:
+        """An operation, a property and its scope, or what is counted."""
+
+    @property
+    def answer(self) -> str:
+        """The answer that is expected, as :class:`QuestionResult` has it."""
+
+    @property
+    def command(self) -> str:
+        """The command that asks this alone; empty where that of its program does."""
 
     @property
     def searches(self) -> bool:
@@ -71,11 +98,33 @@ class Shows(NamedTuple):
     head: Sequence[str] = (DEVICE,)
     searches: bool = False
 
+    @property
+    def command(self) -> str:
+        """None: that of its program asks it."""
+        return ""
+
+    @property
+    def subject(self) -> str:
+        """The last operation, or the end."""
+        return "end" if self.observed is left else self.lines[-1]
+
+    @property
+    def answer(self) -> str:
+        """The part of the step, and its value."""
+        return part_words(self.observed, self.expected)
+
+    @property
+    def program(self) -> Program:
+        """The whole program."""
+        return load_text("\n".join(("pfnlab program 1", *self.head, "", *self.lines, "")))
+
+    def step_of(self, run: Run) -> Step:
+        """The step of a run that is looked at."""
+        return run.steps[-1 if self.observed is left else -2]
+
     def ask(self) -> QuestionResult:
         """Run the program."""
-        text = "\n".join(("pfnlab program 1", *self.head, "", *self.lines, ""))
-        run = ModelMachine(self.machine).run_one(load_text(text), check=True)
-        step = run.steps[-1 if self.observed is left else -2]
+        step = self.step_of(ModelMachine(self.machine).run_one(self.program, check=True))
         right = self.observed(step) == self.expected
         return QuestionResult(self.machine, _program(self.lines), said(self.observed, step), right)
 
@@ -98,18 +147,33 @@ class Finds(NamedTuple):
         """The search that answers it."""
         return AskedSearch(self.machine, self.scope)
 
+    @property
+    def subject(self) -> str:
+        """The property and its scope."""
+        return f"{self.name} in the scope {self.scope}"
+
+    @property
+    def answer(self) -> str:
+        """The verdict."""
+        return self.expected
+
+    @property
+    def command(self) -> str:
+        """The search by hand."""
+        return f"{self.search.command} --property {self.name}"
+
     def ask(self) -> QuestionResult:
         """Search."""
         answers = searched(*self.search).answers
         (answer,) = (candidate for candidate in answers if candidate.name == self.name)
         shown: str = "never asked" if answer.vacuous else answer.verdict
-        right = shown == self.expected
+        by = ""
         if answer.schedule and answer.length is not None:
-            shown += f" by {number_of(answer.length, 'turn')}"
+            by = number_of(answer.length, "turn")
         elif answer.program is not None:
-            shown += f" by {_program(op_lines(answer.program))}"
+            by = _program(op_lines(answer.program))
         asked = f"`{self.name}` in the scope `{self.scope}`"
-        return QuestionResult(self.machine, asked, shown, right)
+        return QuestionResult(self.machine, asked, shown, shown == self.expected, by, answer.program)
 
 
 def _program(lines: Iterable[str]) -> str:
@@ -128,12 +192,35 @@ class Costs(NamedTuple):
     against: bool = False
     searches: bool = False
 
+    @property
+    def subject(self) -> str:
+        """The bytes."""
+        return "bytes it takes"
+
+    @property
+    def machine(self) -> str:
+        """A model that has the tracker."""
+        return f"7.2,tracker={self.tracker}"
+
+    @property
+    def answer(self) -> str:
+        """Both numbers, in words."""
+        return self._words(self.expected)
+
+    @property
+    def command(self) -> str:
+        """The source of the tracker has them."""
+        return f"pfnlab policies show {self.tracker}"
+
     def ask(self) -> QuestionResult:
         """Look it up."""
         policy = TRACKERS[self.tracker]
         price = policy.BYTES_PER_VMA, policy.BYTES_PER_CONTEXT
-        shown = f"{price[0]} in every VMA, {price[1]} for each tracked mapping"
-        return QuestionResult(f"7.2,tracker={self.tracker}", "bytes it takes", shown, price == self.expected)
+        return QuestionResult(self.machine, self.subject, self._words(price), price == self.expected)
+
+    @staticmethod
+    def _words(price: tuple[int, int]) -> str:
+        return f"{price[0]} in every VMA, {price[1]} for each tracked mapping"
 
 
 class HoldsWord(NamedTuple):
@@ -149,10 +236,32 @@ class HoldsWord(NamedTuple):
     against: bool = False
     searches: bool = False
 
+    @property
+    def subject(self) -> str:
+        """The word."""
+        return "a word in `vm_area_struct`, in the place of an unused one"
+
+    @property
+    def machine(self) -> str:
+        """The model of the kernel."""
+        return self.series
+
+    @property
+    def answer(self) -> str:
+        """Both numbers, in words."""
+        return self._words(self.expected)
+
+    @property
+    def command(self) -> str:
+        """The members of the structure, as the kernel has them."""
+        return f"pfnlab kernels sizes {self.series}"
+
     def ask(self) -> QuestionResult:
         """Lay the structure out as the compiler does."""
         (sizes,) = (kept for kept in known_sizes() if kept.series == self.series)
-        able, unable = found = sharing(sizes)
-        asked = "a word in `vm_area_struct`, in the place of an unused one"
-        shown = f"costs nothing in {able} configurations, cannot in {unable}"
-        return QuestionResult(self.series, asked, shown, found == self.expected)
+        found = sharing(sizes)
+        return QuestionResult(self.series, self.subject, self._words(found), found == self.expected)
+
+    @staticmethod
+    def _words(found: tuple[int, int]) -> str:
+        return f"costs nothing in {found[0]} configurations, cannot in {found[1]}"

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from pfnlab.claims.observed import Observed, part_name
+from pfnlab.claims.observed import Observed, part_words
 from pfnlab.errors import Misuse
 from pfnlab.policies.releases import CONFIRMED
 from pfnlab.programs.lang.library import library_folder
@@ -61,7 +61,7 @@ class Seen(NamedTuple):
     @property
     def shown(self) -> str:
         """The observed part of a step, and its expected value."""
-        return f"{part_name(self.observed)}: {self.expected}"
+        return part_words(self.observed, self.expected)
 
     def unlike(self, litmus: Path | None = None) -> list[str]:
         """The series on which the kernel or its model shows something else, with what it shows."""
@@ -116,16 +116,28 @@ class Sized(NamedTuple):
 
     def unlike(self, litmus: Path | None = None) -> list[str]:
         """The series on which it has another size, with that."""
-        kept = {sizes.series: sizes.structures for sizes in known_sizes()}
-        found = {
-            series: kept[series][self.structure].size if self.structure in kept[series] else "none"
-            for series in self.series
-        }
-        return [f"{series}: {size}" for series, size in found.items() if size != self.expected]
+        found = {series: self.on_kernel(series) for series in self.series}
+        return [f"{series}: {shown}" for series, shown in found.items() if shown != self.shown]
+
+    def on_kernel(self, series: str) -> str:
+        """Its size on a kernel of *series*."""
+        (kept,) = (sizes.structures for sizes in known_sizes() if sizes.series == series)
+        return f"{kept[self.structure].size} bytes" if self.structure in kept else "none"
 
 
 #: Something that kernels showed.
 Evidence = Seen | Sized
+
+
+def series_words(series: Sequence[str]) -> str:
+    """Series in words: ``6.1, 6.12``, and ``6.16 to 7.3`` for three or more that follow each other."""
+    runs: list[list[str]] = []
+    for name in series:
+        if runs and CONFIRMED.index(name) == CONFIRMED.index(runs[-1][-1]) + 1:
+            runs[-1].append(name)
+        else:
+            runs.append([name])
+    return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(run) for run in runs)
 
 
 @cache

@@ -22,7 +22,12 @@ _SIZES = {2: " 2 MiB", 3: " 1 GiB"}
 
 def said(observed: Observed, step: Step) -> str:
     """The observed part of *step*, and its value."""
-    return f"{part_name(observed)}: {observed(step)}"
+    return part_words(observed, observed(step))
+
+
+def part_words(observed: Observed, value: str) -> str:
+    """A part of a step with a value that it has."""
+    return f"{part_name(observed)}: {value}"
 
 
 def part_name(observed: Observed) -> str:

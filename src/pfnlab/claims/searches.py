@@ -31,6 +31,17 @@ class AskedSearch(NamedTuple):
     def __str__(self) -> str:
         return f"model:{self.machine} in scope {self.scope}"
 
+    @property
+    def limits(self) -> Exhaustive:
+        """The limits of the search."""
+        return Exhaustive() if isinstance(load_scope(self.scope), RaceScope) else Exhaustive(depth=self.depth)
+
+    @property
+    def command(self) -> str:
+        """The command that makes it, for every property."""
+        depth = "" if self.limits.depth is None else f" --depth {self.limits.depth}"
+        return f"pfnlab check --on model:{self.machine} --scope {self.scope}{depth}"
+
 
 _results: dict[AskedSearch, CheckResult] = {}
 
@@ -61,6 +72,4 @@ def search_ahead(
 
 
 def _search(asked: AskedSearch) -> CheckResult:
-    loaded = load_scope(asked.scope)
-    limits = Exhaustive() if isinstance(loaded, RaceScope) else Exhaustive(depth=asked.depth)
-    return check(ModelMachine(asked.machine), loaded, limits=limits)
+    return check(ModelMachine(asked.machine), load_scope(asked.scope), limits=asked.limits)

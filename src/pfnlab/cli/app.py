@@ -8,6 +8,7 @@ import typer
 
 from pfnlab.cli.cache_app import cache
 from pfnlab.cli.campaign_app import campaign
+from pfnlab.cli.claims_app import claims
 from pfnlab.cli.kernels_app import kernels
 from pfnlab.cli.litmus_app import litmus, new
 from pfnlab.cli.options import module_of, verb_modules
@@ -82,7 +83,14 @@ def completion(
 
 
 #: The groups of verbs, by name.
-GROUPS = {"kernels": kernels, "cache": cache, "policies": policies, "litmus": litmus, "campaign": campaign}
+GROUPS = {
+    "kernels": kernels,
+    "cache": cache,
+    "policies": policies,
+    "litmus": litmus,
+    "claims": claims,
+    "campaign": campaign,
+}
 
 
 def _declare_others() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from importlib.resources import files
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pfnlab.policies import FOLDERS
 
@@ -202,6 +202,38 @@ def changes(typed: str) -> Iterator[Candidate]:
         yield from (Candidate(f"{seam}={name}", says) for name, says in _of_seam(seam))
     elif not equals:
         yield from (Candidate(f"{name}=", f"a {name} of your choice") for name in FOLDERS)
+
+
+# Claims. Reading them whole takes longer than a completion may take.
+
+
+def _claim_tables() -> Iterator[tuple[str, dict[str, Any]]]:
+    """The number of each discussion, and its file."""
+    import tomllib
+
+    folder = files("pfnlab.claims")
+    for file in sorted(file.name for file in folder.iterdir() if file.name.endswith(".toml")):
+        yield file.removesuffix(".toml"), tomllib.loads(folder.joinpath(file).read_text(encoding="utf-8"))
+
+
+def discussions(typed: str) -> Iterator[Candidate]:
+    """Discussions by number."""
+    yield from (Candidate(number, table["title"]) for number, table in _claim_tables())
+
+
+def claim_numbers(typed: str) -> Iterator[Candidate]:
+    """The numbers of claims, with their words."""
+    for seed, table in _claim_tables():
+        claims = (claim for message in table["message"] for claim in message["claim"])
+        yield from (
+            Candidate(f"{seed}.{count}", claim["words"]) for count, claim in enumerate(claims, start=1)
+        )
+
+
+def claim_authors(typed: str) -> Iterator[Candidate]:
+    """The authors of claims."""
+    names = {message["who"] for _, table in _claim_tables() for message in table["message"]}
+    yield from map(Candidate, sorted(names))
 
 
 # What is checked and run.

@@ -43,6 +43,9 @@ BY_METAVAR: dict[str, Values] = {
     "VERB...": values.words(*FORMS),
     "RESULT": values.paths(".json"),
     "STORE": values.paths(".db"),
+    "DISCUSSION": values.discussions,
+    "NUMBER": values.claim_numbers,
+    "AUTHOR": values.claim_authors,
     "CAMPAIGN.toml": values.paths(".toml"),
     "VERDICT": values.words(
         *("differs", "violated", "alarm", "unexpected", "lost"),

@@ -48,6 +48,10 @@ def _text(verb: str, request: Any, result: Any, *, apart: bool = False) -> str:
             return f"{result.as_json(indent=2)}\n" if form == "json" else result.as_lines(form)
         case "try" | "kernels meet" | "kernels diff":
             return _page(result)
+        case "claims show" if request.mail:
+            from pfnlab.document.claim_mail import claim_mail
+
+            return f"{chr(10) * apart}{claim_mail(result)}"
         case "results" | "campaign results":
             from pfnlab.document.results_part import listing_part
             from pfnlab.document.terminal import terminal

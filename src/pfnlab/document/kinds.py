@@ -50,6 +50,7 @@ KINDS = {
     "pfnlab-fuzz/2": ResultKind("pfnlab fuzz --json", "campaign.part"),
     FINDING: ResultKind("pfnlab fuzz --findings FOLDER", "campaign.finding_part"),
     "pfnlab-trial/1": ResultKind("pfnlab try --json", "trial.part"),
+    "pfnlab-claim/1": ResultKind("pfnlab claims show --json", "claims.part"),
     "pfnlab-results/1": ResultKind("pfnlab results --json", "results.part"),
     "pfnlab-replay/1": ResultKind("pfnlab replay --json", "trial.replay_part"),
 }

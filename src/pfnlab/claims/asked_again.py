@@ -1,0 +1,264 @@
+"""One claim asked again: what models answer today, beside what kernels showed, and how to repeat each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Literal
+
+import msgspec
+
+from pfnlab.claims.asking import ClaimQuestion, Shows
+from pfnlab.claims.evidence import Evidence, Seen, Sized, series_words
+from pfnlab.claims.form import ClaimStatus
+from pfnlab.claims.lookup import NumberedClaim
+from pfnlab.claims.observed import Observed, book, left, log, result, said
+from pfnlab.programs.lang.library import library_folder
+from pfnlab.programs.lang.load import read_program_text
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.printer import format_program
+from pfnlab.result import Made, Outcome, Result
+from pfnlab.units import number_of
+
+AnswerWord = Literal["as expected", "otherwise", "not asked"]
+
+#: The parts of a step that ``pfnlab run`` prints unasked.
+_PRINTED: tuple[Observed, ...] = (result, book, left, log)
+
+
+class ClaimProgram(msgspec.Struct, frozen=True):
+    """A program that a claim asks.
+
+    :param file: the file in which it can be saved; the name of a program that comes with pfnlab
+    :param text: the whole program
+    :param command: the command that runs it where the claim was asked
+    """
+
+    file: str
+    text: str
+    command: str
+
+
+class ClaimAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The answers to one question of a claim.
+
+    :param asked: an operation, or a property and its scope, or a structure
+    :param file: the program that has the operation, or that violates the property; empty where there is none
+    :param on: the model, ``model:7.2,flush=in_loop``; or the series of the kernels, each beside its model
+    :param expected: the answer on which the claim rests
+    :param model: the model's answer; null where none was asked
+    :param kernel: what stock kernels showed; null where none was looked at
+    :param against: whether the expected answer speaks against the claim
+    :param word: ``not asked``: it needs a search, which nobody wanted
+    :param command: the command that asks this alone; empty where that of its program does
+    """
+
+    asked: str
+    file: str
+    on: str
+    expected: str
+    model: str | None
+    kernel: str | None
+    against: bool
+    word: AnswerWord
+    command: str
+
+
+class ClaimResult(Result, frozen=True, kw_only=True, tag="pfnlab-claim/1"):
+    """A claim and its answers, asked again.
+
+    :param number: its number, ``004.22``
+    :param discussion: the subject of the discussion
+    :param author: the author of the words
+    :param role: the author's part in the discussion
+    :param date: of the message, as far as the archive says it
+    :param message: the subject of the message
+    :param quote: the author's words, verbatim
+    :param hedge: those of them that hedge, empty where nothing does
+    :param reading: what we take them to say
+    :param status: what became of it
+    :param because: the condition, the refutation, or why it is open; empty where the status says it all
+    :param model_only: why no stock kernel shows it; empty where one does
+    :param programs: the programs that were asked
+    :param answers: the answers to each question
+    :param says: the result in one sentence
+    """
+
+    number: str
+    discussion: str
+    author: str
+    role: str
+    date: str
+    message: str
+    quote: str
+    hedge: str
+    reading: str
+    status: ClaimStatus
+    because: str
+    model_only: str
+    programs: tuple[ClaimProgram, ...]
+    answers: tuple[ClaimAnswer, ...]
+    says: str
+
+    @property
+    def outcome(self) -> Outcome:
+        """A discovery where an answer is another one than that on which the claim rests."""
+        otherwise = any(answer.word == "otherwise" for answer in self.answers)
+        return Outcome.DISCOVERY if otherwise else Outcome.AS_EXPECTED
+
+
+def ask_again(found: NumberedClaim, *, search: bool = False) -> ClaimResult:
+    """Ask the models of a claim again, and look the kernels up.
+
+    :param search: ask searches too, which may take minutes
+    """
+    number, discussion, message, claim = found
+    programs = _Programs(number, claim.reading, claim.asks)
+    answers = tuple(
+        answer
+        for answers in (
+            *(_asked(asked, programs, search=search) for asked in claim.asks),
+            *(_shown(shown, programs) for shown in claim.kernels),
+        )
+        for answer in answers
+    )
+    return ClaimResult(
+        made=Made.now(),
+        number=number,
+        discussion=discussion.title,
+        author=message.author,
+        role=message.role,
+        date=message.date,
+        message=message.subject,
+        quote=claim.quote,
+        hedge=claim.hedge,
+        reading=claim.reading,
+        status=claim.status,
+        because=claim.because,
+        model_only=claim.model_only,
+        programs=programs.all(),
+        answers=answers,
+        says=_says(answers),
+    )
+
+
+class _Programs:
+    """The programs of a claim as files, with the machines that each is to be run on."""
+
+    def __init__(self, number: str, reading: str, asks: Sequence[ClaimQuestion]) -> None:
+        self._title, self._number = f"claim {number}: {reading}", number
+        self._own = list(dict.fromkeys(asked.program for asked in asks if isinstance(asked, Shows)))
+        self._texts: dict[str, str] = {}
+        self._machines: dict[str, dict[str, None]] = {}
+        self._traced: set[str] = set()
+
+    def add(self, program: Program, machine: str, observed: Observed | None = None) -> str:
+        """The file of a program of the claim, which *machine* runs."""
+        if program not in self._own:
+            self._own.append(program)
+        place = f"-{self._own.index(program) + 1}" if len(self._own) > 1 else ""
+        text = format_program(msgspec.structs.replace(program, title=self._title))
+        return self._keep(f"claim-{self._number}{place}.pfn", text, (machine,), observed)
+
+    def add_litmus(self, seen: Seen) -> str:
+        """The name of a program that comes with pfnlab; kernels of the first and last series run it."""
+        text = read_program_text(library_folder() / f"{seen.program}.pfn")
+        ends = dict.fromkeys((seen.series[0], seen.series[-1]))
+        machines = [f"{kind}:{series}" for series in ends for kind in ("qemu", "model")]
+        return self._keep(seen.program, text, machines, seen.observed)
+
+    def _keep(self, file: str, text: str, machines: Sequence[str], observed: Observed | None) -> str:
+        self._texts[file] = text
+        self._machines.setdefault(file, {}).update(dict.fromkeys(machines))
+        self._traced |= {file} if observed is not None and observed not in _PRINTED else set()
+        return file
+
+    def all(self) -> tuple[ClaimProgram, ...]:
+        """Every program that was added."""
+        return tuple(
+            ClaimProgram(
+                file,
+                text,
+                " ".join(
+                    (
+                        *("pfnlab", "run", file),
+                        *(f"--on {machine}" for machine in self._machines[file]),
+                        *(["--trace"] if file in self._traced else []),
+                    )
+                ),
+            )
+            for file, text in self._texts.items()
+        )
+
+
+def _asked(asked: ClaimQuestion, programs: _Programs, *, search: bool) -> Iterator[ClaimAnswer]:
+    """The model's answer to a question; none where it needs a search that nobody wanted."""
+    answer = None if asked.searches and not search else asked.ask()
+    machine, file, model = f"model:{asked.machine}", "", None
+    if isinstance(asked, Shows):
+        file = programs.add(asked.program, machine, asked.observed)
+    elif answer is not None and answer.program is not None:
+        file = programs.add(answer.program, machine)
+    if answer is not None:
+        model = answer.value if file else answer.shown
+    yield ClaimAnswer(
+        asked=asked.subject,
+        file=file,
+        on=machine,
+        expected=asked.answer,
+        model=model,
+        kernel=None,
+        against=asked.against,
+        word="not asked" if answer is None else _word(right=answer.right),
+        command=asked.command,
+    )
+
+
+def _shown(shown: Evidence, programs: _Programs) -> Iterator[ClaimAnswer]:
+    """What stock kernels showed, each with the model of the same kernel; series that agree are together."""
+    file, command = "", ""
+    if isinstance(shown, Sized):
+        command = f"pfnlab kernels sizes {shown.series[-1]}"
+    else:
+        file = programs.add_litmus(shown)
+    for (kernel, model), series in groupby(shown.series, lambda one: _on_series(shown, one)):
+        answers = [answer for answer in (kernel, model) if answer is not None]
+        yield ClaimAnswer(
+            asked=shown.op if isinstance(shown, Seen) else f"size of {shown.structure}",
+            file=file,
+            on=series_words(tuple(series)),
+            expected=shown.shown,
+            model=model,
+            kernel=kernel,
+            against=shown.against,
+            word=_word(right=all(answer == shown.shown for answer in answers)),
+            command=command,
+        )
+
+
+def _on_series(shown: Evidence, series: str) -> tuple[str, str | None]:
+    """The kernel of a series, and its model; a size is that of the kernel alone."""
+    if isinstance(shown, Sized):
+        return shown.on_kernel(series), None
+    steps = shown.on_kernel(series), shown.on_model(series)
+    kernel, model = (said(shown.observed, step) for step in steps)
+    return kernel, model
+
+
+def _word(*, right: bool) -> AnswerWord:
+    return "as expected" if right else "otherwise"
+
+
+def _says(answers: Sequence[ClaimAnswer]) -> str:
+    """The result in one sentence."""
+    count = {word: sum(answer.word == word for answer in answers) for word in ("otherwise", "not asked")}
+    waiting = count["not asked"]
+    left_out = f" {number_of(waiting, 'search', 'searches')} not asked: add --search." if waiting else ""
+    if count["otherwise"]:
+        of = number_of(len(answers), "answer")
+        return f"Not those on which the claim rests: {count['otherwise']} of {of}.{left_out}"
+    if len(answers) == waiting:
+        return f"Nothing was asked.{left_out}"
+    if len(answers) - waiting == 1:
+        return f"The answer is that on which the claim rests.{left_out}"
+    return f"All {len(answers) - waiting} answers are those on which the claim rests.{left_out}"

@@ -1,0 +1,149 @@
+"""Claims looked up: those of a discussion, of an author, or the one of a number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from pfnlab.claims.form import Claim, ClaimStatus, Discussion, Message
+from pfnlab.claims.reading import discussions
+from pfnlab.errors import Misuse
+from pfnlab.programs.lang.words import did_you_mean
+from pfnlab.result import Printed
+
+
+class NumberedClaim(NamedTuple):
+    """A claim with its number and where it was said."""
+
+    number: str
+    discussion: Discussion
+    message: Message
+    claim: Claim
+
+
+class ListedClaim(msgspec.Struct, frozen=True, kw_only=True):
+    """One claim of a list.
+
+    :param number: its number, ``004.22``
+    :param author: the author of the words
+    :param date: of the message, as far as the archive says it
+    :param message: the subject of the message
+    :param quote: the author's words, verbatim
+    :param hedge: those of them that hedge, empty where nothing does
+    :param reading: what we take them to say
+    :param status: what became of it
+    :param because: the condition, the refutation, or why it is open; empty where the status says it all
+    """
+
+    number: str
+    author: str
+    date: str
+    message: str
+    quote: str
+    hedge: str
+    reading: str
+    status: ClaimStatus
+    because: str
+
+    @classmethod
+    def of(cls, found: NumberedClaim) -> ListedClaim:
+        """A claim, as lists have it."""
+        number, _, message, claim = found
+        return cls(
+            number=number,
+            author=message.author,
+            date=message.date,
+            message=message.subject,
+            quote=claim.quote,
+            hedge=claim.hedge,
+            reading=claim.reading,
+            status=claim.status,
+            because=claim.because,
+        )
+
+
+class ClaimList(Printed, frozen=True, kw_only=True, tag="pfnlab-claims/1"):
+    """Claims of the discussions behind this project.
+
+    :param claims: the claims that ``--seed`` and the author leave
+    """
+
+    claims: tuple[ListedClaim, ...]
+
+    @classmethod
+    def of(cls, found: Iterable[NumberedClaim]) -> ClaimList:
+        """A list of *found*."""
+        return cls(claims=tuple(map(ListedClaim.of, found)))
+
+    def __str__(self) -> str:
+        rows = [(one.number, one.author, one.status, f"“{one.quote}”") for one in self.claims]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return "\n".join(
+            "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        )
+
+
+def claims_of(seed: str | None = None) -> Iterator[NumberedClaim]:
+    """The claims of a discussion.
+
+    :param seed: its number, ``004``; None for all
+    :raises Misuse: there is no such discussion
+    """
+    numbers = [one.number for one in discussions()]
+    if seed is not None and seed not in numbers:
+        raise Misuse(f"there is no discussion {seed!r}{did_you_mean(seed, numbers)}")
+    for discussion in discussions():
+        if seed in (None, discussion.number):
+            for number, message, claim in discussion.numbered():
+                yield NumberedClaim(number, discussion, message, claim)
+
+
+def claim_numbered(number: str) -> NumberedClaim:
+    """The claim with this number.
+
+    :param number: ``004.22``
+    :raises Misuse: there is none
+    """
+    found = {one.number: one for one in claims_of()}
+    if number in found:
+        return found[number]
+    seed = number.partition(".")[0]
+    there = [one for one in found if one.startswith(f"{seed}.")]
+    if there:
+        raise Misuse(f"there is no claim {number!r}: discussion {seed} has {there[0]} to {there[-1]}")
+    # All of them are too many to name.
+    guess = did_you_mean(number, found)
+    named = guess if guess.startswith(": did") else ": `pfnlab claims list` has all numbers"
+    raise Misuse(f"there is no claim {number!r}{named}")
+
+
+def claims_by(author: str, seed: str | None = None) -> list[NumberedClaim]:
+    """The claims of an author, in their order.
+
+    :param author: the name, or a word of it, in any case of letters
+    :param seed: of this discussion alone
+    :raises Misuse: nobody has this name, or several have it; there is no such discussion
+    """
+    found = list(claims_of(seed))
+    names = list(dict.fromkeys(one.message.author for one in found))
+    asked = author.lower()
+    meant = [name for name in names if name.lower() == asked]
+    meant = meant or [name for name in names if asked in name.lower().split()]
+    if len(meant) > 1:
+        raise Misuse(f"{author!r} is {' and '.join(meant)}: write the whole name of one")
+    if not meant:
+        words = {word: name for name in names for word in name.split()}
+        raise Misuse(f"there is no author {author!r}{_author_meant(author, names, words)}")
+    return [one for one in found if one.message.author == meant[0]]
+
+
+def _author_meant(author: str, names: list[str], words: dict[str, str]) -> str:
+    """The author who may be meant: the nearest name, or the name with the nearest word."""
+    by_word = did_you_mean(author, words)
+    if by_word.startswith(": did"):
+        (word,) = (word for word in words if f"`{word}`" in by_word)
+        return f": did you mean `{words[word]}`?"
+    return did_you_mean(author, names)

@@ -1,0 +1,20 @@
+"""The group of the verbs of claims; what they do is imported when they run."""
+
+# No annotations as strings here: the framework would evaluate each several times before every command.
+
+import typer
+
+from pfnlab.cli.plain import PLAIN, Verbs, by_default
+
+claims = Verbs(help="What the discussions behind this project claim, and what became of it.", **PLAIN)
+
+
+@claims.callback(invoke_without_command=True)
+def claims_default(context: typer.Context) -> int:
+    """What the discussions behind this project claim, and what became of it; `list` when nothing is said."""
+    return by_default("claims list", context)
+
+
+claims.verb("claims list")
+claims.verb("claims show")
+claims.verb("claims by")

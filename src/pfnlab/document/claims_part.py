@@ -1,0 +1,74 @@
+"""``claims show``: a claim, its programs, and the answers of models and kernels side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from textwrap import indent
+
+from pfnlab.claims.asked_again import ClaimAnswer, ClaimResult
+from pfnlab.document.blocks import Block, Bullets, Cell, Code, Facts, Paragraph, Table, Tone, cell
+from pfnlab.document.part import Part, done
+from pfnlab.inert import one_line
+
+
+def part(content: ClaimResult) -> Part:
+    """The words, what became of them, and the answers."""
+    said = f"{content.author}, {content.role}, {content.date}: {content.message}"
+    return Part(
+        title=f"Claim {content.number}",
+        says=f"{content.number}, {content.author}: {content.says}",
+        outcome=content.outcome,
+        blocks=tuple(_blocks(content)),
+        facts=done(content.made, ("discussion", content.discussion)),
+        first=one_line(f"{content.number}  {said}"),
+    )
+
+
+def commands_of(content: ClaimResult) -> tuple[str, ...]:
+    """The commands that ask everything again."""
+    commands = (*(one.command for one in content.programs), *(one.command for one in content.answers))
+    return tuple(dict.fromkeys(command for command in commands if command))
+
+
+def _blocks(content: ClaimResult) -> Iterator[Block]:
+    yield Paragraph(f"“{content.quote}”")
+    because = f": {content.because}" if content.because else ""
+    lines = (
+        f"hedged: {content.hedge}" if content.hedge else "",
+        f"read as: {content.reading}",
+        f"status: {content.status}{because}",
+        f"no stock kernel: {content.model_only}" if content.model_only else "",
+    )
+    yield Bullets(tuple(line for line in lines if line))
+    for program in content.programs:
+        yield Code(program.file, program.text, f"{program.file}\n{indent(program.text, '  ')}")
+    if content.answers:
+        yield Table(
+            "What each shows",
+            ("asked", "program", "on", "models", "stock kernels", ""),
+            tuple(tuple(_row(answer)) for answer in content.answers),
+            glance=(0, 1, 2, 3, 4, 5),
+            headed=True,
+        )
+    commands = commands_of(content)
+    if commands:
+        yield Facts((("again", commands),))
+    yield Paragraph(content.says)
+
+
+def _row(answer: ClaimAnswer) -> Iterator[Cell]:
+    yield cell(answer.asked, code=True)
+    yield cell(answer.file)
+    yield cell(answer.on)
+    tone: Tone = "bad" if answer.word == "otherwise" else ""
+    for shown in (answer.model, answer.kernel):
+        yield cell("-" if shown is None else shown, "" if shown in (None, answer.expected) else tone)
+    yield cell(", ".join(remarks(answer)), tone)
+
+
+def remarks(answer: ClaimAnswer) -> Iterator[str]:
+    """The remarks on an answer: where it speaks against the claim, or is not what was expected."""
+    if answer.against:
+        yield "but"
+    if answer.word != "as expected":
+        yield f"{answer.word}, expected {answer.expected}"

@@ -1,0 +1,35 @@
+"""Every claim of the discussions behind this project, with what became of it (docs/claims.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pfnlab.verbs.option import AsJson, DiscussionOf, Say
+
+if TYPE_CHECKING:
+    from pfnlab.claims.lookup import ClaimList
+
+EXAMPLES = (
+    ("pfnlab claims list", "Every claim, in its words, and its status"),
+    ("pfnlab claims list --seed 004", "Those of the discussion about TLB flushes"),
+)
+
+
+class ClaimsRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The request of a list of claims."""
+
+    seed: DiscussionOf = None
+    as_json: AsJson = False
+
+
+def perform(request: ClaimsRequest, say: Say) -> Iterator[ClaimList]:
+    """The claims, of all discussions or of one.
+
+    :raises Misuse: there is no such discussion
+    """
+    from pfnlab.claims.lookup import ClaimList, claims_of
+
+    yield ClaimList.of(claims_of(request.seed))

@@ -1,0 +1,78 @@
+"""``pfnlab claims``: lists, a claim asked again, and one line for what there is not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from asking import Ask
+from for_each import for_each
+
+from pfnlab.claims import lookup
+from pfnlab.claims.asking import Shows
+from pfnlab.claims.form import Claim, ClaimStatus, Discussion, Message, Said
+from pfnlab.claims.observed import book
+
+
+def test_every_claim_is_listed(ask: Ask) -> None:
+    """A line each; so it is where no verb is named."""
+    answer = ask("claims", "list")
+
+    assert [found.number for found in lookup.claims_of()] == [
+        line.split()[0] for line in answer.out.splitlines()
+    ]
+    assert answer.out == ask("claims").out
+
+
+def test_a_list_may_be_of_one_discussion_and_one_author(ask: Ask) -> None:
+    """Both hold then."""
+    lines = ask("claims", "by", "Zijlstra", "--seed", "004").out.splitlines()
+
+    assert lines
+    assert all(line.startswith("004.") and "Peter Zijlstra" in line for line in lines)
+
+
+def test_what_is_shown_for_a_mail_runs_as_it_is_pasted(ask: Ask, tmp_path: Path) -> None:
+    """The program below the name of its file, with what the table has."""
+    text = ask("claims", "show", "004.22", "--mail").out
+
+    pasted = text.partition(".pfn:\n\n")[2].partition("\n\nclaim-")[0]
+    program = tmp_path / "claim.pfn"
+    program.write_text("".join(f"{line[4:]}\n" for line in pasted.splitlines()), encoding="utf-8")
+    answer = ask("run", str(program), "--on", "model:7.2,flush=in_loop", "--json")
+    (run,) = json.loads(answer.out)["machines"]
+    assert 0 == answer.code
+    assert f"flushes: {run['steps'][-2]['flushes']}" in text
+
+
+@for_each(
+    ("words", "said"),
+    [
+        (("show", "004.999"), "there is no claim '004.999'"),
+        (("show", "4.22"), "there is no claim '4.22': did you mean `004.22`?"),
+        (("by", "Zijlstar"), "there is no author 'Zijlstar': did you mean `Peter Zijlstra`?"),
+        (("list", "--seed", "04"), "there is no discussion '04': did you mean `004`?"),
+        (("show", "004.22", "--mail", "--json"), "write one of them"),
+    ],
+)
+def test_what_there_is_not_is_one_line(ask: Ask, words: tuple[str, ...], said: str) -> None:
+    """Misuse, with nothing printed."""
+    answer = ask("claims", *words)
+
+    assert (2, "") == (answer.code, answer.out)
+    assert said in answer.err
+    assert 1 == len(answer.err.splitlines())
+
+
+def test_another_answer_ends_with_a_discovery(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A claim rests on an answer that the model does not give."""
+    wrong = Shows("7.2", ["a = mmap bar[0:4] wc shared rw", "munmap a"], book, "bar[0:4] wc")
+    claim = Claim("So.", "", "So.", ClaimStatus.CONFIRMED, asks=[wrong], model_only="a test")
+    said = [Said(Message("A test", "today", "A. Nobody", "tester"), [claim])]
+    monkeypatch.setattr(lookup, "discussions", lambda: (Discussion("009", "a test", "", said),))
+
+    answer = ask("claims", "show", "009.1")
+
+    assert 1 == answer.code
+    assert "otherwise, expected book: bar[0:4] wc" in answer.out
