@@ -27,7 +27,8 @@ this project, here by number. Each claim in them has a row:
 - **read as**: what we take it to say. If that is wrong, so is the rest of the row.
 - **asked of models**: a program, and what its last operation shows (`left`: the book at the end), or a
   property, searched for in a scope of [check](check.md): every sequence of three operations, in `race` every
-  schedule. Models of designs that nobody built, as `unmap_only`, are ours after the words of the discussion
+  schedule, and in a scope that ends every sequence of any length: what holds there, holds *always*. Models of
+  designs that nobody built, as `unmap_only`, are ours after the words of the discussion
   ([policies](policies.md)).
 - **K**: what real kernels showed: the series, an operation of a program in [litmus](../litmus/README.md), and
   what its golden has. The models of these kernels show the same. Or the size of a structure, read from these

@@ -54,6 +54,21 @@ def test_a_search_tells_its_counterexample() -> None:
     assert "violated by `a = mmap bar[0:4] wc shared rw; munmap a[0]`" == answer.shown
 
 
+def test_what_holds_in_a_scope_that_ends_holds_always() -> None:
+    """No state is left that the search has not seen."""
+    asked = Finds("7.2", "no_leak", "always", scope="ends_modes")
+
+    assert ("always", True) == asked.ask()[2:]
+    assert not asked._replace(expected="holds").ask().right
+
+
+def test_what_holds_up_to_a_bound_does_not_hold_always() -> None:
+    """The next operation might break it."""
+    answer = Finds("7.2", "no_leak", "always", scope="small").ask()
+
+    assert ("holds", False) == answer[2:]
+
+
 def test_a_race_tells_its_turns() -> None:
     """A schedule has no short program."""
     answer = Finds("7.2,flush=none", "told_free", "violated", scope="race").ask()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from for_each import for_each
+from msgspec.structs import replace
 
 from pfnlab.claims.observed import (
     anonymous,
@@ -13,6 +14,7 @@ from pfnlab.claims.observed import (
     flags,
     flushes,
     left,
+    levels,
     log,
     map_syncs,
     modes,
@@ -45,6 +47,7 @@ FULL = Step(
     value="SIGBUS code=2",
     book=(BookEntry(Span("bar", 0, 8), "wc"), BookEntry(Span("bar", 2, 4), "wc")),
     log=("one", "two"),
+    levels=("info", "err"),
     vmas=VMAS,
     ptes=PTES,
     flushes=2,
@@ -70,6 +73,7 @@ EMPTY = Step(op="look", task="main", result="ok", value=None, book=(), log=())
         (book, "bar[0:8] wc, bar[2:4] wc", "empty"),
         (left, "bar[0:8] wc, bar[2:4] wc", "nothing"),
         (log, "one; two", "nothing"),
+        (levels, "info, err", "not looked at"),
         (tracked, "VM_PAT a[0:8], VM_PAT c:a[0:8]", "nothing"),
         (entries, "a[0:4] WC special, a[4:5] WC, c:a[0:512] UC- 2 MiB special", "none"),
         (modes, "a[0:5] WC, c:a[0:512] UC- 2 MiB", "none"),
@@ -86,6 +90,11 @@ EMPTY = Step(op="look", task="main", result="ok", value=None, book=(), log=())
 def test_a_part_of_a_step(observed: Callable[[Step], str], full: str, empty: str) -> None:
     """Of a step with everything, and of one with nothing."""
     assert (full, empty) == (observed(FULL), observed(EMPTY))
+
+
+def test_no_line_has_no_level() -> None:
+    """Where levels are looked at, and nothing was printed."""
+    assert "nothing" == levels(replace(EMPTY, levels=()))
 
 
 def test_what_is_looked_at_is_named() -> None:

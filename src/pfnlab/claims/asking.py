@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
+from pfnlab.checker.check import HOLDS
 from pfnlab.claims.observed import Observed, left, part_words, said
 from pfnlab.claims.searches import AskedSearch, searched
 from pfnlab.policies.trackers import TRACKERS
@@ -20,6 +21,9 @@ from pfnlab.programs.runs.observation import Run, Step
 from pfnlab.report.growth import sharing
 from pfnlab.report.kernel_sizes import known_sizes
 from pfnlab.units import number_of
+
+#: The answer of a property that holds after any number of operations: the search came to an end.
+ALWAYS = "always"
 
 #: The device of programs that say no other, a line of the header.
 DEVICE = "device bar: pci, 16 pages"
@@ -132,6 +136,8 @@ class Shows(NamedTuple):
 class Finds(NamedTuple):
     """A search for a property that finds it to hold, its question having arisen, or to be violated.
 
+    In a scope that ends, a property that holds does so ``always``.
+
     :param name: of the property
     """
 
@@ -164,9 +170,11 @@ class Finds(NamedTuple):
 
     def ask(self) -> QuestionResult:
         """Search."""
-        answers = searched(*self.search).answers
-        (answer,) = (candidate for candidate in answers if candidate.name == self.name)
+        found = searched(*self.search)
+        (answer,) = (candidate for candidate in found.answers if candidate.name == self.name)
         shown: str = "never asked" if answer.vacuous else answer.verdict
+        if found.ended and shown == HOLDS:
+            shown = ALWAYS
         by = ""
         if answer.schedule and answer.length is not None:
             by = number_of(answer.length, "turn")

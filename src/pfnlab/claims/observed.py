@@ -55,6 +55,11 @@ def log(step: Step) -> str:
     return "; ".join(step.log) or "nothing"
 
 
+def levels(step: Step) -> str:
+    """The level of each of the kernel's log lines."""
+    return "not looked at" if step.levels is None else ", ".join(step.levels) or "nothing"
+
+
 def tracked(step: Step) -> str:
     """The reservations of the tracker, and the VMAs that share them."""
     return ", ".join(step.tracked or ()) or "nothing"
@@ -138,7 +143,7 @@ def map_syncs(step: Step) -> str:
 OBSERVED: dict[str, Observed] = {
     part.__name__: part
     for part in (
-        *(result, book, left, log, tracked, entries, modes, anonymous, vmas),
+        *(result, book, left, log, levels, tracked, entries, modes, anonymous, vmas),
         *(vm_pat, flags, flushes, order, reserves, map_syncs),
     )
 }

@@ -24,7 +24,7 @@ Models::
 
 ``run`` expects parts of the last step (:mod:`pfnlab.claims.observed`), or of the end: ``left``.
 ``header`` has lines of the program beside the device.
-``search`` names a scope, and expects properties.
+``search`` names a scope, and expects properties: ``always`` in one that ends, where they hold.
 Kernels::
 
     { on = "all", litmus = "fork/fork-copied-first", op = "c = fork", expected = { result = "ok" } }
@@ -46,7 +46,7 @@ import msgspec
 from pfnlab.checker.check import HOLDS, VIOLATED
 from pfnlab.checker.kernel.properties import questions
 from pfnlab.checker.kernel.scope import load_scope
-from pfnlab.claims.asking import DEVICE, ClaimQuestion, Costs, Finds, HoldsWord, Shows
+from pfnlab.claims.asking import ALWAYS, DEVICE, ClaimQuestion, Costs, Finds, HoldsWord, Shows
 from pfnlab.claims.evidence import SERIES, Evidence, Seen, Sized
 from pfnlab.claims.form import Claim, ClaimStatus, Discussion, Message, Said, faults
 from pfnlab.claims.observed import OBSERVED, Observed
@@ -121,8 +121,9 @@ class _SearchAsked(_Question, kw_only=True):
         for machine in _names(self.on):
             for name, expected in self.expected.items():
                 _check_property(name, self.search)
-                if expected not in (HOLDS, VIOLATED):
-                    raise Misuse(f"{name} = {expected!r} is no verdict: write {HOLDS} or {VIOLATED}")
+                if expected not in (HOLDS, ALWAYS, VIOLATED):
+                    verdicts = f"{HOLDS}, {ALWAYS} or {VIOLATED}"
+                    raise Misuse(f"{name} = {expected!r} is no verdict: write {verdicts}")
                 yield Finds(machine, name, expected, self.against, self.search)
 
 

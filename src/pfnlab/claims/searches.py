@@ -15,13 +15,16 @@ from pfnlab.progress import UNCOUNTED, PartCount
 #: How many operations in a row a search tries by default.
 DEPTH = 3
 
+#: The most states of a scope that is searched to its end: where a tracker leaks, there is none.
+MOST_STATES = 10_000
+
 
 class AskedSearch(NamedTuple):
     """A search that a claim or a page asks for.
 
     :param machine: a model, as ``7.2,tracker=exact``
     :param scope: the name of its scope
-    :param depth: operations in a row; a scope of races is searched to its end
+    :param depth: operations in a row; a scope of races, or one without a depth, is searched to its end
     """
 
     machine: str
@@ -34,7 +37,10 @@ class AskedSearch(NamedTuple):
     @property
     def limits(self) -> Exhaustive:
         """The limits of the search."""
-        return Exhaustive() if isinstance(load_scope(self.scope), RaceScope) else Exhaustive(depth=self.depth)
+        scope = load_scope(self.scope)
+        if isinstance(scope, RaceScope):
+            return Exhaustive()
+        return Exhaustive(states=MOST_STATES) if scope.depth is None else Exhaustive(depth=self.depth)
 
     @property
     def command(self) -> str:
@@ -49,7 +55,7 @@ _results: dict[AskedSearch, CheckResult] = {}
 def searched(machine: str, scope: str, depth: int = DEPTH) -> CheckResult:
     """The result of a search of *machine* in the scope called *scope*, for every property.
 
-    :param depth: operations in a row; a scope of races is searched to its end
+    :param depth: operations in a row; a scope of races, or one without a depth, is searched to its end
     """
     asked = AskedSearch(machine, scope, depth)
     if asked not in _results:
