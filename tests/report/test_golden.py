@@ -99,6 +99,17 @@ def test_an_older_version_that_looked_at_less_is_dropped_too() -> None:
     assert less.observations[0].steps == golden.observations[0].steps
 
 
+def test_what_a_guest_had_printed_before_makes_no_other_observation() -> None:
+    """Where every step says the same, no message is missing."""
+    old = promoted(None, "h1", "x", {"7.3-rc7": careful()})
+    spent = msgspec.structs.replace(careful(), once=("WARNING at kernel/iomem.c",))
+
+    golden = promoted(old, "h1", "x", {"7.3.4": spent})
+
+    assert ["7.3.4"] == list(golden.kernels)
+    assert () == golden.observations[0].once
+
+
 def test_what_nobody_looked_at_is_not_written() -> None:
     """The file of an earlier time is written again as it was."""
     run = careful()

@@ -134,12 +134,13 @@ def promoted(old: Golden | None, hash_now: str, made_by: str, runs: Mapping[str,
     }
     kernels = dict(previous.kernels) if previous else {}
     for version, run in runs.items():
-        seen = tuple(printed_step(step) for step in run.steps), run.once
+        steps, once = tuple(printed_step(step) for step in run.steps), run.once
         for older in [known for known in by_version if _outdated(known, version)]:
-            if by_version[older] == (_as_looked(seen[0], by_version[older][0]), run.once):
-                seen = by_version.pop(older)
+            # Equal steps lack no message, whatever the guest had printed before.
+            if by_version[older][0] == _as_looked(steps, by_version[older][0]):
+                steps, once = by_version.pop(older)
                 del kernels[older]
-        by_version[version] = seen
+        by_version[version] = steps, once
         kernels[version] = run.kernel
     groups: dict[Any, list[str]] = {}
     for version in sorted(by_version, key=version_key):
