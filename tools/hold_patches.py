@@ -55,8 +55,8 @@ REVOKED = (
     *(FOLDER / f"revoked-{name}.pfn" for name in ("behind-ordinary", "second")),
 )
 
-#: The sections of a page, each with a table between marks; of the policies by seam.
-SEAMS = ("flush", "walker", "tracker")
+#: The sections of a page, each with a table between marks; of the policies by seam, reports last.
+SEAMS = ("flush", "walker", "tracker", "freed_in_vain")
 BEGIN, END = "<!-- {}: `python tools/hold_patches.py --write` -->\n", "<!-- end of {} -->\n"
 
 _COUNTS = ("litmus", "changed", "schedules", "random", "steps", "undecided", "differences")

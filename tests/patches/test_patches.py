@@ -14,16 +14,17 @@ from for_each import for_each
 from pfnlab.errors import Misuse
 from pfnlab.lab.building.patch_file import PatchFile, read_patch
 from pfnlab.policies.flushes import FLUSHES
+from pfnlab.policies.reports import REPORTS
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.policies.walkers import WALKERS
 
 _FOLDER = Path(__file__).parents[2] / "patches"
 _PATHS = sorted(_FOLDER.glob("*.patch"))
-_SEAMS = {"flush": FLUSHES, "tracker": TRACKERS, "walker": WALKERS}
+_SEAMS = {"flush": FLUSHES, "tracker": TRACKERS, "walker": WALKERS, "freed_in_vain": REPORTS}
 #: Where a policy is decided in a kernel.
 _FOLDERS = ("mm/", "arch/x86/", "include/", "kernel/", "fs/", "drivers/")
 _BASE = re.compile(r"linux-source-\d+\.\d+")
-_NAME = re.compile(r"(?P<policy>[a-z]+-[a-z_]+?)(?:-(?P<series>\d+\.\d+))?\.patch")
+_NAME = re.compile(r"(?P<policy>[a-z_]+-[a-z_]+?)(?:-(?P<series>\d+\.\d+))?\.patch")
 
 
 def _faults(patch: PatchFile) -> list[str]:
