@@ -1,10 +1,11 @@
-"""The kernel's selftest pfnmap, as the series of ``patches/upstream/exact`` extends it, on kernels.
+"""The kernel's selftest pfnmap, as a folder of ``patches/upstream`` extends it, on kernels.
 
-``run_selftest.py KERNEL... [--source SOURCE] [--write]`` compiles the test out of the source (a series of the
-archive, or the folder of a tree) with the series' change of it, and runs it in a guest of each kernel, with
-devices whose frames are in the memtype list. A KERNEL is a name of `pfnlab kernels list`: one that was built
-here, a series or a version. The last one is said to have the series. ``--write`` puts the table into
-``patches/upstream/README.md``.
+``run_selftest.py KERNEL... [--patches FOLDER] [--source SOURCE] [--write]`` compiles the test out of the
+source (a series of the archive, or the folder of a tree) with the folder's change of it, and runs it in a
+guest of each kernel, with devices whose frames are in the memtype list. The folder is ``exact``, a series
+whose tests ask for what it promises, or ``selftests``, whose tests stand alone. A KERNEL is a name of `pfnlab
+kernels list`: one that was built here, a series or a version. The last one is said to pass. ``--write`` puts
+the table into ``patches/upstream/README.md``.
 
 Exit codes: 0 the last kernel passes all tests, 1 it does not, 3 a guest did not end the test.
 """
@@ -37,18 +38,20 @@ from pfnlab.programs.runs.machine import Accel
 from pfnlab.progress import say
 
 ROOT = Path(__file__).parents[1]
-SERIES = ROOT / "patches" / "upstream" / "exact"
-PAGE = ROOT / "patches" / "upstream" / "README.md"
+UPSTREAM = ROOT / "patches" / "upstream"
+PAGE = UPSTREAM / "README.md"
+#: The folders of patches that change the selftest.
+FOLDERS = ("exact", "selftests")
 INIT = Path(__file__).with_name("selftest_init.c")
 
-#: The marks around the table of the page.
-BEGIN, END = "<!-- selftests: `make test-selftests` -->\n", "<!-- end of selftests -->\n"
+#: The marks around a table of the page, with the name of the folder.
+BEGIN, END = "<!-- selftests of {}: `make test-selftests` -->\n", "<!-- end of selftests of {} -->\n"
 
 _FOLDER = "tools/testing/selftests/mm"
 _FILES = ("pfnmap.c", "vm_util.c")
 _INCLUDES = ("tools/testing/selftests/mm", "tools/testing/selftests", "tools/lib")
-#: Seconds a compiler, and a whole guest may take; one with an emulated processor needs about ten.
-_COMPILE_LIMIT, GUEST_LIMIT = 120.0, 120.0
+#: Seconds a compiler, and a whole guest may take; one needs about ten where nobody else wants the processor.
+_COMPILE_LIMIT, GUEST_LIMIT = 120.0, 600.0
 
 #: Two devices at the bus addresses that selftest_init.c knows.
 _CLAIMED = ("-device", "virtio-rng-pci,addr=0x5,disable-legacy=on")
@@ -84,27 +87,29 @@ def main(arguments: Sequence[str]) -> int:
     """Run the selftest, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kernels", nargs="+", metavar="KERNEL", help="7.3-own, exact-series, 7.3")
+    parser.add_argument("--patches", choices=FOLDERS, default="exact", help="a folder of patches/upstream")
     parser.add_argument("--source", default="7.3", help="a series, or the folder of a tree; 7.3 without")
     parser.add_argument("--write", action="store_true", help="put the table into the page")
     asked = parser.parse_args(arguments)
     try:
         with tempfile.TemporaryDirectory(prefix="pfnlab-selftest-") as name:
-            program = compiled(asked.source, Path(name))
+            program = compiled(asked.source, selftest_patches(asked.patches), Path(name))
             outcomes = [on_kernel(kernel, program, Path(name)) for kernel in asked.kernels]
     except PfnlabError as trouble:
         print(trouble, file=sys.stderr)
         return 3
     print(table(outcomes), end="")
     if asked.write:
-        write_table(PAGE, table(outcomes))
+        write_table(PAGE, asked.patches, table(outcomes))
     return 0 if outcomes[-1].passes else 1
 
 
-def compiled(source: str, into: Path) -> bytes:
+def compiled(source: str, patches: Sequence[Path], into: Path) -> bytes:
     """
     The test with the first process of its guest, one static program.
 
     :param source: a series of the archive, or the folder of a tree
+    :param patches: of the test
     :raises Undecided: the change does not apply, or it does not compile
     """
     kernel_source = source_for(source, say=say)
@@ -113,7 +118,7 @@ def compiled(source: str, into: Path) -> bytes:
     folder.mkdir(parents=True)
     for name in _FILES:
         shutil.copyfile(original(kernel_source, f"{_FOLDER}/{name}"), folder / name)
-    for path in selftest_patches():
+    for path in patches:
         _run(["patch", "-p1", "-F0", "-i", str(path)], into, "apt-get install patch")
     includes = [f"-I{tree / place}" for place in _INCLUDES]
     command = ["gcc", "-O2", *includes, "-isystem", str(tree / "tools/include/uapi")]
@@ -128,9 +133,10 @@ def compiled(source: str, into: Path) -> bytes:
     return (into / "init").read_bytes()
 
 
-def selftest_patches() -> list[Path]:
-    """The patches of the series that change nothing but the selftest."""
-    paths = [path for path in sorted(SERIES.glob("[0-9]*.patch")) if not path.name.startswith("0000-")]
+def selftest_patches(folder: str) -> list[Path]:
+    """The patches of a folder of ``patches/upstream`` that change nothing but the selftest."""
+    found = sorted((UPSTREAM / folder).glob("[0-9]*.patch"))
+    paths = [path for path in found if not path.name.startswith("0000-")]
     return [path for path in paths if read_patch(path).files == (f"{_FOLDER}/pfnmap.c",)]
 
 
@@ -199,15 +205,17 @@ def table(outcomes: Sequence[Outcome]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def write_table(page: Path, text: str) -> None:
+def write_table(page: Path, folder: str, text: str) -> None:
     """Put *text* between the marks of the page.
 
+    :param folder: the marks are of this one
     :raises Undecided: it has no such marks
     """
-    before, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, behind = rest.partition(END)
+    first, last = BEGIN.format(folder), END.format(folder)
+    before, begin, rest = page.read_text(encoding="utf-8").partition(first)
+    _, end, behind = rest.partition(last)
     if not begin or not end:
-        raise Undecided(f"{page} has no place for the table: put {BEGIN.strip()} and {END.strip()} there")
+        raise Undecided(f"{page} has no place for the table: put {first.strip()} and {last.strip()} there")
     page.write_text(f"{before}{begin}\n{text}\n{end}{behind}", encoding="utf-8")
 
 

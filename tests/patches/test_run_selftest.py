@@ -64,11 +64,12 @@ def test_table() -> None:
 def test_the_table_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
     """What is around the marks stays."""
     page = tmp_path / "README.md"
-    page.write_text(f"before\n{TOOL.BEGIN}old\n{TOOL.END}behind\n")
+    begin, end = TOOL.BEGIN.format("exact"), TOOL.END.format("exact")
+    page.write_text(f"before\n{begin}old\n{end}behind\n")
 
-    TOOL.write_table(page, "| new |\n")
+    TOOL.write_table(page, "exact", "| new |\n")
 
-    assert f"before\n{TOOL.BEGIN}\n| new |\n\n{TOOL.END}behind\n" == page.read_text()
+    assert f"before\n{begin}\n| new |\n\n{end}behind\n" == page.read_text()
 
 
 def test_a_page_without_a_place(tmp_path: Path) -> None:
@@ -77,4 +78,4 @@ def test_a_page_without_a_place(tmp_path: Path) -> None:
     page.write_text("no marks\n")
 
     with pytest.raises(Undecided, match="no place"):
-        TOOL.write_table(page, "| new |\n")
+        TOOL.write_table(page, "exact", "| new |\n")

@@ -13,6 +13,7 @@ from pfnlab.lab.building.patch_file import read_patch
 _FOLDER = Path(__file__).parents[2] / "patches" / "upstream"
 _PATHS = sorted((_FOLDER / "exact").glob("[0-9]*.patch"))
 _PATCHES = [path for path in _PATHS if not path.name.startswith("0000-")]
+(_ALONE,) = (_FOLDER / "selftests").glob("[0-9]*.patch")
 _PAGE = (_FOLDER / "README.md").read_text(encoding="utf-8")
 _TEST = re.compile(r"^\+TEST_F\((\w+), (\w+)\)", re.MULTILINE)
 
@@ -24,7 +25,7 @@ def test_a_cover_letter_and_its_patches() -> None:
     assert [f"{n}/{len(_PATCHES)}" for n in range(len(_PATHS))] == [found and found[1] for found in numbers]
 
 
-@pytest.mark.parametrize("path", _PATCHES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*_PATCHES, _ALONE], ids=lambda path: path.stem)
 def test_a_patch_is_a_mail(path: Path) -> None:
     """A subsystem and what is done in the subject, why in the text, who says so below it, then the diff."""
     head = path.read_text(encoding="utf-8").partition("\n---\n")[0]
@@ -62,4 +63,28 @@ def test_the_tool_takes_the_selftest_out_of_the_series() -> None:
     """The patch it applies is the one that changes the selftest alone."""
     tool = tooling.run_selftest()
 
-    assert [_PATCHES[-1]] == tool.selftest_patches()
+    assert [_PATCHES[-1]] == tool.selftest_patches("exact")
+
+
+def test_the_selftests_that_stand_alone_change_nothing_else() -> None:
+    """They need no patch of the kernel."""
+    assert [_ALONE] == tooling.run_selftest().selftest_patches("selftests")
+
+
+def test_the_selftests_that_stand_alone_pass_today_and_failed_before() -> None:
+    """All pass on 7.3; 6.12 fails all but that of a child's mapping, and passes the kernel's own."""
+    tool = tooling.run_selftest()
+    begin, end = tool.BEGIN.format("selftests"), tool.END.format("selftests")
+    table = _PAGE.partition(begin)[2].partition(end)[0]
+    named = {f"{fixture}.{name}" for fixture, name in _TEST.findall(_ALONE.read_text(encoding="utf-8"))}
+
+    rows = {
+        found[1]: (found[2], found[3])
+        for found in re.finditer(r"^\| `(\S+)` \| (.*) \| (.*) \|$", table, re.M)
+    }
+
+    assert named <= set(rows)
+    assert {"ok"} == {today for _, today in rows.values()}
+    assert named - {"pfnmap_tracked.fork"} == {
+        name for name, (before, _) in rows.items() if before == "not ok"
+    }
