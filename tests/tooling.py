@@ -31,6 +31,12 @@ def copied_modes() -> ModuleType:
     return _tool("copied_modes")
 
 
+def count_vmas() -> ModuleType:
+    """What counts the VMAs of guests."""
+    run_selftest()
+    return _tool("count_vmas")
+
+
 def draw_rooms() -> ModuleType:
     """What draws packages and rooms."""
     return _tool("draw_rooms")

@@ -60,7 +60,7 @@ _INSERTED = 0x6
 # The harness says the result of each test, and the reason of one that was skipped; the kernel's own lines may
 # end up in between.
 _RESULT = re.compile(r"(?P<word>ok|not ok) \d+ (?P<name>\S+?)(?: # (?P<skip>SKIP.*))?$", re.MULTILINE)
-_WHOLE = re.compile(r"^selftest ended with \d+", re.MULTILINE)
+_WHOLE = re.compile(r"^(?:selftest|count) ended with \d+", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ def console_of(kernel: KernelImage, program: bytes, folder: Path) -> str:
             process.wait()
     text = console.read_text(errors="replace").replace("\r", "")
     if not _WHOLE.search(text):
-        raise LostGuest(f"the selftest did not end: {text.strip()[-300:]}")
+        raise LostGuest(f"the guest did not end by itself: {text.strip()[-300:]}")
     return text
 
 
