@@ -18,6 +18,7 @@ from pfnlab.checker.kernel.scope import RaceScope, load_scope, scope_names
 from pfnlab.checker.search.path import Path
 from pfnlab.errors import Misuse, ProgramError, Undecided
 from pfnlab.explorer.machines import files_of
+from pfnlab.judging.causes import Causes
 from pfnlab.judging.known import known
 from pfnlab.programs.lang.canonical import program_text
 from pfnlab.programs.lang.ops import Look, Op, Program
@@ -185,10 +186,15 @@ def _identity(machine: ModelMachine) -> tuple[str, str]:
     return machine.spec, files_of(machine.spec)
 
 
+def _causes(program: Program, machine: ModelMachine) -> Causes:
+    """What happened in *program* until its last operation."""
+    (run,) = machine.run([program])
+    return Causes(program, run.steps, len(program.ops) - 1, machine.profile)
+
+
 def _seen(
     question: Question, holds: bool | None, program: Program | None, machine: ModelMachine
 ) -> PropertySeen:
     broken = question.kind == "always" and holds is False and program is not None
-    version = machine.spec.partition(",")[0]
-    why = known(program, len(program.ops) - 1, question.name, version) if broken and program else ""
+    why = known(_causes(program, machine), question.name) if broken and program else ""
     return PropertySeen(question.name, question.kind, question.asks, holds, why)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pfnlab.programs.lang.device_ops import (
     D0,
@@ -32,7 +32,7 @@ from pfnlab.programs.lang.device_ops import (
 )
 from pfnlab.programs.lang.ops import MAIN_TASK, Call, Fork, Mmap, Mremap, Program, Release, Thread
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.observation import HELD, WAITS, Run
+from pfnlab.programs.runs.observation import HELD, WAITS, Run, Step
 
 #: Calls with which a driver maps pages for itself.
 _Mapping = Ioremap | Memremap | IoMappingCreateWc | MemremapPages
@@ -89,8 +89,16 @@ class History:
         """The task that stands for the address space of *task*: a thread has that of its process."""
         return self._processes.get(task, task)
 
-    def done(self, call: Call, task: str = MAIN_TASK) -> None:
-        """*call* of *task* has succeeded."""
+    @property
+    def booked(self) -> list[Span]:
+        """The device pages that a driver has booked for itself and not freed."""
+        return list(self._booked)
+
+    def done(self, call: Call, task: str = MAIN_TASK, steps: Sequence[Step] = ()) -> None:
+        """*call* of *task* has succeeded.
+
+        :param steps: the steps before and after it, as far as they were observed
+        """
         match call:
             case RequestMemRegion(span=span):
                 self.claims.append(span)
@@ -118,8 +126,7 @@ class History:
             case ArchIoReserveMemtypeWc(span=span):
                 self._booked.append(span)
             case ArchIoFreeMemtypeWc(span=span):
-                if span in self._booked:
-                    self._booked.remove(span)
+                self._free(span, steps)
             case Thread(child=child):
                 self._processes[child] = self.process(task)
             case Fork(child=child):
@@ -135,12 +142,37 @@ class History:
             case _:
                 pass
 
+    def _free(self, span: Span, steps: Sequence[Step]) -> None:
+        """A driver has freed *span*: a range that it has booked, or a part of one."""
+        if span in self._booked:
+            self._booked.remove(span)
+            return
+        whole = next((one for one in self._booked if _holds(one, span)), None)
+        if whole is None:
+            return
+        if len(steps) == 2 and _count(steps[0], whole) == _count(steps[1], whole):
+            # The book does not free a part: all is there still.
+            return
+        self._booked.remove(whole)
+        rests = (Span(span.name, whole.start, span.start), Span(span.name, span.end, whole.end))
+        self._booked += [rest for rest in rests if rest.start < rest.end]
+
+
+def _holds(whole: Span, part: Span) -> bool:
+    return whole.name == part.name and whole.start <= part.start and part.end <= whole.end
+
+
+def _count(step: Step, span: Span) -> int | None:
+    """How many entries of the book are *span*; None where nobody looked."""
+    return None if step.book is None else sum(entry.span == span for entry in step.book)
+
 
 def kept_after(program: Program, run: Run) -> Iterator[list[Span]]:
     """:attr:`History.kept` after each step of *run*; one that is held keeps what it asks for."""
     history, pending = History(), dict[str, Call]()
     for number, step in enumerate(run.steps):
         op = program.ops[number] if number < len(program.ops) else None
+        around = run.steps[number - 1 : number + 1] if number else ()
         if op is not None:
             if step.result in (HELD, WAITS):
                 pending[op.task] = op.call
@@ -148,10 +180,10 @@ def kept_after(program: Program, run: Run) -> Iterator[list[Span]]:
                 done = str(step.value).split("; ")
                 for task, call in pending.items():
                     if f"{task} ok" in done:
-                        history.done(call, task)
+                        history.done(call, task, around)
                 pending.clear()
             elif step.result == "ok":
-                history.done(op.call, op.task)
+                history.done(op.call, op.task, around)
         waiting = [
             call.span for call in pending.values() if isinstance(call, _Mapping | ArchIoReserveMemtypeWc)
         ]

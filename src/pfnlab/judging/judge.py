@@ -22,6 +22,8 @@ from pfnlab.checker.kernel.properties import (
     one_mode,
     removed_unmapped,
 )
+from pfnlab.errors import Misuse
+from pfnlab.judging.causes import Causes
 from pfnlab.judging.entries import (
     entries_inside,
     flushed,
@@ -34,10 +36,15 @@ from pfnlab.judging.entries import (
 from pfnlab.judging.history import History, is_unplaced
 from pfnlab.judging.known import known
 from pfnlab.judging.seen import Layout, SeenMoment
+from pfnlab.mm.profile import Profile
 from pfnlab.policies.known_kernels import version_of_release
+from pfnlab.policies.patched import patched_kernels
+from pfnlab.policies.profiles import profile_of
 from pfnlab.policies.releases import is_version, upstream
+from pfnlab.policies.seams import with_policy
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.ops import Fork, Op, Program, Release
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import FIELDS, Verdict, judge
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import HELD, MOVED, MemorySeen, Run, Step
@@ -108,10 +115,14 @@ def violations(program: Program, run: Run, series: str | None = None) -> list[Vi
 
     :param series: of the kernel, by which known violations are explained; when None, as the run says
     """
-    series = series or _version(run)
+    broken = list(_judged(program, run))
+    profile = _profile(run, series) if broken else None
     return [
-        Violation(run.machine, name, step, run.steps[step].op, says, known(program, step, name, series))
-        for name, step, says in _judged(program, run)
+        Violation(
+            *(run.machine, name, step, run.steps[step].op, says),
+            known(Causes(program, run.steps, step, profile), name),
+        )
+        for name, step, says in broken
     ]
 
 
@@ -128,6 +139,23 @@ def judged(
     """
     broken = (violation for run in runs for violation in violations(program, run, series[run.machine]))
     return msgspec.structs.replace(judge(program, runs, series, fields), violations=tuple(broken))
+
+
+def _profile(run: Run, series: str | None) -> Profile | None:
+    """The rules that the machine of *run* is said to have, policies among them; None where nobody knows."""
+    kind, _, spec = run.machine.partition(":")
+    try:
+        if kind == "model":
+            return ModelMachine(spec, configuration=run.configuration).profile
+        version = series or _version(run)
+        if version is None:
+            return None
+        patched = patched_kernels().get(spec)
+        profile = profile_of(version)
+        return with_policy(profile, *patched.policy.split("=")) if patched is not None else profile
+    except Misuse:
+        # It was recorded under a name that is none here.
+        return None
 
 
 def _version(run: Run) -> str | None:
@@ -147,7 +175,7 @@ def _judged(program: Program, run: Run) -> Iterator[tuple[str, int, str]]:
     for number, step in enumerate(run.steps):
         op = program.ops[number] if number < len(program.ops) else None
         if op is not None and step.result == "ok":
-            history.done(op.call, op.task)
+            history.done(op.call, op.task, run.steps[number - 1 : number + 1] if number else ())
             history.moved_away |= step.value == MOVED and is_unplaced(op.call)
         held = step.result == HELD or (held and not (op is not None and isinstance(op.call, Release)))
         memory = _memory(run, number)

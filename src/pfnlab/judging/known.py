@@ -1,14 +1,11 @@
-"""The violations that are known: what a kernel does there, and since or until when."""
+"""The violations that are known: what a kernel or a design does there, by the cause in the run."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
-from pfnlab.policies.releases import series_key, series_of
-from pfnlab.programs.lang.device_ops import DriverCall
-from pfnlab.programs.lang.ops import Call, DeviceKind, Mmap, Op, Program
-from pfnlab.programs.lang.walk_ops import Walk
-from pfnlab.programs.model.model_machine import END
+from pfnlab.judging.causes import Causes
 
 
 class Known(NamedTuple):
@@ -16,34 +13,34 @@ class Known(NamedTuple):
     A violation that is explained.
 
     :param name: of the property
-    :param why: the explanation, with an id of docs/bugs.md or a step of docs/semantics.md
-    :param until: the first series without it; None for a rule of all
-    :param words: the operations during which it shows; all when empty
-    :param driver: only where the guest driver maps or books something in the program
-    :param device: only where the program has a device of this kind
-    :param after: only during or after one of these operations; anywhere when empty
-    :param since: the first series with it; None for one that all have had
+    :param why: the explanation, with an id of docs/bugs.md or a step of docs/semantics
+    :param cause: true where this explains it: what happened in the run, on a machine that does so
     """
 
     name: str
     why: str
-    until: str | None = None
-    words: tuple[str, ...] = ()
-    driver: bool = False
-    device: DeviceKind | None = None
-    after: tuple[str, ...] = ()
-    since: str | None = None
+    cause: Callable[[Causes], bool]
 
 
 _PIECES = "A06: the pieces of a split VMA free what was never reserved"
+_BY_END = "A07: an end that is unmapped shrinks the reservation of another"
 _ZAPPED = "A08: zapping a part drops the whole reservation"
+_LOOKED_UP = "A09: behind a zap of the first page nothing says what `unmap_only` has reserved"
+_TWICE_BOOKED = "A20: what `unmap_only` keeps over a zap is booked again by a fault that remaps"
+_HALVED = "A16: a split or a move loses VM_PAT, and the reservation its owner"
+_COPIED_FIRST = "A01: the first page was copied, and hides what was reserved"
+_CHILD = "A03: a child that fork could not copy is untracked with an empty page table"
+_FORK = "A04: a fork that fails untracks the parent's mapping"
+_MOVED = "A12: the old place of a move is untracked after its entries went"
 _FOREIGN = "S4.10: a driver frees what another has booked"
+_PART = "S2.4: a driver frees a part of what it has booked, and the book knows the whole"
 _LOCKED_TWICE = "S5.8.9: a locked mapping that MREMAP_DONTUNMAP moves is counted in locked_vm twice"
 _RAM = "S4.10: RAM cannot be mapped so by a driver"
 _SECTION = "S4.10: two ranges in one section"
 _FIRST_PAGE = "S9.2.6: a claim stops a mapping only where it has the first page of the BAR"
 _ESCAPES = "S9.9.4: an mmap was allowed before the claim, and made after the revocation"
 _COPIED = "S9.4.5: a mapping of vfio-pci that is copied loses its reservation"
+_FILLED = "S9.4.5: vfio-pci finds only the VMAs that it has filled"
 _KEPT = "D02: pages that were unmapped stay reserved until the last VMA goes"
 _ASSERTED = "S6.3.8: a leaf is cut without mmap_lock, and the kernel asserts it"
 _LEAVES = "S7.5.3: smaps and numa_maps drop leaves of 1 GiB"
@@ -55,83 +52,152 @@ _LOW = "S9.1.5: below 1 MiB a claim revokes nothing"
 _SPANS = "S9.6.5: a range that leaves a resource is warned about"
 _TWICE = "A17: a remap that fails halfway untracks twice"
 
+#: Trackers that have one entry in the book for all pieces of a mapping, and know only whole VMAs.
+_WHOLE_VMAS = ("vm_pat", "unmap_only", "base_pfn", "driver_hook")
+
+#: Trackers that ask the page tables for the first frame, and keep the reservation over a zap.
+_LOOK_UP = ("unmap_only", "driver_hook")
+
+#: Trackers that keep the reservation over a zap, and know nothing of the next remap.
+_OVER_ZAPS = (*_LOOK_UP, "base_pfn")
+
+
+def _pieces(causes: Causes) -> bool:
+    return causes.tracker(*_WHOLE_VMAS) and causes.cut
+
+
+def _zapped(causes: Causes) -> bool:
+    return causes.tracker("vm_pat") and causes.zapped
+
+
+def _looked_up(causes: Causes) -> bool:
+    return causes.tracker(*_LOOK_UP) and causes.zapped
+
+
+def _booked_again(causes: Causes) -> bool:
+    return causes.tracker(*_OVER_ZAPS) and causes.has("vfio_remaps") and causes.vfio and causes.refilled
+
+
+def _halved(causes: Causes) -> bool:
+    lost = causes.has("failed_fork_untracks") and causes.lacks("only_fork_clears_vm_pat")
+    return lost and causes.tracker(*_WHOLE_VMAS) and (causes.cut or causes.moved)
+
+
+def _copied_first(causes: Causes) -> bool:
+    return (
+        causes.tracker("vm_pat", "unmap_only") and causes.lacks("cow_knows_its_pfn") and causes.copied_first
+    )
+
+
+def _fork_failed(causes: Causes) -> bool:
+    return causes.tracker(*_WHOLE_VMAS) and causes.lacks("failed_fork_untracks") and causes.fork_failed
+
+
+def _moved_away(causes: Causes) -> bool:
+    return causes.tracker(*_WHOLE_VMAS) and causes.lacks("move_clears_vm_pat") and causes.moved
+
+
+def _freed_in_vain(causes: Causes) -> bool:
+    return causes.driver and causes.freed_part
+
+
+def _freed_foreign(causes: Causes) -> bool:
+    return causes.driver and causes.freed_foreign
+
+
 #: Every known violation; the first that fits explains.
 KNOWN: tuple[Known, ...] = (
-    Known("looks_only", _LEAVES, None, ("smaps", "numa_maps")),
-    Known("no_leak", _PIECES, "6.16"),
-    Known("freed_once", _PIECES, "6.16"),
-    Known("no_loss", _ZAPPED, "6.16"),
-    Known("direct_map", _ZAPPED, "6.16", after=("zap_vma_ptes",)),
-    Known("fork_whole", "A04: a fork that fails untracks the parent's mapping", "6.16"),
-    Known("no_warning", _TWICE, "6.16", ("mmap", "remap_pfn_range")),
-    Known("no_warning", "A10: an entry is untracked without mmap_lock", "6.16", ("release",)),
-    Known("no_warning", _ASSERTED, "7.2", ("unmap_mapping_range", "request_mem_region")),
-    Known("no_warning", _COPIED, "6.10", ("mremap",)),
-    Known("memory_off", "S9.4.5: vfio-pci finds only the VMAs that it has filled", "6.10"),
-    Known("no_leak", _FOREIGN, None, ("arch_io_free_memtype_wc",), driver=True),
-    Known("mm_counts", _LOCKED_TWICE, "7.2", ("mremap",), since="6.16"),
-    Known("no_loss", _FOREIGN, None, driver=True, after=("arch_io_free_memtype_wc",)),
-    Known("freed_once", _FOREIGN, None, driver=True, after=("arch_io_free_memtype_wc",)),
-    Known("no_warning", _RAM, None, ("ioremap", "memremap", "io_mapping_create_wc"), driver=True),
-    Known("no_warning", _SECTION, None, ("memremap_pages",), driver=True),
-    Known("no_warning", _ACCESS, None, ("mem_read", "mem_write")),
-    Known("direct_map_back", "S2.8: freeing a reservation does not turn the direct map back"),
-    Known("claimed_free", _KEPT),
-    Known("claimed_unmapped", _FIRST_PAGE, None, ("mmap",), driver=True),
-    Known("claimed_unmapped", _ESCAPES, None, ("release",), driver=True),
-    Known("removed_unmapped", "S9.3: /proc/bus/pci has no address space of its own"),
-    Known("claimed_unmapped", _LOW, device="isa"),
-    Known("no_warning", _SPANS, None, ("arch_io_reserve_memtype_wc",), device="isa"),
-    Known("direct_map", _DIRECT, driver=True, device="isa"),
-    Known("direct_map", _SET, device="isa"),
-    Known("one_mode", _HOLE, device="isa"),
-    Known("one_mode", "C01: a driver maps with the mode it likes, nobody asks the book", driver=True),
+    Known("looks_only", _LEAVES, lambda c: c.now in ("smaps", "numa_maps") and c.had_leaf(3)),
+    Known("no_leak", _HALVED, _halved),
+    Known("no_leak", _COPIED_FIRST, _copied_first),
+    Known("no_leak", _FORK, _fork_failed),
+    Known("no_leak", _MOVED, _moved_away),
+    Known("no_leak", _PIECES, _pieces),
+    Known("no_leak", _TWICE_BOOKED, _booked_again),
+    Known("no_leak", _LOOKED_UP, _looked_up),
+    Known("no_leak", _FOREIGN, lambda c: c.now == "arch_io_free_memtype_wc" and _freed_foreign(c)),
+    Known("freed_once", _FOREIGN, _freed_foreign),
+    Known("freed_once", _PART, lambda c: c.now == "arch_io_free_memtype_wc" and _freed_in_vain(c)),
+    Known("freed_once", _FORK, _fork_failed),
+    Known("freed_once", _PIECES, _pieces),
+    Known("no_loss", _FOREIGN, _freed_foreign),
+    Known("no_loss", _ZAPPED, _zapped),
+    Known("no_loss", _FORK, _fork_failed),
+    Known("no_loss", _BY_END, lambda c: c.has("end_match") and _pieces(c)),
+    Known("direct_map", _ZAPPED, _zapped),
+    Known("fork_whole", _FORK, _fork_failed),
+    Known(
+        "no_warning",
+        _TWICE,
+        lambda c: c.tracker(*_WHOLE_VMAS) and c.has("failed_remap_zaps") and c.remap_failed,
+    ),
+    Known(
+        "no_warning",
+        _CHILD,
+        lambda c: c.tracker(*_WHOLE_VMAS) and c.lacks("failed_copy_clears_vm_pat") and c.fork_failed,
+    ),
+    Known("no_warning", _MOVED, _moved_away),
+    Known("no_warning", _LOOKED_UP, _looked_up),
+    Known(
+        "no_warning",
+        "A10: an entry is untracked without mmap_lock",
+        lambda c: c.tracker("vm_pat") and c.now == "release" and c.zapped,
+    ),
+    Known(
+        "no_warning",
+        _ASSERTED,
+        lambda c: (
+            c.has("zap_asserts_mmap_lock")
+            and c.now in ("unmap_mapping_range", "request_mem_region")
+            and c.had_leaf(3)
+        ),
+    ),
+    Known("no_warning", _COPIED, lambda c: c.has("vfio_remaps") and c.vfio and c.now == "mremap"),
+    Known(
+        "memory_off",
+        _FILLED,
+        lambda c: c.has("vfio_remaps") and c.vfio and (c.forked or c.cut or c.moved),
+    ),
+    Known(
+        "mm_counts", _LOCKED_TWICE, lambda c: c.now == "mremap" and c.dontunmap and c.within("6.16", "7.2")
+    ),
+    Known(
+        "no_warning",
+        _RAM,
+        lambda c: c.driver and c.now in ("ioremap", "memremap", "io_mapping_create_wc"),
+    ),
+    Known("no_warning", _SECTION, lambda c: c.driver and c.now == "memremap_pages"),
+    Known("no_warning", _ACCESS, lambda c: c.now in ("mem_read", "mem_write")),
+    Known("direct_map_back", "S2.8: freeing a reservation does not turn the direct map back", lambda c: True),
+    Known("claimed_free", _PIECES, _pieces),
+    Known("claimed_free", _LOOKED_UP, lambda c: c.tracker(*_OVER_ZAPS) and c.zapped),
+    Known("claimed_free", _KEPT, lambda c: c.counts),
+    Known("claimed_free", _ESCAPES, lambda c: c.driver and c.now == "release"),
+    Known("claimed_unmapped", _FIRST_PAGE, lambda c: c.driver and c.now == "mmap"),
+    Known("claimed_unmapped", _ESCAPES, lambda c: c.driver and c.now == "release"),
+    Known(
+        "removed_unmapped",
+        "S9.3: /proc/bus/pci has no address space of its own",
+        lambda c: c.done("remove", "unplug"),
+    ),
+    Known("claimed_unmapped", _LOW, lambda c: c.device("isa")),
+    Known("no_warning", _SPANS, lambda c: c.device("isa") and c.now == "arch_io_reserve_memtype_wc"),
+    Known("direct_map", _DIRECT, lambda c: c.driver and c.device("isa")),
+    Known("direct_map", _SET, lambda c: c.device("isa")),
+    Known("one_mode", _HOLE, lambda c: c.device("isa")),
+    Known("one_mode", "C01: a driver maps with the mode it likes, nobody asks the book", lambda c: c.driver),
 )
 
 #: Why a program that makes the kernel leave a call out breaks properties.
 LEFT_OUT = "the program left a call out"
 
 
-def known(program: Program, step: int, name: str, series: str | None) -> str:
+def known(causes: Causes, name: str) -> str:
     """
-    Why kernels of *series* break the property *name* here; empty where nobody knows.
+    Why the property *name* is broken; empty where nobody knows.
 
-    :param step: index of the step that breaks it; after the last operation stands the end
-    :param series: None for a kernel of unknown version, for which only rules of all hold
+    :param causes: what happened until the step that breaks it
     """
-    ops = program.ops[: step + 1]
-    if any(op.skip is not None for op in ops):
+    if causes.left_out:
         return LEFT_OUT
-    word = _word(ops[step].call) if step < len(program.ops) else END
-    driver = any(map(_of_driver, ops))
-    words = {_word(op.call) for op in ops}
-    kinds = {device.kind for device in program.devices}
-    for entry in KNOWN:
-        if entry.name != name or (entry.driver and not driver):
-            continue
-        if entry.device is not None and entry.device not in kinds:
-            continue
-        if (entry.words and word not in entry.words) or (entry.after and not words & {*entry.after}):
-            continue
-        if _has(entry, series):
-            return entry.why
-    return ""
-
-
-def _has(entry: Known, series: str | None) -> bool:
-    """True where kernels of *series* break the property so."""
-    if series is None:
-        return entry.since is None and entry.until is None
-    key = series_key(series_of(series))
-    since = entry.since is None or series_key(entry.since) <= key
-    return since and (entry.until is None or key < series_key(entry.until))
-
-
-def _word(call: Call) -> str:
-    """The word of an operation in a program; of a walk its walker."""
-    return call.walker if isinstance(call, Walk) else str(type(call).__struct_config__.tag)
-
-
-def _of_driver(op: Op) -> bool:
-    """True where the guest driver is asked for something."""
-    return isinstance(op.call, DriverCall) or (isinstance(op.call, Mmap) and op.call.driver is not None)
+    return next((entry.why for entry in KNOWN if entry.name == name and entry.cause(causes)), "")
