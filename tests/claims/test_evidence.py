@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from for_each import for_each
 
-from pfnlab.claims.evidence import SERIES, VM_PAT, Seen, Sized, series_words
+from pfnlab.claims.evidence import SERIES, VM_PAT, Seen, Sized, Source, series_words
 from pfnlab.claims.observed import book, result
 from pfnlab.errors import Misuse
 
@@ -81,3 +81,12 @@ def test_what_was_shown_in_words() -> None:
 def test_series_in_words(series: tuple[str, ...], said: str) -> None:
     """Three that follow each other are a range."""
     assert said == series_words(series)
+
+
+def test_source_says_where_to_read_it() -> None:
+    """The file of each release, in the tree of stable releases."""
+    source = Source("mm/memory.c", "zap_page_range", ["2.6.32.67", "3.0.27"], "untracks")
+
+    assert ["mm/memory.c?h=v2.6.32.67", "mm/memory.c?h=v3.0.27"] == [
+        place.partition("/tree/")[2] for place in source.places
+    ]

@@ -6,7 +6,7 @@ from for_each import for_each
 
 from pfnlab.checker.check import VIOLATED
 from pfnlab.claims.asking import Finds
-from pfnlab.claims.evidence import Seen
+from pfnlab.claims.evidence import Seen, Source
 from pfnlab.claims.form import Claim, ClaimStatus, faults
 from pfnlab.claims.observed import book
 
@@ -20,6 +20,22 @@ GOOD = Claim("It might be so.", "might", "It is so.", ClaimStatus.CONFIRMED, ker
 def test_a_good_claim_has_no_faults() -> None:
     """Quoted, asked, shown."""
     assert [] == faults(GOOD)
+
+
+READ = Source("mm/memory.c", "zap_page_range", ["3.0.27"], "untracks", against=True)
+
+
+@for_each(
+    ("changed", "faults_found"),
+    [
+        ({"status": ClaimStatus.CONDITION, "because": "x", "sources": [READ]}, []),
+        ({"sources": [READ]}, ["is confirmed against an answer"]),
+        ({"kernels": [], "model_only": "x", "sources": [READ._replace(against=False)]}, []),
+    ],
+)
+def test_the_source_of_a_release_is_an_answer(changed: dict[str, object], faults_found: list[str]) -> None:
+    """It may speak for a claim or against it, and is enough where nothing can be run."""
+    assert faults_found == faults(GOOD._replace(**changed))
 
 
 @for_each(

@@ -6,7 +6,7 @@ import pytest
 from for_each import for_each
 
 from pfnlab.claims.asking import Costs, Finds, HoldsWord, Shows
-from pfnlab.claims.evidence import SERIES, Seen, Sized
+from pfnlab.claims.evidence import SERIES, Seen, Sized, Source
 from pfnlab.claims.form import Claim, ClaimStatus, Message
 from pfnlab.claims.observed import book, left, log
 from pfnlab.claims.reading import read_discussion
@@ -128,6 +128,15 @@ def test_a_question_to_models(line: str, asks: list[object]) -> None:
 def test_a_question_to_kernels(line: str, kernels: list[object]) -> None:
     """Of a golden's step, or of a size that was read."""
     assert kernels == claim_of(f"kernels = [{line}]").kernels
+
+
+def test_what_source_says() -> None:
+    """A file, a function and the releases it was read of."""
+    line = '{ source = "mm/memory.c", function = "f", on = ["3.0.27"], says = "untracks" }'
+
+    claim = claim_of(f"sources = [{line}]", KERNELS)
+
+    assert (Source("mm/memory.c", "f", ["3.0.27"], "untracks"),) == claim.sources
 
 
 def test_what_speaks_against_a_claim_says_so() -> None:

@@ -125,6 +125,30 @@ class Sized(NamedTuple):
         return f"{kept[self.structure].size} bytes" if self.structure in kept else "none"
 
 
+class Source(NamedTuple):
+    """What the source of old releases says, where the archive has no kernel of them.
+
+    :param file: as in the tree, ``mm/memory.c``
+    :param function: the one that says it
+    :param releases: those whose file was read, as its tags name them: ``3.0.27``
+    :param shown: what it does, in a few words of ours
+    """
+
+    file: str
+    function: str
+    releases: Sequence[str]
+    shown: str
+    against: bool = False
+
+    @property
+    def places(self) -> list[str]:
+        """Where to read it: an address for each release."""
+        return [f"{_STABLE}/{self.file}?h=v{release}" for release in self.releases]
+
+
+#: The tree of stable releases, file by file.
+_STABLE = "https://git.kernel.org/pub/scm/linux/kernel/git/stable/linux.git/tree"
+
 #: Something that kernels showed.
 Evidence = Seen | Sized
 

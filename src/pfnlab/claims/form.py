@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from pfnlab.claims.asking import ClaimQuestion
-from pfnlab.claims.evidence import Evidence
+from pfnlab.claims.evidence import Evidence, Source
 
 #: The most words of a message that are quoted at a time.
 MOST_WORDS = 15
@@ -46,7 +46,7 @@ class Message(NamedTuple):
 class Claim(NamedTuple):
     """One claim.
 
-    :param quote: the author's words, verbatim
+    :param quote: the author's words, verbatim; ``[…]`` stands for words of the sentence that are left out
     :param hedge: those of them that hedge, empty where nothing does
     :param reading: what we take it to say
     :param status: what became of it
@@ -54,6 +54,7 @@ class Claim(NamedTuple):
     :param asks: questions to models; one that speaks against the claim says so
     :param kernels: steps of goldens, which the models of the same kernels repeat, and sizes of structures
     :param model_only: why no kernel shows it, where ``kernels`` is empty
+    :param sources: what the source of releases says that no kernel of the archive is of
     """
 
     quote: str
@@ -64,6 +65,7 @@ class Claim(NamedTuple):
     asks: Sequence[ClaimQuestion] = ()
     kernels: Sequence[Evidence] = ()
     model_only: str = ""
+    sources: Sequence[Source] = ()
 
 
 class Said(NamedTuple):
@@ -102,7 +104,7 @@ def faults(claim: Claim) -> list[str]:
         found.append("its hedge is not in the quotation")
     if bool(claim.kernels) == bool(claim.model_only):
         found.append("has either kernels that show it or a reason why none does")
-    against = any(asked.against for asked in claim.asks) or any(seen.against for seen in claim.kernels)
+    against = any(answer.against for answer in (*claim.asks, *claim.kernels, *claim.sources))
     match claim.status:
         case ClaimStatus.CONFIRMED | ClaimStatus.CONFIRMED_IN_THREAD if against:
             found.append("is confirmed against an answer")
@@ -114,6 +116,6 @@ def faults(claim: Claim) -> list[str]:
             found.append("has no answer against it")
     if claim.status is not ClaimStatus.CONFIRMED and not claim.because:
         found.append("does not say why")
-    if claim.status not in _UNASKED and not (claim.asks or claim.kernels):
+    if claim.status not in _UNASKED and not (claim.asks or claim.kernels or claim.sources):
         found.append("asks nothing")
     return found

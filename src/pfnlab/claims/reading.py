@@ -13,6 +13,7 @@ A file has a ``title``, the outcome in ``short``, and tables::
     because                       the condition, the refutation, or why it is open
     models, kernels               questions, each a table on a line of its own
     model_only                    why no kernel shows it
+    sources                       what old releases do, for which the archive has no kernel
 
 Each question has the ``expected`` answer, and ``against = true`` where that speaks against the claim.
 Models::
@@ -29,6 +30,10 @@ Kernels::
 
     { on = "all", litmus = "fork/fork-copied-first", op = "c = fork", expected = { result = "ok" } }
     { on = ["6.16", "7.2"], structure = "vm_area_struct", expected = { bytes = 192 } }
+
+Sources::
+
+    { source = "mm/memory.c", function = "unmap_vmas", on = ["3.0.27"], says = "untracks each VMA" }
 
 ``nth`` chooses one of several equal operations.
 ``on`` may be a list, and for kernels a name of ``SERIES``.
@@ -47,7 +52,7 @@ from pfnlab.checker.check import HOLDS, VIOLATED
 from pfnlab.checker.kernel.properties import questions
 from pfnlab.checker.kernel.scope import load_scope
 from pfnlab.claims.asking import ALWAYS, DEVICE, ClaimQuestion, Costs, Finds, HoldsWord, Shows
-from pfnlab.claims.evidence import SERIES, Evidence, Seen, Sized
+from pfnlab.claims.evidence import SERIES, Evidence, Seen, Sized, Source
 from pfnlab.claims.form import Claim, ClaimStatus, Discussion, Message, Said, faults
 from pfnlab.claims.observed import OBSERVED, Observed
 from pfnlab.errors import Misuse
@@ -91,6 +96,7 @@ class _Claim(msgspec.Struct, forbid_unknown_fields=True):
     models: list[dict[str, Any]] = []
     kernels: list[dict[str, Any]] = []
     model_only: str = ""
+    sources: list[dict[str, Any]] = []
 
 
 class _Question(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -181,6 +187,16 @@ class _Structure(_Question, kw_only=True):
         yield Sized(self.structure, _series(self.on), self.expected.bytes, self.against)
 
 
+class _Source(_Question, kw_only=True):
+    on: Annotated[list[str], _Some]
+    source: str
+    function: str
+    says: str
+
+    def asks(self) -> Iterator[Source]:
+        yield Source(self.source, self.function, self.on, self.says, self.against)
+
+
 _Model = _Run | _SearchAsked | _Tracker | _SharedWord
 _Kernel = _Litmus | _Structure
 
@@ -192,6 +208,7 @@ _MODELS: dict[str, type[_Model]] = {
     "shared_word": _SharedWord,
 }
 _KERNELS: dict[str, type[_Kernel]] = {"litmus": _Litmus, "structure": _Structure}
+_SOURCES: dict[str, type[_Source]] = {"source": _Source}
 
 
 @cache
@@ -234,9 +251,13 @@ def _claim(table: dict[str, Any], where: str) -> Claim:
     for place, question in enumerate(written.kernels, start=1):
         line = f"{where}, kernels, question {place}"
         kernels += _made(_kind(_KERNELS, question, line).asks(), line)
+    sources: list[Source] = []
+    for place, question in enumerate(written.sources, start=1):
+        line = f"{where}, sources, question {place}"
+        sources += _made(_kind(_SOURCES, question, line).asks(), line)
     claim = Claim(
         *(written.words, written.hedge, written.reading, ClaimStatus(written.status), written.because),
-        *(asks, kernels, written.model_only),
+        *(asks, kernels, written.model_only, tuple(sources)),
     )
     for fault in faults(claim):
         raise Misuse(f"{where} {fault}")
