@@ -5,9 +5,18 @@ from __future__ import annotations
 from for_each import for_each
 
 from pfnlab.judging.history import History, kept_after
-from pfnlab.programs.lang.device_ops import D0, D3, MemoryDisable, MemoryEnable, VfioReset
+from pfnlab.programs.lang.device_ops import (
+    D0,
+    D3,
+    ArchIoFreeMemtypeWc,
+    ArchIoReserveMemtypeWc,
+    MemoryDisable,
+    MemoryEnable,
+    VfioReset,
+)
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Call
+from pfnlab.programs.lang.span import Span
 from pfnlab.programs.model.model_machine import ModelMachine
 
 
@@ -33,10 +42,10 @@ def test_whose_memory_is_off(calls: tuple[Call, ...], off: bool) -> None:
     assert ({"bar"} if off else set()) == history.off
 
 
-def kept(*lines: str) -> list[list[str]]:
+def kept(*lines: str, series: str = "7.2") -> list[list[str]]:
     """What a driver has reserved for itself after each step of a program of the model."""
     program = load_text("\n".join(("pfnlab program 1", "device bar: pci, 16 pages", *lines, "")))
-    return [list(map(str, spans)) for spans in kept_after(program, ModelMachine("7.2").run_one(program))]
+    return [list(map(str, spans)) for spans in kept_after(program, ModelMachine(series).run_one(program))]
 
 
 def test_a_driver_keeps_what_it_has_not_undone() -> None:
@@ -68,3 +77,28 @@ def test_a_call_that_is_refused_when_released_keeps_nothing() -> None:
     )
 
     assert [[], ["bar[0:2]"], ["bar[0:2]"], [], []] == kept(*lines)
+
+
+@for_each(
+    ("series", "part", "left"),
+    [
+        ("6.1", "bar[12:16]", ["bar[8:12]"]),
+        ("6.1", "bar[8:12]", ["bar[8:16]"]),
+        ("7.2", "bar[12:16]", ["bar[8:16]"]),
+    ],
+)
+def test_a_driver_that_frees_a_part_holds_what_the_book_has(series: str, part: str, left: list[str]) -> None:
+    """An old book frees an end of an entry, a new one whole entries alone."""
+    lines = ("arch_io_reserve_memtype_wc bar[8:16]", f"arch_io_free_memtype_wc {part}")
+
+    assert left == kept(*lines, series=series)[1]
+
+
+def test_where_nobody_looked_a_driver_may_hold_all_or_the_rest() -> None:
+    """The book of the end is either."""
+    history = History()
+    history.done(ArchIoReserveMemtypeWc(Span("bar", 8, 16)))
+
+    history.done(ArchIoFreeMemtypeWc(Span("bar", 12, 16)))
+
+    assert ["bar[8:16]", "bar[8:12]"] == list(map(str, history.kept))

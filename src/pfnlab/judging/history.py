@@ -150,10 +150,13 @@ class History:
         whole = next((one for one in self._booked if _holds(one, span)), None)
         if whole is None:
             return
-        if len(steps) == 2 and _count(steps[0], whole) == _count(steps[1], whole):
+        before, after = (_count(step, whole) for step in steps) if len(steps) == 2 else (None, None)
+        if before is not None and before == after:
             # The book does not free a part: all is there still.
             return
-        self._booked.remove(whole)
+        if after is not None:
+            self._booked.remove(whole)
+        # Where nobody looked, it may be either.
         rests = (Span(span.name, whole.start, span.start), Span(span.name, span.end, whole.end))
         self._booked += [rest for rest in rests if rest.start < rest.end]
 
