@@ -8,7 +8,7 @@ from pfnlab.checker.check import CheckResult, PropertyResult, check
 from pfnlab.checker.kernel.properties import questions
 from pfnlab.checker.kernel.scope import read_scope
 from pfnlab.hw.platform import Platform
-from pfnlab.mm.gather import FlushPlacement
+from pfnlab.mm.gather import Flushes, FlushPlacement
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.tracker import Tracker
 from pfnlab.mm.walk_policy import SpecialBits, WalkerPolicy, Walkers
@@ -35,7 +35,7 @@ class Broken(ModelMachine):
     def boot(self, platform: Platform, devices: Mapping[str, PfnRange]) -> Kernel:
         """A kernel with these policies."""
         kernel = super().boot(platform, devices)
-        kernel.tracker, kernel.flushes = self._tracker(kernel), self._flushes()
+        kernel.tracker, kernel.flushes = self._tracker(kernel), Flushes.all(self._flushes())
         kernel.walkers = Walkers.all(self._walker())
         return kernel
 

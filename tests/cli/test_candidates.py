@@ -22,6 +22,7 @@ from pfnlab.policies.eras import VM_PAT_ERAS
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.known_kernels import known_versions
 from pfnlab.policies.profiles import SEAMS as SEAM_NAMES
+from pfnlab.policies.seams import PLACES, POLICIES
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.policies.walkers import WALKERS
 
@@ -129,6 +130,17 @@ def test_policies_of_a_model_are_those_of_its_seam(
     found = values("run", "--on", f"model:7.2,{seam}=")
 
     assert sorted(found) == sorted(f"model:7.2,{seam}={name}" for name in [*names, "own.py"])
+
+
+@pytest.mark.parametrize("seam", PLACES)
+def test_places_follow_a_seam_and_a_dot(seam: str) -> None:
+    """Each, and its policies behind it."""
+    places, first = (
+        values("run", "--on", f"model:7.2,{seam}.{typed}") for typed in ("", f"{PLACES[seam][0]}=")
+    )
+
+    assert [f"model:7.2,{seam}.{place}=" for place in PLACES[seam]] == places
+    assert {f"model:7.2,{seam}.{PLACES[seam][0]}={name}" for name in POLICIES[seam]} <= set(first)
 
 
 def test_seams_are_those_of_the_model() -> None:

@@ -95,6 +95,14 @@ def test_policies_are_listed(ask: Ask) -> None:
     assert all(name in answer.out for name in ("trackers", "vm_pat", "track_ctx", "6.1, 6.12"))
 
 
+def test_places_are_listed_with_their_seam(ask: Ask) -> None:
+    """As a machine's name has them."""
+    listed = ask("policies", "list").out
+
+    assert "  at one place: walker.folio_walk_start=, walker.walk_page_vma=, " in listed
+    assert "  at one place: flush.munmap=, flush.exit=, flush.zap=, " in listed
+
+
 def test_a_policy_and_a_profile_can_be_shown(ask: Ask) -> None:
     """A policy is its source, a profile its switches."""
     policy, profile = ask("policies", "show", "vm_pat"), ask("policies", "show", "6.1")

@@ -118,6 +118,16 @@ def test_what_a_policy_describes() -> None:
     assert trial.meant and trial.verdicts
 
 
+def test_a_policy_at_one_place() -> None:
+    """As a machine's name has it, in a patch or after --policy."""
+    place = "walker.folio_walk_start=early_refusal"
+
+    trial = tried(Kernel(f"7.2,{place}"), place)
+
+    assert Outcome.AS_EXPECTED is trial.outcome
+    assert f"# linux against model:7.2,{place}" in page(trial)
+
+
 def test_the_same_as_data() -> None:
     """A report is made of it, and says the same."""
     trial = tried(Kernel("7.2,tracker=vm_pat"), "tracker=vm_pat")

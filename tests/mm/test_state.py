@@ -78,7 +78,7 @@ OTHER: dict[type, dict[str, str]] = {
         **{"kernel": "a way to others", "_starts": "follows from the VMAs"},
         **dict.fromkeys(("tlb_gen", "tlb_flush_pending"), "counters of flushes and of gathers"),
     },
-    MmuGather: {"mm": "a way to others"},
+    MmuGather: {"mm": "a way to others", "flushes": "a policy, and the same all along"},
     MemtypeBook: {
         **dict.fromkeys(("platform", "trace", "_processors"), "ways to others"),
         "report": "a policy, which remembers nothing",
@@ -93,7 +93,14 @@ OTHER: dict[type, dict[str, str]] = {
 def objects() -> dict[type, Any]:
     """One of each."""
     mm = space()
-    found = (mm.mmap_lock, mm.kernel.tasks["demo"].tlb, mm.tables, mm, MmuGather(mm), mm.kernel.book)
+    found = (
+        mm.mmap_lock,
+        mm.kernel.tasks["demo"].tlb,
+        mm.tables,
+        mm,
+        MmuGather(mm, "munmap"),
+        mm.kernel.book,
+    )
     return {type(one): one for one in found}
 
 

@@ -15,6 +15,7 @@ from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.known_kernels import newest_known
 from pfnlab.policies.profiles import ERAS, PROFILES, SERIES, assumed, described, profile_of
 from pfnlab.policies.releases import CONFIRMED, RELEASES, series_of
+from pfnlab.policies.seams import policy_of
 from pfnlab.policies.switch_table import SWITCHES
 from pfnlab.policies.trackers import TRACKERS
 
@@ -45,7 +46,11 @@ def test_a_profile_knows_its_series(series: str) -> None:
     """Each profile carries its name, and a tracker there is."""
     profile = PROFILES[series]
 
-    assert (series, True, True) == (profile.series, profile.tracker in TRACKERS, profile.flushes in FLUSHES)
+    assert (series, True, True) == (
+        profile.series,
+        profile.tracker in TRACKERS,
+        policy_of(profile, "flush") in FLUSHES,
+    )
 
 
 def test_trackers_change_once() -> None:
@@ -58,7 +63,9 @@ def test_trackers_change_once() -> None:
 
 def test_flushes_of_each_era() -> None:
     """Nothing before 5.19 (B01), at each VMA, then once (B03)."""
-    assert ["none", "end_vma", "free_vmas"] == [PROFILES[one].flushes for one in ("5.15", "6.1", "6.16")]
+    assert ["none", "end_vma", "free_vmas"] == [
+        policy_of(PROFILES[one], "flush") for one in ("5.15", "6.1", "6.16")
+    ]
 
 
 def test_walkers_of_each_era() -> None:
@@ -190,7 +197,9 @@ def test_a_candidate_is_of_its_series() -> None:
 
 def test_a_stable_series_with_a_design_of_its_own() -> None:
     """5.15.65 placed its flush at the first VMA, which mainline never did."""
-    assert ["none", "first_vma"] == [profile_of(version).flushes for version in ("5.15.64", "5.15.65")]
+    assert ["none", "first_vma"] == [
+        policy_of(profile_of(version), "flush") for version in ("5.15.64", "5.15.65")
+    ]
 
 
 @for_each(

@@ -7,7 +7,7 @@ from for_each import for_each
 
 from pfnlab.errors import Misuse
 from pfnlab.policies.profiles import profile_of
-from pfnlab.policies.seams import POLICIES, policy_of, with_policy
+from pfnlab.policies.seams import PLACES, POLICIES, policy_of, seam_and_place, with_policy
 
 
 @for_each("seam", POLICIES)
@@ -18,6 +18,32 @@ def test_every_policy_takes_its_place(seam: str) -> None:
     found = [policy_of(with_policy(profile, seam, name), seam) for name in POLICIES[seam]]
 
     assert list(POLICIES[seam]) == found
+
+
+@for_each(("seam", "place"), [(seam, place) for seam, places in PLACES.items() for place in places])
+def test_a_policy_takes_one_place(seam: str, place: str) -> None:
+    """All others keep theirs."""
+    before = with_policy(profile_of("7.2"), seam, next(iter(POLICIES[seam])))
+
+    after = with_policy(before, seam, list(POLICIES[seam])[-1], place)
+
+    field = {"flush": "flushes", "walker": "walkers"}[seam]
+    expected = getattr(before, field)._replace(**{place: list(POLICIES[seam])[-1]})
+    assert expected == getattr(after, field)
+
+
+@for_each(
+    ("name", "found"),
+    [
+        ("walker", ("walker", None)),
+        ("walker.get_user_pages", ("walker", "get_user_pages")),
+        ("mseal", None),
+        ("mseal.zap", None),
+    ],
+)
+def test_the_seam_and_place_of_a_name(name: str, found: object) -> None:
+    """Of a switch there is none."""
+    assert found == seam_and_place(name)
 
 
 def test_a_tracker_brings_the_book_of_its_time() -> None:

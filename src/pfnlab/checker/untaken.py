@@ -42,7 +42,7 @@ class PolicyWatch:
     """Sees which branches of a kernel's policies are taken, within a ``with`` statement."""
 
     def __init__(self, kernel: Kernel) -> None:
-        policies = (kernel.tracker, kernel.flushes, *kernel.walkers)
+        policies = (kernel.tracker, *kernel.flushes, *kernel.walkers)
         self.files = sorted({file for policy in policies if (file := _file(policy)) is not None})
         self._watch = BranchWatch(dict(zip(self.files, self.files, strict=True)).get, checks=_CHECKS)
 

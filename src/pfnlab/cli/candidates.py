@@ -141,19 +141,30 @@ def _changes(typed: str) -> Iterator[Candidate]:
     name, equals, value = typed.partition("=")
     if not equals:
         yield from (Candidate(f"{seam}=", f"a {seam} of your choice") for seam in FOLDERS)
+        yield from _places(name)
         yield Candidate("config=", "a kernel's .config")
         yield Candidate("without=", "a commit left out")
         yield Candidate("with=", "a commit more")
         yield from (Candidate(f"{switch}=", "on or off") for switch in _switches())
         return
     kinds: Values = words("on", "off")
-    if name in FOLDERS:
-        kinds = either(lambda _: _of_seam(name), paths(".py"))
+    seam = name.partition(".")[0]
+    if seam in FOLDERS:
+        kinds = either(lambda _: _of_seam(seam), paths(".py"))
     elif name == "config":
         kinds = paths()
     elif name in ("with", "without"):
         kinds = nothing
     yield from (Candidate(f"{name}={found.value}", found.says) for found in kinds(value))
+
+
+def _places(typed: str) -> Iterator[Candidate]:
+    """The places of the seam that is typed, once a dot follows it."""
+    from pfnlab.policies.seams import PLACES
+
+    seam, dot, _ = typed.partition(".")
+    for place in PLACES.get(seam, ()) if dot else ():
+        yield Candidate(f"{seam}.{place}=", f"a {seam} at this place alone")
 
 
 def _switches() -> list[str]:

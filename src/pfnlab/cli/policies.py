@@ -37,6 +37,7 @@ def list_policies() -> int:
                 print(f"  {policy.name:<{width}}   {policy.says.partition(chr(10))[0]}")
         if seam == "trackers":
             _list_eras(width)
+        _list_places(seam)
     print("profiles")
     confirmed, others = _by_trust()
     print(f"  {', '.join(confirmed)}")
@@ -74,6 +75,16 @@ def _list_eras(width: int) -> None:
 
     for name, says in VM_PAT_ERAS.items():
         print(f"  {name:<{width}}   {says}")
+
+
+def _list_places(folder: str) -> None:
+    """The places of a seam that may have a policy of their own."""
+    from pfnlab.policies import FOLDERS
+    from pfnlab.policies.seams import PLACES
+
+    for seam, places in PLACES.items():
+        if FOLDERS[seam] == folder:
+            print(f"  at one place: {', '.join(f'{seam}.{place}=' for place in places)}")
 
 
 def _by_trust() -> tuple[list[str], list[str]]:

@@ -27,7 +27,7 @@ MOST_MACHINES = 2
 SEAMS = {seam: tuple(policies) for seam, policies in POLICIES.items()}
 
 _LENGTH = 200
-_CHANGE = re.compile(r"[a-z0-9_]{1,40}=[a-z0-9_-]{1,60}(@[0-9]{1,2}\.[0-9]{1,3})?")
+_CHANGE = re.compile(r"[a-z0-9_]{1,40}(\.[a-z_]{1,40})?=[a-z0-9_-]{1,60}(@[0-9]{1,2}\.[0-9]{1,3})?")
 
 
 class MachineName(msgspec.Struct, frozen=True):

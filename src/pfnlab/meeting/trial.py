@@ -38,7 +38,7 @@ from pfnlab.units import number_of
 #: Random programs on two models, to say what a policy changes.
 _OF_MODELS = 60
 
-_CHANGE = re.compile(r"\w+=[^\s,=]+")
+_CHANGE = re.compile(r"[\w.]+=[^\s,=]+")
 
 #: The program that a kernel has to survive before anything is compared with it.
 _ALIVE = "pfnlab program 1\ndevice bar: pci, 1 page\n\na = mmap anon[0:1] private rw\n"

@@ -73,14 +73,14 @@ def _unmap(child: MmStruct, own_memory: bool) -> None:
     vmas = list(child)
     if own_memory and not vmas:
         _clear_own_memory(child)
-    clear_vmas(child, vmas, own_tables=own_memory)
+    clear_vmas(child, vmas, "fork", own_tables=own_memory)
     detach(child, vmas)
     free_vmas(child, vmas)
 
 
 def _clear_own_memory(child: MmStruct) -> None:
     """Clear a copy that has no mappings but the process's own."""
-    tlb = MmuGather(child)
+    tlb = MmuGather(child, "fork")
     child.kernel.trace.event("free_pgtables")
     free_own_tables(tlb)
     tlb.finish()

@@ -7,13 +7,47 @@ own, :class:`FlushPlacement`. The bookkeeping here is the same for every placeme
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from pfnlab.mm.flags import VM_MIXEDMAP, VM_PFNMAP
 from pfnlab.mm.vma import Vma
 
 if TYPE_CHECKING:
     from pfnlab.mm.space import MmStruct
+
+T = TypeVar("T")
+
+#: The calls that have gathers.
+GatherCall = Literal["munmap", "exit", "zap", "madvise", "mprotect", "fork"]
+
+
+class Flushes(NamedTuple, Generic[T]):
+    """A value for each call of the kernel that has a gather.
+
+    :param munmap: munmap(2) and all else that takes VMAs away: MAP_FIXED, mremap(2), an mmap(2) that fails
+    :param exit: the end of an address space, by exit or exec
+    :param zap: zap_page_range_single(), for drivers and unmap_mapping_range()
+    :param madvise: madvise(2)
+    :param mprotect: mprotect(2)
+    :param fork: the copy of a fork that is refused
+    """
+
+    munmap: T
+    exit: T
+    zap: T
+    madvise: T
+    mprotect: T
+    fork: T
+
+    @classmethod
+    def all(cls, value: T) -> Flushes[T]:
+        """The same value for every call."""
+        return cls(*[value] * len(cls._fields))
+
+    def each(self) -> list[T]:
+        """The different values, in the order of the calls."""
+        return list({id(value): value for value in self}.values())
+
 
 #: How many page tables a gather frees at once, as fit into a page beside its header (MAX_TABLE_BATCH).
 MAX_TABLE_BATCH = 509
@@ -22,15 +56,18 @@ MAX_TABLE_BATCH = 509
 class MmuGather:
     """One gather, from tlb_gather_mmu to tlb_finish_mmu.
 
+    :param call: the call it serves
+    :ivar flushes: the placement of that call
     :ivar fullmm: the address space is dying: nothing is flushed before the end
     :ivar vma_pfn: a VMA of PFNs is, or was, among the VMAs worked on; the placement decides which of
         the two
     :ivar begun: a VMA has been worked on; for a placement that asks
     """
 
-    def __init__(self, mm: MmStruct, *, fullmm: bool = False) -> None:
+    def __init__(self, mm: MmStruct, call: GatherCall) -> None:
         self.mm = mm
-        self.fullmm = fullmm
+        self.flushes: FlushPlacement = getattr(mm.kernel.flushes, call)
+        self.fullmm = fullmm = call == "exit"
         self.vma_pfn = self.begun = False
         self._start: int | None = None
         self._end = 0

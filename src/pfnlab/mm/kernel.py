@@ -14,7 +14,7 @@ from pfnlab.hw.physmap import PhysicalMap, Resource
 from pfnlab.hw.platform import Platform
 from pfnlab.hw.tlb import Tlb
 from pfnlab.mm.fork import dup_mmap
-from pfnlab.mm.gather import FlushPlacement, NoForcedFlush
+from pfnlab.mm.gather import Flushes, FlushPlacement, NoForcedFlush
 from pfnlab.mm.memtype import MemtypeBook
 from pfnlab.mm.mlock_batch import MlockBatch
 from pfnlab.mm.processors import Need, Processors, RwLock
@@ -64,7 +64,7 @@ class Kernel:
     :param profile: the rules it follows
     :param platform: the machine below it
     :param tracker: makes the tracker, which needs the kernel to work on
-    :param flushes: when flushes of PFN VMAs are forced
+    :param flushes: when flushes of PFN VMAs are forced, by call
     :param walkers: the pages that walkers accept
     :ivar current: the task that runs
     :ivar next_pid: the pid of the next task
@@ -78,7 +78,7 @@ class Kernel:
         profile: Profile,
         platform: Platform,
         tracker: Callable[[Kernel], Tracker],
-        flushes: FlushPlacement | None = None,
+        flushes: Flushes[FlushPlacement] | None = None,
         walkers: Walkers[WalkerPolicy] | None = None,
     ) -> None:
         self.profile = profile
@@ -96,7 +96,7 @@ class Kernel:
             spanning_told=profile.spanning_told,
         )
         self.tracker = tracker(self)
-        self.flushes: FlushPlacement = flushes if flushes is not None else NoForcedFlush()
+        self.flushes = flushes if flushes is not None else Flushes[FlushPlacement].all(NoForcedFlush())
         self.walkers = walkers if walkers is not None else Walkers.all(SpecialBits())
         #: The content of device pages (:mod:`pfnlab.mm.content`); one that was never written is 0.
         self.memory: dict[int, int] = {}

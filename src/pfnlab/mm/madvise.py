@@ -97,7 +97,7 @@ def do_madvise(mm: MmStruct, start: int, end: int, advice: str) -> None:
         return
     with _lock_for(mm, advice):
         once = advice in _ZAPPING and mm.kernel.profile.madvise_gathers_once
-        tlb = MmuGather(mm) if once else None
+        tlb = MmuGather(mm, "madvise") if once else None
         try:
             _walk(mm, start, end, advice, tlb)
         finally:
@@ -205,7 +205,7 @@ def _advise_anonymous(vma: Vma, start: int, end: int, advice: str, tlb: MmuGathe
 
 def _zap(vma: Vma, start: int, end: int, tlb: MmuGather | None) -> None:
     """zap_page_range_single: in the call's gather, or in one of its own."""
-    gather = tlb if tlb is not None else MmuGather(vma.mm)
+    gather = tlb if tlb is not None else MmuGather(vma.mm, "madvise")
     zap_vma(gather, vma, start, end)
     if tlb is None:
         gather.finish()
@@ -218,17 +218,17 @@ def _age(vma: Vma, start: int, end: int, advice: str) -> None:
     There is no swap, so none of them goes. walk_page_range() asks walk_page_test() about the VMA,
     walk_page_range_vma() does not (S5.9.7).
     """
-    mm, flushes, profile = vma.mm, vma.mm.kernel.flushes, vma.mm.kernel.profile
+    mm, profile = vma.mm, vma.mm.kernel.profile
     mm.kernel.mlock_batch.drain()
-    tlb = MmuGather(mm)
-    flushes.tlb_start_vma(tlb, vma)
+    tlb = MmuGather(mm, "madvise")
+    tlb.flushes.tlb_start_vma(tlb, vma)
     walks = not profile.aging_asks_page_test or mm.kernel.walkers.walk_page_range.walk_page_test(vma)
     if walks and (advice == "cold" or not profile.pageout_keeps_young):
         for run in mm.tables.runs(start, end):
             if run.page is not None and run.page.mapcount == 1 and run.bits & PAGE_ACCESSED:
                 mm.tables.change(run.start, run.end, lambda entry: entry.bits & ~PAGE_ACCESSED)
                 tlb.extend(run.start, run.end)
-    flushes.tlb_end_vma(tlb, vma)
+    tlb.flushes.tlb_end_vma(tlb, vma)
     tlb.finish()
 
 

@@ -159,13 +159,13 @@ def _teardown(vma: Vma) -> None:
     linked = vma.file is not None and vma.file.mmap_prepare
     if linked:
         detach(mm, [vma])
-    tlb = MmuGather(mm)
+    tlb = MmuGather(mm, "munmap")
     kernel.tracker.unmap_vmas(vma)
     zap_vma(tlb, vma, vma.start, vma.end)
-    kernel.flushes.unmap_region(tlb, vma)
+    tlb.flushes.unmap_region(tlb, vma)
     kernel.trace.event("free_pgtables")
-    kernel.flushes.tlb_free_vmas(tlb, vma)
-    kernel.flushes.tlb_free_vma(tlb, vma)
+    tlb.flushes.tlb_free_vmas(tlb, vma)
+    tlb.flushes.tlb_free_vma(tlb, vma)
     if linked:
         kernel.unlink_file(vma)
         kernel.trace.event("unlink", vma.start)

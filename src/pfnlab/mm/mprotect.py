@@ -30,7 +30,7 @@ def do_mprotect(mm: MmStruct, start: int, end: int, access: int) -> None:
     with mm.mmap_lock.write():
         if mm.vma_lookup(start) is None:
             raise ModelledErrno(errno.ENOMEM)
-        tlb = MmuGather(mm)
+        tlb = MmuGather(mm, "mprotect")
         try:
             _mprotect(tlb, start, end, access)
         finally:
@@ -96,11 +96,11 @@ def _change_protection(tlb: MmuGather, vma: Vma, start: int, end: int) -> None:
     kernel = vma.mm.kernel
     with kernel.processors.inside("change_protection"):
         kernel.trace.event("change_prot", start)
-        kernel.flushes.tlb_start_vma(tlb, vma)
+        tlb.flushes.tlb_start_vma(tlb, vma)
         with vma.mm.page_table_lock.write():
             _flush_gigabytes(vma, start, end)
             vma.mm.tables.change(start, end, new_bits)
-        kernel.flushes.tlb_end_vma(tlb, vma)
+        tlb.flushes.tlb_end_vma(tlb, vma)
 
 
 def _flush_gigabytes(vma: Vma, start: int, end: int) -> None:

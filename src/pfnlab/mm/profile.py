@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pfnlab.mm.configuration import Configuration
+from pfnlab.mm.gather import Flushes
 from pfnlab.mm.walk_policy import Walkers
 
 
@@ -19,7 +20,7 @@ class Profile:
     :ivar series: ``6.1``, ``7.2`` ...
     :ivar version: the exact kernel, ``6.1.176``; of a release that nobody ran, its series
     :ivar tracker: the policy that remembers which pfns a mapping reserved
-    :ivar flushes: the policy that places forced flushes of PFN VMAs
+    :ivar flushes: the policies that place forced flushes of PFN VMAs, by call
     :ivar walkers: the policies of walkers, by place
     :ivar freed_in_vain: how a free of what the book does not have is reported, the same in all kernels
     :ivar configuration: how the kernel was configured (S13)
@@ -28,7 +29,7 @@ class Profile:
     series: str
     version: str
     tracker: str
-    flushes: str
+    flushes: Flushes[str]
     walkers: Walkers[str]
     freed_in_vain: str
     configuration: Configuration

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.pgtable import TABLE_PAGES, EntryRun
 from pfnlab.mm.flags import VM_IO, VM_LOCKED, VM_PFNMAP, VM_READ, VM_SEALED
-from pfnlab.mm.gather import MmuGather
+from pfnlab.mm.gather import GatherCall, MmuGather
 from pfnlab.mm.processors import Locked
 from pfnlab.mm.shmem import dirtied
 from pfnlab.mm.space import TASK_PAGES, MmStruct
@@ -47,9 +47,8 @@ def zap_vma(
 ) -> None:
     """Clear entries of one VMA inside a gather, between tlb_start_vma and tlb_end_vma."""
     kernel = vma.mm.kernel
-    flushes = kernel.flushes
     kernel.trace.event("clear", start)
-    flushes.tlb_start_vma(tlb, vma)
+    tlb.flushes.tlb_start_vma(tlb, vma)
     cuts = start, end
     for cut in cuts:
         # An address space that dies is locked.
@@ -60,7 +59,7 @@ def zap_vma(
     tlb.extend_all((run.start, run.end) for run in cleared)
     if dirtied(cleared):
         tlb.flush_mmu_tlbonly()
-    flushes.tlb_end_vma(tlb, vma)
+    tlb.flushes.tlb_end_vma(tlb, vma)
 
 
 def _cuts_gigabyte(mm: MmStruct, cut: int) -> bool:
@@ -91,30 +90,36 @@ def gather_munmap(mm: MmStruct, start: int, end: int) -> list[Vma]:
 
 
 def clear_vmas(
-    mm: MmStruct, vmas: list[Vma], *, fullmm: bool = False, whole: bool = True, own_tables: bool = False
+    mm: MmStruct,
+    vmas: list[Vma],
+    call: GatherCall = "munmap",
+    *,
+    whole: bool = True,
+    own_tables: bool = False,
 ) -> None:
     """Clear entries, unlink, free page tables: the VMA objects and their reservations stay (S8.2).
 
     The caller decides whether the VMAs stay in the address space's tree meanwhile.
 
+    :param call: the call they go for; of a dying address space ``exit``
     :param whole: of a dying address space, all of the program's own mappings go too
     :param own_tables: page tables of the program's own mappings go too
     """
     if not vmas:
         return
     kernel, processors = mm.kernel, mm.kernel.processors
-    tlb = MmuGather(mm, fullmm=fullmm)
+    tlb = MmuGather(mm, call)
     with processors.inside("unmap_vmas"):
         for vma in vmas:
             kernel.tracker.unmap_vmas(vma)
             zap_vma(tlb, vma, vma.start, vma.end)
-    if fullmm:
+    if tlb.fullmm:
         _clear_own(tlb, whole)
     else:
-        kernel.flushes.unmap_region(tlb, vmas[0])
+        tlb.flushes.unmap_region(tlb, vmas[0])
     with processors.inside("free_pgtables"):
         kernel.trace.event("free_pgtables")
-        kernel.flushes.tlb_free_vmas(tlb, vmas[0])
+        tlb.flushes.tlb_free_vmas(tlb, vmas[0])
         floor, ceiling = mm.gap_around(vmas[0].start, vmas[-1].end)
         groups = _near_each_other(vmas)
         ends = [*(group[0].start for group in groups[1:]), ceiling]
@@ -141,10 +146,10 @@ def _clear_own(tlb: MmuGather, whole: bool) -> Vma:
     """
     vvar = Vma(tlb.mm, 0, 1, pgoff=0, flags=VM_READ | VM_IO | VM_PFNMAP, page_prot=0, file=None)
     if whole:
-        tlb.mm.kernel.flushes.tlb_start_vma(tlb, vvar)
+        tlb.flushes.tlb_start_vma(tlb, vvar)
     tlb.extend(vvar.start, vvar.end)
     if whole:
-        tlb.mm.kernel.flushes.tlb_end_vma(tlb, vvar)
+        tlb.flushes.tlb_end_vma(tlb, vvar)
     return vvar
 
 
@@ -168,7 +173,7 @@ def _unlink(tlb: MmuGather, vmas: list[Vma]) -> None:
     kernel = tlb.mm.kernel
     batch: list[Vma] = []
     for vma in vmas:
-        kernel.flushes.tlb_free_vma(tlb, vma)
+        tlb.flushes.tlb_free_vma(tlb, vma)
         if not kernel.profile.unlinks_in_batches:
             with kernel.processors.inside("unlink"):
                 _leave_files([vma])
@@ -242,10 +247,10 @@ def exit_mmap(mm: MmStruct, *, whole: bool = True) -> None:
     """
     vmas = list(mm)
     if not vmas and whole:
-        tlb = MmuGather(mm, fullmm=True)
-        mm.kernel.flushes.tlb_free_vmas(tlb, _clear_own(tlb, whole))
+        tlb = MmuGather(mm, "exit")
+        tlb.flushes.tlb_free_vmas(tlb, _clear_own(tlb, whole))
         tlb.finish()
-    clear_vmas(mm, vmas, fullmm=True, whole=whole)
+    clear_vmas(mm, vmas, "exit", whole=whole)
     mm.kernel.mlock_batch.unmapped()
     detach(mm, vmas)
     free_vmas(mm, vmas, "__vm_area_free" if mm.kernel.profile.exit_frees_at_once else "vm_area_free")

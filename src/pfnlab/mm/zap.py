@@ -24,7 +24,7 @@ def zap_page_range_single(vma: Vma, start: int, end: int, *, even_cows: bool = T
     :param even_cows: copied pages go too
     :raises ModelledErrno: the tracker forbids it, as none in a kernel does
     """
-    tlb = MmuGather(vma.mm)
+    tlb = MmuGather(vma.mm, "zap")
     keep: Callable[[EntryRun], bool] | None = None if even_cows else lambda run: run.page is not None
     tracker = vma.mm.kernel.tracker
     try:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from pfnlab.hw.platform import Platform
 from pfnlab.mm.configuration import Configuration
+from pfnlab.mm.gather import Flushes
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.profile import Profile
 from pfnlab.mm.walk_policy import Walkers
@@ -24,9 +26,8 @@ def boot(profile: Profile, platform: Platform) -> Kernel:
     platform = configured_platform(platform, profile.configuration)
     kernel = Kernel(profile, platform, lambda kernel: _policy("tracker", profile.tracker, kernel))
     kernel.book.report = REPORTS[profile.freed_in_vain]()
-    kernel.flushes = _policy("flush", profile.flushes, kernel)
-    walkers = {name: _policy("walker", name, kernel) for name in profile.walkers}
-    kernel.walkers = Walkers(*(walkers[name] for name in profile.walkers))
+    kernel.flushes = Flushes(*_policies("flush", profile.flushes, kernel))
+    kernel.walkers = Walkers(*_policies("walker", profile.walkers, kernel))
     return kernel
 
 
@@ -42,7 +43,7 @@ def configured_platform(platform: Platform, configuration: Configuration) -> Pla
 
 def guards_of(kernel: Kernel) -> list[Guard]:
     """The guards around the own policies of *kernel*, each once."""
-    policies: tuple[object, ...] = (kernel.tracker, kernel.flushes, *kernel.walkers)
+    policies: tuple[object, ...] = (kernel.tracker, *kernel.flushes, *kernel.walkers)
     guards = {id(policy): policy for policy in policies if isinstance(policy, Guard)}
     return list(guards.values())
 
@@ -55,6 +56,12 @@ def check_own(kernel: Kernel) -> None:
     tracker = kernel.tracker
     if isinstance(tracker, Guard):
         tracker._check(kernel.vmas())
+
+
+def _policies(seam: str, names: Sequence[str], kernel: Kernel) -> list[Any]:
+    """The policies of these names, one object for each name, for a policy may remember something."""
+    policies = {name: _policy(seam, name, kernel) for name in dict.fromkeys(names)}
+    return [policies[name] for name in names]
 
 
 def _policy(seam: str, name: str, kernel: Kernel) -> Any:

@@ -147,7 +147,7 @@ def _with_era(profile: Profile, era: Era, text: str, wanted: bool) -> Profile:
         )
     if era.seam == "walker":
         # Of the walkers, only this one changed.
-        return replace(profile, walkers=profile.walkers._replace(walk_page_vma=target))
+        return with_policy(profile, era.seam, target, "walk_page_vma")
     return with_policy(profile, era.seam, target)
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from functools import cache
 
 from pfnlab.mm.configuration import DISTRIBUTION
+from pfnlab.mm.gather import Flushes
 from pfnlab.mm.profile import Profile
 from pfnlab.mm.walk_policy import Walkers
 from pfnlab.policies.known_kernels import known_versions, newest_known
@@ -130,7 +131,7 @@ def profile_of(version: str) -> Profile:
         series=series_of(version),
         version=version,
         tracker=era_of("tracker", version).name,
-        flushes=era_of("flush", version).name,
+        flushes=Flushes.all(era_of("flush", version).name),
         walkers=Walkers(
             folio_walk_start="special_bits",
             walk_page_vma=era_of("walker", version).name,

@@ -75,6 +75,17 @@ def test_flush_placements(flush: str, told_free: tuple[str, str]) -> None:
     assert told_free == found
 
 
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [("flush.munmap=none", "violated"), ("flush=none,flush.munmap=free_vmas", "holds")],
+)
+def test_the_rule_is_about_the_flush_of_munmap(changes: str, verdict: str) -> None:
+    """Left out there alone it is broken, and kept there alone it holds."""
+    found = check(ModelMachine(f"7.2,{changes}"), read_scope(ONE, "one"))
+
+    assert verdict == found.answers[0].verdict
+
+
 def test_a_schedule_is_a_program_with_one_held_task() -> None:
     """Without any forced flush a program shows the race."""
     answer = raced(FLUSHES["none"], ONE).answers[0]

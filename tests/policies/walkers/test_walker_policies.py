@@ -30,8 +30,13 @@ COPIED = ("a = mmap bar[0:2] wc private rw", "read a[0]", "write a[1] 7")
 
 def look(walker: str, walk: str) -> Step:
     """What a walker's operation answers behind the writes."""
+    return look_on(f"7.2,walker={walker}", walk)
+
+
+def look_on(machine: str, walk: str) -> Step:
+    """The same of any model."""
     text = "\n".join(("pfnlab program 1", "device bar: pci, 16 pages", *COPIED, walk, ""))
-    return ModelMachine(f"7.2,walker={walker}").run_one(load_text(text), check=True).steps[len(COPIED)]
+    return ModelMachine(machine).run_one(load_text(text), check=True).steps[len(COPIED)]
 
 
 @pytest.mark.parametrize(
@@ -47,6 +52,19 @@ def test_a_copied_page_is_found_by_its_entry_only(walk: str, refused: str | None
     """Special bits return the copied page and not the device's; who leaves at the VMA misses both."""
     assert found == look("special_bits", walk).value
     assert [refused] * 2 == [look(walker, walk).value for walker in ("early_refusal", "page_test_skip")]
+
+
+@for_each(
+    ("walk", "found"),
+    [
+        ("move_pages a", "ENOENT ENOENT"),
+        ("smaps a", "a[0:2] Rss=4"),
+        ("numa_maps a", "a[0] anon=1 dirty=1 N0=1"),
+    ],
+)
+def test_the_hunk_of_the_discussion_is_at_one_place(walk: str, found: str) -> None:
+    """folio_walk_start() alone refuses early, so only move_pages misses a copied page that 7.2 finds."""
+    assert found == look_on("7.2,walker.folio_walk_start=early_refusal", walk).value
 
 
 @for_each("level", [1, 2, 3])

@@ -22,7 +22,9 @@ from pfnlab.mm.flags import VM_PAT
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.tracker import Tracker
 from pfnlab.mm.vma import Vma
+from pfnlab.mm.walk_policy import Walkers
 from pfnlab.policies.profiles import PROFILES, SERIES
+from pfnlab.policies.seams import policy_of
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.policies.trackers.track_ctx import TrackCtx
 from pfnlab.policies.trackers.vm_pat import VmPat
@@ -436,6 +438,15 @@ def test_a_switch_can_be_turned() -> None:
         ("7.2,mseal=maybe", "write mseal=on or mseal=off"),
         ("7.2,mseal", "write mseal=on or mseal=off"),
         ("7.2,colour=blue", "changes nothing known"),
+        ("7.2,colour.front=blue", "changes nothing known"),
+        (
+            "7.2,walker.smaps=early_refusal",
+            "walker has no place 'smaps': there are folio_walk_start, walk_page_vma, walk_page_range, "
+            "get_user_pages, as in walker.folio_walk_start=POLICY",
+        ),
+        ("7.2,flush.=none", "flush has no place '': there are munmap, exit, zap, "),
+        ("7.2,tracker.munmap=exact", "a tracker is one for all places: write tracker=POLICY"),
+        ("7.2,flush.munmap=never", "there is no flush placement 'never': there are end_vma, "),
         ("6.1,without=", "is no commit: write 7 to 40 digits"),
         ("6.1,with=0123456789ab", "is not known here: write one that `pfnlab policies show 6.1` lists"),
         ("7.2,without=04c35ab3bdae", "so write tracker=vm_pat as well"),
@@ -453,6 +464,7 @@ def test_a_wrong_name_says_what_there_is(spec: str, says: str) -> None:
         ("tracker=vm_pat,tracker=exact", "tracker is named twice, by tracker=vm_pat and tracker=exact"),
         ("flush=none,mseal=off,flush=none", "flush is named twice, by flush=none and flush=none"),
         ("mseal=on,mseal=off", "mseal is named twice, by mseal=on and mseal=off"),
+        ("flush.zap=none,flush.zap=fullmm", "flush.zap is named twice, by flush.zap=none and "),
         ("without=04c35ab3bdae,without=04c35ab", "a commit is named twice, by without=04c35ab3bdae and "),
         ("without=04c35ab3bdae,with=04c35ab3bdae", "a commit is named twice, by without=04c35ab3bdae and "),
     ],
@@ -463,11 +475,25 @@ def test_nothing_is_changed_twice(changes: str, says: str) -> None:
         ModelMachine(f"6.1,{changes}")
 
 
+@for_each(
+    "changes",
+    [
+        "walker=special_bits,walker.walk_page_vma=early_refusal",
+        "walker.walk_page_vma=early_refusal,walker=special_bits",
+    ],
+)
+def test_a_place_is_an_exception_of_its_seam(changes: str) -> None:
+    """Wherever it stands in the name: the policy of the seam is for all the others."""
+    profile = ModelMachine(f"7.2,{changes}").profile
+
+    assert Walkers.all("special_bits")._replace(walk_page_vma="early_refusal") == profile.walkers
+
+
 def test_two_commits_may_be_taken_out() -> None:
     """Only the same one not twice."""
     machine = ModelMachine("7.2,without=f8e97613fed2,without=bfe125f1b187")
 
-    assert ("vm_pat", "end_vma") == (machine.profile.tracker, machine.profile.flushes)
+    assert ("vm_pat", "end_vma") == (machine.profile.tracker, policy_of(machine.profile, "flush"))
 
 
 @for_each("series", SERIES)

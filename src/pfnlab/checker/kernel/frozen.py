@@ -97,7 +97,7 @@ def _policies_and_drivers(kernel: Kernel, vmas: list[Vma], packing: Packing) -> 
     """The memory of policies and drivers, in an order that :func:`thaw` repeats."""
     return (
         packing.attributes(unguarded(kernel.tracker)),
-        packing.attributes(unguarded(kernel.flushes)),
+        tuple([packing.attributes(unguarded(flushes)) for flushes in kernel.flushes.each()]),
         tuple([packing.pack(vma.pfnmap) for vma in vmas]),
         packing.pack(kernel.driver),
         packing.pack(kernel.vfio),
@@ -140,9 +140,10 @@ def thaw(value: tuple[bytes, ...], blank: Callable[[], Kernel]) -> Kernel:
     for resource in machine[0]:
         kernel.claim(Resource(*resource))
     kernel.undecoded = tuple(PfnRange(*pfns) for pfns in machine[1])
-    tracker, flushes, pfnmaps, driver, vfio, pci = memories
+    tracker, placements, pfnmaps, driver, vfio, pci = memories
     unpacking.attributes(unguarded(kernel.tracker), tracker)
-    unpacking.attributes(unguarded(kernel.flushes), flushes)
+    for flushes, attributes in zip(kernel.flushes.each(), placements, strict=True):
+        unpacking.attributes(unguarded(flushes), attributes)
     # In the order in which they were packed: a number stands for an object unpacked before.
     for vma, pfnmap in zip(vmas, pfnmaps, strict=True):
         if pfnmap is not None:

@@ -98,7 +98,7 @@ class Parts:
             self._add_lock(f"i_mmap_rwsem {mapping}", lock)
         self._add_lock("book lock", kernel.book.lock)
         self._add_lock("device lock", kernel.device_lock)
-        for policy in self._both_policies():
+        for policy in self._policies_with_memory():
             for attribute, lock in getattr(policy, "__dict__", {}).items():
                 if isinstance(lock, RwLock):
                     self._add_lock(f"policy's {attribute}", lock)
@@ -228,7 +228,7 @@ class Parts:
                 note_part(self._contexts_part),
             ),
             **dict.fromkeys(
-                _notable(map(type, self._both_policies())), note_part(self._kernel_parts["policies"])
+                _notable(map(type, self._policies_with_memory())), note_part(self._kernel_parts["policies"])
             ),
         }
         _NOTES.append(notes)
@@ -309,10 +309,10 @@ class Parts:
 
     def _policies_value(self) -> Any:
         packing = self._packing()
-        return [packing.attributes(policy) for policy in self._both_policies()]
+        return [packing.attributes(policy) for policy in self._policies_with_memory()]
 
-    def _both_policies(self) -> tuple[object, object]:
-        return unguarded(self._kernel.tracker), unguarded(self._kernel.flushes)
+    def _policies_with_memory(self) -> list[object]:
+        return [*map(unguarded, (self._kernel.tracker, *self._kernel.flushes.each()))]
 
     def _devices_value(self) -> Any:
         kernel, packing = self._kernel, self._packing()

@@ -21,9 +21,9 @@ from pfnlab.units import number_of
 
 #: The forms of a name, for messages.
 FORMS = (
-    "model:VERSION (model:7.2, model:6.1.176), model:VERSION,SEAM=POLICY, model:VERSION,without=COMMIT, "
-    "model:VERSION,config=FILE, qemu:VERSION (qemu:6.1, qemu:6.12.107), qemu:BZIMAGE, or model:NAME and "
-    "qemu:NAME of a kernel that `pfnlab kernels build` made"
+    "model:VERSION (model:7.2, model:6.1.176), model:VERSION,SEAM=POLICY, model:VERSION,SEAM.PLACE=POLICY, "
+    "model:VERSION,without=COMMIT, model:VERSION,config=FILE, qemu:VERSION (qemu:6.1, qemu:6.12.107), "
+    "qemu:BZIMAGE, or model:NAME and qemu:NAME of a kernel that `pfnlab kernels build` made"
 )
 
 _KINDS = ("model", "qemu")

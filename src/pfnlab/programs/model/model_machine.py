@@ -23,7 +23,7 @@ from pfnlab.policies.kconfig import configuration_of, configured
 from pfnlab.policies.profiles import PROFILES, described, profile_of
 from pfnlab.policies.releases import is_version, series_of
 from pfnlab.policies.reports import REPORTS
-from pfnlab.policies.seams import POLICIES, with_policy
+from pfnlab.policies.seams import seam_and_place, with_policy
 from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES, MOVED_BAR
 from pfnlab.programs.lang.needs import lacking
 from pfnlab.programs.lang.ops import MAIN_TASK, Exec, Exit, Kill, Program
@@ -321,14 +321,20 @@ def _profile(spec: str, configuration: Configuration) -> Profile:
             "and exact versions of them such as 6.1.176 or 7.3-rc7"
         )
     profile = configured(profile_of(version), configuration)
-    # First of all, so that a switch that is named as well is heard.
-    changes.sort(key=lambda change: not change.startswith("config="))
+    # The configuration first, and last the places of a seam, so that what is named for less is heard.
+    changes.sort(key=_how_narrow)
     for at, change in enumerate(changes):
         _check_once(change, changes[:at])
         profile = _changed(profile, change)
     written = [change.partition("=") for change in changes]
     check_asked(profile, [value for name, _, value in written if name in ("with", "without")])
     return profile
+
+
+def _how_narrow(change: str) -> int:
+    """The place of a change among others: 0 for the configuration, 2 for a place of a seam, else 1."""
+    name, _, _ = change.partition("=")
+    return 0 if name == "config" else 1 + ("." in name)
 
 
 def _check_once(change: str, before: Sequence[str]) -> None:
@@ -354,8 +360,9 @@ def _changed(profile: Profile, change: str) -> Profile:
         return with_commit(profile, value)
     if name == "without":
         return without_commit(profile, value)
-    if name in POLICIES:
-        return with_policy(profile, name, value)
+    seam = seam_and_place(name)
+    if seam is not None:
+        return with_policy(profile, seam[0], value, seam[1])
     if name == "freed_in_vain" and value in REPORTS:
         return replace(profile, freed_in_vain=value)
     if name == "freed_in_vain":
@@ -368,6 +375,6 @@ def _changed(profile: Profile, change: str) -> Profile:
     names = ", ".join(switches)
     raise Misuse(
         f"{change!r} changes nothing known: "
-        "write config=FILE, tracker=POLICY, flush=POLICY, walker=POLICY, freed_in_vain=REPORT, with=COMMIT, "
-        f"without=COMMIT or one of {names}"
+        "write config=FILE, tracker=POLICY, flush=POLICY, walker=POLICY, walker.PLACE=POLICY, "
+        f"freed_in_vain=REPORT, with=COMMIT, without=COMMIT or one of {names}"
     )
