@@ -12,6 +12,7 @@ Exit codes: 0 all are equal, 1 one differs, 3 one could not be built or compared
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -271,7 +272,7 @@ def _configured(kernel: PatchedKernel | None) -> str:
 def write_tables(folder: Path) -> None:
     """Make the tables of the pages again."""
     patches = patches_in(folder)
-    by_seam = {seam: [patch for patch in patches if patch.policy.startswith(f"{seam}=")] for seam in SEAMS}
+    by_seam = {seam: [patch for patch in patches if re.match(rf"{seam}[.=]", patch.policy)] for seam in SEAMS}
     write_page(folder / PAGE, by_seam)
     write_page(folder / FIXES / PAGE, {"fix": patches_in(folder / FIXES)})
 

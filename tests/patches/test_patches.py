@@ -15,6 +15,7 @@ from pfnlab.errors import Misuse
 from pfnlab.lab.building.patch_file import PatchFile, read_patch
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.reports import REPORTS
+from pfnlab.policies.seams import seam_and_place
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.policies.walkers import WALKERS
 
@@ -24,12 +25,13 @@ _SEAMS = {"flush": FLUSHES, "tracker": TRACKERS, "walker": WALKERS, "freed_in_va
 #: Where a policy is decided in a kernel.
 _FOLDERS = ("mm/", "arch/x86/", "include/", "kernel/", "fs/", "drivers/")
 _BASE = re.compile(r"linux-source-\d+\.\d+")
-_NAME = re.compile(r"(?P<policy>[a-z_]+-[a-z_]+?)(?:-(?P<series>\d+\.\d+))?\.patch")
+_NAME = re.compile(r"(?P<policy>[a-z_]+(?:-[a-z_]+?){1,2})(?:-(?P<series>\d+\.\d+))?\.patch")
 
 
 def _faults(patch: PatchFile) -> list[str]:
     """What the head of *patch* lacks, or says wrong."""
-    seam, _, policy = patch.policy.partition("=")
+    where, _, policy = patch.policy.partition("=")
+    seam, _ = seam_and_place(where) or ("", None)
     named = _NAME.fullmatch(patch.path.name)
     series = patch.base_package.removeprefix("linux-source-")
     held = {
@@ -39,7 +41,7 @@ def _faults(patch: PatchFile) -> list[str]:
         "license": patch.license == "GPL-2.0-only",
         "files": all(file.startswith(_FOLDERS) for file in patch.files),
         "name": named is not None
-        and named["policy"] == f"{seam}-{policy}"
+        and named["policy"] == f"{where.replace('.', '-')}-{policy}"
         and named["series"] in (None, series),
     }
     return [what for what, holds in held.items() if not holds]
