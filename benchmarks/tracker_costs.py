@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tools"))
 
-from run_selftest import INIT, console_of  # noqa: E402
+from run_selftest import INIT, console_with  # noqa: E402
 
 from pfnlab.lab.building.built import built  # noqa: E402
 
@@ -48,7 +48,7 @@ def compiled(into: Path) -> bytes:
 
 def costs(name: str, program: bytes, folder: Path) -> dict[str, int]:
     """Nanoseconds of one round, by workload."""
-    console = console_of(built(name).image, program, folder)
+    console = console_with(built(name).image, program, folder)
     return {found["workload"]: int(found["nanoseconds"]) for found in _COST.finditer(console)}
 
 

@@ -59,7 +59,14 @@ def make_man() -> ModuleType:
 
 def run_selftest() -> ModuleType:
     """What runs the kernel's selftest in guests."""
+    _tool("own_guest")
     return _tool("run_selftest")
+
+
+def reached_processors() -> ModuleType:
+    """What counts the processors that flushes reach."""
+    _tool("own_guest")
+    return _tool("reached_processors")
 
 
 def markdown_pages() -> ModuleType:

@@ -15,26 +15,22 @@ from __future__ import annotations
 import argparse
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pfnlab.errors import LostGuest, MissingTool, PfnlabError, Undecided
+from own_guest import compile_in, console_of
+
+from pfnlab.errors import LostGuest, PfnlabError, Undecided
 from pfnlab.lab.building.built import find
 from pfnlab.lab.building.patch_file import read_patch
 from pfnlab.lab.building.source import source_for
 from pfnlab.lab.building.worktree import original
-from pfnlab.lab.images.configured import RAM_MIB
-from pfnlab.lab.images.image import initramfs
 from pfnlab.lab.images.kernels import KernelImage, kernel_for
 from pfnlab.lab.images.modules import vfio_modules
-from pfnlab.lab.images.tools import complaint, run
-from pfnlab.lab.vm.launch import cpu_arguments, device_arguments, start_qemu
-from pfnlab.lab.vm.qemu import PARAMETERS, QEMU
-from pfnlab.programs.runs.machine import Accel
+from pfnlab.lab.vm.launch import device_arguments
 from pfnlab.progress import say
 
 ROOT = Path(__file__).parents[1]
@@ -50,8 +46,8 @@ BEGIN, END = "<!-- selftests of {}: `make test-selftests` -->\n", "<!-- end of s
 _FOLDER = "tools/testing/selftests/mm"
 _FILES = ("pfnmap.c", "vm_util.c")
 _INCLUDES = ("tools/testing/selftests/mm", "tools/testing/selftests", "tools/lib")
-#: Seconds a compiler, and a whole guest may take; one needs about ten where nobody else wants the processor.
-_COMPILE_LIMIT, GUEST_LIMIT = 120.0, 600.0
+#: Seconds a whole guest may take; one needs about ten where nobody else wants the processor.
+GUEST_LIMIT = 600.0
 
 #: Two devices at the bus addresses that selftest_init.c knows.
 _CLAIMED = ("-device", "virtio-rng-pci,addr=0x5,disable-legacy=on")
@@ -119,17 +115,14 @@ def compiled(source: str, patches: Sequence[Path], into: Path) -> bytes:
     for name in _FILES:
         shutil.copyfile(original(kernel_source, f"{_FOLDER}/{name}"), folder / name)
     for path in patches:
-        _run(["patch", "-p1", "-F0", "-i", str(path)], into, "apt-get install patch")
+        compile_in(into, ["patch", "-p1", "-F0", "-i", str(path)], "apt-get install patch")
     includes = [f"-I{tree / place}" for place in _INCLUDES]
     command = ["gcc", "-O2", *includes, "-isystem", str(tree / "tools/include/uapi")]
     for name in _FILES:
-        _run([*command, "-Dmain=selftest_main", "-c", f"{_FOLDER}/{name}"], into, "apt-get install gcc")
+        compile_in(into, [*command, "-Dmain=selftest_main", "-c", f"{_FOLDER}/{name}"], "apt-get install gcc")
     objects = [Path(name).with_suffix(".o").name for name in _FILES]
-    _run(
-        ["gcc", "-O2", "-Wall", "-static", "-o", "init", str(INIT), *objects],
-        into,
-        "apt-get install libc6-dev",
-    )
+    command = ["gcc", "-O2", "-Wall", "-static", "-o", "init", str(INIT), *objects]
+    compile_in(into, command, "apt-get install libc6-dev")
     return (into / "init").read_bytes()
 
 
@@ -149,40 +142,26 @@ def on_kernel(name: str, program: bytes, folder: Path) -> Outcome:
     """
     own = find(name)
     kernel = own.image if own else kernel_for(name)
-    console = console_of(kernel, program, folder)
+    console = console_with(kernel, program, folder)
     return Outcome(name, own.origin if own else kernel.version, results_of(console))
 
 
-def console_of(kernel: KernelImage, program: bytes, folder: Path) -> str:
+def console_with(kernel: KernelImage, program: bytes, folder: Path) -> str:
     """
-    The console of a guest of *kernel* whose first process is *program*.
+    The console of a guest of *kernel* that ran the test.
 
     :raises MissingTool: there is no QEMU
     :raises LostGuest: it did not end in time, or not by itself
     """
-    qemu = shutil.which(QEMU)
-    if qemu is None:
-        raise MissingTool(f"`{QEMU}` is not on this machine: apt-get install qemu-system-x86")
     modules = {name: path.read_bytes() for name, path in vfio_modules(kernel, say=say).items()}
-    (folder / "initrd").write_bytes(initramfs(program, modules))
-    console = folder / "console"
-    command = [
-        *(qemu, "-M", "q35", *cpu_arguments(Accel.TCG, 1), "-m", str(RAM_MIB), "-device", "intel-iommu"),
-        *("-nodefaults", "-no-reboot", "-display", "none", "-nic", "none", *_CLAIMED),
-        *device_arguments("bar", "memory-backend-ram,size=1M", _INSERTED),
-        *("-kernel", str(kernel.vmlinuz), "-initrd", str(folder / "initrd")),
-        *("-append", f"{PARAMETERS} intel_iommu=on", "-serial", f"file:{console}"),
-    ]
-    guest, guard = start_qemu(command, folder)
-    try:
-        guest.wait(GUEST_LIMIT)
-    except subprocess.TimeoutExpired:
-        pass
-    finally:
-        for process in (guard, guest):
-            process.kill()
-            process.wait()
-    text = console.read_text(errors="replace").replace("\r", "")
+    inserted = device_arguments("bar", "memory-backend-ram,size=1M", _INSERTED)
+    # vfio-pci wants an IOMMU, which has to come before other devices.
+    text = console_of(
+        *(kernel, program, folder, GUEST_LIMIT),
+        devices=["-device", "intel-iommu", *_CLAIMED, *inserted],
+        parameters="intel_iommu=on",
+        extra=modules,
+    )
     if not _WHOLE.search(text):
         raise LostGuest(f"the guest did not end by itself: {text.strip()[-300:]}")
     return text
@@ -217,12 +196,6 @@ def write_table(page: Path, folder: str, text: str) -> None:
     if not begin or not end:
         raise Undecided(f"{page} has no place for the table: put {first.strip()} and {last.strip()} there")
     page.write_text(f"{before}{begin}\n{text}\n{end}{behind}", encoding="utf-8")
-
-
-def _run(command: Sequence[str], folder: Path, remedy: str) -> None:
-    answer = run(command, limit=_COMPILE_LIMIT, remedy=remedy, cwd=folder)
-    if answer.returncode:
-        raise Undecided(f"{' '.join(command[:1])}: {complaint(answer.stderr or answer.stdout)}")
 
 
 if __name__ == "__main__":

@@ -85,3 +85,12 @@ def test_not_stale_where_only_bits_changed():
     tables.set(WRITTEN)
 
     assert [] == tlb.stale(tables)
+
+
+def test_every_flush_is_counted():
+    """Of a part, and of everything, whatever there was to forget."""
+    tlb = Tlb()
+    tlb.flush(5, 6)
+    tlb.flush()
+
+    assert 2 == tlb.flushed

@@ -8,10 +8,14 @@ from pfnlab.hw.pgtable import EntryRun, PageTables
 
 
 class Tlb:
-    """A translation lookaside buffer without a size; it holds the translations used since the last flush."""
+    """A translation lookaside buffer without a size; it holds the translations used since the last flush.
+
+    :ivar flushed: how often it was flushed, whatever it held; for readers, no state
+    """
 
     def __init__(self) -> None:
         self._entries: dict[int, EntryRun] = {}
+        self.flushed = 0
 
     def state(self) -> list[EntryRun]:
         """All translations, each of one page, in the order they were filled."""
@@ -30,6 +34,7 @@ class Tlb:
 
     def flush(self, start: int | None = None, end: int | None = None) -> None:
         """Forget pages ``[start, end)``, or everything."""
+        self.flushed += 1
         if start is None or end is None:
             self._entries.clear()
         else:

@@ -1,0 +1,76 @@
+"""A guest whose first process is a program of a tool, which says on the console what it saw."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pfnlab.errors import MissingTool, Undecided
+from pfnlab.lab.images.configured import RAM_MIB
+from pfnlab.lab.images.image import initramfs
+from pfnlab.lab.images.kernels import KernelImage
+from pfnlab.lab.images.tools import complaint, run
+from pfnlab.lab.vm.launch import cpu_arguments, start_qemu
+from pfnlab.lab.vm.qemu import PARAMETERS, QEMU
+from pfnlab.programs.runs.machine import Accel
+
+#: Seconds a compiler may take.
+_COMPILE_LIMIT = 120.0
+
+
+def compile_in(folder: Path, command: Sequence[str], remedy: str) -> None:
+    """Run a compiler, or what prepares for it, in *folder*.
+
+    :param remedy: the command that installs it
+    :raises Undecided: it does not succeed
+    """
+    answer = run(command, limit=_COMPILE_LIMIT, remedy=remedy, cwd=folder)
+    if answer.returncode:
+        raise Undecided(f"{' '.join(command[:1])}: {complaint(answer.stderr or answer.stdout)}")
+
+
+def console_of(
+    kernel: KernelImage,
+    program: bytes,
+    folder: Path,
+    limit: float,
+    *,
+    cpus: int = 1,
+    devices: Sequence[str] = (),
+    parameters: str = "",
+    extra: Mapping[str, bytes] | None = None,
+) -> str:
+    """
+    The console of a guest of *kernel* whose first process is *program*, to its end or to the limit.
+
+    :param folder: for the files of the guest
+    :param limit: in seconds
+    :param devices: QEMU's arguments for them
+    :param parameters: further ones of the kernel
+    :param extra: more files, by their names in the top folder
+    :raises MissingTool: there is no QEMU
+    """
+    qemu = shutil.which(QEMU)
+    if qemu is None:
+        raise MissingTool(f"`{QEMU}` is not on this machine: apt-get install qemu-system-x86")
+    (folder / "initrd").write_bytes(initramfs(program, extra))
+    console = folder / "console"
+    console.write_bytes(b"")
+    command = [
+        *(qemu, "-M", "q35", *cpu_arguments(Accel.TCG, cpus), "-m", str(RAM_MIB)),
+        *("-nodefaults", "-no-reboot", "-display", "none", "-nic", "none", *devices),
+        *("-kernel", str(kernel.vmlinuz), "-initrd", str(folder / "initrd")),
+        *("-append", f"{PARAMETERS} {parameters}".rstrip(), "-serial", f"file:{console}"),
+    ]
+    guest, guard = start_qemu(command, folder)
+    try:
+        guest.wait(limit)
+    except subprocess.TimeoutExpired:
+        pass
+    finally:
+        for process in (guard, guest):
+            process.kill()
+            process.wait()
+    return console.read_text(errors="replace").replace("\r", "")
