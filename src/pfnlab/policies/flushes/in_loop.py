@@ -6,7 +6,8 @@ flush again, unlike with ``end_vma``: as long as it lies at most a page table (2
 
 free_pgtables goes by groups of such VMAs, and the page tables of one go before the next is unlinked (S8.2.4).
 They are pending then, so each further group with a PFN VMA flushes once more: as often as ``end_vma``, where
-each VMA lies alone. Calls that drop no page tables, and those that free no VMA, flush no more than others.
+each VMA lies alone, and oftener, where a driver has emptied the VMAs before. Calls that drop no page tables,
+and those that free no VMA, flush no more than others.
 """
 
 from __future__ import annotations
