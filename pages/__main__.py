@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pages.callers.page import page as callers
 from pages.catalogue import catalogue
 from pages.claims_page import claims
 from pages.continuations_page import page as continuations
@@ -30,6 +31,7 @@ PAGES: dict[str, Callable[[int | None], str]] = {
     "continuations": lambda _: continuations(),
     "flush-distance": lambda _: flush_distance(),
     "profiles": lambda _: profiles_page(),
+    "callers": lambda _: callers(),
     "claims": claims,
     "policies-matrix": policies_page,
     "evidence/catalogue": lambda _: catalogue(),

@@ -8,6 +8,7 @@ from pfnlab.hw.pgtable import LEAF_PAGES
 from pfnlab.judging.by_place import ByPlace
 from pfnlab.judging.history import History
 from pfnlab.judging.seen import Layout, SeenEntry, entries_in
+from pfnlab.programs.lang.device_ops import OWN_RAM
 from pfnlab.programs.lang.ops import Look, Op, Read, ReadMemtypeList, Write
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import LOOKING_WALKERS, Mincore, Status, Walk
@@ -61,7 +62,11 @@ def _as_offset(entry: SeenEntry, vma: VmaSeen, layout: Layout, history: History)
         return True
     if target == RAM:
         # A private page, or one that a driver has instead of a device's.
-        return vma.perms.endswith("p") or offset in (None, RAM) or "ram" in history.hows_of(offset)
+        return (
+            vma.perms.endswith("p")
+            or offset in (None, RAM)
+            or not history.hows_of(offset).isdisjoint(OWN_RAM)
+        )
     if offset is None:
         return False
     if target.name == PHYSICAL or offset.name == PHYSICAL or offset == RAM:

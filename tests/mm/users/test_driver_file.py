@@ -249,6 +249,22 @@ def test_struct_pages_around_others_hide_them() -> None:
     assert 1 == kernel.trace.take()[1].count("WARNING at arch/x86/mm/init_64.c")
 
 
+@for_each(("machine", "result"), [("6.1", "ok"), ("6.15", "ok"), ("6.16", "EINVAL"), ("7.3", "EINVAL")])
+def test_a_second_buffer_of_a_narrowed_vma(machine: str, result: str) -> None:
+    """Each call sees a VMA it covers, and a VMA has one context (N06): so are hfi1 and comedi refused."""
+    (mapped, *_) = run(machine, "a = mmap bar[0:2] driver narrowed shared rw")
+
+    assert result == mapped.result
+
+
+@for_each("how", ["ram", "narrowed"])
+def test_more_than_the_driver_has(how: str) -> None:
+    """The driver has 16 pages of ordinary memory."""
+    (mapped, *_) = run("6.1", f"a = mmap bar[0:17] driver {how} shared rw", device="bar: pci, 32 pages")
+
+    assert "EINVAL" == mapped.result
+
+
 def gibibyte(machine: str, *ops: str) -> tuple[Step, ...]:
     """The steps of *ops* beside a leaf of 1 GiB that the first of them may fill, while nobody reads smaps."""
     head = (

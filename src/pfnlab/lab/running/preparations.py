@@ -43,6 +43,7 @@ _KINDS: dict[DriverHow, int] = {
     "fault_pmd": 9,
     "fault_pud": 0xA,
     "apply": 0xB,
+    "narrowed": 0xC,
 }
 
 #: The numbers of ``enum refusal``.

@@ -32,8 +32,8 @@ from pfnlab.mm.vma import AddressSpace, Vma
 from pfnlab.mm.zap import revoke_iomem, zap_vma_ptes
 from pfnlab.units import PfnRange, pfn_to_phys
 
-#: The ordinary pages the driver hands out for kind ``ram``.
-RAM_PFN = 0x4000
+#: The ordinary pages the driver hands out for the kinds ``ram`` and ``narrowed``: the first, and how many.
+RAM_PFN, RAM_PAGES = 0x4000, 16
 
 
 def prot_of(vma: Vma, mode: str) -> int:
@@ -49,7 +49,7 @@ class DriverFile:
     """/dev/pfnlab, opened; offsets are physical pages.
 
     :param how: ``remap`` all, ``part`` of the pages, ``halves`` in two calls, ``ram`` instead of the device,
-        ``apply`` without asking for a cache mode, on ``fault`` (``fault_prot`` with a mode of its own,
+        ``narrowed``: ram page by page, the VMA narrowed to each for the call, ``apply`` without asking for a cache mode, on ``fault`` (``fault_prot`` with a mode of its own,
         ``fault_pmd`` and ``fault_pud`` by leaves, ``mixed`` in a VM_MIXEDMAP), or ``refuse``
     :param mode: cache mode of vm_page_prot
     :param part: for ``part``: first page and page behind the last, in pages of the mapping
@@ -98,8 +98,12 @@ class DriverFile:
             case "halves":
                 self._remap(vma, device, 0, half)
                 self._remap(vma, device, half, vma.nr)
+            case "ram" | "narrowed" if vma.nr > RAM_PAGES:
+                raise ModelledErrno(errno.EINVAL)
             case "ram":
                 self._remap(vma, RAM_PFN, 0, vma.nr)
+            case "narrowed":
+                _remap_narrowed(vma)
             case "apply":
                 vma.flags |= VM_REMAP
                 bits = vma.page_prot | PAGE_SPECIAL
@@ -143,6 +147,21 @@ class DriverFile:
 
     def _remap(self, vma: Vma, pfn: int, first: int, end: int) -> None:
         remap_pfn_range(vma, vma.start + first, PfnRange(pfn + first, pfn + end), vma.page_prot)
+
+
+def _remap_narrowed(vma: Vma) -> None:
+    """Remap RAM page by page: each call sees a VMA of that page alone.
+
+    dma_mmap_coherent() maps the whole of a VMA, so whoever has several buffers for one mapping (hfi1, comedi)
+    narrows the VMA for each.
+    """
+    start, end = vma.start, vma.end
+    try:
+        for page in range(end - start):
+            vma.start, vma.end = start + page, start + page + 1
+            remap_pfn_range(vma, vma.start, PfnRange(RAM_PFN + page, RAM_PFN + page + 1), vma.page_prot)
+    finally:
+        vma.start, vma.end = start, end
 
 
 def _may_insert(vma: Vma) -> bool:

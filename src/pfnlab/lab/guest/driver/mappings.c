@@ -146,6 +146,25 @@ static int remap_halves(struct vm_area_struct *vma, unsigned long size)
 	return error ?: remap(vma, half, size - half);
 }
 
+/* dma_mmap_coherent() maps all of a VMA, so a driver with several buffers for one mapping narrows the VMA to each. */
+static int remap_narrowed(struct vm_area_struct *vma, unsigned long size)
+{
+	unsigned long start = vma->vm_start, end = vma->vm_end, at;
+	int error = 0;
+
+	if (size > PFNLAB_RAM_PAGES * PAGE_SIZE)
+		return -EINVAL;
+	for (at = 0; !error && at < size; at += PAGE_SIZE) {
+		vma->vm_start = start + at;
+		vma->vm_end = start + at + PAGE_SIZE;
+		error = remap_pfn_range(vma, vma->vm_start, page_to_pfn(driver_ram) + (at >> PAGE_SHIFT),
+					PAGE_SIZE, vma->vm_page_prot);
+	}
+	vma->vm_start = start;
+	vma->vm_end = end;
+	return error;
+}
+
 static int apply_one(pte_t *pte, unsigned long addr, void *data)
 {
 	struct vm_area_struct *vma = data;
@@ -184,6 +203,8 @@ static int populate(struct vm_area_struct *vma, const struct pfnlab_map *map)
 		if (size > PFNLAB_RAM_PAGES * PAGE_SIZE)
 			return -EINVAL;
 		return remap_pfn_range(vma, vma->vm_start, page_to_pfn(driver_ram), size, vma->vm_page_prot);
+	case PFNLAB_REMAP_NARROWED:
+		return remap_narrowed(vma, size);
 	case PFNLAB_FAULT:
 	case PFNLAB_FAULT_PROT:
 		return populate_later(vma, VM_PFNMAP);

@@ -24,6 +24,7 @@ enum pfnlab_kind {
 	PFNLAB_FAULT_PMD,             /* vmf_insert_pfn_pmd where a leaf fits; from 6.12 */
 	PFNLAB_FAULT_PUD,             /* vmf_insert_pfn_pud, else PMD */
 	PFNLAB_APPLY,                 /* apply_to_page_range, as i915 does: nobody is asked for a cache mode */
+	PFNLAB_REMAP_NARROWED,        /* the driver's own pages one by one, the VMA narrowed to each, as hfi1 does */
 };
 
 /* Cache mode of vm_page_prot. */
