@@ -180,8 +180,8 @@ def try_kernel(
     """
     model = ",".join((like, *policies))
     ModelMachine(model)
-    alive = _alive(machine)
-    modelled = ModelMachine(model, configuration=alive.configuration)
+    living = alive(machine)
+    modelled = ModelMachine(model, configuration=living.configuration)
     pair = Pair({f"model:{model}": modelled, f"qemu:{name}": machine}, say, counted=counted)
     held = hold_all(pair, programs)
     causes = tuple(
@@ -191,13 +191,13 @@ def try_kernel(
     meant: tuple[ShownCause, ...] = ()
     if policies:
         say(f"what {', '.join(policies)} changes of the model")
-        meant = _meant((like, model), alive.configuration, programs)
+        meant = _meant((like, model), living.configuration, programs)
     outcome = Outcome.UNDECIDED if pair.unstable or not programs_in(held) else Outcome.AS_EXPECTED
     return TrialResult(
         made=Made.now(),
         tree=tree,
         built=built,
-        kernel=alive.kernel,
+        kernel=living.kernel,
         model=f"model:{model}",
         policies=tuple(policies),
         patches=tuple(f"{patch.title or 'no title'} ({patch.path.name})" for patch in patches),
@@ -212,7 +212,7 @@ def try_kernel(
     )
 
 
-def _alive(machine: Machine) -> Run:
+def alive(machine: Machine) -> Run:
     """A run of a program that every kernel survives: it says what the kernel is and how it is configured.
 
     :raises LostGuest: it does not come so far

@@ -7,8 +7,7 @@ Each step is one line, so a changed kernel reads as a diff of lines.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import msgspec
 
 from pfnlab.errors import Discovery, LostGuest, Misuse, Undecided
 from pfnlab.files import MOST_RECORDED, Missing, read_bytes, write_whole
+from pfnlab.inert import json_line
 from pfnlab.policies.releases import series_of, version_key
 from pfnlab.programs.lang.json_form import program_hash
 from pfnlab.programs.lang.load import load_program
@@ -92,11 +92,13 @@ def write_golden(path: Path, golden: Golden) -> None:
 
 def golden_text(golden: Golden) -> str:
     """The file's content."""
-    observations = ",\n".join(_observation_text(observation) for observation in golden.observations)
-    kernels = ",\n".join(f"  {_line(name)}: {_line(text)}" for name, text in golden.kernels.items())
-    look = "" if golden.look is LookLevel.PROC else f' "look": {_line(golden.look)},\n'
+    observations = ",\n".join(
+        observation_text({"versions": list(one.versions)}, one.once, one.steps) for one in golden.observations
+    )
+    kernels = ",\n".join(f"  {json_line(name)}: {json_line(text)}" for name, text in golden.kernels.items())
+    look = "" if golden.look is LookLevel.PROC else f' "look": {json_line(golden.look)},\n'
     return (
-        f'{{\n "program": {_line(golden.program)},\n "made_by": {_line(golden.made_by)},\n{look}'
+        f'{{\n "program": {json_line(golden.program)},\n "made_by": {json_line(golden.made_by)},\n{look}'
         f' "kernels": {{\n{kernels}\n }},\n "observations": [\n{observations}\n ]\n}}\n'
     )
 
@@ -115,15 +117,7 @@ def promoted(old: Golden | None, hash_now: str, made_by: str, runs: Mapping[str,
     :raises Discovery: a kernel raised an alarm, which no golden is made of
     """
     for version, run in runs.items():
-        if run.alarm is not None:
-            raise Discovery(f"{run.machine} raised an alarm and {version} is not promoted: {run.alarm.title}")
-        if run.lost is not None:
-            raise LostGuest(f"{run.machine} was lost and {version} is not promoted: {run.lost}")
-        if run.undecided is not None:
-            raise Undecided(
-                f"{run.machine} is undecided and {version} is not promoted: {run.undecided}",
-                run.undecided.kind,
-            )
+        check_whole(run, f"{version} is not promoted")
     (look,) = {run.look for run in runs.values()}
     previous = old if old is not None and (old.program, old.look) == (hash_now, look) else None
     observations = previous.observations if previous else ()
@@ -169,6 +163,22 @@ def _as_looked(steps: tuple[PrintedStep, ...], before: tuple[PrintedStep, ...]) 
     )
 
 
+def check_whole(run: Run, therefore: str) -> None:
+    """Refuse *run* for a golden where it raised an alarm or did not come to its end.
+
+    :param therefore: what is not done, as ``7.2.13 is not promoted``
+    :raises LostGuest: a guest was lost
+    :raises Undecided: the machine could not answer
+    :raises Discovery: the kernel raised an alarm
+    """
+    if run.alarm is not None:
+        raise Discovery(f"{run.machine} raised an alarm and {therefore}: {run.alarm.title}")
+    if run.lost is not None:
+        raise LostGuest(f"{run.machine} was lost and {therefore}: {run.lost}")
+    if run.undecided is not None:
+        raise Undecided(f"{run.machine} is undecided and {therefore}: {run.undecided}", run.undecided.kind)
+
+
 def newest_version(golden: Golden, series: str) -> str | None:
     """The newest kernel of a series in the golden; None when it has none."""
     versions = [version for version in golden.kernels if series_of(version) == series]
@@ -206,19 +216,20 @@ def golden_differences(program: Path, run: Run, version: str) -> list[Difference
     return differences([expected, run])
 
 
-def _observation_text(observation: Observation) -> str:
-    once = f'   "once": {_line(list(observation.once))},\n' if observation.once else ""
-    steps = ",\n".join(f"    {_line(_written(step))}" for step in observation.steps)
-    return (
-        f'  {{\n   "versions": {_line(list(observation.versions))},\n{once}   "steps": [\n{steps}\n   ]\n  }}'
-    )
+def observation_text(head: Mapping[str, Any], once: Sequence[str], steps: Sequence[PrintedStep]) -> str:
+    """An observation in a file of goldens, one step a line.
+
+    :param head: the keys in front, as the versions that share it
+    :param once: messages that print once per boot and had been spent
+    """
+    keys = [f"   {json_line(key)}: {json_line(value)},\n" for key, value in head.items()]
+    if once:
+        keys.append(f'   "once": {json_line(list(once))},\n')
+    printed = ",\n".join(f"    {json_line(_written(step))}" for step in steps)
+    return f'  {{\n{"".join(keys)}   "steps": [\n{printed}\n   ]\n  }}'
 
 
 def _written(step: PrintedStep) -> dict[str, Any]:
     """*step* without what nobody looked at, where a file need not say so."""
     fields: dict[str, Any] = msgspec.to_builtins(step)
     return {name: value for name, value in fields.items() if value is not None or name not in _LATER}
-
-
-def _line(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
