@@ -11,11 +11,15 @@ from pages.markdown import table
 from pfnlab.claims.asking import Finds, QuestionResult
 from pfnlab.claims.evidence import Evidence, Seen, Source, series_words
 from pfnlab.claims.form import MOST_WORDS, Claim, ClaimStatus, Discussion
+from pfnlab.claims.patch_evidence import by_kernel, has_patch
 from pfnlab.claims.reading import discussions
 from pfnlab.claims.searches import search_ahead
 from pfnlab.errors import Discovery
 
-_HEAD = ("", "said", "read as", "asked of models", "K: shown by kernels", "status")
+_HEAD = (
+    *("", "said", "read as", "asked of models", "K: shown by kernels"),
+    *("P: shown by patched kernels", "status"),
+)
 
 _INTRO = f"""\
 # What the discussions claim
@@ -34,12 +38,17 @@ this project, here by number. Each claim in them has a row:
 - **K**: what real kernels showed: the series, an operation of a program in [litmus](../litmus/README.md), and
   what its golden has. The models of these kernels show the same. Or the size of a structure, read from these
   kernels; or *model only*, and why. *Source* is what the code of older releases does.
+- **P**: what a kernel with a [patch](../patches/README.md) showed, where the patch is the policy that a
+  model was asked with: the same parts of the same programs; of a search that is violated its shortest
+  program. What a search finds to hold rests on the programs that patched kernel and model ran. With each
+  stands how many programs ran on both, and how many of them differ.
 - **status**: *confirmed*; *confirmed in the thread*, where another author of it, or the same one later, says
   what was hedged without a hedge; *refuted*, which only what was said without a hedge can be; *refuted in
   the thread*, by another author of it; *holds with a condition*, which follows; *open*, where nothing here
   decides it.
 
-What speaks against a claim begins with **but**. The tests ask every question again, and look every K cell up.
+What speaks against a claim begins with **but**. The tests ask every question again, and look every K and P
+cell up.
 """
 
 
@@ -71,11 +80,12 @@ def _summary(said: Sequence[Discussion]) -> str:
         found = [claim for _, _, claim in discussion.numbered()]
         status = Counter(claim.status for claim in found)
         by_kernels = sum(bool(claim.kernels) for claim in found)
-        counts = (len(found), by_kernels, *(status[one] for one in ClaimStatus))
+        by_patches = sum(has_patch(claim.asks) for claim in found)
+        counts = (len(found), by_kernels, by_patches, *(status[one] for one in ClaimStatus))
         rows.append((f"[{discussion.number}](#{_anchor(discussion)}) {discussion.title}", *counts))
     rows.append(("all", *(sum(column) for column in zip(*(row[1:] for row in rows), strict=True))))
     return table(
-        ("discussion", "claims", "shown by kernels", *ClaimStatus),
+        ("discussion", "claims", "shown by kernels", "by patched kernels", *ClaimStatus),
         ([str(cell) for cell in row] for row in rows),
     )
 
@@ -94,13 +104,15 @@ def _row(number: str, claim: Claim) -> Sequence[str]:
         _quotation(claim),
         _text(claim.reading),
         "<br>".join(_asked(claim)) or "-",
-        "<br>".join((*_shown_by(claim), *map(_read_in, claim.sources))),
+        "<br>".join((*_shown_by(claim), *map(_read_in, claim.sources))) or "-",
+        "<br>".join(_patched(claim)) or "-",
         f"*{claim.status}*{because}",
     )
 
 
 def _shown_by(claim: Claim) -> list[str]:
-    return [*_seen(claim.kernels)] or [f"*model only*: {_text(claim.model_only)}"]
+    seen = list(_seen(claim.kernels))
+    return seen or ([f"*model only*: {_text(claim.model_only)}"] if claim.model_only else [])
 
 
 def _read_in(source: Source) -> str:
@@ -152,6 +164,18 @@ def _seen(kernels: Iterable[Evidence]) -> Iterator[str]:
         together.setdefault(place, []).append(seen.shown)
     for (series, where, against, _), shown in together.items():
         yield f"{_but(against)}{series}: {where} → {'; '.join(shown)}"
+
+
+def _patched(claim: Claim) -> Iterator[str]:
+    """The answers of every patched kernel."""
+    for found in by_kernel(claim.asks):
+        for answer in found.answers:
+            if not answer.right:
+                raise Discovery(
+                    f"{found.golden.patch} answers otherwise: {answer.asked} shows {answer.shown}"
+                )
+        link = f"[{found.golden.patch}](../patches/{found.golden.file})"
+        yield f"{_but(found.against)}{link}, {found.golden.version}: {found}"
 
 
 def _where(seen: Evidence) -> str:

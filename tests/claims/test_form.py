@@ -43,8 +43,8 @@ def test_the_source_of_a_release_is_an_answer(changed: dict[str, object], faults
     [
         ({"quote": "might " * 16}, "quotes more than 15 words"),
         ({"hedge": "could"}, "its hedge is not in the quotation"),
-        ({"kernels": [], "asks": [FOR]}, "has either kernels that show it or a reason why none does"),
-        ({"model_only": "nobody built it"}, "has either kernels that show it or a reason why none does"),
+        ({"kernels": [], "asks": [FOR]}, "has neither a kernel that shows it nor a reason why none does"),
+        ({"model_only": "nobody built it"}, "has kernels that show it and a reason why none does"),
         ({"asks": [AGAINST]}, "is confirmed against an answer"),
         ({"kernels": [SHOWN._replace(against=True)]}, "is confirmed against an answer"),
         (

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from pfnlab.claims.asking import ClaimQuestion
 from pfnlab.claims.evidence import Evidence, Source
+from pfnlab.claims.patch_evidence import has_patch
 
 #: The most words of a message that are quoted at a time.
 MOST_WORDS = 15
@@ -53,7 +54,7 @@ class Claim(NamedTuple):
     :param because: the condition, the refutation, or why it is open; empty where confirmed says it all
     :param asks: questions to models; one that speaks against the claim says so
     :param kernels: steps of goldens, which the models of the same kernels repeat, and sizes of structures
-    :param model_only: why no kernel shows it, where ``kernels`` is empty
+    :param model_only: why no kernel shows it, where ``kernels`` is empty and no patched kernel answers
     :param sources: what the source of releases says that no kernel of the archive is of
     """
 
@@ -102,8 +103,10 @@ def faults(claim: Claim) -> list[str]:
         found.append(f"quotes more than {MOST_WORDS} words")
     if claim.hedge not in claim.quote:
         found.append("its hedge is not in the quotation")
-    if bool(claim.kernels) == bool(claim.model_only):
-        found.append("has either kernels that show it or a reason why none does")
+    if claim.kernels and claim.model_only:
+        found.append("has kernels that show it and a reason why none does")
+    if not (claim.kernels or claim.model_only or has_patch(claim.asks)):
+        found.append("has neither a kernel that shows it nor a reason why none does")
     against = any(answer.against for answer in (*claim.asks, *claim.kernels, *claim.sources))
     match claim.status:
         case ClaimStatus.CONFIRMED | ClaimStatus.CONFIRMED_IN_THREAD if against:
