@@ -47,6 +47,12 @@ def hold_patches() -> ModuleType:
     return _tool("hold_patches")
 
 
+def record_claims() -> ModuleType:
+    """What records claims on patched kernels."""
+    hold_patches()
+    return _tool("record_claims")
+
+
 def make_editors() -> ModuleType:
     """What makes the grammars of editors."""
     return _tool("make_editors")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
+from for_each import for_each
 from made_goldens import made_golden
 
 from pfnlab.claims.asking import Shows
 from pfnlab.claims.observed import flushes
+from pfnlab.claims.patch_evidence import is_about, lacking
 from pfnlab.claims.patch_goldens import (
     PatchGolden,
     configuration_beside,
@@ -19,8 +22,11 @@ from pfnlab.claims.patch_goldens import (
     read_patch_golden,
     write_patch_golden,
 )
+from pfnlab.claims.reading import discussions
 from pfnlab.errors import Misuse
+from pfnlab.lab.building.patch_file import read_patch
 from pfnlab.mm.configuration import DISTRIBUTION
+from pfnlab.policies.patched import patched_kernels
 from pfnlab.programs.lang.load import load_text
 
 PATCHES = Path(__file__).parents[2] / "patches"
@@ -76,3 +82,33 @@ def test_only_what_is_otherwise_is_kept_of_a_configuration() -> None:
     assert {"ksm": False} == kept
     golden = msgspec.structs.replace(made_golden("flush-in_loop", [ASKED]), configuration=kept)
     assert odd == golden.configured_as
+
+
+@for_each("patch", recorded)
+def test_a_golden_is_of_the_patch_as_it_is(patch: str) -> None:
+    """Where its file has changed, the golden's own command records it anew."""
+    golden = recorded()[patch]
+    path = PATCHES / golden.file
+    file = read_patch(path)
+
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == golden.sha256, golden.again
+    assert (path.stem, file.policy, f"linux-source-{golden.series}") == (
+        patch,
+        golden.policy,
+        file.base_package,
+    )
+
+
+@for_each("patch", recorded)
+def test_a_golden_is_of_the_kernel_that_was_compared(patch: str) -> None:
+    """The same source, patch and configuration, to the checksum."""
+    assert patched_kernels()[patch].kernel == recorded()[patch].kernel
+
+
+@for_each("patch", recorded)
+def test_a_golden_has_every_program_that_claims_ask(patch: str) -> None:
+    """A row that asks another one is recorded with the command of the message."""
+    golden = recorded()[patch]
+    asks = [asked for one in discussions() for _, _, claim in one.numbered() for asked in claim.asks]
+
+    assert [] == lacking(golden, [asked for asked in asks if is_about(asked, golden.series, golden.policy)])
