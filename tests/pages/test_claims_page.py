@@ -9,14 +9,18 @@ from pathlib import Path
 
 import pytest
 from for_each import for_each
+from made_goldens import made_golden, only, with_value
 
 from pages import claims_page as page
 from pages.claims_page import claims
+from pfnlab.checker.check import VIOLATED
 from pfnlab.claims.asking import ClaimQuestion, Finds, Shows
 from pfnlab.claims.form import Claim, ClaimStatus, Discussion, Message, Said
-from pfnlab.claims.observed import book
+from pfnlab.claims.observed import book, flushes
+from pfnlab.claims.patch_evidence import counterexample, has_patch, patched_answer, patched_answers
 from pfnlab.claims.reading import discussions
-from pfnlab.errors import Discovery
+from pfnlab.errors import Discovery, Misuse
+from pfnlab.programs.lang.load import load_text
 
 LITMUS = Path(__file__).parents[2] / "litmus"
 PAGE = Path(__file__).parents[2] / "docs" / "claims.md"
@@ -41,6 +45,11 @@ def searched() -> list[str]:
 def shown() -> list[str]:
     """The claims for which kernels were asked."""
     return [number for number, claim in all_claims().items() if claim.kernels]
+
+
+def patched() -> list[str]:
+    """The claims that patched kernels answer."""
+    return [number for number, claim in all_claims().items() if has_patch(claim.asks)]
 
 
 #: A program and an answer that it does not give.
@@ -72,6 +81,31 @@ def test_searches_answer_as_the_claim_says(number: str) -> None:
 def test_kernels_show_what_the_claim_says(number: str) -> None:
     """The golden is there, has the series, and its step and the model's show what stands on the page."""
     assert [] == [said for one in all_claims()[number].kernels for said in one.unlike(LITMUS)]
+
+
+@for_each("number", patched)
+def test_patched_kernels_answer_as_the_claim_says(number: str) -> None:
+    """The golden of each patch has the answer that the model was expected to give, and the model gives it."""
+    wrong = [answer for answer in patched_answers(all_claims()[number].asks) if not answer.right]
+    differing = [answer for answer in patched_answers(all_claims()[number].asks) if answer.differences]
+
+    assert ([], []) == (wrong, differing)
+
+
+@pytest.mark.target("pages")
+@pytest.mark.xdist_group("searches")
+@pytest.mark.timeout(1800)
+@for_each("number", searched)
+def test_patched_kernels_ran_what_searches_find(number: str) -> None:
+    """The recorded program is the shortest that violates the property."""
+    asks = [one for one in all_claims()[number].asks if isinstance(one, Finds) and one.expected == VIOLATED]
+    answers = [(asked, found) for asked in asks if (found := patched_answer(asked)) is not None]
+
+    assert [] == [
+        found.golden.again
+        for asked, found in answers
+        if load_text(found.text).ops != counterexample(asked).ops
+    ]
 
 
 @pytest.mark.target("pages")
@@ -127,6 +161,46 @@ def test_a_wrong_claim_makes_no_page() -> None:
 
     with pytest.raises(Discovery, match="answers otherwise"):
         claims(said=[discussion])
+
+
+#: A question that a patched kernel answers too.
+PLACED = Shows("7.2,flush=in_loop", ["a = mmap bar[0:4] wc shared rw", "munmap a"], flushes, "2")
+
+
+def placed() -> Discussion:
+    """A discussion of one claim, which asks that."""
+    claim = Claim("So.", "", "So.", ClaimStatus.CONFIRMED, asks=[PLACED])
+    return Discussion(
+        "000", "a test", "Nothing.\n", [Said(Message("A test", "today", "Nobody", "tester"), [claim])]
+    )
+
+
+def test_a_patched_kernel_has_its_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Patch, kernel, answer, programs and differences; and the claim counts as shown by one."""
+    only(monkeypatch, made_golden("flush-in_loop", [PLACED]))
+
+    text = claims(said=[placed()])
+
+    cell = "[flush-in_loop](../patches/flush-in_loop.patch), 7.2.13: flushes: 2 (1 program, 0 differences)"
+    assert f"| - | {cell} | *confirmed* |" in text
+    assert "a test | 1 | 0 | 1 |" in text
+
+
+def test_a_patched_kernel_that_does_otherwise_makes_no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The patch, the program and what it showed."""
+    golden = made_golden("flush-in_loop", [PLACED])
+    only(monkeypatch, with_value(golden, -2, flushes=7))
+
+    with pytest.raises(Discovery, match=r"flush-in_loop answers otherwise: .*munmap a shows flushes: 7"):
+        claims(said=[placed()])
+
+
+def test_a_program_that_was_not_recorded_makes_no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command that records it."""
+    only(monkeypatch, made_golden("flush-in_loop", []))
+
+    with pytest.raises(Misuse, match=r"run `python tools/record_claims\.py flush-in_loop`"):
+        claims(said=[placed()])
 
 
 def test_a_quotation_is_not_taken_for_markdown() -> None:

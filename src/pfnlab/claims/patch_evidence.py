@@ -131,9 +131,20 @@ def patched_answers(asks: Iterable[ClaimQuestion]) -> Iterator[PatchedAnswer]:
     :raises Misuse: a golden lacks a program; the command that records it
     """
     for asked in asks:
-        golden = golden_of(asked)
-        if golden is not None:
-            yield _answer(golden, asked)
+        answer = patched_answer(asked)
+        if answer is not None:
+            yield answer
+
+
+def patched_answer(asked: ClaimQuestion) -> PatchedAnswer | None:
+    """The answer of a patched kernel to a question; None where no patch has the policy.
+
+    No search is made.
+
+    :raises Misuse: a golden lacks a program; the command that records it
+    """
+    golden = golden_of(asked)
+    return None if golden is None else _answer(golden, asked)
 
 
 def by_kernel(asks: Iterable[ClaimQuestion]) -> list[PatchedAnswers]:
