@@ -12,7 +12,7 @@ A file has a ``title``, the outcome in ``short``, and tables::
     status                        a ClaimStatus
     because                       the condition, the refutation, or why it is open
     models, kernels               questions, each a table on a line of its own
-    model_only                    why no kernel shows it
+    model_only                    why no kernel shows it, where no patched one does either
     sources                       what old releases do, for which the archive has no kernel
 
 Each question has the ``expected`` answer, and ``against = true`` where that speaks against the claim.
@@ -37,6 +37,7 @@ Sources::
 
 ``nth`` chooses one of several equal operations.
 ``on`` may be a list, and for kernels a name of ``SERIES``.
+What is asked of a model is asked of the kernel too to which a patch gives that policy (``patch_evidence.py``).
 """
 
 from __future__ import annotations
