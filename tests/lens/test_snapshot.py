@@ -213,6 +213,20 @@ def test_a_kernel_may_keep_the_first_frame_in_each_vma(tmp_path: Path) -> None:
     assert tracked_seen(state) == ("bar[2:6] a[0:4]",)
 
 
+def test_a_kernel_may_keep_the_end_of_its_frames_in_each_vma(tmp_path: Path) -> None:
+    """
+    The VMA's size says where they begin; patches/tracker-per_vma.patch makes such a kernel.
+    """
+    kernel = ToyKernel()
+    kernel.put(toy.VMAS + 48, toy.DEVICE.start + 6)
+    kernel.put(toy.VMAS + toy.VMA_SIZE + 48, 0)
+    with GuestRam(kernel.save(tmp_path / "ram")) as ram:
+        program = open_program(ram, toy.types(vma_word="pfnmap_end"), SYMBOLS)
+        state = Lens(program, ram, SYMBOLS).snapshot({"main": 7}, PLACES)
+
+    assert tracked_seen(state) == ("bar[2:6] a[0:4]",)
+
+
 def test_a_context_is_read_as_the_driver_named_its_frames(tmp_path: Path) -> None:
     """Past the end of physical addresses too."""
     kernel = ToyKernel()

@@ -35,10 +35,10 @@ def test_the_page_is_current(text: str) -> None:
 
 
 def test_every_policy_has_a_row(text: str) -> None:
-    """Thirteen trackers, seven flush placements, three walkers, three reports."""
+    """Fourteen trackers, seven flush placements, three walkers, three reports."""
     rows = {line.split(" | ")[0].removeprefix("| ") for line in text.splitlines() if line.startswith("| ")}
 
-    assert (13, 7, 3, 3) == (len(TRACKERS), len(FLUSHES), len(WALKERS), len(REPORTS))
+    assert (14, 7, 3, 3) == (len(TRACKERS), len(FLUSHES), len(WALKERS), len(REPORTS))
     assert {*TRACKERS, *FLUSHES, *WALKERS, *REPORTS} <= rows
 
 
@@ -97,7 +97,7 @@ def test_who_cannot_read_again_on_6_1(text: str) -> None:
     """Trackers that have a context in the VMA, which is still there when a fault remaps."""
     read = rows(text, "and reads again. In")
 
-    assert {"ctx_adjust", "no_cow", "split_ctx", "track_ctx"} == {
+    assert {"ctx_adjust", "no_cow", "per_vma", "split_ctx", "track_ctx"} == {
         name for name, cells in read.items() if cells[0] != "ok"
     }
 

@@ -132,10 +132,12 @@ def test_a_forgotten_method_is_named(write: Write, hook: str) -> None:
 
 
 def test_an_optional_method_may_be_missing() -> None:
-    """The example does without: then that of the protocol stands for it, which does nothing."""
+    """The example does without: then those of the protocol stand for them, which do nothing."""
     assert "remap_pfn_range_filled" not in PER_VMA.read_text()
+    assert "vma_prepare" not in PER_VMA.read_text()
 
     assert Tracker.remap_pfn_range_filled is load_policy(str(PER_VMA)).make.remap_pfn_range_filled
+    assert Tracker.vma_prepare is load_policy(str(PER_VMA)).make.vma_prepare
 
 
 def test_a_method_that_takes_other_arguments_is_named(write: Write) -> None:

@@ -118,6 +118,10 @@ class Lens:
         self._parts = ContextParts(view) if ContextParts.has(view) else None
         if self._parts is not None:
             vma.append(ContextParts.MEMBER)
+        # Likewise (tracker=per_vma).
+        self._keeps_end = layouts.has("struct vm_area_struct", "pfnmap_end")
+        if self._keeps_end:
+            vma.append("pfnmap_end")
         self._vma = layouts.record("struct vm_area_struct", *vma)
         self._file = layouts.record("struct file", ("f_path.dentry", "__f_path.dentry"))
         self._dentry = layouts.record(
@@ -285,12 +289,16 @@ class _Look:
         if lens._parts is not None:
             for ctx, first_pfn, behind in lens._parts.of(tracked[-1]):
                 self._covered.setdefault(ctx, []).append((first_pfn, behind, (task, span)))
+        if lens._keeps_end and tracked[-1]:
+            # It is nobody else's, so the VMA stands for the context.
+            behind = tracked[-1]
+            self._covered[address] = [(behind - (last - first), behind, (task, span))]
         kind = self._file_kind(file) if file else "anon"
         offset = None if kind == "anon" else self._places.offset_span(kind, pgoff, pgoff + last - first)
         if kind == "driver" and offset is not None and offset.name == PHYSICAL:
             offset = RAM
         smaps_bits = bits & ~lens._sealed | (VM_SEALED if bits & lens._sealed else 0)
-        pat = not lens._tracks and lens._parts is None and bool(bits & VM_PAT)
+        pat = not lens._tracks and lens._parts is None and not lens._keeps_end and bool(bits & VM_PAT)
         base = tracked[0] if pat and lens._keeps_pfn else None
         pfns = None if base is None else lens.span(self._places, base, base + last - first)
         counts = self._counts(pages[bisect_left(pages, (first, 0)) : bisect_left(pages, (last, 0))])

@@ -36,8 +36,9 @@ if TYPE_CHECKING:
     from pfnlab.mm.users.vfio import VfioDevice
 
 
-#: Functions that can be made to fail: a page table, or a copy of a VMA, cannot be allocated.
-_CAN_FAIL = ("__pte_alloc", "vm_area_dup")
+#: Functions that can be made to fail: a page table, an entry of the book, or a copy of a VMA, cannot be
+#: allocated.
+_CAN_FAIL = ("__pte_alloc", "pfnmap_track", "vm_area_dup")
 
 #: Every machine has memory for so many pages (128 MiB); for more it is a question which machine it is.
 GRANTED_PAGES = 1 << 15

@@ -18,8 +18,11 @@ def pfnmap_track(kernel: Kernel, pfns: PfnRange, prot: int) -> int:
     """Book *pfns* for a mapping with the protection *prot*.
 
     :return: the protection to map with; its cache mode is the one granted
-    :raises ModelledErrno: EINVAL when that one will not do, else the error of the book
+    :raises ModelledErrno: EINVAL when that one will not do, else the error of the book; ENOMEM when it is
+        made to fail
     """
+    if kernel.fails("pfnmap_track"):
+        raise ModelledErrno(errno.ENOMEM)
     kernel.trace.event("track_pfn", pfns.start)
     return kernel.book.reserve_pfn_range(
         pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE, prot, strict=False, who=kernel.who

@@ -152,7 +152,7 @@ class MmStruct:
         A leaf of 2 MiB that lies across the cut goes (S6.3.5, S6.3.7).
 
         :param new_below: *vma* keeps the upper part, else the lower one; the other is a new VMA
-        :raises ModelledErrno: ENOMEM at the limit on VMAs, or the tracker forbids it
+        :raises ModelledErrno: ENOMEM at the limit on VMAs, or the tracker forbids it; the VMA is whole then
         """
         if self.map_count >= MAX_MAP_COUNT:
             raise ModelledErrno(errno.ENOMEM)
@@ -168,6 +168,11 @@ class MmStruct:
             new.end = at
         else:
             new.start, new.pgoff = at, pgoff
+        try:
+            self.kernel.tracker.vma_prepare(vma, new)
+        except ModelledErrno:
+            self.kernel.tracker.vm_area_free(new)
+            raise
         if vma.file is not None and vma.file.opened is not None:
             vma.file.opened(new, vma)
         # The file's reverse map gets the new VMA before the old one shrinks, the address space after it.

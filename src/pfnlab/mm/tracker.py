@@ -2,9 +2,9 @@
 
 mm writes page tables, a tracker writes the memtype book, and neither writes the other's. A tracker
 may read page tables, as the old get_pat_info() does. The kernel kept renaming its tracker functions
-while the places that call them stayed, so the methods are named after the call sites. At three of them
-the kernel never asked a tracker: ``may_split``, where it has only vm_ops->may_split, ``split_vma``, and
-``zap_page_range_single_flushed``, after its tlb_finish_mmu().
+while the places that call them stayed, so the methods are named after the call sites. At four of them
+the kernel never asked a tracker: ``may_split``, where it has only vm_ops->may_split, ``vma_prepare``,
+``split_vma``, and ``zap_page_range_single_flushed``, after its tlb_finish_mmu().
 
 Any method may raise :class:`~pfnlab.errors.ModelledErrno`; mm then unwinds as the kernel would.
 """
@@ -88,6 +88,12 @@ class Tracker(Protocol):
 
     def vm_area_dup(self, orig: Vma, new: Vma) -> None:
         """A VMA was copied, for a split, a move or a fork; in a split both still have the whole range."""
+
+    def vma_prepare(self, vma: Vma, new: Vma) -> None:
+        """The last moment at which a cut may fail: the copy *new* has its range, *vma* still the whole.
+
+        :raises ModelledErrno: the VMA stays whole, and *new* is freed
+        """
 
     def split_vma(self, lower: Vma, upper: Vma) -> None:
         """A VMA has been cut in two, one of which was just copied from the other; the ranges are final."""

@@ -33,7 +33,7 @@ _RETURNS: dict[str, type] = {
 #: Methods that may raise ModelledErrno; after all others the kernel has no way back.
 _REFUSES = (
     *("remap_pfn_range", "memremap_pages", "vmf_insert_pfn", "may_split", "vm_area_dup"),
-    *("copy_page_range", "zap_page_range_single"),
+    *("vma_prepare", "copy_page_range", "zap_page_range_single"),
 )
 
 #: The parts of a kernel from boot on.

@@ -34,7 +34,7 @@ PROTOCOLS: dict[str, type] = {"tracker": Tracker, "flush": FlushPlacement, "walk
 _MOST_TEXT = 300
 
 #: Methods a policy may leave out.
-OPTIONAL = ("unmap_region", "remap_pfn_range_filled")
+OPTIONAL = ("unmap_region", "remap_pfn_range_filled", "vma_prepare")
 
 
 def hooks_of(seam: str) -> dict[str, Callable[..., Any]]:

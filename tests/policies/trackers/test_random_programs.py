@@ -11,8 +11,8 @@ from pfnlab.policies.trackers import TRACKERS
 
 #: Trackers that free what they reserved and nothing else, however mappings are taken apart.
 NEVER_WRONG = (
-    *("caller_managed", "ctx_adjust", "exact", "no_cow", "no_partial", "remap_again"),
-    *("split_ctx", "track_ctx", "untracked"),
+    *("caller_managed", "ctx_adjust", "exact", "no_cow", "no_partial", "per_vma"),
+    *("remap_again", "split_ctx", "track_ctx", "untracked"),
 )
 
 SEEDS = st.integers(0, 2**32)

@@ -10,6 +10,7 @@ from pfnlab.policies.trackers.driver_hook import DriverHook
 from pfnlab.policies.trackers.exact import Exact
 from pfnlab.policies.trackers.no_cow import NoCow
 from pfnlab.policies.trackers.no_partial import NoPartial
+from pfnlab.policies.trackers.per_vma import PerVma
 from pfnlab.policies.trackers.remap_again import RemapAgain
 from pfnlab.policies.trackers.split_ctx import SplitCtx
 from pfnlab.policies.trackers.track_ctx import TrackCtx
@@ -25,6 +26,7 @@ TRACKERS: dict[str, TrackerPolicy] = {
     "exact": Exact,
     "no_cow": NoCow,
     "no_partial": NoPartial,
+    "per_vma": PerVma,
     "remap_again": RemapAgain,
     "split_ctx": SplitCtx,
     "track_ctx": TrackCtx,

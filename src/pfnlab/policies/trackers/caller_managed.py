@@ -93,6 +93,9 @@ class CallerManaged:
             new.pfnmap = orig.pfnmap
             orig.pfnmap.vmas += 1
 
+    def vma_prepare(self, vma: Vma, new: Vma) -> None:
+        """VMAs are counted, not their ranges."""
+
     def split_vma(self, lower: Vma, upper: Vma) -> None:
         """Both count."""
 

@@ -159,6 +159,9 @@ class Exact:
     def vm_area_dup(self, orig: Vma, new: Vma) -> None:
         """A copy covers nothing until it is known what it is for."""
 
+    def vma_prepare(self, vma: Vma, new: Vma) -> None:
+        """A cut takes nothing that could be short."""
+
     def split_vma(self, lower: Vma, upper: Vma) -> None:
         """Each half covers its own part of the frames that the VMA covered before the cut."""
         new, cut = (lower, upper) if lower.pfnmap is None else (upper, lower)

@@ -91,6 +91,9 @@ class TrackCtx:
         ctx.refs += 1
         new.pfnmap = ctx
 
+    def vma_prepare(self, vma: Vma, new: Vma) -> None:
+        """Both will share the context."""
+
     def split_vma(self, lower: Vma, upper: Vma) -> None:
         """Both share the context."""
 
@@ -123,7 +126,7 @@ class TrackCtx:
             self._kernel.trace.event("ctx_release")
             pfnmap_untrack(self._kernel, ctx.pfns)
 
-    def _context(self, vma: Vma, pfns: PfnRange) -> PfnmapTrackCtx:
+    def _context(self, vma: Vma, pfns: PfnRange) -> object:
         return PfnmapTrackCtx(pfns)
 
     def tracked(self, vmas: list[Vma]) -> list[Tracked]:

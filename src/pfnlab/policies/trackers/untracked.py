@@ -53,6 +53,9 @@ class Untracked:
     def vm_area_dup(self, orig: Vma, new: Vma) -> None:
         """There is nothing to copy."""
 
+    def vma_prepare(self, vma: Vma, new: Vma) -> None:
+        """There is nothing to divide."""
+
     def split_vma(self, lower: Vma, upper: Vma) -> None:
         """There is nothing to divide."""
 

@@ -89,6 +89,9 @@ class VmPat:
         if (forked or not profile.only_fork_clears_vm_pat) and orig.flags & VM_PFNMAP:
             self._clear(new)
 
+    def vma_prepare(self, vma: Vma, new: Vma) -> None:
+        """The flag needs no memory."""
+
     def split_vma(self, lower: Vma, upper: Vma) -> None:
         """Both have the flag, and one reservation between them."""
 
