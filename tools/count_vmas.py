@@ -18,11 +18,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from run_selftest import console_of
+from own_guest import compile_in
+from run_selftest import console_with
 
 from pfnlab.errors import PfnlabError, Undecided
 from pfnlab.lab.images.kernels import kernel_for
-from pfnlab.lab.images.tools import complaint, run
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "evidence" / "vmas.md"
@@ -36,7 +36,6 @@ _LINE = re.compile(
     r"^count (?P<what>\w+) " + " ".join(rf"{name} (?P<{name}>\d+)" for name in _COUNTS), re.MULTILINE
 )
 _SAID = {"booted": "-", "resource": "`resource4_wc`", "vfio": "and vfio-pci"}
-_COMPILE_LIMIT = 120.0
 
 
 class Counted(NamedTuple):
@@ -66,7 +65,7 @@ def main(arguments: Sequence[str]) -> int:
             program = compiled(Path(name))
             for series in asked.kernels:
                 kernel = kernel_for(series)
-                rows[kernel.version] = counts_of(console_of(kernel, program, Path(name)))
+                rows[kernel.version] = counts_of(console_with(kernel, program, Path(name)))
     except PfnlabError as trouble:
         print(trouble, file=sys.stderr)
         return 3
@@ -84,9 +83,7 @@ def compiled(into: Path) -> bytes:
     :raises Undecided: it does not compile
     """
     command = ["gcc", "-O2", "-Wall", "-static", "-o", "init", str(INIT)]
-    answer = run(command, limit=_COMPILE_LIMIT, remedy="apt-get install gcc libc6-dev", cwd=into)
-    if answer.returncode:
-        raise Undecided(f"gcc: {complaint(answer.stderr or answer.stdout)}")
+    compile_in(into, command, "apt-get install gcc libc6-dev")
     return (into / "init").read_bytes()
 
 

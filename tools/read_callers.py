@@ -1,8 +1,8 @@
 """The calls in a kernel's source that take entries out of mappings which stay, for ``docs/callers.md``.
 
 ``read_callers.py [SERIES]`` reads the source package of the archive (default: the newest series that models
-are compared with) and writes ``pages/callers/calls.json``. Then ``python -m pages callers`` names the calls that
-``pages/callers/callers.toml`` does not explain yet.
+are compared with) and writes ``pages/callers/calls.json``. Then ``python -m pages callers`` names the calls
+that ``pages/callers/callers.toml`` does not explain yet.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import msgspec
 

@@ -37,7 +37,7 @@ Sources::
 
 ``nth`` chooses one of several equal operations.
 ``on`` may be a list, and for kernels a name of ``SERIES``.
-What is asked of a model is asked of the kernel too to which a patch gives that policy (``patch_evidence.py``).
+A model's question is asked of the kernel too to which a patch gives that policy (``patch_evidence.py``).
 """
 
 from __future__ import annotations

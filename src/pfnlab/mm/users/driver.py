@@ -48,9 +48,10 @@ def prot_of(vma: Vma, mode: str) -> int:
 class DriverFile:
     """/dev/pfnlab, opened; offsets are physical pages.
 
-    :param how: ``remap`` all, ``part`` of the pages, ``halves`` in two calls, ``ram`` instead of the device,
-        ``narrowed``: ram page by page, the VMA narrowed to each for the call, ``apply`` without asking for a cache mode, on ``fault`` (``fault_prot`` with a mode of its own,
-        ``fault_pmd`` and ``fault_pud`` by leaves, ``mixed`` in a VM_MIXEDMAP), or ``refuse``
+    :param how: ``remap`` all, ``part`` of the pages, ``halves`` in two calls, ``ram`` instead of the device
+        (``narrowed``: page by page, the VMA narrowed to each), ``apply`` without asking for a cache mode, on
+        ``fault`` (``fault_prot`` with a mode of its own, ``fault_pmd`` and ``fault_pud`` by leaves, ``mixed``
+        in a VM_MIXEDMAP), or ``refuse``
     :param mode: cache mode of vm_page_prot
     :param part: for ``part``: first page and page behind the last, in pages of the mapping
     """
