@@ -27,7 +27,7 @@ from measuring import busy, ratio_of_rounds, rounds, show
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from pages.claims_page import claims
+from pages.claims_page import discussion_page
 from pfnlab.campaign.local import LocalExecutor
 from pfnlab.campaign.plan_file import read_plan
 from pfnlab.campaign.running import begin_campaign, run_campaign
@@ -139,7 +139,7 @@ def works(quick: bool) -> Iterator[tuple[str, Work]]:
         files = [RECORDED / f"{name}.jsonl" for name in ("cases", "order")]
         yield "matrix", partial(predict_files, files)
         yield "policies matrix", partial(policed, 2)
-        yield "claims", partial(paged, claims)
+        yield "claims", partial(paged, partial(discussion_page, "002"))
 
 
 def measured(work: Work, jobs: int) -> tuple[Any, float, float, float]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from pages.callers.page import page as callers
 from pages.catalogue import catalogue
-from pages.claims_page import claims
+from pages.claims_page import claims, discussion_page
 from pages.continuations_page import page as continuations
 from pages.flush_distance import page as flush_distance
 from pages.kernels_page import page as kernels
@@ -21,6 +22,7 @@ from pages.policies_page import policies_page
 from pages.profiles_page import profiles_page
 from pages.sizes_page import page as sizes
 from pages.walkers_page import page as walkers
+from pfnlab.claims.reading import discussion_numbers
 from pfnlab.errors import PfnlabError
 
 FOLDER = Path(__file__).parents[1] / "docs"
@@ -32,7 +34,8 @@ PAGES: dict[str, Callable[[int | None], str]] = {
     "flush-distance": lambda _: flush_distance(),
     "profiles": lambda _: profiles_page(),
     "callers": lambda _: callers(),
-    "claims": claims,
+    "claims": lambda _: claims(),
+    **{f"claims/{number}": partial(discussion_page, number) for number in discussion_numbers()},
     "policies-matrix": policies_page,
     "evidence/catalogue": lambda _: catalogue(),
     "kernels": lambda _: kernels(),
@@ -55,7 +58,9 @@ def main(words: Sequence[str]) -> int:
     if unknown:
         parser.error(f"there is no page {unknown[0]!r}: write one of {', '.join(PAGES)}")
     stale = False
-    for name in asked.page or PAGES:
+    # A page stands for those in its folder too.
+    folders = tuple(f"{name}/" for name in asked.page)
+    for name in [name for name in PAGES if name in (asked.page or PAGES) or name.startswith(folders)]:
         try:
             made = PAGES[name](asked.jobs)
         except PfnlabError as error:
@@ -65,6 +70,7 @@ def main(words: Sequence[str]) -> int:
         if path.exists() and path.read_text(encoding="utf-8") == made:
             continue
         if asked.write:
+            path.parent.mkdir(exist_ok=True)
             path.write_text(made, encoding="utf-8")
             print(f"docs/{name}.md")
         else:

@@ -12,18 +12,23 @@ from for_each import for_each
 from made_goldens import made_golden, only, with_value
 
 from pages import claims_page as page
-from pages.claims_page import claims
+from pages.claims_page import claims, discussion_page
 from pfnlab.checker.check import VIOLATED
 from pfnlab.claims.asking import ClaimQuestion, Finds, Shows
 from pfnlab.claims.form import Claim, ClaimStatus, Discussion, Message, Said
 from pfnlab.claims.observed import book, flushes
 from pfnlab.claims.patch_evidence import counterexample, has_patch, patched_answer, patched_answers
-from pfnlab.claims.reading import discussions
+from pfnlab.claims.reading import discussion_numbers, discussions
 from pfnlab.errors import Discovery, Misuse
 from pfnlab.programs.lang.load import load_text
 
 LITMUS = Path(__file__).parents[2] / "litmus"
-PAGE = Path(__file__).parents[2] / "docs" / "claims.md"
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def kept(number: str) -> str:
+    """The page of a discussion, as docs/ has it."""
+    return (DOCS / "claims" / f"{number}.md").read_text(encoding="utf-8")
 
 
 @cache
@@ -111,15 +116,21 @@ def test_patched_kernels_ran_what_searches_find(number: str) -> None:
 @pytest.mark.target("pages")
 @pytest.mark.xdist_group("searches")
 @pytest.mark.timeout(600)
-def test_the_page_is_current() -> None:
+@for_each("number", discussion_numbers)
+def test_the_page_of_a_discussion_is_current(number: str) -> None:
     """Write it anew with ``python -m pages claims --write``."""
-    assert claims() == PAGE.read_text(encoding="utf-8")
+    assert discussion_page(number) == kept(number)
+
+
+def test_the_index_is_current() -> None:
+    """It needs no search, and is written with the same command."""
+    assert claims() == (DOCS / "claims.md").read_text(encoding="utf-8")
 
 
 @for_each("number", all_claims)
 def test_the_page_has_every_claim_with_its_status(number: str) -> None:
     """A claim that was changed without making the page anew is noticed without a search."""
-    (row,) = re.findall(rf"^\| {re.escape(number)} \|.*$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    (row,) = re.findall(rf"^\| {re.escape(number)} \|.*$", kept(number[:3]), re.MULTILINE)
 
     assert f"| *{all_claims()[number].status}*" in row
     assert page._quotation(all_claims()[number]) in row
@@ -160,7 +171,29 @@ def test_a_wrong_claim_makes_no_page() -> None:
     discussion = Discussion("000", "a test", "Nothing.\n", [Said(message, [claim])])
 
     with pytest.raises(Discovery, match="answers otherwise"):
-        claims(said=[discussion])
+        discussion_page("000", said=[discussion])
+
+
+def test_the_index_counts_every_author_and_status() -> None:
+    """Numbers that follow each other are a range, and lead to the page of their discussion."""
+    claim = Claim("So.", "", "So.", ClaimStatus.OPEN, "who knows", model_only="a test")
+    of_one = Said(Message("A test", "today", "A. Nobody", "tester"), [claim] * 4)
+    of_other = Said(Message("A test", "today", "B. Nobody", "tester"), [claim])
+
+    index = claims([Discussion("009", "a test", "Nothing.\n", [of_one, of_other, of_one])])
+
+    rows = [line for line in index.splitlines() if line.startswith(("| A. Nobody", "| B. Nobody"))]
+    assert rows[0].endswith("| [009](claims/009.md): 1 to 4, 6 to 9 |")
+    assert rows[1].endswith("| [009](claims/009.md): 5 |")
+    assert rows[0].startswith("| A. Nobody | 8 | - |")
+    assert "### Open\n" in index and "### Confirmed" not in index
+
+
+def test_links_of_a_page_below_go_up_first() -> None:
+    """Those to headings of the page and to addresses stay."""
+    text = "[a](claims.md) [b](../litmus/x.pfn#y) [c](#here) [d](https://x.org)"
+
+    assert "[a](../claims.md) [b](../../litmus/x.pfn#y) [c](#here) [d](https://x.org)" == page._below(text)
 
 
 #: A question that a patched kernel answers too.
@@ -179,11 +212,11 @@ def test_a_patched_kernel_has_its_cell(monkeypatch: pytest.MonkeyPatch) -> None:
     """Patch, kernel, answer, programs and differences; and the claim counts as shown by one."""
     only(monkeypatch, made_golden("flush-in_loop", [PLACED]))
 
-    text = claims(said=[placed()])
+    text = discussion_page("000", said=[placed()])
 
-    cell = "[flush-in_loop](../patches/flush-in_loop.patch), 7.2.13: flushes: 2 (1 program, 0 differences)"
+    cell = "[flush-in_loop](../../patches/flush-in_loop.patch), 7.2.13: flushes: 2 (1 program, 0 differences)"
     assert f"| - | {cell} | *confirmed* |" in text
-    assert "a test | 1 | 0 | 1 |" in text
+    assert "a test | 1 | 0 | 1 |" in claims([placed()])
 
 
 def test_a_patched_kernel_that_does_otherwise_makes_no_page(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,7 +225,7 @@ def test_a_patched_kernel_that_does_otherwise_makes_no_page(monkeypatch: pytest.
     only(monkeypatch, with_value(golden, -2, flushes=7))
 
     with pytest.raises(Discovery, match=r"flush-in_loop answers otherwise: .*munmap a shows flushes: 7"):
-        claims(said=[placed()])
+        discussion_page("000", said=[placed()])
 
 
 def test_a_program_that_was_not_recorded_makes_no_page(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,7 +233,7 @@ def test_a_program_that_was_not_recorded_makes_no_page(monkeypatch: pytest.Monke
     only(monkeypatch, made_golden("flush-in_loop", []))
 
     with pytest.raises(Misuse, match=r"run `python tools/record_claims\.py flush-in_loop`"):
-        claims(said=[placed()])
+        discussion_page("000", said=[placed()])
 
 
 def test_a_quotation_is_not_taken_for_markdown() -> None:

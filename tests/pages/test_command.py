@@ -46,6 +46,18 @@ def test_only_the_pages_that_are_named_are_made(folder: Path) -> None:
     assert 0 == command.main(["same"])
 
 
+def test_a_page_stands_for_those_in_its_folder(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The folder is made; a page whose name begins alike is another one."""
+    pages = {name: lambda _: "# New\n" for name in ("other", "other/one", "others")}
+    monkeypatch.setattr(command, "PAGES", pages)
+
+    command.main(["other", "--write"])
+
+    assert "docs/other.md\ndocs/other/one.md\n" == capsys.readouterr().out
+
+
 def test_an_unknown_page_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With the pages there are."""
     with pytest.raises(SystemExit, match="2"):

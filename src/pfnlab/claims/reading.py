@@ -212,14 +212,21 @@ _KERNELS: dict[str, type[_Kernel]] = {"litmus": _Litmus, "structure": _Structure
 _SOURCES: dict[str, type[_Source]] = {"source": _Source}
 
 
+def discussion_numbers() -> list[str]:
+    """The numbers of all discussions, without reading them."""
+    return sorted(path.stem for path in _HERE.glob("*.toml"))
+
+
 @cache
 def discussions() -> tuple[Discussion, ...]:
-    """All discussions of this folder, by their numbers.
+    """All discussions, by their numbers.
 
     :raises Misuse: a file is malformed
     """
-    paths = sorted(_HERE.glob("*.toml"))
-    return tuple(read_discussion(read_text(path, "claims", MOST_TOML), path.stem) for path in paths)
+    return tuple(
+        read_discussion(read_text(_HERE / f"{number}.toml", "claims", MOST_TOML), number)
+        for number in discussion_numbers()
+    )
 
 
 def read_discussion(text: str, number: str) -> Discussion:
