@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,10 @@ import pytest
 from asking import Ask
 from toy_tree import toy_tree
 
+from pfnlab.claims import lookup
+from pfnlab.claims.asking import Shows
+from pfnlab.claims.form import Claim, ClaimStatus, Discussion, Message, Said
+from pfnlab.claims.observed import flushes
 from pfnlab.errors import Undecided
 from pfnlab.meeting import holding
 from pfnlab.meeting.trial import TriedKernel
@@ -26,6 +31,13 @@ munmap a
 
 
 DIFF = "--- a/x\n+++ b/x\n@@ -1,1 +1,1 @@\n-a\n+b\n"
+
+
+#: One claim, which rests on the flushes of a munmap.
+SHOWN = Shows("7.2", ["a = mmap bar[0:4] wc shared rw", "read a[0]", "munmap a"], flushes, "2")
+CLAIM = Claim("So it is.", "", "So.", ClaimStatus.CONFIRMED, asks=[SHOWN])
+SAID = [Said(Message("A test", "today", "A. Nobody", "tester"), [CLAIM])]
+DISCUSSION = Discussion("009", "a test", "", SAID)
 
 
 class Guest:
@@ -65,9 +77,22 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("pfnlab.meeting.trial.kernel_of_tree", build)
     monkeypatch.setattr("pfnlab.lab.running.qemu_machine.QemuMachine", Guest)
     monkeypatch.setattr(holding, "walker_programs", dict)
+    monkeypatch.setattr(lookup, "discussions", lambda: (DISCUSSION,))
     monkeypatch.setattr(holding, "library_folder", lambda: tmp_path / "litmus")
     (tmp_path / "linux").mkdir()
     return tmp_path / "linux"
+
+
+@pytest.mark.parametrize(("more", "asked"), [((), 1), (("--litmus", "litmus"), 0)])
+def test_claims_are_asked_unless_programs_were_chosen(
+    tree: Path, ask: Ask, more: tuple[str, ...], asked: int
+) -> None:
+    """A bisection runs the one program that it needs."""
+    (tree / "rules").write_text("7.2,flush=none")
+
+    trial = json.loads(ask("try", tree, *OPTIONS, *more, "--json").out)
+
+    assert (asked, asked) == (trial["claims"], len(trial["changed_claims"]))
 
 
 OPTIONS = ("--like", "7.2", "--programs", 1)

@@ -8,6 +8,10 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
+from pfnlab.claims import lookup
+from pfnlab.claims.asking import Shows
+from pfnlab.claims.form import Claim, ClaimStatus, Discussion, Message, Said
+from pfnlab.claims.observed import flushes
 from pfnlab.document.compose import document_of
 from pfnlab.document.kinds import part_of
 from pfnlab.document.mail import mail
@@ -67,10 +71,16 @@ class Moody(Kernel):
         return msgspec.structs.replace(run, steps=(first, *run.steps[1:]))
 
 
-def tried(kernel: Kernel, *policies: str, random: int = 1) -> TrialResult:
+def tried(kernel: Kernel, *policies: str, random: int = 1, claims: bool = False) -> TrialResult:
     """The trial of *kernel* as 7.2, with as few random programs as there can be."""
     programs = Programs(LITMUS, random)
-    return try_kernel(kernel, "7.2", programs, tree="linux", built="7.2.13 of linux", policies=policies)
+    return try_kernel(
+        *(kernel, "7.2", programs),
+        tree="linux",
+        built="7.2.13 of linux",
+        policies=policies,
+        claims=claims,
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -145,6 +155,32 @@ def test_a_patch_that_is_not_what_it_says() -> None:
 
     assert Outcome.DISCOVERY is trial.outcome
     assert "## What it does otherwise than model:7.2,flush=none" in page(trial)
+
+
+def test_claims_that_change_are_named_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the words, the answer on which the claim rests, and that of this kernel."""
+    shown = Shows("7.2", ["a = mmap bar[0:4] wc shared rw", "read a[0]", "munmap a"], flushes, "2")
+    claim = Claim("So it is.", "", "So.", ClaimStatus.CONFIRMED, asks=[shown])
+    said = [Said(Message("A test", "today", "A. Nobody", "tester"), [claim])]
+    monkeypatch.setattr(lookup, "discussions", lambda: (Discussion("009", "a test", "", said),))
+
+    first, second = (page(tried(Kernel(model), claims=True)) for model in ("7.2,flush=none", "7.2"))
+
+    chapters = [line for line in first.splitlines() if line.startswith("## ")]
+    assert "## Claims that change their answer" == chapters[0]
+    assert (
+        "- 009.1, A. Nobody: “So it is.”\n  - munmap a: expected flushes: 2\n  - observed flushes: 1\n"
+        in first
+    )
+    assert "## Claims that change their answer\n\n- none of 1 claim\n" in second
+
+
+def test_claims_are_asked_only_where_somebody_wants_it() -> None:
+    """Then the report does not speak of them."""
+    trial = tried(Kernel("7.2"))
+
+    assert (0, ()) == (trial.claims, trial.changed_claims)
+    assert "Claims" not in page(trial)
 
 
 def test_a_kernel_that_does_not_come_up() -> None:

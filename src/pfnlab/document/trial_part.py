@@ -51,6 +51,7 @@ def replay_part(content: ReplayResult) -> Part:
 
 
 def _blocks(content: TrialResult) -> Iterator[Block]:
+    yield from _claims(content)
     yield from _causes(f"What it does otherwise than {content.model}", content.causes, content)
     yield from _causes(f"What {', '.join(content.policies)} changes", content.meant, content)
     if content.policies:
@@ -62,6 +63,21 @@ def _blocks(content: TrialResult) -> Iterator[Block]:
     if undecided:
         why = "the model has no rule, or the kernel lacks something"
         yield Paragraph(f"{number_of(undecided, 'program')} undecided: {why}.")
+
+
+def _claims(content: TrialResult) -> Iterator[Chapter]:
+    """The claims of the discussions that change their answer, first those that come first there."""
+    changed = (
+        (
+            f"{claim.number}, {claim.author}: “{claim.quote}”",
+            f"{claim.op}: expected {claim.expected}",
+            f"observed {claim.observed}",
+        )
+        for claim in content.changed_claims
+    )
+    if content.claims:
+        none = f"none of {number_of(content.claims, 'claim')}"
+        yield from section("Claims that change their answer", Bullets(tuple(changed) or (none,)))
 
 
 def _causes(title: str, causes: tuple[ShownCause, ...], content: TrialResult) -> Iterator[Chapter]:

@@ -134,7 +134,7 @@ class Pair:
         looks = looks or {}
         for look in dict.fromkeys(map(looks.get, programs)):
             names = [name for name in programs if looks.get(name) is look]
-            with self._looking(look):
+            with self.looking(look):
                 asked, machines = [programs[name] for name in names], tuple(self.machines.values())
                 for name, pair in zip(names, self._runs(asked, machines, self.counted), strict=True):
                     if undecided(pair):
@@ -247,7 +247,7 @@ class Pair:
         """
         looking = [machine for machine in self.machines.values() if isinstance(machine, Looking)]
         closest = LookLevel.MEMORY if all(machine.sees_memory for machine in looking) else LookLevel.PROC
-        with self._looking(closest):
+        with self.looking(closest):
             for machine in self.machines.values():
                 if fresh and isinstance(machine, Rebooting):
                     machine.reboot()
@@ -258,7 +258,7 @@ class Pair:
         return None if undecided(runs) else runs
 
     @contextmanager
-    def _looking(self, look: LookLevel | None) -> Iterator[None]:
+    def looking(self, look: LookLevel | None) -> Iterator[None]:
         """Within it both machines are looked at so; None is as always."""
         machines = [machine for machine in self.machines.values() if isinstance(machine, Looking)]
         before = [machine.look for machine in machines]

@@ -19,6 +19,7 @@ from pfnlab.lab.building.build import build
 from pfnlab.lab.building.patch_file import PatchFile
 from pfnlab.lab.images.bzimage import release_of
 from pfnlab.lab.images.kernels import KernelImage
+from pfnlab.meeting.changed_claims import AskedClaims, ChangedClaim, ask_claims
 from pfnlab.meeting.explain import Explanation, explanations
 from pfnlab.meeting.holding import KernelDifference, Pair, Programs, hold_all
 from pfnlab.meeting.meet import verdicts
@@ -32,7 +33,7 @@ from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run
 from pfnlab.progress import UNCOUNTED, PartCount
-from pfnlab.result import Made, Outcome, Result
+from pfnlab.result import ALWAYS, Count, Made, Outcome, Result
 from pfnlab.units import number_of
 
 #: Random programs on two models, to say what a policy changes.
@@ -86,6 +87,8 @@ class TrialResult(Result, frozen=True, kw_only=True, tag="pfnlab-trial/1"):
     :param seed: the seed of random programs
     :param word: ``differs``: something differs that is not meant
     :param says: the result in one sentence
+    :param claims: how many claims of the discussions were asked; 0 where nobody wanted it
+    :param changed_claims: the claims that change their answer
     :param held: what was compared, by kind of program
     :param causes: what the kernel does otherwise than the model
     :param meant: what the policies change of the model
@@ -107,6 +110,8 @@ class TrialResult(Result, frozen=True, kw_only=True, tag="pfnlab-trial/1"):
     meant: tuple[ShownCause, ...]
     verdicts: tuple[str, ...]
     unstable: tuple[str, ...]
+    claims: Annotated[Count, ALWAYS] = 0
+    changed_claims: Annotated[tuple[ChangedClaim, ...], ALWAYS] = ()
 
     @property
     def outcome(self) -> Outcome:
@@ -164,6 +169,7 @@ def try_kernel(
     patches: Sequence[PatchFile] = (),
     policies: Sequence[str] = (),
     name: str = "kernel",
+    claims: bool = False,
     say: Callable[[str], None] = lambda line: None,
     counted: PartCount = UNCOUNTED,
 ) -> TrialResult:
@@ -174,6 +180,7 @@ def try_kernel(
     :param tree: as the user named it
     :param built: what the kernel was built of, in a line
     :param name: the kernel's in the report
+    :param claims: ask the claims of the discussions too: which of them change their answer
     :param counted: counts the programs
     :raises Misuse: there is no such model
     :raises LostGuest: the kernel does not boot, or does not survive a program that maps a page
@@ -182,6 +189,11 @@ def try_kernel(
     ModelMachine(model)
     living = alive(machine)
     modelled = ModelMachine(model, configuration=living.configuration)
+    asked = AskedClaims(0, 0, ())
+    if claims:
+        say("claims of the discussions")
+        stock = ModelMachine(like, configuration=living.configuration)
+        asked = ask_claims(Pair({f"model:{like}": stock, f"qemu:{name}": machine}), like)
     pair = Pair({f"model:{model}": modelled, f"qemu:{name}": machine}, say, counted=counted)
     held = hold_all(pair, programs)
     causes = tuple(
@@ -209,6 +221,8 @@ def try_kernel(
         meant=meant,
         verdicts=tuple(verdicts(like, list(policies))),
         unstable=tuple(pair.unstable),
+        claims=asked.claims,
+        changed_claims=asked.changed,
     )
 
 

@@ -96,6 +96,8 @@ def perform(request: TryRequest, say: Say) -> Iterator[TrialResult]:
             patches=patches,
             policies=policies,
             name=name,
+            # Programs that somebody has chosen are to be all that is run.
+            claims=request.litmus is None,
             say=say,
             counted=work,
         )
