@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from hold_patches import FOLDER, ROOT, built_kernel, chosen, series_of
 
 from pfnlab.claims.asking import ClaimQuestion
-from pfnlab.claims.patch_evidence import AskedProgram, asked_programs, is_about, lacking, predicted
+from pfnlab.claims.patch_evidence import HOLD, AskedProgram, asked_programs, is_about, lacking, predicted
 from pfnlab.claims.patch_goldens import (
     RECORD,
     PatchGolden,
@@ -36,6 +36,7 @@ from pfnlab.lab.building.patch_file import PatchFile
 from pfnlab.lab.images.kernels import KernelImage, sha256_of
 from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.meeting.trial import alive
+from pfnlab.policies.patched import patched_kernels
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.observation import Run
@@ -93,6 +94,8 @@ def claims_of(patch: PatchFile) -> dict[str, list[ClaimQuestion]]:
 def missing(patch: PatchFile) -> Iterator[str]:
     """What is not recorded of *patch*, a line each."""
     name, path = patch.path.stem, patch_golden_path(patch.path.stem)
+    if name not in patched_kernels():
+        yield f"{name}: compared with no model: run `{HOLD} {name}`"
     if not path.exists():
         yield f"{name}: not recorded, asked by {', '.join(claims_of(patch))}: run `{RECORD} {name}`"
         return

@@ -130,6 +130,16 @@ def test_what_holds_rests_on_the_programs_that_were_compared(monkeypatch: pytest
     assert (True, held.programs, 0) == (answer.right, answer.programs, answer.differences)
 
 
+def test_what_holds_has_no_answer_where_nothing_was_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its programs have one, for they ran."""
+    only(monkeypatch, msgspec.structs.replace(made_golden("flush-in_loop", [FLUSHES]), patch="another"))
+
+    answers = list(patched_answers([HELD, FLUSHES]))
+
+    assert ["flushes: 2"] == [answer.shown for answer in answers]
+    assert not has_patch([HELD])
+
+
 def test_what_holds_does_not_rest_on_another_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     """The golden is of a build that was compared with nothing."""
     golden = made_golden("flush-in_loop", [HELD])

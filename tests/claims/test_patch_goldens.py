@@ -99,7 +99,12 @@ def test_a_golden_is_of_the_patch_as_it_is(patch: str) -> None:
     )
 
 
-@for_each("patch", recorded)
+def held() -> list[str]:
+    """Those goldens whose kernel was compared with its model in thousands of programs."""
+    return [patch for patch in recorded() if patch in patched_kernels()]
+
+
+@for_each("patch", held)
 def test_a_golden_is_of_the_kernel_that_was_compared(patch: str) -> None:
     """The same source, patch and configuration, to the checksum."""
     assert patched_kernels()[patch].kernel == recorded()[patch].kernel

@@ -98,6 +98,17 @@ def test_a_patch_that_was_not_recorded_is_missing(monkeypatch: pytest.MonkeyPatc
     )
 
 
+def test_a_patch_without_a_comparison_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What holds in a search would have nothing to rest on."""
+    stands(monkeypatch, tmp_path, Kernel("7.2,flush=end_vma"))
+    TOOL.record(PATCH, "c0ffee")
+    monkeypatch.setattr(TOOL, "patched_kernels", dict)
+
+    (line,) = TOOL.missing(PATCH)
+
+    assert "flush-end_vma: compared with no model: run `python tools/hold_patches.py flush-end_vma`" == line
+
+
 def test_a_patch_that_changed_since_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The golden is of other bytes."""
     path = stands(monkeypatch, tmp_path, Kernel("7.2,flush=end_vma"))

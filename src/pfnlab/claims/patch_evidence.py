@@ -109,8 +109,14 @@ def has_patch(asks: Iterable[ClaimQuestion]) -> bool:
 
 
 def golden_of(asked: ClaimQuestion) -> PatchGolden | None:
-    """The golden that answers a question; None where no patch has the policy."""
-    return next((golden for golden in patch_goldens() if is_about(asked, golden.series, golden.policy)), None)
+    """The golden that answers a question; None where no patch has the policy.
+
+    What holds in a search has no answer either where nothing was compared that it could rest on.
+    """
+    for golden in patch_goldens():
+        if is_about(asked, golden.series, golden.policy):
+            return None if _only_holds(asked) and golden.patch not in patched_kernels() else golden
+    return None
 
 
 def is_about(asked: ClaimQuestion, series: str, policy: str) -> bool:
@@ -161,6 +167,10 @@ def by_kernel(asks: Iterable[ClaimQuestion]) -> list[PatchedAnswers]:
     return list(found.values())
 
 
+def _only_holds(asked: ClaimQuestion) -> bool:
+    return isinstance(asked, Finds) and asked.expected != VIOLATED
+
+
 def _answer(golden: PatchGolden, asked: ClaimQuestion) -> PatchedAnswer:
     match asked:
         case Shows():
@@ -207,7 +217,7 @@ def lacking(golden: PatchGolden, asks: Iterable[ClaimQuestion]) -> list[str]:
     found = []
     for asked in asks:
         try:
-            if is_about(asked, golden.series, golden.policy):
+            if is_about(asked, golden.series, golden.policy) and not _only_holds(asked):
                 _answer(golden, asked)
         except Misuse as reason:
             found.append(str(reason))
@@ -247,9 +257,7 @@ def _of_program(
 
 def _rests(golden: PatchGolden, asked: Finds) -> PatchedAnswer:
     """What holds in a search: what kernel and model have run."""
-    held = patched_kernels().get(golden.patch)
-    if held is None:
-        raise Misuse(f"{golden.patch} was compared with no model: run `{HOLD} {golden.patch}`")
+    held = patched_kernels()[golden.patch]
     right = held.kernel == golden.kernel and not held.differences
     return PatchedAnswer(
         *(golden, f"`{asked.name}` in the scope `{asked.scope}`", f"`{asked.name}`", right, asked.against),
