@@ -74,10 +74,11 @@ ORDINARY = (
 OTHERS = (
     Absence(
         "other callers of folio_walk_start (discussion 001)",
-        "move_pages without nodes is one, and is modelled. The others leave frame mappings out before they "
-        "walk: move_pages to a node by vma_migratable(), KSM by its test of the VMA's flags, "
-        "split_huge_pages by vma_is_special_huge(); uprobes as below; the rest is s390's.",
-        (_BAR, "a = mmap bar[0] wc private rw", "move_pages a[0] node0"),
+        "move_pages is two, with a node and without, and is modelled. The others leave frame mappings out "
+        "before they walk, as move_pages to a node does: KSM by its test of the VMA's flags, "
+        "split_huge_pages by vma_is_special_huge(), make_device_exclusive() by get_user_pages; uprobes as "
+        "below; the rest is s390's.",
+        (_BAR, "a = mmap bar[0] wc private rw", "split_huge_pages a[0]"),
     ),
     Absence(
         "uprobes",

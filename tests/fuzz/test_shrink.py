@@ -112,6 +112,15 @@ def test_simplifying_ends(index: int) -> None:
     pytest.fail("simplifying does not end")
 
 
+def test_a_node_is_left_out() -> None:
+    """To ask where pages are is simpler than to move them."""
+    program = load_text(f"{HEADER}a = mmap bar[0:4] wc private rw\nmove_pages a[0] node0\n")
+
+    lines = [op_lines(simpler)[-1] for simpler in simplifications(program)]
+
+    assert "move_pages a[0]" in lines
+
+
 def test_a_large_program_becomes_small_in_few_steps() -> None:
     """Pages of a device of 2 GiB are not taken away page by page, and exactly a leaf is left."""
     program = load_text("pfnlab program 1\ndevice bar: pci, 2 GiB\n\na = mmap bar[0:263169] wc shared rw\n")

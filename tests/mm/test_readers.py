@@ -34,6 +34,22 @@ def test_an_empty_page_of_ordinary_memory_is_faulted_in(series: str) -> None:
 
 
 @every_series
+@for_each(("mapped", "copied"), [(COPIED, "EFAULT"), (ORDINARY, "node0")])
+def test_only_pages_that_may_migrate_can_be_moved_to_a_node(
+    series: str, mapped: tuple[str, ...], copied: str
+) -> None:
+    """move_pages finds the page in both, and moves none of a mapping with VM_IO or VM_PFNMAP."""
+    assert ("ok", "node0") == last(series, *mapped, "move_pages a[0]")
+    assert ("ok", copied) == last(series, *mapped, "move_pages a[0] node0")
+
+
+@every_series
+def test_what_is_not_mapped_cannot_be_moved(series: str) -> None:
+    """EFAULT, a status of the page, not of the call."""
+    assert ("ok", "EFAULT") == last(series, *MAPPED, "munmap a[1]", "move_pages a[1] node0")
+
+
+@every_series
 def test_the_device_is_written_through_proc_mem(series: str) -> None:
     """Its driver's access maps the page for a moment: nothing stays in the book."""
     steps = run(series, *MAPPED, "mem_write a[1] 9", "read a[1]")

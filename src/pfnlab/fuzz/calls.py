@@ -50,6 +50,7 @@ from pfnlab.programs.lang.walk_ops import (
     STORING_WALKERS,
     ByteRange,
     Mincore,
+    Node,
     ProcessVmReadv,
     Walk,
     Walker,
@@ -298,7 +299,9 @@ class CallGenerator:
             walker = draw.choice(_WALKERS)
         value = draw.randrange(1, 100) if walker in STORING_WALKERS else None
         span = places.span(name, _MINCORE_PAGES) if walker in RANGE_WALKERS else places.page(name, again=True)
-        return Walk(walker, span, value, self.bytes() if walker in BYTE_WALKERS else None)
+        part = self.bytes() if walker in BYTE_WALKERS else None
+        node = draw.choice((None, *get_args(Node))) if walker == "move_pages" else None
+        return Walk(walker, span, value, part, node)
 
     def _unfit(self, walker: Walker, name: str) -> bool:
         if walker in STORING_WALKERS and not self.stores:

@@ -305,6 +305,8 @@ def _calls(call: Any) -> Iterator[Any]:
         yield msgspec.structs.replace(call, value=1)
     if isinstance(call, Walk | ProcessVmReadv) and call.bytes is not None:
         yield from (msgspec.structs.replace(call, bytes=simpler) for simpler in _bytes(call.bytes))
+    if isinstance(call, Walk) and call.node is not None:
+        yield msgspec.structs.replace(call, node=None)
     if isinstance(call, Fork) and call.refused is not None:
         yield msgspec.structs.replace(call, refused=None)
     yield from _words(call)

@@ -61,10 +61,26 @@ def futex_wake(mm: MmStruct, vpn: int) -> int:
     return 0
 
 
-def move_pages(mm: MmStruct, start: int, end: int) -> list[str]:
-    """move_pages(2) with nodes = NULL: where each page is, ``node0`` or an errno (S7.5)."""
+def move_pages(mm: MmStruct, start: int, end: int, *, moves: bool) -> list[str]:
+    """move_pages(2): where each page is, ``node0`` or an errno (S7.5).
+
+    :param moves: to node 0, where all pages are (do_pages_move); False: with nodes = NULL (do_pages_stat)
+    """
+    if moves:
+        # lru_cache_disable().
+        mm.kernel.mlock_batch.drain()
+        return [_moved_status(mm, vpn) for vpn in range(start, end)]
     with mm.mmap_lock.read():
         return [_status(mm, vpn) for vpn in range(start, end)]
+
+
+def _moved_status(mm: MmStruct, vpn: int) -> str:
+    """add_folio_for_migration: a VMA that is not migratable is refused, whatever is in it (S7.5.10)."""
+    with mm.mmap_lock.read():
+        vma = mm.vma_lookup(vpn)
+        if vma is None or vma.flags & (VM_IO | VM_PFNMAP):
+            return "EFAULT"
+        return _status(mm, vpn)
 
 
 def _status(mm: MmStruct, vpn: int) -> str:

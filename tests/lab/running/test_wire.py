@@ -193,6 +193,7 @@ def test_the_driver_is_told_before_it_maps(how: str, told: str) -> None:
         ("process_vm_writev a[3] 10 at 4095 2 bytes", "bytes process_vm_writev 100000003fff 2 a"),
         ("process_vm_writev a[3] 10", "walk process_vm_writev 100000003000 a"),
         ("move_pages a[0:4]", "walk move_pages 100000000000 4000"),
+        ("move_pages a[0:4] node0", "walk move_pages_node0 100000000000 4000"),
         ("smaps a[0:4]", "walk smaps 100000000000 4000"),
         ("status", "walk status 0 0"),
         ("remap_file_pages a[0:4] bar[2:6] wc", "remap-file 100000000000 4000 42"),

@@ -44,6 +44,7 @@ from pfnlab.programs.lang.ops import (
 )
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.walk_ops import Walk
 
 HEAD = """\
 pfnlab program 1
@@ -101,6 +102,8 @@ def last_op(line: str) -> Op:
         ),
         ("read a[3]", Read(Span("a", 3, 4))),
         ("write a[3] 0xff", Write(Span("a", 3, 4), 255)),
+        ("move_pages a[0:2]", Walk("move_pages", Span("a", 0, 2))),
+        ("move_pages a[0:2] node0", Walk("move_pages", Span("a", 0, 2), node="node0")),
         ("c = fork", Fork("c")),
         ("t = thread", Thread("t")),
         ("memtype_list", ReadMemtypeList()),

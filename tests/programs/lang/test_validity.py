@@ -31,6 +31,7 @@ from pfnlab.programs.lang.ops import (
 )
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.validity import check_program
+from pfnlab.programs.lang.walk_ops import Walk
 
 BAR = Device("bar", "pci", 16)
 A = Op(Mmap("a", Span("bar", 0, 16), "wc", True, "rw"))
@@ -95,6 +96,10 @@ def test_a_wrong_part_is_named(changes: dict[str, Any], message: str) -> None:
         ),
         (Op(Read(Span("a", 0, 2))), "read takes one page: write a[0]"),
         (Op(Write(Span("a", 0, 1), -1)), "a store is 32 bits wide: write 0 to 0xffffffff"),
+        (
+            Op(Walk("pagemap", Span("a", 0, 1), node="node0")),
+            "move_pages takes a node, pagemap does not: leave it out",
+        ),
         (Op(Fork("main")), "`main` is a word of the language: choose another name"),
         (Op(Fork("bar")), "`bar` is a device already: choose another name for the task"),
         (Op(Munmap(Span("a", 0, 1)), "ghost"), "there is no task `ghost` yet: fork it above, as `c = fork`"),

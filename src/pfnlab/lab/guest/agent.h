@@ -125,6 +125,7 @@ union scratch {
 	struct {
 		void *page[MINCORE_PAGES];
 		int status[MINCORE_PAGES];
+		int target[MINCORE_PAGES];
 	} nodes;
 	uint64_t pagemap[MINCORE_PAGES];
 	uint8_t moved[MOVED_BYTES];

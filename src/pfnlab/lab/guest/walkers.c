@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <linux/mempolicy.h>
 #include <linux/sched.h>
 #include <linux/userfaultfd.h>
 #include <signal.h>
@@ -26,7 +27,7 @@
 
 enum walker {
 	MEM_READ, MEM_WRITE, PROCESS_VM_WRITEV, PIPE_WRITE, VMSPLICE, FUTEX_WAKE_ONE, MOVE_PAGES, PAGEMAP, NUMA_MAPS,
-	SMAPS, USERFAULTFD, STATUS, PROCESS_VM_READV, WALKERS
+	SMAPS, USERFAULTFD, STATUS, PROCESS_VM_READV, MOVE_TO_NODE, WALKERS
 };
 
 static const char *const names[WALKERS] = {
@@ -34,6 +35,7 @@ static const char *const names[WALKERS] = {
 	[PIPE_WRITE] = "pipe_write", [VMSPLICE] = "vmsplice", [FUTEX_WAKE_ONE] = "futex_wake",
 	[MOVE_PAGES] = "move_pages", [PAGEMAP] = "pagemap", [NUMA_MAPS] = "numa_maps", [SMAPS] = "smaps",
 	[USERFAULTFD] = "userfaultfd", [STATUS] = "status", [PROCESS_VM_READV] = "process_vm_readv",
+	[MOVE_TO_NODE] = "move_pages_node0",
 };
 
 int walker_number(const char *name)
@@ -131,11 +133,14 @@ static uint64_t pages_of(const struct op *op, struct answer *answer)
 	return 0;
 }
 
-/* Where each page is: a letter a page, the digit of its node, or e for EFAULT, n for ENOENT, ? for anything else. */
-static void ask_for_nodes(const struct op *op, struct answer *answer)
+/*
+ * Where each page is: a letter a page, the digit of its node, or e for EFAULT, n for ENOENT, ? for anything else. MOVES:
+ * they are to go to node 0, and each letter says what became of that.
+ */
+static void ask_for_nodes(const struct op *op, struct answer *answer, bool moves)
 {
 	void **page = scratch->nodes.page;
-	int *status = scratch->nodes.status;
+	int *status = scratch->nodes.status, *target = scratch->nodes.target;
 	uint64_t count = pages_of(op, answer);
 
 	if (!count)
@@ -143,10 +148,11 @@ static void ask_for_nodes(const struct op *op, struct answer *answer)
 	for (uint64_t i = 0; i < count; i++) {
 		page[i] = (void *)(op->arg[1] + i * PAGE);
 		status[i] = -1;
+		target[i] = 0;
 	}
 	if (op->order)
 		order_record(true);
-	answer->ret = syscall(SYS_move_pages, 0, count, page, NULL, status, 0) ? -1 : 0;
+	answer->ret = syscall(SYS_move_pages, 0, count, page, moves ? target : NULL, status, moves ? MPOL_MF_MOVE : 0) ? -1 : 0;
 	answer->error = errno;
 	answer->kind = answer->ret ? NO_VALUE : DIGITS;
 	answer->value = count;
@@ -386,7 +392,8 @@ void walk_pages(const struct op *op, struct answer *answer, bool all_locked)
 	case MEM_WRITE:         mem(op, answer, walker == MEM_WRITE); return;
 	case PIPE_WRITE:
 	case VMSPLICE:          through_pipe(op, answer, walker == VMSPLICE); return;
-	case MOVE_PAGES:        ask_for_nodes(op, answer); return;
+	case MOVE_PAGES:
+	case MOVE_TO_NODE:      ask_for_nodes(op, answer, walker == MOVE_TO_NODE); return;
 	case PAGEMAP:           read_pagemap(op, answer); return;
 	case NUMA_MAPS:         read_numa_maps(op, answer); return;
 	case SMAPS:             read_smaps(op, answer); return;

@@ -131,7 +131,8 @@ def _request(call: Call, placement: Placement, slots: dict[str, int]) -> str:
             return f"readv {address_of(placement, call.span):x}"
         case Walk():
             number = call.span.pages * PAGE_SIZE if call.walker in RANGE_WALKERS else call.value or 0
-            return f"walk {call.walker} {address_of(placement, call.span):x} {number:x}"
+            walker = call.walker if call.node is None else f"{call.walker}_{call.node}"
+            return f"walk {walker} {address_of(placement, call.span):x} {number:x}"
         case RemapFilePages():
             offset = _offset(call.via, call.source, placement)
             return f"remap-file {_range(placement, call.span)} {offset // PAGE_SIZE:x}"

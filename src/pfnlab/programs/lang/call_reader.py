@@ -29,6 +29,7 @@ from pfnlab.programs.lang.words import (
     KEYWORDS,
     MMAP_WORDS,
     MREMAP_WORDS,
+    NODES,
     PREFIXES,
     SHARING,
     VERBS,
@@ -76,7 +77,11 @@ class CallReader:
         if verb in WALKERS:
             value = self._value(line, verb, span) if verb in STORING_WALKERS else None
             bytes_moved = self._bytes(line, verb, span, value) if verb in BYTE_WALKERS else None
-            return Walk(WALKERS[verb], span, value, bytes_moved)
+            self.at["node"] = line.column
+            node = None
+            if verb == "move_pages" and line.next:
+                node = NODES[line.choice("node", NODES, f"`move_pages {span} node0`")]
+            return Walk(WALKERS[verb], span, value, bytes_moved, node)
         if verb == "process_vm_readv":
             return ProcessVmReadv(span, self._bytes(line, verb, span, None))
         if verb == "remap_file_pages":

@@ -386,6 +386,8 @@ class CallValidity(Names):
             raise Wrong(
                 f"{', '.join(BYTE_WALKERS)} take bytes, {call.walker} does not: leave them out", "bytes"
             )
+        if call.node is not None and call.walker != "move_pages":
+            raise Wrong(f"move_pages takes a node, {call.walker} does not: leave it out", "node")
         if call.walker in RANGE_WALKERS:
             self.pages(call.span, "span")
         else:

@@ -206,7 +206,8 @@ def _mremap(call: Mremap, mapped: Mapped) -> str:
 
 def _walk(call: Walk, mapped: Mapped) -> str:
     span = _span(call.span, mapped) if call.walker in RANGE_WALKERS else _pages(call.span)
-    return f"{call.walker} {span}" + ("" if call.value is None else f" {call.value}") + _bytes(call.bytes)
+    value = "" if call.value is None else f" {call.value}"
+    return f"{call.walker} {span}{value}{_bytes(call.bytes)}" + ("" if call.node is None else f" {call.node}")
 
 
 def _bytes(part: ByteRange | None) -> str:

@@ -24,6 +24,7 @@ from pfnlab.programs.lang.words import (
     MMAP_WORDS,
     MODES,
     MREMAP_WORDS,
+    NODES,
     PLAIN_VERBS,
     PREFIXES,
     PROTS,
@@ -162,7 +163,7 @@ def contexts() -> dict[str, tuple[TokenRule, ...]]:
                 "option",
                 _once(
                     word
-                    for word in (*VIAS, *DRIVER_HOW, *MMAP_WORDS, *MREMAP_WORDS, *UNMAP_WORDS, *FLAGS)
+                    for word in (*VIAS, *DRIVER_HOW, *MMAP_WORDS, *MREMAP_WORDS, *UNMAP_WORDS, *FLAGS, *NODES)
                     if word not in modes.words and word != "over"
                 ),
             ),

@@ -33,6 +33,9 @@ LOOKING_WALKERS: tuple[Walker, ...] = ("pagemap", "numa_maps", "smaps")
 #: Walkers that take any number of bytes.
 BYTE_WALKERS: tuple[Walker, ...] = ("mem_read", "mem_write", "process_vm_writev")
 
+#: The nodes that move_pages can move pages to; guests have one.
+Node = Literal["node0"]
+
 #: Bytes that one operation moves, at most.
 MAX_BYTES_MOVED = 16384
 
@@ -52,12 +55,14 @@ class Walk(msgspec.Struct, frozen=True, tag="walk"):
 
     :param value: 32 bits to store, for :data:`STORING_WALKERS`; of bytes the first one, the others ascend
     :param bytes: for :data:`BYTE_WALKERS`; None for the page's first 32 bits
+    :param node: for ``move_pages``, the node to move to; None to ask where the pages are
     """
 
     walker: Walker
     span: Span
     value: int | None = None
     bytes: ByteRange | None = None
+    node: Node | None = None
 
 
 class Status(msgspec.Struct, frozen=True, tag="status"):

@@ -16,7 +16,7 @@ from pfnlab.programs.lang.ops import (
     Via,
 )
 from pfnlab.programs.lang.shapes import ROWS, Flag, Shape, verbs_of, verbs_on
-from pfnlab.programs.lang.walk_ops import Walker
+from pfnlab.programs.lang.walk_ops import Node, Walker
 
 #: The version this pfnlab reads and writes; the first line of every program names it.
 VERSION = 1
@@ -73,6 +73,7 @@ DRIVER_HOW: dict[str, DriverHow] = {how: how for how in get_args(DriverHow)}
 DRIVER_MODES: dict[str, DriverMode] = {mode: mode for mode in get_args(DriverMode)}
 #: Other ways to a page, and reasons why a fork is refused.
 WALKERS: dict[str, Walker] = {walker: walker for walker in get_args(Walker)}
+NODES: dict[str, Node] = {word: word for word in get_args(Node)}
 FORK_WORDS: dict[str, ForkRefusal] = {word: word for word in get_args(ForkRefusal)}
 UNMAP_WORDS = ("keep_cows",)
 #: The words of fields that are one word, there or not.
@@ -138,6 +139,7 @@ KEYWORDS = frozenset(
         *UNMAP_WORDS,
         *FLAGS,
         *FORK_WORDS,
+        *NODES,
         *DRIVER_HOW,
         *DRIVER_MODES,
     }

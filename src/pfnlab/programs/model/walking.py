@@ -35,7 +35,7 @@ def walked(task: Task, call: Walk, places: Places) -> int | str | None:
         case "futex_wake":
             return readers.futex_wake(mm, vpn)
         case "move_pages":
-            return " ".join(readers.move_pages(mm, vpn, end))
+            return " ".join(readers.move_pages(mm, vpn, end, moves=call.node is not None))
         case "pagemap":
             return " ".join(map(_pagemap_text, readers.pagemap(mm, vpn, end)))
         case "numa_maps":
