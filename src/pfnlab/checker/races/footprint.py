@@ -36,6 +36,7 @@ _QUIET: dict[type, tuple[str, ...]] = {
     MmStruct: ("kernel", "tables", "mmap_lock", "page_table_lock", "tlb_gen"),
     Vma: ("mm",),
     Task: ("comm", "pid", "tlb"),
+    Tlb: ("flushed",),
     RwLock: ("_processors", "need"),
     MemtypeBook: ("platform", "trace", "_processors", "lock", "report", "warned"),
     Kernel: (
