@@ -10,7 +10,7 @@ from itertools import groupby
 
 from pages.markdown import table
 from pfnlab.claims.asking import Finds, QuestionResult
-from pfnlab.claims.evidence import Evidence, Seen, Source, series_words
+from pfnlab.claims.evidence import Evidence, Seen, SourceSays, series_words
 from pfnlab.claims.form import MOST_WORDS, Claim, ClaimStatus, Discussion, Message
 from pfnlab.claims.patch_evidence import by_kernel, has_patch
 from pfnlab.claims.reading import discussions
@@ -181,7 +181,7 @@ def _shown_by(claim: Claim) -> list[str]:
     return seen or ([f"*model only*: {_text(claim.model_only)}"] if claim.model_only else [])
 
 
-def _read_in(source: Source) -> str:
+def _read_in(source: SourceSays) -> str:
     links = (f"[{name}]({place})" for name, place in zip(source.releases, source.places, strict=True))
     where = f"`{source.function}` of {source.file}"
     return f"{_but(source.against)}*source*, {', '.join(links)}: {where} → {_text(source.shown)}"

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from pages.markdown import table
 from pfnlab.policies.commits import NO_SWITCH
+from pfnlab.policies.known_by import ERAS_KNOWN, SWITCHES_KNOWN, fully
 from pfnlab.policies.profiles import ERAS, SEAMS, era_of, exact
 from pfnlab.policies.releases import CONFIRMED, RELEASES
 from pfnlab.policies.switch_table import SWITCHES
@@ -35,6 +36,11 @@ pfnlab run PROGRAM --on model:6.8,with=04c35ab3bdae         and with one more
 pfnlab policies show 6.8                                    the switches of one release
 ```
 
+**Known by** says how a behaviour is known, not when it came. *Measured*: kernels of these series show it in
+this program, some with it and some without where the archive has both. A model with the switch the other way
+differs from them there. *Seen*: on kernels once, and no program shows it. Else by *source*, or by the
+*commit message* alone.
+
 What 5.10 and 5.15 do with advice newer than they are, with `mremap dontunmap` and with anything that is held
 is not known, and refused. Programs that tell each commit from its absence are in
 [history](../history/README.md).
@@ -46,7 +52,7 @@ def profiles_page() -> str:
     parts = [
         _INTRO.format(confirmed=", ".join(CONFIRMED)),
         "## Where each comes from\n",
-        table(("switch", "since", "commit", "catalogue", "also in", "source"), _origins()),
+        table(("switch", "since", "commit", "catalogue", "also in", "known by", "source"), _origins()),
         "## Which release has what\n",
         table(("switch", *RELEASES), _matrix()),
         "## What stable releases took over\n",
@@ -60,10 +66,24 @@ def profiles_page() -> str:
 def _origins() -> Iterator[Sequence[str]]:
     for era in ERAS:
         also = f"{era.only}.y only" if era.only else NONE
-        yield f"{era.seam}={era.name}", era.since, *origin(era), also, era.source
+        yield (
+            f"{era.seam}={era.name}",
+            era.since,
+            *origin(era),
+            also,
+            fully(ERAS_KNOWN[f"{era.seam}={era.name}"]),
+            era.source,
+        )
     for switch in SWITCHES:
         also = ", ".join(backport.point for backport in switch.stable) or NONE
-        yield switch.name, span(switch), *origin(switch), also, switch.source
+        yield (
+            switch.name,
+            span(switch),
+            *origin(switch),
+            also,
+            fully(SWITCHES_KNOWN[switch.name]),
+            switch.source,
+        )
 
 
 def _matrix() -> Iterator[Sequence[str]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from for_each import for_each
 
-from pfnlab.claims.evidence import SERIES, VM_PAT, Seen, Sized, Source, series_words
+from pfnlab.claims.evidence import SERIES, VM_PAT, Seen, Sized, SourceSays, series_words
 from pfnlab.claims.observed import book, result
 from pfnlab.errors import Misuse
 
@@ -85,7 +85,7 @@ def test_series_in_words(series: tuple[str, ...], said: str) -> None:
 
 def test_source_says_where_to_read_it() -> None:
     """The file of each release, in the tree of stable releases."""
-    source = Source("mm/memory.c", "zap_page_range", ["2.6.32.67", "3.0.27"], "untracks")
+    source = SourceSays("mm/memory.c", "zap_page_range", ["2.6.32.67", "3.0.27"], "untracks")
 
     assert ["mm/memory.c?h=v2.6.32.67", "mm/memory.c?h=v3.0.27"] == [
         place.partition("/tree/")[2] for place in source.places

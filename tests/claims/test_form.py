@@ -6,7 +6,7 @@ from for_each import for_each
 
 from pfnlab.checker.check import VIOLATED
 from pfnlab.claims.asking import Finds
-from pfnlab.claims.evidence import Seen, Source
+from pfnlab.claims.evidence import Seen, SourceSays
 from pfnlab.claims.form import Claim, ClaimStatus, faults
 from pfnlab.claims.observed import book
 
@@ -22,7 +22,7 @@ def test_a_good_claim_has_no_faults() -> None:
     assert [] == faults(GOOD)
 
 
-READ = Source("mm/memory.c", "zap_page_range", ["3.0.27"], "untracks", against=True)
+READ = SourceSays("mm/memory.c", "zap_page_range", ["3.0.27"], "untracks", against=True)
 
 
 @for_each(

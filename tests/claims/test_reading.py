@@ -6,7 +6,7 @@ import pytest
 from for_each import for_each
 
 from pfnlab.claims.asking import Costs, Finds, HoldsWord, Shows
-from pfnlab.claims.evidence import SERIES, Seen, Sized, Source
+from pfnlab.claims.evidence import SERIES, Seen, Sized, SourceSays
 from pfnlab.claims.form import Claim, ClaimStatus, Message
 from pfnlab.claims.observed import book, left, log
 from pfnlab.claims.reading import read_discussion
@@ -136,7 +136,7 @@ def test_what_source_says() -> None:
 
     claim = claim_of(f"sources = [{line}]", KERNELS)
 
-    assert (Source("mm/memory.c", "f", ["3.0.27"], "untracks"),) == claim.sources
+    assert (SourceSays("mm/memory.c", "f", ["3.0.27"], "untracks"),) == claim.sources
 
 
 def test_what_speaks_against_a_claim_says_so() -> None:

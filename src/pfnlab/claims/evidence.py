@@ -125,7 +125,7 @@ class Sized(NamedTuple):
         return f"{kept[self.structure].size} bytes" if self.structure in kept else "none"
 
 
-class Source(NamedTuple):
+class SourceSays(NamedTuple):
     """What the source of old releases says, where the archive has no kernel of them.
 
     :param file: as in the tree, ``mm/memory.c``

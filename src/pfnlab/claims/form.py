@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from pfnlab.claims.asking import ClaimQuestion
-from pfnlab.claims.evidence import Evidence, Source
+from pfnlab.claims.evidence import Evidence, SourceSays
 from pfnlab.claims.patch_evidence import has_patch
 
 #: The most words of a message that are quoted at a time.
@@ -66,7 +66,7 @@ class Claim(NamedTuple):
     asks: Sequence[ClaimQuestion] = ()
     kernels: Sequence[Evidence] = ()
     model_only: str = ""
-    sources: Sequence[Source] = ()
+    sources: Sequence[SourceSays] = ()
 
 
 class Said(NamedTuple):

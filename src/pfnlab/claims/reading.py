@@ -53,7 +53,7 @@ from pfnlab.checker.check import HOLDS, VIOLATED
 from pfnlab.checker.kernel.properties import questions
 from pfnlab.checker.kernel.scope import load_scope
 from pfnlab.claims.asking import ALWAYS, DEVICE, ClaimQuestion, Costs, Finds, HoldsWord, Shows
-from pfnlab.claims.evidence import SERIES, Evidence, Seen, Sized, Source
+from pfnlab.claims.evidence import SERIES, Evidence, Seen, Sized, SourceSays
 from pfnlab.claims.form import Claim, ClaimStatus, Discussion, Message, Said, faults
 from pfnlab.claims.observed import OBSERVED, Observed
 from pfnlab.errors import Misuse
@@ -194,8 +194,8 @@ class _Source(_Question, kw_only=True):
     function: str
     says: str
 
-    def asks(self) -> Iterator[Source]:
-        yield Source(self.source, self.function, self.on, self.says, self.against)
+    def asks(self) -> Iterator[SourceSays]:
+        yield SourceSays(self.source, self.function, self.on, self.says, self.against)
 
 
 _Model = _Run | _SearchAsked | _Tracker | _SharedWord
@@ -259,7 +259,7 @@ def _claim(table: dict[str, Any], where: str) -> Claim:
     for place, question in enumerate(written.kernels, start=1):
         line = f"{where}, kernels, question {place}"
         kernels += _made(_kind(_KERNELS, question, line).asks(), line)
-    sources: list[Source] = []
+    sources: list[SourceSays] = []
     for place, question in enumerate(written.sources, start=1):
         line = f"{where}, sources, question {place}"
         sources += _made(_kind(_SOURCES, question, line).asks(), line)

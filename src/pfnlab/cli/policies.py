@@ -52,10 +52,10 @@ def show_policy(name: str) -> int:
 
         print("\n".join(profile_lines(name)))
         return 0
-    from pfnlab.policies.eras import VM_PAT_ERAS, era_switches
+    from pfnlab.policies.eras import KNOWN_BY, VM_PAT_ERAS, era_switches
 
     if name in VM_PAT_ERAS:
-        print(f"{name}: {VM_PAT_ERAS[name]}\n")
+        print(f"{name}: {VM_PAT_ERAS[name]}; known by {KNOWN_BY}\n")
         for switch, on in era_switches(name).items():
             print(f"{switch:<26} {'on' if on else 'off'}")
         return 0

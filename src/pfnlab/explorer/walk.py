@@ -18,8 +18,8 @@ from pfnlab.checker.kernel.scope import RaceScope, load_scope, scope_names
 from pfnlab.checker.search.path import Path
 from pfnlab.errors import Misuse, ProgramError, Undecided
 from pfnlab.explorer.machines import files_of
-from pfnlab.judging.causes import Causes
 from pfnlab.judging.known import known
+from pfnlab.judging.run_causes import Causes
 from pfnlab.programs.lang.canonical import program_text
 from pfnlab.programs.lang.ops import Look, Op, Program
 from pfnlab.programs.lang.printer import op_lines

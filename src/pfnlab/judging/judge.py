@@ -23,7 +23,6 @@ from pfnlab.checker.kernel.properties import (
     removed_unmapped,
 )
 from pfnlab.errors import Misuse
-from pfnlab.judging.causes import Causes
 from pfnlab.judging.entries import (
     entries_inside,
     flushed,
@@ -35,6 +34,7 @@ from pfnlab.judging.entries import (
 )
 from pfnlab.judging.history import History, is_unplaced
 from pfnlab.judging.known import known
+from pfnlab.judging.run_causes import Causes
 from pfnlab.judging.seen import Layout, SeenMoment
 from pfnlab.mm.profile import Profile
 from pfnlab.policies.known_kernels import version_of_release

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from pfnlab.judging.causes import Causes
+from pfnlab.judging.run_causes import Causes
 
 
 class Known(NamedTuple):

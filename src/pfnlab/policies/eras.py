@@ -6,6 +6,7 @@ vm_pat asks as mainline 4.5 had it, on any profile.
 
 from __future__ import annotations
 
+from pfnlab.policies.known_by import KnownBy, Told
 from pfnlab.policies.releases import series_key
 from pfnlab.policies.switch_table import SWITCHES
 
@@ -17,6 +18,9 @@ VM_PAT_ERAS = {
     "vm_pat@6.14.2": "a fork that fails undoes its own; a split loses its new half instead (A04, A16)",
     "vm_pat@6.15": "all repairs it ever had",
 }
+
+#: How what each era lacks is known: the archive has no kernel of them. What the last has, 6.12 has too.
+KNOWN_BY: KnownBy = Told()
 
 #: Switches of the tracker beside those that only it asks.
 _ALSO = ("end_match", "failed_remap_zaps")

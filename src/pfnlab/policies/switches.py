@@ -52,7 +52,7 @@ class Switch:
     :param name: the field of :class:`~pfnlab.mm.profile.Profile`
     :param since: the first mainline release that behaves so; where it was only measured, the first
         confirmed series that does
-    :param source: commit or release that brought it, or how it is known
+    :param source: commit, release or kernel function that brought it, and the step of docs/semantics
     :param until: the first release that no longer does, or None
     :param after: the newest release known not to behave so; without it, the confirmed series before
         *since* where *since* is one, else the release before it

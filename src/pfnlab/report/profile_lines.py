@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pfnlab.policies.known_by import ERAS_KNOWN, SWITCHES_KNOWN, briefly
 from pfnlab.policies.profiles import ERAS, SEAMS, described, era_of, exact
 from pfnlab.policies.releases import series_of
 from pfnlab.policies.switch_table import SWITCHES
@@ -14,16 +15,18 @@ NONE = "-"
 def profile_lines(version: str) -> list[str]:
     """The output of `pfnlab policies show VERSION`: every switch, and how far it is known."""
     exact_version = exact(version)
-    rows = [("switch", "is", "since", "commit", "catalogue", "known", "source")]
+    rows = [("switch", "is", "since", "commit", "catalogue", "known", "by", "source")]
     for seam in SEAMS:
         era = era_of(seam, exact_version)
         known = _known(all(era.known(exact_version) for era in ERAS if era.seam == seam))
-        rows.append((seam, era.name, era.since, *origin(era), known, era.source))
+        by = briefly(ERAS_KNOWN[f"{seam}={era.name}"])
+        rows.append((seam, era.name, era.since, *origin(era), known, by, era.source))
     for switch in SWITCHES:
         state = "on" if switch.on(exact_version) else "off"
         since = " ".join((span(switch), *_points(switch, exact_version)))
         known = _known(switch.known(exact_version))
-        rows.append((switch.name, state, since, *origin(switch), known, switch.source))
+        by = briefly(SWITCHES_KNOWN[switch.name])
+        rows.append((switch.name, state, since, *origin(switch), known, by, switch.source))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     return [described(version), *(line.rstrip() for line in table)]
