@@ -58,7 +58,7 @@ def test_what_holds_in_a_scope_that_ends_holds_always() -> None:
     """No state is left that the search has not seen."""
     asked = Finds("7.2", "no_leak", "always", scope="ends_modes")
 
-    assert ("always", True) == asked.ask()[2:]
+    assert ("always", True) == asked.ask()[2:4]
     assert not asked._replace(expected="holds").ask().right
 
 
@@ -66,7 +66,7 @@ def test_what_holds_up_to_a_bound_does_not_hold_always() -> None:
     """The next operation might break it."""
     answer = Finds("7.2", "no_leak", "always", scope="small").ask()
 
-    assert ("holds", False) == answer[2:]
+    assert ("holds", False) == answer[2:4]
 
 
 def test_a_race_tells_its_turns() -> None:
