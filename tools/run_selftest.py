@@ -37,7 +37,7 @@ ROOT = Path(__file__).parents[1]
 UPSTREAM = ROOT / "patches" / "upstream"
 PAGE = UPSTREAM / "README.md"
 #: The folders of patches that change the selftest.
-FOLDERS = ("exact", "selftests")
+FOLDERS = ("exact", "per_vma", "selftests")
 INIT = Path(__file__).with_name("selftest_init.c")
 
 #: The marks around a table of the page, with the name of the folder.

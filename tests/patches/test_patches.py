@@ -164,3 +164,12 @@ def test_rows_name_patches() -> None:
     named = [cells[0] for cells in _rows(_readme())]
 
     assert sorted(f"[{path.stem}]({path.name})" for path in _PATHS) == sorted(named)
+
+
+@pytest.mark.parametrize("name", ["exact", "split_ctx", "ctx_adjust", "per_vma"])
+def test_lines_of_a_design(name: str) -> None:
+    """The table of the designs that free sooner has the patch's own figures."""
+    patch = read_patch(_FOLDER / f"tracker-{name}.patch")
+
+    more = patch.added - patch.removed
+    assert f"| `{name}` | {patch.added} | {patch.removed} | {more} |" in (_FOLDER / "README.md").read_text()

@@ -11,21 +11,25 @@ import tooling
 from pfnlab.lab.building.patch_file import read_patch
 
 _FOLDER = Path(__file__).parents[2] / "patches" / "upstream"
-_PATHS = sorted((_FOLDER / "exact").glob("[0-9]*.patch"))
-_PATCHES = [path for path in _PATHS if not path.name.startswith("0000-")]
+_SERIES = ("exact", "per_vma")
+_PATHS = {name: sorted((_FOLDER / name).glob("[0-9]*.patch")) for name in _SERIES}
+_PATCHES = {name: [path for path in _PATHS[name] if not path.name.startswith("0000-")] for name in _SERIES}
 (_ALONE,) = (_FOLDER / "selftests").glob("[0-9]*.patch")
+_ALL = [*(path for paths in _PATCHES.values() for path in paths), _ALONE]
 _PAGE = (_FOLDER / "README.md").read_text(encoding="utf-8")
 _TEST = re.compile(r"^\+TEST_F\((\w+), (\w+)\)", re.MULTILINE)
 
 
-def test_a_cover_letter_and_its_patches() -> None:
+@pytest.mark.parametrize("series", _SERIES)
+def test_a_cover_letter_and_its_patches(series: str) -> None:
     """Numbered without a gap, each saying of how many it is."""
-    numbers = [re.search(r"^Subject: \[PATCH (\d+/\d+)\]", path.read_text(), re.MULTILINE) for path in _PATHS]
+    texts = [path.read_text(encoding="utf-8") for path in _PATHS[series]]
+    numbers = [re.search(r"^Subject: \[PATCH (\d+/\d+)\]", text, re.MULTILINE) for text in texts]
 
-    assert [f"{n}/{len(_PATCHES)}" for n in range(len(_PATHS))] == [found and found[1] for found in numbers]
+    assert [f"{n}/{len(texts) - 1}" for n in range(len(texts))] == [found and found[1] for found in numbers]
 
 
-@pytest.mark.parametrize("path", [*_PATCHES, _ALONE], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", _ALL, ids=lambda path: path.stem)
 def test_a_patch_is_a_mail(path: Path) -> None:
     """A subsystem and what is done in the subject, why in the text, who says so below it, then the diff."""
     head = path.read_text(encoding="utf-8").partition("\n---\n")[0]
@@ -37,33 +41,35 @@ def test_a_patch_is_a_mail(path: Path) -> None:
     assert patch.added
 
 
-@pytest.mark.parametrize("path", _PATCHES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [path for path in _ALL if path != _ALONE], ids=lambda path: path.stem)
 def test_a_patch_is_in_the_page(path: Path) -> None:
     """Its row has its title and its lines."""
     patch = read_patch(path)
 
-    assert (
-        f"| [{path.name[:4]}](exact/{path.name}) | {patch.title} | +{patch.added} -{patch.removed} |" in _PAGE
-    )
+    link = f"[{path.name[:4]}]({path.parent.name}/{path.name})"
+    assert f"| {link} | {patch.title} | +{patch.added} -{patch.removed} |" in _PAGE
 
 
-def test_each_new_selftest_is_in_the_table() -> None:
-    """Every test the last patch adds has a row, and passes in the last column."""
-    named = _TEST.findall(_PATCHES[-1].read_text(encoding="utf-8"))
+@pytest.mark.parametrize(("series", "results"), [("exact", r".* \| ok"), ("per_vma", "not ok")])
+def test_each_new_selftest_is_in_the_table(series: str, results: str) -> None:
+    """Each test of the last patch has a row: it passes in the last column, or fails without the series."""
+    table = _PAGE.partition(f"<!-- selftests of {series}:")[2].partition("<!-- end")[0]
+    named = _TEST.findall(_PATCHES[series][-1].read_text(encoding="utf-8"))
 
     assert named
-    assert [] == [f"{fixture}.{name}" for fixture, name in named if not _passes(f"{fixture}.{name}")]
+    assert [] == [
+        f"{fixture}.{name}"
+        for fixture, name in named
+        if not re.search(rf"^\| `{fixture}\.{name}` \| {results} \|$", table, re.MULTILINE)
+    ]
 
 
-def _passes(name: str) -> bool:
-    return bool(re.search(rf"^\| `{name}` \| .* \| ok \|$", _PAGE, re.MULTILINE))
-
-
-def test_the_tool_takes_the_selftest_out_of_the_series() -> None:
+@pytest.mark.parametrize("series", _SERIES)
+def test_the_tool_takes_the_selftest_out_of_the_series(series: str) -> None:
     """The patch it applies is the one that changes the selftest alone."""
     tool = tooling.run_selftest()
 
-    assert [_PATCHES[-1]] == tool.selftest_patches("exact")
+    assert [_PATCHES[series][-1]] == tool.selftest_patches(series)
 
 
 def test_the_selftests_that_stand_alone_change_nothing_else() -> None:
