@@ -92,7 +92,7 @@ def claims_of(patch: PatchFile) -> dict[str, list[ClaimQuestion]]:
 
 
 def missing(patch: PatchFile) -> Iterator[str]:
-    """What is not recorded of *patch*, a line each."""
+    """The programs of *patch* that are not recorded, a line each."""
     name, path = patch.path.stem, patch_golden_path(patch.path.stem)
     if name not in patched_kernels():
         yield f"{name}: compared with no model: run `{HOLD} {name}`"

@@ -31,7 +31,7 @@ _NAME = re.compile(r"(?P<policy>[a-z_]+(?:-[a-z_]+?){1,2})(?:-(?P<series>\d+\.\d
 def _faults(patch: PatchFile) -> list[str]:
     """What the head of *patch* lacks, or says wrong."""
     where, _, policy = patch.policy.partition("=")
-    seam, _ = seam_and_place(where) or ("", None)
+    seam, _ = seam_and_place(where) or (where, None)
     named = _NAME.fullmatch(patch.path.name)
     series = patch.base_package.removeprefix("linux-source-")
     held = {

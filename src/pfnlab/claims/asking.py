@@ -104,7 +104,7 @@ class Shows(NamedTuple):
 
     @property
     def command(self) -> str:
-        """None: that of its program asks it."""
+        """Empty: that of its program asks it."""
         return ""
 
     @property

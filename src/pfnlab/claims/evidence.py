@@ -126,7 +126,7 @@ class Sized(NamedTuple):
 
 
 class SourceSays(NamedTuple):
-    """What the source of old releases says, where the archive has no kernel of them.
+    """A statement of the source of old releases, where the archive has no kernel of them.
 
     :param file: as in the tree, ``mm/memory.c``
     :param function: the one that says it

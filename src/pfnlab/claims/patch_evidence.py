@@ -71,7 +71,7 @@ class PatchedAnswers(NamedTuple):
     answers: tuple[PatchedAnswer, ...]
 
     def __str__(self) -> str:
-        """What was shown, by how many programs, with how many differences."""
+        """The answer, the number of programs, and how many differ."""
         parts = [answer.shown for answer in self.answers if not answer.programs]
         runs = {answer.text: answer for answer in self.answers if answer.text}.values()
         if runs:
@@ -256,7 +256,7 @@ def _of_program(
 
 
 def _rests(golden: PatchGolden, asked: Finds) -> PatchedAnswer:
-    """What holds in a search: what kernel and model have run."""
+    """A search that finds a property to hold: the programs that kernel and model have run."""
     held = patched_kernels()[golden.patch]
     right = held.kernel == golden.kernel and not held.differences
     return PatchedAnswer(

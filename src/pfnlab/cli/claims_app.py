@@ -11,7 +11,7 @@ claims = Verbs(help="What the discussions behind this project claim, and what be
 
 @claims.callback(invoke_without_command=True)
 def claims_default(context: typer.Context) -> int:
-    """What the discussions behind this project claim, and what became of it; `list` when nothing is said."""
+    """The claims of the discussions behind this project; `list` when nothing is said."""
     return by_default("claims list", context)
 
 

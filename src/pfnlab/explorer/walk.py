@@ -187,7 +187,7 @@ def _identity(machine: ModelMachine) -> tuple[str, str]:
 
 
 def _causes(program: Program, machine: ModelMachine) -> Causes:
-    """What happened in *program* until its last operation."""
+    """The causes in *program* until its last operation."""
     (run,) = machine.run([program])
     return Causes(program, run.steps, len(program.ops) - 1, machine.profile)
 

@@ -67,7 +67,7 @@ _CUTS = Munmap | Mprotect | Mremap | Madvise | Mlock | Munlock | Mseal
 
 class Causes:
     """
-    What happened until a step, that step among it.
+    The events until a step, that step among them.
 
     :param steps: of the run, from the first; later ones are not looked at
     :param step: index; after the last operation stands the end

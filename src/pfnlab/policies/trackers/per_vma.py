@@ -52,7 +52,7 @@ class PerVma(TrackCtx):
         pfnmap_untrack(self._kernel, whole)
 
     def vm_area_free(self, vma: Vma) -> None:
-        """What is reserved for the VMA is freed."""
+        """The reservation of the VMA is freed."""
         if vma.pfnmap is not None:
             pfnmap_untrack(self._kernel, vma.pfnmap)
             vma.pfnmap = None
