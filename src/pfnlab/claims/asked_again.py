@@ -215,7 +215,7 @@ def _asked(asked: ClaimQuestion, programs: _Programs, *, search: bool) -> Iterat
 
 
 def _shown(shown: Evidence, programs: _Programs) -> Iterator[ClaimAnswer]:
-    """Parts that stock kernels showed, each with the model of the same kernel; series that agree are together."""
+    """Parts that stock kernels showed, each with its model; series that agree are together."""
     file, command = "", ""
     if isinstance(shown, Sized):
         command = f"pfnlab kernels sizes {shown.series[-1]}"
