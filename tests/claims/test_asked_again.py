@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from for_each import for_each
+from made_goldens import made_golden, only, with_value
 
 from pfnlab.checker.check import VIOLATED
 from pfnlab.claims.asked_again import ClaimResult, ask_again
 from pfnlab.claims.asking import Costs, Finds, Shows
-from pfnlab.claims.evidence import Seen, Sized
+from pfnlab.claims.evidence import Seen, Sized, Source
 from pfnlab.claims.form import Claim, ClaimStatus, Discussion, Message
 from pfnlab.claims.lookup import NumberedClaim, claims_of
 from pfnlab.claims.observed import book, flushes, log
@@ -147,6 +149,49 @@ def test_a_search_that_is_asked_has_its_program() -> None:
 def test_the_result_in_one_sentence(asks: list[Any], says: str) -> None:
     """How many answers, and what was left out."""
     assert says == asked(asks=asks).says
+
+
+def test_a_patched_kernel_stands_beside_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a patch has the policy: its answer, its name, how to build it, and the program runs on it too."""
+    placed = Shows("7.2,flush=in_loop", [WC, "munmap a"], flushes, "2")
+    only(monkeypatch, made_golden("flush-in_loop", [placed]))
+
+    found = asked(asks=[placed])
+
+    (answer,), (program,) = found.answers, found.programs
+    assert "flushes: 2 (1 program, 0 differences); flush-in_loop on 7.2.13" == answer.patched
+    assert (
+        "pfnlab kernels build 7.2 --patch patches/flush-in_loop.patch --name flush-in_loop",
+    ) == found.builds
+    assert "--on model:7.2,flush=in_loop --on qemu:flush-in_loop" in program.command
+
+
+def test_a_patched_kernel_that_does_otherwise_is_a_discovery(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the model says."""
+    placed = Shows("7.2,flush=in_loop", [WC, "munmap a"], flushes, "2")
+    only(monkeypatch, with_value(made_golden("flush-in_loop", [placed]), -2, flushes=7))
+
+    found = asked(asks=[placed])
+
+    assert ("otherwise", Outcome.DISCOVERY) == (found.answers[0].word, found.outcome)
+
+
+def test_a_patched_kernel_that_was_not_asked_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the command that records it; nothing speaks against the claim."""
+    only(monkeypatch, made_golden("flush-in_loop", []))
+
+    found = asked(asks=[Shows("7.2,flush=in_loop", [WC, "munmap a"], flushes, "2")])
+
+    assert Outcome.AS_EXPECTED is found.outcome
+    assert (found.answers[0].patched or "").startswith("not recorded: ")
+    assert "record_claims.py flush-in_loop" in (found.answers[0].patched or "")
+
+
+def test_a_source_is_named_with_its_releases() -> None:
+    """File and function."""
+    read = Source("mm/memory.c", "unmap_vmas()", ("3.0.27", "3.2"), "untracks")
+
+    assert ("mm/memory.c, unmap_vmas(), 3.0.27, 3.2: untracks",) == asked(sources=[read]).sources
 
 
 def test_a_price_is_an_answer() -> None:

@@ -16,6 +16,7 @@ ANSWER = ClaimAnswer(
     expected="flushes: 2",
     model="flushes: 2",
     kernel=None,
+    patched=None,
     against=False,
     word="as expected",
     command="",
@@ -33,6 +34,8 @@ CLAIM = ClaimResult(
     status=ClaimStatus.CONFIRMED,
     because="",
     model_only="",
+    sources=(),
+    builds=(),
     programs=(
         ClaimProgram("claim-009.1.pfn", "pfnlab program 1\n\nmunmap a\n", "pfnlab run claim-009.1.pfn"),
     ),

@@ -9,10 +9,13 @@ from typing import Literal
 import msgspec
 
 from pfnlab.claims.asking import ClaimQuestion, Shows
-from pfnlab.claims.evidence import Evidence, Seen, Sized, series_words
+from pfnlab.claims.evidence import Evidence, Seen, Sized, Source, series_words
 from pfnlab.claims.form import ClaimStatus
 from pfnlab.claims.lookup import NumberedClaim
 from pfnlab.claims.observed import Observed, book, left, log, result, said
+from pfnlab.claims.patch_evidence import PatchedAnswers, patched_answer
+from pfnlab.claims.patch_goldens import PatchGolden
+from pfnlab.errors import Misuse
 from pfnlab.programs.lang.library import library_folder
 from pfnlab.programs.lang.load import read_program_text
 from pfnlab.programs.lang.ops import Program
@@ -48,6 +51,8 @@ class ClaimAnswer(msgspec.Struct, frozen=True, kw_only=True):
     :param expected: the answer on which the claim rests
     :param model: the model's answer; null where none was asked
     :param kernel: what stock kernels showed; null where none was looked at
+    :param patched: what a kernel showed to which a patch gave the policy, with the name of the patch, its
+        programs and how many of them differ from the model; null where no patch has it
     :param against: whether the expected answer speaks against the claim
     :param word: ``not asked``: it needs a search, which nobody wanted
     :param command: the command that asks this alone; empty where that of its program does
@@ -59,6 +64,7 @@ class ClaimAnswer(msgspec.Struct, frozen=True, kw_only=True):
     expected: str
     model: str | None
     kernel: str | None
+    patched: str | None
     against: bool
     word: AnswerWord
     command: str
@@ -79,6 +85,8 @@ class ClaimResult(Result, frozen=True, kw_only=True, tag="pfnlab-claim/1"):
     :param status: what became of it
     :param because: the condition, the refutation, or why it is open; empty where the status says it all
     :param model_only: why no stock kernel shows it; empty where one does
+    :param sources: what the source of releases says that the archive has no kernel of
+    :param builds: the commands that build the patched kernels
     :param programs: the programs that were asked
     :param answers: the answers to each question
     :param says: the result in one sentence
@@ -96,6 +104,8 @@ class ClaimResult(Result, frozen=True, kw_only=True, tag="pfnlab-claim/1"):
     status: ClaimStatus
     because: str
     model_only: str
+    sources: tuple[str, ...]
+    builds: tuple[str, ...]
     programs: tuple[ClaimProgram, ...]
     answers: tuple[ClaimAnswer, ...]
     says: str
@@ -136,6 +146,10 @@ def ask_again(found: NumberedClaim, *, search: bool = False) -> ClaimResult:
         status=claim.status,
         because=claim.because,
         model_only=claim.model_only,
+        sources=tuple(
+            f"{one.file}, {one.function}, {', '.join(one.releases)}: {one.shown}" for one in claim.sources
+        ),
+        builds=programs.builds(),
         programs=programs.all(),
         answers=answers,
         says=_says(answers),
@@ -151,6 +165,7 @@ class _Programs:
         self._texts: dict[str, str] = {}
         self._machines: dict[str, dict[str, None]] = {}
         self._traced: set[str] = set()
+        self._builds: dict[str, None] = {}
 
     def add(self, program: Program, machine: str, observed: Observed | None = None) -> str:
         """The file of a program of the claim, which *machine* runs."""
@@ -166,6 +181,17 @@ class _Programs:
         ends = dict.fromkeys((seen.series[0], seen.series[-1]))
         machines = [f"{kind}:{series}" for series in ends for kind in ("qemu", "model")]
         return self._keep(seen.program, text, machines, seen.observed)
+
+    def add_patch(self, golden: PatchGolden, file: str) -> None:
+        """A patched kernel, which runs *file* too, where that is a program."""
+        build = f"pfnlab kernels build {golden.series} --patch patches/{golden.file} --name {golden.patch}"
+        self._builds[build] = None
+        if file:
+            self._machines[file][f"qemu:{golden.patch}"] = None
+
+    def builds(self) -> tuple[str, ...]:
+        """The commands that build the patched kernels."""
+        return tuple(self._builds)
 
     def _keep(self, file: str, text: str, machines: Sequence[str], observed: Observed | None) -> str:
         self._texts[file] = text
@@ -201,6 +227,17 @@ def _asked(asked: ClaimQuestion, programs: _Programs, *, search: bool) -> Iterat
         file = programs.add(answer.program, machine)
     if answer is not None:
         model = answer.value if file else answer.shown
+    patched, right = None, answer is None or answer.right
+    try:
+        on_patch = patched_answer(asked)
+    except Misuse as missing:
+        # Nothing was seen that speaks against the claim: what is to be recorded is said.
+        on_patch, patched = None, f"not recorded: {missing}"
+    if on_patch is not None:
+        golden = on_patch.golden
+        shown = PatchedAnswers(golden, on_patch.against, (on_patch,))
+        patched, right = f"{shown}; {golden.patch} on {golden.version}", right and on_patch.right
+        programs.add_patch(golden, file)
     yield ClaimAnswer(
         asked=asked.subject,
         file=file,
@@ -208,8 +245,9 @@ def _asked(asked: ClaimQuestion, programs: _Programs, *, search: bool) -> Iterat
         expected=asked.answer,
         model=model,
         kernel=None,
+        patched=patched,
         against=asked.against,
-        word="not asked" if answer is None else _word(right=answer.right),
+        word="not asked" if answer is None and right else _word(right=right),
         command=asked.command,
     )
 
@@ -230,6 +268,7 @@ def _shown(shown: Evidence, programs: _Programs) -> Iterator[ClaimAnswer]:
             expected=shown.shown,
             model=model,
             kernel=kernel,
+            patched=None,
             against=shown.against,
             word=_word(right=all(answer == shown.shown for answer in answers)),
             command=command,
@@ -243,6 +282,11 @@ def _on_series(shown: Evidence, series: str) -> tuple[str, str | None]:
     steps = shown.on_kernel(series), shown.on_model(series)
     kernel, model = (said(shown.observed, step) for step in steps)
     return kernel, model
+
+
+def _source(read: Source) -> str:
+    """What a source says, and where."""
+    return f"{read.file}, {read.function}, {', '.join(read.releases)}: {read.shown}"
 
 
 def _word(*, right: bool) -> AnswerWord:

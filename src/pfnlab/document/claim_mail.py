@@ -39,6 +39,8 @@ def claim_mail(content: ClaimResult) -> str:
         lines += ["", "What each shows:", "", *_answers(content.answers)]
     if content.model_only:
         lines += ["", *_wrapped(f"No stock kernel shows it: {content.model_only}.")]
+    for source in content.sources:
+        lines += ["", *_wrapped(f"The source says: {source}.")]
     commands = commands_of(content)
     if commands:
         lines += ["", "To repeat it:", "", *(line for one in commands for line in _command(one))]
@@ -84,7 +86,7 @@ def _command(command: str) -> Iterator[str]:
 
 def _answers(answers: Sequence[ClaimAnswer]) -> Iterator[str]:
     """A table for each program and operation, with the machines as rows."""
-    columns = ["on", "models", "stock kernels"]
+    columns = ["on", "models", "stock kernels", "patched kernels"]
     shown = [
         name for place, name in enumerate(columns) if place == 0 or any(_cells(one)[place] for one in answers)
     ]
@@ -107,7 +109,8 @@ _REMARKS = {"but": "this speaks against the claim"}
 
 
 def _cells(answer: ClaimAnswer) -> list[str]:
-    return [one_line(text or "") for text in (answer.on.removeprefix("model:"), answer.model, answer.kernel)]
+    texts = answer.on.removeprefix("model:"), answer.model, answer.kernel, answer.patched
+    return [one_line(text or "") for text in texts]
 
 
 def _widths(rows: Sequence[Sequence[str]]) -> list[int]:

@@ -26,8 +26,9 @@ def part(content: ClaimResult) -> Part:
 
 def commands_of(content: ClaimResult) -> tuple[str, ...]:
     """The commands that ask everything again."""
-    commands = (*(one.command for one in content.programs), *(one.command for one in content.answers))
-    return tuple(dict.fromkeys(command for command in commands if command))
+    of_programs = (program.command for program in content.programs)
+    of_answers = (answer.command for answer in content.answers if answer.command)
+    return tuple(dict.fromkeys((*content.builds, *of_programs, *of_answers)))
 
 
 def _blocks(content: ClaimResult) -> Iterator[Block]:
@@ -38,6 +39,7 @@ def _blocks(content: ClaimResult) -> Iterator[Block]:
         f"read as: {content.reading}",
         f"status: {content.status}{because}",
         f"no stock kernel: {content.model_only}" if content.model_only else "",
+        *(f"source: {source}" for source in content.sources),
     )
     yield Bullets(tuple(line for line in lines if line))
     for program in content.programs:
@@ -45,9 +47,9 @@ def _blocks(content: ClaimResult) -> Iterator[Block]:
     if content.answers:
         yield Table(
             "What each shows",
-            ("asked", "program", "on", "models", "stock kernels", ""),
+            ("asked", "program", "on", "models", "stock kernels", "patched kernels", ""),
             tuple(tuple(_row(answer)) for answer in content.answers),
-            glance=(0, 1, 2, 3, 4, 5),
+            glance=(0, 1, 2, 3, 4, 5, 6),
             headed=True,
         )
     commands = commands_of(content)
@@ -63,6 +65,7 @@ def _row(answer: ClaimAnswer) -> Iterator[Cell]:
     tone: Tone = "bad" if answer.word == "otherwise" else ""
     for shown in (answer.model, answer.kernel):
         yield cell("-" if shown is None else shown, "" if shown in (None, answer.expected) else tone)
+    yield cell("-" if answer.patched is None else answer.patched, tone)
     yield cell(", ".join(remarks(answer)), tone)
 
 
