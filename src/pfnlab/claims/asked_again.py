@@ -285,7 +285,7 @@ def _on_series(shown: Evidence, series: str) -> tuple[str, str | None]:
 
 
 def _source(read: Source) -> str:
-    """What a source says, and where."""
+    """The statement of a source, and where it stands."""
     return f"{read.file}, {read.function}, {', '.join(read.releases)}: {read.shown}"
 
 
