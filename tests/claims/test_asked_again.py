@@ -11,7 +11,7 @@ from made_goldens import made_golden, only, with_value
 from pfnlab.checker.check import VIOLATED
 from pfnlab.claims.asked_again import ClaimResult, ask_again
 from pfnlab.claims.asking import Costs, Finds, Shows
-from pfnlab.claims.evidence import Seen, Sized, Source
+from pfnlab.claims.evidence import Seen, Sized, SourceSays
 from pfnlab.claims.form import Claim, ClaimStatus, Discussion, Message
 from pfnlab.claims.lookup import NumberedClaim, claims_of
 from pfnlab.claims.observed import book, flushes, log
@@ -189,7 +189,7 @@ def test_a_patched_kernel_that_was_not_asked_says_so(monkeypatch: pytest.MonkeyP
 
 def test_a_source_is_named_with_its_releases() -> None:
     """File and function."""
-    read = Source("mm/memory.c", "unmap_vmas()", ("3.0.27", "3.2"), "untracks")
+    read = SourceSays("mm/memory.c", "unmap_vmas()", ("3.0.27", "3.2"), "untracks")
 
     assert ("mm/memory.c, unmap_vmas(), 3.0.27, 3.2: untracks",) == asked(sources=[read]).sources
 

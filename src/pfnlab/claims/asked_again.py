@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from pfnlab.claims.asking import ClaimQuestion, Shows
-from pfnlab.claims.evidence import Evidence, Seen, Sized, Source, series_words
+from pfnlab.claims.evidence import Evidence, Seen, Sized, SourceSays, series_words
 from pfnlab.claims.form import ClaimStatus
 from pfnlab.claims.lookup import NumberedClaim
 from pfnlab.claims.observed import Observed, book, left, log, result, said
@@ -284,7 +284,7 @@ def _on_series(shown: Evidence, series: str) -> tuple[str, str | None]:
     return kernel, model
 
 
-def _source(read: Source) -> str:
+def _source(read: SourceSays) -> str:
     """The statement of a source, and where it stands."""
     return f"{read.file}, {read.function}, {', '.join(read.releases)}: {read.shown}"
 
