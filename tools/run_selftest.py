@@ -2,10 +2,10 @@
 
 ``run_selftest.py KERNEL... [--patches FOLDER] [--source SOURCE] [--write]`` compiles the test out of the
 source (a series of the archive, or the folder of a tree) with the folder's change of it, and runs it in a
-guest of each kernel, with devices whose frames are in the memtype list. The folder is ``exact``, a series
-whose tests ask for what it promises, or ``selftests``, whose tests stand alone. A KERNEL is a name of `pfnlab
-kernels list`: one that was built here, a series or a version. The last one is said to pass. ``--write`` puts
-the table into ``patches/upstream/README.md``.
+guest of each kernel, with devices whose frames are in the memtype list. The folder is ``exact`` or
+``per_vma``, series whose tests ask for what they promise, or ``selftests``, whose tests stand alone. A KERNEL
+is a name of `pfnlab kernels list`: one that was built here, a series or a version. The last one is said to
+pass. ``--write`` puts the table into ``patches/upstream/README.md``.
 
 Exit codes: 0 the last kernel passes all tests, 1 it does not, 3 a guest did not end the test.
 """
