@@ -122,7 +122,7 @@ SWITCHES_KNOWN: dict[str, tuple[KnownBy, ...]] = {
         Measured("selftest/selftest-mremap-shrink", ("6.1",)),
         Measured("driver/driver-aperture-part", ("7.3",)),
     ),
-    "neighbours_apart": (Told(),),
+    "neighbours_apart": (Measured("unmapping/flushes-far-mixed", ("6.1",)),),
     "reserve_keeps_top": (Told(),),
     "devmem_guards_aliases": (Told(),),
     "spanning_told": (Measured("physical/isa-ioremap", ("6.1", "7.3")),),
