@@ -29,12 +29,12 @@ def test_a_number_is_one_claim() -> None:
 
 
 @for_each(
-    ("author", "seed"),
+    ("author", "discussion"),
     [("Peter Zijlstra", None), ("peter zijlstra", None), ("zijlstra", "004")],
 )
-def test_an_author_has_the_claims_of_that_name(author: str, seed: str | None) -> None:
+def test_an_author_has_the_claims_of_that_name(author: str, discussion: str | None) -> None:
     """The whole name or a word of it, in any case; of one discussion where that is said."""
-    found = claims_by(author, seed)
+    found = claims_by(author, discussion)
 
     assert found
     assert {"Peter Zijlstra"} == {one.message.author for one in found}

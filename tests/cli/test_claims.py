@@ -27,7 +27,7 @@ def test_every_claim_is_listed(ask: Ask) -> None:
 
 def test_a_list_may_be_of_one_discussion_and_one_author(ask: Ask) -> None:
     """Both hold then."""
-    lines = ask("claims", "by", "Zijlstra", "--seed", "004").out.splitlines()
+    lines = ask("claims", "by", "Zijlstra", "--discussion", "004").out.splitlines()
 
     assert lines
     assert all(line.startswith("004.") and "Peter Zijlstra" in line for line in lines)
@@ -52,7 +52,7 @@ def test_what_is_shown_for_a_mail_runs_as_it_is_pasted(ask: Ask, tmp_path: Path)
         (("show", "004.999"), "there is no claim '004.999'"),
         (("show", "4.22"), "there is no claim '4.22': did you mean `004.22`?"),
         (("by", "Zijlstar"), "there is no author 'Zijlstar': did you mean `Peter Zijlstra`?"),
-        (("list", "--seed", "04"), "there is no discussion '04': did you mean `004`?"),
+        (("list", "--discussion", "04"), "there is no discussion '04': did you mean `004`?"),
         (("show", "004.22", "--mail", "--json"), "write one of them"),
     ],
 )

@@ -67,7 +67,7 @@ class ListedClaim(msgspec.Struct, frozen=True, kw_only=True):
 class ClaimList(Printed, frozen=True, kw_only=True, tag="pfnlab-claims/1"):
     """Claims of the discussions behind this project.
 
-    :param claims: the claims that ``--seed`` and the author leave
+    :param claims: the claims that ``--discussion`` and the author leave
     """
 
     claims: tuple[ListedClaim, ...]
@@ -86,19 +86,19 @@ class ClaimList(Printed, frozen=True, kw_only=True, tag="pfnlab-claims/1"):
         )
 
 
-def claims_of(seed: str | None = None) -> Iterator[NumberedClaim]:
+def claims_of(discussion: str | None = None) -> Iterator[NumberedClaim]:
     """The claims of a discussion.
 
-    :param seed: its number, ``004``; None for all
+    :param discussion: its number, ``004``; None for all
     :raises Misuse: there is no such discussion
     """
     numbers = [one.number for one in discussions()]
-    if seed is not None and seed not in numbers:
-        raise Misuse(f"there is no discussion {seed!r}{did_you_mean(seed, numbers)}")
-    for discussion in discussions():
-        if seed in (None, discussion.number):
-            for number, message, claim in discussion.numbered():
-                yield NumberedClaim(number, discussion, message, claim)
+    if discussion is not None and discussion not in numbers:
+        raise Misuse(f"there is no discussion {discussion!r}{did_you_mean(discussion, numbers)}")
+    for one in discussions():
+        if discussion in (None, one.number):
+            for number, message, claim in one.numbered():
+                yield NumberedClaim(number, one, message, claim)
 
 
 def claim_numbered(number: str) -> NumberedClaim:
@@ -110,24 +110,24 @@ def claim_numbered(number: str) -> NumberedClaim:
     found = {one.number: one for one in claims_of()}
     if number in found:
         return found[number]
-    seed = number.partition(".")[0]
-    there = [one for one in found if one.startswith(f"{seed}.")]
+    discussion = number.partition(".")[0]
+    there = [one for one in found if one.startswith(f"{discussion}.")]
     if there:
-        raise Misuse(f"there is no claim {number!r}: discussion {seed} has {there[0]} to {there[-1]}")
+        raise Misuse(f"there is no claim {number!r}: discussion {discussion} has {there[0]} to {there[-1]}")
     # All of them are too many to name.
     guess = did_you_mean(number, found)
     named = guess if guess.startswith(": did") else ": `pfnlab claims list` has all numbers"
     raise Misuse(f"there is no claim {number!r}{named}")
 
 
-def claims_by(author: str, seed: str | None = None) -> list[NumberedClaim]:
+def claims_by(author: str, discussion: str | None = None) -> list[NumberedClaim]:
     """The claims of an author, in their order.
 
     :param author: the name, or a word of it, in any case of letters
-    :param seed: of this discussion alone
+    :param discussion: of this discussion alone
     :raises Misuse: nobody has this name, or several have it; there is no such discussion
     """
-    found = list(claims_of(seed))
+    found = list(claims_of(discussion))
     names = list(dict.fromkeys(one.message.author for one in found))
     asked = author.lower()
     meant = [name for name in names if name.lower() == asked]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     ("pfnlab claims by Zijlstra", "The sentences of one author that have a row"),
-    ("pfnlab claims by 'David Hildenbrand' --seed 002 --json", "Those of one discussion, as JSON"),
+    ("pfnlab claims by 'David Hildenbrand' --discussion 002 --json", "Those of one discussion, as JSON"),
 )
 
 
@@ -22,7 +22,7 @@ class AuthorRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The request of the claims of an author."""
 
     author: Annotated[str, Option("The name, or a word of it.", "AUTHOR", positional=True)]
-    seed: DiscussionOf = None
+    discussion: DiscussionOf = None
     as_json: AsJson = False
 
 
@@ -33,4 +33,4 @@ def perform(request: AuthorRequest, say: Say) -> Iterator[ClaimList]:
     """
     from pfnlab.claims.lookup import ClaimList, claims_by
 
-    yield ClaimList.of(claims_by(request.author, request.seed))
+    yield ClaimList.of(claims_by(request.author, request.discussion))

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     ("pfnlab claims list", "Every claim, in its words, and its status"),
-    ("pfnlab claims list --seed 004", "Those of the discussion about TLB flushes"),
+    ("pfnlab claims list --discussion 004", "Those of the discussion about TLB flushes"),
 )
 
 
 class ClaimsRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The request of a list of claims."""
 
-    seed: DiscussionOf = None
+    discussion: DiscussionOf = None
     as_json: AsJson = False
 
 
@@ -32,4 +32,4 @@ def perform(request: ClaimsRequest, say: Say) -> Iterator[ClaimList]:
     """
     from pfnlab.claims.lookup import ClaimList, claims_of
 
-    yield ClaimList.of(claims_of(request.seed))
+    yield ClaimList.of(claims_of(request.discussion))
