@@ -39,7 +39,8 @@ this project, here by number. Each claim in them has a row on the page of its di
   ([policies](policies.md)).
 - **K**: what real kernels showed: the series, an operation of a program in [litmus](../litmus/README.md), and
   what its golden has. The models of these kernels show the same. Or the size of a structure, read from these
-  kernels; or *model only*, and why. *Source* is what the code of older releases does.
+  kernels; or *model only* (*no stock kernel* where a patched one shows it), and why. *Source* is what the
+  code of older releases does.
 - **P**: what a kernel with a [patch](../patches/README.md) showed, where the patch is the policy that a
   model was asked with: the same parts of the same programs; of a search that is violated its shortest
   program. What a search finds to hold rests on the programs that patched kernel and model ran. With each
@@ -178,7 +179,8 @@ def _row(number: str, claim: Claim) -> Sequence[str]:
 
 def _shown_by(claim: Claim) -> list[str]:
     seen = list(_seen(claim.kernels))
-    return seen or ([f"*model only*: {_text(claim.model_only)}"] if claim.model_only else [])
+    alone = "no stock kernel" if has_patch(claim.asks) else "model only"
+    return seen or ([f"*{alone}*: {_text(claim.model_only)}"] if claim.model_only else [])
 
 
 def _read_in(source: SourceSays) -> str:

@@ -6,7 +6,7 @@ vm_pat asks as mainline 4.5 had it, on any profile.
 
 from __future__ import annotations
 
-from pfnlab.policies.known_by import KnownBy, Told
+from pfnlab.policies.known_by import CommitMessage, KnownBy
 from pfnlab.policies.releases import series_key
 from pfnlab.policies.switch_table import SWITCHES
 
@@ -20,7 +20,7 @@ VM_PAT_ERAS = {
 }
 
 #: How what each era lacks is known: the archive has no kernel of them. What the last has, 6.12 has too.
-KNOWN_BY: KnownBy = Told()
+KNOWN_BY: KnownBy = CommitMessage()
 
 #: Switches of the tracker beside those that only it asks.
 _ALSO = ("end_match", "failed_remap_zaps")

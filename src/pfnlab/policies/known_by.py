@@ -1,4 +1,4 @@
-"""How each switch, and each policy of a release, is known: measured on kernels, seen, read, or told.
+"""How each switch, and each policy of a release, is known: measured on kernels, seen, read, or by its commit.
 
 A behaviour is measured where the archive has a kernel that shows it: a golden of that kernel, from which the
 model of the same kernel differs as soon as the switch is the other way (``tests/policies/test_known_by.py``).
@@ -51,14 +51,14 @@ class InSource(NamedTuple):
         return f"source of {', '.join(self.releases)}"
 
 
-class Told(NamedTuple):
+class CommitMessage(NamedTuple):
     """Known from the message of the commit, or from the notes of the release, alone."""
 
     def __str__(self) -> str:
         return "commit message"
 
 
-KnownBy = Measured | Noted | InSource | Told
+KnownBy = Measured | Noted | InSource | CommitMessage
 
 #: Of every switch, in the order of the table.
 SWITCHES_KNOWN: dict[str, tuple[KnownBy, ...]] = {
@@ -89,7 +89,7 @@ SWITCHES_KNOWN: dict[str, tuple[KnownBy, ...]] = {
     "upgrades_dirty_only": (Measured("mprotect/walk-mem-forced", ("6.1", "6.12")),),
     "unfaulted_unaccounted": (Measured("mprotect/mprotect-merge", ("6.1", "6.12")),),
     "mseal": (Measured("locking/mseal", ("6.1", "6.12")),),
-    "guard_regions": (Told(),),
+    "guard_regions": (CommitMessage(),),
     "populate_stops_at_hole": (Noted(()),),
     "madvise_gathers_once": (Measured("madvise/madvise-discard-copied", ("6.12", "7.2")),),
     "zapping_advice_locks_vmas": (Noted(()),),
@@ -116,15 +116,15 @@ SWITCHES_KNOWN: dict[str, tuple[KnownBy, ...]] = {
     "remote_access_expands": (Measured("races/mem-at-a-hole", ("6.1",)),),
     "access_phys_spares_ram": (Measured("walkers/walk-mem-driver-ram", ("7.2", "7.3")),),
     "access_phys_by_page": (Measured("walkers/bytes-over-the-end", ("7.2", "7.3")),),
-    "pgprot_replaces": (Told(),),
+    "pgprot_replaces": (CommitMessage(),),
     "mtrr_merged_map": (Measured("physical/isa-border", ("6.1", "6.12")),),
     "end_match": (
         Measured("selftest/selftest-mremap-shrink", ("6.1",)),
         Measured("driver/driver-aperture-part", ("7.3",)),
     ),
     "neighbours_apart": (Measured("unmapping/flushes-far-mixed", ("6.1",)),),
-    "reserve_keeps_top": (Told(),),
-    "devmem_guards_aliases": (Told(),),
+    "reserve_keeps_top": (CommitMessage(),),
+    "devmem_guards_aliases": (CommitMessage(),),
     "spanning_told": (Measured("physical/isa-ioremap", ("6.1", "7.3")),),
     "remap_prepares_first": (
         Measured("driver/driver-refused-remap", ("7.2",)),
@@ -132,7 +132,7 @@ SWITCHES_KNOWN: dict[str, tuple[KnownBy, ...]] = {
     ),
     "failed_remap_zaps": (Noted(("6.1",)),),
     "move_clears_vm_pat": (Measured("selftest/selftest-mremap-fixed", ("6.1",)),),
-    "failed_copy_clears_vm_pat": (Told(),),
+    "failed_copy_clears_vm_pat": (CommitMessage(),),
     "cow_knows_its_pfn": (Measured("touching/copied-first-munmap", ("6.1",)),),
     "failed_fork_untracks": (Measured("no-memory/fork-fails-halfway", ("6.1",)),),
     "only_fork_clears_vm_pat": (Measured("unmapping/munmap-middle", ("6.1",)),),
@@ -148,10 +148,10 @@ SWITCHES_KNOWN: dict[str, tuple[KnownBy, ...]] = {
 ERAS_KNOWN: dict[str, tuple[KnownBy, ...]] = {
     "tracker=vm_pat": (Measured("unmapping/munmap-middle", ("6.1",)),),
     "tracker=track_ctx": (Measured("unmapping/munmap-middle", ("7.2",)),),
-    "flush=none": (Told(),),
+    "flush=none": (CommitMessage(),),
     "flush=end_vma": (Measured("unmapping/munmap-whole", ("6.1",)),),
     "flush=free_vmas": (Measured("unmapping/munmap-neighbours", ("7.2",)),),
-    "flush=first_vma": (Told(),),
+    "flush=first_vma": (CommitMessage(),),
     "walker=page_test_skip": (Measured("touching/copied-page-counted", ("6.1",)),),
     "walker=special_bits": (Measured("touching/copied-page-counted", ("6.12",)),),
 }
