@@ -25,6 +25,7 @@ BROKEN = {
     "vfio": ("6.1", Exhaustive(depth=3)),
     "vfio_memory": ("6.1", Exhaustive(depth=4)),
     "race": ("7.2,flush=none", Exhaustive()),
+    "race_gathers": ("7.2,flush=none", Exhaustive()),
     "neighbours": ("6.1", Exhaustive(depth=3)),
     "removal": ("6.1", Exhaustive(depth=3)),
     "ends_areas": ("6.1", Exhaustive(depth=3)),

@@ -49,7 +49,7 @@ COMMANDS = {
     "fuzz": ("fuzz", "--on", "model:6.1", "--on", "model:7.2", "--seed", "3", "--programs", "6", "--json"),
     "matrix": ("matrix", "tests/recorded/cases-vfio.jsonl", "--json"),
     "litmus list": ("litmus", "list", "--grep", "fork", "--json"),
-    "claims list": ("claims", "list", "--seed", "004", "--json"),
+    "claims list": ("claims", "list", "--discussion", "004", "--json"),
     "claims by": ("claims", "by", "Zijlstra", "--json"),
     "claims show": ("claims", "show", "004.22", "--json"),
     "kernels sizes": ("kernels", "sizes", "--json"),

@@ -71,7 +71,7 @@ STATE: dict[type, dict[str, Any]] = {
 #: By class: attributes that it does not show, and why.
 OTHER: dict[type, dict[str, str]] = {
     RwLock: {"_processors": "a way to others", "need": "a constant"},
-    Tlb: {},
+    Tlb: {"flushed": "a counter"},
     PageTables: {"_starts": "follows from the runs"},
     MmStruct: {
         **dict.fromkeys(("tables", "mmap_lock", "page_table_lock", "gathers"), "they have their own"),

@@ -6,7 +6,7 @@ import typer
 
 from pfnlab.cli.plain import PLAIN, Verbs, by_default
 
-claims = Verbs(help="What the discussions behind this project claim, and what became of it.", **PLAIN)
+claims = Verbs(help="The claims of the discussions behind this project, asked again.", **PLAIN)
 
 
 @claims.callback(invoke_without_command=True)

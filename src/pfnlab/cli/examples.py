@@ -82,6 +82,10 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
             "pfnlab completion fish > ~/.config/fish/completions/pfnlab.fish", "Completion in every fish"
         ),
     ),
+    "claims": (
+        Example("pfnlab claims", "Every claim with its author and its status"),
+        Example("pfnlab claims show 004.22 --mail", "One of them asked again, as text for a reply"),
+    ),
     "policies": (
         Example("pfnlab policies", "Every policy by seam, and the kernel profiles"),
         Example("pfnlab policies show vm_pat", "The source of one"),

@@ -14,6 +14,7 @@ from pfnlab.programs.lang.device_ops import (
     DRIVER_RAM_PAGES,
     MOVED_BAR,
     MOVED_PAGES,
+    OWN_RAM,
     SECTION_PAGES,
     SHARED_ONLY,
     DriverHow,
@@ -386,7 +387,7 @@ class CallGenerator:
     def driver_mmap(self) -> Mmap:
         draw = self._random
         how = draw.choice(_HOWS)
-        source = self._places.driven_span(_RAM_PAGES if how == "ram" else None)
+        source = self._places.driven_span(_RAM_PAGES if how in OWN_RAM else None)
         if self._keeps_private(source) and how in _SHARED_ONLY:
             how = "remap"
         part = None

@@ -326,7 +326,7 @@ def test_a_question_beside_those_of_a_seam() -> None:
 @for_each(
     ("name", "scope", "said"),
     [
-        ("told_free", "small", "scope `small` does not ask `told_free`: --scope race does"),
+        ("told_free", "small", "scope `small` does not ask `told_free`: --scope race or race_gathers does"),
         ("fork_whole", "race", "scope `race` does not ask `fork_whole`: --scope ends_forks or "),
         ("told_fre", "small", "there is no property `told_fre`: did you mean `told_free`"),
     ],
