@@ -171,6 +171,7 @@ class MmStruct:
         try:
             self.kernel.tracker.vma_prepare(vma, new)
         except ModelledErrno:
+            self.kernel.trace.event("free", new.start)
             self.kernel.tracker.vm_area_free(new)
             raise
         if vma.file is not None and vma.file.opened is not None:

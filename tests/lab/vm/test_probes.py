@@ -202,6 +202,21 @@ class TestReading:
 
         assert ("split a[4]", "dup a[0]", "gather", "unlink a[4]") == read_order([*lines, *after], PLACES)
 
+    def test_parts_that_are_reserved_in_a_split_do_not_end_it(self) -> None:
+        """
+        A tracker reserves them before the VMAs change, and a call that finds nothing to do is among them.
+        """
+        lines = ["__split_vma 104000", "vm_area_dup 100000 f"]
+        reserved = ["memtype_kernel_map_sync ff000", "pfnmap_untrack ff000"]
+        after = ["vma_interval_tree_remove 100000", "vma_interval_tree_insert 100000", "tlb_gather_mmu f"]
+
+        order = read_order([*lines, *reserved, *after], PLACES)
+
+        assert order is not None
+        assert [] == [event for event in order if "link" in event]
+        assert ("split a[4]", "dup a[0]") == order[:2]
+        assert "gather" == order[-1]
+
     def test_a_process_that_had_nothing_of_the_program_frees_its_own_tables(self) -> None:
         """
         Its end is a gather and a flush, no more.

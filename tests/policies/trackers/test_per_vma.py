@@ -96,6 +96,21 @@ def test_a_move_without_memory_leaves_the_old_place() -> None:
     assert ("ENOMEM", "ok", WHOLE) == (failed.result, read.result, book(read))
 
 
+@pytest.mark.parametrize(
+    ("line", "freed"),
+    [
+        ("munmap a[0]", "free a[1]"),
+        ("b = mremap a 4 pages maymove fixed", "free b[0]"),
+        ("c = fork", "free a[0]"),
+    ],
+)
+def test_a_vma_without_memory_is_freed(line: str, freed: str) -> None:
+    """The new VMA is there by then; patches/no-memory-again.pfn shows it on the kernel."""
+    _, failed, _ = run(SPEC, MAP, f"fail pfnmap_track 1: {line}")
+
+    assert [freed] == [event for event in failed.events or () if event.startswith("free ")]
+
+
 def test_a_mapping_without_memory_is_refused() -> None:
     """As by the book itself: the kernel makes EINVAL of every refusal."""
     failed, _ = run(SPEC, f"fail pfnmap_track 1: {DRIVER}")

@@ -119,8 +119,11 @@ _OWN_WORDS = {"link", "unlink", "clear", "flush all"}
 
 _WORDS = _OTHER_WORDS | {word: word for word, _ in EVENTS.values() if word not in _OWN_WORDS}
 
-#: Events between a split and the end of its re-linking.
-_IN_SPLIT = ("dup", "anon_clone", "vma_adjust", "rmap_add", "rmap_del", "flush")
+#: Events between a split and the end of its re-linking; a tracker may reserve the parts before VMAs change.
+_IN_SPLIT = (
+    *("dup", "anon_clone", "vma_adjust", "rmap_add", "rmap_del", "flush"),
+    *("track", "untrack", "reserve", "erase", "map_sync"),
+)
 
 #: Events that never happen between the gather and the finish of a file that zaps the new part of a split.
 _NOT_IN_SPLIT = ("rmap_add", "rmap_del", "free_pgtables", "change_prot")
