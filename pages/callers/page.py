@@ -169,11 +169,9 @@ def page() -> str:
         _INTRO,
         f"All {len(found.calls)} calls of {found.source} were read (`python tools/read_callers.py`).\n\n",
         "## Tracked mappings\n\n",
-        "Each has a program of its shape, with what fails, is logged and left on three models.\n\n",
-        table(
-            ("subject", "callers", "mapping", "entries go", "next access", "program", *MODELS),
-            map(_row, read.caller),
-        ),
+        table(("mappings, callers", "made by", "entries go", "next access"), map(_row, read.caller)),
+        "\nA program of each shape, with what fails, is logged and left on three models:\n\n",
+        table(("mappings", "program", *MODELS), map(_ends, read.caller)),
         "\n## Others\n\nOn x86 these meet no tracked mapping.\n\n",
         table(("callers", "why"), ((_places(other.places), other.why) for other in read.other)),
     ]
@@ -181,10 +179,13 @@ def page() -> str:
 
 
 def _row(caller: Caller) -> Sequence[str]:
+    return f"{caller.title}<br>{_places(caller.places)}", caller.mapped, caller.when, caller.after
+
+
+def _ends(caller: Caller) -> Sequence[str]:
     path = find_program(caller.program)
     link = f"[{caller.program}](../litmus/{path.parent.name}/{path.name})"
-    ends = (str(program_end(caller.program, model)) for model in MODELS)
-    return caller.title, _places(caller.places), caller.mapped, caller.when, caller.after, link, *ends
+    return caller.title, link, *(str(program_end(caller.program, model)) for model in MODELS)
 
 
 def _places(places: Iterable[str]) -> str:
