@@ -55,6 +55,12 @@ def test_an_option_is_a_candidate_until_it_is_used() -> None:
     assert "--on" in values("run", "--on", "model:7.2", "--")
 
 
+def test_a_discussion_is_no_claim() -> None:
+    """Where one is asked for, all of them are candidates, and no number of a claim is."""
+    assert ["000", "001", "002", "003", "004"] == values("claims", "list", "--discussion", "")
+    assert "004.22" in values("claims", "show", "004.2")
+
+
 def test_behind_two_dashes_there_are_no_options() -> None:
     """What follows is a file."""
     assert values("run", "--", "--s") == []

@@ -234,10 +234,10 @@ def discussions(typed: str) -> Iterator[Candidate]:
 
 def claim_numbers(typed: str) -> Iterator[Candidate]:
     """The numbers of claims, with their words."""
-    for seed, table in _claim_tables():
+    for discussion, table in _claim_tables():
         claims = (claim for message in table["message"] for claim in message["claim"])
         yield from (
-            Candidate(f"{seed}.{count}", claim["words"]) for count, claim in enumerate(claims, start=1)
+            Candidate(f"{discussion}.{count}", claim["words"]) for count, claim in enumerate(claims, start=1)
         )
 
 

@@ -72,7 +72,7 @@ RandomPrograms = Annotated[int, Option("How many random programs.", "N", ("--pro
 SeedOf = Annotated[
     int, Option("What random numbers begin with: another N, other programs.", "N", ("--seed",))
 ]
-DiscussionOf = Annotated[str | None, Option("Of this discussion alone: 004.", "NUMBER")]
+DiscussionOf = Annotated[str | None, Option("Of this discussion alone: 004.", "DISCUSSION")]
 RefreshOf = Annotated[bool, Option("Read the package lists again.")]
 PageFile = Annotated[Path | None, Option("Append the page there.", "FILE", ("-o", "--output"))]
 LitmusOf = Annotated[
