@@ -87,7 +87,7 @@ def test_an_older_version_that_says_the_same_is_dropped() -> None:
 
 
 def test_an_older_version_that_looked_at_less_is_dropped_too() -> None:
-    """A golden of the time before a part of a step was seen stays as small as it was."""
+    """The newer one stands for it, with all that was seen there."""
     run = careful(kernel="candidate")
     steps = tuple(msgspec.structs.replace(step, levels=None, direct_map=None) for step in run.steps)
     less = promoted(None, "h1", "x", {"7.3-rc7": msgspec.structs.replace(run, steps=steps)})
@@ -96,7 +96,7 @@ def test_an_older_version_that_looked_at_less_is_dropped_too() -> None:
     golden = promoted(less, "h1", "x", {"7.3.4": msgspec.structs.replace(run, steps=more, kernel="release")})
 
     assert {"7.3.4": "release"} == golden.kernels
-    assert less.observations[0].steps == golden.observations[0].steps
+    assert [((), ())] * len(more) == [(step.levels, step.direct_map) for step in golden.observations[0].steps]
 
 
 def test_what_a_guest_had_printed_before_makes_no_other_observation() -> None:

@@ -130,9 +130,9 @@ def promoted(old: Golden | None, hash_now: str, made_by: str, runs: Mapping[str,
     for version, run in runs.items():
         steps, once = tuple(printed_step(step) for step in run.steps), run.once
         for older in [known for known in by_version if _outdated(known, version)]:
-            # Equal steps lack no message, whatever the guest had printed before.
             if by_version[older][0] == _as_looked(steps, by_version[older][0]):
-                steps, once = by_version.pop(older)
+                # Equal steps lack no message, whatever the guest had printed before.
+                _, once = by_version.pop(older)
                 del kernels[older]
         by_version[version] = steps, once
         kernels[version] = run.kernel
