@@ -67,7 +67,7 @@ def test_a_stock_kernel_changes_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every claim was asked."""
     found = asked(monkeypatch, Kernel("7.2"), shows(flushes, "2"), NEIGHBOURS)
 
-    assert AskedClaims(2, 0, ()) == found
+    assert AskedClaims(asked=2, undecided=0, changed=()) == found
 
 
 def test_a_claim_that_changes_is_named_with_both_answers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +97,9 @@ def test_only_what_a_stock_kernel_of_the_series_shows_is_asked(
     monkeypatch: pytest.MonkeyPatch, other: Shows
 ) -> None:
     """Not what a design shows, nor another series."""
-    assert AskedClaims(0, 0, ()) == asked(monkeypatch, Kernel("7.2,flush=none"), other)
+    assert AskedClaims(asked=0, undecided=0, changed=()) == asked(
+        monkeypatch, Kernel("7.2,flush=none"), other
+    )
 
 
 def test_what_the_stock_kernel_shows_otherwise_now_is_no_change(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +126,7 @@ def test_a_lost_run_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is counted."""
     lost = Odd(steps=(), lost=Reason("the guest ended", Why.GUEST))
 
-    assert AskedClaims(1, 1, ()) == asked(monkeypatch, lost, shows(flushes, "2"))
+    assert AskedClaims(asked=1, undecided=1, changed=()) == asked(monkeypatch, lost, shows(flushes, "2"))
 
 
 def test_what_does_not_show_again_is_no_change(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from pfnlab.document.read import result_of
 from pfnlab.document.trial_part import part
 from pfnlab.errors import LostGuest, Misuse, Why
 from pfnlab.meeting import holding
+from pfnlab.meeting.changed_claims import AskedClaims
 from pfnlab.meeting.holding import Programs
 from pfnlab.meeting.trial import TrialResult, try_kernel
 from pfnlab.programs.lang.load import load_text
@@ -175,11 +176,20 @@ def test_claims_that_change_are_named_first(monkeypatch: pytest.MonkeyPatch) -> 
     assert "## Claims that change their answer\n\n- none of 1 claim\n" in second
 
 
+def test_claims_without_an_answer_are_counted() -> None:
+    """The rules of the model end, or the kernel lacks something: a claim that was not asked did not hold."""
+    trial = msgspec.structs.replace(
+        tried(Kernel("7.2")), claims=AskedClaims(asked=3, undecided=2, changed=())
+    )
+
+    assert "- none of 3 claims\n\n2 programs undecided: " in page(trial)
+
+
 def test_claims_are_asked_only_where_somebody_wants_it() -> None:
     """Then the report does not speak of them."""
     trial = tried(Kernel("7.2"))
 
-    assert (0, ()) == (trial.claims, trial.changed_claims)
+    assert trial.claims is None
     assert "Claims" not in page(trial)
 
 

@@ -59,25 +59,30 @@ def _blocks(content: TrialResult) -> Iterator[Block]:
     if content.unstable:
         yield from section("What did not show again", Bullets(content.unstable))
     yield held_table(content.held)
-    undecided = sum(count.undecided for count in content.held.values())
-    if undecided:
+    yield from _undecided(sum(count.undecided for count in content.held.values()))
+
+
+def _undecided(programs: int) -> Iterator[Paragraph]:
+    if programs:
         why = "the model has no rule, or the kernel lacks something"
-        yield Paragraph(f"{number_of(undecided, 'program')} undecided: {why}.")
+        yield Paragraph(f"{number_of(programs, 'program')} undecided: {why}.")
 
 
 def _claims(content: TrialResult) -> Iterator[Chapter]:
     """The claims of the discussions that change their answer, first those that come first there."""
-    changed = (
+    if content.claims is None:
+        return
+    changed = tuple(
         (
             f"{claim.number}, {claim.author}: “{claim.quote}”",
             f"{claim.op}: expected {claim.expected}",
             f"observed {claim.observed}",
         )
-        for claim in content.changed_claims
+        for claim in content.claims.changed
     )
-    if content.claims:
-        none = f"none of {number_of(content.claims, 'claim')}"
-        yield from section("Claims that change their answer", Bullets(tuple(changed) or (none,)))
+    none = f"none of {number_of(content.claims.asked, 'claim')}"
+    undecided = _undecided(content.claims.undecided)
+    yield from section("Claims that change their answer", Bullets(changed or (none,)), *undecided)
 
 
 def _causes(title: str, causes: tuple[ShownCause, ...], content: TrialResult) -> Iterator[Chapter]:

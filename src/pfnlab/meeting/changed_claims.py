@@ -50,15 +50,15 @@ class ChangedClaim(msgspec.Struct, frozen=True, kw_only=True):
     observed: str
 
 
-class AskedClaims(msgspec.Struct, frozen=True):
+class AskedClaims(msgspec.Struct, frozen=True, kw_only=True):
     """The claims that a kernel was asked.
 
-    :param claims: how many
+    :param asked: how many claims
     :param undecided: programs without an answer: the model has no rule, or the kernel lacks something
     :param changed: those that change their answer, one for each part of a step
     """
 
-    claims: Count
+    asked: Count
     undecided: Count
     changed: tuple[ChangedClaim, ...]
 
@@ -78,29 +78,28 @@ class _AskedStep(NamedTuple):
     answer: str
 
 
-def ask_claims(pair: Pair, like: str, seed: str | None = None) -> AskedClaims:
+def ask_claims(pair: Pair, like: str) -> AskedClaims:
     """The claims that change their answer on a kernel; each change is seen twice.
 
     :param pair: the model of the stock kernel, configured as the kernel is, and the kernel
     :param like: the version of the stock kernel
-    :param seed: of this discussion alone
     """
-    questions = list(_questions(series_of(like), seed))
+    questions = list(_questions(series_of(like)))
     found, without = _changed(questions, pair)
     again, _ = _changed([questions[place] for place in found], pair)
     seen_twice = {
         place: found[place] for number, place in enumerate(found) if again.get(number) == found[place]
     }
     return AskedClaims(
-        claims=len({question.claim.number for question in questions}),
+        asked=len({question.claim.number for question in questions}),
         undecided=without,
         changed=tuple(_change(questions[place], observed) for place, observed in seen_twice.items()),
     )
 
 
-def _questions(series: str, seed: str | None) -> Iterator[_AskedStep]:
+def _questions(series: str) -> Iterator[_AskedStep]:
     """The programs and litmus steps that claims look at on stock kernels of *series*."""
-    for one in claims_of(seed):
+    for one in claims_of():
         for asked in one.claim.asks:
             if isinstance(asked, Shows) and asked.machine == series:
                 looked_at = asked.subject, asked.step_of, asked.observed, asked.answer

@@ -19,7 +19,7 @@ from pfnlab.lab.building.build import build
 from pfnlab.lab.building.patch_file import PatchFile
 from pfnlab.lab.images.bzimage import release_of
 from pfnlab.lab.images.kernels import KernelImage
-from pfnlab.meeting.changed_claims import AskedClaims, ChangedClaim, ask_claims
+from pfnlab.meeting.changed_claims import AskedClaims, ask_claims
 from pfnlab.meeting.explain import Explanation, explanations
 from pfnlab.meeting.holding import KernelDifference, Pair, Programs, hold_all
 from pfnlab.meeting.meet import verdicts
@@ -33,7 +33,7 @@ from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run
 from pfnlab.progress import UNCOUNTED, PartCount
-from pfnlab.result import ALWAYS, Count, Made, Outcome, Result
+from pfnlab.result import ALWAYS, Made, Outcome, Result
 from pfnlab.units import number_of
 
 #: Random programs on two models, to say what a policy changes.
@@ -87,8 +87,7 @@ class TrialResult(Result, frozen=True, kw_only=True, tag="pfnlab-trial/1"):
     :param seed: the seed of random programs
     :param word: ``differs``: something differs that is not meant
     :param says: the result in one sentence
-    :param claims: how many claims of the discussions were asked; 0 where nobody wanted it
-    :param changed_claims: the claims that change their answer
+    :param claims: the claims of the discussions that were asked; null where nobody wanted it
     :param held: what was compared, by kind of program
     :param causes: what the kernel does otherwise than the model
     :param meant: what the policies change of the model
@@ -110,8 +109,7 @@ class TrialResult(Result, frozen=True, kw_only=True, tag="pfnlab-trial/1"):
     meant: tuple[ShownCause, ...]
     verdicts: tuple[str, ...]
     unstable: tuple[str, ...]
-    claims: Annotated[Count, ALWAYS] = 0
-    changed_claims: Annotated[tuple[ChangedClaim, ...], ALWAYS] = ()
+    claims: Annotated[AskedClaims | None, ALWAYS] = None
 
     @property
     def outcome(self) -> Outcome:
@@ -189,7 +187,7 @@ def try_kernel(
     ModelMachine(model)
     living = alive(machine)
     modelled = ModelMachine(model, configuration=living.configuration)
-    asked = AskedClaims(0, 0, ())
+    asked = None
     if claims:
         say("claims of the discussions")
         stock = ModelMachine(like, configuration=living.configuration)
@@ -221,8 +219,7 @@ def try_kernel(
         meant=meant,
         verdicts=tuple(verdicts(like, list(policies))),
         unstable=tuple(pair.unstable),
-        claims=asked.claims,
-        changed_claims=asked.changed,
+        claims=asked,
     )
 
 
