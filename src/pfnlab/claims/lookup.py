@@ -10,7 +10,7 @@ import msgspec
 from pfnlab.claims.form import Claim, ClaimStatus, Discussion, Message
 from pfnlab.claims.reading import discussions
 from pfnlab.errors import Misuse
-from pfnlab.programs.lang.words import did_you_mean
+from pfnlab.programs.lang.words import did_you_mean, nearest
 from pfnlab.result import Printed
 
 
@@ -114,10 +114,10 @@ def claim_numbered(number: str) -> NumberedClaim:
     there = [one for one in found if one.startswith(f"{discussion}.")]
     if there:
         raise Misuse(f"there is no claim {number!r}: discussion {discussion} has {there[0]} to {there[-1]}")
+    meant = nearest(number, found)
     # All of them are too many to name.
-    guess = did_you_mean(number, found)
-    named = guess if guess.startswith(": did") else ": `pfnlab claims list` has all numbers"
-    raise Misuse(f"there is no claim {number!r}{named}")
+    instead = f"did you mean `{meant}`?" if meant is not None else "`pfnlab claims list` has all numbers"
+    raise Misuse(f"there is no claim {number!r}: {instead}")
 
 
 def claims_by(author: str, discussion: str | None = None) -> list[NumberedClaim]:
@@ -142,8 +142,5 @@ def claims_by(author: str, discussion: str | None = None) -> list[NumberedClaim]
 
 def _author_meant(author: str, names: list[str], words: dict[str, str]) -> str:
     """The author who may be meant: the nearest name, or the name with the nearest word."""
-    by_word = did_you_mean(author, words)
-    if by_word.startswith(": did"):
-        (word,) = (word for word in words if f"`{word}`" in by_word)
-        return f": did you mean `{words[word]}`?"
-    return did_you_mean(author, names)
+    word = nearest(author, words)
+    return f": did you mean `{words[word]}`?" if word is not None else did_you_mean(author, names)

@@ -151,18 +151,24 @@ def did_you_mean(word: str, choices: Iterable[str], unlisted: Iterable[str] = ()
 
     :param unlisted: words that may be meant, but are not listed
     """
-    import difflib  # only needed once something is wrong
-
     words = list(choices)
-    lowered = {choice.lower(): choice for choice in (*words, *unlisted)}
-    matches = difflib.get_close_matches(word[:40].lower(), list(lowered), n=1)
-    if matches:
-        return f": did you mean `{lowered[matches[0]]}`?"
+    meant = nearest(word, (*words, *unlisted))
+    if meant is not None:
+        return f": did you mean `{meant}`?"
     if not words:
         return ""
     if len(words) == 1:
         return f": write `{words[0]}`"
     return f": write one of {', '.join(words)}"
+
+
+def nearest(word: str, choices: Iterable[str]) -> str | None:
+    """The choice that *word* is probably a misspelling of; None when none is near."""
+    import difflib  # only needed once something is wrong
+
+    lowered = {choice.lower(): choice for choice in choices}
+    matches = difflib.get_close_matches(word[:40].lower(), list(lowered), n=1)
+    return lowered[matches[0]] if matches else None
 
 
 def quoted(word: str) -> str:
