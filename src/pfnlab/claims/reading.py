@@ -42,10 +42,10 @@ A model's question is asked of the kernel too to which a patch gives that policy
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 
@@ -100,13 +100,17 @@ class _Claim(msgspec.Struct, forbid_unknown_fields=True):
     sources: list[dict[str, Any]] = []
 
 
-class _Question(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class _Question(msgspec.Struct, Generic[A], forbid_unknown_fields=True, kw_only=True):
     """A question of any kind; its answer speaks for the claim, or against it."""
 
     against: bool = False
 
+    def asks(self) -> Iterator[A]:
+        """One question for each machine and each part of the answer."""
+        raise NotImplementedError
 
-class _Run(_Question, kw_only=True):
+
+class _Run(_Question[ClaimQuestion], kw_only=True):
     on: _Names
     run: Annotated[list[str], _Some]
     expected: _Expected
@@ -119,7 +123,7 @@ class _Run(_Question, kw_only=True):
                 yield Shows(machine, tuple(self.run), _observed(part), expected, self.against, head)
 
 
-class _SearchAsked(_Question, kw_only=True):
+class _SearchAsked(_Question[ClaimQuestion], kw_only=True):
     on: _Names
     search: str
     expected: _Expected
@@ -139,7 +143,7 @@ class _Price(msgspec.Struct, forbid_unknown_fields=True):
     per_context: int
 
 
-class _Tracker(_Question, kw_only=True):
+class _Tracker(_Question[ClaimQuestion], kw_only=True):
     tracker: str
     expected: _Price
 
@@ -153,7 +157,7 @@ class _Configurations(msgspec.Struct, forbid_unknown_fields=True):
     unable: int
 
 
-class _SharedWord(_Question, kw_only=True):
+class _SharedWord(_Question[ClaimQuestion], kw_only=True):
     shared_word: str
     expected: _Configurations
 
@@ -162,7 +166,7 @@ class _SharedWord(_Question, kw_only=True):
         yield HoldsWord(self.shared_word, (self.expected.able, self.expected.unable), self.against)
 
 
-class _Litmus(_Question, kw_only=True):
+class _Litmus(_Question[Evidence], kw_only=True):
     on: _Names
     litmus: str
     op: str
@@ -179,7 +183,7 @@ class _Size(msgspec.Struct, forbid_unknown_fields=True):
     bytes: int
 
 
-class _Structure(_Question, kw_only=True):
+class _Structure(_Question[Evidence], kw_only=True):
     on: _Names
     structure: str
     expected: _Size
@@ -188,7 +192,7 @@ class _Structure(_Question, kw_only=True):
         yield Sized(self.structure, _series(self.on), self.expected.bytes, self.against)
 
 
-class _Source(_Question, kw_only=True):
+class _Source(_Question[SourceSays], kw_only=True):
     on: Annotated[list[str], _Some]
     source: str
     function: str
@@ -198,18 +202,15 @@ class _Source(_Question, kw_only=True):
         yield SourceSays(self.source, self.function, self.on, self.says, self.against)
 
 
-_Model = _Run | _SearchAsked | _Tracker | _SharedWord
-_Kernel = _Litmus | _Structure
-
 #: The kinds of questions, by the key that only they have.
-_MODELS: dict[str, type[_Model]] = {
+_MODELS: dict[str, type[_Question[ClaimQuestion]]] = {
     "run": _Run,
     "search": _SearchAsked,
     "tracker": _Tracker,
     "shared_word": _SharedWord,
 }
-_KERNELS: dict[str, type[_Kernel]] = {"litmus": _Litmus, "structure": _Structure}
-_SOURCES: dict[str, type[_Source]] = {"source": _Source}
+_KERNELS: dict[str, type[_Question[Evidence]]] = {"litmus": _Litmus, "structure": _Structure}
+_SOURCES: dict[str, type[_Question[SourceSays]]] = {"source": _Source}
 
 
 def discussion_numbers() -> list[str]:
@@ -251,18 +252,9 @@ def read_discussion(text: str, number: str) -> Discussion:
 def _claim(table: dict[str, Any], where: str) -> Claim:
     written = _read(_Claim, table, where)
     _check_name("status", written.status, list(ClaimStatus), where)
-    asks: list[ClaimQuestion] = []
-    for place, question in enumerate(written.models, start=1):
-        line = f"{where}, models, question {place}"
-        asks += _made(_kind(_MODELS, question, line).asks(), line)
-    kernels: list[Evidence] = []
-    for place, question in enumerate(written.kernels, start=1):
-        line = f"{where}, kernels, question {place}"
-        kernels += _made(_kind(_KERNELS, question, line).asks(), line)
-    sources: list[SourceSays] = []
-    for place, question in enumerate(written.sources, start=1):
-        line = f"{where}, sources, question {place}"
-        sources += _made(_kind(_SOURCES, question, line).asks(), line)
+    asks = _asked(_MODELS, written.models, f"{where}, models")
+    kernels = _asked(_KERNELS, written.kernels, f"{where}, kernels")
+    sources = _asked(_SOURCES, written.sources, f"{where}, sources")
     claim = Claim(
         *(written.words, written.hedge, written.reading, ClaimStatus(written.status), written.because),
         *(asks, kernels, written.model_only, tuple(sources)),
@@ -272,18 +264,20 @@ def _claim(table: dict[str, Any], where: str) -> Claim:
     return claim
 
 
-def _kind(kinds: Mapping[str, type[T]], table: dict[str, Any], where: str) -> T:
-    found = [kind for key, kind in kinds.items() if key in table]
-    if not found:
-        raise Misuse(f"{where} asks nothing: write one of {', '.join(kinds)}")
-    return _read(found[0], table, where)
-
-
-def _made(asks: Iterable[A], where: str) -> list[A]:
-    try:
-        return list(asks)
-    except Misuse as wrong:
-        raise Misuse(f"{where}: {wrong}") from None
+def _asked(kinds: Mapping[str, type[_Question[A]]], tables: Sequence[dict[str, Any]], where: str) -> list[A]:
+    """What the questions of a list ask, each of the kind whose key it has."""
+    asked: list[A] = []
+    for place, table in enumerate(tables, start=1):
+        line = f"{where}, question {place}"
+        found = [kind for key, kind in kinds.items() if key in table]
+        if not found:
+            raise Misuse(f"{line} asks nothing: write one of {', '.join(kinds)}")
+        question = _read(found[0], table, line)
+        try:
+            asked += question.asks()
+        except Misuse as wrong:
+            raise Misuse(f"{line}: {wrong}") from None
+    return asked
 
 
 def _read(kind: type[T], table: dict[str, Any], where: str) -> T:
