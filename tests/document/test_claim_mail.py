@@ -7,6 +7,7 @@ from sample_reports import sample_contents
 
 from pfnlab.claims.asked_again import ClaimAnswer, ClaimProgram, ClaimResult
 from pfnlab.claims.form import ClaimStatus
+from pfnlab.claims.lookup import ListedClaim
 from pfnlab.document.claim_mail import claim_mail
 
 ANSWER = ClaimAnswer(
@@ -22,17 +23,19 @@ ANSWER = ClaimAnswer(
     command="",
 )
 CLAIM = ClaimResult(
-    number="009.1",
+    claim=ListedClaim(
+        number="009.1",
+        author="A. Nobody",
+        date="27 January 2025",
+        message="Re: *a* test_of `words`",
+        quote="It might be so.",
+        hedge="might",
+        reading="It is so.",
+        status=ClaimStatus.CONFIRMED,
+        because="",
+    ),
     discussion="a test",
-    author="A. Nobody",
     role="tester",
-    date="27 January 2025",
-    message="Re: *a* test_of `words`",
-    quote="It might be so.",
-    hedge="might",
-    reading="It is so.",
-    status=ClaimStatus.CONFIRMED,
-    because="",
     model_only="",
     sources=(),
     builds=(),
@@ -128,4 +131,8 @@ def test_what_speaks_against_the_claim_says_so() -> None:
 
 def test_a_month_has_another_preposition() -> None:
     """The archive does not know every day."""
-    assert claim_mail(msgspec.structs.replace(CLAIM, date="July 2024")).startswith("In July 2024 A. Nobody")
+    undated = msgspec.structs.replace(CLAIM, claim=msgspec.structs.replace(CLAIM.claim, date="July 2024"))
+
+    text = claim_mail(undated)
+
+    assert text.startswith("In July 2024 A. Nobody")

@@ -10,8 +10,7 @@ import msgspec
 
 from pfnlab.claims.asking import ClaimQuestion, Shows
 from pfnlab.claims.evidence import Evidence, Seen, Sized, SourceSays, series_words
-from pfnlab.claims.form import ClaimStatus
-from pfnlab.claims.lookup import NumberedClaim
+from pfnlab.claims.lookup import ListedClaim, NumberedClaim
 from pfnlab.claims.observed import Observed, book, left, log, result, said
 from pfnlab.claims.patch_evidence import PatchedAnswers, patched_answer
 from pfnlab.claims.patch_goldens import PatchGolden
@@ -73,17 +72,9 @@ class ClaimAnswer(msgspec.Struct, frozen=True, kw_only=True):
 class ClaimResult(Result, frozen=True, kw_only=True, tag="pfnlab-claim/1"):
     """A claim and its answers, asked again.
 
-    :param number: its number, ``004.22``
+    :param claim: the words, who said them, and what became of them
     :param discussion: the subject of the discussion
-    :param author: the author of the words
     :param role: the author's part in the discussion
-    :param date: of the message, as far as the archive says it
-    :param message: the subject of the message
-    :param quote: the author's words, verbatim
-    :param hedge: those of them that hedge, empty where nothing does
-    :param reading: what we take them to say
-    :param status: what became of it
-    :param because: the condition, the refutation, or why it is open; empty where the status says it all
     :param model_only: why no stock kernel shows it; empty where one does
     :param sources: what the source of releases says that the archive has no kernel of
     :param builds: the commands that build the patched kernels
@@ -92,17 +83,9 @@ class ClaimResult(Result, frozen=True, kw_only=True, tag="pfnlab-claim/1"):
     :param says: the result in one sentence
     """
 
-    number: str
+    claim: ListedClaim
     discussion: str
-    author: str
     role: str
-    date: str
-    message: str
-    quote: str
-    hedge: str
-    reading: str
-    status: ClaimStatus
-    because: str
     model_only: str
     sources: tuple[str, ...]
     builds: tuple[str, ...]
@@ -134,21 +117,11 @@ def ask_again(found: NumberedClaim, *, search: bool = False) -> ClaimResult:
     )
     return ClaimResult(
         made=Made.now(),
-        number=number,
+        claim=ListedClaim.of(found),
         discussion=discussion.title,
-        author=message.author,
         role=message.role,
-        date=message.date,
-        message=message.subject,
-        quote=claim.quote,
-        hedge=claim.hedge,
-        reading=claim.reading,
-        status=claim.status,
-        because=claim.because,
         model_only=claim.model_only,
-        sources=tuple(
-            f"{one.file}, {one.function}, {', '.join(one.releases)}: {one.shown}" for one in claim.sources
-        ),
+        sources=tuple(map(_source, claim.sources)),
         builds=programs.builds(),
         programs=programs.all(),
         answers=answers,

@@ -24,14 +24,15 @@ _NARROWEST = 9
 
 def claim_mail(content: ClaimResult) -> str:
     """The text, with the end of its last line."""
+    claim = content.claim
     lines = [
-        *_wrapped(f"{_when(content.date)} {content.author} wrote ({content.message}):"),
+        *_wrapped(f"{_when(claim.date)} {claim.author} wrote ({claim.message}):"),
         "",
-        f"> {one_line(content.quote)}",
+        f"> {one_line(claim.quote)}",
         "",
-        *_wrapped(f"We read this as: {content.reading}"),
-        *_wrapped(f"The author hedged: “{content.hedge}”." if content.hedge else ""),
-        *_wrapped(f"Status: {content.status}{f': {content.because}' if content.because else ''}."),
+        *_wrapped(f"We read this as: {claim.reading}"),
+        *_wrapped(f"The author hedged: “{claim.hedge}”." if claim.hedge else ""),
+        *_wrapped(f"Status: {claim.status}{f': {claim.because}' if claim.because else ''}."),
     ]
     for program in content.programs:
         lines += ["", f"{one_line(program.file)}:", "", *_program(program.text)]
@@ -45,7 +46,7 @@ def claim_mail(content: ClaimResult) -> str:
     if commands:
         lines += ["", "To repeat it:", "", *(line for one in commands for line in _command(one))]
     version = content.made.pfnlab
-    lines += ["", *_wrapped(f"{content.says} (claim {content.number}, pfnlab {version})")]
+    lines += ["", *_wrapped(f"{content.says} (claim {claim.number}, pfnlab {version})")]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 

@@ -13,14 +13,15 @@ from pfnlab.inert import one_line
 
 def part(content: ClaimResult) -> Part:
     """The words, what became of them, and the answers."""
-    said = f"{content.author}, {content.role}, {content.date}: {content.message}"
+    claim = content.claim
+    said = f"{claim.author}, {content.role}, {claim.date}: {claim.message}"
     return Part(
-        title=f"Claim {content.number}",
-        says=f"{content.number}, {content.author}: {content.says}",
+        title=f"Claim {claim.number}",
+        says=f"{claim.number}, {claim.author}: {content.says}",
         outcome=content.outcome,
         blocks=tuple(_blocks(content)),
         facts=done(content.made, ("discussion", content.discussion)),
-        first=one_line(f"{content.number}  {said}"),
+        first=one_line(f"{claim.number}  {said}"),
     )
 
 
@@ -32,12 +33,13 @@ def commands_of(content: ClaimResult) -> tuple[str, ...]:
 
 
 def _blocks(content: ClaimResult) -> Iterator[Block]:
-    yield Paragraph(f"“{content.quote}”")
-    because = f": {content.because}" if content.because else ""
+    claim = content.claim
+    yield Paragraph(f"“{claim.quote}”")
+    because = f": {claim.because}" if claim.because else ""
     lines = (
-        f"hedged: {content.hedge}" if content.hedge else "",
-        f"read as: {content.reading}",
-        f"status: {content.status}{because}",
+        f"hedged: {claim.hedge}" if claim.hedge else "",
+        f"read as: {claim.reading}",
+        f"status: {claim.status}{because}",
         f"no stock kernel: {content.model_only}" if content.model_only else "",
         *(f"source: {source}" for source in content.sources),
     )
