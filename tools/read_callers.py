@@ -10,8 +10,11 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import msgspec
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from pages.callers.page import CALLS, Call, Calls
 from pfnlab.lab.building.source import files_of, source_for
