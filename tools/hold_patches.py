@@ -56,8 +56,8 @@ REVOKED = (
     *(FOLDER / f"revoked-{name}.pfn" for name in ("behind-ordinary", "second")),
 )
 
-#: The sections of a page, each with a table between marks; of the policies by seam, reports last.
-SEAMS = ("flush", "walker", "tracker", "freed_in_vain")
+#: The sections of a page, each with a table between marks; of the policies by seam, then a report, a switch.
+SEAMS = ("flush", "walker", "tracker", "freed_in_vain", "fork_copies_vfio")
 BEGIN, END = "<!-- {}: `python tools/hold_patches.py --write` -->\n", "<!-- end of {} -->\n"
 
 _COUNTS = ("litmus", "changed", "schedules", "random", "steps", "undecided", "differences")

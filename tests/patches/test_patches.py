@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,16 @@ from pfnlab.lab.building.patch_file import PatchFile, read_patch
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.reports import REPORTS
 from pfnlab.policies.seams import seam_and_place
+from pfnlab.policies.switch_table import SWITCHES
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.policies.walkers import WALKERS
 
 _FOLDER = Path(__file__).parents[2] / "patches"
 _PATHS = sorted(_FOLDER.glob("*.patch"))
-_SEAMS = {"flush": FLUSHES, "tracker": TRACKERS, "walker": WALKERS, "freed_in_vain": REPORTS}
+_SEAMS: dict[str, Collection[str]] = {
+    **{"flush": FLUSHES, "tracker": TRACKERS, "walker": WALKERS, "freed_in_vain": REPORTS},
+    **{switch.name: ("on", "off") for switch in SWITCHES},
+}
 #: Where a policy is decided in a kernel.
 _FOLDERS = ("mm/", "arch/x86/", "include/", "kernel/", "fs/", "drivers/")
 _BASE = re.compile(r"linux-source-\d+\.\d+")

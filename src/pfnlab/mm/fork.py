@@ -126,7 +126,7 @@ def _copy_vma(src: Vma, child: MmStruct, commits: bool) -> None:
     else:
         with kernel.processors.inside("copy_page_range"):
             kernel.trace.event("copy_range", src.start)
-            if src.special or src.anon_vma is not None:
+            if _vma_needs_copy(src):
                 _copy_page_range(dst, src)
     if not opens_first:
         _open(dst, src)
@@ -136,6 +136,14 @@ def _open(dst: Vma, src: Vma) -> None:
     """vm_ops->open() of the copied VMA."""
     if dst.file is not None and dst.file.opened is not None:
         dst.file.opened(dst, src)
+
+
+def _vma_needs_copy(src: Vma) -> bool:
+    """vma_needs_copy(): no fault brings its entries back, or the kernel does not rely on that (S5.11.1)."""
+    if src.anon_vma is not None:
+        return True
+    left = src.file is not None and src.file.fault_reconstructs and not src.mm.kernel.profile.fork_copies_vfio
+    return src.special and not left
 
 
 def _tables(src: Vma) -> int:

@@ -61,6 +61,9 @@ class Profile:
     fork_opens_first: bool
     #: A fork that fails unmaps its copies itself, before the parent is flushed.
     failed_fork_unmaps: bool
+    #: fork copies entries of vfio, which a fault in the child would bring back; off in no kernel that is
+    #: known (S5.11.1).
+    fork_copies_vfio: bool
 
     # mremap.
     #: mremap checks everything before it unmaps a fixed destination (S5.8).

@@ -35,6 +35,7 @@ class ShmemFile:
     mapping: AddressSpace = "shmem"
     has_fault: bool = True
     has_access: bool = False
+    fault_reconstructs: bool = False
     fault: None = None
     huge_fault: None = None
     opened: None = None

@@ -80,6 +80,10 @@ class MappedFile(Protocol):
         """vm_ops->huge_fault: fills the entry at a level above the lowest; False to fall back."""
 
     @property
+    def fault_reconstructs(self) -> bool:
+        """Its fault handlers bring back every entry of a mapping as it was, be it in a child (S5.11.1)."""
+
+    @property
     def opened(self) -> Callable[[Vma, Vma], None] | None:
         """vm_ops->open, called with a new VMA and the one it was copied from, before it can be found."""
 

@@ -44,6 +44,8 @@ SWITCHES = (
         stable=taken_over("6.1.191", source="fork: defer linking file vma until vma is fully initialized"),
     ),
     Switch("failed_fork_unmaps", "7.0", "dup_mmap() that unmaps what it copied"),
+    # No kernel is without it: patches/fork_copies_vfio-off.patch removes it.
+    Switch("fork_copies_vfio", "6.1", "VM_PFNMAP in vma_needs_copy(); S5.11.1"),
     # mremap.
     Switch("mremap_checks_first", "6.17", "mremap rework of 6.17; S5.8"),
     Switch("mremap_many_vmas", "6.17", "multi-VMA mremap, 6.17; S5.8", catalogue="N09"),

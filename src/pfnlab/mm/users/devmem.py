@@ -27,6 +27,7 @@ class DevMem:
     mapping: AddressSpace = "iomem"
     has_fault: bool = False
     has_access: bool = True
+    fault_reconstructs: bool = False
     fault: None = None
     huge_fault: None = None
     opened: None = None

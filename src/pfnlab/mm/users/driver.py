@@ -68,6 +68,7 @@ class DriverFile:
     mapping: AddressSpace = "driver"
     has_fault: bool = True
     has_access: bool = True
+    fault_reconstructs: bool = False
     opened: None = None
     closed: None = None
     base_pfn: None = None

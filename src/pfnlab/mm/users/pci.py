@@ -153,6 +153,7 @@ class PciBar:
     fallocate_errno: int
     revoked: bool = True
     device: PciDevice | None = None
+    fault_reconstructs: bool = False
     fault: None = None
     huge_fault: None = None
     opened: None = None

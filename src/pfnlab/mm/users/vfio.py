@@ -73,6 +73,7 @@ class VfioDevice:
     mmap_prepare: bool = False
     has_fault: bool = True
     has_access: bool = False
+    fault_reconstructs: bool = True
     fsync_errno: int = errno.EINVAL
     fallocate_errno: int = errno.ENODEV
 
