@@ -124,7 +124,7 @@ _FORK = (
     Mutant(
         "a child gets anonymous pages",
         "mm/fork.py",
-        "if src.special or src.anon_vma is not None:",
+        "if _vma_needs_copy(src):",
         "if src.special:",
     ),
     Mutant("copied pages lose write permission", "mm/fork.py", "    if cow:", "    if not cow:"),
