@@ -5,25 +5,36 @@ from __future__ import annotations
 import errno
 
 import pytest
+from for_each import for_each
+from memtype_machine import BAR as FIRST
+from memtype_machine import MACHINE, WRITE_BACK_BAR, P
 
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.cachemode import CacheMode
-from pfnlab.hw.platform import qemu_q35
+from pfnlab.hw.platform import Platform, qemu_q35
 from pfnlab.mm.aperture import arch_io_free_memtype_wc, arch_io_reserve_memtype_wc, set_memory
 from pfnlab.mm.ioremap import ioremap
 from pfnlab.mm.kernel import Kernel
+from pfnlab.mm.processors import Call, Need, Operation
 from pfnlab.policies.profiles import PROFILES
 from pfnlab.policies.trackers import TRACKERS
-from pfnlab.units import PfnRange
+from pfnlab.units import PfnRange, pfn_to_phys, phys_to_pfn
 
 BAR = PfnRange(0xF8000, 0xF8004)
 RAM = PfnRange(0x4000, 0x4004)
+PAGE = PfnRange(0x4000, 0x4001)
+WB, WC, UC_MINUS, UC = CacheMode.WB, CacheMode.WC, CacheMode.UC_MINUS, CacheMode.UC
+
+
+def kernel_of(series: str = "7.2", platform: Platform | None = None) -> Kernel:
+    """A kernel that has just booted."""
+    return Kernel(PROFILES[series], platform or qemu_q35(), TRACKERS["track_ctx"])
 
 
 @pytest.fixture
 def kernel() -> Kernel:
-    """A kernel that has just booted."""
-    return Kernel(PROFILES["7.2"], qemu_q35(), TRACKERS["track_ctx"])
+    """One on the usual machine."""
+    return kernel_of()
 
 
 def book(kernel: Kernel) -> list[CacheMode]:
@@ -43,39 +54,87 @@ def test_an_aperture_is_booked_write_combining(kernel: Kernel) -> None:
     arch_io_reserve_memtype_wc(kernel, BAR)
     arch_io_reserve_memtype_wc(kernel, BAR)
 
-    assert [CacheMode.WC, CacheMode.WC] == book(kernel)
+    assert [WC, WC] == book(kernel)
 
 
 def test_an_aperture_adopts_a_mode_that_is_no_weaker(kernel: Kernel) -> None:
     """
     Beside an uncached mapping of the kernel it is uncached.
     """
-    ioremap(kernel, BAR, CacheMode.UC)
+    ioremap(kernel, BAR, UC)
 
     arch_io_reserve_memtype_wc(kernel, BAR)
 
-    assert [CacheMode.UC, CacheMode.UC] == book(kernel)
+    assert [UC, UC] == book(kernel)
 
 
 def test_anybody_may_free_an_entry_of_the_range(kernel: Kernel) -> None:
     """
     The book does not know whose an entry is: this one was ioremap's.
     """
-    ioremap(kernel, BAR, CacheMode.WC)
+    ioremap(kernel, BAR, WC)
 
     arch_io_free_memtype_wc(kernel, BAR)
 
     assert [] == book(kernel)
 
 
+def test_vector_9_an_aperture_decides_later_lookups(kernel: Kernel) -> None:
+    """
+    A page is UC- by default and WC once a driver has booked its aperture.
+    """
+    page = pfn_to_phys(BAR.start + 1)
+    before = kernel.book.lookup(page)
+
+    arch_io_reserve_memtype_wc(kernel, BAR)
+
+    assert (UC_MINUS, WC) == (before, kernel.book.lookup(page))
+    kernel._check()
+
+
+def test_aperture_over_write_back_is_busy() -> None:
+    """
+    It fails where the entry there is too strong, and leaves no entry of its own.
+    """
+    kernel = kernel_of(platform=WRITE_BACK_BAR)
+    of_bar = PfnRange(phys_to_pfn(FIRST), phys_to_pfn(FIRST) + 1)
+    kernel.book.reserve(FIRST, FIRST + P, WB, who=kernel.who)
+
+    with pytest.raises(ModelledErrno, match="EBUSY"):
+        arch_io_reserve_memtype_wc(kernel, of_bar)
+
+    assert [WB] == book(kernel)
+    kernel._check()
+
+
+@for_each(("series", "says"), [("7.2", True), ("7.3", False)])
+def test_aperture_larger_than_its_bar_warns_once(series: str, says: bool) -> None:
+    """
+    It is reserved all the same, with one warning; the line before it comes each time, until 7.2.
+    """
+    kernel = kernel_of(series, MACHINE)
+    larger = PfnRange(phys_to_pfn(FIRST), phys_to_pfn(FIRST) + 17)
+
+    for _ in range(2):
+        arch_io_reserve_memtype_wc(kernel, larger)
+
+    line = (
+        "resource: resource sanity check: requesting [mem 0xfd000000-0xfd010fff], which spans more than bar"
+    )
+    lines = [line] * says
+    assert [*lines, "WARNING at arch/x86/mm/pat/memtype.c", *lines] == kernel.trace.log
+    assert [WC, WC] == book(kernel)
+    kernel._check()
+
+
 def test_memory_keeps_its_mode_in_page_flags(kernel: Kernel) -> None:
     """
     Not in the list; uncached is stored as UC-.
     """
-    set_memory(kernel, PfnRange(RAM.start, RAM.start + 2), CacheMode.WC)
-    set_memory(kernel, PfnRange(RAM.start + 2, RAM.end), CacheMode.UC)
+    set_memory(kernel, PfnRange(RAM.start, RAM.start + 2), WC)
+    set_memory(kernel, PfnRange(RAM.start + 2, RAM.end), UC)
 
-    assert [(0x4000, 0x4002, CacheMode.WC), (0x4002, 0x4004, CacheMode.UC_MINUS)] == runs(kernel)
+    assert [(0x4000, 0x4002, WC), (0x4002, 0x4004, UC_MINUS)] == runs(kernel)
     assert [] == book(kernel)
 
 
@@ -83,20 +142,82 @@ def test_a_page_with_a_mode_cannot_get_another(kernel: Kernel) -> None:
     """
     Not even the same one: reservations of memory do not nest, and all of the range stays as it was.
     """
-    set_memory(kernel, PfnRange(RAM.start, RAM.start + 1), CacheMode.WC)
+    set_memory(kernel, PfnRange(RAM.start, RAM.start + 1), WC)
 
     with pytest.raises(ModelledErrno) as refused:
-        set_memory(kernel, RAM, CacheMode.WC)
+        set_memory(kernel, RAM, WC)
 
     assert errno.EBUSY == refused.value.errno
-    assert [(0x4000, 0x4001, CacheMode.WC)] == runs(kernel)
+    assert [(0x4000, 0x4001, WC)] == runs(kernel)
 
 
 def test_write_back_takes_the_mode_away(kernel: Kernel) -> None:
     """
     Of those pages only.
     """
-    set_memory(kernel, RAM, CacheMode.WC)
-    set_memory(kernel, PfnRange(RAM.start + 1, RAM.start + 2), CacheMode.WB)
+    set_memory(kernel, RAM, WC)
+    set_memory(kernel, PfnRange(RAM.start + 1, RAM.start + 2), WB)
 
-    assert [(0x4000, 0x4001, CacheMode.WC), (0x4002, 0x4004, CacheMode.WC)] == runs(kernel)
+    assert [(0x4000, 0x4001, WC), (0x4002, 0x4004, WC)] == runs(kernel)
+
+
+def test_set_memory_changes_book_and_direct_map(kernel: Kernel) -> None:
+    """
+    set_memory_wc() types the pages and their direct map; set_memory_wb() undoes both.
+    """
+    at, behind = (pfn_to_phys(pfn) for pfn in (PAGE.start, PAGE.end))
+
+    set_memory(kernel, PAGE, WC)
+
+    memtypes = kernel.book
+    assert (WC, WC, WB) == (memtypes.lookup(at), memtypes.direct_map(at), memtypes.direct_map(behind))
+    set_memory(kernel, PAGE, WB)
+    assert (WB, WB) == (memtypes.lookup(at), memtypes.direct_map(at))
+    kernel._check()
+
+
+@for_each(
+    ("modes", "reached", "waits"),
+    [([WC], UC_MINUS, True), ([UC], UC_MINUS, True), ([WC, WB], WB, True), ([WB], WB, False)],
+)
+def test_a_change_of_the_direct_map_waits_for_every_processor(
+    modes: list[CacheMode], reached: CacheMode, waits: bool
+) -> None:
+    """
+    The last of these modes waits for one that is held, unless the direct map has it already.
+
+    Write-combining waits twice, the first time as UC- (S2.9.5).
+    """
+    kernel = kernel_of()
+    processors, memtypes, at = kernel.processors, kernel.book, pfn_to_phys(PAGE.start)
+    kernel.thread(kernel.start_task("main"), "t")
+    for mode in modes[:-1]:
+        set_memory(kernel, PAGE, mode)
+
+    def elsewhere() -> None:
+        with processors.inside("unmap_vmas"):
+            pass
+
+    processors.begin(Operation("main", elsewhere, hold=Call("unmap_vmas")))
+    change = Operation("t", lambda: set_memory(kernel, PAGE, modes[-1]))
+    processors.begin(change)
+
+    assert (Need.IPI if waits else None) is change.waits
+    booked, last = (UC_MINUS if mode is UC else mode for mode in (modes[0], modes[-1]))
+    assert (booked, reached) == (memtypes.lookup(at), memtypes.direct_map(at))
+    processors.release()
+    assert (True, last, last) == (change.done, memtypes.lookup(at), memtypes.direct_map(at))
+
+
+@for_each(("mode", "reached"), [(UC, UC), (WC, WC), (WB, WB)])
+def test_bits_are_added_to_those_of_the_direct_map(mode: CacheMode, reached: CacheMode) -> None:
+    """
+    A booking that is gone left WC there: UC- becomes UC, WC and WB replace it (S2.9.6).
+    """
+    kernel = kernel_of()
+    arch_io_reserve_memtype_wc(kernel, PAGE)
+    arch_io_free_memtype_wc(kernel, PAGE)
+
+    set_memory(kernel, PAGE, mode)
+
+    assert reached is kernel.book.direct_map(pfn_to_phys(PAGE.start))

@@ -10,6 +10,7 @@ from for_each import for_each
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.platform import qemu_q35
+from pfnlab.mm.aperture import set_memory
 from pfnlab.mm.ioremap import ioremap
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.memremap import memremap, memremap_pages, memunmap, memunmap_pages
@@ -70,7 +71,7 @@ def test_memory_as_write_back_is_in_the_direct_map_already() -> None:
     Nothing is booked, whatever mode the pages have, and nothing freed.
     """
     kernel = kernel_of()
-    kernel.book.set_memory(RAM.start << 12, RAM.end << 12, CacheMode.WC, who="main:1")
+    set_memory(kernel, RAM, CacheMode.WC)
 
     memremap(kernel, RAM, CacheMode.WB)
     memunmap(kernel, RAM)

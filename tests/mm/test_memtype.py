@@ -152,17 +152,6 @@ def test_vector_8_write_back_is_too_strong_for_a_device(end_match: bool) -> None
     book._check()
 
 
-def test_vector_9_an_aperture_decides_later_lookups() -> None:
-    """A page is UC- by default and WC once a driver has booked its aperture."""
-    book = book_of()
-    before = book.lookup(BAR + 5 * P)
-
-    granted = book.reserve_io(BAR, BAR + 16 * P, WC, who=WHO)
-
-    assert (UC_MINUS, WC, WC) == (before, granted, book.lookup(BAR + 5 * P))
-    book._check()
-
-
 def test_vector_12_low_ram_is_booked_write_back() -> None:
     """RAM below 1 MiB counts as non-RAM, so mapping it is booked, WB by the fixed MTRR."""
     book = book_of()
@@ -378,63 +367,6 @@ def test_uncached_ram_becomes_uncached_minus_and_warns_once() -> None:
     assert [UC_MINUS, UC_MINUS] == granted
     assert ["WARNING at arch/x86/mm/pat/memtype.c"] == book.trace.log
     book._check()
-
-
-def test_set_memory_changes_book_and_direct_map() -> None:
-    """set_memory_wc() types the pages and their direct map; set_memory_wb() undoes both."""
-    book = book_of()
-
-    book.set_memory(RAM, RAM + P, WC, who=WHO)
-
-    assert (WC, WC, WB) == (book.lookup(RAM), book.direct_map(RAM), book.direct_map(RAM + P))
-    with pytest.raises(ModelledErrno, match="EBUSY"):
-        book.set_memory(RAM, RAM + P, UC, who=WHO)
-    book.set_memory(RAM, RAM + P, WB, who=WHO)
-    assert (WB, WB) == (book.lookup(RAM), book.direct_map(RAM))
-    book._check()
-
-
-@for_each(
-    ("modes", "reached", "waits"),
-    [([WC], UC_MINUS, True), ([UC], UC_MINUS, True), ([WC, WB], WB, True), ([WB], WB, False)],
-)
-def test_a_change_of_the_direct_map_waits_for_every_processor(
-    modes: list[CacheMode], reached: CacheMode, waits: bool
-) -> None:
-    """The last of these modes waits for one that is held, unless the direct map has it already.
-
-    Write-combining waits twice, the first time as UC- (S2.9.5).
-    """
-    processors = Processors()
-    book = MemtypeBook(MACHINE, Trace(), end_match=True, processors=processors)
-    for mode in modes[:-1]:
-        book.set_memory(RAM, RAM + P, mode, who=WHO)
-
-    def elsewhere() -> None:
-        with processors.inside("unmap_vmas"):
-            pass
-
-    processors.begin(Operation("main", elsewhere, hold=Call("unmap_vmas")))
-    change = Operation("t", lambda: book.set_memory(RAM, RAM + P, modes[-1], who=WHO))
-    processors.begin(change)
-
-    assert (Need.IPI if waits else None) is change.waits
-    booked, last = (UC_MINUS if mode is UC else mode for mode in (modes[0], modes[-1]))
-    assert (booked, reached) == (book.lookup(RAM), book.direct_map(RAM))
-    processors.release()
-    assert (True, last, last) == (change.done, book.lookup(RAM), book.direct_map(RAM))
-
-
-@for_each(("mode", "reached"), [(UC, CacheMode.UC), (WC, WC), (WB, WB)])
-def test_bits_are_added_to_those_of_the_direct_map(mode: CacheMode, reached: CacheMode) -> None:
-    """A booking that is gone left WC there: UC- becomes UC, WC and WB replace it (S2.9.6)."""
-    book = MemtypeBook(MACHINE, Trace(), end_match=True)
-    book.reserve_io(RAM, RAM + P, WC, who=WHO)
-    book.free(RAM, RAM + P, who=WHO)
-
-    book.set_memory(RAM, RAM + P, mode, who=WHO)
-
-    assert reached is book.direct_map(RAM)
 
 
 def test_the_direct_map_that_follows_waits_for_every_processor() -> None:

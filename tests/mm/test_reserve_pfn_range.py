@@ -1,4 +1,4 @@
-"""S2.7 and S2.10: reservations made for a mapping, and what is granted instead of what was asked."""
+"""S2.10: reservations made for a mapping, and what is granted instead of what was asked."""
 
 import pytest
 from for_each import for_each
@@ -104,7 +104,7 @@ def test_mixed_range_is_treated_as_ram() -> None:
 def test_freeing_ram_does_nothing() -> None:
     """free_pfn_range() leaves the type of RAM alone, which somebody else reserved."""
     book = book_of()
-    book.set_memory(RAM, RAM + P, WC, who=WHO)
+    book.reserve_exact(RAM, RAM + P, WC, who=WHO)
 
     book.free_pfn_range(RAM, P, who=WHO)
 
@@ -120,34 +120,6 @@ def test_freeing_undoes_reserving() -> None:
     book.free_pfn_range(BAR, 4 * P, who=WHO)
 
     assert ([], []) == (book.entries(), book.trace.log)
-    book._check()
-
-
-def test_aperture_over_write_back_is_busy() -> None:
-    """reserve_io() fails where the entry there is too strong, and leaves no entry of its own."""
-    book = book_of(WRITE_BACK_BAR)
-    book.reserve(BAR, BAR + P, WB, who=WHO)
-
-    with pytest.raises(ModelledErrno, match="EBUSY"):
-        book.reserve_io(BAR, BAR + P, WC, who=WHO)
-
-    assert [bar(0, 1, WB)] == book.entries()
-    book._check()
-
-
-def test_aperture_larger_than_its_bar_warns_once() -> None:
-    """An aperture that leaves its BAR is reserved all the same, with one warning."""
-    book = book_of()
-
-    for _ in range(2):
-        book.reserve_io(BAR, BAR + 17 * P, WC, who=WHO)
-
-    line = (
-        "resource: resource sanity check: requesting [mem 0xfd000000-0xfd010fff], which spans more than bar"
-    )
-    assert [line, "WARNING at arch/x86/mm/pat/memtype.c", line] == book.trace.log
-    assert book.free(BAR, BAR + 17 * P, who=WHO)
-    assert [bar(0, 17, WC)] == book.entries()
     book._check()
 
 

@@ -82,9 +82,7 @@ OTHER: dict[type, dict[str, str]] = {
     MemtypeBook: {
         **dict.fromkeys(("platform", "trace", "_processors"), "ways to others"),
         "report": "a policy, which remembers nothing",
-        **dict.fromkeys(
-            ("end_match", "mtrr_merged_map", "_reserve_keeps_top", "_overhang", "_spanning_told"), "constants"
-        ),
+        **dict.fromkeys(("end_match", "mtrr_merged_map", "_reserve_keeps_top", "_overhang"), "constants"),
         **{"lock": "has a state of its own", "warned": "messages given once decide nothing"},
     },
 }

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import errno
+
+from pfnlab.errors import ModelledErrno
 from pfnlab.hw.cachemode import CacheMode
+from pfnlab.hw.physmap import is_new_memtype_allowed
 from pfnlab.mm.kernel import Kernel
+from pfnlab.mm.memtype import mem_text
 from pfnlab.units import PfnRange, pfn_to_phys
 
 
 def arch_io_reserve_memtype_wc(kernel: Kernel, pfns: PfnRange) -> None:
-    """Book *pfns* as write-combining, for inserts to find.
+    """Book *pfns* as write-combining, for inserts to find (``memtype_reserve_io()``, S2.7).
 
     :raises ModelledErrno: EBUSY where they have a weaker mode already, or two modes
     """
-    kernel.book.reserve_io(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end), CacheMode.WC, who=kernel.who)
+    book, start, end = kernel.book, pfn_to_phys(pfns.start), pfn_to_phys(pfns.end)
+    if leaves_resource(kernel, pfns):
+        book.warn_once("memtype_reserve_io")
+    granted = book.reserve(start, end, CacheMode.WC, who=kernel.who)
+    if not is_new_memtype_allowed(kernel.platform.phys, start, end - start, CacheMode.WC, granted):
+        book.free(start, end, who=kernel.who)
+        raise ModelledErrno(errno.EBUSY)
+    book.kernel_map_sync(start, end - start, granted)
 
 
 def arch_io_free_memtype_wc(kernel: Kernel, pfns: PfnRange) -> None:
@@ -20,9 +32,29 @@ def arch_io_free_memtype_wc(kernel: Kernel, pfns: PfnRange) -> None:
     kernel.book.free(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end), who=kernel.who)
 
 
-def set_memory(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
-    """set_memory_wb, set_memory_wc or set_memory_uc on pages of RAM.
+def leaves_resource(kernel: Kernel, pfns: PfnRange) -> bool:
+    """``iomem_map_sanity_check()``: whether a range leaves a resource, with a line about it (S9.6.5)."""
+    start, end = pfn_to_phys(pfns.start), pfn_to_phys(pfns.end)
+    resource = kernel.platform.phys.iomem_map_sanity_check(start, end - start)
+    if resource is not None and kernel.profile.spanning_told:
+        kernel.trace.printk(
+            f"resource: resource sanity check: requesting {mem_text(start, end)}, "
+            f"which spans more than {resource.name}"
+        )
+    return resource is not None
 
+
+def set_memory(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
+    """set_memory_wb, set_memory_wc or set_memory_uc on pages of RAM: direct map and book change (S2.9.1).
+
+    :param mode: UC books UC-; WB turns the direct map back, then frees the booking
     :raises ModelledErrno: EBUSY when one of them has a mode already
     """
-    kernel.book.set_memory(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end), mode, who=kernel.who)
+    book, start, end = kernel.book, pfn_to_phys(pfns.start), pfn_to_phys(pfns.end)
+    if mode is CacheMode.WB:
+        book.change_direct_map(start, end, mode)
+        book.free(start, end, who=kernel.who)
+        return
+    booked = CacheMode.UC_MINUS if mode is CacheMode.UC else mode
+    book.reserve_exact(start, end, booked, who=kernel.who)
+    book.change_direct_map(start, end, booked)

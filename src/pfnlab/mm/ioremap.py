@@ -7,6 +7,7 @@ import errno
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.physmap import is_new_memtype_allowed
+from pfnlab.mm.aperture import leaves_resource
 from pfnlab.mm.kernel import Kernel
 from pfnlab.units import PAGE_SIZE, PfnRange, pfn_to_phys
 
@@ -40,7 +41,7 @@ def ioremap(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
         kernel.book.free(start, end, who=kernel.who)
         raise ModelledErrno(errno.ENOMEM)
     kernel.book.kernel_map_sync(start, pfns.nr * PAGE_SIZE, granted)
-    if kernel.book.leaves_resource(start, pfns.nr * PAGE_SIZE):
+    if leaves_resource(kernel, pfns):
         kernel.trace.printk("caller CODE mapping multiple BARs")
 
 

@@ -94,7 +94,6 @@ class Kernel:
             mtrr_merged_map=profile.mtrr_merged_map,
             neighbours_apart=profile.neighbours_apart,
             reserve_keeps_top=profile.reserve_keeps_top,
-            spanning_told=profile.spanning_told,
         )
         self.tracker = tracker(self)
         self.flushes = flushes if flushes is not None else Flushes[FlushPlacement].all(NoForcedFlush())

@@ -28,7 +28,7 @@ from pfnlab.mm.processors import Need, Processors, RwLock
 from pfnlab.trace import Trace
 from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK, PfnRange, pages_of, pfn_to_phys
 
-__all__ = ["MemtypeBook", "MemtypeEntry"]
+__all__ = ["MemtypeBook", "MemtypeEntry", "mem_text"]
 
 # Enum members as plain names: the class looks them up anew each time.
 _WB, _WC, _UC_MINUS, _UC = CacheMode.WB, CacheMode.WC, CacheMode.UC_MINUS, CacheMode.UC
@@ -45,7 +45,6 @@ class MemtypeBook:
     :param mtrr_merged_map: how the MTRRs are read, see :meth:`MtrrMap.type_lookup`
     :param neighbours_apart: a range does not overlap the entry that begins where it ends
     :param reserve_keeps_top: reserving looks at a range's last byte, not at the byte behind it (S2.2.1)
-    :param spanning_told: a range of the kernel's own that leaves a resource is logged (S9.6.5)
     :param processors: those of the book's kernel; without a kernel, the book makes its own
     :ivar lock: memtype_lock
     :ivar warned: the functions that have given the warning they give once
@@ -61,7 +60,6 @@ class MemtypeBook:
         mtrr_merged_map: bool = True,
         neighbours_apart: bool = True,
         reserve_keeps_top: bool = True,
-        spanning_told: bool = True,
         processors: Processors | None = None,
     ) -> None:
         self.platform = platform
@@ -69,7 +67,6 @@ class MemtypeBook:
         self.end_match = end_match
         self.mtrr_merged_map = mtrr_merged_map
         self._reserve_keeps_top = reserve_keeps_top
-        self._spanning_told = spanning_told
         #: How many bytes behind a range still count as overlapped.
         self._overhang = 0 if neighbours_apart else 1
         self._entries = MemtypeIntervals()
@@ -106,7 +103,7 @@ class MemtypeBook:
         # S2.2.1 and 2
         start, end = self._sanitize(start, end)
         if start >= end:
-            self.trace.printk(f"memtype_reserve failed: {_mem(start, end)}, req {req.cattr}")
+            self.trace.printk(f"memtype_reserve failed: {mem_text(start, end)}, req {req.cattr}")
             self._warn()
             raise ModelledErrno(EINVAL)
         # S2.2.3 and 4: nothing is booked.
@@ -165,7 +162,7 @@ class MemtypeBook:
             "info",
         )
         self.trace.printk(
-            f"x86/PAT: memtype_reserve failed {_mem(start, end)}, track {actual.cattr}, req {req.cattr}",
+            f"x86/PAT: memtype_reserve failed {mem_text(start, end)}, track {actual.cattr}, req {req.cattr}",
             "info",
         )
         raise ModelledErrno(EBUSY)
@@ -180,7 +177,7 @@ class MemtypeBook:
         run = self._ram_types.first_set(start >> PAGE_SHIFT, end >> PAGE_SHIFT)
         if run:
             self.trace.printk(
-                f"x86/PAT: reserve_ram_pages_type failed {_mem(start, end)}, "
+                f"x86/PAT: reserve_ram_pages_type failed {mem_text(start, end)}, "
                 f"track {run.type:#x}, req {req:#x}",
                 "info",
             )
@@ -217,7 +214,7 @@ class MemtypeBook:
 
     def _freed_in_vain(self, start: int, end: int, who: str) -> None:
         # S2.4.5
-        self.report.freed_in_vain(self, f"x86/PAT: {who} freeing invalid memtype {_mem(start, end)}")
+        self.report.freed_in_vain(self, f"x86/PAT: {who} freeing invalid memtype {mem_text(start, end)}")
 
     def _erase(self, start: int, end: int) -> bool:
         # S2.4.4: an exact match, else in the older era an entry of which this is the tail.
@@ -268,7 +265,7 @@ class MemtypeBook:
                 return prot
             self.trace.printk(
                 f"x86/PAT: {who} map pfn RAM range req {want_pcm.cattr} "
-                f"for {_mem(paddr, paddr + size)}, got {pcm.cattr}"
+                f"for {mem_text(paddr, paddr + size)}, got {pcm.cattr}"
             )
             return pgprot_set_cachemode(prot, pcm, pat)
         # S2.10.3 and 4
@@ -278,7 +275,7 @@ class MemtypeBook:
                 self.free(paddr, paddr + size, who=who)
                 self.trace.printk(
                     f"x86/PAT: {who} map pfn expected mapping type {want_pcm.cattr} "
-                    f"for {_mem(paddr, paddr + size)}, got {pcm.cattr}",
+                    f"for {mem_text(paddr, paddr + size)}, got {pcm.cattr}",
                     "err",
                 )
                 raise ModelledErrno(EINVAL)
@@ -317,33 +314,7 @@ class MemtypeBook:
                 return
         self._freed_in_vain(paddr, end, who)
 
-    # The kernel's own mappings
-
-    def reserve_io(self, start: int, end: int, req: CacheMode, *, who: str) -> CacheMode:
-        """``memtype_reserve_io()``: book an aperture for a driver (S2.7).
-
-        :return: the mode granted
-        :raises ModelledErrno: EBUSY when the mode granted will not do, or as :meth:`reserve`
-        """
-        phys = self.platform.phys
-        if self.leaves_resource(start, end - start):
-            self.warn_once("memtype_reserve_io")
-        pcm = self.reserve(start, end, req, who=who)
-        if not is_new_memtype_allowed(phys, start, end - start, req, pcm):
-            self.free(start, end, who=who)
-            raise ModelledErrno(EBUSY)
-        self.kernel_map_sync(start, end - start, pcm)
-        return pcm
-
-    def leaves_resource(self, start: int, size: int) -> bool:
-        """``iomem_map_sanity_check()``: whether a range leaves a resource, with a line about it (S9.6.5)."""
-        resource = self.platform.phys.iomem_map_sanity_check(start, size)
-        if resource is not None and self._spanning_told:
-            self.trace.printk(
-                f"resource: resource sanity check: requesting {_mem(start, start + size)}, "
-                f"which spans more than {resource.name}"
-            )
-        return resource is not None
+    # The direct map
 
     def kernel_map_sync(self, base: int, size: int, mode: CacheMode) -> None:
         """``memtype_kernel_map_sync()``: let the direct map follow *mode* where it has the range (S2.8).
@@ -357,7 +328,7 @@ class MemtypeBook:
             return
         direct_mode = mode if mode in (_WB, _WC, _WT) else _UC_MINUS
         end = min(base + size, phys.high_memory)
-        self._direct_map.set(base, end, direct_mode, self.platform.pat, self._flush_all)
+        self.change_direct_map(base, end, direct_mode)
 
     def direct_map_changed(self) -> list[MemtypeEntry]:
         """The pages, in pfns, that the direct map does not have write-back, but those of set_memory."""
@@ -367,19 +338,9 @@ class MemtypeBook:
         """The mode with which the kernel's direct map has the page of RAM at *paddr*."""
         return self._direct_map[paddr]
 
-    def set_memory(self, start: int, end: int, mode: CacheMode, *, who: str) -> None:
-        """``set_memory_uc()``, ``_wc()``, ``_wb()``: change bytes of the direct map, and the book (S2.9.1).
-
-        :param mode: UC books UC-; WB turns the direct map back, then frees the booking
-        :raises ModelledErrno: as :meth:`reserve_exact`; EBUSY also when RAM has a type already
-        """
-        if mode is _WB:
-            self._direct_map.set(start, end, _WB, self.platform.pat, self._flush_all)
-            self.free(start, end, who=who)
-            return
-        booked = _UC_MINUS if mode is _UC else mode
-        self.reserve_exact(start, end, booked, who=who)
-        self._direct_map.set(start, end, booked, self.platform.pat, self._flush_all)
+    def change_direct_map(self, start: int, end: int, mode: CacheMode) -> None:
+        """Give bytes of the direct map a mode; where it has another, every processor flushes (S2.8.5)."""
+        self._direct_map.set(start, end, mode, self.platform.pat, self._flush_all)
 
     def _flush_all(self) -> None:
         self._processors.wait(Need.IPI, lambda: self._processors.held is None)
@@ -458,6 +419,6 @@ class MemtypeBook:
             assert run.type in (_WC, _UC_MINUS, _WT), self.ram_types()
 
 
-def _mem(start: int, end: int) -> str:
-    # The kernel log's form of a range: the end printed is the last byte.
+def mem_text(start: int, end: int) -> str:
+    """The kernel log's form of a range of bytes: the end printed is the last byte."""
     return f"[mem {start:#010x}-{end - 1:#010x}]"
