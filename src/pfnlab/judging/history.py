@@ -147,7 +147,7 @@ class History:
         if span in self._booked:
             self._booked.remove(span)
             return
-        whole = next((one for one in self._booked if _holds(one, span)), None)
+        whole = next((one for one in self._booked if one.contains(span)), None)
         if whole is None:
             return
         before, after = (_count(step, whole) for step in steps) if len(steps) == 2 else (None, None)
@@ -159,10 +159,6 @@ class History:
         # Where nobody looked, it may be either.
         rests = (Span(span.name, whole.start, span.start), Span(span.name, span.end, whole.end))
         self._booked += [rest for rest in rests if rest.start < rest.end]
-
-
-def _holds(whole: Span, part: Span) -> bool:
-    return whole.name == part.name and whole.start <= part.start and part.end <= whole.end
 
 
 def _count(step: Step, span: Span) -> int | None:

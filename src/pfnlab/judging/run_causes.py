@@ -42,7 +42,6 @@ from pfnlab.programs.lang.ops import (
     Read,
     Write,
 )
-from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import Walk
 from pfnlab.programs.model.model_machine import END
 from pfnlab.programs.runs.observation import HELD, WAITS, PteSeen, Step, VmaSeen
@@ -217,7 +216,7 @@ class Causes:
         for at, op in enumerate(self._ops[: len(self._steps)]):
             call, booked = op.call, history.booked
             if isinstance(call, ArchIoFreeMemtypeWc) and call.span not in booked:
-                yield any(_inside(call.span, span) for span in booked)
+                yield any(span.contains(call.span) for span in booked)
             if self._steps[at].result == "ok":
                 history.done(call, op.task, self._steps[at - 1 : at + 1] if at else ())
 
@@ -276,16 +275,11 @@ def _pages(ptes: ByPlace[PteSeen], vma: VmaSeen) -> int:
 def _was_cut(before: Sequence[VmaSeen], after: Sequence[VmaSeen]) -> bool:
     now = ByPlace(after)
     return any(
-        _inside(new.span, old.span)
+        old.span.contains(new.span) and new.span != old.span
         for old in before
         if "pf" in old.flags.split()
         for new in now.overlapping(old.task, old.span)
     )
-
-
-def _inside(part: Span, whole: Span) -> bool:
-    """True where *part* is less than *whole*, and of it."""
-    return part != whole and part.name == whole.name and whole.start <= part.start and part.end <= whole.end
 
 
 def _copied_first(step: Step) -> bool:

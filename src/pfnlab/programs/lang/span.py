@@ -21,6 +21,10 @@ class Span(msgspec.Struct, frozen=True):
         """True where any page lies in both."""
         return self.name == other.name and self.start < other.end and other.start < self.end
 
+    def contains(self, other: Span) -> bool:
+        """True where every page of *other* lies in this span."""
+        return self.name == other.name and self.start <= other.start and other.end <= self.end
+
     def __str__(self) -> str:
         return f"{self.name}[{self.start}:{self.end}]"
 
