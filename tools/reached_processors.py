@@ -18,7 +18,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from own_guest import compile_in, console_of
 
@@ -26,6 +25,7 @@ from pfnlab.errors import LostGuest, PfnlabError, Undecided
 from pfnlab.lab.building.built import find
 from pfnlab.lab.images.kernels import kernel_for
 from pfnlab.lab.vm.launch import device_arguments
+from pfnlab.report.flush_counts import Reach
 
 ROOT = Path(__file__).parents[1]
 INIT = Path(__file__).with_suffix(".c")
@@ -48,19 +48,6 @@ _COUNTED = re.compile(
 _WHOLE = re.compile(r"^reached the end with (\d+) processors", re.MULTILINE)
 
 
-class Reached(NamedTuple):
-    """The processors that one munmap interrupted.
-
-    :param flushes: the most flushes that one of them took part in
-    :param processors: how many took part in any
-    :param interrupts: the interrupts of all
-    """
-
-    flushes: int
-    processors: int
-    interrupts: int
-
-
 def main(arguments: Sequence[str]) -> int:
     """Count on every kernel, and print a line for each guest."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -80,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 #: By processors, mode and distance.
-Counts = Mapping[tuple[int, str, int], Reached]
+Counts = Mapping[tuple[int, str, int], Reach]
 
 
 def on_kernel(name: str) -> tuple[str, Counts]:
@@ -93,7 +80,7 @@ def on_kernel(name: str) -> tuple[str, Counts]:
     """
     own = find(name)
     kernel = own.image if own else kernel_for(name)
-    found: dict[tuple[int, str, int], Reached] = {}
+    found: dict[tuple[int, str, int], Reach] = {}
     with tempfile.TemporaryDirectory(prefix="pfnlab-reached-") as folder:
         program = compiled(Path(folder))
         for processors in PROCESSORS:
@@ -118,7 +105,7 @@ def compiled(into: Path) -> bytes:
     return (into / "init").read_bytes()
 
 
-def counts_of(console: str, processors: int) -> dict[tuple[str, int], Reached]:
+def counts_of(console: str, processors: int) -> dict[tuple[str, int], Reach]:
     """
     By mode and distance: the count that most repetitions agree on.
 
@@ -128,14 +115,13 @@ def counts_of(console: str, processors: int) -> dict[tuple[str, int], Reached]:
     end = _WHOLE.search(console)
     if end is None or int(end[1]) != processors:
         raise LostGuest(f"{processors} processors did not come to the end: {console.strip()[-300:]}")
-    repeated: dict[tuple[str, int], list[Reached]] = {}
+    repeated: dict[tuple[str, int], list[Reach]] = {}
     for mode, distance, tlb, cal in _COUNTED.findall(console):
         flushes, calls = [int(word) for word in tlb.split()], [int(word) for word in cal.split()]
         # Other calls are counted there too, but a flush elsewhere is always one of them.
         if any(count > called for count, called in zip(flushes, calls, strict=True)):
             raise Undecided(f"{mode}, {distance} pages apart: flushes without an interrupt: {tlb},{cal}")
-        reached = Reached(max(flushes), sum(count > 0 for count in flushes), sum(flushes))
-        repeated.setdefault((mode, int(distance)), []).append(reached)
+        repeated.setdefault((mode, int(distance)), []).append(Reach.of(flushes))
     found = {}
     for place, counts in repeated.items():
         ((most, times),) = Counter(counts).most_common(1)

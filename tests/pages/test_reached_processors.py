@@ -53,7 +53,7 @@ def test_a_guest_that_did_not_come_to_the_end_is_lost(console: str) -> None:
 def test_the_file_keeps_other_kernels(tmp_path, monkeypatch) -> None:
     """A kernel's counts take the place of its own, and name the command."""
     monkeypatch.setattr(TOOL, "COUNTS", tmp_path / "counts.json")
-    reached = {(4, "running", 1): TOOL.Reached(5, 3, 15)}
+    reached = {(4, "running", 1): TOOL.Reach(5, 3, 15)}
     TOOL.write("6.12", "6.12.117", reached)
     TOOL.write("7.2", "7.2.13", reached)
 

@@ -61,6 +61,11 @@ class Reach(NamedTuple):
     processors: int
     interrupts: int
 
+    @classmethod
+    def of(cls, flushes: Sequence[int]) -> Reach:
+        """That of flushes counted on each of the other processors."""
+        return cls(max(flushes, default=0), sum(map(bool, flushes)), sum(flushes))
+
 
 def programs() -> Iterator[tuple[str, str, str]]:
     """The rows of the first table: distance, kinds, and the program's name."""
@@ -104,7 +109,7 @@ def model_reach(machine: str, program: Program, processors: int) -> Reach:
         running.step(op)
         if isinstance(op.call, Munmap):
             counted = [thread.tlb.flushed - earlier for thread, earlier in zip(threads, before, strict=True)]
-            reached = Reach(max(counted, default=0), sum(map(bool, counted)), sum(counted))
+            reached = Reach.of(counted)
     return reached
 
 
