@@ -10,7 +10,7 @@ from itertools import groupby
 
 from pages.markdown import table
 from pfnlab.claims.asking import Finds, QuestionResult
-from pfnlab.claims.evidence import Evidence, Seen, SourceSays, series_words
+from pfnlab.claims.evidence import Evidence, Seen, SourceSays, range_words, series_words
 from pfnlab.claims.form import MOST_WORDS, Claim, ClaimStatus, Discussion, Message
 from pfnlab.claims.patch_evidence import by_kernel, has_patch
 from pfnlab.claims.reading import discussions
@@ -152,15 +152,10 @@ def _by_author(rows: Sequence[tuple[str, Message, Claim]]) -> str:
 def _numbers(numbers: Sequence[str]) -> str:
     """Numbers of claims by discussion, neighbours together: ``002: 1 to 4, 7``."""
     parts = []
-    for seed, members in groupby(numbers, lambda number: number.partition(".")[0]):
-        runs: list[list[int]] = []
-        for count in (int(number.partition(".")[2]) for number in members):
-            if runs and runs[-1][-1] == count - 1:
-                runs[-1].append(count)
-            else:
-                runs.append([count])
-        shown = (f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs)
-        parts.append(f"[{seed}](claims/{seed}.md): {', '.join(shown)}")
+    for discussion, members in groupby(numbers, lambda number: number.partition(".")[0]):
+        rows = (number.partition(".")[2] for number in members)
+        shown = range_words({int(row): row for row in rows})
+        parts.append(f"[{discussion}](claims/{discussion}.md): {shown}")
     return "<br>".join(parts) or "-"
 
 

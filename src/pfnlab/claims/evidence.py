@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -155,12 +156,17 @@ Evidence = Seen | Sized
 
 def series_words(series: Sequence[str]) -> str:
     """Series in words: ``6.1, 6.12``, and ``6.16 to 7.3`` for three or more that follow each other."""
-    runs: list[list[str]] = []
-    for name in series:
-        if runs and CONFIRMED.index(name) == CONFIRMED.index(runs[-1][-1]) + 1:
-            runs[-1].append(name)
-        else:
-            runs.append([name])
+    return range_words({CONFIRMED.index(name): name for name in series})
+
+
+def range_words(names: Mapping[int, str]) -> str:
+    """Names in words, of three or more that follow each other the first and the last.
+
+    :param names: by their place among all there are
+    """
+    # The place grows with the count of those before it while they follow each other.
+    grouped = groupby(enumerate(names.items()), lambda counted: counted[1][0] - counted[0])
+    runs = [[name for _, (_, name) in run] for _, run in grouped]
     return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(run) for run in runs)
 
 
