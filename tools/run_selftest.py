@@ -56,7 +56,8 @@ _INSERTED = 0x6
 # The harness says the result of each test, and the reason of one that was skipped; the kernel's own lines may
 # end up in between.
 _RESULT = re.compile(r"(?P<word>ok|not ok) \d+ (?P<name>\S+?)(?: # (?P<skip>SKIP.*))?$", re.MULTILINE)
-_WHOLE = re.compile(r"^(?:selftest|count) ended with \d+", re.MULTILINE)
+# The last line of a first process, whatever it calls itself.
+_WHOLE = re.compile(r"^\w+ ended with \d+", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -156,15 +157,25 @@ def console_with(kernel: KernelImage, program: bytes, folder: Path) -> str:
     modules = {name: path.read_bytes() for name, path in vfio_modules(kernel, say=say).items()}
     inserted = device_arguments("bar", "memory-backend-ram,size=1M", _INSERTED)
     # vfio-pci wants an IOMMU, which has to come before other devices.
-    text = console_of(
-        *(kernel, program, folder, GUEST_LIMIT),
-        devices=["-device", "intel-iommu", *_CLAIMED, *inserted],
-        parameters="intel_iommu=on",
-        extra=modules,
+    return to_the_end(
+        console_of(
+            *(kernel, program, folder, GUEST_LIMIT),
+            devices=["-device", "intel-iommu", *_CLAIMED, *inserted],
+            parameters="intel_iommu=on",
+            extra=modules,
+        )
     )
-    if not _WHOLE.search(text):
-        raise LostGuest(f"the guest did not end by itself: {text.strip()[-300:]}")
-    return text
+
+
+def to_the_end(console: str) -> str:
+    """
+    A guest's console, whose first process says that it ended.
+
+    :raises LostGuest: it does not
+    """
+    if not _WHOLE.search(console):
+        raise LostGuest(f"the guest did not end by itself: {console.strip()[-300:]}")
+    return console
 
 
 def results_of(console: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import tooling
 
-from pfnlab.errors import Undecided
+from pfnlab.errors import LostGuest, Undecided
 
 TOOL = tooling.run_selftest()
 
@@ -35,6 +35,25 @@ RESULTS = {
 def test_results() -> None:
     """Passed, failed and skipped tests are told apart, whatever the kernel says meanwhile."""
     assert RESULTS == TOOL.results_of(CONSOLE)
+
+
+@pytest.mark.parametrize("name", ["selftest", "count", "probe_2"])
+def test_a_guest_ends_whatever_its_first_process_is_called(name: str) -> None:
+    """Its line stands at the end, below the kernel's."""
+    console = f"[    1.2] x86/PAT: main:1 map pfn RAM\n{name} ended with 0\n"
+
+    whole = TOOL.to_the_end(console)
+
+    assert console == whole
+
+
+@pytest.mark.parametrize(
+    "console", [CONSOLE.replace("selftest ended with 1", "selftest end"), "[ 1.2] it ended with 1\n"]
+)
+def test_a_guest_that_did_not_end_by_itself_is_lost(console: str) -> None:
+    """Its own line is missing; one of the kernel's is none."""
+    with pytest.raises(LostGuest, match="did not end by itself"):
+        TOOL.to_the_end(console)
 
 
 @pytest.mark.parametrize(
