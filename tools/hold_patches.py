@@ -117,7 +117,7 @@ def hold(patch: PatchFile, programs: int, seed: int, configuration: str | None, 
         with QemuMachine(kernel.image, guests=1, name=f"qemu:{kernel.name}", say=say) as machine:
             trial = try_kernel(
                 machine,
-                series_of(patch),
+                patch.base_series,
                 compared,
                 tree=kernel.name,
                 built=f"{kernel.version} of {kernel.source}",
@@ -160,12 +160,7 @@ def built_kernel(patch: PatchFile, configuration: str | None) -> BuiltKernel:
     """The kernel of *patch*, built where it is not in the cache."""
     fragments = () if configuration is None else (configuration,)
     name = "-".join((patch.path.stem, *fragments))
-    return build(series_of(patch), (patch.path,), fragments, name=name, say=say)
-
-
-def series_of(patch: PatchFile) -> str:
-    """The series a patch stands on."""
-    return patch.base_package.removeprefix("linux-source-")
+    return build(patch.base_series, (patch.path,), fragments, name=name, say=say)
 
 
 def stale_reads(machine: Machine, patch: PatchFile) -> tuple[int, int] | None:
@@ -176,7 +171,7 @@ def stale_reads(machine: Machine, patch: PatchFile) -> tuple[int, int] | None:
     if not patch.policy.startswith("flush="):
         return None
     programs = [load_program(path) for path in REVOKED]
-    model = ModelMachine(f"{series_of(patch)},{patch.policy}")
+    model = ModelMachine(f"{patch.base_series},{patch.policy}")
     predicted, seen = (sum(map(reads_revoked, programs, asked.run(programs))) for asked in (model, machine))
     return predicted, seen
 
@@ -194,7 +189,7 @@ def reads_revoked(program: Program, run: Run) -> bool:
 
 def changed_by(patch: PatchFile) -> list[Program]:
     """The programs of ``litmus/`` that the policy of *patch* changes."""
-    return changed(series_of(patch), patch.policy, litmus_programs())
+    return changed(patch.base_series, patch.policy, litmus_programs())
 
 
 def changed(series: str, policy: str, programs: Mapping[str, Program]) -> list[Program]:
@@ -222,7 +217,7 @@ def row(
     random = sum(count.programs for name, count in trial.held.items() if name.startswith("random"))
     return PatchedKernel(
         policy=patch.policy,
-        series=series_of(patch),
+        series=patch.base_series,
         kernel=trial.kernel,
         source=kernel.source,
         configuration=kernel.configuration,
@@ -254,7 +249,7 @@ def table(patches: Sequence[PatchFile], held: Mapping[str, PatchedKernel]) -> st
         cells = [
             f"[{name}]({patch.path.name})",
             f"`{patch.policy}`",
-            f"{series_of(patch)}, {patch.base_version}" + _configured(kept),
+            f"{patch.base_series}, {patch.base_version}" + _configured(kept),
             f"+{patch.added} -{patch.removed}",
             f"{kept.build_seconds} s" if kept else "-",
             *(f"{getattr(kept, key):,}" if kept else "-" for key in _COUNTS),

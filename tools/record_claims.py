@@ -16,7 +16,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 
-from hold_patches import FOLDER, ROOT, built_kernel, chosen, series_of
+from hold_patches import FOLDER, ROOT, built_kernel, chosen
 
 from pfnlab.claims.asking import ClaimQuestion
 from pfnlab.claims.patch_evidence import HOLD, AskedProgram, asked_programs, is_about, lacking, predicted
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def machine_like(patch: PatchFile) -> str:
     """The model that has the policy of *patch*."""
-    return f"{series_of(patch)},{patch.policy}"
+    return f"{patch.base_series},{patch.policy}"
 
 
 def asks_of(patch: PatchFile) -> list[ClaimQuestion]:
@@ -84,7 +84,7 @@ def asks_of(patch: PatchFile) -> list[ClaimQuestion]:
 def claims_of(patch: PatchFile) -> dict[str, list[ClaimQuestion]]:
     """Those questions, by the number of the claim."""
     found = {
-        number: [asked for asked in claim.asks if is_about(asked, series_of(patch), patch.policy)]
+        number: [asked for asked in claim.asks if is_about(asked, patch.base_series, patch.policy)]
         for discussion in discussions()
         for number, _, claim in discussion.numbered()
     }
@@ -125,7 +125,7 @@ def record(patch: PatchFile, commit: str) -> None:
         file=patch.path.relative_to(FOLDER).as_posix(),
         sha256=sha256_of(patch.path),
         policy=patch.policy,
-        series=series_of(patch),
+        series=patch.base_series,
         kernel=living.kernel,
         source=kernel.source,
         configured=kernel.configuration,

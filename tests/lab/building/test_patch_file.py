@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from for_each import for_each
 
 from pfnlab.errors import Misuse
 from pfnlab.lab.building.patch_file import PatchFile, read_patch
@@ -51,6 +52,16 @@ def test_head_of_ours(tmp_path: Path) -> None:
         patch.base_version,
         patch.license,
     )
+
+
+@for_each(
+    ("base", "series"), [("linux-source-6.12 6.12.117-1", "6.12"), ("my-linux-source-6.12 1", ""), ("", "")]
+)
+def test_the_series_it_stands_on(tmp_path: Path, base: str, series: str) -> None:
+    """A source package of the archive has it in its name."""
+    patch = _read(tmp_path, f"Base: {base}\n---\n{_DIFF}")
+
+    assert series == patch.base_series
 
 
 def test_lines_are_counted(tmp_path: Path) -> None:

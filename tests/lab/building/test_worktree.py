@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from for_each import for_each
 from toy_tree import NEW_FILE, PATCH, toy_tree
 
 from pfnlab.errors import Misuse
@@ -100,6 +101,42 @@ def test_a_patch_that_does_not_apply_says_where(tree: Path, tmp_path: Path) -> N
         Misuse, match=r"one-line\.patch does not apply to linux: mm/memory\.c: Hunk #1 FAILED"
     ):
         copy(tree, patch(tmp_path, PATCH.replace(" int last;", " int other;")))
+
+
+@pytest.mark.target("building")
+@for_each(
+    ("base", "says"),
+    [
+        (
+            "linux-source-6.12 6.12.117-1~deb12u1",
+            "; it is made for linux-source-6.12 6.12.117-1~deb12u1: write pfnlab kernels build 6.12 --patch ",
+        ),
+        (
+            "linux-source-7.2 7.2.1-1",
+            "; it is made for linux-source-7.2 7.2.1-1: make it anew for this source",
+        ),
+        ("mine", "; it is made for mine: make it anew for this source"),
+        ("linux-source-7.2 7.2.13-1", None),
+        ("", None),
+    ],
+)
+def test_a_patch_that_does_not_apply_says_what_it_is_made_for(
+    tree: Path, tmp_path: Path, base: str, says: str | None
+) -> None:
+    """
+    Where its head names another source than the one at hand, and the series to build instead.
+    """
+    failing = PATCH.replace(" int last;", " int other;")
+    file = patch(tmp_path, failing.replace("Base: linux-source-7.2 7.2.13-1", f"Base: {base}"))
+    source = replace(source_for(str(tree), say=print), label="linux-source-7.2 7.2.13-1", version="7.2.13")
+
+    with worktree(source, say=print) as work, pytest.raises(Misuse) as refused:
+        work.apply([file])
+
+    _, made_for, rest = str(refused.value).partition("; it is made for ")
+    expected = says and says + str(file.path) * says.endswith("--patch ")
+    assert expected == (f"{made_for}{rest}" if made_for else None)
+    assert "\n" not in str(refused.value)
 
 
 @pytest.mark.target("building")

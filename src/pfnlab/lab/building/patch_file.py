@@ -49,6 +49,12 @@ class PatchFile:
     added: int
     removed: int
 
+    @property
+    def base_series(self) -> str:
+        """The series whose source it stands on, or ""."""
+        name, _, series = self.base_package.partition("linux-source-")
+        return "" if name else series
+
 
 def read_patch(path: Path) -> PatchFile:
     """

@@ -88,7 +88,10 @@ class WorkTree:
             answer = run(command, limit=_PATCH_LIMIT, remedy="apt-get install patch", cwd=self.folder)
             if answer.returncode:
                 self._put_back()
-                raise Misuse(f"{patch.path} does not apply to {self.source.label}: {_refusal(answer.stdout)}")
+                raise Misuse(
+                    f"{patch.path} does not apply to {self.source.label}: {_refusal(answer.stdout)}"
+                    f"{_other_base(patch, self.source)}"
+                )
 
     def _originals(self) -> Path:
         return self.home / _ORIGINALS
@@ -179,6 +182,16 @@ def _refusal(output: str) -> str:
         elif _REFUSAL.search(line):
             return file + line.strip()
     return output.strip().partition("\n")[0] or "no message"
+
+
+# The source that the patch says it is made for, where that is another one.
+def _other_base(patch: PatchFile, source: KernelSource) -> str:
+    base = f"{patch.base_package} {patch.base_version}".strip()
+    if base in ("", source.label):
+        return ""
+    if patch.base_series in ("", source.series):
+        return f"; it is made for {base}: make it anew for this source"
+    return f"; it is made for {base}: write pfnlab kernels build {patch.base_series} --patch {patch.path}"
 
 
 def _leaves(folder: Path, file: Path) -> bool:
