@@ -25,6 +25,20 @@ class PageQuestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_
     """A question; its tag is the end of the address it is sent to."""
 
 
+class OfProgram(PageQuestion, frozen=True):
+    """A question about a program on machines."""
+
+    program: Text
+    machines: Names
+
+
+class OfScope(PageQuestion, frozen=True):
+    """A question about the states of a machine in a scope."""
+
+    machine: Word
+    scope: Word
+
+
 class StartQuestion(PageQuestion, frozen=True, tag="start"):
     """The question for all that the page can choose from."""
 
@@ -35,22 +49,17 @@ class ProgramQuestion(PageQuestion, frozen=True, tag="program"):
     name: Word
 
 
-class StoryQuestion(PageQuestion, frozen=True, tag="story"):
+class StoryQuestion(OfProgram, frozen=True, tag="story"):
     """The steps of a program on machines, or its first mistake."""
 
-    program: Text
-    machines: Names
 
-
-class PictureQuestion(PageQuestion, frozen=True, tag="picture"):
+class PictureQuestion(OfProgram, frozen=True, tag="picture"):
     """The picture of one step.
 
     :param step: counted from 0
     :param width: the room for it on the screen, in pixels; None for the usual
     """
 
-    program: Text
-    machines: Names
     step: Number
     width: Pixels | None = None
 
@@ -61,23 +70,19 @@ class RuleQuestion(PageQuestion, frozen=True, tag="rule"):
     rule: Word
 
 
-class GraphQuestion(PageQuestion, frozen=True, tag="graph"):
+class GraphQuestion(OfScope, frozen=True, tag="graph"):
     """A state of the checker's graph.
 
     :param path: for each operation so far its number among those that were possible
     """
 
-    machine: Word
-    scope: Word
     path: Choices
     width: Pixels | None = None
 
 
-class RaceQuestion(PageQuestion, frozen=True, tag="race"):
+class RaceQuestion(OfProgram, frozen=True, tag="race"):
     """The lanes of a program's processors."""
 
-    program: Text
-    machines: Names
     width: Pixels | None = None
 
 
@@ -85,11 +90,8 @@ class RaceQuestion(PageQuestion, frozen=True, tag="race"):
 Worked = StoryQuestion | PictureQuestion | GraphQuestion | RaceQuestion
 
 
-class SearchQuestion(PageQuestion, frozen=True, tag="search"):
+class SearchQuestion(OfScope, frozen=True, tag="search"):
     """A search for what breaks a property, which goes on in the background."""
-
-    machine: Word
-    scope: Word
 
 
 class KernelRunQuestion(PageQuestion, frozen=True, tag="kernel"):
