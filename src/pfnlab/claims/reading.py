@@ -265,7 +265,7 @@ def _claim(table: dict[str, Any], where: str) -> Claim:
 
 
 def _asked(kinds: Mapping[str, type[_Question[A]]], tables: Sequence[dict[str, Any]], where: str) -> list[A]:
-    """What the questions of a list ask, each of the kind whose key it has."""
+    """The questions of a list, each of the kind whose key it has."""
     asked: list[A] = []
     for place, table in enumerate(tables, start=1):
         line = f"{where}, question {place}"
