@@ -82,16 +82,18 @@ test-patched: system-test .venv/.test
 	@PYTHON=$(PYTHON) tools/install-missing build
 	@$(BIN)/python tools/hold_patches.py flush-none --programs 60 --dry
 
-# The kernel's selftest pfnmap: with tests that stand alone on 6.12, which fails, and on 7.3; then as the series
-# for its own tree extends it, on 7.3 with and without the series: two builds the first time, then half a minute.
-UPSTREAM := $(sort $(filter-out %/0000-cover-letter.patch,$(wildcard patches/upstream/exact/*.patch)))
+# The kernel's selftest pfnmap: with tests that stand alone on 6.12, which fails, and on 7.3; then as each series
+# extends it, on 7.3 with and without the series: three builds the first time, then a minute.
+series = $(patsubst %,--patch %,$(sort $(filter-out %/0000-cover-letter.patch,$(wildcard patches/upstream/$(1)/*.patch))))
 test-selftests: system-test .venv/.test
 	@PYTHON=$(PYTHON) tools/install-missing build
 	@$(BIN)/pfnlab kernels fetch --missing 6.12 7.3
 	@$(BIN)/python tools/run_selftest.py 6.12 7.3 --patches selftests --write
 	@$(BIN)/pfnlab kernels build 7.3 --name 7.3-own
-	@$(BIN)/pfnlab kernels build 7.3 $(UPSTREAM:%=--patch %) --name exact-series
+	@$(BIN)/pfnlab kernels build 7.3 $(call series,exact) --name exact-series
 	@$(BIN)/python tools/run_selftest.py 7.3-own exact-series --write
+	@$(BIN)/pfnlab kernels build 7.3 $(call series,per_vma) --name per_vma-series
+	@$(BIN)/python tools/run_selftest.py 7.3-own per_vma-series --patches per_vma --write
 
 # Every recorded schedule on every kernel that has a driver: 1,470 of them, about ten minutes.
 test-races: system-test .venv/.test
