@@ -50,9 +50,9 @@ def test_a_patch_is_in_the_page(path: Path) -> None:
     assert f"| {link} | {patch.title} | +{patch.added} -{patch.removed} |" in _PAGE
 
 
-@pytest.mark.parametrize(("series", "results"), [("exact", r".* \| ok"), ("per_vma", "not ok")])
-def test_each_new_selftest_is_in_the_table(series: str, results: str) -> None:
-    """Each test of the last patch has a row: it passes in the last column, or fails without the series."""
+@pytest.mark.parametrize("series", _SERIES)
+def test_each_new_selftest_is_in_the_table(series: str) -> None:
+    """Each test of the last patch has a row, and passes in the last column, that of the series."""
     table = _PAGE.partition(f"<!-- selftests of {series}:")[2].partition("<!-- end")[0]
     named = _TEST.findall(_PATCHES[series][-1].read_text(encoding="utf-8"))
 
@@ -60,7 +60,7 @@ def test_each_new_selftest_is_in_the_table(series: str, results: str) -> None:
     assert [] == [
         f"{fixture}.{name}"
         for fixture, name in named
-        if not re.search(rf"^\| `{fixture}\.{name}` \| {results} \|$", table, re.MULTILINE)
+        if not re.search(rf"^\| `{fixture}\.{name}` \| .* \| ok \|$", table, re.MULTILINE)
     ]
 
 
