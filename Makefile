@@ -93,7 +93,7 @@ test-selftests: system-test .venv/.test
 	@$(BIN)/pfnlab kernels build 7.3 $(call series,exact) --name exact-series
 	@$(BIN)/python tools/run_selftest.py 7.3-own exact-series --write
 	@$(BIN)/pfnlab kernels build 7.3 $(call series,per_vma) --name per_vma-series
-	@$(BIN)/python tools/run_selftest.py 7.3-own per_vma-series --patches per_vma --write
+	@$(BIN)/python tools/run_selftest.py 7.3 per_vma-series --patches per_vma --write
 
 # Every recorded schedule on every kernel that has a driver: 1,470 of them, about ten minutes.
 test-races: system-test .venv/.test

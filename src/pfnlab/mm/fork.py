@@ -113,7 +113,7 @@ def _copy_vma(src: Vma, child: MmStruct, commits: bool) -> None:
     if src.anon_vma is not None:
         dst.anon_vma = AnonVma(inherited=True)
     dst.flags &= ~(VM_LOCKED | VM_LOCKONFAULT)
-    kernel.tracker.vm_area_dup(src, dst)
+    dst.tracked_like(src)
     opens_first = kernel.profile.fork_opens_first
     if opens_first:
         _open(dst, src)
@@ -139,7 +139,7 @@ def _open(dst: Vma, src: Vma) -> None:
 
 
 def _vma_needs_copy(src: Vma) -> bool:
-    """vma_needs_copy(): no fault brings its entries back, or the kernel does not rely on that (S5.11.1)."""
+    """vma_needs_copy(): no fault brings its entries back, or the kernel does not rely on that (S5.11.1a)."""
     if src.anon_vma is not None:
         return True
     left = src.file is not None and src.file.fault_reconstructs and not src.mm.kernel.profile.fork_copies_vfio

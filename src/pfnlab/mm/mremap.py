@@ -222,7 +222,7 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
     merges = mm.would_merge(new, "copied", excluded)
     if not merges:
         trace.event("dup", vma.start)
-    tracker.vm_area_dup(vma, new)
+    new.tracked_like(vma)
     if new.file is not None and new.file.opened is not None:
         new.file.opened(new, vma)
     mm.link(new)

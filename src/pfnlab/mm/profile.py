@@ -62,7 +62,7 @@ class Profile:
     #: A fork that fails unmaps its copies itself, before the parent is flushed.
     failed_fork_unmaps: bool
     #: fork copies entries of vfio, which a fault in the child would bring back; off in no kernel that is
-    #: known (S5.11.1).
+    #: known (S5.11.1a).
     fork_copies_vfio: bool
 
     # mremap.

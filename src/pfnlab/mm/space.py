@@ -162,7 +162,7 @@ class MmStruct:
             raise ModelledErrno(errno.ENOMEM)
         self.kernel.trace.event("dup", vma.start)
         new = vma.dup(self)
-        self.kernel.tracker.vm_area_dup(vma, new)
+        new.tracked_like(vma)
         pgoff = vma.pgoff + at - vma.start
         if new_below:
             new.end = at

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from pfnlab.errors import ModelledErrno
 from pfnlab.hw.entry import pgprot_modify
 from pfnlab.mm.flags import (
     VM_SHARED,
@@ -81,7 +82,7 @@ class MappedFile(Protocol):
 
     @property
     def fault_reconstructs(self) -> bool:
-        """Its fault handlers bring back every entry of a mapping as it was, be it in a child (S5.11.1)."""
+        """Its fault handlers bring back every entry of a mapping as it was, be it in a child (S5.11.1a)."""
 
     @property
     def opened(self) -> Callable[[Vma, Vma], None] | None:
@@ -187,6 +188,18 @@ class Vma:
         )
         new.anon_vma = self.anon_vma
         return new
+
+    def tracked_like(self, orig: Vma) -> None:
+        """The tracker's part of vm_area_dup: this copy of *orig* is tracked too.
+
+        :raises ModelledErrno: the tracker refuses; the copy, which is a VMA by then, is freed like one
+        """
+        kernel = self.mm.kernel
+        try:
+            kernel.tracker.vm_area_dup(orig, self)
+        except ModelledErrno:
+            kernel.trace.event("free", self.start)
+            raise
 
     def wants_writenotify(self) -> bool:
         """vma_wants_writenotify: shared writable entries start read-only so that writes fault."""

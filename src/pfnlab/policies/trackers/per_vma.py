@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pfnlab.errors import ModelledErrno
 from pfnlab.mm.pfnmap import lookup_prot, pfnmap_track, pfnmap_untrack
 from pfnlab.mm.tracker import Tracked
 from pfnlab.mm.vma import Vma
@@ -36,14 +35,8 @@ class PerVma(TrackCtx):
     def vm_area_dup(self, orig: Vma, new: Vma) -> None:
         """A child or the place of a move reserves for itself; of a cut it is not known yet what will be."""
         is_cut = new.mm is orig.mm and new.start == orig.start
-        if orig.pfnmap is None or is_cut:
-            return
-        try:
+        if orig.pfnmap is not None and not is_cut:
             new.pfnmap = self._reserve_again(_covered(orig, new))
-        except ModelledErrno:
-            # The copy is a VMA by then, and is freed like one.
-            self._kernel.trace.event("free", new.start)
-            raise
 
     def vma_prepare(self, vma: Vma, new: Vma) -> None:
         """The two parts are reserved, then the whole is freed; *new*'s part goes with it if that fails."""
