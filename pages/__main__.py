@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from pages.bugs_page import bugs_page
 from pages.callers.page import page as callers
 from pages.catalogue import catalogue
 from pages.claims_page import claims, discussion_page
@@ -32,6 +33,7 @@ PAGES: dict[str, Callable[[int | None], str]] = {
     "walkers": lambda _: walkers(),
     "continuations": lambda _: continuations(),
     "flush-distance": lambda _: flush_distance(),
+    "bugs": lambda _: bugs_page(),
     "profiles": lambda _: profiles_page(),
     "callers": lambda _: callers(),
     "claims": lambda _: claims(),

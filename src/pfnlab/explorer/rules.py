@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from pfnlab.bugs.known_bugs import all_bugs
 from pfnlab.errors import Misuse
 
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -33,7 +34,7 @@ class RulePlace(msgspec.Struct, frozen=True):
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """A step or a section of docs/semantics, or a bug of docs/bugs.md.
+    """A step or a section of docs/semantics, or a bug (:mod:`pfnlab.bugs.known_bugs`).
 
     :param title: of its section; of a bug the heading it stands under, as ``tracking by VMA (VM_PAT)``
     :param text: in Markdown
@@ -79,21 +80,8 @@ def find_rule(number: str) -> Rule:
 
 @cache
 def _bugs() -> dict[str, Rule]:
-    """The bugs and changes by their identifiers: the rows of the tables of docs/bugs.md."""
-    bugs: dict[str, Rule] = {}
-    group, columns = "", ["", ""]
-    for line in _installed("bugs.md", "bugs").read_text(encoding="utf-8").splitlines():
-        if line.startswith("## "):
-            group = line.partition(": ")[2]
-        elif line.startswith("| "):
-            number, says, *others = (cell.strip() for cell in line.strip("|").split("|"))
-            if number == "id":
-                columns = others
-                continue
-            kernels = zip(columns, others, strict=True)
-            having = "; ".join(f"{name} {cell}" for name, cell in kernels if cell != "-")
-            bugs[number] = Rule(number, group, says, having, ())
-    return bugs
+    """The bugs and changes by their identifiers."""
+    return {bug.number: Rule(bug.number, bug.group, bug.what, bug.having, ()) for bug in all_bugs()}
 
 
 @cache

@@ -1,0 +1,96 @@
+"""The files of the known bugs: complete, and nothing in them that is written elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from for_each import for_each
+
+from pfnlab.bugs.kernel_name import release_key
+from pfnlab.bugs.known_bugs import GROUPS, Bug, BugKind, all_bugs, bug
+from pfnlab.errors import Misuse
+from pfnlab.policies.profiles import ERAS
+from pfnlab.policies.switch_table import SWITCHES
+
+PROGRAMS = {path.stem for path in (Path(__file__).parents[2] / "litmus").rglob("*.pfn")}
+
+
+def number(of: Bug) -> str:
+    """The name of a case."""
+    return of.number
+
+
+def test_they_are_in_order() -> None:
+    """By letter and number, as the page lists them."""
+    numbers = [one.number for one in all_bugs()]
+
+    assert sorted(numbers) == numbers
+    assert set(GROUPS) == {one[0] for one in numbers}
+
+
+@for_each("one", all_bugs(), ids=number)
+def test_programs_are_there(one: Bug) -> None:
+    """Each is a program of litmus/."""
+    assert [] == [name for name in one.programs if name not in PROGRAMS]
+
+
+@for_each("one", all_bugs(), ids=number)
+def test_releases_are_releases(one: Bug) -> None:
+    """And a bug is mended after it came."""
+    dated = [release_key(date) for date in (one.since, one.mended) if date and date != "all"]
+
+    assert sorted(dated) == dated
+
+
+@for_each("one", all_bugs(), ids=number)
+def test_no_stable_release_is_written_twice(one: Bug) -> None:
+    """What a switch has does not stand in the file."""
+    for points in (one.dates.stable, one.dates.came):
+        series = [point.series for point in points]
+        assert sorted(set(series)) == sorted(series)
+
+
+@for_each("one", [one for one in all_bugs() if one.no_stable], ids=number)
+def test_who_says_that_no_stable_series_has_it_names_none(one: Bug) -> None:
+    """Neither the file nor a switch names a point release."""
+    assert () == one.dates.stable
+
+
+@for_each("one", all_bugs(), ids=number)
+def test_what_is_wrong_has_a_source(one: Bug) -> None:
+    """A commit, a record or a measurement."""
+    assert one.sources or one.same_as or one.on
+
+
+def test_every_switch_of_a_bug_has_its_entry() -> None:
+    """And every policy too."""
+    named = {switch.catalogue for switch in SWITCHES} | {era.catalogue for era in ERAS}
+
+    assert set() == named - {None} - {one.number for one in all_bugs()}
+
+
+def test_the_stable_variants_of_a_policy_are_those_of_its_bug() -> None:
+    """B02 came where the policy first_vma did."""
+    eras = {(era.since, era.commit) for era in ERAS if era.catalogue == "B02" and era.before == "none"}
+
+    assert eras == {(point.version, point.commit) for point in bug("B02").came}
+
+
+def test_a_proposal_has_no_dates() -> None:
+    """Nothing that was proposed only came or went."""
+    assert "" == "".join(one.having for one in all_bugs() if one.kind is BugKind.PROPOSAL)
+
+
+def test_stable_releases_come_from_the_switch() -> None:
+    """The repair of A01 has a switch; two older series are in the file."""
+    versions = {point.version for point in bug("A01").dates.stable}
+
+    assert {"6.1.85", "5.15.155", "5.4.274"} <= versions
+    assert {"5.4.274", "4.19.312"} == {point.version for point in bug("A01").stable}
+
+
+def test_what_is_no_bug_is_refused() -> None:
+    """In one line that says where they are."""
+    with pytest.raises(Misuse, match="no bug 'Z99'"):
+        bug("Z99")

@@ -1,0 +1,46 @@
+"""The page of the bugs is made of their files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pages.bugs_page import bugs_page
+from pfnlab.bugs.known_bugs import Bug, BugKind, all_bugs
+
+PAGE = Path(__file__).parents[2] / "docs" / "bugs.md"
+
+
+def test_the_page_is_current() -> None:
+    """Write it anew with ``python -m pages bugs --write``."""
+    assert bugs_page() == PAGE.read_text(encoding="utf-8")
+
+
+def test_every_bug_has_its_row() -> None:
+    """One each."""
+    rows = [
+        line for line in bugs_page().splitlines() if line.startswith(tuple(f"| {n} |" for n in numbers()))
+    ]
+
+    assert numbers() == [line.split(" ")[1] for line in rows]
+
+
+def numbers() -> list[str]:
+    """The identifiers."""
+    return [bug.number for bug in all_bugs()]
+
+
+def test_a_row_has_both_dates() -> None:
+    """With the commits and what has to be said of them; a line where nothing is known."""
+    bug = Bug(
+        what="It leaks.",
+        kind=BugKind.BUG,
+        number="A77",
+        since="6.1",
+        mended="6.2",
+        commit="0123456789ab",
+        remark="not whole",
+    )
+
+    assert "| A77 | It leaks. | 6.1 | 6.2, 0123456789ab (not whole) |\n" in bugs_page([bug])
+    rule = Bug(what="It leaks.", kind=BugKind.RULE, number="A78")
+    assert "| A78 | It leaks. | - | - |\n" in bugs_page([rule])
