@@ -22,6 +22,7 @@ from pfnlab.checker.replay import ReplayResult
 from pfnlab.claims.asked_again import ClaimResult
 from pfnlab.claims.lookup import ClaimList
 from pfnlab.fuzz.hunt_state import FuzzResult
+from pfnlab.inspector.result import InspectionResult
 from pfnlab.meeting.meet import MeetingResult
 from pfnlab.meeting.trial import TrialResult
 from pfnlab.programs.lang.library import LibraryList
@@ -50,6 +51,7 @@ RESULTS: dict[str, type[Printed]] = {
     "claims-show": ClaimResult,
     "try": TrialResult,
     "fuzz": FuzzResult,
+    "inspect": InspectionResult,
     "fmt": FmtResult,
 }
 

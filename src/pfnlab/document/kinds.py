@@ -51,6 +51,7 @@ KINDS = {
     FINDING: ResultKind("pfnlab fuzz --findings FOLDER", "campaign.finding_part"),
     "pfnlab-trial/1": ResultKind("pfnlab try --json", "trial.part"),
     "pfnlab-claim/1": ResultKind("pfnlab claims show --json", "claims.part"),
+    "pfnlab-inspection/1": ResultKind("pfnlab inspect --json", "inspection.part"),
     "pfnlab-results/1": ResultKind("pfnlab results --json", "results.part"),
     "pfnlab-replay/1": ResultKind("pfnlab replay --json", "trial.replay_part"),
 }

@@ -1,0 +1,140 @@
+"""``inspect``: the findings of one machine with their evidence and the memory around them, or one device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pfnlab.document.blocks import Block, Bullets, Cell, Code, Paragraph, Table, Tone, cell
+from pfnlab.document.part import Part, done
+from pfnlab.inspector.around import MemoryRow
+from pfnlab.inspector.device import Answer, BarAnswer, DeviceAnswer
+from pfnlab.inspector.finding.form import Severity, finding_kinds, size_text
+from pfnlab.inspector.result import APART, InspectionResult, ShownFinding
+from pfnlab.inspector.snapshot import Access
+
+_TONES: dict[Severity, Tone] = {Severity.WRONG: "bad", Severity.LOOK: "lit", Severity.NOTE: "pale"}
+
+
+def part(content: InspectionResult) -> Part:
+    """The answer about a device or the findings, then what was looked at."""
+    kernel = content.kernel or "kernel not known"
+    name = f"{content.host}, " if content.host else ""
+    return Part(
+        title=f"Inspection of {content.origin}",
+        says=content.device.says if content.device else content.says,
+        outcome=content.outcome,
+        blocks=tuple(_blocks(content)),
+        facts=done(content.made, ("kernel", content.kernel), ("runs under", content.virtual)),
+        first=f"{content.origin}: {name}{kernel}",
+    )
+
+
+def _blocks(content: InspectionResult) -> Iterator[Block]:
+    if content.device is not None:
+        yield from _device(content.device)
+    for shown in content.findings:
+        yield from _finding(shown)
+    yield Paragraph(content.device.says if content.device else content.says)
+    yield Bullets(tuple(_looked_at(content)))
+
+
+def _finding(shown: ShownFinding) -> Iterator[Block]:
+    found = shown.finding
+    title = finding_kinds()[found.kind].title
+    yield Paragraph(f"{found.severity.upper()}  {title}: {found.says}", _TONES[found.severity])
+    yield Bullets(tuple(_below(shown)))
+    if shown.around:
+        yield Code("The physical memory there", picture(shown.around))
+
+
+def _below(shown: ShownFinding) -> Iterator[tuple[str, ...]]:
+    found = shown.finding
+    yield ("", found.means)
+    if found.bugs:
+        yield ("  bugs", *(f"{bug.id}: {bug.says}" for bug in found.bugs))
+    if found.evidence:
+        yield ("  evidence", *(f"{line.source}: {line.line}" for line in found.evidence))
+    if found.programs:
+        names = ", ".join(found.programs)
+        yield ("  the same as a program", f"{names} (pfnlab run {found.programs[0]})")
+    if found.advice:
+        yield ("  to do", *found.advice)
+
+
+def picture(rows: tuple[MemoryRow, ...]) -> str:
+    """Physical memory from low to high: a line where each thing begins, nested as they contain each other."""
+    lines, inside = [], list[int]()
+    for row in rows:
+        start, end = row.bounds
+        inside = [until for until in inside if until > start]
+        mark = "   <--" if row.found else ""
+        mode = f" {row.mode}" if row.mode else ""
+        lines.append(f"{start:#018x}  {'| ' * len(inside)}{row.label}{mode}, {row.size}{mark}")
+        if row.kind in ("bar", "resource"):
+            inside.append(end)
+    last = max((row.bounds[1] for row in rows), default=0)
+    return "\n".join([*lines, f"{last:#018x}"])
+
+
+def _device(device: DeviceAnswer) -> Iterator[Block]:
+    for bar in device.bars:
+        yield Table(
+            f"BAR {bar.number} of {device.address} {device.ids}",
+            ("place", "size", "reserved", ""),
+            tuple(_cover(bar)),
+            glance=(0, 1, 2, 3),
+            headed=True,
+        )
+        lines = [
+            f"{'' if bar.prefetchable else 'not '}prefetchable",
+            f"held by: {', '.join(bar.holders) or 'nobody who is known'}",
+            *(
+                f"{user.comm}:{user.pid} {user.path}: {user.effective or 'mode not known'} "
+                f"by {'its entries' if user.known == 'entries' else 'the list'}, "
+                f"write-combining: {user.combining.value}"
+                for user in bar.users
+            ),
+            f"accesses are {bar.effective or 'not of one mode'}; write-combining: {bar.combining.value}",
+        ]
+        yield Bullets(tuple(lines))
+    if device.todo:
+        yield Bullets((("To do", *device.todo),))
+
+
+def _cover(bar: BarAnswer) -> Iterator[tuple[Cell, ...]]:
+    for place in bar.cover:
+        start, end = place.bounds
+        hole = place.mode is None
+        yield (
+            cell(f"{start:#x}", code=True),
+            cell(size_text(end - start)),
+            cell(place.mode or "-"),
+            cell("hole" if hole and bar.combining is not Answer.YES else "", "lit" if hole else ""),
+        )
+
+
+def _looked_at(content: InspectionResult) -> Iterator[str | tuple[str, ...]]:
+    counted = content.counted
+    numbers = [
+        f"{value:,} {name}"
+        for name, value in (
+            ("reservations", counted.reservations),
+            ("mappings of device memory", counted.mappings),
+            ("PCI devices", counted.devices),
+            ("resources", counted.resources),
+        )
+        if value is not None
+    ]
+    yield f"looked at: {', '.join(numbers) or 'nothing'}"
+    missing = [source for source in content.sources if source.access is not Access.READ]
+    if missing:
+        yield (
+            "not looked at:",
+            *(
+                f"{source.name}: {source.access.value}{f' ({source.why})' if source.why else ''}"
+                f"{f'; {source.command}' if source.command else ''}"
+                for source in missing
+            ),
+        )
+    if content.apart > APART:
+        yield f"its parts are {content.apart:.1f} seconds apart: what changed meanwhile may look wrong"

@@ -1,0 +1,88 @@
+"""A finding put together: the words of its kind, the bugs of this kernel, lines as their files have them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+
+from pfnlab.bugs.known_bugs import bug
+from pfnlab.bugs.standing import StandingWord
+from pfnlab.hw.cachemode import CacheMode
+from pfnlab.inspector.finding.form import MOST_PLACES, BugHere, Evidence, Finding, Place, finding_kinds
+from pfnlab.inspector.machine import BarOf, Machine
+
+#: Of a finding so many lines are shown for one source.
+_MOST_LINES = 6
+
+#: The file of the memtype list.
+MEMTYPE_LIST = "/sys/kernel/debug/x86/pat_memtype_list"
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A finding before it is put together.
+
+    :param kind: a name in ``kinds.toml``
+    :param says: the sentences of this one
+    :param places: ranges in question, each with the mode it is reserved with, None where it is not
+    :param place: the BAR in question
+    :param device: the device, where no BAR is in question
+    """
+
+    kind: str
+    says: str
+    places: Sequence[tuple[int, int, CacheMode | None]] = ()
+    place: BarOf | None = None
+    device: str | None = None
+    pids: Sequence[int] = ()
+    evidence: Iterable[Evidence] = ()
+
+
+def composed(machine: Machine, found: Found) -> Finding:
+    """The whole finding.
+
+    :raises KeyError: there is no such kind
+    """
+    kind = finding_kinds()[found.kind]
+    place = found.place
+    return Finding(
+        kind=found.kind,
+        severity=kind.severity,
+        says=found.says,
+        means=kind.means,
+        places=tuple(
+            Place.of(start, end, None if mode is None else mode.short)
+            for start, end, mode in found.places[:MOST_PLACES]
+        ),
+        size=sum(end - start for start, end, _ in found.places),
+        count=max(1, len(found.places)),
+        device=found.device if place is None else place.device.address,
+        bar=None if place is None else place.bar.number,
+        pids=tuple(found.pids),
+        evidence=tuple(found.evidence),
+        bugs=tuple(bugs_here(machine.snapshot.kernel, kind.bugs)),
+        programs=kind.programs,
+        advice=kind.advice,
+    )
+
+
+def bugs_here(kernel: str, ids: Iterable[str]) -> Iterator[BugHere]:
+    """Those of some bugs that a kernel has, or may have, each with what mends it.
+
+    :param kernel: as ``uname -r``; empty where it is not known, and then all are named
+    """
+    for number in ids:
+        if not kernel:
+            yield BugHere(number, bug(number).what)
+            continue
+        standing = bug(number).standing(kernel)
+        if standing.word in (StandingWord.HAS, StandingWord.NOT_KNOWN):
+            yield BugHere(number, standing.sentence)
+
+
+def evidence_of_book(machine: Machine, entries: Sequence[tuple[int, int, CacheMode]]) -> Iterator[Evidence]:
+    """Entries as the memtype list prints them since 5.13: with the byte behind their last."""
+    for start, end, mode in entries[:_MOST_LINES]:
+        yield Evidence(MEMTYPE_LIST, f"PAT: [mem {start:#018x}-{end:#018x}] {mode.cattr}")
+    if len(entries) > _MOST_LINES:
+        yield Evidence(MEMTYPE_LIST, f"and {len(entries) - _MOST_LINES:,} more entries")

@@ -1,0 +1,136 @@
+"""Reservations and mappings of device memory on a machine, joined with their owners, and what is wrong.
+
+Without a name this machine is looked at; nothing on it is changed. A bundle is what `--collect` wrote here or
+the script of `--script` elsewhere. Exit code 1: something was found, or with --device: it is not
+write-combining.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+
+from pfnlab.errors import Misuse
+from pfnlab.result import PlainText
+from pfnlab.verbs.option import AsJson, Option, Say
+
+if TYPE_CHECKING:
+    from pfnlab.inspector.result import InspectionResult
+    from pfnlab.inspector.snapshot import Snapshot
+
+EXAMPLES = (
+    ("sudo pfnlab inspect", "What is wrong on this machine"),
+    (
+        "pfnlab inspect --device 01:00.0",
+        "Whether its BAR is write-combining, all of it, by whom and for which process",
+    ),
+    ("pfnlab inspect --collect host.bundle", "The same facts in one file, to be looked at elsewhere"),
+    ("pfnlab inspect host.bundle", "What is wrong on the machine a bundle is of"),
+    ("pfnlab inspect --script | ssh host sudo sh > host.bundle", "A bundle of a machine without pfnlab"),
+    ("pfnlab inspect vmcore", "The same of a kernel that died"),
+)
+
+
+class InspectRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The request of an inspection: of which machine, and what is asked about it."""
+
+    origin: Annotated[
+        str | None,
+        Option(
+            "A bundle, a vmcore, or a sosreport, as folder or archive. Default: this machine.",
+            "BUNDLE|VMCORE|SOSREPORT",
+            positional=True,
+        ),
+    ] = None
+    deep: Annotated[bool, Option("Read the kernel's memory too (/proc/kcore; extra lens).")] = False
+    device: Annotated[
+        str | None, Option("Is this PCI device's memory write-combining? As 0000:01:00.0.", "BDF")
+    ] = None
+    bar: Annotated[int | None, Option("With --device: this BAR alone.", "N", min=0, max=5)] = None
+    pid: Annotated[int | None, Option("With --device: for this process.", "PID", min=1)] = None
+    collect: Annotated[Path | None, Option("Write a bundle there, and look at nothing.", "FILE")] = None
+    redact: Annotated[bool, Option("With --collect: without names and real addresses.")] = False
+    script: Annotated[bool, Option("Print the script that makes a bundle where nothing is installed.")] = (
+        False
+    )
+    watch: Annotated[
+        float | None, Option("Look again every so many seconds, and print what changed.", "SECONDS", min=0.1)
+    ] = None
+    form: Annotated[
+        str | None,
+        Option("For the textfile collector of node_exporter.", "text|prometheus", ("--format",)),
+    ] = None
+    as_json: AsJson = False
+    output: Annotated[Path | None, Option("Write it there.", "FILE", ("-o", "--output"))] = None
+
+
+def perform(request: InspectRequest, say: Say) -> Iterator[InspectionResult | PlainText]:
+    """The inspection, again and again with --watch; or a script, which is only printed.
+
+    :raises Misuse: options do not go together, or the file is nothing to look at
+    """
+    _check(request)
+    if request.script:
+        from pfnlab.inspector.sources.script import collect_script
+
+        yield PlainText(collect_script())
+        return
+    if request.collect is not None:
+        from pfnlab.inspector.sources.collecting import collect_live
+
+        said = collect_live(request.collect, redact=request.redact)
+        say(said)
+        return
+    if request.watch is None:
+        yield _result(request, _snapshot(request))
+        return
+    from pfnlab.inspector.watching import changes
+
+    before = _snapshot(request)
+    yield _result(request, before)
+    while True:
+        time.sleep(request.watch)
+        after = _snapshot(request)
+        for line in changes(before, after):
+            yield PlainText.line(line)
+        before = after
+
+
+def _check(request: InspectRequest) -> None:
+    if request.device is None and (request.bar is not None or request.pid is not None):
+        raise Misuse("--bar and --pid ask about one device: add --device BDF")
+    if request.redact and request.collect is None:
+        raise Misuse("--redact leaves names out of a bundle: add --collect FILE")
+    if request.origin is not None and (request.deep or request.collect or request.watch is not None):
+        raise Misuse(f"{request.origin} is not this machine: leave --deep, --collect and --watch out")
+    if request.form not in (None, "text", "prometheus"):
+        raise Misuse(f"there is no form {request.form!r}: text or prometheus")
+    if request.form == "prometheus" and request.as_json:
+        raise Misuse("--json and --format are two forms of the same: write one of them")
+
+
+def _snapshot(request: InspectRequest) -> Snapshot:
+    from pfnlab.inspector.sources.origin import live_snapshot, open_origin
+
+    if request.origin is not None:
+        return open_origin(Path(request.origin))
+    if request.deep:
+        from pfnlab.inspector.sources.core import deep_snapshot
+
+        return deep_snapshot()
+    return live_snapshot()
+
+
+def _result(request: InspectRequest, snapshot: Snapshot) -> InspectionResult:
+    from pfnlab.inspector.device import device_answer
+    from pfnlab.inspector.machine import Machine
+    from pfnlab.inspector.result import inspected
+
+    machine = Machine(snapshot)
+    asked = request.device
+    answer = None if asked is None else device_answer(machine, asked, bar=request.bar, pid=request.pid)
+    return inspected(machine, answer)

@@ -1,0 +1,39 @@
+"""The kinds of findings: what they name exists."""
+
+from __future__ import annotations
+
+from for_each import for_each
+
+from pfnlab.bugs.known_bugs import bug
+from pfnlab.explorer.rules import find_rule
+from pfnlab.inspector.finding.form import FindingKind, Place, finding_kinds, range_text, size_text
+from pfnlab.programs.lang.library import program_paths
+
+
+@for_each("kind", list(finding_kinds().values()), ids=lambda kind: kind.title)
+def test_what_a_kind_names_exists(kind: FindingKind) -> None:
+    """Rules, bugs and programs; and it says what to do."""
+    assert [find_rule(number).number for number in kind.rules] == list(kind.rules)
+    assert [bug(number).number for number in kind.bugs] == list(kind.bugs)
+    assert len(program_paths(kind.programs)) == len(kind.programs)
+    assert kind.advice
+    assert not kind.means.endswith("..")
+
+
+@for_each(
+    ("size", "text"),
+    [(0x1000, "4 KiB"), (0x100000, "1 MiB"), (0x180000, "1,536 KiB"), (5, "5 bytes"), (1 << 40, "1 TiB")],
+)
+def test_sizes_in_words(size: int, text: str) -> None:
+    """The largest unit that divides it."""
+    assert text == size_text(size)
+
+
+def test_a_range_ends_with_its_last_byte() -> None:
+    """As the kernel's messages write it."""
+    assert "[mem 0xf8004000-0xf8007fff]" == range_text(0xF8004000, 0xF8008000)
+
+
+def test_a_place_knows_its_bounds() -> None:
+    """Half-open."""
+    assert (0x1000, 0x3000) == Place.of(0x1000, 0x3000, "wc").bounds

@@ -1,0 +1,66 @@
+"""Findings about the machine as a whole."""
+
+from __future__ import annotations
+
+import msgspec
+from inspector.machines import BASE, DEVICE, SIZE, entry, found, snapshot
+
+from pfnlab.hw.cachemode import CacheMode
+from pfnlab.hw.mtrr import MtrrType
+from pfnlab.inspector.machine import Machine
+from pfnlab.inspector.snapshot import Access, MtrrRange, Resource, Source
+
+_FRAMEBUFFER = (Resource(BASE, BASE + SIZE, "BOOTFB", 2),)
+
+
+def test_a_boot_framebuffer_in_the_way() -> None:
+    """The device is to be given away, and its BAR is claimed."""
+    given = (msgspec.structs.replace(DEVICE, driver="vfio-pci"),)
+
+    assert ["claimed_by_another"] == found(devices=given, resources=_FRAMEBUFFER)
+
+
+def test_a_boot_framebuffer_under_its_driver_is_healthy() -> None:
+    """A display driver's device may still have it."""
+    used = (msgspec.structs.replace(DEVICE, driver="i915"),)
+
+    assert [] == found(devices=used, resources=_FRAMEBUFFER)
+
+
+def test_the_stand_ins_own_claim_is_no_other() -> None:
+    """vfio-pci claims what it gives away."""
+    given = (msgspec.structs.replace(DEVICE, driver="vfio-pci"),)
+
+    assert [] == found(devices=given, resources=(Resource(BASE, BASE + SIZE, "vfio-pci", 2),))
+
+
+def test_hidden_addresses_are_said() -> None:
+    """A note, no more."""
+    hidden = (Source("/proc/iomem", Access.HIDDEN), Source("/proc/*/maps", Access.READ))
+
+    assert ["iomem_hidden"] == found(sources=hidden)
+
+
+def test_an_mtrr_makes_uncached_minus_write_combining() -> None:
+    """S1.6.2; the list alone misleads."""
+    kinds = found(
+        book=(entry(0, 16, CacheMode.UC_MINUS),),
+        devices=(msgspec.structs.replace(DEVICE, driver="x"),),
+        mtrrs=(MtrrRange(BASE, BASE + SIZE, MtrrType.WC),),
+    )
+
+    assert ["mtrr_decides"] == kinds
+
+
+def test_uncached_mtrrs_leave_write_combining_alone() -> None:
+    """S1.6.2: an entry that says WC is write-combining under every MTRR."""
+    machine = Machine(snapshot(mtrrs=(MtrrRange(BASE, BASE + SIZE, MtrrType.UC),)))
+
+    assert CacheMode.WC is machine.effective(BASE, BASE + SIZE, CacheMode.WC)
+
+
+def test_unknown_mtrrs_leave_uncached_minus_open() -> None:
+    """Nothing is said where it is not known."""
+    machine = Machine(snapshot(mtrrs=None))
+
+    assert machine.effective(BASE, BASE + SIZE, CacheMode.UC_MINUS) is None
