@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pfnlab.document.blocks import Figure
 from pfnlab.errors import Defect, PfnlabError
+from pfnlab.inspector.around import MemoryRow
 from pfnlab.picture import draw_story, plots
+from pfnlab.picture.memory_strip import memory_strip
 from pfnlab.policies.own import files_in
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
@@ -79,6 +81,12 @@ def bars(title: str, counts: Sequence[tuple[str, int]], unit: str) -> Iterator[F
     """Counts as bars, where there is more than nothing to compare."""
     if any(count for _, count in counts):
         yield Figure(title, checked(plots.bars(title, counts, unit)))
+
+
+def physical_memory(title: str, rows: Sequence[MemoryRow]) -> Iterator[Figure]:
+    """What lies in physical memory around a finding, a bar each."""
+    if rows:
+        yield Figure(title, checked(memory_strip(title, rows)))
 
 
 def lines(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[int]]) -> Iterator[Figure]:

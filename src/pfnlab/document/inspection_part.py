@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pfnlab.document.blocks import Block, Bullets, Cell, Code, Paragraph, Table, Tone, cell
-from pfnlab.document.part import Part, done
+from pfnlab.document.part import Part, done, drawn
 from pfnlab.inspector.around import MemoryRow
 from pfnlab.inspector.device import Answer, BarAnswer, DeviceAnswer
 from pfnlab.inspector.finding.form import Severity, finding_kinds, size_text
 from pfnlab.inspector.result import APART, InspectionResult, ShownFinding
 from pfnlab.inspector.snapshot import Access
+from pfnlab.units import number_of
 
 _TONES: dict[Severity, Tone] = {Severity.WRONG: "bad", Severity.LOOK: "lit", Severity.NOTE: "pale"}
 
@@ -32,8 +33,10 @@ def part(content: InspectionResult) -> Part:
 def _blocks(content: InspectionResult) -> Iterator[Block]:
     if content.device is not None:
         yield from _device(content.device)
+    about = None if content.device is None else content.device.address
     for shown in content.findings:
-        yield from _finding(shown)
+        if about in (None, shown.finding.device):
+            yield from _finding(shown)
     yield Paragraph(content.device.says if content.device else content.says)
     yield Bullets(tuple(_looked_at(content)))
 
@@ -42,23 +45,23 @@ def _finding(shown: ShownFinding) -> Iterator[Block]:
     found = shown.finding
     title = finding_kinds()[found.kind].title
     yield Paragraph(f"{found.severity.upper()}  {title}: {found.says}", _TONES[found.severity])
-    yield Bullets(tuple(_below(shown)))
+    yield Bullets((f"  {found.means}",))
     if shown.around:
         yield Code("The physical memory there", picture(shown.around))
+        yield drawn(lambda draw: draw.physical_memory(f"{title}: the memory around it", shown.around))
+    yield Bullets(tuple(_below(shown)))
 
 
 def _below(shown: ShownFinding) -> Iterator[tuple[str, ...]]:
     found = shown.finding
-    yield ("", found.means)
     if found.bugs:
-        yield ("  bugs", *(f"{bug.id}: {bug.says}" for bug in found.bugs))
-    if found.evidence:
-        yield ("  evidence", *(f"{line.source}: {line.line}" for line in found.evidence))
+        yield ("  bugs that do it:", *(f"  {bug.says}" for bug in found.bugs))
     if found.programs:
-        names = ", ".join(found.programs)
-        yield ("  the same as a program", f"{names} (pfnlab run {found.programs[0]})")
+        yield ("  programs that make the same:", *(f"  pfnlab run {name}" for name in found.programs))
     if found.advice:
-        yield ("  to do", *found.advice)
+        yield ("  to do:", *(f"  {line}" for line in found.advice))
+    if found.evidence:
+        yield ("  evidence:", *(f"  {line.source}: {line.line}" for line in found.evidence))
 
 
 def picture(rows: tuple[MemoryRow, ...]) -> str:
@@ -69,11 +72,11 @@ def picture(rows: tuple[MemoryRow, ...]) -> str:
         inside = [until for until in inside if until > start]
         mark = "   <--" if row.found else ""
         mode = f" {row.mode}" if row.mode else ""
-        lines.append(f"{start:#018x}  {'| ' * len(inside)}{row.label}{mode}, {row.size}{mark}")
+        lines.append(f"  {start:#018x}  {'| ' * len(inside)}{row.label}{mode}, {row.size}{mark}")
         if row.kind in ("bar", "resource"):
             inside.append(end)
     last = max((row.bounds[1] for row in rows), default=0)
-    return "\n".join([*lines, f"{last:#018x}"])
+    return "\n".join([*lines, f"  {last:#018x}"])
 
 
 def _device(device: DeviceAnswer) -> Iterator[Block]:
@@ -116,12 +119,12 @@ def _cover(bar: BarAnswer) -> Iterator[tuple[Cell, ...]]:
 def _looked_at(content: InspectionResult) -> Iterator[str | tuple[str, ...]]:
     counted = content.counted
     numbers = [
-        f"{value:,} {name}"
-        for name, value in (
-            ("reservations", counted.reservations),
-            ("mappings of device memory", counted.mappings),
-            ("PCI devices", counted.devices),
-            ("resources", counted.resources),
+        number_of(value, *names)
+        for names, value in (
+            (("reservation",), counted.reservations),
+            (("mapping of device memory", "mappings of device memory"), counted.mappings),
+            (("PCI device",), counted.devices),
+            (("resource",), counted.resources),
         )
         if value is not None
     ]

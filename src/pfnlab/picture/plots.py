@@ -51,7 +51,7 @@ def bars(title: str, counts: Sequence[tuple[str, int]], unit: str) -> str:
         )
     says = "; ".join(f"{label}: {count:,}" for label, count in counts)
     right = _text_width([f"{most:,}"]) + _GAP
-    return _svg(title, says, left + _BAR + right + _GAP, len(counts) * _ROW, body)
+    return plot_svg(title, says, left + _BAR + right + _GAP, len(counts) * _ROW, body)
 
 
 def lines(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[int]]) -> str:
@@ -98,7 +98,7 @@ def lines(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[int]])
     )
     width = left + broad + 3 * _GAP + _text_width(names.values())
     bottom = max([top + _HIGH + 24, *(y + 8 for y in ends.values())])
-    return _svg(title, says, width, bottom, body)
+    return plot_svg(title, says, width, bottom, body)
 
 
 def verdict_matrix(
@@ -128,7 +128,7 @@ def verdict_matrix(
     named = ((row, zip(columns, verdicts, strict=True)) for row, verdicts in zip(rows, cells, strict=True))
     says = "; ".join(f"{row}: {', '.join(map(' '.join, verdicts))}" for row, verdicts in named)
     width = left + len(columns) * side + 0.79 * _text_width(map(_cut, columns))
-    return _svg(title, says, width, top + len(rows) * _ROW + 4, body)
+    return plot_svg(title, says, width, top + len(rows) * _ROW + 4, body)
 
 
 def _cell(x: float, y: float, side: float, name: str, verdict: str) -> str:
@@ -140,7 +140,8 @@ def _cell(x: float, y: float, side: float, name: str, verdict: str) -> str:
     )
 
 
-def _svg(title: str, says: str, width: float, height: float, body: Sequence[str]) -> str:
+def plot_svg(title: str, says: str, width: float, height: float, body: Sequence[str]) -> str:
+    """The element of a plot: its name, its words, its style and its parts."""
     size = f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="plot" {size} '
