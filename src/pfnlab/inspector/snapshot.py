@@ -180,7 +180,10 @@ class Snapshot(msgspec.Struct, frozen=True):
     :param log: the kernel's log, lines without their stamps cut
     :param options: the command line of the kernel
     :param config: options of the kernel's configuration by name
-    :param virtual: the hypervisor, where the machine says it is a guest
+    :param virtual: the hypervisor, where the machine says it is a guest; ``unknown`` where it does not say
+        which
+    :param root: it was read as the superuser
+    :param processor: of the flags of the processor those among ``pat``, ``mtrr`` and ``hypervisor``
     :param sources: all that was to be read, in order
     """
 
@@ -203,6 +206,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     config: dict[str, str] | None = None
     virtual: str = ""
     root: bool = True
+    processor: tuple[str, ...] | None = None
 
     @property
     def apart(self) -> float:

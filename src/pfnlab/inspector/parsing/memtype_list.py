@@ -1,0 +1,44 @@
+"""The memtype list of debugfs (``x86/pat_memtype_list``) in the forms of all versions.
+
+Until 5.5 a line is ``write-back @ 0xA-0xB``, later ``PAT: [mem 0xA-0xB] write-back``. Both ends are
+exclusive, although the newer form looks like that of messages, where they are inclusive
+(memtype_seq_show, arch/x86/mm/pat/memtype.c).
+"""
+
+from __future__ import annotations
+
+import re
+
+from pfnlab.hw.cachemode import CacheMode
+from pfnlab.inspector.snapshot import Reservation
+
+#: The file.
+PATH = "/sys/kernel/debug/x86/pat_memtype_list"
+
+_MODES = {mode.cattr.encode(): mode for mode in CacheMode}
+_MODE = rb"(?:write-(?:back|combining|through|protected)|uncached(?:-minus)?)"
+_HEX = rb"0x([0-9a-f]{1,16})"
+
+_NEW = re.compile(rb"^PAT: \[mem " + _HEX + b"-" + _HEX + rb"\] (" + _MODE + rb")[ \r]*$", re.MULTILINE)
+_OLD = re.compile(rb"^(" + _MODE + b") @ " + _HEX + b"-" + _HEX + rb"[ \r]*$", re.MULTILINE)
+
+#: A line of either form, and the head.
+LINE = re.compile(rb"PAT memtype list:\s*|" + _NEW.pattern[1:-1] + b"|" + _OLD.pattern[1:-1])
+
+
+def reservations(data: bytes) -> tuple[tuple[Reservation, ...], int]:
+    """The entries in the order of the file, and how many of its lines are one or the head.
+
+    An end of zero is the end of memory that is addressed with 64 bits, which wrapped.
+    """
+    modes, end_of_all = _MODES, 1 << 64
+    found = [
+        Reservation(int(start, 16), int(end, 16) or end_of_all, modes[mode])
+        for start, end, mode in _NEW.findall(data)
+    ]
+    found += [
+        Reservation(int(start, 16), int(end, 16) or end_of_all, modes[mode])
+        for mode, start, end in _OLD.findall(data)
+    ]
+    heads = data.count(b"PAT memtype list:")
+    return tuple(found), len(found) + heads

@@ -1,0 +1,97 @@
+"""PCI devices as sysfs shows them: /sys/bus/pci/devices and the modules of /sys/bus/pci/drivers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from pfnlab.inspector.parsing.text_files import TextFiles, first_line
+from pfnlab.inspector.snapshot import Access, Bar, Device, Source
+
+#: The folders.
+DEVICES, DRIVERS = "/sys/bus/pci/devices", "/sys/bus/pci/drivers"
+
+#: The files and links of a device that are read.
+DEVICE_FILES = ("vendor", "device", "class", "resource", "config")
+DEVICE_LINKS = ("driver", "iommu_group")
+
+#: The head of the configuration space that is kept: nothing of it is an address.
+CONFIG_BYTES = 16
+
+_ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
+_LINE = re.compile(rb"^0x([0-9a-f]{16}) 0x([0-9a-f]{16}) 0x([0-9a-f]{16})[ \r]*$", re.MULTILINE)
+
+# include/linux/ioport.h, include/uapi/linux/pci_regs.h.
+_MEMORY, _PREFETCH, _UNSET = 0x200, 0x2000, 0x2000_0000
+_COMMAND, _COMMAND_MEMORY = 4, 2
+
+#: Windows of a bridge, the last of its resources: they are no memory of its own.
+_WINDOWS = 4
+
+
+def is_address(name: str) -> bool:
+    """True for ``0000:01:00.0``."""
+    return _ADDRESS.fullmatch(name) is not None
+
+
+def devices(files: TextFiles) -> tuple[tuple[Device, ...] | None, Source]:
+    """All devices in order, and what became of their folder."""
+    listing = files.names(DEVICES)
+    source = Source(DEVICES, listing.access, listing.why, listing.seconds)
+    if not listing.there:
+        return None, source
+    names = [name for name in listing.data.decode("utf-8", "replace").split("\n") if is_address(name)]
+    made_of: dict[str, tuple[str, ...]] = {}
+    found, refused = [], 0
+    for name in names:
+        folder = f"{DEVICES}/{name}"
+        ranges = files.read(f"{folder}/resource")
+        refused += ranges.access is Access.REFUSED
+        kind = first_line(files, f"{folder}/class").removeprefix("0x")
+        driver = _last(files.link(f"{folder}/driver"))
+        if driver and driver not in made_of:
+            module = _last(files.link(f"{DRIVERS}/{driver}/module"))
+            made_of[driver] = (module,) if module else ()
+        found.append(
+            Device(
+                address=name,
+                ids=":".join(
+                    first_line(files, f"{folder}/{part}").removeprefix("0x") for part in ("vendor", "device")
+                ),
+                kind=kind,
+                driver=driver,
+                bars=bars(ranges.data, bridge=kind.startswith(("0604", "0609"))),
+                modules=made_of.get(driver or "", ()),
+                enabled=_enabled(files.read(f"{folder}/config").data),
+                group=_last(files.link(f"{folder}/iommu_group")) or "",
+            )
+        )
+    if refused:
+        source = Source(DEVICES, Access.CUT, f"{refused} of {len(names)} refused", listing.seconds)
+    return tuple(found), source
+
+
+def bars(data: bytes, *, bridge: bool) -> tuple[Bar, ...]:
+    """The regions in memory of a file ``resource``: a line is start, inclusive end and flags.
+
+    :param bridge: the last lines are windows to what is behind it
+    """
+    lines: Sequence[tuple[bytes, bytes, bytes]] = _LINE.findall(data)
+    if bridge and len(lines) > 7 + _WINDOWS - 1:
+        lines = lines[:-_WINDOWS]
+    found = []
+    for number, texts in enumerate(lines):
+        start, last, flags = (int(text, 16) for text in texts)
+        if flags & _MEMORY and not flags & _UNSET and last > start:
+            found.append(Bar(number, start, last + 1, bool(flags & _PREFETCH)))
+    return tuple(found)
+
+
+def _enabled(config: bytes) -> bool | None:
+    if len(config) < _COMMAND + 2:
+        return None
+    return bool(int.from_bytes(config[_COMMAND : _COMMAND + 2], "little") & _COMMAND_MEMORY)
+
+
+def _last(target: str | None) -> str | None:
+    return target.rstrip("/").rpartition("/")[2] or None if target else None

@@ -1,0 +1,186 @@
+"""Processes with mappings of page frames or open device files: /proc/PID/smaps, maps, fd, fdinfo and comm."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from pfnlab.inspector.parsing.mapped_range import VFIO, BarPlaces
+from pfnlab.inspector.parsing.process_maps import TRIMMED_LINE, is_device_file, trimmed, vmas
+from pfnlab.inspector.parsing.text_files import (
+    MOST_LIST,
+    FileText,
+    TextFiles,
+    Unparsable,
+    decoded,
+    first_line,
+    odd_lines,
+    shown,
+)
+from pfnlab.inspector.snapshot import Access, Device, Mapping, Process, Source
+from pfnlab.progress import Work
+
+#: What gives the rest to a user who may not see other users' processes.
+_COMMAND = "sudo pfnlab inspect"
+
+_SYSPATH = re.compile(rb"^vfio-device-syspath:\s*(\S+)\s*$", re.MULTILINE)
+_INODE = re.compile(rb"^ino:\s*([0-9]+)\s*$", re.MULTILINE)
+_GROUP = re.compile(r"/dev/vfio/([0-9]+)")
+_PID = re.compile(r"[0-9]{1,10}")
+
+#: The most descriptors of a process that are looked at.
+MOST_DESCRIPTORS = 1 << 16
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """All that processes say; None where there is no /proc."""
+
+    processes: tuple[Process, ...] | None
+    mappings: tuple[Mapping, ...] | None
+    sources: tuple[Source, ...]
+
+
+class _Tally:
+    """What became of one file of every process."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.read = self.refused = self.cut = 0
+        self.why = ""
+        self.seconds: float | None = None
+
+    def count(self, text: FileText) -> None:
+        """One more file."""
+        if text.access is Access.REFUSED:
+            self.refused += 1
+            self.why = text.why
+        elif text.there:
+            self.read += 1
+            self.cut += text.access is Access.CUT
+        if text.seconds is not None:
+            self.seconds = text.seconds
+
+    def source(self) -> Source:
+        """All of them as one source."""
+        if self.refused:
+            access = Access.CUT if self.read else Access.REFUSED
+            why = f"{self.refused} {'process' if self.refused == 1 else 'processes'}: {self.why}"
+            return Source(self.name, access, why, self.seconds, _COMMAND)
+        if self.cut:
+            return Source(self.name, Access.CUT, f"{self.cut} too large", self.seconds)
+        return Source(self.name, Access.READ if self.read else Access.ABSENT, "", self.seconds)
+
+
+class ProcessFiles:
+    """Reads the processes of one machine.
+
+    :param devices: its PCI devices, None where they are not known
+    """
+
+    def __init__(self, files: TextFiles, devices: tuple[Device, ...] | None) -> None:
+        self._files = files
+        self._devices = devices or ()
+        self._places = BarPlaces(self._devices)
+        self._paths: dict[bytes, str] = {}
+        self._flags: dict[bytes, tuple[str, ...]] = {}
+        self._perms: dict[bytes, str] = {}
+        self._maps, self._links = _Tally("/proc/*/smaps"), _Tally("/proc/*/fd")
+
+    def read(self, work: Work) -> Seen:
+        """All processes, in the order of their numbers.
+
+        :raises Unparsable: a bundle has a line that no file of a process has
+        """
+        listing = self._files.names("/proc")
+        pids = sorted(int(name) for name in decoded(listing.data).split("\n") if _PID.fullmatch(name))
+        if not listing.there or not pids:
+            why = listing.why or "no processes"
+            access = Access.ABSENT if listing.there else listing.access
+            return Seen(None, None, (Source("/proc/*/smaps", access, why, listing.seconds),))
+        work.expect(len(pids))
+        processes: list[Process] = []
+        mappings: list[Mapping] = []
+        for pid in pids:
+            self._add(pid, processes, mappings)
+            work.advance()
+        return Seen(tuple(processes), tuple(mappings), (self._maps.source(), self._links.source()))
+
+    def _add(self, pid: int, processes: list[Process], mappings: list[Mapping]) -> None:
+        own = trimmed(self._text_of(pid))
+        targets, listing = self._open_files(pid)
+        self._links.count(listing)
+        if not own and not targets:
+            return
+        by_inode, single = self._vfio_devices(pid, targets) if VFIO.encode() in own else ({}, None)
+        paths, flag_sets, perm_texts, places = self._paths, self._flags, self._perms, self._places
+        for start, end, perms, offset, inode, path, flags in vmas(own):
+            first, last, at = int(start, 16), int(end, 16), int(offset, 16)
+            name = paths.get(path)
+            if name is None:
+                name = paths[path] = decoded(path)
+            names = None
+            if flags is not None and (names := flag_sets.get(flags)) is None:
+                names = flag_sets[flags] = tuple(decoded(flags).split())
+            text = perm_texts.get(perms)
+            if text is None:
+                text = perm_texts[perms] = perms.decode()
+            device = by_inode.get(inode, single)
+            physical = places.range_of(name, at, last - first, device) if last > first else None
+            mappings.append(Mapping(pid, first, last, text, name, at, names, physical))
+        opened = tuple(sorted(set(targets.values())))
+        processes.append(Process(pid, first_line(self._files, f"/proc/{pid}/comm"), opened))
+
+    def _text_of(self, pid: int) -> bytes:
+        path = f"/proc/{pid}/smaps"
+        text = self._files.read(path, MOST_LIST)
+        if text.access is Access.ABSENT:
+            # A kernel without CONFIG_PROC_PAGE_MONITOR has no flags.
+            path = f"/proc/{pid}/maps"
+            text = self._files.read(path, MOST_LIST)
+        self._maps.count(text)
+        if self._files.strict:
+            for number, line in odd_lines(text.data, TRIMMED_LINE)[:1]:
+                reason = f"line {number} is none of a mapping: {shown(line)}"
+                raise Unparsable(self._files.origin, path, text.line + number, reason)
+        return text.data
+
+    def _open_files(self, pid: int) -> tuple[dict[str, str], FileText]:
+        folder = f"/proc/{pid}/fd"
+        listing = self._files.names(folder)
+        found = {}
+        for name in decoded(listing.data).split("\n")[:MOST_DESCRIPTORS]:
+            target = self._files.link(f"{folder}/{name}") if name.isdigit() else None
+            if target is not None and is_device_file(target):
+                found[name] = decoded(target.encode("utf-8", "surrogateescape"))
+        return found, listing
+
+    def _vfio_devices(self, pid: int, targets: dict[str, str]) -> tuple[dict[bytes, str], str | None]:
+        """The devices a process has by VFIO: by the inode of the file, and the one where it has only one."""
+        by_inode: dict[bytes, str] = {}
+        found: set[str] = set()
+        descriptors = [name for name, target in targets.items() if target == VFIO]
+        unknown = 0
+        for name in descriptors:
+            text = self._files.read(f"/proc/{pid}/fdinfo/{name}").data
+            syspath, inode = _SYSPATH.search(text), _INODE.search(text)
+            if syspath is None:
+                unknown += 1
+                continue
+            address = decoded(syspath[1]).rpartition("/")[2]
+            found.add(address)
+            if inode is not None:
+                by_inode[inode[1]] = address
+        if unknown or not descriptors:
+            found |= self._of_groups(targets)
+        # Until 6.9 all such files have one inode.
+        shared = len(by_inode) < len(found)
+        return ({} if shared else by_inode), (next(iter(found)) if len(found) == 1 else None)
+
+    def _of_groups(self, targets: dict[str, str]) -> set[str]:
+        groups = {group[1] for target in targets.values() if (group := _GROUP.fullmatch(target))}
+        return {
+            device.address
+            for device in self._devices
+            if device.group in groups and (device.driver or "").startswith("vfio")
+        }

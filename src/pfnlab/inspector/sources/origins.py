@@ -1,0 +1,93 @@
+"""A snapshot of whatever a path names: a bundle, a report of sos, a core."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+from pfnlab.errors import Misuse
+from pfnlab.files import Missing, check_regular
+from pfnlab.inert import visible_name
+from pfnlab.inspector.parsing.assembly import snapshot_of
+from pfnlab.inspector.parsing.text_files import TextFiles
+from pfnlab.inspector.snapshot import Snapshot
+from pfnlab.inspector.sources.bundle import Bundle
+from pfnlab.inspector.sources.bundle_form import is_bundle
+from pfnlab.inspector.sources.root_folder import RootFolder
+from pfnlab.inspector.sources.sosreport import SosArchive, SosFolder, is_archive
+
+#: The name of the machine that pfnlab runs on.
+HERE = "this machine"
+
+#: The first bytes of cores: ELF, and the forms of makedumpfile.
+_CORES = (b"\x7fELF", b"KDUMP   ", b"makedumpfile", b"DISKDUMP")
+_HEAD = 512
+
+
+def live_files() -> TextFiles:
+    """The files of the machine that pfnlab runs on."""
+    return RootFolder(Path("/"), HERE)
+
+
+def live_snapshot() -> Snapshot:
+    """The snapshot of the machine that pfnlab runs on, as far as this user may see it; nothing is changed."""
+    return snapshot_of(live_files())
+
+
+def bundle_snapshot(path: Path) -> Snapshot:
+    """The snapshot in a bundle.
+
+    :raises Misuse: it is none, was cut, or has a line that is none of a bundle or of its file
+    """
+    return snapshot_of(Bundle.at(path))
+
+
+def sos_snapshot(path: Path) -> Snapshot:
+    """The snapshot of a report of sos, a folder or an archive.
+
+    :raises Misuse: it is none, or the archive is damaged or too large
+    """
+    return snapshot_of(SosFolder(path) if path.is_dir() else SosArchive(path))
+
+
+def files_at(path: Path) -> TextFiles:
+    """The text files that a bundle or a report has.
+
+    :raises Misuse: it is neither
+    """
+    if path.is_dir():
+        return SosFolder(path)
+    head = _head_of(path)
+    if is_bundle(head):
+        return Bundle.at(path)
+    if is_archive(head):
+        return SosArchive(path)
+    raise Misuse(
+        f"{visible_name(path)}: this is no bundle, no report of sos and no core: "
+        "make a bundle with pfnlab-collect.sh"
+    )
+
+
+def open_origin(path: Path) -> Snapshot:
+    """The snapshot of a bundle, a report or a core; its content says which it is.
+
+    :raises Misuse: it is none of them, or damaged
+    :raises MissingTool: a core needs what is not installed
+    """
+    if not path.is_dir() and _head_of(path).startswith(_CORES):
+        # Only here: the lens takes longer to import than a bundle to read.
+        core = importlib.import_module("pfnlab.inspector.sources.core")
+        found: Snapshot = core.core_snapshot(path)
+        return found
+    return snapshot_of(files_at(path))
+
+
+def _head_of(path: Path) -> bytes:
+    try:
+        check_regular(path, "bundle")
+        with path.open("rb") as file:
+            return file.read(_HEAD)
+    except Missing:
+        raise
+    except OSError as trouble:
+        raise Misuse(f"{visible_name(path)}: the file cannot be read: {trouble.strerror}") from None
