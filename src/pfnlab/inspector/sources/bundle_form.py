@@ -1,7 +1,7 @@
 """The form of a bundle: files of one machine as one text, which ``pfnlab-collect.sh`` writes too.
 
-The first line is ``pfnlab-bundle 1``. Each further line is a directive, or begins with one blank and is content
-of the directive before it, so no content can be a directive::
+The first line is ``pfnlab-bundle 1``. Each further line is a directive, or begins with one blank and is
+content of the directive before it, so no content can be a directive::
 
     at SECONDS            when what follows was read, since 1970
     note WORD VALUE       root yes, redacted yes

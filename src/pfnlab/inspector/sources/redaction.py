@@ -27,7 +27,7 @@ _PROCESS = re.compile(r"/proc/([0-9]+)(/.*)")
 _HEX = re.compile(rb"(?<![0-9A-Za-z_])(0x)?([0-9a-f]{5,16})(?![0-9A-Za-z_])", re.IGNORECASE)
 _RELEVANT = re.compile(
     rb"\bPAT\b|MTRR|mtrr|memtype|ioremap|memremap|resource|\bBAR\b|vfio|VFIO|iomem|Hypervisor"
-    rb"|Linux version|BUG|Bad page|pmd_set_huge|/dev/mem|map pfn|[a-z]+fb\b|framebuffer|\[mem |Overlap at"
+    rb"|Linux version|BUG|Bad page|pmd_set_huge|/dev/mem|map pfn|\b[a-z]+fb\b|framebuffer|\[mem |Overlap at"
 )
 _BANNER = re.compile(rb"(Linux version \S+).*")
 _WHO = re.compile(
