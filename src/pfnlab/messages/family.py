@@ -46,6 +46,7 @@ class Wording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     :param radix: of numbers in ranges that are written without 0x
     :param source: file and function that print it, as ``arch/x86/mm/pat/memtype.c memtype_free``
     :param unit: bytes that one of a range's numbers stands for: 4096 where a wording writes pfns
+    :param seeds: texts of which a line has one, where the template itself has no telling word
     """
 
     text: str
@@ -55,6 +56,7 @@ class Wording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     radix: int = 16
     source: str = ""
     unit: int = 1
+    seeds: tuple[str, ...] = ()
 
 
 class Advice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

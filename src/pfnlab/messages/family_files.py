@@ -25,6 +25,7 @@ A file has tables::
     until = ""                    the last one, "" where the newest has it
     radix = 16                    of numbers without 0x
     unit = 1                      bytes that a number of a range stands for: 4096 for pfns
+    seeds = ["PCI Bus", "..."]    texts of which a line has one, where the template has no telling word
     source = "arch/x86/mm/pat/memtype.c memtype_free"
 
     [[family.advice]]

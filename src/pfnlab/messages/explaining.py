@@ -1,0 +1,249 @@
+"""Anything that is pasted, as events of machines and their boots: the door of this room."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from pfnlab.messages.family import FamilyKind
+from pfnlab.messages.joining import Joiner, PlacedPiece
+from pfnlab.messages.kernel_said import (
+    BANNER,
+    VERSION_WORDS,
+    KernelSaid,
+    KernelSure,
+    narrowed,
+    version_in,
+)
+from pfnlab.messages.matching import Match, Matcher, matcher
+from pfnlab.messages.message_event import GrowingEvent, MessageEvent
+from pfnlab.messages.scan import LogScan
+
+#: The most different events that are kept, and the most lines that nobody understood.
+MOST_EVENTS, MOST_SHOWN = 10_000, 20
+
+#: How near a line of another family belongs to an event: lines, and seconds.
+_NEAR, _SOON = 40, 2.0
+
+#: Seconds by which stamps may go back within one boot: processors print side by side.
+_BACK = 1.0
+
+_REPEATED = re.compile(r"(?:last )?message repeated (\d{1,9}) times")
+_SUPPRESSED = re.compile(r"(\d{1,9}) callbacks suppressed")
+_OURS = re.compile(r"x86/PAT|\bx86 PAT\b|\bmemtype|_memtype")
+_WORDS = (*VERSION_WORDS, "message repeated", "callbacks suppressed", "x86/PAT", "memtype")
+
+
+class PastedBoot(msgspec.Struct, frozen=True):
+    """One boot of a machine: its kernel, and what happened, in the order of first lines."""
+
+    kernel: KernelSaid
+    events: tuple[MessageEvent, ...]
+
+
+class PastedMachine(msgspec.Struct, frozen=True):
+    """A machine of a paste; *host* is empty where no line names it."""
+
+    host: str
+    boots: tuple[PastedBoot, ...]
+
+
+class PasteExplanation(msgspec.Struct, frozen=True):
+    """What a paste says.
+
+    :param lines: lines that were read
+    :param not_understood: those among them that look like ours and are of no family
+    :param strange: the first of those, with their numbers
+    :param dropped: lines of events beyond the first ``MOST_EVENTS``
+    """
+
+    machines: tuple[PastedMachine, ...]
+    lines: int
+    not_understood: int = 0
+    strange: tuple[tuple[int, str], ...] = ()
+    dropped: int = 0
+
+    @property
+    def events(self) -> tuple[MessageEvent, ...]:
+        """The events of all machines and boots."""
+        return tuple(event for one in self.machines for boot in one.boots for event in boot.events)
+
+
+def explain(
+    stream: Iterable[bytes | str], *, kernel: str | None = None, known: Matcher | None = None
+) -> PasteExplanation:
+    """Read a paste, a log or a mail, and say what happened.
+
+    Memory does not grow with the length of the stream. No input raises an error.
+
+    :param stream: the bytes, in pieces of any size, as an open file gives them
+    :param kernel: the version where the user says it, as ``6.1.85``
+    :param known: what may match; all families without it
+    """
+    known = known or matcher()
+    scan = LogScan(_plain(stream), (*known.seeds, *_WORDS))
+    joiner = Joiner(known, "|".join(map(re.escape, _WORDS)))
+    paste = _Paste(kernel)
+    for block in scan.blocks():
+        for placed in joiner.found(block):
+            paste.take(placed)
+    return paste.explanation(scan.read)
+
+
+def explain_line(text: str, *, kernel: str | None = None) -> PasteExplanation:
+    """The same of one text that is in memory."""
+    return explain([text.encode("utf-8", "replace")], kernel=kernel)
+
+
+def _plain(stream: Iterable[bytes | str]) -> Iterator[bytes | str]:
+    """The stream without UTF-16, which consoles of other systems write."""
+    pieces = iter(stream)
+    first = next(pieces, b"")
+    if not isinstance(first, bytes) or not first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        yield first
+        yield from pieces
+        return
+    decoder = codecs.getincrementaldecoder("utf-16")("replace")
+    yield decoder.decode(first)
+    for piece in pieces:
+        yield decoder.decode(piece) if isinstance(piece, bytes) else piece
+
+
+class _Boot:
+    """A boot while its lines come."""
+
+    def __init__(self) -> None:
+        self.said: str = ""
+        self.events: list[GrowingEvent] = []
+        self.by_sign: dict[tuple[object, ...], GrowingEvent] = {}
+        self.stamp: float | None = None
+        self.is_empty = True
+
+
+class _Paste:
+    """All machines of a paste while its lines come."""
+
+    def __init__(self, kernel: str | None) -> None:
+        self._kernel = kernel
+        self._hosts: dict[str, list[_Boot]] = {}
+        self._strange: list[tuple[int, str]] = []
+        self._not_understood = self._dropped = self._kept = 0
+
+    def take(self, placed: PlacedPiece) -> None:
+        """The next piece."""
+        boot = self._boot(placed)
+        version = version_in(placed.text)
+        if version is not None and not boot.said:
+            boot.said = version
+        if placed.match is not None:
+            self._event(boot, placed, placed.match)
+            return
+        last = boot.events[-1] if boot.events else None
+        repeated, suppressed = _REPEATED.search(placed.text), _SUPPRESSED.search(placed.text)
+        if repeated is not None:
+            if last is not None and placed.line - last.last_line <= 1:
+                last.folded(int(repeated[1]))
+        elif suppressed is not None:
+            if last is not None and placed.line - last.last_line <= _NEAR:
+                last.hidden(int(suppressed[1]))
+        elif _OURS.search(placed.text):
+            self._not_understood += 1
+            if len(self._strange) < MOST_SHOWN:
+                self._strange.append((placed.line, placed.text))
+
+    def explanation(self, lines: int) -> PasteExplanation:
+        """What was said until now.
+
+        :param lines: read until now
+        """
+        machines = []
+        for host, boots in self._hosts.items():
+            told = [PastedBoot(self._said(boot), _in_order(boot)) for boot in boots]
+            shown = tuple(boot for boot in told if boot.events or boot.kernel.sure is KernelSure.SAID)
+            if shown:
+                machines.append(PastedMachine(host, shown))
+        return PasteExplanation(
+            tuple(machines), lines, self._not_understood, tuple(self._strange), self._dropped
+        )
+
+    def _said(self, boot: _Boot) -> KernelSaid:
+        wordings = [(one.match.wording.since, one.match.wording.until) for one in boot.events]
+        since, until = narrowed(wordings)
+        if self._kernel:
+            return KernelSaid(self._kernel, KernelSure.GIVEN, since, until)
+        if boot.said:
+            return KernelSaid(boot.said, KernelSure.SAID, since, until)
+        sure = KernelSure.WORDING if since or until else KernelSure.UNKNOWN
+        return KernelSaid("", sure, since, until)
+
+    def _boot(self, placed: PlacedPiece) -> _Boot:
+        """The boot a piece is of: a new one behind a banner, or where stamps go back."""
+        piece = placed.piece
+        host = piece.host
+        if not host and piece.stamp is None and len(self._hosts) == 1:
+            # A line that was copied without what stands before it.
+            host = next(iter(self._hosts))
+        boots = self._hosts.setdefault(host, [_Boot()])
+        boot = boots[-1]
+        is_banner = BANNER.search(placed.text) is not None
+        goes_back = piece.stamp is not None and boot.stamp is not None and piece.stamp < boot.stamp - _BACK
+        if not boot.is_empty and (is_banner or goes_back) and len(boots) < MOST_EVENTS:
+            boot = _Boot()
+            boots.append(boot)
+        boot.is_empty = False
+        if piece.stamp is not None:
+            boot.stamp = piece.stamp
+        return boot
+
+    def _event(self, boot: _Boot, placed: PlacedPiece, match: Match) -> None:
+        sign = _sign(match)
+        same = boot.by_sign.get(sign)
+        if same is not None and (
+            match.family.kind is FamilyKind.LOG or placed.line - same.last_line <= _NEAR
+        ):
+            same.again(placed, match)
+            # What comes next belongs to it again.
+            boot.events.remove(same)
+            boot.events.append(same)
+            return
+        head = next((one for one in reversed(boot.events[-8:]) if _belongs(placed, match, one)), None)
+        if head is not None:
+            head.more(placed, match)
+            return
+        if self._kept >= MOST_EVENTS:
+            self._dropped += 1
+            return
+        self._kept += 1
+        new = GrowingEvent(placed, match)
+        boot.events.append(new)
+        boot.by_sign[sign] = new
+
+
+def _in_order(boot: _Boot) -> tuple[MessageEvent, ...]:
+    return tuple(one.event() for one in sorted(boot.events, key=lambda one: one.line))
+
+
+def _sign(match: Match) -> tuple[object, ...]:
+    """What equal lines have in common: all but their addresses."""
+    if match.family.kind is FamilyKind.FILE:
+        return (match.family.name,)
+    names = ("comm", "pid", "wanted", "granted", "existing", "differs", "device", "bar", "errno")
+    return (match.family.name, *(match.values.get(name) for name in names))
+
+
+def _belongs(placed: PlacedPiece, match: Match, event: GrowingEvent) -> bool:
+    """Whether a line says more of an event before it."""
+    if event.match.family.name not in match.family.follows and not any(
+        part.family in match.family.follows for part in event.parts
+    ):
+        return False
+    if placed.line - event.last_line > _NEAR:
+        return False
+    stamp = placed.piece.stamp
+    if stamp is not None and event.last_stamp is not None and abs(stamp - event.last_stamp) > _SOON:
+        return False
+    pid = match.values.get("pid")
+    return pid is None or event.said.get("pid") is None or pid == str(event.said["pid"])

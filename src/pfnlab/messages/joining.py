@@ -1,0 +1,204 @@
+"""Lines of a block to matches: each piece alone, or with pieces beside it where a mailer broke a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from pfnlab.messages.family import FamilyKind
+from pfnlab.messages.matching import Match, Matcher
+from pfnlab.messages.paste import CleanLine, clean
+from pfnlab.messages.prefix import LogPiece, pieces
+from pfnlab.messages.scan import LogBlock
+from pfnlab.messages.values import is_plausible
+
+#: Lines after a piece that it may go on in, and before.
+_AFTER, _BEFORE = 3, 1
+
+#: The shortest line that a mailer or a terminal breaks.
+_SHORTEST_BROKEN = 40
+
+_CUT = "A line break stands inside a value, which may be cut."
+
+
+class PlacedPiece(msgspec.Struct, frozen=True):
+    """A piece with its place.
+
+    :param line: the number of its line, from 1
+    :param match: the family it is of; None where it is of none
+    :param last: the number of the last line the match takes
+    :param text: what was matched, of several lines joined
+    """
+
+    line: int
+    piece: LogPiece
+    match: Match | None
+    last: int
+    text: str
+    doubts: tuple[str, ...] = ()
+
+
+class _Slot(msgspec.Struct):
+    """A piece of a block that may have been taken by one before."""
+
+    line: int
+    place: int
+    piece: LogPiece
+    glued: bool
+    taken: bool = False
+
+
+class Joiner:
+    """Finds the messages of blocks.
+
+    :param known: what may match
+    :param interests: says of a text that somebody wants it although no family matches it
+    """
+
+    def __init__(self, known: Matcher, interests: str) -> None:
+        import re
+
+        self._known = known
+        self._also = re.compile(interests)
+
+    def found(self, block: LogBlock) -> Iterator[PlacedPiece]:
+        """The pieces of a block that are messages, or that somebody wants, in order."""
+        cache: dict[int, list[_Slot]] = {}
+        hits = dict.fromkeys(hit for hit in block.hits if block.begin <= hit < block.end)
+        queue, done = list(hits), set[int]()
+        while queue:
+            at = queue.pop(0)
+            if at in done or at >= block.end:
+                continue
+            done.add(at)
+            is_file = False
+            for slot in self._slots(block, at, cache):
+                if slot.taken or not self._wants(slot.piece.text) and not is_file:
+                    continue
+                placed = self._placed(block, slot, cache)
+                yield placed
+                is_file = placed.match is not None and placed.match.family.kind is FamilyKind.FILE
+            if is_file and at + 1 not in done:
+                queue.insert(0, at + 1)
+                hits.setdefault(at + 1)
+
+    def _wants(self, text: str) -> bool:
+        return self._known.interests(text) or self._also.search(text) is not None
+
+    def _slots(self, block: LogBlock, at: int, cache: dict[int, list[_Slot]]) -> list[_Slot]:
+        if at not in cache:
+            cache.pop(at - 16, None)
+            line: CleanLine = clean(block.lines[at])
+            found = pieces(line, self._known.interests)
+            cache[at] = [
+                _Slot(block.first + at, place, piece, line.glued) for place, piece in enumerate(found)
+            ]
+        return cache[at]
+
+    def _placed(self, block: LogBlock, slot: _Slot, cache: dict[int, list[_Slot]]) -> PlacedPiece:
+        alone = self._known.whole(slot.piece.text)
+        after = self._after(block, slot, cache)
+        if alone is not None and is_plausible(alone.values, alone.wording):
+            return self._perhaps_longer(slot, alone, after)
+        joined = self._joined(block, slot, after, cache)
+        if joined is not None:
+            return joined
+        if alone is None:
+            alone = self._abridged(slot, after)
+        return PlacedPiece(slot.line, slot.piece, alone, slot.line, slot.piece.text)
+
+    def _abridged(self, slot: _Slot, after: list[_Slot]) -> Match | None:
+        best = self._known.abridged(slot.piece.text)
+        for count in (1, 2):
+            if best is None or not best.missing or len(after) < count:
+                break
+            joined = self._known.abridged(
+                " ".join([slot.piece.text, *(one.piece.text for one in after[:count])])
+            )
+            if joined is None or joined.family is not best.family or len(joined.missing) >= len(best.missing):
+                break
+            for one in after[:count]:
+                one.taken = True
+            best = joined
+        return best
+
+    def _perhaps_longer(self, slot: _Slot, alone: Match, after: list[_Slot]) -> PlacedPiece:
+        """The match, of two lines where the break is inside its last value: ``uncached`` and ``-minus``."""
+        text = slot.piece.text
+        if after and alone.reach[1] == len(text) and len(text) >= _SHORTEST_BROKEN:
+            longer = text + after[0].piece.text
+            match = self._known.whole(longer)
+            if (
+                match is not None
+                and match.wording is alone.wording
+                and match.reach[1] == len(longer)
+                and is_plausible(match.values, match.wording)
+                and " " not in after[0].piece.text
+            ):
+                after[0].taken = True
+                return PlacedPiece(slot.line, slot.piece, match, after[0].line, longer, (_CUT,))
+        return PlacedPiece(slot.line, slot.piece, alone, slot.line, text)
+
+    def _joined(
+        self, block: LogBlock, slot: _Slot, after: list[_Slot], cache: dict[int, list[_Slot]]
+    ) -> PlacedPiece | None:
+        """A match of the piece with pieces beside it."""
+        for run in self._runs(block, slot, after, cache):
+            for text in _joins(run):
+                match = self._known.whole(text)
+                if match is None or not is_plausible(match.values, match.wording):
+                    continue
+                for one in run:
+                    one.taken = True
+                first = run[0]
+                return PlacedPiece(first.line, first.piece, match, run[-1].line, text)
+        return None
+
+    def _runs(
+        self, block: LogBlock, slot: _Slot, after: list[_Slot], cache: dict[int, list[_Slot]]
+    ) -> Iterator[list[_Slot]]:
+        for count in range(1, len(after) + 1):
+            yield [slot, *after[:count]]
+        before = self._before(block, slot, cache)
+        if before is not None:
+            for count in range(len(after) + 1):
+                yield [before, slot, *after[:count]]
+
+    def _after(self, block: LogBlock, slot: _Slot, cache: dict[int, list[_Slot]]) -> list[_Slot]:
+        """The pieces that a piece may go on in: nothing stands before them, and they are no messages."""
+        at = slot.line - block.first
+        found: list[_Slot] = []
+        if slot.place + 1 < len(self._slots(block, at, cache)):
+            return found
+        for next_at in range(at + 1, min(at + 1 + _AFTER, len(block.lines))):
+            slots = self._slots(block, next_at, cache)
+            if not slots or not slots[0].piece.bare or slots[0].taken or not slots[0].piece.text:
+                break
+            if self._wants(slots[0].piece.text) and self._known.whole(slots[0].piece.text) is not None:
+                break
+            found.append(slots[0])
+            if len(slots) > 1:
+                break
+        return found
+
+    def _before(self, block: LogBlock, slot: _Slot, cache: dict[int, list[_Slot]]) -> _Slot | None:
+        at = slot.line - block.first
+        if not slot.piece.bare or slot.place or at < _BEFORE:
+            return None
+        slots = self._slots(block, at - 1, cache)
+        if not slots or slots[-1].taken or not slots[-1].piece.text:
+            return None
+        return slots[-1]
+
+
+def _joins(run: list[_Slot]) -> Iterator[str]:
+    """The texts that a run of pieces may be: broken at a blank, or inside a word."""
+    texts = [one.piece.text for one in run]
+    if any(one.glued for one in run[:-1]):
+        yield "".join(text + ("" if one.glued else " ") for one, text in zip(run, texts, strict=True)).strip()
+    yield " ".join(texts)
+    yield "".join(texts)
+    if len(texts) == 3:
+        yield f"{texts[0]}{texts[1]} {texts[2]}"
+        yield f"{texts[0]} {texts[1]}{texts[2]}"

@@ -1,0 +1,77 @@
+"""The kernel's version, as a paste says it: by a banner, a taint line, a file name, or by the wording alone."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+
+import msgspec
+
+_VERSION = r"(\d{1,2}\.\d{1,3}(?:\.\d{1,3})?(?:[-+~.][\w.+~-]{1,80})?)"
+
+#: The line a boot begins with.
+BANNER = re.compile(rf"\bLinux version {_VERSION}")
+
+_SAID = (
+    re.compile(rf"(?:Not tainted|Tainted: [A-Z ]{{1,32}}?)\s+\(?{_VERSION}(?=\s|\)|$)"),
+    re.compile(rf"\bLinux [\w.-]{{1,64}} {_VERSION} #\d"),
+    re.compile(rf"/lib/modules/{_VERSION}/"),
+    re.compile(rf"\bvmlinuz-{_VERSION}(?=\s|$)"),
+    re.compile(rf"^\S{{0,40}}[#$] uname -r\s+{_VERSION}(?=\s|$)"),
+    re.compile(r"/linux(?:-[a-z][\w.]{0,40}){0,3}-(\d\.\d{1,3}(?:\.\d{1,3})?)/(?:mm|arch|drivers|kernel)/"),
+)
+
+#: What a line has in which a version may stand.
+VERSION_WORDS = ("Linux version", "ainted", "/lib/modules/", "vmlinuz-", "uname -r", " SMP")
+
+
+class KernelSure(Enum):
+    """How a kernel's version is known."""
+
+    GIVEN = "given"
+    SAID = "said"
+    WORDING = "by the wording"
+    UNKNOWN = "not known"
+
+
+class KernelSaid(msgspec.Struct, frozen=True):
+    """The kernel of a boot.
+
+    :param version: as ``6.1.85-1-generic``; empty where only the wording says something
+    :param since: the first release with all wordings of the boot, empty where any may have them
+    :param until: the last one
+    """
+
+    version: str = ""
+    sure: KernelSure = KernelSure.UNKNOWN
+    since: str = ""
+    until: str = ""
+
+
+def version_in(text: str) -> str | None:
+    """The kernel's version that a line says, None where it says none."""
+    for pattern in (BANNER, *_SAID):
+        found = pattern.search(text)
+        if found is not None:
+            return found[1].rstrip(".-")
+    return None
+
+
+def release_of(version: str) -> tuple[int, ...]:
+    """The numbers of a release, for comparing: of 3.x and later two, of 2.6.x three."""
+    numbers = [int(number) for number in re.findall(r"\d+", version.partition("-")[0])[:3]]
+    return tuple(numbers[: 3 if numbers[:1] == [2] else 2])
+
+
+def narrowed(ranges: list[tuple[str, str]]) -> tuple[str, str]:
+    """The releases that have all of several wordings, as the first and the last; empty where there is no bound.
+
+    Where none has them all, neither bound is known.
+
+    :param ranges: first and last release of each wording
+    """
+    since = max((first for first, _ in ranges if first), key=release_of, default="")
+    until = min((last for _, last in ranges if last), key=release_of, default="")
+    if since and until and release_of(since) > release_of(until):
+        return "", ""
+    return since, until

@@ -1,0 +1,237 @@
+"""What happened, as the lines of one event say it together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pfnlab.hw.cachemode import CacheMode
+from pfnlab.messages.family import Family, FamilyKind
+from pfnlab.messages.joining import PlacedPiece
+from pfnlab.messages.matching import Match
+from pfnlab.messages.template_fields import CALLED
+from pfnlab.messages.values import error_of, mode_of, range_of
+
+#: The most rows and parts of an event that are kept; its count goes on.
+MOST_ROWS, MOST_PARTS = 256, 32
+
+#: The longest name of a task that a kernel prints.
+_LONGEST_COMM = 15
+
+
+class EventRow(msgspec.Struct, frozen=True):
+    """One range of an event, half-open.
+
+    :param end: None where the line has one address only
+    :param name: of what it is, where the line says that
+    """
+
+    start: int
+    end: int | None
+    mode: CacheMode | None = None
+    name: str = ""
+
+
+class EventPart(msgspec.Struct, frozen=True):
+    """A further line of an event; *family* is the name of its own."""
+
+    line: int
+    text: str
+    family: str
+
+
+class MessageEvent(msgspec.Struct, frozen=True):
+    """One thing that happened, which one line or several tell of.
+
+    What no line says is None, or empty, and *unsure* names it.
+
+    :param count: how often, with lines that a logger folded
+    :param text: the first line, as it was before a paste damaged it
+    :param line: its number, from 1; *last_line* is that of the last line of the event
+    :param stamp: seconds since the boot
+    :param start: the first byte of the range of the first line; *end* the byte after its last
+    :param wanted: the mode that was asked for
+    :param granted: the mode that was given, or would have been
+    :param existing: modes that were there before, in the order of the line
+    :param errno: its name, as ``EBUSY``
+    :param holder: the name of what is in the way, *holder_range* its range
+    :param rows: all ranges of the event, in the order of lines; the first ``MOST_ROWS``
+    :param parts: lines of other families that belong to it
+    :param unsure: sentences about what the lines do not say
+    """
+
+    family: Family
+    count: int
+    text: str
+    line: int
+    last_line: int
+    stamp: float | None = None
+    comm: str | None = None
+    pid: int | None = None
+    start: int | None = None
+    end: int | None = None
+    wanted: CacheMode | None = None
+    granted: CacheMode | None = None
+    existing: tuple[CacheMode, ...] = ()
+    device: str | None = None
+    driver: str | None = None
+    bar: int | None = None
+    errno: str | None = None
+    holder: str | None = None
+    holder_range: tuple[int, int | None] | None = None
+    vm_flags: int | None = None
+    rows: tuple[EventRow, ...] = ()
+    parts: tuple[EventPart, ...] = ()
+    unsure: tuple[str, ...] = ()
+
+
+class GrowingEvent:
+    """An event while its lines come.
+
+    :param placed: its first line, which has a match
+    """
+
+    def __init__(self, placed: PlacedPiece, match: Match) -> None:
+        self.match, self.placed = match, placed
+        self.count = 1
+        self.line, self.last_line = placed.line, placed.last
+        self.stamp = placed.piece.stamp
+        self.last_stamp = self.stamp
+        self.values: dict[str, str] = dict(match.values)
+        self.said: dict[str, Any] = _values(match)
+        self.missing: dict[str, None] = dict.fromkeys(match.missing)
+        self.doubts: dict[str, None] = dict.fromkeys(placed.doubts)
+        self.rows: list[EventRow] = []
+        self.parts: list[EventPart] = []
+        self._add_row(match)
+
+    @property
+    def range(self) -> tuple[int, int | None] | None:
+        """The range of the first line."""
+        return (self.said["start"], self.said["end"]) if "start" in self.said else None
+
+    def again(self, placed: PlacedPiece, match: Match) -> None:
+        """The same once more, perhaps of another range."""
+        self.count += 1
+        self._moved(placed)
+        self._add_row(match)
+
+    def more(self, placed: PlacedPiece, match: Match) -> None:
+        """A line of another family that says more of this event."""
+        self._moved(placed)
+        if any(part.text == placed.text for part in self.parts):
+            return
+        if len(self.parts) < MOST_PARTS:
+            self.parts.append(EventPart(placed.line, placed.text, match.family.name))
+        for name, value in _values(match).items():
+            if name == "range_doubts":
+                self.doubts |= dict.fromkeys(value)
+            elif name == "end" and "start" in match.values and "start" in self.said:
+                continue
+            else:
+                self.said.setdefault(name, value)
+        self.missing |= dict.fromkeys(name for name in match.missing if name in ("wanted",))
+
+    def folded(self, times: int) -> None:
+        """A logger says that the last line came so many times more."""
+        self.count += times
+
+    def hidden(self, lines: int) -> None:
+        """The kernel says that it left lines out."""
+        self.doubts[f"The kernel left {lines} lines out, of this kind or another."] = None
+
+    def event(self) -> MessageEvent:
+        """The event as it is now."""
+        said = self.said
+        existing = tuple(dict.fromkeys(said[name] for name in ("existing", "differs") if name in said))
+        holder = (said["holder_start"], said["holder_end"]) if "holder_start" in said else None
+        return MessageEvent(
+            self.match.family,
+            self.count,
+            self.placed.text,
+            self.line,
+            self.last_line,
+            self.stamp,
+            comm=said.get("comm"),
+            pid=said.get("pid"),
+            start=said.get("start"),
+            end=said.get("end"),
+            wanted=said.get("wanted"),
+            granted=said.get("granted"),
+            existing=existing,
+            device=said.get("device"),
+            driver=said.get("driver"),
+            bar=said.get("bar"),
+            errno=said.get("errno"),
+            holder=said.get("holder"),
+            holder_range=holder,
+            vm_flags=said.get("vm_flags"),
+            rows=tuple(self.rows),
+            parts=tuple(self.parts),
+            unsure=tuple(self._unsure()),
+        )
+
+    def _unsure(self) -> list[str]:
+        said = self.said
+        found = [*self.doubts, *said.get("range_doubts", ())]
+        gone = [CALLED[name] for name in self.missing if not _is_known(name, said)]
+        found += [f"The line does not say {name}." for name in dict.fromkeys(gone)]
+        if "differs" in said and "existing" in said:
+            if "wanted" not in said:
+                found.append(
+                    "The line does not say the mode that was asked for: both modes are those of entries."
+                )
+                found.append("After set_memory_*() the first mode would be the one that was asked for.")
+            elif said["wanted"] == said["existing"] and not self.parts[1:]:
+                found.append("The first mode is an entry's, or, after set_memory_*(), what was asked for.")
+        if len(said.get("comm") or "") > _LONGEST_COMM:
+            found.append(
+                "The name of the task is longer than a kernel's: something else may stand before it."
+            )
+        return found
+
+    def _moved(self, placed: PlacedPiece) -> None:
+        self.last_line = max(self.last_line, placed.last)
+        self.last_stamp = placed.piece.stamp if placed.piece.stamp is not None else self.last_stamp
+
+    def _add_row(self, match: Match) -> None:
+        said = range_of(match.values, match.wording)
+        if said is None or len(self.rows) >= MOST_ROWS:
+            return
+        mode = mode_of(match.values.get("existing", "")) if match.family.kind is FamilyKind.FILE else None
+        self.rows.append(EventRow(said.start, said.end, mode, match.values.get("holder", "")))
+
+
+def _is_known(name: str, said: dict[str, Any]) -> bool:
+    place = {"range": "start", "holder_range": "holder_start", "pfn": "start", "size": "end"}
+    return place.get(name, name) in said
+
+
+def _values(match: Match) -> dict[str, Any]:
+    """The values of a match by the names of an event's fields; ``range_doubts`` are sentences."""
+    values, found = match.values, dict[str, Any]()
+    for name in ("comm", "device", "driver", "holder"):
+        if name in values:
+            found[name] = values[name]
+    for name in ("pid", "bar"):
+        if name in values and values[name].isdigit():
+            found[name] = int(values[name])
+    if "vm_flags" in values:
+        found["vm_flags"] = int(values["vm_flags"], 16)
+    for name in ("wanted", "granted", "existing", "differs", "track"):
+        mode = mode_of(values[name]) if name in values else None
+        if mode is not None:
+            found[name] = mode
+    error = error_of(values["errno"]) if "errno" in values else None
+    if error is not None:
+        found["errno"] = error
+    said = range_of(values, match.wording)
+    if said is not None:
+        found |= {"start": said.start, "end": said.end}
+        if said.doubts:
+            found["range_doubts"] = said.doubts
+    holder = range_of(values, match.wording, "holder_range")
+    if holder is not None:
+        found |= {"holder_start": holder.start, "holder_end": holder.end}
+    return found

@@ -1,0 +1,287 @@
+"""Templates of lines: read, made into patterns, and filled in to sample lines.
+
+One template makes two patterns: of the whole line, and of a line of which parts are missing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import NamedTuple
+
+from pfnlab.errors import Defect
+from pfnlab.messages.template_fields import CALLED, ELIDED, FIELDS
+
+#: The prefix of messages that old kernels, and many pastes, do not have.
+PAT_PREFIX = "x86/PAT: "
+_PAT = r"(?:x86\s?/\s?PAT\s*:\s*)?"
+
+_TOKEN = re.compile(r"\{(\??)([^{}]*)\}")
+
+#: The fewest letters of a literal by which a line is known although parts of it are missing.
+_FEWEST = 8
+
+#: Fields that two numbers of a range are read from, or one.
+_ENDS_IN_NUMBER = frozenset({"range", "holder_range", "start", "end", "size", "pfn"})
+
+
+class Literal(NamedTuple):
+    """Text of a template: one of *choices*; it may be missing where *optional*."""
+
+    choices: tuple[str, ...]
+    optional: bool = False
+
+
+class Slot(NamedTuple):
+    """A field of a template, by its name."""
+
+    name: str
+
+
+Token = Literal | Slot
+
+
+class Found(NamedTuple):
+    """A line that matches a template.
+
+    :param values: texts of fields by name; what is not in the line is not in it
+    :param missing: fields that the line should have and has not
+    :param span: the part of the text that matched
+    """
+
+    values: dict[str, str]
+    missing: tuple[str, ...]
+    span: tuple[int, int]
+
+
+class LineTemplate:
+    """A template, with its patterns.
+
+    :param text: as it stands in a family's file
+    :raises Defect: a brace is alone, or a field is unknown
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.tokens = tuple(_tokens(text))
+
+    @cached_property
+    def whole(self) -> re.Pattern[str]:
+        """The pattern of a whole line."""
+        body = _pattern(self.tokens, set())
+        starts_with_task = self.tokens[:1] == (Slot("comm"),)
+        before = rf"(?:^\s*{_PAT}|x86\s?/\s?PAT\s*:\s*)" if starts_with_task else rf"(?<![\w/]){_PAT}"
+        return re.compile(before + body + _after(self.tokens[-1]))
+
+    @cached_property
+    def key(self) -> tuple[str, ...]:
+        """The longest literal, of which a line that is abridged has one choice; empty where all are short."""
+        at = self._key_at
+        if at is None:
+            return ()
+        token = self.tokens[at]
+        return tuple(map(_core, token.choices)) if isinstance(token, Literal) else ()
+
+    @property
+    def needed(self) -> tuple[tuple[str, ...], ...]:
+        """Groups of words: every whole line has one word of each group."""
+        groups: list[tuple[str, ...]] = []
+        for token in self.tokens:
+            if isinstance(token, Slot) or token.optional:
+                continue
+            if len(token.choices) == 1:
+                groups += [(word,) for word in token.choices[0].split()]
+            else:
+                longest = [max(choice.split(), key=len, default="") for choice in token.choices]
+                groups.append(tuple(longest))
+        return tuple(group for group in groups if all(group))
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Names of the fields whose texts are kept, in order."""
+        return tuple(
+            token.name for token in self.tokens if isinstance(token, Slot) and FIELDS[token.name].kept
+        )
+
+    def match(self, text: str) -> Found | None:
+        """The values of a whole line; None where it is not of this template."""
+        found = self.whole.search(text)
+        if found is None:
+            return None
+        values = {name: value for name, value in found.groupdict().items() if value is not None}
+        given = {name: value for name, value in values.items() if not re.fullmatch(ELIDED, value)}
+        missing = tuple(name for name in self.fields if name not in given and name in CALLED)
+        return Found(given, missing, found.span())
+
+    def match_abridged(self, text: str) -> Found | None:
+        """The values of a line of which parts are missing, None where it does not have :attr:`key`."""
+        if not self.key:
+            return None
+        at = self._loose_key.search(text)
+        if at is None:
+            return None
+        values: dict[str, str] = {}
+        for pattern in self._loose_before:
+            # What stands before the key stands directly before it.
+            found = pattern.search(text, 0, at.start())
+            if found is not None:
+                values |= found.groupdict()
+        place = at.end()
+        for pattern in self._loose_after:
+            found = pattern.search(text, place)
+            if found is not None:
+                values |= {name: value for name, value in found.groupdict().items() if value is not None}
+                place = found.end()
+        given = {name: value for name, value in values.items() if value and not re.fullmatch(ELIDED, value)}
+        missing = tuple(name for name in self.fields if name not in given and name in CALLED)
+        return Found(given, missing, (at.start(), place))
+
+    def render(self, values: Mapping[str, str] | None = None, choice: int = 0, optional: bool = True) -> str:
+        """A line of this template.
+
+        :param values: texts of fields by name; others are samples
+        :param choice: which of several literals, counted round
+        :param optional: literals that may be missing are there
+        """
+        parts = []
+        for token in self.tokens:
+            if isinstance(token, Slot):
+                parts.append((values or {}).get(token.name, FIELDS[token.name].sample))
+            elif optional or not token.optional:
+                parts.append(token.choices[choice % len(token.choices)])
+        pat = PAT_PREFIX if self.text.startswith(PAT_PREFIX) else ""
+        return pat + "".join(parts)
+
+    @cached_property
+    def _loose_key(self) -> re.Pattern[str]:
+        return re.compile(rf"(?<!\w)(?:{'|'.join(map(_literal, self.key))})(?!\w)")
+
+    @cached_property
+    def _key_at(self) -> int | None:
+        """The place of the literal with the most letters in its shortest choice."""
+        letters = [
+            min(sum(map(str.isalpha, _core(choice))) for choice in token.choices)
+            if isinstance(token, Literal) and not token.optional
+            else 0
+            for token in self.tokens
+        ]
+        most = max(letters, default=0)
+        return letters.index(most) if most >= _FEWEST else None
+
+    @cached_property
+    def _loose_before(self) -> list[re.Pattern[str]]:
+        """Patterns of what stands before the key, up to its beginning."""
+        before = self.tokens[: self._key_at or 0]
+        if not any(isinstance(token, Slot) and FIELDS[token.name].kept for token in before):
+            return []
+        head = rf"(?:^\s*{_PAT}|x86\s?/\s?PAT\s*:\s*)" if before[0] == Slot("comm") else rf"(?<!\w){_PAT}"
+        return [re.compile(head + _pattern(before, set()) + r"\s*$")]
+
+    @cached_property
+    def _loose_after(self) -> list[re.Pattern[str]]:
+        """Patterns of what stands behind the key, a piece each, of which any may be missing."""
+        taken: set[str] = set()
+        after = self.tokens[(self._key_at or 0) + 1 :]
+        return [
+            re.compile(_pattern(piece, taken) + (r"(?=\s*(?:[\[(,]|$))" if _is_open(piece[-1]) else ""))
+            for piece in _pieces(after)
+            if any(isinstance(token, Slot) and FIELDS[token.name].kept for token in piece)
+        ]
+
+
+def _is_open(token: Token) -> bool:
+    return isinstance(token, Slot) and token.name in ("text", "holder", "device")
+
+
+def _tokens(text: str) -> Iterator[Token]:
+    place = 0
+    text = text.removeprefix(PAT_PREFIX)
+    for found in _TOKEN.finditer(text):
+        if found.start() > place:
+            yield Literal((text[place : found.start()],))
+        optional, inner = found.groups()
+        place = found.end()
+        if optional or "|" in inner:
+            yield Literal(tuple(inner.split("|")), bool(optional))
+        elif inner in FIELDS:
+            yield Slot(inner)
+        else:
+            raise Defect(f"template {text!r}: there is no field {inner!r}")
+    rest = text[place:]
+    if "{" in rest or "}" in rest:
+        raise Defect(f"template {text!r}: a brace is alone")
+    if rest:
+        yield Literal((rest,))
+
+
+def _core(text: str) -> str:
+    """A literal without the bracket at its end, which an abridged line has no more."""
+    return re.sub(r"[\s,:]*(?:[\[(]\s*(?:mem|io)?)?\s*$", "", text).strip()
+
+
+def _literal(text: str) -> str:
+    """A literal as a pattern: blanks are any white space, and the place after a hyphen may be broken."""
+    parts = [re.escape(part) for part in re.split(r"\s+", text)]
+    joined = r"\s+".join(parts)
+    joined = re.sub(r"(?:\\s\+)?<->(?:\\s\+)?", r"\\s*<->\\s*", joined.replace(r"\-", "-"))
+    # A blank beside a bracket, or one that the paste lost there, says nothing.
+    return re.sub(r"(\\\]|\\\[|,|:|=)\\s\+", r"\1\\s*", joined)
+
+
+def _pattern(tokens: tuple[Token, ...], taken: set[str]) -> str:
+    """Tokens as a pattern.
+
+    :param taken: fields that have a group already; those of these tokens are added
+    """
+    parts = []
+    for token in tokens:
+        if isinstance(token, Literal):
+            choices = "|".join(map(_literal, token.choices))
+            one = choices if len(token.choices) == 1 and not token.optional else f"(?:{choices})"
+            parts.append(one + ("?" if token.optional else ""))
+        elif FIELDS[token.name].kept and token.name not in taken:
+            taken.add(token.name)
+            parts.append(f"(?P<{token.name}>{FIELDS[token.name].pattern})")
+        else:
+            parts.append(FIELDS[token.name].pattern)
+    return "".join(parts)
+
+
+def _after(last: Token) -> str:
+    """What follows the end of a template."""
+    if isinstance(last, Literal):
+        return ""
+    if last.name in ("text", "holder"):
+        return r"\s*$"
+    return r"(?![\w-]*[\w])" if last.name in _ENDS_IN_NUMBER else r"(?!\w)"
+
+
+def _pieces(tokens: tuple[Token, ...]) -> Iterator[tuple[Token, ...]]:
+    """Tokens behind a key in pieces: each begins at the last word before a field.
+
+    Fields with no letters between them are one piece, and the bracket that closes a range is a part of it.
+    """
+    piece: list[Token] = []
+    for token in tokens:
+        if isinstance(token, Slot):
+            piece.append(token)
+            continue
+        text = token.choices[0]
+        has_word = re.search(r"[A-Za-z]", text)
+        if token.optional or len(token.choices) > 1:
+            piece.append(token)
+            continue
+        if not has_word and text.strip():
+            closing = text.strip()[:1] in ("]", ")", ".")
+            piece.append(Literal((text.strip()[:1] if closing else text,)))
+            if closing:
+                yield tuple(piece)
+                piece = []
+            continue
+        if any(isinstance(one, Slot) for one in piece):
+            yield (*piece, *((Literal((text[0],)),) if text[:1] in "],)" else ()))
+        words = text.split()
+        piece = [Literal((f"{words[-1]} " if text[-1:].isspace() else words[-1],))] if words else []
+    if piece:
+        yield tuple(piece)
