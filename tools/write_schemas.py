@@ -22,9 +22,10 @@ from pfnlab.checker.replay import ReplayResult
 from pfnlab.claims.asked_again import ClaimResult
 from pfnlab.claims.lookup import ClaimList
 from pfnlab.fuzz.hunt_state import FuzzResult
-from pfnlab.inspector.result import InspectionResult
+from pfnlab.inspector.inspection import InspectionResult
 from pfnlab.meeting.meet import MeetingResult
 from pfnlab.meeting.trial import TrialResult
+from pfnlab.messages.explanation import ExplainResult
 from pfnlab.programs.lang.library import LibraryList
 from pfnlab.programs.lang.problems import FmtResult
 from pfnlab.programs.recorded.matrix import MatrixResult
@@ -52,6 +53,7 @@ RESULTS: dict[str, type[Printed]] = {
     "try": TrialResult,
     "fuzz": FuzzResult,
     "inspect": InspectionResult,
+    "explain": ExplainResult,
     "fmt": FmtResult,
 }
 

@@ -25,6 +25,8 @@ FORMS = {
     "claims list": "claims-list",
     "claims by": "claims-list",
     "claims show": "claims-show",
+    "inspect": "inspect",
+    "explain": "explain",
     "try": "try",
     "kernels meet": "kernels-meet",
     "kernels diff": "kernels-meet",

@@ -32,6 +32,7 @@ COSTLY = (
     "matrix",
     "/tmp/",
     "--cluster",
+    "inspect --device",
     # The same options with smaller numbers are among the examples that run.
     "--swarm 8",
     "--random 200",
@@ -44,7 +45,7 @@ SLOW = ("--swarm", "--guided", "@all")
 WRITING = ("pfnlab litmus copy", "mine.pfn", " -o ")
 
 #: What reads results that other commands write.
-READING = ("runs.json", "nightly", "--store")
+READING = ("runs.json", "nightly", "--store", "dmesg.txt", "host.bundle", "vmcore")
 
 
 def words_of(line: str) -> list[str]:

@@ -52,6 +52,8 @@ COMMANDS = {
     "claims list": ("claims", "list", "--discussion", "004", "--json"),
     "claims by": ("claims", "by", "Zijlstra", "--json"),
     "claims show": ("claims", "show", "004.22", "--json"),
+    "inspect": ("inspect", "tests/inspector/leak.bundle", "--json"),
+    "explain": ("explain", "x86/PAT: X:7 freeing invalid memtype [mem 0xf8004000-0xf8007fff]", "--json"),
     "kernels sizes": ("kernels", "sizes", "--json"),
 }
 

@@ -8,20 +8,20 @@ import msgspec
 
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.inspector.finding.every import findings
-from pfnlab.inspector.finding.form import Finding
-from pfnlab.inspector.machine import Machine
-from pfnlab.inspector.snapshot import (
+from pfnlab.inspector.finding.finding_form import Finding
+from pfnlab.inspector.host_snapshot import (
     Access,
     Bar,
-    Device,
     Entries,
-    Mapping,
+    HostMapping,
+    IomemLine,
+    PciFunction,
     Process,
     Reservation,
-    Resource,
     Snapshot,
-    Source,
+    SnapshotSource,
 )
+from pfnlab.inspector.joined_host import JoinedHost
 
 #: The first byte of the BAR, and its size.
 BASE, SIZE = 0xF8000000, 0x10000
@@ -29,7 +29,7 @@ BASE, SIZE = 0xF8000000, 0x10000
 ADDRESS = "0000:00:04.0"
 
 BAR = Bar(2, BASE, BASE + SIZE, prefetchable=True)
-DEVICE = Device(ADDRESS, "1234:11e8", "00ff00", None, (BAR,))
+DEVICE = PciFunction(ADDRESS, "1234:11e8", "00ff00", None, (BAR,))
 
 _FILE = f"/sys/devices/pci0000:00/{ADDRESS}/resource2"
 
@@ -39,12 +39,12 @@ def entry(first: int, last: int, mode: CacheMode = CacheMode.WC) -> Reservation:
     return Reservation(BASE + first * 0x1000, BASE + last * 0x1000, mode)
 
 
-def mapping(first: int, last: int, *, pid: int = 7, path: str = f"{_FILE}_wc", **more: Any) -> Mapping:
+def mapping(first: int, last: int, *, pid: int = 7, path: str = f"{_FILE}_wc", **more: Any) -> HostMapping:
     """A mapping of pages *first* up to *last* of the BAR through sysfs."""
     size = (last - first) << 12
     physical = (BASE + first * 0x1000, BASE + last * 0x1000)
     start = 0x7F0000000000 + first * 0x1000
-    return Mapping(pid, start, start + size, "rw-s", path, first << 12, physical=physical, **more)
+    return HostMapping(pid, start, start + size, "rw-s", path, first << 12, physical=physical, **more)
 
 
 def entries(first: int, last: int, mode: CacheMode) -> tuple[Entries, ...]:
@@ -57,13 +57,13 @@ def snapshot(**parts: Any) -> Snapshot:
     """A machine of 6.1.85 on which nothing is wrong, with other *parts*."""
     healthy = Snapshot(
         origin="a test",
-        sources=(Source("/proc/*/maps", Access.READ),),
+        sources=(SnapshotSource("/proc/*/smaps", Access.READ),),
         kernel="6.1.85",
         book=(),
         resources=(
-            Resource(0x1000, 0x9FC00, "System RAM"),
-            Resource(0xF0000000, 0xFE000000, "PCI Bus 0000:00"),
-            Resource(BASE, BASE + SIZE, ADDRESS, 1),
+            IomemLine(0x1000, 0x9FC00, "System RAM"),
+            IomemLine(0xF0000000, 0xFE000000, "PCI Bus 0000:00"),
+            IomemLine(BASE, BASE + SIZE, ADDRESS, 1),
         ),
         devices=(DEVICE,),
         modules=(),
@@ -81,4 +81,4 @@ def found(**parts: Any) -> list[str]:
 
 def whole(**parts: Any) -> tuple[Finding, ...]:
     """The findings of such a machine."""
-    return findings(Machine(snapshot(**parts)))
+    return findings(JoinedHost(snapshot(**parts)))

@@ -12,15 +12,15 @@ from inspector.machines import ADDRESS, BASE, DEVICE, SIZE, entries, entry, mapp
 from pfnlab.errors import Misuse
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.mtrr import MtrrType
-from pfnlab.inspector.device import Answer, DeviceAnswer, device_answer
-from pfnlab.inspector.machine import Machine
-from pfnlab.inspector.snapshot import Bar, MtrrRange
+from pfnlab.inspector.device import CombiningAnswer, DeviceAnswer, device_answer
+from pfnlab.inspector.host_snapshot import Bar, MtrrRegister
+from pfnlab.inspector.joined_host import JoinedHost
 
 
 def asked(pid: int | None = None, bar: int | None = None, **parts: Any) -> DeviceAnswer:
     """The answer about the device of a machine with other *parts*."""
     return device_answer(
-        Machine(snapshot(mtrrs=(), mtrr_default=MtrrType.UC) if not parts else _with(parts)),
+        JoinedHost(snapshot(mtrrs=(), mtrr_default=MtrrType.UC) if not parts else _with(parts)),
         ADDRESS,
         bar=bar,
         pid=pid,
@@ -35,14 +35,14 @@ def test_all_of_it_is_write_combining() -> None:
     """One entry over the whole BAR."""
     answer = asked(book=(entry(0, 16),))
 
-    assert (Answer.YES, ()) == (answer.combining, answer.todo)
+    assert (CombiningAnswer.YES, ()) == (answer.combining, answer.todo)
 
 
 def test_a_hole_is_a_no() -> None:
     """Half of the BAR is reserved, and the cover names the hole."""
     answer = asked(book=(entry(0, 8),))
 
-    assert Answer.NO is answer.combining
+    assert CombiningAnswer.NO is answer.combining
     assert [("wc", SIZE // 2), (None, SIZE // 2)] == [
         (place.mode, place.bounds[1] - place.bounds[0]) for place in answer.bars[0].cover
     ]
@@ -60,24 +60,24 @@ def test_many_small_entries_cover_as_one_does() -> None:
     """Pieces with one mode are one piece."""
     answer = asked(book=tuple(entry(page, page + 1) for page in range(16)))
 
-    assert Answer.YES is answer.combining
+    assert CombiningAnswer.YES is answer.combining
     assert 1 == len(answer.bars[0].cover)
 
 
 def test_an_mtrr_can_make_it_so() -> None:
     """Uncached-minus under a write-combining MTRR."""
     answer = asked(
-        book=(entry(0, 16, CacheMode.UC_MINUS),), mtrrs=(MtrrRange(BASE, BASE + SIZE, MtrrType.WC),)
+        book=(entry(0, 16, CacheMode.UC_MINUS),), mtrrs=(MtrrRegister(BASE, BASE + SIZE, MtrrType.WC),)
     )
 
-    assert Answer.YES is answer.combining
+    assert CombiningAnswer.YES is answer.combining
 
 
 def test_without_the_list_nothing_is_known() -> None:
     """And it says how to read it."""
     answer = asked(book=None)
 
-    assert Answer.UNKNOWN is answer.combining
+    assert CombiningAnswer.UNKNOWN is answer.combining
     assert "memtype list" in answer.todo[0]
 
 
@@ -85,7 +85,7 @@ def test_for_a_process_its_entries_decide() -> None:
     """The list says write-combining, the page tables do not."""
     mine = mapping(0, 16, entries=entries(0, 16, CacheMode.UC_MINUS))
 
-    assert Answer.NO is asked(pid=7, book=(entry(0, 16),), mappings=(mine,)).combining
+    assert CombiningAnswer.NO is asked(pid=7, book=(entry(0, 16),), mappings=(mine,)).combining
 
 
 def test_for_a_process_without_entries_the_list_decides() -> None:
@@ -94,7 +94,7 @@ def test_for_a_process_without_entries_the_list_decides() -> None:
 
     answer = asked(pid=7, book=(entry(0, 8),), mappings=(mine,))
 
-    assert Answer.YES is answer.combining
+    assert CombiningAnswer.YES is answer.combining
     assert "list" == answer.bars[0].users[0].known
 
 
@@ -102,7 +102,7 @@ def test_of_a_driver_s_mapping_the_list_says_nothing() -> None:
     """vfio inserts without a reservation: only entries tell."""
     theirs = mapping(0, 8, path="anon_inode:[vfio-device]")
 
-    assert Answer.UNKNOWN is asked(pid=7, book=(entry(0, 8),), mappings=(theirs,)).combining
+    assert CombiningAnswer.UNKNOWN is asked(pid=7, book=(entry(0, 8),), mappings=(theirs,)).combining
 
 
 def test_prefetchable_bars_are_asked_first() -> None:
@@ -127,9 +127,9 @@ def test_what_there_is_not(words: dict[str, Any], message: str) -> None:
     address = words.get("address", ADDRESS)
 
     with pytest.raises(Misuse, match=message):
-        device_answer(Machine(snapshot()), address, bar=words.get("bar"), pid=words.get("pid"))
+        device_answer(JoinedHost(snapshot()), address, bar=words.get("bar"), pid=words.get("pid"))
 
 
 def test_the_domain_may_be_left_out() -> None:
     """As lspci writes it."""
-    assert ADDRESS == device_answer(Machine(snapshot()), ADDRESS.removeprefix("0000:")).address
+    assert ADDRESS == device_answer(JoinedHost(snapshot()), ADDRESS.removeprefix("0000:")).address

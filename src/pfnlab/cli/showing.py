@@ -46,6 +46,10 @@ def _text(verb: str, request: Any, result: Any, *, apart: bool = False) -> str:
         case "fmt":
             form = request.form or "text"
             return f"{result.as_json(indent=2)}\n" if form == "json" else result.as_lines(form)
+        case "inspect" if request.form == "prometheus":
+            from pfnlab.inspector.metrics import metrics
+
+            return metrics(result)
         case "try" | "kernels meet" | "kernels diff":
             return _page(result)
         case "claims show" if request.mail:

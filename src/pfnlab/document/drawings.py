@@ -84,7 +84,7 @@ def bars(title: str, counts: Sequence[tuple[str, int]], unit: str) -> Iterator[F
 
 
 def physical_memory(title: str, rows: Sequence[MemoryRow]) -> Iterator[Figure]:
-    """What lies in physical memory around a finding, a bar each."""
+    """The physical memory around a finding, a bar for each thing in it."""
     if rows:
         yield Figure(title, checked(memory_strip(title, rows)))
 

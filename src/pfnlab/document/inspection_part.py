@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pfnlab.document.blocks import Block, Bullets, Cell, Code, Paragraph, Table, Tone, cell
 from pfnlab.document.part import Part, done, drawn
 from pfnlab.inspector.around import MemoryRow
-from pfnlab.inspector.device import Answer, BarAnswer, DeviceAnswer
-from pfnlab.inspector.finding.form import Severity, finding_kinds, size_text
-from pfnlab.inspector.result import APART, InspectionResult, ShownFinding
-from pfnlab.inspector.snapshot import Access
+from pfnlab.inspector.device import BarAnswer, CombiningAnswer, DeviceAnswer
+from pfnlab.inspector.finding.finding_form import Severity, finding_kinds, size_text
+from pfnlab.inspector.host_snapshot import Access
+from pfnlab.inspector.inspection import APART, InspectionResult, PlacedFinding
 from pfnlab.units import number_of
 
 _TONES: dict[Severity, Tone] = {Severity.WRONG: "bad", Severity.LOOK: "lit", Severity.NOTE: "pale"}
@@ -41,7 +41,7 @@ def _blocks(content: InspectionResult) -> Iterator[Block]:
     yield Bullets(tuple(_looked_at(content)))
 
 
-def _finding(shown: ShownFinding) -> Iterator[Block]:
+def _finding(shown: PlacedFinding) -> Iterator[Block]:
     found = shown.finding
     title = finding_kinds()[found.kind].title
     yield Paragraph(f"{found.severity.upper()}  {title}: {found.says}", _TONES[found.severity])
@@ -52,7 +52,7 @@ def _finding(shown: ShownFinding) -> Iterator[Block]:
     yield Bullets(tuple(_below(shown)))
 
 
-def _below(shown: ShownFinding) -> Iterator[tuple[str, ...]]:
+def _below(shown: PlacedFinding) -> Iterator[tuple[str, ...]]:
     found = shown.finding
     if found.bugs:
         yield ("  bugs that do it:", *(f"  {bug.says}" for bug in found.bugs))
@@ -112,7 +112,7 @@ def _cover(bar: BarAnswer) -> Iterator[tuple[Cell, ...]]:
             cell(f"{start:#x}", code=True),
             cell(size_text(end - start)),
             cell(place.mode or "-"),
-            cell("hole" if hole and bar.combining is not Answer.YES else "", "lit" if hole else ""),
+            cell("hole" if hole and bar.combining is not CombiningAnswer.YES else "", "lit" if hole else ""),
         )
 
 

@@ -52,6 +52,7 @@ KINDS = {
     "pfnlab-trial/1": ResultKind("pfnlab try --json", "trial.part"),
     "pfnlab-claim/1": ResultKind("pfnlab claims show --json", "claims.part"),
     "pfnlab-inspection/1": ResultKind("pfnlab inspect --json", "inspection.part"),
+    "pfnlab-explanation/1": ResultKind("pfnlab explain --json", "explanation.part"),
     "pfnlab-results/1": ResultKind("pfnlab results --json", "results.part"),
     "pfnlab-replay/1": ResultKind("pfnlab replay --json", "trial.replay_part"),
 }

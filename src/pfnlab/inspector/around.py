@@ -8,8 +8,8 @@ from typing import Literal
 
 import msgspec
 
-from pfnlab.inspector.finding.form import Finding, size_text
-from pfnlab.inspector.machine import Machine
+from pfnlab.inspector.finding.finding_form import Finding, size_text
+from pfnlab.inspector.joined_host import JoinedHost
 
 RowKind = Literal["bar", "resource", "reservation", "free", "mapping"]
 
@@ -47,7 +47,7 @@ class MemoryRow(msgspec.Struct, frozen=True):
         return size_text(end - start)
 
 
-def around(machine: Machine, finding: Finding) -> tuple[MemoryRow, ...]:
+def around(machine: JoinedHost, finding: Finding) -> tuple[MemoryRow, ...]:
     """The rows around a finding that has a place, by their starts; the larger first."""
     if not finding.places:
         return ()
@@ -64,7 +64,7 @@ def around(machine: Machine, finding: Finding) -> tuple[MemoryRow, ...]:
 _ORDER: tuple[RowKind, ...] = ("bar", "resource", "reservation", "free", "mapping")
 
 
-def _rows(machine: Machine, low: int, high: int, about: list[tuple[int, int]]) -> Iterator[MemoryRow]:
+def _rows(machine: JoinedHost, low: int, high: int, about: list[tuple[int, int]]) -> Iterator[MemoryRow]:
     def row(kind: RowKind, start: int, end: int, label: str, mode: str = "") -> MemoryRow:
         return MemoryRow(kind, f"{start:#x}", f"{end:#x}", label, mode, (start, end) in about)
 

@@ -9,13 +9,13 @@ import msgspec
 
 from pfnlab.errors import Misuse
 from pfnlab.hw.cachemode import CacheMode
-from pfnlab.inspector.finding.form import Place, range_text
+from pfnlab.inspector.finding.finding_form import PhysicalPlace, range_text
 from pfnlab.inspector.finding.mappings import reserves
-from pfnlab.inspector.machine import BarOf, Machine, Piece
-from pfnlab.inspector.snapshot import Device, Mapping
+from pfnlab.inspector.host_snapshot import HostMapping, PciFunction
+from pfnlab.inspector.joined_host import BarOf, JoinedHost, Piece
 
 
-class Answer(StrEnum):
+class CombiningAnswer(StrEnum):
     """The answer to "is it write-combining?"."""
 
     YES = "yes"
@@ -39,10 +39,10 @@ class BarUser(msgspec.Struct, frozen=True):
     pid: int
     comm: str
     path: str
-    places: tuple[Place, ...]
+    places: tuple[PhysicalPlace, ...]
     effective: str | None
     known: str
-    combining: Answer
+    combining: CombiningAnswer
 
 
 class BarAnswer(msgspec.Struct, frozen=True):
@@ -60,14 +60,14 @@ class BarAnswer(msgspec.Struct, frozen=True):
     """
 
     number: int
-    place: Place
+    place: PhysicalPlace
     prefetchable: bool
-    cover: tuple[Place, ...]
+    cover: tuple[PhysicalPlace, ...]
     reserved: dict[str, int]
     effective: str | None
     holders: tuple[str, ...]
     users: tuple[BarUser, ...]
-    combining: Answer
+    combining: CombiningAnswer
 
 
 class DeviceAnswer(msgspec.Struct, frozen=True):
@@ -86,16 +86,16 @@ class DeviceAnswer(msgspec.Struct, frozen=True):
     ids: str
     driver: str | None
     bars: tuple[BarAnswer, ...]
-    combining: Answer
+    combining: CombiningAnswer
     says: str
     todo: tuple[str, ...]
 
 
 def device_answer(
-    machine: Machine, address: str, *, bar: int | None = None, pid: int | None = None
+    machine: JoinedHost, address: str, *, bar: int | None = None, pid: int | None = None
 ) -> DeviceAnswer:
     """
-    Whether a device's BARs are write-combining.
+    The answer to whether a device's BARs are write-combining.
 
     :param address: as ``0000:01:00.0``; the domain may be left out
     :param bar: of this BAR alone; by default of the prefetchable ones, or of all where none is
@@ -137,13 +137,13 @@ def device_answer(
     )
 
 
-def _all(answers: list[Answer]) -> Answer:
-    if Answer.NO in answers:
-        return Answer.NO
-    return Answer.UNKNOWN if Answer.UNKNOWN in answers else Answer.YES
+def _all(answers: list[CombiningAnswer]) -> CombiningAnswer:
+    if CombiningAnswer.NO in answers:
+        return CombiningAnswer.NO
+    return CombiningAnswer.UNKNOWN if CombiningAnswer.UNKNOWN in answers else CombiningAnswer.YES
 
 
-def _bar_answer(machine: Machine, place: BarOf, pid: int | None) -> BarAnswer:
+def _bar_answer(machine: JoinedHost, place: BarOf, pid: int | None) -> BarAnswer:
     start, end = place.bar.start, place.bar.end
     book_known = machine.snapshot.book is not None
     pieces = list(machine.pieces(start, end)) if book_known else []
@@ -158,15 +158,15 @@ def _bar_answer(machine: Machine, place: BarOf, pid: int | None) -> BarAnswer:
         if pid is None or mapping.pid == pid
     )
     if not book_known or None in effective:
-        combining = Answer.UNKNOWN
+        combining = CombiningAnswer.UNKNOWN
     else:
-        combining = Answer.YES if effective == {CacheMode.WC} else Answer.NO
+        combining = CombiningAnswer.YES if effective == {CacheMode.WC} else CombiningAnswer.NO
     one = effective.pop() if len(effective) == 1 else None
     return BarAnswer(
         place.bar.number,
-        Place.of(start, end),
+        PhysicalPlace.of(start, end),
         place.bar.prefetchable,
-        tuple(Place.of(p.start, p.end, p.mode.short if p.mode else None) for p in pieces),
+        tuple(PhysicalPlace.of(p.start, p.end, p.mode.short if p.mode else None) for p in pieces),
         reserved,
         one.short if one else None,
         tuple(_holders(machine, place)),
@@ -175,7 +175,7 @@ def _bar_answer(machine: Machine, place: BarOf, pid: int | None) -> BarAnswer:
     )
 
 
-def _effective(machine: Machine, piece: Piece) -> CacheMode | None:
+def _effective(machine: JoinedHost, piece: Piece) -> CacheMode | None:
     if piece.mode is not None:
         return machine.effective(piece.start, piece.end, piece.mode)
     # Nobody asked for write-combining in a hole: only an MTRR that is seen makes it so.
@@ -183,7 +183,7 @@ def _effective(machine: Machine, piece: Piece) -> CacheMode | None:
     return machine.effective(piece.start, piece.end, uncached) or uncached
 
 
-def _holders(machine: Machine, place: BarOf) -> Iterator[str]:
+def _holders(machine: JoinedHost, place: BarOf) -> Iterator[str]:
     if place.device.driver:
         yield f"driver {place.device.driver}"
     for line in machine.claimants(place.bar.start, place.bar.end):
@@ -192,25 +192,31 @@ def _holders(machine: Machine, place: BarOf) -> Iterator[str]:
         yield f"{alias.owner.place} {alias.owner.mode.short} {range_text(alias.start, alias.end)}"
 
 
-def _user(machine: Machine, place: BarOf, mapping: Mapping) -> BarUser:
+def _user(machine: JoinedHost, place: BarOf, mapping: HostMapping) -> BarUser:
     low, high = place.bar.start, place.bar.end
     process = machine.processes.get(mapping.pid)
     if mapping.entries is not None:
         runs = [run for run in mapping.entries if run.start < high and low < run.end]
-        places = tuple(Place.of(run.start, run.end, run.mode.short) for run in runs)
+        places = tuple(PhysicalPlace.of(run.start, run.end, run.mode.short) for run in runs)
         modes = {machine.effective(run.start, run.end, run.mode) for run in runs}
         known = "entries"
     else:
         # The mode of a mapping that reserves is that of its reservation, whoever made it (S2.10).
         start, end = mapping.physical or (low, high)
         pieces = list(machine.pieces(max(start, low), min(end, high)))
-        places = tuple(Place.of(p.start, p.end, p.mode.short if p.mode else None) for p in pieces)
+        places = tuple(PhysicalPlace.of(p.start, p.end, p.mode.short if p.mode else None) for p in pieces)
         certain = reserves(mapping) and machine.snapshot.book is not None
         modes = {_effective(machine, piece) for piece in pieces} if certain else {None}
         known = "list"
     one = modes.pop() if len(modes) == 1 else None
     several = len(modes) > 1 and None not in modes
-    combining = Answer.YES if one is CacheMode.WC else Answer.NO if one or several else Answer.UNKNOWN
+    combining = (
+        CombiningAnswer.YES
+        if one is CacheMode.WC
+        else CombiningAnswer.NO
+        if one or several
+        else CombiningAnswer.UNKNOWN
+    )
     return BarUser(
         mapping.pid,
         process.comm if process else "",
@@ -223,9 +229,9 @@ def _user(machine: Machine, place: BarOf, mapping: Mapping) -> BarUser:
 
 
 def _todo(
-    machine: Machine, device: Device, answers: tuple[BarAnswer, ...], combining: Answer
+    machine: JoinedHost, device: PciFunction, answers: tuple[BarAnswer, ...], combining: CombiningAnswer
 ) -> Iterator[str]:
-    if combining is Answer.YES:
+    if combining is CombiningAnswer.YES:
         return
     driver, address = device.driver, device.address
     if machine.snapshot.book is None:
@@ -236,7 +242,7 @@ def _todo(
         yield "This kernel's PAT has no write-combining: look for `nopat` and CONFIG_X86_PAT first."
         return
     for answer in answers:
-        if answer.combining is Answer.YES:
+        if answer.combining is CombiningAnswer.YES:
             continue
         name = f"BAR {answer.number}"
         if not answer.prefetchable:
@@ -247,5 +253,5 @@ def _todo(
             yield f"Map /sys/bus/pci/devices/{address}/resource{answer.number}_wc, all of it."
         else:
             yield f"{driver} has not reserved all of {name}: it is asked for by its own options, if any."
-    if combining is Answer.UNKNOWN:
+    if combining is CombiningAnswer.UNKNOWN:
         yield f"Look at the page tables too: `sudo pfnlab inspect --deep --device {address}`."

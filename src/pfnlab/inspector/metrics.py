@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from pfnlab.inspector.finding.form import finding_kinds
-from pfnlab.inspector.result import InspectionResult
-from pfnlab.inspector.snapshot import Access
+from pfnlab.inspector.finding.finding_form import finding_kinds
+from pfnlab.inspector.host_snapshot import Access
+from pfnlab.inspector.inspection import InspectionResult
 
 
 def metrics(result: InspectionResult) -> str:

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pfnlab.inspector.finding.every import findings
-from pfnlab.inspector.finding.form import range_text
-from pfnlab.inspector.machine import Machine
-from pfnlab.inspector.snapshot import Snapshot
+from pfnlab.inspector.finding.finding_form import range_text
+from pfnlab.inspector.host_snapshot import Snapshot
+from pfnlab.inspector.joined_host import JoinedHost
 
 
 def changes(before: Snapshot, after: Snapshot) -> Iterator[str]:
     """The reservations, mappings, drivers, modules, lines and findings that came (``+``) and went (``-``)."""
-    old, new = Machine(before), Machine(after)
+    old, new = JoinedHost(before), JoinedHost(after)
     yield from _both(
         "reservation",
         (f"{range_text(entry.start, entry.end)} {entry.mode.cattr}" for entry in before.book or ()),
@@ -31,7 +31,7 @@ def changes(before: Snapshot, after: Snapshot) -> Iterator[str]:
     yield from _both("finding", (one.says for one in findings(old)), (one.says for one in findings(new)))
 
 
-def _mappings(machine: Machine) -> Iterator[str]:
+def _mappings(machine: JoinedHost) -> Iterator[str]:
     for mapping in machine.snapshot.mappings or ():
         where = f" {range_text(*mapping.physical)}" if mapping.physical else ""
         place = f"{mapping.start:x}-{mapping.end:x} {mapping.perms} {mapping.path}{where}"

@@ -74,7 +74,7 @@ class Joiner:
             done.add(at)
             is_file = False
             for slot in self._slots(block, at, cache):
-                if slot.taken or not self._wants(slot.piece.text) and not is_file:
+                if slot.taken or (not self._wants(slot.piece.text) and not is_file):
                     continue
                 placed = self._placed(block, slot, cache)
                 yield placed

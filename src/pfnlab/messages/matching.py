@@ -16,10 +16,7 @@ from pfnlab.messages.values import is_plausible
 
 #: Words that stand in too many other lines of a log to look for.
 _COMMON = frozenset(
-    "the a an of for in on to at is not and or with by from failed error kernel memory mem cpu pid bug address size "
-    "type device page pages range line init probe support enabled disabled cannot can't could unable invalid "
-    "mapping mapped map region system write read access request requested reserved driver bar base new old count "
-    "warning size: resource pci".split()
+    ["the", "a", "an", "of", "for", "in", "on", "to", "at", "is", "not", "and", "or", "with", "by", "from", "failed", "error", "kernel", "memory", "mem", "cpu", "pid", "bug", "address", "size", "type", "device", "page", "pages", "range", "line", "init", "probe", "support", "enabled", "disabled", "cannot", "can't", "could", "unable", "invalid", "mapping", "mapped", "map", "region", "system", "write", "read", "access", "request", "requested", "reserved", "driver", "bar", "base", "new", "old", "count", "warning", "size:", "resource", "pci"]
 )
 
 #: The shortest word that is looked for.

@@ -19,18 +19,18 @@ from pfnlab.result import PlainText
 from pfnlab.verbs.option import AsJson, Option, Say
 
 if TYPE_CHECKING:
-    from pfnlab.inspector.result import InspectionResult
-    from pfnlab.inspector.snapshot import Snapshot
+    from pfnlab.inspector.host_snapshot import Snapshot
+    from pfnlab.inspector.inspection import InspectionResult
 
 EXAMPLES = (
-    ("sudo pfnlab inspect", "What is wrong on this machine"),
+    ("pfnlab inspect", "What is wrong on this machine, as far as this user may see it"),
     (
         "pfnlab inspect --device 01:00.0",
         "Whether its BAR is write-combining, all of it, by whom and for which process",
     ),
     ("pfnlab inspect --collect host.bundle", "The same facts in one file, to be looked at elsewhere"),
     ("pfnlab inspect host.bundle", "What is wrong on the machine a bundle is of"),
-    ("pfnlab inspect --script | ssh host sudo sh > host.bundle", "A bundle of a machine without pfnlab"),
+    ("pfnlab inspect --script > pfnlab-collect.sh", "A script that makes a bundle where pfnlab is not"),
     ("pfnlab inspect vmcore", "The same of a kernel that died"),
 )
 
@@ -75,15 +75,16 @@ def perform(request: InspectRequest, say: Say) -> Iterator[InspectionResult | Pl
     """
     _check(request)
     if request.script:
-        from pfnlab.inspector.sources.script import collect_script
+        from pfnlab.inspector.sources.collecting import script_text
 
-        yield PlainText(collect_script())
+        yield PlainText(script_text())
         return
     if request.collect is not None:
-        from pfnlab.inspector.sources.collecting import collect_live
+        from pfnlab.inspector.sources.collecting import collect
+        from pfnlab.inspector.sources.origins import live_files
 
-        said = collect_live(request.collect, redact=request.redact)
-        say(said)
+        collect(request.collect, live_files(), redact=request.redact)
+        say(f"{request.collect}: look at it with `pfnlab inspect {request.collect}`")
         return
     if request.watch is None:
         yield _result(request, _snapshot(request))
@@ -114,7 +115,7 @@ def _check(request: InspectRequest) -> None:
 
 
 def _snapshot(request: InspectRequest) -> Snapshot:
-    from pfnlab.inspector.sources.origin import live_snapshot, open_origin
+    from pfnlab.inspector.sources.origins import live_snapshot, open_origin
 
     if request.origin is not None:
         return open_origin(Path(request.origin))
@@ -127,10 +128,10 @@ def _snapshot(request: InspectRequest) -> Snapshot:
 
 def _result(request: InspectRequest, snapshot: Snapshot) -> InspectionResult:
     from pfnlab.inspector.device import device_answer
-    from pfnlab.inspector.machine import Machine
-    from pfnlab.inspector.result import inspected
+    from pfnlab.inspector.inspection import inspected
+    from pfnlab.inspector.joined_host import JoinedHost
 
-    machine = Machine(snapshot)
+    machine = JoinedHost(snapshot)
     asked = request.device
     answer = None if asked is None else device_answer(machine, asked, bar=request.bar, pid=request.pid)
     return inspected(machine, answer)

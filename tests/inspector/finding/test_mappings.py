@@ -7,7 +7,7 @@ from inspector.machines import ADDRESS, BASE, DEVICE, SIZE, entries, entry, foun
 
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.pat import PatConfig
-from pfnlab.inspector.snapshot import DirectAlias, Entries, Mapping, Resource
+from pfnlab.inspector.host_snapshot import DirectAlias, Entries, HostMapping, IomemLine
 
 _NO_WC = PatConfig.from_msr(0x0007040600070406)
 
@@ -21,7 +21,7 @@ def test_a_mapping_that_should_be_reserved() -> None:
 
 def test_a_claim_revokes() -> None:
     """With a claimant in the BAR the mapping's entries are gone: nothing is wrong."""
-    claim = (Resource(BASE, BASE + SIZE, "edu", 2),)
+    claim = (IomemLine(BASE, BASE + SIZE, "edu", 2),)
     bound = (msgspec.structs.replace(DEVICE, driver="edu"),)
 
     assert ["revoked_mapping"] == found(mappings=(mapping(0, 8),), resources=claim, devices=bound)
@@ -45,8 +45,8 @@ def test_without_pat_nothing_is_reserved() -> None:
 
 def test_ram_and_the_isa_hole_are_never_reserved() -> None:
     """/dev/mem shows both."""
-    low = Mapping(7, 0x7000, 0x8000, "rw-s", "/dev/mem", 0xA0000, physical=(0xA0000, 0xA1000))
-    ram = Mapping(7, 0x9000, 0xA000, "rw-s", "/dev/mem", 0x2000, physical=(0x2000, 0x3000))
+    low = HostMapping(7, 0x7000, 0x8000, "rw-s", "/dev/mem", 0xA0000, physical=(0xA0000, 0xA1000))
+    ram = HostMapping(7, 0x9000, 0xA000, "rw-s", "/dev/mem", 0x2000, physical=(0x2000, 0x3000))
 
     assert [] == found(mappings=(low, ram))
 
@@ -123,7 +123,7 @@ def test_a_page_copied_on_write_is_ram_in_another_mode() -> None:
 def test_a_removed_device() -> None:
     """Its file is deleted, or its address is on no bus."""
     path = "/sys/devices/pci0000:00/0000:00:09.0/resource2"
-    gone = Mapping(7, 0x7000, 0x8000, "rw-s", f"{path} (deleted)", 0)
+    gone = HostMapping(7, 0x7000, 0x8000, "rw-s", f"{path} (deleted)", 0)
 
     assert ["removed_device"] == found(mappings=(gone,))
     assert ["removed_device"] == found(mappings=(msgspec.structs.replace(gone, path=path),))

@@ -6,7 +6,15 @@ import msgspec
 from inspector.machines import ADDRESS, BAR, BASE, DEVICE, SIZE, entries, entry, found, mapping, whole
 
 from pfnlab.hw.cachemode import CacheMode
-from pfnlab.inspector.snapshot import Access, Bar, Device, DirectAlias, Process, Resource, Source
+from pfnlab.inspector.host_snapshot import (
+    Access,
+    Bar,
+    DirectAlias,
+    IomemLine,
+    PciFunction,
+    Process,
+    SnapshotSource,
+)
 
 
 def test_an_entry_without_an_owner_is_leaked() -> None:
@@ -53,7 +61,7 @@ def test_a_stand_in_holds_nothing() -> None:
 
 def test_what_was_claimed_is_not_leaked() -> None:
     """A resource in the BAR has an owner who may have mapped it."""
-    claim = Resource(BASE, BASE + SIZE, "BOOTFB", 2)
+    claim = IomemLine(BASE, BASE + SIZE, "BOOTFB", 2)
 
     assert [] == found(book=(entry(0, 16),), resources=(claim,))
 
@@ -67,7 +75,7 @@ def test_what_the_kernel_maps_is_not_leaked() -> None:
 
 def test_without_the_mappings_nothing_is_called_leaked() -> None:
     """Whoever could not read other processes' mappings cannot say that nobody maps it."""
-    refused = (Source("/proc/*/maps", Access.CUT, "not root"),)
+    refused = (SnapshotSource("/proc/*/smaps", Access.CUT, "not root"),)
 
     assert [] == found(book=(entry(0, 8),), sources=refused)
     assert [] == found(book=(entry(0, 8),), mappings=None)
@@ -89,7 +97,7 @@ def test_a_part_that_is_unmapped_stays_reserved() -> None:
 
 def test_an_entry_over_two_bars() -> None:
     """It begins in one BAR and ends in another."""
-    other = Device("0000:00:05.0", "1:2", "020000", "e1000", (Bar(0, BASE + SIZE, BASE + 2 * SIZE),))
+    other = PciFunction("0000:00:05.0", "1:2", "020000", "e1000", (Bar(0, BASE + SIZE, BASE + 2 * SIZE),))
     book = (entry(8, 24, CacheMode.UC_MINUS),)
 
     assert ["spans_bars"] == found(book=book, devices=(DEVICE, other))
@@ -97,8 +105,8 @@ def test_an_entry_over_two_bars() -> None:
 
 def test_a_resource_over_two_bars_is_a_window() -> None:
     """An entry of exactly a resource has a reason."""
-    other = Device("0000:00:05.0", "1:2", "020000", "e1000", (Bar(0, BASE + SIZE, BASE + 2 * SIZE),))
-    window = Resource(BASE, BASE + 2 * SIZE, "PCI Bus 0000:01")
+    other = PciFunction("0000:00:05.0", "1:2", "020000", "e1000", (Bar(0, BASE + SIZE, BASE + 2 * SIZE),))
+    window = IomemLine(BASE, BASE + 2 * SIZE, "PCI Bus 0000:01")
 
     assert [] == found(book=(entry(0, 32),), devices=(DEVICE, other), resources=(window,))
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from pfnlab.inspector.finding import mappings, platform, reservations
-from pfnlab.inspector.finding.compose import Found, composed
-from pfnlab.inspector.finding.form import Finding, finding_kinds
-from pfnlab.inspector.machine import Machine
+from pfnlab.inspector.finding import mappings, reservations, whole_host
+from pfnlab.inspector.finding.finding_form import Finding, finding_kinds
+from pfnlab.inspector.finding.raw_finding import RawFinding, composed
+from pfnlab.inspector.joined_host import JoinedHost
 
 #: Each looks for one or two kinds.
-_LOOKS: tuple[Callable[[Machine], Iterator[Found]], ...] = (
+_LOOKS: tuple[Callable[[JoinedHost], Iterator[RawFinding]], ...] = (
     reservations.leaked,
     mappings.without_reservation,
     mappings.aliased,
@@ -18,15 +18,15 @@ _LOOKS: tuple[Callable[[Machine], Iterator[Found]], ...] = (
     mappings.other_than_asked,
     mappings.over_two_modes,
     reservations.spanning,
-    platform.claimed,
+    whole_host.claimed,
     reservations.over_tracked,
-    platform.no_write_combining,
-    platform.mtrrs_decide,
-    platform.hidden,
+    whole_host.no_write_combining,
+    whole_host.mtrrs_decide,
+    whole_host.hidden,
 )
 
 
-def findings(machine: Machine) -> tuple[Finding, ...]:
+def findings(machine: JoinedHost) -> tuple[Finding, ...]:
     """The findings of a machine: by severity, then by kind, then by place."""
     order = list(finding_kinds())
     found = [composed(machine, one) for look in _LOOKS for one in look(machine)]

@@ -9,11 +9,11 @@ from itertools import islice
 from typing import NamedTuple
 
 from pfnlab.hw.cachemode import CacheMode
-from pfnlab.inspector.finding.compose import Found, evidence_of_book
-from pfnlab.inspector.finding.form import Evidence, range_text, size_text
+from pfnlab.inspector.finding.finding_form import EvidenceLine, range_text, size_text
+from pfnlab.inspector.finding.raw_finding import RawFinding, evidence_of_book
+from pfnlab.inspector.host_snapshot import DirectAlias, HostMapping
 from pfnlab.inspector.intervals import Intervals
-from pfnlab.inspector.machine import BarOf, Machine, physical_of
-from pfnlab.inspector.snapshot import DirectAlias, Mapping
+from pfnlab.inspector.joined_host import BarOf, JoinedHost, physical_of
 
 #: Files whose mmap reserves what it maps, in every kernel: those of sysfs, /proc/bus/pci and /dev/mem (S9.1
 #: to S9.3). Of vfio-pci that depends on the kernel, and drivers may insert without a reservation.
@@ -27,12 +27,12 @@ _RESOURCE = re.compile(
 _ISA_HOLE = (0xA0000, 0x100000)
 
 
-def reserves(mapping: Mapping) -> bool:
+def reserves(mapping: HostMapping) -> bool:
     """True where a mapping of this file is reserved by the kernel."""
     return _RESERVES.match(mapping.path) is not None
 
 
-def without_reservation(machine: Machine) -> Iterator[Found]:
+def without_reservation(machine: JoinedHost) -> Iterator[RawFinding]:
     """Mappings that should be reserved and are not; where a driver claimed the BAR they were revoked."""
     snapshot = machine.snapshot
     if snapshot.book is None or not machine.tracks:
@@ -56,7 +56,7 @@ def without_reservation(machine: Machine) -> Iterator[Found]:
         revoked = bool(claimed) and mapping.entries is None
         what = f"{range_text(low, high)} ({size_text(size)})"
         says = f"{who} maps {what} through {mapping.path}, without a reservation"
-        yield Found(
+        yield RawFinding(
             "revoked_mapping" if revoked else "mapping_without_reservation",
             f"{says}: {claimed[0].name} has claimed it." if revoked else f"{says}.",
             places=missing,
@@ -65,20 +65,20 @@ def without_reservation(machine: Machine) -> Iterator[Found]:
             evidence=[
                 mapping_line(mapping),
                 *(
-                    Evidence("/proc/iomem", f"{line.start:08x}-{line.end - 1:08x} : {line.name}")
+                    EvidenceLine("/proc/iomem", f"{line.start:08x}-{line.end - 1:08x} : {line.name}")
                     for line in claimed[:1]
                 ),
             ],
         )
 
 
-def _never_reserved(machine: Machine, start: int, end: int) -> bool:
+def _never_reserved(machine: JoinedHost, start: int, end: int) -> bool:
     if _ISA_HOLE[0] <= start and end <= _ISA_HOLE[1]:
         return True
     return any(ranged.owner.name.startswith("System RAM") for ranged in machine.resources.over(start, end))
 
 
-def other_than_asked(machine: Machine) -> Iterator[Found]:
+def other_than_asked(machine: JoinedHost) -> Iterator[RawFinding]:
     """Mappings that ask for write-combining and have another mode, by the list or by their entries."""
     if machine.snapshot.book is None or not machine.tracks:
         return
@@ -97,7 +97,7 @@ def other_than_asked(machine: Machine) -> Iterator[Found]:
         low, high, mode = others[0]
         places = machine.bar_over(low, high)
         holders = _holders(machine, mapping, low, high)
-        yield Found(
+        yield RawFinding(
             "uc_where_wc_asked",
             f"{machine.who(mapping.pid)} asked for write-combining at {range_text(low, high)}, "
             f"which is reserved {mode.cattr if mode else ''}{holders}.",
@@ -114,7 +114,7 @@ def other_than_asked(machine: Machine) -> Iterator[Found]:
         )
 
 
-def _holders(machine: Machine, mapping: Mapping, low: int, high: int) -> str:
+def _holders(machine: JoinedHost, mapping: HostMapping, low: int, high: int) -> str:
     others = [
         machine.who(other.pid)
         for other in machine.mappings_over(low, high)
@@ -125,7 +125,7 @@ def _holders(machine: Machine, mapping: Mapping, low: int, high: int) -> str:
     return f" by one of: {', '.join(holders[:4])}" if holders else ""
 
 
-def over_two_modes(machine: Machine) -> Iterator[Found]:
+def over_two_modes(machine: JoinedHost) -> Iterator[RawFinding]:
     """Mappings of a file that reserves, over memory that is reserved in two modes."""
     for mapping in machine.snapshot.mappings or ():
         if not reserves(mapping):
@@ -135,7 +135,7 @@ def over_two_modes(machine: Machine) -> Iterator[Found]:
             if len({piece.mode for piece in pieces}) < 2:
                 continue
             places = machine.bar_over(start, end)
-            yield Found(
+            yield RawFinding(
                 "two_modes",
                 f"{machine.who(mapping.pid)} maps {range_text(start, end)}, "
                 f"reserved as {' and '.join(dict.fromkeys(p.mode.cattr for p in pieces if p.mode))}.",
@@ -146,7 +146,7 @@ def over_two_modes(machine: Machine) -> Iterator[Found]:
             )
 
 
-def of_removed(machine: Machine) -> Iterator[Found]:
+def of_removed(machine: JoinedHost) -> Iterator[RawFinding]:
     """Mappings of resource files whose device is not there any more."""
     if machine.snapshot.devices is None:
         return
@@ -156,7 +156,7 @@ def of_removed(machine: Machine) -> Iterator[Found]:
             continue
         if found["device"] in machine.devices and not mapping.path.endswith(" (deleted)"):
             continue
-        yield Found(
+        yield RawFinding(
             "removed_device",
             f"{machine.who(mapping.pid)} maps BAR {found['bar']} of {found['device']}, which was removed.",
             places=[(*mapping.physical, None)] if mapping.physical else [],
@@ -174,11 +174,11 @@ class _User(NamedTuple):
     """Somebody with entries for a range: their mode, and who it is."""
 
     mode: CacheMode
-    mapping: Mapping | None
+    mapping: HostMapping | None
     alias: DirectAlias | None
 
 
-def aliased(machine: Machine) -> Iterator[Found]:
+def aliased(machine: JoinedHost) -> Iterator[RawFinding]:
     """Memory that is mapped in two modes at once; only page-table entries show it."""
     users = [
         (run.start, run.end, _User(run.mode, mapping, None))
@@ -196,7 +196,7 @@ def aliased(machine: Machine) -> Iterator[Found]:
         seen = {_kind(user.mode): user for user in reversed(over)}.values()
         places: list[BarOf] = machine.bar_over(start, end)
         words = " and ".join(mode.cattr for mode in sorted(modes))
-        yield Found(
+        yield RawFinding(
             "conflicting_alias",
             f"{range_text(start, end)} ({size_text(end - start)}) is mapped {words} at once"
             f"{'' if places else ', and is RAM'}.",
@@ -213,7 +213,7 @@ def _kind(mode: CacheMode) -> CacheMode:
 
 
 def _in_two_modes(
-    machine: Machine, users: list[tuple[int, int, _User]]
+    machine: JoinedHost, users: list[tuple[int, int, _User]]
 ) -> Iterator[tuple[int, int, set[CacheMode]]]:
     # The ranges over which users have two modes; RAM in no list of aliases is write-back for the kernel.
     edges = sorted(
@@ -249,22 +249,22 @@ def _in_two_modes(
         yield open_at, last, modes
 
 
-def _alias_over(machine: Machine, start: int, end: int) -> bool:
+def _alias_over(machine: JoinedHost, start: int, end: int) -> bool:
     return any(ranged.owner.place == "direct map" for ranged in machine.aliases.over(start, end))
 
 
-def _user_line(user: _User) -> Evidence:
+def _user_line(user: _User) -> EvidenceLine:
     if user.mapping is not None:
         line = mapping_line(user.mapping)
-        return Evidence(line.source, f"{line.line} (entries {user.mode.cattr})")
+        return EvidenceLine(line.source, f"{line.line} (entries {user.mode.cattr})")
     alias = user.alias
     assert alias is not None, "a user is a mapping or an alias"
-    return Evidence(alias.place, f"{range_text(alias.start, alias.end)} {alias.mode.cattr}")
+    return EvidenceLine(alias.place, f"{range_text(alias.start, alias.end)} {alias.mode.cattr}")
 
 
-def mapping_line(mapping: Mapping) -> Evidence:
+def mapping_line(mapping: HostMapping) -> EvidenceLine:
     """A mapping as /proc/PID/maps writes it."""
-    return Evidence(
+    return EvidenceLine(
         f"/proc/{mapping.pid}/maps",
         f"{mapping.start:x}-{mapping.end:x} {mapping.perms} {mapping.offset:08x} {mapping.path}",
     )

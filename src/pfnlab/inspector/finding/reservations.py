@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pfnlab.inspector.finding.compose import Found, evidence_of_book
-from pfnlab.inspector.finding.form import Evidence, range_text, size_text
+from pfnlab.inspector.finding.finding_form import EvidenceLine, range_text, size_text
+from pfnlab.inspector.finding.raw_finding import RawFinding, evidence_of_book
+from pfnlab.inspector.host_snapshot import Access, PciFunction, Reservation
 from pfnlab.inspector.intervals import Ranged, uncovered
-from pfnlab.inspector.machine import STAND_INS, BarOf, Machine
-from pfnlab.inspector.snapshot import Access, Device, Reservation
+from pfnlab.inspector.joined_host import STAND_INS, BarOf, JoinedHost
 from pfnlab.units import number_of
 
 #: Where a VMM opens a device through its group, or through the device's own file.
 _VFIO_FILES = ("/dev/vfio/", "anon_inode:[vfio-device]")
 
 #: The source of mappings.
-MAPS = "/proc/*/maps"
+MAPS = "/proc/*/smaps"
 
 
-def leaked(machine: Machine) -> Iterator[Found]:
+def leaked(machine: JoinedHost) -> Iterator[RawFinding]:
     """Entries in BARs that nobody holds, one finding a BAR."""
     if not _mappings_known(machine):
         return
@@ -31,7 +31,7 @@ def leaked(machine: Machine) -> Iterator[Found]:
         yield _leak(machine, place, entries)
 
 
-def _leak(machine: Machine, place: BarOf, entries: list[Reservation]) -> Found:
+def _leak(machine: JoinedHost, place: BarOf, entries: list[Reservation]) -> RawFinding:
     size = sum(entry.end - entry.start for entry in entries)
     driver = place.device.driver
     bound = f"only {driver}, which reserves nothing for itself, is bound" if driver else "no driver is bound"
@@ -40,10 +40,10 @@ def _leak(machine: Machine, place: BarOf, entries: list[Reservation]) -> Found:
     high = max(entry.end for entry in entries)
     lines = [
         *evidence_of_book(machine, [(entry.start, entry.end, entry.mode) for entry in entries]),
-        Evidence("/sys/bus/pci/devices", device_line(place.device)),
+        EvidenceLine("/sys/bus/pci/devices", device_line(place.device)),
         *_frees(machine, low, high),
     ]
-    return Found(
+    return RawFinding(
         "leaked_reservation",
         f"{size_text(size)} of {place} stay reserved in {entry_words}: {bound}, and no process maps it.",
         places=[(entry.start, entry.end, entry.mode) for entry in entries],
@@ -52,15 +52,15 @@ def _leak(machine: Machine, place: BarOf, entries: list[Reservation]) -> Found:
     )
 
 
-def _frees(machine: Machine, low: int, high: int) -> Iterator[Evidence]:
+def _frees(machine: JoinedHost, low: int, high: int) -> Iterator[EvidenceLine]:
     # Lines of the log about a free that failed there: they say by whom and when.
     wanted = (f"{low >> 20:x}", f"{(high - 1) >> 20:x}")
     for line in machine.snapshot.log or ():
         if "freeing invalid memtype" in line and any(part in line for part in wanted):
-            yield Evidence("kernel log", line)
+            yield EvidenceLine("kernel log", line)
 
 
-def _may_hold(machine: Machine, place: BarOf, entry: Ranged[Reservation]) -> bool:
+def _may_hold(machine: JoinedHost, place: BarOf, entry: Ranged[Reservation]) -> bool:
     """True where somebody may have this entry: then it is no leak, whatever its form."""
     device = place.device
     if device.driver is not None and device.driver not in STAND_INS:
@@ -74,7 +74,7 @@ def _may_hold(machine: Machine, place: BarOf, entry: Ranged[Reservation]) -> boo
     return device.driver is not None and _opened(machine, device)
 
 
-def _opened(machine: Machine, device: Device) -> bool:
+def _opened(machine: JoinedHost, device: PciFunction) -> bool:
     group = f"/dev/vfio/{device.group}" if device.group else None
     return any(
         file == group or (group is None and file.startswith(_VFIO_FILES)) or file == _VFIO_FILES[1]
@@ -83,7 +83,7 @@ def _opened(machine: Machine, device: Device) -> bool:
     )
 
 
-def _mappings_known(machine: Machine) -> bool:
+def _mappings_known(machine: JoinedHost) -> bool:
     # Without the mappings of every process nobody can say that an entry has no owner.
     snapshot = machine.snapshot
     if snapshot.mappings is None or snapshot.book is None or snapshot.devices is None:
@@ -92,7 +92,7 @@ def _mappings_known(machine: Machine) -> bool:
     return source is None or source.access is Access.READ
 
 
-def over_tracked(machine: Machine) -> Iterator[Found]:
+def over_tracked(machine: JoinedHost) -> Iterator[RawFinding]:
     """Entries in BARs without a driver that processes map in part only."""
     if not _mappings_known(machine):
         return
@@ -111,7 +111,7 @@ def over_tracked(machine: Machine) -> Iterator[Found]:
         pids = sorted({mapping.pid for mapping in machine.mappings_over(entry.start, entry.end)})
         who = ", ".join(machine.who(pid) for pid in pids[:3])
         size = sum(high - low for low, high in free)
-        yield Found(
+        yield RawFinding(
             "over_tracking",
             f"{size_text(size)} of {places[0]} are reserved and not mapped, "
             f"beside what {who} still maps of {range_text(entry.start, entry.end)}.",
@@ -122,7 +122,7 @@ def over_tracked(machine: Machine) -> Iterator[Found]:
         )
 
 
-def spanning(machine: Machine) -> Iterator[Found]:
+def spanning(machine: JoinedHost) -> Iterator[RawFinding]:
     """Entries that reach from one BAR into another, and are no resource by themselves."""
     for entry in machine.book:
         places = machine.bar_over(entry.start, entry.end)
@@ -132,7 +132,7 @@ def spanning(machine: Machine) -> Iterator[Found]:
         if any(resource.start == entry.start and resource.end == entry.end for resource in over):
             continue
         first, last = places[0], places[-1]
-        yield Found(
+        yield RawFinding(
             "spans_bars",
             f"{range_text(entry.start, entry.end)} {entry.owner.mode.cattr} begins at {first} "
             f"and reaches into {last}.",
@@ -140,12 +140,15 @@ def spanning(machine: Machine) -> Iterator[Found]:
             place=first,
             evidence=[
                 *evidence_of_book(machine, [(entry.start, entry.end, entry.owner.mode)]),
-                *(Evidence("/sys/bus/pci/devices", device_line(place.device, place)) for place in places[:4]),
+                *(
+                    EvidenceLine("/sys/bus/pci/devices", device_line(place.device, place))
+                    for place in places[:4]
+                ),
             ],
         )
 
 
-def device_line(device: Device, place: BarOf | None = None) -> str:
+def device_line(device: PciFunction, place: BarOf | None = None) -> str:
     """A device in a line, with one BAR of it or its driver."""
     if place is not None:
         return f"{place}: {range_text(place.bar.start, place.bar.end)}"

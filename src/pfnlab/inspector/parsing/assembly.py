@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import msgspec
 
+from pfnlab.inspector.host_snapshot import Access, IomemLine, PciFunction, Snapshot, SnapshotSource
 from pfnlab.inspector.parsing import iomem, kernel_log, machine_facts, memtype_list, mtrr_file, pci_files
 from pfnlab.inspector.parsing.lspci import listed_devices
 from pfnlab.inspector.parsing.process_files import ProcessFiles
@@ -26,7 +27,6 @@ from pfnlab.inspector.parsing.text_files import (
     odd_lines,
     shown,
 )
-from pfnlab.inspector.snapshot import Access, Device, Resource, Snapshot, Source
 from pfnlab.progress import Work, working
 
 #: Small files of one line.
@@ -77,7 +77,7 @@ class _Assembly:
     def __init__(self, files: TextFiles, work: Work) -> None:
         self._files = files
         self._work = work
-        self._sources: list[Source] = []
+        self._sources: list[SnapshotSource] = []
 
     def snapshot(self) -> Snapshot:
         """All parts."""
@@ -115,7 +115,7 @@ class _Assembly:
             processor=flags,
         )
 
-    def _resources(self) -> tuple[Resource, ...] | None:
+    def _resources(self) -> tuple[IomemLine, ...] | None:
         data = self._list(iomem.PATH, iomem.LINE)
         if data is None:
             return None
@@ -139,10 +139,10 @@ class _Assembly:
         refused = next((one for one in texts if one[1].access is Access.REFUSED), texts[0])
         why = refused[1].why or "nothing in it"
         access = Access.ABSENT if refused[1].there else refused[1].access
-        self._sources.append(Source(refused[0], access, why, refused[1].seconds, "sudo dmesg"))
+        self._sources.append(SnapshotSource(refused[0], access, why, refused[1].seconds, "sudo dmesg"))
         return None
 
-    def _devices(self) -> tuple[Device, ...] | None:
+    def _devices(self) -> tuple[PciFunction, ...] | None:
         found, source = pci_files.devices(self._files)
         if found is None and (text := self._files.read(LSPCI, MOST_LIST)).there:
             self._note(LSPCI, text)
@@ -196,7 +196,7 @@ class _Assembly:
             command = f"sudo cat {path}"
         if remedy is not None:
             command = remedy(text, self._files) or command
-        self._sources.append(Source(path, text.access, text.why, text.seconds, command))
+        self._sources.append(SnapshotSource(path, text.access, text.why, text.seconds, command))
 
 
 def _odd(path: str, data: bytes, line: re.Pattern[bytes]) -> list[tuple[int, bytes]]:

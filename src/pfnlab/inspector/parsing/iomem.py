@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from pfnlab.inspector.host_snapshot import IomemLine
 from pfnlab.inspector.parsing.text_files import decoded
-from pfnlab.inspector.snapshot import Resource
 
 #: The file.
 PATH = "/proc/iomem"
@@ -14,7 +14,7 @@ PATH = "/proc/iomem"
 LINE = re.compile(rb"^( *)([0-9a-f]{1,16})-([0-9a-f]{1,16}) : ([^\n]*)$", re.MULTILINE)
 
 
-def resources(data: bytes) -> tuple[Resource, ...]:
+def resources(data: bytes) -> tuple[IomemLine, ...]:
     """The lines as resources, half-open, in their order."""
     names: dict[bytes, str] = {}
     found = []
@@ -22,10 +22,10 @@ def resources(data: bytes) -> tuple[Resource, ...]:
         text = names.get(name)
         if text is None:
             text = names[name] = decoded(name).rstrip("\r")
-        found.append(Resource(int(start, 16), int(end, 16) + 1, text, len(blanks) // 2))
+        found.append(IomemLine(int(start, 16), int(end, 16) + 1, text, len(blanks) // 2))
     return tuple(found)
 
 
-def is_hidden(found: tuple[Resource, ...]) -> bool:
+def is_hidden(found: tuple[IomemLine, ...]) -> bool:
     """True where every address is zero: the kernel shows them to the superuser alone."""
     return bool(found) and all(one.start == 0 and one.end == 1 for one in found)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from pfnlab.inspector.host_snapshot import Bar, PciFunction
 from pfnlab.inspector.parsing.text_files import decoded
-from pfnlab.inspector.snapshot import Bar, Device
 
 _HEAD = re.compile(r"^((?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]) (.*)$")
 _IDS = re.compile(r"\[([0-9a-f]{4}:[0-9a-f]{4})\]")
@@ -25,7 +25,7 @@ _UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 _ROM_NUMBER = 6
 
 
-def listed_devices(data: bytes) -> tuple[Device, ...]:
+def listed_devices(data: bytes) -> tuple[PciFunction, ...]:
     """The devices in their order; what a line does not say is empty or None.
 
     The modules that lspci names could serve a device, whether or not one is loaded, so they are left out.
@@ -39,7 +39,7 @@ def listed_devices(data: bytes) -> tuple[Device, ...]:
     return tuple(found)
 
 
-def _device(address: str, title: str, lines: list[str]) -> Device:
+def _device(address: str, title: str, lines: list[str]) -> PciFunction:
     ids, kind, interface = _IDS.search(title), _CLASS.search(title), _INTERFACE.search(title)
     driver, group, enabled = None, "", None
     bars: list[Bar] = []
@@ -57,7 +57,7 @@ def _device(address: str, title: str, lines: list[str]) -> Device:
             group = of_group[1]
         elif by := _DRIVER.match(line):
             driver = by[1]
-    return Device(
+    return PciFunction(
         address=address if address.count(":") == 2 else f"0000:{address}",
         ids=ids[1] if ids else "",
         kind=kind[1] + (interface[1] if interface else "00") if kind else "",

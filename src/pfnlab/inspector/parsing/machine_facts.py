@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import zlib
 
+from pfnlab.inspector.host_snapshot import Module
 from pfnlab.inspector.parsing.text_files import TextFiles, decoded, first_line
-from pfnlab.inspector.snapshot import Module
 
 #: Files that say whether the machine is a guest.
 HYPERVISOR_TYPE = "/sys/hypervisor/type"

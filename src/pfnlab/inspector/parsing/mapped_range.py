@@ -12,7 +12,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable
 
-from pfnlab.inspector.snapshot import Bar, Device
+from pfnlab.inspector.host_snapshot import Bar, PciFunction
 
 #: VFIO_PCI_OFFSET_SHIFT (drivers/vfio/pci).
 _REGION_SHIFT = 40
@@ -30,7 +30,7 @@ _MOST = 1 << 64
 class BarPlaces:
     """The BARs of all devices, to look up by device and number and by address."""
 
-    def __init__(self, devices: Iterable[Device]) -> None:
+    def __init__(self, devices: Iterable[PciFunction]) -> None:
         self._by_device = {device.address: {bar.number: bar for bar in device.bars} for device in devices}
         bars = {(bar.start, bar.end) for one in self._by_device.values() for bar in one.values()}
         self._sorted = sorted(bars)

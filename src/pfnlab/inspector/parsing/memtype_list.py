@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from pfnlab.hw.cachemode import CacheMode
-from pfnlab.inspector.snapshot import Reservation
+from pfnlab.inspector.host_snapshot import Reservation
 
 #: The file.
 PATH = "/sys/kernel/debug/x86/pat_memtype_list"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from pfnlab.hw.mtrr import MtrrType
-from pfnlab.inspector.snapshot import MtrrRange
+from pfnlab.inspector.host_snapshot import MtrrRegister
 
 #: The file.
 PATH = "/proc/mtrr"
@@ -29,12 +29,12 @@ LINE = re.compile(
 )
 
 
-def mtrr_ranges(data: bytes) -> tuple[MtrrRange, ...]:
+def mtrr_ranges(data: bytes) -> tuple[MtrrRegister, ...]:
     """The registers in use, in the order of their numbers; a type the kernel does not name is left out."""
     found = []
     for base, size, unit, new, old in LINE.findall(data):
         kind = TYPES.get(new or old)
         if kind is not None:
             start = int(base, 16)
-            found.append(MtrrRange(start, start + (int(size) << _UNITS[unit]), kind))
+            found.append(MtrrRegister(start, start + (int(size) << _UNITS[unit]), kind))
     return tuple(found)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from pfnlab.inspector.host_snapshot import Access, Bar, PciFunction, SnapshotSource
 from pfnlab.inspector.parsing.text_files import TextFiles, first_line
-from pfnlab.inspector.snapshot import Access, Bar, Device, Source
 
 #: The folders.
 DEVICES, DRIVERS = "/sys/bus/pci/devices", "/sys/bus/pci/drivers"
@@ -34,10 +34,10 @@ def is_address(name: str) -> bool:
     return _ADDRESS.fullmatch(name) is not None
 
 
-def devices(files: TextFiles) -> tuple[tuple[Device, ...] | None, Source]:
+def devices(files: TextFiles) -> tuple[tuple[PciFunction, ...] | None, SnapshotSource]:
     """All devices in order, and what became of their folder."""
     listing = files.names(DEVICES)
-    source = Source(DEVICES, listing.access, listing.why, listing.seconds)
+    source = SnapshotSource(DEVICES, listing.access, listing.why, listing.seconds)
     if not listing.there:
         return None, source
     names = [name for name in listing.data.decode("utf-8", "replace").split("\n") if is_address(name)]
@@ -53,7 +53,7 @@ def devices(files: TextFiles) -> tuple[tuple[Device, ...] | None, Source]:
             module = _last(files.link(f"{DRIVERS}/{driver}/module"))
             made_of[driver] = (module,) if module else ()
         found.append(
-            Device(
+            PciFunction(
                 address=name,
                 ids=":".join(
                     first_line(files, f"{folder}/{part}").removeprefix("0x") for part in ("vendor", "device")
@@ -67,7 +67,7 @@ def devices(files: TextFiles) -> tuple[tuple[Device, ...] | None, Source]:
             )
         )
     if refused:
-        source = Source(DEVICES, Access.CUT, f"{refused} of {len(names)} refused", listing.seconds)
+        source = SnapshotSource(DEVICES, Access.CUT, f"{refused} of {len(names)} refused", listing.seconds)
     return tuple(found), source
 
 

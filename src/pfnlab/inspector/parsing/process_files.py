@@ -6,6 +6,7 @@ import re
 
 import msgspec
 
+from pfnlab.inspector.host_snapshot import Access, HostMapping, PciFunction, Process, SnapshotSource
 from pfnlab.inspector.parsing.mapped_range import VFIO, BarPlaces
 from pfnlab.inspector.parsing.process_maps import TRIMMED_LINE, is_device_file, trimmed, vmas
 from pfnlab.inspector.parsing.text_files import (
@@ -18,7 +19,6 @@ from pfnlab.inspector.parsing.text_files import (
     odd_lines,
     shown,
 )
-from pfnlab.inspector.snapshot import Access, Device, Mapping, Process, Source
 from pfnlab.progress import Work
 
 #: What gives the rest to a user who may not see other users' processes.
@@ -37,8 +37,8 @@ class Seen(msgspec.Struct, frozen=True):
     """All that processes say; None where there is no /proc."""
 
     processes: tuple[Process, ...] | None
-    mappings: tuple[Mapping, ...] | None
-    sources: tuple[Source, ...]
+    mappings: tuple[HostMapping, ...] | None
+    sources: tuple[SnapshotSource, ...]
 
 
 class _Tally:
@@ -61,15 +61,15 @@ class _Tally:
         if text.seconds is not None:
             self.seconds = text.seconds
 
-    def source(self) -> Source:
+    def source(self) -> SnapshotSource:
         """All of them as one source."""
         if self.refused:
             access = Access.CUT if self.read else Access.REFUSED
             why = f"{self.refused} {'process' if self.refused == 1 else 'processes'}: {self.why}"
-            return Source(self.name, access, why, self.seconds, _COMMAND)
+            return SnapshotSource(self.name, access, why, self.seconds, _COMMAND)
         if self.cut:
-            return Source(self.name, Access.CUT, f"{self.cut} too large", self.seconds)
-        return Source(self.name, Access.READ if self.read else Access.ABSENT, "", self.seconds)
+            return SnapshotSource(self.name, Access.CUT, f"{self.cut} too large", self.seconds)
+        return SnapshotSource(self.name, Access.READ if self.read else Access.ABSENT, "", self.seconds)
 
 
 class ProcessFiles:
@@ -78,7 +78,7 @@ class ProcessFiles:
     :param devices: its PCI devices, None where they are not known
     """
 
-    def __init__(self, files: TextFiles, devices: tuple[Device, ...] | None) -> None:
+    def __init__(self, files: TextFiles, devices: tuple[PciFunction, ...] | None) -> None:
         self._files = files
         self._devices = devices or ()
         self._places = BarPlaces(self._devices)
@@ -97,16 +97,16 @@ class ProcessFiles:
         if not listing.there or not pids:
             why = listing.why or "no processes"
             access = Access.ABSENT if listing.there else listing.access
-            return Seen(None, None, (Source("/proc/*/smaps", access, why, listing.seconds),))
+            return Seen(None, None, (SnapshotSource("/proc/*/smaps", access, why, listing.seconds),))
         work.expect(len(pids))
         processes: list[Process] = []
-        mappings: list[Mapping] = []
+        mappings: list[HostMapping] = []
         for pid in pids:
             self._add(pid, processes, mappings)
             work.advance()
         return Seen(tuple(processes), tuple(mappings), (self._maps.source(), self._links.source()))
 
-    def _add(self, pid: int, processes: list[Process], mappings: list[Mapping]) -> None:
+    def _add(self, pid: int, processes: list[Process], mappings: list[HostMapping]) -> None:
         own = trimmed(self._text_of(pid))
         targets, listing = self._open_files(pid)
         self._links.count(listing)
@@ -127,7 +127,7 @@ class ProcessFiles:
                 text = perm_texts[perms] = perms.decode()
             device = by_inode.get(inode, single)
             physical = places.range_of(name, at, last - first, device) if last > first else None
-            mappings.append(Mapping(pid, first, last, text, name, at, names, physical))
+            mappings.append(HostMapping(pid, first, last, text, name, at, names, physical))
         opened = tuple(sorted(set(targets.values())))
         processes.append(Process(pid, first_line(self._files, f"/proc/{pid}/comm"), opened))
 

@@ -9,7 +9,7 @@ import msgspec
 
 from pfnlab.errors import Misuse
 from pfnlab.inert import visible_name
-from pfnlab.inspector.snapshot import Access
+from pfnlab.inspector.host_snapshot import Access
 
 #: The most bytes of a file with few lines, and of a list.
 MOST_SMALL, MOST_LIST = 1 << 20, 1 << 29

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 from random import Random
 
-from pfnlab.inspector.snapshot import Snapshot
+from pfnlab.inspector.host_snapshot import Snapshot
 from pfnlab.units import PAGE_SIZE
 
 #: Up to here every PC has the same addresses, which stay.

@@ -9,6 +9,7 @@ import msgspec
 
 from pfnlab.errors import Misuse
 from pfnlab.inert import visible_name
+from pfnlab.inspector.host_snapshot import Access
 from pfnlab.inspector.parsing.text_files import (
     DMESG,
     JOURNAL,
@@ -19,7 +20,6 @@ from pfnlab.inspector.parsing.text_files import (
     decoded,
     shown,
 )
-from pfnlab.inspector.snapshot import Access
 from pfnlab.inspector.sources.bundle_form import ACCESS, MAGIC, MOST_LINE, VERSION, bundle_bytes
 
 _DIRECTIVE = re.compile(rb"\n([^ \n][^\n]*|(?=\n))")

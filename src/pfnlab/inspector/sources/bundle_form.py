@@ -27,7 +27,7 @@ import msgspec
 from pfnlab.errors import Misuse
 from pfnlab.files import read_bytes
 from pfnlab.inert import visible_name
-from pfnlab.inspector.snapshot import Access
+from pfnlab.inspector.host_snapshot import Access
 
 #: The first line, without the version.
 MAGIC = b"pfnlab-bundle "

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from importlib.resources import files as files_of
 from pathlib import Path
 
 from pfnlab.files import cannot_write, write_whole
+from pfnlab.inspector.host_snapshot import Access, Snapshot
 from pfnlab.inspector.parsing.assembly import snapshot_of
 from pfnlab.inspector.parsing.machine_facts import CPUINFO, trimmed_config, trimmed_processor
 from pfnlab.inspector.parsing.pci_files import CONFIG_BYTES
 from pfnlab.inspector.parsing.process_maps import is_device_file, trimmed
 from pfnlab.inspector.parsing.text_files import MOST_SMALL, FileText, TextFiles
-from pfnlab.inspector.snapshot import Access, Snapshot
 from pfnlab.inspector.sources.bundle_form import WORDS, Entry, packed, written
 from pfnlab.inspector.sources.redaction import redacted
 
@@ -41,6 +42,11 @@ def collect(path: Path, files: TextFiles, redact: bool = False) -> Snapshot:
     except OSError as trouble:
         raise cannot_write(path, trouble, "name another file") from trouble
     return found
+
+
+def script_text() -> str:
+    """The script that writes the same bundle on a machine where nothing is installed."""
+    return files_of("pfnlab.inspector").joinpath("pfnlab-collect.sh").read_text(encoding="utf-8")
 
 
 class Recorder:

@@ -8,9 +8,9 @@ from pathlib import Path
 from pfnlab.errors import Misuse
 from pfnlab.files import Missing, check_regular
 from pfnlab.inert import visible_name
+from pfnlab.inspector.host_snapshot import Snapshot
 from pfnlab.inspector.parsing.assembly import snapshot_of
 from pfnlab.inspector.parsing.text_files import TextFiles
-from pfnlab.inspector.snapshot import Snapshot
 from pfnlab.inspector.sources.bundle import Bundle
 from pfnlab.inspector.sources.bundle_form import is_bundle
 from pfnlab.inspector.sources.root_folder import RootFolder

@@ -14,11 +14,11 @@ from random import Random
 
 import msgspec
 
+from pfnlab.inspector.host_snapshot import Snapshot
 from pfnlab.inspector.parsing import iomem, kernel_log, machine_facts, memtype_list, mtrr_file
 from pfnlab.inspector.parsing.assembly import COMMAND_LINE, HOST, MODULES, RELEASE
 from pfnlab.inspector.parsing.process_maps import DEVICE_FILE, HEAD
 from pfnlab.inspector.parsing.text_files import DMESG, JOURNAL, LSPCI, UNAME, decoded
-from pfnlab.inspector.snapshot import Snapshot
 from pfnlab.inspector.sources.address_shift import shift_for
 from pfnlab.inspector.sources.bundle_form import Entry
 from pfnlab.units import PAGE_SIZE

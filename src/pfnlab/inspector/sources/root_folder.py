@@ -11,9 +11,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from pfnlab.inspector.host_snapshot import Access
 from pfnlab.inspector.parsing.kernel_log import KMSG
 from pfnlab.inspector.parsing.text_files import JOURNAL, MOST_SMALL, FileText
-from pfnlab.inspector.snapshot import Access
 
 #: Seconds that the journal may take, and that the log is read while it grows.
 _JOURNAL_LIMIT, _LOG_LIMIT = 60.0, 10.0

@@ -13,9 +13,9 @@ from typing import IO, cast
 from pfnlab.errors import Misuse
 from pfnlab.files import check_regular
 from pfnlab.inert import visible_name
+from pfnlab.inspector.host_snapshot import Access
 from pfnlab.inspector.parsing.assembly import HOST, MODULES
 from pfnlab.inspector.parsing.text_files import DMESG, JOURNAL, LSPCI, MOST_SMALL, UNAME, FileText
-from pfnlab.inspector.snapshot import Access
 from pfnlab.inspector.sources.root_folder import RootFolder
 
 #: Where a report has what commands print, and files under another name; the first that is there is taken.

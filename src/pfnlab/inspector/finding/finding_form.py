@@ -9,6 +9,7 @@ from typing import Annotated
 
 import msgspec
 
+from pfnlab.bugs.here import BugHere
 from pfnlab.errors import Defect
 from pfnlab.result import Count
 
@@ -49,7 +50,7 @@ class FindingKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     programs: tuple[str, ...] = ()
 
 
-class Evidence(msgspec.Struct, frozen=True):
+class EvidenceLine(msgspec.Struct, frozen=True):
     """A line on which a finding rests.
 
     :param source: the file it is of
@@ -60,7 +61,7 @@ class Evidence(msgspec.Struct, frozen=True):
     line: str
 
 
-class Place(msgspec.Struct, frozen=True):
+class PhysicalPlace(msgspec.Struct, frozen=True):
     """A range of physical memory.
 
     :param start: its first byte, in hexadecimal
@@ -73,7 +74,7 @@ class Place(msgspec.Struct, frozen=True):
     mode: str | None = None
 
     @classmethod
-    def of(cls, start: int, end: int, mode: str | None = None) -> Place:
+    def of(cls, start: int, end: int, mode: str | None = None) -> PhysicalPlace:
         """The place of bytes *start* up to *end*."""
         return cls(f"{start:#x}", f"{end:#x}", mode)
 
@@ -84,17 +85,6 @@ class Place(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"{self.start}-{self.end}" + (f" {self.mode}" if self.mode else "")
-
-
-class BugHere(msgspec.Struct, frozen=True):
-    """A bug that may be the cause.
-
-    :param id: in docs/bugs.md
-    :param says: whether this kernel has it, and what mends it
-    """
-
-    id: str
-    says: str
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -120,13 +110,13 @@ class Finding(msgspec.Struct, frozen=True):
     severity: Severity
     says: str
     means: str
-    places: tuple[Place, ...] = ()
+    places: tuple[PhysicalPlace, ...] = ()
     size: Count = 0
     count: Annotated[int, msgspec.Meta(ge=1)] = 1
     device: str | None = None
     bar: int | None = None
     pids: tuple[int, ...] = ()
-    evidence: tuple[Evidence, ...] = ()
+    evidence: tuple[EvidenceLine, ...] = ()
     bugs: tuple[BugHere, ...] = ()
     programs: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()

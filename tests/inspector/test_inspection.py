@@ -8,17 +8,17 @@ from for_each import for_each
 from inspector.machines import entry, snapshot
 
 from pfnlab.inspector.device import device_answer
-from pfnlab.inspector.machine import Machine
+from pfnlab.inspector.host_snapshot import Access, SnapshotSource
+from pfnlab.inspector.inspection import InspectionResult, inspected
+from pfnlab.inspector.joined_host import JoinedHost
 from pfnlab.inspector.metrics import metrics
-from pfnlab.inspector.result import InspectionResult, inspected
-from pfnlab.inspector.snapshot import Access, Source
 from pfnlab.inspector.watching import changes
 from pfnlab.result import Outcome
 
 
 def result(**parts: Any) -> InspectionResult:
     """The inspection of a small machine."""
-    return inspected(Machine(snapshot(**parts)))
+    return inspected(JoinedHost(snapshot(**parts)))
 
 
 def test_nothing_found_is_as_expected() -> None:
@@ -35,7 +35,7 @@ def test_a_leak_is_a_discovery() -> None:
 
 def test_a_note_is_none() -> None:
     """Nothing is wrong where addresses are hidden."""
-    hidden = (Source("/proc/iomem", Access.HIDDEN), Source("/proc/*/maps", Access.READ))
+    hidden = (SnapshotSource("/proc/iomem", Access.HIDDEN), SnapshotSource("/proc/*/smaps", Access.READ))
 
     noted = result(sources=hidden)
 
@@ -50,7 +50,7 @@ def test_what_was_not_read_is_said() -> None:
 @for_each(("book", "outcome"), [((entry(0, 16),), 0), ((), 1), (None, 3)])
 def test_a_device_answers_by_its_exit_code(book: Any, outcome: int) -> None:
     """0 for yes, 1 for no, 3 where it is not known."""
-    machine = Machine(snapshot(book=book))
+    machine = JoinedHost(snapshot(book=book))
 
     assert outcome == inspected(machine, device_answer(machine, "00:04.0")).outcome.value
 
@@ -66,7 +66,7 @@ def test_the_memory_around_a_finding_is_shown() -> None:
 
 def test_sources_apart_are_measured() -> None:
     """From the first to the last that was read."""
-    sources = (Source("a", Access.READ, seconds=10.0), Source("b", Access.READ, seconds=12.5))
+    sources = (SnapshotSource("a", Access.READ, seconds=10.0), SnapshotSource("b", Access.READ, seconds=12.5))
 
     assert 2.5 == result(sources=sources).apart
 
@@ -78,7 +78,7 @@ def test_metrics_have_a_line_for_every_kind() -> None:
     assert 'pfnlab_findings{kind="leaked_reservation",severity="wrong"} 1\n' in text
     assert 'pfnlab_findings{kind="two_modes",severity="look here"} 0\n' in text
     assert "pfnlab_leaked_bytes 32768\n" in text
-    assert 'pfnlab_source_read{source="/proc/*/maps"} 1\n' in text
+    assert 'pfnlab_source_read{source="/proc/*/smaps"} 1\n' in text
 
 
 def test_changes_are_named() -> None:

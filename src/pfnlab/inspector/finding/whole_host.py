@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pfnlab.hw.cachemode import CacheMode
-from pfnlab.inspector.finding.compose import Found, evidence_of_book
-from pfnlab.inspector.finding.form import Evidence, range_text
+from pfnlab.inspector.finding.finding_form import EvidenceLine, range_text
+from pfnlab.inspector.finding.raw_finding import RawFinding, evidence_of_book
 from pfnlab.inspector.finding.reservations import device_line
-from pfnlab.inspector.machine import BOOT_FRAMEBUFFERS, STAND_INS, Machine
-from pfnlab.inspector.snapshot import Access
+from pfnlab.inspector.host_snapshot import Access
+from pfnlab.inspector.joined_host import BOOT_FRAMEBUFFERS, STAND_INS, JoinedHost
 
 
-def claimed(machine: Machine) -> Iterator[Found]:
+def claimed(machine: JoinedHost) -> Iterator[RawFinding]:
     """BARs of devices that are to be given away, and that a boot framebuffer or another claims."""
     for place in machine.bars:
         bar = place.owner
@@ -22,20 +22,20 @@ def claimed(machine: Machine) -> Iterator[Found]:
             if line.name == bar.device.driver:
                 continue
             boot = line.name.lower().startswith(BOOT_FRAMEBUFFERS)
-            yield Found(
+            yield RawFinding(
                 "claimed_by_another",
                 f"{line.name}{', the boot framebuffer,' if boot else ''} claims "
                 f"{range_text(line.start, line.end)} of {bar}, which {bar.device.driver} is to give away.",
                 places=[(line.start, line.end, None)],
                 place=bar,
                 evidence=[
-                    Evidence("/proc/iomem", f"{line.start:08x}-{line.end - 1:08x} : {line.name}"),
-                    Evidence("/sys/bus/pci/devices", device_line(bar.device)),
+                    EvidenceLine("/proc/iomem", f"{line.start:08x}-{line.end - 1:08x} : {line.name}"),
+                    EvidenceLine("/sys/bus/pci/devices", device_line(bar.device)),
                 ],
             )
 
 
-def no_write_combining(machine: Machine) -> Iterator[Found]:
+def no_write_combining(machine: JoinedHost) -> Iterator[RawFinding]:
     """A PAT without a slot for write-combining."""
     pat = machine.snapshot.pat
     if pat is None or CacheMode.WC in pat.slots:
@@ -45,14 +45,14 @@ def no_write_combining(machine: Machine) -> Iterator[Found]:
         if machine.snapshot.virtual
         else ""
     )
-    yield Found(
+    yield RawFinding(
         "pat_without_wc",
         f"PAT is set up without write-combining.{guest}",
-        evidence=[Evidence("kernel log", pat.boot_line())],
+        evidence=[EvidenceLine("kernel log", pat.boot_line())],
     )
 
 
-def mtrrs_decide(machine: Machine) -> Iterator[Found]:
+def mtrrs_decide(machine: JoinedHost) -> Iterator[RawFinding]:
     """Entries of BARs whose effective mode is not what the list says, because of an MTRR."""
     for entry in machine.book if machine.snapshot.mtrrs else ():
         places = machine.bar_over(entry.start, entry.end)
@@ -61,7 +61,7 @@ def mtrrs_decide(machine: Machine) -> Iterator[Found]:
         weak = (CacheMode.UC, CacheMode.UC_MINUS)
         if not places or effective is None or effective is mode or (mode in weak and effective in weak):
             continue
-        yield Found(
+        yield RawFinding(
             "mtrr_decides",
             f"{range_text(entry.start, entry.end)} of {places[0]} is reserved {mode.cattr} "
             f"and is accessed {effective.cattr}.",
@@ -70,7 +70,7 @@ def mtrrs_decide(machine: Machine) -> Iterator[Found]:
             evidence=[
                 *evidence_of_book(machine, [(entry.start, entry.end, mode)]),
                 *(
-                    Evidence(
+                    EvidenceLine(
                         "/proc/mtrr", f"base={line.start:#x} size={line.end - line.start:#x} {line.kind.name}"
                     )
                     for line in machine.snapshot.mtrrs or ()
@@ -80,12 +80,12 @@ def mtrrs_decide(machine: Machine) -> Iterator[Found]:
         )
 
 
-def hidden(machine: Machine) -> Iterator[Found]:
+def hidden(machine: JoinedHost) -> Iterator[RawFinding]:
     """Sources whose addresses this user is not shown."""
     for source in machine.snapshot.sources:
         if source.access is Access.HIDDEN:
-            yield Found(
+            yield RawFinding(
                 "iomem_hidden",
                 f"{source.name} shows zeros in place of addresses.",
-                evidence=[Evidence(source.name, source.why or "00000000-00000000")],
+                evidence=[EvidenceLine(source.name, source.why or "00000000-00000000")],
             )

@@ -6,7 +6,13 @@ from for_each import for_each
 
 from pfnlab.bugs.known_bugs import bug
 from pfnlab.explorer.rules import find_rule
-from pfnlab.inspector.finding.form import FindingKind, Place, finding_kinds, range_text, size_text
+from pfnlab.inspector.finding.finding_form import (
+    FindingKind,
+    PhysicalPlace,
+    finding_kinds,
+    range_text,
+    size_text,
+)
 from pfnlab.programs.lang.library import program_paths
 
 
@@ -36,4 +42,4 @@ def test_a_range_ends_with_its_last_byte() -> None:
 
 def test_a_place_knows_its_bounds() -> None:
     """Half-open."""
-    assert (0x1000, 0x3000) == Place.of(0x1000, 0x3000, "wc").bounds
+    assert (0x1000, 0x3000) == PhysicalPlace.of(0x1000, 0x3000, "wc").bounds

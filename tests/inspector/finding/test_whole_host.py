@@ -7,10 +7,10 @@ from inspector.machines import BASE, DEVICE, SIZE, entry, found, snapshot
 
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.mtrr import MtrrType
-from pfnlab.inspector.machine import Machine
-from pfnlab.inspector.snapshot import Access, MtrrRange, Resource, Source
+from pfnlab.inspector.host_snapshot import Access, IomemLine, MtrrRegister, SnapshotSource
+from pfnlab.inspector.joined_host import JoinedHost
 
-_FRAMEBUFFER = (Resource(BASE, BASE + SIZE, "BOOTFB", 2),)
+_FRAMEBUFFER = (IomemLine(BASE, BASE + SIZE, "BOOTFB", 2),)
 
 
 def test_a_boot_framebuffer_in_the_way() -> None:
@@ -31,12 +31,12 @@ def test_the_stand_ins_own_claim_is_no_other() -> None:
     """vfio-pci claims what it gives away."""
     given = (msgspec.structs.replace(DEVICE, driver="vfio-pci"),)
 
-    assert [] == found(devices=given, resources=(Resource(BASE, BASE + SIZE, "vfio-pci", 2),))
+    assert [] == found(devices=given, resources=(IomemLine(BASE, BASE + SIZE, "vfio-pci", 2),))
 
 
 def test_hidden_addresses_are_said() -> None:
     """A note, no more."""
-    hidden = (Source("/proc/iomem", Access.HIDDEN), Source("/proc/*/maps", Access.READ))
+    hidden = (SnapshotSource("/proc/iomem", Access.HIDDEN), SnapshotSource("/proc/*/smaps", Access.READ))
 
     assert ["iomem_hidden"] == found(sources=hidden)
 
@@ -46,7 +46,7 @@ def test_an_mtrr_makes_uncached_minus_write_combining() -> None:
     kinds = found(
         book=(entry(0, 16, CacheMode.UC_MINUS),),
         devices=(msgspec.structs.replace(DEVICE, driver="x"),),
-        mtrrs=(MtrrRange(BASE, BASE + SIZE, MtrrType.WC),),
+        mtrrs=(MtrrRegister(BASE, BASE + SIZE, MtrrType.WC),),
     )
 
     assert ["mtrr_decides"] == kinds
@@ -54,13 +54,13 @@ def test_an_mtrr_makes_uncached_minus_write_combining() -> None:
 
 def test_uncached_mtrrs_leave_write_combining_alone() -> None:
     """S1.6.2: an entry that says WC is write-combining under every MTRR."""
-    machine = Machine(snapshot(mtrrs=(MtrrRange(BASE, BASE + SIZE, MtrrType.UC),)))
+    machine = JoinedHost(snapshot(mtrrs=(MtrrRegister(BASE, BASE + SIZE, MtrrType.UC),)))
 
     assert CacheMode.WC is machine.effective(BASE, BASE + SIZE, CacheMode.WC)
 
 
 def test_unknown_mtrrs_leave_uncached_minus_open() -> None:
     """Nothing is said where it is not known."""
-    machine = Machine(snapshot(mtrrs=None))
+    machine = JoinedHost(snapshot(mtrrs=None))
 
     assert machine.effective(BASE, BASE + SIZE, CacheMode.UC_MINUS) is None

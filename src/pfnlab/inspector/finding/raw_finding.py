@@ -6,11 +6,16 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from pfnlab.bugs.known_bugs import bug
-from pfnlab.bugs.standing import StandingWord
+from pfnlab.bugs.here import bugs_here
 from pfnlab.hw.cachemode import CacheMode
-from pfnlab.inspector.finding.form import MOST_PLACES, BugHere, Evidence, Finding, Place, finding_kinds
-from pfnlab.inspector.machine import BarOf, Machine
+from pfnlab.inspector.finding.finding_form import (
+    MOST_PLACES,
+    EvidenceLine,
+    Finding,
+    PhysicalPlace,
+    finding_kinds,
+)
+from pfnlab.inspector.joined_host import BarOf, JoinedHost
 
 #: Of a finding so many lines are shown for one source.
 _MOST_LINES = 6
@@ -19,7 +24,7 @@ _MOST_LINES = 6
 MEMTYPE_LIST = "/sys/kernel/debug/x86/pat_memtype_list"
 
 
-class Found(msgspec.Struct, frozen=True):
+class RawFinding(msgspec.Struct, frozen=True):
     """A finding before it is put together.
 
     :param kind: a name in ``kinds.toml``
@@ -35,10 +40,10 @@ class Found(msgspec.Struct, frozen=True):
     place: BarOf | None = None
     device: str | None = None
     pids: Sequence[int] = ()
-    evidence: Iterable[Evidence] = ()
+    evidence: Iterable[EvidenceLine] = ()
 
 
-def composed(machine: Machine, found: Found) -> Finding:
+def composed(machine: JoinedHost, found: RawFinding) -> Finding:
     """The whole finding.
 
     :raises KeyError: there is no such kind
@@ -51,7 +56,7 @@ def composed(machine: Machine, found: Found) -> Finding:
         says=found.says,
         means=kind.means,
         places=tuple(
-            Place.of(start, end, None if mode is None else mode.short)
+            PhysicalPlace.of(start, end, None if mode is None else mode.short)
             for start, end, mode in found.places[:MOST_PLACES]
         ),
         size=sum(end - start for start, end, _ in found.places),
@@ -66,23 +71,11 @@ def composed(machine: Machine, found: Found) -> Finding:
     )
 
 
-def bugs_here(kernel: str, ids: Iterable[str]) -> Iterator[BugHere]:
-    """Those of some bugs that a kernel has, or may have, each with what mends it.
-
-    :param kernel: as ``uname -r``; empty where it is not known, and then all are named
-    """
-    for number in ids:
-        if not kernel:
-            yield BugHere(number, bug(number).what)
-            continue
-        standing = bug(number).standing(kernel)
-        if standing.word in (StandingWord.HAS, StandingWord.NOT_KNOWN):
-            yield BugHere(number, standing.sentence)
-
-
-def evidence_of_book(machine: Machine, entries: Sequence[tuple[int, int, CacheMode]]) -> Iterator[Evidence]:
+def evidence_of_book(
+    machine: JoinedHost, entries: Sequence[tuple[int, int, CacheMode]]
+) -> Iterator[EvidenceLine]:
     """Entries as the memtype list prints them since 5.13: with the byte behind their last."""
     for start, end, mode in entries[:_MOST_LINES]:
-        yield Evidence(MEMTYPE_LIST, f"PAT: [mem {start:#018x}-{end:#018x}] {mode.cattr}")
+        yield EvidenceLine(MEMTYPE_LIST, f"PAT: [mem {start:#018x}-{end:#018x}] {mode.cattr}")
     if len(entries) > _MOST_LINES:
-        yield Evidence(MEMTYPE_LIST, f"and {len(entries) - _MOST_LINES:,} more entries")
+        yield EvidenceLine(MEMTYPE_LIST, f"and {len(entries) - _MOST_LINES:,} more entries")

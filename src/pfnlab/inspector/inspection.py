@@ -7,11 +7,11 @@ from typing import Annotated
 import msgspec
 
 from pfnlab.inspector.around import MemoryRow, around
-from pfnlab.inspector.device import Answer, DeviceAnswer
+from pfnlab.inspector.device import CombiningAnswer, DeviceAnswer
 from pfnlab.inspector.finding.every import findings
-from pfnlab.inspector.finding.form import Finding, Severity
-from pfnlab.inspector.machine import Machine
-from pfnlab.inspector.snapshot import Access
+from pfnlab.inspector.finding.finding_form import Finding, Severity
+from pfnlab.inspector.host_snapshot import Access
+from pfnlab.inspector.joined_host import JoinedHost
 from pfnlab.result import ALWAYS, Made, Outcome, Result
 from pfnlab.units import number_of
 
@@ -34,7 +34,7 @@ class LookedAt(msgspec.Struct, frozen=True):
     command: str = ""
 
 
-class Counted(msgspec.Struct, frozen=True):
+class PartCounts(msgspec.Struct, frozen=True):
     """The size of what was looked at; null where it was not read.
 
     :param reservations: entries of the memtype list
@@ -51,7 +51,7 @@ class Counted(msgspec.Struct, frozen=True):
     resources: int | None
 
 
-class ShownFinding(msgspec.Struct, frozen=True):
+class PlacedFinding(msgspec.Struct, frozen=True):
     """A finding, and the memory around it.
 
     :param finding: the finding
@@ -63,7 +63,7 @@ class ShownFinding(msgspec.Struct, frozen=True):
 
 
 class InspectionResult(Result, frozen=True, kw_only=True, tag="pfnlab-inspection/1"):
-    """What is reserved and mapped on one machine at one moment, and what is wrong with it.
+    """One machine at one moment: what is reserved and mapped there, and what is wrong with it.
 
     :param origin: ``this machine``, or the bundle, core or folder
     :param host: the name of the machine, empty where it is not known
@@ -82,14 +82,14 @@ class InspectionResult(Result, frozen=True, kw_only=True, tag="pfnlab-inspection
     kernel: str
     virtual: str
     apart: float
-    counted: Counted
+    counted: PartCounts
     sources: tuple[LookedAt, ...]
-    findings: tuple[ShownFinding, ...]
+    findings: tuple[PlacedFinding, ...]
     says: str
     device: Annotated[DeviceAnswer | None, ALWAYS] = None
 
     @property
-    def wrong(self) -> tuple[ShownFinding, ...]:
+    def wrong(self) -> tuple[PlacedFinding, ...]:
         """The findings that are no mere note."""
         return tuple(one for one in self.findings if one.finding.severity is not Severity.NOTE)
 
@@ -103,16 +103,16 @@ class InspectionResult(Result, frozen=True, kw_only=True, tag="pfnlab-inspection
         """A discovery where anything is wrong; of a device, where it is not write-combining."""
         if self.device is not None:
             return {
-                Answer.YES: Outcome.AS_EXPECTED,
-                Answer.NO: Outcome.DISCOVERY,
-                Answer.UNKNOWN: Outcome.UNDECIDED,
+                CombiningAnswer.YES: Outcome.AS_EXPECTED,
+                CombiningAnswer.NO: Outcome.DISCOVERY,
+                CombiningAnswer.UNKNOWN: Outcome.UNDECIDED,
             }[self.device.combining]
         if self.wrong:
             return Outcome.DISCOVERY
         return Outcome.AS_EXPECTED
 
 
-def inspected(machine: Machine, device: DeviceAnswer | None = None) -> InspectionResult:
+def inspected(machine: JoinedHost, device: DeviceAnswer | None = None) -> InspectionResult:
     """The result for a machine.
 
     :param device: the answer to the question about one device, where there was one
@@ -126,7 +126,7 @@ def inspected(machine: Machine, device: DeviceAnswer | None = None) -> Inspectio
         kernel=snapshot.kernel,
         virtual=snapshot.virtual,
         apart=round(snapshot.apart, 3),
-        counted=Counted(
+        counted=PartCounts(
             *(
                 None if part is None else len(part)
                 for part in (
@@ -141,13 +141,13 @@ def inspected(machine: Machine, device: DeviceAnswer | None = None) -> Inspectio
         sources=tuple(
             LookedAt(source.name, source.access, source.why, source.command) for source in snapshot.sources
         ),
-        findings=tuple(ShownFinding(one, around(machine, one)) for one in found),
+        findings=tuple(PlacedFinding(one, around(machine, one)) for one in found),
         device=device,
         says=_says(machine, found),
     )
 
 
-def _says(machine: Machine, found: tuple[Finding, ...]) -> str:
+def _says(machine: JoinedHost, found: tuple[Finding, ...]) -> str:
     wrong = [one for one in found if one.severity is not Severity.NOTE]
     missing = [source.name for source in machine.snapshot.sources if source.access is not Access.READ]
     unread = f"; {number_of(len(missing), 'source')} not read whole" if missing else ""

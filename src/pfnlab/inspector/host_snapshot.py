@@ -1,7 +1,7 @@
 """One moment of one machine: what is reserved and mapped, and whose it is.
 
 Addresses are bytes, ranges half-open, whatever the file they come from prints. A part that could not be read
-is None and never empty: its :class:`Source` says why.
+is None and never empty: its :class:`SnapshotSource` says why.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pfnlab.hw.pat import PatConfig
 
 
 class Access(Enum):
-    """What became of a source that was to be read."""
+    """The fate of a source that was to be read."""
 
     READ = "read"
     #: The file is not there: an option of the kernel, a file system that is not mounted.
@@ -29,7 +29,7 @@ class Access(Enum):
     CUT = "cut"
 
 
-class Source(msgspec.Struct, frozen=True):
+class SnapshotSource(msgspec.Struct, frozen=True):
     """One source of a snapshot.
 
     :param name: the file, as ``/proc/iomem``, or the part of memory, as ``memtype tree``
@@ -53,7 +53,7 @@ class Reservation(msgspec.Struct, frozen=True, gc=False):
     mode: CacheMode
 
 
-class Resource(msgspec.Struct, frozen=True, gc=False):
+class IomemLine(msgspec.Struct, frozen=True, gc=False):
     """One line of /proc/iomem, in its order; *depth* 0 is outermost."""
 
     start: int
@@ -74,7 +74,7 @@ class Bar(msgspec.Struct, frozen=True, gc=False):
     prefetchable: bool = False
 
 
-class Device(msgspec.Struct, frozen=True):
+class PciFunction(msgspec.Struct, frozen=True):
     """A PCI device.
 
     :param address: as ``0000:01:00.0``
@@ -128,7 +128,7 @@ class Entries(msgspec.Struct, frozen=True, gc=False):
     writable: bool = True
 
 
-class Mapping(msgspec.Struct, frozen=True):
+class HostMapping(msgspec.Struct, frozen=True):
     """One VMA that maps page frames of a device, or may.
 
     :param path: its file as /proc/PID/maps writes it
@@ -153,7 +153,7 @@ class Mapping(msgspec.Struct, frozen=True):
     mode: CacheMode | None = None
 
 
-class MtrrRange(msgspec.Struct, frozen=True, gc=False):
+class MtrrRegister(msgspec.Struct, frozen=True, gc=False):
     """A variable MTRR, or a line of the boot log about one."""
 
     start: int
@@ -188,17 +188,17 @@ class Snapshot(msgspec.Struct, frozen=True):
     """
 
     origin: str
-    sources: tuple[Source, ...]
+    sources: tuple[SnapshotSource, ...]
     host: str = ""
     kernel: str = ""
     book: tuple[Reservation, ...] | None = None
-    resources: tuple[Resource, ...] | None = None
-    devices: tuple[Device, ...] | None = None
+    resources: tuple[IomemLine, ...] | None = None
+    devices: tuple[PciFunction, ...] | None = None
     modules: tuple[Module, ...] | None = None
     processes: tuple[Process, ...] | None = None
-    mappings: tuple[Mapping, ...] | None = None
+    mappings: tuple[HostMapping, ...] | None = None
     aliases: tuple[DirectAlias, ...] | None = None
-    mtrrs: tuple[MtrrRange, ...] | None = None
+    mtrrs: tuple[MtrrRegister, ...] | None = None
     mtrr_default: MtrrType | None = None
     pat: PatConfig | None = None
     log: tuple[str, ...] | None = None
@@ -214,6 +214,6 @@ class Snapshot(msgspec.Struct, frozen=True):
         times = [source.seconds for source in self.sources if source.seconds is not None]
         return max(times) - min(times) if times else 0.0
 
-    def source(self, name: str) -> Source | None:
+    def source(self, name: str) -> SnapshotSource | None:
         """The source of this name, None where it was not to be read."""
         return next((source for source in self.sources if source.name == name), None)

@@ -9,17 +9,17 @@ from typing import NamedTuple
 
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.mtrr import MtrrType, effective_type
-from pfnlab.inspector.intervals import Intervals
-from pfnlab.inspector.snapshot import (
+from pfnlab.inspector.host_snapshot import (
     Bar,
-    Device,
     DirectAlias,
-    Mapping,
+    HostMapping,
+    IomemLine,
+    PciFunction,
     Process,
     Reservation,
-    Resource,
     Snapshot,
 )
+from pfnlab.inspector.intervals import Intervals
 
 #: Drivers that hold a device for others and reserve nothing for themselves.
 STAND_INS = frozenset({"vfio-pci", "pci-stub", "pciback", "uio_pci_generic", "xen-pciback"})
@@ -40,7 +40,7 @@ BOOT_FRAMEBUFFERS = (
 class BarOf(NamedTuple):
     """A BAR and its device."""
 
-    device: Device
+    device: PciFunction
     bar: Bar
 
     def __str__(self) -> str:
@@ -55,7 +55,7 @@ class Piece(NamedTuple):
     mode: CacheMode | None
 
 
-class Machine:
+class JoinedHost:
     """
     A snapshot with its parts by place.
 
@@ -83,12 +83,12 @@ class Machine:
         return Intervals((entry.start, entry.end, entry) for entry in self.snapshot.book or ())
 
     @cached_property
-    def resources(self) -> Intervals[Resource]:
+    def resources(self) -> Intervals[IomemLine]:
         """The lines of /proc/iomem."""
         return Intervals((line.start, line.end, line) for line in self.snapshot.resources or ())
 
     @cached_property
-    def mapped(self) -> Intervals[Mapping]:
+    def mapped(self) -> Intervals[HostMapping]:
         """The physical ranges of mappings, by their entries where these were read, else by their files."""
         return Intervals(
             (start, end, mapping)
@@ -107,7 +107,7 @@ class Machine:
         return {process.pid: process for process in self.snapshot.processes or ()}
 
     @cached_property
-    def devices(self) -> dict[str, Device]:
+    def devices(self) -> dict[str, PciFunction]:
         """The PCI devices by address."""
         return {device.address: device for device in self.snapshot.devices or ()}
 
@@ -122,7 +122,7 @@ class Machine:
         """The BARs that share a byte with a range, in order."""
         return [ranged.owner for ranged in self.bars.over(start, end)]
 
-    def claimants(self, start: int, end: int) -> list[Resource]:
+    def claimants(self, start: int, end: int) -> list[IomemLine]:
         """The resources inside the BARs over a range that somebody claimed: the children of a BAR's line."""
         found = []
         for place in self.bars.over(start, end):
@@ -133,7 +133,7 @@ class Machine:
                     found.append(ranged.owner)
         return found
 
-    def mappings_over(self, start: int, end: int) -> list[Mapping]:
+    def mappings_over(self, start: int, end: int) -> list[HostMapping]:
         """The mappings of a part of a range, each once."""
         found = (ranged.owner for ranged in self.mapped.over(start, end))
         return list({(mapping.pid, mapping.start): mapping for mapping in found}.values())
@@ -193,12 +193,9 @@ class Machine:
         return f"{process.comm}:{pid}" if process else f"process {pid}"
 
 
-def physical_of(mapping: Mapping) -> Iterator[tuple[int, int]]:
+def physical_of(mapping: HostMapping) -> Iterator[tuple[int, int]]:
     """The physical ranges of a mapping: of its entries where they were read, else of its file."""
     if mapping.entries is not None:
         yield from ((run.start, run.end) for run in mapping.entries)
     elif mapping.physical is not None:
         yield mapping.physical
-
-
-__all__ = ["BOOT_FRAMEBUFFERS", "STAND_INS", "BarOf", "Machine", "Piece", "physical_of"]
