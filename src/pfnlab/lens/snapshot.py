@@ -17,7 +17,8 @@ from pfnlab.lens.state import ContextState, LensState, TaskState, VmaState
 from pfnlab.lens.structure import Structures
 from pfnlab.lens.table_walk import DirectMap, Pages, TableWalk
 from pfnlab.lens.view import KernelView
-from pfnlab.mm.flags import VM_LOCKED, VM_PAT, VM_SEALED, vm_flags_text
+from pfnlab.lens.vma_bits import sealed_bits, smaps_bits
+from pfnlab.mm.flags import VM_LOCKED, VM_PAT, vm_flags_text
 from pfnlab.mm.smap_counts import SmapCounts
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import PHYSICAL, BookEntry, MemoryFault, MemorySeen, PteSeen
@@ -75,9 +76,6 @@ _MODES = {
     "_PAGE_CACHE_MODE_WP": "wp",
 }
 
-#: Where VM_SEALED is on 6.17 and later, which say so from 6.19 on.
-_SEALED_LATER = 1 << 42
-
 #: The bit of a folio's mapping that says anonymous memory (FOLIO_MAPPING_ANON).
 _MAPPING_ANON = 1
 
@@ -101,6 +99,7 @@ class Lens:
 
     def __init__(self, program: Program, source: MemorySource, symbols: Mapping[str, int]) -> None:
         self._view = view = KernelView(program, source, symbols)
+        view.check()
         layouts = view.layouts
         self._levels = 5 if view.info.number("pgtable_l5_enabled", 0) else 4
         self._mm = layouts.record("struct mm_struct", "mm_mt.ma_root", "pgd", "context.tlb_gen.counter")
@@ -129,7 +128,7 @@ class Lens:
         )
         kinds = layouts.enumerators("enum page_cache_mode")
         self._modes = {value: _MODES[name] for name, value in kinds.items() if name in _MODES}
-        self._sealed = self._sealed_bits()
+        self._sealed = sealed_bits(view)
         self._structures = Structures(view, self._levels)
         self._direct_map = DirectMap(view, self._levels)
         self._spans: dict[tuple[int, int], Span] = {}
@@ -220,14 +219,6 @@ class Lens:
                 entries.append(BookEntry(self.span(places, first, last), name))
         return tuple(sorted(entries, key=lambda entry: places.ranks.get(entry.span.name, -1)))
 
-    def _sealed_bits(self) -> int:
-        # The flag moved once. Kernels that name their VMA bits say where it is; in the others it is one of
-        # two bits, and the other bit is unused.
-        try:
-            return 1 << int(self._view.program.constant("VMA_SEALED_BIT").value_())
-        except LookupError:
-            return VM_SEALED | _SEALED_LATER
-
 
 def _extent(areas: Sequence[tuple[int, int, str]]) -> tuple[int, int]:
     # The addresses at which the areas begin and end.
@@ -297,13 +288,12 @@ class _Look:
         offset = None if kind == "anon" else self._places.offset_span(kind, pgoff, pgoff + last - first)
         if kind == "driver" and offset is not None and offset.name == PHYSICAL:
             offset = RAM
-        smaps_bits = bits & ~lens._sealed | (VM_SEALED if bits & lens._sealed else 0)
         pat = not lens._tracks and lens._parts is None and not lens._keeps_end and bool(bits & VM_PAT)
         base = tracked[0] if pat and lens._keeps_pfn else None
         pfns = None if base is None else lens.span(self._places, base, base + last - first)
         counts = self._counts(pages[bisect_left(pages, (first, 0)) : bisect_left(pages, (last, 0))])
         return VmaState(
-            *(span, _flags(smaps_bits), bits, _mode(prot), kind, offset, pat),
+            *(span, _flags(smaps_bits(bits, lens._sealed)), bits, _mode(prot), kind, offset, pat),
             *(counts.rss, counts.anonymous, counts.pss if bits & VM_LOCKED else 0, pfns),
         )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import NamedTuple
 
 from drgn import FaultError, Program
@@ -51,6 +52,15 @@ class _Cut(NamedTuple):
     nodes: set[int]
 
 
+class _Maple(NamedTuple):
+    # The nodes of maple trees: offsets of pivots and slots, in words, their numbers, and the nodes' types.
+    range: tuple[int, int, int, int]
+    arange: tuple[int, int, int, int]
+    leaf: int
+    range_kind: int
+    arange_kind: int
+
+
 class KernelView:
     """
     Memory of one kernel as the kernel sees it.
@@ -82,18 +92,31 @@ class KernelView:
         self._places_of_tasks: dict[int, int] = {}
         self._owners: dict[int, int] = {}
         self._task_tasks = self.layouts.offset("struct task_struct", "tasks")
-        self._memtype = self.layouts.record(
-            "struct memtype", "start", "end", "type", "rb.rb_left", "rb.rb_right"
-        )
-        root = self.layouts.offset("struct rb_root_cached", "rb_root.rb_node")
-        self._memtype_root = self.symbol("memtype_rbroot") + root
-        self._memtype_rb = self.layouts.offset("struct memtype", "rb")
-        self._range = self._node("mr64")
-        self._arange = self._node("ma64")
+
+    @cached_property
+    def _memtype(self) -> tuple[int, Record, int]:
+        # Where the book's root is, a reservation, and where it has its node.
+        layouts = self.layouts
+        record = layouts.record("struct memtype", "start", "end", "type", "rb.rb_left", "rb.rb_right")
+        root = layouts.offset("struct rb_root_cached", "rb_root.rb_node")
+        return self.symbol("memtype_rbroot") + root, record, layouts.offset("struct memtype", "rb")
+
+    @cached_property
+    def _maple(self) -> _Maple:
         kinds = self.layouts.enumerators("enum maple_type")
-        self._leaf, self._range_kind, self._arange_kind = (
-            kinds.get(name, -1) for name in ("maple_leaf_64", "maple_range_64", "maple_arange_64")
+        return _Maple(
+            self._node("mr64"),
+            self._node("ma64"),
+            *(kinds.get(name, -1) for name in ("maple_leaf_64", "maple_range_64", "maple_arange_64")),
         )
+
+    def check(self) -> None:
+        """
+        Find out now whether the book and trees of VMAs can be read in this kernel.
+
+        :raises LensError: a structure lacks a member, or a symbol is not known
+        """
+        assert self._memtype and self._maple
 
     def error(self, message: str) -> LensError:
         """An error that names the kernel and where it was seen."""
@@ -176,7 +199,7 @@ class KernelView:
                 missing.add(pid)
             elif mm:
                 spaces[pid] = mm
-        for task, pid, mm in self._tasks() if missing else ():
+        for task, pid, mm in self.tasks() if missing else ():
             if pid in missing:
                 missing.remove(pid)
                 self._places_of_tasks[pid] = task
@@ -193,11 +216,15 @@ class KernelView:
         """
         if self._remembered_owner(mm):
             return True
-        self._owners = {space: task for task, _, space in self._tasks() if space}
+        self._owners = {space: task for task, _, space in self.tasks() if space}
         return mm in self._owners
 
-    def _tasks(self) -> Iterator[tuple[int, int, int]]:
-        # Every process from the end of the list on: its task_struct, pid and mm_struct.
+    def tasks(self) -> Iterator[tuple[int, int, int]]:
+        """
+        Every process from the end of the list on: its ``task_struct``, pid and ``mm_struct``.
+
+        :raises LensError: the list has a loop
+        """
         first = task = self.symbol("init_task")
         visited = set[int]()
         while True:
@@ -248,7 +275,8 @@ class KernelView:
 
     def memtypes(self) -> Iterator[tuple[int, ...]]:
         """The book of reservations, in order: physical start and end, and the mode's number."""
-        return self.rb_tree(self.word(self._memtype_root), self._memtype, self._memtype_rb, "memtype")
+        root, record, at = self._memtype
+        return self.rb_tree(self.word(root), record, at, "memtype")
 
     def rb_tree(self, node: int, record: Record, at: int, name: str) -> Iterator[tuple[int, ...]]:
         """
@@ -292,11 +320,12 @@ class KernelView:
         if node in cut.nodes or len(cut.nodes) >= MAX_VMAS or depth > MAX_DEPTH:
             raise self.error(f"a VMA tree has a loop at node {node:#x}")
         cut.nodes.add(node)
-        pivot_at, pivots, slot_at, slots = self._arange if kind == self._arange_kind else self._range
-        if kind not in (self._leaf, self._range_kind, self._arange_kind):
+        maple = self._maple
+        pivot_at, pivots, slot_at, slots = maple.arange if kind == maple.arange_kind else maple.range
+        if kind not in (maple.leaf, maple.range_kind, maple.arange_kind):
             raise self.error(f"a VMA tree has a node of unknown type {kind} at {node:#x}")
         words = _NODE_WORDS.unpack(self.read(node, _NODE_WORDS.size))
-        leaf = kind == self._leaf
+        leaf = kind == maple.leaf
         for number in range(slots):
             pivot = words[pivot_at + number] if number < pivots else last
             # A pivot of 0 behind the first slot marks the end: the slot reaches to the node's last.

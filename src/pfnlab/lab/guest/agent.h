@@ -224,6 +224,9 @@ void observe_vmas(int slot, const struct range *area, int areas);
 /* symbols.c */
 void answer_symbols(char *text);
 
+/* collect.c */
+void answer_collect(void);
+
 /* order.c */
 void answer_trace(char *text);
 bool order_armed(void);

@@ -204,13 +204,15 @@ static void answer_program(char **text)
 	say("\n");
 }
 
-/* A request is one program or several, answered in order; or it is for symbols, or arms probes. */
+/* A request is one program or several, answered in order; or it is for symbols or a bundle, or arms probes. */
 void run_request(char *text)
 {
 	if (starts(text, "symbols"))
 		answer_symbols(text);
 	else if (starts(text, "trace"))
 		answer_trace(text);
+	else if (starts(text, "collect"))
+		answer_collect();
 	else
 		do
 			answer_program(&text);

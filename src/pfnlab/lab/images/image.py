@@ -63,7 +63,7 @@ def _agent_image(say: Callable[[str], None]) -> Path:
 
 def _with_files(image: Path, extra: Mapping[str, Path], say: Callable[[str], None]) -> Path:
     # The kernel unpacks archives that follow each other one over the other.
-    members = [_member(name, stat.S_IFREG | 0o644, extra[name].read_bytes()) for name in sorted(extra)]
+    members = [_member(name, _mode(extra[name]), extra[name].read_bytes()) for name in sorted(extra)]
     archive = b"".join([*members, _member("TRAILER!!!", 0)])
     combined = image.with_name(f"{image.stem}-{hashlib.sha256(archive).hexdigest()[:16]}.cpio")
 
@@ -71,6 +71,11 @@ def _with_files(image: Path, extra: Mapping[str, Path], say: Callable[[str], Non
         part.write_bytes(image.read_bytes() + archive)
 
     return kept(combined, make, say=say)
+
+
+def _mode(path: Path) -> int:
+    # What can be executed here can be executed there.
+    return stat.S_IFREG | (0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644)
 
 
 def holds(image: Path, name: str) -> bool:

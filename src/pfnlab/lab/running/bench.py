@@ -277,7 +277,7 @@ class Bench:
         guest = self.shared.start(shape)
         first_pfn = phys_to_pfn(guest.hello.bar_start)
         bar = PfnRange(first_pfn, first_pfn + guest.hello.bar_pages)
-        ram = _driver_ram(guest) if program.needs.driver else None
+        ram = driver_pages(guest) if program.needs.driver else None
         stepper = Stepper(guest, self._kernel.vmlinuz)
         # Where KVM did not work, the shape has another accelerator by now.
         self.booted = BootedGuest(
@@ -368,8 +368,8 @@ class Bench:
         )
 
 
-def _driver_ram(guest: GuestLike) -> PfnRange | None:
-    # The pages of the driver, which is loaded for it; None where it cannot be, which the program will say.
+def driver_pages(guest: GuestLike) -> PfnRange | None:
+    """The driver's own pages; it is loaded for that. None where it cannot be, which a program will say."""
     try:
         reply = guest.request(_DRIVER_RAM_REQUEST, PROGRAM_LIMIT)
     except LostGuest:

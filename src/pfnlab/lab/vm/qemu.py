@@ -33,7 +33,7 @@ from pfnlab.lab.vm.launch import (
     ram_arguments,
     start_qemu,
 )
-from pfnlab.lab.vm.qmp import tell_monitor
+from pfnlab.lab.vm.qmp import CoreForm, dump_memory, tell_monitor
 from pfnlab.lab.vm.saved_state import SAVABLE, incoming, mark_used, save_state, state_file
 from pfnlab.lab.vm.slot import Slot
 from pfnlab.lab.vm.standstill import Standstill, processor_time
@@ -306,6 +306,13 @@ class Guest:
         if self._slot is None:
             raise Defect("the device of this guest is in no slot")
         return self._slot
+
+    def dump(self, core: Path, form: CoreForm = "kdump-zlib") -> None:
+        """Write a core of the kernel to the new file *core*; the guest stands still meanwhile.
+
+        :raises LostGuest: QEMU did not write it
+        """
+        dump_memory(self._folder / "qmp", core, form)
 
     @property
     def pid(self) -> int:

@@ -6,12 +6,18 @@ import json
 import socket
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pfnlab.errors import LostGuest
 
 #: How long one answer may take, in seconds.
 ANSWER_LIMIT = 20.0
+
+#: How long writing a core may take, in seconds.
+DUMP_LIMIT = 300.0
+
+#: The forms of a core: ELF, of the size of all memory, or packed as kdump does.
+CoreForm = Literal["elf", "kdump-zlib"]
 
 
 class QmpError(Exception):
@@ -22,12 +28,14 @@ class Qmp:
     """
     A connection to the monitor that listens on the socket *path*; use it in a ``with`` statement.
 
-    :raises OSError: QEMU does not listen, or an answer takes longer than :data:`ANSWER_LIMIT`
+    :param limit: seconds an answer may take
+    :raises OSError: QEMU does not listen, or an answer takes longer than *limit*
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, limit: float = ANSWER_LIMIT) -> None:
+        self._limit = limit
         self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(ANSWER_LIMIT)
+        self._socket.settimeout(limit)
         self._socket.connect(str(path))
         self._lines = self._socket.makefile("rw")
         self._lines.readline()
@@ -77,7 +85,7 @@ class Qmp:
             try:
                 message = self._next()
             finally:
-                self._socket.settimeout(ANSWER_LIMIT)
+                self._socket.settimeout(self._limit)
             if message is None:
                 raise QmpError(f"{event}: QEMU hung up")
             self._events.append(message)
@@ -98,3 +106,16 @@ def tell_monitor(qmp: Path, command: str) -> str:
             return str(ask("human-monitor-command", **{"command-line": command}))
     except (OSError, ValueError, QmpError) as trouble:
         raise LostGuest(f"QEMU's monitor did not take `{command.partition(' ')[0]}`: {trouble}") from trouble
+
+
+def dump_memory(qmp: Path, core: Path, form: CoreForm) -> None:
+    """
+    Let QEMU, which listens on the socket *qmp*, write all memory of its guest to the file *core*.
+
+    :raises LostGuest: it did not
+    """
+    try:
+        with Qmp(qmp, DUMP_LIMIT) as ask:
+            ask("dump-guest-memory", paging=False, protocol=f"file:{core.absolute()}", format=form)
+    except (OSError, ValueError, QmpError) as trouble:
+        raise LostGuest(f"QEMU wrote no core {core}: {trouble}") from trouble

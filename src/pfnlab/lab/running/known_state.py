@@ -1,0 +1,162 @@
+"""A kernel in a known state: a program runs up to one of its operations, and a bundle and a core are taken.
+
+The script collects the bundle inside the guest, while the program's tasks are there; QEMU writes the core.
+No operation comes in between, so both show one state.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from pfnlab.errors import LostGuest, Undecided
+from pfnlab.lab.images.cache import quiet
+from pfnlab.lab.images.configured import configuration_of_kernel, ram_mib
+from pfnlab.lab.images.driver_module import MODULE, driver_for
+from pfnlab.lab.images.image import guest_image
+from pfnlab.lab.images.kernels import KernelImage
+from pfnlab.lab.images.modules import vfio_modules
+from pfnlab.lab.images.shell import SCRIPT, SHELL, shell
+from pfnlab.lab.running.bench import driver_pages
+from pfnlab.lab.running.placement import TAIL_BAR_MIB, Placement, Windows, bar_mib_for
+from pfnlab.lab.running.preparations import preparations
+from pfnlab.lab.running.replies import parse_reply
+from pfnlab.lab.running.stepwise import Stage, ask_stepwise
+from pfnlab.lab.running.wire import Observed, compile_program
+from pfnlab.lab.vm.boots import GuestShape
+from pfnlab.lab.vm.qemu import Guest
+from pfnlab.lab.vm.qmp import CoreForm
+from pfnlab.programs.lang.device_ops import Plug, Unplug
+from pfnlab.programs.lang.needs import lacking
+from pfnlab.programs.lang.ops import Program, tasks_of
+from pfnlab.programs.runs.observation import Step
+from pfnlab.units import PfnRange, phys_to_pfn
+
+#: The smallest BAR of such a guest, in MiB; a core may hold it.
+BAR_MIB = 64
+
+#: How long one operation, and the script, may take, in seconds.
+OP_LIMIT = 30.0
+SCRIPT_LIMIT = 120.0
+
+_STATUS = re.compile(r"\nstatus (\d+)\ndone collect\n\Z")
+
+
+class KnownState(NamedTuple):
+    """
+    One moment of a guest.
+
+    :param bundle: what the script wrote
+    :param core: the core of that moment
+    :param steps: what the program's operations did up to there
+    :param pids: the process ids of its tasks, those that are gone too
+    :param placement: where its devices and areas lie
+    """
+
+    bundle: str
+    core: Path
+    steps: tuple[Step, ...]
+    pids: dict[str, int]
+    placement: Placement
+
+
+def known_state(
+    program: Program,
+    kernel: KernelImage,
+    script: Path,
+    core: Path,
+    *,
+    after: int | None = None,
+    form: CoreForm = "kdump-zlib",
+) -> KnownState:
+    """
+    Run *program* in a guest of its own, and take bundle and core after one of its operations.
+
+    :param script: a POSIX shell script that writes a bundle to its output
+    :param core: the file that becomes the core; not there yet
+    :param after: the number of operations, all when None, 0 before the first; its tasks live until then
+    :raises Misuse: no guest can hold the program
+    :raises MissingTool: QEMU, a package or a compiler is not here
+    :raises Undecided: the kernel lacks something the program needs, or the guest or the script failed
+    """
+    if program.needs.held or program.needs.forced:
+        raise Undecided("a program that steers the kernel inside an operation has no state of its own")
+    lack = lacking(program, configuration_of_kernel(kernel))
+    if lack is not None:
+        raise Undecided(lack)
+    program = msgspec.structs.replace(program, ops=program.ops[:after])
+    with _boot(program, kernel, script) as guest:
+        placement = _windows(guest, program).place(program)
+        if placement is None:
+            raise Undecided("the guest has no room for the program")
+        return _Taking(guest, program, placement).take(core, form)
+
+
+class _Taking:
+    # A program on its way to the state that is wanted.
+
+    def __init__(self, guest: Guest, program: Program, placement: Placement) -> None:
+        self._guest, self._program, self._placement = guest, program, placement
+        self._names = tasks_of(program)
+        self._bundle: str | None = None
+        self._pids: dict[str, int] = {}
+
+    def take(self, core: Path, form: CoreForm) -> KnownState:
+        def look(stage: Stage) -> None:
+            if stage.done == len(self._program.ops) and self._bundle is None:
+                self._pids = {self._names[slot]: pid for slot, pid in stage.pids.items()}
+                self._bundle = _collect(self._guest)
+                self._guest.dump(core, form)
+
+        if not self._program.ops:
+            look(Stage())
+        observed = Observed(vmas=False, ptes=False)
+        request = compile_program(self._program, self._placement, observed)
+        reply = ask_stepwise(request, self._ask, look, preparations(self._program), nop_first=True)
+        parsed = parse_reply(reply, self._program, self._placement, observed)
+        if parsed.lost is not None or self._bundle is None:
+            raise LostGuest(f"the program did not come so far: {parsed.lost or reply[-200:]}")
+        return KnownState(self._bundle, core, tuple(parsed.steps), self._pids, self._placement)
+
+    def _ask(self, text: str, stage: Stage) -> str:
+        if stage.begun and not stage.preparing and stage.done < len(self._program.ops):
+            call = self._program.ops[stage.done].call
+            # A slot is plugged and unplugged from outside; the agent then waits for the kernel to notice.
+            if isinstance(call, Unplug):
+                self._guest.unplug()
+            elif isinstance(call, Plug):
+                self._guest.plug()
+        return self._guest.request(text, OP_LIMIT)
+
+
+def _boot(program: Program, kernel: KernelImage, script: Path) -> Guest:
+    needs = program.needs
+    if needs.vfio and needs.driver:
+        raise Undecided("a guest has the test driver or vfio-pci, not both: write two programs")
+    files = {SHELL: shell(), SCRIPT: script}
+    if needs.vfio:
+        files |= vfio_modules(kernel)
+    if needs.driver:
+        files[MODULE] = driver_for(kernel)
+    size = TAIL_BAR_MIB if needs.past_end else max(BAR_MIB, bar_mib_for(program))
+    shape = GuestShape(size, guest_image(files, say=quiet), slot=needs.slot, resets=needs.reset)
+    return Guest(kernel.vmlinuz, shape, ram_mib=ram_mib(configuration_of_kernel(kernel)))
+
+
+def _windows(guest: Guest, program: Program) -> Windows:
+    first = phys_to_pfn(guest.hello.bar_start)
+    bar = PfnRange(first, first + guest.hello.bar_pages)
+    ram = driver_pages(guest) if program.needs.driver else None
+    return Windows(bar, driver_ram=ram, phys_bits=guest.hello.phys_bits)
+
+
+def _collect(guest: Guest) -> str:
+    # What the script writes in the guest.
+    reply = guest.request("collect\n", SCRIPT_LIMIT)
+    status = _STATUS.search(reply)
+    if status is None or status[1] != "0":
+        raise Undecided(f"the script ended with {status[1] if status else 'no status'}: {reply[-200:]!r}")
+    return reply[: status.start()]
