@@ -129,6 +129,17 @@ def test_a_running_kernel_by_its_core_file(tmp_path: Path) -> None:
         assert source.info.release == "toy"
 
 
+def test_a_core_with_a_note_says_there_what_it_is(tmp_path: Path) -> None:
+    """
+    As kdump writes it; the memory need not hold it.
+    """
+    note = b"OSRELEASE=noted\nSYMBOL(swapper_pg_dir)=ff\n\0"
+    (tmp_path / "vmcore").write_bytes(elf_core({0: bytes(PAGE)}) + note)
+
+    with open_core(tmp_path / "vmcore") as source:
+        assert "noted" == source.info.release
+
+
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     """
     Absent, empty, too short and other files.

@@ -9,6 +9,8 @@ import pytest
 
 pytest.importorskip("drgn", reason="drgn is not here: pip install 'pfnlab[lens]'")
 
+import itertools
+
 from toy_kernel import DIRECT, NAME, PAGE, SYMBOLS, ToyKernel, types
 
 from pfnlab.lens import LensError
@@ -69,7 +71,7 @@ def test_a_string_goes_on_behind_a_page(kernel: ToyKernel, tmp_path: Path) -> No
 def _listed(kernel: ToyKernel, path: Path, *links: int, limit: int = 100) -> list[int]:
     # The list whose links lead from 0x30000 on from one of these to the next.
     places = [0x30000, *links]
-    for here, there in zip(places, places[1:], strict=False):
+    for here, there in itertools.pairwise(places):
         kernel.put(here, DIRECT + there)
     with GuestRam(kernel.save(path)) as ram:
         view = KernelView(open_program(ram, types(), SYMBOLS), ram, SYMBOLS)

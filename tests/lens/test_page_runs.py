@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, cast
 
 import pytest
@@ -87,7 +88,7 @@ def test_runs_are_the_entries(pages: dict[int, tuple[int, int, bool]], start: in
         for at in range(0, run.end - run.start, PAGE)
     }
     assert expected == seen
-    for run, following in zip(runs, runs[1:], strict=False):
+    for run, following in itertools.pairwise(runs):
         behind = run.virtual + run.end - run.start
         joined = run._replace(virtual=behind, start=run.end, end=following.end)
         assert joined != following

@@ -28,6 +28,8 @@ MAX_VMCOREINFO = 16 << 10
 _OSRELEASE = b"OSRELEASE="
 _PROOF = b"SYMBOL(swapper_pg_dir)"
 _SEARCH_CHUNK = 4 << 20
+#: Notes are within the first bytes of a core: those of 150 processors, and VMCOREINFO behind them.
+_NOTES = 1 << 16
 _NO_PHYSICAL = (1 << 64) - 1
 
 
@@ -251,11 +253,10 @@ class ElfCore(CoreFile):
         return b"".join(parts)
 
     def _candidates(self) -> Iterator[bytes]:
-        # The running kernel's is in a note.
-        if self.live:
-            match = re.search(rb"OSRELEASE=[^\0]*SYMBOL\(swapper_pg_dir\)[^\0]*", self._pread(0, 1 << 16))
-            if match:
-                yield match[0] + b"\0"
+        # The running kernel's is in a note, and so is that of a kernel that kdump took; QEMU knows none.
+        match = re.search(rb"OSRELEASE=[^\0]*SYMBOL\(swapper_pg_dir\)[^\0]*", self._pread(0, _NOTES))
+        if match:
+            yield match[0] + b"\0"
         yield from super()._candidates()
 
 

@@ -53,8 +53,8 @@ def test_the_middle_that_went_first_is_in_the_list(series: str, script: Path, tm
     """
     After the unmap of the middle the whole reservation is there, and so is the task.
 
-    After that of the rest, kernels up to 6.15 have leaked eight pages, while the task goes on; a kernel that shares the whole
-    has leaked nothing.
+    After that of the rest, kernels up to 6.15 have leaked eight pages, while the task goes on; one that
+    shares the whole has leaked nothing.
     """
     kernel: KernelImage = bootable(series)
     have(shell)
