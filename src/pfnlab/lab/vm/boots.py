@@ -59,6 +59,7 @@ class GuestShape:
     :param resets: the device under test can be reset and put to sleep; such machines are always booted
     :param accel: KVM or TCG; with KVM the processor is the host's (:class:`pfnlab.lab.vm.accel.Accel`), and
         no state is saved, for it would fit no other host
+    :param devices: more devices, each as QEMU's ``-device`` takes it; such machines are always booted
     """
 
     bar_mib: int = 64
@@ -67,6 +68,7 @@ class GuestShape:
     slot: bool = False
     resets: bool = False
     accel: Accel = Accel.TCG
+    devices: tuple[str, ...] = ()
 
 
 #: A small guest with the agent alone.

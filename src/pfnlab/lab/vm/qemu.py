@@ -129,6 +129,7 @@ class Guest:
             *(("-device", "intel-iommu") if iommu else ()),
             *("-nodefaults", "-no-reboot", "-display", "none", "-nic", "none"),
             *_under_test(shape),
+            *(word for device in shape.devices for word in ("-device", device)),
             *SAVABLE,
         ]
         command = [*machine, "-kernel", str(vmlinuz), "-initrd", str(initrd), "-append", parameters]
@@ -137,7 +138,8 @@ class Guest:
         self._shared_ram_mib = ram_mib * shared_ram
         # A state of the controller that stands for a device with resets cannot be saved.
         kvm = shape.accel is Accel.KVM
-        if not (fresh or shape.resets or shape.bar_mib > _SAVABLE_BAR_MIB or kvm):
+        unsaved = shape.resets or bool(shape.devices) or shape.bar_mib > _SAVABLE_BAR_MIB or kvm
+        if not (fresh or unsaved):
             options = [*machine, common, *[probes] * bool(probes), *["shared RAM"] * shared_ram]
             state = state_file([Path(qemu), vmlinuz, initrd], options)
         self._lost: LostGuest | None = None
