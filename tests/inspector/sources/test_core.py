@@ -11,7 +11,7 @@ pytest.importorskip("drgn", reason="drgn is not here: pip install 'pfnlab[lens]'
 from core_builder import elf_core
 from toy_kernel import ToyKernel
 
-from pfnlab.inspector.snapshot import Access
+from pfnlab.inspector.host_snapshot import Access
 from pfnlab.inspector.sources.core import core_snapshot, deep_snapshot
 from pfnlab.lens import LensError
 

@@ -15,7 +15,7 @@ from having import ASKED, bootable, have
 from litmus_files import litmus_file
 
 from pfnlab.hw.cachemode import CacheMode
-from pfnlab.inspector.snapshot import Access, Snapshot
+from pfnlab.inspector.host_snapshot import Access, Snapshot
 from pfnlab.inspector.sources.core import core_snapshot
 from pfnlab.lab.images.driver_module import driver_for
 from pfnlab.lab.images.shell import shell

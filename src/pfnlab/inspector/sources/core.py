@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from pfnlab.extras import need_packages
-from pfnlab.inspector.snapshot import Access, Snapshot, Source
+from pfnlab.inspector.host_snapshot import Access, Snapshot, SnapshotSource
 from pfnlab.lens import THE_LENS, LensError
 from pfnlab.lens.memory import MemorySource, open_core, running_kernel
 
@@ -56,7 +56,7 @@ class _Parts:
 
     def __init__(self, *, live: bool) -> None:
         self._live = live
-        self.sources: list[Source] = []
+        self.sources: list[SnapshotSource] = []
 
     def value(self, name: str, read: Callable[[], T]) -> T | None:
         # What *read* returns; None where it fails.
@@ -97,7 +97,7 @@ class _Parts:
         return tuple(found) or None
 
     def _note(self, name: str, access: Access, why: str = "") -> None:
-        self.sources.append(Source(name, access, why, time.time() if self._live else None))
+        self.sources.append(SnapshotSource(name, access, why, time.time() if self._live else None))
 
 
 def _each(read: Callable[[], Iterable[T]], found: list[T]) -> Iterable[T]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pfnlab.inspector.snapshot import Bar, Device, Module, Resource
+from pfnlab.inspector.host_snapshot import Bar, IomemLine, Module, PciFunction
 from pfnlab.lens.own_types import list_at, text_at
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _ROM = "PCI_ROM_RESOURCE", 6
 _LAST_VIRTUAL = "PCI_IOV_RESOURCE_END", 6
 
 
-def read_resources(view: KernelView) -> Iterator[Resource]:
+def read_resources(view: KernelView) -> Iterator[IomemLine]:
     """
     The tree of resources of memory, in the order of /proc/iomem.
 
@@ -49,11 +49,11 @@ def read_resources(view: KernelView) -> Iterator[Resource]:
             raise view.error(f"the tree of resources has a loop at {address:#x}")
         visited.add(address)
         start, end, name, sibling, child = view.members(address, record)
-        yield Resource(start, end + 1, text_at(view, name, _MAX_NAME) if name else "<BAD>", depth)
+        yield IomemLine(start, end + 1, text_at(view, name, _MAX_NAME) if name else "<BAD>", depth)
         waiting += [(sibling, depth)] * bool(sibling) + [(child, depth + 1)] * bool(child)
 
 
-def read_devices(view: KernelView) -> Iterator[Device]:
+def read_devices(view: KernelView) -> Iterator[PciFunction]:
     """
     The PCI devices, in the order of their addresses.
 
@@ -111,12 +111,12 @@ class _Devices:
                     raise view.error(f"its buses have more than {MAX_DEVICES:,} devices")
         return found
 
-    def device(self, address: int) -> Device:
+    def device(self, address: int) -> PciFunction:
         """The device whose structure is at *address*."""
         view = self._view
         vendor, device, kind, enabled, name, driver, group = view.members(address, self._device)
         driver_name, modules = self._bound(driver) if driver else (None, ())
-        return Device(
+        return PciFunction(
             text_at(view, name, _MAX_NAME),
             f"{vendor:04x}:{device:04x}",
             f"{kind:06x}",

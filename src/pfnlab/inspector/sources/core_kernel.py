@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.mtrr import MtrrType
 from pfnlab.hw.pat import PatConfig
-from pfnlab.inspector.snapshot import DirectAlias, MtrrRange, Reservation, Resource
+from pfnlab.inspector.host_snapshot import DirectAlias, IomemLine, MtrrRegister, Reservation
 from pfnlab.lens.own_types import MAX_TEXT, list_at, text_at
 from pfnlab.units import PAGE_SIZE
 
@@ -74,7 +74,7 @@ def read_book(view: KernelView) -> Iterator[Reservation]:
         yield Reservation(start, end, modes[mode])
 
 
-def read_mtrrs(view: KernelView) -> tuple[tuple[MtrrRange, ...], MtrrType | None]:
+def read_mtrrs(view: KernelView) -> tuple[tuple[MtrrRegister, ...], MtrrType | None]:
     """
     The variable MTRRs that are in use, and the type of all other memory; None where MTRRs are off.
 
@@ -94,7 +94,7 @@ def read_mtrrs(view: KernelView) -> tuple[tuple[MtrrRange, ...], MtrrType | None
         if mask_low & _VALID:
             mask = (mask_high << 32 | mask_low) & -PAGE_SIZE
             start = (base_high << 32 | base_low) & -PAGE_SIZE
-            ranges.append(MtrrRange(start, start + (mask & -mask), _type(view, base_low & _TYPE)))
+            ranges.append(MtrrRegister(start, start + (mask & -mask), _type(view, base_low & _TYPE)))
     return tuple(ranges), _type(view, default & _TYPE)
 
 
@@ -106,7 +106,7 @@ def _type(view: KernelView, number: int) -> MtrrType:
 
 
 def read_aliases(
-    view: KernelView, tables: PageTables, resources: Iterable[Resource] | None
+    view: KernelView, tables: PageTables, resources: Iterable[IomemLine] | None
 ) -> Iterator[DirectAlias]:
     """
     The kernel's own entries for devices, and for RAM that is not write-back: of the direct map, then of the
@@ -124,7 +124,7 @@ def read_aliases(
 
 
 def _direct_map(
-    view: KernelView, tables: PageTables, top: int, resources: Iterable[Resource] | None
+    view: KernelView, tables: PageTables, top: int, resources: Iterable[IomemLine] | None
 ) -> Iterator[DirectAlias]:
     start, end = view.word(view.symbol("page_offset_base")), view.word(view.symbol("vmalloc_base"))
     if not start < end:
@@ -140,7 +140,7 @@ def _direct_map(
                 yield DirectAlias(low, high, run.mode)
 
 
-def _devices_of(resources: Iterable[Resource]) -> list[tuple[int, int]]:
+def _devices_of(resources: Iterable[IomemLine]) -> list[tuple[int, int]]:
     # The ranges of PCI buses and other devices.
     return [
         (max(one.start, _LEGACY_END), one.end)

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from pfnlab.inspector.snapshot import Entries, Mapping, Process
+from pfnlab.inspector.host_snapshot import Entries, HostMapping, Process
 from pfnlab.lens import LensError
 from pfnlab.mm.flags import VM_IO, VM_MIXEDMAP, VM_PAT, VM_PFNMAP, perms_text, vm_flags_text
 from pfnlab.units import PAGE_SHIFT, PAGE_SIZE
@@ -71,7 +71,7 @@ class Tasks:
         self._vma = layouts.record(vma, *members, *([self._tracker] if self._tracker else []))
         self._paths = FilePaths(view)
         self._sealed = sealed_bits(view)
-        self._spaces: dict[int, list[Mapping]] = {}
+        self._spaces: dict[int, list[HostMapping]] = {}
         self.troubles: list[str] = []
         self._all: list[_Task] | None = None
 
@@ -99,7 +99,7 @@ class Tasks:
                 continue
             yield Process(task.pid, comm.decode("utf-8", "replace"), files)
 
-    def mappings(self) -> Iterator[Mapping]:
+    def mappings(self) -> Iterator[HostMapping]:
         """
         Every mapping of a device by a file, by pid and address.
 
@@ -122,7 +122,7 @@ class Tasks:
                     self.troubles.append(f"process {task.pid}: {trouble}")
             yield from (one if one.pid == task.pid else replace(one, pid=task.pid) for one in found)
 
-    def _of_space(self, pid: int, mm: int) -> Iterator[Mapping]:
+    def _of_space(self, pid: int, mm: int) -> Iterator[HostMapping]:
         view = self._view
         root, pgd = view.members(mm, self._mm)
         for address in view.vma_addresses(root, 0, _ULONG_MAX):
@@ -132,7 +132,7 @@ class Tasks:
             if start >= end or (start | end) % PAGE_SIZE:
                 raise view.error(f"the VMA at {address:#x} reaches from {start:#x} to {end:#x}")
             path, offset = self._paths.of(file).path, pgoff << PAGE_SHIFT & _ULONG_MAX
-            yield Mapping(
+            yield HostMapping(
                 pid,
                 start,
                 end,
