@@ -33,7 +33,7 @@ _BACK = 1.0
 
 _REPEATED = re.compile(r"(?:last )?message repeated (\d{1,9}) times")
 _SUPPRESSED = re.compile(r"(\d{1,9}) callbacks suppressed")
-_OURS = re.compile(r"x86/PAT|\bx86 PAT\b|\bmemtype|_memtype")
+_OURS = re.compile(r"x86/PAT\s?:|^x86 PAT |\b(?:reserve|free)_memtype [a-z]|\bmemtype_(?:reserve|free) [a-z]")
 _WORDS = (*VERSION_WORDS, "message repeated", "callbacks suppressed", "x86/PAT", "memtype")
 
 
@@ -170,7 +170,7 @@ class _Paste:
         )
 
     def _said(self, boot: _Boot) -> KernelSaid:
-        wordings = [(one.match.wording.since, one.match.wording.until) for one in boot.events]
+        wordings = [(one.match.wording.since, one.match.wording.until) for one in boot.events if one.match.whole]
         since, until = narrowed(wordings)
         if self._kernel:
             return KernelSaid(self._kernel, KernelSure.GIVEN, since, until)
@@ -204,6 +204,13 @@ class _Paste:
         if same is not None and (
             match.family.kind is FamilyKind.LOG or placed.line - same.last_line <= _NEAR
         ):
+            if (
+                match.wording is not same.match.wording
+                and match.family.name in match.family.follows
+                and placed.line - same.last_line <= _NEAR
+            ):
+                same.more(placed, match)
+                return
             same.again(placed, match)
             # What comes next belongs to it again.
             boot.events.remove(same)

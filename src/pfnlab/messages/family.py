@@ -47,6 +47,7 @@ class Wording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     :param source: file and function that print it, as ``arch/x86/mm/pat/memtype.c memtype_free``
     :param unit: bytes that one of a range's numbers stands for: 4096 where a wording writes pfns
     :param seeds: texts of which a line has one, where the template itself has no telling word
+    :param abridged: a line with its longest literal is of it, whatever else is missing
     """
 
     text: str
@@ -57,6 +58,7 @@ class Wording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str = ""
     unit: int = 1
     seeds: tuple[str, ...] = ()
+    abridged: bool = True
 
 
 class Advice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

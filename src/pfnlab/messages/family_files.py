@@ -26,6 +26,7 @@ A file has tables::
     radix = 16                    of numbers without 0x
     unit = 1                      bytes that a number of a range stands for: 4096 for pfns
     seeds = ["PCI Bus", "..."]    texts of which a line has one, where the template has no telling word
+    abridged = true               false: only whole lines are of it
     source = "arch/x86/mm/pat/memtype.c memtype_free"
 
     [[family.advice]]
@@ -57,13 +58,14 @@ A template is what one line says, without stamp, host or level. In it
   - ``{device}`` a PCI address or the name of a device, ``{driver}`` of a driver or module,
     ``{bar}`` a number,
   - ``{errno}`` a number, a name, or the words of strerror(),
-  - ``{vm_flags}`` hexadecimal,
+  - ``{vm_flags}`` hexadecimal, ``{slots}`` the modes of PAT, ``{amount}`` a size as ``16M``,
   - dropped: ``{addr}`` a hexadecimal number or pointer, ``{number}`` a decimal one, ``{symbol}`` a function
     with its offset, ``{file}`` a source file, ``{line}`` a line there, ``{word}`` what has no blanks,
-    ``{text}`` anything to the next literal, or to the end of the line.
+    ``{text}`` anything to the next literal, or to the end of the line, ``{perms}`` and ``{path}`` of a mapping.
 
 A line that is abridged or cut still matches by the longest literal of a template; so that literal must not
-occur in messages of other families. A template with no literal of eight letters matches whole lines only.
+occur in messages of other families (or ``abridged = false``). A template with no literal of two words and
+eight letters matches whole lines only.
 """
 
 from __future__ import annotations

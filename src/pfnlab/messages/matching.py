@@ -89,7 +89,7 @@ class Matcher:
         """The best match of a line of which parts are missing: by its longest literal."""
         best: tuple[int, int, Match] | None = None
         for entry in self._candidates(text):
-            if not any(map(text.__contains__, (key.split()[0] for key in entry.template.key))):
+            if not entry.wording.abridged or not entry.template.key:
                 continue
             found = entry.template.match_abridged(text)
             if found is None or not is_plausible(found.values, entry.wording):

@@ -56,6 +56,7 @@ class MessageEvent(msgspec.Struct, frozen=True):
     :param existing: modes that were there before, in the order of the line
     :param errno: its name, as ``EBUSY``
     :param holder: the name of what is in the way, *holder_range* its range
+    :param slots: the modes that page-table entries select, of the line that lists them
     :param rows: all ranges of the event, in the order of lines; the first ``MOST_ROWS``
     :param parts: lines of other families that belong to it
     :param unsure: sentences about what the lines do not say
@@ -81,6 +82,7 @@ class MessageEvent(msgspec.Struct, frozen=True):
     holder: str | None = None
     holder_range: tuple[int, int | None] | None = None
     vm_flags: int | None = None
+    slots: tuple[CacheMode, ...] = ()
     rows: tuple[EventRow, ...] = ()
     parts: tuple[EventPart, ...] = ()
     unsure: tuple[str, ...] = ()
@@ -105,6 +107,8 @@ class GrowingEvent:
         self.rows: list[EventRow] = []
         self.parts: list[EventPart] = []
         self._add_row(match)
+        if match.family.kind is FamilyKind.FILE:
+            self.count = len(self.rows)
 
     @property
     def range(self) -> tuple[int, int | None] | None:
@@ -113,9 +117,15 @@ class GrowingEvent:
 
     def again(self, placed: PlacedPiece, match: Match) -> None:
         """The same once more, perhaps of another range."""
-        self.count += 1
+        is_file = match.family.kind is FamilyKind.FILE
         self._moved(placed)
+        before = len(self.rows)
         self._add_row(match)
+        # A head line of a file is no row of it.
+        self.count += not is_file or len(self.rows) > before or len(self.rows) == MOST_ROWS
+        if is_file:
+            for name, value in _values(match).items():
+                self.said.setdefault(name, value)
 
     def more(self, placed: PlacedPiece, match: Match) -> None:
         """A line of another family that says more of this event."""
@@ -148,7 +158,7 @@ class GrowingEvent:
         holder = (said["holder_start"], said["holder_end"]) if "holder_start" in said else None
         return MessageEvent(
             self.match.family,
-            self.count,
+            max(1, self.count),
             self.placed.text,
             self.line,
             self.last_line,
@@ -167,6 +177,7 @@ class GrowingEvent:
             holder=said.get("holder"),
             holder_range=holder,
             vm_flags=said.get("vm_flags"),
+            slots=said.get("slots", ()),
             rows=tuple(self.rows),
             parts=tuple(self.parts),
             unsure=tuple(self._unsure()),
@@ -217,6 +228,8 @@ def _values(match: Match) -> dict[str, Any]:
     for name in ("pid", "bar"):
         if name in values and values[name].isdigit():
             found[name] = int(values[name])
+    if "slots" in values:
+        found["slots"] = tuple(filter(None.__ne__, map(mode_of, values["slots"].split())))
     if "vm_flags" in values:
         found["vm_flags"] = int(values["vm_flags"], 16)
     for name in ("wanted", "granted", "existing", "differs", "track"):

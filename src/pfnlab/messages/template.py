@@ -22,6 +22,8 @@ _TOKEN = re.compile(r"\{(\??)([^{}]*)\}")
 #: The fewest letters of a literal by which a line is known although parts of it are missing.
 _FEWEST = 8
 
+_LAST_ERROR = re.compile(r"\s(-\d{1,3})$")
+
 #: Fields that two numbers of a range are read from, or one.
 _ENDS_IN_NUMBER = frozenset({"range", "holder_range", "start", "end", "size", "pfn"})
 
@@ -74,14 +76,10 @@ class LineTemplate:
         before = rf"(?:^\s*{_PAT}|x86\s?/\s?PAT\s*:\s*)" if starts_with_task else rf"(?<![\w/]){_PAT}"
         return re.compile(before + body + _after(self.tokens[-1]))
 
-    @cached_property
+    @property
     def key(self) -> tuple[str, ...]:
         """The longest literal, of which a line that is abridged has one choice; empty where all are short."""
-        at = self._key_at
-        if at is None:
-            return ()
-        token = self.tokens[at]
-        return tuple(map(_core, token.choices)) if isinstance(token, Literal) else ()
+        return self._key[0]
 
     @property
     def needed(self) -> tuple[tuple[str, ...], ...]:
@@ -135,6 +133,10 @@ class LineTemplate:
                 place = found.end()
         given = {name: value for name, value in values.items() if value and not re.fullmatch(ELIDED, value)}
         missing = tuple(name for name in self.fields if name not in given and name in CALLED)
+        # What is left of a line may end with the error that another line has.
+        error = _LAST_ERROR.search(text, place)
+        if error is not None:
+            given.setdefault("errno", error[1])
         return Found(given, missing, (at.start(), place))
 
     def render(self, values: Mapping[str, str] | None = None, choice: int = 0, optional: bool = True) -> str:
@@ -158,21 +160,20 @@ class LineTemplate:
         return re.compile(rf"(?<!\w)(?:{'|'.join(map(_literal, self.key))})(?!\w)")
 
     @cached_property
-    def _key_at(self) -> int | None:
-        """The place of the literal with the most letters in its shortest choice."""
-        letters = [
-            min(sum(map(str.isalpha, _core(choice))) for choice in token.choices)
-            if isinstance(token, Literal) and not token.optional
-            else 0
-            for token in self.tokens
-        ]
-        most = max(letters, default=0)
-        return letters.index(most) if most >= _FEWEST else None
+    def _key(self) -> tuple[tuple[str, ...], int, int]:
+        """The choices of the run of literals with the most letters, and the places it begins and ends at."""
+        best: tuple[int, tuple[tuple[str, ...], int, int]] = (_FEWEST - 1, ((), 0, 0))
+        for start, end, choices in _runs(self.tokens):
+            cores = tuple(map(_core, choices))
+            letters = min(sum(map(str.isalpha, core)) for core in cores)
+            if letters > best[0] and all(" " in core for core in cores):
+                best = (letters, (cores, start, end))
+        return best[1]
 
     @cached_property
     def _loose_before(self) -> list[re.Pattern[str]]:
         """Patterns of what stands before the key, up to its beginning."""
-        before = self.tokens[: self._key_at or 0]
+        before = self.tokens[: self._key[1]]
         if not any(isinstance(token, Slot) and FIELDS[token.name].kept for token in before):
             return []
         head = rf"(?:^\s*{_PAT}|x86\s?/\s?PAT\s*:\s*)" if before[0] == Slot("comm") else rf"(?<!\w){_PAT}"
@@ -182,7 +183,7 @@ class LineTemplate:
     def _loose_after(self) -> list[re.Pattern[str]]:
         """Patterns of what stands behind the key, a piece each, of which any may be missing."""
         taken: set[str] = set()
-        after = self.tokens[(self._key_at or 0) + 1 :]
+        after = self.tokens[self._key[2] :]
         return [
             re.compile(_pattern(piece, taken) + (r"(?=\s*(?:[\[(,]|$))" if _is_open(piece[-1]) else ""))
             for piece in _pieces(after)
@@ -215,6 +216,18 @@ def _tokens(text: str) -> Iterator[Token]:
         yield Literal((rest,))
 
 
+def _runs(tokens: tuple[Token, ...]) -> Iterator[tuple[int, int, list[str]]]:
+    """Runs of literals that must be there: the places of the first and behind the last, and all their texts."""
+    start, texts = 0, [""]
+    for at, token in enumerate((*tokens, Slot("text"))):
+        if isinstance(token, Slot) or token.optional:
+            if at > start:
+                yield start, at, texts
+            start, texts = at + 1, [""]
+        else:
+            texts = [text + choice for text in texts for choice in token.choices]
+
+
 def _core(text: str) -> str:
     """A literal without the bracket at its end, which an abridged line has no more."""
     return re.sub(r"[\s,:]*(?:[\[(]\s*(?:mem|io)?)?\s*$", "", text).strip()
@@ -226,7 +239,7 @@ def _literal(text: str) -> str:
     joined = r"\s+".join(parts)
     joined = re.sub(r"(?:\\s\+)?<->(?:\\s\+)?", r"\\s*<->\\s*", joined.replace(r"\-", "-"))
     # A blank beside a bracket, or one that the paste lost there, says nothing.
-    return re.sub(r"(\\\]|\\\[|,|:|=)\\s\+", r"\1\\s*", joined)
+    return re.sub(r"(\\\]|\\\[|\\\(|\\\)|,|:|=)\\s\+", r"\1\\s*", joined)
 
 
 def _pattern(tokens: tuple[Token, ...], taken: set[str]) -> str:

@@ -9,7 +9,7 @@ import re
 import msgspec
 
 #: What stands in place of a value that was cut out by hand.
-ELIDED = r"(?:\.{2,}|…|<(?!->)[^<>\s]{1,24}>|\?{2,}|[Xx]{4,})"
+ELIDED = r"(?:[0-9a-fx]{0,8}\.{2,}(?:-[0-9a-fx]{0,8}\.{2,})?|…|<(?!->)[^<>\s]{1,24}>|\?{2,}|[Xx]{4,})"
 
 _HEX = r"(?:0[xX])?[0-9a-fA-F]{1,16}"
 
@@ -66,6 +66,10 @@ FIELDS: dict[str, TemplateField] = {
     "bar": TemplateField(r"\d{1,2}", "1"),
     "holder": TemplateField(r"\S(?:.{0,60}?\S)?", "PCI Bus 0000:00"),
     "errno": TemplateField(rf"(?:-?\d{{1,4}}|-?E[A-Z0-9]{{2,12}}|{'|'.join(map(re.escape, _WORDS))})", "-16"),
+    "slots": TemplateField(r"(?:(?:WB|WC|UC-|UC|WT|WP)(?:\s+|(?![\w-]))){2,8}", "WB  WC  UC- UC  WB  WP  UC- WT"),
+    "amount": TemplateField(r"\d{1,6}[KMGT]?", "16K"),
+    "perms": TemplateField(r"[r-][w-][x-][sp-](?:-{1,3}R?)?", "rw-s", False),
+    "path": TemplateField(r"(?:/|\[|anon_inode:)\S{1,200}(?:\s\(deleted\))?", "/dev/mem", False),
     "vm_flags": TemplateField(r"(?:0x)?[0-9a-fA-F]{1,16}", "44644fb"),
     "addr": TemplateField(
         r"(?:(?:0x)?[0-9a-fA-F]{1,16}|\((?:null|ptrval|____ptrval____)\))", "7f20ae059000", False

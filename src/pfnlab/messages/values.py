@@ -125,6 +125,11 @@ def _number(text: str, wording: Wording) -> int:
 def _size(values: Mapping[str, str], wording: Wording) -> int | None:
     if "size" in values:
         return _number(values["size"], wording)
+    if "amount" in values:
+        number, unit = values["amount"], 1
+        if not number[-1].isdigit():
+            number, unit = number[:-1], 1 << 10 * (1 + "KMGT".index(number[-1]))
+        return int(number) * unit
     for field, unit in (("bytes", 1), ("kib", 1 << 10), ("mib", 1 << 20)):
         if field in values:
             return int(values[field]) * unit
@@ -137,10 +142,7 @@ def _folded(number: int) -> int:
 
 
 def _range(start: int, second: int, kind: RangeEnd) -> SaidRange:
-    if kind is RangeEnd.SIZE:
-        end = start + second
-    else:
-        end = second + (kind is RangeEnd.INCLUSIVE)
+    end = start + second if kind is RangeEnd.SIZE else second + (kind is RangeEnd.INCLUSIVE)
     doubts = []
     if _EXTENDED <= start < TOP - 1:
         start, end = start & 0xFFFF_FFFF, (end - 1 & 0xFFFF_FFFF) + 1
