@@ -1,0 +1,168 @@
+"""Every message that the kernel's sources can print is one of a family.
+
+``python tools/read_messages.py 6.1 6.12 7.2 7.3`` writes the formats anew.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+import pytest
+from for_each import for_each
+from having import lacking
+
+from pfnlab.lab.images.kernels import cached, cached_versions
+from pfnlab.lens.vmlinux import vmlinux_of
+from pfnlab.messages.matching import matcher
+from tools.read_messages import FORMATS, MessageFormat, formats_in
+
+#: Too short to be told from lines of anybody else; each stands among others of its family, and why it is
+#: never alone.
+SHORT = {
+    "Disabled": "under the lines of the MTRRs",
+    "  %u disabled": "under 'MTRR variable ranges'",
+    "type: %u invalid": "the writer to /proc/mtrr gets EINVAL",
+    "size: 0x%lx  base: 0x%lx": "behind 'size and base must be multiples'",
+    "invalid resource": "behind the name of the device, whose driver gives up",
+    "Error to alloc index": "a debug line",
+    "range0: %016lx - %016lx": "debug lines of mtrr_cleanup",
+    "range: %016lx - %016lx": "debug lines of mtrr_cleanup",
+    "rangeX: %016lx - %016lx": "debug lines of mtrr_cleanup",
+    "hole: %016lx - %016lx": "debug lines of mtrr_cleanup",
+    "After UC checking": "debug lines of mtrr_cleanup",
+    "After WB checking": "debug lines of mtrr_cleanup",
+    "After sorting": "debug lines of mtrr_cleanup",
+    "pmd %p != %p": "a debug line of the first moments",
+    "x86/PAT: %s": "a reason, which has its own lines",
+    "misaligned address: %#lx": "a warning, with its place in set_memory.c",
+    "Don't call after initializing SMP": "a warning, with its place in set_memory.c",
+    "Missing owner": "a warning, with its place in mm/memremap.c",
+    "can't generate pretty name for resource %pR": "no memory is left",
+}
+#: Where a format has a cache mode.
+_MODE = re.compile(
+    r"%s(?=<->)|(?<=<->)%s|(?<=track )%s|(?<=req )%s|(?<=ret )%s|(?<=got )%s|(?<=old: )%s|(?<=new: )%s"
+    r"|(?<=mapping type )%s|(?<=failed )%s(?= for)|(?<=000 )%s$"
+)
+#: What stands in the place of a conversion, by what is around it, and then by its letters.
+_BY_NAME = (
+    (re.compile(r"^%s(?= failed: \[mem)"), "memtype_reserve"),
+    (re.compile(r"%s(?=gran_size)"), " "),
+    (re.compile(r"^%s: (?=Cannot satisfy)"), "pmd_set_huge: "),
+    (re.compile(r"%sabled"), "enabled"),
+    (re.compile(r"(?<=ranges )%s"), "enabled"),
+    (re.compile(r"(?<=attempted on )%s"), "ram"),
+    (re.compile(r"(?<=default type: )%s"), "uncachable"),
+    (re.compile(r"(?<=MTRRs disabled )%s"), "by BIOS"),
+    (re.compile(r"(?<=write-combining)%s"), " is"),
+    (re.compile(r"(?<=\[0-7\]: )%s"), "WB  WC  UC- UC  WB  WP  UC- WT  "),
+    (re.compile(r"%s:%d"), "main:177"),
+    (_MODE, "write-combining"),
+    (re.compile(r"(?<=requested )0x%x|(?<=track )0x%x|(?<=got )0x%x|(?<=req )0x%x"), "0x2"),
+    (re.compile(r"%c"), "M"),
+    (re.compile(r"%0\*X%05X000"), "000FD00000"),
+    (re.compile(r"%pR"), "[mem 0xfd000000-0xfd003fff 64bit pref]"),
+    (re.compile(r"%pr"), "[mem 0xfd000000-0xfd003fff flags 0x40000000]"),
+    (re.compile(r"%pS"), "probe+0x15e/0x890 [driver]"),
+    (re.compile(r"%pe"), "-EBUSY"),
+    (re.compile(r"%pa"), "0x00000000fd000000"),
+    (re.compile(r"%px?"), "00000000fd000000"),
+    (re.compile(r"%#[0-9]*l*L*x"), "0xfd000000"),
+    (re.compile(r"%[0-9]*l*L*[xX]"), "fd000000"),
+    (re.compile(r"%[0-9]*l*L*[du]"), "4"),
+    (re.compile(r"%[0-9]*s"), "vfio_word"),
+)
+
+
+def rendered(one: MessageFormat) -> str:
+    """The format with values such as a kernel prints."""
+    text = one.text
+    for pattern, value in _BY_NAME:
+        text = pattern.sub(lambda _, value=value: value, text)
+    assert "%" not in text, text
+    return f"vfio-pci 0000:01:00.0: {text}" if one.device else text
+
+
+def formats() -> list[MessageFormat]:
+    """Every format that the tool found."""
+    return msgspec.json.decode(FORMATS.read_bytes(), type=list[MessageFormat])
+
+
+def is_short(text: str) -> bool:
+    """True of formats that say too little to be recognised by themselves."""
+    return text in SHORT
+
+
+@for_each("one", lambda: [one for one in formats() if not is_short(one.text)], ids=lambda one: one.text)
+def test_a_format_is_of_a_family(one: MessageFormat) -> None:
+    """A line that is rendered from it is recognised, whole."""
+    assert matcher().whole(rendered(one)) is not None
+
+
+@for_each("text", sorted(SHORT))
+def test_a_short_format_is_there(text: str) -> None:
+    """None is left out that no source has."""
+    assert text in {one.text for one in formats()}
+
+
+#: A string of a kernel with its level, that begins as ours do.
+_LEVELLED = re.compile(
+    rb"\x01[0-7](?P<text>(?:x86/PAT|mtrr|MTRR|ioremap|iounmap|memremap|resource|vfio|CPA)\b[^\x00]{4,300})\x00"
+)
+
+
+def test_a_kernel_on_offer_prints_nothing_else() -> None:
+    """Every levelled string of the images that are here, whose beginning is one of ours, is of a family."""
+    versions = cached_versions()
+    if not versions:
+        lacking("no kernel is in the cache: run `pfnlab kernels fetch 7.2`")
+    for version in versions:
+        kernel = cached(version)
+        assert kernel is not None
+        image = vmlinux_of(kernel.vmlinuz.read_bytes(), kernel.label)
+        found = {match["text"].decode(errors="replace").strip("\n") for match in _LEVELLED.finditer(image)}
+        assert found, f"{kernel.label}: not one string was found"
+        lines = [rendered(MessageFormat(text, "", False, "", "")) for text in found if not is_short(text)]
+        assert [] == [line for line in lines if matcher().whole(line) is None], kernel.label
+
+
+SOURCE = """\
+#define pr_fmt(fmt) "x86/PAT: " fmt
+#define WHO "pfn"
+static int one(void)
+{
+    /* pr_info("a comment\\n"); */
+    pr_err("two parts "
+           "(%s) of one\\n", f(a, ")"));
+    printk(KERN_WARNING FW_WARN "with a level\\n");
+    dev_info(&pdev->dev, WHO "lab\\n");
+    WARN_ONCE(a && b(c), "warned %d\\n", c);
+    WARN_ON(a);
+    pr_cont("%d\\n", 4);
+}
+"""
+
+
+def test_formats_are_read_from_a_source() -> None:
+    """With prefixes, macros and parts joined; comments and calls without words are none."""
+    assert [
+        ("x86/PAT: two parts (%s) of one", False),
+        ("[Firmware Warn]: with a level", False),
+        ("pfnlab", True),
+        ("warned %d", False),
+    ] == list(formats_in(SOURCE, "one"))
+
+
+def test_a_new_message_is_noticed() -> None:
+    """A line that no family knows is none of theirs by chance."""
+    line = rendered(MessageFormat("x86/PAT: %s:%d quite another thing at %#010Lx", "", False, "", ""))
+
+    assert matcher().whole(line) is None
+
+
+@pytest.mark.parametrize("text", ["%q", "%y of it"])
+def test_an_unknown_conversion_is_noticed(text: str) -> None:
+    """No line is recognised by a percent sign."""
+    with pytest.raises(AssertionError):
+        rendered(MessageFormat(text, "", False, "", ""))
