@@ -128,6 +128,7 @@ put_refusals() {
 }
 
 put_processes() {
+    opened /proc || return 0
     put_refusals
     {
         # shellcheck disable=SC2012

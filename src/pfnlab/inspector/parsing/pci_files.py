@@ -19,7 +19,8 @@ DEVICE_LINKS = ("driver", "iommu_group")
 CONFIG_BYTES = 16
 
 _ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
-_LINE = re.compile(rb"^0x([0-9a-f]{16}) 0x([0-9a-f]{16}) 0x([0-9a-f]{16})[ \r]*$", re.MULTILINE)
+#: A line of ``resource``.
+LINE = re.compile(rb"^0x([0-9a-f]{16}) 0x([0-9a-f]{16}) 0x([0-9a-f]{16})[ \r]*$", re.MULTILINE)
 
 # include/linux/ioport.h, include/uapi/linux/pci_regs.h.
 _MEMORY, _PREFETCH, _UNSET = 0x200, 0x2000, 0x2000_0000
@@ -76,7 +77,7 @@ def bars(data: bytes, *, bridge: bool) -> tuple[Bar, ...]:
 
     :param bridge: the last lines are windows to what is behind it
     """
-    lines: Sequence[tuple[bytes, bytes, bytes]] = _LINE.findall(data)
+    lines: Sequence[tuple[bytes, bytes, bytes]] = LINE.findall(data)
     if bridge and len(lines) > 7 + _WINDOWS - 1:
         lines = lines[:-_WINDOWS]
     found = []

@@ -7,7 +7,7 @@ grow with what is in it.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from itertools import pairwise
 from random import Random
@@ -71,11 +71,15 @@ def shift_for(snapshot: Snapshot, random: Random) -> AddressShift:
     kept += [(bar.start, bar.end) for device in snapshot.devices or () for bar in device.bars]
     kept += {one.physical for one in snapshot.mappings or () if one.physical is not None}
     resources = snapshot.resources or ()
-    others: list[Range] = [(one.start, one.end) for one in snapshot.mtrrs or ()]
+    others: list[Range] = []
     for at, one in enumerate(resources):
         has_parts = at + 1 < len(resources) and resources[at + 1].depth > one.depth
         pair = (one.start, one.end)
         (others if has_parts or one.name in _GROWS else kept).append(pair)
+    inner = sorted({end for pair in (*kept, *others) for end in pair})
+    for register in snapshot.mtrrs or ():
+        holds = bisect_left(inner, register.end) > bisect_right(inner, register.start)
+        (others if holds else kept).append((register.start, register.end))
     # A firmware or a mistake may have a range that is no range.
     return AddressShift(
         [pair for pair in kept if pair[0] < pair[1]], [pair for pair in others if pair[0] < pair[1]], random

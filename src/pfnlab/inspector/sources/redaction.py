@@ -15,7 +15,7 @@ from random import Random
 import msgspec
 
 from pfnlab.inspector.host_snapshot import Snapshot
-from pfnlab.inspector.parsing import iomem, kernel_log, machine_facts, memtype_list, mtrr_file
+from pfnlab.inspector.parsing import iomem, kernel_log, machine_facts, memtype_list, mtrr_file, pci_files
 from pfnlab.inspector.parsing.assembly import COMMAND_LINE, HOST, MODULES, RELEASE
 from pfnlab.inspector.parsing.process_maps import DEVICE_FILE, HEAD
 from pfnlab.inspector.parsing.text_files import DMESG, JOURNAL, LSPCI, UNAME, decoded
@@ -24,14 +24,20 @@ from pfnlab.inspector.sources.bundle_form import Entry
 from pfnlab.units import PAGE_SIZE
 
 _PROCESS = re.compile(r"/proc/([0-9]+)(/.*)")
-_HEX = re.compile(rb"(?<![0-9A-Za-z_])(0x)?([0-9a-f]{5,16})(?![0-9A-Za-z_])", re.IGNORECASE)
+# Numbers that are addresses by their place: the second of base,size is none.
+_ADDRESSES = re.compile(
+    rb"(\b0x|\bat |\bfor |\bbase )([0-9a-f]{5,16})\b|\b([0-9a-f]{5,16})(-)([0-9a-f]{5,16})\b", re.IGNORECASE
+)
+_FRAME = re.compile(rb"(\bpfn[:= ]*(?:0x)?)([0-9a-f]{2,13})\b")
 _RELEVANT = re.compile(
     rb"\bPAT\b|MTRR|mtrr|memtype|ioremap|memremap|resource|\bBAR\b|vfio|VFIO|iomem|Hypervisor"
     rb"|Linux version|BUG|Bad page|pmd_set_huge|/dev/mem|map pfn|\b[a-z]+fb\b|framebuffer|\[mem |Overlap at"
 )
+_STAMP = re.compile(rb"\s*(?:[0-9]+,[0-9]+,[0-9]+,[^;]*;|\[[^\]]*\] ?)?")
 _BANNER = re.compile(rb"(Linux version \S+).*")
 _WHO = re.compile(
-    rb"(?:(?<=PAT: )|(?<=\] )|^)([^\[\]\n]{1,32}):([0-9]{1,10})(?= (?:freeing|conflicting|map pfn|/dev/mem))"
+    rb"^((?:\S+ kernel: )?(?:x86/)?(?:PAT: )?)(.{1,32}):([0-9]{1,10})"
+    rb"(?= (?:freeing|conflicting|map pfn|/dev/mem))"
 )
 _COMM = re.compile(rb"\bPID: ([0-9]+)(.*?)\bComm: (.{1,15}?)(?= Tainted| Not tainted|$)")
 _PROGRAM = re.compile(rb"\bProgram (.{1,15}) tried")
@@ -80,7 +86,7 @@ class _Redaction:
             self._name(process.comm.encode())
 
     def entries(self) -> Iterator[Entry]:
-        """What stays, redacted."""
+        """Those that stay, redacted."""
         for entry in self._entries:
             if (found := _PROCESS.fullmatch(entry.path)) is not None:
                 pid = int(found[1])
@@ -124,7 +130,7 @@ class _Redaction:
         if path in whole:
             return whole[path]
         if path.endswith("/resource"):
-            return self._numbers
+            return self._regions
         return bytes if path.startswith(("/sys/", "/boot/config-")) else None
 
     def _pid(self, pid: int) -> int:
@@ -137,7 +143,16 @@ class _Redaction:
         return b"%0*x" % (len(digits), self._shift(int(digits, 16)))
 
     def _numbers(self, data: bytes) -> bytes:
-        return _HEX.sub(lambda found: (found[1] or b"") + self._of_text(found[2]), data)
+        def addresses(found: re.Match[bytes]) -> bytes:
+            if found[1] is not None:
+                return found[1] + self._of_text(found[2])
+            return self._of_text(found[3]) + found[4] + self._of_text(found[5])
+
+        return _ADDRESSES.sub(addresses, data)
+
+    def _frame(self, found: re.Match[bytes]) -> bytes:
+        frame = self._shift(int(found[2], 16) * PAGE_SIZE) // PAGE_SIZE
+        return found[1] + b"%0*x" % (len(found[2]), frame)
 
     def _of_text(self, digits: bytes) -> bytes:
         value = int(digits, 16)
@@ -145,6 +160,12 @@ class _Redaction:
             # An address of the kernel's own, whose place is drawn at boot.
             return b"f" * 8 + b"%08x" % (value & (PAGE_SIZE - 1)) if value >= _KERNEL_HALF else digits
         return self._moved(digits)
+
+    def _regions(self, data: bytes) -> bytes:
+        def line(found: re.Match[bytes]) -> bytes:
+            return b"0x%s 0x%s 0x%s" % (self._moved(found[1]), self._moved(found[2]), found[3])
+
+        return pci_files.LINE.sub(line, data)
 
     def _resource_lines(self, data: bytes) -> bytes:
         def line(found: re.Match[bytes]) -> bytes:
@@ -169,22 +190,21 @@ class _Redaction:
         return b"".join(line + b"\n" for line in lines)
 
     def _log_line(self, line: bytes) -> bytes:
-        line = _BANNER.sub(rb"\1", line)
-        line = _WHO.sub(lambda found: self._name(found[1]) + b":%d" % self._pid(int(found[2])), line)
-        line = _PROGRAM.sub(lambda found: b"Program " + self._name(found[1]) + b" tried", line)
-        line = _COMM.sub(
-            lambda found: b"PID: %d%sComm: %s" % (self._pid(int(found[1])), found[2], self._name(found[3])),
-            line,
-        )
-        for name in (self._host, *self._names):
-            if name and name in line:
-                line = re.sub(
-                    rb"(?<!\w)" + re.escape(name) + rb"(?!\w)", self._names.get(name, b"host"), line
-                )
         # A stamp is no address.
-        stamp = re.match(rb"\s*(?:[0-9]+,[0-9]+,[0-9]+,[^;]*;|\[[^\]]*\])?", line)
+        stamp = _STAMP.match(line)
         at = stamp.end() if stamp else 0
-        return line[:at] + self._numbers(line[at:])
+        before, line = line[:at], _BANNER.sub(rb"\1", line[at:])
+        line = _WHO.sub(lambda who: who[1] + self._name(who[2]) + b":%d" % self._pid(int(who[3])), line)
+        line = _PROGRAM.sub(lambda who: b"Program " + self._name(who[1]) + b" tried", line)
+        line = _COMM.sub(
+            lambda who: b"PID: %d%sComm: %s" % (self._pid(int(who[1])), who[2], self._name(who[3])), line
+        )
+        for name, other in ((self._host, b"host"), *self._names.items()):
+            if name and name in line:
+                line = re.sub(rb"(?<!\w)" + re.escape(name) + rb"(?!\w)", other, line)
+        if b"pfn" in line and (frames := _FRAME.sub(self._frame, line)) != line:
+            return before + frames
+        return before + self._numbers(line)
 
     def _options(self, data: bytes) -> bytes:
         kept = [word for word in decoded(data).split() if _OPTION.fullmatch(word)]
