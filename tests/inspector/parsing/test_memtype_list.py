@@ -6,7 +6,7 @@ from for_each import for_each
 
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.inspector.host_snapshot import Reservation
-from pfnlab.inspector.parsing.memtype_list import LINE, reservations
+from pfnlab.inspector.parsing.memtype_list import is_line, reservations
 
 
 @for_each(
@@ -41,9 +41,10 @@ def test_both_ends_of_both_forms_are_exclusive(line: bytes, entry: Reservation) 
         b"write-combining @ 0x1000",
         b"write-combining @ 0x11111111111111111-0x2",
         b"PAT: [mem 0x1000-0x2000] write-twice",
+        b"PAT: [mem 0x2000-0x1000] uncached",
         b"> PAT: [mem 0x1000-0x2000] uncached",
     ],
 )
 def test_other_lines_are_no_entries(line: bytes) -> None:
-    """Also numbers of more than 64 bits, and modes that are none."""
-    assert (((), 0), None) == (reservations(line), LINE.fullmatch(line))
+    """Also numbers of more than 64 bits, modes that are none, and ends before their starts."""
+    assert (((), 0), False) == (reservations(line), is_line(line))

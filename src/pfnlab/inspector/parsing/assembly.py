@@ -9,7 +9,15 @@ from contextlib import contextmanager
 
 import msgspec
 
-from pfnlab.inspector.host_snapshot import Access, IomemLine, PciFunction, Snapshot, SnapshotSource
+from pfnlab.inspector.host_snapshot import (
+    Access,
+    IomemLine,
+    MtrrRegister,
+    PciFunction,
+    Reservation,
+    Snapshot,
+    SnapshotSource,
+)
 from pfnlab.inspector.parsing import iomem, kernel_log, machine_facts, memtype_list, mtrr_file, pci_files
 from pfnlab.inspector.parsing.lspci import listed_devices
 from pfnlab.inspector.parsing.process_files import ProcessFiles
@@ -81,16 +89,16 @@ class _Assembly:
 
     def snapshot(self) -> Snapshot:
         """All parts."""
-        book = self._list(memtype_list.PATH, memtype_list.LINE, _to_mount)
+        book = self._book()
         resources = self._resources()
-        mtrrs = self._list(mtrr_file.PATH, mtrr_file.LINE)
+        mtrrs = self._mtrrs()
         log = self._log()
         devices = self._devices()
         release = self._release(log or ())
         config = self._config(release)
         flags = machine_facts.processor(self._files.read(machine_facts.CPUINFO).data)
-        modules = self._list(MODULES)
-        options = self._list(COMMAND_LINE)
+        modules = self._read(MODULES)
+        options = self._read(COMMAND_LINE)
         seen = ProcessFiles(self._files, devices).read(self._work)
         self._sources += seen.sources
         return Snapshot(
@@ -98,28 +106,45 @@ class _Assembly:
             sources=tuple(self._sources),
             host=first_line(self._files, HOST),
             kernel=release,
-            book=None if book is None else memtype_list.reservations(book)[0],
+            book=book,
             resources=resources,
             devices=devices,
-            modules=None if modules is None else machine_facts.modules(modules),
+            modules=None if modules is None else machine_facts.modules(modules.data),
             processes=seen.processes,
             mappings=seen.mappings,
-            mtrrs=None if mtrrs is None else mtrr_file.mtrr_ranges(mtrrs),
+            mtrrs=mtrrs,
             mtrr_default=kernel_log.mtrr_default(log or ()),
             pat=kernel_log.pat_configuration(log or ()),
             log=log,
-            options="" if options is None else decoded(options).strip(),
+            options="" if options is None else decoded(options.data).strip(),
             config=config,
             virtual=kernel_log.hypervisor(log or ()) or machine_facts.guest_of(self._files, flags),
             root=self._files.root,
             processor=flags,
         )
 
-    def _resources(self) -> tuple[IomemLine, ...] | None:
-        data = self._list(iomem.PATH, iomem.LINE)
-        if data is None:
+    def _book(self) -> tuple[Reservation, ...] | None:
+        text = self._read(memtype_list.PATH, _to_mount)
+        if text is None:
             return None
-        found = iomem.resources(data)
+        found, lines = memtype_list.reservations(text.data)
+        self._check(memtype_list.PATH, text, lines, memtype_list.is_line)
+        return found
+
+    def _mtrrs(self) -> tuple[MtrrRegister, ...] | None:
+        text = self._read(mtrr_file.PATH)
+        if text is None:
+            return None
+        found = mtrr_file.mtrr_ranges(text.data)
+        self._check(mtrr_file.PATH, text, len(found), mtrr_file.LINE.fullmatch)
+        return found
+
+    def _resources(self) -> tuple[IomemLine, ...] | None:
+        text = self._read(iomem.PATH)
+        if text is None:
+            return None
+        found = iomem.resources(text.data)
+        self._check(iomem.PATH, text, len(found), iomem.LINE.fullmatch)
         if not iomem.is_hidden(found):
             return found
         hidden = self._sources[-1]
@@ -170,25 +195,28 @@ class _Assembly:
             self._note(*first)
         return None
 
-    def _list(
-        self, path: str, line: re.Pattern[bytes] | None = None, remedy: _Remedy | None = None
-    ) -> bytes | None:
-        """The content of a file of the snapshot, noted as a source; None where it is not to be read.
+    def _read(self, path: str, remedy: _Remedy | None = None) -> FileText | None:
+        """A file of the snapshot, noted as a source; None where it is not to be read.
 
-        :param line: the form of its lines
         :param remedy: what would give it, where a plain reading as the superuser would not
         """
         text = self._files.read(path, MOST_LIST)
         self._note(path, text, remedy)
-        if not text.there:
-            return None
-        if line is not None and (odd := _odd(path, text.data, line)):
-            number, content = odd[0]
+        return text if text.there else None
+
+    def _check(self, path: str, text: FileText, good: int, is_line: Callable[[bytes], object]) -> None:
+        """Say which line of a file has not its form.
+
+        :param good: how many lines have it
+        """
+        data = text.data
+        if good == data.count(b"\n") + (not data.endswith(b"\n") and data != b""):
+            return
+        for number, content in odd_lines(data, is_line)[:1]:
             reason = f"line {number} has not the form of this file: {shown(content)}"
             if self._files.strict:
                 raise Unparsable(self._files.origin, path, text.line + number, reason)
             self._sources[-1] = msgspec.structs.replace(self._sources[-1], access=Access.CUT, why=reason)
-        return text.data
 
     def _note(self, path: str, text: FileText, remedy: _Remedy | None = None) -> None:
         command = ""
@@ -197,15 +225,6 @@ class _Assembly:
         if remedy is not None:
             command = remedy(text, self._files) or command
         self._sources.append(SnapshotSource(path, text.access, text.why, text.seconds, command))
-
-
-def _odd(path: str, data: bytes, line: re.Pattern[bytes]) -> list[tuple[int, bytes]]:
-    lines = data.count(b"\n") + (not data.endswith(b"\n") and data != b"")
-    if path == memtype_list.PATH:
-        good = memtype_list.reservations(data)[1]
-    else:
-        good = sum(1 for _ in line.finditer(data))
-    return [] if good == lines else odd_lines(data, line)
 
 
 def _to_mount(text: FileText, files: TextFiles) -> str:

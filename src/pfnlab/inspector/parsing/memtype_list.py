@@ -22,23 +22,29 @@ _HEX = rb"0x([0-9a-f]{1,16})"
 _NEW = re.compile(rb"^PAT: \[mem " + _HEX + b"-" + _HEX + rb"\] (" + _MODE + rb")[ \r]*$", re.MULTILINE)
 _OLD = re.compile(rb"^(" + _MODE + b") @ " + _HEX + b"-" + _HEX + rb"[ \r]*$", re.MULTILINE)
 
-#: A line of either form, and the head.
-LINE = re.compile(rb"PAT memtype list:\s*|" + _NEW.pattern[1:-1] + b"|" + _OLD.pattern[1:-1])
+_HEAD = b"PAT memtype list:"
 
 
 def reservations(data: bytes) -> tuple[tuple[Reservation, ...], int]:
     """The entries in the order of the file, and how many of its lines are one or the head.
 
-    An end of zero is the end of memory that is addressed with 64 bits, which wrapped.
+    An end of zero is the end of memory that is addressed with 64 bits, which wrapped. A range that ends
+    before it begins is none.
     """
     modes, end_of_all = _MODES, 1 << 64
     found = [
-        Reservation(int(start, 16), int(end, 16) or end_of_all, modes[mode])
+        Reservation(first, last, modes[mode])
         for start, end, mode in _NEW.findall(data)
+        if (first := int(start, 16)) < (last := int(end, 16) or end_of_all)
     ]
     found += [
-        Reservation(int(start, 16), int(end, 16) or end_of_all, modes[mode])
+        Reservation(first, last, modes[mode])
         for mode, start, end in _OLD.findall(data)
+        if (first := int(start, 16)) < (last := int(end, 16) or end_of_all)
     ]
-    heads = data.count(b"PAT memtype list:")
-    return tuple(found), len(found) + heads
+    return tuple(found), len(found) + data.count(_HEAD)
+
+
+def is_line(line: bytes) -> bool:
+    """True for an entry of either form, and for the head."""
+    return line.strip() == _HEAD or reservations(line)[1] == 1

@@ -140,7 +140,7 @@ class ProcessFiles:
             text = self._files.read(path, MOST_LIST)
         self._maps.count(text)
         if self._files.strict:
-            for number, line in odd_lines(text.data, TRIMMED_LINE)[:1]:
+            for number, line in odd_lines(text.data, TRIMMED_LINE.fullmatch)[:1]:
                 reason = f"line {number} is none of a mapping: {shown(line)}"
                 raise Unparsable(self._files.origin, path, text.line + number, reason)
         return text.data

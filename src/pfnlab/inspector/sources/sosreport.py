@@ -73,6 +73,11 @@ class SosFolder(RootFolder):
         # When it was copied is not when it was read.
         return FileText(found.data, found.access, found.why)
 
+    def names(self, folder: str) -> FileText:
+        """The names in the folder."""
+        found = super().names(folder)
+        return FileText(found.data, found.access, found.why)
+
 
 class SosArchive:
     """The archive of a report: its files are in memory, as far as they are of use.

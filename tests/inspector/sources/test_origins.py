@@ -1,0 +1,74 @@
+"""Whatever a path names is opened by its content."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from for_each import for_each
+from same_snapshots import facts
+
+from pfnlab.errors import Misuse
+from pfnlab.inspector.host_snapshot import Snapshot
+from pfnlab.inspector.parsing.assembly import snapshot_of
+from pfnlab.inspector.sources.collecting import collect
+from pfnlab.inspector.sources.origins import HERE, live_snapshot, open_origin
+from pfnlab.inspector.sources.root_folder import RootFolder
+
+
+@for_each("name", ["x", "x.gz", "core"])
+def test_a_bundle_is_known_by_its_content(machine_root: Path, tmp_path: Path, name: str) -> None:
+    """Whatever its name is."""
+    found = collect(tmp_path / name, RootFolder(machine_root))
+
+    assert facts(found) == facts(open_origin(tmp_path / name))
+
+
+def test_a_folder_that_mirrors_a_root_is_read(machine_root: Path) -> None:
+    """As a report's: processes too, where it has them. When it was copied is not when it was read."""
+    found = open_origin(machine_root)
+
+    assert (snapshot_of(RootFolder(machine_root)).mappings, 0.0) == (found.mappings, found.apart)
+
+
+@for_each("head", [b"\x7fELF", b"KDUMP   ", b"makedumpfile\0"])
+def test_a_core_is_handed_on(tmp_path: Path, head: bytes) -> None:
+    """To what reads cores, which is imported only then."""
+    path = tmp_path / "bundle"
+    path.write_bytes(head + bytes(600))
+    core = ModuleType("pfnlab.inspector.sources.core")
+    core.core_snapshot = lambda path: Snapshot(f"core {path}", ())  # type: ignore[attr-defined]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, core.__name__, core)
+        found = open_origin(path)
+
+    assert f"core {path}" == found.origin
+
+
+@for_each("content", [b"", b"hello", b"\x1f\x8b" + bytes(30), bytes(600), b"\x89PNG"])
+def test_anything_else_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
+    """Also what is packed and holds nothing of ours."""
+    path = tmp_path / "what\x1b[2J"
+    path.write_bytes(content)
+
+    with pytest.raises(Misuse) as trouble:
+        open_origin(path)
+
+    assert str(trouble.value).isprintable()
+
+
+def test_a_path_to_nothing_is_refused(tmp_path: Path) -> None:
+    """With the path."""
+    with pytest.raises(Misuse, match="there is no such file"):
+        open_origin(tmp_path / "none")
+
+
+def test_this_machine_is_inspected_without_an_error() -> None:
+    """As whoever runs the tests; each source says what became of it."""
+    found = live_snapshot()
+
+    assert (HERE, True) == (found.origin, len(found.sources) > 8)
+    assert all(one.why for one in found.sources if one.access.value != "read" and "*" not in one.name)

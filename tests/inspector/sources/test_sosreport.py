@@ -1,0 +1,221 @@
+"""Reports of sos, as a folder and as an archive."""
+
+from __future__ import annotations
+
+import ast
+import io
+import lzma
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, cast
+
+import pytest
+from fake_root import LIST, fake_root, write
+from for_each import for_each
+
+from pfnlab.errors import Misuse
+from pfnlab.inspector.host_snapshot import Access, Snapshot
+from pfnlab.inspector.sources import sosreport
+from pfnlab.inspector.sources.origins import sos_snapshot
+from pfnlab.inspector.sources.sosreport import SosArchive, SosFolder
+
+PLUGIN = Path(__file__).parents[3] / "contrib/sos/pfnlab.py"
+
+LSPCI = """\
+00:02.0 VGA compatible controller [0300]: NVIDIA GV100 [10de:1db6]
+\tRegion 0: Memory at e0000000 (64-bit, prefetchable) [size=256M]
+\tKernel driver in use: nouveau
+"""
+
+
+def report(folder: Path) -> Path:
+    """A report as sos writes it: no sysfs of PCI, and nothing of processes."""
+    root = folder / "sosreport-farhost-2026"
+    for path in ("proc/iomem", "proc/mtrr", "proc/cmdline", LIST):
+        write(root, path, (fake_root(folder / f"of-{path.replace('/', '-')}") / path).read_bytes())
+    write(
+        root,
+        "sos_commands/kernel/dmesg",
+        "[    0.0] Linux version 6.1.0 (a)\n[    1.0] Hypervisor detected: KVM\n",
+    )
+    write(root, "sos_commands/kernel/uname_-a", "Linux farhost 6.1.0-26-amd64 #1 SMP\n")
+    write(root, "sos_commands/pci/lspci_-nnvv", LSPCI)
+    write(root, "sos_commands/kernel/lsmod", "Module Size Used by\nnouveau 1 0\n")
+    write(root, "hostname", "farhost\n")
+    return root
+
+
+def archived(root: Path, path: Path) -> Path:
+    """The archive of a report, packed as sos does."""
+    with tarfile.open(path, "w:xz") as archive:
+        archive.add(root, root.name)
+    return path
+
+
+def parts(snapshot: Snapshot) -> tuple[object, ...]:
+    """Those that a report has."""
+    return (
+        *(snapshot.host, snapshot.kernel, snapshot.virtual, snapshot.modules, snapshot.log),
+        *(snapshot.book, snapshot.resources, snapshot.mtrrs, snapshot.devices, snapshot.options),
+    )
+
+
+def test_a_folder_has_files_and_what_commands_printed(tmp_path: Path) -> None:
+    """The kernel's version from uname, devices from lspci, modules from lsmod."""
+    found = sos_snapshot(report(tmp_path))
+
+    assert found.devices is not None
+    assert ("farhost", "6.1.0-26-amd64", "KVM", "nouveau", 4) == (
+        found.host,
+        found.kernel,
+        found.virtual,
+        found.devices[0].driver,
+        len(found.book or ()),
+    )
+
+
+def test_what_a_report_has_not_is_unknown(tmp_path: Path) -> None:
+    """Processes and mappings are None, and the source is absent."""
+    found = sos_snapshot(report(tmp_path))
+
+    source = found.source("/proc/*/smaps")
+    assert source is not None
+    assert (None, None, Access.ABSENT) == (found.mappings, found.processes, source.access)
+
+
+def test_an_archive_is_as_its_folder(tmp_path: Path) -> None:
+    """Without being unpacked to a disk."""
+    root = report(tmp_path)
+
+    assert parts(sos_snapshot(root)) == parts(sos_snapshot(archived(root, tmp_path / "a.tar.xz")))
+
+
+def test_a_folder_that_has_the_report_alone_will_do(tmp_path: Path) -> None:
+    """As an archive unpacks."""
+    root = report(tmp_path)
+    outer = tmp_path / "outer"
+    outer.mkdir()
+    root.rename(outer / root.name)
+
+    assert sos_snapshot(outer).book is not None
+
+
+def test_a_folder_without_a_report_is_refused(tmp_path: Path) -> None:
+    """In one line that says what to name."""
+    with pytest.raises(Misuse, match="no report: name the folder"):
+        SosFolder(tmp_path)
+
+
+def hostile(path: Path, *members: tuple[tarfile.TarInfo, bytes]) -> Path:
+    """An archive with these members."""
+    with tarfile.open(path, "w:xz") as archive:
+        for member, content in members:
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return path
+
+
+def named(name: str, kind: bytes = tarfile.REGTYPE, target: str = "") -> tarfile.TarInfo:
+    """A member of an archive."""
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = kind, target
+    return member
+
+
+@for_each("name", ["../proc/iomem", "/proc/iomem", "sos/../../proc/iomem", "sos/proc/../../proc/iomem"])
+def test_a_member_that_would_lie_elsewhere_is_left_out(tmp_path: Path, name: str) -> None:
+    """And nothing is written."""
+    found = SosArchive(hostile(tmp_path / "a.tar.xz", (named(name), b"00000000-00000fff : x\n")))
+
+    assert Access.ABSENT is found.read("/proc/iomem").access
+    assert ["a.tar.xz"] == [one.name for one in tmp_path.iterdir()]
+
+
+@for_each("target", ["../../../../etc/passwd", "/etc/passwd", "dmesg", "nowhere"])
+def test_a_link_leads_to_nothing_outside_of_the_archive(tmp_path: Path, target: str) -> None:
+    """Nor in a circle."""
+    found = SosArchive(hostile(tmp_path / "a.tar.xz", (named("sos/dmesg", tarfile.SYMTYPE, target), b"")))
+
+    assert Access.ABSENT is found.read("dmesg").access
+
+
+def test_a_link_in_the_archive_is_followed(tmp_path: Path) -> None:
+    """Sos has short names for what its commands printed."""
+    members = (
+        (named("sos/sos_commands/kernel/dmesg_-T"), b"x\n"),
+        (named("sos/dmesg", tarfile.SYMTYPE, "sos_commands/kernel/dmesg_-T"), b""),
+    )
+
+    assert b"x\n" == SosArchive(hostile(tmp_path / "a.tar.xz", *members)).read("dmesg").data
+
+
+@for_each("kind", [tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.DIRTYPE])
+def test_what_is_no_file_is_left_out(tmp_path: Path, kind: bytes) -> None:
+    """Pipes, devices and folders of the name of a file."""
+    found = SosArchive(hostile(tmp_path / "a.tar.xz", (named("sos/proc/iomem", kind), b"")))
+
+    assert Access.ABSENT is found.read("/proc/iomem").access
+
+
+@for_each(
+    ("limit", "value", "says"),
+    [
+        ("MOST_FILE", 10, "is too large for a report"),
+        ("MOST_KEPT", 10, "too large for a report"),
+        ("MOST_FILES", 0, "too many files for a report"),
+        ("MOST_UNPACKED", 1 << 10, "unpacked it is larger than"),
+    ],
+)
+def test_a_bomb_is_refused(tmp_path: Path, limit: str, value: int, says: str) -> None:
+    """By the size of a file, of all, their number, and by what is unpacked at all."""
+    members = (
+        (named("sos/proc/iomem"), bytes(2048)),
+        (named("sos/proc/mtrr"), bytes(9)),
+        (named("sos/x"), b""),
+    )
+    path = hostile(tmp_path / "a.tar.xz", *members)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sosreport, limit, value)
+        with pytest.raises(Misuse, match=says):
+            SosArchive(path)
+
+
+def cut_short(data: bytes) -> bytes:
+    """An archive without its end."""
+    return data[:-40]
+
+
+def overwritten(data: bytes) -> bytes:
+    """An archive with zeros in the middle."""
+    return data[:60] + bytes(40) + data[100:]
+
+
+@pytest.mark.parametrize("damage", [cut_short, overwritten])
+def test_a_damaged_archive_is_refused_in_one_line(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    """Where it is cut, and where it is not what was packed."""
+    path = archived(report(tmp_path / "r"), tmp_path / "a.tar.xz")
+    path.write_bytes(damage(path.read_bytes()))
+
+    with pytest.raises(Misuse, match=r"a\.tar\.xz: the archive is damaged: [^\n]*$"):
+        SosArchive(path)
+
+
+def test_packing_that_is_no_archive_is_refused(tmp_path: Path) -> None:
+    """As any packed text."""
+    path = tmp_path / "a.xz"
+    with cast("IO[bytes]", lzma.open(path, "wb")) as file:
+        file.write(b"hello " * 1000)
+
+    with pytest.raises(Misuse, match="the archive is damaged"):
+        SosArchive(path)
+
+
+def test_the_plugin_copies_the_list_and_the_registers() -> None:
+    """Where a report has them at their own places."""
+    strings = {
+        node.value for node in ast.walk(ast.parse(PLUGIN.read_text())) if isinstance(node, ast.Constant)
+    }
+
+    assert {f"/{LIST}", "/proc/mtrr"} <= strings
