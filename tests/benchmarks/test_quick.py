@@ -41,6 +41,7 @@ def quick(name: str) -> str:
             ],
         ),
         ("guided_walks", [f"{scope}: {what}" for scope in ("standard", "leaves", "wide") for what in WALKED]),
+        ("snapshot_scale", ["live root", "bundle"]),
         ("book", ["sorted", "random", "as a list", "reserve", "lookup", "free"]),
     ],
 )

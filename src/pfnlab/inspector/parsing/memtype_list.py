@@ -34,12 +34,12 @@ def reservations(data: bytes) -> tuple[tuple[Reservation, ...], int]:
     modes, end_of_all = _MODES, 1 << 64
     found = [
         Reservation(first, last, modes[mode])
-        for start, end, mode in _NEW.findall(data)
+        for start, end, mode in (_NEW.findall(data) if b": [mem " in data else ())
         if (first := int(start, 16)) < (last := int(end, 16) or end_of_all)
     ]
     found += [
         Reservation(first, last, modes[mode])
-        for mode, start, end in _OLD.findall(data)
+        for mode, start, end in (_OLD.findall(data) if b" @ " in data else ())
         if (first := int(start, 16)) < (last := int(end, 16) or end_of_all)
     ]
     return tuple(found), len(found) + data.count(_HEAD)

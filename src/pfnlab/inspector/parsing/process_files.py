@@ -8,7 +8,15 @@ import msgspec
 
 from pfnlab.inspector.host_snapshot import Access, HostMapping, PciFunction, Process, SnapshotSource
 from pfnlab.inspector.parsing.mapped_range import VFIO, BarPlaces
-from pfnlab.inspector.parsing.process_maps import TRIMMED_LINE, is_device_file, trimmed, vmas
+from pfnlab.inspector.parsing.process_maps import (
+    TRIMMED_LINE,
+    Vma,
+    is_device_file,
+    is_of_interest,
+    is_trimmed,
+    trimmed,
+    vmas,
+)
 from pfnlab.inspector.parsing.text_files import (
     MOST_LIST,
     FileText,
@@ -24,6 +32,7 @@ from pfnlab.progress import Work
 #: What gives the rest to a user who may not see other users' processes.
 _COMMAND = "sudo pfnlab inspect"
 
+_VFIO = VFIO.encode()
 _SYSPATH = re.compile(rb"^vfio-device-syspath:\s*(\S+)\s*$", re.MULTILINE)
 _INODE = re.compile(rb"^ino:\s*([0-9]+)\s*$", re.MULTILINE)
 _GROUP = re.compile(r"/dev/vfio/([0-9]+)")
@@ -33,7 +42,11 @@ _PID = re.compile(r"[0-9]{1,10}")
 MOST_DESCRIPTORS = 1 << 16
 
 
-class Seen(msgspec.Struct, frozen=True):
+# Of a VMA by its file, flags and permissions: of interest, and those as text.
+_Kind = tuple[bool, str, tuple[str, ...] | None, str]
+
+
+class ProcessesSeen(msgspec.Struct, frozen=True):
     """All that processes say; None where there is no /proc."""
 
     processes: tuple[Process, ...] | None
@@ -42,7 +55,7 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 class _Tally:
-    """What became of one file of every process."""
+    """One file of every process: how many were read, and how many refused."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -82,12 +95,10 @@ class ProcessFiles:
         self._files = files
         self._devices = devices or ()
         self._places = BarPlaces(self._devices)
-        self._paths: dict[bytes, str] = {}
-        self._flags: dict[bytes, tuple[str, ...]] = {}
-        self._perms: dict[bytes, str] = {}
+        self._known: dict[tuple[bytes, bytes, bytes], _Kind] = {}
         self._maps, self._links = _Tally("/proc/*/smaps"), _Tally("/proc/*/fd")
 
-    def read(self, work: Work) -> Seen:
+    def read(self, work: Work) -> ProcessesSeen:
         """All processes, in the order of their numbers.
 
         :raises Unparsable: a bundle has a line that no file of a process has
@@ -97,41 +108,40 @@ class ProcessFiles:
         if not listing.there or not pids:
             why = listing.why or "no processes"
             access = Access.ABSENT if listing.there else listing.access
-            return Seen(None, None, (SnapshotSource("/proc/*/smaps", access, why, listing.seconds),))
+            return ProcessesSeen(None, None, (SnapshotSource("/proc/*/smaps", access, why, listing.seconds),))
         work.expect(len(pids))
         processes: list[Process] = []
         mappings: list[HostMapping] = []
         for pid in pids:
             self._add(pid, processes, mappings)
             work.advance()
-        return Seen(tuple(processes), tuple(mappings), (self._maps.source(), self._links.source()))
+        return ProcessesSeen(tuple(processes), tuple(mappings), (self._maps.source(), self._links.source()))
 
     def _add(self, pid: int, processes: list[Process], mappings: list[HostMapping]) -> None:
-        own = trimmed(self._text_of(pid))
+        own = self._vmas_of(pid)
         targets, listing = self._open_files(pid)
         self._links.count(listing)
         if not own and not targets:
             return
-        by_inode, single = self._vfio_devices(pid, targets) if VFIO.encode() in own else ({}, None)
-        paths, flag_sets, perm_texts, places = self._paths, self._flags, self._perms, self._places
-        for start, end, perms, offset, inode, path, flags in vmas(own):
-            first, last, at = int(start, 16), int(end, 16), int(offset, 16)
-            name = paths.get(path)
-            if name is None:
-                name = paths[path] = decoded(path)
-            names = None
-            if flags is not None and (names := flag_sets.get(flags)) is None:
-                names = flag_sets[flags] = tuple(decoded(flags).split())
-            text = perm_texts.get(perms)
-            if text is None:
-                text = perm_texts[perms] = perms.decode()
-            device = by_inode.get(inode, single)
-            physical = places.range_of(name, at, last - first, device) if last > first else None
-            mappings.append(HostMapping(pid, first, last, text, name, at, names, physical))
-        opened = tuple(sorted(set(targets.values())))
-        processes.append(Process(pid, first_line(self._files, f"/proc/{pid}/comm"), opened))
+        by_vfio = any(vma[5] == _VFIO for vma in own)
+        by_inode, single = self._vfio_devices(pid, targets) if by_vfio else ({}, None)
+        known, places = self._known, self._places
+        before = len(mappings)
+        for start, end, perms, offset, inode, path, flags in own:
+            kind = known.get((path, flags, perms))
+            if kind is None:
+                kind = known[path, flags, perms] = _kind_of(path, flags, perms)
+            wanted, name, names, permitted = kind
+            if wanted:
+                first, last, at = int(start, 16), int(end, 16), int(offset, 16)
+                device = by_inode.get(inode, single) if by_vfio else None
+                physical = places.range_of(name, at, last - first, device) if last > first else None
+                mappings.append(HostMapping(pid, first, last, permitted, name, at, names, physical))
+        if targets or len(mappings) > before:
+            opened = tuple(sorted(set(targets.values())))
+            processes.append(Process(pid, first_line(self._files, f"/proc/{pid}/comm"), opened))
 
-    def _text_of(self, pid: int) -> bytes:
+    def _vmas_of(self, pid: int) -> list[Vma]:
         path = f"/proc/{pid}/smaps"
         text = self._files.read(path, MOST_LIST)
         if text.access is Access.ABSENT:
@@ -139,11 +149,15 @@ class ProcessFiles:
             path = f"/proc/{pid}/maps"
             text = self._files.read(path, MOST_LIST)
         self._maps.count(text)
-        if self._files.strict:
+        if not self._files.strict:
+            return vmas(trimmed(text.data))
+        # A bundle has nothing else.
+        found = vmas(text.data)
+        if not is_trimmed(text.data, found):
             for number, line in odd_lines(text.data, TRIMMED_LINE.fullmatch)[:1]:
                 reason = f"line {number} is none of a mapping: {shown(line)}"
                 raise Unparsable(self._files.origin, path, text.line + number, reason)
-        return text.data
+        return found
 
     def _open_files(self, pid: int) -> tuple[dict[str, str], FileText]:
         folder = f"/proc/{pid}/fd"
@@ -184,3 +198,8 @@ class ProcessFiles:
             for device in self._devices
             if device.group in groups and (device.driver or "").startswith("vfio")
         }
+
+
+def _kind_of(path: bytes, flags: bytes, perms: bytes) -> _Kind:
+    names = tuple(decoded(flags).split()[1:]) if flags else None
+    return is_of_interest(path, flags), decoded(path), names, perms.decode()

@@ -28,15 +28,21 @@ _PARTS = (b"/dev/", b"/proc/bus/pci/", b"/resource", b"anon_inode:[vfio-device]"
 _OF_FLAGS = re.compile(rb"^VmFlags:[^\n]* (?:pf|io)(?= |$)[^\n]*$", re.MULTILINE)
 _FLAGS = re.compile(rb"^VmFlags:([^\n]*)$", re.MULTILINE)
 
-#: A line of maps; *path* may have any byte but the end of a line.
+#: A line of maps; its path may have any byte but the end of a line.
 HEAD = re.compile(
     rb"^([0-9a-f]{1,16})-([0-9a-f]{1,16}) ([rwxsp-]{4}) ([0-9a-f]{1,16}) [0-9a-f]+:[0-9a-f]+ ([0-9]+)"
     rb"(?: +([^\n]*))?$",
     re.MULTILINE,
 )
 
+#: The same, with the line of flags after it.
+_VMA = re.compile(HEAD.pattern[:-1] + rb"(?:\n(VmFlags:[ a-z0-9?]*))?$", re.MULTILINE)
+
 #: The lines of a trimmed file, for the check of a bundle.
 TRIMMED_LINE = re.compile(HEAD.pattern[1:-1] + rb"|VmFlags:[ a-z0-9?]*")
+
+#: One of them in parts.
+Vma = tuple[bytes, bytes, bytes, bytes, bytes, bytes, bytes]
 
 _OPEN = re.compile(DEVICE_FILE)
 
@@ -71,17 +77,24 @@ def trimmed(data: bytes) -> bytes:
     return b"\n".join((*kept, b"")) if kept else b""
 
 
-def vmas(data: bytes) -> Iterator[tuple[bytes, bytes, bytes, bytes, bytes, bytes, bytes | None]]:
-    """The VMAs of a trimmed file: start, end, permissions, offset, inode, path and flags, None where they are
-    not there."""
-    lines = data.split(b"\n")
-    match, last = HEAD.match, len(lines) - 1
-    for at, line in enumerate(lines):
-        head = match(line)
-        if head is not None:
-            after = lines[at + 1] if at < last else b""
-            start, end, perms, offset, inode, path = head.groups(b"")
-            yield start, end, perms, offset, inode, path, after[8:] if after[:8] == b"VmFlags:" else None
+def vmas(data: bytes) -> list[Vma]:
+    """The VMAs of a trimmed file: start, end, permissions, offset, inode, path and the line of flags.
+
+    A path or a line that is not there is empty.
+    """
+    found: list[Vma] = _VMA.findall(data)
+    return found
+
+
+def is_trimmed(data: bytes, found: list[Vma]) -> bool:
+    """True where a file has no lines but those of the VMAs *found* in it."""
+    lines = data.count(b"\n") + (not data.endswith(b"\n") and data != b"")
+    return lines == len(found) + data.count(b"\nVmFlags:")
+
+
+def is_of_interest(path: bytes, flags: bytes) -> bool:
+    """True for a VMA of this file, with this line of flags."""
+    return _OPEN.match(path) is not None or (_OF_FLAGS.match(flags) is not None and _CLOCK not in path)
 
 
 def _head_before(data: bytes, at: int) -> int | None:
