@@ -1,4 +1,4 @@
-"""Whatever a path names is opened by its content."""
+"""A bundle, a report or a core: each is opened by its content."""
 
 from __future__ import annotations
 
