@@ -18,6 +18,7 @@ from pages.claims_page import claims, discussion_page
 from pages.continuations_page import page as continuations
 from pages.flush_distance import page as flush_distance
 from pages.kernels_page import page as kernels
+from pages.messages_page import messages_page
 from pages.not_modelled import not_modelled
 from pages.policies_page import policies_page
 from pages.profiles_page import profiles_page
@@ -34,6 +35,7 @@ PAGES: dict[str, Callable[[int | None], str]] = {
     "continuations": lambda _: continuations(),
     "flush-distance": lambda _: flush_distance(),
     "bugs": lambda _: bugs_page(),
+    "messages": lambda _: messages_page(),
     "profiles": lambda _: profiles_page(),
     "callers": lambda _: callers(),
     "claims": lambda _: claims(),

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from pfnlab.bugs.kernel_name import release_key
 from pfnlab.bugs.known_bugs import Bug, bug
-from pfnlab.bugs.standing import StandingWord
+from pfnlab.bugs.standing import ALL, StandingWord
 
 
 class BugHere(msgspec.Struct, frozen=True):
@@ -23,27 +24,37 @@ class BugHere(msgspec.Struct, frozen=True):
     says: str
 
 
-def bugs_here(kernel: str, ids: Iterable[str]) -> Iterator[BugHere]:
+def bugs_here(kernel: str, ids: Iterable[str], *, since: str = "", until: str = "") -> Iterator[BugHere]:
     """Those of some bugs that a kernel has or may have, each with what mends it.
 
-    :param kernel: a version, as ``uname -r`` says it; empty where it is not known: then all are given
+    :param kernel: a version, as ``uname -r`` says it; empty where it is not known
+    :param since: where the version is not known, the first release it may be of; *until* the last
     """
     for number in ids:
         one = bug(number)
         if not kernel:
-            yield BugHere(number, one.what, _dates(one))
+            if not _over_before(one, since) and not _after(one, until):
+                yield BugHere(number, one.what, _dates(one))
             continue
         standing = one.standing(kernel)
         if standing.word in (StandingWord.HAS, StandingWord.NOT_KNOWN):
             yield BugHere(number, one.what, standing.sentence)
 
 
+def _over_before(one: Bug, since: str) -> bool:
+    return bool(since and one.mended) and release_key(one.mended) <= release_key(since)
+
+
+def _after(one: Bug, until: str) -> bool:
+    return bool(until) and one.since[:1].isdigit() and release_key(one.since) > release_key(until)
+
+
 def _dates(one: Bug) -> str:
-    began = f"since {one.since}" if one.since else "since when is not known"
+    began = "in all releases" if one.since in ("", ALL) else f"since {one.since}"
     if not (one.mended or one.commit):
         return f"{one.number}: {began}."
     words = [one.mended, f"({one.commit})" if one.mended and one.commit else one.commit]
     ended = " ".join(word for word in words if word)
     stable = ", no stable series has it" if one.no_stable else ""
-    points = ", ".join(point.version for point in one.stable)
+    points = ", ".join(point.version for point in one.dates.stable)
     return f"{one.number}: {began}; mended in {ended}{stable}{f', and in {points}' if points else ''}."

@@ -58,6 +58,7 @@ BY_METAVAR: dict[str, Values] = {
     "SEAM=POLICY": values.changes,
     "FRAGMENT": values.either(values.words("lab", "minimal", "debug"), _FILES),
     "SHELL": values.words(*SHELLS),
+    "ERRNO": values.words("EACCES", "EAGAIN", "EBUSY", "EINVAL", "ENODEV", "ENOMEM", "ENXIO", "EPERM"),
     "LEVEL": values.words("memory", "proc", "end", "memory,proc"),
     **dict.fromkeys(
         (

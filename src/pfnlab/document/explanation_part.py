@@ -6,7 +6,13 @@ from collections.abc import Iterator
 
 from pfnlab.document.blocks import Block, Bullets, Paragraph, Tone
 from pfnlab.document.part import Part, done
-from pfnlab.messages.explanation import ExplainedBoot, ExplainedEvent, ExplainResult, SaidPlace
+from pfnlab.messages.explanation import (
+    ExplainedBoot,
+    ExplainedCause,
+    ExplainedEvent,
+    ExplainResult,
+    SaidPlace,
+)
 from pfnlab.messages.family import FamilyVerdict
 from pfnlab.messages.kernel_said import KernelSure
 from pfnlab.units import number_of
@@ -39,10 +45,25 @@ def _blocks(content: ExplainResult) -> Iterator[Block]:
             yield Paragraph(_boot(boot))
         for event in boot.events:
             yield from _event(event, boot)
+    for cause in content.causes:
+        yield Paragraph(cause.what)
+        yield Bullets(tuple(_of_cause(cause)))
     if content.strange:
         number = number_of(content.not_understood, "line")
         yield Bullets(((f"{number} of this subject that no table has:", *content.strange[:_MOST]),))
     yield Paragraph(content.says)
+
+
+def _of_cause(cause: ExplainedCause) -> Iterator[str | tuple[str, ...]]:
+    if cause.releases:
+        yield f"  in kernels {cause.releases}"
+    yield f"  check: {cause.check}"
+    if cause.bugs:
+        yield ("  bugs and changes:", *(f"  {bug.says} {bug.what}" for bug in cause.bugs))
+    if cause.programs:
+        yield f"  seen in: {', '.join(cause.programs)}"
+    if cause.rules:
+        yield f"  rules: {', '.join(cause.rules)} (docs/semantics)"
 
 
 def _boot(boot: ExplainedBoot) -> str:
@@ -79,7 +100,10 @@ def _below(event: ExplainedEvent, boot: ExplainedBoot) -> Iterator[str | tuple[s
     if event.leak:
         yield f"  leaked? {event.leak}"
     if event.bugs:
-        yield (f"  {_kernel(boot)}; bugs that do it:", *(f"  {bug.says} {bug.what}" for bug in event.bugs))
+        yield (
+            f"  {_kernel(boot)}; bugs and changes behind it:",
+            *(f"  {bug.says} {bug.what}" for bug in event.bugs),
+        )
     if event.programs:
         yield ("  programs that make it:", *(f"  pfnlab run {name}" for name in event.programs))
     if event.advice:

@@ -89,11 +89,11 @@ class JoinedHost:
 
     @cached_property
     def mapped(self) -> Intervals[HostMapping]:
-        """The physical ranges of mappings, by their entries where these were read, else by their files."""
+        """The physical ranges of mappings: what their files say, and what their entries have."""
         return Intervals(
             (start, end, mapping)
             for mapping in self.snapshot.mappings or ()
-            for start, end in physical_of(mapping)
+            for start, end in {*physical_of(mapping), *((mapping.physical,) if mapping.physical else ())}
         )
 
     @cached_property
@@ -194,7 +194,7 @@ class JoinedHost:
 
 
 def physical_of(mapping: HostMapping) -> Iterator[tuple[int, int]]:
-    """The physical ranges of a mapping: of its entries where they were read, else of its file."""
+    """The physical memory that a mapping reaches: its entries where they were read, else its file's."""
     if mapping.entries is not None:
         yield from ((run.start, run.end) for run in mapping.entries)
     elif mapping.physical is not None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import msgspec
 
 from pfnlab.bugs.here import BugHere, bugs_here
+from pfnlab.messages.errno_causes import causes
 from pfnlab.messages.explaining import PastedBoot, PasteExplanation
 from pfnlab.messages.family import FamilyKind, FamilyVerdict
 from pfnlab.messages.kernel_said import KernelSaid, KernelSure
@@ -108,6 +109,25 @@ class ExplainedBoot(msgspec.Struct, frozen=True):
     events: tuple[ExplainedEvent, ...]
 
 
+class ExplainedCause(msgspec.Struct, frozen=True):
+    """A cause of an errno.
+
+    :param what: what makes it
+    :param check: the command or file that shows whether it is this one
+    :param releases: the releases that answer so; empty for all
+    :param rules: steps of docs/semantics
+    :param bugs: bugs of this kernel that make it
+    :param programs: programs in which it is seen
+    """
+
+    what: str
+    check: str
+    releases: str
+    rules: tuple[str, ...]
+    bugs: tuple[BugHere, ...]
+    programs: tuple[str, ...]
+
+
 class ExplainResult(Result, frozen=True, kw_only=True, tag="pfnlab-explanation/1"):
     """The meaning of lines of a log.
 
@@ -116,6 +136,8 @@ class ExplainResult(Result, frozen=True, kw_only=True, tag="pfnlab-explanation/1
     :param not_understood: lines that look like ours and are in no table
     :param strange: the first of them
     :param says: the result in a sentence
+    :param dropped: lines of events beyond those that are kept
+    :param causes: of an errno that was asked for
     """
 
     lines: Count
@@ -124,11 +146,13 @@ class ExplainResult(Result, frozen=True, kw_only=True, tag="pfnlab-explanation/1
     strange: tuple[str, ...]
     says: str
     dropped: Annotated[Count, ALWAYS] = 0
+    causes: Annotated[tuple[ExplainedCause, ...], ALWAYS] = ()
 
     @property
     def outcome(self) -> Outcome:
-        """Undecided where not one line was understood."""
-        return Outcome.AS_EXPECTED if any(boot.events for boot in self.boots) else Outcome.UNDECIDED
+        """Undecided where not one line was understood, and where no cause of the errno is known."""
+        known = self.causes or any(boot.events for boot in self.boots)
+        return Outcome.AS_EXPECTED if known else Outcome.UNDECIDED
 
 
 def explained(paste: PasteExplanation) -> ExplainResult:
@@ -143,6 +167,43 @@ def explained(paste: PasteExplanation) -> ExplainResult:
         says=_says(paste, boots),
         dropped=paste.dropped,
     )
+
+
+def explained_errno(errno_name: str, how: Sequence[str], kernel: str) -> ExplainResult:
+    """The causes of an errno for one way to map.
+
+    :param how: the words of the call, as ``mmap``, ``resource0``
+    :param kernel: a version; empty where it is not known
+    :raises Misuse: the errno or the way to map is unknown
+    """
+    found = causes(errno_name, how)
+    call = " ".join(how)
+    return ExplainResult(
+        made=Made.now(),
+        lines=0,
+        boots=(),
+        not_understood=0,
+        strange=(),
+        says=f"{number_of(len(found), 'cause')} of {errno_name.upper()} from {call} known."
+        if found
+        else f"{call} never answers {errno_name.upper()}, as far as is known: look at the call before it.",
+        causes=tuple(
+            ExplainedCause(
+                cause.what,
+                cause.check,
+                _releases(cause.since, cause.until),
+                cause.rules,
+                tuple(bugs_here(kernel, cause.bugs)),
+                cause.programs,
+            )
+            for cause in found
+        ),
+    )
+
+
+def _releases(since: str, until: str) -> str:
+    words = (f"from {since} on" if since else "", f"before {until}" if until else "")
+    return " and ".join(word for word in words if word)
 
 
 def _says(paste: PasteExplanation, boots: tuple[ExplainedBoot, ...]) -> str:
@@ -184,7 +245,7 @@ def _event(event: MessageEvent, kernel: KernelSaid) -> ExplainedEvent:
         unsure=event.unsure,
         meaning=family.meaning,
         leak=family.leak,
-        bugs=tuple(bugs_here(kernel.version, family.bugs)),
+        bugs=tuple(bugs_here(kernel.version, family.bugs, since=kernel.since, until=kernel.until)),
         rules=family.rules,
         programs=family.programs,
         advice=tuple(f"{one.do} Costs: {one.costs}" for one in family.advice),

@@ -66,7 +66,9 @@ FIELDS: dict[str, TemplateField] = {
     "bar": TemplateField(r"\d{1,2}", "1"),
     "holder": TemplateField(r"\S(?:.{0,60}?\S)?", "PCI Bus 0000:00"),
     "errno": TemplateField(rf"(?:-?\d{{1,4}}|-?E[A-Z0-9]{{2,12}}|{'|'.join(map(re.escape, _WORDS))})", "-16"),
-    "slots": TemplateField(r"(?:(?:WB|WC|UC-|UC|WT|WP)(?:\s+|(?![\w-]))){2,8}", "WB  WC  UC- UC  WB  WP  UC- WT"),
+    "slots": TemplateField(
+        r"(?:(?:WB|WC|UC-|UC|WT|WP)(?:\s+|(?![\w-]))){2,8}", "WB  WC  UC- UC  WB  WP  UC- WT"
+    ),
     "amount": TemplateField(r"\d{1,6}[KMGT]?", "16K"),
     "perms": TemplateField(r"[r-][w-][x-][sp-](?:-{1,3}R?)?", "rw-s", False),
     "path": TemplateField(r"(?:/|\[|anon_inode:)\S{1,200}(?:\s\(deleted\))?", "/dev/mem", False),

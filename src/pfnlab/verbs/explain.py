@@ -25,6 +25,7 @@ EXAMPLES = (
         "What happened, to whom, and whether something is leaked",
     ),
     ("pfnlab explain dmesg.txt", "All of a log: machines and boots apart, repetitions counted"),
+    ("pfnlab explain --errno EINVAL mmap resource0_wc", "The causes of a failed mmap, with checks"),
     (
         "pfnlab explain --kernel 6.1.85 'x86/PAT: X:7 freeing invalid memtype [mem 0xf8004000-0xf8007fff]'",
         "The same for a kernel that no line names",
@@ -42,6 +43,10 @@ class ExplainRequest(msgspec.Struct, frozen=True, kw_only=True):
         tuple[str, ...],
         Option("A file, - for standard input, or a line in quotes.", "FILE|-|LINE", positional=True),
     ] = ()
+    errno: Annotated[
+        str | None,
+        Option("A failed call: its errno, with the call and its file as words: mmap resource0.", "ERRNO"),
+    ] = None
     kernel: Annotated[
         str | None, Option("The kernel the lines are of, where they do not say it: 6.1.85.", "VERSION")
     ] = None
@@ -56,10 +61,13 @@ def perform(request: ExplainRequest, say: Say) -> Iterator[ExplainResult]:
     """
     from pfnlab.bugs.kernel_name import kernel_name
     from pfnlab.messages.explaining import explain
-    from pfnlab.messages.explanation import explained
+    from pfnlab.messages.explanation import explained, explained_errno
 
     if request.kernel is not None:
         kernel_name(request.kernel)
+    if request.errno is not None:
+        yield explained_errno(request.errno, request.words, request.kernel or "")
+        return
     yield explained(explain(_stream(request.words), kernel=request.kernel))
 
 
