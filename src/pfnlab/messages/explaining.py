@@ -34,7 +34,7 @@ _BACK = 1.0
 _REPEATED = re.compile(r"(?:last )?message repeated (\d{1,9}) times")
 _SUPPRESSED = re.compile(r"(\d{1,9}) callbacks suppressed")
 _OURS = re.compile(r"x86/PAT\s?:|^x86 PAT |\b(?:reserve|free)_memtype [a-z]|\bmemtype_(?:reserve|free) [a-z]")
-_WORDS = (*VERSION_WORDS, "message repeated", "callbacks suppressed", "x86/PAT", "memtype")
+_WORDS = (*VERSION_WORDS, "message repeated", "callbacks suppressed", "x86/PAT", "free_memtype", "reserve_memtype")
 
 
 class PastedBoot(msgspec.Struct, frozen=True):
@@ -203,16 +203,7 @@ class _Paste:
     def _event(self, boot: _Boot, placed: PlacedPiece, match: Match) -> None:
         sign = _sign(match)
         same = boot.by_sign.get(sign)
-        if same is not None and (
-            match.family.kind is FamilyKind.LOG or placed.line - same.last_line <= _NEAR
-        ):
-            if (
-                match.wording is not same.match.wording
-                and match.family.name in match.family.follows
-                and placed.line - same.last_line <= _NEAR
-            ):
-                same.more(placed, match)
-                return
+        if same is not None and _is_same(placed, match, same):
             same.again(placed, match)
             # What comes next belongs to it again.
             boot.events.remove(same)
@@ -221,6 +212,8 @@ class _Paste:
         head = next((one for one in reversed(boot.events[-8:]) if _belongs(placed, match, one)), None)
         if head is not None:
             head.more(placed, match)
+            return
+        if not match.family.alone:
             return
         if self._kept >= MOST_EVENTS:
             self._dropped += 1
@@ -243,16 +236,28 @@ def _sign(match: Match) -> tuple[object, ...]:
     return (match.family.name, *(match.values.get(name) for name in names))
 
 
+def _is_same(placed: PlacedPiece, match: Match, event: GrowingEvent) -> bool:
+    """Whether a line with the sign of an event is the same once more."""
+    if match.family.kind is FamilyKind.FILE:
+        return placed.line - event.last_line <= _NEAR
+    return match.wording is event.match.wording
+
+
 def _belongs(placed: PlacedPiece, match: Match, event: GrowingEvent) -> bool:
-    """Whether a line says more of an event before it."""
-    if event.match.family.name not in match.family.follows and not any(
+    """Whether a line says more of an event before it: of a family that follows, or in other words of its own."""
+    if match.family is event.match.family:
+        if match.wording is event.match.wording or match.family.kind is FamilyKind.FILE:
+            return False
+    elif event.match.family.name not in match.family.follows and not any(
         part.family in match.family.follows for part in event.parts
     ):
         return False
-    if placed.line - event.last_line > _NEAR:
+    if placed.line - event.last_line > _NEAR or (placed.piece.host or "") != (event.placed.piece.host or ""):
         return False
     stamp = placed.piece.stamp
     if stamp is not None and event.last_stamp is not None and abs(stamp - event.last_stamp) > _SOON:
         return False
     pid = match.values.get("pid")
-    return pid is None or event.said.get("pid") is None or pid == str(event.said["pid"])
+    if pid is not None and event.said.get("pid") is not None and pid != str(event.said["pid"]):
+        return False
+    return event.overlaps(match)

@@ -88,6 +88,7 @@ class Family(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     :param meaning: two sentences
     :param leak: where to look to know what is leaked; empty where nothing can be
     :param follows: families whose event a line of this one belongs to, when it comes soon after
+    :param alone: a line of it is an event by itself; else it says something only where it follows another
     :param rules: of docs/semantics, as ``S2.3``
     :param bugs: of docs/bugs.md, as ``A06``
     :param programs: names of litmus programs that make the message
@@ -103,6 +104,7 @@ class Family(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: FamilyKind = FamilyKind.LOG
     leak: str = ""
     follows: tuple[str, ...] = ()
+    alone: bool = True
     rules: tuple[str, ...] = ()
     bugs: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()

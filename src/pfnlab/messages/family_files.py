@@ -13,6 +13,7 @@ A file has tables::
     kind = "log"                  or "file": a part of a file, or what a command prints
     leak = "..."                  where to look to know what is leaked
     follows = ["conflict"]        families whose event a line of this one joins, when it comes soon after
+    alone = true                  false: a line of it counts only where it follows another
     rules = ["S2.3"]              of docs/semantics
     bugs = ["A06"]                of docs/bugs.md
     programs = ["munmap-middle"]  of litmus/

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 
 import msgspec
 
 from pfnlab.messages.family import FamilyKind
 from pfnlab.messages.matching import Match, Matcher
-from pfnlab.messages.paste import CleanLine, clean
+from pfnlab.messages.paste import MOST_LINE, CleanLine, clean
 from pfnlab.messages.prefix import LogPiece, pieces
 from pfnlab.messages.scan import LogBlock
 from pfnlab.messages.values import is_plausible
@@ -65,13 +66,15 @@ class Joiner:
     def found(self, block: LogBlock) -> Iterator[PlacedPiece]:
         """The pieces of a block that are messages, or that somebody wants, in order."""
         cache: dict[int, list[_Slot]] = {}
-        hits = dict.fromkeys(hit for hit in block.hits if block.begin <= hit < block.end)
-        queue, done = list(hits), set[int]()
+        hits = {hit for hit in block.hits if block.begin <= hit < block.end}
+        queue, done = deque(sorted(hits)), set[int]()
         while queue:
-            at = queue.pop(0)
+            at = queue.popleft()
             if at in done or at >= block.end:
                 continue
             done.add(at)
+            if at in hits and not self._may_match(block, at):
+                continue
             is_file = False
             for slot in self._slots(block, at, cache):
                 if slot.taken or (not self._wants(slot.piece.text) and not is_file):
@@ -80,8 +83,13 @@ class Joiner:
                 yield placed
                 is_file = placed.match is not None and placed.match.family.kind is FamilyKind.FILE
             if is_file and at + 1 not in done:
-                queue.insert(0, at + 1)
-                hits.setdefault(at + 1)
+                queue.appendleft(at + 1)
+
+    def _may_match(self, block: LogBlock, at: int) -> bool:
+        """A quick look at the line as it is, before it is cleaned."""
+        line = block.lines[at][:MOST_LINE].decode("utf-8", "replace")
+        around = b" ".join(part[:MOST_LINE] for part in block.lines[max(0, at - _BEFORE) : at + _AFTER + 1])
+        return self._also.search(line) is not None or self._known.may_match(line, around.decode("utf-8", "replace"))
 
     def _wants(self, text: str) -> bool:
         return self._known.interests(text) or self._also.search(text) is not None

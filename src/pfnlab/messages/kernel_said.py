@@ -22,7 +22,7 @@ _SAID = (
 )
 
 #: What a line has in which a version may stand.
-VERSION_WORDS = ("Linux version", "ainted", "/lib/modules/", "vmlinuz-", "uname -r", " SMP")
+VERSION_WORDS = ("Linux version", "Not tainted", "Tainted:", "/lib/modules/", "vmlinuz-", "uname -r", " SMP")
 
 
 class KernelSure(Enum):

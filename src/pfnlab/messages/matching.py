@@ -11,80 +11,12 @@ import msgspec
 
 from pfnlab.messages.family import Family, Wording
 from pfnlab.messages.family_files import families
+from pfnlab.messages.seeds import choices, chosen
 from pfnlab.messages.template import Found, LineTemplate
 from pfnlab.messages.values import is_plausible
 
-#: Words that stand in too many other lines of a log to look for.
-_COMMON = frozenset(
-    [
-        "the",
-        "a",
-        "an",
-        "of",
-        "for",
-        "in",
-        "on",
-        "to",
-        "at",
-        "is",
-        "not",
-        "and",
-        "or",
-        "with",
-        "by",
-        "from",
-        "failed",
-        "error",
-        "kernel",
-        "memory",
-        "mem",
-        "cpu",
-        "pid",
-        "bug",
-        "address",
-        "size",
-        "type",
-        "device",
-        "page",
-        "pages",
-        "range",
-        "line",
-        "init",
-        "probe",
-        "support",
-        "enabled",
-        "disabled",
-        "cannot",
-        "can't",
-        "could",
-        "unable",
-        "invalid",
-        "mapping",
-        "mapped",
-        "map",
-        "region",
-        "system",
-        "write",
-        "read",
-        "access",
-        "request",
-        "requested",
-        "reserved",
-        "driver",
-        "bar",
-        "base",
-        "new",
-        "old",
-        "count",
-        "warning",
-        "size:",
-        "resource",
-        "pci",
-    ]
-)
-
-#: The shortest word that is looked for.
-_SHORTEST = 4
+#: The most texts of which it is remembered what they may be: each is asked about several times in a row.
+_MOST_RECENT = 64
 
 
 class Match(msgspec.Struct, frozen=True):
@@ -109,6 +41,7 @@ class _Entry(msgspec.Struct, frozen=True):
     wording: Wording
     template: LineTemplate
     needed: tuple[tuple[str, ...], ...]
+    telling: tuple[tuple[str, ...], ...]
 
 
 class Matcher:
@@ -120,23 +53,38 @@ class Matcher:
 
     def __init__(self, known: Iterable[Family]) -> None:
         self._entries = [
-            _Entry(family, wording, template, template.needed)
+            _Entry(family, wording, template, template.needed, _telling(template))
             for family in known
             for wording in family.wording
             for template in [LineTemplate(wording.text)]
         ]
-        self.seeds = _seeds(_groups(entry) for entry in self._entries)
-        self._seed = re.compile("|".join(map(re.escape, self.seeds))) if self.seeds else re.compile(r"(?!)")
-        self._by_seed: dict[str, list[_Entry]] = defaultdict(list)
-        for entry in self._entries:
-            words = [word for group in _groups(entry) for word in group]
+        wanted = [
+            (choices(entry.template, entry.wording.seeds), 2 if "{range}" in entry.wording.text else 1)
+            for entry in self._entries
+        ]
+        self.seeds = chosen(wanted)
+        self._by_seed: dict[str, list[int]] = defaultdict(list)
+        self._recent: dict[str, list[_Entry]] = {}
+        for at, (some, _) in enumerate(wanted):
+            texts = {text for choice in some for text in choice}
             for seed in self.seeds:
-                if any(seed in word for word in words):
-                    self._by_seed[seed].append(entry)
+                if any(seed in text for text in texts):
+                    self._by_seed[seed].append(at)
 
     def interests(self, text: str) -> bool:
         """Whether *text* has a word that some template needs."""
-        return self._seed.search(text) is not None
+        return bool(self._candidates(text))
+
+    def may_match(self, text: str, around: str) -> bool:
+        """Whether a line with a word of interest may be of a family, by words alone.
+
+        :param text: the line as it was pasted
+        :param around: the same with the lines beside it
+        """
+        for entry in self._candidates(text):
+            if any(all(map(around.__contains__, words)) for words in entry.telling):
+                return True
+        return False
 
     def whole(self, text: str) -> Match | None:
         """The best match of a whole line; a template that stands for more of the text is better."""
@@ -165,11 +113,12 @@ class Matcher:
         return best[2] if best else None
 
     def _candidates(self, text: str) -> list[_Entry]:
-        seen: dict[int, _Entry] = {}
-        for seed in set(self._seed.findall(text)):
-            for entry in self._by_seed[seed]:
-                seen[id(entry)] = entry
-        return list(seen.values())
+        if text not in self._recent:
+            if len(self._recent) >= _MOST_RECENT:
+                self._recent.clear()
+            seen = {at for seed in self.seeds if seed in text for at in self._by_seed[seed]}
+            self._recent[text] = [self._entries[at] for at in sorted(seen)]
+        return self._recent[text]
 
 
 @cache
@@ -186,41 +135,13 @@ def _is_better(found: Found, best: Match | None) -> bool:
     if best is None:
         return True
     length = found.span[1] - found.span[0]
-    return (length, -len(found.missing)) > (best.reach[1] - best.reach[0], -len(best.missing))
+    said = len(best.values) - len(best.missing)
+    return (length, len(found.values) - len(found.missing)) > (best.reach[1] - best.reach[0], said)
 
 
-def _groups(entry: _Entry) -> tuple[tuple[str, ...], ...]:
-    return (entry.wording.seeds,) if entry.wording.seeds else entry.needed
-
-
-def _seeds(all_groups: Iterable[tuple[tuple[str, ...], ...]]) -> tuple[str, ...]:
-    """A few words of which every line of every template has two where it can, else one.
-
-    A word that many templates share is better than a rare one: each costs a pass over the log.
-    """
-    wanted = [
-        tuple(group for group in groups if all(map(_is_telling, group)))
-        or (max(groups, key=lambda group: min(map(len, group)), default=()),)
-        for groups in all_groups
-    ]
-    popularity: dict[tuple[str, ...], int] = defaultdict(int)
-    for groups in wanted:
-        for group in set(groups):
-            popularity[group] += 1
-    chosen: dict[str, None] = {}
-    for want in (1, 2):
-        for groups in wanted:
-            rest = [group for group in dict.fromkeys(groups) if not all(word in chosen for word in group)]
-            have = len(dict.fromkeys(groups)) - len(rest)
-            rest.sort(
-                key=lambda group: (-popularity[group] / max(1, len(group)), -min(map(len, group), default=0))
-            )
-            for group in rest[: max(0, want - have)]:
-                chosen.update(dict.fromkeys(group))
-    return tuple(
-        word for word in chosen if word and not any(word != other and other in word for other in chosen)
-    )
-
-
-def _is_telling(word: str) -> bool:
-    return len(word) >= _SHORTEST and word.strip(":,.").lower() not in _COMMON and any(map(str.isalpha, word))
+def _telling(template: LineTemplate) -> tuple[tuple[str, ...], ...]:
+    """Words without signs of the longest literal, of each choice; one choice of them is in every line."""
+    if template.key:
+        return tuple(tuple(re.findall(r"\w+", key)) for key in template.key)
+    single = [group[0] for group in template.needed if len(group) == 1]
+    return (tuple(word for text in single for word in re.findall(r"\w{3,}", text)),)

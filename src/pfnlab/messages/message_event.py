@@ -115,6 +115,17 @@ class GrowingEvent:
         """The range of the first line."""
         return (self.said["start"], self.said["end"]) if "start" in self.said else None
 
+    def overlaps(self, match: Match) -> bool:
+        """Whether a line's range, where it and the event have one, lies where one of the event's does."""
+        said = range_of(match.values, match.wording)
+        if said is None or not self.rows:
+            return True
+        end = said.start + 1 if said.end is None else said.end
+        return any(
+            said.start < (row.start + 1 if row.end is None else row.end) and row.start < end
+            for row in self.rows[-1:] + self.rows[:1]
+        )
+
     def again(self, placed: PlacedPiece, match: Match) -> None:
         """The same once more, perhaps of another range."""
         is_file = match.family.kind is FamilyKind.FILE
@@ -186,15 +197,22 @@ class GrowingEvent:
     def _unsure(self) -> list[str]:
         said = self.said
         found = [*self.doubts, *said.get("range_doubts", ())]
-        gone = [CALLED[name] for name in self.missing if not _is_known(name, said)]
+        both = "differs" in said and "existing" in said
+        gone = [
+            CALLED[name]
+            for name in self.missing
+            if not _is_known(name, said) and not (both and name == "wanted")
+        ]
         found += [f"The line does not say {name}." for name in dict.fromkeys(gone)]
-        if "differs" in said and "existing" in said:
+        if both:
             if "wanted" not in said:
                 found.append(
-                    "The line does not say the mode that was asked for: both modes are those of entries."
+                    "The line does not say which mode was asked for: both are those of entries, "
+                    "or the first is what set_memory_*() asked for."
                 )
-                found.append("After set_memory_*() the first mode would be the one that was asked for.")
-            elif said["wanted"] == said["existing"] and not self.parts[1:]:
+            elif said["wanted"] == said["existing"] and not any(
+                part.family.startswith("ioremap") for part in self.parts
+            ):
                 found.append("The first mode is an entry's, or, after set_memory_*(), what was asked for.")
         if len(said.get("comm") or "") > _LONGEST_COMM:
             found.append(
@@ -225,6 +243,10 @@ def _values(match: Match) -> dict[str, Any]:
     for name in ("comm", "device", "driver", "holder"):
         if name in values:
             found[name] = values[name]
+    if "[" in values.get("holder", ""):
+        # The range behind the name is cut.
+        found["holder"] = values["holder"].partition("[")[0].strip()
+        found["range_doubts"] = ("The line is cut behind the name of what is in the way.",)
     for name in ("pid", "bar"):
         if name in values and values[name].isdigit():
             found[name] = int(values[name])
@@ -243,7 +265,7 @@ def _values(match: Match) -> dict[str, Any]:
     if said is not None:
         found |= {"start": said.start, "end": said.end}
         if said.doubts:
-            found["range_doubts"] = said.doubts
+            found["range_doubts"] = (*found.get("range_doubts", ()), *said.doubts)
     holder = range_of(values, match.wording, "holder_range")
     if holder is not None:
         found |= {"holder_start": holder.start, "holder_end": holder.end}

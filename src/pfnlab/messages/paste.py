@@ -21,9 +21,11 @@ _TAG = re.compile(
     re.IGNORECASE,
 )
 _BBCODE = re.compile(
-    r"\[/?(?:code|quote|b|i|u|s|color|size|font|url|pre|spoiler|php|list|indent)(?:=[^\[\]]{0,80})?\]",
+    r"\[/?(?:code|quote|b|i|u|s|color|font|url|pre|spoiler|php|list|indent)(?:=[^\[\]]{0,80})?\]",
     re.IGNORECASE,
 )
+#: lspci has a size too, which no bracket closes.
+_SIZED = re.compile(r"\[size=[^\[\]]{1,8}\](.*)\[/size\]", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:[a-zA-Z]{2,8}|#\d{1,5}|#x[0-9a-fA-F]{1,4});")
 _QUOTED = re.compile(r"^(?:\s{0,8}(?:>|\|(?=\s)|[A-Z]{2,3}>))+[ \t]?")
 #: A line of a diff, of a list or of a comment: one sign before what is a line of its own.
@@ -66,7 +68,7 @@ def clean(raw: bytes | str) -> CleanLine:
     if "<" in text:
         text = _TAG.sub("", _BREAK.sub(" ", text))
     if "[" in text:
-        text = _BBCODE.sub("", text)
+        text = _SIZED.sub(r"\1", _BBCODE.sub("", text))
     text = _ARROW.sub("<->", _DASH.sub("-", text))
     text = _QUOTED.sub("", text)
     text = _SIGN.sub(r"\1", text)

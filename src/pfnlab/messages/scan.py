@@ -46,7 +46,7 @@ class LogScan:
 
     def __init__(self, stream: Iterable[bytes | str], words: Sequence[str]) -> None:
         self._stream = stream
-        self._words = [word.encode() for word in words]
+        self._words = [(word.encode(), frozenset(_whole_tokens(word.encode()))) for word in words]
         self.read = 0
 
     def blocks(self) -> Iterator[LogBlock]:
@@ -73,7 +73,11 @@ class LogScan:
     def _hits(self, block: bytes) -> list[int]:
         """Places of lines that have one of the words."""
         offsets: set[int] = set()
-        for word in self._words:
+        tokens = set(_tokens(block))
+        for word, parts in self._words:
+            # A pass for each text would take most of the time: nearly all of them are in no line of a block.
+            if not parts <= tokens:
+                continue
             at = block.find(word)
             while at >= 0:
                 offsets.add(block.rfind(b"\n", 0, at) + 1)
@@ -85,6 +89,19 @@ class LogScan:
             place = offset
             found.append(line)
         return found
+
+
+#: All signs but letters, digits and ``_`` are blanks, so that markup beside a word does not hide it.
+_BLANKS = bytes(byte if chr(byte).isalnum() and byte < 128 or byte == 0x5F else 0x20 for byte in range(256))
+
+
+def _tokens(text: bytes) -> list[bytes]:
+    return text.translate(_BLANKS).split()
+
+
+def _whole_tokens(text: bytes) -> list[bytes]:
+    """Tokens of a text that is looked for; one that begins or ends with ``_`` is a part of a longer one."""
+    return [token for token in _tokens(text) if not token.startswith(b"_") and not token.endswith(b"_")]
 
 
 def _last_lines(block: bytes) -> bytes:
