@@ -170,9 +170,7 @@ class _Paste:
         )
 
     def _said(self, boot: _Boot) -> KernelSaid:
-        wordings = [
-            (one.match.wording.since, one.match.wording.until) for one in boot.events if one.match.whole
-        ]
+        wordings = [(one.since, one.until) for event in boot.events for one in event.wordings]
         since, until = narrowed(wordings)
         if self._kernel:
             return KernelSaid(self._kernel, KernelSure.GIVEN, since, until)

@@ -104,6 +104,7 @@ class GrowingEvent:
         self.said: dict[str, Any] = _values(match)
         self.missing: dict[str, None] = dict.fromkeys(match.missing)
         self.doubts: dict[str, None] = dict.fromkeys(placed.doubts)
+        self.wordings = [match.wording] if match.whole else []
         self.rows: list[EventRow] = []
         self.parts: list[EventPart] = []
         self._add_row(match)
@@ -141,16 +142,17 @@ class GrowingEvent:
     def more(self, placed: PlacedPiece, match: Match) -> None:
         """A line of another family that says more of this event."""
         self._moved(placed)
+        if match.whole and len(self.wordings) < MOST_PARTS:
+            self.wordings.append(match.wording)
         if any(part.text == placed.text for part in self.parts):
             return
         if len(self.parts) < MOST_PARTS:
             self.parts.append(EventPart(placed.line, placed.text, match.family.name))
+        has_range = self.range is not None
         for name, value in _values(match).items():
             if name == "range_doubts":
                 self.doubts |= dict.fromkeys(value)
-            elif name == "end" and "start" in match.values and "start" in self.said:
-                continue
-            else:
+            elif name != "end" or not has_range:
                 self.said.setdefault(name, value)
         self.missing |= dict.fromkeys(name for name in match.missing if name in ("wanted",))
 
@@ -251,7 +253,9 @@ def _values(match: Match) -> dict[str, Any]:
         if name in values and values[name].isdigit():
             found[name] = int(values[name])
     if "slots" in values:
-        found["slots"] = tuple(filter(None.__ne__, map(mode_of, values["slots"].split())))
+        found["slots"] = tuple(
+            mode for mode in map(mode_of, values["slots"].split()) if mode is not None
+        )
     if "vm_flags" in values:
         found["vm_flags"] = int(values["vm_flags"], 16)
     for name in ("wanted", "granted", "existing", "differs", "track"):

@@ -1,0 +1,104 @@
+"""Lines as pastes damage them: quoted, wrapped, marked up, with all that stands before a message."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable
+
+#: What stands before a kernel's message in a log.
+PREFIXES = (
+    "",
+    "[   45.321866] ",
+    "[ 764.499088] ",
+    "Feb  1 20:04:17 Marvin kernel: [  187.217403] ",
+    "Jul 07 07:12:58 archbish kernel: ",
+    "Okt 12 10:11:12 rechner kernel: [    5.1] ",
+    "févr. 03 10:11:12 machine kernel: [   91.314558] ",
+    "[Tue Aug 26 16:02:52 2025] ",
+    "<4>[   45.321866] ",
+    "<6>",
+    "[   45.321866][    T0] ",
+    "[17368.321951][T3614103] ",
+    "kern  :alert : 2023-01-02T03:04:05,678901+00:00 ",
+    "kern  :warn  : [   45.321866] ",
+    "2023-01-02T03:04:05.678901+00:00 host kernel: [   45.321866] ",
+    "[    1.000000] [    2.000000] ",
+    "45.321866] ",
+    "kernel: ",
+)
+
+Mangle = Callable[[str], str]
+
+
+def quoted(depth: int) -> Mangle:
+    """Quoted in a mail, so many deep."""
+    return lambda line: "\n".join("> " * depth + one for one in line.split("\n"))
+
+
+def wrapped(width: int) -> Mangle:
+    """Wrapped by a mailer at blanks, and after hyphens."""
+    return lambda line: "\n".join(textwrap.wrap(line, width)) or line
+
+
+def cut_hard(width: int) -> Mangle:
+    """Broken by a terminal wherever the column is; trailing blanks of a line are lost, as selections lose them."""
+
+    def cut(line: str) -> str:
+        parts = [line[at : at + width] for at in range(0, len(line), width)]
+        kept = [parts[0]]
+        for part in parts[1:]:
+            if kept[-1].endswith(" ") or part.startswith(" "):
+                # A selection that ends at a blank says nothing of it: such a break is one at a blank.
+                kept.append(part)
+            else:
+                kept.append(part)
+        return "\n".join(kept)
+
+    return cut
+
+
+def _html(line: str) -> str:
+    return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") + "<br/>"
+
+
+def _hard_blanks(line: str) -> str:
+    return line.replace(" ", "&nbsp;")
+
+
+def _printable(line: str) -> str:
+    return line.replace("=", "=3D") + "=20"
+
+
+def _in_json(line: str) -> str:
+    escaped = line.replace("\\", "\\\\").replace('"', '\\"')
+    return f'{{"stream":"stdout","log":"{escaped}\\n","time":"2023-01-02T03:04:05Z"}}'
+
+
+def _in_logfmt(line: str) -> str:
+    escaped = line.replace("\\", "\\\\").replace('"', '\\"')
+    return f'time="2023-01-02T03:04:05Z" level=info msg="reading guest console" vmconsole="{escaped}"'
+
+
+#: What damages a line without losing any of it.
+MARKUP: dict[str, Mangle] = {
+    "nothing": lambda line: line,
+    "html": _html,
+    "nbsp": _hard_blanks,
+    "quoted-printable": _printable,
+    "bbcode": lambda line: f"[code]{line}[/code]",
+    "bold": lambda line: f"**{line}**",
+    "backticks": lambda line: f"`{line}`",
+    "padding": lambda line: line.ljust(150),
+    "indented": lambda line: "    " + line,
+    "arrow": lambda line: line.replace("<->", "< - >"),
+    "dashes": lambda line: line.replace("-0x", "\u20130x"),
+    "colour": lambda line: f"\x1b[33m{line}\x1b[0m",
+    "blanks": lambda line: line.replace(" ", "  "),
+    "diff": lambda line: "+" + line,
+    "nul": lambda line: line + "\0",
+    "json": _in_json,
+    "logfmt": _in_logfmt,
+    "crlf": lambda line: line + "\r",
+    "quoted": quoted(1),
+    "quoted five deep": quoted(5),
+}
