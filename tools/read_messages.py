@@ -26,13 +26,18 @@ FORMATS = Path(__file__).parents[1] / "tests" / "messages" / "formats.json"
 
 #: The files that are read, and what a message of them is about where the file has others too.
 SCOPE = {
+    # Until 5.6.
+    "arch/x86/mm/pat*.c": "",
+    "arch/x86/mm/pageattr.c": "",
     "arch/x86/mm/pat/memtype.c": "",
     "arch/x86/mm/pat/memtype_interval.c": "",
     "arch/x86/mm/pat/set_memory.c": "",
     "arch/x86/mm/ioremap.c": "",
     "arch/x86/mm/pgtable.c": "huge-page mapping",
     "arch/x86/kernel/cpu/mtrr/*.c": "",
+    # Until 4.16 the second of these has what the first has.
     "kernel/iomem.c": "",
+    "kernel/memremap.c": "",
     "kernel/resource.c": "",
     "mm/memremap.c": "",
     "lib/devres.c": "",
@@ -40,6 +45,7 @@ SCOPE = {
     "drivers/pci/devres.c": "",
     "drivers/pci/iomap.c": "",
     "drivers/pci/pci.c": "BAR|reserve|ioremap",
+    "drivers/char/mem.c": "tried to",
     "drivers/vfio/pci/vfio_pci*.c": "",
     "drivers/vfio/vfio_main.c": "",
     "drivers/vfio/vfio_iommu_type1.c": "",

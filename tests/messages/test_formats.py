@@ -1,6 +1,6 @@
 """Every message that the kernel's sources can print is one of a family.
 
-``python tools/read_messages.py 6.1 6.12 7.2 7.3`` writes the formats anew.
+``python tools/read_messages.py TREE...`` writes the formats anew. The versions that were read stand in them.
 """
 
 from __future__ import annotations
@@ -20,6 +20,11 @@ from tools.read_messages import FORMATS, MessageFormat, formats_in
 #: Too short to be told from lines of anybody else; each stands among others of its family, and why it is
 #: never alone.
 SHORT = {
+    "mtrr: size: 0x%lx  base: 0x%lx": "behind 'size and base must be multiples'",
+    "mtrr: type: %u invalid": "the writer to /proc/mtrr gets EINVAL",
+    "mtrr: timed out waiting for other CPUs": "a stop of the machine, from old kernels",
+    "pdev_sort_resources(): kmalloc() failed!": "no memory is left",
+    "BAR %d: %s of %s %pR": "a debug line of old kernels",
     "Disabled": "under the lines of the MTRRs",
     "  %u disabled": "under 'MTRR variable ranges'",
     "type: %u invalid": "the writer to /proc/mtrr gets EINVAL",
@@ -52,6 +57,7 @@ _BY_NAME = (
     (re.compile(r"^%s: (?=Cannot satisfy)"), "pmd_set_huge: "),
     (re.compile(r"%sabled"), "enabled"),
     (re.compile(r"(?<=ranges )%s"), "enabled"),
+    (re.compile(r"(?<=reserve )%s(?= region)"), "mem"),
     (re.compile(r"(?<=attempted on )%s"), "ram"),
     (re.compile(r"(?<=default type: )%s"), "uncachable"),
     (re.compile(r"(?<=MTRRs disabled )%s"), "by BIOS"),
@@ -59,7 +65,7 @@ _BY_NAME = (
     (re.compile(r"(?<=\[0-7\]: )%s"), "WB  WC  UC- UC  WB  WP  UC- WT  "),
     (re.compile(r"%s:%d"), "main:177"),
     (_MODE, "write-combining"),
-    (re.compile(r"(?<=requested )0x%x|(?<=track )0x%x|(?<=got )0x%x|(?<=req )0x%x"), "0x2"),
+    (re.compile(r"(?:(?<=requested )|(?<=track )|(?<=got )|(?<=req ))0x%l?x"), "0x2"),
     (re.compile(r"%c"), "M"),
     (re.compile(r"%0\*X%05X000"), "000FD00000"),
     (re.compile(r"%pR"), "[mem 0xfd000000-0xfd003fff 64bit pref]"),

@@ -5,7 +5,7 @@ The file has tables::
     [[way]]
     name = "resource_wc"          unique
     title = "..."                 how a person calls it
-    words = ["resource\\\\d+_wc"]   regular expressions; one stands for a whole word, or the last part of a path
+    words = ["resource\\\\d+_wc"]   regular expressions of whole words, or of the last part of a path
     like = ["mmap"]               ways whose causes it has too
 
     [[cause]]
@@ -136,7 +136,7 @@ def known_errnos() -> tuple[str, ...]:
 
 @cache
 def all_causes() -> CauseFile:
-    """What the file holds.
+    """The content of the file: its ways and causes.
 
     :raises Defect: it is not of its form
     """
