@@ -75,7 +75,7 @@ _BY_NAME = (
     (re.compile(r"%pa"), "0x00000000fd000000"),
     (re.compile(r"%px?"), "00000000fd000000"),
     (re.compile(r"%#[0-9]*l*L*x"), "0xfd000000"),
-    (re.compile(r"%[0-9]*l*L*[xX]"), "fd000000"),
+    (re.compile(r"%[0-9]*h*l*L*[xX]"), "fd000000"),
     (re.compile(r"%[0-9]*l*L*[du]"), "4"),
     (re.compile(r"%[0-9]*s"), "vfio_word"),
 )
