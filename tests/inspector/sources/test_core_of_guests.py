@@ -119,7 +119,7 @@ def test_resources_are_those_of_iomem(moment: Moment) -> None:
 
 def test_devices_are_those_of_sysfs(moment: Moment) -> None:
     """
-    Ids, class, driver, whether it is enabled, and the regions in memory.
+    Ids, class, driver, the regions in memory, and whether a driver has enabled it.
     """
     folder = "/sys/bus/pci/devices"
     names = sorted({Path(name).parent.name for name in moment.files if name.startswith(folder)})
@@ -137,7 +137,7 @@ def test_devices_are_those_of_sysfs(moment: Moment) -> None:
             if flags & 0x200 and number < 13
         ]
         ids = f"{files['vendor'][2:]}:{files['device'][2:]}"
-        listed[name] = ids, files["class"][2:], files.get("driver"), files["enable"] != "0", bars
+        listed[name] = ids, files["class"][2:], files.get("driver"), files["enable"] != "0" or None, bars
 
     seen = {
         one.address: (

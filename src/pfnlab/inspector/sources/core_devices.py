@@ -123,7 +123,8 @@ class _Devices:
             driver_name,
             tuple(self._bars(address)),
             modules,
-            enabled=0 < enabled < 1 << 31,
+            # Of one that no driver has enabled, the firmware may have; only the device itself says that.
+            enabled=True if 0 < enabled < 1 << 31 else None,
             group=self._group(group) if group else "",
         )
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 #: The symbols these readers need, as far as a kernel has them.
 SYMBOLS = (
     *("__pte2cachemode_tbl", "mtrr_state", "prb", "saved_command_line", "x86_hyper_type", "boot_cpu_data"),
-    *("vmap_area_list", "vmap_nodes", "nr_vmap_nodes", "vmalloc_base"),
+    *("dmi_ident", "vmap_area_list", "vmap_nodes", "nr_vmap_nodes", "vmalloc_base"),
 )
 
 #: Walks are given up after this many areas of vmalloc, and lists of these.
@@ -37,6 +37,17 @@ _IOREMAP, _NO_GUARD = 0x1, 0x40
 _VALID, _ENABLED, _TYPE = 0x800, 0x2, 0xFF
 # The sign that a machine is a guest: the highest bit of the fifth word of its processor's features.
 _FEATURES_WORD, _GUEST = 4, 1 << 31
+
+#: Hypervisors as the kernel writes them ("Hypervisor detected: KVM"), by their constants.
+_HYPERVISORS = {
+    "VMWARE": "VMware",
+    "MS_HYPERV": "Microsoft Hyper-V",
+    "XEN_PV": "Xen PV",
+    "XEN_HVM": "Xen HVM",
+    "JAILHOUSE": "Jailhouse",
+    "BHYVE": "Bhyve",
+}
+_NATIVE = "NATIVE"
 
 # A record of the log: its state is in the two highest bits, and the rest is its number
 # (kernel/printk/printk_ringbuffer.h).
@@ -248,7 +259,7 @@ def read_host(view: KernelView) -> str:
 
 def read_hypervisor(view: KernelView) -> str:
     """
-    The hypervisor, in lower case; empty where the machine is no guest.
+    The hypervisor, as the kernel logs it; else the machine's maker. Empty where the machine is no guest.
 
     :raises LensError: what the processor says cannot be read
     """
@@ -259,6 +270,14 @@ def read_hypervisor(view: KernelView) -> str:
         return ""
     kinds = view.layouts.enumerators("enum x86_hypervisor_type")
     (kind,) = struct.unpack("<I", view.read(view.symbol("x86_hyper_type"), 4))
-    names = {value: name.removeprefix("X86_HYPER_").lower() for name, value in kinds.items()}
-    name = names.get(kind, "native")
-    return "a hypervisor without a name" if name == "native" else name
+    names = {value: name.removeprefix("X86_HYPER_") for name, value in kinds.items()}
+    name = names.get(kind, _NATIVE)
+    return _HYPERVISORS.get(name, name) if name != _NATIVE else _maker(view) or "a hypervisor without a name"
+
+
+def _maker(view: KernelView) -> str:
+    number = view.layouts.enumerators("enum dmi_field").get("DMI_SYS_VENDOR")
+    if number is None:
+        return ""
+    maker = view.word(view.symbol("dmi_ident") + _WORD * number)
+    return text_at(view, maker, MAX_TEXT) if maker else ""
