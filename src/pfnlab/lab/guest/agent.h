@@ -227,6 +227,9 @@ void answer_symbols(char *text);
 /* collect.c */
 void answer_collect(void);
 
+/* stay.c */
+void map_and_stay(const char *path, const char *offset, const char *length) __attribute__((noreturn));
+
 /* order.c */
 void answer_trace(char *text);
 bool order_armed(void);

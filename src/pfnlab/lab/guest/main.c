@@ -190,6 +190,8 @@ int main(int argc, char **argv)
 {
 	if (argc == 4 && !strcmp(argv[1], "--actor"))
 		actor(atoi(argv[2]), argv[3], true);
+	if (argc == 5 && !strcmp(argv[1], "--map"))
+		map_and_stay(argv[2], argv[3], argv[4]);
 	signal(SIGCHLD, SIG_IGN);     /* nobody leaves zombies */
 	prctl(PR_SET_TIMERSLACK, 1);
 	mount_all();

@@ -13,14 +13,14 @@ from typing import NamedTuple
 import msgspec
 
 from pfnlab.errors import LostGuest, Undecided
-from pfnlab.lab.images.cache import quiet
 from pfnlab.lab.images.configured import configuration_of_kernel, ram_mib
 from pfnlab.lab.images.driver_module import MODULE, driver_for
 from pfnlab.lab.images.image import guest_image
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.images.modules import vfio_modules
-from pfnlab.lab.images.shell import SCRIPT, SHELL, shell
+from pfnlab.lab.images.shell import SHELL, shell
 from pfnlab.lab.running.bench import driver_pages
+from pfnlab.lab.running.equipment import Equipment
 from pfnlab.lab.running.placement import TAIL_BAR_MIB, Placement, Windows, bar_mib_for
 from pfnlab.lab.running.preparations import preparations
 from pfnlab.lab.running.replies import parse_reply
@@ -71,6 +71,7 @@ def known_state(
     *,
     after: int | None = None,
     form: CoreForm = "kdump-zlib",
+    equipment: Equipment | None = None,
 ) -> KnownState:
     """
     Run *program* in a guest of its own, and take bundle and core after one of its operations.
@@ -78,6 +79,7 @@ def known_state(
     :param script: a POSIX shell script that writes a bundle to its output
     :param core: the file that becomes the core; not there yet
     :param after: the number of operations, all when None, 0 before the first; its tasks live until then
+    :param equipment: devices and their drivers beside the program's
     :raises Misuse: no guest can hold the program
     :raises MissingTool: QEMU, a package or a compiler is not here
     :raises Undecided: the kernel lacks something the program needs, or the guest or the script failed
@@ -88,7 +90,7 @@ def known_state(
     if lack is not None:
         raise Undecided(lack)
     program = msgspec.structs.replace(program, ops=program.ops[:after])
-    with _boot(program, kernel, script) as guest:
+    with _boot(program, kernel, script, equipment or Equipment()) as guest:
         placement = _windows(guest, program).place(program)
         if placement is None:
             raise Undecided("the guest has no room for the program")
@@ -132,18 +134,21 @@ class _Taking:
         return self._guest.request(text, OP_LIMIT)
 
 
-def _boot(program: Program, kernel: KernelImage, script: Path) -> Guest:
+def _boot(program: Program, kernel: KernelImage, script: Path, equipment: Equipment) -> Guest:
     needs = program.needs
     if needs.vfio and needs.driver:
         raise Undecided("a guest has the test driver or vfio-pci, not both: write two programs")
-    files = {SHELL: shell(), SCRIPT: script}
+    files: dict[str, Path] = {}
     if needs.vfio:
         files |= vfio_modules(kernel)
     if needs.driver:
         files[MODULE] = driver_for(kernel)
     size = TAIL_BAR_MIB if needs.past_end else max(BAR_MIB, bar_mib_for(program))
-    shape = GuestShape(size, guest_image(files, say=quiet), slot=needs.slot, resets=needs.reset)
-    return Guest(kernel.vmlinuz, shape, ram_mib=ram_mib(configuration_of_kernel(kernel)))
+    with equipment.files(script) as more:
+        image = guest_image({SHELL: shell(), **files, **more})
+    devices = equipment.devices
+    shape = GuestShape(size, image, slot=needs.slot, resets=needs.reset, devices=devices)
+    return Guest(kernel.vmlinuz, shape, ram_mib=equipment.ram_mib or ram_mib(configuration_of_kernel(kernel)))
 
 
 def _windows(guest: Guest, program: Program) -> Windows:
