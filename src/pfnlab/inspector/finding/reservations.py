@@ -70,8 +70,10 @@ def _may_hold(machine: JoinedHost, place: BarOf, entry: Ranged[Reservation]) -> 
     claimants = machine.claimants(entry.start, entry.end)
     if any(resource.name not in STAND_INS for resource in claimants):
         return True
-    # A VMM that reads a BAR through the descriptor lets vfio-pci ioremap all of it, until it is closed.
-    return device.driver is not None and _opened(machine, device)
+    # A VMM that reads a BAR through the descriptor lets vfio-pci ioremap all of it, until it is closed: where
+    # the kernel's own mappings were read, that was seen above.
+    unseen = machine.snapshot.aliases is None
+    return unseen and device.driver is not None and _opened(machine, device)
 
 
 def _opened(machine: JoinedHost, device: PciFunction) -> bool:

@@ -1,0 +1,303 @@
+"""The inspector against kernels in known states: ``inspect_states.py [--write] [--on SERIES]... [NAME]...``.
+
+A program runs in a guest up to its end; a bundle and a core of that moment, its tasks alive, are inspected.
+The model of the same kernel predicts the reservations and the mappings, and of these follows what has to be
+found: exactly that, in both. With ``--write`` the table goes to ``docs/evidence/inspector.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pfnlab.errors import Undecided
+from pfnlab.inspector.finding.every import findings
+from pfnlab.inspector.intervals import uncovered
+from pfnlab.inspector.joined_host import JoinedHost
+from pfnlab.inspector.sources.origins import open_origin
+from pfnlab.lab.images.kernels import fetch
+from pfnlab.lab.images.plain_kernels import plain_kernel, plain_modules
+from pfnlab.lab.running.equipment import Equipment
+from pfnlab.lab.running.known_state import known_state
+from pfnlab.programs.lang.library import program_paths
+from pfnlab.programs.lang.load import load_program, load_text
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.model.model_machine import ModelMachine
+from pfnlab.programs.runs.observation import Step
+from pfnlab.units import PAGE_SHIFT
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "evidence" / "inspector.md"
+SCRIPT = ROOT / "src" / "pfnlab" / "inspector" / "pfnlab-collect.sh"
+
+SERIES = ("6.1", "6.12", "6.16", "7.0", "7.2", "7.3")
+
+#: Programs whose end is looked at: leaks of all kinds, healthy ones, modes, several processes.
+PROGRAMS = (
+    *("munmap-middle", "munmap-first", "split-by-mprotect", "copied-first-munmap", "mremap-move-pieces"),
+    *("exit-after-split", "fork-after-split", "overlap-end", "leak-then-remap", "adopt-wc", "adopt-uc"),
+    *("adopt-two-processes", "adopt-straddle", "devmem", "proc", "fork-copied-first", "vfio-fork"),
+    *("slot-moved", "driver-ioremap-first", "vfio-munmap-middle"),
+)
+
+
+class Equipped(NamedTuple):
+    """Real drivers beside an empty program: devices of QEMU's, their modules, and what is done with them."""
+
+    devices: tuple[str, ...]
+    modules: tuple[str, ...]
+    setup: str
+
+
+_DISPLAY = "until [ -e /dev/dri/card0 ]; do sleep 0.1; done\n"
+_MAPPED = "/init --map /dev/dri/card0 buffer 0x8000 &\nsleep 1"
+
+#: Machines with drivers, on which nothing is wrong.
+EQUIPMENT = {
+    "bochs display, mapped": Equipped(("bochs-display",), ("bochs",), _DISPLAY + _MAPPED),
+    "NVMe disk": Equipped(("nvme,serial=x",), ("nvme",), "until [ -e /dev/nvme0 ]; do sleep 0.1; done"),
+}
+
+#: The kinds that only page tables show.
+DEEP_ONLY = frozenset({"conflicting_alias"})
+
+#: A program that leaves nothing: a program has an operation.
+_NOTHING = """pfnlab program 1
+title   Nothing is left
+device  bar: pci, 16 pages
+
+a = mmap bar[0:16] wc shared rw
+munmap a
+"""
+
+#: A finding as it is compared: its kind, and the pages it is about.
+Kind = tuple[str, int]
+
+
+class State(NamedTuple):
+    """One state and its findings."""
+
+    name: str
+    kernel: str
+    expected: Counter[Kind]
+    deep: Counter[Kind]
+    bundle: Counter[Kind]
+    core: Counter[Kind]
+
+    @property
+    def right(self) -> bool:
+        """True where both are exactly what was expected."""
+        return self.expected == self.bundle and self.deep == self.core
+
+
+def expected_of(program: Program, step: Step) -> tuple[Counter[Kind], Counter[Kind]]:
+    """The findings that the model's last step asks for: from outside, and with page tables."""
+    outside: Counter[Kind] = Counter()
+    for device in {entry.span.name for entry in step.book or ()}:
+        # The driver may have reserved for itself; vfio-pci does, when its file is mapped.
+        kept = program.needs.driver or program.needs.vfio
+        outside.update(_of_device(device, step, kept=kept))
+    deep = outside + Counter(_aliases(step))
+    return outside, deep
+
+
+def _of_device(device: str, step: Step, *, kept: bool) -> Iterator[Kind]:
+    mapped = sorted(
+        (vma.offset.start, vma.offset.end)
+        for vma in step.vmas or ()
+        if vma.offset is not None and vma.offset.name == device
+    )
+    leaked = 0
+    for entry in step.book or ():
+        if entry.span.name != device or kept:
+            continue
+        start, end = entry.span.start, entry.span.end
+        over = [(low, high) for low, high in mapped if low < end and start < high]
+        if not over:
+            leaked += end - start
+        elif free := sum(high - low for low, high in uncovered(start, end, over)):
+            yield "over_tracking", free
+    if leaked:
+        yield "leaked_reservation", leaked
+    for vma in step.vmas or ():
+        if vma.offset is None or vma.offset.name != device or vma.file not in ("wc", "uc", "mem", "proc"):
+            continue
+        pages = range(vma.offset.start, vma.offset.end)
+        modes = Counter(_mode(step, device, page) for page in pages)
+        other = sum(count for mode, count in modes.items() if mode not in ("wc", ""))
+        if vma.file == "wc" and other:
+            yield "uc_where_wc_asked", other
+        if len(set(modes) - {""}) > 1:
+            yield "two_modes", vma.offset.pages
+
+
+def _mode(step: Step, device: str, page: int) -> str:
+    # The mode a page is reserved with, empty where it is not.
+    for entry in step.book or ():
+        if entry.span.name == device and entry.span.start <= page < entry.span.end:
+            return entry.mode
+    return ""
+
+
+def _aliases(step: Step) -> Iterator[Kind]:
+    # A copied page in a mapping that is not write-back is RAM in two modes: the kernel has it write-back.
+    for entry in step.ptes or ():
+        table = entry.table_entry
+        if table.maps and entry.target is not None and entry.target.name == "ram" and table.mode != "WB":
+            for _ in range(entry.span.pages):
+                yield "conflicting_alias", 1
+
+
+def found_in(path: Path) -> Counter[Kind]:
+    """The findings of a bundle or a core."""
+    return Counter((one.kind, one.size >> PAGE_SHIFT) for one in findings(JoinedHost(open_origin(path))))
+
+
+def program_state(name: str, series: str, folder: Path) -> State:
+    """A state of a program.
+
+    :raises Undecided: this kernel cannot run it
+    """
+    program = load_program(program_paths([name])[0])
+    model = ModelMachine(series)
+    steps = model.run_one(program).steps
+    outside, deep = expected_of(program, steps[-2])
+    bundle, core = _taken(program, series, folder, None)
+    return State(name, series, outside, deep, bundle, core)
+
+
+def equipped_state(name: str, series: str, folder: Path) -> State:
+    """A state of drivers, in which nothing may be found."""
+    none: Counter[Kind] = Counter()
+    bundle, core = _taken(load_text(_NOTHING), series, folder, EQUIPMENT[name])
+    return State(name, series, none, none, bundle, core)
+
+
+def _taken(
+    program: Program, series: str, folder: Path, equipped: Equipped | None
+) -> tuple[Counter[Kind], Counter[Kind]]:
+    [kernel], equipment = fetch(series), None
+    if equipped is not None:
+        kernel = plain_kernel(kernel)
+        modules = tuple(plain_modules(kernel, equipped.modules))
+        equipment = Equipment(equipped.devices, modules, equipped.setup, ram_mib=512)
+    core, bundle = folder / "core", folder / "host.bundle"
+    core.unlink(missing_ok=True)
+    state = known_state(program, kernel, SCRIPT, core, equipment=equipment)
+    bundle.write_text(state.bundle, encoding="utf-8")
+    return found_in(bundle), found_in(core)
+
+
+def states(names: Sequence[str], series: Sequence[str]) -> Iterator[State | str]:
+    """Every state, or a line where one cannot be had."""
+    with tempfile.TemporaryDirectory() as folder:
+        for kernel in series:
+            for name in names:
+                take = equipped_state if name in EQUIPMENT else program_state
+                try:
+                    yield take(name, kernel, Path(folder))
+                except Undecided as trouble:
+                    yield f"{name} on {kernel}: {trouble}"
+
+
+class Score(NamedTuple):
+    """Findings of one way to look: those that are right, those too many, those that are missing."""
+
+    right: int
+    invented: int
+    missed: int
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[Counter[Kind], Counter[Kind]]]) -> Score:
+        """Of pairs of what was expected and what was found."""
+        right = invented = missed = 0
+        for expected, found in pairs:
+            right += (expected & found).total()
+            invented += (found - expected).total()
+            missed += (expected - found).total()
+        return cls(right, invented, missed)
+
+    def __str__(self) -> str:
+        precision = self.right / (self.right + self.invented) if self.right + self.invented else 1.0
+        recall = self.right / (self.right + self.missed) if self.right + self.missed else 1.0
+        return (
+            f"{self.right} right, {self.invented} invented, {self.missed} missed: "
+            f"precision {precision:.3f}, recall {recall:.3f}"
+        )
+
+
+def page(taken: Sequence[State], left_out: Sequence[str], series: Sequence[str]) -> str:
+    """The page."""
+    outside = Score.of((state.expected, state.bundle) for state in taken)
+    deep = Score.of((state.deep, state.core) for state in taken)
+    names = list(dict.fromkeys(state.name for state in taken))
+    by_place = {(state.name, state.kernel): state for state in taken}
+    lines = [
+        "# The inspector on kernels in known states",
+        "",
+        "Made by `python tools/inspect_states.py --write`; do not edit.",
+        "",
+        "A program runs in a guest; while its tasks live, a bundle and a core of one moment are taken.",
+        "The model of the same kernel says what is reserved and mapped then, and so what has to be found.",
+        "States with drivers of Linux (displays, a disk) are healthy: nothing may be found.",
+        "A cell is the findings of bundle and core, each with its pages; `-` is nothing found, as expected.",
+        "A cell that ends in `!` is not as expected.",
+        "",
+        f"{len(taken)} states on {len(series)} kernels.",
+        f"Bundles: {outside}.",
+        f"Cores: {deep}.",
+        "",
+        f"| state | {' | '.join(series)} |",
+        f"|---|{'---|' * len(series)}",
+    ]
+    for name in names:
+        cells = [_cell(by_place.get((name, kernel))) for kernel in series]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    if left_out:
+        lines += ["", "Not to be had:", "", *(f"- {line}" for line in left_out)]
+    return "\n".join([*lines, ""])
+
+
+def _cell(state: State | None) -> str:
+    if state is None:
+        return "not asked"
+    bundle, core = _words(state.bundle), _words(state.core)
+    words = bundle if bundle == core else f"{bundle}; core: {core}"
+    return words if state.right else f"{words} !"
+
+
+def _words(found: Counter[Kind]) -> str:
+    return ", ".join(f"{kind.replace('_', ' ')} {pages}" for kind, pages in sorted(found.elements())) or "-"
+
+
+def main(words: Sequence[str]) -> int:
+    """Ask, print each state, and write the page where that is wanted."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--on", action="append", metavar="SERIES")
+    parser.add_argument("--write", action="store_true")
+    asked = parser.parse_args(words)
+    series = tuple(asked.on or SERIES)
+    taken, left_out = [], []
+    for state in states(asked.names or (*PROGRAMS, *EQUIPMENT), series):
+        if isinstance(state, str):
+            left_out.append(state)
+            print(state, flush=True)
+            continue
+        taken.append(state)
+        verdict = "as expected" if state.right else f"expected {_words(state.expected)}"
+        print(f"{state.name} on {state.kernel}: {_cell(state)} ({verdict})", flush=True)
+    text = page(taken, left_out, series)
+    if asked.write:
+        PAGE.write_text(text, encoding="utf-8")
+    print("\n".join(line for line in text.splitlines() if "right," in line or "states on" in line))
+    return 0 if all(state.right for state in taken) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
