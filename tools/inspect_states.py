@@ -1,8 +1,9 @@
-"""The inspector against kernels in known states: ``inspect_states.py [--write] [--on SERIES]... [NAME]...``.
+"""The inspector against kernels in known states: ``inspect_states.py [--write] [NAME]...``.
 
 A program runs in a guest up to its end; a bundle and a core of that moment, its tasks alive, are inspected.
 The model of the same kernel predicts the reservations and the mappings, and of these follows what has to be
-found: exactly that, in both. With ``--write`` the table goes to ``docs/evidence/inspector.md``.
+found: exactly that, in both. With ``--write`` the table goes to ``docs/evidence/inspector.md``;
+``--on SERIES`` chooses kernels, and ``--keep FOLDER`` keeps the bundles.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -167,35 +169,37 @@ def program_state(name: str, series: str, folder: Path) -> State:
     model = ModelMachine(series)
     steps = model.run_one(program).steps
     outside, deep = expected_of(program, steps[-2])
-    bundle, core = _taken(program, series, folder, None)
+    bundle, core = _taken(name, program, series, folder, None)
     return State(name, series, outside, deep, bundle, core)
 
 
 def equipped_state(name: str, series: str, folder: Path) -> State:
     """A state of drivers, in which nothing may be found."""
     none: Counter[Kind] = Counter()
-    bundle, core = _taken(load_text(_NOTHING), series, folder, EQUIPMENT[name])
+    bundle, core = _taken(name, load_text(_NOTHING), series, folder, EQUIPMENT[name])
     return State(name, series, none, none, bundle, core)
 
 
 def _taken(
-    program: Program, series: str, folder: Path, equipped: Equipped | None
+    name: str, program: Program, series: str, folder: Path, equipped: Equipped | None
 ) -> tuple[Counter[Kind], Counter[Kind]]:
     [kernel], equipment = fetch(series), None
     if equipped is not None:
         kernel = plain_kernel(kernel)
         modules = tuple(plain_modules(kernel, equipped.modules))
         equipment = Equipment(equipped.devices, modules, equipped.setup, ram_mib=512)
-    core, bundle = folder / "core", folder / "host.bundle"
+    core, bundle = folder / "core", folder / f"{name}-{series}.bundle"
     core.unlink(missing_ok=True)
     state = known_state(program, kernel, SCRIPT, core, equipment=equipment)
     bundle.write_text(state.bundle, encoding="utf-8")
-    return found_in(bundle), found_in(core)
+    found = found_in(bundle), found_in(core)
+    core.unlink()
+    return found
 
 
-def states(names: Sequence[str], series: Sequence[str]) -> Iterator[State | str]:
+def states(names: Sequence[str], series: Sequence[str], keep: Path | None) -> Iterator[State | str]:
     """Every state, or a line where one cannot be had."""
-    with tempfile.TemporaryDirectory() as folder:
+    with nullcontext(keep) if keep else tempfile.TemporaryDirectory() as folder:
         for kernel in series:
             for name in names:
                 take = equipped_state if name in EQUIPMENT else program_state
@@ -280,11 +284,12 @@ def main(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--on", action="append", metavar="SERIES")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER")
     parser.add_argument("--write", action="store_true")
     asked = parser.parse_args(words)
     series = tuple(asked.on or SERIES)
     taken, left_out = [], []
-    for state in states(asked.names or (*PROGRAMS, *EQUIPMENT), series):
+    for state in states(asked.names or (*PROGRAMS, *EQUIPMENT), series, asked.keep):
         if isinstance(state, str):
             left_out.append(state)
             print(state, flush=True)

@@ -52,7 +52,7 @@ COMMANDS = {
     "claims list": ("claims", "list", "--discussion", "004", "--json"),
     "claims by": ("claims", "by", "Zijlstra", "--json"),
     "claims show": ("claims", "show", "004.22", "--json"),
-    "inspect": ("inspect", "tests/inspector/leak.bundle", "--json"),
+    "inspect": ("inspect", "tests/inspector/bundles/munmap-middle-6.1.bundle", "--json"),
     "explain": ("explain", "x86/PAT: X:7 freeing invalid memtype [mem 0xf8004000-0xf8007fff]", "--json"),
     "kernels sizes": ("kernels", "sizes", "--json"),
 }

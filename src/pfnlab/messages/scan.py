@@ -92,7 +92,7 @@ class LogScan:
 
 
 #: All signs but letters, digits and ``_`` are blanks, so that markup beside a word does not hide it.
-_BLANKS = bytes(byte if chr(byte).isalnum() and byte < 128 or byte == 0x5F else 0x20 for byte in range(256))
+_BLANKS = bytes(byte if (chr(byte).isalnum() and byte < 128) or byte == 0x5F else 0x20 for byte in range(256))
 
 
 def _tokens(text: bytes) -> list[bytes]:

@@ -17,18 +17,7 @@ Choice = tuple[str, ...]
 
 #: Words that stand in many other lines of a log.
 _COMMON = frozenset(
-    "about access accessed added addr address after allocate allocation allowed already another argument available "
-    "base because before between bind bios blocked boot bound buffer called cannot cache can't change check class "
-    "config conflict could couldn't count cover cpus current debug default detected device disabled driver "
-    "enable enabled enabling error exceeded existing expected failed failed: failure fault file file: firmware "
-    "fixing found framebuffer free from function generic getting group handle hardware have incorrect information "
-    "initialization initialized init invalid kernel line mask match memory mapped mapping mode module multiple "
-    "offset only open option page pages permission physical platform pool probe process processor protections "
-    "range read-only regions region register register: registration release remap reports request requested "
-    "required reserve reserved resource resource: restoring resume returned root runtime section setting settings "
-    "setup size size: size= specified start state supported support switching system the this timeout total trying type "
-    "types unable unknown update updating used user using value variable virtual warning warning: while with write "
-    "writing your zero {} [mem index base: mapping: file:".split()
+    ["about", "access", "accessed", "added", "addr", "address", "after", "allocate", "allocation", "allowed", "already", "another", "argument", "available", "base", "because", "before", "between", "bind", "bios", "blocked", "boot", "bound", "buffer", "called", "cannot", "cache", "can't", "change", "check", "class", "config", "conflict", "could", "couldn't", "count", "cover", "cpus", "current", "debug", "default", "detected", "device", "disabled", "driver", "enable", "enabled", "enabling", "error", "exceeded", "existing", "expected", "failed", "failed:", "failure", "fault", "file", "file:", "firmware", "fixing", "found", "framebuffer", "free", "from", "function", "generic", "getting", "group", "handle", "hardware", "have", "incorrect", "information", "initialization", "initialized", "init", "invalid", "kernel", "line", "mask", "match", "memory", "mapped", "mapping", "mode", "module", "multiple", "offset", "only", "open", "option", "page", "pages", "permission", "physical", "platform", "pool", "probe", "process", "processor", "protections", "range", "read-only", "regions", "region", "register", "register:", "registration", "release", "remap", "reports", "request", "requested", "required", "reserve", "reserved", "resource", "resource:", "restoring", "resume", "returned", "root", "runtime", "section", "setting", "settings", "setup", "size", "size:", "size=", "specified", "start", "state", "supported", "support", "switching", "system", "the", "this", "timeout", "total", "trying", "type", "types", "unable", "unknown", "update", "updating", "used", "user", "using", "value", "variable", "virtual", "warning", "warning:", "while", "with", "write", "writing", "your", "zero", "{}", "[mem", "index", "base:", "mapping:", "file:"]
 )
 
 #: The cost of a text that is looked for, against one more template that it finds.

@@ -1,0 +1,88 @@
+"""``pfnlab explain`` on the command line."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from asking import Ask
+from for_each import for_each
+
+LINE = "x86/PAT: Xorg:1234 freeing invalid memtype [mem 0xf8004000-0xf8007fff]"
+
+
+def test_a_line_is_explained(ask: Ask) -> None:
+    """What happened, to whom, whether something is leaked, and which versions."""
+    answer = ask("explain", LINE)
+
+    assert 0 == answer.code
+    assert "task Xorg, pid 1234; bytes 0xf8004000 up to 0xf8008000 (16 KiB)" in answer.out
+    assert "Not from the line alone" in answer.out
+    assert "A06: since 2.6.29; mended in 6.16 (f8e97613fed2), no stable series has it." in answer.out
+
+
+def test_the_bugs_are_those_of_the_kernel(ask: Ask) -> None:
+    """6.16 has no A06."""
+    assert "6.1.85 has A06" in ask("explain", "--kernel", "6.1.85", LINE).out
+    assert "A06" not in ask("explain", "--kernel", "6.16.3", LINE).out
+
+
+def test_a_file_and_standard_input_are_read(
+    ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both say what the line does."""
+    log = tmp_path / "dmesg.txt"
+    log.write_text(f"[    1.0] {LINE}\n", encoding="utf-8")
+    stdin = SimpleNamespace(buffer=io.BytesIO(log.read_bytes()), isatty=lambda: False)
+    monkeypatch.setattr("sys.stdin", stdin)
+
+    assert ask("explain", str(log)).out == ask("explain", "-").out
+
+
+def test_json_has_values(ask: Ask) -> None:
+    """Ranges are half-open."""
+    content = json.loads(ask("explain", LINE, "--json").out)
+
+    ((event,),) = [boot["events"] for boot in content["boots"]]
+    assert ("Xorg", 1234) == (event["comm"], event["pid"])
+    assert [("0xf8004000", "0xf8008000")] == [(place["start"], place["end"]) for place in event["places"]]
+
+
+def test_what_is_not_understood_is_undecided(ask: Ask) -> None:
+    """Exit code 3, and nothing is invented."""
+    answer = ask("explain", "usb 1-1: new high-speed USB device")
+
+    assert 3 == answer.code
+    assert answer.out.startswith("Nothing about PFN mappings")
+
+
+def test_an_errno_has_causes(ask: Ask) -> None:
+    """Each with its check."""
+    answer = ask("explain", "--errno", "EINVAL", "mmap", "resource0")
+
+    assert 0 == answer.code
+    assert "check: " in answer.out
+
+
+@for_each(
+    ("words", "message"),
+    [
+        (
+            ("nowhere.txt",),
+            "nowhere.txt cannot be read: No such file or directory; a line is given in",
+        ),
+        (("--errno", "EXDEV", "mmap", "resource0"), "no causes of 'EXDEV' are known"),
+        (("--errno", "EINVAL", "mmap", "nothing"), "is no way to map"),
+        (("--kernel", "new", LINE), "new"),
+    ],
+)
+def test_misuse_is_one_line(words: tuple[str, ...], message: str, ask: Ask) -> None:
+    """With what to write instead: exit code 2."""
+    answer = ask("explain", *words)
+
+    assert (2, "") == (answer.code, answer.out)
+    assert message in answer.err
+    assert 1 == len(answer.err.splitlines())

@@ -1,0 +1,116 @@
+"""``pfnlab inspect`` on the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from asking import Ask
+from for_each import for_each
+
+ROOT = Path(__file__).parents[2]
+
+#: Linux 6.1 after the middle of a mapping was unmapped, and then the rest.
+LEAK = str(ROOT / "tests/inspector/bundles/munmap-middle-6.1.bundle")
+
+
+def test_a_leak_is_found_in_a_bundle(ask: Ask) -> None:
+    """Its size, its device, the bug of this version and that no stable series mends it: exit code 1."""
+    answer = ask("inspect", LEAK)
+
+    assert 1 == answer.code
+    assert "Leaked reservation: 32 KiB of BAR 2 of 0000:00:10.0" in answer.out
+    assert "has A06; mended in 6.16 (f8e97613fed2), no stable series has it" in answer.out
+    assert "freeing invalid memtype" in answer.out
+
+
+def test_json_has_the_same(ask: Ask) -> None:
+    """One object."""
+    content = json.loads(ask("inspect", LEAK, "--json").out)
+
+    ((finding, around),) = [(one["finding"], one["around"]) for one in content["findings"]]
+    assert ("leaked_reservation", 32768, 2) == (finding["kind"], finding["size"], finding["bar"])
+    assert ["bar", "reservation", "free"] == [row["kind"] for row in around]
+
+
+def test_a_device_answers_with_its_exit_code(ask: Ask) -> None:
+    """A part of the BAR is reserved, so not all of it is write-combining."""
+    answer = ask("inspect", LEAK, "--device", "00:10.0")
+
+    assert 1 == answer.code
+    assert "BAR 2 of 0000:00:10.0: write-combining, all of it: no." in answer.out
+
+
+def test_metrics_go_to_a_file(ask: Ask, tmp_path: Path) -> None:
+    """As node_exporter reads them."""
+    target = tmp_path / "pfnlab.prom"
+
+    ask("inspect", LEAK, "--format", "prometheus", "-o", str(target))
+
+    assert "pfnlab_leaked_bytes 32768\n" in target.read_text(encoding="utf-8")
+
+
+def test_the_script_is_printed(ask: Ask) -> None:
+    """It is a shell script."""
+    assert ask("inspect", "--script").out.startswith("#!/bin/sh\n")
+
+
+def test_this_machine_is_inspected(ask: Ask) -> None:
+    """Whoever asks, and whatever he may see: there is an answer, and what was not looked at is named."""
+    content = json.loads(ask("inspect", "--json").out)
+
+    assert content["origin"] == "this machine"
+    assert {source["access"] for source in content["sources"]} <= {
+        "read",
+        "absent",
+        "refused",
+        "hidden",
+        "cut",
+    }
+    assert all(source["why"] for source in content["sources"] if source["access"] == "refused")
+
+
+def test_a_collected_bundle_is_the_same_machine(ask: Ask, tmp_path: Path) -> None:
+    """What `--collect` writes is read again."""
+    bundle = tmp_path / "host.bundle"
+
+    collected = ask("inspect", "--collect", str(bundle))
+
+    assert (0, "") == (collected.code, collected.out)
+    here, there = (json.loads(ask("inspect", *words, "--json").out) for words in ((), (str(bundle),)))
+    assert here["kernel"] == there["kernel"]
+    assert here["counted"]["devices"] == there["counted"]["devices"]
+
+
+@for_each(
+    ("words", "message"),
+    [
+        (("--bar", "2"), "add --device BDF"),
+        (("--redact",), "add --collect FILE"),
+        ((LEAK, "--deep"), "is not this machine"),
+        ((LEAK, "--format", "xml"), "there is no form 'xml'"),
+        ((LEAK, "--format", "prometheus", "--json"), "two forms of the same"),
+        ((LEAK, "--device", "00:99.0"), "there is no PCI device"),
+        (("nowhere.bundle",), "nowhere.bundle"),
+        ((str(ROOT / "README.md"),), "this is no bundle"),
+    ],
+)
+def test_misuse_is_one_line(words: tuple[str, ...], message: str, ask: Ask) -> None:
+    """With what to write instead: exit code 2."""
+    answer = ask("inspect", *words)
+
+    assert (2, "") == (answer.code, answer.out)
+    assert message in answer.err
+    assert 1 == len(answer.err.splitlines())
+
+
+def test_watching_prints_what_changes(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two looks, and nothing in between: Ctrl-C ends it."""
+
+    def stop(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("time.sleep", stop)
+
+    assert "looked at:" in ask("inspect", "--watch", "5").out
