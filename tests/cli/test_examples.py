@@ -42,7 +42,7 @@ COSTLY = (
 SLOW = ("--swarm", "--guided", "@all")
 
 #: What would write files where the test runs.
-WRITING = ("pfnlab litmus copy", "mine.pfn", " -o ")
+WRITING = ("pfnlab litmus copy", "mine.pfn", " -o ", "--collect", "--script >")
 
 #: What reads results that other commands write.
 READING = ("runs.json", "nightly", "--store", "dmesg.txt", "host.bundle", "vmcore")

@@ -39,7 +39,8 @@ class ExplainedEvent(msgspec.Struct, frozen=True):
     :param title: the same in words
     :param verdict: ``look here``, ``harmless``, ``another subject``, or ``depends``
     :param count: how often
-    :param line: the number of its first line; *last_line* that of its last
+    :param line: the number of its first line
+    :param last_line: that of its last
     :param text: the first line, mended
     :param more: the lines of others that belong to it
     :param comm: the task; null where no line says it
