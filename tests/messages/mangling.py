@@ -41,20 +41,8 @@ def wrapped(width: int) -> Mangle:
 
 
 def cut_hard(width: int) -> Mangle:
-    """Broken by a terminal wherever the column is; trailing blanks of a line are lost, as selections lose them."""
-
-    def cut(line: str) -> str:
-        parts = [line[at : at + width] for at in range(0, len(line), width)]
-        kept = [parts[0]]
-        for part in parts[1:]:
-            if kept[-1].endswith(" ") or part.startswith(" "):
-                # A selection that ends at a blank says nothing of it: such a break is one at a blank.
-                kept.append(part)
-            else:
-                kept.append(part)
-        return "\n".join(kept)
-
-    return cut
+    """Broken by a terminal at a column, wherever that is."""
+    return lambda line: "\n".join(line[at : at + width] for at in range(0, len(line), width))
 
 
 def _html(line: str) -> str:

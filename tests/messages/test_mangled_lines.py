@@ -1,4 +1,4 @@
-"""What is said of a clean line holds of the same line in a damaged paste, or the event says what it is not sure of."""
+"""What is said of a clean line holds of it in a damaged paste, or the event says that it is not sure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,12 @@ _TELLING: list[tuple[Family, Wording]] = [
     if "{range}" in wording.text
 ]
 
-_COMMS = st.sampled_from(["main", "Xorg", "CPU 0/KVM", "NDK MediaCodec_", ".vorbis.decoder", "a.out", "kworker/0:1", "Web Content"])
+#: Groups of families of what the list of reservations prints.
+_OF_THE_LIST = frozenset({"conflict", "reserve", "free", "map_ram", "map_expected", "ioremap_error"})
+
+_COMMS = st.sampled_from(
+    ["main", "Xorg", "CPU 0/KVM", "NDK MediaCodec_", ".vorbis.decoder", "a.out", "kworker/0:1", "Web Content"]
+)
 _MODES = st.sampled_from(["write-back", "write-combining", "uncached-minus", "uncached", "write-through"])
 
 
@@ -93,15 +98,20 @@ def test_a_mailer_wraps_at_blanks_and_hyphens(
 def test_a_line_that_is_broken_anywhere_says_the_same_or_is_not_sure(
     line: tuple[Family, Wording, str], width: int
 ) -> None:
-    """In the middle of a range, a mode or a word: no other value is said, unless with a doubt."""
-    _, _, text = line
+    """In the middle of a range, a mode or a word: no other value is said, unless with a doubt.
+
+    Lines of the list of reservations are all found; another may be missed that is broken in its only word.
+    """
+    family, _, text = line
     plain = only(text)
     assume(plain is not None)
     assert plain is not None
 
     event = only(cut_hard(width)("[   45.321866] " + text))
 
-    assert event is not None
+    if event is None:
+        assert family.group not in _OF_THE_LIST
+        return
     assert said(plain) == said(event) or event.unsure
 
 
@@ -114,7 +124,9 @@ def test_an_abridged_line_says_what_it_does_not_say(
     plain = only(text)
     assume(plain is not None and LineTemplate(wording.text).key and wording.abridged)
     assert plain is not None
-    parts = [part for part in text.split() if any(map(str.isdigit, part)) and "/" not in part and ":" not in part]
+    parts = [
+        part for part in text.split() if any(map(str.isdigit, part)) and "/" not in part and ":" not in part
+    ]
     assume(parts)
     gone = parts[which % len(parts)]
 

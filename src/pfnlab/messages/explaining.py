@@ -34,7 +34,14 @@ _BACK = 1.0
 _REPEATED = re.compile(r"(?:last )?message repeated (\d{1,9}) times")
 _SUPPRESSED = re.compile(r"(\d{1,9}) callbacks suppressed")
 _OURS = re.compile(r"x86/PAT\s?:|^x86 PAT |\b(?:reserve|free)_memtype [a-z]|\bmemtype_(?:reserve|free) [a-z]")
-_WORDS = (*VERSION_WORDS, "message repeated", "callbacks suppressed", "x86/PAT", "free_memtype", "reserve_memtype")
+_WORDS = (
+    *VERSION_WORDS,
+    "message repeated",
+    "callbacks suppressed",
+    "x86/PAT",
+    "free_memtype",
+    "reserve_memtype",
+)
 
 
 class PastedBoot(msgspec.Struct, frozen=True):
@@ -242,7 +249,7 @@ def _is_same(placed: PlacedPiece, match: Match, event: GrowingEvent) -> bool:
 
 
 def _belongs(placed: PlacedPiece, match: Match, event: GrowingEvent) -> bool:
-    """Whether a line says more of an event before it: of a family that follows, or in other words of its own."""
+    """Whether a line says more of an event before it: its family follows, or says it in other words."""
     if match.family is event.match.family:
         if match.wording is event.match.wording or match.family.kind is FamilyKind.FILE:
             return False

@@ -62,7 +62,7 @@ A template is what one line says, without stamp, host or level. In it
   - ``{vm_flags}`` hexadecimal, ``{slots}`` the modes of PAT, ``{amount}`` a size as ``16M``,
   - dropped: ``{addr}`` a hexadecimal number or pointer, ``{number}`` a decimal one, ``{symbol}`` a function
     with its offset, ``{file}`` a source file, ``{line}`` a line there, ``{word}`` what has no blanks,
-    ``{text}`` anything to the next literal, or to the end of the line, ``{perms}`` and ``{path}`` of a mapping.
+    ``{text}`` anything to the next literal or the end of the line, ``{perms}`` and ``{path}`` of a mapping.
 
 A line that is abridged or cut still matches by the longest literal of a template; so that literal must not
 occur in messages of other families (or ``abridged = false``). A template with no literal of two words and

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from itertools import product
 
 import msgspec
 
@@ -12,6 +13,7 @@ from pfnlab.messages.matching import Match, Matcher
 from pfnlab.messages.paste import MOST_LINE, CleanLine, clean
 from pfnlab.messages.prefix import LogPiece, pieces
 from pfnlab.messages.scan import LogBlock
+from pfnlab.messages.template_fields import CALLED
 from pfnlab.messages.values import is_plausible
 
 #: Lines after a piece that it may go on in, and before.
@@ -89,7 +91,9 @@ class Joiner:
         """A quick look at the line as it is, before it is cleaned."""
         line = block.lines[at][:MOST_LINE].decode("utf-8", "replace")
         around = b" ".join(part[:MOST_LINE] for part in block.lines[max(0, at - _BEFORE) : at + _AFTER + 1])
-        return self._also.search(line) is not None or self._known.may_match(line, around.decode("utf-8", "replace"))
+        return self._also.search(line) is not None or self._known.may_match(
+            line, around.decode("utf-8", "replace")
+        )
 
     def _wants(self, text: str) -> bool:
         return self._known.interests(text) or self._also.search(text) is not None
@@ -108,7 +112,7 @@ class Joiner:
         alone = self._known.whole(slot.piece.text)
         after = self._after(block, slot, cache)
         if alone is not None and is_plausible(alone.values, alone.wording):
-            return self._perhaps_longer(slot, alone, after)
+            return self._finished(slot, slot, slot.piece.text, alone, after)
         joined = self._joined(block, slot, after, cache)
         if joined is not None:
             return joined
@@ -131,36 +135,53 @@ class Joiner:
             best = joined
         return best
 
-    def _perhaps_longer(self, slot: _Slot, alone: Match, after: list[_Slot]) -> PlacedPiece:
-        """The match, of two lines where the break is inside its last value: ``uncached`` and ``-minus``."""
-        text = slot.piece.text
-        if after and alone.reach[1] == len(text) and len(text) >= _SHORTEST_BROKEN:
-            longer = text + after[0].piece.text
-            match = self._known.whole(longer)
-            if (
-                match is not None
-                and match.wording is alone.wording
-                and match.reach[1] == len(longer)
-                and is_plausible(match.values, match.wording)
-                and " " not in after[0].piece.text
-            ):
-                after[0].taken = True
-                return PlacedPiece(slot.line, slot.piece, match, after[0].line, longer, (_CUT,))
-        return PlacedPiece(slot.line, slot.piece, alone, slot.line, text)
+    def _perhaps_longer(self, text: str, match: Match, following: list[_Slot]) -> tuple[str, Match] | None:
+        """The match of one line more, where the last value is broken: ``uncached`` and ``-minus``."""
+        if not following or match.reach[1] != len(text) or len(text) < _SHORTEST_BROKEN:
+            return None
+        rest = following[0].piece.text
+        if " " in rest:
+            return None
+        longer = self._known.whole(text + rest)
+        if (
+            longer is None
+            or longer.wording is not match.wording
+            or longer.reach[1] != len(text + rest)
+            or not is_plausible(longer.values, longer.wording)
+        ):
+            return None
+        following[0].taken = True
+        return text + rest, longer
+
+    def _finished(
+        self,
+        first: _Slot,
+        last: _Slot,
+        text: str,
+        match: Match,
+        following: list[_Slot],
+        doubts: tuple[str, ...] = (),
+    ) -> PlacedPiece:
+        longer = self._perhaps_longer(text, match, following)
+        if longer is None:
+            return PlacedPiece(first.line, first.piece, match, last.line, text, doubts)
+        text, match = longer
+        return PlacedPiece(first.line, first.piece, match, following[0].line, text, (*doubts, _CUT))
 
     def _joined(
         self, block: LogBlock, slot: _Slot, after: list[_Slot], cache: dict[int, list[_Slot]]
     ) -> PlacedPiece | None:
         """A match of the piece with pieces beside it."""
         for run in self._runs(block, slot, after, cache):
-            for text in _joins(run):
+            for text, places in _joins(run):
                 match = self._known.whole(text)
                 if match is None or not is_plausible(match.values, match.wording):
                     continue
                 for one in run:
                     one.taken = True
-                first = run[0]
-                return PlacedPiece(first.line, first.piece, match, run[-1].line, text)
+                following = [one for one in after if not one.taken]
+                doubts = _doubts(match, text, places)
+                return self._finished(run[0], run[-1], text, match, following, doubts)
         return None
 
     def _runs(
@@ -200,13 +221,26 @@ class Joiner:
         return slots[-1]
 
 
-def _joins(run: list[_Slot]) -> Iterator[str]:
-    """The texts that a run of pieces may be: broken at a blank, or inside a word."""
+def _joins(run: list[_Slot]) -> Iterator[tuple[str, list[int]]]:
+    """The texts that a run of pieces may be, broken at blanks or inside words, and where they were broken."""
     texts = [one.piece.text for one in run]
-    if any(one.glued for one in run[:-1]):
-        yield "".join(text + ("" if one.glued else " ") for one, text in zip(run, texts, strict=True)).strip()
-    yield " ".join(texts)
-    yield "".join(texts)
-    if len(texts) == 3:
-        yield f"{texts[0]}{texts[1]} {texts[2]}"
-        yield f"{texts[0]} {texts[1]}{texts[2]}"
+    choices = [("",) if one.glued else (" ", "") for one in run[:-1]]
+    for seams in product(*choices):
+        text, places = texts[0], list[int]()
+        for seam, more in zip(seams, texts[1:], strict=True):
+            places.append(len(text))
+            text += seam + more
+        yield text, places
+
+
+def _doubts(match: Match, text: str, places: list[int]) -> tuple[str, ...]:
+    """Doubts about names inside which a line was broken: a blank may be there, or not."""
+    found = []
+    for name in ("comm", "device", "driver", "holder"):
+        value = match.values.get(name, "")
+        at = text.find(value)
+        if value and any(at < place <= at + len(value) for place in places):
+            found.append(
+                f"A line break stands in {CALLED.get(name, 'a name')} ({value}): a blank may be wrong."
+            )
+    return tuple(found)

@@ -1,4 +1,4 @@
-"""The kernel's version, as a paste says it: by a banner, a taint line, a file name, or by the wording alone."""
+"""The kernel's version, as a paste says it: by a banner, a taint line, a file name, or the wording alone."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def release_of(version: str) -> tuple[int, ...]:
 
 
 def narrowed(ranges: list[tuple[str, str]]) -> tuple[str, str]:
-    """The releases that have all of several wordings, as the first and the last; empty where there is no bound.
+    """The first and the last release that have all of several wordings; empty where there is no bound.
 
     Where none has them all, neither bound is known.
 

@@ -99,7 +99,7 @@ class Matcher:
 
     def abridged(self, text: str) -> Match | None:
         """The best match of a line of which parts are missing: by its longest literal."""
-        best: tuple[int, int, Match] | None = None
+        best: tuple[int, int, int, Match] | None = None
         for entry in self._candidates(text):
             if not entry.wording.abridged or not entry.template.key:
                 continue
@@ -107,10 +107,10 @@ class Matcher:
             if found is None or not is_plausible(found.values, entry.wording):
                 continue
             letters = max(map(len, entry.template.key))
-            rank = (letters, len(found.values))
-            if best is None or rank > best[:2]:
+            rank = (letters, _present(entry, text), len(found.values))
+            if best is None or rank > best[:3]:
                 best = (*rank, _match(entry, found, False))
-        return best[2] if best else None
+        return best[3] if best else None
 
     def _candidates(self, text: str) -> list[_Entry]:
         if text not in self._recent:
@@ -137,6 +137,15 @@ def _is_better(found: Found, best: Match | None) -> bool:
     length = found.span[1] - found.span[0]
     said = len(best.values) - len(best.missing)
     return (length, len(found.values) - len(found.missing)) > (best.reach[1] - best.reach[0], said)
+
+
+def _present(entry: _Entry, text: str) -> int:
+    """Letters of needed words that are in a text, less those that are not."""
+    found = 0
+    for group in entry.needed:
+        here = [len(word) for word in group if word in text]
+        found += max(here) if here else -min(map(len, group))
+    return found
 
 
 def _telling(template: LineTemplate) -> tuple[tuple[str, ...], ...]:

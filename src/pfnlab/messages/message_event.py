@@ -20,6 +20,12 @@ MOST_ROWS, MOST_PARTS = 256, 32
 _LONGEST_COMM = 15
 
 
+#: Kinds of messages whose ranges are of whole pages.
+_OF_PAGES = frozenset({"conflict", "reserve", "free", "map_ram", "map_expected", "ioremap_error"})
+_PAGE = 4096
+_NO_PAGES = "The range is not of whole pages: a part of a number may be missing."
+
+
 class EventRow(msgspec.Struct, frozen=True):
     """One range of an event, half-open.
 
@@ -253,9 +259,7 @@ def _values(match: Match) -> dict[str, Any]:
         if name in values and values[name].isdigit():
             found[name] = int(values[name])
     if "slots" in values:
-        found["slots"] = tuple(
-            mode for mode in map(mode_of, values["slots"].split()) if mode is not None
-        )
+        found["slots"] = tuple(mode for mode in map(mode_of, values["slots"].split()) if mode is not None)
     if "vm_flags" in values:
         found["vm_flags"] = int(values["vm_flags"], 16)
     for name in ("wanted", "granted", "existing", "differs", "track"):
@@ -273,4 +277,7 @@ def _values(match: Match) -> dict[str, Any]:
     holder = range_of(values, match.wording, "holder_range")
     if holder is not None:
         found |= {"holder_start": holder.start, "holder_end": holder.end}
+        found["range_doubts"] = (*found.get("range_doubts", ()), *holder.doubts)
+    if match.family.group in _OF_PAGES and said is not None and (said.start | (said.end or 0)) % _PAGE:
+        found["range_doubts"] = (*found.get("range_doubts", ()), _NO_PAGES)
     return found

@@ -29,7 +29,10 @@ _SIZED = re.compile(r"\[size=[^\[\]]{1,8}\](.*)\[/size\]", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:[a-zA-Z]{2,8}|#\d{1,5}|#x[0-9a-fA-F]{1,4});")
 _QUOTED = re.compile(r"^(?:\s{0,8}(?:>|\|(?=\s)|[A-Z]{2,3}>))+[ \t]?")
 #: A line of a diff, of a list or of a comment: one sign before what is a line of its own.
-_SIGN = re.compile(r"^(\s*)(?:[+-](?=[\[\w ])|[*•·](?=\s)|//(?=\s)|#(?=\s)|--(?=\s))\s?")
+_SIGN = re.compile(
+    r"^(\s*)(?:\+(?=[\[\w ])|-(?=[\[\w ])(?!0x|minus|combining|back|through|protect)"
+    r"|[*•·](?=\s)|//(?=\s)|#(?=\s)|--(?=\s))\s?"
+)
 _MARKDOWN = re.compile(r"\*{2,3}|`{1,3}|~~")
 _ARROW = re.compile(r"<\s*[-–—=]{1,2}\s*>|↔|⇔|&lt;-&gt;")
 _DASH = re.compile("[\u2010-\u2015\u2212\ufe58\ufe63\uff0d]")

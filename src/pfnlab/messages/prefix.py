@@ -1,4 +1,4 @@
-"""What stands before a kernel's message: stamps, host, level, caller, and the structured line of a runtime."""
+"""What stands before a kernel's message: stamps, host, level, caller, the structured line of a runtime."""
 
 from __future__ import annotations
 

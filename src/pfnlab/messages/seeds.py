@@ -16,12 +16,27 @@ from pfnlab.messages.template import LineTemplate, Literal
 Choice = tuple[str, ...]
 
 #: Words that stand in many other lines of a log.
-_COMMON = frozenset(
-    ["about", "access", "accessed", "added", "addr", "address", "after", "allocate", "allocation", "allowed", "already", "another", "argument", "available", "base", "because", "before", "between", "bind", "bios", "blocked", "boot", "bound", "buffer", "called", "cannot", "cache", "can't", "change", "check", "class", "config", "conflict", "could", "couldn't", "count", "cover", "cpus", "current", "debug", "default", "detected", "device", "disabled", "driver", "enable", "enabled", "enabling", "error", "exceeded", "existing", "expected", "failed", "failed:", "failure", "fault", "file", "file:", "firmware", "fixing", "found", "framebuffer", "free", "from", "function", "generic", "getting", "group", "handle", "hardware", "have", "incorrect", "information", "initialization", "initialized", "init", "invalid", "kernel", "line", "mask", "match", "memory", "mapped", "mapping", "mode", "module", "multiple", "offset", "only", "open", "option", "page", "pages", "permission", "physical", "platform", "pool", "probe", "process", "processor", "protections", "range", "read-only", "regions", "region", "register", "register:", "registration", "release", "remap", "reports", "request", "requested", "required", "reserve", "reserved", "resource", "resource:", "restoring", "resume", "returned", "root", "runtime", "section", "setting", "settings", "setup", "size", "size:", "size=", "specified", "start", "state", "supported", "support", "switching", "system", "the", "this", "timeout", "total", "trying", "type", "types", "unable", "unknown", "update", "updating", "used", "user", "using", "value", "variable", "virtual", "warning", "warning:", "while", "with", "write", "writing", "your", "zero", "{}", "[mem", "index", "base:", "mapping:", "file:"]
-)
+_COMMON_WORDS = """
+[mem about access accessed added addr address after allocate allocation allowed already another argument
+available base base: because before between bind bios blocked boot bound buffer cache called can't
+cannot change check class config conflict could couldn't count cover cpus current debug default detected
+device disabled driver enable enabled enabling error exceeded existing expected failed failed: failure
+fault file file: firmware fixing found framebuffer free from function generic getting group handle
+hardware have incorrect index information init initialization initialized invalid kernel line mapped
+mapping mapping: mask match memory mode module multiple offset only open option page pages permission
+physical platform pool probe process processor protections range read-only region regions register
+register: registration release remap reports request requested required reserve reserved resource
+resource: restoring resume returned root runtime section setting settings setup size size: size=
+specified start state support supported switching system the this timeout total trying type types unable
+unknown update updating used user using value variable virtual warning warning: while with write writing
+your zero {}
+"""
+_COMMON = frozenset(_COMMON_WORDS.split())
 
 #: The cost of a text that is looked for, against one more template that it finds.
-_RARE, _PLAIN, _PHRASE, _EVERYWHERE = 1.0, 3.0, 1.5, 60.0
+_RARE, _PLAIN, _PHRASE, _EVERYWHERE = 1.0, 2.0, 4.0, 60.0
+
+_SHORT_AND_RARE = frozenset({"pfn", "vma"})
 
 #: The shortest word that is looked for.
 _SHORTEST = 3
@@ -73,7 +88,9 @@ def chosen(wanted: Sequence[tuple[list[Choice], int]]) -> tuple[str, ...]:
         for at in owners[best]:
             left[at] -= 1
         # What contains it is found with it.
-        for other in [other for other in rest if all(any(_is_in(seed, text) for seed in taken) for text in other)]:
+        for other in [
+            other for other in rest if all(any(_is_in(seed, text) for seed in taken) for text in other)
+        ]:
             for at in owners[other]:
                 left[at] -= 0 if at in owners[best] else 1
             del rest[other]
@@ -113,8 +130,10 @@ def _texts(literal: str) -> list[str]:
 def _cost(text: str) -> float:
     if " " in text.strip():
         # A phrase of a sign and a short word is everywhere.
-        return _PHRASE if sum(map(str.isalpha, text)) > 2 * _SHORTEST else _PLAIN * 2
+        return _PHRASE if sum(map(str.isalpha, text)) > 2 * _SHORTEST else _PHRASE * 2
     plain = text.strip(".,;()").lower()
+    if plain in _SHORT_AND_RARE:
+        return _RARE
     if plain in _COMMON or len(text) <= _SHORTEST:
         return _EVERYWHERE
     return _PLAIN if plain.isalpha() and text.islower() and len(text) < 9 else _RARE

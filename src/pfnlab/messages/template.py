@@ -28,6 +28,9 @@ _LAST_ERROR = re.compile(r"\s(-\d{1,3})$")
 _ENDS_IN_NUMBER = frozenset({"range", "holder_range", "start", "end", "size", "pfn"})
 
 
+_ENDS_IN_MODE = frozenset({"wanted", "granted", "existing", "differs", "track"})
+
+
 class Literal(NamedTuple):
     """Text of a template: one of *choices*; it may be missing where *optional*."""
 
@@ -217,7 +220,7 @@ def _tokens(text: str) -> Iterator[Token]:
 
 
 def _runs(tokens: tuple[Token, ...]) -> Iterator[tuple[int, int, list[str]]]:
-    """Runs of literals that must be there: the places of the first and behind the last, and all their texts."""
+    """Runs of literals that must be there: the places of their begin and end, and all their texts."""
     start, texts = 0, [""]
     for at, token in enumerate((*tokens, Slot("text"))):
         if isinstance(token, Slot) or token.optional:
@@ -230,7 +233,7 @@ def _runs(tokens: tuple[Token, ...]) -> Iterator[tuple[int, int, list[str]]]:
 
 def _core(text: str) -> str:
     """A literal without the bracket at its end, which an abridged line has no more."""
-    return re.sub(r"[\s,:]*(?:[\[(]\s*(?:mem|io)?)?\s*$", "", text).strip()
+    return re.sub(r"[\s,]*(?:[\[(]\s*(?:mem|io)?)?\s*$", "", text).strip()
 
 
 def _literal(text: str) -> str:
@@ -267,6 +270,8 @@ def _after(last: Token) -> str:
         return ""
     if last.name in ("text", "holder"):
         return r"\s*$"
+    if last.name in _ENDS_IN_MODE:
+        return r"(?![\w-])"
     return r"(?![\w-]*[\w])" if last.name in _ENDS_IN_NUMBER else r"(?!\w)"
 
 
