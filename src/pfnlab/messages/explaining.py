@@ -145,11 +145,14 @@ class _Paste:
         version = version_in(placed.text)
         if version is not None and not boot.said:
             boot.said = version
+        repeated, suppressed = _REPEATED.search(placed.text), _SUPPRESSED.search(placed.text)
         if placed.match is not None:
-            self._event(boot, placed, placed.match)
+            event = self._event(boot, placed, placed.match)
+            if repeated is not None and event is not None:
+                # The logger says the line itself once more.
+                event.folded(int(repeated[1]) - 1)
             return
         last = boot.events[-1] if boot.events else None
-        repeated, suppressed = _REPEATED.search(placed.text), _SUPPRESSED.search(placed.text)
         if repeated is not None:
             if last is not None and placed.line - last.last_line <= 1:
                 last.folded(int(repeated[1]))
@@ -205,7 +208,7 @@ class _Paste:
             boot.stamp = piece.stamp
         return boot
 
-    def _event(self, boot: _Boot, placed: PlacedPiece, match: Match) -> None:
+    def _event(self, boot: _Boot, placed: PlacedPiece, match: Match) -> GrowingEvent | None:
         sign = _sign(match)
         same = boot.by_sign.get(sign)
         if same is not None and _is_same(placed, match, same):
@@ -213,20 +216,21 @@ class _Paste:
             # What comes next belongs to it again.
             boot.events.remove(same)
             boot.events.append(same)
-            return
+            return same
         head = next((one for one in reversed(boot.events[-8:]) if _belongs(placed, match, one)), None)
         if head is not None:
             head.more(placed, match)
-            return
+            return None
         if not match.family.alone:
-            return
+            return None
         if self._kept >= MOST_EVENTS:
             self._dropped += 1
-            return
+            return None
         self._kept += 1
         new = GrowingEvent(placed, match)
         boot.events.append(new)
         boot.by_sign[sign] = new
+        return new
 
 
 def _in_order(boot: _Boot) -> tuple[MessageEvent, ...]:

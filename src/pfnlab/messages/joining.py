@@ -162,6 +162,7 @@ class Joiner:
         following: list[_Slot],
         doubts: tuple[str, ...] = (),
     ) -> PlacedPiece:
+        first.taken = True
         longer = self._perhaps_longer(text, match, following)
         if longer is None:
             return PlacedPiece(first.line, first.piece, match, last.line, text, doubts)

@@ -278,6 +278,7 @@ def _values(match: Match) -> dict[str, Any]:
     if holder is not None:
         found |= {"holder_start": holder.start, "holder_end": holder.end}
         found["range_doubts"] = (*found.get("range_doubts", ()), *holder.doubts)
-    if match.family.group in _OF_PAGES and said is not None and (said.start | (said.end or 0)) % _PAGE:
+    is_of_pages = match.family.group in _OF_PAGES
+    if is_of_pages and said is not None and said.end is not None and (said.start | said.end) % _PAGE:
         found["range_doubts"] = (*found.get("range_doubts", ()), _NO_PAGES)
     return found

@@ -129,8 +129,10 @@ class LineTemplate:
             if found is not None:
                 values |= found.groupdict()
         place = at.end()
-        for pattern in self._loose_after:
-            found = pattern.search(text, place)
+        for pattern, following in self._loose_after:
+            # What stands behind the words of the next piece is not of this one.
+            limit = following.search(text, place) if following is not None else None
+            found = pattern.search(text, place, limit.start() if limit is not None else len(text))
             if found is not None:
                 values |= {name: value for name, value in found.groupdict().items() if value is not None}
                 place = found.end()
@@ -183,15 +185,31 @@ class LineTemplate:
         return [re.compile(head + _pattern(before, set()) + r"\s*$")]
 
     @cached_property
-    def _loose_after(self) -> list[re.Pattern[str]]:
-        """Patterns of what stands behind the key, a piece each, of which any may be missing."""
+    def _loose_after(self) -> list[tuple[re.Pattern[str], re.Pattern[str] | None]]:
+        """Patterns of what stands behind the key, a piece each, of which any may be missing.
+
+        With each comes the word at which the next piece begins.
+        """
         taken: set[str] = set()
-        after = self.tokens[self._key[2] :]
-        return [
-            re.compile(_pattern(piece, taken) + (r"(?=\s*(?:[\[(,]|$))" if _is_open(piece[-1]) else ""))
-            for piece in _pieces(after)
+        pieces = [
+            piece
+            for piece in _pieces(self.tokens[self._key[2] :])
             if any(isinstance(token, Slot) and FIELDS[token.name].kept for token in piece)
         ]
+        found: list[tuple[re.Pattern[str], re.Pattern[str] | None]] = []
+        for at, piece in enumerate(pieces):
+            end = r"(?=\s*(?:[\[(,]|$))" if _is_open(piece[-1]) else ""
+            following = next(
+                (
+                    re.compile(_literal(first.choices[0].strip()))
+                    for later in pieces[at + 1 :]
+                    for first in later[:1]
+                    if isinstance(first, Literal) and re.search(r"[A-Za-z]{2}", first.choices[0])
+                ),
+                None,
+            )
+            found.append((re.compile(_pattern(piece, taken) + end), following))
+        return found
 
 
 def _is_open(token: Token) -> bool:
@@ -267,7 +285,8 @@ def _pattern(tokens: tuple[Token, ...], taken: set[str]) -> str:
 def _after(last: Token) -> str:
     """What follows the end of a template."""
     if isinstance(last, Literal):
-        return ""
+        # A line that goes on is one of another wording.
+        return r"(?!,)"
     if last.name in ("text", "holder"):
         return r"\s*$"
     if last.name in _ENDS_IN_MODE:
