@@ -8,7 +8,7 @@ from pfnlab.inspector.finding.finding_form import EvidenceLine, range_text, size
 from pfnlab.inspector.finding.raw_finding import RawFinding, evidence_of_book
 from pfnlab.inspector.host_snapshot import Access, PciFunction, Reservation
 from pfnlab.inspector.intervals import Ranged, uncovered
-from pfnlab.inspector.joined_host import STAND_INS, BarOf, JoinedHost
+from pfnlab.inspector.joined_host import STAND_INS, BarOf, JoinedHost, of_stand_in
 from pfnlab.units import number_of
 
 #: Where a VMM opens a device through its group, or through the device's own file.
@@ -68,7 +68,7 @@ def _may_hold(machine: JoinedHost, place: BarOf, entry: Ranged[Reservation]) -> 
     if machine.mapped.any_over(entry.start, entry.end) or machine.aliases.any_over(entry.start, entry.end):
         return True
     claimants = machine.claimants(entry.start, entry.end)
-    if any(resource.name not in STAND_INS for resource in claimants):
+    if not all(map(of_stand_in, claimants)):
         return True
     # A VMM that reads a BAR through the descriptor lets vfio-pci ioremap all of it, until it is closed: where
     # the kernel's own mappings were read, that was seen above.

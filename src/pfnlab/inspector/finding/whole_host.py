@@ -9,7 +9,7 @@ from pfnlab.inspector.finding.finding_form import EvidenceLine, range_text
 from pfnlab.inspector.finding.raw_finding import RawFinding, evidence_of_book
 from pfnlab.inspector.finding.reservations import device_line
 from pfnlab.inspector.host_snapshot import Access
-from pfnlab.inspector.joined_host import BOOT_FRAMEBUFFERS, STAND_INS, JoinedHost
+from pfnlab.inspector.joined_host import BOOT_FRAMEBUFFERS, STAND_INS, JoinedHost, of_stand_in
 
 
 def claimed(machine: JoinedHost) -> Iterator[RawFinding]:
@@ -19,7 +19,7 @@ def claimed(machine: JoinedHost) -> Iterator[RawFinding]:
         if bar.device.driver not in STAND_INS:
             continue
         for line in machine.claimants(place.start, place.end):
-            if line.name == bar.device.driver:
+            if of_stand_in(line):
                 continue
             boot = line.name.lower().startswith(BOOT_FRAMEBUFFERS)
             yield RawFinding(
