@@ -13,7 +13,7 @@ from pfnlab.hw.bits import PAGE_PAT_LARGE, PAGE_PCD, PAGE_PRESENT, PAGE_PSE, PAG
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.pat import FULL_PAT
 from pfnlab.lens import LensError, page_runs
-from pfnlab.lens.page_runs import PageRun, PageTables
+from pfnlab.lens.page_runs import PageRun, RunReader
 from pfnlab.lens.view import KernelView
 
 ROOT = 0x1000
@@ -53,7 +53,7 @@ class Tables:
 
     def runs(self, start: int, end: int) -> list[PageRun]:
         """What is read between two pages."""
-        tables = PageTables(cast(KernelView, cast(Any, self)), FULL_PAT)
+        tables = RunReader(cast(KernelView, cast(Any, self)), FULL_PAT)
         return list(tables.runs(ROOT, start * PAGE, end * PAGE))
 
 

@@ -12,6 +12,7 @@ from pfnlab.lens.btf import Btf
 from pfnlab.lens.memory import MemorySource
 from pfnlab.lens.program import KERNEL_MAP, OBJECTS, find_symbols, open_program
 from pfnlab.lens.view import KernelView
+from pfnlab.units import PAGE_SIZE
 
 #: The symbols before and behind the types (``include/asm-generic/vmlinux.lds.h``).
 _START, _STOP = "__start_BTF", "__stop_BTF"
@@ -21,8 +22,6 @@ MAX_TYPES = 64 << 20
 
 #: The longest string of a kernel that is read, in bytes.
 MAX_TEXT = 4096
-
-_PAGE = 4096
 
 
 def open_kernel(source: MemorySource, names: Collection[str] = ()) -> KernelView:
@@ -53,7 +52,7 @@ def text_at(view: KernelView, address: int, limit: int = MAX_TEXT) -> str:
     parts = b""
     while limit > 0:
         # Nothing behind the page need be there.
-        count = min(limit, _PAGE - address % _PAGE)
+        count = min(limit, PAGE_SIZE - address % PAGE_SIZE)
         content, end, _ = view.read(address, count).partition(b"\0")
         parts += content
         if end:

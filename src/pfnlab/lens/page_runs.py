@@ -33,7 +33,7 @@ class PageRun(NamedTuple):
     writable: bool
 
 
-class PageTables:
+class RunReader:
     """
     Reads page tables of one kernel.
 

@@ -123,19 +123,19 @@ def _snapshot(source: MemorySource, origin: str) -> Snapshot:
 def _seen(view: KernelView, parts: _Parts, origin: str) -> Snapshot:
     from pfnlab.inspector.sources import core_devices, core_kernel
     from pfnlab.inspector.sources.core_mappings import Tasks
-    from pfnlab.lens.page_runs import PageTables
+    from pfnlab.lens.page_runs import RunReader
 
-    def tables() -> PageTables:
+    def tables() -> RunReader:
         if pat is None:
             raise view.error("entries have no modes, for its PAT is not known")
-        return PageTables(view, pat)
+        return RunReader(view, pat)
 
     pat = parts.value("PAT", lambda: core_kernel.read_pat(view))
     book = parts.rows("memtype tree", lambda: core_kernel.read_book(view))
     resources = parts.rows("resource tree", lambda: core_devices.read_resources(view))
     devices = parts.rows("PCI devices", lambda: core_devices.read_devices(view))
     modules = parts.rows("modules", lambda: core_devices.read_modules(view))
-    tasks = parts.value("tasks", lambda: Tasks(view, None if pat is None else PageTables(view, pat)))
+    tasks = parts.value("tasks", lambda: Tasks(view, None if pat is None else RunReader(view, pat)))
     mappings = processes = None
     if tasks is not None:
         processes = parts.rows("processes", tasks.processes, tasks.troubles)

@@ -1,4 +1,4 @@
-"""What the kernel says of itself in its memory: PAT, MTRRs, its own mappings, its log and its options."""
+"""A kernel of itself, in its memory: PAT, MTRRs, its own mappings, its log and its options."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pfnlab.lens.own_types import MAX_TEXT, list_at, text_at
 from pfnlab.units import PAGE_SIZE
 
 if TYPE_CHECKING:
-    from pfnlab.lens.page_runs import PageTables
+    from pfnlab.lens.page_runs import RunReader
     from pfnlab.lens.view import KernelView
 
 #: The symbols these readers need, as far as a kernel has them.
@@ -117,7 +117,7 @@ def _type(view: KernelView, number: int) -> MtrrType:
 
 
 def read_aliases(
-    view: KernelView, tables: PageTables, resources: Iterable[IomemLine] | None
+    view: KernelView, tables: RunReader, resources: Iterable[IomemLine] | None
 ) -> Iterator[DirectAlias]:
     """
     The kernel's own entries for devices, and for RAM that is not write-back: of the direct map, then of the
@@ -135,7 +135,7 @@ def read_aliases(
 
 
 def _direct_map(
-    view: KernelView, tables: PageTables, top: int, resources: Iterable[IomemLine] | None
+    view: KernelView, tables: RunReader, top: int, resources: Iterable[IomemLine] | None
 ) -> Iterator[DirectAlias]:
     start, end = view.word(view.symbol("page_offset_base")), view.word(view.symbol("vmalloc_base"))
     if not start < end:
@@ -160,7 +160,7 @@ def _devices_of(resources: Iterable[IomemLine]) -> list[tuple[int, int]]:
     ]
 
 
-def _areas(view: KernelView, tables: PageTables, top: int) -> Iterator[DirectAlias]:
+def _areas(view: KernelView, tables: RunReader, top: int) -> Iterator[DirectAlias]:
     layouts = view.layouts
     area = layouts.record("struct vmap_area", "vm")
     record = layouts.record("struct vm_struct", "addr", "size", "flags")

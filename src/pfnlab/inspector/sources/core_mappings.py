@@ -15,7 +15,7 @@ from pfnlab.units import PAGE_SHIFT, PAGE_SIZE
 
 if TYPE_CHECKING:
     from pfnlab.lens.file_paths import FilePaths
-    from pfnlab.lens.page_runs import PageTables
+    from pfnlab.lens.page_runs import RunReader
     from pfnlab.lens.view import KernelView
 
 #: A mapping with one of these maps page frames of a device, or may.
@@ -57,7 +57,7 @@ class Tasks:
     :ivar troubles: what kept a process from being read whole
     """
 
-    def __init__(self, view: KernelView, tables: PageTables | None) -> None:
+    def __init__(self, view: KernelView, tables: RunReader | None) -> None:
         from pfnlab.lens.file_paths import FilePaths
         from pfnlab.lens.vma_bits import sealed_bits
 
