@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from having import ASKED, OLD, bootable, have
-from litmus_files import litmus_file
+from having import ASKED, NEW, OLD, bootable, have
+from litmus_files import FILES, litmus_file
 
 from pfnlab.errors import Undecided
 from pfnlab.lab.images.kernels import KernelImage
@@ -85,15 +85,30 @@ def test_a_script_that_fails_is_no_bundle(tmp_path: Path) -> None:
         known_state(load_program(litmus_file("munmap-middle")), kernel, path, tmp_path / "core", after=0)
 
 
-def test_a_program_that_stops_inside_an_operation_has_no_state(script: Path, tmp_path: Path) -> None:
+@pytest.mark.lab
+def test_a_copy_that_fails_is_a_state_too(script: Path, tmp_path: Path) -> None:
     """
-    It is refused before anything boots.
+    The kernel is made to fail in the fork, and the mapping stays reserved once.
     """
-    kernel = KernelImage("6.1", "linux-image", "6.1", "6.1", tmp_path / "vmlinuz", "")
+    kernel = bootable(NEW)
+    have(shell)
     program = load_text(
         "pfnlab program 1\ntitle t\ndevice bar: pci, 16 pages\n"
         "a = mmap bar[0:16] wc shared rw\nfail __pte_alloc 1: child = fork\n"
     )
 
+    state = known_state(program, kernel, script, tmp_path / "core")
+
+    assert ["ok", "ENOMEM"] == [step.result for step in state.steps][:2]
+    assert [(0, 16)] == _entries(state)
+
+
+def test_a_program_that_holds_a_processor_has_no_state(script: Path, tmp_path: Path) -> None:
+    """
+    It is refused before anything boots.
+    """
+    kernel = KernelImage("6.1", "linux-image", "6.1", "6.1", tmp_path / "vmlinuz", "")
+    held = next(program for program in map(load_program, sorted(FILES.values())) if program.needs.held)
+
     with pytest.raises(Undecided, match="no state of its own"):
-        known_state(program, kernel, script, tmp_path / "core")
+        known_state(held, kernel, script, tmp_path / "core")

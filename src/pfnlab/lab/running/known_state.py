@@ -24,6 +24,7 @@ from pfnlab.lab.running.equipment import Equipment
 from pfnlab.lab.running.placement import TAIL_BAR_MIB, Placement, Windows, bar_mib_for
 from pfnlab.lab.running.preparations import preparations
 from pfnlab.lab.running.replies import parse_reply
+from pfnlab.lab.running.stepper import Stepper
 from pfnlab.lab.running.stepwise import Stage, ask_stepwise
 from pfnlab.lab.running.wire import Observed, compile_program
 from pfnlab.lab.vm.boots import GuestShape
@@ -84,8 +85,8 @@ def known_state(
     :raises MissingTool: QEMU, a package or a compiler is not here
     :raises Undecided: the kernel lacks something the program needs, or the guest or the script failed
     """
-    if program.needs.held or program.needs.forced:
-        raise Undecided("a program that steers the kernel inside an operation has no state of its own")
+    if program.needs.held:
+        raise Undecided("a program that holds a processor inside an operation has no state of its own")
     lack = lacking(program, configuration_of_kernel(kernel))
     if lack is not None:
         raise Undecided(lack)
@@ -94,14 +95,19 @@ def known_state(
         placement = _windows(guest, program).place(program)
         if placement is None:
             raise Undecided("the guest has no room for the program")
-        return _Taking(guest, program, placement).take(core, form)
+        stepper = Stepper(guest, kernel.vmlinuz)
+        try:
+            return _Taking(guest, program, placement, stepper).take(core, form)
+        finally:
+            stepper.close()
 
 
 class _Taking:
     # A program on its way to the state that is wanted.
 
-    def __init__(self, guest: Guest, program: Program, placement: Placement) -> None:
+    def __init__(self, guest: Guest, program: Program, placement: Placement, stepper: Stepper) -> None:
         self._guest, self._program, self._placement = guest, program, placement
+        self._force = stepper.forcing(program) if program.needs.forced else None
         self._names = tasks_of(program)
         self._bundle: str | None = None
         self._pids: dict[str, int] = {}
@@ -125,12 +131,15 @@ class _Taking:
 
     def _ask(self, text: str, stage: Stage) -> str:
         if stage.begun and not stage.preparing and stage.done < len(self._program.ops):
-            call = self._program.ops[stage.done].call
+            op = self._program.ops[stage.done]
             # A slot is plugged and unplugged from outside; the agent then waits for the kernel to notice.
-            if isinstance(call, Unplug):
+            if isinstance(op.call, Unplug):
                 self._guest.unplug()
-            elif isinstance(call, Plug):
+            elif isinstance(op.call, Plug):
                 self._guest.plug()
+            pid = stage.pids.get(self._names.index(op.task))
+            if self._force is not None and pid is not None:
+                return self._force(op, pid, lambda: self._guest.request(text, OP_LIMIT))
         return self._guest.request(text, OP_LIMIT)
 
 

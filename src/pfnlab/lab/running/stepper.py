@@ -277,6 +277,24 @@ class Stepper:
             reply = self._reply_until(lost)
         return Stepped(reply, states)
 
+    def forcing(self, program: Program) -> Callable[[Op, int, Callable[[], T]], T]:
+        """
+        The way to ask for an operation of *program* in which a call of the kernel may be forced.
+
+        :return: gets the operation, the process id of its task, and what asks for it, whose result it returns
+        :raises Undecided: nothing can be steered in this guest, or the kernel has no such function
+        """
+        self._open_steering()
+        assert self._functions is not None
+        functions = self._functions
+        functions.check(program)
+
+        def force(op: Op, pid: int, call: Callable[[], T]) -> T:
+            injection = functions.injection(op, pid)
+            return call() if injection is None else self._force(injection, call)
+
+        return force
+
     def now(self, placement: Placement) -> LensState:
         """The state of a guest in which no program runs, but whose memory was looked at before."""
         assert self._inside is not None
