@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pfnlab.bugs.known_bugs import all_bugs
 from pfnlab.errors import Misuse
-from pfnlab.messages.errno_causes import Cause, ShownErrno, all_causes, causes, known_errnos, ways_of
+from pfnlab.messages.errno_causes import ErrnoCause, ShownErrno, all_causes, causes, known_errnos, ways_of
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.model.model_machine import ModelMachine
 
@@ -30,7 +30,7 @@ SHOWN = [(cause, shown) for cause in all_causes().cause for shown in cause.shown
 
 
 @for_each("cause, shown", SHOWN, ids=lambda case: getattr(case, "program", "") or case.errno)
-def test_a_program_that_is_named_shows_the_errno(cause: Cause, shown: ShownErrno) -> None:
+def test_a_program_that_is_named_shows_the_errno(cause: ErrnoCause, shown: ShownErrno) -> None:
     """On the model of the release, in a step of the kind that is named."""
     steps = ModelMachine(shown.on).run_one(load_program(PROGRAMS[shown.program]), check=True).steps
     named = [step for step in steps if shown.step in step.op]
@@ -40,7 +40,7 @@ def test_a_program_that_is_named_shows_the_errno(cause: Cause, shown: ShownErrno
 
 
 @for_each("cause", all_causes().cause, ids=lambda cause: f"{cause.errno} {cause.what[:40]}")
-def test_what_a_cause_refers_to_is_there(cause: Cause) -> None:
+def test_what_a_cause_refers_to_is_there(cause: ErrnoCause) -> None:
     """Rules, bugs and ways; and it says how it is checked."""
     ways = {way.name for way in all_causes().way}
 

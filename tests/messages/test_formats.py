@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import msgspec
 import pytest
@@ -63,6 +64,7 @@ _BY_NAME = (
     (re.compile(r"(?<=MTRRs disabled )%s"), "by BIOS"),
     (re.compile(r"(?<=write-combining)%s"), " is"),
     (re.compile(r"(?<=\[0-7\]: )%s"), "WB  WC  UC- UC  WB  WP  UC- WT  "),
+    (re.compile(r"(?<=in process )%s  %s:%s"), "main  pud:fd000"),
     (re.compile(r"%s:%d"), "main:177"),
     (_MODE, "write-combining"),
     (re.compile(r"(?:(?<=requested )|(?<=track )|(?<=got )|(?<=req ))0x%l?x"), "0x2"),
@@ -81,11 +83,16 @@ _BY_NAME = (
 )
 
 
-def rendered(one: MessageFormat) -> str:
-    """The format with values such as a kernel prints."""
-    text = one.text
+def filled(text: str) -> str:
+    """The text with values in place of the conversions that are known."""
     for pattern, value in _BY_NAME:
         text = pattern.sub(lambda _, value=value: value, text)
+    return text
+
+
+def rendered(one: MessageFormat) -> str:
+    """The format with values such as a kernel prints."""
+    text = filled(one.text)
     assert "%" not in text, text
     return f"vfio-pci 0000:01:00.0: {text}" if one.device else text
 
@@ -117,20 +124,40 @@ _LEVELLED = re.compile(
     rb"\x01[0-7](?P<text>(?:x86/PAT|mtrr|MTRR|ioremap|iounmap|memremap|resource|vfio|CPA)\b[^\x00]{4,300})\x00"
 )
 
+#: A string with a level, of any part of the kernel.
+_ANY_LEVELLED = re.compile(rb"\x01[0-7](?P<text>[^\x00]{8,300})\x00")
 
-def test_a_kernel_on_offer_prints_nothing_else() -> None:
-    """Every levelled string of the images that are here, whose beginning is one of ours, is of a family."""
+_CONVERSION = re.compile(r"%[-#+0-9.*]*(?:hh?|ll?|L|z)?(?:p[A-Za-z]*|[a-zA-Z])")
+
+
+def images() -> Iterator[tuple[str, bytes]]:
+    """The kernels in the cache, unpacked."""
     versions = cached_versions()
     if not versions:
         lacking("no kernel is in the cache: run `pfnlab kernels fetch 7.2`")
     for version in versions:
         kernel = cached(version)
         assert kernel is not None
-        image = vmlinux_of(kernel.vmlinuz.read_bytes(), kernel.label)
+        yield kernel.label, vmlinux_of(kernel.vmlinuz.read_bytes(), kernel.label)
+
+
+def test_a_kernel_on_offer_prints_nothing_else() -> None:
+    """Every levelled string of the images that are here, whose beginning is one of ours, is of a family."""
+    for label, image in images():
         found = {match["text"].decode(errors="replace").strip("\n") for match in _LEVELLED.finditer(image)}
-        assert found, f"{kernel.label}: not one string was found"
+        assert found, f"{label}: not one string was found"
         lines = [rendered(MessageFormat(text, "", False, "", "")) for text in found if not is_short(text)]
-        assert [] == [line for line in lines if matcher().whole(line) is None], kernel.label
+        assert [] == [line for line in lines if matcher().whole(line) is None], label
+
+
+def test_no_other_message_is_taken_for_one_of_ours() -> None:
+    """What some other part of a kernel prints has no literal by which an abridged line is known."""
+    for label, image in images():
+        found = {match["text"].decode(errors="replace").strip() for match in _ANY_LEVELLED.finditer(image)}
+        lines = [_CONVERSION.sub("word", filled(text)) for text in found if "\n" not in text]
+        assert [] == [line for line in lines if matcher().whole(line) is None and matcher().abridged(line)], (
+            label
+        )
 
 
 SOURCE = """\

@@ -64,7 +64,7 @@ class ShownErrno(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     step: str
 
 
-class Cause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ErrnoCause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One cause of an errno, with the check for it; the module says what the fields hold."""
 
     errno: str
@@ -87,10 +87,10 @@ class CauseFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The ways and the causes, in their order."""
 
     way: tuple[MappingWay, ...]
-    cause: tuple[Cause, ...]
+    cause: tuple[ErrnoCause, ...]
 
 
-def causes(errno_name: str, how: Sequence[str]) -> tuple[Cause, ...]:
+def causes(errno_name: str, how: Sequence[str]) -> tuple[ErrnoCause, ...]:
     """The causes of an errno, those of the most special way first; none where that way never says it.
 
     :param errno_name: ``EINVAL``
