@@ -18,7 +18,7 @@ from pfnlab.lens.vmlinux import vmlinux_of
 from pfnlab.messages.matching import matcher
 from tools.read_messages import FORMATS, MessageFormat, formats_in
 
-#: Too short to be told from lines of anybody else; each stands among others of its family, and why it is
+#: Too short to be known from lines of anybody else; each stands among others of its family, and why it is
 #: never alone.
 SHORT = {
     "mtrr: size: 0x%lx  base: 0x%lx": "behind 'size and base must be multiples'",
@@ -65,6 +65,7 @@ _BY_NAME = (
     (re.compile(r"(?<=write-combining)%s"), " is"),
     (re.compile(r"(?<=\[0-7\]: )%s"), "WB  WC  UC- UC  WB  WP  UC- WT  "),
     (re.compile(r"(?<=in process )%s  %s:%s"), "main  pud:fd000"),
+    (re.compile(r"(?<=in process )%s  %s(?=:)"), "main  pud"),
     (re.compile(r"%s:%d"), "main:177"),
     (_MODE, "write-combining"),
     (re.compile(r"(?:(?<=requested )|(?<=track )|(?<=got )|(?<=req ))0x%l?x"), "0x2"),

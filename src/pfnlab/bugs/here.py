@@ -33,8 +33,8 @@ def bugs_here(kernel: str, ids: Iterable[str], *, since: str = "", until: str = 
     for number in ids:
         one = bug(number)
         if not kernel:
-            if not _over_before(one, since) and not _after(one, until):
-                yield BugHere(number, one.what, _dates(one))
+            if not _over_before(one.dated, since) and not _after(one.dated, until):
+                yield BugHere(number, one.what, f"{number}: {_dates(one.dated)}.")
             continue
         standing = one.standing(kernel)
         if standing.word in (StandingWord.HAS, StandingWord.NOT_KNOWN):
@@ -50,11 +50,15 @@ def _after(one: Bug, until: str) -> bool:
 
 
 def _dates(one: Bug) -> str:
-    began = "in all releases" if one.since in ("", ALL) else f"since {one.since}"
+    began = "in all releases" if one.since == ALL else f"since {one.since}" if one.since else _measured(one)
     if not (one.mended or one.commit):
-        return f"{one.number}: {began}."
+        return began
     words = [one.mended, f"({one.commit})" if one.mended and one.commit else one.commit]
     ended = " ".join(word for word in words if word)
     stable = ", no stable series has it" if one.no_stable else ""
     points = ", ".join(point.version for point in one.dates.stable)
-    return f"{one.number}: {began}; mended in {ended}{stable}{f', and in {points}' if points else ''}."
+    return f"{began}; mended in {ended}{stable}{f', and in {points}' if points else ''}"
+
+
+def _measured(one: Bug) -> str:
+    return f"measured on {', '.join(one.measured)}" if one.measured else "since when is not known"

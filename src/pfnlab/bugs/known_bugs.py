@@ -126,14 +126,18 @@ class Bug(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
             change=self.kind in (BugKind.CHANGE, BugKind.RULE),
         )
 
+    @property
+    def dated(self) -> Bug:
+        """The entry that has the dates: the bug it is a measurement of, else itself."""
+        return bug(self.same_as) if self.same_as else self
+
     def standing(self, version: str) -> Standing:
         """Where the kernel *version* stands: it has the bug, has it no more, not yet, or nobody knows.
 
         :param version: upstream's, a distribution's package version, or what ``uname -r`` says
         :raises Misuse: it begins like no version
         """
-        dates = bug(self.same_as).dates if self.same_as else self.dates
-        return standing_of(msgspec.structs.replace(dates, number=self.number), version)
+        return standing_of(msgspec.structs.replace(self.dated.dates, number=self.number), version)
 
 
 def bug(number: str) -> Bug:
