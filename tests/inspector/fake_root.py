@@ -146,5 +146,7 @@ def fake_root(root: Path) -> Path:
     write(root, "proc/99/fdinfo/31", "pos:\t0\nflags:\t02000002\nmnt_id:\t16\nino:\t3091\n")
     write(root, "proc/5/smaps", "")
     write(root, "proc/5/comm", "kthread\n")
-    (root / "proc/5/fd").mkdir()
+    write(root, "proc/1/smaps", "")
+    for pid in (1, 5):
+        (root / f"proc/{pid}/fd").mkdir()
     return root

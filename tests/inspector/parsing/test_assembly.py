@@ -141,6 +141,20 @@ def test_without_flags_the_maps_are_read(machine_root: Path) -> None:
     assert ("/dev/mem", None) == (mappings[0].path, mappings[0].flags)
 
 
+def test_hidden_processes_are_said(machine_root: Path) -> None:
+    """A user who does not see the first process sees none of other users."""
+    (machine_root / "proc/1/smaps").unlink()
+    (machine_root / "proc/1/fd").rmdir()
+    (machine_root / "proc/1").rmdir()
+    files = RootFolder(machine_root)
+    files.root = False
+
+    source = snapshot_of(files).source("/proc/*/smaps")
+
+    assert source is not None
+    assert (Access.CUT, "sudo pfnlab inspect") == (source.access, source.command)
+
+
 def test_an_empty_folder_has_nothing_and_says_so(tmp_path: Path) -> None:
     """None everywhere, and every source is absent."""
     snapshot = found(tmp_path)

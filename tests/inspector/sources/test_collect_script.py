@@ -22,6 +22,9 @@ SCRIPT = Path(__file__).parents[3] / "src/pfnlab/inspector/pfnlab-collect.sh"
 
 SHELLS = {"dash": ["dash"], "bash": ["bash"], "bash as sh": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
 
+#: Programs that are an awk where they are called so.
+AWKS = {"mawk": "mawk", "gawk": "gawk", "original-awk": "original-awk", "busybox": "busybox"}
+
 
 def shell(name: str) -> list[str]:
     """The command of a shell, which has to be here."""
@@ -30,14 +33,18 @@ def shell(name: str) -> list[str]:
     return SHELLS[name]
 
 
-def collected(command: list[str], root: Path) -> Snapshot:
-    """The snapshot of a bundle that the script writes, as it comes over ssh: on standard input."""
+def collected(command: list[str], root: Path, programs: Path | None = None) -> Snapshot:
+    """The snapshot of a bundle that the script writes, as it comes over ssh: on standard input.
+
+    :param programs: a folder with programs that are taken first
+    """
+    path = os.environ["PATH"] if programs is None else f"{programs}:{os.environ['PATH']}"
     with SCRIPT.open("rb") as script:
         done = subprocess.run(
             command,
             stdin=script,
             capture_output=True,
-            env={**os.environ, "PFNLAB_ROOT": str(root)},
+            env={**os.environ, "PATH": path, "PFNLAB_ROOT": str(root)},
             timeout=60,
             check=True,
         )
@@ -49,6 +56,38 @@ def collected(command: list[str], root: Path) -> Snapshot:
 def test_every_shell_writes_what_python_reads(machine_root: Path, name: str) -> None:
     """The snapshots are equal but for times."""
     found = collected(shell(name), machine_root)
+
+    assert facts(snapshot_of(RootFolder(machine_root))) == facts(found)
+
+
+@pytest.mark.parametrize("name", AWKS)
+def test_every_awk_writes_what_python_reads(machine_root: Path, tmp_path: Path, name: str) -> None:
+    """That of busybox is here; of the others those that are."""
+    program = shutil.which(AWKS[name])
+    if program is None:
+        if name == "busybox":
+            lacking("no busybox: tools/install-missing test")
+        pytest.skip(f"no {name}: apt-get install --no-install-recommends {name}")
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "awk").symlink_to(program)
+
+    found = collected(["sh"], machine_root, programs)
+
+    assert facts(snapshot_of(RootFolder(machine_root))) == facts(found)
+
+
+def test_busybox_alone_will_do(machine_root: Path, tmp_path: Path) -> None:
+    """Where every command is its own, as in a small guest."""
+    program = shutil.which("busybox")
+    if program is None:
+        lacking("no busybox: tools/install-missing test")
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("awk", "date", "dmesg", "gzip", "id", "ls", "od", "xargs"):
+        (programs / name).symlink_to(program)
+
+    found = collected([program, "sh"], machine_root, programs)
 
     assert facts(snapshot_of(RootFolder(machine_root))) == facts(found)
 

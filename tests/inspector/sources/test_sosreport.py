@@ -6,6 +6,7 @@ import ast
 import io
 import lzma
 import tarfile
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, cast
@@ -13,8 +14,11 @@ from typing import IO, cast
 import pytest
 from fake_root import LIST, fake_root, write
 from for_each import for_each
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pfnlab.errors import Misuse
+from pfnlab.inert import visible_name
 from pfnlab.inspector.host_snapshot import Access, Snapshot
 from pfnlab.inspector.sources import sosreport
 from pfnlab.inspector.sources.origins import sos_snapshot
@@ -200,6 +204,29 @@ def test_a_damaged_archive_is_refused_in_one_line(tmp_path: Path, damage: Callab
 
     with pytest.raises(Misuse, match=r"a\.tar\.xz: the archive is damaged: [^\n]*$"):
         SosArchive(path)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 4000), st.binary(min_size=1, max_size=12)), max_size=4), st.booleans()
+)
+def test_any_damage_is_a_report_or_one_line(damages: list[tuple[int, bytes]], link: bool) -> None:
+    """Heads of members too: sizes, kinds, checksums."""
+    member = named("sos/proc/iomem", tarfile.SYMTYPE, "x") if link else named("sos/proc/iomem")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.tar"
+        with tarfile.open(path, "w") as archive:
+            for one, content in ((member, b""), (named("sos/proc/mtrr"), b"reg00\n")):
+                one.size = len(content)
+                archive.addfile(one, io.BytesIO(content))
+        data = bytearray(path.read_bytes())
+        for at, part in damages:
+            data[at : at + len(part)] = part
+        path.write_bytes(data)
+
+        try:
+            sos_snapshot(path)
+        except Misuse as trouble:
+            assert visible_name(trouble) == str(trouble)
 
 
 def test_packing_that_is_no_archive_is_refused(tmp_path: Path) -> None:

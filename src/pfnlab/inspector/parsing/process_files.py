@@ -38,6 +38,9 @@ _INODE = re.compile(rb"^ino:\s*([0-9]+)\s*$", re.MULTILINE)
 _GROUP = re.compile(r"/dev/vfio/([0-9]+)")
 _PID = re.compile(r"[0-9]{1,10}")
 
+#: The process that every machine has.
+_FIRST = 1
+
 #: The most descriptors of a process that are looked at.
 MOST_DESCRIPTORS = 1 << 16
 
@@ -60,6 +63,7 @@ class _Tally:
     def __init__(self, name: str) -> None:
         self.name = name
         self.read = self.refused = self.cut = 0
+        self.others_hidden = False
         self.why = ""
         self.seconds: float | None = None
 
@@ -82,6 +86,9 @@ class _Tally:
             return SnapshotSource(self.name, access, why, self.seconds, _COMMAND)
         if self.cut:
             return SnapshotSource(self.name, Access.CUT, f"{self.cut} too large", self.seconds)
+        if self.others_hidden:
+            why = "processes of other users are not shown (hidepid)"
+            return SnapshotSource(self.name, Access.CUT, why, self.seconds, _COMMAND)
         return SnapshotSource(self.name, Access.READ if self.read else Access.ABSENT, "", self.seconds)
 
 
@@ -109,6 +116,8 @@ class ProcessFiles:
             why = listing.why or "no processes"
             access = Access.ABSENT if listing.there else listing.access
             return ProcessesSeen(None, None, (SnapshotSource("/proc/*/smaps", access, why, listing.seconds),))
+        # Where it is not hidden, every user sees the first one.
+        self._maps.others_hidden = self._links.others_hidden = not self._files.root and _FIRST not in pids
         work.expect(len(pids))
         processes: list[Process] = []
         mappings: list[HostMapping] = []
