@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pfnlab.inspector.host_snapshot import Bar, PciFunction
-from pfnlab.inspector.parsing.lspci import listed_devices
+from pfnlab.inspector.parsing.lspci import listed_devices, trimmed_listing
 
 TEXT = b"""\
 75:00.2 Ethernet controller [0200]: Mellanox Technologies Virtual Function [15b3:101e]
@@ -60,3 +60,12 @@ def test_other_text_has_no_devices() -> None:
     assert () == listed_devices(
         b"\tRegion 0: Memory at e0000000 (32-bit, prefetchable) [size=1M]\nhello\n\x00\xff"
     )
+
+
+def test_serial_numbers_are_not_kept() -> None:
+    """And the devices are the same."""
+    text = TEXT.replace(b"IOMMU", b"Capabilities: [148 v1] Device Serial Number 98-03-9b\n\tIOMMU")
+
+    kept = trimmed_listing(text)
+
+    assert (listed_devices(text), False) == (listed_devices(kept), b"Serial" in kept)

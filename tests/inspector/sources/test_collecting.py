@@ -11,9 +11,11 @@ from for_each import for_each
 from same_snapshots import facts
 
 from pfnlab.errors import Misuse
+from pfnlab.inspector.sources.bundle import Bundle
 from pfnlab.inspector.sources.collecting import collect
 from pfnlab.inspector.sources.origins import bundle_snapshot
 from pfnlab.inspector.sources.root_folder import RootFolder
+from pfnlab.inspector.sources.sosreport import SosFolder
 
 
 @for_each("name", ["bundle", "bundle.gz"])
@@ -27,9 +29,7 @@ def test_a_bundle_makes_the_same_snapshot(machine_root: Path, tmp_path: Path, na
 
 
 def test_a_bundle_of_a_bundle_is_the_same(machine_root: Path, tmp_path: Path) -> None:
-    """Byte by byte, with its times."""
-    from pfnlab.inspector.sources.bundle import Bundle
-
+    """In all that a snapshot has."""
     first, second = tmp_path / "a", tmp_path / "b"
     collect(first, RootFolder(machine_root))
 
@@ -56,6 +56,17 @@ def test_places_of_bars_in_configuration_space_are_not_collected(machine_root: P
     collect(path, RootFolder(machine_root))
 
     assert b" ab" not in path.read_bytes()
+
+
+def test_a_report_becomes_a_bundle(machine_root: Path, tmp_path: Path) -> None:
+    """With other names and addresses too."""
+    write(machine_root, "sos_commands/kernel/uname_-a", "Linux farhost 6.1.0 #1\n")
+    path = tmp_path / "bundle"
+
+    found = collect(path, SosFolder(machine_root), redact=True)
+
+    other = bundle_snapshot(path)
+    assert (len(found.book or ()), "host") == (len(other.book or ()), other.host)
 
 
 def test_times_of_a_bundle_are_those_of_its_files(machine_root: Path, tmp_path: Path) -> None:

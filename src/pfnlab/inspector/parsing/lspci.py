@@ -21,8 +21,16 @@ _CONTROL = re.compile(r"^\s+Control: .*\bMem([+-])")
 _GROUP = re.compile(r"^\s+IOMMU group: ([0-9]+)")
 _DRIVER = re.compile(r"^\s+Kernel driver in use: (\S+)")
 
+_FORMS = (_HEAD, _REGION, _ROM, _CONTROL, _GROUP, _DRIVER)
+
 _UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 _ROM_NUMBER = 6
+
+
+def trimmed_listing(data: bytes) -> bytes:
+    """The lines that say something of a device's memory or its driver; others may have serial numbers."""
+    kept = [line for line in decoded(data).split("\n") if any(form.match(line) for form in _FORMS)]
+    return "".join(f"{line}\n" for line in kept).encode()
 
 
 def listed_devices(data: bytes) -> tuple[PciFunction, ...]:

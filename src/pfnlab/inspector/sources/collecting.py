@@ -9,10 +9,11 @@ from pathlib import Path
 from pfnlab.files import cannot_write, write_whole
 from pfnlab.inspector.host_snapshot import Access, Snapshot
 from pfnlab.inspector.parsing.assembly import snapshot_of
+from pfnlab.inspector.parsing.lspci import trimmed_listing
 from pfnlab.inspector.parsing.machine_facts import CPUINFO, trimmed_config, trimmed_processor
 from pfnlab.inspector.parsing.pci_files import CONFIG_BYTES
 from pfnlab.inspector.parsing.process_maps import is_device_file, trimmed
-from pfnlab.inspector.parsing.text_files import MOST_SMALL, FileText, TextFiles
+from pfnlab.inspector.parsing.text_files import LSPCI, MOST_SMALL, FileText, TextFiles
 from pfnlab.inspector.sources.bundle_form import WORDS, Entry, packed, written
 from pfnlab.inspector.sources.redaction import redacted
 
@@ -108,6 +109,8 @@ def _kept(path: str, data: bytes) -> bytes:
         return data[:CONFIG_BYTES]
     if _CONFIG.fullmatch(path):
         return trimmed_config(data)
+    if path == LSPCI:
+        return trimmed_listing(data)
     if _INFO.fullmatch(path):
         return b"".join(found[0] + b"\n" for found in _INFO_LINE.finditer(data))
     return trimmed_processor(data) if path == CPUINFO else data
