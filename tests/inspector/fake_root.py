@@ -64,8 +64,13 @@ FLAGS_1234 = (
 MAPS_99 = """\
 7f3000000000-7f3000004000 rw-s 00000000 00:0f 3091                       anon_inode:[vfio-device]
 7f3100000000-7f3100001000 rw-s fed00000 00:05 12                         /dev/mem
+7f3200000000-7f3200001000 rw-s 00001000 00:05 13                         /dev/uio0
 """
-FLAGS_99 = ("rd wr sh mr mw me ms pf io de dd sd", "rd wr sh mr mw me ms pf io de dd sd")
+FLAGS_99 = (
+    "rd wr sh mr mw me ms pf io de dd sd",
+    "rd wr sh mr mw me ms pf io de dd sd",
+    "rd wr sh mr mw me ms pf io de dd sd",
+)
 
 GPU, HELD = "0000:00:02.0", "0000:00:03.0"
 
@@ -135,6 +140,7 @@ def fake_root(root: Path) -> Path:
     )
     _device(root, GPU, ("10de", "1db6"), "030000", _GPU_REGIONS, "nouveau", 1)
     _device(root, HELD, ("1af4", "1045"), "ffff00", _HELD_REGIONS, "vfio-pci", 12)
+    write(root, "sys/class/uio/uio0/maps/map1/addr", "0x00000000f8002000\n")
     write(root, "proc/1234/smaps", smaps(MAPS_1234, FLAGS_1234))
     write(root, "proc/1234/comm", "Xorg\n")
     link(root, "proc/1234/fd/7", "/dev/dri/card0")

@@ -224,6 +224,9 @@ main() {
     put /sys/hypervisor/type
     put /sys/class/dmi/id/sys_vendor
     put /sys/class/dmi/id/product_name
+    for region in "$root"/sys/class/uio/*/maps/*/addr; do
+        [ ! -e "$region" ] || put "${region#"$root"}"
+    done
     now
     put_processes
     now

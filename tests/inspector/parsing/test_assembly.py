@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fake_root import LIST, link, smaps, write
+from for_each import for_each
 
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.inspector.host_snapshot import Access, Process, Reservation, Snapshot
@@ -34,6 +35,7 @@ def test_physical_ranges_come_from_files_and_offsets(machine_root: Path) -> None
     assert [
         (0xF8000000, 0xF8004000),
         (0xFED00000, 0xFED01000),
+        (0xF8002000, 0xF8003000),
         (0xE0000000, 0xF0000000),
         None,
         None,
@@ -139,6 +141,19 @@ def test_without_flags_the_maps_are_read(machine_root: Path) -> None:
 
     assert mappings is not None
     assert ("/dev/mem", None) == (mappings[0].path, mappings[0].flags)
+
+
+@for_each("address", ["0xffff888012340000", "none", "0x0"])
+def test_memory_of_the_kernels_own_has_no_range(tmp_path: Path, address: str) -> None:
+    """UIO shows its virtual address, or none."""
+    line = "7f3200000000-7f3200001000 rw-s 00001000 00:05 13 /dev/uio0"
+    write(tmp_path, "proc/7/smaps", smaps(line, ("pf",)))
+    write(tmp_path, "sys/class/uio/uio0/maps/map1/addr", f"{address}\n")
+
+    mappings = found(tmp_path).mappings
+
+    assert mappings is not None
+    assert mappings[0].physical is None
 
 
 def test_hidden_processes_are_said(machine_root: Path) -> None:

@@ -28,6 +28,7 @@ from pfnlab.inspector.parsing.text_files import (
     shown,
 )
 from pfnlab.progress import Work
+from pfnlab.units import PAGE_SIZE
 
 #: What gives the rest to a user who may not see other users' processes.
 _COMMAND = "sudo pfnlab inspect"
@@ -36,7 +37,11 @@ _VFIO = VFIO.encode()
 _SYSPATH = re.compile(rb"^vfio-device-syspath:\s*(\S+)\s*$", re.MULTILINE)
 _INODE = re.compile(rb"^ino:\s*([0-9]+)\s*$", re.MULTILINE)
 _GROUP = re.compile(r"/dev/vfio/([0-9]+)")
+_ADDRESS = re.compile(r"0x[0-9a-f]{1,16}")
 _PID = re.compile(r"[0-9]{1,10}")
+
+#: The beginning of the path of a device of UIO; no region, and what is beyond physical addresses.
+_UIO, _NOWHERE, _MOST_PHYSICAL = "/dev/uio", 0, 1 << 52
 
 #: The process that every machine has.
 _FIRST = 1
@@ -102,6 +107,7 @@ class ProcessFiles:
         self._files = files
         self._devices = devices or ()
         self._places = BarPlaces(self._devices)
+        self._regions: dict[tuple[str, int], int] = {}
         self._known: dict[tuple[bytes, bytes, bytes], _Kind] = {}
         self._maps, self._links = _Tally("/proc/*/smaps"), _Tally("/proc/*/fd")
 
@@ -145,6 +151,8 @@ class ProcessFiles:
                 first, last, at = int(start, 16), int(end, 16), int(offset, 16)
                 device = by_inode.get(inode, single) if by_vfio else None
                 physical = places.range_of(name, at, last - first, device) if last > first else None
+                if name.startswith(_UIO) and last > first:
+                    physical = self._uio_range(name, at, last - first)
                 mappings.append(HostMapping(pid, first, last, permitted, name, at, names, physical))
         if targets or len(mappings) > before:
             opened = tuple(sorted(set(targets.values())))
@@ -199,6 +207,18 @@ class ProcessFiles:
         # Until 6.9 all such files have one inode.
         shared = len(by_inode) < len(found)
         return ({} if shared else by_inode), (next(iter(found)) if len(found) == 1 else None)
+
+    def _uio_range(self, path: str, offset: int, size: int) -> tuple[int, int] | None:
+        """The range of a mapping of UIO: the offset is the number of a region, in pages (uio_mmap)."""
+        key = path.removesuffix(" (deleted)").removeprefix(_UIO), offset // PAGE_SIZE
+        start = self._regions.get(key)
+        if start is None:
+            place = f"/sys/class/uio/uio{key[0]}/maps/map{key[1]}/addr"
+            text = first_line(self._files, place) if key[0].isdigit() else ""
+            start = self._regions[key] = int(text, 16) if _ADDRESS.fullmatch(text) else _NOWHERE
+        # Memory of the kernel's own has its virtual address there.
+        start -= start % PAGE_SIZE
+        return (start, start + size) if 0 < start < _MOST_PHYSICAL else None
 
     def _of_groups(self, targets: dict[str, str]) -> set[str]:
         groups = {group[1] for target in targets.values() if (group := _GROUP.fullmatch(target))}

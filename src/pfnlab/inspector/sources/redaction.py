@@ -131,6 +131,8 @@ class _Redaction:
             return whole[path]
         if path.endswith("/resource"):
             return self._regions
+        if path.startswith("/sys/class/uio/"):
+            return self._numbers
         return bytes if path.startswith(("/sys/", "/boot/config-")) else None
 
     def _pid(self, pid: int) -> int:
