@@ -31,6 +31,11 @@ def copied_modes() -> ModuleType:
     return _tool("copied_modes")
 
 
+def inspect_states() -> ModuleType:
+    """What compares the inspector with kernels in known states."""
+    return _tool("inspect_states")
+
+
 def count_vmas() -> ModuleType:
     """What counts the VMAs of guests."""
     run_selftest()

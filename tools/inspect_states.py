@@ -17,6 +17,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from pfnlab.errors import Undecided
 from pfnlab.inspector.finding.every import findings
 from pfnlab.inspector.intervals import uncovered
@@ -39,11 +41,13 @@ SCRIPT = ROOT / "src" / "pfnlab" / "inspector" / "pfnlab-collect.sh"
 
 SERIES = ("6.1", "6.12", "6.16", "7.0", "7.2", "7.3")
 
-#: Programs whose end is looked at: leaks of all kinds, healthy ones, modes, several processes.
+#: Programs whose end is looked at, or the state behind an operation (``NAME@2``): leaks of all kinds, healthy
+#: states, modes, several processes.
 PROGRAMS = (
     *("munmap-middle", "munmap-first", "split-by-mprotect", "copied-first-munmap", "mremap-move-pieces"),
     *("exit-after-split", "fork-after-split", "overlap-end", "leak-then-remap", "adopt-wc", "adopt-uc"),
     *("adopt-two-processes", "adopt-straddle", "devmem", "proc", "fork-copied-first", "vfio-fork"),
+    *("munmap-middle@2", "adopt-uc@2", "adopt-spreads@3", "exec-after-split@2", "fork-copied-first-moved@2"),
     *("slot-moved", "driver-ioremap-first", "vfio-munmap-middle"),
 )
 
@@ -165,11 +169,13 @@ def program_state(name: str, series: str, folder: Path) -> State:
 
     :raises Undecided: this kernel cannot run it
     """
-    program = load_program(program_paths([name])[0])
-    model = ModelMachine(series)
-    steps = model.run_one(program).steps
-    outside, deep = expected_of(program, steps[-2])
-    bundle, core = _taken(name, program, series, folder, None)
+    plain, _, after = name.partition("@")
+    program = load_program(program_paths([plain])[0])
+    done = int(after or len(program.ops))
+    step = ModelMachine(series).run_one(program).steps[done - 1]
+    outside, deep = expected_of(program, step)
+    part = msgspec.structs.replace(program, ops=program.ops[:done])
+    bundle, core = _taken(name, part, series, folder, None)
     return State(name, series, outside, deep, bundle, core)
 
 
@@ -206,7 +212,7 @@ def states(names: Sequence[str], series: Sequence[str], keep: Path | None) -> It
                 try:
                     yield take(name, kernel, Path(folder))
                 except Undecided as trouble:
-                    yield f"{name} on {kernel}: {trouble}"
+                    yield f"{name} on {kernel}: {str(trouble).partition(':')[0]}"
 
 
 class Score(NamedTuple):
@@ -263,7 +269,7 @@ def page(taken: Sequence[State], left_out: Sequence[str], series: Sequence[str])
         cells = [_cell(by_place.get((name, kernel))) for kernel in series]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     if left_out:
-        lines += ["", "Not to be had:", "", *(f"- {line}" for line in left_out)]
+        lines += ["", "Not to be had:", "", *(f"- {line}" for line in sorted(left_out))]
     return "\n".join([*lines, ""])
 
 

@@ -1,0 +1,52 @@
+"""The inspector finds in guests what the model says is wrong there, and nothing else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from having import NEW, OLD, bootable, have
+from tooling import inspect_states
+
+from pfnlab.lab.images.shell import shell
+
+STATES = inspect_states()
+
+
+@pytest.mark.lab
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("series", "found"),
+    [
+        pytest.param(OLD, {("leaked_reservation", 8): 1}, marks=pytest.mark.xdist_group(f"kernel-{OLD}")),
+        pytest.param(NEW, {}, marks=pytest.mark.xdist_group(f"kernel-{NEW}")),
+    ],
+)
+def test_the_middle_that_went_first(series: str, found: dict[tuple[str, int], int], tmp_path: Path) -> None:
+    """Bundle and core have the leak of the old kernel, of 32 KiB, and the new one has none."""
+    bootable(series)
+    have(shell)
+
+    state = STATES.program_state("munmap-middle", series, tmp_path)
+
+    assert (Counter(found), Counter(found)) == (state.bundle, state.core)
+    assert state.right
+
+
+def test_what_is_invented_and_what_is_missed_is_counted() -> None:
+    """Precision falls by the one, recall by the other."""
+    one, other = Counter({("leaked_reservation", 8): 1}), Counter({("two_modes", 4): 1})
+
+    assert (1, 0, 0) == STATES.Score.of([(one, one)])
+    assert (0, 1, 1) == STATES.Score.of([(one, other)])
+    assert "precision 0.500, recall 0.500" in str(STATES.Score.of([(one, one), (one, other)]))
+
+
+def test_a_wrong_state_is_marked() -> None:
+    """In its cell, and by the exit code."""
+    none: Counter[tuple[str, int]] = Counter()
+    wrong = STATES.State("x", "6.1", Counter({("two_modes", 4): 1}), none, none, none)
+
+    assert not wrong.right
+    assert "| x | - ! |" in STATES.page([wrong], [], ["6.1"])
