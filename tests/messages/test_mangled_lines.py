@@ -1,4 +1,4 @@
-"""What is said of a clean line holds of it in a damaged paste, or the event says that it is not sure."""
+"""A damaged paste: the words about the clean line hold, or the event says that it is not sure."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from pfnlab.inspector.intervals import Intervals
 #: Drivers that hold a device for others and reserve nothing for themselves.
 STAND_INS = frozenset({"vfio-pci", "pci-stub", "pciback", "uio_pci_generic", "xen-pciback"})
 
-#: Beginnings of the names of their claims: ``vfio-pci``, from 6.19 on ``vfio`` and ``vfio sub-page reserved``.
+#: Beginnings of the names of their claims: ``vfio-pci``, later ``vfio`` and ``vfio sub-page reserved``.
 _CLAIMS_OF_STAND_INS = ("vfio", "pci-stub", "pciback", "uio_pci_generic", "xen-pciback")
 
 #: Names of resources by which the boot framebuffer holds its memory, in lower case.

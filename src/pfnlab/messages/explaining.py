@@ -59,7 +59,7 @@ class PastedMachine(msgspec.Struct, frozen=True):
 
 
 class PasteExplanation(msgspec.Struct, frozen=True):
-    """What a paste says.
+    """The content of a paste.
 
     :param lines: lines that were read
     :param not_understood: those among them that look like ours and are of no family
@@ -165,7 +165,7 @@ class _Paste:
                 self._strange.append((placed.line, placed.text))
 
     def explanation(self, lines: int) -> PasteExplanation:
-        """What was said until now.
+        """The explanation of the lines until now.
 
         :param lines: read until now
         """
@@ -238,7 +238,7 @@ def _in_order(boot: _Boot) -> tuple[MessageEvent, ...]:
 
 
 def _sign(match: Match) -> tuple[object, ...]:
-    """What equal lines have in common: all but their addresses."""
+    """The values that equal lines have in common: all but their addresses."""
     if match.family.kind is FamilyKind.FILE:
         return (match.family.name,)
     names = ("comm", "pid", "wanted", "granted", "existing", "differs", "device", "bar", "errno")
@@ -246,14 +246,14 @@ def _sign(match: Match) -> tuple[object, ...]:
 
 
 def _is_same(placed: PlacedPiece, match: Match, event: GrowingEvent) -> bool:
-    """Whether a line with the sign of an event is the same once more."""
+    """True where a line with the sign of an event is the same once more."""
     if match.family.kind is FamilyKind.FILE:
         return placed.line - event.last_line <= _NEAR
     return match.wording is event.match.wording
 
 
 def _belongs(placed: PlacedPiece, match: Match, event: GrowingEvent) -> bool:
-    """Whether a line says more of an event before it: its family follows, or says it in other words."""
+    """True where a line says more of an event before it: its family follows, or says it in other words."""
     if match.family is event.match.family:
         if match.wording is event.match.wording or match.family.kind is FamilyKind.FILE:
             return False

@@ -62,7 +62,7 @@ class Wording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Advice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What to do now, and what that costs."""
+    """An action, and its cost."""
 
     do: str
     costs: str

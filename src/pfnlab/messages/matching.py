@@ -12,7 +12,7 @@ import msgspec
 from pfnlab.messages.family import Family, Wording
 from pfnlab.messages.family_files import families
 from pfnlab.messages.seeds import choices, chosen
-from pfnlab.messages.template import Found, LineTemplate
+from pfnlab.messages.template import FieldMatch, LineTemplate
 from pfnlab.messages.values import is_plausible
 
 #: The most texts of which it is remembered what they may be: each is asked about several times in a row.
@@ -71,12 +71,17 @@ class Matcher:
                 if any(seed in text for text in texts):
                     self._by_seed[seed].append(at)
 
+    @property
+    def wordings(self) -> list[tuple[Family, Wording]]:
+        """All families with each of their wordings."""
+        return [(entry.family, entry.wording) for entry in self._entries]
+
     def interests(self, text: str) -> bool:
-        """Whether *text* has a word that some template needs."""
+        """True where *text* has a word that some template needs."""
         return bool(self._candidates(text))
 
     def may_match(self, text: str, around: str) -> bool:
-        """Whether a line with a word of interest may be of a family, by words alone.
+        """True where a line with a word of interest may be of a family, by words alone.
 
         :param text: the line as it was pasted
         :param around: the same with the lines beside it
@@ -127,11 +132,11 @@ def matcher() -> Matcher:
     return Matcher(families())
 
 
-def _match(entry: _Entry, found: Found, whole: bool) -> Match:
+def _match(entry: _Entry, found: FieldMatch, whole: bool) -> Match:
     return Match(entry.family, entry.wording, found.values, found.missing, whole, found.span)
 
 
-def _is_better(found: Found, best: Match | None) -> bool:
+def _is_better(found: FieldMatch, best: Match | None) -> bool:
     if best is None:
         return True
     length = found.span[1] - found.span[0]

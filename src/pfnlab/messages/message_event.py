@@ -1,4 +1,4 @@
-"""What happened, as the lines of one event say it together."""
+"""Events: what the lines of one happening say together."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class GrowingEvent:
         return (self.said["start"], self.said["end"]) if "start" in self.said else None
 
     def overlaps(self, match: Match) -> bool:
-        """Whether a line's range, where it and the event have one, lies where one of the event's does."""
+        """True where a line's range, where it and the event have one, lies where one of the event's does."""
         said = range_of(match.values, match.wording)
         if said is None or not self.rows:
             return True
@@ -250,7 +250,8 @@ def _values(match: Match) -> dict[str, Any]:
     values, found = match.values, dict[str, Any]()
     for name in ("comm", "device", "driver", "holder"):
         if name in values:
-            found[name] = values[name]
+            # A paste doubles blanks; no kernel does.
+            found[name] = " ".join(values[name].split())
     if "[" in values.get("holder", ""):
         # The range behind the name is cut.
         found["holder"] = values["holder"].partition("[")[0].strip()

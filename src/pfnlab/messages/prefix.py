@@ -1,4 +1,4 @@
-"""What stands before a kernel's message: stamps, host, level, caller, the structured line of a runtime."""
+"""The text before a kernel's message: stamps, host, level, caller, the structured line of a runtime."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ _CALLER = re.compile(r"\s*\[\s{0,8}[TC]\d{1,10}\]")
 _LEVEL = re.compile(r"\s*<\d{1,3}>")
 _CLOCK = r"\d{1,2}:\d{2}:\d{2}(?:[.,]\d{1,9})?"
 #: `[Tue Aug 26 16:02:52 2025]`, in any language.
-_HUMAN = re.compile(rf"\s*\[[^\[\]]{{3,24}}?\s{_CLOCK}(?:\s[A-Z]{{2,5}})?\s\d{{4}}\]")
+_HUMAN = re.compile(rf"\s*\[[^\[\]]{{3,24}}?\s{_CLOCK}(?:\s[A-Z]{{2,5}})?\s{{1,3}}\d{{4}}\]")
 _SYSLOG = re.compile(
     rf"\s*(?:<\d{{1,3}}>)?(?:[^\W\d_]{{2,9}}\.?\s{{1,3}}\d{{1,2}}\.?|\d{{1,2}}\.?\s{{1,3}}[^\W\d_]{{2,9}}\.?"
-    rf"|\d{{1,2}}月\s{{0,3}}\d{{1,2}}日?)\s{{1,3}}(?:\d{{4}}\s)?{_CLOCK}\s"
+    rf"|\d{{1,2}}月\s{{0,3}}\d{{1,2}}日?)\s{{1,3}}(?:\d{{4}}\s{{1,3}})?{_CLOCK}\s{{1,3}}"
 )
 _ISO = re.compile(rf"\s*\[?\d{{4}}-\d{{2}}-\d{{2}}[T ]{_CLOCK}(?:\s?(?:Z|[+-]\d{{2}}:?\d{{2}}))?\]?[\s:]")
 _ONLY_CLOCK = re.compile(rf"\s*\[?{_CLOCK}\]?\s(?=.*\bkernel:)")
-_FACILITY = re.compile(r"\s*(?:kern|user|daemon|syslog|local\d)\s{0,2}(?::\s?|\.)(?:[a-z]{3,7})\s{0,3}:?\s")
-_KERNEL = re.compile(r"\s*(?:([\w.-]{1,64})\s)?(?:kernel|vmunix)(?:\[\d*\])?:\s?")
-_HOST = re.compile(r"\s*([\w.-]{1,64})\s(?=kernel\b|[\w./-]{1,40}(?:\[\d{1,10}\])?:\s)")
+_FACILITY = re.compile(
+    r"\s*(?:kern|user|daemon|syslog|local\d)\s{0,6}(?::\s{0,3}|\.)(?:[a-z]{3,7})\s{0,6}:?\s"
+)
+_KERNEL = re.compile(r"\s*(?:([\w.-]{1,64})\s{1,3})?(?:kernel|vmunix)(?:\[\d*\])?:\s?")
+_HOST = re.compile(r"\s*([\w.-]{1,64})\s{1,3}(?=kernel\b|[\w./-]{1,40}(?:\[\d{1,10}\])?:\s)")
 _LATER_STAMP = re.compile(r"(?<=\S)\s+(?=\[\s{0,8}\d{1,7}\.\d{4,9}\s{0,3}\](?:\[\s{0,8}[TC]\d{1,10}\])?\s)")
 
 _QUOTED_VALUE = re.compile(r"""(?:\b[\w.-]{1,40}=|"[\w.-]{1,40}"\s?:\s?)"((?:[^"\\]|\\.){8,})(?:"|$)""")

@@ -98,7 +98,7 @@ def chosen(wanted: Sequence[tuple[list[Choice], int]]) -> tuple[str, ...]:
 
 
 def _is_in(part: str, text: str) -> bool:
-    """Whether *part* stands in *text* as words of its own."""
+    """True where *part* stands in *text* as words of its own."""
     return part in text and set(_words(part)) <= set(_words(text))
 
 

@@ -38,16 +38,16 @@ class Literal(NamedTuple):
     optional: bool = False
 
 
-class Slot(NamedTuple):
+class FieldSlot(NamedTuple):
     """A field of a template, by its name."""
 
     name: str
 
 
-Token = Literal | Slot
+Token = Literal | FieldSlot
 
 
-class Found(NamedTuple):
+class FieldMatch(NamedTuple):
     """A line that matches a template.
 
     :param values: texts of fields by name; what is not in the line is not in it
@@ -75,7 +75,7 @@ class LineTemplate:
     def whole(self) -> re.Pattern[str]:
         """The pattern of a whole line."""
         body = _pattern(self.tokens, set())
-        starts_with_task = self.tokens[:1] == (Slot("comm"),)
+        starts_with_task = self.tokens[:1] == (FieldSlot("comm"),)
         before = rf"(?:^\s*{_PAT}|x86\s?/\s?PAT\s*:\s*)" if starts_with_task else rf"(?<![\w/]){_PAT}"
         return re.compile(before + body + _after(self.tokens[-1]))
 
@@ -89,7 +89,7 @@ class LineTemplate:
         """Groups of words: every whole line has one word of each group."""
         groups: list[tuple[str, ...]] = []
         for token in self.tokens:
-            if isinstance(token, Slot) or token.optional:
+            if isinstance(token, FieldSlot) or token.optional:
                 continue
             if len(token.choices) == 1:
                 groups += [(word,) for word in token.choices[0].split()]
@@ -102,10 +102,10 @@ class LineTemplate:
     def fields(self) -> tuple[str, ...]:
         """Names of the fields whose texts are kept, in order."""
         return tuple(
-            token.name for token in self.tokens if isinstance(token, Slot) and FIELDS[token.name].kept
+            token.name for token in self.tokens if isinstance(token, FieldSlot) and FIELDS[token.name].kept
         )
 
-    def match(self, text: str) -> Found | None:
+    def match(self, text: str) -> FieldMatch | None:
         """The values of a whole line; None where it is not of this template."""
         found = self.whole.search(text)
         if found is None:
@@ -113,9 +113,9 @@ class LineTemplate:
         values = {name: value for name, value in found.groupdict().items() if value is not None}
         given = {name: value for name, value in values.items() if not re.fullmatch(ELIDED, value)}
         missing = tuple(name for name in self.fields if name not in given and name in CALLED)
-        return Found(given, missing, found.span())
+        return FieldMatch(given, missing, found.span())
 
-    def match_abridged(self, text: str) -> Found | None:
+    def match_abridged(self, text: str) -> FieldMatch | None:
         """The values of a line of which parts are missing, None where it does not have :attr:`key`."""
         if not self.key:
             return None
@@ -142,7 +142,7 @@ class LineTemplate:
         error = _LAST_ERROR.search(text, place)
         if error is not None:
             given.setdefault("errno", error[1])
-        return Found(given, missing, (at.start(), place))
+        return FieldMatch(given, missing, (at.start(), place))
 
     def render(self, values: Mapping[str, str] | None = None, choice: int = 0, optional: bool = True) -> str:
         """A line of this template.
@@ -153,7 +153,7 @@ class LineTemplate:
         """
         parts = []
         for token in self.tokens:
-            if isinstance(token, Slot):
+            if isinstance(token, FieldSlot):
                 parts.append((values or {}).get(token.name, FIELDS[token.name].sample))
             elif optional or not token.optional:
                 parts.append(token.choices[choice % len(token.choices)])
@@ -179,9 +179,11 @@ class LineTemplate:
     def _loose_before(self) -> list[re.Pattern[str]]:
         """Patterns of what stands before the key, up to its beginning."""
         before = self.tokens[: self._key[1]]
-        if not any(isinstance(token, Slot) and FIELDS[token.name].kept for token in before):
+        if not any(isinstance(token, FieldSlot) and FIELDS[token.name].kept for token in before):
             return []
-        head = rf"(?:^\s*{_PAT}|x86\s?/\s?PAT\s*:\s*)" if before[0] == Slot("comm") else rf"(?<!\w){_PAT}"
+        head = (
+            rf"(?:^\s*{_PAT}|x86\s?/\s?PAT\s*:\s*)" if before[0] == FieldSlot("comm") else rf"(?<!\w){_PAT}"
+        )
         return [re.compile(head + _pattern(before, set()) + r"\s*$")]
 
     @cached_property
@@ -194,7 +196,7 @@ class LineTemplate:
         pieces = [
             piece
             for piece in _pieces(self.tokens[self._key[2] :])
-            if any(isinstance(token, Slot) and FIELDS[token.name].kept for token in piece)
+            if any(isinstance(token, FieldSlot) and FIELDS[token.name].kept for token in piece)
         ]
         found: list[tuple[re.Pattern[str], re.Pattern[str] | None]] = []
         for at, piece in enumerate(pieces):
@@ -213,7 +215,7 @@ class LineTemplate:
 
 
 def _is_open(token: Token) -> bool:
-    return isinstance(token, Slot) and token.name in ("text", "holder", "device")
+    return isinstance(token, FieldSlot) and token.name in ("text", "holder", "device")
 
 
 def _tokens(text: str) -> Iterator[Token]:
@@ -227,7 +229,7 @@ def _tokens(text: str) -> Iterator[Token]:
         if optional or "|" in inner:
             yield Literal(tuple(inner.split("|")), bool(optional))
         elif inner in FIELDS:
-            yield Slot(inner)
+            yield FieldSlot(inner)
         else:
             raise Defect(f"template {text!r}: there is no field {inner!r}")
     rest = text[place:]
@@ -240,8 +242,8 @@ def _tokens(text: str) -> Iterator[Token]:
 def _runs(tokens: tuple[Token, ...]) -> Iterator[tuple[int, int, list[str]]]:
     """Runs of literals that must be there: the places of their begin and end, and all their texts."""
     start, texts = 0, [""]
-    for at, token in enumerate((*tokens, Slot("text"))):
-        if isinstance(token, Slot) or token.optional:
+    for at, token in enumerate((*tokens, FieldSlot("text"))):
+        if isinstance(token, FieldSlot) or token.optional:
             if at > start:
                 yield start, at, texts
             start, texts = at + 1, [""]
@@ -283,7 +285,7 @@ def _pattern(tokens: tuple[Token, ...], taken: set[str]) -> str:
 
 
 def _after(last: Token) -> str:
-    """What follows the end of a template."""
+    """The part that follows the end of a template."""
     if isinstance(last, Literal):
         # A line that goes on is one of another wording.
         return r"(?!,)"
@@ -301,7 +303,7 @@ def _pieces(tokens: tuple[Token, ...]) -> Iterator[tuple[Token, ...]]:
     """
     piece: list[Token] = []
     for token in tokens:
-        if isinstance(token, Slot):
+        if isinstance(token, FieldSlot):
             piece.append(token)
             continue
         text = token.choices[0]
@@ -316,7 +318,7 @@ def _pieces(tokens: tuple[Token, ...]) -> Iterator[tuple[Token, ...]]:
                 yield tuple(piece)
                 piece = []
             continue
-        if any(isinstance(one, Slot) for one in piece):
+        if any(isinstance(one, FieldSlot) for one in piece):
             yield (*piece, *((Literal((text[0],)),) if text[:1] in "],)" else ()))
         words = text.split()
         piece = [Literal((f"{words[-1]} " if text[-1:].isspace() else words[-1],))] if words else []

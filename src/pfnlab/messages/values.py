@@ -102,7 +102,7 @@ def range_of(values: Mapping[str, str], wording: Wording, field: str = "range") 
 
 
 def is_plausible(values: Mapping[str, str], wording: Wording) -> bool:
-    """Whether the range of a matched line, where it has one, ends behind its beginning."""
+    """True where the range of a matched line, where it has one, ends behind its beginning."""
     said = range_of(values, wording)
     return said is None or said.end is None or said.end > said.start
 
