@@ -98,8 +98,10 @@ def main() -> int:
         "a log is explained",
         ["MB", "lines", "events", "seconds", "MB/s", "memory grew, MB", "wc and sort, s", "times"],
         [
-            [str(size), str(found.lines), str(len(found.events)), f"{took:.1f}", f"{size / took:.1f}"]
-            + [f"{grown:.1f}", f"{tools:.2f}", f"{took / tools:.1f}"]
+            [
+                *(str(size), str(found.lines), str(len(found.events)), f"{took:.1f}", f"{size / took:.1f}"),
+                *(f"{grown:.1f}", f"{tools:.2f}", f"{took / tools:.1f}"),
+            ]
         ],
     )
     return 0 if took <= TIMES * tools and grown <= MEMORY else 1

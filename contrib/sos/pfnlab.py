@@ -3,7 +3,6 @@ from sos.report.plugins import IndependentPlugin, Plugin
 
 
 class Pfnlab(Plugin, IndependentPlugin):
-
     short_desc = "Cache modes of physical memory: the PAT's list and the MTRRs"
     plugin_name = "pfnlab"
     profiles = ("hardware", "kernel", "memory")
