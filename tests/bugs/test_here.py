@@ -45,3 +45,9 @@ def test_a_bug_that_was_over_or_had_not_begun_is_left_out() -> None:
     assert [] == said("", "A06", "N03", since="6.16")
     assert [] == said("", "D06", "N06", until="6.12")
     assert 2 == len(said("", "A06", "D06"))
+
+
+def test_a_proposal_is_no_cause() -> None:
+    """No kernel has A09."""
+    assert [] == said("", "A09")
+    assert [] == said("6.1.85", "A09")

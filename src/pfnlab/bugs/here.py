@@ -33,7 +33,7 @@ def bugs_here(kernel: str, ids: Iterable[str], *, since: str = "", until: str = 
     for number in ids:
         one = bug(number)
         if not kernel:
-            if not _over_before(one.dated, since) and not _after(one.dated, until):
+            if not (one.dates.never or _over_before(one.dated, since) or _after(one.dated, until)):
                 yield BugHere(number, one.what, f"{number}: {_dates(one.dated)}.")
             continue
         standing = one.standing(kernel)
