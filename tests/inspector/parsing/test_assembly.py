@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fake_root import LIST, link, smaps, write
+from fake_root import LIST, fake_root, link, smaps, write
 from for_each import for_each
 
 from pfnlab.hw.cachemode import CacheMode
@@ -129,6 +129,45 @@ def test_a_line_that_is_not_understood_is_said(machine_root: Path) -> None:
         Access.CUT,
         "line 2 has not the form of this file: something\\x1b new",
     ) == (snapshot.book, source.access, source.why)
+
+
+def test_a_file_that_another_process_has_open_names_the_device(machine_root: Path) -> None:
+    """A mapping outlives the descriptor, which may be of the process that passed it on."""
+    (machine_root / "proc/99/fd/31").unlink()
+    (machine_root / "proc/99/fd/30").unlink()
+    link(machine_root, "proc/5/fd/3", "anon_inode:[vfio-device]")
+    syspath = "vfio-device-syspath:\t/sys/devices/pci0000:00/0000:00:02.0\n"
+    write(machine_root, "proc/5/fdinfo/3", f"ino:\t3091\n{syspath}")
+
+    mappings = found(machine_root).mappings
+
+    assert mappings is not None
+    assert (0xE0000000, 0xE0004000) == mappings[0].physical
+
+
+def test_the_only_device_of_vfio_is_the_one(machine_root: Path) -> None:
+    """Where nobody has a descriptor left."""
+    for name in ("30", "31"):
+        (machine_root / f"proc/99/fd/{name}").unlink()
+
+    mappings = found(machine_root).mappings
+
+    assert mappings is not None
+    assert (0xF8000000, 0xF8004000) == mappings[0].physical
+
+
+@for_each("target", ["/dev/vfio/77", "/dev/vfio/devices/vfio0"])
+def test_with_another_file_of_vfio_open_the_device_is_unknown(tmp_path: Path, target: str) -> None:
+    """It may be that of no PCI device."""
+    root = fake_root(tmp_path / target.replace("/", "-"))
+    for name in ("30", "31"):
+        (root / f"proc/99/fd/{name}").unlink()
+    link(root, "proc/5/fd/3", target)
+
+    mappings = found(root).mappings
+
+    assert mappings is not None
+    assert mappings[0].physical is None
 
 
 def test_without_flags_the_maps_are_read(machine_root: Path) -> None:

@@ -27,6 +27,7 @@ from pfnlab.inspector.parsing.text_files import (
     odd_lines,
     shown,
 )
+from pfnlab.inspector.parsing.vfio_owners import VfioOwners
 from pfnlab.progress import Work
 from pfnlab.units import PAGE_SIZE
 
@@ -34,9 +35,6 @@ from pfnlab.units import PAGE_SIZE
 _COMMAND = "sudo pfnlab inspect"
 
 _VFIO = VFIO.encode()
-_SYSPATH = re.compile(rb"^vfio-device-syspath:\s*(\S+)\s*$", re.MULTILINE)
-_INODE = re.compile(rb"^ino:\s*([0-9]+)\s*$", re.MULTILINE)
-_GROUP = re.compile(r"/dev/vfio/([0-9]+)")
 _ADDRESS = re.compile(r"0x[0-9a-f]{1,16}")
 _PID = re.compile(r"[0-9]{1,10}")
 
@@ -105,8 +103,10 @@ class ProcessFiles:
 
     def __init__(self, files: TextFiles, devices: tuple[PciFunction, ...] | None) -> None:
         self._files = files
-        self._devices = devices or ()
-        self._places = BarPlaces(self._devices)
+        self._places = BarPlaces(devices or ())
+        self._owners = VfioOwners(files, devices or ())
+        # Where such a mapping is, and the inode of its file.
+        self._of_vfio: list[tuple[int, bytes]] = []
         self._regions: dict[tuple[str, int], int] = {}
         self._known: dict[tuple[bytes, bytes, bytes], _Kind] = {}
         self._maps, self._links = _Tally("/proc/*/smaps"), _Tally("/proc/*/fd")
@@ -130,6 +130,7 @@ class ProcessFiles:
         for pid in pids:
             self._add(pid, processes, mappings)
             work.advance()
+        self._find_devices(mappings)
         return ProcessesSeen(tuple(processes), tuple(mappings), (self._maps.source(), self._links.source()))
 
     def _add(self, pid: int, processes: list[Process], mappings: list[HostMapping]) -> None:
@@ -138,8 +139,8 @@ class ProcessFiles:
         self._links.count(listing)
         if not own and not targets:
             return
-        by_vfio = any(vma[5] == _VFIO for vma in own)
-        by_inode, single = self._vfio_devices(pid, targets) if by_vfio else ({}, None)
+        if targets:
+            self._owners.add(pid, targets)
         known, places = self._known, self._places
         before = len(mappings)
         for start, end, perms, offset, inode, path, flags in own:
@@ -149,9 +150,10 @@ class ProcessFiles:
             wanted, name, names, permitted = kind
             if wanted:
                 first, last, at = int(start, 16), int(end, 16), int(offset, 16)
-                device = by_inode.get(inode, single) if by_vfio else None
-                physical = places.range_of(name, at, last - first, device) if last > first else None
-                if name.startswith(_UIO) and last > first:
+                physical = places.range_of(name, at, last - first, None) if last > first else None
+                if path == _VFIO:
+                    self._of_vfio.append((len(mappings), inode))
+                elif name.startswith(_UIO) and last > first:
                     physical = self._uio_range(name, at, last - first)
                 mappings.append(HostMapping(pid, first, last, permitted, name, at, names, physical))
         if targets or len(mappings) > before:
@@ -186,27 +188,14 @@ class ProcessFiles:
                 found[name] = decoded(target.encode("utf-8", "surrogateescape"))
         return found, listing
 
-    def _vfio_devices(self, pid: int, targets: dict[str, str]) -> tuple[dict[bytes, str], str | None]:
-        """The devices a process has by VFIO: by the inode of the file, and the one where it has only one."""
-        by_inode: dict[bytes, str] = {}
-        found: set[str] = set()
-        descriptors = [name for name, target in targets.items() if target == VFIO]
-        unknown = 0
-        for name in descriptors:
-            text = self._files.read(f"/proc/{pid}/fdinfo/{name}").data
-            syspath, inode = _SYSPATH.search(text), _INODE.search(text)
-            if syspath is None:
-                unknown += 1
-                continue
-            address = decoded(syspath[1]).rpartition("/")[2]
-            found.add(address)
-            if inode is not None:
-                by_inode[inode[1]] = address
-        if unknown or not descriptors:
-            found |= self._of_groups(targets)
-        # Until 6.9 all such files have one inode.
-        shared = len(by_inode) < len(found)
-        return ({} if shared else by_inode), (next(iter(found)) if len(found) == 1 else None)
+    def _find_devices(self, mappings: list[HostMapping]) -> None:
+        """Give mappings through VFIO their ranges, once all that is open is known."""
+        for number, inode in self._of_vfio:
+            one = mappings[number]
+            device = self._owners.device_of(one.pid, inode)
+            if device is not None and one.start < one.end:
+                found = self._places.range_of(one.path, one.offset, one.end - one.start, device)
+                mappings[number] = msgspec.structs.replace(one, physical=found)
 
     def _uio_range(self, path: str, offset: int, size: int) -> tuple[int, int] | None:
         """The range of a mapping of UIO: the offset is the number of a region, in pages (uio_mmap)."""
@@ -219,14 +208,6 @@ class ProcessFiles:
         # Memory of the kernel's own has its virtual address there.
         start -= start % PAGE_SIZE
         return (start, start + size) if 0 < start < _MOST_PHYSICAL else None
-
-    def _of_groups(self, targets: dict[str, str]) -> set[str]:
-        groups = {group[1] for target in targets.values() if (group := _GROUP.fullmatch(target))}
-        return {
-            device.address
-            for device in self._devices
-            if device.group in groups and (device.driver or "").startswith("vfio")
-        }
 
 
 def _kind_of(path: bytes, flags: bytes, perms: bytes) -> _Kind:
