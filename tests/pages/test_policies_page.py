@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from pages.policies_page import policies_page
+from pfnlab.checker.kernel.properties import Seam
 from pfnlab.policies.eras import VM_PAT_ERAS
 from pfnlab.policies.flushes import FLUSHES
+from pfnlab.policies.patched import patched_kernels
 from pfnlab.policies.reports import REPORTS
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.policies.walkers import WALKERS
-from pfnlab.report.policies_matrix import WORKLOADS
+from pfnlab.report.policies_matrix import WORKLOADS, kernels_with
 
 # One worker makes all pages out of searches, many of which are the same.
 pytestmark = pytest.mark.xdist_group("searches")
@@ -32,6 +34,17 @@ def text() -> str:
 def test_the_page_is_current(text: str) -> None:
     """Write it anew with ``python -m pages policies-matrix --write``."""
     assert policies_page() == text
+
+
+@pytest.mark.parametrize(
+    ("part", "seam"),
+    [("## Trackers\n", "tracker"), ("## Flush placements\n", "flush"), ("## Walkers\n", "walker")],
+)
+def test_the_page_names_the_kernels_that_are_recorded_now(text: str, part: str, seam: Seam) -> None:
+    """They come from a file, and are compared wherever no search is made anew."""
+    found = {name: cells[-1] for name, cells in rows(text, part).items()}
+
+    assert {name: kernels_with(seam, name, patched_kernels().values()) for name in found} == found
 
 
 def test_every_policy_has_a_row(text: str) -> None:
