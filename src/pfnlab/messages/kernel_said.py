@@ -7,6 +7,8 @@ from enum import Enum
 
 import msgspec
 
+from pfnlab.bugs.kernel_name import release_key
+
 _VERSION = r"(\d{1,2}\.\d{1,3}(?:\.\d{1,3})?(?:[-+~.][\w.+~-]{1,80})?)"
 
 #: The line a boot begins with.
@@ -57,12 +59,6 @@ def version_in(text: str) -> str | None:
     return None
 
 
-def release_of(version: str) -> tuple[int, ...]:
-    """The numbers of a release, for comparing: of 3.x and later two, of 2.6.x three."""
-    numbers = [int(number) for number in re.findall(r"\d+", version.partition("-")[0])[:3]]
-    return tuple(numbers[: 3 if numbers[:1] == [2] else 2])
-
-
 def narrowed(ranges: list[tuple[str, str]]) -> tuple[str, str]:
     """The first and the last release that have all of several wordings; empty where there is no bound.
 
@@ -70,8 +66,8 @@ def narrowed(ranges: list[tuple[str, str]]) -> tuple[str, str]:
 
     :param ranges: first and last release of each wording
     """
-    since = max((first for first, _ in ranges if first), key=release_of, default="")
-    until = min((last for _, last in ranges if last), key=release_of, default="")
-    if since and until and release_of(since) > release_of(until):
+    since = max((first for first, _ in ranges if first), key=release_key, default="")
+    until = min((last for _, last in ranges if last), key=release_key, default="")
+    if since and until and release_key(since) > release_key(until):
         return "", ""
     return since, until
