@@ -173,7 +173,7 @@ def test_shellcheck_finds_nothing() -> None:
     """As POSIX shell."""
     program = shutil.which("shellcheck")
     if program is None:
-        pytest.skip("no shellcheck: apt-get install --no-install-recommends shellcheck")
+        lacking("no shellcheck: tools/install-missing test")
 
     done = subprocess.run([program, "-s", "sh", str(SCRIPT)], capture_output=True, text=True, check=False)
 
