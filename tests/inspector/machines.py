@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from pfnlab.hw.cachemode import CacheMode
+from pfnlab.hw.pat import PatConfig
 from pfnlab.inspector.finding.every import findings
 from pfnlab.inspector.finding.finding_form import Finding
 from pfnlab.inspector.host_snapshot import (
@@ -70,6 +71,8 @@ def snapshot(**parts: Any) -> Snapshot:
         processes=(Process(7, "Xorg"),),
         mappings=(),
         log=(),
+        mtrrs=(),
+        pat=PatConfig.from_msr(0x0407050600070106),
     )
     return msgspec.structs.replace(healthy, **parts)
 

@@ -139,5 +139,18 @@ def _looked_at(content: InspectionResult) -> Iterator[str | tuple[str, ...]]:
                 for source in missing
             ),
         )
+    for lead, in_part in (("not looked for:", False), ("looked for in part of what is there:", True)):
+        kinds = dict[tuple[str, tuple[str, ...]], list[str]]()
+        for one in content.not_looked_for:
+            if one.in_part is in_part:
+                kinds.setdefault((one.why, one.commands), []).append(one.title)
+        if kinds:
+            yield (
+                lead,
+                *(
+                    "; ".join((f"{', '.join(titles)}: without {why}", *commands))
+                    for (why, commands), titles in kinds.items()
+                ),
+            )
     if content.apart > APART:
         yield f"its parts are {content.apart:.1f} seconds apart: what changed meanwhile may look wrong"

@@ -10,6 +10,7 @@ from pfnlab.inspector.around import MemoryRow, around
 from pfnlab.inspector.device import CombiningAnswer, DeviceAnswer
 from pfnlab.inspector.finding.every import findings
 from pfnlab.inspector.finding.finding_form import Finding, Severity
+from pfnlab.inspector.finding.lacking import NotLookedFor, not_looked_for
 from pfnlab.inspector.host_snapshot import Access
 from pfnlab.inspector.joined_host import JoinedHost
 from pfnlab.result import ALWAYS, Made, Outcome, Result
@@ -73,6 +74,7 @@ class InspectionResult(Result, frozen=True, kw_only=True, tag="pfnlab-inspection
     :param counted: how much was looked at
     :param sources: what was read and what was not
     :param findings: what is wrong first
+    :param not_looked_for: the kinds of findings whose sources are lacking, all or a part of them
     :param device: the answer to a question about one device; null where none was asked
     :param says: the result in a sentence
     """
@@ -86,6 +88,7 @@ class InspectionResult(Result, frozen=True, kw_only=True, tag="pfnlab-inspection
     sources: tuple[LookedAt, ...]
     findings: tuple[PlacedFinding, ...]
     says: str
+    not_looked_for: Annotated[tuple[NotLookedFor, ...], ALWAYS] = ()
     device: Annotated[DeviceAnswer | None, ALWAYS] = None
 
     @property
@@ -118,7 +121,7 @@ def inspected(machine: JoinedHost, device: DeviceAnswer | None = None) -> Inspec
     :param device: the answer to the question about one device, where there was one
     """
     snapshot = machine.snapshot
-    found = findings(machine)
+    found, lacking = findings(machine), not_looked_for(snapshot)
     return InspectionResult(
         made=Made.now(),
         origin=snapshot.origin,
@@ -142,15 +145,19 @@ def inspected(machine: JoinedHost, device: DeviceAnswer | None = None) -> Inspec
             LookedAt(source.name, source.access, source.why, source.command) for source in snapshot.sources
         ),
         findings=tuple(PlacedFinding(one, around(machine, one)) for one in found),
+        not_looked_for=lacking,
         device=device,
-        says=_says(machine, found),
+        says=_says(machine, found, lacking),
     )
 
 
-def _says(machine: JoinedHost, found: tuple[Finding, ...]) -> str:
+def _says(machine: JoinedHost, found: tuple[Finding, ...], lacking: tuple[NotLookedFor, ...]) -> str:
     wrong = [one for one in found if one.severity is not Severity.NOTE]
     missing = [source.name for source in machine.snapshot.sources if source.access is not Access.READ]
+    kinds = [one for one in lacking if not one.in_part]
     unread = f"; {number_of(len(missing), 'source')} not read whole" if missing else ""
+    if kinds:
+        unread += f"; {number_of(len(kinds), 'kind')} of findings not looked for"
     if wrong:
         return f"{number_of(len(wrong), 'finding')}{unread}."
     if machine.snapshot.book is None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import msgspec
-from inspector.machines import ADDRESS, BAR, BASE, DEVICE, SIZE, entries, entry, found, mapping, whole
+from for_each import for_each
+from inspector.machines import ADDRESS, BASE, DEVICE, SIZE, entries, entry, found, mapping, whole
 
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.inspector.host_snapshot import (
@@ -81,6 +82,19 @@ def test_without_the_mappings_nothing_is_called_leaked() -> None:
     assert [] == found(book=(entry(0, 8),), mappings=None)
 
 
+@for_each("name", ["mappings", "processes", "/proc/*/fd", "resource tree"])
+def test_a_part_that_was_cut_leaves_owners_out(name: str) -> None:
+    """Who maps or claims the range may be in what was not read, of a core too."""
+    cut = (SnapshotSource(name, Access.CUT, "a page is not in the core"),)
+
+    assert [] == found(book=(entry(0, 8),), sources=cut)
+
+
+def test_without_the_resources_nothing_is_called_leaked() -> None:
+    """Who claims the range is not known."""
+    assert [] == found(book=(entry(0, 8),), resources=None)
+
+
 def test_entries_outside_of_bars_are_nobodys_business() -> None:
     """Firmware and platform reserve; that they nest and repeat is normal."""
     platform = entry(0x1000, 0x1001, CacheMode.UC_MINUS)
@@ -125,4 +139,3 @@ def test_a_whole_mapping_has_no_note() -> None:
     all_of_it = mapping(0, 16, entries=entries(0, 16, CacheMode.WC))
 
     assert [] == found(book=(entry(0, 16),), mappings=(all_of_it,))
-    assert BAR.end - BAR.start == SIZE

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from pfnlab.inspector.finding import mappings, reservations, whole_host
 from pfnlab.inspector.finding.finding_form import Finding, finding_kinds
+from pfnlab.inspector.finding.lacking import not_looked_for
 from pfnlab.inspector.finding.raw_finding import RawFinding, composed
 from pfnlab.inspector.joined_host import JoinedHost
 
@@ -27,9 +28,13 @@ _LOOKS: tuple[Callable[[JoinedHost], Iterator[RawFinding]], ...] = (
 
 
 def findings(machine: JoinedHost) -> tuple[Finding, ...]:
-    """The findings of a machine: by severity, then by kind, then by place."""
+    """The findings of a machine: by severity, then by kind, then by place.
+
+    There are none of a kind for which a source is lacking (:func:`.lacking.not_looked_for`).
+    """
     order = list(finding_kinds())
-    found = [composed(machine, one) for look in _LOOKS for one in look(machine)]
+    lacking = {one.kind for one in not_looked_for(machine.snapshot) if not one.in_part}
+    found = [composed(machine, one) for look in _LOOKS for one in look(machine) if one.kind not in lacking]
     return tuple(
         sorted(
             found,

@@ -39,6 +39,9 @@ class FindingKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     :param bugs: identifiers of docs/bugs.md that make it; which of them this kernel has is said with each
     :param programs: programs that make it
     :param advice: what to do, each with its cost
+    :param through: parts of a snapshot that are gone through: of a part that was cut, some findings are lost
+    :param needs: parts that have to be whole, for something is concluded of what is not in them
+    :param helps: parts of which more findings follow
     """
 
     title: str
@@ -48,6 +51,9 @@ class FindingKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     advice: tuple[str, ...]
     bugs: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
+    through: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    helps: tuple[str, ...] = ()
 
 
 class EvidenceLine(msgspec.Struct, frozen=True):

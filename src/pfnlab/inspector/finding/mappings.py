@@ -34,10 +34,9 @@ def reserves(mapping: HostMapping) -> bool:
 
 def without_reservation(machine: JoinedHost) -> Iterator[RawFinding]:
     """Mappings that should be reserved and are not; where a driver claimed the BAR they were revoked."""
-    snapshot = machine.snapshot
-    if snapshot.book is None or not machine.tracks:
+    if not machine.tracks:
         return
-    for mapping in snapshot.mappings or ():
+    for mapping in machine.snapshot.mappings or ():
         if not reserves(mapping):
             continue
         missing = [
@@ -80,7 +79,7 @@ def _never_reserved(machine: JoinedHost, start: int, end: int) -> bool:
 
 def other_than_asked(machine: JoinedHost) -> Iterator[RawFinding]:
     """Mappings that ask for write-combining and have another mode, by the list or by their entries."""
-    if machine.snapshot.book is None or not machine.tracks:
+    if not machine.tracks:
         return
     for mapping in machine.snapshot.mappings or ():
         found = _RESOURCE.match(mapping.path)
@@ -148,8 +147,6 @@ def over_two_modes(machine: JoinedHost) -> Iterator[RawFinding]:
 
 def of_removed(machine: JoinedHost) -> Iterator[RawFinding]:
     """Mappings of resource files whose device is not there any more."""
-    if machine.snapshot.devices is None:
-        return
     for mapping in machine.snapshot.mappings or ():
         found = _RESOURCE.match(mapping.path)
         if found is None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pfnlab.inspector.finding.finding_form import EvidenceLine, range_text, size_text
 from pfnlab.inspector.finding.raw_finding import RawFinding, evidence_of_book
-from pfnlab.inspector.host_snapshot import Access, PciFunction, Reservation
+from pfnlab.inspector.host_snapshot import PciFunction, Reservation
 from pfnlab.inspector.intervals import Ranged, uncovered
 from pfnlab.inspector.joined_host import STAND_INS, BarOf, JoinedHost, of_stand_in
 from pfnlab.units import number_of
@@ -14,14 +14,9 @@ from pfnlab.units import number_of
 #: Where a VMM opens a device through its group, or through the device's own file.
 _VFIO_FILES = ("/dev/vfio/", "anon_inode:[vfio-device]")
 
-#: The source of mappings.
-MAPS = "/proc/*/smaps"
-
 
 def leaked(machine: JoinedHost) -> Iterator[RawFinding]:
     """Entries in BARs that nobody holds, one finding a BAR."""
-    if not _mappings_known(machine):
-        return
     gone: dict[BarOf, list[Reservation]] = {}
     for entry in machine.book:
         places = machine.bar_over(entry.start, entry.end)
@@ -85,19 +80,8 @@ def _opened(machine: JoinedHost, device: PciFunction) -> bool:
     )
 
 
-def _mappings_known(machine: JoinedHost) -> bool:
-    # Without the mappings of every process nobody can say that an entry has no owner.
-    snapshot = machine.snapshot
-    if snapshot.mappings is None or snapshot.book is None or snapshot.devices is None:
-        return False
-    source = snapshot.source(MAPS)
-    return source is None or source.access is Access.READ
-
-
 def over_tracked(machine: JoinedHost) -> Iterator[RawFinding]:
     """Entries in BARs without a driver that processes map in part only."""
-    if not _mappings_known(machine):
-        return
     for entry in machine.book:
         places = machine.bar_over(entry.start, entry.end)
         if not places or any(

@@ -34,6 +34,9 @@ from pfnlab.units import PAGE_SIZE
 #: What gives the rest to a user who may not see other users' processes.
 _COMMAND = "sudo pfnlab inspect"
 
+#: The names of what all processes have, as sources: their mappings, and the files they have open.
+MAPS, DESCRIPTORS = "/proc/*/smaps", "/proc/*/fd"
+
 _VFIO = VFIO.encode()
 _ADDRESS = re.compile(r"0x[0-9a-f]{1,16}")
 _PID = re.compile(r"[0-9]{1,10}")
@@ -109,7 +112,7 @@ class ProcessFiles:
         self._of_vfio: list[tuple[int, bytes]] = []
         self._regions: dict[tuple[str, int], int] = {}
         self._known: dict[tuple[bytes, bytes, bytes], _Kind] = {}
-        self._maps, self._links = _Tally("/proc/*/smaps"), _Tally("/proc/*/fd")
+        self._maps, self._links = _Tally(MAPS), _Tally(DESCRIPTORS)
 
     def read(self, work: Work) -> ProcessesSeen:
         """All processes, in the order of their numbers.
@@ -121,7 +124,7 @@ class ProcessFiles:
         if not listing.there or not pids:
             why = listing.why or "no processes"
             access = Access.ABSENT if listing.there else listing.access
-            return ProcessesSeen(None, None, (SnapshotSource("/proc/*/smaps", access, why, listing.seconds),))
+            return ProcessesSeen(None, None, (SnapshotSource(MAPS, access, why, listing.seconds),))
         # Where it is not hidden, every user sees the first one.
         self._maps.others_hidden = self._links.others_hidden = not self._files.root and _FIRST not in pids
         work.expect(len(pids))
