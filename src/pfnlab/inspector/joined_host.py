@@ -20,6 +20,9 @@ from pfnlab.inspector.host_snapshot import (
     Snapshot,
 )
 from pfnlab.inspector.intervals import Intervals
+from pfnlab.messages.family_files import families
+from pfnlab.messages.matching import Matcher
+from pfnlab.messages.values import range_of
 
 #: Drivers that hold a device for others and reserve nothing for themselves.
 STAND_INS = frozenset({"vfio-pci", "pci-stub", "pciback", "uio_pci_generic", "xen-pciback"})
@@ -119,6 +122,11 @@ class JoinedHost:
         """The PCI devices by address."""
         return {device.address: device for device in self.snapshot.devices or ()}
 
+    @cached_property
+    def failed_frees(self) -> Intervals[str]:
+        """The lines of the log that say of a range that it was freed and was not reserved."""
+        return Intervals(_failed_frees(self.snapshot.log or ()))
+
     @property
     def tracks(self) -> bool:
         """True where the kernel reserves: PAT is on, as far as the snapshot says."""
@@ -199,6 +207,18 @@ class JoinedHost:
         """A process by name and number."""
         process = self.processes.get(pid)
         return f"{process.comm}:{pid}" if process else f"process {pid}"
+
+
+def _failed_frees(log: tuple[str, ...]) -> Iterator[tuple[int, int, str]]:
+    known = Matcher(family for family in families() if family.group == "free")
+    for line in log:
+        # Most lines have none of the words: that is seen without the templates.
+        if not any(seed in line for seed in known.seeds):
+            continue
+        match = known.whole(line)
+        said = None if match is None else range_of(match.values, match.wording)
+        if said is not None and said.end is not None:
+            yield said.start, said.end, line
 
 
 def physical_of(mapping: HostMapping) -> Iterator[tuple[int, int]]:

@@ -134,6 +134,30 @@ def test_lines_of_the_log_are_evidence() -> None:
     assert [line] == [one.line for one in leak.evidence if one.source == "kernel log"]
 
 
+@for_each(
+    "line",
+    [
+        "[    9.000000] x86/PAT: Xorg:1234 freeing invalid memtype [mem 0x1f8000000-0x1f8003fff]",
+        "[    9.000000] x86/PAT: Xorg:1234 freeing invalid memtype [mem 0xf8008000-0xf800bfff]",
+        "[  f8.000000] x86/PAT: f80:1234 freeing invalid memtype [mem 0x1000-0x1fff]",
+    ],
+)
+def test_a_line_of_another_range_is_no_evidence(line: str) -> None:
+    """Its numbers may look alike."""
+    (leak,) = whole(book=(entry(0, 8),), log=(line,))
+
+    assert [] == [one for one in leak.evidence if one.source == "kernel log"]
+
+
+def test_old_wordings_are_evidence_too() -> None:
+    """Up to 3.4 the range has no frame."""
+    line = "[    9.000000] Xorg:1234 freeing invalid memtype f8004000-f8008000"
+
+    (leak,) = whole(book=(entry(0, 8),), log=(line,))
+
+    assert [line] == [one.line for one in leak.evidence if one.source == "kernel log"]
+
+
 def test_a_whole_mapping_has_no_note() -> None:
     """Entries of page tables count as the file's offsets do."""
     all_of_it = mapping(0, 16, entries=entries(0, 16, CacheMode.WC))

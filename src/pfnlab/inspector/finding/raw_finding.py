@@ -18,7 +18,7 @@ from pfnlab.inspector.finding.finding_form import (
 from pfnlab.inspector.joined_host import BarOf, JoinedHost
 
 #: Of a finding so many lines are shown for one source.
-_MOST_LINES = 6
+MOST_LINES = 6
 
 #: The file of the memtype list.
 MEMTYPE_LIST = "/sys/kernel/debug/x86/pat_memtype_list"
@@ -75,7 +75,7 @@ def evidence_of_book(
     machine: JoinedHost, entries: Sequence[tuple[int, int, CacheMode]]
 ) -> Iterator[EvidenceLine]:
     """Entries as the memtype list prints them since 5.13: with the byte behind their last."""
-    for start, end, mode in entries[:_MOST_LINES]:
+    for start, end, mode in entries[:MOST_LINES]:
         yield EvidenceLine(MEMTYPE_LIST, f"PAT: [mem {start:#018x}-{end:#018x}] {mode.cattr}")
-    if len(entries) > _MOST_LINES:
-        yield EvidenceLine(MEMTYPE_LIST, f"and {len(entries) - _MOST_LINES:,} more entries")
+    if len(entries) > MOST_LINES:
+        yield EvidenceLine(MEMTYPE_LIST, f"and {len(entries) - MOST_LINES:,} more entries")

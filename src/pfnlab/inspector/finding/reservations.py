@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from pfnlab.inspector.finding.finding_form import EvidenceLine, range_text, size_text
-from pfnlab.inspector.finding.raw_finding import RawFinding, evidence_of_book
+from pfnlab.inspector.finding.raw_finding import MOST_LINES, RawFinding, evidence_of_book
 from pfnlab.inspector.host_snapshot import PciFunction, Reservation
 from pfnlab.inspector.intervals import Ranged, uncovered
 from pfnlab.inspector.joined_host import STAND_INS, BarOf, JoinedHost, of_stand_in
@@ -48,11 +49,9 @@ def _leak(machine: JoinedHost, place: BarOf, entries: list[Reservation]) -> RawF
 
 
 def _frees(machine: JoinedHost, low: int, high: int) -> Iterator[EvidenceLine]:
-    # Lines of the log about a free that failed there: they say by whom and when.
-    wanted = (f"{low >> 20:x}", f"{(high - 1) >> 20:x}")
-    for line in machine.snapshot.log or ():
-        if "freeing invalid memtype" in line and any(part in line for part in wanted):
-            yield EvidenceLine("kernel log", line)
+    # They say by whom and when.
+    for ranged in islice(machine.failed_frees.over(low, high), MOST_LINES):
+        yield EvidenceLine("kernel log", ranged.owner)
 
 
 def _may_hold(machine: JoinedHost, place: BarOf, entry: Ranged[Reservation]) -> bool:
