@@ -12,7 +12,6 @@ from pfnlab.inspector.host_snapshot import Access, SnapshotSource
 from pfnlab.inspector.inspection import InspectionResult, inspected
 from pfnlab.inspector.joined_host import JoinedHost
 from pfnlab.inspector.metrics import metrics
-from pfnlab.inspector.watching import changes
 from pfnlab.result import Outcome
 
 
@@ -79,15 +78,3 @@ def test_metrics_have_a_line_for_every_kind() -> None:
     assert 'pfnlab_findings{kind="two_modes",severity="look here"} 0\n' in text
     assert "pfnlab_leaked_bytes 32768\n" in text
     assert 'pfnlab_source_read{source="/proc/*/smaps"} 1\n' in text
-
-
-def test_changes_are_named() -> None:
-    """What came and what went."""
-    before, after = snapshot(book=(entry(0, 8),)), snapshot(log=("a line",))
-
-    lines = list(changes(before, after))
-
-    assert "- reservation [mem 0xf8000000-0xf8007fff] write-combining" in lines
-    assert "+ log a line" in lines
-    assert any(line.startswith("- finding 32 KiB of BAR 2") for line in lines)
-    assert [] == list(changes(after, after))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import Any
 
 from pfnlab.inspector.finding.every import findings
@@ -12,23 +13,39 @@ from pfnlab.inspector.host_snapshot import Snapshot
 from pfnlab.inspector.joined_host import JoinedHost
 
 
-def changes(before: Snapshot, after: Snapshot) -> Iterator[str]:
+class WatchedMoment:
+    """One moment of a machine that is compared with the next; its findings are looked for once.
+
+    :param snapshot: the moment
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.machine = JoinedHost(snapshot)
+
+    @cached_property
+    def findings(self) -> tuple[str, ...]:
+        """The findings in words."""
+        return tuple(one.says for one in findings(self.machine))
+
+
+def changes(before: WatchedMoment, after: WatchedMoment) -> Iterator[str]:
     """The reservations, mappings, drivers, modules, lines and findings that came (``+``) and went (``-``)."""
-    old, new = JoinedHost(before), JoinedHost(after)
-    yield from _both(
-        "reservation",
-        (f"{range_text(entry.start, entry.end)} {entry.mode.cattr}" for entry in before.book or ()),
-        (f"{range_text(entry.start, entry.end)} {entry.mode.cattr}" for entry in after.book or ()),
-    )
-    yield from _both("mapping", _mappings(old), _mappings(new))
-    yield from _both("driver", _drivers(before), _drivers(after))
+    old, new = before.machine.snapshot, after.machine.snapshot
+    yield from _both("reservation", _reservations(old), _reservations(new))
+    yield from _both("mapping", _mappings(before.machine), _mappings(after.machine))
+    yield from _both("driver", _drivers(old), _drivers(new))
     yield from _both(
         "module",
-        (module.name for module in before.modules or ()),
-        (module.name for module in after.modules or ()),
+        (module.name for module in old.modules or ()),
+        (module.name for module in new.modules or ()),
     )
-    yield from (line for line in _both("log", before.log or (), after.log or ()) if line.startswith("+"))
-    yield from _both("finding", (one.says for one in findings(old)), (one.says for one in findings(new)))
+    yield from (line for line in _both("log", old.log or (), new.log or ()) if line.startswith("+"))
+    yield from _both("finding", before.findings, after.findings)
+
+
+def _reservations(snapshot: Snapshot) -> Iterator[str]:
+    for entry in snapshot.book or ():
+        yield f"{range_text(entry.start, entry.end)} {entry.mode.cattr}"
 
 
 def _mappings(machine: JoinedHost) -> Iterator[str]:

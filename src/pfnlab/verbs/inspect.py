@@ -89,13 +89,14 @@ def perform(request: InspectRequest, say: Say) -> Iterator[InspectionResult | Pl
     if request.watch is None:
         yield _result(request, _snapshot(request))
         return
-    from pfnlab.inspector.watching import changes
+    from pfnlab.inspector.watching import WatchedMoment, changes
 
-    before = _snapshot(request)
-    yield _result(request, before)
+    first = _snapshot(request)
+    yield _result(request, first)
+    before = WatchedMoment(first)
     while True:
         time.sleep(request.watch)
-        after = _snapshot(request)
+        after = WatchedMoment(_snapshot(request))
         for line in changes(before, after):
             yield PlainText.line(line)
         before = after
