@@ -218,21 +218,17 @@ def _in_two_modes(
         + [(end, -1, user.mode) for _, end, user in users],
         key=lambda edge: edge[:2],
     )
-    ram = [
-        (ranged.start, ranged.end)
+    ram = Intervals(
+        (ranged.start, ranged.end, None)
         for ranged in machine.resources
         if ranged.owner.name.startswith("System RAM")
-    ]
+    )
     running: Counter[CacheMode] = Counter()
     last, open_at, modes = 0, None, set[CacheMode]()
     for at, step, mode in edges:
         if at > last:
             now = {one for one, count in running.items() if count}
-            if (
-                now
-                and any(low < at and last < high for low, high in ram)
-                and not _alias_over(machine, last, at)
-            ):
+            if now and ram.any_over(last, at) and not _alias_over(machine, last, at):
                 now.add(CacheMode.WB)
             two = len({_kind(one) for one in now}) > 1
             if two and open_at is None:
