@@ -43,7 +43,7 @@ LOG = """\
 6,4,2000000,-;systemd[1]: Set hostname to <farhost>.
 6,5,93000000,-;x86/PAT: Xorg:1234 freeing invalid memtype [mem 0xf8004000-0xf8007fff]
  SUBSYSTEM=none
-"""  # noqa: W291
+"""  # noqa: W291 - the kernel prints a blank behind the last mode of PAT
 
 MAPS_1234 = """\
 55e1c2e9b000-55e1c2e9d000 r--p 00000000 fe:00 260386                     /usr/bin/Xorg

@@ -53,30 +53,25 @@ def test_a_descriptor_names_its_device(machine_root: Path) -> None:
     assert (0xE0000000, 0xE0004000) == mappings[0].physical
 
 
+def of_two_devices(root: Path, inode: int) -> tuple[int, int] | None:
+    """The place of the mapping of inode 3091, where one device has that and the other *inode*."""
+    path = "vfio-device-syspath:\t/sys/devices/pci0000:00/"
+    write(root, "proc/99/fdinfo/31", f"ino:\t{inode}\n{path}0000:00:02.0\n")
+    link(root, "proc/99/fd/32", "anon_inode:[vfio-device]")
+    write(root, "proc/99/fdinfo/32", f"ino:\t3091\n{path}0000:00:03.0\n")
+    mappings = found(root).mappings
+    assert mappings is not None
+    return mappings[0].physical
+
+
 def test_two_devices_differ_by_their_files(machine_root: Path) -> None:
     """Since 6.10 each has an inode of its own."""
-    path = "vfio-device-syspath:\t/sys/devices/pci0000:00/"
-    write(machine_root, "proc/99/fdinfo/31", f"ino:\t1\n{path}0000:00:02.0\n")
-    link(machine_root, "proc/99/fd/32", "anon_inode:[vfio-device]")
-    write(machine_root, "proc/99/fdinfo/32", f"ino:\t3091\n{path}0000:00:03.0\n")
-
-    mappings = found(machine_root).mappings
-
-    assert mappings is not None
-    assert (0xF8000000, 0xF8004000) == mappings[0].physical
+    assert (0xF8000000, 0xF8004000) == of_two_devices(machine_root, 1)
 
 
 def test_two_devices_behind_one_inode_are_unknown(machine_root: Path) -> None:
     """Nothing is guessed."""
-    path = "vfio-device-syspath:\t/sys/devices/pci0000:00/"
-    write(machine_root, "proc/99/fdinfo/31", f"ino:\t3091\n{path}0000:00:02.0\n")
-    link(machine_root, "proc/99/fd/32", "anon_inode:[vfio-device]")
-    write(machine_root, "proc/99/fdinfo/32", f"ino:\t3091\n{path}0000:00:03.0\n")
-
-    mappings = found(machine_root).mappings
-
-    assert mappings is not None
-    assert mappings[0].physical is None
+    assert of_two_devices(machine_root, 3091) is None
 
 
 def test_hidden_addresses_are_no_resources(machine_root: Path) -> None:

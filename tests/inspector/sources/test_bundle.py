@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -199,10 +200,10 @@ def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @for_each("damage", [lambda data: data[:-12], lambda data: data[:20] + b"\xff" * 9 + data[29:]])
-def test_damaged_packing_is_refused(tmp_path: Path, damage: object) -> None:
+def test_damaged_packing_is_refused(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     """Where it ends too early, and where it is no packing."""
     path = tmp_path / "b.gz"
-    path.write_bytes(damage(packed(written([Entry("file", "/a", bytes(range(1, 200)) * 9)], []))))  # type: ignore[operator]
+    path.write_bytes(damage(packed(written([Entry("file", "/a", bytes(range(1, 200)) * 9)], []))))
 
     with pytest.raises(Misuse, match="its packing"):
         bundle_bytes(path)
