@@ -38,6 +38,15 @@ def test_all_of_it_is_write_combining() -> None:
     assert (CombiningAnswer.YES, ()) == (answer.combining, answer.todo)
 
 
+def test_a_holder_is_named_with_its_modules() -> None:
+    """A reader unloads modules, not drivers."""
+    bound = msgspec.structs.replace(DEVICE, driver="nouveau", modules=("nouveau",))
+
+    answer = asked(book=(entry(0, 16),), devices=(bound,))
+
+    assert ("driver nouveau (module nouveau)",) == answer.bars[0].holders
+
+
 def test_a_hole_is_a_no() -> None:
     """Half of the BAR is reserved, and the cover names the hole."""
     answer = asked(book=(entry(0, 8),))

@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from pfnlab.inspector.finding.finding_form import Finding, size_text
-from pfnlab.inspector.joined_host import JoinedHost
+from pfnlab.inspector.joined_host import JoinedHost, driver_words
 
 RowKind = Literal["bar", "resource", "reservation", "free", "mapping"]
 
@@ -69,8 +69,7 @@ def _rows(machine: JoinedHost, low: int, high: int, about: list[tuple[int, int]]
         return MemoryRow(kind, f"{start:#x}", f"{end:#x}", label, mode, (start, end) in about)
 
     for place in islice(machine.bars.over(low, high), _MOST_ROWS):
-        driver = place.owner.device.driver
-        yield row("bar", place.start, place.end, f"{place.owner}, {driver or 'no driver'}")
+        yield row("bar", place.start, place.end, f"{place.owner}, {driver_words(place.owner.device)}")
     for line in islice(machine.claimants(low, high), _MOST_ROWS):
         yield row("resource", line.start, line.end, line.name)
     if machine.snapshot.book is not None:

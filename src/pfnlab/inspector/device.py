@@ -12,7 +12,7 @@ from pfnlab.hw.cachemode import CacheMode
 from pfnlab.inspector.finding.finding_form import PhysicalPlace, range_text
 from pfnlab.inspector.finding.mappings import reserves
 from pfnlab.inspector.host_snapshot import HostMapping, PciFunction
-from pfnlab.inspector.joined_host import BarOf, JoinedHost, Piece
+from pfnlab.inspector.joined_host import BarOf, JoinedHost, Piece, driver_words
 
 
 class CombiningAnswer(StrEnum):
@@ -185,7 +185,7 @@ def _effective(machine: JoinedHost, piece: Piece) -> CacheMode | None:
 
 def _holders(machine: JoinedHost, place: BarOf) -> Iterator[str]:
     if place.device.driver:
-        yield f"driver {place.device.driver}"
+        yield driver_words(place.device)
     for line in machine.claimants(place.bar.start, place.bar.end):
         yield f"{line.name} claims {range_text(line.start, line.end)}"
     for alias in machine.aliases.over(place.bar.start, place.bar.end):

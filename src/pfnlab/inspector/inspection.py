@@ -97,11 +97,6 @@ class InspectionResult(Result, frozen=True, kw_only=True, tag="pfnlab-inspection
         return tuple(one for one in self.findings if one.finding.severity is not Severity.NOTE)
 
     @property
-    def blind(self) -> bool:
-        """True where the list of reservations was not read, so that nothing can be said of them."""
-        return self.counted.reservations is None
-
-    @property
     def outcome(self) -> Outcome:
         """A discovery where anything is wrong; of a device, where it is not write-combining."""
         if self.device is not None:

@@ -43,9 +43,32 @@ BOOT_FRAMEBUFFERS = (
 )
 
 
+def pat_off(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
+    """The reasons why the kernel leaves PAT alone, each as a file and what it says; none where PAT is on."""
+    found = []
+    if "nopat" in snapshot.options.split():
+        found.append(("/proc/cmdline", "nopat"))
+    if (snapshot.config or {}).get("CONFIG_X86_PAT") == "n":
+        found.append(("kernel configuration", "# CONFIG_X86_PAT is not set"))
+    # Xen hides the flag of guests that are paravirtual, and has a PAT of its own for them.
+    flags = snapshot.processor
+    if flags is not None and "pat" not in flags and not snapshot.virtual.startswith("Xen"):
+        found.append(("/proc/cpuinfo", "flags without pat"))
+    return tuple(found)
+
+
 def of_stand_in(line: IomemLine) -> bool:
     """True for the claim of a driver that holds a device for others."""
     return line.name.startswith(_CLAIMS_OF_STAND_INS)
+
+
+def driver_words(device: PciFunction) -> str:
+    """The driver that holds a device, with the modules it is made of."""
+    if device.driver is None:
+        return "no driver"
+    names = ", ".join(device.modules)
+    word = "module" if len(device.modules) == 1 else "modules"
+    return f"driver {device.driver}" + (f" ({word} {names})" if names else "")
 
 
 class BarOf(NamedTuple):
@@ -131,8 +154,7 @@ class JoinedHost:
     def tracks(self) -> bool:
         """True where the kernel reserves: PAT is on, as far as the snapshot says."""
         pat = self.snapshot.pat
-        words = self.snapshot.options.split()
-        return "nopat" not in words and (pat is None or CacheMode.WC in pat.slots)
+        return not pat_off(self.snapshot) and (pat is None or CacheMode.WC in pat.slots)
 
     def bar_over(self, start: int, end: int) -> list[BarOf]:
         """The BARs that share a byte with a range, in order."""

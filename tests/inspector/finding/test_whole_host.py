@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
-from inspector.machines import BASE, DEVICE, SIZE, entry, found, snapshot
+from for_each import for_each
+from inspector.machines import BASE, DEVICE, SIZE, entry, found, snapshot, whole
 
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.mtrr import MtrrType
@@ -40,6 +43,26 @@ def test_hidden_addresses_are_said() -> None:
     hidden = (SnapshotSource("/proc/iomem", Access.HIDDEN), SnapshotSource("/proc/*/smaps", Access.READ))
 
     assert ["iomem_hidden"] == found(sources=hidden)
+
+
+@for_each(
+    ("parts", "line"),
+    [
+        ({"options": "quiet nopat"}, "nopat"),
+        ({"config": {"CONFIG_X86_PAT": "n"}}, "# CONFIG_X86_PAT is not set"),
+        ({"processor": ("mtrr",)}, "flags without pat"),
+    ],
+)
+def test_pat_that_is_off_says_why(parts: dict[str, Any], line: str) -> None:
+    """The command line, the configuration and the processor decide, also where the boot log is gone."""
+    (one,) = whole(pat=None, **parts)
+
+    assert ("pat_without_wc", [line]) == (one.kind, [part.line for part in one.evidence])
+
+
+def test_xen_has_a_pat_of_its_own() -> None:
+    """A guest of Xen's that is paravirtual has no flag of it."""
+    assert [] == found(pat=None, processor=("mtrr",), virtual="Xen PV")
 
 
 def test_an_mtrr_makes_uncached_minus_write_combining() -> None:

@@ -13,7 +13,7 @@ from same_snapshots import facts
 from pfnlab.errors import Misuse
 from pfnlab.inspector.sources.bundle import Bundle
 from pfnlab.inspector.sources.collecting import collect
-from pfnlab.inspector.sources.origins import bundle_snapshot
+from pfnlab.inspector.sources.origins import open_origin
 from pfnlab.inspector.sources.root_folder import RootFolder
 from pfnlab.inspector.sources.sosreport import SosFolder
 
@@ -25,7 +25,7 @@ def test_a_bundle_makes_the_same_snapshot(machine_root: Path, tmp_path: Path, na
 
     found = collect(path, RootFolder(machine_root))
 
-    assert facts(found) == facts(bundle_snapshot(path))
+    assert facts(found) == facts(open_origin(path))
 
 
 def test_a_bundle_of_a_bundle_is_the_same(machine_root: Path, tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_a_bundle_of_a_bundle_is_the_same(machine_root: Path, tmp_path: Path) ->
 
     collect(second, Bundle.at(first))
 
-    assert facts(bundle_snapshot(first)) == facts(bundle_snapshot(second))
+    assert facts(open_origin(first)) == facts(open_origin(second))
 
 
 @for_each("words", [b"/usr/bin/Xorg", b".xsession", b"CONFIG_USB", b"kthread", b"Rss:", b"[vvar"])
@@ -65,7 +65,7 @@ def test_a_report_becomes_a_bundle(machine_root: Path, tmp_path: Path) -> None:
 
     found = collect(path, SosFolder(machine_root), redact=True)
 
-    other = bundle_snapshot(path)
+    other = open_origin(path)
     assert (len(found.book or ()), "host") == (len(other.book or ()), other.host)
 
 
@@ -75,7 +75,7 @@ def test_times_of_a_bundle_are_those_of_its_files(machine_root: Path, tmp_path: 
 
     found = collect(path, RootFolder(machine_root))
 
-    assert abs(found.apart - bundle_snapshot(path).apart) < 0.01
+    assert abs(found.apart - open_origin(path).apart) < 0.01
 
 
 def test_a_bundle_that_cannot_be_written_is_said(machine_root: Path, tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ def test_a_core_is_handed_on(tmp_path: Path, head: bytes) -> None:
     path = tmp_path / "bundle"
     path.write_bytes(head + bytes(600))
     core = ModuleType("pfnlab.inspector.sources.core")
+    # A module's names are made at run time: mypy knows none of this one.
     core.core_snapshot = lambda path: Snapshot(f"core {path}", ())  # type: ignore[attr-defined]
 
     with pytest.MonkeyPatch.context() as patch:

@@ -16,7 +16,7 @@ from pfnlab.inspector.parsing.assembly import snapshot_of
 from pfnlab.inspector.sources.bundle import Bundle
 from pfnlab.inspector.sources.bundle_form import Entry, written
 from pfnlab.inspector.sources.collecting import Recorder, collect
-from pfnlab.inspector.sources.origins import bundle_snapshot
+from pfnlab.inspector.sources.origins import open_origin
 from pfnlab.inspector.sources.redaction import redacted
 from pfnlab.inspector.sources.root_folder import RootFolder
 
@@ -25,7 +25,7 @@ def both(root: Path, folder: Path) -> tuple[Snapshot, Snapshot, bytes]:
     """The snapshot of a machine, that of its redacted bundle, and the bundle."""
     path = folder / "redacted"
     whole = collect(path, RootFolder(root), redact=True)
-    return whole, bundle_snapshot(path), path.read_bytes()
+    return whole, open_origin(path), path.read_bytes()
 
 
 def ranges(snapshot: Snapshot) -> list[tuple[int, int]]:

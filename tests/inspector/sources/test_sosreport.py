@@ -21,7 +21,7 @@ from pfnlab.errors import Misuse
 from pfnlab.inert import visible_name
 from pfnlab.inspector.host_snapshot import Access, Snapshot
 from pfnlab.inspector.sources import sosreport
-from pfnlab.inspector.sources.origins import sos_snapshot
+from pfnlab.inspector.sources.origins import open_origin
 from pfnlab.inspector.sources.sosreport import SosArchive, SosFolder
 
 PLUGIN = Path(__file__).parents[3] / "contrib/sos/pfnlab.py"
@@ -67,7 +67,7 @@ def parts(snapshot: Snapshot) -> tuple[object, ...]:
 
 def test_a_folder_has_files_and_what_commands_printed(tmp_path: Path) -> None:
     """The kernel's version from uname, devices from lspci, modules from lsmod."""
-    found = sos_snapshot(report(tmp_path))
+    found = open_origin(report(tmp_path))
 
     assert found.devices is not None
     assert ("farhost", "6.1.0-26-amd64", "KVM", "nouveau", 4) == (
@@ -81,7 +81,7 @@ def test_a_folder_has_files_and_what_commands_printed(tmp_path: Path) -> None:
 
 def test_what_a_report_has_not_is_unknown(tmp_path: Path) -> None:
     """Processes and mappings are None, and the source is absent."""
-    found = sos_snapshot(report(tmp_path))
+    found = open_origin(report(tmp_path))
 
     source = found.source("/proc/*/smaps")
     assert source is not None
@@ -92,7 +92,7 @@ def test_an_archive_is_as_its_folder(tmp_path: Path) -> None:
     """Without being unpacked to a disk."""
     root = report(tmp_path)
 
-    assert parts(sos_snapshot(root)) == parts(sos_snapshot(archived(root, tmp_path / "a.tar.xz")))
+    assert parts(open_origin(root)) == parts(open_origin(archived(root, tmp_path / "a.tar.xz")))
 
 
 def test_a_folder_that_has_the_report_alone_will_do(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_folder_that_has_the_report_alone_will_do(tmp_path: Path) -> None:
     outer.mkdir()
     root.rename(outer / root.name)
 
-    assert sos_snapshot(outer).book is not None
+    assert open_origin(outer).book is not None
 
 
 def test_a_folder_without_a_report_is_refused(tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_any_damage_is_a_report_or_one_line(damages: list[tuple[int, bytes]], li
         path.write_bytes(data)
 
         try:
-            sos_snapshot(path)
+            open_origin(path)
         except Misuse as trouble:
             assert visible_name(trouble) == str(trouble)
 

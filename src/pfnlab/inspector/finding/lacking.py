@@ -8,6 +8,7 @@ import msgspec
 
 from pfnlab.inspector.finding.finding_form import finding_kinds
 from pfnlab.inspector.host_snapshot import Access, Snapshot, SnapshotSource
+from pfnlab.inspector.joined_host import pat_off
 from pfnlab.inspector.parsing import iomem, kernel_log, memtype_list, mtrr_file, pci_files
 from pfnlab.inspector.parsing.process_files import DESCRIPTORS, MAPS
 from pfnlab.inspector.parsing.text_files import DMESG, JOURNAL, LSPCI
@@ -77,7 +78,7 @@ _PARTS = {
     ),
     "MTRRs": _Part(_mtrrs_seen, (mtrr_file.PATH, "MTRRs"), f"cat {mtrr_file.PATH}"),
     "PAT": _Part(
-        lambda seen: seen.pat is not None,
+        lambda seen: seen.pat is not None or bool(pat_off(seen)),
         ("PAT", kernel_log.KMSG, DMESG, JOURNAL),
         "sudo journalctl -k -b -g 'x86/PAT: Configuration'",
     ),

@@ -13,7 +13,7 @@ from pfnlab.inspector.finding.finding_form import EvidenceLine, range_text, size
 from pfnlab.inspector.finding.raw_finding import RawFinding, evidence_of_book
 from pfnlab.inspector.host_snapshot import DirectAlias, HostMapping
 from pfnlab.inspector.intervals import Intervals
-from pfnlab.inspector.joined_host import BarOf, JoinedHost, physical_of
+from pfnlab.inspector.joined_host import BarOf, JoinedHost, driver_words, physical_of
 
 #: Files whose mmap reserves what it maps, in every kernel: those of sysfs, /proc/bus/pci and /dev/mem (S9.1
 #: to S9.3). Of vfio-pci that depends on the kernel, and drivers may insert without a reservation.
@@ -106,7 +106,6 @@ def other_than_asked(machine: JoinedHost) -> Iterator[RawFinding]:
             evidence=[
                 mapping_line(mapping),
                 *evidence_of_book(
-                    machine,
                     [(entry.start, entry.end, entry.owner.mode) for entry in machine.book.over(low, high)],
                 ),
             ],
@@ -119,8 +118,8 @@ def _holders(machine: JoinedHost, mapping: HostMapping, low: int, high: int) -> 
         for other in machine.mappings_over(low, high)
         if (other.pid, other.start) != (mapping.pid, mapping.start)
     ]
-    drivers = [place.device.driver for place in machine.bar_over(low, high) if place.device.driver]
-    holders = [*(f"the driver {name}" for name in dict.fromkeys(drivers)), *dict.fromkeys(others)]
+    devices = [place.device for place in machine.bar_over(low, high) if place.device.driver]
+    holders = [*dict.fromkeys(f"the {driver_words(device)}" for device in devices), *dict.fromkeys(others)]
     return f" by one of: {', '.join(holders[:4])}" if holders else ""
 
 

@@ -16,12 +16,10 @@ from pfnlab.inspector.finding.finding_form import (
     finding_kinds,
 )
 from pfnlab.inspector.joined_host import BarOf, JoinedHost
+from pfnlab.inspector.parsing import memtype_list
 
 #: Of a finding so many lines are shown for one source.
 MOST_LINES = 6
-
-#: The file of the memtype list.
-MEMTYPE_LIST = "/sys/kernel/debug/x86/pat_memtype_list"
 
 
 class RawFinding(msgspec.Struct, frozen=True):
@@ -71,11 +69,9 @@ def composed(machine: JoinedHost, found: RawFinding) -> Finding:
     )
 
 
-def evidence_of_book(
-    machine: JoinedHost, entries: Sequence[tuple[int, int, CacheMode]]
-) -> Iterator[EvidenceLine]:
+def evidence_of_book(entries: Sequence[tuple[int, int, CacheMode]]) -> Iterator[EvidenceLine]:
     """Entries as the memtype list prints them since 5.13: with the byte behind their last."""
     for start, end, mode in entries[:MOST_LINES]:
-        yield EvidenceLine(MEMTYPE_LIST, f"PAT: [mem {start:#018x}-{end:#018x}] {mode.cattr}")
+        yield EvidenceLine(memtype_list.PATH, f"PAT: [mem {start:#018x}-{end:#018x}] {mode.cattr}")
     if len(entries) > MOST_LINES:
-        yield EvidenceLine(MEMTYPE_LIST, f"and {len(entries) - MOST_LINES:,} more entries")
+        yield EvidenceLine(memtype_list.PATH, f"and {len(entries) - MOST_LINES:,} more entries")

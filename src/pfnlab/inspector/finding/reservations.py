@@ -9,7 +9,7 @@ from pfnlab.inspector.finding.finding_form import EvidenceLine, range_text, size
 from pfnlab.inspector.finding.raw_finding import MOST_LINES, RawFinding, evidence_of_book
 from pfnlab.inspector.host_snapshot import PciFunction, Reservation
 from pfnlab.inspector.intervals import Ranged, uncovered
-from pfnlab.inspector.joined_host import STAND_INS, BarOf, JoinedHost, of_stand_in
+from pfnlab.inspector.joined_host import STAND_INS, BarOf, JoinedHost, driver_words, of_stand_in
 from pfnlab.units import number_of
 
 #: Where a VMM opens a device through its group, or through the device's own file.
@@ -35,7 +35,7 @@ def _leak(machine: JoinedHost, place: BarOf, entries: list[Reservation]) -> RawF
     low = min(entry.start for entry in entries)
     high = max(entry.end for entry in entries)
     lines = [
-        *evidence_of_book(machine, [(entry.start, entry.end, entry.mode) for entry in entries]),
+        *evidence_of_book([(entry.start, entry.end, entry.mode) for entry in entries]),
         EvidenceLine("/sys/bus/pci/devices", device_line(place.device)),
         *_frees(machine, low, high),
     ]
@@ -103,7 +103,7 @@ def over_tracked(machine: JoinedHost) -> Iterator[RawFinding]:
             places=[(low, high, entry.owner.mode) for low, high in free],
             place=places[0],
             pids=pids,
-            evidence=evidence_of_book(machine, [(entry.start, entry.end, entry.owner.mode)]),
+            evidence=evidence_of_book([(entry.start, entry.end, entry.owner.mode)]),
         )
 
 
@@ -124,7 +124,7 @@ def spanning(machine: JoinedHost) -> Iterator[RawFinding]:
             places=[(entry.start, entry.end, entry.owner.mode)],
             place=first,
             evidence=[
-                *evidence_of_book(machine, [(entry.start, entry.end, entry.owner.mode)]),
+                *evidence_of_book([(entry.start, entry.end, entry.owner.mode)]),
                 *(
                     EvidenceLine("/sys/bus/pci/devices", device_line(place.device, place))
                     for place in places[:4]
@@ -137,4 +137,4 @@ def device_line(device: PciFunction, place: BarOf | None = None) -> str:
     """A device in a line, with one BAR of it or its driver."""
     if place is not None:
         return f"{place}: {range_text(place.bar.start, place.bar.end)}"
-    return f"{device.address} {device.ids}: " + (f"driver {device.driver}" if device.driver else "no driver")
+    return f"{device.address} {device.ids}: {driver_words(device)}"

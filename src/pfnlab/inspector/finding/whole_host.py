@@ -9,7 +9,7 @@ from pfnlab.inspector.finding.finding_form import EvidenceLine, range_text
 from pfnlab.inspector.finding.raw_finding import RawFinding, evidence_of_book
 from pfnlab.inspector.finding.reservations import device_line
 from pfnlab.inspector.host_snapshot import Access
-from pfnlab.inspector.joined_host import BOOT_FRAMEBUFFERS, STAND_INS, JoinedHost, of_stand_in
+from pfnlab.inspector.joined_host import BOOT_FRAMEBUFFERS, STAND_INS, JoinedHost, of_stand_in, pat_off
 
 
 def claimed(machine: JoinedHost) -> Iterator[RawFinding]:
@@ -37,8 +37,8 @@ def claimed(machine: JoinedHost) -> Iterator[RawFinding]:
 
 def no_write_combining(machine: JoinedHost) -> Iterator[RawFinding]:
     """A PAT without a slot for write-combining."""
-    pat = machine.snapshot.pat
-    if pat is None or CacheMode.WC in pat.slots:
+    pat, reasons = machine.snapshot.pat, pat_off(machine.snapshot)
+    if CacheMode.WC in pat.slots if pat is not None else not reasons:
         return
     guest = (
         f" This is a guest of {machine.snapshot.virtual}: its host may decide."
@@ -47,8 +47,11 @@ def no_write_combining(machine: JoinedHost) -> Iterator[RawFinding]:
     )
     yield RawFinding(
         "pat_without_wc",
-        f"PAT is set up without write-combining.{guest}",
-        evidence=[EvidenceLine("kernel log", pat.boot_line())],
+        f"PAT is {'off' if reasons else 'set up without write-combining'}.{guest}",
+        evidence=[
+            *([] if pat is None else [EvidenceLine("kernel log", pat.boot_line())]),
+            *(EvidenceLine(source, line) for source, line in reasons),
+        ],
     )
 
 
@@ -68,7 +71,7 @@ def mtrrs_decide(machine: JoinedHost) -> Iterator[RawFinding]:
             places=[(entry.start, entry.end, mode)],
             place=places[0],
             evidence=[
-                *evidence_of_book(machine, [(entry.start, entry.end, mode)]),
+                *evidence_of_book([(entry.start, entry.end, mode)]),
                 *(
                     EvidenceLine(
                         "/proc/mtrr", f"base={line.start:#x} size={line.end - line.start:#x} {line.kind.name}"

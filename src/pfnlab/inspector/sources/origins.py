@@ -34,22 +34,6 @@ def live_snapshot() -> Snapshot:
     return snapshot_of(live_files())
 
 
-def bundle_snapshot(path: Path) -> Snapshot:
-    """The snapshot in a bundle.
-
-    :raises Misuse: it is none, was cut, or has a line that is none of a bundle or of its file
-    """
-    return snapshot_of(Bundle.at(path))
-
-
-def sos_snapshot(path: Path) -> Snapshot:
-    """The snapshot of a report of sos, a folder or an archive.
-
-    :raises Misuse: it is none, or the archive is damaged or too large
-    """
-    return snapshot_of(SosFolder(path) if path.is_dir() else SosArchive(path))
-
-
 def files_at(path: Path) -> TextFiles:
     """The text files that a bundle or a report has.
 
