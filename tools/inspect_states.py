@@ -109,7 +109,7 @@ def expected_of(program: Program, step: Step) -> tuple[Counter[Kind], Counter[Ki
         kept = program.needs.driver or program.needs.vfio
         outside.update(_of_device(device, step, kept=kept))
     deep = outside + Counter(_aliases(step))
-    return outside, deep
+    return _summed(outside.elements()), _summed(deep.elements())
 
 
 def _of_device(device: str, step: Step, *, kept: bool) -> Iterator[Kind]:
@@ -161,7 +161,15 @@ def _aliases(step: Step) -> Iterator[Kind]:
 
 def found_in(path: Path) -> Counter[Kind]:
     """The findings of a bundle or a core."""
-    return Counter((one.kind, one.size >> PAGE_SHIFT) for one in findings(JoinedHost(open_origin(path))))
+    return _summed((one.kind, one.size >> PAGE_SHIFT) for one in findings(JoinedHost(open_origin(path))))
+
+
+def _summed(kinds: Iterable[Kind]) -> Counter[Kind]:
+    # A kind once, with all its pages: findings of one kind and place are gathered.
+    pages = Counter[str]()
+    for kind, number in kinds:
+        pages[kind] += number
+    return Counter(dict.fromkeys(pages.items(), 1))
 
 
 def program_state(name: str, series: str, folder: Path) -> State:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
+from itertools import islice
+from operator import le
 from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
@@ -30,6 +32,11 @@ class Intervals(Generic[T]):
             key=lambda ranged: (ranged.start, -ranged.end),
         )
         self._starts = [ranged.start for ranged in self._ranges]
+        # Where no range nests in another the ends are in order too, and need no tree.
+        self._ends = [ranged.end for ranged in self._ranges]
+        self._width = 0
+        if all(map(le, self._ends, islice(self._ends, 1, None))):
+            return
         # A binary tree in a list: a node has the largest end below it, leaves begin at the power of two.
         width = 1
         while width < len(self._ranges):
@@ -51,6 +58,9 @@ class Intervals(Generic[T]):
         """Those that share a byte with *start* up to *end*, in order."""
         last = bisect_left(self._starts, end)
         if not last or start >= end:
+            return
+        if not self._width:
+            yield from self._ranges[bisect_right(self._ends, start) : last]
             return
         nodes = [(1, 0, self._width)]
         while nodes:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from pfnlab.bugs.here import bugs_here
 from pfnlab.inspector.finding import mappings, reservations, whole_host
 from pfnlab.inspector.finding.finding_form import Finding, finding_kinds
+from pfnlab.inspector.finding.gathering import gathered
 from pfnlab.inspector.finding.lacking import not_looked_for
 from pfnlab.inspector.finding.raw_finding import RawFinding, composed
 from pfnlab.inspector.joined_host import JoinedHost
@@ -30,11 +32,18 @@ _LOOKS: tuple[Callable[[JoinedHost], Iterator[RawFinding]], ...] = (
 def findings(machine: JoinedHost) -> tuple[Finding, ...]:
     """The findings of a machine: by severity, then by kind, then by place.
 
+    Of one kind and place there is one, whatever it was put together of.
     There are none of a kind for which a source is lacking (:func:`.lacking.not_looked_for`).
     """
-    order = list(finding_kinds())
     lacking = {one.kind for one in not_looked_for(machine.snapshot) if not one.in_part}
-    found = [composed(machine, one) for look in _LOOKS for one in look(machine) if one.kind not in lacking]
+    kinds = finding_kinds()
+    order = list(kinds)
+    raw = gathered(one for look in _LOOKS for one in look(machine) if one.kind not in lacking)
+    bugs = {
+        name: tuple(bugs_here(machine.snapshot.kernel, kinds[name].bugs))
+        for name in {one.kind for one in raw}
+    }
+    found = [composed(one, bugs[one.kind]) for one in raw]
     return tuple(
         sorted(
             found,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from pfnlab.bugs.here import bugs_here
+from pfnlab.bugs.here import BugHere
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.inspector.finding.finding_form import (
     MOST_PLACES,
@@ -15,7 +15,7 @@ from pfnlab.inspector.finding.finding_form import (
     PhysicalPlace,
     finding_kinds,
 )
-from pfnlab.inspector.joined_host import BarOf, JoinedHost
+from pfnlab.inspector.joined_host import BarOf
 from pfnlab.inspector.parsing import memtype_list
 
 #: Of a finding so many lines are shown for one source.
@@ -30,6 +30,8 @@ class RawFinding(msgspec.Struct, frozen=True):
     :param places: ranges in question, each with the mode it is reserved with, None where it is not
     :param place: the BAR in question
     :param device: the device, where no BAR is in question
+    :param size: bytes of all places, where *places* are the first of them
+    :param count: how many places there are; 0 where *places* are all
     """
 
     kind: str
@@ -39,11 +41,14 @@ class RawFinding(msgspec.Struct, frozen=True):
     device: str | None = None
     pids: Sequence[int] = ()
     evidence: Iterable[EvidenceLine] = ()
+    size: int = 0
+    count: int = 0
 
 
-def composed(machine: JoinedHost, found: RawFinding) -> Finding:
+def composed(found: RawFinding, bugs: tuple[BugHere, ...]) -> Finding:
     """The whole finding.
 
+    :param bugs: those of its kind that this kernel has
     :raises KeyError: there is no such kind
     """
     kind = finding_kinds()[found.kind]
@@ -57,13 +62,13 @@ def composed(machine: JoinedHost, found: RawFinding) -> Finding:
             PhysicalPlace.of(start, end, None if mode is None else mode.short)
             for start, end, mode in found.places[:MOST_PLACES]
         ),
-        size=sum(end - start for start, end, _ in found.places),
-        count=max(1, len(found.places)),
+        size=found.size or sum(end - start for start, end, _ in found.places),
+        count=max(1, found.count or len(found.places)),
         device=found.device if place is None else place.device.address,
         bar=None if place is None else place.bar.number,
         pids=tuple(found.pids),
         evidence=tuple(found.evidence),
-        bugs=tuple(bugs_here(machine.snapshot.kernel, kind.bugs)),
+        bugs=bugs,
         programs=kind.programs,
         advice=kind.advice,
     )
