@@ -1,7 +1,9 @@
-"""Snapshots of a large machine: a million reservations, ten thousand processes, a million VMAs.
+"""Inspections of a large machine: a million reservations, ten thousand processes, a million VMAs.
 
-The files are read as a live root has them, of each VMA all that smaps says and one in ten of interest, and as
-a bundle in which all are. Beside it: what ``wc -l`` and ``sort`` take for the same files.
+The files are inspected as a live root has them, of each VMA all that smaps says and one in ten of interest,
+and as two bundles in which all are of interest: one of a machine on which all is well, and one on which most
+BARs have leaks, mappings without a reservation and others. An inspection is all of it: the snapshot, the
+findings and the text. Beside it: what ``wc -l`` and ``sort`` take for the same files.
 
     python benchmarks/snapshot_scale.py [--quick]
 """
@@ -46,6 +48,10 @@ _FIELDS = "".join(
 _PFN, _PLAIN = "VmFlags: rd wr sh mr mw me ms pf io de dd sd \n", "VmFlags: rd ex mr mw me sd \n"
 
 
+#: Bytes of a BAR of the devices of bundles.
+_BAR = 1 << 28
+
+
 def write_root(root: Path, reservations: int, processes: int, vmas: int) -> None:
     """A folder with the files of such a machine."""
     book = root / "sys/kernel/debug/x86/pat_memtype_list"
@@ -88,6 +94,57 @@ def write_bundle(path: Path, root: Path, processes: int, vmas: int) -> None:
     path.write_bytes(written(entries, [("root", "yes")]))
 
 
+def write_machine(path: Path, reservations: int, processes: int, vmas: int, *, ill: bool) -> None:
+    """A bundle of a machine with devices, whose BARs are reserved and mapped.
+
+    :param ill: one reservation of five is missing, one mapping of seven, and every second one is uncached
+    """
+    from pfnlab.inspector.sources.bundle_form import Entry, written
+
+    devices = -(-max(reservations, vmas) * 0x4000 // _BAR)
+    names = [f"0000:{at >> 3:02x}:{at & 7:02x}.0" for at in range(devices)]
+    size = 0x2000 if ill else 0x1000
+    lines = ["PAT memtype list:\n"]
+    for at in range(reservations):
+        if not (ill and at % 5 == 0):
+            start = _FIRST + at * 0x4000
+            mode = "uncached-minus" if ill and at % 2 else "write-combining"
+            lines.append(f"PAT: [mem 0x{start:016x}-0x{start + size:016x}] {mode}\n")
+    bars = [(_FIRST + at * _BAR, _FIRST + (at + 1) * _BAR - 1) for at in range(devices)]
+    entries = [
+        Entry("file", "/sys/kernel/debug/x86/pat_memtype_list", "".join(lines).encode()),
+        Entry(
+            "file",
+            "/proc/iomem",
+            "".join(
+                f"{first:x}-{last:x} : {name}\n" for name, (first, last) in zip(names, bars, strict=True)
+            ).encode(),
+        ),
+        Entry("folder", "/sys/bus/pci/devices", "".join(f"{name}\n" for name in names).encode()),
+    ]
+    for name, (first, last) in zip(names, bars, strict=True):
+        folder = f"/sys/bus/pci/devices/{name}"
+        for file, content in (("vendor", "0x10de"), ("device", "0x1db6"), ("class", "0x030000")):
+            entries.append(Entry("file", f"{folder}/{file}", f"{content}\n".encode()))
+        region = f"0x{first:016x} 0x{last:016x} 0x000000000014220c\n" + f"{'0x' + '0' * 16} " * 2
+        entries.append(Entry("file", f"{folder}/resource", f"{region}{'0x' + '0' * 16}\n".encode()))
+    entries.append(Entry("folder", "/proc", "".join(f"{pid}\n" for pid in range(1, processes + 1)).encode()))
+    each = vmas // processes
+    for pid in range(1, processes + 1):
+        some = range((pid - 1) * each, pid * each)
+        text = "".join(_vma_of_bar(at, names) for at in some if not (ill and at % 7 == 0))
+        entries.append(Entry("file", f"/proc/{pid}/smaps", text.encode()))
+        entries.append(Entry("file", f"/proc/{pid}/comm", f"worker{pid}\n".encode()))
+        entries.append(Entry("folder", f"/proc/{pid}/fd", b""))
+    path.write_bytes(written(entries, [("root", "yes")]))
+
+
+def _vma_of_bar(number: int, names: list[str]) -> str:
+    start, (bar, at) = 0x7F00_0000_0000 + number * 0x2000, divmod(number * 0x4000, _BAR)
+    file = f"/sys/devices/pci0000:00/{names[bar]}/resource0_wc"
+    return f"{start:x}-{start + 0x1000:x} rw-s {at:08x} 00:15 12                     {file}\n{_PFN}"
+
+
 def tools(files: list[Path]) -> float:
     """Seconds that wc and sort take for all these files, one after the other."""
     names = b"\0".join(os.fsencode(file) for file in files)
@@ -97,7 +154,7 @@ def tools(files: list[Path]) -> float:
     return time.perf_counter() - begin
 
 
-def in_child(act: Callable[[], tuple[int, int]]) -> tuple[float, int, tuple[int, int]]:
+def in_child(act: Callable[[], tuple[int, ...]]) -> tuple[float, int, tuple[int, ...]]:
     """Seconds and bytes that something takes in a process of its own, and how many parts it found."""
     reads, writes = os.pipe()
     child = os.fork()
@@ -106,7 +163,7 @@ def in_child(act: Callable[[], tuple[int, int]]) -> tuple[float, int, tuple[int,
         found = act()
         took = time.perf_counter() - begin
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        os.write(writes, f"{took} {most} {found[0]} {found[1]}".encode())
+        os.write(writes, f"{took} {most} {' '.join(map(str, found))}".encode())
         os._exit(0)
     os.close(writes)
     answer = b""
@@ -115,18 +172,24 @@ def in_child(act: Callable[[], tuple[int, int]]) -> tuple[float, int, tuple[int,
     os.close(reads)
     os.waitpid(child, 0)
     took_text, most_text, *counts = answer.decode().split()
-    return float(took_text), int(most_text), (int(counts[0]), int(counts[1]))
+    return float(took_text), int(most_text), tuple(map(int, counts))
 
 
-def read(path: Path) -> tuple[int, int]:
-    """The reservations and mappings of a root or a bundle."""
+def read(path: Path) -> tuple[int, ...]:
+    """The reservations, mappings and findings of a root or a bundle, inspected and printed."""
+    from pfnlab.document.kinds import part_of
+    from pfnlab.document.terminal import terminal
+    from pfnlab.inspector.inspection import inspected
+    from pfnlab.inspector.joined_host import JoinedHost
     from pfnlab.inspector.parsing.assembly import snapshot_of
     from pfnlab.inspector.sources.bundle import Bundle
     from pfnlab.inspector.sources.root_folder import RootFolder
 
     with silent():
         found = snapshot_of(RootFolder(path) if path.is_dir() else Bundle.at(path))
-    return len(found.book or ()), len(found.mappings or ())
+        result = inspected(JoinedHost(found))
+        terminal(part_of(result))
+    return len(found.book or ()), len(found.mappings or ()), sum(one.finding.count for one in result.findings)
 
 
 def main(quick: bool = False) -> None:
@@ -136,13 +199,20 @@ def main(quick: bool = False) -> None:
         root, bundle = Path(folder) / "root", Path(folder) / "bundle"
         write_root(root, reservations, processes, vmas)
         write_bundle(bundle, root, processes, vmas)
+        well, ill = Path(folder) / "well", Path(folder) / "ill"
+        write_machine(well, reservations, processes, vmas, ill=False)
+        write_machine(ill, reservations, processes, vmas, ill=True)
         read(bundle) if quick else None
         files = {
             "live root": [root / "sys/kernel/debug/x86/pat_memtype_list", *root.glob("proc/*/smaps")],
-            "bundle": [bundle],
+            "bundle of /dev/mem": [bundle],
+            "bundle, all well": [well],
+            "bundle, much wrong": [ill],
         }
         rows, worst, most = [], 0.0, 0
-        for name, path in (("live root", root), ("bundle", bundle)):
+        places = (root, bundle, well, ill)
+        for name, path in zip(files, places, strict=True):
+            print(f"{name}: inspecting", flush=True)
             times: list[tuple[float, float]] = []
             for _ in rounds(1 if quick else ROUNDS, SECONDS):
                 beside = tools(files[name])
@@ -153,11 +223,26 @@ def main(quick: bool = False) -> None:
             ratio = statistics.median(one / other for one, other in times)
             worst = max(worst, ratio)
             rows.append(
-                [name, f"{found[0]:,}", f"{found[1]:,}", f"{took:.2f} s", f"{beside:.2f} s", f"{ratio:.2f}",
-                 f"{size >> 20} MiB"]
-            )  # fmt: skip
-    head = ["files", "reservations", "mappings", "snapshot", "wc and sort", "ratio", "memory"]
-    show(f"a snapshot of {processes:,} processes with {vmas:,} VMAs", head, rows)
+                [
+                    name,
+                    *(f"{count:,}" for count in found),
+                    f"{took:.2f} s",
+                    f"{beside:.2f} s",
+                    f"{ratio:.2f}",
+                    f"{size >> 20} MiB",
+                ]
+            )
+    head = [
+        "files",
+        "reservations",
+        "mappings",
+        "places found",
+        "inspection",
+        "wc and sort",
+        "ratio",
+        "memory",
+    ]
+    show(f"an inspection of {processes:,} processes with {vmas:,} VMAs", head, rows)
     if not quick:
         verdict = "met" if worst <= GOAL_RATIO and most <= GOAL_BYTES else "NOT met"
         print(f"Goal: {GOAL_RATIO:g} times wc and sort, within {GOAL_BYTES >> 30} GiB: {verdict}. ({busy()})")

@@ -36,7 +36,7 @@ class NotLookedFor(msgspec.Struct, frozen=True):
     commands: tuple[str, ...]
 
 
-class _Part(msgspec.Struct, frozen=True):
+class _SnapshotPart(msgspec.Struct, frozen=True):
     """A part of a snapshot.
 
     :param has: true where the snapshot has it
@@ -61,23 +61,25 @@ def _mtrrs_seen(snapshot: Snapshot) -> bool:
 
 #: The parts by the names that ``kinds.toml`` has for them. The types of a kernel give all parts of a core.
 _PARTS = {
-    "reservations": _Part(lambda seen: seen.book is not None, (memtype_list.PATH, "memtype tree")),
-    "resources": _Part(
+    "reservations": _SnapshotPart(lambda seen: seen.book is not None, (memtype_list.PATH, "memtype tree")),
+    "resources": _SnapshotPart(
         lambda seen: seen.resources is not None, (iomem.PATH, "resource tree"), f"sudo cat {iomem.PATH}"
     ),
-    "devices": _Part(lambda seen: seen.devices is not None, (pci_files.DEVICES, LSPCI, "PCI devices")),
-    "mappings": _Part(
+    "devices": _SnapshotPart(
+        lambda seen: seen.devices is not None, (pci_files.DEVICES, LSPCI, "PCI devices")
+    ),
+    "mappings": _SnapshotPart(
         lambda seen: seen.mappings is not None, (MAPS, "tasks", "mappings"), "sudo pfnlab inspect"
     ),
-    "processes": _Part(
+    "processes": _SnapshotPart(
         lambda seen: seen.processes is not None, (DESCRIPTORS, "tasks", "processes"), "sudo pfnlab inspect"
     ),
-    "page tables": _Part(_tables_seen, ("page tables",), _DEEP),
-    "kernel mappings": _Part(
+    "page tables": _SnapshotPart(_tables_seen, ("page tables",), _DEEP),
+    "kernel mappings": _SnapshotPart(
         lambda seen: not seen.mappings or seen.aliases is not None, ("kernel mappings",), _DEEP
     ),
-    "MTRRs": _Part(_mtrrs_seen, (mtrr_file.PATH, "MTRRs"), f"cat {mtrr_file.PATH}"),
-    "PAT": _Part(
+    "MTRRs": _SnapshotPart(_mtrrs_seen, (mtrr_file.PATH, "MTRRs"), f"cat {mtrr_file.PATH}"),
+    "PAT": _SnapshotPart(
         lambda seen: seen.pat is not None or bool(pat_off(seen)),
         ("PAT", kernel_log.KMSG, DMESG, JOURNAL),
         "sudo journalctl -k -b -g 'x86/PAT: Configuration'",
@@ -119,7 +121,7 @@ def _lack(snapshot: Snapshot, name: str, *, cut: bool) -> SnapshotSource | None:
     return SnapshotSource(source.name, source.access, why, None, command)
 
 
-def _of_part(snapshot: Snapshot, part: _Part) -> Iterator[SnapshotSource]:
+def _of_part(snapshot: Snapshot, part: _SnapshotPart) -> Iterator[SnapshotSource]:
     for name in part.sources:
         source = snapshot.source(name)
         if source is not None:
