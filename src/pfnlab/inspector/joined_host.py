@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from itertools import islice, pairwise
+from itertools import pairwise
 from typing import NamedTuple
 
 from pfnlab.hw.cachemode import CacheMode
@@ -176,26 +176,14 @@ class JoinedHost:
         found = (ranged.owner for ranged in self.mapped.over(start, end))
         return list({(mapping.pid, mapping.start): mapping for mapping in found}.values())
 
-    @cached_property
-    def _entries(self) -> dict[tuple[int, int], CacheMode]:
-        return {(entry.start, entry.end): entry.mode for entry in self.snapshot.book or ()}
-
-    def reserved_alone(self, start: int, end: int) -> CacheMode | None:
-        """The mode of the entry that is exactly a range, where no other lies over it; else None.
-
-        It is what :meth:`pieces` says of most mappings, for less.
-        """
-        mode = self._entries.get((start, end))
-        return mode if mode is not None and len(list(islice(self.book.over(start, end), 2))) == 1 else None
-
     def pieces(self, start: int, end: int) -> Iterator[Piece]:
         """A range in the parts that the memtype list makes of it, in order; neighbours differ in mode."""
-        alone = self.reserved_alone(start, end)
-        if alone is not None:
-            yield Piece(start, end, alone)
+        over = list(self.book.over(start, end))
+        if start < end and (not over or (len(over) == 1 and over[0].start <= start and end <= over[0].end)):
+            # Most ranges lie in one entry, or in none.
+            yield Piece(start, end, over[0].owner.mode if over else None)
             return
         edges = {start, end}
-        over = list(self.book.over(start, end))
         for entry in over:
             edges.update((max(entry.start, start), min(entry.end, end)))
         cuts = sorted(edges)
