@@ -246,3 +246,12 @@ def test_the_plugin_copies_the_list_and_the_registers() -> None:
     }
 
     assert {f"/{LIST}", "/proc/mtrr"} <= strings
+
+
+def test_the_plugin_is_taken_by_every_sos_4() -> None:
+    """sos 4.0, which Debian 12 has, passes over a plugin that is not of the distribution by name."""
+    (plugin,) = (node for node in ast.parse(PLUGIN.read_text()).body if isinstance(node, ast.ClassDef))
+
+    bases = {base.id for base in plugin.bases if isinstance(base, ast.Name)}
+
+    assert {"Plugin", "DebianPlugin", "RedHatPlugin", "UbuntuPlugin"} == bases
