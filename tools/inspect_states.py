@@ -1,8 +1,9 @@
 """The inspector against kernels in known states: ``inspect_states.py [--write] [NAME]...``.
 
 A program runs in a guest up to its end; a bundle and a core of that moment, its tasks alive, are inspected.
+With ``--live`` pfnlab runs inside the guest too, as root, and as nobody, who may find only what is hidden.
 The model of the same kernel predicts the reservations and the mappings, and of these follows what has to be
-found: exactly that, in both. With ``--write`` the table goes to ``docs/evidence/inspector.md``;
+found: exactly that, in all. With ``--write`` the table goes to ``docs/evidence/inspector.md``;
 ``--on SERIES`` chooses kernels, and ``--keep FOLDER`` keeps the bundles.
 """
 
@@ -28,6 +29,8 @@ from pfnlab.lab.images.kernels import fetch
 from pfnlab.lab.images.plain_kernels import plain_kernel, plain_modules
 from pfnlab.lab.running.equipment import Equipment
 from pfnlab.lab.running.known_state import known_state
+from pfnlab.lab.running.live_views import LiveView
+from pfnlab.lab.running.views_in_guest import VIEWS
 from pfnlab.programs.lang.library import program_paths
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.lang.ops import Program
@@ -81,6 +84,8 @@ a = mmap bar[0:16] wc shared rw
 munmap a
 """
 
+_NOBODY = "Without privilege nothing was found in these but that resources are hidden."
+
 #: A finding as it is compared: its kind, and the pages it is about.
 Kind = tuple[str, int]
 
@@ -94,11 +99,14 @@ class State(NamedTuple):
     deep: Counter[Kind]
     bundle: Counter[Kind]
     core: Counter[Kind]
+    live: Counter[Kind] | None = None
+    nobody: Counter[Kind] | None = None
 
     @property
     def right(self) -> bool:
-        """True where both are exactly what was expected."""
-        return self.expected == self.bundle and self.deep == self.core
+        """True where all are exactly what was expected."""
+        seen = self.expected == self.bundle and self.deep == self.core
+        return seen and self.live in (None, self.expected) and not self.nobody
 
 
 def expected_of(program: Program, step: Step) -> tuple[Counter[Kind], Counter[Kind]]:
@@ -164,6 +172,18 @@ def found_in(path: Path) -> Counter[Kind]:
     return _summed((one.kind, one.size >> PAGE_SHIFT) for one in findings(JoinedHost(open_origin(path))))
 
 
+def found_live(view: LiveView) -> Counter[Kind]:
+    """The findings of an inspection inside a guest; that something is hidden from nobody is right.
+
+    :raises Undecided: it ended in an error
+    """
+    if view.code not in (0, 1):
+        raise Undecided(f"the view of {view.name} ended with {view.code}: {view.errors[-300:]}")
+    rows = msgspec.json.decode(view.output)["findings"]
+    found = [row["finding"] for row in rows if row["finding"]["kind"] != "iomem_hidden"]
+    return _summed((one["kind"], one["size"] >> PAGE_SHIFT) for one in found)
+
+
 def _summed(kinds: Iterable[Kind]) -> Counter[Kind]:
     # A kind once, with all its pages: findings of one kind and place are gathered.
     pages = Counter[str]()
@@ -172,7 +192,7 @@ def _summed(kinds: Iterable[Kind]) -> Counter[Kind]:
     return Counter(dict.fromkeys(pages.items(), 1))
 
 
-def program_state(name: str, series: str, folder: Path) -> State:
+def program_state(name: str, series: str, folder: Path, *, live: bool = False) -> State:
     """A state of a program.
 
     :raises Undecided: this kernel cannot run it
@@ -183,20 +203,19 @@ def program_state(name: str, series: str, folder: Path) -> State:
     step = ModelMachine(series).run_one(program).steps[done - 1]
     outside, deep = expected_of(program, step)
     part = msgspec.structs.replace(program, ops=program.ops[:done])
-    bundle, core = _taken(name, part, series, folder, None)
-    return State(name, series, outside, deep, bundle, core)
+    return State(name, series, outside, deep, *_taken(name, part, series, folder, None, live=live))
 
 
-def equipped_state(name: str, series: str, folder: Path) -> State:
+def equipped_state(name: str, series: str, folder: Path, *, live: bool = False) -> State:
     """A state of drivers, in which nothing may be found."""
     none: Counter[Kind] = Counter()
-    bundle, core = _taken(name, load_text(_NOTHING), series, folder, EQUIPMENT[name])
-    return State(name, series, none, none, bundle, core)
+    found = _taken(name, load_text(_NOTHING), series, folder, EQUIPMENT[name], live=live)
+    return State(name, series, none, none, *found)
 
 
 def _taken(
-    name: str, program: Program, series: str, folder: Path, equipped: Equipped | None
-) -> tuple[Counter[Kind], Counter[Kind]]:
+    name: str, program: Program, series: str, folder: Path, equipped: Equipped | None, *, live: bool
+) -> tuple[Counter[Kind], ...]:
     [kernel], equipment = fetch(series), None
     if equipped is not None:
         kernel = plain_kernel(kernel)
@@ -204,21 +223,23 @@ def _taken(
         equipment = Equipment(equipped.devices, modules, equipped.setup, ram_mib=512)
     core, bundle = folder / "core", folder / f"{name}-{series}.bundle"
     core.unlink(missing_ok=True)
-    state = known_state(program, kernel, SCRIPT, core, equipment=equipment)
+    state = known_state(program, kernel, SCRIPT, core, equipment=equipment, live=live)
     bundle.write_text(state.bundle, encoding="utf-8")
     found = found_in(bundle), found_in(core)
     core.unlink()
-    return found
+    return (*found, *(found_live(state.live[view]) for view in VIEWS if state.live))
 
 
-def states(names: Sequence[str], series: Sequence[str], keep: Path | None) -> Iterator[State | str]:
+def states(
+    names: Sequence[str], series: Sequence[str], keep: Path | None, *, live: bool = False
+) -> Iterator[State | str]:
     """Every state, or a line where one cannot be had."""
     with nullcontext(keep) if keep else tempfile.TemporaryDirectory() as folder:
         for kernel in series:
             for name in names:
                 take = equipped_state if name in EQUIPMENT else program_state
                 try:
-                    yield take(name, kernel, Path(folder))
+                    yield take(name, kernel, Path(folder), live=live)
                 except Undecided as trouble:
                     yield f"{name} on {kernel}: {str(trouble).partition(':')[0]}"
 
@@ -253,6 +274,8 @@ def page(taken: Sequence[State], left_out: Sequence[str], series: Sequence[str])
     """The page."""
     outside = Score.of((state.expected, state.bundle) for state in taken)
     deep = Score.of((state.deep, state.core) for state in taken)
+    inside = [state for state in taken if state.live is not None]
+    live = Score.of((state.expected, state.live) for state in inside if state.live is not None)
     names = list(dict.fromkeys(state.name for state in taken))
     by_place = {(state.name, state.kernel): state for state in taken}
     lines = [
@@ -269,6 +292,7 @@ def page(taken: Sequence[State], left_out: Sequence[str], series: Sequence[str])
         f"{len(taken)} states on {len(series)} kernels.",
         f"Bundles: {outside}.",
         f"Cores: {deep}.",
+        *([f"Live, inside {len(inside)} of them: {live}.", _NOBODY] if inside else []),
         "",
         f"| state | {' | '.join(series)} |",
         f"|---|{'---|' * len(series)}",
@@ -286,6 +310,10 @@ def _cell(state: State | None) -> str:
         return "not asked"
     bundle, core = _words(state.bundle), _words(state.core)
     words = bundle if bundle == core else f"{bundle}; core: {core}"
+    if state.live is not None and state.live != state.bundle:
+        words += f"; live: {_words(state.live)}"
+    if state.nobody:
+        words += f"; nobody: {_words(state.nobody)}"
     return words if state.right else f"{words} !"
 
 
@@ -299,11 +327,12 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--on", action="append", metavar="SERIES")
     parser.add_argument("--keep", type=Path, metavar="FOLDER")
+    parser.add_argument("--live", action="store_true")
     parser.add_argument("--write", action="store_true")
     asked = parser.parse_args(words)
     series = tuple(asked.on or SERIES)
     taken, left_out = [], []
-    for state in states(asked.names or (*PROGRAMS, *EQUIPMENT), series, asked.keep):
+    for state in states(asked.names or (*PROGRAMS, *EQUIPMENT), series, asked.keep, live=asked.live):
         if isinstance(state, str):
             left_out.append(state)
             print(state, flush=True)

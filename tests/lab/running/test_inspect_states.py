@@ -24,13 +24,14 @@ STATES = inspect_states()
     ],
 )
 def test_the_middle_that_went_first(series: str, found: dict[tuple[str, int], int], tmp_path: Path) -> None:
-    """Bundle and core have the leak of the old kernel, of 32 KiB, and the new one has none."""
+    """Bundle, core and pfnlab inside have the old kernel's leak of 32 KiB; a plain user has none."""
     bootable(series)
     have(shell)
 
-    state = STATES.program_state("munmap-middle", series, tmp_path)
+    state = STATES.program_state("munmap-middle", series, tmp_path, live=True)
 
-    assert (Counter(found), Counter(found)) == (state.bundle, state.core)
+    assert (Counter(found), Counter(found), Counter(found)) == (state.bundle, state.core, state.live)
+    assert not state.nobody
     assert state.right
 
 
@@ -50,3 +51,13 @@ def test_a_wrong_state_is_marked() -> None:
 
     assert not wrong.right
     assert "| x | - ! |" in STATES.page([wrong], [], ["6.1"])
+
+
+def test_a_wrong_view_inside_the_guest_is_marked() -> None:
+    """Live by what it found, nobody by anything at all."""
+    none: Counter[tuple[str, int]] = Counter()
+    wrong = Counter({("two_modes", 4): 1})
+
+    assert STATES.State("x", "6.1", none, none, none, none, none, none).right
+    assert not STATES.State("x", "6.1", none, none, none, none, wrong, none).right
+    assert not STATES.State("x", "6.1", none, none, none, none, none, wrong).right

@@ -61,10 +61,24 @@ def _agent_image(say: Callable[[str], None]) -> Path:
     return kept(cache_root() / "guest" / f"{key.hexdigest()[:16]}.cpio", make, say=say)
 
 
+def extended(image: Path, extra: Mapping[str, Path], into: Path) -> None:
+    """
+    Write an image with more files, which is not kept: they are large, or are different each time.
+
+    :param extra: the files, by their names in the guest's top folder
+    :param into: the image it becomes
+    """
+    into.write_bytes(image.read_bytes() + _archive(extra))
+
+
+def _archive(extra: Mapping[str, Path]) -> bytes:
+    members = [_member(name, _mode(extra[name]), extra[name].read_bytes()) for name in sorted(extra)]
+    return b"".join([*members, _member("TRAILER!!!", 0)])
+
+
 def _with_files(image: Path, extra: Mapping[str, Path], say: Callable[[str], None]) -> Path:
     # The kernel unpacks archives that follow each other one over the other.
-    members = [_member(name, _mode(extra[name]), extra[name].read_bytes()) for name in sorted(extra)]
-    archive = b"".join([*members, _member("TRAILER!!!", 0)])
+    archive = _archive(extra)
     combined = image.with_name(f"{image.stem}-{hashlib.sha256(archive).hexdigest()[:16]}.cpio")
 
     def make(part: Path) -> None:

@@ -7,7 +7,11 @@ No operation comes in between, so both show one state.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -15,12 +19,13 @@ import msgspec
 from pfnlab.errors import LostGuest, Undecided
 from pfnlab.lab.images.configured import configuration_of_kernel, ram_mib
 from pfnlab.lab.images.driver_module import MODULE, driver_for
-from pfnlab.lab.images.image import guest_image
+from pfnlab.lab.images.image import extended, guest_image
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.images.modules import vfio_modules
 from pfnlab.lab.images.shell import SHELL, shell
 from pfnlab.lab.running.bench import driver_pages
 from pfnlab.lab.running.equipment import Equipment
+from pfnlab.lab.running.live_views import RAM_MIB, LiveView, live_files, split_views
 from pfnlab.lab.running.placement import TAIL_BAR_MIB, Placement, Windows, bar_mib_for
 from pfnlab.lab.running.preparations import preparations
 from pfnlab.lab.running.replies import parse_reply
@@ -55,6 +60,7 @@ class KnownState(NamedTuple):
     :param steps: what the program's operations did up to there
     :param pids: the process ids of its tasks, those that are gone too
     :param placement: where its devices and areas lie
+    :param live: live inspections inside the guest, made behind the bundle, by their names
     """
 
     bundle: str
@@ -62,6 +68,7 @@ class KnownState(NamedTuple):
     steps: tuple[Step, ...]
     pids: dict[str, int]
     placement: Placement
+    live: Mapping[str, LiveView] = MappingProxyType({})
 
 
 def known_state(
@@ -73,6 +80,7 @@ def known_state(
     after: int | None = None,
     form: CoreForm = "kdump-zlib",
     equipment: Equipment | None = None,
+    live: bool = False,
 ) -> KnownState:
     """
     Run *program* in a guest of its own, and take bundle and core after one of its operations.
@@ -81,6 +89,7 @@ def known_state(
     :param core: the file that becomes the core; not there yet
     :param after: the number of operations, all when None, 0 before the first; its tasks live until then
     :param equipment: devices and their drivers beside the program's
+    :param live: run pfnlab inside the guest too, between bundle and core, as root and as nobody
     :raises Misuse: no guest can hold the program
     :raises MissingTool: QEMU, a package or a compiler is not here
     :raises Undecided: the kernel lacks something the program needs, or the guest or the script failed
@@ -91,13 +100,13 @@ def known_state(
     if lack is not None:
         raise Undecided(lack)
     program = msgspec.structs.replace(program, ops=program.ops[:after])
-    with _boot(program, kernel, script, equipment or Equipment()) as guest:
+    with _booted(program, kernel, script, equipment or Equipment(), live=live) as guest:
         placement = _windows(guest, program).place(program)
         if placement is None:
             raise Undecided("the guest has no room for the program")
         stepper = Stepper(guest, kernel.vmlinuz)
         try:
-            return _Taking(guest, program, placement, stepper).take(core, form)
+            return _Taking(guest, program, placement, stepper, live=live).take(core, form)
         finally:
             stepper.close()
 
@@ -105,8 +114,10 @@ def known_state(
 class _Taking:
     # A program on its way to the state that is wanted.
 
-    def __init__(self, guest: Guest, program: Program, placement: Placement, stepper: Stepper) -> None:
-        self._guest, self._program, self._placement = guest, program, placement
+    def __init__(
+        self, guest: Guest, program: Program, placement: Placement, stepper: Stepper, *, live: bool
+    ) -> None:
+        self._guest, self._program, self._placement, self._live = guest, program, placement, live
         self._force = stepper.forcing(program) if program.needs.forced else None
         self._names = tasks_of(program)
         self._bundle: str | None = None
@@ -127,7 +138,8 @@ class _Taking:
         parsed = parse_reply(reply, self._program, self._placement, observed)
         if parsed.lost is not None or self._bundle is None:
             raise LostGuest(f"the program did not come so far: {parsed.lost or reply[-200:]}")
-        return KnownState(self._bundle, core, tuple(parsed.steps), self._pids, self._placement)
+        bundle, views = split_views(self._bundle) if self._live else (self._bundle, {})
+        return KnownState(bundle, core, tuple(parsed.steps), self._pids, self._placement, views)
 
     def _ask(self, text: str, stage: Stage) -> str:
         if stage.begun and not stage.preparing and stage.done < len(self._program.ops):
@@ -143,7 +155,10 @@ class _Taking:
         return self._guest.request(text, OP_LIMIT)
 
 
-def _boot(program: Program, kernel: KernelImage, script: Path, equipment: Equipment) -> Guest:
+@contextmanager
+def _booted(
+    program: Program, kernel: KernelImage, script: Path, equipment: Equipment, *, live: bool
+) -> Iterator[Guest]:
     needs = program.needs
     if needs.vfio and needs.driver:
         raise Undecided("a guest has the test driver or vfio-pci, not both: write two programs")
@@ -153,11 +168,20 @@ def _boot(program: Program, kernel: KernelImage, script: Path, equipment: Equipm
     if needs.driver:
         files[MODULE] = driver_for(kernel)
     size = TAIL_BAR_MIB if needs.past_end else max(BAR_MIB, bar_mib_for(program))
-    with equipment.files(script) as more:
+    with ExitStack() as stack:
+        large: dict[str, Path] = {}
+        if live:
+            script, large = stack.enter_context(live_files(script))
+        more = stack.enter_context(equipment.files(script))
         image = guest_image({SHELL: shell(), **files, **more})
-    devices = equipment.devices
-    shape = GuestShape(size, image, slot=needs.slot, resets=needs.reset, devices=devices)
-    return Guest(kernel.vmlinuz, shape, ram_mib=equipment.ram_mib or ram_mib(configuration_of_kernel(kernel)))
+        if large:
+            whole = Path(stack.enter_context(TemporaryDirectory())) / image.name
+            extended(image, large, whole)
+            image = whole
+        devices = equipment.devices
+        shape = GuestShape(size, image, slot=needs.slot, resets=needs.reset, devices=devices)
+        ram = equipment.ram_mib or ram_mib(configuration_of_kernel(kernel))
+        yield stack.enter_context(Guest(kernel.vmlinuz, shape, ram_mib=max(ram, RAM_MIB) if live else ram))
 
 
 def _windows(guest: Guest, program: Program) -> Windows:

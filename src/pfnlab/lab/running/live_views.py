@@ -1,0 +1,86 @@
+"""Live inspections inside a guest: Python and pfnlab come along, and run behind the script of the bundle."""
+
+from __future__ import annotations
+
+import shlex
+import sysconfig
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from pfnlab.errors import Undecided
+from pfnlab.lab.images.interpreter import interpreter, module_paths, write_interpreter
+from pfnlab.lab.images.shell import SCRIPT
+from pfnlab.lab.running.views_in_guest import MARK
+
+#: Files in the guest's top folder: the archive of Python, and the script of the bundle.
+_ARCHIVE, _BUNDLE = "python.tar", "bundle.sh"
+
+#: RAM of a guest with Python, in MiB: half of it is what files may take.
+RAM_MIB = 768
+
+#: The bundle comes first: Python's own processes are no part of it.
+_ALL = """sh /{bundle} || exit $?
+umask 022
+cd / && tar xf /{archive} && rm /{archive} || exit 91
+chmod a+rx {folders} || exit 92
+mkdir -p /tmp && chmod 1777 /tmp
+exec env PYTHONPATH={modules} PYTHONDONTWRITEBYTECODE=1 {python} -m {views}
+"""
+
+
+class LiveView(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    One live inspection inside a guest.
+
+    :param name: of the view: ``root``, ``nobody``
+    :param code: the exit code of the command
+    :param output: its output, the JSON form of a result
+    :param errors: its error output
+    :param seconds: the time it took there
+    """
+
+    name: str
+    code: int
+    output: str
+    errors: str
+    seconds: float
+
+
+@contextmanager
+def live_files(script: Path) -> Iterator[tuple[Path, dict[str, Path]]]:
+    """The script that runs *script* and then the views, and the files a guest needs for it by their names."""
+    with tempfile.TemporaryDirectory() as folder:
+        archive, first = Path(folder) / _ARCHIVE, Path(folder) / SCRIPT
+        write_interpreter(archive)
+        places = [Path(sysconfig.get_path("stdlib")), interpreter(), *module_paths()]
+        # A guest's own /root is for nobody else.
+        folders = sorted({str(folder) for place in places for folder in place.parents})
+        words = {
+            "folders": " ".join(map(shlex.quote, folders)),
+            "bundle": _BUNDLE,
+            "archive": _ARCHIVE,
+            "modules": shlex.quote(":".join(map(str, module_paths()))),
+            "python": shlex.quote(str(interpreter())),
+            "views": "pfnlab.lab.running.views_in_guest",
+        }
+        first.write_text(_ALL.format_map(words))
+        yield first, {_ARCHIVE: archive, _BUNDLE: script}
+
+
+def split_views(text: str) -> tuple[str, dict[str, LiveView]]:
+    """The bundle and the views, by their names, of what such a script wrote.
+
+    :raises Undecided: the views are not there, or are no lines of JSON
+    """
+    bundle, mark, rest = text.partition(f"\n{MARK}\n")
+    try:
+        found = [msgspec.json.decode(line, type=LiveView) for line in rest.splitlines() if line]
+    except msgspec.DecodeError as trouble:
+        raise Undecided(f"a live view is no line of JSON: {trouble}") from None
+    if not mark or not found:
+        raise Undecided(f"Python did not run in the guest: {text[-200:]!r}")
+    return bundle, {view.name: view for view in found}

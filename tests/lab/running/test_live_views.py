@@ -1,0 +1,26 @@
+"""The bundle and the live views in what a guest's script wrote."""
+
+from __future__ import annotations
+
+import pytest
+
+from pfnlab.errors import Undecided
+from pfnlab.lab.running.live_views import split_views
+from pfnlab.lab.running.views_in_guest import MARK
+
+VIEW = '{"name": "root", "code": 1, "output": "{}", "errors": "", "seconds": 7.5}'
+
+
+def test_the_views_follow_the_bundle() -> None:
+    """Each by its name."""
+    bundle, views = split_views(f"a bundle\nend 3\n\n{MARK}\n{VIEW}\n")
+
+    assert "a bundle\nend 3\n" == bundle
+    assert {"root": 1} == {name: view.code for name, view in views.items()}
+
+
+@pytest.mark.parametrize("text", ["a bundle\n", f"a bundle\n\n{MARK}\n", f"a bundle\n\n{MARK}\nKilled\n"])
+def test_a_guest_in_which_python_did_not_run_is_undecided(text: str) -> None:
+    """Before the first view, or in one."""
+    with pytest.raises(Undecided):
+        split_views(text)
