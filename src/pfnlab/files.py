@@ -18,6 +18,7 @@ from pathlib import Path
 
 from pfnlab.errors import Misuse, PfnlabError, Undecided
 from pfnlab.inert import visible_name
+from pfnlab.units import size_text
 
 #: The largest size of a file, in bytes: of one written by hand, and of one recorded by a machine.
 MOST_WRITTEN = 1 << 20
@@ -212,8 +213,9 @@ def _stat(path: Path, kind: str) -> os.stat_result:
 
 def _check_size(path: Path, size: int, kind: str, most: int) -> None:
     if size > most:
-        bound = f"{most >> 20} MiB" if most >> 20 else f"{most >> 10} KiB"
-        raise Unreadable(path, f"a {kind} is at most {bound}, this is larger: is it the right file?")
+        raise Unreadable(
+            path, f"a {kind} is at most {size_text(most)}, this is larger: is it the right file?"
+        )
 
 
 def _read_up_to(path: Path, descriptor: int, most: int) -> bytes:

@@ -66,3 +66,11 @@ def number_of(number: int, noun: str, plural: str = "") -> str:
 def in_mib(size: int) -> str:
     """A size in bytes in words, up to the next whole MiB: ``33 MiB``, ``1,200 MiB``."""
     return f"{-(-size >> 20):,} MiB"
+
+
+def size_text(size: int) -> str:
+    """A number of bytes in the largest unit that divides it: ``16 KiB``, ``1 MiB``, ``1,234 bytes``."""
+    for shift, unit in ((50, "PiB"), (40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")):
+        if size and size % (1 << shift) == 0:
+            return f"{size >> shift:,} {unit}"
+    return f"{size:,} bytes"

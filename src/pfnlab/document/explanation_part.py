@@ -15,7 +15,7 @@ from pfnlab.messages.explanation import (
 )
 from pfnlab.messages.family import FamilyVerdict
 from pfnlab.messages.kernel_said import KernelSure
-from pfnlab.units import number_of
+from pfnlab.units import number_of, size_text
 
 _TONES: dict[FamilyVerdict, Tone] = {
     FamilyVerdict.LOOK: "lit",
@@ -137,8 +137,6 @@ def _values(event: ExplainedEvent) -> Iterator[str]:
 
 
 def _place(place: SaidPlace) -> str:
-    from pfnlab.inspector.finding.finding_form import size_text
-
     mode = f" {place.mode}" if place.mode else ""
     name = f" {place.name}" if place.name else ""
     if place.end is None:

@@ -8,10 +8,10 @@ from pfnlab.document.blocks import Block, Bullets, Cell, Code, Paragraph, Table,
 from pfnlab.document.part import Part, done, drawn
 from pfnlab.inspector.around import MemoryRow
 from pfnlab.inspector.device import BarAnswer, CombiningAnswer, DeviceAnswer
-from pfnlab.inspector.finding.finding_form import Severity, finding_kinds, size_text
+from pfnlab.inspector.finding.finding_form import Severity, finding_kinds
 from pfnlab.inspector.host_snapshot import Access
 from pfnlab.inspector.inspection import APART, InspectionResult, PlacedFinding
-from pfnlab.units import number_of
+from pfnlab.units import number_of, size_text
 
 _TONES: dict[Severity, Tone] = {Severity.WRONG: "bad", Severity.LOOK: "lit", Severity.NOTE: "pale"}
 

@@ -8,8 +8,9 @@ from typing import Literal
 
 import msgspec
 
-from pfnlab.inspector.finding.finding_form import Finding, size_text
+from pfnlab.inspector.finding.finding_form import Finding
 from pfnlab.inspector.joined_host import JoinedHost, driver_words
+from pfnlab.units import size_text
 
 RowKind = Literal["bar", "resource", "reservation", "free", "mapping"]
 

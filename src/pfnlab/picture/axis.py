@@ -15,7 +15,7 @@ import msgspec
 
 from pfnlab.picture.lettering import text_width
 from pfnlab.programs.lang.span import Span
-from pfnlab.units import PAGE_SIZE
+from pfnlab.units import PAGE_SIZE, size_text
 
 #: So many pages are still drawn in one piece.
 BREAK_PAGES = 64
@@ -24,7 +24,7 @@ BREAK_PAGES = 64
 GAP, _LEAST, _LEAST_OF_MANY, _MANY = 16.0, 12.0, 8.0, 80
 
 _TICK_SIZE = 10
-_UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
+_PAGES_OF_MIB = (1 << 20) // PAGE_SIZE
 
 
 class Stretch(msgspec.Struct, frozen=True):
@@ -47,10 +47,7 @@ class Stretch(msgspec.Struct, frozen=True):
 
 def size_words(pages: int) -> str:
     """So many pages as ``1 TiB``, or in pages where that is no round number."""
-    size, unit = pages * PAGE_SIZE // 1024, 0
-    while size % 1024 == 0 and unit + 1 < len(_UNITS):
-        size, unit = size // 1024, unit + 1
-    return f"{size} {_UNITS[unit]}" if unit else f"{pages:,} pages"
+    return size_text(pages * PAGE_SIZE) if pages % _PAGES_OF_MIB == 0 else f"{pages:,} pages"
 
 
 class Axis:

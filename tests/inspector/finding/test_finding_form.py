@@ -11,7 +11,6 @@ from pfnlab.inspector.finding.finding_form import (
     PhysicalPlace,
     finding_kinds,
     range_text,
-    size_text,
 )
 from pfnlab.programs.lang.library import program_paths
 
@@ -24,15 +23,6 @@ def test_what_a_kind_names_exists(kind: FindingKind) -> None:
     assert len(program_paths(kind.programs)) == len(kind.programs)
     assert kind.advice
     assert not kind.means.endswith("..")
-
-
-@for_each(
-    ("size", "text"),
-    [(0x1000, "4 KiB"), (0x100000, "1 MiB"), (0x180000, "1,536 KiB"), (5, "5 bytes"), (1 << 40, "1 TiB")],
-)
-def test_sizes_in_words(size: int, text: str) -> None:
-    """The largest unit that divides it."""
-    assert text == size_text(size)
 
 
 def test_a_range_ends_with_its_last_byte() -> None:

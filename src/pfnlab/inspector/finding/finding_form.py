@@ -145,14 +145,6 @@ def finding_kinds() -> dict[str, FindingKind]:
         raise Defect(f"kinds.toml: {trouble}") from trouble
 
 
-def size_text(size: int) -> str:
-    """A number of bytes in the largest unit that divides it: ``16 KiB``, ``1 MiB``, ``1234 bytes``."""
-    for shift, unit in ((40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")):
-        if size and size % (1 << shift) == 0:
-            return f"{size >> shift:,} {unit}"
-    return f"{size:,} bytes"
-
-
 def range_text(start: int, end: int) -> str:
     """A half-open range as the kernel's messages write it, with its last byte."""
     return f"[mem {start:#010x}-{end - 1:#010x}]"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pfnlab.hw.cachemode import CacheMode
-from pfnlab.inspector.finding.finding_form import MOST_PLACES, EvidenceLine, size_text
+from pfnlab.inspector.finding.finding_form import MOST_PLACES, EvidenceLine
 from pfnlab.inspector.finding.raw_finding import RawFinding
-from pfnlab.units import number_of
+from pfnlab.units import number_of, size_text
 
 #: Of all processes of a finding so many are named, and so many lines are shown.
 _MOST_PIDS, _MOST_EVIDENCE = 64, 12

@@ -9,11 +9,12 @@ from itertools import islice
 from typing import NamedTuple
 
 from pfnlab.hw.cachemode import CacheMode
-from pfnlab.inspector.finding.finding_form import EvidenceLine, range_text, size_text
+from pfnlab.inspector.finding.finding_form import EvidenceLine, range_text
 from pfnlab.inspector.finding.raw_finding import RawFinding, evidence_of_book
 from pfnlab.inspector.host_snapshot import DirectAlias, HostMapping
 from pfnlab.inspector.intervals import Intervals
 from pfnlab.inspector.joined_host import BarOf, JoinedHost, driver_words, physical_of
+from pfnlab.units import size_text
 
 #: Files whose mmap reserves what it maps, in every kernel: those of sysfs, /proc/bus/pci and /dev/mem (S9.1
 #: to S9.3). Of vfio-pci that depends on the kernel, and drivers may insert without a reservation.

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from pfnlab.inspector.finding.finding_form import EvidenceLine, range_text, size_text
+from pfnlab.inspector.finding.finding_form import EvidenceLine, range_text
 from pfnlab.inspector.finding.raw_finding import MOST_LINES, RawFinding, evidence_of_book
 from pfnlab.inspector.host_snapshot import PciFunction, Reservation
 from pfnlab.inspector.intervals import Ranged, uncovered
 from pfnlab.inspector.joined_host import STAND_INS, BarOf, JoinedHost, driver_words, of_stand_in
-from pfnlab.units import number_of
+from pfnlab.units import number_of, size_text
 
 #: Where a VMM opens a device through its group, or through the device's own file.
 _VFIO_FILES = ("/dev/vfio/", "anon_inode:[vfio-device]")
