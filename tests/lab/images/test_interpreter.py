@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -17,8 +16,8 @@ def test_the_archive_alone_runs_pfnlab(tmp_path: Path) -> None:
     """In a root folder with nothing else in it."""
     archive, root = tmp_path / "python.tar", tmp_path / "root"
     write_interpreter(archive)
-    with tarfile.open(archive) as files:
-        files.extractall(root, filter="fully_trusted")
+    root.mkdir()
+    subprocess.run(["tar", "-xf", archive, "-C", root], check=True, timeout=60)
 
     done = subprocess.run(
         [interpreter(), "-c", "import msgspec, pfnlab.cli.app; print('here')"],
