@@ -48,6 +48,11 @@ _FIELDS = "".join(
 _PFN, _PLAIN = "VmFlags: rd wr sh mr mw me ms pf io de dd sd \n", "VmFlags: rd ex mr mw me sd \n"
 
 
+#: As firmware sets them: RAM, and behind it a window for devices.
+_MTRR = """reg00: base=0x000000000 (    0MB), size=262144MB, count=0: write-back
+reg01: base=0x10000000000 (1048576MB), size=1048576MB, count=0: uncachable
+"""
+
 #: Bytes of a BAR of the devices of bundles.
 _BAR = 1 << 28
 
@@ -113,6 +118,7 @@ def write_machine(path: Path, reservations: int, processes: int, vmas: int, *, i
     bars = [(_FIRST + at * _BAR, _FIRST + (at + 1) * _BAR - 1) for at in range(devices)]
     entries = [
         Entry("file", "/sys/kernel/debug/x86/pat_memtype_list", "".join(lines).encode()),
+        Entry("file", "/proc/mtrr", _MTRR.encode()),
         Entry(
             "file",
             "/proc/iomem",

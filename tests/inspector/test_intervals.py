@@ -45,3 +45,22 @@ def test_uncovered_is_the_rest(ranges: list[tuple[int, int]], start: int, end: i
     parts = list(uncovered(start, end, sorted(pair for pair in ranges if pair[0] < pair[1])))
 
     assert {byte for low, high in parts for byte in range(low, high)} == set(range(start, end)) - covered
+
+
+@given(_RANGES)
+def test_columns_are_the_same_ranges(ranges: list[tuple[int, int]]) -> None:
+    """In any order, with empty ones among them."""
+    owners = list(range(len(ranges)))
+    of_columns = Intervals.of_columns([low for low, _ in ranges], [high for _, high in ranges], owners)
+
+    assert list(Intervals((low, high, at) for at, (low, high) in enumerate(ranges))) == list(of_columns)
+
+
+@given(_RANGES)
+def test_disjoint_is_said_of_ranges_without_a_common_byte(ranges: list[tuple[int, int]]) -> None:
+    """No byte is in two."""
+    bytes_of = [byte for low, high in ranges for byte in range(low, high)]
+
+    assert Intervals((low, high, None) for low, high in ranges).disjoint == (
+        len(bytes_of) == len(set(bytes_of))
+    )

@@ -10,9 +10,9 @@ import msgspec
 from pfnlab.errors import Misuse
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.inspector.finding.finding_form import PhysicalPlace, range_text
-from pfnlab.inspector.finding.mappings import reserves
 from pfnlab.inspector.host_snapshot import HostMapping, PciFunction
 from pfnlab.inspector.joined_host import BarOf, JoinedHost, Piece, driver_words
+from pfnlab.inspector.mapped_file import mapped_file
 
 
 class CombiningAnswer(StrEnum):
@@ -205,7 +205,7 @@ def _user(machine: JoinedHost, place: BarOf, mapping: HostMapping) -> BarUser:
         start, end = mapping.physical or (low, high)
         pieces = list(machine.pieces(max(start, low), min(end, high)))
         places = tuple(PhysicalPlace.of(p.start, p.end, p.mode.short if p.mode else None) for p in pieces)
-        certain = reserves(mapping) and machine.snapshot.book is not None
+        certain = mapped_file(mapping.path).reserves and machine.snapshot.book is not None
         modes = {_effective(machine, piece) for piece in pieces} if certain else {None}
         known = "list"
     one = modes.pop() if len(modes) == 1 else None

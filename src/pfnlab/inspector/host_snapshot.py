@@ -128,7 +128,7 @@ class Entries(msgspec.Struct, frozen=True, gc=False):
     writable: bool = True
 
 
-class HostMapping(msgspec.Struct, frozen=True):
+class HostMapping(msgspec.Struct, frozen=True, gc=False):
     """One VMA that maps page frames of a device, or may.
 
     :param path: its file as /proc/PID/maps writes it

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from operator import le
+from operator import le, lt
 from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
@@ -23,52 +23,75 @@ class Intervals(Generic[T]):
     """
     A fixed set of ranges: a question costs the answers and a logarithm of the set, however they nest.
 
+    Columns are kept and not a value for each: of a million ranges most are never looked at alone.
+    All three are in order of the starts; of several with one start the longest is first.
+
     :param ranges: in any order; empty ones are left out
     """
 
     def __init__(self, ranges: Iterable[tuple[int, int, T]]) -> None:
-        self._ranges = sorted(
-            (Ranged(start, end, owner) for start, end, owner in ranges if start < end),
-            key=lambda ranged: (ranged.start, -ranged.end),
-        )
-        self._starts = [ranged.start for ranged in self._ranges]
-        # Where no range nests in another the ends are in order too, and need no tree.
-        self._ends = [ranged.end for ranged in self._ranges]
+        kept = [one for one in ranges if one[0] < one[1]]
+        self._arrange([one[0] for one in kept], [one[1] for one in kept], [one[2] for one in kept])
+
+    @classmethod
+    def of_columns(cls, starts: list[int], ends: list[int], owners: list[T]) -> Intervals[T]:
+        """The same of three lists of one length, which become its own.
+
+        :param starts: first bytes
+        :param ends: the bytes behind the last
+        """
+        if not all(map(lt, starts, ends)):
+            return cls(zip(starts, ends, owners, strict=True))
+        made = cls.__new__(cls)
+        made._arrange(starts, ends, owners)
+        return made
+
+    def _arrange(self, starts: list[int], ends: list[int], owners: list[T]) -> None:
+        if not all(map(lt, starts, islice(starts, 1, None))):
+            order = sorted(range(len(starts)), key=ends.__getitem__, reverse=True)
+            order.sort(key=starts.__getitem__)
+            starts, ends = [starts[at] for at in order], [ends[at] for at in order]
+            owners = [owners[at] for at in order]
+        self.starts, self.ends, self.owners = starts, ends, owners
+        #: No two of them share a byte.
+        self.disjoint = all(map(le, ends, islice(starts, 1, None)))
         self._width = 0
-        if all(map(le, self._ends, islice(self._ends, 1, None))):
+        # Where no range nests in another the ends are in order too, and need no tree.
+        if self.disjoint or all(map(le, ends, islice(ends, 1, None))):
             return
         # A binary tree in a list: a node has the largest end below it, leaves begin at the power of two.
         width = 1
-        while width < len(self._ranges):
+        while width < len(ends):
             width *= 2
         self._width = width
-        self._ends = [0] * (2 * width)
-        self._ends[width : width + len(self._ranges)] = [ranged.end for ranged in self._ranges]
+        self._largest = [0] * (2 * width)
+        self._largest[width : width + len(ends)] = ends
         for node in range(width - 1, 0, -1):
-            self._ends[node] = max(self._ends[2 * node], self._ends[2 * node + 1])
+            self._largest[node] = max(self._largest[2 * node], self._largest[2 * node + 1])
 
     def __len__(self) -> int:
-        return len(self._ranges)
+        return len(self.starts)
 
     def __iter__(self) -> Iterator[Ranged[T]]:
-        """All of them, by start; of several with one start the longest first."""
-        return iter(self._ranges)
+        """All of them, in order."""
+        return map(Ranged, self.starts, self.ends, self.owners)
 
     def over(self, start: int, end: int) -> Iterator[Ranged[T]]:
         """Those that share a byte with *start* up to *end*, in order."""
-        last = bisect_left(self._starts, end)
-        if not last or start >= end:
-            return
-        if not self._width:
-            yield from self._ranges[bisect_right(self._ends, start) : last]
-            return
+        last = bisect_left(self.starts, end) if start < end else 0
+        if self._width:
+            return self._nested(start, last)
+        first = bisect_right(self.ends, start, 0, last)
+        return map(Ranged, self.starts[first:last], self.ends[first:last], self.owners[first:last])
+
+    def _nested(self, start: int, last: int) -> Iterator[Ranged[T]]:
         nodes = [(1, 0, self._width)]
         while nodes:
             node, first, width = nodes.pop()
-            if first >= last or self._ends[node] <= start:
+            if first >= last or self._largest[node] <= start:
                 continue
             if width == 1:
-                yield self._ranges[first]
+                yield Ranged(self.starts[first], self.ends[first], self.owners[first])
                 continue
             half = width // 2
             nodes.append((2 * node + 1, first + half, half))
@@ -76,7 +99,9 @@ class Intervals(Generic[T]):
 
     def any_over(self, start: int, end: int) -> bool:
         """True where one of them shares a byte with *start* up to *end*."""
-        return next(self.over(start, end), None) is not None
+        if self._width:
+            return next(self.over(start, end), None) is not None
+        return start < end and bisect_right(self.ends, start) < bisect_left(self.starts, end)
 
 
 def uncovered(start: int, end: int, ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import pairwise
@@ -19,13 +20,16 @@ from pfnlab.inspector.host_snapshot import (
     Reservation,
     Snapshot,
 )
-from pfnlab.inspector.intervals import Intervals
+from pfnlab.inspector.intervals import Intervals, Ranged
 from pfnlab.messages.family_files import families
 from pfnlab.messages.matching import Matcher
 from pfnlab.messages.values import range_of
 
 #: Drivers that hold a device for others and reserve nothing for themselves.
 STAND_INS = frozenset({"vfio-pci", "pci-stub", "pciback", "uio_pci_generic", "xen-pciback"})
+
+#: BARs and the ROM of a device itself have numbers below this; from here on are those of virtual functions.
+_FIRST_VIRTUAL = 7
 
 #: Beginnings of the names of their claims: ``vfio-pci``, later ``vfio`` and ``vfio sub-page reserved``.
 _CLAIMS_OF_STAND_INS = ("vfio", "pci-stub", "pciback", "uio_pci_generic", "xen-pciback")
@@ -71,6 +75,11 @@ def driver_words(device: PciFunction) -> str:
     return f"driver {device.driver}" + (f" ({word} {names})" if names else "")
 
 
+def driven_by_own(device: PciFunction) -> bool:
+    """True where a driver is bound that uses the device, and does not hold it for others."""
+    return device.driver is not None and device.driver not in STAND_INS
+
+
 class BarOf(NamedTuple):
     """A BAR and its device."""
 
@@ -100,21 +109,31 @@ class JoinedHost:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
+        self._claims: dict[tuple[int, int], Intervals[IomemLine]] = {}
+        self._last_bar: Ranged[BarOf] | None = None
 
     @cached_property
     def bars(self) -> Intervals[BarOf]:
-        """The BARs of all devices."""
-        return Intervals(
+        """The BARs of all devices; those for virtual functions only where no such function is there."""
+        every = [
             (bar.start, bar.end, BarOf(device, bar))
             for device in self.snapshot.devices or ()
             for bar in device.bars
             if bar.start
-        )
+        ]
+        own = Intervals(one for one in every if one[2].bar.number < _FIRST_VIRTUAL)
+        virtual = [one for one in every if one[2].bar.number >= _FIRST_VIRTUAL]
+        if not virtual:
+            return own
+        return Intervals([*own, *(one for one in virtual if not own.any_over(one[0], one[1]))])
 
     @cached_property
     def book(self) -> Intervals[Reservation]:
         """The memtype list."""
-        return Intervals((entry.start, entry.end, entry) for entry in self.snapshot.book or ())
+        entries = list(self.snapshot.book or ())
+        return Intervals.of_columns(
+            [entry.start for entry in entries], [entry.end for entry in entries], entries
+        )
 
     @cached_property
     def resources(self) -> Intervals[IomemLine]:
@@ -124,11 +143,26 @@ class JoinedHost:
     @cached_property
     def mapped(self) -> Intervals[HostMapping]:
         """The physical ranges of mappings: what their files say, and what their entries have."""
-        return Intervals(
-            (start, end, mapping)
-            for mapping in self.snapshot.mappings or ()
-            for start, end in {*physical_of(mapping), *((mapping.physical,) if mapping.physical else ())}
-        )
+        starts, ends, owners = list[int](), list[int](), list[HostMapping]()
+        for mapping in self.snapshot.mappings or ():
+            physical = mapping.physical
+            if mapping.entries is None:
+                if physical is not None:
+                    starts.append(physical[0])
+                    ends.append(physical[1])
+                    owners.append(mapping)
+                continue
+            for start, end in {*physical_of(mapping), *((physical,) if physical else ())}:
+                starts.append(start)
+                ends.append(end)
+                owners.append(mapping)
+        return Intervals.of_columns(starts, ends, owners)
+
+    @cached_property
+    def ram(self) -> Intervals[IomemLine]:
+        """The lines of /proc/iomem that are RAM."""
+        lines = (one for one in self.snapshot.resources or () if one.name.startswith("System RAM"))
+        return Intervals((line.start, line.end, line) for line in lines)
 
     @cached_property
     def aliases(self) -> Intervals[DirectAlias]:
@@ -158,18 +192,43 @@ class JoinedHost:
 
     def bar_over(self, start: int, end: int) -> list[BarOf]:
         """The BARs that share a byte with a range, in order."""
-        return [ranged.owner for ranged in self.bars.over(start, end)]
+        bar = self._bar_around(start, end)
+        return [ranged.owner for ranged in self.bars.over(start, end)] if bar is None else [bar.owner]
+
+    def _bar_around(self, start: int, end: int) -> Ranged[BarOf] | None:
+        # The only BAR over a range, where it has all of the range; one question in a BAR follows another.
+        last, bars = self._last_bar, self.bars
+        if last is not None and last.start <= start and end <= last.end:
+            return last
+        at = bisect_right(bars.starts, start) - 1
+        if not bars.disjoint or at < 0 or not start < end <= bars.ends[at]:
+            return None
+        self._last_bar = Ranged(bars.starts[at], bars.ends[at], bars.owners[at])
+        return self._last_bar
 
     def claimants(self, start: int, end: int) -> list[IomemLine]:
         """The resources inside the BARs over a range that somebody claimed: the children of a BAR's line."""
-        found = []
-        for place in self.bars.over(start, end):
-            bar = place.owner
-            for ranged in self.resources.over(max(start, place.start), min(end, place.end)):
-                inside = place.start <= ranged.start and ranged.end <= place.end
-                if inside and ranged.owner.name != bar.device.address:
-                    found.append(ranged.owner)
-        return found
+        bar = self._bar_around(start, end)
+        if bar is not None and not self.claims_in(bar):
+            return []
+        return [
+            ranged.owner
+            for place in self.bars.over(start, end)
+            for ranged in self.claims_in(place).over(max(start, place.start), min(end, place.end))
+        ]
+
+    def claims_in(self, place: Ranged[BarOf]) -> Intervals[IomemLine]:
+        """The resources inside a BAR that somebody claimed; most BARs have none."""
+        bounds = place.start, place.end
+        if bounds not in self._claims:
+            self._claims[bounds] = Intervals(
+                ranged
+                for ranged in self.resources.over(*bounds)
+                if place.start <= ranged.start
+                and ranged.end <= place.end
+                and ranged.owner.name != place.owner.device.address
+            )
+        return self._claims[bounds]
 
     def mappings_over(self, start: int, end: int) -> list[HostMapping]:
         """The mappings of a part of a range, each once."""
@@ -178,32 +237,43 @@ class JoinedHost:
 
     def pieces(self, start: int, end: int) -> Iterator[Piece]:
         """A range in the parts that the memtype list makes of it, in order; neighbours differ in mode."""
-        over = list(self.book.over(start, end))
-        if start < end and (not over or (len(over) == 1 and over[0].start <= start and end <= over[0].end)):
-            # Most ranges lie in one entry, or in none.
-            yield Piece(start, end, over[0].owner.mode if over else None)
-            return
-        edges = {start, end}
-        for entry in over:
-            edges.update((max(entry.start, start), min(entry.end, end)))
-        cuts = sorted(edges)
         last: Piece | None = None
-        at = 0
-        running: list[tuple[int, CacheMode]] = []
-        for low, high in pairwise(cuts):
-            while at < len(over) and over[at].start <= low:
-                running.append((over[at].end, over[at].owner.mode))
-                at += 1
-            running = [(until, mode) for until, mode in running if until > low]
-            mode = running[-1][1] if running else None
-            if last is not None and last.mode == mode:
-                last = last._replace(end=high)
-                continue
-            if last is not None:
+        for piece in self._parts(start, end):
+            if last is None:
+                last = piece
+            elif last.mode == piece.mode:
+                last = Piece(last.start, piece.end, last.mode)
+            else:
                 yield last
-            last = Piece(low, high, mode)
+                last = piece
         if last is not None:
             yield last
+
+    def _parts(self, start: int, end: int) -> Iterator[Piece]:
+        book = self.book
+        at = start
+        if book.disjoint:
+            for first, last, entry in book.over(start, end):
+                if first > at:
+                    yield Piece(at, first, None)
+                at = min(last, end)
+                yield Piece(max(first, start), at, entry.mode)
+            if at < end:
+                yield Piece(at, end, None)
+            return
+        # The newest of those that nest or repeat says the mode.
+        over = list(book.over(start, end))
+        edges = {start, end}
+        for ranged in over:
+            edges.update((max(ranged.start, start), min(ranged.end, end)))
+        number = 0
+        running: list[tuple[int, CacheMode]] = []
+        for low, high in pairwise(sorted(edges)):
+            while number < len(over) and over[number].start <= low:
+                running.append((over[number].end, over[number].owner.mode))
+                number += 1
+            running = [(until, mode) for until, mode in running if until > low]
+            yield Piece(low, high, running[-1][1] if running else None)
 
     def mtrr_of(self, start: int, end: int) -> MtrrType | None:
         """The MTRR type of a range; None where the MTRRs are not known, or differ within it."""

@@ -11,18 +11,16 @@ from pfnlab.inspector.finding.gathering import gathered
 from pfnlab.inspector.finding.lacking import not_looked_for
 from pfnlab.inspector.finding.raw_finding import RawFinding, composed
 from pfnlab.inspector.joined_host import JoinedHost
+from pfnlab.inspector.uncollected import uncollected
 
-#: Each looks for one or two kinds.
+#: Each looks for some kinds in one pass.
 _LOOKS: tuple[Callable[[JoinedHost], Iterator[RawFinding]], ...] = (
-    reservations.leaked,
-    mappings.without_reservation,
+    reservations.loose,
+    mappings.odd,
     mappings.aliased,
     mappings.of_removed,
-    mappings.other_than_asked,
-    mappings.over_two_modes,
     reservations.spanning,
     whole_host.claimed,
-    reservations.over_tracked,
     whole_host.no_write_combining,
     whole_host.mtrrs_decide,
     whole_host.hidden,
@@ -38,7 +36,8 @@ def findings(machine: JoinedHost) -> tuple[Finding, ...]:
     lacking = {one.kind for one in not_looked_for(machine.snapshot) if not one.in_part}
     kinds = finding_kinds()
     order = list(kinds)
-    raw = gathered(one for look in _LOOKS for one in look(machine) if one.kind not in lacking)
+    with uncollected():
+        raw = gathered(one for look in _LOOKS for one in look(machine) if one.kind not in lacking)
     bugs = {
         name: tuple(bugs_here(machine.snapshot.kernel, kinds[name].bugs))
         for name in {one.kind for one in raw}

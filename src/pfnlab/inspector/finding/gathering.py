@@ -26,29 +26,31 @@ class _Gathering:
     def add(self, more: RawFinding) -> None:
         self._times += 1
         self._pieces += len(more.places)
-        self._size += sum(end - start for start, end, _ in more.places)
-        self._pids |= dict.fromkeys(more.pids)
+        for start, end, _ in more.places:
+            self._size += end - start
+        for pid in more.pids:
+            self._pids[pid] = None
         if len(self._places) < MOST_PLACES:
             self._places += more.places[: MOST_PLACES - len(self._places)]
         if self._times == 1 or len(self._evidence) < _MOST_EVIDENCE:
-            self._evidence |= dict.fromkeys(more.evidence)
+            self._evidence |= dict.fromkeys(more.evidence())
 
     def whole(self) -> RawFinding:
         first = self._first
         evidence = tuple(self._evidence)
-        says = first.says
+        says = first.says()
         if self._times > 1:
             evidence = evidence[:_MOST_EVIDENCE]
             users = f", of {number_of(len(self._pids), 'process', 'processes')}" if self._pids else ""
             says += f" And {self._times - 1:,} more like it: {size_text(self._size)} in all{users}."
         return RawFinding(
             first.kind,
-            says,
+            lambda: says,
             self._places,
             first.place,
             first.device,
             sorted(self._pids)[:_MOST_PIDS],
-            evidence,
+            lambda: evidence,
             size=self._size,
             count=self._pieces,
         )

@@ -2,115 +2,116 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
 from pfnlab.hw.cachemode import CacheMode
+from pfnlab.inspector.finding.doubtful import OddMapping, odd_mappings
 from pfnlab.inspector.finding.finding_form import EvidenceLine, range_text
 from pfnlab.inspector.finding.raw_finding import RawFinding, evidence_of_book
-from pfnlab.inspector.host_snapshot import DirectAlias, HostMapping
+from pfnlab.inspector.host_snapshot import DirectAlias, HostMapping, IomemLine
 from pfnlab.inspector.intervals import Intervals
-from pfnlab.inspector.joined_host import BarOf, JoinedHost, driver_words, physical_of
+from pfnlab.inspector.joined_host import BarOf, JoinedHost, Piece, driver_words
+from pfnlab.inspector.mapped_file import mapped_file
 from pfnlab.units import size_text
-
-#: Files whose mmap reserves what it maps, in every kernel: those of sysfs, /proc/bus/pci and /dev/mem (S9.1
-#: to S9.3). Of vfio-pci that depends on the kernel, and drivers may insert without a reservation.
-_RESERVES = re.compile(r"^/sys/.*/resource\d+(_wc)?( \(deleted\))?$|^/proc/bus/pci/|^/dev/mem$")
-
-_RESOURCE = re.compile(
-    r"^/sys/.*/(?P<device>[0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])/resource(?P<bar>\d+)(?P<wc>_wc)?"
-)
 
 #: Below 1 MiB: the ISA hole is never reserved (S2.2, C09).
 _ISA_HOLE = (0xA0000, 0x100000)
 
 
-def reserves(mapping: HostMapping) -> bool:
-    """True where a mapping of this file is reserved by the kernel."""
-    return _RESERVES.match(mapping.path) is not None
-
-
-def without_reservation(machine: JoinedHost) -> Iterator[RawFinding]:
-    """Mappings that should be reserved and are not; where a driver claimed the BAR they were revoked."""
-    if not machine.tracks:
-        return
-    for mapping in machine.snapshot.mappings or ():
-        if not reserves(mapping):
-            continue
-        missing = [
-            (piece.start, piece.end, None)
-            for start, end in physical_of(mapping)
-            for piece in machine.pieces(start, end)
-            if piece.mode is None and not _never_reserved(machine, piece.start, piece.end)
-        ]
-        if not missing:
-            continue
-        low, high = missing[0][0], missing[-1][1]
-        claimed = machine.claimants(low, high)
-        places = machine.bar_over(low, high)
-        size = sum(end - start for start, end, _ in missing)
-        who = machine.who(mapping.pid)
-        revoked = bool(claimed) and mapping.entries is None
-        what = f"{range_text(low, high)} ({size_text(size)})"
-        says = f"{who} maps {what} through {mapping.path}, without a reservation"
-        yield RawFinding(
-            "revoked_mapping" if revoked else "mapping_without_reservation",
-            f"{says}: {claimed[0].name} has claimed it." if revoked else f"{says}.",
-            places=missing,
-            place=places[0] if places else None,
-            pids=[mapping.pid],
-            evidence=[
-                mapping_line(mapping),
-                *(
-                    EvidenceLine("/proc/iomem", f"{line.start:08x}-{line.end - 1:08x} : {line.name}")
-                    for line in claimed[:1]
-                ),
-            ],
+def odd(machine: JoinedHost) -> Iterator[RawFinding]:
+    """Mappings of files that reserve: without a reservation, in another mode than asked for, in two modes."""
+    tracks = machine.tracks
+    for one in odd_mappings(machine):
+        found = (
+            _without_reservation(machine, one) if tracks else None,
+            _other_than_asked(machine, one) if tracks and one.file.combining else None,
+            _over_two_modes(machine, one),
         )
+        yield from filter(None, found)
+
+
+def _without_reservation(machine: JoinedHost, one: OddMapping) -> RawFinding | None:
+    """Where a driver claimed the BAR the mapping was revoked."""
+    mapping = one.mapping
+    missing = [
+        (piece.start, piece.end, None)
+        for piece in one.pieces
+        if piece.mode is None and not _never_reserved(machine, piece.start, piece.end)
+    ]
+    if not missing:
+        return None
+    low, high = missing[0][0], missing[-1][1]
+    claimed = machine.claimants(low, high)
+    places = machine.bar_over(low, high)
+    revoked = bool(claimed) and mapping.entries is None
+    return RawFinding(
+        "revoked_mapping" if revoked else "mapping_without_reservation",
+        partial(_unreserved, machine, mapping, missing, claimed if revoked else []),
+        places=missing,
+        place=places[0] if places else None,
+        pids=(mapping.pid,),
+        evidence=partial(_lines_of_claimed, mapping, claimed),
+    )
+
+
+def _unreserved(
+    machine: JoinedHost,
+    mapping: HostMapping,
+    missing: list[tuple[int, int, None]],
+    claimed: list[IomemLine],
+) -> str:
+    size = sum(end - start for start, end, _ in missing)
+    what = f"{range_text(missing[0][0], missing[-1][1])} ({size_text(size)})"
+    says = f"{machine.who(mapping.pid)} maps {what} through {mapping.path}, without a reservation"
+    return f"{says}: {claimed[0].name} has claimed it." if claimed else f"{says}."
+
+
+def _lines_of_claimed(mapping: HostMapping, claimed: list[IomemLine]) -> Iterator[EvidenceLine]:
+    yield mapping_line(mapping)
+    for line in claimed[:1]:
+        yield EvidenceLine("/proc/iomem", f"{line.start:08x}-{line.end - 1:08x} : {line.name}")
 
 
 def _never_reserved(machine: JoinedHost, start: int, end: int) -> bool:
     if _ISA_HOLE[0] <= start and end <= _ISA_HOLE[1]:
         return True
-    return any(ranged.owner.name.startswith("System RAM") for ranged in machine.resources.over(start, end))
+    return machine.ram.any_over(start, end)
 
 
-def other_than_asked(machine: JoinedHost) -> Iterator[RawFinding]:
-    """Mappings that ask for write-combining and have another mode, by the list or by their entries."""
-    if not machine.tracks:
-        return
-    for mapping in machine.snapshot.mappings or ():
-        found = _RESOURCE.match(mapping.path)
-        if not found or not found["wc"]:
-            continue
-        others = [
-            (piece.start, piece.end, piece.mode)
-            for start, end in physical_of(mapping)
-            for piece in machine.pieces(start, end)
-            if piece.mode not in (None, CacheMode.WC)
-        ]
-        if not others:
-            continue
-        low, high, mode = others[0]
-        places = machine.bar_over(low, high)
-        holders = _holders(machine, mapping, low, high)
-        yield RawFinding(
-            "uc_where_wc_asked",
-            f"{machine.who(mapping.pid)} asked for write-combining at {range_text(low, high)}, "
-            f"which is reserved {mode.cattr if mode else ''}{holders}.",
-            places=others,
-            place=places[0] if places else None,
-            pids=[mapping.pid],
-            evidence=[
-                mapping_line(mapping),
-                *evidence_of_book(
-                    [(entry.start, entry.end, entry.owner.mode) for entry in machine.book.over(low, high)],
-                ),
-            ],
-        )
+def _other_than_asked(machine: JoinedHost, one: OddMapping) -> RawFinding | None:
+    """By the list or by its entries."""
+    combining = CacheMode.WC
+    others = [piece for piece in one.pieces if piece.mode is not None and piece.mode is not combining]
+    if not others:
+        return None
+    places = machine.bar_over(others[0].start, others[0].end)
+    return RawFinding(
+        "uc_where_wc_asked",
+        partial(_another_mode, machine, one.mapping, others[0]),
+        places=others,
+        place=places[0] if places else None,
+        pids=(one.mapping.pid,),
+        evidence=partial(_lines_of_other, machine, one.mapping, others[0]),
+    )
+
+
+def _another_mode(machine: JoinedHost, mapping: HostMapping, other: Piece) -> str:
+    holders = _holders(machine, mapping, other.start, other.end)
+    return (
+        f"{machine.who(mapping.pid)} asked for write-combining at {range_text(other.start, other.end)}, "
+        f"which is reserved {other.mode.cattr if other.mode else ''}{holders}."
+    )
+
+
+def _lines_of_other(machine: JoinedHost, mapping: HostMapping, other: Piece) -> Iterator[EvidenceLine]:
+    yield mapping_line(mapping)
+    yield from evidence_of_book(
+        [(entry.start, entry.end, entry.owner.mode) for entry in machine.book.over(other.start, other.end)]
+    )
 
 
 def _holders(machine: JoinedHost, mapping: HostMapping, low: int, high: int) -> str:
@@ -124,43 +125,57 @@ def _holders(machine: JoinedHost, mapping: HostMapping, low: int, high: int) -> 
     return f" by one of: {', '.join(holders[:4])}" if holders else ""
 
 
-def over_two_modes(machine: JoinedHost) -> Iterator[RawFinding]:
-    """Mappings of a file that reserves, over memory that is reserved in two modes."""
-    for mapping in machine.snapshot.mappings or ():
-        if not reserves(mapping):
-            continue
-        for start, end in [mapping.physical] if mapping.physical else ():
-            pieces = [piece for piece in machine.pieces(start, end) if piece.mode is not None]
-            if len({piece.mode for piece in pieces}) < 2:
-                continue
-            places = machine.bar_over(start, end)
-            yield RawFinding(
-                "two_modes",
-                f"{machine.who(mapping.pid)} maps {range_text(start, end)}, "
-                f"reserved as {' and '.join(dict.fromkeys(p.mode.cattr for p in pieces if p.mode))}.",
-                places=[(piece.start, piece.end, piece.mode) for piece in pieces],
-                place=places[0] if places else None,
-                pids=[mapping.pid],
-                evidence=[mapping_line(mapping)],
-            )
+def _over_two_modes(machine: JoinedHost, one: OddMapping) -> RawFinding | None:
+    mapping, _, known = one
+    if mapping.physical is None or (mapping.entries is None and len(known) < 2):
+        return None
+    start, end = mapping.physical
+    pieces = [piece for piece in machine.pieces(start, end) if piece.mode is not None]
+    if len({piece.mode for piece in pieces}) < 2:
+        return None
+    places = machine.bar_over(start, end)
+    return RawFinding(
+        "two_modes",
+        partial(_two_modes, machine, mapping, start, end, pieces),
+        places=pieces,
+        place=places[0] if places else None,
+        pids=(mapping.pid,),
+        evidence=partial(_line_alone, mapping),
+    )
+
+
+def _two_modes(machine: JoinedHost, mapping: HostMapping, start: int, end: int, pieces: list[Piece]) -> str:
+    modes = " and ".join(dict.fromkeys(piece.mode.cattr for piece in pieces if piece.mode))
+    return f"{machine.who(mapping.pid)} maps {range_text(start, end)}, reserved as {modes}."
 
 
 def of_removed(machine: JoinedHost) -> Iterator[RawFinding]:
     """Mappings of resource files whose device is not there any more."""
-    for mapping in machine.snapshot.mappings or ():
-        found = _RESOURCE.match(mapping.path)
-        if found is None:
-            continue
-        if found["device"] in machine.devices and not mapping.path.endswith(" (deleted)"):
+    gone = set()
+    for path in {mapping.path for mapping in machine.snapshot.mappings or ()}:
+        file = mapped_file(path)
+        if file.device and (file.deleted or file.device not in machine.devices):
+            gone.add(path)
+    for mapping in (machine.snapshot.mappings or ()) if gone else ():
+        if mapping.path not in gone:
             continue
         yield RawFinding(
             "removed_device",
-            f"{machine.who(mapping.pid)} maps BAR {found['bar']} of {found['device']}, which was removed.",
+            partial(_of_removed, machine, mapping),
             places=[(*mapping.physical, None)] if mapping.physical else [],
-            device=found["device"],
-            pids=[mapping.pid],
-            evidence=[mapping_line(mapping)],
+            device=mapped_file(mapping.path).device,
+            pids=(mapping.pid,),
+            evidence=partial(_line_alone, mapping),
         )
+
+
+def _of_removed(machine: JoinedHost, mapping: HostMapping) -> str:
+    file = mapped_file(mapping.path)
+    return f"{machine.who(mapping.pid)} maps BAR {file.bar} of {file.device}, which was removed."
+
+
+def _line_alone(mapping: HostMapping) -> tuple[EvidenceLine]:
+    return (mapping_line(mapping),)
 
 
 #: Of many users of one place so many are looked at for their names.
@@ -193,14 +208,14 @@ def aliased(machine: JoinedHost) -> Iterator[RawFinding]:
         seen = {_kind(user.mode): user for user in reversed(over)}.values()
         places: list[BarOf] = machine.bar_over(start, end)
         words = " and ".join(mode.cattr for mode in sorted(modes))
-        yield RawFinding(
+        where = f"{range_text(start, end)} ({size_text(end - start)})"
+        yield RawFinding.ready(
             "conflicting_alias",
-            f"{range_text(start, end)} ({size_text(end - start)}) is mapped {words} at once"
-            f"{'' if places else ', and is RAM'}.",
+            f"{where} is mapped {words} at once{'' if places else ', and is RAM'}.",
+            [_user_line(user) for user in seen],
             places=[(start, end, None)],
             place=places[0] if places else None,
             pids=sorted({user.mapping.pid for user in over if user.mapping is not None})[:8],
-            evidence=[_user_line(user) for user in seen],
         )
 
 
@@ -218,17 +233,12 @@ def _in_two_modes(
         + [(end, -1, user.mode) for _, end, user in users],
         key=lambda edge: edge[:2],
     )
-    ram = Intervals(
-        (ranged.start, ranged.end, None)
-        for ranged in machine.resources
-        if ranged.owner.name.startswith("System RAM")
-    )
     running: Counter[CacheMode] = Counter()
     last, open_at, modes = 0, None, set[CacheMode]()
     for at, step, mode in edges:
         if at > last:
             now = {one for one, count in running.items() if count}
-            if now and ram.any_over(last, at) and not _alias_over(machine, last, at):
+            if now and machine.ram.any_over(last, at) and not _alias_over(machine, last, at):
                 now.add(CacheMode.WB)
             two = len({_kind(one) for one in now}) > 1
             if two and open_at is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -25,8 +25,11 @@ MOST_LINES = 6
 class RawFinding(msgspec.Struct, frozen=True):
     """A finding before it is put together.
 
+    Of a million of one kind a dozen are shown: sentences and lines are made when they are asked for.
+
     :param kind: a name in ``kinds.toml``
-    :param says: the sentences of this one
+    :param says: gives the sentences of this one
+    :param evidence: gives the lines that show it
     :param places: ranges in question, each with the mode it is reserved with, None where it is not
     :param place: the BAR in question
     :param device: the device, where no BAR is in question
@@ -35,14 +38,28 @@ class RawFinding(msgspec.Struct, frozen=True):
     """
 
     kind: str
-    says: str
+    says: Callable[[], str]
     places: Sequence[tuple[int, int, CacheMode | None]] = ()
     place: BarOf | None = None
     device: str | None = None
     pids: Sequence[int] = ()
-    evidence: Iterable[EvidenceLine] = ()
+    evidence: Callable[[], Iterable[EvidenceLine]] = tuple
     size: int = 0
     count: int = 0
+
+    @classmethod
+    def ready(
+        cls,
+        kind: str,
+        says: str,
+        evidence: Iterable[EvidenceLine],
+        places: Sequence[tuple[int, int, CacheMode | None]] = (),
+        place: BarOf | None = None,
+        pids: Sequence[int] = (),
+    ) -> RawFinding:
+        """One of which there are few: its sentences and lines are there already."""
+        lines = tuple(evidence)
+        return cls(kind, lambda: says, places, place, None, pids, lambda: lines)
 
 
 def composed(found: RawFinding, bugs: tuple[BugHere, ...]) -> Finding:
@@ -56,7 +73,7 @@ def composed(found: RawFinding, bugs: tuple[BugHere, ...]) -> Finding:
     return Finding(
         kind=found.kind,
         severity=kind.severity,
-        says=found.says,
+        says=found.says(),
         means=kind.means,
         places=tuple(
             PhysicalPlace.of(start, end, None if mode is None else mode.short)
@@ -67,7 +84,7 @@ def composed(found: RawFinding, bugs: tuple[BugHere, ...]) -> Finding:
         device=found.device if place is None else place.device.address,
         bar=None if place is None else place.bar.number,
         pids=tuple(found.pids),
-        evidence=tuple(found.evidence),
+        evidence=tuple(found.evidence()),
         bugs=bugs,
         programs=kind.programs,
         advice=kind.advice,

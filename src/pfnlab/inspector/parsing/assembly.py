@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import msgspec
 
@@ -35,6 +33,7 @@ from pfnlab.inspector.parsing.text_files import (
     odd_lines,
     shown,
 )
+from pfnlab.inspector.uncollected import uncollected
 from pfnlab.progress import Work, working
 
 #: Small files of one line.
@@ -63,20 +62,8 @@ def snapshot_of(files: TextFiles) -> Snapshot:
     :raises Unparsable: the files are a bundle's and a line has not the form of its file; of others such a
         line is left out, and the source is CUT and says which
     """
-    with working(f"reading {files.origin}") as work, _without_collection():
+    with working(f"reading {files.origin}") as work, uncollected():
         return _Assembly(files, work).snapshot()
-
-
-@contextmanager
-def _without_collection() -> Iterator[None]:
-    # A million values that refer to no other make the collector look at all of them again and again.
-    collected = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collected:
-            gc.enable()
 
 
 class _Assembly:

@@ -35,7 +35,7 @@ class BarPlaces:
         bars = {(bar.start, bar.end) for one in self._by_device.values() for bar in one.values()}
         self._sorted = sorted(bars)
         self._starts = [start for start, _ in self._sorted]
-        self._known: dict[str, tuple[str, str, int]] = {}
+        self._known: dict[str, tuple[str, Bar | None]] = {}
 
     def range_of(self, path: str, offset: int, size: int, device: str | None) -> tuple[int, int] | None:
         """The bytes that a mapping of *size* bytes shows, half-open; None where nothing says which.
@@ -44,12 +44,12 @@ class BarPlaces:
         :param offset: bytes in the file
         :param device: of a mapping through VFIO the device, where it is known
         """
-        kind, owner, number = self._known.get(path) or self._know(path)
+        kind, bar = self._known.get(path) or self._know(path)
         start: int | None
         if kind == "memory":
             start = offset
         elif kind == "sysfs":
-            start = self._in_bar(self._by_device.get(owner, {}).get(number), offset)
+            start = self._in_bar(bar, offset)
         elif kind == "vfio":
             start = self._of_region(offset, device)
         else:
@@ -58,15 +58,16 @@ class BarPlaces:
             return None
         return start, start + size
 
-    def _know(self, path: str) -> tuple[str, str, int]:
+    def _know(self, path: str) -> tuple[str, Bar | None]:
         plain = path.removesuffix(_DELETED)
         sysfs = _SYSFS.fullmatch(plain)
+        found: tuple[str, Bar | None]
         if sysfs is not None:
-            found = "sysfs", sysfs[1], int(sysfs[2])
+            found = "sysfs", self._by_device.get(sysfs[1], {}).get(int(sysfs[2]))
         elif plain == "/dev/mem" or plain.startswith("/proc/bus/pci/"):
-            found = "memory", "", 0
+            found = "memory", None
         else:
-            found = "vfio" if plain == VFIO else "", "", 0
+            found = "vfio" if plain == VFIO else "", None
         self._known[path] = found
         return found
 

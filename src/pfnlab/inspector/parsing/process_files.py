@@ -51,8 +51,8 @@ _FIRST = 1
 MOST_DESCRIPTORS = 1 << 16
 
 
-# Of a VMA by its file, flags and permissions: of interest, and those as text.
-_Kind = tuple[bool, str, tuple[str, ...] | None, str]
+# Of a VMA by its file, flags and permissions: of interest, those as text, and through UIO.
+_Kind = tuple[bool, str, tuple[str, ...] | None, str, bool]
 
 
 class ProcessesSeen(msgspec.Struct, frozen=True):
@@ -150,13 +150,13 @@ class ProcessFiles:
             kind = known.get((path, flags, perms))
             if kind is None:
                 kind = known[path, flags, perms] = _kind_of(path, flags, perms)
-            wanted, name, names, permitted = kind
+            wanted, name, names, permitted, of_uio = kind
             if wanted:
                 first, last, at = int(start, 16), int(end, 16), int(offset, 16)
                 physical = places.range_of(name, at, last - first, None) if last > first else None
                 if path == _VFIO:
                     self._of_vfio.append((len(mappings), inode))
-                elif name.startswith(_UIO) and last > first:
+                elif of_uio and last > first:
                     physical = self._uio_range(name, at, last - first)
                 mappings.append(HostMapping(pid, first, last, permitted, name, at, names, physical))
         if targets or len(mappings) > before:
@@ -215,4 +215,5 @@ class ProcessFiles:
 
 def _kind_of(path: bytes, flags: bytes, perms: bytes) -> _Kind:
     names = tuple(decoded(flags).split()[1:]) if flags else None
-    return is_of_interest(path, flags), decoded(path), names, perms.decode()
+    name = decoded(path)
+    return is_of_interest(path, flags), name, names, perms.decode(), name.startswith(_UIO)
