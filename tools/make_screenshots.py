@@ -17,7 +17,8 @@ PICTURES = ROOT / "docs" / "pictures"
 
 def main() -> int:
     """Run the browser's tests, which store the pictures; their exit code."""
-    tests = (str(ROOT / "tests" / "browser" / name) for name in ("test_explorer.py", "test_steps.py"))
+    names = ("test_explorer.py", "test_steps.py", "test_bundle_view.py")
+    tests = (str(ROOT / "tests" / "browser" / name) for name in names)
     words = ["-n0", *tests, *sys.argv[1:]]
     settings = {"PFNLAB_TARGET": "browser", "PFNLAB_PICTURES": str(PICTURES)}
     code = subprocess.run(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hostile_bundle import LEAK
 from selenium.webdriver.common.keys import Keys
 
 TWO = ["model:6.1", "model:7.3"]
@@ -66,7 +67,19 @@ def keys(page: Any) -> None:
     page.until(lambda: page.one("#keys").is_displayed())
 
 
-VIEWS: tuple[Callable[[Any], None], ...] = (steps, rule, wrong, graph, race, quiz, keys)
+def bundle(page: Any) -> None:
+    """A bundle, one of its devices, and a line that is explained."""
+    page.open(view="bundle")
+    page.one("#bundle-file").send_keys(str(LEAK))
+    page.until(lambda: page.all("#devices button"))
+    page.script("document.querySelector('#devices button').click()")
+    page.until(lambda: "write-combining" in page.text("#device"))
+    page.one("#lines").send_keys("x86/PAT: Xorg:1234 freeing invalid memtype [mem 0xf8004000-0xf8007fff]")
+    page.script("document.querySelector('#lines-form button').click()")
+    page.until(lambda: page.one("#explanation").is_displayed())
+
+
+VIEWS: tuple[Callable[[Any], None], ...] = (steps, rule, wrong, graph, race, quiz, keys, bundle)
 
 
 @pytest.mark.parametrize("width", [360, 900, 1600])
@@ -132,6 +145,28 @@ def test_what_happened_is_said_by_itself(page: Any) -> None:
     """The line above the steps, the mistake and the rule are told without being looked for."""
     page.open(program="munmap-middle", on="model:6.1")
 
-    for part in ("says", "mistake", "search-said", "kernel-said", "quiz-said"):
+    for part in ("says", "mistake", "search-said", "kernel-said", "quiz-said", "bundle-said"):
         assert "status" == page.script("return document.getElementById(arguments[0]).role", part)
-    assert "polite" == page.script("return document.getElementById('rule').getAttribute('aria-live')")
+    for part in ("rule", "explanation", "device"):
+        live = page.script("return document.getElementById(arguments[0]).getAttribute('aria-live')", part)
+        assert "polite" == live
+
+
+def test_the_tab_key_reaches_all_of_a_bundle(page: Any) -> None:
+    """In the order of the page: file, line, kernel, findings, devices, the answer."""
+    bundle(page)
+    wanted = ["bundle-file", "lines", "lines-kernel", "explanation", "findings", "devices", "device"]
+    page.script("document.querySelector('#bundle-file').focus()")
+
+    reached = [wanted[0]]
+    for _ in range(40):
+        page.press(Keys.TAB)
+        found = page.script(
+            "const at = document.activeElement;"
+            "return arguments[0].find((name) => at.closest('#' + name)) || ''",
+            wanted,
+        )
+        if found and found not in reached:
+            reached.append(found)
+
+    assert wanted == reached

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 from for_each import for_each
+from hostile_bundle import LEAK, with_log_of
 from starlette.testclient import TestClient
 
-from pfnlab.explorer.access import MOST_ASKED, Gate
+from pfnlab.explorer import access
+from pfnlab.explorer.access import MOST_ASKED, MOST_SENT, Gate
 from pfnlab.explorer.routes import application
 from pfnlab.explorer.workers import Workers
 
@@ -309,3 +311,89 @@ def test_a_question_of_another_form_is_refused(body: str | bytes) -> None:
 def test_every_part_of_a_question_is_bounded(question: dict[str, Any]) -> None:
     """Numbers, names and lists have a size they may not pass."""
     assert 400 == ask("picture", **question).status_code
+
+
+SENT = {**GOOD, "content-type": "application/octet-stream"}
+
+
+def send(data: Any, name: str = "host.bundle", headers: dict[str, str] | None = None) -> Any:
+    return client().post("/api/bundle", params={"name": name}, content=data, headers=headers or SENT)
+
+
+def test_a_bundle_of_64_mib_opens() -> None:
+    """It is sent as it is, and said to be what it is."""
+    reply = send(with_log_of(64 << 20))
+
+    assert "1 finding; 1 source not read whole; 1 kind of findings not looked for." == reply.json()["says"]
+
+
+def test_a_bundle_is_no_larger_than_it_may_be() -> None:
+    """By its length it is refused before anything of it is read."""
+    headers = {**SENT, "content-length": str(MOST_SENT + 1)}
+
+    assert 413 == send(b"x", headers=headers).status_code
+
+
+def test_a_bundle_without_a_length_is_read_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A question's bound does not hold for it, and its own does."""
+    monkeypatch.setattr(access, "_BUNDLE", access._BUNDLE._replace(most=2 * MOST_ASKED))
+    pieces = [b"x" * MOST_ASKED] * 3
+
+    assert (200, 413) == tuple(send(iter(some)).status_code for some in (pieces[:2], pieces))
+
+
+@for_each(
+    ("header", "value", "status"),
+    [
+        ("host", "evil.example", 421),
+        ("origin", "http://evil.example", 403),
+        ("sec-fetch-site", "cross-site", 403),
+        ("authorization", "Bearer wrong", 401),
+        ("content-type", "application/json", 415),
+        ("content-type", "multipart/form-data", 415),
+        ("content-type", "text/plain", 415),
+    ],
+)
+def test_a_foreign_page_sends_no_bundle(header: str, value: str, status: int) -> None:
+    """What holds for questions holds for bundles."""
+    assert status == send(LEAK.read_bytes(), headers={**SENT, header: value}).status_code
+
+
+@for_each("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
+def test_a_bundle_is_a_post(method: str) -> None:
+    """No link or image opens one."""
+    assert 405 == client().request(method, "/api/bundle", headers=SENT).status_code
+
+
+def test_a_question_is_no_larger_for_being_sent_as_bytes() -> None:
+    """The type alone gives no room: only the address of bundles does."""
+    assert 415 == client().post("/api/start", content=b"{}", headers=SENT).status_code
+
+
+@for_each("name", [str(LEAK), "/etc/passwd", "../../etc/passwd", "/proc/self/environ", "file:///etc/passwd"])
+def test_a_bundle_s_name_names_no_file(name: str) -> None:
+    """It is a word of the message; what is looked at is what was sent."""
+    assert f"{name}: this is no bundle" in send(b"hello", name).json()["refused"]
+
+
+@for_each("kind", ["device", "opened", "explain"])
+def test_no_question_opens_a_path(kind: str) -> None:
+    """A bundle that is asked about is the one that was sent, by its number."""
+    path = str(LEAK)
+    words = {"device": {"bundle": path, "device": "0000:00:10.0"}, "opened": {}, "explain": {"lines": path}}
+
+    reply = ask(kind, **words[kind])
+
+    assert "Leaked" not in reply.text
+    assert "refused" in reply.json() or "Nothing about" in reply.json()["says"]
+
+
+@for_each(
+    "data", [b"", b"hello", b"\x7fELF" + bytes(600), b"\x1f\x8b" + bytes(60), b"pfnlab-bundle 1\nfile /a\n"]
+)
+def test_anything_but_a_bundle_is_one_line(data: bytes) -> None:
+    """Cores and archives are for the command line."""
+    refused = send(data, "b\x1b[2J").json()["refused"]
+
+    assert refused.isprintable()
+    assert refused.startswith("b\\x1b[2J")

@@ -19,18 +19,22 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from for_each import for_each
 from heavy_work import HEAVY, lives, works
+from hostile_bundle import LEAK
 
 from pfnlab.errors import Misuse
 from pfnlab.explorer.serving import BrowserPage, serve
+
+ROOT = Path(__file__).parents[2]
 
 QUESTION = {"ask": "story", "machines": ["model:7.3"], "program": HEAVY}
 
 
 @contextmanager
-def started() -> Iterator[tuple[subprocess.Popen[str], str]]:
+def started(*words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """An explorer that runs, and its address; it has no other tests to serve."""
-    command = [sys.executable, "-m", "pfnlab", "explore", "--no-browser"]
+    command = [sys.executable, "-m", "pfnlab", "explore", "--no-browser", *words]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         try:
@@ -222,3 +226,33 @@ def test_the_browser_is_not_started_with_the_token(monkeypatch: pytest.MonkeyPat
     assert "url=http://127.0.0.1:1/#token=secret" in text
     assert 0o600 == mode
     assert not page.exists()
+
+
+def test_it_begins_with_the_bundle_of_the_command_line() -> None:
+    """The address opens its view, and its findings are there without being sent."""
+    with started("--bundle", str(LEAK)) as (_, address):
+        opened = json.loads(asked(address, {"ask": "opened"}).getresponse().read())
+        start = json.loads(asked(address, {"ask": "start"}).getresponse().read())
+
+    assert ["bundle"] == parse_qs(urlsplit(address).fragment)["view"]
+    assert "Leaked reservation: 32 KiB" in opened["html"]
+    assert str(LEAK) == start["bundle"]
+
+
+@for_each(
+    ("name", "says"),
+    [
+        ("README.md", "this is no bundle"),
+        ("nowhere.bundle", "there is no such file"),
+        (".", "this is a directory"),
+    ],
+)
+def test_what_is_no_bundle_is_not_served(name: str, says: str) -> None:
+    """One line says so, before anything listens."""
+    command = [sys.executable, "-m", "pfnlab", "explore", "--no-browser", "--bundle", str(ROOT / name)]
+
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    assert (2, "") == (ended.returncode, ended.stdout)
+    assert says in ended.stderr
+    assert 1 == len(ended.stderr.splitlines())

@@ -12,11 +12,18 @@ from typing import Any, TypeVar
 
 import pytest
 from heavy_work import HEAVY, lives, works
+from hostile_bundle import LEAK, with_log_of
 from hostile_policies import DAMAGE, METHOD, tracker
 
 from pfnlab.explorer import workers as module
 from pfnlab.explorer.answers import KeptRun
-from pfnlab.explorer.questions import GraphQuestion, PictureQuestion, StoryQuestion
+from pfnlab.explorer.questions import (
+    BundleQuestion,
+    DeviceQuestion,
+    GraphQuestion,
+    PictureQuestion,
+    StoryQuestion,
+)
 from pfnlab.explorer.workers import Workers
 from pfnlab.programs.lang.library import find_program
 from pfnlab.programs.runs.look import LookLevel
@@ -260,3 +267,35 @@ def test_a_graph_is_walked_in_one_process() -> None:
 
     assert 2 == len(here["ops"])
     assert 1 == len(processes)
+
+
+def test_a_bundle_has_a_limit_and_a_process_of_its_own() -> None:
+    """Over it one line says what has none; programs go on being answered."""
+    bundle = BundleQuestion("1", "b", with_log_of(1 << 20))
+
+    async def work(some: Workers) -> tuple[Any, Any]:
+        some._inspector._limit = 0.01
+        asked, other = some.ask(bundle), some.ask(QUICK)
+        return json.loads(await asked), json.loads(await other)
+
+    refused, answer = on_workers(work)
+
+    assert "ended after 0.01 s without an answer: ask `pfnlab inspect`" in refused["refused"]
+    assert 4 == len(answer["steps"])
+
+
+def test_a_bundle_is_open_until_its_process_ends() -> None:
+    """A device of it is asked about; a new process says that it is not open."""
+    bundle = BundleQuestion("1", "b", LEAK.read_bytes())
+    device = DeviceQuestion("1", "0000:00:10.0")
+
+    async def work(some: Workers) -> tuple[Any, Any]:
+        await some.ask(bundle)
+        before = json.loads(await some.ask(device))
+        some._inspector._end()
+        return before, json.loads(await some.ask(device))
+
+    before, after = on_workers(work)
+
+    assert "write-combining, all of it: no." in before["says"]
+    assert after["gone"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from itertools import pairwise
 
 from pfnlab.inspector.around import MemoryRow
 from pfnlab.picture.memory_strip import memory_strip
@@ -36,3 +37,26 @@ def test_every_row_has_its_words() -> None:
 
     assert ["BAR 2, 32 KiB", "reserved wc, 16 KiB (found)", "not <reserved>, 16 KiB"] == words[:3]
     assert ["0x1000", "0x5000", "0x9000"] == words[3:]
+
+
+def test_it_needs_no_style_of_its_parts() -> None:
+    """A page may refuse those; its sheet has all."""
+    assert not [part for part in ElementTree.fromstring(memory_strip("t", ROWS)).iter() if part.get("style")]
+
+
+def test_names_of_borders_stand_apart() -> None:
+    """Of borders side by side not all are named, but always the first and the last."""
+    rows = [MemoryRow("free", hex(at << 40), hex((at + 1) << 40), "x") for at in range(20)]
+    texts = [text for text in ElementTree.fromstring(memory_strip("t", rows)).iter(_TEXT)][20:]
+
+    def ends(text: ElementTree.Element) -> tuple[float, float]:
+        wide = 7.0 * len(text.text or "")
+        left = (
+            float(text.attrib["x"])
+            - {"start": 0, "middle": wide / 2, "end": wide}[text.attrib["text-anchor"]]
+        )
+        return left, left + wide
+
+    places = sorted(map(ends, texts))
+    assert {"0x0", hex(20 << 40)} <= {text.text for text in texts}
+    assert all(before[1] <= after[0] for before, after in pairwise(places))

@@ -14,18 +14,19 @@ export function takeToken() {
 
 /** The answer to one question; what is refused has `refused`, a mistake in a program `mistake`, and what `signal` has
  * stopped `stopped`. The server ends the work on a question that nobody waits for. */
-export async function ask(kind, question = {}, signal = undefined) {
+export function ask(kind, question = {}, signal = undefined) {
+  return post(kind, "application/json", JSON.stringify({ ask: kind, ...question }), signal);
+}
+
+/** The same about a bundle, which is sent as it is; its name is for messages. */
+export function askOf(name, bytes, signal) {
+  return post(`bundle?${new URLSearchParams({ name })}`, "application/octet-stream", bytes, signal);
+}
+
+async function post(place, type, body, signal) {
   try {
-    const reply = await fetch(`/api/${kind}`, {
-      method: "POST",
-      headers: {
-        "content-type": "application/json",
-        authorization: `Bearer ${localStorage.getItem(KEY) || ""}`,
-      },
-      body: JSON.stringify({ ask: kind, ...question }),
-      signal,
-    });
-    return await read(reply);
+    const headers = { "content-type": type, authorization: `Bearer ${localStorage.getItem(KEY) || ""}` };
+    return await read(await fetch(`/api/${place}`, { method: "POST", headers, body, signal }));
   } catch {
     if (signal?.aborted) return { stopped: true };
     return { refused: "the explorer has ended: start it again with `pfnlab explore`" };

@@ -1,6 +1,7 @@
 // The page: what is chosen, what the server answers, and what is shown of it.
 
 import { ask, latest, takeToken } from "./ask.js";
+import { makeBundle } from "./bundle.js";
 import { makeEditor } from "./editor.js";
 import { makeGraph } from "./graph.js";
 import { hearKernel } from "./kernel.js";
@@ -47,6 +48,7 @@ async function begin() {
   steps = makeSteps(byId("timeline"), goTo);
   quiz = makeQuiz(byId("quiz"), () => setTimeout(() => quizzing && goTo(place.step + 1), 0));
   listen();
+  makeBundle(start, () => place.view === "bundle");
   await restore();
   document.documentElement.dataset.ready = "yes";
 }
@@ -120,16 +122,19 @@ function listen() {
   byId("quiz-on").addEventListener("click", toggleQuiz);
   byId("keys-on").addEventListener("click", () => byId("keys").showModal());
   reach(byId("picture"), selected, (part) => showRule(byId("rule"), part), (names) => editor.made(names));
+  // A bundle has no steps and no such picture: there these keys are the browser's.
+  const inSteps = (act) => () => place.view !== "bundle" && act();
   hearKeys({
-    ArrowLeft: () => goTo(place.step - 1),
-    ArrowRight: () => goTo(place.step + 1),
-    ArrowDown: () => move(byId("picture"), 1),
-    ArrowUp: () => move(byId("picture"), -1),
+    ArrowLeft: inSteps(() => goTo(place.step - 1)),
+    ArrowRight: inSteps(() => goTo(place.step + 1)),
+    ArrowDown: inSteps(() => move(byId("picture"), 1)),
+    ArrowUp: inSteps(() => move(byId("picture"), -1)),
     Enter: () => {
       const part = document.activeElement.closest("[data-part]");
       return part ? showRule(byId("rule"), part) : false;
     },
-    c: () => byId("compare").click(),
+    b: () => turnTo(place.view === "bundle" ? "program" : "bundle"),
+    c: inSteps(() => byId("compare").click()),
     g: () => turnTo(place.view === "graph" ? "program" : "graph"),
     q: toggleQuiz,
     "?": () => byId("keys").showModal(),
@@ -192,6 +197,7 @@ const again = latest(async (current, push) => {
   giveUpAll();
   kept.clear();
   arrange();
+  if (place.view === "bundle") return keep(push);
   if (place.view === "graph") return walk(current, push);
   const question = asked();
   const answer = await work("story", question).answer;
@@ -214,7 +220,7 @@ const again = latest(async (current, push) => {
 
 /** Ask anew if a file that a machine is made of was written since: somebody comes back from an editor. */
 async function renew() {
-  const inFiles = shownMachines().some((name) => start.given.includes(name));
+  const inFiles = place.view !== "bundle" && shownMachines().some((name) => start.given.includes(name));
   if (!inFiles || !byId("stopped").hidden) return;
   const shown = story;
   const answer = await work(place.view === "graph" ? "graph" : "story", asked()).answer;
@@ -231,14 +237,17 @@ function asked() {
 /** Show the parts of the page that the view has. */
 function arrange() {
   const inGraph = place.view === "graph";
+  const inBundle = place.view === "bundle";
   for (const button of document.querySelectorAll("[data-view]"))
     button.setAttribute("aria-pressed", String(button.dataset.view === place.view));
+  byId("asking").hidden = byId("showing").hidden = inBundle;
+  byId("bundle-asking").hidden = byId("bundle-showing").hidden = !inBundle;
   byId("program-side").hidden = byId("timeline").hidden = byId("stepping").hidden = inGraph;
   byId("violations").hidden = inGraph;
   byId("compare-field").hidden = inGraph;
   byId("graph-side").hidden = byId("graph").hidden = byId("way").hidden = !inGraph;
   byId("quiz").hidden = inGraph || !quizzing;
-  byId("quiz-on").disabled = inGraph;
+  byId("quiz-on").disabled = inGraph || inBundle;
   byId("compare").checked = place.compare;
   document.querySelector('fieldset[data-slot="1"]').hidden = inGraph || !place.compare;
   byId("kernel-field").hidden = !kernelShown();
@@ -349,7 +358,7 @@ async function walk(current, push) {
 }
 
 async function toggleQuiz() {
-  if (place.view === "graph") return false;
+  if (place.view !== "program") return false;
   quizzing = !quizzing;
   byId("quiz-on").setAttribute("aria-pressed", String(quizzing));
   byId("quiz").hidden = !quizzing;

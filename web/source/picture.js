@@ -4,15 +4,10 @@ import { place } from "./place.js";
 
 const sheets = new Map();
 
-/** The SVG `text` as an element, null for none. Its style sheet becomes one of the page: inline ones are not allowed. */
+/** The SVG `text` as an element, null for none. */
 export function prepare(text) {
   if (!text) return null;
-  // Taken out before it is parsed: a document that is parsed obeys the policy too, and says what it refused.
-  const plain = text.replace(/<style[^>]*>([^<]*)<\/style>/g, (_, css) => {
-    adopt(css);
-    return "";
-  });
-  const parsed = new DOMParser().parseFromString(plain, "image/svg+xml").documentElement;
+  const parsed = new DOMParser().parseFromString(adoptStyles(text), "image/svg+xml").documentElement;
   if (parsed.localName !== "svg") return null;
   for (const foreign of [...parsed.querySelectorAll("script, foreignObject")]) foreign.remove();
   const svg = document.adoptNode(parsed);
@@ -33,6 +28,15 @@ export function prepare(text) {
 export function putIn(figure, svg) {
   figure.replaceChildren(...(svg ? [svg] : []));
   lightPart(figure, null);
+}
+
+/** The markup `text` without its style sheets, which become those of the page: inline ones are not allowed.
+ * Taken out before it is parsed: a document that is parsed obeys the policy too, and says what it refused. */
+export function adoptStyles(text) {
+  return text.replace(/<style[^>]*>([^<]*)<\/style>/g, (_, css) => {
+    adopt(css);
+    return "";
+  });
 }
 
 function adopt(text) {

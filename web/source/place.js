@@ -42,7 +42,7 @@ export async function keep(push) {
 /** Read the place out of the address; the program's text where it holds one. */
 export async function read() {
   const words = new URLSearchParams(location.hash.slice(1));
-  place.view = words.get("view") === "graph" ? "graph" : "program";
+  place.view = ["graph", "bundle"].find((view) => view === words.get("view")) || "program";
   place.name = words.get("program") || "";
   const machines = words.getAll("on").slice(0, 2);
   if (machines.length) {
@@ -58,7 +58,7 @@ export async function read() {
 
 /** The machines that are shown: of a graph and without a comparison, the first. */
 export function shownMachines() {
-  return place.compare && place.view === "program" ? place.machines : place.machines.slice(0, 1);
+  return place.compare && place.view !== "graph" ? place.machines : place.machines.slice(0, 1);
 }
 
 async function pack(text) {

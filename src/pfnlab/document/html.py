@@ -38,8 +38,13 @@ _STYLE = (
 
 def fragment(blocks: Sequence[Block]) -> str:
     """*blocks* as a part of another page."""
+    return f'<div class="pfnlab">{_STYLE}{unstyled(blocks)}</div>'
+
+
+def unstyled(blocks: Sequence[Block]) -> str:
+    """*blocks* as a part of a page that has a style for them. Texts are escaped; only drawings are markup."""
     template = _environment().get_template("blocks.html.jinja")
-    return f'<div class="pfnlab">{_STYLE}{template.module.blocks(tuple(drawn(blocks)), 3)}</div>'  # type: ignore[attr-defined]
+    return str(template.module.blocks(tuple(drawn(blocks)), 3))  # type: ignore[attr-defined]
 
 
 def drawn(blocks: Sequence[Block]) -> Iterator[Block]:

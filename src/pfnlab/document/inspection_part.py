@@ -32,7 +32,7 @@ def part(content: InspectionResult) -> Part:
 
 def _blocks(content: InspectionResult) -> Iterator[Block]:
     if content.device is not None:
-        yield from _device(content.device)
+        yield from device_blocks(content.device)
     about = None if content.device is None else content.device.address
     for shown in content.findings:
         if about in (None, shown.finding.device):
@@ -79,7 +79,8 @@ def picture(rows: tuple[MemoryRow, ...]) -> str:
     return "\n".join([*lines, f"  {last:#018x}"])
 
 
-def _device(device: DeviceAnswer) -> Iterator[Block]:
+def device_blocks(device: DeviceAnswer) -> Iterator[Block]:
+    """The answer about a device: each BAR with its cover and its users, and what to do."""
     for bar in device.bars:
         yield Table(
             f"BAR {bar.number} of {device.address} {device.ids}",

@@ -7,7 +7,8 @@ A browser lets any site send requests to this machine, and a name server can giv
 2. an ``Origin`` or ``Sec-Fetch-Site`` of another page, a file or another port of this machine;
 3. a question without the token, which only the address in the terminal holds; it stands behind ``#``, which
    browsers do not send, and there is no cookie that a foreign page could make them send;
-4. a question that is no POST of JSON (a foreign page cannot send one unasked), or too large.
+4. a question that is no POST of JSON, or of bytes where a bundle is sent (a foreign page can send neither
+   unasked), or too large.
 
 What is answered may run nothing but the page's own files: no inline script, no foreign address.
 """
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pfnlab.programs.lang.words import MAX_BYTES
 
@@ -29,8 +30,14 @@ ADDRESS = "127.0.0.1"
 #: The most bytes of a question: a program of the largest size, and what is asked of it.
 MOST_ASKED = MAX_BYTES + (64 << 10)
 
+#: The most bytes of a bundle that is sent, packed or not.
+MOST_SENT = 128 << 20
+
 #: Where questions go; everything else is a file of the page.
 QUESTIONS = "/api/"
+
+#: Where bundles go.
+BUNDLES = "/api/bundle"
 
 _POLICY = "; ".join(
     (
@@ -49,6 +56,18 @@ _POLICY = "; ".join(
 def new_token() -> str:
     """A token that cannot be guessed: 256 random bits."""
     return secrets.token_urlsafe(32)
+
+
+class _Form(NamedTuple):
+    """The form of a body: its type, and the most bytes of it."""
+
+    noun: str
+    media_type: str
+    most: int
+
+
+_QUESTION = _Form("a question", "application/json", MOST_ASKED)
+_BUNDLE = _Form("a bundle", "application/octet-stream", MOST_SENT)
 
 
 class _Refused(Exception):
@@ -96,8 +115,9 @@ class Gate:
             self._check_host(headers)
             body = b""
             if scope["path"].startswith(QUESTIONS):
-                self._check_question(scope["method"], headers)
-                body = await _bounded(headers, receive)
+                form = _BUNDLE if scope["path"] == BUNDLES else _QUESTION
+                self._check_question(scope["method"], headers, form)
+                body = await _bounded(headers, receive, form)
             elif scope["method"] not in ("GET", "HEAD"):
                 raise _Refused(405, "files are only read")
         except _Refused as refused:
@@ -109,7 +129,7 @@ class Gate:
         if headers.get("host") not in self._hosts:
             raise _Refused(421, "this server answers to its own address only")
 
-    def _check_question(self, method: str, headers: dict[str, str]) -> None:
+    def _check_question(self, method: str, headers: dict[str, str], form: _Form) -> None:
         if headers.get("origin", f"http://{headers['host']}") != f"http://{headers['host']}":
             raise _Refused(403, "another page may not ask")
         if headers.get("sec-fetch-site", "same-origin") != "same-origin":
@@ -118,9 +138,9 @@ class Gate:
         if not secrets.compare_digest(given, f"Bearer {self._token}".encode()):
             raise _Refused(401, "the token is missing or old: open the address that the terminal shows")
         if method != "POST":
-            raise _Refused(405, "a question is a POST")
-        if headers.get("content-type") != "application/json":
-            raise _Refused(415, "a question is application/json")
+            raise _Refused(405, f"{form.noun} is a POST")
+        if headers.get("content-type") != form.media_type:
+            raise _Refused(415, f"{form.noun} is {form.media_type}")
 
 
 def _single(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
@@ -147,22 +167,22 @@ def _headers(nonce: str) -> list[tuple[bytes, bytes]]:
     return [(name.encode(), value.encode()) for name, value in named.items()]
 
 
-async def _bounded(headers: dict[str, str], receive: Receive) -> bytes:
-    """The whole body, of which no more is stored than a question may have, whatever its length says."""
-    too_large = _Refused(413, f"a question has at most {MOST_ASKED} bytes")
+async def _bounded(headers: dict[str, str], receive: Receive, form: _Form) -> bytes:
+    """The whole body, of which no more is stored than its form may have, whatever its length says."""
+    too_large = _Refused(413, f"{form.noun} has at most {form.most} bytes")
     length = headers.get("content-length", "0")
-    if not length.isascii() or not length.isdigit() or int(length) > MOST_ASKED:
+    if not length.isascii() or not length.isdigit() or int(length) > form.most:
         raise too_large
-    body = b""
+    body = bytearray()
     while True:
         message = await receive()
         if message["type"] != "http.request":
             raise _Refused(400, "the question ended early")
-        body += bytes(message.get("body", b""))
-        if len(body) > MOST_ASKED:
+        body += message.get("body", b"")
+        if len(body) > form.most:
             raise too_large
         if not message.get("more_body", False):
-            return body
+            return bytes(body)
 
 
 def _whole(body: bytes, receive: Receive) -> Receive:

@@ -10,6 +10,7 @@ import msgspec
 
 from pfnlab.errors import Misuse
 from pfnlab.explorer import questions
+from pfnlab.explorer.access import MOST_SENT
 from pfnlab.explorer.machines import SEAMS, series_on_offer
 from pfnlab.explorer.rules import find_rule
 from pfnlab.explorer.walk import walkable_scopes
@@ -25,10 +26,13 @@ class Offers:
 
     :param given: machines that the command line named
     :param opened: the text the page begins with, where it is no program of the library
+    :param bundle: the name of the bundle that the command line named
     """
 
-    def __init__(self, given: Sequence[str] = (), opened: str | None = None) -> None:
-        self._given, self._opened = tuple(given), opened
+    def __init__(
+        self, given: Sequence[str] = (), opened: str | None = None, bundle: str | None = None
+    ) -> None:
+        self._given, self._opened, self._bundle = tuple(given), opened, bundle
 
     def by_question(self) -> dict[type[Any], Callable[[Any], Any]]:
         """The answer to each kind of question."""
@@ -51,6 +55,8 @@ class Offers:
             "seams": SEAMS,
             "given": list(self._given),
             "opened": self._opened,
+            "bundle": self._bundle,
+            "most_sent": MOST_SENT,
             "kernels": list(reversed(CONFIRMED)) if lab else [],
             "scopes": walkable_scopes(),
             "depth": questions.MOST_DEPTH,

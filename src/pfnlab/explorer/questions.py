@@ -86,8 +86,48 @@ class RaceQuestion(OfProgram, frozen=True, tag="race"):
     width: Pixels | None = None
 
 
+class BundleQuestion(PageQuestion, frozen=True, tag="bundle"):
+    """A bundle that was sent: what is wrong on its machine. Its bytes come as they are, not as JSON.
+
+    :param bundle: its number, by which later questions name it
+    :param name: of its file, for messages
+    """
+
+    bundle: Word
+    name: Word
+    data: bytes
+
+
+class OpenedQuestion(PageQuestion, frozen=True, tag="opened"):
+    """The same question about the bundle that the command line named."""
+
+
+class DeviceQuestion(PageQuestion, frozen=True, tag="device"):
+    """Whether a device is write-combining, all of it.
+
+    :param bundle: the number of the bundle
+    :param device: its PCI address
+    """
+
+    bundle: Word
+    device: Word
+
+
+class ExplainQuestion(PageQuestion, frozen=True, tag="explain"):
+    """The meaning of lines of a log.
+
+    :param kernel: the version they are of, where they do not say it; empty where it is not known
+    """
+
+    lines: Text
+    kernel: Word = ""
+
+
 #: The questions that take work: they are worked out in processes of their own.
-Worked = StoryQuestion | PictureQuestion | GraphQuestion | RaceQuestion
+Worked = StoryQuestion | PictureQuestion | GraphQuestion | RaceQuestion | DeviceQuestion | ExplainQuestion
+
+#: Those among them about what comes from outside; they have a process to themselves.
+Inspected = BundleQuestion | DeviceQuestion | ExplainQuestion
 
 
 class SearchQuestion(OfScope, frozen=True, tag="search"):

@@ -9,10 +9,14 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from pfnlab.errors import PfnlabError, ProgramError
+from pfnlab.errors import Misuse, PfnlabError, ProgramError
 from pfnlab.explorer.stories import NotRunYet, mistake
 
 _Question = TypeVar("_Question")
+
+
+class NotOpen(Misuse):
+    """A question is about a bundle that its process does not have any more."""
 
 
 def reply(answer: Callable[[_Question], Any], question: _Question) -> bytes:
@@ -38,8 +42,12 @@ def answered(answer: Callable[[_Question], Any], question: _Question) -> Any:
         return {"mistake": mistake(wrong)}
     except NotRunYet as wrong:
         return {"refused": str(wrong), "runs": True}
+    except NotOpen as wrong:
+        return {"refused": str(wrong), "gone": True}
     except PfnlabError as wrong:
         return {"refused": str(wrong)}
+    except MemoryError:
+        return {"refused": "this takes more memory than a question may: the verbs of pfnlab have no limit"}
     except RecursionError:
         return {"refused": "the program is nested too deeply"}
     except Exception:

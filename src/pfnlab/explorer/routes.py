@@ -6,6 +6,7 @@ The server on its port, which Ctrl-C ends at once, whatever is being worked out.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -20,10 +21,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from pfnlab.explorer.access import Gate
+from pfnlab.explorer.access import BUNDLES, Gate
 from pfnlab.explorer.commands import Commands
 from pfnlab.explorer.offers import Offers
-from pfnlab.explorer.questions import Worked
+from pfnlab.explorer.questions import BundleQuestion, OpenedQuestion, Worked
 from pfnlab.explorer.reply import refused, reply
 from pfnlab.explorer.workers import Workers
 
@@ -39,14 +40,25 @@ _FILES = {
 _NONCE = "NONCE"
 
 
-def application(workers: Workers, given: Sequence[str] = (), opened: str | None = None) -> Starlette:
+#: The most letters of the name of a bundle.
+_MOST_NAME = 200
+
+
+def application(
+    workers: Workers,
+    given: Sequence[str] = (),
+    opened: str | None = None,
+    bundle: BundleQuestion | None = None,
+) -> Starlette:
     """The application behind the gate (:mod:`pfnlab.explorer.access`), which it does not repeat.
 
     :param workers: answer the questions that take work
     :param given: machines that the command line named, which may use files
     :param opened: the text the page begins with, where it is no program of the library
+    :param bundle: the bundle that the command line named
     """
-    offers, commands = Offers(given, opened), Commands(workers.keep, given)
+    offers = Offers(given, opened, None if bundle is None else bundle.name)
+    commands = Commands(workers.keep, given)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -63,6 +75,8 @@ def application(workers: Workers, given: Sequence[str] = (), opened: str | None 
             *(Route(address, _file(*file), methods=["GET"]) for address, file in _FILES.items()),
             *(_route(kind, _answered_at_once(answer)) for kind, answer in at_once.items()),
             *(_route(kind, workers.ask) for kind in get_args(Worked)),
+            _route(OpenedQuestion, _opened(workers, bundle)),
+            _bundle_route(workers),
         ],
         lifespan=lifespan,
     )
@@ -98,6 +112,31 @@ def _route(kind: type[Any], begin: Callable[[Any], Awaitable[bytes]]) -> Route:
         return _json(await _while_wanted(request, asyncio.ensure_future(begin(question))))
 
     return Route(f"/api/{kind.__struct_config__.tag}", answer, methods=["POST"])
+
+
+def _opened(workers: Workers, bundle: BundleQuestion | None) -> Callable[[Any], Awaitable[bytes]]:
+    async def begin(_: Any) -> bytes:
+        if bundle is None:
+            return refused("the explorer was started without a bundle: drop one here")
+        return await workers.ask(bundle)
+
+    return begin
+
+
+def _bundle_route(workers: Workers) -> Route:
+    """Where bundles go: their bytes are the body, and their name is a word for messages alone."""
+
+    async def answer(request: Request) -> Response:
+        name = request.query_params.get("name", "")[:_MOST_NAME] or "bundle"
+        question = received(name, await request.body())
+        return _json(await _while_wanted(request, workers.ask(question)))
+
+    return Route(BUNDLES, answer, methods=["POST"])
+
+
+def received(name: str, data: bytes) -> BundleQuestion:
+    """The question about a bundle, with a number that no other has."""
+    return BundleQuestion(secrets.token_hex(8), name, data)
 
 
 async def _while_wanted(request: Request, answer: asyncio.Future[bytes]) -> bytes:
@@ -139,16 +178,24 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def run(listener: socket.socket, token: str, given: Sequence[str], opened: str | None) -> None:
+def run(
+    listener: socket.socket,
+    token: str,
+    given: Sequence[str],
+    opened: str | None,
+    bundle: tuple[str, bytes] | None = None,
+) -> None:
     """Answer on *listener* until Ctrl-C.
 
     :param token: of who may ask
     :param given: machines that the command line named
     :param opened: the text the page begins with
+    :param bundle: name and bytes of the bundle it begins with
     :raises KeyboardInterrupt: it was ended so
     """
     workers = Workers(given)
-    app = Gate(application(workers, given, opened), token, listener.getsockname()[1])
+    about = None if bundle is None else received(*bundle)
+    app = Gate(application(workers, given, opened, about), token, listener.getsockname()[1])
     config = uvicorn.Config(
         app, log_level="error", access_log=False, server_header=False, ws="none", lifespan="on",
         timeout_graceful_shutdown=_GRACE,

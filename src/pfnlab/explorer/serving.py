@@ -21,6 +21,7 @@ def serve(
     given: Sequence[str] = (),
     opened: str | None = None,
     *,
+    bundle: tuple[str, bytes] | None = None,
     fragment: str = "",
     port: int = 0,
     browser: bool = True,
@@ -30,6 +31,7 @@ def serve(
 
     :param given: machines that the command line named, which may use files
     :param opened: the text the page begins with, where it is no program of the library
+    :param bundle: name and bytes of the bundle it begins with
     :param fragment: what the page opens with, as it stands behind ``#``
     :param port: 0 for any that is free
     :raises Misuse: the port is taken
@@ -44,7 +46,7 @@ def serve(
         say(f"the explorer is at {address}")
         say("it ends with Ctrl-C")
         with BrowserPage(address) if browser else nullcontext(), suppress(KeyboardInterrupt):
-            run(listener, token, given, opened)
+            run(listener, token, given, opened, bundle)
 
 
 def _listening(port: int) -> socket.socket:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pfnlab.endings import signal_name
 from pfnlab.errors import PfnlabError
 from pfnlab.explorer.answers import KeptRun
-from pfnlab.explorer.questions import GraphQuestion, Worked
+from pfnlab.explorer.questions import BundleQuestion, GraphQuestion, Inspected, Worked
 from pfnlab.explorer.reply import is_refused, refused
 from pfnlab.policies.own import files_in
 from pfnlab.worker import Ended, Worker, executed, hear, tell
@@ -32,8 +32,9 @@ _MOST = 3
 #: The subjects that a process is taken to know, and the runs of real kernels that each was sent.
 _RECENT, _KEPT = 8, 64
 
-#: What a process runs.
-_ANSWERING = "pfnlab.explorer.answers:answering"
+#: What a process runs, and what has no limit: for programs, and for what comes from outside.
+_PROGRAMS = "pfnlab.explorer.answers:answering", "shorten the program, or ask `pfnlab run`"
+_BUNDLES = "pfnlab.explorer.inspections:answering", "ask `pfnlab inspect` or `pfnlab explain`"
 
 
 class Workers:
@@ -47,17 +48,19 @@ class Workers:
 
     def __init__(self, given: Sequence[str] = (), limit: float = LIMIT) -> None:
         self._kept: deque[KeptRun] = deque(maxlen=_KEPT)
-        self._workers = [_Answerer(given, limit, self._kept) for _ in range(_MOST)]
+        self._workers = [_Answerer(_PROGRAMS, given, limit, self._kept) for _ in range(_MOST)]
+        # What a bundle does to its process harms no other question.
+        self._inspector = _Answerer(_BUNDLES, (), limit, deque())
         self._asked: set[asyncio.Task[bytes]] = set()
 
     async def begin(self) -> None:
         """Start the first process, so that the first question finds it ready."""
         self._workers[0].begin()
 
-    def ask(self, question: Worked) -> asyncio.Task[bytes]:
+    def ask(self, question: Worked | BundleQuestion) -> asyncio.Task[bytes]:
         """A task whose result is the reply to *question*; to cancel it ends the work."""
         subject = _subject(question)
-        worker = self._chosen(subject)
+        worker = self._inspector if isinstance(question, Inspected) else self._chosen(subject)
         task = asyncio.create_task(worker.answer(subject, question))
         self._asked.add(task)
         task.add_done_callback(self._asked.discard)
@@ -71,7 +74,7 @@ class Workers:
 
     def end(self) -> None:
         """End all processes; what is asked is refused from now on."""
-        for worker in self._workers:
+        for worker in (*self._workers, self._inspector):
             worker.end_for_good()
 
     def _chosen(self, subject: str) -> _Answerer:
@@ -82,14 +85,18 @@ class Workers:
         return min(self._workers, key=lambda one: (one.waiting, not one.runs, len(one.recent)))
 
 
-def _subject(question: Worked) -> str:
+def _subject(question: Worked | BundleQuestion) -> str:
     """The subject of a question: a process that has worked it out knows much of the next answer about it."""
+    if isinstance(question, Inspected):
+        return ""
     if isinstance(question, GraphQuestion):
         return repr((question.scope, question.machine))
     return repr((question.program, question.machines))
 
 
-def _runs_own_code(question: Worked) -> bool:
+def _runs_own_code(question: Worked | BundleQuestion) -> bool:
+    if isinstance(question, Inspected):
+        return False
     machines = (question.machine,) if isinstance(question, GraphQuestion) else question.machines
     return any(map(files_in, machines))
 
@@ -97,13 +104,17 @@ def _runs_own_code(question: Worked) -> bool:
 class _Answerer:
     """One process after the other, each until it is ended.
 
+    :param kind: what each runs, and what to do where a question takes too long
     :ivar subject: of the question that is worked out
     :ivar recent: the subjects of the last questions
     :ivar waiting: how many questions are worked out or wait
     :ivar untold: the runs of real kernels that were not sent to the process
     """
 
-    def __init__(self, given: Sequence[str], limit: float, kept: deque[KeptRun]) -> None:
+    def __init__(
+        self, kind: tuple[str, str], given: Sequence[str], limit: float, kept: deque[KeptRun]
+    ) -> None:
+        self._making, self._instead = kind
         self._given, self._limit, self._kept = tuple(given), limit, kept
         self._lock = asyncio.Lock()
         self._worker: Worker | None = None
@@ -123,10 +134,10 @@ class _Answerer:
         if self._worker is None and not self._over:
             self.recent.clear()
             self.untold = list(self._kept)
-            self._worker = executed(_ANSWERING, *self._given)
+            self._worker = executed(self._making, *self._given)
         return self._worker
 
-    async def answer(self, subject: str, question: Worked) -> bytes:
+    async def answer(self, subject: str, question: Worked | BundleQuestion) -> bytes:
         """The reply to *question*."""
         self.waiting += 1
         try:
@@ -143,7 +154,7 @@ class _Answerer:
         finally:
             self.waiting -= 1
 
-    async def _reply(self, subject: str, question: Worked) -> bytes:
+    async def _reply(self, subject: str, question: Worked | BundleQuestion) -> bytes:
         working = asyncio.ensure_future(self._work(subject, question))
         try:
             done, _ = await asyncio.wait({working}, timeout=self._limit)
@@ -155,8 +166,7 @@ class _Answerer:
         if not done:
             await self._give_up(working)
             return refused(
-                f"ended after {self._limit:g} s without an answer: shorten the program, or ask `pfnlab run`, "
-                "which has no limit"
+                f"ended after {self._limit:g} s without an answer: {self._instead}, which has no limit"
             )
         try:
             return working.result()
@@ -177,7 +187,7 @@ class _Answerer:
         self._end()
         self.begin()
 
-    async def _work(self, subject: str, question: Worked) -> bytes:
+    async def _work(self, subject: str, question: Worked | BundleQuestion) -> bytes:
         worker = self.begin()
         if worker is None:
             raise Ended(None)

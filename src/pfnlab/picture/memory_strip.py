@@ -12,8 +12,9 @@ from pfnlab.picture.canvas import quoted, safe
 from pfnlab.picture.palette import mode_style
 from pfnlab.picture.plots import plot_svg
 
-#: Sizes in pixels: of a row, of a letter, of the space between two borders, of the least and the most of all.
-_ROW, _WIDE, _STEP, _LEAST, _MOST = 26, 7.0, 110.0, 320.0, 760.0
+#: Sizes in pixels: of a row, of its words and its bar, of a letter, of the space between two borders, of the
+#: least and the most of all. On a phone a picture of few borders fits.
+_ROW, _LINE, _BAR, _WIDE, _STEP, _LEAST, _MOST = 38, 14, 14, 7.0, 110.0, 300.0, 760.0
 
 #: The classes of rows without a cache mode.
 _KINDS = {"bar": "good", "resource": "good", "free": "none", "mapping": "good", "reservation": "good"}
@@ -21,7 +22,7 @@ _KINDS = {"bar": "good", "resource": "good", "free": "none", "mapping": "good", 
 
 def memory_strip(title: str, rows: Sequence[MemoryRow]) -> str:
     """
-    A row a thing, in their order: its bar from border to border, and beside it its words.
+    A row a thing, in their order: its words, and below them its bar from border to border.
 
     :param rows: there is at least one
     """
@@ -32,22 +33,22 @@ def memory_strip(title: str, rows: Sequence[MemoryRow]) -> str:
     body = []
     for number, (row, label) in enumerate(zip(rows, labels, strict=True)):
         start, end = row.bounds
-        left, width, top = places[start], places[end] - places[start], number * _ROW + 4
+        left, width, top = places[start], places[end] - places[start], number * _ROW + _LINE + 4
         style = mode_style(row.mode)
         look = f'fill="{style.light}"' if style else f'class="{_KINDS[row.kind]}"'
         body.append(
             f"<g data-row={quoted(row.label)}><title>{safe(f'{row.start}-{row.end} {label}')}</title>"
-            f'<rect {look} x="{left:g}" y="{top}" width="{width:g}" height="{_ROW - 8}"/>'
+            f'<rect {look} x="{left:g}" y="{top}" width="{width:g}" height="{_BAR}"/>'
         )
         if row.found:
-            outline = f'x="{left:g}" y="{top}" width="{width:g}" height="{_ROW - 8}"'
-            body.append(f'<rect class="bad" style="fill:none" {outline}/>')
-        body.append(f'<text x="{broad + 16:g}" y="{top + 14}">{safe(label)}</text></g>')
-    bottom = len(rows) * _ROW + 6
+            outline = f'x="{left:g}" y="{top}" width="{width:g}" height="{_BAR}"'
+            body.append(f'<rect class="ring" {outline}/>')
+        body.append(f'<text x="4" y="{top - 4}">{safe(label)}</text></g>')
+    bottom = len(rows) * _ROW + 2
     body += _axis(borders, places, bottom)
     words = max(len(label) for label in labels)
     says = "; ".join(f"{row.start}-{row.end} {label}" for row, label in zip(rows, labels, strict=True))
-    return plot_svg(title, says, broad + 32 + _WIDE * words, bottom + 24, body)
+    return plot_svg(title, says, 8 + max(broad, _WIDE * words), bottom + 24, body)
 
 
 def _words(row: MemoryRow) -> str:
@@ -56,13 +57,20 @@ def _words(row: MemoryRow) -> str:
 
 
 def _axis(borders: Sequence[int], places: dict[int, float], bottom: int) -> list[str]:
-    # Numbers stand apart: of borders that are near each other every other one is named.
-    parts, last = [], float("-inf")
-    for border in borders:
-        x, text = places[border], f"{border:#x}"
-        parts.append(f'<path class="axis" d="M{x:g} {bottom} V{bottom + 5}"/>')
-        if x - last > _WIDE * len(text):
-            anchor = "start" if border == borders[0] else "middle"
-            parts.append(f'<text x="{x:g}" y="{bottom + 18}" text-anchor="{anchor}">{text}</text>')
-            last = x
+    # Numbers stand apart: of borders that are near each other not all are named, but the first and the last.
+    parts = [f'<path class="axis" d="M{x:g} {bottom} V{bottom + 5}"/>' for x in places.values()]
+    texts = {border: f"{border:#x}" for border in borders}
+    first, last = borders[0], borders[-1]
+    free, limit = (
+        places[first] + _WIDE * (len(texts[first]) + 1),
+        places[last] - _WIDE * (len(texts[last]) + 1),
+    )
+    for border, text in texts.items():
+        x, half = places[border], _WIDE * len(text) / 2
+        anchor = {first: "start", last: "end"}.get(border, "middle")
+        if anchor == "middle":
+            if x - half < free or x + half > limit:
+                continue
+            free = x + half + _WIDE
+        parts.append(f'<text x="{x:g}" y="{bottom + 18}" text-anchor="{anchor}">{text}</text>')
     return parts

@@ -23,10 +23,11 @@ _STYLE = """\
 .plot text{font:12px system-ui,sans-serif;fill:#1b1b1b}
 .plot .mark{fill:#4477aa}.plot .path{fill:none;stroke:#4477aa;stroke-width:2}
 .plot .axis{stroke:#767676;fill:none}.plot .bad{fill:#ffe3e3;stroke:#bb0000;stroke-width:2}
+.plot .ring{fill:none;stroke:#bb0000;stroke-width:2}
 .plot .good{fill:#f1f4f8;stroke:#c3ccd6}.plot .none{fill:none;stroke:#c3ccd6;stroke-dasharray:3 3}
 @media screen and (prefers-color-scheme:dark){.plot text{fill:#e8e8e8}.plot .mark{fill:#6699cc}
 .plot .path{stroke:#6699cc}.plot .axis{stroke:#8f8f8f}.plot .bad{fill:#4a1414;stroke:#ff5555}
-.plot .good{fill:#20262d;stroke:#48525d}.plot .none{stroke:#48525d}}"""
+.plot .ring{stroke:#ff5555}.plot .good{fill:#20262d;stroke:#48525d}.plot .none{stroke:#48525d}}"""
 
 _DASHES = ("", "6 3", "2 3", "8 3 2 3", "12 4", "4 6", "1 5")
 

@@ -6,6 +6,7 @@ The page is served to this machine alone, to who has its address. It ends with C
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -21,6 +22,7 @@ EXAMPLES = (
         "pfnlab explore munmap-middle --on model:6.1 --on model:7.3",
         "Two kernels side by side, what differs highlighted",
     ),
+    ("pfnlab explore --bundle host.bundle", "What is wrong on the machine a bundle is of, with pictures"),
 )
 
 
@@ -31,6 +33,9 @@ class ExploreRequest(msgspec.Struct, frozen=True, kw_only=True):
         str | None, Option("A program of the library by its name, or a file.", "PROGRAM", positional=True)
     ] = None
     on: Annotated[tuple[str, ...], Option("What the page begins with; two are compared.", "MACHINE")] = ()
+    bundle: Annotated[
+        Path | None, Option("What `pfnlab inspect --collect` wrote: begin with what it shows.", "FILE")
+    ] = None
     browser: Annotated[bool, Option("Open the page in the browser; else only print its address.")] = True
     port: Annotated[int, Option("The port. Default: one that is free.", "N", min=0, max=65535)] = 0
 
@@ -38,7 +43,7 @@ class ExploreRequest(msgspec.Struct, frozen=True, kw_only=True):
 def perform(request: ExploreRequest, say: Say) -> Iterator[PlainText]:
     """Serve the page until Ctrl-C; it has no results.
 
-    :raises Misuse: there are too many machines, or not one program
+    :raises Misuse: there are too many machines, not one program, or the bundle is none
     """
     from pfnlab.explorer.machines import MOST_MACHINES
     from pfnlab.explorer.serving import serve
@@ -51,7 +56,10 @@ def perform(request: ExploreRequest, say: Say) -> Iterator[PlainText]:
         raise Misuse(f"the page shows {MOST_MACHINES} machines: leave --on {on[MOST_MACHINES]} out")
     for spec in on:
         name_machine(spec)
-    words, opened = [("on", spec) for spec in on], None
+    words, opened, bundle = [("on", spec) for spec in on], None, None
+    if request.bundle is not None:
+        bundle = _bundle(request.bundle)
+        words.append(("view", "bundle"))
     if program is not None:
         paths = program_paths([program])
         if len(paths) != 1:
@@ -60,5 +68,17 @@ def perform(request: ExploreRequest, say: Say) -> Iterator[PlainText]:
             words.append(("program", long_name(paths[0])))
         else:
             opened = read_program_text(paths[0])
-    serve(on, opened, fragment=urlencode(words), port=request.port, browser=request.browser, say=say)
+    fragment = urlencode(words)
+    serve(on, opened, bundle=bundle, fragment=fragment, port=request.port, browser=request.browser, say=say)
     yield from ()
+
+
+def _bundle(path: Path) -> tuple[str, bytes]:
+    """The bundle at *path*, as it is; what is none is refused before anything is served."""
+    from pfnlab.files import read_bytes
+    from pfnlab.inspector.sources.bundle_form import MOST_BUNDLE
+    from pfnlab.inspector.sources.origins import received_bundle
+
+    data = read_bytes(path, "bundle", MOST_BUNDLE)
+    received_bundle(data, str(path))
+    return str(path), data

@@ -11,10 +11,13 @@ from for_each import for_each
 from same_snapshots import facts
 
 from pfnlab.errors import Misuse
+from pfnlab.inert import visible_name
 from pfnlab.inspector.host_snapshot import Snapshot
 from pfnlab.inspector.parsing.assembly import snapshot_of
+from pfnlab.inspector.sources import bundle_form
+from pfnlab.inspector.sources.bundle_form import Entry, packed, written
 from pfnlab.inspector.sources.collecting import collect
-from pfnlab.inspector.sources.origins import HERE, live_snapshot, open_origin
+from pfnlab.inspector.sources.origins import HERE, live_snapshot, open_origin, received_bundle
 from pfnlab.inspector.sources.root_folder import RootFolder
 
 
@@ -73,3 +76,47 @@ def test_this_machine_is_inspected_without_an_error() -> None:
 
     assert (HERE, True) == (found.origin, len(found.sources) > 8)
     assert all(one.why for one in found.sources if one.access.value != "read" and "*" not in one.name)
+
+
+WHOLE = written([Entry("file", "/a", bytes(range(1, 200)) * 90)], [("root", "no")])
+
+
+@for_each("data", [WHOLE, packed(WHOLE)])
+def test_bytes_that_were_sent_are_the_same_bundle(data: bytes) -> None:
+    """Packed or not; no file is named by them."""
+    found = received_bundle(data, "/etc/passwd")
+
+    assert (b"a", "/etc/passwd") == (found.names("/").data, found.origin)
+
+
+@for_each(
+    ("data", "says"),
+    [
+        (b"", "this is no bundle: make one"),
+        (b"hello", "this is no bundle: make one"),
+        (b"\x1f\x8b" + bytes(30), "this is packed, and no bundle is in it"),
+        (b"\x7fELF" + bytes(600), "this is a core"),
+        (b"KDUMP   " + bytes(600), "this is a core"),
+        (bytes(257) + b"ustar" + bytes(300), "this is an archive"),
+        (WHOLE[:-7], "it was cut, collect it again"),
+        (packed(WHOLE)[:-12], "its packing ends too early"),
+        (packed(WHOLE)[:-40] + b"\xff" * 9 + packed(WHOLE)[-31:], "its packing is damaged"),
+        (b"pfnlab-bundle 1\nfile /a\n " + b"x" * (1 << 18), "a line is longer than 64 KiB"),
+    ],
+)
+def test_bytes_that_are_no_bundle_are_refused_in_one_line(data: bytes, says: str) -> None:
+    """With the name they were sent under, which is inert."""
+    with pytest.raises(Misuse, match=says) as trouble:
+        received_bundle(data, "b\x1b[2J\n")
+
+    assert str(trouble.value).startswith(visible_name("b\x1b[2J\n"))
+    assert str(trouble.value).isprintable()
+
+
+@for_each(("data", "says"), [(WHOLE, "it is larger than"), (packed(WHOLE), "unpacked it is larger than")])
+def test_bytes_that_are_too_many_are_refused(data: bytes, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As they come, and before they are unpacked as a whole."""
+    monkeypatch.setattr(bundle_form, "MOST_BUNDLE", 1 << 12)
+
+    with pytest.raises(Misuse, match=says):
+        received_bundle(data, "b")

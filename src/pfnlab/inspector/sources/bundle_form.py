@@ -108,10 +108,20 @@ def bundle_bytes(path: Path) -> bytes:
     :raises Unreadable: the file cannot be read
     :raises Misuse: it is too large, unpacked too, or its packing is damaged
     """
-    data = read_bytes(path, "bundle", MOST_BUNDLE)
+    return unpacked(read_bytes(path, "bundle", MOST_BUNDLE), str(path))
+
+
+def unpacked(data: bytes, origin: str) -> bytes:
+    """The text of a bundle, packed with gzip or not.
+
+    :param origin: its name for messages
+    :raises Misuse: it is too large, unpacked too, or its packing is damaged
+    """
+    name = visible_name(origin)
+    if len(data) > MOST_BUNDLE:
+        raise Misuse(f"{name}: it is larger than {MOST_BUNDLE >> 20} MiB: this is no bundle")
     if not data.startswith(GZIP):
         return data
-    name = visible_name(path)
     parts, size = [], 0
     unpacking = zlib.decompressobj(wbits=31)
     try:

@@ -12,7 +12,7 @@ from pfnlab.inspector.host_snapshot import Snapshot
 from pfnlab.inspector.parsing.assembly import snapshot_of
 from pfnlab.inspector.parsing.text_files import TextFiles
 from pfnlab.inspector.sources.bundle import Bundle
-from pfnlab.inspector.sources.bundle_form import is_bundle
+from pfnlab.inspector.sources.bundle_form import GZIP, is_bundle, unpacked
 from pfnlab.inspector.sources.root_folder import RootFolder
 from pfnlab.inspector.sources.sosreport import SosArchive, SosFolder, is_archive
 
@@ -50,6 +50,24 @@ def files_at(path: Path) -> TextFiles:
         f"{visible_name(path)}: this is no bundle, no report of sos and no core: "
         "make a bundle with pfnlab-collect.sh"
     )
+
+
+def received_bundle(data: bytes, origin: str) -> Bundle:
+    """The bundle whose bytes somebody sent, packed with gzip or not; no file is opened.
+
+    :param origin: its name for messages, which is no path
+    :raises Misuse: it is none, is too large, unpacked too, or damaged
+    """
+    name, head = visible_name(origin), data[:_HEAD]
+    if is_bundle(head):
+        return Bundle(unpacked(data, origin), origin)
+    if head.startswith(_CORES):
+        raise Misuse(f"{name}: this is a core, and here only bundles are opened: `pfnlab inspect` reads it")
+    if head.startswith(GZIP):
+        raise Misuse(f"{name}: this is packed, and no bundle is in it: `pfnlab inspect` reads reports of sos")
+    if is_archive(head):
+        raise Misuse(f"{name}: this is an archive, no bundle: `pfnlab inspect` reads reports of sos")
+    raise Misuse(f"{name}: this is no bundle: make one with `pfnlab inspect --collect` or pfnlab-collect.sh")
 
 
 def open_origin(path: Path) -> Snapshot:

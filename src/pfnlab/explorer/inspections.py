@@ -1,0 +1,143 @@
+"""The answers about what comes from outside: a bundle, a device of its machine, lines of a log.
+
+They are those of ``pfnlab inspect`` and ``pfnlab explain``, written as their reports in HTML are: what a
+bundle holds is text there, and only drawings of ours are markup. A bundle stays in memory alone, until the
+next is opened. The process that does this has a bound of its memory, and the time of every question.
+"""
+
+from __future__ import annotations
+
+import resource
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from pfnlab.bugs.kernel_name import kernel_name
+from pfnlab.document.blocks import Block, Cell, Paragraph, Table, cell
+from pfnlab.document.explanation_part import part as explanation_part
+from pfnlab.document.html import unstyled
+from pfnlab.document.inspection_part import device_blocks
+from pfnlab.document.inspection_part import part as inspection_part
+from pfnlab.errors import Misuse
+from pfnlab.explorer import questions
+from pfnlab.explorer.reply import NotOpen, reply
+from pfnlab.inert import visible_name
+from pfnlab.inspector.device import device_answer
+from pfnlab.inspector.host_snapshot import PciFunction
+from pfnlab.inspector.inspection import inspected
+from pfnlab.inspector.joined_host import JoinedHost
+from pfnlab.inspector.parsing.assembly import snapshot_of
+from pfnlab.inspector.sources.origins import received_bundle
+from pfnlab.messages.explaining import explain
+from pfnlab.messages.explanation import explained
+from pfnlab.units import size_text
+from pfnlab.worker import End
+
+#: The most bytes of memory of the process that opens bundles, and of one answer of it.
+MOST_MEMORY, MOST_ANSWER = 4 << 30, 16 << 20
+
+#: The BARs that a question about a device may be about.
+_BARS = range(6)
+
+
+class Inspections:
+    """The answers about the last bundle that was opened, and about lines of a log."""
+
+    def __init__(self) -> None:
+        self._bundle = ""
+        self._machine: JoinedHost | None = None
+
+    def by_question(self) -> dict[type[Any], Callable[[Any], Any]]:
+        """The answer to each kind of question."""
+        return {
+            questions.BundleQuestion: self.bundle,
+            questions.DeviceQuestion: self.device,
+            questions.ExplainQuestion: self.explain,
+        }
+
+    def bundle(self, question: questions.BundleQuestion) -> Any:
+        """What is wrong on the machine of a bundle, and its devices.
+
+        :raises Misuse: it is no bundle, or a damaged one
+        """
+        # What was open before is not held beside it.
+        self._bundle, self._machine = "", None
+        machine = JoinedHost(snapshot_of(received_bundle(question.data, question.name)))
+        part = inspection_part(inspected(machine))
+        devices = machine.snapshot.devices or ()
+        answer = {
+            "bundle": question.bundle,
+            "first": visible_name(part.first),
+            "says": visible_name(part.says),
+            "kernel": visible_name(machine.snapshot.kernel),
+            "html": unstyled(part.blocks),
+            "devices": unstyled(list(_devices(devices))),
+            # In the order of the table: a device without memory cannot be asked about.
+            "asked": [device.address if _in_memory(device) else None for device in devices],
+        }
+        self._bundle, self._machine = question.bundle, machine
+        return _bounded(answer)
+
+    def device(self, question: questions.DeviceQuestion) -> Any:
+        """Whether a device is write-combining, all of it.
+
+        :raises NotOpen: another bundle was opened since, or the process is another one
+        :raises Misuse: there is no such device
+        """
+        if self._machine is None or question.bundle != self._bundle:
+            raise NotOpen("this bundle is not open any more: open it again")
+        answer = device_answer(self._machine, question.device)
+        blocks = (Paragraph(answer.says), *device_blocks(answer))
+        return _bounded({"says": visible_name(answer.says), "html": unstyled(blocks)})
+
+    def explain(self, question: questions.ExplainQuestion) -> Any:
+        """The meaning of lines.
+
+        :raises Misuse: there is no line, or the kernel's version is none
+        """
+        if not question.lines.strip():
+            raise Misuse("there is nothing to explain: paste a line of a log, or a whole log")
+        kernel = question.kernel.strip() or None
+        if kernel is not None:
+            kernel_name(kernel)
+        data = question.lines.encode("utf-8", "replace")
+        part = explanation_part(explained(explain([data], kernel=kernel)))
+        return _bounded({"says": visible_name(part.says), "html": unstyled(part.blocks)})
+
+
+def _devices(devices: Sequence[PciFunction]) -> Iterator[Block]:
+    if not devices:
+        yield Paragraph("No PCI device is known.", "pale")
+        return
+    head = ("device", "vendor and device", "driver", "BARs in memory")
+    yield Table("PCI devices of this machine", head, tuple(map(_row, devices)))
+
+
+def _row(device: PciFunction) -> tuple[Cell, ...]:
+    bars = tuple(
+        f"BAR {bar.number}: {size_text(bar.end - bar.start)} at {bar.start:#x}"
+        f"{', prefetchable' if bar.prefetchable else ''}"
+        for bar in _in_memory(device)
+    )
+    return cell(device.address), cell(device.ids), cell(device.driver or "none"), Cell(bars or ("none",))
+
+
+def _in_memory(device: PciFunction) -> list[Any]:
+    return [bar for bar in device.bars if bar.number in _BARS and bar.end > bar.start]
+
+
+def _bounded(answer: dict[str, Any]) -> dict[str, Any]:
+    if len(msgspec.json.encode(answer)) > MOST_ANSWER:
+        raise Misuse(f"the answer is larger than {size_text(MOST_ANSWER)}: `pfnlab inspect` prints all of it")
+    return answer
+
+
+def answering(end: End) -> Callable[[Any], bytes]:
+    """The replies to questions, worked out in a process for them, which may be ended at any time."""
+    # The server hears Ctrl-C, and ends this process.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+    by_question = Inspections().by_question()
+    return lambda question: reply(by_question[type(question)], question)

@@ -1,0 +1,170 @@
+// A bundle of the inspector: what is wrong on its machine, one device of it, and what a line of a log means.
+
+import { ask, askOf, latest } from "./ask.js";
+import { adoptStyles } from "./picture.js";
+
+const byId = (id) => document.getElementById(id);
+const COMMAND = /^pfnlab run ([\w/.-]+)$/;
+
+/** The view of bundles; `start` is what there is to choose from, `shown` says whether it is the view of the page. */
+export function makeBundle(start, shown) {
+  let opened = null; // the server's answer about the bundle that is open
+  let resend = null; // sends the same bundle again
+  let control = new AbortController();
+
+  function listen() {
+    byId("bundle-file").addEventListener("change", () => {
+      const [file] = byId("bundle-file").files;
+      if (file) take(file);
+    });
+    byId("bundle-stop").addEventListener("click", () => control.abort());
+    byId("lines-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      explain();
+    });
+    // A file that is dropped beside the field would take the place of the page.
+    addEventListener("dragover", (event) => {
+      if (!holdsFile(event)) return;
+      event.preventDefault();
+      byId("drop").classList.add("over");
+    });
+    addEventListener("dragleave", (event) => {
+      if (!event.relatedTarget) byId("drop").classList.remove("over");
+    });
+    addEventListener("drop", (event) => {
+      if (!holdsFile(event)) return;
+      event.preventDefault();
+      byId("drop").classList.remove("over");
+      byId("bundle-file").value = "";
+      take(event.dataTransfer.files[0]);
+    });
+  }
+
+  function holdsFile(event) {
+    return shown() && [...event.dataTransfer.types].includes("Files");
+  }
+
+  function take(file) {
+    if (file.size > start.most_sent)
+      return say(`${file.name}: a bundle has at most ${start.most_sent >> 20} MiB here: pack it with gzip, or ask pfnlab inspect.`, true);
+    return open(file.name, (signal) => sent(file, signal));
+  }
+
+  async function sent(file, signal) {
+    let bytes;
+    try {
+      bytes = await file.arrayBuffer();
+    } catch {
+      return { refused: `${file.name}: the file cannot be read` };
+    }
+    return askOf(file.name, bytes, signal);
+  }
+
+  /** Open what `send` sends. */
+  const open = latest(async (current, name, send) => {
+    clear();
+    say(`${name} is looked at.`, false);
+    const answer = await stoppable(send);
+    if (!current()) return;
+    if (answer.stopped) return say("Stopped: no bundle is open.", true);
+    if (answer.refused) return say(answer.refused, true);
+    [opened, resend] = [answer, send];
+    say(`${answer.first}. ${answer.says}`, false);
+    fill(byId("findings"), answer.html);
+    fill(byId("devices"), answer.devices);
+    [...byId("devices").querySelectorAll("tbody th")].forEach((cell, at) => answer.asked[at] && choosable(cell, answer.asked[at]));
+    byId("lines-kernel").value = answer.kernel;
+  });
+
+  /** The answer, which a button may stop meanwhile. */
+  async function stoppable(send) {
+    control.abort();
+    const mine = (control = new AbortController());
+    byId("bundle-wait").hidden = false;
+    const answer = await send(mine.signal);
+    if (control === mine) byId("bundle-wait").hidden = true;
+    return answer;
+  }
+
+  function choosable(cell, address) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = address;
+    button.title = `Is ${address} write-combining, all of it?`;
+    button.addEventListener("click", () => device(address, button));
+    cell.replaceChildren(button);
+  }
+
+  const device = latest(async (current, address, button) => {
+    for (const other of byId("devices").querySelectorAll("[aria-current]")) other.removeAttribute("aria-current");
+    button.setAttribute("aria-current", "true");
+    let answer = await stoppable((signal) => ask("device", { bundle: opened.bundle, device: address }, signal));
+    if (answer.gone && current()) {
+      // Another page has opened another bundle, or the process was ended.
+      const again = await stoppable(resend);
+      if (again.bundle) opened = again;
+      answer = again.bundle ? await ask("device", { bundle: again.bundle, device: address }) : again;
+    }
+    if (!current() || answer.stopped) return;
+    if (answer.refused) return refuse(byId("device"), answer.refused);
+    fill(byId("device"), answer.html);
+  });
+
+  const explain = latest(async (current) => {
+    const question = { lines: byId("lines").value, kernel: byId("lines-kernel").value.trim() };
+    const answer = await stoppable((signal) => ask("explain", question, signal));
+    if (!current() || answer.stopped) return;
+    if (answer.refused) return refuse(byId("explanation"), answer.refused);
+    fill(byId("explanation"), answer.html);
+  });
+
+  function clear() {
+    opened = resend = null;
+    for (const name of ["findings", "devices", "device"]) empty(byId(name));
+  }
+
+  function say(text, bad) {
+    byId("bundle-said").textContent = text;
+    byId("bundle-said").classList.toggle("bad", bad);
+  }
+
+  /** Show what the server wrote; texts of the bundle are escaped in it. */
+  function fill(section, html) {
+    const made = document.createElement("template");
+    made.innerHTML = adoptStyles(html);
+    for (const line of made.content.querySelectorAll("li")) link(line);
+    const body = section.querySelector(".report");
+    body.replaceChildren(made.content);
+    section.hidden = false;
+  }
+
+  function refuse(section, reason) {
+    const line = document.createElement("p");
+    line.className = "bad";
+    line.textContent = reason;
+    section.querySelector(".report").replaceChildren(line);
+    section.hidden = false;
+  }
+
+  function empty(section) {
+    section.querySelector(".report").replaceChildren();
+    section.hidden = true;
+  }
+
+  /** A command that runs a program of the library leads to its steps, on the model of the bundle's kernel. */
+  function link(line) {
+    const name = COMMAND.exec(line.textContent.trim())?.[1];
+    if (!name || !start.programs.some((program) => program.name === name)) return;
+    const words = new URLSearchParams({ view: "program", program: name });
+    const series = start.series.find((one) => new RegExp(`^${one.replace(".", "\\.")}(?!\\d)`).test(opened?.kernel || ""));
+    if (series) words.set("on", `model:${series}`);
+    const made = document.createElement("a");
+    made.href = `#${words}`;
+    made.textContent = line.textContent.trim();
+    made.title = `The steps of ${name} as pictures`;
+    line.replaceChildren(made);
+  }
+
+  listen();
+  if (start.bundle) open(start.bundle, (signal) => ask("opened", {}, signal));
+}
