@@ -10,6 +10,7 @@ from __future__ import annotations
 import resource
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -23,12 +24,14 @@ from pfnlab.document.inspection_part import part as inspection_part
 from pfnlab.errors import Misuse
 from pfnlab.explorer import questions
 from pfnlab.explorer.reply import NotOpen, reply
+from pfnlab.files import read_bytes
 from pfnlab.inert import visible_name
 from pfnlab.inspector.device import device_answer
-from pfnlab.inspector.host_snapshot import PciFunction
+from pfnlab.inspector.host_snapshot import Bar, PciFunction
 from pfnlab.inspector.inspection import inspected
 from pfnlab.inspector.joined_host import JoinedHost
 from pfnlab.inspector.parsing.assembly import snapshot_of
+from pfnlab.inspector.sources.bundle_form import MOST_BUNDLE
 from pfnlab.inspector.sources.origins import received_bundle
 from pfnlab.messages.explaining import explain
 from pfnlab.messages.explanation import explained
@@ -40,6 +43,16 @@ MOST_MEMORY, MOST_ANSWER = 4 << 30, 16 << 20
 
 #: The BARs that a question about a device may be about.
 _BARS = range(6)
+
+
+def read_bundle(path: Path) -> tuple[str, bytes]:
+    """Name and bytes of a bundle that the command line named, as they are; the page sends no path.
+
+    :raises Misuse: it is none, or damaged, or the file cannot be read
+    """
+    data = read_bytes(path, "bundle", MOST_BUNDLE)
+    received_bundle(data, str(path))
+    return str(path), data
 
 
 class Inspections:
@@ -58,7 +71,7 @@ class Inspections:
         }
 
     def bundle(self, question: questions.BundleQuestion) -> Any:
-        """What is wrong on the machine of a bundle, and its devices.
+        """The findings of a bundle's machine, and its devices.
 
         :raises Misuse: it is no bundle, or a damaged one
         """
@@ -81,7 +94,7 @@ class Inspections:
         return _bounded(answer)
 
     def device(self, question: questions.DeviceQuestion) -> Any:
-        """Whether a device is write-combining, all of it.
+        """The answer to whether a device is write-combining, all of it.
 
         :raises NotOpen: another bundle was opened since, or the process is another one
         :raises Misuse: there is no such device
@@ -124,7 +137,7 @@ def _row(device: PciFunction) -> tuple[Cell, ...]:
     return cell(device.address), cell(device.ids), cell(device.driver or "none"), Cell(bars or ("none",))
 
 
-def _in_memory(device: PciFunction) -> list[Any]:
+def _in_memory(device: PciFunction) -> list[Bar]:
     return [bar for bar in device.bars if bar.number in _BARS and bar.end > bar.start]
 
 

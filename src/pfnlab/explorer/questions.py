@@ -87,7 +87,7 @@ class RaceQuestion(OfProgram, frozen=True, tag="race"):
 
 
 class BundleQuestion(PageQuestion, frozen=True, tag="bundle"):
-    """A bundle that was sent: what is wrong on its machine. Its bytes come as they are, not as JSON.
+    """A bundle that was sent, whose bytes come as they are, not as JSON.
 
     :param bundle: its number, by which later questions name it
     :param name: of its file, for messages
@@ -103,7 +103,7 @@ class OpenedQuestion(PageQuestion, frozen=True, tag="opened"):
 
 
 class DeviceQuestion(PageQuestion, frozen=True, tag="device"):
-    """Whether a device is write-combining, all of it.
+    """The question whether a device is write-combining, all of it.
 
     :param bundle: the number of the bundle
     :param device: its PCI address

@@ -58,7 +58,9 @@ def perform(request: ExploreRequest, say: Say) -> Iterator[PlainText]:
         name_machine(spec)
     words, opened, bundle = [("on", spec) for spec in on], None, None
     if request.bundle is not None:
-        bundle = _bundle(request.bundle)
+        from pfnlab.explorer.inspections import read_bundle
+
+        bundle = read_bundle(request.bundle)
         words.append(("view", "bundle"))
     if program is not None:
         paths = program_paths([program])
@@ -71,14 +73,3 @@ def perform(request: ExploreRequest, say: Say) -> Iterator[PlainText]:
     fragment = urlencode(words)
     serve(on, opened, bundle=bundle, fragment=fragment, port=request.port, browser=request.browser, say=say)
     yield from ()
-
-
-def _bundle(path: Path) -> tuple[str, bytes]:
-    """The bundle at *path*, as it is; what is none is refused before anything is served."""
-    from pfnlab.files import read_bytes
-    from pfnlab.inspector.sources.bundle_form import MOST_BUNDLE
-    from pfnlab.inspector.sources.origins import received_bundle
-
-    data = read_bytes(path, "bundle", MOST_BUNDLE)
-    received_bundle(data, str(path))
-    return str(path), data
