@@ -18,7 +18,8 @@ LINE = "x86/PAT: Xorg:1234 freeing invalid memtype [mem 0xf8004000-0xf8007fff]"
 def pick(page: Any, path: Path) -> None:
     """Pick a file, and wait for what is said of it."""
     page.one("#bundle-file").send_keys(str(path))
-    page.until(lambda: path.name in page.text("#bundle-said") and not page.one("#bundle-wait").is_displayed())
+    page.until(lambda: path.name in page.text("#bundle-said"))
+    page.until(lambda: not page.text("#bundle-said").endswith("is looked at."))
 
 
 def drop(page: Any, name: str, text: str) -> None:
@@ -174,6 +175,26 @@ def test_a_bundle_that_is_too_large_is_not_sent(page: Any, tmp_path: Path) -> No
     pick(page, tmp_path / "large")
 
     assert "at most 128 MiB here: pack it with gzip" in page.text("#bundle-said")
+
+
+def test_long_work_on_a_bundle_is_stopped(page: Any, tmp_path: Path) -> None:
+    """A line that is asked about meanwhile does not stop it, the button does; the next bundle is opened."""
+    lines = b"pfnlab-bundle 1\n" + b"".join(b"file /f/%d\n" % number for number in range(1_900_000))
+    (tmp_path / "long").write_bytes(packed(lines + b"end %d\n" % lines.count(b"\n")))
+    page.open(view="bundle")
+    page.one("#bundle-file").send_keys(str(tmp_path / "long"))
+    page.until(lambda: page.one("#bundle-stop").is_displayed())
+    assert [] == page.violations()
+    page.one("#lines").send_keys(LINE)
+    page.one("#lines-form button").click()
+    assert "long is looked at." == page.text("#bundle-said")
+
+    page.one("#bundle-stop").click()
+
+    page.until(lambda: "Stopped: no bundle is open." == page.text("#bundle-said"))
+    page.until(lambda: not page.one("#bundle-stop").is_displayed())
+    pick(page, LEAK)
+    assert "Leaked reservation" in page.text("#findings")
 
 
 def test_the_bundle_of_the_command_line_is_open(chromium: Any, tmp_path: Path) -> None:

@@ -4,20 +4,21 @@ import { ask, askOf, latest } from "./ask.js";
 import { adoptStyles } from "./picture.js";
 
 const byId = (id) => document.getElementById(id);
+const APPEARS = 700; // ms after which a wait has a button that ends it
 const COMMAND = /^pfnlab run ([\w/.-]+)$/;
 
 /** The view of bundles; `start` is what there is to choose from, `shown` says whether it is the view of the page. */
 export function makeBundle(start, shown) {
   let opened = null; // the server's answer about the bundle that is open
   let resend = null; // sends the same bundle again
-  let control = new AbortController();
+  const underWay = new Map(); // by the kind of question, what gives it up
 
   function listen() {
     byId("bundle-file").addEventListener("change", () => {
       const [file] = byId("bundle-file").files;
       if (file) take(file);
     });
-    byId("bundle-stop").addEventListener("click", () => control.abort());
+    byId("bundle-stop").addEventListener("click", () => giveUpAll());
     byId("lines-form").addEventListener("submit", (event) => {
       event.preventDefault();
       explain();
@@ -62,9 +63,10 @@ export function makeBundle(start, shown) {
 
   /** Open what `send` sends. */
   const open = latest(async (current, name, send) => {
+    giveUp("device");
     clear();
     say(`${name} is looked at.`, false);
-    const answer = await stoppable(send);
+    const answer = await stoppable("bundle", send);
     if (!current()) return;
     if (answer.stopped) return say("Stopped: no bundle is open.", true);
     if (answer.refused) return say(answer.refused, true);
@@ -77,13 +79,24 @@ export function makeBundle(start, shown) {
   });
 
   /** The answer, which a button may stop meanwhile. */
-  async function stoppable(send) {
-    control.abort();
-    const mine = (control = new AbortController());
-    byId("bundle-wait").hidden = false;
+  async function stoppable(kind, send) {
+    giveUp(kind);
+    const mine = new AbortController();
+    underWay.set(kind, mine);
+    const appears = setTimeout(() => (byId("bundle-wait").hidden = !underWay.size), APPEARS);
     const answer = await send(mine.signal);
-    if (control === mine) byId("bundle-wait").hidden = true;
+    clearTimeout(appears);
+    if (underWay.get(kind) === mine) underWay.delete(kind);
+    if (!underWay.size) byId("bundle-wait").hidden = true;
     return answer;
+  }
+
+  function giveUp(kind) {
+    underWay.get(kind)?.abort();
+  }
+
+  function giveUpAll() {
+    for (const kind of underWay.keys()) giveUp(kind);
   }
 
   function choosable(cell, address) {
@@ -98,10 +111,10 @@ export function makeBundle(start, shown) {
   const device = latest(async (current, address, button) => {
     for (const other of byId("devices").querySelectorAll("[aria-current]")) other.removeAttribute("aria-current");
     button.setAttribute("aria-current", "true");
-    let answer = await stoppable((signal) => ask("device", { bundle: opened.bundle, device: address }, signal));
+    let answer = await stoppable("device", (signal) => ask("device", { bundle: opened.bundle, device: address }, signal));
     if (answer.gone && current()) {
       // Another page has opened another bundle, or the process was ended.
-      const again = await stoppable(resend);
+      const again = await stoppable("device", resend);
       if (again.bundle) opened = again;
       answer = again.bundle ? await ask("device", { bundle: again.bundle, device: address }) : again;
     }
@@ -112,7 +125,7 @@ export function makeBundle(start, shown) {
 
   const explain = latest(async (current) => {
     const question = { lines: byId("lines").value, kernel: byId("lines-kernel").value.trim() };
-    const answer = await stoppable((signal) => ask("explain", question, signal));
+    const answer = await stoppable("explain", (signal) => ask("explain", question, signal));
     if (!current() || answer.stopped) return;
     if (answer.refused) return refuse(byId("explanation"), answer.refused);
     fill(byId("explanation"), answer.html);
