@@ -50,7 +50,7 @@ def test_names_of_borders_stand_apart() -> None:
     texts = [text for text in ElementTree.fromstring(memory_strip("t", rows)).iter(_TEXT)][20:]
 
     def ends(text: ElementTree.Element) -> tuple[float, float]:
-        wide = 7.0 * len(text.text or "")
+        wide = 7.8 * len(text.text or "")
         left = (
             float(text.attrib["x"])
             - {"start": 0, "middle": wide / 2, "end": wide}[text.attrib["text-anchor"]]
@@ -60,3 +60,16 @@ def test_names_of_borders_stand_apart() -> None:
     places = sorted(map(ends, texts))
     assert {"0x0", hex(20 << 40)} <= {text.text for text in texts}
     assert all(before[1] <= after[0] for before, after in pairwise(places))
+
+
+def test_words_stand_above_their_bar() -> None:
+    """They begin where it begins, or before it where they would not fit; nothing is beyond the picture."""
+    svg = ElementTree.fromstring(memory_strip("t", ROWS))
+    width = float(svg.attrib["width"])
+
+    for group in svg.iter("{http://www.w3.org/2000/svg}g"):
+        (text,) = group.iter(_TEXT)
+        bar = next(group.iter(_RECT))
+        assert 0 <= float(text.attrib["x"]) <= float(bar.attrib["x"])
+        assert float(text.attrib["x"]) + 7.0 * len(text.text or "") <= width
+        assert float(text.attrib["y"]) < float(bar.attrib["y"])

@@ -12,9 +12,9 @@ from pfnlab.picture.canvas import quoted, safe
 from pfnlab.picture.palette import mode_style
 from pfnlab.picture.plots import plot_svg
 
-#: Sizes in pixels: of a row, of its words and its bar, of a letter, of the space between two borders, of the
-#: least and the most of all. On a phone a picture of few borders fits.
-_ROW, _LINE, _BAR, _WIDE, _STEP, _LEAST, _MOST = 38, 14, 14, 7.0, 110.0, 300.0, 760.0
+#: Sizes in pixels: of a row, of its words and its bar, of a letter and a digit, of the space between two
+#: borders, of the least and the most of all. On a phone a picture of few borders fits.
+_ROW, _LINE, _BAR, _WIDE, _DIGIT, _STEP, _LEAST, _MOST = 38, 14, 14, 7.0, 8.0, 110.0, 300.0, 760.0
 
 #: The classes of rows without a cache mode.
 _KINDS = {"bar": "good", "resource": "good", "free": "none", "mapping": "good", "reservation": "good"}
@@ -30,6 +30,7 @@ def memory_strip(title: str, rows: Sequence[MemoryRow]) -> str:
     broad = min(max(_STEP * (len(borders) - 1), _LEAST), _MOST)
     places = {border: 4 + broad * at / max(len(borders) - 1, 1) for at, border in enumerate(borders)}
     labels = [_words(row) for row in rows]
+    wide = max(broad, *(_WIDE * len(label) for label in labels))
     body = []
     for number, (row, label) in enumerate(zip(rows, labels, strict=True)):
         start, end = row.bounds
@@ -43,12 +44,13 @@ def memory_strip(title: str, rows: Sequence[MemoryRow]) -> str:
         if row.found:
             outline = f'x="{left:g}" y="{top}" width="{width:g}" height="{_BAR}"'
             body.append(f'<rect class="ring" {outline}/>')
-        body.append(f'<text x="4" y="{top - 4}">{safe(label)}</text></g>')
+        # Where its bar begins, or as far to the right as they fit.
+        x = min(left, 4 + wide - _WIDE * len(label))
+        body.append(f'<text x="{x:g}" y="{top - 4}">{safe(label)}</text></g>')
     bottom = len(rows) * _ROW + 2
     body += _axis(borders, places, bottom)
-    words = max(len(label) for label in labels)
     says = "; ".join(f"{row.start}-{row.end} {label}" for row, label in zip(rows, labels, strict=True))
-    return plot_svg(title, says, 8 + max(broad, _WIDE * words), bottom + 24, body)
+    return plot_svg(title, says, 8 + wide, bottom + 24, body)
 
 
 def _words(row: MemoryRow) -> str:
@@ -62,15 +64,15 @@ def _axis(borders: Sequence[int], places: dict[int, float], bottom: int) -> list
     texts = {border: f"{border:#x}" for border in borders}
     first, last = borders[0], borders[-1]
     free, limit = (
-        places[first] + _WIDE * (len(texts[first]) + 1),
-        places[last] - _WIDE * (len(texts[last]) + 1),
+        places[first] + _DIGIT * (len(texts[first]) + 1),
+        places[last] - _DIGIT * (len(texts[last]) + 1),
     )
     for border, text in texts.items():
-        x, half = places[border], _WIDE * len(text) / 2
+        x, half = places[border], _DIGIT * len(text) / 2
         anchor = {first: "start", last: "end"}.get(border, "middle")
         if anchor == "middle":
             if x - half < free or x + half > limit:
                 continue
-            free = x + half + _WIDE
+            free = x + half + _DIGIT
         parts.append(f'<text x="{x:g}" y="{bottom + 18}" text-anchor="{anchor}">{text}</text>')
     return parts
