@@ -33,7 +33,13 @@ def copied_modes() -> ModuleType:
 
 def inspect_states() -> ModuleType:
     """What compares the inspector with kernels in known states."""
+    known_machines()
     return _tool("inspect_states")
+
+
+def known_machines() -> ModuleType:
+    """What says which machines are inspected, and what is to be found there."""
+    return _tool("known_machines")
 
 
 def count_vmas() -> ModuleType:

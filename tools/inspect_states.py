@@ -1,7 +1,8 @@
 """The inspector against kernels in known states: ``inspect_states.py [--write] [NAME]...``.
 
 A program runs in a guest up to its end; a bundle and a core of that moment, its tasks alive, are inspected.
-With ``--live`` pfnlab runs inside the guest too, as root, and as nobody, who may find only what is hidden.
+With ``--live`` pfnlab runs inside the guest too, as root, and as nobody, who may find no more than that
+PAT is off, or something hidden.
 The model of the same kernel predicts the reservations and the mappings, and of these follows what has to be
 found: exactly that, in all. With ``--write`` the table goes to ``docs/evidence/inspector.md``;
 ``--on SERIES`` chooses kernels, and ``--keep FOLDER`` keeps the bundles.
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+from known_machines import EQUIPMENT, Equipped, Kind
 
 from pfnlab.errors import Undecided
 from pfnlab.inspector.finding.every import findings
@@ -55,23 +57,6 @@ PROGRAMS = (
 )
 
 
-class Equipped(NamedTuple):
-    """Real drivers beside an empty program: devices of QEMU's, their modules, and what is done with them."""
-
-    devices: tuple[str, ...]
-    modules: tuple[str, ...]
-    setup: str
-
-
-_DISPLAY = "until [ -e /dev/dri/card0 ]; do sleep 0.1; done\n"
-_MAPPED = "/init --map /dev/dri/card0 buffer 0x8000 &\nsleep 1"
-
-#: Machines with drivers, on which nothing is wrong.
-EQUIPMENT = {
-    "bochs display, mapped": Equipped(("bochs-display",), ("bochs",), _DISPLAY + _MAPPED),
-    "NVMe disk": Equipped(("nvme,serial=x",), ("nvme",), "until [ -e /dev/nvme0 ]; do sleep 0.1; done"),
-}
-
 #: The kinds that only page tables show.
 DEEP_ONLY = frozenset({"conflicting_alias"})
 
@@ -84,10 +69,7 @@ a = mmap bar[0:16] wc shared rw
 munmap a
 """
 
-_NOBODY = "Without privilege nothing was found in these but that resources are hidden."
-
-#: A finding as it is compared: its kind, and the pages it is about.
-Kind = tuple[str, int]
+_NOBODY = "Without privilege no other finding was made there but that resources are hidden, and PAT off."
 
 
 class State(NamedTuple):
@@ -101,12 +83,17 @@ class State(NamedTuple):
     core: Counter[Kind]
     live: Counter[Kind] | None = None
     nobody: Counter[Kind] | None = None
+    expected_of_nobody: Counter[Kind] | None = None
 
     @property
     def right(self) -> bool:
         """True where all are exactly what was expected."""
         seen = self.expected == self.bundle and self.deep == self.core
-        return seen and self.live in (None, self.expected) and not self.nobody
+        inside = self.live in (None, self.expected) and self.nobody in (
+            None,
+            self.expected_of_nobody or Counter(),
+        )
+        return seen and inside
 
 
 def expected_of(program: Program, step: Step) -> tuple[Counter[Kind], Counter[Kind]]:
@@ -207,10 +194,14 @@ def program_state(name: str, series: str, folder: Path, *, live: bool = False) -
 
 
 def equipped_state(name: str, series: str, folder: Path, *, live: bool = False) -> State:
-    """A state of drivers, in which nothing may be found."""
-    none: Counter[Kind] = Counter()
-    found = _taken(name, load_text(_NOTHING), series, folder, EQUIPMENT[name], live=live)
-    return State(name, series, none, none, *found)
+    """A state of a machine with drivers."""
+    machine = EQUIPMENT[name]
+    expected = _summed(machine.expected)
+    found = _taken(name, load_text(_NOTHING), series, folder, machine, live=live)
+    views = dict(zip(("bundle", "core", "live", "nobody"), found, strict=False))
+    return State(
+        name, series, expected, expected, **views, expected_of_nobody=_summed(machine.expected_of_nobody)
+    )
 
 
 def _taken(
@@ -218,9 +209,13 @@ def _taken(
 ) -> tuple[Counter[Kind], ...]:
     [kernel], equipment = fetch(series), None
     if equipped is not None:
-        kernel = plain_kernel(kernel)
-        modules = tuple(plain_modules(kernel, equipped.modules))
-        equipment = Equipment(equipped.devices, modules, equipped.setup, ram_mib=512)
+        modules: tuple[Path, ...] = ()
+        if equipped.modules:
+            kernel = plain_kernel(kernel)
+            modules = tuple(plain_modules(kernel, equipped.modules))
+        equipment = Equipment(
+            equipped.devices, modules, equipped.setup, ram_mib=512, parameters=equipped.parameters
+        )
     core, bundle = folder / "core", folder / f"{name}-{series}.bundle"
     core.unlink(missing_ok=True)
     state = known_state(program, kernel, SCRIPT, core, equipment=equipment, live=live)
@@ -234,6 +229,8 @@ def states(
     names: Sequence[str], series: Sequence[str], keep: Path | None, *, live: bool = False
 ) -> Iterator[State | str]:
     """Every state, or a line where one cannot be had."""
+    if keep:
+        keep.mkdir(parents=True, exist_ok=True)
     with nullcontext(keep) if keep else tempfile.TemporaryDirectory() as folder:
         for kernel in series:
             for name in names:
@@ -285,7 +282,7 @@ def page(taken: Sequence[State], left_out: Sequence[str], series: Sequence[str])
         "",
         "A program runs in a guest; while its tasks live, a bundle and a core of one moment are taken.",
         "The model of the same kernel says what is reserved and mapped then, and so what has to be found.",
-        "States with drivers of Linux (displays, a disk) are healthy: nothing may be found.",
+        "Of machines with other devices, drivers of Linux and parameters, `tools/known_machines.py` says it.",
         "A cell is the findings of bundle and core, each with its pages; `-` is nothing found, as expected.",
         "A cell that ends in `!` is not as expected.",
         "",
@@ -312,7 +309,7 @@ def _cell(state: State | None) -> str:
     words = bundle if bundle == core else f"{bundle}; core: {core}"
     if state.live is not None and state.live != state.bundle:
         words += f"; live: {_words(state.live)}"
-    if state.nobody:
+    if state.nobody and state.nobody != state.expected_of_nobody:
         words += f"; nobody: {_words(state.nobody)}"
     return words if state.right else f"{words} !"
 

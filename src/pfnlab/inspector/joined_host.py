@@ -28,6 +28,9 @@ from pfnlab.messages.values import range_of
 #: Drivers that hold a device for others and reserve nothing for themselves.
 STAND_INS = frozenset({"vfio-pci", "pci-stub", "pciback", "uio_pci_generic", "xen-pciback"})
 
+#: What is below has no BARs.
+_ISA_END = 1 << 20
+
 #: BARs and the ROM of a device itself have numbers below this; from here on are those of virtual functions.
 _FIRST_VIRTUAL = 7
 
@@ -119,7 +122,8 @@ class JoinedHost:
             (bar.start, bar.end, BarOf(device, bar))
             for device in self.snapshot.devices or ()
             for bar in device.bars
-            if bar.start
+            # A ROM down there is the copy that the firmware made of it, in RAM.
+            if bar.start >= _ISA_END
         ]
         own = Intervals(one for one in every if one[2].bar.number < _FIRST_VIRTUAL)
         virtual = [one for one in every if one[2].bar.number >= _FIRST_VIRTUAL]

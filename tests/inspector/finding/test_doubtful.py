@@ -1,4 +1,4 @@
-"""What is left out as being in order is in order, page by page."""
+"""Entries and mappings that are left out as being in order are in order, page by page."""
 
 from __future__ import annotations
 
@@ -99,6 +99,6 @@ def test_the_bar_of_functions_that_are_not_there_is_the_devices() -> None:
     """Nobody made virtual functions."""
     undriven = PciFunction(_PHYSICAL.address, _PHYSICAL.ids, _PHYSICAL.kind, None, _PHYSICAL.bars)
 
-    [leak] = whole(devices=(undriven,), book=(entry(0, 4),))
+    [leak] = whole(devices=(undriven,), book=(entry(0, 4),), resources=())
 
     assert (_PHYSICAL.address, 7) == (leak.device, leak.bar)

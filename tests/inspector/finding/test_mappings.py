@@ -6,8 +6,12 @@ import msgspec
 from inspector.machines import ADDRESS, BASE, DEVICE, SIZE, entries, entry, found, mapping, whole
 
 from pfnlab.hw.cachemode import CacheMode
+from pfnlab.hw.mtrr import MtrrType
 from pfnlab.hw.pat import PatConfig
-from pfnlab.inspector.host_snapshot import DirectAlias, Entries, HostMapping, IomemLine
+from pfnlab.inspector.host_snapshot import DirectAlias, Entries, HostMapping, IomemLine, MtrrRegister
+
+#: A driver may hold what it likes.
+_DRIVEN = msgspec.structs.replace(DEVICE, driver="x")
 
 _NO_WC = PatConfig.from_msr(0x0007040600070406)
 
@@ -100,6 +104,32 @@ def test_uc_and_uc_minus_are_one_mode() -> None:
     )
 
     assert "conflicting_alias" not in kinds
+
+
+_TWO_ENTRIES = (
+    mapping(0, 8, entries=entries(0, 8, CacheMode.UC_MINUS)),
+    mapping(0, 8, pid=8, entries=entries(0, 8, CacheMode.WB)),
+)
+
+
+def test_an_mtrr_can_make_two_modes_one() -> None:
+    """Under UC write-back is uncached as well; under no register the default decides, which is not known."""
+    under_uc = (MtrrRegister(BASE, BASE + SIZE, MtrrType.UC),)
+    parts = {"book": (entry(0, 8, CacheMode.UC_MINUS),), "devices": (_DRIVEN,)}
+
+    assert "conflicting_alias" not in found(mappings=_TWO_ENTRIES, mtrrs=under_uc, **parts)
+    assert "conflicting_alias" in found(mappings=_TWO_ENTRIES, mtrrs=(), **parts)
+
+
+def test_an_mtrr_can_make_one_mode_two() -> None:
+    """Under write-combining UC- combines, and UC does not."""
+    users = (
+        mapping(0, 8, entries=entries(0, 8, CacheMode.UC_MINUS)),
+        mapping(0, 8, pid=8, entries=entries(0, 8, CacheMode.UC)),
+    )
+    combining = (MtrrRegister(BASE, BASE + SIZE, MtrrType.WC),)
+
+    assert "conflicting_alias" in found(mappings=users, mtrrs=combining, devices=(_DRIVEN,))
 
 
 def test_a_driver_beside_a_process() -> None:

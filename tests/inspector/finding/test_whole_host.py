@@ -10,7 +10,7 @@ from inspector.machines import BASE, DEVICE, SIZE, entry, found, snapshot, whole
 
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.mtrr import MtrrType
-from pfnlab.inspector.host_snapshot import Access, IomemLine, MtrrRegister, SnapshotSource
+from pfnlab.inspector.host_snapshot import Access, Bar, IomemLine, MtrrRegister, SnapshotSource
 from pfnlab.inspector.joined_host import JoinedHost
 
 _FRAMEBUFFER = (IomemLine(BASE, BASE + SIZE, "BOOTFB", 2),)
@@ -36,6 +36,14 @@ def test_the_stand_ins_own_claim_is_no_other() -> None:
 
     for name in ("vfio-pci", "vfio", "vfio sub-page reserved"):
         assert [] == found(devices=given, resources=(IomemLine(BASE, BASE + SIZE, name, 2),))
+
+
+def test_the_copy_of_a_rom_is_in_nobodys_way() -> None:
+    """The firmware leaves a display's ROM below 1 MiB, and the kernel claims it as RAM it must not use."""
+    shadow = Bar(6, 0xC0000, 0xE0000)
+    given = (msgspec.structs.replace(DEVICE, driver="vfio-pci", bars=(*DEVICE.bars, shadow)),)
+
+    assert [] == found(devices=given, resources=(IomemLine(0xC0000, 0xC9C00, "Video ROM"),))
 
 
 def test_hidden_addresses_are_said() -> None:

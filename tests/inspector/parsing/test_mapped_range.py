@@ -33,6 +33,7 @@ SYSFS = f"/sys/devices/pci0000:00/{GPU}/resource"
         (VFIO, 0xF8001000, None, 0xF8001000),
         (VFIO, 0x380000001000, GPU, 0x380000001000),
         (VFIO, 0x1000, NIC, 0xF8001000),
+        ("/sys/devices/pci0000:00/0000:00:1f.7/resource2 (deleted)", 0xF0002000, None, 0xF0002000),
         (VFIO, (2 << 40) + 0x1000, GPU, 0x380000001000),
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 from having import NEW, OLD, bootable, have
 from tooling import inspect_states
 
+from pfnlab.inspector.finding.finding_form import finding_kinds
 from pfnlab.lab.images.shell import shell
 
 STATES = inspect_states()
@@ -33,6 +34,29 @@ def test_the_middle_that_went_first(series: str, found: dict[tuple[str, int], in
     assert (Counter(found), Counter(found), Counter(found)) == (state.bundle, state.core, state.live)
     assert not state.nobody
     assert state.right
+
+
+@pytest.mark.lab
+@pytest.mark.timeout(600)
+@pytest.mark.xdist_group(f"kernel-{NEW}")
+@pytest.mark.parametrize("name", ["MTRR over a mapping", "removed device", "nopat"])
+def test_a_machine_in_a_known_state(name: str, tmp_path: Path) -> None:
+    """Bundle and core have what its rule says, and nothing else."""
+    bootable(NEW)
+    have(shell)
+
+    state = STATES.equipped_state(name, NEW, tmp_path)
+
+    assert state.expected
+    assert state.right
+
+
+def test_machines_expect_kinds_of_findings() -> None:
+    """And some of them none."""
+    kinds = {kind for machine in STATES.EQUIPMENT.values() for kind, _ in machine.expected}
+
+    assert kinds <= set(finding_kinds())
+    assert any(not machine.expected for machine in STATES.EQUIPMENT.values())
 
 
 def test_what_is_invented_and_what_is_missed_is_counted() -> None:

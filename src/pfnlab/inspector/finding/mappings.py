@@ -224,6 +224,11 @@ def _kind(mode: CacheMode) -> CacheMode:
     return CacheMode.UC if mode is CacheMode.UC_MINUS else mode
 
 
+def _differ(machine: JoinedHost, start: int, end: int, modes: set[CacheMode]) -> bool:
+    # Under an MTRR of UC write-back is UC as well: accesses agree, whatever the entries say (S1.6).
+    return len({_kind(machine.effective(start, end, mode) or mode) for mode in modes}) > 1
+
+
 def _in_two_modes(
     machine: JoinedHost, users: list[tuple[int, int, _User]]
 ) -> Iterator[tuple[int, int, set[CacheMode]]]:
@@ -240,7 +245,7 @@ def _in_two_modes(
             now = {one for one, count in running.items() if count}
             if now and machine.ram.any_over(last, at) and not _alias_over(machine, last, at):
                 now.add(CacheMode.WB)
-            two = len({_kind(one) for one in now}) > 1
+            two = len(now) > 1 and _differ(machine, last, at, now)
             if two and open_at is None:
                 open_at, modes = last, now
             elif not two and open_at is not None:

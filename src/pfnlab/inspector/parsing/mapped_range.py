@@ -26,6 +26,9 @@ VFIO = "anon_inode:[vfio-device]"
 
 _MOST = 1 << 64
 
+#: No BAR lies below: a smaller offset is no address.
+_FIRST_OF_BARS = 1 << 20
+
 
 class BarPlaces:
     """The BARs of all devices, to look up by device and number and by address."""
@@ -72,9 +75,9 @@ class BarPlaces:
         return found
 
     def _in_bar(self, bar: Bar | None, offset: int) -> int | None:
-        # Without the BAR, as of a device that is gone, an offset beyond any BAR's beginning is the address.
+        # Without the BAR, as of a device that is gone, an offset beyond the ISA hole is the address.
         if bar is None:
-            return offset if offset and self._has(offset) else None
+            return offset if offset >= _FIRST_OF_BARS else None
         if bar.start <= offset < bar.end:
             return offset
         return bar.start + offset if offset < bar.end - bar.start else None

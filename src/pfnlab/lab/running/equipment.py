@@ -30,12 +30,14 @@ class Equipment:
     :param setup: commands of a shell that follow, each of which has to succeed; they end before a bundle is
         taken. A process that shall stay is ``/init --map FILE OFFSET LENGTH &``
     :param ram_mib: RAM of the guest in MiB, what its kernel needs when None
+    :param parameters: more words of the kernel's command line
     """
 
     devices: tuple[str, ...] = ()
     modules: tuple[Path, ...] = ()
     setup: str = ""
     ram_mib: int | None = None
+    parameters: tuple[str, ...] = ()
 
     @contextmanager
     def files(self, script: Path) -> Iterator[dict[str, Path]]:

@@ -178,8 +178,14 @@ def _booted(
             whole = Path(stack.enter_context(TemporaryDirectory())) / image.name
             extended(image, large, whole)
             image = whole
-        devices = equipment.devices
-        shape = GuestShape(size, image, slot=needs.slot, resets=needs.reset, devices=devices)
+        shape = GuestShape(
+            size,
+            image,
+            slot=needs.slot,
+            resets=needs.reset,
+            devices=equipment.devices,
+            parameters=equipment.parameters,
+        )
         ram = equipment.ram_mib or ram_mib(configuration_of_kernel(kernel))
         yield stack.enter_context(Guest(kernel.vmlinuz, shape, ram_mib=max(ram, RAM_MIB) if live else ram))
 

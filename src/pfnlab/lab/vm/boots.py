@@ -60,6 +60,7 @@ class GuestShape:
     :param accel: KVM or TCG; with KVM the processor is the host's (:class:`pfnlab.lab.vm.accel.Accel`), and
         no state is saved, for it would fit no other host
     :param devices: more devices, each as QEMU's ``-device`` takes it; such machines are always booted
+    :param parameters: more words of the kernel's command line; such machines are always booted
     """
 
     bar_mib: int = 64
@@ -69,6 +70,7 @@ class GuestShape:
     resets: bool = False
     accel: Accel = Accel.TCG
     devices: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()
 
 
 #: A small guest with the agent alone.

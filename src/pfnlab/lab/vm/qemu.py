@@ -121,6 +121,7 @@ class Guest:
                 *["intel_iommu=on"] * iommu,
                 *[NO_DRIVER_OF_CONTROLLER] * shape.resets,
                 *[f"pfnlab.offsets={offsets}"] * bool(offsets),
+                *shape.parameters,
             )
         )
         machine = [
@@ -138,7 +139,9 @@ class Guest:
         self._shared_ram_mib = ram_mib * shared_ram
         # A state of the controller that stands for a device with resets cannot be saved.
         kvm = shape.accel is Accel.KVM
-        unsaved = shape.resets or bool(shape.devices) or shape.bar_mib > _SAVABLE_BAR_MIB or kvm
+        unsaved = (
+            shape.resets or bool(shape.devices or shape.parameters) or shape.bar_mib > _SAVABLE_BAR_MIB or kvm
+        )
         if not (fresh or unsaved):
             options = [*machine, common, *[probes] * bool(probes), *["shared RAM"] * shared_ram]
             state = state_file([Path(qemu), vmlinuz, initrd], options)
