@@ -5,7 +5,7 @@ With ``--live`` pfnlab runs inside the guest too, as root, and as nobody, who ma
 PAT is off, or something hidden.
 The model of the same kernel predicts the reservations and the mappings, and of these follows what has to be
 found: exactly that, in all. With ``--write`` the table goes to ``docs/evidence/inspector.md``;
-``--on SERIES`` chooses kernels, and ``--keep FOLDER`` keeps the bundles.
+``--on SERIES`` chooses kernels, ``--jobs N`` asks so many at once, ``--keep FOLDER`` keeps the bundles.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
@@ -318,6 +319,19 @@ def _words(found: Counter[Kind]) -> str:
     return ", ".join(f"{kind.replace('_', ' ')} {pages}" for kind, pages in sorted(found.elements())) or "-"
 
 
+def _of_one_kernel(names: Sequence[str], kernel: str, keep: Path | None, *, live: bool) -> list[State | str]:
+    # Its states, each printed when it is known.
+    found = []
+    for state in states(names, [kernel], keep, live=live):
+        found.append(state)
+        if isinstance(state, str):
+            print(state, flush=True)
+            continue
+        verdict = "as expected" if state.right else f"expected {_words(state.expected)}"
+        print(f"{state.name} on {state.kernel}: {_cell(state)} ({verdict})", flush=True)
+    return found
+
+
 def main(words: Sequence[str]) -> int:
     """Ask, print each state, and write the page where that is wanted."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -326,17 +340,15 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--keep", type=Path, metavar="FOLDER")
     parser.add_argument("--live", action="store_true")
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N")
     asked = parser.parse_args(words)
     series = tuple(asked.on or SERIES)
-    taken, left_out = [], []
-    for state in states(asked.names or (*PROGRAMS, *EQUIPMENT), series, asked.keep, live=asked.live):
-        if isinstance(state, str):
-            left_out.append(state)
-            print(state, flush=True)
-            continue
-        taken.append(state)
-        verdict = "as expected" if state.right else f"expected {_words(state.expected)}"
-        print(f"{state.name} on {state.kernel}: {_cell(state)} ({verdict})", flush=True)
+    names = asked.names or (*PROGRAMS, *EQUIPMENT)
+    with ProcessPoolExecutor(asked.jobs) as pool:
+        parts = [pool.submit(_of_one_kernel, names, kernel, asked.keep, live=asked.live) for kernel in series]
+        every = [state for part in parts for state in part.result()]
+    taken = [state for state in every if isinstance(state, State)]
+    left_out = [line for line in every if isinstance(line, str)]
     text = page(taken, left_out, series)
     if asked.write:
         PAGE.write_text(text, encoding="utf-8")
