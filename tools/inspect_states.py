@@ -2,7 +2,7 @@
 
 A program runs in a guest up to its end; a bundle and a core of that moment, its tasks alive, are inspected.
 With ``--live`` pfnlab runs inside the guest too, as root, and as nobody, who may find no more than that
-PAT is off, or something hidden.
+PAT is off, or something hidden; with ``--deep`` also by its kernel's memory.
 The model of the same kernel predicts the reservations and the mappings, and of these follows what has to be
 found: exactly that, in all. With ``--write`` the table goes to ``docs/evidence/inspector.md``;
 ``--on SERIES`` chooses kernels, ``--jobs N`` asks so many at once, ``--keep FOLDER`` keeps the bundles.
@@ -33,7 +33,7 @@ from pfnlab.lab.images.plain_kernels import plain_kernel, plain_modules
 from pfnlab.lab.running.equipment import Equipment
 from pfnlab.lab.running.known_state import known_state
 from pfnlab.lab.running.live_views import LiveView
-from pfnlab.lab.running.views_in_guest import VIEWS
+from pfnlab.lab.running.views_in_guest import DEEP_VIEW, PLAIN_VIEWS
 from pfnlab.programs.lang.library import program_paths
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.lang.ops import Program
@@ -73,6 +73,10 @@ munmap a
 _NOBODY = "Without privilege no other finding was made there but that resources are hidden, and PAT off."
 
 
+#: The field of State for each view inside a guest.
+_FIELDS = {"root": "live", "nobody": "nobody", DEEP_VIEW: "live_deep"}
+
+
 class State(NamedTuple):
     """One state and its findings."""
 
@@ -84,17 +88,16 @@ class State(NamedTuple):
     core: Counter[Kind]
     live: Counter[Kind] | None = None
     nobody: Counter[Kind] | None = None
+    live_deep: Counter[Kind] | None = None
     expected_of_nobody: Counter[Kind] | None = None
 
     @property
     def right(self) -> bool:
         """True where all are exactly what was expected."""
         seen = self.expected == self.bundle and self.deep == self.core
-        inside = self.live in (None, self.expected) and self.nobody in (
-            None,
-            self.expected_of_nobody or Counter(),
-        )
-        return seen and inside
+        by_nobody = self.expected_of_nobody or Counter[Kind]()
+        inside = self.live in (None, self.expected) and self.live_deep in (None, self.deep)
+        return seen and inside and self.nobody in (None, by_nobody)
 
 
 def expected_of(program: Program, step: Step) -> tuple[Counter[Kind], Counter[Kind]]:
@@ -180,7 +183,7 @@ def _summed(kinds: Iterable[Kind]) -> Counter[Kind]:
     return Counter(dict.fromkeys(pages.items(), 1))
 
 
-def program_state(name: str, series: str, folder: Path, *, live: bool = False) -> State:
+def program_state(name: str, series: str, folder: Path, *, live: Sequence[str] = ()) -> State:
     """A state of a program.
 
     :raises Undecided: this kernel cannot run it
@@ -191,23 +194,23 @@ def program_state(name: str, series: str, folder: Path, *, live: bool = False) -
     step = ModelMachine(series).run_one(program).steps[done - 1]
     outside, deep = expected_of(program, step)
     part = msgspec.structs.replace(program, ops=program.ops[:done])
-    return State(name, series, outside, deep, *_taken(name, part, series, folder, None, live=live))
+    return State(name, series, outside, deep, **_taken(name, part, series, folder, None, live=live))
 
 
-def equipped_state(name: str, series: str, folder: Path, *, live: bool = False) -> State:
+def equipped_state(name: str, series: str, folder: Path, *, live: Sequence[str] = ()) -> State:
     """A state of a machine with drivers."""
     machine = EQUIPMENT[name]
     expected = _summed(machine.expected)
-    found = _taken(name, load_text(_NOTHING), series, folder, machine, live=live)
-    views = dict(zip(("bundle", "core", "live", "nobody"), found, strict=False))
+    views = _taken(name, load_text(_NOTHING), series, folder, machine, live=live)
     return State(
         name, series, expected, expected, **views, expected_of_nobody=_summed(machine.expected_of_nobody)
     )
 
 
 def _taken(
-    name: str, program: Program, series: str, folder: Path, equipped: Equipped | None, *, live: bool
-) -> tuple[Counter[Kind], ...]:
+    name: str, program: Program, series: str, folder: Path, equipped: Equipped | None, *, live: Sequence[str]
+) -> dict[str, Counter[Kind]]:
+    # The findings of each look, by its field of State.
     [kernel], equipment = fetch(series), None
     if equipped is not None:
         modules: tuple[Path, ...] = ()
@@ -221,13 +224,13 @@ def _taken(
     core.unlink(missing_ok=True)
     state = known_state(program, kernel, SCRIPT, core, equipment=equipment, live=live)
     bundle.write_text(state.bundle, encoding="utf-8")
-    found = found_in(bundle), found_in(core)
+    found = {"bundle": found_in(bundle), "core": found_in(core)}
     core.unlink()
-    return (*found, *(found_live(state.live[view]) for view in VIEWS if state.live))
+    return found | {_FIELDS[view]: found_live(state.live[view]) for view in live}
 
 
 def states(
-    names: Sequence[str], series: Sequence[str], keep: Path | None, *, live: bool = False
+    names: Sequence[str], series: Sequence[str], keep: Path | None, *, live: Sequence[str] = ()
 ) -> Iterator[State | str]:
     """Every state, or a line where one cannot be had."""
     if keep:
@@ -274,6 +277,8 @@ def page(taken: Sequence[State], left_out: Sequence[str], series: Sequence[str])
     deep = Score.of((state.deep, state.core) for state in taken)
     inside = [state for state in taken if state.live is not None]
     live = Score.of((state.expected, state.live) for state in inside if state.live is not None)
+    by_memory = [state for state in taken if state.live_deep is not None]
+    memory = Score.of((state.deep, state.live_deep) for state in by_memory if state.live_deep is not None)
     names = list(dict.fromkeys(state.name for state in taken))
     by_place = {(state.name, state.kernel): state for state in taken}
     lines = [
@@ -291,6 +296,7 @@ def page(taken: Sequence[State], left_out: Sequence[str], series: Sequence[str])
         f"Bundles: {outside}.",
         f"Cores: {deep}.",
         *([f"Live, inside {len(inside)} of them: {live}.", _NOBODY] if inside else []),
+        *([f"Live by the kernel's memory, inside {len(by_memory)} of them: {memory}."] if by_memory else []),
         "",
         f"| state | {' | '.join(series)} |",
         f"|---|{'---|' * len(series)}",
@@ -310,6 +316,8 @@ def _cell(state: State | None) -> str:
     words = bundle if bundle == core else f"{bundle}; core: {core}"
     if state.live is not None and state.live != state.bundle:
         words += f"; live: {_words(state.live)}"
+    if state.live_deep is not None and state.live_deep != state.core:
+        words += f"; live and deep: {_words(state.live_deep)}"
     if state.nobody and state.nobody != state.expected_of_nobody:
         words += f"; nobody: {_words(state.nobody)}"
     return words if state.right else f"{words} !"
@@ -319,7 +327,9 @@ def _words(found: Counter[Kind]) -> str:
     return ", ".join(f"{kind.replace('_', ' ')} {pages}" for kind, pages in sorted(found.elements())) or "-"
 
 
-def _of_one_kernel(names: Sequence[str], kernel: str, keep: Path | None, *, live: bool) -> list[State | str]:
+def _of_one_kernel(
+    names: Sequence[str], kernel: str, keep: Path | None, *, live: Sequence[str]
+) -> list[State | str]:
     # Its states, each printed when it is known.
     found = []
     for state in states(names, [kernel], keep, live=live):
@@ -339,13 +349,15 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--on", action="append", metavar="SERIES")
     parser.add_argument("--keep", type=Path, metavar="FOLDER")
     parser.add_argument("--live", action="store_true")
+    parser.add_argument("--deep", action="store_true")
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--jobs", type=int, default=1, metavar="N")
     asked = parser.parse_args(words)
     series = tuple(asked.on or SERIES)
     names = asked.names or (*PROGRAMS, *EQUIPMENT)
+    live = (*PLAIN_VIEWS * (asked.live or asked.deep), *(DEEP_VIEW,) * asked.deep)
     with ProcessPoolExecutor(asked.jobs) as pool:
-        parts = [pool.submit(_of_one_kernel, names, kernel, asked.keep, live=asked.live) for kernel in series]
+        parts = [pool.submit(_of_one_kernel, names, kernel, asked.keep, live=live) for kernel in series]
         every = [state for part in parts for state in part.result()]
     taken = [state for state in every if isinstance(state, State)]
     left_out = [line for line in every if isinstance(line, str)]

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pfnlab.errors import Undecided
@@ -36,20 +36,24 @@ def interpreter() -> Path:
     return Path(sys.executable).resolve()
 
 
-def module_paths() -> tuple[Path, ...]:
-    """The folders of ``PYTHONPATH`` in such a guest: that of pfnlab, and those of what it depends on."""
-    return tuple(dict.fromkeys((_PFNLAB.parent, *(path.parent for path in _packages()))))
+def module_paths(more: Sequence[str] = ()) -> tuple[Path, ...]:
+    """The folders of ``PYTHONPATH`` in such a guest: that of pfnlab, and those of what it depends on.
+
+    :param more: names of distributions that come along
+    """
+    return tuple(dict.fromkeys((_PFNLAB.parent, *(path.parent for path in _packages(more)))))
 
 
-def write_interpreter(into: Path) -> None:
+def write_interpreter(into: Path, more: Sequence[str] = ()) -> None:
     """
     Write the archive (tar, not compressed): Python with its libraries, pfnlab, and what it depends on.
 
     :param into: the file it becomes
-    :raises Undecided: a file cannot be read, or ``ldd`` does not answer
+    :param more: names of distributions that come along
+    :raises Undecided: a file cannot be read, ``ldd`` does not answer, or a distribution is not installed
     """
     files = set(_tree(Path(sysconfig.get_path("stdlib"))))
-    for package in (_PFNLAB, *_packages()):
+    for package in (_PFNLAB, *_packages(more)):
         files.update(_tree(package) if package.is_dir() else [package])
     files.add(interpreter())
     files.update(_libraries([interpreter(), *(file for file in files if file.name.endswith(".so"))]))
@@ -61,9 +65,12 @@ def write_interpreter(into: Path) -> None:
         raise Undecided(f"Python cannot be packed for a guest: {trouble}") from None
 
 
-def _packages() -> Iterator[Path]:
-    # The top folders and modules of what pfnlab cannot do without.
-    for name in sorted(_needed(_OURS) - {_OURS}):
+def _packages(more: Sequence[str]) -> Iterator[Path]:
+    # The top folders and modules of what pfnlab cannot do without, and of what is asked for.
+    missing = [name for name in more if not _installed(name)]
+    if missing:
+        raise Undecided(f"no {missing[0]} for a guest: it is not installed here")
+    for name in sorted({*_needed(_OURS), *more} - {_OURS}):
         distribution = importlib.metadata.distribution(name)
         tops = {file.parts[0] for file in distribution.files or () if ".." not in file.parts}
         for top in sorted(tops - {"__pycache__"}):

@@ -7,7 +7,7 @@ No operation comes in between, so both show one state.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,7 +25,7 @@ from pfnlab.lab.images.modules import vfio_modules
 from pfnlab.lab.images.shell import SHELL, shell
 from pfnlab.lab.running.bench import driver_pages
 from pfnlab.lab.running.equipment import Equipment
-from pfnlab.lab.running.live_views import RAM_MIB, LiveView, live_files, split_views
+from pfnlab.lab.running.live_views import LiveView, live_files, ram_for, split_views
 from pfnlab.lab.running.placement import TAIL_BAR_MIB, Placement, Windows, bar_mib_for
 from pfnlab.lab.running.preparations import preparations
 from pfnlab.lab.running.replies import parse_reply
@@ -80,7 +80,7 @@ def known_state(
     after: int | None = None,
     form: CoreForm = "kdump-zlib",
     equipment: Equipment | None = None,
-    live: bool = False,
+    live: Sequence[str] = (),
 ) -> KnownState:
     """
     Run *program* in a guest of its own, and take bundle and core after one of its operations.
@@ -89,7 +89,8 @@ def known_state(
     :param core: the file that becomes the core; not there yet
     :param after: the number of operations, all when None, 0 before the first; its tasks live until then
     :param equipment: devices and their drivers beside the program's
-    :param live: run pfnlab inside the guest too, between bundle and core, as root and as nobody
+    :param live: names of views (:data:`.views_in_guest.VIEWS`): pfnlab runs inside the guest too, between
+        bundle and core
     :raises Misuse: no guest can hold the program
     :raises MissingTool: QEMU, a package or a compiler is not here
     :raises Undecided: the kernel lacks something the program needs, or the guest or the script failed
@@ -115,7 +116,7 @@ class _Taking:
     # A program on its way to the state that is wanted.
 
     def __init__(
-        self, guest: Guest, program: Program, placement: Placement, stepper: Stepper, *, live: bool
+        self, guest: Guest, program: Program, placement: Placement, stepper: Stepper, *, live: Sequence[str]
     ) -> None:
         self._guest, self._program, self._placement, self._live = guest, program, placement, live
         self._force = stepper.forcing(program) if program.needs.forced else None
@@ -157,7 +158,7 @@ class _Taking:
 
 @contextmanager
 def _booted(
-    program: Program, kernel: KernelImage, script: Path, equipment: Equipment, *, live: bool
+    program: Program, kernel: KernelImage, script: Path, equipment: Equipment, *, live: Sequence[str]
 ) -> Iterator[Guest]:
     needs = program.needs
     if needs.vfio and needs.driver:
@@ -171,7 +172,7 @@ def _booted(
     with ExitStack() as stack:
         large: dict[str, Path] = {}
         if live:
-            script, large = stack.enter_context(live_files(script))
+            script, large = stack.enter_context(live_files(script, live))
         more = stack.enter_context(equipment.files(script))
         image = guest_image({SHELL: shell(), **files, **more})
         if large:
@@ -187,7 +188,7 @@ def _booted(
             parameters=equipment.parameters,
         )
         ram = equipment.ram_mib or ram_mib(configuration_of_kernel(kernel))
-        yield stack.enter_context(Guest(kernel.vmlinuz, shape, ram_mib=max(ram, RAM_MIB) if live else ram))
+        yield stack.enter_context(Guest(kernel.vmlinuz, shape, ram_mib=max(ram, ram_for(live))))
 
 
 def _windows(guest: Guest, program: Program) -> Windows:

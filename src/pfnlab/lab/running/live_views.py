@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sysconfig
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,13 +14,16 @@ import msgspec
 from pfnlab.errors import Undecided
 from pfnlab.lab.images.interpreter import interpreter, module_paths, write_interpreter
 from pfnlab.lab.images.shell import SCRIPT
-from pfnlab.lab.running.views_in_guest import MARK
+from pfnlab.lab.running.views_in_guest import DEEP_VIEW, MARK
 
 #: Files in the guest's top folder: the archive of Python, and the script of the bundle.
 _ARCHIVE, _BUNDLE = "python.tar", "bundle.sh"
 
-#: RAM of a guest with Python, in MiB: half of it is what files may take.
-RAM_MIB = 768
+#: RAM of a guest with Python, in MiB: half of it is what files may take. The lens has large libraries.
+_RAM_MIB, _RAM_OF_LENS_MIB = 768, 1280
+
+#: What reads the kernel's memory.
+_LENS = ("drgn",)
 
 #: The bundle comes first: Python's own processes are no part of it.
 _ALL = """sh /{bundle} || exit $?
@@ -28,7 +31,7 @@ umask 022
 cd / && tar xf /{archive} && rm /{archive} || exit 91
 chmod a+rx {folders} || exit 92
 mkdir -p /tmp && chmod 1777 /tmp
-exec env PYTHONPATH={modules} PYTHONDONTWRITEBYTECODE=1 {python} -m {views}
+exec env PYTHONPATH={modules} PYTHONDONTWRITEBYTECODE=1 {python} -m {views} {names}
 """
 
 
@@ -36,7 +39,7 @@ class LiveView(msgspec.Struct, frozen=True, kw_only=True):
     """
     One live inspection inside a guest.
 
-    :param name: of the view: ``root``, ``nobody``
+    :param name: of the view: ``root``, ``nobody``, ``deep``
     :param code: the exit code of the command
     :param output: its output, the JSON form of a result
     :param errors: its error output
@@ -50,22 +53,36 @@ class LiveView(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
 
 
+def ram_for(views: Sequence[str]) -> int:
+    """RAM in MiB that a guest needs for these views; 0 for none."""
+    if not views:
+        return 0
+    return _RAM_OF_LENS_MIB if DEEP_VIEW in views else _RAM_MIB
+
+
 @contextmanager
-def live_files(script: Path) -> Iterator[tuple[Path, dict[str, Path]]]:
-    """The script that runs *script* and then the views, and the files a guest needs for it by their names."""
+def live_files(script: Path, views: Sequence[str]) -> Iterator[tuple[Path, dict[str, Path]]]:
+    """
+    The script that runs *script* and then the views, and the files a guest needs for it by their names.
+
+    :param views: the names of the views
+    :raises Undecided: Python cannot be packed
+    """
+    more = _LENS if DEEP_VIEW in views else ()
     with tempfile.TemporaryDirectory() as folder:
         archive, first = Path(folder) / _ARCHIVE, Path(folder) / SCRIPT
-        write_interpreter(archive)
-        places = [Path(sysconfig.get_path("stdlib")), interpreter(), *module_paths()]
+        write_interpreter(archive, more)
+        places = [Path(sysconfig.get_path("stdlib")), interpreter(), *module_paths(more)]
         # A guest's own /root is for nobody else.
         folders = sorted({str(folder) for place in places for folder in place.parents})
         words = {
             "folders": " ".join(map(shlex.quote, folders)),
             "bundle": _BUNDLE,
             "archive": _ARCHIVE,
-            "modules": shlex.quote(":".join(map(str, module_paths()))),
+            "modules": shlex.quote(":".join(map(str, module_paths(more)))),
             "python": shlex.quote(str(interpreter())),
             "views": "pfnlab.lab.running.views_in_guest",
+            "names": " ".join(views),
         }
         first.write_text(_ALL.format_map(words))
         yield first, {_ARCHIVE: archive, _BUNDLE: script}
