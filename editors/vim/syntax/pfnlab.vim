@@ -113,7 +113,7 @@ syntax match pfnlabKeyword_expectation2 "\v\C%(nothing|left|leaked)%([A-Za-z0-9_
 highlight default link pfnlabKeyword_expectation2 pfnlabKeyword
 syntax match pfnlabMark_expectation1 "\v\C\.\.|[,:\[\]]" contained nextgroup=@pfnlabInExpectation skipwhite
 highlight default link pfnlabMark_expectation1 pfnlabMark
-syntax match pfnlabNumber_expectation0 "\v\C[0-9]+\.[0-9]+%([A-Za-z0-9_])@!" contained nextgroup=@pfnlabInExpectation skipwhite
+syntax match pfnlabNumber_expectation0 "\v\C[0-9]+\.[0-9]+%(\.[0-9]+|-rc[0-9]+)?%([A-Za-z0-9_])@!" contained nextgroup=@pfnlabInExpectation skipwhite
 highlight default link pfnlabNumber_expectation0 pfnlabNumber
 
 syntax cluster pfnlabInCall contains=pfnlabKeyword_call0,pfnlabMark_call1,pfnlabFunction_call2,pfnlabNumber_call3,pfnlabComment_call4,pfnlabError_call5,pfnlabError_call6

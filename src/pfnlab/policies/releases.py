@@ -31,6 +31,11 @@ def is_version(text: str) -> bool:
     return _VERSION.fullmatch(text) is not None
 
 
+def is_series(text: str) -> bool:
+    """True where *text* is a series, and not one version of it."""
+    return is_version(text) and series_of(text) == text
+
+
 def series_of(version: str) -> str:
     """The series of a version: ``6.1`` of ``6.1.176``, ``7.3`` of ``7.3-rc7``."""
     match = _VERSION.match(version)

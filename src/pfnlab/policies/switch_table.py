@@ -287,7 +287,11 @@ SWITCHES = (
         after="6.14",
         commit="e9f180d7cfde",
         catalogue="A16",
-        stable=taken_over("6.12.31", "6.1.160"),
+        stable=(
+            *taken_over("6.12.31", "6.1.160"),
+            Backport("6.6.93", "kernel/fork: only call untrack_pfn_clear() on VMAs duplicated for fork()"),
+            Backport("6.14.10", "in the log of 6.14.y between 6.14.8 and 6.14.10-rc1", after="6.14.8"),
+        ),
         tracker="vm_pat",
     ),
     Switch(

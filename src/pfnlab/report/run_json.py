@@ -129,8 +129,8 @@ class PrintedExpectation(msgspec.Struct, frozen=True, kw_only=True):
 
     :param machine: the machine it was compared with
     :param series: the series of that machine's kernel
-    :param first: the first series the line is for
-    :param last: the last series it is for; null where it has no end
+    :param first: the first series or version the line is for
+    :param last: the last one it is for; null where it has no end but that of the version's series
     :param leaked: what has to be left in the book; empty for ``nothing left``
     :param left: what was left; null when the end was not seen
     :param holds: whether both are equal; null when the end was not seen

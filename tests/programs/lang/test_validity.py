@@ -67,11 +67,23 @@ def test_a_correct_program_passes() -> None:
         ({"areas": (Area("z", 2 << 30),)}, "area 1: an area is at most 4 TiB: write `4 TiB` or less"),
         (
             {"expects": (Expect("6.x", None),)},
-            "expectation 1: `6.x` is no kernel series: write one as `6.12`",
+            "expectation 1: `6.x` is no kernel: write a series as `6.12`, or `6.12.23`",
         ),
         (
             {"expects": (Expect("6.1", "6.01"),)},
-            "expectation 1: `6.01` is no kernel series: write one as `6.12`",
+            "expectation 1: `6.01` is no kernel: write a series as `6.12`, or `6.12.23`",
+        ),
+        (
+            {"expects": (Expect("6.12.23", "6.16"),)},
+            "expectation 1: versions of a range are of one series: write `6.12.23..`, up to its end",
+        ),
+        (
+            {"expects": (Expect("6.12", "6.12.30"),)},
+            "expectation 1: a range has two series or two versions: write `6.12`",
+        ),
+        (
+            {"expects": (Expect("6.12.30", "6.12.4"),)},
+            "expectation 1: the range runs backwards: write `6.12.4..6.12.30`",
         ),
         (
             {"expects": (Expect("6.1", None, (Leaked(Span("bar", 4, 4), "wc"),)),)},

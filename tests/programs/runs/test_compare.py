@@ -27,6 +27,7 @@ from pfnlab.programs.runs.compare import (
     fields_listed,
     fields_named,
     judge,
+    speaking_of,
 )
 from pfnlab.programs.runs.observation import PteSeen, Reason, Run, Step
 from pfnlab.programs.runs.violation import Violation
@@ -207,6 +208,34 @@ def test_a_release_candidate_belongs_to_its_series() -> None:
     assert [covers(Expect("7.3", "7.3"), one) for one in ("7.3", "7.3-rc7", "7.3.2", "7.4-rc1")] == [
         *[True] * 3,
         False,
+    ]
+
+
+@for_each(
+    ("first", "last", "covered"),
+    [
+        ("6.12.23", "6.12.30", ["6.12.23", "6.12.30"]),
+        ("6.12.31", None, ["6.12.31", "6.12"]),
+        ("6.12.0", "6.12.22", ["6.12.0", "6.12.22"]),
+        ("7.3-rc7", "7.3-rc7", ["7.3-rc7"]),
+    ],
+)
+def test_a_range_of_versions_stays_in_its_series(first: str, last: str | None, covered: list[str]) -> None:
+    """The bare name of a series is the version its machine has."""
+    asked = ("6.12.0", "6.12.22", "6.12.23", "6.12.30", "6.12.31", "6.12", "6.16", "7.3-rc7", "7.3-rc8")
+
+    assert [version for version in asked if covers(Expect(first, last), version)] == covered
+
+
+def test_a_line_of_versions_replaces_that_of_their_series() -> None:
+    """Elsewhere the line of the series is for them."""
+    lines = (Expect("6.12", None), Expect("6.12.23", "6.12.30"))
+    program = msgspec.structs.replace(PROGRAM, expects=lines)
+
+    assert [speaking_of(program, version) for version in ("6.12.22", "6.12.23", "6.16")] == [
+        [lines[0]],
+        [lines[1]],
+        [lines[0]],
     ]
 
 

@@ -21,7 +21,7 @@ from pfnlab.programs.lang.words import (
 _TOKEN = re.compile(
     r"""[ \t]*(?:
         (?P<word>[A-Za-z_][A-Za-z0-9_]*(?:-(?=[A-Za-z])[A-Za-z0-9_]+)*-?)
-      | (?P<series>[0-9]+\.[0-9]+)
+      | (?P<series>[0-9]+\.[0-9]+(?:\.[0-9]+|-rc[0-9]+)?)
       | (?P<number>-?(?:0[xX][0-9a-fA-F]+|[0-9]+))
       | (?P<dots>\.\.)
       | (?P<mark>[=:,\[\]])

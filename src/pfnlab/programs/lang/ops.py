@@ -300,8 +300,8 @@ class Op(msgspec.Struct, frozen=True):
 class Expect(msgspec.Struct, frozen=True):
     """The entries that must be left in the book after the last step, on kernels ``first`` to ``last``.
 
-    :param first: a series as ``6.1``; the range is inclusive at both ends
-    :param last: a series, or None for "and every later one"
+    :param first: a series as ``6.1``, or a version as ``6.12.23``; the range is inclusive at both ends
+    :param last: the same, or None for "and every later one"; versions are of one series, where they also end
     :param leaked: the entries left, in the book's order; empty means nothing left
     """
 

@@ -8,7 +8,7 @@ The grammar, with ``SPAN`` one of ``a[4:8]``, ``a[3]`` and ``a`` (the whole mapp
     device NAME: pci|lowmem|isa|top, SIZE
     area NAME: SIZE
     [fail FUNCTION N [in FUNCTION]:] [skip FUNCTION [N]:] [hold FUNCTION [N] [return]:] [TASK:] OPERATION
-    expect SERIES[..[SERIES]] nothing left | leaked SPAN MODE, ...
+    expect KERNEL[..[KERNEL]] nothing left | leaked SPAN MODE, ...
 
 Written by hand rather than with a grammar tool: every refusal says what to write instead, which needs
 to know where in which operation reading stopped.
@@ -225,11 +225,11 @@ class Reading(CallReader):
         line.take()
         example = "`expect 6.16.. nothing left`"
         self.at["first"] = self.at["last"] = line.column
-        first = self._series(line, example)
+        first = self._kernel(line, example)
         last: str | None = first
         if line.accept(".."):
             self.at["last"] = line.column
-            last = self._series(line, example) if line.kind in ("series", "number") else None
+            last = self._kernel(line, example) if line.kind in ("series", "number") else None
         if line.next not in ("nothing", "leaked"):
             line.choice("result", ("nothing", "leaked"), example)
         leaked: list[Leaked] = []
@@ -244,10 +244,10 @@ class Reading(CallReader):
         self.scope.expect(expect)
         self.expects.append(expect)
 
-    def _series(self, line: Line, example: str) -> str:
+    def _kernel(self, line: Line, example: str) -> str:
         if line.kind != "series":
             problem = f"{quoted(line.next)} is no" if line.next else "here belongs a"
-            line.fail(f"{problem} kernel series: write {example}")
+            line.fail(f"{problem} kernel: write {example}")
         return line.take()
 
     def _leaks(self, line: Line, leaked: list[Leaked]) -> None:

@@ -127,7 +127,7 @@ def contexts() -> dict[str, tuple[TokenRule, ...]]:
             TokenRule("mark", pattern="[:,]"),
         ),
         "expectation": _closed(
-            TokenRule("number", pattern=r"[0-9]+\.[0-9]+" + r"(?![A-Za-z0-9_])"),
+            TokenRule("number", pattern=r"[0-9]+\.[0-9]+(?:\.[0-9]+|-rc[0-9]+)?" + r"(?![A-Za-z0-9_])"),
             TokenRule("mark", pattern=r"\.\.|[,:\[\]]"),
             TokenRule("keyword", ("nothing", "left", "leaked")),
             modes,

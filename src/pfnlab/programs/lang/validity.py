@@ -7,7 +7,7 @@ names at that point. It judges values, not text, so the text and the JSON form o
 from __future__ import annotations
 
 from pfnlab.errors import ProgramError
-from pfnlab.policies.releases import series_key
+from pfnlab.policies.releases import is_series, series_of, version_key
 from pfnlab.programs.lang.call_validity import CallValidity
 from pfnlab.programs.lang.names import Wrong, article, forwards
 from pfnlab.programs.lang.ops import (
@@ -26,6 +26,7 @@ from pfnlab.programs.lang.ops import (
 )
 from pfnlab.programs.lang.schedule_validity import ScheduleValidity, check_prefixes
 from pfnlab.programs.lang.words import (
+    KERNEL,
     KINDS,
     MAX_DEVICES,
     MAX_EXPECTS,
@@ -35,7 +36,6 @@ from pfnlab.programs.lang.words import (
     MAX_TITLE,
     MODES,
     MOST_PAGES,
-    SERIES,
     did_you_mean,
     quoted,
 )
@@ -126,12 +126,16 @@ class ProgramValidity(CallValidity):
         self._expects += 1
         if self._expects > MAX_EXPECTS:
             raise Wrong(f"a program has at most {MAX_EXPECTS} expectations", "first")
-        last = expect.first if expect.last is None else expect.last
-        for series, part in ((expect.first, "first"), (last, "last")):
-            if not SERIES.fullmatch(series):
-                raise Wrong(f"{quoted(series)} is no kernel series: write one as `6.12`", part)
-        if series_key(last) < series_key(expect.first):
-            raise Wrong(f"the range runs backwards: write `{last}..{expect.first}`", "first")
+        first, last = expect.first, expect.first if expect.last is None else expect.last
+        for kernel, part in ((first, "first"), (last, "last")):
+            if not KERNEL.fullmatch(kernel):
+                raise Wrong(f"{quoted(kernel)} is no kernel: write a series as `6.12`, or `6.12.23`", part)
+        if not (is_series(first) and is_series(last)) and series_of(first) != series_of(last):
+            raise Wrong(f"versions of a range are of one series: write `{first}..`, up to its end", "last")
+        if is_series(first) != is_series(last):
+            raise Wrong(f"a range has two series or two versions: write `{series_of(first)}`", "last")
+        if version_key(last) < version_key(first):
+            raise Wrong(f"the range runs backwards: write `{last}..{first}`", "first")
         if len(expect.leaked) > MAX_LEAKED:
             raise Wrong(f"an expectation lists at most {MAX_LEAKED} entries", "leaked")
         for number, leaked in enumerate(expect.leaked):

@@ -27,7 +27,10 @@ ANON = "anon"
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,11}")
 FUNCTION = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
-SERIES = re.compile(r"[1-9][0-9]?\.(?:0|[1-9][0-9]{0,2})")
+#: A series, or one version of it.
+KERNEL = re.compile(
+    r"[1-9][0-9]?\.(?:0|[1-9][0-9]{0,2})(?:\.(?:0|[1-9][0-9]{0,3})|-rc[1-9][0-9]?)?",
+)
 
 MAX_BYTES = 1 << 20
 TOO_LARGE = "a program is at most 1 MiB, this is larger: is it the right file?"

@@ -23,7 +23,8 @@ import msgspec
 from msgspec import Meta
 
 from pfnlab.errors import Defect, Misuse
-from pfnlab.policies.releases import series_key, series_of
+from pfnlab.policies.profiles import exact
+from pfnlab.policies.releases import is_series, series_key, series_of, version_key
 from pfnlab.programs.lang.ops import Expect, Program
 from pfnlab.programs.runs.alarm import Alarm, warning_line
 from pfnlab.programs.runs.kmsg import once_message
@@ -254,9 +255,7 @@ def expectations(program: Program, run: Run, series: str | None) -> list[Expecta
     if series is None:
         return []
     left = run.steps[-1].book if run.steps and run.steps[-1].op == "end" else None
-    return [
-        Expectation(run.machine, series, expect, left) for expect in program.expects if covers(expect, series)
-    ]
+    return [Expectation(run.machine, series, expect, left) for expect in speaking_of(program, series)]
 
 
 def expectation_failures(program: Program, run: Run, series: str | None) -> list[Expectation]:
@@ -264,10 +263,25 @@ def expectation_failures(program: Program, run: Run, series: str | None) -> list
     return [expectation for expectation in expectations(program, run, series) if expectation.holds is False]
 
 
+def speaking_of(program: Program, version: str) -> list[Expect]:
+    """The ``expect`` lines of *program* for a kernel: those that name its version, else those of its series.
+
+    :param version: a series stands for the version its machine has
+    """
+    covering = [expect for expect in program.expects if covers(expect, version)]
+    return [expect for expect in covering if not is_series(expect.first)] or covering
+
+
 def covers(expect: Expect, version: str) -> bool:
-    """True where the series of *version* lies in the range of an ``expect`` line."""
-    key = series_key(series_of(version))
-    return series_key(expect.first) <= key and (expect.last is None or key <= series_key(expect.last))
+    """True where *version*, or its series, lies in the range of an ``expect`` line."""
+    series = series_of(version)
+    if is_series(expect.first):
+        last = expect.last or series
+        return series_key(expect.first) <= series_key(series) <= series_key(last)
+    if series_of(expect.first) != series:
+        return False
+    key = version_key(exact(version))
+    return version_key(expect.first) <= key and (expect.last is None or key <= version_key(expect.last))
 
 
 def judge(
