@@ -48,6 +48,11 @@ def count_vmas() -> ModuleType:
     return _tool("count_vmas")
 
 
+def find_shown() -> ModuleType:
+    """What finds the programs that show each switch."""
+    return _tool("find_shown")
+
+
 def draw_rooms() -> ModuleType:
     """What draws packages and rooms."""
     return _tool("draw_rooms")

@@ -24,6 +24,7 @@ from pfnlab.claims.lookup import ClaimList
 from pfnlab.fuzz.hunt_state import FuzzResult
 from pfnlab.inspector.inspection import InspectionResult
 from pfnlab.meeting.meet import MeetingResult
+from pfnlab.meeting.rules_between import RulesBetween
 from pfnlab.meeting.trial import TrialResult
 from pfnlab.messages.explanation import ExplainResult
 from pfnlab.programs.lang.library import LibraryList
@@ -40,6 +41,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "src" / "pfnlab" / "schemas"
 RESULTS: dict[str, type[Printed]] = {
     "check": CheckResult,
     "check-differ": DifferResult,
+    "kernels-diff-model": RulesBetween,
     "run": PrintedRun,
     "matrix": MatrixResult,
     "replay": ReplayResult,

@@ -30,6 +30,7 @@ FORMS = {
     "try": "try",
     "kernels meet": "kernels-meet",
     "kernels diff": "kernels-meet",
+    "kernels diff --model": "kernels-diff-model",
     "kernels sizes": "kernels-sizes",
     "results": "results",
     "campaign results": "results",

@@ -7,7 +7,7 @@ from for_each import for_each
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pfnlab.bugs.kernel_name import kernel_name, release_key
+from pfnlab.bugs.kernel_name import kernel_name, release_key, version_named
 from pfnlab.errors import Misuse
 
 
@@ -70,3 +70,27 @@ def test_releases_are_in_order() -> None:
     releases = ["2.6.29", "2.6.39", "3.0", "5.5-rc", "5.5-rc1", "5.5-rc10", "5.5", "6.9", "6.12"]
 
     assert releases == sorted(releases, key=release_key)
+
+
+@for_each(
+    ("text", "version"),
+    [
+        ("6.12", "6.12"),
+        ("6.12.94", "6.12.94"),
+        ("6.1.176-1", "6.1.176"),
+        ("6.12.117+deb13-cloud-amd64", "6.12.117"),
+        ("6.1.0-56-cloud-amd64", "6.1.192"),
+        ("7.3~rc7-1~exp1", "7.3-rc7"),
+        ("7.3-rc7", "7.3-rc7"),
+        ("7.3-1", "7.3.0"),
+    ],
+)
+def test_the_version_of_a_machine(text: str, version: str) -> None:
+    """A model is called so."""
+    assert version_named(text) == version
+
+
+def test_a_hidden_point_release_is_no_version() -> None:
+    """Nothing is assumed."""
+    with pytest.raises(Misuse, match=r"'5.15.0-91-generic' does not say its point release: write"):
+        version_named("5.15.0-91-generic")

@@ -44,6 +44,7 @@ COMMANDS = {
     "run": ("run", MIDDLE, "--on", "model:6.1", "--on", "model:7.3", "--json"),
     "fmt": ("fmt", "--check", "--format", "json", MIDDLE),
     "check": ("check", "--on", "model:6.1", "--scope", "small", "--property", "no_leak", "--json"),
+    "kernels diff --model": ("kernels", "diff", "--model", "6.12.107", "6.12.117", "--json"),
     "check --differ": ("check", "--scope", "small", "--differ", *DESIGNS, "--json"),
     "replay": ("replay", *PATH.split(), "--json"),
     "fuzz": ("fuzz", "--on", "model:6.1", "--on", "model:7.2", "--seed", "3", "--programs", "6", "--json"),
@@ -168,7 +169,7 @@ def complaints(verb: str, content: object) -> list[str]:
 
 def test_every_verb_with_json_has_a_schema() -> None:
     """And no other."""
-    assert {*verbs(), "check --differ"} == set(FORMS)
+    assert {*verbs(), "check --differ", "kernels diff --model"} == set(FORMS)
 
 
 @for_each("verb", FORMS)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import product
 
 import pytest
 
-from pfnlab.policies.changes import changes_between, is_of, single_changes, source_of
+from pfnlab.policies.changes import changes_between, field_of, is_of, origin_of, single_changes, source_of
 from pfnlab.policies.known_kernels import known_versions
 from pfnlab.policies.profiles import profile_of
 from pfnlab.policies.releases import RELEASES
@@ -27,6 +27,27 @@ def test_changes_make_one_kernels_rules_of_anothers() -> None:
 
         named = {"series": changed.series, "version": changed.version}
         assert replace(profile_of(other), **named) == changed, spec
+
+
+@pytest.mark.parametrize("version", ["6.1.192", "7.3.4"])
+def test_a_change_turns_its_field_alone(version: str) -> None:
+    """The field of the profile it names, and no other; a tracker brings its own search of the book."""
+    before = profile_of(version)
+    names = [field.name for field in fields(before)]
+    for change in single_changes(version):
+        after = ModelMachine(f"{version},{change}").profile
+        turned = {name for name in names if getattr(before, name) != getattr(after, name)}
+
+        assert turned - ({"end_match"} if field_of(change) == "tracker" else set()) == {field_of(change)}
+
+
+def test_a_change_has_its_commit() -> None:
+    """Of a switch that goes off that which ended it; some have none."""
+    assert origin_of("tracker=track_ctx") == ("f8e97613fed2", "D01")
+    assert origin_of("end_match=off") == ("81baf8450165", "A13")
+    assert origin_of("end_match=on") == ("2039e6acaf94", "A13")
+    assert origin_of("with=c31783eeae7b") == ("c31783eeae7b", "F02")
+    assert origin_of("mseal=on") == (None, None)
 
 
 def test_a_kernel_has_no_changes_from_itself() -> None:

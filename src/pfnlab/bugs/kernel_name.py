@@ -17,6 +17,9 @@ _NAMED = re.compile(
     r"(?:[-~]rc(?P<candidate>[0-9]{1,3}))?(?P<rest>(?![0-9.]).*)?"
 )
 
+#: A point release, for messages.
+_EXAMPLE = 147
+
 #: The most letters of a version that are read.
 _MOST = 200
 
@@ -82,6 +85,25 @@ def kernel_name(text: str) -> KernelName:
         point = _hidden_point(text.strip())
     candidate = int(match["candidate"]) if match["candidate"] is not None else None
     return KernelName(shown, match["release"], point, candidate, packaged)
+
+
+def version_named(text: str) -> str:
+    """The version that a machine's name has: ``6.12.117`` of ``6.12.117+deb13-cloud-amd64``, ``7.3-rc7`` of
+    ``7.3~rc7-1~exp1``; a series is itself.
+
+    :raises Misuse: it begins like no version, or hides its point release, as ``5.15.0-91-generic``
+    """
+    name = kernel_name(text)
+    if is_version(text.strip()):
+        return text.strip()
+    if name.candidate is not None:
+        return f"{name.release}-rc{name.candidate}"
+    if name.point is None:
+        raise Misuse(
+            f"{name.text!r} does not say its point release: write the version it was made of, as "
+            f"{name.release}.{_EXAMPLE}"
+        )
+    return f"{name.release}.{name.point}"
 
 
 def _hidden_point(text: str) -> int | None:

@@ -47,10 +47,10 @@ def list_policies() -> int:
 
 def show_policy(name: str) -> int:
     """Print the source of one policy, or the switches of one era or profile."""
-    if name in all_series():
+    if name[:1].isdigit():
         from pfnlab.report.profile_lines import profile_lines
 
-        print("\n".join(profile_lines(name)))
+        print("\n".join(profile_lines(_version(name))))
         return 0
     from pfnlab.policies.eras import KNOWN_BY, VM_PAT_ERAS, era_switches
 
@@ -64,9 +64,37 @@ def show_policy(name: str) -> int:
         choices = [*policies, *VM_PAT_ERAS, *all_series()]
         close = difflib.get_close_matches(name, choices, n=1)
         guess = f"did you mean {close[0]}? " if close else ""
-        raise Misuse(f"there is no policy or profile {name!r}: {guess}known are {', '.join(choices)}")
+        raise Misuse(
+            f"there is no policy or profile {name!r}: {guess}known are {', '.join(choices)}, "
+            "and exact versions such as 6.12.94"
+        )
     print(policies[name].source, end="")
     return 0
+
+
+def show_kernels(first: str, second: str) -> int:
+    """Print the switches in which two kernels differ, side by side.
+
+    :raises Misuse: one of them is no version with a profile
+    """
+    from pfnlab.report.profile_lines import two_profiles
+
+    print("\n".join(two_profiles(_version(first), _version(second))))
+    return 0
+
+
+def _version(name: str) -> str:
+    """The version of a kernel as somebody calls it.
+
+    :raises Misuse: it is none, or its series has no profile
+    """
+    from pfnlab.bugs.kernel_name import version_named
+    from pfnlab.policies.releases import series_of
+
+    version = version_named(name)
+    if series_of(version) not in all_series():
+        raise Misuse(f"there is no profile of {series_of(version)}: known are {', '.join(all_series())}")
+    return version
 
 
 def _list_eras(width: int) -> None:

@@ -29,8 +29,16 @@ policies.verb("policies matrix")
 
 
 @policies.command("show")
-def policies_show(name: Annotated[str, typer.Argument(metavar="NAME", help="A policy or profile.")]) -> int:
-    """The source of one policy, or the switches of a profile."""
-    from pfnlab.cli.policies import show_policy
+def policies_show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A policy, or a kernel: 7.2, 6.12.94.")],
+    other: Annotated[
+        str | None, typer.Argument(metavar="OTHER", help="Another kernel: what differs, side by side.")
+    ] = None,
+) -> int:
+    """The source of one policy, the switches of a kernel, or those in which two kernels differ.
 
-    return show_policy(name)
+    A kernel is a series, an exact version, or what a distribution calls it: 6.1.176-1.
+    """
+    from pfnlab.cli.policies import show_kernels, show_policy
+
+    return show_policy(name) if other is None else show_kernels(name, other)

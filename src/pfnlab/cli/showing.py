@@ -50,6 +50,8 @@ def _text(verb: str, request: Any, result: Any, *, apart: bool = False) -> str:
             from pfnlab.inspector.metrics import metrics
 
             return metrics(result)
+        case "kernels diff" if request.model and request.output is None:
+            text = _lines(result, apart)
         case "try" | "kernels meet" | "kernels diff":
             return _page(result)
         case "claims show" if request.mail:

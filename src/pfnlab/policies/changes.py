@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from pfnlab.policies.profiles import ERAS, SEAMS, profile_of
 from pfnlab.policies.releases import series_of
@@ -44,10 +45,9 @@ def single_changes(version: str) -> Iterator[str]:
 
 def source_of(change: str, version: str) -> str:
     """The source of a change: the release that brought it, or the backport in the series of *version*."""
-    name, _, value = change.partition("=")
-    switch = _BY_NAME.get(name)
+    switch = _BY_NAME.get(change.partition("=")[0])
     if switch is None:
-        eras = [era for era in ERAS if value in (era.commit, era.name) and name in (era.seam, *_BY_COMMIT)]
+        eras = _eras_of(change)
         stable = [era for era in eras if era.only == series_of(version)]
         return _era_source((stable or eras)[0])
     backports = [
@@ -58,6 +58,39 @@ def source_of(change: str, version: str) -> str:
     if backports:
         return "; ".join(f"{backport.point}: {backport.source}" for backport in backports)
     return _switch_source(switch)
+
+
+class Origin(NamedTuple):
+    """Where a change comes from.
+
+    :ivar commit: 12 digits; None where nobody named it
+    :ivar catalogue: its entry among the bugs; None where it has none
+    """
+
+    commit: str | None
+    catalogue: str | None
+
+
+def origin_of(change: str) -> Origin:
+    """The commit and the bug of a change; of a switch that goes off, the commit that ended it."""
+    name, _, value = change.partition("=")
+    switch = _BY_NAME.get(name)
+    if switch is not None:
+        ended = switch.until is not None and value == "off"
+        return Origin(switch.ended_by if ended else switch.commit, switch.catalogue)
+    era = _eras_of(change)[0]
+    return Origin(era.commit, era.catalogue)
+
+
+def field_of(change: str) -> str:
+    """The field of a profile that a change turns."""
+    name = change.partition("=")[0]
+    return {"flush": "flushes", "walker": "walkers", **dict.fromkeys(_BY_COMMIT, "walkers")}.get(name, name)
+
+
+def _eras_of(change: str) -> list[Era]:
+    name, _, value = change.partition("=")
+    return [era for era in ERAS if value in (era.commit, era.name) and name in (era.seam, *_BY_COMMIT)]
 
 
 def is_of(change: str, series: str) -> bool:

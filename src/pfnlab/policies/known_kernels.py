@@ -150,6 +150,24 @@ def known_kernels() -> list[KnownKernel]:
     return [known_kernel(package_version) for package_version in known_packages()]
 
 
+def known_titles(first: str, second: str) -> tuple[str, ...]:
+    """The titles of stable commits between two versions of one series, from the files of its known kernels.
+
+    None where the two are of different series.
+    """
+    if series_of(first) != series_of(second):
+        return ()
+    older, newer = sorted(map(version_key, (first, second)))
+    titles = dict.fromkeys(
+        title
+        for kernel in known_kernels()
+        if kernel.series == series_of(first)
+        for title in kernel.titles
+        if older < version_key(title.partition(":")[0]) <= newer
+    )
+    return tuple(titles)
+
+
 def write_known(folder: Path, known: KnownKernel) -> Path:
     """Write the file of *known* into *folder*, in place of an older one; its path."""
     path = folder / f"{known.package_version}.json"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from pfnlab.policies.known_by import ERAS_KNOWN, SWITCHES_KNOWN, briefly
 from pfnlab.policies.profiles import ERAS, SEAMS, described, era_of, exact
-from pfnlab.policies.releases import series_of
+from pfnlab.policies.releases import is_version, series_of, version_key
 from pfnlab.policies.switch_table import SWITCHES
 from pfnlab.policies.switches import Era, Switch
 
@@ -27,9 +29,41 @@ def profile_lines(version: str) -> list[str]:
         known = _known(switch.known(exact_version))
         by = briefly(SWITCHES_KNOWN[switch.name])
         rows.append((switch.name, state, since, *origin(switch), known, by, switch.source))
+    return [described(version), *_table(rows)]
+
+
+def two_profiles(first: str, second: str) -> list[str]:
+    """The output of `pfnlab policies show VERSION VERSION`: the rows in which they differ, side by side."""
+    versions = exact(first), exact(second)
+    rows: list[tuple[str, ...]] = [("switch", *versions, "since", "commit", "catalogue", "known", "source")]
+    same = 0
+    for seam in SEAMS:
+        eras = [era_of(seam, version) for version in versions]
+        if eras[0].name == eras[1].name:
+            same += 1
+            continue
+        newer = max(eras, key=lambda era: version_key(era.since) if is_version(era.since) else ())
+        known = _known(all(era.known(version) for era in ERAS if era.seam == seam for version in versions))
+        names = eras[0].name, eras[1].name
+        rows.append((seam, *names, newer.since, *origin(newer), known, newer.source))
+    for switch in SWITCHES:
+        states = ["on" if switch.on(version) else "off" for version in versions]
+        if states[0] == states[1]:
+            same += 1
+            continue
+        points = dict.fromkeys(point for version in versions for point in _points(switch, version))
+        known = _known(all(switch.known(version) for version in versions))
+        since = " ".join((span(switch), *points))
+        rows.append((switch.name, *states, since, *origin(switch), known, switch.source))
+    if len(rows) == 1:
+        return [described(first), described(second), f"all {same} switches are the same"]
+    return [described(first), described(second), *_table(rows), f"{same} switches are the same"]
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    return [described(version), *(line.rstrip() for line in table)]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 def origin(source: Switch | Era) -> tuple[str, str]:

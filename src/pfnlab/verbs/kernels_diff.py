@@ -1,5 +1,8 @@
 """The changes between two kernels: the same programs on both, and what explains each difference.
 
+With --model the models of the two are compared, in seconds and without a kernel: each rule that differs, with
+the shortest program and what a user sees in it.
+
 Exit codes: 0 no difference, 1 they differ, 3 one could not be run, or they did not differ again.
 """
 
@@ -12,14 +15,16 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 
 from pfnlab.errors import Misuse
-from pfnlab.verbs.option import AsJson, LitmusOf, Option, PageFile, RandomPrograms, Say, SeedOf
+from pfnlab.verbs.option import AsJson, JobsOf, LitmusOf, Option, PageFile, RandomPrograms, Say, SeedOf
 
 if TYPE_CHECKING:
     from pfnlab.meeting.meet import MeetingResult
+    from pfnlab.meeting.rules_between import RulesBetween
 
 EXAMPLES = (
     ("pfnlab kernels diff 6.12.94 6.12.107", "What changed between two point releases"),
     ("pfnlab kernels diff 7.2 mine --programs 50", "What one's own build does otherwise"),
+    ("pfnlab kernels diff --model 6.12.94 6.12.107", "The rules that differ, at once"),
 )
 
 
@@ -31,16 +36,38 @@ class DiffRequest(msgspec.Struct, frozen=True, kw_only=True):
     litmus: LitmusOf = None
     programs: RandomPrograms = 300
     seed: SeedOf = 7
+    model: Annotated[bool, Option("Compare their rules alone: no kernel is booted.", names=("--model",))] = (
+        False
+    )
+    jobs: JobsOf = None
     output: PageFile = None
     as_json: AsJson = False
 
 
-def perform(request: DiffRequest, say: Say) -> Iterator[MeetingResult]:
-    """Run everything on both kernels.
+def perform(request: DiffRequest, say: Say) -> Iterator[MeetingResult | RulesBetween]:
+    """Run everything on both kernels, or on the models of both.
 
-    :raises Misuse: they are one kernel
+    :raises Misuse: they are one kernel, or have no model
     :raises Undecided: one of them cannot be run
     """
+    yield from _models(request) if request.model else _kernels(request, say)
+
+
+def _models(request: DiffRequest) -> Iterator[RulesBetween]:
+    from pfnlab.bugs.kernel_name import version_named
+    from pfnlab.files import check_output
+    from pfnlab.meeting.holding import Programs, litmus_files
+    from pfnlab.meeting.rules_between import rules_between
+    from pfnlab.policies.profiles import exact
+
+    check_output(request.output, litmus_files(request.litmus))
+    versions = version_named(request.first), version_named(request.second)
+    if exact(versions[0]) == exact(versions[1]):
+        raise Misuse(f"{request.first} and {request.second} are the same version: name two")
+    yield rules_between(versions, Programs.of(request.litmus), jobs=request.jobs)
+
+
+def _kernels(request: DiffRequest, say: Say) -> Iterator[MeetingResult]:
     from pfnlab.files import check_output
     from pfnlab.lab.images.changelog import changelog_of
     from pfnlab.lab.running.qemu_machine import QemuMachine
