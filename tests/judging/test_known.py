@@ -49,6 +49,14 @@ def test_a_bug_explains_until_it_was_repaired(series: str, explained: str) -> No
     assert {"freed_once": explained, "no_leak": explained} == whys("6.1", *MIDDLE, series=series)
 
 
+@for_each(("series", "explained"), [("6.8", {}), ("6.12", {"no_warning": "G08"}), ("7.2", {})])
+def test_a_handler_that_remaps_is_known_where_the_kernel_asserts(
+    series: str, explained: dict[str, str]
+) -> None:
+    """From 6.9 to 7.1 it warns, and G08 says why."""
+    assert explained == whys(series, "a = mmap bar[0:4] driver fault_remap wc shared rw", "read a[1]")
+
+
 def test_a_kernel_of_unknown_version_has_no_old_bugs() -> None:
     """Without a version nothing is excused by a bug that was repaired."""
     asked = program(*MIDDLE)

@@ -70,7 +70,7 @@ STATE: dict[type, dict[str, Any]] = {
 
 #: By class: attributes that it does not show, and why.
 OTHER: dict[type, dict[str, str]] = {
-    RwLock: {"_processors": "a way to others", "need": "a constant"},
+    RwLock: {"_processors": "a way to others", "need": "a constant", "_unlocked": "a way to its owner"},
     Tlb: {"flushed": "a counter"},
     PageTables: {"_starts": "follows from the runs"},
     MmStruct: {

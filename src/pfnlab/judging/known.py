@@ -43,6 +43,7 @@ _COPIED = "S9.4.5: a mapping of vfio-pci that is copied loses its reservation"
 _FILLED = "S9.4.5: vfio-pci finds only the VMAs that it has filled"
 _KEPT = "D02: pages that were unmapped stay reserved until the last VMA goes"
 _ASSERTED = "S6.3.8: a leaf is cut without mmap_lock, and the kernel asserts it"
+_HANDLER = "G08: a fault handler remaps, with mmap_lock for reading only, and the kernel asserts it"
 _LEAVES = "S7.5.3: smaps and numa_maps drop leaves of 1 GiB"
 _ACCESS = "S7.6.3: access_phys maps what the entry shows, also ordinary RAM"
 _HOLE = "C09: in the ISA hole nothing is reserved, and a range over its border is reserved whole"
@@ -152,6 +153,7 @@ KNOWN: tuple[Known, ...] = (
             and c.had_leaf(3)
         ),
     ),
+    Known("no_warning", _HANDLER, lambda c: c.has("flags_assert_mmap_lock") and c.remaps_at_fault),
     Known("no_warning", _COPIED, lambda c: c.has("vfio_remaps") and c.vfio and c.now == "mremap"),
     Known(
         "memory_off",

@@ -135,6 +135,15 @@ class Causes:
         )
 
     @property
+    def remaps_at_fault(self) -> bool:
+        """True where a fault handler calls remap_pfn_range: the driver's, or vfio-pci's until 6.9."""
+        made = any(
+            isinstance(op.call, Mmap) and op.call.driver is not None and op.call.driver.how == "fault_remap"
+            for op in self._ops
+        )
+        return made or (self.vfio and self.has("vfio_remaps"))
+
+    @property
     def vfio(self) -> bool:
         """True where something was mapped through vfio-pci."""
         return any(isinstance(call, Mmap) and call.via == "vfio" for _, call in self._made())

@@ -161,7 +161,8 @@ def fault_in(vma: Vma, vpn: int, write: bool, *, user: bool = False, unshare: bo
             return
         # The tables down to the handler's level exist by now, also where it refuses (S12.3.5).
         mm.tables.allocate(vpn, vpn + 1, lowest=2)
-        if user and vma.file.has_fault and mm.kernel.profile.faults_drop_the_vma_lock:
+        own_lock = mm.kernel.profile.faults_drop_the_vma_lock and vma is not mm.locked_vma
+        if user and vma.file.has_fault and own_lock:
             # The first attempt holds the VMA's own lock and may not call a handler: it is made again.
             mm.kernel.trace.event("fault", vpn)
         if vma.file.fault is None:

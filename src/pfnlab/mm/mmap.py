@@ -72,10 +72,7 @@ def do_mmap(
             file=file,
         )
         mm.locked_vma = vma
-        try:
-            _mmap_region(vma, populated)
-        finally:
-            mm.locked_vma = None
+        _mmap_region(vma, populated)
 
 
 def _vm_flags(mm: MmStruct, access: int, file: MappedFile | None, shared: bool) -> int:

@@ -35,7 +35,6 @@ def do_mprotect(mm: MmStruct, start: int, end: int, access: int) -> None:
             _mprotect(tlb, start, end, access)
         finally:
             tlb.finish()
-            mm.locked_vma = None
 
 
 def _mprotect(tlb: MmuGather, start: int, end: int, access: int) -> None:

@@ -252,12 +252,15 @@ class RwLock:
     """
     A lock held by one operation for writing, or by many for reading; a reader waits behind a waiting writer.
 
+    :param unlocked: called where a writer gives it back, or keeps it for reading
     :ivar need: the reason of an operation that waits for it
     :ivar written: an operation has it for writing
     """
 
-    def __init__(self, processors: Processors, need: Need) -> None:
-        self._processors, self.need = processors, need
+    def __init__(
+        self, processors: Processors, need: Need, unlocked: Callable[[], None] = lambda: None
+    ) -> None:
+        self._processors, self.need, self._unlocked = processors, need, unlocked
         self._readers = self._queued = 0
         self.written = False
 
@@ -301,12 +304,14 @@ class RwLock:
     def give(self, write: bool) -> None:
         """Give it back."""
         if write:
+            self._unlocked()
             self.written = False
         else:
             self._readers -= 1
 
     def downgrade(self) -> None:
         """Turn the lock for writing into one for reading."""
+        self._unlocked()
         self.written = False
         self._readers += 1
 

@@ -129,6 +129,8 @@ class Profile:
     zap_takes_mixed: bool
     #: A zap of a part of a leaf of 1 GiB warns where mmap_lock is not held (S6.3.8).
     zap_asserts_mmap_lock: bool
+    #: remap_pfn_range warns where mmap_lock is not held for writing, as in a fault handler (S3.3.2c).
+    flags_assert_mmap_lock: bool
     #: Page tables are freed in batches of their own, each flushed when it is full.
     tables_in_batches: bool
     #: free_pgtables takes VMAs of a file out of its reverse map together.

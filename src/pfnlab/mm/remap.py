@@ -55,11 +55,23 @@ def remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int, *, prepared
     tracker.remap_pfn_range_filled(vma, pfns)
 
 
+def vm_flags_set(vma: Vma, flags: int) -> None:
+    """vm_flags_set: the VMA's own lock is taken for it, which wants mmap_lock for writing (S3.3.2c).
+
+    A fault handler has mmap_lock for reading only, and is warned of.
+    """
+    mm = vma.mm
+    if mm.kernel.profile.flags_assert_mmap_lock and not mm.mmap_lock.written:
+        mm.kernel.trace.printk("WARNING at include/linux/rwsem.h")
+        mm.locked_vma = vma
+    vma.flags |= flags
+
+
 def _prepare(vma: Vma, pfns: PfnRange) -> None:
     """The VMA becomes one of frames; a private one finds them again through vm_pgoff (S3.3.2, S4.6.1)."""
     if is_cow_mapping(vma.flags):
         vma.pgoff = pfns.start
-    vma.flags |= VM_REMAP
+    vm_flags_set(vma, VM_REMAP)
 
 
 def _undo(vma: Vma, start: int, pfns: PfnRange) -> None:

@@ -39,7 +39,8 @@ class MmStruct:
     :ivar mmap_lock: the lock under which its VMAs do not change
     :ivar forking: fork has copied it and is not done
     :ivar stacks_shared: its threads' stacks are to be copied by their next write, which needs mmap_lock
-    :ivar locked_vma: the VMA that mmap or mprotect is at; its own lock is taken until mmap_lock is given back
+    :ivar locked_vma: the VMA that mmap or mprotect is at, or a fault handler whose flags it set; its own lock
+        is taken until a writer gives mmap_lock back
     :ivar page_table_lock: the locks of all its page tables, as one
     :ivar visible: a task runs in it; a copy that fork has not finished has no task yet, and whole
         flushes of it are not observed
@@ -51,7 +52,7 @@ class MmStruct:
         self.def_flags = self.locked_leak = 0
         self.tlb_gen = self.tlb_flush_pending = 0
         self.gathers: list[MmuGather] = []
-        self.mmap_lock = RwLock(kernel.processors, Need.MMAP_LOCK)
+        self.mmap_lock = RwLock(kernel.processors, Need.MMAP_LOCK, self._end_write_all)
         self.locked_vma: Vma | None = None
         self.forking = self.stacks_shared = False
         self.page_table_lock = RwLock(kernel.processors, Need.PAGE_TABLE)
@@ -75,6 +76,10 @@ class MmStruct:
             None if locked_vma is None else (locked_vma.start, locked_vma.end),
             [(vma.start, vma.end) for vma in self._vmas],
         )
+
+    def _end_write_all(self) -> None:
+        """vma_end_write_all: no VMA's own lock is taken any more."""
+        self.locked_vma = None
 
     def load(self, vmas: list[Vma]) -> None:
         """Hold exactly these VMAs, in address order; nothing is checked."""

@@ -153,6 +153,15 @@ SWITCHES = (
         commit="f70405afc99b",
     ),
     Switch(
+        "flags_assert_mmap_lock",
+        "6.9",
+        "rwsem_assert_held_write() without lockdep under vm_flags_set(), 6.9; S3.3.2c",
+        after="6.8",
+        until="7.2",
+        commit="f70405afc99b",
+        catalogue="G08",
+    ),
+    Switch(
         "tables_in_batches",
         "6.15",
         "MMU_GATHER_RCU_TABLE_FREE everywhere, 6.15",

@@ -351,3 +351,70 @@ def test_nothing_answers_at_the_top() -> None:
     )
 
     assert ("ok", 0) == (steps[2].result, steps[2].value)
+
+
+FAULT_REMAP = "a = mmap bar[0:8] driver fault_remap wc shared rw"
+
+
+@every_series
+def test_the_first_fault_remaps_all(series: str) -> None:
+    """
+    And reserves it, for the VMA is mapped as a whole.
+    """
+    _, read, *_ = run(series, FAULT_REMAP, "read a[3]")
+
+    assert ["a[0:8] L1 WC"] == entries(read)
+    assert ["bar[0:8] wc"] == [str(entry) for entry in read.book]
+
+
+@every_series
+def test_a_handler_cannot_remap_what_is_tracked(series: str) -> None:
+    """
+    From 6.16 on the context of the first time is still there: the access is SIGBUS.
+    """
+    *_, again, _ = run(series, FAULT_REMAP, "read a[3]", "unmap_mapping_range bar[0:8]", "read a[0]")
+
+    refused = series not in ("6.1", "6.12")
+    assert (again.result, again.value) == (("EFAULT", "SIGBUS code=2") if refused else ("ok", 0))
+
+
+@every_series
+def test_a_handler_spares_entries_that_are_there(series: str) -> None:
+    """
+    The kernel would stop over them.
+    """
+    *_, again, _ = run(series, FAULT_REMAP, "read a[3]", "zap_vma_ptes a[0]", "read a[0]")
+
+    assert again.value == "SIGBUS code=2"
+
+
+@for_each(
+    ("series", "warnings"),
+    [("6.1", 0), ("6.8", 0), ("6.9", 2), ("6.12", 2), ("6.16", 1), ("7.1", 1), ("7.2", 0)],
+)
+def test_flags_that_a_handler_sets_are_asserted(series: str, warnings: int) -> None:
+    """
+    From 6.9 to 7.1 each of VM_PAT and the flags of frames warns, for mmap_lock is held for reading only.
+    """
+    mapped, read, *_ = run(series, FAULT_REMAP, "read a[3]")
+
+    assert mapped.log == ()
+    assert read.log == ("WARNING at include/linux/rwsem.h",) * warnings
+
+
+def test_the_lock_of_a_handlers_vma_is_taken_until_a_writer_comes() -> None:
+    """
+    A fault does not try it a second time then, until mprotect gave mmap_lock back.
+    """
+    lines = (
+        "unmap_mapping_range bar[0:8]",
+        "read a[0]",
+        "mprotect a r",
+        "unmap_mapping_range bar[0:8]",
+        "read a[0]",
+    )
+    _, first, _, second, _, _, third, _ = run("6.12", FAULT_REMAP, "read a[3]", *lines)
+
+    assert [
+        sum(event.startswith("fault ") for event in step.events or ()) for step in (first, second, third)
+    ] == [2, 1, 2]

@@ -44,6 +44,7 @@ _KINDS: dict[DriverHow, int] = {
     "fault_pud": 0xA,
     "apply": 0xB,
     "narrowed": 0xC,
+    "fault_remap": 0xD,
 }
 
 #: The numbers of ``enum refusal``.

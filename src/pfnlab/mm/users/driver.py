@@ -50,8 +50,8 @@ class DriverFile:
 
     :param how: ``remap`` all, ``part`` of the pages, ``halves`` in two calls, ``ram`` instead of the device
         (``narrowed``: page by page, the VMA narrowed to each), ``apply`` without asking for a cache mode, on
-        ``fault`` (``fault_prot`` with a mode of its own, ``fault_pmd`` and ``fault_pud`` by leaves, ``mixed``
-        in a VM_MIXEDMAP), or ``refuse``
+        ``fault`` (``fault_prot`` with a mode of its own, ``fault_pmd`` and ``fault_pud`` by leaves,
+        ``fault_remap`` all at once, ``mixed`` in a VM_MIXEDMAP), or ``refuse``
     :param mode: cache mode of vm_page_prot
     :param part: for ``part``: first page and page behind the last, in pages of the mapping
     """
@@ -118,13 +118,17 @@ class DriverFile:
                 vma.flags |= VM_PFNMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP
 
     def fault(self, vma: Vma, vpn: int) -> None:
-        """The driver's fault handler: every kind has one, and it inserts the frame the offset names.
+        """The driver's fault handler: every kind has one, and it inserts the frame the offset names, or all.
 
-        :raises Signal: SIGBUS in a private mapping, where inserting would stop the kernel
+        :raises Signal: SIGBUS in a private mapping, where inserting would stop the kernel, and where
+            remap_pfn_range fails
         """
         with vma.mm.kernel.processors.inside("pfnlab_fault"):
             if not _may_insert(vma):
                 raise Signal("SIGBUS", 2)
+            if self.how == "fault_remap":
+                self._remap_all(vma)
+                return
             pfn = vma.pgoff + vpn - vma.start
             prot = prot_of(vma, "wc") if self.how == "fault_prot" else vma.page_prot
             vmf_insert_pfn(vma, vpn, pfn, prot)
@@ -146,6 +150,15 @@ class DriverFile:
         except ModelledErrno:
             return False
         return True
+
+    def _remap_all(self, vma: Vma) -> None:
+        """remap_pfn_range of the whole VMA; over entries that are there the kernel would stop."""
+        if any(pte_present(run.bits) for run in vma.mm.tables.runs(vma.start, vma.end)):
+            raise Signal("SIGBUS", 2)
+        try:
+            self._remap(vma, vma.pgoff, 0, vma.nr)
+        except ModelledErrno:
+            raise Signal("SIGBUS", 2) from None
 
     def _remap(self, vma: Vma, pfn: int, first: int, end: int) -> None:
         remap_pfn_range(vma, vma.start + first, PfnRange(pfn + first, pfn + end), vma.page_prot)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pfnlab.errors import ModelledErrno
 from pfnlab.mm.flags import VM_PAT, VM_PFNMAP, is_cow_mapping
 from pfnlab.mm.pfnmap import lookup_prot
+from pfnlab.mm.remap import vm_flags_set
 from pfnlab.mm.tracker import Tracked
 from pfnlab.mm.vma import Vma
 from pfnlab.units import PAGE_SIZE, PfnRange, pfn_to_phys
@@ -48,7 +49,7 @@ class VmPat:
                 )
             except ModelledErrno:
                 raise ModelledErrno(errno.EINVAL) from None
-            vma.flags |= VM_PAT
+            vm_flags_set(vma, VM_PAT)
             return prot
         return lookup_prot(kernel.book, pfns, prot)
 

@@ -11,7 +11,7 @@ from pfnlab.programs.lang.span import OnPages
 #: How the guest driver maps: all at once, a part, in two halves, ordinary RAM instead of the device (at once,
 #: or page by page with the VMA narrowed to each, as hfi1 and comedi do), as i915 does (apply_to_page_range,
 #: where nobody is asked for a cache mode), page by page on fault (with a mode of its own; by leaves of 2 MiB,
-#: or of 1 GiB too; in a VM_MIXEDMAP), or not at all.
+#: or of 1 GiB too; by remap_pfn_range of all; in a VM_MIXEDMAP), or not at all.
 DriverHow = Literal[
     "remap",
     "part",
@@ -23,6 +23,7 @@ DriverHow = Literal[
     "fault_prot",
     "fault_pmd",
     "fault_pud",
+    "fault_remap",
     "mixed",
     "refuse",
 ]
@@ -31,7 +32,7 @@ DriverHow = Literal[
 OWN_RAM: tuple[DriverHow, ...] = ("ram", "narrowed")
 
 #: Ways to fill entries on fault for which the kernel stops when the mapping is private.
-SHARED_ONLY: tuple[DriverHow, ...] = ("fault", "fault_prot", "fault_pmd", "fault_pud")
+SHARED_ONLY: tuple[DriverHow, ...] = ("fault", "fault_prot", "fault_pmd", "fault_pud", "fault_remap")
 
 #: The cache mode the driver puts into vm_page_prot, with the number of ``enum pfnlab_mode``.
 DriverMode = Literal["asis", "wc", "uc-"]

@@ -76,6 +76,42 @@ static bool would_die(const struct vm_area_struct *vma)
 	return is_cow(vma) && !(vma->vm_flags & VM_MIXEDMAP);
 }
 
+/* remap_pfn_range() has a BUG_ON for entries that are not empty. */
+static bool is_mapped(struct vm_area_struct *vma, unsigned long addr)
+{
+#if SINCE(6, 12)
+	struct follow_pfnmap_args args = { .vma = vma, .address = addr };
+
+	if (follow_pfnmap_start(&args))
+		return false;
+	follow_pfnmap_end(&args);
+	return true;
+#else
+	unsigned long pfn;
+
+	return !follow_pfn(vma, addr, &pfn);
+#endif
+}
+
+static bool any_mapped(struct vm_area_struct *vma, unsigned long start, unsigned long len)
+{
+	for (unsigned long at = 0; at < len; at += PAGE_SIZE)
+		if (is_mapped(vma, start + at))
+			return true;
+	return false;
+}
+
+/* All of the VMA at its first fault, as vfio-pci did up to 6.9. */
+static vm_fault_t remap_all(struct vm_area_struct *vma)
+{
+	unsigned long size = vma->vm_end - vma->vm_start;
+
+	if (any_mapped(vma, vma->vm_start, size) ||
+	    remap_pfn_range(vma, vma->vm_start, vma->vm_pgoff, size, vma->vm_page_prot))
+		return VM_FAULT_SIGBUS;
+	return VM_FAULT_NOPAGE;
+}
+
 static vm_fault_t pfnlab_fault(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
@@ -89,6 +125,8 @@ static vm_fault_t pfnlab_fault(struct vm_fault *vmf)
 					   with_mode(vma->vm_page_prot, insert_of(vma)));
 	case PFNLAB_FAULT_MIXED:
 		return vmf_insert_mixed(vma, vmf->address, as_device(vmf->pgoff));
+	case PFNLAB_FAULT_REMAP:
+		return remap_all(vma);
 	default:
 		return vmf_insert_pfn(vma, vmf->address, vmf->pgoff);
 	}
@@ -207,6 +245,7 @@ static int populate(struct vm_area_struct *vma, const struct pfnlab_map *map)
 		return remap_narrowed(vma, size);
 	case PFNLAB_FAULT:
 	case PFNLAB_FAULT_PROT:
+	case PFNLAB_FAULT_REMAP:
 		return populate_later(vma, VM_PFNMAP);
 	case PFNLAB_FAULT_PMD:
 	case PFNLAB_FAULT_PUD:
@@ -265,32 +304,14 @@ long pfnlab_zap(const struct pfnlab_area *area)
 	return error;
 }
 
-/* remap_pfn_range() has a BUG_ON for entries that are not empty. */
-static bool is_mapped(struct vm_area_struct *vma, unsigned long addr)
-{
-#if SINCE(6, 12)
-	struct follow_pfnmap_args args = { .vma = vma, .address = addr };
-
-	if (follow_pfnmap_start(&args))
-		return false;
-	follow_pfnmap_end(&args);
-	return true;
-#else
-	unsigned long pfn;
-
-	return !follow_pfn(vma, addr, &pfn);
-#endif
-}
-
 static int remap_live_vma(struct vm_area_struct *vma, const struct pfnlab_remap *ask)
 {
 	unsigned long from = ask->addr - vma->vm_start;
 
 	if (vma->vm_ops != &pfnlab_vm_ops || !is_part(from, ask->len, vma->vm_end - vma->vm_start))
 		return -EINVAL;
-	for (unsigned long at = 0; at < ask->len; at += PAGE_SIZE)
-		if (is_mapped(vma, ask->addr + at))
-			return -EBUSY;
+	if (any_mapped(vma, ask->addr, ask->len))
+		return -EBUSY;
 	return remap_pfn_range(vma, ask->addr, vma->vm_pgoff + (from >> PAGE_SHIFT), ask->len,
 			       with_mode(vma->vm_page_prot, ask->mode));
 }

@@ -25,6 +25,7 @@ enum pfnlab_kind {
 	PFNLAB_FAULT_PUD,             /* vmf_insert_pfn_pud, else PMD */
 	PFNLAB_APPLY,                 /* apply_to_page_range, as i915 does: nobody is asked for a cache mode */
 	PFNLAB_REMAP_NARROWED,        /* the driver's own pages one by one, the VMA narrowed to each, as hfi1 does */
+	PFNLAB_FAULT_REMAP,           /* the fault handler calls remap_pfn_range of the whole VMA */
 };
 
 /* Cache mode of vm_page_prot. */
