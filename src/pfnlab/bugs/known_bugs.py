@@ -18,6 +18,17 @@ A file has::
     on           the same in words, for the page
     programs     programs of litmus/ that show it
     notes, sources
+    title        a short name: "cow-first-pte"
+    trigger      the shortest operations that bring it about, one or two sentences
+    reach        who can do that: user, privileged, fault, driver, hardware
+    see          what is observable
+    log          what it prints: names of families of pfnlab.messages, or wordings that no family has
+    breaks       the properties that it violates, as `check` and judged runs name them
+    config       options of the kernel without which it is not there: { LOCKDEP = "y" }
+    discussion   threads, or numbers of the discussions of docs/claims.md
+    settled      confirmed, refuted or undecided: what became of the entry when somebody looked
+    settled_by   the kernel and the program that settled it, or why it is undecided; one sentence
+    shown        [{ program, before, after }]: machines between which the program differs by it
 
 A repair or a cause that has a switch (:mod:`pfnlab.policies.switch_table`) has its stable releases there, and
 only what the switch lacks is in the file. ``version`` is a point release; ``5.10.y`` where only the series is
@@ -26,13 +37,14 @@ known. ``after`` is the newest release known not to have it, where the date is o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
 import msgspec
 
+from pfnlab.bugs.bug_parts import BugReach, SettledWord, ShownBy
 from pfnlab.bugs.standing import Dates, Point, Standing, standing_of
 from pfnlab.errors import Defect, Misuse
 from pfnlab.files import read_text
@@ -89,6 +101,17 @@ class Bug(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     programs: tuple[str, ...] = ()
     notes: str = ""
     sources: tuple[str, ...] = ()
+    title: str = ""
+    trigger: str = ""
+    reach: tuple[BugReach, ...] = ()
+    see: str = ""
+    log: tuple[str, ...] = ()
+    breaks: tuple[str, ...] = ()
+    config: Mapping[str, str] = msgspec.field(default_factory=dict)
+    discussion: tuple[str, ...] = ()
+    settled: SettledWord | None = None
+    settled_by: str = ""
+    shown: tuple[ShownBy, ...] = ()
 
     @property
     def group(self) -> str:
@@ -125,6 +148,11 @@ class Bug(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
             never=self.kind is BugKind.PROPOSAL,
             change=self.kind in (BugKind.CHANGE, BugKind.RULE),
         )
+
+    @property
+    def stable_only(self) -> bool:
+        """True where no mainline release ever had it: a stable series took over what brought it."""
+        return not self.since and bool(self.dates.came)
 
     @property
     def dated(self) -> Bug:
