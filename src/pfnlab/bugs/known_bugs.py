@@ -10,6 +10,7 @@ A file has::
     commit       the commit that mends it
     remark       what has to be said of that commit, or why there is none
     stable       [{ version, commit, after }]: where stable series took the repair over
+    partial      true where other stable series may have taken the repair over too
     came         the same of what brought it, where a stable series took that over
     no_stable    true where it is known that no stable series took the repair over
     cve          its number
@@ -64,6 +65,7 @@ GROUPS = {
     "F": "walkers and system calls",
     "G": "drivers",
     "N": "measured on real kernels first",
+    "P": "met in the field",
 }
 
 
@@ -92,6 +94,7 @@ class Bug(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     commit: str = ""
     remark: str = ""
     stable: tuple[Point, ...] = ()
+    partial: bool = False
     came: tuple[Point, ...] = ()
     no_stable: bool = False
     cve: str = ""
@@ -147,6 +150,7 @@ class Bug(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
             *(repaired, came, self.no_stable, self.measured, self.remark),
             never=self.kind is BugKind.PROPOSAL,
             change=self.kind in (BugKind.CHANGE, BugKind.RULE),
+            partial=self.partial,
         )
 
     @property

@@ -49,6 +49,7 @@ class Dates(msgspec.Struct, frozen=True):
     :param came: every stable release that took over what brought it
     :param never: no kernel has it
     :param change: it is no fault, so it is not mended but ended
+    :param partial: *stable* does not have every release that took the repair over
     """
 
     number: str
@@ -63,6 +64,7 @@ class Dates(msgspec.Struct, frozen=True):
     remark: str
     never: bool = False
     change: bool = False
+    partial: bool = False
 
 
 class StandingWord(StrEnum):
@@ -155,7 +157,8 @@ def _ended(dates: Dates, kernel: KernelName) -> bool | None:
     points = [point for point in dates.stable if point.series == kernel.release]
     if points:
         return points[0].reached(kernel)
-    if dates.no_stable or dates.stable or kernel.point == 0 or not (dates.mended or dates.commit):
+    listed = bool(dates.stable) and not dates.partial
+    if dates.no_stable or listed or kernel.point == 0 or not (dates.mended or dates.commit or dates.stable):
         # Who lists the series that took a repair over lists them all.
         return False
     return None
@@ -179,6 +182,8 @@ def _went(dates: Dates, kernel: KernelName) -> str:
     own = next((point for point in dates.stable if point.series == kernel.release), None)
     ended = "ended" if dates.change else "mended"
     mainline = _commit(dates.mended, dates.commit)
+    if not mainline and own is not None:
+        return f"{ended} in {own.version}"
     if not mainline:
         return ""
     if own is not None and own.version.endswith(".y"):
@@ -192,7 +197,7 @@ def _went(dates: Dates, kernel: KernelName) -> str:
         return said
     if dates.no_stable:
         return f"{said}, no stable series has it"
-    if dates.stable and kernel.point:
+    if dates.stable and kernel.point and not dates.partial:
         return f"{said}, not in {kernel.release}.y as far as is known"
     if kernel.point:
         return f"{said}, whether {kernel.release}.y took that over is not known"
