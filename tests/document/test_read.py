@@ -153,6 +153,12 @@ def test_a_hostile_value_is_shown(tmp_path: Path, name: str, place: Place, value
             "half a character",
             "Expected `int | null`, got `str`",
         ),
+        (
+            "explanation",
+            ("boots", 0, "events", 0, "places", 0, "start"),
+            "a hostile text",
+            "start or end is no hexadecimal number - at `$.boots[0].events[0].places[0]`",
+        ),
         ("campaign", ("coverage", "pairs", 0), "a number of 401 digits", "a number of 401 digits is in no"),
         (
             "policies",

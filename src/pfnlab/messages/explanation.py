@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Annotated
 
@@ -15,6 +16,8 @@ from pfnlab.messages.kernel_said import KernelSaid, KernelSure
 from pfnlab.messages.message_event import MessageEvent
 from pfnlab.result import ALWAYS, Count, Made, Outcome, Result
 from pfnlab.units import number_of
+
+_HEXADECIMAL = re.compile(r"0x[0-9a-f]{1,32}")
 
 
 class SaidPlace(msgspec.Struct, frozen=True):
@@ -30,6 +33,10 @@ class SaidPlace(msgspec.Struct, frozen=True):
     end: str | None
     mode: str | None = None
     name: str = ""
+
+    def __post_init__(self) -> None:
+        if not all(map(_HEXADECIMAL.fullmatch, (self.start, self.end or "0x0"))):
+            raise ValueError("start or end is no hexadecimal number")
 
 
 class ExplainedEvent(msgspec.Struct, frozen=True):
