@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from pages.markdown import table
+from pfnlab.bugs.bug_parts import SettledWord
 from pfnlab.bugs.known_bugs import GROUPS, Bug, all_bugs
 
 _NONE = "-"
+
+_HEAD = ("id", "what happens", "since", "until", "configuration", "stable alone", "shown by", "settled")
 
 #: The letter of what was measured first: there is no date, but the series that were asked.
 _MEASURED = "N"
@@ -31,7 +34,14 @@ Stable releases took many repairs over, and [profiles](profiles.md) has those by
 
 The letters A to D: A legacy tracking by VMA (VM_PAT), B flushes of the TLB;
 C the memtype book and cache modes, D the reference-counted context.
-The others: E huge entries and vfio, F walkers and system calls, G drivers, N measured on real kernels first.
+The others: E huge entries and vfio, F walkers and system calls, G drivers;
+N measured on real kernels first, P met in the field.
+
+*Configuration* has the options without which an entry is not there; `=m` is a module, or built in.
+*Stable alone*: no mainline release had it.
+*Shown by* has programs that part a model with it from one without it: `pfnlab bugs run A06`.
+*Settled* says what became of the entry when somebody looked: `pfnlab bugs show A06` has how, and the sources.
+`pfnlab bugs affects VERSION` says which of them a kernel has.
 """
 
 
@@ -51,8 +61,22 @@ def _parts(bugs: tuple[Bug, ...]) -> Iterator[str]:
         if letter == _MEASURED:
             yield table(("id", "what was measured", "on"), ((bug.number, bug.what, bug.on) for bug in rows))
         else:
-            yield table(("id", "what happens", "since", "until"), map(_dated, rows))
+            yield table(_HEAD, map(_dated, rows))
+    yield _totals(bugs)
 
 
 def _dated(bug: Bug) -> tuple[str, ...]:
-    return bug.number, bug.what, bug.since_in_words or _NONE, bug.until_in_words or _NONE
+    dated = bug.dated
+    return (
+        *(bug.number, bug.what, dated.since_in_words or _NONE, dated.until_in_words or _NONE),
+        ", ".join(f"{name}={value}" for name, value in bug.config.items()) or _NONE,
+        "yes" if bug.stable_only else _NONE,
+        ", ".join(f"`{name}`" for name in dict.fromkeys(row.program for row in bug.shown)) or _NONE,
+        bug.settled or _NONE,
+    )
+
+
+def _totals(bugs: tuple[Bug, ...]) -> str:
+    shown = sum(bool(bug.shown) for bug in bugs)
+    settled = ", ".join(f"{sum(bug.settled is word for bug in bugs)} {word}" for word in SettledWord)
+    return f"## All\n\n{len(bugs)} entries: {settled}; {shown} shown by programs.\n"

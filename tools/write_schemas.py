@@ -23,6 +23,7 @@ from pfnlab.claims.asked_again import ClaimResult
 from pfnlab.claims.lookup import ClaimList
 from pfnlab.fuzz.hunt_state import FuzzResult
 from pfnlab.inspector.inspection import InspectionResult
+from pfnlab.meeting.bug_shown import BugRunResult
 from pfnlab.meeting.meet import MeetingResult
 from pfnlab.meeting.rules_between import RulesBetween
 from pfnlab.meeting.trial import TrialResult
@@ -30,6 +31,9 @@ from pfnlab.messages.explanation import ExplainResult
 from pfnlab.programs.lang.library import LibraryList
 from pfnlab.programs.lang.problems import FmtResult
 from pfnlab.programs.recorded.matrix import MatrixResult
+from pfnlab.report.bug_entry import BugEntry
+from pfnlab.report.bug_list import BugList
+from pfnlab.report.bugs_affecting import AffectsResult
 from pfnlab.report.campaigns import ListedResults, StatusResult
 from pfnlab.report.policies_matrix import PoliciesResult
 from pfnlab.report.run_json import PrintedRun
@@ -52,6 +56,10 @@ RESULTS: dict[str, type[Printed]] = {
     "kernels-meet": MeetingResult,
     "claims-list": ClaimList,
     "claims-show": ClaimResult,
+    "bugs-list": BugList,
+    "bugs-show": BugEntry,
+    "bugs-affects": AffectsResult,
+    "bugs-run": BugRunResult,
     "try": TrialResult,
     "fuzz": FuzzResult,
     "inspect": InspectionResult,

@@ -9,9 +9,12 @@ from for_each import for_each
 
 from pfnlab.bugs.kernel_name import release_key
 from pfnlab.bugs.known_bugs import GROUPS, Bug, BugKind, all_bugs, bug
+from pfnlab.claims.reading import discussions
 from pfnlab.errors import Misuse
+from pfnlab.messages.family_files import families
 from pfnlab.policies.profiles import ERAS
 from pfnlab.policies.switch_table import SWITCHES
+from pfnlab.report.bug_list import property_names
 
 PROGRAMS = {path.stem for path in (Path(__file__).parents[2] / "litmus").rglob("*.pfn")}
 
@@ -94,3 +97,63 @@ def test_what_is_no_bug_is_refused() -> None:
     """In one line that says where they are."""
     with pytest.raises(Misuse, match="no bug 'Z99'"):
         bug("Z99")
+
+
+@for_each("one", all_bugs(), ids=number)
+def test_an_entry_says_how_it_is_reached_and_settled(one: Bug) -> None:
+    """Its short name, the operations, who can do them, what is seen, and what became of it."""
+    assert all((one.title, one.trigger, one.reach, one.see, one.settled, one.settled_by))
+
+
+def test_titles_are_unique() -> None:
+    """`pfnlab bugs show TITLE` finds one."""
+    titles = [one.title for one in all_bugs()]
+
+    assert sorted(set(titles)) == sorted(titles)
+
+
+@for_each(
+    ("letter", "last"), [("A", 20), ("B", 5), ("C", 13), ("D", 6), ("E", 13), ("F", 24), ("G", 11), ("P", 9)]
+)
+def test_no_number_is_missing(letter: str, last: int) -> None:
+    """Every entry of the catalogue has its file."""
+    numbers = [one.number for one in all_bugs() if one.number[0] == letter]
+
+    assert [f"{letter}{count:02}" for count in range(1, last + 1)] == numbers
+
+
+@for_each("one", all_bugs(), ids=number)
+def test_properties_are_properties(one: Bug) -> None:
+    """Those that are asked of kernels or of models."""
+    assert set() == set(one.breaks) - set(property_names())
+
+
+@for_each("one", all_bugs(), ids=number)
+def test_what_is_printed_is_a_family_or_a_wording(one: Bug) -> None:
+    """A wording has blanks, a family is one that reads logs."""
+    names = {family.name for family in families()}
+
+    assert [] == [said for said in one.log if " " not in said and said not in names]
+
+
+@for_each("one", all_bugs(), ids=number)
+def test_a_configuration_names_options(one: Bug) -> None:
+    """Without CONFIG_, in capitals, with y or m."""
+    assert [] == [
+        (name, value)
+        for name, value in one.config.items()
+        if not name.isupper() or name.startswith("CONFIG_") or value not in ("y", "m", "n")
+    ]
+
+
+@for_each("one", all_bugs(), ids=number)
+def test_discussions_are_there(one: Bug) -> None:
+    """Each is one of docs/claims.md, or an address."""
+    known = {found.number for found in discussions()}
+
+    assert [] == [said for said in one.discussion if said not in known and not said.startswith("https://")]
+
+
+def test_stable_series_alone_follows_from_the_dates() -> None:
+    """Of B02 and P04 no mainline release is known; A16 had candidates."""
+    assert ["B02", "P04"] == [one.number for one in all_bugs() if one.stable_only]

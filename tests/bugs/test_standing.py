@@ -101,3 +101,36 @@ def test_what_is_no_version_is_refused() -> None:
     """In one line."""
     with pytest.raises(Misuse, match="no version"):
         bug("A06").standing("bookworm")
+
+
+@for_each(
+    ("number", "version", "word"),
+    [
+        # Other stable series may have the repair.
+        ("C03", "5.10.19", "has"),
+        ("C03", "5.10.20", "mended"),
+        ("C03", "5.4.100", "not known"),
+        ("C03", "5.4", "has"),
+        # Its end is told in words alone.
+        ("P03", "6.11", "not yet"),
+        ("P03", "6.12.25", "not known"),
+        # A stable release has a repair of which no mainline release is known.
+        ("G06", "6.12.91", "not known"),
+        ("G06", "6.12.92", "mended"),
+        # Measured behind a candidate.
+        ("F06", "7.3-rc7", "has"),
+        ("F06", "7.3.2", "not known"),
+        ("F06", "7.3.4", "mended"),
+        # Of one stable series.
+        ("P04", "5.4.200", "not known"),
+        ("P04", "6.1", "never"),
+    ],
+)
+def test_what_is_known_in_part_is_said_so(number: str, version: str, word: str) -> None:
+    """A list of series that is not whole says nothing of the others."""
+    assert word == bug(number).standing(version).word
+
+
+def test_a_repair_of_a_stable_release_alone_is_named() -> None:
+    """There is no mainline release to say."""
+    assert "6.12.92 does not have G06 any more: mended in 6.12.92." == bug("G06").standing("6.12.92").sentence

@@ -19,6 +19,7 @@ from pfnlab.policies.kconfig import (
     configuration_of,
     configured,
     option_names,
+    options_of,
     read_configuration,
 )
 from pfnlab.policies.profiles import SERIES, profile_of
@@ -102,6 +103,15 @@ def test_a_compressed_file(tmp_path: Path) -> None:
     packed.write_bytes(gzip.compress(plain.read_bytes()))
 
     assert configuration_of(plain) == configuration_of(packed)
+
+
+def test_options_have_their_values(tmp_path: Path) -> None:
+    """Built in or as a module; what is not set is not there."""
+    path = tmp_path / "config"
+    lines = ["CONFIG_X86_64=y", "CONFIG_VFIO_PCI=m", "# CONFIG_LOCKDEP is not set", 'CONFIG_NAME="y"']
+    path.write_text("\n".join(lines), encoding="utf-8")
+
+    assert {"X86_64": "y", "VFIO_PCI": "m"} == options_of(path)
 
 
 def test_a_switch_that_is_named_wins(tmp_path: Path) -> None:

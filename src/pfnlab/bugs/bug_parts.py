@@ -8,7 +8,7 @@ import msgspec
 
 
 class BugReach(StrEnum):
-    """Who can bring a bug about.
+    """The ways to bring a bug about.
 
     A user needs a file that everybody may open; privilege is that of /dev/mem, sysfs and vfio.
     A fault is an allocation that fails, or real memory pressure; a driver does something of its own.
@@ -35,8 +35,12 @@ class ShownBy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     :param program: its name in litmus/, or ``history/NAME``
     :param before: the machine that has the bug: ``model:6.1.84``, ``model:6.1,without=COMMIT``
     :param after: the machine without it: ``model:6.1.85``
+    :param field: the field of a step in which to look for the sign, where they part earlier by something else
+    :param needs: another bug, without which the program does not show this one
     """
 
     program: str
     before: str
     after: str
+    field: str = ""
+    needs: str = ""

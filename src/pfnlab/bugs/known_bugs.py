@@ -29,7 +29,7 @@ A file has::
     discussion   threads, or numbers of the discussions of docs/claims.md
     settled      confirmed, refuted or undecided: what became of the entry when somebody looked
     settled_by   the kernel and the program that settled it, or why it is undecided; one sentence
-    shown        [{ program, before, after }]: machines between which the program differs by it
+    shown        [{ program, before, after, field, needs }]: machines between which the program differs by it
 
 A repair or a cause that has a switch (:mod:`pfnlab.policies.switch_table`) has its stable releases there, and
 only what the switch lacks is in the file. ``version`` is a point release; ``5.10.y`` where only the series is

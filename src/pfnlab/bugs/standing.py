@@ -37,9 +37,14 @@ class Point(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
             return False if kernel.point == 0 else None
         if kernel.point >= int(number):
             return True
-        if self.after and kernel.point > int(self.after.rpartition(".")[2]):
-            return None
-        return False
+        # A candidate stands before the release itself.
+        at = kernel.point if kernel.candidate is None else -1
+        return None if self.after and at > self._newest_without else False
+
+    @property
+    def _newest_without(self) -> int:
+        point = self.after.rpartition(".")[2]
+        return int(point) if point.isdigit() else -1
 
 
 class Dates(msgspec.Struct, frozen=True):
@@ -157,6 +162,9 @@ def _ended(dates: Dates, kernel: KernelName) -> bool | None:
     points = [point for point in dates.stable if point.series == kernel.release]
     if points:
         return points[0].reached(kernel)
+    if dates.remark and not (dates.mended or dates.commit or dates.stable or dates.change):
+        # It ended, or may have: the remark says what is known of that.
+        return None
     listed = bool(dates.stable) and not dates.partial
     if dates.no_stable or listed or kernel.point == 0 or not (dates.mended or dates.commit or dates.stable):
         # Who lists the series that took a repair over lists them all.

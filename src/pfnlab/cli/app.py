@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pfnlab.cli.bugs_app import bugs
 from pfnlab.cli.cache_app import cache
 from pfnlab.cli.campaign_app import campaign
 from pfnlab.cli.claims_app import claims
@@ -88,6 +89,7 @@ GROUPS = {
     "cache": cache,
     "policies": policies,
     "litmus": litmus,
+    "bugs": bugs,
     "claims": claims,
     "campaign": campaign,
 }

@@ -247,6 +247,19 @@ def claim_authors(typed: str) -> Iterator[Candidate]:
     yield from map(Candidate, sorted(names))
 
 
+# Bugs.
+
+
+def bug_names(typed: str) -> Iterator[Candidate]:
+    """The numbers of bugs with their titles, and their CVEs."""
+    from pfnlab.bugs.known_bugs import all_bugs
+
+    for one in all_bugs():
+        yield Candidate(one.number, one.title)
+        if one.cve:
+            yield Candidate(one.cve, one.title)
+
+
 # What is checked and run.
 
 

@@ -47,6 +47,8 @@ BY_METAVAR: dict[str, Values] = {
     "STORE": values.paths(".db"),
     "DISCUSSION": values.discussions,
     "NUMBER": values.claim_numbers,
+    "BUG": values.bug_names,
+    "PROPERTY": values.properties,
     "AUTHOR": values.claim_authors,
     "CAMPAIGN.toml": values.paths(".toml"),
     "VERDICT": values.words(

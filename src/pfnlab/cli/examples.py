@@ -86,6 +86,10 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example("pfnlab claims", "Every claim with its author and its status"),
         Example("pfnlab claims show 004.22 --mail", "One of them asked again, as text for a reply"),
     ),
+    "bugs": (
+        Example("pfnlab bugs", "Every bug with its kind, its title and its dates"),
+        Example("pfnlab bugs affects 6.1.20", "Those that a kernel has, with what mends them"),
+    ),
     "policies": (
         Example("pfnlab policies", "Every policy by seam, and the kernel profiles"),
         Example("pfnlab policies show vm_pat", "The source of one"),

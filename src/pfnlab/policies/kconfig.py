@@ -55,6 +55,7 @@ _NEEDED_BY = {
 }
 
 _SET = re.compile(r"^CONFIG_(?P<name>\w+)=[ym]$", re.M)
+_CHOSEN = re.compile(r"^CONFIG_(?P<name>\w+)=(?P<value>[ym])$", re.M)
 
 #: The option that every configuration of a modelled kernel sets.
 _ARCHITECTURE = "X86_64"
@@ -85,6 +86,27 @@ def configuration_of(path: Path) -> Configuration:
 
     :raises Misuse: it cannot be read, or is none; the message names it
     """
+    return _read(path)[1]
+
+
+def options_of(path: Path) -> dict[str, str]:
+    """The options that a file sets, each with ``y`` or ``m``: ``{"X86_PAT": "y"}``.
+
+    :raises Misuse: as :func:`configuration_of`
+    """
+    return dict(_CHOSEN.findall(_read(path)[0]))
+
+
+def _read(path: Path) -> tuple[str, Configuration]:
+    """The text of a configuration, which a pipe gives only once, and what it describes."""
+    text = _text_of(path)
+    try:
+        return text, read_configuration(text)
+    except Misuse as trouble:
+        raise Unreadable(path, str(trouble)) from None
+
+
+def _text_of(path: Path) -> str:
     content = read_bytes(path, "configuration", MOST_WRITTEN)
     if content.startswith(_GZIP):
         try:
@@ -93,10 +115,7 @@ def configuration_of(path: Path) -> Configuration:
                 content = file.read(MOST_WRITTEN)
         except (OSError, EOFError, zlib.error):
             raise Unreadable(path, "this is a damaged gzip file: give the .config itself") from None
-    try:
-        return read_configuration(content.decode(errors="replace"))
-    except Misuse as trouble:
-        raise Unreadable(path, str(trouble)) from None
+    return content.decode(errors="replace")
 
 
 def configured(profile: Profile, configuration: Configuration) -> Profile:

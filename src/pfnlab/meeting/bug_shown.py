@@ -1,0 +1,334 @@
+"""A bug shown: its programs on a machine that has it, on one that does not, and on others beside them.
+
+The sign of a bug in a program is the first step in which the two machines part, in what a user sees if they
+part there at all. A machine has the bug where it answers that step as the first does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from pfnlab.bugs.bug_parts import ShownBy
+from pfnlab.bugs.known_bugs import Bug, BugKind
+from pfnlab.bugs.known_bugs import bug as called
+from pfnlab.bugs.standing import StandingWord
+from pfnlab.errors import Misuse
+from pfnlab.judging.judge import violations
+from pfnlab.lab.running.named_machines import Named, name_machines, side_by_side
+from pfnlab.policies.known_kernels import newest_known, version_of_release
+from pfnlab.policies.releases import is_version
+from pfnlab.programs.lang.library import find_program, library_folder
+from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.printer import format_program
+from pfnlab.programs.runs.compare import Difference, differences
+from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.machine import Accel
+from pfnlab.programs.runs.observation import Run
+from pfnlab.report.cells import cell
+from pfnlab.report.golden import golden_look
+from pfnlab.result import ALWAYS, Count, Made, Outcome, Result
+
+#: The word for a machine: ``before`` and ``after`` stand for them at what is no fault, but a change.
+ShownWord = Literal["broken", "mended", "before", "after", "neither", "undecided"]
+
+#: The fields of a step in which a sign is looked for: what a user sees, then what is inside, then calls.
+_SIGNS = (
+    ("result", "value", "log", "book"),
+    ("vmas", "ptes", "prots", "direct_map", "tracked", "flushes", "levels"),
+    ("events",),
+)
+
+#: Where a program lies that is none of the library.
+_HISTORY = "history/"
+
+
+class SignField(msgspec.Struct, frozen=True):
+    """A field of the step in which the two machines part, and both answers.
+
+    :param field: of the step
+    :param before: the lines of the machine that has the bug
+    :param after: those of the other
+    """
+
+    field: str
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+
+
+class ShownMachine(msgspec.Struct, frozen=True, kw_only=True):
+    """One machine and what it shows of a bug.
+
+    :param machine: its name
+    :param kernel: its package and version; the profile of a model
+    :param word: broken or mended, as before or after a change, neither, or undecided
+    :param expected: the same as the bug's dates have it; empty where they say nothing of the machine
+    :param answers: its answer in each field of the sign; none where it did not come to the step
+    :param violated: the properties that it violates
+    """
+
+    machine: str
+    kernel: str
+    word: ShownWord
+    expected: str
+    answers: tuple[tuple[str, ...], ...]
+    violated: tuple[str, ...]
+
+    @property
+    def as_expected(self) -> bool:
+        """True where the dates do not contradict it; where other changes hide the bug they do not."""
+        return self.expected in ("", self.word) or self.word in ("neither", "undecided")
+
+
+class ShownProgram(msgspec.Struct, frozen=True, kw_only=True):
+    """One program that shows a bug.
+
+    :param program: its name
+    :param text: the program in its canonical form
+    :param before: the machine that has the bug
+    :param after: the one that does not
+    :param step: the index of the step in which they part, counted from 0; null where they do not
+    :param op: that step
+    :param sign: the fields in which they part there
+    :param violated: the properties that the first violates and the second does not
+    :param machines: the two, then those that were asked for
+    """
+
+    program: str
+    text: str
+    before: str
+    after: str
+    step: Annotated[Count | None, ALWAYS]
+    op: str
+    sign: tuple[SignField, ...]
+    violated: tuple[str, ...]
+    machines: tuple[ShownMachine, ...]
+
+
+class BugRunResult(Result, frozen=True, kw_only=True, tag="pfnlab-bug-run/1"):
+    """A bug, shown by its programs.
+
+    :param id: the bug's number
+    :param title: its short name
+    :param kind: of the bug
+    :param cve: its number; empty where it has none
+    :param what: what happens, in Markdown
+    :param breaks: the properties that it violates
+    :param programs: what each program shows
+    """
+
+    id: str
+    title: str
+    kind: BugKind
+    cve: str
+    what: str
+    breaks: tuple[str, ...]
+    programs: tuple[ShownProgram, ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        """A machine that is not as the dates have it is a discovery; one that is neither decides nothing."""
+        machines = [machine for program in self.programs for machine in program.machines]
+        decided = [machine for machine in machines if machine.word not in ("neither", "undecided")]
+        if not all(machine.as_expected for machine in decided) or any(not one.sign for one in self.programs):
+            return Outcome.DISCOVERY
+        return Outcome.UNDECIDED if len(decided) < len(machines) else Outcome.AS_EXPECTED
+
+
+def show_bug(
+    bug: Bug, on: Sequence[str] = (), *, look: LookLevel | None = None, accel: Accel = Accel.TCG
+) -> BugRunResult:
+    """Run the programs of *bug* on the machines before and after it, and on others.
+
+    :param on: names of further machines
+    :param look: how machines are looked at; None for the way in which a program's golden was made
+    :param accel: the accelerator of guests
+    :raises Misuse: no program shows it yet, or a machine's name is none
+    :raises MissingTool: a tool or a kernel is not here
+    """
+    if not bug.shown:
+        raise Misuse(
+            f"no program shows {bug.number} on two machines: `pfnlab bugs show {bug.number}` says why"
+        )
+    named = name_machines(dict.fromkeys((*_of_rows(bug.shown), *on)))
+    programs = {
+        name: load_program(program_file(name)) for name in dict.fromkeys(one.program for one in bug.shown)
+    }
+    runs = _runs(bug.shown, named, on, programs, look, accel)
+    return BugRunResult(
+        made=Made.now(),
+        id=bug.number,
+        title=bug.title,
+        kind=bug.kind,
+        cve=bug.cve,
+        what=bug.what,
+        breaks=bug.breaks,
+        programs=tuple(
+            _shown(bug, row, programs[row.program], [runs[row.program, spec] for spec in _specs(row, on)])
+            for row in bug.shown
+        ),
+    )
+
+
+def _of_rows(rows: Sequence[ShownBy]) -> Iterator[str]:
+    for row in rows:
+        yield from (row.before, row.after)
+
+
+def _specs(row: ShownBy, on: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((row.before, row.after, *on)))
+
+
+def _runs(
+    rows: Sequence[ShownBy],
+    named: Sequence[Named],
+    on: Sequence[str],
+    programs: Mapping[str, Program],
+    look: LookLevel | None,
+    accel: Accel,
+) -> dict[tuple[str, str], Run]:
+    """The run of each program on each machine that is asked of it."""
+    looks = {name: look or golden_look(program_file(name)) or LookLevel.PROC for name in programs}
+    if on:
+        found = side_by_side(named, list(programs.values()), list(looks.values()), accel)
+        return {
+            (name, machine.spec): run
+            for name, runs in zip(programs, found, strict=True)
+            for machine, run in zip(named, runs, strict=True)
+        }
+    runs: dict[tuple[str, str], Run] = {}
+    for row in rows:
+        pair = [machine for machine in named if machine.spec in (row.before, row.after)]
+        (found_pair,) = side_by_side(pair, [programs[row.program]], looks[row.program], accel)
+        runs |= {(row.program, one.spec): run for one, run in zip(pair, found_pair, strict=True)}
+    return runs
+
+
+def program_file(name: str) -> Path:
+    """The file of a program that shows a bug.
+
+    :param name: of the library, or ``history/NAME``
+    :raises Misuse: there is none
+    """
+    if not name.startswith(_HISTORY):
+        return find_program(name)
+    path = library_folder().parent / f"{name}.pfn"
+    if not path.is_file():
+        raise Misuse(f"the program {name} is not installed: it comes with a clone of pfnlab")
+    return path
+
+
+def _shown(bug: Bug, row: ShownBy, program: Program, runs: Sequence[Run]) -> ShownProgram:
+    before, after, *_ = runs
+    sign = sign_of(before, after, row.field)
+    fields = tuple(one.field for one in sign)
+    step = sign[0].step if sign else None
+    violated = [_violated(program, run) for run in runs]
+    return ShownProgram(
+        program=row.program,
+        text=format_program(program),
+        before=row.before,
+        after=row.after,
+        step=step,
+        op=sign[0].op if sign else "",
+        sign=tuple(
+            SignField(
+                one.field, cell(before.steps[one.step], one.field), cell(after.steps[one.step], one.field)
+            )
+            for one in sign
+        ),
+        violated=tuple(name for name in violated[0] if name not in violated[1]),
+        machines=tuple(
+            ShownMachine(
+                machine=run.machine,
+                kernel=run.kernel,
+                word=_worded(bug, word_of(sign, before, after, run)),
+                expected=_expected(bug, row, run),
+                answers=()
+                if step is None or step >= len(run.steps)
+                else tuple(cell(run.steps[step], field) for field in fields),
+                violated=names,
+            )
+            for run, names in zip(runs, violated, strict=True)
+        ),
+    )
+
+
+def _violated(program: Program, run: Run) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(one.name for one in violations(program, run)))
+
+
+def sign_of(before: Run, after: Run, field: str = "") -> tuple[Difference, ...]:
+    """The fields of the first step in which two runs part; none where they are the same.
+
+    What a user sees is looked at first, in all steps; then entries, flushes and what the kernel has inside.
+
+    :param field: the only one that is looked at; empty for all
+    """
+    for fields in ((field,),) if field else _SIGNS:
+        found = differences([before, after], fields)
+        if found:
+            return tuple(one for one in found if one.step == found[0].step)
+    return ()
+
+
+def word_of(
+    sign: Sequence[Difference], before: Run, after: Run, run: Run
+) -> Literal["before", "after", "neither", "undecided"]:
+    """Which of two runs *run* answers like in the step of their sign.
+
+    A field that cannot be seen on the machine tells nothing.
+    """
+    step = sign[0].step if sign else None
+    if step is None or step >= len(run.steps):
+        return "undecided"
+    seen = [
+        one.field for one in sign if one.field == "value" or getattr(run.steps[step], one.field) is not None
+    ]
+    same_before, same_after = (not _differ(run, other, step, seen) for other in (before, after))
+    if not seen or (same_before and same_after):
+        return "undecided"
+    return "before" if same_before else "after" if same_after else "neither"
+
+
+def _differ(run: Run, other: Run, step: int, fields: Sequence[str]) -> bool:
+    return any(one.step == step for one in differences([run, other], fields))
+
+
+def _worded(bug: Bug, word: Literal["before", "after", "neither", "undecided"]) -> ShownWord:
+    if bug.kind is BugKind.CHANGE or word in ("neither", "undecided"):
+        return word
+    return "broken" if word == "before" else "mended"
+
+
+def _expected(bug: Bug, row: ShownBy, run: Run) -> str:
+    """The word that a machine should have: by its place in the row, else by the bug's dates."""
+    if run.machine in (row.before, row.after):
+        return _worded(bug, "before" if run.machine == row.before else "after")
+    version = _version(run)
+    if version is None:
+        return ""
+    if row.needs and called(row.needs).standing(version).word is not StandingWord.HAS:
+        return ""
+    match bug.standing(version).word:
+        case StandingWord.NOT_KNOWN:
+            return ""
+        case StandingWord.HAS:
+            # A change is what the machine behind it has.
+            return _worded(bug, "after" if bug.kind is BugKind.CHANGE else "before")
+    return _worded(bug, "before" if bug.kind is BugKind.CHANGE else "after")
+
+
+def _version(run: Run) -> str | None:
+    """The exact version of a machine; None for one that was built or changed, of which dates say nothing."""
+    kind, _, name = run.machine.partition(":")
+    if kind == "model":
+        return (newest_known(name) or name) if is_version(name) else None
+    if not (is_version(name) or is_version(version_of_release(name))):
+        return None
+    version = version_of_release(run.kernel.rpartition(" ")[2])
+    return version if is_version(version) else None

@@ -1,0 +1,48 @@
+"""A bug shown by its programs: on a machine that has it, on one that does not, and on those you name.
+
+The first step in which the two part is its sign; a machine is broken where it answers that as the first does.
+Exit codes: 0 all is as the bug's dates have it, 1 something is not, 3 a machine could not tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+
+from pfnlab.verbs.bugs_show import BUG
+from pfnlab.verbs.option import AccelOf, AsJson, LookOf, Option, Say
+
+if TYPE_CHECKING:
+    from pfnlab.meeting.bug_shown import BugRunResult
+
+EXAMPLES = (
+    ("pfnlab bugs run CVE-2024-35877", "The bug on the model before its repair, and on the one after it"),
+    ("pfnlab bugs run A06 --on model:6.12 --on model:7.3", "Whether two more machines have it"),
+    ("pfnlab bugs run A06 --on qemu:6.12", "The same asked of a kernel"),
+)
+
+
+class BugRunRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The request of a bug that is to be shown."""
+
+    bug: Annotated[str, BUG]
+    on: Annotated[tuple[str, ...], Option("A machine more, as for run; several times.", "MACHINE")] = ()
+    accel: AccelOf = "tcg"
+    look: LookOf = None
+    as_json: AsJson = False
+
+
+def perform(request: BugRunRequest, say: Say) -> Iterator[BugRunResult]:
+    """Run the programs that show the bug.
+
+    :raises Misuse: there is no such bug or machine, or no program shows it
+    """
+    from pfnlab.bugs.bug_lookup import bug_called
+    from pfnlab.meeting.bug_shown import show_bug
+    from pfnlab.programs.runs.look import look_named
+    from pfnlab.programs.runs.machine import accel_named
+
+    look = None if request.look is None else look_named(request.look)
+    yield show_bug(bug_called(request.bug), request.on, look=look, accel=accel_named(request.accel))

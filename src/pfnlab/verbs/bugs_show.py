@@ -1,0 +1,38 @@
+"""One bug: what happens, since when and until when, how to trigger it, and what shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+
+from pfnlab.verbs.option import AsJson, Option, Say
+
+if TYPE_CHECKING:
+    from pfnlab.report.bug_entry import BugEntry
+
+BUG = Option("Its number, A06, its CVE or its title.", "BUG", positional=True)
+
+EXAMPLES = (
+    ("pfnlab bugs show A06", "All that is known of one bug, with its sources"),
+    ("pfnlab bugs show CVE-2024-35877", "The one that has this number"),
+)
+
+
+class BugRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The request of one bug."""
+
+    bug: Annotated[str, BUG]
+    as_json: AsJson = False
+
+
+def perform(request: BugRequest, say: Say) -> Iterator[BugEntry]:
+    """The bug.
+
+    :raises Misuse: there is none of that name
+    """
+    from pfnlab.bugs.bug_lookup import bug_called
+    from pfnlab.report.bug_entry import BugEntry
+
+    yield BugEntry.of(bug_called(request.bug))

@@ -1,0 +1,92 @@
+"""``pfnlab bugs``: lists, one bug, the bugs of a kernel, and a bug that programs show."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from asking import Ask
+from for_each import for_each
+
+from pfnlab.bugs.known_bugs import all_bugs
+
+VERSIONS = ("6.1.20", "6.12.25", "6.16.12", "7.3.4", "6.12.117+deb13-cloud-amd64", "6.1.176-1")
+
+
+def test_every_bug_is_listed(ask: Ask) -> None:
+    """A line each; so it is where no verb is named."""
+    answer = ask("bugs", "list")
+
+    assert [one.number for one in all_bugs()] == [line.split()[0] for line in answer.out.splitlines()]
+    assert answer.out == ask("bugs").out
+
+
+def test_options_of_a_list_hold_together(ask: Ask) -> None:
+    """What one leaves the other may take."""
+    found = json.loads(ask("bugs", "list", "--cve", "--breaks", "fork_whole", "--json").out)["bugs"]
+
+    assert ["A04"] == [one["id"] for one in found]
+
+
+def test_one_bug_is_shown_by_its_cve(ask: Ask) -> None:
+    """With its dates, its trigger and its sources."""
+    text = ask("bugs", "show", "CVE-2024-35877").out
+
+    assert all(part in text for part in ("A01  cow-first-pte", "6.1.85", "trigger", "sources"))
+
+
+@for_each("version", VERSIONS)
+def test_a_kernel_has_bugs_each_with_a_source(ask: Ask, version: str) -> None:
+    """Upstream's versions, and those of a distribution."""
+    answer = ask("bugs", "affects", version, "--json")
+    rows = json.loads(answer.out)["bugs"]
+
+    assert 0 == answer.code
+    assert rows
+    assert all(row["sources"] for row in rows)
+
+
+def test_a_configuration_is_read(ask: Ask, tmp_path: Path) -> None:
+    """Of a build, with a row for what it leaves out."""
+    config = tmp_path / "config"
+    config.write_text("CONFIG_X86_64=y\nCONFIG_X86_PAT=y\n", encoding="utf-8")
+
+    rows = json.loads(ask("bugs", "affects", "6.12.25", "--config", str(config), "--json").out)["bugs"]
+
+    stands = {row["id"]: row["word"] for row in rows}
+    assert ("has", "not with this configuration") == (stands["A06"], stands["E05"])
+
+
+def test_a_bug_is_shown_on_models(ask: Ask) -> None:
+    """As the dates of the bug have it: nothing to look at."""
+    answer = ask("bugs", "run", "CVE-2024-35877")
+
+    assert 0 == answer.code
+    assert "model:6.1.84  broken" in answer.out
+    assert "model:6.1.85  mended" in answer.out
+
+
+def test_a_machine_that_cannot_tell_is_undecided(ask: Ask) -> None:
+    """Exit code 3."""
+    assert 3 == ask("bugs", "run", "A16", "--on", "model:7.3").code
+
+
+@for_each(
+    ("words", "said"),
+    [
+        (("show", "A99"), "there is no bug 'A99'"),
+        (("run", "CVE-2024-35878"), "no bug of the catalogue has the number CVE-2024-35878"),
+        (("run", "C07"), "no program shows C07"),
+        (("run", "A06", "--on", "modle:6.1"), "there is no machine 'modle:6.1'"),
+        (("list", "--breaks", "noleak"), "there is no property 'noleak'"),
+        (("affects", "bookworm"), "'bookworm' is no version of a kernel"),
+        (("affects", "6.1.20", "--config", "nothing"), "nothing"),
+    ],
+)
+def test_what_there_is_not_is_one_line(ask: Ask, words: tuple[str, ...], said: str) -> None:
+    """Misuse, with nothing printed."""
+    answer = ask("bugs", *words)
+
+    assert (2, "") == (answer.code, answer.out)
+    assert said in answer.err
+    assert 1 == answer.err.count("\n")
