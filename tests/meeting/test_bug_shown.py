@@ -178,7 +178,7 @@ def test_a_bug_without_a_program_is_refused() -> None:
 
 
 def test_a_program_that_is_not_installed_is_refused() -> None:
-    """Those of history/ come with a clone."""
+    """With what to do."""
     with pytest.raises(Misuse, match="history/nothing is not installed"):
         program_file("history/nothing")
 

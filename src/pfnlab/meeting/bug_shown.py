@@ -218,7 +218,7 @@ def program_file(name: str) -> Path:
         return find_program(name)
     path = library_folder().parent / f"{name}.pfn"
     if not path.is_file():
-        raise Misuse(f"the program {name} is not installed: it comes with a clone of pfnlab")
+        raise Misuse(f"the program {name} is not installed: install pfnlab from its wheel")
     return path
 
 
