@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,11 @@ from pfnlab.claims.reading import discussions
 from pfnlab.errors import Misuse
 from pfnlab.messages.family_files import families
 from pfnlab.policies.profiles import ERAS
+from pfnlab.policies.releases import CONFIRMED, series_of
 from pfnlab.policies.switch_table import SWITCHES
+from pfnlab.programs.lang.library import library_paths
 from pfnlab.report.bug_list import property_names
+from pfnlab.report.golden import golden_path, read_golden
 
 PROGRAMS = {path.stem for path in (Path(__file__).parents[2] / "litmus").rglob("*.pfn")}
 
@@ -152,6 +156,19 @@ def test_discussions_are_there(one: Bug) -> None:
     known = {found.number for found in discussions()}
 
     assert [] == [said for said in one.discussion if said not in known and not said.startswith("https://")]
+
+
+@for_each("one", [one for one in all_bugs() if "all series" in one.settled_by], ids=number)
+def test_what_all_series_settled_ran_on_all(one: Bug) -> None:
+    """The golden of one program that it names has a kernel of each."""
+    paths = {path.stem: path for path in library_paths()}
+    named = [paths[word] for word in re.findall(r"[\w-]+", one.settled_by) if word in paths]
+    goldens = filter(None, (read_golden(golden_path(path)) for path in named))
+
+    assert set(CONFIRMED) in [
+        {series_of(version) for seen in golden.observations for version in seen.versions}
+        for golden in goldens
+    ]
 
 
 def test_stable_series_alone_follows_from_the_dates() -> None:
