@@ -23,6 +23,7 @@ from pfnlab.claims.asked_again import ClaimResult
 from pfnlab.claims.lookup import ClaimList
 from pfnlab.fuzz.hunt_state import FuzzResult
 from pfnlab.inspector.inspection import InspectionResult
+from pfnlab.meeting.bisect import BisectResult
 from pfnlab.meeting.bug_shown import BugRunResult
 from pfnlab.meeting.meet import MeetingResult
 from pfnlab.meeting.rules_between import RulesBetween
@@ -46,6 +47,7 @@ RESULTS: dict[str, type[Printed]] = {
     "check": CheckResult,
     "check-differ": DifferResult,
     "kernels-diff-model": RulesBetween,
+    "bisect": BisectResult,
     "run": PrintedRun,
     "matrix": MatrixResult,
     "replay": ReplayResult,

@@ -34,6 +34,7 @@ FORMS = {
     "try": "try",
     "kernels meet": "kernels-meet",
     "kernels diff": "kernels-meet",
+    "bisect": "bisect",
     "kernels diff --model": "kernels-diff-model",
     "kernels sizes": "kernels-sizes",
     "results": "results",

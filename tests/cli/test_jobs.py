@@ -240,7 +240,7 @@ def test_every_verb_with_jobs_has_the_same_bound() -> None:
         options += [option for option in command.params if "--jobs" in option.opts]
 
     assert [] == [option for option in options if option.callback is None]
-    assert 9 == len(options)
+    assert 11 == len(options)
 
 
 @pytest.mark.parametrize("jobs", [0, -1])

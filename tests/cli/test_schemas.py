@@ -44,6 +44,7 @@ COMMANDS = {
     "run": ("run", MIDDLE, "--on", "model:6.1", "--on", "model:7.3", "--json"),
     "fmt": ("fmt", "--check", "--format", "json", MIDDLE),
     "check": ("check", "--on", "model:6.1", "--scope", "small", "--property", "no_leak", "--json"),
+    "bisect": ("bisect", "munmap-middle", "--good", "7.3", "--bad", "6.1", "--json"),
     "kernels diff --model": ("kernels", "diff", "--model", "6.12.107", "6.12.117", "--json"),
     "check --differ": ("check", "--scope", "small", "--differ", *DESIGNS, "--json"),
     "replay": ("replay", *PATH.split(), "--json"),

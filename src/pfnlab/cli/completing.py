@@ -28,6 +28,8 @@ BY_METAVAR: dict[str, Values] = {
     "PROGRAM": _PROGRAMS,
     "SERIES": values.series,
     "VERSION": values.either(values.series, values.versions),
+    "OTHER": values.either(values.series, values.versions),
+    "PROGRAM|PROPERTY|BUG": values.either(_PROGRAMS, values.properties, values.bug_names),
     "K": values.kernels,
     "A": values.own_kernels,
     "B": values.own_kernels,

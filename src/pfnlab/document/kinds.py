@@ -47,6 +47,7 @@ KINDS = {
     "pfnlab-matrix/1": ResultKind("pfnlab matrix --json", "matrix.part"),
     "pfnlab-policies/1": ResultKind("pfnlab policies matrix --json", "matrix.policies_part"),
     "pfnlab-meeting/1": ResultKind("pfnlab kernels meet --json, pfnlab kernels diff --json", "meeting.part"),
+    "pfnlab-bisect/1": ResultKind("pfnlab bisect --json", "bisect.part"),
     "pfnlab-rules/1": ResultKind("pfnlab kernels diff --model --json", "rules.part"),
     "pfnlab-fuzz/2": ResultKind("pfnlab fuzz --json", "campaign.part"),
     FINDING: ResultKind("pfnlab fuzz --findings FOLDER", "campaign.finding_part"),

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import msgspec
 
+from pfnlab.meeting.boundary import least
 from pfnlab.meeting.holding import Programs
 from pfnlab.policies.changes import changes_between, field_of, origin_of, source_of
 from pfnlab.policies.known_kernels import known_titles
@@ -201,26 +202,12 @@ class _Pair:
         return _Asked(name, decided=True, by_user=seen, differs=True, reasons=reasons, rules=frozenset(rules))
 
     def _reasons(self, name: str, runs: tuple[Run, Run], changes: Sequence[str]) -> Sequence[str]:
-        """Of *changes* the one that suffices for what a user sees, else all that it needs.
+        """Of *changes* the one that suffices for what a user sees, else as few as do."""
 
-        Halves are tried, and of them that which suffices is halved again.
-        """
-        while len(changes) > 1:
-            middle = len(changes) // 2
-            for part in (changes[:middle], changes[middle:]):
-                if self._suffice(name, runs, part):
-                    changes = part
-                    break
-            else:
-                return [
-                    change
-                    for change in changes
-                    if not self._suffice(name, runs, [other for other in changes if other != change])
-                ]
-        return changes
+        def suffice(some: Sequence[str]) -> bool:
+            return not differences((self.changed(name, some), runs[1]), USER_FIELDS)
 
-    def _suffice(self, name: str, runs: tuple[Run, Run], changes: Sequence[str]) -> bool:
-        return not differences((self.changed(name, changes), runs[1]), USER_FIELDS)
+        return least(changes, suffice)
 
     def changed(self, name: str, changes: Sequence[str]) -> Run:
         """The run of a program on the first model with some of the changes."""

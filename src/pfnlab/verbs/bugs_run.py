@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from pfnlab.verbs.bugs_show import BUG
-from pfnlab.verbs.option import AccelOf, AsJson, LookOf, Option, Say
+from pfnlab.verbs.option import BUG, AccelOf, AsJson, LookOf, Option, Say
 
 if TYPE_CHECKING:
     from pfnlab.meeting.bug_shown import BugRunResult

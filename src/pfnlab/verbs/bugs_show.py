@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from pfnlab.verbs.option import AsJson, Option, Say
+from pfnlab.verbs.option import BUG, AsJson, Say
 
 if TYPE_CHECKING:
     from pfnlab.report.bug_entry import BugEntry
-
-BUG = Option("Its number, A06, its CVE or its title.", "BUG", positional=True)
 
 EXAMPLES = (
     ("pfnlab bugs show A06", "All that is known of one bug, with its sources"),

@@ -54,6 +54,8 @@ JOBS = Option(
 
 PROFILE = Option("What a qemu:BZIMAGE should behave like.", "SERIES", ("--profile",))
 
+BUG = Option("Its number, A06, its CVE or its title.", "BUG", positional=True)
+
 AsJson = Annotated[bool, AS_JSON]
 AccelOf = Annotated[str, ACCEL]
 JobsOf = Annotated[int | None, JOBS]

@@ -28,6 +28,7 @@ _KINDS = {
     "symbols": ("kernel symbols", 1),
     "lens": ("kernel types", 1),
     "debug": ("debug kernels", 1),
+    "bisect": ("answers and clones of bisections", 1),
     # Earlier versions made them.
     "compiled": ("compiled searches", 1),
     "lost": ("consoles of lost guests", 1),
