@@ -44,3 +44,20 @@ class ShownBy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     after: str
     field: str = ""
     needs: str = ""
+
+
+class HeldBy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A program whose answer is a rule: it has no machine before and after.
+
+    :param program: its name in litmus/, or ``history/NAME``
+    :param on: the machines on which the rule holds: ``model:6.1``
+    :param op: the step, as the program prints it: ``madvise a dodump``; the first of that text
+    :param field: the field of that step that the rule is about: ``result``
+    :param says: its lines, with commas between; ``-`` where it has none
+    """
+
+    program: str
+    on: tuple[str, ...]
+    op: str
+    field: str
+    says: str

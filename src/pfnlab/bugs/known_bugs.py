@@ -30,6 +30,7 @@ A file has::
     settled      confirmed, refuted or undecided: what became of the entry when somebody looked
     settled_by   the kernel and the program that settled it, or why it is undecided; one sentence
     shown        [{ program, before, after, field, needs }]: machines between which the program differs by it
+    holds        [{ program, on, op, field, says }]: of a rule, what a step of the program answers on machines
 
 A repair or a cause that has a switch (:mod:`pfnlab.policies.switch_table`) has its stable releases there, and
 only what the switch lacks is in the file. ``version`` is a point release; ``5.10.y`` where only the series is
@@ -45,7 +46,7 @@ from pathlib import Path
 
 import msgspec
 
-from pfnlab.bugs.bug_parts import BugReach, SettledWord, ShownBy
+from pfnlab.bugs.bug_parts import BugReach, HeldBy, SettledWord, ShownBy
 from pfnlab.bugs.standing import Dates, Point, Standing, standing_of
 from pfnlab.errors import Defect, Misuse
 from pfnlab.files import read_text
@@ -115,6 +116,7 @@ class Bug(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     settled: SettledWord | None = None
     settled_by: str = ""
     shown: tuple[ShownBy, ...] = ()
+    holds: tuple[HeldBy, ...] = ()
 
     @property
     def group(self) -> str:

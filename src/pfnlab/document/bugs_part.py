@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pfnlab.document.blocks import Block, Cell, Paragraph, Table, Tone, cell
 from pfnlab.document.part import Part, done, program_code, section
+from pfnlab.meeting.bug_held import HeldMachine
 from pfnlab.meeting.bug_shown import BugRunResult, ShownMachine, ShownProgram
 from pfnlab.report.bugs_affecting import AffectedBy, AffectsResult
 from pfnlab.units import number_of
@@ -70,9 +71,12 @@ def part(content: BugRunResult) -> Part:
 def _shown(content: BugRunResult) -> str:
     machines = [machine for program in content.programs for machine in program.machines]
     wrong = sum(not machine.as_expected for machine in machines)
-    programs = number_of(len(content.programs), "program")
+    names = {one.program for one in content.programs} | {one.program for one in content.held}
+    programs = number_of(len(names), "program")
     same = sum(not program.sign for program in content.programs)
-    words = [f"{programs}, {number_of(len(machines), 'answer')}"]
+    words = [f"{programs}, {number_of(len(machines) + len(content.held), 'answer')}"]
+    broken = sum(one.answer != one.says for one in content.held)
+    words += [f"{broken} not as the rule says"] if broken else []
     words += [f"{wrong} not as its dates have it"] if wrong else []
     words += [f"{number_of(same, 'program')} without a difference"] if same else []
     return f"{', '.join(words)}."
@@ -90,6 +94,13 @@ def _run_blocks(content: BugRunResult) -> Iterator[Block]:
         yield from section(
             f"The program {program.program}", *program_code(program.text, glance=""), folded=True
         )
+    if content.held:
+        yield Table(
+            "The rule holds",
+            ("program", "machine", "step", "answer"),
+            tuple(tuple(_held_row(one)) for one in content.held),
+            glance=(0, 1, 2, 3),
+        )
     yield Paragraph(_shown(content))
 
 
@@ -101,6 +112,12 @@ def _sign(program: ShownProgram) -> str:
         broken = f"; {', '.join(program.violated)} violated on {program.before} alone"
     fields = ", ".join(one.field for one in program.sign)
     return f"{program.program}, step {program.step + 1}, {program.op} ({fields}){broken}"
+
+
+def _held_row(one: HeldMachine) -> Iterator[Cell]:
+    yield from (cell(one.program), cell(one.machine), cell(one.op))
+    kept = one.answer == one.says
+    yield cell(f"{one.field} {one.answer}{'' if kept else f', expected {one.says}'}", "" if kept else "bad")
 
 
 def _machine_row(program: ShownProgram, machine: ShownMachine) -> Iterator[Cell]:

@@ -19,6 +19,7 @@ from pfnlab.bugs.standing import StandingWord
 from pfnlab.errors import Misuse
 from pfnlab.judging.judge import violations
 from pfnlab.lab.running.named_machines import Named, name_machines, side_by_side
+from pfnlab.meeting.bug_held import HeldMachine, held_machines
 from pfnlab.policies.known_kernels import newest_known, version_of_release
 from pfnlab.policies.releases import is_version
 from pfnlab.programs.lang.library import find_program, library_folder
@@ -119,6 +120,7 @@ class BugRunResult(Result, frozen=True, kw_only=True, tag="pfnlab-bug-run/1"):
     :param what: what happens, in Markdown
     :param breaks: the properties that it violates
     :param programs: what each program shows
+    :param held: of a rule, the answers of machines that keep it
     """
 
     id: str
@@ -128,6 +130,7 @@ class BugRunResult(Result, frozen=True, kw_only=True, tag="pfnlab-bug-run/1"):
     what: str
     breaks: tuple[str, ...]
     programs: tuple[ShownProgram, ...]
+    held: tuple[HeldMachine, ...]
 
     @property
     def outcome(self) -> Outcome:
@@ -135,6 +138,8 @@ class BugRunResult(Result, frozen=True, kw_only=True, tag="pfnlab-bug-run/1"):
         machines = [machine for program in self.programs for machine in program.machines]
         decided = [machine for machine in machines if machine.word not in ("neither", "undecided")]
         if not all(machine.as_expected for machine in decided) or any(not one.sign for one in self.programs):
+            return Outcome.DISCOVERY
+        if any(one.answer != one.says for one in self.held):
             return Outcome.DISCOVERY
         return Outcome.UNDECIDED if len(decided) < len(machines) else Outcome.AS_EXPECTED
 
@@ -150,7 +155,7 @@ def show_bug(
     :raises Misuse: no program shows it yet, or a machine's name is none
     :raises MissingTool: a tool or a kernel is not here
     """
-    if not bug.shown:
+    if not (bug.shown or bug.holds):
         raise Misuse(
             f"no program shows {bug.number} on two machines: `pfnlab bugs show {bug.number}` says why"
         )
@@ -171,7 +176,19 @@ def show_bug(
             _shown(bug, row, programs[row.program], [runs[row.program, spec] for spec in _specs(row, on)])
             for row in bug.shown
         ),
+        held=_held(bug, look, accel),
     )
+
+
+def _held(bug: Bug, look: LookLevel | None, accel: Accel) -> tuple[HeldMachine, ...]:
+    """The answers of the machines of a rule's rows."""
+    found: list[HeldMachine] = []
+    for row in bug.holds:
+        path = program_file(row.program)
+        way = look or golden_look(path) or LookLevel.PROC
+        (runs,) = side_by_side(name_machines(row.on), [load_program(path)], way, accel)
+        found += held_machines(row, runs)
+    return tuple(found)
 
 
 def _of_rows(rows: Sequence[ShownBy]) -> Iterator[str]:
@@ -300,7 +317,7 @@ def _differ(run: Run, other: Run, step: int, fields: Sequence[str]) -> bool:
 
 
 def _worded(bug: Bug, word: Literal["before", "after", "neither", "undecided"]) -> ShownWord:
-    if bug.kind is BugKind.CHANGE or word in ("neither", "undecided"):
+    if bug.kind in (BugKind.CHANGE, BugKind.PROPOSAL) or word in ("neither", "undecided"):
         return word
     return "broken" if word == "before" else "mended"
 
@@ -310,7 +327,8 @@ def _expected(bug: Bug, row: ShownBy, run: Run) -> str:
     if run.machine in (row.before, row.after):
         return _worded(bug, "before" if run.machine == row.before else "after")
     version = _version(run)
-    if version is None:
+    # No kernel has a proposal, so it has no dates.
+    if version is None or bug.kind is BugKind.PROPOSAL:
         return ""
     if row.needs and called(row.needs).standing(version).word is not StandingWord.HAS:
         return ""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-from pfnlab.bugs.bug_parts import BugReach, SettledWord, ShownBy
+from pfnlab.bugs.bug_parts import BugReach, HeldBy, SettledWord, ShownBy
 from pfnlab.bugs.known_bugs import Bug, BugKind
 from pfnlab.bugs.standing import Point, StandingWord
 from pfnlab.policies.releases import version_key
@@ -65,6 +65,7 @@ class BugEntry(Printed, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
     :param breaks: the properties that it violates
     :param programs: programs that are about it
     :param shown: programs with a machine that has it, and one that does not
+    :param holds: of a rule, what a step of a program answers on machines that keep it
     :param seen: exact versions of kernels that ran one of these programs and have it
     :param settled: what became of the entry when somebody looked
     :param settled_by: the kernel and the program, or why nobody knows
@@ -95,6 +96,7 @@ class BugEntry(Printed, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
     breaks: tuple[str, ...]
     programs: tuple[str, ...]
     shown: tuple[ShownBy, ...]
+    holds: tuple[HeldBy, ...]
     seen: tuple[str, ...]
     settled: Annotated[SettledWord | None, ALWAYS]
     settled_by: str
@@ -133,6 +135,7 @@ class BugEntry(Printed, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
             breaks=one.breaks,
             programs=one.programs,
             shown=one.shown,
+            holds=one.holds,
             seen=tuple(kernels_seen(one)),
             settled=one.settled,
             settled_by=one.settled_by,
@@ -171,6 +174,9 @@ class BugEntry(Printed, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
         yield "programs", ", ".join(self.programs)
         for one in self.shown:
             yield "shown", f"{one.program}: {one.before} -> {one.after}"
+        for rule in self.holds:
+            on = ", ".join(rule.on)
+            yield "holds", f"{rule.program}, {rule.op}: {rule.field} {rule.says} on {on}"
         yield "seen on", ", ".join(self.seen)
         yield "settled", f"{self.settled}: {self.settled_by}" if self.settled else ""
         yield "discussion", ", ".join(self.discussion)
