@@ -31,6 +31,7 @@ ORDER = (
     ("programs.model",),
     ("programs.recorded",),
     ("programs",),
+    ("reproducers",),
     ("checker.search",),
     ("checker.kernel",),
     ("checker.races",),

@@ -23,6 +23,7 @@ ORDER = {
     "policies": ("reports", "walkers", "flushes", "trackers"),
     "bugs": (),
     "programs": ("lang", "runs", "model", "recorded"),
+    "reproducers": (),
     "checker": ("search", "kernel", "races"),
     "judging": (),
     "lens": (),

@@ -55,6 +55,7 @@ app.verb("bisect")
 app.verb("explore")
 app.verb("replay")
 app.verb("draw")
+app.verb("export")
 app.verb("report")
 app.verb("matrix")
 
