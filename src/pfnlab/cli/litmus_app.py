@@ -28,13 +28,26 @@ litmus.verb("litmus list")
 
 
 @litmus.command("show")
-def litmus_show(names: Names) -> int:
+def litmus_show(
+    names: Names,
+    form: Annotated[
+        str | None,
+        typer.Option("--as", metavar="FORM", help="In a form of `pfnlab export`, as c. Default: its text."),
+    ] = None,
+) -> int:
     """Print the text of programs."""
     from pfnlab.programs.lang.library import library_programs
-    from pfnlab.programs.lang.load import read_program_text
+    from pfnlab.programs.lang.load import load_program, read_program_text
 
     for number, path in enumerate(library_programs(names)):
-        print("\n" * bool(number) + read_program_text(path), end="")
+        if form is None:
+            texts = [read_program_text(path)]
+        else:
+            from pfnlab.reproducers.formats import export
+            from pfnlab.reproducers.subject import Subject
+
+            texts = list(export(Subject(path.stem, load_program(path)), form).values())
+        print("\n" * bool(number) + "\n".join(texts), end="")
     return 0
 
 

@@ -4,20 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from pfnlab.errors import Misuse
+from pfnlab.reproducers.kselftest import as_kselftest
 from pfnlab.reproducers.standalone import as_c
 from pfnlab.reproducers.subject import Subject
 
 #: Each form by its name: it gives the text of every file, by the file's name.
 FORMATS: dict[str, Callable[[Subject], dict[str, str]]] = {
     "c": as_c,
+    "kselftest": as_kselftest,
 }
 
 
 def export(subject: Subject, form: str) -> dict[str, str]:
     """The files of *subject* in a form.
 
-    :param form: a key of :data:`FORMATS`
+    :param form: its name
     :return: texts by file name, the reproducer itself first
+    :raises Misuse: there is no such form
     :raises Undecided: the form cannot say what the program does; the message says which operation
     """
+    check_form(form)
     return FORMATS[form](subject)
+
+
+def check_form(form: str) -> None:
+    """
+    Refuse a form that is none.
+
+    :raises Misuse: with the forms there are
+    """
+    if form not in FORMATS:
+        raise Misuse(f"there is no form {form!r}: write {' or '.join(FORMATS)}")

@@ -1,7 +1,8 @@
 """Write a program in a form that other people run: a reproducer.
 
 c is one file that needs a C compiler and no pfnlab: it finds its device, does the operations, and prints TAP.
-With --on, the reproducer expects what that machine answers; without, it only says what it sees.
+kselftest is a folder for tools/testing/selftests, with the kernel's own kselftest.h.
+With --on, the reproducer expects what that machine answers; without, what its `expect` lines say is left.
 
 Exit codes: 0 written, 2 misuse, 3 the form cannot say what the program does.
 """
@@ -19,10 +20,14 @@ from pfnlab.result import PlainText
 from pfnlab.verbs.option import AccelOf, Option, ProfileOf, Say
 
 EXAMPLES = (
-    ("pfnlab export munmap-middle", "The program as C that only says what it sees"),
+    ("pfnlab export munmap-middle", "The program as C, which tells what it sees"),
     (
         "pfnlab export munmap-middle --on model:6.1 -o repro.c",
         "C that expects what 6.1 does, and tells where another kernel does something else",
+    ),
+    (
+        "pfnlab export munmap-middle --on model:7.2 --format kselftest -o munmap_middle/",
+        "A folder for the kernel's selftests",
     ),
 )
 
@@ -34,7 +39,7 @@ class ExportRequest(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Option("A name (`pfnlab litmus list`), a file, or - for standard input.", "PROGRAM", positional=True),
     ]
-    form: Annotated[str, Option("The form.", "c", ("--format",))] = "c"
+    form: Annotated[str, Option("The form.", "c|kselftest", ("--format",))] = "c"
     on: Annotated[
         str | None, Option("As for run: the reproducer expects what this machine answers.", "MACHINE")
     ] = None
@@ -52,16 +57,15 @@ def perform(request: ExportRequest, say: Say) -> Iterator[PlainText]:
     :raises Misuse: there is not one program, or no such form, or the output cannot be written
     :raises Undecided: the form cannot say an operation of the program, or the machine cannot answer
     """
-    from pfnlab.files import check_output
+    from pfnlab.files import cannot_write, check_output, write_whole
     from pfnlab.lab.running.named_machines import files_named, name_machines, side_by_side
     from pfnlab.programs.lang.library import STDIN, load_found, program_paths
     from pfnlab.programs.runs.look import LookLevel
     from pfnlab.programs.runs.machine import accel_named
-    from pfnlab.reproducers.formats import FORMATS, export
+    from pfnlab.reproducers.formats import check_form, export
     from pfnlab.reproducers.subject import Subject
 
-    if request.form not in FORMATS:
-        raise Misuse(f"there is no format {request.form!r}: write --format {'|'.join(FORMATS)}")
+    check_form(request.form)
     accel = accel_named(request.accel)
     paths = program_paths([request.program])
     if len(paths) != 1:
@@ -69,35 +73,38 @@ def perform(request: ExportRequest, say: Say) -> Iterator[PlainText]:
     (path,) = paths
     specs = () if request.on is None else (request.on,)
     machines = name_machines(specs, request.profile)
-    folder = request.to is not None and request.to.is_dir()
-    if not folder:
-        check_output(request.to, [path, *map(Path, files_named(specs))])
     program = load_found(path)
-    run = None
+    subject = Subject("program" if path == STDIN else path.stem, program)
+    # Before anything runs: the form may not be able to say it, or a file may not be written.
+    names = list(export(subject, request.form))
+    if request.to is None and len(names) > 1:
+        raise Misuse(
+            f"{subject.name} is {len(names)} files, {', '.join(names)}: name a folder with -o FOLDER"
+        )
+    targets = _targets(names, request.to)
+    for target in targets.values():
+        # A folder that is not there yet is made; of a file it has to be there.
+        if target == request.to or target.parent.is_dir():
+            check_output(target, [path, *map(Path, files_named(specs))])
     if machines:
-        ((run,),) = side_by_side(machines, [program], LookLevel.PROC, accel)
-    name = "program" if path == STDIN else path.stem
-    files = export(Subject(name, program, run), request.form)
-    if request.to is None and len(files) > 1:
-        raise Misuse(f"{name} is {len(files)} files, {', '.join(files)}: name a folder with -o FOLDER")
-    yield PlainText("".join(_written(files, request.to, path)))
-
-
-def _written(files: dict[str, str], to: Path | None, source: Path) -> Iterator[str]:
-    """Write the files; a line for each, or the one there is where it has no place."""
-    from pfnlab.files import cannot_write, check_output, write_whole
-
-    if to is None:
-        yield from files.values()
+        ((run,),) = side_by_side(machines, [program], LookLevel.END, accel)
+        subject = msgspec.structs.replace(subject, run=run)
+    files = export(subject, request.form)
+    if request.to is None:
+        yield PlainText("".join(files.values()))
         return
-    alone = len(files) == 1 and not to.is_dir()
-    targets = {to if alone else to / name: text for name, text in files.items()}
     try:
-        for target in targets:
+        for name, target in targets.items():
             target.parent.mkdir(parents=True, exist_ok=True)
-            check_output(target, [source])
-        for target, text in targets.items():
-            write_whole(target, text)
-            yield f"{target}\n"
+            write_whole(target, files[name])
+            yield PlainText.line(str(target))
     except OSError as trouble:
-        raise cannot_write(to, trouble, "name another place with -o") from trouble
+        raise cannot_write(request.to, trouble, "name another place with -o") from trouble
+
+
+def _targets(names: list[str], to: Path | None) -> dict[str, Path]:
+    """The place of each file: one alone is the file that is named, unless that is a folder."""
+    if to is None:
+        return {}
+    alone = len(names) == 1 and not to.is_dir()
+    return {name: to if alone else to / name for name in names}
