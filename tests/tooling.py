@@ -37,6 +37,18 @@ def inspect_states() -> ModuleType:
     return _tool("inspect_states")
 
 
+def hold_exports() -> ModuleType:
+    """What runs exported programs in guests."""
+    _tool("own_guest")
+    return _tool("hold_exports")
+
+
+def hold_kselftests() -> ModuleType:
+    """What runs exported selftests under the kernel's own layout."""
+    hold_exports()
+    return _tool("hold_kselftests")
+
+
 def known_machines() -> ModuleType:
     """What says which machines are inspected, and what is to be found there."""
     return _tool("known_machines")

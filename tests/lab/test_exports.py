@@ -1,0 +1,58 @@
+"""Programs exported to C in one guest: they tell what their goldens say, and notice a wrong expectation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import pytest
+import tooling
+from having import NEW, bootable
+from litmus_files import litmus_file
+
+from pfnlab.policies.releases import series_of
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.observation import BookEntry
+
+TOOL = tooling.hold_exports()
+
+#: One task, several, an exec, a thread, low memory, the ISA hole, a walker, a value, and vfio-pci.
+NAMES = (
+    *("munmap-middle", "fork-adopted", "exec-in-child", "exit-newest-thread", "lowmem", "isa-hole"),
+    *("walk-device-page", "copied-page-mode", "vfio-refused-mmap"),
+)
+
+
+def held(names: Sequence[str]) -> list[TOOL.Exported]:  # type: ignore[name-defined]
+    """The programs, with what the goldens of the newest kernel say."""
+    return list(TOOL.with_goldens([litmus_file(name) for name in names], series_of(bootable(NEW).version)))
+
+
+@pytest.mark.lab
+@pytest.mark.timeout(300)
+@pytest.mark.xdist_group(f"kernel-{NEW}")
+def test_exported_programs_say_what_goldens_do() -> None:
+    """Every line of each: result, errno, value, and what stays reserved."""
+    programs = held(NAMES)
+
+    told = TOOL.run_in_guests(bootable(NEW), programs)
+
+    assert sorted(NAMES) == sorted(told)
+    assert [] == [line for one in programs for line in TOOL.difference(one, told[one.name])]
+
+
+@pytest.mark.lab
+@pytest.mark.timeout(300)
+@pytest.mark.xdist_group(f"kernel-{NEW}")
+def test_a_wrong_expectation_is_told() -> None:
+    """Of a result in one program, of a leak in another: the line says `not ok`, the exit code is 1."""
+    one, other = held(("munmap-middle", "fork-adopted"))
+    *steps, end = other.run.steps
+    leaky = msgspec.structs.replace(end, book=(BookEntry(Span("bar", 0, 1), "wc"),))
+    other = other._replace(run=msgspec.structs.replace(other.run, steps=(*steps, leaky)))
+
+    told = TOOL.run_in_guests(bootable(NEW), [TOOL.spoiled(one), other])
+
+    assert [(1, 1), (1, 1)] == [(told[name].failed, told[name].status) for name in (one.name, other.name)]
+    assert "not ok 1 - a = mmap bar[0:16] wc shared rw: ok\n# expected: EDOM" in told[one.name].text
+    assert "left reserved: nothing\n# expected: bar[0:1] wc" in told[other.name].text

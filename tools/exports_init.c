@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The first process of a guest that runs exported programs: mounts what they need, loads vfio-pci where it is
+ * there, runs every file /NUMBER-NAME with a place of its own in the BAR, and ends the guest.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+#define LOW 0x10000
+#define LOW_SIZE 0x70000
+
+static void write_text(const char *path, const char *text)
+{
+	int file = open(path, O_WRONLY);
+
+	if (file < 0)
+		return;
+	if (write(file, text, strlen(text)) < 0)
+		perror(path);
+	close(file);
+}
+
+static void load_modules(void)
+{
+	char path[32];
+	int number, file;
+
+	for (number = 0;; number++) {
+		snprintf(path, sizeof(path), "/vfio-%02d.ko", number);
+		file = open(path, O_RDONLY);
+		if (file < 0)
+			return;
+		if (syscall(SYS_finit_module, file, "", 0))
+			perror(path);
+		close(file);
+	}
+}
+
+/* The boot loader left its own in low memory; a program before this one, too. */
+static void clear_low(void)
+{
+	int file = open("/dev/mem", O_RDWR | O_SYNC);
+	void *low = mmap(NULL, LOW_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, file, LOW);
+
+	if (low != MAP_FAILED) {
+		memset(low, 0, LOW_SIZE);
+		munmap(low, LOW_SIZE);
+	}
+	close(file);
+}
+
+static int numbered(const struct dirent *entry)
+{
+	return entry->d_name[0] >= '0' && entry->d_name[0] <= '9';
+}
+
+static void run(const char *name, const char *device, const char *page)
+{
+	char path[300];
+	int status = 0;
+	pid_t child;
+
+	snprintf(path, sizeof(path), "/%s", name);
+	chmod(path, 0755);
+	printf("program %s\n", name);
+	fflush(stdout);
+	child = fork();
+	if (!child) {
+		alarm(60);
+		execl(path, path, device, page, NULL);
+		_exit(127);
+	}
+	waitpid(child, &status, 0);
+	printf("ended %s %d\n", name, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+	fflush(stdout);
+}
+
+/* The device, and how many pages of its BAR each program has. */
+int main(int argc, char **argv)
+{
+	const char *device = getenv("exports_device"), *step = getenv("exports_pages");
+	struct dirent **found;
+	int count, i;
+	char page[32];
+
+	(void)argc;
+	(void)argv;
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	mount("none", "/dev", "devtmpfs", 0, NULL);
+	mount("none", "/proc", "proc", 0, NULL);
+	mount("none", "/sys", "sysfs", 0, NULL);
+	mount("none", "/sys/kernel/debug", "debugfs", 0, NULL);
+	mount("none", "/sys/fs/cgroup", "cgroup2", 0, NULL);
+	/* Lines of the kernel would come in between. */
+	write_text("/proc/sys/kernel/printk", "1 1 1 1");
+	write_text("/sys/kernel/mm/transparent_hugepage/enabled", "never");
+	load_modules();
+
+	count = scandir("/", &found, numbered, alphasort);
+	for (i = 0; i < count; i++) {
+		clear_low();
+		snprintf(page, sizeof(page), "%ld", i * (step ? strtol(step, NULL, 0) : 0));
+		run(found[i]->d_name, device, page);
+	}
+	printf("exports ended with %d\n", count);
+	tcdrain(1);
+	reboot(RB_AUTOBOOT);
+	return 1;
+}
