@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pfnlab.errors import Misuse
+from pfnlab.errors import Misuse, Undecided
 from pfnlab.explorer import questions
 from pfnlab.explorer.answers import Answers
 from pfnlab.explorer.stories import Storyteller
@@ -33,6 +33,21 @@ def test_a_picture_is_of_a_step_there_is() -> None:
     """A number behind the last step is told from a mistake in the program."""
     with pytest.raises(Misuse, match="has 4 steps"):
         answers().picture(questions.PictureQuestion(MIDDLE, ("model:6.1",), 4))
+
+
+def test_a_program_is_given_as_c() -> None:
+    """It expects what the first of the machines answers."""
+    text = answers().as_c(questions.CQuestion(MIDDLE, ("model:6.1", "model:7.3")))["text"]
+
+    assert 'check("left reserved", "bar[0:8] wc", left());' in text
+
+
+def test_a_program_that_is_no_c_is_refused() -> None:
+    """With the line that user space cannot do."""
+    program = find_program("race-revoked-before-flush").read_text(encoding="utf-8")
+
+    with pytest.raises(Undecided, match="a hold point needs a debugger"):
+        answers().as_c(questions.CQuestion(program, ("model:7.3",)))
 
 
 def test_every_answer_is_plain_json() -> None:

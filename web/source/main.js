@@ -120,6 +120,7 @@ function listen() {
   );
   hearKernel(() => again(false));
   byId("quiz-on").addEventListener("click", toggleQuiz);
+  byId("as-c").addEventListener("click", copyAsC);
   byId("keys-on").addEventListener("click", () => byId("keys").showModal());
   reach(byId("picture"), selected, (part) => showRule(byId("rule"), part), (names) => editor.made(names));
   // A bundle has no steps and no such picture: there these keys are the browser's.
@@ -154,6 +155,19 @@ function listen() {
     clearTimeout(resizing);
     resizing = setTimeout(resized, TYPING);
   });
+}
+
+/** Put the program into the clipboard as C that expects what the first machine answers. */
+async function copyAsC() {
+  const answer = await work("c", { program: place.text, machines: shownMachines() }).answer;
+  if (answer.stopped) return;
+  if (answer.refused || answer.mistake) return say(answer.refused || answer.mistake.message, true);
+  try {
+    await navigator.clipboard.writeText(answer.text);
+    say("Copied as C.", false);
+  } catch {
+    say("The browser lets nothing be copied: pfnlab export writes the same to a file.", true);
+  }
 }
 
 function turnTo(view) {
@@ -247,7 +261,7 @@ function arrange() {
   byId("compare-field").hidden = inGraph;
   byId("graph-side").hidden = byId("graph").hidden = byId("way").hidden = !inGraph;
   byId("quiz").hidden = inGraph || !quizzing;
-  byId("quiz-on").disabled = inGraph || inBundle;
+  byId("quiz-on").disabled = byId("as-c").disabled = inGraph || inBundle;
   byId("compare").checked = place.compare;
   document.querySelector('fieldset[data-slot="1"]').hidden = inGraph || !place.compare;
   byId("kernel-field").hidden = !kernelShown();

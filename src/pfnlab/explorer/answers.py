@@ -25,6 +25,8 @@ from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 from pfnlab.programs.runs.violation import Violation
 from pfnlab.report.run_json import PrintedRun
+from pfnlab.reproducers.formats import export
+from pfnlab.reproducers.subject import Subject
 from pfnlab.worker import End
 
 
@@ -57,6 +59,7 @@ class Answers:
             questions.PictureQuestion: self.picture,
             questions.GraphQuestion: self.graph,
             questions.RaceQuestion: self.race,
+            questions.CQuestion: self.as_c,
             KeptRun: self.keep,
         }
 
@@ -112,6 +115,11 @@ class Answers:
         """The lanes of a program's processors."""
         story = self._teller.story(question.program, question.machines)
         return {"svg": draw_race(story.program, story.runs, width=question.width)}
+
+    def as_c(self, question: questions.CQuestion) -> Any:
+        """The program as C."""
+        story = self._teller.story(question.program, question.machines)
+        return {"text": "".join(export(Subject("program", story.program, story.runs[0]), "c").values())}
 
     def keep(self, kept: KeptRun) -> Any:
         """Store the run of a real kernel."""

@@ -80,6 +80,10 @@ class GraphQuestion(OfScope, frozen=True, tag="graph"):
     width: Pixels | None = None
 
 
+class CQuestion(OfProgram, frozen=True, tag="c"):
+    """A program as C, which expects what the first of the machines answers."""
+
+
 class RaceQuestion(OfProgram, frozen=True, tag="race"):
     """The lanes of a program's processors."""
 
@@ -124,7 +128,15 @@ class ExplainQuestion(PageQuestion, frozen=True, tag="explain"):
 
 
 #: The questions that take work: they are worked out in processes of their own.
-Worked = StoryQuestion | PictureQuestion | GraphQuestion | RaceQuestion | DeviceQuestion | ExplainQuestion
+Worked = (
+    StoryQuestion
+    | PictureQuestion
+    | GraphQuestion
+    | RaceQuestion
+    | CQuestion
+    | DeviceQuestion
+    | ExplainQuestion
+)
 
 #: Those among them about what comes from outside; they have a process to themselves.
 Inspected = BundleQuestion | DeviceQuestion | ExplainQuestion
