@@ -45,7 +45,7 @@ SLOW = ("--swarm", "--guided", "@all")
 WRITING = ("pfnlab litmus copy", "mine.pfn", " -o ", "--collect", "--script >")
 
 #: What reads results that other commands write.
-READING = ("runs.json", "nightly", "--store", "dmesg.txt", "host.bundle", "vmcore")
+READING = (".strace", "repro.syz", "runs.json", "nightly", "--store", "dmesg.txt", "host.bundle", "vmcore")
 
 
 def words_of(line: str) -> list[str]:

@@ -56,6 +56,7 @@ app.verb("explore")
 app.verb("replay")
 app.verb("draw")
 app.verb("export")
+app.verb("import")
 app.verb("report")
 app.verb("matrix")
 

@@ -2,6 +2,7 @@
 
 c is one file that needs a C compiler and no pfnlab: it finds its device, does the operations, and prints TAP.
 kselftest is a folder for tools/testing/selftests, with the kernel's own kselftest.h.
+syz is a program of syzkaller, where all is system calls of one process.
 With --on, the reproducer expects what that machine answers; without, what its `expect` lines say is left.
 
 Exit codes: 0 written, 2 misuse, 3 the form cannot say what the program does.
@@ -29,6 +30,7 @@ EXAMPLES = (
         "pfnlab export munmap-middle --on model:7.2 --format kselftest -o munmap_middle/",
         "A folder for the kernel's selftests",
     ),
+    ("pfnlab export munmap-middle --format syz", "The system calls as a program of syzkaller"),
 )
 
 
@@ -39,7 +41,7 @@ class ExportRequest(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Option("A name (`pfnlab litmus list`), a file, or - for standard input.", "PROGRAM", positional=True),
     ]
-    form: Annotated[str, Option("The form.", "c|kselftest", ("--format",))] = "c"
+    form: Annotated[str, Option("The form.", "c|kselftest|syz", ("--format",))] = "c"
     on: Annotated[
         str | None, Option("As for run: the reproducer expects what this machine answers.", "MACHINE")
     ] = None

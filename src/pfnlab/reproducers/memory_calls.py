@@ -1,0 +1,239 @@
+"""The calls of a log of strace on memory: mmap and its family, with addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pfnlab.programs.lang.device_ops import DriverMap
+from pfnlab.programs.lang.ops import (
+    ADVICE,
+    Call,
+    Madvise,
+    Mlock,
+    Mlockall,
+    Mprotect,
+    Mseal,
+    Msync,
+    Munlock,
+    Munlockall,
+)
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.walk_ops import MAX_BYTES_MOVED, ByteRange, Mincore, ProcessVmReadv, Walk
+from pfnlab.reproducers.device_files import driver_file
+from pfnlab.reproducers.file_calls import VFIO_BAR_PAGES, FileCalls, says
+from pfnlab.reproducers.following import MapSource, pages_in
+from pfnlab.reproducers.printed_values import (
+    MAP,
+    MLOCKALL,
+    MREMAP,
+    MSYNC,
+    OPEN,
+    PROT,
+    bits,
+    number,
+    prot_letters,
+)
+from pfnlab.reproducers.processes_traced import TracedFile, TracedTask
+from pfnlab.reproducers.strace_lines import LoggedCall
+from pfnlab.reproducers.windows import KnownBar
+from pfnlab.units import PAGE_SIZE
+
+#: The fewest arguments of calls, of which damaged lines have fewer.
+LEAST = {"mmap": 6, "munmap": 2, "mremap": 4, "mprotect": 3, "madvise": 3, "mlockall": 1}
+
+#: Errors of mmap whose reason is in how a file was opened, and by whom: a program has no word for it.
+_OF_FILES = frozenset({"EACCES", "EPERM", "EBADF", "ENODEV"})
+
+
+class MemoryCalls(FileCalls):
+    """The calls on files and memory, as :class:`FileCalls` has them."""
+
+    def __init__(self, known: dict[str, dict[int, KnownBar]]) -> None:
+        super().__init__(known)
+        #: The processes and threads by number; None is the only one.
+        self.tasks: dict[int | None, TracedTask] = {}
+        self.calls |= {
+            "mmap": self._mmap,
+            "munmap": self._munmap,
+            "mremap": self._mremap,
+            "mprotect": self._mprotect,
+            "pkey_mprotect": self._mprotect,
+            "madvise": self._madvise,
+            "mlock": self._ranged(Mlock),
+            "mlock2": self._ranged(Mlock),
+            "munlock": self._ranged(Munlock),
+            "mseal": self._ranged(Mseal),
+            "mincore": self._ranged(Mincore),
+            "msync": self._msync,
+            "mlockall": self._mlockall,
+            "munlockall": self._munlockall,
+            "process_vm_readv": self._other_memory,
+            "process_vm_writev": self._other_memory,
+            "ftruncate": self._ftruncate,
+        }
+
+    def _mmap(self, task: TracedTask, call: LoggedCall) -> bool:
+        if call.value is None and not call.errno:
+            return False
+        asked, length, offset = (number(call.arguments[index]) for index in (0, 1, 5))
+        prot, _ = bits(call.arguments[2], PROT)
+        flags, unknown = bits(call.arguments[3], MAP)
+        if asked is None or not length or offset is None:
+            return False
+        failed = call.value is None or call.value < 0
+        at = (asked if failed or call.value is None else call.value) // PAGE_SIZE
+        pages = pages_in(length)
+        found = None if flags & MAP["MAP_ANONYMOUS"] else self.file(task, call.arguments[4])
+        if found is None or found[1].file is None:
+            met = bool(task.space.within(at, at + pages)) and not failed
+            self.follower.mmap(
+                task.task,
+                task.space,
+                MapSource(),
+                pages,
+                at=at,
+                prot=prot_letters(prot),
+                flags=flags,
+                says=says(call),
+                failed=failed,
+            )
+            if found is not None and driver_file(found[1].path) and not met:
+                return self.unsaid(f"mmap of {found[1].path}: its driver maps in a way of its own")
+            return met
+        file = found[1]
+        if call.errno in _OF_FILES:
+            return self.unsaid(f"mmap of {file.path} failed with {call.errno}, which is the file's")
+        if offset % PAGE_SIZE:
+            return self.unsaid(f"mmap of {file.path} at an offset that is no multiple of a page")
+        if any(word.startswith("MAP_") for word in unknown):
+            self.unsaid(f"mmap with {'|'.join(unknown)}, said without")
+        self.follower.mmap(
+            task.task,
+            task.space,
+            self._source(file, offset // PAGE_SIZE, pages, failed=failed),
+            pages,
+            at=at,
+            prot=prot_letters(prot),
+            flags=flags,
+            says=says(call),
+            failed=failed,
+        )
+        return True
+
+    def _source(self, file: TracedFile, page: int, pages: int, *, failed: bool) -> MapSource:
+        device, place = file.file, self.place(file, page)
+        assert device is not None and place is not None
+        driver = None
+        via = device.via
+        if via == "devmem" and file.flags & OPEN["O_DSYNC"]:
+            via = "devmem-sync"
+        elif via == "proc-uc" and file.combining:
+            via = "proc-wc"
+        elif via == "driver":
+            # The offset of /dev/uioN is the number of the map.
+            page, driver = 0, DriverMap("remap", "uc-")
+        elif via == "vfio":
+            page %= VFIO_BAR_PAGES
+        return MapSource(self.windows.mapped(place, page, page + pages, failed=failed), via, driver)
+
+    def _on_pages(self, task: TracedTask, call: LoggedCall, make: Callable[[Span], Call]) -> bool:
+        if len(call.arguments) < 2:
+            return False
+        start, length = number(call.arguments[0]), number(call.arguments[1])
+        if start is None or not length:
+            return False
+        first, end = start // PAGE_SIZE, pages_in(start + length)
+        return self.follower.ranged(task.task, task.space, first, end, make, says(call))
+
+    def _ranged(self, make: Callable[[Span], Call]) -> Callable[[TracedTask, LoggedCall], bool]:
+        return lambda task, call: self._on_pages(task, call, make)
+
+    def _munmap(self, task: TracedTask, call: LoggedCall) -> bool:
+        start, length = number(call.arguments[0]), number(call.arguments[1])
+        if start is None or not length:
+            return False
+        end = start // PAGE_SIZE + pages_in(length)
+        failed = bool(call.errno)
+        return self.follower.munmap(task.task, task.space, start // PAGE_SIZE, end, says(call), failed=failed)
+
+    def _mremap(self, task: TracedTask, call: LoggedCall) -> bool:
+        start, old, new = (number(word) for word in call.arguments[:3])
+        if start is None or old is None or not new or (call.value is None and not call.errno):
+            return False
+        flags, _ = bits(call.arguments[3], MREMAP)
+        to = None if call.errno or call.value is None else call.value // PAGE_SIZE
+        return self.follower.mremap(
+            task.task,
+            task.space,
+            (start // PAGE_SIZE, pages_in(old)),
+            pages_in(new),
+            (bool(flags & 1), bool(flags & 2), bool(flags & 4)),
+            to=to,
+            says=says(call),
+        )
+
+    def _mprotect(self, task: TracedTask, call: LoggedCall) -> bool:
+        prot = prot_letters(bits(call.arguments[2], PROT)[0]) if len(call.arguments) > 2 else "none"
+        return self._on_pages(task, call, lambda span: Mprotect(span, prot))
+
+    def _madvise(self, task: TracedTask, call: LoggedCall) -> bool:
+        word = call.arguments[2].partition(" ")[0] if len(call.arguments) > 2 else ""
+        numbers = {str(value): name for name, value in ADVICE.items()}
+        advice = numbers.get(word, word.removeprefix("MADV_").lower())
+        if advice in ADVICE:
+            return self._on_pages(task, call, lambda span: Madvise(span, advice))
+        start, length = number(call.arguments[0]), number(call.arguments[1])
+        if start is None or not length or not task.space.within(start // PAGE_SIZE, pages_in(start + length)):
+            return False
+        return self.unsaid(f"madvise with {word}")
+
+    def _msync(self, task: TracedTask, call: LoggedCall) -> bool:
+        flags = bits(call.arguments[2], MSYNC)[0] if len(call.arguments) > 2 else 0
+        return flags & MSYNC["MS_SYNC"] != 0 and self._on_pages(task, call, Msync)
+
+    def _mlockall(self, task: TracedTask, call: LoggedCall) -> bool:
+        flags = bits(call.arguments[0], MLOCKALL)[0]
+        if flags != MLOCKALL["MCL_CURRENT"] | MLOCKALL["MCL_FUTURE"]:
+            return self.unsaid(
+                f"mlockall with {call.arguments[0]}: a program has MCL_CURRENT|MCL_FUTURE only"
+            )
+        self.follower.add(task.task, Mlockall(), says(call), copied=False)
+        return True
+
+    def _munlockall(self, task: TracedTask, call: LoggedCall) -> bool:
+        self.follower.add(task.task, Munlockall(), says(call), copied=False)
+        return True
+
+    def _other_memory(self, task: TracedTask, call: LoggedCall) -> bool:
+        """process_vm_readv and process_vm_writev: by the task whose memory it is, if that is followed."""
+        whose = self.tasks.get(number(call.arguments[0])) if call.arguments else None
+        remote = call.arguments[3] if len(call.arguments) > 3 else ""
+        if whose is None:
+            return False
+        met = False
+        for part in remote.strip("[]").split("}"):
+            start, length = (
+                number(part.partition(word)[2].partition(",")[0]) for word in ("iov_base=", "iov_len=")
+            )
+            found = [] if start is None else whose.space.within(start // PAGE_SIZE, start // PAGE_SIZE + 1)
+            if start is None or not length or not found:
+                continue
+            met = True
+            if length > MAX_BYTES_MOVED:
+                self.unsaid(f"{call.name} of more than {MAX_BYTES_MOVED} bytes")
+                continue
+            moved = ByteRange(start % PAGE_SIZE, length)
+            page = Span(found[0].area, found[0].at, found[0].at + 1)
+            other = "" if whose is task else f"by {task.task}"
+            if call.name == "process_vm_readv":
+                self.follower.add(whose.task, ProcessVmReadv(page, moved), says(call, other))
+            else:
+                written = ", ".join(filter(None, (other, "other bytes")))
+                self.follower.add(whose.task, Walk("process_vm_writev", page, 0, moved), says(call, written))
+        return met
+
+    def _ftruncate(self, task: TracedTask, call: LoggedCall) -> bool:
+        found = self.file(task, call.arguments[0]) if call.arguments else None
+        if found is None or found[1].file is None:
+            return False
+        return self.unsaid(f"ftruncate of {found[1].path}{', ' if call.errno else ''}{call.errno}")
