@@ -8,6 +8,7 @@ from pfnlab.errors import Misuse
 from pfnlab.reproducers.kselftest import as_kselftest
 from pfnlab.reproducers.standalone import as_c
 from pfnlab.reproducers.subject import Subject
+from pfnlab.reproducers.to_drgn import as_drgn
 from pfnlab.reproducers.to_syz import as_syz
 
 #: Each form by its name: it gives the text of every file, by the file's name.
@@ -15,6 +16,7 @@ FORMATS: dict[str, Callable[[Subject], dict[str, str]]] = {
     "c": as_c,
     "kselftest": as_kselftest,
     "syz": as_syz,
+    "drgn": as_drgn,
 }
 
 

@@ -2,7 +2,8 @@
 
 c is one file that needs a C compiler and no pfnlab: it finds its device, does the operations, and prints TAP.
 kselftest is a folder for tools/testing/selftests, with the kernel's own kselftest.h.
-syz is a program of syzkaller, where all is system calls of one process.
+syz is a program of syzkaller, where all is system calls of one process. drgn is a script that shows the state
+on a live kernel or in a vmcore.
 With --on, the reproducer expects what that machine answers; without, what its `expect` lines say is left.
 
 Exit codes: 0 written, 2 misuse, 3 the form cannot say what the program does.
@@ -31,6 +32,7 @@ EXAMPLES = (
         "A folder for the kernel's selftests",
     ),
     ("pfnlab export munmap-middle --format syz", "The system calls as a program of syzkaller"),
+    ("pfnlab export munmap-middle --format drgn", "A script for drgn that shows book and VMAs of a kernel"),
 )
 
 
@@ -41,7 +43,7 @@ class ExportRequest(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Option("A name (`pfnlab litmus list`), a file, or - for standard input.", "PROGRAM", positional=True),
     ]
-    form: Annotated[str, Option("The form.", "c|kselftest|syz", ("--format",))] = "c"
+    form: Annotated[str, Option("The form.", "c|kselftest|syz|drgn", ("--format",))] = "c"
     on: Annotated[
         str | None, Option("As for run: the reproducer expects what this machine answers.", "MACHINE")
     ] = None
