@@ -31,6 +31,7 @@ COSTLY = (
     "pfnlab cache",
     "matrix",
     "/tmp/",
+    "--tree",
     "--cluster",
     "inspect --device",
     # The same options with smaller numbers are among the examples that run.

@@ -40,6 +40,7 @@ BY_METAVAR: dict[str, Values] = {
     "FILE.py": values.paths(".py"),
     "FILE.jsonl": values.paths(".jsonl"),
     "FILE|PATH": _FILES,
+    "FILE|FOLDER": _FILES,
     "FILE|-|LINE": _FILES,
     "BUNDLE|VMCORE|SOSREPORT": _FILES,
     "FILE": _FILES,

@@ -32,7 +32,11 @@ def litmus_show(
     names: Names,
     form: Annotated[
         str | None,
-        typer.Option("--as", metavar="FORM", help="In a form of `pfnlab export`, as c. Default: its text."),
+        typer.Option(
+            "--as",
+            metavar="c|kselftest|syz|drgn",
+            help="In a form of `pfnlab export`, as c. Default: its text.",
+        ),
     ] = None,
 ) -> int:
     """Print the text of programs."""
