@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ from for_each import for_each
 from pfnlab.bugs.bug_parts import ShownBy
 from pfnlab.bugs.known_bugs import Bug, all_bugs, bug
 from pfnlab.errors import Misuse
+from pfnlab.meeting import bug_shown as showing
 from pfnlab.meeting.bug_shown import BugRunResult, program_file, show_bug, sign_of, word_of
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -57,6 +59,38 @@ def test_no_model_of_a_series_contradicts_the_dates(one: Bug) -> None:
         for machine in program.machines
         if not machine.as_expected
     ]
+
+
+@for_each(
+    ("number", "machine", "says"),
+    [
+        ("A01", "model:6.1.100,without=04c35ab3bdae", ("broken", "broken")),
+        ("A17", "model:6.1,without=79a61cc3fc04", ("mended", "mended")),
+        ("F02", "model:6.16,without=c31783eeae7b", ("before", "before")),
+        ("A01", "model:6.1,without=d9fe4fab1197", ("mended", "")),
+    ],
+)
+def test_a_machine_without_the_commit_is_expected_to_show_it(
+    number: str, machine: str, says: tuple[str, str]
+) -> None:
+    """Whatever the dates of its series are: of a bug, of what only a cause brought, of a change."""
+    assert says == words(show_bug(bug(number), [machine]))[-1]
+
+
+@for_each(
+    ("policy", "expected"),
+    [("without=04c35ab3bdae", "broken"), ("without=dc84bc2aba85,without=04c35ab3bdae", "broken"), ("", "")],
+)
+def test_a_kernel_that_was_built_says_what_it_lacks(
+    monkeypatch: pytest.MonkeyPatch, policy: str, expected: str
+) -> None:
+    """By its policy alone: its name begins with a version that has the repair."""
+    monkeypatch.setattr(showing, "find", lambda name: SimpleNamespace(policy=policy))
+    run = msgspec.structs.replace(
+        run_on("6.1", "copied-first-munmap"), machine="qemu:6.1-without-04c35ab3bdae"
+    )
+
+    assert expected == showing._expected(bug("A01"), bug("A01").shown[0], run)
 
 
 def test_a_row_whose_machines_are_alike_fails() -> None:

@@ -18,6 +18,7 @@ from pfnlab.bugs.known_bugs import bug as called
 from pfnlab.bugs.standing import StandingWord
 from pfnlab.errors import Misuse
 from pfnlab.judging.judge import violations
+from pfnlab.lab.building.built import find
 from pfnlab.lab.running.named_machines import Named, name_machines, side_by_side
 from pfnlab.meeting.bug_held import HeldMachine, held_machines
 from pfnlab.policies.known_kernels import newest_known, version_of_release
@@ -326,6 +327,9 @@ def _expected(bug: Bug, row: ShownBy, run: Run) -> str:
     """The word that a machine should have: by its place in the row, else by the bug's dates."""
     if run.machine in (row.before, row.after):
         return _worded(bug, "before" if run.machine == row.before else "after")
+    lacked = _lacked(bug, run.machine)
+    if lacked is not None:
+        return _worded(bug, lacked)
     version = _version(run)
     # No kernel has a proposal, so it has no dates.
     if version is None or bug.kind is BugKind.PROPOSAL:
@@ -341,12 +345,29 @@ def _expected(bug: Bug, row: ShownBy, run: Run) -> str:
     return _worded(bug, "before" if bug.kind is BugKind.CHANGE else "after")
 
 
+def _lacked(bug: Bug, machine: str) -> Literal["before", "after"] | None:
+    """The side of a kernel without the commit that mends or brings *bug*, as the machine's name says it.
+
+    None where it says nothing of either.
+    """
+    kind, _, name = machine.partition(":")
+    changes = name.split(",")[1:]
+    if kind == "qemu" and (kernel := find(name)) is not None:
+        changes = kernel.policy.split(",")
+    if bug.commit and f"without={bug.commit}" in changes:
+        return "before"
+    if bug.introduced and f"without={bug.introduced}" in changes:
+        # A kernel without the cause of a bug is as one that is mended.
+        return "before" if bug.kind is BugKind.CHANGE else "after"
+    return None
+
+
 def _version(run: Run) -> str | None:
     """The exact version of a machine; None for one that was built or changed, of which dates say nothing."""
     kind, _, name = run.machine.partition(":")
     if kind == "model":
         return (newest_known(name) or name) if is_version(name) else None
-    if not (is_version(name) or is_version(version_of_release(name))):
+    if find(name) is not None or not (is_version(name) or is_version(version_of_release(name))):
         return None
     version = version_of_release(run.kernel.rpartition(" ")[2])
     return version if is_version(version) else None

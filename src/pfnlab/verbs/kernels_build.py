@@ -19,6 +19,7 @@ from pfnlab.verbs.option import JOBS, Option, Say
 
 EXAMPLES = (
     ("pfnlab kernels build 7.2 --name mine --patch mine.patch", "A patched 7.2, then qemu:mine"),
+    ("pfnlab kernels build 6.1 --revert 04c35ab3bdae", "6.1 as before the repair of CVE-2024-35877"),
     ("pfnlab kernels build ~/linux --config debug --jobs 2", "One's own tree with debug options"),
 )
 
@@ -34,6 +35,14 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     ]
     patches: Annotated[
         tuple[Path, ...], Option("A patch; several are applied in their order.", "FILE", ("--patch",))
+    ] = ()
+    reverts: Annotated[
+        tuple[str, ...],
+        Option(
+            "A repair to take out: a commit that pfnlab has a patch for, or a patch, put on in reverse.",
+            "COMMIT|FILE",
+            ("--revert",),
+        ),
     ] = ()
     configuration: Annotated[
         tuple[str, ...],

@@ -7,6 +7,7 @@ from toy_tree import PATCH, toy_tree
 
 from pfnlab.errors import MissingTool, Misuse, Undecided
 from pfnlab.lab.building import build as building
+from pfnlab.lab.building import reverts as reverting
 from pfnlab.lab.building.build import build
 from pfnlab.lab.building.built import BuiltKernel, built_kernels
 from pfnlab.lab.building.fragments import REQUIRED
@@ -28,9 +29,13 @@ class Lab:
         if self.refusal:
             raise Undecided(self.refusal)
 
-    def build(self, *patches: Path, name: str | None = None, tree: str | None = None) -> BuiltKernel:
+    def build(
+        self, *patches: Path, name: str | None = None, tree: str | None = None, reverts: tuple[str, ...] = ()
+    ) -> BuiltKernel:
         source = tree or str(self.tree)
-        return build(source, patches, name=name, jobs=1, say=self.said.append, boot=self.boot)
+        return build(
+            source, patches, reverts=reverts, name=name, jobs=1, say=self.said.append, boot=self.boot
+        )
 
     def patch(self, text: str = PATCH) -> Path:
         path = self.folder / "one-line.patch"
@@ -73,6 +78,50 @@ def test_it_has_the_release_of_its_image(lab: Lab) -> None:
 def test_it_means_what_its_patches_say(lab: Lab) -> None:
     """The policy in the head of its patch is the kernel's."""
     assert lab.build(lab.patch()).policy == "flush=end_vma"
+
+
+@pytest.fixture
+def revert(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A patch that takes a commit out of the toy tree's series."""
+    folder = lab.folder / "reverts"
+    folder.mkdir()
+    path = folder / "revert-04c35ab3bdae-7.2.patch"
+    path.write_text(PATCH.replace("flush=end_vma", "without=04c35ab3bdae"))
+    monkeypatch.setattr(reverting, "reverts_folder", lambda: folder)
+    return path
+
+
+@pytest.mark.target("building")
+def test_a_kernel_without_a_commit_is_called_so(lab: Lab, revert: Path) -> None:
+    """Name and policy say what it lacks, so that the model can be asked the same."""
+    kernel = lab.build(reverts=("04c35ab3",))
+
+    assert ("linux-without-04c35ab3bdae", "without=04c35ab3bdae") == (kernel.name, kernel.policy)
+    assert b"int patched;" in kernel.image.vmlinuz.read_bytes()
+
+
+@pytest.mark.target("building")
+def test_a_patch_in_reverse_is_another_kernel(lab: Lab, revert: Path) -> None:
+    """The same file, put on and taken out, is two kernels."""
+    put_on = lab.build(lab.patch())
+    lab.tree.joinpath("mm", "memory.c").write_text("int first;\nint patched;\nint last;\n")
+
+    taken_out = lab.build(reverts=(str(lab.patch()),))
+
+    assert ("linux-without-one-line", "", ("one-line.patch in reverse",)) == (
+        taken_out.name,
+        taken_out.policy,
+        taken_out.patches,
+    )
+    assert put_on.content != taken_out.content
+    assert b"int patched;" not in taken_out.image.vmlinuz.read_bytes()
+
+
+def test_a_commit_without_a_patch_ends_before_anything_is_built(lab: Lab, revert: Path) -> None:
+    """One line, and nothing was said."""
+    with pytest.raises(Misuse, match=r"takes 1234567 out of 7\.2: of 7\.2 there are 04c35ab3bdae; "):
+        lab.build(reverts=("1234567",))
+    assert lab.said == []
 
 
 def test_it_knows_which_functions_nothing_calls(lab: Lab) -> None:

@@ -48,6 +48,23 @@ def test_a_patch_changes_the_copy(tree: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.target("building")
+def test_a_patch_in_reverse_is_taken_out(tree: Path, tmp_path: Path) -> None:
+    """What it would add is in the tree, and goes from the copy."""
+    (tree / "mm" / "memory.c").write_text("int first;\nint patched;\nint last;\n")
+
+    work = copy(tree, replace(patch(tmp_path), reverse=True))
+
+    assert "int first;\nint last;\n" == memory(work)
+
+
+@pytest.mark.target("building")
+def test_a_patch_in_reverse_that_is_not_there_says_so(tree: Path, tmp_path: Path) -> None:
+    """Its lines are not in the tree."""
+    with pytest.raises(Misuse, match=r"one-line\.patch does not apply in reverse to linux: mm/memory\.c: "):
+        copy(tree, replace(patch(tmp_path), reverse=True))
+
+
+@pytest.mark.target("building")
 def test_and_not_the_tree(tree: Path, tmp_path: Path) -> None:
     """The user's file stays without the patch."""
     copy(tree, patch(tmp_path))

@@ -25,8 +25,9 @@ from pfnlab.lab.building.fragments import (
 )
 from pfnlab.lab.building.inlined import uncalled
 from pfnlab.lab.building.make import STEPS, Make, check_tools, compiler, forecast
-from pfnlab.lab.building.patch_file import read_patch
-from pfnlab.lab.building.source import KernelSource, check_source, source_for
+from pfnlab.lab.building.patch_file import PatchFile, read_patch
+from pfnlab.lab.building.reverts import read_revert, word_of_revert
+from pfnlab.lab.building.source import KernelSource, series_in, source_for
 from pfnlab.lab.building.worktree import worktree
 from pfnlab.lab.images.bzimage import release_of
 from pfnlab.lab.images.cache import cache_root, usable
@@ -61,6 +62,7 @@ def build(
     patches: Sequence[Path] = (),
     configuration: Sequence[str] = (),
     *,
+    reverts: Sequence[str] = (),
     name: str | None = None,
     jobs: int | None = None,
     series: str | None = None,
@@ -75,6 +77,7 @@ def build(
     :param source: the folder of a tree, or a series of the archive
     :param patches: files, in the order they are applied in
     :param configuration: packaged configurations or files (:mod:`pfnlab.lab.building.fragments`)
+    :param reverts: commits to take out, or patches to put on in reverse; after the patches
     :param name: what it is called afterwards; made of the others when None
     :param jobs: commands at once; one for each core when None
     :param series: whose model stands for it; by its Makefile when None
@@ -85,10 +88,11 @@ def build(
     :raises TimedOut: the build did not end
     :raises Undecided: the tree does not build, or its kernel does not come up in the lab
     """
-    check_source(source)
+    of_series = series_in(source)
     fragment = fragment_text(configuration)
     read_patches = [read_patch(path) for path in patches]
-    name = check_name(name or _name(source, patches, configuration))
+    read_patches += [read_revert(word, of_series) for word in reverts]
+    name = check_name(name or _name(source, patches, reverts, configuration))
     check_tools()
     tree_source = source_for(source, say=say)
     kernel = BuiltKernel(
@@ -97,11 +101,11 @@ def build(
         series=series or tree_source.series,
         release="",
         source=tree_source.label,
-        patches=tuple(patch.path.name for patch in read_patches),
+        patches=tuple(patch.path.name + " in reverse" * patch.reverse for patch in read_patches),
         policy=",".join(patch.policy for patch in read_patches if patch.policy),
         configuration=configuration_name(configuration),
         lacks=(),
-        content=_content(tree_source, patches, fragment),
+        content=_content(tree_source, read_patches, fragment),
         sha256="",
         seconds=0.0,
     )
@@ -178,19 +182,20 @@ def _configure(make: Make, fragment: str, asked: set[str]) -> list[str]:
     return lacking(config.read_text(), fragment, asked)
 
 
-def _content(source: KernelSource, patches: Sequence[Path], fragment: str) -> str:
+def _content(source: KernelSource, patches: Sequence[PatchFile], fragment: str) -> str:
     content = hashlib.sha256()
     for part in (source.content, fragment, compiler()):
         content.update(part.encode() + b"\0")
     for patch in patches:
-        content.update(patch.read_bytes() + b"\0")
+        content.update(patch.path.read_bytes() + b"\0" + b"reverse\0" * patch.reverse)
     return content.hexdigest()
 
 
-def _name(source: str, patches: Sequence[Path], configuration: Sequence[str]) -> str:
+def _name(source: str, patches: Sequence[Path], reverts: Sequence[str], configuration: Sequence[str]) -> str:
     # Of the tree, the patches and the configuration, in characters that a name may have.
     words = [Path(source).absolute().name if Path(source).is_dir() else source]
     words += [path.stem for path in patches]
+    words += [word_of_revert(word) for word in reverts]
     words += [Path(word).stem for word in configuration]
     if len(words) == 1 and not Path(source).is_dir():
         words.append("own")

@@ -34,7 +34,7 @@ class BuiltKernel(msgspec.Struct, frozen=True, kw_only=True):
     :param series: whose model stands for it, ``7.2``
     :param release: as ``uname -r`` prints it
     :param source: its source in words, ``linux-source-7.2 7.2.13-1``
-    :param patches: the names of its patches
+    :param patches: the names of its patches, with ``in reverse`` where they were put on so
     :param policy: what the patches mean, ``flush=end_vma``; empty where they do not say
     :param configuration: its configuration in words, ``lab``
     :param lacks: options of the configuration which its source does not have

@@ -37,6 +37,7 @@ class PatchFile:
     :ivar files: what it changes, makes or removes, below the top of the tree, each once, in its order
     :ivar added: lines it adds
     :ivar removed: lines it removes
+    :ivar reverse: true where it is put on in reverse
     """
 
     path: Path
@@ -48,6 +49,7 @@ class PatchFile:
     files: tuple[str, ...]
     added: int
     removed: int
+    reverse: bool = False
 
     @property
     def base_series(self) -> str:

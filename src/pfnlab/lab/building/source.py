@@ -86,6 +86,16 @@ def check_source(what: str) -> None:
         )
 
 
+def series_in(what: str) -> str:
+    """The series of the source under that name, before anything is fetched.
+
+    :raises Misuse: there is no such source
+    """
+    check_source(what)
+    folder = Path(what)
+    return series_of(_version(folder.absolute())) if folder.is_dir() else what
+
+
 def source_for(what: str, *, say: Callable[[str], None]) -> KernelSource:
     """
     The source under that name.

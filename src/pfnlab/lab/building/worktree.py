@@ -84,12 +84,14 @@ class WorkTree:
                 "-",
                 "-i",
                 str(patch.path.absolute()),
+                *(["-R"] if patch.reverse else []),
             ]
             answer = run(command, limit=_PATCH_LIMIT, remedy="apt-get install patch", cwd=self.folder)
             if answer.returncode:
                 self._put_back()
                 raise Misuse(
-                    f"{patch.path} does not apply to {self.source.label}: {_refusal(answer.stdout)}"
+                    f"{patch.path} does not apply{' in reverse' * patch.reverse} to {self.source.label}: "
+                    f"{_refusal(answer.stdout)}"
                     f"{_other_base(patch, self.source)}"
                 )
 
