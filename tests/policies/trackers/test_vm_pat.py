@@ -312,3 +312,10 @@ def test_copy_page_range_failed_frees_the_copy(series: str) -> None:
     assert 1 == len(kernel.book.entries())
     assert src.flags & VM_PAT_FLAG and not dst.flags & VM_PAT_FLAG
     kernel._check()
+
+
+def test_a_copy_loses_its_flag_before_it_has_a_place_of_its_own() -> None:
+    """mremap copies the VMA, and only then says where it is: the flag goes at the old place (S3.5.1)."""
+    _, moved, *_ = run("6.1,without=e9f180d7cfde", MAP, "b = mremap a[0:3] 3 pages maymove fixed")
+
+    assert ("dup a[0]", "track_clear a[0]") == (moved.events or ())[1:3]

@@ -6,7 +6,7 @@ from for_each import for_each
 
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.model_machine import ModelMachine
-from pfnlab.programs.runs.events import event_text
+from pfnlab.programs.runs.events import core_order, event_text
 from pfnlab.programs.runs.places import Places
 from pfnlab.trace import Event
 from pfnlab.units import PfnRange
@@ -29,3 +29,12 @@ def test_fork_lets_the_direct_map_follow_what_it_follows(series: str, count: int
     *_, fork, _ = ModelMachine(series).run_one(load_text(text)).steps
 
     assert count == sum(event.startswith("map_sync") for event in fork.events or ())
+
+
+def test_a_copy_that_loses_its_flag_is_a_part_of_the_split() -> None:
+    """Links that follow belong to the split, and are not told, as where the copy keeps it (S3.5.1)."""
+    told = ("split", "dup", "track_clear", "rmap_add", "rmap_del", "rmap_add", "gather", "rmap_del", "finish")
+
+    words = [word for word, _ in core_order([(name, "") for name in told])]
+
+    assert ["split", "dup", "track_clear", "gather", "unlink", "finish"] == words

@@ -88,7 +88,8 @@ class VmPat:
             return
         forked = new.mm is not orig.mm
         if (forked or not profile.only_fork_clears_vm_pat) and orig.flags & VM_PFNMAP:
-            self._clear(new)
+            # The copy still has the range of what it is of.
+            self._clear(new, orig.start)
 
     def vma_prepare(self, vma: Vma, new: Vma) -> None:
         """The flag needs no memory."""
@@ -145,15 +146,18 @@ class VmPat:
     def move_vma(self, old: Vma, new: Vma) -> None:
         """untrack_pfn_moved (S3.7): the flag goes from the *whole* old VMA, moved or not."""
         if self._kernel.profile.move_clears_vm_pat and old.flags & VM_PFNMAP:
-            self._clear(old)
+            self._clear(old, old.start)
 
     def vm_area_free(self, vma: Vma) -> None:
         """There is nothing to free."""
 
-    def _clear(self, vma: Vma) -> None:
-        """untrack_pfn_clear: the flag goes, the reservation stays."""
+    def _clear(self, vma: Vma, start: int) -> None:
+        """untrack_pfn_clear: the flag goes, the reservation stays.
+
+        :param start: where *vma* begins as the function sees it, a page number
+        """
         with self._kernel.processors.inside("untrack_pfn_clear"):
-            self._kernel.trace.event("track_clear", vma.start)
+            self._kernel.trace.event("track_clear", start)
             vma.flags &= ~VM_PAT
 
     def _untrack(self, vma: Vma) -> None:

@@ -122,7 +122,7 @@ _WORDS = _OTHER_WORDS | {word: word for word, _ in EVENTS.values() if word not i
 #: Events between a split and the end of its re-linking; a tracker may reserve the parts before VMAs change.
 _IN_SPLIT = (
     *("dup", "anon_clone", "vma_adjust", "rmap_add", "rmap_del", "flush"),
-    *("track", "untrack", "reserve", "erase", "map_sync"),
+    *("track", "track_clear", "untrack", "reserve", "erase", "map_sync"),
 )
 
 #: Events that never happen between the gather and the finish of a file that zaps the new part of a split.
