@@ -23,11 +23,11 @@ target = PFNLAB_TARGET=$(1) $(BIN)/pytest -n $(or $(2),2)
 BUDGETS := .=150 api=30 benchmarks=10 bugs=5 campaign=35 checker=90 claims=10 cli=170 document=20 editors=5 explorer=30 fuzz=50 hw=10 inspector=60 \
 	judging=5 lab=300 lens=45 meeting=30 messages=15 mm=25 pages=35 patches=5 picture=15 policies=35 programs=95 report=10 reproducers=40 store=15 verbs=5
 
-.PHONY: help demo docs changelog test release test-archives test-pages test-long test-random test-older test-races test-building test-notebooks test-shells test-patches test-patched test-selftests mutation-report fault-report test-postgres test-all-kernels test-btf-dwarf test-browser test-cluster test-editors test-wheel test-newcomer page lint pages bench bench-compare fmt-check clean system system-test
+.PHONY: help demo docs changelog test release test-archives test-pages test-long test-random test-older test-races test-building test-notebooks test-shells test-patches test-patched test-reverts test-selftests mutation-report fault-report test-postgres test-all-kernels test-btf-dwarf test-browser test-cluster test-editors test-wheel test-newcomer page lint pages bench bench-compare fmt-check clean system system-test
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo "also: test-archives test-pages test-long test-random test-older test-races test-building test-notebooks test-shells test-patches test-patched test-selftests mutation-report fault-report test-postgres test-all-kernels test-btf-dwarf test-browser test-cluster test-editors test-wheel test-newcomer page lint pages bench bench-compare fmt-check clean"
+	@echo "also: test-archives test-pages test-long test-random test-older test-races test-building test-notebooks test-shells test-patches test-patched test-reverts test-selftests mutation-report fault-report test-postgres test-all-kernels test-btf-dwarf test-browser test-cluster test-editors test-wheel test-newcomer page lint pages bench bench-compare fmt-check clean"
 
 system:
 	@PYTHON=$(PYTHON) tools/install-missing
@@ -121,6 +121,12 @@ test-cluster: system-test .venv/.test
 	$(call target,cluster,0)
 
 # What prepares a kernel's build, with what such a build calls: half a minute.
+# Kernels without a repair, whose bugs are asked of them and of their models: REVERTS=COMMIT... for some.
+REVERTS = 04c35ab3bdae dc84bc2aba85
+test-reverts: system-test .venv/.test
+	@PYTHON=$(PYTHON) tools/install-missing build
+	@$(BIN)/python tools/hold_reverts.py $(REVERTS) --dry
+
 test-building: system-test .venv/.test
 	$(call need,build)
 	$(call target,building)

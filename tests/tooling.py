@@ -75,6 +75,11 @@ def hold_patches() -> ModuleType:
     return _tool("hold_patches")
 
 
+def hold_reverts() -> ModuleType:
+    """The tool that asks kernels without a commit for their bugs."""
+    return _tool("hold_reverts")
+
+
 def record_claims() -> ModuleType:
     """What records claims on patched kernels."""
     hold_patches()

@@ -74,7 +74,7 @@ def read_revert(word: str, series: str) -> PatchFile:
 
 
 def word_of_revert(word: str) -> str:
-    """What a kernel without it is called: ``without-04c35ab3bdae``, or of a patch's name."""
+    """The name of a kernel without it: ``without-04c35ab3bdae``, or of a patch's name."""
     commits = {one.commit for one in known_reverts() if _same(one.commit, word)}
     return f"without-{commits.pop() if len(commits) == 1 else Path(word).stem}"
 

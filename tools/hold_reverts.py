@@ -1,0 +1,269 @@
+"""Every patch of ``patches/reverts/`` as a kernel: its bugs are asked of it, and its model step by step.
+
+``hold_reverts.py [COMMIT[-SERIES]...]`` builds the kernels (all, where none is named) and runs the programs
+of the catalogue's entries that the commit mends or brought, on the kernel without it, on the stock kernel of
+the series, and on the model without it. What was seen is kept in ``patches/reverts/held.json``, and the table
+of ``patches/reverts/README.md`` is made of that. ``--dry`` keeps nothing, ``--write`` only makes the table.
+
+Exit codes: 0 all is as the catalogue and the model say, 1 something is not, 3 a kernel could not be built or
+could not tell.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from pfnlab.bugs.known_bugs import Bug, all_bugs
+from pfnlab.bugs.standing import StandingWord
+from pfnlab.errors import Undecided
+from pfnlab.lab.building.build import build
+from pfnlab.lab.building.patch_file import read_patch
+from pfnlab.lab.building.reverts import FOLDER, Revert, known_reverts
+from pfnlab.lab.running.named_machines import name_machines, side_by_side
+from pfnlab.meeting.bug_shown import BugRunResult, ShownProgram, program_file, show_bug
+from pfnlab.policies.known_kernels import newest_known
+from pfnlab.policies.switch_table import SWITCHES
+from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.runs.compare import differences
+from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.observation import Run
+from pfnlab.progress import say
+from pfnlab.report.golden import golden_look
+
+HOME = Path(__file__).parents[1] / FOLDER
+KEPT = HOME / "held.json"
+PAGE = HOME / "README.md"
+BEGIN, END = "<!-- reverts: `python tools/hold_reverts.py --write` -->\n", "<!-- end of reverts -->\n"
+
+_HEADINGS = ("entry", "patch", "lines", "program", "the sign", "without it", "stock", "model")
+_HEAD = f"| {' | '.join(_HEADINGS)} |\n" + "| --- " * len(_HEADINGS) + "|\n"
+
+
+class HeldProgram(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A program of an entry, on the kernel without a commit and on the stock kernel.
+
+    :param entry: of the catalogue
+    :param program: its name
+    :param op: the first step in which the machines of its row part
+    :param fields: the fields of it in which they do
+    :param without: the word for the kernel without the commit
+    :param stock: that for the stock kernel
+    :param differ: the steps in which the model without the commit and the kernel differ, as ``3 events``
+    """
+
+    entry: str
+    program: str
+    op: str
+    fields: tuple[str, ...]
+    without: str
+    stock: str
+    differ: tuple[str, ...]
+
+
+class HeldRevert(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One kernel without a commit, and its entries.
+
+    :param kernel: its version, with a checksum of what it is made of
+    :param stock: the stock kernel beside it
+    :param source: the package of its source
+    :param build_seconds: most often from a tree that was built before
+    :param programs: of its entries
+    """
+
+    kernel: str
+    stock: str
+    source: str
+    build_seconds: int
+    programs: tuple[HeldProgram, ...]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Hold the patches, and write what was seen."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="COMMIT", help="04c35ab3bdae or 04c35ab3bdae-6.1")
+    parser.add_argument("--jobs", type=int, help="commands of a build at once; one a core")
+    parser.add_argument("--dry", action="store_true", help="compare, and keep nothing")
+    parser.add_argument("--write", action="store_true", help="only make the table again")
+    asked = parser.parse_args(arguments)
+    status = 0
+    for revert in () if asked.write else chosen(asked.names):
+        try:
+            held = hold(revert, asked.jobs)
+        except Undecided as reason:
+            print(f"{name_of(revert)}: {reason}", file=sys.stderr)
+            status = max(status, reason.exit_code)
+            continue
+        for wrong in faults(held):
+            print(f"{name_of(revert)}: {wrong}", file=sys.stderr)
+            status = max(status, 1)
+        if not asked.dry:
+            keep(name_of(revert), held)
+    if not asked.dry:
+        write_page(PAGE, read_held(KEPT))
+    return status
+
+
+def chosen(names: Sequence[str]) -> list[Revert]:
+    """The patches of these commits, all where there are none.
+
+    :raises SystemExit: there is none of a name
+    """
+    known = known_reverts()
+    for name in names:
+        if not any(name in (one.commit, name_of(one)) for one in known):
+            raise SystemExit(f"there is no revert {name!r}: known are {', '.join(map(name_of, known))}")
+    return [one for one in known if not names or {one.commit, name_of(one)} & set(names)]
+
+
+def name_of(revert: Revert) -> str:
+    """``04c35ab3bdae-6.1``."""
+    return f"{revert.commit}-{revert.series}"
+
+
+def bugs_of(revert: Revert) -> list[Bug]:
+    """The entries with a program that a commit mends, and those that it brought and the series still has.
+
+    Where an entry names no commit, its switch does.
+    """
+    by_switch = {
+        switch.catalogue
+        for switch in SWITCHES
+        if revert.commit in (switch.commit, switch.ended_by, switch.name)
+    }
+    stock = newest_known(revert.series) or revert.series
+    return [
+        bug
+        for bug in all_bugs()
+        if bug.shown
+        and (
+            bug.standing(stock).word is StandingWord.HAS
+            if bug.introduced == revert.commit
+            else bug.commit == revert.commit or bug.number in by_switch
+        )
+    ]
+
+
+def hold(revert: Revert, jobs: int | None) -> HeldRevert:
+    """Build the kernel without a commit, and ask its entries of it, of the stock kernel and of the model.
+
+    :raises Undecided: it cannot be built, or a machine is not here
+    """
+    kernel = build(revert.series, reverts=(revert.commit,), jobs=jobs, say=say)
+    without, stock = f"qemu:{kernel.name}", f"qemu:{revert.series}"
+    model = f"model:{kernel.name},{kernel.policy}"
+    held: list[HeldProgram] = []
+    kernels = {without: kernel.image.version, stock: ""}
+    for bug in bugs_of(revert):
+        result = show_bug(bug, [without, stock])
+        kernels |= {one.machine: one.kernel for one in result.programs[0].machines if one.machine in kernels}
+        held += [
+            HeldProgram(
+                entry=bug.number,
+                program=shown.program,
+                op=shown.op,
+                fields=tuple(one.field for one in shown.sign),
+                without=word_on(shown, without),
+                stock=word_on(shown, stock),
+                differ=parted(shown.program, model, without),
+            )
+            for shown in rows_of(result, revert.series)
+        ]
+    return HeldRevert(
+        kernel=kernels[without],
+        stock=kernels[stock],
+        source=kernel.source,
+        build_seconds=round(kernel.seconds),
+        programs=tuple(held),
+    )
+
+
+def rows_of(result: BugRunResult, series: str) -> list[ShownProgram]:
+    """One row of each program: that between models of *series*, where there is one."""
+    rows: dict[str, ShownProgram] = {}
+    for shown in result.programs:
+        of_series = shown.before.partition(",")[0] == f"model:{series}"
+        if shown.program not in rows or of_series:
+            rows[shown.program] = shown
+    return list(rows.values())
+
+
+def word_on(shown: ShownProgram, machine: str) -> str:
+    """The word for a machine, and that it is not the expected one."""
+    one = next(one for one in shown.machines if one.machine == machine)
+    return one.word if one.as_expected else f"{one.word}, expected {one.expected}"
+
+
+def parted(name: str, model: str, kernel: str) -> tuple[str, ...]:
+    """The steps and fields in which a model and a kernel differ in one program."""
+    path = program_file(name)
+    look = golden_look(path) or LookLevel.PROC
+    ((predicted, seen),) = side_by_side(name_machines([model, kernel]), [load_program(path)], look)
+    return steps_apart(predicted, seen)
+
+
+def steps_apart(predicted: Run, seen: Run) -> tuple[str, ...]:
+    """Each step, counted from 1, with a field in which two runs differ; a run that ended early says so."""
+    short = tuple(f"{run.machine} ended early" for run in (predicted, seen) if run.unfinished is not None)
+    return (*(f"{one.step + 1} {one.field}" for one in differences([predicted, seen])), *short)
+
+
+def faults(held: HeldRevert) -> list[str]:
+    """Everything that is not as it should be: in each program the two kernels part, and the model is the first's."""
+    found = []
+    for one in held.programs:
+        if {one.without, one.stock} not in ({"broken", "mended"}, {"before", "after"}):
+            found.append(f"{one.entry} {one.program}: without it {one.without}, stock {one.stock}")
+        if one.differ:
+            found.append(f"{one.entry} {one.program}: the model differs in {', '.join(one.differ)}")
+    return found
+
+
+def read_held(path: Path) -> dict[str, HeldRevert]:
+    """The records by the name of the patch; none where there is no file."""
+    return msgspec.json.decode(path.read_bytes(), type=dict[str, HeldRevert]) if path.exists() else {}
+
+
+def keep(name: str, held: HeldRevert) -> None:
+    """Record what was seen on the kernel of the patch *name*, in the order of names."""
+    kept = {**read_held(KEPT), name: held}
+    text = msgspec.json.format(msgspec.json.encode(dict(sorted(kept.items()))), indent=1)
+    KEPT.write_bytes(text + b"\n")
+
+
+def table(reverts: Sequence[Revert], held: Mapping[str, HeldRevert]) -> str:
+    """A row for each program of each entry; dashes for a patch that no program was run on."""
+    rows: list[tuple[str, ...]] = []
+    for revert in reverts:
+        patch, kept = read_patch(revert.path), held.get(name_of(revert))
+        head = f"[{name_of(revert)}]({revert.path.name})", f"+{patch.added} -{patch.removed}"
+        rows += [
+            (
+                *(one.entry, *head, one.program, f"`{one.op}`: {', '.join(one.fields)}"),
+                *(one.without, one.stock, "differs: " + ", ".join(one.differ) if one.differ else "agrees"),
+            )
+            for one in (kept.programs if kept else ())
+        ]
+        if not (kept and kept.programs):
+            rows.append(("-", *head, *"-----"))
+    return _HEAD + "".join(f"| {' | '.join(row)} |\n" for row in sorted(rows))
+
+
+def write_page(path: Path, held: Mapping[str, HeldRevert]) -> None:
+    """Make the table of the page again."""
+    page = path.read_text(encoding="utf-8")
+    before, mark, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (mark and end):
+        raise SystemExit(f"{path} has no marks: write {BEGIN!r} and {END!r}")
+    path.write_text(
+        before + mark + "\n" + table(known_reverts(), held) + "\n" + end + after, encoding="utf-8"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
