@@ -213,7 +213,7 @@ def steps_apart(predicted: Run, seen: Run) -> tuple[str, ...]:
 
 
 def faults(held: HeldRevert) -> list[str]:
-    """Everything that is not as it should be: in each program the two kernels part, and the model is the first's."""
+    """Everything that is not as it should be: two kernels that do not part, or a model that differs."""
     found = []
     for one in held.programs:
         if {one.without, one.stock} not in ({"broken", "mended"}, {"before", "after"}):
