@@ -213,8 +213,8 @@ _FAULT = (
     Mutant(
         "only files with a handler fault twice",
         "mm/fault.py",
-        "if user and vma.file.has_fault and mm.kernel.profile.faults_drop_the_vma_lock:",
-        "if user and mm.kernel.profile.faults_drop_the_vma_lock:",
+        "if user and vma.file.has_fault and own_lock:",
+        "if user and own_lock:",
     ),
 )
 

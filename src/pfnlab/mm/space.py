@@ -79,7 +79,8 @@ class MmStruct:
 
     def _end_write_all(self) -> None:
         """vma_end_write_all: no VMA's own lock is taken any more."""
-        self.locked_vma = None
+        if self.locked_vma is not None:
+            self.locked_vma = None
 
     def load(self, vmas: list[Vma]) -> None:
         """Hold exactly these VMAs, in address order; nothing is checked."""

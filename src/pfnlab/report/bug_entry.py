@@ -69,6 +69,9 @@ class BugEntry(Printed, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
     :param seen: exact versions of kernels that ran one of these programs and have it
     :param settled: what became of the entry when somebody looked
     :param settled_by: the kernel and the program, or why nobody knows
+    :param discussion: threads, or numbers of the discussions of docs/claims.md
+    :param notes: further remarks, in Markdown; empty where there are none
+    :param sources: where its facts and dates are from
     """
 
     id: str

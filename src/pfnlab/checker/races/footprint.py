@@ -37,7 +37,7 @@ _QUIET: dict[type, tuple[str, ...]] = {
     Vma: ("mm",),
     Task: ("comm", "pid", "tlb"),
     Tlb: ("flushed",),
-    RwLock: ("_processors", "need"),
+    RwLock: ("_processors", "need", "_unlocked"),
     MemtypeBook: ("platform", "trace", "_processors", "lock", "report", "warned"),
     Kernel: (
         *("profile", "trace", "processors", "book", "i_mmap_rwsems", "device_lock"),
