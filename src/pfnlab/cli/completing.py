@@ -41,6 +41,7 @@ BY_METAVAR: dict[str, Values] = {
     "FILE.jsonl": values.paths(".jsonl"),
     "FILE|PATH": _FILES,
     "FILE|FOLDER": _FILES,
+    "COMMIT|FILE": _FILES,
     "[DEVICE=]FILE": _FILES,
     "FILE|-|LINE": _FILES,
     "BUNDLE|VMCORE|SOSREPORT": _FILES,

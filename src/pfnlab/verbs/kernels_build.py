@@ -19,7 +19,7 @@ from pfnlab.verbs.option import JOBS, Option, Say
 
 EXAMPLES = (
     ("pfnlab kernels build 7.2 --name mine --patch mine.patch", "A patched 7.2, then qemu:mine"),
-    ("pfnlab kernels build 6.1 --revert 04c35ab3bdae", "6.1 as before the repair of CVE-2024-35877"),
+    ("pfnlab kernels build 6.1 --revert 04c35ab3bdae", "A 6.1 without the repair of CVE-2024-35877"),
     ("pfnlab kernels build ~/linux --config debug --jobs 2", "One's own tree with debug options"),
 )
 
