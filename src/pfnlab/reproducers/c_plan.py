@@ -12,14 +12,11 @@ from pfnlab.programs.lang.areas import area_extents, area_starts, areas_of_unkno
 from pfnlab.programs.lang.ops import Device, Expect, tasks_of, uses_vfio
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.runs.observation import Run, Step
-from pfnlab.programs.runs.places import ISA_PFN, alignment, reach_behind
+from pfnlab.programs.runs.places import ISA_PFN, WINDOW_PAGES, alignment, window_pages
 from pfnlab.reproducers.c_calls import CCall, CProgram, why_not, why_not_without_driver
 from pfnlab.reproducers.c_text import quoted
 from pfnlab.reproducers.subject import Subject
 from pfnlab.units import PAGE_SIZE
-
-#: A BAR is taken in multiples of so many pages, and low memory.
-_ROOM_PAGES, _LOWMEM_ROOM_PAGES = 64, 8
 
 #: Bytes that values of operations take at most: those that tell of pages one by one are long.
 _VALUE_SIZE, _LONG_VALUE_SIZE = 256, 65536
@@ -159,7 +156,7 @@ class CPlan:
             whole = self.has_vfio or any(alignment(self.program, bar) > 1 for bar in self.bars)
             yield "BAR_PAGES", sum(map(self._room, self.bars))
             yield "AT_END", int(bool(self.program.needs.past_end))
-            yield "ROOM_STEP", 0 if whole else _ROOM_PAGES
+            yield "ROOM_STEP", 0 if whole else WINDOW_PAGES
             yield "WANTS_PREFETCHABLE", int(bool(vias & {"wc", "proc-wc"}))
         low = [device for device in self.program.devices if device.kind == "lowmem"]
         if low:
@@ -169,8 +166,7 @@ class CPlan:
         # One that is mapped past its end lies at the end of the BAR.
         if device.name in self.program.needs.past_end:
             return device.pages
-        unit = _ROOM_PAGES if device.kind == "pci" else _LOWMEM_ROOM_PAGES
-        return -(-(device.pages + reach_behind(self.program)) // unit) * unit
+        return window_pages(self.program, device)
 
     def _here(self) -> str:
         fields = ["struct device { const char *name; uint64_t pages, at; } device[DEVICES];"]

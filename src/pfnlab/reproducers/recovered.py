@@ -37,6 +37,7 @@ from pfnlab.programs.lang.ops import (
 from pfnlab.programs.lang.printer import expect_lines, header_lines, op_lines
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import ANON, MAX_OPS, MAX_TASKS, MAX_TITLE
+from pfnlab.programs.runs.places import PAST_END_PAGES
 from pfnlab.reproducers.following import FoundOp
 from pfnlab.reproducers.windows import DeviceWindows
 
@@ -45,9 +46,6 @@ _QUESTION = "Is anything left reserved when these processes are gone?"
 
 #: The width of comments that stand alone.
 _WIDTH = 100
-
-#: Pages behind the end of a device that are counted from it.
-_BEHIND = 64
 
 #: Operations that matter only where a task has, or inherits, something that is followed.
 _WEAK = (Fork, Thread, Exec, Exit, Kill, Mlockall, Munlockall)
@@ -112,7 +110,7 @@ class Recovered(NamedTuple):
             if isinstance(step.call, Mmap) and step.call.source.name != ANON:
                 span = self.windows.span(step.call.source)
                 pages = next(device.pages for device in self.windows.devices() if device.name == span.name)
-                if not span.start < pages or span.end > pages + _BEHIND:
+                if not span.start < pages or span.end > pages + PAST_END_PAGES:
                     far[f"mmap of pages behind the end of {span.name}"] += 1
                     continue
             kept.append(step)

@@ -17,6 +17,7 @@ from pfnlab.programs.lang.areas import area_extents
 from pfnlab.programs.lang.ops import Device, DeviceKind, Program
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import KINDS, page_count
+from pfnlab.programs.runs.places import ISA_PFN, LOWMEM, PAST_END_PAGES, WINDOW_PAGES
 from pfnlab.reproducers.syz_lines import DATA_PAGES, DATA_START
 from pfnlab.units import PAGE_SIZE
 
@@ -24,11 +25,8 @@ from pfnlab.units import PAGE_SIZE
 #: data area is that of strings.
 _ALIGN = 512
 
-#: Pages behind the end of a device that are counted from it, and then the next one begins.
-_BEHIND = 64
-
 #: Where the fixed kinds of devices are in physical memory, in pages: RAM below 1 MiB that every PC has.
-_FIXED = {"lowmem": 0x10, "isa": 0x98}
+_FIXED = {"lowmem": LOWMEM.start, "isa": ISA_PFN}
 
 _DEVICE = re.compile(
     r"([a-z][a-z0-9_]{0,11}): ([a-z]+), (\d+) pages?, from page (\d+) of (?:BAR \d|memory)\Z"
@@ -75,7 +73,7 @@ class SyzPlaces(NamedTuple):
     def span(self, kind: Iterable[DeviceKind], page: int, pages: int) -> Span | None:
         """The pages of a device of one of these kinds from *page* on; None where none has it."""
         for device, first in self.devices:
-            if device.kind in kind and first <= page < first + device.pages + _BEHIND:
+            if device.kind in kind and first <= page < first + device.pages + PAST_END_PAGES:
                 return Span(device.name, page - first, page - first + pages)
         return None
 
@@ -104,7 +102,7 @@ def places_for(program: Program, name: str) -> SyzPlaces:
             )
         if device.kind == "pci":
             devices.append((device, page))
-            page += -(-(device.pages + _BEHIND) // _BEHIND) * _BEHIND
+            page += -(-(device.pages + PAST_END_PAGES) // WINDOW_PAGES) * WINDOW_PAGES
         else:
             devices.append((device, _FIXED[device.kind]))
     areas = []

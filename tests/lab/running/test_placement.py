@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pfnlab.errors import Misuse
-from pfnlab.lab.running.placement import LOWMEM, Placement, Windows, bar_mib_for, check_placeable
+from pfnlab.lab.running.placement import Placement, Windows, bar_mib_for, check_placeable
 from pfnlab.programs.lang.device_ops import (
     Bind,
     DriverHow,
@@ -31,6 +31,7 @@ from pfnlab.programs.lang.ops import (
 )
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import ByteRange, Walk
+from pfnlab.programs.runs.places import LOWMEM
 from pfnlab.units import PfnRange
 
 BAR = PfnRange(0xF8000, 0xF8000 + 256)

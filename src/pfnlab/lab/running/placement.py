@@ -24,21 +24,15 @@ from pfnlab.programs.lang.words import MAX_TOP_PAGES
 from pfnlab.programs.runs.places import (
     ISA_END_PFN,
     ISA_PFN,
+    LOWMEM,
+    LOWMEM_WINDOW_PAGES,
     PAST_END_PAGES,
     Places,
     alignment,
-    reach_behind,
     top_of,
+    window_pages,
 )
 from pfnlab.units import PfnRange
-
-#: Windows of the BAR and of low memory are multiples of so many pages.
-WINDOW_PAGES = 64
-LOWMEM_WINDOW_PAGES = 8
-
-#: The page frames devices of kind ``lowmem`` are placed in: RAM the kernel uses for nothing else, and
-#: which the guest clears when it is up (``guest/agent.h``).
-LOWMEM = PfnRange(0x10, 0x80)
 
 #: The largest BAR a guest is given.
 MAX_BAR_MIB = 16 << 10
@@ -115,7 +109,7 @@ class Windows:
             at_end = device.name in tail
             room = self._rooms[device.kind]
             # What a guest has once is one program's at a time, whatever part of it is declared.
-            pages = room.nr if device.kind in ONLY_KINDS else _window_pages(program, device)
+            pages = room.nr if device.kind in ONLY_KINDS else window_pages(program, device)
             taken = [*self._taken_windows, *windows.values()]
             window = _free_window(room, taken, pages, alignment(program, device), at_end=at_end)
             if window is None or (device.name in head and window.start != self.bar.start):
@@ -169,7 +163,7 @@ def _free_window(
 
 def bar_mib_for(program: Program) -> int:
     """The smallest BAR, a power of two MiB, that holds every pci device of *program* in its own window."""
-    pages = sum(_window_pages(program, device) for device in _pci_devices(program))
+    pages = sum(window_pages(program, device) for device in _pci_devices(program))
     return 1 << (max(1, -(-pages // _PAGES_PER_MIB)) - 1).bit_length()
 
 
@@ -201,7 +195,7 @@ def check_placeable(program: Program) -> None:
             f"behind the slot of {min(tail)} lies what is not the program's: map nothing past its end, or "
             "let the device stay"
         )
-    low_pages = sum(_window_pages(program, device) for device in program.devices if device.kind == "lowmem")
+    low_pages = sum(window_pages(program, device) for device in program.devices if device.kind == "lowmem")
     if low_pages > LOWMEM.nr:
         raise Misuse(
             f"lowmem devices need {low_pages} pages, in multiples of {LOWMEM_WINDOW_PAGES}, and a guest has "
@@ -229,14 +223,3 @@ def _check_answerable(call: Call) -> None:
 def _pci_devices(program: Program) -> list[Device]:
     # The devices that are windows of the BAR.
     return [device for device in program.devices if device.kind == "pci"]
-
-
-def _window_pages(program: Program, device: Device) -> int:
-    # A device takes whole windows. Pages mapped behind lowmem count: they would be its neighbour's otherwise.
-    if device.kind == "pci":
-        unit = max(WINDOW_PAGES, alignment(program, device))
-        return -(-(device.pages + reach_behind(program)) // unit) * unit
-    calls = (op.call for op in program.ops)
-    ends = [call.source.end for call in calls if isinstance(call, Mmap) and call.source.name == device.name]
-    pages = max(device.pages + reach_behind(program), *ends, 0)
-    return -(-pages // LOWMEM_WINDOW_PAGES) * LOWMEM_WINDOW_PAGES

@@ -24,6 +24,13 @@ from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, PfnRange
 #: when a program does so.
 PAST_END_PAGES = 64
 
+#: Devices in a BAR, and those in low memory, have multiples of so many pages to themselves.
+WINDOW_PAGES, LOWMEM_WINDOW_PAGES = 64, 8
+
+#: The page frames devices of kind ``lowmem`` are placed in: RAM that a kernel uses for nothing else, and that
+#: the guest clears when it is up (``guest/agent.h``).
+LOWMEM = PfnRange(0x10, 0x80)
+
 #: The first page frame of the ``isa`` device, and the frame behind the last it may have: 0x98000 to 0x107fff.
 ISA_PFN = 0x98
 ISA_END_PFN = ISA_PFN + MAX_ISA_PAGES
@@ -59,6 +66,20 @@ def alignment(program: Program, device: Device) -> int:
     if "fault_pud" in hows:
         pages = LEAF_PAGES[3] if device.pages >= LEAF_PAGES[3] else LEAF_PAGES[2]
     return pages if device.kind == "pci" and device.pages >= pages else 1
+
+
+def window_pages(program: Program, device: Device) -> int:
+    """The pages that *device* has to itself, in a BAR or in low memory.
+
+    Pages mapped behind one in low memory count: they would be its neighbour's otherwise.
+    """
+    if device.kind == "pci":
+        unit = max(WINDOW_PAGES, alignment(program, device))
+        return -(-(device.pages + reach_behind(program)) // unit) * unit
+    calls = (op.call for op in program.ops)
+    ends = [call.source.end for call in calls if isinstance(call, Mmap) and call.source.name == device.name]
+    pages = max(device.pages + reach_behind(program), *ends, 0)
+    return -(-pages // LOWMEM_WINDOW_PAGES) * LOWMEM_WINDOW_PAGES
 
 
 def top_of(phys_bits: int, pages: int) -> PfnRange:
