@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 _DESCRIPTOR = re.compile(r"(-?\d+|AT_FDCWD|0xffffff9c)(?:<(.*)>)?\Z", re.DOTALL)
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"(\.\.\.)?\Z', re.DOTALL)
 _ESCAPED = re.compile(r"\\(x[0-9a-fA-F]{2}|[0-7]{1,3}|.)", re.DOTALL)
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+_CLOSING = {"(": ")", "[": "]", "{": "}"}
 _LETTERS = {"n": "\n", "t": "\t", "r": "\r", "v": "\v", "f": "\f"}
 
 #: Where a path begins that is relative to the working folder.
@@ -121,3 +122,42 @@ def _letter(found: re.Match[str]) -> str:
 def prot_letters(value: int) -> str:
     """The word of a protection in the program language."""
     return "".join(letter for bit, letter in ((1, "r"), (2, "w"), (4, "x")) if value & bit) or "none"
+
+
+def arguments_in(
+    text: str, start: int, behind_text: Callable[[str, int], int]
+) -> tuple[tuple[str, ...], int] | None:
+    """The arguments from *start* on, and the place of the bracket that ends them; None where none does.
+
+    :param behind_text: the place behind a string, or what else has brackets that count for nothing, which
+        begins at a place; the place itself where none does
+    """
+    found: list[str] = []
+    open_: list[str] = []
+    begin = at = start
+    while at < len(text):
+        behind = behind_text(text, at)
+        if behind > at:
+            at = behind
+            continue
+        letter = text[at]
+        if letter in _CLOSING:
+            open_.append(_CLOSING[letter])
+        elif open_ and letter == open_[-1]:
+            open_.pop()
+        elif letter in ",)" and not open_:
+            found.append(text[begin:at].strip())
+            begin = at + 1
+            if letter == ")":
+                return tuple(word for word in found if word or len(found) > 1), at
+        at += 1
+    return None
+
+
+def end_of_string(text: str, at: int) -> int:
+    """The place behind the string that begins at *at*, with the quote that is there."""
+    quote = text[at]
+    at += 1
+    while at < len(text) and text[at] != quote:
+        at += 2 if text[at] == "\\" else 1
+    return at + 1

@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from pfnlab.reproducers.printed_values import arguments_in, end_of_string
+
 
 class LoggedCall(NamedTuple):
     """A system call of a log.
@@ -136,7 +138,7 @@ def _call(text: str, pid: int | None, line: int, begun: int) -> LoggedCall | Non
     head = _CALL.match(text)
     if head is None:
         return None
-    split = _arguments(text, head.end())
+    split = arguments_in(text, head.end(), _behind_text)
     if split is None:
         return None
     arguments, end = split
@@ -148,43 +150,15 @@ def _call(text: str, pid: int | None, line: int, begun: int) -> LoggedCall | Non
     return LoggedCall(pid, line, begun, head[1], arguments, value, result["errno"] or "", path)
 
 
-_CLOSING = {"(": ")", "[": "]", "{": "}"}
-
-
-def _arguments(text: str, start: int) -> tuple[tuple[str, ...], int] | None:
-    """The arguments from *start* on, and the place of the bracket that ends them; None where none does."""
-    found: list[str] = []
-    open_: list[str] = []
-    begin = at = start
-    while at < len(text):
-        letter = text[at]
-        if letter == '"':
-            at = _end_of_string(text, at)
-            continue
-        if letter == "<" and _is_path(text, at):
-            at = _end_of_path(text, at)
-            continue
-        if text.startswith("/*", at):
-            at = max(text.find("*/", at), at) + 2
-            continue
-        if letter in _CLOSING:
-            open_.append(_CLOSING[letter])
-        elif open_ and letter == open_[-1]:
-            open_.pop()
-        elif letter in ",)" and not open_:
-            found.append(text[begin:at].strip())
-            begin = at + 1
-            if letter == ")":
-                return tuple(word for word in found if word or len(found) > 1), at
-        at += 1
-    return None
-
-
-def _end_of_string(text: str, at: int) -> int:
-    at += 1
-    while at < len(text) and text[at] != '"':
-        at += 2 if text[at] == "\\" else 1
-    return at + 1
+def _behind_text(text: str, at: int) -> int:
+    """The place behind a string, the path of a descriptor, or a comment at *at*; *at* itself without one."""
+    if text[at] == '"':
+        return end_of_string(text, at)
+    if text[at] == "<" and _is_path(text, at):
+        return _end_of_path(text, at)
+    if text.startswith("/*", at):
+        return max(text.find("*/", at), at) + 2
+    return at
 
 
 def _is_path(text: str, at: int) -> bool:

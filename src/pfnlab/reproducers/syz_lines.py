@@ -11,7 +11,7 @@ import re
 from typing import NamedTuple
 
 from pfnlab.errors import Misuse
-from pfnlab.reproducers.printed_values import unescaped
+from pfnlab.reproducers.printed_values import arguments_in, end_of_string, unescaped
 
 #: Where the data area of programs begins, as their text has it, and how many pages it has.
 DATA_START = 0x7F0000000000
@@ -39,7 +39,6 @@ _HEAD = re.compile(r"(?:(r\d+) = )?([a-z_][a-z0-9_]*)(\$\w+)?\(")
 _PROPS = re.compile(r"\s*(?:\(([a-z_]+(?:: \d+)?(?:, [a-z_]+(?:: \d+)?)*)\))?\s*\Z")
 _POINTER = re.compile(r"&\((0x[0-9a-f]+)(?:/(0x[0-9a-f]+))?\)(?:=(.*))?\Z", re.DOTALL)
 _TEXT = re.compile(r"'((?:[^'\\]|\\.)*)'")
-_CLOSING = {"(": ")", "[": "]", "{": "}"}
 
 
 def looks_like_syz(text: str) -> bool:
@@ -87,7 +86,7 @@ def pointed_text(argument: str) -> str | None:
 
 def _call(line: str, number: int, source: str) -> SyzCall:
     head = _HEAD.match(line)
-    split = None if head is None else _arguments(line, head.end())
+    split = None if head is None else arguments_in(line, head.end(), _behind_text)
     props = None if split is None else _PROPS.match(line, split[1] + 1)
     if head is None or split is None or props is None:
         raise Misuse(f"{source}:{number}: this is no call of a syzkaller program: {line[:60]}")
@@ -95,24 +94,6 @@ def _call(line: str, number: int, source: str) -> SyzCall:
     return SyzCall(number, head[1] or "", head[2], split[0], said)
 
 
-def _arguments(text: str, start: int) -> tuple[tuple[str, ...], int] | None:
-    found: list[str] = []
-    open_: list[str] = []
-    begin = at = start
-    while at < len(text):
-        letter = text[at]
-        if letter in "'\"`":
-            at += 1
-            while at < len(text) and text[at] != letter:
-                at += 2 if text[at] == "\\" else 1
-        elif letter in _CLOSING:
-            open_.append(_CLOSING[letter])
-        elif open_ and letter == open_[-1]:
-            open_.pop()
-        elif letter in ",)" and not open_:
-            found.append(text[begin:at].strip())
-            begin = at + 1
-            if letter == ")":
-                return tuple(word for word in found if word or len(found) > 1), at
-        at += 1
-    return None
+def _behind_text(text: str, at: int) -> int:
+    """The place behind a string at *at*; *at* itself without one."""
+    return end_of_string(text, at) if text[at] in "'\"`" else at
