@@ -22,11 +22,12 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "first_process.h"
+
 /* Processes that do nothing, beside the first one and those that map. */
 #define IDLE 8
 #define MAPPED "0000:00:05.0"
 #define INSERTED "0000:00:06.0"
-#define PCI "/sys/bus/pci/"
 #define PAGES (4 * 4096)
 
 static void fail(const char *what)
@@ -34,33 +35,6 @@ static void fail(const char *what)
 	perror(what);
 	tcdrain(1);
 	reboot(RB_AUTOBOOT);
-}
-
-static void write_text(const char *path, const char *text)
-{
-	int file = open(path, O_WRONLY);
-
-	if (file >= 0) {
-		if (write(file, text, strlen(text)) < 0)
-			perror(path);
-		close(file);
-	}
-}
-
-static void load_modules(void)
-{
-	char path[32];
-	int number, file;
-
-	for (number = 0;; number++) {
-		snprintf(path, sizeof(path), "/vfio-%02d.ko", number);
-		file = open(path, O_RDONLY);
-		if (file < 0)
-			return;
-		if (syscall(SYS_finit_module, file, "", 0))
-			perror(path);
-		close(file);
-	}
 }
 
 /* A process that calls something, says so, and waits to be ended with the guest. */
@@ -161,9 +135,7 @@ int main(void)
 	int number;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	mount("none", "/dev", "devtmpfs", 0, NULL);
-	mount("none", "/proc", "proc", 0, NULL);
-	mount("none", "/sys", "sysfs", 0, NULL);
+	mount_all();
 	load_modules();
 	write_text(PCI "devices/" MAPPED "/driver/unbind", MAPPED);
 	write_text(PCI "devices/" INSERTED "/driver_override", "vfio-pci");

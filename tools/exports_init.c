@@ -19,35 +19,10 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "first_process.h"
+
 #define LOW 0x10000
 #define LOW_SIZE 0x70000
-
-static void write_text(const char *path, const char *text)
-{
-	int file = open(path, O_WRONLY);
-
-	if (file < 0)
-		return;
-	if (write(file, text, strlen(text)) < 0)
-		perror(path);
-	close(file);
-}
-
-static void load_modules(void)
-{
-	char path[32];
-	int number, file;
-
-	for (number = 0;; number++) {
-		snprintf(path, sizeof(path), "/vfio-%02d.ko", number);
-		file = open(path, O_RDONLY);
-		if (file < 0)
-			return;
-		if (syscall(SYS_finit_module, file, "", 0))
-			perror(path);
-		close(file);
-	}
-}
 
 /* The boot loader left its own in low memory; a program before this one, too. */
 static void clear_low(void)
@@ -99,10 +74,7 @@ int main(int argc, char **argv)
 	(void)argc;
 	(void)argv;
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	mount("none", "/dev", "devtmpfs", 0, NULL);
-	mount("none", "/proc", "proc", 0, NULL);
-	mount("none", "/sys", "sysfs", 0, NULL);
-	mount("none", "/sys/kernel/debug", "debugfs", 0, NULL);
+	mount_all();
 	mount("none", "/sys/fs/cgroup", "cgroup2", 0, NULL);
 	/* Lines of the kernel would come in between. */
 	write_text("/proc/sys/kernel/printk", "1 1 1 1");

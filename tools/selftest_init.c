@@ -17,40 +17,13 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "first_process.h"
+
 /* A device with a driver of the kernel's own, and one for vfio-pci; run_selftest.py puts them there. */
 #define CLAIMED "0000:00:05.0"
 #define INSERTED "0000:00:06.0"
-#define PCI "/sys/bus/pci/"
 
 int selftest_main(int argc, char **argv);
-
-/* What cannot be written is not there, and the test says what it lacks. */
-static void write_text(const char *path, const char *text)
-{
-	int file = open(path, O_WRONLY);
-
-	if (file < 0)
-		return;
-	if (write(file, text, strlen(text)) < 0)
-		perror(path);
-	close(file);
-}
-
-static void load_modules(void)
-{
-	char path[32];
-	int number, file;
-
-	for (number = 0;; number++) {
-		snprintf(path, sizeof(path), "/vfio-%02d.ko", number);
-		file = open(path, O_RDONLY);
-		if (file < 0)
-			return;
-		if (syscall(SYS_finit_module, file, "", 0))
-			perror(path);
-		close(file);
-	}
-}
 
 int main(void)
 {
@@ -61,10 +34,7 @@ int main(void)
 	pid_t test;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	mount("none", "/dev", "devtmpfs", 0, NULL);
-	mount("none", "/proc", "proc", 0, NULL);
-	mount("none", "/sys", "sysfs", 0, NULL);
-	mount("none", "/sys/kernel/debug", "debugfs", 0, NULL);
+	mount_all();
 	load_modules();
 	write_text(PCI "devices/" CLAIMED "/driver/unbind", CLAIMED);
 	write_text(PCI "devices/" INSERTED "/driver_override", "vfio-pci");

@@ -120,7 +120,7 @@ def _pieces(plan: CPlan) -> list[str]:
     names += ["find_lowmem"] * ("lowmem" in kinds) + ["end_of_physical"] * ("top" in kinds)
     names += ["blank"] * (plan.reads and bool(kinds & {"pci", "lowmem"})) + ["set_thp"] * plan.has_thp
     names += ["open_bar"] * (plan.reads and bool(plan.bars)) + ["prepare_vfio"] * plan.has_vfio
-    names += ["left"] + ["leak_of_release"] * plan.by_release
+    names += ["step", "left"] + ["leak_of_release"] * plan.by_release
     names.append("operate" if plan.coordinated else "give_up")
     return list(dict.fromkeys([*names, *(name for step in plan.steps for name in step.call.pieces)]))
 

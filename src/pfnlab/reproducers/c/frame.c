@@ -41,7 +41,7 @@ static const char *errno_name(int error)
 	return other;
 }
 
-//: check values errno_name
+//: check
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -58,6 +58,8 @@ static void check(const char *text, const char *expected, const char *seen)
 		printf("# expected: %s\n", expected);
 }
 
+//: step values errno_name check
+#include <stdio.h>
 /* One operation of the program, which has returned RET; as a system call it says why it failed in errno. */
 static void step(const char *text, const char *expected, long ret)
 {
@@ -233,7 +235,7 @@ static const char *leak_of_release(void)
 	return NULL;
 }
 
-//: check_ksft values errno_name
+//: check_ksft
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -248,16 +250,6 @@ static void check(const char *text, const char *expected, const char *seen)
 	ksft_test_result(good, "%s: %s\n", text, seen);
 	if (!good)
 		ksft_print_msg("expected: %s\n", expected);
-}
-
-/* One operation of the program, which has returned RET; as a system call it says why it failed in errno. */
-static void step(const char *text, const char *expected, long ret)
-{
-	static char seen[VALUE_SIZE + 16];
-
-	snprintf(seen, sizeof(seen), "%s%s%s", ret < 0 ? errno_name(errno) : "ok", *value ? " " : "", value);
-	value[0] = 0;
-	check(text, expected, seen);
 }
 
 //: skip_ksft
