@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
 
+import msgspec
 import pytest
 from for_each import for_each
+from git_trees import commits_in_a_row
 
-from pfnlab.errors import Misuse
-from pfnlab.meeting.bisect import Asking, BisectResult, bisect_line, versions_between, with_rules
+from pfnlab.errors import Misuse, Undecided
+from pfnlab.lab.building.tree_commits import TreeCommits
+from pfnlab.lab.running.named_machines import Named
+from pfnlab.meeting import bisection
+from pfnlab.meeting.bisect import BisectResult
 from pfnlab.meeting.bisection import BisectOptions, bisected
-from pfnlab.meeting.sought import PropertySought, SignSought
+from pfnlab.meeting.sought import PropertySought
 from pfnlab.programs.lang.library import find_program
 from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Run
 from pfnlab.result import Outcome
@@ -68,65 +76,127 @@ def test_wrong_words(sought: str, good: str, bad: str, says: str) -> None:
         models(sought, good, bad)
 
 
-def line_of(
-    good: str, bad: str, mute: Sequence[str] = (), before: dict[str, str] | None = None
+def modelled(named: Sequence[Named], programs: Sequence[Program], look: object) -> list[tuple[Run, ...]]:
+    """What kernels answer, by their models; a kernel that was built has its version as its name."""
+
+    def run(one: Named, program: Program) -> Run:
+        return msgspec.structs.replace(
+            ModelMachine(one.rest).run_one(program), machine=one.spec, kernel=one.spec
+        )
+
+    return [tuple(run(one, program) for one in named) for program in programs]
+
+
+@pytest.fixture
+def kernels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> set[str]:
+    """Kernels on offer that models stand for; those of the set cannot be run."""
+    mute: set[str] = set()
+
+    def side_by_side(
+        named: Sequence[Named], programs: Sequence[Program], look: object
+    ) -> list[tuple[Run, ...]]:
+        if any(one.rest in mute for one in named):
+            raise Undecided("it does not come up")
+        return modelled(named, programs, look)
+
+    monkeypatch.setenv("PFNLAB_CACHE", str(tmp_path))
+    monkeypatch.setattr(bisection, "side_by_side", side_by_side)
+    monkeypatch.setattr(bisection, "fetch_missing", lambda named: None)
+    monkeypatch.setattr(bisection, "offered", lambda: [SimpleNamespace(version=one) for one in VERSIONS])
+    return mute
+
+
+def kernel_bisection(
+    sought: str = "munmap-middle", *, repeat: int | None = None, afresh: bool = False
 ) -> BisectResult:
-    """A bisection of versions in which models stand for kernels."""
-    answers = {} if before is None else before
-
-    def run_on(version: str, times: int) -> Sequence[Run]:
-        return () if version in mute else [on(version)] * times
-
-    asking = Asking(
-        SignSought("munmap-middle", MIDDLE, on(good), on(bad)),
-        run_on,
-        2,
-        before=answers.get,
-        keep=answers.__setitem__,
-    )
-    line = versions_between(good, bad, VERSIONS)
-    return bisect_line(("munmap-middle", "text"), "versions", line, asking, (f"qemu:{good}", f"qemu:{bad}"))
+    """A bisection of all kernels on offer."""
+    options = BisectOptions(repeat=repeat, afresh=afresh)
+    return bisected(sought, "qemu:7.3.4", "qemu:6.1.192", options, lambda line: None)
 
 
-def test_versions_end_where_the_answer_turns() -> None:
-    """From the good end or to it."""
-    result = line_of("7.3.4", "6.1.192")
+def test_versions_end_where_the_answer_turns(kernels: set[str]) -> None:
+    """Between the two stands the rule that makes it, by their models."""
+    result = kernel_bisection()
 
     assert (result.last_good, result.first_bad, result.left) == ("6.16.3", "6.12.117", ())
+    assert [one.commit for one in result.rules] == ["f8e97613fed2"]
     assert {tried.word for tried in result.tried} == {"good", "bad"}
+    assert (result.over, result.outcome) == ("versions", Outcome.AS_EXPECTED)
+
+
+def test_a_property_between_versions(kernels: set[str]) -> None:
+    """The program that breaks it is found on the model of the bad end."""
+    result = kernel_bisection("no_leak", repeat=2)
+
+    assert (result.last_good, result.first_bad) == ("6.16.3", "6.12.117")
     assert {tried.runs for tried in result.tried} == {2}
 
 
-def test_a_version_that_cannot_be_run_is_left() -> None:
+def test_a_version_that_cannot_be_run_is_left(kernels: set[str]) -> None:
     """And the result is undecided."""
-    result = line_of("7.3.4", "6.1.192", mute=["6.12.117", "6.16.3"])
+    kernels |= {"6.12.117", "6.16.3"}
+    result = kernel_bisection()
 
     assert (result.last_good, result.first_bad) == ("6.17.8", "6.12.94")
     assert result.left == ("6.16.3", "6.12.117")
     assert result.outcome is Outcome.UNDECIDED
 
 
-def test_what_was_asked_is_not_asked_again() -> None:
-    """A second search takes the answers of the first, but for those that were undecided."""
-    answers: dict[str, str] = {}
-    first = line_of("7.3.4", "6.1.192", mute=["6.16.3"], before=answers)
+def test_what_was_asked_is_not_asked_again(kernels: set[str]) -> None:
+    """A second search takes the answers of the first, but for those that were undecided; or asks afresh."""
+    kernels.add("6.16.3")
+    first = kernel_bisection()
+    kernels.clear()
+    second, third = kernel_bisection(), kernel_bisection(afresh=True)
 
-    assert "6.16.3" in first.left and "6.16.3" not in answers
-
-    second = line_of("7.3.4", "6.1.192", before=answers)
-
+    assert first.left == ("6.16.3",)
     assert [tried.candidate for tried in second.tried if tried.runs] == ["6.16.3"]
+    assert all(tried.runs for tried in third.tried)
 
 
-def test_the_rules_between_two_versions_are_named() -> None:
-    """By the models of both."""
-    result = line_of("7.3.4", "6.1.192")
-    test = SignSought("munmap-middle", MIDDLE, on("7.3.4"), on("6.1.192"))
-    asking = Asking(test, lambda name, times: [on(name.removeprefix("model:"))], 1)
-    found = with_rules(result, (result.last_good, result.first_bad), asking)
+@pytest.fixture
+def tree(tmp_path: Path, kernels: set[str], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A tree of a commit for each version, whose kernels models stand for."""
+    folder = commits_in_a_row(tmp_path / "linux", VERSIONS)
 
-    assert [one.commit for one in found.rules] == ["f8e97613fed2"]
-    assert with_rules(result, ("7.3.4", "7.2.13"), asking).rules == ()
+    def build(commits: TreeCommits, commit: str, *options: object) -> SimpleNamespace:
+        version = commits.title(commit)
+        if version in kernels:
+            raise Undecided("it does not build")
+        return SimpleNamespace(name=version)
+
+    monkeypatch.setattr(TreeCommits, "build", build)
+    monkeypatch.setattr(bisection, "remove_built", lambda name: None)
+    return folder
+
+
+@for_each(
+    ("mute", "beside", "left"),
+    [
+        ((), ("6.16.3", "6.12.117"), []),
+        (("6.16.3",), ("6.17.8", "6.12.117"), ["6.16.3"]),
+    ],
+)
+def test_commits_end_at_the_repair(
+    tree: Path, kernels: set[str], mute: tuple[str, ...], beside: tuple[str, str], left: list[str]
+) -> None:
+    """Where the good end is the newer; a commit that does not build is passed over."""
+    kernels |= set(mute)
+    options = BisectOptions(tree=tree, afresh=True)
+    result = bisected("munmap-middle", "v7.3.4", "v6.1.192", options, lambda line: None)
+
+    assert (result.last_good.split()[1], result.first_bad.split()[1]) == beside
+    assert [TreeCommits(tree).title(commit) for commit in result.left] == left
+
+
+def test_commits_end_at_the_cause(tree: Path, kernels: set[str]) -> None:
+    """Where the bad end is the newer; a commit of no kernel and ends of two lines are refused."""
+    options = BisectOptions(tree=tree)
+    result = bisected("driver-remap-twice", "v6.12.117", "v7.3.4", options, lambda line: None)
+
+    assert (result.last_good.split()[1], result.first_bad.split()[1]) == ("6.12.117", "6.16.3")
+    with pytest.raises(Misuse, match="is a property: in a tree name a program"):
+        bisected("no_leak", "v6.12.117", "v7.3.4", options, lambda line: None)
 
 
 def test_an_end_that_is_not_so() -> None:

@@ -7,14 +7,13 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from pfnlab.errors import Misuse
-from pfnlab.meeting.boundary import boundary, least
+from pfnlab.meeting.boundary import least
 from pfnlab.meeting.sought import BisectWord, Sought, of_all
 from pfnlab.policies.changes import changes_between, field_of, origin_of, source_of
 from pfnlab.policies.profiles import exact
 from pfnlab.policies.releases import version_key
 from pfnlab.programs.runs.observation import Run
-from pfnlab.result import ALWAYS, Count, Made, Outcome, Result, Text
+from pfnlab.result import ALWAYS, Count, Outcome, Result, Text
 
 #: The candidates of a bisection.
 BisectOver = Literal["rules", "versions", "commits"]
@@ -65,8 +64,8 @@ class BisectResult(Result, frozen=True, kw_only=True, tag="pfnlab-bisect/1"):
     :param good: the good end that was named
     :param bad: the bad end that was named
     :param tried: each candidate that was asked, in this order
-    :param last_good: the good candidate beside the first bad one
-    :param first_bad: the bad candidate beside it
+    :param last_good: the good candidate beside the first bad one; of rules the good end
+    :param first_bad: the bad candidate beside it; of rules the bad end
     :param left: candidates between the two of which nobody knows
     :param rules: the rules of the models that make the difference; none where no model knows it
     :param unasked: candidates that lay between the ends
@@ -90,6 +89,10 @@ class BisectResult(Result, frozen=True, kw_only=True, tag="pfnlab-bisect/1"):
         """Undecided where a candidate between the two is left, or rules are sought and none is found."""
         nothing = self.over == "rules" and not self.rules
         return Outcome.UNDECIDED if self.left or nothing else Outcome.AS_EXPECTED
+
+
+#: The words that are kept for a later search, which asks what is undecided again.
+_KEPT: dict[str, BisectWord] = {"good": "good", "bad": "bad", "neither": "neither"}
 
 
 class Asking:
@@ -119,15 +122,14 @@ class Asking:
 
     def __call__(self, candidate: str) -> BisectWord:
         """The word of a candidate; what is undecided is asked again by a later search."""
-        earlier = self._before(candidate)
-        if earlier in ("good", "bad", "neither"):
-            word: BisectWord = earlier  # type: ignore[assignment]
-            self._note(Tried(candidate=candidate, word=word, runs=0))
-            return word
+        earlier = _KEPT.get(self._before(candidate) or "")
+        if earlier is not None:
+            self._note(Tried(candidate=candidate, word=earlier, runs=0))
+            return earlier
         runs = self._run_on(candidate, self._repeat)
         word = of_all([self.sought.word(run) for run in runs]) if runs else "undecided"
         says = next((str(run.unfinished) for run in runs if run.unfinished is not None), "")
-        if word != "undecided":
+        if word in _KEPT:
             self._keep(candidate, word)
         self._note(
             Tried(candidate=candidate, word=word, runs=len(runs), says=says if word == "undecided" else "")
@@ -150,79 +152,20 @@ def versions_between(good: str, bad: str, offered: Iterable[str]) -> list[str]:
     return line if line[0] == exact(good) else line[::-1]
 
 
-def bisect_line(
-    what: tuple[str, str], over: BisectOver, line: Sequence[str], asking: Asking, ends: tuple[str, str]
-) -> BisectResult:
-    """Halve a line of candidates.
-
-    :param what: what is sought, and the text of the program
-    :param line: from the good end to the bad one
-    :param ends: the good end and the bad one as they were named
-    """
-    found = boundary(line, asking)
-    return BisectResult(
-        made=Made.now(),
-        sought=what[0],
-        program=what[1],
-        says=asking.sought.says(),
-        over=over,
-        good=ends[0],
-        bad=ends[1],
-        tried=tuple(asking.tried),
-        last_good=line[found.good],
-        first_bad=line[found.bad],
-        left=tuple(line[place] for place in found.left),
-        unasked=max(len(line) - 2, 0),
-    )
-
-
-def bisect_rules(what: tuple[str, str], ends: tuple[str, str], asking: Asking) -> BisectResult:
-    """Find the fewest rules that make the good model bad.
+def bisect_rules(ends: tuple[str, str], asking: Asking) -> tuple[BisectedRule, ...]:
+    """The fewest rules that make the good model bad; none where the models do not show the difference.
 
     :param ends: the versions of both models
-    :raises Misuse: they have the same rules
     """
     good, bad = map(exact, ends)
     changes = changes_between(good, bad)
-    if not changes:
-        raise Misuse(f"the models of {good} and {bad} have the same rules: name two that differ")
 
     def suffice(some: Sequence[str]) -> bool:
         return asking(",".join((f"model:{good}", *some))) == "bad"
 
-    needed = least(changes, suffice)
-    return BisectResult(
-        made=Made.now(),
-        sought=what[0],
-        program=what[1],
-        says=asking.sought.says(),
-        over="rules",
-        good=f"model:{good}",
-        bad=f"model:{bad}",
-        tried=tuple(asking.tried),
-        last_good=f"model:{good}",
-        first_bad=",".join((f"model:{good}", *needed)),
-        left=(),
-        rules=_rules(needed, good, bad),
-        unasked=len(changes),
-    )
-
-
-def with_rules(result: BisectResult, versions: tuple[str, str], asking: Asking) -> BisectResult:
-    """The result, with the rules that make the same difference between the models of two versions.
-
-    Where the models do not show it, there are none.
-    """
-    good, bad = map(exact, versions)
-    changes = changes_between(good, bad)
-    whole = (",".join((f"model:{good}", *changes)), "bad"), (f"model:{good}", "good")
-    if not changes or any(asking(machine) != word for machine, word in whole):
-        return result
-
-    def suffice(some: Sequence[str]) -> bool:
-        return asking(",".join((f"model:{good}", *some))) == "bad"
-
-    return msgspec.structs.replace(result, rules=_rules(least(changes, suffice), good, bad))
+    if not changes or suffice(()) or not suffice(changes):
+        return ()
+    return _rules(least(changes, suffice), good, bad)
 
 
 def _rules(changes: Sequence[str], good: str, bad: str) -> tuple[BisectedRule, ...]:

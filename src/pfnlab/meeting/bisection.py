@@ -11,7 +11,7 @@ from pfnlab.bugs.kernel_name import version_named
 from pfnlab.checker.check import check
 from pfnlab.checker.kernel.properties import questions
 from pfnlab.checker.kernel.scope import load_scope
-from pfnlab.errors import Misuse, PfnlabError, Undecided
+from pfnlab.errors import MissingTool, Misuse, Undecided
 from pfnlab.judging.judge import sentence_of
 from pfnlab.lab.building.built import remove_built
 from pfnlab.lab.building.tree_commits import TreeCommits
@@ -20,15 +20,17 @@ from pfnlab.lab.images.search import offered
 from pfnlab.lab.running.named_machines import Named, fetch_missing, name_machine, side_by_side
 from pfnlab.meeting.bisect import (
     Asking,
+    BisectedRule,
+    BisectOver,
     BisectResult,
     RunOn,
-    bisect_line,
     bisect_rules,
     versions_between,
-    with_rules,
 )
+from pfnlab.meeting.boundary import boundary
 from pfnlab.meeting.bug_shown import program_file
 from pfnlab.meeting.sought import PropertySought, SignSought, Sought, program_of_bug
+from pfnlab.policies.changes import changes_between
 from pfnlab.policies.profiles import exact
 from pfnlab.programs.lang.json_form import program_hash
 from pfnlab.programs.lang.library import load_found, program_paths
@@ -113,10 +115,15 @@ def bisected(
 
 
 def _of_models(aim: _Aim, versions: tuple[str, str]) -> BisectResult:
-    run_on = _on_models(aim)
-    (good,), (bad,) = (run_on(f"model:{exact(version)}", 1) for version in versions)
-    asking = Asking(aim.test(good, bad), run_on, 1)
-    return bisect_rules((aim.label, format_program(aim.program)), versions, asking)
+    good, bad = map(exact, versions)
+    changes = changes_between(good, bad)
+    if not changes:
+        raise Misuse(f"the models of {good} and {bad} have the same rules: name two that differ")
+    run_on, ends = _on_models(aim), (f"model:{good}", f"model:{bad}")
+    asking = Asking(aim.test(*(run_on(end, 1)[0] for end in ends)), run_on, 1)
+    rules = bisect_rules(versions, asking)
+    found = _Found("rules", ends, *ends, (), len(changes), rules)
+    return _result(aim, asking, found)
 
 
 def _of_kernels(
@@ -126,29 +133,24 @@ def _of_kernels(
     options: BisectOptions,
     say: Callable[[str], None],
 ) -> BisectResult:
-    repeat = options.repeat or (_REPEAT_HELD if aim.program.needs.held else _REPEAT)
-
     def run_on(version: str, times: int) -> Sequence[Run]:
-        named = [name_machine(f"qemu:{version}")]
         try:
-            runs = side_by_side(named, [aim.program] * times, aim.look)
+            return _on_kernel(aim, version, times)
         except Undecided as reason:
             say(str(reason))
             return ()
-        return [run for (run,) in runs]
 
     fetch_missing(ends)
     ((good, bad),) = side_by_side(ends, [aim.program], aim.look)
     test = aim.test(good, bad)
     line = versions_between(*versions, [offer.version for offer in offered()])
-    before = AskedBefore(
-        *(program_hash(aim.program), test.says(), good.kernel, bad.kernel, str(repeat)), afresh=options.afresh
-    )
-    asking = Asking(test, run_on, repeat, before=before.__getitem__, keep=before.keep, say=say)
-    what = aim.label, format_program(aim.program)
-    result = bisect_line(what, "versions", line, asking, (ends[0].spec, ends[1].spec))
-    on_models = Asking(test, _on_models(aim), 1)
-    return with_rules(result, (result.last_good, result.first_bad), on_models)
+    asking = _asking(aim, test, run_on, (good.kernel, bad.kernel), options, say)
+    place = boundary(line, asking)
+    beside = line[place.good], line[place.bad]
+    rules = bisect_rules(beside, Asking(test, _on_models(aim), 1))
+    left = tuple(line[at] for at in place.left)
+    found = _Found("versions", (ends[0].spec, ends[1].spec), *beside, left, max(len(line) - 2, 0), rules)
+    return _result(aim, asking, found)
 
 
 def _in_tree(
@@ -157,56 +159,101 @@ def _in_tree(
     assert options.tree is not None
     tree = TreeCommits(options.tree)
     ends = tree.named(good), tree.named(bad)
-    if not (tree.comes_before(*ends) or tree.comes_before(*ends[::-1])):
+    newer = 1 if tree.comes_before(*ends) else 0
+    if not newer and not tree.comes_before(*ends[::-1]):
         raise Misuse(f"neither of {good} and {bad} comes before the other: name two commits of one line")
-    repeat = options.repeat or (_REPEAT_HELD if aim.program.needs.held else _REPEAT)
 
     def run_on(commit: str, times: int) -> Sequence[Run]:
         try:
             kernel = tree.build(commit, options.configuration, options.jobs, options.series, say)
-        except PfnlabError as reason:
-            if isinstance(reason, Misuse):
-                raise
+        except (MissingTool, Undecided) as reason:
             say(f"{commit[:12]} is passed over: {reason}")
             return ()
-        runs = side_by_side([name_machine(f"qemu:{kernel.name}")], [aim.program] * times, aim.look)
-        remove_built(kernel.name)
-        return [run for (run,) in runs]
+        try:
+            return _on_kernel(aim, kernel.name, times)
+        finally:
+            remove_built(kernel.name)
 
     runs = [run_on(commit, 1) for commit in ends]
     if not all(runs):
         raise Undecided("an end of the bisection cannot be run: name a commit that builds and boots")
     test = aim.test(runs[0][0], runs[1][0])
-    before = AskedBefore(program_hash(aim.program), test.says(), *ends, str(repeat), afresh=options.afresh)
-    asking = Asking(test, run_on, repeat, before=before.__getitem__, keep=before.keep, say=say)
-    newest = "bad" if tree.comes_before(*ends) else "good"
-    target, without = (ends[1], [ends[0]]) if newest == "bad" else (ends[0], [ends[1]])
-    passed: list[str] = []
-    total = len(tree.by_halves(target, without)) - 1
+    asking = _asking(aim, test, run_on, ends, options, say)
+    total = len(tree.by_halves(ends[newer], [ends[1 - newer]])) - 1
+    old, new, left = _halve_commits(tree, (ends[1 - newer], ends[newer]), asking, ("good", "bad")[newer])
+    named = [f"{commit} {tree.title(commit)}" for commit in ((old, new) if newer else (new, old))]
+    found = _Found("commits", (good, bad), named[0], named[1], left, total, ())
+    return _result(aim, asking, found)
+
+
+def _halve_commits(
+    tree: TreeCommits, ends: tuple[str, str], asking: Asking, like_new: str
+) -> tuple[str, str, tuple[str, ...]]:
+    """The last commit that is like the older end, the first that is like the newer, and what is left.
+
+    :param ends: the older and the newer
+    :param like_new: the word of the newer one
+    """
+    target, without, passed = ends[1], [ends[0]], list[str]()
     while candidates := [one for one in tree.by_halves(target, without)[:-1] if one not in passed]:
         word = asking(candidates[0])
-        if word == newest:
+        if word == like_new:
             target = candidates[0]
         elif word in ("good", "bad"):
             without.append(candidates[0])
         else:
             passed.append(candidates[0])
-    beside = next((one for one in reversed(without) if tree.comes_before(one, target)), without[0])
-    last_good, first_bad = (beside, target) if newest == "bad" else (target, beside)
+    beside = next((one for one in reversed(without) if tree.comes_before(one, target)), ends[0])
+    return beside, target, tuple(one for one in tree.by_halves(target, without)[:-1] if one in passed)
+
+
+class _Found(NamedTuple):
+    """The end of a search; the fields are those of :class:`BisectResult`."""
+
+    over: BisectOver
+    ends: tuple[str, str]
+    last_good: str
+    first_bad: str
+    left: tuple[str, ...]
+    unasked: int
+    rules: tuple[BisectedRule, ...]
+
+
+def _result(aim: _Aim, asking: Asking, found: _Found) -> BisectResult:
     return BisectResult(
         made=Made.now(),
         sought=aim.label,
         program=format_program(aim.program),
-        says=test.says(),
-        over="commits",
-        good=good,
-        bad=bad,
+        says=asking.sought.says(),
+        over=found.over,
+        good=found.ends[0],
+        bad=found.ends[1],
         tried=tuple(asking.tried),
-        last_good=f"{last_good} {tree.title(last_good)}",
-        first_bad=f"{first_bad} {tree.title(first_bad)}",
-        left=tuple(one for one in tree.by_halves(target, without)[:-1] if one in passed),
-        unasked=total,
+        last_good=found.last_good,
+        first_bad=found.first_bad,
+        left=found.left,
+        rules=found.rules,
+        unasked=found.unasked,
     )
+
+
+def _asking(
+    aim: _Aim,
+    test: Sought,
+    run_on: RunOn,
+    ends: tuple[str, str],
+    options: BisectOptions,
+    say: Callable[[str], None],
+) -> Asking:
+    """Candidates that take long: each answer is said, and kept for a later search of the same ends."""
+    repeat = options.repeat or (_REPEAT_HELD if aim.program.needs.held else _REPEAT)
+    kept = AskedBefore(program_hash(aim.program), test.says(), *ends, str(repeat), afresh=options.afresh)
+    return Asking(test, run_on, repeat, before=kept.__getitem__, keep=kept.keep, say=say)
+
+
+def _on_kernel(aim: _Aim, name: str, times: int) -> Sequence[Run]:
+    runs = side_by_side([name_machine(f"qemu:{name}")], [aim.program] * times, aim.look)
+    return [run for (run,) in runs]
 
 
 def _on_models(aim: _Aim) -> RunOn:
