@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pfnlab.policies
 from pfnlab.meeting.holding import Programs
-from pfnlab.meeting.rules_between import USER_FIELDS, first_seen
+from pfnlab.meeting.rules_between import first_seen
 from pfnlab.policies.changes import field_of, single_changes
 from pfnlab.policies.releases import CONFIRMED
 from pfnlab.policies.shown_by import FILE, key_of
@@ -47,7 +47,7 @@ def shown_on(series: str) -> dict[str, str]:
                 continue
             (changed,) = machine(f"{series},{change}", name).run([programs.litmus[name]])
             seen = None if changed.unfinished is not None else first_seen((run, changed))
-            if seen is not None and (seen.field in USER_FIELDS or first_seen((run, changed), USER_FIELDS)):
+            if seen is not None and seen.by_user:
                 found[change] = name
                 break
             if seen is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import pytest
@@ -23,7 +24,7 @@ NAMES = (
 )
 
 
-def held(names: Sequence[str]) -> list[TOOL.Exported]:  # type: ignore[name-defined]
+def held(names: Sequence[str]) -> list[Any]:
     """The programs, with what the goldens of the newest kernel say."""
     return list(TOOL.with_goldens([litmus_file(name) for name in names], series_of(bootable(NEW).version)))
 

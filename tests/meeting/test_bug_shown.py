@@ -13,7 +13,8 @@ from pfnlab.bugs.bug_parts import ShownBy
 from pfnlab.bugs.known_bugs import Bug, all_bugs, bug
 from pfnlab.errors import Misuse
 from pfnlab.meeting import bug_shown as showing
-from pfnlab.meeting.bug_shown import BugRunResult, program_file, show_bug, sign_of, word_of
+from pfnlab.meeting.bug_shown import BugRunResult, program_file, show_bug
+from pfnlab.meeting.sign import sign_of, sign_word
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Run
@@ -188,7 +189,7 @@ def test_a_machine_is_like_one_of_two(machine: str, word: str) -> None:
     """In the step of the sign alone."""
     before, after = run_on("6.12"), run_on("6.16")
 
-    assert word == word_of(sign_of(before, after), before, after, run_on(machine))
+    assert word == sign_word(sign_of(before, after), before, after, run_on(machine))
 
 
 def test_a_machine_that_did_not_come_so_far_is_undecided() -> None:
@@ -200,9 +201,9 @@ def test_a_machine_that_did_not_come_so_far_is_undecided() -> None:
         before, steps=tuple(msgspec.structs.replace(step, book=None) for step in before.steps)
     )
 
-    assert "undecided" == word_of(sign, before, after, short)
-    assert "undecided" == word_of(sign, before, after, blind)
-    assert "undecided" == word_of((), before, after, before)
+    assert "undecided" == sign_word(sign, before, after, short)
+    assert "undecided" == sign_word(sign, before, after, blind)
+    assert "undecided" == sign_word((), before, after, before)
 
 
 def test_a_bug_without_a_program_is_refused() -> None:

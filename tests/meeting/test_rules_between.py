@@ -9,7 +9,8 @@ from litmus_files import FILES, program_of
 
 from pfnlab.errors import Misuse
 from pfnlab.meeting.holding import Programs
-from pfnlab.meeting.rules_between import USER_FIELDS, RulesBetween, SeenChange, first_seen, rules_between
+from pfnlab.meeting.rules_between import RulesBetween, SeenChange, first_seen, rules_between
+from pfnlab.meeting.sign import USER_FIELDS
 from pfnlab.policies.changes import changes_between
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import differences
@@ -56,7 +57,7 @@ def effect(name: str, rest: list[str], change: str) -> SeenChange | None:
         ModelMachine(",".join((OLD, *changes))).run_one(FEW.litmus[name])
         for changes in (rest, [*rest, change])
     )
-    return first_seen((without, with_it), USER_FIELDS) or first_seen((without, with_it))
+    return first_seen((without, with_it))
 
 
 def test_a_program_names_all_rules_it_needs() -> None:

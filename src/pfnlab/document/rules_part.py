@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from pfnlab.document.blocks import Block, Bullets, Chapter, Paragraph, Table, cell
 from pfnlab.document.part import Part, done
-from pfnlab.meeting.rules_between import USER_FIELDS, RuleChange, RulesBetween, SeenChange
+from pfnlab.meeting.rules_between import RuleChange, RulesBetween, SeenChange
 from pfnlab.units import number_of
 
 #: The most programs that are named for one rule.
@@ -40,7 +40,7 @@ def part(content: RulesBetween) -> Part:
 def _blocks(content: RulesBetween) -> Iterator[Block]:
     others = [change for change in content.changes if not change.by_user]
     shown = [change for change in others if change.seen is not None]
-    moot = [change for change in shown if change.seen is not None and change.seen.field in USER_FIELDS]
+    moot = [change for change in shown if change.seen is not None and change.seen.by_user]
     yield from _rules(
         "Rules of which a user sees something", [change for change in content.changes if change.by_user]
     )
@@ -103,7 +103,7 @@ def _lines(change: RuleChange) -> Iterator[str]:
     yield change.source
     if change.seen is not None:
         yield f"{change.program}, step {change.seen.step}: {change.seen.op}"
-        if change.seen.field in USER_FIELDS:
+        if change.seen.by_user:
             yield from _values(change.seen)
         else:
             yield change.seen.field

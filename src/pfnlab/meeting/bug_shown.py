@@ -21,13 +21,13 @@ from pfnlab.judging.judge import violations
 from pfnlab.lab.building.built import find
 from pfnlab.lab.running.named_machines import Named, name_machines, side_by_side
 from pfnlab.meeting.bug_held import HeldMachine, held_machines
+from pfnlab.meeting.sign import sign_of, sign_word
 from pfnlab.policies.known_kernels import newest_known, version_of_release
 from pfnlab.policies.releases import is_version
 from pfnlab.programs.lang.library import find_program, library_folder
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
-from pfnlab.programs.runs.compare import Difference, differences
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel
 from pfnlab.programs.runs.observation import Run
@@ -37,13 +37,6 @@ from pfnlab.result import ALWAYS, Count, Made, Outcome, Result
 
 #: The word for a machine: ``before`` and ``after`` stand for them at what is no fault, but a change.
 ShownWord = Literal["broken", "mended", "before", "after", "neither", "undecided"]
-
-#: The fields of a step in which a sign is looked for: what a user sees, then what is inside, then calls.
-_SIGNS = (
-    ("result", "value", "log", "book"),
-    ("vmas", "ptes", "prots", "direct_map", "tracked", "flushes", "levels"),
-    ("events",),
-)
 
 #: Where a program lies that is none of the library.
 _HISTORY = "history/"
@@ -177,17 +170,17 @@ def show_bug(
             _shown(bug, row, programs[row.program], [runs[row.program, spec] for spec in _specs(row, on)])
             for row in bug.shown
         ),
-        held=_held(bug, look, accel),
+        held=_held(bug, on, look, accel),
     )
 
 
-def _held(bug: Bug, look: LookLevel | None, accel: Accel) -> tuple[HeldMachine, ...]:
-    """The answers of the machines of a rule's rows."""
+def _held(bug: Bug, on: Sequence[str], look: LookLevel | None, accel: Accel) -> tuple[HeldMachine, ...]:
+    """The answers of the machines of a rule's rows, and of further ones."""
     found: list[HeldMachine] = []
     for row in bug.holds:
         path = program_file(row.program)
         way = look or golden_look(path) or LookLevel.PROC
-        (runs,) = side_by_side(name_machines(row.on), [load_program(path)], way, accel)
+        (runs,) = side_by_side(name_machines(dict.fromkeys((*row.on, *on))), [load_program(path)], way, accel)
         found += held_machines(row, runs)
     return tuple(found)
 
@@ -264,7 +257,7 @@ def _shown(bug: Bug, row: ShownBy, program: Program, runs: Sequence[Run]) -> Sho
             ShownMachine(
                 machine=run.machine,
                 kernel=run.kernel,
-                word=_worded(bug, word_of(sign, before, after, run)),
+                word=_worded(bug, sign_word(sign, before, after, run)),
                 expected=_expected(bug, row, run),
                 answers=()
                 if step is None or step >= len(run.steps)
@@ -278,43 +271,6 @@ def _shown(bug: Bug, row: ShownBy, program: Program, runs: Sequence[Run]) -> Sho
 
 def _violated(program: Program, run: Run) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one.name for one in violations(program, run)))
-
-
-def sign_of(before: Run, after: Run, field: str = "") -> tuple[Difference, ...]:
-    """The fields of the first step in which two runs part; none where they are the same.
-
-    What a user sees is looked at first, in all steps; then entries, flushes and what the kernel has inside.
-
-    :param field: the only one that is looked at; empty for all
-    """
-    for fields in ((field,),) if field else _SIGNS:
-        found = differences([before, after], fields)
-        if found:
-            return tuple(one for one in found if one.step == found[0].step)
-    return ()
-
-
-def word_of(
-    sign: Sequence[Difference], before: Run, after: Run, run: Run
-) -> Literal["before", "after", "neither", "undecided"]:
-    """Which of two runs *run* answers like in the step of their sign.
-
-    A field that cannot be seen on the machine tells nothing.
-    """
-    step = sign[0].step if sign else None
-    if step is None or step >= len(run.steps):
-        return "undecided"
-    seen = [
-        one.field for one in sign if one.field == "value" or getattr(run.steps[step], one.field) is not None
-    ]
-    same_before, same_after = (not _differ(run, other, step, seen) for other in (before, after))
-    if not seen or (same_before and same_after):
-        return "undecided"
-    return "before" if same_before else "after" if same_after else "neither"
-
-
-def _differ(run: Run, other: Run, step: int, fields: Sequence[str]) -> bool:
-    return any(one.step == step for one in differences([run, other], fields))
 
 
 def _worded(bug: Bug, word: Literal["before", "after", "neither", "undecided"]) -> ShownWord:

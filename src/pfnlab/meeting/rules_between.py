@@ -9,6 +9,7 @@ import msgspec
 
 from pfnlab.meeting.boundary import least
 from pfnlab.meeting.holding import Programs
+from pfnlab.meeting.sign import USER_FIELDS, sign_of
 from pfnlab.policies.changes import changes_between, field_of, origin_of, source_of
 from pfnlab.policies.known_kernels import known_titles
 from pfnlab.policies.profiles import described, exact
@@ -16,15 +17,11 @@ from pfnlab.policies.shown_by import programs_of
 from pfnlab.processes import in_order
 from pfnlab.programs.model.asked_rules import run_with_rules
 from pfnlab.programs.model.model_machine import ModelMachine
-from pfnlab.programs.runs.compare import FIELDS, differences
+from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 from pfnlab.report.cells import cell
 from pfnlab.result import ALWAYS, Count, Made, Outcome, Result, Text
-
-#: The fields of a step that a user sees: what a call returns, what memory gives, the log, the list. The
-#: others are counters of /proc, and what is inside the kernel: entries, flushes, and the order of its calls.
-USER_FIELDS = ("result", "value", "log", "book")
 
 #: So many programs are tried for a change of which a user sees nothing, the shortest first.
 _MOST_TRIED = 20
@@ -51,6 +48,11 @@ class SeenChange(msgspec.Struct, frozen=True):
     field: Text
     first: tuple[str, ...]
     second: tuple[str, ...]
+
+    @property
+    def by_user(self) -> bool:
+        """True where a user sees it."""
+        return self.field in USER_FIELDS
 
 
 class RuleChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,9 +197,9 @@ class _Pair:
         if any(run.unfinished is not None for run in runs):
             return _Asked(name, decided=False)
         rules = [change for change in self.changes if field_of(change) in fields | more]
-        seen = first_seen(runs, USER_FIELDS)
-        if seen is None:
-            return _Asked(name, decided=True, differs=bool(differences(runs)), rules=frozenset(rules))
+        seen = first_seen(runs)
+        if seen is None or not seen.by_user:
+            return _Asked(name, decided=True, differs=seen is not None, rules=frozenset(rules))
         reasons = tuple(self._reasons(name, runs, rules))
         return _Asked(name, decided=True, by_user=seen, differs=True, reasons=reasons, rules=frozenset(rules))
 
@@ -218,11 +220,12 @@ class _Pair:
         return ModelMachine(spec, self.programs.looks.get(name, LookLevel.PROC))
 
 
-def first_seen(runs: tuple[Run, Run], fields: Sequence[str] = FIELDS) -> SeenChange | None:
-    """The first of *fields* in which two runs differ; None where they do not."""
-    found = next(iter(differences(runs, fields)), None)
-    if found is None:
+def first_seen(runs: tuple[Run, Run]) -> SeenChange | None:
+    """The sign of two runs, in its first field; None where they do not differ."""
+    sign = sign_of(*runs)
+    if not sign:
         return None
+    found = sign[0]
     first, second = (
         cell(run.steps[found.step], found.field) if found.step < len(run.steps) else () for run in runs
     )
@@ -257,7 +260,7 @@ def _shown(pair: _Pair, change: str, names: Sequence[str]) -> tuple[str, SeenCha
             runs = pair.changed(name, rest), pair.changed(name, (*rest, change))
             if any(run.unfinished is not None for run in runs):
                 continue
-            seen = first_seen(runs, USER_FIELDS) or first_seen(runs)
+            seen = first_seen(runs)
             if seen is not None:
                 return name, seen
     return None, None

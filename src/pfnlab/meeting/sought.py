@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 from pfnlab.bugs.known_bugs import Bug
 from pfnlab.errors import Misuse
 from pfnlab.judging.judge import violations
-from pfnlab.meeting.bug_shown import sign_of, word_of
+from pfnlab.meeting.sign import sign_of, sign_word
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.compare import Difference
 from pfnlab.programs.runs.observation import Run
@@ -53,7 +53,7 @@ class SignSought:
         """The end that *run* answers like in that step."""
         if run.unfinished is not None and len(run.steps) <= self.sign[0].step:
             return "undecided"
-        found = word_of(self.sign, self._bad, self._good, run)
+        found = sign_word(self.sign, self._bad, self._good, run)
         return "bad" if found == "before" else "good" if found == "after" else found
 
     def says(self) -> str:

@@ -50,6 +50,8 @@ def perform(request: DiffRequest, say: Say) -> Iterator[MeetingResult | RulesBet
     :raises Misuse: they are one kernel, or have no model
     :raises Undecided: one of them cannot be run
     """
+    if request.jobs is not None and not request.model:
+        raise Misuse("--jobs is for --model: each kernel has one guest")
     yield from _models(request) if request.model else _kernels(request, say)
 
 
