@@ -72,7 +72,9 @@ def name_machine(spec: str, profile: str | None = None) -> Named:
     if not rest:
         raise Misuse(f"machine {spec!r} does not say which: write {FORMS}")
     if kind == "model":
-        return Named(spec, model_text(rest).partition(",")[0], stock=False)
+        from pfnlab.programs.model.model_machine import version_in
+
+        return Named(spec, version_in(model_text(rest)), stock=False)
     from pfnlab.lab.building.built import built_kernels, find
     from pfnlab.policies.releases import CONFIRMED, is_version, series_of, upstream
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pfnlab.bugs.kernel_name import version_named
 from pfnlab.errors import Misuse, Undecided, Why
 from pfnlab.hw.physmap import Resource
 from pfnlab.hw.platform import Platform, qemu_q35
@@ -66,6 +68,9 @@ _LOW_END = 1 << 20
 #: Operations whose log lines do not reliably name the task that caused them (S12.4.4).
 ANONYMOUS_CALLS = (Exec, Exit, Kill)
 
+#: The beginning of a version; a distribution's name goes on in its own way.
+_VERSION = re.compile(r"\d+\.\d+")
+
 #: The pseudo operation at the end, when every task is killed.
 END = "end"
 
@@ -86,7 +91,7 @@ class ModelMachine:
     ) -> None:
         self.spec = spec
         self.look = look
-        self._version = spec.partition(",")[0]
+        self._version = version_in(spec)
         self.profile = _profile(spec, configuration)
 
     @property
@@ -311,8 +316,17 @@ def place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | N
     return replace(platform, phys=phys), devices, whole
 
 
+def version_in(spec: str) -> str:
+    """The version that a model's name begins with: that of a distribution's name, ``6.12.117+deb13-amd64``.
+
+    :raises Misuse: it hides its point release, as ``5.15.0-91-generic``
+    """
+    name = spec.partition(",")[0]
+    return version_named(name) if _VERSION.match(name) else name
+
+
 def _profile(spec: str, configuration: Configuration) -> Profile:
-    version, *changes = spec.split(",")
+    version, changes = version_in(spec), spec.split(",")[1:]
     if series_of(version) not in PROFILES or not is_version(version):
         close = difflib.get_close_matches(version, PROFILES, n=1)
         guess = f"did you mean model:{close[0]}? " if close else ""
