@@ -79,6 +79,11 @@ class BugKind(StrEnum):
     CHANGE = "change"
     PROPOSAL = "proposal"
 
+    @property
+    def is_fault(self) -> bool:
+        """True for what is wrong; the others only differ."""
+        return self in (BugKind.BUG, BugKind.REGRESSION)
+
 
 class Bug(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
     """One entry; the module says what each field holds.

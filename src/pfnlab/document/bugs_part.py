@@ -46,7 +46,7 @@ def _affects_blocks(content: AffectsResult) -> Iterator[Block]:
 
 
 def _affected_row(row: AffectedBy) -> Iterator[Cell]:
-    tone: Tone = "bad" if row.word == "has" and row.kind.value in ("bug", "regression") else ""
+    tone: Tone = "bad" if row.word == "has" and row.kind.is_fault else ""
     yield cell(row.id)
     yield cell(row.kind)
     yield cell(row.word, tone)

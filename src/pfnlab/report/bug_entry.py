@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -13,7 +13,7 @@ from pfnlab.bugs.standing import Point, StandingWord
 from pfnlab.policies.releases import version_key
 from pfnlab.programs.lang.library import library_paths
 from pfnlab.report.golden import golden_path, read_golden
-from pfnlab.result import ALWAYS, Printed
+from pfnlab.result import ALWAYS, Printed, beside
 
 
 class StableRelease(msgspec.Struct, frozen=True):
@@ -110,41 +110,26 @@ class BugEntry(Printed, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
     @classmethod
     def of(cls, one: Bug) -> BugEntry:
         """A bug, with the kernels of the goldens of its programs."""
-        dates = one.dated.dates
-        dated = one.dated
+        dated, dates = one.dated, one.dated.dates
+        of_dates: dict[str, Any] = {
+            "since": dated.since,
+            "introduced": dated.introduced,
+            "mended": dated.mended,
+            "commit": dated.commit,
+            "remark": dated.remark,
+            "stable": tuple(map(StableRelease.of, dates.stable)),
+            "came": tuple(map(StableRelease.of, dates.came)),
+            "partial": dates.partial,
+            "no_stable": dates.no_stable,
+            "sources": sources_of(one),
+        }
         return cls(
             id=one.number,
-            title=one.title,
-            kind=one.kind,
-            what=one.what,
             group=one.group,
-            since=dated.since,
-            introduced=dated.introduced,
-            mended=dated.mended,
-            commit=dated.commit,
-            remark=dated.remark,
-            stable=tuple(map(StableRelease.of, dates.stable)),
-            came=tuple(map(StableRelease.of, dates.came)),
-            partial=dates.partial,
-            no_stable=dates.no_stable,
             stable_only=one.stable_only,
-            cve=one.cve,
-            same_as=one.same_as,
-            config=dict(one.config),
-            trigger=one.trigger,
-            reach=one.reach,
-            see=one.see,
-            log=one.log,
-            breaks=one.breaks,
-            programs=one.programs,
-            shown=one.shown,
-            holds=one.holds,
             seen=tuple(kernels_seen(one)),
-            settled=one.settled,
-            settled_by=one.settled_by,
-            discussion=one.discussion,
-            notes=one.notes,
-            sources=sources_of(one),
+            **of_dates,
+            **beside(one, (*of_dates, "number", "measured", "on")),
         )
 
     def __str__(self) -> str:
@@ -195,7 +180,7 @@ def sources_of(one: Bug) -> tuple[str, ...]:
 
 def kernels_seen(one: Bug) -> list[str]:
     """Exact versions of the kernels that have *one* and ran one of its programs, oldest first."""
-    if one.kind.value in ("proposal",):
+    if one.kind is BugKind.PROPOSAL:
         return []
     paths = {path.stem: path for path in library_paths()}
     versions = {

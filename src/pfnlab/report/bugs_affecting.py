@@ -66,7 +66,7 @@ class AffectsResult(Result, frozen=True, kw_only=True, tag="pfnlab-bugs-affects/
         """How many bugs and regressions have each word."""
         found: dict[str, int] = {}
         for one in self.bugs:
-            if one.kind in (BugKind.BUG, BugKind.REGRESSION):
+            if one.kind.is_fault:
                 found[one.word] = found.get(one.word, 0) + 1
         return found
 
