@@ -12,8 +12,9 @@ from inspector.machines import ADDRESS, BASE, DEVICE, SIZE, entries, entry, mapp
 from pfnlab.errors import Misuse
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.mtrr import MtrrType
+from pfnlab.hw.pci_regions import Bar
 from pfnlab.inspector.device import CombiningAnswer, DeviceAnswer, device_answer
-from pfnlab.inspector.host_snapshot import Bar, MtrrRegister
+from pfnlab.inspector.host_snapshot import MtrrRegister
 from pfnlab.inspector.joined_host import JoinedHost
 
 

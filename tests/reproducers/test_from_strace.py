@@ -171,6 +171,18 @@ def test_an_address_in_a_known_bar_is_a_page_of_it() -> None:
     assert "b = mmap bar[2] devmem shared r" == op_lines(program)[1]
 
 
+def test_ports_of_a_known_device_are_no_memory() -> None:
+    """The low pages of the same number are RAM."""
+    ports = "0x000000000000e000 0x000000000000ffff 0x0000000000040101\n"
+    known = {"": bars_of(f"{ports}{(RECORDED / 'resource').read_text()}", "resource")}
+    text = (
+        'openat(AT_FDCWD, "/dev/mem", O_RDWR) = 4\n'
+        "mmap(NULL, 4096, PROT_READ, MAP_SHARED, 4, 0xe000) = 0x7e0000000000\n"
+    )
+
+    assert (Device("low", "lowmem", 1),) == load_text(imported(text, known)).devices
+
+
 @for_each(
     ("more", "pages"),
     [

@@ -25,9 +25,10 @@ from pfnlab.errors import Misuse
 from pfnlab.explorer import questions
 from pfnlab.explorer.reply import NotOpen, reply
 from pfnlab.files import read_bytes
+from pfnlab.hw.pci_regions import Bar
 from pfnlab.inert import visible_name
 from pfnlab.inspector.device import device_answer
-from pfnlab.inspector.host_snapshot import Bar, PciFunction
+from pfnlab.inspector.host_snapshot import PciFunction
 from pfnlab.inspector.inspection import inspected
 from pfnlab.inspector.joined_host import JoinedHost
 from pfnlab.inspector.parsing.assembly import snapshot_of

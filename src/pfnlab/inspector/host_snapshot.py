@@ -13,6 +13,7 @@ import msgspec
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.mtrr import MtrrType
 from pfnlab.hw.pat import PatConfig
+from pfnlab.hw.pci_regions import Bar
 
 
 class Access(Enum):
@@ -60,18 +61,6 @@ class IomemLine(msgspec.Struct, frozen=True, gc=False):
     end: int
     name: str
     depth: int = 0
-
-
-class Bar(msgspec.Struct, frozen=True, gc=False):
-    """A region of a PCI device in memory.
-
-    :param number: 0 to 5; 6 is the expansion ROM, from 7 on those of virtual functions
-    """
-
-    number: int
-    start: int
-    end: int
-    prefetchable: bool = False
 
 
 class PciFunction(msgspec.Struct, frozen=True):

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.mtrr import MtrrType, effective_type
+from pfnlab.hw.pci_regions import Bar
 from pfnlab.inspector.host_snapshot import (
-    Bar,
     DirectAlias,
     HostMapping,
     IomemLine,

@@ -5,11 +5,11 @@ What is mapped is noted in pages of its file; when all is known, each file's pag
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from pfnlab.errors import Misuse
+from pfnlab.hw.pci_regions import RESOURCE_LINE, bars
 from pfnlab.programs.lang.ops import Device, DeviceKind
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import MAX_ISA_PAGES, MAX_LOWMEM_PAGES
@@ -24,7 +24,8 @@ _NEAR = 1 << 12
 #: The name of all physical memory, whose pages are counted from 0.
 PHYSICAL = "physical memory"
 
-_LINE = re.compile(r"0x([0-9a-f]{1,16}) 0x([0-9a-f]{1,16}) 0x([0-9a-f]{1,16})\Z")
+#: The first regions of a device are its BARs.
+_BARS = 6
 
 
 class FilePlace(NamedTuple):
@@ -50,20 +51,21 @@ def bars_of(text: str, source: str) -> dict[int, KnownBar]:
 
     :raises Misuse: it is no such file
     """
-    bars = {}
-    for number, line in enumerate(text.splitlines()[:6]):
-        found = _LINE.match(line.strip())
-        if found is None:
+    data = text.encode()
+    for number, line in enumerate(data.splitlines(), 1):
+        if RESOURCE_LINE.fullmatch(line) is None:
             raise Misuse(
-                f"{source}:{number + 1}: this is no line of a sysfs resource file: give a copy of "
+                f"{source}:{number}: this is no line of a sysfs resource file: give a copy of "
                 "/sys/bus/pci/devices/DEVICE/resource"
             )
-        start, end = int(found[1], 16), int(found[2], 16)
-        if end > start:
-            bars[number] = KnownBar(start // PAGE_SIZE, -(-(end + 1) // PAGE_SIZE))
-    if not bars:
+    known = {
+        bar.number: KnownBar(bar.start // PAGE_SIZE, -(-bar.end // PAGE_SIZE))
+        for bar in bars(data)
+        if bar.number < _BARS
+    }
+    if not known:
         raise Misuse(f"{source}: it has no BAR: give a copy of /sys/bus/pci/devices/DEVICE/resource")
-    return bars
+    return known
 
 
 class _Window:
@@ -139,6 +141,8 @@ class DeviceWindows:
         return Span(window.name, noted.start - window.first, noted.end - window.first)
 
     def _bar(self, place: FilePlace, bar: int, end: int) -> None:
+        if any(window.place == place for window in self._windows):
+            return
         known = self._known_bars(place.device).get(bar)
         if known is not None:
             size, says = known.end - known.first, "that of the resource file"
@@ -146,9 +150,6 @@ class DeviceWindows:
             size, says = self._sizes[place], "that of its file"
         else:
             size, says = 1 << (end - 1).bit_length(), "not known, and at least what was mapped"
-        for window in self._windows:
-            if window.place == place:
-                return
         text = f"map {bar}" if place.device.startswith("uio") else f"BAR {bar}"
         says = f"{text} of {place.device}; its size is {says}"
         self._windows.append(_Window(place, 0, max(size, 1), "pci", says))
@@ -181,10 +182,10 @@ class DeviceWindows:
         """The BAR that has *page* of physical memory."""
         if place.bar is not None:
             return None
-        for device, bars in self._known.items():
+        for device, known in self._known.items():
             if place.device not in (PHYSICAL, device) and device:
                 continue
-            for number, bar in bars.items():
+            for number, bar in known.items():
                 if bar.first <= page < bar.end:
                     return FilePlace(device or self._only_device(), number), bar
         return None

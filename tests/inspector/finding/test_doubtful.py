@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from inspector.machines import BASE, SIZE, entry, mapping, whole
 
 from pfnlab.hw.cachemode import CacheMode
-from pfnlab.inspector.host_snapshot import Bar, PciFunction
+from pfnlab.hw.pci_regions import Bar
+from pfnlab.inspector.host_snapshot import PciFunction
 
 _PAGES = SIZE >> 12
 _PARTS = st.tuples(st.integers(0, _PAGES - 1), st.integers(1, 6)).map(

@@ -10,7 +10,8 @@ from inspector.machines import BASE, DEVICE, SIZE, entry, found, snapshot, whole
 
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.mtrr import MtrrType
-from pfnlab.inspector.host_snapshot import Access, Bar, IomemLine, MtrrRegister, SnapshotSource
+from pfnlab.hw.pci_regions import Bar
+from pfnlab.inspector.host_snapshot import Access, IomemLine, MtrrRegister, SnapshotSource
 from pfnlab.inspector.joined_host import JoinedHost
 
 _FRAMEBUFFER = (IomemLine(BASE, BASE + SIZE, "BOOTFB", 2),)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pfnlab.inspector.host_snapshot import Bar, PciFunction
+from pfnlab.hw.pci_regions import Bar
+from pfnlab.inspector.host_snapshot import PciFunction
 from pfnlab.inspector.parsing.lspci import listed_devices, trimmed_listing
 
 TEXT = b"""\

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from for_each import for_each
 
-from pfnlab.inspector.host_snapshot import Bar, PciFunction
+from pfnlab.hw.pci_regions import Bar
+from pfnlab.inspector.host_snapshot import PciFunction
 from pfnlab.inspector.parsing.mapped_range import VFIO, BarPlaces
 
 GPU, NIC = "0000:00:02.0", "0000:00:03.0"

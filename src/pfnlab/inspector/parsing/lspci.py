@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from pfnlab.inspector.host_snapshot import Bar, PciFunction
+from pfnlab.hw.pci_regions import Bar
+from pfnlab.inspector.host_snapshot import PciFunction
 from pfnlab.inspector.parsing.text_files import decoded
 
 _HEAD = re.compile(r"^((?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]) (.*)$")

@@ -12,7 +12,8 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable
 
-from pfnlab.inspector.host_snapshot import Bar, PciFunction
+from pfnlab.hw.pci_regions import Bar
+from pfnlab.inspector.host_snapshot import PciFunction
 
 #: VFIO_PCI_OFFSET_SHIFT (drivers/vfio/pci).
 _REGION_SHIFT = 40

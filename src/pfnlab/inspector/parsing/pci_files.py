@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
-from pfnlab.inspector.host_snapshot import Access, Bar, PciFunction, SnapshotSource
+from pfnlab.hw.pci_regions import bars
+from pfnlab.inspector.host_snapshot import Access, PciFunction, SnapshotSource
 from pfnlab.inspector.parsing.text_files import TextFiles, first_line
 
 #: The folders.
@@ -19,15 +19,9 @@ DEVICE_LINKS = ("driver", "iommu_group")
 CONFIG_BYTES = 16
 
 _ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
-#: A line of ``resource``.
-LINE = re.compile(rb"^0x([0-9a-f]{16}) 0x([0-9a-f]{16}) 0x([0-9a-f]{16})[ \r]*$", re.MULTILINE)
 
-# include/linux/ioport.h, include/uapi/linux/pci_regs.h.
-_MEMORY, _PREFETCH, _UNSET = 0x200, 0x2000, 0x2000_0000
+# include/uapi/linux/pci_regs.h.
 _COMMAND, _COMMAND_MEMORY = 4, 2
-
-#: Windows of a bridge, the last of its resources: they are no memory of its own.
-_WINDOWS = 4
 
 
 def is_address(name: str) -> bool:
@@ -70,22 +64,6 @@ def devices(files: TextFiles) -> tuple[tuple[PciFunction, ...] | None, SnapshotS
     if refused:
         source = SnapshotSource(DEVICES, Access.CUT, f"{refused} of {len(names)} refused", listing.seconds)
     return tuple(found), source
-
-
-def bars(data: bytes, *, bridge: bool) -> tuple[Bar, ...]:
-    """The regions in memory of a file ``resource``: a line is start, inclusive end and flags.
-
-    :param bridge: the last lines are windows to what is behind it
-    """
-    lines: Sequence[tuple[bytes, bytes, bytes]] = LINE.findall(data)
-    if bridge and len(lines) > 7 + _WINDOWS - 1:
-        lines = lines[:-_WINDOWS]
-    found = []
-    for number, texts in enumerate(lines):
-        start, last, flags = (int(text, 16) for text in texts)
-        if flags & _MEMORY and not flags & _UNSET and last > start:
-            found.append(Bar(number, start, last + 1, bool(flags & _PREFETCH)))
-    return tuple(found)
 
 
 def _enabled(config: bytes) -> bool | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pfnlab.inspector.host_snapshot import Bar, IomemLine, Module, PciFunction
+from pfnlab.hw.pci_regions import Bar, bar_of
+from pfnlab.inspector.host_snapshot import IomemLine, Module, PciFunction
 from pfnlab.lens.own_types import list_at, text_at
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ MAX_MODULES = 100_000
 MAX_DEPTH = 64
 
 _MAX_NAME = 256
-
-# Of a resource's flags (include/linux/ioport.h): memory, prefetchable, without an address yet.
-_MEMORY, _PREFETCH, _UNSET = 0x200, 0x2000, 0x2000_0000
 
 #: The numbers of a device's resources, where the kernel's types do not say them: the ROM, and behind it those
 #: of virtual functions.
@@ -146,8 +144,8 @@ class _Devices:
         for number in self._numbers:
             at = device + self._resources + number * self._resource_size
             start, end, flags = self._view.members(at, self._resource)
-            if flags & _MEMORY and not flags & _UNSET and end > start:
-                yield Bar(number, start, end + 1, bool(flags & _PREFETCH))
+            if bar := bar_of(number, start, end, flags):
+                yield bar
 
 
 def _module_name(view: KernelView, module: int) -> str:

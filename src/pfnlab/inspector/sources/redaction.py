@@ -14,8 +14,9 @@ from random import Random
 
 import msgspec
 
+from pfnlab.hw.pci_regions import RESOURCE_LINE
 from pfnlab.inspector.host_snapshot import Snapshot
-from pfnlab.inspector.parsing import iomem, kernel_log, machine_facts, memtype_list, mtrr_file, pci_files
+from pfnlab.inspector.parsing import iomem, kernel_log, machine_facts, memtype_list, mtrr_file
 from pfnlab.inspector.parsing.assembly import COMMAND_LINE, HOST, MODULES, RELEASE
 from pfnlab.inspector.parsing.process_maps import DEVICE_FILE, HEAD
 from pfnlab.inspector.parsing.text_files import DMESG, JOURNAL, LSPCI, UNAME, decoded
@@ -167,7 +168,7 @@ class _Redaction:
         def line(found: re.Match[bytes]) -> bytes:
             return b"0x%s 0x%s 0x%s" % (self._moved(found[1]), self._moved(found[2]), found[3])
 
-        return pci_files.LINE.sub(line, data)
+        return RESOURCE_LINE.sub(line, data)
 
     def _resource_lines(self, data: bytes) -> bytes:
         def line(found: re.Match[bytes]) -> bytes:
