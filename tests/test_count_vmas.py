@@ -33,7 +33,7 @@ def test_a_count_that_is_missing_is_noticed() -> None:
 
 def test_table() -> None:
     """A row for each moment."""
-    assert "| 6.1.192 | `resource4_wc` | 10 | 71 | 11 | 1 |" in TOOL.table(
+    assert "| 6.1.192 | `resource4_wc` | 10 | 71 | 11 | 1 |" in TOOL.table_of(
         {"6.1.192": TOOL.counts_of(CONSOLE)}
     )
 

@@ -37,8 +37,14 @@ def inspect_states() -> ModuleType:
     return _tool("inspect_states")
 
 
+def page_tables() -> ModuleType:
+    """What puts tables into pages."""
+    return _tool("page_tables")
+
+
 def hold_exports() -> ModuleType:
     """What runs exported programs in guests."""
+    page_tables()
     _tool("own_guest")
     return _tool("hold_exports")
 
@@ -72,11 +78,13 @@ def draw_rooms() -> ModuleType:
 
 def hold_patches() -> ModuleType:
     """The tool that compares patched kernels with their models."""
+    page_tables()
     return _tool("hold_patches")
 
 
 def hold_reverts() -> ModuleType:
     """The tool that asks kernels without a commit for their bugs."""
+    page_tables()
     return _tool("hold_reverts")
 
 
@@ -98,6 +106,7 @@ def make_man() -> ModuleType:
 
 def run_selftest() -> ModuleType:
     """What runs the kernel's selftest in guests."""
+    page_tables()
     _tool("own_guest")
     return _tool("run_selftest")
 

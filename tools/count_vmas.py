@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from own_guest import compile_in
+from page_tables import put, table
 from run_selftest import console_with
 
 from pfnlab.errors import PfnlabError, Undecided
@@ -69,11 +70,9 @@ def main(arguments: Sequence[str]) -> int:
     except PfnlabError as trouble:
         print(trouble, file=sys.stderr)
         return 3
-    print(table(rows), end="")
+    print(table_of(rows), end="")
     if asked.write:
-        before, begin, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-        _, end, behind = rest.partition(END)
-        PAGE.write_text(f"{before}{begin}\n{table(rows)}\n{end}{behind}", encoding="utf-8")
+        put(PAGE, (BEGIN, END), table_of(rows))
     return 0
 
 
@@ -100,12 +99,16 @@ def counts_of(console: str) -> list[Counted]:
     return found
 
 
-def table(rows: dict[str, list[Counted]]) -> str:
+def table_of(rows: dict[str, list[Counted]]) -> str:
     """A row for each kernel and moment."""
-    lines = [["kernel", "mapped", "processes", "VMAs", "with PFNs", "tracked"], ["---"] * 6]
-    for version, counts in rows.items():
-        lines += [[version, _SAID[one.what], *map(str, one[1:])] for one in counts]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return table(
+        ["kernel", "mapped", "processes", "VMAs", "with PFNs", "tracked"],
+        [
+            [version, _SAID[one.what], *map(str, one[1:])]
+            for version, counts in rows.items()
+            for one in counts
+        ],
+    )
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 import msgspec
 from own_guest import compile_in, console_of
+from page_tables import put, table
 
 from pfnlab.errors import LostGuest, PfnlabError, Undecided
 from pfnlab.hw.pgtable import LEAF_PAGES
@@ -145,9 +146,7 @@ def main(arguments: Sequence[str]) -> int:
     text = f"{table(['kernel', 'programs', 'tests', 'programs that differ'], rows)}\n{refusals(paths)}"
     print("\n".join([text, *differences]))
     if asked.write:
-        before, begin, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-        _, end, behind = rest.partition(END)
-        PAGE.write_text(f"{before}{begin}\n{text}\n{end}{behind}", encoding="utf-8")
+        put(PAGE, (BEGIN, END), text)
     return int(bool(differences))
 
 
@@ -285,12 +284,6 @@ def refusals(paths: Sequence[Path]) -> str:
             count[str(why).rpartition("`: ")[2].partition(": use")[0]] += 1
     rows = [[reason, str(number)] for reason, number in count.most_common()]
     return table(["to C", "programs"], rows)
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Rows of a table in Markdown."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 if __name__ == "__main__":

@@ -22,8 +22,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from hold_exports import KERNELS, Exported, spoiled, table, with_goldens
+from hold_exports import KERNELS, Exported, spoiled, with_goldens
 from own_guest import compile_in, console_of
+from page_tables import table
 
 from pfnlab.errors import LostGuest, PfnlabError
 from pfnlab.lab.building.source import source_for

@@ -19,6 +19,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import msgspec
+from page_tables import put, table
 
 from pfnlab.document.compose import document_of
 from pfnlab.document.mail import mail
@@ -62,7 +63,6 @@ BEGIN, END = "<!-- {}: `python tools/hold_patches.py --write` -->\n", "<!-- end 
 
 _COUNTS = ("litmus", "changed", "schedules", "random", "steps", "undecided", "differences")
 _HEADINGS = ("patch", "policy", "base", "lines", "build", *_COUNTS, "stale reads")
-_HEAD = f"| {' | '.join(_HEADINGS)} |\n" + "| --- " * len(_HEADINGS) + "|\n"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -241,7 +241,7 @@ def keep(name: str, kernel: PatchedKernel) -> None:
     KEPT.write_bytes(text + b"\n")
 
 
-def table(patches: Sequence[PatchFile], held: Mapping[str, PatchedKernel]) -> str:
+def table_of(patches: Sequence[PatchFile], held: Mapping[str, PatchedKernel]) -> str:
     """A row for each patch; a dash for what was not measured."""
     rows = []
     for patch in patches:
@@ -255,8 +255,8 @@ def table(patches: Sequence[PatchFile], held: Mapping[str, PatchedKernel]) -> st
             *(f"{getattr(kept, key):,}" if kept else "-" for key in _COUNTS),
             "{1} of {0}".format(*kept.stale) if kept and kept.stale else "-",
         ]
-        rows.append("| " + " | ".join(cells) + " |\n")
-    return _HEAD + "".join(rows)
+        rows.append(cells)
+    return table(_HEADINGS, rows)
 
 
 def _configured(kernel: PatchedKernel | None) -> str:
@@ -268,20 +268,12 @@ def write_tables(folder: Path) -> None:
     """Make the tables of the pages again."""
     patches = patches_in(folder)
     by_seam = {seam: [patch for patch in patches if re.match(rf"{seam}[.=]", patch.policy)] for seam in SEAMS}
-    write_page(folder / PAGE, by_seam)
-    write_page(folder / FIXES / PAGE, {"fix": patches_in(folder / FIXES)})
-
-
-def write_page(path: Path, sections: Mapping[str, Sequence[PatchFile]]) -> None:
-    """Make the tables of one page again: of each section the patches in it."""
-    page, held = path.read_text(encoding="utf-8"), read_patched(KEPT)
-    for section, patches in sections.items():
-        before, mark, rest = page.partition(BEGIN.format(section))
-        _, end, after = rest.partition(END.format(section))
-        if not (mark and end):
-            raise SystemExit(f"{path} has no marks for {section}: write {BEGIN.format(section)!r}")
-        page = before + mark + "\n" + table(patches, held) + "\n" + end + after
-    path.write_text(page, encoding="utf-8")
+    held = read_patched(KEPT)
+    for page, section, those in (
+        *((folder / PAGE, seam, by_seam[seam]) for seam in SEAMS),
+        (folder / FIXES / PAGE, "fix", patches_in(folder / FIXES)),
+    ):
+        put(page, (BEGIN.format(section), END.format(section)), table_of(those, held))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
+from page_tables import put, table
 
 from pfnlab.bugs.known_bugs import Bug, all_bugs
 from pfnlab.bugs.standing import StandingWord
@@ -41,7 +42,6 @@ PAGE = HOME / "README.md"
 BEGIN, END = "<!-- reverts: `python tools/hold_reverts.py --write` -->\n", "<!-- end of reverts -->\n"
 
 _HEADINGS = ("entry", "patch", "lines", "program", "the sign", "without it", "stock", "model")
-_HEAD = f"| {' | '.join(_HEADINGS)} |\n" + "| --- " * len(_HEADINGS) + "|\n"
 
 
 class HeldProgram(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -104,7 +104,7 @@ def main(arguments: Sequence[str]) -> int:
         if not asked.dry:
             keep(name_of(revert), held)
     if not asked.dry:
-        write_page(PAGE, read_held(KEPT))
+        put(PAGE, (BEGIN, END), table_of(known_reverts(), read_held(KEPT)))
     return status
 
 
@@ -235,7 +235,7 @@ def keep(name: str, held: HeldRevert) -> None:
     KEPT.write_bytes(text + b"\n")
 
 
-def table(reverts: Sequence[Revert], held: Mapping[str, HeldRevert]) -> str:
+def table_of(reverts: Sequence[Revert], held: Mapping[str, HeldRevert]) -> str:
     """A row for each program of each entry; dashes for a patch that no program was run on."""
     rows: list[tuple[str, ...]] = []
     for revert in reverts:
@@ -250,19 +250,7 @@ def table(reverts: Sequence[Revert], held: Mapping[str, HeldRevert]) -> str:
         ]
         if not (kept and kept.programs):
             rows.append(("-", *head, *"-----"))
-    return _HEAD + "".join(f"| {' | '.join(row)} |\n" for row in sorted(rows))
-
-
-def write_page(path: Path, held: Mapping[str, HeldRevert]) -> None:
-    """Make the table of the page again."""
-    page = path.read_text(encoding="utf-8")
-    before, mark, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (mark and end):
-        raise SystemExit(f"{path} has no marks: write {BEGIN!r} and {END!r}")
-    path.write_text(
-        before + mark + "\n" + table(known_reverts(), held) + "\n" + end + after, encoding="utf-8"
-    )
+    return table(_HEADINGS, sorted(rows))
 
 
 if __name__ == "__main__":

@@ -22,8 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from own_guest import compile_in, console_of
+from page_tables import put, table
 
-from pfnlab.errors import LostGuest, PfnlabError, Undecided
+from pfnlab.errors import LostGuest, PfnlabError
 from pfnlab.lab.building.built import find
 from pfnlab.lab.building.patch_file import read_patch
 from pfnlab.lab.building.source import source_for
@@ -95,9 +96,9 @@ def main(arguments: Sequence[str]) -> int:
     except PfnlabError as trouble:
         print(trouble, file=sys.stderr)
         return 3
-    print(table(outcomes), end="")
+    print(table_of(outcomes), end="")
     if asked.write:
-        write_table(PAGE, asked.patches, table(outcomes))
+        put(PAGE, (BEGIN.format(asked.patches), END.format(asked.patches)), table_of(outcomes))
     return 0 if outcomes[-1].passes else 1
 
 
@@ -186,27 +187,12 @@ def results_of(console: str) -> dict[str, str]:
     }
 
 
-def table(outcomes: Sequence[Outcome]) -> str:
+def table_of(outcomes: Sequence[Outcome]) -> str:
     """A row for each test, a column for each kernel."""
     head = ["test", *(outcome.kernel for outcome in outcomes)]
     names = dict.fromkeys(name for outcome in outcomes for name in outcome.results)
     rows = [[f"`{name}`", *(outcome.results.get(name, "-") for outcome in outcomes)] for name in names]
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def write_table(page: Path, folder: str, text: str) -> None:
-    """Put *text* between the marks of the page.
-
-    :param folder: the marks are of this one
-    :raises Undecided: it has no such marks
-    """
-    first, last = BEGIN.format(folder), END.format(folder)
-    before, begin, rest = page.read_text(encoding="utf-8").partition(first)
-    _, end, behind = rest.partition(last)
-    if not begin or not end:
-        raise Undecided(f"{page} has no place for the table: put {first.strip()} and {last.strip()} there")
-    page.write_text(f"{before}{begin}\n{text}\n{end}{behind}", encoding="utf-8")
+    return table(head, rows)
 
 
 if __name__ == "__main__":

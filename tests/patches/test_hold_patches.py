@@ -64,19 +64,21 @@ SEAMS = TOOL.SEAMS
 
 def test_a_patch_that_was_not_held_has_dashes() -> None:
     """A patch without a comparison has its size and no number."""
-    assert TOOL.table([PATCH], {}).splitlines()[-1].endswith("| +3 -2 | - | - | - | - | - | - | - | - | - |")
+    assert (
+        TOOL.table_of([PATCH], {}).splitlines()[-1].endswith("| +3 -2 | - | - | - | - | - | - | - | - | - |")
+    )
 
 
 def test_what_was_held_is_in_its_row() -> None:
     """Every count of the comparison has its column."""
-    row = TOOL.table([PATCH], {"flush-end_vma": HELD}).splitlines()[-1]
+    row = TOOL.table_of([PATCH], {"flush-end_vma": HELD}).splitlines()[-1]
     assert row.endswith("| +3 -2 | 40 s | 300 | 12 | 3 | 1,200 | 9,000 | 4 | 0 | 3 of 4 |")
 
 
 def test_a_kernel_that_checks_itself_says_so() -> None:
     """A configuration that is not the lab's is in the row."""
     held = msgspec.structs.replace(HELD, configuration="debug")
-    assert " | 7.2, 7.2.13-1 (debug) | " in TOOL.table([PATCH], {"flush-end_vma": held})
+    assert " | 7.2, 7.2.13-1 (debug) | " in TOOL.table_of([PATCH], {"flush-end_vma": held})
 
 
 def test_the_table_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
@@ -88,7 +90,7 @@ def test_the_table_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
 def test_a_page_without_marks_is_not_touched(tmp_path: Path) -> None:
     """The error names the page and the table."""
     (tmp_path / "README.md").write_text("nothing\n")
-    with pytest.raises(SystemExit, match=r"README\.md has no marks for flush"):
+    with pytest.raises(SystemExit, match=r"README\.md has no place for the table: put <!-- flush"):
         TOOL.write_tables(tmp_path)
 
 

@@ -107,21 +107,21 @@ def test_the_page_has_what_was_kept() -> None:
     """`--write` would change nothing."""
     page = TOOL.PAGE.read_text(encoding="utf-8").partition(TOOL.BEGIN)[2].partition(TOOL.END)[0]
 
-    assert TOOL.table(TOOL.known_reverts(), TOOL.read_held(TOOL.KEPT)) == page.strip() + "\n"
+    assert TOOL.table_of(TOOL.known_reverts(), TOOL.read_held(TOOL.KEPT)) == page.strip() + "\n"
 
 
 def test_a_patch_that_was_not_held_has_dashes() -> None:
     """Its lines are known, and nothing else."""
     one = next(known for known in TOOL.known_reverts() if known.commit == "04c35ab3bdae")
 
-    assert TOOL.table([one], {}).endswith(" | - | - | - | - | - |\n")
+    assert TOOL.table_of([one], {}).endswith(" | - | - | - | - | - |\n")
 
 
 def test_a_patch_that_was_held_has_its_sign() -> None:
     """The entry, the step, both words and the model."""
     one = next(known for known in TOOL.known_reverts() if TOOL.name_of(known) == "04c35ab3bdae-6.1")
 
-    row = TOOL.table([one], {"04c35ab3bdae-6.1": HELD}).splitlines()[-1]
+    row = TOOL.table_of([one], {"04c35ab3bdae-6.1": HELD}).splitlines()[-1]
 
     assert row.startswith("| A01 | [04c35ab3bdae-6.1](revert-04c35ab3bdae-6.1.patch) | +")
     assert row.endswith("| copied-first-munmap | `munmap a`: book | broken | mended | agrees |")

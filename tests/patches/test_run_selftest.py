@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import tooling
 
-from pfnlab.errors import LostGuest, Undecided
+from pfnlab.errors import LostGuest
 
 TOOL = tooling.run_selftest()
 
@@ -77,24 +75,4 @@ def test_table() -> None:
         "| --- | --- | --- |",
         "| `a.b` | not ok | ok |",
         "| `a.c` | - | ok |",
-    ] == TOOL.table(outcomes).splitlines()
-
-
-def test_the_table_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
-    """What is around the marks stays."""
-    page = tmp_path / "README.md"
-    begin, end = TOOL.BEGIN.format("exact"), TOOL.END.format("exact")
-    page.write_text(f"before\n{begin}old\n{end}behind\n")
-
-    TOOL.write_table(page, "exact", "| new |\n")
-
-    assert f"before\n{begin}\n| new |\n\n{end}behind\n" == page.read_text()
-
-
-def test_a_page_without_a_place(tmp_path: Path) -> None:
-    """It is not written to."""
-    page = tmp_path / "README.md"
-    page.write_text("no marks\n")
-
-    with pytest.raises(Undecided, match="no place"):
-        TOOL.write_table(page, "exact", "| new |\n")
+    ] == TOOL.table_of(outcomes).splitlines()
