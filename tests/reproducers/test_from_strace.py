@@ -198,6 +198,16 @@ def test_the_size_of_a_bar(more: str, pages: int) -> None:
     assert (Device("bar", "pci", pages),) == devices_of(f"{OPEN}{more}{MMAP}")
 
 
+def test_an_exec_behind_vfork_stays_below_a_shell() -> None:
+    """Without it the child would have a copy of what its parent had mapped."""
+    text = (
+        f'7 {FORK}8 execve("/bin/a", ["a"], 0x7ffd /* 1 var */) = 0\n8 {OPEN}8 {MMAP}8 vfork() = 9\n'
+        f'9 execve("/bin/b", ["b"], 0x7ffd /* 1 var */) = 0\n9 {OPEN}9 {MMAP}'
+    )
+
+    assert ["child1 = fork", "child1: exec"] == lines_of(text)[1:3]
+
+
 def test_several_bars_have_names_of_their_own() -> None:
     """By number, and by a letter for each device."""
     other = OPEN.replace("04.0/resource2_wc", "05.0/resource0").replace("= 3", "= 4")

@@ -147,9 +147,8 @@ class CProgram:
         if isinstance(call, Mlockall | Munlockall):
             # Of other threads as well, which are asked for so rarely that nobody counts them.
             (self._all_locked.add if isinstance(call, Mlockall) else self._all_locked.discard)(op.task)
-        if form := _ON_PAGES.get(type(call)):
-            span: Span = getattr(call, "span")  # noqa: B009
-            return CCall(form.format(at=_at(span), bytes=_bytes(span.pages)))
+        if isinstance(call, Munmap | Mlock | Munlock | Msync):
+            return CCall(_ON_PAGES[type(call)].format(at=_at(call.span), bytes=_bytes(call.span.pages)))
         if plain := _PLAIN.get(type(call)):
             return CCall(plain[0], (plain[1],) if plain[1] else ())
         match call:

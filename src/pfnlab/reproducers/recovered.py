@@ -185,13 +185,11 @@ def _kept(steps: tuple[FoundOp, ...]) -> list[FoundOp]:
             above = children[above]
             strong.add(above)
     kept = [step for step in steps if _matters(step, strong)]
-    while kept and isinstance(first := kept[0].call, Fork) and not kept[0].copied:
+    while kept and isinstance(kept[0].call, Fork) and not kept[0].copied:
         # A shell that only began the process.
         if any(step.task == kept[0].task for step in kept[1:]):
             break
-        kept = [step for step in kept[1:] if not (isinstance(step.call, Exec) and not step.copied)]
-        if kept and kept[0].task != first.child:
-            kept.sort(key=lambda step, main=first.child: step.task != main)  # type: ignore[misc]
+        kept = kept[1:]
     return kept
 
 
