@@ -58,9 +58,6 @@ PROGRAMS = (
 )
 
 
-#: The kinds that only page tables show.
-DEEP_ONLY = frozenset({"conflicting_alias"})
-
 #: A program that leaves nothing: a program has an operation.
 _NOTHING = """pfnlab program 1
 title   Nothing is left

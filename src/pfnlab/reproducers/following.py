@@ -69,10 +69,6 @@ class AddressSpace:
     def __init__(self, pieces: tuple[FollowedPages, ...] = ()) -> None:
         self.pieces = list(pieces)
 
-    def copy(self) -> AddressSpace:
-        """The same for a child."""
-        return AddressSpace(tuple(self.pieces))
-
     def within(self, start: int, end: int) -> list[FollowedPages]:
         """The parts of pieces between two pages."""
         return [piece.cut(start, end) for piece in self.pieces if piece.start < end and start < piece.end]

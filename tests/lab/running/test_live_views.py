@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from pfnlab.errors import Undecided
-from pfnlab.lab.running.live_views import split_views
+from pfnlab.lab.running.live_views import live_files, ram_for, split_views
 from pfnlab.lab.running.views_in_guest import MARK
 
 VIEW = '{"name": "root", "code": 1, "output": "{}", "errors": "", "seconds": 7.5}'
@@ -24,3 +26,16 @@ def test_a_guest_in_which_python_did_not_run_is_undecided(text: str) -> None:
     """Before the first view, or in one."""
     with pytest.raises(Undecided):
         split_views(text)
+
+
+def test_a_guest_has_room_for_python_twice_in_half_of_its_ram(tmp_path: Path) -> None:
+    """However large this Python is: packed, as it comes with the boot and as a file, and unpacked."""
+    with live_files(tmp_path / "bundle.sh", ["root"]) as (_, files):
+        size = files["python.tar"].stat().st_size
+
+        assert (ram_for(files) << 20) - size > 4 * size
+
+
+def test_a_guest_without_views_needs_no_more() -> None:
+    """Its kernel says how much."""
+    assert 0 == ram_for({})

@@ -11,10 +11,6 @@ from pfnlab.inspector.parsing.text_files import TextFiles, first_line
 #: The folders.
 DEVICES, DRIVERS = "/sys/bus/pci/devices", "/sys/bus/pci/drivers"
 
-#: The files and links of a device that are read.
-DEVICE_FILES = ("vendor", "device", "class", "resource", "config")
-DEVICE_LINKS = ("driver", "iommu_group")
-
 #: The head of the configuration space that is kept: nothing of it is an address.
 CONFIG_BYTES = 16
 

@@ -25,9 +25,7 @@ MAX_DEPTH = 64
 
 _MAX_NAME = 256
 
-#: The numbers of a device's resources, where the kernel's types do not say them: the ROM, and behind it those
-#: of virtual functions.
-_ROM = "PCI_ROM_RESOURCE", 6
+#: The last number of the resources of a device and its virtual functions; without types, that of the ROM.
 _LAST_VIRTUAL = "PCI_IOV_RESOURCE_END", 6
 
 
@@ -78,7 +76,6 @@ class _Devices:
         self._resources = layouts.offset("struct pci_dev", "resource")
         self._resource_size = layouts.size("struct resource")
         count = layouts.length("struct pci_dev", "resource")
-        self._rom = self._number(*_ROM)
         self._numbers = range(min(count, self._number(*_LAST_VIRTUAL) + 1))
         self._of_bus = layouts.offset("struct pci_bus", "node")
         self._children = layouts.offset("struct pci_bus", "children")

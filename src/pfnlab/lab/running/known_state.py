@@ -188,7 +188,7 @@ def _booted(
             parameters=equipment.parameters,
         )
         ram = equipment.ram_mib or ram_mib(configuration_of_kernel(kernel))
-        yield stack.enter_context(Guest(kernel.vmlinuz, shape, ram_mib=max(ram, ram_for(live))))
+        yield stack.enter_context(Guest(kernel.vmlinuz, shape, ram_mib=max(ram, ram_for(large))))
 
 
 def _windows(guest: Guest, program: Program) -> Windows:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sysconfig
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,8 +19,9 @@ from pfnlab.lab.running.views_in_guest import DEEP_VIEW, MARK
 #: Files in the guest's top folder: the archive of Python, and the script of the bundle.
 _ARCHIVE, _BUNDLE = "python.tar", "bundle.sh"
 
-#: RAM of a guest with Python, in MiB: half of it is what files may take. The lens has large libraries.
-_RAM_MIB, _RAM_OF_LENS_MIB = 768, 1280
+#: RAM of a guest with Python: so many times the archive, and MiB. The archive comes with the boot. Files may
+#: take half of what that leaves: the archive again, and all that is in it, each file in pages of its own.
+_RAM_OF_ARCHIVE, _RAM_MIB = 6, 128
 
 #: What reads the kernel's memory.
 _LENS = ("drgn",)
@@ -53,11 +54,12 @@ class LiveView(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
 
 
-def ram_for(views: Sequence[str]) -> int:
-    """RAM in MiB that a guest needs for these views; 0 for none."""
-    if not views:
+def ram_for(files: Mapping[str, Path]) -> int:
+    """RAM in MiB that a guest needs for the files of :func:`live_files`; 0 for none."""
+    archive = files.get(_ARCHIVE)
+    if archive is None:
         return 0
-    return _RAM_OF_LENS_MIB if DEEP_VIEW in views else _RAM_MIB
+    return _RAM_OF_ARCHIVE * -(-archive.stat().st_size >> 20) + _RAM_MIB
 
 
 @contextmanager
