@@ -122,7 +122,7 @@ def _of_models(aim: _Aim, versions: tuple[str, str]) -> BisectResult:
     run_on, ends = _on_models(aim), (f"model:{good}", f"model:{bad}")
     asking = Asking(aim.test(*(run_on(end, 1)[0] for end in ends)), run_on, 1)
     rules = bisect_rules(versions, asking)
-    found = _Found("rules", ends, *ends, (), len(changes), rules)
+    found = _Ended("rules", ends, *ends, (), len(changes), rules)
     return _result(aim, asking, found)
 
 
@@ -149,7 +149,7 @@ def _of_kernels(
     beside = line[place.good], line[place.bad]
     rules = bisect_rules(beside, Asking(test, _on_models(aim), 1))
     left = tuple(line[at] for at in place.left)
-    found = _Found("versions", (ends[0].spec, ends[1].spec), *beside, left, max(len(line) - 2, 0), rules)
+    found = _Ended("versions", (ends[0].spec, ends[1].spec), *beside, left, max(len(line) - 2, 0), rules)
     return _result(aim, asking, found)
 
 
@@ -182,7 +182,7 @@ def _in_tree(
     total = len(tree.by_halves(ends[newer], [ends[1 - newer]])) - 1
     old, new, left = _halve_commits(tree, (ends[1 - newer], ends[newer]), asking, ("good", "bad")[newer])
     named = [f"{commit} {tree.title(commit)}" for commit in ((old, new) if newer else (new, old))]
-    found = _Found("commits", (good, bad), named[0], named[1], left, total, ())
+    found = _Ended("commits", (good, bad), named[0], named[1], left, total, ())
     return _result(aim, asking, found)
 
 
@@ -207,7 +207,7 @@ def _halve_commits(
     return beside, target, tuple(one for one in tree.by_halves(target, without)[:-1] if one in passed)
 
 
-class _Found(NamedTuple):
+class _Ended(NamedTuple):
     """The end of a search; the fields are those of :class:`BisectResult`."""
 
     over: BisectOver
@@ -219,7 +219,7 @@ class _Found(NamedTuple):
     rules: tuple[BisectedRule, ...]
 
 
-def _result(aim: _Aim, asking: Asking, found: _Found) -> BisectResult:
+def _result(aim: _Aim, asking: Asking, found: _Ended) -> BisectResult:
     return BisectResult(
         made=Made.now(),
         sought=aim.label,
