@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from pages.bugs_page import bugs_page
+from pages.bugs_seen_page import bugs_seen_page
 from pages.callers.page import page as callers
 from pages.catalogue import catalogue
 from pages.claims_page import claims, discussion_page
@@ -41,6 +42,7 @@ PAGES: dict[str, Callable[[int | None], str]] = {
     "claims": lambda _: claims(),
     **{f"claims/{number}": partial(discussion_page, number) for number in discussion_numbers()},
     "policies-matrix": policies_page,
+    "evidence/bugs": lambda _: bugs_seen_page(),
     "evidence/catalogue": lambda _: catalogue(),
     "kernels": lambda _: kernels(),
     "not-modelled": lambda _: not_modelled(),

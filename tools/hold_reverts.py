@@ -27,6 +27,7 @@ from pfnlab.lab.building.patch_file import read_patch
 from pfnlab.lab.building.reverts import FOLDER, Revert, known_reverts
 from pfnlab.lab.running.named_machines import name_machines, side_by_side
 from pfnlab.meeting.bug_shown import BugRunResult, ShownProgram, program_file, show_bug
+from pfnlab.meeting.held_reverts import HELD, HeldProgram, HeldRevert, read_held
 from pfnlab.policies.known_kernels import newest_known
 from pfnlab.policies.switch_table import SWITCHES
 from pfnlab.programs.lang.load import load_program
@@ -37,49 +38,11 @@ from pfnlab.progress import say
 from pfnlab.report.golden import golden_look
 
 HOME = Path(__file__).parents[1] / FOLDER
-KEPT = HOME / "held.json"
+KEPT = HOME / HELD
 PAGE = HOME / "README.md"
 BEGIN, END = "<!-- reverts: `python tools/hold_reverts.py --write` -->\n", "<!-- end of reverts -->\n"
 
 _HEADINGS = ("entry", "patch", "lines", "program", "the sign", "without it", "stock", "model")
-
-
-class HeldProgram(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A program of an entry, on the kernel without a commit and on the stock kernel.
-
-    :param entry: of the catalogue
-    :param program: its name
-    :param op: the first step in which the machines of its row part
-    :param fields: the fields of it in which they do
-    :param without: the word for the kernel without the commit
-    :param stock: that for the stock kernel
-    :param differ: the steps in which the model without the commit and the kernel differ, as ``3 events``
-    """
-
-    entry: str
-    program: str
-    op: str
-    fields: tuple[str, ...]
-    without: str
-    stock: str
-    differ: tuple[str, ...]
-
-
-class HeldRevert(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One kernel without a commit, and its entries.
-
-    :param kernel: its version, with a checksum of what it is made of
-    :param stock: the stock kernel beside it
-    :param source: the package of its source
-    :param build_seconds: most often from a tree that was built before
-    :param programs: of its entries
-    """
-
-    kernel: str
-    stock: str
-    source: str
-    build_seconds: int
-    programs: tuple[HeldProgram, ...]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -221,11 +184,6 @@ def faults(held: HeldRevert) -> list[str]:
         if one.differ:
             found.append(f"{one.entry} {one.program}: the model differs in {', '.join(one.differ)}")
     return found
-
-
-def read_held(path: Path) -> dict[str, HeldRevert]:
-    """The records by the name of the patch; none where there is no file."""
-    return msgspec.json.decode(path.read_bytes(), type=dict[str, HeldRevert]) if path.exists() else {}
 
 
 def keep(name: str, held: HeldRevert) -> None:

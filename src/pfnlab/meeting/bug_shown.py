@@ -167,7 +167,9 @@ def show_bug(
         what=bug.what,
         breaks=bug.breaks,
         programs=tuple(
-            _shown(bug, row, programs[row.program], [runs[row.program, spec] for spec in _specs(row, on)])
+            shown_program(
+                bug, row, programs[row.program], [runs[row.program, spec] for spec in _specs(row, on)]
+            )
             for row in bug.shown
         ),
         held=_held(bug, on, look, accel),
@@ -233,7 +235,8 @@ def program_file(name: str) -> Path:
     return path
 
 
-def _shown(bug: Bug, row: ShownBy, program: Program, runs: Sequence[Run]) -> ShownProgram:
+def shown_program(bug: Bug, row: ShownBy, program: Program, runs: Sequence[Run]) -> ShownProgram:
+    """The sign between the first two of *runs*, of the machines of *row*, and the word for each run."""
     before, after, *_ = runs
     sign = sign_of(before, after, row.field)
     fields = tuple(one.field for one in sign)

@@ -1,0 +1,94 @@
+"""A bug on kernels that were asked before: what the goldens of its programs say of it.
+
+No kernel is booted. A golden has the answers of stock kernels, and the sign of a bug comes of two models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from pfnlab.bugs.known_bugs import Bug
+from pfnlab.lab.running.named_machines import name_machines, side_by_side
+from pfnlab.meeting.bug_held import held_answer
+from pfnlab.meeting.bug_shown import program_file, shown_program
+from pfnlab.policies.releases import series_of
+from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.runs.observation import Run
+from pfnlab.report.golden import Golden, golden_path, golden_run, read_golden
+
+_KERNEL = "qemu:"
+
+#: The words for an entry, the one that decides first.
+_WORDS = ("broken", "differs", "before", "mended", "after", "holds", "neither")
+
+
+class SeenOn(NamedTuple):
+    """The word of one kernel for one program of an entry.
+
+    :param program: its name
+    :param version: of the kernel, exact: ``6.1.192``
+    :param word: broken or mended, before or after, neither, undecided; of a rule holds or differs
+    :param expected: the same as the entry's dates have it; empty where they say nothing of the kernel
+    """
+
+    program: str
+    version: str
+    word: str
+    expected: str
+
+    @property
+    def as_expected(self) -> bool:
+        """False where the dates say the opposite."""
+        return self.expected in ("", self.word) or self.word in ("neither", "undecided")
+
+
+def seen_on(bug: Bug) -> tuple[SeenOn, ...]:
+    """The words of all kernels in the goldens of the programs that show *bug* or hold its rule."""
+    return (*_shown(bug), *_held(bug))
+
+
+def word_of_entry(words: Iterable[str]) -> str:
+    """The word for an entry of those of its programs: what is wrong in one of them is wrong.
+
+    Empty where no program was run, or none could tell.
+    """
+    found = set(words)
+    return next((word for word in _WORDS if word in found), "")
+
+
+def _shown(bug: Bug) -> Iterator[SeenOn]:
+    for row in bug.shown:
+        path = program_file(row.program)
+        golden = read_golden(golden_path(path))
+        if golden is None:
+            continue
+        program = load_program(path)
+        (models,) = side_by_side(name_machines((row.before, row.after)), [program], golden.look)
+        # The dates of a kernel are looked up by the name of its machine.
+        kernels = [
+            msgspec.structs.replace(run, machine=f"{_KERNEL}{version}") for version, run in _runs_of(golden)
+        ]
+        shown = shown_program(bug, row, program, [*models, *kernels])
+        for machine in shown.machines[len(models) :]:
+            version = machine.machine.removeprefix(_KERNEL)
+            yield SeenOn(row.program, version, machine.word, machine.expected)
+
+
+def _held(bug: Bug) -> Iterator[SeenOn]:
+    """The answers of kernels of the series on whose models a rule holds."""
+    for row in bug.holds:
+        golden = read_golden(golden_path(program_file(row.program)))
+        for version, run in _runs_of(golden) if golden is not None else ():
+            if f"model:{series_of(version)}" in row.on:
+                word = "holds" if held_answer(row, run) == row.says else "differs"
+                yield SeenOn(row.program, version, word, "holds")
+
+
+def _runs_of(golden: Golden) -> Iterator[tuple[str, Run]]:
+    for version in golden.kernels:
+        run = golden_run(golden, version)
+        if run is not None:
+            yield version, run
