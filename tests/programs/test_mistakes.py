@@ -121,8 +121,8 @@ def test_a_path_with_a_nul_is_refused(tmp_path: Path) -> None:
             "a line has at most 4000 characters before its comment: split it",
         ),
         (
-            f"pfnlab program 1\ntitle {'a' * 201}\n",
-            "`title` takes at most 200 characters: shorten it",
+            f"pfnlab program 1\ntitle {'a' * 3001}\n",
+            "`title` takes at most 3000 characters: shorten it",
         ),
         ("pfnlab program 1\ntitle a\x1bb\n", "`title` takes one line of printable text"),
     ],

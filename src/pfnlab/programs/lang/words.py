@@ -48,7 +48,7 @@ MAX_DEVICES = 16
 MAX_OPS = 1000
 MAX_EXPECTS = 100
 MAX_LEAKED = 64
-MAX_TITLE = 200  # characters of a title or question
+MAX_TITLE = 3_000  # characters of a title or question; check names a model in one, with each policy
 MAX_LINES = 10_000
 MAX_LINE = 4000  # characters of a line without its comment
 
