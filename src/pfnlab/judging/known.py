@@ -51,6 +51,7 @@ _DIRECT = "S2.10.2: what is not reserved may have any mode, and the direct map d
 _SET = "S2.9.6: the direct map goes from write-combining to UC, where UC- was reserved"
 _LOW = "S9.1.5: below 1 MiB a claim revokes nothing"
 _SPANS = "S9.6.5: a range that leaves a resource is warned about"
+_FRAMES = "E03: vfio-pci fills a leaf whose frames are not aligned, and the low bits are cut"
 _TWICE = "A17: a remap that fails halfway untracks twice"
 
 #: Trackers that have one entry in the book for all pieces of a mapping, and know only whole VMAs.
@@ -109,6 +110,11 @@ def _freed_foreign(causes: Causes) -> bool:
 #: Every known violation; the first that fits explains.
 KNOWN: tuple[Known, ...] = (
     Known("looks_only", _LEAVES, lambda c: c.now in ("smaps", "numa_maps") and c.had_leaf(3)),
+    Known(
+        "entries_inside",
+        _FRAMES,
+        lambda c: c.vfio and c.has("huge_pfnmap") and c.lacks("vfio_checks_leaf_pfn"),
+    ),
     Known("no_leak", _HALVED, _halved),
     Known("no_leak", _COPIED_FIRST, _copied_first),
     Known("no_leak", _FORK, _fork_failed),

@@ -179,13 +179,19 @@ class VfioDevice:
     def huge_fault(self, vma: Vma, vpn: int, level: int) -> bool:
         """vfio_pci_mmap_huge_fault: a leaf where it lies in the VMA and the frames are aligned as it is.
 
+        Kernels without ``vfio_checks_leaf_pfn`` take any frames, those without ``vfio_aligns_leaf`` only a
+        fault of the leaf's first page (S9.4.2a).
+
         :return: False to fall back to smaller entries
         :raises Signal: SIGBUS while memory is disabled or the device asleep
         """
         pages = LEAF_PAGES[level]
         start = vpn - vpn % pages
         fits = vma.start <= start and start + pages <= vma.end
-        if self.kernel.profile.vfio_remaps or not fits or self._pfn(vma, start) % pages:
+        profile = self.kernel.profile
+        if profile.vfio_remaps or not fits or (vpn != start and not profile.vfio_aligns_leaf):
+            return False
+        if profile.vfio_checks_leaf_pfn and self._pfn(vma, start) % pages:
             return False
         if self.memory_lock.contended:
             # The first attempt asks for leaves, and has the VMA's own lock instead of mmap_lock.
