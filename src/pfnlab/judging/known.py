@@ -41,6 +41,7 @@ _FIRST_PAGE = "S9.2.6: a claim stops a mapping only where it has the first page 
 _ESCAPES = "S9.9.4: an mmap was allowed before the claim, and made after the revocation"
 _COPIED = "S9.4.5: a mapping of vfio-pci that is copied loses its reservation"
 _FILLED = "S9.4.5: vfio-pci finds only the VMAs that it has filled"
+_UNMINDED = "E12: vfio-pci leaves its mappings alone where the device's memory is switched off"
 _KEPT = "D02: pages that were unmapped stay reserved until the last VMA goes"
 _ASSERTED = "S6.3.8: a leaf is cut without mmap_lock, and the kernel asserts it"
 _HANDLER = "G08: a fault handler remaps, with mmap_lock for reading only, and the kernel asserts it"
@@ -161,6 +162,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known("no_warning", _HANDLER, lambda c: c.has("flags_assert_mmap_lock") and c.remaps_at_fault),
     Known("no_warning", _COPIED, lambda c: c.has("vfio_remaps") and c.vfio and c.now == "mremap"),
+    Known("memory_off", _UNMINDED, lambda c: c.vfio and c.lacks("vfio_minds_memory")),
     Known(
         "memory_off",
         _FILLED,

@@ -328,6 +328,14 @@ SWITCHES = (
         catalogue="E10",
     ),
     Switch(
+        "vfio_minds_memory",
+        "5.8",
+        "vfio-pci zaps before a device's memory is off, and refuses faults until it is on; S9.4.4a",
+        commit="abafbc551fdd",
+        catalogue="E12",
+        after="5.7",
+    ),
+    Switch(
         "vfio_checks_leaf_pfn",
         "6.13",
         "vfio-pci compares the frame of a leaf with its size; S9.4.2a",

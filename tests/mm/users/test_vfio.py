@@ -193,6 +193,23 @@ def test_awake_with_memory_off(series: str) -> None:
     assert "SIGBUS code=2" == signal_of(task, 0)
 
 
+@for_each("series", ["6.1", "7.3"])
+@for_each("state", ["off", "asleep"])
+def test_without_abafbc551fdd_a_device_that_is_off_is_reached(series: str, state: str) -> None:
+    """S9.4.4a: what is filled stays, and what is not is filled by a fault."""
+    kernel, task, device = boot_as(replace(PROFILES[series], vfio_minds_memory=False))
+    assert 0 == mmap(kernel, task, device, 0, 8)
+    access(task.mm, task.tlb, AT)
+
+    device.set_memory(state != "off")
+    device.set_power(asleep=state == "asleep")
+
+    assert task.mm.tables.entry(AT) is not None
+    assert not signal_of(task, 5).startswith("SIGBUS")
+    assert task.mm.tables.entry(AT + 5) is not None
+    kernel._check()
+
+
 @every_series
 def test_a_reset_takes_entries_and_leaves_memory_on(series: str) -> None:
     """S9.4.9."""

@@ -251,10 +251,13 @@ class VfioDevice:
     def _changed(self, *, zapped: bool) -> Iterator[None]:
         """Within this context the device may change, and where *zapped* its entries have gone before.
 
+        Without ``vfio_minds_memory`` they stay.
+
         :raises ModelledErrno: EBADF without a descriptor
         """
         if not self.open:
             raise ModelledErrno(errno.EBADF)
+        zapped = zapped and self.kernel.profile.vfio_minds_memory
         with self._none_filled() if zapped else nullcontext():
             self.memory_lock.take(write=True)
         try:
@@ -308,7 +311,11 @@ class VfioDevice:
             self.claimed = None
 
     def _check_memory(self) -> None:
-        if not self.memory or self.asleep:
+        """__vfio_pci_memory_enabled, which kernels without ``vfio_minds_memory`` do not ask.
+
+        :raises Signal: SIGBUS while memory is disabled or the device asleep
+        """
+        if self.kernel.profile.vfio_minds_memory and (not self.memory or self.asleep):
             raise Signal("SIGBUS", 2)
 
     def _vma_locked(self) -> AbstractContextManager[object]:
