@@ -328,6 +328,15 @@ SWITCHES = (
         catalogue="E10",
     ),
     Switch(
+        "vfio_fills_once",
+        "5.14",
+        "a fault of vfio-pci does nothing where another has filled the mapping; S9.4.2",
+        commit="6a45ece4c9af",
+        catalogue="E11",
+        after="5.13",
+        stable=taken_over("5.10.50", source="vfio/pci: Handle concurrent vma faults"),
+    ),
+    Switch(
         "vfio_minds_memory",
         "5.8",
         "vfio-pci zaps before a device's memory is off, and refuses faults until it is on; S9.4.4a",

@@ -552,6 +552,16 @@ def test_up_to_6_9_two_faults_in_a_mapping_fill_it_once() -> None:
     assert [("waits", "vma_lock"), ("ok", "main ok 0; t ok 0")] == steps[3:]
 
 
+def test_without_6a45ece4c9af_the_second_fault_stops_the_kernel() -> None:
+    """S9.4.2: it remaps what the first has filled."""
+    ops = "munmap a", "b = mmap bar[0:8] vfio shared rw", "hold memtype_reserve: read b[1]", "t: read b[2]"
+    program = load_text("\n".join((HELD.rstrip(), *ops, "release", "")))
+
+    reason = ModelMachine("6.1,without=6a45ece4c9af").run([program])[0].undecided
+
+    assert reason is not None and reason.says.startswith("the kernel stops with BUG: remap_pfn_range")
+
+
 def test_a_mapping_goes_while_another_lock_is_held() -> None:
     """A wait for mmap_lock is one as ever, for the last mapping of a closed device too."""
     steps = said("7.2", "vfio_close bar", "hold change_protection: mprotect a r", "t: munmap a", "release")

@@ -158,10 +158,14 @@ class VfioDevice:
             self._fill(vma, vpn)
 
     def _fill(self, vma: Vma, vpn: int) -> None:
+        """Fill the page, or up to 6.9 the whole VMA, which without ``vfio_fills_once`` may be filled already.
+
+        :raises Undecided: the kernel stops with BUG, for it is
+        """
         if not self.kernel.profile.vfio_remaps:
             vmf_insert_pfn(vma, vpn, self._pfn(vma, vpn), vma.page_prot)
             return
-        if vma in self.filled:
+        if self.kernel.profile.vfio_fills_once and vma in self.filled:
             if vma.mm.tables.runs(vpn, vpn + 1):
                 # Another fault has filled it, for which this one has waited.
                 return
