@@ -57,6 +57,25 @@ def test_a_handler_that_remaps_is_known_where_the_kernel_asserts(
     assert explained == whys(series, "a = mmap bar[0:4] driver fault_remap wc shared rw", "read a[1]")
 
 
+@for_each(("machine", "explained"), [("6.12.9", {"entries_inside": "E03"}), ("6.12.10", {})])
+def test_a_leaf_of_other_frames(machine: str, explained: dict[str, str]) -> None:
+    """E03: of 6.12.0 to 6.12.9."""
+    head = "pfnlab program 1\nthp always\ndevice bar: pci, 1025 pages\n"
+
+    assert explained == whys(machine, "a = mmap bar[1:1025] vfio shared rw", "read a[0]", head=head)
+
+
+@for_each(
+    ("machine", "explained"),
+    [("6.1,without=abafbc551fdd", {"memory_off": "E12"}), ("6.1", {}), ("6.12", {})],
+)
+def test_a_mapping_of_a_device_that_is_off(machine: str, explained: dict[str, str]) -> None:
+    """E12: without the repair of CVE-2020-12888."""
+    off = ("a = mmap bar[0:4] vfio shared rw", "read a[0]", "memory_disable bar")
+
+    assert explained == whys(machine, *off)
+
+
 def test_a_kernel_of_unknown_version_has_no_old_bugs() -> None:
     """Without a version nothing is excused by a bug that was repaired."""
     asked = program(*MIDDLE)

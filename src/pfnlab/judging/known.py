@@ -41,6 +41,7 @@ _FIRST_PAGE = "S9.2.6: a claim stops a mapping only where it has the first page 
 _ESCAPES = "S9.9.4: an mmap was allowed before the claim, and made after the revocation"
 _COPIED = "S9.4.5: a mapping of vfio-pci that is copied loses its reservation"
 _FILLED = "S9.4.5: vfio-pci finds only the VMAs that it has filled"
+_UNMINDED = "E12: vfio-pci leaves its mappings alone where the device's memory is switched off"
 _KEPT = "D02: pages that were unmapped stay reserved until the last VMA goes"
 _ASSERTED = "S6.3.8: a leaf is cut without mmap_lock, and the kernel asserts it"
 _HANDLER = "G08: a fault handler remaps, with mmap_lock for reading only, and the kernel asserts it"
@@ -51,6 +52,7 @@ _DIRECT = "S2.10.2: what is not reserved may have any mode, and the direct map d
 _SET = "S2.9.6: the direct map goes from write-combining to UC, where UC- was reserved"
 _LOW = "S9.1.5: below 1 MiB a claim revokes nothing"
 _SPANS = "S9.6.5: a range that leaves a resource is warned about"
+_FRAMES = "E03: vfio-pci fills a leaf whose frames are not aligned, and the low bits are cut"
 _TWICE = "A17: a remap that fails halfway untracks twice"
 
 #: Trackers that have one entry in the book for all pieces of a mapping, and know only whole VMAs.
@@ -109,6 +111,11 @@ def _freed_foreign(causes: Causes) -> bool:
 #: Every known violation; the first that fits explains.
 KNOWN: tuple[Known, ...] = (
     Known("looks_only", _LEAVES, lambda c: c.now in ("smaps", "numa_maps") and c.had_leaf(3)),
+    Known(
+        "entries_inside",
+        _FRAMES,
+        lambda c: c.vfio and c.has("huge_pfnmap") and c.lacks("vfio_checks_leaf_pfn"),
+    ),
     Known("no_leak", _HALVED, _halved),
     Known("no_leak", _COPIED_FIRST, _copied_first),
     Known("no_leak", _FORK, _fork_failed),
@@ -155,6 +162,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known("no_warning", _HANDLER, lambda c: c.has("flags_assert_mmap_lock") and c.remaps_at_fault),
     Known("no_warning", _COPIED, lambda c: c.has("vfio_remaps") and c.vfio and c.now == "mremap"),
+    Known("memory_off", _UNMINDED, lambda c: c.vfio and c.lacks("vfio_minds_memory")),
     Known(
         "memory_off",
         _FILLED,

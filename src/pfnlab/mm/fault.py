@@ -44,6 +44,18 @@ class Signal(Exception):
         return f"{self.name} code={self.code}"
 
 
+class FaultOom(Undecided):
+    """A fault ends with VM_FAULT_OOM (S5.5.2b); undecided where nobody has a rule for what follows.
+
+    :param vpn: the page whose fault it was
+    """
+
+    def __init__(self, vpn: int) -> None:
+        super().__init__(
+            f"the model has no rule for VM_FAULT_OOM in a system call like this: page {vpn:#x}", Why.NO_RULE
+        )
+
+
 def access(mm: MmStruct, tlb: Tlb, vpn: int, store: int | None = None, *, user: bool = True) -> int:
     """Load the first word of page *vpn*, or store *store* there.
 
@@ -68,7 +80,13 @@ def _walk(mm: MmStruct, tlb: Tlb, vpn: int, writes: bool, user: bool) -> EntryRu
     """The translation the page tables have, faulted in where there is none; the processor remembers it."""
     # A handler may fill a private entry read-only, which a write then has to copy: one fault more.
     while (entry := mm.tables.entry(vpn)) is None or not _allows(entry, writes):
-        _fault(mm, vpn, writes, user)
+        try:
+            _fault(mm, vpn, writes, user)
+        except FaultOom:
+            if not user:
+                raise
+            # pagefault_out_of_memory: nobody is killed, and the access is repeated (S5.5.2b).
+            mm.kernel.trace.printk("Huh VM_FAULT_OOM leaked out to the #PF handler. Retrying PF")
     bits = pte_mkyoung(entry.bits)
     if writes:
         bits = pte_mkdirty(bits, mm.kernel.profile.saved_dirty)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pfnlab.errors import ModelledErrno, Undecided, Why
 from pfnlab.hw.bits import PAGE_SPECIAL
 from pfnlab.hw.pgtable import LEAF_PAGES, EntryRun
-from pfnlab.mm.fault import Signal
+from pfnlab.mm.fault import FaultOom, Signal
 from pfnlab.mm.flags import VM_MIXEDMAP, VM_PFNMAP, is_cow_mapping
 from pfnlab.mm.vma import Vma
 from pfnlab.units import PfnRange
@@ -18,9 +18,12 @@ from pfnlab.units import PfnRange
 def vmf_insert_pfn(vma: Vma, vpn: int, pfn: int, prot: int) -> None:
     """Fill the entry of page *vpn* with *pfn* if it is empty; an existing one is kept (S5.5.2a).
 
+    Where another fault has filled a leaf meanwhile there is no table for the entry (S5.5.2b).
+
     :param prot: the protection wanted (vm_page_prot, or the driver's own with vmf_insert_pfn_prot)
     :raises Undecided: where the kernel stops with BUG: a private or an unmarked VMA
     :raises Signal: SIGBUS when the tracker refuses, as none in a kernel does
+    :raises FaultOom: a leaf is where the table would be
     """
     if not vma.flags & (VM_PFNMAP | VM_MIXEDMAP) or (vma.flags & VM_PFNMAP and is_cow_mapping(vma.flags)):
         raise Undecided("the kernel stops with BUG: vmf_insert_pfn in a private mapping", Why.NO_END)
@@ -29,18 +32,26 @@ def vmf_insert_pfn(vma: Vma, vpn: int, pfn: int, prot: int) -> None:
             prot = vma.mm.kernel.tracker.vmf_insert_pfn(vma, vpn, PfnRange(pfn, pfn + 1), prot)
         except ModelledErrno:
             raise Signal("SIGBUS", 2) from None
-        if vma.mm.tables.entry(vpn) is None:
+        entry = vma.mm.tables.entry(vpn)
+        if entry is not None and entry.level > 1:
+            raise FaultOom(vpn)
+        if entry is None:
             vma.mm.tables.set(EntryRun(vpn, vpn + 1, pfn, prot | PAGE_SPECIAL))
 
 
 def vmf_insert_pfn_leaf(vma: Vma, start: int, pfn: int, prot: int, level: int) -> None:
     """vmf_insert_pfn_pmd, vmf_insert_pfn_pud: fill an empty entry above the lowest level (S5.6).
 
+    An entry has no room for the low bits of a frame that is not aligned: it maps the frames from the aligned
+    one on (pfn_pmd, pfn_pud), in the mode that *pfn* has.
+
     :param level: 2 for 2 MiB, 3 for 1 GiB, at *start*, of frames from *pfn* on
     :raises ModelledErrno: the tracker refuses; smaller entries may do
     """
-    pfns = PfnRange(pfn, pfn + LEAF_PAGES[level])
+    pages = LEAF_PAGES[level]
+    pfns = PfnRange(pfn, pfn + pages)
     granted = vma.mm.kernel.tracker.vmf_insert_pfn(vma, start, pfns, prot)
     if level == 3 and vma.mm.kernel.profile.pud_forgets_mode:
         granted = prot
-    vma.mm.tables.set(EntryRun(start, start + LEAF_PAGES[level], pfn, granted | PAGE_SPECIAL, level=level))
+    first = pfn - pfn % pages
+    vma.mm.tables.set(EntryRun(start, start + pages, first, granted | PAGE_SPECIAL, level=level))

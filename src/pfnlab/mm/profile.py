@@ -199,6 +199,14 @@ class Profile:
     pci_files_revoked: bool
     #: A fault in a vfio-pci mapping remaps and books all of it (S9.4).
     vfio_remaps: bool
+    #: A fault that would remap a vfio-pci mapping again does nothing (S9.4.2).
+    vfio_fills_once: bool
+    #: vfio-pci takes mappings away before a device's memory is off, and fills none until it is on (S9.4.4a).
+    vfio_minds_memory: bool
+    #: vfio-pci fills a leaf only where its first frame is aligned as it is (S9.4.2a).
+    vfio_checks_leaf_pfn: bool
+    #: vfio-pci fills a leaf at a fault of any of its pages, not of the first alone (S9.4.2a).
+    vfio_aligns_leaf: bool
     #: vfio-pci claims a BAR when the device is opened, not when the BAR is mapped.
     vfio_claims_when_opened: bool
     #: The log says how many struct pages were made for a device (S4.9).

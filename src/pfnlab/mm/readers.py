@@ -11,7 +11,7 @@ from pfnlab.hw.entry import pte_dirty, pte_present
 from pfnlab.hw.pgtable import LEAF_PAGES, EntryRun
 from pfnlab.hw.tlb import Tlb
 from pfnlab.mm.content import word
-from pfnlab.mm.fault import ZERO_PFN, Signal, access
+from pfnlab.mm.fault import ZERO_PFN, FaultOom, Signal, access
 from pfnlab.mm.flags import VM_IO, VM_LOCKED, VM_PFNMAP, VM_SOFTDIRTY
 from pfnlab.mm.gup import get_user_page_fast
 from pfnlab.mm.shmem import ShmemFile, check_no_shmem
@@ -31,7 +31,7 @@ def pipe_write(mm: MmStruct, tlb: Tlb, vpn: int) -> int:
     :raises ModelledErrno: EFAULT
     """
     for _ in range(2 if mm.kernel.profile.copies_fault_twice else 1):
-        with suppress(Signal):
+        with suppress(Signal, FaultOom):
             return access(mm, tlb, vpn, user=False)
     raise ModelledErrno(errno.EFAULT)
 

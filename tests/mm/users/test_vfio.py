@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from for_each import for_each
@@ -18,6 +19,7 @@ from pfnlab.mm.kernel import Kernel, Task
 from pfnlab.mm.mmap import do_mmap
 from pfnlab.mm.mprotect import do_mprotect
 from pfnlab.mm.mremap import Remap, do_mremap
+from pfnlab.mm.profile import Profile
 from pfnlab.mm.unmap import do_munmap
 from pfnlab.mm.users.driver import DriverState
 from pfnlab.mm.users.pci import PciBar
@@ -42,7 +44,12 @@ LEAVES = [series for series in SERIES if PROFILES[series].huge_faults_ignore_thp
 
 def boot(series: str) -> tuple[Kernel, Task, VfioDevice]:
     """A kernel, a process, and the device opened by it."""
-    kernel = Kernel(PROFILES[series], qemu_q35(), TRACKERS[PROFILES[series].tracker])
+    return boot_as(PROFILES[series])
+
+
+def boot_as(profile: Profile) -> tuple[Kernel, Task, VfioDevice]:
+    """The same of another profile."""
+    kernel = Kernel(profile, qemu_q35(), TRACKERS[profile.tracker])
     task = kernel.start_task("main")
     return kernel, task, VfioDevice(kernel, BAR, BAR)
 
@@ -186,6 +193,23 @@ def test_awake_with_memory_off(series: str) -> None:
     assert "SIGBUS code=2" == signal_of(task, 0)
 
 
+@for_each("series", ["6.1", "7.3"])
+@for_each("state", ["off", "asleep"])
+def test_without_abafbc551fdd_a_device_that_is_off_is_reached(series: str, state: str) -> None:
+    """S9.4.4a: what is filled stays, and what is not is filled by a fault."""
+    kernel, task, device = boot_as(replace(PROFILES[series], vfio_minds_memory=False))
+    assert 0 == mmap(kernel, task, device, 0, 8)
+    access(task.mm, task.tlb, AT)
+
+    device.set_memory(state != "off")
+    device.set_power(asleep=state == "asleep")
+
+    assert task.mm.tables.entry(AT) is not None
+    assert not signal_of(task, 5).startswith("SIGBUS")
+    assert task.mm.tables.entry(AT + 5) is not None
+    kernel._check()
+
+
 @every_series
 def test_a_reset_takes_entries_and_leaves_memory_on(series: str) -> None:
     """S9.4.9."""
@@ -308,6 +332,30 @@ def test_no_leaf_for_frames_that_are_not_aligned(series: str) -> None:
     access(task.mm, task.tlb, AT + 3)
 
     assert [1] == [run.level for run in task.mm.tables.runs(AT, AT + 2 * LEAF)]
+
+
+def test_without_09dfc8a5f2ce_a_leaf_maps_the_frames_below() -> None:
+    """S9.4.2a: the entry has no room for the low bits of the frame, here 1 page above an aligned one."""
+    kernel, task, device = boot_as(replace(PROFILES["7.3"], vfio_checks_leaf_pfn=False))
+    assert 0 == mmap(kernel, task, device, LEAF + 1, 2 * LEAF)
+
+    access(task.mm, task.tlb, AT + 3)
+
+    (leaf,) = task.mm.tables.runs(AT, AT + 2 * LEAF)
+    assert (AT, AT + LEAF, BAR.start + LEAF, 2) == (leaf.start, leaf.end, leaf.pfn, leaf.level)
+    kernel._check()
+
+
+def test_without_c1d9dac0db16_the_first_page_alone_gets_a_leaf() -> None:
+    """S9.4.2a: of another page it is a single entry, whose table keeps the leaf away."""
+    kernel, task, device = boot_as(replace(PROFILES["7.3"], vfio_aligns_leaf=False))
+    assert 0 == mmap(kernel, task, device, 0, 2 * LEAF)
+
+    for page in (3, 0, LEAF):
+        access(task.mm, task.tlb, AT + page)
+
+    assert [1, 1, 2] == [run.level for run in task.mm.tables.runs(AT, AT + 2 * LEAF)]
+    kernel._check()
 
 
 @for_each("series", LEAVES)
@@ -446,6 +494,38 @@ def test_switching_memory_off_waits_for_a_fault_and_the_next_fault_behind_it(ser
     assert ("ok", "main ok 0; t ok; s EFAULT SIGBUS code=2") == steps[3]
 
 
+LEAF_MEANWHILE = """pfnlab program 1
+thp always
+device bar: pci, 512 pages
+a = mmap bar[0:512] vfio shared rw
+t = thread
+hold vmf_insert_pfn_prot: {held}
+t: read a[0]
+release
+"""
+
+
+def test_a_fault_that_finds_a_leaf_is_repeated() -> None:
+    """S5.5.2b: the log says VM_FAULT_OOM, and the access gets what it asks for."""
+    program = load_text(LEAF_MEANWHILE.format(held="read a[5]"))
+
+    step = ModelMachine("6.12.28").run_one(program, check=True).steps[-2]
+
+    assert ("main ok 0", ("Huh VM_FAULT_OOM leaked out to the #PF handler. Retrying PF",)) == (
+        step.value,
+        step.log,
+    )
+
+
+def test_a_system_call_that_finds_a_leaf_fails() -> None:
+    """S5.5.2b: a copy from the page is EFAULT and not repeated."""
+    program = load_text(LEAF_MEANWHILE.format(held="pipe_write a[5]"))
+
+    step = ModelMachine("6.12.28").run_one(program, check=True).steps[-2]
+
+    assert ("main EFAULT", ()) == (step.value, step.log)
+
+
 def test_up_to_6_9_entries_go_before_the_lock_is_taken() -> None:
     """Switching memory on again need not wait for the flush."""
     off = "hold flush_tlb_mm_range: memory_disable bar"
@@ -470,6 +550,16 @@ def test_up_to_6_9_two_faults_in_a_mapping_fill_it_once() -> None:
     steps = said("6.1", *fresh, "hold memtype_reserve: read b[1]", "t: read b[2]", "release")
 
     assert [("waits", "vma_lock"), ("ok", "main ok 0; t ok 0")] == steps[3:]
+
+
+def test_without_6a45ece4c9af_the_second_fault_stops_the_kernel() -> None:
+    """S9.4.2: it remaps what the first has filled."""
+    ops = "munmap a", "b = mmap bar[0:8] vfio shared rw", "hold memtype_reserve: read b[1]", "t: read b[2]"
+    program = load_text("\n".join((HELD.rstrip(), *ops, "release", "")))
+
+    reason = ModelMachine("6.1,without=6a45ece4c9af").run([program])[0].undecided
+
+    assert reason is not None and reason.says.startswith("the kernel stops with BUG: remap_pfn_range")
 
 
 def test_a_mapping_goes_while_another_lock_is_held() -> None:

@@ -158,10 +158,14 @@ class VfioDevice:
             self._fill(vma, vpn)
 
     def _fill(self, vma: Vma, vpn: int) -> None:
+        """Fill the page, or up to 6.9 the whole VMA, which without ``vfio_fills_once`` may be filled already.
+
+        :raises Undecided: the kernel stops with BUG, for it is
+        """
         if not self.kernel.profile.vfio_remaps:
             vmf_insert_pfn(vma, vpn, self._pfn(vma, vpn), vma.page_prot)
             return
-        if vma in self.filled:
+        if self.kernel.profile.vfio_fills_once and vma in self.filled:
             if vma.mm.tables.runs(vpn, vpn + 1):
                 # Another fault has filled it, for which this one has waited.
                 return
@@ -179,13 +183,19 @@ class VfioDevice:
     def huge_fault(self, vma: Vma, vpn: int, level: int) -> bool:
         """vfio_pci_mmap_huge_fault: a leaf where it lies in the VMA and the frames are aligned as it is.
 
+        Kernels without ``vfio_checks_leaf_pfn`` take any frames, those without ``vfio_aligns_leaf`` only a
+        fault of the leaf's first page (S9.4.2a).
+
         :return: False to fall back to smaller entries
         :raises Signal: SIGBUS while memory is disabled or the device asleep
         """
         pages = LEAF_PAGES[level]
         start = vpn - vpn % pages
         fits = vma.start <= start and start + pages <= vma.end
-        if self.kernel.profile.vfio_remaps or not fits or self._pfn(vma, start) % pages:
+        profile = self.kernel.profile
+        if profile.vfio_remaps or not fits or (vpn != start and not profile.vfio_aligns_leaf):
+            return False
+        if profile.vfio_checks_leaf_pfn and self._pfn(vma, start) % pages:
             return False
         if self.memory_lock.contended:
             # The first attempt asks for leaves, and has the VMA's own lock instead of mmap_lock.
@@ -245,10 +255,13 @@ class VfioDevice:
     def _changed(self, *, zapped: bool) -> Iterator[None]:
         """Within this context the device may change, and where *zapped* its entries have gone before.
 
+        Without ``vfio_minds_memory`` they stay.
+
         :raises ModelledErrno: EBADF without a descriptor
         """
         if not self.open:
             raise ModelledErrno(errno.EBADF)
+        zapped = zapped and self.kernel.profile.vfio_minds_memory
         with self._none_filled() if zapped else nullcontext():
             self.memory_lock.take(write=True)
         try:
@@ -302,7 +315,11 @@ class VfioDevice:
             self.claimed = None
 
     def _check_memory(self) -> None:
-        if not self.memory or self.asleep:
+        """__vfio_pci_memory_enabled, which kernels without ``vfio_minds_memory`` do not ask.
+
+        :raises Signal: SIGBUS while memory is disabled or the device asleep
+        """
+        if self.kernel.profile.vfio_minds_memory and (not self.memory or self.asleep):
             raise Signal("SIGBUS", 2)
 
     def _vma_locked(self) -> AbstractContextManager[object]:
