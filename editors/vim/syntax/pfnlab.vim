@@ -91,7 +91,7 @@ syntax match pfnlabNumber_declaration3 "\v\C-?%(0[xX][0-9a-fA-F]+|[0-9]+)%([A-Za
 highlight default link pfnlabNumber_declaration3 pfnlabNumber
 syntax match pfnlabUnit_declaration2 "\v\C%(pages|page|KiB|MiB|GiB|TiB)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInDeclaration skipwhite
 highlight default link pfnlabUnit_declaration2 pfnlabUnit
-syntax match pfnlabOption_declaration1 "\v\C%(pci|lowmem|isa|top)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInDeclaration skipwhite
+syntax match pfnlabOption_declaration1 "\v\C%(pci|lowmem|isa|top|limit)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInDeclaration skipwhite
 highlight default link pfnlabOption_declaration1 pfnlabOption
 syntax match pfnlabName_declaration0 "\v\C[a-z][a-z0-9_]{0,11}%([ \t]*:)@=" contained nextgroup=@pfnlabInDeclaration skipwhite
 highlight default link pfnlabName_declaration0 pfnlabName

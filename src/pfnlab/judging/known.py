@@ -51,6 +51,8 @@ _DIRECT = "S2.10.2: what is not reserved may have any mode, and the direct map d
 _SET = "S2.9.6: the direct map goes from write-combining to UC, where UC- was reserved"
 _LOW = "S9.1.5: below 1 MiB a claim revokes nothing"
 _SPANS = "S9.6.5: a range that leaves a resource is warned about"
+_LIMIT = "C05: what ends with the 52 bits of a physical address can be reserved and not freed"
+_NO_LAST = "C05: the end of what ends with the 52 bits of a physical address is taken for 0"
 _TWICE = "A17: a remap that fails halfway untracks twice"
 
 #: Trackers that have one entry in the book for all pieces of a mapping, and know only whole VMAs.
@@ -117,6 +119,8 @@ KNOWN: tuple[Known, ...] = (
     Known("no_leak", _TWICE_BOOKED, _booked_again),
     Known("no_leak", _LOOKED_UP, _looked_up),
     Known("no_leak", _FOREIGN, lambda c: c.now == "arch_io_free_memtype_wc" and _freed_foreign(c)),
+    Known("no_leak", _LIMIT, lambda c: c.device("limit")),
+    Known("no_warning", _NO_LAST, lambda c: c.device("limit") and c.lacks("reserve_keeps_top")),
     Known("freed_once", _FOREIGN, _freed_foreign),
     Known("freed_once", _PART, lambda c: c.now == "arch_io_free_memtype_wc" and _freed_in_vain(c)),
     Known("freed_once", _FORK, _fork_failed),

@@ -128,7 +128,7 @@ SWITCHES_KNOWN: dict[str, tuple[KnownBy, ...]] = {
         Measured("driver/driver-aperture-part", ("7.3",)),
     ),
     "neighbours_apart": (Measured("unmapping/flushes-far-mixed", ("6.1",)),),
-    "reserve_keeps_top": (CommitMessage(),),
+    "reserve_keeps_top": (Measured("physical/limit-remap", ("6.1",)),),
     "devmem_guards_aliases": (CommitMessage(),),
     "spanning_told": (Measured("physical/isa-ioremap", ("6.1", "7.3")),),
     "remap_prepares_first": (
