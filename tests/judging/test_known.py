@@ -57,6 +57,16 @@ def test_a_handler_that_remaps_is_known_where_the_kernel_asserts(
     assert explained == whys(series, "a = mmap bar[0:4] driver fault_remap wc shared rw", "read a[1]")
 
 
+@for_each(("series", "explained"), [("6.9", {}), ("6.11", {"no_warning": "A10"}), ("6.12", {})])
+def test_a_revocation_that_asks_the_page_tables_is_known_where_the_kernel_asserts(
+    series: str, explained: dict[str, str]
+) -> None:
+    """Of 6.10 and 6.11 A10 says why a driver's unmap_mapping_range warns; the others say nothing."""
+    operations = ("a = mmap bar[0:4] driver remap wc shared rw", "unmap_mapping_range bar[0:4]")
+
+    assert explained == whys(series, *operations)
+
+
 def test_a_kernel_of_unknown_version_has_no_old_bugs() -> None:
     """Without a version nothing is excused by a bug that was repaired."""
     asked = program(*MIDDLE)

@@ -423,5 +423,5 @@ class MemtypeBook:
 
 
 def mem_text(start: int, end: int) -> str:
-    """The kernel log's form of a range of bytes: the end printed is the last byte, before 0 that of 64 bits."""
+    """The kernel log's form of bytes: the end printed is the last byte, before 0 of all 64 bits."""
     return f"[mem {start:#010x}-{end - 1 & _U64:#010x}]"

@@ -131,6 +131,8 @@ class Profile:
     zap_asserts_mmap_lock: bool
     #: remap_pfn_range warns where mmap_lock is not held for writing, as in a fault handler (S3.3.2c).
     flags_assert_mmap_lock: bool
+    #: A tracker that asks the page tables warns where mmap_lock is not held, as under a revocation (S3.4.5).
+    lookup_asserts_mmap_lock: bool
     #: Page tables are freed in batches of their own, each flushed when it is full.
     tables_in_batches: bool
     #: free_pgtables takes VMAs of a file out of its reverse map together.

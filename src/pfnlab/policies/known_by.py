@@ -110,6 +110,7 @@ SWITCHES_KNOWN: dict[str, tuple[KnownBy, ...]] = {
     "zap_takes_mixed": (Noted(("7.2",)),),
     "zap_asserts_mmap_lock": (Measured("leaves/pud-revoke-page", ("6.12", "7.3")),),
     "flags_assert_mmap_lock": (Measured("driver/driver-fault-remap", ("6.1", "6.12")),),
+    "lookup_asserts_mmap_lock": (Measured("driver/driver-unmap-part", ("6.1", "6.12")),),
     "tables_in_batches": (Measured("unmapping/munmap-many-tables", ("6.12", "7.2")),),
     "unlinks_in_batches": (Measured("races/race-two-batches", ("6.1", "6.12")),),
     "unmap_drains_lru": (Noted(()),),

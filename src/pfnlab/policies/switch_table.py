@@ -162,6 +162,18 @@ SWITCHES = (
         catalogue="G08",
     ),
     Switch(
+        "lookup_asserts_mmap_lock",
+        "6.10",
+        "mmap_assert_locked() in follow_pte(), until x86 looks with follow_pfnmap_start(); S3.4.5",
+        after="6.9",
+        until="6.12",
+        last="6.11",
+        commit="c5541ba378e3",
+        ended_by="cbea8536d933",
+        catalogue="A10",
+        tracker="vm_pat",
+    ),
+    Switch(
         "tables_in_batches",
         "6.15",
         "MMU_GATHER_RCU_TABLE_FREE everywhere, 6.15",
