@@ -67,6 +67,23 @@ def test_a_revocation_that_asks_the_page_tables_is_known_where_the_kernel_assert
     assert explained == whys(series, *operations)
 
 
+@for_each(
+    ("machine", "explained"),
+    [("6.1", {}), ("6.1,without=bfd40eaff5ab", {"no_leak": "F24", "told_free": "F24"})],
+)
+def test_a_bare_mapping_that_moved_is_known_without_the_dummy(
+    machine: str, explained: dict[str, str]
+) -> None:
+    """What a driver does not find any more after a move is F24's."""
+    operations = (
+        "a = mmap bar[0:4] driver bare wc shared rw",
+        "mremap a 4 pages maymove fixed over z[0:4]",
+        "unmap_mapping_range bar[0:2]",
+    )
+
+    assert explained == whys(machine, *operations, head=HEAD + "area z: 16 pages\n")
+
+
 def test_a_kernel_of_unknown_version_has_no_old_bugs() -> None:
     """Without a version nothing is excused by a bug that was repaired."""
     asked = program(*MIDDLE)

@@ -52,6 +52,7 @@ _DIRECT = "S2.10.2: what is not reserved may have any mode, and the direct map d
 _SET = "S2.9.6: the direct map goes from write-combining to UC, where UC- was reserved"
 _LOW = "S9.1.5: below 1 MiB a claim revokes nothing"
 _SPANS = "S9.6.5: a range that leaves a resource is warned about"
+_BARE = "F24: a mapping without operations counts as anonymous, and a move loses its place in the file"
 _LIMIT = "C05: what ends with the 52 bits of a physical address can be reserved and not freed"
 _NO_LAST = "C05: the end of what ends with the 52 bits of a physical address is taken for 0"
 _TWICE = "A17: a remap that fails halfway untracks twice"
@@ -101,6 +102,10 @@ def _moved_away(causes: Causes) -> bool:
     return causes.tracker(*_WHOLE_VMAS) and causes.lacks("move_clears_vm_pat") and causes.moved
 
 
+def _bare_moved(causes: Causes) -> bool:
+    return causes.lacks("dummy_vm_ops") and causes.driver and causes.moved
+
+
 def _freed_in_vain(causes: Causes) -> bool:
     return causes.driver and causes.freed_part
 
@@ -120,6 +125,8 @@ KNOWN: tuple[Known, ...] = (
     Known("no_leak", _TWICE_BOOKED, _booked_again),
     Known("no_leak", _LOOKED_UP, _looked_up),
     Known("no_leak", _FOREIGN, lambda c: c.now == "arch_io_free_memtype_wc" and _freed_foreign(c)),
+    Known("no_leak", _BARE, _bare_moved),
+    Known("told_free", _BARE, _bare_moved),
     Known("no_leak", _LIMIT, lambda c: c.device("limit")),
     Known("no_warning", _NO_LAST, lambda c: c.device("limit") and c.lacks("reserve_keeps_top")),
     Known("freed_once", _FOREIGN, _freed_foreign),

@@ -110,6 +110,8 @@ class Profile:
     # Entries and faults.
     #: Write-protecting an entry hides its dirty bit (S1.3).
     saved_dirty: bool
+    #: A driver's mapping without operations is not taken for anonymous memory (S6.2.5a).
+    dummy_vm_ops: bool
     #: A writable entry of a file's dirty page is dirty from the start.
     dirty_file_pages_stay_so: bool
     #: A page copied on write has the cache mode of vm_page_prot, which a driver may have chosen for its

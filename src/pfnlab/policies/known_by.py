@@ -101,6 +101,7 @@ SWITCHES_KNOWN: dict[str, tuple[KnownBy, ...]] = {
     "aging_asks_page_test": (Noted(("6.12", "7.2")),),
     "fallocate_checks_op_first": (Measured("madvise/madvise-remove", ("6.12", "7.2")),),
     "saved_dirty": (Measured("mprotect/mprotect-none-copied", ("6.1", "6.12")),),
+    "dummy_vm_ops": (Measured("driver/driver-bare", ("6.1",)),),
     "dirty_file_pages_stay_so": (Measured("touching/anon-shared-three", ("6.12", "7.2")),),
     "copied_keeps_mode": (Measured("touching/copy-on-write", ("6.1",)),),
     "faults_drop_the_vma_lock": (Measured("vfio/vfio-huge", ("6.1", "6.12")),),
