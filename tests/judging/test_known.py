@@ -76,6 +76,33 @@ def test_a_mapping_of_a_device_that_is_off(machine: str, explained: dict[str, st
     assert explained == whys(machine, *off)
 
 
+@for_each(("series", "explained"), [("6.9", {}), ("6.11", {"no_warning": "A10"}), ("6.12", {})])
+def test_a_revocation_that_asks_the_page_tables_is_known_where_the_kernel_asserts(
+    series: str, explained: dict[str, str]
+) -> None:
+    """Of 6.10 and 6.11 A10 says why a driver's unmap_mapping_range warns; the others say nothing."""
+    operations = ("a = mmap bar[0:4] driver remap wc shared rw", "unmap_mapping_range bar[0:4]")
+
+    assert explained == whys(series, *operations)
+
+
+@for_each(
+    ("machine", "explained"),
+    [("6.1", {}), ("6.1,without=bfd40eaff5ab", {"no_leak": "F24", "told_free": "F24"})],
+)
+def test_a_bare_mapping_that_moved_is_known_without_the_dummy(
+    machine: str, explained: dict[str, str]
+) -> None:
+    """What a driver does not find any more after a move is F24's."""
+    operations = (
+        "a = mmap bar[0:4] driver bare wc shared rw",
+        "mremap a 4 pages maymove fixed over z[0:4]",
+        "unmap_mapping_range bar[0:2]",
+    )
+
+    assert explained == whys(machine, *operations, head=HEAD + "area z: 16 pages\n")
+
+
 def test_a_kernel_of_unknown_version_has_no_old_bugs() -> None:
     """Without a version nothing is excused by a bug that was repaired."""
     asked = program(*MIDDLE)

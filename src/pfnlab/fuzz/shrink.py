@@ -143,7 +143,10 @@ _PLAINER: dict[str, tuple[str, ...]] = {
         *("pagemap", "move_pages", "numa_maps", "smaps", "futex_wake", "mem_read", "pipe_write", "vmsplice"),
         *("mem_write", "process_vm_writev"),
     ),
-    "how": ("remap", "fault", "fault_prot", "mixed", "halves", "ram", "narrowed", "fault_pmd", "fault_pud"),
+    "how": (
+        *("remap", "bare", "fault", "fault_prot", "mixed", "halves", "ram", "narrowed", "fault_pmd"),
+        "fault_pud",
+    ),
 }
 
 #: The modes of ioremap and similar operations, the plainest first.

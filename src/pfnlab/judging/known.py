@@ -45,6 +45,7 @@ _UNMINDED = "E12: vfio-pci leaves its mappings alone where the device's memory i
 _KEPT = "D02: pages that were unmapped stay reserved until the last VMA goes"
 _ASSERTED = "S6.3.8: a leaf is cut without mmap_lock, and the kernel asserts it"
 _HANDLER = "G08: a fault handler remaps, with mmap_lock for reading only, and the kernel asserts it"
+_UNTRACKED = "A10: an entry is untracked without mmap_lock"
 _LEAVES = "S7.5.3: smaps and numa_maps drop leaves of 1 GiB"
 _ACCESS = "S7.6.3: access_phys maps what the entry shows, also ordinary RAM"
 _HOLE = "C09: in the ISA hole nothing is reserved, and a range over its border is reserved whole"
@@ -53,6 +54,9 @@ _SET = "S2.9.6: the direct map goes from write-combining to UC, where UC- was re
 _LOW = "S9.1.5: below 1 MiB a claim revokes nothing"
 _SPANS = "S9.6.5: a range that leaves a resource is warned about"
 _FRAMES = "E03: vfio-pci fills a leaf whose frames are not aligned, and the low bits are cut"
+_BARE = "F24: a mapping without operations counts as anonymous, and a move loses its place in the file"
+_LIMIT = "C05: what ends with the 52 bits of a physical address can be reserved and not freed"
+_NO_LAST = "C05: the end of what ends with the 52 bits of a physical address is taken for 0"
 _TWICE = "A17: a remap that fails halfway untracks twice"
 
 #: Trackers that have one entry in the book for all pieces of a mapping, and know only whole VMAs.
@@ -100,6 +104,10 @@ def _moved_away(causes: Causes) -> bool:
     return causes.tracker(*_WHOLE_VMAS) and causes.lacks("move_clears_vm_pat") and causes.moved
 
 
+def _bare_moved(causes: Causes) -> bool:
+    return causes.lacks("dummy_vm_ops") and causes.driver and causes.moved
+
+
 def _freed_in_vain(causes: Causes) -> bool:
     return causes.driver and causes.freed_part
 
@@ -124,6 +132,10 @@ KNOWN: tuple[Known, ...] = (
     Known("no_leak", _TWICE_BOOKED, _booked_again),
     Known("no_leak", _LOOKED_UP, _looked_up),
     Known("no_leak", _FOREIGN, lambda c: c.now == "arch_io_free_memtype_wc" and _freed_foreign(c)),
+    Known("no_leak", _BARE, _bare_moved),
+    Known("told_free", _BARE, _bare_moved),
+    Known("no_leak", _LIMIT, lambda c: c.device("limit")),
+    Known("no_warning", _NO_LAST, lambda c: c.device("limit") and c.lacks("reserve_keeps_top")),
     Known("freed_once", _FOREIGN, _freed_foreign),
     Known("freed_once", _PART, lambda c: c.now == "arch_io_free_memtype_wc" and _freed_in_vain(c)),
     Known("freed_once", _FORK, _fork_failed),
@@ -148,9 +160,10 @@ KNOWN: tuple[Known, ...] = (
     Known("no_warning", _LOOKED_UP, _looked_up),
     Known(
         "no_warning",
-        "A10: an entry is untracked without mmap_lock",
+        _UNTRACKED,
         lambda c: c.tracker("vm_pat") and c.now == "release" and c.zapped,
     ),
+    Known("no_warning", _UNTRACKED, lambda c: c.has("lookup_asserts_mmap_lock") and c.zapped),
     Known(
         "no_warning",
         _ASSERTED,

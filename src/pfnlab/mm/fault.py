@@ -120,7 +120,7 @@ def _needs_no_handler(vma: Vma, vpn: int, write: bool) -> bool:
 
     To copy a page the VMA needs a reverse map, which it gets under mmap_lock.
     """
-    if vma.file is None:
+    if vma.is_anonymous:
         return True
     copies = write and not vma.flags & (VM_SHARED | VM_MAYSHARE)
     return vma.mm.tables.entry(vpn) is not None and not (copies and vma.anon_vma is None)
@@ -170,7 +170,7 @@ def fault_in(vma: Vma, vpn: int, write: bool, *, user: bool = False, unshare: bo
         _do_wp_page(vma, entry)
     elif entry is not None:
         mm.tables.change(vpn, vpn + 1, lambda run: pte_mkyoung(run.bits))
-    elif vma.file is None:
+    elif vma.is_anonymous:
         _do_anonymous_page(vma, vpn, write)
     elif isinstance(vma.file, ShmemFile):
         shmem_fault(vma, vma.file, vpn, write)
@@ -252,11 +252,14 @@ def populate(vma: Vma, start: int, end: int, *, write: bool | None = None) -> No
 def _do_anonymous_page(vma: Vma, vpn: int, write: bool) -> None:
     """First touch of anonymous memory: the zero page for a read, a fresh page for a write.
 
+    :raises Signal: SIGBUS in a shared mapping, which only a file without operations has here (S6.2.5a)
     :raises Undecided: a huge page would fit, and the setting allows it
     """
+    if vma.flags & VM_SHARED:
+        raise Signal("SIGBUS", 2)
     first = vpn - vpn % LEAF_PAGES[2]
     fits = vma.start <= first and first + LEAF_PAGES[2] <= vma.end
-    if fits and not vma.mm.tables.has_table(vpn, 1) and _allows_leaves(vma):
+    if fits and not vma.special and not vma.mm.tables.has_table(vpn, 1) and _allows_leaves(vma):
         raise Undecided("the model has no rule for huge pages of ordinary memory", Why.NO_RULE)
     if write:
         _install_page(vma, vpn, 0, dirty=bool(vma.flags & VM_WRITE))

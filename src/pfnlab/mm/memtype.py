@@ -34,6 +34,9 @@ __all__ = ["MemtypeBook", "MemtypeEntry", "mem_text"]
 _WB, _WC, _UC_MINUS, _UC = CacheMode.WB, CacheMode.WC, CacheMode.UC_MINUS, CacheMode.UC
 _WT, _WP = CacheMode.WT, CacheMode.WP
 
+# The kernel prints 64 bits.
+_U64 = (1 << 64) - 1
+
 
 class MemtypeBook:
     """The reservations, RAM page types and direct map of one booted machine.
@@ -420,5 +423,5 @@ class MemtypeBook:
 
 
 def mem_text(start: int, end: int) -> str:
-    """The kernel log's form of a range of bytes: the end printed is the last byte."""
-    return f"[mem {start:#010x}-{end - 1:#010x}]"
+    """The kernel log's form of bytes: the end printed is the last byte, before 0 of all 64 bits."""
+    return f"[mem {start:#010x}-{end - 1 & _U64:#010x}]"

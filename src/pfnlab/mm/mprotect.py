@@ -62,7 +62,7 @@ def _mprotect_fixup(tlb: MmuGather, vma: Vma, start: int, end: int, flags: int) 
         if not vma.flags & (VM_ACCOUNT | VM_WRITE | VM_SHARED):
             flags |= VM_ACCOUNT
             mm.kernel.commit(end - start)
-    elif mm.kernel.profile.unfaulted_unaccounted and vma.file is None and vma.anon_vma is None:
+    elif mm.kernel.profile.unfaulted_unaccounted and vma.is_anonymous and vma.anon_vma is None:
         flags &= ~VM_ACCOUNT
     was_writable = vma.flags & VM_WRITE
     mm.locked_vma = vma = mm.modify(vma, start, end, flags)

@@ -216,7 +216,7 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
     new = vma.dup(mm)
     new.start, new.end = to, to + call.new
     new.pgoff = vma.pgoff + call.start - vma.start
-    if vma.file is None and vma.anon_vma is None:
+    if vma.is_anonymous and vma.anon_vma is None:
         new.pgoff = to
     excluded = vma if call.dontunmap and not mm.kernel.profile.dontunmap_joins_source else None
     merges = mm.would_merge(new, "copied", excluded)

@@ -110,6 +110,8 @@ class Profile:
     # Entries and faults.
     #: Write-protecting an entry hides its dirty bit (S1.3).
     saved_dirty: bool
+    #: A driver's mapping without operations is not taken for anonymous memory (S6.2.5a).
+    dummy_vm_ops: bool
     #: A writable entry of a file's dirty page is dirty from the start.
     dirty_file_pages_stay_so: bool
     #: A page copied on write has the cache mode of vm_page_prot, which a driver may have chosen for its
@@ -131,6 +133,8 @@ class Profile:
     zap_asserts_mmap_lock: bool
     #: remap_pfn_range warns where mmap_lock is not held for writing, as in a fault handler (S3.3.2c).
     flags_assert_mmap_lock: bool
+    #: A tracker that asks the page tables warns where mmap_lock is not held, as under a revocation (S3.4.5).
+    lookup_asserts_mmap_lock: bool
     #: Page tables are freed in batches of their own, each flushed when it is full.
     tables_in_batches: bool
     #: free_pgtables takes VMAs of a file out of its reverse map together.

@@ -271,7 +271,7 @@ def userfaultfd(mm: MmStruct, start: int, end: int) -> None:
     """
     with mm.mmap_lock.write():
         vmas = mm.vmas_in(start, end)
-        if not vmas or any(vma.flags & (VM_IO | VM_PFNMAP) for vma in vmas):
+        if not vmas or any(vma.flags & (VM_IO | VM_PFNMAP) and not vma.is_anonymous for vma in vmas):
             raise ModelledErrno(errno.EINVAL)
     raise Undecided("the model has no rule for a userfaultfd on ordinary memory", Why.NO_RULE)
 

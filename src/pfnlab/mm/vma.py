@@ -171,6 +171,14 @@ class Vma:
         return bool(self.flags & VM_SPECIAL)
 
     @property
+    def is_anonymous(self) -> bool:
+        """vma_is_anonymous(): of no file, or of one without operations where there is no dummy (S6.2.5a)."""
+        if self.file is None:
+            return True
+        bare = not (self.file.has_fault or self.file.has_access)
+        return bare and not self.mm.kernel.profile.dummy_vm_ops
+
+    @property
     def refills(self) -> bool:
         """Of a mapping of frames: whether its file's handler may fill a cleared entry again (S6.2.3)."""
         return self.file is not None and (self.file.fault is not None or self.file.huge_fault is not None)

@@ -107,6 +107,13 @@ SWITCHES = (
     ),
     # Entries and faults.
     Switch("saved_dirty", "6.6", "_PAGE_SAVED_DIRTY with user shadow stacks, 6.6; S1.3"),
+    Switch(
+        "dummy_vm_ops",
+        "4.18",
+        "vma_dummy_vm_ops instead of none; S6.2.5a",
+        commit="bfd40eaff5ab",
+        catalogue="F24",
+    ),
     Switch("dirty_file_pages_stay_so", "6.16", "set_pte_range() looks at the folio"),
     # No kernel is without it: patches/upstream/fixes removes it.
     Switch("copied_keeps_mode", "6.1", "wp_page_copy() takes vm_page_prot; S6.4.4", catalogue="N05"),
@@ -160,6 +167,18 @@ SWITCHES = (
         until="7.2",
         commit="f70405afc99b",
         catalogue="G08",
+    ),
+    Switch(
+        "lookup_asserts_mmap_lock",
+        "6.10",
+        "mmap_assert_locked() in follow_pte(), until x86 looks with follow_pfnmap_start(); S3.4.5",
+        after="6.9",
+        until="6.12",
+        last="6.11",
+        commit="c5541ba378e3",
+        ended_by="cbea8536d933",
+        catalogue="A10",
+        tracker="vm_pat",
     ),
     Switch(
         "tables_in_batches",

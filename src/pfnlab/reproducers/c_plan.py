@@ -9,14 +9,14 @@ import msgspec
 from pfnlab.errors import Undecided
 from pfnlab.policies.releases import is_series, series_key, series_of, version_key
 from pfnlab.programs.lang.areas import area_extents, area_starts, areas_of_unknown
-from pfnlab.programs.lang.ops import Device, Expect, tasks_of, uses_vfio
+from pfnlab.programs.lang.ops import END_KINDS, Device, Expect, tasks_of, uses_vfio
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.runs.observation import Run, Step
 from pfnlab.programs.runs.places import ISA_PFN, WINDOW_PAGES, alignment, window_pages
 from pfnlab.reproducers.c_calls import CCall, CProgram, why_not, why_not_without_driver
 from pfnlab.reproducers.c_text import quoted
 from pfnlab.reproducers.subject import Subject
-from pfnlab.units import PAGE_SIZE
+from pfnlab.units import PAGE_SIZE, PHYSICAL_BITS
 
 #: Bytes that values of operations take at most: those that tell of pages one by one are long.
 _VALUE_SIZE, _LONG_VALUE_SIZE = 256, 65536
@@ -231,7 +231,10 @@ class CPlan:
             behind = f" + {before[device.kind]} * PAGE" if before.get(device.kind) else ""
             if device.kind == "isa":
                 yield f"{at} = {ISA_PFN * PAGE_SIZE:#x};"
-            elif device.kind == "top":
+            elif device.kind in END_KINDS:
+                if device.kind == "limit":
+                    yield f"if (end_of_physical() != 1UL << {PHYSICAL_BITS})"
+                    yield '\tskip("physical addresses are narrower on this processor");'
                 yield f"{at} = end_of_physical() - {device.pages} * PAGE;"
             else:
                 base = "here.bar_start + here.room"

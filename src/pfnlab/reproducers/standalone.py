@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from pfnlab.made import command
+from pfnlab.programs.lang.ops import END_KINDS
 from pfnlab.reproducers.c_plan import CPlan
 from pfnlab.reproducers.c_text import block, called, function, quoted
 from pfnlab.reproducers.pieces import with_needs
@@ -117,7 +118,7 @@ def _promise(plan: CPlan) -> str:
 def _pieces(plan: CPlan) -> list[str]:
     kinds = {device.kind for device in plan.program.devices}
     names = ["skip", *(["find_bar"] if plan.bars else [])]
-    names += ["find_lowmem"] * ("lowmem" in kinds) + ["end_of_physical"] * ("top" in kinds)
+    names += ["find_lowmem"] * ("lowmem" in kinds) + ["end_of_physical"] * bool(kinds & {*END_KINDS})
     names += ["blank"] * (plan.reads and bool(kinds & {"pci", "lowmem"})) + ["set_thp"] * plan.has_thp
     names += ["open_bar"] * (plan.reads and bool(plan.bars)) + ["prepare_vfio"] * plan.has_vfio
     names += ["step", "left"] + ["leak_of_release"] * plan.by_release

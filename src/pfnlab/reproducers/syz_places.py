@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from pfnlab.errors import Undecided
 from pfnlab.programs.lang.areas import area_extents
-from pfnlab.programs.lang.ops import Device, DeviceKind, Program
+from pfnlab.programs.lang.ops import END_KINDS, Device, DeviceKind, Program
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import KINDS, page_count
 from pfnlab.programs.runs.places import ISA_PFN, LOWMEM, PAST_END_PAGES, WINDOW_PAGES
@@ -96,7 +96,7 @@ def places_for(program: Program, name: str) -> SyzPlaces:
     devices: list[tuple[Device, int]] = []
     page = 0
     for device in program.devices:
-        if device.kind == "top":
+        if device.kind in END_KINDS:
             raise Undecided(
                 f"{name}: the form syz has no place for `{device.name}`: the end of memory is the machine's"
             )

@@ -362,6 +362,14 @@ def test_the_top_ends_with_the_physical_addresses() -> None:
     assert PfnRange((1 << 34) - 4, 1 << 34) == wide.places.devices["last"]
 
 
+def test_the_limit_ends_with_all_bits() -> None:
+    """The limit device ends at 2^52, and only a guest with so wide a processor is asked for it."""
+    what = program(Device("last", "limit", 4))
+
+    assert PfnRange((1 << 40) - 4, 1 << 40) == placed(Windows(BAR, phys_bits=52), what).places.devices["last"]
+    assert [True, False] == [what.needs.wide, program(Device("last", "top", 4)).needs.wide]
+
+
 def test_what_takes_no_store_is_never_written() -> None:
     """A store to where nothing answers is lost, so that the guest is as it was."""
     store = Write(Span("a", 0, 1), 1)

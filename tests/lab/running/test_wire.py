@@ -145,6 +145,7 @@ def test_calls_without_a_range() -> None:
         ("fault_pud", "a 0 0 0 0"),
         ("apply wc", "b 1 0 0 0"),
         ("narrowed", "c 0 0 0 0"),
+        ("bare wc", "e 1 0 0 0"),
     ],
 )
 def test_the_driver_is_told_before_it_maps(how: str, told: str) -> None:

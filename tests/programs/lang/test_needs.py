@@ -70,7 +70,7 @@ def test_who_needs_vfio(line: str, needed: bool) -> None:
 def test_a_program_that_maps_a_device_needs_nothing_more() -> None:
     """No guest is made for it alone."""
     nothing = GuestNeeds(
-        *(False, False, False, False, False, False, False, None), frozenset(), frozenset(), frozenset()
+        *(False, False, False, False, False, False, False, False, None), frozenset(), frozenset(), frozenset()
     )
 
     assert nothing == program().needs

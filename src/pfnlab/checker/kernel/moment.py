@@ -15,7 +15,7 @@ from pfnlab.mm.flags import VM_PFNMAP
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.users.devmem import DevMem
-from pfnlab.mm.users.driver import DriverFile
+from pfnlab.mm.users.driver import BareDriverFile, DriverFile
 from pfnlab.mm.users.pci import PciBar
 from pfnlab.mm.users.vfio import BAR_OFFSET, VfioDevice
 from pfnlab.mm.vma import Vma
@@ -177,11 +177,13 @@ def _frames(vma: Vma) -> PfnRange:
 def _booked_whole(vma: Vma, frames: PfnRange) -> bool:
     file, phys = vma.file, vma.mm.kernel.platform.phys
     start, end = pfn_to_phys(frames.start), pfn_to_phys(frames.end)
-    if not phys.is_booked(start, end, piece_of_ram=isinstance(file, DriverFile)):
+    if not phys.is_booked(start, end, piece_of_ram=isinstance(file, DriverFile | BareDriverFile)):
         return False
     if isinstance(file, VfioDevice):
         return vma in file.filled
-    return isinstance(file, PciBar | DevMem) or (isinstance(file, DriverFile) and file.how == "remap")
+    return isinstance(file, PciBar | DevMem | BareDriverFile) or (
+        isinstance(file, DriverFile) and file.how == "remap"
+    )
 
 
 class StateView:

@@ -39,7 +39,7 @@ from pfnlab.programs.runs.alarm import WARN, Alarm, first_alarm
 from pfnlab.programs.runs.kmsg import once_message
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Reason, Run, Step, direct_map_spans
-from pfnlab.units import PfnRange, phys_to_pfn
+from pfnlab.units import PHYSICAL_BITS, PfnRange, phys_to_pfn
 
 if TYPE_CHECKING:
     from pfnlab.lab.vm.qemu import Guest
@@ -292,15 +292,17 @@ class Bench:
         return self.booted, placement
 
     def _shape(self, program: Program, size: int, image: Path | None) -> GuestShape:
-        steered = program.needs.held or program.needs.forced
-        accel = self.shared.acceleration.of(steered=steered)
+        needs = program.needs
+        # A host's processor seldom has addresses of 52 bits.
+        accel = self.shared.acceleration.of(steered=needs.held or needs.forced or needs.wide)
         return GuestShape(
             size,
             image,
-            STEERED_CPUS if program.needs.held else 1,
-            program.needs.slot,
-            program.needs.reset,
+            STEERED_CPUS if needs.held else 1,
+            needs.slot,
+            needs.reset,
             accel,
+            phys_bits=PHYSICAL_BITS if needs.wide else None,
         )
 
     def _account(

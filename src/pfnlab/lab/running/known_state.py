@@ -39,7 +39,7 @@ from pfnlab.programs.lang.device_ops import Plug, Unplug
 from pfnlab.programs.lang.needs import lacking
 from pfnlab.programs.lang.ops import Program, tasks_of
 from pfnlab.programs.runs.observation import Step
-from pfnlab.units import PfnRange, phys_to_pfn
+from pfnlab.units import PHYSICAL_BITS, PfnRange, phys_to_pfn
 
 #: The smallest BAR of such a guest, in MiB; a core may hold it.
 BAR_MIB = 64
@@ -186,6 +186,7 @@ def _booted(
             resets=needs.reset,
             devices=equipment.devices,
             parameters=equipment.parameters,
+            phys_bits=PHYSICAL_BITS if needs.wide else None,
         )
         ram = equipment.ram_mib or ram_mib(configuration_of_kernel(kernel))
         yield stack.enter_context(Guest(kernel.vmlinuz, shape, ram_mib=max(ram, ram_for(large))))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pfnlab.errors import Misuse
 from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES, MOVED_BAR, OWN_RAM
 from pfnlab.programs.lang.ops import (
+    END_KINDS,
     ONLY_KINDS,
     Call,
     Device,
@@ -32,7 +33,7 @@ from pfnlab.programs.runs.places import (
     top_of,
     window_pages,
 )
-from pfnlab.units import PfnRange
+from pfnlab.units import PHYSICAL_BITS, PfnRange
 
 #: The largest BAR a guest is given.
 MAX_BAR_MIB = 16 << 10
@@ -88,6 +89,7 @@ class Windows:
             "lowmem": LOWMEM,
             "isa": PfnRange(ISA_PFN, ISA_END_PFN),
             "top": top_of(phys_bits, MAX_TOP_PAGES),
+            "limit": top_of(PHYSICAL_BITS, MAX_TOP_PAGES),
         }
         self._taken_windows: list[PfnRange] = []
 
@@ -115,7 +117,7 @@ class Windows:
             if window is None or (device.name in head and window.start != self.bar.start):
                 return None
             windows[device.name] = window
-            start = window.end - device.pages if at_end or device.kind == "top" else window.start
+            start = window.end - device.pages if at_end or device.kind in END_KINDS else window.start
             ranges[device.name] = PfnRange(start, start + device.pages)
         ordered_ranges = {device.name: ranges[device.name] for device in program.devices}
         moved = program.needs.moved

@@ -45,6 +45,7 @@ _KINDS: dict[DriverHow, int] = {
     "apply": 0xB,
     "narrowed": 0xC,
     "fault_remap": 0xD,
+    "bare": 0xE,
 }
 
 #: The numbers of ``enum refusal``.

@@ -260,10 +260,11 @@ def _work(
             return
 
 
-def _guest_needed(program: Program) -> tuple[bool, bool, bool, bool, bool, bool, int]:
+def _guest_needed(program: Program) -> tuple[bool, bool, bool, bool, bool, bool, bool, int]:
     # Sorts programs by the guest they need, programs without special needs first.
     return (
         program.needs.held,
+        program.needs.wide,
         program.needs.driver,
         program.needs.vfio,
         program.needs.reset,

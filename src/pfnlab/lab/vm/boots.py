@@ -61,6 +61,7 @@ class GuestShape:
         no state is saved, for it would fit no other host
     :param devices: more devices, each as QEMU's ``-device`` takes it; such machines are always booted
     :param parameters: more words of the kernel's command line; such machines are always booted
+    :param phys_bits: the width of a physical address on an emulated processor; the emulator's own where None
     """
 
     bar_mib: int = 64
@@ -71,6 +72,7 @@ class GuestShape:
     accel: Accel = Accel.TCG
     devices: tuple[str, ...] = ()
     parameters: tuple[str, ...] = ()
+    phys_bits: int | None = None
 
 
 #: A small guest with the agent alone.

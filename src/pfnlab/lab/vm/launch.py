@@ -37,13 +37,16 @@ _ROOM = 16 * CHANNEL_SIZE
 _GUARD = 'case $(readlink "/proc/$1/exe") in */qemu-system-*) kill -9 "$1";; esac; rm -rf -- "$2"'
 
 
-def cpu_arguments(accel: Accel, cpus: int) -> list[str]:
-    """The arguments for so many CPUs."""
+def cpu_arguments(accel: Accel, cpus: int, phys_bits: int | None = None) -> list[str]:
+    """The arguments for so many CPUs; emulated ones have physical addresses of so many bits."""
     if accel is Accel.KVM:
         return ["-cpu", CPU_OF_HOST, "-smp", str(cpus), "-accel", "kvm"]
     several = cpus > 1
+    model = CPU_OF_SEVERAL if several else CPU_OF_ONE
+    if phys_bits is not None:
+        model += f",phys-bits={phys_bits}"
     return [
-        *("-cpu", CPU_OF_SEVERAL if several else CPU_OF_ONE, "-smp", str(cpus)),
+        *("-cpu", model, "-smp", str(cpus)),
         *("-accel", "tcg,thread=multi" if several else "tcg"),
     ]
 

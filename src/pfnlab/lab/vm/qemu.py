@@ -125,7 +125,9 @@ class Guest:
             )
         )
         machine = [
-            *(qemu, "-M", "q35", *cpu_arguments(shape.accel, shape.cpus), "-m", str(ram_mib)),
+            *(qemu, "-M", "q35"),
+            *cpu_arguments(shape.accel, shape.cpus, shape.phys_bits),
+            *("-m", str(ram_mib)),
             # vfio-pci wants an IOMMU, which has to come before other devices.
             *(("-device", "intel-iommu") if iommu else ()),
             *("-nodefaults", "-no-reboot", "-display", "none", "-nic", "none"),

@@ -164,6 +164,45 @@ class DriverFile:
         remap_pfn_range(vma, vma.start + first, PfnRange(pfn + first, pfn + end), vma.page_prot)
 
 
+@dataclass(frozen=True)
+class BareDriverFile:
+    """/dev/pfnlab, opened, for a mapping that is remapped at once and gets no vm_ops (S6.2.5a).
+
+    :param mode: cache mode of vm_page_prot
+    """
+
+    mode: str
+    kind: str = "driver"
+    noexec: bool = False
+    write_notify: bool = False
+    own_placement: bool = False
+    placement_errno: int = 0
+    mmap_prepare: bool = False
+    mapping: AddressSpace = "driver"
+    has_fault: bool = False
+    has_access: bool = False
+    fault_reconstructs: bool = False
+    fault: None = None
+    huge_fault: None = None
+    opened: None = None
+    closed: None = None
+    base_pfn: None = None
+    fsync_errno: int = errno.EINVAL
+    fallocate_errno: int = errno.ENODEV
+
+    def prepare(self, vma: Vma) -> None:
+        """There is only one phase."""
+
+    def mmap(self, vma: Vma) -> None:
+        """The driver's mmap.
+
+        :raises ModelledErrno: the error of remap_pfn_range
+        """
+        with vma.mm.kernel.processors.inside("pfnlab_mmap"):
+            vma.page_prot = prot_of(vma, self.mode)
+            remap_pfn_range(vma, vma.start, PfnRange(vma.pgoff, vma.pgoff + vma.nr), vma.page_prot)
+
+
 def _remap_narrowed(vma: Vma) -> None:
     """Remap RAM page by page: each call sees a VMA of that page alone.
 

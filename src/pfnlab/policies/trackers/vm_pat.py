@@ -183,6 +183,8 @@ class VmPat:
         :param caller: the kernel's function that asks; the compiler may put get_pat_info() into it
         :raises ModelledErrno: EINVAL when a shared mapping has no first entry; the kernel warns
         """
+        if self._kernel.profile.lookup_asserts_mmap_lock and vma.mm.mmap_lock.held == (0, False):
+            self._kernel.trace.printk("WARNING at include/linux/rwsem.h")
         with vma.mm.page_table_lock.write():
             entry = vma.mm.tables.entry(vma.start)
         if entry is not None and entry.page is None:

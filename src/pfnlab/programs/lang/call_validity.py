@@ -23,6 +23,7 @@ from pfnlab.programs.lang.device_ops import (
 from pfnlab.programs.lang.names import Names, Wrong, article, forwards
 from pfnlab.programs.lang.ops import (
     DEVICE_VIAS,
+    END_KINDS,
     MAIN_TASK,
     ONLY_KINDS,
     Call,
@@ -141,7 +142,7 @@ class CallValidity(Names):
         else:
             return
         own = {device.name for device in self.devices.values() if device.kind == "isa"}
-        last = {device.name for device in self.devices.values() if device.kind == "top"}
+        last = {device.name for device in self.devices.values() if device.kind in END_KINDS}
         part_name = "span" if not isinstance(call, Mmap) else "over" if call.over is not None else "name"
         for area in sorted(areas_showing(self._showing, own, shared=True) & self._stored):
             raise Wrong(
@@ -326,7 +327,9 @@ class CallValidity(Names):
         if via == "vfio":
             self._alone(device.name, "vfio takes")
             self._taken_by("vfio-pci")
-        if source.end > device.pages and (device.kind == "isa" or (device.kind == "top" and via == "driver")):
+        if source.end > device.pages and (
+            device.kind == "isa" or (device.kind in END_KINDS and via == "driver")
+        ):
             pages = page_count(device.pages)
             problem = (
                 "what lies behind is no program's" if device.kind == "isa" else "there is nothing behind"
@@ -400,7 +403,7 @@ class CallValidity(Names):
         self.pages(call.span, "span")
         self._device_via(call.source, call.via)
         device = self.devices[call.source.name]
-        if device.kind == "top" and call.source.end > device.pages:
+        if device.kind in END_KINDS and call.source.end > device.pages:
             raise Wrong(
                 f"there is nothing behind {device.name}: write {device.name}[0:{device.pages}] at most",
                 "source",

@@ -8,12 +8,14 @@ import msgspec
 
 from pfnlab.programs.lang.span import OnPages
 
-#: How the guest driver maps: all at once, a part, in two halves, ordinary RAM instead of the device (at once,
-#: or page by page with the VMA narrowed to each, as hfi1 and comedi do), as i915 does (apply_to_page_range,
-#: where nobody is asked for a cache mode), page by page on fault (with a mode of its own; by leaves of 2 MiB,
-#: or of 1 GiB too; by remap_pfn_range of all; in a VM_MIXEDMAP), or not at all.
+#: How the guest driver maps: all at once (also without operations of its own), a part, in two halves,
+#: ordinary RAM instead of the device (at once, or page by page with the VMA narrowed to each, as hfi1 and
+#: comedi do), as i915 does (apply_to_page_range, where nobody is asked for a cache mode), page by page on
+#: fault (with a mode of its own; by leaves of 2 MiB, or of 1 GiB too; by remap_pfn_range of all; in a
+#: VM_MIXEDMAP), or not at all.
 DriverHow = Literal[
     "remap",
+    "bare",
     "part",
     "halves",
     "ram",

@@ -48,13 +48,15 @@ class GuestNeeds(msgspec.Struct, frozen=True):
     :param slot: a device that comes or goes
     :param reset: a device that can be reset and put to sleep
     :param bound: the guest driver is bound to a device, so that all of its BAR is claimed
+    :param wide: a processor with all 52 bits of a physical address
     :param moved: the device that comes to a second place
     :param past_end: the pci devices that are mapped past their last page
     :param first_page: the pci devices whose first page is claimed. For a resource file, the kernel asks
         whether the BAR's first page is claimed (S1.13.5). A driver that is bound claims all of it, and so
         does vfio-pci
     :param stored_to: the devices that may hold other bytes afterwards: they are mapped shared, and the
-        program stores. No store reaches an ``isa`` device, and a ``top`` device holds nothing
+        program stores. No store reaches an ``isa`` device, and a ``top`` or ``limit`` device holds
+        nothing
     """
 
     held: bool
@@ -64,6 +66,7 @@ class GuestNeeds(msgspec.Struct, frozen=True):
     slot: bool
     reset: bool
     bound: bool
+    wide: bool
     moved: Device | None
     past_end: frozenset[str]
     first_page: frozenset[str]
@@ -94,6 +97,7 @@ class GuestNeeds(msgspec.Struct, frozen=True):
             slot=any(isinstance(call, SlotCall) for call in calls),
             reset=any(isinstance(call, VfioReset | D3 | D0) for call in calls),
             bound=bound,
+            wide=any(device.kind == "limit" for device in program.devices),
             moved=moved,
             past_end=frozenset(span.name for span in sources if span.end > ends.get(span.name, span.end)),
             first_page=frozenset(pages if bound or vfio else claimed & pages.keys()),

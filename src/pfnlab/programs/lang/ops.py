@@ -43,7 +43,7 @@ PHYSICAL_VIAS: tuple[Via, ...] = ("devmem", "devmem-sync", "driver")
 #: Reasons for which a fork is made to fail, from outside memory management.
 ForkRefusal = Literal["set_tid", "overcommit_memory", "pids_max"]
 
-DeviceKind = Literal["pci", "lowmem", "isa", "top"]
+DeviceKind = Literal["pci", "lowmem", "isa", "top", "limit"]
 
 #: The interfaces that map a device, by its kind.
 DEVICE_VIAS: dict[DeviceKind, tuple[Via, ...]] = {
@@ -51,10 +51,14 @@ DEVICE_VIAS: dict[DeviceKind, tuple[Via, ...]] = {
     "lowmem": LOWMEM_VIAS,
     "isa": PHYSICAL_VIAS,
     "top": PHYSICAL_VIAS,
+    "limit": PHYSICAL_VIAS,
 }
 
 #: The kinds of which a machine has one device, always at the same place.
-ONLY_KINDS: tuple[DeviceKind, ...] = ("isa", "top")
+ONLY_KINDS: tuple[DeviceKind, ...] = ("isa", "top", "limit")
+
+#: The kinds that end with physical address space, where nothing answers.
+END_KINDS: tuple[DeviceKind, ...] = ("top", "limit")
 
 #: The settings of transparent_hugepage.
 Thp = Literal["always", "madvise", "never"]
@@ -94,7 +98,8 @@ class Device(msgspec.Struct, frozen=True):
 
     :param kind: ``pci`` a prefetchable memory BAR; ``lowmem`` RAM below 1 MiB, reached by /dev/mem; ``isa``
         what lies from 0x98000 on: RAM, the ISA hole, and RAM above 1 MiB; ``top`` the last pages of the
-        machine's physical address space, where nothing answers
+        machine's physical address space, where nothing answers; ``limit`` the same on a processor that has
+        all 52 bits of a physical address
     :param pages: its size
     """
 

@@ -5,7 +5,7 @@ The grammar, with ``SPAN`` one of ``a[4:8]``, ``a[3]`` and ``a`` (the whole mapp
     pfnlab program 1
     title TEXT          asks TEXT?
     thp always|madvise|never
-    device NAME: pci|lowmem|isa|top, SIZE
+    device NAME: pci|lowmem|isa|top|limit, SIZE
     area NAME: SIZE
     [fail FUNCTION N [in FUNCTION]:] [skip FUNCTION [N]:] [hold FUNCTION [N] [return]:] [TASK:] OPERATION
     expect KERNEL[..[KERNEL]] nothing left | leaked SPAN MODE, ...

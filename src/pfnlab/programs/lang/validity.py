@@ -11,6 +11,7 @@ from pfnlab.policies.releases import is_series, series_of, version_key
 from pfnlab.programs.lang.call_validity import CallValidity
 from pfnlab.programs.lang.names import Wrong, article, forwards
 from pfnlab.programs.lang.ops import (
+    END_KINDS,
     ONLY_KINDS,
     Area,
     Device,
@@ -79,6 +80,12 @@ class ProgramValidity(CallValidity):
         twin = next((other for other in self.devices.values() if other.kind == device.kind), None)
         if device.kind in ONLY_KINDS and twin is not None:
             raise Wrong(f"{twin.name} is the {device.kind} device of the machine: declare one", "kind")
+        other_end = next((other for other in self.devices.values() if other.kind in END_KINDS), None)
+        if device.kind in END_KINDS and other_end is not None:
+            raise Wrong(
+                f"{other_end.name} is the {other_end.kind} device, and a machine has one end: declare one",
+                "kind",
+            )
         if device.pages > MAX_PAGES:
             raise Wrong("a device is at most 4 TiB: write `4 TiB` or less", "pages")
         self.devices[device.name] = device

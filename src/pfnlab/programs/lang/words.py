@@ -64,7 +64,12 @@ UNITS: dict[str, int] = {
 
 KINDS: dict[str, DeviceKind] = {kind: kind for kind in get_args(DeviceKind)}
 #: The most pages of a device of a kind; others are limited by :data:`MAX_PAGES` alone.
-MOST_PAGES: dict[DeviceKind, int] = {"lowmem": MAX_LOWMEM_PAGES, "isa": MAX_ISA_PAGES, "top": MAX_TOP_PAGES}
+MOST_PAGES: dict[DeviceKind, int] = {
+    "lowmem": MAX_LOWMEM_PAGES,
+    "isa": MAX_ISA_PAGES,
+    "top": MAX_TOP_PAGES,
+    "limit": MAX_TOP_PAGES,
+}
 #: The settings of transparent_hugepage.
 THP: dict[str, Thp] = {setting: setting for setting in get_args(Thp)}
 VIAS: dict[str, Via] = {via: via for via in PCI_VIAS}

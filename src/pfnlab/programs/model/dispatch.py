@@ -22,7 +22,7 @@ from pfnlab.mm.shmem import ShmemFile, check_no_shmem
 from pfnlab.mm.space import TASK_PAGES, MmStruct
 from pfnlab.mm.unmap import do_munmap
 from pfnlab.mm.users.devmem import DevMem
-from pfnlab.mm.users.driver import RAM_PFN, DriverFile, DriverState
+from pfnlab.mm.users.driver import RAM_PFN, BareDriverFile, DriverFile, DriverState
 from pfnlab.mm.users.pci import PciBar, PciDevice, found_again, plugged, unplugged
 from pfnlab.mm.users.vfio import BAR_OFFSET, VfioDevice
 from pfnlab.mm.vma import MappedFile
@@ -366,6 +366,8 @@ def _file(kernel: Kernel, task: Task, call: Mmap, places: Places) -> MappedFile 
         if call.locked or call.populate or task.mm.def_flags:
             raise Undecided("the model does not fill or lock shared anonymous memory", Why.NO_RULE)
         return ShmemFile()
+    if call.driver is not None and call.driver.how == "bare":
+        return BareDriverFile(call.driver.mode)
     if call.driver is not None:
         return DriverFile(call.driver.how, call.driver.mode, call.driver.part or (0, 0))
     if via == "vfio":

@@ -28,7 +28,7 @@ from pfnlab.policies.reports import REPORTS
 from pfnlab.policies.seams import seam_and_place, with_policy
 from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES, MOVED_BAR
 from pfnlab.programs.lang.needs import lacking
-from pfnlab.programs.lang.ops import MAIN_TASK, Exec, Exit, Kill, Program
+from pfnlab.programs.lang.ops import END_KINDS, MAIN_TASK, Exec, Exit, Kill, Program
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.model.dispatch import close_files
 from pfnlab.programs.model.execution import OneByOne, SideBySide, refuse_unknown
@@ -44,7 +44,7 @@ from pfnlab.programs.runs.places import (
     reach_behind,
     top_of,
 )
-from pfnlab.units import PAGE_SIZE, PfnRange, pages_of, phys_to_pfn
+from pfnlab.units import PAGE_SIZE, PHYSICAL_BITS, PfnRange, pages_of, phys_to_pfn
 
 #: The place of BARs: in the 32-bit window while they fit, as firmware places them, else above it.
 _BAR_PFN = phys_to_pfn(0xF800_0000)
@@ -279,6 +279,8 @@ def place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | N
     if pci_pages > _BAR_PAGES:
         bar = _HIGH_BAR_PFN
         platform = replace(platform, phys_bits=_HIGH_PHYS_BITS)
+    if program.needs.wide:
+        platform = replace(platform, phys_bits=PHYSICAL_BITS)
     whole = None
     if program.needs.vfio:
         # As in a guest, where the device is the beginning of a BAR.
@@ -298,7 +300,7 @@ def place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | N
         if device.kind == "isa":
             devices[device.name] = PfnRange(ISA_PFN, ISA_PFN + device.pages)
             continue
-        if device.kind == "top":
+        if device.kind in END_KINDS:
             devices[device.name] = top_of(platform.phys_bits, device.pages)
             continue
         bar += -bar % alignment(program, device)

@@ -13,7 +13,7 @@ from pfnlab.hw.pgtable import LEAF_PAGES
 from pfnlab.mm.users.vfio import BAR_OFFSET
 from pfnlab.programs.lang.areas import area_extents, area_starts, areas_of_unknown
 from pfnlab.programs.lang.device_ops import DRIVER_RAM, MOVED_BAR, MemremapPages
-from pfnlab.programs.lang.ops import Device, DeviceKind, Mmap, Program, RemapFilePages
+from pfnlab.programs.lang.ops import END_KINDS, Device, DeviceKind, Mmap, Program, RemapFilePages
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import MAX_ISA_PAGES
 from pfnlab.programs.runs.observation import PHYSICAL, REGION
@@ -36,7 +36,7 @@ ISA_PFN = 0x98
 ISA_END_PFN = ISA_PFN + MAX_ISA_PAGES
 
 #: Kinds of devices in the order of their places in physical memory.
-_KIND_ORDER: tuple[DeviceKind, ...] = ("lowmem", "isa", "pci", "top")
+_KIND_ORDER: tuple[DeviceKind, ...] = ("lowmem", "isa", "pci", "top", "limit")
 
 
 def reach_behind(program: Program) -> int:
@@ -83,7 +83,7 @@ def window_pages(program: Program, device: Device) -> int:
 
 
 def top_of(phys_bits: int, pages: int) -> PfnRange:
-    """The last page frames that a physical address of so many bits reaches: the ``top`` device."""
+    """The last page frames that addresses of so many bits reach: the ``top`` or ``limit`` device."""
     end = 1 << phys_bits - PAGE_SHIFT
     return PfnRange(end - pages, end)
 
@@ -94,8 +94,8 @@ def ranks_of(program: Program) -> dict[str, int]:
     Which of two BAR windows comes first, or which of two in low memory, is the placement's whim.
     """
     devices = sorted(program.devices, key=lambda device: _KIND_ORDER.index(device.kind))
-    names = [device.name for device in devices if device.kind != "top"]
-    names += [MOVED_BAR, *(device.name for device in devices if device.kind == "top")]
+    names = [device.name for device in devices if device.kind not in END_KINDS]
+    names += [MOVED_BAR, *(device.name for device in devices if device.kind in END_KINDS)]
     return {name: rank for rank, name in enumerate(names)}
 
 

@@ -232,6 +232,7 @@ static int populate(struct vm_area_struct *vma, const struct pfnlab_map *map)
 
 	switch (map->kind) {
 	case PFNLAB_REMAP:
+	case PFNLAB_REMAP_BARE:
 		return remap(vma, 0, size);
 	case PFNLAB_REMAP_PART:
 		return is_part(map->start, map->len, size) ? remap(vma, map->start, map->len) : -EINVAL;
@@ -266,7 +267,8 @@ int pfnlab_mmap(struct file *file, struct vm_area_struct *vma)
 	const struct pfnlab_map *map = file->private_data;
 
 	vma->vm_page_prot = with_mode(vma->vm_page_prot, map->mode);
-	vma->vm_ops = &pfnlab_vm_ops;
+	if (map->kind != PFNLAB_REMAP_BARE)
+		vma->vm_ops = &pfnlab_vm_ops;
 	vma->vm_private_data = remembered(map);
 	return populate(vma, map);
 }

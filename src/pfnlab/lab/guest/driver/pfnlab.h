@@ -26,6 +26,7 @@ enum pfnlab_kind {
 	PFNLAB_APPLY,                 /* apply_to_page_range, as i915 does: nobody is asked for a cache mode */
 	PFNLAB_REMAP_NARROWED,        /* the driver's own pages one by one, the VMA narrowed to each, as hfi1 does */
 	PFNLAB_FAULT_REMAP,           /* the fault handler calls remap_pfn_range of the whole VMA */
+	PFNLAB_REMAP_BARE,            /* remap_pfn_range of the whole VMA, which gets no operations */
 };
 
 /* Cache mode of vm_page_prot. */
