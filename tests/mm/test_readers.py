@@ -198,6 +198,34 @@ def test_a_userfaultfd_on_ordinary_memory_has_no_rule() -> None:
         run("7.2", *ORDINARY, "userfaultfd a")
 
 
+#: One page of the device, and ordinary memory behind it with a page of its own.
+BEHIND = ("a = mmap anon[0:4] private rw", "write a[1] 7", "mmap bar[0:1] wc shared rw over a[0]")
+
+
+@for_each(
+    ("changes", "told"),
+    [
+        ("", "soft-dirty present+exclusive+soft-dirty"),
+        (",skipped_are_holes=off", "present+exclusive+soft-dirty soft-dirty"),
+        (
+            ",skipped_are_holes=off,walker=special_bits",
+            "present+soft-dirty present+exclusive+soft-dirty",
+        ),
+    ],
+)
+def test_pagemap_tells_of_others_where_nothing_stands_for_a_mapping(changes: str, told: str) -> None:
+    """walk_page_test() calls pte_hole since 4.0; a walk that skips nothing needs no such call (S7.5.4)."""
+    assert ("ok", told) == last(f"6.12{changes}", *BEHIND, "pagemap a[0:2]")
+
+
+def test_mincore_of_a_mapping_that_nothing_stands_for_is_undecided() -> None:
+    """The kernel hands out a page that it did not fill; from 7.3 on it walks, and nothing is skipped."""
+    with pytest.raises(Undecided, match="nobody wrote"):
+        run("6.12,skipped_are_holes=off", *MAPPED, "mincore a")
+
+    assert ("ok", "1111") == last("7.3,skipped_are_holes=off", *MAPPED, "mincore a")
+
+
 @every_series
 def test_mincore_tells_the_pages_before_a_hole(series: str) -> None:
     """S7.5.6: the call fails there, and had told those."""

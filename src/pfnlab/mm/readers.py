@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
+from itertools import islice
 from typing import NamedTuple
 
 from pfnlab.errors import ModelledErrno, Undecided, Why
@@ -111,12 +113,34 @@ class Pagemap(NamedTuple):
 
 
 def pagemap(mm: MmStruct, start: int, end: int) -> list[Pagemap]:
-    """Pages ``[start, end)`` in /proc/self/pagemap: to kernels PFN mappings are holes (S7.5)."""
+    """As many entries of /proc/self/pagemap as ``[start, end)`` has pages, from the first on.
+
+    To kernels PFN mappings are holes, or without ``skipped_are_holes`` nothing at all: the entries of what
+    follows take the places (pagemap_read, S7.5.4).
+    """
     with mm.mmap_lock.read():
         for vma in mm.vmas_in(start, end):
             walker = mm.kernel.walkers.walk_page_range
             _split_leaves(vma, max(vma.start, start), min(vma.end, end), walker)
-        return [_pagemap(mm, vpn) for vpn in range(start, end)]
+        return [_pagemap(mm, vpn) for vpn in islice(_told(mm, start), end - start)]
+
+
+def _told(mm: MmStruct, start: int) -> Iterator[int]:
+    """The pages from *start* on that walk_page_range tells of."""
+    vpn = start
+    while True:
+        vma = mm.vma_lookup(vpn)
+        if vma is not None and not _answers(vma):
+            vpn = vma.end
+            continue
+        yield vpn
+        vpn += 1
+
+
+def _answers(vma: Vma) -> bool:
+    """True where walk_page_range enters *vma*, or calls pte_hole for it (walk_page_test)."""
+    kernel = vma.mm.kernel
+    return kernel.profile.skipped_are_holes or kernel.walkers.walk_page_range.walk_page_test(vma)
 
 
 def _pagemap(mm: MmStruct, vpn: int) -> Pagemap:
@@ -241,6 +265,7 @@ def mincore(mm: MmStruct, start: int, end: int) -> tuple[int, str]:
     """mincore(2) into a vector of zeros (S7.5.6).
 
     :return: the errno, and a digit a page; at a hole ENOMEM, and only the pages before it were delivered
+    :raises Undecided: the walk says nothing of a VMA
     """
     digits: list[str] = []
     walker = mm.kernel.walkers.walk_page_range
@@ -251,6 +276,11 @@ def mincore(mm: MmStruct, start: int, end: int) -> tuple[int, str]:
                 return errno.ENOMEM, "".join(digits).ljust(end - start, "0")
             if vpn in (start, vma.start) and not mm.kernel.profile.mincore_walks:
                 _split_leaves(vma, vpn, min(vma.end, end), walker)
+            if not (_answers(vma) or mm.kernel.profile.mincore_walks):
+                raise Undecided(
+                    "mincore delivers bytes that nobody wrote for a mapping that the walk skips",
+                    Why.MACHINE_DECIDES,
+                )
             entry = mm.tables.entry(vpn)
             walks = vma.file is None or mm.kernel.profile.mincore_walks or walker.walk_page_test(vma)
             resident = (entry is not None and walks) or _in_memory(vma, vpn)

@@ -115,6 +115,7 @@ SWITCHES_KNOWN: dict[str, tuple[KnownBy, ...]] = {
     "tables_in_batches": (Measured("unmapping/munmap-many-tables", ("6.12", "7.2")),),
     "unlinks_in_batches": (Measured("races/race-two-batches", ("6.1", "6.12")),),
     "unmap_drains_lru": (Noted(()),),
+    "skipped_are_holes": (Measured("walkers/walk-pagemap-shifted", ("6.1", "7.3")),),
     "mincore_walks": (Measured("driver/driver-mincore", ("7.2", "7.3")),),
     "move_pages_walks_folios": (Measured("walkers/walk-move-pages", ("6.1", "6.12")),),
     "smaps_locks_vmas": (Measured("walkers/walk-smaps-locks", ("6.12", "7.2")),),

@@ -194,6 +194,13 @@ SWITCHES = (
         until="6.16",
     ),
     # Other ways to a page.
+    Switch(
+        "skipped_are_holes",
+        "4.0",
+        "walk_page_test() calls pte_hole for VM_PFNMAP; S7.5.4",
+        commit="48684a65b4e3",
+        catalogue="F01",
+    ),
     Switch("mincore_walks", "7.3", "mincore on PFN mappings; S7.5", catalogue="N09"),
     Switch("move_pages_walks_folios", "6.12", "10d83d7781a8, folio_walk_start(); S7.5"),
     Switch("smaps_locks_vmas", "7.2", "per-VMA lock for smaps, 7.2; S7.5.9"),
