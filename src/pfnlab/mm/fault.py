@@ -179,14 +179,16 @@ def fault_in(vma: Vma, vpn: int, write: bool, *, user: bool = False, unshare: bo
             return
         # The tables down to the handler's level exist by now, also where it refuses (S12.3.5).
         mm.tables.allocate(vpn, vpn + 1, lowest=2)
+        file = vma.file
+        assert file is not None  # anonymous memory is done with above
         own_lock = mm.kernel.profile.faults_drop_the_vma_lock and vma is not mm.locked_vma
-        if user and vma.file.has_fault and own_lock:
+        if user and file.has_fault and own_lock:
             # The first attempt holds the VMA's own lock and may not call a handler: it is made again.
             mm.kernel.trace.event("fault", vpn)
-        if vma.file.fault is None:
+        if file.fault is None:
             # A driver without a handler fills everything at mmap: an empty entry stays empty (S6.2.3).
             raise Signal("SIGBUS", 2)
-        vma.file.fault(vma, vpn)
+        file.fault(vma, vpn)
 
 
 def _huge_fault(vma: Vma, vpn: int) -> bool:

@@ -143,7 +143,7 @@ class Profile:
     unmap_drains_lru: bool
 
     # Other ways to a page.
-    #: A VMA that is skipped is a hole to the walker, so pagemap and mincore tell of its pages (S7.5.4).
+    #: A VMA that is skipped is a hole to the walker, so pagemap and mincore report its pages (S7.5.4).
     skipped_are_holes: bool
     #: mincore looks at the entries of PFN mappings (S7.5).
     mincore_walks: bool

@@ -122,11 +122,11 @@ def pagemap(mm: MmStruct, start: int, end: int) -> list[Pagemap]:
         for vma in mm.vmas_in(start, end):
             walker = mm.kernel.walkers.walk_page_range
             _split_leaves(vma, max(vma.start, start), min(vma.end, end), walker)
-        return [_pagemap(mm, vpn) for vpn in islice(_told(mm, start), end - start)]
+        return [_pagemap(mm, vpn) for vpn in islice(_reported(mm, start), end - start)]
 
 
-def _told(mm: MmStruct, start: int) -> Iterator[int]:
-    """The pages from *start* on that walk_page_range tells of."""
+def _reported(mm: MmStruct, start: int) -> Iterator[int]:
+    """The pages from *start* on that walk_page_range reports."""
     vpn = start
     while True:
         vma = mm.vma_lookup(vpn)

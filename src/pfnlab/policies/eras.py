@@ -30,8 +30,11 @@ def era_switches(name: str) -> dict[str, bool]:
     """The switches of the era *name*, one of :data:`VM_PAT_ERAS`."""
     release = series_key(name.partition("@")[2])
     return {
-        switch.name: _reached(switch.since, release)
-        or any(_reached(backport.point, release) for backport in switch.stable)
+        switch.name: (
+            _reached(switch.since, release)
+            or any(_reached(backport.point, release) for backport in switch.stable)
+        )
+        and not (switch.until and _reached(switch.until, release))
         for switch in SWITCHES
         if switch.tracker == "vm_pat" or switch.name in _ALSO
     }
