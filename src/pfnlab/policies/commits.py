@@ -31,10 +31,8 @@ NO_SWITCH = {
     "7bd7d74ec019": "D01: it removed what f8e97613fed2 left without a user",
     "cba4dbeb7bfc": "D01: it removed what f8e97613fed2 left without a user",
     "b3662fb91b98": "D01: only the fork of vm_pat was strict, and f8e97613fed2 ended that",
-    "c5541ba378e3": "A10: it is about locks that only a debugging kernel checks",
     "a04e1928e2ea": "C06: no memremap_pages() fails once it has booked its range",
     "3ab1db3c6039": "F20: io_uring is not modelled",
-    "bfd40eaff5ab": "F24: every file modelled here has vm_ops",
 }
 
 
