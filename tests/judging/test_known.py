@@ -103,6 +103,22 @@ def test_a_bare_mapping_that_moved_is_known_without_the_dummy(
     assert explained == whys(machine, *operations, head=HEAD + "area z: 16 pages\n")
 
 
+@for_each(
+    ("machine", "explained"),
+    [("6.1", {}), ("6.1,without=4bb9c5c02153", {"no_loss": "A14", "freed_once": "A14"})],
+)
+def test_what_the_offset_frees_is_known_without_the_flag(machine: str, explained: dict[str, str]) -> None:
+    """A mapping that faults fill frees the reservation of another, which A14 explains."""
+    operations = (
+        "a = mmap bar[0:4] driver fault wc shared rw",
+        "b = mmap bar[0:4] wc shared rw",
+        "munmap a",
+        "munmap b",
+    )
+
+    assert explained == whys(machine, *operations)
+
+
 def test_a_kernel_of_unknown_version_has_no_old_bugs() -> None:
     """Without a version nothing is excused by a bug that was repaired."""
     asked = program(*MIDDLE)

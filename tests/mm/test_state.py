@@ -80,7 +80,7 @@ OTHER: dict[type, dict[str, str]] = {
     },
     MmuGather: {"mm": "a way to others", "flushes": "a policy, and the same all along"},
     MemtypeBook: {
-        **dict.fromkeys(("platform", "trace", "_processors"), "ways to others"),
+        **dict.fromkeys(("platform", "trace", "_processors", "entry_fails"), "ways to others"),
         "report": "a policy, which remembers nothing",
         **dict.fromkeys(("end_match", "mtrr_merged_map", "_reserve_keeps_top", "_overhang"), "constants"),
         **{"lock": "has a state of its own", "warned": "messages given once decide nothing"},

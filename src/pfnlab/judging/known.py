@@ -54,6 +54,7 @@ _SET = "S2.9.6: the direct map goes from write-combining to UC, where UC- was re
 _LOW = "S9.1.5: below 1 MiB a claim revokes nothing"
 _SPANS = "S9.6.5: a range that leaves a resource is warned about"
 _FRAMES = "E03: vfio-pci fills a leaf whose frames are not aligned, and the low bits are cut"
+_BY_OFFSET = "A14: any mapping with an offset counts as tracked, and frees what it never reserved"
 _BARE = "F24: a mapping without operations counts as anonymous, and a move loses its place in the file"
 _LIMIT = "C05: what ends with the 52 bits of a physical address can be reserved and not freed"
 _NO_LAST = "C05: the end of what ends with the 52 bits of a physical address is taken for 0"
@@ -108,6 +109,10 @@ def _bare_moved(causes: Causes) -> bool:
     return causes.lacks("dummy_vm_ops") and causes.driver and causes.moved
 
 
+def _by_offset(causes: Causes) -> bool:
+    return causes.tracker(*_WHOLE_VMAS) and causes.lacks("vm_pat_flag")
+
+
 def _freed_in_vain(causes: Causes) -> bool:
     return causes.driver and causes.freed_part
 
@@ -136,6 +141,9 @@ KNOWN: tuple[Known, ...] = (
     Known("told_free", _BARE, _bare_moved),
     Known("no_leak", _LIMIT, lambda c: c.device("limit")),
     Known("no_warning", _NO_LAST, lambda c: c.device("limit") and c.lacks("reserve_keeps_top")),
+    Known("freed_once", _BY_OFFSET, _by_offset),
+    Known("no_loss", _BY_OFFSET, _by_offset),
+    Known("no_warning", _BY_OFFSET, lambda c: _by_offset(c) and c.fork_failed),
     Known("freed_once", _FOREIGN, _freed_foreign),
     Known("freed_once", _PART, lambda c: c.now == "arch_io_free_memtype_wc" and _freed_in_vain(c)),
     Known("freed_once", _FORK, _fork_failed),

@@ -174,7 +174,7 @@ def fault_in(vma: Vma, vpn: int, write: bool, *, user: bool = False, unshare: bo
         _do_anonymous_page(vma, vpn, write)
     elif isinstance(vma.file, ShmemFile):
         shmem_fault(vma, vma.file, vpn, write)
-    else:
+    elif vma.file is not None:
         if _huge_fault(vma, vpn):
             return
         # The tables down to the handler's level exist by now, also where it refuses (S12.3.5).

@@ -7,6 +7,7 @@ from bisect import insort
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, get_args
 
 from pfnlab.errors import ModelledErrno, Undecided, Why
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
 
 
 #: Functions that can be made to fail: a page table, an entry of the book, or a copy of a VMA, cannot be
-#: allocated.
-_CAN_FAIL = ("__pte_alloc", "pfnmap_track", "vm_area_dup")
+#: allocated; within remap_pfn_range what it allocates itself, the entry of the book and the context (S4.6.2).
+_CAN_FAIL = ("__pte_alloc", "kmalloc", "pfnmap_track", "vm_area_dup")
 
 #: Every machine has memory for so many pages (128 MiB); for more it is a question which machine it is.
 GRANTED_PAGES = 1 << 15
@@ -95,6 +96,7 @@ class Kernel:
             neighbours_apart=profile.neighbours_apart,
             reserve_keeps_top=profile.reserve_keeps_top,
         )
+        self.book.entry_fails = partial(self.fails, "kmalloc")
         self.tracker = tracker(self)
         self.flushes = flushes if flushes is not None else Flushes[FlushPlacement].all(NoForcedFlush())
         self.walkers = walkers if walkers is not None else Walkers.all(SpecialBits())
@@ -204,11 +206,13 @@ class Kernel:
                 f"the model does not know whether a machine has {nr} pages for private memory", Why.NO_RULE
             )
 
-    def force(self, function: str, nth: int) -> None:
-        """Make *function* fail on its *nth* call from now on.
+    def force(self, function: str, nth: int, inside: str | None = None) -> None:
+        """Make *function* fail on its *nth* call from now on, or from the first call of *inside* on.
 
         :raises Undecided: the model does not know its consequences
         """
+        if function == "kmalloc" and inside != "remap_pfn_range":
+            raise Undecided("the model knows kmalloc in remap_pfn_range alone", Why.NO_RULE)
         if function not in _CAN_FAIL:
             functions = ", ".join(_CAN_FAIL)
             raise Undecided(

@@ -11,8 +11,8 @@ prints once per boot is logged once per book.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from errno import EBUSY, EINVAL
+from collections.abc import Callable, Iterable
+from errno import EBUSY, EINVAL, ENOMEM
 
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.cachemode import CacheMode
@@ -52,6 +52,7 @@ class MemtypeBook:
     :ivar lock: memtype_lock
     :ivar warned: the functions that have given the warning they give once
     :ivar report: how a free in vain is reported
+    :ivar entry_fails: whether there is no memory for the next entry (kzalloc)
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class MemtypeBook:
         self._direct_map = DirectMapModes()
         self.warned: frozenset[str] = frozenset()
         self.report: FreedInVain = PrInfo()
+        self.entry_fails: Callable[[], bool] = _never
         self._processors = processors or Processors()
         self.lock = RwLock(self._processors, Need.BOOK)
 
@@ -86,7 +88,7 @@ class MemtypeBook:
         """``memtype_reserve()`` for a caller that takes another type than it asked for (S2.2).
 
         :return: the mode granted; the caller decides whether it can live with it
-        :raises ModelledErrno: EINVAL for an empty or half-RAM range, EBUSY for a conflict
+        :raises ModelledErrno: EINVAL for an empty or half-RAM range, EBUSY for a conflict, ENOMEM
         """
         return self._reserve(start, end, req, who, True)
 
@@ -122,7 +124,9 @@ class MemtypeBook:
         if is_ram < 0:
             raise ModelledErrno(EINVAL)
         actual = req if req is not _WB else self._pat_x_mtrr_type(start, end)
-        # S2.2.7: most ranges overlap nothing.
+        # S2.2.7: the entry is allocated first; most ranges overlap nothing.
+        if self.entry_fails():
+            raise ModelledErrno(ENOMEM)
         mode = actual
         with self.lock.write():
             overlap = self._entries.first_overlap(start, end + self._overhang)
@@ -420,6 +424,10 @@ class MemtypeBook:
             reach[entry.type] = max(reach[entry.type], entry.end)
         for run in self._ram_types.runs():
             assert run.type in (_WC, _UC_MINUS, _WT), self.ram_types()
+
+
+def _never() -> bool:
+    return False
 
 
 def mem_text(start: int, end: int) -> str:

@@ -185,6 +185,8 @@ class Profile:
     remap_prepares_first: bool
     #: remap_pfn_range that fails clears the entries it filled (S3.3.3).
     failed_remap_zaps: bool
+    #: A flag says whether a mapping is tracked, not its offset (S3.6.6).
+    vm_pat_flag: bool
     #: mremap takes vm_pat's flag from the VMA it moved away from (S3.7).
     move_clears_vm_pat: bool
     #: A fork without room for page tables clears vm_pat's flag in the child.

@@ -34,7 +34,7 @@ def remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int, *, prepared
     if partial_private and kernel.profile.remap_prepares_first:
         raise ModelledErrno(errno.EINVAL)
     if kernel.profile.remap_prepares_first:
-        _prepare(vma, pfns)
+        _prepare(vma, start, pfns)
     prot = tracker.remap_pfn_range(vma, start, pfns, prot)
     if partial_private:
         _undo(vma, start, pfns)
@@ -42,7 +42,7 @@ def remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int, *, prepared
     if vma.mm.tables.runs(start, end):
         raise Undecided("the kernel stops with BUG: remap_pfn_range over entries that are there", Why.NO_END)
     if not kernel.profile.remap_prepares_first:
-        _prepare(vma, pfns)
+        _prepare(vma, start, pfns)
     table_count = kernel.failing("__pte_alloc", vma.mm.tables.absent(start, end))
     if table_count is not None:
         vma.mm.tables.allocate(start, start + 1, lowest=2)
@@ -67,9 +67,13 @@ def vm_flags_set(vma: Vma, flags: int) -> None:
     vma.flags |= flags
 
 
-def _prepare(vma: Vma, pfns: PfnRange) -> None:
-    """The VMA becomes one of frames; a private one finds them again through vm_pgoff (S3.3.2, S4.6.1)."""
-    if is_cow_mapping(vma.flags):
+def _prepare(vma: Vma, start: int, pfns: PfnRange) -> None:
+    """The VMA becomes one of frames; a private one finds them again through vm_pgoff (S3.3.2, S4.6.1).
+
+    Before 2.6.30 any that is mapped as a whole does (S3.6.6).
+    """
+    whole = start == vma.start and pfns.nr == vma.nr
+    if is_cow_mapping(vma.flags) or (whole and not vma.mm.kernel.profile.vm_pat_flag):
         vma.pgoff = pfns.start
     vm_flags_set(vma, VM_REMAP)
 

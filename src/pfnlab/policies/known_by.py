@@ -139,6 +139,7 @@ SWITCHES_KNOWN: dict[str, tuple[KnownBy, ...]] = {
         Measured("driver/driver-part-looks-up", ("6.12",)),
     ),
     "failed_remap_zaps": (Noted(("6.1",)),),
+    "vm_pat_flag": (Measured("driver/driver-fault-untracked", ("6.1",)),),
     "move_clears_vm_pat": (Measured("selftest/selftest-mremap-fixed", ("6.1",)),),
     "failed_copy_clears_vm_pat": (CommitMessage(),),
     "cow_knows_its_pfn": (Measured("touching/copied-first-munmap", ("6.1",)),),

@@ -178,7 +178,6 @@ SWITCHES = (
         commit="c5541ba378e3",
         ended_by="cbea8536d933",
         catalogue="A10",
-        tracker="vm_pat",
     ),
     Switch(
         "tables_in_batches",
@@ -278,6 +277,14 @@ SWITCHES = (
         commit="79a61cc3fc04",
         catalogue="A18",
         stable=taken_over("6.10.11", "6.6.52", "6.1.111", "5.15.168"),
+    ),
+    Switch(
+        "vm_pat_flag",
+        "2.6.30",
+        "VM_PFN_AT_MMAP, later VM_PAT, instead of vm_pgoff; S3.6.6",
+        commit="4bb9c5c02153",
+        catalogue="A14",
+        tracker="vm_pat",
     ),
     Switch(
         "move_clears_vm_pat",

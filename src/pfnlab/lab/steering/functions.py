@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 #: The values kernel functions return when they fail; all others return -ENOMEM.
 FAILURES = {
     "__pte_alloc": 1,
+    "kmalloc": 0,
     "vm_area_alloc": 0,
     "vm_area_dup": 0,
 }
@@ -27,6 +28,8 @@ FAILURES = {
 #: Places whose functions have other names than the place: of the first group of which the kernel has any, all
 #: functions it has count.
 _NAMES = {
+    # Of a size that the compiler knows.
+    "kmalloc": (("__kmalloc_cache_noprof",), ("kmalloc_trace",)),
     "unlink": (("unlink_file_vma_batch_final",), ("unlink_file_vma",)),
     "rmap_add": (
         ("mapping_rmap_tree_insert", "mapping_rmap_tree_insert_after"),
@@ -59,8 +62,9 @@ class Functions:
         """
         for op in program.ops:
             if op.fail is not None:
-                for name in filter(None, (op.fail.inside, op.fail.function)):
-                    self._steering.symbols.address(name)
+                if op.fail.inside is not None:
+                    self._steering.symbols.address(op.fail.inside)
+                self.kernel_name(op.fail.function)
             for target in (op.skip, op.hold):
                 # The driver's functions are known when it is loaded.
                 if target is not None and not program.needs.driver:
@@ -100,7 +104,8 @@ class Functions:
         """The call to force in *op* of the task *pid*; None without one, or where the kernel lacks it."""
         if op.fail is not None:
             returns = FAILURES.get(op.fail.function, -errno.ENOMEM)
-            return Injection(op.fail.function, returns, pid, op.fail.nth, op.fail.inside)
+            function = self.kernel_name(op.fail.function) or op.fail.function
+            return Injection(function, returns, pid, op.fail.nth, op.fail.inside)
         name = None if op.skip is None else self.kernel_name(op.skip.function)
         if op.skip is None or name is None:
             return None

@@ -53,6 +53,9 @@ class TrackCtx:
                 prot = pfnmap_track(kernel, pfns, prot)
             except ModelledErrno:
                 raise ModelledErrno(errno.EINVAL) from None
+            if kernel.fails("kmalloc"):
+                pfnmap_untrack(kernel, pfns)
+                raise ModelledErrno(errno.ENOMEM)
             vma.pfnmap = self._context(vma, pfns)
             return prot
         return lookup_prot(kernel.book, pfns, prot)

@@ -56,7 +56,7 @@ class VmPat:
     def remap_pfn_range_failed(self, vma: Vma, pfns: PfnRange) -> None:
         """untrack_pfn with an explicit range (S3.3.3)."""
         self._kernel.trace.event("untrack", vma.start)
-        if vma.flags & VM_PAT:
+        if self._counts(vma):
             self._free(pfns)
             vma.flags &= ~VM_PAT
 
@@ -104,7 +104,7 @@ class VmPat:
         kernel = self._kernel
         with kernel.processors.inside("track_pfn_copy"):
             kernel.trace.event("track_copy", src.start)
-            if not src.flags & VM_PAT:
+            if not self._counts(src):
                 return
             pfn, prot = self._get_pat_info(src, "track_pfn_copy")
             if prot is None:
@@ -125,7 +125,7 @@ class VmPat:
         elif dst.flags & VM_PFNMAP:
             self._kernel.trace.event("untrack_copy", dst.start)
             self._kernel.trace.event("untrack", dst.start)
-            if not dst.flags & VM_PAT:
+            if not self._counts(dst):
                 # A zap had untracked the parent, and the child got nothing.
                 return
             pfn, _ = self._get_pat_info(src, "untrack_pfn_copy")
@@ -165,14 +165,28 @@ class VmPat:
             return
         with self._kernel.processors.inside("untrack_pfn"):
             self._kernel.trace.event("untrack", vma.start)
-            if not vma.flags & VM_PAT:
+            if not self._counts(vma):
                 return
             try:
-                pfn, _ = self._get_pat_info(vma, "untrack_pfn")
+                pfn = self._first_pfn(vma)
             except ModelledErrno:
                 return
             self._free(PfnRange(pfn, pfn + vma.nr))
             vma.flags &= ~VM_PAT
+
+    def _counts(self, vma: Vma) -> bool:
+        """Whether a VMA of frames counts as tracked: the flag says it, before 2.6.30 any offset (S3.6.6)."""
+        return bool(vma.flags & VM_PAT if self._kernel.profile.vm_pat_flag else vma.pgoff)
+
+    def _first_pfn(self, vma: Vma) -> int:
+        """The frame at which what a VMA has reserved begins (S3.4), in the eyes of untrack_pfn().
+
+        :raises ModelledErrno: as :meth:`_get_pat_info`
+        """
+        if not self._kernel.profile.vm_pat_flag:
+            return vma.pgoff
+        pfn, _ = self._get_pat_info(vma, "untrack_pfn")
+        return pfn
 
     def _get_pat_info(self, vma: Vma, caller: str) -> tuple[int, int | None]:
         """The first pfn and its protection, read back from the first entry (S3.4).

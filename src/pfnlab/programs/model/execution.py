@@ -106,7 +106,7 @@ class OneByOne:
         if task is None:
             return Returned(errno_name(NO_TASK))
         if op.fail is not None:
-            self._kernel.force(op.fail.function, op.fail.nth)
+            self._kernel.force(op.fail.function, op.fail.nth, op.fail.inside)
         try:
             outcome = perform(self._kernel, task, op.call, self._places)
         finally:
