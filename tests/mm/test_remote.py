@@ -93,3 +93,28 @@ def test_a_page_copied_for_a_pin_is_faulted_before_it_is_written(series: str) ->
     steps = run(series, *ORDINARY, "write a[0] 1", "c = fork", "process_vm_readv a[0]", "mem_write a[0] 3")
 
     assert "fault a[0]" in (steps[4].events or ())
+
+
+#: A page of a driver that is read from outside, and what another thread does before the frame is mapped.
+MEANWHILE = (
+    "a = mmap bar[0:2] driver fault wc shared rw",
+    "read a[0]",
+    "t = thread",
+    "hold memtype_reserve: mem_read a[0]",
+)
+
+
+@every_series
+def test_an_entry_that_changed_is_mapped_anew(series: str) -> None:
+    """It is dirty now; the bytes are those of the frame, and nothing stays in the book."""
+    step = run(series, *MEANWHILE, "t: write a[0] 7", "release")[-1]
+
+    assert ("main ok 7", ()) == (step.value, step.book)
+
+
+@for_each(("changes", "told"), [("", "main EIO; t ok"), (",access_phys_asks_again=off", "main ok 0; t ok")])
+def test_an_entry_that_has_gone_is_not_followed(changes: str, told: str) -> None:
+    """generic_access_phys() looks again since 5.11 (S7.6.3)."""
+    step = run(f"6.12{changes}", *MEANWHILE, "t: unmap_mapping_range bar[0:2]", "release")[-1]
+
+    assert (told, ()) == (step.value, step.book)

@@ -157,6 +157,8 @@ class Profile:
     copies_fault_twice: bool
     #: /proc/self/mem takes mmap_lock for writing where there is no VMA (S7.6.2).
     remote_access_expands: bool
+    #: /proc/self/mem looks at a device's entry once more before it reads or writes the frame (S7.6.3).
+    access_phys_asks_again: bool
     #: /proc/self/mem does not try to map ordinary memory for the kernel: a copied page, or RAM that a driver
     #: has mapped (S7.6.3).
     access_phys_spares_ram: bool

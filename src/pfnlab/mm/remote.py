@@ -11,6 +11,7 @@ from pfnlab.hw.pgtable import EntryRun, Page
 from pfnlab.mm.content import bytes_at, with_bytes
 from pfnlab.mm.gup import get_user_page
 from pfnlab.mm.ioremap import ioremap, iounmap, is_memory, warn_about_ram
+from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.space import MmStruct
 from pfnlab.units import PAGE_SIZE, PfnRange
 
@@ -128,23 +129,19 @@ def _access_phys(mm: MmStruct, vpn: int, offset: int, length: int, stored: bytes
 
     :raises ModelledErrno: EIO for every failure
     """
-    kernel, entry = mm.kernel, mm.tables.entry(vpn)
+    kernel = mm.kernel
     if kernel.profile.access_phys_by_page:
         length = min(length, PAGE_SIZE - offset)
     with mm.mmap_lock.read():
         vma = mm.vma_lookup(vpn)
-        reachable = vma is not None and vma.file is not None and vma.file.has_access
-        if not reachable or entry is None or (stored is not None and not pte_write(entry.bits)):
+        if vma is None or vma.file is None or not vma.file.has_access:
             raise ModelledErrno(errno.EIO)
-        frames = PfnRange(entry.pfn, entry.pfn + -(-(offset + length) // PAGE_SIZE))
-        if entry.page is not None or is_memory(kernel, frames):
-            if not kernel.profile.access_phys_spares_ram:
-                warn_about_ram(kernel)
-            raise ModelledErrno(errno.EIO)
-        try:
-            ioremap(kernel, frames, kernel.platform.pat.pgprot2cachemode(entry.bits))
-        except ModelledErrno:
-            raise ModelledErrno(errno.EIO) from None
+        pages, writes = -(-(offset + length) // PAGE_SIZE), stored is not None
+        entry = mm.tables.entry(vpn)
+        frames = _map_frames(kernel, entry, pages, writes=writes)
+        while kernel.profile.access_phys_asks_again and (now := mm.tables.entry(vpn)) != entry:
+            iounmap(kernel, frames)
+            entry, frames = now, _map_frames(kernel, now, pages, writes=writes)
         start = frames.start * PAGE_SIZE + offset
         moved = b""
         for place, size in _parts(start, length):
@@ -154,6 +151,25 @@ def _access_phys(mm: MmStruct, vpn: int, offset: int, length: int, stored: bytes
             moved += _load(mm, pfn, None, place, size)
         iounmap(kernel, frames)
         return moved
+
+
+def _map_frames(kernel: Kernel, entry: EntryRun | None, pages: int, *, writes: bool) -> PfnRange:
+    """Map the frame of *entry*, and those behind it, for the kernel, with the entry's mode.
+
+    :raises ModelledErrno: EIO, also where there is no entry
+    """
+    if entry is None or (writes and not pte_write(entry.bits)):
+        raise ModelledErrno(errno.EIO)
+    frames = PfnRange(entry.pfn, entry.pfn + pages)
+    if entry.page is not None or is_memory(kernel, frames):
+        if not kernel.profile.access_phys_spares_ram:
+            warn_about_ram(kernel)
+        raise ModelledErrno(errno.EIO)
+    try:
+        ioremap(kernel, frames, kernel.platform.pat.pgprot2cachemode(entry.bits))
+    except ModelledErrno:
+        raise ModelledErrno(errno.EIO) from None
+    return frames
 
 
 def _load(mm: MmStruct, pfn: int, page: Page | None, offset: int, length: int) -> bytes:

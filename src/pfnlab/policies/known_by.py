@@ -122,6 +122,7 @@ SWITCHES_KNOWN: dict[str, tuple[KnownBy, ...]] = {
     "mem_forces": (Measured("mprotect/walk-mem-forced", ("6.1", "7.3")),),
     "copies_fault_twice": (Measured("walkers/walk-refused-copy", ("6.1", "7.3")),),
     "remote_access_expands": (Measured("races/mem-at-a-hole", ("6.1",)),),
+    "access_phys_asks_again": (Measured("races/race-mem-revoked", ("6.1", "7.3")),),
     "access_phys_spares_ram": (Measured("walkers/walk-mem-driver-ram", ("7.2", "7.3")),),
     "access_phys_by_page": (Measured("walkers/bytes-over-the-end", ("7.2", "7.3")),),
     "pgprot_replaces": (CommitMessage(),),

@@ -217,6 +217,13 @@ SWITCHES = (
         stable=taken_over("6.1.37", "6.3.11", "6.4.1"),
     ),
     Switch(
+        "access_phys_asks_again",
+        "5.11",
+        "generic_access_phys() compares the entry after ioremap_prot(); S7.6.3",
+        commit="96667f8a4382",
+        catalogue="F05",
+    ),
+    Switch(
         "access_phys_spares_ram",
         "7.4",
         "generic_access_phys() leaves RAM alone; S7.6.3",
