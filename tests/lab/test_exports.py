@@ -28,9 +28,12 @@ NAMES = (
     *("walk-device-page", "copied-page-mode", "vfio-refused-mmap"),
 )
 
-
-#: A request and a way to map, several ways with a device that is bound, memory of the module, leaves.
-DRIVEN = ("driver-zap-conflict", "driver-bind-own", "driver-set-memory", "driver-leaves")
+#: A request and a way to map, several ways with a device that is bound, memory of the module, leaves, a
+#: device that goes and comes back, contents that are the machine's own.
+DRIVEN = (
+    *("driver-zap-conflict", "driver-bind-own", "driver-set-memory", "driver-leaves"),
+    *("slot-bound", "isa-access"),
+)
 
 
 def held(names: Sequence[str]) -> list[Any]:

@@ -115,6 +115,14 @@ def test_a_module_has_what_is_asked_and_no_more(name: str) -> None:
     assert ("pci_register_driver" in module) == ("bind" in name)
 
 
+def test_contents_of_the_machine_s_own_are_not_told() -> None:
+    """Neither by a load nor by a walker: only that they were read."""
+    source = next(iter(files("isa-access").values()))
+
+    assert "untold(mem_read(area_a))" in source
+    assert source.count("mem_read(area_") == source.count("untold(mem_read(area_")
+
+
 def test_make_builds_program_and_module(tmp_path: Path) -> None:
     """The first as its head says, the second by the Makefile of the headers that are named."""
     headers, folder = tmp_path / "headers", tmp_path / "zap"
