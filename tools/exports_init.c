@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,9 +43,39 @@ static int numbered(const struct dirent *entry)
 	return entry->d_name[0] >= '0' && entry->d_name[0] <= '9';
 }
 
+/* The module beside a program is there while the program runs: it is loaded from /driver-NUMBER-NAME. */
+static bool load_driver(const char *name)
+{
+	char path[300];
+	int file;
+
+	snprintf(path, sizeof(path), "/driver-%s", name);
+	file = open(path, O_RDONLY);
+	if (file < 0)
+		return false;
+	if (syscall(SYS_finit_module, file, "", 0))
+		perror(path);
+	close(file);
+	return true;
+}
+
+/* NAME-OF-PROGRAM's module is called NAME_OF_PROGRAM_driver. */
+static void unload_driver(const char *name)
+{
+	char module[300], *at;
+
+	snprintf(module, sizeof(module), "%s_driver", strchr(name, '-') + 1);
+	for (at = module; *at; at++)
+		if (*at == '-')
+			*at = '_';
+	if (syscall(SYS_delete_module, module, 0))
+		perror(module);
+}
+
 static void run(const char *name, const char *device, const char *page)
 {
 	char path[300];
+	bool drives = load_driver(name);
 	int status = 0;
 	pid_t child;
 
@@ -59,6 +90,8 @@ static void run(const char *name, const char *device, const char *page)
 		_exit(127);
 	}
 	waitpid(child, &status, 0);
+	if (drives)
+		unload_driver(name);
 	printf("ended %s %d\n", name, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 	fflush(stdout);
 }

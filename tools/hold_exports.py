@@ -1,7 +1,7 @@
 """Every program that exports to C, as it runs in guests, compared with what its golden says.
 
 ``hold_exports.py [KERNEL...] [--programs NAME...] [--wrong] [--write]`` writes the C of each program of
-``litmus/`` that user space can do, with the golden of the kernel's series as what is expected, compiles it
+``litmus/`` that can be written so, with the golden of the kernel's series as what is expected, compiles it
 without a warning, runs it in a guest of each kernel (6.1 and 7.2 when none is named), and compares each line
 that it printed with the golden: result, errno, value, and what stays reserved. ``--wrong`` makes one
 expectation of each program wrong, which must be told by ``not ok``. ``--write`` puts the table into
@@ -17,7 +17,7 @@ import re
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
@@ -29,10 +29,12 @@ from page_tables import put, table
 
 from pfnlab.errors import LostGuest, PfnlabError, Undecided
 from pfnlab.hw.pgtable import LEAF_PAGES
+from pfnlab.lab.images.driver_module import modules_for
 from pfnlab.lab.images.kernels import KernelImage, kernel_for
 from pfnlab.lab.images.modules import vfio_modules
 from pfnlab.lab.running.placement import bar_mib_for
 from pfnlab.lab.vm.launch import NO_DRIVER_OF_CONTROLLER, controller_arguments, device_arguments
+from pfnlab.lab.vm.slot import Slot
 from pfnlab.policies.releases import series_of
 from pfnlab.programs.lang.library import find_program, library_paths
 from pfnlab.programs.lang.load import load_program
@@ -57,8 +59,12 @@ END = "<!-- end of exports -->\n"
 BATCH = 40
 GUEST_LIMIT = 900.0
 
+#: Seconds that all modules for a kernel may take to be built.
+MODULES_LIMIT = 1800.0
+
 _SLOT = 0x6
 _ADDRESS = f"0000:00:{_SLOT:02x}.0"
+_IN_SLOT = "0000:01:00.0"
 _PAGES_PER_MIB = 256
 #: The smallest BAR, and the largest, in MiB.
 _LEAST_BAR, _MOST_BAR = 64, 16384
@@ -81,14 +87,21 @@ class Exported(NamedTuple):
     run: Run
 
     @property
+    def files(self) -> dict[str, str]:
+        """Its C, and the files beside it."""
+        return export(Subject(self.name, self.program, self.run), "c")
+
+    @property
     def kind(self) -> tuple[bool, bool, bool, str]:
         """The sort of guest it needs: vfio-pci, a device that can be reset, a large BAR; its name where it
-        leaves something in a place that a guest has once.
+        needs a place that a guest has once, or leaves something there.
         """
         needs = self.program.needs
         once = any(device.kind in ONLY_KINDS for device in self.program.devices)
-        alone = self.name if once and left_text(self.run) != "nothing" else ""
-        return needs.vfio, needs.reset, bar_mib_for(self.program) > 1, alone
+        # The first page of a BAR is one program's alone, where the kernel asks whether it is claimed.
+        first = bool(needs.first_page) and not needs.vfio
+        alone = first or needs.slot or (once and left_text(self.run) != "nothing")
+        return needs.vfio, needs.reset, bar_mib_for(self.program) > 1, self.name if alone else ""
 
     @property
     def wanted(self) -> list[str]:
@@ -173,7 +186,7 @@ def looking_changes(program: Program, run: Run) -> bool:
     """
     return (
         run.look is LookLevel.PROC
-        and program.needs.vfio
+        and (program.needs.vfio or program.needs.driver)
         and any(device.pages >= LEAF_PAGES[3] for device in program.devices)
     )
 
@@ -205,15 +218,17 @@ def difference(one: Exported, told: Told | None, wrong: bool = False) -> Iterato
 def run_in_guests(kernel: KernelImage, programs: Sequence[Exported]) -> dict[str, Told]:
     """The output of every program in a guest; those that need guests alike share one.
 
-    :raises Undecided: one does not compile
+    :raises Undecided: one does not compile, or its module
     :raises LostGuest: a guest did not end by itself
     """
     told = {}
+    with tempfile.TemporaryDirectory(prefix="pfnlab-modules-") as name:
+        built = modules(kernel, programs, Path(name))
     ordered = sorted(programs, key=lambda one: (one.kind, bar_mib_for(one.program)))
     for _, same in groupby(ordered, key=lambda one: one.kind):
         for some in _batches(list(same)):
             with tempfile.TemporaryDirectory(prefix="pfnlab-exports-") as name:
-                console = _console(kernel, some, Path(name))
+                console = _console(kernel, some, built, Path(name))
             for found in _PROGRAM.finditer(console):
                 told[found["name"]] = Told(found["name"], found["text"], int(found["status"]))
             if "exports ended with" not in console:
@@ -239,24 +254,58 @@ def compiled(programs: Sequence[Exported], folder: Path) -> dict[str, bytes]:
     """
 
     def one_of(one: Exported) -> bytes:
-        for name, text in export(Subject(one.name, one.program, one.run), "c").items():
+        files = one.files
+        for name, text in files.items():
             (folder / name).write_text(text, encoding="utf-8")
-        compile_in(folder, _COMPILE.format(name=one.name).split(), "apt-get install gcc libc6-dev")
-        return (folder / one.name).read_bytes()
+        stem = Path(next(iter(files))).stem
+        compile_in(folder, _COMPILE.format(name=stem).split(), "apt-get install gcc libc6-dev")
+        return (folder / stem).read_bytes()
 
     with ThreadPoolExecutor(2) as pool:
         return dict(zip((one.name for one in programs), pool.map(one_of, programs), strict=True))
 
 
-def _console(kernel: KernelImage, programs: Sequence[Exported], folder: Path) -> str:
+def modules(kernel: KernelImage, programs: Sequence[Exported], folder: Path) -> dict[str, bytes]:
+    """The modules beside programs, built together for a kernel, by the names of the programs.
+
+    :param folder: an empty folder to build in
+    :raises Undecided: one is not built without a warning
+    """
+    sources: dict[str, str] = {}
+    names: dict[str, str] = {}
+    for one in programs:
+        _, *beside = one.files.items()
+        sources |= {name: text for name, text in beside if name != "Makefile"}
+        if beside:
+            names[one.name] = Path(beside[0][0]).stem
+    if not names:
+        return {}
+    sources["Kbuild"] = "obj-m := " + " ".join(f"{name}.o" for name in names.values()) + "\n"
+    built = modules_for(kernel, sources, folder, limit=MODULES_LIMIT)
+    return {name: built[module] for name, module in names.items()}
+
+
+def _console(
+    kernel: KernelImage, programs: Sequence[Exported], built: Mapping[str, bytes], folder: Path
+) -> str:
     binaries = compiled(programs, folder)
     extra = {f"{number:03}-{one.name}": binaries[one.name] for number, one in enumerate(programs)}
+    extra |= {
+        f"driver-{number:03}-{one.name}": built[one.name]
+        for number, one in enumerate(programs)
+        if one.name in built
+    }
     compile_in(folder, ["gcc", "-O2", "-Wall", "-static", "-o", "init", str(INIT)], "apt-get install gcc")
     vfio, reset, *_ = programs[0].kind
     room = max(bar_mib_for(one.program) for one in programs)
     bar = min(max(_LEAST_BAR, 1 << (room * len(programs) - 1).bit_length()), _MOST_BAR)
-    parameters = [f"exports_device={_ADDRESS}", f"exports_pages={room * _PAGES_PER_MIB}"]
+    # A device that goes comes back where it was only behind a port, which keeps its addresses for it.
+    slot = programs[0].program.needs.slot
+    address = _IN_SLOT if slot else _ADDRESS
+    parameters = [f"exports_device={address}", f"exports_pages={room * _PAGES_PER_MIB}"]
     devices = device_arguments("bar", f"memory-backend-ram,size={bar}M,reserve=off", _SLOT)
+    if slot:
+        devices = Slot.arguments(bar, _SLOT)
     if reset:
         devices = controller_arguments(bar, _SLOT)
         parameters.append(NO_DRIVER_OF_CONTROLLER)

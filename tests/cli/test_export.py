@@ -43,6 +43,18 @@ def test_several_files_need_a_folder(ask: Ask, tmp_path: Path) -> None:
     )
 
 
+def test_a_program_of_a_driver_has_its_module_beside_it(ask: Ask, tmp_path: Path) -> None:
+    """In a folder; as one text each file comes behind its name."""
+    assert "is 4 files, driver_zap_conflict.c, " in ask("export", "driver-zap-conflict").err
+
+    answer = ask("export", "driver-zap-conflict", "-o", tmp_path / "zap")
+    shown = ask("litmus", "show", "driver-zap-conflict", "--as", "c").out
+
+    names = [Path(line).name for line in answer.out.split()]
+    assert names == [line[4:-4] for line in shown.splitlines() if line.startswith("==> ")]
+    assert {*names} == {path.name for path in (tmp_path / "zap").iterdir()}
+
+
 def test_the_machine_s_answers_are_expected(ask: Ask, tmp_path: Path) -> None:
     """Those of the model that is named."""
     program = tmp_path / "middle.pfn"

@@ -42,6 +42,16 @@ def test_a_program_is_given_as_c() -> None:
     assert 'check("left reserved", "bar[0:8] wc", left());' in text
 
 
+def test_a_program_of_a_driver_comes_with_its_module() -> None:
+    """As one text, each file behind its name."""
+    program = find_program("driver-zap-conflict").read_text(encoding="utf-8")
+
+    text = answers().as_c(questions.CQuestion(program, ("model:7.3",)))["text"]
+
+    assert text.startswith("==> program.c <==\n")
+    assert "\n==> program_driver.c <==\n" in text
+
+
 def test_a_program_that_is_no_c_is_refused() -> None:
     """With the line that user space cannot do."""
     program = find_program("race-revoked-before-flush").read_text(encoding="utf-8")

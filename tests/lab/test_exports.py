@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 import tooling
-from having import NEW, bootable
+from every_driver_operation import every_driver_operation
+from having import ASKED, NEW, bootable, have
 from litmus_files import litmus_file
 
+from pfnlab.lab.images.driver_module import modules_for
 from pfnlab.policies.releases import series_of
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import BookEntry
+from pfnlab.reproducers.formats import export
+from pfnlab.reproducers.subject import Subject
 
 TOOL = tooling.hold_exports()
 
@@ -21,6 +26,13 @@ TOOL = tooling.hold_exports()
 NAMES = (
     *("munmap-middle", "fork-adopted", "exec-in-child", "exit-newest-thread", "lowmem", "isa-hole"),
     *("walk-device-page", "copied-page-mode", "vfio-refused-mmap"),
+)
+
+#: A request and a way to map, several ways with a device that is bound, memory of the module, leaves, a
+#: device that goes and comes back, contents that are the machine's own.
+DRIVEN = (
+    *("driver-zap-conflict", "driver-bind-own", "driver-set-memory", "driver-leaves"),
+    *("slot-bound", "isa-access"),
 )
 
 
@@ -57,3 +69,30 @@ def test_a_wrong_expectation_is_told() -> None:
     assert [(1, 1), (1, 1)] == [(told[name].failed, told[name].status) for name in (one.name, other.name)]
     assert "not ok 1 - a = mmap bar[0:16] wc shared rw: ok\n# expected: EDOM" in told[one.name].text
     assert "left reserved: nothing\n# expected: bar[0:1] wc" in told[other.name].text
+
+
+@pytest.mark.lab
+@pytest.mark.timeout(300)
+@pytest.mark.xdist_group(f"kernel-{NEW}")
+def test_exported_modules_do_what_the_driver_does() -> None:
+    """Each program with its own module, which is loaded for it and goes again."""
+    programs = held(DRIVEN)
+
+    told = TOOL.run_in_guests(bootable(NEW), programs)
+
+    assert sorted(DRIVEN) == sorted(told)
+    assert [] == [line for one in programs for line in TOOL.difference(one, told[one.name])]
+
+
+@pytest.mark.lab
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "kernel", [pytest.param(name, marks=pytest.mark.xdist_group(f"kernel-{name}")) for name in ASKED]
+)
+def test_a_module_with_everything_is_built_without_a_warning(kernel: str, tmp_path: Path) -> None:
+    """Each function that some program may ask for, by the Makefile that is written beside it."""
+    _, *beside = export(Subject("every", every_driver_operation()), "c").items()
+
+    built = have(lambda: modules_for(bootable(kernel), dict(beside), tmp_path))
+
+    assert ["every_driver"] == list(built)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
 from litmus_files import FILES
 
 from pfnlab.report.golden import golden_path, read_golden
 from pfnlab.reproducers.pieces import all_pieces, with_needs
 
 
-def test_what_a_piece_needs_is_there() -> None:
-    """By its name."""
-    pieces = all_pieces()
+@pytest.mark.parametrize("room", ["c", "module"])
+def test_what_a_piece_needs_is_there(room: str) -> None:
+    """By its name, in its own folder."""
+    pieces = all_pieces(room)
 
     assert set() == {need for piece in pieces.values() for need in piece.needs} - {*pieces}
 

@@ -105,7 +105,6 @@ def test_a_warning_is_noticed(tmp_path: Path) -> None:
     [
         ("race-revoked-before-flush", "a hold point needs a debugger: use `pfnlab run`"),
         ("fork-fails-halfway", "needs a debugger: use `pfnlab run`"),
-        ("driver-zap-conflict", "only a driver does this: use `pfnlab run`"),
     ],
 )
 def test_other_programs_are_refused_in_a_line(name: str, says: str) -> None:

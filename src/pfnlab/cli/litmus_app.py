@@ -45,13 +45,13 @@ def litmus_show(
 
     for number, path in enumerate(library_programs(names)):
         if form is None:
-            texts = [read_program_text(path)]
+            text = read_program_text(path)
         else:
-            from pfnlab.reproducers.formats import export
+            from pfnlab.reproducers.formats import export, one_text
             from pfnlab.reproducers.subject import Subject
 
-            texts = list(export(Subject(path.stem, load_program(path)), form).values())
-        print("\n" * bool(number) + "\n".join(texts), end="")
+            text = one_text(export(Subject(path.stem, load_program(path)), form))
+        print("\n" * bool(number) + text, end="")
     return 0
 
 

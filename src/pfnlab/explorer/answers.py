@@ -25,7 +25,7 @@ from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 from pfnlab.programs.runs.violation import Violation
 from pfnlab.report.run_json import PrintedRun
-from pfnlab.reproducers.formats import export
+from pfnlab.reproducers.formats import export, one_text
 from pfnlab.reproducers.subject import Subject
 from pfnlab.worker import End
 
@@ -117,9 +117,9 @@ class Answers:
         return {"svg": draw_race(story.program, story.runs, width=question.width)}
 
     def as_c(self, question: questions.CQuestion) -> Any:
-        """The program as C."""
+        """The program as C, with the module that it needs beside it."""
         story = self._teller.story(question.program, question.machines)
-        return {"text": "".join(export(Subject("program", story.program, story.runs[0]), "c").values())}
+        return {"text": one_text(export(Subject("program", story.program, story.runs[0]), "c"))}
 
     def keep(self, kept: KeptRun) -> Any:
         """Store the run of a real kernel."""

@@ -7,16 +7,23 @@ import msgspec
 from pfnlab.programs.lang.device_ops import (
     D0,
     D3,
+    ArchPhysWcAdd,
+    Bind,
     DriverCall,
     MemoryDisable,
     MemoryEnable,
     Plug,
+    RemapPfnRange,
     Remove,
     Rescan,
     RescanMoved,
+    SetMemory,
+    Unbind,
+    UnmapMappingRange,
     Unplug,
     VfioClose,
     VfioReset,
+    ZapVmaPtes,
 )
 from pfnlab.programs.lang.ops import (
     ADVICE,
@@ -47,6 +54,8 @@ from pfnlab.programs.lang.ops import (
 )
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import ByteRange, Mincore, ProcessVmReadv, Status, Walk
+from pfnlab.reproducers.c_text import area_at, bytes_of, device_at
+from pfnlab.reproducers.driver_requests import DriverWork, module_request
 
 #: The advices that every C library of the last ten years has; others are defined where they are used.
 _OLD_ADVICE = 20
@@ -120,13 +129,15 @@ def why_not(op: Op) -> str | None:
         return "a call that is made to fail, or is left out, needs a debugger"
     if isinstance(op.call, Plug | Unplug):
         return "a device is plugged and unplugged from outside the machine"
+    if isinstance(op.call, RescanMoved):
+        return "the place where the device was is kept from it, from outside the machine"
     return None
 
 
 def why_not_without_driver(op: Op) -> str | None:
     """The reason why user space does not do *op*; None where it can."""
     call = op.call
-    drives = isinstance(call, DriverCall | RescanMoved) or (isinstance(call, Mmap) and call.via == "driver")
+    drives = isinstance(call, DriverCall) or (isinstance(call, Mmap) and call.via == "driver")
     return "only a driver does this" if drives else None
 
 
@@ -135,10 +146,11 @@ class CProgram:
 
     :param tasks: the names of all tasks in the order of their numbers
     :param unknown: the areas whose contents are the machine's own
+    :param work: what is asked of the module beside the program
     """
 
-    def __init__(self, tasks: list[str], unknown: frozenset[str]) -> None:
-        self._tasks, self._unknown = tasks, unknown
+    def __init__(self, tasks: list[str], unknown: frozenset[str], work: DriverWork) -> None:
+        self._tasks, self._unknown, self._work = tasks, unknown, work
         self._all_locked: set[str] = set()
 
     def call(self, op: Op) -> CCall:
@@ -148,32 +160,38 @@ class CProgram:
             # Of other threads as well, which are asked for so rarely that nobody counts them.
             (self._all_locked.add if isinstance(call, Mlockall) else self._all_locked.discard)(op.task)
         if isinstance(call, Munmap | Mlock | Munlock | Msync):
-            return CCall(_ON_PAGES[type(call)].format(at=_at(call.span), bytes=_bytes(call.span.pages)))
+            return CCall(_ON_PAGES[type(call)].format(at=area_at(call.span), bytes=bytes_of(call.span.pages)))
+        if isinstance(call, Rescan) and self._work.binds:
+            return CCall("rescan_matched()", ("rescan_matched",))
         if plain := _PLAIN.get(type(call)):
             return CCall(plain[0], (plain[1],) if plain[1] else ())
         match call:
             case Mmap():
-                return _mmap(call)
+                return self._mmap(call)
             case Mremap():
                 return _mremap(call)
             case Mprotect():
-                return CCall(f"mprotect({_at(call.span)}, {_bytes(call.span.pages)}, {_prot(call.prot)})")
+                return CCall(
+                    f"mprotect({area_at(call.span)}, {bytes_of(call.span.pages)}, {_prot(call.prot)})"
+                )
             case Madvise():
                 name, number = f"MADV_{call.advice.upper()}", ADVICE[call.advice]
-                text = f"madvise({_at(call.span)}, {_bytes(call.span.pages)}, {name})"
+                text = f"madvise({area_at(call.span)}, {bytes_of(call.span.pages)}, {name})"
                 return CCall(text, (), ((name, number),) if number >= _OLD_ADVICE else ())
             case Mseal():
-                return CCall(f"seal({_at(call.span)}, {call.span.pages})", ("seal",))
+                return CCall(f"seal({area_at(call.span)}, {call.span.pages})", ("seal",))
             case Read():
                 piece = "load_only" if call.span.name in self._unknown else "load"
-                return CCall(f"{piece}({_at(call.span)})", (piece,), reads=True)
+                return CCall(f"{piece}({area_at(call.span)})", (piece,), reads=True)
             case Write():
-                return CCall(f"store({_at(call.span)}, {call.value:#x})", ("store",))
+                return CCall(f"store({area_at(call.span)}, {call.value:#x})", ("store",))
             case Mincore():
-                return CCall(f"in_core({_at(call.span)}, {call.span.pages})", ("in_core",))
+                return CCall(f"in_core({area_at(call.span)}, {call.span.pages})", ("in_core",))
             case RemapFilePages():
                 offset = _offset(call.via, call.source)
-                return CCall(f"remap_pages({_at(call.span)}, {call.span.pages}, {offset})", ("remap_pages",))
+                return CCall(
+                    f"remap_pages({area_at(call.span)}, {call.span.pages}, {offset})", ("remap_pages",)
+                )
             case Status():
                 locked = "true" if op.task in self._all_locked else "false"
                 return CCall(f"locked_memory({locked})", ("locked_memory",))
@@ -181,6 +199,36 @@ class CProgram:
                 return self._walk(call)
             case _:
                 return self._of_tasks(op)
+
+    def _mmap(self, call: Mmap) -> CCall:
+        at = area_at(call.over) if call.over is not None else f"area_{call.name}"
+        flags = ["MAP_SHARED" if call.shared else "MAP_PRIVATE"]
+        flags.append("MAP_FIXED" if call.over is not None else "MAP_FIXED_NOREPLACE")
+        flags += ["MAP_POPULATE"] * call.populate + ["MAP_LOCKED"] * call.locked
+        how = f"{call.source.pages}, {_prot(call.prot)}, {' | '.join(flags)}"
+        if call.via == "anon":
+            return CCall(f"map_anonymous({at}, {how})", ("map_anonymous",))
+        opened, piece = self._opened(call)
+        offset = _offset(call.via, call.source)
+        return CCall(f"map({opened}, {at}, {how}, {offset})", ("map", *([piece] if piece else [])))
+
+    def _opened(self, call: Mmap) -> tuple[str, str | None]:
+        """The file that is mapped as C opens it, and the piece that does."""
+        if call.driver is None:
+            return _OPENED[call.via]
+        if self._work.chooses:
+            return f"open_driver({self._work.ways.index(call.driver)})", "open_driver"
+        return "open(DRIVER_DEVICE, O_RDWR | O_CLOEXEC)", None
+
+    def _asked(self, call: Call) -> CCall:
+        """A call that the module beside the program does."""
+        if isinstance(call, Bind | Unbind):
+            return CCall(f'tell_driver("{"bind" if isinstance(call, Bind) else "unbind"}")', ("tell_driver",))
+        request = module_request(call)
+        assert request is not None, call
+        piece = "add_phys_wc" if isinstance(call, ArchPhysWcAdd) else "ask_driver"
+        words = [] if isinstance(call, ArchPhysWcAdd) else [request.name]
+        return CCall(f"{piece}({', '.join([*words, *_asked_of(call)])})", (piece,))
 
     def _of_tasks(self, op: Op) -> CCall:
         call = op.call
@@ -198,13 +246,13 @@ class CProgram:
                 return CCall("", ends="KILLED")
             case VfioClose():
                 return CCall("", ("prepare_vfio",), ends="CLOSES")
-        raise AssertionError(call)
+        return self._asked(call)
 
     def _number(self, task: str) -> int:
         return self._tasks.index(task)
 
     def _walk(self, call: Walk | ProcessVmReadv) -> CCall:
-        at, pages = _at(call.span), call.span.pages
+        at, pages = area_at(call.span), call.span.pages
         walker = call.walker if isinstance(call, Walk) else "process_vm_readv"
         value = call.value if isinstance(call, Walk) else None
         if isinstance(call.bytes, ByteRange):
@@ -228,21 +276,25 @@ class CProgram:
             "smaps": (f"smaps({at}, {pages})", "smaps"),
             "userfaultfd": (f"register_faults({at}, {pages})", "register_faults"),
         }[walker]
-        return CCall(text, (piece,), reads=walker in ("mem_read", "pipe_write", "vmsplice"))
+        reads = walker in ("mem_read", "pipe_write", "vmsplice")
+        if (reads or walker == "process_vm_readv") and call.span.name in self._unknown:
+            return CCall(f"untold({text})", (piece, "untold"))
+        return CCall(text, (piece,), reads=reads)
 
 
-def _mmap(call: Mmap) -> CCall:
-    at = _at(call.over) if call.over is not None else f"area_{call.name}"
-    flags = ["MAP_SHARED" if call.shared else "MAP_PRIVATE"]
-    flags.append("MAP_FIXED" if call.over is not None else "MAP_FIXED_NOREPLACE")
-    flags += ["MAP_POPULATE"] * call.populate + ["MAP_LOCKED"] * call.locked
-    how = f"{call.source.pages}, {_prot(call.prot)}, {' | '.join(flags)}"
-    if call.via == "anon":
-        return CCall(f"map_anonymous({at}, {how})", ("map_anonymous",))
-    opened, piece = _OPENED[call.via]
-    return CCall(
-        f"map({opened}, {at}, {how}, {_offset(call.via, call.source)})", ("map", *([piece] if piece else []))
-    )
+def _asked_of(call: Call) -> tuple[str, str]:
+    """The bytes that a request is about: where they begin, and how many they are."""
+    span = getattr(call, "span", None)
+    if span is None:
+        return "0", "0"
+    if isinstance(call, ZapVmaPtes | RemapPfnRange):
+        at = area_at(span)
+        return f"(uintptr_t)({at})" if span.start else f"(uintptr_t){at}", bytes_of(span.pages)
+    if isinstance(call, SetMemory):
+        return (bytes_of(span.start) if span.start else "0"), bytes_of(span.pages)
+    # Length 0 is all to the end of the file.
+    to_end = isinstance(call, UnmapMappingRange) and call.to_end
+    return device_at(span), "0" if to_end else bytes_of(span.pages)
 
 
 def _mremap(call: Mremap) -> CCall:
@@ -250,27 +302,19 @@ def _mremap(call: Mremap) -> CCall:
     flags += ["MREMAP_DONTUNMAP"] * call.dontunmap
     to = "NULL"
     if call.over is not None:
-        to = _at(call.over)
+        to = area_at(call.over)
     elif call.name is not None:
         to = f"area_{call.name}"
-    words = f"{_at(call.span)}, {call.span.pages}, {call.pages}, {' | '.join(flags) or '0'}, {to}"
+    words = f"{area_at(call.span)}, {call.span.pages}, {call.pages}, {' | '.join(flags) or '0'}, {to}"
     return CCall(f"move({words})", ("move",))
 
 
 def _offset(via: Via, source: Span) -> str:
     # In the file: those of resource files count from the begin of the BAR, others are physical.
-    at = f"at_{source.name}" + (f" + {_bytes(source.start)}" if source.start else "")
+    at = device_at(source)
     if via in ("wc", "uc"):
         return f"{at} - here.bar_start"
     return f"REGION(here.index) + {at} - here.bar_start" if via == "vfio" else at
-
-
-def _at(span: Span) -> str:
-    return f"area_{span.name}" + (f" + {_bytes(span.start)}" if span.start else "")
-
-
-def _bytes(pages: int) -> str:
-    return "PAGE" if pages == 1 else f"{pages} * PAGE"
 
 
 def _prot(prot: str) -> str:

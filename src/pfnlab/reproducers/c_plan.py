@@ -9,12 +9,14 @@ import msgspec
 from pfnlab.errors import Undecided
 from pfnlab.policies.releases import is_series, series_key, series_of, version_key
 from pfnlab.programs.lang.areas import area_extents, area_starts, areas_of_unknown
+from pfnlab.programs.lang.device_ops import DRIVER_RAM
 from pfnlab.programs.lang.ops import END_KINDS, Device, Expect, tasks_of, uses_vfio
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.runs.observation import Run, Step
 from pfnlab.programs.runs.places import ISA_PFN, WINDOW_PAGES, alignment, window_pages
 from pfnlab.reproducers.c_calls import CCall, CProgram, why_not, why_not_without_driver
 from pfnlab.reproducers.c_text import quoted
+from pfnlab.reproducers.driver_requests import DriverWork
 from pfnlab.reproducers.subject import Subject
 from pfnlab.units import PAGE_SIZE, PHYSICAL_BITS
 
@@ -49,24 +51,30 @@ class CPlan:
     """Everything about a program that its C is made of.
 
     :param subject: the program; what a machine answered is expected
+    :param drives: a module beside it does what a driver does
     :ivar steps: its operations
     :ivar coordinated: whether the first process tells tasks when it is their turn
     :ivar bars: the devices in a BAR
     :ivar reads: whether values are expected that are what a device holds
-    :raises Undecided: user space cannot do an operation of it, or the machine gave no answer
+    :raises Undecided: an operation of it cannot be done so, or the machine gave no answer
     """
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: Subject, *, drives: bool = False) -> None:
         self.subject, self.program, self.run = subject, subject.program, _whole(subject)
         self.tasks = tasks_of(self.program)
         lines = op_lines(self.program)
         # What no machine can do by itself is said first, for a driver would not help there.
-        for refusal in (why_not, why_not_without_driver):
+        refusals = {why_not: "use `pfnlab run`"}
+        if not drives:
+            refusals[why_not_without_driver] = "use `--format c`, which writes a module beside the program"
+        for refusal, instead in refusals.items():
             for op, line in zip(self.program.ops, lines, strict=True):
                 why = refusal(op)
                 if why is not None:
-                    raise Undecided(f"{subject.name}: `{line}`: {why}: use `pfnlab run`")
-        maker = CProgram(self.tasks, areas_of_unknown(self.program))
+                    raise Undecided(f"{subject.name}: `{line}`: {why}: {instead}")
+        #: What a driver does for the program.
+        self.work = DriverWork.of(self.program)
+        maker = CProgram(self.tasks, areas_of_unknown(self.program), self.work)
         self.steps = tuple(
             PlannedStep(line, self.tasks.index(op.task), maker.call(op), self._expected(number))
             for number, (op, line) in enumerate(zip(self.program.ops, lines, strict=True))
@@ -153,9 +161,11 @@ class CPlan:
             yield "TASKS", len(self.tasks)
         if self.bars:
             vias = {getattr(op.call, "via", "") for op in self.program.ops}
-            whole = self.has_vfio or any(alignment(self.program, bar) > 1 for bar in self.bars)
+            needs = self.program.needs
+            whole = self.has_vfio or bool(needs.first_page)
+            whole |= any(alignment(self.program, bar) > 1 for bar in self.bars)
             yield "BAR_PAGES", sum(map(self._room, self.bars))
-            yield "AT_END", int(bool(self.program.needs.past_end))
+            yield "AT_END", int(bool(needs.past_end))
             yield "ROOM_STEP", 0 if whole else WINDOW_PAGES
             yield "WANTS_PREFETCHABLE", int(bool(vias & {"wc", "proc-wc"}))
         low = [device for device in self.program.devices if device.kind == "lowmem"]
@@ -170,6 +180,8 @@ class CPlan:
 
     def _here(self) -> str:
         fields = ["struct device { const char *name; uint64_t pages, at; } device[DEVICES];"]
+        if self.work.tells_pages:
+            fields.append("uint64_t ram;")
         if self.bars:
             fields += ["char address[64];", "int index;", "uint64_t bar_start, room;"]
         if self.reads:
@@ -185,6 +197,7 @@ class CPlan:
         lines += [f'\t\t{{ "{device.name}", {device.pages}, 0 }},' for device in devices]
         lines += ["\t},", "};"]
         lines += [f"#define at_{device.name} here.device[{i}].at" for i, device in enumerate(devices)]
+        lines += [f"#define at_{DRIVER_RAM} here.ram"] * self.work.tells_pages
         return "\n".join(lines)
 
     def _table(self) -> str:
@@ -213,6 +226,9 @@ class CPlan:
         elif "become" not in self.called:
             lines += ["(void)argc;", "(void)argv;"]
         lines += self._places()
+        lines += ["find_driver();"] * bool(self.work)
+        lines += ["match_driver(DRIVER_NAME);"] * self.work.binds
+        lines += [f"at_{DRIVER_RAM} = find_ram();"] * self.work.tells_pages
         lines += ['if (strcmp(left(), "nothing"))', '\tskip("its memory is reserved already");']
         if self.reads:
             lines.append(f"here.blank = {self._blank()};")

@@ -1,8 +1,10 @@
-"""Text of C: strings, functions and statements, laid out in the kernel's coding style."""
+"""Text of C: strings, places, functions and statements, laid out in the kernel's coding style."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+
+from pfnlab.programs.lang.span import Span
 
 #: Columns of a line of C, as the kernel's coding style has them, a tab being eight.
 _COLUMNS, _TAB = 100, 8
@@ -12,6 +14,21 @@ def quoted(text: str) -> str:
     """*text* as a string of C."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
+
+
+def bytes_of(pages: int) -> str:
+    """So many pages, in bytes."""
+    return "PAGE" if pages == 1 else f"{pages} * PAGE"
+
+
+def area_at(span: Span) -> str:
+    """The address of pages of an area."""
+    return f"area_{span.name}" + (f" + {bytes_of(span.start)}" if span.start else "")
+
+
+def device_at(span: Span) -> str:
+    """The physical address of pages of a device."""
+    return f"at_{span.name}" + (f" + {bytes_of(span.start)}" if span.start else "")
 
 
 def function(head: str, lines: Iterable[str]) -> str:

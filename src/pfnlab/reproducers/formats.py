@@ -40,3 +40,10 @@ def check_form(form: str) -> None:
     """
     if form not in FORMATS:
         raise Misuse(f"there is no form {form!r}: write {' or '.join(FORMATS)}")
+
+
+def one_text(files: dict[str, str]) -> str:
+    """Files as one text, to be read or copied: several with the name of each before it, as head(1) does."""
+    if len(files) == 1:
+        return "".join(files.values())
+    return "\n".join(f"==> {name} <==\n{text}" for name, text in files.items())

@@ -1,6 +1,7 @@
 """Pieces of C: functions that a reproducer may need, each with those it needs itself.
 
-A piece begins with a line ``//: NAME NEEDED...`` in a file of ``c/``, and ends where the next begins.
+A piece begins with a line ``//: NAME NEEDED...`` in a file of ``c/``, or of ``module/`` where it is one of a
+kernel module, and ends where the next begins.
 Its ``#include`` lines go to the head of the file that is made.
 """
 
@@ -31,9 +32,9 @@ class CPiece(msgspec.Struct, frozen=True):
 
 
 @cache
-def all_pieces() -> dict[str, CPiece]:
-    """Every piece by its name, in the order of the files."""
-    folder = files("pfnlab.reproducers").joinpath("c")
+def all_pieces(room: str = "c") -> dict[str, CPiece]:
+    """Every piece of a folder by its name, in the order of the files."""
+    folder = files("pfnlab.reproducers").joinpath(room)
     pieces = {}
     for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
         for part in f"\n{file.read_text(encoding='utf-8')}".split(f"\n{_MARK}")[1:]:
@@ -46,12 +47,13 @@ def all_pieces() -> dict[str, CPiece]:
     return pieces
 
 
-def with_needs(names: Iterable[str], instead: Mapping[str, str]) -> list[CPiece]:
+def with_needs(names: Iterable[str], instead: Mapping[str, str], room: str = "c") -> list[CPiece]:
     """The pieces of these names and all that they need, each behind what it needs.
 
     :param instead: the names of pieces that take the place of others
+    :param room: the folder they are in
     """
-    pieces = all_pieces()
+    pieces = all_pieces(room)
     ordered: dict[str, CPiece] = {}
 
     def add(name: str) -> None:

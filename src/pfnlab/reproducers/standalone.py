@@ -1,5 +1,7 @@
 """A program as one C file that stands alone: libc, the kernel's headers, and nothing else.
 
+Where a driver does something for it, a kernel module is written beside it (`module_files`).
+
 A program with one task is a child process that makes its calls one after the other. Where there are more, or
 one ends before the program does, the first process tells each task when it is its turn.
 """
@@ -14,6 +16,7 @@ from pfnlab.made import command
 from pfnlab.programs.lang.ops import END_KINDS
 from pfnlab.reproducers.c_plan import CPlan
 from pfnlab.reproducers.c_text import block, called, function, quoted
+from pfnlab.reproducers.module_files import module_files, module_name
 from pfnlab.reproducers.pieces import with_needs
 from pfnlab.reproducers.subject import Subject
 from pfnlab.version import VERSION
@@ -63,18 +66,23 @@ TAP = Dialect(
 
 
 def as_c(subject: Subject) -> dict[str, str]:
-    """The program as C.
+    """The program as C, and the module that does for it what only a driver does.
 
-    :raises Undecided: user space cannot do an operation of the program, or the machine gave no answer
+    :raises Undecided: neither can do an operation of the program, or the machine gave no answer
     """
-    return {f"{subject.name}.c": c_text_of(CPlan(subject), TAP)}
+    plan = CPlan(subject, drives=True)
+    if not plan.work:
+        return {f"{subject.name}.c": c_text_of(plan, TAP)}
+    # make has no names with blanks, and a module none with dashes.
+    return {f"{subject.identifier}.c": c_text_of(plan, TAP), **module_files(subject, plan.work)}
 
 
 def c_text_of(plan: CPlan, dialect: Dialect) -> str:
     """The whole file of a program."""
     pieces = with_needs(_pieces(plan), dialect.instead)
     headers = sorted({*_HEADERS, *(header for piece in pieces for header in piece.includes)})
-    includes = [*headers, *([""] if dialect.headers else []), *dialect.headers]
+    own = [*dialect.headers, *[f'"{module_name(plan.subject)}.h"'] * bool(plan.work)]
+    includes = [*headers, *([""] if own else []), *own]
     parts = [
         _head(plan, dialect),
         "#define _GNU_SOURCE",
@@ -89,14 +97,18 @@ def c_text_of(plan: CPlan, dialect: Dialect) -> str:
 def _head(plan: CPlan, dialect: Dialect) -> str:
     program, name = plan.program, plan.subject.name
     text = str(program).rstrip("\n").replace("*/", "* /")
-    usage = f"./{name} [PCI ADDRESS | RESOURCE FILE [FIRST PAGE]]" if plan.bars else f"./{name}"
+    build, module = dialect.build, module_name(plan.subject)
+    if plan.work:
+        build, name = "Build it and its driver: make, or make KDIR=HEADERS", plan.subject.identifier
+    usage = f"./{name}" + " [PCI ADDRESS | RESOURCE FILE [FIRST PAGE]]" * bool(plan.bars)
     lines = [
         program.title or name,
         "",
         *([program.asks, ""] if program.asks else []),
         _promise(plan),
         "",
-        dialect.build.format(name=name, folder=plan.subject.identifier),
+        build.format(name=name, folder=plan.subject.identifier),
+        *[f"Load: insmod {module}.ko, and rmmod {module} when it is done"] * bool(plan.work),
         f"Run as root, on x86-64 with debugfs: {usage}",
         "It prints TAP. Exit code: 0 as expected, 1 not as expected, 4 skipped.",
         f"pfnlab {VERSION} made it ({command() or 'as a library'}) of this program:",
@@ -121,6 +133,8 @@ def _pieces(plan: CPlan) -> list[str]:
     names += ["find_lowmem"] * ("lowmem" in kinds) + ["end_of_physical"] * bool(kinds & {*END_KINDS})
     names += ["blank"] * (plan.reads and bool(kinds & {"pci", "lowmem"})) + ["set_thp"] * plan.has_thp
     names += ["open_bar"] * (plan.reads and bool(plan.bars)) + ["prepare_vfio"] * plan.has_vfio
+    names += ["find_driver"] * bool(plan.work) + ["match_driver"] * plan.work.binds
+    names += ["find_ram"] * plan.work.tells_pages
     names += ["step", "left"] + ["leak_of_release"] * plan.by_release
     names.append("operate" if plan.coordinated else "give_up")
     return list(dict.fromkeys([*names, *(name for step in plan.steps for name in step.call.pieces)]))
@@ -128,6 +142,7 @@ def _pieces(plan: CPlan) -> list[str]:
 
 def _end(plan: CPlan, dialect: Dialect) -> list[str]:
     lines = ["end_vfio();"] * plan.has_vfio + ["restore_thp();"] * plan.has_thp
+    lines += ['match_driver("\\n");'] * plan.work.binds
     return [*lines, f'check("left reserved", {plan.expected_left}, left());', dialect.end]
 
 

@@ -1,6 +1,7 @@
 """Write a program in a form that other people run: a reproducer.
 
 c is one file that needs a C compiler and no pfnlab: it finds its device, does the operations, and prints TAP.
+For operations of a driver it is a folder: the file, a kernel module that drives, and a Makefile for both.
 kselftest is a folder for tools/testing/selftests, with the kernel's own kselftest.h.
 syz is a program of syzkaller, where all is system calls of one process. drgn is a script that shows the state
 on a live kernel or in a vmcore.
@@ -31,6 +32,7 @@ EXAMPLES = (
         "pfnlab export munmap-middle --on model:7.2 --format kselftest -o munmap_middle/",
         "A folder for the kernel's selftests",
     ),
+    ("pfnlab export driver-unmap-split --on model:6.1 -o split/", "C and a kernel module with the driver"),
     ("pfnlab export munmap-middle --format syz", "The system calls as a program of syzkaller"),
     ("pfnlab export munmap-middle --format drgn", "A script for drgn that shows book and VMAs of a kernel"),
 )

@@ -14,7 +14,7 @@ from having import bootable, have
 from pfnlab.errors import MissingTool, PfnlabError, Undecided
 from pfnlab.lab.images import driver_module
 from pfnlab.lab.images.archive import Offered, Package
-from pfnlab.lab.images.driver_module import MODULE, driver_for
+from pfnlab.lab.images.driver_module import MODULE, driver_for, modules_for
 from pfnlab.lab.images.image import guest_image
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.vm.boots import GuestShape
@@ -198,6 +198,30 @@ def test_broken_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert str(raised.value).startswith(
         f"the driver cannot be built for {kernel.release}: bad.c:2:11: error: expected expression before"
     )
+
+
+@lab
+@pytest.mark.xdist_group(f"kernel-{NEW}")
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ('MODULE_DESCRIPTION("none");\nstatic int unused;\n', "other.c:3:12: error: 'unused' defined but"),
+        ('MODULE_INFO(description, "");\nint bad = ;\n', "other.c:3:11: error: expected expression before"),
+        ("int good;\nextern int gone;\nint *at = &gone;\n", "gone"),
+    ],
+)
+def test_another_module_is_built_without_a_warning(source: str, says: str, tmp_path: Path):
+    """
+    What the compiler or the kernel's build only warns of is an error too.
+    """
+    kernel = bootable(NEW)
+    have(lambda: driver_for(kernel))
+    text = f'#include <linux/module.h>\n{source}MODULE_LICENSE("GPL");\n'
+
+    with pytest.raises(Undecided, match="a module cannot be built for") as raised:
+        modules_for(kernel, {"Kbuild": "obj-m := other.o\n", "other.c": text}, tmp_path)
+
+    assert says in str(raised.value).replace("‘", "'").replace("’", "'")
 
 
 @needs_gcc

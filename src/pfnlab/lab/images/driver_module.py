@@ -13,7 +13,7 @@ import hashlib
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -156,15 +156,51 @@ def _sources() -> list[Traversable]:
     return sorted(files, key=lambda file: file.name)
 
 
+def modules_for(
+    kernel: KernelImage,
+    files: Mapping[str, str],
+    folder: Path,
+    *,
+    limit: float = _BUILD_LIMIT,
+    say: Callable[[str], None] = quiet,
+) -> dict[str, bytes]:
+    """
+    Other modules for *kernel*, built with the test driver's headers and without a warning.
+
+    :param files: the texts of their sources and of a ``Kbuild`` or ``Makefile``, by file name
+    :param folder: an empty folder to build in
+    :param limit: seconds they may take
+    :return: each module by its name, without an ending
+    :raises MissingTool: there are no headers of exactly this kernel, or no compiler
+    :raises Undecided: the archive cannot be reached, or a module does not build, or with a warning
+    """
+    _check_tools(folder)
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    said = _make(kernel, folder, _kit_of_archive(kernel, say), "a module", f"{_FLAGS} -Werror", limit)
+    warning = next((line for line in said if line.startswith("WARNING")), None)
+    if warning is not None:
+        raise Undecided(f"a module for {kernel.release} is built with a warning: {warning}")
+    return {module.stem: module.read_bytes() for module in folder.glob("*.ko")}
+
+
 def _build(kernel: KernelImage, sources: list[Traversable], kit: _Kit, module: Path) -> None:
     work = module.with_name("build")
     work.mkdir()
     for source in sources:
         (work / source.name).write_bytes(source.read_bytes())
+    _make(kernel, work, kit, "the driver", _FLAGS, _BUILD_LIMIT)
+    (built,) = work.glob("*.ko")
+    built.replace(module)
+
+
+def _make(kernel: KernelImage, work: Path, kit: _Kit, what: str, flags: str, limit: float) -> list[str]:
+    """Build the modules of a folder; the lines that make and the compiler said."""
     _write_script(work / "compiler", _COMPILER)
+    flags = flags.format(kit=kit.folder, work=work)
     command = [
-        *("make", "-s", "-C", str(kit.headers), f"M={work}", f"CC={work / 'compiler'}"),
-        *("CONFIG_DEBUG_INFO_BTF_MODULES=", f"KCFLAGS={_FLAGS.format(kit=kit.folder, work=work)}", "modules"),
+        *("make", "-s", "-j2", "-C", str(kit.headers), f"M={work}", f"CC={work / 'compiler'}"),
+        *("CONFIG_DEBUG_INFO_BTF_MODULES=", f"KCFLAGS={flags}", "modules"),
     ]
     # The caller may itself run under make, whose flags are not for this one. All its files are in the cache,
     # so that a full disk is reported as that of the cache.
@@ -172,14 +208,13 @@ def _build(kernel: KernelImage, sources: list[Traversable], kit: _Kit, module: P
         **{"MAKEFLAGS": "", "MAKELEVEL": "", "TMPDIR": str(work)},
         **({"PFNLAB_LIBRARIES": str(kit.libraries)} if kit.libraries else {}),
     }
-    answer = run(command, limit=_BUILD_LIMIT, remedy=_REMEDY, env=env, cwd=work)
-    modules = list(work.glob("*.ko"))
-    if answer.returncode or len(modules) != 1:
-        lines = [line.strip() for line in (answer.stderr + answer.stdout).splitlines() if line.strip()]
+    answer = run(command, limit=limit, remedy=_REMEDY, env=env, cwd=work)
+    lines = [line.strip() for line in (answer.stderr + answer.stdout).splitlines() if line.strip()]
+    if answer.returncode or not any(work.glob("*.ko")):
         reason = next(filter(_TROUBLE.search, lines), lines[-1] if lines else "no message")
         reason = reason.replace(f"{work}/", "").replace(f"{kit.folder}/", "")
-        raise Undecided(f"the driver cannot be built for {kernel.release}: {reason}")
-    modules[0].replace(module)
+        raise Undecided(f"{what} cannot be built for {kernel.release}: {reason}")
+    return lines
 
 
 def _headers(kit: Path, kernel: KernelImage) -> Path:

@@ -179,18 +179,21 @@ def _over(over: Span | None, mapped: Mapped) -> str:
 
 
 def _mmap(call: Mmap, mapped: Mapped) -> str:
-    via = "" if call.source.name == ANON else f" {call.via}{_driver(call.driver)}"
+    via = (
+        ""
+        if call.source.name == ANON
+        else f" {call.via}" + (f" {way_text(call.driver)}" if call.driver else "")
+    )
     sharing = "shared" if call.shared else "private"
     words = (" populate" if call.populate else "") + (" locked" if call.locked else "")
     text = f"{_named(call.name)}mmap {_pages(call.source)}{via} {sharing} {call.prot}{words}"
     return text + _over(call.over, mapped)
 
 
-def _driver(how: DriverMap | None) -> str:
-    if how is None:
-        return ""
+def way_text(how: DriverMap) -> str:
+    """The words for the way in which a driver maps: ``remap wc``."""
     part = "" if how.part is None else f"[{how.part[0]}:{how.part[1]}]"
-    return f" {how.how}{part}{_mode(how.mode)}"
+    return f"{how.how}{part}{_mode(how.mode)}"
 
 
 def _mode(mode: str) -> str:

@@ -193,9 +193,27 @@ static long remove_device(void)
 }
 
 //: rescan write_text read_text
+#include <errno.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
-/* The kernel looks for devices again; the one that comes back is enabled. */
+/* Where the BAR of the device begins now; 0 where there is none. */
+static uint64_t start_of_bar(void)
+{
+	char path[PATH_MAX], text[1024], *line = text;
+	uint64_t start = 0;
+	int i;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource", here.address);
+	read_text(path, text, sizeof(text));
+	for (i = 0; line && i < here.index; i++) {
+		line = strchr(line, '\n');
+		line += !!line;
+	}
+	return line && sscanf(line, "%lx", &start) == 1 ? start : 0;
+}
+
+/* The kernel looks for devices again; the one that comes back is enabled, and has to be where it was. */
 static long rescan(void)
 {
 	char path[PATH_MAX], text[16];
@@ -205,5 +223,9 @@ static long rescan(void)
 	read_text(path, text, sizeof(text));
 	if (!ret && text[0] == '0')
 		ret = write_text(path, "1");
+	if (!ret && start_of_bar() != here.bar_start) {
+		errno = EADDRNOTAVAIL;
+		return -1;
+	}
 	return ret;
 }

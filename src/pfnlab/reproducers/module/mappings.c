@@ -1,0 +1,361 @@
+//: vm_flags
+#include <linux/mm.h>
+#include <linux/version.h>
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+static void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
+{
+	vma->vm_flags |= flags;
+}
+#endif
+
+//: as_device
+#include <linux/version.h>
+/* pfn_t went in 6.17. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
+#define as_device(pfn) (pfn)
+#else
+# include <linux/pfn_t.h>
+#define as_device(pfn) __pfn_to_pfn_t(pfn, PFN_DEV)
+#endif
+
+//: with_mode
+#include <linux/mm.h>
+enum mode { AS_IS, WC, UC_MINUS };
+
+static pgprot_t with_mode(pgprot_t prot, enum mode mode)
+{
+	pgprot_t plain = __pgprot(pgprot_val(prot) & ~_PAGE_CACHE_MASK);
+
+	switch (mode) {
+	case WC:
+		return pgprot_writecombine(plain);
+	case UC_MINUS:
+		return pgprot_noncached(plain);
+	default:
+		return prot;
+	}
+}
+
+//: is_cow
+#include <linux/mm.h>
+/* A private mapping that is or can become writable: inserting a PFN into it is a BUG. */
+static bool is_cow(const struct vm_area_struct *vma)
+{
+	return (vma->vm_flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE;
+}
+
+//: any_mapped
+#include <linux/mm.h>
+#include <linux/version.h>
+static bool is_mapped(struct vm_area_struct *vma, unsigned long addr)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+	struct follow_pfnmap_args args = { .vma = vma, .address = addr };
+
+	if (follow_pfnmap_start(&args))
+		return false;
+	follow_pfnmap_end(&args);
+	return true;
+#else
+	unsigned long pfn;
+
+	return !follow_pfn(vma, addr, &pfn);
+#endif
+}
+
+/* remap_pfn_range() over entries that are there is a BUG. */
+static bool any_mapped(struct vm_area_struct *vma, unsigned long start, unsigned long len)
+{
+	unsigned long at;
+
+	for (at = start; at < start + len; at += PAGE_SIZE)
+		if (is_mapped(vma, at))
+			return true;
+	return false;
+}
+
+//: fault is_cow
+#include <linux/mm.h>
+/* The file's offsets are physical addresses. */
+static vm_fault_t fault(struct vm_fault *vmf)
+{
+	if (is_cow(vmf->vma))
+		return VM_FAULT_SIGBUS;
+	return vmf_insert_pfn(vmf->vma, vmf->address, vmf->pgoff);
+}
+
+static const struct vm_operations_struct fault_ops = {
+	.fault = fault,
+	.access = generic_access_phys,
+};
+
+//: populate_later vm_flags is_cow
+#include <linux/mm.h>
+/* Entries come with faults. */
+static int populate_later(struct vm_area_struct *vma, vm_flags_t special)
+{
+	if (special == VM_PFNMAP && is_cow(vma))
+		return -EINVAL;
+	vm_flags_set(vma, special | VM_IO | VM_DONTEXPAND | VM_DONTDUMP);
+	return 0;
+}
+
+//: fault_prot with_mode
+#include <linux/mm.h>
+static vm_fault_t fault_prot(struct vm_fault *vmf)
+{
+	struct vm_area_struct *vma = vmf->vma;
+
+	return vmf_insert_pfn_prot(vma, vmf->address, vmf->pgoff, with_mode(vma->vm_page_prot, WC));
+}
+
+static const struct vm_operations_struct fault_prot_ops = {
+	.fault = fault_prot,
+	.access = generic_access_phys,
+};
+
+//: fault_mixed as_device
+#include <linux/mm.h>
+static vm_fault_t fault_mixed(struct vm_fault *vmf)
+{
+	return vmf_insert_mixed(vmf->vma, vmf->address, as_device(vmf->pgoff));
+}
+
+static const struct vm_operations_struct fault_mixed_ops = {
+	.fault = fault_mixed,
+	.access = generic_access_phys,
+};
+
+//: fault_remap any_mapped
+#include <linux/mm.h>
+/* All of the VMA at its first fault. */
+static vm_fault_t fault_remap(struct vm_fault *vmf)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	unsigned long size = vma->vm_end - vma->vm_start;
+
+	if (any_mapped(vma, vma->vm_start, size) ||
+	    remap_pfn_range(vma, vma->vm_start, vma->vm_pgoff, size, vma->vm_page_prot))
+		return VM_FAULT_SIGBUS;
+	return VM_FAULT_NOPAGE;
+}
+
+static const struct vm_operations_struct fault_remap_ops = {
+	.fault = fault_remap,
+	.access = generic_access_phys,
+};
+
+//: leaves fault populate_later as_device
+#include <linux/mm.h>
+#include <linux/version.h>
+/* Leaves of device memory are whole since 6.12. */
+#define HAS_LEAVES (LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0))
+
+static int populate_by_leaves(struct vm_area_struct *vma)
+{
+	return HAS_LEAVES ? populate_later(vma, VM_PFNMAP) : -EOPNOTSUPP;
+}
+
+#if HAS_LEAVES
+/* The first PFN of the leaf at a fault; 0 where none fits into the VMA there. */
+static unsigned long leaf_at(const struct vm_fault *vmf, unsigned int order)
+{
+	unsigned long pfn = ALIGN_DOWN(vmf->pgoff, 1UL << order), size = PAGE_SIZE << order;
+	unsigned long start = ALIGN_DOWN(vmf->address, size);
+
+	if (start < vmf->vma->vm_start || start + size > vmf->vma->vm_end ||
+	    vmf->pgoff - pfn != (vmf->address - start) >> PAGE_SHIFT)
+		return 0;
+	return pfn;
+}
+
+static vm_fault_t insert_pmd(struct vm_fault *vmf)
+{
+	unsigned long pfn = leaf_at(vmf, PMD_ORDER);
+
+	return pfn ? vmf_insert_pfn_pmd(vmf, as_device(pfn), vmf->flags & FAULT_FLAG_WRITE) :
+		VM_FAULT_FALLBACK;
+}
+#endif
+
+//: fault_pmd leaves
+#if HAS_LEAVES
+static vm_fault_t fault_pmd(struct vm_fault *vmf, unsigned int order)
+{
+	return order == PMD_ORDER ? insert_pmd(vmf) : VM_FAULT_FALLBACK;
+}
+#endif
+
+static const struct vm_operations_struct fault_pmd_ops = {
+	.fault = fault,
+#if HAS_LEAVES
+	.huge_fault = fault_pmd,
+#endif
+	.access = generic_access_phys,
+};
+
+//: fault_pud leaves
+#if HAS_LEAVES
+static vm_fault_t fault_pud(struct vm_fault *vmf, unsigned int order)
+{
+	unsigned long pfn;
+
+	if (order == PMD_ORDER)
+		return insert_pmd(vmf);
+	pfn = leaf_at(vmf, order);
+	if (IS_ENABLED(CONFIG_HAVE_ARCH_TRANSPARENT_HUGEPAGE_PUD) && order == PUD_ORDER && pfn)
+		return vmf_insert_pfn_pud(vmf, as_device(pfn), vmf->flags & FAULT_FLAG_WRITE);
+	return VM_FAULT_FALLBACK;
+}
+#endif
+
+static const struct vm_operations_struct fault_pud_ops = {
+	.fault = fault,
+#if HAS_LEAVES
+	.huge_fault = fault_pud,
+#endif
+	.access = generic_access_phys,
+};
+
+//: remap
+#include <linux/mm.h>
+static int remap(struct vm_area_struct *vma, unsigned long from, unsigned long len)
+{
+	if (!len)
+		return -EINVAL;
+	return remap_pfn_range(vma, vma->vm_start + from, vma->vm_pgoff + (from >> PAGE_SHIFT), len,
+			       vma->vm_page_prot);
+}
+
+//: remap_all remap
+static int remap_all(struct vm_area_struct *vma)
+{
+	return remap(vma, 0, vma->vm_end - vma->vm_start);
+}
+
+//: remap_part remap
+static int remap_part(struct vm_area_struct *vma, unsigned long from, unsigned long len)
+{
+	unsigned long size = vma->vm_end - vma->vm_start;
+
+	return from < size && len <= size - from ? remap(vma, from, len) : -EINVAL;
+}
+
+//: remap_halves remap
+static int remap_halves(struct vm_area_struct *vma)
+{
+	unsigned long size = vma->vm_end - vma->vm_start, half = size / 2 & PAGE_MASK;
+	int error = remap(vma, 0, half);
+
+	return error ? error : remap(vma, half, size - half);
+}
+
+//: apply vm_flags
+#include <linux/mm.h>
+static int apply_one(pte_t *pte, unsigned long addr, void *data)
+{
+	struct vm_area_struct *vma = data;
+	unsigned long pfn = vma->vm_pgoff + ((addr - vma->vm_start) >> PAGE_SHIFT);
+
+	set_pte_at(vma->vm_mm, addr, pte, pte_mkspecial(pfn_pte(pfn, vma->vm_page_prot)));
+	return 0;
+}
+
+/* As i915 does: nobody is asked for a cache mode. */
+static int apply(struct vm_area_struct *vma)
+{
+	vm_flags_set(vma, VM_PFNMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP);
+	return apply_to_page_range(vma->vm_mm, vma->vm_start, vma->vm_end - vma->vm_start, apply_one, vma);
+}
+
+//: ram
+#include <linux/gfp.h>
+#include <linux/mm.h>
+#define RAM_PAGES 16
+
+/* Pages of ordinary memory, the module's own. */
+static struct page *ram;
+
+//: remap_ram ram
+static int remap_ram(struct vm_area_struct *vma)
+{
+	unsigned long size = vma->vm_end - vma->vm_start;
+
+	if (size > RAM_PAGES * PAGE_SIZE)
+		return -EINVAL;
+	return remap_pfn_range(vma, vma->vm_start, page_to_pfn(ram), size, vma->vm_page_prot);
+}
+
+//: remap_narrowed ram
+/* As hfi1 and comedi do: page by page, with the VMA narrowed to each. */
+static int remap_narrowed(struct vm_area_struct *vma)
+{
+	unsigned long start = vma->vm_start, end = vma->vm_end, at;
+	int error = 0;
+
+	if (end - start > RAM_PAGES * PAGE_SIZE)
+		return -EINVAL;
+	for (at = start; !error && at < end; at += PAGE_SIZE) {
+		vma->vm_start = at;
+		vma->vm_end = at + PAGE_SIZE;
+		error = remap_pfn_range(vma, at, page_to_pfn(ram) + ((at - start) >> PAGE_SHIFT), PAGE_SIZE,
+					vma->vm_page_prot);
+	}
+	vma->vm_start = start;
+	vma->vm_end = end;
+	return error;
+}
+
+//: zap
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/version.h>
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 1, 0)
+#define zap_special_vma_range zap_vma_ptes
+#endif
+
+/* Entries of a VMA of the process that asks. */
+static long zap(unsigned long addr, unsigned long len)
+{
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+
+	mmap_read_lock(mm);
+	vma = vma_lookup(mm, addr);
+	if (vma)
+		zap_special_vma_range(vma, addr, len);
+	mmap_read_unlock(mm);
+	return vma ? 0 : -EFAULT;
+}
+
+//: remap_again any_mapped with_mode
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+static const struct file_operations driver_operations;
+
+static long remap_living(struct vm_area_struct *vma, unsigned long addr, unsigned long len, enum mode mode)
+{
+	unsigned long from = addr - vma->vm_start;
+
+	if (!vma->vm_file || vma->vm_file->f_op != &driver_operations || !len || len > vma->vm_end - addr)
+		return -EINVAL;
+	if (any_mapped(vma, addr, len))
+		return -EBUSY;
+	return remap_pfn_range(vma, addr, vma->vm_pgoff + (from >> PAGE_SHIFT), len,
+			       with_mode(vma->vm_page_prot, mode));
+}
+
+/* A part of a VMA of the process that asks. */
+static long remap_again(unsigned long addr, unsigned long len, enum mode mode)
+{
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+	long error;
+
+	mmap_write_lock(mm);
+	vma = vma_lookup(mm, addr);
+	error = vma ? remap_living(vma, addr, len, mode) : -EFAULT;
+	mmap_write_unlock(mm);
+	return error;
+}
