@@ -23,8 +23,8 @@ PROGRAMS = sorted(HISTORY.glob("*.pfn"))
 #: What is compared, in the order in which a difference is named.
 FIELDS = ("result", "log", "book", "value", "flushes", "ptes", "vmas")
 
-#: Commits no program can tell: a protection that no file here asks for, and a BUG.
-NO_PROGRAM = {"ed1a7814036c", "6a45ece4c9af"}
+#: Commits no program can tell: a protection no file here asks for, and two without which the kernel ends.
+NO_PROGRAM = {"ed1a7814036c", "6a45ece4c9af", "909290786ea3"}
 
 _ROW = re.compile(
     r"\| (\w\d\d) \| (\w{12}) \| \[[\w-]+\]\((\S+)\) \| model:(\S+) \| (.+?) \| (.+?) \| (.+?) \|"

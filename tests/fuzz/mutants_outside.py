@@ -95,7 +95,7 @@ _VFIO = (
     Mutant(
         "an access to a device whose memory is off is SIGBUS",
         "mm/users/vfio.py",
-        "        if not self.memory or self.asleep:",
+        "        if self.kernel.profile.vfio_minds_memory and (not self.memory or self.asleep):",
         "        if False:",
     ),
     Mutant(
@@ -107,7 +107,7 @@ _VFIO = (
     Mutant(
         "vfio-pci maps shared only",
         "mm/users/vfio.py",
-        "if not vma.flags & VM_SHARED or first < 0 or first + vma.nr > self.pages.nr:",
+        "if not shared or first < 0 or first + vma.nr > self.pages.nr:",
         "if first < 0 or first + vma.nr > self.pages.nr:",
     ),
     Mutant(

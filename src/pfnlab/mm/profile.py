@@ -209,6 +209,8 @@ class Profile:
     pci_files_revoked: bool
     #: A fault in a vfio-pci mapping remaps and books all of it (S9.4).
     vfio_remaps: bool
+    #: vfio-pci knows a region behind its last one for none (S9.4.1).
+    vfio_checks_region: bool
     #: A fault that would remap a vfio-pci mapping again does nothing (S9.4.2).
     vfio_fills_once: bool
     #: vfio-pci takes mappings away before a device's memory is off, and fills none until it is on (S9.4.4a).

@@ -150,6 +150,7 @@ SWITCHES_KNOWN: dict[str, tuple[KnownBy, ...]] = {
     "devmem_mmap_prepare": (Measured("over/fixed-devmem-over-wc", ("6.12", "7.2")),),
     "pci_files_revoked": (Measured("driver/driver-claim-part", ("6.1",)),),
     "vfio_remaps": (Measured("vfio/vfio-beside-sysfs", ("6.1", "7.3")),),
+    "vfio_checks_region": (Noted(("6.1",)),),
     "vfio_fills_once": (Noted(("6.1",)),),
     "vfio_minds_memory": (Measured("vfio/vfio-memory-disable-enable", ("6.1", "7.3")),),
     "vfio_checks_leaf_pfn": (Measured("vfio/vfio-leaf-frames", ("6.12", "7.3")),),

@@ -368,6 +368,15 @@ SWITCHES = (
         catalogue="E10",
     ),
     Switch(
+        "vfio_checks_region",
+        "5.12",
+        "vfio-pci refuses to map a region that the device does not have; S9.4.1",
+        commit="909290786ea3",
+        catalogue="G04",
+        after="5.11",
+        stable=taken_over("5.10.32", source="vfio/pci: Add missing range check in vfio_pci_mmap"),
+    ),
+    Switch(
         "vfio_fills_once",
         "5.14",
         "a fault of vfio-pci does nothing where another has filled the mapping; S9.4.2",

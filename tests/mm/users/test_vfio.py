@@ -23,7 +23,7 @@ from pfnlab.mm.profile import Profile
 from pfnlab.mm.unmap import do_munmap
 from pfnlab.mm.users.driver import DriverState
 from pfnlab.mm.users.pci import PciBar
-from pfnlab.mm.users.vfio import BAR_OFFSET, VfioDevice
+from pfnlab.mm.users.vfio import BAR_OFFSET, REGION_PAGES, VfioDevice
 from pfnlab.mm.zap import zap_vma_ptes
 from pfnlab.policies.profiles import PROFILES, SERIES
 from pfnlab.policies.trackers import TRACKERS
@@ -113,6 +113,15 @@ def test_beyond_the_bar_is_refused(series: str) -> None:
 def test_another_region_is_refused(series: str) -> None:
     """An offset in front of the BAR's region, as remap_file_pages can ask for, is none of its pages."""
     assert errno.EINVAL == mmap(*boot(series), -BAR_OFFSET + 16, 1)
+
+
+def test_without_909290786ea3_a_region_that_is_not_there_stops_the_kernel() -> None:
+    """S9.4.1: index 9 is behind the last region, index 8 is one of every device's."""
+    kernel, task, device = boot_as(replace(PROFILES["6.1"], vfio_checks_region=False))
+
+    assert errno.EINVAL == mmap(kernel, task, device, 9 * REGION_PAGES - BAR_OFFSET - 1, 1)
+    with pytest.raises(Undecided, match="the kernel stops with an oops"):
+        mmap(kernel, task, device, 9 * REGION_PAGES - BAR_OFFSET, 1)
 
 
 @every_series

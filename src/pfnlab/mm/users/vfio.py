@@ -30,6 +30,9 @@ BAR_OFFSET = 2 * REGION_PAGES
 #: Where the regions of BARs end, and that of the expansion ROM begins.
 _ROM_OFFSET = 6 * REGION_PAGES
 
+#: Where a PCI device's own regions end, those that every one may have (VFIO_PCI_NUM_REGIONS).
+_REGIONS_END = 9 * REGION_PAGES
+
 #: The device's other BAR, its registers: a page far from the one that is mapped.
 REGISTERS = PfnRange(0xFEBF0, 0xFEBF1)
 
@@ -112,9 +115,13 @@ class VfioDevice:
 
         :raises ModelledErrno: EINVAL for private mappings and outside the BAR, EBUSY where another driver is,
             ENOMEM when the kernel cannot map it for itself
+        :raises Undecided: the kernel stops with an oops, for it takes a region that is not there for one
         """
         first = vma.pgoff - BAR_OFFSET
-        if not vma.flags & VM_SHARED or first < 0 or first + vma.nr > self.pages.nr:
+        shared = bool(vma.flags & VM_SHARED)
+        if shared and vma.pgoff >= _REGIONS_END and not self.kernel.profile.vfio_checks_region:
+            raise Undecided("the kernel stops with an oops: vfio-pci maps a region that it lacks", Why.NO_END)
+        if not shared or first < 0 or first + vma.nr > self.pages.nr:
             raise ModelledErrno(errno.EINVAL)
         if self.refused:
             raise ModelledErrno(self.refused)

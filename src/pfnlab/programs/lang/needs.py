@@ -37,6 +37,9 @@ from pfnlab.programs.lang.ops import (
 )
 from pfnlab.programs.lang.walk_ops import STORING_WALKERS, ProcessVmReadv, Walk
 
+#: The pages between the offsets of two regions in the file of a vfio-pci device (S9.4.1).
+VFIO_REGION_PAGES = 1 << 28
+
 
 class GuestNeeds(msgspec.Struct, frozen=True):
     """All that a guest must have for a program; `Program.needs` has them.
@@ -85,7 +88,13 @@ class GuestNeeds(msgspec.Struct, frozen=True):
             call.span.name for call in calls if isinstance(call, RequestMemRegion) and call.span.start == 0
         }
         ends = pages if moved is None else {**pages, MOVED_BAR: max(pages.values(), default=0)}
-        sources = [call.source for call in calls if isinstance(call, Mmap | RemapFilePages)]
+        # To vfio-pci pages far behind the BAR are another region of the device, not what lies behind it.
+        sources = [
+            call.source
+            for call in calls
+            if isinstance(call, Mmap | RemapFilePages)
+            and not (call.via == "vfio" and call.source.start >= VFIO_REGION_PAGES)
+        ]
         unchanged = {device.name for device in program.devices if device.kind in ONLY_KINDS}
         shared = {call.source.name for call in maps if call.shared}
         return cls(
