@@ -97,13 +97,21 @@ class MmuGather:
             self.extend(start, end)
 
     def free_tables(self, floor: int, ceiling: int) -> None:
-        """tlb_remove_table for the page tables of ``[floor, ceiling)``."""
+        """tlb_remove_table for the page tables of ``[floor, ceiling)`` (S8.1.11, S8.1.12)."""
         freed = self.mm.tables.free_tables(floor, ceiling)
-        if not self.mm.kernel.profile.tables_in_batches:
+        kernel = self.mm.kernel
+        if not kernel.profile.tables_in_batches:
             self.extend_all((start, end) for start, end, _ in freed)
             return
         for start, end, pages in freed:
             while start < end:
+                if not self._tables and kernel.fails("__get_free_page"):
+                    # There is no batch for this one: it is freed alone.
+                    self.extend(start, start + 1)
+                    if kernel.profile.lone_table_flushes:
+                        self.flush_mmu_tlbonly()
+                    start += pages
+                    continue
                 stop = min(end, start + (MAX_TABLE_BATCH - self._tables - 1) * pages + 1)
                 tables = (stop - start) // pages + 1
                 self.extend(start, stop)

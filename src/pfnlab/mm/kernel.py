@@ -38,8 +38,12 @@ if TYPE_CHECKING:
 
 
 #: Functions that can be made to fail: a page table, an entry of the book, or a copy of a VMA, cannot be
-#: allocated; within remap_pfn_range what it allocates itself, the entry of the book and the context (S4.6.2).
-_CAN_FAIL = ("__pte_alloc", "kmalloc", "pfnmap_track", "vm_area_dup")
+#: allocated.
+_CAN_FAIL = ("__get_free_page", "__pte_alloc", "kmalloc", "pfnmap_track", "vm_area_dup")
+
+#: Functions with many callers, with the one in which the model knows each call: for the entry of the book and
+#: the context (S4.6.2), and for a batch of page tables (S8.1.12).
+_ONLY_INSIDE = {"kmalloc": "remap_pfn_range", "__get_free_page": "free_pgtables"}
 
 #: Every machine has memory for so many pages (128 MiB); for more it is a question which machine it is.
 GRANTED_PAGES = 1 << 15
@@ -211,8 +215,8 @@ class Kernel:
 
         :raises Undecided: the model does not know its consequences
         """
-        if function == "kmalloc" and inside != "remap_pfn_range":
-            raise Undecided("the model knows kmalloc in remap_pfn_range alone", Why.NO_RULE)
+        if inside != (caller := _ONLY_INSIDE.get(function, inside)):
+            raise Undecided(f"the model knows {function} in {caller} alone: write so", Why.NO_RULE)
         if function not in _CAN_FAIL:
             functions = ", ".join(_CAN_FAIL)
             raise Undecided(

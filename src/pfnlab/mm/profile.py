@@ -137,6 +137,8 @@ class Profile:
     lookup_asserts_mmap_lock: bool
     #: Page tables are freed in batches of their own, each flushed when it is full.
     tables_in_batches: bool
+    #: A page table for which no batch can be allocated is flushed before it is freed (S8.1.12).
+    lone_table_flushes: bool
     #: free_pgtables takes VMAs of a file out of its reverse map together.
     unlinks_in_batches: bool
     #: Every unmapping of pages empties its processor's batches of pages (S5.10.1).

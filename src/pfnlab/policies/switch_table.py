@@ -185,6 +185,13 @@ SWITCHES = (
         "MMU_GATHER_RCU_TABLE_FREE everywhere, 6.15",
         after="6.12",
     ),
+    Switch(
+        "lone_table_flushes",
+        "5.6",
+        "tlb_table_invalidate() in tlb_remove_table(); S8.1.12",
+        commit="0ed1325967ab",
+        catalogue="B04",
+    ),
     Switch("unlinks_in_batches", "6.10", "unlink_file_vma_batch, 6.10"),
     Switch(
         "unmap_drains_lru",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 #: The values kernel functions return when they fail; all others return -ENOMEM.
 FAILURES = {
+    "__get_free_page": 0,
     "__pte_alloc": 1,
     "kmalloc": 0,
     "vm_area_alloc": 0,
@@ -28,6 +29,7 @@ FAILURES = {
 #: Places whose functions have other names than the place: of the first group of which the kernel has any, all
 #: functions it has count.
 _NAMES = {
+    "__get_free_page": (("get_free_pages_noprof",), ("__get_free_pages",)),
     # Of a size that the compiler knows.
     "kmalloc": (("__kmalloc_cache_noprof",), ("kmalloc_trace",)),
     "unlink": (("unlink_file_vma_batch_final",), ("unlink_file_vma",)),
