@@ -42,6 +42,7 @@ N measured on real kernels first, P met in the field.
 *Shown by* has programs that part a model with it from one without it: `pfnlab bugs run A06`.
 *Settled* says what became of the entry when somebody looked: `pfnlab bugs show A06` has how, and the sources.
 `pfnlab bugs affects VERSION` says which of them a kernel has.
+[Entries on models and kernels](evidence/bugs.md) has the kernels on which each was seen.
 """
 
 
