@@ -175,6 +175,13 @@ def test_unknown_place():
         run("7.2", "hold do_munmap: munmap a[0:4]", "release")
 
 
+@for_each("line", ["fail kmalloc 1: munmap a[0:4]", "fail __get_free_page 1 in unmap_vmas: munmap a[0:4]"])
+def test_failure_of_what_all_call(line: str):
+    """What has many callers fails in the one that the model knows, and the reason names it."""
+    with pytest.raises(Undecided, match=r"the model knows .* in (remap_pfn_range|free_pgtables) alone"):
+        run("7.2", line)
+
+
 def test_unknown_omission():
     """The model says what it can leave out."""
     with pytest.raises(
