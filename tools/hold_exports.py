@@ -66,6 +66,7 @@ _SLOT = 0x6
 _ADDRESS = f"0000:00:{_SLOT:02x}.0"
 _IN_SLOT = "0000:01:00.0"
 _PAGES_PER_MIB = 256
+_MIB_PER_GIB = 1024
 #: The smallest BAR, and the largest, in MiB.
 _LEAST_BAR, _MOST_BAR = 64, 16384
 
@@ -92,16 +93,18 @@ class Exported(NamedTuple):
         return export(Subject(self.name, self.program, self.run), "c")
 
     @property
-    def kind(self) -> tuple[bool, bool, bool, str]:
-        """The sort of guest it needs: vfio-pci, a device that can be reset, a large BAR; its name where it
-        needs a place that a guest has once, or leaves something there.
+    def kind(self) -> tuple[bool, bool, bool, bool, str]:
+        """The sort of guest it needs: vfio-pci, a device that can be reset, a BAR of several MiB, or of GiB;
+        its name where it needs a place that a guest has once, or leaves something there.
+
+        A BAR of GiB lies above 4 GiB, where the MTRRs of the firmware say something else.
         """
-        needs = self.program.needs
+        needs, room = self.program.needs, bar_mib_for(self.program)
         once = any(device.kind in ONLY_KINDS for device in self.program.devices)
         # The first page of a BAR is one program's alone, where the kernel asks whether it is claimed.
         first = bool(needs.first_page) and not needs.vfio
         alone = first or needs.slot or (once and left_text(self.run) != "nothing")
-        return needs.vfio, needs.reset, bar_mib_for(self.program) > 1, self.name if alone else ""
+        return needs.vfio, needs.reset, room > 1, room >= _MIB_PER_GIB, self.name if alone else ""
 
     @property
     def wanted(self) -> list[str]:
