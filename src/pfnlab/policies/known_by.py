@@ -113,7 +113,7 @@ SWITCHES_KNOWN: dict[str, tuple[KnownBy, ...]] = {
     "flags_assert_mmap_lock": (Measured("driver/driver-fault-remap", ("6.1", "6.12")),),
     "lookup_asserts_mmap_lock": (Measured("driver/driver-unmap-part", ("6.1", "6.12")),),
     "tables_in_batches": (Measured("unmapping/munmap-many-tables", ("6.12", "7.2")),),
-    "lone_table_flushes": (Measured("no-memory/table-without-batch", ("7.2",)),),
+    "lone_table_flushes": (Noted(("7.2",)),),
     "unlinks_in_batches": (Measured("races/race-two-batches", ("6.1", "6.12")),),
     "unmap_drains_lru": (Noted(()),),
     "skipped_are_holes": (Measured("walkers/walk-pagemap-shifted", ("6.1", "7.3")),),

@@ -175,7 +175,7 @@ class VmPat:
             vma.flags &= ~VM_PAT
 
     def _counts(self, vma: Vma) -> bool:
-        """Whether a VMA of frames counts as tracked: the flag says it, before 2.6.30 any offset (S3.6.6)."""
+        """True where a VMA of frames counts as tracked: by its flag, before 2.6.30 by any offset (S3.6.6)."""
         return bool(vma.flags & VM_PAT if self._kernel.profile.vm_pat_flag else vma.pgoff)
 
     def _first_pfn(self, vma: Vma) -> int:
