@@ -194,7 +194,7 @@ def keep(name: str, held: HeldRevert) -> None:
 
 
 def table_of(reverts: Sequence[Revert], held: Mapping[str, HeldRevert]) -> str:
-    """A row for each program of each entry; dashes for a patch that no program was run on."""
+    """A row for each program of each entry; dashes for a patch whose entry no program parts."""
     rows: list[tuple[str, ...]] = []
     for revert in reverts:
         patch, kept = read_patch(revert.path), held.get(name_of(revert))
@@ -207,7 +207,9 @@ def table_of(reverts: Sequence[Revert], held: Mapping[str, HeldRevert]) -> str:
             for one in (kept.programs if kept else ())
         ]
         if not (kept and kept.programs):
-            rows.append(("-", *head, *"-----"))
+            # Its kernel ends where the model has no answer: the entry says what was seen.
+            mends = ", ".join(bug.number for bug in all_bugs() if bug.commit == revert.commit)
+            rows.append((mends or "-", *head, *"-----"))
     return table(_HEADINGS, sorted(rows))
 
 
