@@ -10,12 +10,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from pages.bug_seen import SeenOn, seen_on, word_of_entry
+from pages.held_reverts import HELD, HeldRevert, read_held
 from pages.markdown import table
 from pfnlab.bugs.bug_parts import SettledWord
 from pfnlab.bugs.known_bugs import GROUPS, Bug, all_bugs
 from pfnlab.lab.building.reverts import reverts_folder
-from pfnlab.meeting.bug_seen import SeenOn, seen_on, word_of_entry
-from pfnlab.meeting.held_reverts import HELD, HeldRevert, read_held
 from pfnlab.policies.releases import series_of, version_key
 
 _NONE = "-"

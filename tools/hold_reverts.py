@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 from page_tables import put, table
 
+from pages.held_reverts import HELD, HeldProgram, HeldRevert, read_held
 from pfnlab.bugs.known_bugs import Bug, all_bugs
 from pfnlab.bugs.standing import StandingWord
 from pfnlab.errors import Undecided
@@ -27,7 +28,7 @@ from pfnlab.lab.building.patch_file import read_patch
 from pfnlab.lab.building.reverts import FOLDER, Revert, known_reverts
 from pfnlab.lab.running.named_machines import name_machines, side_by_side
 from pfnlab.meeting.bug_shown import BugRunResult, ShownProgram, program_file, show_bug
-from pfnlab.meeting.held_reverts import HELD, HeldProgram, HeldRevert, read_held
+from pfnlab.meeting.sign import ended_at
 from pfnlab.policies.known_kernels import newest_known
 from pfnlab.policies.switch_table import SWITCHES
 from pfnlab.programs.lang.load import load_program
@@ -170,8 +171,13 @@ def parted(name: str, model: str, kernel: str) -> tuple[str, ...]:
 
 
 def steps_apart(predicted: Run, seen: Run) -> tuple[str, ...]:
-    """Each step, counted from 1, with a field in which two runs differ; a run that ended early says so."""
-    short = tuple(f"{run.machine} ended early" for run in (predicted, seen) if run.unfinished is not None)
+    """Each step, counted from 1, with a field in which two runs differ; a run that ended early says so.
+
+    Not where both kernels end in the same step.
+    """
+    ends = ended_at(predicted) is not None and ended_at(predicted) == ended_at(seen)
+    early = () if ends else (predicted, seen)
+    short = tuple(f"{run.machine} ended early" for run in early if run.unfinished is not None)
     return (*(f"{one.step + 1} {one.field}" for one in differences([predicted, seen])), *short)
 
 

@@ -213,7 +213,7 @@ _FAULT = (
     Mutant(
         "only files with a handler fault twice",
         "mm/fault.py",
-        "if user and vma.file.has_fault and own_lock:",
+        "if user and file.has_fault and own_lock:",
         "if user and own_lock:",
     ),
 )
@@ -246,8 +246,8 @@ _PROTECT = (
     Mutant(
         "only untouched memory gives its charge back",
         "mm/mprotect.py",
-        "vma.file is None and vma.anon_vma is None:",
-        "vma.file is None:",
+        "kernel.profile.unfaulted_unaccounted and vma.is_anonymous and vma.anon_vma is None:",
+        "kernel.profile.unfaulted_unaccounted and vma.is_anonymous:",
     ),
     Mutant(
         "a clean entry is not made writable by mprotect",

@@ -56,14 +56,14 @@ _WALKERS = (
     Mutant(
         "/proc/self/mem reaches device pages by way of the file",
         "mm/remote.py",
-        "reachable = vma is not None and vma.file is not None and vma.file.has_access",
-        "reachable = False",
+        "if vma is None or vma.file is None or not vma.file.has_access:",
+        "if True:",
     ),
     Mutant(
         "/proc/self/mem does not store through a read-only entry",
         "mm/remote.py",
-        "if not reachable or entry is None or (stored is not None and not pte_write(entry.bits)):",
-        "if not reachable or entry is None:",
+        "if entry is None or (writes and not pte_write(entry.bits)):",
+        "if entry is None:",
     ),
     Mutant(
         "device pages are holes in pagemap",
@@ -154,8 +154,8 @@ _POLICIES = (
     Mutant(
         "page tables are freed in batches",
         "mm/gather.py",
-        "if not self.mm.kernel.profile.tables_in_batches:",
-        "if self.mm.kernel.profile.tables_in_batches:",
+        "if not kernel.profile.tables_in_batches:",
+        "if kernel.profile.tables_in_batches:",
     ),
     Mutant(
         "only a whole VMA is reserved",

@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 
 from pages.bugs_seen_page import bugs_seen_page
+from pages.held_reverts import HeldProgram, HeldRevert
 from pfnlab.bugs.known_bugs import Bug, bug
-from pfnlab.meeting.held_reverts import HeldProgram, HeldRevert
 
 PAGE = Path(__file__).parents[2] / "docs" / "evidence" / "bugs.md"
 

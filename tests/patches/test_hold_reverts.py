@@ -82,6 +82,16 @@ def test_runs_are_apart_where_they_part() -> None:
     assert "3 book" in TOOL.steps_apart(run_of("6.1"), run_of("6.1,without=04c35ab3bdae"))
 
 
+def test_two_kernels_that_end_in_one_step_are_not_apart() -> None:
+    """One that goes on is."""
+    program = load_program(program_file("vfio-regions"))
+    (ends,) = ModelMachine("6.1,without=909290786ea3").run([program])
+    (goes_on,) = ModelMachine("6.1").run([program])
+
+    assert () == TOOL.steps_apart(ends, ends)
+    assert ("model:6.1,without=909290786ea3 ended early",) == TOOL.steps_apart(ends, goes_on)
+
+
 def test_what_is_shown_has_no_fault() -> None:
     """Broken without the repair, mended with it, and the model agrees."""
     assert [] == TOOL.faults(HELD)

@@ -21,7 +21,7 @@ from pfnlab.judging.judge import violations
 from pfnlab.lab.building.built import find
 from pfnlab.lab.running.named_machines import Named, name_machines, side_by_side
 from pfnlab.meeting.bug_held import HeldMachine, held_machines
-from pfnlab.meeting.sign import sign_of, sign_word
+from pfnlab.meeting.sign import answer_in, sign_of, sign_word
 from pfnlab.policies.known_kernels import newest_known, version_of_release
 from pfnlab.policies.releases import is_version
 from pfnlab.programs.lang.library import find_program, library_folder
@@ -31,7 +31,6 @@ from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel
 from pfnlab.programs.runs.observation import Run
-from pfnlab.report.cells import cell
 from pfnlab.report.golden import golden_look
 from pfnlab.result import ALWAYS, Count, Made, Outcome, Result
 
@@ -250,9 +249,7 @@ def shown_program(bug: Bug, row: ShownBy, program: Program, runs: Sequence[Run])
         step=step,
         op=sign[0].op if sign else "",
         sign=tuple(
-            SignField(
-                one.field, cell(before.steps[one.step], one.field), cell(after.steps[one.step], one.field)
-            )
+            SignField(one.field, *(answer_in(run, one.step, one.field) or () for run in (before, after)))
             for one in sign
         ),
         violated=tuple(name for name in violated[0] if name not in violated[1]),
@@ -262,14 +259,18 @@ def shown_program(bug: Bug, row: ShownBy, program: Program, runs: Sequence[Run])
                 kernel=run.kernel,
                 word=_worded(bug, sign_word(sign, before, after, run)),
                 expected=_expected(bug, row, run),
-                answers=()
-                if step is None or step >= len(run.steps)
-                else tuple(cell(run.steps[step], field) for field in fields),
+                answers=() if step is None else _answers(run, step, fields),
                 violated=names,
             )
             for run, names in zip(runs, violated, strict=True)
         ),
     )
+
+
+def _answers(run: Run, step: int, fields: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """Those of a run in the fields of a sign; none where it did not come so far."""
+    found = [answer_in(run, step, field) for field in fields]
+    return tuple(one for one in found if one is not None) if None not in found else ()
 
 
 def _violated(program: Program, run: Run) -> tuple[str, ...]:

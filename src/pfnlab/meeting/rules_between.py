@@ -9,7 +9,7 @@ import msgspec
 
 from pfnlab.meeting.boundary import least
 from pfnlab.meeting.holding import Programs
-from pfnlab.meeting.sign import USER_FIELDS, sign_of
+from pfnlab.meeting.sign import USER_FIELDS, answer_in, sign_of
 from pfnlab.policies.changes import changes_between, field_of, origin_of, source_of
 from pfnlab.policies.known_kernels import known_titles
 from pfnlab.policies.profiles import described, exact
@@ -20,7 +20,6 @@ from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
-from pfnlab.report.cells import cell
 from pfnlab.result import ALWAYS, Count, Made, Outcome, Result, Text
 
 #: So many programs are tried for a change of which a user sees nothing, the shortest first.
@@ -226,9 +225,7 @@ def first_seen(runs: tuple[Run, Run]) -> SeenChange | None:
     if not sign:
         return None
     found = sign[0]
-    first, second = (
-        cell(run.steps[found.step], found.field) if found.step < len(run.steps) else () for run in runs
-    )
+    first, second = (answer_in(run, found.step, found.field) or () for run in runs)
     return SeenChange(found.step + 1, found.op, found.field, first, second)
 
 

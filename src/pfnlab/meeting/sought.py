@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 from pfnlab.bugs.known_bugs import Bug
 from pfnlab.errors import Misuse
 from pfnlab.judging.judge import violations
-from pfnlab.meeting.sign import sign_of, sign_word
+from pfnlab.meeting.sign import ended_at, sign_of, sign_word
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.compare import Difference
 from pfnlab.programs.runs.observation import Run
@@ -39,7 +39,7 @@ class SignSought:
 
     def __init__(self, name: str, program: Program, good: Run, bad: Run) -> None:
         for run in (good, bad):
-            if run.unfinished is not None:
+            if run.unfinished is not None and ended_at(run) is None:
                 raise Misuse(f"{name} does not run to its end on {run.machine}: {run.unfinished}")
         self.program, self._good, self._bad = program, good, bad
         self.sign: tuple[Difference, ...] = sign_of(bad, good)
@@ -51,8 +51,6 @@ class SignSought:
 
     def word(self, run: Run) -> BisectWord:
         """The end that *run* answers like in that step."""
-        if run.unfinished is not None and len(run.steps) <= self.sign[0].step:
-            return "undecided"
         found = sign_word(self.sign, self._bad, self._good, run)
         return "bad" if found == "before" else "good" if found == "after" else found
 

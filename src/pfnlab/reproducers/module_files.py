@@ -25,6 +25,7 @@ _HEADERS = ("<linux/fs.h>", "<linux/miscdevice.h>", "<linux/module.h>")
 #: The ways to fill entries, each with its pieces, the VMA's operations, and the answer of mmap().
 _WAYS: dict[str, tuple[tuple[str, ...], str, str]] = {
     "remap": (("fault", "remap_all"), "fault_ops", "remap_all(vma)"),
+    "bare": (("remap_all",), "", "remap_all(vma)"),
     "part": (("fault", "remap_part"), "fault_ops", "remap_part(vma, {start}, {length})"),
     "halves": (("fault", "remap_halves"), "fault_ops", "remap_halves(vma)"),
     "ram": (("fault", "remap_ram"), "fault_ops", "remap_ram(vma)"),

@@ -128,7 +128,7 @@ STATE: dict[type, set[str]] = {
     RwLock: {"_readers", "_queued", "written"},
     MemtypeBook: {"_entries", "_overhang", "_ram_types", "_direct_map"}
     # Given with the platform and the profile.
-    | {"_reserve_keeps_top", "end_match", "mtrr_merged_map"},
+    | {"_reserve_keeps_top", "end_match", "entry_fails", "mtrr_merged_map"},
     Vma: {"anon_vma", "end", "file", "flags", "page_prot", "pfnmap", "pgoff", "start"},
     Page: {"anonymous", "batched", "dirty", "exclusive", "mapcount", "value"},
 }

@@ -16,7 +16,7 @@ from for_each import for_each
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pfnlab.errors import Misuse, Undecided
+from pfnlab.errors import Misuse, Undecided, Why
 from pfnlab.hw.platform import qemu_q35
 from pfnlab.mm.flags import VM_PAT
 from pfnlab.mm.kernel import Kernel
@@ -29,7 +29,8 @@ from pfnlab.policies.trackers import TRACKERS
 from pfnlab.policies.trackers.track_ctx import TrackCtx
 from pfnlab.policies.trackers.vm_pat import VmPat
 from pfnlab.programs.lang.device_ops import VfioCall
-from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.library import find_program
+from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.lang.ops import (
     ADVICE,
     PCI_VIAS,
@@ -528,3 +529,13 @@ def test_frames_past_the_end_of_physical_addresses_are_undecided() -> None:
     )
 
     assert (True, None) == ("past the end of physical addresses" in str(refused.undecided), run.unfinished)
+
+
+def test_a_run_has_the_steps_before_the_end_of_its_kernel() -> None:
+    """Where the model has no rule it has none."""
+    program = load_program(find_program("vfio-regions"))
+    (run,) = ModelMachine("6.1,without=909290786ea3").run([program])
+
+    assert ["ok", "EINVAL", "EINVAL"] == [step.result for step in run.steps]
+    assert run.undecided is not None
+    assert Why.NO_END is run.undecided.kind

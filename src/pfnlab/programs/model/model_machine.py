@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -102,7 +103,8 @@ class ModelMachine:
     def run(self, programs: Sequence[Program]) -> list[Run]:
         """One run a program, each on a kernel that has just booted.
 
-        A program the model has no rule for gives a run that says so (``undecided``).
+        A program the model has no rule for gives a run that says so (``undecided``). Where the kernel ends in
+        an operation, the run has the steps before it.
         """
         return [self._run_or_refuse(program) for program in programs]
 
@@ -113,8 +115,20 @@ class ModelMachine:
             name, kernel = f"model:{self.spec}", described(self._version)
             configuration = self.profile.configuration
             return Run(
-                name, kernel, (), undecided=Reason.of(reason), look=self.look, configuration=configuration
+                name,
+                kernel,
+                self._steps_before_the_end(program) if reason.kind is Why.NO_END else (),
+                undecided=Reason.of(reason),
+                look=self.look,
+                configuration=configuration,
             )
+
+    def _steps_before_the_end(self, program: Program) -> tuple[Step, ...]:
+        """The steps of a program in which the kernel ends, up to that operation."""
+        opened = OpenRun(self, program)
+        with suppress(Undecided):
+            opened.go_on(program)
+        return tuple(opened.steps)
 
     def boot(self, platform: Platform, devices: Mapping[str, PfnRange]) -> Kernel:
         """A kernel that has just booted on *platform*, without any task.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 from for_each import for_each
 
+from pages.bug_seen import SeenOn, seen_on, word_of_entry
 from pfnlab.bugs.known_bugs import Bug, all_bugs, bug
-from pfnlab.meeting.bug_seen import SeenOn, seen_on, word_of_entry
 from pfnlab.policies.releases import series_of
 
 
