@@ -45,6 +45,7 @@ from pfnlab.report.golden import golden_path, golden_run, newest_version, read_g
 from pfnlab.reproducers.c_plan import left_text, seen_text
 from pfnlab.reproducers.formats import export
 from pfnlab.reproducers.subject import Subject
+from pfnlab.units import PHYSICAL_BITS
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "evidence" / "exports.md"
@@ -93,9 +94,10 @@ class Exported(NamedTuple):
         return export(Subject(self.name, self.program, self.run), "c")
 
     @property
-    def kind(self) -> tuple[bool, bool, bool, bool, str]:
-        """The sort of guest it needs: vfio-pci, a device that can be reset, a BAR of several MiB, or of GiB;
-        its name where it needs a place that a guest has once, or leaves something there.
+    def kind(self) -> tuple[bool, bool, bool, bool, bool, str]:
+        """The sort of guest it needs: vfio-pci, a device that can be reset, physical addresses of all bits, a
+        BAR of several MiB, or of GiB; its name where it needs a place that a guest has once, or leaves
+        something there.
 
         A BAR of GiB lies above 4 GiB, where the MTRRs of the firmware say something else.
         """
@@ -104,7 +106,8 @@ class Exported(NamedTuple):
         # The first page of a BAR is one program's alone, where the kernel asks whether it is claimed.
         first = bool(needs.first_page) and not needs.vfio
         alone = first or needs.slot or (once and left_text(self.run) != "nothing")
-        return needs.vfio, needs.reset, room > 1, room >= _MIB_PER_GIB, self.name if alone else ""
+        large = room > 1, room >= _MIB_PER_GIB
+        return needs.vfio, needs.reset, needs.wide, *large, self.name if alone else ""
 
     @property
     def wanted(self) -> list[str]:
@@ -299,7 +302,7 @@ def _console(
         if one.name in built
     }
     compile_in(folder, ["gcc", "-O2", "-Wall", "-static", "-o", "init", str(INIT)], "apt-get install gcc")
-    vfio, reset, *_ = programs[0].kind
+    vfio, reset, wide, *_ = programs[0].kind
     room = max(bar_mib_for(one.program) for one in programs)
     bar = min(max(_LEAST_BAR, 1 << (room * len(programs) - 1).bit_length()), _MOST_BAR)
     # A device that goes comes back where it was only behind a port, which keeps its addresses for it.
@@ -322,6 +325,7 @@ def _console(
         devices=devices,
         parameters=" ".join(parameters),
         extra=extra,
+        phys_bits=PHYSICAL_BITS if wide else None,
     )
 
 

@@ -38,6 +38,7 @@ def console_of(
     limit: float,
     *,
     cpus: int = 1,
+    phys_bits: int | None = None,
     devices: Sequence[str] = (),
     parameters: str = "",
     extra: Mapping[str, bytes] | None = None,
@@ -47,6 +48,7 @@ def console_of(
 
     :param folder: for the files of the guest
     :param limit: in seconds
+    :param phys_bits: the width of a physical address; the emulator's own where None
     :param devices: QEMU's arguments for them
     :param parameters: further ones of the kernel
     :param extra: more files, by their names in the top folder
@@ -59,7 +61,7 @@ def console_of(
     console = folder / "console"
     console.write_bytes(b"")
     command = [
-        *(qemu, "-M", "q35", *cpu_arguments(Accel.TCG, cpus), "-m", str(RAM_MIB)),
+        *(qemu, "-M", "q35", *cpu_arguments(Accel.TCG, cpus, phys_bits), "-m", str(RAM_MIB)),
         *("-nodefaults", "-no-reboot", "-display", "none", "-nic", "none", *devices),
         *("-kernel", str(kernel.vmlinuz), "-initrd", str(folder / "initrd")),
         *("-append", f"{PARAMETERS} {parameters}".rstrip(), "-serial", f"file:{console}"),

@@ -1,7 +1,9 @@
 """Guests on a real kernel: what the agent answers, and what is left when a guest ends."""
 
 import os
+import re
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -17,7 +19,7 @@ from pfnlab.errors import Defect, LostGuest, MissingTool
 from pfnlab.lab.images.image import initramfs
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.vm.boots import GuestShape
-from pfnlab.lab.vm.channel import Channel, read_hello
+from pfnlab.lab.vm.channel import Channel, Hello, read_hello
 from pfnlab.lab.vm.qemu import Guest
 
 SERIES = OLD
@@ -97,14 +99,96 @@ def test_hello_is_read():
     A hello becomes numbers in bytes and pages.
     """
     text = (
-        "hello 6.1\nbar f8000000 4000\nlowmem 1000 9fc00\nphysical 40\nlevels 5\nptes ok\noffsets 1,2\nend\n"
+        "hello 6.1\nbar f8000000 4000\nlowmem 1000 9fc00\nroms c0600\nphysical 40\nlevels 5\nptes ok\n"
+        "offsets 1,2\nend\n"
     )
 
     assert (
         read_hello(text).bar_start,
         read_hello(text).bar_pages,
         read_hello(text).phys_bits,
-    ) == (0xF8000000, 0x4000, 40)
+        read_hello(text).rom_end,
+    ) == (0xF8000000, 0x4000, 40, 0xC0600)
+
+
+def test_a_false_rom_ends_where_the_firmware_begins():
+    """
+    A card has its own further down.
+    """
+    assert [Hello("6.1", 0, 0, "ok", "", rom_end=end).has_false_rom for end in (0, 0xC0600, 0xF0000)] == [
+        *(False, False, True)
+    ]
+
+
+def card_with_a_rom(path: Path) -> GuestShape:
+    """
+    A network card whose ROM is so long that the kernel takes the one behind it for an adapter's.
+
+    :param path: where the ROM is written
+    """
+    rom = bytearray(0x44 * 512)
+    rom[:4] = b"\x55\xaa\x44\xcb"
+    struct.pack_into("<H", rom, 0x18, 0x1C)
+    struct.pack_into(
+        "<4sHHHHB3sHHBBH", rom, 0x1C, b"PCIR", 0x8086, 0x100E, 0, 24, 0, b"\0\0\2", 0x44, 0, 0, 0x80, 0
+    )
+    rom[-1] = -sum(rom) & 0xFF
+    path.write_bytes(rom)
+    return GuestShape(devices=(f"e1000,romfile={path}",))
+
+
+@lab
+def test_the_hello_says_where_the_last_adapter_rom_ends(vmlinuz: Path, tmp_path: Path):
+    """
+    QEMU's own loader, behind the ROM of a card.
+    """
+    with Guest(vmlinuz, card_with_a_rom(tmp_path / "rom")) as guest:
+        assert 0xC8800 < guest.hello.rom_end <= 0xCA000
+
+
+class FalseRoms:
+    """
+    The first boots of guests in which the kernel finds a false adapter ROM.
+
+    :param count: how many
+    """
+
+    def __init__(self, count: int):
+        self.count, self.boots = count, 0
+
+    def patch(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        boot = Guest._boot
+
+        def booted(guest: Guest, limit: float) -> str:
+            self.boots += 1
+            text = boot(guest, limit)
+            return re.sub("(?m)^roms .*", "roms f0000", text) if self.boots <= self.count else text
+
+        monkeypatch.setattr(Guest, "_boot", booted)
+
+
+@lab
+def test_a_guest_with_a_false_rom_is_booted_again(vmlinuz: Path, monkeypatch: pytest.MonkeyPatch):
+    """
+    The next one answers, and has none.
+    """
+    roms = FalseRoms(1)
+    roms.patch(monkeypatch)
+
+    with Guest(vmlinuz, fresh=True) as guest:
+        assert (2, False) == (roms.boots, guest.hello.has_false_rom)
+        assert "end" in ask(guest, MAP)
+
+
+@lab
+def test_a_kernel_that_always_finds_one_is_lost(vmlinuz: Path, monkeypatch: pytest.MonkeyPatch):
+    """
+    After some boots.
+    """
+    FalseRoms(99).patch(monkeypatch)
+
+    with pytest.raises(LostGuest, match="took memory of the firmware for an adapter ROM in 4 boots"):
+        Guest(vmlinuz, fresh=True)
 
 
 def test_no_qemu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -104,11 +104,14 @@ static void say_bar(void)
 	say("\n");
 }
 
-/* The first "START-LAST : System RAM" of /proc/iomem when it begins below 1 MiB, else an empty range. */
-static void say_lowmem(void)
+/*
+ * Of /proc/iomem the first "START-LAST : System RAM" when it begins below 1 MiB, else an empty range, and the end
+ * of the last "Adapter ROM", else 0.
+ */
+static void say_memory_map(void)
 {
 	static char text[16384];
-	uint64_t start = 0, last = -1UL;
+	uint64_t start = 0, end = 0, rom_end = 0;
 	const char *at;
 
 	file_read("/proc/iomem", text, sizeof text);
@@ -117,12 +120,13 @@ static void say_lowmem(void)
 
 		if (*at++ != '-')
 			break;
-		to = hex(&at);
-		if (from < 1 << 20 && starts(at, " : System RAM")) {
+		to = hex(&at) + 1;
+		if (!end && from < 1 << 20 && starts(at, " : System RAM")) {
 			start = from;
-			last = to;
-			break;
+			end = to;
 		}
+		if (starts(at, " : Adapter ROM"))
+			rom_end = to;
 		at = strchr(at, '\n');
 		if (!at)
 			break;
@@ -131,7 +135,9 @@ static void say_lowmem(void)
 	say("lowmem ");
 	say_hex(start);
 	say(" ");
-	say_hex(last + 1);
+	say_hex(end);
+	say("\nroms ");
+	say_hex(rom_end);
 	say("\n");
 }
 
@@ -174,7 +180,7 @@ void say_hello(void)
 	say_file_line("/proc/sys/kernel/osrelease");
 	say("\n");
 	say_bar();
-	say_lowmem();
+	say_memory_map();
 	say_physical();
 	say("levels ");
 	say_decimal(ptes_levels);

@@ -18,6 +18,9 @@ _REPLY = 1 << 20
 _REQUEST_SEQUENCE, _REQUEST_LENGTH, _REPLY_SEQUENCE, _REPLY_LENGTH = range(4)
 _HEARTBEAT, _BEGUN, _ALLOWED, _DONE = range(4, 8)
 
+# The first byte of the firmware's own code, up to 1 MiB.
+_FIRMWARE_CODE = 0xF0000
+
 # Waiting: look without pause at first, then sleep longer and longer, in seconds.
 _SPIN = 0.00002
 _SHORTEST_NAP = 0.0003
@@ -37,6 +40,7 @@ class Hello:
     :param offsets: those the page-table reader found; a later guest of the same kernel boots faster with them
     :param order: ``ok`` when the order of kernel calls can be observed
     :param phys_bits: the width of a physical address on its processor
+    :param rom_end: the byte behind the last adapter ROM that the kernel found; 0 where it found none
     """
 
     release: str
@@ -46,6 +50,16 @@ class Hello:
     offsets: str
     order: str = ""
     phys_bits: int = 40
+    rom_end: int = 0
+
+    @property
+    def has_false_rom(self) -> bool:
+        """True where the kernel took memory of the firmware for an adapter ROM.
+
+        SeaBIOS heads the memory that it keeps below its own code with the signature of such a ROM.
+        The checksum over it, which a ROM has to have (probe_roms), is right in one boot of 256.
+        """
+        return self.rom_end == _FIRMWARE_CODE
 
 
 def read_hello(text: str) -> Hello:
@@ -65,6 +79,7 @@ def read_hello(text: str) -> Hello:
             offsets=lines["offsets"],
             order=lines.get("order", ""),
             phys_bits=int(lines["physical"]),
+            rom_end=int(lines["roms"], 16),
         )
     except (KeyError, ValueError) as error:
         raise Defect(f"the guest's hello cannot be read ({error!r}): {text[:200]!r}") from error
