@@ -3,55 +3,47 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
-import os
 import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 from pfnlab.errors import Defect, LostGuest, MissingTool
-from pfnlab.lab.images.cache import cache_root, forget, is_whole
+from pfnlab.lab.images.cache import forget, is_whole
 from pfnlab.lab.images.configured import RAM_MIB
 from pfnlab.lab.images.image import guest_image, holds
 from pfnlab.lab.images.modules import MODULE as VFIO_MODULE
 from pfnlab.lab.vm.boots import SMALL, GuestShape
 from pfnlab.lab.vm.channel import Channel, Hello, read_hello
+from pfnlab.lab.vm.console import keep_console, lines_of
+from pfnlab.lab.vm.guest_machine import (
+    CHANNEL,
+    can_be_saved,
+    common_parameters,
+    kernel_parameters,
+    machine_arguments,
+)
 from pfnlab.lab.vm.launch import (
-    NO_DRIVER_OF_CONTROLLER,
     backing,
-    controller_arguments,
-    cpu_arguments,
     device_arguments,
     is_stopped,
     memory_folder,
-    parameters_for,
     ram_arguments,
     start_qemu,
 )
 from pfnlab.lab.vm.qmp import CoreForm, dump_memory, tell_monitor
-from pfnlab.lab.vm.saved_state import SAVABLE, incoming, mark_used, save_state, state_file
+from pfnlab.lab.vm.saved_state import incoming, mark_used, save_state, state_file
 from pfnlab.lab.vm.slot import Slot
 from pfnlab.lab.vm.standstill import Standstill, processor_time
 from pfnlab.programs.runs.alarm import Alarm, alarms_in, first_alarm
-from pfnlab.programs.runs.machine import Accel
 
 QEMU = "qemu-system-x86_64"
 
 #: Seconds until the agent must have said hello.
 BOOT_LIMIT = 60.0
-
-#: Kernel parameters of every guest: an oops ends it at once; the same addresses in every boot, less to wait
-#: for, and no DAMON statistics (on by default in Debian's kernels from 6.17 on), which clear accessed bits of
-#: page-table entries to sample them.
-PARAMETERS = (
-    "console=ttyS0 quiet oops=panic panic=-1 damon_stat.enabled=0 "
-    "nokaslr norandmaps mitigations=off no_timer_check tsc=reliable cryptomgr.notests random.trust_cpu=on"
-)
 
 # QEMU's message after which it lives on, with a guest that stands still.
 _KVM_GAVE_UP = "KVM internal error"
@@ -64,16 +56,10 @@ _END_LIMIT = 10.0
 _RESTORE_LIMIT = 20.0
 # A kernel that panics prints some hundred lines, and waits a second for a processor that is held.
 _PANIC_LIMIT = 8.0
-_CONSOLES_KEPT = 50
 # One boot of 256 has a false adapter ROM (`Hello.has_false_rom`).
 _BOOTS = 4
-# Saving reads every page of the BAR, 0.1 s a GiB; a boot takes some seconds.
-_SAVABLE_BAR_MIB = 8192
-#: The bus addresses of the device under test, or of its slot, and of the channel's device.
-_UNDER_TEST, _CHANNEL = 0x10, 0x11
 # More operations than any request has.
 _ALL = (1 << 32) - 1
-_serial = itertools.count()
 
 
 class Guest:
@@ -116,38 +102,19 @@ class Guest:
             raise MissingTool(f"`{QEMU}` is not on this machine: {_REMEDY}")
         initrd = shape.image or guest_image()
         iommu = holds(initrd, VFIO_MODULE.format(0))
-        common = " ".join((PARAMETERS, *parameters_for(shape.accel, shape.cpus)))
-        parameters = " ".join(
-            (
-                common,
-                *["intel_iommu=on"] * iommu,
-                *[NO_DRIVER_OF_CONTROLLER] * shape.resets,
-                *[f"pfnlab.offsets={offsets}"] * bool(offsets),
-                *shape.parameters,
-            )
-        )
-        machine = [
-            *(qemu, "-M", "q35"),
-            *cpu_arguments(shape.accel, shape.cpus, shape.phys_bits),
-            *("-m", str(ram_mib)),
-            # vfio-pci wants an IOMMU, which has to come before other devices.
-            *(("-device", "intel-iommu") if iommu else ()),
-            *("-nodefaults", "-no-reboot", "-display", "none", "-nic", "none"),
-            *_under_test(shape),
-            *(word for device in shape.devices for word in ("-device", device)),
-            *SAVABLE,
-        ]
+        machine = [qemu, *machine_arguments(shape, ram_mib, iommu=iommu)]
+        parameters = kernel_parameters(shape, offsets, iommu=iommu)
         command = [*machine, "-kernel", str(vmlinuz), "-initrd", str(initrd), "-append", parameters]
         state = None
         self._slot = Slot(shape.bar_mib) if shape.slot else None
         self._shared_ram_mib = ram_mib * shared_ram
-        # A state of the controller that stands for a device with resets cannot be saved.
-        kvm = shape.accel is Accel.KVM
-        unsaved = (
-            shape.resets or bool(shape.devices or shape.parameters) or shape.bar_mib > _SAVABLE_BAR_MIB or kvm
-        )
-        if not (fresh or unsaved):
-            options = [*machine, common, *[probes] * bool(probes), *["shared RAM"] * shared_ram]
+        if not fresh and can_be_saved(shape):
+            options = [
+                *machine,
+                common_parameters(shape),
+                *[probes] * bool(probes),
+                *["shared RAM"] * shared_ram,
+            ]
             state = state_file([Path(qemu), vmlinuz, initrd], options)
         self._lost: LostGuest | None = None
         self._alarm: Alarm | None = None
@@ -158,7 +125,7 @@ class Guest:
         self._launch(command)
         try:
             self.hello = self._boot_without_false_rom(command, boot_limit)
-            self._lines_of_boot = len(_lines(self.console))
+            self._lines_of_boot = len(lines_of(self.console))
             if probes:
                 self.hello = read_hello(self.request(probes))
             if state:
@@ -195,7 +162,7 @@ class Guest:
             self._process, self._guard = start_qemu(
                 [
                     *command,
-                    *device_arguments("channel", backing(self._folder / "channel"), _CHANNEL),
+                    *device_arguments("channel", backing(self._folder / "channel"), CHANNEL),
                     *("-serial", f"file:{self.console}"),
                     *("-qmp", f"unix:{self._folder / 'qmp'},server=on,wait=off"),
                     *(ram_arguments(self.ram, room) if self.ram else ()),
@@ -211,7 +178,7 @@ class Guest:
         return self._process.poll() is None and not self._stands()
 
     def _stands(self) -> bool:
-        return any(_KVM_GAVE_UP in line for line in _lines(self._folder / "stderr"))
+        return any(_KVM_GAVE_UP in line for line in lines_of(self._folder / "stderr"))
 
     def request(self, text: str, limit: float = 30) -> str:
         """
@@ -367,7 +334,7 @@ class Guest:
         if reply is not None:
             return reply
         if place := standstill.place():
-            printed = _lines(self.console)
+            printed = lines_of(self.console)
             after = f"after the line {printed[-1]!r}" if printed else "before its first line"
             raise self.lose(f"its kernel hangs at {place} {after}")
         raise self.lose(f"it did not boot within {limit:g} s")
@@ -392,7 +359,8 @@ class Guest:
             reason = self._last_words()
         elif self._alarm:
             reason += f" ({self._alarm.title})"
-        console = self._keep_console()
+        console = keep_console([*lines_of(self.console), *lines_of(self._folder / "stderr")])
+        self.console = console or self.console
         self._lost = LostGuest(
             f"the guest was lost: {reason}",
             console=str(console) if console else None,
@@ -403,7 +371,7 @@ class Guest:
 
     # The alarm in what the kernel printed since its boot. Where the agent gave up, the panic is not its own.
     def _alarm_of_console(self) -> Alarm | None:
-        console = _lines(self.console)[self._lines_of_boot :]
+        console = lines_of(self.console)[self._lines_of_boot :]
         if any(_AGENT in line for line in console):
             return None
         return first_alarm(alarms_in(console))
@@ -412,45 +380,12 @@ class Guest:
     def _last_words(self) -> str:
         if self._alarm:
             return self._alarm.title
-        console = _lines(self.console)
+        console = lines_of(self.console)
         panics = [line for line in console if "Kernel panic" in line or _AGENT in line]
         if panics:
             return "; ".join(dict.fromkeys(line.partition("] ")[2] or line for line in panics))
-        stderr_lines = _lines(self._folder / "stderr")
+        stderr_lines = lines_of(self._folder / "stderr")
         if self._process.poll() is None:
             return next((line for line in stderr_lines if _KVM_GAVE_UP in line), "QEMU stopped it")
         stderr_lines = stderr_lines[-1:] or console[-1:] or ["it said nothing"]
         return f"QEMU ended with status {self._process.returncode} ({stderr_lines[0]})"
-
-    # Moves the console's log to the cache; None when there is no room for it.
-    def _keep_console(self) -> Path | None:
-        folder = cache_root() / "lost"
-        path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{next(_serial)}.console"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            path.write_text("\n".join([*_lines(self.console), *_lines(self._folder / "stderr"), ""]))
-        except OSError:
-            with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True)
-            return None
-        self.console = path
-        for old_console in sorted(folder.glob("*.console"))[:-_CONSOLES_KEPT]:
-            old_console.unlink(missing_ok=True)
-        return path
-
-
-def _under_test(shape: GuestShape) -> list[str]:
-    # The arguments for the device under test.
-    if shape.slot:
-        return Slot.arguments(shape.bar_mib, _UNDER_TEST)
-    if shape.resets:
-        return controller_arguments(shape.bar_mib, _UNDER_TEST)
-    return device_arguments("bar", f"memory-backend-ram,size={shape.bar_mib}M", _UNDER_TEST)
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        text = path.read_text(errors="replace")
-    except OSError:
-        return []
-    return [line.rstrip() for line in text.splitlines() if line.strip()]
