@@ -44,21 +44,13 @@ def prot_of(vma: Vma, mode: str) -> int:
     return pgprot_noncached(prot, pat) if mode == "uc-" else vma.page_prot
 
 
-@dataclass(frozen=True)
-class DriverFile:
-    """/dev/pfnlab, opened; offsets are physical pages.
+class _DeviceFile:
+    """/dev/pfnlab, opened, however it maps; offsets are physical pages.
 
-    :param how: ``remap`` all, ``part`` of the pages, ``halves`` in two calls, ``ram`` instead of the device
-        (``narrowed``: page by page, the VMA narrowed to each), ``apply`` without asking for a cache mode, on
-        ``fault`` (``fault_prot`` with a mode of its own, ``fault_pmd`` and ``fault_pud`` by leaves,
-        ``fault_remap`` all at once, ``mixed`` in a VM_MIXEDMAP), or ``refuse``
-    :param mode: cache mode of vm_page_prot
-    :param part: for ``part``: first page and page behind the last, in pages of the mapping
+    :ivar mode: cache mode of vm_page_prot
     """
 
-    how: str
     mode: str
-    part: tuple[int, int] = (0, 0)
     kind: str = "driver"
     noexec: bool = False
     write_notify: bool = False
@@ -81,14 +73,39 @@ class DriverFile:
     def mmap(self, vma: Vma) -> None:
         """The driver's mmap.
 
-        :raises ModelledErrno: ENXIO for ``refuse``, EOPNOTSUPP for leaves the kernel does not have, else the
-            error of remap_pfn_range
+        :raises ModelledErrno: as the way to map has it
         """
         with vma.mm.kernel.processors.inside("pfnlab_mmap"):
             vma.page_prot = prot_of(vma, self.mode)
             self._fill(vma)
 
     def _fill(self, vma: Vma) -> None:
+        """Fill entries, or leave that to faults."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class DriverFile(_DeviceFile):
+    """/dev/pfnlab, opened, for a mapping with operations.
+
+    :param how: ``remap`` all, ``part`` of the pages, ``halves`` in two calls, ``ram`` instead of the device
+        (``narrowed``: page by page, the VMA narrowed to each), ``apply`` without asking for a cache mode, on
+        ``fault`` (``fault_prot`` with a mode of its own, ``fault_pmd`` and ``fault_pud`` by leaves,
+        ``fault_remap`` all at once, ``mixed`` in a VM_MIXEDMAP), or ``refuse``
+    :param mode: cache mode of vm_page_prot
+    :param part: for ``part``: first page and page behind the last, in pages of the mapping
+    """
+
+    how: str
+    mode: str
+    part: tuple[int, int] = (0, 0)
+
+    def _fill(self, vma: Vma) -> None:
+        """Fill entries as ``how`` says.
+
+        :raises ModelledErrno: ENXIO for ``refuse``, EOPNOTSUPP for leaves the kernel does not have, else the
+            error of remap_pfn_range
+        """
         device, half = vma.pgoff, vma.nr // 2
         match self.how:
             case "refuse":
@@ -165,42 +182,21 @@ class DriverFile:
 
 
 @dataclass(frozen=True)
-class BareDriverFile:
-    """/dev/pfnlab, opened, for a mapping that is remapped at once and gets no vm_ops (S6.2.5a).
-
-    :param mode: cache mode of vm_page_prot
-    """
+class BareDriverFile(_DeviceFile):
+    """/dev/pfnlab, opened, for a mapping that is remapped at once and gets no vm_ops (S6.2.5a)."""
 
     mode: str
-    kind: str = "driver"
-    noexec: bool = False
-    write_notify: bool = False
-    own_placement: bool = False
-    placement_errno: int = 0
-    mmap_prepare: bool = False
-    mapping: AddressSpace = "driver"
     has_fault: bool = False
     has_access: bool = False
-    fault_reconstructs: bool = False
     fault: None = None
     huge_fault: None = None
-    opened: None = None
-    closed: None = None
-    base_pfn: None = None
-    fsync_errno: int = errno.EINVAL
-    fallocate_errno: int = errno.ENODEV
 
-    def prepare(self, vma: Vma) -> None:
-        """There is only one phase."""
-
-    def mmap(self, vma: Vma) -> None:
-        """The driver's mmap.
+    def _fill(self, vma: Vma) -> None:
+        """Remap all.
 
         :raises ModelledErrno: the error of remap_pfn_range
         """
-        with vma.mm.kernel.processors.inside("pfnlab_mmap"):
-            vma.page_prot = prot_of(vma, self.mode)
-            remap_pfn_range(vma, vma.start, PfnRange(vma.pgoff, vma.pgoff + vma.nr), vma.page_prot)
+        remap_pfn_range(vma, vma.start, PfnRange(vma.pgoff, vma.pgoff + vma.nr), vma.page_prot)
 
 
 def _remap_narrowed(vma: Vma) -> None:
