@@ -13,7 +13,7 @@ import msgspec
 from pfnlab.bugs.known_bugs import Bug
 from pfnlab.lab.running.named_machines import name_machines, side_by_side
 from pfnlab.meeting.bug_held import held_answer
-from pfnlab.meeting.bug_shown import program_file, shown_program
+from pfnlab.meeting.bug_shown import is_as_expected, program_file, shown_program
 from pfnlab.policies.releases import series_of
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.runs.observation import Run
@@ -42,7 +42,7 @@ class SeenOn(NamedTuple):
     @property
     def as_expected(self) -> bool:
         """False where the dates say the opposite."""
-        return self.expected in ("", self.word) or self.word in ("neither", "undecided")
+        return is_as_expected(self.word, self.expected)
 
 
 def seen_on(bug: Bug) -> tuple[SeenOn, ...]:

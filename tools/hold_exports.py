@@ -78,6 +78,25 @@ _PROGRAM = re.compile(
 _TEST = re.compile(r"^(?P<word>ok|not ok) \d+ - (?P<line>.*)$", re.M)
 
 
+class GuestKind(NamedTuple):
+    """A sort of guest, which programs may share.
+
+    :param vfio: it has the modules of vfio-pci, and an IOMMU
+    :param reset: its device can be reset
+    :param wide: physical addresses have all bits
+    :param large: a BAR has several MiB
+    :param huge: it has GiB, and so lies above 4 GiB, where the MTRRs of the firmware say something else
+    :param alone: the program that needs a place which a guest has once, or leaves something there
+    """
+
+    vfio: bool
+    reset: bool
+    wide: bool
+    large: bool
+    huge: bool
+    alone: str
+
+
 class Exported(NamedTuple):
     """A program with what its golden says.
 
@@ -94,20 +113,15 @@ class Exported(NamedTuple):
         return export(Subject(self.name, self.program, self.run), "c")
 
     @property
-    def kind(self) -> tuple[bool, bool, bool, bool, bool, str]:
-        """The sort of guest it needs: vfio-pci, a device that can be reset, physical addresses of all bits, a
-        BAR of several MiB, or of GiB; its name where it needs a place that a guest has once, or leaves
-        something there.
-
-        A BAR of GiB lies above 4 GiB, where the MTRRs of the firmware say something else.
-        """
+    def kind(self) -> GuestKind:
+        """The sort of guest it needs."""
         needs, room = self.program.needs, bar_mib_for(self.program)
         once = any(device.kind in ONLY_KINDS for device in self.program.devices)
         # The first page of a BAR is one program's alone, where the kernel asks whether it is claimed.
         first = bool(needs.first_page) and not needs.vfio
         alone = first or needs.slot or (once and left_text(self.run) != "nothing")
         large = room > 1, room >= _MIB_PER_GIB
-        return needs.vfio, needs.reset, needs.wide, *large, self.name if alone else ""
+        return GuestKind(bool(needs.vfio), needs.reset, needs.wide, *large, self.name if alone else "")
 
     @property
     def wanted(self) -> list[str]:
@@ -302,7 +316,7 @@ def _console(
         if one.name in built
     }
     compile_in(folder, ["gcc", "-O2", "-Wall", "-static", "-o", "init", str(INIT)], "apt-get install gcc")
-    vfio, reset, wide, *_ = programs[0].kind
+    kind = programs[0].kind
     room = max(bar_mib_for(one.program) for one in programs)
     bar = min(max(_LEAST_BAR, 1 << (room * len(programs) - 1).bit_length()), _MOST_BAR)
     # A device that goes comes back where it was only behind a port, which keeps its addresses for it.
@@ -312,10 +326,10 @@ def _console(
     devices = device_arguments("bar", f"memory-backend-ram,size={bar}M,reserve=off", _SLOT)
     if slot:
         devices = Slot.arguments(bar, _SLOT)
-    if reset:
+    if kind.reset:
         devices = controller_arguments(bar, _SLOT)
         parameters.append(NO_DRIVER_OF_CONTROLLER)
-    if vfio:
+    if kind.vfio:
         extra |= {name: path.read_bytes() for name, path in vfio_modules(kernel).items()}
         # An IOMMU has to come before other devices.
         devices = ["-device", "intel-iommu", *devices]
@@ -325,7 +339,7 @@ def _console(
         devices=devices,
         parameters=" ".join(parameters),
         extra=extra,
-        phys_bits=PHYSICAL_BITS if wide else None,
+        phys_bits=PHYSICAL_BITS if kind.wide else None,
     )
 
 

@@ -41,6 +41,16 @@ ShownWord = Literal["broken", "mended", "before", "after", "neither", "undecided
 _HISTORY = "history/"
 
 
+def is_as_expected(word: str, expected: str) -> bool:
+    """True where an expected word does not contradict the word for a machine.
+
+    Where another change hides the bug it does not.
+
+    :param expected: by the dates of the bug; empty where they say nothing of the machine
+    """
+    return expected in ("", word) or word in ("neither", "undecided")
+
+
 class SignField(msgspec.Struct, frozen=True):
     """A field of the step in which the two machines part, and both answers.
 
@@ -74,8 +84,8 @@ class ShownMachine(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def as_expected(self) -> bool:
-        """True where the dates do not contradict it; where other changes hide the bug they do not."""
-        return self.expected in ("", self.word) or self.word in ("neither", "undecided")
+        """True where the dates do not contradict it."""
+        return is_as_expected(self.word, self.expected)
 
 
 class ShownProgram(msgspec.Struct, frozen=True, kw_only=True):

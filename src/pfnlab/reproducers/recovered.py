@@ -36,7 +36,7 @@ from pfnlab.programs.lang.ops import (
 )
 from pfnlab.programs.lang.printer import expect_lines, header_lines, op_lines
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.words import ANON, MAX_OPS, MAX_TASKS, MAX_TITLE
+from pfnlab.programs.lang.words import ANON, MAX_OPS, MAX_TASKS
 from pfnlab.programs.runs.places import PAST_END_PAGES
 from pfnlab.reproducers.following import FoundOp
 from pfnlab.reproducers.windows import DeviceWindows
@@ -46,6 +46,9 @@ _QUESTION = "Is anything left reserved when these processes are gone?"
 
 #: The width of comments that stand alone.
 _WIDTH = 100
+
+# Characters of a title that a trace or its head gives.
+_MOST_TITLE = 200
 
 #: Operations that matter only where a task has, or inherits, something that is followed.
 _WEAK = (Fork, Thread, Exec, Exit, Kill, Mlockall, Munlockall)
@@ -133,7 +136,7 @@ class Recovered(NamedTuple):
         for area in (*said.areas, *self.areas):
             sizes[area.name] = max(area.pages, sizes.get(area.name, 0))
         return Program(
-            title[:MAX_TITLE],
+            title[:_MOST_TITLE],
             asks,
             said.devices or tuple(self.windows.devices()),
             ops,
