@@ -53,4 +53,4 @@ def test_a_search_goes_on_where_it_was_cut(tmp_path: Path) -> None:
     first, second = small(kept, 20), small(kept)
 
     assert ("undecided", "holds") == (first.answers[0].verdict, second.answers[0].verdict)
-    assert (True, 129) == (second.complete, second.states)
+    assert (True, 114) == (second.complete, second.states)

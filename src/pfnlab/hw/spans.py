@@ -13,10 +13,18 @@ class SpanSet:
     """
 
     def __init__(self, runs: Iterable[tuple[int, int]] = ()) -> None:
-        self._starts: list[int] = []
-        self._ends: list[int] = []
-        for start, end in runs:
-            self.add(start, end)
+        starts: list[int] = []
+        ends: list[int] = []
+        for start, end in sorted(runs):
+            if start >= end:
+                continue
+            if ends and start <= ends[-1]:
+                if end > ends[-1]:
+                    ends[-1] = end
+            else:
+                starts.append(start)
+                ends.append(end)
+        self._starts, self._ends = starts, ends
 
     @classmethod
     def load(cls, runs: Iterable[tuple[int, int]]) -> SpanSet:

@@ -32,6 +32,9 @@ class MemtypeEntry(NamedTuple):
     type: CacheMode
 
 
+#: The same as numbers: start, end and the number of the mode.
+EntryRow = tuple[int, int, int]
+
 _start = attrgetter("start")
 
 
@@ -105,6 +108,12 @@ class MemtypeIntervals:
         for block in self._blocks:
             for start, end, mode in zip(block.starts, block.ends, block.types, strict=True):
                 yield MemtypeEntry(start, end, _MODES[mode])
+
+    def rows(self) -> list[EntryRow]:
+        """All entries in tree order, as plain numbers."""
+        return [
+            row for block in self._blocks for row in zip(block.starts, block.ends, block.types, strict=True)
+        ]
 
     def copy(self) -> MemtypeIntervals:
         """An independent twin."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from itertools import pairwise
 
 from pfnlab.hw.cachemode import CacheMode
-from pfnlab.mm.memtype_interval import MemtypeEntry, MemtypeIntervals
+from pfnlab.mm.memtype_interval import EntryRow, MemtypeEntry, MemtypeIntervals
 
 
 class PageModes:
@@ -64,6 +64,10 @@ class PageModes:
     def runs(self) -> list[MemtypeEntry]:
         """All runs that are not WB, bounds in pfns."""
         return list(self._runs)
+
+    def rows(self) -> list[EntryRow]:
+        """The same as plain numbers."""
+        return self._runs.rows()
 
     def load(self, runs: Iterable[MemtypeEntry]) -> None:
         """Hold exactly *runs*, as :meth:`runs` gave them; nothing is checked."""

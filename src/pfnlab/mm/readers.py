@@ -184,11 +184,16 @@ def _numa_counts(vma: Vma) -> NumaCounts:
     return NumaCounts(vma.start, pages, dirty, max((map_count(run) for run in runs), default=0))
 
 
-def normal_runs(vma: Vma, walker: WalkerPolicy) -> list[EntryRun]:
-    """The entries of *vma* that *walker* takes for ordinary pages."""
+def normal_runs(vma: Vma, walker: WalkerPolicy, entries: list[EntryRun] | None = None) -> list[EntryRun]:
+    """The entries of *vma* that *walker* takes for ordinary pages.
+
+    :param entries: the entries that are asked about; None for all
+    """
     if not walker.walk_page_test(vma):
         return []
-    return [run for run in vma.mm.tables.runs(vma.start, vma.end) if walker.vm_normal_page(vma, run)]
+    if entries is None:
+        entries = vma.mm.tables.runs(vma.start, vma.end)
+    return [run for run in entries if walker.vm_normal_page(vma, run)]
 
 
 def map_count(run: EntryRun) -> int:

@@ -138,3 +138,17 @@ class TrackerPolicy(Protocol):
 
     def __call__(self, kernel: Kernel) -> Tracker:
         """The tracker of one kernel."""
+
+
+#: The calls of a tracker at a zap, and what its class says of their order.
+_ZAPS = frozenset(("zap_page_range_single", "zap_page_range_single_flushed", "ZAPS_IN_ANY_ORDER"))
+
+
+def zaps_in_any_order(policy: type) -> bool:
+    """True where zaps of several VMAs end alike in every order, as that class says that has the zaps.
+
+    It says ``ZAPS_IN_ANY_ORDER = True``. One that says nothing may refuse a zap, and then those before it are
+    done (S6.7.2).
+    """
+    owner = next((cls for cls in policy.__mro__ if not _ZAPS.isdisjoint(vars(cls))), None)
+    return owner is not None and bool(vars(owner).get("ZAPS_IN_ANY_ORDER", False))

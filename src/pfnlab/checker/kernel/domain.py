@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import marshal
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
@@ -18,6 +17,7 @@ from pfnlab.checker.kernel.scope import Scope
 from pfnlab.checker.search.path import Path
 from pfnlab.checker.search.tallies import add, recall, tallies
 from pfnlab.errors import PolicyError, Undecided
+from pfnlab.hw.pgtable import LEAF_PAGES
 from pfnlab.mm.kernel import Kernel
 from pfnlab.policies.boot import check_own, guards_of
 from pfnlab.policies.guard import Guard, check_deterministic
@@ -35,7 +35,8 @@ class KernelState(NamedTuple):
     """A kernel after a sequence of operations.
 
     :param value: the parts of the kernel, under canonical names (:func:`pfnlab.checker.kernel.frozen.freeze`)
-    :param facts: what the last operation did, as far as the kernel does not show it any more
+    :param facts: what the last operation did, as far as the kernel does not show it any more. They are
+        judged, and nothing that follows depends on them: states that differ in them alone are one
     """
 
     value: tuple[bytes, ...]
@@ -62,13 +63,19 @@ class KernelModel:
 
     :param machine: profile and policies
     :param symmetry: whether states that differ only in the names of tasks and areas count as one
+    :param merging: whether states that differ only in what decides nothing count as one, too: orders, and the
+        place of an area (docs/states.md)
     :ivar outcomes: how often each kind of operation had each result, by its word and ``ok`` or an errno
     :ivar unmodelled: how many steps the model has no rule for, by its message; they are left out
     """
 
-    def __init__(self, machine: ModelMachine, scope: Scope, *, symmetry: bool = True) -> None:
+    def __init__(
+        self, machine: ModelMachine, scope: Scope, *, symmetry: bool = True, merging: bool = True
+    ) -> None:
         self.machine, self.scope = machine, scope
         self._symmetry = symmetry
+        self._merging = merging
+        self._sliding = merging and scope.pages < LEAF_PAGES[2] and scope.thp is None
         ops = [template.op for template in scope.templates]
         self._platform, devices, whole = place(scope.program("", "", ops))
         areas = {area_name(number): (area_base(number), scope.pages) for number in range(MAX_AREAS)}
@@ -126,25 +133,23 @@ class KernelModel:
         return effect
 
     def key(self, state: KernelState) -> tuple[bytes, ...]:
-        """A state is its own key: names are canonical in it."""
-        return self.parts(state)
+        """The value of a state: names are canonical in it, and its facts are of the step that led to it."""
+        return state.value
 
     def parts(self, state: KernelState) -> tuple[bytes, ...]:
-        return marshal.dumps(state.facts, 2), *state.value
+        return state.value
 
     def composed(self, parts: tuple[bytes, ...]) -> KernelState:
-        facts, *value = parts
-        return KernelState(tuple(value), marshal.loads(facts))
+        return KernelState(parts)
 
     def packed(self, state: KernelState) -> tuple[Any, ...]:
-        return tuple(state)
+        return state.value
 
     def unpacked(self, packed: Any) -> KernelState:
-        match packed:
-            case (tuple() as value, tuple() as facts):
-                missing_numbers = self._saved_numbers - registered_numbers()
-                return KernelState(tuple([check_frozen(part, missing_numbers) for part in value]), facts)
-        raise ValueError("no state of a kernel")
+        if not isinstance(packed, tuple):
+            raise ValueError("no state of a kernel")
+        missing_numbers = self._saved_numbers - registered_numbers()
+        return KernelState(tuple([check_frozen(part, missing_numbers) for part in packed]))
 
     def tallies(self) -> tuple[Any, ...]:
         return *tallies(self.outcomes, self.unmodelled), tuple(registered_numbers())
@@ -178,7 +183,7 @@ class KernelModel:
         kernel, renaming, ops = self.booted(), Renaming(), []
         for action in path.actions:
             assert isinstance(action, ScopeStep)
-            op = renaming.op(action.op, kernel, Naming(kernel, symmetry=self._symmetry))
+            op = renaming.op(action.op, kernel, self._naming(kernel))
             ops.append(op)
             OneByOne(kernel, self.places).step(op)
         return ops
@@ -221,9 +226,12 @@ class KernelModel:
             facts.append(FORK_LEFT)
         return OperationEffect(outcome.result, tuple(facts), list(log), events)
 
+    def _naming(self, kernel: Kernel) -> Naming:
+        return Naming(kernel, symmetry=self._symmetry, sliding=self._sliding, ordered=not self._merging)
+
     def frozen(self, kernel: Kernel, facts: tuple[str, ...] = ()) -> KernelState:
         """The state of *kernel*."""
-        return KernelState(freeze(kernel, Naming(kernel, symmetry=self._symmetry)), facts)
+        return KernelState(freeze(kernel, self._naming(kernel)), facts)
 
     def thawed(self, state: KernelState) -> Kernel:
         """A kernel in *state*."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Set
 from functools import lru_cache
 from typing import Any
 
-from pfnlab.checker.kernel.naming import Naming, at_page, task_name
+from pfnlab.checker.kernel.naming import AreaNames, Naming, at_page, task_name
 from pfnlab.checker.kernel.packing import Packing, Unpacking
 from pfnlab.checker.search import plain_values
 from pfnlab.checker.search.model import UnmetError
@@ -22,8 +22,9 @@ from pfnlab.hw.physmap import Resource
 from pfnlab.hw.platform import FIRMWARE
 from pfnlab.mm.kernel import Kernel, Task
 from pfnlab.mm.memtype import MemtypeBook
-from pfnlab.mm.memtype_interval import MemtypeEntry
+from pfnlab.mm.memtype_interval import EntryRow, MemtypeEntry
 from pfnlab.mm.space import MmStruct
+from pfnlab.mm.tracker import zaps_in_any_order
 from pfnlab.mm.vma import Vma
 from pfnlab.policies.guard import unguarded
 from pfnlab.units import PfnRange
@@ -32,6 +33,8 @@ from pfnlab.units import PfnRange
 _FIRST_PID = 100
 
 _MODES = tuple(CacheMode)
+
+_UNMOVED: dict[int, int] = {}
 
 
 def freeze(kernel: Kernel, naming: Naming | None = None) -> tuple[bytes, ...]:
@@ -49,16 +52,18 @@ def freeze(kernel: Kernel, naming: Naming | None = None) -> tuple[bytes, ...]:
     vmas = [vma for mm in mms for vma in mm.vmas]
     packing = Packing(kernel, mms, vmas, naming)
     numbers = {id(mm): number for number, mm in enumerate(mms)}
-    spaces = [_space(mm, packing, naming) for mm in mms]
-    run = packing.run
+    names = [None if naming is None else naming.of(mm) for mm in mms]
+    spaces = [_space(mm, packing, name) for mm, name in zip(mms, names, strict=True)]
     memories = _policies_and_drivers(kernel, vmas, packing)
     tasks_value: tuple[Any, ...] = (
         tuple(
-            [(numbers[id(task.mm)], tuple(map(run, task.tlb.state()))) for task in tasks]
-            if naming is None
-            else [(numbers[id(task.mm)], tuple(sorted(map(run, task.tlb.state())))) for task in tasks]
+            [
+                (number, _translations(task, packing, names[number], sort=naming is not None))
+                for task in tasks
+                for number in (numbers[id(task.mm)],)
+            ]
         ),
-        tuple([packing.vmas[id(vma)] for vma in kernel.i_mmap]),
+        _reverse_map(kernel, packing, naming),
         tuple([(0 if naming else page.value, page.mapcount, *_page_flags(page)) for page in packing.pages]),
         None
         if naming is not None
@@ -73,9 +78,33 @@ def freeze(kernel: Kernel, naming: Naming | None = None) -> tuple[bytes, ...]:
     return tuple(
         [
             marshal.dumps(part, 2)
-            for part in (tasks_value, _book_value(kernel.book), (machine, memories), *spaces)
+            for part in (tasks_value, _book_value(kernel.book, naming), (machine, memories), *spaces)
         ]
     )
+
+
+def _translations(
+    task: Task, packing: Packing, names: AreaNames | None, *, sort: bool
+) -> tuple[tuple[int, ...], ...]:
+    """The translations that the processor of *task* remembers.
+
+    :param sort: whether their order, which decides nothing, is one of their own
+    """
+    moved = names.moved if names is not None else _UNMOVED
+    runs = [packing.run(run, moved) for run in task.tlb.state()]
+    return tuple(sorted(runs) if sort else runs)
+
+
+def _reverse_map(kernel: Kernel, packing: Packing, naming: Naming | None) -> tuple[int, ...]:
+    """The VMAs of files; of equal offsets those that came first, where their order can show.
+
+    Zaps of different VMAs do not depend on each other, unless a tracker may refuse one (S6.7.2).
+    """
+    if naming is None or naming.ordered or not zaps_in_any_order(type(unguarded(kernel.tracker))):
+        return tuple([packing.vmas[id(vma)] for vma in kernel.i_mmap])
+    linked = [(vma.pgoff, packing.vmas[id(vma)]) for vma in kernel.i_mmap]
+    linked.sort()
+    return tuple([number for _, number in linked])
 
 
 def _claimed(kernel: Kernel) -> list[Resource]:
@@ -84,9 +113,16 @@ def _claimed(kernel: Kernel) -> list[Resource]:
     return [resource for resource in busy if not resource.system_ram and resource.name not in FIRMWARE]
 
 
-def _book_value(book: MemtypeBook) -> tuple[tuple[tuple[int, int, int], ...], ...]:
-    """The content of the book: reservations, types of RAM, modes of the direct map."""
-    return tuple([tuple([(start, end, int(mode)) for start, end, mode in part]) for part in book.state()])
+def _book_value(book: MemtypeBook, naming: Naming | None) -> tuple[tuple[EntryRow, ...], ...]:
+    """The content of the book: reservations, types of RAM, modes of the direct map.
+
+    Nothing shows the order of reservations that begin at the same address: those that overlap agree in the
+    mode, and what is freed is found by its bounds (S2.3, S2.4).
+    """
+    entries, ram_types, direct_map = book.rows()
+    if naming is not None and not naming.ordered:
+        entries.sort()
+    return tuple(entries), tuple(ram_types), tuple(direct_map)
 
 
 def _page_flags(page: Page) -> tuple[bool, ...]:
@@ -185,20 +221,21 @@ def _ints(value: Any) -> Iterator[int]:
         yield value
 
 
-def _space(mm: MmStruct, packing: Packing, naming: Naming | None) -> tuple[Any, ...]:
+def _space(mm: MmStruct, packing: Packing, names: AreaNames | None) -> tuple[Any, ...]:
     file, anon, run = packing.file, packing.anon, packing.run
     runs, spans = mm.tables.state()
-    moved = naming.moved if naming is not None else None
-    if moved:
+    moved = names.moved if names is not None else _UNMOVED
+    if names is not None and names.tables_moved:
         # All areas lie in one PUD table, so its span has no name to change.
+        tables_moved = names.tables_moved
         spans[:2] = [
-            tuple((at_page(start, moved), at_page(end - 1, moved) + 1) for start, end in level)
+            tuple((at_page(start, tables_moved), at_page(end - 1, tables_moved) + 1) for start, end in level)
             for level in spans[:2]
         ]
     return (
         *(mm.def_flags, mm.locked_leak, mm.stacks_shared, mm.visible),
         tuple(spans),
-        tuple(map(run, runs)),
+        tuple([run(entries, moved) for entries in runs]),
         tuple(
             [
                 (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cached_property
 from typing import NamedTuple, Protocol
@@ -127,6 +126,7 @@ class Moment(Protocol):
 class Mapping(NamedTuple):
     """One VMA that maps a device.
 
+    :param entries: all of its entries
     :param runs: its entries that map the device
     :param copies: its entries that map a page that was copied on write
     :param frames: the frames of the device for this mapping, whatever its entries map
@@ -136,6 +136,7 @@ class Mapping(NamedTuple):
     """
 
     vma: Vma
+    entries: list[EntryRun]
     runs: list[EntryRun]
     copies: list[EntryRun]
     frames: PfnRange
@@ -143,14 +144,13 @@ class Mapping(NamedTuple):
     booked_whole: bool
 
     @property
-    def covered(self) -> SpanSet:
+    def covered(self) -> list[PfnRange]:
         """The frames whose page has an entry, be it of a copy, or may get one again by a fault."""
         vma, pages = self.vma, self.frames
         if vma.refills:
-            return SpanSet([pages])
+            return [pages]
         shift = pages.start - vma.start
-        runs = vma.mm.tables.runs(vma.start, vma.end)
-        return SpanSet((run.start + shift, run.end + shift) for run in runs)
+        return [PfnRange(run.start + shift, run.end + shift) for run in self.entries]
 
     @property
     def kind(self) -> str:
@@ -160,11 +160,15 @@ class Mapping(NamedTuple):
 # Judges ask a mapping again and again, so all that is asked is worked out once.
 def _mapping(vma: Vma) -> Mapping:
     entries, frames = vma.mm.tables.runs(vma.start, vma.end), _frames(vma)
-    runs = [run for run in entries if run.page is None and pte_present(run.bits)]
+    runs, copies, shown = [], [], []
     mode_of = vma.mm.kernel.platform.pat.pgprot2cachemode
-    shown = [Shown(PfnRange(run.pfn, run.pfn + run.end - run.start), mode_of(run.bits)) for run in runs]
-    copies = [run for run in entries if run.page is not None]
-    return Mapping(vma, runs, copies, frames, shown, _booked_whole(vma, frames))
+    for run in entries:
+        if run.page is not None:
+            copies.append(run)
+        elif pte_present(run.bits):
+            runs.append(run)
+            shown.append(Shown(PfnRange(run.pfn, run.pfn + run.end - run.start), mode_of(run.bits)))
+    return Mapping(vma, entries, runs, copies, frames, shown, _booked_whole(vma, frames))
 
 
 def _frames(vma: Vma) -> PfnRange:
@@ -209,7 +213,7 @@ class StateView:
     @cached_property
     def reservations(self) -> list[PfnRange]:
         kernel = self.kernel
-        ranges = [PfnRange(phys_to_pfn(start), pages_of(end)) for start, end, _ in kernel.book.entries()]
+        ranges = [PfnRange(phys_to_pfn(start), pages_of(end)) for start, end, _ in kernel.book.rows()[0]]
         driver_ranges = kernel.driver.held.values() if kernel.driver is not None else ()
         claims = [pfns for ranges_held in driver_ranges for pfns in ranges_held]
         claims += [pfns for device in kernel.vfio.values() for pfns in device.mapped]
@@ -271,9 +275,11 @@ class StateView:
     @property
     def counted(self) -> list[CountedUsers]:
         """The counters of pages copied on write, and of tracked ranges."""
-        page_users: Counter[Page] = Counter()
+        page_users: dict[Page, int] = {}
         for mm in self.mms:
-            page_users.update(run.page for run in mm.tables.entries if run.page is not None)
+            for run in mm.tables.entries:
+                if run.page is not None:
+                    page_users[run.page] = page_users.get(run.page, 0) + 1
         vmas = [vma for mm in self.mms for vma in mm.vmas]
         return [CountedUsers(page.mapcount, users) for page, users in page_users.items()] + [
             CountedUsers(tracked.refs, len(tracked.vmas))

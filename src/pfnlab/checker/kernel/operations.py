@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from pfnlab.checker.kernel.naming import Naming, area_base, area_number
+from pfnlab.checker.kernel.naming import AreaNames, Naming, area_base, area_number
 from pfnlab.checker.kernel.scope import Part, Scope, Template
 from pfnlab.errors import Undecided
 from pfnlab.mm.kernel import Kernel, Task
@@ -181,7 +181,8 @@ class Renaming:
         :param naming: the names in the state
         :raises Undecided: no area is left that a program could name
         """
-        task = naming.tasks[0 if op.task == MAIN_TASK else int(op.task[1:])].comm
+        task = naming.tasks[0 if op.task == MAIN_TASK else int(op.task[1:])]
+        names = naming.of(task.mm)
         call = op.call
         changes: dict[str, object] = {}
         if isinstance(call, Fork):
@@ -190,19 +191,27 @@ class Renaming:
         for field in ("span", "over"):
             span = getattr(call, field, None)
             if isinstance(span, Span) and span.name in _AREA_NUMBERS:
-                changes[field] = Span(self._area(span.name, naming), span.start, span.end)
+                changes[field] = self._span(span, kernel, names)
         if isinstance(call, Mmap | Mremap) and call.name is not None:
-            changes["name"] = self._area(call.name, naming)
-        return Op(msgspec.structs.replace(call, **changes), task, op.fail, op.skip, op.hold)
+            changes["name"] = self._area(_AREA_NUMBERS[call.name], kernel, names)
+        return Op(msgspec.structs.replace(call, **changes), task.comm, op.fail, op.skip, op.hold)
 
-    def _area(self, name: str, naming: Naming) -> str:
-        number = _AREA_NUMBERS[name]
-        if number < len(naming.areas):
-            return area_name(naming.areas[number])
+    def _span(self, span: Span, kernel: Kernel, names: AreaNames | None) -> Span:
+        number = _AREA_NUMBERS[span.name]
+        unused = names.unused[number] if names is not None and number < len(names.unused) else 0
+        return Span(self._area(number, kernel, names), span.start + unused, span.end + unused)
+
+    def _area(self, number: int, kernel: Kernel, names: AreaNames | None) -> str:
+        in_use = {area_number(vma.start) for task in kernel.tasks.values() for vma in task.mm.vmas}
+        if names is None:
+            if number <= max(in_use, default=-1):
+                return area_name(number)
+        elif number < len(names.areas):
+            return area_name(names.areas[number])
         new = self._areas
         if new == MAX_AREAS:
             # A name is used again. Areas keep their order, so it is one above all that are in use.
-            new = max(naming.areas, default=-1) + 1
+            new = max(in_use, default=-1) + 1
         if new == MAX_AREAS:
             raise Undecided(
                 f"the way is no program: it maps in more than the {MAX_AREAS} areas that a program has"

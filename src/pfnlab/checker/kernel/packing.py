@@ -70,7 +70,6 @@ class Packing:
     def __init__(
         self, kernel: Kernel, mms: list[MmStruct], vmas: list[Vma], naming: Naming | None = None
     ) -> None:
-        self._moved = naming.moved if naming is not None else None
         self._bits = -1 if naming is None else KEPT_BITS
         self._labels: dict[int, Any] = {id(getattr(kernel, part)): ("K", part) for part in _PARTS}
         self._labels[id(kernel)] = ("K", "")
@@ -93,11 +92,14 @@ class Packing:
             self.pages.append(page)
         return number
 
-    def run(self, run: EntryRun) -> tuple[int, ...]:
-        """Entries of page tables."""
+    def run(self, run: EntryRun, moved: dict[int, int]) -> tuple[int, ...]:
+        """Entries of page tables.
+
+        :param moved: by the number of an area, how many pages it moves down
+        """
         start, end, pfn, bits, page, level = run
-        if self._moved:
-            start, end = at_page(start, self._moved), at_page(end - 1, self._moved) + 1
+        if moved:
+            start, end = at_page(start, moved), at_page(end - 1, moved) + 1
         return start, end, pfn, bits & self._bits, -1 if page is None else self.page(page), level
 
     def anon(self, anon: AnonVma | None) -> int:

@@ -80,12 +80,12 @@ def no_loss(moment: Moment) -> bool | None:
 
 def exact(moment: StateView) -> bool | None:
     """Exactly the pages that are mapped, or may be mapped again by a fault, are reserved."""
-    mapped = SpanSet(pfns for vma in moment.mappings if vma.booked_whole for pfns in vma.covered)
-    inserted = SpanSet(pfns for vma in moment.mappings if not vma.booked_whole for pfns in vma.covered)
+    mapped = [pfns for vma in moment.mappings if vma.booked_whole for pfns in vma.covered]
     if not moment.reserved and not mapped:
         return None
     # No kernel reserves what is inserted page by page, and a tracker may.
-    return mapped <= moment.reserved <= mapped | inserted
+    inserted = [pfns for vma in moment.mappings if not vma.booked_whole for pfns in vma.covered]
+    return SpanSet(mapped) <= moment.reserved <= SpanSet(mapped + inserted)
 
 
 def freed_once(moment: Moment) -> bool | None:
@@ -200,8 +200,11 @@ def walks_pages(moment: StateView) -> bool | None:
     """No walker takes a device's frame for a page."""
     if not moment.mappings:
         return None
-    walked = (normal_runs(mapping.vma, walker) for mapping in moment.mappings for walker in moment.walkers)
-    return not any(run.page is None for runs in walked for run in runs)
+    for mapping in moment.mappings:
+        entries = [run for run in mapping.entries if run.page is None]
+        if entries and any(normal_runs(mapping.vma, walker, entries) for walker in moment.walkers):
+            return False
+    return True
 
 
 def walks_all(moment: StateView) -> bool | None:
@@ -209,12 +212,10 @@ def walks_all(moment: StateView) -> bool | None:
     with_copies = [mapping for mapping in moment.mappings if mapping.copies]
     if not with_copies:
         return None
-    return not any(
-        run not in runs
+    return all(
+        len(normal_runs(mapping.vma, walker, mapping.copies)) == len(mapping.copies)
         for mapping in with_copies
         for walker in moment.walkers
-        for runs in (normal_runs(mapping.vma, walker),)
-        for run in mapping.copies
     )
 
 
@@ -232,6 +233,8 @@ def split(moment: StateView) -> bool | None:
 
 def shared(moment: StateView) -> bool | None:
     """Two tasks map the same frame of a device."""
+    if len(moment.mms) < 2:
+        return False
     mapped = {(run.pfn, id(mapping.vma.mm)) for mapping in moment.mappings for run in mapping.runs}
     return len({pfn for pfn, _ in mapped}) < len(mapped)
 
@@ -283,6 +286,9 @@ def _race(
 ) -> Question:
     return Question(name, kind, asks, lambda moment: None, needs, seam)
 
+
+#: The judges of facts, which are of a step and not of the state after it.
+_OF_STEPS = (freed_once, no_warning, fork_whole)
 
 #: The properties of a state that are asked at the end of a race: those of no single operation.
 STATE_QUESTIONS: tuple[Question, ...] = tuple(
@@ -397,4 +403,5 @@ def _property(model: KernelModel, question: Question) -> Property[KernelState]:
         question.kind,
         lambda state: answer(state) is not False if always else bool(answer(state)),
         (lambda state: answer(state) is not None) if always else None,
+        of_step=judge in _OF_STEPS,
     )

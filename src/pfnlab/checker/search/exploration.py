@@ -30,6 +30,18 @@ def judgement(
             )
 
 
+def broken_by_step(
+    properties: Sequence[Property[State]], state: State, decided: Container[str]
+) -> Iterator[str]:
+    """The properties of steps that a step to a known *state* breaks.
+
+    :param decided: the properties decided before; they are not asked again
+    """
+    for question in properties:
+        if question.of_step and question.name not in decided and not question.holds(state):
+            yield question.name
+
+
 @dataclass
 class Exploration(Generic[State]):
     """The result of a search; while the search runs, the result so far.

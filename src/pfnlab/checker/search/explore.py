@@ -13,7 +13,7 @@ from pathlib import Path as File
 
 from pfnlab.checker.search.checkpoint import Checkpoint, Progress, Settings
 from pfnlab.checker.search.expanders import Expanders
-from pfnlab.checker.search.exploration import Exploration, judgement
+from pfnlab.checker.search.exploration import Exploration, broken_by_step, judgement
 from pfnlab.checker.search.frontier import Frontier, Order, StateCodec, Waiting
 from pfnlab.checker.search.interrupts import interrupts
 from pfnlab.checker.search.model import Composed, Counting, Model, State, kind
@@ -142,6 +142,7 @@ class _Search(Progress[State]):
         depth: int | None,
     ) -> None:
         self.model, self.properties, self.depth = model, properties, depth
+        self.of_steps = [question for question in properties if question.of_step]
         self.found = Exploration(properties)
         self.frontier: Frontier[State] = Frontier(order)
         self.visited: Visited = Fingerprints()
@@ -243,7 +244,10 @@ class _Search(Progress[State]):
             new = len(self.trail)
             if self.visited.add(key, new):
                 self._admit(self.trail.step(number, choice), at + 1, after)
-            elif self.numbers is not None:
+                continue
+            for name in broken_by_step(self.of_steps, after, self.found.discoveries):
+                self._discover(name, number, choice)
+            if self.numbers is not None:
                 earlier = self.numbers.peek(key)
                 if earlier is not None and at + 1 < self.depths[earlier]:
                     self.trail.move(earlier, number, choice)
@@ -267,6 +271,11 @@ class _Search(Progress[State]):
             if self.visited.add(key, new):
                 expanders.made(new, maker)
                 self._admit(self.trail.step(number, choice), at + 1, after, judged)
+
+    def _discover(self, name: str, number: int, choice: int) -> None:
+        """A step decides property *name*, whether or not it leads to a new state."""
+        start, choices = self.trail.way_to(number)
+        self.found.discoveries[name] = path_along(self.model, start, [*choices, choice])
 
     def _close(self, number: int) -> bool:
         """Mark a state as expanded; whether it was expanded before."""

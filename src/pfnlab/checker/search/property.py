@@ -19,12 +19,15 @@ class Property(Generic[State]):
     :param holds: the predicate
     :param premise: whether the question arises in a state; a property whose premise was never true holds
         vacuously, and the verdict says so
+    :param of_step: whether it asks of the step to a state something that the state's key does not have: it is
+        judged where the state is known, too
     """
 
     name: str
     kind: Literal["always", "sometimes"]
     holds: Callable[[State], bool]
     premise: Callable[[State], bool] | None = None
+    of_step: bool = False
 
 
 def always(

@@ -37,6 +37,7 @@ class CallerManaged:
     """The drivers' own bookkeeping: ``vma.pfnmap`` is the :class:`FileReservation` that filled it."""
 
     END_MATCH: ClassVar = False
+    ZAPS_IN_ANY_ORDER: ClassVar = True
     #: A driver finds its record through vm_file.
     BYTES_PER_VMA: ClassVar = 0
     #: A reservation: its range, in a list.

@@ -101,6 +101,7 @@ class Exact:
     """Counted ranges: ``vma.pfnmap`` is the parts of contexts a VMA covers, in file order, or None."""
 
     END_MATCH: ClassVar = False
+    ZAPS_IN_ANY_ORDER: ClassVar = True
     BYTES_PER_VMA: ClassVar = 8
     #: As patches/tracker-exact.patch has it: the context is the root of a tree of its parts, the offset and
     #: whether faults fill it again (32); a part is a node in that tree and in its VMA's, first frame, last

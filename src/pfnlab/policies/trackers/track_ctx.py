@@ -36,6 +36,7 @@ class TrackCtx:
     """The tracker since 6.16."""
 
     END_MATCH: ClassVar = False
+    ZAPS_IN_ANY_ORDER: ClassVar = True
     BYTES_PER_VMA: ClassVar = 8
     #: struct pfnmap_track_ctx: the count, first frame, size.
     BYTES_PER_CONTEXT: ClassVar = 24

@@ -8,12 +8,16 @@ fault behind a zap, as vfio-pci does on 6.1, books once more each time, and all 
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pfnlab.mm.vma import Vma
 from pfnlab.policies.trackers.vm_pat import VmPat
 
 
 class UnmapOnly(VmPat):
     """The tracker of the VM_PAT era, less one call."""
+
+    ZAPS_IN_ANY_ORDER: ClassVar = True
 
     def zap_page_range_single(self, vma: Vma, start: int, end: int) -> None:
         """The reservation stays (the hunk that goes from unmap_single_vma)."""

@@ -20,6 +20,7 @@ class Untracked:
     """No tracker at all."""
 
     END_MATCH: ClassVar = False
+    ZAPS_IN_ANY_ORDER: ClassVar = True
     BYTES_PER_VMA: ClassVar = 0
     BYTES_PER_CONTEXT: ClassVar = 0
 

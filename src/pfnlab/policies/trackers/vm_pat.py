@@ -31,6 +31,7 @@ class VmPat:
     """The tracker of the VM_PAT era."""
 
     END_MATCH: ClassVar = True
+    ZAPS_IN_ANY_ORDER: ClassVar = True
     #: A flag that was free.
     BYTES_PER_VMA: ClassVar = 0
     BYTES_PER_CONTEXT: ClassVar = 0
