@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.pat import PatConfig
-from pfnlab.mm.memtype_interval import EntryRow, MemtypeEntry
+from pfnlab.mm.memtype_interval import BookRow, MemtypeEntry
 from pfnlab.mm.page_modes import PageModes
 from pfnlab.units import PAGE_SHIFT, pages_of
 
@@ -52,7 +52,7 @@ class DirectMapModes:
         """All runs that are not write-back, bounds in pfns."""
         return self._modes.runs()
 
-    def rows(self) -> list[EntryRow]:
+    def rows(self) -> list[BookRow]:
         """The same as plain numbers."""
         return self._modes.rows()
 

@@ -22,7 +22,7 @@ from pfnlab.hw.physmap import is_new_memtype_allowed
 from pfnlab.hw.platform import Platform
 from pfnlab.mm.direct_map import DirectMapModes
 from pfnlab.mm.freed_in_vain import FreedInVain, PrInfo
-from pfnlab.mm.memtype_interval import EntryRow, MemtypeEntry, MemtypeIntervals
+from pfnlab.mm.memtype_interval import BookRow, MemtypeEntry, MemtypeIntervals
 from pfnlab.mm.page_modes import PageModes
 from pfnlab.mm.processors import Need, Processors, RwLock
 from pfnlab.trace import Trace
@@ -380,7 +380,7 @@ class MemtypeBook:
         """Reservations in debugfs order, then types of RAM and modes of the direct map, by pfn."""
         return list(self._entries), self._ram_types.runs(), self._direct_map.runs()
 
-    def rows(self) -> tuple[list[EntryRow], list[EntryRow], list[EntryRow]]:
+    def rows(self) -> tuple[list[BookRow], list[BookRow], list[BookRow]]:
         """The same as plain numbers."""
         return self._entries.rows(), self._ram_types.rows(), self._direct_map.rows()
 

@@ -33,7 +33,7 @@ class MemtypeEntry(NamedTuple):
 
 
 #: The same as numbers: start, end and the number of the mode.
-EntryRow = tuple[int, int, int]
+BookRow = tuple[int, int, int]
 
 _start = attrgetter("start")
 
@@ -109,7 +109,7 @@ class MemtypeIntervals:
             for start, end, mode in zip(block.starts, block.ends, block.types, strict=True):
                 yield MemtypeEntry(start, end, _MODES[mode])
 
-    def rows(self) -> list[EntryRow]:
+    def rows(self) -> list[BookRow]:
         """All entries in tree order, as plain numbers."""
         return [
             row for block in self._blocks for row in zip(block.starts, block.ends, block.types, strict=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from itertools import pairwise
 
 from pfnlab.hw.cachemode import CacheMode
-from pfnlab.mm.memtype_interval import EntryRow, MemtypeEntry, MemtypeIntervals
+from pfnlab.mm.memtype_interval import BookRow, MemtypeEntry, MemtypeIntervals
 
 
 class PageModes:
@@ -65,7 +65,7 @@ class PageModes:
         """All runs that are not WB, bounds in pfns."""
         return list(self._runs)
 
-    def rows(self) -> list[EntryRow]:
+    def rows(self) -> list[BookRow]:
         """The same as plain numbers."""
         return self._runs.rows()
 

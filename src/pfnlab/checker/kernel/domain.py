@@ -227,7 +227,7 @@ class KernelModel:
         return OperationEffect(outcome.result, tuple(facts), list(log), events)
 
     def _naming(self, kernel: Kernel) -> Naming:
-        return Naming(kernel, symmetry=self._symmetry, sliding=self._sliding, ordered=not self._merging)
+        return Naming(kernel, symmetry=self._symmetry, sliding=self._sliding, apart=not self._merging)
 
     def frozen(self, kernel: Kernel, facts: tuple[str, ...] = ()) -> KernelState:
         """The state of *kernel*."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Set
 from functools import lru_cache
 from typing import Any
 
-from pfnlab.checker.kernel.naming import AreaNames, Naming, at_page, task_name
+from pfnlab.checker.kernel.naming import AreaNames, Naming, at_page, joined, task_name
 from pfnlab.checker.kernel.packing import Packing, Unpacking
 from pfnlab.checker.search import plain_values
 from pfnlab.checker.search.model import UnmetError
@@ -22,7 +22,7 @@ from pfnlab.hw.physmap import Resource
 from pfnlab.hw.platform import FIRMWARE
 from pfnlab.mm.kernel import Kernel, Task
 from pfnlab.mm.memtype import MemtypeBook
-from pfnlab.mm.memtype_interval import EntryRow, MemtypeEntry
+from pfnlab.mm.memtype_interval import BookRow, MemtypeEntry
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.tracker import zaps_in_any_order
 from pfnlab.mm.vma import Vma
@@ -53,7 +53,8 @@ def freeze(kernel: Kernel, naming: Naming | None = None) -> tuple[bytes, ...]:
     packing = Packing(kernel, mms, vmas, naming)
     numbers = {id(mm): number for number, mm in enumerate(mms)}
     names = [None if naming is None else naming.of(mm) for mm in mms]
-    spaces = [_space(mm, packing, name) for mm, name in zip(mms, names, strict=True)]
+    merging = naming is not None and not naming.apart
+    spaces = [_space(mm, packing, name, join=merging) for mm, name in zip(mms, names, strict=True)]
     memories = _policies_and_drivers(kernel, vmas, packing)
     tasks_value: tuple[Any, ...] = (
         tuple(
@@ -100,7 +101,7 @@ def _reverse_map(kernel: Kernel, packing: Packing, naming: Naming | None) -> tup
 
     Zaps of different VMAs do not depend on each other, unless a tracker may refuse one (S6.7.2).
     """
-    if naming is None or naming.ordered or not zaps_in_any_order(type(unguarded(kernel.tracker))):
+    if naming is None or naming.apart or not zaps_in_any_order(type(unguarded(kernel.tracker))):
         return tuple([packing.vmas[id(vma)] for vma in kernel.i_mmap])
     linked = [(vma.pgoff, packing.vmas[id(vma)]) for vma in kernel.i_mmap]
     linked.sort()
@@ -113,14 +114,14 @@ def _claimed(kernel: Kernel) -> list[Resource]:
     return [resource for resource in busy if not resource.system_ram and resource.name not in FIRMWARE]
 
 
-def _book_value(book: MemtypeBook, naming: Naming | None) -> tuple[tuple[EntryRow, ...], ...]:
+def _book_value(book: MemtypeBook, naming: Naming | None) -> tuple[tuple[BookRow, ...], ...]:
     """The content of the book: reservations, types of RAM, modes of the direct map.
 
     Nothing shows the order of reservations that begin at the same address: those that overlap agree in the
     mode, and what is freed is found by its bounds (S2.3, S2.4).
     """
     entries, ram_types, direct_map = book.rows()
-    if naming is not None and not naming.ordered:
+    if naming is not None and not naming.apart:
         entries.sort()
     return tuple(entries), tuple(ram_types), tuple(direct_map)
 
@@ -221,7 +222,7 @@ def _ints(value: Any) -> Iterator[int]:
         yield value
 
 
-def _space(mm: MmStruct, packing: Packing, names: AreaNames | None) -> tuple[Any, ...]:
+def _space(mm: MmStruct, packing: Packing, names: AreaNames | None, *, join: bool) -> tuple[Any, ...]:
     file, anon, run = packing.file, packing.anon, packing.run
     runs, spans = mm.tables.state()
     moved = names.moved if names is not None else _UNMOVED
@@ -232,10 +233,13 @@ def _space(mm: MmStruct, packing: Packing, names: AreaNames | None) -> tuple[Any
             tuple((at_page(start, tables_moved), at_page(end - 1, tables_moved) + 1) for start, end in level)
             for level in spans[:2]
         ]
+    rows = [run(entries, moved) for entries in runs]
+    if join:
+        rows = joined(rows)
     return (
         *(mm.def_flags, mm.locked_leak, mm.stacks_shared, mm.visible),
         tuple(spans),
-        tuple([run(entries, moved) for entries in runs]),
+        tuple(rows),
         tuple(
             [
                 (

@@ -33,6 +33,7 @@ class Mark:
     """
 
     def __init__(self, *roots: object, constant: Iterable[object] = ()) -> None:
+        self._blank: list[Any] = []
         self._dicts: list[tuple[dict[Any, Any], dict[Any, Any]]] = []
         self._lists: list[tuple[Any, Any]] = []
         self._sets: list[tuple[set[Any], set[Any]]] = []
@@ -63,21 +64,15 @@ class Mark:
             return
         if isinstance(value, tuple | frozenset):
             self._follow(value)
-        elif isinstance(value, dict):
-            self._dicts.append((value, dict(value)))
-            self._follow(value)
-            self._follow(value.values())
-        elif isinstance(value, list | bytearray):
-            self._lists.append((value, value[:]))
-            self._follow(value)
-        elif isinstance(value, set):
-            self._sets.append((value, set(value)))
-            self._follow(value)
+        elif isinstance(value, dict | list | bytearray | set):
+            self._copy_items(value)
         attributes, slots = getattr(value, "__dict__", None), slots_of(type(value))
         frozen = is_dataclass(value) and type(value).__dataclass_params__.frozen  # type: ignore[union-attr]
         if attributes is not None:
             self._follow(attributes.values())
-            if not frozen:
+            if not attributes:
+                self._blank.append(attributes)
+            elif not frozen:
                 self._dicts.append((attributes, dict(attributes)))
         for name in slots:
             if not hasattr(value, name):
@@ -88,8 +83,26 @@ class Mark:
             if not frozen:
                 self._slots.append((value, name, content))
 
+    def _copy_items(self, value: Any) -> None:
+        # Half of all are empty, and mostly they stay so.
+        if not value:
+            self._blank.append(value)
+        elif isinstance(value, dict):
+            self._dicts.append((value, dict(value)))
+            self._follow(value)
+            self._follow(value.values())
+        elif isinstance(value, set):
+            self._sets.append((value, set(value)))
+            self._follow(value)
+        else:
+            self._lists.append((value, value[:]))
+            self._follow(value)
+
     def restore(self) -> None:
         """Give every object the content it had when the mark was made."""
+        for value in self._blank:
+            if value:
+                value.clear()
         for mapping, before in self._dicts:
             mapping.clear()
             mapping.update(before)
@@ -98,8 +111,8 @@ class Mark:
         for members, elements in self._sets:
             members.clear()
             members.update(elements)
-        for holder, name, value in self._slots:
-            setattr(holder, name, value)
+        for holder, name, content in self._slots:
+            setattr(holder, name, content)
         for holder, name in self._empty:
             if hasattr(holder, name):
                 delattr(holder, name)

@@ -22,6 +22,10 @@ _FIRST_OFFSET = FIRST_AREA_PAGE % AREA_STRIDE
 KEPT_BITS = ~PAGE_ACCESSED
 
 
+#: Equal entries as numbers: first page, page behind the last, frame, bits, number of the page or -1, level.
+EntryRow = tuple[int, int, int, int, int, int]
+
+
 class AreaNames:
     """The names of the areas of one address space: its areas in their order without gaps.
 
@@ -72,13 +76,14 @@ class Naming:
     :param symmetry: False to leave all names as they are
     :param sliding: as in :class:`AreaNames`
     :ivar tasks: the tasks in the order of their new names
-    :ivar ordered: whether orders that decide nothing are kept: of the reverse map, of the book
+    :ivar apart: whether states that differ only in what decides nothing stay apart: in the order of the
+        reverse map and of the book, and in where a run of equal entries is cut
     """
 
     def __init__(
-        self, kernel: Kernel, *, symmetry: bool = True, sliding: bool = False, ordered: bool = False
+        self, kernel: Kernel, *, symmetry: bool = True, sliding: bool = False, apart: bool = False
     ) -> None:
-        self.ordered = ordered
+        self.apart = apart
         self.tasks = list(kernel.tasks.values())
         self._names: dict[int, AreaNames] = {}
         if not symmetry:
@@ -102,10 +107,26 @@ class Naming:
             (at_page(vma.start, moved), vma.nr, vma.pgoff, vma.flags, vma.page_prot) for vma in task.mm.vmas
         ]
         runs = [
-            (at_page(run.start, moved), run.end - run.start, run.pfn, run.bits & KEPT_BITS)
+            (
+                *(at_page(run.start, moved), at_page(run.end - 1, moved) + 1, run.pfn),
+                *(run.bits & KEPT_BITS, -1 if run.page is None else 0, run.level),
+            )
             for run in task.mm.tables.entries
         ]
-        return tuple(vmas), tuple(runs)
+        return tuple(vmas), tuple(runs if self.apart else joined(runs))
+
+
+def joined(runs: list[EntryRow]) -> list[EntryRow]:
+    """Runs of entries as few as there can be: an accessed bit had cut some that are equal without it."""
+    long_runs: list[EntryRow] = []
+    for run in runs:
+        if long_runs:
+            start, end, pfn, *kind = long_runs[-1]
+            if run[0] == end and run[2] == pfn + end - start and [*run[3:]] == kind and run[4] < 0:
+                long_runs[-1] = (start, run[1], *long_runs[-1][2:])
+                continue
+        long_runs.append(run)
+    return long_runs
 
 
 def task_name(number: int) -> str:

@@ -10,7 +10,7 @@ from operator import attrgetter
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
-from pfnlab.checker.kernel.naming import KEPT_BITS, Naming, at_page
+from pfnlab.checker.kernel.naming import KEPT_BITS, EntryRow, Naming, at_page
 from pfnlab.checker.search.model import UnmetError
 from pfnlab.errors import Undecided
 from pfnlab.hw.pgtable import EntryRun, Page
@@ -92,7 +92,7 @@ class Packing:
             self.pages.append(page)
         return number
 
-    def run(self, run: EntryRun, moved: dict[int, int]) -> tuple[int, ...]:
+    def run(self, run: EntryRun, moved: dict[int, int]) -> EntryRow:
         """Entries of page tables.
 
         :param moved: by the number of an area, how many pages it moves down
