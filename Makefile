@@ -216,12 +216,13 @@ pages: .venv/.test
 	@$(BIN)/python -m pages --write
 	@$(BIN)/python tools/write_schemas.py --write
 
-# Every benchmark three times, kept in benchmarks/history.jsonl; and what got slower since another commit.
+# Every benchmark three times, kept in benchmarks/history.jsonl; and what got slower since another commit, where
+# this one is measured first if it was not.
 bench: .venv/.test
 	@$(BIN)/python -m benchmarks
 
 bench-compare: .venv/.test
-	@$(BIN)/python -m benchmarks compare
+	@$(BIN)/python -m benchmarks compare --measure
 
 changelog: .venv/.test
 	@$(BIN)/towncrier build --draft --version next

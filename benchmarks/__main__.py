@@ -1,10 +1,11 @@
 """All benchmarks, or some: run, and recorded as history; or the history compared.
 
     python -m benchmarks [run] [NAME...] [--times N] [--quick] [--history FILE]
-    python -m benchmarks compare [--since COMMIT] [--floor PART] [--history FILE]
+    python -m benchmarks compare [NAME...] [--measure] [--since COMMIT] [--floor PART] [--history FILE]
 
 Every benchmark runs several times, so that its figures tell how much they scatter on this machine now. What
-got slower by more than that, and by more than the floor, is reported, and the exit code is 1.
+got slower by more than that, and by more than the floor, is reported, and the exit code is 1. With --measure,
+those that were not run at this commit on such a machine run first: then the answer is about this tree.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from measuring.history import (
     now,
     read,
     this_machine,
+    unmeasured,
 )
 
 _HERE = Path(__file__).parent
@@ -102,28 +104,44 @@ def tell(found: Comparison) -> int:
 def main(words: Sequence[str] | None = None) -> int:
     """Run or compare; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Benchmarks and their history.")
-    parser.add_argument("words", nargs="*", metavar="[run] NAME... | compare", help="what to do; all without")
+    parser.add_argument(
+        "words", nargs="*", metavar="[run] NAME... | compare NAME...", help="what to do; all without names"
+    )
     parser.add_argument("--history", type=Path, default=HISTORY, metavar="FILE", help="JSON lines")
     parser.add_argument("--times", type=int, default=TIMES, metavar="N", help="so many runs of each")
     parser.add_argument("--quick", action="store_true", help="only those that have a tiny mode, in it")
+    parser.add_argument("--measure", action="store_true", help="first run what was not run at this commit")
     parser.add_argument("--since", metavar="COMMIT", help="compare with this commit, not with the last other")
     parser.add_argument("--floor", type=float, default=FLOOR, metavar="PART", help="never tell less: 0.05")
     chosen = parser.parse_args(words)
-    if chosen.words[:1] == ["compare"]:
-        if chosen.words[1:]:
-            parser.error(f"compare takes no names: leave {' '.join(chosen.words[1:])} out")
-        try:
-            return tell(compare(read(chosen.history), chosen.since, chosen.floor))
-        except BadHistory as trouble:
-            print(f"benchmarks: {trouble}", file=sys.stderr)
-            return 2
-    wanted = chosen.words[1:] if chosen.words[:1] == ["run"] else chosen.words
+    comparing = chosen.words[:1] == ["compare"]
+    wanted = chosen.words[1:] if comparing or chosen.words[:1] == ["run"] else chosen.words
     unknown = [name for name in wanted if name not in names()]
     if unknown:
         parser.error(f"there is no benchmark {unknown[0]!r}: known are {', '.join(names())}")
     if chosen.times < 1:
         parser.error("--times is how often each runs: write 1 or more")
+    if comparing:
+        try:
+            return _compare(chosen, wanted)
+        except BadHistory as trouble:
+            print(f"benchmarks: {trouble}", file=sys.stderr)
+            return 2
+    if chosen.measure:
+        parser.error("--measure goes with compare: a run is measured anyway")
     return _run_all(wanted or _with_quick(chosen.quick), chosen.times, chosen.history, quick=chosen.quick)
+
+
+def _compare(chosen: argparse.Namespace, wanted: Sequence[str]) -> int:
+    """Compare what is wanted, all without names; with ``--measure`` run first what is not of this commit."""
+    failed = 0
+    if chosen.measure:
+        kept = read(chosen.history) if chosen.history.exists() else []
+        missing = unmeasured(
+            kept, wanted or _with_quick(chosen.quick), commit_of(_HERE.parent), this_machine()
+        )
+        failed = _run_all(missing, chosen.times, chosen.history, quick=chosen.quick) if missing else 0
+    return tell(compare(read(chosen.history), chosen.since, chosen.floor, wanted)) or failed
 
 
 def _with_quick(quick: bool) -> list[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from pages.markdown import table
 from pfnlab.errors import Misuse
 from pfnlab.policies.flushes import FLUSHES
-from pfnlab.programs.lang.library import library_folder
+from pfnlab.programs.lang.library_list import library_folder
 from pfnlab.programs.lang.load import load_program, program_files
 from pfnlab.report.flush_counts import (
     BASE,

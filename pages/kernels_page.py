@@ -17,7 +17,7 @@ from pfnlab.errors import Undecided
 from pfnlab.policies.changes import changes_between, source_of
 from pfnlab.policies.known_kernels import KnownKernel, known_kernels
 from pfnlab.policies.releases import version_key
-from pfnlab.programs.lang.library import library_folder
+from pfnlab.programs.lang.library_list import library_folder
 from pfnlab.programs.lang.load import load_program, program_files
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from pfnlab.programs.lang.library import library_folder
+from pfnlab.programs.lang.library_list import library_folder
 from pfnlab.programs.lang.load import load_program, program_files
 from pfnlab.programs.lang.ops import Program
 

@@ -29,7 +29,7 @@ from pfnlab.meeting.meet import MeetingResult
 from pfnlab.meeting.rules_between import RulesBetween
 from pfnlab.meeting.trial import TrialResult
 from pfnlab.messages.explanation import ExplainResult
-from pfnlab.programs.lang.library import LibraryList
+from pfnlab.programs.lang.library_list import LibraryList
 from pfnlab.programs.lang.problems import FmtResult
 from pfnlab.programs.recorded.matrix import MatrixResult
 from pfnlab.report.bug_entry import BugEntry

@@ -159,7 +159,20 @@ def _runs(path: Path, lines: Sequence[bytes]) -> Iterator[BenchmarkRun]:
         yield run
 
 
-def compare(runs: Sequence[BenchmarkRun], since: str | None = None, floor: float = FLOOR) -> Comparison:
+def unmeasured(
+    runs: Sequence[BenchmarkRun], names: Sequence[str], commit: str, machine: MachineClass
+) -> list[str]:
+    """The benchmarks among *names* whose last run on such a machine is not of *commit*."""
+    last = {run.benchmark: run.commit for run in runs if run.machine == machine}
+    return [name for name in names if last.get(name) != commit]
+
+
+def compare(
+    runs: Sequence[BenchmarkRun],
+    since: str | None = None,
+    floor: float = FLOOR,
+    names: Sequence[str] = (),
+) -> Comparison:
     """
     The last run of each benchmark, compared with the last one before of another commit on such a machine.
 
@@ -167,10 +180,11 @@ def compare(runs: Sequence[BenchmarkRun], since: str | None = None, floor: float
     run lie apart.
 
     :param since: compare with the last run of this commit, of which the first digits do
+    :param names: compare these benchmarks alone; all where there are none
     """
     found = Comparison([], [], 0, [], [], [])
     judged = 0
-    for name in dict.fromkeys(run.benchmark for run in runs):
+    for name in dict.fromkeys(run.benchmark for run in runs if not names or run.benchmark in names):
         own = [run for run in runs if run.benchmark == name]
         last = own[-1]
         earlier = [run for run in own[:-1] if run.machine == last.machine and _wanted(run, last, since)]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from measuring.history import BenchmarkRun, MachineClass, Measured, append, read
 
@@ -52,6 +53,40 @@ def test_nothing_slower_is_no_failure(tmp_path: Path) -> None:
     assert "0 slower, 1 faster" in done.stdout
 
 
+def test_names_leave_others_out(tmp_path: Path) -> None:
+    """
+    What got slower in another benchmark is none of them.
+    """
+    done = benchmarks("compare", "book", "--history", history(tmp_path, 10, 20))
+
+    assert done.returncode == 0
+    assert "0 figures compared" in done.stdout
+
+
+def test_this_commit_is_measured_and_compared_in_one_run(tmp_path: Path) -> None:
+    """
+    Against the history of such a machine: each figure of it was a thousandth, so each is slower.
+    """
+    kept = tmp_path / "h"
+    assert 0 == benchmarks("book", "--quick", "--times", "2", "--history", str(kept)).returncode
+    (run,) = read(kept)
+    figures = {
+        name: Measured(one.unit, [value * (1e3 if one.unit == "/s" else 1e-3) for value in one.values])
+        for name, one in run.figures.items()
+    }
+    kept.unlink()
+    append(kept, msgspec.structs.replace(run, commit="earlier", figures=figures))
+    command = ("compare", "book", "--measure", "--quick", "--times", "2", "--history", str(kept))
+
+    first, again = benchmarks(*command), benchmarks(*command)
+
+    assert (1, 1) == (first.returncode, again.returncode)
+    assert "slower" in first.stdout
+    assert "book: 2 times" in first.stdout
+    assert "book: 2 times" not in again.stdout
+    assert ["earlier", run.commit] == [one.commit for one in read(kept)]
+
+
 def test_a_run_is_kept_with_every_value(tmp_path: Path) -> None:
     """
     Of a benchmark's tiny mode, twice.
@@ -72,7 +107,8 @@ def test_a_run_is_kept_with_every_value(tmp_path: Path) -> None:
             ["compare", "--history", "/nowhere/h"],
             "/nowhere/h: No such file or directory: run `python -m benchmarks`",
         ),
-        (["compare", "states"], "compare takes no names: leave states out"),
+        (["compare", "stats"], "there is no benchmark 'stats': known are book, boot, checker"),
+        (["book", "--measure"], "--measure goes with compare: a run is measured anyway"),
         (["stats"], "there is no benchmark 'stats': known are book, boot, checker"),
         (["book", "--times", "0"], "--times is how often each runs: write 1 or more"),
     ],

@@ -26,7 +26,13 @@ def quick(name: str) -> str:
         ("checker", ["breadth first", "depth first", "symmetry"]),
         ("states", ["7.2,tracker=exact", "6.1"] * 2),
         ("races", ["one race", "one race, every order", "one race, no flush in time", "four races"]),
-        ("start", ["--version", "--help", "run on the model"]),
+        (
+            "start",
+            [
+                *("--version,", "--help,", "check --help,", "litmus list,", "kernels list,", "explain,"),
+                "run on the model,",
+            ],
+        ),
         ("explorer_speed", ["first picture", "first picture, two machines", "a step"]),
         (
             "jobs",

@@ -15,8 +15,9 @@ from asking import Ask
 from for_each import for_each
 
 from pfnlab.cli.app import app
-from pfnlab.cli.options import function_of, help_of, loaded, module_of, request_of, verb_modules
+from pfnlab.cli.options import function_of
 from pfnlab.cli.plain import DECLARED
+from pfnlab.cli.verb_modules import help_of, loaded, module_of, request_of, verb_modules
 from pfnlab.cli.verbs import framework_command, option_of
 from pfnlab.errors import Misuse
 from pfnlab.result import Outcome

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from having import ASKED, EVERY_SERIES, bootable, have
 
-from pfnlab.cli.options import performed
+from pfnlab.cli.verb_modules import performed
 from pfnlab.lab.images.driver_module import image_with_driver
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running import bench

@@ -255,7 +255,7 @@ def test_colours_light_what_is_not_as_on_the_first_machine() -> None:
 
     text = render(PROGRAM, runs, judge(PROGRAM, runs, SERIES), width=120, marks=False)
 
-    lit = {text.plain[span.start : span.end] for span in text.spans if span.style == LIT}
+    lit = {piece.text for piece in text.pieces if piece.style == LIT}
     assert "-" in lit
     assert "bar[0:8] wc  LEAKED" not in lit
     assert not any(line.endswith("<") for line in text.plain.splitlines())

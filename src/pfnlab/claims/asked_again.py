@@ -15,7 +15,7 @@ from pfnlab.claims.observed import Observed, book, left, log, result, said
 from pfnlab.claims.patch_evidence import PatchedAnswers, patched_answer
 from pfnlab.claims.patch_goldens import PatchGolden
 from pfnlab.errors import Misuse
-from pfnlab.programs.lang.library import library_folder
+from pfnlab.programs.lang.library_list import library_folder
 from pfnlab.programs.lang.load import read_program_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program

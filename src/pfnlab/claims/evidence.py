@@ -11,7 +11,7 @@ from typing import NamedTuple
 from pfnlab.claims.observed import Observed, part_words
 from pfnlab.errors import Misuse
 from pfnlab.policies.releases import CONFIRMED
-from pfnlab.programs.lang.library import library_folder
+from pfnlab.programs.lang.library_list import library_folder
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Run, Step

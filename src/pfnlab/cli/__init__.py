@@ -173,6 +173,10 @@ def _defect() -> int:
 
 
 def _dispatch(argv: list[str]) -> int:
+    from pfnlab.cli.direct import performed_directly
+
+    if (done := performed_directly(argv)) is not None:
+        return done
     from pfnlab.cli.app import UsageError, app
 
     try:

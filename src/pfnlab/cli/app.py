@@ -10,11 +10,12 @@ from pfnlab.cli.bugs_app import bugs
 from pfnlab.cli.cache_app import cache
 from pfnlab.cli.campaign_app import campaign
 from pfnlab.cli.claims_app import claims
+from pfnlab.cli.direct import print_version
 from pfnlab.cli.kernels_app import kernels
 from pfnlab.cli.litmus_app import litmus, new
-from pfnlab.cli.options import module_of, verb_modules
 from pfnlab.cli.plain import DECLARED, PLAIN, Verbs
 from pfnlab.cli.policies_app import policies
+from pfnlab.cli.verb_modules import module_of, verb_modules, verb_of
 
 #: The framework's exception for a wrong option or argument, in any of its versions.
 UsageError: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
@@ -26,9 +27,7 @@ app.verb("try")
 
 def _version(show: bool) -> None:
     if show:
-        from pfnlab.version import VERSION
-
-        print(f"pfnlab {VERSION}")
+        print_version()
         raise typer.Exit()
 
 
@@ -86,8 +85,8 @@ def completion(
     return 0
 
 
-#: The groups of verbs, by name.
-GROUPS = {
+#: The groups of verbs, by name: those of :data:`pfnlab.cli.verb_modules.GROUPS`.
+_GROUPS = {
     "kernels": kernels,
     "cache": cache,
     "policies": policies,
@@ -101,13 +100,11 @@ GROUPS = {
 def _declare_others() -> None:
     """Declare the verbs of :mod:`pfnlab.verbs` that have no place of their own above."""
     for module in sorted({*verb_modules()} - {module_of(verb) for verb in DECLARED}):
-        first, _, rest = module.removesuffix("_").partition("_")
-        if first in GROUPS and rest:
-            GROUPS[first].verb(f"{first} {rest.replace('_', '-')}")
-        else:
-            app.verb(module.removesuffix("_").replace("_", "-"))
+        verb = verb_of(module)
+        group, _, rest = verb.partition(" ")
+        (_GROUPS[group] if rest else app).verb(verb)
 
 
 _declare_others()
-for name, group in GROUPS.items():
+for name, group in _GROUPS.items():
     app.group(name, group)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pfnlab.cli.options import loaded, module_of, verb_modules
+from pfnlab.cli.verb_modules import loaded, module_of, verb_modules
 
 
 class Example(NamedTuple):

@@ -5,52 +5,14 @@ The module of a verb is imported, and its options are made, when it is called or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from importlib import import_module
+from collections.abc import Callable
 from inspect import Parameter, Signature
-from keyword import iskeyword
-from os import listdir
-from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, get_args
 
 import typer
 
-from pfnlab import verbs
+from pfnlab.cli.verb_modules import OptionField, option_fields, performed, request_of
 from pfnlab.verbs.option import Option
-
-if TYPE_CHECKING:
-    from msgspec.structs import FieldInfo
-
-#: Modules beside those of verbs.
-_NO_VERBS = ("__init__", "option")
-
-
-def module_of(verb: str) -> str:
-    """The name of the module of *verb*: ``kernels_meet`` for ``kernels meet``, ``try_`` for ``try``."""
-    return f"{verb}_" if iskeyword(verb) else verb.replace(" ", "_").replace("-", "_")
-
-
-def verb_modules() -> list[str]:
-    """The names of the modules of verbs."""
-    files = sorted(name for folder in verbs.__path__ for name in listdir(folder))
-    return [name[:-3] for name in files if name.endswith(".py") and name[:-3] not in _NO_VERBS]
-
-
-def loaded(verb: str) -> Any:
-    """The module of *verb*."""
-    return import_module(f"{verbs.__name__}.{module_of(verb)}")
-
-
-def help_of(verb: str) -> str:
-    """The docstring of the module of *verb*, read without an import: the list of all verbs has it quickly."""
-    (folder,) = verbs.__path__
-    with open(f"{folder}/{module_of(verb)}.py", encoding="utf-8") as file:
-        return file.read().split('"""', 2)[1]
-
-
-def request_of(verb: str) -> Any:
-    """The class of the requests of *verb*: that of the first argument of its ``perform``."""
-    module = loaded(verb)
-    return getattr(module, module.perform.__annotations__["request"])
 
 
 def typer_option(option: Option) -> Any:
@@ -72,13 +34,12 @@ def _checking(check: Callable[[Any], object]) -> Callable[[Any], Any]:
     return checked
 
 
-def _parameter(field: FieldInfo, form: Any, option: Option) -> Parameter:
-    """The parameter that the framework reads for a field of a request.
-
-    :param form: the type of the field
-    """
+def _parameter(field: OptionField) -> Parameter:
+    """The parameter that the framework reads for a field of a request."""
+    form: Any = field.form
+    option = field.option
     default = Parameter.empty if field.required else field.default
-    if _is_several(form):
+    if field.is_several:
         # The framework has lists alone; of an optional one the help shows no default.
         form = list[get_args(form)[0]]  # type: ignore[misc]
         form, default = (form | None, None) if default == () else (form, default)
@@ -89,26 +50,15 @@ def _parameter(field: FieldInfo, form: Any, option: Option) -> Parameter:
     return Parameter(field.name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-def _is_several(form: Any) -> bool:
-    return get_origin(form) is tuple and get_args(form)[1:] == (...,)
-
-
 def function_of(verb: str) -> Callable[..., int]:
     """The function of which the framework makes the command *verb*: its parameters are the options.
 
     It returns the exit code.
     """
-    # Help of all verbs does without it.
-    from msgspec.structs import fields
-
     kind = request_of(verb)
-    parameters, several = [], set()
-    for field in fields(kind):
-        form, *notes = get_args(field.type) if get_origin(field.type) is Annotated else (field.type,)
-        for option in notes:
-            if isinstance(option, Option):
-                parameters.append(_parameter(field, form, option))
-                several |= {field.name} if _is_several(form) else set()
+    fields = list(option_fields(kind))
+    parameters = [_parameter(field) for field in fields]
+    several = {field.name for field in fields if field.is_several}
 
     def command(**given: Any) -> int:
         values = {name: tuple(value or ()) if name in several else value for name, value in given.items()}
@@ -117,20 +67,3 @@ def function_of(verb: str) -> Callable[..., int]:
     command.__signature__ = Signature(parameters, return_annotation=int)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return command
-
-
-def performed(verb: str, request: Any) -> int:
-    """Do what *request* asks of *verb*, and show the results; the exit code."""
-    from pfnlab.cli.showing import show
-    from pfnlab.progress import say
-    from pfnlab.result import Outcome
-
-    outcomes: list[Outcome] = []
-
-    def results() -> Iterator[Any]:
-        for result in loaded(verb).perform(request, say):
-            outcomes.append(result.outcome)
-            yield result
-
-    show(verb, request, results())
-    return Outcome.of_all(outcomes).value

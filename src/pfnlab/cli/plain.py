@@ -11,7 +11,9 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from pfnlab.cli.examples import examples_of
-from pfnlab.cli.options import function_of, help_of, performed, request_of
+from pfnlab.cli.options import function_of
+from pfnlab.cli.verb_modules import help_of, performed, request_of
+from pfnlab.cli.word_values import without_pydantic
 
 #: Below so many columns an option stands above its meaning, not beside it.
 _NARROW = 60
@@ -28,6 +30,11 @@ class _WithExamples:
     if TYPE_CHECKING:
 
         def format_help(self, ctx: Any, formatter: Any) -> None: ...
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Its options and arguments; words that leave no question are converted without pydantic."""
+        parameters: list[Any] = super().get_params(ctx)  # type: ignore[misc]
+        return [without_pydantic(parameter) for parameter in parameters]
 
     def get_help(self, ctx: Any) -> str:
         """The help of the verb that *ctx* stands for."""

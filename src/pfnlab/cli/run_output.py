@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -12,13 +13,14 @@ from pfnlab.report.run_result import RunResult, RunResults, by_weight
 from pfnlab.verbs.run import RunRequest
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
     from pfnlab.document.blocks import Document
+    from pfnlab.report.styled import StyledText
 
 #: The width of a table that goes to a file or a pipe.
 _PIPED_WIDTH = 120
 
+#: Variables by which what is no terminal is written to as one, in colours.
+_AS_TERMINAL = ("FORCE_COLOR", "TTY_COMPATIBLE")
 
 #: The formats of results.
 FORMATS = ("text", "json", "junit", "tap", "md", "html")
@@ -63,11 +65,11 @@ def document(results: Sequence[RunResult], request: RunRequest, form: str) -> st
     """The results as plain text in the format asked for."""
 
     def table(result: RunResult) -> str:
-        return str(_table(result, request, _PIPED_WIDTH, marks=True).plain)
+        return _table(result, request, _PIPED_WIDTH, marks=True).plain
 
     match form:
         case "text":
-            return str(_text(results, request, _PIPED_WIDTH, marks=True).plain)
+            return _text(results, request, _PIPED_WIDTH, marks=True).plain
         case "json":
             from pfnlab.report.run_json import PrintedRun
 
@@ -106,33 +108,44 @@ def _print(results: Sequence[RunResult], request: RunRequest, form: str) -> None
     if form != "text" and not request.quiet:
         print(document(results, request, form), end="")
         return
+    if not sys.stdout.isatty() and not any(name in os.environ for name in _AS_TERMINAL):
+        columns = os.environ.get("COLUMNS", "")
+        width = (columns.isdigit() and int(columns)) or _PIPED_WIDTH
+        text = _asked(results, request, width, marks=True)
+        print(text.plain.expandtabs(), end="")
+        return
+    # Only a terminal needs rich, which takes longer to import than a small program runs.
     from rich.console import Console
-
-    from pfnlab.report.run_summary import summary_text
-
-    console = Console(highlight=False, markup=False, emoji=False)
-    if request.quiet:
-        text = summary_text(results, wrong_only=True)
-    else:
-        width = console.width if console.is_terminal or "COLUMNS" in os.environ else _PIPED_WIDTH
-        text = _text(results, request, width, marks=console.color_system is None)
-    console.print(text, end="", soft_wrap=True)
-
-
-def _text(results: Sequence[RunResult], request: RunRequest, width: int, *, marks: bool) -> Text:
     from rich.text import Text
 
+    console = Console(highlight=False, markup=False, emoji=False)
+    width = console.width if console.is_terminal else _PIPED_WIDTH
+    text = _asked(results, request, width, marks=console.color_system is None)
+    console.print(Text.assemble(*text.pieces), end="", soft_wrap=True)
+
+
+def _asked(results: Sequence[RunResult], request: RunRequest, width: int, *, marks: bool) -> StyledText:
+    """The text that is printed: with ``--quiet`` only what is wrong."""
+    if not request.quiet:
+        return _text(results, request, width, marks=marks)
     from pfnlab.report.run_summary import summary_text
+
+    return summary_text(results, wrong_only=True)
+
+
+def _text(results: Sequence[RunResult], request: RunRequest, width: int, *, marks: bool) -> StyledText:
+    from pfnlab.report.run_summary import summary_text
+    from pfnlab.report.styled import lines_of
 
     if len(results) == 1:
         return _table(results[0], request, width, marks=marks)
     if not _has_tables(request):
         return summary_text(results)
     tables = (_table(result, request, width, marks=marks, name=result.name) for result in results)
-    return Text("\n").join([*tables, summary_text(results)])
+    return lines_of([*tables, summary_text(results)])
 
 
-def _table(result: RunResult, request: RunRequest, width: int, *, marks: bool, name: str = "") -> Text:
+def _table(result: RunResult, request: RunRequest, width: int, *, marks: bool, name: str = "") -> StyledText:
     from pfnlab.report.table import render
 
     return render(

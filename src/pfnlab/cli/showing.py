@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pfnlab.result import PlainText, Printed
+
+if TYPE_CHECKING:
+    from pfnlab.checker.differ import DifferResult
 
 
 def show(verb: str, request: Any, results: Iterator[Any]) -> None:
@@ -52,6 +55,8 @@ def _text(verb: str, request: Any, result: Any, *, apart: bool = False) -> str:
             return metrics(result)
         case "kernels diff" if request.model and request.output is None:
             text = _lines(result, apart)
+        case "check" if request.differ:
+            text = _lines(result, apart) + _shown(result)
         case "try" | "kernels meet" | "kernels diff":
             return _page(result)
         case "claims show" if request.mail:
@@ -74,23 +79,27 @@ def _text(verb: str, request: Any, result: Any, *, apart: bool = False) -> str:
 
 
 def _lines(result: Printed, apart: bool) -> str:
-    """The lines of a result; of two models that differ, also the runs of the program that shows it."""
-    from pfnlab.checker.differ import DifferResult
+    """The lines of a result."""
     from pfnlab.document.kinds import KINDS, part_of
-    from pfnlab.document.terminal import terminal
 
     if result.form() not in KINDS:
         return str(result)
-    text = "\n" * apart + terminal(part_of(result))
-    if not isinstance(result, DifferResult) or (program := result.program) is None:
-        return text
+    from pfnlab.document.terminal import terminal
+
+    return "\n" * apart + terminal(part_of(result))
+
+
+def _shown(result: DifferResult) -> str:
+    """Of two models that differ, the runs of the program that shows it."""
+    if (program := result.program) is None:
+        return ""
     from pfnlab.lab.running.named_machines import name_machines, side_by_side
     from pfnlab.programs.runs.compare import judge
     from pfnlab.programs.runs.look import LookLevel
     from pfnlab.report.table import render
 
     (runs,) = side_by_side(name_machines(result.machines), [program], LookLevel.PROC)
-    return f"{text}\n\n{render(program, runs, judge(program, runs, {}), width=120).plain}".removesuffix("\n")
+    return f"\n\n{render(program, runs, judge(program, runs, {}), width=120).plain}".removesuffix("\n")
 
 
 def _page(result: Any) -> str:

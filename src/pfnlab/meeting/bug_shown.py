@@ -24,7 +24,8 @@ from pfnlab.meeting.bug_held import HeldMachine, held_machines
 from pfnlab.meeting.sign import answer_in, sign_of, sign_word
 from pfnlab.policies.known_kernels import newest_known, version_of_release
 from pfnlab.policies.releases import is_version
-from pfnlab.programs.lang.library import find_program, library_folder
+from pfnlab.programs.lang.library import find_program
+from pfnlab.programs.lang.library_list import library_folder
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program

@@ -18,7 +18,7 @@ from pfnlab.claims.observed import Observed, said
 from pfnlab.fuzz.signature import undecided
 from pfnlab.meeting.holding import Pair
 from pfnlab.policies.releases import series_of
-from pfnlab.programs.lang.library import library_folder
+from pfnlab.programs.lang.library_list import library_folder
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program

@@ -22,7 +22,7 @@ from pfnlab.fuzz.shrink import Shrunk, shrink, shrink_quickly
 from pfnlab.fuzz.signature import Signature, in_same_step, signature_of, undecided
 from pfnlab.meeting.walkers import KINDS, WALKERS, cell_program
 from pfnlab.policies.known_kernels import HeldCount
-from pfnlab.programs.lang.library import library_folder
+from pfnlab.programs.lang.library_list import library_folder
 from pfnlab.programs.lang.load import load_program, program_files
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel

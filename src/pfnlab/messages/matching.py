@@ -66,9 +66,10 @@ class Matcher:
         self._by_seed: dict[str, list[int]] = defaultdict(list)
         self._recent: dict[str, list[_Entry]] = {}
         for at, (some, _) in enumerate(wanted):
-            texts = {text for choice in some for text in choice}
+            # No seed has the end of a line in it.
+            texts = "\n".join({text for choice in some for text in choice})
             for seed in self.seeds:
-                if any(seed in text for text in texts):
+                if seed in texts:
                     self._by_seed[seed].append(at)
 
     @property

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import cache
 from itertools import pairwise
 
 from pfnlab.messages.template import LineTemplate, Literal
@@ -78,23 +79,61 @@ def chosen(wanted: Sequence[tuple[list[Choice], int]]) -> tuple[str, ...]:
             owners[choice].add(at)
     left = [min(count, len(set(some))) for some, count in wanted]
     taken: dict[str, None] = {}
-    rest = dict.fromkeys(sorted(owners))
-    while rest:
-        best = max(rest, key=lambda choice: _worth(choice, owners[choice], left, taken))
+    uncovered = _Uncovered(owners)
+    worth = {choice: _worth(choice, owners[choice], left, taken) for choice in sorted(owners)}
+    while worth:
+        best = max(worth, key=worth.__getitem__)
         if not sum(left[at] > 0 for at in owners[best]):
             break
-        del rest[best]
-        taken.update(dict.fromkeys(best))
+        before = list(left)
+        del worth[best]
+        new = [text for text in dict.fromkeys(best) if text not in taken]
+        taken.update(dict.fromkeys(new))
         for at in owners[best]:
             left[at] -= 1
         # What contains it is found with it.
-        for other in [
-            other for other in rest if all(any(_is_in(seed, text) for seed in taken) for text in other)
-        ]:
-            for at in owners[other]:
-                left[at] -= 0 if at in owners[best] else 1
-            del rest[other]
+        for other in uncovered.cover(new):
+            if other in worth:
+                for at in owners[other]:
+                    left[at] -= 0 if at in owners[best] else 1
+                del worth[other]
+        # Of all others the worth is what it was.
+        done = {at for at, count in enumerate(left) if count <= 0 < before[at]}
+        for other in worth:
+            if not (done.isdisjoint(owners[other]) and set(new).isdisjoint(other)):
+                worth[other] = _worth(other, owners[other], left, taken)
     return tuple(seed for seed in taken if not any(seed != other and _is_in(other, seed) for other in taken))
+
+
+class _Uncovered:
+    """The choices in which a text has none of the texts that are looked for."""
+
+    def __init__(self, all_choices: Iterable[Choice]) -> None:
+        self._open = {choice: set(choice) for choice in all_choices}
+        self._choices: dict[str, list[Choice]] = defaultdict(list)
+        # Texts by each of their words: only these can have a text with that word in them.
+        self._by_word: dict[str, list[str]] = defaultdict(list)
+        for choice, texts in self._open.items():
+            for text in texts:
+                self._choices[text].append(choice)
+        for text in self._choices:
+            for word in set(_words(text)):
+                self._by_word[word].append(text)
+
+    def cover(self, seeds: Iterable[str]) -> list[Choice]:
+        """Look for these too; the choices that are covered now and were not."""
+        covered: list[Choice] = []
+        for seed in seeds:
+            words = _words(seed)
+            for text in self._by_word.get(words[0], ()) if words else tuple(self._choices):
+                if not _is_in(seed, text):
+                    continue
+                for choice in self._choices[text]:
+                    still = self._open[choice]
+                    if still:
+                        still.discard(text)
+                        covered += [] if still else [choice]
+        return covered
 
 
 def _is_in(part: str, text: str) -> bool:
@@ -127,6 +166,7 @@ def _texts(literal: str) -> list[str]:
     return [text for text in found if _cost(text) < _EVERYWHERE] or found
 
 
+@cache
 def _cost(text: str) -> float:
     if " " in text.strip():
         # A phrase of a sign and a short word is everywhere.

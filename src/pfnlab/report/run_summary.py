@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.text import Text
-
 from pfnlab.inert import one_line
 from pfnlab.report.run_result import RunResult, RunStatus, asked, by_weight, counts
+from pfnlab.report.styled import StyledText
 from pfnlab.report.table import FAILED, LIT
 
 _STYLES = {
@@ -20,22 +19,22 @@ _STYLES = {
 }
 
 
-def summary_text(results: Sequence[RunResult], *, wrong_only: bool = False) -> Text:
+def summary_text(results: Sequence[RunResult], *, wrong_only: bool = False) -> StyledText:
     """The summary: status, name and what is to be looked at, then the machines and the counts.
 
     :param wrong_only: leave out what is as it should be, and all where nothing is wrong
     """
     shown = [result for result in by_weight(results) if not (wrong_only and result.status.is_good)]
-    text = Text()
+    text = StyledText()
     if wrong_only and not shown:
         return text
     status_width = max((len(result.status.value) for result in shown), default=0)
     name_width = max((len(one_line(result.name)) for result in shown), default=0)
     for result in shown:
-        line = Text(result.status.value.ljust(status_width), _STYLES.get(result.status, ""))
+        line = StyledText(result.status.value.ljust(status_width), _STYLES.get(result.status, ""))
         line.append(f"   {one_line(result.name).ljust(name_width)}   {one_line(result.why)}", "")
         line.rstrip()
-        text.append(line)
+        text.add(line)
         text.append("\n")
     text.append(f"on {one_line(asked(results))}, {counts(results)}\n")
     return text

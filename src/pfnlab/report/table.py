@@ -13,13 +13,12 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from rich.text import Text
-
 from pfnlab.judging.history import kept_after
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.compare import Verdict, comparable, spent_messages
 from pfnlab.programs.runs.observation import Run, Step
 from pfnlab.report.cells import HAPPENED, LEAKED, NOT_SEEN, NOTHING, QUIET, ROWS, STEP_ROWS, TRACE_ROWS, cell
+from pfnlab.report.styled import StyledText
 from pfnlab.report.verdict import verdict_lines
 
 #: Styles by the text they mark.
@@ -59,7 +58,7 @@ def render(
     trace: bool = False,
     marks: bool = True,
     options: tuple[str, str] = ("--steps", "--trace"),
-) -> Text:
+) -> StyledText:
     """The whole report on one program.
 
     :param name: the name of the program, where several are shown
@@ -72,7 +71,7 @@ def render(
     rows = [TableRow("", tuple((run.machine,) for run in runs), style=HEAD)]
     fields = TRACE_ROWS if trace else STEP_ROWS if steps else ROWS
     rows += step_rows(program, runs, verdict, fields)
-    text = Text()
+    text = StyledText()
     for line, style in ((": ".join(filter(None, (name, program.title))), HEAD), (program.asks, OP)):
         _paragraph(text, line, width, style)
     text.append("\n")
@@ -91,7 +90,7 @@ def render(
     return text
 
 
-def _paragraph(text: Text, line: str, width: int, style: str) -> None:
+def _paragraph(text: StyledText, line: str, width: int, style: str) -> None:
     for piece in textwrap.wrap(line, max(width, 20), subsequent_indent="  ", break_on_hyphens=False):
         text.append(piece + "\n", style)
 
@@ -205,7 +204,7 @@ def _of_block(row: TableRow, block: range) -> TableRow:
     return row._replace(cells=row.cells[block.start : block.stop], lit=lit)
 
 
-def _lay_out(text: Text, rows: Sequence[TableRow], width: int, marks: bool) -> None:
+def _lay_out(text: StyledText, rows: Sequence[TableRow], width: int, marks: bool) -> None:
     label, columns = fit(max(len(row.label) for row in rows), _natural(rows), width)
     for row in rows:
         _lay_out_row(text, row, label, columns, marks)
@@ -230,12 +229,12 @@ def fit(label: int, natural: Sequence[int], width: int) -> tuple[int, list[int]]
     return label, columns
 
 
-def _lay_out_row(text: Text, row: TableRow, label: int, columns: Sequence[int], marks: bool) -> None:
+def _lay_out_row(text: StyledText, row: TableRow, label: int, columns: Sequence[int], marks: bool) -> None:
     indent = " " * (len(row.label) - len(row.label.lstrip()))
     labels = _wrapped([row.label.strip()], label, indent, indent + "  ")
     cells = [_wrapped(lines, columns[index]) for index, lines in enumerate(row.cells)]
     for height in range(max(map(len, [labels, *cells]))):
-        line = Text(_at(labels, height).ljust(label), row.style)
+        line = StyledText(_at(labels, height).ljust(label), row.style)
         for index, lines in enumerate(cells):
             piece = _at(lines, height)
             line.append(" " * GAP)
@@ -244,7 +243,7 @@ def _lay_out_row(text: Text, row: TableRow, label: int, columns: Sequence[int], 
         if marks and row.lit and height == 0:
             line.append(f" {MARK}")
         line.rstrip()
-        text.append(line)
+        text.add(line)
         text.append("\n")
 
 

@@ -11,7 +11,7 @@ from pfnlab.errors import Misuse
 from pfnlab.verbs.option import AsJson, Option, Say
 
 if TYPE_CHECKING:
-    from pfnlab.programs.lang.library import LibraryList
+    from pfnlab.programs.lang.library_list import LibraryList
 
 EXAMPLES = (
     ("pfnlab litmus list --grep fork", "Programs with this word in name, question or text"),
@@ -32,7 +32,7 @@ def perform(request: LitmusRequest, say: Say) -> Iterator[LibraryList]:
 
     :raises Misuse: there is no such section, or none has the word, which JSON may say too
     """
-    from pfnlab.programs.lang.library import LibraryList, chosen_entries
+    from pfnlab.programs.lang.library_list import LibraryList, chosen_entries
     from pfnlab.units import number_of
 
     entries = chosen_entries(request.grep, request.section)

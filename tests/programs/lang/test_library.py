@@ -9,21 +9,19 @@ import pytest
 from for_each import for_each
 
 from pfnlab.errors import Misuse, ProgramError
-from pfnlab.programs.lang import library
+from pfnlab.programs.lang import library, library_list
 from pfnlab.programs.lang.library import (
     ALL,
     STDIN,
-    chosen_entries,
     find_program,
     in_library,
-    library_entries,
-    library_folder,
     library_paths,
     library_programs,
     load_found,
     long_name,
     program_paths,
 )
+from pfnlab.programs.lang.library_list import chosen_entries, library_entries, library_folder
 from pfnlab.programs.lang.load import load_program
 
 
@@ -233,7 +231,7 @@ def test_an_unknown_section_names_all() -> None:
 
 def test_without_programs_it_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """An installation that lost them is misuse in one line."""
-    monkeypatch.setattr(library, "_PACKAGE", tmp_path / "src" / "pfnlab")
+    monkeypatch.setattr(library_list, "_PACKAGE", tmp_path / "src" / "pfnlab")
 
     with pytest.raises(Misuse, match="not installed"):
         library_folder()

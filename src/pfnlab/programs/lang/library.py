@@ -1,7 +1,7 @@
 """Programs by name: those of ``litmus/``, which come with pfnlab, beside a user's own files.
 
-In a wheel they are package data (``pfnlab/litmus``), in a checkout the folder ``litmus`` beside ``src``. All
-who need them ask here.
+In a wheel they are package data (``pfnlab/litmus``), in a checkout the folder ``litmus`` beside ``src``: see
+:mod:`pfnlab.programs.lang.library_list`. All who need them ask here.
 """
 
 from __future__ import annotations
@@ -14,16 +14,13 @@ import sys
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from functools import cache
-from itertools import groupby
 from pathlib import Path
 
-import msgspec
-
 from pfnlab.errors import Misuse
+from pfnlab.programs.lang.library_list import FOLDER, library_folder
 from pfnlab.programs.lang.load import load_bytes, load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.words import MAX_BYTES
-from pfnlab.result import Printed
 
 #: What stands for standard input among files.
 STDIN = Path("-")
@@ -31,70 +28,13 @@ STDIN = Path("-")
 #: What stands for all programs that come with pfnlab.
 ALL = "@all"
 
-#: The name of the folder, in the package and in a checkout.
-FOLDER = "litmus"
-
 #: How a file of a program ends.
 SUFFIX = ".pfn"
 
-_PACKAGE = Path(__file__).resolve().parents[2]
 _HERE = Path()
-
-#: A row of the folder's README: name, file, question and what else is said of the program.
-_ROW = re.compile(r"^\| \[(?P<name>[^]]+)\]\((?P<file>[^)]+\.pfn)\) \| (?P<question>.*?) \| (?P<rest>.*) \|$")
 
 #: Words that are a path, whether there is such a file or not.
 _PATH = re.compile(r"^(/|\.\.?/|~)|\.(pfn|json)$")
-
-
-class LibraryEntry(msgspec.Struct, frozen=True):
-    """One program of the library as its README lists it.
-
-    :param name: its name, as run takes it
-    :param folder: its folder, below that of the library
-    :param section: the heading it stands under in the list
-    :param question: what it asks, a sentence
-    :param says: what kernels do with it, and where it is from
-    """
-
-    name: str
-    folder: str
-    section: str
-    question: str
-    says: str
-
-    @property
-    def path(self) -> Path:
-        """Its file."""
-        return library_folder() / self.folder / f"{self.name}.pfn"
-
-
-class LibraryList(Printed, frozen=True, kw_only=True, tag="pfnlab-litmus/1"):
-    """Programs of the library.
-
-    :param programs: the programs that ``--grep`` and ``--section`` leave
-    """
-
-    programs: tuple[LibraryEntry, ...]
-
-    def __str__(self) -> str:
-        width = max((len(entry.name) for entry in self.programs), default=0)
-        sections = (
-            "\n".join([heading, *(f"  {entry.name.ljust(width)}   {entry.question}" for entry in entries)])
-            for heading, entries in groupby(self.programs, key=lambda entry: entry.section)
-        )
-        return "\n\n".join(sections)
-
-
-def library_folder() -> Path:
-    """The folder of the programs that come with pfnlab.
-
-    :raises Misuse: they are not here
-    """
-    for folder in (_PACKAGE / FOLDER, _PACKAGE.parents[1] / FOLDER):
-        if (folder / "README.md").is_file():
-            return folder
-    raise Misuse("the programs of pfnlab are not installed: install it from its wheel, or name files")
 
 
 def library_paths() -> tuple[Path, ...]:
@@ -169,46 +109,6 @@ def read_stdin() -> str:
         return sys.stdin.read(MAX_BYTES + 1)
     except (AttributeError, OSError, ValueError) as trouble:
         raise Misuse(f"{STDIN} cannot be read: {trouble}") from trouble
-
-
-def library_entries() -> list[LibraryEntry]:
-    """Every program of the library, in the order of its README."""
-    folder = library_folder()
-    entries, section = [], ""
-    for line in (folder / "README.md").read_text(encoding="utf-8").splitlines():
-        if line.startswith("## "):
-            section = line.removeprefix("## ")
-        elif row := _ROW.match(line):
-            path = folder / row["file"]
-            entries.append(LibraryEntry(row["name"], path.parent.name, section, row["question"], row["rest"]))
-    return entries
-
-
-def chosen_entries(grep: str | None = None, section: str | None = None) -> list[LibraryEntry]:
-    """The programs with *grep* in name, question, text or row of the README, of one section or folder.
-
-    Upper and lower case are the same in both.
-
-    :raises Misuse: there is no such section
-    """
-    entries = library_entries()
-    if section is not None:
-        wanted = section.casefold()
-        named = [entry for entry in entries if wanted in (entry.folder.casefold(), entry.section.casefold())]
-        named = named or [entry for entry in entries if wanted in entry.section.casefold()]
-        if not named:
-            sections = ", ".join(dict.fromkeys(entry.section for entry in entries))
-            raise Misuse(f"there is no section {section!r}: they are {sections}")
-        entries = named
-    if grep is not None:
-        word = grep.casefold()
-        entries = [entry for entry in entries if word in _text_of(entry).casefold()]
-    return entries
-
-
-def _text_of(entry: LibraryEntry) -> str:
-    text = entry.path.read_text(encoding="utf-8")
-    return "\n".join((entry.name, entry.section, entry.question, entry.says, text))
 
 
 def _of_word(word: str, names: bool, folder: Path) -> Sequence[Path]:

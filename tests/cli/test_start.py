@@ -1,0 +1,84 @@
+"""The modules that commands import: the time from their start to their first work is mostly theirs.
+
+Modules are counted, for a time says more of the machine. ``benchmarks/start.py`` measures the time.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import NamedTuple
+
+from for_each import for_each
+
+#: Packages that take longer to import than a small program runs.
+_HEAVY = frozenset(
+    {
+        *("pydantic", "rich", "jinja2", "importlib.metadata", "asyncio", "multiprocessing"),
+        *("urllib.request", "sqlite3", "dask", "distributed", "drgn", "pandas", "polars"),
+    }
+)
+
+#: The framework of the command line, which only help, mistakes and a few verbs need.
+_FRAMEWORK = frozenset({"typer", "click"})
+
+_LINE = "x86/PAT: Xorg:1234 freeing invalid memtype [mem 0xf8004000-0xf8007fff]"
+
+
+class StartCase(NamedTuple):
+    """A command, and what it may import.
+
+    :param most: the most modules of pfnlab; a few more than there are
+    :param without: what it does without
+    """
+
+    words: tuple[str, ...]
+    most: int
+    without: frozenset[str] = _HEAVY | _FRAMEWORK
+
+
+_CASES = [
+    StartCase(("--version",), 13, _HEAVY | _FRAMEWORK | {"msgspec"}),
+    StartCase(("--help",), 27, _HEAVY | {"msgspec"}),
+    StartCase(("check", "--help"), 28, _HEAVY),
+    StartCase(("run", "munmap-middle", "--on", "model:7.2"), 205),
+    StartCase(("litmus", "list"), 27),
+    StartCase(("explain", _LINE), 60),
+    StartCase(("kernels", "list"), 42),
+    # A verb that the framework reads.
+    StartCase(("litmus", "show", "munmap-middle"), 60, _HEAVY),
+]
+
+_CODE = """
+import sys
+from pfnlab.cli import main
+try:
+    main(sys.argv[1:])
+except SystemExit as ended:
+    code = ended.code
+print(code, *sys.modules, file=sys.stderr)
+"""
+
+
+def imported(*words: str) -> set[str]:
+    """The modules that a command has imported at its end."""
+    command = [sys.executable, "-c", _CODE, *words]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    code, *modules = ended.stderr.splitlines()[-1].split()
+    assert code in ("0", "1")
+    return {*modules}
+
+
+@for_each("case", _CASES)
+def test_a_command_imports_what_it_needs(case: StartCase) -> None:
+    """Nothing heavy, and no more of pfnlab than it has work for."""
+    modules = imported(*case.words)
+
+    own = sorted(name for name in modules if name.partition(".")[0] == "pfnlab")
+    assert set() == case.without & modules
+    assert case.most >= len(own), own
+
+
+def test_what_is_heavy_is_noticed() -> None:
+    """Where it is needed: a word that is refused has pydantic or the framework say why."""
+    assert {"typer", "pfnlab.cli.app"} <= imported("bugs")
