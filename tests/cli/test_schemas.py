@@ -35,7 +35,7 @@ from pfnlab.store.stored import SeenWith, StoredShard
 
 ROOT = Path(__file__).parents[2]
 MIDDLE = "litmus/unmapping/munmap-middle.pfn"
-PATH = "pfnlab path 1: model:6.1 small no_leak 0/0rne/1dzm/0cyk"
+PATH = "pfnlab path 1: model:6.1 small no_leak 0/0rne/1dzm/0alu"
 
 DESIGNS = ("trackers/vm_pat", "trackers/exact")
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     (
-        "pfnlab replay pfnlab path 1: model:6.1 small no_leak 0/0rne/1dzm/0cyk",
+        "pfnlab replay pfnlab path 1: model:6.1 small no_leak 0/0rne/1dzm/0alu",
         "A counterexample by the words that check prints, step by step",
     ),
     (
