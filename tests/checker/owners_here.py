@@ -19,6 +19,8 @@ class OwnersHere:
     :param ahead: for each part, the states that it expands after a round for the next one
     """
 
+    round_seconds = 1.0
+
     def __init__(
         self,
         make: Callable[[], Model[Any]],

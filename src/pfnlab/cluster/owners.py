@@ -112,6 +112,8 @@ class ClusterOwners:
     :param make: makes the model and the properties on a worker
     """
 
+    round_seconds = 2.0
+
     def __init__(self, client: Client, make: MakeSearch) -> None:
         self._client, self._make = client, make
         self._search = uuid.uuid4().hex

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from small_models import told
 
-from pfnlab.checker.search import partitioned
+from pfnlab.checker.search import local_owners, partitioned
 from pfnlab.checker.search.explore import explore
 from pfnlab.checker.search.local_owners import explore_side_by_side
 from pfnlab.checker.search.model import UnmetError
@@ -58,6 +58,13 @@ END: Property[tuple[int, int]] = sometimes("the end", lambda state: state == (39
 ASKED = [FAR, END]
 
 
+@pytest.fixture(autouse=True)
+def apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All steps are taken in processes of their own."""
+    monkeypatch.setattr(local_owners, "_ALONE_SECONDS", 0.0)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.002, 1e6], ids=["apart", "forked on the way", "alone"])
 @pytest.mark.parametrize(
     "options",
     [
@@ -69,8 +76,11 @@ ASKED = [FAR, END]
     ],
     ids=str,
 )
-def test_the_result_is_that_of_one_process(options: dict[str, Any]) -> None:
+def test_the_result_is_that_of_one_process(
+    options: dict[str, Any], seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """States, steps, ways, verdicts, premises, what waits, and the reason for which it was cut."""
+    monkeypatch.setattr(local_owners, "_ALONE_SECONDS", seconds)
     one, two = Grid(), Grid()
 
     alone = explore(one, ASKED, **options)
@@ -93,6 +103,14 @@ def test_the_steps_are_taken_elsewhere() -> None:
     assert 100 == explore_side_by_side(Here(10), jobs=2).states
     with pytest.raises(AssertionError):
         explore(Here(10))
+
+
+def test_a_short_search_makes_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would take longer to make one."""
+    monkeypatch.setattr(local_owners, "_ALONE_SECONDS", 1e6)
+    monkeypatch.setattr(local_owners, "fork", None)
+
+    assert 100 == explore_side_by_side(Grid(10), jobs=2).states
 
 
 @pytest.mark.parametrize("memory", [None, 1 << 12])
@@ -159,13 +177,13 @@ def test_states_that_do_not_fit_go_to_disk_and_leave_it(
 
 def test_an_interrupt_ends_the_search_as_a_limit(tmp_path: Path) -> None:
     """The processes go on, and what was found is saved."""
-    file = tmp_path / "search"
+    file, here = tmp_path / "search", os.getpid()
 
     class Interrupting(Plain):
         def successors(self, state: tuple[int, int]) -> Iterable[tuple[str, tuple[int, int]]]:
             if state == (10, 10):
                 os.kill(os.getpid(), signal.SIGINT)
-                os.kill(os.getppid(), signal.SIGINT)
+                os.kill(here, signal.SIGINT)
             return super().successors(state)
 
     begun = explore_side_by_side(Interrupting(), ASKED, jobs=2, save=file)

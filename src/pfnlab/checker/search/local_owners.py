@@ -1,17 +1,21 @@
 """One search on several processors of this host: each process owns a part of the states.
 
 States go from process to process in bytes that this one passes on unread. It has the numbers of the states,
-and what their steps have counted (:mod:`.partitioned`). Between two rounds, while it works or waits for a
-slower process, a process expands more states of the same depth.
+and what their steps have counted (:mod:`.partitioned`). Between two rounds, while this one works or waits for
+a slower process, a process expands more states of the same depth.
+
+A search begins in this process, with all parts, for most searches end before others have begun. The others
+are forked after a moment, each with its part as it is then.
 """
 
 from __future__ import annotations
 
 import select
 import signal
+import time
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from heapq import merge
 from itertools import islice
 from operator import itemgetter
@@ -21,7 +25,7 @@ from typing import Any, Generic
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.explore import FOLDERS, explore
 from pfnlab.checker.search.frontier import Waiting
-from pfnlab.checker.search.model import Model, State
+from pfnlab.checker.search.model import Counting, Model, State
 from pfnlab.checker.search.owner import ChoiceWay, Holding, Owner, Reached, Round, Settled
 from pfnlab.checker.search.partitioned import explore_partitioned
 from pfnlab.checker.search.property import Property
@@ -30,6 +34,12 @@ from pfnlab.checker.search.steps_met import StepsMet
 from pfnlab.errors import Undecided
 from pfnlab.progress import heard_by
 from pfnlab.worker import End, Ended, Worker, end_all, fork, hear
+
+#: The seconds that a search is in this process alone.
+_ALONE_SECONDS = 0.1
+
+#: A search with more states, one that is resumed, has other processes from the begin.
+_MOST_ALONE = 1 << 12
 
 #: States that a process hands over at a time, where they are saved.
 _TOGETHER = 1 << 12
@@ -91,9 +101,16 @@ class LocalOwners(Generic[State]):
         self._model, self._properties, self.parts = model, properties, parts
         self._memory, self._folder = None if memory is None else memory // parts, folder
         self._met = StepsMet()
+        #: The parts, as long as they are in this process.
+        self._hosted: list[_Hosted[State]] = []
         self._workers: list[Worker] = []
+        self._began = time.monotonic()
         #: The boxes of this round: those from each part, for each part.
         self._boxes: dict[int, dict[int, bytes]] = {}
+
+    @property
+    def round_seconds(self) -> float:
+        return 0.5 if self._workers else _ALONE_SECONDS / self.parts
 
     def __enter__(self) -> LocalOwners[State]:
         return self
@@ -103,10 +120,17 @@ class LocalOwners(Generic[State]):
 
     def host(self, round_: int, holdings: Mapping[int, Holding]) -> None:
         """As :meth:`.partitioned.Owners.host`, once."""
-        # Each process has from this one what it takes over.
-        hosted = [_Hosted(self._make, part, self.parts, holdings[part]) for part in range(self.parts)]
-        self._workers = [fork(owner.serve) for owner in hosted]
+        parts = range(self.parts)
+        self._hosted = [_Hosted(self._model, self._make, part, holdings[part]) for part in parts]
+        self._began = time.monotonic()
+        if sum(len(holding.marks) for holding in holdings.values()) > _MOST_ALONE:
+            self._fork()
         self._answers({part: (_Hosted.take_over, round_) for part in holdings})
+
+    def _fork(self) -> None:
+        """Let each part have its process, which has from this one what it knows."""
+        self._workers = [fork(hosted.serve) for hosted in self._hosted]
+        self._hosted = []
 
     def _make(self, part: int) -> Owner[State]:
         folder = None if self._folder is None else self._folder / str(part)
@@ -117,6 +141,8 @@ class LocalOwners(Generic[State]):
         return Owner(self._model, self._properties, part, self.parts, **options)
 
     def expand(self, asked: Round, numbers: Sequence[array[int]]) -> dict[int, Reached]:
+        if self._hosted and time.monotonic() - self._began >= _ALONE_SECONDS:
+            self._fork()
         return self._reached({part: (_Hosted.expand, asked, numbers[part]) for part in range(self.parts)})
 
     def go_on(self, ways: Mapping[int, ChoiceWay]) -> dict[int, Reached]:
@@ -143,7 +169,10 @@ class LocalOwners(Generic[State]):
             yield from states
 
     def _answers(self, asked: Mapping[int, tuple[Any, ...]]) -> dict[int, Any]:
-        """The answers of the processes of some parts, which work side by side."""
+        """The answers of some parts, whose processes work side by side."""
+        if self._hosted:
+            with _own_counts(self._model):
+                return {part: method(self._hosted[part], *rest) for part, (method, *rest) in asked.items()}
         answers = {part: self._workers[part].post(request) for part, request in asked.items()}
         while not all(answer.done() for answer in answers.values()):
             hear(self._workers)
@@ -154,15 +183,30 @@ class LocalOwners(Generic[State]):
             raise Undecided(says) from None
 
 
+@contextmanager
+def _own_counts(model: Model[Any]) -> Iterator[None]:
+    """Let *model* count from zero, and have the counts from before again afterwards."""
+    if not isinstance(model, Counting):
+        yield
+        return
+    before = model.take_counts()
+    try:
+        yield
+    finally:
+        model.take_counts()
+        model.add_counts(before)
+
+
 class _Hosted(Generic[State]):
     """An owner in its process. Its methods but the first answer a request each."""
 
     _owner: Owner[State]
     _to_save: Iterator[Waiting[State]]
 
-    def __init__(self, make: Callable[[int], Owner[State]], part: int, parts: int, holding: Holding) -> None:
-        self._make, self._part, self._holding = make, part, holding
-        self._others = [other for other in range(parts) if other != part]
+    def __init__(
+        self, model: Model[State], make: Callable[[int], Owner[State]], part: int, holding: Holding
+    ) -> None:
+        self._model, self._make, self._part, self._holding = model, make, part, holding
         #: Whether there is something to do while nobody asks.
         self._ahead = False
 
@@ -173,6 +217,9 @@ class _Hosted(Generic[State]):
         """
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         heard_by(end.say)
+        if isinstance(self._model, Counting):
+            # What was counted before the fork is known.
+            self._model.take_counts()
         asked = select.poll()
         asked.register(end.fileno(), select.POLLIN)
         # A user's code may close what it did not open.
@@ -199,7 +246,7 @@ class _Hosted(Generic[State]):
         if reached.unmet is not None:
             return reached, {}
         self._ahead = True
-        return reached, {other: self._owner.box(other) for other in self._others}
+        return reached, self._owner.boxes()
 
     def settle(self, boxes: list[bytes], end: int) -> Settled:
         self._ahead = True

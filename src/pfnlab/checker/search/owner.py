@@ -229,6 +229,10 @@ class Owner(Generic[State]):
         dumps = pickle.dumps if self._composed is None else marshal.dumps
         return dumps(self._boxes[part])
 
+    def boxes(self) -> dict[int, bytes]:
+        """The boxes for all other parts."""
+        return {part: self.box(part) for part in range(self._parts) if part != self._part}
+
     def settle(self, boxes: Iterable[bytes], end: int) -> Settled:
         """Decide which states are new.
 

@@ -41,9 +41,6 @@ from pfnlab.checker.search.visited import fingerprint
 from pfnlab.errors import Undecided
 from pfnlab.units import number_of
 
-#: The seconds that a round lasts: long beside its messages, short for one who waits.
-_ROUND_SECONDS = 1.0
-
 #: Nobody expands states whose numbers are so much higher than that of the next state: owners keep what they
 #: have found there until all others are as far.
 _MOST_AHEAD = 1 << 15
@@ -75,6 +72,11 @@ class Owners(Protocol):
     """
 
     parts: int
+
+    @property
+    def round_seconds(self) -> float:
+        """How long a round lasts: long beside its messages, short for one who waits."""
+        ...
 
     def host(self, round_: int, holdings: Mapping[int, Holding]) -> None:
         """Give each part of *holdings* to an owner that takes it over (:meth:`.Owner.take_over`).
@@ -131,8 +133,8 @@ def explore_partitioned(
     :param progress: called about once a second with the result so far
     :param save: as for :func:`.explore.explore`; the owners are :class:`SavableOwners`
     :param resume: as for :func:`.explore.explore`, which may have saved the search
-    :param round_states: states that each owner expands in one round; None for as many as take a second. It
-        does not change the result
+    :param round_states: states that each owner expands in one round; None for as many as there is
+        time for. It does not change the result
     :raises Misuse: a saved search of something else, or states that cannot be saved
     :raises Undecided: nobody can take over a part whose owner is lost, or there is no room on disk
     """
@@ -297,7 +299,7 @@ class _Partitioned(Progress[State]):
     def _asked(self) -> Round:
         """The next round."""
         end = min(self._level_end, self._next + _MOST_AHEAD)
-        seconds = _ROUND_SECONDS
+        seconds = self._owners.round_seconds
         if self._most_seconds is not None:
             seconds = min(seconds, max(0.0, self._most_seconds - self.found.seconds))
         decided = frozenset(self.found.discoveries)
