@@ -7,7 +7,10 @@ by that of one: above 1.00 is what it costs to divide the work. `at most` is the
 by that of the busiest when there are N, as if the others shared evenly: the most that `ratio` can be on an
 idle machine.
 
-    python benchmarks/jobs.py [--quick] [--jobs N] [--only WORD]
+    python benchmarks/jobs.py [--quick] [--jobs N] [--only WORD] [--depth N] [--against TREE]
+
+With --against, another source tree of pfnlab takes turns with this one. On a busy machine `work` and `at
+most` say more than `ratio`, for they are made of processor times.
 """
 
 from __future__ import annotations
@@ -18,12 +21,14 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from measuring import busy, ratio_of_rounds, rounds, show
+from measuring.paired import AGAINST, HERE, OTHER, SERVE, Worker, rounds_in_turn, serve
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -51,6 +56,8 @@ MACHINES = ("6.1", "7.2", "7.2,tracker=exact")
 #: Scopes and how many operations in a row.
 SCOPES = {"standard": 4, "leaves": 4, "vfio": 5}
 QUICK = {"standard": 2, "leaves": 2, "vfio": 2}
+
+ROUNDS = 3
 
 RECORDED = Path(__file__).parent.parent / "tests" / "recorded"
 
@@ -124,12 +131,18 @@ def paged(make: Callable[[int], str], jobs: int) -> str:
     return make(jobs)
 
 
-def works(quick: bool) -> Iterator[tuple[str, Work]]:
-    """The measured works, by name."""
+def works(quick: bool, depth: int | None = None) -> Iterator[tuple[str, Work]]:
+    """The measured works, by name.
+
+    :param depth: of the searches; None for that of each scope here
+    """
     yield "counting", partial(counted, 0.4 if quick else 4.0)
-    for scope, depth in (QUICK if quick else SCOPES).items():
+    for scope, usual in (QUICK if quick else SCOPES).items():
         for machine in MACHINES:
-            yield f"{scope} {machine}", partial(searched, machine, scope, Exhaustive(depth=depth))
+            limits = Exhaustive(depth=depth or usual)
+            yield f"{scope} {machine}", partial(searched, machine, scope, limits)
+    # To the end: few states of a depth, many depths.
+    yield "ends_areas 7.2", partial(searched, "7.2", "ends_areas", Exhaustive(depth=2 if quick else None))
     yield "races 7.2", partial(searched, "7.2", "race", Exhaustive())
     swarm = Swarm(searches=4, states=20 if quick else 1000, seed=1)
     yield "swarm 7.2", partial(searched, "7.2", "standard", swarm)
@@ -142,8 +155,21 @@ def works(quick: bool) -> Iterator[tuple[str, Work]]:
         yield "claims", partial(paged, partial(discussion_page, "002"))
 
 
-def measured(work: Work, jobs: int) -> tuple[Any, float, float, float]:
-    """The outcome of *work*, its seconds, and the processor time of this process and of those it made."""
+class Measured(NamedTuple):
+    """What a piece of work took, in seconds.
+
+    :param passed: from its begin to its end
+    :param own: processor time of this process
+    :param made: processor time of those that it made
+    """
+
+    passed: float
+    own: float
+    made: float
+
+
+def measured(work: Work, jobs: int) -> tuple[Any, Measured]:
+    """The outcome of *work*, and what it took."""
     before = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     begun = time.monotonic()
     out = work(jobs)
@@ -153,32 +179,60 @@ def measured(work: Work, jobs: int) -> tuple[Any, float, float, float]:
         new.ru_utime + new.ru_stime - old.ru_utime - old.ru_stime
         for old, new in zip(before, after, strict=True)
     )
-    return out, seconds, own, made
+    return out, Measured(seconds, own, made)
 
 
-def row(name: str, work: Work, jobs: int, most: int) -> list[str]:
-    """The line of one piece of work.
+def both(name: str, work: Work, jobs: int) -> tuple[Measured, Measured]:
+    """What *work* takes with one process, and with several.
 
     :raises AssertionError: several processes do not find the same as one
     """
-    alone, together, shares, bounds = [], [], [], []
-    for _ in rounds(most, 60.0):
-        one, seconds, own, made = measured(work, 1)
-        alone.append(seconds)
-        several, seconds, own_of_several, made_of_several = measured(work, jobs)
-        together.append(seconds)
-        assert one == several, f"{name}: {jobs} processes find something else than one"
-        shares.append((own_of_several + made_of_several) / (own + made))
-        bounds.append((own + made) / max(own_of_several, made_of_several / jobs))
-    ratio = ratio_of_rounds(alone, together)
+    one, alone = measured(work, 1)
+    several, together = measured(work, jobs)
+    assert one == several, f"{name}: {jobs} processes find something else than one"
+    return alone, together
+
+
+def row(name: str, taken: Sequence[tuple[Measured, Measured]], jobs: int) -> list[str]:
+    """The line of one piece of work, of what it took in each round."""
+    shares, bounds = [], []
+    for one, several in taken:
+        total = one.own + one.made
+        shares.append((several.own + several.made) / total)
+        bounds.append(total / max(several.own, several.made / jobs))
+    alone, together = [one.passed for one, _ in taken], [several.passed for _, several in taken]
     return [
         name,
         f"{statistics.median(alone):.1f} s",
         f"{statistics.median(together):.1f} s",
-        f"{ratio:.2f}",
+        f"{ratio_of_rounds(alone, together):.2f}",
         f"{statistics.median(shares):.2f}",
         f"{statistics.median(bounds):.2f}",
     ]
+
+
+def rows_of_both(tree: Path, words: Sequence[str], number: int, jobs: int) -> Iterator[list[str]]:
+    """The lines of every piece of work, in this tree and in *tree*, which take turns."""
+    script = Path(__file__)
+    with ExitStack() as stack:
+        workers = {
+            name: stack.enter_context(Worker(script, root, words))
+            for name, root in ((HERE, script.parents[1]), (OTHER, tree))
+        }
+        taken = rounds_in_turn(workers, number)
+    for name in dict.fromkeys(key.rpartition(", ")[0] for key in taken[HERE][0]):
+        for side, of_side in taken.items():
+            yield row(f"{name}, {side}", [_of_figures(name, figures) for figures in of_side], jobs)
+
+
+def _figures(name: str, taken: tuple[Measured, Measured]) -> dict[str, float]:
+    """What a worker reports of one piece of work."""
+    return {f"{name}, {at}": seconds for at, seconds in enumerate((*taken[0], *taken[1]))}
+
+
+def _of_figures(name: str, figures: Mapping[str, float]) -> tuple[Measured, Measured]:
+    numbers = [figures[f"{name}, {at}"] for at in range(6)]
+    return Measured(*numbers[:3]), Measured(*numbers[3:])
 
 
 def main() -> None:
@@ -189,14 +243,35 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="tiny work, once")
     parser.add_argument("--jobs", type=int, default=processors())
     parser.add_argument("--only", default="", help="what has this word in its name")
+    parser.add_argument("--depth", type=int, help="of the searches, in place of that of each scope")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help="at most so many")
+    parser.add_argument(AGAINST, type=Path, metavar="TREE", help="another source tree, which takes turns")
+    parser.add_argument(SERVE, action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    chosen = {name: work for name, work in works(options.quick, options.depth) if options.only in name}
+    jobs, number = options.jobs, 1 if options.quick else options.rounds
+
+    def figures() -> dict[str, float]:
+        return {
+            key: seconds
+            for name, work in chosen.items()
+            for key, seconds in _figures(name, both(name, work, jobs)).items()
+        }
+
+    if options.serve:
+        serve(figures)
+        return
     print(busy())
-    rows = [
-        row(name, work, options.jobs, 1 if options.quick else 3)
-        for name, work in works(options.quick)
-        if options.only in name
-    ]
-    head = ["work", "1 process", f"{options.jobs} processes", "ratio", "work", "at most"]
+    if options.against is not None:
+        words = ["--jobs", str(jobs), "--only", options.only, *(["--quick"] if options.quick else [])]
+        words += ["--depth", str(options.depth)] if options.depth else []
+        rows = list(rows_of_both(options.against, words, number, jobs))
+    else:
+        rows = [
+            row(name, [both(name, work, jobs) for _ in rounds(number, 60.0)], jobs)
+            for name, work in chosen.items()
+        ]
+    head = ["work", "1 process", f"{jobs} processes", "ratio", "work", "at most"]
     show("one piece of work", head, rows)
 
 

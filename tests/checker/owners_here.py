@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pfnlab.checker.search.model import Model
-from pfnlab.checker.search.owner import ChoiceWay, Owner, Settled
-from pfnlab.checker.search.partitioned import Holding, PartsLostError
+from pfnlab.checker.search.owner import ChoiceWay, Holding, Owner, Reached, Round, Settled
+from pfnlab.checker.search.partitioned import PartsLostError
 from pfnlab.checker.search.property import Property
 
 
@@ -16,7 +16,10 @@ class OwnersHere:
     """Each with a model of its own.
 
     :param losses: for the number of a call, counted from 0, the parts that are lost in it
+    :param ahead: for each part, the states that it expands after a round for the next one
     """
+
+    round_seconds = 1.0
 
     def __init__(
         self,
@@ -24,36 +27,40 @@ class OwnersHere:
         properties: Sequence[Property[Any]] = (),
         parts: int = 2,
         losses: Mapping[int, Sequence[int]] | None = None,
+        ahead: Sequence[int] = (),
     ) -> None:
         self.parts = parts
         self._make, self._properties, self._losses = make, properties, dict(losses or {})
+        self._ahead = ahead
         self._owners: dict[int, Owner[Any]] = {}
         self.calls = self.hosted = 0
 
     def host(self, round_: int, holdings: Mapping[int, Holding]) -> None:
-        for part, (marks, ways) in holdings.items():
+        for part, holding in holdings.items():
             self._owners[part] = Owner(self._make(), self._properties, part, self.parts)
-            self._owners[part].take_over(round_, marks, ways)
+            self._owners[part].take_over(round_, holding)
             self.hosted += 1
 
-    def expand(
-        self, round_: int, numbers: Sequence[array[int]], end: int, decided: Set[str]
-    ) -> dict[int, int | None]:
+    def expand(self, asked: Round, numbers: Sequence[array[int]]) -> dict[int, Reached]:
         lost = self._lose()
         answers = {}
         for part, owner in self._owners.items():
-            answers[part] = owner.expand(round_, numbers[part], end, decided)
+            answers[part] = owner.expand(asked, numbers[part])
         self._end(lost)
         return answers
 
-    def go_on(self, ways: Mapping[int, ChoiceWay]) -> dict[int, int | None]:
+    def go_on(self, ways: Mapping[int, ChoiceWay]) -> dict[int, Reached]:
         return {part: self._owners[part].go_on(way) for part, way in ways.items()}
 
-    def settle(self) -> list[Settled]:
+    def settle(self, end: int) -> list[Settled]:
         lost = self._lose()
         settled = []
         for part in sorted(self._owners):
-            settled.append(self._owners[part].settle([owner.box(part) for owner in self._owners.values()]))
+            boxes = [owner.box(part) for other, owner in self._owners.items() if other != part]
+            settled.append(self._owners[part].settle(boxes, end))
+        for part in sorted(self._owners):
+            for _ in range(self._ahead[part] if part < len(self._ahead) else 0):
+                self._owners[part].run_ahead()
         self._end(lost)
         return settled
 

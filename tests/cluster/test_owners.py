@@ -12,6 +12,7 @@ from models_there import EDGES, MakeGraph, held
 from small_models import Graph, told
 
 from pfnlab.checker.search.explore import explore
+from pfnlab.checker.search.owner import Round
 from pfnlab.checker.search.partitioned import explore_partitioned
 from pfnlab.cluster import owners
 from pfnlab.cluster.connection import connected
@@ -133,10 +134,10 @@ def test_without_the_scheduler_the_search_ends(
     cluster.worker("one")
     expand = ClusterOwners.expand
 
-    def expand_and_end(self: ClusterOwners, round_: int, *rest: Any) -> Any:
-        if round_ == 3:
+    def expand_and_end(self: ClusterOwners, asked: Round, *rest: Any) -> Any:
+        if asked.number == 3:
             cluster.end("scheduler")
-        return expand(self, round_, *rest)
+        return expand(self, asked, *rest)
 
     monkeypatch.setattr(ClusterOwners, "expand", expand_and_end)
 

@@ -18,7 +18,7 @@ from pfnlab.checker.races import schedules
 from pfnlab.checker.races.race import RaceModel, race_properties
 from pfnlab.checker.replay import path_text
 from pfnlab.checker.search.exploration import Exploration
-from pfnlab.checker.search.explore import explore
+from pfnlab.checker.search.local_owners import explore_side_by_side
 from pfnlab.checker.search.path import Path
 from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.random_walks import simulate, swarm
@@ -315,7 +315,7 @@ def _explored(
         return schedules.search(
             model, predicates, states=limits.states, seconds=limits.seconds, progress=progress, jobs=jobs
         )
-    return explore(
+    return explore_side_by_side(
         model,
         predicates,
         depth=depth,

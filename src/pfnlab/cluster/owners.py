@@ -10,15 +10,15 @@ import threading
 import time
 import uuid
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-from pfnlab.checker.search.model import Counting, Model
-from pfnlab.checker.search.owner import ChoiceWay, LostPartError, Owner, SentState, Settled
-from pfnlab.checker.search.partitioned import Holding, PartsLostError
+from pfnlab.checker.search.model import Model
+from pfnlab.checker.search.owner import ChoiceWay, Holding, LostPartError, Owner, Reached, Round, Settled
+from pfnlab.checker.search.partitioned import PartsLostError
 from pfnlab.checker.search.property import Property
 from pfnlab.cluster.connection import check_same, dask_distributed, versions, worker_addresses
 from pfnlab.errors import Defect, PfnlabError, Undecided
@@ -56,8 +56,6 @@ class PartHolder:
         # Of workers that came after the search had begun nobody has asked it.
         check_same(f"worker {dask_distributed().get_worker().address}", client, versions())
         model, properties = make()
-        if isinstance(model, Counting):
-            model.take_counts()
         self.owner: Owner[Any] = Owner(model, properties, part, parts)
         # A task of a round that was given up may still run.
         self.lock = threading.Lock()
@@ -83,27 +81,27 @@ def _held(search: str, part: int, attempt: int) -> Iterator[Owner[Any]]:
 
 def _take_over(search: str, part: int, attempt: int, actor: object, round_: int, holding: Holding) -> None:
     with _held(search, part, attempt) as owner:
-        owner.take_over(round_, *holding)
+        owner.take_over(round_, holding)
 
 
-def _expand(search: str, part: int, attempt: int, *arguments: Any) -> int | None:
+def _expand(search: str, part: int, attempt: int, *arguments: Any) -> Reached:
     with _held(search, part, attempt) as owner:
         return owner.expand(*arguments)
 
 
-def _go_on(search: str, part: int, attempt: int, way: ChoiceWay) -> int | None:
+def _go_on(search: str, part: int, attempt: int, way: ChoiceWay) -> Reached:
     with _held(search, part, attempt) as owner:
         return owner.go_on(way)
 
 
-def _box(search: str, part: int, attempt: int, target: int) -> list[SentState[Any]]:
+def _box(search: str, part: int, attempt: int, target: int) -> bytes:
     with _held(search, part, attempt) as owner:
         return owner.box(target)
 
 
-def _settle(search: str, part: int, attempt: int, *boxes: list[SentState[Any]]) -> Settled:
+def _settle(search: str, part: int, attempt: int, end: int, *boxes: bytes) -> Settled:
     with _held(search, part, attempt) as owner:
-        return owner.settle(boxes)
+        return owner.settle(boxes, end)
 
 
 class ClusterOwners:
@@ -113,6 +111,8 @@ class ClusterOwners:
 
     :param make: makes the model and the properties on a worker
     """
+
+    round_seconds = 2.0
 
     def __init__(self, client: Client, make: MakeSearch) -> None:
         self._client, self._make = client, make
@@ -136,20 +136,19 @@ class ClusterOwners:
             asked[part] = self._task(part, _take_over, self._actors[part], round_, holding)
         self._answers(asked)
 
-    def expand(
-        self, round_: int, numbers: Sequence[array[int]], end: int, decided: Set[str]
-    ) -> dict[int, int | None]:
+    def expand(self, asked: Round, numbers: Sequence[array[int]]) -> dict[int, Reached]:
         self._attempt += 1
-        tasks = {part: self._task(part, _expand, round_, numbers[part], end, decided) for part in self._homes}
-        return self._answers(tasks)
+        return self._answers({part: self._task(part, _expand, asked, numbers[part]) for part in self._homes})
 
-    def go_on(self, ways: Mapping[int, ChoiceWay]) -> dict[int, int | None]:
+    def go_on(self, ways: Mapping[int, ChoiceWay]) -> dict[int, Reached]:
         return self._answers({part: self._task(part, _go_on, way) for part, way in ways.items()})
 
-    def settle(self) -> list[Settled]:
+    def settle(self, end: int) -> list[Settled]:
         parts = range(self.parts)
-        boxes = [[self._task(sender, _box, part) for sender in parts] for part in parts]
-        answers = self._answers({part: self._task(part, _settle, *boxes[part]) for part in parts})
+        boxes = {
+            part: [self._task(sender, _box, part) for sender in parts if sender != part] for part in parts
+        }
+        answers = self._answers({part: self._task(part, _settle, end, *boxes[part]) for part in parts})
         return [answers[part] for part in parts]
 
     def _workers(self) -> list[str]:

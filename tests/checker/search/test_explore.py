@@ -287,7 +287,7 @@ def test_after_a_search_interrupts_do_what_they_did() -> None:
 
 def test_progress_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Growing counts, with what waits."""
-    monkeypatch.setattr("pfnlab.checker.search.explore._TELL_SECONDS", 0.0)
+    monkeypatch.setattr("pfnlab.checker.search.explore.TELL_SECONDS", 0.0)
     told = []
 
     explore(Counters(), progress=lambda found: told.append((found.states, found.frontier)))

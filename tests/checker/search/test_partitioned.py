@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+from array import array
 from collections.abc import Sequence
 from functools import partial
 from operator import ne
@@ -13,9 +15,18 @@ from hypothesis import strategies as st
 from owners_here import OwnersHere
 from small_models import Counters, Graph, told
 
-from pfnlab.checker.search import owner, partitioned
+from pfnlab.checker.search import partitioned, steps_met
 from pfnlab.checker.search.explore import explore
-from pfnlab.checker.search.owner import LostPartError, NewState, Owner, Settled, part_of, states_along
+from pfnlab.checker.search.owner import (
+    Holding,
+    LostPartError,
+    Owner,
+    Reached,
+    Round,
+    Settled,
+    part_of,
+    states_along,
+)
 from pfnlab.checker.search.partitioned import explore_partitioned
 from pfnlab.checker.search.property import Property, always, sometimes
 from pfnlab.errors import Defect, Misuse, PfnlabError, Undecided
@@ -71,6 +82,7 @@ def answer(search: Any, model: Graph, *arguments: Any, **options: Any) -> Any:
     st.integers(1, 4),
     st.integers(1, 6),
     st.dictionaries(st.integers(0, 12), st.lists(st.integers(0, 3), max_size=3), max_size=4),
+    st.lists(st.integers(0, 3), max_size=4),
 )
 def test_the_result_is_that_of_one_process(
     graph: Any,
@@ -80,13 +92,14 @@ def test_the_result_is_that_of_one_process(
     parts: int,
     round_states: int,
     losses: dict[int, list[int]],
+    ahead: list[int],
 ) -> None:
-    """For any graph, in rounds of any size, with owners lost at any time.
+    """For any graph, in rounds of any size, with owners lost at any time, some of which are ahead.
 
     States, steps, ways, verdicts, premises, counts in their order, what waits, why it was cut, and errors.
     """
     properties = asked(bad, good)
-    owners = OwnersHere(graph, properties, parts, losses)
+    owners = OwnersHere(graph, properties, parts, losses, ahead)
     alone = graph()
     # One process knows all that it has made itself.
     alone.known = None
@@ -97,19 +110,21 @@ def test_the_result_is_that_of_one_process(
     assert expected == found
 
 
-def the_last_met(self: Owner[int], boxes: Any) -> Settled:
+def the_last_met(self: Owner[int], boxes: Any, end: int) -> Settled:
     """Broken: a state belongs to the last step met, not to the first one of all."""
-    last = {sent.mark: sent for box in boxes for sent in box if sent.mark not in self._marks}
-    self._settled = sorted(last.values(), key=lambda sent: sent.tag)
-    found = [NewState(sent.tag, sent.mark, sent.judged) for sent in self._settled]
-    return Settled(found, self._counts, self._error)
+    boxes = [pickle.loads(box) for box in boxes]
+    own = self._boxes[self._part]
+    last = {mark: (tag, mark, *rest) for box in (own, *boxes) for tag, mark, *rest in box}
+    self._boxes[self._part] = []
+    return settle(self, [pickle.dumps(list(last.values()))], end)
 
 
-def without_marks(self: Owner[int], round_: int, marks: Any, ways: Any) -> None:
+def without_marks(self: Owner[int], round_: int, holding: Holding) -> None:
     """Broken: who takes a part over does not know its states."""
-    take_over(self, round_, [], ways)
+    take_over(self, round_, holding._replace(marks=array("Q")))
 
 
+settle = Owner.settle
 take_over = Owner.take_over
 
 
@@ -161,10 +176,10 @@ def test_a_state_is_sent_once_by_each_owner(monkeypatch: pytest.MonkeyPatch) -> 
     sent: list[int] = []
 
     class Noting(OwnersHere):
-        def settle(self) -> Any:
+        def settle(self, end: int) -> Any:
             for part, sender in self._owners.items():
-                sent.extend(part << 40 | state.mark for box in sender._boxes for state in box)
-            return super().settle()
+                sent.extend(part << 40 | mark for box in sender._boxes for _, mark, *_ in box)
+            return super().settle(end)
 
     dense = partial(Graph, [[(state + step) % 50 for step in range(1, 40)] for state in range(50)])
     search = partial(explore_partitioned, round_states=3)
@@ -173,7 +188,7 @@ def test_a_state_is_sent_once_by_each_owner(monkeypatch: pytest.MonkeyPatch) -> 
 
     assert len(sent) == len(set(sent))
     sent.clear()
-    monkeypatch.setattr(owner, "_MOST_SENT", 5)
+    monkeypatch.setattr(steps_met, "_PLACES", 5)
     assert told(whole) == told(search(dense(), (), Noting(dense, (), 3)))
     assert len(sent) > len(set(sent))
 
@@ -199,14 +214,14 @@ def test_only_the_lost_part_is_made_again() -> None:
 def test_an_owner_that_does_not_have_the_round_says_so() -> None:
     """As one that was started again and has nothing, or one that missed a round."""
     fresh = Owner(Counters(), (), 0, 1)
-    fresh.take_over(4, [], {})
+    fresh.take_over(4, Holding(array("Q"), {}))
+    asked = Round(4, next=0, end=0, decided=set(), seconds=1.0)
 
     for round_ in (3, 6):
         with pytest.raises(LostPartError):
-            fresh.expand(round_, [], 0, set())
-    assert fresh.expand(4, [], 0, set()) is None
-    assert fresh.expand(4, [], 0, set()) is None
-    assert fresh.expand(5, [], 0, set()) is None
+            fresh.expand(asked._replace(number=round_), [])
+    for round_ in (4, 4, 5):
+        assert Reached(0, None) == fresh.expand(asked._replace(number=round_), [])
 
 
 def test_states_are_made_from_their_ways() -> None:
@@ -242,7 +257,7 @@ def test_keys_without_a_fingerprint_are_refused() -> None:
 
 def test_the_search_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """After rounds, with growing counts."""
-    monkeypatch.setattr(partitioned, "_TELL_SECONDS", 0.0)
+    monkeypatch.setattr(partitioned, "TELL_SECONDS", 0.0)
     seen: list[tuple[int, int]] = []
 
     explore_partitioned(

@@ -26,7 +26,7 @@ from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.scratch import written
 from pfnlab.checker.search.sealed import Record, records, try_writing, writing
 from pfnlab.checker.search.trail import Trail
-from pfnlab.checker.search.visited import Visited
+from pfnlab.checker.search.visited import Marks
 from pfnlab.errors import Defect, Misuse
 from pfnlab.files import check_regular
 from pfnlab.version import VERSION
@@ -57,7 +57,7 @@ class Progress(Generic[State]):
 
     found: Exploration[State]
     trail: Trail
-    visited: Visited
+    visited: Marks
     depths: array[int]
     closed: bytearray
 

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-import pickle
 import threading
 import time
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path as File
 
 from pfnlab.checker.search.checkpoint import Checkpoint, Progress, Settings
-from pfnlab.checker.search.expanders import Expanders
 from pfnlab.checker.search.exploration import Exploration, broken_by_step, judgement
-from pfnlab.checker.search.frontier import Frontier, Order, StateCodec, Waiting
+from pfnlab.checker.search.frontier import Frontier, Order
 from pfnlab.checker.search.interrupts import interrupts
-from pfnlab.checker.search.model import Composed, Counting, Model, State, kind
+from pfnlab.checker.search.model import Model, State, kind
 from pfnlab.checker.search.path import path_along
 from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.scratch import scratch
+from pfnlab.checker.search.storage import storage
 from pfnlab.checker.search.trail import Trail
-from pfnlab.checker.search.visited import Fingerprints, Numbered, PartTable, Spilling, Visited
+from pfnlab.checker.search.visited import Fingerprints, Numbered, Visited
 from pfnlab.errors import Misuse
 from pfnlab.units import number_of
 
 #: How the names of the folders begin in which searches store states that do not fit into memory.
 FOLDERS = "pfnlab-spilled-"
 
-_TELL_SECONDS, _SAVE_SECONDS = 1.0, 60.0
+#: The seconds between two reports of a search, and between two times that it is saved.
+TELL_SECONDS, SAVE_SECONDS = 1.0, 60.0
 
 
 def explore(
@@ -44,7 +44,6 @@ def explore(
     memory: int | None = None,
     save: File | None = None,
     resume: File | None = None,
-    jobs: int = 1,
 ) -> Exploration[State]:
     """Search *model* and judge every state found by *properties*.
 
@@ -61,7 +60,6 @@ def explore(
         The ways take six bytes a state in addition
     :param save: the file to which the search is written every minute, and when it is cut
     :param resume: the file with a saved search to resume; limits may differ
-    :param jobs: processes that expand states (:mod:`.expanders`), breadth first
     :raises Misuse: options that exclude each other, a saved search of something else, or states that cannot
         be saved (:class:`.model.Storable`)
     :raises Undecided: there is no room on disk
@@ -69,17 +67,12 @@ def explore(
     numbered = order == "depth" and depth is not None
     if numbered and memory is not None:
         raise Misuse("memory does not go with depth-first order to a depth: leave one out")
-    if jobs > 1 and order == "depth":
-        raise Misuse("several jobs do not go with depth-first order: leave one out")
     with nullcontext() if memory is None else scratch(FOLDERS) as folder:
         search = _Search(model, properties, order, depth)
-        if memory is not None and folder is not None:
-            search.visited = Spilling(memory * 3 // 4, folder)
-            search.frontier = Frontier(order, folder, part=_part(model, memory // 4))
-        elif numbered:
+        if numbered:
             search.visited = search.numbers = Numbered()
-        elif isinstance(model, Composed):
-            search.frontier = Frontier(order, codec=_codec(model))
+        else:
+            search.visited, search.frontier = storage(model, order, memory, folder)
         settings: Settings = {"order": order}
         if order == "depth":
             settings["depth"] = depth
@@ -88,7 +81,7 @@ def explore(
             if save is not None:
                 search.checkpoint.prepare(save)
         search.begin(resume)
-        with interrupts() as interrupted, search.expanding(jobs):
+        with interrupts() as interrupted:
             limits = SearchLimits(states, seconds, stop_at_first, interrupted)
             search.run(limits, progress, save)
         if save is not None and search.found.cut:
@@ -132,7 +125,6 @@ class _Search(Progress[State]):
     #: states behind it may then be within the depth after all: states have numbers, and are opened again.
     numbers: Numbered | None = None
     checkpoint: Checkpoint[State] | None = None
-    expanders: Expanders[State] | None = None
 
     def __init__(
         self,
@@ -162,28 +154,11 @@ class _Search(Progress[State]):
         assert self.checkpoint is not None
         self.checkpoint.read(resume, self, self.frontier.add)
 
-    @contextmanager
-    def expanding(self, jobs: int) -> Iterator[None]:
-        """While the context lasts, *jobs* processes expand states; with one it is this process."""
-        if jobs == 1:
-            yield
-            return
-        with Expanders(self.model, self.properties, jobs, self._taken) as self.expanders:
-            yield
-            taken = list(self.expanders.waiting())
-        self.expanders = None
-        for waiting in reversed(taken):
-            self.frontier.put_back(waiting)
-
-    def _taken(self) -> Waiting[State] | None:
-        return self.frontier.take() if self.frontier and not self._at_depth() else None
-
     def write(self, file: File) -> None:
         """Save the search."""
         assert self.checkpoint is not None
         beyond = ((number, at, state) for number, (at, state) in self.beyond.items())
-        taken = self.expanders.waiting() if self.expanders is not None else ()
-        self.checkpoint.write(file, self, chain(taken, self.frontier.everything(), beyond))
+        self.checkpoint.write(file, self, chain(self.frontier.everything(), beyond))
 
     def run(
         self,
@@ -198,23 +173,19 @@ class _Search(Progress[State]):
         while True:
             now = time.monotonic()
             found.seconds = before + now - begin
-            under_way = len(self.expanders) if self.expanders is not None else 0
-            found.states, found.frontier = len(self.trail), len(frontier) + under_way
-            if not under_way and (not frontier or self._at_depth()):
+            found.states, found.frontier = len(self.trail), len(frontier)
+            if not frontier or self._at_depth():
                 break
             if (reason := limits.passed(found)) is not None:
                 found.passed.append(reason)
                 break
-            if progress is not None and now - last_report >= _TELL_SECONDS:
+            if progress is not None and now - last_report >= TELL_SECONDS:
                 progress(found)
                 last_report = now
-            if save is not None and now - last_save >= _SAVE_SECONDS:
+            if save is not None and now - last_save >= SAVE_SECONDS:
                 self.write(save)
                 last_save = now
-            if self.expanders is None:
-                self._expand(*frontier.take())
-            else:
-                self._expand_elsewhere(self.expanders)
+            self._expand(*frontier.take())
         self._note_depth_cut()
 
     def _at_depth(self) -> bool:
@@ -254,28 +225,9 @@ class _Search(Progress[State]):
                     self.depths[earlier] = at + 1
                     self.frontier.add(earlier, at + 1, after)
 
-    def _expand_elsewhere(self, expanders: Expanders[State]) -> None:
-        """The same for the next state, with the steps that another process has found."""
-        expanded = expanders.next()
-        assert expanded is not None
-        (number, at, _), expansion, maker = expanded
-        self._close(number)
-        for name, count in expansion.fired:
-            self.found.transitions += count
-            self.found.fired[name] += count
-        if expansion.counts is not None:
-            assert isinstance(self.model, Counting)
-            self.model.add_counts(expansion.counts)
-        for choice, key, after, judged in expansion.found:
-            new = len(self.trail)
-            if self.visited.add(key, new):
-                expanders.made(new, maker)
-                self._admit(self.trail.step(number, choice), at + 1, after, judged)
-
     def _discover(self, name: str, number: int, choice: int) -> None:
         """A step decides property *name*, whether or not it leads to a new state."""
-        start, choices = self.trail.way_to(number)
-        self.found.discoveries[name] = path_along(self.model, start, [*choices, choice])
+        self.found.discoveries[name] = path_along(self.model, *self.trail.way_by(number, choice))
 
     def _close(self, number: int) -> bool:
         """Mark a state as expanded; whether it was expanded before."""
@@ -297,19 +249,3 @@ class _Search(Progress[State]):
             self.depths.append(at)
         self.found.reached(at, judged, lambda: path_along(self.model, *self.trail.way_to(number)))
         self.frontier.add(number, at, state)
-
-
-def _codec(model: Composed[State]) -> StateCodec[State]:
-    """States as words of one table of parts."""
-    table = PartTable()
-    return (
-        lambda state: table.words(model.parts(state)),
-        lambda words: model.composed(table.parts(words)),
-    )
-
-
-def _part(model: Model[State], limit: int) -> int:
-    """The number of states in one part of a frontier, so that four parts take about *limit* bytes."""
-    size = max((len(pickle.dumps(state)) for state in model.initial()), default=64)
-    # In memory a state takes a few times what it takes pickled.
-    return max(64, limit // (4 * 4 * size))

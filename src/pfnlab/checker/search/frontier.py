@@ -91,10 +91,19 @@ class Frontier(Generic[State]):
 
     def first_depth(self) -> int:
         """The depth of the state that :meth:`take` would give; a state must wait."""
+        return self._first()[1]
+
+    def first_number(self) -> int:
+        """The number of the state that :meth:`take` would give; a state must wait."""
+        return self._first()[0]
+
+    def _first(self) -> tuple[int, int]:
+        """The number and the depth of the state that comes next."""
         if not self._out:
             self._refill()
         kept = self._out[0 if self._order == "breadth" else -1]
-        return kept[1] if self._codec is None else _HEAD.unpack_from(kept)[1]  # type: ignore[no-any-return]
+        number, depth, *_ = kept if self._codec is None else _HEAD.unpack_from(kept)
+        return number, depth
 
     def everything(self) -> Iterator[Waiting[State]]:
         """The waiting states, in the order they were added."""

@@ -3,23 +3,32 @@
 A state belongs to the part that its fingerprint says. A search with owners goes in rounds
 (:mod:`.partitioned`). In a round every owner expands some of its states in the order of their numbers, and
 sorts the steps by the owners of the states they lead to. Then every owner takes what is meant for it, and
-decides which states are new. A state that several steps lead to belongs to the first of them, as in a search
-by one process: the first by its tag, which is the number of the state before and the number of the choice.
+decides which states are new, as far as all owners have come. A state that several steps lead to belongs to
+the first of them, as in a search by one process: the first by its tag, which is the number of the state
+before and the number of the choice.
 """
 
 from __future__ import annotations
 
+import marshal
+import pickle
+import time
 import traceback
-from collections import Counter
+from array import array
+from collections import Counter, deque
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
-from itertools import takewhile
-from operator import attrgetter
+from itertools import chain, takewhile
+from operator import itemgetter
+from pathlib import Path as File
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from pfnlab.checker.search.exploration import judgement
-from pfnlab.checker.search.model import Counting, Model, State, UnmetError, kind
+from pfnlab.checker.search.exploration import broken_by_step, judgement
+from pfnlab.checker.search.frontier import Waiting
+from pfnlab.checker.search.model import Composed, Counting, Model, State, UnmetError, kind
 from pfnlab.checker.search.path import path_along
 from pfnlab.checker.search.property import Property
+from pfnlab.checker.search.steps_met import StepsMet, spread
+from pfnlab.checker.search.storage import storage
 from pfnlab.checker.search.visited import fingerprint
 from pfnlab.errors import Defect, PfnlabError
 
@@ -29,24 +38,23 @@ ChoiceWay = tuple[int, Sequence[int]]
 #: The judgement of a state, see :func:`.exploration.judgement`.
 Judged = tuple[tuple[str, bool], ...]
 
-#: The steps out of one state: how many there are of each kind, and what the model has counted meanwhile.
-StepCounts = tuple[tuple[tuple[str, int], ...], tuple[Any, ...] | None]
+#: The steps out of one state: how many there are of each kind, what the model has counted meanwhile, and for
+#: each property that one of them breaks the first choice that does.
+StepCounts = tuple[tuple[tuple[str, int], ...], tuple[Any, ...] | None, tuple[tuple[str, int], ...]]
+
+#: A state on its way to its owner: the tag of the step that leads to it, the fingerprint of its key, the
+#: state or its parts (:class:`.model.Composed`), and its judgement.
+SentState = tuple[int, int, Any, Judged]
 
 Value = TypeVar("Value", bound=Hashable)
 
 #: Bits of a tag that are the choice.
 _CHOICE_BITS = 32
 
-#: An owner forgets the states it has sent when there are so many; it sends some of them once more then.
-_MOST_SENT = 1 << 19
-
-# Fibonacci hashing: small ints, which are their own fingerprints, are spread over the parts too.
-_SPREAD, _WORD = 0x9E37_79B9_7F4A_7C15, (1 << 64) - 1
-
 
 def part_of(mark: int, parts: int) -> int:
     """The part to which the state with fingerprint *mark* belongs, counted from 0."""
-    return ((mark * _SPREAD & _WORD) >> 32) % parts
+    return spread(mark) % parts
 
 
 def tag_of(parent: int, choice: int) -> int:
@@ -59,38 +67,67 @@ def step_of(tag: int) -> tuple[int, int]:
     return tag >> _CHOICE_BITS, tag & ((1 << _CHOICE_BITS) - 1)
 
 
-class SentState(NamedTuple, Generic[State]):
-    """A state on its way to its owner.
+class Round(NamedTuple):
+    """What all owners are asked to expand.
 
-    :param tag: the step that leads to it
-    :param mark: the fingerprint of its key
+    :param number: of the round, counted from 0
+    :param next: the number of the first state whose steps the search has not taken
+    :param end: the states from this number on are not expanded yet
+    :param decided: the properties decided before this round; they are not asked again
+    :param seconds: after which an owner ends with the state that it is at
+    :param states: that an owner expands at most; None for any number
     """
 
-    tag: int
-    mark: int
-    state: State
-    judged: Judged
+    number: int
+    next: int
+    end: int
+    decided: Set[str]
+    seconds: float
+    states: int | None = None
 
 
-class NewState(NamedTuple):
-    """A state that an owner has not seen before, without the state itself."""
+class Reached(NamedTuple):
+    """How far an owner is.
 
-    tag: int
-    mark: int
-    judged: Judged
+    :param end: it has expanded all its states before this number, in this round or earlier
+    :param unmet: None; or the number of a state that refers to what this process does not know: call
+        :meth:`Owner.go_on`
+    """
+
+    end: int
+    unmet: int | None
 
 
 class Settled(NamedTuple):
     """The answer of one owner in one round.
 
-    :param found: the new states of its part, in the order of their tags
-    :param counts: of each state it has expanded, the number and what its steps counted, in order
+    :param tags: of the new states of its part, in order
+    :param marks: the fingerprint of each
+    :param judged: the judgement of each
+    :param numbers: of the states whose steps belong to the round, in order
+    :param counts: what the steps of each counted
     :param error: the number of the state whose steps could not be made, and why; it expanded none after it
     """
 
-    found: list[NewState]
-    counts: list[tuple[int, StepCounts]]
+    tags: array[int]
+    marks: array[int]
+    judged: list[Judged]
+    numbers: array[int]
+    counts: list[StepCounts]
     error: tuple[int, Exception] | None
+
+
+class Holding(NamedTuple):
+    """All that an owner needs to have its part.
+
+    :param marks: the fingerprints of its states
+    :param ways: for the number of each state that waits, the way to it
+    :param states: the states that wait, where they are at hand; there are no ways then
+    """
+
+    marks: array[int]
+    ways: Mapping[int, ChoiceWay]
+    states: Iterable[Waiting[Any]] = ()
 
 
 class LostPartError(Exception):
@@ -102,140 +139,231 @@ class Owner(Generic[State]):
 
     :param part: the number of its part
     :param parts: the number of all parts
+    :param met: the steps that owners in forked processes have met; None for those of this owner alone
+    :param memory: about how many bytes the states of its part may take; the rest goes to files in *folder*
     """
 
     def __init__(
-        self, model: Model[State], properties: Sequence[Property[State]], part: int, parts: int
+        self,
+        model: Model[State],
+        properties: Sequence[Property[State]],
+        part: int,
+        parts: int,
+        *,
+        met: StepsMet | None = None,
+        memory: int | None = None,
+        folder: File | None = None,
     ) -> None:
         self._model, self._properties = model, properties
+        self._of_steps = [question for question in properties if question.of_step]
         self._part, self._parts = part, parts
-        self._round = -1
-        self._marks: set[int] = set()
-        #: The states not expanded, by their numbers, in order.
-        self._waiting: dict[int, State] = {}
-        self._settled: list[SentState[State]] = []
-        self._boxes: list[list[SentState[State]]] = []
-        self._counts: list[tuple[int, StepCounts]] = []
-        self._error: tuple[int, Exception] | None = None
-        self._decided: Set[str] = frozenset()
+        self._memory, self._folder = memory, folder
+        self._met = StepsMet() if met is None else met
+        self._composed = model if isinstance(model, Composed) else None
         self._same: dict[Any, Any] = {}
-        self._forget()
+        self._take_nothing_over(-1)
 
-    def take_over(self, round_: int, marks: Iterable[int], ways: Mapping[int, ChoiceWay]) -> None:
+    def take_over(self, round_: int, holding: Holding) -> None:
         """Have the part as it is at the beginning of a round, whatever was here before.
 
-        :param marks: the fingerprints of all its states
-        :param ways: for the number of each state that waits, the way to it
+        :raises Undecided: there is no room on disk
         """
-        self._round, self._marks = round_, set(marks)
-        self._waiting = dict(sorted(states_along(self._model, ways)))
-        self._settled, self._counts = [], []
-        self._forget()
+        self._take_nothing_over(round_)
+        self._visited.load([holding.marks.tobytes()])
+        for waiting in holding.states:
+            self._waiting.add(*waiting)
+        for number, state in sorted(states_along(self._model, holding.ways), key=itemgetter(0)):
+            self._waiting.add(number, 0, state)
+        self._drop_counts()
 
-    def expand(self, round_: int, numbers: Sequence[int], end: int, decided: Set[str]) -> int | None:
-        """Begin a round, or begin it once more: expand the waiting states whose number is less than *end*.
+    def _take_nothing_over(self, round_: int) -> None:
+        self._round = round_
+        self._asked: Round | None = None
+        self._visited, self._waiting = storage(self._model, "breadth", self._memory, self._folder)
+        #: Those whose steps the search has not taken.
+        self._expanded_states = deque[Waiting[State]]()
+        self._settled: list[SentState] = []
+        self._begin_again()
+
+    def _begin_again(self) -> None:
+        """Let all states whose steps the search has not taken be expanded once more."""
+        for waiting in reversed(self._expanded_states):
+            self._waiting.put_back(waiting)
+        self._expanded_states.clear()
+        self._unmet: int | None = None
+        self._error: tuple[int, Exception] | None = None
+        self._counts = deque[tuple[int, StepCounts]]()
+        # What is found from now on; what the last round has found; what came for this part and is too early.
+        self._found, self._boxes = self._no_boxes(), self._no_boxes()
+        self._early: list[SentState] = []
+
+    def expand(self, asked: Round, numbers: Sequence[int]) -> Reached:
+        """Begin a round, or begin it once more: expand states that wait.
 
         :param numbers: of the states that were new in the round before, the numbers that they have got; fewer
             where the search left the last ones out
-        :param decided: the properties decided before this round; they are not asked again
-        :return: None when all are expanded; else the number of a state that refers to what this process does
-            not know: call :meth:`go_on`
         :raises LostPartError: this owner does not have the part as it is in that round
+        :raises Undecided: there is no room on disk
         """
-        if self._round == round_ - 1:
-            self._close(numbers)
-        elif self._round == round_:
-            # What was sent before may have been lost.
-            self._forget()
+        if self._round == asked.number - 1:
+            self._close(numbers, asked.next)
+        elif self._round == asked.number:
+            self._begin_again()
         else:
             raise LostPartError
-        self._round = round_
-        self._todo = list(takewhile(lambda number: number < end, self._waiting))
-        self._todo.reverse()
-        self._boxes = [[] for _ in range(self._parts)]
-        self._counts, self._error, self._decided = [], None, decided
-        return self._expand_all()
+        self._round, self._asked = asked.number, asked
+        return self._expand_round(asked)
 
-    def go_on(self, way: ChoiceWay) -> int | None:
+    def go_on(self, way: ChoiceWay) -> Reached:
         """Continue to expand, after a walk along the way to the state that :meth:`expand` has named."""
         path_along(self._model, *way)
-        return self._expand_all(just_walked=True)
+        self._drop_counts()
+        assert self._asked is not None
+        return self._expand_round(self._asked, just_walked=True)
 
-    def box(self, part: int) -> list[SentState[State]]:
-        """The states found in this round that belong to *part*, in the order of their tags."""
-        return self._boxes[part]
+    def run_ahead(self) -> bool:
+        """Expand one more of the states of the last round, for the next one; False where none is left."""
+        return self._unmet is None and self._expand_next()
 
-    def settle(self, boxes: Iterable[Iterable[SentState[State]]]) -> Settled:
+    def box(self, part: int) -> bytes:
+        """The states that this round has found and that belong to *part*, in the order of their tags."""
+        # Marshal is faster, and has what parts are made of.
+        dumps = pickle.dumps if self._composed is None else marshal.dumps
+        return dumps(self._boxes[part])
+
+    def boxes(self) -> dict[int, bytes]:
+        """The boxes for all other parts."""
+        return {part: self.box(part) for part in range(self._parts) if part != self._part}
+
+    def settle(self, boxes: Iterable[bytes], end: int) -> Settled:
         """Decide which states are new.
 
-        :param boxes: the box for this part of every owner, with its own
+        :param boxes: the box for this part of every other owner
+        :param end: all owners have expanded their states before this number
         """
-        first: dict[int, SentState[State]] = {}
-        for box in boxes:
-            for sent in box:
-                if sent.mark in self._marks:
-                    continue
-                other = first.get(sent.mark)
-                if other is None or sent.tag < other.tag:
-                    first[sent.mark] = sent
-        self._settled = sorted(first.values(), key=attrgetter("tag"))
-        found = [NewState(sent.tag, sent.mark, sent.judged) for sent in self._settled]
-        return Settled(found, self._counts, self._error)
+        first: dict[int, SentState] = {}
+        early, behind = [], tag_of(end, 0)
+        loads = pickle.loads if self._composed is None else marshal.loads
+        for sent in chain(self._early, self._boxes[self._part], *map(loads, boxes)):
+            tag, mark, *_ = sent
+            if tag >= behind:
+                early.append(sent)
+            elif not self._visited.holds(mark):
+                other = first.get(mark)
+                if other is None or tag < other[0]:
+                    first[mark] = sent
+        self._early = early
+        self._settled = sorted(first.values(), key=itemgetter(0))
+        numbers, counts = array("I"), []
+        while self._counts and self._counts[0][0] < end:
+            number, counted = self._counts.popleft()
+            numbers.append(number)
+            counts.append(counted)
+        return Settled(
+            array("Q", [tag for tag, *_ in self._settled]),
+            array("Q", [mark for _, mark, *_ in self._settled]),
+            [judged for *_, judged in self._settled],
+            numbers,
+            counts,
+            self._error if self._error is not None and self._error[0] < end else None,
+        )
 
-    def _close(self, numbers: Sequence[int]) -> None:
+    def waiting(self, numbers: Sequence[int], next_: int) -> Iterator[Waiting[State]]:
+        """All states that wait, in order, for a search between two rounds; none is expanded until the next.
+
+        :param numbers: as in :meth:`expand`
+        :param next_: as :attr:`Round.next`
+        """
+        self._close(numbers, next_)
+        self._asked = None
+        yield from self._expanded_states
+        yield from self._waiting.everything()
+
+    def _close(self, numbers: Sequence[int], next_: int) -> None:
         """Take over what the round before has found."""
-        for number, _ in self._counts:
-            del self._waiting[number]
+        while self._expanded_states and self._expanded_states[0][0] < next_:
+            self._expanded_states.popleft()
         # Where the search left some out, it has ended.
-        for number, sent in zip(numbers, self._settled, strict=False):
-            self._marks.add(sent.mark)
-            self._waiting[number] = sent.state
-        self._settled = []
+        for number, (_, mark, content, _) in zip(numbers, self._settled, strict=False):
+            self._visited.add(mark, number)
+            state = content if self._composed is None else self._composed.composed(content)
+            self._waiting.add(number, 0, state)
+        self._settled, self._boxes = [], self._no_boxes()
 
-    def _forget(self) -> None:
-        """Forget what was sent, so that it is sent again."""
-        self._sent = set[int]()
+    def _no_boxes(self) -> list[list[SentState]]:
+        return [[] for _ in range(self._parts)]
 
-    def _expand_all(self, *, just_walked: bool = False) -> int | None:
-        self._drop_counts()
-        while self._todo and self._error is None:
-            number = self._todo[-1]
-            sent = [len(box) for box in self._boxes]
-            try:
-                self._counts.append((number, self._expanded(number)))
-            except UnmetError:
-                if not just_walked:
-                    # What was found from this state on is found again.
-                    for box, length in zip(self._boxes, sent, strict=True):
-                        del box[length:]
-                    self._forget()
-                    return number
-                self._error = number, Defect(f"the way to state {number} does not make the state known")
-            except PfnlabError as error:
-                self._error = number, error
-            except Exception:
-                self._error = number, Defect(traceback.format_exc())
-            self._todo.pop()
-            just_walked = False
-        return None
+    def _end(self) -> int:
+        """All states before this number are expanded, of those that were asked for."""
+        assert self._asked is not None
+        if self._error is not None:
+            return self._error[0] + 1
+        end = self._asked.end
+        return min(end, self._waiting.first_number()) if self._waiting else end
 
-    def _expanded(self, number: int) -> StepCounts:
-        model, fired = self._model, Counter[str]()
-        if len(self._sent) > _MOST_SENT:
-            self._forget()
-        for choice, (action, after) in enumerate(model.successors(self._waiting[number])):
+    def _expand_round(self, asked: Round, *, just_walked: bool = False) -> Reached:
+        until, count = time.monotonic() + asked.seconds, 0
+        # Where states were expanded ahead, one may be met that is not known here.
+        if just_walked or self._unmet is None:
+            while self._expand_next(just_walked=just_walked and not count):
+                count += 1
+                if count == asked.states or time.monotonic() >= until:
+                    break
+        for box, found in zip(self._boxes, self._found, strict=True):
+            box.extend(found)
+        self._found = self._no_boxes()
+        return Reached(self._end(), self._unmet)
+
+    def _expand_next(self, *, just_walked: bool = False) -> bool:
+        """Expand the next state, if one may be expanded."""
+        self._unmet = None
+        if self._asked is None or self._error is not None or not self._waiting:
+            return False
+        number = self._waiting.first_number()
+        if number >= self._asked.end:
+            return False
+        waiting = self._waiting.take()
+        found = [len(box) for box in self._found]
+        try:
+            self._counts.append((number, self._expanded(number, waiting[2])))
+        except UnmetError:
+            if not just_walked:
+                # What was found from this state on is found again.
+                for box, length in zip(self._found, found, strict=True):
+                    del box[length:]
+                self._waiting.put_back(waiting)
+                self._unmet = number
+                return False
+            self._error = number, Defect(f"the way to state {number} does not make the state known")
+        except PfnlabError as error:
+            self._error = number, error
+        except Exception:
+            self._error = number, Defect(traceback.format_exc())
+        self._expanded_states.append(waiting)
+        return True
+
+    def _expanded(self, number: int, state: State) -> StepCounts:
+        model, fired, broken = self._model, Counter[str](), dict[str, int]()
+        decided = self._decided()
+        for choice, (action, after) in enumerate(model.successors(state)):
             fired[kind(action)] += 1
-            mark = fingerprint(model.key(after))
-            if mark in self._sent or mark in self._marks:
+            for name in broken_by_step(self._of_steps, after, decided):
+                broken.setdefault(name, choice)
+            key = model.key(after)
+            mark, tag = fingerprint(key), tag_of(number, choice)
+            part = part_of(mark, self._parts)
+            if self._met.known(mark, tag) or (part == self._part and self._visited.holds(mark)):
                 continue
-            self._sent.add(mark)
             # Here, where the model has the state still at hand.
-            judged = tuple(judgement(self._properties, after, self._decided))
-            box = self._boxes[part_of(mark, self._parts)]
-            box.append(SentState(tag_of(number, choice), mark, after, self._one(judged)))
+            judged = tuple(judgement(self._properties, after, decided))
+            content = after if self._composed is None else self._composed.parts(after)
+            self._found[part].append((tag, mark, content, self._one(judged)))
         counts = model.take_counts() if isinstance(model, Counting) else None
-        steps: StepCounts = (tuple(fired.items()), counts)
+        steps: StepCounts = (tuple(fired.items()), counts, tuple(broken.items()))
         return self._one(steps)
+
+    def _decided(self) -> Set[str]:
+        return frozenset() if self._asked is None else self._asked.decided
 
     def _one(self, value: Value) -> Value:
         """The same object for equal values: it is sent once then, however often it occurs."""

@@ -13,46 +13,43 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from heapq import merge
-from itertools import repeat
-from operator import itemgetter
-from typing import Generic, NamedTuple, Protocol
+from pathlib import Path as File
+from typing import Any, Protocol, runtime_checkable
 
+from pfnlab.checker.search.checkpoint import Checkpoint, Progress
 from pfnlab.checker.search.exploration import Exploration, judgement
-from pfnlab.checker.search.explore import SearchLimits
+from pfnlab.checker.search.explore import SAVE_SECONDS, TELL_SECONDS, SearchLimits
+from pfnlab.checker.search.frontier import Frontier, Waiting
 from pfnlab.checker.search.interrupts import interrupts
 from pfnlab.checker.search.model import Counting, Model, State
-from pfnlab.checker.search.owner import ChoiceWay, NewState, Settled, StepCounts, part_of, step_of
+from pfnlab.checker.search.owner import (
+    ChoiceWay,
+    Holding,
+    Reached,
+    Round,
+    Settled,
+    part_of,
+    step_of,
+)
 from pfnlab.checker.search.path import Path, path_along
 from pfnlab.checker.search.property import Property
+from pfnlab.checker.search.storage import storage
 from pfnlab.checker.search.trail import Trail
 from pfnlab.checker.search.visited import fingerprint
 from pfnlab.errors import Undecided
 from pfnlab.units import number_of
 
-#: The seconds that a round should last: long beside the messages of a round, short for one who waits.
-_ROUND_SECONDS = 2.0
-
-#: The states of the first round, for each part.
-_FIRST_STATES = 64
+#: Nobody expands states whose numbers are so much higher than that of the next state: owners keep what they
+#: have found there until all others are as far.
+_MOST_AHEAD = 1 << 15
 
 #: A round that was lost so often is given up.
 _ATTEMPTS = 5
 
-_TELL_SECONDS = 1.0
-
-
-class Holding(NamedTuple):
-    """All that an owner needs to have its part.
-
-    :param marks: the fingerprints of its states
-    :param ways: for the number of each state that waits, the way to it
-    """
-
-    marks: array[int]
-    ways: Mapping[int, ChoiceWay]
+#: Fingerprints saved at a time.
+_TOGETHER = 1 << 16
 
 
 class PartsLostError(Exception):
@@ -76,6 +73,11 @@ class Owners(Protocol):
 
     parts: int
 
+    @property
+    def round_seconds(self) -> float:
+        """How long a round lasts: long beside its messages, short for one who waits."""
+        ...
+
     def host(self, round_: int, holdings: Mapping[int, Holding]) -> None:
         """Give each part of *holdings* to an owner that takes it over (:meth:`.Owner.take_over`).
 
@@ -83,18 +85,25 @@ class Owners(Protocol):
         """
         ...
 
-    def expand(
-        self, round_: int, numbers: Sequence[array[int]], end: int, decided: Set[str]
-    ) -> dict[int, int | None]:
+    def expand(self, asked: Round, numbers: Sequence[array[int]]) -> dict[int, Reached]:
         """:meth:`.Owner.expand` of all parts; *numbers* has those of each part."""
         ...
 
-    def go_on(self, ways: Mapping[int, ChoiceWay]) -> dict[int, int | None]:
+    def go_on(self, ways: Mapping[int, ChoiceWay]) -> dict[int, Reached]:
         """:meth:`.Owner.go_on` of some parts."""
         ...
 
-    def settle(self) -> list[Settled]:
+    def settle(self, end: int) -> list[Settled]:
         """Every part gets the boxes that are for it; :meth:`.Owner.settle` of all parts, in order."""
+        ...
+
+
+@runtime_checkable
+class SavableOwners(Owners, Protocol):
+    """Owners whose states can be saved."""
+
+    def waiting(self, numbers: Sequence[array[int]], next_: int) -> Iterator[Waiting[Any]]:
+        """:meth:`.Owner.waiting` of all parts together, in the order of the numbers."""
         ...
 
 
@@ -106,7 +115,10 @@ def explore_partitioned(
     depth: int | None = None,
     states: int | None = None,
     seconds: float | None = None,
+    stop_at_first: bool = False,
     progress: Callable[[Exploration[State]], None] | None = None,
+    save: File | None = None,
+    resume: File | None = None,
     round_states: int | None = None,
 ) -> Exploration[State]:
     """Search *model* breadth first with *owners*; the result is that of :func:`.explore.explore`.
@@ -116,20 +128,53 @@ def explore_partitioned(
     :param model: the model, with which ways are replayed; the owners have their own
     :param depth: steps from an initial state at most
     :param states: about how many distinct states; none is expanded once there are that many
-    :param seconds: time at most; a round under way is finished
+    :param seconds: time at most
+    :param stop_at_first: end when an ``always`` property is broken
     :param progress: called about once a second with the result so far
-    :param round_states: states that are expanded in one round; None for as many as take two seconds. It does
-        not change the result
-    :raises Undecided: nobody can take over a part whose owner is lost
+    :param save: as for :func:`.explore.explore`; the owners are :class:`SavableOwners`
+    :param resume: as for :func:`.explore.explore`, which may have saved the search
+    :param round_states: states that each owner expands in one round; None for as many as there is
+        time for. It does not change the result
+    :raises Misuse: a saved search of something else, or states that cannot be saved
+    :raises Undecided: nobody can take over a part whose owner is lost, or there is no room on disk
     """
-    search = _Partitioned(model, properties, owners, depth, round_states)
+    search = _Partitioned(model, properties, owners, depth, seconds, round_states)
+    if save is not None or resume is not None:
+        search.checkpoint = Checkpoint(model, properties, {"order": "breadth"})
+        if save is not None:
+            search.checkpoint.prepare(save)
+    search.begin(resume)
     with interrupts() as interrupted:
-        search.run(SearchLimits(states, seconds, False, interrupted), progress)
+        search.run(SearchLimits(states, seconds, stop_at_first, interrupted), progress, save)
+    if save is not None and search.found.cut:
+        search.write(save)
     return search.found
 
 
-class _Partitioned(Generic[State]):
+class _Marks:
+    """The fingerprints of all states, by their numbers."""
+
+    def __init__(self) -> None:
+        self.all = array("Q")
+
+    def dump(self) -> Iterator[bytes]:
+        return (self.all[at : at + _TOGETHER].tobytes() for at in range(0, len(self.all), _TOGETHER))
+
+    def load(self, dumped: Iterable[bytes]) -> None:
+        """Those of a search by one process are in another order."""
+        self.all = array("Q", b"".join(dumped))
+
+    def put_last(self, marks: array[int]) -> None:
+        """Let *marks*, some of these, be those of the last states."""
+        last = set(marks)
+        self.all = array("Q", [mark for mark in self.all if mark not in last])
+        self.all.extend(marks)
+
+
+class _Partitioned(Progress[State]):
     """A search under way."""
+
+    checkpoint: Checkpoint[State] | None = None
 
     def __init__(
         self,
@@ -137,49 +182,97 @@ class _Partitioned(Generic[State]):
         properties: Sequence[Property[State]],
         owners: Owners,
         depth: int | None,
+        seconds: float | None,
         round_states: int | None,
     ) -> None:
-        self._model, self._owners, self._depth = model, owners, depth
+        self._model, self._owners, self._properties = model, owners, properties
+        self._depth, self._most_seconds, self._round_states = depth, seconds, round_states
         self.found = Exploration(properties)
-        self._trail = Trail()
-        self._marks = array("Q")
+        self.trail = Trail()
+        self.depths, self.closed = array("I"), bytearray()
+        self.visited: _Marks = _Marks()
         #: The number of the next state to expand, the depth of the states that wait, and where these end.
-        self._next = self._at = 0
-        self._round_states = round_states
-        self._size = round_states or _FIRST_STATES * owners.parts
+        self._next = self._at = self._level_end = 0
+        #: The states that waited in a saved search, until owners have them.
+        self._saved: Frontier[State] | None = None
         self._round = 0
         self._lost = set(range(owners.parts))
         #: For each part the numbers of the states that were new in the round before.
         self._numbers = [array("I") for _ in range(owners.parts)]
-        self._begin(properties)
-        self._level_end = len(self._trail)
 
-    def _begin(self, properties: Sequence[Property[State]]) -> None:
+    def begin(self, resume: File | None) -> None:
+        """Find the initial states, or load a saved search."""
+        if resume is not None:
+            self._load(resume)
+            return
         seen: set[int] = set()
         for choice, state in enumerate(self._model.initial()):
             mark = fingerprint(self._model.key(state))
             if mark not in seen:
                 seen.add(mark)
-                number = self._trail.start(choice)
-                self._marks.append(mark)
-                judged = judgement(properties, state, self.found.discoveries)
-                self.found.reached(0, judged, partial(self._path, number))
+                judged = judgement(self._properties, state, self.found.discoveries)
+                self._admit(self.trail.start(choice), mark, 0, judged)
+        self._level_end = len(self.trail)
+
+    def _load(self, resume: File) -> None:
+        _, self._saved = storage(self._model, "breadth")
+        marks, depths = array("Q"), array("I")
+
+        def add(number: int, depth: int, state: State) -> None:
+            assert self._saved is not None
+            self._saved.add(number, depth, state)
+            marks.append(fingerprint(self._model.key(state)))
+            depths.append(depth)
+
+        assert self.checkpoint is not None
+        self.checkpoint.read(resume, self, add)
+        self.visited.put_last(marks)
+        # Breadth first all states wait from some number on, and of two depths at most.
+        self._next = self._level_end = len(self.trail) - len(depths)
+        if depths:
+            self._at = depths[0]
+            self._level_end += depths.count(self._at)
+
+    def write(self, file: File) -> None:
+        """Save the search."""
+        assert self.checkpoint is not None
+        self.checkpoint.write(file, self, self._waiting())
+
+    def _waiting(self) -> Iterator[Waiting[State]]:
+        """The states that wait, with their depths."""
+        if self._lost:
+            # No round has begun yet.
+            self._host()
+        assert isinstance(self._owners, SavableOwners)
+        for number, _, state in self._owners.waiting(self._numbers, self._next):
+            yield number, self._at + (number >= self._level_end), state
+        self._numbers = [array("I") for _ in self._numbers]
 
     def _path(self, number: int) -> Path[State]:
-        return path_along(self._model, *self._trail.way_to(number))
+        return path_along(self._model, *self.trail.way_to(number))
 
-    def run(self, limits: SearchLimits, progress: Callable[[Exploration[State]], None] | None) -> None:
+    def run(
+        self,
+        limits: SearchLimits,
+        progress: Callable[[Exploration[State]], None] | None,
+        save: File | None,
+    ) -> None:
         """Hand out rounds until no state waits or a limit passes."""
         self._limits = limits
-        self._began = told = time.monotonic()
-        while self._goes_on():
-            began = time.monotonic()
-            end = min(self._next + self._size, self._level_end)
-            self._take(self._settled(end), end)
-            self._fit(time.monotonic() - began)
-            if progress is not None and time.monotonic() - told >= _TELL_SECONDS:
+        begun = told = saved = time.monotonic()
+        before = self.found.seconds
+        while True:
+            now = time.monotonic()
+            self.found.seconds = before + now - begun
+            if not self._goes_on():
+                break
+            if progress is not None and now - told >= TELL_SECONDS:
                 progress(self.found)
-                told = time.monotonic()
+                told = now
+            if save is not None and now - saved >= SAVE_SECONDS:
+                self.write(save)
+                saved = now
+            self._take(*self._settled())
         if not self.found.cut and self.found.frontier:
             waiting = number_of(self.found.frontier, "state")
             self.found.beyond = f"depth: {waiting} at depth {self._depth} not expanded"
@@ -187,15 +280,15 @@ class _Partitioned(Generic[State]):
     def _goes_on(self) -> bool:
         """True where the next state is to be expanded: one waits, not too deep, and no limit has passed.
 
-        As a search by one process asks before every state.
+        As a search by one process asks before every state. Time passes between two rounds only: what is
+        found is taken.
         """
         found = self.found
         if found.cut:
             return False
-        found.seconds = time.monotonic() - self._began
-        found.states, found.frontier = len(self._trail), len(self._trail) - self._next
-        if self._next == self._level_end:
-            self._at, self._level_end = self._at + 1, len(self._trail)
+        found.states, found.frontier = len(self.trail), len(self.trail) - self._next
+        if self._next == self._level_end and found.frontier:
+            self._at, self._level_end = self._at + 1, len(self.trail)
         if not found.frontier or (self._depth is not None and self._at >= self._depth):
             return False
         reason = self._limits.passed(found)
@@ -203,56 +296,76 @@ class _Partitioned(Generic[State]):
             found.passed.append(reason)
         return reason is None
 
-    def _settled(self, end: int) -> list[Settled]:
-        """One round: the answers of all parts for the states up to *end*."""
+    def _asked(self) -> Round:
+        """The next round."""
+        end = min(self._level_end, self._next + _MOST_AHEAD)
+        seconds = self._owners.round_seconds
+        if self._most_seconds is not None:
+            seconds = min(seconds, max(0.0, self._most_seconds - self.found.seconds))
+        decided = frozenset(self.found.discoveries)
+        return Round(self._round, self._next, end, decided, seconds, self._round_states)
+
+    def _settled(self) -> tuple[list[Settled], int]:
+        """One round: the answers of all parts, and the number of the first state that is not expanded."""
         for _ in range(_ATTEMPTS):
             try:
                 if self._lost:
-                    self._owners.host(self._round, {part: self._holding(part) for part in self._lost})
-                    self._lost.clear()
-                decided = frozenset(self.found.discoveries)
-                asked = self._owners.expand(self._round, self._numbers, end, decided)
-                while unmet := {part: number for part, number in asked.items() if number is not None}:
-                    ways = {part: self._trail.way_to(number) for part, number in unmet.items()}
-                    asked = self._owners.go_on(ways)
-                settled = self._owners.settle()
+                    self._host()
+                reached = self._owners.expand(self._asked(), self._numbers)
+                while unmet := [(part, at.unmet) for part, at in reached.items() if at.unmet is not None]:
+                    ways = {part: self.trail.way_to(number) for part, number in unmet}
+                    reached.update(self._owners.go_on(ways))
+                end = min(at.end for at in reached.values())
+                settled = self._owners.settle(end)
             except PartsLostError as error:
                 self._lost.update(error.parts)
             else:
                 self._round += 1
-                return settled
+                return settled, end
         raise Undecided(
             f"a round of the search was lost {_ATTEMPTS} times, the last time with "
             f"{number_of(len(self._lost), 'part')} of its states: look into the logs of the workers, "
             "and begin the search again"
         )
 
+    def _host(self) -> None:
+        self._owners.host(self._round, {part: self._holding(part) for part in self._lost})
+        self._lost.clear()
+        self._saved = None
+
     def _holding(self, part: int) -> Holding:
-        parts = self._owners.parts
-        numbers = [number for number, mark in enumerate(self._marks) if part_of(mark, parts) == part]
-        return Holding(
-            array("Q", [self._marks[number] for number in numbers]),
-            {number: self._trail.way_to(number) for number in numbers if number >= self._next},
-        )
+        marks, parts, saved = self.visited.all, self._owners.parts, self._saved
+        of_part = array("Q", [mark for mark in marks if part_of(mark, parts) == part])
+        if saved is not None:
+            states = (entry for entry in saved.everything() if part_of(marks[entry[0]], parts) == part)
+            return Holding(of_part, {}, states)
+        numbers = range(self._next, len(marks))
+        ways = {n: self.trail.way_to(n) for n in numbers if part_of(marks[n], parts) == part}
+        return Holding(of_part, ways)
 
     def _take(self, settled: list[Settled], end: int) -> None:
         """Take the steps of a round, in the order of the states and their choices."""
         found = self.found
-        counts: Iterator[tuple[int, StepCounts]] = merge(
-            *(answer.counts for answer in settled), key=itemgetter(0)
-        )
-        news: Iterator[tuple[NewState, int]] = merge(
-            *(zip(answer.found, repeat(part)) for part, answer in enumerate(settled)),
-            key=lambda pair: pair[0].tag,
+        counts = {
+            number: counted
+            for answer in settled
+            for number, counted in zip(answer.numbers, answer.counts, strict=True)
+        }
+        news = iter(
+            sorted(
+                (tag, part, mark, judged)
+                for part, answer in enumerate(settled)
+                for tag, mark, judged in zip(answer.tags, answer.marks, answer.judged, strict=True)
+            )
         )
         errors = dict(answer.error for answer in settled if answer.error is not None)
         self._numbers = [array("I") for _ in settled]
-        new, part = next(news, (None, 0))
+        new = next(news, None)
         while self._next < end:
             number = self._next
             if number in errors:
                 raise errors[number]
-            _, (fired, counted) = next(counts)
+            fired, counted, broken = counts[number]
             self._next += 1
             found.expanded += 1
             for name, count in fired:
@@ -261,20 +374,20 @@ class _Partitioned(Generic[State]):
             if counted is not None:
                 assert isinstance(self._model, Counting)
                 self._model.add_counts(counted)
-            while new is not None and step_of(new.tag)[0] == number:
-                self._admit(new, part)
-                new, part = next(news, (None, 0))
+            for name, choice in broken:
+                if name not in found.discoveries:
+                    found.discoveries[name] = path_along(self._model, *self.trail.way_by(number, choice))
+            while new is not None and step_of(new[0])[0] == number:
+                tag, part, mark, judged = new
+                self._numbers[part].append(
+                    self._admit(self.trail.step(*step_of(tag)), mark, self._at + 1, judged)
+                )
+                new = next(news, None)
             if self._next < end and not self._goes_on():
                 return
 
-    def _admit(self, new: NewState, part: int) -> None:
-        number = self._trail.step(*step_of(new.tag))
-        self._marks.append(new.mark)
-        self._numbers[part].append(number)
-        self.found.reached(self._at + 1, new.judged, partial(self._path, number))
-
-    def _fit(self, took: float) -> None:
-        """Let the next round be as long as a round should be."""
-        if self._round_states is None:
-            factor = min(2.0, max(0.5, _ROUND_SECONDS / max(took, 0.001)))
-            self._size = max(_FIRST_STATES, int(self._size * factor))
+    def _admit(self, number: int, mark: int, depth: int, judged: Iterable[tuple[str, bool]]) -> int:
+        """Count a new state; its number."""
+        self.visited.all.append(mark)
+        self.found.reached(depth, judged, partial(self._path, number))
+        return number

@@ -42,6 +42,11 @@ class Trail:
             state = parent
         return self.choices[state], choices[::-1]
 
+    def way_by(self, state: int, choice: int) -> tuple[int, list[int]]:
+        """The way by *state* and its successor *choice*, which may be a known state."""
+        start, choices = self.way_to(state)
+        return start, [*choices, choice]
+
     def _widen(self, choice: int) -> None:
         # Few models have more than 65,536 steps out of one state.
         if choice > 0xFFFF and self.choices.typecode == "H":

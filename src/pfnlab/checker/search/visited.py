@@ -102,14 +102,8 @@ def _plain(key: object) -> Any:
     return key
 
 
-class Visited(Protocol):
-    """The fingerprints of the keys seen so far."""
-
-    def add(self, key: Hashable, number: int) -> bool:
-        """Add *key*, that of state *number*; True where it is new."""
-        ...
-
-    def __len__(self) -> int: ...
+class Marks(Protocol):
+    """Fingerprints that can be saved."""
 
     def dump(self) -> Iterator[bytes]:
         """All fingerprints, in parts."""
@@ -123,6 +117,20 @@ class Visited(Protocol):
         ...
 
 
+class Visited(Marks, Protocol):
+    """The fingerprints of the keys seen so far."""
+
+    def add(self, key: Hashable, number: int) -> bool:
+        """Add *key*, that of state *number*; True where it is new."""
+        ...
+
+    def holds(self, mark: int) -> bool:
+        """True where a key with this fingerprint was added."""
+        ...
+
+    def __len__(self) -> int: ...
+
+
 class Fingerprints:
     """Fingerprints in memory."""
 
@@ -133,6 +141,9 @@ class Fingerprints:
         before = len(self._marks)
         self._marks.add(fingerprint(key))
         return len(self._marks) > before
+
+    def holds(self, mark: int) -> bool:
+        return mark in self._marks
 
     def __len__(self) -> int:
         return len(self._marks)
@@ -156,6 +167,9 @@ class Numbered:
     def peek(self, key: Hashable) -> int | None:
         """The number of *key*, None when it was never seen."""
         return self._numbers.get(fingerprint(key))
+
+    def holds(self, mark: int) -> bool:
+        return mark in self._numbers
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -191,13 +205,16 @@ class Spilling:
 
     def add(self, key: Hashable, number: int) -> bool:
         mark = fingerprint(key)
-        if mark in self._recent or any(_holds(run, mark) for run in self._runs):
+        if self.holds(mark):
             return False
         self._recent.add(mark)
         self._count += 1
         if len(self._recent) >= self._room and self.memory() >= self._limit:
             self._spill()
         return True
+
+    def holds(self, mark: int) -> bool:
+        return mark in self._recent or any(_holds(run, mark) for run in self._runs)
 
     def __len__(self) -> int:
         return self._count
@@ -211,9 +228,13 @@ class Spilling:
         return _dump(heapq.merge(sorted(self._recent), *self._runs))
 
     def load(self, dumped: Iterable[bytes]) -> None:
-        run = self._write(_load(dumped))
-        self._count = len(run)
-        self._runs = [run]
+        self._recent, self._runs, self._count = set(), [], 0
+        # Those of a search in memory are in no order.
+        for part in dumped:
+            self._recent.update(array("Q", part))
+            self._count += len(part) // 8
+            if self.memory() >= self._limit:
+                self._spill()
 
     def memory(self) -> int:
         """Bytes that the recent ones take."""

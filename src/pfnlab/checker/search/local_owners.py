@@ -1,0 +1,261 @@
+"""One search on several processors of this host: each process owns a part of the states.
+
+States go from process to process in bytes that this one passes on unread. It has the numbers of the states,
+and what their steps have counted (:mod:`.partitioned`). Between two rounds, while this one works or waits for
+a slower process, a process expands more states of the same depth.
+
+A search begins in this process, with all parts, for most searches end before others have begun. The others
+are forked after a moment, each with its part as it is then.
+"""
+
+from __future__ import annotations
+
+import select
+import signal
+import time
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from heapq import merge
+from itertools import islice
+from operator import itemgetter
+from pathlib import Path as File
+from typing import Any, Generic
+
+from pfnlab.checker.search.exploration import Exploration
+from pfnlab.checker.search.explore import FOLDERS, explore
+from pfnlab.checker.search.frontier import Waiting
+from pfnlab.checker.search.model import Counting, Model, State
+from pfnlab.checker.search.owner import ChoiceWay, Holding, Owner, Reached, Round, Settled
+from pfnlab.checker.search.partitioned import explore_partitioned
+from pfnlab.checker.search.property import Property
+from pfnlab.checker.search.scratch import ROOM, scratch, written
+from pfnlab.checker.search.steps_met import StepsMet
+from pfnlab.errors import Undecided
+from pfnlab.progress import heard_by
+from pfnlab.worker import End, Ended, Worker, end_all, fork, hear
+
+#: The seconds that a search is in this process alone.
+_ALONE_SECONDS = 0.1
+
+#: A search with more states, one that is resumed, has other processes from the begin.
+_MOST_ALONE = 1 << 12
+
+#: States that a process hands over at a time, where they are saved.
+_TOGETHER = 1 << 12
+
+
+def explore_side_by_side(
+    model: Model[State],
+    properties: Sequence[Property[State]] = (),
+    *,
+    jobs: int,
+    depth: int | None = None,
+    states: int | None = None,
+    seconds: float | None = None,
+    stop_at_first: bool = False,
+    progress: Callable[[Exploration[State]], None] | None = None,
+    memory: int | None = None,
+    save: File | None = None,
+    resume: File | None = None,
+) -> Exploration[State]:
+    """:func:`.explore.explore`, breadth first, in so many processes, with the same result.
+
+    In addition to *memory* and the ways, eight bytes a state are needed.
+
+    :param jobs: processes that expand states; with one it is this process
+    :raises Misuse: as :func:`.explore.explore`
+    :raises Undecided: there is no room on disk, or a process ended without an answer
+    :raises PolicyError: a user's code ended a process
+    """
+    options: dict[str, Any] = {
+        **{"depth": depth, "states": states, "seconds": seconds, "stop_at_first": stop_at_first},
+        **{"progress": progress, "save": save, "resume": resume},
+    }
+    if jobs == 1:
+        return explore(model, properties, memory=memory, **options)
+    with (
+        nullcontext() if memory is None else scratch(FOLDERS) as folder,
+        LocalOwners(model, properties, jobs, memory, folder) as owners,
+    ):
+        return explore_partitioned(model, properties, owners, **options)
+
+
+class LocalOwners(Generic[State]):
+    """:class:`.partitioned.Owners` in forks of this process, one part each; a context manager.
+
+    Its methods raise Undecided where a process ended without an answer, and PolicyError where a user's code
+    ended it.
+
+    :param memory: about how many bytes the states may take; the rest goes to files in *folder*
+    """
+
+    def __init__(
+        self,
+        model: Model[State],
+        properties: Sequence[Property[State]],
+        parts: int,
+        memory: int | None = None,
+        folder: File | None = None,
+    ) -> None:
+        self._model, self._properties, self.parts = model, properties, parts
+        self._memory, self._folder = None if memory is None else memory // parts, folder
+        self._met = StepsMet()
+        #: The parts, as long as they are in this process.
+        self._hosted: list[_Hosted[State]] = []
+        self._workers: list[Worker] = []
+        self._began = time.monotonic()
+        #: The boxes of this round: those from each part, for each part.
+        self._boxes: dict[int, dict[int, bytes]] = {}
+
+    @property
+    def round_seconds(self) -> float:
+        return 0.5 if self._workers else _ALONE_SECONDS / self.parts
+
+    def __enter__(self) -> LocalOwners[State]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        end_all(self._workers)
+
+    def host(self, round_: int, holdings: Mapping[int, Holding]) -> None:
+        """As :meth:`.partitioned.Owners.host`, once."""
+        parts = range(self.parts)
+        self._hosted = [_Hosted(self._model, self._make, part, holdings[part]) for part in parts]
+        self._began = time.monotonic()
+        if sum(len(holding.marks) for holding in holdings.values()) > _MOST_ALONE:
+            self._fork()
+        self._answers({part: (_Hosted.take_over, round_) for part in holdings})
+
+    def _fork(self) -> None:
+        """Let each part have its process, which has from this one what it knows."""
+        self._workers = [fork(hosted.serve) for hosted in self._hosted]
+        self._hosted = []
+
+    def _make(self, part: int) -> Owner[State]:
+        folder = None if self._folder is None else self._folder / str(part)
+        if folder is not None:
+            with written(folder, ROOM):
+                folder.mkdir()
+        options: dict[str, Any] = {"met": self._met, "memory": self._memory, "folder": folder}
+        return Owner(self._model, self._properties, part, self.parts, **options)
+
+    def expand(self, asked: Round, numbers: Sequence[array[int]]) -> dict[int, Reached]:
+        if self._hosted and time.monotonic() - self._began >= _ALONE_SECONDS:
+            self._fork()
+        return self._reached({part: (_Hosted.expand, asked, numbers[part]) for part in range(self.parts)})
+
+    def go_on(self, ways: Mapping[int, ChoiceWay]) -> dict[int, Reached]:
+        return self._reached({part: (_Hosted.go_on, way) for part, way in ways.items()})
+
+    def _reached(self, asked: Mapping[int, tuple[Any, ...]]) -> dict[int, Reached]:
+        answers = self._answers(asked)
+        self._boxes.update((part, boxes) for part, (_, boxes) in answers.items())
+        return {part: reached for part, (reached, _) in answers.items()}
+
+    def settle(self, end: int) -> list[Settled]:
+        parts = range(self.parts)
+        boxes = {part: [self._boxes[other][part] for other in parts if other != part] for part in parts}
+        self._boxes = {}
+        answers = self._answers({part: (_Hosted.settle, boxes[part], end) for part in parts})
+        return [answers[part] for part in parts]
+
+    def waiting(self, numbers: Sequence[array[int]], next_: int) -> Iterator[Waiting[State]]:
+        self._answers({part: (_Hosted.begin_to_save, numbers[part], next_) for part in range(self.parts)})
+        return merge(*map(self._waiting_of, range(self.parts)), key=itemgetter(0))
+
+    def _waiting_of(self, part: int) -> Iterator[Waiting[State]]:
+        while states := self._answers({part: (_Hosted.save,)})[part]:
+            yield from states
+
+    def _answers(self, asked: Mapping[int, tuple[Any, ...]]) -> dict[int, Any]:
+        """The answers of some parts, whose processes work side by side."""
+        if self._hosted:
+            with _own_counts(self._model):
+                return {part: method(self._hosted[part], *rest) for part, (method, *rest) in asked.items()}
+        answers = {part: self._workers[part].post(request) for part, request in asked.items()}
+        while not all(answer.done() for answer in answers.values()):
+            hear(self._workers)
+        try:
+            return {part: answer.result() for part, answer in answers.items()}
+        except Ended as lost:
+            says = f"a process of the search ended without an answer (exit {lost.code})"
+            raise Undecided(says) from None
+
+
+@contextmanager
+def _own_counts(model: Model[Any]) -> Iterator[None]:
+    """Let *model* count from zero, and have the counts from before again afterwards."""
+    if not isinstance(model, Counting):
+        yield
+        return
+    before = model.take_counts()
+    try:
+        yield
+    finally:
+        model.take_counts()
+        model.add_counts(before)
+
+
+class _Hosted(Generic[State]):
+    """An owner in its process. Its methods but the first answer a request each."""
+
+    _owner: Owner[State]
+    _to_save: Iterator[Waiting[State]]
+
+    def __init__(
+        self, model: Model[State], make: Callable[[int], Owner[State]], part: int, holding: Holding
+    ) -> None:
+        self._model, self._make, self._part, self._holding = model, make, part, holding
+        #: Whether there is something to do while nobody asks.
+        self._ahead = False
+
+    def serve(self, end: End) -> None:
+        """Answer requests, and expand states while nobody asks.
+
+        Ctrl-C, which reaches all processes of a terminal, does not end it.
+        """
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        heard_by(end.say)
+        if isinstance(self._model, Counting):
+            # What was counted before the fork is known.
+            self._model.take_counts()
+        asked = select.poll()
+        asked.register(end.fileno(), select.POLLIN)
+        # A user's code may close what it did not open.
+        with suppress(EOFError, OSError):
+            while True:
+                while self._ahead and not asked.poll(0):
+                    self._ahead = self._owner.run_ahead()
+                for method, *arguments in end.read():
+                    end.answer(method, self, *arguments)
+
+    def take_over(self, round_: int) -> None:
+        self._owner = self._make(self._part)
+        self._owner.take_over(round_, self._holding)
+        del self._holding
+
+    def expand(self, asked: Round, numbers: Sequence[int]) -> tuple[Reached, dict[int, bytes]]:
+        """How far the owner is, and its boxes for all others."""
+        return self._reached(self._owner.expand(asked, numbers))
+
+    def go_on(self, way: ChoiceWay) -> tuple[Reached, dict[int, bytes]]:
+        return self._reached(self._owner.go_on(way))
+
+    def _reached(self, reached: Reached) -> tuple[Reached, dict[int, bytes]]:
+        if reached.unmet is not None:
+            return reached, {}
+        self._ahead = True
+        return reached, self._owner.boxes()
+
+    def settle(self, boxes: list[bytes], end: int) -> Settled:
+        self._ahead = True
+        return self._owner.settle(boxes, end)
+
+    def begin_to_save(self, numbers: Sequence[int], next_: int) -> None:
+        self._ahead = False
+        self._to_save = self._owner.waiting(numbers, next_)
+
+    def save(self) -> list[Waiting[State]]:
+        """The next of the states that wait; none after the last."""
+        return list(islice(self._to_save, _TOGETHER))

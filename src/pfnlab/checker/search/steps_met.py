@@ -1,0 +1,44 @@
+"""The steps that owners have met lately, in memory that forked processes share."""
+
+from __future__ import annotations
+
+import mmap
+
+#: Places, of 16 bytes each; the system gives memory for those that are used.
+_PLACES = 1 << 20
+
+# Fibonacci hashing: small ints, which are their own fingerprints, are spread too.
+_SPREAD, _WORD = 0x9E37_79B9_7F4A_7C15, (1 << 64) - 1
+
+
+def spread(mark: int) -> int:
+    """32 bits that depend on the lower half of *mark*, and with it on small ints."""
+    return (mark * _SPREAD & _WORD) >> 32
+
+
+class StepsMet:
+    """For fingerprints of states, a step that leads there; what was met long ago is forgotten.
+
+    Processes that are forked from its maker have it in common, and take no locks. A place has the tag of a
+    step, and the fingerprint mixed with that tag: what two processes write into one place at one time fits no
+    fingerprint.
+    """
+
+    def __init__(self) -> None:
+        self._places = _PLACES
+        # 0 is an empty place, so tags are stored plus one.
+        self._words = memoryview(mmap.mmap(-1, 16 * self._places)).cast("B").cast("Q")
+
+    def known(self, mark: int, tag: int) -> bool:
+        """True where a step before *tag* is known to lead to the state with fingerprint *mark*.
+
+        Else *tag* is remembered, and what was at its place before is forgotten.
+        """
+        words, stored = self._words, tag + 1
+        at = spread(mark) % self._places * 2
+        other = words[at]
+        if other and other < stored and words[at + 1] ^ (other * _SPREAD & _WORD) == mark:
+            return True
+        words[at] = stored
+        words[at + 1] = mark ^ (stored * _SPREAD & _WORD)
+        return False
