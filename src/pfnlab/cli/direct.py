@@ -91,7 +91,7 @@ def _values(fields: Sequence[OptionField], words: Sequence[str]) -> dict[str, An
                 raise InQuestion
             values[field.name] = flag
             continue
-        number = _number_of_words(field)
+        number = len(_forms(field))
         if equals and number > 1:
             raise InQuestion
         taken, rest = ([value], rest) if equals else (rest[:number], rest[number:])
@@ -113,12 +113,14 @@ def _is_value(word: str) -> bool:
     return word == "-" or (word != "" and not word.startswith("-"))
 
 
-def _number_of_words(field: OptionField) -> int:
-    """How many words one use of an option takes: of a pair two."""
+def _forms(field: OptionField) -> tuple[Any, ...]:
+    """The types of the words that one use of an option takes: of a pair two."""
     from pfnlab.cli.word_values import without_none
 
+    if field.is_several:
+        return get_args(field.form)[:1]
     form = without_none(field.form)
-    return len(get_args(form)) if get_origin(form) is tuple and not field.is_several else 1
+    return get_args(form) if get_origin(form) is tuple else (form,)
 
 
 def _names(field: OptionField) -> list[tuple[str, bool | None]]:
@@ -153,15 +155,14 @@ def _value(field: OptionField, words: Sequence[str]) -> Any:
 
     :raises InQuestion: a word stands for none
     """
-    from pfnlab.cli.word_values import plain_value, without_none
+    from pfnlab.cli.word_values import plain_value
 
-    form = without_none(field.form)
-    forms = get_args(form) if get_origin(form) is tuple else (form,)
+    forms = _forms(field)
     if field.is_several:
-        forms = (forms[0],) * len(words)
+        forms *= len(words)
     last = words[len(words) - len(forms) :]
-    values = [
-        plain_value(one, word, field.option.min, field.option.max)
-        for one, word in zip(forms, last, strict=True)
-    ]
-    return tuple(values) if get_origin(form) is tuple else values[0]
+    option = field.option
+    values = tuple(
+        plain_value(form, word, option.min, option.max) for form, word in zip(forms, last, strict=True)
+    )
+    return values if field.is_several or len(forms) > 1 else values[0]
