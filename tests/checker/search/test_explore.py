@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 from shared_race import PROPERTIES, Race
-from small_models import Counters, Detour, Forgetful, Grid
+from small_models import Counters, Detour, Forgetful, Graph, Grid
 
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.explore import explore
 from pfnlab.checker.search.frontier import Order
-from pfnlab.checker.search.property import always, sometimes
+from pfnlab.checker.search.property import Property, always, sometimes
 from pfnlab.errors import Defect, Misuse
 
 ORDERS: tuple[Order, ...] = ("breadth", "depth")
@@ -30,6 +30,20 @@ def test_every_state_and_step_is_counted_once(order: Order) -> None:
 
     assert (36, 60) == (found.states, found.transitions)
     assert found.complete
+
+
+def test_a_step_to_a_known_state_is_judged() -> None:
+    """Where the property asks of the step; others have answered for that state."""
+    # 5 and 0 are one state, and the step to 5 comes later.
+    model = Graph([[1], [0, 5], [], [], [], []], alike=5)
+    of_state = always("never 5", lambda state: state != 5)
+    of_step = Property("no step to 5", "always", lambda state: state != 5, of_step=True)
+
+    found = explore(model, [of_state, of_step])
+
+    assert ["no step to 5"] == [*found.discoveries]
+    assert "0/0/1" == found.discoveries["no step to 5"].encode()
+    assert 2 == found.states
 
 
 def test_levels_are_the_distances_from_the_start() -> None:

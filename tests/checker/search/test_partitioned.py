@@ -60,6 +60,7 @@ def asked(bad: frozenset[int], good: frozenset[int]) -> Sequence[Property[int]]:
         always("not bad", lambda state: state not in bad, lambda state: state % 3 > 0),
         sometimes("good", lambda state: state in good),
         always("nothing", lambda state: False, lambda state: state in bad & good),
+        Property("no bad step", "always", lambda state: state not in bad, of_step=True),
     ]
 
 
