@@ -1,0 +1,56 @@
+"""The part in which two sequences differ: what is before it and behind it need not be looked at again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+
+class ChangedPart(NamedTuple):
+    """
+    The part of a sequence that is not as it was; nothing, where `start` is both ends.
+
+    :param start: the index of its first element, in both sequences
+    :param end_before: the index behind its last one, in the earlier sequence
+    :param end: the same in the later one
+    """
+
+    start: int
+    end_before: int
+    end: int
+
+    def around(self, start: int, end: int) -> ChangedPart:
+        """The part with the elements *start* up to *end* of the later sequence in it."""
+        if start >= end:
+            return self
+        if self.start == self.end == self.end_before:
+            # Where nothing differs, both sequences have the same indices.
+            return ChangedPart(start, end, end)
+        first, last = min(self.start, start), max(self.end, end)
+        return ChangedPart(first, self.end_before + last - self.end, last)
+
+
+def changed_part(before: Sequence[Any], after: Sequence[Any]) -> ChangedPart:
+    """The part that differs, behind the longest common beginning and before the longest common end.
+
+    Elements are compared by value; where both have the same objects, comparing them costs next to nothing.
+    """
+    most = min(len(before), len(after))
+    start = _alike(before, after, most)
+    if start == len(before) == len(after):
+        return ChangedPart(start, start, start)
+    behind = _alike(before[start:][::-1], after[start:][::-1], most - start)
+    return ChangedPart(start, len(before) - behind, len(after) - behind)
+
+
+def _alike(before: Sequence[Any], after: Sequence[Any], most: int) -> int:
+    """With how many equal elements both begin, of *most* at most."""
+    low, high = 0, most
+    # Slices are compared by the interpreter itself, which takes a fraction of a loop over their elements.
+    while low < high:
+        middle = (low + high + 1) // 2
+        if before[low:middle] == after[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
