@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from itertools import chain
 
 from pfnlab.mm.kernel import Kernel, Task
@@ -114,12 +115,19 @@ class Observer:
         return space
 
     def _tracked(self, names: Mapping[Vma, str]) -> Iterator[str]:
-        for reservation in self.kernel.tracker.tracked(list(names)):
-            users = map(names.__getitem__, reservation.vmas)
-            if reservation.pfns is None:
-                yield tracked_text(VM_PAT, None, users)
+        for vmas, pfns, refs in self.kernel.tracker.tracked(list(names)):
+            if pfns is None and len(vmas) == 1:
+                yield _vm_pat_text(names[vmas[0]])
+            elif pfns is None:
+                yield tracked_text(VM_PAT, None, map(names.__getitem__, vmas))
             else:
-                span = self.places.device_span(*reservation.pfns)
+                span = self.places.device_span(*pfns)
                 # RAM that a driver maps lies elsewhere on every machine.
                 place = span.name if span.name == PHYSICAL else span
-                yield tracked_text(place, reservation.refs, users)
+                yield tracked_text(place, refs, map(names.__getitem__, vmas))
+
+
+# These are as many as VMAs, after every step: each line is made once.
+@lru_cache(maxsize=1 << 14)
+def _vm_pat_text(name: str) -> str:
+    return tracked_text(VM_PAT, None, (name,))

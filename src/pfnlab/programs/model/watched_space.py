@@ -21,16 +21,16 @@ from pfnlab.mm.smap_counts import SmapCounts
 from pfnlab.mm.space import TASK_PAGES
 from pfnlab.mm.vma import Vma
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.changed_part import changed_part
+from pfnlab.programs.runs.changed_part import changed_part, changed_rows
 from pfnlab.programs.runs.observation import PHYSICAL, PteSeen, VmaSeen
 from pfnlab.programs.runs.places import Places
 from pfnlab.programs.runs.pte_text import RAM, entry_text, merge_ptes
 from pfnlab.programs.runs.texts import vma_name
 
-#: The fields of a VMA that its words are made of.
-_FIELDS: Callable[[Vma], tuple[object, ...]] = attrgetter(
-    "start", "end", "pgoff", "flags", "page_prot", "file"
-)
+#: The fields of a VMA that its words are made of: its pages first.
+_FIELDS = tuple(map(attrgetter, ("start", "end", "pgoff", "flags", "page_prot", "file")))
+
+#: The first page of a run of entries or of tables, and the page behind its last.
 _START, _END = itemgetter(0), itemgetter(1)
 
 #: The place of the ordinary page in a run of entries.
@@ -53,7 +53,7 @@ class WatchedSpace:
     ) -> None:
         self._kernel, self._task, self._places, self._counts = kernel, task, places, counts
         self._mm, self._platform = task.mm, kernel.platform
-        self._fields: list[tuple[object, ...]] = []
+        self._fields: list[list[Any]] = [[] for _ in _FIELDS]
         self._runs: list[EntryRun] = []
         self._tables: list[tuple[tuple[int, int], ...]] = []
         self.vmas: list[VmaSeen | None] = []
@@ -77,9 +77,10 @@ class WatchedSpace:
 
     def look(self) -> None:
         """See it as it is now."""
-        fields = list(map(_FIELDS, self._mm.vmas))
+        # Lists of fields, for a tuple for each VMA would keep the collector of garbage busy.
+        fields = [list(map(field, self._mm.vmas)) for field in _FIELDS]
         runs, tables = self._mm.tables.state()
-        part = changed_part(self._fields, fields)
+        part = changed_rows(self._fields, fields)
         pages = self._changed_pages(runs, tables)
         if pages is not None:
             part = part.around(*_meeting(fields, *pages))
@@ -175,9 +176,10 @@ class WatchedSpace:
         return f"{name} {self._platform.pat.pgprot2cachemode(vma.page_prot).short.upper()}"
 
 
-def _meeting(fields: Sequence[tuple[object, ...]], start: int, end: int) -> tuple[int, int]:
+def _meeting(fields: Sequence[list[Any]], start: int, end: int) -> tuple[int, int]:
     """The indices, from the first to behind the last, of the VMAs that have pages of ``[start, end)``."""
-    return bisect_right(fields, start, key=_END), bisect_left(fields, end, key=_START)
+    starts, ends = fields[:2]
+    return bisect_right(ends, start), bisect_left(starts, end)
 
 
 def _cut(pte: PteSeen, start: int, end: int) -> PteSeen:

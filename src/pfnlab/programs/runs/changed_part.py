@@ -35,12 +35,19 @@ def changed_part(before: Sequence[Any], after: Sequence[Any]) -> ChangedPart:
 
     Elements are compared by value; where both have the same objects, comparing them costs next to nothing.
     """
-    most = min(len(before), len(after))
-    start = _alike(before, after, most)
-    if start == len(before) == len(after):
+    return changed_rows((before,), (after,))
+
+
+def changed_rows(before: Sequence[Sequence[Any]], after: Sequence[Sequence[Any]]) -> ChangedPart:
+    """The same of the rows of two tables, which are given by their columns."""
+    columns = list(zip(before, after, strict=True))
+    counts = len(before[0]), len(after[0])
+    most = min(counts)
+    start = min(_alike(had, has, most) for had, has in columns)
+    if start == max(counts):
         return ChangedPart(start, start, start)
-    behind = _alike(before[start:][::-1], after[start:][::-1], most - start)
-    return ChangedPart(start, len(before) - behind, len(after) - behind)
+    behind = min(_alike(had[start:][::-1], has[start:][::-1], most - start) for had, has in columns)
+    return ChangedPart(start, counts[0] - behind, counts[1] - behind)
 
 
 def _alike(before: Sequence[Any], after: Sequence[Any], most: int) -> int:

@@ -100,6 +100,8 @@ def tracked_range(line: str) -> TrackedRange:
     return TrackedRange(first if place is None else place[1], refs, tuple(filter(None, users)))
 
 
+# As many as the VMAs of a long run: a tracker may name all of them after every step.
+@lru_cache(maxsize=1 << 14)
 def named_span(text: str) -> tuple[str, Span] | None:
     """Task and pages of ``t:a[0:4]``; None for another text."""
     match = _SPAN.fullmatch(text)
