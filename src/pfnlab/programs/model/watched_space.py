@@ -91,9 +91,9 @@ class WatchedSpace:
         self.names[before] = map(self._name, vmas)
         self.prots[before] = map(self._prot, vmas)
         # What an ordinary page counts for depends on who else maps it.
-        for run in compress(runs, map(_PAGE, runs)):
-            for at in range(*_meeting(fields, run.start, run.end)):
-                self.vmas[at] = self._vma(self._mm.vmas[at])
+        paged = compress(runs, map(_PAGE, runs))
+        for at in {at for run in paged for at in range(*_meeting(fields, run.start, run.end))}:
+            self.vmas[at] = self._vma(self._mm.vmas[at])
         self._fields, self._runs, self._tables = fields, runs, tables
 
     def _changed_pages(
