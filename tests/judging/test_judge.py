@@ -11,7 +11,8 @@ from configurations import config_text
 from for_each import for_each
 from litmus_files import litmus_file
 
-from pfnlab.judging.judge import ASKED, SEEN, violations
+from pfnlab.judging.asking import ASKED
+from pfnlab.judging.judge import SEEN, violations
 from pfnlab.mm.configuration import DISTRIBUTION
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.lang.ops import Program

@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 from for_each import for_each
 
-from pfnlab.judging.judge import ASKED, SEEN, violations
+from pfnlab.judging.asking import ASKED
+from pfnlab.judging.judge import SEEN, violations
 from pfnlab.judging.known import KNOWN, LEFT_OUT, Known
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program

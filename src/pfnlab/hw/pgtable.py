@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 from pfnlab.hw.spans import SpanSet
@@ -62,6 +63,9 @@ class EntryRun(NamedTuple):
         start, end = max(start, self.start), min(end, self.end)
         return EntryRun(start, end, self.pfn + start - self.start, self.bits, self.page, self.level)
 
+
+#: The level of a run.
+_LEVEL = itemgetter(EntryRun._fields.index("level"))
 
 #: Pages one table of each level spans: a PTE table 2 MiB, a PMD table 1 GiB, a PUD table 512 GiB.
 TABLE_PAGES = {1: 1 << 9, 2: 1 << 18, 3: 1 << 27}
@@ -144,6 +148,10 @@ class PageTables:
         if entry is None or vpn % LEAF_PAGES[entry.level] == 0:
             return None
         return self._whole(vpn, vpn + 1)
+
+    def has_leaf(self, level: int) -> bool:
+        """True where any entry of *level* maps something."""
+        return level in map(_LEVEL, self._runs)
 
     def has_table(self, vpn: int, level: int) -> bool:
         """True where there is a table for the entries of *level* at *vpn*."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
-from itertools import accumulate
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, pairwise
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.changed_part import ChangedPart, changed_part
 
 
 class Placed(Protocol):
@@ -24,51 +25,108 @@ class Placed(Protocol):
 
 T = TypeVar("T", bound=Placed)
 
+#: The number of an area of a task, and the pages of something there.
+_Place = tuple[int, int, int]
 
-class _Area(NamedTuple, Generic[T]):
+
+class _Area(NamedTuple):
     """
     The things in one area of a task, by their first pages.
 
-    :param numbered: with its number among all things
+    :param indices: of each among all things
     :param starts: the first page of each
+    :param ends: the page behind the last of each
     :param furthest: the furthest end of all until each
     """
 
-    numbered: list[tuple[int, T]]
+    indices: list[int]
     starts: list[int]
+    ends: list[int]
     furthest: list[int]
+
+    def indices_of(self, span: Span) -> list[int]:
+        """The indices, ascending, of those that have a page of *span*."""
+        first = bisect_right(self.furthest, span.start)
+        behind = bisect_left(self.starts, span.end)
+        return sorted(self.indices[at] for at in range(first, behind) if self.ends[at] > span.start)
 
 
 class ByPlace(Generic[T]):
     """
     Things that lie in address spaces, found by their pages; they may overlap.
 
+    Those of one task and area mostly stand together, in ascending order and apart from each other. So their
+    places are one ascending list, in which little changes from one step to the next.
+
     :param things: in any order
+    :ivar things: all, in that order
     """
 
-    def __init__(self, things: Iterable[T]) -> None:
-        found: dict[tuple[str, str], list[tuple[int, T]]] = {}
-        for number, thing in enumerate(things):
-            found.setdefault((thing.task, thing.span.name), []).append((number, thing))
-        self._areas: dict[tuple[str, str], _Area[T]] = {}
-        for key, numbered in found.items():
-            numbered.sort(key=lambda pair: pair[1].span.start)
-            spans = [thing.span for _, thing in numbered]
-            self._areas[key] = _Area(
-                numbered, [span.start for span in spans], list(accumulate((span.end for span in spans), max))
-            )
+    def __init__(self, things: Iterable[T] = ()) -> None:
+        self.things: Sequence[T] = ()
+        self._set(tuple(things))
 
-    def overlapping(self, task: str, span: Span) -> list[T]:
+    def _set(self, things: Sequence[T]) -> None:
+        self.things = things
+        #: The areas by task and name, numbered as they come.
+        self._numbers: dict[tuple[str, str], int] = {}
+        self._places = [self._place(thing) for thing in things]
+        self._areas = None if _ascending(self._places) else _areas(self._places)
+
+    def _place(self, thing: T) -> _Place:
+        span = thing.span
+        number = self._numbers.setdefault((thing.task, span.name), len(self._numbers))
+        return number, span.start, span.end
+
+    def replace(self, things: Sequence[T]) -> ChangedPart:
+        """Have *things* instead.
+
+        :return: where they are not those it had
+        """
+        part = changed_part(self.things, things)
+        if self._areas is not None:
+            self._set(things)
+            return part
+        new = [self._place(thing) for thing in things[part.start : part.end]]
+        self._places[part.start : part.end_before] = new
+        self.things = things
+        if not _ascending(self._places[max(part.start - 1, 0) : part.end + 1]):
+            self._set(things)
+        return part
+
+    def indices(self, task: str, span: Span) -> Sequence[int]:
+        """The indices, ascending, of those that have a page of *span* in the address space of *task*."""
+        number = self._numbers.get((task, span.name))
+        if number is None:
+            return ()
+        if self._areas is not None:
+            return self._areas[number].indices_of(span)
+        first = bisect_right(self._places, (number, span.start))
+        if first and self._places[first - 1][0] == number and self._places[first - 1][2] > span.start:
+            first -= 1
+        return range(first, bisect_left(self._places, (number, span.end)))
+
+    def overlapping(self, task: str, span: Span) -> Sequence[T]:
         """Those that have a page of *span* in the address space of *task*, in the order they were given."""
-        area = self._areas.get((task, span.name))
-        if area is None:
-            return []
-        first = bisect_right(area.furthest, span.start)
-        behind = bisect_left(area.starts, span.end)
-        return [
-            thing
-            for _, thing in sorted(
-                (pair for pair in area.numbered[first:behind] if pair[1].span.end > span.start),
-                key=lambda pair: pair[0],
-            )
-        ]
+        return [self.things[index] for index in self.indices(task, span)]
+
+
+def _ascending(places: Sequence[_Place]) -> bool:
+    """True where each lies behind the one before it: in the same area, or in one with a later number."""
+    return all(start < end for _, start, end in places) and all(
+        end <= start if number == next_number else number < next_number
+        for (number, _, end), (next_number, start, _) in pairwise(places)
+    )
+
+
+def _areas(places: Sequence[_Place]) -> dict[int, _Area]:
+    """The things in each area, by its number, where they do not stand in ascending order."""
+    found: dict[int, list[tuple[int, int, int]]] = {}
+    for index, (number, start, end) in enumerate(places):
+        found.setdefault(number, []).append((start, end, index))
+    areas = {}
+    for number, placed in found.items():
+        placed.sort(key=lambda one: one[0])
+        starts, ends, indices = (list(column) for column in zip(*placed, strict=True))
+        areas[number] = _Area(indices, starts, ends, list(accumulate(ends, max)))
+    return areas

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from pfnlab.hw.pgtable import LEAF_PAGES
 from pfnlab.judging.by_place import ByPlace
 from pfnlab.judging.history import History
-from pfnlab.judging.seen import Layout, SeenEntry, entries_in
+from pfnlab.judging.seen import Layout, SeenEntry, SeenSpaces, entries_in
 from pfnlab.programs.lang.device_ops import OWN_RAM
 from pfnlab.programs.lang.ops import Look, Op, Read, ReadMemtypeList, Write
 from pfnlab.programs.lang.span import Span
@@ -21,20 +21,24 @@ from pfnlab.programs.runs.texts import TableEntry, vma_name
 _NO_ENTRY = TableEntry(1, "", absent="none")
 
 
-def entries_inside(step: Step, layout: Layout, history: History) -> Iterator[str]:
+def entries_inside(
+    spaces: SeenSpaces, ptes: Iterable[PteSeen], vmas: Iterable[VmaSeen], layout: Layout, history: History
+) -> Iterator[str]:
     """Every entry lies in a VMA, and maps the frames that the VMA's offset names.
 
     An entry of ordinary memory is a copy, or the driver's own page: which one, an observation does not say.
+
+    :param ptes: the entries that are asked
+    :param vmas: the VMAs whose entries are asked
     """
-    vmas, ptes = ByPlace(step.vmas or ()), ByPlace(step.ptes or ())
-    for run in step.ptes or ():
+    for run in ptes:
         if not run.table_entry.maps:
             continue
-        outside = _outside(run, vmas)
+        outside = _outside(run, spaces.vmas)
         if outside is not None:
             yield f"{vma_name(run.task, outside)} has an entry ({run.entry}) and lies in no VMA"
-    for vma in step.vmas or ():
-        for entry in entries_in(vma, ptes):
+    for vma in vmas:
+        for entry in entries_in(vma, spaces.ptes):
             if entry.entry.maps and not _as_offset(entry, vma, layout, history):
                 offset = vma.offset
                 yield (
@@ -79,15 +83,17 @@ def _as_offset(entry: SeenEntry, vma: VmaSeen, layout: Layout, history: History)
     return target.start == offset.start + entry.first
 
 
-def leaves_fit(step: Step, layout: Layout) -> Iterator[str]:
-    """A leaf of 2 MiB or 1 GiB lies in one VMA."""
-    vmas = ByPlace(step.vmas or ())
-    for run in step.ptes or ():
+def leaves_fit(spaces: SeenSpaces, ptes: Iterable[PteSeen]) -> Iterator[str]:
+    """A leaf of 2 MiB or 1 GiB lies in one VMA.
+
+    :param ptes: the entries that are asked
+    """
+    for run in ptes:
         leaf = run.table_entry
         if not leaf.maps or leaf.level < 2:
             continue
         pages = LEAF_PAGES[leaf.level]
-        for vma in vmas.overlapping(run.task, run.span):
+        for vma in spaces.vmas.overlapping(run.task, run.span):
             for border in (vma.span.start, vma.span.end):
                 if run.span.start < border < run.span.end and (border - run.span.start) % pages:
                     yield f"a leaf of {pages:,} pages in {vma_name(run.task, run.span)} reaches over {border}"
@@ -97,14 +103,14 @@ def leaves_fit(step: Step, layout: Layout) -> Iterator[str]:
 TlbGens = Mapping[str, tuple[int, int]]
 
 
-def flushed(before: Step, step: Step, gens: tuple[TlbGens, TlbGens]) -> Iterator[str]:
+def flushed(before: Step, ptes: ByPlace[PteSeen], gens: tuple[TlbGens, TlbGens]) -> Iterator[str]:
     """No entry that a processor may remember is removed, or loses a right, without a flush.
 
     An entry that was never used to reach memory (no A) is in no TLB. ``pte_flags_need_flush`` decides so too.
 
+    :param ptes: the entries after it
     :param gens: ``tlb_gen`` of every address space, before and after, by task
     """
-    ptes = ByPlace(step.ptes or ())
     for old in before.ptes or ():
         was = old.table_entry
         if not was.is_present or "A" not in was.flags:
@@ -154,21 +160,21 @@ def fork_whole(before: Step, step: Step, op: Op) -> Iterator[str]:
             yield f"fork of {op.task} failed ({step.result}), and changed its {field}"
 
 
-def told(step: Step, span: Span) -> Iterator[str]:
+def told(spaces: SeenSpaces, span: Span) -> Iterator[str]:
     """Nothing maps what unmap_mapping_range took out of every mapping of the file."""
-    ptes = ByPlace(step.ptes or ())
-    for vma in step.vmas or ():
+    for vma in spaces.vmas.things:
         if vma.file != "driver":
             continue
-        for entry in entries_in(vma, ptes):
+        for entry in entries_in(vma, spaces.ptes):
             target = entry.target
             if entry.entry.maps and target is not None and target.meets(span):
                 yield f"{vma_name(vma.task, entry.span)} maps {target}, which was taken out of all mappings"
 
 
-def reached(step: Step, op: Op, process: str, look: LookLevel) -> Iterator[str]:
+def reached(step: Step, ptes: ByPlace[PteSeen], op: Op, process: str, look: LookLevel) -> Iterator[str]:
     """Memory is reached through an entry that is there, and that allows it.
 
+    :param ptes: the entries after the step
     :param process: the task that stands for the address space of the acting one
     :param look: how the kernel was looked at
     """
@@ -176,15 +182,8 @@ def reached(step: Step, op: Op, process: str, look: LookLevel) -> Iterator[str]:
     if step.result != "ok" or not isinstance(call, Read | Write):
         return
     span = call.span
-    now = next(
-        (
-            run
-            for run in step.ptes or ()
-            if run.task == process and run.span.name == span.name
-            if run.span.start <= span.start < run.span.end
-        ),
-        None,
-    )
+    first_page = Span(span.name, span.start, span.start + 1)
+    now = next(iter(ptes.overlapping(process, first_page)), None)
     entry = now.table_entry if now is not None else _NO_ENTRY
     if look.reads_smaps and (entry.absent, entry.level) == ("none", 3):
         # Reading smaps, after the operation, has dropped a leaf of 1 GiB (S7.5.3).

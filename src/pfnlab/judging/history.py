@@ -56,6 +56,7 @@ class History:
     :ivar moved: whether the device's BAR is at its second place
     :ivar moved_away: whether mremap has moved something to a place of the kernel's choice
     :ivar opened: devices of which vfio-pci has mapped something
+    :ivar changes: how often anything of it has changed
     """
 
     def __init__(self) -> None:
@@ -66,6 +67,7 @@ class History:
         self.removed: set[str] = set()
         self.opened: set[str] = set()
         self.moved = self.moved_away = False
+        self.changes = 0
         self._hows: list[tuple[Span, str]] = []
         self._processes: dict[str, str] = {}
         self._kept: dict[type, list[Span]] = {undo: [] for undo in _KEEP.values()}
@@ -140,7 +142,8 @@ class History:
             case _ if self._kept.get(type(call)):
                 self._kept[type(call)].pop()
             case _:
-                pass
+                return
+        self.changes += 1
 
     def _free(self, span: Span, steps: Sequence[Step]) -> None:
         """A driver has freed *span*: a range that it has booked, or a part of one."""

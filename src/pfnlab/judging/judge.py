@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from pfnlab.checker.kernel.moment import Moment
-from pfnlab.checker.kernel.properties import (
-    claimed_free,
-    claimed_unmapped,
-    counters,
-    direct_map,
-    direct_map_back,
-    freed_once,
-    memory_off,
-    no_leak,
-    no_loss,
-    no_warning,
-    one_mode,
-    removed_unmapped,
-)
 from pfnlab.errors import Misuse
+from pfnlab.judging.asking import ASKED, ASKED_OF_EVENTS, Asking, events_broken
+from pfnlab.judging.device_mappings import DeviceMappings
 from pfnlab.judging.entries import (
     entries_inside,
     flushed,
@@ -32,10 +18,12 @@ from pfnlab.judging.entries import (
     reached,
     told,
 )
+from pfnlab.judging.first_steps import FirstSteps
 from pfnlab.judging.history import History, is_unplaced
 from pfnlab.judging.known import known
 from pfnlab.judging.run_causes import Causes
-from pfnlab.judging.seen import Layout, SeenMoment
+from pfnlab.judging.seen import Layout, SeenChanges, SeenSpaces
+from pfnlab.judging.seen_moment import SeenMoment
 from pfnlab.mm.profile import Profile
 from pfnlab.policies.known_kernels import version_of_release
 from pfnlab.policies.patched import patched_kernels
@@ -46,44 +34,8 @@ from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.ops import Fork, Op, Program, Release
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import FIELDS, Verdict, judge
-from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import HELD, MOVED, MemorySeen, Run, Step
 from pfnlab.programs.runs.violation import Violation
-
-
-class Asked(NamedTuple):
-    """A property that is asked of an observed kernel after every step."""
-
-    name: str
-    asks: str
-    judge: Callable[[Moment], bool | None]
-
-
-def _asked(judge: Callable[[Moment], bool | None]) -> Asked:
-    return Asked(judge.__name__, " ".join((judge.__doc__ or "").split()).rstrip("."), judge)
-
-
-#: The properties of a state that `check` asks of modelled kernels too.
-ASKED: tuple[Asked, ...] = tuple(
-    map(
-        _asked,
-        (
-            no_leak,
-            no_loss,
-            freed_once,
-            one_mode,
-            direct_map,
-            direct_map_back,
-            memory_off,
-            removed_unmapped,
-            claimed_unmapped,
-            claimed_free,
-            no_warning,
-            counters,
-        ),
-    )
-)
-
 
 #: Those of an operation, and of page-table entries, with the sentence for each.
 SEEN: dict[str, str] = {
@@ -103,7 +55,7 @@ def sentence_of(name: str) -> str:
 
 
 #: Properties of an operation, not of a state: each time counts.
-_EVENTS = {"freed_once", "no_warning", "told_free", "reached", "flushed", "fork_whole", "looks_only"}
+_EVENTS = {*ASKED_OF_EVENTS, "told_free", "reached", "flushed", "fork_whole", "looks_only"}
 
 
 def violations(program: Program, run: Run, series: str | None = None) -> list[Violation]:
@@ -117,10 +69,11 @@ def violations(program: Program, run: Run, series: str | None = None) -> list[Vi
     """
     broken = list(_judged(program, run))
     profile = _profile(run, series) if broken else None
+    first = FirstSteps(program, run.steps)
     return [
         Violation(
             *(run.machine, name, step, run.steps[step].op, says),
-            known(Causes(program, run.steps, step, profile), name),
+            known(Causes(program, run.steps, step, profile, first), name),
         )
         for name, step, says in broken
     ]
@@ -168,70 +121,103 @@ def _version(run: Run) -> str | None:
 
 
 def _judged(program: Program, run: Run) -> Iterator[tuple[str, int, str]]:
-    layout, history = Layout(program, run.configuration), History()
+    judging = _Judging(program, run)
     lasting: set[str] = set()
-    before: int | None = None
-    held = False
-    for number, step in enumerate(run.steps):
-        op = program.ops[number] if number < len(program.ops) else None
-        if op is not None and step.result == "ok":
-            history.done(op.call, op.task, run.steps[number - 1 : number + 1] if number else ())
-            history.moved_away |= step.value == MOVED and is_unplaced(op.call)
-        held = step.result == HELD or (held and not (op is not None and isinstance(op.call, Release)))
-        memory = _memory(run, number)
-        broken: dict[str, str] = {}
-        if held or step.vmas is None or step.ptes is None:
-            moment = SeenMoment(msgspec.structs.replace(step, vmas=(), ptes=(), book=()), history, layout)
-            asked = [asked for asked in ASKED if asked.name in _EVENTS]
-        else:
-            moment, asked = SeenMoment(step, history, layout), list(ASKED)
-            earlier = None if before is None else (run.steps[before], _memory(run, before))
-            for name, text in _structure(layout, history, step, memory, op, earlier, run.look):
-                broken.setdefault(name, text)
-        for question in asked:
-            if question.judge(moment) is False:
-                broken.setdefault(question.name, question.asks)
-        before = None if held or step.vmas is None or step.ptes is None else number
+    for number in range(len(run.steps)):
+        broken = judging.broken(number)
         for name, text in broken.items():
             if name not in lasting or name in _EVENTS:
                 yield name, number, text
         lasting = set(broken)
 
 
+class _Judging:
+    """A run that is judged step by step, with what is known of the steps before."""
+
+    def __init__(self, program: Program, run: Run) -> None:
+        self._program, self._run = program, run
+        self._layout, self._history = Layout(program, run.configuration), History()
+        self._spaces = SeenSpaces()
+        self._mappings = DeviceMappings(self._layout, self._history)
+        self._asking = Asking(self._mappings)
+        self._held = False
+        self._before: int | None = None
+        #: The properties of entries that held in the step looked at last, and the changes of history by then.
+        self._entries_held: set[tuple[str, int]] = set()
+
+    def broken(self, number: int) -> dict[str, str]:
+        """The properties that a step breaks, with what was seen; all steps before it were asked."""
+        run, history = self._run, self._history
+        step = run.steps[number]
+        op = self._program.ops[number] if number < len(self._program.ops) else None
+        if op is not None and step.result == "ok":
+            history.done(op.call, op.task, run.steps[number - 1 : number + 1] if number else ())
+            history.moved_away |= step.value == MOVED and is_unplaced(op.call)
+        released = op is not None and isinstance(op.call, Release)
+        self._held = step.result == HELD or (self._held and not released)
+        broken: dict[str, str] = {}
+        if self._held or step.vmas is None or step.ptes is None:
+            for question in events_broken(SeenMoment(step, history, self._layout)):
+                broken.setdefault(question.name, question.asks)
+            self._before = None
+            return broken
+        changes = self._spaces.look(step)
+        self._mappings.look(step, self._spaces, changes)
+        for name, text in self._structure(number, step, op, changes):
+            broken.setdefault(name, text)
+        for question in self._asking.broken(SeenMoment(step, history, self._layout, self._mappings)):
+            broken.setdefault(question.name, question.asks)
+        self._before = number
+        return broken
+
+    def _structure(
+        self, number: int, step: Step, op: Op | None, changes: SeenChanges
+    ) -> Iterator[tuple[str, str]]:
+        """Name and sentence of what page-table entries, and structures in memory, show to be wrong."""
+        history, spaces, memory = self._history, self._spaces, _memory(self._run, number)
+        found = list(self._of_entries(changes))
+        if op is not None:
+            look = self._run.look
+            found.append(("reached", reached(step, spaces.ptes, op, history.process(op.task), look)))
+            if isinstance(op.call, UnmapMappingRange) and not op.call.keep_cows and step.result == "ok":
+                found.append(("told_free", told(spaces, op.call.span)))
+        if self._before is not None:
+            before, memory_before = self._run.steps[self._before], _memory(self._run, self._before)
+            if memory is not None and memory_before is not None:
+                gens = memory_before.tlb_gens, memory.tlb_gens
+                found.append(("flushed", flushed(before, spaces.ptes, gens)))
+            if op is not None and op.hold is None:
+                found.append(("looks_only", looks_only(before, step, op)))
+            if op is not None and isinstance(op.call, Fork) and step.result != "ok":
+                found.append(("fork_whole", fork_whole(before, step, op)))
+        for name, texts in found:
+            yield from ((name, text) for text in texts)
+        for fault in memory.faults if memory is not None else ():
+            # Entries that the kernel placed outside of the program's areas are not seen.
+            if fault.name != "counts_left" or not history.moved_away:
+                yield fault.name, fault.says
+
+    def _of_entries(self, changes: SeenChanges) -> Iterator[tuple[str, Iterable[str]]]:
+        """Name and sentences of what each entry, with its VMAs, shows to be wrong.
+
+        Where a property held in the step looked at before, what has not changed since keeps it.
+        """
+        spaces, now = self._spaces, self._history.changes
+        vmas, ptes = spaces.vmas.things, spaces.ptes.things
+        new_vmas = [vmas[index] for index in changes.touched_vmas]
+        new_ptes = [ptes[index] for index in changes.touched_ptes]
+        held, self._entries_held = self._entries_held, set()
+        inside = (new_ptes, new_vmas) if ("entries_inside", now) in held else (ptes, vmas)
+        fit = new_ptes if ("leaves_fit", now) in held else ptes
+        for name, texts in (
+            ("entries_inside", list(entries_inside(spaces, *inside, self._layout, self._history))),
+            ("leaves_fit", list(leaves_fit(spaces, fit))),
+        ):
+            if not texts:
+                self._entries_held.add((name, now))
+            yield name, texts
+
+
 def _memory(run: Run, number: int) -> MemorySeen | None:
     # Of a run that was lost the last step may have none.
     return run.memory[number] if number < len(run.memory) else None
-
-
-def _structure(
-    layout: Layout,
-    history: History,
-    step: Step,
-    memory: MemorySeen | None,
-    op: Op | None,
-    earlier: tuple[Step, MemorySeen | None] | None,
-    look: LookLevel,
-) -> Iterator[tuple[str, str]]:
-    """Name and sentence of what page-table entries, and structures in memory, show to be wrong."""
-    found: list[tuple[str, Iterator[str]]] = [
-        ("entries_inside", entries_inside(step, layout, history)),
-        ("leaves_fit", leaves_fit(step, layout)),
-    ]
-    if op is not None:
-        found.append(("reached", reached(step, op, history.process(op.task), look)))
-        if isinstance(op.call, UnmapMappingRange) and not op.call.keep_cows and step.result == "ok":
-            found.append(("told_free", told(step, op.call.span)))
-    if earlier is not None:
-        before, memory_before = earlier
-        if memory is not None and memory_before is not None:
-            found.append(("flushed", flushed(before, step, (memory_before.tlb_gens, memory.tlb_gens))))
-        if op is not None and op.hold is None:
-            found.append(("looks_only", looks_only(before, step, op)))
-        if op is not None and isinstance(op.call, Fork) and step.result != "ok":
-            found.append(("fork_whole", fork_whole(before, step, op)))
-    for name, texts in found:
-        yield from ((name, text) for text in texts)
-    for fault in memory.faults if memory is not None else ():
-        # Entries that the kernel placed outside of the program's areas are not seen.
-        if fault.name != "counts_left" or not history.moved_away:
-            yield fault.name, fault.says

@@ -4,31 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from itertools import pairwise
 
-from pfnlab.judging.by_place import ByPlace
-from pfnlab.judging.history import History
+from pfnlab.judging.first_steps import FirstSteps
 from pfnlab.mm.profile import Profile
 from pfnlab.policies.releases import series_key
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.policies.trackers.track_ctx import TrackCtx
-from pfnlab.programs.lang.device_ops import (
-    D3,
-    ArchIoFreeMemtypeWc,
-    Bind,
-    DriverCall,
-    MemoryDisable,
-    Remove,
-    RequestMemRegion,
-    UnmapMappingRange,
-    Unplug,
-    VfioReset,
-    ZapVmaPtes,
-)
 from pfnlab.programs.lang.ops import (
     Call,
     DeviceKind,
-    Fork,
     Madvise,
     Mlock,
     Mmap,
@@ -39,26 +23,10 @@ from pfnlab.programs.lang.ops import (
     Munmap,
     Op,
     Program,
-    Read,
-    Write,
 )
 from pfnlab.programs.lang.walk_ops import Walk
 from pfnlab.programs.model.model_machine import END
-from pfnlab.programs.runs.observation import HELD, WAITS, PteSeen, Step, VmaSeen
-from pfnlab.programs.runs.pte_text import RAM
-
-#: Calls that take entries away and leave the VMA.
-_ZAPS = (
-    ZapVmaPtes
-    | UnmapMappingRange
-    | RequestMemRegion
-    | Bind
-    | Remove
-    | Unplug
-    | MemoryDisable
-    | D3
-    | VfioReset
-)
+from pfnlab.programs.runs.observation import HELD, WAITS, Step
 
 #: Calls that may cut a VMA, where nobody looked at VMAs.
 _CUTS = Munmap | Mprotect | Mremap | Madvise | Mlock | Munlock | Mseal
@@ -68,13 +36,22 @@ class Causes:
     """
     The events until a step, that step among them.
 
-    :param steps: of the run, from the first; later ones are not looked at
+    :param steps: of the run, from the first; later ones decide nothing
     :param step: index; after the last operation stands the end
     :param profile: the rules of the machine; None where they are unknown
+    :param first: when what happens in the run happened first, for the causes of several steps
     """
 
-    def __init__(self, program: Program, steps: Sequence[Step], step: int, profile: Profile | None) -> None:
+    def __init__(
+        self,
+        program: Program,
+        steps: Sequence[Step],
+        step: int,
+        profile: Profile | None,
+        first: FirstSteps | None = None,
+    ) -> None:
         self._program, self._profile = program, profile
+        self._first = FirstSteps(program, steps) if first is None else first
         self._steps = steps[: step + 1]
         self._ops = program.ops[: step + 1]
         self._at = step
@@ -82,7 +59,7 @@ class Causes:
     @property
     def left_out(self) -> bool:
         """True where the program made the kernel leave a call out."""
-        return any(op.skip is not None for op in self._ops)
+        return self._since(self._first.left_out)
 
     @property
     def now(self) -> str:
@@ -129,10 +106,7 @@ class Causes:
     @property
     def driver(self) -> bool:
         """True where the guest driver was asked for something."""
-        return any(
-            isinstance(op.call, DriverCall) or (isinstance(op.call, Mmap) and op.call.driver is not None)
-            for op in self._ops
-        )
+        return self._since(self._first.driver)
 
     @property
     def remaps_at_fault(self) -> bool:
@@ -146,17 +120,17 @@ class Causes:
     @property
     def vfio(self) -> bool:
         """True where something was mapped through vfio-pci."""
-        return any(isinstance(call, Mmap) and call.via == "vfio" for _, call in self._made())
+        return self._since(self._first.vfio)
 
     @cached_property
     def cut(self) -> bool:
         """True where a VMA that maps a device was cut: in pieces, or shorter."""
-        return any(self._cuts())
+        return self._since(self._first.cut) or self._cut_unseen()
 
     @property
     def moved(self) -> bool:
         """True where mremap has moved something."""
-        return any(isinstance(call, Mremap) for _, call in self._made())
+        return self._since(self._first.moved)
 
     @property
     def dontunmap(self) -> bool:
@@ -166,34 +140,27 @@ class Causes:
     @property
     def forked(self) -> bool:
         """True where a task was forked."""
-        return any(isinstance(call, Fork) for _, call in self._made())
+        return self._since(self._first.forked)
 
     @property
     def zapped(self) -> bool:
         """True where entries were taken out of a VMA that stayed."""
-        return any(
-            isinstance(call, _ZAPS) and (at == 0 or lost_entries(self._steps[at - 1], self._steps[at]))
-            for at, call in self._made()
-        )
+        return self._since(self._first.zapped)
 
     @property
     def refilled(self) -> bool:
         """True where memory was reached after a zap."""
-        zaps = [at for at, call in self._made() if isinstance(call, _ZAPS)]
-        return any(isinstance(call, Read | Write) and zaps and at > zaps[0] for at, call in self._made())
+        return self._since(self._first.refilled)
 
     @property
     def copied_first(self) -> bool:
         """True where the first page of a private mapping of a device was seen to be a copy."""
-        return any(map(_copied_first, self._steps))
+        return self._since(self._first.copied)
 
     @property
     def fork_failed(self) -> bool:
         """True where a fork failed."""
-        return any(
-            isinstance(op.call, Fork) and step.result not in ("ok", HELD, WAITS)
-            for op, step in zip(self._ops, self._steps, strict=False)
-        )
+        return self._since(self._first.fork_failed)
 
     @property
     def remap_failed(self) -> bool:
@@ -203,31 +170,21 @@ class Causes:
 
     def had_leaf(self, level: int) -> bool:
         """True where a leaf of *level* (3: 1 GiB) was seen before this step."""
-        return any(
-            run.table_entry.maps and run.table_entry.level == level
-            for step in self._steps[:-1]
-            for run in step.ptes or ()
-        )
+        first = self._first.leaf(level)
+        return first is not None and first < self._at
 
     @property
     def freed_part(self) -> bool:
         """True where a driver gave a part back of what it had booked for itself."""
-        return any(mine for mine in self._frees())
+        return self._since(self._first.freed_part)
 
     @property
     def freed_foreign(self) -> bool:
         """True where a driver freed what it had not booked."""
-        return any(not mine for mine in self._frees())
+        return self._since(self._first.freed_foreign)
 
-    def _frees(self) -> Iterator[bool]:
-        """Of every free of a range that the driver had not booked as such: whether it had booked more."""
-        history = History()
-        for at, op in enumerate(self._ops[: len(self._steps)]):
-            call, booked = op.call, history.booked
-            if isinstance(call, ArchIoFreeMemtypeWc) and call.span not in booked:
-                yield any(span.contains(call.span) for span in booked)
-            if self._steps[at].result == "ok":
-                history.done(call, op.task, self._steps[at - 1 : at + 1] if at else ())
+    def _since(self, first: int | None) -> bool:
+        return first is not None and first <= self._at
 
     def _made(self) -> Iterator[tuple[int, Call]]:
         """The operations that were not refused, with their places."""
@@ -235,15 +192,16 @@ class Causes:
             if step.result in ("ok", HELD, WAITS):
                 yield at, op.call
 
-    def _cuts(self) -> Iterator[bool]:
-        seen = [step for step in self._steps if step.vmas is not None]
-        for before, after in pairwise(seen):
-            yield _was_cut(before.vmas or (), after.vmas or ())
-        if len(seen) < len(self._steps):
-            sizes = dict(self._sizes())
-            for _, call in self._made():
-                if isinstance(call, _CUTS):
-                    yield call.span.end - call.span.start < sizes.get(call.span.name, 0)
+    def _cut_unseen(self) -> bool:
+        """True where a call may have cut a VMA, and nobody looked at VMAs after every step."""
+        if all(step.vmas is not None for step in self._steps):
+            return False
+        sizes = dict(self._sizes())
+        return any(
+            call.span.end - call.span.start < sizes.get(call.span.name, 0)
+            for _, call in self._made()
+            if isinstance(call, _CUTS)
+        )
 
     def _sizes(self) -> Iterator[tuple[str, int]]:
         """The areas that were mapped, with their pages."""
@@ -255,48 +213,3 @@ class Causes:
 def word_of(call: Call) -> str:
     """The word of an operation in a program; of a walk its walker."""
     return call.walker if isinstance(call, Walk) else str(type(call).__struct_config__.tag)
-
-
-def lost_entries(before: Step, after: Step) -> bool:
-    """True where a VMA is as long as before and has fewer entries, or where nobody looked."""
-    if None in (before.vmas, before.ptes, after.vmas, after.ptes):
-        return True
-    stayed = {(vma.task, vma.span) for vma in after.vmas or ()}
-    ptes = [_mapped(step) for step in (before, after)]
-    return any(
-        _pages(ptes[0], vma) > _pages(ptes[1], vma)
-        for vma in before.vmas or ()
-        if (vma.task, vma.span) in stayed
-    )
-
-
-def _mapped(step: Step) -> ByPlace[PteSeen]:
-    return ByPlace(run for run in step.ptes or () if run.table_entry.maps)
-
-
-def _pages(ptes: ByPlace[PteSeen], vma: VmaSeen) -> int:
-    return sum(
-        min(run.span.end, vma.span.end) - max(run.span.start, vma.span.start)
-        for run in ptes.overlapping(vma.task, vma.span)
-    )
-
-
-def _was_cut(before: Sequence[VmaSeen], after: Sequence[VmaSeen]) -> bool:
-    now = ByPlace(after)
-    return any(
-        old.span.contains(new.span) and new.span != old.span
-        for old in before
-        if "pf" in old.flags.split()
-        for new in now.overlapping(old.task, old.span)
-    )
-
-
-def _copied_first(step: Step) -> bool:
-    firsts = {
-        (vma.task, vma.span.name, vma.span.start)
-        for vma in step.vmas or ()
-        if "pf" in vma.flags.split() and vma.perms.endswith("p")
-    }
-    return any(
-        run.target == RAM and (run.task, run.span.name, run.span.start) in firsts for run in step.ptes or ()
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from pfnlab.hw.spans import SpanSet
 from pfnlab.programs.lang.ops import MAIN_TASK
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Step, VmaSeen
@@ -23,6 +24,9 @@ QUIET: tuple[tuple[str, ...], ...] = ((), ("?",), ("0",))
 
 #: The mark behind a book entry that nobody has any more.
 LEAKED = "LEAKED"
+
+#: Of fewer entries of the book than these each is sought among all VMAs.
+_FEW = 4
 
 #: The cell for nothing, and for a field that the machine's channel cannot see.
 NOTHING = "-"
@@ -60,10 +64,24 @@ def is_leaked(entry: BookEntry, step: Step) -> bool:
     return not any(vma.offset is not None and vma.offset.meets(entry.span) for vma in step.vmas)
 
 
+def _leaked(book: Sequence[BookEntry], step: Step) -> list[bool]:
+    """:func:`is_leaked` of each entry."""
+    if len(book) < _FEW or step.op == "end" or step.vmas is None:
+        return [is_leaked(entry, step) for entry in book]
+    offsets = [vma.offset for vma in step.vmas if vma.offset is not None]
+    mapped = {name: SpanSet() for name in {offset.name for offset in offsets}}
+    for offset in offsets:
+        mapped[offset.name].add(offset.start, offset.end)
+    nothing = SpanSet()
+    return [
+        not mapped.get(entry.span.name, nothing).within(entry.span.start, entry.span.end) for entry in book
+    ]
+
+
 def _book_lines(book: Sequence[BookEntry], step: Step, kept: Sequence[Span]) -> Iterator[str]:
     owned = list(kept)
-    for entry in book:
-        if not is_leaked(entry, step):
+    for entry, leaked in zip(book, _leaked(book, step), strict=True):
+        if not leaked:
             yield str(entry)
         elif entry.span in owned:
             owned.remove(entry.span)

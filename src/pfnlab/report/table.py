@@ -130,8 +130,8 @@ def step_rows(
             for field in fields
             for lit in [_lit(steps, field, spent) if (index, field) in differing else frozenset[int]()]
             if (index, field) in differing
-            or _changed(steps, before, field)
             or (op != "end" and _has_entries(steps, field))
+            or _changed(steps, before, field)
         ]
         differs = (index, "result") in differing
         if op != "end" or consequences or differs or None in steps:

@@ -7,6 +7,8 @@ exactly as it was made, when the last of those VMAs is freed. Unmapping a part f
 from __future__ import annotations
 
 import errno
+from itertools import groupby
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, ClassVar
 
 from pfnlab.errors import ModelledErrno
@@ -136,10 +138,13 @@ class TrackCtx:
     def tracked(self, vmas: list[Vma]) -> list[Tracked]:
         """Every context with the VMAs that point to it."""
         contexts: dict[int, Tracked] = {}
-        for vma in vmas:
-            ctx: PfnmapTrackCtx | None = vma.pfnmap
+        # VMAs that were cut out of one another mostly follow each other, and may be many.
+        identities = map(id, map(attrgetter("pfnmap"), vmas))
+        for identity, following in groupby(zip(identities, vmas, strict=True), itemgetter(0)):
+            sharing = list(map(itemgetter(1), following))
+            ctx: PfnmapTrackCtx | None = sharing[0].pfnmap
             if ctx is not None:
-                contexts.setdefault(id(ctx), Tracked([], ctx.pfns, ctx.refs)).vmas.append(vma)
+                contexts.setdefault(identity, Tracked([], ctx.pfns, ctx.refs)).vmas.extend(sharing)
         return list(contexts.values())
 
     def _check(self, vmas: list[Vma]) -> None:

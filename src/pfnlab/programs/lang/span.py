@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 
-class Span(msgspec.Struct, frozen=True):
+class Span(msgspec.Struct, frozen=True, gc=False):
     """Pages ``start`` up to ``end`` (not included) of the area or device called ``name``."""
 
     name: str

@@ -38,7 +38,7 @@ PHYSICAL = "phys"
 REGION = "region"
 
 
-class BookEntry(msgspec.Struct, frozen=True):
+class BookEntry(msgspec.Struct, frozen=True, gc=False):
     """One line of the memtype list: device pages and their mode (``wb wc uc- uc wt wp``)."""
 
     span: Span
@@ -48,7 +48,7 @@ class BookEntry(msgspec.Struct, frozen=True):
         return f"{self.span} {self.mode}"
 
 
-class VmaSeen(msgspec.Struct, frozen=True):
+class VmaSeen(msgspec.Struct, frozen=True, gc=False):
     """One VMA of /proc/PID/smaps that lies in the program's areas.
 
     :param task: the task it belongs to
@@ -75,7 +75,7 @@ class VmaSeen(msgspec.Struct, frozen=True):
     locked: int = 0
 
 
-class PteSeen(msgspec.Struct, frozen=True):
+class PteSeen(msgspec.Struct, frozen=True, gc=False):
     """A run of equal page-table entries.
 
     :param task: the task whose table it is in

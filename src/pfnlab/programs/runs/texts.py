@@ -6,6 +6,7 @@ Reading never fails, because texts come from files too: any other text reads as 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 import msgspec
@@ -81,8 +82,12 @@ class TrackedRange(msgspec.Struct, frozen=True):
     users: tuple[tuple[str, Span], ...]
 
     def __str__(self) -> str:
-        refs = "" if self.refs is None else f" x{self.refs}"
-        return f"{self.place}{refs} {' '.join(vma_name(task, span) for task, span in self.users)}"
+        return tracked_text(self.place, self.refs, (vma_name(task, span) for task, span in self.users))
+
+
+def tracked_text(place: Span | str, refs: int | None, users: Iterable[str]) -> str:
+    """The line of ``Step.tracked`` for a range of these users, by their names."""
+    return f"{place}{'' if refs is None else f' x{refs}'} {' '.join(users)}"
 
 
 @lru_cache(maxsize=4096)
@@ -95,6 +100,8 @@ def tracked_range(line: str) -> TrackedRange:
     return TrackedRange(first if place is None else place[1], refs, tuple(filter(None, users)))
 
 
+# As many as the VMAs of a long run: a tracker may name all of them after every step.
+@lru_cache(maxsize=1 << 14)
 def named_span(text: str) -> tuple[str, Span] | None:
     """Task and pages of ``t:a[0:4]``; None for another text."""
     match = _SPAN.fullmatch(text)

@@ -1,0 +1,211 @@
+"""The first steps of a run in which something happened that known defects follow from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from itertools import pairwise
+
+from pfnlab.judging.by_place import ByPlace
+from pfnlab.judging.history import History
+from pfnlab.programs.lang.device_ops import (
+    D3,
+    ArchIoFreeMemtypeWc,
+    Bind,
+    DriverCall,
+    MemoryDisable,
+    Remove,
+    RequestMemRegion,
+    UnmapMappingRange,
+    Unplug,
+    VfioReset,
+    ZapVmaPtes,
+)
+from pfnlab.programs.lang.ops import Call, Fork, Mmap, Mremap, Op, Program, Read, Write
+from pfnlab.programs.runs.observation import HELD, WAITS, PteSeen, Step, VmaSeen
+from pfnlab.programs.runs.pte_text import RAM
+
+#: Calls that take entries away and leave the VMA.
+_ZAPS = (
+    ZapVmaPtes
+    | UnmapMappingRange
+    | RequestMemRegion
+    | Bind
+    | Remove
+    | Unplug
+    | MemoryDisable
+    | D3
+    | VfioReset
+)
+
+
+class FirstSteps:
+    """
+    Of each event the index of the first step with it, in a whole run; None where there is none.
+
+    Each is looked for once, however many steps are explained by it.
+
+    :param steps: of the run, from the first
+    """
+
+    def __init__(self, program: Program, steps: Sequence[Step]) -> None:
+        self._ops, self._steps = program.ops, steps
+        self._leaves: dict[int, int | None] = {}
+
+    @cached_property
+    def left_out(self) -> int | None:
+        """The program makes the kernel leave a call out."""
+        return _first(at for at, op in enumerate(self._ops) if op.skip is not None)
+
+    @cached_property
+    def driver(self) -> int | None:
+        """The guest driver is asked for something."""
+        return _first(
+            at
+            for at, op in enumerate(self._ops)
+            if isinstance(op.call, DriverCall) or (isinstance(op.call, Mmap) and op.call.driver is not None)
+        )
+
+    @cached_property
+    def vfio(self) -> int | None:
+        """Something is mapped through vfio-pci."""
+        return _first(at for at, call in self._made() if isinstance(call, Mmap) and call.via == "vfio")
+
+    @cached_property
+    def moved(self) -> int | None:
+        """mremap moves something."""
+        return _first(at for at, call in self._made() if isinstance(call, Mremap))
+
+    @cached_property
+    def forked(self) -> int | None:
+        """A task is forked."""
+        return _first(at for at, call in self._made() if isinstance(call, Fork))
+
+    @cached_property
+    def fork_failed(self) -> int | None:
+        """A fork fails."""
+        return _first(
+            at
+            for at, (op, step) in enumerate(self._done())
+            if isinstance(op.call, Fork) and step.result not in ("ok", HELD, WAITS)
+        )
+
+    @cached_property
+    def cut(self) -> int | None:
+        """A VMA that maps a device is cut, in pieces or shorter, as far as somebody looked."""
+        seen = ((at, step.vmas) for at, step in enumerate(self._steps) if step.vmas is not None)
+        return _first(at for (_, before), (at, after) in pairwise(seen) if _was_cut(before, after))
+
+    @cached_property
+    def zapped(self) -> int | None:
+        """Entries are taken out of a VMA that stays."""
+        return _first(
+            at
+            for at, call in self._made()
+            if isinstance(call, _ZAPS) and (at == 0 or lost_entries(self._steps[at - 1], self._steps[at]))
+        )
+
+    @cached_property
+    def refilled(self) -> int | None:
+        """Memory is reached after a zap."""
+        zap = _first(at for at, call in self._made() if isinstance(call, _ZAPS))
+        if zap is None:
+            return None
+        return _first(at for at, call in self._made() if isinstance(call, Read | Write) and at > zap)
+
+    @cached_property
+    def copied(self) -> int | None:
+        """The first page of a private mapping of a device is seen to be a copy."""
+        return _first(at for at, step in enumerate(self._steps) if _copied_first(step))
+
+    def leaf(self, level: int) -> int | None:
+        """A leaf of *level* (3: 1 GiB) is seen."""
+        if level not in self._leaves:
+            self._leaves[level] = _first(
+                at
+                for at, step in enumerate(self._steps)
+                for run in step.ptes or ()
+                if run.table_entry.maps and run.table_entry.level == level
+            )
+        return self._leaves[level]
+
+    @cached_property
+    def freed_part(self) -> int | None:
+        """A driver gives a part back of what it has booked for itself."""
+        return _first(at for at, mine in self._frees if mine)
+
+    @cached_property
+    def freed_foreign(self) -> int | None:
+        """A driver frees what it has not booked."""
+        return _first(at for at, mine in self._frees if not mine)
+
+    @cached_property
+    def _frees(self) -> list[tuple[int, bool]]:
+        """Every free of a range that the driver had not booked as such: whether it had booked more."""
+        history = History()
+        frees = []
+        for at, (op, step) in enumerate(self._done()):
+            call, booked = op.call, history.booked
+            if isinstance(call, ArchIoFreeMemtypeWc) and call.span not in booked:
+                frees.append((at, any(span.contains(call.span) for span in booked)))
+            if step.result == "ok":
+                history.done(call, op.task, self._steps[at - 1 : at + 1] if at else ())
+        return frees
+
+    def _made(self) -> Iterator[tuple[int, Call]]:
+        """The operations that were not refused, with their places."""
+        for at, (op, step) in enumerate(self._done()):
+            if step.result in ("ok", HELD, WAITS):
+                yield at, op.call
+
+    def _done(self) -> Iterator[tuple[Op, Step]]:
+        return zip(self._ops, self._steps, strict=False)
+
+
+def _first(found: Iterable[int]) -> int | None:
+    return next(iter(found), None)
+
+
+def lost_entries(before: Step, after: Step) -> bool:
+    """True where a VMA is as long as before and has fewer entries, or where nobody looked."""
+    if None in (before.vmas, before.ptes, after.vmas, after.ptes):
+        return True
+    stayed = {(vma.task, vma.span) for vma in after.vmas or ()}
+    ptes = [_mapped(step) for step in (before, after)]
+    return any(
+        _pages(ptes[0], vma) > _pages(ptes[1], vma)
+        for vma in before.vmas or ()
+        if (vma.task, vma.span) in stayed
+    )
+
+
+def _mapped(step: Step) -> ByPlace[PteSeen]:
+    return ByPlace(run for run in step.ptes or () if run.table_entry.maps)
+
+
+def _pages(ptes: ByPlace[PteSeen], vma: VmaSeen) -> int:
+    return sum(
+        min(run.span.end, vma.span.end) - max(run.span.start, vma.span.start)
+        for run in ptes.overlapping(vma.task, vma.span)
+    )
+
+
+def _was_cut(before: Sequence[VmaSeen], after: Sequence[VmaSeen]) -> bool:
+    now = ByPlace(after)
+    return any(
+        old.span.contains(new.span) and new.span != old.span
+        for old in before
+        if "pf" in old.flags.split()
+        for new in now.overlapping(old.task, old.span)
+    )
+
+
+def _copied_first(step: Step) -> bool:
+    firsts = {
+        (vma.task, vma.span.name, vma.span.start)
+        for vma in step.vmas or ()
+        if "pf" in vma.flags.split() and vma.perms.endswith("p")
+    }
+    return any(
+        run.target == RAM and (run.task, run.span.name, run.span.start) in firsts for run in step.ptes or ()
+    )

@@ -1,0 +1,213 @@
+"""An address space in the words of an observation, which are made anew only where it has changed.
+
+What was seen of it last is remembered by value: VMAs by their fields, page tables by their runs of entries.
+So whatever changed them is noticed, and a step of a long run costs what it changes.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, compress
+from operator import attrgetter, itemgetter
+from typing import Any
+
+from pfnlab.hw.bits import PAGE_PSE, pgprot_4k_2_large
+from pfnlab.hw.pgtable import EntryRun
+from pfnlab.mm.fault import ZERO_PFN
+from pfnlab.mm.flags import VM_LOCKED, perms_text, vm_flags_text
+from pfnlab.mm.kernel import Kernel, Task
+from pfnlab.mm.smap_counts import SmapCounts
+from pfnlab.mm.space import TASK_PAGES
+from pfnlab.mm.vma import Vma
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.changed_part import changed_part, changed_rows
+from pfnlab.programs.runs.observation import PHYSICAL, PteSeen, VmaSeen
+from pfnlab.programs.runs.places import Places
+from pfnlab.programs.runs.pte_text import RAM, entry_text, merge_ptes
+from pfnlab.programs.runs.texts import vma_name
+
+#: The fields of a VMA that its words are made of: its pages first.
+_FIELDS = tuple(map(attrgetter, ("start", "end", "pgoff", "flags", "page_prot", "file")))
+
+#: The first page of a run of entries or of tables, and the page behind its last.
+_START, _END = itemgetter(0), itemgetter(1)
+
+#: The place of the ordinary page in a run of entries.
+_PAGE = itemgetter(EntryRun._fields.index("page"))
+
+
+class WatchedSpace:
+    """
+    The address space of a process, as it was seen last.
+
+    :param task: the process
+    :param counts: the counters of a VMA, as the observer learns them
+    :ivar vmas: for each VMA what is seen of it; None for one outside of the program's areas
+    :ivar names: their names, likewise
+    :ivar prots: their names with the cache mode of vm_page_prot, likewise
+    """
+
+    def __init__(
+        self, kernel: Kernel, task: Task, places: Places, counts: Callable[[Vma], SmapCounts]
+    ) -> None:
+        self._kernel, self._task, self._places, self._counts = kernel, task, places, counts
+        self._mm, self._platform = task.mm, kernel.platform
+        self._fields: list[list[Any]] = [[] for _ in _FIELDS]
+        self._runs: list[EntryRun] = []
+        self._tables: list[tuple[tuple[int, int], ...]] = []
+        self.vmas: list[VmaSeen | None] = []
+        self.names: list[str | None] = []
+        self.prots: list[str | None] = []
+        self._ptes: dict[str, list[PteSeen]] = {name: [] for name in places.areas}
+
+    def is_of(self, kernel: Kernel, task: Task) -> bool:
+        """True where *task* is the same process, on a machine whose memory map is the same."""
+        return task is self._task and task.mm is self._mm and kernel.platform is self._platform
+
+    @property
+    def ptes(self) -> Iterator[PteSeen]:
+        """Its entries in the program's areas, area by area, equal neighbours as one."""
+        return chain.from_iterable(self._ptes.values())
+
+    @property
+    def named(self) -> Iterator[tuple[Vma, str]]:
+        """Its VMAs in the program's areas, with their names."""
+        return zip(compress(self._mm.vmas, self.names), filter(None, self.names), strict=True)
+
+    def look(self) -> None:
+        """See it as it is now."""
+        # Lists of fields, for a tuple for each VMA would keep the collector of garbage busy.
+        fields = [list(map(field, self._mm.vmas)) for field in _FIELDS]
+        runs, tables = self._mm.tables.state()
+        part = changed_rows(self._fields, fields)
+        pages = self._changed_pages(runs, tables)
+        if pages is not None:
+            part = part.around(*_meeting(fields, *pages))
+            self._look_at_entries(*pages)
+        vmas = self._mm.vmas[part.start : part.end]
+        before = slice(part.start, part.end_before)
+        self.vmas[before] = map(self._vma, vmas)
+        self.names[before] = map(self._name, vmas)
+        self.prots[before] = map(self._prot, vmas)
+        # What an ordinary page counts for depends on who else maps it.
+        paged = compress(runs, map(_PAGE, runs))
+        for at in {at for run in paged for at in range(*_meeting(fields, run.start, run.end))}:
+            self.vmas[at] = self._vma(self._mm.vmas[at])
+        self._fields, self._runs, self._tables = fields, runs, tables
+
+    def _changed_pages(
+        self, runs: list[EntryRun], tables: list[tuple[tuple[int, int], ...]]
+    ) -> tuple[int, int] | None:
+        """The pages between whose ends entries or tables are not as they were; None where all are."""
+        if not self._tables:
+            return 0, TASK_PAGES
+        changed: list[Any] = []
+        for before, after in ((self._runs, runs), *zip(self._tables, tables, strict=True)):
+            part = changed_part(before, after)
+            changed += [*before[part.start : part.end_before], *after[part.start : part.end]]
+        if not changed:
+            return None
+        start, end = min(map(_START, changed)), max(map(_END, changed))
+        # A run names its pages by its first frame, so none is cut.
+        first, last = bisect_right(runs, start, key=_START) - 1, bisect_left(runs, end, key=_START) - 1
+        if first >= 0 and runs[first].end > start:
+            start = runs[first].start
+        if last >= 0 and runs[last].end > end:
+            end = runs[last].end
+        return start, end
+
+    def _look_at_entries(self, start: int, end: int) -> None:
+        """Put the entries of pages ``[start, end)`` into words."""
+        for name, (base, pages) in self._places.areas.items():
+            first, last = max(start, base), min(end, base + pages)
+            if first < last:
+                self._look_at_area(name, base, first, last)
+
+    def _look_at_area(self, name: str, base: int, start: int, end: int) -> None:
+        seen = self._ptes[name]
+        # Those that end where the pages begin, or begin where they end, may be continued by them.
+        first = bisect_left(seen, start - base, key=lambda pte: pte.span.end)
+        last = bisect_right(seen, end - base, key=lambda pte: pte.span.start)
+        ends = seen[first:last]
+        below = [_cut(pte, pte.span.start, start - base) for pte in ends[:1] if pte.span.start < start - base]
+        above = [_cut(pte, end - base, pte.span.end) for pte in ends[-1:] if pte.span.end > end - base]
+        seen[first:last] = merge_ptes([*below, *self._entries(start, end), *above])
+
+    def _entries(self, start: int, end: int) -> Iterator[PteSeen]:
+        tables = self._mm.tables
+        for run in tables.runs(start, end):
+            yield entry_seen(self._kernel, self._places, self._task, run)
+        for first, last, level in tables.missing(start, end):
+            yield pte_seen(self._places, self._task, first, last, None, entry_text(0, level))
+
+    def _vma(self, vma: Vma) -> VmaSeen | None:
+        span = self._places.area_span(vma.start, vma.end)
+        if span is None:
+            return None
+        rss, anonymous, pss = self._counts(vma)
+        return VmaSeen(
+            self._task.comm,
+            span,
+            perms_text(vma.flags),
+            vma.file.kind if vma.file else "anon",
+            self._offset(vma),
+            vm_flags_text(vma.flags),
+            rss,
+            anonymous,
+            pss if vma.flags & VM_LOCKED else 0,
+        )
+
+    def _offset(self, vma: Vma) -> Span | None:
+        """The pages that the file offset stands for; a private mapping of a driver's RAM has that RAM's."""
+        if vma.file is None or vma.file.kind == "anon":
+            return None
+        span = self._places.offset_span(vma.file.kind, vma.pgoff, vma.pgoff + vma.nr)
+        return RAM if vma.file.kind == "driver" and span.name == PHYSICAL else span
+
+    def _name(self, vma: Vma) -> str | None:
+        span = self._places.area_span(vma.start, vma.end)
+        return None if span is None else vma_name(self._task.comm, span)
+
+    def _prot(self, vma: Vma) -> str | None:
+        name = self._name(vma)
+        if name is None:
+            return None
+        return f"{name} {self._platform.pat.pgprot2cachemode(vma.page_prot).short.upper()}"
+
+
+def _meeting(fields: Sequence[list[Any]], start: int, end: int) -> tuple[int, int]:
+    """The indices, from the first to behind the last, of the VMAs that have pages of ``[start, end)``."""
+    starts, ends = fields[:2]
+    return bisect_right(ends, start), bisect_left(starts, end)
+
+
+def _cut(pte: PteSeen, start: int, end: int) -> PteSeen:
+    """The part of a run of entries that has pages *start* up to *end* of its area."""
+    target = pte.target
+    if target is not None and target != RAM:
+        shift = target.start - pte.span.start
+        target = Span(target.name, start + shift, end + shift)
+    return PteSeen(pte.task, Span(pte.span.name, start, end), target, pte.entry)
+
+
+def entry_seen(kernel: Kernel, places: Places, task: Task, run: EntryRun) -> PteSeen:
+    """A run of entries of a task's tables, or of translations its processor remembers, in words."""
+    raw = run.bits if run.level == 1 else pgprot_4k_2_large(run.bits) | PAGE_PSE
+    target = _target(kernel, places, run)
+    return pte_seen(places, task, run.start, run.end, target, entry_text(raw, run.level))
+
+
+def pte_seen(places: Places, task: Task, start: int, end: int, target: Span | None, entry: str) -> PteSeen:
+    """Entries of the pages *start* up to *end*, which lie in an area of the program."""
+    span = places.area_span(start, end)
+    assert span is not None
+    return PteSeen(task.comm, span, target, entry)
+
+
+def _target(kernel: Kernel, places: Places, run: EntryRun) -> Span:
+    if run.page is not None or run.pfn == ZERO_PFN:
+        return RAM
+    if places.device_at(run.pfn) is None and kernel.platform.phys.page_is_ram(run.pfn):
+        return RAM
+    return places.device_span(run.pfn, run.pfn + run.end - run.start)

@@ -1,0 +1,63 @@
+"""The part in which two sequences differ: what is before it and behind it need not be looked at again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+
+class ChangedPart(NamedTuple):
+    """
+    The part of a sequence that is not as it was; nothing, where `start` is both ends.
+
+    :param start: the index of its first element, in both sequences
+    :param end_before: the index behind its last one, in the earlier sequence
+    :param end: the same in the later one
+    """
+
+    start: int
+    end_before: int
+    end: int
+
+    def around(self, start: int, end: int) -> ChangedPart:
+        """The part with the elements *start* up to *end* of the later sequence in it."""
+        if start >= end:
+            return self
+        if self.start == self.end == self.end_before:
+            # Where nothing differs, both sequences have the same indices.
+            return ChangedPart(start, end, end)
+        first, last = min(self.start, start), max(self.end, end)
+        return ChangedPart(first, self.end_before + last - self.end, last)
+
+
+def changed_part(before: Sequence[Any], after: Sequence[Any]) -> ChangedPart:
+    """The part that differs, behind the longest common beginning and before the longest common end.
+
+    Elements are compared by value; where both have the same objects, comparing them costs next to nothing.
+    """
+    return changed_rows((before,), (after,))
+
+
+def changed_rows(before: Sequence[Sequence[Any]], after: Sequence[Sequence[Any]]) -> ChangedPart:
+    """The same of the rows of two tables, which are given by their columns."""
+    columns = list(zip(before, after, strict=True))
+    counts = len(before[0]), len(after[0])
+    most = min(counts)
+    start = min(_alike(had, has, most) for had, has in columns)
+    if start == max(counts):
+        return ChangedPart(start, start, start)
+    behind = min(_alike(had[start:][::-1], has[start:][::-1], most - start) for had, has in columns)
+    return ChangedPart(start, counts[0] - behind, counts[1] - behind)
+
+
+def _alike(before: Sequence[Any], after: Sequence[Any], most: int) -> int:
+    """With how many equal elements both begin, of *most* at most."""
+    low, high = 0, most
+    # Slices are compared by the interpreter itself, which takes a fraction of a loop over their elements.
+    while low < high:
+        middle = (low + high + 1) // 2
+        if before[low:middle] == after[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
