@@ -99,15 +99,18 @@ class KernelModel:
         mark, guards = Mark(kernel, constant=(kernel.profile, kernel.platform)), guards_of(kernel)
         for op in list(operations(kernel, self.scope)):
             try:
-                effect = self._perform_checked(kernel, op, state, guards)
-            except Undecided as unknown:
-                self.unmodelled[str(unknown)] += 1
-            else:
-                after = self.frozen(kernel, effect.facts)
-                self._live = (after, kernel)
-                yield ScopeStep(op), after
-                self._live = self._moment = None
-            mark.restore()
+                try:
+                    effect = self._perform_checked(kernel, op, state, guards)
+                except Undecided as unknown:
+                    self.unmodelled[str(unknown)] += 1
+                else:
+                    after = self.frozen(kernel, effect.facts)
+                    self._live = (after, kernel)
+                    yield ScopeStep(op), after
+                    self._live = self._moment = None
+            finally:
+                # Also where nobody asks for the next step: other kernels may have a file of this one.
+                mark.restore()
 
     def _perform_checked(
         self, kernel: Kernel, op: Op, state: KernelState, guards: list[Guard]
