@@ -63,7 +63,7 @@ def test_json(ask: Ask) -> None:
 
     found = json.loads(answer.out)
     assert found.keys() >= KEYS
-    assert ("pfnlab-check/1", "model:6.1", "small", 158, 4, True) == tuple(
+    assert ("pfnlab-check/1", "model:6.1", "small", 126, 4, True) == tuple(
         found[key] for key in ("format", "machine", "scope", "states", "depth", "complete")
     )
     leak = next(one for one in found["properties"] if one["name"] == "no_leak")

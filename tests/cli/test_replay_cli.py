@@ -27,7 +27,7 @@ from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.observation import Run
 from pfnlab.result import Outcome
 
-LEAK = "pfnlab path 1: model:6.1 small no_leak 0/0rne/1dzm/0cyk"
+LEAK = "pfnlab path 1: model:6.1 small no_leak 0/0rne/1dzm/0alu"
 RACE = ("--on", "model:7.2,flush=none", "--scope", "race", "--property", "told_free")
 
 
@@ -63,8 +63,8 @@ def test_a_race_is_gone_through_turn_by_turn(ask: Ask) -> None:
     [
         (LEAK.replace("/1dzm", "/2dzm"), 2, "is another step than the one recorded"),
         (LEAK.replace("/1dzm", "/1dzn"), 2, "is another step than the one recorded"),
-        (LEAK.replace("/0cyk", "/99cyk"), 3, "and 99 was recorded"),
-        (LEAK.replace("/0cyk", ""), 2, "was VIOLATED, and now is holds"),
+        (LEAK.replace("/0alu", "/99alu"), 3, "and 99 was recorded"),
+        (LEAK.replace("/0alu", ""), 2, "was VIOLATED, and now is holds"),
         (LEAK.replace("no_leak", "freed_once"), 2, "was undecided, and now is VIOLATED"),
         (LEAK.replace("model:6.1", "model:7.2"), 3, "now is -"),
         (LEAK.replace(" 0/", " 5/"), 1, "there is no beginning 5"),
