@@ -48,6 +48,14 @@ def quick(name: str) -> str:
         ),
         ("guided_walks", [f"{scope}: {what}" for scope in ("standard", "leaves", "wide") for what in WALKED]),
         ("snapshot_scale", ["live root", "bundle"]),
+        (
+            "long_run",
+            [
+                f"{series}: {kind}, 16 operations"
+                for series in ("6.1", "7.2")
+                for kind in ("munmap", "mprotect")
+            ],
+        ),
         ("book", ["sorted", "random", "as a list", "reserve", "lookup", "free"]),
     ],
 )
