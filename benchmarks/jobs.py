@@ -156,7 +156,7 @@ def works(quick: bool, depth: int | None = None) -> Iterator[tuple[str, Work]]:
 
 
 class Measured(NamedTuple):
-    """What a piece of work took, in seconds.
+    """The seconds that a piece of work took.
 
     :param passed: from its begin to its end
     :param own: processor time of this process
@@ -183,7 +183,7 @@ def measured(work: Work, jobs: int) -> tuple[Any, Measured]:
 
 
 def both(name: str, work: Work, jobs: int) -> tuple[Measured, Measured]:
-    """What *work* takes with one process, and with several.
+    """The seconds of *work* with one process, and with several.
 
     :raises AssertionError: several processes do not find the same as one
     """
@@ -226,7 +226,7 @@ def rows_of_both(tree: Path, words: Sequence[str], number: int, jobs: int) -> It
 
 
 def _figures(name: str, taken: tuple[Measured, Measured]) -> dict[str, float]:
-    """What a worker reports of one piece of work."""
+    """The figures that a worker reports of one piece of work."""
     return {f"{name}, {at}": seconds for at, seconds in enumerate((*taken[0], *taken[1]))}
 
 

@@ -63,6 +63,7 @@ class End:
     def __init__(self, stream: socket.socket) -> None:
         self.fileno, self.close = stream.fileno, stream.close
         self._stream, self._received = stream, bytearray()
+        self._meanwhile: Callable[[], bool] = lambda: False
         self.messages = self._messages()
 
     def send(self, message: Any) -> None:
@@ -90,20 +91,31 @@ class End:
             message = pickle.dumps((_ERROR, Defect(traceback.format_exc())))
         self._write(message)
 
-    def serve(self, make: Callable[..., Callable[[Any], Any]], *arguments: Any) -> None:
+    def serve(
+        self,
+        make: Callable[..., Callable[[Any], Any]],
+        *arguments: Any,
+        meanwhile: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Answer requests until nobody asks any more.
 
         :param make: makes what answers a request
+        :param meanwhile: does a piece of work where nobody asks; False where none is left until a request
         """
         heard_by(self.say)
         work = make(*arguments)
+        self._meanwhile = meanwhile
         # A user's code may close what it did not open.
         with suppress(EOFError, OSError):
             for request in self.messages:
                 self.answer(work, request)
 
     def _messages(self) -> Iterator[Any]:
+        come = select.poll()
+        come.register(self.fileno(), select.POLLIN)
         while True:
+            while not come.poll(0) and self._meanwhile():
+                pass
             yield from self.read()
 
     def read(self) -> list[Any]:
@@ -252,15 +264,16 @@ def fork(do: Callable[[End], object]) -> Worker:
     return Worker(process, here, place)
 
 
-def forked(make: Callable[[], Callable[[Any], Any]]) -> Worker:
+def forked(make: Callable[[], Callable[[Any], Any]], meanwhile: Callable[[], bool] = lambda: False) -> Worker:
     """A fork that answers requests. Ctrl-C, which reaches all processes of a terminal, does not end it.
 
     :param make: makes there what answers a request
+    :param meanwhile: as for :meth:`End.serve`
     """
 
     def do(end: End) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        end.serve(make)
+        end.serve(make, meanwhile=meanwhile)
 
     return fork(do)
 

@@ -108,7 +108,7 @@ def test_the_steps_are_taken_elsewhere() -> None:
 def test_a_short_search_makes_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """It would take longer to make one."""
     monkeypatch.setattr(local_owners, "_ALONE_SECONDS", 1e6)
-    monkeypatch.setattr(local_owners, "fork", None)
+    monkeypatch.setattr(local_owners, "forked", None)
 
     assert 100 == explore_side_by_side(Grid(10), jobs=2).states
 
@@ -129,9 +129,13 @@ def test_a_search_that_is_cut_can_be_resumed_with_other_jobs(
     assert whole == told(resumed)
 
 
+@pytest.mark.parametrize("seconds", [0.0, 1e6], ids=["apart", "alone"])
 @pytest.mark.parametrize("states", [0, 1, 2, 30, 400, 799, 800, 1540, 1599])
-def test_wherever_it_is_cut_it_is_saved_as_by_one_process(states: int, tmp_path: Path) -> None:
+def test_wherever_it_is_cut_it_is_saved_as_by_one_process(
+    states: int, seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """At the beginning too, and where the last states wait."""
+    monkeypatch.setattr(local_owners, "_ALONE_SECONDS", seconds)
     alone, together, again = tmp_path / "alone", tmp_path / "together", tmp_path / "again"
     explore(Plain(), ASKED, states=states, save=alone)
     explore_side_by_side(Plain(), ASKED, jobs=2, states=states, save=together)

@@ -10,12 +10,10 @@ are forked after a moment, each with its part as it is then.
 
 from __future__ import annotations
 
-import select
-import signal
 import time
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from heapq import merge
 from itertools import islice
 from operator import itemgetter
@@ -32,8 +30,7 @@ from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.scratch import ROOM, scratch, written
 from pfnlab.checker.search.steps_met import StepsMet
 from pfnlab.errors import Undecided
-from pfnlab.progress import heard_by
-from pfnlab.worker import End, Ended, Worker, end_all, fork, hear
+from pfnlab.worker import Ended, Worker, end_all, forked, hear
 
 #: The seconds that a search is in this process alone.
 _ALONE_SECONDS = 0.1
@@ -129,7 +126,7 @@ class LocalOwners(Generic[State]):
 
     def _fork(self) -> None:
         """Let each part have its process, which has from this one what it knows."""
-        self._workers = [fork(hosted.serve) for hosted in self._hosted]
+        self._workers = [forked(hosted.begin, hosted.go_ahead) for hosted in self._hosted]
         self._hosted = []
 
     def _make(self, part: int) -> Owner[State]:
@@ -198,7 +195,7 @@ def _own_counts(model: Model[Any]) -> Iterator[None]:
 
 
 class _Hosted(Generic[State]):
-    """An owner in its process. Its methods but the first answer a request each."""
+    """An owner in its process. Its methods but the first two answer a request each."""
 
     _owner: Owner[State]
     _to_save: Iterator[Waiting[State]]
@@ -210,25 +207,17 @@ class _Hosted(Generic[State]):
         #: Whether there is something to do while nobody asks.
         self._ahead = False
 
-    def serve(self, end: End) -> None:
-        """Answer requests, and expand states while nobody asks.
-
-        Ctrl-C, which reaches all processes of a terminal, does not end it.
-        """
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        heard_by(end.say)
+    def begin(self) -> Callable[[tuple[Any, ...]], Any]:
+        """Begin in a process of its own; what answers requests there."""
         if isinstance(self._model, Counting):
             # What was counted before the fork is known.
             self._model.take_counts()
-        asked = select.poll()
-        asked.register(end.fileno(), select.POLLIN)
-        # A user's code may close what it did not open.
-        with suppress(EOFError, OSError):
-            while True:
-                while self._ahead and not asked.poll(0):
-                    self._ahead = self._owner.run_ahead()
-                for method, *arguments in end.read():
-                    end.answer(method, self, *arguments)
+        return lambda request: request[0](self, *request[1:])
+
+    def go_ahead(self) -> bool:
+        """Expand a state while nobody asks; False where none is left."""
+        self._ahead = self._ahead and self._owner.run_ahead()
+        return self._ahead
 
     def take_over(self, round_: int) -> None:
         self._owner = self._make(self._part)

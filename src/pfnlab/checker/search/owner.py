@@ -68,7 +68,7 @@ def step_of(tag: int) -> tuple[int, int]:
 
 
 class Round(NamedTuple):
-    """What all owners are asked to expand.
+    """A request to all owners to expand states.
 
     :param number: of the round, counted from 0
     :param next: the number of the first state whose steps the search has not taken

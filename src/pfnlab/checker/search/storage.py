@@ -1,4 +1,4 @@
-"""What a search stores its states in: those seen, and those that wait to be expanded."""
+"""The storage of a search: for the states seen, and for those that wait to be expanded."""
 
 from __future__ import annotations
 
