@@ -10,7 +10,7 @@ import msgspec
 from pfnlab.checker.kernel.moment import Shown
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.pgtable import LEAF_PAGES
-from pfnlab.judging.asking import ASKED
+from pfnlab.judging.asked_once import ASKED
 from pfnlab.judging.device_mappings import SeenMapping
 from pfnlab.judging.entries import _as_offset, _target_at, fork_whole, looks_only
 from pfnlab.judging.history import History, is_unplaced

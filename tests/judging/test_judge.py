@@ -11,7 +11,7 @@ from configurations import config_text
 from for_each import for_each
 from litmus_files import litmus_file
 
-from pfnlab.judging.asking import ASKED
+from pfnlab.judging.asked_once import ASKED
 from pfnlab.judging.judge import SEEN, violations
 from pfnlab.mm.configuration import DISTRIBUTION
 from pfnlab.programs.lang.load import load_program, load_text

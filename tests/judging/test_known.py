@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 from for_each import for_each
 
-from pfnlab.judging.asking import ASKED
+from pfnlab.judging.asked_once import ASKED
 from pfnlab.judging.judge import SEEN, violations
 from pfnlab.judging.known import KNOWN, LEFT_OUT, Known
 from pfnlab.programs.lang.load import load_text

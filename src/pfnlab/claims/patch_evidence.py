@@ -18,7 +18,7 @@ from pfnlab.claims.observed import said
 from pfnlab.claims.patch_goldens import PatchGolden, RecordedRun, patch_goldens
 from pfnlab.claims.searches import searched
 from pfnlab.errors import Misuse
-from pfnlab.judging.asking import ASKED
+from pfnlab.judging.asked_once import ASKED
 from pfnlab.judging.judge import violations
 from pfnlab.mm.configuration import Configuration
 from pfnlab.policies.patched import patched_kernels

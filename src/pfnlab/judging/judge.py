@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import msgspec
 
 from pfnlab.errors import Misuse
-from pfnlab.judging.asking import ASKED, ASKED_OF_EVENTS, Asking, events_broken
+from pfnlab.judging.asked_once import ASKED, ASKED_OF_EVENTS, AskedOnce, events_broken
 from pfnlab.judging.device_mappings import DeviceMappings
 from pfnlab.judging.entries import (
     entries_inside,
@@ -139,7 +139,7 @@ class _Judging:
         self._layout, self._history = Layout(program, run.configuration), History()
         self._spaces = SeenSpaces()
         self._mappings = DeviceMappings(self._layout, self._history)
-        self._asking = Asking(self._mappings)
+        self._asking = AskedOnce(self._mappings)
         self._held = False
         self._before: int | None = None
         #: The properties of entries that held in the step looked at last, and the changes of history by then.

@@ -1,4 +1,4 @@
-"""What an observer remembers of the steps before changes nothing that it sees."""
+"""An observer sees the same, whatever it remembers of the steps before."""
 
 from __future__ import annotations
 

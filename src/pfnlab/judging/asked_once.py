@@ -89,7 +89,7 @@ def events_broken(moment: SeenMoment) -> list[Asked]:
     return [question for question in asked if question.judge(moment) is False]
 
 
-class Asking:
+class AskedOnce:
     """
     The properties that held when they were asked last, with what they depended on.
 
