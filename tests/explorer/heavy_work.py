@@ -6,8 +6,11 @@ from pathlib import Path
 
 #: Minutes of work: 900 VMAs after the last step, and all of them looked at after each.
 HEAVY = (
-    "pfnlab program 1\ntitle t\ndevice bar: pci, 4096 pages\n\na = mmap bar[0:4096] wc shared rw\n"
-    + "".join(f"mprotect a[{4 * at}] r\n" for at in range(900))
+    "pfnlab program 1\ntitle t\ndevice bar: pci, 4096 pages\n\na = mmap bar[0:4096] driver remap wc shared rw\n"
+    + "".join(f"mprotect a[{4 * at}] r\n" for at in range(400))
+    # Each of the last steps changes the address spaces of all tasks.
+    + "".join(f"c{child} = fork\n" for child in range(10))
+    + "".join(f"unmap_mapping_range bar[{at}:{at + 1}]\n" for at in range(500))
 )
 
 
