@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-#: Minutes of work: 900 VMAs after the last step, and all of them looked at after each.
+#: Minutes of work: eleven tasks with 800 VMAs each, and each of the last steps changes all of them.
 HEAVY = (
-    "pfnlab program 1\ntitle t\ndevice bar: pci, 4096 pages\n\na = mmap bar[0:4096] driver remap wc shared rw\n"
+    "pfnlab program 1\ntitle t\ndevice bar: pci, 4096 pages\n\n"
+    "a = mmap bar[0:4096] driver remap wc shared rw\n"
     + "".join(f"mprotect a[{4 * at}] r\n" for at in range(400))
-    # Each of the last steps changes the address spaces of all tasks.
     + "".join(f"c{child} = fork\n" for child in range(10))
     + "".join(f"unmap_mapping_range bar[{at}:{at + 1}]\n" for at in range(500))
 )
