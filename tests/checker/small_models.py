@@ -88,7 +88,22 @@ class Rooted:
         return state
 
 
-class Graph:
+class StepCounts:
+    """Counts of steps by their names, as models of the kernel have them."""
+
+    def __init__(self) -> None:
+        self.seen: Counter[str] = Counter()
+
+    def take_counts(self) -> tuple[Any, ...]:
+        taken = tuple(self.seen.items())
+        self.seen.clear()
+        return taken
+
+    def add_counts(self, counts: tuple[Any, ...]) -> None:
+        self.seen.update(dict(counts))
+
+
+class Graph(StepCounts):
     """Any graph: numbers, and from each the numbers that one step leads to.
 
     It counts its steps, as models of the kernel do.
@@ -107,9 +122,9 @@ class Graph:
         registering: bool = False,
         failing: Sequence[int] = (),
     ) -> None:
+        super().__init__()
         self.edges, self.roots, self.alike, self.failing = edges, roots, alike, failing
         self.known: set[int] | None = set() if registering else None
-        self.seen: Counter[str] = Counter()
 
     def initial(self) -> Iterator[int]:
         for root in self.roots:
@@ -128,14 +143,6 @@ class Graph:
 
     def key(self, state: int) -> Hashable:
         return state % self.alike
-
-    def take_counts(self) -> tuple[Any, ...]:
-        taken = tuple(self.seen.items())
-        self.seen.clear()
-        return taken
-
-    def add_counts(self, counts: tuple[Any, ...]) -> None:
-        self.seen.update(dict(counts))
 
     def _register(self, state: int) -> None:
         if self.known is not None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 import pytest
+from call_counts import counting
 from cutting import cutting_programs
 from for_each import for_each
 from hypothesis import given, settings
@@ -167,19 +168,10 @@ def test_a_judge_that_misses_a_change_differs_from_the_plain_way() -> None:
 def looked_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
     """How often VMAs were looked at for their entries, and runs of entries for their VMAs."""
     counted: Counter[str] = Counter()
-    entries_in, outside = entries.entries_in, entries._outside
-
-    def entries_in_counted(*of: object) -> object:
-        counted["VMAs"] += 1
-        return entries_in(*of)  # type: ignore[arg-type]
-
-    def outside_counted(*of: object) -> object:
-        counted["entries"] += 1
-        return outside(*of)  # type: ignore[arg-type]
-
+    entries_in = counting(counted, "VMAs", entries.entries_in)
     for module in (entries, device_mappings):
-        monkeypatch.setattr(module, "entries_in", entries_in_counted)
-    monkeypatch.setattr(entries, "_outside", outside_counted)
+        monkeypatch.setattr(module, "entries_in", entries_in)
+    monkeypatch.setattr(entries, "_outside", counting(counted, "entries", entries._outside))
     yield counted
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from small_models import told
+from small_models import StepCounts, told
 
 from pfnlab.checker.search import local_owners, partitioned
 from pfnlab.checker.search.explore import explore
@@ -21,15 +20,11 @@ from pfnlab.checker.search.property import Property, always, sometimes
 from pfnlab.errors import Defect, Misuse, Undecided
 
 
-class Grid:
-    """Points of a square; a step adds to one coordinate.
-
-    It counts its steps, as models of the kernel do.
-    """
+class Plain:
+    """Points of a square; a step adds to one coordinate."""
 
     def __init__(self, size: int = 40) -> None:
         self.size = size
-        self.seen: Counter[str] = Counter()
 
     def initial(self) -> Iterable[tuple[int, int]]:
         yield (0, 0)
@@ -38,19 +33,23 @@ class Grid:
         x, y = state
         for name, after in (("right", (x + 1, y)), ("up", (x, y + 1))):
             if max(after) < self.size:
-                self.seen[name] += 1
                 yield name, after
 
     def key(self, state: tuple[int, int]) -> tuple[int, int]:
         return state
 
-    def take_counts(self) -> tuple[Any, ...]:
-        taken = tuple(self.seen.items())
-        self.seen.clear()
-        return taken
 
-    def add_counts(self, counts: tuple[Any, ...]) -> None:
-        self.seen.update(dict(counts))
+class Grid(StepCounts, Plain):
+    """The same, which counts its steps, as models of the kernel do."""
+
+    def __init__(self, size: int = 40) -> None:
+        StepCounts.__init__(self)
+        Plain.__init__(self, size)
+
+    def successors(self, state: tuple[int, int]) -> Iterable[tuple[str, tuple[int, int]]]:
+        for name, after in super().successors(state):
+            self.seen[name] += 1
+            yield name, after
 
 
 FAR: Property[tuple[int, int]] = always("not far", lambda state: sum(state) < 30, lambda state: state[0] > 3)
@@ -194,12 +193,6 @@ def test_an_interrupt_ends_the_search_as_a_limit(tmp_path: Path) -> None:
 
     assert [reason.partition(":")[0] for reason in begun.passed] == ["interrupted"]
     assert told(explore(Plain(), ASKED)) == told(explore_side_by_side(Plain(), ASKED, jobs=2, resume=file))
-
-
-class Plain(Grid):
-    """Without counts, so that its states are all that has to be kept."""
-
-    take_counts = None  # type: ignore[assignment]
 
 
 class Failing(Grid):

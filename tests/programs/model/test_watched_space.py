@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
+from call_counts import counting
 from cutting import cutting_programs
 from for_each import for_each
 from hypothesis import given, settings
@@ -79,18 +80,8 @@ def test_an_observer_that_does_not_notice_a_change_sees_something_else(
 def worded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
     """How many VMAs and runs of entries were put into words."""
     counted: Counter[str] = Counter()
-    smap_counts, pte_seen = observe.smap_counts, watched_space.pte_seen
-
-    def counts_counted(*of: object) -> object:
-        counted["VMAs"] += 1
-        return smap_counts(*of)  # type: ignore[arg-type]
-
-    def ptes_counted(*of: object) -> object:
-        counted["entries"] += 1
-        return pte_seen(*of)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(observe, "smap_counts", counts_counted)
-    monkeypatch.setattr(watched_space, "pte_seen", ptes_counted)
+    monkeypatch.setattr(observe, "smap_counts", counting(counted, "VMAs", observe.smap_counts))
+    monkeypatch.setattr(watched_space, "pte_seen", counting(counted, "entries", watched_space.pte_seen))
     yield counted
 
 

@@ -59,9 +59,11 @@ def freeze(kernel: Kernel, naming: Naming | None = None) -> tuple[bytes, ...]:
     tasks_value: tuple[Any, ...] = (
         tuple(
             [
-                (number, _translations(task, packing, names[number], sort=naming is not None))
+                (
+                    numbers[id(task.mm)],
+                    _translations(task, packing, naming.of(task.mm) if naming else None, sort=bool(naming)),
+                )
                 for task in tasks
-                for number in (numbers[id(task.mm)],)
             ]
         ),
         _reverse_map(kernel, packing, naming),
@@ -97,7 +99,7 @@ def _translations(
 
 
 def _reverse_map(kernel: Kernel, packing: Packing, naming: Naming | None) -> tuple[int, ...]:
-    """The VMAs of files; of equal offsets those that came first, where their order can show.
+    """The VMAs of files by offset, equals as they were linked where that can show.
 
     Zaps of different VMAs do not depend on each other, unless a tracker may refuse one (S6.7.2).
     """
