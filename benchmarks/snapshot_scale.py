@@ -218,7 +218,7 @@ def main(quick: bool = False) -> None:
         rows, worst, most = [], 0.0, 0
         places = (root, bundle, well, ill)
         for name, path in zip(files, places, strict=True):
-            print(f"{name}: inspecting", flush=True)
+            print(f"{name}: inspecting", file=sys.stderr, flush=True)
             times: list[tuple[float, float]] = []
             for _ in rounds(1 if quick else ROUNDS, SECONDS):
                 beside = tools(files[name])

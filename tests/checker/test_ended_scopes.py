@@ -25,18 +25,18 @@ ENDED = [name for name in scope_names() if name.startswith("ends_")]
 #: Machine, scope, how many states there are, and how far the farthest is. The tracker of 6.12 leaks, and
 #: leaks pile up without end in `ends_areas` and `ends_driver`.
 PINNED = [
-    ("7.2,tracker=exact", "ends_driver", 927, 11),
+    ("7.2,tracker=exact", "ends_driver", 731, 11),
     ("7.2,tracker=exact", "ends_forks", 286, 11),
-    ("7.2,tracker=exact", "ends_leaf", 671, 12),
+    ("7.2,tracker=exact", "ends_leaf", 523, 11),
     ("7.2,tracker=exact", "ends_modes", 86, 7),
     ("7.2,tracker=exact", "ends_vfio", 202, 9),
-    ("7.2", "ends_driver", 713, 10),
+    ("7.2", "ends_driver", 548, 10),
     ("7.2", "ends_forks", 286, 11),
-    ("7.2", "ends_leaf", 470, 11),
+    ("7.2", "ends_leaf", 384, 11),
     ("7.2", "ends_modes", 86, 7),
     ("7.2", "ends_vfio", 192, 9),
     ("6.12", "ends_forks", 370, 13),
-    ("6.12", "ends_leaf", 417, 11),
+    ("6.12", "ends_leaf", 349, 11),
     ("6.12", "ends_modes", 68, 7),
     ("6.12", "ends_vfio", 196, 9),
 ]

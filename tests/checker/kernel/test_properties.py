@@ -10,8 +10,9 @@ from broken import Broken, answer, checked, lines
 from for_each import for_each
 
 from pfnlab.checker.check import check
-from pfnlab.checker.kernel.properties import QUESTIONS, questions
-from pfnlab.checker.kernel.scope import load_scope
+from pfnlab.checker.kernel.domain import KernelModel
+from pfnlab.checker.kernel.properties import QUESTIONS, questions, shared
+from pfnlab.checker.kernel.scope import Scope, load_scope
 from pfnlab.checker.limits import Exhaustive
 from pfnlab.errors import Misuse, ModelledErrno
 from pfnlab.hw.cachemode import CacheMode
@@ -28,6 +29,7 @@ from pfnlab.policies.trackers.exact import Exact
 from pfnlab.policies.trackers.no_partial import NoPartial
 from pfnlab.policies.trackers.track_ctx import TrackCtx
 from pfnlab.policies.walkers.early_refusal import EarlyRefusal
+from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.units import PAGE_SIZE, PfnRange, pfn_to_phys
 
@@ -402,3 +404,18 @@ def test_operations_and_their_results_are_counted() -> None:
     found = checked(Broken(NoPartial), "split", MAPPED, "munmap <first>", depth=2)
 
     assert {"mmap wc": {"ok": 2}, "munmap": {"EINVAL": 1}} == found.fired
+
+
+@for_each(("line", "expected"), [("p: munmap a[0]", True), ("p: munmap a", False), ("munmap a[0:3]", True)])
+def test_a_frame_is_shared_wherever_the_entries_begin(line: str, expected: bool) -> None:
+    """Two tasks map it where their mappings overlap, not only where both begin with it."""
+    small = load_scope("small")
+    assert isinstance(small, Scope)
+    program = load_text(
+        "pfnlab program 1\ntitle t\ndevice bar: pci, 4 pages\n\n"
+        f"a = mmap bar[0:4] wc shared rw\np = fork\n{line}\n"
+    )
+
+    is_shared = not KernelModel(ModelMachine("7.2"), small).breaks(program.ops, shared)
+
+    assert expected == is_shared

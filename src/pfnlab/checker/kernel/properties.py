@@ -235,8 +235,15 @@ def shared(moment: StateView) -> bool | None:
     """Two tasks map the same frame of a device."""
     if len(moment.mms) < 2:
         return False
-    mapped = {(run.pfn, id(mapping.vma.mm)) for mapping in moment.mappings for run in mapping.runs}
-    return len({pfn for pfn, _ in mapped}) < len(mapped)
+    pieces = sorted(
+        (*shown.frames, id(mapping.vma.mm)) for mapping in moment.mappings for shown in mapping.shown
+    )
+    reached: dict[int, int] = {}
+    for start, end, mm in pieces:
+        if any(start < reach for other, reach in reached.items() if other != mm):
+            return True
+        reached[mm] = max(end, reached.get(mm, 0))
+    return False
 
 
 def copied(moment: StateView) -> bool | None:
