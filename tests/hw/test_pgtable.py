@@ -320,3 +320,16 @@ def test_a_missing_table_is_noticed() -> None:
 
     with pytest.raises(AssertionError):
         wrong._check()
+
+
+def test_tables_may_be_just_those_with_an_entry() -> None:
+    """What was allocated for nothing is left out."""
+    tables, loaded = PageTables(), PageTables()
+    tables.set(EntryRun(512, 514, 7, 1))
+    entries = tables.state()
+    tables.allocate(2048, 2049)
+
+    loaded.load(entries[0], ())
+
+    assert entries == loaded.state()
+    assert entries != tables.state()

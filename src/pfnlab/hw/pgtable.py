@@ -91,10 +91,19 @@ class PageTables:
         """All runs, and the pages that have a table, for each level from the lowest."""
         return list(self._runs), [tuple(self._tables[level]) for level in TABLE_PAGES]
 
-    def load(self, runs: list[EntryRun], tables: Iterable[Iterable[tuple[int, int]]]) -> None:
-        """Take over a state that :meth:`state` returned; nothing is checked."""
+    def load(self, runs: list[EntryRun], tables: Sequence[Iterable[tuple[int, int]]]) -> None:
+        """Take over a state that :meth:`state` returned; nothing is checked.
+
+        :param tables: none for just those that hold an entry
+        """
         self._runs, self._starts = runs, [run.start for run in runs]
-        self._tables = {level: SpanSet.load(spans) for level, spans in zip(TABLE_PAGES, tables, strict=True)}
+        if tables:
+            self._tables = {
+                level: SpanSet.load(spans) for level, spans in zip(TABLE_PAGES, tables, strict=True)
+            }
+        else:
+            for run in runs:
+                self.allocate(run.start, run.end, run.level)
 
     def runs(self, start: int, end: int) -> list[EntryRun]:
         """The runs inside ``[start, end)``, clipped to it, in address order."""

@@ -143,6 +143,14 @@ class TrackerPolicy(Protocol):
 #: The calls of a tracker at a zap, and what its class says of their order.
 _ZAPS = frozenset(("zap_page_range_single", "zap_page_range_single_flushed", "ZAPS_IN_ANY_ORDER"))
 
+#: The calls of a tracker in a fork and an exit, and what its class says of their order.
+_AREAS = frozenset(
+    (
+        *("vm_area_dup", "copy_page_range", "copy_page_range_failed"),
+        *("unmap_vmas", "vm_area_free", "AREAS_IN_ANY_ORDER"),
+    )
+)
+
 
 def zaps_in_any_order(policy: type) -> bool:
     """True where zaps of several VMAs end alike in every order, as that class says that has the zaps.
@@ -150,5 +158,19 @@ def zaps_in_any_order(policy: type) -> bool:
     It says ``ZAPS_IN_ANY_ORDER = True``. One that says nothing may refuse a zap, and then those before it are
     done (S6.7.2).
     """
-    owner = next((cls for cls in policy.__mro__ if not _ZAPS.isdisjoint(vars(cls))), None)
-    return owner is not None and bool(vars(owner).get("ZAPS_IN_ANY_ORDER", False))
+    return _says(policy, "ZAPS_IN_ANY_ORDER", _ZAPS)
+
+
+def areas_in_any_order(policy: type) -> bool:
+    """True where fork and exit end alike in every order of the VMAs, as that class says that has their calls.
+
+    It says ``AREAS_IN_ANY_ORDER = True``. One that says nothing may fail in the middle of a fork (S3.5.3), or
+    free a reservation that belongs to another VMA (S2.4.4).
+    """
+    return _says(policy, "AREAS_IN_ANY_ORDER", _AREAS)
+
+
+def _says(policy: type, word: str, calls: frozenset[str]) -> bool:
+    """*word* as the first class has it that overrides one of *calls*."""
+    owner = next((cls for cls in policy.__mro__ if not calls.isdisjoint(vars(cls))), None)
+    return owner is not None and bool(vars(owner).get(word, False))

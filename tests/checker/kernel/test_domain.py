@@ -7,6 +7,7 @@ import pytest
 
 from pfnlab.checker.check import check
 from pfnlab.checker.kernel.domain import KernelModel, KernelState
+from pfnlab.checker.kernel.frozen import freeze
 from pfnlab.checker.kernel.properties import no_leak, properties, questions
 from pfnlab.checker.kernel.scope import Scope, load_scope
 from pfnlab.checker.limits import Exhaustive, Walks
@@ -195,3 +196,29 @@ def outcomes(model: KernelModel, state: KernelState) -> tuple[object, ...]:
     for _ in model.successors(state):
         pass
     return model.take_counts()
+
+
+@pytest.mark.parametrize(
+    ("spec", "name", "depth"), [("7.2", "ends_areas", 5), ("7.2,tracker=exact", "vfio", 4)]
+)
+def test_a_path_is_a_program_that_leads_there(spec: str, name: str, depth: int) -> None:
+    """Also where areas or tasks of equal shape changed their places on the way."""
+    model = KernelModel(ModelMachine(spec), scope(name))
+    near = [(state, Path[KernelState](0, (), ())) for state in model.initial()]
+    seen = {state.value for state, _ in near}
+    for _ in range(depth):
+        found = []
+        for state, path in near:
+            for number, (step, after) in enumerate(model.successors(state)):
+                if after.value not in seen:
+                    seen.add(after.value)
+                    longer = Path[KernelState](0, (*path.choices, number), (*path.actions, step))
+                    found.append((KernelState(after.value), longer))
+        near = found
+        for state, path in near:
+            kernel = model.booted()
+            for op in model.ops(path):
+                model.perform(kernel, op)
+            values = {freeze(kernel, naming) for naming in model._naming(kernel).others()}
+            assert state.value in values, str(path)
+    assert near

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from for_each import for_each
 from litmus_files import FOLDERS, program_of, without_holds
 
 from pfnlab.checker.kernel.frozen import freeze, thaw
-from pfnlab.checker.kernel.naming import Naming
+from pfnlab.checker.kernel.naming import LeftOut, Naming
+from pfnlab.hw.pgtable import EntryRun
 from pfnlab.mm.kernel import Kernel
 from pfnlab.programs.lang.ops import MAIN_TASK, Program
 from pfnlab.programs.lang.printer import op_lines
@@ -18,6 +20,7 @@ from pfnlab.programs.model.execution import OneByOne
 from pfnlab.programs.model.model_machine import ModelMachine, place
 from pfnlab.programs.model.observe import Observer
 from pfnlab.programs.runs.places import Places
+from pfnlab.units import PfnRange
 
 
 def steps(machine: ModelMachine, program: Program, *, thawing: bool) -> list[object]:
@@ -49,11 +52,18 @@ def go_on_thawed(path: Path, series: str) -> None:
     assert steps(machine, program, thawing=False) == steps(machine, program, thawing=True)
 
 
-def after(text: str, series: str = "7.2") -> Kernel:
+def booted() -> tuple[Kernel, Mapping[str, PfnRange]]:
+    """A kernel with a device of four pages, and where its devices are."""
+    platform, devices, _ = place(
+        parse("pfnlab program 1\ndevice bar: pci, 4 pages\na = mmap bar wc shared rw")
+    )
+    return ModelMachine("7.2").boot(platform, devices), devices
+
+
+def after(text: str) -> Kernel:
     """The kernel after a program, its tasks alive."""
     program = parse(f"pfnlab program 1\ndevice bar: pci, 4 pages\n{text}")
-    platform, devices, _ = place(program)
-    kernel = ModelMachine(series).boot(platform, devices)
+    kernel, devices = booted()
     kernel.start_task(MAIN_TASK)
     running = OneByOne(kernel, Places.of(program, devices))
     for op in program.ops:
@@ -63,7 +73,7 @@ def after(text: str, series: str = "7.2") -> Kernel:
 
 def canonical(kernel: Kernel, *, symmetry: bool = True) -> bytes:
     """What identifies a kernel's state."""
-    return freeze(kernel, Naming(kernel, symmetry=symmetry))
+    return freeze(kernel, Naming(kernel, LeftOut(names=symmetry)))
 
 
 MAPPED = "a = mmap bar[0:2] wc shared rw\nb = mmap bar[2:4] uc shared rw\n"
@@ -105,3 +115,46 @@ def test_without_symmetry_swapped_tasks_are_two() -> None:
     swapped = [after(f"c = fork\n{mapped}") for mapped in (MAPPED, CHILD_MAPPED)]
 
     assert canonical(swapped[0], symmetry=False) != canonical(swapped[1], symmetry=False)
+
+
+EMPTIED = "a = mmap bar[0:2] vfio shared rw\nread a[0]\nmemory_disable bar\nmemory_enable bar"
+NEVER_FILLED = "a = mmap bar[0:2] vfio shared rw"
+
+
+def leafless(kernel: Kernel) -> tuple[bytes, ...]:
+    """The same where no leaf can be and no fork fails."""
+    return freeze(kernel, Naming(kernel, LeftOut(starts=True, addresses=True, empty_tables=True)))
+
+
+def test_an_empty_page_table_makes_no_difference() -> None:
+    """Where nothing counts tables."""
+    assert leafless(after(EMPTIED)) == leafless(after(NEVER_FILLED))
+    assert canonical(after(EMPTIED)) != canonical(after(NEVER_FILLED))
+
+
+def test_an_empty_page_table_stays_beside_a_stale_translation() -> None:
+    """The flush of a table that goes may take the translation along."""
+    kernels = [after(program) for program in (EMPTIED, NEVER_FILLED)]
+    for kernel in kernels:
+        (task,) = kernel.tasks.values()
+        task.tlb.fill(EntryRun(task.mm.vmas[0].start, task.mm.vmas[0].start + 1, 1, 1))
+
+    assert leafless(kernels[0]) != leafless(kernels[1])
+
+
+def test_areas_may_change_their_places() -> None:
+    """Where neither fork nor exit shows their order."""
+    other = after("a = mmap bar[2:4] uc shared rw\nb = mmap bar[0:2] wc shared rw\n")
+
+    assert leafless(after(MAPPED)) == leafless(other)
+    assert leafless(after(MAPPED)) != leafless(after(f"{MAPPED}munmap a[0]"))
+
+
+def test_a_file_has_the_device_of_its_kernel() -> None:
+    """Also after the device has changed."""
+    kernel = after("a = mmap bar[0:2] wc shared rw\nbind bar")
+    thawed = thaw(freeze(kernel), lambda: booted()[0])
+    (file,) = {vma.file for task in thawed.tasks.values() for vma in task.mm}
+
+    assert thawed.pci["bar"] is file.device
+    assert file.device.bound

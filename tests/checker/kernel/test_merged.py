@@ -13,10 +13,13 @@ from typing import Any
 import pytest
 from for_each import for_each
 
+from pfnlab.checker.kernel import domain
 from pfnlab.checker.kernel.domain import KernelModel, KernelState
+from pfnlab.checker.kernel.frozen import freeze
 from pfnlab.checker.kernel.operations import ScopeStep
 from pfnlab.checker.kernel.properties import QUESTIONS
 from pfnlab.checker.kernel.scope import Scope, load_scope, read_scope
+from pfnlab.mm.kernel import Kernel
 from pfnlab.policies.trackers.no_partial import NoPartial
 from pfnlab.programs.model.model_machine import ModelMachine
 
@@ -53,11 +56,32 @@ operations = [
 """
 
 
+#: A fork fails in the second of two mappings, behind the entries of the first, or the first.
+FAILING = """
+says = "Two areas, and a fork that fails between them."
+devices = ["bar: pci, 2 pages"]
+tasks = 2
+areas = 2
+operations = [
+  "new = mmap bar[0:2] wc shared rw",
+  "new = mmap bar[0:2] driver remap wc private rw",
+  "write <first> 1",
+  "munmap <whole>",
+  "fail __pte_alloc 2: child = fork",
+]
+"""
+
+
 def scope(name: str) -> Scope:
     """A scope of operations one after the other."""
     loaded = load_scope(name)
     assert isinstance(loaded, Scope)
     return loaded
+
+
+def least(model: KernelModel, kernel: Kernel) -> tuple[bytes, ...]:
+    """The state of *kernel*, with areas and tasks of equal shape in the order that gives the least value."""
+    return min(freeze(kernel, naming) for naming in model._naming(kernel).others())
 
 
 def goes_on(apart: KernelModel, merged: KernelModel, state: KernelState) -> tuple[Any, ...]:
@@ -71,7 +95,7 @@ def goes_on(apart: KernelModel, merged: KernelModel, state: KernelState) -> tupl
     outcomes = apart.outcomes.copy()
     for step, after in apart.successors(state):
         results, outcomes = apart.outcomes - outcomes, apart.outcomes.copy()
-        value = merged.frozen(apart.moment(after).kernel).value
+        value = least(merged, apart.moment(after).kernel)
         steps[ScopeStep(step.op).kind, tuple(results), after.facts, value] += 1
     return answers, frozenset(steps.items())
 
@@ -147,5 +171,26 @@ def test_an_order_left_out_wrongly_is_noticed(monkeypatch: pytest.MonkeyPatch) -
     assert isinstance(refusing, Scope)
 
     *_, wrong = differing(ModelMachine("6.12,tracker=no_partial"), refusing, 200)
+
+    assert wrong
+
+
+def test_areas_that_a_failing_fork_tells_apart_keep_their_order() -> None:
+    """What is before the place of the failure is copied."""
+    failing = read_scope(FAILING, "failing")
+    assert isinstance(failing, Scope)
+
+    states, merged, wrong = differing(ModelMachine("7.2"), failing, 300)
+
+    assert (0, states) == (wrong, merged)
+
+
+def test_an_order_of_areas_left_out_wrongly_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no fork counts as one that fails."""
+    monkeypatch.setattr(domain, "_fails_midway", lambda _: False)
+    failing = read_scope(FAILING, "failing")
+    assert isinstance(failing, Scope)
+
+    *_, wrong = differing(ModelMachine("7.2"), failing, 300)
 
     assert wrong

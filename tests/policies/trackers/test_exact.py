@@ -27,7 +27,7 @@ from pfnlab.mm.users.pci import PciBar
 from pfnlab.mm.vma import MappedFile, Vma
 from pfnlab.mm.zap import zap_page_range_single
 from pfnlab.policies.profiles import PROFILES
-from pfnlab.policies.trackers.exact import Exact
+from pfnlab.policies.trackers.exact import Counted, Exact
 from pfnlab.programs.lang.device_ops import (
     DriverCall,
     ReleaseMemRegion,
@@ -450,3 +450,14 @@ def test_zaps_and_claims_are_among_the_programs() -> None:
     ops = [op for program in programs for op in program.ops]
 
     assert {ZapVmaPtes, RequestMemRegion} <= {type(op.call) for op in ops}
+
+
+def test_counts_are_alike_in_every_order() -> None:
+    """A state of the search does not show which part was counted first."""
+    parts = [PfnRange(4, 6), PfnRange(0, 2), PfnRange(2, 4)]
+    contexts = [Counted(PfnRange(0, 6), 0) for _ in range(2)]
+    for context, counted in zip(contexts, (parts, parts[::-1]), strict=True):
+        for part in counted:
+            context.count(part, 1)
+
+    assert list(contexts[0].edges.items()) == list(contexts[1].edges.items())

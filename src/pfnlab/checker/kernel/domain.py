@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from pfnlab.checker.kernel.frozen import check_frozen, freeze, thaw
 from pfnlab.checker.kernel.mark import Mark
 from pfnlab.checker.kernel.moment import FORK_LEFT, Judge, StateView, facts_of, warn_again
-from pfnlab.checker.kernel.naming import Naming, area_base
+from pfnlab.checker.kernel.naming import LeftOut, Naming, area_base
 from pfnlab.checker.kernel.operations import Renaming, ScopeStep, area_name, operations
 from pfnlab.checker.kernel.packing import registered_numbers
 from pfnlab.checker.kernel.scope import Scope
@@ -19,8 +19,9 @@ from pfnlab.checker.search.tallies import add, recall, tallies
 from pfnlab.errors import PolicyError, Undecided
 from pfnlab.hw.pgtable import LEAF_PAGES
 from pfnlab.mm.kernel import Kernel
+from pfnlab.mm.tracker import areas_in_any_order
 from pfnlab.policies.boot import check_own, guards_of
-from pfnlab.policies.guard import Guard, check_deterministic
+from pfnlab.policies.guard import Guard, check_deterministic, unguarded
 from pfnlab.programs.lang.ops import MAIN_TASK, Fork, Mmap, Op, Program
 from pfnlab.programs.lang.printer import op_text
 from pfnlab.programs.lang.words import MAX_AREAS
@@ -73,9 +74,13 @@ class KernelModel:
         self, machine: ModelMachine, scope: Scope, *, symmetry: bool = True, merging: bool = True
     ) -> None:
         self.machine, self.scope = machine, scope
-        self._symmetry = symmetry
-        self._merging = merging
-        self._sliding = merging and scope.pages < LEAF_PAGES[2] and scope.thp is None
+        leafless = scope.pages < LEAF_PAGES[2] and scope.thp is None
+        self._left_out = LeftOut(
+            names=symmetry,
+            orders=merging,
+            starts=merging and leafless,
+            empty_tables=merging and leafless and not any(_counts_tables(t.op) for t in scope.templates),
+        )
         ops = [template.op for template in scope.templates]
         self._platform, devices, whole = place(scope.program("", "", ops))
         areas = {area_name(number): (area_base(number), scope.pages) for number in range(MAX_AREAS)}
@@ -88,6 +93,9 @@ class KernelModel:
         self._live: tuple[KernelState, Kernel] | None = None
         self._moment: tuple[KernelState, StateView] | None = None
         self._register_files()
+        in_any_order = areas_in_any_order(type(unguarded(self.booted().tracker)))
+        if merging and in_any_order and not any(_fails_midway(template.op) for template in scope.templates):
+            self._left_out = self._left_out._replace(addresses=True)
 
     def initial(self) -> Iterable[KernelState]:
         """A kernel that has just booted, with one task."""
@@ -184,12 +192,22 @@ class KernelModel:
         :raises Undecided: a program has too few names for it
         """
         kernel, renaming, ops = self.booted(), Renaming(), []
+        in_state = self.booted()
         for action in path.actions:
             assert isinstance(action, ScopeStep)
-            op = renaming.op(action.op, kernel, self._naming(kernel))
+            state = self.frozen(in_state)
+            op = renaming.op(action.op, kernel, self._naming_of(kernel, state))
             ops.append(op)
             OneByOne(kernel, self.places).step(op)
+            in_state = self.thawed(state)
+            OneByOne(in_state, self.places).step(action.op)
         return ops
+
+    def _naming_of(self, kernel: Kernel, state: KernelState) -> Naming:
+        """The names under which *kernel* is *state*: of tasks and areas of equal shape each may be either."""
+        naming = self._naming(kernel)
+        fitting = (other for other in naming.others() if freeze(kernel, other) == state.value)
+        return next(fitting, naming)
 
     def program(self, path: Path[KernelState], title: str, asks: str) -> Program:
         """*path* as a program any machine can run.
@@ -230,7 +248,7 @@ class KernelModel:
         return OperationEffect(outcome.result, tuple(facts), list(log), events)
 
     def _naming(self, kernel: Kernel) -> Naming:
-        return Naming(kernel, symmetry=self._symmetry, sliding=self._sliding, apart=not self._merging)
+        return Naming(kernel, self._left_out)
 
     def frozen(self, kernel: Kernel, facts: tuple[str, ...] = ()) -> KernelState:
         """The state of *kernel*."""
@@ -256,6 +274,16 @@ class KernelModel:
                 except Undecided:
                     continue
                 freeze(kernel)
+
+
+def _fails_midway(op: Op) -> bool:
+    """True for a fork that copies some of its VMAs and then fails."""
+    return isinstance(op.call, Fork) and bool(op.fail or op.call.refused)
+
+
+def _counts_tables(op: Op) -> bool:
+    """True for an operation that fails at the page table of a number, of those that it makes."""
+    return op.fail is not None and op.fail.function == "__pte_alloc"
 
 
 def without_rule(unmodelled: Mapping[str, int]) -> list[str]:

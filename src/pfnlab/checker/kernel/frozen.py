@@ -8,7 +8,7 @@ under way in a kernel that is frozen.
 from __future__ import annotations
 
 import marshal
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from functools import lru_cache
 from typing import Any
 
@@ -49,12 +49,17 @@ def freeze(kernel: Kernel, naming: Naming | None = None) -> tuple[bytes, ...]:
     """
     tasks = list(kernel.tasks.values()) if naming is None else naming.tasks
     mms = list({id(task.mm): task.mm for task in tasks}.values())
-    vmas = [vma for mm in mms for vma in mm.vmas]
+    names = [None if naming is None else naming.of(mm) for mm in mms]
+    vmas_of = [_vmas(mm, name) for mm, name in zip(mms, names, strict=True)]
+    vmas = [vma for part in vmas_of for vma in part]
     packing = Packing(kernel, mms, vmas, naming)
     numbers = {id(mm): number for number, mm in enumerate(mms)}
-    names = [None if naming is None else naming.of(mm) for mm in mms]
-    merging = naming is not None and not naming.apart
-    spaces = [_space(mm, packing, name, join=merging) for mm, name in zip(mms, names, strict=True)]
+    merging = naming is not None and naming.left_out.orders
+    empty_tables = [naming is None or _empty_tables_show(mm, naming) for mm in mms]
+    spaces = [
+        _space(mm, vmas_inside, packing, name, join=merging, empty_tables=with_empty)
+        for mm, vmas_inside, name, with_empty in zip(mms, vmas_of, names, empty_tables, strict=True)
+    ]
     memories = _policies_and_drivers(kernel, vmas, packing)
     tasks_value: tuple[Any, ...] = (
         tuple(
@@ -86,6 +91,24 @@ def freeze(kernel: Kernel, naming: Naming | None = None) -> tuple[bytes, ...]:
     )
 
 
+def _vmas(mm: MmStruct, names: AreaNames | None) -> Sequence[Vma]:
+    """The VMAs of *mm* in the order of their pages under those names."""
+    if names is None or not names.moved:
+        return mm.vmas
+    moved = names.moved
+    return sorted(mm.vmas, key=lambda vma: at_page(vma.start, moved))
+
+
+def _empty_tables_show(mm: MmStruct, naming: Naming) -> bool:
+    """True where something that follows can show which page tables of *mm* are empty.
+
+    A table that goes may take a translation along that was left by mistake.
+    """
+    return not naming.left_out.empty_tables or any(
+        task.mm is mm and task.tlb.stale(mm.tables) for task in naming.tasks
+    )
+
+
 def _translations(
     task: Task, packing: Packing, names: AreaNames | None, *, sort: bool
 ) -> tuple[tuple[int, ...], ...]:
@@ -103,7 +126,7 @@ def _reverse_map(kernel: Kernel, packing: Packing, naming: Naming | None) -> tup
 
     Zaps of different VMAs do not depend on each other, unless a tracker may refuse one (S6.7.2).
     """
-    if naming is None or naming.apart or not zaps_in_any_order(type(unguarded(kernel.tracker))):
+    if naming is None or not naming.left_out.orders or not zaps_in_any_order(type(unguarded(kernel.tracker))):
         return tuple([packing.vmas[id(vma)] for vma in kernel.i_mmap])
     linked = [(vma.pgoff, packing.vmas[id(vma)]) for vma in kernel.i_mmap]
     linked.sort()
@@ -123,7 +146,7 @@ def _book_value(book: MemtypeBook, naming: Naming | None) -> tuple[tuple[BookRow
     mode, and what is freed is found by its bounds (S2.3, S2.4).
     """
     entries, ram_types, direct_map = book.rows()
-    if naming is not None and not naming.apart:
+    if naming is not None and naming.left_out.orders:
         entries.sort()
     return tuple(entries), tuple(ram_types), tuple(direct_map)
 
@@ -224,17 +247,26 @@ def _ints(value: Any) -> Iterator[int]:
         yield value
 
 
-def _space(mm: MmStruct, packing: Packing, names: AreaNames | None, *, join: bool) -> tuple[Any, ...]:
+def _space(
+    mm: MmStruct,
+    vmas: Sequence[Vma],
+    packing: Packing,
+    names: AreaNames | None,
+    *,
+    join: bool,
+    empty_tables: bool,
+) -> tuple[Any, ...]:
     file, anon, run = packing.file, packing.anon, packing.run
     runs, spans = mm.tables.state()
     moved = names.moved if names is not None else _UNMOVED
-    if names is not None and names.tables_moved:
+    if not empty_tables:
+        spans.clear()
+    elif names is not None and names.tables_moved:
         # All areas lie in one PUD table, so its span has no name to change.
-        tables_moved = names.tables_moved
-        spans[:2] = [
-            tuple((at_page(start, tables_moved), at_page(end - 1, tables_moved) + 1) for start, end in level)
-            for level in spans[:2]
-        ]
+        spans[:2] = [_moved_spans(level, names.tables_moved) for level in spans[:2]]
+    if moved:
+        # In the order of their new pages before any of them gets a number.
+        runs.sort(key=lambda entries: at_page(entries.start, moved))
     rows = [run(entries, moved) for entries in runs]
     if join:
         rows = joined(rows)
@@ -254,7 +286,12 @@ def _space(mm: MmStruct, packing: Packing, names: AreaNames | None, *, join: boo
                     ),
                     *(None if vma.file is None else file(vma.file), anon(vma.anon_vma)),
                 )
-                for vma in mm.vmas
+                for vma in vmas
             ]
         ),
     )
+
+
+def _moved_spans(spans: tuple[tuple[int, int], ...], moved: dict[int, int]) -> tuple[tuple[int, int], ...]:
+    """Page tables of one level after areas have *moved* down."""
+    return tuple(sorted([(at_page(start, moved), at_page(end - 1, moved) + 1) for start, end in spans]))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from copy import copy
+from itertools import permutations, product
+from typing import NamedTuple
 
 from pfnlab.hw.bits import PAGE_ACCESSED
+from pfnlab.hw.pgtable import EntryRun
 from pfnlab.hw.tlb import Tlb
 from pfnlab.mm.kernel import Kernel, Task
 from pfnlab.mm.space import MmStruct
@@ -26,94 +29,181 @@ KEPT_BITS = ~PAGE_ACCESSED
 EntryRow = tuple[int, int, int, int, int, int]
 
 
-class AreaNames:
-    """The names of the areas of one address space: its areas in their order without gaps.
+#: The VMAs and entries of an area, with pages counted from the place where it begins: a key to sort by.
+AreaShape = tuple[tuple[tuple[int, ...], ...], tuple[EntryRow, ...], tuple[EntryRow, ...]]
 
-    Area 0 has its lowest addresses. The order of areas stays, because fork and exit go through an address
-    space in this order. Nothing compares the addresses of two address spaces.
+
+class LeftOut(NamedTuple):
+    """The parts that a state leaves out, for nothing that follows can show them (docs/states.md).
+
+    :param names: the names of tasks and areas
+    :param orders: the order of the reverse map and of reservations at one address, and where a run of equal
+        entries is cut
+    :param starts: the pages of an area before the first one in use
+    :param addresses: the order of the areas of an address space
+    :param empty_tables: page tables without an entry
+    """
+
+    names: bool = True
+    orders: bool = True
+    starts: bool = False
+    addresses: bool = False
+    empty_tables: bool = False
+
+
+#: What every canonical state leaves out.
+_NAMES = LeftOut()
+
+
+class AreaNames:
+    """The names of the areas of one address space: its areas without gaps.
+
+    Area 0 has the lowest addresses where fork and exit, which go through an address space by addresses, may
+    show the order; else areas are sorted by what is in them. Nothing compares the addresses of two address
+    spaces.
 
     :param mm: the address space
     :param tlbs: the translations that processors remember of it
-    :param sliding: whether an area begins with its first page in use; its place within the span of a page
-        table decides nothing where no leaf can be
+    :param left_out: ``starts``, ``addresses`` and ``orders`` are those of areas
+    :param shaped: whether the shapes are asked for
     :ivar areas: the number of each area that is in use, by its new number
     :ivar unused: by the new number of an area, its pages before the first one in use; 0 where nothing slides
     :ivar moved: by the number of an area, how many pages the area moves down
     :ivar tables_moved: the same for its page tables, which do not slide
+    :ivar shapes: the shapes of the areas, by their new numbers, where they are asked for
     """
 
-    __slots__ = ("areas", "moved", "tables_moved", "unused")
+    __slots__ = ("_sorted", "areas", "moved", "shapes", "tables_moved", "unused")
 
-    def __init__(self, mm: MmStruct, tlbs: Sequence[Tlb], *, sliding: bool) -> None:
+    def __init__(self, mm: MmStruct, tlbs: Sequence[Tlb], left_out: LeftOut, *, shaped: bool) -> None:
         first_pages: dict[int, int] = {}
         for vma in mm.vmas:
             first_pages.setdefault(area_number(vma.start), vma.start)
-        self.areas = list(first_pages)
-        self.unused = [0] * len(first_pages)
-        self.moved = self.tables_moved = {
-            area: (area - rank) * AREA_STRIDE for rank, area in enumerate(first_pages) if area != rank
-        }
-        if sliding and any(page % AREA_STRIDE != _FIRST_OFFSET for page in first_pages.values()):
-            self._slide(first_pages, tlbs)
+        unused = dict.fromkeys(first_pages, 0)
+        if left_out.starts and any(page % AREA_STRIDE != _FIRST_OFFSET for page in first_pages.values()):
+            unused = _unused(first_pages, tlbs)
+        areas = list(first_pages)
+        self.shapes: list[AreaShape] = []
+        self._sorted = left_out.addresses and len(areas) > 1
+        if self._sorted or shaped:
+            shapes = _shapes(mm, tlbs, unused, join=left_out.orders)
+            if self._sorted:
+                areas.sort(key=shapes.__getitem__)
+            self.shapes = [shapes[area] for area in areas]
+        self._number(areas, unused)
 
-    def _slide(self, first_pages: dict[int, int], tlbs: Sequence[Tlb]) -> None:
-        """Let each area begin with its first page that is mapped, or that a processor remembers."""
-        for tlb in tlbs:
-            for run in tlb.state():
-                area = area_number(run.start)
-                if area in first_pages:
-                    first_pages[area] = min(first_pages[area], run.start)
-        self.moved = dict(self.tables_moved)
-        for rank, area in enumerate(self.areas):
-            unused = self.unused[rank] = first_pages[area] - area_base(area)
-            if unused:
-                self.moved[area] = self.moved.get(area, 0) + unused
+    def _number(self, areas: list[int], unused: dict[int, int]) -> None:
+        """Give the areas their new numbers, in this order."""
+        self.areas = areas
+        self.unused = [unused[area] for area in areas]
+        self.moved = self.tables_moved = {
+            area: (area - rank) * AREA_STRIDE for rank, area in enumerate(areas) if area != rank
+        }
+        if any(self.unused):
+            self.moved = dict(self.tables_moved)
+            for area, pages in unused.items():
+                if pages:
+                    self.moved[area] = self.moved.get(area, 0) + pages
+
+    def orders(self) -> Iterator[AreaNames]:
+        """These names, and each that differs in the order of areas of equal shape."""
+        if not self._sorted:
+            yield self
+            return
+        unused = dict(zip(self.areas, self.unused, strict=True))
+        shape = dict(zip(self.areas, self.shapes, strict=True))
+        for areas in permutations(self.areas):
+            if [shape[area] for area in areas] == self.shapes:
+                names = copy(self)
+                names._number(list(areas), unused)
+                yield names
+
+
+def _unused(first_pages: dict[int, int], tlbs: Sequence[Tlb]) -> dict[int, int]:
+    """By the number of an area, its pages before the first that is mapped, or that a processor remembers."""
+    for tlb in tlbs:
+        for run in tlb.state():
+            area = area_number(run.start)
+            if area in first_pages:
+                first_pages[area] = min(first_pages[area], run.start)
+    return {area: page - area_base(area) for area, page in first_pages.items()}
+
+
+def _shapes(mm: MmStruct, tlbs: Sequence[Tlb], unused: dict[int, int], *, join: bool) -> dict[int, AreaShape]:
+    """The shape of each area of *mm*, by its number."""
+    vmas: dict[int, list[tuple[int, ...]]] = {area: [] for area in unused}
+    runs: dict[int, list[EntryRow]] = {area: [] for area in unused}
+    translations: dict[int, list[EntryRow]] = {area: [] for area in unused}
+    begins = {area: area_base(area) + pages for area, pages in unused.items()}
+    for vma in mm.vmas:
+        area = area_number(vma.start)
+        vmas[area].append(
+            (vma.start - begins[area], vma.nr, vma.pgoff, vma.flags, vma.page_prot, vma.pfnmap is None)
+        )
+    for run in mm.tables.entries:
+        area = area_number(run.start)
+        runs[area].append(_unnamed(run, begins[area]))
+    for tlb in tlbs:
+        for run in tlb.state():
+            area = area_number(run.start)
+            if area in begins:
+                translations[area].append(_unnamed(run, begins[area]))
+    return {
+        area: (
+            tuple(vmas[area]),
+            tuple(joined(runs[area]) if join else runs[area]),
+            tuple(sorted(translations[area])),
+        )
+        for area in unused
+    }
+
+
+def _unnamed(run: EntryRun, begin: int) -> EntryRow:
+    """Entries with their pages counted from *begin*."""
+    start, end, pfn, bits, page, level = run
+    return start - begin, end - begin, pfn, bits & KEPT_BITS, -1 if page is None else 0, level
 
 
 class Naming:
     """The names of tasks and areas in a canonical state: tasks sorted, areas as :class:`AreaNames` has them.
 
-    :param symmetry: False to leave all names as they are
-    :param sliding: as in :class:`AreaNames`
+    :param left_out: the parts that a state leaves out
     :ivar tasks: the tasks in the order of their new names
-    :ivar apart: whether states that differ only in what decides nothing stay apart: in the order of the
-        reverse map and of the book, and in where a run of equal entries is cut
     """
 
-    def __init__(
-        self, kernel: Kernel, *, symmetry: bool = True, sliding: bool = False, apart: bool = False
-    ) -> None:
-        self.apart = apart
+    def __init__(self, kernel: Kernel, left_out: LeftOut = _NAMES) -> None:
+        self.left_out = left_out
         self.tasks = list(kernel.tasks.values())
         self._names: dict[int, AreaNames] = {}
-        if not symmetry:
+        if not left_out.names:
             return
-        mms = {id(task.mm): task.mm for task in self.tasks}
-        self._names = {
-            number: AreaNames(mm, [task.tlb for task in self.tasks if task.mm is mm], sliding=sliding)
-            for number, mm in mms.items()
-        }
-        if len(self.tasks) > 1:
-            self.tasks.sort(key=self._shape)
+        shaped = len(self.tasks) > 1
+        for mm in {id(task.mm): task.mm for task in self.tasks}.values():
+            tlbs = [task.tlb for task in self.tasks if task.mm is mm]
+            self._names[id(mm)] = AreaNames(mm, tlbs, left_out, shaped=shaped)
+        if shaped:
+            self.tasks.sort(key=lambda task: self._names[id(task.mm)].shapes)
 
     def of(self, mm: MmStruct) -> AreaNames | None:
         """The names of the areas of *mm*; None where they keep theirs."""
         return self._names.get(id(mm))
 
-    def _shape(self, task: Task) -> tuple[Any, ...]:
-        """The content of a task without any identity, as a key to sort by."""
-        moved = self._names[id(task.mm)].moved
-        vmas = [
-            (at_page(vma.start, moved), vma.nr, vma.pgoff, vma.flags, vma.page_prot) for vma in task.mm.vmas
-        ]
-        runs = [
-            (
-                *(at_page(run.start, moved), at_page(run.end - 1, moved) + 1, run.pfn),
-                *(run.bits & KEPT_BITS, -1 if run.page is None else 0, run.level),
-            )
-            for run in task.mm.tables.entries
-        ]
-        return tuple(vmas), tuple(runs if self.apart else joined(runs))
+    def others(self) -> Iterator[Naming]:
+        """This naming, and each that differs in the order of tasks or areas of equal shape."""
+        spaces = list(self._names)
+        orders = [list(areas.orders()) for areas in self._names.values()]
+        shapes = [self._shapes_of(task) for task in self.tasks]
+        for tasks in permutations(self.tasks):
+            if [self._shapes_of(task) for task in tasks] == shapes:
+                for names in product(*orders):
+                    naming = copy(self)
+                    naming.tasks, naming._names = list(tasks), dict(zip(spaces, names, strict=True))
+                    yield naming
+
+    def _shapes_of(self, task: Task) -> list[AreaShape] | int:
+        """What tasks are sorted by; without new names each is its own."""
+        names = self.of(task.mm)
+        return id(task) if names is None else names.shapes
 
 
 def joined(runs: list[EntryRow]) -> list[EntryRow]:

@@ -107,14 +107,17 @@ class Packing:
         return -1 if anon is None else self._anons.setdefault(id(anon), len(self._anons)) * 2 + anon.inherited
 
     def file(self, file: Any) -> Any:
-        """A file as a plain value: its number if it never changes."""
+        """A file as a plain value: its number if it never changes, and nothing it refers to does."""
         if file is None:
             return None
         label = _BY_IDENTITY.get(id(file))
         if label is not None:
             return label
-        if is_dataclass(file) and not isinstance(file, type) and file.__dataclass_params__.frozen:  # type: ignore[attr-defined]
-            return _constant(file)
+        if _is_frozen(file):
+            if all(_is_constant(getattr(file, field.name)) for field in fields(file)):
+                return _constant(file)
+            # Which of several equal files it is, nothing shows.
+            return ("F", _class_name(type(file)), *self.attributes(file))
         return self.pack(file)
 
     def pack(self, value: Any) -> Any:
@@ -249,7 +252,11 @@ class Unpacking:
     def _object(self, value: tuple[Any, ...]) -> Any:
         kind, items = value[0], value[1:]
         instance: Any
-        if kind == "l":
+        if kind == "F":
+            cls = _CLASSES[items[0]]
+            instance = cls.__new__(cls)
+            self.attributes(instance, items[1:])
+        elif kind == "l":
             instance = []
             self._objects.append(instance)
             instance.extend(map(self.unpack, items))
@@ -336,6 +343,20 @@ def _layout(names: tuple[str, ...]) -> int:
     number = _LAYOUT_NUMBERS[names] = _short(f"{names}")
     _LAYOUTS[number] = names
     return number
+
+
+def _is_frozen(value: Any) -> bool:
+    """True for an instance of a frozen dataclass."""
+    return is_dataclass(value) and not isinstance(value, type) and value.__dataclass_params__.frozen  # type: ignore[attr-defined]
+
+
+def _is_constant(value: Any) -> bool:
+    """True where *value* never changes, nor anything it refers to."""
+    if isinstance(value, tuple):
+        return all(map(_is_constant, value))
+    if _is_frozen(value):
+        return all(_is_constant(getattr(value, field.name)) for field in fields(value))
+    return type(value) in _PLAIN or isinstance(value, Enum)
 
 
 def _constant(value: Any) -> tuple[str, int]:

@@ -63,6 +63,9 @@ class Counted:
             self.edges[at] = self.edges.get(at, 0) + change
             if not self.edges[at]:
                 del self.edges[at]
+        if len(self.edges) > 2:
+            # Nothing remembers which of them came first.
+            self.edges = dict(sorted(self.edges.items()))
 
     def covered(self) -> list[PfnRange]:
         """The runs of frames that any VMA covers."""
@@ -102,6 +105,7 @@ class Exact:
 
     END_MATCH: ClassVar = False
     ZAPS_IN_ANY_ORDER: ClassVar = True
+    AREAS_IN_ANY_ORDER: ClassVar = True
     BYTES_PER_VMA: ClassVar = 8
     #: As patches/tracker-exact.patch has it: the context is the root of a tree of its parts, the offset and
     #: whether faults fill it again (32); a part is a node in that tree and in its VMA's, first frame, last

@@ -25,6 +25,7 @@ class PerVma(TrackCtx):
     """``vma.pfnmap`` is the range that is reserved for the VMA, or None."""
 
     BYTES_PER_CONTEXT: ClassVar = 0
+    AREAS_IN_ANY_ORDER: ClassVar = True
 
     def _context(self, vma: Vma, pfns: PfnRange) -> PfnRange | None:
         # What is RAM, also in part, has no entry. A part of it without RAM would be reserved later, and

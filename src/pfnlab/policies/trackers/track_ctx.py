@@ -39,6 +39,7 @@ class TrackCtx:
 
     END_MATCH: ClassVar = False
     ZAPS_IN_ANY_ORDER: ClassVar = True
+    AREAS_IN_ANY_ORDER: ClassVar = True
     BYTES_PER_VMA: ClassVar = 8
     #: struct pfnmap_track_ctx: the count, first frame, size.
     BYTES_PER_CONTEXT: ClassVar = 24
