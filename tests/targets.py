@@ -24,6 +24,7 @@ TARGETS = {
     "building": "what a kernel's own build calls",
     "cluster": "dask",
     "editors": "Vim, and the engine of VS Code, which npm has",
+    "ends": "hours: searches of a large scope to its end",
     "long": "minutes: whole campaigns, searches and benchmarks",
     "notebooks": "pandas, polars and Jupyter",
     "older": "minutes: older kernels, which are asked what the newest is",

@@ -9,6 +9,7 @@ from for_each import for_each
 
 from pfnlab.checker.kernel.domain import KernelModel
 from pfnlab.checker.kernel.scope import Scope, load_scope, read_scope, scope_names
+from pfnlab.checker.search.explore import explore
 from pfnlab.errors import Misuse
 from pfnlab.programs.model.model_machine import ModelMachine
 
@@ -145,3 +146,20 @@ def test_an_unknown_name_is_refused() -> None:
     """A scope that is not there is refused with the nearest name."""
     with pytest.raises(Misuse, match="did you mean `standard`"):
         load_scope("standart")
+
+
+def test_a_half_has_so_many_pages() -> None:
+    """A mapping that has fewer than twice as many is cut no more."""
+    text = """
+devices = ["bar: pci, 4 pages"]
+tasks = 1
+areas = 1
+operations = ["new = mmap bar[0:4] wc shared rw", "munmap <half>"]
+"""
+    states = {}
+    for fewest in (1, 2, 3):
+        halving = read_scope(f"halves = {fewest}\n{text}", "tiny")
+        assert isinstance(halving, Scope)
+        states[fewest] = explore(KernelModel(ModelMachine("7.2"), halving)).states
+
+    assert {1: 4, 2: 3, 3: 2} == states

@@ -107,7 +107,7 @@ def _instances(
                 yield _op_of(op, task, _with_span(call, vmas_inside[0].start, vmas_inside[-1].end))
     else:
         for vma in vmas:
-            pages = _pages(vma, template.part)
+            pages = _pages(vma, template.part, scope.halves)
             if pages is None:
                 continue
             if isinstance(call, Mremap):
@@ -116,7 +116,7 @@ def _instances(
                 yield _op_of(op, task, _with_span(call, *pages))
 
 
-def _pages(vma: Vma, part: Part) -> tuple[int, int] | None:
+def _pages(vma: Vma, part: Part, halves: int) -> tuple[int, int] | None:
     """The pages of that part of a mapping; None where the part would be the whole mapping."""
     start, end = vma.start, vma.end
     match part:
@@ -128,7 +128,7 @@ def _pages(vma: Vma, part: Part) -> tuple[int, int] | None:
             return end - 1, end
         case "middle" if vma.nr > 2:
             return start + 1, end - 1
-        case "half" if vma.nr > 1:
+        case "half" if vma.nr // 2 >= halves:
             return start, start + vma.nr // 2
     return None
 

@@ -58,7 +58,7 @@ _PART = re.compile(r"<(\w+)>")
 _MREMAP = re.compile(r"mremap <(\w+)> (shrink|move|dontunmap)")
 _HERE = Path()
 _FOLDER = files("pfnlab.checker.kernel").joinpath("scopes")
-_FIELDS = ("says", "devices", "tasks", "areas", "depth", "thp", "operations")
+_FIELDS = ("says", "devices", "tasks", "areas", "depth", "thp", "halves", "operations")
 _RACE_FIELDS = ("says", "devices", "areas", "races")
 
 
@@ -83,6 +83,7 @@ class Scope(msgspec.Struct, frozen=True):
     :param depth: the most operations in a row; None for sequences of any length
     :param source: the name or the file by which it is loaded
     :param thp: the setting of transparent_hugepage, as a program has it
+    :param halves: the fewest pages of a ``<half>``
     """
 
     name: str
@@ -94,6 +95,7 @@ class Scope(msgspec.Struct, frozen=True):
     templates: tuple[Template, ...]
     source: str = ""
     thp: Thp | None = None
+    halves: int = 1
 
     @property
     def pages(self) -> int:
@@ -175,7 +177,7 @@ def read_scope(text: str, name: str, source: str = "") -> Scope | RaceScope:
             raise Misuse(f"{source}: unknown field `{field}`{did_you_mean(field, _FIELDS)}")
     for field in ("devices", "operations"):
         _check_texts(content, field, source)
-    for field in ("tasks", "areas", *["depth"] * ("depth" in content)):
+    for field in ("tasks", "areas", *[field for field in ("depth", "halves") if field in content]):
         _check_number(content, field, source)
     header = [FIRST_LINE, *(f"device {device}" for device in content["devices"])]
     if "thp" in content:
@@ -183,7 +185,8 @@ def read_scope(text: str, name: str, source: str = "") -> Scope | RaceScope:
     templates = tuple(_template(header, line, source) for line in content["operations"])
     program = _parsed(header, "area new: 1 page", "look", source)
     says, bounds = str(content.get("says", "")), (content["tasks"], content["areas"], content.get("depth"))
-    return Scope(name, says, program.devices, *bounds, templates, thp=program.thp)
+    halves = content.get("halves", 1)
+    return Scope(name, says, program.devices, *bounds, templates, thp=program.thp, halves=halves)
 
 
 def _check_texts(content: dict[str, Any], field: str, source: str, *, least: int = 1) -> None:

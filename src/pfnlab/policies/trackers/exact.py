@@ -63,9 +63,8 @@ class Counted:
             self.edges[at] = self.edges.get(at, 0) + change
             if not self.edges[at]:
                 del self.edges[at]
-        if len(self.edges) > 2:
-            # Nothing remembers which of them came first.
-            self.edges = dict(sorted(self.edges.items()))
+        # Nothing remembers which of them came first.
+        self.edges = dict(sorted(self.edges.items()))
 
     def covered(self) -> list[PfnRange]:
         """The runs of frames that any VMA covers."""
