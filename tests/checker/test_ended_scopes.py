@@ -59,10 +59,8 @@ PINNED_LATER = [
 PROMISED = {
     "7.2,tracker=exact": ("no_leak", "no_loss", "freed_once", "exact", "one_mode", "no_warning"),
     "7.2": ("no_leak", "no_loss", "freed_once", "no_warning"),
-    "7.2,tracker=per_vma": ("no_leak", "no_loss", "freed_once", "exact", "one_mode", "no_warning"),
+    "7.2,tracker=per_vma": ("no_leak", "no_loss", "freed_once", "no_warning"),
     "6.12": ("no_loss", "no_warning"),
-    "6.12,tracker=unmap_only": ("no_loss", "no_warning"),
-    "6.1": ("no_warning",),
 }
 
 #: What a tracker breaks all the same: a zap of a driver's mapping takes its reservation (A01).
@@ -72,6 +70,9 @@ BROKEN_PROMISES = {("6.12", "ends_kinds"): ["no_loss"], ("6.12", "ends_leaves"):
 #: take longer than some minutes.
 VFIO = [
     ("7.2", 38554, 16, "long"),
+    ("7.2,tracker=per_vma", 26002, 16, "ends"),
+    ("7.2,tracker=exact", 162088, 17, "ends"),
+    ("6.12", 190755, 26, "ends"),
 ]
 
 
