@@ -90,6 +90,8 @@ def _run_result(work: FuzzWork, state: HuntState) -> StoredResult:
             "work": msgspec.to_builtins(work),
             "compared": state.compared,
             "undecided": state.undecided,
+            "judged": state.judged,
+            "alarming": state.alarming,
             "different": state.different,
             "found": {
                 key: {"met": finding.met, "first": finding.first, "minimal": finding.minimal}

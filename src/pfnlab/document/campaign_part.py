@@ -138,6 +138,8 @@ def _unanswered(content: FuzzResult) -> Iterator[str]:
         ordered = sorted(content.reasons.items(), key=lambda item: -item[1])[:_NAMED]
         reasons = "; ".join(f"{reason} ({count})" for reason, count in ordered)
         yield f"{content.undecided} undecided: {reasons}"
+    if content.judged:
+        yield f"{content.judged} of them judged on kernels alone, {content.alarming} with findings"
 
 
 def _reached(coverage: ReachedCoverage) -> Iterator[str]:

@@ -410,15 +410,17 @@ class Weighed:
     """
     The runs of a program, one a machine, and what they tell.
 
-    :param reason: why they tell nothing; None where they do
+    :param reason: why they tell nothing, or not what to expect; None where they do
     :param signatures: of all findings, each once (:func:`~pfnlab.fuzz.signature.signatures_of`)
     :param sightings: what they tell of the cause of each (:func:`~pfnlab.fuzz.causes.sightings`)
+    :param alone: they are of kernels alone, and each was judged by itself
     """
 
     runs: Sequence[Run]
     reason: Reason | None
     signatures: tuple[Signature, ...] = ()
     sightings: Mapping[Signature, Evidence] = field(default_factory=dict)
+    alone: bool = False
 
 
 def weigh(program: Program, runs: Sequence[Run], *, agreed: bool = True) -> Weighed:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -20,20 +21,21 @@ from pfnlab.fuzz.coverage import ModelProcesses
 from pfnlab.fuzz.filing import Folder, FoundDifference
 from pfnlab.fuzz.hunt_state import HuntState, KnownSignature, Unstable
 from pfnlab.fuzz.rounds import Drawing, DrawnRound, changed_by_looking, end_of_round, looked_at
+from pfnlab.fuzz.showing import is_shown, machines_of
 from pfnlab.fuzz.shrink import Shrunk, raises_alarm, shrink_quickly
 from pfnlab.fuzz.signature import (
+    KERNELS_GO_ON,
     LOOKING,
     Signature,
     in_same_step,
-    rests_on_spent,
+    judged_signatures,
     signatures_of,
     undecided,
-    without_once,
 )
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine, Rebooting, Telling
-from pfnlab.programs.runs.observation import Run
+from pfnlab.programs.runs.observation import Reason, Run
 
 #: How often a program that shows a difference is run again.
 REPEATS = 3
@@ -41,6 +43,8 @@ REPEATS = 3
 
 class Hunt:
     """Programs on machines, one round after the other.
+
+    What the first model has no rule for is not compared: kernels run it all the same, each judged alone.
 
     :param machines: by name, and that for each level of looking if there are several; the first model runs
         each program first, to tell whether it has a rule
@@ -159,7 +163,8 @@ class Hunt:
         answer for only that. They are weighed as they come, while guests run others."""
         levels = [self.state.looking.of(index) for index in range(self.state.next, end)]
         first = [[known[self._model]] if self._model else [] for known in drawn.runs]
-        decided = [place for place, known in enumerate(first) if not undecided(known)]
+        reasons = [undecided(known) for known in first]
+        decided = [place for place, reason in enumerate(reasons) if reason is None]
         runs: list[dict[LookLevel, Weighed]] = [{} for _ in drawn.programs]
         for level in self._at:
             places = [place for place in decided if level in levels[place]]
@@ -167,10 +172,30 @@ class Hunt:
             answers = self._ask_all([drawn.programs[place] for place in places], known, level)
             for place, answer in zip(places, answers, strict=True):
                 runs[place][level] = answer
+        for level in self._at:
+            places = [
+                place
+                for place, reason in enumerate(reasons)
+                if reason is not None and reason.kind in KERNELS_GO_ON and level is levels[place][0]
+            ]
+            programs = [drawn.programs[place] for place in places]
+            for place, kernel_runs in zip(places, self._ask_kernels(programs, level), strict=True):
+                runs[place][level] = self._judge(drawn.programs[place], kernel_runs, reasons[place])
         return [
             asked or {levels[place][0]: self._weigh(drawn.programs[place], first[place])}
             for place, asked in enumerate(runs)
         ]
+
+    def _ask_kernels(self, programs: Sequence[Program], level: LookLevel) -> list[list[Run]]:
+        """The runs of each program on kernels, where what they show by themselves is a finding."""
+        kernels = [name for name in self.machines if not name.startswith("model:")] if self._agreed else []
+        by_kernel = [self._run_on(name, programs, level) for name in kernels]
+        return [[runs[place] for runs in by_kernel] for place in range(len(programs))]
+
+    def _judge(self, program: Program, runs: Sequence[Run], reason: Reason | None) -> Weighed:
+        """Evaluate the runs of kernels for which no model tells what to expect."""
+        answered = [run for run in runs if run.undecided is None]
+        return Weighed(answered, reason, tuple(judged_signatures(program, answered)), alone=True)
 
     def _weigh(self, program: Program, runs: Sequence[Run]) -> Weighed:
         return weigh(program, runs, agreed=self._agreed)
@@ -185,6 +210,7 @@ class Hunt:
             state.reasons[reason.says] = state.reasons.get(reason.says, 0) + 1
             if reason.kind is not None:
                 state.kinds[reason.says] = reason.kind
+            self._settle_judged(program, weighed)
             return
         state.compared += 1
         answered = {level: told for level, told in weighed.items() if told.reason is None}
@@ -207,6 +233,16 @@ class Hunt:
                 if signature.key in state.findings:
                     state.findings[signature.key].evidence.add(evidence)
             self._progress(state)
+
+    def _settle_judged(self, program: Program, weighed: Mapping[LookLevel, Weighed]) -> None:
+        """Count a program without a rule that kernels ran, and handle what each showed alone."""
+        ran = {level: told for level, told in weighed.items() if told.alone and told.runs}
+        self.state.judged += bool(ran)
+        shown = {signature: (level,) for level, told in ran.items() for signature in told.signatures}
+        if shown:
+            self.state.alarming += 1
+            self._note_differences(program, shown, judged=True)
+            self._progress(self.state)
 
     def _looking(
         self, program: Program, runs: Mapping[LookLevel, Sequence[Run]]
@@ -266,13 +302,21 @@ class Hunt:
         (run,) = self._run_on(name, [program], level)
         return run
 
-    def _runs(self, program: Program, level: LookLevel) -> list[Run]:
-        return [run for name in self.machines for run in self._run_on(name, [program], level)]
+    def _runs(self, program: Program, level: LookLevel, machines: Iterable[str] | None = None) -> list[Run]:
+        names = self.machines if machines is None else machines
+        return [run for name in names for run in self._run_on(name, [program], level)]
 
     def _note_differences(
-        self, program: Program, signatures: Mapping[Signature, tuple[LookLevel, ...]]
+        self,
+        program: Program,
+        signatures: Mapping[Signature, tuple[LookLevel, ...]],
+        *,
+        judged: bool = False,
     ) -> None:
-        """Count the known differences of *program*; repeat, shrink and file those that follow from none."""
+        """Count the known differences of *program*; repeat, shrink and file those that follow from none.
+
+        :param judged: they are what kernels show alone, in a program without a rule
+        """
         findings = self.state.findings
         for signature in signatures:
             if signature.key not in findings:
@@ -286,7 +330,7 @@ class Hunt:
                 continue
             if self._most is not None and len(findings) >= self._most:
                 return
-            if not self._note_new(program, signature, signatures[signature]):
+            if not self._note_new(program, signature, signatures[signature], judged=judged):
                 # What else there is can only be told of a program that does the same every time.
                 return
 
@@ -304,10 +348,13 @@ class Hunt:
         if program is not None:
             self.state.findings[signature.key].evidence = self._grouping.evidence(program, signature)
 
-    def _note_new(self, program: Program, signature: Signature, levels: tuple[LookLevel, ...]) -> bool:
+    def _note_new(
+        self, program: Program, signature: Signature, levels: tuple[LookLevel, ...], *, judged: bool
+    ) -> bool:
         """Repeat, shrink and file a new difference; False if it is unstable."""
         state = self.state
-        repeats = [self._shows(program, signature, levels, repeated=True) for _ in range(self.repeats)]
+        shows = partial(self._shows, judged=judged)
+        repeats = [shows(program, signature, levels, repeated=True) for _ in range(self.repeats)]
         shown = 1 + sum(repeats)
         if not all(repeats):
             unstable = Unstable(program.title, str(signature), shown, 1 + self.repeats)
@@ -315,17 +362,19 @@ class Hunt:
             return False
         shrunk = (
             self._shrinker(program, signature)
-            if self._shrinker is not None
+            if self._shrinker is not None and not judged
             else shrink_quickly(
                 program,
                 signature,
-                lambda candidate, quick: self._shows(candidate, signature, levels, quick=quick),
+                lambda candidate, quick: shows(candidate, signature, levels, quick=quick),
             )
         )
         if signature.kind == LOOKING:
             sides = {machine for side in signature.sides for machine in side}
             named = (looked_at(run, level) for level in levels for run in self._runs(shrunk.program, level))
             runs = tuple(run for run in named if run.machine in sides)
+        elif judged:
+            runs = tuple(self._runs(shrunk.program, levels[0], machines_of(signature)))
         else:
             runs = tuple(self._runs(shrunk.program, levels[0]))
         with_it = in_same_step(shrunk.program, runs, signature)
@@ -366,15 +415,29 @@ class Hunt:
         signature: Signature,
         levels: tuple[LookLevel, ...],
         *,
+        judged: bool = False,
         repeated: bool = False,
         quick: bool = False,
     ) -> bool:
         """True where *program* shows the same difference; False at once where the model has no rule.
 
+        What a kernel shows alone needs no rule.
+
         :param levels: those at which it was shown
         :param repeated: it is the program that showed it
         :param quick: as for :func:`~pfnlab.fuzz.hunt.is_shown`
         """
+        if judged:
+            named = machines_of(signature)
+            return is_shown(
+                program,
+                signature,
+                lambda: self._runs(program, levels[0], named),
+                [self._at[levels[0]][name] for name in named],
+                signatures=judged_signatures,
+                repeated=repeated,
+                quick=quick,
+            )
         if self._model is not None and undecided(self._run_on(self._model, [program], levels[0])):
             return False
         if signature.kind == LOOKING:
@@ -388,50 +451,7 @@ class Hunt:
             signature,
             lambda: self._runs(program, levels[0]),
             self._at[levels[0]].values(),
-            agreed=self._agreed,
+            signatures=partial(signatures_of, agreed=self._agreed),
             repeated=repeated,
             quick=quick,
         )
-
-
-def is_shown(
-    program: Program,
-    signature: Signature,
-    ask: Callable[[], Sequence[Run]],
-    machines: Iterable[Machine],
-    *,
-    agreed: bool = True,
-    repeated: bool = False,
-    quick: bool = False,
-) -> bool:
-    """True where *program* shows *signature*; if its guests have spent a message of it, in new guests.
-
-    :param ask: runs the program on all *machines*
-    :param agreed: as for :func:`~pfnlab.fuzz.signature.signatures_of`
-    :param repeated: the program has shown it: new guests decide, and a message that was spent then may come
-        before it now
-    :param quick: in guests that have run programs, too, where an alarm is looked for: what shows in them is
-        to be confirmed in new ones
-    """
-    rebooting = [machine for machine in machines if isinstance(machine, Rebooting)]
-
-    def shows(runs: Sequence[Run]) -> bool:
-        return undecided(runs) is None and signature in signatures_of(program, runs, agreed=agreed)
-
-    def reboot() -> None:
-        for machine in rebooting:
-            machine.reboot()
-
-    # A guest that lived on after an alarm answers for nothing.
-    fresh = raises_alarm(signature) and not quick
-    try:
-        if fresh:
-            reboot()
-        runs = ask()
-        if not shows(runs) and (rests_on_spent(signature, runs) or (repeated and rebooting and not fresh)):
-            reboot()
-            runs = ask()
-    except Misuse:
-        # No guest could hold it.
-        return False
-    return shows(runs) or (repeated and shows([without_once(run) for run in runs]))

@@ -81,6 +81,8 @@ class HuntState(msgspec.Struct):
     :ivar next: the index of the next program
     :ivar compared: programs that ran on all machines
     :ivar undecided: programs not compared, because the model has no rule or a machine lacks something
+    :ivar judged: of these, programs that kernels ran all the same and that were judged
+    :ivar alarming: of these, programs in which a judge found something
     :ivar different: programs that showed a difference
     :ivar findings: the signatures found, by key
     :ivar causes: the findings by their causes, as far as the hunt has come to its end
@@ -105,6 +107,8 @@ class HuntState(msgspec.Struct):
     kinds: dict[str, Why] = msgspec.field(default_factory=dict)
     causes: list[Cause] = msgspec.field(default_factory=list)
     looking: Looks = Looks()
+    judged: int = 0
+    alarming: int = 0
     format: str = FORMAT
 
 
@@ -206,6 +210,8 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
     :param reasons: why programs were not compared, and how many
     :param coverage: what the programs reached
     :param models_own: those of the reasons that are the model's own: it has no rule, or no answer exists
+    :param judged: of the undecided programs, those that kernels ran all the same, each judged alone
+    :param alarming: of these, those in which a kernel raised an alarm or broke a property
     """
 
     machines: tuple[str, ...]
@@ -220,6 +226,8 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
     reasons: dict[str, Count]
     coverage: ReachedCoverage
     models_own: Annotated[tuple[str, ...], ALWAYS] = ()
+    judged: Annotated[Count, ALWAYS] = 0
+    alarming: Annotated[Count, ALWAYS] = 0
 
     @classmethod
     def of(cls, state: HuntState, *, watched: bool) -> FuzzResult:
@@ -241,6 +249,8 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
             reasons=state.reasons,
             coverage=_coverage_of(state, watched=watched),
             models_own=tuple(name for name in state.reasons if state.kinds.get(name) in MODELS_OWN),
+            judged=state.judged,
+            alarming=state.alarming,
         )
 
     def as_json(self, indent: int | None = None) -> str:

@@ -62,6 +62,9 @@ UNCOMPARABLE = frozenset({Why.NO_END, Why.MACHINE_DECIDES})
 #: The reasons that are the model's own: it has no rule, or no answer exists.
 MODELS_OWN = UNCOMPARABLE | {Why.NO_RULE}
 
+#: The reasons for which a model has no answer and kernels go on all the same.
+KERNELS_GO_ON = frozenset({Why.NO_RULE, Why.MACHINE_DECIDES})
+
 #: The part of a shape where a machine has nothing that the other has.
 NOTHING = "-"
 
@@ -184,6 +187,19 @@ def signatures_of(program: Program, runs: Sequence[Run], *, agreed: bool = True)
     """
     placed = placed_signatures(program, runs, agreed=agreed)
     return list(dict.fromkeys(signature for _, signature in placed))
+
+
+def judged_signatures(program: Program, runs: Sequence[Run]) -> list[Signature]:
+    """The signatures of what each kernel shows alone, alarms first: nothing is compared.
+
+    A line of the log is a finding where a property says so; a guest that was lost is none, for a program
+    without a rule may wait for ever.
+    """
+    found: list[Signature] = []
+    for run in runs:
+        placed = _placed(program, [run], alarms=False, judged=True)
+        found += [signature for _, signature in placed if signature.kind != LOST]
+    return sorted(dict.fromkeys(found), key=lambda signature: signature.kind != "alarm")
 
 
 def in_same_step(program: Program, runs: Sequence[Run], signature: Signature) -> tuple[Signature, ...]:

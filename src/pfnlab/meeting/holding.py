@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -16,10 +17,11 @@ import msgspec
 from pfnlab.errors import Misuse
 from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.fuzz.causes import Evidence, Found, Grouping, sightings
-from pfnlab.fuzz.hunt import Hunt, is_shown
+from pfnlab.fuzz.hunt import Hunt
 from pfnlab.fuzz.hunt_state import HuntState, KnownSignature
+from pfnlab.fuzz.showing import is_shown
 from pfnlab.fuzz.shrink import Shrunk, shrink, shrink_quickly
-from pfnlab.fuzz.signature import Signature, in_same_step, signature_of, undecided
+from pfnlab.fuzz.signature import Signature, in_same_step, signature_of, signatures_of, undecided
 from pfnlab.meeting.walkers import KINDS, WALKERS, cell_program
 from pfnlab.policies.known_kernels import HeldCount
 from pfnlab.programs.lang.library_list import library_folder
@@ -307,7 +309,7 @@ class Pair:
             signature,
             lambda: self._runs([program], asked)[0],
             asked,
-            agreed=False,
+            signatures=partial(signatures_of, agreed=False),
             repeated=repeated,
             quick=quick,
         )

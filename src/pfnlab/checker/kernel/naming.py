@@ -201,7 +201,7 @@ class Naming:
                     yield naming
 
     def _shapes_of(self, task: Task) -> list[AreaShape] | int:
-        """What tasks are sorted by; without new names each is its own."""
+        """The shapes that tasks are sorted by; without new names the number of the task."""
         names = self.of(task.mm)
         return id(task) if names is None else names.shapes
 
