@@ -157,3 +157,22 @@ def test_it_is_said() -> None:
         part(result)
     )
     assert (state.judged, state.alarming) == (result.judged, result.alarming)
+
+
+def test_two_kernels_show_one_finding() -> None:
+    """It is repeated and made smaller on the first of them."""
+    state, hunt = hunted({MODEL: WithoutRule(), KERNEL: Harmed(), OTHER: Harmed()})
+
+    (finding,) = state.findings.values()
+    assert finding.met == state.alarming
+    assert [[KERNEL]] == [[run.machine for run in found.runs] for found in hunt.found]
+
+
+def test_a_finding_of_another_kernel_is_known(tmp_path: Path) -> None:
+    """It is counted there, and not made smaller again."""
+    hunted({MODEL: WithoutRule(), KERNEL: Harmed()}, folder=Folder(tmp_path))
+    state, hunt = hunted({MODEL: WithoutRule(), OTHER: Harmed()}, folder=Folder(tmp_path))
+
+    assert [] == hunt.found
+    (finding,) = state.findings.values()
+    assert finding.met == state.alarming

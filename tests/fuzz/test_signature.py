@@ -276,3 +276,15 @@ class TestViolation:
         """6.1 leaks what was split."""
         (run,) = ModelMachine("6.1", LookLevel.MEMORY).run([self.PROGRAM])
         assert signatures_of(self.PROGRAM, [run, msgspec.structs.replace(run, machine="qemu:6.1")]) == []
+
+
+@for_each(
+    ("kind", "field", "same"),
+    [("alarm", "", True), ("violation", "", True), ("alarm", "log", False), ("difference", "book", False)],
+)
+def test_machines_are_in_the_name_of_what_they_differ_in(kind: str, field: str, same: bool) -> None:
+    """What a kernel shows by itself has one name for all kernels."""
+    first = Signature(kind, field, "munmap", (("qemu:6.12",),), "flushed")
+    second = Signature(kind, field, "munmap", (("qemu:7.3",),), "flushed")
+
+    assert same == (first.key == second.key)

@@ -318,6 +318,11 @@ class Hunt:
         :param judged: they are what kernels show alone, in a program without a rule
         """
         findings = self.state.findings
+        # The kernels of a program may show one finding each for itself.
+        by_key: dict[str, Signature] = {}
+        for signature in signatures:
+            by_key.setdefault(signature.key, signature)
+        signatures = {signature: signatures[signature] for signature in by_key.values()}
         for signature in signatures:
             if signature.key not in findings:
                 self._note_filed(signature)

@@ -4,7 +4,8 @@ A signature is made of one difference of a program's runs: of the first, or of a
 no earlier one. It has five parts: the kind of finding, the field in which machines differ, the kind of
 operation, the groups of machines with equal values, and the shape of these values. A shape is the values
 without numbers and names: ``a[4:8]`` and ``b[0:1]`` have one shape, a missing flag and a missing VMA have
-two. Two differences with equal signatures are the same difference.
+two. Two differences with equal signatures are the same difference; of alarms and violations, which kernels
+show by themselves, the machines do not count.
 
 A difference may follow from an earlier one: two machines that once differed may go on differently for that
 reason alone. So after a difference a step counts only if the machines were in the same state before it:
@@ -103,8 +104,14 @@ class Signature(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """A short name for it."""
-        return hashlib.sha256(msgspec.json.encode(self)).hexdigest()[:12]
+        """A short name for it; what kernels show alone has one name for all kernels."""
+        named = msgspec.structs.replace(self, sides=()) if self.alone else self
+        return hashlib.sha256(msgspec.json.encode(named)).hexdigest()[:12]
+
+    @property
+    def alone(self) -> bool:
+        """True where machines show it by themselves, so that it is the same finding on each."""
+        return self.kind == VIOLATION or (self.kind == "alarm" and not self.field)
 
     def __str__(self) -> str:
         sides = " | ".join(", ".join(side) for side in self.sides)
