@@ -6,7 +6,8 @@ import msgspec
 from hostile_results import HOSTILE, agreeing, differing, hostile, lost, result, undecided
 from middle_runs import PROGRAM, careful, forgetful
 
-from pfnlab.programs.runs.compare import judge
+from pfnlab.programs.runs.alarm import Alarm
+from pfnlab.programs.runs.compare import MachineAlarm, judge
 from pfnlab.programs.runs.violation import Violation
 from pfnlab.report.run_result import RunResult, RunResults, RunStatus, by_weight, counts
 from pfnlab.report.run_summary import summary_text
@@ -25,11 +26,20 @@ def violating() -> RunResult:
     return msgspec.structs.replace(one, verdict=msgspec.structs.replace(one.verdict, violations=(broken,)))
 
 
+def alarming() -> RunResult:
+    """Two machines that differ in a step before a kernel of them raises an alarm."""
+    one = differing()
+    alarm = Alarm("oops", "BUG: in zap", ("Call Trace:",), "munmap a[4:8]", 1)
+    verdict = msgspec.structs.replace(one.verdict, alarms=(MachineAlarm("qemu:7.2", alarm),))
+    return msgspec.structs.replace(one, verdict=verdict)
+
+
 def test_each_outcome_is_a_word() -> None:
     """The heaviest that is true."""
-    found = [one().status for one in (differing, unexpected, violating, lost, undecided, agreeing)]
+    found = [one().status for one in (alarming, differing, unexpected, violating, lost, undecided, agreeing)]
 
     assert [
+        RunStatus.ALARM,
         RunStatus.DIFFERS,
         RunStatus.UNEXPECTED,
         RunStatus.VIOLATES,
@@ -48,7 +58,7 @@ def test_one_machine_agrees_with_nobody() -> None:
 
 def test_only_what_is_good_exits_with_0() -> None:
     """Words and exit codes say the same."""
-    for one in (differing(), unexpected(), violating(), lost(), undecided(), agreeing()):
+    for one in (alarming(), differing(), unexpected(), violating(), lost(), undecided(), agreeing()):
         assert one.status.is_good is (one.verdict.outcome is Outcome.AS_EXPECTED)
 
 
@@ -60,6 +70,12 @@ def test_the_reason_is_one_line() -> None:
     assert "model:7.2 after step 2: the guest panicked" == lost().why
     assert "model:7.2 before the first step: the model has no rule" == undecided().why
     assert "" == agreeing().why
+
+
+def test_an_alarm_comes_before_what_differs() -> None:
+    """In the list and in the reason."""
+    assert ["alarm", "differs"] == [one.status.value for one in by_weight([differing(), alarming()])]
+    assert "BUG: in zap" in alarming().why
 
 
 def test_what_differs_comes_first() -> None:

@@ -11,6 +11,7 @@ from enum import Enum
 import msgspec
 
 from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.runs.alarm import WARN
 from pfnlab.programs.runs.compare import Verdict
 from pfnlab.programs.runs.observation import Run
 from pfnlab.report.cells import ROWS
@@ -21,8 +22,8 @@ from pfnlab.result import Outcome
 class RunStatus(Enum):
     """The result of a program in one word, by weight: where several are true, the first is said."""
 
-    DIFFERS = "differs"
     ALARM = "alarm"
+    DIFFERS = "differs"
     UNEXPECTED = "not as expected"
     VIOLATES = "violates"
     LOST = "lost"
@@ -67,6 +68,9 @@ class RunResult(msgspec.Struct, frozen=True):
     def status(self) -> RunStatus:
         """The result in one word."""
         verdict = self.verdict
+        # What a machine showed before its alarm is the smaller matter.
+        if any(item.alarm.kind != WARN for item in verdict.alarms):
+            return RunStatus.ALARM
         if verdict.differences:
             return RunStatus.DIFFERS
         if verdict.alarms:
@@ -84,7 +88,7 @@ class RunResult(msgspec.Struct, frozen=True):
     @property
     def why(self) -> str:
         """The reason to look at it, in one line; empty where there is none."""
-        if self.verdict.differences:
+        if self.status is RunStatus.DIFFERS:
             return (
                 f"{' | '.join(', '.join(group) for group in self.verdict.groups)}; {self._first_difference}"
             )
@@ -116,7 +120,7 @@ class RunResults(msgspec.Struct, frozen=True):
 
 
 def by_weight(results: Sequence[RunResult]) -> list[RunResult]:
-    """Results by weight: those that differ first, then others to be looked at; alike in the order given."""
+    """Results by weight: alarms first, then those that differ, then others; alike in the order given."""
     order = list(RunStatus)
     return sorted(results, key=lambda result: order.index(result.status))
 

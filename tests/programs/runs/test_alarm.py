@@ -166,6 +166,17 @@ def test_a_warning_is_no_alarm_by_itself() -> None:
     assert (None, crashed[0]) == (first_alarm(warned), first_alarm((*warned, *crashed)))
 
 
+def test_a_stall_hides_no_oops() -> None:
+    """Also where the stall was printed first, and a panic for it between them."""
+    stall = Alarm("RCU stall", "INFO: rcu_sched self-detected stall")
+    panic = Alarm("panic", "Kernel panic - not syncing: RCU Stall")
+    oops = Alarm("oops", "BUG: unable to handle page fault in zap_pte_range")
+
+    assert oops == first_alarm((stall, panic, oops))
+    assert stall == first_alarm((stall, panic))
+    assert panic == first_alarm((panic,))
+
+
 def test_a_warning_knows_its_line_in_observations() -> None:
     """By it the comparison finds out whether another machine warned too."""
     assert warning_line(of("6.1-warn")[0]) == "WARNING at pfnlab.c"

@@ -133,8 +133,14 @@ def alarms_in(lines: Iterable[str]) -> tuple[Alarm, ...]:
 
 
 def first_alarm(alarms: Iterable[Alarm]) -> Alarm | None:
-    """The first of *alarms* that is one by itself, which a WARN is not."""
-    return next((alarm for alarm in alarms if alarm.kind != WARN), None)
+    """The first of *alarms* that is one by itself, which a WARN is not.
+
+    Something that took too long is it only where nothing else is: others wait for what an oops has left
+    locked, and a panic may be the answer to a stall.
+    """
+    found = [alarm for alarm in alarms if alarm.kind != WARN]
+    causes = (alarm for alarm in found if alarm.kind not in STALLS and alarm.kind != "panic")
+    return next(causes, found[0] if found else None)
 
 
 def _head(text: str) -> tuple[str, str] | None:
