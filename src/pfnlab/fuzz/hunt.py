@@ -21,7 +21,7 @@ from pfnlab.fuzz.coverage import ModelProcesses
 from pfnlab.fuzz.filing import Folder, FoundDifference
 from pfnlab.fuzz.hunt_state import HuntState, KnownSignature, Unstable
 from pfnlab.fuzz.rounds import Drawing, DrawnRound, changed_by_looking, end_of_round, looked_at
-from pfnlab.fuzz.showing import is_shown, machines_of
+from pfnlab.fuzz.shown_again import is_shown, machines_of
 from pfnlab.fuzz.shrink import Shrunk, raises_alarm, shrink_quickly
 from pfnlab.fuzz.signature import (
     KERNELS_GO_ON,

@@ -19,7 +19,7 @@ from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.fuzz.causes import Evidence, Found, Grouping, sightings
 from pfnlab.fuzz.hunt import Hunt
 from pfnlab.fuzz.hunt_state import HuntState, KnownSignature
-from pfnlab.fuzz.showing import is_shown
+from pfnlab.fuzz.shown_again import is_shown
 from pfnlab.fuzz.shrink import Shrunk, shrink, shrink_quickly
 from pfnlab.fuzz.signature import Signature, in_same_step, signature_of, signatures_of, undecided
 from pfnlab.meeting.walkers import KINDS, WALKERS, cell_program
