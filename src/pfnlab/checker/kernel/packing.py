@@ -113,8 +113,8 @@ class Packing:
         label = _BY_IDENTITY.get(id(file))
         if label is not None:
             return label
-        if _is_frozen(file):
-            if all(_is_constant(getattr(file, field.name)) for field in fields(file)):
+        if _varies(type(file)) is None:
+            if _is_constant(file):
                 return _constant(file)
             # Which of several equal files it is, nothing shows.
             return ("F", _class_name(type(file)), *self.attributes(file))
@@ -345,18 +345,25 @@ def _layout(names: tuple[str, ...]) -> int:
     return number
 
 
-def _is_frozen(value: Any) -> bool:
-    """True for an instance of a frozen dataclass."""
-    return is_dataclass(value) and not isinstance(value, type) and value.__dataclass_params__.frozen  # type: ignore[attr-defined]
+#: By class, True where its instances vary; None where that is a matter of what they hold.
+_VARYING: dict[type, bool | None] = {}
+
+
+def _varies(cls: type) -> bool | None:
+    """True where instances of *cls* vary; None for a tuple or a frozen dataclass, which may hold some."""
+    if cls not in _VARYING:
+        frozen = is_dataclass(cls) and cls.__dataclass_params__.frozen  # type: ignore[attr-defined]
+        plain = cls in _PLAIN or issubclass(cls, Enum)
+        _VARYING[cls] = None if frozen or issubclass(cls, tuple) else not plain
+    return _VARYING[cls]
 
 
 def _is_constant(value: Any) -> bool:
     """True where *value* never changes, nor anything it refers to."""
-    if isinstance(value, tuple):
-        return all(map(_is_constant, value))
-    if _is_frozen(value):
-        return all(_is_constant(getattr(value, field.name)) for field in fields(value))
-    return type(value) in _PLAIN or isinstance(value, Enum)
+    varies = _varies(type(value))
+    if varies is not None:
+        return not varies
+    return all(map(_is_constant, value if isinstance(value, tuple) else _attributes(value)[1]))
 
 
 def _constant(value: Any) -> tuple[str, int]:
