@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from harmed import Harmed
 
 from pfnlab.document.campaign_part import part
 from pfnlab.document.kinds import part_of
@@ -22,9 +23,8 @@ from pfnlab.fuzz.hunt_state import FuzzResult, HuntState, read_state, write_stat
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
-from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.machine import Machine
-from pfnlab.programs.runs.observation import Reason, Run
+from pfnlab.programs.runs.observation import Run
 from pfnlab.result import Outcome
 
 WARNING = "WARNING at mm/memory.c"
@@ -70,28 +70,6 @@ class Moody:
             return run
         first = msgspec.structs.replace(run.steps[0], flushes=99)
         return msgspec.structs.replace(run, steps=(first, *run.steps[1:]))
-
-
-class Harmed:
-    """A model whose kernel comes to harm in the first munmap of a program."""
-
-    def __init__(self) -> None:
-        self._model = ModelMachine("7.2")
-
-    def run(self, programs: Sequence[Program]) -> list[Run]:
-        """The model's runs, those that unmap something with the harm."""
-        return [self._harmed(run) for run in self._model.run(programs)]
-
-    def _harmed(self, run: Run) -> Run:
-        at = next((at for at, step in enumerate(run.steps) if " munmap " in f" {step.op}"), None)
-        return run if at is None or run.unfinished is not None else self.harm(run, at)
-
-    def harm(self, run: Run, at: int) -> Run:
-        """*run* with the harm in step *at*: the kernel does not survive it."""
-        alarm = Alarm("oops", "BUG: in zap", ("Call Trace:",), run.steps[at].op, at)
-        return msgspec.structs.replace(
-            run, steps=run.steps[:at], lost=Reason("the guest was lost", Why.GUEST), alarm=alarm
-        )
 
 
 class Poisoned(Harmed):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+from harmed import Harmed
 
 from pfnlab.document.campaign_part import part
 from pfnlab.document.terminal import terminal
@@ -16,7 +17,6 @@ from pfnlab.fuzz.hunt import Hunt
 from pfnlab.fuzz.hunt_state import FuzzResult, HuntState
 from pfnlab.programs.lang.ops import Munmap, Program
 from pfnlab.programs.model.model_machine import ModelMachine
-from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Reason, Run
 
@@ -43,51 +43,32 @@ class WithoutRule:
         ]
 
 
-class Kernel:
-    """A kernel that does what the model does.
+class Lost(Harmed):
+    """Its guest does not answer behind a munmap, and nobody knows why."""
+
+    def harm(self, run: Run, at: int) -> Run:
+        """The run up to there."""
+        return msgspec.structs.replace(super().harm(run, at), alarm=None)
+
+
+class Kernel(Harmed):
+    """A kernel that comes to no harm.
 
     :ivar ran: the programs that it ran, each once a run
     """
 
     def __init__(self) -> None:
-        self._model = ModelMachine("7.2")
+        super().__init__()
         self.ran: list[Program] = []
 
     def run(self, programs: Sequence[Program]) -> list[Run]:
         """The runs."""
         self.ran += programs
-        runs = self._model.run(programs)
-        return [run if run.undecided is not None else self.after(run) for run in runs]
+        return super().run(programs)
 
-    def after(self, run: Run) -> Run:
-        """What it shows."""
+    def harm(self, run: Run, at: int) -> Run:
+        """None."""
         return run
-
-
-class Harmed(Kernel):
-    """It does not survive a munmap."""
-
-    def after(self, run: Run) -> Run:
-        """The run up to the first munmap."""
-        at = next((at for at, step in enumerate(run.steps) if " munmap " in f" {step.op}"), None)
-        if at is None:
-            return run
-        alarm = Alarm("oops", "BUG: in zap", ("Call Trace:",), run.steps[at].op, at)
-        return msgspec.structs.replace(
-            run, steps=run.steps[:at], lost=Reason("the guest was lost", Why.GUEST), alarm=alarm
-        )
-
-
-class Lost(Kernel):
-    """Its guest does not answer behind a munmap."""
-
-    def after(self, run: Run) -> Run:
-        """The run up to the first munmap."""
-        at = next((at for at, step in enumerate(run.steps) if " munmap " in f" {step.op}"), None)
-        if at is None:
-            return run
-        lost = Reason("the guest was lost", Why.GUEST)
-        return msgspec.structs.replace(run, steps=run.steps[:at], lost=lost)
 
 
 def hunted(
@@ -129,7 +110,7 @@ def test_what_ends_for_no_kernel_is_not_run() -> None:
 
 
 def test_an_alarm_is_a_finding_of_the_kernel_that_raised_it(tmp_path: Path) -> None:
-    """Its program becomes smaller without a rule, and is filed with that kernel."""
+    """Its program becomes smaller without a rule, and is filed with what kernels did."""
     state, hunt = hunted({MODEL: WithoutRule(), KERNEL: Harmed(), OTHER: Kernel()}, folder=Folder(tmp_path))
 
     (finding,) = state.findings.values()
@@ -137,7 +118,7 @@ def test_an_alarm_is_a_finding_of_the_kernel_that_raised_it(tmp_path: Path) -> N
     assert state.alarming == state.judged
     assert "alarm munmap (qemu:7.2): oops: BUG: in zap" == finding.says
     assert 2 >= len(found.program.ops)
-    assert [KERNEL] == [run.machine for run in found.runs]
+    assert [KERNEL, OTHER] == [run.machine for run in found.runs]
 
 
 def test_a_lost_guest_is_none() -> None:
@@ -165,7 +146,7 @@ def test_two_kernels_show_one_finding() -> None:
 
     (finding,) = state.findings.values()
     assert finding.met == state.alarming
-    assert [[KERNEL]] == [[run.machine for run in found.runs] for found in hunt.found]
+    assert ["alarm munmap (qemu:7.2): oops: BUG: in zap"] == [str(found.signature) for found in hunt.found]
 
 
 def test_a_finding_of_another_kernel_is_known(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pfnlab.fuzz.call_kinds import Vocabulary, kind_of
 from pfnlab.fuzz.grammar import draw
-from pfnlab.fuzz.shrink import raises_alarm, shrink, shrink_quickly, simplifications
+from pfnlab.fuzz.shrink import shrink, shrink_quickly, simplifications
 from pfnlab.fuzz.signature import Signature
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Call, Mmap, Munmap, Program
@@ -188,4 +188,4 @@ def test_a_line_of_the_log_ends_no_guest(signature: Signature, alarm: bool) -> N
 
     shrink_quickly(PROGRAM, signature, asked)
 
-    assert (alarm, alarm) == (raises_alarm(signature), asked.quick > 0)
+    assert (alarm, alarm) == (signature.raises_alarm, asked.quick > 0)

@@ -413,14 +413,14 @@ class Weighed:
     :param reason: why they tell nothing, or not what to expect; None where they do
     :param signatures: of all findings, each once (:func:`~pfnlab.fuzz.signature.signatures_of`)
     :param sightings: what they tell of the cause of each (:func:`~pfnlab.fuzz.causes.sightings`)
-    :param alone: they are of kernels alone, and each was judged by itself
+    :param judged: they are of kernels alone, each judged by itself
     """
 
     runs: Sequence[Run]
     reason: Reason | None
     signatures: tuple[Signature, ...] = ()
     sightings: Mapping[Signature, Evidence] = field(default_factory=dict)
-    alone: bool = False
+    judged: bool = False
 
 
 def weigh(program: Program, runs: Sequence[Run], *, agreed: bool = True) -> Weighed:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -22,14 +21,13 @@ from pfnlab.fuzz.filing import Folder, FoundDifference
 from pfnlab.fuzz.hunt_state import HuntState, KnownSignature, Unstable
 from pfnlab.fuzz.rounds import Drawing, DrawnRound, changed_by_looking, end_of_round, looked_at
 from pfnlab.fuzz.shown_again import is_shown, machines_of
-from pfnlab.fuzz.shrink import Shrunk, raises_alarm, shrink_quickly
+from pfnlab.fuzz.shrink import Shrunk, shrink_quickly
 from pfnlab.fuzz.signature import (
     KERNELS_GO_ON,
     LOOKING,
     Signature,
     in_same_step,
     judged_signatures,
-    signatures_of,
     undecided,
 )
 from pfnlab.programs.lang.ops import Program
@@ -195,7 +193,7 @@ class Hunt:
     def _judge(self, program: Program, runs: Sequence[Run], reason: Reason | None) -> Weighed:
         """Evaluate the runs of kernels for which no model tells what to expect."""
         answered = [run for run in runs if run.undecided is None]
-        return Weighed(answered, reason, tuple(judged_signatures(program, answered)), alone=True)
+        return Weighed(answered, reason, tuple(judged_signatures(program, answered)), judged=True)
 
     def _weigh(self, program: Program, runs: Sequence[Run]) -> Weighed:
         return weigh(program, runs, agreed=self._agreed)
@@ -235,13 +233,13 @@ class Hunt:
             self._progress(state)
 
     def _settle_judged(self, program: Program, weighed: Mapping[LookLevel, Weighed]) -> None:
-        """Count a program without a rule that kernels ran, and handle what each showed alone."""
-        ran = {level: told for level, told in weighed.items() if told.alone and told.runs}
+        """Count a program without a rule that kernels ran, and handle what each showed by itself."""
+        ran = {level: told for level, told in weighed.items() if told.judged and told.runs}
         self.state.judged += bool(ran)
         shown = {signature: (level,) for level, told in ran.items() for signature in told.signatures}
         if shown:
             self.state.alarming += 1
-            self._note_differences(program, shown, judged=True)
+            self._note_differences(program, shown)
             self._progress(self.state)
 
     def _looking(
@@ -307,16 +305,9 @@ class Hunt:
         return [run for name in names for run in self._run_on(name, [program], level)]
 
     def _note_differences(
-        self,
-        program: Program,
-        signatures: Mapping[Signature, tuple[LookLevel, ...]],
-        *,
-        judged: bool = False,
+        self, program: Program, signatures: Mapping[Signature, tuple[LookLevel, ...]]
     ) -> None:
-        """Count the known differences of *program*; repeat, shrink and file those that follow from none.
-
-        :param judged: they are what kernels show alone, in a program without a rule
-        """
+        """Count the known differences of *program*; repeat, shrink and file those that follow from none."""
         findings = self.state.findings
         # The kernels of a program may show one finding each for itself.
         by_key: dict[str, Signature] = {}
@@ -329,13 +320,13 @@ class Hunt:
             if signature.key in findings:
                 findings[signature.key].met += 1
         # An alarm is dear to repeat, and often follows from something else.
-        for signature in sorted(signatures, key=raises_alarm):
+        for signature in sorted(signatures, key=lambda signature: signature.raises_alarm):
             known = {other.key: findings[other.key].with_it for other in signatures if other.key in findings}
             if signature.key in known or any(signature.key in with_it for with_it in known.values()):
                 continue
             if self._most is not None and len(findings) >= self._most:
                 return
-            if not self._note_new(program, signature, signatures[signature], judged=judged):
+            if not self._note_new(program, signature, signatures[signature]):
                 # What else there is can only be told of a program that does the same every time.
                 return
 
@@ -353,13 +344,10 @@ class Hunt:
         if program is not None:
             self.state.findings[signature.key].evidence = self._grouping.evidence(program, signature)
 
-    def _note_new(
-        self, program: Program, signature: Signature, levels: tuple[LookLevel, ...], *, judged: bool
-    ) -> bool:
+    def _note_new(self, program: Program, signature: Signature, levels: tuple[LookLevel, ...]) -> bool:
         """Repeat, shrink and file a new difference; False if it is unstable."""
         state = self.state
-        shows = partial(self._shows, judged=judged)
-        repeats = [shows(program, signature, levels, repeated=True) for _ in range(self.repeats)]
+        repeats = [self._shows(program, signature, levels, repeated=True) for _ in range(self.repeats)]
         shown = 1 + sum(repeats)
         if not all(repeats):
             unstable = Unstable(program.title, str(signature), shown, 1 + self.repeats)
@@ -367,21 +355,20 @@ class Hunt:
             return False
         shrunk = (
             self._shrinker(program, signature)
-            if self._shrinker is not None and not judged
+            if self._shrinker is not None
             else shrink_quickly(
                 program,
                 signature,
-                lambda candidate, quick: shows(candidate, signature, levels, quick=quick),
+                lambda candidate, quick: self._shows(candidate, signature, levels, quick=quick),
             )
         )
         if signature.kind == LOOKING:
-            sides = {machine for side in signature.sides for machine in side}
             named = (looked_at(run, level) for level in levels for run in self._runs(shrunk.program, level))
-            runs = tuple(run for run in named if run.machine in sides)
-        elif judged:
-            runs = tuple(self._runs(shrunk.program, levels[0], machines_of(signature)))
+            runs = tuple(run for run in named if run.machine in machines_of(signature))
         else:
-            runs = tuple(self._runs(shrunk.program, levels[0]))
+            # The model may have no answer where a kernel shows it by itself.
+            answers = self._runs(shrunk.program, levels[0])
+            runs = tuple(run for run in answers if run.undecided is None)
         with_it = in_same_step(shrunk.program, runs, signature)
         difference = FoundDifference(
             *(signature, shrunk.program, runs, program.title, len(program.ops), (shown, shown)),
@@ -420,30 +407,19 @@ class Hunt:
         signature: Signature,
         levels: tuple[LookLevel, ...],
         *,
-        judged: bool = False,
         repeated: bool = False,
         quick: bool = False,
     ) -> bool:
         """True where *program* shows the same difference; False at once where the model has no rule.
 
-        What a kernel shows alone needs no rule.
+        What a kernel shows by itself needs no rule.
 
         :param levels: those at which it was shown
         :param repeated: it is the program that showed it
-        :param quick: as for :func:`~pfnlab.fuzz.hunt.is_shown`
+        :param quick: as for :func:`~pfnlab.fuzz.shown_again.is_shown`
         """
-        if judged:
-            named = machines_of(signature)
-            return is_shown(
-                program,
-                signature,
-                lambda: self._runs(program, levels[0], named),
-                [self._at[levels[0]][name] for name in named],
-                signatures=judged_signatures,
-                repeated=repeated,
-                quick=quick,
-            )
-        if self._model is not None and undecided(self._run_on(self._model, [program], levels[0])):
+        own = signature.by_itself
+        if not own and self._model is not None and undecided(self._run_on(self._model, [program], levels[0])):
             return False
         if signature.kind == LOOKING:
             try:
@@ -451,12 +427,13 @@ class Hunt:
             except Misuse:
                 return False
             return signature in (found for _, found in self._looking(program, runs))
+        named = machines_of(signature) if own else tuple(self.machines)
         return is_shown(
             program,
             signature,
-            lambda: self._runs(program, levels[0]),
-            self._at[levels[0]].values(),
-            signatures=partial(signatures_of, agreed=self._agreed),
+            lambda: self._runs(program, levels[0], named),
+            [self._at[levels[0]][name] for name in named],
+            agreed=self._agreed,
             repeated=repeated,
             quick=quick,
         )

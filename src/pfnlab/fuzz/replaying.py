@@ -189,7 +189,7 @@ class Replaying(NamedTuple):
         verdict = AS_FOUND
         if not signatures:
             verdict = _otherwise("the machines do the same")
-        elif not set(signatures) & set(data.signatures):
+        elif not {one.key for one in signatures} & {one.key for one in data.signatures}:
             verdict = _otherwise(str(signatures[0]))
         steps = [JudgedStep(line, "") for line in op_lines(program)]
         specs = " and ".join(machine.spec for machine in machines)

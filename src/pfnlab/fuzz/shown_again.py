@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from pfnlab.errors import Misuse
-from pfnlab.fuzz.shrink import raises_alarm
-from pfnlab.fuzz.signature import Signature, rests_on_spent, signatures_of, undecided, without_once
+from pfnlab.fuzz.signature import (
+    Signature,
+    judged_signatures,
+    rests_on_spent,
+    signatures_of,
+    undecided,
+    without_once,
+)
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.machine import Machine, Rebooting
 from pfnlab.programs.runs.observation import Run
@@ -23,14 +29,14 @@ def is_shown(
     ask: Callable[[], Sequence[Run]],
     machines: Iterable[Machine],
     *,
-    signatures: Callable[[Program, Sequence[Run]], Sequence[Signature]] = signatures_of,
+    agreed: bool = True,
     repeated: bool = False,
     quick: bool = False,
 ) -> bool:
     """True where *program* shows *signature*; if its guests have spent a message of it, in new guests.
 
     :param ask: runs the program on all *machines*
-    :param signatures: gives the signatures of all findings in runs
+    :param agreed: as for :func:`~pfnlab.fuzz.signature.signatures_of`
     :param repeated: the program has shown it: new guests decide, and a message that was spent then may come
         before it now
     :param quick: in guests that have run programs, too, where an alarm is looked for: what shows in them is
@@ -39,14 +45,20 @@ def is_shown(
     rebooting = [machine for machine in machines if isinstance(machine, Rebooting)]
 
     def shows(runs: Sequence[Run]) -> bool:
-        return undecided(runs) is None and signature in signatures(program, runs)
+        if undecided(runs) is not None:
+            return False
+        if signature.by_itself:
+            found = judged_signatures(program, runs)
+        else:
+            found = signatures_of(program, runs, agreed=agreed)
+        return signature.key in {other.key for other in found}
 
     def reboot() -> None:
         for machine in rebooting:
             machine.reboot()
 
     # A guest that lived on after an alarm answers for nothing.
-    fresh = raises_alarm(signature) and not quick
+    fresh = signature.raises_alarm and not quick
     try:
         if fresh:
             reboot()

@@ -92,11 +92,6 @@ def shrink(program: Program, shows: Callable[[Program], bool], most: int = MOST_
     return Shrunk(best, trial.runs, True)
 
 
-def raises_alarm(signature: Signature) -> bool:
-    """True where it is an alarm of a kernel, behind which its guest answers for nothing."""
-    return signature.kind == "alarm" and not signature.field
-
-
 def shrink_quickly(
     program: Program,
     signature: Signature,
@@ -111,7 +106,7 @@ def shrink_quickly(
     :param shows: whether a program shows it, quickly or not (:func:`is_shown`)
     :param most: the most programs that may be tried each time
     """
-    if raises_alarm(signature):
+    if signature.raises_alarm:
         small = shrink(program, lambda candidate: shows(candidate, True), most)
         if shows(small.program, False):
             return small

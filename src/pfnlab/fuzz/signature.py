@@ -23,7 +23,6 @@ Fields of one step all count: what follows from what within a step, a smaller pr
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
@@ -33,13 +32,14 @@ import msgspec
 
 from pfnlab.errors import Why
 from pfnlab.fuzz.call_kinds import KINDS, kind_of
+from pfnlab.fuzz.shapes import lost_shape, plain, shape
 from pfnlab.judging.judge import violations
 from pfnlab.programs.lang.ops import Op, Program
 from pfnlab.programs.lang.walk_ops import STORING_WALKERS, Walk
 from pfnlab.programs.model.model_machine import END
 from pfnlab.programs.runs.compare import Difference, comparable, differences, seen_by_all, spent_messages
 from pfnlab.programs.runs.kmsg import once_message
-from pfnlab.programs.runs.observation import BookEntry, PteSeen, Reason, Run, VmaSeen
+from pfnlab.programs.runs.observation import Reason, Run
 from pfnlab.programs.runs.violation import Violation
 
 #: Log lines no rule of a program explains, unless the model predicts them.
@@ -64,23 +64,7 @@ UNCOMPARABLE = frozenset({Why.NO_END, Why.MACHINE_DECIDES})
 MODELS_OWN = UNCOMPARABLE | {Why.NO_RULE}
 
 #: The reasons for which a model has no answer and kernels go on all the same.
-KERNELS_GO_ON = frozenset({Why.NO_RULE, Why.MACHINE_DECIDES})
-
-#: The part of a shape where a machine has nothing that the other has.
-NOTHING = "-"
-
-_RANGE = re.compile(r"\b\w+\[\d+(?::\d+)?\]|\b\w+:(?=\w+\[)")
-
-_NUMBER = re.compile(r"\b(0x)?[0-9a-f]*\d[0-9a-f]*\b")
-
-_DECIMAL = re.compile(r"N\.N\b")
-
-_CONSOLE = re.compile(r" \(console kept in .*\)$")
-
-_TASK = re.compile(r"(x86/PAT: )\S+ ")
-
-#: How many VMAs share a reservation, and which, behind its range: numbers and names.
-_SHARERS = re.compile(r" x\d+( .*)?$")
+KERNELS_GO_ON = MODELS_OWN - {Why.NO_END}
 
 
 class Signature(msgspec.Struct, frozen=True):
@@ -104,14 +88,19 @@ class Signature(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """A short name for it; what kernels show alone has one name for all kernels."""
-        named = msgspec.structs.replace(self, sides=()) if self.alone else self
+        """A short name for it; what a kernel shows by itself has one name for all kernels."""
+        named = msgspec.structs.replace(self, sides=()) if self.by_itself else self
         return hashlib.sha256(msgspec.json.encode(named)).hexdigest()[:12]
 
     @property
-    def alone(self) -> bool:
-        """True where machines show it by themselves, so that it is the same finding on each."""
-        return self.kind == VIOLATION or (self.kind == "alarm" and not self.field)
+    def by_itself(self) -> bool:
+        """True where a kernel shows it by itself, so that it is the same finding on each."""
+        return self.kind == VIOLATION or self.raises_alarm
+
+    @property
+    def raises_alarm(self) -> bool:
+        """True where it is an alarm of a kernel, behind which its guest answers for nothing."""
+        return self.kind == "alarm" and not self.field
 
     def __str__(self) -> str:
         sides = " | ".join(", ".join(side) for side in self.sides)
@@ -197,16 +186,13 @@ def signatures_of(program: Program, runs: Sequence[Run], *, agreed: bool = True)
 
 
 def judged_signatures(program: Program, runs: Sequence[Run]) -> list[Signature]:
-    """The signatures of what each kernel shows alone, alarms first: nothing is compared.
+    """The signatures of what each kernel shows by itself: nothing is compared.
 
-    A line of the log is a finding where a property says so; a guest that was lost is none, for a program
-    without a rule may wait for ever.
+    A line of the log is a finding where a property says so. A guest that was lost is none: what no rule
+    decides may wait for ever.
     """
-    found: list[Signature] = []
-    for run in runs:
-        placed = _placed(program, [run], alarms=False, judged=True)
-        found += [signature for _, signature in placed if signature.kind != LOST]
-    return sorted(dict.fromkeys(found), key=lambda signature: signature.kind != "alarm")
+    placed = (one for run in runs for one in _placed(program, [run], alarms=False, judged=True))
+    return list(dict.fromkeys(signature for _, signature in placed if signature.by_itself))
 
 
 def in_same_step(program: Program, runs: Sequence[Run], signature: Signature) -> tuple[Signature, ...]:
@@ -277,7 +263,7 @@ def unknown_violations(program: Program, runs: Sequence[Run]) -> list[Violation]
 def _of_lost(program: Program, runs: Sequence[Run], run: Run) -> Signature:
     others = tuple(other_run.machine for other_run in runs if other_run.lost is None)
     op = _op_kind(program, len(run.steps))
-    return Signature(LOST, "", op, ((run.machine,), others), _lost_shape(str(run.lost)))
+    return Signature(LOST, "", op, ((run.machine,), others), lost_shape(str(run.lost)))
 
 
 def without_once(run: Run) -> Run:
@@ -291,7 +277,7 @@ def without_once(run: Run) -> Run:
 
 def rests_on_spent(signature: Signature, runs: Sequence[Run]) -> bool:
     """True where *runs* could not show *signature*: it has a line that prints once per boot and was spent."""
-    return any(_plain(message) in signature.shape for message in spent_messages(runs))
+    return any(plain(message) in signature.shape for message in spent_messages(runs))
 
 
 def undecided(runs: Sequence[Run]) -> Reason | None:
@@ -329,11 +315,6 @@ def signature_between(program: Program, runs: Sequence[Run], difference: Differe
     )
 
 
-def _lost_shape(reason: str) -> str:
-    """Why a machine was lost, without the place of its console: the title of the crash, and its end."""
-    return _DECIMAL.sub("N", _plain(_CONSOLE.sub("", reason)))
-
-
 def _alarms_more(first: tuple[str, ...], second: tuple[str, ...], *, modelled: bool) -> bool:
     """True where one of two logs has an alarm more than the other; one that only a model predicts is none."""
     more = Counter(second) - Counter(first)
@@ -348,7 +329,7 @@ def _alarms(program: Program, runs: Sequence[Run]) -> list[tuple[int | None, Sig
         return []
     sides = (tuple(run.machine for run in runs),)
     return [
-        (at, Signature("alarm", "log", _op_kind(program, at), sides, _plain(line)))
+        (at, Signature("alarm", "log", _op_kind(program, at), sides, plain(line)))
         for run in runs
         for at, step in enumerate(run.steps)
         for line in step.log
@@ -374,89 +355,3 @@ def _sides(runs: Sequence[Run], at: int, field: str, spent: frozenset[str]) -> t
 
 def _op_kind(program: Program, at: int) -> str:
     return kind_of(program.ops[at].call) if at < len(program.ops) else END
-
-
-def shape(field: str, first: Any, second: Any) -> str:
-    """How two values of *field* differ, in words without numbers and names."""
-    if field == "flushes":
-        return "fewer" if first < second else "more"
-    if field == "events":
-        return _order(first, second)
-    if not isinstance(first, tuple) or not isinstance(second, tuple):
-        return f"{_plain(first)} / {_plain(second)}"
-    if field in ("vmas", "ptes"):
-        return _by_place(first, second)
-    if field == "tracked":
-        first, second = (tuple(_SHARERS.sub("", line) for line in value) for value in (first, second))
-        if first == second:
-            return "other references"
-    left, right = Counter(map(_element, first)), Counter(map(_element, second))
-    if left == right:
-        return "other pages" if Counter(first) != Counter(second) else "other order"
-    return f"{_listed(left - right)} / {_listed(right - left)}"
-
-
-def _order(first: tuple[str, ...], second: tuple[str, ...]) -> str:
-    """The first pair of events that are not the same."""
-    for left, right in zip((*first, "end"), (*second, "end"), strict=False):
-        if left != right:
-            words = _plain(left), _plain(right)
-            return " / ".join(words) if words[0] != words[1] else f"{words[0]} elsewhere"
-    return "end / more"
-
-
-def _by_place(first: tuple[Any, ...], second: tuple[Any, ...]) -> str:
-    """The differences between VMAs or entries at the same places; without any, those of the places."""
-    left = {(element.task, element.span): element for element in first}
-    right = {(element.task, element.span): element for element in second}
-    words: set[str] = set()
-    for place in left.keys() & right.keys():
-        words |= _attributes(left[place], right[place])
-    if words:
-        return ", ".join(sorted(words))
-    left_only = {_element(left[place]) for place in left.keys() - right.keys()}
-    right_only = {_element(right[place]) for place in right.keys() - left.keys()}
-    if left_only and right_only:
-        return "other pages"
-    return f"{'; '.join(sorted(left_only)) or '-'} / {'; '.join(sorted(right_only)) or '-'}"
-
-
-def _attributes(left: Any, right: Any) -> set[str]:
-    words = set()
-    for name in left.__struct_fields__:
-        left_value, right_value = getattr(left, name), getattr(right, name)
-        if left_value == right_value:
-            continue
-        if isinstance(left_value, str) and isinstance(right_value, str):
-            missing, added = (
-                set(left_value.split()) - set(right_value.split()),
-                set(right_value.split()) - set(left_value.split()),
-            )
-            changes = [*(f"-{word}" for word in sorted(missing)), *(f"+{word}" for word in sorted(added))]
-            words.add(f"{name} {' '.join(changes)}")
-        elif isinstance(left_value, int) and isinstance(right_value, int):
-            words.add(f"{name} {'less' if right_value < left_value else 'more'}")
-        else:
-            words.add(name)
-    return words
-
-
-def _element(value: Any) -> str:
-    """One element of a field without place and numbers."""
-    if isinstance(value, BookEntry):
-        return value.mode
-    if isinstance(value, VmaSeen):
-        return f"{value.perms} {value.file}"
-    if isinstance(value, PteSeen):
-        return value.entry
-    return _plain(value)
-
-
-def _listed(counts: Counter[str]) -> str:
-    return "; ".join(sorted(counts)) or NOTHING
-
-
-def _plain(value: Any) -> str:
-    """A value without numbers, ranges and tasks."""
-    text = _TASK.sub(r"\1", str(value))
-    return _NUMBER.sub("N", _RANGE.sub("PAGES", text))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -21,7 +20,7 @@ from pfnlab.fuzz.hunt import Hunt
 from pfnlab.fuzz.hunt_state import HuntState, KnownSignature
 from pfnlab.fuzz.shown_again import is_shown
 from pfnlab.fuzz.shrink import Shrunk, shrink, shrink_quickly
-from pfnlab.fuzz.signature import Signature, in_same_step, signature_of, signatures_of, undecided
+from pfnlab.fuzz.signature import Signature, in_same_step, signature_of, undecided
 from pfnlab.meeting.walkers import KINDS, WALKERS, cell_program
 from pfnlab.policies.known_kernels import HeldCount
 from pfnlab.programs.lang.library_list import library_folder
@@ -309,7 +308,7 @@ class Pair:
             signature,
             lambda: self._runs([program], asked)[0],
             asked,
-            signatures=partial(signatures_of, agreed=False),
+            agreed=False,
             repeated=repeated,
             quick=quick,
         )

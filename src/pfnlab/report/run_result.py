@@ -11,7 +11,7 @@ from enum import Enum
 import msgspec
 
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.runs.alarm import WARN
+from pfnlab.programs.runs.alarm import first_alarm
 from pfnlab.programs.runs.compare import Verdict
 from pfnlab.programs.runs.observation import Run
 from pfnlab.report.cells import ROWS
@@ -69,7 +69,7 @@ class RunResult(msgspec.Struct, frozen=True):
         """The result in one word."""
         verdict = self.verdict
         # What a machine showed before its alarm is the smaller matter.
-        if any(item.alarm.kind != WARN for item in verdict.alarms):
+        if first_alarm(item.alarm for item in verdict.alarms) is not None:
             return RunStatus.ALARM
         if verdict.differences:
             return RunStatus.DIFFERS
