@@ -16,10 +16,10 @@ from pfnlab.checker.kernel.packing import registered_numbers
 from pfnlab.checker.kernel.scope import Scope
 from pfnlab.checker.search.path import Path
 from pfnlab.checker.search.tallies import add, recall, tallies
-from pfnlab.errors import PolicyError, Undecided
+from pfnlab.errors import Defect, PolicyError, Undecided
 from pfnlab.hw.pgtable import LEAF_PAGES
 from pfnlab.mm.kernel import Kernel
-from pfnlab.mm.tracker import areas_in_any_order
+from pfnlab.mm.tracker import areas_in_any_order, zaps_in_any_order
 from pfnlab.policies.boot import check_own, guards_of
 from pfnlab.policies.guard import Guard, check_deterministic, unguarded
 from pfnlab.programs.lang.ops import MAIN_TASK, Fork, Mmap, Op, Program
@@ -74,13 +74,6 @@ class KernelModel:
         self, machine: ModelMachine, scope: Scope, *, symmetry: bool = True, merging: bool = True
     ) -> None:
         self.machine, self.scope = machine, scope
-        leafless = scope.pages < LEAF_PAGES[2] and scope.thp is None
-        self._left_out = LeftOut(
-            names=symmetry,
-            orders=merging,
-            starts=merging and leafless,
-            empty_tables=merging and leafless and not any(_counts_tables(t.op) for t in scope.templates),
-        )
         ops = [template.op for template in scope.templates]
         self._platform, devices, whole = place(scope.program("", "", ops))
         areas = {area_name(number): (area_base(number), scope.pages) for number in range(MAX_AREAS)}
@@ -93,9 +86,10 @@ class KernelModel:
         self._live: tuple[KernelState, Kernel] | None = None
         self._moment: tuple[KernelState, StateView] | None = None
         self._register_files()
-        in_any_order = areas_in_any_order(type(unguarded(self.booted().tracker)))
-        if merging and in_any_order and not any(_fails_midway(template.op) for template in scope.templates):
-            self._left_out = self._left_out._replace(addresses=True)
+        tracker = type(unguarded(self.booted().tracker))
+        self._left_out = _all_left_out(scope, tracker) if merging else LeftOut(orders=False)
+        if not symmetry:
+            self._left_out = self._left_out._replace(names=False)
 
     def initial(self) -> Iterable[KernelState]:
         """A kernel that has just booted, with one task."""
@@ -192,22 +186,26 @@ class KernelModel:
         :raises Undecided: a program has too few names for it
         """
         kernel, renaming, ops = self.booted(), Renaming(), []
-        in_state = self.booted()
+        state = next(iter(self.initial()))
         for action in path.actions:
             assert isinstance(action, ScopeStep)
-            state = self.frozen(in_state)
             op = renaming.op(action.op, kernel, self._naming_of(kernel, state))
             ops.append(op)
             OneByOne(kernel, self.places).step(op)
             in_state = self.thawed(state)
             OneByOne(in_state, self.places).step(action.op)
+            state = self.frozen(in_state)
         return ops
 
     def _naming_of(self, kernel: Kernel, state: KernelState) -> Naming:
-        """The names under which *kernel* is *state*: of tasks and areas of equal shape each may be either."""
-        naming = self._naming(kernel)
-        fitting = (other for other in naming.others() if freeze(kernel, other) == state.value)
-        return next(fitting, naming)
+        """The names under which *kernel* is *state*: of tasks and areas of equal shape each may be either.
+
+        :raises Defect: under none
+        """
+        for naming in self._naming(kernel).others():
+            if freeze(kernel, naming) == state.value:
+                return naming
+        raise Defect("the operations of a path lead to another state in a kernel of their own")
 
     def program(self, path: Path[KernelState], title: str, asks: str) -> Program:
         """*path* as a program any machine can run.
@@ -274,6 +272,18 @@ class KernelModel:
                 except Undecided:
                     continue
                 freeze(kernel)
+
+
+def _all_left_out(scope: Scope, tracker: type) -> LeftOut:
+    """All that a state of *scope* can leave out, on kernels with *tracker*."""
+    ops = [template.op for template in scope.templates]
+    leafless = scope.pages < LEAF_PAGES[2] and scope.thp is None
+    return LeftOut(
+        zaps=zaps_in_any_order(tracker),
+        starts=leafless,
+        addresses=areas_in_any_order(tracker) and not any(_fails_midway(op) for op in ops),
+        empty_tables=leafless and not any(_counts_tables(op) for op in ops),
+    )
 
 
 def _fails_midway(op: Op) -> bool:

@@ -24,7 +24,6 @@ from pfnlab.mm.kernel import Kernel, Task
 from pfnlab.mm.memtype import MemtypeBook
 from pfnlab.mm.memtype_interval import BookRow, MemtypeEntry
 from pfnlab.mm.space import MmStruct
-from pfnlab.mm.tracker import zaps_in_any_order
 from pfnlab.mm.vma import Vma
 from pfnlab.policies.guard import unguarded
 from pfnlab.units import PfnRange
@@ -126,7 +125,7 @@ def _reverse_map(kernel: Kernel, packing: Packing, naming: Naming | None) -> tup
 
     Zaps of different VMAs do not depend on each other, unless a tracker may refuse one (S6.7.2).
     """
-    if naming is None or not naming.left_out.orders or not zaps_in_any_order(type(unguarded(kernel.tracker))):
+    if naming is None or not naming.left_out.zaps:
         return tuple([packing.vmas[id(vma)] for vma in kernel.i_mmap])
     linked = [(vma.pgoff, packing.vmas[id(vma)]) for vma in kernel.i_mmap]
     linked.sort()

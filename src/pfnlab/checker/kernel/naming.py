@@ -29,7 +29,7 @@ KEPT_BITS = ~PAGE_ACCESSED
 EntryRow = tuple[int, int, int, int, int, int]
 
 
-#: The VMAs and entries of an area, with pages counted from the place where it begins: a key to sort by.
+#: VMAs, entries and translations of an area, with pages counted from its beginning: a key to sort by.
 AreaShape = tuple[tuple[tuple[int, ...], ...], tuple[EntryRow, ...], tuple[EntryRow, ...]]
 
 
@@ -37,8 +37,8 @@ class LeftOut(NamedTuple):
     """The parts that a state leaves out, for nothing that follows can show them (docs/states.md).
 
     :param names: the names of tasks and areas
-    :param orders: the order of the reverse map and of reservations at one address, and where a run of equal
-        entries is cut
+    :param orders: the order of reservations at one address, and where a run of equal entries is cut
+    :param zaps: the order of the reverse map, in which VMAs are zapped
     :param starts: the pages of an area before the first one in use
     :param addresses: the order of the areas of an address space
     :param empty_tables: page tables without an entry
@@ -46,6 +46,7 @@ class LeftOut(NamedTuple):
 
     names: bool = True
     orders: bool = True
+    zaps: bool = False
     starts: bool = False
     addresses: bool = False
     empty_tables: bool = False
