@@ -102,8 +102,8 @@ def test_a_mixed_hunt_asks_each_level() -> None:
     hunt = Hunt(looked(Looked, MEMORY, PROC, END), began)
     hunt.run(programs=30)
 
-    assert {MEMORY, PROC, END} == set(hunt.timed)
-    assert began.compared == sum(count for count, _ in hunt.timed.values())
+    assert {MEMORY, PROC, END} == set(hunt.machines.timed)
+    assert began.compared == sum(count for count, _ in hunt.machines.timed.values())
     assert {} == began.findings
 
 

@@ -17,8 +17,8 @@ from msgspec import Meta
 
 from pfnlab.errors import Misuse
 from pfnlab.files import Missing, cannot_write, read_text
-from pfnlab.fuzz.shapes import NOTHING
 from pfnlab.fuzz.signature import LOOKING, LOST, VIOLATION, Signature, unknown_violations
+from pfnlab.fuzz.value_shape import NOTHING
 from pfnlab.inert import one_line
 from pfnlab.programs.lang.canonical import format_text
 from pfnlab.programs.lang.load import load_program

@@ -8,13 +8,11 @@ not show the difference is made once more in a fresh boot, and that one decides.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from typing import Any
-
-import msgspec
 
 from pfnlab.errors import Misuse
+from pfnlab.fuzz.asked_machines import AskedMachines
 from pfnlab.fuzz.causes import MOST_TELLING, Evidence, Found, Grouping, Weighed, weigh
 from pfnlab.fuzz.coverage import ModelProcesses
 from pfnlab.fuzz.filing import Folder, FoundDifference
@@ -32,7 +30,7 @@ from pfnlab.fuzz.signature import (
 )
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.machine import Machine, Rebooting, Telling
+from pfnlab.programs.runs.machine import Machine, Rebooting
 from pfnlab.programs.runs.observation import Reason, Run
 
 #: How often a program that shows a difference is run again.
@@ -54,7 +52,7 @@ class Hunt:
     :param on_compared: called with the runs of every program that all machines answered
     :param predicting: the models of kernels, by level and name, that tell what looking changes; where there
         is none, the first model tells
-    :ivar timed: by level, the programs that were run on all machines and the seconds this took
+    :ivar machines: they, as they are asked
     :param agreed: whether what machines agree in is a finding too, as for
         :func:`~pfnlab.fuzz.signature.signature_of`
     :param jobs: processes that run programs on models; programs, findings and their order are those of one
@@ -79,19 +77,14 @@ class Hunt:
         jobs: int = 1,
     ) -> None:
         self.state, self.folder = state, folder
-        self._at: dict[LookLevel, dict[str, Machine]] = {}
-        for level in dict.fromkeys(state.looking.levels):
-            found: Any = dict(machines).get(level, machines)
-            self._at[level] = found
-        self.machines = self._at[state.looking.levels[0]]
-        self._predicting = predicting or {}
-        self.timed: dict[LookLevel, tuple[int, float]] = {}
+        self.machines = AskedMachines(machines, state.looking.levels, predicting or {})
         self.repeats = repeats
         self.found: list[FoundDifference] = []
-        models = [name for name in self.machines if name.startswith("model:")]
-        self._model = next(iter(models), None)
         self._models = ModelProcesses(
-            models, self._on_model, watched=watched, reached=state.coverage.branches, jobs=jobs
+            *(self.machines.models, self.machines.run_of),
+            watched=watched,
+            reached=state.coverage.branches,
+            jobs=jobs,
         )
         self._drawing = Drawing(state, self._models)
         self._progress = on_progress
@@ -100,7 +93,7 @@ class Hunt:
         self._shrinker = smaller
         self._agreed = agreed
         self._grouped = grouped
-        self._telling = next(level for level in MOST_TELLING if level in self._at)
+        self._telling = next(level for level in MOST_TELLING if level in self.machines.at)
         self._grouping = Grouping(self._ask_closely, agreed=agreed)
 
     @property
@@ -145,7 +138,7 @@ class Hunt:
         # This process has nothing to wait for where it asks models itself and there is nobody else.
         apart, has_kernel = (
             self._models.jobs > 1,
-            any(not name.startswith("model:") for name in self.machines),
+            bool(self.machines.kernels),
         )
         with ahead if apart else nullcontext():
             with ahead if has_kernel and not apart else nullcontext():
@@ -160,35 +153,29 @@ class Hunt:
         """For each program of a round, its runs on all machines by level; of what the first model has no
         answer for only that. They are weighed as they come, while guests run others."""
         levels = [self.state.looking.of(index) for index in range(self.state.next, end)]
-        first = [[known[self._model]] if self._model else [] for known in drawn.runs]
+        model = self.machines.model
+        first = [[known[model]] if model else [] for known in drawn.runs]
         reasons = [undecided(known) for known in first]
         decided = [place for place, reason in enumerate(reasons) if reason is None]
         runs: list[dict[LookLevel, Weighed]] = [{} for _ in drawn.programs]
-        for level in self._at:
+        for level in self.machines.at:
             places = [place for place in decided if level in levels[place]]
             known = [drawn.runs[place] if level is levels[place][0] else {} for place in places]
-            answers = self._ask_all([drawn.programs[place] for place in places], known, level)
+            programs = [drawn.programs[place] for place in places]
+            answers = self.machines.weighed(programs, known, level, self._weigh)
             for place, answer in zip(places, answers, strict=True):
                 runs[place][level] = answer
-        for level in self._at:
-            places = [
-                place
-                for place, reason in enumerate(reasons)
-                if reason is not None and reason.kind in KERNELS_GO_ON and level is levels[place][0]
-            ]
+        # Where only differences are findings, kernels alone tell nothing.
+        goes_on = [self._agreed and reason is not None and reason.kind in KERNELS_GO_ON for reason in reasons]
+        for level in self.machines.at:
+            places = [place for place, goes in enumerate(goes_on) if goes and level is levels[place][0]]
             programs = [drawn.programs[place] for place in places]
-            for place, kernel_runs in zip(places, self._ask_kernels(programs, level), strict=True):
+            for place, kernel_runs in zip(places, self.machines.of_kernels(programs, level), strict=True):
                 runs[place][level] = self._judge(drawn.programs[place], kernel_runs, reasons[place])
         return [
             asked or {levels[place][0]: self._weigh(drawn.programs[place], first[place])}
             for place, asked in enumerate(runs)
         ]
-
-    def _ask_kernels(self, programs: Sequence[Program], level: LookLevel) -> list[list[Run]]:
-        """The runs of each program on kernels, where what they show by themselves is a finding."""
-        kernels = [name for name in self.machines if not name.startswith("model:")] if self._agreed else []
-        by_kernel = [self._run_on(name, programs, level) for name in kernels]
-        return [[runs[place] for runs in by_kernel] for place in range(len(programs))]
 
     def _judge(self, program: Program, runs: Sequence[Run], reason: Reason | None) -> Weighed:
         """Evaluate the runs of kernels for which no model tells what to expect."""
@@ -247,62 +234,12 @@ class Hunt:
     ) -> list[tuple[tuple[LookLevel, ...], Signature]]:
         """The changes that looking made of the kernels; of models they are known."""
         found: list[tuple[tuple[LookLevel, ...], Signature]] = []
-        for name in self.machines:
-            if name.startswith("model:"):
-                continue
+        for name in self.machines.kernels:
             own = {level: run for level in runs for run in runs[level] if run.machine == name}
-            predicted = {}
-            for level in runs:
-                model = self._predicting.get(level, {}).get(name) or self._at[level].get(self._model or "")
-                if model is not None:
-                    predicted[level] = model.run([program])[0]
+            asked = {level: self.machines.predicted(name, program, level) for level in runs}
+            predicted = {level: run for level, run in asked.items() if run is not None}
             found += changed_by_looking(program, own, predicted)
         return found
-
-    def _ask_all(
-        self, programs: Sequence[Program], known: Sequence[Mapping[str, Run]], level: LookLevel
-    ) -> list[Weighed]:
-        """The runs of every program, one a machine, in the order of the machines, and what they tell.
-
-        :param known: by machine, runs that were made already
-        """
-        began = time.monotonic()
-        *others, last = self.machines
-        by_machine = [self._known_or_run(name, programs, known, level) for name in others]
-        weighed: dict[int, Weighed] = {}
-
-        def told(index: int, run: Run) -> None:
-            runs = [*(runs[index] for runs in by_machine), msgspec.structs.replace(run, machine=last)]
-            weighed[index] = self._weigh(programs[index], runs)
-
-        machine = self._at[level][last]
-        if programs and isinstance(machine, Telling):
-            machine.run_telling(programs, told)
-        else:
-            for index, run in enumerate(self._known_or_run(last, programs, known, level)):
-                told(index, run)
-        count, seconds = self.timed.get(level, (0, 0.0))
-        self.timed[level] = count + len(programs), seconds + time.monotonic() - began
-        return [weighed[index] for index in range(len(programs))]
-
-    def _known_or_run(
-        self, name: str, programs: Sequence[Program], known: Sequence[Mapping[str, Run]], level: LookLevel
-    ) -> list[Run]:
-        if all(name in runs for runs in known):
-            return [runs[name] for runs in known]
-        return self._run_on(name, programs, level)
-
-    def _run_on(self, name: str, programs: Sequence[Program], level: LookLevel) -> list[Run]:
-        runs = self._at[level][name].run(programs) if programs else []
-        return [msgspec.structs.replace(run, machine=name) for run in runs]
-
-    def _on_model(self, name: str, program: Program, level: LookLevel) -> Run:
-        (run,) = self._run_on(name, [program], level)
-        return run
-
-    def _runs(self, program: Program, level: LookLevel, machines: Iterable[str] | None = None) -> list[Run]:
-        names = self.machines if machines is None else machines
-        return [run for name in names for run in self._run_on(name, [program], level)]
 
     def _note_differences(
         self, program: Program, signatures: Mapping[Signature, tuple[LookLevel, ...]]
@@ -363,11 +300,12 @@ class Hunt:
             )
         )
         if signature.kind == LOOKING:
-            named = (looked_at(run, level) for level in levels for run in self._runs(shrunk.program, level))
+            asked = ((level, self.machines.runs(shrunk.program, level)) for level in levels)
+            named = (looked_at(run, level) for level, answers in asked for run in answers)
             runs = tuple(run for run in named if run.machine in machines_of(signature))
         else:
             # The model may have no answer where a kernel shows it by itself.
-            answers = self._runs(shrunk.program, levels[0])
+            answers = self.machines.runs(shrunk.program, levels[0])
             runs = tuple(run for run in answers if run.undecided is None)
         with_it = in_same_step(shrunk.program, runs, signature)
         difference = FoundDifference(
@@ -390,13 +328,13 @@ class Hunt:
         :param fresh: in guests in which no program has run
         """
         level = self._telling
-        if self._model is not None and undecided(self._run_on(self._model, [program], level)):
+        if self.machines.lacks_rule(program, level):
             return None
-        for machine in self._at[level].values():
+        for machine in self.machines.at[level].values():
             if fresh and isinstance(machine, Rebooting):
                 machine.reboot()
         try:
-            runs = self._runs(program, level)
+            runs = self.machines.runs(program, level)
         except Misuse:
             return None
         return None if undecided(runs) else runs
@@ -419,20 +357,20 @@ class Hunt:
         :param quick: as for :func:`~pfnlab.fuzz.shown_again.is_shown`
         """
         own = signature.by_itself
-        if not own and self._model is not None and undecided(self._run_on(self._model, [program], levels[0])):
+        if not own and self.machines.lacks_rule(program, levels[0]):
             return False
         if signature.kind == LOOKING:
             try:
-                runs = {level: self._runs(program, level) for level in levels}
+                runs = {level: self.machines.runs(program, level) for level in levels}
             except Misuse:
                 return False
             return signature in (found for _, found in self._looking(program, runs))
-        named = machines_of(signature) if own else tuple(self.machines)
+        named = machines_of(signature) if own else self.machines.names
         return is_shown(
             program,
             signature,
-            lambda: self._runs(program, levels[0], named),
-            [self._at[levels[0]][name] for name in named],
+            lambda: self.machines.runs(program, levels[0], named),
+            [self.machines.at[levels[0]][name] for name in named],
             agreed=self._agreed,
             repeated=repeated,
             quick=quick,

@@ -32,7 +32,7 @@ import msgspec
 
 from pfnlab.errors import Why
 from pfnlab.fuzz.call_kinds import KINDS, kind_of
-from pfnlab.fuzz.shapes import lost_shape, plain, shape
+from pfnlab.fuzz.value_shape import lost_shape, plain, shape
 from pfnlab.judging.judge import violations
 from pfnlab.programs.lang.ops import Op, Program
 from pfnlab.programs.lang.walk_ops import STORING_WALKERS, Walk

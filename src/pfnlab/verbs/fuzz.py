@@ -127,7 +127,7 @@ def perform(request: FuzzRequest, say: Say) -> Iterator[FuzzResult]:
         seconds = max(time.monotonic() - began, 0.001)
     count = state.next - first
     say(f"{number_of(count, 'program')} in {seconds:.0f} s, {count / seconds:.1f} a second")
-    for level, (asked, took) in hunt.timed.items():
+    for level, (asked, took) in hunt.machines.timed.items():
         rate = asked / max(took, 0.001)
         say(f"  {level}: {number_of(asked, 'program')}, {rate:.1f} a second on all machines together")
     yield FuzzResult.of(state, watched=watched)

@@ -6,7 +6,7 @@ from typing import Any
 
 from for_each import for_each
 
-from pfnlab.fuzz.shapes import shape
+from pfnlab.fuzz.value_shape import shape
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, VmaSeen
 
