@@ -26,7 +26,7 @@ PATTERNS = frozenset({"match", "search", "fullmatch", "findall", "finditer", "su
 #: Files whose texts are no messages of ours, or which decide nothing by them.
 FOREIGN = {
     "extras.py": "Python itself has no other way to say which library is missing",
-    "fuzz/signature.py": "the title of a crash, without numbers, tells one finding from another",
+    "fuzz/value_shape.py": "the title of a crash, without numbers, tells one finding from another",
     "lab/images/archive.py": "apt has no other way to say why it failed",
 }
 
