@@ -354,6 +354,25 @@ def test_a_leaf_of_a_gigabyte_that_no_other_thread_reaches_is_lost(other: str) -
     assert ("ok", ("bad pud ADDR(ADDR)",)) == (steps[-2].result, tuple(dict.fromkeys(steps[-2].log)))
 
 
+@for_each(
+    ("moved", "left"),
+    [
+        ("mremap a 1 GiB maymove fixed over b[0:262144]", ["L3 UC- P RW US SPECIAL A"]),
+        ("mremap a 1 GiB maymove fixed over b[1:262145]", []),
+        ("mremap a[0:512] 512 pages maymove fixed over b[0:512]", []),
+    ],
+)
+def test_a_leaf_of_a_gigabyte_moves_whole_or_goes(moved: str, left: list[str]) -> None:
+    """With mremap_loses_gigabytes off, also where another thread has translations, and each is flushed."""
+    model = ModelMachine("7.3,mremap_loses_gigabytes=off,cut_keeps_gigabyte=off", LookLevel.MEMORY)
+    program = LEAF.replace("area b: 1 GiB", "area b: 2 GiB") + f"t: read a[3]\n{moved}\n"
+
+    step = model.run_one(load_text(program), check=True).steps[-2]
+
+    assert ((), left) == (step.log, [entry for _, entry in entries(step)])
+    assert step.flushes
+
+
 #: Two areas of two page tables each, and a mapping over the border between those of the first.
 TABLES = (
     "area a: 1024 pages",

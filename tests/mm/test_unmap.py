@@ -22,6 +22,18 @@ from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
 
 
+@for_each("cut", ["munmap a[261632:262144]", "munmap a[0]", "mprotect a[7] r", "mremap a 3 pages"])
+def test_a_leaf_of_a_gigabyte_goes_where_its_vma_is_cut(cut: str) -> None:
+    """With cut_keeps_gigabyte off a leaf lies across no two VMAs, whatever the border."""
+    lines = ("device bar: pci, 1 GiB", "a = mmap bar[0:262144] driver fault_pud shared rw", "read a[0]", cut)
+    program = load_text("\n".join(("pfnlab program 1", *lines, "")))
+    model = ModelMachine("7.3,cut_keeps_gigabyte=off", LookLevel.MEMORY)
+
+    *_, gone, _ = model.run_one(program, check=True).steps
+
+    assert ("ok", []) == (gone.result, [seen for seen in gone.ptes or () if seen.target])
+
+
 @for_each(("tables", "flushes"), [(506, 2), (508, 3), (512, 3)])
 def test_page_tables_are_freed_in_batches(tables: int, flushes: int) -> None:
     """From 6.16 on, every 509 of them are flushed, PMD and PUD tables too; before, they wait for the end."""

@@ -270,7 +270,10 @@ def _pages_in_front(vma: Vma, new: Vma, call: Remap, to: int) -> int:
 def _move_page_tables(mm: MmStruct, start: int, nr: int, to: int) -> None:
     """Entries go along with their bits; tables appear where the source had some (S12.3.5)."""
     shift = to - start
-    _lose_gigabytes(mm, start, start + nr)
+    if mm.kernel.profile.mremap_loses_gigabytes:
+        _lose_gigabytes(mm, start, start + nr)
+    else:
+        _move_gigabytes(mm, start, start + nr, shift)
     if not mm.kernel.profile.mremap_flushes_locked:
         mm.tables.copy_tables(mm.tables, start, start + nr, shift)
         with mm.page_table_lock.write():
@@ -309,10 +312,29 @@ def _lose_gigabytes(mm: MmStruct, start: int, end: int) -> None:
     for run in mm.tables.runs(start, end):
         if run.level == _GIGABYTE:
             _check_alone(mm, run.start, run.end)
-            for vpn in range(run.start - run.start % _PMD_TABLE, run.end, _PMD_TABLE):
+            for vpn in _tables_of(run.start, run.end):
                 mm.kernel.trace.printk("bad pud ADDR(ADDR)", "err")
                 mm.tables.clear(vpn, vpn + _PMD_TABLE)
                 mm.kernel.flush_tlbs(mm, vpn, vpn + _PMD_TABLE)
+
+
+def _move_gigabytes(mm: MmStruct, start: int, end: int, shift: int) -> None:
+    """Leaves of 1 GiB move whole or go, each flushed at once (S6.3.10)."""
+    # A part of a leaf is moved as far as both sides are in one table of level 2.
+    leaves = [run for run in mm.tables.runs(start, end) if run.level == _GIGABYTE]
+    for vpn in [vpn for run in leaves for vpn in _tables_of(run.start, run.end)]:
+        with mm.page_table_lock.write():
+            whole = start <= vpn and vpn + _PMD_TABLE <= end and not shift % _PMD_TABLE
+            moved = mm.tables.clear(vpn, vpn + _PMD_TABLE)
+            mm.tables.allocate(vpn + shift, vpn + shift + 1, _GIGABYTE)
+            for run in moved if whole else ():
+                mm.tables.set(run._replace(start=run.start + shift, end=run.end + shift))
+            mm.flush_tlb(vpn, vpn + _PMD_TABLE)
+
+
+def _tables_of(start: int, end: int) -> range:
+    """The first pages of the pieces of 1 GiB that ``[start, end)`` has pages of."""
+    return range(start - start % _PMD_TABLE, end, _PMD_TABLE)
 
 
 def _check_alone(mm: MmStruct, start: int, end: int) -> None:

@@ -125,6 +125,10 @@ class Profile:
     huge_faults_ignore_thp: bool
     #: A leaf of 1 GiB has the mode of vm_page_prot, whichever was looked up (S5.6.2).
     pud_forgets_mode: bool
+    #: A border of a VMA inside a leaf of 1 GiB leaves it; off in no kernel that is known (S6.3.7).
+    cut_keeps_gigabyte: bool
+    #: mremap loses leaves of 1 GiB instead of moving them; off in no kernel that is known (S6.3.10).
+    mremap_loses_gigabytes: bool
 
     # Zaps, and the end of page tables.
     #: A driver's zap works on VM_MIXEDMAP too (zap_special_vma_range, S6.7.4).

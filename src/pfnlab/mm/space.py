@@ -201,12 +201,13 @@ class MmStruct:
         return lower, upper
 
     def adjust_leaf(self, at: int) -> None:
-        """vma_adjust_trans_huge: of the leaves across a border *at* only one of 2 MiB goes (S6.3.7).
+        """vma_adjust_trans_huge: a leaf across a border *at* goes; one of 1 GiB stays (S6.3.7).
 
         :raises Undecided: the border is inside a leaf of 1 GiB, and not aligned to 2 MiB
         """
         leaf = self.tables.leaf_around(at)
-        if leaf is None or leaf[1] - leaf[0] < TABLE_PAGES[2]:
+        stays = leaf is not None and leaf[1] - leaf[0] == TABLE_PAGES[2]
+        if not (stays and self.kernel.profile.cut_keeps_gigabyte):
             self.split_leaf(at)
         elif at % TABLE_PAGES[1]:
             raise Undecided(

@@ -108,6 +108,8 @@ SWITCHES_KNOWN: dict[str, tuple[KnownBy, ...]] = {
     "huge_pfnmap": (Measured("driver/driver-leaves", ("6.1", "6.12")),),
     "huge_faults_ignore_thp": (Measured("vfio/vfio-huge", ("6.12",)),),
     "pud_forgets_mode": (Measured("driver/driver-leaf-mode", ("6.12", "7.3")),),
+    "cut_keeps_gigabyte": (Measured("leaves/pud-munmap-end", ("6.12", "7.3")),),
+    "mremap_loses_gigabytes": (Noted(("6.12", "7.2", "7.3")),),
     "zap_takes_mixed": (Noted(("7.2",)),),
     "zap_asserts_mmap_lock": (Measured("leaves/pud-revoke-page", ("6.12", "7.3")),),
     "flags_assert_mmap_lock": (Measured("driver/driver-fault-remap", ("6.1", "6.12")),),

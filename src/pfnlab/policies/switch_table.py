@@ -149,6 +149,9 @@ SWITCHES = (
             source="mm/huge_memory: don't ignore queried cachemode in vmf_insert_pfn_pud()",
         ),
     ),
+    # No kernel is without these two.
+    Switch("cut_keeps_gigabyte", "6.1", "vma_adjust_trans_huge() splits leaves of 2 MiB; S6.3.7"),
+    Switch("mremap_loses_gigabytes", "6.1", "get_old_pud() takes no leaf; S6.3.10"),
     # Zaps, and the end of page tables.
     Switch("zap_takes_mixed", "7.1", "zap_special_vma_range() for zap_vma_ptes(); S6.7.4"),
     Switch(
