@@ -187,7 +187,7 @@ def _machines(request: RunRequest, look: LookLevel | None, fields: tuple[str, ..
         raise Misuse("a golden holds what is seen after every operation: leave --look end out")
     if request.promote:
         for named in machines:
-            if not named.stock:
+            if not named.is_usual:
                 raise Misuse(f"{named.spec} cannot be promoted: goldens come from qemu:VERSION alone")
     if fields != FIELDS and len(machines) < 2:
         raise Misuse("--compare says what is compared of several machines: add --on MACHINE")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from pfnlab.errors import Misuse
 from pfnlab.lab.running import named_machines
 from pfnlab.lab.running.named_machines import name_machine, name_machines, side_by_side
+from pfnlab.lab.vm.hardware import USUAL, Hardware
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines
@@ -98,3 +100,22 @@ def test_no_machine_is_opened_without_a_kernel_of_the_profile() -> None:
     """A profile that is about no machine is misuse."""
     with pytest.raises(Misuse, match="--profile says what a kernel file should behave like"):
         name_machines(["model:7.2", "model:6.1"], "6.12")
+
+
+def test_a_kernel_has_the_hardware_behind_its_name() -> None:
+    """It is the same kernel, of the same model, of which no golden is made."""
+    named = name_machine("qemu:7.2,cpus=4,parameter=nopat")
+
+    assert ("7.2", "model:7.2") == (named.kernel, named.model)
+    assert Hardware(cpus=4, parameters=("nopat",)) == named.hardware
+    assert (True, False) == (name_machine("qemu:7.2").is_usual, named.is_usual)
+
+
+def test_a_file_with_a_comma_in_its_name_is_a_kernel(tmp_path: Path) -> None:
+    """As files are looked for first."""
+    file = tmp_path / "bzImage,cpus=4"
+    file.touch()
+
+    named = name_machine(f"qemu:{file}", profile="7.2")
+
+    assert (str(file), USUAL) == (named.kernel, named.hardware)

@@ -24,6 +24,7 @@ from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.qemu_machine import PROGRAMS_PER_GUEST, QemuMachine
 from pfnlab.lab.running.stepper import Stepped, Stepper
 from pfnlab.lab.vm.boots import MAX_FAILED_BOOTS, GuestShape
+from pfnlab.lab.vm.hardware import Hardware
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
@@ -216,6 +217,18 @@ def test_programs_that_hold_have_guests_of_their_own(monkeypatch: pytest.MonkeyP
 
     # A reply that makes no sense costs the guest.
     assert [1, 4, 4] == lab.cpus
+
+
+def test_every_guest_has_the_hardware_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And more processors where a program holds one."""
+    lab = Lab()
+    monkeypatch.setattr(Stepper, "run", lambda *_: Stepped("program 1\n"))
+    hardware = Hardware(cpus=2, memory=768)
+
+    with QemuMachine(KERNEL, guests=1, lens=True, hardware=hardware, factory=lab) as machine:
+        machine.run([HELD, PROGRAM])
+
+    assert [(2, 768), (4, 768)] == [(shape.cpus, shape.ram_mib) for shape in lab.shapes]
 
 
 @pytest.mark.parametrize("missing", ["drgn", "lz4", "zstandard"])

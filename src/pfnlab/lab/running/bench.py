@@ -100,15 +100,19 @@ class Bench:
     :param name: the machine's, for its runs
     :param kernel: the kernel guests boot
     :param sight: what is seen of a run; it may be set anew between two
+    :param memory: RAM of its guests in MiB; as the kernel's configuration needs where None
     """
 
-    def __init__(self, shared: Boots, name: str, kernel: KernelImage, sight: Sight) -> None:
+    def __init__(
+        self, shared: Boots, name: str, kernel: KernelImage, sight: Sight, memory: int | None = None
+    ) -> None:
         self.shared = shared
         self._name, self._kernel, self.sight = name, kernel, sight
         uncalled = uncalled_in(kernel.sha256)
         self._configuration = configuration_of_kernel(kernel)
         if PAT_INFO in uncalled:
             self._configuration = replace(self._configuration, pat_info_inlined=True)
+        self._ram_mib = memory or ram_mib(self._configuration)
         self._unobserved = unobserved(kernel.release, uncalled)
         self.booted: BootedGuest | None = None
         #: An alarm that came after the end of an earlier program; the next run reports it.
@@ -210,7 +214,7 @@ class Bench:
         else:
             booted.stepper.at = None
             stepped = Stepped(_whole_reply(booted.guest, request, program))
-        reply = parse_reply(stepped.reply, program, placement, observed, ram_mib=ram_mib(self._configuration))
+        reply = parse_reply(stepped.reply, program, placement, observed, ram_mib=self._ram_mib)
         if reply.before or (reply.before_log and not booted.fresh):
             if not booted.fresh:
                 self.late_alarm = self.late_alarm or first_alarm(reply.late_alarms)

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from pfnlab.errors import Defect, Misuse
+from pfnlab.lab.vm.hardware import USUAL, Hardware, read_hardware
 from pfnlab.policies.releases import series_key
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
@@ -23,7 +24,8 @@ from pfnlab.units import number_of
 FORMS = (
     "model:VERSION (model:7.2, model:6.1.176), model:VERSION,SEAM=POLICY, model:VERSION,SEAM.PLACE=POLICY, "
     "model:VERSION,without=COMMIT, model:VERSION,config=FILE, qemu:VERSION (qemu:6.1, qemu:6.12.107), "
-    "qemu:BZIMAGE, or model:NAME and qemu:NAME of a kernel that `pfnlab kernels build` made"
+    "qemu:BZIMAGE, or model:NAME and qemu:NAME of a kernel that `pfnlab kernels build` made; "
+    "behind a kernel its guests' hardware: qemu:7.2,cpus=4"
 )
 
 _KINDS = ("model", "qemu")
@@ -33,14 +35,16 @@ class Named(msgspec.Struct, frozen=True):
     """A machine as the user named it.
 
     :param series: the kernel series or exact version it is or models; None for a kernel without a description
-    :param stock: whether it is a distribution's kernel, so that goldens may be made from it
+    :param stock: whether it is a distribution's kernel
     :param built: whether it was built here, and has a name
+    :param hardware: what the guests of a kernel have, beyond what a program needs
     """
 
     spec: str
     series: str | None
     stock: bool
     built: bool = False
+    hardware: Hardware = USUAL
 
     @property
     def kind(self) -> str:
@@ -52,12 +56,22 @@ class Named(msgspec.Struct, frozen=True):
         """The model that stands for it: of a kernel that was built here that with its configuration."""
         if self.series is None:
             return None
-        return f"model:{self.rest if self.built else self.series}"
+        return f"model:{self.kernel if self.built else self.series}"
 
     @property
     def rest(self) -> str:
         """The name after the kind."""
         return self.spec.partition(":")[2]
+
+    @property
+    def kernel(self) -> str:
+        """The name of the kernel that is booted, without the hardware of its guests."""
+        return _kernel_and_hardware(self.rest)[0]
+
+    @property
+    def is_usual(self) -> bool:
+        """True where it is a stock kernel in guests as usual, from which goldens may be made."""
+        return self.stock and self.hardware == USUAL
 
 
 def name_machine(spec: str, profile: str | None = None) -> Named:
@@ -78,16 +92,18 @@ def name_machine(spec: str, profile: str | None = None) -> Named:
     from pfnlab.lab.building.built import built_kernels, find
     from pfnlab.policies.releases import CONFIRMED, is_version, series_of, upstream
 
+    rest, words = _kernel_and_hardware(rest)
+    hardware = read_hardware(spec, words)
     own_kernel = None if is_version(rest) or _is_file(rest) else find(rest)
     if own_kernel is not None:
-        return Named(spec, profile or own_kernel.series, stock=False, built=True)
+        return Named(spec, profile or own_kernel.series, stock=False, built=True, hardware=hardware)
     version = rest if is_version(rest) else upstream(rest)
     if version and series_of(version) in CONFIRMED and not _is_file(rest):
-        return Named(spec, version, stock=True)
+        return Named(spec, version, stock=True, hardware=hardware)
     if _is_file(rest):
-        return Named(spec, profile, stock=False)
+        return Named(spec, profile, stock=False, hardware=hardware)
     if version and series_of(version) == rest and _offered(rest):
-        return Named(spec, rest, stock=True)
+        return Named(spec, rest, stock=True, hardware=hardware)
     names = [kernel.name for kernel in built_kernels()]
     close = difflib.get_close_matches(rest, [*CONFIRMED, *names], n=1)
     guess = f"did you mean qemu:{close[0]}? " if close else ""
@@ -132,6 +148,14 @@ def model_text(rest: str) -> str:
     of_source = kernel.version if kernel.version in known_versions() else kernel.series
     version = of_source if of_source.startswith(f"{kernel.series}.") else kernel.series
     return f"{version},config={kernel.config}{comma}{changes}"
+
+
+def _kernel_and_hardware(rest: str) -> tuple[str, list[str]]:
+    """The kernel of a name after ``qemu:``, and the words behind it; a file's name may have commas."""
+    if _is_file(rest):
+        return rest, []
+    kernel, *words = rest.split(",")
+    return kernel, words
 
 
 def _offered(series: str) -> bool:
@@ -210,8 +234,11 @@ def open_machine(
     from pfnlab.lab.building.built import built
     from pfnlab.lab.running.qemu_machine import QemuMachine
 
-    kernel = built(named.rest).image if named.built else named.rest if named.stock else Path(named.rest)
-    guest: Machine = QemuMachine(kernel, guests=guests, name=named.spec, accel=accel, look=look, say=say)
+    name = named.kernel
+    kernel = built(name).image if named.built else name if named.stock else Path(name)
+    guest: Machine = QemuMachine(
+        kernel, guests=guests, name=named.spec, accel=accel, look=look, say=say, hardware=named.hardware
+    )
     return guest
 
 
@@ -240,7 +267,7 @@ def settle_look(machines: Sequence[Machine], asked: LookLevel | None) -> LookLev
 
 def fetch_missing(machines: Sequence[Named]) -> None:
     """Fetch the stock kernels of *machines* that are not in the cache, and report each new one."""
-    names = [named.rest for named in machines if named.stock]
+    names = [named.kernel for named in machines if named.stock]
     if not names:
         return
     from pfnlab.lab.images.kernels import cached, fetch, kernel_for

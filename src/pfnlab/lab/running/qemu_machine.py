@@ -30,6 +30,7 @@ from pfnlab.lab.running.inside import can_look_inside, has_types, need_lens
 from pfnlab.lab.running.placement import bar_mib_for, check_placeable
 from pfnlab.lab.vm.accel import HELLO_LIMIT, Acceleration
 from pfnlab.lab.vm.boots import Boots, GuestFactory, GuestLike, GuestShape, Stopped
+from pfnlab.lab.vm.hardware import USUAL, Hardware
 from pfnlab.lab.vm.probes import trace_request
 from pfnlab.policies.releases import is_version
 from pfnlab.programs.lang.ops import Program
@@ -59,6 +60,7 @@ class QemuMachine:
     :param name: the machine's name in its runs, ``qemu:6.1`` when None
     :param accel: KVM, TCG, or KVM where it works; TCG for programs that hold a processor in any case
     :param say: called with a line for each thing that takes time or room, from any thread
+    :param hardware: what all its guests have, beyond what a program needs
     :param factory: boots a guest; for tests
     :raises MissingTool: *look* needs the lens, which is not here
     """
@@ -73,6 +75,7 @@ class QemuMachine:
         name: str | None = None,
         accel: Accel = Accel.TCG,
         say: Callable[[str], None] = quiet,
+        hardware: Hardware = USUAL,
         factory: GuestFactory | None = None,
     ) -> None:
         self._requested_kernel = kernel
@@ -80,12 +83,13 @@ class QemuMachine:
         self.name = name or f"qemu:{label}"
         self._benches: list[Bench | BenchProcess] = []
         self._lens, self._demanded = can_look_inside() if lens is None else lens, bool(lens)
-        self._settings = {"look": look, "lens": lens, "name": self.name, "accel": accel}
+        self._settings = {"look": look, "lens": lens, "name": self.name, "accel": accel, "hardware": hardware}
         self.look = look
         self._max_guests = guests or os.cpu_count() or 1
+        self._hardware = hardware
         boot = factory or (lambda kernel, shape, offsets: _boot(kernel, shape, offsets, self._sight, say))
         self._shared = Boots(
-            lambda shape, offsets: boot(self.kernel, shape, offsets),
+            lambda shape, offsets: boot(self.kernel, hardware.applied(shape), offsets),
             DriverImage(lambda: image_with_driver(self.kernel, say=say)),
             DriverImage(lambda: guest_image(vfio_modules(self.kernel, say=say), say=say)),
             Acceleration(accel, say),
@@ -222,7 +226,7 @@ class QemuMachine:
     def _bench(self, *, apart: bool) -> Bench | BenchProcess:
         if apart:
             return BenchProcess({"kernel": self.kernel, **self._settings}, self._say)
-        return Bench(self._shared, self.name, self.kernel, self._sight)
+        return Bench(self._shared, self.name, self.kernel, self._sight, self._hardware.memory)
 
     def _give_up(self, pending: deque[tuple[int, Program]], threads: list[threading.Thread]) -> None:
         # No thread starts a program any more, and a thread that waits for a guest loses it.
@@ -292,7 +296,7 @@ def _boot(
     return Guest(
         kernel.vmlinuz,
         replace(shape, image=shape.image or guest_image(say=say)),
-        ram_mib=ram_mib(configuration_of_kernel(kernel)),
+        ram_mib=shape.ram_mib or ram_mib(configuration_of_kernel(kernel)),
         offsets=offsets,
         probes=probes,
         shared_ram=sight.lens,

@@ -62,6 +62,7 @@ class GuestShape:
     :param devices: more devices, each as QEMU's ``-device`` takes it; such machines are always booted
     :param parameters: more words of the kernel's command line; such machines are always booted
     :param phys_bits: the width of a physical address on an emulated processor; the emulator's own where None
+    :param ram_mib: its RAM in MiB; as its kernel's configuration needs where None
     """
 
     bar_mib: int = 64
@@ -73,6 +74,7 @@ class GuestShape:
     devices: tuple[str, ...] = ()
     parameters: tuple[str, ...] = ()
     phys_bits: int | None = None
+    ram_mib: int | None = None
 
 
 #: A small guest with the agent alone.

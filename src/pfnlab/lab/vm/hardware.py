@@ -1,0 +1,79 @@
+"""The hardware of guests, as a machine's name says it: ``qemu:7.3,cpus=4,memory=768,phys_bits=52``."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from pfnlab.errors import Misuse
+from pfnlab.lab.vm.boots import GuestShape
+
+#: The forms of the words, for messages.
+FORMS = ("cpus=4", "memory=768 (MiB)", "phys_bits=52", "parameter=WORD")
+
+#: The least and the most of each number.
+_BOUNDS = {"cpus": (1, 16), "memory": (128, 65_536), "phys_bits": (39, 52)}
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """
+    What all guests of one machine have in common, beyond what a program needs; None as usual.
+
+    :param cpus: how many processors
+    :param memory: RAM in MiB
+    :param phys_bits: the width of a physical address, in bits
+    :param parameters: more words of the kernel's command line; such guests are always booted
+    """
+
+    cpus: int | None = None
+    memory: int | None = None
+    phys_bits: int | None = None
+    parameters: tuple[str, ...] = ()
+
+    def applied(self, shape: GuestShape) -> GuestShape:
+        """*shape* with this hardware; a program that needs more processors or wider addresses has them."""
+        return replace(
+            shape,
+            cpus=max(shape.cpus, self.cpus or 1),
+            ram_mib=self.memory or shape.ram_mib,
+            phys_bits=shape.phys_bits or self.phys_bits,
+            parameters=(*shape.parameters, *self.parameters),
+        )
+
+
+#: Guests as usual: one processor, the RAM that the kernel's configuration needs.
+USUAL = Hardware()
+
+
+def read_hardware(machine: str, words: Sequence[str]) -> Hardware:
+    """The hardware that the *words* of a machine's name say.
+
+    :param machine: the whole name, for messages
+    :raises Misuse: a word is no ``KEY=VALUE`` of :class:`Hardware`, or a number is out of bounds
+    """
+    numbers = dict[str, int]()
+    parameters = list[str]()
+    for word in words:
+        key, equals, value = word.partition("=")
+        if key == "parameter" and value:
+            parameters.append(value)
+        elif key in _BOUNDS and equals:
+            if key in numbers:
+                raise Misuse(f"machine {machine!r}: {key} is said twice: leave one out")
+            numbers[key] = _number(machine, key, value)
+        else:
+            known = [*_BOUNDS, "parameter"]
+            close = difflib.get_close_matches(key, known, n=1)
+            guess = f"did you mean {close[0]}=? " if close else ""
+            raise Misuse(f"machine {machine!r}: there is no {word!r}: {guess}write {', '.join(FORMS)}")
+    return Hardware(**numbers, parameters=tuple(parameters))
+
+
+def _number(machine: str, key: str, value: str) -> int:
+    least, most = _BOUNDS[key]
+    number = int(value) if value.isascii() and value.isdecimal() else -1
+    if not least <= number <= most:
+        raise Misuse(f"machine {machine!r}: {key} is a number from {least} to {most:,}, not {value!r}")
+    return number

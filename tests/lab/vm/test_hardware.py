@@ -1,0 +1,70 @@
+"""The hardware of guests by the words of a machine's name."""
+
+from __future__ import annotations
+
+import pytest
+
+from pfnlab.errors import Misuse
+from pfnlab.lab.vm.boots import GuestShape
+from pfnlab.lab.vm.guest_machine import kernel_parameters, machine_arguments
+from pfnlab.lab.vm.hardware import USUAL, Hardware, read_hardware
+
+
+def test_words_say_processors_memory_addresses_and_parameters() -> None:
+    """A parameter may itself have an equals sign, and come more than once."""
+    words = [
+        "cpus=4",
+        "memory=768",
+        "phys_bits=52",
+        "parameter=transparent_hugepage=always",
+        "parameter=nopat",
+    ]
+
+    found = read_hardware("qemu:7.3", words)
+
+    assert Hardware(4, 768, 52, ("transparent_hugepage=always", "nopat")) == found
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["cpu=4"], "there is no 'cpu=4': did you mean cpus=?"),
+        (["4"], "there is no '4'"),
+        (["parameter="], "there is no 'parameter='"),
+        (["cpus=17"], "cpus is a number from 1 to 16, not '17'"),
+        (["cpus=-1"], "cpus is a number from 1 to 16, not '-1'"),
+        (["cpus=2", "cpus=4"], "cpus is said twice"),
+    ],
+)
+def test_other_words_are_refused(words: list[str], says: str) -> None:
+    """In one line, which names the machine."""
+    with pytest.raises(Misuse) as refused:
+        read_hardware("qemu:7.3,x", words)
+
+    assert str(refused.value).startswith("machine 'qemu:7.3,x': ")
+    assert says in str(refused.value)
+
+
+def test_a_guest_has_that_hardware() -> None:
+    """As QEMU and the kernel take it."""
+    shape = Hardware(3, 768, 52, ("nopat",)).applied(GuestShape())
+
+    machine = machine_arguments(shape, shape.ram_mib or 0, iommu=False)
+    assert ["-smp", "3"] == machine[machine.index("-smp") :][:2]
+    assert ["-m", "768"] == machine[machine.index("-m") :][:2]
+    assert "phys-bits=52" in machine[machine.index("-cpu") + 1]
+    assert kernel_parameters(shape, None, iommu=False).endswith(" nopat")
+
+
+def test_a_program_that_needs_more_has_it() -> None:
+    """Processors to be held, and addresses of 52 bits."""
+    shape = Hardware(cpus=2, phys_bits=40).applied(GuestShape(cpus=4, phys_bits=52))
+
+    assert (4, 52) == (shape.cpus, shape.phys_bits)
+
+
+def test_usual_hardware_changes_nothing() -> None:
+    """Of any shape."""
+    shape = GuestShape(bar_mib=128, cpus=2, parameters=("nopat",))
+
+    assert shape == USUAL.applied(shape)
