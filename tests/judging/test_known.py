@@ -273,3 +273,113 @@ def test_a_zap_lets_the_direct_map_follow_another_until_6_15() -> None:
     )
 
     assert "A08" == whys("6.12", *zapped, head=LOW)["direct_map"]
+
+
+CLAIM = "request_mem_region bar[0:16]"
+
+
+@for_each(
+    ("lines", "reason"),
+    [
+        ((WHOLE, CLAIM), "D02"),
+        (("request_mem_region bar[1:16]", "a = mmap bar[0:4] wc shared rw"), "S9.2.6"),
+    ],
+)
+def test_a_reservation_under_a_claim(lines: tuple[str, ...], reason: str) -> None:
+    """D02 where pages were zapped; one that was made behind the claim is not kept."""
+    told = whys("7.2", *(line.replace("driver remap ", "") for line in lines))
+
+    assert reason == told["claimed_free"]
+
+
+def shown(machine: str, asked: Program, at: int, series: str, **fields: object) -> dict[str, str]:
+    """The first reasons where a kernel of *series* shows these *fields* from step *at* on."""
+    run = ModelMachine(machine).run_one(asked)
+    steps = [
+        msgspec.structs.replace(step, **fields) if number >= at else step
+        for number, step in enumerate(run.steps)
+    ]
+    run = msgspec.structs.replace(run, machine="qemu:a-kernel", kernel="", steps=tuple(steps))
+    found = violations(asked, run, series)
+    return {violation.name: violation.known.partition(":")[0] for violation in reversed(found)}
+
+
+def test_what_goes_in_an_mmap_was_not_zapped() -> None:
+    """A08 loses in the step that zaps: a book that is empty behind a later mmap has another reason."""
+    asked = program(
+        WHOLE, "b = mmap bar[8:12] wc shared rw", "zap_vma_ptes b", "c = mmap bar[12:16] wc shared rw"
+    )
+
+    assert {"no_loss": ""} == shown("6.1", asked, 3, "6.1", book=())
+
+
+def test_two_modes_of_what_a_driver_has_reserved() -> None:
+    """C01 is of mappings for which the driver reserves nothing."""
+    asked = program("a = mmap bar[0:4] driver remap wc shared rw", "b = mmap bar[0:4] wc shared rw")
+    run = ModelMachine("7.2").run_one(asked)
+    ptes = tuple(
+        msgspec.structs.replace(pte, entry=pte.entry.replace("wc", "uc-").replace("WC", "UC-"))
+        if pte.span.name == "b"
+        else pte
+        for pte in run.steps[1].ptes or ()
+    )
+
+    assert "" == shown("7.2", asked, 1, "7.2", ptes=ptes)["one_mode"]
+
+
+@for_each(
+    ("lines", "reason"),
+    [
+        (("arch_io_free_memtype_wc bar[0:4]",), "S4.10"),
+        (("arch_io_free_memtype_wc bar[12:16]", "munmap a[3]"), ""),
+    ],
+)
+def test_a_free_in_vain_loses_nothing(lines: tuple[str, ...], reason: str) -> None:
+    """S4.10 explains a loss only where the book lost something by it."""
+    asked = program("a = mmap bar[0:4] wc shared rw", *lines)
+
+    assert reason == shown("7.2", asked, len(lines), "7.2", book=())["no_loss"]
+
+
+def test_a_device_that_nobody_has_named_is_no_cause() -> None:
+    """C09 is of the ISA hole, and a program that has the device need not use it."""
+    head = HEAD + "device hole: isa, 16 pages\n"
+    modes = ("a = mmap bar[0:8] driver apply shared rw", "b = mmap bar[0:8] uc shared rw")
+
+    assert {"one_mode": "C01"} == whys("7.2", *modes, head=head)
+
+
+@for_each(("machine", "reason"), [("6.1", "A08"), ("7.2", None)])
+def test_another_mode_behind_a_zap(machine: str, reason: str | None) -> None:
+    """A08: what the book has lost may be mapped with another mode."""
+    modes = (WHOLE.replace("wc", "uc-"), "zap_vma_ptes a[0]", "b = mmap bar[0:4] wc shared rw")
+
+    assert reason == whys(machine, *modes).get("one_mode")
+
+
+@for_each(("via", "reason"), [("proc-wc", "S9.3"), ("wc", "")])
+def test_a_mapping_of_what_was_removed(via: str, reason: str) -> None:
+    """S9.3 is of /proc/bus/pci; a mapping of sysfs that is there behind the removal has no reason."""
+    asked = program(f"a = mmap bar[0:4] {via} shared rw", "remove bar")
+    before = ModelMachine("7.2").run_one(asked).steps[0]
+
+    told = shown("7.2", asked, 1, "7.2", vmas=before.vmas, ptes=before.ptes, book=before.book)
+
+    assert reason == told["removed_unmapped"]
+
+
+@for_each(("call", "reason"), [("ioremap ram[0] wc", "S4.10"), ("ioremap bar[0] wc", "")])
+def test_a_warning_of_a_driver_is_known_of_ram(call: str, reason: str) -> None:
+    """The same warning about a device has no reason."""
+    log = ("WARNING: arch/x86/mm/ioremap.c in __ioremap_caller",)
+
+    assert reason == shown("7.2", program(call), 0, "7.2", log=log)["no_warning"]
+
+
+@for_each(("cut", "reason"), [(True, "A06"), (False, "")])
+def test_a_fork_that_fails_and_changes_the_book(cut: bool, reason: str) -> None:
+    """A06 where a VMA was cut: the pieces of the child are freed."""
+    first = ("munmap a[0]",) if cut else ()
+    asked = program("a = mmap bar[0:4] wc shared rw", *first, "c = fork set_tid")
+
+    assert reason == shown("6.1", asked, 1 + len(first), "6.1", book=()).get("fork_whole")

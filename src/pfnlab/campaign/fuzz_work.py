@@ -92,6 +92,7 @@ def _run_result(work: FuzzWork, state: HuntState) -> StoredResult:
             "undecided": state.undecided,
             "judged": state.judged,
             "alarming": state.alarming,
+            "known": msgspec.to_builtins(dict(sorted(state.known.items()))),
             "different": state.different,
             "found": {
                 key: {"met": finding.met, "first": finding.first, "minimal": finding.minimal}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from pfnlab.campaign.running import stored_plan, stored_shards
 from pfnlab.report.campaigns import CampaignStatus, IsolatedShard
+from pfnlab.store.rows import StoredResult
 from pfnlab.store.store import Store
 from pfnlab.store.stored import DONE, ISOLATED, WAITING, ResultFilter, StoredShard
 from pfnlab.units import number_of
@@ -38,7 +40,17 @@ def status_of(store: Store, name: str) -> CampaignStatus:
         discoveries=sum(verdicts[verdict] for verdict in plan.count.verdicts),
         versions=tuple(sorted({sighting.version for sighting in sightings})),
         hosts=tuple(sorted({str(sighting.host) for sighting in sightings})),
+        known=_known(one.result for one in seen),
     )
+
+
+def _known(results: Iterable[StoredResult]) -> dict[str, int]:
+    """The known violations that hunts have counted, by property and reason."""
+    programs = Counter[str]()
+    for result in results:
+        for name, row in result.detail.get("known", {}).items():
+            programs[name] += row["programs"]
+    return dict(sorted(programs.items()))
 
 
 def what_it_does(task: str, work: dict[str, Any]) -> str:

@@ -102,6 +102,7 @@ def _status(campaign: CampaignStatus) -> Iterator[str]:
         yield one_line(campaign.says)
     yield f"{number_of(campaign.programs, 'program')}, {number_of(campaign.results, 'result')}"
     yield from (f"{count:>6} {verdict}" for verdict, count in campaign.verdicts.items())
+    yield from (f"{count:>6} known: {name}" for name, count in campaign.known.items())
     for shard in campaign.isolated:
         tried = f"{number_of(shard.tries, 'try', 'tries')}, {shard.lost} lost"
         what = one_line(f"{shard.task} {shard.what} ({tried}): {shard.reason}")

@@ -31,7 +31,15 @@ import msgspec
 
 from pfnlab.errors import ProgramError
 from pfnlab.fuzz.shrink import spans_of
-from pfnlab.fuzz.signature import LOOKING, STATE_FIELDS, Signature, all_effects, placed_signatures, undecided
+from pfnlab.fuzz.signature import (
+    LOOKING,
+    STATE_FIELDS,
+    Signature,
+    all_effects,
+    kernel_violations,
+    placed_signatures,
+    undecided,
+)
 from pfnlab.programs.lang.ops import Area, Mmap, Mremap, Program, Read, Write
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.lang.span import Span
@@ -40,6 +48,7 @@ from pfnlab.programs.lang.walk_ops import Walk
 from pfnlab.programs.lang.words import ANON
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Reason, Run
+from pfnlab.programs.runs.violation import Violation
 
 #: Levels of looking, the one that shows most first: a cause is seen where it strikes and nowhere else.
 MOST_TELLING = (LookLevel.MEMORY, LookLevel.PROC, LookLevel.END)
@@ -414,6 +423,7 @@ class Weighed:
     :param signatures: of all findings, each once (:func:`~pfnlab.fuzz.signature.signatures_of`)
     :param sightings: what they tell of the cause of each (:func:`~pfnlab.fuzz.causes.sightings`)
     :param judged: they are of kernels alone, each judged by itself
+    :param broken: the properties that kernels break in them, known or not
     """
 
     runs: Sequence[Run]
@@ -421,6 +431,7 @@ class Weighed:
     signatures: tuple[Signature, ...] = ()
     sightings: Mapping[Signature, Evidence] = field(default_factory=dict)
     judged: bool = False
+    broken: Sequence[Violation] = ()
 
 
 def weigh(program: Program, runs: Sequence[Run], *, agreed: bool = True) -> Weighed:
@@ -431,6 +442,7 @@ def weigh(program: Program, runs: Sequence[Run], *, agreed: bool = True) -> Weig
     reason = undecided(runs)
     if reason is not None:
         return Weighed(runs, reason)
-    placed = placed_signatures(program, runs, agreed=agreed)
+    broken = kernel_violations(program, runs) if agreed else []
+    placed = placed_signatures(program, runs, agreed=agreed, broken=broken)
     signatures = tuple(dict.fromkeys(signature for _, signature in placed))
-    return Weighed(runs, None, signatures, evidence_of(program, runs, placed))
+    return Weighed(runs, None, signatures, evidence_of(program, runs, placed), broken=broken)

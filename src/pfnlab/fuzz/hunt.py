@@ -17,6 +17,7 @@ from pfnlab.fuzz.causes import MOST_TELLING, Evidence, Found, Grouping, Weighed,
 from pfnlab.fuzz.coverage import ModelProcesses
 from pfnlab.fuzz.filing import Folder, FoundDifference
 from pfnlab.fuzz.hunt_state import HuntState, KnownSignature, Unstable
+from pfnlab.fuzz.known_rows import note_known
 from pfnlab.fuzz.rounds import Drawing, DrawnRound, changed_by_looking, end_of_round, looked_at
 from pfnlab.fuzz.shown_again import is_shown, machines_of
 from pfnlab.fuzz.shrink import Shrunk, shrink_quickly
@@ -26,6 +27,7 @@ from pfnlab.fuzz.signature import (
     Signature,
     in_same_step,
     judged_signatures,
+    kernel_violations,
     undecided,
 )
 from pfnlab.programs.lang.ops import Program
@@ -180,7 +182,9 @@ class Hunt:
     def _judge(self, program: Program, runs: Sequence[Run], reason: Reason | None) -> Weighed:
         """Evaluate the runs of kernels for which no model tells what to expect."""
         answered = [run for run in runs if run.undecided is None]
-        return Weighed(answered, reason, tuple(judged_signatures(program, answered)), judged=True)
+        broken = kernel_violations(program, answered)
+        signatures = tuple(judged_signatures(program, answered, broken))
+        return Weighed(answered, reason, signatures, judged=True, broken=broken)
 
     def _weigh(self, program: Program, runs: Sequence[Run]) -> Weighed:
         return weigh(program, runs, agreed=self._agreed)
@@ -188,6 +192,7 @@ class Hunt:
     def _settle(self, program: Program, weighed: Mapping[LookLevel, Weighed]) -> None:
         """Count one program, and handle the differences that its runs show."""
         state = self.state
+        note_known(state.known, program, (one for told in weighed.values() for one in told.broken))
         reasons = [told.reason for told in weighed.values()]
         reason = next((reason for reason in reasons if reason is not None), None)
         if reason is not None and None not in reasons:

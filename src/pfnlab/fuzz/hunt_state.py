@@ -14,6 +14,7 @@ from pfnlab.fuzz.call_kinds import CONDITIONS, Vocabulary
 from pfnlab.fuzz.causes import Cause, Evidence
 from pfnlab.fuzz.coverage import WORDS, Coverage, all_branches
 from pfnlab.fuzz.grammar import Bias
+from pfnlab.fuzz.known_rows import KnownRow
 from pfnlab.fuzz.rounds import Looks
 from pfnlab.fuzz.signature import MODELS_OWN, Signature
 from pfnlab.inert import one_line
@@ -89,6 +90,7 @@ class HuntState(msgspec.Struct):
     :ivar reasons: in words, why programs were not compared, and how many each
     :ivar kinds: of these reasons; one that an earlier version counted has none
     :ivar looking: how kernels are looked at
+    :ivar known: violations that are explained, by their rows
     """
 
     machines: list[str]
@@ -109,6 +111,7 @@ class HuntState(msgspec.Struct):
     looking: Looks = Looks()
     judged: int = 0
     alarming: int = 0
+    known: dict[str, KnownRow] = msgspec.field(default_factory=dict)
     format: str = FORMAT
 
 
@@ -212,6 +215,7 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
     :param models_own: those of the reasons that are the model's own: it has no rule, or no answer exists
     :param judged: of the undecided programs, those that kernels ran all the same, each judged alone
     :param alarming: of these, those in which a kernel raised an alarm or broke a property
+    :param known: properties that kernels broke for a known reason, by property and reason
     """
 
     machines: tuple[str, ...]
@@ -228,6 +232,7 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
     models_own: Annotated[tuple[str, ...], ALWAYS] = ()
     judged: Annotated[Count, ALWAYS] = 0
     alarming: Annotated[Count, ALWAYS] = 0
+    known: Annotated[dict[str, KnownRow], ALWAYS] = msgspec.field(default_factory=dict)
 
     @classmethod
     def of(cls, state: HuntState, *, watched: bool) -> FuzzResult:
@@ -251,6 +256,7 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
             models_own=tuple(name for name in state.reasons if state.kinds.get(name) in MODELS_OWN),
             judged=state.judged,
             alarming=state.alarming,
+            known=dict(sorted(state.known.items())),
         )
 
     def as_json(self, indent: int | None = None) -> str:

@@ -185,13 +185,21 @@ def signatures_of(program: Program, runs: Sequence[Run], *, agreed: bool = True)
     return list(dict.fromkeys(signature for _, signature in placed))
 
 
-def judged_signatures(program: Program, runs: Sequence[Run]) -> list[Signature]:
+def judged_signatures(
+    program: Program, runs: Sequence[Run], broken: Sequence[Violation] | None = None
+) -> list[Signature]:
     """The signatures of what each kernel shows by itself: nothing is compared.
+
+    :param broken: as :func:`kernel_violations` told; None to ask
 
     A line of the log is a finding where a property says so. A guest that was lost is none: what no rule
     decides may wait for ever.
     """
-    placed = (one for run in runs for one in _placed(program, [run], alarms=False, judged=True))
+    placed = (
+        one
+        for run in runs
+        for one in _placed(program, [run], alarms=False, judged=True, broken=_of_run(run, broken))
+    )
     return list(dict.fromkeys(signature for _, signature in placed if signature.by_itself))
 
 
@@ -206,10 +214,17 @@ def in_same_step(program: Program, runs: Sequence[Run], signature: Signature) ->
 
 
 def placed_signatures(
-    program: Program, runs: Sequence[Run], *, agreed: bool = True
+    program: Program, runs: Sequence[Run], *, agreed: bool = True, broken: Sequence[Violation] | None = None
 ) -> list[tuple[int | None, Signature]]:
-    """The signatures of :func:`signatures_of`, each with the step that shows it; None before the first."""
-    return _placed(program, runs, alarms=agreed, judged=agreed)
+    """The signatures of :func:`signatures_of`, each with the step that shows it; None before the first.
+
+    :param broken: as :func:`kernel_violations` told; None to ask
+    """
+    return _placed(program, runs, alarms=agreed, judged=agreed, broken=broken)
+
+
+def _of_run(run: Run, broken: Sequence[Violation] | None) -> list[Violation] | None:
+    return None if broken is None else [one for one in broken if one.machine == run.machine]
 
 
 def all_effects(program: Program, runs: Sequence[Run]) -> list[tuple[int, Signature]]:
@@ -220,13 +235,20 @@ def all_effects(program: Program, runs: Sequence[Run]) -> list[tuple[int, Signat
 
 
 def _placed(
-    program: Program, runs: Sequence[Run], *, alarms: bool, judged: bool
+    program: Program,
+    runs: Sequence[Run],
+    *,
+    alarms: bool,
+    judged: bool,
+    broken: Sequence[Violation] | None = None,
 ) -> list[tuple[int | None, Signature]]:
     """The signatures of all findings with their steps; None before the first step."""
     own = own_differences(program, runs)
     found: list[tuple[int | None, Signature]] = []
     raised = _raised(program, runs)
-    violated = _violated(program, runs) if judged else []
+    violated: list[tuple[int | None, Signature]] = []
+    if judged:
+        violated = _violated(program, kernel_violations(program, runs) if broken is None else broken)
     for difference in own:
         if raised is None or (raised[0] is not None and difference.step < raised[0]):
             found.append((difference.step, signature_between(program, runs, difference)))
@@ -238,11 +260,12 @@ def _placed(
     return (found or (_alarms(program, runs) if alarms else [])) + violated
 
 
-def _violated(program: Program, runs: Sequence[Run]) -> list[tuple[int | None, Signature]]:
+def _violated(program: Program, violated: Sequence[Violation]) -> list[tuple[int | None, Signature]]:
     """The properties that kernels break for no known reason, whether machines differ or not."""
     broken: dict[tuple[int, str], list[str]] = {}
-    for violation in unknown_violations(program, runs):
-        broken.setdefault((violation.step, violation.name), []).append(violation.machine)
+    for violation in violated:
+        if violation.unknown:
+            broken.setdefault((violation.step, violation.name), []).append(violation.machine)
     return [
         (step, Signature(VIOLATION, "", _op_kind(program, step), (tuple(machines),), name))
         for (step, name), machines in broken.items()
@@ -251,13 +274,13 @@ def _violated(program: Program, runs: Sequence[Run]) -> list[tuple[int | None, S
 
 def unknown_violations(program: Program, runs: Sequence[Run]) -> list[Violation]:
     """The properties that the kernels among *runs* break for no known reason."""
-    return [
-        violation
-        for run in runs
-        if not run.machine.startswith("model:")
-        for violation in violations(program, run)
-        if violation.unknown
-    ]
+    return [violation for violation in kernel_violations(program, runs) if violation.unknown]
+
+
+def kernel_violations(program: Program, runs: Sequence[Run]) -> list[Violation]:
+    """The properties that the kernels among *runs* break, known or not."""
+    kernels = (run for run in runs if not run.machine.startswith("model:"))
+    return [violation for run in kernels for violation in violations(program, run)]
 
 
 def _of_lost(program: Program, runs: Sequence[Run], run: Run) -> Signature:

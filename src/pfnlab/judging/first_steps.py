@@ -14,6 +14,7 @@ from pfnlab.programs.lang.device_ops import (
     Bind,
     DriverCall,
     MemoryDisable,
+    RemapPfnRange,
     Remove,
     RequestMemRegion,
     UnmapMappingRange,
@@ -21,12 +22,23 @@ from pfnlab.programs.lang.device_ops import (
     VfioReset,
     ZapVmaPtes,
 )
-from pfnlab.programs.lang.ops import Call, Fork, Mmap, Mremap, Op, Program, Read, Write
+from pfnlab.programs.lang.ops import (
+    Call,
+    Fork,
+    Mmap,
+    Mremap,
+    Op,
+    Program,
+    Read,
+    RemapFilePages,
+    Write,
+)
+from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import HELD, WAITS, PteSeen, Step, VmaSeen
 from pfnlab.programs.runs.pte_text import RAM
 
 #: Calls that take entries away and leave the VMA.
-_ZAPS = (
+ZAPS = (
     ZapVmaPtes
     | UnmapMappingRange
     | RequestMemRegion
@@ -37,6 +49,10 @@ _ZAPS = (
     | D3
     | VfioReset
 )
+
+
+#: The ways in which the guest driver fills a whole mapping and reserves what it shows.
+_RESERVING = ("remap", "bare", "fault_remap")
 
 
 class FirstSteps:
@@ -50,6 +66,7 @@ class FirstSteps:
 
     def __init__(self, program: Program, steps: Sequence[Step]) -> None:
         self._ops, self._steps = program.ops, steps
+        self._kinds = {device.name: device.kind for device in program.devices}
         self._leaves: dict[int, int | None] = {}
 
     @cached_property
@@ -64,6 +81,34 @@ class FirstSteps:
             at
             for at, op in enumerate(self._ops)
             if isinstance(op.call, DriverCall) or (isinstance(op.call, Mmap) and op.call.driver is not None)
+        )
+
+    @cached_property
+    def unreserved(self) -> int | None:
+        """The guest driver fills a mapping, or a part of one, and reserves nothing for it."""
+        return _first(
+            at
+            for at, call in self._made()
+            if isinstance(call, RemapPfnRange)
+            or (isinstance(call, Mmap) and call.driver is not None and call.driver.how not in _RESERVING)
+        )
+
+    @cached_property
+    def named(self) -> dict[str, int]:
+        """By kind of device, ordinary memory (``ram``) among them, the first operation that names one."""
+        found: dict[str, int] = {}
+        for at, op in enumerate(self._ops):
+            for name in names_in(op.call):
+                found.setdefault(self._kinds.get(name, name), at)
+        return found
+
+    @cached_property
+    def procfs(self) -> int | None:
+        """Something is mapped through /proc/bus/pci."""
+        return _first(
+            at
+            for at, call in self._made()
+            if isinstance(call, Mmap | RemapFilePages) and call.via in ("proc-wc", "proc-uc")
         )
 
     @cached_property
@@ -102,13 +147,13 @@ class FirstSteps:
         return _first(
             at
             for at, call in self._made()
-            if isinstance(call, _ZAPS) and (at == 0 or lost_entries(self._steps[at - 1], self._steps[at]))
+            if isinstance(call, ZAPS) and (at == 0 or lost_entries(self._steps[at - 1], self._steps[at]))
         )
 
     @cached_property
     def refilled(self) -> int | None:
         """Memory is reached after a zap."""
-        zap = _first(at for at, call in self._made() if isinstance(call, _ZAPS))
+        zap = _first(at for at, call in self._made() if isinstance(call, ZAPS))
         if zap is None:
             return None
         return _first(at for at, call in self._made() if isinstance(call, Read | Write) and at > zap)
@@ -140,6 +185,15 @@ class FirstSteps:
         return _first(at for at, mine in self._frees if not mine)
 
     @cached_property
+    def took_foreign(self) -> int | None:
+        """A driver frees what it has not booked, and the book loses it, or nobody looked."""
+        return _first(
+            at
+            for at, mine in self._frees
+            if not mine and (at == 0 or _lost_entry(*self._steps[at - 1 : at + 1]))
+        )
+
+    @cached_property
     def _frees(self) -> list[tuple[int, bool]]:
         """Every free of a range that the driver had not booked as such: whether it had booked more."""
         history = History()
@@ -164,6 +218,18 @@ class FirstSteps:
 
 def _first(found: Iterable[int]) -> int | None:
     return next(iter(found), None)
+
+
+def names_in(call: Call) -> set[str]:
+    """The areas and devices that an operation names."""
+    spans = (getattr(call, field, None) for field in ("span", "source"))
+    device = getattr(call, "device", None)
+    return {span.name for span in spans if isinstance(span, Span)} | ({device} if device else set())
+
+
+def _lost_entry(before: Step, after: Step) -> bool:
+    """True where the book has lost something, or where nobody looked."""
+    return before.book is None or after.book is None or before.book != after.book
 
 
 def lost_entries(before: Step, after: Step) -> bool:

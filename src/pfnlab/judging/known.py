@@ -58,6 +58,7 @@ _BY_OFFSET = "A14: any mapping with an offset counts as tracked, and frees what 
 _BARE = "F24: a mapping without operations counts as anonymous, and a move loses its place in the file"
 _LIMIT = "C05: what ends with the 52 bits of a physical address can be reserved and not freed"
 _NO_LAST = "C05: the end of what ends with the 52 bits of a physical address is taken for 0"
+_UNASKED = "C01: a driver maps with the mode it likes, nobody asks the book"
 _TWICE = "A17: a remap that fails halfway untracks twice"
 
 #: Trackers that have one entry in the book for all pieces of a mapping, and know only whole VMAs.
@@ -75,7 +76,7 @@ def _pieces(causes: Causes) -> bool:
 
 
 def _zapped(causes: Causes) -> bool:
-    return causes.tracker("vm_pat") and causes.zapped
+    return causes.tracker("vm_pat") and causes.zaps
 
 
 def _looked_up(causes: Causes) -> bool:
@@ -118,7 +119,11 @@ def _freed_in_vain(causes: Causes) -> bool:
 
 
 def _freed_foreign(causes: Causes) -> bool:
-    return causes.driver and causes.freed_foreign
+    return (causes.freed_foreign and causes.now == "arch_io_free_memtype_wc") or causes.took_foreign
+
+
+def _escaped(causes: Causes) -> bool:
+    return causes.driver and causes.now == "mmap"
 
 
 #: Every known violation; the first that fits explains.
@@ -136,7 +141,7 @@ KNOWN: tuple[Known, ...] = (
     Known("no_leak", _PIECES, _pieces),
     Known("no_leak", _TWICE_BOOKED, _booked_again),
     Known("no_leak", _LOOKED_UP, _looked_up),
-    Known("no_leak", _FOREIGN, lambda c: c.now == "arch_io_free_memtype_wc" and _freed_foreign(c)),
+    Known("no_leak", _FOREIGN, lambda c: c.took_foreign),
     Known("no_leak", _BARE, _bare_moved),
     Known("told_free", _BARE, _bare_moved),
     Known("no_leak", _LIMIT, lambda c: c.device("limit")),
@@ -148,12 +153,13 @@ KNOWN: tuple[Known, ...] = (
     Known("freed_once", _PART, lambda c: c.now == "arch_io_free_memtype_wc" and _freed_in_vain(c)),
     Known("freed_once", _FORK, _fork_failed),
     Known("freed_once", _PIECES, _pieces),
-    Known("no_loss", _FOREIGN, _freed_foreign),
     Known("no_loss", _ZAPPED, _zapped),
+    Known("no_loss", _FOREIGN, lambda c: c.took_foreign),
     Known("no_loss", _FORK, _fork_failed),
     Known("no_loss", _BY_END, lambda c: c.has("end_match") and _pieces(c)),
-    Known("direct_map", _ZAPPED, _zapped),
+    Known("direct_map", _ZAPPED, lambda c: c.tracker("vm_pat") and c.zapped and c.ram),
     Known("fork_whole", _FORK, _fork_failed),
+    Known("fork_whole", _PIECES, _pieces),
     Known(
         "no_warning",
         _TWICE,
@@ -195,28 +201,34 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "no_warning",
         _RAM,
-        lambda c: c.driver and c.now in ("ioremap", "memremap", "io_mapping_create_wc"),
+        lambda c: c.now in ("ioremap", "memremap", "io_mapping_create_wc") and c.on_ram,
     ),
     Known("no_warning", _SECTION, lambda c: c.driver and c.now == "memremap_pages"),
     Known("no_warning", _ACCESS, lambda c: c.now in ("mem_read", "mem_write")),
-    Known("direct_map_back", "S2.8: freeing a reservation does not turn the direct map back", lambda c: True),
+    Known(
+        "direct_map_back", "S2.8: freeing a reservation does not turn the direct map back", lambda c: c.ram
+    ),
     Known("claimed_free", _PIECES, _pieces),
     Known("claimed_free", _LOOKED_UP, lambda c: c.tracker(*_OVER_ZAPS) and c.zapped),
-    Known("claimed_free", _KEPT, lambda c: c.counts),
+    Known("claimed_free", _FIRST_PAGE, _escaped),
+    Known("claimed_free", _KEPT, lambda c: c.counts and (c.zapped or c.cut)),
     Known("claimed_free", _ESCAPES, lambda c: c.driver and c.now == "release"),
-    Known("claimed_unmapped", _FIRST_PAGE, lambda c: c.driver and c.now == "mmap"),
+    Known("claimed_unmapped", _FIRST_PAGE, _escaped),
     Known("claimed_unmapped", _ESCAPES, lambda c: c.driver and c.now == "release"),
     Known(
         "removed_unmapped",
         "S9.3: /proc/bus/pci has no address space of its own",
-        lambda c: c.done("remove", "unplug"),
+        lambda c: c.done("remove", "unplug") and c.procfs,
     ),
     Known("claimed_unmapped", _LOW, lambda c: c.device("isa")),
     Known("no_warning", _SPANS, lambda c: c.device("isa") and c.now == "arch_io_reserve_memtype_wc"),
     Known("direct_map", _DIRECT, lambda c: c.driver and c.device("isa")),
     Known("direct_map", _SET, lambda c: c.device("isa")),
     Known("one_mode", _HOLE, lambda c: c.device("isa")),
-    Known("one_mode", "C01: a driver maps with the mode it likes, nobody asks the book", lambda c: c.driver),
+    Known("one_mode", _UNASKED, lambda c: c.unreserved),
+    Known("one_mode", _ZAPPED, lambda c: c.tracker("vm_pat") and c.zapped),
+    Known("one_mode", _BY_END, lambda c: c.has("end_match") and _pieces(c)),
+    Known("one_mode", _FOREIGN, lambda c: c.took_foreign),
 )
 
 #: Why a program that makes the kernel leave a call out breaks properties.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
-from pfnlab.judging.first_steps import FirstSteps
+from pfnlab.judging.first_steps import ZAPS, FirstSteps, names_in
 from pfnlab.mm.profile import Profile
 from pfnlab.policies.releases import series_key
 from pfnlab.policies.trackers import TRACKERS
@@ -23,6 +23,7 @@ from pfnlab.programs.lang.ops import (
     Munmap,
     Op,
     Program,
+    Release,
 )
 from pfnlab.programs.lang.walk_ops import Walk
 from pfnlab.programs.model.model_machine import END
@@ -96,8 +97,30 @@ class Causes:
         return series_key(since) <= series_key(self._profile.series) < series_key(until)
 
     def device(self, kind: DeviceKind) -> bool:
-        """True where the program has a device of this kind."""
-        return any(device.kind == kind for device in self._program.devices)
+        """True where an operation has named a device of this kind."""
+        return self._since(self._first.named.get(kind))
+
+    @property
+    def ram(self) -> bool:
+        """True where an operation has named memory that is RAM, or may be."""
+        return any(self._since(self._first.named.get(kind)) for kind in ("lowmem", "isa", "ram"))
+
+    @property
+    def on_ram(self) -> bool:
+        """True where this step's operation names memory that is RAM, or may be."""
+        kinds = {device.name: str(device.kind) for device in self._program.devices}
+        named = names_in(self.op.call) if self.op is not None else set()
+        return any(kinds.get(name, name) in ("lowmem", "isa", "ram") for name in named)
+
+    @property
+    def procfs(self) -> bool:
+        """True where something was mapped through /proc/bus/pci."""
+        return self._since(self._first.procfs)
+
+    @property
+    def unreserved(self) -> bool:
+        """True where the guest driver has filled a mapping and reserved nothing for it."""
+        return self._since(self._first.unreserved)
 
     def done(self, *words: str) -> bool:
         """True where one of these operations is under way or was done."""
@@ -148,6 +171,14 @@ class Causes:
         return self._since(self._first.zapped)
 
     @property
+    def zaps(self) -> bool:
+        """True where this step may have taken entries out of a VMA that stayed: it asks for that, or lets
+        operations go on, or nobody looked before it."""
+        looked = self._at > 0 and self._steps[self._at - 1].vmas is not None
+        asks = self.op is not None and isinstance(self.op.call, ZAPS | Release)
+        return self.zapped and (asks or not looked)
+
+    @property
     def refilled(self) -> bool:
         """True where memory was reached after a zap."""
         return self._since(self._first.refilled)
@@ -182,6 +213,11 @@ class Causes:
     def freed_foreign(self) -> bool:
         """True where a driver freed what it had not booked."""
         return self._since(self._first.freed_foreign)
+
+    @property
+    def took_foreign(self) -> bool:
+        """True where a driver freed what it had not booked, and the book had it."""
+        return self._since(self._first.took_foreign)
 
     def _since(self, first: int | None) -> bool:
         return first is not None and first <= self._at

@@ -54,6 +54,7 @@ class CampaignStatus(msgspec.Struct, frozen=True, kw_only=True):
     :param discoveries: how many results have one of these verdicts
     :param versions: the versions of pfnlab that ran shards
     :param hosts: the classes of hosts that ran shards
+    :param known: programs in which kernels broke a property for a known reason, by property and reason
     """
 
     name: str
@@ -70,6 +71,7 @@ class CampaignStatus(msgspec.Struct, frozen=True, kw_only=True):
     discoveries: Count
     versions: tuple[str, ...]
     hosts: tuple[str, ...]
+    known: Annotated[dict[str, Count], ALWAYS] = {}
 
     @property
     def outcome(self) -> Outcome:
