@@ -305,3 +305,23 @@ def test_a_kernel_whose_claims_revoke_nothing_breaks_nothing(tmp_path: Path) -> 
     assert [] == broken(program, found)
     stock = msgspec.structs.replace(found, configuration=DISTRIBUTION)
     assert "claimed_unmapped" in dict(broken(program, stock))
+
+
+@for_each(("page", "broken"), [(5, False), (2, True)])
+def test_ram_behind_a_device(page: int, broken: bool) -> None:
+    """remap_file_pages leads /dev/mem behind its device, where RAM may be; in the device it is none."""
+    program, found = run(
+        f"a = mmap low[0:4] devmem shared rw\nremap_file_pages a[0] low[{page}] devmem\n", "7.2"
+    )
+    (first, step, *rest) = found.steps
+    ptes = tuple(
+        msgspec.structs.replace(pte, span=Span("a", 0, 1), target=Span("ram", 0, 0))
+        if pte.span.start == 0
+        else pte
+        for pte in step.ptes or ()
+    )
+    shown = msgspec.structs.replace(found, steps=(first, msgspec.structs.replace(step, ptes=ptes), *rest))
+
+    names = {violation.name for violation in violations(program, shown, "7.2") if violation.step == 1}
+
+    assert broken == ("entries_inside" in names)

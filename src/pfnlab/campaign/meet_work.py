@@ -48,11 +48,18 @@ def _run_result(work: MeetWork, meeting: Meeting) -> StoredResult:
         kind="run",
         task="meet",
         machines=meeting.machines,
-        verdict="differs" if meeting.differs else "agrees",
+        verdict=_verdict(meeting),
         subject=meeting.version,
         says=f"{number_of(meeting.programs, 'program')}, {number_of(len(meeting.found), 'difference')}",
         detail={"work": msgspec.to_builtins(work), "held": msgspec.to_builtins(meeting.held)},
     )
+
+
+def _verdict(meeting: Meeting) -> str:
+    """That of the run: what did not show again decides nothing."""
+    if meeting.found:
+        return "differs"
+    return "undecided" if meeting.unstable else "agrees"
 
 
 def _difference(meeting: Meeting, explained: Explained) -> StoredResult:

@@ -65,10 +65,11 @@ def _as_offset(entry: SeenEntry, vma: VmaSeen, layout: Layout, history: History)
     if target is None:
         return True
     if target == RAM:
-        # A private page, or one that a driver has instead of a device's.
+        # A private page, one that a driver has instead of a device's, or what comes behind a device.
         return (
             vma.perms.endswith("p")
             or offset in (None, RAM)
+            or _is_behind(offset, entry, layout)
             or not history.hows_of(offset).isdisjoint(OWN_RAM)
         )
     if offset is None:
@@ -78,9 +79,14 @@ def _as_offset(entry: SeenEntry, vma: VmaSeen, layout: Layout, history: History)
     if offset.name == REGION:
         offset = Span(layout.vfio or "", offset.start, offset.end)
     if target.name != offset.name:
-        # Behind the end of its device an offset lies in what comes there on this machine.
-        return offset.start + entry.first >= layout.devices[offset.name].nr
+        return _is_behind(offset, entry, layout)
     return target.start == offset.start + entry.first
+
+
+def _is_behind(offset: Span, entry: SeenEntry, layout: Layout) -> bool:
+    """True where the offset of an entry lies behind the end of its device: in what comes there here."""
+    device = layout.devices.get(offset.name)
+    return device is not None and offset.start + entry.first >= device.nr
 
 
 def leaves_fit(spaces: SeenSpaces, ptes: Iterable[PteSeen]) -> Iterator[str]:

@@ -202,9 +202,20 @@ def test_a_program_no_guest_holds_is_refused_first() -> None:
     huge = load_text("pfnlab program 1\ntitle t\ndevice bar: pci, 1 TiB\na = mmap bar[0:4] wc shared rw\n")
 
     with pytest.raises(Misuse):
-        lab.run(PROGRAM, huge)
+        lab.run(huge, huge)
 
     assert [] == lab.asked
+
+
+def test_a_program_no_guest_holds_is_undecided_among_others() -> None:
+    """A folder is run without it."""
+    huge = load_text("pfnlab program 1\ntitle t\ndevice bar: pci, 1 TiB\na = mmap bar[0:4] wc shared rw\n")
+
+    held, refused = Lab().run(PROGRAM, huge)
+
+    assert held.undecided is None
+    assert refused.undecided is not None
+    assert "the pci devices need a BAR" in refused.undecided.says
 
 
 def test_programs_that_hold_have_guests_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import msgspec
 
-from pfnlab.errors import Defect, LostGuest, MissingTool, TimedOut, Undecided, Why
+from pfnlab.errors import Defect, LostGuest, MissingTool, Misuse, TimedOut, Undecided, Why
 from pfnlab.lab.building.built import PAT_INFO, uncalled_in
 from pfnlab.lab.images.configured import configuration_of_kernel, ram_mib
 from pfnlab.lab.images.kernels import KernelImage
@@ -23,6 +23,7 @@ from pfnlab.lab.running.placement import (
     Placement,
     Windows,
     bar_mib_for,
+    check_placeable,
 )
 from pfnlab.lab.running.preparations import STEERED_CPUS
 from pfnlab.lab.running.replies import ParsedReply, parse_reply, reply_until
@@ -129,6 +130,10 @@ class Bench:
         """
         if program.needs.held and not self.sight.lens:
             return self._undecided(Reason(NO_LENS, Why.MISSING))
+        try:
+            check_placeable(program)
+        except Misuse as refusal:
+            return self._undecided(Reason(str(refusal), Why.MISSING))
         lack = lacking(program, self._configuration)
         if lack is not None:
             return self._undecided(Reason(lack, Why.MISSING))

@@ -6,7 +6,7 @@ window is handed out again only when nothing stayed behind in it: no book entry,
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pfnlab.errors import Misuse
@@ -210,6 +210,24 @@ def check_placeable(program: Program) -> None:
         )
     for op in program.ops:
         _check_answerable(op.call)
+
+
+def check_any_placeable(programs: Sequence[Program]) -> None:
+    """
+    Check that some guest can hold one of *programs*: the others are undecided when they are run.
+
+    :raises Misuse: none can be placed; why the first cannot
+    """
+    refusals = []
+    for program in programs:
+        try:
+            check_placeable(program)
+        except Misuse as refusal:
+            refusals.append(refusal)
+        else:
+            return
+    if refusals:
+        raise refusals[0]
 
 
 def _check_answerable(call: Call) -> None:

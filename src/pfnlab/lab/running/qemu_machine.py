@@ -27,7 +27,7 @@ from pfnlab.lab.images.modules import vfio_modules
 from pfnlab.lab.running.bench import BAR_MIB, Bench, Sight
 from pfnlab.lab.running.bench_process import BenchProcess
 from pfnlab.lab.running.inside import can_look_inside, has_types, need_lens
-from pfnlab.lab.running.placement import bar_mib_for, check_placeable
+from pfnlab.lab.running.placement import bar_mib_for, check_any_placeable
 from pfnlab.lab.vm.accel import HELLO_LIMIT, Acceleration
 from pfnlab.lab.vm.boots import Boots, GuestFactory, GuestLike, GuestShape, Stopped
 from pfnlab.lab.vm.hardware import USUAL, Hardware
@@ -140,7 +140,7 @@ class QemuMachine:
         """
         Every program's run, in the order of *programs*.
 
-        :raises Misuse: there is no such kernel, or a program no guest could hold; nothing has been run then
+        :raises Misuse: there is no such kernel, or no guest could hold any of them; nothing has been run then
         :raises MissingTool: QEMU, the kernel or KVM that was asked for is not here
         """
         return self.run_telling(programs, lambda index, run: None)
@@ -151,11 +151,10 @@ class QemuMachine:
 
         :param on_done: called with index and run as soon as a program is done, in any order, always from
             the calling thread
-        :raises Misuse: there is no such kernel, or a program no guest could hold; nothing has been run then
+        :raises Misuse: there is no such kernel, or no guest could hold any of them; nothing has been run then
         :raises MissingTool: QEMU, the kernel or KVM that was asked for is not here
         """
-        for program in programs:
-            check_placeable(program)
+        check_any_placeable(programs)
         assert self.kernel  # looked up here, before threads ask for it
         self._shared.acceleration.settle()
         runs: dict[int, Run] = {}
