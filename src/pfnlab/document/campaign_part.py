@@ -84,7 +84,7 @@ def _blocks(content: FuzzResult) -> Iterator[Block]:
             ),
             glance=(0, 1, 2),
             below=tuple(
-                Chapter(f"{row}, in {kind}", program_code(shape.program)) for row, kind, shape in known
+                Chapter(f"{row}, in {kind}", tuple(program_code(shape.program))) for row, kind, shape in known
             ),
             headed=True,
         )
