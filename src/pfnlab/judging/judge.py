@@ -8,6 +8,7 @@ import msgspec
 
 from pfnlab.errors import Misuse
 from pfnlab.judging.asked_once import ASKED, ASKED_OF_EVENTS, AskedOnce, events_broken
+from pfnlab.judging.contents import Contents
 from pfnlab.judging.device_mappings import DeviceMappings
 from pfnlab.judging.entries import (
     entries_inside,
@@ -46,6 +47,11 @@ SEEN: dict[str, str] = {
     "flushed": "No entry that a processor may remember is removed without a flush",
     "fork_whole": "A fork that fails leaves mappings and reservations as they were",
     "looks_only": "A look changes nothing",
+    "contents_kept": "A page changes by a store through a mapping that shows it",
+    "fresh_zero": "A new page of anonymous memory is zero",
+    "copied_whole": "A private copy holds what was there",
+    "private_kept": "A page that took a store through a private mapping is nobody else's",
+    "reads_shown": "A load gives what the frame that its mapping shows holds",
 }
 
 
@@ -55,7 +61,10 @@ def sentence_of(name: str) -> str:
 
 
 #: Properties of an operation, not of a state: each time counts.
-_EVENTS = {*ASKED_OF_EVENTS, "told_free", "reached", "flushed", "fork_whole", "looks_only"}
+_EVENTS = {
+    *(*ASKED_OF_EVENTS, "told_free", "reached", "flushed", "fork_whole", "looks_only"),
+    *("contents_kept", "fresh_zero", "copied_whole", "private_kept", "reads_shown"),
+}
 
 
 def violations(program: Program, run: Run, series: str | None = None) -> list[Violation]:
@@ -140,6 +149,7 @@ class _Judging:
         self._spaces = SeenSpaces()
         self._mappings = DeviceMappings(self._layout, self._history)
         self._asking = AskedOnce(self._mappings)
+        self._contents = Contents(program)
         self._held = False
         self._before: int | None = None
         #: The properties of entries that held in the step looked at last, and the changes of history by then.
@@ -160,6 +170,7 @@ class _Judging:
             for question in events_broken(SeenMoment(step, history, self._layout)):
                 broken.setdefault(question.name, question.asks)
             self._before = None
+            self._contents.forget()
             return broken
         changes = self._spaces.look(step)
         self._mappings.look(step, self._spaces, changes)
@@ -192,6 +203,8 @@ class _Judging:
                 found.append(("fork_whole", fork_whole(before, step, op)))
         for name, texts in found:
             yield from ((name, text) for text in texts)
+        process = history.process(op.task) if op is not None else ""
+        yield from self._contents.look(step, op, process, memory, spaces)
         for fault in memory.faults if memory is not None else ():
             # Entries that the kernel placed outside of the program's areas are not seen.
             if fault.name != "counts_left" or not history.moved_away:
