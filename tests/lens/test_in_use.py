@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 pytest.importorskip("drgn", reason="drgn is not here: pip install 'pfnlab[lens]'")
@@ -41,6 +42,14 @@ def test_a_count_that_differs_is_said(number: int, says: str) -> None:
     after = InUse({**BEFORE.counts, "committed_left": number}, BEFORE.lists)
 
     assert list(left_behind(BEFORE, after)) == [MemoryFault("committed_left", f"{says} than before")]
+
+
+def test_tables_are_compared_where_there_are_as_many_address_spaces() -> None:
+    """Each has tables that its process does not count."""
+    before, after = InUse({"tables_left": 1}, spaces=2), InUse({"tables_left": 2}, spaces=1)
+
+    assert list(left_behind(before, after)) == []
+    assert list(left_behind(before, msgspec.structs.replace(after, spaces=2)))
 
 
 def test_a_thing_that_comes_or_goes_is_said() -> None:

@@ -64,10 +64,12 @@ class InUse(msgspec.Struct, frozen=True):
 
     :param counts: by the names of :data:`COUNTED`
     :param lists: by those of :data:`LISTED`
+    :param spaces: how many address spaces there are: each has tables that its process does not count
     """
 
     counts: dict[str, int] = {}
     lists: dict[str, frozenset[Thing]] = {}
+    spaces: int = 0
 
 
 def left_behind(
@@ -80,6 +82,8 @@ def left_behind(
         reservations of those
     """
     for name, words in COUNTED.items():
+        if name == "tables_left" and before.spaces != after.spaces:
+            continue
         if name in before.counts and name in after.counts:
             more = after.counts[name] - before.counts[name]
             if more:
@@ -92,6 +96,14 @@ def left_behind(
             if not is_ours(*thing.pfns):
                 when = "and had not before" if thing in has else "no more"
                 yield MemoryFault(name, f"{words} {thing.says}, {when}")
+
+
+class _Living(NamedTuple):
+    # The address spaces of processes that live: pages committed, page tables and VMAs of all of them.
+    spaces: int
+    committed: int
+    tables: int
+    vmas: int
 
 
 class Counts:
@@ -118,9 +130,9 @@ class Counts:
         living = self._living()
         counts = {}
         for name, count, own in (
-            ("committed_left", self._committed, living[0]),
-            ("tables_left", self._tables, living[1]),
-            ("vmas_left", self._vmas, living[2]),
+            ("committed_left", self._committed, living.committed),
+            ("tables_left", self._tables, living.tables),
+            ("vmas_left", self._vmas, living.vmas),
             ("files_left", self._files, 0),
         ):
             number = count()
@@ -130,20 +142,20 @@ class Counts:
         for listed, there in (("areas_left", self._areas()), ("resources_left", self._resources())):
             if there is not None:
                 lists[listed] = frozenset(map(Thing, there))
-        return InUse(counts, lists)
+        return InUse(counts, lists, living.spaces)
 
-    def _living(self) -> tuple[int, int, int]:
-        # Pages committed, page tables and VMAs of every address space of a process.
+    def _living(self) -> _Living:
         committed = tables = vmas = 0
         view = self._view
-        for mm in {mm for _, _, mm in view.tasks() if mm}:
+        spaces = {mm for _, _, mm in view.tasks() if mm}
+        for mm in spaces:
             root, map_count, pgtables_bytes = view.members(mm, self._mm)
             vmas += map_count
             tables += pgtables_bytes // PAGE_SIZE
             for at in view.vma_addresses(root, 0, _ULONG_MAX):
                 start, end, flags = view.members(at, self._vma)
                 committed += (end - start >> PAGE_SHIFT) if flags & VM_ACCOUNT else 0
-        return committed, tables, vmas
+        return _Living(len(spaces), committed, tables, vmas)
 
     @cached_property
     def _cpus(self) -> tuple[int, ...]:

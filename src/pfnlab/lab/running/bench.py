@@ -212,7 +212,7 @@ class Bench:
             stands,
         )
         request = compile_program(program, placement, observed)
-        in_use = booted.in_use or booted.stepper.in_use()
+        in_use = booted.in_use or booted.stepper.settled()
         if booted.stepper.wanted(program):
             stepped = booted.stepper.run(request, program, placement)
         else:

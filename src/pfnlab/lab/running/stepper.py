@@ -50,6 +50,9 @@ _OP_LIMIT = 30.0
 _LEFT_LIMIT = 1.0
 _LEFT_PAUSE = 0.005
 
+#: What is in use does not change where so many looks, with so many seconds between them, see the same.
+_SETTLED, _SETTLING = 2, 0.02
+
 #: The lines of a reply with the process id of a task.
 _PIDS = re.compile(r"^pid (\d+) (\d+)$", re.MULTILINE)
 
@@ -325,6 +328,17 @@ class Stepper:
         except Undecided:
             return None
 
+    def settled(self) -> InUse | None:
+        """As :meth:`in_use`, once it does not change: after a boot the kernel still frees."""
+        last, same = self.in_use(), 0
+        end = time.monotonic() + _LEFT_LIMIT
+        while last is not None and same < _SETTLED and time.monotonic() < end:
+            time.sleep(_SETTLING)
+            now = self.in_use()
+            same = same + 1 if now == last else 0
+            last = now
+        return last
+
     def left_behind(self, before: InUse, placement: Placement) -> tuple[InUse, list[MemoryFault]]:
         """
         What is in use when a program has ended, and what of it the program has left behind.
@@ -339,7 +353,8 @@ class Stepper:
         while True:
             after = self.in_use() or before
             faults = list(left_behind(before, after, placement.places.overlaps_device))
-            if not faults or time.monotonic() >= end:
+            # The agent makes the task of the next program meanwhile.
+            if (not faults and after.spaces == before.spaces) or time.monotonic() >= end:
                 return after, faults
             time.sleep(_LEFT_PAUSE)
 
