@@ -16,6 +16,7 @@ from pfnlab.judging.entries import (
     fork_whole,
     leaves_fit,
     looks_only,
+    mode_asked,
     reached,
     told,
 )
@@ -47,6 +48,7 @@ SEEN: dict[str, str] = {
     "flushed": "No entry that a processor may remember is removed without a flush",
     "fork_whole": "A fork that fails leaves mappings and reservations as they were",
     "looks_only": "A look changes nothing",
+    "mode_asked": "Who asks for uncached memory gets none that is write-combining",
     "contents_kept": "A page changes by a store through a mapping that shows it",
     "fresh_zero": "A new page of anonymous memory is zero",
     "copied_whole": "A private copy holds what was there",
@@ -62,7 +64,7 @@ def sentence_of(name: str) -> str:
 
 #: Properties of an operation, not of a state: each time counts.
 _EVENTS = {
-    *(*ASKED_OF_EVENTS, "told_free", "reached", "flushed", "fork_whole", "looks_only"),
+    *(*ASKED_OF_EVENTS, "told_free", "reached", "flushed", "fork_whole", "looks_only", "mode_asked"),
     *("contents_kept", "fresh_zero", "copied_whole", "private_kept", "reads_shown"),
 }
 
@@ -147,6 +149,7 @@ class _Judging:
         self._program, self._run = program, run
         self._layout, self._history = Layout(program, run.configuration), History()
         self._spaces = SeenSpaces()
+        self._kinds = {device.name: device.kind for device in program.devices}
         self._mappings = DeviceMappings(self._layout, self._history)
         self._asking = AskedOnce(self._mappings)
         self._contents = Contents(program)
@@ -199,6 +202,7 @@ class _Judging:
                 found.append(("flushed", flushed(before, spaces.ptes, gens)))
             if op is not None and op.hold is None:
                 found.append(("looks_only", looks_only(before, step, op)))
+                found.append(("mode_asked", mode_asked(before, step, op, self._kinds)))
             if op is not None and isinstance(op.call, Fork) and step.result != "ok":
                 found.append(("fork_whole", fork_whole(before, step, op)))
         for name, texts in found:
