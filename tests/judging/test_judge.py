@@ -152,6 +152,16 @@ def test_another_address_space_needs_no_flush() -> None:
     assert broken(program, msgspec.structs.replace(found, memory=spaces)) == []
 
 
+@pytest.mark.parametrize(("call", "noticed"), [("look", True), ("ioremap bar[0:2] wc", False)])
+def test_an_area_that_the_driver_keeps_is_its_own(call: str, noticed: bool) -> None:
+    """What a program does not give back stays with the driver."""
+    program, found = run(f"{call}\n")
+    memory = (*found.memory[:-1], MemorySeen({}, (MemoryFault("areas_left", "one"),)))
+    found = msgspec.structs.replace(found, memory=memory)
+
+    assert noticed == (("areas_left", 1) in broken(program, found))
+
+
 def wc_in_the_book(step: Step) -> Step:
     """The book has write-combining pages."""
     return msgspec.structs.replace(step, book=(BookEntry(Span("bar", 0, 2), "wc"),))

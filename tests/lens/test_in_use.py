@@ -52,21 +52,27 @@ def test_tables_are_compared_where_there_are_as_many_address_spaces() -> None:
     assert list(left_behind(before, msgspec.structs.replace(after, spaces=2)))
 
 
-def test_a_thing_that_comes_or_goes_is_said() -> None:
-    """One list has another thing than before."""
+def test_fewer_of_others_are_nothing() -> None:
+    """Somebody else's go meanwhile."""
+    after = InUse({**BEFORE.counts, "vmas_left": 1}, BEFORE.lists)
+
+    assert list(left_behind(BEFORE, after)) == []
+
+
+def test_a_thing_that_comes_is_said() -> None:
+    """One list has another thing than before; that one has gone meanwhile."""
     after = InUse(BEFORE.counts, {"book_left": frozenset({Thing("3-4 in mode 1", (3, 4))})})
 
     assert list(left_behind(BEFORE, after)) == [
-        MemoryFault("book_left", "the book has 1-2 in mode 1, no more"),
         MemoryFault("book_left", "the book has 3-4 in mode 1, and had not before"),
     ]
 
 
 def test_what_is_the_programs_own_is_left_to_others() -> None:
     """Reservations of the program's devices have properties of their own."""
-    after = InUse(BEFORE.counts, {"book_left": frozenset()})
+    before = InUse(BEFORE.counts, {"book_left": frozenset()})
 
-    assert list(left_behind(BEFORE, after, lambda first, behind: first == 1)) == []
+    assert list(left_behind(before, BEFORE, lambda first, behind: first == 1)) == []
 
 
 def test_what_one_look_lacks_is_not_compared() -> None:

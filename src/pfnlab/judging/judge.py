@@ -32,7 +32,7 @@ from pfnlab.policies.patched import patched_kernels
 from pfnlab.policies.profiles import profile_of
 from pfnlab.policies.releases import is_version, upstream
 from pfnlab.policies.seams import with_policy
-from pfnlab.programs.lang.device_ops import UnmapMappingRange
+from pfnlab.programs.lang.device_ops import MemremapPages, UnmapMappingRange
 from pfnlab.programs.lang.ops import Fork, Op, Program, Release
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import FIELDS, Verdict, judge
@@ -210,9 +210,20 @@ class _Judging:
         process = history.process(op.task) if op is not None else ""
         yield from self._contents.look(step, op, process, memory, spaces)
         for fault in memory.faults if memory is not None else ():
-            # Entries that the kernel placed outside of the program's areas are not seen.
-            if fault.name != "counts_left" or not history.moved_away:
+            if not self._is_excused(fault.name):
                 yield fault.name, fault.says
+
+    def _is_excused(self, name: str) -> bool:
+        """True where the program has a reason for a fault of that name."""
+        history = self._history
+        if name == "counts_left":
+            # Entries that the kernel placed outside of the program's areas are not seen.
+            return history.moved_away
+        if name == "areas_left":
+            # The driver keeps what the program did not give back.
+            return bool(history.kept)
+        # The kernel does not count its tables for pages that come and go.
+        return name == "tables_left" and any(isinstance(op.call, MemremapPages) for op in self._program.ops)
 
     def _of_entries(self, changes: SeenChanges) -> Iterator[tuple[str, Iterable[str]]]:
         """Name and sentences of what each entry, with its VMAs, shows to be wrong.

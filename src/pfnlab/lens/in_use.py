@@ -76,7 +76,7 @@ def left_behind(
     before: InUse, after: InUse, is_ours: Callable[[int, int], bool] = lambda first, behind: False
 ) -> Iterator[MemoryFault]:
     """
-    What is in use after a program that was not before it, or the other way round.
+    What is in use after a program that was not before it.
 
     :param is_ours: tells of page frames whether they are of the program's devices: other properties are about
         reservations of those
@@ -86,16 +86,16 @@ def left_behind(
             continue
         if name in before.counts and name in after.counts:
             more = after.counts[name] - before.counts[name]
-            if more:
+            # Of what somebody else has left, something may go meanwhile; what is committed is never more.
+            if more > 0 or (more and name == "committed_left"):
                 yield MemoryFault(name, f"{abs(more):,} {words} {'more' if more > 0 else 'less'} than before")
     for name, words in LISTED.items():
         had, has = before.lists.get(name), after.lists.get(name)
         if had is None or has is None:
             continue
-        for thing in sorted(has ^ had):
+        for thing in sorted(has - had):
             if not is_ours(*thing.pfns):
-                when = "and had not before" if thing in has else "no more"
-                yield MemoryFault(name, f"{words} {thing.says}, {when}")
+                yield MemoryFault(name, f"{words} {thing.says}, and had not before")
 
 
 class _Living(NamedTuple):

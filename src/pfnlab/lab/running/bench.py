@@ -236,6 +236,9 @@ class Bench:
             if in_use is not None and not program.needs.slot:
                 booted.in_use, left = booted.stepper.left_behind(in_use, placement)
                 stepped.leave(left)
+                if left:
+                    # Some of it may go later.
+                    booted.in_use = None
             self._account(booted, placement, reply, program, stepped.states)
             if alarm is not None:
                 # What comes next in this guest may come of it.
