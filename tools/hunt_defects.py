@@ -58,7 +58,7 @@ class Defect(msgspec.Struct, frozen=True):
 
 class Hunted(msgspec.Struct, frozen=True, kw_only=True):
     """
-    What a hunt for one defect found.
+    The finding of a hunt for one defect.
 
     :param kernel: what was booted
     :param command: the hunt
@@ -111,7 +111,7 @@ def read_defects() -> list[Defect]:
 
 
 def read_hunted() -> dict[int, Hunted]:
-    """What was found, by the number of the defect."""
+    """The findings, by the number of the defect."""
     if not KEPT.exists():
         return {}
     return {one.number: one for one in msgspec.json.decode(KEPT.read_bytes(), type=list[Hunted])}
@@ -148,7 +148,7 @@ def hunt(defect: Defect, programs: int, seconds: int) -> Hunted:
 
 
 def read(defect: Defect, command: str, answer: bytes, seconds: int) -> Hunted:
-    """What a hunt says that it found.
+    """The result of a hunt.
 
     :param answer: its result, as ``--json`` prints it
     """

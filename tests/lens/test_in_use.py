@@ -1,4 +1,4 @@
-"""What is in use before and after a program: each difference is said, by the property that it breaks."""
+"""Things in use before and after a program: each difference is said, by the property that it breaks."""
 
 from __future__ import annotations
 

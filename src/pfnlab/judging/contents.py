@@ -32,9 +32,9 @@ class _Store:
         self.place, self.value = place, value
 
 
-class Contents:
+class PageContents:
     """
-    What pages held at the step looked at last.
+    The contents of pages at the step looked at last.
 
     :param program: the program that runs
     """
@@ -53,7 +53,7 @@ class Contents:
         self._ptes: tuple[PteSeen, ...] = ()
 
     def forget(self) -> None:
-        """What comes next may have changed unseen."""
+        """Forget all contents: they may change unseen."""
         self._pages = None
         self._stored = {}
 

@@ -196,7 +196,7 @@ def reached(step: Step, ptes: ByPlace[PteSeen], op: Op, process: str, look: Look
 
 
 def mode_asked(before: Step, step: Step, op: Op, kinds: Mapping[str, str]) -> Iterator[str]:
-    """Who asks for uncached memory gets none that is write-combining, unless somebody has reserved it so.
+    """No pages that were asked for as uncached are write-combining, unless somebody has reserved them so.
 
     :param kinds: of the program's devices, by name
     """

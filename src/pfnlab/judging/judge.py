@@ -8,7 +8,7 @@ import msgspec
 
 from pfnlab.errors import Misuse
 from pfnlab.judging.asked_once import ASKED, ASKED_OF_EVENTS, AskedOnce, events_broken
-from pfnlab.judging.contents import Contents
+from pfnlab.judging.contents import PageContents
 from pfnlab.judging.device_mappings import DeviceMappings
 from pfnlab.judging.entries import (
     entries_inside,
@@ -152,7 +152,7 @@ class _Judging:
         self._kinds = {device.name: device.kind for device in program.devices}
         self._mappings = DeviceMappings(self._layout, self._history)
         self._asking = AskedOnce(self._mappings)
-        self._contents = Contents(program)
+        self._contents = PageContents(program)
         self._held = False
         self._before: int | None = None
         #: The properties of entries that held in the step looked at last, and the changes of history by then.

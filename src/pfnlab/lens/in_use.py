@@ -60,7 +60,7 @@ class Thing(NamedTuple):
 
 class InUse(msgspec.Struct, frozen=True):
     """
-    What is in use.
+    The counts and lists of one look.
 
     :param counts: by the names of :data:`COUNTED`
     :param lists: by those of :data:`LISTED`
@@ -76,7 +76,7 @@ def left_behind(
     before: InUse, after: InUse, is_ours: Callable[[int, int], bool] = lambda first, behind: False
 ) -> Iterator[MemoryFault]:
     """
-    What is in use after a program that was not before it.
+    The things in use after a program that were not before it.
 
     :param is_ours: tells of page frames whether they are of the program's devices: other properties are about
         reservations of those
@@ -123,7 +123,7 @@ class Counts:
 
     def look(self) -> InUse:
         """
-        What is in use now.
+        The things in use now.
 
         :raises LensError: memory is damaged, or in the middle of a change
         """

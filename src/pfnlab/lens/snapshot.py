@@ -185,7 +185,7 @@ class Lens:
 
     def in_use(self) -> InUse:
         """
-        What is in use now.
+        The things in use now.
 
         :raises LensError: memory is damaged, or in the middle of a change
         """
@@ -346,7 +346,7 @@ class _Look:
         return tuple(contexts)
 
     def contents(self) -> tuple[PageHeld, ...] | None:
-        """What pages of ordinary memory hold; None for too many."""
+        """The contents of pages of ordinary memory; None for too many."""
         if len(self._shown) >= _PAGES_READ:
             return None
         held = {pfn: self._held(pfn) for _, _, pfn in self._shown}

@@ -100,7 +100,7 @@ class Inside:
 
     def in_use(self) -> InUse:
         """
-        What is in use now; no task of the program may be running.
+        The things in use now; no task of the program may be running.
 
         :raises LensError: it cannot be read
         """

@@ -320,7 +320,7 @@ class Stepper:
         return self._inside.look({}, placement.places)
 
     def in_use(self) -> InUse | None:
-        """What is in use in a guest in which no program runs; None where its memory is not looked at."""
+        """The things in use in a guest in which no program runs; None where its memory is not looked at."""
         if self._inside is None:
             return None
         try:
@@ -341,7 +341,7 @@ class Stepper:
 
     def left_behind(self, before: InUse, placement: Placement) -> tuple[InUse, list[MemoryFault]]:
         """
-        What is in use when a program has ended, and what of it the program has left behind.
+        The things in use when a program has ended, and those that it has left behind.
 
         The kernel frees some things later, and so they are waited for.
 

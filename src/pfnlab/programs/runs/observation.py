@@ -188,7 +188,7 @@ class MemoryFault(msgspec.Struct, frozen=True):
 
 
 class PageHeld(msgspec.Struct, frozen=True, gc=False):
-    """What a page of ordinary memory holds that is mapped somewhere.
+    """The contents of a page of ordinary memory that is mapped somewhere.
 
     :param task: the task in whose address space
     :param area: the area, and ``page`` the page of it
@@ -206,7 +206,7 @@ class PageHeld(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def held(self) -> tuple[int, int]:
-        """What it holds."""
+        """Its first word, and the checksum."""
         return self.word, self.rest
 
 
