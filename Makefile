@@ -23,11 +23,11 @@ target = PFNLAB_TARGET=$(1) $(BIN)/pytest -n $(or $(2),2)
 BUDGETS := .=150 api=30 benchmarks=10 bugs=5 campaign=35 checker=90 claims=10 cli=170 document=20 editors=5 explorer=30 fuzz=50 hw=10 inspector=60 \
 	judging=5 lab=300 lens=45 meeting=30 messages=15 mm=25 pages=35 patches=5 picture=15 policies=35 programs=95 report=10 reproducers=40 store=15 verbs=5
 
-.PHONY: help demo docs changelog test release test-archives test-pages test-long test-ends test-random test-older test-races test-building test-notebooks test-shells test-patches test-patched test-reverts test-selftests mutation-report fault-report test-postgres test-all-kernels test-btf-dwarf test-browser test-cluster test-editors test-wheel test-newcomer page lint pages bench bench-compare fmt-check clean system system-test
+.PHONY: help demo docs changelog test release test-archives test-pages test-long test-ends test-random test-older test-races test-building test-notebooks test-shells test-patches test-patched test-planted test-reverts test-selftests mutation-report fault-report test-postgres test-all-kernels test-btf-dwarf test-browser test-cluster test-editors test-wheel test-newcomer page lint pages bench bench-compare fmt-check clean system system-test
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo "also: test-archives test-pages test-long test-ends test-random test-older test-races test-building test-notebooks test-shells test-patches test-patched test-reverts test-selftests mutation-report fault-report test-postgres test-all-kernels test-btf-dwarf test-browser test-cluster test-editors test-wheel test-newcomer page lint pages bench bench-compare fmt-check clean"
+	@echo "also: test-archives test-pages test-long test-ends test-random test-older test-races test-building test-notebooks test-shells test-patches test-patched test-planted test-reverts test-selftests mutation-report fault-report test-postgres test-all-kernels test-btf-dwarf test-browser test-cluster test-editors test-wheel test-newcomer page lint pages bench bench-compare fmt-check clean"
 
 system:
 	@PYTHON=$(PYTHON) tools/install-missing
@@ -81,6 +81,11 @@ test-patches: system-test .venv/.test
 test-patched: system-test .venv/.test
 	@PYTHON=$(PYTHON) tools/install-missing build
 	@$(BIN)/python tools/hold_patches.py flush-none --programs 60 --dry
+
+# A kernel with planted defects, from the source on: two of them are hunted for, and nothing is kept.
+test-planted: system-test .venv/.test
+	@PYTHON=$(PYTHON) tools/install-missing build
+	@$(BIN)/python tools/hunt_defects.py 8 13 --dry
 
 # The kernel's selftest pfnmap: with tests that stand alone on 6.12, which fails, and on 7.3; then as each series
 # extends it, on 7.3 with and without the series: three builds the first time, then a minute.

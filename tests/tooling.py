@@ -88,6 +88,12 @@ def hold_reverts() -> ModuleType:
     return _tool("hold_reverts")
 
 
+def hunt_defects() -> ModuleType:
+    """The tool that hunts for planted defects."""
+    page_tables()
+    return _tool("hunt_defects")
+
+
 def record_claims() -> ModuleType:
     """What records claims on patched kernels."""
     hold_patches()

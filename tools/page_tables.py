@@ -7,9 +7,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from pages.markdown import table
+from pages.markdown import code, table
 
-__all__ = ["put", "table"]
+__all__ = ["code", "put", "table"]
 
 
 def put(page: Path, marks: tuple[str, str], text: str) -> None:

@@ -152,6 +152,34 @@ def test_another_address_space_needs_no_flush() -> None:
     assert broken(program, msgspec.structs.replace(found, memory=spaces)) == []
 
 
+@pytest.mark.parametrize(("call", "noticed"), [("look", True), ("ioremap bar[0:2] wc", False)])
+def test_an_area_that_the_driver_keeps_is_its_own(call: str, noticed: bool) -> None:
+    """What a program does not give back stays with the driver."""
+    program, found = run(f"{call}\n")
+    memory = (*found.memory[:-1], MemorySeen({}, (MemoryFault("areas_left", "one"),)))
+    found = msgspec.structs.replace(found, memory=memory)
+
+    assert noticed == (("areas_left", 1) in broken(program, found))
+
+
+def wc_in_the_book(step: Step) -> Step:
+    """The book has write-combining pages."""
+    return msgspec.structs.replace(step, book=(BookEntry(Span("bar", 0, 2), "wc"),))
+
+
+@pytest.mark.parametrize("call", ["a = mmap bar[0:2] uc shared rw", "ioremap bar[0:2] uc-"])
+def test_a_mode_that_nobody_asked_for_is_noticed(call: str) -> None:
+    """Uncached pages are asked for, and the book has write-combining ones."""
+    program, found = run(f"look\n{call}\n")
+
+    assert ("mode_asked", 1) in broken(program, changed(found, 1, wc_in_the_book))
+
+
+def test_a_mode_that_is_there_already_is_taken() -> None:
+    """A mapping of write-combining pages is there, so another one has that mode."""
+    assert broken(*run("a = mmap bar[0:2] wc shared rw\nb = mmap bar[0:2] uc shared rw\n")) == []
+
+
 def test_a_failed_fork_that_changes_the_book_is_noticed() -> None:
     """An entry of the book is gone."""
     program, found = run("a = mmap bar[0:8] wc shared rw\nc = fork set_tid\n")

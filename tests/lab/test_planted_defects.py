@@ -19,6 +19,7 @@ pytest.importorskip("drgn", reason="drgn is not here: pip install 'pfnlab[lens]'
 from pfnlab.judging.judge import violations
 from pfnlab.lab.running.inside import Inside
 from pfnlab.lab.running.qemu_machine import QemuMachine
+from pfnlab.lens.in_use import InUse
 from pfnlab.lens.snapshot import Lens
 from pfnlab.lens.state import LensState
 from pfnlab.programs.lang.load import load_text
@@ -97,6 +98,11 @@ class Hand:
             if level == 1 or word & _LEAF:
                 return (word & PHYSICAL_MASK) >> shift << shift | address & (1 << shift) - 1
             level, table = level - 1, word
+
+    @property
+    def has_acted(self) -> bool:
+        """True where it has written something that is not taken back."""
+        return bool(self._undo)
 
     def take_back(self) -> None:
         """Everything is as it was."""
@@ -205,6 +211,12 @@ def a_page_counts_twice(hand: Hand) -> None:
     hand.add(page + hand.member("folio", "_mapcount.counter"), 1, 4)
 
 
+def a_page_changes(hand: Hand) -> None:
+    """A byte of a page is another, and nobody has stored."""
+    page = hand.raw(hand.entry("c", 0)) & PHYSICAL_MASK & -PAGE_SIZE
+    hand.put(page + 8, 7, physical=True)
+
+
 def a_reference_too_many(hand: Hand) -> None:
     """The count of a track context is raised."""
     context = hand.view.word(hand.vma("a") + hand.member("vm_area_struct", "pfnmap_track_ctx"))
@@ -279,6 +291,7 @@ DEFECTS: tuple[tuple[Callable[[Hand], None], str, str, int], ...] = (
     (a_table_stays, "tables_owned", PLAIN, AT),
     (the_file_forgets_its_vmas, "file_maps", PLAIN, AT),
     (a_page_counts_twice, "counts_left", PLAIN, AT),
+    (a_page_changes, "contents_kept", PLAIN, AT),
     (a_reference_too_many, "counters", PLAIN, AT),
     (a_reference_is_dropped, "counters", SPLIT, SPLIT_AT),
     (a_user_is_lost, "counters", SPLIT, SPLIT_AT),
@@ -352,6 +365,80 @@ def test_a_defect_is_called_by_name(
     found = violations(load_text(text), run_with(machine, text, planted, at), None)
     assert (name, at) in [violation.place for violation in found]
     assert {violation.step for violation in found} <= {at, at + 1}
+
+
+def a_page_stays_committed(hand: Hand) -> None:
+    """One page more is committed than before."""
+    counter = hand.view.symbol("vm_committed_as")
+    hand.add(counter + hand.member("percpu_counter", "count"), 1)
+
+
+def a_file_stays_open(hand: Hand) -> None:
+    """One file more is open than before."""
+    hand.add(hand.view.symbol("nr_files") + hand.member("percpu_counter", "count"), 1)
+
+
+def a_page_table_stays(hand: Hand) -> None:
+    """One page table more is counted than before."""
+    item = hand.view.layouts.enumerators("enum node_stat_item")["NR_PAGETABLE"]
+    node = hand.view.word(hand.view.symbol("node_data"))
+    hand.add(node + hand.member("pglist_data", "vm_stat") + 8 * item, 1)
+
+
+def a_vma_stays(hand: Hand) -> None:
+    """The cache of VMAs has one object more that is in use."""
+    cache = hand.view.word(hand.view.symbol("vm_area_cachep"))
+    place = hand.member("kmem_cache", "per_node") + hand.member("kmem_cache_per_node_ptrs", "node")
+    node = hand.view.word(cache + place)
+    hand.add(node + hand.member("kmem_cache_node", "total_objects.counter"), 1)
+
+
+def a_resource_grows(hand: Hand) -> None:
+    """The first resource ends a page later."""
+    first = hand.view.word(hand.view.symbol("iomem_resource") + hand.member("resource", "child"))
+    hand.add(first + hand.member("resource", "end"), PAGE_SIZE)
+
+
+LEFT = (
+    (a_page_stays_committed, "committed_left"),
+    (a_file_stays_open, "files_left"),
+    (a_page_table_stays, "tables_left"),
+    (a_vma_stays, "vmas_left"),
+    (a_resource_grows, "resources_left"),
+)
+
+
+@pytest.mark.parametrize(("planted", "name"), LEFT, ids=[left[0].__name__ for left in LEFT])
+def test_what_a_program_leaves_behind_is_called(
+    machine: QemuMachine, planted: Callable[[Hand], None], name: str
+) -> None:
+    """The hand acts when the second of two programs has ended: the property says so, at its end."""
+    steps = len(load_text(PLAIN).ops) + 1
+    hands, looks = list[Hand](), 0
+    look, in_use = Inside.look, Inside.in_use
+
+    def looked(inside: Inside, pids: Mapping[str, int], places: Places) -> LensState:
+        nonlocal looks
+        looks += 1
+        if looks == steps + 1:
+            hands.append(Hand(inside, pids, places))
+        return look(inside, pids, places)
+
+    def used(inside: Inside) -> InUse:
+        if looks == 2 * steps and not hands[0].has_acted:
+            planted(hands[0])
+        return in_use(inside)
+
+    machine.reboot()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Inside, "look", looked)
+        patch.setattr(Inside, "in_use", used)
+        runs = machine.run([load_text(PLAIN)] * 2)
+    hands[0].take_back()
+    machine.reboot()
+
+    found = [[one.place for one in violations(load_text(PLAIN), run, None)] for run in runs]
+    assert found == [[], [(name, steps - 1)]]
 
 
 FORCED = """pfnlab program 1

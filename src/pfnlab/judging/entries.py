@@ -8,14 +8,17 @@ from pfnlab.hw.pgtable import LEAF_PAGES
 from pfnlab.judging.by_place import ByPlace
 from pfnlab.judging.history import History
 from pfnlab.judging.seen import Layout, SeenEntry, SeenSpaces, entries_in
-from pfnlab.programs.lang.device_ops import OWN_RAM
-from pfnlab.programs.lang.ops import Look, Op, Read, ReadMemtypeList, Write
+from pfnlab.programs.lang.device_ops import OWN_RAM, Ioremap
+from pfnlab.programs.lang.ops import Look, Mmap, Op, Read, ReadMemtypeList, Write
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import LOOKING_WALKERS, Mincore, Status, Walk
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import PHYSICAL, REGION, PteSeen, Step, VmaSeen
+from pfnlab.programs.runs.observation import PHYSICAL, REGION, BookEntry, PteSeen, Step, VmaSeen
 from pfnlab.programs.runs.pte_text import RAM
 from pfnlab.programs.runs.texts import TableEntry, vma_name
+
+#: Interfaces that ask for UC-.
+_UNCACHED = ("uc", "devmem-sync", "proc-uc", "vfio")
 
 #: The entry of a page that no table has.
 _NO_ENTRY = TableEntry(1, "", absent="none")
@@ -196,6 +199,31 @@ def reached(step: Step, ptes: ByPlace[PteSeen], op: Op, process: str, look: Look
         return
     if not entry.is_present or (isinstance(call, Write) and "RW" not in entry.flags):
         yield f"{vma_name(op.task, span)} was reached through {now.entry if now is not None else 'no entry'}"
+
+
+def mode_asked(before: Step, step: Step, op: Op, kinds: Mapping[str, str]) -> Iterator[str]:
+    """No pages that were asked for as uncached are write-combining, unless somebody has reserved them so.
+
+    :param kinds: of the program's devices, by name
+    """
+    call = op.call
+    if step.result != "ok" or None in (before.book, step.book):
+        return
+    if isinstance(call, Mmap) and call.via in _UNCACHED:
+        span = call.source
+    elif isinstance(call, Ioremap) and call.mode in ("uc", "uc-"):
+        span = call.span
+    else:
+        return
+    if kinds.get(span.name) != "pci" or any(_is_wc(entry, span) for entry in before.book or ()):
+        return
+    for entry in step.book or ():
+        if _is_wc(entry, span):
+            yield f"{step.op} asked for uncached pages, and the book has {entry}"
+
+
+def _is_wc(entry: BookEntry, span: Span) -> bool:
+    return entry.mode == "wc" and entry.span.meets(span)
 
 
 def looks_only(before: Step, step: Step, op: Op) -> Iterator[str]:

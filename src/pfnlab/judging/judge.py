@@ -8,6 +8,7 @@ import msgspec
 
 from pfnlab.errors import Misuse
 from pfnlab.judging.asked_once import ASKED, ASKED_OF_EVENTS, AskedOnce, events_broken
+from pfnlab.judging.contents import PageContents
 from pfnlab.judging.device_mappings import DeviceMappings
 from pfnlab.judging.entries import (
     entries_inside,
@@ -15,6 +16,7 @@ from pfnlab.judging.entries import (
     fork_whole,
     leaves_fit,
     looks_only,
+    mode_asked,
     reached,
     told,
 )
@@ -30,7 +32,7 @@ from pfnlab.policies.patched import patched_kernels
 from pfnlab.policies.profiles import profile_of
 from pfnlab.policies.releases import is_version, upstream
 from pfnlab.policies.seams import with_policy
-from pfnlab.programs.lang.device_ops import UnmapMappingRange
+from pfnlab.programs.lang.device_ops import MemremapPages, UnmapMappingRange
 from pfnlab.programs.lang.ops import Fork, Op, Program, Release
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import FIELDS, Verdict, judge
@@ -46,6 +48,12 @@ SEEN: dict[str, str] = {
     "flushed": "No entry that a processor may remember is removed without a flush",
     "fork_whole": "A fork that fails leaves mappings and reservations as they were",
     "looks_only": "A look changes nothing",
+    "mode_asked": "Who asks for uncached memory gets none that is write-combining",
+    "contents_kept": "A page changes by a store through a mapping that shows it",
+    "fresh_zero": "A new page of anonymous memory is zero",
+    "copied_whole": "A private copy holds what was there",
+    "private_kept": "A page that took a store through a private mapping is nobody else's",
+    "reads_shown": "A load gives what the frame that its mapping shows holds",
 }
 
 
@@ -55,7 +63,10 @@ def sentence_of(name: str) -> str:
 
 
 #: Properties of an operation, not of a state: each time counts.
-_EVENTS = {*ASKED_OF_EVENTS, "told_free", "reached", "flushed", "fork_whole", "looks_only"}
+_EVENTS = {
+    *(*ASKED_OF_EVENTS, "told_free", "reached", "flushed", "fork_whole", "looks_only", "mode_asked"),
+    *("contents_kept", "fresh_zero", "copied_whole", "private_kept", "reads_shown"),
+}
 
 
 def violations(program: Program, run: Run, series: str | None = None) -> list[Violation]:
@@ -138,8 +149,10 @@ class _Judging:
         self._program, self._run = program, run
         self._layout, self._history = Layout(program, run.configuration), History()
         self._spaces = SeenSpaces()
+        self._kinds = {device.name: device.kind for device in program.devices}
         self._mappings = DeviceMappings(self._layout, self._history)
         self._asking = AskedOnce(self._mappings)
+        self._contents = PageContents(program)
         self._held = False
         self._before: int | None = None
         #: The properties of entries that held in the step looked at last, and the changes of history by then.
@@ -160,6 +173,7 @@ class _Judging:
             for question in events_broken(SeenMoment(step, history, self._layout)):
                 broken.setdefault(question.name, question.asks)
             self._before = None
+            self._contents.forget()
             return broken
         changes = self._spaces.look(step)
         self._mappings.look(step, self._spaces, changes)
@@ -188,14 +202,28 @@ class _Judging:
                 found.append(("flushed", flushed(before, spaces.ptes, gens)))
             if op is not None and op.hold is None:
                 found.append(("looks_only", looks_only(before, step, op)))
+                found.append(("mode_asked", mode_asked(before, step, op, self._kinds)))
             if op is not None and isinstance(op.call, Fork) and step.result != "ok":
                 found.append(("fork_whole", fork_whole(before, step, op)))
         for name, texts in found:
             yield from ((name, text) for text in texts)
+        process = history.process(op.task) if op is not None else ""
+        yield from self._contents.look(step, op, process, memory, spaces)
         for fault in memory.faults if memory is not None else ():
-            # Entries that the kernel placed outside of the program's areas are not seen.
-            if fault.name != "counts_left" or not history.moved_away:
+            if not self._is_excused(fault.name):
                 yield fault.name, fault.says
+
+    def _is_excused(self, name: str) -> bool:
+        """True where the program has a reason for a fault of that name."""
+        history = self._history
+        if name == "counts_left":
+            # Entries that the kernel placed outside of the program's areas are not seen.
+            return history.moved_away
+        if name == "areas_left":
+            # The driver keeps what the program did not give back.
+            return bool(history.kept)
+        # The kernel does not count its tables for pages that come and go.
+        return name == "tables_left" and any(isinstance(op.call, MemremapPages) for op in self._program.ops)
 
     def _of_entries(self, changes: SeenChanges) -> Iterator[tuple[str, Iterable[str]]]:
         """Name and sentences of what each entry, with its VMAs, shows to be wrong.

@@ -7,10 +7,12 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
+from zlib import crc32
 
 from drgn import Program
 
 from pfnlab.hw.spans import SpanSet
+from pfnlab.lens.in_use import Counts, InUse
 from pfnlab.lens.layout import Record
 from pfnlab.lens.memory import MemorySource
 from pfnlab.lens.state import ContextState, LensState, TaskState, VmaState
@@ -21,7 +23,7 @@ from pfnlab.lens.vma_bits import sealed_bits, smaps_bits
 from pfnlab.mm.flags import VM_LOCKED, VM_PAT, vm_flags_text
 from pfnlab.mm.smap_counts import SmapCounts
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.observation import PHYSICAL, BookEntry, MemoryFault, MemorySeen, PteSeen
+from pfnlab.programs.runs.observation import PHYSICAL, BookEntry, MemoryFault, MemorySeen, PageHeld, PteSeen
 from pfnlab.programs.runs.places import Places
 from pfnlab.programs.runs.pte_text import RAM, cache_mode, merge_ptes
 from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, pages_of, phys_to_pfn
@@ -80,6 +82,12 @@ _MODES = {
 _MAPPING_ANON = 1
 
 _SPANS_KEPT = 100_000
+
+#: So many pages are read after a step, or none.
+_PAGES_READ = 128
+
+#: The checksum of the bytes behind the first four of a page that is zero.
+_OF_ZEROS = crc32(bytes(PAGE_SIZE - 4))
 _MAX_NAME = 64
 _PROC_PARENTS = ("pci", "bus")
 
@@ -131,6 +139,7 @@ class Lens:
         self._sealed = sealed_bits(view)
         self._structures = Structures(view, self._levels)
         self._direct_map = DirectMap(view, self._levels)
+        self._counts = Counts(view, self._levels)
         self._spans: dict[tuple[int, int], Span] = {}
         self._without_space: set[int] = set()
         self._areas: tuple[Places, list[tuple[int, int, str]]] | None = None
@@ -170,8 +179,17 @@ class Lens:
                     *look.miscounted(),
                     *faults,
                 ),
+                look.contents(),
             ),
         )
+
+    def in_use(self) -> InUse:
+        """
+        The things in use now.
+
+        :raises LensError: memory is damaged, or in the middle of a change
+        """
+        return self._counts.look()
 
     @cached_property
     def _vmemmap(self) -> int:
@@ -238,6 +256,7 @@ class _Look:
         self._covered: dict[int, list[tuple[int, int, tuple[str, Span]]]] = {}
         self._names: dict[int, str] = {}
         self._page_users: Counter[int] = Counter()
+        self._shown: list[tuple[str, int, int]] = []
 
     def task(self, name: str, mm: int) -> TaskState:
         lens, read = self._lens, self._view.read
@@ -249,6 +268,7 @@ class _Look:
             ("entries", name, pgd), functools.partial(self._entries, name, pgd)
         )
         self._page_users.update(pfn for _, pfn in pages)
+        self._shown += [(name, page, pfn) for page, pfn in pages[:_PAGES_READ]]
         vmas = [self._vma(name, at, pages) for at in self._view.vma_addresses(root, low, high)]
         return TaskState(name, tuple(vma for vma in vmas if vma), entries, tlb_gen)
 
@@ -324,6 +344,22 @@ class _Look:
                 span = self._places.device_span(start, end)
                 contexts.append(ContextState(span, None, tuple(sharing)))
         return tuple(contexts)
+
+    def contents(self) -> tuple[PageHeld, ...] | None:
+        """The contents of pages of ordinary memory; None for too many."""
+        if len(self._shown) >= _PAGES_READ:
+            return None
+        held = {pfn: self._held(pfn) for _, _, pfn in self._shown}
+        pages = []
+        for task, page, pfn in self._shown:
+            area = self._area_span(page, page + 1)
+            if area is not None:
+                pages.append(PageHeld(task, area.name, area.start, pfn, *held[pfn]))
+        return tuple(pages)
+
+    def _held(self, pfn: int) -> tuple[int, int]:
+        data = self._view.read_physical(pfn << PAGE_SHIFT, PAGE_SIZE)
+        return int.from_bytes(data[:4], "little"), crc32(data[4:]) ^ _OF_ZEROS
 
     def miscounted(self) -> Iterator[MemoryFault]:
         """Pages of ordinary memory whose count is not the number of entries that map them."""

@@ -134,6 +134,10 @@ class KernelView:
             raise self.error(f"the address of {name} is not known{hint}")
         return address
 
+    def has_symbol(self, name: str) -> bool:
+        """True where the address of a symbol is known."""
+        return name in self._symbols
+
     def read(self, address: int, size: int) -> bytes:
         """
         Kernel memory at a virtual address.

@@ -44,6 +44,7 @@ from pfnlab.units import PHYSICAL_BITS, PfnRange, phys_to_pfn
 
 if TYPE_CHECKING:
     from pfnlab.lab.vm.qemu import Guest
+    from pfnlab.lens.in_use import InUse
 
 #: The BAR guests get unless a program needs a larger one; its memory costs nothing until it is touched.
 BAR_MIB = 256
@@ -91,6 +92,8 @@ class BootedGuest:
     fresh: bool = True
     leaked_entries: int = 0
     once_messages: dict[str, None] = field(default_factory=dict)
+    #: What was in use when the last program had ended.
+    in_use: InUse | None = None
 
 
 class Bench:
@@ -214,6 +217,7 @@ class Bench:
             stands,
         )
         request = compile_program(program, placement, observed)
+        in_use = booted.in_use or booted.stepper.settled()
         if booted.stepper.wanted(program):
             stepped = booted.stepper.run(request, program, placement)
         else:
@@ -234,6 +238,12 @@ class Bench:
                 raise LostGuest(lost)
             self.drop()
         else:
+            if in_use is not None and not program.needs.slot:
+                booted.in_use, left = booted.stepper.left_behind(in_use, placement)
+                stepped.leave(left)
+                if left:
+                    # Some of it may go later.
+                    booted.in_use = None
             self._account(booted, placement, reply, program, stepped.states)
             if alarm is not None:
                 # What comes next in this guest may come of it.

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -23,8 +23,11 @@ from pfnlab.programs.runs.places import Places
 
 if TYPE_CHECKING:
     from pfnlab.lens.btf import Btf
+    from pfnlab.lens.in_use import InUse
     from pfnlab.lens.memory import GuestRam
     from pfnlab.lens.snapshot import Lens
+
+T = TypeVar("T")
 
 #: How often a walk is tried that found a list of the kernel in the middle of a change.
 TRIES = 5
@@ -95,6 +98,14 @@ class Inside:
         """
         return look(self._lens, pids, places)
 
+    def in_use(self) -> InUse:
+        """
+        The things in use now; no task of the program may be running.
+
+        :raises LensError: it cannot be read
+        """
+        return _steady(self._lens.in_use)
+
     def close(self) -> None:
         """Let go of the memory."""
         self._ram.close()
@@ -106,12 +117,16 @@ def look(lens: Lens, pids: Mapping[str, int], places: Places) -> LensState:
 
     :raises LensError: it failed every time
     """
+    return _steady(lambda: lens.snapshot(pids, places))
+
+
+def _steady(read: Callable[[], T]) -> T:
     for _ in range(TRIES - 1):
         try:
-            return lens.snapshot(pids, places)
+            return read()
         except LensError:
             continue
-    return lens.snapshot(pids, places)
+    return read()
 
 
 def with_inside(
@@ -185,13 +200,15 @@ def _types(vmlinuz: Path, kept: Path) -> Btf:
 
 # Addresses of the kernel's objects: read out of its symbol table once for each VMCOREINFO.
 def _symbols(ram: GuestRam, path: Path) -> dict[str, int]:
-    from pfnlab.lens.program import find_symbols
+    from pfnlab.lens.in_use import SYMBOLS
+    from pfnlab.lens.program import OBJECTS, find_symbols
 
-    stamp = hashlib.sha256(ram.info.text).digest()
+    names = (*OBJECTS, *SYMBOLS)
+    stamp = hashlib.sha256(ram.info.text + " ".join(names).encode()).digest()
     content = read_kept(path, stamp)
     if content is not None:
         return msgspec.json.decode(content, type=dict[str, int])
     # Unpacking the names takes a tenth of a second.
-    symbols = find_symbols(ram)
+    symbols = find_symbols(ram, names)
     write_kept(path, stamp, msgspec.json.encode(symbols))
     return symbols

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import re
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
+
+import msgspec
 
 from pfnlab.errors import LostGuest, TimedOut, Undecided
 from pfnlab.extras import installation
@@ -27,9 +30,11 @@ from pfnlab.lab.vm.boots import GuestLike
 from pfnlab.lens.state import LensState
 from pfnlab.programs.lang.device_ops import Plug, SlotCall, Unplug
 from pfnlab.programs.lang.ops import Op, Program, tasks_of
+from pfnlab.programs.runs.observation import MemoryFault
 
 if TYPE_CHECKING:
     from pfnlab.lab.vm.qemu import Guest
+    from pfnlab.lens.in_use import InUse
 
 T = TypeVar("T")
 
@@ -40,6 +45,13 @@ NO_LENS = (
 )
 
 _OP_LIMIT = 30.0
+
+#: How long things that a program has left behind are waited for, and the time between two looks, in seconds.
+_LEFT_LIMIT = 1.0
+_LEFT_PAUSE = 0.005
+
+#: What is in use does not change where so many looks, with so many seconds between them, see the same.
+_SETTLED, _SETTLING = 2, 0.02
 
 #: The lines of a reply with the process id of a task.
 _PIDS = re.compile(r"^pid (\d+) (\d+)$", re.MULTILINE)
@@ -107,6 +119,13 @@ class Stepped:
     reply: str
     states: list[LensState] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
+
+    def leave(self, faults: Sequence[MemoryFault]) -> None:
+        """Add what the program has left behind to what was seen when it had ended."""
+        if faults and self.states:
+            last = self.states[-1]
+            memory = msgspec.structs.replace(last.memory, faults=(*last.memory.faults, *faults))
+            self.states[-1] = msgspec.structs.replace(last, memory=memory)
 
 
 class Stepper:
@@ -299,6 +318,45 @@ class Stepper:
         """The state of a guest in which no program runs, but whose memory was looked at before."""
         assert self._inside is not None
         return self._inside.look({}, placement.places)
+
+    def in_use(self) -> InUse | None:
+        """The things in use in a guest in which no program runs; None where its memory is not looked at."""
+        if self._inside is None:
+            return None
+        try:
+            return self._inside.in_use()
+        except Undecided:
+            return None
+
+    def settled(self) -> InUse | None:
+        """As :meth:`in_use`, once it does not change: after a boot the kernel still frees."""
+        last, same = self.in_use(), 0
+        end = time.monotonic() + _LEFT_LIMIT
+        while last is not None and same < _SETTLED and time.monotonic() < end:
+            time.sleep(_SETTLING)
+            now = self.in_use()
+            same = same + 1 if now == last else 0
+            last = now
+        return last
+
+    def left_behind(self, before: InUse, placement: Placement) -> tuple[InUse, list[MemoryFault]]:
+        """
+        The things in use when a program has ended, and those that it has left behind.
+
+        The kernel frees some things later, and so they are waited for.
+
+        :param before: what was in use before it
+        """
+        from pfnlab.lens.in_use import left_behind
+
+        end = time.monotonic() + _LEFT_LIMIT
+        while True:
+            after = self.in_use() or before
+            faults = list(left_behind(before, after, placement.places.overlaps_device))
+            # The agent makes the task of the next program meanwhile.
+            if (not faults and after.spaces == before.spaces) or time.monotonic() >= end:
+                return after, faults
+            time.sleep(_LEFT_PAUSE)
 
     def close(self) -> None:
         """Let go of the guest, which may be gone already."""

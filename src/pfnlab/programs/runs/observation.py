@@ -187,15 +187,41 @@ class MemoryFault(msgspec.Struct, frozen=True):
     says: str
 
 
+class PageHeld(msgspec.Struct, frozen=True, gc=False):
+    """The contents of a page of ordinary memory that is mapped somewhere.
+
+    :param task: the task in whose address space
+    :param area: the area, and ``page`` the page of it
+    :param pfn: its frame, as this machine numbers it
+    :param word: its first 32 bits
+    :param rest: a checksum of the others, 0 where they are all 0
+    """
+
+    task: str
+    area: str
+    page: int
+    pfn: int
+    word: int
+    rest: int = 0
+
+    @property
+    def held(self) -> tuple[int, int]:
+        """Its first word, and the checksum."""
+        return self.word, self.rest
+
+
 class MemorySeen(msgspec.Struct, frozen=True):
     """The part of a step that only a kernel's memory shows; it is judged, not compared.
 
     :param tlb_gens: of every task its address space, as a number, and the flushes of that one so far
     :param faults: what is wrong with lists, trees, counts and page tables
+    :param pages: what pages of ordinary memory hold, every place in which they are mapped; None where nobody
+        looked, or there are too many
     """
 
     tlb_gens: dict[str, tuple[int, int]] = {}
     faults: tuple[MemoryFault, ...] = ()
+    pages: tuple[PageHeld, ...] | None = None
 
 
 class TlbSeen(msgspec.Struct, frozen=True):
