@@ -8,10 +8,10 @@ import msgspec
 
 from pfnlab.programs.lang.span import OnPages
 
-#: How the driver maps: all at once (also without operations of its own, or by vm_iomap_memory), a part
-#: or two halves, ordinary RAM instead of the device (at once, or page by page with the VMA narrowed to each,
-#: as hfi1 and comedi do), as i915 does (apply_to_page_range, where nobody is asked for a cache mode), page by
-#: page on fault (with a mode of its own; by leaves of 2 MiB, or of 1 GiB too; by remap_pfn_range of all; where
+#: How the driver maps: all at once (also without operations, or by vm_iomap_memory), a part or two halves,
+#: ordinary RAM instead of the device (at once, or page by page with the VMA narrowed to each, as hfi1 and
+#: comedi do), as i915 does (apply_to_page_range, where nobody is asked for a cache mode), page by page
+#: on fault (with a mode of its own; by leaves of 2 MiB, or of 1 GiB too; by remap_pfn_range of all; where
 #: first writes ask the driver; in a VM_MIXEDMAP, where they may do so too), or not at all.
 DriverHow = Literal[
     "remap",
