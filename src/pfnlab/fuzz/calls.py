@@ -91,7 +91,7 @@ _ANON_ADVICE = (
 _NOEXEC = ("wc", "uc", "proc-wc", "proc-uc")
 
 #: Ways to map whose fault handler fills entries; the kernel stops when such a mapping is private.
-_SHARED_ONLY = (*SHARED_ONLY, "mixed")
+_SHARED_ONLY = (*SHARED_ONLY, "mixed", "mixed_mkwrite")
 
 #: The most pages of memory that is filled page by page, and the most pages for mincore.
 _ANON_PAGES, _RAM_PAGES, _MINCORE_PAGES = 24, 16, 1024

@@ -123,7 +123,8 @@ def _needs_no_handler(vma: Vma, vpn: int, write: bool) -> bool:
     if vma.is_anonymous:
         return True
     copies = write and not vma.flags & (VM_SHARED | VM_MAYSHARE)
-    return vma.mm.tables.entry(vpn) is not None and not (copies and vma.anon_vma is None)
+    entry = vma.mm.tables.entry(vpn)
+    return entry is not None and not (copies and vma.anon_vma is None) and not _asks_driver(vma, entry)
 
 
 def _allows(entry: EntryRun, write: bool) -> bool:
@@ -164,7 +165,7 @@ def fault_in(vma: Vma, vpn: int, write: bool, *, user: bool = False, unshare: bo
         _unshare(vma, entry)
     elif entry is not None and write:
         mm.kernel.trace.event("wp_fault", vpn)
-        if _meets_itself(vma, entry):
+        if _meets_itself(vma, entry) or (user and _asks_driver(vma, entry)):
             mm.kernel.trace.event("fault", vpn)
             mm.kernel.trace.event("wp_fault", vpn)
         _do_wp_page(vma, entry)
@@ -188,7 +189,7 @@ def fault_in(vma: Vma, vpn: int, write: bool, *, user: bool = False, unshare: bo
         if file.fault is None:
             # A driver without a handler fills everything at mmap: an empty entry stays empty (S6.2.3).
             raise Signal("SIGBUS", 2)
-        file.fault(vma, vpn)
+        file.fault(vma, vpn, write)
 
 
 def _huge_fault(vma: Vma, vpn: int) -> bool:
@@ -233,6 +234,16 @@ def _meets_itself(vma: Vma, entry: EntryRun) -> bool:
     """
     copies = not vma.flags & (VM_SHARED | VM_MAYSHARE) and entry.page is None and entry.pfn != ZERO_PFN
     return copies and not entry.bits & PAGE_ACCESSED
+
+
+def _asks_driver(vma: Vma, entry: EntryRun) -> bool:
+    """True where a first write is the driver's (pfn_mkwrite, S6.4.2a), whom the VMA's own lock cannot ask.
+
+    The first attempt is given up, and the second holds mmap_lock.
+    """
+    own_lock = vma.mm.kernel.profile.faults_drop_the_vma_lock and vma is not vma.mm.locked_vma
+    is_frame = entry.page is None and entry.level == 1 and bool(vma.flags & VM_SHARED)
+    return own_lock and is_frame and vma.file is not None and vma.file.has_pfn_mkwrite
 
 
 def populate(vma: Vma, start: int, end: int, *, write: bool | None = None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pfnlab.errors import ModelledErrno, Undecided, Why
 from pfnlab.hw.bits import PAGE_SPECIAL
+from pfnlab.hw.entry import pte_mkdirty, pte_mkwrite, pte_mkyoung
 from pfnlab.hw.pgtable import LEAF_PAGES, EntryRun
 from pfnlab.mm.fault import FaultOom, Signal
 from pfnlab.mm.flags import VM_MIXEDMAP, VM_PFNMAP, is_cow_mapping
@@ -15,12 +16,13 @@ from pfnlab.mm.vma import Vma
 from pfnlab.units import PfnRange
 
 
-def vmf_insert_pfn(vma: Vma, vpn: int, pfn: int, prot: int) -> None:
+def vmf_insert_pfn(vma: Vma, vpn: int, pfn: int, prot: int, *, mkwrite: bool = False) -> None:
     """Fill the entry of page *vpn* with *pfn* if it is empty; an existing one is kept (S5.5.2a).
 
     Where another fault has filled a leaf meanwhile there is no table for the entry (S5.5.2b).
 
     :param prot: the protection wanted (vm_page_prot, or the driver's own with vmf_insert_pfn_prot)
+    :param mkwrite: the new entry may be written at once, and is dirty (vmf_insert_mixed_mkwrite, S5.7.2)
     :raises Undecided: where the kernel stops with BUG: a private or an unmarked VMA
     :raises Signal: SIGBUS when the tracker refuses, as none in a kernel does
     :raises FaultOom: a leaf is where the table would be
@@ -36,7 +38,14 @@ def vmf_insert_pfn(vma: Vma, vpn: int, pfn: int, prot: int) -> None:
         if entry is not None and entry.level > 1:
             raise FaultOom(vpn)
         if entry is None:
-            vma.mm.tables.set(EntryRun(vpn, vpn + 1, pfn, prot | PAGE_SPECIAL))
+            bits = _writable(vma, prot) if mkwrite else prot
+            vma.mm.tables.set(EntryRun(vpn, vpn + 1, pfn, bits | PAGE_SPECIAL))
+
+
+def _writable(vma: Vma, prot: int) -> int:
+    """maybe_mkwrite(pte_mkdirty(pte_mkyoung())), of an access that the VMA allows."""
+    saved_dirty = vma.mm.kernel.profile.saved_dirty
+    return pte_mkwrite(pte_mkdirty(pte_mkyoung(prot), saved_dirty), saved_dirty)
 
 
 def vmf_insert_pfn_leaf(vma: Vma, start: int, pfn: int, prot: int, level: int) -> None:

@@ -29,6 +29,7 @@ class ShmemFile:
     kind: str = "anon"
     noexec: bool = False
     write_notify: bool = False
+    has_pfn_mkwrite: bool = False
     own_placement: bool = False
     placement_errno: int = 0
     mmap_prepare: bool = False

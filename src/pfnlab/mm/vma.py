@@ -38,7 +38,11 @@ class MappedFile(Protocol):
 
     @property
     def write_notify(self) -> bool:
-        """Its vm_ops carry page_mkwrite, so first writes fault (S5.10.2)."""
+        """Its vm_ops carry page_mkwrite or pfn_mkwrite, so first writes fault (S5.10.2)."""
+
+    @property
+    def has_pfn_mkwrite(self) -> bool:
+        """Its vm_ops carry pfn_mkwrite, which is called for the first write to a frame (S6.4.2a)."""
 
     @property
     def own_placement(self) -> bool:
@@ -73,8 +77,11 @@ class MappedFile(Protocol):
         """Its vm_ops carry access: the kernel can reach the frames for a debugger (generic_access_phys)."""
 
     @property
-    def fault(self) -> Callable[[Vma, int], None] | None:
-        """The fault handler: fills the entry of a virtual page, or raises a signal; None without one."""
+    def fault(self) -> Callable[[Vma, int, bool], None] | None:
+        """The fault handler: fills the entry of a virtual page for a read, or with True for a write.
+
+        It may raise a signal instead; None without one.
+        """
 
     @property
     def huge_fault(self) -> Callable[[Vma, int, int], bool] | None:

@@ -26,6 +26,7 @@ _HEADERS = ("<linux/fs.h>", "<linux/miscdevice.h>", "<linux/module.h>")
 _WAYS: dict[str, tuple[tuple[str, ...], str, str]] = {
     "remap": (("fault", "remap_all"), "fault_ops", "remap_all(vma)"),
     "bare": (("remap_all",), "", "remap_all(vma)"),
+    "iomap_memory": (("fault", "iomap_memory"), "fault_ops", "iomap_memory(vma)"),
     "part": (("fault", "remap_part"), "fault_ops", "remap_part(vma, {start}, {length})"),
     "halves": (("fault", "remap_halves"), "fault_ops", "remap_halves(vma)"),
     "ram": (("fault", "remap_ram"), "fault_ops", "remap_ram(vma)"),
@@ -33,10 +34,12 @@ _WAYS: dict[str, tuple[tuple[str, ...], str, str]] = {
     "apply": (("fault", "apply"), "fault_ops", "apply(vma)"),
     "fault": (("fault", "populate_later"), "fault_ops", "populate_later(vma, VM_PFNMAP)"),
     "fault_prot": (("fault_prot", "populate_later"), "fault_prot_ops", "populate_later(vma, VM_PFNMAP)"),
-    "fault_remap": (("fault_remap", "populate_later"), "fault_remap_ops", "populate_later(vma, VM_PFNMAP)"),
+    "fault_remap": (("fault_remap",), "fault_remap_ops", "remap_later(vma)"),
+    "fault_mkwrite": (("fault_mkwrite",), "fault_mkwrite_ops", "populate_later(vma, VM_PFNMAP)"),
     "fault_pmd": (("fault_pmd",), "fault_pmd_ops", "populate_by_leaves(vma)"),
     "fault_pud": (("fault_pud",), "fault_pud_ops", "populate_by_leaves(vma)"),
     "mixed": (("fault_mixed", "populate_later"), "fault_mixed_ops", "populate_later(vma, VM_MIXEDMAP)"),
+    "mixed_mkwrite": (("mixed_mkwrite",), "mixed_mkwrite_ops", "mixed_mkwrite_later(vma)"),
     "refuse": ((), "", "-ENXIO"),
 }
 

@@ -418,3 +418,51 @@ def test_the_lock_of_a_handlers_vma_is_taken_until_a_writer_comes() -> None:
     assert [
         sum(event.startswith("fault ") for event in step.events or ()) for step in (first, second, third)
     ] == [2, 1, 2]
+
+
+@every_series
+def test_a_handler_remaps_a_private_mapping(series: str) -> None:
+    """
+    As a whole and read-only, so that a write copies the page.
+    """
+    _, write, _ = run(series, "a = mmap bar[0:4] driver fault_remap wc private rw", "write a[1] 7")
+
+    assert ["a[0:1] L1 WC", "a[1:2] L1 WC", "a[2:4] L1 WC"] == entries(write)
+    assert ["bar[0:4] wc"] == [str(entry) for entry in write.book]
+
+
+@every_series
+def test_iomap_memory_is_a_remap(series: str) -> None:
+    """
+    What it leaves is what remap_pfn_range leaves.
+    """
+    lines = ("read a[0]", "munmap a[0]", "munmap a[1:4]")
+    mapped = run(series, "a = mmap bar[0:4] driver iomap_memory wc shared rw", *lines)
+    remapped = run(series, "a = mmap bar[0:4] driver remap wc shared rw", *lines)
+
+    assert [step.events for step in remapped] == [step.events for step in mapped]
+    assert [step.ptes for step in remapped] == [step.ptes for step in mapped]
+
+
+@for_each(("series", "faults"), [("6.1", 2), ("6.12", 4), ("7.2", 4)])
+def test_a_first_write_asks_the_driver(series: str, faults: int) -> None:
+    """
+    Where the VMA's own lock is tried first, it does not suffice for the handler, nor for pfn_mkwrite.
+    """
+    _, first, second, _ = run(
+        series, "a = mmap bar[0:4] driver fault_mkwrite shared rw", "write a[0] 7", "write a[0] 8"
+    )
+
+    assert faults == sum(event.startswith("fault ") for event in first.events or ())
+    assert () == second.events
+
+
+@for_each(("sharing", "faults"), [("shared", 1), ("private", 2)])
+def test_an_insertion_for_a_write_needs_no_second_fault(sharing: str, faults: int) -> None:
+    """
+    It fills an entry that may be written, in a shared mapping alone.
+    """
+    _, write, _ = run("6.1", f"a = mmap bar[0:4] driver mixed_mkwrite {sharing} rw", "write a[0] 7")
+
+    assert faults <= sum(event.startswith("fault ") for event in write.events or ())
+    assert (faults > 1) is any(event.startswith("wp_fault ") for event in write.events or ())

@@ -46,6 +46,9 @@ _KINDS: dict[DriverHow, int] = {
     "narrowed": 0xC,
     "fault_remap": 0xD,
     "bare": 0xE,
+    "iomap_memory": 0xF,
+    "fault_mkwrite": 0x10,
+    "mixed_mkwrite": 0x11,
 }
 
 #: The numbers of ``enum refusal``.

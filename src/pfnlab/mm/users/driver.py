@@ -20,6 +20,7 @@ from pfnlab.mm.flags import (
     VM_MIXEDMAP,
     VM_PFNMAP,
     VM_REMAP,
+    VM_SHARED,
     is_cow_mapping,
 )
 from pfnlab.mm.insert import vmf_insert_pfn, vmf_insert_pfn_leaf
@@ -53,7 +54,6 @@ class _DeviceFile:
     mode: str
     kind: str = "driver"
     noexec: bool = False
-    write_notify: bool = False
     own_placement: bool = False
     placement_errno: int = 0
     mmap_prepare: bool = False
@@ -66,6 +66,16 @@ class _DeviceFile:
     base_pfn: None = None
     fsync_errno: int = errno.EINVAL
     fallocate_errno: int = errno.ENODEV
+
+    @property
+    def has_pfn_mkwrite(self) -> bool:
+        """Its vm_ops carry pfn_mkwrite, in some ways to map."""
+        return False
+
+    @property
+    def write_notify(self) -> bool:
+        """It has no page_mkwrite beside."""
+        return self.has_pfn_mkwrite
 
     def prepare(self, vma: Vma) -> None:
         """There is only one phase."""
@@ -91,7 +101,8 @@ class DriverFile(_DeviceFile):
     :param how: ``remap`` all, ``part`` of the pages, ``halves`` in two calls, ``ram`` instead of the device
         (``narrowed``: page by page, the VMA narrowed to each), ``apply`` without asking for a cache mode, on
         ``fault`` (``fault_prot`` with a mode of its own, ``fault_pmd`` and ``fault_pud`` by leaves,
-        ``fault_remap`` all at once, ``mixed`` in a VM_MIXEDMAP), or ``refuse``
+        ``fault_remap`` all at once, ``mixed`` in a VM_MIXEDMAP; ``fault_mkwrite`` and ``mixed_mkwrite`` where
+        first writes ask the driver), or ``refuse``; ``iomap_memory`` maps all too
     :param mode: cache mode of vm_page_prot
     :param part: for ``part``: first page and page behind the last, in pages of the mapping
     """
@@ -110,7 +121,7 @@ class DriverFile(_DeviceFile):
         match self.how:
             case "refuse":
                 raise ModelledErrno(errno.ENXIO)
-            case "remap":
+            case "remap" | "iomap_memory":
                 self._remap(vma, device, 0, vma.nr)
             case "part":
                 self._remap(vma, device, *self.part)
@@ -127,28 +138,34 @@ class DriverFile(_DeviceFile):
                 vma.flags |= VM_REMAP
                 bits = vma.page_prot | PAGE_SPECIAL
                 vma.mm.tables.set(EntryRun(vma.start, vma.end, device, bits))
-            case "mixed":
+            case "mixed" | "mixed_mkwrite":
                 vma.flags |= VM_MIXEDMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP
             case "fault_pmd" | "fault_pud" if not vma.mm.kernel.profile.huge_pfnmap:
                 raise ModelledErrno(errno.EOPNOTSUPP)
             case _:
                 vma.flags |= VM_PFNMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP
 
-    def fault(self, vma: Vma, vpn: int) -> None:
+    @property
+    def has_pfn_mkwrite(self) -> bool:
+        """Its vm_ops carry pfn_mkwrite."""
+        return self.how in ("fault_mkwrite", "mixed_mkwrite")
+
+    def fault(self, vma: Vma, vpn: int, write: bool) -> None:
         """The driver's fault handler: every kind has one, and it inserts the frame the offset names, or all.
 
         :raises Signal: SIGBUS in a private mapping, where inserting would stop the kernel, and where
             remap_pfn_range fails
         """
         with vma.mm.kernel.processors.inside("pfnlab_fault"):
-            if not _may_insert(vma):
-                raise Signal("SIGBUS", 2)
             if self.how == "fault_remap":
                 self._remap_all(vma)
                 return
+            if not _may_insert(vma):
+                raise Signal("SIGBUS", 2)
             pfn = vma.pgoff + vpn - vma.start
             prot = prot_of(vma, "wc") if self.how == "fault_prot" else vma.page_prot
-            vmf_insert_pfn(vma, vpn, pfn, prot)
+            mkwrite = self.how == "mixed_mkwrite" and write and bool(vma.flags & VM_SHARED)
+            vmf_insert_pfn(vma, vpn, pfn, prot, mkwrite=mkwrite)
 
     def huge_fault(self, vma: Vma, vpn: int, level: int) -> bool:
         """The driver's handler for leaves: where none fits, or its kind wants none, small entries do.

@@ -183,6 +183,11 @@ class PciBar:
         return not self.proc
 
     @property
+    def has_pfn_mkwrite(self) -> bool:
+        """Not the wrapper's: a frame is made writable without a call."""
+        return False
+
+    @property
     def has_fault(self) -> bool:
         """sysfs wraps the vm_ops and has a handler of its own."""
         return not self.proc

@@ -71,6 +71,7 @@ class VfioDevice:
     kind: str = "vfio"
     mapping: AddressSpace = "vfio"
     write_notify: bool = False
+    has_pfn_mkwrite: bool = False
     own_placement: bool = False
     placement_errno: int = 0
     mmap_prepare: bool = False
@@ -155,7 +156,7 @@ class VfioDevice:
         ioremap(self.kernel, pfns, CacheMode.UC_MINUS)
         self.mapped.append(pfns)
 
-    def fault(self, vma: Vma, vpn: int) -> None:
+    def fault(self, vma: Vma, vpn: int, write: bool) -> None:
         """vfio_pci_mmap_fault: up to 6.9 the whole VMA is remapped, later the one page inserted (S9.4.2).
 
         :raises Signal: SIGBUS while memory is disabled or the device asleep

@@ -8,14 +8,15 @@ import msgspec
 
 from pfnlab.programs.lang.span import OnPages
 
-#: How the guest driver maps: all at once (also without operations of its own), a part, in two halves,
+#: How the driver maps: all at once (also without operations, or by vm_iomap_memory), a part or two halves,
 #: ordinary RAM instead of the device (at once, or page by page with the VMA narrowed to each, as hfi1 and
-#: comedi do), as i915 does (apply_to_page_range, where nobody is asked for a cache mode), page by page on
-#: fault (with a mode of its own; by leaves of 2 MiB, or of 1 GiB too; by remap_pfn_range of all; in a
-#: VM_MIXEDMAP), or not at all.
+#: comedi do), as i915 does (apply_to_page_range, where nobody is asked for a cache mode), page by page
+#: on fault (with a mode of its own; by leaves of 2 MiB, or of 1 GiB too; by remap_pfn_range of all; where
+#: first writes ask the driver; in a VM_MIXEDMAP, where they may do so too), or not at all.
 DriverHow = Literal[
     "remap",
     "bare",
+    "iomap_memory",
     "part",
     "halves",
     "ram",
@@ -26,7 +27,9 @@ DriverHow = Literal[
     "fault_pmd",
     "fault_pud",
     "fault_remap",
+    "fault_mkwrite",
     "mixed",
+    "mixed_mkwrite",
     "refuse",
 ]
 
@@ -34,7 +37,7 @@ DriverHow = Literal[
 OWN_RAM: tuple[DriverHow, ...] = ("ram", "narrowed")
 
 #: Ways to fill entries on fault for which the kernel stops when the mapping is private.
-SHARED_ONLY: tuple[DriverHow, ...] = ("fault", "fault_prot", "fault_pmd", "fault_pud", "fault_remap")
+SHARED_ONLY: tuple[DriverHow, ...] = ("fault", "fault_prot", "fault_pmd", "fault_pud", "fault_mkwrite")
 
 #: The cache mode the driver puts into vm_page_prot, with the number of ``enum pfnlab_mode``.
 DriverMode = Literal["asis", "wc", "uc-"]

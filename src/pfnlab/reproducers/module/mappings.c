@@ -126,7 +126,58 @@ static const struct vm_operations_struct fault_mixed_ops = {
 	.access = generic_access_phys,
 };
 
-//: fault_remap any_mapped
+//: fault_mkwrite fault populate_later
+#include <linux/mm.h>
+/* Entries of a shared mapping cannot be written at first, and the first write is granted here. */
+static vm_fault_t pfn_mkwrite(struct vm_fault *vmf)
+{
+	return 0;
+}
+
+static const struct vm_operations_struct fault_mkwrite_ops = {
+	.fault = fault,
+	.pfn_mkwrite = pfn_mkwrite,
+	.access = generic_access_phys,
+};
+
+//: mixed_mkwrite as_device populate_later
+#include <linux/kprobes.h>
+#include <linux/mm.h>
+static typeof(vmf_insert_mixed_mkwrite) *insert_mkwrite;
+
+static vm_fault_t insert_to_write(struct vm_fault *vmf)
+{
+	return insert_mkwrite(vmf->vma, vmf->address, as_device(vmf->pgoff));
+}
+
+/* As DAX does: a write to a shared mapping fills an entry that may be written at once. */
+static vm_fault_t insert_by_access(struct vm_fault *vmf)
+{
+	if (vmf->flags & FAULT_FLAG_WRITE && vmf->vma->vm_flags & VM_SHARED)
+		return insert_to_write(vmf);
+	return vmf_insert_mixed(vmf->vma, vmf->address, as_device(vmf->pgoff));
+}
+
+static const struct vm_operations_struct mixed_mkwrite_ops = {
+	.fault = insert_by_access,
+	.pfn_mkwrite = insert_to_write,
+	.access = generic_access_phys,
+};
+
+/* vmf_insert_mixed_mkwrite() is not exported; a kprobe knows where it is. */
+static int mixed_mkwrite_later(struct vm_area_struct *vma)
+{
+	struct kprobe probe = { .symbol_name = "vmf_insert_mixed_mkwrite" };
+	int error = register_kprobe(&probe);
+
+	if (error)
+		return error;
+	insert_mkwrite = (void *)probe.addr;
+	unregister_kprobe(&probe);
+	return populate_later(vma, VM_MIXEDMAP);
+}
+
+//: fault_remap any_mapped vm_flags
 #include <linux/mm.h>
 /* All of the VMA at its first fault. */
 static vm_fault_t fault_remap(struct vm_fault *vmf)
@@ -144,6 +195,13 @@ static const struct vm_operations_struct fault_remap_ops = {
 	.fault = fault_remap,
 	.access = generic_access_phys,
 };
+
+/* Private mappings may be remapped too. */
+static int remap_later(struct vm_area_struct *vma)
+{
+	vm_flags_set(vma, VM_PFNMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP);
+	return 0;
+}
 
 //: leaves fault populate_later as_device
 #include <linux/mm.h>
@@ -231,6 +289,14 @@ static int remap(struct vm_area_struct *vma, unsigned long from, unsigned long l
 static int remap_all(struct vm_area_struct *vma)
 {
 	return remap(vma, 0, vma->vm_end - vma->vm_start);
+}
+
+//: iomap_memory
+#include <linux/mm.h>
+/* The file's offsets are physical addresses, so all of physical memory is what the mapping is a part of. */
+static int iomap_memory(struct vm_area_struct *vma)
+{
+	return vm_iomap_memory(vma, 0, 1ULL << 52);
 }
 
 //: remap_part remap

@@ -45,6 +45,7 @@ int pfnlab_release(struct inode *inode, struct file *file);
 long set_map(struct file *file, const struct pfnlab_map *map);
 u64 count_faults(void);
 void forget_faults(void);
+void find_functions(void);
 
 /* bound.c */
 int pci_driver_open(void);
@@ -52,5 +53,6 @@ long park(const struct pfnlab_range *ask);
 
 /* kernel_side.c */
 long kernel_request(unsigned int command, union request *ask);
+void *address_of(const char *function);
 
 #endif

@@ -189,21 +189,22 @@ static long set_memory(const struct pfnlab_set *ask)
 		ask->how == PFNLAB_SET_WC ? set_memory_wc(at, ask->pages) : set_memory_uc(at, ask->pages);
 }
 
-/* memtype_free() is not exported; a kprobe knows where it is. */
+/* Of a function that is not exported; a kprobe knows where it is. NULL where there is none. */
+void *address_of(const char *function)
+{
+	struct kprobe probe = { .symbol_name = function };
+
+	if (register_kprobe(&probe))
+		return NULL;
+	unregister_kprobe(&probe);
+	return probe.addr;
+}
+
 static long memtype_free_at(const struct pfnlab_ends *ask)
 {
-	static int (*memtype_free)(u64 start, u64 end);
+	int (*memtype_free)(u64 start, u64 end) = address_of("memtype_free");
 
-	if (!memtype_free) {
-		struct kprobe probe = { .symbol_name = "memtype_free" };
-		int error = register_kprobe(&probe);
-
-		if (error)
-			return error;
-		memtype_free = (void *)probe.addr;
-		unregister_kprobe(&probe);
-	}
-	return memtype_free(ask->start, ask->end);
+	return memtype_free ? memtype_free(ask->start, ask->end) : -ENOENT;
 }
 
 /* As after loading. */

@@ -73,7 +73,7 @@ static bool is_cow(const struct vm_area_struct *vma)
 /* vmf_insert_pfn() has a BUG_ON for private PFN mappings. */
 static bool would_die(const struct vm_area_struct *vma)
 {
-	return is_cow(vma) && !(vma->vm_flags & VM_MIXEDMAP);
+	return is_cow(vma) && !(vma->vm_flags & VM_MIXEDMAP) && kind_of(vma) != PFNLAB_FAULT_REMAP;
 }
 
 /* remap_pfn_range() has a BUG_ON for entries that are not empty. */
@@ -112,6 +112,27 @@ static vm_fault_t remap_all(struct vm_area_struct *vma)
 	return VM_FAULT_NOPAGE;
 }
 
+static typeof(vmf_insert_mixed_mkwrite) *insert_mkwrite;
+
+/* vmf_insert_mixed_mkwrite() is not exported. It is looked for before anybody is held, and no fault looks for it. */
+void find_functions(void)
+{
+	insert_mkwrite = address_of("vmf_insert_mixed_mkwrite");
+}
+
+static vm_fault_t insert_mixed_mkwrite(struct vm_fault *vmf)
+{
+	return insert_mkwrite ? insert_mkwrite(vmf->vma, vmf->address, as_device(vmf->pgoff)) : VM_FAULT_SIGBUS;
+}
+
+/* As DAX does: a write to a shared mapping fills an entry that may be written at once. */
+static vm_fault_t insert_by_access(struct vm_fault *vmf)
+{
+	if (vmf->flags & FAULT_FLAG_WRITE && vmf->vma->vm_flags & VM_SHARED)
+		return insert_mixed_mkwrite(vmf);
+	return vmf_insert_mixed(vmf->vma, vmf->address, as_device(vmf->pgoff));
+}
+
 static vm_fault_t pfnlab_fault(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
@@ -125,6 +146,8 @@ static vm_fault_t pfnlab_fault(struct vm_fault *vmf)
 					   with_mode(vma->vm_page_prot, insert_of(vma)));
 	case PFNLAB_FAULT_MIXED:
 		return vmf_insert_mixed(vma, vmf->address, as_device(vmf->pgoff));
+	case PFNLAB_MIXED_MKWRITE:
+		return insert_by_access(vmf);
 	case PFNLAB_FAULT_REMAP:
 		return remap_all(vma);
 	default:
@@ -161,6 +184,31 @@ static const struct vm_operations_struct pfnlab_vm_ops = {
 #endif
 	.access = generic_access_phys,
 };
+
+static vm_fault_t pfnlab_pfn_mkwrite(struct vm_fault *vmf)
+{
+	return kind_of(vmf->vma) == PFNLAB_MIXED_MKWRITE ? insert_mixed_mkwrite(vmf) : 0;
+}
+
+/* Entries of a shared mapping cannot be written at first. */
+static const struct vm_operations_struct mkwrite_vm_ops = {
+	.fault = pfnlab_fault,
+	.pfn_mkwrite = pfnlab_pfn_mkwrite,
+	.access = generic_access_phys,
+};
+
+static const struct vm_operations_struct *operations_of(u64 kind)
+{
+	switch (kind) {
+	case PFNLAB_REMAP_BARE:
+		return NULL;
+	case PFNLAB_FAULT_MKWRITE:
+	case PFNLAB_MIXED_MKWRITE:
+		return &mkwrite_vm_ops;
+	default:
+		return &pfnlab_vm_ops;
+	}
+}
 
 static int remap(struct vm_area_struct *vma, unsigned long from, unsigned long len)
 {
@@ -220,7 +268,7 @@ static int apply(struct vm_area_struct *vma, unsigned long size)
 
 static int populate_later(struct vm_area_struct *vma, vm_flags_t special)
 {
-	if (special == VM_PFNMAP && is_cow(vma))
+	if (special == VM_PFNMAP && would_die(vma))
 		return -EINVAL;
 	vm_flags_set(vma, special | VM_IO | VM_DONTEXPAND | VM_DONTDUMP);
 	return 0;
@@ -234,6 +282,8 @@ static int populate(struct vm_area_struct *vma, const struct pfnlab_map *map)
 	case PFNLAB_REMAP:
 	case PFNLAB_REMAP_BARE:
 		return remap(vma, 0, size);
+	case PFNLAB_IOMAP:
+		return vm_iomap_memory(vma, 0, 1ULL << 52);
 	case PFNLAB_REMAP_PART:
 		return is_part(map->start, map->len, size) ? remap(vma, map->start, map->len) : -EINVAL;
 	case PFNLAB_REMAP_HALVES:
@@ -247,11 +297,13 @@ static int populate(struct vm_area_struct *vma, const struct pfnlab_map *map)
 	case PFNLAB_FAULT:
 	case PFNLAB_FAULT_PROT:
 	case PFNLAB_FAULT_REMAP:
+	case PFNLAB_FAULT_MKWRITE:
 		return populate_later(vma, VM_PFNMAP);
 	case PFNLAB_FAULT_PMD:
 	case PFNLAB_FAULT_PUD:
 		return HUGE_KINDS ? populate_later(vma, VM_PFNMAP) : -EOPNOTSUPP;
 	case PFNLAB_FAULT_MIXED:
+	case PFNLAB_MIXED_MKWRITE:
 		return populate_later(vma, VM_MIXEDMAP);
 	case PFNLAB_APPLY:
 		return apply(vma, size);
@@ -267,8 +319,8 @@ int pfnlab_mmap(struct file *file, struct vm_area_struct *vma)
 	const struct pfnlab_map *map = file->private_data;
 
 	vma->vm_page_prot = with_mode(vma->vm_page_prot, map->mode);
-	if (map->kind != PFNLAB_REMAP_BARE)
-		vma->vm_ops = &pfnlab_vm_ops;
+	if (operations_of(map->kind))
+		vma->vm_ops = operations_of(map->kind);
 	vma->vm_private_data = remembered(map);
 	return populate(vma, map);
 }
@@ -310,7 +362,7 @@ static int remap_live_vma(struct vm_area_struct *vma, const struct pfnlab_remap 
 {
 	unsigned long from = ask->addr - vma->vm_start;
 
-	if (vma->vm_ops != &pfnlab_vm_ops || !is_part(from, ask->len, vma->vm_end - vma->vm_start))
+	if ((vma->vm_ops != &pfnlab_vm_ops && vma->vm_ops != &mkwrite_vm_ops) || !is_part(from, ask->len, vma->vm_end - vma->vm_start))
 		return -EINVAL;
 	if (any_mapped(vma, ask->addr, ask->len))
 		return -EBUSY;

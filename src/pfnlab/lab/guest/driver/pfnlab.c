@@ -100,6 +100,7 @@ static int __init pfnlab_init(void)
 {
 	int error;
 
+	find_functions();
 	driver_ram = alloc_pages(GFP_KERNEL | __GFP_ZERO, get_order(PFNLAB_RAM_PAGES * PAGE_SIZE));
 	if (!driver_ram)
 		return -ENOMEM;

@@ -27,6 +27,9 @@ enum pfnlab_kind {
 	PFNLAB_REMAP_NARROWED,        /* the driver's own pages one by one, the VMA narrowed to each, as hfi1 does */
 	PFNLAB_FAULT_REMAP,           /* the fault handler calls remap_pfn_range of the whole VMA */
 	PFNLAB_REMAP_BARE,            /* remap_pfn_range of the whole VMA, which gets no operations */
+	PFNLAB_IOMAP,                 /* vm_iomap_memory, of all physical memory */
+	PFNLAB_FAULT_MKWRITE,         /* as PFNLAB_FAULT; first writes ask pfn_mkwrite */
+	PFNLAB_MIXED_MKWRITE,         /* as PFNLAB_FAULT_MIXED; first writes insert anew, vmf_insert_mixed_mkwrite */
 };
 
 /* Cache mode of vm_page_prot. */
