@@ -53,6 +53,8 @@ MAX_OBJECT = 1 << 47
 
 _HEADER = struct.Struct("<HBBIIIII")
 _VERSION = 1
+# The byte of a record whose lower five bits are its kind.
+_KIND_AT = 7
 # Bytes after the common twelve: fixed, and for each of vlen elements.
 _FIXED = {Kind.INT: 4, Kind.ARRAY: 12, Kind.VAR: 4, Kind.DECL_TAG: 4}
 _EACH = {
@@ -63,6 +65,7 @@ _EACH = {
     Kind.DATASEC: 12,
     Kind.ENUM64: 12,
 }
+_ENUMERATIONS = frozenset({int(Kind.ENUM), int(Kind.ENUM64)})
 _DECLARATIONS = frozenset({Kind.FUNC, Kind.VAR, Kind.DATASEC, Kind.DECL_TAG})
 _REFERENCES = TRANSPARENT - {Kind.DECL_TAG} | {Kind.PTR}
 
@@ -162,8 +165,10 @@ class Btf:
         """Every enumerator of every enumeration; where two share a name, the first."""
         if self._constants is None:
             values: dict[str, int] = {}
-            for type_id in range(1, len(self)):
-                if self.kind(type_id) in (Kind.ENUM, Kind.ENUM64):
+            # A kernel has more than a hundred thousand records, of which one in fifty is an enumeration.
+            types = self._types
+            for type_id, at in enumerate(self._offsets, 1):
+                if types[at + _KIND_AT] & 0x1F in _ENUMERATIONS:
                     record = self[type_id]
                     assert isinstance(record, Enum)
                     for name, value in record.values:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,7 @@ from pfnlab.errors import LostGuest, Undecided
 from pfnlab.lab.running.cleaning import cleared, turned_back
 from pfnlab.lab.running.placement import Placement, Windows
 from pfnlab.lab.running.qemu_machine import QemuMachine
+from pfnlab.lab.running.stored_pages import stored_pages
 from pfnlab.lab.vm.boots import Boots, GuestLike, GuestShape
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.runs.look import LookLevel
@@ -113,3 +115,41 @@ def test_a_device_that_was_written_is_cleared_for_the_next_program(started: list
         runs = machine.run([written, later])
 
     assert ([7, 0], 1) == ([run.steps[-2].value for run in runs], len(started))
+
+
+def test_of_a_large_device_only_the_pages_that_were_stored_to_are_cleared() -> None:
+    """Nothing is asked of the guest where there is none."""
+    program = load_text(
+        "pfnlab program 1\ntitle t\ndevice bar: pci, 64 MiB\na = mmap bar[0:1] wc shared rw\n"
+    )
+    placement = Windows(PfnRange(0x800000, 0x810000)).place(program)
+    assert placement is not None
+    guest = answering(*["0 0"] * 7)
+
+    names = [
+        cleared(guest, placement, {"bar"}, pages) for pages in (None, {}, {"bar": {5, 900}}, {"bar": {16384}})
+    ]
+
+    assert [set(), {"bar"}, {"bar"}, set()] == names
+    assert ["5000", "384000"] == re.findall(r"mmap uc 100000000000 1000 3 100001 (\w+)", guest.requests[0])
+    assert 1 == len(guest.requests)
+
+
+LARGE = "pfnlab program 1\ntitle t\ndevice bar: pci, 1 GiB\na = mmap bar[0:262144] vfio shared rw\n"
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize(
+    ("tells", "value"), [(stored_pages, 0), (lambda program, steps: {}, 7)], ids=["told", "forgotten"]
+)
+def test_a_large_device_serves_the_next_program_too(
+    tells: Callable[..., object], value: int, started: list[GuestShape], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its stored pages are zero again; where they were forgotten, the next program finds their bytes."""
+    monkeypatch.setattr("pfnlab.lab.running.bench.stored_pages", tells)
+    written, later = (load_text(LARGE + line) for line in ("write a[777] 7\n", "read a[777]\n"))
+
+    with QemuMachine(bootable(NEW), guests=1, look=LookLevel.MEMORY) as machine:
+        runs = machine.run([written, later])
+
+    assert (value, 1) == (runs[1].steps[-2].value, len(started))

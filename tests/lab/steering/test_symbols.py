@@ -76,3 +76,15 @@ def test_called():
     )
 
     assert {"two", "three", "four"} == symbols.called(code, 0x1000)
+
+
+def test_symbols_of_a_module_change_nothing():
+    """
+    The kernel's own symbols stay as they were: another guest has another module.
+    """
+    own = Symbols("1000 T one\n3000 d datum\n")
+
+    both = own.including("2000 t two\n9000 t one\n")
+
+    assert ("one", True) == (both.function(0x1001), "two" in both)
+    assert ("one", False, (0x1000, 0)) == (own.function(0x2001), "two" in own, own.extent("one"))

@@ -29,6 +29,7 @@ from pfnlab.lab.running.preparations import STEERED_CPUS
 from pfnlab.lab.running.replies import ParsedReply, parse_reply, reply_until
 from pfnlab.lab.running.schedule import Noise, with_notes
 from pfnlab.lab.running.stepper import NO_LENS, Stepped, Stepper
+from pfnlab.lab.running.stored_pages import stored_pages
 from pfnlab.lab.running.wire import Observed, compile_program
 from pfnlab.lab.vm.boots import Boots, GuestLike, GuestShape
 from pfnlab.lab.vm.probes import unobserved
@@ -52,6 +53,9 @@ BAR_MIB = 256
 #: A guest in which more book entries than this have leaked is replaced: reading the list takes time that
 #: grows with their number, and about here a boot becomes cheaper.
 MAX_LEAKED = 256
+
+#: A BAR has room for at least so many programs that leave their bytes in it; else they are cleared.
+_PROGRAMS_OF_A_BAR = 64
 
 #: How long one program may take: so many seconds, and so many more for each operation.
 PROGRAM_LIMIT = 30.0
@@ -230,6 +234,13 @@ class Bench:
             return None
         messages = tuple(booted.once_messages)
         alarm, lost = alarm_of_reply(reply, program), reply.lost
+        steps = with_inside(
+            with_notes(reply.steps, stepped.states, stepped.notes),
+            stepped.states,
+            self._name,
+            alone=[note.alone for note in stepped.notes],
+            fill=look is LookLevel.MEMORY,
+        )
         if lost is not None:
             alarm = alarm or self._alarm_of_guest(program)
             if hasattr(booted.guest, "lose"):
@@ -244,17 +255,10 @@ class Bench:
                 if left:
                     # Some of it may go later.
                     booted.in_use = None
-            self._account(booted, placement, reply, program, stepped.states)
+            self._account(booted, placement, reply, program, steps, stepped.states)
             if alarm is not None:
                 # What comes next in this guest may come of it.
                 self.drop()
-        steps = with_inside(
-            with_notes(reply.steps, stepped.states, stepped.notes),
-            stepped.states,
-            self._name,
-            alone=[note.alone for note in stepped.notes],
-            fill=look is LookLevel.MEMORY,
-        )
         if lost is not None:
             return self._lost(lost, steps, messages, alarm)
         return Run(
@@ -330,6 +334,7 @@ class Bench:
         placement: Placement,
         reply: ParsedReply,
         program: Program,
+        steps: Sequence[Step],
         states: Sequence[LensState],
     ) -> None:
         # Records the traces the program left in the guest.
@@ -347,9 +352,12 @@ class Bench:
                 booted.guest, placement, direct_map, lambda: booted.stepper.now(placement).direct_map
             )
         written = program.needs.stored_to
-        if program.needs.first_page and not reply.left:
-            # There is one first page: without it the next such program would need another guest.
-            written -= cleared(booted.guest, placement, written)
+        large = any(
+            window.nr * _PROGRAMS_OF_A_BAR > placement.bar.nr for window in placement.windows.values()
+        )
+        if (program.needs.first_page or large) and written and not reply.left:
+            # There is one first page, and little room: without it the next program would need another guest.
+            written -= cleared(booted.guest, placement, written, stored_pages(program, steps))
         booted.windows.release(placement, reply.left, written | changed)
         # vfio-pci books the whole BAR, and so meets every entry that stayed.
         if booted.leaked_entries > (0 if program.needs.vfio else MAX_LEAKED) or program.needs.slot:

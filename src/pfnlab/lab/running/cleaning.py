@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from pfnlab.errors import LostGuest, Undecided
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.vm.boots import GuestLike
 from pfnlab.programs.lang.areas import FIRST_AREA_PAGE
 from pfnlab.programs.runs.observation import direct_map_spans
-from pfnlab.units import PAGE_SIZE
+from pfnlab.units import PAGE_SIZE, PfnRange
 
-#: The largest device whose bytes are cleared for the next program that needs the first page of the BAR.
+#: The most pages of a device that are cleared for the next program.
 MAX_CLEARED_PAGES = 2048
 
 #: Seconds that a request may take.
@@ -20,9 +20,9 @@ _LIMIT = 30.0
 _AT = FIRST_AREA_PAGE * PAGE_SIZE
 
 #: Map a part of the BAR (shared, at a fixed address, for reading and writing), clear it, unmap it.
-_CLEAR_REQUEST = (
-    "program clear\nop 0 mmap uc {at:x} {size:x} 3 100001 {offset:x}\n"
-    "op 0 clear {at:x} {size:x}\nop 0 munmap {at:x} {size:x}\nend\n"
+_CLEAR_PART = (
+    "op 0 mmap uc {at:x} {size:x} 3 100001 {offset:x}\n"
+    "op 0 clear {at:x} {size:x}\nop 0 munmap {at:x} {size:x}\n"
 )
 
 #: Map physical memory as /dev/mem does without O_SYNC, shared and for reading, and unmap it.
@@ -32,20 +32,44 @@ _WRITE_BACK_REQUEST = (
 )
 
 
-def cleared(guest: GuestLike, placement: Placement, written: Collection[str]) -> set[str]:
-    """The devices whose bytes are zero again; not one that is too large, or cannot be mapped."""
+def cleared(
+    guest: GuestLike,
+    placement: Placement,
+    written: Collection[str],
+    pages: Mapping[str, Collection[int]] | None = None,
+) -> set[str]:
+    """
+    The devices whose bytes are zero again; not one that is too large, or cannot be mapped.
+
+    :param pages: of each device those that may have other bytes (:mod:`.stored_pages`), which count where all
+        of them are too many; None where any page may have
+    """
     names = set()
     for name in placement.windows.keys() & written:
         window = placement.windows[name]
-        if window.nr > MAX_CLEARED_PAGES or window.start < placement.bar.start:
+        parts = [window]
+        if window.nr > MAX_CLEARED_PAGES and pages is not None:
+            first = placement.places.devices[name].start
+            parts = [PfnRange(first + page, first + page + 1) for page in sorted(pages.get(name, ()))]
+        many = sum(part.nr for part in parts) > MAX_CLEARED_PAGES
+        if many or not all(window.contains(part) and part.start >= placement.bar.start for part in parts):
             continue
-        size, offset = window.nr * PAGE_SIZE, (window.start - placement.bar.start) * PAGE_SIZE
-        done = _done(guest, _CLEAR_REQUEST.format(at=_AT, size=size, offset=offset), operations=3)
+        done = not parts or _cleared(guest, placement, parts)
         if done is None:
             break
         if done:
             names.add(name)
     return names
+
+
+def _cleared(guest: GuestLike, placement: Placement, parts: Sequence[PfnRange]) -> bool | None:
+    clear = (
+        _CLEAR_PART.format(
+            at=_AT, size=part.nr * PAGE_SIZE, offset=(part.start - placement.bar.start) * PAGE_SIZE
+        )
+        for part in parts
+    )
+    return _done(guest, f"program clear\n{''.join(clear)}end\n", operations=3 * len(parts))
 
 
 def turned_back(

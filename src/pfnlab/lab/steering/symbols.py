@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import bisect
 import difflib
+import functools
 import re
+from copy import copy
 from pathlib import Path
 
 from pfnlab.errors import Undecided
@@ -29,7 +31,6 @@ class Symbols:
     """
 
     def __init__(self, text: str, kernel: str = "this kernel") -> None:
-        self._text = text
         self._kernel = kernel
         self._addresses: dict[str, int] = {}
         functions: dict[int, str] = {}
@@ -47,7 +48,14 @@ class Symbols:
 
     def including(self, text: str) -> Symbols:
         """These symbols and those of *text*, of a module for instance; of equal names the first counts."""
-        return Symbols(self._text + text, self._kernel)
+        others = Symbols(text)
+        both = copy(self)
+        both._addresses = {**others._addresses, **self._addresses}
+        functions = dict(zip(others._starts, others._names, strict=True))
+        functions.update(zip(self._starts, self._names, strict=True))
+        both._starts = sorted(functions)
+        both._names = [functions[start] for start in both._starts]
+        return both
 
     def __contains__(self, name: str) -> bool:
         return name in self._addresses
@@ -102,7 +110,13 @@ def kernel_symbols(guest: Guest, vmlinuz: Path) -> Symbols:
     path = cache_root() / "symbols" / f"{sha256_of(vmlinuz)[:16]}.kallsyms"
     if not path.exists():
         write_kept_text(path, _symbol_text(guest, "symbols\n"))
-    return Symbols(path.read_text(), guest.hello.release)
+    return _symbols_in(path, guest.hello.release)
+
+
+@functools.lru_cache(maxsize=2)
+def _symbols_in(path: Path, release: str) -> Symbols:
+    # Every guest of a kernel has the same, and to read them takes as long as a boot.
+    return Symbols(path.read_text(), release)
 
 
 def module_symbols(guest: Guest, module: str) -> str:
