@@ -3,7 +3,7 @@
  * Plugin of QEMU's emulator: which blocks of the kernel ran, by the addresses they begin at.
  *
  * Its one argument is `counts=PATH`. The file is mapped by pfnlab too, which reads and clears counts while the
- * guest stands still: `blocks.py` has the same layout.
+ * guest stands still: `counted_blocks.py` has the same layout.
  *
  * No package of the distribution has QEMU's header, so the functions used are declared here. The interface
  * of QEMU before 9.0 is version 1, whose inline counters need no call; later ones are at least version 2.

@@ -16,10 +16,10 @@ from pfnlab.lab.images.cache import forget, is_whole
 from pfnlab.lab.images.configured import RAM_MIB
 from pfnlab.lab.images.image import guest_image, holds
 from pfnlab.lab.images.modules import MODULE as VFIO_MODULE
-from pfnlab.lab.vm.blocks import Blocks, plugin_arguments
 from pfnlab.lab.vm.boots import SMALL, GuestShape
 from pfnlab.lab.vm.channel import Channel, Hello, read_hello
 from pfnlab.lab.vm.console import keep_console, lines_of
+from pfnlab.lab.vm.counted_blocks import Blocks, plugin_arguments
 from pfnlab.lab.vm.guest_machine import (
     CHANNEL,
     can_be_saved,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from having import NEW, bootable
 
-from pfnlab.lab.vm.blocks import MOST_BLOCKS, Blocks
+from pfnlab.lab.vm.counted_blocks import MOST_BLOCKS, Blocks
 from pfnlab.lab.vm.qemu import Guest
 
 
