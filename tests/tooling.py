@@ -158,3 +158,8 @@ def _tool(name: str) -> ModuleType:
         sys.modules[name] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(sys.modules[name])
     return sys.modules[name]
+
+
+def read_functions() -> ModuleType:
+    """What reads which functions are in which source file."""
+    return _tool("read_functions")

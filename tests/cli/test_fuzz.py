@@ -107,3 +107,36 @@ def test_leaves_alone(ask: Ask, tmp_path: Path) -> None:
     assert "20 programs, 0 differences" in ask("fuzz", *options, "--leaves", "--programs", 20).out
     answer = ask("fuzz", *options, "--programs", 21)
     assert (2, True) == (answer.code, "is of a hunt with --driver --leaves" in answer.err)
+
+
+def test_blocks_of_kernels_need_a_kernel(ask: Ask) -> None:
+    """Models have none, and a processor of the host counts none: 2."""
+    answer = ask("fuzz", *SAME, "--coverage", "kernel")
+    of_host = ask("fuzz", "--coverage", "kernel", "--accel", "kvm")
+
+    assert (2, 2) == (answer.code, of_host.code)
+    assert "--coverage kernel is for kernels: add --on qemu:7.3" in answer.err
+    assert "write --accel tcg" in of_host.err
+
+
+def test_coverage_is_one(ask: Ask) -> None:
+    """Two that contradict each other are refused, and so is one that there is not: 2."""
+    both = ask("fuzz", *SAME, "--coverage", "model", "--no-coverage")
+    unknown = ask("fuzz", *SAME, "--coverage", "branches")
+
+    assert (2, 2) == (both.code, unknown.code)
+    assert "write one of them" in both.err
+    assert "write model, kernel or none" in unknown.err
+
+
+def test_a_hunt_goes_on_with_its_coverage(ask: Ask, tmp_path: Path) -> None:
+    """The coverage is the file's; another is refused: 2."""
+    options = (*SAME, "--resume", tmp_path / "hunt", "--findings", tmp_path / "found")
+    ask("fuzz", *options, "--programs", 4, "--coverage", "none")
+
+    on = ask("fuzz", *options, "--programs", 6)
+    other = ask("fuzz", *options, "--programs", 8, "--coverage", "model")
+
+    assert (0, 2) == (on.code, other.code)
+    assert "branches" not in on.out
+    assert "is of a hunt with --coverage none" in other.err

@@ -170,6 +170,9 @@ def _reached(coverage: ReachedCoverage) -> Iterator[str]:
         files = [f"{name} {_share(pair)}" for name, pair in coverage.files.items()]
         lowest = ", ".join(files[:_NAMED])
         yield f"branches of mm/ and policies/: {_share(coverage.branches)}; lowest {lowest}"
+    if coverage.kernel is not None:
+        blocks = number_of(coverage.kernel.blocks, "block")
+        yield f"kernels: {blocks} in {number_of(coverage.kernel.functions, 'function')}"
     never = f"; never {', '.join(coverage.never)}" if coverage.never else ""
     yield f"kinds of kernel calls: {_share(coverage.words)}{never}"
 

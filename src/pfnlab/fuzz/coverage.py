@@ -1,4 +1,4 @@
-"""The coverage of a hunt: pairs of operations, branches of the model's rules, kinds of kernel calls.
+"""The coverage of a hunt: pairs of operations, branches of the model's rules, kinds of kernel calls, blocks.
 
 Branches are those of functions of ``mm/`` and ``policies/`` (:mod:`pfnlab.branches`), without the model's
 checks of itself. Models run random programs in several processes, of which each watches the branches of the
@@ -9,6 +9,7 @@ earlier programs, and is known where answers are put together.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pfnlab.branches import BranchWatch, branches_of
+from pfnlab.errors import Misuse
 from pfnlab.fuzz.call_kinds import pairs_of, reached_under
 from pfnlab.fuzz.signature import undecided
 from pfnlab.processes import Processes
@@ -34,6 +36,29 @@ WATCHED = ("mm", "policies/trackers", "policies/flushes")
 WORDS = frozenset(word for word, _ in EVENTS.values())
 
 
+class Measure(StrEnum):
+    """The coverage for which a program is kept as the beginning of later ones, where it is new.
+
+    Pairs of operations are counted in any case.
+    """
+
+    MODEL = "model"
+    KERNEL = "kernel"
+    NONE = "none"
+
+
+def measure_named(name: str) -> Measure:
+    """
+    The measure a user named.
+
+    :raises Misuse: there is none of that name
+    """
+    try:
+        return Measure(name)
+    except ValueError:
+        raise Misuse(f"there is no coverage {name!r}: write model, kernel or none") from None
+
+
 class Coverage(msgspec.Struct):
     """Everything reached so far.
 
@@ -41,12 +66,14 @@ class Coverage(msgspec.Struct):
     :ivar branches: as ``mm/unmap.py:31 in``, ``past`` for the other way
     :ivar words: the first words of events and how often
     :ivar under: by condition, the kinds, pairs and triples of kinds that programs had under it, and how many
+    :ivar blocks: blocks of kernels, as ``do_wp_page+1a4``, where these are counted
     """
 
     pairs: dict[str, int] = msgspec.field(default_factory=dict)
     branches: set[str] = msgspec.field(default_factory=set)
     words: dict[str, int] = msgspec.field(default_factory=dict)
     under: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)
+    blocks: set[str] = msgspec.field(default_factory=set)
 
     def add(self, program: Program, runs: Sequence[Run], branches: Iterable[str] = ()) -> bool:
         """Add what one program reached; whether anything of it is new.
@@ -64,6 +91,13 @@ class Coverage(msgspec.Struct):
             rows = self.under.setdefault(condition, {})
             rows[row] = rows.get(row, 0) + 1
         return before != self._size()
+
+    def add_blocks(self, runs: Iterable[Run]) -> bool:
+        """Add the blocks that kernels reached in one program; whether any is new."""
+        before = len(self.blocks)
+        for run in runs:
+            self.blocks.update(run.blocks)
+        return before != len(self.blocks)
 
     def reached(self, condition: str) -> tuple[set[str], set[str], set[str]]:
         """The kinds, pairs and triples that were reached under *condition*."""

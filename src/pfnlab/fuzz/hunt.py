@@ -14,11 +14,18 @@ from contextlib import nullcontext
 from pfnlab.errors import Misuse
 from pfnlab.fuzz.asked_machines import AskedMachines
 from pfnlab.fuzz.causes import MOST_TELLING, Evidence, Found, Grouping, Weighed, weigh
-from pfnlab.fuzz.coverage import ModelProcesses
+from pfnlab.fuzz.coverage import Measure, ModelProcesses
 from pfnlab.fuzz.filing import Folder, FoundDifference
 from pfnlab.fuzz.hunt_state import HuntState, KnownSignature, Unstable
 from pfnlab.fuzz.known_rows import note_known
-from pfnlab.fuzz.rounds import Drawing, DrawnRound, changed_by_looking, end_of_round, looked_at
+from pfnlab.fuzz.rounds import (
+    Drawing,
+    DrawnRound,
+    changed_by_looking,
+    end_of_round,
+    looked_at,
+    with_prefix,
+)
 from pfnlab.fuzz.shown_again import is_shown, machines_of
 from pfnlab.fuzz.shrink import Shrunk, shrink_quickly
 from pfnlab.fuzz.signature import (
@@ -48,7 +55,7 @@ class Hunt:
         each program first, to tell whether it has a rule
     :param state: the state to begin with; it changes during the hunt
     :param folder: the folder for findings, None to file none
-    :param watched: whether to watch the branches of the first model
+    :param watched: whether to watch the branches of the first model, where they are the measure
     :param repeats: how often a difference must show again
     :param on_progress: called after every round and finding
     :param on_compared: called with the runs of every program that all machines answered
@@ -84,7 +91,7 @@ class Hunt:
         self.found: list[FoundDifference] = []
         self._models = ModelProcesses(
             *(self.machines.models, self.machines.run_of),
-            watched=watched,
+            watched=watched and state.measure is Measure.MODEL,
             reached=state.coverage.branches,
             jobs=jobs,
         )
@@ -148,8 +155,16 @@ class Hunt:
             for place, program in enumerate(drawn.programs):
                 if most is not None and len(state.findings) >= most:
                     return
+                self._note_blocks(program, runs[place])
                 self._settle(program, runs[place])
                 state.next += 1
+
+    def _note_blocks(self, program: Program, weighed: Mapping[LookLevel, Weighed]) -> None:
+        """Count the blocks that kernels reached; where they are the measure, new ones keep a program."""
+        state = self.state
+        is_new = state.coverage.add_blocks(run for told in weighed.values() for run in told.runs)
+        if is_new and state.measure is Measure.KERNEL:
+            state.prefixes = with_prefix(state.prefixes, state.next, program)
 
     def _runs_of_round(self, drawn: DrawnRound, end: int) -> list[dict[LookLevel, Weighed]]:
         """For each program of a round, its runs on all machines by level; of what the first model has no

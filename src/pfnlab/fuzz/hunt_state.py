@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -12,12 +13,13 @@ from pfnlab.errors import Misuse, Why
 from pfnlab.files import MOST_RECORDED, Missing, cannot_write, read_bytes, write_whole
 from pfnlab.fuzz.call_kinds import CONDITIONS, Vocabulary
 from pfnlab.fuzz.causes import Cause, Evidence
-from pfnlab.fuzz.coverage import WORDS, Coverage, all_branches
+from pfnlab.fuzz.coverage import WORDS, Coverage, Measure, all_branches
 from pfnlab.fuzz.grammar import Bias
 from pfnlab.fuzz.known_rows import KnownRow
 from pfnlab.fuzz.rounds import Looks
 from pfnlab.fuzz.signature import MODELS_OWN, Signature
 from pfnlab.inert import one_line
+from pfnlab.lab.running.kernel_files import FILES, files_by_function, function_of
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.result import ALWAYS, Count, Made, Outcome, Result
@@ -91,6 +93,7 @@ class HuntState(msgspec.Struct):
     :ivar kinds: of these reasons; one that an earlier version counted has none
     :ivar looking: how kernels are looked at
     :ivar known: violations that are explained, by their rows
+    :ivar measure: the coverage that programs are kept for; without branches it is the model's too
     """
 
     machines: list[str]
@@ -112,6 +115,7 @@ class HuntState(msgspec.Struct):
     judged: int = 0
     alarming: int = 0
     known: dict[str, KnownRow] = msgspec.field(default_factory=dict)
+    measure: Measure = Measure.MODEL
     format: str = FORMAT
 
 
@@ -141,6 +145,7 @@ def write_state(path: Path, state: HuntState) -> None:
     content = msgspec.to_builtins(state)
     # A set has no order of its own; equal states are to be equal files.
     content["coverage"]["branches"] = sorted(state.coverage.branches)
+    content["coverage"]["blocks"] = sorted(state.coverage.blocks)
     try:
         write_whole(path, msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
     except OSError as trouble:
@@ -177,6 +182,31 @@ class FindingCause(msgspec.Struct, frozen=True):
     findings: tuple[str, ...]
 
 
+class ReachedKernel(msgspec.Struct, frozen=True, kw_only=True):
+    """The blocks and functions that programs reached in the kernels of a hunt.
+
+    :param blocks: the number of blocks
+    :param functions: the number of functions with such a block
+    :param files: by source file, its functions and blocks that were reached
+    """
+
+    blocks: Count
+    functions: Count
+    files: dict[str, tuple[Count, Count]]
+
+    @classmethod
+    def of(cls, blocks: Collection[str]) -> ReachedKernel:
+        """The counts of *blocks*."""
+        of_function = Counter(map(function_of, blocks))
+        functions = Counter(files_by_function().get(name, "") for name in of_function)
+        of_file = Counter(files_by_function().get(function_of(block), "") for block in blocks)
+        return cls(
+            blocks=len(blocks),
+            functions=len(of_function),
+            files={file: (functions[file], of_file[file]) for file in FILES},
+        )
+
+
 class ReachedCoverage(msgspec.Struct, frozen=True, kw_only=True):
     """The coverage of the programs: of each pair of numbers the first is reached, the second possible.
 
@@ -186,6 +216,7 @@ class ReachedCoverage(msgspec.Struct, frozen=True, kw_only=True):
     :param files: by file of the model, its branches, the lowest first; empty where they were not watched
     :param words: kinds of kernel calls
     :param never: kinds of kernel calls that no program made
+    :param kernel: what was reached of kernels; null where their blocks were not counted
     """
 
     pairs: Reached
@@ -196,6 +227,7 @@ class ReachedCoverage(msgspec.Struct, frozen=True, kw_only=True):
     files: dict[str, Reached]
     words: Reached
     never: tuple[str, ...]
+    kernel: Annotated[ReachedKernel | None, ALWAYS] = None
 
 
 class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
@@ -311,6 +343,7 @@ def _coverage_of(state: HuntState, *, watched: bool) -> ReachedCoverage:
         files={file: (reached[file], whole[file]) for file in files},
         words=(len(words), len(WORDS)),
         never=tuple(sorted(WORDS - words)),
+        kernel=ReachedKernel.of(coverage.blocks) if state.measure is Measure.KERNEL else None,
     )
 
 

@@ -22,7 +22,7 @@ import msgspec
 
 from pfnlab.errors import Misuse
 from pfnlab.fuzz.call_kinds import Vocabulary
-from pfnlab.fuzz.coverage import Coverage, ModelProcesses
+from pfnlab.fuzz.coverage import Coverage, Measure, ModelProcesses
 from pfnlab.fuzz.grammar import Bias, draw, is_rare
 from pfnlab.fuzz.signature import LOOKING, Signature, signature_between
 from pfnlab.lab.running.named_machines import Named, fetch_missing, name_machine, open_machine, see_memory
@@ -119,7 +119,12 @@ class Opened(NamedTuple):
 
 @contextmanager
 def opened(
-    named: Sequence[Named], looking: Looks | None, accel: Accel = Accel.TCG, guests: int | None = 1
+    named: Sequence[Named],
+    looking: Looks | None,
+    accel: Accel = Accel.TCG,
+    guests: int | None = 1,
+    *,
+    blocks: bool = False,
 ) -> Iterator[Opened]:
     """The machines *named*, one for each level of looking; kernels that are missing are fetched.
 
@@ -127,10 +132,11 @@ def opened(
 
     :param looking: None for mixed levels, where the memory of all can be looked at, else for /proc
     :param guests: of each kernel; None for as many as there are processors
+    :param blocks: whether kernels name the blocks that programs reach
     """
 
     def at(level: LookLevel) -> dict[str, Machine]:
-        return {machine.spec: open_machine(machine, accel, level, guests) for machine in named}
+        return {machine.spec: open_machine(machine, accel, level, guests, blocks=blocks) for machine in named}
 
     fetch_missing(named)
     machines: dict[LookLevel, dict[str, Machine]] = {}
@@ -212,8 +218,12 @@ class Drawing:
 
     @contextmanager
     def ahead(self, start: int, end: int) -> Iterator[None]:
-        """While others work on a round, draw the next one and run it on models: it needs nothing of them."""
-        if not self._models.models or start % ROUND or end <= start:
+        """While others work on a round, draw the next one and run it on models: it needs nothing of them.
+
+        It does where blocks of kernels are the measure; then nothing is drawn ahead.
+        """
+        by_kernel = self._state.measure is Measure.KERNEL
+        if not self._models.models or start % ROUND or end <= start or by_kernel:
             yield
             return
         state, drawn = self._state, list[DrawnRound]()
@@ -246,6 +256,7 @@ class Drawing:
         coverage = Coverage(
             *(dict(coverage.pairs), set(coverage.branches), dict(coverage.words)),
             {condition: dict(rows) for condition, rows in coverage.under.items()},
+            set(coverage.blocks),
         )
         drawn = DrawnRound((start, end), coverage, bias, list(prefixes))
         drawn.programs = [draw(state.seed, index, state.vocabulary, bias) for index in range(start, end)]
@@ -259,7 +270,14 @@ class Drawing:
         for index, (program, answer) in enumerate(zip(drawn.programs, answers, strict=True), start):
             first = [answer.runs[name] for name in self._models.models[:1]]
             is_new = drawn.coverage.add(program, first, answer.branches)
-            # No prefix gives others a guest of their own.
-            if first and is_new and not (is_rare(index) or program.needs.slot or program.needs.reset):
-                drawn.prefixes = [*drawn.prefixes, program][-PREFIXES:]
+            if first and is_new and self._state.measure is not Measure.KERNEL:
+                drawn.prefixes = with_prefix(drawn.prefixes, index, program)
             drawn.runs.append(answer.runs)
+
+
+def with_prefix(prefixes: Sequence[Program], index: int, program: Program) -> list[Program]:
+    """The programs that later ones may begin like, program number *index* with new coverage among them."""
+    # No prefix gives others a guest of their own.
+    if is_rare(index) or program.needs.slot or program.needs.reset:
+        return list(prefixes)
+    return [*prefixes, program][-PREFIXES:]

@@ -14,6 +14,7 @@ from pfnlab.verbs.option import AccelOf, AsJson, JobsOf, Option, ProfileOf, Say
 
 if TYPE_CHECKING:
     from pfnlab.fuzz.call_kinds import Vocabulary
+    from pfnlab.fuzz.coverage import Measure
     from pfnlab.fuzz.hunt_state import FuzzResult, HuntState
     from pfnlab.fuzz.rounds import Looks
     from pfnlab.progress import Work
@@ -60,7 +61,15 @@ class FuzzRequest(msgspec.Struct, frozen=True, kw_only=True):
     slots: Annotated[bool, Option("With devices that come and go.")] = False
     fixed: Annotated[bool, Option("Only programs with an isa or a top device.")] = False
     leaves: Annotated[bool, Option("Only programs with leaves of 2 MiB and 1 GiB.")] = False
-    coverage: Annotated[bool, Option("Watch which branches of the model are reached.")] = True
+    coverage: Annotated[
+        str | None,
+        Option(
+            "Keep programs as beginnings of later ones for new branches of the model, or new blocks of the "
+            "kernels; none for new pairs of operations alone. Default: model, or that of the hunt.",
+            "model|kernel|none",
+        ),
+    ] = None
+    no_coverage: Annotated[bool, Option("The same as --coverage none.")] = False
     stop_after: Annotated[int | None, Option("End after so many findings.", "N", min=1)] = None
     jobs: JobsOf = None
     as_json: AsJson = False
@@ -81,6 +90,7 @@ def perform(request: FuzzRequest, say: Say) -> Iterator[FuzzResult]:
 
     :raises Misuse: an option is wrong, or does not go with another
     """
+    from pfnlab.fuzz.coverage import Measure
     from pfnlab.fuzz.filing import Folder
     from pfnlab.fuzz.hunt import Hunt
     from pfnlab.fuzz.hunt_state import FuzzResult, HuntState
@@ -94,13 +104,15 @@ def perform(request: FuzzRequest, say: Say) -> Iterator[FuzzResult]:
     from pfnlab.units import number_of
 
     accel = accel_named(request.accel)
+    measure = _measure(request)
     specs = list(request.on) or [f"model:{newest_series()}", f"qemu:{newest_series()}"]
     if len(set(specs)) != len(specs) or len(specs) < 2:
         raise Misuse(f"one machine has nothing to differ from: write --on {specs[0]} --on qemu:7.2")
     named = name_machines(specs, request.profile)
     vocabulary = _vocabulary(request)
     chosen = looking_named(request.look) if request.look is not None else None
-    kept = _kept(request, specs, vocabulary, chosen)
+    kept = _kept(request, specs, vocabulary, chosen, measure)
+    measure = kept.measure if kept is not None and measure is None else measure or Measure.MODEL
     wanted = kept.looking if kept is not None else chosen
     if wanted is not None and LookLevel.MEMORY in wanted.levels and any(one.kind == "qemu" for one in named):
         need_lens()
@@ -108,15 +120,15 @@ def perform(request: FuzzRequest, say: Say) -> Iterator[FuzzResult]:
     if programs is None and request.seconds is None:
         programs = PROGRAMS
     with (
-        opened(named, wanted, accel, request.jobs) as lab,
+        opened(named, wanted, accel, request.jobs, blocks=measure is Measure.KERNEL) as lab,
         working(f"fuzzing {', '.join(specs)}", programs) as work,
     ):
-        state = kept or HuntState(specs, request.seed or 0, vocabulary, looking=lab.looking)
+        state = kept or HuntState(specs, request.seed or 0, vocabulary, looking=lab.looking, measure=measure)
+        state.measure = measure
         hunt = Hunt(
             lab.machines,
             state,
             Folder(request.findings, request.known),
-            watched=request.coverage,
             on_progress=_Kept(work, state, request.resume, None if programs else request.seconds).show,
             predicting=lab.predicting,
             jobs=request.jobs or processors(),
@@ -133,6 +145,26 @@ def perform(request: FuzzRequest, say: Say) -> Iterator[FuzzResult]:
     yield FuzzResult.of(state, watched=watched)
 
 
+def _measure(request: FuzzRequest) -> Measure | None:
+    """The coverage that was asked for, None where that of the hunt is.
+
+    :raises Misuse: there is no such coverage, two are asked for, or no kernel's blocks can be counted
+    """
+    from pfnlab.fuzz.coverage import Measure, measure_named
+
+    measure = measure_named(request.coverage) if request.coverage is not None else None
+    if request.no_coverage:
+        if measure not in (None, Measure.NONE):
+            raise Misuse(f"--no-coverage and --coverage {measure} contradict each other: write one of them")
+        return Measure.NONE
+    if measure is Measure.KERNEL:
+        if request.on and not any(spec.startswith("qemu:") for spec in request.on):
+            raise Misuse("--coverage kernel is for kernels: add --on qemu:7.3")
+        if request.accel == "kvm":
+            raise Misuse("--coverage kernel needs an emulated processor: write --accel tcg")
+    return measure
+
+
 def _vocabulary(request: FuzzRequest) -> Vocabulary:
     """:raises Misuse: there would be leaves alone, and nobody who makes them"""
     from pfnlab.fuzz.call_kinds import Vocabulary
@@ -146,11 +178,16 @@ def _vocabulary(request: FuzzRequest) -> Vocabulary:
 
 
 def _kept(
-    request: FuzzRequest, specs: list[str], vocabulary: Vocabulary, chosen: Looks | None
+    request: FuzzRequest,
+    specs: list[str],
+    vocabulary: Vocabulary,
+    chosen: Looks | None,
+    measure: Measure | None,
 ) -> HuntState | None:
     """The state from which the hunt goes on, None where one begins.
 
     :param chosen: the levels of looking, None for those of the hunt
+    :param measure: the coverage, None for that of the hunt
     :raises Misuse: the file is of another hunt
     """
     from pfnlab.fuzz.hunt_state import read_state
@@ -165,6 +202,8 @@ def _kept(
         raise Misuse(f"{request.resume} is of seed {state.seed}: leave --seed out, or name another file")
     if chosen not in (None, state.looking):
         raise Misuse(f"{request.resume} is of a hunt with --look {state.looking}: leave --look out")
+    if measure not in (None, state.measure):
+        raise Misuse(f"{request.resume} is of a hunt with --coverage {state.measure}: leave --coverage out")
     if state.vocabulary != vocabulary:
         names = vocabulary.__struct_fields__
         words = [f"--{name}" for name in names if getattr(state.vocabulary, name)]

@@ -17,6 +17,7 @@ from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.alarms import alarm_of_guest, alarm_of_reply
 from pfnlab.lab.running.cleaning import cleared, turned_back
 from pfnlab.lab.running.inside import with_inside
+from pfnlab.lab.running.kernel_blocks import ReachedBlocks
 from pfnlab.lab.running.placement import (
     MAX_BAR_MIB,
     TAIL_BAR_MIB,
@@ -78,11 +79,13 @@ class Sight:
     :param look: how the state is looked at
     :param lens: the guest's memory can be read
     :param demanded: a kernel that cannot be looked into is an error
+    :param blocks: the blocks of the kernel that each program reaches are named
     """
 
     look: LookLevel
     lens: bool
     demanded: bool
+    blocks: bool = False
 
 
 @dataclass
@@ -93,6 +96,7 @@ class BootedGuest:
     windows: Windows
     shape: GuestShape
     stepper: Stepper
+    reached: ReachedBlocks | None = None
     fresh: bool = True
     leaked_entries: int = 0
     once_messages: dict[str, None] = field(default_factory=dict)
@@ -222,11 +226,14 @@ class Bench:
         )
         request = compile_program(program, placement, observed)
         in_use = booted.in_use or booted.stepper.settled()
+        if booted.reached is not None:
+            booted.reached.begin()
         if booted.stepper.wanted(program):
             stepped = booted.stepper.run(request, program, placement)
         else:
             booted.stepper.at = None
             stepped = Stepped(_whole_reply(booted.guest, request, program))
+        blocks = () if booted.reached is None else booted.reached.end()
         reply = parse_reply(stepped.reply, program, placement, observed, ram_mib=self._ram_mib)
         if reply.before or (reply.before_log and not booted.fresh):
             if not booted.fresh:
@@ -260,7 +267,8 @@ class Bench:
                 # What comes next in this guest may come of it.
                 self.drop()
         if lost is not None:
-            return self._lost(lost, steps, messages, alarm)
+            run = self._lost(lost, steps, messages, alarm)
+            return msgspec.structs.replace(run, blocks=blocks)
         return Run(
             self._name,
             self._kernel.label,
@@ -272,6 +280,7 @@ class Bench:
             look=look,
             configuration=self._configuration,
             unobserved=self._unobserved,
+            blocks=blocks,
         )
 
     def _take_late_alarm(self) -> Alarm | None:
@@ -308,6 +317,7 @@ class Bench:
             Windows(bar, driver_ram=ram, phys_bits=guest.hello.phys_bits),
             self._shape(program, size, image),
             stepper,
+            ReachedBlocks(cast("Guest", guest), self._kernel.vmlinuz) if self.sight.blocks else None,
         )
         placement = self.booted.windows.place(program)
         if placement is None:

@@ -216,13 +216,19 @@ def with_policies(specs: Sequence[str], paths: Sequence[str]) -> list[str]:
 
 
 def open_machine(
-    named: Named, accel: Accel = Accel.TCG, look: LookLevel = LookLevel.PROC, guests: int | None = None
+    named: Named,
+    accel: Accel = Accel.TCG,
+    look: LookLevel = LookLevel.PROC,
+    guests: int | None = None,
+    *,
+    blocks: bool = False,
 ) -> Machine:
     """The machine of a name; a kernel that is not here yet is fetched when it runs.
 
     :param accel: the accelerator of guests, where it is a kernel
     :param look: how the kernel is looked at, or is to be predicted to be looked at
     :param guests: how many guests a kernel has at most; None for one a processor
+    :param blocks: whether the blocks of a kernel that programs reach are named
     :raises Misuse: there is no such model
     :raises MissingTool: *look* needs the lens, which is not here
     """
@@ -237,7 +243,14 @@ def open_machine(
     name = named.kernel
     kernel = built(name).image if named.built else name if named.stock else Path(name)
     guest: Machine = QemuMachine(
-        kernel, guests=guests, name=named.spec, accel=accel, look=look, say=say, hardware=named.hardware
+        kernel,
+        guests=guests,
+        name=named.spec,
+        accel=accel,
+        look=look,
+        blocks=blocks,
+        say=say,
+        hardware=named.hardware,
     )
     return guest
 

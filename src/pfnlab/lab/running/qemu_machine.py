@@ -59,6 +59,7 @@ class QemuMachine:
         when None, where drgn is installed and the kernel has types in it; in any case where *look* needs it
     :param name: the machine's name in its runs, ``qemu:6.1`` when None
     :param accel: KVM, TCG, or KVM where it works; TCG for programs that hold a processor in any case
+    :param blocks: name the blocks of the kernel that each program reaches; then processors are emulated
     :param say: called with a line for each thing that takes time or room, from any thread
     :param hardware: what all its guests have, beyond what a program needs
     :param factory: boots a guest; for tests
@@ -74,6 +75,7 @@ class QemuMachine:
         lens: bool | None = None,
         name: str | None = None,
         accel: Accel = Accel.TCG,
+        blocks: bool = False,
         say: Callable[[str], None] = quiet,
         hardware: Hardware = USUAL,
         factory: GuestFactory | None = None,
@@ -83,7 +85,16 @@ class QemuMachine:
         self.name = name or f"qemu:{label}"
         self._benches: list[Bench | BenchProcess] = []
         self._lens, self._demanded = can_look_inside() if lens is None else lens, bool(lens)
-        self._settings = {"look": look, "lens": lens, "name": self.name, "accel": accel, "hardware": hardware}
+        accel = Accel.TCG if blocks else accel
+        self._blocks = blocks
+        self._settings = {
+            "look": look,
+            "lens": lens,
+            "name": self.name,
+            "accel": accel,
+            "blocks": blocks,
+            "hardware": hardware,
+        }
         self.look = look
         self._max_guests = guests or os.cpu_count() or 1
         self._hardware = hardware
@@ -116,7 +127,7 @@ class QemuMachine:
         if in_memory and not self._lens:
             self._lens = True
             self.reboot()
-        self._sight = Sight(look, self._lens, self._demanded or in_memory)
+        self._sight = Sight(look, self._lens, self._demanded or in_memory, self._blocks)
         self._settings["look"] = look
         for bench in self._benches:
             if isinstance(bench, Bench):
@@ -299,5 +310,6 @@ def _boot(
         offsets=offsets,
         probes=probes,
         shared_ram=sight.lens,
+        counted=sight.blocks,
         boot_limit=HELLO_LIMIT if shape.accel is Accel.KVM else BOOT_LIMIT,
     )

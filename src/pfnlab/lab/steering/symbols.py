@@ -95,10 +95,20 @@ class Symbols:
 
     def function(self, address: int) -> str | None:
         """The function *address* is in, without the compiler's suffix after a dot; None outside of all."""
+        place = self.place(address)
+        return None if place is None else place[0].partition(".")[0]
+
+    def place(self, address: int) -> tuple[str, int] | None:
+        """The function *address* is in, with the compiler's suffix, and the offset; None outside of all."""
         at = bisect.bisect_right(self._starts, address) - 1
         if at < 0 or address - self._starts[at] >= _LARGEST_FUNCTION:
             return None
-        return self._names[at].partition(".")[0]
+        return self._names[at], address - self._starts[at]
+
+    def functions_outside(self, first: str, end: str) -> list[str]:
+        """The functions that do not lie between the symbols *first* and *end*, in the order of addresses."""
+        outside = range(self.address(first), self.address(end))
+        return [name for start, name in zip(self._starts, self._names, strict=True) if start not in outside]
 
 
 def kernel_symbols(guest: Guest, vmlinuz: Path) -> Symbols:

@@ -19,6 +19,7 @@ from pfnlab.lab.images.modules import MODULE as VFIO_MODULE
 from pfnlab.lab.vm.boots import SMALL, GuestShape
 from pfnlab.lab.vm.channel import Channel, Hello, read_hello
 from pfnlab.lab.vm.console import keep_console, lines_of
+from pfnlab.lab.vm.counted_blocks import Blocks, plugin_arguments
 from pfnlab.lab.vm.guest_machine import (
     CHANNEL,
     can_be_saved,
@@ -39,6 +40,7 @@ from pfnlab.lab.vm.saved_state import incoming, mark_used, save_state, state_fil
 from pfnlab.lab.vm.slot import Slot
 from pfnlab.lab.vm.standstill import Standstill, processor_time
 from pfnlab.programs.runs.alarm import Alarm, alarms_in, first_alarm
+from pfnlab.programs.runs.machine import Accel
 
 QEMU = "qemu-system-x86_64"
 
@@ -74,6 +76,7 @@ class Guest:
     :param fresh: boot, even where the state of an equal machine was saved after its boot
     :param probes: a ``trace`` request (:func:`pfnlab.lab.vm.probes.trace_request`), to observe orders with
     :param shared_ram: keep its RAM in a file that others can read, `ram`
+    :param counted: count the blocks of its kernel that run, `blocks`; on an emulated processor alone
     :raises MissingTool: QEMU or a C compiler is not on this machine
     :raises LostGuest: the kernel panicked, QEMU ended, or *boot_limit* passed
     """
@@ -84,6 +87,8 @@ class Guest:
     console: Path
     #: The file that is its RAM, None where that is QEMU's alone.
     ram: Path | None = None
+    #: The counts of its kernel's blocks, None where they are not counted.
+    blocks: Blocks | None = None
 
     def __init__(
         self,
@@ -96,6 +101,7 @@ class Guest:
         fresh: bool = False,
         probes: str = "",
         shared_ram: bool = False,
+        counted: bool = False,
     ) -> None:
         qemu = shutil.which(QEMU)
         if qemu is None:
@@ -108,6 +114,7 @@ class Guest:
         state = None
         self._slot = Slot(shape.bar_mib) if shape.slot else None
         self._shared_ram_mib = ram_mib * shared_ram
+        self._counted = counted and shape.accel is not Accel.KVM
         if not fresh and can_be_saved(shape):
             options = [
                 *machine,
@@ -125,6 +132,7 @@ class Guest:
         self._launch(command)
         try:
             self.hello = self._boot_without_false_rom(command, boot_limit)
+            self._open_blocks()
             self._lines_of_boot = len(lines_of(self.console))
             if probes:
                 self.hello = read_hello(self.request(probes))
@@ -142,6 +150,7 @@ class Guest:
         try:
             if is_whole(state) and self._channel.heart_beats(_RESTORE_LIMIT, self._lives):
                 self.hello = read_hello(self._wait("answer", _RESTORE_LIMIT))
+                self._open_blocks()
                 mark_used(state)
                 return True
         except BaseException:
@@ -166,6 +175,7 @@ class Guest:
                     *("-serial", f"file:{self.console}"),
                     *("-qmp", f"unix:{self._folder / 'qmp'},server=on,wait=off"),
                     *(ram_arguments(self.ram, room) if self.ram else ()),
+                    *(plugin_arguments(self._folder / "blocks") if self._counted else ()),
                 ],
                 self._folder,
             )
@@ -173,6 +183,10 @@ class Guest:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
         self._open = True
+
+    def _open_blocks(self) -> None:
+        if self._counted:
+            self.blocks = Blocks(self._folder / "blocks")
 
     def _lives(self) -> bool:
         return self._process.poll() is None and not self._stands()
@@ -306,6 +320,9 @@ class Guest:
         if self._guard.stdin:
             self._guard.stdin.close()
         self._channel.close()
+        if self.blocks is not None:
+            self.blocks.close()
+            self.blocks = None
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def __enter__(self) -> Guest:

@@ -290,6 +290,8 @@ class Run(msgspec.Struct, frozen=True):
     :param unobserved: words of events that the machine has no function for that a tracer could see called
     :param tlbs: for each step what the processors remember, which only a model can tell; empty elsewhere. It
         is drawn and explained, not compared
+    :param blocks: the blocks of the kernel that the program reached, where they are counted
+        (:mod:`pfnlab.lab.running.kernel_blocks`); not compared
     """
 
     machine: str
@@ -305,6 +307,7 @@ class Run(msgspec.Struct, frozen=True):
     unobserved: frozenset[str] = frozenset()
     tlbs: tuple[tuple[TlbSeen, ...], ...] = ()
     undecided: Reason | None = None
+    blocks: tuple[str, ...] = ()
 
     @property
     def unfinished(self) -> str | None:

@@ -1,0 +1,93 @@
+"""The blocks of a guest's kernel that ran, which a plugin of QEMU's emulator counts.
+
+A block is a piece of code that the emulator translates at once; it is known by the address it begins at.
+The plugin (``blocks.c``) counts in a file that is mapped here too: counts are read and cleared from outside.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+
+from pfnlab.errors import Defect
+from pfnlab.lab.images.cache import cache_root, kept, quiet
+from pfnlab.lab.images.tools import run
+
+#: How many blocks the file has room for, as in ``blocks.c``.
+MOST_BLOCKS = 1 << 17
+
+_WORD = 8
+_FLAGS = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-shared", "-fPIC")
+_LIMIT = 120.0
+_REMEDY = "apt-get install --no-install-recommends gcc libc6-dev"
+
+
+def plugin(*, say: Callable[[str], None] = quiet) -> Path:
+    """
+    The plugin; compiled on the first call, from the cache afterwards.
+
+    :raises MissingTool: there is no C compiler
+    :raises Defect: the compiler works, and does not take it
+    """
+    source = (resources.files("pfnlab.lab.vm") / "blocks.c").read_text(encoding="utf-8")
+    key = hashlib.sha256(repr((source, _FLAGS)).encode()).hexdigest()
+
+    def make(part: Path) -> None:
+        code = part.with_suffix(".c")
+        code.write_text(source, encoding="utf-8")
+        command = ["gcc", *_FLAGS, "-o", str(part), str(code)]
+        result = run(command, limit=_LIMIT, remedy=_REMEDY)
+        if result.returncode:
+            raise Defect(f"the plugin that counts blocks does not compile: {result.stderr.strip()}")
+
+    return kept(cache_root() / "guest" / f"blocks-{key[:16]}.so", make, say=say)
+
+
+def plugin_arguments(file: Path) -> list[str]:
+    """QEMU's arguments for a machine whose blocks are counted in the new file *file*."""
+    return ["-plugin", f"file={plugin()},counts={file}"]
+
+
+class Blocks:
+    """
+    The counts of one guest; a file that the plugin has made.
+
+    :param file: its path
+    """
+
+    def __init__(self, file: Path) -> None:
+        with file.open("r+b") as opened:
+            self._memory = mmap.mmap(opened.fileno(), (1 + 2 * MOST_BLOCKS) * _WORD)
+        self._words = memoryview(self._memory).cast("Q")
+
+    def clear(self) -> None:
+        """Count from now on."""
+        used = self._used
+        self._counts(used)[:] = memoryview(bytes(used * _WORD)).cast("Q")
+
+    def reached(self) -> list[int]:
+        """The addresses of blocks that ran since, in the order of their first translation."""
+        # The guest may go on, and translate more blocks meanwhile.
+        used = self._used
+        addresses = self._words[1 : 1 + used]
+        return [address for address, count in zip(addresses, self._counts(used), strict=True) if count]
+
+    def close(self) -> None:
+        """Let go of the file; does nothing the second time."""
+        self._words.release()
+        self._memory.close()
+
+    @property
+    def is_full(self) -> bool:
+        """True where there may be blocks that found no room."""
+        return self._used >= MOST_BLOCKS
+
+    @property
+    def _used(self) -> int:
+        return self._words[0]
+
+    def _counts(self, used: int) -> memoryview:
+        return self._words[1 + MOST_BLOCKS : 1 + MOST_BLOCKS + used]
