@@ -15,7 +15,7 @@ from pfnlab.lab.building.built import PAT_INFO, uncalled_in
 from pfnlab.lab.images.configured import configuration_of_kernel, ram_mib
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.alarms import alarm_of_guest, alarm_of_reply
-from pfnlab.lab.running.cleaning import cleared, turned_back
+from pfnlab.lab.running.cleaning import cleared, low_devices, turned_back
 from pfnlab.lab.running.inside import with_inside
 from pfnlab.lab.running.placement import (
     MAX_BAR_MIB,
@@ -332,9 +332,11 @@ class Bench:
                 booted.guest, placement, direct_map, lambda: booted.stepper.now(placement).direct_map
             )
         written = program.needs.stored_to
-        if program.needs.first_page and not reply.left:
-            # There is one first page: without it the next such program would need another guest.
-            written -= cleared(booted.guest, placement, written)
+        if not reply.left:
+            # There is one first page, and little low memory: without them the next such program would need
+            # another guest.
+            scarce = written if program.needs.first_page else written & low_devices(placement)
+            written -= cleared(booted.guest, placement, scarce)
         booted.windows.release(placement, reply.left, written | changed)
         # vfio-pci books the whole BAR, and so meets every entry that stayed.
         if booted.leaked_entries > (0 if program.needs.vfio else MAX_LEAKED) or program.needs.slot:

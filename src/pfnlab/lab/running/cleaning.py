@@ -19,9 +19,10 @@ _LIMIT = 30.0
 
 _AT = FIRST_AREA_PAGE * PAGE_SIZE
 
-#: Map a part of the BAR (shared, at a fixed address, for reading and writing), clear it, unmap it.
+#: Map a part of the BAR, or of low memory (shared, at a fixed address, for reading and writing), clear it,
+#: unmap it.
 _CLEAR_REQUEST = (
-    "program clear\nop 0 mmap uc {at:x} {size:x} 3 100001 {offset:x}\n"
+    "program clear\nop 0 mmap {via} {at:x} {size:x} 3 100001 {offset:x}\n"
     "op 0 clear {at:x} {size:x}\nop 0 munmap {at:x} {size:x}\nend\n"
 )
 
@@ -32,15 +33,23 @@ _WRITE_BACK_REQUEST = (
 )
 
 
+def low_devices(placement: Placement) -> set[str]:
+    """The devices in low memory, of which a guest has little."""
+    return {name for name, window in placement.windows.items() if window.start < placement.bar.start}
+
+
 def cleared(guest: GuestLike, placement: Placement, written: Collection[str]) -> set[str]:
     """The devices whose bytes are zero again; not one that is too large, or cannot be mapped."""
     names = set()
     for name in placement.windows.keys() & written:
         window = placement.windows[name]
-        if window.nr > MAX_CLEARED_PAGES or window.start < placement.bar.start:
+        if window.nr > MAX_CLEARED_PAGES:
             continue
-        size, offset = window.nr * PAGE_SIZE, (window.start - placement.bar.start) * PAGE_SIZE
-        done = _done(guest, _CLEAR_REQUEST.format(at=_AT, size=size, offset=offset), operations=3)
+        # Files of the device count from the BAR's start, /dev/mem from that of physical memory.
+        via, first = ("uc", placement.bar.start) if window.start >= placement.bar.start else ("devmem", 0)
+        size, offset = window.nr * PAGE_SIZE, (window.start - first) * PAGE_SIZE
+        request = _CLEAR_REQUEST.format(via=via, at=_AT, size=size, offset=offset)
+        done = _done(guest, request, operations=3)
         if done is None:
             break
         if done:
