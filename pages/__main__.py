@@ -24,6 +24,7 @@ from pages.not_modelled import not_modelled
 from pages.policies_page import policies_page
 from pages.profiles_page import profiles_page
 from pages.sizes_page import page as sizes
+from pages.sweeps_page import page as sweeps
 from pages.walkers_page import page as walkers
 from pfnlab.claims.reading import discussion_numbers
 from pfnlab.errors import PfnlabError
@@ -47,6 +48,7 @@ PAGES: dict[str, Callable[[int | None], str]] = {
     "kernels": lambda _: kernels(),
     "not-modelled": lambda _: not_modelled(),
     "sizes": lambda _: sizes(),
+    "sweeps": lambda _: sweeps(),
 }
 
 

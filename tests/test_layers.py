@@ -50,6 +50,7 @@ ORDER = (
     ("claims",),
     ("picture",),
     ("fuzz",),
+    ("sweep",),
     ("meeting",),
     ("cluster",),
     ("document",),

@@ -10,7 +10,7 @@ from contextlib import redirect_stderr
 import pytest
 
 from pfnlab import progress
-from pfnlab.progress import say, silent, working
+from pfnlab.progress import beating, say, silent, working
 
 
 class Screen(io.StringIO):
@@ -124,6 +124,19 @@ def test_quick_work_says_nothing_elsewhere(capsys: pytest.CaptureFixture[str]) -
         work.advance(2)
 
     assert ("", "") == capsys.readouterr()
+
+
+def test_work_that_stands_still_is_shown_again(capsys: pytest.CaptureFixture[str]) -> None:
+    """As often as its caller says, whatever takes so long."""
+    with working("sweeping", 4, every=0.01) as work, beating(work, 0.02):
+        work.reach(1)
+        deadline = time.monotonic() + 10.0
+        said = ""
+        while said.count("sweeping: 1 of 4, 25 %") < 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+            said += capsys.readouterr().err
+
+    assert 3 <= said.count("sweeping: 1 of 4, 25 %")
 
 
 def test_silence_is_kept(screen: Screen) -> None:

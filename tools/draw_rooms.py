@@ -34,6 +34,7 @@ ORDER = {
     "claims": (),
     "picture": (),
     "fuzz": (),
+    "sweep": (),
     "meeting": (),
     "cluster": (),
     "document": (),

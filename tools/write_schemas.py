@@ -39,6 +39,7 @@ from pfnlab.report.campaigns import ListedResults, StatusResult
 from pfnlab.report.policies_matrix import PoliciesResult
 from pfnlab.report.run_json import PrintedRun
 from pfnlab.result import Printed
+from pfnlab.sweep.sweep_result import SweepResult
 
 FOLDER = Path(__file__).resolve().parents[1] / "src" / "pfnlab" / "schemas"
 
@@ -64,6 +65,7 @@ RESULTS: dict[str, type[Printed]] = {
     "bugs-run": BugRunResult,
     "try": TrialResult,
     "fuzz": FuzzResult,
+    "sweep": SweepResult,
     "inspect": InspectionResult,
     "explain": ExplainResult,
     "fmt": FmtResult,

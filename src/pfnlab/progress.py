@@ -48,11 +48,13 @@ class Work(PartCount):
 
     :param what: what is done, in a few words
     :param total: how many parts it has, where that is known
+    :param every: seconds between plain lines, None for :data:`EVERY`
+    :ivar words: what is done now
     """
 
-    def __init__(self, what: str, total: int | None = None) -> None:
+    def __init__(self, what: str, total: int | None = None, every: float | None = None) -> None:
         self.total, self.done = total, 0
-        self._words = what
+        self.words, self._every = what, every
         self._display: Progress | None = None
         self._task: Any = None
         self._began = self._said_at = time.monotonic()
@@ -76,7 +78,7 @@ class Work(PartCount):
 
     def show(self, words: str) -> None:
         """Replace the words: what is done now."""
-        self._words = words
+        self.words = words
         self._changed()
 
     def expect(self, total: int) -> None:
@@ -116,11 +118,12 @@ class Work(PartCount):
     def _changed(self) -> None:
         with _lock:
             if self._display is not None:
-                self._display.update(self._task, description=one_line(self._words), far=self.far)
+                self._display.update(self._task, description=one_line(self.words), far=self.far)
         # What goes on in another process is shown by the one that waits for it.
-        if not self._terminal and _hearer is None and time.monotonic() - self._said_at >= EVERY:
+        every = EVERY if self._every is None else self._every
+        if not self._terminal and _hearer is None and time.monotonic() - self._said_at >= every:
             self._said_at = time.monotonic()
-            say(": ".join(filter(None, (self._words, self.far))))
+            say(": ".join(filter(None, (self.words, self.far))))
 
     def _appear(self) -> None:
         # Only now: rich takes longer to import than most work.
@@ -141,7 +144,7 @@ class Work(PartCount):
             # The work may have ended, and another may be on the screen.
             if self._ended or any(work.is_shown for work in _shown):
                 return
-            self._task = display.add_task(one_line(self._words), total=None, far=self.far)
+            self._task = display.add_task(one_line(self.words), total=None, far=self.far)
             # The work has lasted longer than the line.
             display.tasks[0].start_time = self._began
             display.start()
@@ -149,18 +152,37 @@ class Work(PartCount):
 
 
 @contextmanager
-def working(what: str, total: int | None = None) -> Iterator[Work]:
+def working(what: str, total: int | None = None, every: float | None = None) -> Iterator[Work]:
     """Show *what* as long as it lasts, once it has lasted two seconds.
 
     :param total: how many parts the work has, where that is known
+    :param every: seconds between plain lines, None for :data:`EVERY`
     """
-    work = Work(what, total)
+    work = Work(what, total, every)
     with ExitStack() as stack:
         stack.callback(work.end)
         _shown.append(work)
         stack.callback(_shown.remove, work)
         work.begin()
         yield work
+
+
+@contextmanager
+def beating(work: Work, seconds: float) -> Iterator[None]:
+    """Show *work* again every so often, also where nothing of it is done for long."""
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(seconds):
+            work.show(work.words)
+
+    thread = threading.Thread(target=beat, name="beat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 @contextmanager

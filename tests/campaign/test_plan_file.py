@@ -23,6 +23,7 @@ from pfnlab.campaign.plan import (
     FuzzTable,
     LimitsTable,
     MeetTable,
+    SweepTable,
 )
 from pfnlab.campaign.plan_file import PlanMistakes, plan_of, read_plan
 from pfnlab.campaign.running import begin_campaign, stored_plan
@@ -36,12 +37,16 @@ ROOT = Path(__file__).parents[2]
 #: The keys of each table.
 TABLES = [
     form.__struct_fields__
-    for form in (LimitsTable, BudgetTable, CountTable, FuzzTable, CheckTable, CatalogueTable, MeetTable)
+    for form in (
+        *(LimitsTable, BudgetTable, CountTable),
+        *(FuzzTable, CheckTable, CatalogueTable, MeetTable, SweepTable),
+    )
 ]
 
 FUZZ = '[[fuzz]]\nmachines = [["model:6.1", "model:7.2"]]\n'
 CATALOGUE = '[[catalogue]]\nmachines = [["model:6.1", "model:7.2"]]\n'
 MEET = '[[meet]]\nkernels = ["6.12"]\n'
+SWEEP = '[[sweep]]\nmachines = [["qemu:7.2"]]\n'
 CHECK = '[[check]]\nmachines = ["model:7.2"]\n'
 HEAD = 'form = 1\nname = "n"\n'
 
@@ -151,6 +156,16 @@ def test_the_example_of_the_repository_is_a_plan() -> None:
         (HEAD + "limits.tries = -1\n" + FUZZ, "c.toml:3: [limits], tries: this is more than 0, not -1"),
         (HEAD + 'says = """\n[fuzz]\n"""\n' + FUZZ + "sed = 1\n", "c.toml:8: [[fuzz]] 1, sed: there is no"),
         (HEAD + "[[meet]]\nkernels = ['nothing']\n", "c.toml:4: [[meet]] 1, kernels: there is no kernel"),
+        (
+            HEAD + SWEEP + "scopes = ['pcie']\n",
+            "c.toml:5: [[sweep]] 1, scopes: there is no scope `pcie`: did you mean `pci`",
+        ),
+        (
+            HEAD + "[[sweep]]\nmachines = [['model:7.2']]\n",
+            "c.toml:4: [[sweep]] 1, machines: one machine has nothing to differ from",
+        ),
+        (HEAD + SWEEP + "look = 'nose'\n", "c.toml:5: [[sweep]] 1, look: "),
+        (HEAD + SWEEP + "cells_per_shard = 0\n", "c.toml:5: [[sweep]] 1, cells_per_shard: "),
         (HEAD + "[[meet]]\nkernels = ['6.12']\nprofile = 'x'\n", "c.toml:5: [[meet]] 1, profile: 'x' is no"),
         (HEAD + CATALOGUE + "programs = ['-']\n", "c.toml:5: [[catalogue]] 1, programs: a campaign reads no"),
         (
@@ -315,7 +330,16 @@ KEYS = st.sampled_from([*sorted({key for table in TABLES for key in table}), "k"
     st.lists(
         st.tuples(
             st.sampled_from(
-                ["[limits]", "[budget]", "[count]", "[[fuzz]]", "[[check]]", "[[catalogue]]", "[[meet]]"]
+                [
+                    "[limits]",
+                    "[budget]",
+                    "[count]",
+                    "[[fuzz]]",
+                    "[[check]]",
+                    "[[catalogue]]",
+                    "[[meet]]",
+                    "[[sweep]]",
+                ]
             ),
             st.dictionaries(KEYS, VALUES, max_size=3),
         ),

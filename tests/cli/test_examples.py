@@ -26,6 +26,7 @@ COSTLY = (
     "qemu:",
     "pfnlab explore",
     "pfnlab fuzz",
+    "pfnlab sweep all",
     "pfnlab try",
     "pfnlab kernels",
     "pfnlab cache",

@@ -205,6 +205,7 @@ TOO_MANY = 8 * processors() + 1
     [
         ("check", "--jobs"),
         ("fuzz", "--jobs"),
+        ("sweep", "pci", "--jobs"),
         ("matrix", "cases.jsonl", "--jobs"),
         ("policies", "matrix", "--jobs"),
         ("kernels", "build", "7.2", "--jobs"),

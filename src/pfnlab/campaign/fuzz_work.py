@@ -18,7 +18,8 @@ from pfnlab.programs.runs.observation import Run
 from pfnlab.result import Outcome
 from pfnlab.store.rows import StoredResult
 
-_VERDICTS = {Outcome.AS_EXPECTED: "agrees", Outcome.DISCOVERY: "differs", Outcome.UNDECIDED: "undecided"}
+#: The verdict of a run by its outcome.
+FUZZED = {Outcome.AS_EXPECTED: "agrees", Outcome.DISCOVERY: "differs", Outcome.UNDECIDED: "undecided"}
 
 #: The verdict of a finding by the kind of its signature; every other is ``differs``.
 _KINDS = {"alarm": "alarm", "lost": "lost", VIOLATION: "violated"}
@@ -59,18 +60,10 @@ def fuzz_shard(work: FuzzWork) -> ShardResults:
             grouped=False,
         )
         hunt.run(work.programs)
-    results = [_run_result(work, state), *(_difference(work, found) for found in hunt.found)]
-    results += [
-        StoredResult(
-            kind="difference",
-            task="fuzz",
-            machines=work.machines,
-            verdict="unstable",
-            subject=unstable.program,
-            says=unstable.says,
-            detail={"shown": unstable.shown, "runs": unstable.runs},
-        )
-        for unstable in state.unstable
+    results = [
+        _run_result(work, state),
+        *(difference_of("fuzz", work.machines, found) for found in hunt.found),
+        *unstable_of("fuzz", work.machines, state),
     ]
     return ShardResults(
         results=tuple(results), kernels=dict(sorted(kernels.items())), seed=work.seed, programs=state.next
@@ -83,7 +76,7 @@ def _run_result(work: FuzzWork, state: HuntState) -> StoredResult:
         kind="run",
         task="fuzz",
         machines=work.machines,
-        verdict=_VERDICTS[result.outcome],
+        verdict=FUZZED[result.outcome],
         subject=f"seed {work.seed}",
         says=result.headline,
         detail={
@@ -103,12 +96,29 @@ def _run_result(work: FuzzWork, state: HuntState) -> StoredResult:
     )
 
 
-def _difference(work: FuzzWork, found: FoundDifference) -> StoredResult:
+def unstable_of(task: str, machines: tuple[str, ...], state: HuntState) -> list[StoredResult]:
+    """The differences that did not show again, as results of *task*."""
+    return [
+        StoredResult(
+            kind="difference",
+            task=task,
+            machines=machines,
+            verdict="unstable",
+            subject=unstable.program,
+            says=unstable.says,
+            detail={"shown": unstable.shown, "runs": unstable.runs},
+        )
+        for unstable in state.unstable
+    ]
+
+
+def difference_of(task: str, machines: tuple[str, ...], found: FoundDifference) -> StoredResult:
+    """A finding as a result of *task*."""
     signature = found.signature
     return StoredResult(
         kind="difference",
-        task="fuzz",
-        machines=work.machines,
+        task=task,
+        machines=machines,
         verdict=_KINDS.get(signature.kind, "differs"),
         subject=signature.key,
         program=program_text(found),

@@ -36,6 +36,10 @@ programs = ["munmap-*"]
 
 # [[meet]]          # kernels, each compared with the model of its version
 # kernels = ["6.12.107"]
+
+# [[sweep]]         # every pair of operations on every kind of mapping
+# machines = [["qemu:7.2"]]
+# scopes = ["pci"]
 """
 
 #: The name of a campaign whose file has a name of which nothing is left.

@@ -16,6 +16,7 @@ from pfnlab.campaign.check_work import CheckWork
 from pfnlab.campaign.fuzz_work import FuzzWork
 from pfnlab.campaign.meet_work import MeetWork
 from pfnlab.campaign.shard import Shard
+from pfnlab.campaign.sweep_work import SweepWork
 from pfnlab.campaign.work import FILES, files_of
 from pfnlab.errors import Misuse
 from pfnlab.fuzz.call_kinds import Vocabulary
@@ -23,6 +24,8 @@ from pfnlab.meeting.holding import PROGRAMS, SEED
 from pfnlab.policies import SEAM_OF
 from pfnlab.store.rows import DISCOVERIES
 from pfnlab.store.stored import Seconds
+from pfnlab.sweep.sweeping import compared_together
+from pfnlab.sweep.swept_cells import ALL, cells_digest, cells_of
 
 #: The most shards of a campaign: each is a row of its store, and a line of its status.
 MOST_SHARDS = 100_000
@@ -188,6 +191,37 @@ class MeetTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
             yield self.programs, work
 
 
+class SweepTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """``[[sweep]]``: cells of scopes on machines.
+
+    :param machines: lists of machines that are compared; a kernel alone is compared with the model of its
+        series
+    :param look: as for ``pfnlab sweep``; empty for the usual one
+    """
+
+    machines: tuple[tuple[str, ...], ...]
+    scopes: tuple[str, ...] = (ALL,)
+    cells_per_shard: Count = 500
+    look: str = ""
+
+    def works(self, beside: Beside) -> Iterator[tuple[int, SweepWork]]:
+        """The work of each shard, and how many programs it is."""
+        for machines in (group for named in self.machines for group in compared_together(named)):
+            for scope in self.scopes:
+                count = len(cells_of(scope))
+                for first in range(0, count, self.cells_per_shard):
+                    end = min(first + self.cells_per_shard, count)
+                    work = SweepWork(
+                        machines=tuple(machines),
+                        scope=scope,
+                        cells=cells_digest(scope),
+                        first=first,
+                        end=end,
+                        look=self.look,
+                    )
+                    yield end - first, work
+
+
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The content of a campaign's file: the work of a campaign, and its bounds.
 
@@ -206,6 +240,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     check: tuple[CheckTable, ...] = ()
     catalogue: tuple[CatalogueTable, ...] = ()
     meet: tuple[MeetTable, ...] = ()
+    sweep: tuple[SweepTable, ...] = ()
 
     def shards(self, folder: Path = _HERE) -> list[Shard]:
         """The shards, in the order in which they begin; each once, and none behind the budget of programs.
@@ -240,6 +275,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             ("fuzz", self.fuzz),
             ("catalogue", self.catalogue),
             ("meet", self.meet),
+            ("sweep", self.sweep),
         ):
             for table in tables:
                 for count, work in table.works(beside):
@@ -269,7 +305,7 @@ def changes_of(policy: str) -> list[str]:
     return [f",{seam}={one}" for one in ([name] if slash else names)]
 
 
-def _machines(work: CheckWork | FuzzWork | CatalogueWork | MeetWork) -> tuple[str, ...]:
+def _machines(work: CheckWork | FuzzWork | CatalogueWork | MeetWork | SweepWork) -> tuple[str, ...]:
     if isinstance(work, CheckWork):
         return (work.machine,)
     return (f"qemu:{work.kernel}",) if isinstance(work, MeetWork) else work.machines

@@ -25,6 +25,8 @@ from pfnlab.policies.own import files_in
 from pfnlab.programs.lang.words import did_you_mean
 from pfnlab.programs.runs.look import look_named
 from pfnlab.store.rows import TASK_NAMES, VERDICTS
+from pfnlab.sweep.sweeping import compared_together
+from pfnlab.sweep.swept_cells import cells_of
 from pfnlab.toml_text import MOST_TOML, toml_content
 
 #: The most mistakes that are said at once.
@@ -132,6 +134,13 @@ class _Meaning:
             yield "programs", self._refusal(self._beside.programs, table.programs)
             if table.look:
                 yield "look", self._refusal(look_named, table.look)
+        elif name == "sweep":
+            for machines in table.machines:
+                yield "machines", self._refusal(compared_together, machines)
+            for scope in table.scopes:
+                yield "scopes", self._refusal(cells_of, scope)
+            if table.look:
+                yield "look", self._refusal(looking_named, table.look)
         else:
             for kernel in table.kernels:
                 yield "kernels", self._refusal(name_machine, f"qemu:{kernel}")

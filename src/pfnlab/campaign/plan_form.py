@@ -30,6 +30,7 @@ _SAMPLES = {
     "machines": '[["model:6.1", "model:7.2"]]',
     "seed": "0",
     "programs_per_shard": "250",
+    "cells_per_shard": "500",
     **dict.fromkeys(("driver", "schedules", "vfio", "slots", "leaves", "fixed", "coverage"), "true"),
     "look": '"memory"',
     "scopes": '["small"]',
@@ -43,6 +44,8 @@ _SAMPLES = {
 
 _SAMPLES_OF = {
     ("check", "machines"): '["model:7.2"]',
+    ("sweep", "machines"): '[["qemu:7.2"]]',
+    ("sweep", "scopes"): '["pci"]',
     ("catalogue", "programs"): '["fork", "munmap-*", "mine.pfn"]',
 }
 
@@ -83,7 +86,8 @@ def form_mistakes(content: dict[str, Any], places: KeyPlaces) -> Iterator[Mistak
         for number, table in enumerate(tables):
             yield from _table_mistakes(table, fields[name].type.__args__[0], places, name, number)
     if all(content.get(name, []) == [] for name in TASK_NAMES):
-        said = f"{places.at()}: nothing is to be run: add [[fuzz]], [[check]], [[catalogue]] or [[meet]]"
+        said = f"{places.at()}: nothing is to be run: add [[fuzz]], [[check]], [[catalogue]], [[meet]] "
+        said += "or [[sweep]]"
         yield said, ("", 0, "")
 
 

@@ -13,7 +13,7 @@ from pfnlab.store.rows import HostClass, StoredResult, digest_of
 class Shard(msgspec.Struct, frozen=True, kw_only=True):
     """A piece of work that can be done anywhere, any number of times, with the same results.
 
-    :param task: ``fuzz``, ``check``, ``catalogue`` or ``meet``
+    :param task: ``fuzz``, ``check``, ``catalogue``, ``meet`` or ``sweep``
     :param work: what to do, JSON; it says all that the results depend on
     :param seconds: the limit of one attempt
     :param needs_qemu: whether a kernel is booted, so that the worker must have QEMU

@@ -14,6 +14,7 @@ from pfnlab.campaign.check_work import CheckWork, check_shard
 from pfnlab.campaign.fuzz_work import FuzzWork, fuzz_shard
 from pfnlab.campaign.meet_work import MeetWork, meet_shard
 from pfnlab.campaign.shard import Shard, ShardResults
+from pfnlab.campaign.sweep_work import SweepWork, sweep_shard
 from pfnlab.errors import Defect, Misuse
 from pfnlab.files import MOST_RECORDED, read_bytes
 from pfnlab.lab.running.named_machines import files_named
@@ -24,6 +25,7 @@ TASKS: dict[str, tuple[type[Any], Callable[[Any], ShardResults]]] = {
     "check": (CheckWork, check_shard),
     "catalogue": (CatalogueWork, catalogue_shard),
     "meet": (MeetWork, meet_shard),
+    "sweep": (SweepWork, sweep_shard),
 }
 
 #: The key under which the work of a shard has the digests of the files that its machines are made of.

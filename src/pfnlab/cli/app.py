@@ -49,6 +49,7 @@ def pfnlab(
 app.verb("run")
 app.verb("fmt")
 app.verb("fuzz")
+app.verb("sweep")
 app.verb("check")
 app.verb("bisect")
 app.verb("explore")

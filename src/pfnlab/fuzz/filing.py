@@ -58,6 +58,7 @@ class FoundDifference(msgspec.Struct, frozen=True):
     :param minimal: whether every smaller program was tried
     :param looks: how the kernels were looked at; two levels where looking changed something
     :param with_it: the other signatures of its step in the smallest program
+    :param verb: the command whose program showed it first
     """
 
     signature: Signature
@@ -69,6 +70,7 @@ class FoundDifference(msgspec.Struct, frozen=True):
     minimal: bool = True
     looks: tuple[LookLevel, ...] = (LookLevel.PROC,)
     with_it: tuple[Signature, ...] = ()
+    verb: str = "pfnlab fuzz"
 
 
 class FiledData(msgspec.Struct, frozen=True, kw_only=True):
@@ -243,8 +245,9 @@ def report_text(finding: FoundDifference, folder: Path) -> str:
         f"{commands}\n"
         f"{machines}\n\n"
         "## Where it comes from\n\n"
-        f"`pfnlab fuzz`, program {finding.origin} of {number_of(finding.operations, 'operation')}, shrunk to "
-        f"{len(finding.program.ops)}; {smallest}. It showed in {shown} of {number_of(runs, 'run')}.\n\n"
+        f"`{finding.verb}`, program {finding.origin} of {number_of(finding.operations, 'operation')}, "
+        f"shrunk to {len(finding.program.ops)}; {smallest}. "
+        f"It showed in {shown} of {number_of(runs, 'run')}.\n\n"
         f"{_SIGNATURE[1:]}{signature.key} {signature}\n"
         + "".join(f"With it: {other.key} {other}\n" for other in finding.with_it)
     )

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 
+import msgspec
+
 from pfnlab.errors import Misuse
 from pfnlab.fuzz.asked_machines import AskedMachines
 from pfnlab.fuzz.causes import MOST_TELLING, Evidence, Found, Grouping, Weighed, weigh
@@ -21,6 +23,7 @@ from pfnlab.fuzz.known_rows import note_known
 from pfnlab.fuzz.rounds import (
     Drawing,
     DrawnRound,
+    EnumeratedPrograms,
     changed_by_looking,
     end_of_round,
     looked_at,
@@ -67,6 +70,8 @@ class Hunt:
     :param jobs: processes that run programs on models; programs, findings and their order are those of one
     :param grouped: whether findings are grouped by cause when a run ends
     :param smaller: makes a program that shows a difference smaller; None to do it by runs on all machines
+    :param listed: the programs, where they are enumerated; random ones are drawn otherwise
+    :param on_settled: called for each program, with what its runs showed, before it counts as done
     """
 
     def __init__(
@@ -84,6 +89,8 @@ class Hunt:
         predicting: Mapping[LookLevel, Mapping[str, Machine]] | None = None,
         grouped: bool = True,
         jobs: int = 1,
+        listed: EnumeratedPrograms | None = None,
+        on_settled: Callable[[Program, Mapping[LookLevel, Weighed]], None] = lambda program, weighed: None,
     ) -> None:
         self.state, self.folder = state, folder
         self.machines = AskedMachines(machines, state.looking.levels, predicting or {})
@@ -95,7 +102,8 @@ class Hunt:
             reached=state.coverage.branches,
             jobs=jobs,
         )
-        self._drawing = Drawing(state, self._models)
+        self._drawing = Drawing(state, self._models, listed)
+        self._settled, self._listed = on_settled, listed
         self._progress = on_progress
         self._most: int | None = None
         self._compared = on_compared
@@ -133,14 +141,14 @@ class Hunt:
                 return
             if most is not None and len(self.state.findings) >= most:
                 return
-            end = end_of_round(self.state.next)
+            end = end_of_round(self.state.next, self._drawing.together)
             self._round(end if programs is None else min(end, programs), most, programs)
             self._progress(self.state)
 
     def _round(self, end: int, most: int | None, programs_in_all: int | None) -> None:
         state = self.state
         drawn = self._drawing.round(end)
-        next_end = end_of_round(end)
+        next_end = end_of_round(end, self._drawing.together)
         if programs_in_all is not None:
             next_end = min(next_end, programs_in_all)
         ahead = self._drawing.ahead(end, next_end)
@@ -156,8 +164,12 @@ class Hunt:
                 if most is not None and len(state.findings) >= most:
                     return
                 self._note_blocks(program, runs[place])
-                self._settle(program, runs[place])
+                shown = self._settle(program, runs[place])
+                self._settled(program, runs[place])
+                # What is stored has the program counted and done, or neither.
                 state.next += 1
+                if shown:
+                    self._progress(state)
 
     def _note_blocks(self, program: Program, weighed: Mapping[LookLevel, Weighed]) -> None:
         """Count the blocks that kernels reached; where they are the measure, new ones keep a program."""
@@ -204,8 +216,8 @@ class Hunt:
     def _weigh(self, program: Program, runs: Sequence[Run]) -> Weighed:
         return weigh(program, runs, agreed=self._agreed)
 
-    def _settle(self, program: Program, weighed: Mapping[LookLevel, Weighed]) -> None:
-        """Count one program, and handle the differences that its runs show."""
+    def _settle(self, program: Program, weighed: Mapping[LookLevel, Weighed]) -> bool:
+        """Count one program, and handle the differences that its runs show; True where there are some."""
         state = self.state
         note_known(state.known, program, (one for told in weighed.values() for one in told.broken))
         reasons = [told.reason for told in weighed.values()]
@@ -215,8 +227,7 @@ class Hunt:
             state.reasons[reason.says] = state.reasons.get(reason.says, 0) + 1
             if reason.kind is not None:
                 state.kinds[reason.says] = reason.kind
-            self._settle_judged(program, weighed)
-            return
+            return self._settle_judged(program, weighed)
         state.compared += 1
         answered = {level: told for level, told in weighed.items() if told.reason is None}
         shown: dict[Signature, tuple[LookLevel, ...]] = {}
@@ -237,9 +248,9 @@ class Hunt:
             for signature, evidence in seen.items():
                 if signature.key in state.findings:
                     state.findings[signature.key].evidence.add(evidence)
-            self._progress(state)
+        return bool(shown)
 
-    def _settle_judged(self, program: Program, weighed: Mapping[LookLevel, Weighed]) -> None:
+    def _settle_judged(self, program: Program, weighed: Mapping[LookLevel, Weighed]) -> bool:
         """Count a program without a rule that kernels ran, and handle what each showed by itself."""
         ran = {level: told for level, told in weighed.items() if told.judged and told.runs}
         self.state.judged += bool(ran)
@@ -247,7 +258,7 @@ class Hunt:
         if shown:
             self.state.alarming += 1
             self._note_differences(program, shown)
-            self._progress(self.state)
+        return bool(shown)
 
     def _looking(
         self, program: Program, runs: Mapping[LookLevel, Sequence[Run]]
@@ -332,6 +343,8 @@ class Hunt:
             *(signature, shrunk.program, runs, program.title, len(program.ops), (shown, shown)),
             *(shrunk.minimal, levels, with_it),
         )
+        if self._listed is not None:
+            difference = msgspec.structs.replace(difference, verb=self._listed.verb)
         self.found.append(difference)
         name = self.folder.file(difference) if self.folder is not None else ""
         operations = len(shrunk.program.ops)

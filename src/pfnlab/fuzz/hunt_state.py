@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import msgspec
 
@@ -77,7 +77,14 @@ class Unstable(msgspec.Struct, frozen=True):
     runs: Count
 
 
-class HuntState(msgspec.Struct):
+class StoredState(msgspec.Struct):
+    """State in a file, from which work can resume, with ``format``, the version of its form."""
+
+    #: The version of today.
+    FORM: ClassVar[str]
+
+
+class HuntState(StoredState):
     """The state of a hunt, complete enough to resume it.
 
     :ivar machines: by the names the user gave them
@@ -118,22 +125,49 @@ class HuntState(msgspec.Struct):
     measure: Measure = Measure.MODEL
     format: str = FORMAT
 
+    FORM: ClassVar[str] = FORMAT
 
-def read_state(path: Path) -> HuntState | None:
-    """The state in the file *path*, None when there is no file yet.
 
+_State = TypeVar("_State", bound=StoredState)
+
+
+def read_stored(path: Path, form: type[_State], what: str) -> _State | None:
+    """The content of the file *path*, None when there is no file yet.
+
+    :param form: the structure of it
+    :param what: what it is the state of, for messages
     :raises Misuse: the file is something else
     """
     try:
-        state = msgspec.json.decode(read_bytes(path, "hunt", MOST_RECORDED), type=HuntState)
+        stored = msgspec.json.decode(read_bytes(path, what, MOST_RECORDED), type=form)
     except Missing:
         return None
     except (ValueError, RecursionError) as trouble:
         said = one_line(str(trouble))
-        raise Misuse(f"{path} is no state of a hunt: {said}; name another file") from trouble
-    if state.format != FORMAT:
+        raise Misuse(f"{path} is no state of a {what}: {said}; name another file") from trouble
+    if getattr(stored, "format", "") != form.FORM:
         raise Misuse(f"{path} is of another version of pfnlab: name another file")
-    return state
+    return stored
+
+
+def write_stored(path: Path, content: Any) -> None:
+    """Write *content* to the file *path*, whole or not at all.
+
+    :raises Misuse: the file cannot be written
+    :raises Undecided: the disk is full or fails
+    """
+    try:
+        write_whole(path, msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
+    except OSError as trouble:
+        raise cannot_write(path, trouble, "name another file") from trouble
+
+
+def read_state(path: Path) -> HuntState | None:
+    """The state of a hunt in the file *path*, None when there is no file yet.
+
+    :raises Misuse: the file is something else
+    """
+    return read_stored(path, HuntState, "hunt")
 
 
 def write_state(path: Path, state: HuntState) -> None:
@@ -146,10 +180,7 @@ def write_state(path: Path, state: HuntState) -> None:
     # A set has no order of its own; equal states are to be equal files.
     content["coverage"]["branches"] = sorted(state.coverage.branches)
     content["coverage"]["blocks"] = sorted(state.coverage.blocks)
-    try:
-        write_whole(path, msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
-    except OSError as trouble:
-        raise cannot_write(path, trouble, "name another file") from trouble
+    write_stored(path, content)
 
 
 #: What was reached, and what is possible.

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -22,7 +22,7 @@ import msgspec
 
 from pfnlab.errors import Misuse
 from pfnlab.fuzz.call_kinds import Vocabulary
-from pfnlab.fuzz.coverage import Coverage, Measure, ModelProcesses
+from pfnlab.fuzz.coverage import Coverage, Measure, ModelAnswer, ModelProcesses
 from pfnlab.fuzz.grammar import Bias, draw, is_rare
 from pfnlab.fuzz.signature import LOOKING, Signature, signature_between
 from pfnlab.lab.running.named_machines import Named, fetch_missing, name_machine, open_machine, see_memory
@@ -123,6 +123,7 @@ def opened(
     looking: Looks | None,
     accel: Accel = Accel.TCG,
     guests: int | None = 1,
+    usual: Looks = MIXED,
     *,
     blocks: bool = False,
 ) -> Iterator[Opened]:
@@ -130,7 +131,7 @@ def opened(
 
     Their guests end with the block.
 
-    :param looking: None for mixed levels, where the memory of all can be looked at, else for /proc
+    :param looking: None for the *usual*, where the memory of all can be looked at, else for /proc
     :param guests: of each kernel; None for as many as there are processors
     :param blocks: whether kernels name the blocks that programs reach
     """
@@ -142,7 +143,7 @@ def opened(
     machines: dict[LookLevel, dict[str, Machine]] = {}
     if looking is None:
         machines[LookLevel.PROC] = at(LookLevel.PROC)
-        looking = MIXED if see_memory(list(machines[LookLevel.PROC].values())) else Looks()
+        looking = usual if see_memory(list(machines[LookLevel.PROC].values())) else Looks()
     machines = {level: machines.get(level) or at(level) for level in dict.fromkeys(looking.levels)}
     models = {
         machine.spec: name_machine(machine.model)
@@ -175,9 +176,25 @@ PREFIXES = 64
 _SWITCH = 0.0005
 
 
-def end_of_round(index: int) -> int:
-    """The index behind the last program of the round of program *index*."""
-    return (index // ROUND + 1) * ROUND
+class EnumeratedPrograms(NamedTuple):
+    """Programs that are enumerated, where others are drawn.
+
+    :param program: the program at each index
+    :param together: how many are a round
+    :param verb: the command that enumerates them
+    """
+
+    program: Callable[[int], Program]
+    together: int
+    verb: str
+
+
+def end_of_round(index: int, together: int) -> int:
+    """The index behind the last program of the round of program *index*.
+
+    :param together: the number of programs of a round
+    """
+    return (index // together + 1) * together
 
 
 @dataclass
@@ -201,10 +218,14 @@ class Drawing:
 
     :param state: the hunt's; :meth:`round` takes over what it covered
     :param models: run each program first
+    :param listed: the programs, where none is drawn; then nobody asks what they cover
     """
 
-    def __init__(self, state: HuntState, models: ModelProcesses) -> None:
-        self._state, self._models = state, models
+    def __init__(
+        self, state: HuntState, models: ModelProcesses, listed: EnumeratedPrograms | None = None
+    ) -> None:
+        self._state, self._models, self._listed = state, models, listed
+        self.together = ROUND if listed is None else listed.together
         self._ahead: DrawnRound | None = None
 
     def round(self, end: int) -> DrawnRound:
@@ -223,7 +244,7 @@ class Drawing:
         It does where blocks of kernels are the measure; then nothing is drawn ahead.
         """
         by_kernel = self._state.measure is Measure.KERNEL
-        if not self._models.models or start % ROUND or end <= start or by_kernel:
+        if not self._models.models or start % self.together or end <= start or by_kernel:
             yield
             return
         state, drawn = self._state, list[DrawnRound]()
@@ -249,6 +270,11 @@ class Drawing:
         self, start: int, end: int, coverage: Coverage, bias: Bias, prefixes: Sequence[Program]
     ) -> DrawnRound:
         """Draw programs and run them on models; nothing that is handed over is changed."""
+        if self._listed is not None:
+            drawn = DrawnRound((start, end), coverage, bias, list(prefixes))
+            drawn.programs = [self._listed.program(index) for index in range(start, end)]
+            drawn.runs = [answer.runs for answer in self._answers(start, drawn)]
+            return drawn
         if start % ROUND == 0:
             under = {condition: frozenset(rows) for condition, rows in coverage.under.items()}
             bias = Bias(frozenset(coverage.pairs), tuple(prefixes), under)
@@ -265,14 +291,17 @@ class Drawing:
 
     def _ask_models(self, start: int, drawn: DrawnRound) -> None:
         """Run what was *drawn* on models and note the coverage."""
-        levels = [self._state.looking.of(index)[0] for index in range(start, drawn.extent[1])]
-        answers = self._models.ask(list(zip(drawn.programs, levels, strict=True)))
+        answers = self._answers(start, drawn)
         for index, (program, answer) in enumerate(zip(drawn.programs, answers, strict=True), start):
             first = [answer.runs[name] for name in self._models.models[:1]]
             is_new = drawn.coverage.add(program, first, answer.branches)
             if first and is_new and self._state.measure is not Measure.KERNEL:
                 drawn.prefixes = with_prefix(drawn.prefixes, index, program)
             drawn.runs.append(answer.runs)
+
+    def _answers(self, start: int, drawn: DrawnRound) -> Iterator[ModelAnswer]:
+        levels = [self._state.looking.of(index)[0] for index in range(start, drawn.extent[1])]
+        return self._models.ask(list(zip(drawn.programs, levels, strict=True)))
 
 
 def with_prefix(prefixes: Sequence[Program], index: int, program: Program) -> list[Program]:

@@ -84,7 +84,7 @@ def test_what_cannot_be_seen_is_not_clean() -> None:
 @pytest.mark.parametrize(
     ("guest", "names"),
     [
-        (lambda: answering("0 0", "0 0", "0 0", "0 0"), {"bar"}),
+        (lambda: answering("0 0", "0 0", "0 0", "0 0"), {"bar", "low"}),
         (lambda: answering("-1 12", "0 0", "0 0", "0 0"), set()),
         (dying, set()),
     ],
@@ -153,3 +153,24 @@ def test_a_large_device_serves_the_next_program_too(
         runs = machine.run([written, later])
 
     assert (value, 1) == (runs[1].steps[-2].value, len(started))
+
+
+def test_low_memory_is_cleared_by_its_address() -> None:
+    """Files of the device do not show it."""
+    guest, placement = answering("0 0", "0 0", "0 0", "0 0"), placed()
+
+    assert {"low"} == cleared(guest, placement, {"low"})
+    at = placement.windows["low"].start
+    assert f"mmap devmem 100000000000 8000 3 100001 {at << 12:x}" in guest.requests[0]
+
+
+@pytest.mark.lab
+def test_low_memory_that_was_written_is_cleared_for_the_next_program(started: list[GuestShape]) -> None:
+    """One guest has room for more programs that write than there are windows, and each finds zero."""
+    head = "pfnlab program 1\ntitle t\ndevice low: lowmem, 32 pages\na = mmap low[0:32] devmem shared rw\n"
+    program = load_text(f"{head}read a[5]\nwrite a[5] 7\n")
+
+    with QemuMachine(bootable(NEW), guests=1, look=LookLevel.MEMORY) as machine:
+        runs = machine.run([program] * 12)
+
+    assert ([0] * 12, 1) == ([run.steps[1].value for run in runs], len(started))

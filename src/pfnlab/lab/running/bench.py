@@ -15,7 +15,7 @@ from pfnlab.lab.building.built import PAT_INFO, uncalled_in
 from pfnlab.lab.images.configured import configuration_of_kernel, ram_mib
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.alarms import alarm_of_guest, alarm_of_reply
-from pfnlab.lab.running.cleaning import cleared, turned_back
+from pfnlab.lab.running.cleaning import cleared, low_devices, turned_back
 from pfnlab.lab.running.inside import with_inside
 from pfnlab.lab.running.kernel_blocks import ReachedBlocks
 from pfnlab.lab.running.placement import (
@@ -365,9 +365,11 @@ class Bench:
         large = any(
             window.nr * _PROGRAMS_OF_A_BAR > placement.bar.nr for window in placement.windows.values()
         )
-        if (program.needs.first_page or large) and written and not reply.left:
-            # There is one first page, and little room: without it the next program would need another guest.
-            written -= cleared(booted.guest, placement, written, stored_pages(program, steps))
+        if written and not reply.left:
+            # There is one first page, and little low memory or room in a BAR that was filled: without them the
+            # next such program would need another guest.
+            scarce = written if program.needs.first_page or large else written & low_devices(placement)
+            written -= cleared(booted.guest, placement, scarce, stored_pages(program, steps))
         booted.windows.release(placement, reply.left, written | changed)
         # vfio-pci books the whole BAR, and so meets every entry that stayed.
         if booted.leaked_entries > (0 if program.needs.vfio else MAX_LEAKED) or program.needs.slot:

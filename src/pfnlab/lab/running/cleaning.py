@@ -19,9 +19,10 @@ _LIMIT = 30.0
 
 _AT = FIRST_AREA_PAGE * PAGE_SIZE
 
-#: Map a part of the BAR (shared, at a fixed address, for reading and writing), clear it, unmap it.
+#: Map a part of the BAR, or of low memory (shared, at a fixed address, for reading and writing), clear it,
+#: unmap it.
 _CLEAR_PART = (
-    "op 0 mmap uc {at:x} {size:x} 3 100001 {offset:x}\n"
+    "op 0 mmap {via} {at:x} {size:x} 3 100001 {offset:x}\n"
     "op 0 clear {at:x} {size:x}\nop 0 munmap {at:x} {size:x}\n"
 )
 
@@ -30,6 +31,11 @@ _WRITE_BACK_REQUEST = (
     "program write-back\nop 0 mmap devmem {at:x} {size:x} 1 100001 {offset:x}\n"
     "op 0 munmap {at:x} {size:x}\nend\n"
 )
+
+
+def low_devices(placement: Placement) -> set[str]:
+    """The devices in low memory, of which a guest has little."""
+    return {name for name, window in placement.windows.items() if window.start < placement.bar.start}
 
 
 def cleared(
@@ -52,7 +58,7 @@ def cleared(
             first = placement.places.devices[name].start
             parts = [PfnRange(first + page, first + page + 1) for page in sorted(pages.get(name, ()))]
         many = sum(part.nr for part in parts) > MAX_CLEARED_PAGES
-        if many or not all(window.contains(part) and part.start >= placement.bar.start for part in parts):
+        if many or not all(map(window.contains, parts)):
             continue
         done = not parts or _cleared(guest, placement, parts)
         if done is None:
@@ -63,13 +69,13 @@ def cleared(
 
 
 def _cleared(guest: GuestLike, placement: Placement, parts: Sequence[PfnRange]) -> bool | None:
-    clear = (
-        _CLEAR_PART.format(
-            at=_AT, size=part.nr * PAGE_SIZE, offset=(part.start - placement.bar.start) * PAGE_SIZE
-        )
-        for part in parts
-    )
-    return _done(guest, f"program clear\n{''.join(clear)}end\n", operations=3 * len(parts))
+    lines = []
+    for part in parts:
+        # Files of the device count from the BAR's start, /dev/mem from that of physical memory.
+        via, first = ("uc", placement.bar.start) if part.start >= placement.bar.start else ("devmem", 0)
+        size, offset = part.nr * PAGE_SIZE, (part.start - first) * PAGE_SIZE
+        lines.append(_CLEAR_PART.format(via=via, at=_AT, size=size, offset=offset))
+    return _done(guest, f"program clear\n{''.join(lines)}end\n", operations=3 * len(parts))
 
 
 def turned_back(

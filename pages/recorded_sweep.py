@@ -1,0 +1,96 @@
+"""Recorded sweeps, as a page keeps them: counts, and the tables that show nothing of a finding.
+
+``python tools/record_sweep.py RESULT.json`` makes it of what ``pfnlab sweep --json`` has printed. Findings
+may be private, so of the tables in which there are some only the counts by letter stay.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from pfnlab.sweep.sweep_result import SweepResult, SweptTable
+from pfnlab.sweep.sweep_state import AGREES
+
+FOLDER = Path(__file__).parent / "sweeps"
+
+#: The letters that stand for a finding.
+OF_FINDINGS = frozenset("AVLD~avld")
+
+#: Those of agreement, and of a cell that was not run.
+OF_AGREEMENT = frozenset(". ")
+
+
+class RecordedSweep(msgspec.Struct, frozen=True, kw_only=True):
+    """A sweep of a kernel, as the page keeps it.
+
+    :param command: that of the sweep
+    :param kernel: the exact kernel
+    :param cells: how many were run, *of* how many
+    :param tables: those in which a property is broken for a known reason, or a cell was not compared
+    :param agreed: names of kinds of mapping of which all cells were run, and agree
+    :param withheld: names of kinds of mapping in which there are findings
+    """
+
+    command: str
+    kernel: str
+    scope: str
+    cells: int
+    of: int
+    compared: int
+    undecided: int
+    not_runnable: int
+    differences: int
+    letters: dict[str, int]
+    known_rows: dict[str, int]
+    reasons: dict[str, int]
+    tables: tuple[SweptTable, ...]
+    agreed: tuple[str, ...]
+    withheld: tuple[str, ...]
+
+    @property
+    def series(self) -> str:
+        """The series of the kernel, by which it is filed."""
+        return self.command.rpartition("qemu:")[2].split()[0]
+
+
+def recorded(result: SweepResult) -> RecordedSweep:
+    """The part of *result* that a page keeps."""
+    kernel = next(machine for machine in result.machines if not machine.startswith("model:"))
+    by_letters = {
+        name_of(table): {letter for row in table.rows.values() for pair in row for letter in pair}
+        for table in result.tables
+    }
+    return RecordedSweep(
+        command=f"pfnlab sweep {result.scope} --on {kernel} --jobs 1",
+        kernel=result.kernels.get(kernel, kernel),
+        scope=result.scope,
+        cells=result.cells,
+        of=result.end - result.first,
+        compared=result.compared,
+        undecided=result.undecided,
+        not_runnable=result.not_runnable,
+        differences=result.differences,
+        letters=result.letters,
+        known_rows=result.known_rows,
+        reasons=result.reasons,
+        tables=tuple(
+            table
+            for table in result.tables
+            if not by_letters[name_of(table)] & OF_FINDINGS and by_letters[name_of(table)] - OF_AGREEMENT
+        ),
+        agreed=tuple(name for name, letters in by_letters.items() if letters == {AGREES}),
+        withheld=tuple(name for name, letters in by_letters.items() if letters & OF_FINDINGS),
+    )
+
+
+def name_of(table: SweptTable) -> str:
+    """Scope and kind of mapping of a table."""
+    return f"{table.scope}, {table.mapping}"
+
+
+def recorded_sweeps() -> list[RecordedSweep]:
+    """Those of all kernels that were recorded, by series."""
+    files = sorted(FOLDER.glob("*.json"), key=lambda file: [int(part) for part in file.stem.split(".")])
+    return [msgspec.json.decode(file.read_bytes(), type=RecordedSweep) for file in files]

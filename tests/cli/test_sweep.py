@@ -1,0 +1,175 @@
+"""``pfnlab sweep``: what it prints, where it files, what its exit codes mean."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from asking import Ask
+
+from pfnlab.lab.running import named_machines
+
+SAME = ("--on", "model:7.3", "--on", "model:7.3,mseal=on")
+OTHER = ("--on", "model:7.3", "--on", "model:7.3,mseal=off")
+
+
+def test_machines_that_agree(ask: Ask, tmp_path: Path) -> None:
+    """The counts by letter, and nothing is filed: 0."""
+    answer = ask("sweep", "pci", *SAME, "--cells", "220:260", "--findings", tmp_path / "found")
+
+    assert 0 == answer.code
+    assert [
+        "40 cells, 0 differences",
+        "40 cells of 220:260, by letter: 40 . (all machines agree, and nothing is broken)",
+        "agreement alone: pci, UC-",
+    ] == answer.out.splitlines()
+    assert not (tmp_path / "found").exists()
+
+
+def test_machines_that_differ(ask: Ask, tmp_path: Path) -> None:
+    """The table has rows and columns with more than agreement, and the finding shows again: 1."""
+    answer = ask("sweep", "pci", *OTHER, "--cells", "238:260", "--findings", tmp_path)
+    folders = sorted(tmp_path.iterdir())
+
+    assert 1 == answer.code
+    assert all(f"\n{folder.name}  " in answer.out for folder in folders)
+    assert 1 == ask("run", folders[0] / "program.pfn", *OTHER).code
+    assert "two letters, at aligned and at odd places" in answer.out
+
+
+def test_it_goes_on(ask: Ask, tmp_path: Path) -> None:
+    """With the same line; a sweep that has ended runs nothing, and prints the same."""
+    words = ("sweep", "pci", *OTHER, "--cells", "230:250", "--resume", tmp_path / "kept")
+    first = ask(*words, "--findings", tmp_path / "found", "--stop-after", 1)
+
+    second = ask(*words, "--findings", tmp_path / "found")
+
+    assert (1, 1) == (first.code, second.code)
+    assert second.out.startswith("20 cells, ")
+    assert second.out == ask(*words, "--findings", tmp_path / "found").out
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (
+            ("mem", *SAME, "--cells", "0:20"),
+            "of other cells: write pfnlab sweep pci --cells 0:20",
+        ),
+        (
+            ("pci", *SAME, "--cells", "0:21"),
+            "of other cells: write pfnlab sweep pci --cells 0:20",
+        ),
+        (("pci", *OTHER, "--cells", "0:20"), "is of a sweep on model:7.3, model:7.3,mseal=on: name another"),
+        (
+            ("pci", *SAME, "--cells", "0:20", "--look", "proc"),
+            "with --look memory: leave --look out",
+        ),
+    ],
+    ids=["scope", "cells", "machines", "look"],
+)
+def test_another_sweep_does_not_go_on(ask: Ask, tmp_path: Path, words: tuple[str, ...], says: str) -> None:
+    """It is misuse, and the file stays."""
+    kept = tmp_path / "kept"
+    ask("sweep", "pci", *SAME, "--cells", "0:20", "--resume", kept, "--findings", tmp_path / "found")
+    before = kept.read_bytes()
+
+    answer = ask("sweep", *words, "--resume", kept)
+
+    assert (2, True, before) == (answer.code, says in answer.err, kept.read_bytes())
+
+
+def test_a_file_that_is_none(ask: Ask, tmp_path: Path) -> None:
+    """A part of one, as a full disk of another program leaves it, is no state."""
+    kept = tmp_path / "kept"
+    ask("sweep", "pci", *SAME, "--cells", "0:20", "--resume", kept, "--findings", tmp_path / "found")
+    kept.write_bytes(kept.read_bytes()[:-30])
+
+    answer = ask("sweep", "pci", *SAME, "--cells", "0:20", "--resume", kept)
+
+    assert 2 == answer.code
+    assert answer.err.startswith(f"pfnlab: {kept} is no state of a sweep: ")
+
+
+def test_a_full_disk_is_no_misuse(ask: Ask) -> None:
+    """The state is lost, and nobody asked for anything wrong: 3."""
+    answer = ask("sweep", "pci", *SAME, "--cells", "0:20", "--resume", "/dev/full")
+
+    assert 2 == answer.code or 3 == answer.code
+    assert "/dev/full" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("pcie",), "there is no scope `pcie`: did you mean `pci`?"),
+        (("pci", "--cells", "9:2"), "write --cells 0:1156"),
+        (("pci", "--on", "model:7.3"), "one machine has nothing to differ from"),
+        (("pci", "--on", "model:7.3", "--on", "model:7.3"), "one machine has nothing to differ from"),
+        (("pci", *SAME, "--look", "nose"), "nose"),
+    ],
+)
+def test_misuse(ask: Ask, words: tuple[str, ...], says: str) -> None:
+    """One line says what to write instead."""
+    answer = ask("sweep", *words)
+
+    assert (2, True) == (answer.code, says in answer.err)
+
+
+def test_as_json(ask: Ask, tmp_path: Path) -> None:
+    """Numbers of every kind of cell, the findings, and a table of letters."""
+    answer = ask("sweep", "pci", *OTHER, "--cells", "238:244", "--findings", tmp_path, "--json")
+    content = json.loads(answer.out)
+
+    assert ("pfnlab-sweep/1", "pci", 6, 6) == tuple(
+        content[key] for key in ("format", "scope", "cells", "compared")
+    )
+    assert content["differences"] == sum(
+        count for letter, count in content["letters"].items() if letter == "D"
+    )
+    assert {finding["known"] for finding in content["findings"].values()} == {False}
+    assert [238 + at for at in range(6)] == [cell["cell"] for cell in content["found"]]
+
+
+def test_progress_is_said(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How far it is, what was found so far, and at the end how fast it was."""
+    monkeypatch.setattr("pfnlab.verbs.sweep._EVERY", 0.01)
+
+    answer = ask("sweep", "pci", *SAME, "--cells", "0:45", "--findings", tmp_path)
+
+    assert (
+        "sweeping pci on model:7.3, model:7.3,mseal=on: 0 differences, 0 findings: 40 of 45, 88 %"
+        in answer.err
+    )
+    assert "model:7.3, model:7.3,mseal=on: 45 cells in " in answer.err
+
+
+def test_jobs_change_nothing(ask: Ask, tmp_path: Path) -> None:
+    """The output, the state and what is filed."""
+
+    def swept(jobs: int) -> tuple[str, dict[str, str]]:
+        folder = tmp_path / f"{jobs}"
+        folder.mkdir()
+        words = ("sweep", "pci", *OTHER, "--cells", "236:246", "--jobs", jobs)
+        answer = ask(*words, "--resume", folder / "kept", "--findings", folder / "found")
+        files = sorted(file for file in folder.rglob("*") if file.is_file())
+        texts = {str(file.relative_to(folder)): file.read_text(encoding="utf-8") for file in files}
+        return answer.out, {name: text.replace(str(folder), "") for name, text in texts.items()}
+
+    assert swept(1) == swept(2)
+
+
+def test_without_machines_it_is_the_newest_kernel(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the model of its series."""
+    asked: list[object] = []
+
+    def missing(machines: list[named_machines.Named]) -> None:
+        asked.extend(machine.spec for machine in machines)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pfnlab.fuzz.rounds.fetch_missing", missing)
+    ask("sweep", "pci")
+
+    newest = named_machines.newest_series()
+    assert [f"model:{newest}", f"qemu:{newest}"] == asked
