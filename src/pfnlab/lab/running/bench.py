@@ -366,8 +366,7 @@ class Bench:
             window.nr * _PROGRAMS_OF_A_BAR > placement.bar.nr for window in placement.windows.values()
         )
         if written and not reply.left:
-            # There is one first page, and little low memory or room in a BAR that was filled: without them the
-            # next such program would need another guest.
+            # First page, low memory, a filled BAR: without them the next program needs another guest.
             scarce = written if program.needs.first_page or large else written & low_devices(placement)
             written -= cleared(booted.guest, placement, scarce, stored_pages(program, steps))
         booted.windows.release(placement, reply.left, written | changed)
