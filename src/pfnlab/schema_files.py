@@ -19,6 +19,7 @@ FORMS = {
     "check --differ": "check-differ",
     "replay": "replay",
     "fuzz": "fuzz",
+    "sweep": "sweep",
     "matrix": "matrix",
     "litmus list": "litmus-list",
     "policies matrix": "policies-matrix",

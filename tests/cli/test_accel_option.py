@@ -17,7 +17,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Accel]:
     """What kernels were opened with; they and models answer without a kernel."""
     accels = list[Accel]()
 
-    def open_fake(named: Named, accel: Accel = Accel.TCG, *others: object) -> Fake:
+    def open_fake(named: Named, accel: Accel = Accel.TCG, *others: object, **more: object) -> Fake:
         if named.kind == "qemu":
             accels.append(accel)
         return Fake(named.spec)

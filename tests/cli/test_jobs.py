@@ -183,7 +183,7 @@ def test_a_killed_process_ends_a_hunt_with_one_line(
     ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Which program it was at, and by what it was killed: 3."""
-    open_with(monkeypatch, lambda named, *_: Killed(named.rest))
+    open_with(monkeypatch, lambda named, *_, **more: Killed(named.rest))
 
     words = ("--on", "model:7.2", "--on", "model:7.2,mseal=on", "--programs", 30, "--findings", tmp_path)
     answer = ask("fuzz", *words, "--jobs", 2)
@@ -241,7 +241,7 @@ def test_every_verb_with_jobs_has_the_same_bound() -> None:
         options += [option for option in command.params if "--jobs" in option.opts]
 
     assert [] == [option for option in options if option.callback is None]
-    assert 11 == len(options)
+    assert 12 == len(options)
 
 
 @pytest.mark.parametrize("jobs", [0, -1])

@@ -53,7 +53,11 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Looked]:
     machines = list[Looked]()
 
     def open_fake(
-        named: Named, accel: Accel = Accel.TCG, look: LookLevel = LookLevel.PROC, guests: int | None = None
+        named: Named,
+        accel: Accel = Accel.TCG,
+        look: LookLevel = LookLevel.PROC,
+        guests: int | None = None,
+        **more: object,
     ) -> Looked:
         machines.append(Blind(named.spec) if "7.2" in named.spec else Looked(named.spec))
         machines[-1].look = look

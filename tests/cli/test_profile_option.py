@@ -24,6 +24,7 @@ def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         accel: Accel = Accel.TCG,
         look: LookLevel = LookLevel.PROC,
         guests: int | None = None,
+        **more: object,
     ) -> Machine:
         return ModelMachine(named.series or "6.12", look)
 

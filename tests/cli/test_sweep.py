@@ -138,10 +138,8 @@ def test_progress_is_said(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     answer = ask("sweep", "pci", *SAME, "--cells", "0:45", "--findings", tmp_path)
 
-    assert (
-        "sweeping pci on model:7.3, model:7.3,mseal=on: 0 differences, 0 findings: 40 of 45, 88 %"
-        in answer.err
-    )
+    # How many cells are done when a line is printed depends on timing.
+    assert "sweeping pci on model:7.3, model:7.3,mseal=on: 0 differences, 0 findings: " in answer.err
     assert "model:7.3, model:7.3,mseal=on: 45 cells in " in answer.err
 
 

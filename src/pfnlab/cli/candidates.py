@@ -270,6 +270,13 @@ def scopes(typed: str) -> Iterator[Candidate]:
     yield from (Candidate(name, "scope") for name in scope_names())
 
 
+def swept_scopes(typed: str) -> Iterator[Candidate]:
+    """Scopes of sweeps by name."""
+    from pfnlab.sweep.swept_cells import scopes as names
+
+    yield from (Candidate(name, "scope of a sweep") for name in names())
+
+
 def properties(typed: str) -> Iterator[Candidate]:
     """Properties, and the seams that stand for several."""
     yield from (Candidate(seam, f"the properties of the {seam}") for seam in FOLDERS)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from pfnlab.errors import Misuse
-from pfnlab.lab.vm.boots import GuestShape
+
+if TYPE_CHECKING:
+    from pfnlab.lab.vm.boots import GuestShape
 
 #: The forms of the words, for messages.
 FORMS = ("cpus=4", "memory=768 (MiB)", "phys_bits=52", "parameter=WORD")
