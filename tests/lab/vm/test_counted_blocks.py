@@ -53,15 +53,15 @@ def test_a_full_file_is_known(tmp_path: Path) -> None:
 
 
 def test_a_guest_counts_what_it_is_asked_for() -> None:
-    """A request reaches blocks of the kernel; a guest that is asked for nothing reaches far fewer."""
+    """A request reaches blocks of the kernel that a guest does not reach by itself, however busy it is."""
     with Guest(bootable(NEW).vmlinuz, counted=True) as guest:
         assert guest.blocks is not None
         guest.blocks.clear()
-        before = len(guest.blocks.reached())
+        before = set(guest.blocks.reached())
 
         guest.request("symbols\n", 60)
 
-        assert before < 1000 < len(guest.blocks.reached())
+        assert before < set(guest.blocks.reached())
         assert not guest.blocks.is_full
 
 
