@@ -103,6 +103,15 @@ class FirstSteps:
         return found
 
     @cached_property
+    def devmem(self) -> int | None:
+        """Something is mapped through /dev/mem."""
+        return _first(
+            at
+            for at, call in self._made()
+            if isinstance(call, Mmap | RemapFilePages) and call.via in ("devmem", "devmem-sync")
+        )
+
+    @cached_property
     def procfs(self) -> int | None:
         """Something is mapped through /proc/bus/pci."""
         return _first(

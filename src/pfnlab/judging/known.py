@@ -220,6 +220,11 @@ KNOWN: tuple[Known, ...] = (
         "S9.3: /proc/bus/pci has no address space of its own",
         lambda c: c.done("remove", "unplug") and c.procfs,
     ),
+    Known(
+        "removed_unmapped",
+        "S9.3: /dev/mem is no file of the device",
+        lambda c: c.done("remove", "unplug") and c.devmem,
+    ),
     Known("claimed_unmapped", _LOW, lambda c: c.device("isa")),
     Known("no_warning", _SPANS, lambda c: c.device("isa") and c.now == "arch_io_reserve_memtype_wc"),
     Known("direct_map", _DIRECT, lambda c: c.driver and c.device("isa")),

@@ -118,6 +118,11 @@ class Causes:
         return self._since(self._first.procfs)
 
     @property
+    def devmem(self) -> bool:
+        """True where something was mapped through /dev/mem."""
+        return self._since(self._first.devmem)
+
+    @property
     def unreserved(self) -> bool:
         """True where the guest driver has filled a mapping and reserved nothing for it."""
         return self._since(self._first.unreserved)
@@ -176,6 +181,8 @@ class Causes:
         operations go on, or nobody looked before it."""
         looked = self._at > 0 and self._steps[self._at - 1].vmas is not None
         asks = self.op is not None and isinstance(self.op.call, ZAPS | Release)
+        if 0 < self._at <= len(self._program.ops):
+            asks = asks or isinstance(self._program.ops[self._at - 1].call, Release)
         return self.zapped and (asks or not looked)
 
     @property
