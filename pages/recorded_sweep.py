@@ -11,15 +11,9 @@ from pathlib import Path
 import msgspec
 
 from pfnlab.sweep.sweep_result import SweepResult, SweptTable
-from pfnlab.sweep.sweep_state import AGREES
+from pfnlab.sweep.sweep_state import AGREES, KNOWN, NEW, QUIET
 
 FOLDER = Path(__file__).parent / "sweeps"
-
-#: The letters that stand for a finding.
-OF_FINDINGS = frozenset("AVLD~avld")
-
-#: Those of agreement, and of a cell that was not run.
-OF_AGREEMENT = frozenset(". ")
 
 
 class RecordedSweep(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +37,7 @@ class RecordedSweep(msgspec.Struct, frozen=True, kw_only=True):
     not_runnable: int
     differences: int
     letters: dict[str, int]
-    known_rows: dict[str, int]
+    known: dict[str, int]
     reasons: dict[str, int]
     tables: tuple[SweptTable, ...]
     agreed: tuple[str, ...]
@@ -58,10 +52,6 @@ class RecordedSweep(msgspec.Struct, frozen=True, kw_only=True):
 def recorded(result: SweepResult) -> RecordedSweep:
     """The part of *result* that a page keeps."""
     kernel = next(machine for machine in result.machines if not machine.startswith("model:"))
-    by_letters = {
-        name_of(table): {letter for row in table.rows.values() for pair in row for letter in pair}
-        for table in result.tables
-    }
     return RecordedSweep(
         command=f"pfnlab sweep {result.scope} --on {kernel} --jobs 1",
         kernel=result.kernels.get(kernel, kernel),
@@ -73,21 +63,14 @@ def recorded(result: SweepResult) -> RecordedSweep:
         not_runnable=result.not_runnable,
         differences=result.differences,
         letters=result.letters,
-        known_rows=result.known_rows,
+        known={name: row.programs for name, row in result.known.items()},
         reasons=result.reasons,
         tables=tuple(
-            table
-            for table in result.tables
-            if not by_letters[name_of(table)] & OF_FINDINGS and by_letters[name_of(table)] - OF_AGREEMENT
+            table for table in result.tables if not table.letters & (NEW | KNOWN) and table.letters - QUIET
         ),
-        agreed=tuple(name for name, letters in by_letters.items() if letters == {AGREES}),
-        withheld=tuple(name for name, letters in by_letters.items() if letters & OF_FINDINGS),
+        agreed=tuple(table.name for table in result.tables if table.letters == {AGREES}),
+        withheld=tuple(table.name for table in result.tables if table.letters & (NEW | KNOWN)),
     )
-
-
-def name_of(table: SweptTable) -> str:
-    """Scope and kind of mapping of a table."""
-    return f"{table.scope}, {table.mapping}"
 
 
 def recorded_sweeps() -> list[RecordedSweep]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pages.markdown import table
-from pages.recorded_sweep import OF_AGREEMENT, RecordedSweep, recorded_sweeps
+from pages.recorded_sweep import RecordedSweep, recorded_sweeps
 from pfnlab.sweep.sweep_result import SweptTable
-from pfnlab.sweep.sweep_state import LETTERS
+from pfnlab.sweep.sweep_state import KNOWN, LETTERS, NEW, QUIET
 from pfnlab.sweep.swept_cells import ALL, cells_of, mappings_of, scopes
 
 _INTRO = """\
@@ -105,8 +105,8 @@ def _kernels(sweeps: list[RecordedSweep]) -> Iterator[str]:
     )
     rows = []
     for sweep in sweeps:
-        known = sum(sweep.letters.get(letter, 0) for letter in "avld")
-        new = sum(sweep.letters.get(letter, 0) for letter in "AVLD~")
+        known = sum(sweep.letters.get(letter, 0) for letter in KNOWN)
+        new = sum(sweep.letters.get(letter, 0) for letter in NEW)
         cells = f"{sweep.cells:,}" if sweep.cells == sweep.of else f"{sweep.cells:,} of {sweep.of:,}"
         rows.append(
             (
@@ -124,8 +124,8 @@ def _kernels(sweeps: list[RecordedSweep]) -> Iterator[str]:
 
 def _kernel(sweep: RecordedSweep) -> Iterator[str]:
     yield f"### {sweep.series}\n\n`{sweep.command}`, {sweep.kernel}\n\n"
-    if sweep.known_rows:
-        rows = ((why, f"{count:,}") for why, count in sweep.known_rows.items())
+    if sweep.known:
+        rows = ((why, f"{count:,}") for why, count in sweep.known.items())
         yield table(("known reason ([bugs](bugs.md), [rules](semantics.md))", "cells"), rows)
         yield "\n"
     if sweep.reasons:
@@ -141,13 +141,11 @@ def _kernel(sweep: RecordedSweep) -> Iterator[str]:
 
 def _table(one: SweptTable) -> Iterator[str]:
     """The rows and columns that have more than agreement."""
-    rows = {
-        name: pairs for name, pairs in one.rows.items() if any(not OF_AGREEMENT.issuperset(p) for p in pairs)
-    }
+    rows = {name: pairs for name, pairs in one.rows.items() if any(not QUIET.issuperset(p) for p in pairs)}
     columns = [
         number
         for number in range(len(one.columns))
-        if any(not OF_AGREEMENT.issuperset(pairs[number]) for pairs in rows.values())
+        if any(not QUIET.issuperset(pairs[number]) for pairs in rows.values())
     ]
     yield f"**{one.scope}, {one.mapping}**: {len(rows)} of {len(one.rows)} rows and {len(columns)} of "
     yield f"{len(one.columns)} columns have more than agreement.\n\n"

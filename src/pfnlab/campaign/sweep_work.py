@@ -54,7 +54,7 @@ def sweep_shard(work: SweepWork) -> ShardResults:
             "alarming": result.alarming,
             "different": result.differences,
             "letters": state.letters,
-            "known_rows": result.known_rows,
+            "known": msgspec.to_builtins(result.known),
             "found": {key: finding.met for key, finding in sorted(result.findings.items())},
             "reasons": result.reasons,
         },

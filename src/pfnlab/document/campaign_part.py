@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from pfnlab.document.blocks import Block, Bullets, Cell, Chapter, Code, Table, cell
 from pfnlab.document.part import Part, done, drawn, program_code, short
 from pfnlab.errors import ProgramError
 from pfnlab.fuzz.filing import FindingFolder
 from pfnlab.fuzz.hunt_state import FindingCause, FuzzResult, PrintedFinding, Reached, ReachedCoverage
-from pfnlab.fuzz.known_rows import KnownShape
+from pfnlab.fuzz.known_rows import KnownRow
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.units import number_of
@@ -73,21 +73,7 @@ def _blocks(content: FuzzResult) -> Iterator[Block]:
         )
     coverage = content.coverage
     yield Bullets((*_unanswered(content), *_reached(coverage)))
-    known = sorted(_known(content), key=lambda item: (item[2].programs, item[:2]))
-    if known:
-        yield Table(
-            "Known violations by operation, the rarest first",
-            ("property and reason", "operation", "programs", "first"),
-            tuple(
-                (cell(row), cell(kind), cell(f"{shape.programs:,}"), cell(f"step {shape.step + 1}"))
-                for row, kind, shape in known
-            ),
-            glance=(0, 1, 2),
-            below=tuple(
-                Chapter(f"{row}, in {kind}", tuple(program_code(shape.program))) for row, kind, shape in known
-            ),
-            headed=True,
-        )
+    yield from known_violations(content.known)
     if coverage.under:
         rows = (
             (_share(kinds), str(pairs), str(triples), _named(missing) or "-")
@@ -106,10 +92,24 @@ def _blocks(content: FuzzResult) -> Iterator[Block]:
     yield drawn(lambda draw: draw.bars(title, lowest, "%"))
 
 
-def _known(content: FuzzResult) -> Iterator[tuple[str, str, KnownShape]]:
-    """Each known violation by property and reason, and by the kind of operation that broke it."""
-    for name, row in content.known.items():
-        yield from ((name, kind, shape) for kind, shape in row.shapes.items())
+def known_violations(rows: Mapping[str, KnownRow]) -> Iterator[Block]:
+    """The known violations of a hunt or a sweep, as a table by operation; none where there are none."""
+    shapes = ((name, kind, shape) for name, row in rows.items() for kind, shape in row.shapes.items())
+    known = sorted(shapes, key=lambda item: (item[2].programs, item[:2]))
+    if known:
+        yield Table(
+            "Known violations by operation, the rarest first",
+            ("property and reason", "operation", "programs", "first"),
+            tuple(
+                (cell(row), cell(kind), cell(f"{shape.programs:,}"), cell(f"step {shape.step + 1}"))
+                for row, kind, shape in known
+            ),
+            glance=(0, 1, 2),
+            below=tuple(
+                Chapter(f"{row}, in {kind}", tuple(program_code(shape.program))) for row, kind, shape in known
+            ),
+            headed=True,
+        )
 
 
 def _row(content: FuzzResult, key: str) -> tuple[Cell, ...]:

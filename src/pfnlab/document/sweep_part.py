@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pfnlab.document.blocks import Block, Bullets, Cell, Chapter, Table, Tone, cell
+from pfnlab.document.campaign_part import known_violations
 from pfnlab.document.part import Part, done, drawn, program_code, short
 from pfnlab.sweep.sweep_result import SweepResult, SweptFinding, SweptTable
+from pfnlab.sweep.sweep_state import KNOWN, KNOWN_ROW, NEW, QUIET
 from pfnlab.units import number_of
-
-#: Where only agreement is: nothing to be looked at.
-_AGREES = set(". ")
-
-#: Letters of what is new; of what is known, or was not compared.
-_NEW, _KNOWN = set("AVLD~"), set("avldk")
 
 
 def part(content: SweepResult) -> Part:
@@ -55,10 +51,11 @@ def _blocks(content: SweepResult) -> Iterator[Block]:
             below=tuple(None if found.known else _chapter(content, found) for _, found in findings),
             headed=True,
         )
+    yield from known_violations(content.known)
     for table in content.tables:
         if _says_more(table):
             yield _table(table)
-    agreed = [f"{table.scope}, {table.mapping}" for table in content.tables if not _says_more(table)]
+    agreed = [table.name for table in content.tables if not _says_more(table)]
     if agreed:
         yield Bullets((f"agreement alone: {'; '.join(agreed)}",))
 
@@ -82,15 +79,13 @@ def _counts(content: SweepResult) -> Iterator[str]:
     for reason, count in content.reasons.items():
         what = "no rule, kernels judged" if reason in content.models_own else "not runnable"
         yield f"{count} {what}: {reason}"
-    for why, count in content.known_rows.items():
-        yield f"{count} with a property broken for a known reason, {why}"
     for each in content.unstable:
         says = short(each.says, content.machines)
         yield f"unstable, {each.shown} of {number_of(each.runs, 'run')} of {each.program}: {says}"
 
 
 def _says_more(table: SweptTable) -> bool:
-    return any(not _AGREES.issuperset(letters) for row in table.rows.values() for letters in row)
+    return not table.letters <= QUIET
 
 
 def _table(table: SweptTable) -> Table:
@@ -98,15 +93,13 @@ def _table(table: SweptTable) -> Table:
     columns = [
         number
         for number in range(len(table.columns))
-        if any(not _AGREES.issuperset(row[number]) for row in table.rows.values())
+        if any(not QUIET.issuperset(row[number]) for row in table.rows.values())
     ]
     rows = {
-        name: row
-        for name, row in table.rows.items()
-        if any(not _AGREES.issuperset(letters) for letters in row)
+        name: row for name, row in table.rows.items() if any(not QUIET.issuperset(letters) for letters in row)
     }
     caption = (
-        f"{table.scope}, {table.mapping}: two letters, at aligned and at odd places; first operations down, "
+        f"{table.name}: two letters, at aligned and at odd places; first operations down, "
         f"last ones across; {len(rows)} of {number_of(len(table.rows), 'row')} and {len(columns)} of "
         f"{number_of(len(table.columns), 'column')}, those with more than agreement"
     )
@@ -123,6 +116,6 @@ def _table(table: SweptTable) -> Table:
 
 
 def _tone(letters: str) -> Tone:
-    if _NEW & set(letters):
+    if NEW & set(letters):
         return "bad"
-    return "lit" if _KNOWN & set(letters) else "pale" if _AGREES.issuperset(letters) else ""
+    return "lit" if (KNOWN | {KNOWN_ROW}) & set(letters) else "pale" if QUIET.issuperset(letters) else ""

@@ -222,7 +222,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         "removed_unmapped",
-        "S9.3: /dev/mem is no file of the device",
+        "S9.1: /dev/mem is no file of the device",
         lambda c: c.done("remove", "unplug") and c.devmem,
     ),
     Known("claimed_unmapped", _LOW, lambda c: c.device("isa")),

@@ -9,16 +9,14 @@ from typing import Annotated
 import msgspec
 
 from pfnlab.fuzz.hunt_state import PrintedFinding, Unstable
+from pfnlab.fuzz.known_rows import KnownRow
 from pfnlab.fuzz.signature import MODELS_OWN
 from pfnlab.result import ALWAYS, Count, Made, Outcome, Result
-from pfnlab.sweep.sweep_state import LETTERS, ShownCell, SweepState
+from pfnlab.sweep.sweep_state import LETTERS, NOT_RUN, ShownCell, SweepState
 from pfnlab.sweep.swept_cells import cells_of
 from pfnlab.units import number_of
 
 FORMAT = "pfnlab-sweep/1"
-
-#: The letter of a cell that was not run.
-NOT_RUN = " "
 
 
 class SweptFinding(PrintedFinding):
@@ -46,6 +44,16 @@ class SweptTable(msgspec.Struct, frozen=True):
     columns: tuple[str, ...]
     rows: dict[str, tuple[str, ...]]
 
+    @property
+    def name(self) -> str:
+        """Scope and kind of mapping."""
+        return f"{self.scope}, {self.mapping}"
+
+    @property
+    def letters(self) -> frozenset[str]:
+        """The letters that are in it."""
+        return frozenset(letter for row in self.rows.values() for pair in row for letter in pair)
+
 
 class FoundCell(ShownCell, frozen=True, kw_only=True):
     """A cell in which something was found.
@@ -71,7 +79,7 @@ class SweepResult(Result, frozen=True, kw_only=True, tag=FORMAT):
     :param not_runnable: cells that some machine cannot run
     :param differences: cells in which machines differed
     :param alarming: of the undecided cells, those in which a kernel raised an alarm or broke a property
-    :param known_rows: cells in which a kernel broke a property for a known reason, by the reason
+    :param known: properties that kernels broke for a known reason, by property and reason
     :param letters: how many cells have each letter
     :param meanings: of the letters
     :param findings: the findings by signature
@@ -94,7 +102,7 @@ class SweepResult(Result, frozen=True, kw_only=True, tag=FORMAT):
     not_runnable: Count
     differences: Count
     alarming: Count
-    known_rows: dict[str, Count]
+    known: dict[str, KnownRow]
     letters: dict[str, Count]
     meanings: Annotated[dict[str, str], ALWAYS] = msgspec.field(default_factory=dict)
     findings: dict[str, SweptFinding]
@@ -124,7 +132,7 @@ class SweepResult(Result, frozen=True, kw_only=True, tag=FORMAT):
             not_runnable=sum(count for name, count in state.reasons.items() if name not in own),
             differences=state.different,
             alarming=state.alarming,
-            known_rows=dict(sorted(state.rows.items(), key=lambda row: (-row[1], row[0]))),
+            known=dict(sorted(state.known.items())),
             letters={letter: counted[letter] for letter in LETTERS if counted[letter]},
             meanings={letter: meaning for letter, meaning in LETTERS.items() if counted[letter]},
             findings=dict(_findings(state)),

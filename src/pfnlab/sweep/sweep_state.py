@@ -12,7 +12,6 @@ from pfnlab.fuzz.causes import Weighed
 from pfnlab.fuzz.hunt_state import HuntState, StoredState
 from pfnlab.fuzz.rounds import Looks
 from pfnlab.fuzz.signature import LOST, MODELS_OWN, VIOLATION, Signature
-from pfnlab.judging.judge import violations
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.result import Count
@@ -37,8 +36,13 @@ LETTERS: dict[str, str] = {
     ".": "all machines agree, and nothing is broken",
 }
 
-#: What of a cell is told beside its letter.
 AGREES, UNDECIDED, NOT_RUNNABLE, KNOWN_ROW, UNSTABLE = ".", "?", "-", "k", "~"
+
+#: The letter of a cell that was not run.
+NOT_RUN = " "
+
+#: The letters of findings, new and known, and those in which there is nothing to be looked at.
+NEW, KNOWN, QUIET = frozenset("AVLD~"), frozenset("avld"), frozenset(AGREES + NOT_RUN)
 
 
 class ShownCell(msgspec.Struct, frozen=True):
@@ -62,7 +66,6 @@ class SweepState(HuntState, kw_only=True):
     :ivar first: the number of the first cell; *end*: of that behind the last
     :ivar known_keys: keys of the signatures that were known when the sweep began
     :ivar letters: one for each cell that is done
-    :ivar rows: cells in which a property was broken for a known reason, by the reason
     :ivar shown: the cells in which something was found
     :ivar kernels: the exact kernel or profile behind each machine, by name
     """
@@ -73,7 +76,6 @@ class SweepState(HuntState, kw_only=True):
     end: int
     known_keys: list[str] = msgspec.field(default_factory=list)
     letters: str = ""
-    rows: dict[str, int] = msgspec.field(default_factory=dict)
     shown: list[ShownCell] = msgspec.field(default_factory=list)
     kernels: dict[str, str] = msgspec.field(default_factory=dict)
     format: str = FORMAT
@@ -97,18 +99,10 @@ class SweepState(HuntState, kw_only=True):
         for signature in signatures:
             letters.add(self._letter_of(signature))
             said.append(str(signature))
-        reasons = {
-            violation.known: None
-            for told in weighed.values()
-            for run in told.runs
-            if not run.machine.startswith("model:")
-            for violation in violations(program, run)
-            if not violation.unknown
-        }
-        for why in reasons:
+        broken = (violation for told in weighed.values() for violation in told.broken)
+        for why in dict.fromkeys(violation.known for violation in broken if violation.known):
             letters.add(KNOWN_ROW)
             said.append(why)
-            self.rows[why] = self.rows.get(why, 0) + 1
         letter = next(letter for letter in LETTERS if letter in letters)
         self.letters += letter
         if said:

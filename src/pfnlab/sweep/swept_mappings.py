@@ -76,7 +76,7 @@ MAPPINGS: dict[str, tuple[SweptMapping, ...]] = {
     "private": (SweptMapping("private", "pci", 16, "uc", _ALL, sharing="private"),),
     "driver": (
         SweptMapping("remap", "pci", 16, "driver remap wc", _DRIVEN),
-        SweptMapping("insert", "pci", 16, "driver apply wc", _DRIVEN),
+        SweptMapping("apply", "pci", 16, "driver apply wc", _DRIVEN),
         SweptMapping("fault", "pci", 16, "driver fault wc", _DRIVEN),
         SweptMapping("mixed", "pci", 16, "driver mixed wc", _DRIVEN),
     ),

@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 
 from pfnlab.errors import Misuse
-from pfnlab.verbs.option import AccelOf, AsJson, JobsOf, Option, ProfileOf, Say
+from pfnlab.verbs.option import (
+    AccelOf,
+    AsJson,
+    FindingsOf,
+    JobsOf,
+    KnownOf,
+    Option,
+    ProfileOf,
+    ResumeOf,
+    Say,
+    StopAfterOf,
+)
 
 if TYPE_CHECKING:
     from pfnlab.fuzz.call_kinds import Vocabulary
@@ -47,14 +58,9 @@ class FuzzRequest(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     programs: Annotated[int | None, Option("How many in all; 500 without --seconds.", "N", min=1)] = None
     seconds: Annotated[float | None, Option("Begin nothing new after so many seconds.", "S", min=0)] = None
-    resume: Annotated[
-        Path | None, Option("Save the state in FILE, and resume from what is there.", "FILE")
-    ] = None
-    findings: Annotated[Path, Option("Where findings are filed.", "DIR")] = Path("findings")
-    known: Annotated[
-        tuple[Path, ...],
-        Option("Findings that are known: counted only; may be given several times.", "DIR"),
-    ] = ()
+    resume: ResumeOf = None
+    findings: FindingsOf = Path("findings")
+    known: KnownOf = ()
     driver: Annotated[bool, Option("With operations of the guest driver.")] = False
     schedules: Annotated[bool, Option("With threads, and processors that are held.")] = False
     vfio: Annotated[bool, Option("With devices opened through vfio-pci.")] = False
@@ -70,7 +76,7 @@ class FuzzRequest(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = None
     no_coverage: Annotated[bool, Option("The same as --coverage none.")] = False
-    stop_after: Annotated[int | None, Option("End after so many findings.", "N", min=1)] = None
+    stop_after: StopAfterOf = None
     jobs: JobsOf = None
     as_json: AsJson = False
     accel: AccelOf = "tcg"

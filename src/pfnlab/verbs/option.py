@@ -57,6 +57,12 @@ PROFILE = Option("What a qemu:BZIMAGE should behave like.", "SERIES", ("--profil
 BUG = Option("Its number, A06, its CVE or its title.", "BUG", positional=True)
 
 AsJson = Annotated[bool, AS_JSON]
+ResumeOf = Annotated[Path | None, Option("Save the state in FILE, and resume from what is there.", "FILE")]
+FindingsOf = Annotated[Path, Option("Where findings are filed.", "DIR")]
+KnownOf = Annotated[
+    tuple[Path, ...], Option("Findings that are known: counted only; may be given several times.", "DIR")
+]
+StopAfterOf = Annotated[int | None, Option("End after so many findings.", "N", min=1)]
 AccelOf = Annotated[str, ACCEL]
 JobsOf = Annotated[int | None, JOBS]
 ProfileOf = Annotated[str | None, PROFILE]

@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 
 from pfnlab.errors import Misuse
-from pfnlab.verbs.option import AccelOf, AsJson, JobsOf, Option, ProfileOf, Say
+from pfnlab.verbs.option import (
+    AccelOf,
+    AsJson,
+    FindingsOf,
+    JobsOf,
+    KnownOf,
+    Option,
+    ProfileOf,
+    ResumeOf,
+    Say,
+    StopAfterOf,
+)
 
 if TYPE_CHECKING:
     from pfnlab.fuzz.hunt_state import HuntState
@@ -49,15 +60,10 @@ class SweepRequest(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = ()
     cells: Annotated[str | None, Option("Only the cells A to B, without B itself.", "A:B")] = None
-    resume: Annotated[
-        Path | None, Option("Save the state in FILE, and resume from what is there.", "FILE")
-    ] = None
-    findings: Annotated[Path, Option("Where findings are filed.", "DIR")] = Path("findings")
-    known: Annotated[
-        tuple[Path, ...],
-        Option("Findings that are known: counted only; may be given several times.", "DIR"),
-    ] = ()
-    stop_after: Annotated[int | None, Option("End after so many findings.", "N", min=1)] = None
+    resume: ResumeOf = None
+    findings: FindingsOf = Path("findings")
+    known: KnownOf = ()
+    stop_after: StopAfterOf = None
     jobs: JobsOf = None
     as_json: AsJson = False
     accel: AccelOf = "tcg"
