@@ -120,6 +120,10 @@ class Counts:
         layouts = view.layouts
         self._mm = layouts.record("struct mm_struct", "mm_mt.ma_root", "map_count", "pgtables_bytes.counter")
         self._vma = layouts.record("struct vm_area_struct", "vm_start", "vm_end", "vm_flags")
+        #: By the number of address spaces: tables that no process counts, and the kernel's own among them.
+        self._kernel: dict[int, tuple[int, int]] = {}
+        #: That number, and those tables, at the look before.
+        self._last: tuple[int, int] | None = None
 
     def look(self) -> InUse:
         """
@@ -129,13 +133,12 @@ class Counts:
         """
         living = self._living()
         counts = {}
-        for name, count, own in (
-            ("committed_left", self._committed, living.committed),
-            ("tables_left", self._tables, living.tables),
-            ("vmas_left", self._vmas, living.vmas),
-            ("files_left", self._files, 0),
+        for name, number, own in (
+            ("committed_left", self._committed(), living.committed),
+            ("tables_left", self._tables(living), 0),
+            ("vmas_left", self._vmas(), living.vmas),
+            ("files_left", self._files(), 0),
         ):
-            number = count()
             if number is not None:
                 counts[name] = number - own
         lists = {"book_left": frozenset(self._book())}
@@ -196,9 +199,9 @@ class Counts:
                 return
             yield node
 
-    def _tables(self) -> int | None:
-        # Those of processes: the kernel's own, which stay, are taken off. A processor that idles may keep the
-        # table of a process that is gone.
+    def _tables(self, living: _Living) -> int | None:
+        # Those of processes that are gone: the kernel's, and those of the living, are taken off. A processor
+        # that idles may keep the table of a process that is gone.
         if not self._has("node_data", "__per_cpu_offset", "nr_cpu_ids") or len(self._cpus) > 1:
             return None
         view, layouts = self._view, self._view.layouts
@@ -214,7 +217,14 @@ class Counts:
                 number += int.from_bytes(
                     view.read(parts + offset + diff & _ULONG_MAX, 1), "little", signed=True
                 )
-        return number - view.recall.value("kernel's tables", self._kernel_tables)
+        number -= living.tables
+        # A walk of the kernel's tables takes long. It finds what it found while the sum is equal,
+        # and where there are more for one look, a process is about to give them back.
+        known, last = self._kernel.get(living.spaces), self._last
+        self._last = living.spaces, number
+        if known is None or number < known[0] or (number > known[0] and self._last == last):
+            known = self._kernel[living.spaces] = number, self._kernel_tables()
+        return number - known[1]
 
     def _kernel_tables(self) -> int:
         visited: set[int] = set()
