@@ -125,6 +125,14 @@ CORNERS = (
         ("thp always", "device bar: pci, 1 GiB", "a = mmap bar vfio shared rw", "read a[0]", "munmap a[1]"),
     ),
     Absence(
+        "a fork while a VMA has a part of a leaf of 1 GiB",
+        "What a child gets of such a leaf has not been settled with kernels yet.",
+        (
+            *("device bar: pci, 1 GiB", "a = mmap bar driver fault_pud shared rw", "write a[0] 1"),
+            *("madvise a[0:512] dontfork", "c = fork"),
+        ),
+    ),
+    Absence(
         "a VMA's own lock while mmap_lock is held",
         "smaps takes it since 7.2; with a writer that stands still, the reader's way depends on the moment.",
         (

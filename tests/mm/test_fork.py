@@ -9,6 +9,7 @@ from series_runs import run_to_end as run
 from pfnlab.policies.profiles import SERIES
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.model_machine import ModelMachine
+from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Step
 
 
@@ -168,3 +169,17 @@ def test_a_later_table_of_own_memory_is_undecided() -> None:
     text = "pfnlab program 1\ndevice bar: pci, 1 page\n\nfail __pte_alloc 2: c = fork\n"
 
     assert "own memory" in str(ModelMachine("7.2").run([load_text(text)])[0].undecided)
+
+
+LEAF = "a = mmap bar driver fault_pud shared rw", "write a[0] 1"
+
+
+@for_each(("cut", "decided"), [("madvise a[0:512] dontfork", False), ("madvise a dontdump", True)])
+def test_a_part_of_a_leaf_of_a_gigabyte_has_no_rule(cut: str, decided: bool) -> None:
+    """A whole leaf is copied as it is (S5.11.4)."""
+    lines = ("pfnlab program 1", "device bar: pci, 1 GiB", *LEAF, cut, "c = fork")
+    program = load_text("".join(f"{line}\n" for line in lines))
+
+    (made,) = ModelMachine("7.3", LookLevel.MEMORY).run([program])
+
+    assert decided is (made.undecided is None)

@@ -156,8 +156,14 @@ def _copy_page_range(dst: Vma, src: Vma) -> None:
     """Copy entries: COW ones lose write permission on both sides, shared ones start clean (S5.11.2).
 
     :raises ModelledErrno: the tracker refuses, or there is no room for a page table
+    :raises Undecided: the VMA has a part of a leaf of 1 GiB
     """
     kernel = src.mm.kernel
+    if any(src.mm.tables.leaf_around(border) is not None for border in (src.start, src.end)):
+        # Smaller leaves go when a VMA is cut (S6.3.3).
+        raise Undecided(
+            "the model has no rule for a fork of a VMA with a part of a leaf of 1 GiB", Why.NO_RULE
+        )
     kernel.tracker.copy_page_range(dst, src)
     table_count = kernel.failing("__pte_alloc", _tables(src))
     if table_count is not None:
