@@ -155,6 +155,14 @@ def test_a_zap_loses_the_reservation_of_vm_pat(page: int) -> None:
     assert {"no_loss": "A08"} == whys("6.1", WHOLE, f"zap_vma_ptes a[{page}]")
 
 
+def test_what_a_zap_drops_is_missing_when_entries_come_back() -> None:
+    """A08: no entry shows the pages until then."""
+    whole = "a = mmap bar[0:1] driver remap shared rw", "zap_vma_ptes a"
+
+    assert "no_loss" not in whys("6.12", *whole)
+    assert {"no_loss": "A08"} == whys("6.12", *whole, "read a[0]")
+
+
 def test_a_loss_without_a_zap_is_no_zap() -> None:
     """What another design loses in munmap is not A08 on a kernel of 6.1."""
     lost = whys("7.2,tracker=vm_pat", WHOLE, "zap_vma_ptes a[0]", series="7.2")

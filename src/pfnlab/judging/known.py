@@ -76,7 +76,7 @@ def _pieces(causes: Causes) -> bool:
 
 
 def _zapped(causes: Causes) -> bool:
-    return causes.tracker("vm_pat") and causes.zaps
+    return causes.tracker("vm_pat") and (causes.zaps or causes.refills)
 
 
 def _looked_up(causes: Causes) -> bool:

@@ -23,7 +23,9 @@ from pfnlab.programs.lang.ops import (
     Munmap,
     Op,
     Program,
+    Read,
     Release,
+    Write,
 )
 from pfnlab.programs.lang.walk_ops import Walk
 from pfnlab.programs.model.model_machine import END
@@ -177,13 +179,16 @@ class Causes:
 
     @property
     def zaps(self) -> bool:
-        """True where this step may have taken entries out of a VMA that stayed: it asks for that, operations
-        were let go on in it or just before, so that they end while it runs, or nobody looked before it."""
+        """True where this step may have taken entries out of a VMA that stayed: it asks for that, or lets
+        operations go on, or nobody looked before it."""
         looked = self._at > 0 and self._steps[self._at - 1].vmas is not None
-        asks = self.op is not None and isinstance(self.op.call, ZAPS)
-        latest = self._program.ops[max(self._at - 1, 0) : self._at + 1]
-        let_go = any(isinstance(op.call, Release) for op in latest)
-        return self.zapped and (asks or let_go or not looked)
+        asks = self.op is not None and isinstance(self.op.call, ZAPS | Release)
+        return self.zapped and (asks or not looked)
+
+    @property
+    def refills(self) -> bool:
+        """True where this step reaches memory behind a zap, and may bring its entries back."""
+        return self.zapped and self.op is not None and isinstance(self.op.call, Read | Write | Walk)
 
     @property
     def refilled(self) -> bool:
