@@ -53,7 +53,7 @@ def recorded(result: SweepResult) -> RecordedSweep:
     """The part of *result* that a page keeps."""
     kernel = next(machine for machine in result.machines if not machine.startswith("model:"))
     return RecordedSweep(
-        command=f"pfnlab sweep {result.scope} --on {kernel} --jobs 1",
+        command=f"pfnlab sweep {result.scope} --on {kernel} --known findings --json",
         kernel=result.kernels.get(kernel, kernel),
         scope=result.scope,
         cells=result.cells,
