@@ -152,14 +152,25 @@ def test_another_address_space_needs_no_flush() -> None:
     assert broken(program, msgspec.structs.replace(found, memory=spaces)) == []
 
 
-@pytest.mark.parametrize(("call", "noticed"), [("look", True), ("ioremap bar[0:2] wc", False)])
-def test_an_area_that_the_driver_keeps_is_its_own(call: str, noticed: bool) -> None:
+@pytest.mark.parametrize(
+    ("calls", "name", "noticed"),
+    [
+        ("look", "areas_left", True),
+        ("ioremap bar[0:2] wc", "areas_left", False),
+        ("look", "resources_left", True),
+        ("request_mem_region bar[0]", "resources_left", False),
+        ("request_mem_region bar[0]\nrelease_mem_region", "resources_left", True),
+        ("bind bar", "resources_left", False),
+        ("bind bar\nunbind bar", "resources_left", True),
+    ],
+)
+def test_a_thing_that_the_driver_keeps_is_its_own(calls: str, name: str, noticed: bool) -> None:
     """What a program does not give back stays with the driver."""
-    program, found = run(f"{call}\n")
-    memory = (*found.memory[:-1], MemorySeen({}, (MemoryFault("areas_left", "one"),)))
+    program, found = run(f"{calls}\n")
+    memory = (*found.memory[:-1], MemorySeen({}, (MemoryFault(name, "one"),)))
     found = msgspec.structs.replace(found, memory=memory)
 
-    assert noticed == (("areas_left", 1) in broken(program, found))
+    assert noticed == ((name, len(found.steps) - 1) in broken(program, found))
 
 
 def wc_in_the_book(step: Step) -> Step:

@@ -222,6 +222,8 @@ class _Judging:
         if name == "areas_left":
             # The driver keeps what the program did not give back.
             return bool(history.kept)
+        if name == "resources_left":
+            return bool(history.claims or history.bound)
         # The kernel does not count its tables for pages that come and go.
         return name == "tables_left" and any(isinstance(op.call, MemremapPages) for op in self._program.ops)
 
