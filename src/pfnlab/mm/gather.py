@@ -6,7 +6,9 @@ own, :class:`FlushPlacement`. The bookkeeping here is the same for every placeme
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from pfnlab.mm.flags import VM_MIXEDMAP, VM_PFNMAP
@@ -103,7 +105,7 @@ class MmuGather:
         if not kernel.profile.tables_in_batches:
             self.extend_all((start, end) for start, end, _ in freed)
             return
-        for start, end, pages in freed:
+        for start, end, pages in in_walk_order(freed):
             while start < end:
                 if not self._tables and kernel.fails("__get_free_page"):
                     # There is no batch for this one: it is freed alone.
@@ -141,6 +143,27 @@ class MmuGather:
                 self.flush_mmu_tlbonly()
             self.mm.tlb_flush_pending -= 1
             self.mm.gathers.remove(self)
+
+
+def in_walk_order(freed: Iterable[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+    """Runs of freed tables as free_pgd_range() has them: a table follows those that it leads to (S8.1.11).
+
+    :param freed: as :meth:`PageTables.free_tables` returns them, those of each level in order
+    """
+    runs = sorted((-pages, start, end - 1 + pages) for start, end, pages in freed)
+    least = -runs[-1][0] if runs else 0
+    spans: list[tuple[int, int, int]] = []
+    borders: list[int] = []
+    for negated, start, stop in runs:
+        pages = -negated
+        # The lowest tables stay together up to where one above them is freed.
+        lowest = pages == least
+        within = borders[bisect_right(borders, start) : bisect_left(borders, stop)]
+        cuts = [start, *(within if lowest else range(start + pages, stop, pages)), stop]
+        spans += [(high, pages, low) for low, high in pairwise(cuts)]
+        if not lowest:
+            borders = sorted({*borders, *cuts})
+    return [(low, high - pages + 1, pages) for high, pages, low in sorted(spans)]
 
 
 class NoForcedFlush:
