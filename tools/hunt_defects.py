@@ -22,6 +22,7 @@ from pathlib import Path
 import msgspec
 from page_tables import code, put, table
 
+from pfnlab.errors import Undecided
 from pfnlab.lab.building.built import find
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.printer import op_lines
@@ -95,7 +96,12 @@ def main(arguments: Sequence[str]) -> int:
     for defect in () if asked.write else defects:
         if asked.numbers and defect.number not in asked.numbers:
             continue
-        hunted = hunt(defect, asked.programs, asked.seconds)
+        try:
+            hunted = hunt(defect, asked.programs, asked.seconds)
+        except Undecided as reason:
+            say(f"{defect.number}: {reason}")
+            status = 1
+            continue
         say(f"{defect.number}: {hunted.signature or 'nothing'} ({hunted.programs:,} programs)")
         if not asked.dry:
             keep(hunted)
@@ -151,8 +157,12 @@ def read(defect: Defect, command: str, answer: bytes, seconds: int) -> Hunted:
     """The result of a hunt.
 
     :param answer: its result, as ``--json`` prints it
+    :raises Undecided: the kernel could not run some of the programs, so nothing is known where none found it
     """
     result = msgspec.json.decode(answer)
+    passed = [reason for reason in result["reasons"] if reason not in result["models_own"]]
+    if passed and not result["findings"]:
+        raise Undecided(f"some programs did not run: {passed[0]}")
     kernel = find(NAME)
     findings = sorted(result["findings"].values(), key=lambda finding: finding["first"])
     found = findings[0] if findings else None

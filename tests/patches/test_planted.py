@@ -8,6 +8,7 @@ import msgspec
 import pytest
 import tooling
 
+from pfnlab.errors import Undecided
 from pfnlab.lab.building.patch_file import read_patch
 
 TOOL = tooling.hunt_defects()
@@ -54,6 +55,15 @@ def test_a_defect_that_was_not_found_is_shown_as_such() -> None:
     assert "| 1 | r | `mm/memory.c` | 9 | 2 | not found |  |" in TOOL.text([defect], {1: hunted})
 
 
+#: A reason of the model's own: the kernel ran the program.
+OWN = "the model has no rule for it"
+
+
+def answer_with(findings: dict[str, object], reasons: dict[str, int]) -> bytes:
+    """The result of a hunt of seven programs, as it is printed."""
+    return msgspec.json.encode({"programs": 7, "findings": findings, "reasons": reasons, "models_own": [OWN]})
+
+
 @pytest.mark.parametrize("found", [True, False])
 def test_a_hunt_is_read(found: bool) -> None:
     """The first finding of a result."""
@@ -61,8 +71,16 @@ def test_a_hunt_is_read(found: bool) -> None:
         **{"says": "violation end (qemu): files_left", "program": "pfnlab program 1\n"},
         **{"first": 3, "minimal": True},
     }
-    answer = msgspec.json.encode({"programs": 7, "findings": {"abc": finding} if found else {}})
+    answer = answer_with({"abc": finding} if found else {}, {OWN: 2})
 
     hunted = TOOL.read(TOOL.Defect(number=1, rule="r", where="w"), "pfnlab fuzz", answer, 5)
 
     assert (finding["says"] if found else "") == hunted.signature
+
+
+def test_a_hunt_whose_programs_did_not_run_has_no_result() -> None:
+    """A kernel without the guest driver would seem to have no defect."""
+    answer = answer_with({}, {"no headers for 7.3.4": 5, OWN: 2})
+
+    with pytest.raises(Undecided, match=r"some programs did not run: no headers for 7\.3\.4"):
+        TOOL.read(TOOL.Defect(number=1, rule="r", where="w"), "pfnlab fuzz", answer, 5)
