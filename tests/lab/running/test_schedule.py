@@ -624,3 +624,21 @@ class TestKernels:
             lacking(NO_LENS)
         steps = [(step.result, step.value) for run in runs for step in run.steps if step.op.startswith("t: ")]
         assert [("waits", "memory_lock")] * 10 == steps
+
+    @pytest.mark.target("long")
+    def test_the_lock_that_vfio_pci_sleeps_for_is_named(self, machine: QemuMachine):
+        """
+        Up to 6.9 one function of it takes the lock of the address space and its own; later ones take neither.
+        """
+        have(functools.partial(vfio_modules, machine.kernel))
+        asked = program(
+            "a = mmap bar[0:8] vfio shared rw\nt = thread\nread a[3]\n"
+            "hold change_protection: mprotect a[0:4] r\nt: memory_disable bar\nrelease\n"
+        )
+
+        run = machine.run([asked])[0]
+
+        if str(run.undecided) == NO_LENS:
+            lacking(NO_LENS)
+        step = next(step for step in run.steps if step.op.startswith("t: "))
+        assert of(machine, old=("waits", "mmap_lock"), new=("waits", "IPI")) == (step.result, step.value)

@@ -45,13 +45,13 @@ def test_cast_waits_and_looks():
     What has been begun is collected when it is done, and asked where it is before.
     """
     begun, running = "step 0\nr 0 0 begun\n", "step 0\nr -1 11 running\n"
-    done, where = "step 0\nr -1 14 sig 11 1\n", "step 0\nr 0 0\nw D __vm_munmap do_syscall_64\n"
+    done, where = "step 0\nr -1 14 sig 11 1\n", "step 0\nr 0 0\nw D __vm_munmap+0x7e do_syscall_64+0x1a\n"
     cast = Cast(Recorded(begun, running, where, done, begun + running, begun + done))
 
     cast.begin(0, "load", A)
 
     assert cast.collect(0, 0.1) is None
-    assert Whereabouts("D", ("__vm_munmap", "do_syscall_64")) == cast.where(0)
+    assert Whereabouts("D", ("__vm_munmap", "do_syscall_64"), 0x7E) == cast.where(0)
     assert SEGV == cast.collect(0, 0.1)
     assert cast.attempt(0, "load", A) is None
     assert SEGV == cast.attempt(0, "load", A)

@@ -29,6 +29,7 @@ from pfnlab.lab.steering.waits import Obstacle, judge, judge_sleeping
         ),
         (Obstacle.VFIO_VMAS, "osq_lock __mutex_lock.constprop.0 vfio_pci_mmap_fault __do_fault"),
         (Obstacle.VFIO_VMAS, "mutex_spin_on_owner __mutex_lock vfio_pci_zap_and_vma_lock"),
+        (Obstacle.MMAP_LOCK, "rwsem_down_read_slowpath down_read vfio_pci_zap_and_vma_lock vfio_pci_rw"),
         (Obstacle.MEMORY, "rwsem_down_read_slowpath down_read vfio_pci_mmap_fault __do_fault"),
         (Obstacle.NOTHING, "osq_lock __mutex_lock kernel_request pfnlab_ioctl __x64_sys_ioctl"),
         (Obstacle.DEVICE, "mutex_spin_on_owner __mutex_lock device_driver_attach bind_store vfs_write"),
@@ -74,3 +75,21 @@ def test_judge_sleeping(need: Obstacle, functions: str):
     wait for mmap_lock unless it takes that lock.
     """
     assert need == judge_sleeping(functions.split()).need
+
+
+@for_each(
+    ("need", "functions", "called"),
+    [
+        (Obstacle.MMAP_LOCK, "vfio_pci_zap_and_vma_lock vfio_basic_config_write", "down_read"),
+        (Obstacle.VFIO_VMAS, "vfio_pci_zap_and_vma_lock vfio_basic_config_write", "mutex_lock"),
+        (Obstacle.MEMORY, "vfio_pci_mmap_fault __do_fault do_user_addr_fault", "down_read"),
+        (Obstacle.VFIO_VMAS, "vfio_pci_mmap_fault __do_fault do_user_addr_fault", "mutex_lock"),
+        (Obstacle.VFIO_VMAS, "vfio_pci_mmap_fault __do_fault do_user_addr_fault", "schedule"),
+        (Obstacle.OTHER_LOCK, "kernel_request pfnlab_ioctl", "mutex_lock"),
+    ],
+)
+def test_judge_sleeping_called(need: Obstacle, functions: str, called: str):
+    """
+    Where a function takes several locks, the one it called for says which a sleeping task waits for.
+    """
+    assert need == judge_sleeping(functions.split(), called).need

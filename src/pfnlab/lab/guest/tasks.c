@@ -253,13 +253,13 @@ void task_operate(struct op *op, struct answer *answer)
 	}
 }
 
-/* The functions of /proc/PID/stack, "[<0>] name+0x1/0x2" a line, without the rest. */
+/* The functions and offsets of /proc/PID/stack, "[<0>] name+0x1/0x2" a line, without the rest. */
 static void say_stack(const char *at)
 {
 	while ((at = strchr(at, ']'))) {
 		at += 1 + (at[1] == ' ');
 		say(" ");
-		say_bytes(at, strcspn(at, "+ \n"));
+		say_bytes(at, strcspn(at, "/ \n"));
 	}
 }
 

@@ -42,10 +42,12 @@ class Whereabouts:
 
     :param state: the letter of ``/proc/PID/stat``
     :param functions: the kernel functions it sleeps in, innermost first; none while it runs
+    :param offset: in the innermost, where it returns to; 0 while it runs
     """
 
     state: str
     functions: tuple[str, ...]
+    offset: int = 0
 
 
 class Cast:
@@ -102,8 +104,10 @@ class Cast:
             elif kind == "k":
                 self.heard.append(rest)
             elif kind == "w":
-                state, *functions = rest.split()
-                self._whereabouts = Whereabouts(state, tuple(functions))
+                state, *places = rest.split()
+                functions = tuple(place.partition("+")[0] for place in places)
+                offset = int(places[0].partition("+")[2], 16) if places else 0
+                self._whereabouts = Whereabouts(state, functions, offset)
             elif kind == "pid":
                 task, pid = rest.split()
                 self.pids[int(task)] = int(pid)

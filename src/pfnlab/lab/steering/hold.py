@@ -10,7 +10,7 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from pfnlab.errors import TimedOut, Undecided
-from pfnlab.lab.steering.cast import Answer, Cast
+from pfnlab.lab.steering.cast import Answer, Cast, Whereabouts
 from pfnlab.lab.steering.gdbstub import GdbError
 from pfnlab.lab.steering.points import Injection, Place
 from pfnlab.lab.steering.steering import USER_END, BackgroundCall, Steering
@@ -125,7 +125,7 @@ class HeldCpu(Generic[T]):
         whereabouts = self.others(lambda: cast.where(task))
         if whereabouts.state != "R":
             return (
-                judge_sleeping(whereabouts.functions)
+                judge_sleeping(whereabouts.functions, self._lock_function(whereabouts))
                 if whereabouts.state == "D"
                 else Wait(Obstacle.NOTHING, whereabouts.functions)
             )
@@ -134,6 +134,13 @@ class HeldCpu(Generic[T]):
             if registers["rip"] >= USER_END and self._steering.current_pid(registers) == cast.pids[task]:
                 return judge(stack_of(self._steering, thread - 1))
         return Wait(Obstacle.NOTHING, ())
+
+    # The function that the innermost function of a sleeping task called: the one of the lock.
+    def _lock_function(self, whereabouts: Whereabouts) -> str | None:
+        innermost = next(iter(whereabouts.functions), None)
+        if innermost is None or innermost not in self._steering.symbols:
+            return None
+        return self._steering.called_before(self._steering.symbols.address(innermost) + whereabouts.offset)
 
     def release(self) -> None:
         """Let the CPU run again."""

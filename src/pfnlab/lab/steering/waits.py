@@ -45,9 +45,7 @@ _MUTEXES: dict[Obstacle, tuple[str, ...]] = {
     Obstacle.VFIO_VMAS: ("vfio_pci_mmap_fault", "vfio_pci_mmap_close", "vfio_pci_zap_and_vma"),
     Obstacle.DEVICE: ("__device_driver_lock", "device_driver_", "device_release_driver"),
 }
-_SEMAPHORES = {
-    # A fault waits for it under mmap_lock.
-    Obstacle.MEMORY: ("vfio_pci_", "vfio_basic_config_"),
+_SEMAPHORES: dict[Obstacle, tuple[str, ...]] = {
     Obstacle.I_MMAP: (
         *("unmap_mapping_", "unlink_", "vma_link", "mmap_region", "__mmap_region", "__mmap_new_vma"),
         *("vma_prepare", "__split_vma", "vma_complete", "__vma_link_file", "copy_vma"),
@@ -73,8 +71,12 @@ _SEMAPHORES = {
             # The guest driver's two requests that take the lock themselves.
             "pfnlab_zap",
             "pfnlab_remap_live",
+            # Up to 6.9 vfio-pci takes it for each address space that it removes entries of.
+            "vfio_pci_zap_and_vma",
         ),
     ),
+    # A fault waits for it under mmap_lock; what takes mmap_lock in vfio-pci is named above.
+    Obstacle.MEMORY: ("vfio_pci_", "vfio_basic_config_"),
 }
 _SPINLOCKS = {
     Obstacle.BOOK: (
@@ -117,15 +119,22 @@ def judge(functions: Sequence[str]) -> Wait:
     return Wait(Obstacle.NOTHING, names)
 
 
-def judge_sleeping(functions: Sequence[str]) -> Wait:
+def judge_sleeping(functions: Sequence[str], called: str | None = None) -> Wait:
     """
     The wait of a task that sleeps uninterruptibly in *functions*, innermost first.
 
-    They are as ``/proc/PID/stack`` has them, which leaves out the functions of the lock itself. A fault of
-    vfio-pci up to 6.9 takes two, but who has the second has the first.
+    They are as ``/proc/PID/stack`` has them, which leaves out the functions of the lock itself.
+
+    :param called: the function of the lock that the innermost called; None where that is not known. One that
+        takes several locks, as a fault of vfio-pci up to 6.9, waits for the one of this kind
     """
     names = tuple(functions)
-    return Wait(_lock_named(names, _MUTEXES | _SEMAPHORES) or Obstacle.OTHER_LOCK, names)
+    locks = _MUTEXES | _SEMAPHORES
+    if called is not None and called.startswith(_SEMAPHORE):
+        locks = _SEMAPHORES
+    elif called is not None and called.startswith(_MUTEX):
+        locks = _MUTEXES
+    return Wait(_lock_named(names, locks) or Obstacle.OTHER_LOCK, names)
 
 
 def _lock_named(names: Sequence[str], locks: dict[Obstacle, tuple[str, ...]]) -> Obstacle | None:
