@@ -67,6 +67,15 @@ def test_log_lines_belong_to_their_step() -> None:
     assert logs[1] == ("x86/PAT: main freeing invalid memtype bar[4:8]",)
 
 
+def test_nobody_is_named_where_several_operations_end() -> None:
+    """A step that ended two operations names neither of their tasks (S12.4.4)."""
+    text, program, placement = recorded("middle-stays-reserved")
+
+    reply = parse_reply(text, program, placement, ended={1: program.ops[:2]})
+
+    assert reply.steps[1].log == ("x86/PAT: * freeing invalid memtype bar[4:8]",)
+
+
 def test_steps_carry_the_line_of_the_program() -> None:
     """Operations are written as in the program, the last step is the end."""
     ops = [step.op for step in read("middle-stays-reserved").steps]

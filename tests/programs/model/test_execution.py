@@ -74,6 +74,17 @@ def test_flushes_while_held(series: str):
     assert (0, 1, None) == (held.flushes, revoked.flushes, released.flushes)
 
 
+@for_each("series", OLD)
+@for_each(("meanwhile", "who"), [("t: read a[4]", "main"), ("t: munmap b[4:5]", "*")])
+def test_a_release_names_a_task_where_it_ends_one_operation(series: str, meanwhile: str, who: str):
+    """Who frees what of several that go on is a matter of timing (S12.4.4)."""
+    lines = ("b = mmap bar[8:16] wc shared rw", "hold unmap_vmas: munmap b[0:2]", meanwhile, "release")
+
+    *_, released = run(series, *lines)
+
+    assert f"x86/PAT: {who} freeing invalid memtype bar[8:10]" in released.log
+
+
 @every_series
 def test_release_says_what_became_of_them(series: str):
     """The held operation comes first, then those that waited."""

@@ -22,9 +22,9 @@ every_series = for_each("series", SERIES)
 
 
 def observe(
-    series: str, *ops: str, device: str = "bar: pci, 16 pages", start: int = 0xF8000, anonymous: bool = False
+    series: str, *ops: str, device: str = "bar: pci, 16 pages", start: int = 0xF8000, ended: int = 0
 ) -> Step:
-    """What is seen once after all of *ops*."""
+    """What is seen once after all of *ops*, of which the last *ended* end then."""
     program = load_text("\n".join(("pfnlab program 1", f"device {device}", *ops, "")))
     kernel = Kernel(PROFILES[series], qemu_q35(), TRACKERS[PROFILES[series].tracker])
     kernel.start_task("main")
@@ -34,7 +34,7 @@ def observe(
     for op in program.ops:
         perform(kernel, kernel.tasks[op.task], op.call, places)
         kernel._check()
-    return Observer(kernel, places).step("look", "main", "ok", None, anonymous=anonymous)
+    return Observer(kernel, places).step("look", "main", "ok", None, program.ops[len(program.ops) - ended :])
 
 
 @every_series
@@ -76,10 +76,10 @@ def test_the_book_of_low_memory(series: str) -> None:
 
 
 @for_each("series", SERIES[:2])
-@for_each(("anonymous", "who"), [(False, "main"), (True, "*")])
-def test_the_log_names_tasks_and_pages(series: str, anonymous: bool, who: str) -> None:
+@for_each(("ended", "who"), [(1, "main"), (2, "*")])
+def test_the_log_names_tasks_and_pages(series: str, ended: int, who: str) -> None:
     """A line says who and which device pages, or that nobody can tell who (S12.4.4)."""
-    seen = observe(series, MAP, "munmap a[0]", anonymous=anonymous)
+    seen = observe(series, MAP, "munmap a[0]", ended=ended)
 
     assert (f"x86/PAT: {who} freeing invalid memtype bar[0:1]",) == seen.log
 
@@ -163,7 +163,7 @@ def test_the_log_is_used_up(series: str) -> None:
     observer = Observer(kernel, Places({"bar": PfnRange(0xF8000, 0xF8010)}))
     kernel.trace.printk("x86/PAT: anything")
 
-    first, second = (observer.step("look", "main", "ok", None, anonymous=False) for _ in range(2))
+    first, second = (observer.step("look", "main", "ok", None, ()) for _ in range(2))
 
     assert (("x86/PAT: anything",), ()) == (first.log, second.log)
 
@@ -175,7 +175,7 @@ def test_entries_of_other_pages_are_not_seen(series: str) -> None:
     kernel.book.reserve_pfn_range(0xF900_0000, 0x1000, 0x08, strict=False, who="driver:1")
     observer = Observer(kernel, Places({"bar": PfnRange(0xF8000, 0xF8010)}))
 
-    assert () == observer.step("look", "main", "ok", None, anonymous=False).book
+    assert () == observer.step("look", "main", "ok", None, ()).book
     kernel._check()
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from for_each import for_each
 
-from pfnlab.programs.runs.kmsg import normalise, once_message
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.ops import Op
+from pfnlab.programs.runs.kmsg import in_known_order, is_anybody, normalise, once_message
 from pfnlab.programs.runs.places import Places
 from pfnlab.units import PfnRange
 
@@ -191,3 +193,28 @@ def test_how_long_something_took_is_the_machines() -> None:
 def test_a_range_that_leaves_a_resource(line: str, said: str) -> None:
     """Which resource it is, and which code asked, is the machine's own."""
     assert said == normalise(line, PLACES, {}, False)
+
+
+OPS = load_text(
+    "pfnlab program 1\ndevice bar: pci, 16 pages\na = mmap bar[0:8] wc shared rw\nt = thread\n"
+    "munmap a[0]\nt: munmap a[1]\nexit\n"
+).ops
+
+
+@for_each(
+    ("ended", "anybody"),
+    [(OPS[2:3], False), (OPS[2:4], True), (OPS[4:], True), ((), False)],
+)
+def test_who_logged_a_line_is_known_of_one_operation(ended: tuple[Op, ...], anybody: bool) -> None:
+    """One operation logs as its task, unless it may tear an address space down; several do not."""
+    assert anybody == is_anybody(ended)
+
+
+@for_each(
+    ("ended", "known"), [(OPS[2:3], (("b", "a"), ("info", "err"))), (OPS[2:4], (("a", "b"), ("err", "info")))]
+)
+def test_the_order_of_lines_is_known_of_one_operation(
+    ended: tuple[Op, ...], known: tuple[tuple[str, ...], ...]
+) -> None:
+    """The lines of several operations are sorted, each with its level."""
+    assert known == in_known_order([("b", "info"), ("a", "err")], ended)

@@ -234,7 +234,9 @@ class Bench:
             booted.stepper.at = None
             stepped = Stepped(_whole_reply(booted.guest, request, program))
         blocks = () if booted.reached is None else booted.reached.end()
-        reply = parse_reply(stepped.reply, program, placement, observed, ram_mib=self._ram_mib)
+        reply = parse_reply(
+            stepped.reply, program, placement, observed, ram_mib=self._ram_mib, ended=stepped.ended
+        )
         if reply.before or (reply.before_log and not booted.fresh):
             if not booted.fresh:
                 self.late_alarm = self.late_alarm or first_alarm(reply.late_alarms)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import msgspec
 
@@ -19,9 +20,6 @@ from pfnlab.lab.vm.probes import read_order
 from pfnlab.programs.lang.device_ops import MOVED_BAR
 from pfnlab.programs.lang.ops import (
     MAIN_TASK,
-    Exec,
-    Exit,
-    Kill,
     Mremap,
     Op,
     Program,
@@ -32,7 +30,7 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import Mincore, ProcessVmReadv, Status, Walk
 from pfnlab.programs.runs.alarm import Alarm, alarms_in
 from pfnlab.programs.runs.events import is_flush
-from pfnlab.programs.runs.kmsg import normalise
+from pfnlab.programs.runs.kmsg import in_known_order, is_anybody, normalise
 from pfnlab.programs.runs.observation import MOVED, PHYSICAL, SAME, BookEntry, PteSeen, Step, VmaSeen
 from pfnlab.programs.runs.pte_text import RAM, entry_pfn, entry_text, merge_ptes
 from pfnlab.programs.runs.unknown import READING, without_contents
@@ -125,6 +123,7 @@ def parse_reply(
     observed: Observed = USUAL,
     *,
     ram_mib: int = RAM_MIB,
+    ended: Mapping[int, Sequence[Op]] = MappingProxyType({}),
 ) -> ParsedReply:
     """
     The observations in *text*, the reply to *program* placed by *placement*.
@@ -133,14 +132,22 @@ def parse_reply(
 
     :param observed: what was asked for: no VMAs then mean that there are none
     :param ram_mib: so much of the guest is RAM, from address 0 on, in MiB
+    :param ended: the operations that ended in a step, by its index, where it is not its own
     """
     ram = PfnRange(0, ram_mib << 20 >> PAGE_SHIFT)
-    return _Reader(program, placement, ram, observed).read(text)
+    return _Reader(program, placement, ram, observed, ended).read(text)
 
 
 class _Reader:
     # Reads one reply; ``task_names`` grows as tasks get pids.
-    def __init__(self, program: Program, placement: Placement, ram: PfnRange, observed: Observed) -> None:
+    def __init__(
+        self,
+        program: Program,
+        placement: Placement,
+        ram: PfnRange,
+        observed: Observed,
+        ended: Mapping[int, Sequence[Op]],
+    ) -> None:
         self.program = program
         self.placement = placement
         self.places = placement.places
@@ -149,6 +156,7 @@ class _Reader:
         self.lines = [*op_lines(program), END]
         self.pci = frozenset(device.name for device in program.devices if device.kind == "pci") | {MOVED_BAR}
         self.observed = observed
+        self.ended = ended
         self.task_names = {name[:COMM_LENGTH]: name for name in self.tasks}
         self.seen = ParsedReply()
 
@@ -300,17 +308,18 @@ class _Reader:
             book = tuple(sorted(book, key=lambda entry: self.places.ranks.get(entry.span.name, -1)))
         self.seen.left = tuple(pfns for pfns, _ in section.book)
         op = self.program.ops[int(name)] if name not in ("before", END) else None
-        anonymous = name == END or (op is not None and isinstance(op.call, Exit | Kill | Exec))
+        ended = () if op is None else self.ended.get(int(name), (op,))
+        anonymous = name == END or is_anybody(ended)
         lines = [normalise(line, self.places, self.task_names, anonymous) for line in section.log]
-        log = tuple(line for line in lines if line is not None)
+        known = len(section.levels) == len(lines)
+        with_levels = zip(lines, section.levels if known else [""] * len(lines), strict=True)
+        log, levels = in_known_order(
+            [(line, level) for line, level in with_levels if line is not None], ended
+        )
         if name == "before":
             self.seen.before, self.seen.before_log = book, log
             return
         result, value = self._result(op, section.result)
-        levels = None
-        if len(section.levels) == len(lines):
-            told = zip(lines, section.levels, strict=True)
-            levels = tuple(level for line, level in told if line is not None)
         flushes, events = self._order(section.calls)
         step = Step(
             op=self.lines[len(self.seen.steps)],
@@ -323,7 +332,7 @@ class _Reader:
             ptes=merge_ptes(section.ptes) if self.observed.ptes else None,
             flushes=flushes,
             events=events,
-            levels=levels,
+            levels=levels if known else None,
         )
         self.seen.steps = (*self.seen.steps, step)
 

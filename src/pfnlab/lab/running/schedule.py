@@ -76,6 +76,7 @@ class Note:
     :param not_held: a processor was to be held, and no task came to the place
     :param flushes: TLB flushes of the program's address spaces; None for a fork that is done, whose task
         copied pages of its own
+    :param ended: the operations that a release ended; None in other steps
     """
 
     alone: bool = False
@@ -83,6 +84,7 @@ class Note:
     value: str | None = None
     not_held: bool = False
     flushes: int | None = None
+    ended: tuple[Op, ...] | None = None
 
 
 def with_notes(steps: Sequence[Step], states: Sequence[LensState], notes: Sequence[Note]) -> list[Step]:
@@ -271,8 +273,9 @@ class Schedule:
             except ValueError as error:
                 raise LostGuest(f"`{op_text(op)}` {error}") from None
             endings.append(ending(op, result, value))
+        ended = tuple(op for op, _ in self._open_ops)
         self._open_ops = []
-        self._note = Note(result="ok", value="; ".join(endings))
+        self._note = Note(result="ok", value="; ".join(endings), ended=ended)
         return self._agent_reply(text, stage, _OK)
 
     def _prepare(self, text: str, stage: Stage) -> str:

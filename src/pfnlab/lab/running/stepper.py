@@ -120,6 +120,11 @@ class Stepped:
     states: list[LensState] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
 
+    @property
+    def ended(self) -> dict[int, tuple[Op, ...]]:
+        """The operations that each release ended, by the index of its step."""
+        return {at: note.ended for at, note in enumerate(self.notes) if note.ended is not None}
+
     def leave(self, faults: Sequence[MemoryFault]) -> None:
         """Add what the program has left behind to what was seen when it had ended."""
         if faults and self.states:

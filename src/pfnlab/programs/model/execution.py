@@ -79,6 +79,8 @@ class OneByOne:
 
     def __init__(self, kernel: Kernel, places: Places) -> None:
         self._kernel, self._places = kernel, places
+        #: The operations that the last step ended.
+        self.ended: tuple[Op, ...] = ()
 
     @property
     def settled(self) -> bool:
@@ -87,6 +89,7 @@ class OneByOne:
 
     def step(self, op: Op) -> Returned:
         """Run *op*."""
+        self.ended = (op,)
         if isinstance(op.call, Release):
             return Returned("ok")
         if op.skip is None or op.task not in self._kernel.tasks:
@@ -125,6 +128,7 @@ class SideBySide(OneByOne):
         super().__init__(kernel, places)
         self._processors = kernel.processors
         self._generations = self._tlb_generations()
+        self._open: tuple[Op, ...] = ()
 
     @property
     def settled(self) -> bool:
@@ -133,7 +137,9 @@ class SideBySide(OneByOne):
 
     def step(self, op: Op) -> Returned:
         """Begin *op* and see how far it gets."""
+        self.ended = (op,)
         if isinstance(op.call, Release):
+            self.ended, self._open = self._open, ()
             operations = self._processors.release()
             return Returned("ok", "; ".join(_text(operation) for operation in operations) or None)
         if op.task not in self._kernel.tasks:
@@ -147,7 +153,10 @@ class SideBySide(OneByOne):
         self._processors.begin(operation)
         if counted and isinstance(op.call, Mlockall) and operation.waits is not Need.MMAP_LOCK:
             raise Undecided(_OWN_MEMORY, Why.NO_RULE)
-        return _so_far(operation, op.hold is not None, self._processors.held is operation)
+        returned = _so_far(operation, op.hold is not None, self._processors.held is operation)
+        if returned.result in (HELD, WAITS):
+            self._open += (op,)
+        return returned
 
     # A task writes to its stack before it does anything.
     def _on_its_stack(self, op: Op) -> Returned:

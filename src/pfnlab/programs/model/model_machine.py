@@ -29,7 +29,7 @@ from pfnlab.policies.reports import REPORTS
 from pfnlab.policies.seams import seam_and_place, with_policy
 from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES, MOVED_BAR
 from pfnlab.programs.lang.needs import lacking
-from pfnlab.programs.lang.ops import END_KINDS, MAIN_TASK, Exec, Exit, Kill, Program
+from pfnlab.programs.lang.ops import END_KINDS, MAIN_TASK, Program
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.model.dispatch import close_files
 from pfnlab.programs.model.execution import OneByOne, SideBySide, refuse_unknown
@@ -65,9 +65,6 @@ DRIVER_RAM_PFNS = PfnRange(RAM_PFN, RAM_PFN + DRIVER_RAM_PAGES)
 
 #: The end of low memory, in bytes.
 _LOW_END = 1 << 20
-
-#: Operations whose log lines do not reliably name the task that caused them (S12.4.4).
-ANONYMOUS_CALLS = (Exec, Exit, Kill)
 
 #: The beginning of a version; a distribution's name goes on in its own way.
 _VERSION = re.compile(r"\d+\.\d+")
@@ -242,14 +239,13 @@ class OpenRun:
         done = len(self.steps)
         for line, op in zip(op_lines(program)[done:], program.ops[done:], strict=True):
             outcome = self._running.step(op)
-            anonymous = isinstance(op.call, ANONYMOUS_CALLS)
-            step = self._observer.step(line, op.task, outcome.result, outcome.value, anonymous=anonymous)
+            step = self._observer.step(line, op.task, outcome.result, outcome.value, self._running.ended)
             self._done(step, settled=self._running.settled)
 
     def end(self) -> None:
         """All tasks are killed."""
         exit_all(self.kernel)
-        self._done(self._observer.step(END, MAIN_TASK, "ok", None, anonymous=True), settled=True)
+        self._done(self._observer.step(END, MAIN_TASK, "ok", None, None), settled=True)
 
     def _done(self, step: Step, *, settled: bool) -> None:
         self.steps.append(self._running.comparable(step))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 
@@ -10,9 +10,10 @@ from pfnlab.mm.kernel import Kernel, Task
 from pfnlab.mm.readers import memory_counts, smap_counts, split_leaves
 from pfnlab.mm.vma import Vma
 from pfnlab.policies.guard import Guard
+from pfnlab.programs.lang.ops import Op
 from pfnlab.programs.model.watched_space import WatchedSpace, entry_seen
 from pfnlab.programs.runs.events import event_texts, is_flush
-from pfnlab.programs.runs.kmsg import normalise
+from pfnlab.programs.runs.kmsg import in_known_order, is_anybody, normalise
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import PHYSICAL, BookEntry, Step, TlbSeen, direct_map_lines
 from pfnlab.programs.runs.places import Places
@@ -33,15 +34,21 @@ class Observer:
         self.look = look
         self._spaces: dict[str, WatchedSpace] = {}
 
-    def step(self, op: str, task: str, result: str, value: int | str | None, *, anonymous: bool) -> Step:
+    def step(
+        self, op: str, task: str, result: str, value: int | str | None, ended: Sequence[Op] | None
+    ) -> Step:
         """The observation after one operation; it takes the log lines so far.
 
-        :param anonymous: the task that logged a line is not known at this step
+        :param ended: the operations that ended; None where all tasks do
         """
         trace_events, log = self.kernel.trace.take()
         events = event_texts(trace_events, self.places)
         task_names = {name: name for name in self.kernel.tasks} | {task: task}
-        lines = [(normalise(line, self.places, task_names, anonymous), line.level) for line in log]
+        anonymous = ended is None or is_anybody(ended)
+        normalised = [(normalise(line, self.places, task_names, anonymous), line.level) for line in log]
+        lines, levels = in_known_order(
+            [(line, level) for line, level in normalised if line is not None], ended or ()
+        )
         tasks = self.kernel.processes()
         self._read_smaps(tasks)
         spaces = [self._space(process) for process in tasks]
@@ -53,7 +60,7 @@ class Observer:
             result,
             value,
             tuple(self._book()),
-            tuple(line for line, _ in lines if line is not None),
+            lines,
             tuple(filter(None, chain.from_iterable(space.vmas for space in spaces))),
             tuple(chain.from_iterable(space.ptes for space in spaces)),
             flushes=sum(map(is_flush, events)),
@@ -61,7 +68,7 @@ class Observer:
             tracked=tuple(self._tracked(names)),
             prots=tuple(filter(None, chain.from_iterable(space.prots for space in spaces))),
             direct_map=tuple(self._direct_map()),
-            levels=tuple(level for line, level in lines if line is not None),
+            levels=levels,
         )
 
     def tlbs(self) -> tuple[TlbSeen, ...]:

@@ -8,8 +8,9 @@ no addresses, no source lines. Register dumps, traces and the noise of timers ar
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from pfnlab.programs.lang.ops import Exec, Exit, Kill, Op
 from pfnlab.programs.runs.alarm import is_dump, warning
 from pfnlab.programs.runs.places import Places
 from pfnlab.units import pages_of, phys_to_pfn
@@ -17,8 +18,7 @@ from pfnlab.units import pages_of, phys_to_pfn
 #: The word for a physical range in no device of the program.
 OUTSIDE = "RANGE"
 
-#: The task of a line at a step where the kernel does not name it reliably (exit, kill, exec, end): the task
-#: that drops the last reference of an address space tears it down, and that may be a reader of /proc.
+#: The task of a line at a step where it is not determined (:func:`is_anybody`), and at the end.
 ANYBODY = "*"
 
 _NOISE = re.compile(
@@ -60,6 +60,28 @@ ONCE: tuple[re.Pattern[str], ...] = (
     # Not once, but only so often in a few seconds.
     re.compile(r"^(__vm_enough_memory): "),
 )
+
+
+def is_anybody(ended: Sequence[Op]) -> bool:
+    """
+    True where the task of a log line is not determined in a step in which the operations *ended* end.
+
+    The task that drops the last reference of an address space tears it down: that may be a reader of /proc.
+    Of several operations that go on together, timing decides which does first what the others find done.
+    """
+    return len(ended) > 1 or any(isinstance(op.call, Exec | Exit | Kill) for op in ended)
+
+
+def in_known_order(
+    lines: Sequence[tuple[str, str]], ended: Sequence[Op]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """
+    The lines of a step with their levels, apart: as they came; where several operations *ended*, sorted.
+
+    :param lines: each line with its level
+    """
+    known = sorted(lines) if len(ended) > 1 else lines
+    return tuple(line for line, _ in known), tuple(level for _, level in known)
 
 
 def normalise(line: str, places: Places, task_names: Mapping[str, str], anonymous: bool) -> str | None:
