@@ -152,21 +152,23 @@ def _enter(vma: Vma, replaced: list[Vma]) -> None:
 
 def _teardown(vma: Vma) -> None:
     """A VMA whose mmap failed goes again, with its entries; only a two-phase one was linked (S4.7)."""
-    mm, kernel = vma.mm, vma.mm.kernel
+    mm, kernel, processors = vma.mm, vma.mm.kernel, vma.mm.kernel.processors
     linked = vma.file is not None and vma.file.mmap_prepare
     if linked:
         detach(mm, [vma])
     tlb = MmuGather(mm, "munmap")
-    kernel.tracker.unmap_vmas(vma)
-    zap_vma(tlb, vma, vma.start, vma.end)
+    with processors.inside("unmap_vmas"):
+        kernel.tracker.unmap_vmas(vma)
+        zap_vma(tlb, vma, vma.start, vma.end)
     tlb.flushes.unmap_region(tlb, vma)
-    kernel.trace.event("free_pgtables")
-    tlb.flushes.tlb_free_vmas(tlb, vma)
-    tlb.flushes.tlb_free_vma(tlb, vma)
-    if linked:
-        kernel.unlink_file(vma)
-        kernel.trace.event("unlink", vma.start)
-    tlb.free_tables(*mm.gap_around(vma.start, vma.end))
+    with processors.inside("free_pgtables"):
+        kernel.trace.event("free_pgtables")
+        tlb.flushes.tlb_free_vmas(tlb, vma)
+        tlb.flushes.tlb_free_vma(tlb, vma)
+        if linked:
+            kernel.unlink_file(vma)
+            kernel.trace.event("unlink", vma.start)
+        tlb.free_tables(*mm.gap_around(vma.start, vma.end))
     tlb.finish()
     free_vmas(mm, [vma])
 

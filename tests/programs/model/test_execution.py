@@ -270,3 +270,12 @@ def test_a_refused_program_is_undecided() -> None:
 def test_what_is_known_runs() -> None:
     """The tracking itself is in the catalogue."""
     assert ModelMachine("5.10").run([load_text(f"{LONE}munmap a[0]\n")])[0].undecided is None
+
+
+@every_series
+@for_each("function", ["unmap_vmas", "free_pgtables"])
+def test_a_refused_mmap_is_held_where_it_unmaps(series: str, function: str):
+    """An mmap that the driver refuses unmaps what it has, as munmap does, and can be held there."""
+    held, released = run(series, f"hold {function}: b = mmap bar[0] driver refuse shared rw", "release")
+
+    assert [("held", None), ("ok", "main ENXIO")] == [said(held), said(released)]
