@@ -8,6 +8,7 @@ from pfnlab.errors import Misuse
 from pfnlab.lab.vm.boots import GuestShape
 from pfnlab.lab.vm.guest_machine import kernel_parameters, machine_arguments
 from pfnlab.lab.vm.hardware import USUAL, Hardware, read_hardware
+from pfnlab.programs.lang.load import load_text
 
 
 def test_words_say_processors_memory_addresses_and_parameters() -> None:
@@ -68,3 +69,21 @@ def test_usual_hardware_changes_nothing() -> None:
     shape = GuestShape(bar_mib=128, cpus=2, parameters=("nopat",))
 
     assert shape == USUAL.applied(shape)
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "refused"),
+    [
+        (["phys_bits=52"], "top", True),
+        (["phys_bits=51"], "top", False),
+        (["phys_bits=52"], "limit", False),
+        ([], "top", False),
+    ],
+)
+def test_the_last_pages_of_52_bits_are_no_top(words: list[str], kind: str, refused: bool) -> None:
+    """There nothing that ends at the end is freed, so a program has to say `limit` (C05)."""
+    program = load_text(f"pfnlab program 1\ndevice last: {kind}, 4 pages\na = mmap last devmem shared rw\n")
+
+    lack = read_hardware("qemu:7.3", words).lacking(program)
+
+    assert refused == (lack is not None and "write `limit` for `last`" in lack)

@@ -33,6 +33,7 @@ from pfnlab.lab.running.stepper import NO_LENS, Stepped, Stepper
 from pfnlab.lab.running.stored_pages import stored_pages
 from pfnlab.lab.running.wire import Observed, compile_program
 from pfnlab.lab.vm.boots import Boots, GuestLike, GuestShape
+from pfnlab.lab.vm.hardware import USUAL, Hardware
 from pfnlab.lab.vm.probes import unobserved
 from pfnlab.lens.state import LensState
 from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES, VfioClose
@@ -112,11 +113,11 @@ class Bench:
     :param name: the machine's, for its runs
     :param kernel: the kernel guests boot
     :param sight: what is seen of a run; it may be set anew between two
-    :param memory: RAM of its guests in MiB; as the kernel's configuration needs where None
+    :param hardware: what its guests have, beyond what a program needs
     """
 
     def __init__(
-        self, shared: Boots, name: str, kernel: KernelImage, sight: Sight, memory: int | None = None
+        self, shared: Boots, name: str, kernel: KernelImage, sight: Sight, hardware: Hardware = USUAL
     ) -> None:
         self.shared = shared
         self._name, self._kernel, self.sight = name, kernel, sight
@@ -124,7 +125,8 @@ class Bench:
         self._configuration = configuration_of_kernel(kernel)
         if PAT_INFO in uncalled:
             self._configuration = replace(self._configuration, pat_info_inlined=True)
-        self._ram_mib = memory or ram_mib(self._configuration)
+        self._hardware = hardware
+        self._ram_mib = hardware.memory or ram_mib(self._configuration)
         self._unobserved = unobserved(kernel.release, uncalled)
         self.booted: BootedGuest | None = None
         #: An alarm that came after the end of an earlier program; the next run reports it.
@@ -145,7 +147,7 @@ class Bench:
             check_placeable(program)
         except Misuse as refusal:
             return self._undecided(Reason(str(refusal), Why.MISSING))
-        lack = lacking(program, self._configuration)
+        lack = lacking(program, self._configuration) or self._hardware.lacking(program)
         if lack is not None:
             return self._undecided(Reason(lack, Why.MISSING))
         try:

@@ -236,7 +236,7 @@ class QemuMachine:
     def _bench(self, *, apart: bool) -> Bench | BenchProcess:
         if apart:
             return BenchProcess({"kernel": self.kernel, **self._settings}, self._say)
-        return Bench(self._shared, self.name, self.kernel, self._sight, self._hardware.memory)
+        return Bench(self._shared, self.name, self.kernel, self._sight, self._hardware)
 
     def _give_up(self, pending: deque[tuple[int, Program]], threads: list[threading.Thread]) -> None:
         # No thread starts a program any more, and a thread that waits for a guest loses it.

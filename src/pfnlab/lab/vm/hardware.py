@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pfnlab.errors import Misuse
+from pfnlab.programs.lang.ops import Program
+from pfnlab.units import PHYSICAL_BITS
 
 if TYPE_CHECKING:
     from pfnlab.lab.vm.boots import GuestShape
@@ -43,6 +45,16 @@ class Hardware:
             ram_mib=self.memory or shape.ram_mib,
             phys_bits=shape.phys_bits or self.phys_bits,
             parameters=(*shape.parameters, *self.parameters),
+        )
+
+    def lacking(self, program: Program) -> str | None:
+        """Why *program* has another meaning on this hardware; None where it has its own."""
+        tops = [device.name for device in program.devices if device.kind == "top"]
+        if self.phys_bits != PHYSICAL_BITS or not tops:
+            return None
+        return (
+            f"with all {PHYSICAL_BITS} bits of a physical address the last pages are a device of kind "
+            f"`limit`, where nothing that ends at the end is freed: write `limit` for `{tops[0]}`"
         )
 
 
