@@ -50,6 +50,20 @@ def test_a_bug_explains_until_it_was_repaired(series: str, explained: str) -> No
     assert {"freed_once": explained, "no_leak": explained} == whys("6.1", *MIDDLE, series=series)
 
 
+@for_each(
+    "over", ["mmap anon[0] private rw over a[0]", "mremap b 1 page maymove fixed over a[0]", "munmap a[0]"]
+)
+def test_a_cut_is_known_where_nobody_looked(over: str) -> None:
+    """What is mapped over a part cuts a VMA as an munmap of it does."""
+    asked = program("a = mmap bar[0:2] wc shared rw", "b = mmap anon[0] private rw", over)
+
+    run = ModelMachine("6.12").run_one(asked)
+    unseen = tuple(msgspec.structs.replace(step, vmas=None, ptes=None) for step in run.steps[:-1])
+    run = msgspec.structs.replace(run, steps=(*unseen, run.steps[-1]))
+
+    assert {"A06"} == {violation.known.partition(":")[0] for violation in violations(asked, run)}
+
+
 @for_each(("series", "explained"), [("6.8", {}), ("6.12", {"no_warning": "G08"}), ("7.2", {})])
 def test_a_handler_that_remaps_is_known_where_the_kernel_asserts(
     series: str, explained: dict[str, str]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from pfnlab.hw.pgtable import LEAF_PAGES
@@ -163,9 +164,13 @@ def _target_at(run: PteSeen, page: int) -> tuple[str, int] | None:
 
 
 def fork_whole(before: Step, step: Step, op: Op) -> Iterator[str]:
-    """A fork that fails leaves mappings and reservations as they were."""
+    """A fork that fails leaves mappings and reservations as they were.
+
+    Reservations that begin alike are in the book in the order in which they came, which the copy changes.
+    """
     for field in ("vmas", "book", "tracked"):
-        if getattr(before, field) != getattr(step, field):
+        was, now = (Counter(getattr(seen, field) or ()) for seen in (before, step))
+        if was != now:
             yield f"fork of {op.task} failed ({step.result}), and changed its {field}"
 
 

@@ -246,9 +246,7 @@ class Causes:
             return False
         sizes = dict(self._sizes())
         return any(
-            call.span.end - call.span.start < sizes.get(call.span.name, 0)
-            for _, call in self._made()
-            if isinstance(call, _CUTS)
+            pages < sizes.get(area, 0) for _, call in self._made() for area, pages in _parts_changed(call)
         )
 
     def _sizes(self) -> Iterator[tuple[str, int]]:
@@ -256,6 +254,18 @@ class Causes:
         for _, call in self._made():
             if isinstance(call, Mmap) and call.name is not None:
                 yield call.name, call.source.end - call.source.start
+
+
+def _parts_changed(call: Call) -> Iterator[tuple[str, int]]:
+    """The areas of which a call changes VMAs, each with how many pages: also those that it maps over."""
+    if isinstance(call, _CUTS):
+        yield call.span.name, call.span.end - call.span.start
+    if isinstance(call, Mmap) and call.over is not None:
+        yield call.over.name, call.over.end - call.over.start
+    if isinstance(call, Mremap):
+        target = call.over.name if call.over is not None else call.name
+        if target is not None:
+            yield target, call.pages
 
 
 def word_of(call: Call) -> str:
