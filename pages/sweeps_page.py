@@ -28,6 +28,9 @@ Every ordered pair of the kinds of operation of a mapping has two cells.
 One cell has its operations at aligned places, the other at odd ones.
 A fork lies between the two operations in one of the two cells, in turn from pair to pair.
 The scope `triples` has three operations in a row on leaves.
+In the scope `holds` the first operation is held at a function of the kernel.
+Meanwhile a thread does the second one, or a child with an address space of its own.
+Then the first is released.
 Behind the last operation the task reads a page of its place, and so does the child.
 At aligned places an operation behind `move` follows the pages to their new place.
 
@@ -56,6 +59,7 @@ _CALLS = """\
 `move` is mremap to another place, `grow` the same to twice as many pages, `shrink` to half of them.
 `mmap over` maps other pages of the device as the first operation, and ordinary memory as a later one.
 `populate` is madvise with `populate_write`, `process_vm` is process_vm_readv.
+`mmap` maps the same pages in another cache mode, `claim` is request_mem_region.
 `fork exit` is a child that ends at once; `zap`, `unmap` and `remap` are operations of the guest driver.
 `unmap` is unmap_mapping_range; `memory off` and `memory on` switch the device's memory through vfio-pci.
 
@@ -68,7 +72,7 @@ def page() -> str:
 
 
 def _scopes() -> Iterator[str]:
-    yield f"## The scopes\n\nAll have {len(cells_of(ALL)):,} cells together.\n\n"
+    yield f"## The scopes\n\n`{ALL}` is all of them but `holds`: {len(cells_of(ALL)):,} cells together.\n\n"
     rows = [
         (
             f"`{scope}`",
@@ -89,7 +93,8 @@ def _scopes() -> Iterator[str]:
 def _letters() -> Iterator[str]:
     yield "## The letters\n\n"
     yield "A table has a row for each first operation, and a column for each last one.\n"
-    yield "Two letters stand for a pair: at aligned places, and at odd ones.\n\n"
+    yield "Two letters stand for a pair: at aligned places, and at odd ones.\n"
+    yield "In `holds` they are those beside a thread, and beside a child.\n\n"
     yield table(("letter", "what happened"), ((f"`{letter}`", says) for letter, says in LETTERS.items()))
     yield "\nWhere several happened in a cell, the first of this list is written.\n\n"
 

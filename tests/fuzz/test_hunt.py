@@ -433,3 +433,15 @@ def test_the_kind_of_a_reason_decides_the_outcome(kind: Why | None, expected: Ou
     printed = json.loads(FuzzResult.of(began, watched=False).as_json())
 
     assert (expected, expected) == (outcome(began), part_of(result_of(printed)).outcome)
+
+
+def test_a_known_finding_is_none_of_those_asked_for(tmp_path: Path) -> None:
+    """A hunt for one finding goes on behind what is filed elsewhere, and stops behind what is not."""
+    first = state(*OTHER)
+    Hunt(models(*OTHER), first, Folder(tmp_path / "old")).run(programs=10, most=1)
+
+    second = state(*OTHER)
+    Hunt(models(*OTHER), second, Folder(tmp_path / "new", [tmp_path / "old"])).run(programs=40, most=1)
+
+    assert 1 == len(second.findings.keys() - first.findings.keys())
+    assert first.findings.keys() < second.findings.keys()

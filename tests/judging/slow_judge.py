@@ -45,8 +45,8 @@ def slowly_judged(program: Program, run: Run) -> list[Broken]:
     held = False
     for number, step in enumerate(run.steps):
         op = program.ops[number] if number < len(program.ops) else None
-        if op is not None and step.result == "ok":
-            history.done(op.call, op.task, run.steps[number - 1 : number + 1] if number else ())
+        if op is not None:
+            history.follow(op, step, run.steps[number - 1 : number + 1] if number else ())
             history.moved_away |= step.value == MOVED and is_unplaced(op.call)
         held = step.result == HELD or (held and not (op is not None and isinstance(op.call, Release)))
         says: dict[str, str] = {}

@@ -161,6 +161,11 @@ def test_another_address_space_needs_no_flush() -> None:
         ("request_mem_region bar[0]", "resources_left", False),
         ("request_mem_region bar[0]\nrelease_mem_region", "resources_left", True),
         ("bind bar", "resources_left", False),
+        (
+            "a = mmap bar[0] wc shared rw\nt = thread\n"
+            "hold unmap_vmas: munmap a\nt: request_mem_region bar[0]\nrelease",
+            *("resources_left", False),
+        ),
         ("bind bar\nunbind bar", "resources_left", True),
     ],
 )

@@ -69,13 +69,21 @@ def test_a_hunt_is_read(found: bool) -> None:
     """The first finding of a result."""
     finding = {
         **{"says": "violation end (qemu): files_left", "program": "pfnlab program 1\n"},
-        **{"first": 3, "minimal": True},
+        **{"first": 3, "minimal": True, "folder": "end-violation-abc"},
     }
     answer = answer_with({"abc": finding} if found else {}, {OWN: 2})
 
     hunted = TOOL.read(TOOL.Defect(number=1, rule="r", where="w"), "pfnlab fuzz", answer, 5)
 
     assert (finding["says"] if found else "") == hunted.signature
+
+
+def test_a_known_finding_is_not_that_of_the_defect() -> None:
+    """The kernel has it without the defect as well."""
+    name = next(path.parent.name for path in (TOOL.ROOT / "findings").glob("*/finding.json"))
+    answer = answer_with({"abc": {"says": "alarm", "first": 1, "folder": name}}, {OWN: 2})
+
+    assert TOOL.read(TOOL.Defect(number=1, rule="r", where="w"), "pfnlab fuzz", answer, 5).signature == ""
 
 
 def test_a_hunt_whose_programs_did_not_run_has_no_result() -> None:

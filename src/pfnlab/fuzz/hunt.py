@@ -106,6 +106,7 @@ class Hunt:
         self._settled, self._listed = on_settled, listed
         self._progress = on_progress
         self._most: int | None = None
+        self._elsewhere = folder.elsewhere() if folder is not None else frozenset[str]()
         self._compared = on_compared
         self._shrinker = smaller
         self._agreed = agreed
@@ -119,13 +120,13 @@ class Hunt:
         return self._models.watched
 
     def run(self, programs: int | None = None, seconds: float | None = None, most: int | None = None) -> None:
-        """Run to *programs* programs in all, *seconds* seconds or *most* findings, whichever comes first.
+        """Run to *programs* programs in all, *seconds* seconds or *most* new findings, whichever comes first.
 
         :param seconds: checked between rounds
         """
         self._most = most
         with self._models:
-            self._rounds(programs, seconds, most)
+            self._rounds(programs, seconds)
         if self.state.findings and self._grouped:
             self.state.causes = self._grouping.causes(
                 Found(key, known.signature, known.program, known.evidence)
@@ -134,18 +135,23 @@ class Hunt:
             )
             self._progress(self.state)
 
-    def _rounds(self, programs: int | None, seconds: float | None, most: int | None) -> None:
+    def _rounds(self, programs: int | None, seconds: float | None) -> None:
         until = None if seconds is None else time.monotonic() + seconds
         while programs is None or self.state.next < programs:
             if until is not None and time.monotonic() >= until:
                 return
-            if most is not None and len(self.state.findings) >= most:
+            if self._enough:
                 return
             end = end_of_round(self.state.next, self._drawing.together)
-            self._round(end if programs is None else min(end, programs), most, programs)
+            self._round(end if programs is None else min(end, programs), programs)
             self._progress(self.state)
 
-    def _round(self, end: int, most: int | None, programs_in_all: int | None) -> None:
+    @property
+    def _enough(self) -> bool:
+        """True where there are as many new findings as were asked for: those known elsewhere do not count."""
+        return self._most is not None and len(self.state.findings.keys() - self._elsewhere) >= self._most
+
+    def _round(self, end: int, programs_in_all: int | None) -> None:
         state = self.state
         drawn = self._drawing.round(end)
         next_end = end_of_round(end, self._drawing.together)
@@ -161,7 +167,7 @@ class Hunt:
             with ahead if has_kernel and not apart else nullcontext():
                 runs = self._runs_of_round(drawn, end)
             for place, program in enumerate(drawn.programs):
-                if most is not None and len(state.findings) >= most:
+                if self._enough:
                     return
                 self._note_blocks(program, runs[place])
                 shown = self._settle(program, runs[place])
@@ -292,7 +298,7 @@ class Hunt:
             known = {other.key: findings[other.key].with_it for other in signatures if other.key in findings}
             if signature.key in known or any(signature.key in with_it for with_it in known.values()):
                 continue
-            if self._most is not None and len(findings) >= self._most:
+            if self._enough:
                 return
             if not self._note_new(program, signature, signatures[signature]):
                 # What else there is can only be told of a program that does the same every time.

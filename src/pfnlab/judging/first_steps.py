@@ -211,8 +211,7 @@ class FirstSteps:
             call, booked = op.call, history.booked
             if isinstance(call, ArchIoFreeMemtypeWc) and call.span not in booked:
                 frees.append((at, any(span.contains(call.span) for span in booked)))
-            if step.result == "ok":
-                history.done(call, op.task, self._steps[at - 1 : at + 1] if at else ())
+            history.follow(op, step, self._steps[at - 1 : at + 1] if at else ())
         return frees
 
     def _made(self) -> Iterator[tuple[int, Call]]:

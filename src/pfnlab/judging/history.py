@@ -30,7 +30,7 @@ from pfnlab.programs.lang.device_ops import (
     Unplug,
     VfioReset,
 )
-from pfnlab.programs.lang.ops import MAIN_TASK, Call, Fork, Mmap, Mremap, Program, Release, Thread
+from pfnlab.programs.lang.ops import MAIN_TASK, Call, Fork, Mmap, Mremap, Op, Program, Release, Thread
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import HELD, WAITS, Run, Step
 
@@ -72,6 +72,8 @@ class History:
         self._processes: dict[str, str] = {}
         self._kept: dict[type, list[Span]] = {undo: [] for undo in _KEEP.values()}
         self._booked: list[Span] = []
+        #: The operations that are held or wait, by task.
+        self._pending: dict[str, Call] = {}
 
     @property
     def kept(self) -> list[Span]:
@@ -95,6 +97,31 @@ class History:
     def booked(self) -> list[Span]:
         """The device pages that a driver has booked for itself and not freed."""
         return list(self._booked)
+
+    @property
+    def asked(self) -> list[Span]:
+        """The device pages that a driver has asked to map or book, in operations that are held or wait."""
+        return [
+            call.span
+            for call in self._pending.values()
+            if isinstance(call, _Mapping | ArchIoReserveMemtypeWc)
+        ]
+
+    def follow(self, op: Op, step: Step, steps: Sequence[Step] = ()) -> None:
+        """*op* came to *step*: it is done where it returns, which may be in the step of a release.
+
+        :param steps: the steps before and after it, as far as they were observed
+        """
+        if step.result in (HELD, WAITS):
+            self._pending[op.task] = op.call
+        elif isinstance(op.call, Release):
+            ended = str(step.value).split("; ")
+            for task, call in self._pending.items():
+                if f"{task} ok" in ended:
+                    self.done(call, task, steps)
+            self._pending.clear()
+        elif step.result == "ok":
+            self.done(op.call, op.task, steps)
 
     def done(self, call: Call, task: str = MAIN_TASK, steps: Sequence[Step] = ()) -> None:
         """*call* of *task* has succeeded.
@@ -171,25 +198,11 @@ def _count(step: Step, span: Span) -> int | None:
 
 def kept_after(program: Program, run: Run) -> Iterator[list[Span]]:
     """:attr:`History.kept` after each step of *run*; one that is held keeps what it asks for."""
-    history, pending = History(), dict[str, Call]()
+    history = History()
     for number, step in enumerate(run.steps):
-        op = program.ops[number] if number < len(program.ops) else None
-        around = run.steps[number - 1 : number + 1] if number else ()
-        if op is not None:
-            if step.result in (HELD, WAITS):
-                pending[op.task] = op.call
-            elif isinstance(op.call, Release):
-                done = str(step.value).split("; ")
-                for task, call in pending.items():
-                    if f"{task} ok" in done:
-                        history.done(call, task, around)
-                pending.clear()
-            elif step.result == "ok":
-                history.done(op.call, op.task, around)
-        waiting = [
-            call.span for call in pending.values() if isinstance(call, _Mapping | ArchIoReserveMemtypeWc)
-        ]
-        yield [*history.kept, *waiting]
+        if number < len(program.ops):
+            history.follow(program.ops[number], step, run.steps[number - 1 : number + 1] if number else ())
+        yield [*history.kept, *history.asked]
 
 
 def is_unplaced(call: Call) -> bool:

@@ -163,8 +163,8 @@ class _Judging:
         run, history = self._run, self._history
         step = run.steps[number]
         op = self._program.ops[number] if number < len(self._program.ops) else None
-        if op is not None and step.result == "ok":
-            history.done(op.call, op.task, run.steps[number - 1 : number + 1] if number else ())
+        if op is not None:
+            history.follow(op, step, run.steps[number - 1 : number + 1] if number else ())
             history.moved_away |= step.value == MOVED and is_unplaced(op.call)
         released = op is not None and isinstance(op.call, Release)
         self._held = step.result == HELD or (self._held and not released)

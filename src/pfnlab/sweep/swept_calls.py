@@ -67,6 +67,12 @@ def _over(spot: Spot) -> list[str]:
     return [f"mmap {spot.other} {spot.via} {spot.sharing} rw over {spot.span}"]
 
 
+def _uncached(via: str) -> str:
+    """The way *via* with another cache mode than write-combining."""
+    way, _, mode = via.rpartition(" ")
+    return f"{way} uc-" if way else {"wc": "uc"}[mode]
+
+
 #: The lines of each kind of operation. A protection and the memory of an mmap differ where it is the second,
 #: so that a kind twice is not the same twice.
 CALLS: dict[str, Callable[[Spot], list[str]]] = {
@@ -87,6 +93,9 @@ CALLS: dict[str, Callable[[Spot], list[str]]] = {
     "remap pages": lambda at: [f"remap_file_pages {at.span} {at.other} {at.via}"],
     "smaps": lambda at: [f"smaps {at.span}"],
     "fork exit": lambda at: [f"{at.name} = fork", f"{at.name}: exit"],
+    "fork": lambda at: [f"{at.name} = fork"],
+    "mmap": lambda at: [f"{at.name} = mmap {at.shown} {_uncached(at.via)} {at.sharing} rw"],
+    "claim": lambda at: [f"request_mem_region bar[{at.start}:{at.end}]"],
     "zap": lambda at: [f"zap_vma_ptes {at.span}"],
     "unmap": lambda at: [f"unmap_mapping_range {at.shown}"],
     "remap": lambda at: [f"remap_pfn_range {at.span} wc"],

@@ -3,6 +3,9 @@
 A pair of kinds of operation has two cells on a kind of mapping: one at aligned places and one at odd ones. In
 one of the two a fork lies between the operations, in turn from pair to pair and from one kind of mapping to
 the next. Behind the last operation the task reads a page of its place, and so does the child.
+
+A cell of a hold has its first operation held at a function of the kernel, while a thread or a child does the
+second one; then the first one is released.
 """
 
 from __future__ import annotations
@@ -11,17 +14,39 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import product
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from pfnlab.errors import Misuse
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.words import did_you_mean
 from pfnlab.sweep.swept_calls import CALLS, FOLLOWED, Spot
-from pfnlab.sweep.swept_mappings import MAPPINGS, TRIPLES, SweptMapping
+from pfnlab.sweep.swept_mappings import HOLDS, MAPPINGS, TRIPLES, SweptMapping
 
-#: The scope of all others.
+#: The scope of all others, but those of holds: a cell of these takes about ten times as long.
 ALL = "all"
+
+#: The functions to which an operation gets, of those where it can be held.
+_GATHER = ("tlb_gather_mmu", "flush_tlb_mm_range", "tlb_finish_mmu")
+_UNMAP = ("unmap_vmas", *_GATHER, "free_pgtables", "unlink", "vm_area_free", "rmap_add")
+POINTS: dict[str, tuple[str, ...]] = {
+    "munmap": _UNMAP,
+    "mprotect": ("change_protection", *_GATHER, "rmap_add"),
+    "move": ("move_page_tables", *_UNMAP),
+    "mmap over": ("memtype_reserve", *_UNMAP),
+    "mmap": ("memtype_reserve", "rmap_add"),
+    "fork": ("copy_page_range", "flush_tlb_mm_range", "rmap_add"),
+    "zap": _GATHER,
+    "unmap": _GATHER,
+    "write": ("pfnlab_fault", "vmf_insert_pfn_prot"),
+}
+
+#: The kinds of mapping that alone get to a function.
+_ONLY = {
+    "memtype_reserve": ("WC", "remap"),
+    "pfnlab_fault": ("fault",),
+    "vmf_insert_pfn_prot": ("fault",),
+}
 
 #: The areas, and tasks, that the operations of a cell make.
 _NAMES = ("b", "d", "e")
@@ -93,9 +118,67 @@ class SweptCell(NamedTuple):
                 area = _NAMES[number]
 
 
+class HeldCell(NamedTuple):
+    """A cell of a hold: two operations on a kind of mapping, the second one while the first is held.
+
+    :param scope: the scope that has it
+    :param mapping: the kind of mapping
+    :param held: the kind of operation that is held
+    :param point: the function it is held at
+    :param beside: the kind of operation beside it
+    :param odd: whether a child does that, with an address space of its own, and not a thread
+    """
+
+    scope: str
+    mapping: SweptMapping
+    held: str
+    point: str
+    beside: str
+    odd: bool
+
+    @property
+    def kinds(self) -> tuple[str, str]:
+        """Its row and its column."""
+        return f"{self.held} in {self.point}", self.beside
+
+    def __str__(self) -> str:
+        beside = f"{self.beside} by a {'child' if self.odd else 'thread'}"
+        return f"{self.scope}, {self.mapping.name}: {self.kinds[0]}, {beside} meanwhile"
+
+    @property
+    def text(self) -> str:
+        """The text of its program."""
+        mapping, spots = self.mapping, []
+        for number, (start, end) in enumerate(mapping.aligned):
+            names = "a", start, end, mapping.via, mapping.sharing, mapping.pages
+            spots.append(Spot(*names, second=number > 0, name=_NAMES[number]))
+        lines = [
+            *("pfnlab program 1", f"title   {self}"),
+            *(f"device  bar: {mapping.device}, {2 * mapping.pages} pages", ""),
+            f"a = mmap bar[0:{mapping.pages}] {mapping.via} {mapping.sharing} rw",
+            *(f"write a[{page}] {value}" for value, page in enumerate(mapping.reached, _FIRST_VALUE)),
+            f"t = {'fork' if self.odd else 'thread'}",
+            # Its processor has the translations.
+            *(f"t: read a[{page}]" for page in mapping.reached),
+            f"hold {self.point}: {CALLS[self.held](spots[0])[0]}",
+            f"t: {CALLS[self.beside](spots[1])[0]}",
+            "release",
+            *(f"{task}read {spot.page}" for task, spot in product(("", "t: "), spots)),
+        ]
+        return "".join(f"{line}\n" for line in lines)
+
+    @property
+    def program(self) -> Program:
+        """Its program."""
+        return load_text(self.text, str(self))
+
+
+Cell: TypeAlias = SweptCell | HeldCell
+
+
 def scopes() -> tuple[str, ...]:
     """The names of all scopes."""
-    return (*MAPPINGS, *TRIPLES, ALL)
+    return (*MAPPINGS, *TRIPLES, *HOLDS, ALL)
 
 
 def mappings_of(scope: str) -> dict[str, tuple[SweptMapping, ...]]:
@@ -103,29 +186,44 @@ def mappings_of(scope: str) -> dict[str, tuple[SweptMapping, ...]]:
 
     :raises Misuse: there is no such scope
     """
-    every = MAPPINGS | TRIPLES
     if scope == ALL:
-        return every
+        return MAPPINGS | TRIPLES
+    every = MAPPINGS | TRIPLES | HOLDS
     if scope not in every:
         raise Misuse(f"there is no scope `{scope}`{did_you_mean(scope, scopes())}")
     return {scope: every[scope]}
 
 
 @cache
-def cells_of(scope: str) -> Sequence[SweptCell]:
+def cells_of(scope: str) -> Sequence[Cell]:
     """The cells of a scope, always in the same order.
 
     :raises Misuse: there is no such scope
     """
-    found = []
-    for name, mappings in mappings_of(scope).items():
-        operations = 3 if name in TRIPLES else 2
-        for place, mapping in enumerate(mappings):
-            for numbers in product(range(len(mapping.kinds)), repeat=operations):
-                kinds = tuple(mapping.kinds[number] for number in numbers)
-                turn = (place + sum(numbers)) % 2 == 1
-                found += [SweptCell(name, mapping, kinds, odd, odd is not turn) for odd in (False, True)]
-    return tuple(found)
+    return tuple(
+        cell
+        for name, mappings in mappings_of(scope).items()
+        for place, mapping in enumerate(mappings)
+        for cell in (_held_cells(name, mapping) if name in HOLDS else _swept_cells(name, place, mapping))
+    )
+
+
+def _swept_cells(scope: str, place: int, mapping: SweptMapping) -> Iterator[SweptCell]:
+    operations = 3 if scope in TRIPLES else 2
+    for numbers in product(range(len(mapping.kinds)), repeat=operations):
+        kinds = tuple(mapping.kinds[number] for number in numbers)
+        turn = (place + sum(numbers)) % 2 == 1
+        for odd in (False, True):
+            yield SweptCell(scope, mapping, kinds, odd, odd is not turn)
+
+
+def _held_cells(scope: str, mapping: SweptMapping) -> Iterator[HeldCell]:
+    for held, points in POINTS.items():
+        if held not in mapping.kinds:
+            continue
+        for point, beside, odd in product(points, mapping.kinds, (False, True)):
+            if mapping.name in _ONLY.get(point, (mapping.name,)):
+                yield HeldCell(scope, mapping, held, point, beside, odd)
 
 
 @cache

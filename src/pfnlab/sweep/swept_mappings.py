@@ -102,3 +102,18 @@ TRIPLES: dict[str, tuple[SweptMapping, ...]] = {
         _LEAF_1G._replace(kinds=_THRICE),
     ),
 }
+
+#: What is done beside an operation that is held.
+_BESIDE = ("munmap", "mprotect", "move", "mmap over", "mmap", "fork", "write", "mem_write")
+
+#: The pages that are written there before: not the one that an operation writes.
+_NOT_ALL = (3, 5, 8)
+
+#: The scopes of an operation that is held, and another one beside it.
+HOLDS: dict[str, tuple[SweptMapping, ...]] = {
+    "holds": (
+        SweptMapping("WC", "pci", 16, "wc", (*_BESIDE, "claim"), reached=_NOT_ALL),
+        SweptMapping("remap", "pci", 16, "driver remap wc", (*_BESIDE, "zap", "unmap"), reached=_NOT_ALL),
+        SweptMapping("fault", "pci", 16, "driver fault wc", (*_BESIDE, "zap", "unmap"), reached=_NOT_ALL),
+    ),
+}

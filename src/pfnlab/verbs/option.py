@@ -62,7 +62,7 @@ FindingsOf = Annotated[Path, Option("Where findings are filed.", "DIR")]
 KnownOf = Annotated[
     tuple[Path, ...], Option("Findings that are known: counted only; may be given several times.", "DIR")
 ]
-StopAfterOf = Annotated[int | None, Option("End after so many findings.", "N", min=1)]
+StopAfterOf = Annotated[int | None, Option("End after so many new findings.", "N", min=1)]
 AccelOf = Annotated[str, ACCEL]
 JobsOf = Annotated[int | None, JOBS]
 ProfileOf = Annotated[str | None, PROFILE]
