@@ -45,8 +45,13 @@ class RecordedSweep(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def series(self) -> str:
-        """The series of the kernel, by which it is filed."""
+        """The series of the kernel."""
         return self.command.rpartition("qemu:")[2].split()[0]
+
+    @property
+    def file(self) -> Path:
+        """The file that keeps it: one for each series and scope."""
+        return FOLDER / f"{self.series}-{self.scope}.json"
 
 
 def recorded(result: SweepResult) -> RecordedSweep:
@@ -74,6 +79,6 @@ def recorded(result: SweepResult) -> RecordedSweep:
 
 
 def recorded_sweeps() -> list[RecordedSweep]:
-    """Those of all kernels that were recorded, by series."""
-    files = sorted(FOLDER.glob("*.json"), key=lambda file: [int(part) for part in file.stem.split(".")])
-    return [msgspec.json.decode(file.read_bytes(), type=RecordedSweep) for file in files]
+    """Those of all kernels that were recorded, by scope and series."""
+    kept = [msgspec.json.decode(file.read_bytes(), type=RecordedSweep) for file in FOLDER.glob("*.json")]
+    return sorted(kept, key=lambda sweep: (sweep.scope, [int(part) for part in sweep.series.split(".")]))

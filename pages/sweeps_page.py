@@ -105,7 +105,7 @@ def _kernels(sweeps: list[RecordedSweep]) -> Iterator[str]:
         yield "None has been recorded yet.\n"
         return
     head = (
-        *("kernel", "cells", "compared", "no rule, judged", "not runnable", "cells that differ"),
+        *("kernel", "scope", "cells", "compared", "no rule, judged", "not runnable", "cells that differ"),
         *("known violations", "other findings in", "new"),
     )
     rows = []
@@ -115,7 +115,7 @@ def _kernels(sweeps: list[RecordedSweep]) -> Iterator[str]:
         cells = f"{sweep.cells:,}" if sweep.cells == sweep.of else f"{sweep.cells:,} of {sweep.of:,}"
         rows.append(
             (
-                *(sweep.kernel, cells, f"{sweep.compared:,}", f"{sweep.undecided:,}"),
+                *(sweep.kernel, f"`{sweep.scope}`", cells, f"{sweep.compared:,}", f"{sweep.undecided:,}"),
                 *(f"{sweep.not_runnable:,}", f"{sweep.differences:,}"),
                 *(f"{sweep.letters.get('k', 0):,}", f"{known:,} cells", f"{new:,}"),
             )
@@ -128,7 +128,7 @@ def _kernels(sweeps: list[RecordedSweep]) -> Iterator[str]:
 
 
 def _kernel(sweep: RecordedSweep) -> Iterator[str]:
-    yield f"### {sweep.series}\n\n`{sweep.command}`, {sweep.kernel}\n\n"
+    yield f"### {sweep.series}, {sweep.scope}\n\n`{sweep.command}`, {sweep.kernel}\n\n"
     if sweep.known:
         rows = ((why, f"{count:,}") for why, count in sweep.known.items())
         yield table(("known reason ([bugs](bugs.md), [rules](semantics.md))", "cells"), rows)

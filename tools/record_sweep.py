@@ -23,9 +23,8 @@ def main(names: Sequence[str]) -> int:
     for name in names:
         for line in Path(name).read_bytes().splitlines():
             kept = recorded(msgspec.json.decode(line, type=SweepResult))
-            path = FOLDER / f"{kept.series}.json"
-            path.write_bytes(msgspec.json.format(msgspec.json.encode(kept), indent=1) + b"\n")
-            print(path)
+            kept.file.write_bytes(msgspec.json.format(msgspec.json.encode(kept), indent=1) + b"\n")
+            print(kept.file)
     return 0
 
 
