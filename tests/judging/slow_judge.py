@@ -91,7 +91,9 @@ def _mappings(step: Step, history: History, layout: Layout) -> Iterator[SeenMapp
             whole = history.hows_of(vma.offset) == {"remap"}
         else:
             whole = vma.file in ("wc", "uc", "proc", "mem") or (vma.task, vma.span) in users
-        yield SeenMapping(vma.file, frames, shown, booked and whole)
+        device = layout.devices.get(vma.offset.name)
+        behind = device is not None and vma.offset.start >= device.nr
+        yield SeenMapping(vma.file, frames, shown, booked and whole and not behind)
 
 
 def _entries_in(vma: VmaSeen, ptes: Sequence[PteSeen]) -> Iterator[SeenEntry]:

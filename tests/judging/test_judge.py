@@ -19,7 +19,8 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import BookEntry, MemoryFault, MemorySeen, PteSeen, Run, Step
+from pfnlab.programs.runs.observation import PHYSICAL, BookEntry, MemoryFault, MemorySeen, PteSeen, Run, Step
+from pfnlab.programs.runs.pte_text import RAM
 
 HEAD = """pfnlab program 1
 title t
@@ -176,6 +177,41 @@ def test_a_thing_that_the_driver_keeps_is_its_own(calls: str, name: str, noticed
     found = msgspec.structs.replace(found, memory=memory)
 
     assert noticed == ((name, len(found.steps) - 1) in broken(program, found))
+
+
+def showing(offset: Span, target: Span) -> Callable[[Step], Step]:
+    """The only mapping has that offset, its entries show that, and nothing is reserved."""
+
+    def change(step: Step) -> Step:
+        vmas = tuple(msgspec.structs.replace(vma, offset=offset) for vma in step.vmas or ())
+        ptes = tuple(
+            msgspec.structs.replace(run, target=target if run.target is not None else None)
+            for run in step.ptes or ()
+        )
+        return msgspec.structs.replace(step, vmas=vmas, ptes=ptes, book=())
+
+    return change
+
+
+@pytest.mark.parametrize(("offset", "noticed"), [(Span(PHYSICAL, 4, 8), False), (Span("bar", 4, 8), True)])
+def test_memory_at_a_physical_address_may_be_ram(offset: Span, noticed: bool) -> None:
+    """remap_file_pages leads /dev/mem to any address, and what lies outside of the devices may be RAM."""
+    program, found = run("a = mmap bar[0:4] devmem shared rw\n")
+
+    places = broken(program, changed(found, 0, showing(offset, RAM)))
+
+    assert noticed == (("entries_inside", 0) in places)
+
+
+@pytest.mark.parametrize(("first", "noticed"), [(1020, True), (1022, True), (1024, False)])
+def test_nobody_knows_what_is_reserved_behind_a_device(first: int, noticed: bool) -> None:
+    """The book of a run has what meets a device of the program."""
+    program, found = run("a = mmap bar[0:4] wc shared rw\n")
+    shown = Span("bar", first, first + 4)
+
+    places = broken(program, changed(found, 0, showing(shown, shown)))
+
+    assert noticed == (("no_loss", 0) in places)
 
 
 def wc_in_the_book(step: Step) -> Step:

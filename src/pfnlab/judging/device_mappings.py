@@ -114,6 +114,10 @@ class DeviceMappings:
     def _booked_whole(
         self, vma: VmaSeen, offset: Span, frames: PfnRange, users: set[tuple[str, Span]]
     ) -> bool:
+        device = self._layout.devices.get(offset.name)
+        if device is not None and offset.start >= device.nr:
+            # Behind the device: the book of a run has what meets a device of the program.
+            return False
         phys = self._layout.platform.phys
         start, end = pfn_to_phys(frames.start), pfn_to_phys(frames.end)
         if not phys.is_booked(start, end, piece_of_ram=vma.file == "driver"):

@@ -69,10 +69,11 @@ def _as_offset(entry: SeenEntry, vma: VmaSeen, layout: Layout, history: History)
     if target is None:
         return True
     if target == RAM:
-        # A private page, one that a driver has instead of a device's, or what comes behind a device.
+        # A private page, one that a driver has instead of a device's, or what lies outside of the devices.
         return (
             vma.perms.endswith("p")
             or offset in (None, RAM)
+            or offset.name == PHYSICAL
             or _is_behind(offset, entry, layout)
             or not history.hows_of(offset).isdisjoint(OWN_RAM)
         )
