@@ -14,6 +14,8 @@ from pfnlab.lab.steering.waits import Obstacle, judge, judge_sleeping
             "_raw_spin_rq_lock_nested task_tick asm_sysvec smp_call_function_many_cond unmap_page_range",
         ),
         (Obstacle.MMAP_LOCK, "osq_lock rwsem_down_write_slowpath down_write_killable __vm_munmap"),
+        (Obstacle.MMAP_LOCK, "osq_lock rwsem_down_write_slowpath down_write_killable dup_mmap copy_process"),
+        (Obstacle.I_MMAP, "rwsem_spin_on_owner rwsem_down_write_slowpath down_write dup_mmap copy_process"),
         (Obstacle.I_MMAP, "rwsem_spin_on_owner rwsem_down_write_slowpath unlink_file_vma free_pgtables"),
         (Obstacle.I_MMAP, "rwsem_down_read_slowpath unmap_mapping_pages unmap_mapping_range pt_ioctl"),
         (Obstacle.PAGE_TABLE, "native_queued_spin_lock_slowpath _raw_spin_lock unmap_page_range unmap_vmas"),
@@ -86,6 +88,8 @@ def test_judge_sleeping(need: Obstacle, functions: str):
         (Obstacle.VFIO_VMAS, "vfio_pci_mmap_fault __do_fault do_user_addr_fault", "mutex_lock"),
         (Obstacle.VFIO_VMAS, "vfio_pci_mmap_fault __do_fault do_user_addr_fault", "schedule"),
         (Obstacle.OTHER_LOCK, "kernel_request pfnlab_ioctl", "mutex_lock"),
+        (Obstacle.MMAP_LOCK, "dup_mmap copy_process kernel_clone", "down_write_killable"),
+        (Obstacle.I_MMAP, "dup_mmap copy_process kernel_clone", "down_write"),
     ],
 )
 def test_judge_sleeping_called(need: Obstacle, functions: str, called: str):

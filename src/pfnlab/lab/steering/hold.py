@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar
@@ -14,7 +14,7 @@ from pfnlab.lab.steering.cast import Answer, Cast, Whereabouts
 from pfnlab.lab.steering.gdbstub import GdbError
 from pfnlab.lab.steering.points import Injection, Place
 from pfnlab.lab.steering.steering import USER_END, BackgroundCall, Steering
-from pfnlab.lab.steering.waits import Obstacle, Wait, judge, judge_sleeping
+from pfnlab.lab.steering.waits import SEMAPHORE, Obstacle, Wait, judge, judge_sleeping
 from pfnlab.units import PAGE_SIZE
 
 T = TypeVar("T")
@@ -23,6 +23,9 @@ U = TypeVar("U")
 _SCANNED = 0x800
 _PATIENCE = 5
 _OTHERS = 5.0
+
+#: The caller of a semaphore's function is among so many functions behind it.
+_CALLERS = 8
 
 
 class NotReached(Undecided):
@@ -132,7 +135,7 @@ class HeldCpu(Generic[T]):
         for thread in self._steering.threads:
             registers = self._steering.stub.registers(thread)
             if registers["rip"] >= USER_END and self._steering.current_pid(registers) == cast.pids[task]:
-                return judge(stack_of(self._steering, thread - 1))
+                return judge(with_jumps(self._steering, list(frames_of(self._steering, thread - 1))))
         return Wait(Obstacle.NOTHING, ())
 
     # The function that the innermost function of a sleeping task called: the one of the lock.
@@ -188,10 +191,15 @@ def hold(
 
 def stack_of(steering: Steering, cpu: int) -> tuple[str, ...]:
     """The kernel functions *cpu*, which stands, is in, with some it has left; none in user mode."""
+    return tuple(name for name, _ in frames_of(steering, cpu))
+
+
+def frames_of(steering: Steering, cpu: int) -> Iterator[tuple[str, int]]:
+    """Those functions, each with the address that it goes on at."""
     registers = steering.stub.registers(cpu + 1)
     stack_pointer = registers["rsp"]
     if registers["rip"] < USER_END:
-        return ()
+        return
     data = b""
     # Page by page: memory behind a stack need not be mapped, and an interrupt stack is only page-aligned.
     while len(data) < _SCANNED:
@@ -201,4 +209,20 @@ def stack_of(steering: Steering, cpu: int) -> tuple[str, ...]:
         except GdbError:
             break
     words = min(len(data), _SCANNED) // 8
-    return steering.functions(registers, struct.unpack_from(f"<{words}Q", data))
+    yield from steering.frames(registers, struct.unpack_from(f"<{words}Q", data))
+
+
+def with_jumps(steering: Steering, frames: Sequence[tuple[str, int]]) -> tuple[str, ...]:
+    """The functions of *frames*, with one of a semaphore that has jumped on to its slow path.
+
+    It is no frame any more, but its caller's call says which it was. Functions between the two have been
+    left long ago.
+    """
+    names = [name for name, _ in frames]
+    slow = next((at for at, name in enumerate(names) if name.startswith(SEMAPHORE)), len(names))
+    for at, (name, address) in enumerate(frames[slow + 1 :][:_CALLERS], slow + 1):
+        called = steering.called_before(address)
+        if called is not None and called.startswith(SEMAPHORE) and not name.startswith(SEMAPHORE):
+            inner = [one for one in names[slow:at] if one.startswith(SEMAPHORE)]
+            return (*names[:slow], *inner, called, *names[at:])
+    return tuple(names)

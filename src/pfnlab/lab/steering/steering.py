@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from typing import Generic, TypeVar
 
@@ -295,11 +295,14 @@ class Steering:
     def _return_of(self, registers: dict[str, int]) -> tuple[int, int]:
         return self.stub.word(registers["rsp"]), registers["rsp"] + 8
 
-    def functions(self, registers: dict[str, int], words: Sequence[int]) -> tuple[str, ...]:
-        """The functions *words* of a stack may return to, after the one the CPU is in, each once in a row."""
-        names: list[str] = []
+    def frames(self, registers: dict[str, int], words: Sequence[int]) -> Iterator[tuple[str, int]]:
+        """The functions *words* of a stack may return to, and where, after the one the CPU is in.
+
+        Each is once in a row.
+        """
+        last = None
         for word in (registers["rip"], *words):
             name = self.symbols.function(word)
-            if name and names[-1:] != [name]:
-                names.append(name)
-        return tuple(names)
+            if name and name != last:
+                yield name, word
+                last = name

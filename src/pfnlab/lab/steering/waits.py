@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import takewhile
 
 
 class Obstacle(Enum):
@@ -35,7 +36,8 @@ class Wait:
     functions: tuple[str, ...]
 
 
-_SEMAPHORE = ("rwsem_", "down_read", "down_write", "__down_read", "__down_write")
+#: Functions of a semaphore.
+SEMAPHORE = ("rwsem_", "down_read", "down_write", "__down_read", "__down_write")
 _SPINLOCK = ("native_queued_spin_lock_slowpath", "_raw_spin_lock", "queued_spin_lock_slowpath")
 
 _MUTEX = ("mutex_", "__mutex_lock")
@@ -78,6 +80,8 @@ _SEMAPHORES: dict[Obstacle, tuple[str, ...]] = {
     # A fault waits for it under mmap_lock; what takes mmap_lock in vfio-pci is named above.
     Obstacle.MEMORY: ("vfio_pci_", "vfio_basic_config_"),
 }
+#: What takes mmap_lock so that a signal ends the wait, and that of a file by plain down_write.
+_FILES: dict[Obstacle, tuple[str, ...]] = {Obstacle.I_MMAP: ("dup_mm", "copy_process")}
 _SPINLOCKS = {
     Obstacle.BOOK: (
         "memtype_",
@@ -108,8 +112,9 @@ def judge(functions: Sequence[str]) -> Wait:
     for at, name in enumerate(names):
         if name.startswith("smp_call_function"):
             return Wait(Obstacle.CPU, names)
-        if name.startswith(_SEMAPHORE):
-            return Wait(_lock_named(names[at:], _SEMAPHORES) or Obstacle.OTHER_LOCK, names)
+        if name.startswith(SEMAPHORE):
+            taken = list(takewhile(lambda inner: inner.startswith(SEMAPHORE), names[at:]))
+            return Wait(_semaphore_named(names[at:], taken[-1]) or Obstacle.OTHER_LOCK, names)
         if name.startswith(_MUTEX) and (need := _lock_named(names[at:], _MUTEXES)):
             return Wait(need, names)
         if name.startswith(_SPINLOCK):
@@ -129,12 +134,19 @@ def judge_sleeping(functions: Sequence[str], called: str | None = None) -> Wait:
         takes several locks, as a fault of vfio-pci up to 6.9, waits for the one of this kind
     """
     names = tuple(functions)
-    locks = _MUTEXES | _SEMAPHORES
-    if called is not None and called.startswith(_SEMAPHORE):
-        locks = _SEMAPHORES
-    elif called is not None and called.startswith(_MUTEX):
-        locks = _MUTEXES
-    return Wait(_lock_named(names, locks) or Obstacle.OTHER_LOCK, names)
+    if called is not None and called.startswith(SEMAPHORE):
+        need = _semaphore_named(names, called)
+    else:
+        is_mutex = called is not None and called.startswith(_MUTEX)
+        need = _lock_named(names, _MUTEXES if is_mutex else _MUTEXES | _SEMAPHORES)
+    return Wait(need or Obstacle.OTHER_LOCK, names)
+
+
+def _semaphore_named(names: Sequence[str], taken: str) -> Obstacle | None:
+    """The semaphore for which *names* wait in the function *taken* of semaphores."""
+    innermost = next((name for name in names if not name.startswith(SEMAPHORE)), "")
+    of_file = _lock_named([innermost], _FILES) if taken == "down_write" else None
+    return of_file or _lock_named(names, _SEMAPHORES)
 
 
 def _lock_named(names: Sequence[str], locks: dict[Obstacle, tuple[str, ...]]) -> Obstacle | None:
