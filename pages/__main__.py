@@ -17,6 +17,7 @@ from pages.callers.page import page as callers
 from pages.catalogue import catalogue
 from pages.claims_page import claims, discussion_page
 from pages.continuations_page import page as continuations
+from pages.coverage.page import page as kernel_coverage
 from pages.flush_distance import page as flush_distance
 from pages.kernels_page import page as kernels
 from pages.messages_page import messages_page
@@ -46,6 +47,7 @@ PAGES: dict[str, Callable[[int | None], str]] = {
     "evidence/bugs": lambda _: bugs_seen_page(),
     "evidence/catalogue": lambda _: catalogue(),
     "kernels": lambda _: kernels(),
+    "kernel-coverage": lambda _: kernel_coverage(),
     "not-modelled": lambda _: not_modelled(),
     "sizes": lambda _: sizes(),
     "sweeps": lambda _: sweeps(),

@@ -1,0 +1,156 @@
+"""The page ``docs/kernel-coverage.md``: which functions of a kernel programs reach, and why not the others.
+
+``reached.json`` has what was reached (``tools/record_coverage.py`` writes it), ``reasons.toml`` why a
+function never ran; each that never ran has one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from pages.markdown import table
+from pfnlab.errors import Misuse
+from pfnlab.lab.running.kernel_files import kernel_files
+from pfnlab.toml_text import toml_content
+from pfnlab.units import number_of
+
+_HERE = Path(__file__).parent
+#: What was reached.
+REACHED = _HERE / "reached.json"
+#: Why a function never ran.
+REASONS = _HERE / "reasons.toml"
+
+
+class ReachedFunction(msgspec.Struct, frozen=True):
+    """A function that ran.
+
+    :param blocks: how many of its blocks ran
+    :param programs: how many programs ran the block that most ran
+    """
+
+    blocks: int
+    programs: int
+
+
+class ReachedFunctions(msgspec.Struct, frozen=True):
+    """The functions that programs reached.
+
+    :param kernel: the kernel they ran on
+    :param command: it records the same
+    :param programs: how many ran, by kind: ``litmus``, or the options of the fuzzer
+    :param functions: by name
+    """
+
+    kernel: str
+    command: str
+    programs: dict[str, int]
+    functions: dict[str, ReachedFunction]
+
+
+class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Functions that never ran, for one reason.
+
+    :param reason: the reason, a sentence
+    :param functions: their names
+    """
+
+    reason: str
+    functions: Sequence[str]
+
+
+class _Reasons(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    group: Sequence[Group]
+
+
+def page() -> str:
+    """The page.
+
+    :raises Misuse: a function that never ran has no reason, or a reason is of no function
+    """
+    reached = msgspec.json.decode(REACHED.read_bytes(), type=ReachedFunctions)
+    content = toml_content(REASONS.read_text(encoding="utf-8"), REASONS.name)
+    groups = msgspec.convert(content, type=_Reasons).group
+    functions = kernel_files().functions
+    reasons = reasons_of(functions, reached.functions, groups)
+    return "\n".join([*_head(reached), *_counts(functions, reached), *_files(functions, reached, reasons)])
+
+
+def reasons_of(
+    functions: Mapping[str, Sequence[str]], ran: Mapping[str, object], groups: Sequence[Group]
+) -> dict[str, str]:
+    """The reason of every function that never ran.
+
+    A function that ran after all may still have one, which is not printed.
+
+    :param functions: by file
+    :raises Misuse: one has none or two, or one is of no function
+    """
+    known = {name for names in functions.values() for name in names}
+    reasons: dict[str, str] = {}
+    for group in groups:
+        for name in group.functions:
+            if name not in known:
+                raise Misuse(f"{REASONS.name} names {name}, which is no function of these files")
+            if name in reasons:
+                raise Misuse(f"{REASONS.name} names {name} twice")
+            reasons[name] = group.reason
+    lacking = sorted(known - ran.keys() - reasons.keys())
+    if lacking:
+        raise Misuse(f"never reached, and {REASONS.name} does not say why: {', '.join(lacking)}")
+    return reasons
+
+
+def _head(reached: ReachedFunctions) -> Iterator[str]:
+    programs = ", ".join(f"{count:,} of `{kind}`" for kind, count in reached.programs.items())
+    yield from (
+        "# Coverage of the kernel",
+        "",
+        "<!-- made by `python -m pages kernel-coverage --write` -->",
+        "",
+        "This page says which functions of a real kernel the programs reach, by source file.",
+        f"The kernel is `{reached.kernel}`, a stock kernel; nothing of it was rebuilt.",
+        f"These programs ran: {programs} (random programs, by the options of the [fuzzer](fuzz.md)).",
+        f"`{reached.command}` records it anew.",
+        "",
+        "A plugin of QEMU's emulator counts the blocks of code that run.",
+        "Counts are cleared before every program, so a guest's boot is no part of them.",
+        "What the agent does for a program is: it forks the tasks, and they exit.",
+        "A function that the compiler put into its callers is no symbol and does not count.",
+        "Neither does one of the boot alone, or one of several with the same name.",
+        "`pfnlab fuzz --coverage kernel` steers random programs by the blocks of the same functions.",
+        "",
+    )
+
+
+def _counts(functions: Mapping[str, Sequence[str]], reached: ReachedFunctions) -> Iterator[str]:
+    rows = []
+    for file, names in functions.items():
+        ran = [name for name in names if name in reached.functions]
+        blocks = sum(reached.functions[name].blocks for name in ran)
+        rows.append((f"`{file}`", str(len(names)), str(len(ran)), str(len(names) - len(ran)), f"{blocks:,}"))
+    yield table(("file", "functions", "ran", "never", "blocks that ran"), rows)
+
+
+def _files(
+    functions: Mapping[str, Sequence[str]], reached: ReachedFunctions, reasons: Mapping[str, str]
+) -> Iterator[str]:
+    for file, names in functions.items():
+        ran = [name for name in names if name in reached.functions]
+        never: dict[str, list[str]] = {}
+        for name in names:
+            if name not in reached.functions:
+                never.setdefault(reasons[name], []).append(name)
+        yield from (f"## {file}", "")
+        if ran:
+            yield from (f"{number_of(len(ran), 'function')} ran:", "", f"{_named(ran)}.", "")
+        if never:
+            yield table(
+                ("never ran", "reason"), [(_named(missing), reason) for reason, missing in never.items()]
+            )
+
+
+def _named(functions: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in functions)
