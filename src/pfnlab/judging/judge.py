@@ -219,11 +219,6 @@ class _Judging:
         if name == "counts_left":
             # Entries that the kernel placed outside of the program's areas are not seen.
             return history.moved_away
-        if name == "areas_left":
-            # The driver keeps what the program did not give back.
-            return bool(history.kept)
-        if name == "resources_left":
-            return bool(history.claims or history.bound)
         # The kernel does not count its tables for pages that come and go.
         return name == "tables_left" and any(isinstance(op.call, MemremapPages) for op in self._program.ops)
 

@@ -10,11 +10,13 @@ from fake_guests import FakeGuest
 from having import NEW, bootable
 
 from pfnlab.errors import LostGuest, Undecided
+from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.cleaning import cleared, turned_back
 from pfnlab.lab.running.placement import Placement, Windows
 from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.lab.running.stored_pages import stored_pages
 from pfnlab.lab.vm.boots import Boots, GuestLike, GuestShape
+from pfnlab.lab.vm.qemu import Guest
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.units import PfnRange
@@ -174,3 +176,29 @@ def test_low_memory_that_was_written_is_cleared_for_the_next_program(started: li
         runs = machine.run([program] * 12)
 
     assert ([0] * 12, 1) == ([run.steps[1].value for run in runs], len(started))
+
+
+@pytest.mark.lab
+def test_what_the_driver_keeps_is_given_back_before_it_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Claims, areas and a binding that a program leaves are no leftovers; unasked they are."""
+    keeping = [
+        load_text(f"pfnlab program 1\ntitle t\ndevice bar: pci, 16 pages\n{lines}")
+        for lines in ("ioremap bar[0:2] wc\nrequest_mem_region bar[4]\n", "bind bar\n")
+    ]
+
+    def left(kernel: KernelImage) -> list[set[str]]:
+        with QemuMachine(kernel, guests=1, look=LookLevel.MEMORY) as machine:
+            runs = machine.run(keeping)
+        return [{fault.name for fault in run.memory[-1].faults} for run in runs]
+
+    kernel = bootable(NEW)
+    given_back = left(kernel)
+    request = Guest.request
+    monkeypatch.setattr(
+        Guest,
+        "request",
+        lambda guest, text, limit: "" if text == "reset\n" else request(guest, text, limit),
+    )
+
+    assert [set(), set()] == given_back
+    assert {"areas_left", "resources_left"} == left(kernel)[0]

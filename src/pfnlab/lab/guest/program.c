@@ -204,7 +204,14 @@ static void answer_program(char **text)
 	say("\n");
 }
 
-/* A request is one program or several, answered in order; or it is for symbols or a bundle, or arms probes. */
+/* The driver gives back what the last program did not, before somebody looks for what is left. */
+static void answer_reset(void)
+{
+	driver_reset();
+	say("done reset\n");
+}
+
+/* A request is one program or several, answered in order; or it is for symbols or a bundle, resets, or arms probes. */
 void run_request(char *text)
 {
 	if (starts(text, "symbols"))
@@ -213,6 +220,8 @@ void run_request(char *text)
 		answer_trace(text);
 	else if (starts(text, "collect"))
 		answer_collect();
+	else if (starts(text, "reset"))
+		answer_reset();
 	else
 		do
 			answer_program(&text);

@@ -261,6 +261,9 @@ class Bench:
             self.drop()
         else:
             if in_use is not None and not program.needs.slot:
+                if program.needs.driver:
+                    # What a program does not give back is the driver's.
+                    booted.guest.request("reset\n", PROGRAM_LIMIT)
                 booted.in_use, left = booted.stepper.left_behind(in_use, placement)
                 stepped.leave(left)
                 if left:
