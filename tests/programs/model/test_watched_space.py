@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 from call_counts import counting
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from strategies import programs
 
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.ops import Op, Program
 from pfnlab.programs.model import observe, watched_space
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.model.observe import Observer
@@ -27,10 +27,12 @@ SPECS = ("6.1", "6.6", "7.2", "7.2,tracker=exact", "7.2,walker=early_refusal")
 class Forgetful(Observer):
     """An observer that puts everything into words anew."""
 
-    def step(self, op: str, task: str, result: str, value: int | str | None, *, anonymous: bool) -> Step:
+    def step(
+        self, op: str, task: str, result: str, value: int | str | None, ended: Sequence[Op] | None
+    ) -> Step:
         """Seen as if for the first time."""
         self._spaces.clear()
-        return super().step(op, task, result, value, anonymous=anonymous)
+        return super().step(op, task, result, value, ended)
 
 
 def run_by(observer: type[Observer], program: Program, spec: str, look: LookLevel) -> Run:
