@@ -161,8 +161,7 @@ def read(defect: Defect, command: str, answer: bytes, seconds: int) -> Hunted:
     """
     result = msgspec.json.decode(answer)
     kernel = find(NAME)
-    # What every kernel of the series shows is known.
-    new = [one for one in result["findings"].values() if not (ROOT / "findings" / one["folder"]).exists()]
+    new = (finding for finding in result["findings"].values() if not finding["known"])
     findings = sorted(new, key=lambda finding: finding["first"])
     passed = [reason for reason in result["reasons"] if reason not in result["models_own"]]
     if passed and not findings:

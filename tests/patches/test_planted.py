@@ -69,7 +69,7 @@ def test_a_hunt_is_read(found: bool) -> None:
     """The first finding of a result."""
     finding = {
         **{"says": "violation end (qemu): files_left", "program": "pfnlab program 1\n"},
-        **{"first": 3, "minimal": True, "folder": "end-violation-abc"},
+        **{"first": 3, "minimal": True, "known": False},
     }
     answer = answer_with({"abc": finding} if found else {}, {OWN: 2})
 
@@ -80,8 +80,7 @@ def test_a_hunt_is_read(found: bool) -> None:
 
 def test_a_known_finding_is_not_that_of_the_defect() -> None:
     """The kernel has it without the defect as well."""
-    name = next(path.parent.name for path in (TOOL.ROOT / "findings").glob("*/finding.json"))
-    answer = answer_with({"abc": {"says": "alarm", "first": 1, "folder": name}}, {OWN: 2})
+    answer = answer_with({"abc": {"says": "alarm", "first": 1, "known": True}}, {OWN: 2})
 
     assert TOOL.read(TOOL.Defect(number=1, rule="r", where="w"), "pfnlab fuzz", answer, 5).signature == ""
 

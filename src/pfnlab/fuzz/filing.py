@@ -129,20 +129,6 @@ class FindingFolder(Printed, frozen=True, kw_only=True, tag="pfnlab-finding/1"):
         return Outcome.DISCOVERY
 
 
-def _folders(directories: Sequence[Path]) -> dict[str, Path]:
-    """The folder of every finding by the keys of its signatures.
-
-    :raises Misuse: one has no data, though its report names a signature
-    """
-    return {
-        signature.key: report.parent
-        for path in directories
-        for report in sorted(path.glob(f"*/{REPORT}"))
-        if _has_data(report)
-        for signature in read_data(report.parent).signatures
-    }
-
-
 class Folder:
     """The findings in one directory.
 
@@ -158,12 +144,18 @@ class Folder:
         """The name of every finding by the key of its signature."""
         return {key: folder.name for key, folder in self._folders().items()}
 
-    def elsewhere(self) -> frozenset[str]:
-        """The keys of the signatures of findings that are known, and not filed here."""
-        return frozenset(_folders(self._known))
-
     def _folders(self) -> dict[str, Path]:
-        return _folders((*self._known, self.path))
+        """The folder of every finding by the keys of its signatures.
+
+        :raises Misuse: one has no data, though its report names a signature
+        """
+        return {
+            signature.key: report.parent
+            for path in (*self._known, self.path)
+            for report in sorted(path.glob(f"*/{REPORT}"))
+            if _has_data(report)
+            for signature in read_data(report.parent).signatures
+        }
 
     def filed(self, key: str) -> tuple[str, FiledData, Program | None] | None:
         """The name of the folder of that signature, with its data, and its program where it has one.

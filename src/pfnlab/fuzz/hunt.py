@@ -106,7 +106,6 @@ class Hunt:
         self._settled, self._listed = on_settled, listed
         self._progress = on_progress
         self._most: int | None = None
-        self._elsewhere = folder.elsewhere() if folder is not None else frozenset[str]()
         self._compared = on_compared
         self._shrinker = smaller
         self._agreed = agreed
@@ -148,8 +147,8 @@ class Hunt:
 
     @property
     def _enough(self) -> bool:
-        """True where there are as many new findings as were asked for: those known elsewhere do not count."""
-        return self._most is not None and len(self.state.findings.keys() - self._elsewhere) >= self._most
+        """True where there are as many new findings as were asked for."""
+        return self._most is not None and self.state.new >= self._most
 
     def _round(self, end: int, programs_in_all: int | None) -> None:
         state = self.state

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar
 
@@ -101,6 +101,7 @@ class HuntState(StoredState):
     :ivar looking: how kernels are looked at
     :ivar known: violations that are explained, by their rows
     :ivar measure: the coverage that programs are kept for; without branches it is the model's too
+    :ivar known_keys: keys of the signatures that were filed when the hunt began
     """
 
     machines: list[str]
@@ -123,9 +124,20 @@ class HuntState(StoredState):
     alarming: int = 0
     known: dict[str, KnownRow] = msgspec.field(default_factory=dict)
     measure: Measure = Measure.MODEL
+    known_keys: list[str] = msgspec.field(default_factory=list)
     format: str = FORMAT
 
     FORM: ClassVar[str] = FORMAT
+
+    @property
+    def new(self) -> int:
+        """The number of findings that were not filed when the hunt began."""
+        return len(self.findings.keys() - set(self.known_keys))
+
+    def printed(self) -> Iterator[tuple[str, PrintedFinding]]:
+        """The findings as they are printed, by key."""
+        for key, finding in self.findings.items():
+            yield key, PrintedFinding.of(finding, known=key in self.known_keys)
 
 
 _State = TypeVar("_State", bound=StoredState)
@@ -191,15 +203,18 @@ class PrintedFinding(ShownFinding):
     """A finding of a hunt.
 
     :param program: the smallest program that shows it, as text; null where a folder is known and has none
+    :param known: whether it was filed when the hunt began
     """
 
     program: Annotated[str | None, ALWAYS] = None
+    known: Annotated[bool, ALWAYS] = False
 
     @classmethod
-    def of(cls, known: KnownSignature) -> PrintedFinding:
+    def of(cls, finding: KnownSignature, *, known: bool) -> PrintedFinding:
         """The printed part of a finding: nothing that its cause was weighed by."""
-        program = format_program(known.program) if known.program is not None else None
-        return cls(**{name: getattr(known, name) for name in ShownFinding.__struct_fields__}, program=program)
+        program = format_program(finding.program) if finding.program is not None else None
+        shown = {name: getattr(finding, name) for name in ShownFinding.__struct_fields__}
+        return cls(**shown, program=program, known=known)
 
 
 class FindingCause(msgspec.Struct, frozen=True):
@@ -311,7 +326,7 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
             compared=state.compared,
             undecided=state.undecided,
             differences=state.different,
-            findings={key: PrintedFinding.of(finding) for key, finding in state.findings.items()},
+            findings=dict(state.printed()),
             causes=tuple(FindingCause(cause.first, cause.keys) for cause in _all_causes(state)),
             unstable=tuple(state.unstable),
             reasons=state.reasons,

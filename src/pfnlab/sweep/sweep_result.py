@@ -23,11 +23,9 @@ class SweptFinding(PrintedFinding):
     """A finding of a sweep.
 
     :param kind: ``difference``, ``violation``, ``alarm``, ``looking``, ``leftover`` or ``lost``
-    :param known: whether it was known when the sweep began
     """
 
     kind: str = "difference"
-    known: bool = False
 
 
 class SweptTable(msgspec.Struct, frozen=True):
@@ -160,11 +158,10 @@ class SweepResult(Result, frozen=True, kw_only=True, tag=FORMAT):
 
 
 def _findings(state: SweepState) -> Iterator[tuple[str, SweptFinding]]:
-    for key, known in state.findings.items():
-        printed = PrintedFinding.of(known)
+    for key, printed in state.printed():
         fields = {name: getattr(printed, name) for name in PrintedFinding.__struct_fields__}
-        kind = known.signature.kind if known.signature is not None else "difference"
-        yield key, SweptFinding(**fields, kind=kind, known=key in state.known_keys)
+        signature = state.findings[key].signature
+        yield key, SweptFinding(**fields, kind=signature.kind if signature is not None else "difference")
 
 
 def _tables(state: SweepState) -> Iterator[SweptTable]:

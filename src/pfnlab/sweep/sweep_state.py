@@ -64,7 +64,6 @@ class SweepState(HuntState, kw_only=True):
     :ivar scope: the name of the scope
     :ivar digest: of the programs of its cells
     :ivar first: the number of the first cell; *end*: of that behind the last
-    :ivar known_keys: keys of the signatures that were known when the sweep began
     :ivar letters: one for each cell that is done
     :ivar shown: the cells in which something was found
     :ivar kernels: the exact kernel or profile behind each machine, by name
@@ -74,7 +73,6 @@ class SweepState(HuntState, kw_only=True):
     digest: str
     first: int
     end: int
-    known_keys: list[str] = msgspec.field(default_factory=list)
     letters: str = ""
     shown: list[ShownCell] = msgspec.field(default_factory=list)
     kernels: dict[str, str] = msgspec.field(default_factory=dict)

@@ -129,12 +129,18 @@ def perform(request: FuzzRequest, say: Say) -> Iterator[FuzzResult]:
         opened(named, wanted, accel, request.jobs, blocks=measure is Measure.KERNEL) as lab,
         working(f"fuzzing {', '.join(specs)}", programs) as work,
     ):
-        state = kept or HuntState(specs, request.seed or 0, vocabulary, looking=lab.looking, measure=measure)
+        folder = Folder(request.findings, request.known)
+        state = kept or HuntState(
+            *(specs, request.seed or 0, vocabulary),
+            looking=lab.looking,
+            measure=measure,
+            known_keys=list(folder.known()),
+        )
         state.measure = measure
         hunt = Hunt(
             lab.machines,
             state,
-            Folder(request.findings, request.known),
+            folder,
             on_progress=_Kept(work, state, request.resume, None if programs else request.seconds).show,
             predicting=lab.predicting,
             jobs=request.jobs or processors(),
