@@ -134,12 +134,10 @@ def judge_sleeping(functions: Sequence[str], called: str | None = None) -> Wait:
         takes several locks, as a fault of vfio-pci up to 6.9, waits for the one of this kind
     """
     names = tuple(functions)
-    if called is not None and called.startswith(SEMAPHORE):
-        need = _semaphore_named(names, called)
-    else:
-        is_mutex = called is not None and called.startswith(_MUTEX)
-        need = _lock_named(names, _MUTEXES if is_mutex else _MUTEXES | _SEMAPHORES)
-    return Wait(need or Obstacle.OTHER_LOCK, names)
+    if called is not None and called.startswith(SEMAPHORE + _MUTEX):
+        need = judge((called, *names)).need
+        return Wait(Obstacle.OTHER_LOCK if need is Obstacle.NOTHING else need, names)
+    return Wait(_lock_named(names, _MUTEXES | _SEMAPHORES) or Obstacle.OTHER_LOCK, names)
 
 
 def _semaphore_named(names: Sequence[str], taken: str) -> Obstacle | None:
