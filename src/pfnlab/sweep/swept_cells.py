@@ -23,12 +23,13 @@ from pfnlab.programs.lang.words import did_you_mean
 from pfnlab.sweep.swept_calls import CALLS, FOLLOWED, Spot
 from pfnlab.sweep.swept_mappings import HOLDS, MAPPINGS, TRIPLES, SweptMapping
 
-#: The scope of all others, but those of holds: a cell of these takes about ten times as long.
+#: The scope of all others but those of holds, whose cells take far longer.
 ALL = "all"
 
-#: The functions to which an operation gets, of those where it can be held.
 _GATHER = ("tlb_gather_mmu", "flush_tlb_mm_range", "tlb_finish_mmu")
 _UNMAP = ("unmap_vmas", *_GATHER, "free_pgtables", "unlink", "vm_area_free", "rmap_add")
+
+#: The functions to which an operation gets, of those where it can be held.
 POINTS: dict[str, tuple[str, ...]] = {
     "munmap": _UNMAP,
     "mprotect": ("change_protection", *_GATHER, "rmap_add"),
@@ -79,14 +80,7 @@ class SweptCell(NamedTuple):
     @property
     def text(self) -> str:
         """The text of its program."""
-        mapping = self.mapping
-        source = f"bar[0:{mapping.pages}]"
-        lines = [
-            *("pfnlab program 1", f"title   {self}"),
-            *(f"device  bar: {mapping.device}, {2 * mapping.pages} pages", ""),
-            f"a = mmap {source} {mapping.via} {mapping.sharing} rw",
-            *(f"write a[{page}] {value}" for value, page in enumerate(mapping.reached, _FIRST_VALUE)),
-        ]
+        lines = _beginning(self)
         spots = list(self._spots())
         for number, (kind, spot) in enumerate(zip(self.kinds, spots, strict=True)):
             lines += CALLS[kind](spot)
@@ -153,10 +147,7 @@ class HeldCell(NamedTuple):
             names = "a", start, end, mapping.via, mapping.sharing, mapping.pages
             spots.append(Spot(*names, second=number > 0, name=_NAMES[number]))
         lines = [
-            *("pfnlab program 1", f"title   {self}"),
-            *(f"device  bar: {mapping.device}, {2 * mapping.pages} pages", ""),
-            f"a = mmap bar[0:{mapping.pages}] {mapping.via} {mapping.sharing} rw",
-            *(f"write a[{page}] {value}" for value, page in enumerate(mapping.reached, _FIRST_VALUE)),
+            *_beginning(self),
             f"t = {'fork' if self.odd else 'thread'}",
             # Its processor has the translations.
             *(f"t: read a[{page}]" for page in mapping.reached),
@@ -174,6 +165,17 @@ class HeldCell(NamedTuple):
 
 
 Cell: TypeAlias = SweptCell | HeldCell
+
+
+def _beginning(cell: Cell) -> list[str]:
+    """The lines of a cell's program up to where its mapping is there, with the pages that are reached."""
+    mapping = cell.mapping
+    return [
+        *("pfnlab program 1", f"title   {cell}"),
+        *(f"device  bar: {mapping.device}, {2 * mapping.pages} pages", ""),
+        f"a = mmap bar[0:{mapping.pages}] {mapping.via} {mapping.sharing} rw",
+        *(f"write a[{page}] {value}" for value, page in enumerate(mapping.reached, _FIRST_VALUE)),
+    ]
 
 
 def scopes() -> tuple[str, ...]:
