@@ -42,7 +42,7 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.alarm import WARN, Alarm, first_alarm
 from pfnlab.programs.runs.kmsg import once_message
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import Reason, Run, Step, direct_map_spans
+from pfnlab.programs.runs.observation import MemoryFault, Reason, Run, Step, direct_map_spans
 from pfnlab.units import PHYSICAL_BITS, PfnRange, phys_to_pfn
 
 if TYPE_CHECKING:
@@ -260,17 +260,16 @@ class Bench:
                 raise LostGuest(lost)
             self.drop()
         else:
-            if in_use is not None and not program.needs.slot:
+            left: Sequence[MemoryFault] = ()
+            # Behind an alarm there is no end of what is left, and the driver may not answer.
+            if in_use is not None and alarm is None and not program.needs.slot:
                 if program.needs.driver:
                     # What a program does not give back is the driver's.
                     booted.guest.request("reset\n", PROGRAM_LIMIT)
                 booted.in_use, left = booted.stepper.left_behind(in_use, placement)
                 stepped.leave(left)
-                if left:
-                    # Some of it may go later.
-                    booted.in_use = None
             self._account(booted, placement, reply, program, steps, stepped.states)
-            if alarm is not None:
+            if alarm is not None or left:
                 # What comes next in this guest may come of it.
                 self.drop()
         if lost is not None:
