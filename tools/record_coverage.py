@@ -24,7 +24,7 @@ from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.fuzz.grammar import Bias, draw
 from pfnlab.fuzz.signature import KERNELS_GO_ON, undecided
 from pfnlab.lab.running.kernel_files import files_by_function, function_of
-from pfnlab.lab.running.qemu_machine import QemuMachine
+from pfnlab.lab.running.qemu_machine import QemuMachine, guest_needed
 from pfnlab.meeting.holding import litmus_programs
 from pfnlab.policies.releases import CONFIRMED
 from pfnlab.programs.lang.ops import Program
@@ -92,7 +92,7 @@ def programs_in_turn(drawn: int) -> Iterator[dict[str, Program]]:
     for options, vocabulary in VOCABULARIES.items():
         every |= {f"{options} {index}": draw(1, index, vocabulary, Bias()) for index in range(drawn)}
     # Guests of their own come last.
-    names = sorted(every, key=lambda name: _own_guest(every[name]))
+    names = sorted(every, key=lambda name: guest_needed(every[name]))
     for at in range(0, len(names), _TOGETHER):
         programs = {name: every[name] for name in names[at : at + _TOGETHER]}
         reasons = {name: undecided(model.run([program])) for name, program in programs.items()}
@@ -101,11 +101,6 @@ def programs_in_turn(drawn: int) -> Iterator[dict[str, Program]]:
             for name, program in programs.items()
             if (reason := reasons[name]) is None or reason.kind in KERNELS_GO_ON
         }
-
-
-def _own_guest(program: Program) -> tuple[bool, ...]:
-    needs = program.needs
-    return needs.held, needs.slot, needs.reset, needs.wide, bool(needs.past_end), needs.vfio, needs.driver
 
 
 def run_all(machine: QemuMachine, programs: dict[str, Program], part: Part) -> None:

@@ -170,7 +170,7 @@ class QemuMachine:
         self._shared.acceleration.settle()
         runs: dict[int, Run] = {}
         # Programs that need the same kind of guest come one after the other.
-        pending = deque(sorted(enumerate(programs), key=lambda entry: _guest_needed(entry[1])))
+        pending = deque(sorted(enumerate(programs), key=lambda entry: guest_needed(entry[1])))
         results: queue.SimpleQueue[tuple[int, Run] | BaseException] = queue.SimpleQueue()
         threads = self._threads(pending, results)
         try:
@@ -274,8 +274,8 @@ def _work(
             return
 
 
-def _guest_needed(program: Program) -> tuple[bool, bool, bool, bool, bool, bool, bool, int]:
-    # Sorts programs by the guest they need, programs without special needs first.
+def guest_needed(program: Program) -> tuple[bool, bool, bool, bool, bool, bool, bool, int]:
+    """The guest that *program* needs, as what sorts programs: those without special needs come first."""
     return (
         program.needs.held,
         program.needs.wide,
