@@ -105,7 +105,10 @@ class MmuGather:
         if not kernel.profile.tables_in_batches:
             self.extend_all((start, end) for start, end, _ in freed)
             return
-        for start, end, pages in in_walk_order(freed):
+        # Their order shows where a batch is flushed before the last of them.
+        if self._tables + sum(-(-(end - start) // pages) for start, end, pages in freed) > MAX_TABLE_BATCH:
+            freed = in_walk_order(freed)
+        for start, end, pages in freed:
             while start < end:
                 if not self._tables and kernel.fails("__get_free_page"):
                     # There is no batch for this one: it is freed alone.
