@@ -16,8 +16,7 @@ from comparing import COMPARED
 from having import ASKED_WIDELY, EVERY_SERIES, OLD, STABLE, bootable, model_of
 from litmus_files import FILES, is_of_leaves
 
-from pfnlab.lab.running.bench import BAR_MIB
-from pfnlab.lab.running.placement import bar_mib_for
+from pfnlab.lab.running.placement import BAR_MIB, bar_mib_for
 from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program

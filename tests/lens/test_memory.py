@@ -51,6 +51,19 @@ def test_every_form_gives_the_same_bytes(form: str, tmp_path: Path) -> None:
     source.close()
 
 
+def test_a_guest_s_memory_can_be_changed(tmp_path: Path) -> None:
+    """What is read next is what was written; nothing is written behind the end."""
+    path = tmp_path / "ram"
+    path.write_bytes(MEMORY)
+
+    with GuestRam(path) as ram:
+        ram.write(0x7FF0, b"changed!")
+
+        assert b"changed!" == ram.read(0x7FF0, 8)
+        with pytest.raises(LensError, match="no memory"):
+            ram.write(len(MEMORY) - 4, b"changed!")
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_what_is_not_there_is_an_error(form: str, tmp_path: Path) -> None:
     """

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from for_each import for_each
 
-from pfnlab.hw.bits import PAGE_PRESENT, PAGE_PSE, PAGE_PWT
+from pfnlab.hw.bits import PAGE_CACHE_MASK, PAGE_PRESENT, PAGE_PSE, PAGE_PWT
 from pfnlab.lens.table_walk import DirectMap
 from pfnlab.lens.view import KernelView
 from pfnlab.programs.runs.observation import MemoryFault
@@ -101,3 +101,14 @@ def test_an_entry_of_the_program_alone_is_none() -> None:
     lines, faults = direct_map(wide=True, modes={}).look(whole)
 
     assert (lines, faults) == (["low[0:512] WC"], [])
+
+
+@for_each("wide, found", [(False, {0x11: PAGE_PWT, 0x12: PAGE_PWT}), (True, {})], ids=["pages", "large"])
+def test_single_pages_that_are_not_write_back_are_found(wide: bool, found: dict[int, int]) -> None:
+    """Where their entries are, and these without the bits of a mode; a larger entry has pages of others."""
+    read = direct_map(wide=wide, modes={0x10: 0, 0x11: PAGE_PWT, 0x12: PAGE_PWT, 0x13: 0})
+
+    entries = list(read.other_pages(PfnRange(0x10, 0x14)))
+
+    assert [L1 + 8 * pfn for pfn in found] == [address for address, _ in entries]
+    assert all(entry & PAGE_PRESENT and not entry & PAGE_CACHE_MASK for _, entry in entries)

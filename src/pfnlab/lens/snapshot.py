@@ -26,7 +26,7 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import PHYSICAL, BookEntry, MemoryFault, MemorySeen, PageHeld, PteSeen
 from pfnlab.programs.runs.places import Places
 from pfnlab.programs.runs.pte_text import RAM, cache_mode, merge_ptes
-from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, pages_of, phys_to_pfn
+from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, PfnRange, pages_of, phys_to_pfn
 
 _VMA, _PART = "struct vm_area_struct", "struct pfnmap_part"
 
@@ -190,6 +190,15 @@ class Lens:
         :raises LensError: memory is damaged, or in the middle of a change
         """
         return self._counts.look()
+
+    def other_pages(self, pfns: PfnRange) -> list[tuple[int, int]]:
+        """
+        The entries of the direct map for single pages among these frames that are not write-back.
+
+        :return: of each the physical address, and its value were it write-back
+        :raises LensError: memory is damaged, or in the middle of a change
+        """
+        return list(self._direct_map.other_pages(pfns))
 
     @cached_property
     def _vmemmap(self) -> int:

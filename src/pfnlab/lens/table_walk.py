@@ -12,7 +12,7 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import PHYSICAL, MemoryFault, PteSeen, direct_map_lines
 from pfnlab.programs.runs.places import Places
 from pfnlab.programs.runs.pte_text import RAM, cache_mode, entry_pfn, entry_text
-from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, PfnRange
+from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK, PfnRange
 
 #: The most page tables that are read in one task's areas (they map 200 GiB).
 MAX_TABLES = 100_000
@@ -21,6 +21,9 @@ MAX_TABLES = 100_000
 Pages = list[tuple[int, int]]
 
 _SHARED_LEVEL = 3
+
+#: Bytes of an entry.
+_WORD = 8
 
 
 class TableWalk:
@@ -146,20 +149,41 @@ class DirectMap:
             faults += _too_wide(name, pfns, leaves)
         return lines, faults
 
+    def other_pages(self, pfns: PfnRange) -> Iterator[tuple[int, int]]:
+        """The entries of single pages among these frames that are not write-back.
+
+        :return: of each the physical address, and its value were it write-back
+        """
+        for leaf, mode in self._leaves(pfns):
+            if mode in (_ABSENT, _USUAL):
+                continue
+            for pfn in range(*leaf.meet(pfns)):
+                level, table, index = self._place(pfn)
+                if level == 1:
+                    (entry,) = self._view.table(table, index, 1)
+                    yield (table & PHYSICAL_MASK & -PAGE_SIZE) + _WORD * index, entry & ~PAGE_CACHE_MASK
+
+    def _place(self, pfn: int) -> tuple[int, int, int]:
+        # Where the entry that has a page frame is: its level, its table, its number there.
+        level, table = self._levels, self._root
+        while True:
+            index = self._base + pfn >> LEVEL_BITS * (level - 1) & ENTRIES - 1
+            if level == 1:
+                return level, table, index
+            (entry,) = self._view.table(table, index, 1)
+            if entry & PAGE_PSE or not entry & PAGE_PRESENT:
+                return level, table, index
+            level, table = level - 1, entry
+
     def _leaves(self, pfns: PfnRange) -> Iterator[tuple[PfnRange, str]]:
         # The entries that have these page frames, with their frames and their cache mode, as ``wb``.
         pfn = pfns.start
         while pfn < pfns.end:
-            level, table = self._levels, self._root
-            while True:
-                index = self._base + pfn >> LEVEL_BITS * (level - 1) & ENTRIES - 1
-                last = level == 1
-                (entry, *others) = self._view.table(
-                    table, index, min(ENTRIES - index, pfns.end - pfn) if last else 1
-                )
-                if last or entry & PAGE_PSE or not entry & PAGE_PRESENT:
-                    break
-                level, table = level - 1, entry
+            level, table, index = self._place(pfn)
+            last = level == 1
+            (entry, *others) = self._view.table(
+                table, index, min(ENTRIES - index, pfns.end - pfn) if last else 1
+            )
             pages = 1 << LEVEL_BITS * (level - 1)
             start = pfn - pfn % pages
             # A larger entry is alone; single pages that are alike are reported together.

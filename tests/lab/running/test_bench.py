@@ -26,8 +26,8 @@ from having import NEW, OLD, bootable, model_of
 from pfnlab.errors import LostGuest, TimedOut, Undecided
 from pfnlab.lab.images.image import DriverImage
 from pfnlab.lab.images.kernels import KernelImage
-from pfnlab.lab.running.bench import BAR_MIB, MAX_LEAKED, Bench
-from pfnlab.lab.running.placement import Placement
+from pfnlab.lab.running.bench import MAX_LEAKED, Bench
+from pfnlab.lab.running.placement import BAR_MIB, Placement
 from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.lab.running.schedule import Noise
 from pfnlab.lab.running.stepper import NO_LENS, Stepped, Stepper
@@ -235,7 +235,7 @@ def test_a_large_device_gets_a_large_bar() -> None:
 
     lab.run(PROGRAM, BIG, PROGRAM)
 
-    assert [BAR_MIB, 1024] == [bar for bar, _ in lab.asked]
+    assert [BAR_MIB, 4096] == [bar for bar, _ in lab.asked]
 
 
 def test_a_large_bar_is_not_kept_for_small_devices() -> None:
@@ -246,7 +246,7 @@ def test_a_large_bar_is_not_kept_for_small_devices() -> None:
         machine.run([BIG])
         machine.run([PROGRAM])
 
-    assert [1024, BAR_MIB] == [bar for bar, _ in lab.asked]
+    assert [4096, BAR_MIB] == [bar for bar, _ in lab.asked]
 
 
 def test_a_program_past_the_end_gets_a_small_bar() -> None:

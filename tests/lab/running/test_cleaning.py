@@ -12,6 +12,7 @@ from having import NEW, bootable
 from pfnlab.errors import LostGuest, Undecided
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.cleaning import cleared, turned_back
+from pfnlab.lab.running.inside import Inside
 from pfnlab.lab.running.placement import Placement, Windows
 from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.lab.running.stored_pages import stored_pages
@@ -65,13 +66,12 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[GuestShape]:
 @pytest.mark.parametrize(
     ("left", "names"), [((), {"low"}), (("low[3:4] UC-",), set())], ids=["all of it", "not all"]
 )
-def test_what_is_seen_from_outside_counts(left: tuple[str, ...], names: set[str]) -> None:
-    """Whatever the guest answered."""
-    guest, placement = answering("0 0", "0 0", "0 0"), placed()
+def test_what_is_seen_in_the_end_counts(left: tuple[str, ...], names: set[str]) -> None:
+    """Whatever was written."""
+    placement, asked = placed(), list[PfnRange]()
 
-    assert names == turned_back(guest, placement, ["low[2:4] UC-"], lambda: left)
-    at = placement.places.devices["low"].start + 2
-    assert f"mmap devmem 100000000000 2000 1 100001 {at << 12:x}" in guest.requests[0]
+    assert names == turned_back(placement, ["low[2:4] UC-", "ram[0:1] WC"], asked.extend, lambda: left)
+    assert [placement.places.devices["low"]] == asked
 
 
 def test_what_cannot_be_seen_is_not_clean() -> None:
@@ -80,7 +80,7 @@ def test_what_cannot_be_seen_is_not_clean() -> None:
     def blind() -> tuple[str, ...]:
         raise Undecided("the memory cannot be read")
 
-    assert set() == turned_back(answering("0 0"), placed(), ["low[0:1] UC-"], blind)
+    assert set() == turned_back(placed(), ["low[0:1] UC-"], lambda frames: None, blind)
 
 
 @pytest.mark.parametrize(
@@ -105,6 +105,26 @@ def test_low_memory_is_written_back_for_the_next_program(started: list[GuestShap
 
     assert 1 == len(started)
     assert {("low[0:4] UC-",)} == {run.steps[0].direct_map for run in runs}
+
+
+HOLE = load_text(
+    "pfnlab program 1\ntitle t\ndevice hole: isa, 112 pages\na = mmap hole[4:100] devmem-sync shared rw\n"
+)
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize(("turns", "guests"), [(True, 1), (False, 3)], ids=["turned back", "left"])
+def test_the_hole_is_written_back_for_the_next_program(
+    turns: bool, guests: int, started: list[GuestShape], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is one in a guest; where it stays as it was, each program needs a guest of its own."""
+    if not turns:
+        monkeypatch.setattr(Inside, "turn_back", lambda inside, frames: None)
+    with QemuMachine(bootable(NEW), guests=1, look=LookLevel.MEMORY) as machine:
+        runs = machine.run([HOLE] * 3)
+
+    assert guests == len(started)
+    assert {("hole[4:100] UC-",)} == {run.steps[0].direct_map for run in runs}
 
 
 @pytest.mark.lab

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pfnlab.errors import Misuse
-from pfnlab.lab.running.placement import Placement, Windows, bar_mib_for, check_placeable
+from pfnlab.lab.running.placement import Placement, Windows, bar_mib_for, bar_mib_given, check_placeable
 from pfnlab.programs.lang.device_ops import (
     Bind,
     DriverHow,
@@ -19,6 +19,7 @@ from pfnlab.programs.lang.device_ops import (
     Remove,
     RequestMemRegion,
     RescanMoved,
+    VfioReset,
 )
 from pfnlab.programs.lang.ops import (
     Call,
@@ -301,6 +302,18 @@ def test_stores_to_private_mappings_leave_the_device_alone() -> None:
 def test_the_bar_is_a_power_of_two_mib() -> None:
     """Two devices of 1 MiB and a bit need 4 MiB."""
     assert bar_mib_for(program(Device("one", "pci", 257), Device("two", "pci", 257))) == 4
+
+
+@for_each("pages, mib", [(1, 256), (65_537, 512), (131_073, 4096), (1 << 20, 4096), ((1 << 20) + 1, 16_384)])
+def test_large_bars_have_few_sizes(pages: int, mib: int) -> None:
+    """Up to 512 MiB as large as needed, so below 4 GiB; then one of two sizes."""
+    assert mib == bar_mib_given(program(Device("bar", "pci", pages)))
+
+
+def test_a_device_with_resets_gets_what_it_needs() -> None:
+    """Its memory is allocated."""
+    reset = program(Device("bar", "pci", 131_073), calls=(VfioReset("bar"),))
+    assert 1024 == bar_mib_given(reset)
 
 
 DEVICES = st.lists(st.tuples(st.sampled_from(["pci", "lowmem"]), st.integers(1, 130)), min_size=1, max_size=3)

@@ -19,11 +19,10 @@ from pfnlab.lab.running.cleaning import cleared, low_devices, turned_back
 from pfnlab.lab.running.inside import with_inside
 from pfnlab.lab.running.kernel_blocks import ReachedBlocks
 from pfnlab.lab.running.placement import (
-    MAX_BAR_MIB,
-    TAIL_BAR_MIB,
     Placement,
     Windows,
     bar_mib_for,
+    bar_mib_given,
     check_placeable,
 )
 from pfnlab.lab.running.preparations import STEERED_CPUS
@@ -48,9 +47,6 @@ from pfnlab.units import PHYSICAL_BITS, PfnRange, phys_to_pfn
 if TYPE_CHECKING:
     from pfnlab.lab.vm.qemu import Guest
     from pfnlab.lens.in_use import InUse
-
-#: The BAR guests get unless a program needs a larger one; its memory costs nothing until it is touched.
-BAR_MIB = 256
 
 #: A guest in which more book entries than this have leaked is replaced: reading the list takes time that
 #: grows with their number, and about here a boot becomes cheaper.
@@ -295,19 +291,9 @@ class Bench:
 
     def _place(self, program: Program, image: Path | None) -> tuple[BootedGuest, Placement]:
         # Room for the program, in this guest or in a new one.
-        need_mib, tail = bar_mib_for(program), bool(program.needs.past_end)
-        max_mib = TAIL_BAR_MIB if tail else MAX_BAR_MIB
         current = self.booted
-        # In a larger BAR than it needs a program would lie above 4 GiB, where other MTRRs hold.
-        max_mib = min(max_mib, max(BAR_MIB, need_mib))
-        size = TAIL_BAR_MIB if tail else max(BAR_MIB, need_mib)
-        shape = self._shape(program, size, image)
-        current_mib = current.shape.bar_mib if current else 0
-        if (
-            current is not None
-            and need_mib <= current_mib <= max_mib
-            and replace(shape, bar_mib=current_mib) == current.shape
-        ):
+        shape = self._shape(program, image)
+        if current is not None and shape == current.shape:
             placement = current.windows.place(program)
             if placement is not None:
                 return current, placement
@@ -321,21 +307,22 @@ class Bench:
         self.booted = BootedGuest(
             guest,
             Windows(bar, driver_ram=ram, phys_bits=guest.hello.phys_bits),
-            self._shape(program, size, image),
+            self._shape(program, image),
             stepper,
             ReachedBlocks(cast("Guest", guest), self._kernel.vmlinuz) if self.sight.blocks else None,
         )
         placement = self.booted.windows.place(program)
         if placement is None:
-            raise Defect(f"a BAR of {size} MiB has no room for a program that needs {need_mib} MiB")
+            need = bar_mib_for(program)
+            raise Defect(f"a BAR of {shape.bar_mib} MiB has no room for a program that needs {need} MiB")
         return self.booted, placement
 
-    def _shape(self, program: Program, size: int, image: Path | None) -> GuestShape:
+    def _shape(self, program: Program, image: Path | None) -> GuestShape:
         needs = program.needs
         # A host's processor seldom has addresses of 52 bits.
         accel = self.shared.acceleration.of(steered=needs.held or needs.forced or needs.wide)
         return GuestShape(
-            size,
+            bar_mib_given(program),
             image,
             STEERED_CPUS if needs.held else 1,
             needs.slot,
@@ -365,7 +352,10 @@ class Bench:
         changed = {span.name for span, _ in direct_map_spans(direct_map)}
         if not reply.left:
             changed -= turned_back(
-                booted.guest, placement, direct_map, lambda: booted.stepper.now(placement).direct_map
+                placement,
+                direct_map,
+                booted.stepper.turn_back,
+                lambda: booted.stepper.now(placement).direct_map,
             )
         written = program.needs.stored_to
         large = any(

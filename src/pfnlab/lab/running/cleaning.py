@@ -26,12 +26,6 @@ _CLEAR_PART = (
     "op 0 clear {at:x} {size:x}\nop 0 munmap {at:x} {size:x}\n"
 )
 
-#: Map physical memory as /dev/mem does without O_SYNC, shared and for reading, and unmap it.
-_WRITE_BACK_REQUEST = (
-    "program write-back\nop 0 mmap devmem {at:x} {size:x} 1 100001 {offset:x}\n"
-    "op 0 munmap {at:x} {size:x}\nend\n"
-)
-
 
 def low_devices(placement: Placement) -> set[str]:
     """The devices in low memory, of which a guest has little."""
@@ -79,28 +73,26 @@ def _cleared(guest: GuestLike, placement: Placement, parts: Sequence[PfnRange]) 
 
 
 def turned_back(
-    guest: GuestLike, placement: Placement, lines: Sequence[str], now: Callable[[], Sequence[str]]
+    placement: Placement,
+    lines: Sequence[str],
+    turn_back: Callable[[Sequence[PfnRange]], None],
+    now: Callable[[], Sequence[str]],
 ) -> set[str]:
     """
     The devices in low memory that the direct map did not have as write-back, and has so again.
 
-    Freeing a reservation leaves it as it is (S2.8.2); reserving the same pages as write-back does not.
+    Freeing a reservation leaves it as it is (S2.8.2).
 
     :param lines: about the direct map at the end of the program
-    :param now: tells those that a look from outside shows
+    :param turn_back: makes page frames write-back there
+    :param now: the lines that a look from outside shows
     """
-    asked = set()
-    for span, _ in direct_map_spans(lines):
-        if span.name not in placement.windows or placement.windows[span.name].start >= placement.bar.start:
-            continue
-        size = span.pages * PAGE_SIZE
-        offset = (placement.places.devices[span.name].start + span.start) * PAGE_SIZE
-        # What could not be turned back is seen in the end.
-        _done(guest, _WRITE_BACK_REQUEST.format(at=_AT, size=size, offset=offset), operations=2)
-        asked.add(span.name)
+    asked = {span.name for span, _ in direct_map_spans(lines)} & low_devices(placement)
     if not asked:
         return asked
     try:
+        turn_back([placement.places.devices[name] for name in sorted(asked)])
+        # What could not be turned back is seen in the end.
         return asked - {span.name for span, _ in direct_map_spans(now())}
     except Undecided:
         return set()

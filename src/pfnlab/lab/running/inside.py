@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,6 +20,7 @@ from pfnlab.lens.kept import read_kept, write_kept
 from pfnlab.lens.state import LensState, prots_seen, ptes_seen, tracked_seen, vma_counted, vma_seen
 from pfnlab.programs.runs.observation import Step
 from pfnlab.programs.runs.places import Places
+from pfnlab.units import PfnRange
 
 if TYPE_CHECKING:
     from pfnlab.lens.btf import Btf
@@ -105,6 +106,19 @@ class Inside:
         :raises LensError: it cannot be read
         """
         return _steady(self._lens.in_use)
+
+    def turn_back(self, frames: Iterable[PfnRange]) -> None:
+        """
+        Make RAM write-back in the direct map, by its entries, as a debugger would; no program may be running.
+
+        What the kernel itself does cannot be had for all of it: asking for the hole of ISA as write-back
+        leaves the direct map as it is, for there is no RAM at its begin (``memtype_kernel_map_sync()``).
+
+        :raises LensError: it cannot be read or written
+        """
+        for pfns in frames:
+            for address, entry in _steady(functools.partial(self._lens.other_pages, pfns)):
+                self._ram.write(address, entry.to_bytes(8, "little"))
 
     def close(self) -> None:
         """Let go of the memory."""

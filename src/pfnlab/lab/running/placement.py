@@ -42,6 +42,14 @@ MAX_BAR_MIB = 16 << 10
 #: come first, and a program that maps past their end would reach the channel.
 TAIL_BAR_MIB = 8
 
+#: The BAR that guests get for most programs; its memory costs nothing until it is touched.
+BAR_MIB = 256
+
+#: The largest BAR that lies below 4 GiB, where other MTRRs hold than above. What needs more gets one of a few
+#: sizes, so that fewer guests are booted.
+_LOW_BAR_MIB = 512
+_HIGH_BARS_MIB = (4 << 10, MAX_BAR_MIB)
+
 #: How many pages one mincore, move_pages or pagemap is answered for (``guest/PROTOCOL.md``).
 MINCORE_PAGES = 1024
 
@@ -167,6 +175,17 @@ def bar_mib_for(program: Program) -> int:
     """The smallest BAR, a power of two MiB, that holds every pci device of *program* in its own window."""
     pages = sum(window_pages(program, device) for device in _pci_devices(program))
     return 1 << (max(1, -(-pages // _PAGES_PER_MIB)) - 1).bit_length()
+
+
+def bar_mib_given(program: Program) -> int:
+    """The BAR of the guest that *program* gets, in MiB."""
+    if program.needs.past_end:
+        return TAIL_BAR_MIB
+    need = max(BAR_MIB, bar_mib_for(program))
+    # A slot reserves room for its device, and a device with resets has to allocate its memory.
+    if need <= _LOW_BAR_MIB or program.needs.slot or program.needs.reset:
+        return need
+    return next((size for size in _HIGH_BARS_MIB if size >= need), need)
 
 
 def check_placeable(program: Program) -> None:

@@ -24,10 +24,10 @@ from pfnlab.lab.images.driver_module import image_with_driver
 from pfnlab.lab.images.image import DriverImage, guest_image
 from pfnlab.lab.images.kernels import KernelImage, from_file, kernel_for
 from pfnlab.lab.images.modules import vfio_modules
-from pfnlab.lab.running.bench import BAR_MIB, Bench, Sight
+from pfnlab.lab.running.bench import Bench, Sight
 from pfnlab.lab.running.bench_process import BenchProcess
 from pfnlab.lab.running.inside import can_look_inside, has_types, need_lens
-from pfnlab.lab.running.placement import bar_mib_for, check_any_placeable
+from pfnlab.lab.running.placement import bar_mib_given, check_any_placeable
 from pfnlab.lab.vm.accel import HELLO_LIMIT, Acceleration
 from pfnlab.lab.vm.boots import Boots, GuestFactory, GuestLike, GuestShape, Stopped
 from pfnlab.lab.vm.hardware import USUAL, Hardware
@@ -284,7 +284,7 @@ def guest_needed(program: Program) -> tuple[bool, bool, bool, bool, bool, bool, 
         program.needs.reset,
         program.needs.slot,
         bool(program.needs.past_end),
-        max(BAR_MIB, bar_mib_for(program)),
+        bar_mib_given(program),
     )
 
 

@@ -31,6 +31,7 @@ from pfnlab.lens.state import LensState
 from pfnlab.programs.lang.device_ops import Plug, SlotCall, Unplug
 from pfnlab.programs.lang.ops import Op, Program, tasks_of
 from pfnlab.programs.runs.observation import MemoryFault
+from pfnlab.units import PfnRange
 
 if TYPE_CHECKING:
     from pfnlab.lab.vm.qemu import Guest
@@ -323,6 +324,14 @@ class Stepper:
         """The state of a guest in which no program runs, but whose memory was looked at before."""
         assert self._inside is not None
         return self._inside.look({}, placement.places)
+
+    def turn_back(self, frames: Sequence[PfnRange]) -> None:
+        """Make these page frames write-back in the direct map of such a guest.
+
+        :raises LensError: its memory cannot be read or written
+        """
+        assert self._inside is not None
+        self._inside.turn_back(frames)
 
     def in_use(self) -> InUse | None:
         """The things in use in a guest in which no program runs; None where its memory is not looked at."""
