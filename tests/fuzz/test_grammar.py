@@ -269,6 +269,21 @@ def test_devices_at_fixed_places_alone() -> None:
     assert 0 < sum(bool({"isa", "top"} & found) for found in others) < 50
 
 
+def test_the_end_of_the_bar_is_a_fixed_place() -> None:
+    """Programs with fixed places pass it, by one page too, and others hardly ever do."""
+    fixed = [draw(1, index, Vocabulary(fixed=True)) for index in range(600)]
+    behind = {
+        op.call.source.end - device.pages
+        for program in fixed
+        for op in program.ops
+        for device in program.devices
+        if isinstance(op.call, Mmap) and op.call.source.name == device.name and device.kind == "pci"
+    }
+
+    assert 1 in behind
+    assert sum(bool(draw(1, index).needs.past_end) for index in range(600)) < 6
+
+
 def test_a_program_with_pages_of_the_kernel_stores_elsewhere_or_maps_them_private() -> None:
     """Both are drawn."""
     programs = [draw(1, index, Vocabulary(driver=True, fixed=True)) for index in range(100)]

@@ -74,6 +74,9 @@ _FAIL_RATE, _FORK_FAIL_RATE = 0.012, 0.03
 #: BAR, or a large BAR.
 _RARE_PERIOD, _RARE = 500, 4
 
+#: How often a program with fixed places may map past the end of the BAR.
+_PASSES_END = 0.2
+
 #: In each period of so many programs, the first few may reset devices opened through vfio-pci and put them to
 #: sleep, which takes other guests.
 _RESET_PERIOD, _RESETS = 1000, 125
@@ -217,7 +220,10 @@ class _Drawing:
             else devices(random, rare=rare, alone=vfio or slot, leaves=leaves, fixed=fixed)
         )
         self.areas = prefix.areas if prefix else areas(on)
-        passes_end = rare and not (prefix or vfio or slot) and random.random() < 0.5
+        may_pass = not (prefix or vfio or slot)
+        passes_end = rare and may_pass and random.random() < 0.5
+        # The end of the BAR is a fixed place too.
+        passes_end = passes_end or (fixed and may_pass and random.random() < _PASSES_END)
         self.places = DrawnPlaces(random, on, self.areas, passes_end=passes_end, leaves=leaves)
         self.calls = CallGenerator(random, self.places, rare=rare, leaves=leaves)
         if prefix is not None:

@@ -307,6 +307,7 @@ class Drawing:
 def with_prefix(prefixes: Sequence[Program], index: int, program: Program) -> list[Program]:
     """The programs that later ones may begin like, program number *index* with new coverage among them."""
     # No prefix gives others a guest of their own.
-    if is_rare(index) or program.needs.slot or program.needs.reset:
+    needs = program.needs
+    if is_rare(index) or needs.slot or needs.reset or needs.past_end:
         return list(prefixes)
     return [*prefixes, program][-PREFIXES:]
