@@ -7,7 +7,7 @@ The tracker gives the cache mode; the two trackers of kernels look the frame up 
 from __future__ import annotations
 
 from pfnlab.errors import ModelledErrno, Undecided, Why
-from pfnlab.hw.bits import PAGE_SPECIAL
+from pfnlab.hw.bits import PAGE_PAT, PAGE_SPECIAL
 from pfnlab.hw.entry import pte_mkdirty, pte_mkwrite, pte_mkyoung
 from pfnlab.hw.pgtable import LEAF_PAGES, EntryRun
 from pfnlab.mm.fault import FaultOom, Signal
@@ -52,7 +52,8 @@ def vmf_insert_pfn_leaf(vma: Vma, start: int, pfn: int, prot: int, level: int) -
     """vmf_insert_pfn_pmd, vmf_insert_pfn_pud: fill an empty entry above the lowest level (S5.6).
 
     An entry has no room for the low bits of a frame that is not aligned: it maps the frames from the aligned
-    one on (pfn_pmd, pfn_pud), in the mode that *pfn* has.
+    one on (pfn_pmd, pfn_pud), in the mode that *pfn* has. Nobody moves the PAT bit to where a leaf has it:
+    its place says that the entry is a leaf, so write-through becomes UC.
 
     :param level: 2 for 2 MiB, 3 for 1 GiB, at *start*, of frames from *pfn* on
     :raises ModelledErrno: the tracker refuses; smaller entries may do
@@ -63,4 +64,4 @@ def vmf_insert_pfn_leaf(vma: Vma, start: int, pfn: int, prot: int, level: int) -
     if level == 3 and vma.mm.kernel.profile.pud_forgets_mode:
         granted = prot
     first = pfn - pfn % pages
-    vma.mm.tables.set(EntryRun(start, start + pages, first, granted | PAGE_SPECIAL, level=level))
+    vma.mm.tables.set(EntryRun(start, start + pages, first, granted & ~PAGE_PAT | PAGE_SPECIAL, level=level))

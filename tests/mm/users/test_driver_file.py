@@ -96,6 +96,23 @@ def test_a_leaf_where_one_fits(series: str) -> None:
 
 
 @leaves
+def test_a_leaf_has_no_room_for_write_through(series: str) -> None:
+    """
+    Its bit of the PAT says there that the entry is a leaf (S5.6.2); a page has it.
+    """
+    *_, read, _ = run(
+        series,
+        "ioremap bar[0:512] wt",
+        "a = mmap bar[0:512] driver fault_pmd shared rw",
+        "read a[5]",
+        "b = mmap bar[0:1] driver fault shared rw",
+        "read b[0]",
+    )
+
+    assert ["a[0:512] L2 UC", "b[0:1] L1 WT"] == entries(read)
+
+
+@leaves
 @for_each(("mapping", "page"), [("bar[0:511]", 5), ("bar[1:1024]", 600), ("bar[256:1024]", 700)])
 def test_a_page_where_no_leaf_fits(series: str, mapping: str, page: int) -> None:
     """
