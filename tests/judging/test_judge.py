@@ -14,12 +14,22 @@ from litmus_files import litmus_file
 from pfnlab.judging.asked_once import ASKED
 from pfnlab.judging.judge import SEEN, violations
 from pfnlab.mm.configuration import DISTRIBUTION
+from pfnlab.programs.lang.areas import FIRST_AREA_PAGE
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import PHYSICAL, BookEntry, MemoryFault, MemorySeen, PteSeen, Run, Step
+from pfnlab.programs.runs.observation import (
+    PHYSICAL,
+    BookEntry,
+    MemoryFault,
+    MemorySeen,
+    NotifierSeen,
+    PteSeen,
+    Run,
+    Step,
+)
 from pfnlab.programs.runs.pte_text import RAM
 
 HEAD = """pfnlab program 1
@@ -138,6 +148,62 @@ def test_an_entry_that_goes_without_a_flush_is_noticed(call: str) -> None:
     assert ("flushed", 2) not in broken(program, found)
     still = msgspec.structs.replace(found, memory=(MemorySeen({"main": (1, 5)}),) * len(found.steps))
     assert ("flushed", 2) in broken(program, still)
+
+
+def notified(ranges: list[list[tuple[int, int]]], spaces: list[int] | None = None) -> tuple[MemorySeen, ...]:
+    """Of each step what memory shows: the ranges told of in it, all of one area, and the address space."""
+    start = FIRST_AREA_PAGE
+    told = [(start + first, start + end) for step in ranges for first, end in step]
+    counts = [sum(map(len, ranges[: number + 1])) for number in range(len(ranges))]
+    return tuple(
+        MemorySeen({"main": (space, count)}, notifiers={"main": NotifierSeen(count, tuple(told[:count]))})
+        for count, space in zip(counts, spaces or [1] * len(ranges), strict=True)
+    )
+
+
+@for_each(
+    ("ranges", "spaces", "noticed"),
+    [
+        ([(2, 4)], [1, 1, 1, 1], False),
+        ([(2, 3), (3, 4)], [1, 1, 1, 1], False),
+        ([(0, 1024)], [1, 1, 1, 1], False),
+        ([], [1, 1, 1, 1], True),
+        ([(2, 3)], [1, 1, 1, 1], True),
+        ([(3, 4)], [1, 1, 1, 1], True),
+        ([], [1, 1, 2, 2], False),
+    ],
+    ids=["all", "pieces", "more", "nothing", "the first", "the last", "another address space"],
+)
+def test_an_entry_that_goes_is_told_to_the_notifier(
+    ranges: list[tuple[int, int]], spaces: list[int], noticed: bool
+) -> None:
+    """Every page of it; not where the task has another address space by then."""
+    program, found = run("a = mmap bar[0:8] wc shared rw\nread a[2]\nmunmap a[2:4]\n")
+    memory = notified([[], [], ranges, []], spaces)
+    places = broken(program, msgspec.structs.replace(found, memory=memory))
+    assert (("notified", 2) in places) == noticed
+
+
+def test_more_ranges_than_are_kept_are_not_judged() -> None:
+    """The one that counts may be among those overwritten."""
+    program, found = run("a = mmap bar[0:8] wc shared rw\nread a[2]\nmunmap a[2:4]\n")
+    memory = list(notified([[], [], [(9, 10)] * 2, []]))
+    some = NotifierSeen(2, memory[2].notifiers["main"].ranges[1:])
+    lost = msgspec.structs.replace(memory[2], notifiers={"main": some})
+    assert ("notified", 2) in broken(program, msgspec.structs.replace(found, memory=tuple(memory)))
+    memory[2] = lost
+    assert ("notified", 2) not in broken(program, msgspec.structs.replace(found, memory=tuple(memory)))
+
+
+@for_each("hold", ["", "hold unmap_vmas: "])
+def test_two_looks_that_disagree_are_noticed(hold: str) -> None:
+    """Also while a processor is held, when structures are not judged."""
+    program, found = run(f"a = mmap bar[0:8] wc shared rw\n{hold}munmap a\n{'release' if hold else 'look'}\n")
+    faults = (MemoryFault("looks_agree", "they disagree"), MemoryFault("vma_order", "they are not in order"))
+    memory = (found.memory[0], msgspec.structs.replace(found.memory[1], faults=faults), *found.memory[2:])
+    places = broken(program, msgspec.structs.replace(found, memory=memory))
+    assert ("looks_agree", 1) in places
+    assert (("vma_order", 1) in places) == (not hold)
 
 
 def test_a_run_that_was_lost_is_judged_as_far_as_memory_was_seen() -> None:

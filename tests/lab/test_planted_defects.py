@@ -457,6 +457,20 @@ def test_a_flush_that_is_left_out_is_called(machine: QemuMachine) -> None:
     assert [violation.name for violation in violations(load_text(FORCED), run, None)] == ["flushed"]
 
 
+UNTOLD = """pfnlab program 1
+title t
+device bar: pci, 8 pages
+a = mmap bar[0:8] driver remap shared rw
+skip __mmu_notifier_invalidate_range_start: munmap a[0:2]
+"""
+
+
+def test_a_notifier_that_is_not_told_is_called(machine: QemuMachine) -> None:
+    """The kernel is made to leave it out: an entry went, and the address space's notifier was not told."""
+    run = run_with(machine, UNTOLD, None, 0)
+    assert [violation.name for violation in violations(load_text(UNTOLD), run, None)] == ["notified"]
+
+
 NULL = """pfnlab program 1
 title t
 device bar: pci, 8 pages

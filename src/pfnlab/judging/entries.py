@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from pfnlab.hw.pgtable import LEAF_PAGES
+from pfnlab.hw.spans import SpanSet
 from pfnlab.judging.by_place import ByPlace
 from pfnlab.judging.history import History
 from pfnlab.judging.seen import Layout, SeenEntry, SeenSpaces, entries_in
@@ -14,7 +15,15 @@ from pfnlab.programs.lang.ops import Look, Mmap, Op, Read, ReadMemtypeList, Writ
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import LOOKING_WALKERS, Mincore, Status, Walk
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import PHYSICAL, REGION, BookEntry, PteSeen, Step, VmaSeen
+from pfnlab.programs.runs.observation import (
+    PHYSICAL,
+    REGION,
+    BookEntry,
+    MemorySeen,
+    PteSeen,
+    Step,
+    VmaSeen,
+)
 from pfnlab.programs.runs.pte_text import RAM
 from pfnlab.programs.runs.texts import TableEntry, vma_name
 
@@ -134,6 +143,39 @@ def flushed(before: Step, ptes: ByPlace[PteSeen], gens: tuple[TlbGens, TlbGens])
             if _lost(old, span, now):
                 change = now.entry if now is not None else "nothing"
                 yield f"{vma_name(old.task, span)} was {old.entry}, is {change}, and nothing was flushed"
+                break
+
+
+def notified(
+    before: Step,
+    ptes: ByPlace[PteSeen],
+    memory: tuple[MemorySeen, MemorySeen],
+    starts: Mapping[str, int],
+) -> Iterator[str]:
+    """No entry is removed, or maps another frame, of which the address space's notifier was not told.
+
+    :param ptes: the entries after it
+    :param memory: what memory showed before and after
+    :param starts: the page numbers at which the areas begin
+    """
+    for old in before.ptes or ():
+        if not old.table_entry.is_present:
+            continue
+        was, now = (seen.notifiers.get(old.task) for seen in memory)
+        spaces = [seen.tlb_gens.get(old.task, (0, 0))[0] for seen in memory]
+        new = now.told - was.told if was is not None and now is not None else -1
+        if now is None or spaces[0] != spaces[1] or not 0 <= new <= len(now.ranges):
+            # It is gone, has another address space now, or too much was told.
+            continue
+        told_of = SpanSet(now.ranges[len(now.ranges) - new :])
+        at = starts.get(old.span.name, 0)
+        for span, entry in _now(old, ptes):
+            stays = entry is not None and entry.table_entry.is_present
+            if stays and entry is not None and _target_at(old, span.start) == _target_at(entry, span.start):
+                continue
+            if not told_of.covers(at + span.start, at + span.end):
+                change = "nothing" if entry is None else entry.entry
+                yield f"{vma_name(old.task, span)} was {old.entry}, is {change}, and no notifier was told"
                 break
 
 

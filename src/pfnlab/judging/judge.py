@@ -17,6 +17,7 @@ from pfnlab.judging.entries import (
     leaves_fit,
     looks_only,
     mode_asked,
+    notified,
     reached,
     told,
 )
@@ -32,11 +33,12 @@ from pfnlab.policies.patched import patched_kernels
 from pfnlab.policies.profiles import profile_of
 from pfnlab.policies.releases import is_version, upstream
 from pfnlab.policies.seams import with_policy
+from pfnlab.programs.lang.areas import area_starts
 from pfnlab.programs.lang.device_ops import MemremapPages, UnmapMappingRange
 from pfnlab.programs.lang.ops import Fork, Op, Program, Release
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import FIELDS, Verdict, judge
-from pfnlab.programs.runs.observation import HELD, MOVED, MemorySeen, Run, Step
+from pfnlab.programs.runs.observation import HELD, LOOKS_AGREE, MOVED, MemorySeen, Run, Step
 from pfnlab.programs.runs.violation import Violation
 
 #: Those of an operation, and of page-table entries, with the sentence for each.
@@ -46,6 +48,7 @@ SEEN: dict[str, str] = {
     "told_free": "Nothing maps what was taken out of every mapping",
     "reached": "Memory is reached through an entry that is there and allows it",
     "flushed": "No entry that a processor may remember is removed without a flush",
+    "notified": "No entry is removed of which a notifier was not told",
     "fork_whole": "A fork that fails leaves mappings and reservations as they were",
     "looks_only": "A look changes nothing",
     "mode_asked": "Who asks for uncached memory gets none that is write-combining",
@@ -64,7 +67,8 @@ def sentence_of(name: str) -> str:
 
 #: Properties of an operation, not of a state: each time counts.
 _EVENTS = {
-    *(*ASKED_OF_EVENTS, "told_free", "reached", "flushed", "fork_whole", "looks_only", "mode_asked"),
+    *(*ASKED_OF_EVENTS, "told_free", "reached", "flushed", "notified", "fork_whole"),
+    *("looks_only", "mode_asked"),
     *("contents_kept", "fresh_zero", "copied_whole", "private_kept", "reads_shown"),
 }
 
@@ -153,6 +157,7 @@ class _Judging:
         self._mappings = DeviceMappings(self._layout, self._history)
         self._asking = AskedOnce(self._mappings)
         self._contents = PageContents(program)
+        self._starts = area_starts(program)
         self._held = False
         self._before: int | None = None
         #: The properties of entries that held in the step looked at last, and the changes of history by then.
@@ -172,6 +177,11 @@ class _Judging:
         if self._held or step.vmas is None or step.ptes is None:
             for question in events_broken(SeenMoment(step, history, self._layout)):
                 broken.setdefault(question.name, question.asks)
+            # Structures may be in the middle of a change, and are so for everybody who looks.
+            memory = _memory(run, number)
+            for fault in memory.faults if memory is not None else ():
+                if fault.name == LOOKS_AGREE:
+                    broken.setdefault(fault.name, fault.says)
             self._before = None
             self._contents.forget()
             return broken
@@ -200,6 +210,8 @@ class _Judging:
             if memory is not None and memory_before is not None:
                 gens = memory_before.tlb_gens, memory.tlb_gens
                 found.append(("flushed", flushed(before, spaces.ptes, gens)))
+                seen = memory_before, memory
+                found.append(("notified", notified(before, spaces.ptes, seen, self._starts)))
             if op is not None and op.hold is None:
                 found.append(("looks_only", looks_only(before, step, op)))
                 found.append(("mode_asked", mode_asked(before, step, op, self._kinds)))

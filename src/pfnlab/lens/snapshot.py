@@ -15,6 +15,7 @@ from pfnlab.hw.spans import SpanSet
 from pfnlab.lens.in_use import Counts, InUse
 from pfnlab.lens.layout import Record
 from pfnlab.lens.memory import MemorySource
+from pfnlab.lens.notifiers import Notifiers
 from pfnlab.lens.state import ContextState, LensState, TaskState, VmaState
 from pfnlab.lens.structure import Structures
 from pfnlab.lens.table_walk import DirectMap, Pages, TableWalk
@@ -111,6 +112,7 @@ class Lens:
         layouts = view.layouts
         self._levels = 5 if view.info.number("pgtable_l5_enabled", 0) else 4
         self._mm = layouts.record("struct mm_struct", "mm_mt.ma_root", "pgd", "context.tlb_gen.counter")
+        self._notifiers = Notifiers(view) if Notifiers.has(view) else None
         vma = ["vm_start", "vm_end", "vm_page_prot.pgprot", "vm_flags", "vm_pgoff", "vm_file"]
         self._tracks = layouts.has("struct vm_area_struct", "pfnmap_track_ctx")
         # A word that no released kernel has (tracker=base_pfn).
@@ -180,6 +182,7 @@ class Lens:
                     *faults,
                 ),
                 look.contents(),
+                {task.task: task.notifier for task in tasks if task.notifier is not None},
             ),
         )
 
@@ -272,6 +275,7 @@ class _Look:
         root, pgd, tlb_gen = lens._mm.unpack(read(mm, lens._mm.size))
         if not self._areas:
             return TaskState(name, (), (), tlb_gen)
+        notifier = lens._notifiers.of(mm) if lens._notifiers is not None else None
         low, high = _extent(self._areas)
         entries, pages = self._view.recall.value(
             ("entries", name, pgd), functools.partial(self._entries, name, pgd)
@@ -279,7 +283,7 @@ class _Look:
         self._page_users.update(pfn for _, pfn in pages)
         self._shown += [(name, page, pfn) for page, pfn in pages[:_PAGES_READ]]
         vmas = [self._vma(name, at, pages) for at in self._view.vma_addresses(root, low, high)]
-        return TaskState(name, tuple(vma for vma in vmas if vma), entries, tlb_gen)
+        return TaskState(name, tuple(vma for vma in vmas if vma), entries, tlb_gen, notifier)
 
     def _entries(self, task: str, pgd: int) -> tuple[tuple[PteSeen, ...], Pages]:
         # The page-table entries of a task, and the pages of ordinary memory among them.

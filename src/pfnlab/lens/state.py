@@ -12,6 +12,7 @@ from pfnlab.programs.runs.observation import (
     PHYSICAL,
     BookEntry,
     MemorySeen,
+    NotifierSeen,
     PteSeen,
     VmaSeen,
 )
@@ -65,12 +66,14 @@ class TaskState(msgspec.Struct, frozen=True):
     :param vmas: in ascending order
     :param ptes: page-table entries as runs, missing tables included
     :param tlb_gen: ``mm->context.tlb_gen``: grows by one with every flush; its absolute value says nothing
+    :param notifier: what the guest driver's notifier was told; None where there is none
     """
 
     task: str
     vmas: tuple[VmaState, ...]
     ptes: tuple[PteSeen, ...]
     tlb_gen: int = 0
+    notifier: NotifierSeen | None = None
 
 
 class LensState(msgspec.Struct, frozen=True):

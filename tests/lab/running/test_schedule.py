@@ -79,7 +79,12 @@ class TestPreparations:
         """
         found = around("a = mmap bar[0:4] driver part[1:2] wc shared rw\nk = fork\nt = thread\nk: munmap a\n")
 
-        assert [(["0 driver map 2 1 1000 1000 0"], []), ([], []), ([], []), ([], [])] == found
+        assert [
+            (["0 driver watch", "0 driver map 2 1 1000 1000 0"], []),
+            ([], []),
+            ([], []),
+            ([], []),
+        ] == found
 
     def test_every_task_has_a_processor(self):
         """

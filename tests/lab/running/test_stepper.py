@@ -227,8 +227,8 @@ def test_a_call_is_forced_where_the_guest_stands(monkeypatch: pytest.MonkeyPatch
     stepped = stepper.run(request, program, placement)
 
     # How the driver is to map is said before.
-    assert [0, 0, 1, 0] == [len(around.before) for around in preparations(program)]
-    assert [1, 2, 3, 4, 5] == guest.stops
+    assert [0, 0, 2, 0] == [len(around.before) for around in preparations(program)]
+    assert [1, 2, 4, 5, 6] == guest.stops
     assert [("vm_area_alloc", 70)] == Forcing.forced
     assert len(stepped.states) == 5
 

@@ -149,10 +149,19 @@ def test_calls_without_a_range() -> None:
     ],
 )
 def test_the_driver_is_told_before_it_maps(how: str, told: str) -> None:
-    """A mapping through the driver takes two operations; its file offset is the physical address."""
+    """A mapping through the driver takes three operations; its file offset is the physical address."""
     lines = ops(f"a = mmap bar[1:9] driver {how} shared rw")
 
-    assert lines == [f"0 driver map {told}", "0 mmap driver 100000000000 8000 3 100001 f8041000"]
+    mmap = "0 mmap driver 100000000000 8000 3 100001 f8041000"
+    assert lines == ["0 driver watch", f"0 driver map {told}", mmap]
+
+
+def test_no_notifier_is_asked_for_where_a_task_is_held() -> None:
+    """It takes locks that the held task may have."""
+    lines = ops("a = mmap bar[1:9] driver remap shared rw\nhold unmap_vmas: munmap a\nrelease\n")
+
+    assert any("driver map" in line for line in lines)
+    assert not any("driver watch" in line for line in lines)
 
 
 @for_each(

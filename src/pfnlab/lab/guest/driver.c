@@ -24,7 +24,7 @@ static const struct { const char *name; unsigned int request; } commands[] = {
 	{ "ram", PFNLAB_RAM }, { "faults", PFNLAB_FAULTS },
 	{ "reserve-wc", PFNLAB_RESERVE_WC }, { "free-wc", PFNLAB_FREE_WC }, { "phys-wc-add", PFNLAB_PHYS_WC_ADD },
 	{ "memremap-pages", PFNLAB_PAGES_MAP }, { "memunmap-pages", PFNLAB_PAGES_UNMAP },
-	{ "oops", PFNLAB_OOPS },
+	{ "watch", PFNLAB_WATCH }, { "oops", PFNLAB_OOPS },
 };
 
 static bool used;                 /* since the last reset */

@@ -16,7 +16,7 @@ from pfnlab.lab.images.configured import configuration_of_kernel, ram_mib
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.alarms import alarm_of_guest, alarm_of_reply
 from pfnlab.lab.running.cleaning import cleared, low_devices, turned_back
-from pfnlab.lab.running.inside import with_inside
+from pfnlab.lab.running.inside import disagreements, with_inside
 from pfnlab.lab.running.kernel_blocks import ReachedBlocks
 from pfnlab.lab.running.placement import (
     Placement,
@@ -241,10 +241,12 @@ class Bench:
             return None
         messages = tuple(booted.once_messages)
         alarm, lost = alarm_of_reply(reply, program), reply.lost
+        noted = with_notes(reply.steps, stepped.states, stepped.notes)
+        for number, fault in list(disagreements(noted, stepped.states)):
+            stepped.blame(number, [fault])
         steps = with_inside(
-            with_notes(reply.steps, stepped.states, stepped.notes),
+            noted,
             stepped.states,
-            self._name,
             alone=[note.alone for note in stepped.notes],
             fill=look is LookLevel.MEMORY,
         )
@@ -263,7 +265,7 @@ class Bench:
                     # What a program does not give back is the driver's.
                     booted.guest.request("reset\n", PROGRAM_LIMIT)
                 booted.in_use, left = booted.stepper.left_behind(in_use, placement)
-                stepped.leave(left)
+                stepped.blame(-1, left)
             self._account(booted, placement, reply, program, steps, stepped.states)
             if alarm is not None or left:
                 # What comes next in this guest may come of it.

@@ -6,19 +6,18 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from pfnlab.errors import Defect
 from pfnlab.extras import are_installed, need_packages
 from pfnlab.lab.images.cache import cache_root
 from pfnlab.lens import THE_LENS, LensError
 from pfnlab.lens.kept import read_kept, write_kept
 from pfnlab.lens.state import LensState, prots_seen, ptes_seen, tracked_seen, vma_counted, vma_seen
-from pfnlab.programs.runs.observation import Step
+from pfnlab.programs.runs.observation import LOOKS_AGREE, MemoryFault, Step
 from pfnlab.programs.runs.places import Places
 from pfnlab.units import PfnRange
 
@@ -143,10 +142,27 @@ def _steady(read: Callable[[], T]) -> T:
     return read()
 
 
+def disagreements(steps: Sequence[Step], states: Sequence[LensState]) -> Iterator[tuple[int, MemoryFault]]:
+    """
+    The parts that agent and lens both looked at and saw differently: the kernel is wrong, or one of the two.
+
+    :param steps: as the agent saw them
+    :param states: what the lens saw after each
+    :return: the number of the step, and what is wrong
+    """
+    for number, (step, state) in enumerate(zip(steps, states, strict=False)):
+        for part, outside, inside in _common_parts(step, state):
+            if outside != inside:
+                says = (
+                    f"two ways to look at one kernel disagree about the {part} after {step.op}: it shows "
+                    f"{_only_in(outside, inside)}, and its memory holds {_only_in(inside, outside)}"
+                )
+                yield number, MemoryFault(LOOKS_AGREE, says)
+
+
 def with_inside(
     steps: Sequence[Step],
     states: Sequence[LensState],
-    machine: str,
     *,
     alone: Sequence[bool] = (),
     fill: bool = False,
@@ -154,20 +170,11 @@ def with_inside(
     """
     The steps as the agent saw them, with the state the lens saw after each.
 
-    :param machine: the machine that ran them, for messages
     :param alone: of each step, whether a processor was held, so that VMAs may be in the middle of a change
     :param fill: VMAs and page-table entries, which the agent did not look at, are the lens's too
-    :raises Defect: agent and lens looked at the same thing and saw different things
     """
     merged = []
     for number, (step, state) in enumerate(zip(steps, states, strict=False)):
-        for part, outside, inside in _common_parts(step, state):
-            if outside != inside:
-                raise Defect(
-                    f"{machine}: two ways to look at one kernel disagree about the {part} "
-                    f"after step {number} ({step.op}): {_only_in(outside, inside)} seen from outside, "
-                    f"{_only_in(inside, outside)} in its memory"
-                )
         step = msgspec.structs.replace(
             step, tracked=tracked_seen(state), prots=prots_seen(state), direct_map=state.direct_map
         )

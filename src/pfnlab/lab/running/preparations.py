@@ -1,8 +1,8 @@
 """Requests around an operation of a program, which are no steps of the program.
 
-The driver learns how to map before an mmap of its file, and a task learns before a fork that the fork shall
-fail. Where a program stops processors, each of its tasks gets its own processor, and the driver is loaded
-before any is held.
+The driver learns how to map before an mmap of its file, and gives the address space a notifier, by which is
+judged what others would be told. A task learns before a fork that the fork shall fail. Where a program stops
+processors, each of its tasks gets its own processor, and the driver is loaded before any is held.
 """
 
 from __future__ import annotations
@@ -73,7 +73,11 @@ def preparations(program: Program) -> list[Around]:
     for op in program.ops:
         around = Around() if processors is None else processors.around(op)
         if isinstance(op.call, Mmap) and op.call.driver is not None:
-            around.before.append(f"op {slots.get(op.task, 0)} {_map_request(op.call.driver)}")
+            slot = slots.get(op.task, 0)
+            if processors is None:
+                # To get a notifier takes every lock of the address space, which a held task may have.
+                around.before.append(f"op {slot} driver watch")
+            around.before.append(f"op {slot} {_map_request(op.call.driver)}")
         if isinstance(op.call, Fork) and op.call.refused is not None:
             slot = slots.get(op.task, 0)
             around.before.append(f"op {slot} refuse {_REFUSALS[op.call.refused]}")

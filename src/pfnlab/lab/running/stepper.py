@@ -126,12 +126,12 @@ class Stepped:
         """The operations that each release ended, by the index of its step."""
         return {at: note.ended for at, note in enumerate(self.notes) if note.ended is not None}
 
-    def leave(self, faults: Sequence[MemoryFault]) -> None:
-        """Add what the program has left behind to what was seen when it had ended."""
+    def blame(self, step: int, faults: Sequence[MemoryFault]) -> None:
+        """Add faults to what was seen after a step; -1 is the end, where a program has left something."""
         if faults and self.states:
-            last = self.states[-1]
-            memory = msgspec.structs.replace(last.memory, faults=(*last.memory.faults, *faults))
-            self.states[-1] = msgspec.structs.replace(last, memory=memory)
+            state = self.states[step]
+            memory = msgspec.structs.replace(state.memory, faults=(*state.memory.faults, *faults))
+            self.states[step] = msgspec.structs.replace(state, memory=memory)
 
 
 class Stepper:

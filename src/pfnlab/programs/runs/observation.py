@@ -176,6 +176,10 @@ def direct_map_spans(lines: Sequence[str]) -> Iterator[tuple[Span, str]]:
         yield Span(match[1], int(match[2]), int(match[3])), match[4].lower()
 
 
+#: The property that a fault breaks where two ways to look at one kernel disagree.
+LOOKS_AGREE = "looks_agree"
+
+
 class MemoryFault(msgspec.Struct, frozen=True):
     """Something in a kernel's own structures that cannot be right.
 
@@ -210,6 +214,17 @@ class PageHeld(msgspec.Struct, frozen=True, gc=False):
         return self.word, self.rest
 
 
+class NotifierSeen(msgspec.Struct, frozen=True):
+    """What the notifier of an address space was told: ranges whose entries are about to change.
+
+    :param told: how many ranges so far
+    :param ranges: the last of them, as the first page number and the one behind the last
+    """
+
+    told: int
+    ranges: tuple[tuple[int, int], ...] = ()
+
+
 class MemorySeen(msgspec.Struct, frozen=True):
     """The part of a step that only a kernel's memory shows; it is judged, not compared.
 
@@ -217,11 +232,13 @@ class MemorySeen(msgspec.Struct, frozen=True):
     :param faults: what is wrong with lists, trees, counts and page tables
     :param pages: what pages of ordinary memory hold, every place in which they are mapped; None where nobody
         looked, or there are too many
+    :param notifiers: of every task whose address space has one
     """
 
     tlb_gens: dict[str, tuple[int, int]] = {}
     faults: tuple[MemoryFault, ...] = ()
     pages: tuple[PageHeld, ...] | None = None
+    notifiers: dict[str, NotifierSeen] = {}
 
 
 class TlbSeen(msgspec.Struct, frozen=True):

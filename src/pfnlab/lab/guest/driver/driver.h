@@ -6,6 +6,7 @@
  *     mappings.c     mappings of user space
  *     kernel_side.c  the kernel's own mappings, claims and cache modes
  *     bound.c        the driver of the device under test, while it is bound to it
+ *     notify.c       notifiers of address spaces
  */
 #ifndef DRIVER_H
 #define DRIVER_H
@@ -50,6 +51,9 @@ void find_functions(void);
 /* bound.c */
 int pci_driver_open(void);
 long park(const struct pfnlab_range *ask);
+
+/* notify.c */
+long watch(void);
 
 /* kernel_side.c */
 long kernel_request(unsigned int command, union request *ask);

@@ -51,6 +51,8 @@ static long serve(struct file *file, unsigned int command, union request *ask)
 	case PFNLAB_RAM:
 		ask->number.number = PFN_PHYS(page_to_pfn(driver_ram));
 		return 0;
+	case PFNLAB_WATCH:
+		return watch();
 	case PFNLAB_PARK:
 		return park(&ask->range);
 	case PFNLAB_OOPS:

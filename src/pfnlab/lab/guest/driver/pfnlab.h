@@ -85,5 +85,6 @@ struct pfnlab_harmed { __u64 how; };
 #define PFNLAB_PAGES_UNMAP     _IOW('p', 21, struct pfnlab_start)
 #define PFNLAB_OOPS            _IOW('p', 22, struct pfnlab_harmed)
 #define PFNLAB_PARK            _IOW('p', 23, struct pfnlab_range)
+#define PFNLAB_WATCH           _IO('p', 24)
 
 #endif
