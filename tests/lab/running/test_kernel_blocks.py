@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
 from having import NEW, bootable
 
+from pfnlab.errors import Undecided
 from pfnlab.lab.running.kernel_blocks import NamedBlocks
 from pfnlab.lab.running.kernel_files import function_of
 from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.lab.steering.symbols import Symbols
+from pfnlab.lab.vm.qemu import Guest
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.runs.look import LookLevel
 
@@ -87,6 +90,24 @@ def test_programs_reach_what_they_do() -> None:
 
     assert "remap_pfn_range" in before & moved & after
     assert "__do_sys_mremap" in moved - before - after
+
+
+def test_a_guest_without_the_module_is_not_asked_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code runs where modules lie in every guest, as that of tracers."""
+    asked = list[str]()
+
+    def symbols(guest: Guest, module: str) -> str:
+        asked.append(module)
+        raise Undecided("there is none")
+
+    monkeypatch.setattr("pfnlab.lab.running.kernel_blocks.module_symbols", symbols)
+    with QemuMachine(bootable(NEW), guests=1, look=LookLevel.MEMORY, blocks=True) as machine:
+        plain = machine.run([load_text(HEAD)] * 2)
+        of_plain = len(asked)
+        machine.run([load_text(HEAD.replace("wc shared", "vfio shared"))])
+
+    assert all(run.blocks for run in plain)
+    assert (0, True) == (of_plain, len(asked) > 0)
 
 
 def test_no_block_is_named_unasked() -> None:

@@ -311,13 +311,17 @@ class Bench:
             Windows(bar, driver_ram=ram, phys_bits=guest.hello.phys_bits),
             self._shape(program, image),
             stepper,
-            ReachedBlocks(cast("Guest", guest), self._kernel.vmlinuz) if self.sight.blocks else None,
+            self._reached(guest, program) if self.sight.blocks else None,
         )
         placement = self.booted.windows.place(program)
         if placement is None:
             need = bar_mib_for(program)
             raise Defect(f"a BAR of {shape.bar_mib} MiB has no room for a program that needs {need} MiB")
         return self.booted, placement
+
+    def _reached(self, guest: GuestLike, program: Program) -> ReachedBlocks:
+        vmlinuz = self._kernel.vmlinuz
+        return ReachedBlocks(cast("Guest", guest), vmlinuz, has_module=program.needs.vfio)
 
     def _shape(self, program: Program, image: Path | None) -> GuestShape:
         needs = program.needs

@@ -69,9 +69,10 @@ class ReachedBlocks:
 
     :param guest: it
     :param vmlinuz: the kernel it runs
+    :param has_module: whether it loads the module that counts; to ask one that does not takes a second
     """
 
-    def __init__(self, guest: Guest, vmlinuz: Path) -> None:
+    def __init__(self, guest: Guest, vmlinuz: Path, *, has_module: bool) -> None:
         self._guest = guest
 
         def module() -> Symbols | None:
@@ -82,7 +83,8 @@ class ReachedBlocks:
             except Undecided:
                 return None
 
-        self._named = NamedBlocks(_symbols(guest, vmlinuz), module)
+        symbols = _symbols(guest, vmlinuz)
+        self._named = NamedBlocks(symbols, module) if has_module else NamedBlocks(symbols)
 
     def begin(self) -> None:
         """Count from now on."""
