@@ -10,6 +10,8 @@
 
 #include "driver.h"
 
+#ifdef CONFIG_MMU_NOTIFIER
+
 #define TOLD_MAGIC 0x31646c6f74666e70ULL   /* "pnftold1" */
 #define TOLD_RANGES 256
 
@@ -78,3 +80,12 @@ long watch(void)
 	watched_of(notifier)->known = true;
 	return 0;
 }
+
+#else
+
+long watch(void)
+{
+	return -EOPNOTSUPP;
+}
+
+#endif
