@@ -17,12 +17,15 @@ from pfnlab.document.terminal import terminal
 from pfnlab.errors import Undecided, Why
 from pfnlab.fuzz import rounds
 from pfnlab.fuzz.call_kinds import Vocabulary
+from pfnlab.fuzz.causes import Weighed
 from pfnlab.fuzz.filing import Folder
-from pfnlab.fuzz.hunt import Hunt
+from pfnlab.fuzz.hunt import FIRST_PART, Hunt
 from pfnlab.fuzz.hunt_state import FuzzResult, HuntState, read_state, write_state
+from pfnlab.fuzz.rounds import DrawnRound
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
+from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run
 from pfnlab.result import Outcome
@@ -447,3 +450,48 @@ def test_a_known_finding_is_none_of_those_asked_for(tmp_path: Path) -> None:
 
     assert first.findings.keys() < second.findings.keys()
     assert [True, False] == sorted((one.known for _, one in second.printed()), reverse=True)
+
+
+#: A kernel and a model of other rules; what both are stands in the test.
+KERNEL = ("model:7.2,tracker=vm_pat", "qemu:7.2")
+
+
+def beside_kernel(model: str = "7.2,tracker=vm_pat") -> dict[str, Machine]:
+    """A model, and one that stands for a kernel: programs come to it in parts."""
+    return {KERNEL[0]: ModelMachine(model), KERNEL[1]: ModelMachine("7.2")}
+
+
+def test_time_ends_a_hunt_within_a_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first part of it is run, and the hunt goes on where it has ended."""
+    began, whole = state(*KERNEL), state(*KERNEL)
+    Hunt(beside_kernel(), whole, watched=False).run(programs=80)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Hunt, "_is_late", property(lambda hunt: hunt.state.next > 0))
+        Hunt(beside_kernel(), began, watched=False).run(programs=80)
+    stopped = began.next
+    Hunt(beside_kernel(), began, watched=False).run(programs=80)
+
+    assert (FIRST_PART, 80) == (stopped, began.next)
+    assert (whole.findings.keys(), whole.different) == (began.findings.keys(), began.different)
+
+
+@pytest.mark.parametrize(
+    ("quick", "programs", "sizes"), [(60.0, 250, [32, 64, 128, 26]), (0.0, 60, [32, 16, 8, 4])]
+)
+def test_parts_grow_where_programs_are_quick(
+    monkeypatch: pytest.MonkeyPatch, quick: float, programs: int, sizes: list[int]
+) -> None:
+    """Else they become smaller, so that time and findings end a hunt soon."""
+    monkeypatch.setattr("pfnlab.fuzz.hunt.QUICK", quick)
+    parts, runs_of = list[range](), Hunt._runs_of
+
+    def noted(hunt: Hunt, drawn: DrawnRound, part: range) -> list[dict[LookLevel, Weighed]]:
+        parts.append(part)
+        return runs_of(hunt, drawn, part)
+
+    monkeypatch.setattr(Hunt, "_runs_of", noted)
+
+    Hunt(beside_kernel("7.2"), state(*KERNEL), watched=False).run(programs=programs)
+
+    assert sizes == list(map(len, parts))

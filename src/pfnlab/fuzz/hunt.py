@@ -48,6 +48,10 @@ from pfnlab.programs.runs.observation import Reason, Run
 #: How often a program that shows a difference is run again.
 REPEATS = 3
 
+#: The programs of a round that kernels run before what they showed is handled: so many at first; then twice
+#: as many where they took fewer seconds than that, else half as many.
+FIRST_PART, QUICK = 32, 10.0
+
 
 class Hunt:
     """Programs on machines, one round after the other.
@@ -106,6 +110,8 @@ class Hunt:
         self._settled, self._listed = on_settled, listed
         self._progress = on_progress
         self._most: int | None = None
+        self._until: float | None = None
+        self._part = FIRST_PART
         self._compared = on_compared
         self._shrinker = smaller
         self._agreed = agreed
@@ -121,11 +127,12 @@ class Hunt:
     def run(self, programs: int | None = None, seconds: float | None = None, most: int | None = None) -> None:
         """Run to *programs* programs in all, *seconds* seconds or *most* new findings, whichever comes first.
 
-        :param seconds: checked between rounds
+        :param seconds: checked between parts of a round, which are small where programs take long
         """
         self._most = most
+        self._until = None if seconds is None else time.monotonic() + seconds
         with self._models:
-            self._rounds(programs, seconds)
+            self._rounds(programs)
         if self.state.findings and self._grouped:
             self.state.causes = self._grouping.causes(
                 Found(key, known.signature, known.program, known.evidence)
@@ -134,16 +141,18 @@ class Hunt:
             )
             self._progress(self.state)
 
-    def _rounds(self, programs: int | None, seconds: float | None) -> None:
-        until = None if seconds is None else time.monotonic() + seconds
+    def _rounds(self, programs: int | None) -> None:
         while programs is None or self.state.next < programs:
-            if until is not None and time.monotonic() >= until:
-                return
-            if self._enough:
+            if self._is_late or self._enough:
                 return
             end = end_of_round(self.state.next, self._drawing.together)
             self._round(end if programs is None else min(end, programs), programs)
             self._progress(self.state)
+
+    @property
+    def _is_late(self) -> bool:
+        """True where nothing new is begun any more."""
+        return self._until is not None and time.monotonic() >= self._until
 
     @property
     def _enough(self) -> bool:
@@ -158,23 +167,27 @@ class Hunt:
             next_end = min(next_end, programs_in_all)
         ahead = self._drawing.ahead(end, next_end)
         # This process has nothing to wait for where it asks models itself and there is nobody else.
-        apart, has_kernel = (
-            self._models.jobs > 1,
-            bool(self.machines.kernels),
-        )
+        apart, has_kernel = self._models.jobs > 1, bool(self.machines.kernels)
         with ahead if apart else nullcontext():
-            with ahead if has_kernel and not apart else nullcontext():
-                runs = self._runs_of_round(drawn, end)
-            for place, program in enumerate(drawn.programs):
-                if self._enough:
-                    return
-                self._note_blocks(program, runs[place])
-                shown = self._settle(program, runs[place])
-                self._settled(program, runs[place])
-                # What is stored has the program counted and done, or neither.
-                state.next += 1
-                if shown:
-                    self._progress(state)
+            done, count = 0, len(drawn.programs)
+            while done < count and not (done and self._is_late):
+                places = range(done, min(done + self._part, count) if has_kernel else count)
+                began = time.monotonic()
+                with ahead if has_kernel and not (apart or done) else nullcontext():
+                    runs = self._runs_of(drawn, places)
+                self._part = max(1, self._part * 2 if time.monotonic() - began < QUICK else self._part // 2)
+                for place, weighed in zip(places, runs, strict=True):
+                    if self._enough:
+                        return
+                    program = drawn.programs[place]
+                    self._note_blocks(program, weighed)
+                    shown = self._settle(program, weighed)
+                    self._settled(program, weighed)
+                    # What is stored has the program counted and done, or neither.
+                    state.next += 1
+                    if shown:
+                        self._progress(state)
+                done = places.stop
 
     def _note_blocks(self, program: Program, weighed: Mapping[LookLevel, Weighed]) -> None:
         """Count the blocks that kernels reached; where they are the measure, new ones keep a program."""
@@ -183,19 +196,21 @@ class Hunt:
         if is_new and state.measure is Measure.KERNEL:
             state.prefixes = with_prefix(state.prefixes, state.next, program)
 
-    def _runs_of_round(self, drawn: DrawnRound, end: int) -> list[dict[LookLevel, Weighed]]:
-        """For each program of a round, its runs on all machines by level; of what the first model has no
-        answer for only that. They are weighed as they come, while guests run others."""
-        levels = [self.state.looking.of(index) for index in range(self.state.next, end)]
+    def _runs_of(self, drawn: DrawnRound, part: range) -> list[dict[LookLevel, Weighed]]:
+        """For each program of a part of a round, its runs on all machines by level; of what the first model
+        has no answer for only that. They are weighed as they come, while guests run others."""
+        drawn_programs = drawn.programs[part.start : part.stop]
+        drawn_runs = drawn.runs[part.start : part.stop]
+        levels = [self.state.looking.of(drawn.extent[0] + place) for place in part]
         model = self.machines.model
-        first = [[known[model]] if model else [] for known in drawn.runs]
+        first = [[known[model]] if model else [] for known in drawn_runs]
         reasons = [undecided(known) for known in first]
         decided = [place for place, reason in enumerate(reasons) if reason is None]
-        runs: list[dict[LookLevel, Weighed]] = [{} for _ in drawn.programs]
+        runs: list[dict[LookLevel, Weighed]] = [{} for _ in drawn_programs]
         for level in self.machines.at:
             places = [place for place in decided if level in levels[place]]
-            known = [drawn.runs[place] if level is levels[place][0] else {} for place in places]
-            programs = [drawn.programs[place] for place in places]
+            known = [drawn_runs[place] if level is levels[place][0] else {} for place in places]
+            programs = [drawn_programs[place] for place in places]
             answers = self.machines.weighed(programs, known, level, self._weigh)
             for place, answer in zip(places, answers, strict=True):
                 runs[place][level] = answer
@@ -203,11 +218,11 @@ class Hunt:
         goes_on = [self._agreed and reason is not None and reason.kind in KERNELS_GO_ON for reason in reasons]
         for level in self.machines.at:
             places = [place for place, goes in enumerate(goes_on) if goes and level is levels[place][0]]
-            programs = [drawn.programs[place] for place in places]
+            programs = [drawn_programs[place] for place in places]
             for place, kernel_runs in zip(places, self.machines.of_kernels(programs, level), strict=True):
-                runs[place][level] = self._judge(drawn.programs[place], kernel_runs, reasons[place])
+                runs[place][level] = self._judge(drawn_programs[place], kernel_runs, reasons[place])
         return [
-            asked or {levels[place][0]: self._weigh(drawn.programs[place], first[place])}
+            asked or {levels[place][0]: self._weigh(drawn_programs[place], first[place])}
             for place, asked in enumerate(runs)
         ]
 
