@@ -149,11 +149,12 @@ def test_smaps_tells_nothing_of_a_hole(series: str) -> None:
     assert ("ok", None) == last(series, *ORDINARY, "munmap a[1:3]", "smaps a[1:3]")
 
 
-def test_whoever_reads_smaps_takes_leaves_of_a_gigabyte_away() -> None:
+@for_each("reader", ["smaps", "smaps_rollup"])
+def test_whoever_reads_smaps_takes_leaves_of_a_gigabyte_away(reader: str) -> None:
     """Also those of VMAs that were not asked about: the file is read to its end (S7.5.3)."""
     giant = "a = mmap bar[0:262144] driver fault_pud shared rw"
     mapped = ("area a: 262144 pages", "b = mmap bar[0:4] wc shared rw", "t = thread", giant)
-    held = ("hold unmap_vmas: munmap b", "t: read a[5]", "t: smaps b", "release")
+    held = ("hold unmap_vmas: munmap b", "t: read a[5]", f"t: {reader} b", "release")
     program = load_text("\n".join(("pfnlab program 1", "device bar: pci, 1 GiB", *mapped, *held, "")))
 
     # Nobody else reads it while the kernel stands still, and the flush waits for the held processor.
@@ -182,6 +183,42 @@ def test_smaps_of_memory_that_is_being_changed_has_no_rule() -> None:
     """Whether the VMA's own lock is taken is not guessed."""
     with pytest.raises(Undecided, match="a VMA's own lock"):
         run("7.3", *LOCKED, "hold flush_tlb_mm_range: mprotect b r", "t: smaps a", "release")
+
+
+@every_series
+@for_each(
+    ("span", "told"),
+    [
+        ("a", "Rss=8 Anonymous=8"),
+        ("a[0]", "Rss=4 Anonymous=4"),
+        ("b", "Rss=0 Anonymous=0"),
+        ("c", "Rss=4 Anonymous=0"),
+    ],
+)
+def test_smaps_rollup_adds_up_the_vmas_in_the_range(series: str, span: str, told: str) -> None:
+    """Whole VMAs that have a page in it; pages of a file are not anonymous (S7.5.11)."""
+    mapped = (*ORDINARY, "write a[2] 1", "mprotect a[2:4] r", "b = mmap bar[0:4] wc shared rw")
+    shared = ("c = mmap anon[0:4] shared rw", "write c[0] 1")
+
+    assert ("ok", told) == last(series, *mapped, *shared, f"smaps_rollup {span}")
+
+
+@every_series
+def test_smaps_rollup_counts_copied_pages_as_smaps_does(series: str) -> None:
+    """Those of a PFN mapping not until 6.1 (S7.5.2)."""
+    kb = 0 if series == "6.1" else 4
+
+    assert ("ok", f"Rss={kb} Anonymous={kb}") == last(series, *COPIED, "smaps_rollup a")
+    assert ("ok", f"a[0:4] Rss={kb}") == last(series, *COPIED, "smaps a")
+
+
+@every_series
+def test_smaps_rollup_waits_behind_a_writer(series: str) -> None:
+    """On every kernel, also where smaps locks VMAs one by one (S7.5.11)."""
+    held = ("u = thread", "hold flush_tlb_mm_range: munmap b", "t: munmap a[2:4]", "u: smaps_rollup a")
+    step = run(series, *LOCKED, *held, "release")[-2]
+
+    assert ("waits", "mmap_lock") == (step.result, step.value)
 
 
 @every_series

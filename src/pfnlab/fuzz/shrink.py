@@ -135,8 +135,8 @@ _PLAINER: dict[str, tuple[str, ...]] = {
     "advice": ("dontneed", "dontfork", "random", "sequential", "normal"),
     "mode": ("asis", "wc", "uc-"),
     "walker": (
-        *("pagemap", "move_pages", "numa_maps", "smaps", "futex_wake", "mem_read", "pipe_write", "vmsplice"),
-        *("mem_write", "process_vm_writev"),
+        *("pagemap", "move_pages", "numa_maps", "smaps", "smaps_rollup", "futex_wake"),
+        *("mem_read", "pipe_write", "vmsplice", "mem_write", "process_vm_writev"),
     ),
     "how": (
         *("remap", "bare", "fault", "fault_prot", "mixed", "halves", "ram", "narrowed", "fault_pmd"),

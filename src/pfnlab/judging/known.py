@@ -46,7 +46,7 @@ _KEPT = "D02: pages that were unmapped stay reserved until the last VMA goes"
 _ASSERTED = "S6.3.8: a leaf is cut without mmap_lock, and the kernel asserts it"
 _HANDLER = "G08: a fault handler remaps, with mmap_lock for reading only, and the kernel asserts it"
 _UNTRACKED = "A10: an entry is untracked without mmap_lock"
-_LEAVES = "S7.5.3: smaps and numa_maps drop leaves of 1 GiB"
+_LEAVES = "S7.5.3: smaps, smaps_rollup and numa_maps drop leaves of 1 GiB"
 _ACCESS = "S7.6.3: access_phys maps what the entry shows, also ordinary RAM"
 _HOLE = "C09: in the ISA hole nothing is reserved, and a range over its border is reserved whole"
 _DIRECT = "S2.10.2: what is not reserved may have any mode, and the direct map does not follow"
@@ -128,7 +128,7 @@ def _escaped(causes: Causes) -> bool:
 
 #: Every known violation; the first that fits explains.
 KNOWN: tuple[Known, ...] = (
-    Known("looks_only", _LEAVES, lambda c: c.now in ("smaps", "numa_maps") and c.had_leaf(3)),
+    Known("looks_only", _LEAVES, lambda c: c.now in ("smaps", "smaps_rollup", "numa_maps") and c.had_leaf(3)),
     Known(
         "entries_inside",
         _FRAMES,

@@ -34,6 +34,7 @@ WALKERS: dict[str, str] = {
     "pagemap": "pagemap a[0]",
     "numa_maps": "numa_maps a[0]",
     "smaps": "smaps a[0]",
+    "smaps_rollup": "smaps_rollup a[0]",
     "userfaultfd": "userfaultfd a[0]",
 }
 

@@ -236,6 +236,24 @@ def smaps(mm: MmStruct, start: int, end: int) -> list[Smap]:
         return [Smap(vma.start, vma.end, smap_counts(vma).rss) for vma in mm.vmas_in(start, end)]
 
 
+class Rollup(NamedTuple):
+    """What VMAs add to the sums of /proc/PID/smaps_rollup, in kB."""
+
+    rss: int
+    anonymous: int
+
+
+def smaps_rollup(mm: MmStruct, start: int, end: int) -> Rollup:
+    """What the VMAs that meet ``[start, end)`` add to /proc/self/smaps_rollup (S7.5.11).
+
+    All VMAs of the task are walked under one mmap_lock, in every kernel.
+    """
+    with mm.mmap_lock.read():
+        split_leaves(mm)
+        counts = [smap_counts(vma) for vma in mm.vmas_in(start, end)]
+    return Rollup(sum(count.rss for count in counts), sum(count.anonymous for count in counts))
+
+
 def _maps_lock(mm: MmStruct) -> AbstractContextManager[object]:
     """The lock under which smaps is made: mmap_lock, or that of one VMA after the other (S7.5.9).
 
@@ -249,7 +267,7 @@ def _maps_lock(mm: MmStruct) -> AbstractContextManager[object]:
 
 
 def split_leaves(mm: MmStruct) -> None:
-    """smaps or numa_maps is read: the walk has no use for leaves of 1 GiB and splits them (S7.5.3)."""
+    """The walk of smaps, smaps_rollup and numa_maps has no use for leaves of 1 GiB (S7.5.3)."""
     for vma in mm:
         _split_leaves(vma, vma.start, vma.end, mm.kernel.walkers.walk_page_vma)
 

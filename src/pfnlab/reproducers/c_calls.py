@@ -274,6 +274,7 @@ class CProgram:
             "pagemap": (f"pagemap({at}, {pages})", "pagemap"),
             "numa_maps": (f"numa_maps({at}, {pages})", "numa_maps"),
             "smaps": (f"smaps({at}, {pages})", "smaps"),
+            "smaps_rollup": (f"smaps_rollup({at}, {pages})", "smaps_rollup"),
             "userfaultfd": (f"register_faults({at}, {pages})", "register_faults"),
         }[walker]
         reads = walker in ("mem_read", "pipe_write", "vmsplice")

@@ -178,8 +178,12 @@ enum refusal { NOTHING, SET_TID, OVERCOMMIT_MEMORY, PIDS_MAX };   /* why a fork 
 int walker_number(const char *name);
 void walk_pages(const struct op *op, struct answer *answer, bool all_locked);
 void move_bytes(const struct op *op, struct answer *answer);
+void add_number(struct answer *answer, uint64_t number);
 int refuse_forks(enum refusal reason, bool on);
 pid_t fork_as_first(void);
+
+/* rollup.c */
+void read_rollup(const struct op *op, struct answer *answer);
 
 /* driver.c */
 int driver_command(const char *name);

@@ -27,7 +27,7 @@
 
 enum walker {
 	MEM_READ, MEM_WRITE, PROCESS_VM_WRITEV, PIPE_WRITE, VMSPLICE, FUTEX_WAKE_ONE, MOVE_PAGES, PAGEMAP, NUMA_MAPS,
-	SMAPS, USERFAULTFD, STATUS, PROCESS_VM_READV, MOVE_TO_NODE, WALKERS
+	SMAPS, USERFAULTFD, STATUS, PROCESS_VM_READV, MOVE_TO_NODE, SMAPS_ROLLUP, WALKERS
 };
 
 static const char *const names[WALKERS] = {
@@ -35,7 +35,7 @@ static const char *const names[WALKERS] = {
 	[PIPE_WRITE] = "pipe_write", [VMSPLICE] = "vmsplice", [FUTEX_WAKE_ONE] = "futex_wake",
 	[MOVE_PAGES] = "move_pages", [PAGEMAP] = "pagemap", [NUMA_MAPS] = "numa_maps", [SMAPS] = "smaps",
 	[USERFAULTFD] = "userfaultfd", [STATUS] = "status", [PROCESS_VM_READV] = "process_vm_readv",
-	[MOVE_TO_NODE] = "move_pages_node0",
+	[MOVE_TO_NODE] = "move_pages_node0", [SMAPS_ROLLUP] = "smaps_rollup",
 };
 
 int walker_number(const char *name)
@@ -200,6 +200,17 @@ static void add(struct answer *answer, const char *text, size_t n)
 		answer->text[answer->value++] = ' ';
 	memcpy(answer->text + answer->value, text, n);
 	answer->value += n;
+}
+
+/* One more word, decimal. */
+void add_number(struct answer *answer, uint64_t number)
+{
+	char text[20], *at = text + sizeof text;
+
+	do
+		*--at = '0' + number % 10;
+	while (number /= 10);
+	add(answer, at, text + sizeof text - at);
 }
 
 /* The words of a line of numa_maps that count, of every line that begins in the range and has some: "ADDR anon=1 dirty=1 N0=1". */
@@ -397,6 +408,7 @@ void walk_pages(const struct op *op, struct answer *answer, bool all_locked)
 	case PAGEMAP:           read_pagemap(op, answer); return;
 	case NUMA_MAPS:         read_numa_maps(op, answer); return;
 	case SMAPS:             read_smaps(op, answer); return;
+	case SMAPS_ROLLUP:      read_rollup(op, answer); return;
 	case USERFAULTFD:       register_faults(op, answer); return;
 	case STATUS:            read_status(answer, all_locked); return;
 	default:                break;

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pfnlab.programs.lang.walk_ops import ProcessVmReadv, Status, Walk
-from pfnlab.programs.model.walking import PAGEMAP_WORDS, pagemap_text, smap_text
+from pfnlab.programs.model.walking import PAGEMAP_WORDS, pagemap_text, rollup_text, smap_text
 from pfnlab.programs.runs.moved import ascending, moved_text
 from pfnlab.programs.runs.places import Places
 from pfnlab.units import PAGE_SHIFT
@@ -41,6 +41,9 @@ def read_walk(call: Walk | Status | ProcessVmReadv, words: Sequence[str], places
         return "; ".join(_numa_lines(words, places))
     if call.walker == "smaps":
         return "; ".join(_smaps_lines(words, places))
+    if call.walker == "smaps_rollup":
+        rss, anonymous = map(int, words)
+        return rollup_text(rss, anonymous)
     return int(words[0])
 
 

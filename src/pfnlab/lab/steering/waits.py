@@ -64,6 +64,7 @@ _SEMAPHORES: dict[Obstacle, tuple[str, ...]] = {
             "__mm_populate",
             "m_start",
             "lock_next_vma",
+            "show_smaps_rollup",
             "exit_mm",
             "do_mseal",
             # Those who look at or copy the memory of another address space, or take its pages.

@@ -20,15 +20,16 @@ Walker = Literal[
     "pagemap",
     "numa_maps",
     "smaps",
+    "smaps_rollup",
     "userfaultfd",
 ]
 
+#: Walkers that tell of entries, and reach no page.
+LOOKING_WALKERS: tuple[Walker, ...] = ("pagemap", "numa_maps", "smaps", "smaps_rollup")
+
 #: Walkers that store a value, and those that take a range; the others take one page.
 STORING_WALKERS: tuple[Walker, ...] = ("mem_write", "process_vm_writev")
-RANGE_WALKERS: tuple[Walker, ...] = ("move_pages", "pagemap", "numa_maps", "smaps", "userfaultfd")
-
-#: Walkers that tell of entries, and reach no page.
-LOOKING_WALKERS: tuple[Walker, ...] = ("pagemap", "numa_maps", "smaps")
+RANGE_WALKERS: tuple[Walker, ...] = ("move_pages", *LOOKING_WALKERS, "userfaultfd")
 
 #: Walkers that take any number of bytes.
 BYTE_WALKERS: tuple[Walker, ...] = ("mem_read", "mem_write", "process_vm_writev")

@@ -42,6 +42,8 @@ def walked(task: Task, call: Walk, places: Places) -> int | str | None:
             return "; ".join(_numa_text(counts, places) for counts in readers.numa_maps(mm, vpn, end)) or None
         case "smaps":
             return "; ".join(_smap_text(smap, places) for smap in readers.smaps(mm, vpn, end)) or None
+        case "smaps_rollup":
+            return rollup_text(*readers.smaps_rollup(mm, vpn, end))
         case "userfaultfd":
             readers.userfaultfd(mm, vpn, end)
         case _:
@@ -107,6 +109,11 @@ def _smap_text(smap: readers.Smap, places: Places) -> str:
     span = places.area_span(smap.start, smap.end)
     assert span is not None
     return smap_text(span, smap.rss)
+
+
+def rollup_text(rss: int, anonymous: int) -> str:
+    """What VMAs add to the sums of smaps_rollup: ``Rss=16 Anonymous=8``, in kB."""
+    return f"Rss={rss} Anonymous={anonymous}"
 
 
 def status_text(status: readers.LockedMemory) -> str:

@@ -269,6 +269,58 @@ static long smaps(char *at, uint64_t pages)
 	return fclose(file);
 }
 
+//: add_fields
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+/* Rss and Anonymous of a file of the task, in all; of VMAs that meet the range nothing is added. */
+static long add_fields(const char *path, const char *at, uint64_t pages, unsigned long sum[2])
+{
+	FILE *file = fopen(path, "re");
+	unsigned long start, end, number;
+	bool counts = true;
+	char line[4096];
+
+	sum[0] = sum[1] = 0;
+	if (!file)
+		return -1;
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			counts = !pages || start >= (uintptr_t)at + pages * PAGE || (uintptr_t)at >= end;
+		else if (counts && sscanf(line, "Rss: %lu", &number) == 1)
+			sum[0] += number;
+		else if (counts && sscanf(line, "Anonymous: %lu", &number) == 1)
+			sum[1] += number;
+	}
+	return fclose(file);
+}
+
+//: smaps_rollup add_value add_fields
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+/* What the VMAs that meet the range add to smaps_rollup; smaps has what the others do, once the program's own memory is still. */
+static long smaps_rollup(const char *at, uint64_t pages)
+{
+	static const char rollup[] = "/proc/self/smaps_rollup";
+	unsigned long before[2], others[2], whole[2];
+	int tries = 8;
+
+	if (add_fields(rollup, at, 0, whole))
+		return -1;
+	do {
+		memcpy(before, whole, sizeof(before));
+		if (add_fields("/proc/self/smaps", at, pages, others) || add_fields(rollup, at, 0, whole))
+			return -1;
+	} while (memcmp(before, whole, sizeof(before)) && --tries);
+	if (!tries) {
+		errno = EAGAIN;
+		return -1;
+	}
+	add_value("Rss=%lu Anonymous=%lu", whole[0] - others[0], whole[1] - others[1]);
+	return 0;
+}
+
 //: register_faults
 #include <errno.h>
 #include <fcntl.h>
