@@ -16,6 +16,8 @@ HEAD = "pfnlab program 1\ntitle t\ndevice bar: pci, 8 pages\narea a: 8 pages\n"
 ANON = "a = mmap anon[0:2] private rw\nwrite a[0] 5\nlook\n"
 COPY = "b = mmap bar[0:1] wc shared rw\nwrite b[0] 9\na = mmap bar[0:1] wc private rw\nwrite a[0] 5\n"
 FORKED = "a = mmap anon[0:1] private rw\nwrite a[0] 5\nt1 = fork\nt1: write a[0] 6\n"
+#: Ordinary memory takes the place of a device's page that was stored to, and is there at once.
+FILLED = "mmap bar[0] wc shared rw over a[0]\nwrite a[0] 9\nmmap anon[0] private rw locked over a[0]\n"
 READ = "b = mmap bar[0:1] wc shared rw\nwrite b[0] 9\nread b[0]\n"
 
 #: The frame of a page that was written first, and of another.
@@ -63,6 +65,7 @@ def run(program: Program) -> Run:
     [
         (ANON, {1: [("main", P, 5, 0)], 2: [("main", P, 5, 0)]}),
         (COPY, {3: [("main", P, 5, 7)]}),
+        (FILLED, {2: [("main", P, 0, 0)]}),
         (
             FORKED,
             {
@@ -131,3 +134,8 @@ def test_a_load_from_another_frame_is_noticed() -> None:
 def test_a_load_of_what_was_stored_breaks_nothing() -> None:
     """The same load, as it is."""
     assert broken(READ, {}) == []
+
+
+def test_memory_that_fills_a_device_s_place_is_fresh() -> None:
+    """It is no copy of what was there, and has to be zero all the same."""
+    assert broken(FILLED, {2: [("main", P, 9, 0)]}) == [("fresh_zero", 2)]

@@ -138,13 +138,14 @@ class PageContents:
         if isinstance(op.call, Fork) and op.call.child == task:
             parents = self._pages.get((process, area, number))
             return "copied_whole", [] if parents is None else [parents.held]
+        # What a call maps there itself, and fills at once, copies nothing of what was there.
+        anew = isinstance(op.call, Mmap | Mremap)
         copied = self._pages.get(place)
         if copied is not None:
-            anew = isinstance(op.call, Mmap | Mremap) and vma.file == "anon"
-            return "copied_whole", [copied.held, *([_ZEROS] if anew else [])]
+            return "copied_whole", [copied.held, *([_ZEROS] if anew and vma.file == "anon" else [])]
         run = next((run for run in self._ptes if run.task == task and run.span.meets(span)), None)
         target = run.target if run is not None and run.table_entry.maps else None
-        if target is not None and target != RAM and run is not None:
+        if target is not None and target != RAM and run is not None and not anew:
             stored = self._stored.get((target.name, target.start + number - run.span.start))
             return "copied_whole", [] if stored is None else [(stored, None)]
         if vma.file == "anon" and not isinstance(op.call, Mremap):
