@@ -44,7 +44,7 @@ class Notifiers:
         )
 
     def of(self, mm: int) -> NotifierSeen | None:
-        """What the driver's notifier of an address space was told; None where there is none."""
+        """The ranges that the driver's notifier of an address space was told of; None where there is none."""
         view = self._view
         subscriptions = view.word(mm + self._of_space)
         node = view.word(subscriptions + self._first) if subscriptions else 0

@@ -215,7 +215,7 @@ class PageHeld(msgspec.Struct, frozen=True, gc=False):
 
 
 class NotifierSeen(msgspec.Struct, frozen=True):
-    """What the notifier of an address space was told: ranges whose entries are about to change.
+    """The ranges that the notifier of an address space was told of: their entries are about to change.
 
     :param told: how many ranges so far
     :param ranges: the last of them, as the first page number and the one behind the last
