@@ -237,14 +237,14 @@ def smaps(mm: MmStruct, start: int, end: int) -> list[Smap]:
 
 
 class Rollup(NamedTuple):
-    """What VMAs add to the sums of /proc/PID/smaps_rollup, in kB."""
+    """The share of some VMAs in the sums of /proc/PID/smaps_rollup, in kB."""
 
     rss: int
     anonymous: int
 
 
 def smaps_rollup(mm: MmStruct, start: int, end: int) -> Rollup:
-    """What the VMAs that meet ``[start, end)`` add to /proc/self/smaps_rollup (S7.5.11).
+    """The share of the VMAs that meet ``[start, end)`` in /proc/self/smaps_rollup (S7.5.11).
 
     All VMAs of the task are walked under one mmap_lock, in every kernel.
     """

@@ -112,7 +112,7 @@ def _smap_text(smap: readers.Smap, places: Places) -> str:
 
 
 def rollup_text(rss: int, anonymous: int) -> str:
-    """What VMAs add to the sums of smaps_rollup: ``Rss=16 Anonymous=8``, in kB."""
+    """The share of VMAs in the sums of smaps_rollup: ``Rss=16 Anonymous=8``, in kB."""
     return f"Rss={rss} Anonymous={anonymous}"
 
 
