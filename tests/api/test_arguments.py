@@ -69,7 +69,15 @@ WORKING: dict[str, dict[str, Any]] = {
 
 #: The same for operations, by argument.
 WORKING_OPERATION = {
-    **{"span": "a[0]", "source": "bar[0:4]", "via": "wc", "prot": "rw", "pages": 2, "advice": "cold"},
+    **{
+        "span": "a[0]",
+        "source": "bar[0:4]",
+        "via": "wc",
+        "prot": "rw",
+        "pages": 2,
+        "advice": "cold",
+        "policy": "bind",
+    },
     **{"value": 7, "mode": "wc", "device": "bar", "line": "look", "function": "__pte_alloc"},
 }
 

@@ -129,6 +129,7 @@ def test_without_strict_io_a_claim_revokes_nothing(configured: Configured, serie
         ("CGROUP_PIDS", (MAPPED, "c = fork pids_max"), "pids controller"),
         ("USERFAULTFD", (MAPPED, "userfaultfd a"), "userfaultfd"),
         ("NUMA", (MAPPED, "numa_maps a"), "numa_maps"),
+        ("NUMA", (MAPPED, "mbind a bind"), "mbind"),
         ("CROSS_MEMORY_ATTACH", (MAPPED, "process_vm_readv a[0]"), CROSS),
         ("CROSS_MEMORY_ATTACH", (MAPPED, "process_vm_writev a[0] 7"), CROSS),
         ("FUTEX", (MAPPED, "futex_wake a[0]"), "futex"),

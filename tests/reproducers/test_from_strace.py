@@ -53,6 +53,9 @@ def devices_of(text: str, known: dict[str, dict[int, KnownBar]] | None = None) -
         ("madvise(0x7f0000000000, 65536, MADV_DONTFORK) = 0", ["madvise a dontfork"]),
         ("madvise(0x7f0000000000, 65536, 0x66 /* MADV_??? */) = 0", []),
         ("mlock(0x7f0000000000, 4096) = 0", ["mlock a[0]"]),
+        ("mbind(0x7f0000000000, 4096, MPOL_BIND, [0x0000000000000001], 64, 0) = 0", ["mbind a[0] bind"]),
+        ("mbind(0x7f0000000000, 65536, MPOL_DEFAULT, NULL, 0, MPOL_MF_MOVE) = 0", ["mbind a default move"]),
+        ("mbind(0x7effffff0000, 4096, MPOL_LOCAL, NULL, 0, 0) = 0", []),
         ("munlock(0x7f0000000000, 4096) = 0", ["munlock a[0]"]),
         ("msync(0x7f0000000000, 4096, MS_SYNC) = 0", ["msync a[0]"]),
         ("mlockall(MCL_CURRENT|MCL_FUTURE) = 0", ["mlockall"]),
@@ -273,6 +276,10 @@ def test_an_operation_has_its_line_and_error() -> None:
         ("getpid() = 1\ngetpid() = 1\nread(0, 0x1, 1) = 0", "# other calls, 3: getpid 2, read 1"),
         ("ftruncate(3, 8) = 0", "# not said, 1: ftruncate of /sys/bus/pci/devices/0000:00:04.0/resource2_wc"),
         ("madvise(0x7f0000000000, 4096, MADV_ODD) = 0", "# not said, 1: madvise with MADV_ODD"),
+        (
+            "mbind(0x7f0000000000, 4096, MPOL_BIND, [0x0000000000000002], 64, 0) = 0",
+            "# not said, 1: mbind with MPOL_BIND, [0x0000000000000002] and 0",
+        ),
         ("hello\nthere", "# not said, 2: lines that are no system call"),
         ("mlockall(MCL_CURRENT) = 0", "# not said, 1: mlockall with MCL_CURRENT"),
         (

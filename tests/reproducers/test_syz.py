@@ -128,6 +128,11 @@ def test_physical_memory_has_an_address_to_be_replaced() -> None:
         ("munmap(&(0x7f0000900000/0x4000)=nil, 0x4000)", []),
         ("mprotect(&(0x7f0000100000/0x1000)=nil, 0x1000, 0x1)", ["mprotect a[0] r"]),
         ("madvise(&(0x7f0000100000/0x10000)=nil, 0x10000, 0xa)", ["madvise a dontfork"]),
+        (
+            "mbind(&(0x7f0000100000/0x1000)=nil, 0x1000, 0x2, &(0x7f0000000000)=0x1, 0x40, 0x2)",
+            ["mbind a[0] bind move"],
+        ),
+        ("mbind(&(0x7f0000100000/0x1000)=nil, 0x1000, 0x0, 0x0, 0x0, 0x0)", ["mbind a[0] default"]),
         ("mlock(&(0x7f0000100000/0x10000)=nil, 0x10000) (fail_nth: 5)", ["mlock a"]),
         ("munlock(&(0x7f0000100000/0x10000)=nil, 0x10000) (async)", ["munlock a"]),
         (
@@ -172,6 +177,10 @@ def test_calls_of_others(calls: str, lines: list[str]) -> None:
         ),
         ("munlockall() (async, rerun: 4)", "# not said, 1: (async): a program says"),
         ("clone(0x100, 0x0, 0x0, 0x0, 0x0)", "# not said, 1: clone of something other than a process"),
+        (
+            "mbind(&(0x7f0000100000/0x1000)=nil, 0x1000, 0x3, &(0x7f0000000000)=0x1, 0x40, 0x0)",
+            "# not said, 1: mbind 0x3 &(0x7f0000000000)=0x1 0x0",
+        ),
         ("madvise(&(0x7f0000100000/0x1000)=nil, 0x1000, 0x77)", "# not said, 1: madvise 0x77"),
         ("socket(0x1)\nsocket(0x2)", "# other calls, 2: socket 2"),
     ],

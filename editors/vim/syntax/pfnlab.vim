@@ -8,20 +8,22 @@ endif
 syntax case match
 syntax match pfnlabLine "^" nextgroup=@pfnlabInLine skipwhite
 
-syntax cluster pfnlabInLine contains=pfnlabKeyword_line0,pfnlabName_line1,pfnlabTask_line2,pfnlabTask_line3,pfnlabMark_line4,pfnlabKeyword_line5,pfnlabKeyword_line6,pfnlabKeyword_line7,pfnlabKeyword_line8,pfnlabKeyword_line9,pfnlabOperation_line10,pfnlabOperation_line11,pfnlabOperation_line12,pfnlabOperation_line13,pfnlabOperation_line14,pfnlabOperation_line15,pfnlabComment_line16,pfnlabError_line17,pfnlabComment_line18,pfnlabError_line19,pfnlabError_line20
-syntax match pfnlabError_line20 "\v\C[^ \t]" contained nextgroup=@pfnlabInLine skipwhite
+syntax cluster pfnlabInLine contains=pfnlabKeyword_line0,pfnlabName_line1,pfnlabTask_line2,pfnlabTask_line3,pfnlabMark_line4,pfnlabKeyword_line5,pfnlabKeyword_line6,pfnlabKeyword_line7,pfnlabKeyword_line8,pfnlabKeyword_line9,pfnlabOperation_line10,pfnlabOperation_line11,pfnlabOperation_line12,pfnlabOperation_line13,pfnlabOperation_line14,pfnlabOperation_line15,pfnlabOperation_line16,pfnlabComment_line17,pfnlabError_line18,pfnlabComment_line19,pfnlabError_line20,pfnlabError_line21
+syntax match pfnlabError_line21 "\v\C[^ \t]" contained nextgroup=@pfnlabInLine skipwhite
+highlight default link pfnlabError_line21 pfnlabError
+syntax match pfnlabError_line20 "\v\C[A-Za-z_][A-Za-z0-9_]*%(-[A-Za-z0-9_]+)*-?" contained nextgroup=@pfnlabInLine skipwhite
 highlight default link pfnlabError_line20 pfnlabError
-syntax match pfnlabError_line19 "\v\C[A-Za-z_][A-Za-z0-9_]*%(-[A-Za-z0-9_]+)*-?" contained nextgroup=@pfnlabInLine skipwhite
-highlight default link pfnlabError_line19 pfnlabError
-syntax match pfnlabComment_line18 "\v\C#.*" contained nextgroup=@pfnlabInLine skipwhite
-highlight default link pfnlabComment_line18 pfnlabComment
-syntax match pfnlabError_line17 "\v\C[A-Za-z_][A-Za-z0-9_]*%(-[A-Za-z0-9_]+)*-?" contained nextgroup=@pfnlabInOperand skipwhite
-highlight default link pfnlabError_line17 pfnlabError
-syntax match pfnlabComment_line16 "\v\C#.*" contained nextgroup=@pfnlabInLine skipwhite
-highlight default link pfnlabComment_line16 pfnlabComment
-syntax match pfnlabOperation_line15 "\v\C%(mmap|mremap|write|remap_pfn_range|process_vm_readv|mem_read|mem_write|process_vm_writev|pipe_write|vmsplice|futex_wake|move_pages|pagemap|numa_maps|smaps|smaps_rollup|userfaultfd|munmap|mlock|munlock|msync|mseal|read|mincore|zap_vma_ptes|unmap_mapping_range|request_mem_region|memremap_pages|ioremap|memremap|io_mapping_create_wc|arch_io_reserve_memtype_wc|arch_io_free_memtype_wc|arch_phys_wc_add|set_memory_wb|set_memory_wc|set_memory_uc|memory_disable|memory_enable|vfio_reset|d3|d0|vfio_close|bind|unbind|remove|rescan|rescan_moved|unplug|plug)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInOperand skipwhite
+syntax match pfnlabComment_line19 "\v\C#.*" contained nextgroup=@pfnlabInLine skipwhite
+highlight default link pfnlabComment_line19 pfnlabComment
+syntax match pfnlabError_line18 "\v\C[A-Za-z_][A-Za-z0-9_]*%(-[A-Za-z0-9_]+)*-?" contained nextgroup=@pfnlabInOperand skipwhite
+highlight default link pfnlabError_line18 pfnlabError
+syntax match pfnlabComment_line17 "\v\C#.*" contained nextgroup=@pfnlabInLine skipwhite
+highlight default link pfnlabComment_line17 pfnlabComment
+syntax match pfnlabOperation_line16 "\v\C%(mmap|mremap|write|remap_pfn_range|process_vm_readv|mem_read|mem_write|process_vm_writev|pipe_write|vmsplice|futex_wake|move_pages|pagemap|numa_maps|smaps|smaps_rollup|userfaultfd|munmap|mlock|munlock|msync|mseal|read|mincore|zap_vma_ptes|unmap_mapping_range|request_mem_region|memremap_pages|ioremap|memremap|io_mapping_create_wc|arch_io_reserve_memtype_wc|arch_io_free_memtype_wc|arch_phys_wc_add|set_memory_wb|set_memory_wc|set_memory_uc|memory_disable|memory_enable|vfio_reset|d3|d0|vfio_close|bind|unbind|remove|rescan|rescan_moved|unplug|plug)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInOperand skipwhite
+highlight default link pfnlabOperation_line16 pfnlabOperation
+syntax match pfnlabOperation_line15 "\v\C%(remap_file_pages)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInMapped skipwhite
 highlight default link pfnlabOperation_line15 pfnlabOperation
-syntax match pfnlabOperation_line14 "\v\C%(remap_file_pages)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInMapped skipwhite
+syntax match pfnlabOperation_line14 "\v\C%(mbind)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInBound skipwhite
 highlight default link pfnlabOperation_line14 pfnlabOperation
 syntax match pfnlabOperation_line13 "\v\C%(madvise)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInAdvised skipwhite
 highlight default link pfnlabOperation_line13 pfnlabOperation
@@ -222,6 +224,30 @@ highlight default link pfnlabNumber_advice1 pfnlabNumber
 syntax match pfnlabMark_advice0 "\v\C[:\[\]]" contained nextgroup=@pfnlabInAdvice skipwhite
 highlight default link pfnlabMark_advice0 pfnlabMark
 
+syntax cluster pfnlabInBound contains=pfnlabName_bound0,pfnlabComment_bound1,pfnlabError_bound2,pfnlabError_bound3
+syntax match pfnlabError_bound3 "\v\C[^ \t]" contained nextgroup=@pfnlabInBound skipwhite
+highlight default link pfnlabError_bound3 pfnlabError
+syntax match pfnlabError_bound2 "\v\C[A-Za-z_][A-Za-z0-9_]*%(-[A-Za-z0-9_]+)*-?" contained nextgroup=@pfnlabInBound skipwhite
+highlight default link pfnlabError_bound2 pfnlabError
+syntax match pfnlabComment_bound1 "\v\C#.*" contained nextgroup=@pfnlabInBound skipwhite
+highlight default link pfnlabComment_bound1 pfnlabComment
+syntax match pfnlabName_bound0 "\v\C[a-z][a-z0-9_]{0,11}%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInPolicy skipwhite
+highlight default link pfnlabName_bound0 pfnlabName
+
+syntax cluster pfnlabInPolicy contains=pfnlabMark_policy0,pfnlabNumber_policy1,pfnlabOption_policy2,pfnlabComment_policy3,pfnlabError_policy4,pfnlabError_policy5
+syntax match pfnlabError_policy5 "\v\C[^ \t]" contained nextgroup=@pfnlabInPolicy skipwhite
+highlight default link pfnlabError_policy5 pfnlabError
+syntax match pfnlabError_policy4 "\v\C[A-Za-z_][A-Za-z0-9_]*%(-[A-Za-z0-9_]+)*-?" contained nextgroup=@pfnlabInPolicy skipwhite
+highlight default link pfnlabError_policy4 pfnlabError
+syntax match pfnlabComment_policy3 "\v\C#.*" contained nextgroup=@pfnlabInPolicy skipwhite
+highlight default link pfnlabComment_policy3 pfnlabComment
+syntax match pfnlabOption_policy2 "\v\C%(default|preferred|bind)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInArguments skipwhite
+highlight default link pfnlabOption_policy2 pfnlabOption
+syntax match pfnlabNumber_policy1 "\v\C-?%(0[xX][0-9a-fA-F]+|[0-9]+)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInPolicy skipwhite
+highlight default link pfnlabNumber_policy1 pfnlabNumber
+syntax match pfnlabMark_policy0 "\v\C[:\[\]]" contained nextgroup=@pfnlabInPolicy skipwhite
+highlight default link pfnlabMark_policy0 pfnlabMark
+
 syntax cluster pfnlabInBirth contains=pfnlabOption_birth0,pfnlabComment_birth1,pfnlabError_birth2,pfnlabError_birth3
 syntax match pfnlabError_birth3 "\v\C[^ \t]" contained nextgroup=@pfnlabInBirth skipwhite
 highlight default link pfnlabError_birth3 pfnlabError
@@ -253,7 +279,7 @@ syntax match pfnlabNumber_arguments6 "\v\C-?%(0[xX][0-9a-fA-F]+|[0-9]+)%([A-Za-z
 highlight default link pfnlabNumber_arguments6 pfnlabNumber
 syntax match pfnlabUnit_arguments5 "\v\C%(pages|page|KiB|MiB|GiB|TiB)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInArguments skipwhite
 highlight default link pfnlabUnit_arguments5 pfnlabUnit
-syntax match pfnlabOption_arguments4 "\v\C%(devmem|devmem-sync|proc-wc|proc-uc|driver|vfio|remap|bare|iomap_memory|part|halves|ram|narrowed|apply|fault|fault_prot|fault_pmd|fault_pud|fault_remap|fault_mkwrite|mixed|mixed_mkwrite|refuse|populate|locked|maymove|fixed|dontunmap|keep_cows|p2pdma|node0)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInArguments skipwhite
+syntax match pfnlabOption_arguments4 "\v\C%(devmem|devmem-sync|proc-wc|proc-uc|driver|vfio|remap|bare|iomap_memory|part|halves|ram|narrowed|apply|fault|fault_prot|fault_pmd|fault_pud|fault_remap|fault_mkwrite|mixed|mixed_mkwrite|refuse|populate|locked|maymove|fixed|dontunmap|keep_cows|move|p2pdma|node0)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInArguments skipwhite
 highlight default link pfnlabOption_arguments4 pfnlabOption
 syntax match pfnlabMode_arguments3 "\v\C%(wb|wc|uc-|uc|wt|wp|asis)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInArguments skipwhite
 highlight default link pfnlabMode_arguments3 pfnlabMode

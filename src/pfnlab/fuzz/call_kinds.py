@@ -52,6 +52,7 @@ _USER_KINDS: dict[str, CallKind] = {
     "munlockall": CallKind(0.5, seen=False),
     "msync": CallKind(3, seen=True),
     "mseal": CallKind(4, seen=True),
+    "mbind": CallKind(4, seen=False),
     "walk": CallKind(8, seen=True),
     "mincore": CallKind(2, seen=True),
     "process_vm_readv": CallKind(2, seen=True),
@@ -163,6 +164,7 @@ PLANS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("write", "wipeonfork", "fork"),
         ("write", "dontneed", "fork"),
         ("madvise",),
+        *(("mbind", "mbind all"), ("write", "mbind", "fork", "mbind"), ("mbind", "mremap to", "mbind all")),
         ("random", "sequential"),
         ("dontfork", "mprotect"),
         ("mprotect", "madvise"),
@@ -178,7 +180,7 @@ PLANS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "mmap": (
         *(("write", "fork", "exit", "write"), ("fork", "munmap"), ("mmap", "fork"), ("munmap",)),
-        *(("write", "walk"), ("walk",)),
+        *(("write", "walk"), ("walk",), ("mbind", "munmap")),
     ),
     "mmap over": (
         *(("write", "munmap"), ("fork",), ("munmap all",), ("msync all",), ("madvise all",)),

@@ -27,6 +27,7 @@ from pfnlab.programs.lang.device_ops import (
 )
 from pfnlab.programs.lang.ops import (
     ADVICE,
+    POLICIES,
     Call,
     Exec,
     Exit,
@@ -34,6 +35,7 @@ from pfnlab.programs.lang.ops import (
     ForkRefusal,
     Kill,
     Madvise,
+    Mbind,
     Mmap,
     Mprotect,
     Mremap,
@@ -113,7 +115,7 @@ _BY_ADDRESS: tuple[Via, ...] = ("devmem", "devmem-sync", "proc-wc", "proc-uc")
 _ON_FILLED = frozenset({"zap_vma_ptes", "remap_pfn_range"})
 
 #: Operations that have more effect on ordinary memory.
-_ON_ORDINARY = frozenset({"walk", "mincore", "process_vm_readv", "mlock"})
+_ON_ORDINARY = frozenset({"walk", "mincore", "process_vm_readv", "mlock", "mbind"})
 
 
 class CallGenerator:
@@ -215,6 +217,11 @@ class CallGenerator:
                 common = _ANON_ADVICE if name in self.ordinary else _COMMON_ADVICE
                 advice = draw.choice(common if draw.random() < 0.6 else list(ADVICE))
                 return Madvise(places.span(name), advice)
+            case "mbind":
+                # Ordinary pages that would go to the node they are on have no rule.
+                policy = draw.choice(("bind", "bind", *POLICIES))
+                stays = policy == "default" and name in self.ordinary
+                return Mbind(places.span(name), policy, not stays and draw.random() < 0.25)
             case "write" if self.stores:
                 return Write(places.page(name, again=True), draw.randrange(1, 100))
             case "read" | "write":

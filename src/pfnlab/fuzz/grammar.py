@@ -62,6 +62,7 @@ _FAILING: dict[str, str] = {
     "munmap": "vm_area_dup",
     "mprotect": "vm_area_dup",
     "madvise": "vm_area_dup",
+    "mbind": "vm_area_dup",
 }
 
 #: The function within which mmap of these fails. A kernel that has inlined it there reports that.

@@ -133,6 +133,7 @@ _PLAINER: dict[str, tuple[str, ...]] = {
     "via": ("wc", "uc", "devmem-sync", "devmem", "proc-uc", "proc-wc"),
     "prot": ("rw", "r", "none", "w", "x", "rx", "wx", "rwx"),
     "advice": ("dontneed", "dontfork", "random", "sequential", "normal"),
+    "policy": ("bind", "preferred", "default"),
     "mode": ("asis", "wc", "uc-"),
     "walker": (
         *("pagemap", "move_pages", "numa_maps", "smaps", "smaps_rollup", "futex_wake"),
@@ -160,6 +161,7 @@ FLAGS = {
     "dontunmap": False,
     "keep_cows": False,
     "to_end": False,
+    "move": False,
 }
 
 

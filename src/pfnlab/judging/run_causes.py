@@ -14,6 +14,7 @@ from pfnlab.programs.lang.ops import (
     Call,
     DeviceKind,
     Madvise,
+    Mbind,
     Mlock,
     Mmap,
     Mprotect,
@@ -32,7 +33,7 @@ from pfnlab.programs.model.model_machine import END
 from pfnlab.programs.runs.observation import HELD, WAITS, Step
 
 #: Calls that may cut a VMA, where nobody looked at VMAs.
-_CUTS = Munmap | Mprotect | Mremap | Madvise | Mlock | Munlock | Mseal
+_CUTS = Munmap | Mprotect | Mremap | Madvise | Mlock | Munlock | Mseal | Mbind
 
 
 class Causes:

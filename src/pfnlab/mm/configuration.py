@@ -32,7 +32,7 @@ class Configuration:
     :ivar memtype_list: the book can be read (CONFIG_DEBUG_FS)
     :ivar devmem: /dev/mem (CONFIG_DEVMEM)
     :ivar page_monitor: smaps and pagemap (CONFIG_PROC_PAGE_MONITOR)
-    :ivar nodes: numa_maps (CONFIG_NUMA)
+    :ivar nodes: numa_maps and mbind(2) (CONFIG_NUMA)
     :ivar moves_pages: move_pages(2) (CONFIG_NUMA and CONFIG_MIGRATION, CONFIG_NUMA_MIGRATION since 7.2)
     :ivar userfaultfd: userfaultfd(2) (CONFIG_USERFAULTFD)
     :ivar cross_memory: process_vm_writev(2) (CONFIG_CROSS_MEMORY_ATTACH)

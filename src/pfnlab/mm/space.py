@@ -231,26 +231,28 @@ class MmStruct:
             vma, _ = self.split_vma(vma, end, new_below=False)
         return vma
 
-    def modify(self, vma: Vma, start: int, end: int, flags: int) -> Vma:
+    def modify(self, vma: Vma, start: int, end: int, flags: int, mempolicy: str | None = None) -> Vma:
         """vma_modify(): give ``[start, end)`` of *vma* these flags; returns the VMA it is in then (S5.3.2).
 
         Where the range continues a neighbour, only the border between the two moves, and a VMA that has
         nothing left goes; elsewhere *vma* is split first.
 
+        :param mempolicy: the memory policy it gets too; None for its own
         :raises ModelledErrno: ENOMEM at the limit on VMAs
         """
         part = vma.dup(self)
         part.start, part.end, part.flags = start, end, flags
         part.pgoff = vma.pgoff + start - vma.start
+        part.mempolicy = mempolicy or vma.mempolicy
         below = self.vma_lookup(start - 1) if start == vma.start else None
         above = self.vma_lookup(end) if end == vma.end else None
         below, above = _merging(part, below, above, "changed")
         if below is None and above is None:
             vma = self.isolate(vma, start, end)
-            vma.flags = flags
+            vma.flags, vma.mempolicy = flags, part.mempolicy
             return vma
         if (vma.start, vma.end) == (start, end):
-            vma.flags = flags
+            vma.flags, vma.mempolicy = flags, part.mempolicy
             return self.merge_around(vma, "changed")
         at = bisect_left(self._starts, vma.start)
         if below is not None:

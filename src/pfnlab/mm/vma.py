@@ -126,6 +126,10 @@ class AnonVma:
         self.inherited = inherited
 
 
+#: The memory policy of a VMA that nobody gave another one.
+DEFAULT_POLICY = "default"
+
+
 class Vma:
     """One VMA of one address space.
 
@@ -137,10 +141,22 @@ class Vma:
     :ivar page_prot: vm_page_prot, 4K layout
     :ivar file: None for anonymous memory
     :ivar anon_vma: set once it holds anonymous pages
+    :ivar mempolicy: vm_policy, as programs write it: ``default``, ``preferred`` or ``bind``, of node 0
     :ivar pfnmap: the tracker's memory of it; others leave it alone
     """
 
-    __slots__ = ("anon_vma", "end", "file", "flags", "mm", "page_prot", "pfnmap", "pgoff", "start")
+    __slots__ = (
+        "anon_vma",
+        "end",
+        "file",
+        "flags",
+        "mempolicy",
+        "mm",
+        "page_prot",
+        "pfnmap",
+        "pgoff",
+        "start",
+    )
 
     def __init__(
         self,
@@ -160,6 +176,7 @@ class Vma:
         self.flags = flags
         self.page_prot = page_prot
         self.file = file
+        self.mempolicy = DEFAULT_POLICY
         self.anon_vma: AnonVma | None = None
         #: A tracker's own memory of this VMA; only that tracker knows the type.
         self.pfnmap: Any = None
@@ -201,7 +218,7 @@ class Vma:
             page_prot=self.page_prot,
             file=self.file,
         )
-        new.anon_vma = self.anon_vma
+        new.mempolicy, new.anon_vma = self.mempolicy, self.anon_vma
         return new
 
     def tracked_like(self, orig: Vma) -> None:
@@ -250,6 +267,7 @@ class Vma:
             and below.pgoff + below.nr == self.pgoff
             and not (self.flags ^ below.flags) & ~ignored
             and self.file is below.file
+            and self.mempolicy == below.mempolicy
         )
 
     def joins(self, neighbour: Vma, origin: Origin) -> bool:

@@ -34,6 +34,7 @@ from pfnlab.programs.lang.ops import (
     Kill,
     Look,
     Madvise,
+    Mbind,
     Mlock,
     Mlockall,
     Mmap,
@@ -180,6 +181,10 @@ class CProgram:
                 return CCall(text, (), ((name, number),) if number >= _OLD_ADVICE else ())
             case Mseal():
                 return CCall(f"seal({area_at(call.span)}, {call.span.pages})", ("seal",))
+            case Mbind():
+                mode, move = f"MPOL_{call.policy.upper()}", str(call.move).lower()
+                text = f"set_policy({area_at(call.span)}, {call.span.pages}, {mode}, {move})"
+                return CCall(text, ("set_policy",))
             case Read():
                 piece = "load_only" if call.span.name in self._unknown else "load"
                 return CCall(f"{piece}({area_at(call.span)})", (piece,), reads=True)

@@ -13,10 +13,12 @@ from typing import Any
 from pfnlab.errors import Misuse, ProgramError
 from pfnlab.programs.lang.ops import (
     ADVICE,
+    POLICIES,
     Area,
     Call,
     Fork,
     Madvise,
+    Mbind,
     Mlock,
     Mlockall,
     Mmap,
@@ -35,7 +37,7 @@ from pfnlab.programs.lang.walk_ops import Mincore
 from pfnlab.programs.lang.words import ANON, FIRST_LINE
 from pfnlab.reproducers.device_files import DeviceFile, device_file
 from pfnlab.reproducers.following import FoundOp, pages_in
-from pfnlab.reproducers.printed_values import CLONE, MAP, OPEN, number, prot_letters
+from pfnlab.reproducers.printed_values import CLONE, MAP, MBIND, OPEN, number, prot_letters
 from pfnlab.reproducers.recovered import Heading, Recovered
 from pfnlab.reproducers.syz_lines import SyzCall, address, calls_of, comments_of, pointed_text
 from pfnlab.reproducers.syz_places import SyzPlaces, places_in
@@ -44,6 +46,7 @@ from pfnlab.reproducers.windows import PHYSICAL, DeviceWindows, FilePlace, Known
 from pfnlab.units import PAGE_SIZE
 
 _ADVICES = {value: name for name, value in ADVICE.items()}
+_POLICIES = {value: name for name, value in POLICIES.items()}
 _RANGED: dict[str, type[OnPages]] = {
     "munmap": Munmap,
     "mlock": Mlock,
@@ -182,6 +185,13 @@ class _SyzReading:
                     self.unsaid[f"madvise {words[2]}"] += 1
                     return True
                 return self._ranged(call, lambda span: Madvise(span, advice))
+            case "mbind" if len(words) > 5:
+                policy, flags = _POLICIES.get(number(words[2]) or 0), number(words[5]) or 0
+                nodes = "" if policy == "default" else words[3].rpartition("=")[2]
+                if policy is None or nodes not in ("", "0x1") or flags not in (0, MBIND["MPOL_MF_MOVE"]):
+                    self.unsaid[f"mbind {words[2]} {words[3]} {words[5]}"] += 1
+                    return True
+                return self._ranged(call, lambda span: Mbind(span, policy, flags != 0))
             case "msync" if len(words) > 2:
                 return bool((number(words[2]) or 0) & 4) and self._ranged(call, Msync)
             case "mlockall" if words == ("0x3",):

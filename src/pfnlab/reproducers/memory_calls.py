@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pfnlab.programs.lang.device_ops import DriverMap
 from pfnlab.programs.lang.ops import (
     ADVICE,
+    POLICIES,
     Call,
     Madvise,
+    Mbind,
     Mlock,
     Mlockall,
     Mprotect,
@@ -39,7 +41,7 @@ from pfnlab.reproducers.windows import KnownBar
 from pfnlab.units import PAGE_SIZE
 
 #: The fewest arguments of calls, of which damaged lines have fewer.
-LEAST = {"mmap": 6, "munmap": 2, "mremap": 4, "mprotect": 3, "madvise": 3, "mlockall": 1}
+LEAST = {"mmap": 6, "munmap": 2, "mremap": 4, "mprotect": 3, "madvise": 3, "mbind": 6, "mlockall": 1}
 
 #: Errors of mmap whose reason is in how a file was opened, and by whom: a program has no word for it.
 _OF_FILES = frozenset({"EACCES", "EPERM", "EBADF", "ENODEV"})
@@ -59,6 +61,7 @@ class MemoryCalls(FileCalls):
             "mprotect": self._mprotect,
             "pkey_mprotect": self._mprotect,
             "madvise": self._madvise,
+            "mbind": self._mbind,
             "mlock": self._ranged(Mlock),
             "mlock2": self._ranged(Mlock),
             "munlock": self._ranged(Munlock),
@@ -182,10 +185,22 @@ class MemoryCalls(FileCalls):
         advice = numbers.get(word, word.removeprefix("MADV_").lower())
         if advice in ADVICE:
             return self._on_pages(task, call, lambda span: Madvise(span, advice))
+        return self._unsaid_of(task, call, f"madvise with {word}")
+
+    def _mbind(self, task: TracedTask, call: LoggedCall) -> bool:
+        _, _, mode, nodes, _, flags = call.arguments[:6]
+        policy = mode.removeprefix("MPOL_").lower()
+        about = policy == "default" or number(nodes.strip("[]")) == 1
+        if policy in POLICIES and about and flags in ("0", "MPOL_MF_MOVE"):
+            return self._on_pages(task, call, lambda span: Mbind(span, policy, flags != "0"))
+        return self._unsaid_of(task, call, f"mbind with {mode}, {nodes} and {flags}")
+
+    def _unsaid_of(self, task: TracedTask, call: LoggedCall, kind: str) -> bool:
+        """Count what a program cannot say, where it is about device memory."""
         start, length = number(call.arguments[0]), number(call.arguments[1])
         if start is None or not length or not task.space.within(start // PAGE_SIZE, pages_in(start + length)):
             return False
-        return self.unsaid(f"madvise with {word}")
+        return self.unsaid(kind)
 
     def _msync(self, task: TracedTask, call: LoggedCall) -> bool:
         flags = bits(call.arguments[2], MSYNC)[0] if len(call.arguments) > 2 else 0

@@ -8,8 +8,10 @@ from pfnlab.errors import Undecided
 from pfnlab.programs.lang.ops import (
     ADVICE,
     MAIN_TASK,
+    POLICIES,
     Fork,
     Madvise,
+    Mbind,
     Mlock,
     Mlockall,
     Mmap,
@@ -27,7 +29,7 @@ from pfnlab.programs.lang.printer import area_text, expect_lines, op_text
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import Mincore
 from pfnlab.programs.lang.words import ANON
-from pfnlab.reproducers.printed_values import MAP, MLOCKALL, MREMAP, MSYNC, OPEN
+from pfnlab.reproducers.printed_values import MAP, MBIND, MLOCKALL, MREMAP, MSYNC, OPEN
 from pfnlab.reproducers.subject import Subject
 from pfnlab.reproducers.syz_lines import DATA_START
 from pfnlab.reproducers.syz_places import SyzPlaces, places_for
@@ -126,6 +128,12 @@ class _Writing:
                 yield f"mprotect({self._range(call.span)}, {_prot(call.prot)})"
             case Madvise():
                 yield f"madvise({self._range(call.span)}, {ADVICE[call.advice]:#x})"
+            case Mbind():
+                nodes = (
+                    "0x0, 0x0" if call.policy == "default" else f"&({DATA_START + PAGE_SIZE:#x})=0x1, 0x40"
+                )
+                flags = MBIND["MPOL_MF_MOVE"] if call.move else 0
+                yield f"mbind({self._range(call.span)}, {POLICIES[call.policy]:#x}, {nodes}, {flags:#x})"
             case Msync():
                 yield f"msync({self._range(call.span)}, {MSYNC['MS_SYNC']:#x})"
             case Mincore():

@@ -24,6 +24,7 @@ from pfnlab.programs.lang.ops import (
     Leaked,
     Look,
     Madvise,
+    Mbind,
     Mlock,
     Mlockall,
     Mmap,
@@ -90,6 +91,8 @@ def last_op(line: str) -> Op:
         ("munlockall", Munlockall()),
         ("msync a", Msync(Span("a", 0, 16))),
         ("mseal a[0:2]", Mseal(Span("a", 0, 2))),
+        ("mbind a[0:2] bind", Mbind(Span("a", 0, 2), "bind")),
+        ("mbind a default move", Mbind(Span("a", 0, 16), "default", move=True)),
         ("mremap a[0:16] 8 pages", Mremap(Span("a", 0, 16), 8)),
         ("mremap a[0:0] 32 KiB maymove", Mremap(Span("a", 0, 0), 8, True)),
         (

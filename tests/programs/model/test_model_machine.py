@@ -34,6 +34,7 @@ from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.lang.ops import (
     ADVICE,
     PCI_VIAS,
+    POLICIES,
     Area,
     Call,
     Device,
@@ -43,6 +44,7 @@ from pfnlab.programs.lang.ops import (
     Kill,
     Look,
     Madvise,
+    Mbind,
     Mlock,
     Mlockall,
     Mmap,
@@ -143,6 +145,7 @@ RANGES: st.SearchStrategy[Call] = st.one_of(
     st.builds(Munlock, spans()),
     st.builds(Msync, spans()),
     st.builds(Mseal, spans()),
+    st.builds(Mbind, spans(), st.sampled_from(list(POLICIES))),
     st.sampled_from((Mlockall(), Munlockall(), Exec(), Look())),
     st.sampled_from([kind("bar") for kind in get_args(VfioCall)]),
 )

@@ -283,7 +283,7 @@ def _space(
                         vma.flags,
                         vma.page_prot,
                     ),
-                    *(None if vma.file is None else file(vma.file), anon(vma.anon_vma)),
+                    *(None if vma.file is None else file(vma.file), anon(vma.anon_vma), vma.mempolicy),
                 )
                 for vma in vmas
             ]

@@ -202,8 +202,9 @@ class Unpacking:
         mm.def_flags, mm.locked_leak, mm.stacks_shared, mm.visible, tables, runs, vmas = space
         mm.tables.load([self.run(run) for run in runs], tables)
         new_vmas = []
-        for start, end, pgoff, flags, prot, _, anon in vmas:
+        for start, end, pgoff, flags, prot, _, anon, mempolicy in vmas:
             vma = Vma(mm, start, end, pgoff=pgoff, flags=flags, page_prot=prot, file=None)
+            vma.mempolicy = mempolicy
             new_vmas.append(vma)
             if anon >= 0:
                 vma.anon_vma = self.anon(anon)

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE             /* CPU sets */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/mempolicy.h>
 #include <linux/pci.h>
 #include <pthread.h>
 #include <sched.h>
@@ -204,6 +205,14 @@ static int read_through(void *from)
 	return process_vm_readv(getpid(), &local, 1, &remote, 1, 0) < 0 ? -1 : 0;
 }
 
+/* A memory policy about node 0, or the default, which takes no node. */
+static int set_policy(void *at, size_t length, int mode, bool move)
+{
+	unsigned long nodes = mode == MPOL_DEFAULT ? 0 : 1;
+
+	return syscall(SYS_mbind, at, length, mode, &nodes, 8 * sizeof nodes, move ? MPOL_MF_MOVE : 0);
+}
+
 /* The memtype list to its end, which waits for whoever changes it. */
 static int read_memtypes(void)
 {
@@ -355,6 +364,7 @@ static void operate(const struct op *op, struct answer *answer)
 	case MUNLOCK:  ret = munlock(at, arg[1]); break;
 	case MSYNC:    ret = msync(at, arg[1], MS_SYNC); break;
 	case MSEAL:    ret = syscall(SYS_mseal, at, arg[1], 0); break;
+	case MBIND:    ret = set_policy(at, arg[1], arg[2], arg[3]); break;
 	case MPROTECT: ret = mprotect(at, arg[1], arg[2]); break;
 	case MADVISE:  ret = madvise(at, arg[1], arg[2]); break;
 	case READV:    ret = read_through(at); break;

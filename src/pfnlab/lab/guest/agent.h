@@ -54,7 +54,7 @@
 /* Every verb of an operation, and how many arguments it takes; that of the driver has those of its command too. */
 #define EACH_VERB(VERB) \
 	VERB(MMAP, "mmap", 6) VERB(MUNMAP, "munmap", 2) VERB(MLOCK, "mlock", 2) VERB(MUNLOCK, "munlock", 2) \
-	VERB(MSYNC, "msync", 2) VERB(MSEAL, "mseal", 2) VERB(MPROTECT, "mprotect", 3) \
+	VERB(MSYNC, "msync", 2) VERB(MSEAL, "mseal", 2) VERB(MBIND, "mbind", 4) VERB(MPROTECT, "mprotect", 3) \
 	VERB(MADVISE, "madvise", 3) VERB(MREMAP, "mremap", 5) VERB(MLOCKALL, "mlockall", 0) \
 	VERB(MUNLOCKALL, "munlockall", 0) VERB(LOAD, "load", 1) VERB(STORE, "store", 2) VERB(CLEAR, "clear", 2) \
 	VERB(FORK, "fork", 1) VERB(EXEC, "exec", 0) VERB(EXIT, "exit", 0) VERB(KILL, "kill", 0) \

@@ -29,6 +29,7 @@ from pfnlab.programs.lang.ops import (
     Device,
     Fork,
     Madvise,
+    Mbind,
     Mmap,
     Program,
     RemapFilePages,
@@ -130,6 +131,7 @@ _NEEDS: tuple[tuple[str, str, Callable[[Program], bool]], ...] = (
     ("advice", "madvise", lambda program: _calls(program, Madvise)),
     ("shmem", "shared memory", lambda program: _any(program, _is_shared_anon)),
     ("nodes", "numa_maps", lambda program: _walks(program, "numa_maps")),
+    ("nodes", "mbind", lambda program: _calls(program, Mbind)),
     ("moves_pages", "move_pages", lambda program: _walks(program, "move_pages")),
     ("userfaultfd", "userfaultfd", lambda program: _walks(program, "userfaultfd")),
     (

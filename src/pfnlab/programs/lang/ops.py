@@ -63,6 +63,9 @@ END_KINDS: tuple[DeviceKind, ...] = ("top", "limit")
 #: The settings of transparent_hugepage.
 Thp = Literal["always", "madvise", "never"]
 
+#: The memory policies a program may name, of node 0, with the kernel's numbers.
+POLICIES: dict[str, int] = {"default": 0, "preferred": 1, "bind": 2}
+
 #: Every madvise advice a program may name, with the kernel's number.
 ADVICE: dict[str, int] = {
     "normal": 0,
@@ -194,6 +197,16 @@ class Mseal(OnPages, frozen=True, tag="mseal"):
     """mseal(2), since 6.10."""
 
 
+class Mbind(OnPages, frozen=True, tag="mbind"):
+    """mbind(2) with node 0, or with no node for ``default``; ``policy`` is a key of :data:`POLICIES`.
+
+    :param move: with MPOL_MF_MOVE
+    """
+
+    policy: str
+    move: bool = False
+
+
 class Read(OnPages, frozen=True, tag="read"):
     """A 32-bit load from the start of page ``span.start`` (one page)."""
 
@@ -274,6 +287,7 @@ SystemCall = (
     | Munlockall
     | Msync
     | Mseal
+    | Mbind
     | DriverCall
     | VfioCall
     | SlotCall

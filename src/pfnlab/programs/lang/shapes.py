@@ -48,6 +48,7 @@ from pfnlab.programs.lang.device_ops import (
 )
 from pfnlab.programs.lang.ops import (
     ADVICE,
+    POLICIES,
     Call,
     Exec,
     Exit,
@@ -55,6 +56,7 @@ from pfnlab.programs.lang.ops import (
     Kill,
     Look,
     Madvise,
+    Mbind,
     Mlock,
     Mlockall,
     Mmap,
@@ -152,6 +154,7 @@ _PROT_MODE = Word(DRIVER_MODE_NUMBERS, "cache mode", "wc", "asis")
 ROWS: dict[type[Call], Row] = {
     Mprotect: Row((Shape.RANGE, Shape.PROT), "mprotect", "S5.10"),
     Madvise: Row((Shape.RANGE, Word(ADVICE, "advice", "dontfork")), "madvise", "S5.9"),
+    Mbind: Row((Shape.RANGE, Word(POLICIES, "policy", "bind"), Flag("move")), "mbind", "S5.12"),
     Write: Row((Shape.ACCESS, Shape.VALUE), "store", "S6.2 S6.4"),
     RemapPfnRange: Row((Shape.RANGE, _PROT_MODE), "driver remap", "S4.6"),
     Munmap: Row((Shape.RANGE,), "munmap", "S8.2", "unmap"),

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple, get_args
 
 from pfnlab.programs.lang.device_ops import DRIVER_RAM, IOREMAP_NUMBERS, MEMREMAP_NUMBERS, MOVED_BAR
-from pfnlab.programs.lang.ops import ADVICE, MAIN_TASK
+from pfnlab.programs.lang.ops import ADVICE, MAIN_TASK, POLICIES
 from pfnlab.programs.lang.words import (
     ANON,
     DRIVER_HOW,
@@ -94,6 +94,7 @@ def contexts() -> dict[str, tuple[TokenRule, ...]]:
         "birth": ("fork", "thread"),
         "protected": ("mprotect",),
         "advised": ("madvise",),
+        "bound": ("mbind",),
         "mapped": ("remap_file_pages",),
     }
     special = {verb for verbs in verbs_on.values() for verb in verbs}
@@ -152,6 +153,8 @@ def contexts() -> dict[str, tuple[TokenRule, ...]]:
         ),
         "advised": _closed(TokenRule("name", pattern=_NAME, context="advice")),
         "advice": _closed(brackets, number, TokenRule("option", tuple(ADVICE))),
+        "bound": _closed(TokenRule("name", pattern=_NAME, context="policy")),
+        "policy": _closed(brackets, number, TokenRule("option", tuple(POLICIES), context="arguments")),
         "birth": _closed(TokenRule("option", tuple(FORK_WORDS))),
         "end": _closed(),
         "arguments": _closed(

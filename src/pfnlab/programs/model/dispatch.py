@@ -12,6 +12,7 @@ from pfnlab.mm.fault import Signal, access
 from pfnlab.mm.flags import prot_flags
 from pfnlab.mm.kernel import Kernel, Task
 from pfnlab.mm.madvise import do_madvise
+from pfnlab.mm.mempolicy import do_mbind
 from pfnlab.mm.mlock import do_mlock, do_mlockall, do_mseal, do_msync, do_munlockall
 from pfnlab.mm.mmap import do_mmap
 from pfnlab.mm.mprotect import do_mprotect
@@ -71,6 +72,7 @@ from pfnlab.programs.lang.ops import (
     Kill,
     Look,
     Madvise,
+    Mbind,
     Mlock,
     Mlockall,
     Mmap,
@@ -102,7 +104,7 @@ from pfnlab.units import PAGE_SHIFT, PHYSICAL_MASK, PfnRange
 _FRAMES = PHYSICAL_MASK + 1 >> PAGE_SHIFT
 
 #: Calls without a rule for shared anonymous memory.
-_NOT_ON_SHMEM = (Mprotect, Madvise, Mlock, Munlock, Msync, Mseal, RemapFilePages)
+_NOT_ON_SHMEM = (Mprotect, Madvise, Mlock, Munlock, Msync, Mseal, Mbind, RemapFilePages)
 
 
 class CallResult(NamedTuple):
@@ -177,6 +179,8 @@ def _system_call(kernel: Kernel, task: Task, call: SystemCall, places: Places) -
             do_msync(mm, *places.pages(span))
         case Mseal(span=span):
             do_mseal(mm, *places.pages(span))
+        case Mbind(span=span, policy=policy, move=move):
+            do_mbind(mm, *places.pages(span), policy, move=move)
         case RemapFilePages(span=span):
             _check_offset(task, call, places)
             remap_file_pages(mm, *places.pages(span), _pgoff(call.via, call.source, places))

@@ -134,6 +134,20 @@ static long seal(void *at, uint64_t pages)
 	return syscall(SYS_mseal, at, pages * PAGE, 0);
 }
 
+//: set_policy
+#include <linux/mempolicy.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+/* mbind() with node 0, or with none for the default policy. */
+static long set_policy(void *at, uint64_t pages, int mode, bool move)
+{
+	unsigned long nodes = mode == MPOL_DEFAULT ? 0 : 1;
+
+	return syscall(SYS_mbind, at, pages * PAGE, mode, &nodes, 8 * sizeof(nodes), move ? MPOL_MF_MOVE : 0);
+}
+
 //: remap_pages
 #include <stdint.h>
 #include <sys/syscall.h>
