@@ -156,8 +156,8 @@ _MMAP = (
     Mutant(
         "locked memory is populated",
         "mm/mmap.py",
-        "if not vma.special and (populated or vma.flags & VM_LOCKED):",
-        "if not vma.special and populated:",
+        "populated or bool(flags & VM_LOCKED)",
+        "populated",
     ),
     Mutant(
         "MAP_FIXED frees what it replaces after the new mmap",
@@ -201,14 +201,14 @@ _FAULT = (
     Mutant(
         "a page shared with a child is copied when written",
         "mm/fault.py",
-        "reuse = page is not None and (page.exclusive or _sole_user(page))",
-        "reuse = page is not None",
+        "reuse = page is not None and page.anonymous and (page.exclusive or _sole_user(page))",
+        "reuse = page is not None and page.anonymous",
     ),
     Mutant(
         "a page that is nobody else's any more is used again",
         "mm/fault.py",
-        "reuse = page is not None and (page.exclusive or _sole_user(page))",
-        "reuse = page is not None and page.exclusive",
+        "reuse = page is not None and page.anonymous and (page.exclusive or _sole_user(page))",
+        "reuse = page is not None and page.anonymous and page.exclusive",
     ),
     Mutant(
         "only files with a handler fault twice",
@@ -346,7 +346,7 @@ _ADVISE = (
     Mutant(
         "memory without access cannot be locked in",
         "mm/mlock.py",
-        "if not vma.special and (not vma.flags & VM_ACCESS or vma.execute_only):",
+        "if faulted_in and (not vma.flags & VM_ACCESS or vma.execute_only):",
         "if False:",
     ),
 )

@@ -50,7 +50,7 @@ _WALKERS = (
     Mutant(
         "a page is unshared before it is pinned",
         "mm/gup.py",
-        "if pin and not write and entry.page is not None and not entry.page.exclusive:",
+        "if pin and not write and shared:",
         "if False:",
     ),
     Mutant(

@@ -19,9 +19,11 @@ PAGE = 0x1000
 SHARED, PRIVATE, RW = 0x100001, 0x100002, 3
 # enum pfnlab_kind and enum pfnlab_mode
 REMAP, FAULT, PART, FAULT_PROT, MIXED, HALVES, RAM, FAIL, PMD = 0, 1, 2, 3, 4, 5, 6, 8, 9
+INSERT_PAGE, INSERT_PAGES, MAP_PAGES = 0x12, 0x13, 0x14
 AS_IS, WC, UC_MINUS = 0, 1, 2
 # Cache bits of an entry: PWT, PCD
 WC_BITS, UC_MINUS_BITS, CACHE_BITS = 0x08, 0x10, 0x98
+SPECIAL = 1 << 9
 
 
 class Answers:

@@ -16,6 +16,9 @@ from driver_guest import (
     FAULT,
     FAULT_PROT,
     HALVES,
+    INSERT_PAGE,
+    INSERT_PAGES,
+    MAP_PAGES,
     MIXED,
     NEW,
     OLD,
@@ -27,6 +30,7 @@ from driver_guest import (
     REMAP,
     RW,
     SHARED,
+    SPECIAL,
     UC_MINUS_BITS,
     WC,
     WC_BITS,
@@ -224,6 +228,42 @@ def test_fault_mixed(machine: Lab):
     answers = machine.ask(kind(MIXED, AS_IS), machine.map(), f"load {AREA:x}")
 
     assert answers.cache_bits(2) == {0: UC_MINUS_BITS}
+
+
+@pytest.mark.parametrize("how", [INSERT_PAGE, INSERT_PAGES, MAP_PAGES])
+def test_own_pages(machine: Lab, how: int):
+    """
+    The driver's own pages are mapped as pages: not special, and with the mode that was asked for.
+    """
+    answers = machine.ask(kind(how, WC), machine.map(), "driver ram")
+    (entry,) = answers.ptes(1).values()
+
+    assert (answers.book(1), entry[1] & (CACHE_BITS | SPECIAL)) == ([], WC_BITS)
+    assert entry[1] & 0xFFFFFFFFF000 == int(answers.result(2).split()[2])
+
+
+@pytest.mark.parametrize(("how", "result"), [(INSERT_PAGE, 22), (INSERT_PAGES, 22), (MAP_PAGES, 6)])
+def test_more_than_its_own_pages(machine: Lab, how: int, result: int):
+    """
+    A mapping that is larger than the driver's memory is EINVAL, of vm_map_pages ENXIO.
+    """
+    assert machine.ask(kind(how, AS_IS), machine.map(17)).result(1) == f"-1 {result}"
+
+
+def test_own_page_comes_back(machine: Lab):
+    """
+    A page that was taken out is inserted again by a fault, with what was stored in it.
+    """
+    answers = machine.ask(
+        kind(INSERT_PAGE, AS_IS),
+        machine.map(),
+        f"store {AREA:x} 7",
+        f"driver unmap {machine.bar:x} 1000 1",
+        f"load {AREA:x}",
+        "driver faults",
+    )
+
+    assert [answers.result(step) for step in (4, 5)] == ["0 0 7", "0 0 1"]
 
 
 def test_fault_private_is_refused(machine: Lab):

@@ -20,7 +20,7 @@ from pfnlab.hw.spans import SpanSet
 
 
 class Page:
-    """A page of ordinary memory some entries map: a copied or anonymous page (folio).
+    """A page of ordinary memory some entries map: an anonymous page, or one of a file or a driver.
 
     :ivar value: its content, of which loads and stores are the first 32 bits
     :ivar mapcount: entries that map it, over all processes
@@ -37,7 +37,7 @@ class Page:
         self.anonymous = anonymous
         self.dirty = self.batched = False
         self.mapcount = 0
-        self.exclusive = True
+        self.exclusive = anonymous
 
 
 class EntryRun(NamedTuple):

@@ -59,6 +59,7 @@ _BARE = "F24: a mapping without operations counts as anonymous, and a move loses
 _LIMIT = "C05: what ends with the 52 bits of a physical address can be reserved and not freed"
 _NO_LAST = "C05: the end of what ends with the 52 bits of a physical address is taken for 0"
 _UNASKED = "C01: a driver maps with the mode it likes, nobody asks the book"
+_UNCOUNTED = "S5.8.4a: a special VMA that cannot grow gives memory back that it never took"
 _TWICE = "A17: a remap that fails halfway untracks twice"
 
 #: Trackers that have one entry in the book for all pieces of a mapping, and know only whole VMAs.
@@ -197,6 +198,11 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         "mm_counts", _LOCKED_TWICE, lambda c: c.now == "mremap" and c.dontunmap and c.within("6.16", "7.2")
+    ),
+    Known(
+        "committed_left",
+        _UNCOUNTED,
+        lambda c: c.own_pages and c.done("mremap") and c.within("6.1", "6.12"),
     ),
     Known(
         "no_warning",

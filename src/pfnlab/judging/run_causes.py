@@ -10,6 +10,7 @@ from pfnlab.mm.profile import Profile
 from pfnlab.policies.releases import series_key
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.policies.trackers.track_ctx import TrackCtx
+from pfnlab.programs.lang.device_ops import OWN_PAGES
 from pfnlab.programs.lang.ops import (
     Call,
     DeviceKind,
@@ -147,6 +148,14 @@ class Causes:
             for op in self._ops
         )
         return made or (self.vfio and self.has("vfio_remaps"))
+
+    @property
+    def own_pages(self) -> bool:
+        """True where the guest driver was to map its own pages as pages."""
+        return any(
+            isinstance(op.call, Mmap) and op.call.driver is not None and op.call.driver.how in OWN_PAGES
+            for op in self._ops
+        )
 
     @property
     def vfio(self) -> bool:

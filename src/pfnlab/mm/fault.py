@@ -13,8 +13,10 @@ from pfnlab.mm.content import with_word, word
 from pfnlab.mm.flags import (
     VM_ACCESS,
     VM_HUGEPAGE,
+    VM_IO,
     VM_MAYSHARE,
     VM_NOHUGEPAGE,
+    VM_PFNMAP,
     VM_SHARED,
     VM_SOFTDIRTY,
     VM_WRITE,
@@ -250,14 +252,15 @@ def populate(vma: Vma, start: int, end: int, *, write: bool | None = None) -> No
     """Fault pages in as mlock and MAP_POPULATE do; PFN mappings are skipped (S5.10.1).
 
     :param write: as a write or a read would; None for a write where the mapping is private and writable
+    :raises Signal: SIGBUS where no handler fills an entry
     """
-    if vma.special or not vma.flags & VM_ACCESS or vma.execute_only:
+    if vma.flags & (VM_IO | VM_PFNMAP) or not vma.flags & VM_ACCESS or vma.execute_only:
         return
     if write is None:
         write = vma.flags & (VM_WRITE | VM_SHARED) == VM_WRITE
     for vpn in range(start, end):
-        entry = vma.mm.tables.entry(vpn)
-        if entry is None or (write and not pte_write(entry.bits)):
+        # A handler fills an entry of a private mapping read-only, which a write copies then.
+        while (entry := vma.mm.tables.entry(vpn)) is None or (write and not pte_write(entry.bits)):
             handle_mm_fault(vma.mm, vpn, write)
     vma.mm.kernel.mlock_batch.drain()
 
@@ -289,10 +292,12 @@ def _do_wp_page(vma: Vma, entry: EntryRun) -> None:
     if vma.flags & (VM_SHARED | VM_MAYSHARE):
         reuse = True
     else:
-        reuse = page is not None and (page.exclusive or _sole_user(page))
+        reuse = page is not None and page.anonymous and (page.exclusive or _sole_user(page))
     if reuse:
-        if page is not None:
+        if page is not None and page.anonymous:
             page.exclusive = True
+        elif page is not None:
+            page.dirty = True
         bits = pte_mkyoung(pte_mkdirty(pte_mkwrite(entry.bits, saved_dirty), saved_dirty))
         vma.mm.tables.change(entry.start, entry.end, lambda run: bits)
         return

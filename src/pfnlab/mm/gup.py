@@ -39,7 +39,8 @@ def get_user_page(
         if write and entry.page is not None:
             # A forced write leaves the entry clean (FOLL_TOUCH).
             entry.page.dirty = True
-        if pin and not write and entry.page is not None and not entry.page.exclusive:
+        shared = entry.page is not None and entry.page.anonymous and not entry.page.exclusive
+        if pin and not write and shared:
             fault_in(vma, vpn, False, unshare=True)
             entry = mm.tables.entry(vpn)
             assert entry is not None

@@ -1,4 +1,4 @@
-"""vmf_insert_pfn and its kin: a fault handler fills one entry (S5.4 .. S5.7).
+"""vmf_insert_pfn and its kin: a driver fills one entry (S5.4 .. S5.7).
 
 The tracker gives the cache mode; the two trackers of kernels look the frame up in the book at this moment
 (S3.2, S4.3).
@@ -6,12 +6,15 @@ The tracker gives the cache mode; the two trackers of kernels look the frame up 
 
 from __future__ import annotations
 
+import errno
+
 from pfnlab.errors import ModelledErrno, Undecided, Why
 from pfnlab.hw.bits import PAGE_PAT, PAGE_SPECIAL
 from pfnlab.hw.entry import pte_mkdirty, pte_mkwrite, pte_mkyoung
-from pfnlab.hw.pgtable import LEAF_PAGES, EntryRun
+from pfnlab.hw.pgtable import LEAF_PAGES, EntryRun, Page
 from pfnlab.mm.fault import FaultOom, Signal
 from pfnlab.mm.flags import VM_MIXEDMAP, VM_PFNMAP, is_cow_mapping
+from pfnlab.mm.remap import vm_flags_set
 from pfnlab.mm.vma import Vma
 from pfnlab.units import PfnRange
 
@@ -46,6 +49,23 @@ def _writable(vma: Vma, prot: int) -> int:
     """maybe_mkwrite(pte_mkdirty(pte_mkyoung())), of an access that the VMA allows."""
     saved_dirty = vma.mm.kernel.profile.saved_dirty
     return pte_mkwrite(pte_mkdirty(pte_mkyoung(prot), saved_dirty), saved_dirty)
+
+
+def vm_insert_page(vma: Vma, vpn: int, page: Page) -> None:
+    """Map *page*, which has a struct page, at page *vpn*; nobody is asked for a cache mode (S5.7.3).
+
+    :raises ModelledErrno: EBUSY where an entry is, ENOMEM without a page table
+    """
+    if not vma.flags & VM_MIXEDMAP:
+        vm_flags_set(vma, VM_MIXEDMAP)
+    tables = vma.mm.tables
+    if vma.mm.kernel.failing("__pte_alloc", tables.absent(vpn, vpn + 1)) is not None:
+        tables.allocate(vpn, vpn + 1, lowest=2)
+        raise ModelledErrno(errno.ENOMEM)
+    if tables.entry(vpn) is not None:
+        raise ModelledErrno(errno.EBUSY)
+    page.mapcount += 1
+    tables.set(EntryRun(vpn, vpn + 1, 0, vma.page_prot, page))
 
 
 def vmf_insert_pfn_leaf(vma: Vma, start: int, pfn: int, prot: int, level: int) -> None:

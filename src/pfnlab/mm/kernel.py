@@ -32,6 +32,7 @@ from pfnlab.units import PfnRange
 _MMAP_BASE = (0x7FFFF0000000) >> 12
 
 if TYPE_CHECKING:
+    from pfnlab.hw.pgtable import Page
     from pfnlab.mm.users.driver import DriverState
     from pfnlab.mm.users.pci import PciDevice
     from pfnlab.mm.users.vfio import VfioDevice
@@ -336,13 +337,20 @@ class Kernel:
         self._later.append(work)
 
     def load(self, pfn: int) -> int:
-        """The content of a page of a device."""
+        """The content of a page of a device, or of the driver's own."""
+        if (page := self._own_page(pfn)) is not None:
+            return page.value
         return 0 if self._silent(pfn) else self.memory.get(pfn, 0)
 
     def store(self, pfn: int, value: int) -> None:
-        """Give a page of a device another content."""
-        if not self._silent(pfn):
+        """Give a page of a device, or of the driver's own, another content."""
+        if (page := self._own_page(pfn)) is not None:
+            page.value = value
+        elif not self._silent(pfn):
             self.memory[pfn] = value
+
+    def _own_page(self, pfn: int) -> Page | None:
+        return self.driver.pages.get(pfn) if self.driver is not None else None
 
     def _silent(self, pfn: int) -> bool:
         if self.platform.is_top(pfn):

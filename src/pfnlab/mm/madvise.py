@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 from pfnlab.errors import ModelledErrno, Undecided, Why
 from pfnlab.hw.bits import PAGE_ACCESSED
-from pfnlab.mm.fault import populate
+from pfnlab.mm.fault import Signal, populate
 from pfnlab.mm.flags import (
     VM_DONTCOPY,
     VM_DONTDUMP,
@@ -52,7 +52,7 @@ _GUARD_ADVICE = ("guard_install", "guard_remove")
 #: Advice that clears entries; since 6.16 the whole call has one gather, also when it is refused.
 _ZAPPING = ("dontneed", "dontneed_locked", "free")
 
-#: Refused on every PFN mapping, whatever its state.
+#: Refused on every PFN mapping, whatever its state; `dofork` on every one with VM_IO.
 _REFUSED_SPECIAL = (
     "dontneed",
     "dontneed_locked",
@@ -70,6 +70,9 @@ _REFUSED_SPECIAL = (
 
 #: Of those, the advice that a VM_MIXEDMAP without VM_PFNMAP accepts.
 _ALLOWED_MIXED = ("dontneed", "dontneed_locked", "cold", "pageout")
+
+#: Advice that faults pages in, which a mapping without VM_IO and VM_PFNMAP accepts.
+_POPULATING = ("populate_read", "populate_write")
 
 #: Advice that a kernel without KSM, or without huge pages, does not know (S13.2, S13.3).
 _MERGING_ADVICE = ("mergeable", "unmergeable")
@@ -158,6 +161,12 @@ def _advise_special(vma: Vma, start: int, end: int, advice: str, tlb: MmuGather 
         else:
             _age(vma, start, end, advice)
         return
+    if advice in _POPULATING and not vma.flags & (VM_IO | VM_PFNMAP):
+        _populate(vma, start, end, advice)
+        return
+    if advice == "dofork" and not (vma.flags & VM_IO or vma.mm.kernel.profile.dofork_refuses_special):
+        _change_flags(vma, start, end, advice)
+        return
     if advice in _REFUSED_SPECIAL:
         raise ModelledErrno(errno.EINVAL)
     if advice in _IGNORED_SPECIAL:
@@ -191,16 +200,27 @@ def _advise_anonymous(vma: Vma, start: int, end: int, advice: str, tlb: MmuGathe
         _age(vma, start, end, advice)
     elif advice == "remove":
         raise ModelledErrno(errno.EINVAL)
-    elif advice == "populate_read" or advice == "populate_write":
-        if not vma.flags & (VM_READ if advice == "populate_read" else VM_WRITE):
-            raise ModelledErrno(errno.EINVAL)
-        populate(vma, start, end, write=advice == "populate_write")
+    elif advice in _POPULATING:
+        _populate(vma, start, end, advice)
     elif advice == "dofork" and vma.flags & (VM_IO | VM_SPECIAL):
         raise ModelledErrno(errno.EINVAL)
     elif advice in _FLAG_ADVICE and advice not in ("hugepage", "nohugepage"):
         _change_flags(vma, start, end, advice)
     else:
         raise Undecided(f"the model has no rule for madvise {advice} on anonymous memory", Why.NO_RULE)
+
+
+def _populate(vma: Vma, start: int, end: int, advice: str) -> None:
+    """madvise_populate: fault the pages in, as reads or writes would.
+
+    :raises ModelledErrno: EINVAL where the protection forbids it, EFAULT where no handler fills an entry
+    """
+    if not vma.flags & (VM_READ if advice == "populate_read" else VM_WRITE):
+        raise ModelledErrno(errno.EINVAL)
+    try:
+        populate(vma, start, end, write=advice == "populate_write")
+    except Signal:
+        raise ModelledErrno(errno.EFAULT) from None
 
 
 def _zap(vma: Vma, start: int, end: int, tlb: MmuGather | None) -> None:
@@ -225,7 +245,9 @@ def _age(vma: Vma, start: int, end: int, advice: str) -> None:
     walks = not profile.aging_asks_page_test or mm.kernel.walkers.walk_page_range.walk_page_test(vma)
     if walks and (advice == "cold" or not profile.pageout_keeps_young):
         for run in mm.tables.runs(start, end):
-            if run.page is not None and run.page.mapcount == 1 and run.bits & PAGE_ACCESSED:
+            # A driver's page is in no list of pages by age.
+            own = run.page is not None and run.page.anonymous and run.page.mapcount == 1
+            if own and run.bits & PAGE_ACCESSED:
                 mm.tables.change(run.start, run.end, lambda entry: entry.bits & ~PAGE_ACCESSED)
                 tlb.extend(run.start, run.end)
     tlb.flushes.tlb_end_vma(tlb, vma)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import errno
+from contextlib import suppress
 
 from pfnlab.errors import ModelledErrno
-from pfnlab.mm.fault import populate
-from pfnlab.mm.flags import VM_ACCESS, VM_LOCKED, VM_SEALED, VM_SHARED
+from pfnlab.mm.fault import Signal, populate
+from pfnlab.mm.flags import VM_ACCESS, VM_IO, VM_LOCKED, VM_PFNMAP, VM_SEALED, VM_SHARED
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma
 
 
 def do_mlock(mm: MmStruct, start: int, end: int, *, locked: bool) -> None:
-    """mlock or munlock pages ``[start, end)``: special VMAs are skipped in silence (S5.10.1).
+    """mlock or munlock pages ``[start, end)``: special VMAs stay unlocked, in silence (S5.10.1).
 
     :raises ModelledErrno: ENOMEM at a hole, and for memory without any access, which cannot be faulted
         in; the VMAs before it stay changed
@@ -28,9 +29,13 @@ def do_mlock(mm: MmStruct, start: int, end: int, *, locked: bool) -> None:
             at = stop
     if locked:
         for vma in mm.vmas_in(start, end):
-            if not vma.special and (not vma.flags & VM_ACCESS or vma.execute_only):
+            faulted_in = not vma.flags & (VM_IO | VM_PFNMAP)
+            if faulted_in and (not vma.flags & VM_ACCESS or vma.execute_only):
                 raise ModelledErrno(errno.ENOMEM)
-            populate(vma, max(vma.start, start), min(vma.end, end))
+            try:
+                populate(vma, max(vma.start, start), min(vma.end, end))
+            except Signal:
+                raise ModelledErrno(errno.ENOMEM) from None
 
 
 def do_mlockall(mm: MmStruct) -> None:
@@ -39,7 +44,8 @@ def do_mlockall(mm: MmStruct) -> None:
         mm.def_flags |= VM_LOCKED
         _mlock_fixup_all(mm, True)
     for vma in mm:
-        populate(vma, vma.start, vma.end)
+        with suppress(Signal):
+            populate(vma, vma.start, vma.end)
 
 
 def do_munlockall(mm: MmStruct) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import errno
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 
 from pfnlab.errors import ModelledErrno
-from pfnlab.mm.fault import populate
+from pfnlab.mm.fault import Signal, populate
 from pfnlab.mm.flags import (
     VM_ACCOUNT,
     VM_EXEC,
@@ -72,7 +72,8 @@ def do_mmap(
             file=file,
         )
         mm.locked_vma = vma
-        _mmap_region(vma, populated)
+        # What was to be locked is filled, also where it is not locked in the end.
+        _mmap_region(vma, populated or bool(flags & VM_LOCKED))
 
 
 def _vm_flags(mm: MmStruct, access: int, file: MappedFile | None, shared: bool) -> int:
@@ -131,8 +132,9 @@ def _mmap_region(vma: Vma, populated: bool) -> None:
     start, end = vma.start, vma.end
     vma = _finish(vma)
     free_vmas(mm, replaced)
-    if not vma.special and (populated or vma.flags & VM_LOCKED):
-        populate(vma, start, end)
+    if populated:
+        with suppress(Signal):
+            populate(vma, start, end)
 
 
 def _enter(vma: Vma, replaced: list[Vma]) -> None:

@@ -188,6 +188,9 @@ def _resize(mm: MmStruct, vma: Vma, call: Remap, lock: Locked) -> int:
     _vma_to_resize(mm, vma, call)
     _, ceiling = mm.gap_around(vma.end, vma.end)
     if call.start + call.old == vma.end and call.start + call.new <= ceiling:
+        if vma.special:
+            # The kernel grows a VMA by merging the pages behind it into it, and no such VMA merges.
+            raise ModelledErrno(errno.ENOMEM)
         grown_from = vma.end
         vma.end = call.start + call.new
         vma = mm.merge_around(vma, "grown")

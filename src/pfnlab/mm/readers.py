@@ -54,12 +54,15 @@ def futex_wake(mm: MmStruct, vpn: int) -> int:
     :raises ModelledErrno: EFAULT; EEXIST for an entry without a page
     """
     try:
-        get_user_page_fast(mm, vpn, write=True)
+        entry = get_user_page_fast(mm, vpn, write=True)
     except ModelledErrno as error:
         if error.errno == errno.EFAULT:
             # An anonymous page without write permission, or the zero page: nothing could ever change there.
             get_user_page_fast(mm, vpn)
         raise
+    if entry.page is not None and not entry.page.anonymous and not _in_memory(mm.vma_lookup(vpn), vpn):
+        # A driver's page is in no file: there is nothing that a key could be made of.
+        raise ModelledErrno(errno.EFAULT)
     return 0
 
 
@@ -163,6 +166,7 @@ class NumaCounts(NamedTuple):
     """
 
     start: int
+    pages: int
     anonymous: int
     dirty: int
     mapmax: int
@@ -174,14 +178,15 @@ def numa_maps(mm: MmStruct, start: int, end: int) -> list[NumaCounts]:
     with mm.mmap_lock.read():
         split_leaves(mm)
         counts = [_numa_counts(vma) for vma in mm.vmas_in(start, end) if vma.start >= start]
-    return [count for count in counts if count.anonymous]
+    return [count for count in counts if count.pages]
 
 
 def _numa_counts(vma: Vma) -> NumaCounts:
     runs = normal_runs(vma, vma.mm.kernel.walkers.walk_page_vma)
     pages = sum(run.end - run.start for run in runs)
+    anonymous = sum(run.page is None or run.page.anonymous for run in runs)
     dirty = sum(pte_dirty(run.bits) or (run.page is not None and run.page.dirty) for run in runs)
-    return NumaCounts(vma.start, pages, dirty, max((map_count(run) for run in runs), default=0))
+    return NumaCounts(vma.start, pages, anonymous, dirty, max((map_count(run) for run in runs), default=0))
 
 
 def normal_runs(vma: Vma, walker: WalkerPolicy, entries: list[EntryRun] | None = None) -> list[EntryRun]:
@@ -311,9 +316,10 @@ def mincore(mm: MmStruct, start: int, end: int) -> tuple[int, str]:
     return 0, "".join(digits)
 
 
-def _in_memory(vma: Vma, vpn: int) -> bool:
+def _in_memory(vma: Vma | None, vpn: int) -> bool:
     """True where the file has the page, mapped here or not."""
-    return isinstance(vma.file, ShmemFile) and vma.pgoff + vpn - vma.start in vma.file.pages
+    file = vma.file if vma is not None else None
+    return vma is not None and isinstance(file, ShmemFile) and vma.pgoff + vpn - vma.start in file.pages
 
 
 def userfaultfd(mm: MmStruct, start: int, end: int) -> None:
@@ -324,7 +330,7 @@ def userfaultfd(mm: MmStruct, start: int, end: int) -> None:
     """
     with mm.mmap_lock.write():
         vmas = mm.vmas_in(start, end)
-        if not vmas or any(vma.flags & (VM_IO | VM_PFNMAP) and not vma.is_anonymous for vma in vmas):
+        if not vmas or any(vma.special and not vma.is_anonymous for vma in vmas):
             raise ModelledErrno(errno.EINVAL)
     raise Undecided("the model has no rule for a userfaultfd on ordinary memory", Why.NO_RULE)
 

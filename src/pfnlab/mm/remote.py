@@ -9,6 +9,7 @@ from pfnlab.errors import ModelledErrno
 from pfnlab.hw.entry import pte_write
 from pfnlab.hw.pgtable import EntryRun, Page
 from pfnlab.mm.content import bytes_at, with_bytes
+from pfnlab.mm.flags import VM_IO, VM_PFNMAP
 from pfnlab.mm.gup import get_user_page
 from pfnlab.mm.ioremap import ioremap, iounmap, is_memory, warn_about_ram
 from pfnlab.mm.kernel import Kernel
@@ -135,6 +136,8 @@ def _access_phys(mm: MmStruct, vpn: int, offset: int, length: int, stored: bytes
     with mm.mmap_lock.read():
         vma = mm.vma_lookup(vpn)
         if vma is None or vma.file is None or not vma.file.has_access:
+            raise ModelledErrno(errno.EIO)
+        if not vma.flags & (VM_IO | VM_PFNMAP):
             raise ModelledErrno(errno.EIO)
         pages, writes = -(-(offset + length) // PAGE_SIZE), stored is not None
         entry = mm.tables.entry(vpn)

@@ -37,7 +37,7 @@ def zap_page_range(
     for run in cleared:
         if run.page is not None:
             run.page.mapcount -= 1
-            if vma.flags & VM_LOCKED and run.page.mapcount:
+            if vma.flags & VM_LOCKED and not vma.special and run.page.mapcount:
                 mm.kernel.mlock_batch.add(run.page)
     return cleared
 

@@ -25,7 +25,7 @@ def zap_page_range_single(vma: Vma, start: int, end: int, *, even_cows: bool = T
     :raises ModelledErrno: the tracker forbids it, as none in a kernel does
     """
     tlb = MmuGather(vma.mm, "zap")
-    keep: Callable[[EntryRun], bool] | None = None if even_cows else lambda run: run.page is not None
+    keep: Callable[[EntryRun], bool] | None = None if even_cows else _is_copy
     tracker = vma.mm.kernel.tracker
     try:
         tracker.zap_page_range_single(vma, start, end)
@@ -34,6 +34,11 @@ def zap_page_range_single(vma: Vma, start: int, end: int, *, even_cows: bool = T
         tlb.finish()
         vma.mm.kernel.mlock_batch.unmapped()
     tracker.zap_page_range_single_flushed(vma, start, end)
+
+
+def _is_copy(run: EntryRun) -> bool:
+    """True for an entry that stays where copied pages do: not of a page that a file or a driver has."""
+    return run.page is not None and run.page.anonymous
 
 
 def zap_vma_ptes(vma: Vma, start: int, end: int) -> None:

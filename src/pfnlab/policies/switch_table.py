@@ -100,6 +100,12 @@ SWITCHES = (
         last="6.12",
     ),
     Switch(
+        "dofork_refuses_special",
+        "7.2",
+        "MADV_DOFORK looks at VM_SPECIAL instead of VM_IO; S5.9.2",
+        after="6.12",
+    ),
+    Switch(
         "fallocate_checks_op_first",
         "6.19",
         "MADV_REMOVE on resource files; S5.9",

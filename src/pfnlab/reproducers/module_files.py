@@ -40,11 +40,17 @@ _WAYS: dict[str, tuple[tuple[str, ...], str, str]] = {
     "fault_pud": (("fault_pud",), "fault_pud_ops", "populate_by_leaves(vma)"),
     "mixed": (("fault_mixed", "populate_later"), "fault_mixed_ops", "populate_later(vma, VM_MIXEDMAP)"),
     "mixed_mkwrite": (("mixed_mkwrite",), "mixed_mkwrite_ops", "mixed_mkwrite_later(vma)"),
+    "insert_page": (("insert_page",), "own_pages_ops", "insert_own(vma, insert_page)"),
+    "insert_pages": (("insert_pages",), "own_pages_ops", "insert_own(vma, insert_pages)"),
+    "map_pages": (("map_pages",), "own_pages_ops", "insert_own(vma, map_pages)"),
     "refuse": ((), "", "-ENXIO"),
 }
 
 #: What the driver makes of a mode of vm_page_prot, which is write-back at first.
 _PROT: dict[DriverMode, str] = {"wc": "pgprot_writecombine", "uc-": "pgprot_noncached"}
+
+#: Each of the driver's own pages has a count of its own.
+_FREE_RAM = "free_pages_exact(page_address(ram), RAM_PAGES * PAGE_SIZE);"
 
 _MAKEFILE = """\
 # {license}
@@ -204,15 +210,15 @@ def _loading(work: DriverWork, pieces: set[str]) -> Iterator[str]:
     if work.own_pages:
         # A booking that was freed again has changed the direct map all the same.
         ends += ["set_memory(set_memory_wb, 0, RAM_PAGES * PAGE_SIZE);"]
-        ends += ["__free_pages(ram, get_order(RAM_PAGES * PAGE_SIZE));"]
+        ends += [_FREE_RAM]
     if not ends and not work.binds:
         yield "module_misc_device(driver_device);"
         return
-    lines = ["int error;", ""]
-    undo = ["__free_pages(ram, get_order(RAM_PAGES * PAGE_SIZE));"] * work.own_pages
+    lines = ["void *pages;"] * work.own_pages + ["int error;", ""]
+    undo = [_FREE_RAM] * work.own_pages
     if work.own_pages:
-        lines += ["ram = alloc_pages(GFP_KERNEL | __GFP_ZERO, get_order(RAM_PAGES * PAGE_SIZE));"]
-        lines += ["if (!ram)", "\treturn -ENOMEM;"]
+        lines += ["pages = alloc_pages_exact(RAM_PAGES * PAGE_SIZE, GFP_KERNEL | __GFP_ZERO);"]
+        lines += ["if (!pages)", "\treturn -ENOMEM;", "ram = virt_to_page(pages);"]
     if work.binds:
         lines += ["error = pci_register_driver(&pci_driver);", "if (error)", "\tgoto no_driver;"]
     lines += ["error = misc_register(&driver_device);", "if (error)", "\tgoto no_device;", "return 0;", ""]

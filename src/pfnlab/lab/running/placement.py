@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pfnlab.errors import Misuse
-from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES, MOVED_BAR, OWN_RAM
+from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES, MOVED_BAR
 from pfnlab.programs.lang.ops import (
     END_KINDS,
     ONLY_KINDS,
@@ -254,7 +254,7 @@ def _check_answerable(call: Call) -> None:
     answered = isinstance(call, Mincore) or verb in ("move_pages", "pagemap")
     if isinstance(call, Mincore | Walk) and answered and call.span.pages > MINCORE_PAGES:
         raise Misuse(f"a guest answers {verb} of at most {MINCORE_PAGES} pages, not {call.span.pages}")
-    ram = isinstance(call, Mmap) and call.driver is not None and call.driver.how in OWN_RAM
+    ram = isinstance(call, Mmap) and call.driver is not None and call.driver.how in ("ram", "narrowed")
     if isinstance(call, Mmap) and ram and call.source.pages > DRIVER_RAM_PAGES:
         raise Misuse(f"the guest's driver has {DRIVER_RAM_PAGES} pages of RAM, not {call.source.pages}")
 

@@ -49,6 +49,9 @@ _KINDS: dict[DriverHow, int] = {
     "iomap_memory": 0xF,
     "fault_mkwrite": 0x10,
     "mixed_mkwrite": 0x11,
+    "insert_page": 0x12,
+    "insert_pages": 0x13,
+    "map_pages": 0x14,
 }
 
 #: The numbers of ``enum refusal``.

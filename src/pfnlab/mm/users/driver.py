@@ -10,7 +10,7 @@ from pfnlab.hw.bits import PAGE_CACHE_MASK, PAGE_SPECIAL
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.entry import pte_present
 from pfnlab.hw.pgprot import pgprot_noncached, pgprot_writecombine
-from pfnlab.hw.pgtable import LEAF_PAGES, EntryRun
+from pfnlab.hw.pgtable import LEAF_PAGES, EntryRun, Page
 from pfnlab.hw.physmap import Resource
 from pfnlab.mm.fault import Signal
 from pfnlab.mm.flags import (
@@ -33,7 +33,7 @@ from pfnlab.mm.vma import AddressSpace, Vma
 from pfnlab.mm.zap import revoke_iomem, zap_vma_ptes
 from pfnlab.units import PfnRange, pfn_to_phys
 
-#: The ordinary pages the driver hands out for the kinds ``ram`` and ``narrowed``: the first, and how many.
+#: The ordinary pages the driver hands out for the kinds that map no device: the first, and how many.
 RAM_PFN, RAM_PAGES = 0x4000, 16
 
 
@@ -45,7 +45,7 @@ def prot_of(vma: Vma, mode: str) -> int:
     return pgprot_noncached(prot, pat) if mode == "uc-" else vma.page_prot
 
 
-class _DeviceFile:
+class DriverDeviceFile:
     """/dev/pfnlab, opened, however it maps; offsets are physical pages.
 
     :ivar mode: cache mode of vm_page_prot
@@ -95,7 +95,7 @@ class _DeviceFile:
 
 
 @dataclass(frozen=True)
-class DriverFile(_DeviceFile):
+class DriverFile(DriverDeviceFile):
     """/dev/pfnlab, opened, for a mapping with operations.
 
     :param how: ``remap`` all, ``part`` of the pages, ``halves`` in two calls, ``ram`` instead of the device
@@ -199,7 +199,7 @@ class DriverFile(_DeviceFile):
 
 
 @dataclass(frozen=True)
-class BareDriverFile(_DeviceFile):
+class BareDriverFile(DriverDeviceFile):
     """/dev/pfnlab, opened, for a mapping that is remapped at once and gets no vm_ops (S6.2.5a)."""
 
     mode: str
@@ -243,12 +243,14 @@ _UNDO = {"ioremap": iounmap, "memremap": memunmap, "io_mapping": iounmap, "memre
 class DriverState:
     """The driver's own state between calls: one claimed region, and its mappings by kind, newest last.
 
+    :ivar pages: its own pages that were ever mapped as pages, by frame
     :ivar unlisted: ranges with struct pages that the kernel does not find by their frames any more (S4.9.1)
     """
 
     held: dict[str, list[PfnRange]] = field(default_factory=dict)
     unlisted: list[PfnRange] = field(default_factory=list)
     resource: Resource | None = None
+    pages: dict[int, Page] = field(default_factory=dict)
 
     def request_mem_region(self, kernel: Kernel, pfns: PfnRange) -> None:
         """Claim *pfns*; mappings of them through /dev/mem and the PCI files are revoked.

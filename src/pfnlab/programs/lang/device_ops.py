@@ -12,7 +12,8 @@ from pfnlab.programs.lang.span import OnPages
 #: ordinary RAM instead of the device (at once, or page by page with the VMA narrowed to each, as hfi1 and
 #: comedi do), as i915 does (apply_to_page_range, where nobody is asked for a cache mode), page by page
 #: on fault (with a mode of its own; by leaves of 2 MiB, or of 1 GiB too; by remap_pfn_range of all; where
-#: first writes ask the driver; in a VM_MIXEDMAP, where they may do so too), or not at all.
+#: first writes ask the driver; in a VM_MIXEDMAP, where they may do so too), its own pages as pages (one by
+#: one, several at once, or by vm_map_pages), or not at all.
 DriverHow = Literal[
     "remap",
     "bare",
@@ -30,11 +31,17 @@ DriverHow = Literal[
     "fault_mkwrite",
     "mixed",
     "mixed_mkwrite",
+    "insert_page",
+    "insert_pages",
+    "map_pages",
     "refuse",
 ]
 
+#: Of these the ways that map the driver's own pages as pages, which are counted.
+OWN_PAGES: tuple[DriverHow, ...] = ("insert_page", "insert_pages", "map_pages")
+
 #: Ways that map the driver's own pages of ordinary memory instead of the device's.
-OWN_RAM: tuple[DriverHow, ...] = ("ram", "narrowed")
+OWN_RAM: tuple[DriverHow, ...] = ("ram", "narrowed", *OWN_PAGES)
 
 #: Ways to fill entries on fault for which the kernel stops when the mapping is private.
 SHARED_ONLY: tuple[DriverHow, ...] = ("fault", "fault_prot", "fault_pmd", "fault_pud", "fault_mkwrite")

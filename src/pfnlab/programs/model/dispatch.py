@@ -24,6 +24,7 @@ from pfnlab.mm.space import TASK_PAGES, MmStruct
 from pfnlab.mm.unmap import do_munmap
 from pfnlab.mm.users.devmem import DevMem
 from pfnlab.mm.users.driver import RAM_PFN, BareDriverFile, DriverFile, DriverState
+from pfnlab.mm.users.own_pages import OwnPagesFile
 from pfnlab.mm.users.pci import PciBar, PciDevice, found_again, plugged, unplugged
 from pfnlab.mm.users.vfio import BAR_OFFSET, VfioDevice
 from pfnlab.mm.vma import MappedFile
@@ -33,6 +34,7 @@ from pfnlab.programs.lang.device_ops import (
     D3,
     DRIVER_RAM,
     MOVED_BAR,
+    OWN_PAGES,
     ArchIoFreeMemtypeWc,
     ArchIoReserveMemtypeWc,
     ArchPhysWcAdd,
@@ -372,6 +374,8 @@ def _file(kernel: Kernel, task: Task, call: Mmap, places: Places) -> MappedFile 
         return ShmemFile()
     if call.driver is not None and call.driver.how == "bare":
         return BareDriverFile(call.driver.mode)
+    if call.driver is not None and call.driver.how in OWN_PAGES:
+        return OwnPagesFile(call.driver.how, call.driver.mode, _pgoff(via, call.source, places))
     if call.driver is not None:
         return DriverFile(call.driver.how, call.driver.mode, call.driver.part or (0, 0))
     if via == "vfio":

@@ -94,10 +94,12 @@ def _pagemap_text(page: readers.Pagemap) -> str:
 def _numa_text(counts: readers.NumaCounts, places: Places) -> str:
     span = places.area_span(counts.start, counts.start + 1)
     assert span is not None
-    words = [f"{span.name}[{span.start}]", f"anon={counts.anonymous}"]
+    words = [f"{span.name}[{span.start}]"]
+    words += [f"anon={counts.anonymous}"] * (counts.anonymous > 0)
     words += [f"dirty={counts.dirty}"] * (counts.dirty > 0)
+    words += [f"mapped={counts.pages}"] * (counts.pages not in (counts.anonymous, counts.dirty))
     words += [f"mapmax={counts.mapmax}"] * (counts.mapmax > 1)
-    return " ".join([*words, f"N0={counts.anonymous}"])
+    return " ".join([*words, f"N0={counts.pages}"])
 
 
 def smap_text(span: Span, rss: int) -> str:

@@ -406,6 +406,9 @@ static long remap_living(struct vm_area_struct *vma, unsigned long addr, unsigne
 
 	if (!vma->vm_file || vma->vm_file->f_op != &driver_operations || !len || len > vma->vm_end - addr)
 		return -EINVAL;
+	/* Pages that are counted: nobody looks there for entries. */
+	if (!(vma->vm_flags & (VM_IO | VM_PFNMAP)))
+		return -EINVAL;
 	if (any_mapped(vma, addr, len))
 		return -EBUSY;
 	return remap_pfn_range(vma, addr, vma->vm_pgoff + (from >> PAGE_SHIFT), len,

@@ -4,6 +4,7 @@
  *
  *     pfnlab.c       the device and its requests
  *     mappings.c     mappings of user space
+ *     own_pages.c    those of the driver's own pages as pages, which are counted
  *     kernel_side.c  the kernel's own mappings, claims and cache modes
  *     bound.c        the driver of the device under test, while it is bound to it
  *     notify.c       notifiers of address spaces
@@ -37,6 +38,14 @@ union request {
 /* pfnlab.c */
 extern struct page *driver_ram;     /* PFNLAB_RAM_PAGES of them */
 
+/* own_pages.c */
+extern const struct vm_operations_struct own_pages_vm_ops;
+bool maps_own_pages(u64 kind);
+int insert_own_pages(struct vm_area_struct *vma, u64 kind);
+int own_pages_open(void);
+void own_pages_free(void);
+void forget_writes(void);
+
 /* mappings.c */
 int pfnlab_mmap(struct file *file, struct vm_area_struct *vma);
 long pfnlab_zap(const struct pfnlab_area *area);
@@ -44,6 +53,7 @@ long pfnlab_remap_live(const struct pfnlab_remap *ask);
 int pfnlab_open(struct inode *inode, struct file *file);
 int pfnlab_release(struct inode *inode, struct file *file);
 long set_map(struct file *file, const struct pfnlab_map *map);
+void count_fault(void);
 u64 count_faults(void);
 void forget_faults(void);
 void find_functions(void);

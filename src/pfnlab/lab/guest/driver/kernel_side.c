@@ -218,6 +218,7 @@ static void undo_all(void)
 	/* A booking of these pages that was freed again changed the direct map all the same. */
 	set_memory(&(struct pfnlab_set){ .pages = PFNLAB_RAM_PAGES, .how = PFNLAB_SET_WB });
 	memset(page_address(driver_ram), 0, PFNLAB_RAM_PAGES * PAGE_SIZE);
+	forget_writes();
 }
 
 long kernel_request(unsigned int command, union request *ask)

@@ -34,6 +34,21 @@ static void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 
 static atomic64_t faults;
 
+void count_fault(void)
+{
+	atomic64_inc(&faults);
+}
+
+u64 count_faults(void)
+{
+	return atomic64_read(&faults);
+}
+
+void forget_faults(void)
+{
+	atomic64_set(&faults, 0);
+}
+
 static pgprot_t with_mode(pgprot_t prot, u64 mode)
 {
 	pgprot_t plain = __pgprot(pgprot_val(prot) & ~_PAGE_CACHE_MASK);
@@ -137,7 +152,7 @@ static vm_fault_t pfnlab_fault(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
 
-	atomic64_inc(&faults);
+	count_fault();
 	if (would_die(vma))
 		return VM_FAULT_SIGBUS;
 	switch (kind_of(vma)) {
@@ -168,7 +183,7 @@ static vm_fault_t pfnlab_huge_fault(struct vm_fault *vmf, unsigned int order)
 	if (start < vma->vm_start || start + size > vma->vm_end || would_die(vma) ||
 	    vmf->pgoff - pfn != (vmf->address - start) >> PAGE_SHIFT)
 		return VM_FAULT_FALLBACK;
-	atomic64_inc(&faults);
+	count_fault();
 	if (order == PMD_ORDER)
 		return vmf_insert_pfn_pmd(vmf, as_device(pfn), vmf->flags & FAULT_FLAG_WRITE);
 	if (IS_ENABLED(CONFIG_HAVE_ARCH_TRANSPARENT_HUGEPAGE_PUD) && order == PUD_ORDER)
@@ -199,6 +214,8 @@ static const struct vm_operations_struct mkwrite_vm_ops = {
 
 static const struct vm_operations_struct *operations_of(u64 kind)
 {
+	if (maps_own_pages(kind))
+		return &own_pages_vm_ops;
 	switch (kind) {
 	case PFNLAB_REMAP_BARE:
 		return NULL;
@@ -278,6 +295,8 @@ static int populate(struct vm_area_struct *vma, const struct pfnlab_map *map)
 {
 	unsigned long size = vma->vm_end - vma->vm_start;
 
+	if (maps_own_pages(map->kind))
+		return insert_own_pages(vma, map->kind);
 	switch (map->kind) {
 	case PFNLAB_REMAP:
 	case PFNLAB_REMAP_BARE:
@@ -381,14 +400,4 @@ long pfnlab_remap_live(const struct pfnlab_remap *ask)
 	error = vma ? remap_live_vma(vma, ask) : -EFAULT;
 	mmap_write_unlock(mm);
 	return error;
-}
-
-u64 count_faults(void)
-{
-	return atomic64_read(&faults);
-}
-
-void forget_faults(void)
-{
-	atomic64_set(&faults, 0);
 }

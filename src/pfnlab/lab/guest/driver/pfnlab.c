@@ -100,12 +100,11 @@ static struct miscdevice pfnlab_device = {
 /* No exit: it stays until the guest goes. */
 static int __init pfnlab_init(void)
 {
-	int error;
+	int error = own_pages_open();
 
+	if (error)
+		return error;
 	find_functions();
-	driver_ram = alloc_pages(GFP_KERNEL | __GFP_ZERO, get_order(PFNLAB_RAM_PAGES * PAGE_SIZE));
-	if (!driver_ram)
-		return -ENOMEM;
 	error = misc_register(&pfnlab_device);
 	if (error)
 		goto no_device;
@@ -117,7 +116,7 @@ static int __init pfnlab_init(void)
 no_driver:
 	misc_deregister(&pfnlab_device);
 no_device:
-	__free_pages(driver_ram, get_order(PFNLAB_RAM_PAGES * PAGE_SIZE));
+	own_pages_free();
 	return error;
 }
 module_init(pfnlab_init);

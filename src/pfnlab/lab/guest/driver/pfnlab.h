@@ -30,6 +30,9 @@ enum pfnlab_kind {
 	PFNLAB_IOMAP,                 /* vm_iomap_memory, of all physical memory */
 	PFNLAB_FAULT_MKWRITE,         /* as PFNLAB_FAULT; first writes ask pfn_mkwrite */
 	PFNLAB_MIXED_MKWRITE,         /* as PFNLAB_FAULT_MIXED; first writes insert anew, vmf_insert_mixed_mkwrite */
+	PFNLAB_INSERT_PAGE,           /* vm_insert_page of each of the driver's own pages */
+	PFNLAB_INSERT_PAGES,          /* vm_insert_pages of them */
+	PFNLAB_MAP_PAGES,             /* vm_map_pages_zero of them */
 };
 
 /* Cache mode of vm_page_prot. */

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Mappings of the driver's own pages as what they are: pages with a struct page, which are counted. Unlike frames
+ * that remap_pfn_range() maps they have users (page_count), mappings (page_mapcount) and a place in Rss.
+ */
+#include <linux/fs.h>
+#include <linux/mm.h>
+
+#include "driver.h"
+
+static struct page *own_pages[PFNLAB_RAM_PAGES];
+
+bool maps_own_pages(u64 kind)
+{
+	return kind == PFNLAB_INSERT_PAGE || kind == PFNLAB_INSERT_PAGES || kind == PFNLAB_MAP_PAGES;
+}
+
+/*
+ * Which of the pages belongs to an offset: they begin at the offset that was mapped first. The file remembers it where
+ * others have their position, for nobody reads or writes it.
+ */
+static unsigned long page_at(const struct vm_area_struct *vma, pgoff_t offset)
+{
+	return offset - (unsigned long)vma->vm_file->f_pos;
+}
+
+static int insert_one_by_one(struct vm_area_struct *vma, struct page **pages, unsigned long count)
+{
+	int error = 0;
+
+	for (unsigned long i = 0; !error && i < count; i++)
+		error = vm_insert_page(vma, vma->vm_start + i * PAGE_SIZE, pages[i]);
+	return error;
+}
+
+int insert_own_pages(struct vm_area_struct *vma, u64 kind)
+{
+	unsigned long first, count = vma_pages(vma);
+
+	if (!vma->vm_file->f_pos)
+		vma->vm_file->f_pos = vma->vm_pgoff;
+	first = page_at(vma, vma->vm_pgoff);
+	if (first >= PFNLAB_RAM_PAGES)
+		return -EINVAL;
+	if (kind == PFNLAB_MAP_PAGES)
+		return vm_map_pages_zero(vma, own_pages + first, PFNLAB_RAM_PAGES - first);
+	if (count > PFNLAB_RAM_PAGES - first)
+		return -EINVAL;
+	if (kind == PFNLAB_INSERT_PAGES)
+		return vm_insert_pages(vma, vma->vm_start, own_pages + first, &count);
+	return insert_one_by_one(vma, own_pages + first, count);
+}
+
+/* A page that was taken out comes back; mremap() may have made the VMA larger than there are pages. */
+static vm_fault_t own_page_fault(struct vm_fault *vmf)
+{
+	unsigned long at = page_at(vmf->vma, vmf->pgoff);
+
+	count_fault();
+	if (at >= PFNLAB_RAM_PAGES)
+		return VM_FAULT_SIGBUS;
+	return vmf_insert_page(vmf->vma, vmf->address, own_pages[at]);
+}
+
+const struct vm_operations_struct own_pages_vm_ops = {
+	.fault = own_page_fault,
+	.access = generic_access_phys,
+};
+
+/* Pages next to each other, so that they can be remapped as frames too, and each with a count of its own. */
+int own_pages_open(void)
+{
+	void *pages = alloc_pages_exact(PFNLAB_RAM_PAGES * PAGE_SIZE, GFP_KERNEL | __GFP_ZERO);
+
+	if (!pages)
+		return -ENOMEM;
+	driver_ram = virt_to_page(pages);
+	for (int i = 0; i < PFNLAB_RAM_PAGES; i++)
+		own_pages[i] = driver_ram + i;
+	return 0;
+}
+
+void own_pages_free(void)
+{
+	free_pages_exact(page_address(driver_ram), PFNLAB_RAM_PAGES * PAGE_SIZE);
+}
+
+/* Nobody writes these pages anywhere, so that none is clean again by itself. */
+void forget_writes(void)
+{
+	for (int i = 0; i < PFNLAB_RAM_PAGES; i++)
+		ClearPageDirty(own_pages[i]);
+}

@@ -1,0 +1,61 @@
+//: own_pages ram
+#include <linux/fs.h>
+#include <linux/mm.h>
+/* The pages as pages, which are counted; the first is at the offset that was mapped first, which the file remembers. */
+static struct page *own_pages[RAM_PAGES];
+
+static unsigned long page_at(const struct vm_area_struct *vma, pgoff_t offset)
+{
+	return offset - (unsigned long)vma->vm_file->f_pos;
+}
+
+/* A page that was taken out comes back. */
+static vm_fault_t own_page_fault(struct vm_fault *vmf)
+{
+	unsigned long at = page_at(vmf->vma, vmf->pgoff);
+
+	return at < RAM_PAGES ? vmf_insert_page(vmf->vma, vmf->address, own_pages[at]) : VM_FAULT_SIGBUS;
+}
+
+static const struct vm_operations_struct own_pages_ops = {
+	.fault = own_page_fault,
+	.access = generic_access_phys,
+};
+
+static int insert_own(struct vm_area_struct *vma,
+		      int (*insert)(struct vm_area_struct *vma, struct page **pages, unsigned long count))
+{
+	unsigned long first, i;
+
+	if (!vma->vm_file->f_pos)
+		vma->vm_file->f_pos = vma->vm_pgoff;
+	for (i = 0; i < RAM_PAGES; i++)
+		own_pages[i] = ram + i;
+	first = page_at(vma, vma->vm_pgoff);
+	return first < RAM_PAGES ? insert(vma, own_pages + first, RAM_PAGES - first) : -EINVAL;
+}
+
+//: insert_page own_pages
+static int insert_page(struct vm_area_struct *vma, struct page **pages, unsigned long count)
+{
+	unsigned long i;
+	int error = vma_pages(vma) > count ? -EINVAL : 0;
+
+	for (i = 0; !error && i < vma_pages(vma); i++)
+		error = vm_insert_page(vma, vma->vm_start + i * PAGE_SIZE, pages[i]);
+	return error;
+}
+
+//: insert_pages own_pages
+static int insert_pages(struct vm_area_struct *vma, struct page **pages, unsigned long count)
+{
+	unsigned long mapped = vma_pages(vma);
+
+	return mapped > count ? -EINVAL : vm_insert_pages(vma, vma->vm_start, pages, &mapped);
+}
+
+//: map_pages own_pages
+static int map_pages(struct vm_area_struct *vma, struct page **pages, unsigned long count)
+{
+	return vm_map_pages_zero(vma, pages, count);
+}
