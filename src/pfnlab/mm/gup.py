@@ -9,6 +9,7 @@ from pfnlab.hw.entry import pte_mkdirty, pte_mkyoung, pte_present, pte_write
 from pfnlab.hw.pgtable import EntryRun
 from pfnlab.mm.fault import ZERO_PFN, Signal, fault_in
 from pfnlab.mm.flags import VM_READ, VM_WRITE, is_cow_mapping
+from pfnlab.mm.shmem import ShmemFile
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma
 
@@ -54,9 +55,18 @@ def get_user_page_fast(mm: MmStruct, vpn: int, *, write: bool = False) -> EntryR
     """
     entry = mm.tables.entry(vpn)
     usable = entry is not None and entry.page is not None and pte_present(entry.bits)
+    if usable and mm.kernel.profile.fast_lookup_wants_a_file and _is_in_no_file(mm, vpn):
+        usable = False
     if entry is not None and usable and (pte_write(entry.bits) or not write):
         return entry
     return get_user_page(mm, vpn, write=write)
+
+
+def _is_in_no_file(mm: MmStruct, vpn: int) -> bool:
+    """True for a page of a driver: neither anonymous, nor one of a file (S7.2.4)."""
+    entry, vma = mm.tables.entry(vpn), mm.vma_lookup(vpn)
+    has_page = entry is not None and entry.page is not None and not entry.page.anonymous
+    return has_page and vma is not None and not isinstance(vma.file, ShmemFile)
 
 
 def _touch(mm: MmStruct, entry: EntryRun, vpn: int, write: bool) -> None:

@@ -104,6 +104,8 @@ class Profile:
     pageout_keeps_young: bool
     #: MADV_COLD and MADV_PAGEOUT skip VMAs that the page walk skips (S5.9.7).
     aging_asks_page_test: bool
+    #: The fast lookup leaves pages that are in no file to the slow one (S7.2.4).
+    fast_lookup_wants_a_file: bool
     #: MADV_DOFORK refuses every special VMA, not those with VM_IO alone (S5.9.2).
     dofork_refuses_special: bool
     #: fallocate on a file that cannot says so before it judges the size (S5.9.6).

@@ -99,6 +99,7 @@ SWITCHES_KNOWN: dict[str, tuple[KnownBy, ...]] = {
     "zapping_advice_locks_vmas": (Noted(()),),
     "pageout_keeps_young": (Measured("madvise/madvise-cold", ("6.1", "6.12")),),
     "aging_asks_page_test": (Noted(("6.12", "7.2")),),
+    "fast_lookup_wants_a_file": (Measured("walkers/walk-driver-write-only", ("6.12", "7.3")),),
     "dofork_refuses_special": (Measured("driver/driver-insert-page-advice", ("6.12", "7.2")),),
     "fallocate_checks_op_first": (Measured("madvise/madvise-remove", ("6.12", "7.2")),),
     "saved_dirty": (Measured("mprotect/mprotect-none-copied", ("6.1", "6.12")),),

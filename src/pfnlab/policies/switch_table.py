@@ -99,6 +99,7 @@ SWITCHES = (
         until="7.2",
         last="6.12",
     ),
+    Switch("fast_lookup_wants_a_file", "6.12", "gup_fast_folio_allowed(); S7.2.4", until="7.3"),
     Switch(
         "dofork_refuses_special",
         "7.2",

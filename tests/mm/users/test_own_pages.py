@@ -184,6 +184,20 @@ def test_walkers_take_the_page(series: str) -> None:
     assert ["ok", "EFAULT", "ok"] == [step.result for step in (piped, woken, told)]
 
 
+@for_each(("series", "result"), [("6.1", "ok"), ("6.12", "EFAULT"), ("7.2", "EFAULT"), ("7.3", "ok")])
+def test_a_page_in_no_file_is_not_looked_up_fast(series: str, result: str) -> None:
+    """So the VMA is asked, which forbids to read it; a copy is found at once."""
+    *_, page, _, copy = run(
+        series,
+        "a = mmap bar[0:4] driver insert_page private w",
+        "vmsplice a[0]",
+        "write a[1] 7",
+        "vmsplice a[1]",
+    )
+
+    assert [result, "ok"] == [page.result, copy.result]
+
+
 @every_series
 def test_numa_maps_counts_it_as_mapped(series: str) -> None:
     """A copy of it is anonymous."""
