@@ -300,6 +300,30 @@ def test_memory_that_a_special_vma_gives_back_is_known_of_the_oldest(series: str
     assert ("committed_left", explained) == (violation.name, violation.known.partition(":")[0])
 
 
+@for_each(
+    ("move", "series", "explained"),
+    [
+        ("mremap a 1 page maymove fixed over b[0]", "6.12", ""),
+        ("mremap a 1 page maymove fixed over b[0]", "6.16", "S5.8.13"),
+        ("mremap a 1 page maymove fixed over b[0]", "7.2", "S5.8.13"),
+        ("mremap a 1 page maymove fixed over b[0]", "7.3", ""),
+        ("mremap a 2 pages maymove fixed over b[0:2]", "7.2", ""),
+        ("mremap a 1 page maymove", "7.2", ""),
+    ],
+)
+def test_what_a_mapping_gives_up_stays_committed_until_7_3(move: str, series: str, explained: str) -> None:
+    """Where it moves to a place that the call names, and becomes smaller."""
+    asked = program("a = mmap anon[0:2] private rw", move, head=f"{HEAD}area b: 4 pages\n")
+    run = ModelMachine(series, LookLevel.MEMORY).run_one(asked)
+    fault = MemoryFault("committed_left", "1 committed page more than before")
+
+    memory = (*(MemorySeen() for _ in run.steps[1:]), MemorySeen(faults=(fault,)))
+    seen = msgspec.structs.replace(run, memory=memory, machine="qemu:a-kernel", kernel="")
+
+    (violation,) = violations(asked, seen, series)
+    assert ("committed_left", explained) == (violation.name, violation.known.partition(":")[0])
+
+
 LOW = "pfnlab program 1\ntitle t\ndevice bar: lowmem, 8 pages\n"
 
 

@@ -178,6 +178,14 @@ class Causes:
         return self.op is not None and isinstance(self.op.call, Mremap) and self.op.call.dontunmap
 
     @property
+    def shrank_elsewhere(self) -> bool:
+        """True where an mremap to a place that it names made a mapping smaller."""
+        return any(
+            isinstance(op.call, Mremap) and op.call.fixed and op.call.span.pages > op.call.pages
+            for op in self._ops
+        )
+
+    @property
     def forked(self) -> bool:
         """True where a task was forked."""
         return self._since(self._first.forked)
