@@ -86,8 +86,10 @@ def test_kernels_run_what_no_rule_decides() -> None:
     kernel = Kernel()
     state, _ = hunted({MODEL: WithoutRule(), KERNEL: kernel})
 
-    assert state.judged == state.reasons["nobody knows"]
-    assert any(map(unmaps, kernel.ran))
+    # A kernel that a model stands for has no answer to everything itself.
+    answered = [run for run in ModelMachine("7.2").run(list(filter(unmaps, kernel.ran))) if not run.undecided]
+    assert state.judged == len(answered) <= state.reasons["nobody knows"]
+    assert answered
     assert 0 == state.alarming
 
 

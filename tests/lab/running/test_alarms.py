@@ -92,13 +92,13 @@ def test_a_crash_costs_one_program() -> None:
 
 
 def test_requests_around_an_operation_are_the_operations() -> None:
-    """The driver is told how to map before an mmap."""
+    """The driver gives the task a notifier, and is told how to map, before an mmap."""
     program = load_text(
         "pfnlab program 1\ntitle t\ndevice bar: pci, 4 pages\n"
         "a = mmap bar driver remap wc shared rw\nmunmap a\n"
     )
 
-    assert [None, 0, 0, 1, 2, 2] == [operation_begun(program, begun) for begun in range(6)]
+    assert [None, 0, 0, 0, 1, 2] == [operation_begun(program, begun) for begun in range(6)]
 
 
 def test_a_crash_under_a_hold_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
