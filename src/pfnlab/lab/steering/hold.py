@@ -21,7 +21,8 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 _SCANNED = 0x800
-_PATIENCE = 5
+# Looks at a task until it has waited for the same thing twice in a row: few on an idle host.
+_PATIENCE = 8
 _OTHERS = 5.0
 
 #: The caller of a semaphore's function is among so many functions behind it.
