@@ -158,25 +158,31 @@ def notified(
     :param memory: what memory showed before and after
     :param starts: the page numbers at which the areas begin
     """
-    for old in before.ptes or ():
-        if not old.table_entry.is_present:
+    told_of = _told_of(*memory)
+    for old in (before.ptes or ()) if told_of else ():
+        if old.task not in told_of or not old.table_entry.is_present:
             continue
-        was, now = (seen.notifiers.get(old.task) for seen in memory)
-        spaces = [seen.tlb_gens.get(old.task, (0, 0))[0] for seen in memory]
-        new = now.told - was.told if was is not None and now is not None else -1
-        if now is None or spaces[0] != spaces[1] or not 0 <= new <= len(now.ranges):
-            # It is gone, has another address space now, or too much was told.
-            continue
-        told_of = SpanSet(now.ranges[len(now.ranges) - new :])
         at = starts.get(old.span.name, 0)
         for span, entry in _now(old, ptes):
             stays = entry is not None and entry.table_entry.is_present
             if stays and entry is not None and _target_at(old, span.start) == _target_at(entry, span.start):
                 continue
-            if not told_of.covers(at + span.start, at + span.end):
+            if not told_of[old.task].covers(at + span.start, at + span.end):
                 change = "nothing" if entry is None else entry.entry
                 yield f"{vma_name(old.task, span)} was {old.entry}, is {change}, and no notifier was told"
                 break
+
+
+def _told_of(before: MemorySeen, after: MemorySeen) -> dict[str, SpanSet]:
+    """The ranges told of between two looks, by task: of those that had a notifier and the same address space
+    in both. Where more was told than is kept, nobody knows."""
+    told = {}
+    for task, now in after.notifiers.items():
+        was = before.notifiers.get(task)
+        spaces = [seen.tlb_gens.get(task, (0, 0))[0] for seen in (before, after)]
+        if was is not None and spaces[0] == spaces[1] and 0 <= now.told - was.told <= len(now.ranges):
+            told[task] = SpanSet(now.ranges[len(now.ranges) - (now.told - was.told) :])
+    return told
 
 
 def _now(old: PteSeen, ptes: ByPlace[PteSeen]) -> Iterator[tuple[Span, PteSeen | None]]:

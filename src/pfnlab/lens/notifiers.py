@@ -60,9 +60,10 @@ class Notifiers:
 
     def _told(self, ring: int, told: int) -> NotifierSeen:
         words = _RING.unpack(self._view.read(ring, _RING.size)) if told else ()
-        ranges = tuple(
-            (words[place] >> PAGE_SHIFT, pages_of(words[place + 1]))
-            for number in range(max(0, told - _RANGES), told)
-            for place in [2 * (number % _RANGES)]
-        )
-        return NotifierSeen(told, ranges)
+        kept = [
+            (start >> PAGE_SHIFT, pages_of(end)) for start, end in zip(words[::2], words[1::2], strict=True)
+        ]
+        # In the order of telling: the newest have overwritten the oldest.
+        first = told % _RANGES if told > _RANGES else 0
+        ranges = [*kept[first:], *kept[:first]][: min(told, _RANGES)]
+        return NotifierSeen(told, tuple(ranges))

@@ -275,7 +275,9 @@ class _Look:
         root, pgd, tlb_gen = lens._mm.unpack(read(mm, lens._mm.size))
         if not self._areas:
             return TaskState(name, (), (), tlb_gen)
-        notifier = lens._notifiers.of(mm) if lens._notifiers is not None else None
+        notifier = None
+        if lens._notifiers is not None:
+            notifier = self._view.recall.value(("notifier", mm), functools.partial(lens._notifiers.of, mm))
         low, high = _extent(self._areas)
         entries, pages = self._view.recall.value(
             ("entries", name, pgd), functools.partial(self._entries, name, pgd)
