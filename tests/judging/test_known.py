@@ -286,18 +286,22 @@ def test_a_reason_names_a_bug_or_a_rule_that_is_written_down(entry: Known) -> No
         assert f"| {reference} |" in (DOCS / "bugs.md").read_text(encoding="utf-8")
 
 
+def why_committed(asked: Program, series: str) -> str:
+    """The identifier of the reason why a kernel of *series* ends a program with other memory committed."""
+    run = ModelMachine(series, LookLevel.MEMORY).run_one(asked)
+    fault = MemoryFault("committed_left", "as many committed pages as before, and one")
+    memory = (*(MemorySeen() for _ in run.steps[1:]), MemorySeen(faults=(fault,)))
+    seen = msgspec.structs.replace(run, memory=memory, machine="qemu:a-kernel", kernel="")
+    (violation,) = violations(asked, seen, series)
+    assert violation.name == "committed_left"
+    return violation.known.partition(":")[0]
+
+
 @for_each(("series", "explained"), [("6.1", "S5.8.4a"), ("6.12", "")])
 def test_memory_that_a_special_vma_gives_back_is_known_of_the_oldest(series: str, explained: str) -> None:
     """Only 6.1 counts pages as gone that a mapping did not get."""
     asked = program("a = mmap bar[0:4] driver insert_page shared rw", "mremap a 5 pages")
-    run = ModelMachine(series, LookLevel.MEMORY).run_one(asked)
-    fault = MemoryFault("committed_left", "1 committed pages less than before")
-
-    memory = (*(MemorySeen() for _ in run.steps[1:]), MemorySeen(faults=(fault,)))
-    seen = msgspec.structs.replace(run, memory=memory, machine="qemu:a-kernel", kernel="")
-
-    (violation,) = violations(asked, seen, series)
-    assert ("committed_left", explained) == (violation.name, violation.known.partition(":")[0])
+    assert explained == why_committed(asked, series)
 
 
 @for_each(
@@ -314,14 +318,7 @@ def test_memory_that_a_special_vma_gives_back_is_known_of_the_oldest(series: str
 def test_what_a_mapping_gives_up_stays_committed_until_7_3(move: str, series: str, explained: str) -> None:
     """Where it moves to a place that the call names, and becomes smaller."""
     asked = program("a = mmap anon[0:2] private rw", move, head=f"{HEAD}area b: 4 pages\n")
-    run = ModelMachine(series, LookLevel.MEMORY).run_one(asked)
-    fault = MemoryFault("committed_left", "1 committed page more than before")
-
-    memory = (*(MemorySeen() for _ in run.steps[1:]), MemorySeen(faults=(fault,)))
-    seen = msgspec.structs.replace(run, memory=memory, machine="qemu:a-kernel", kernel="")
-
-    (violation,) = violations(asked, seen, series)
-    assert ("committed_left", explained) == (violation.name, violation.known.partition(":")[0])
+    assert explained == why_committed(asked, series)
 
 
 LOW = "pfnlab program 1\ntitle t\ndevice bar: lowmem, 8 pages\n"

@@ -221,10 +221,9 @@ class _Drawing:
             else devices(random, rare=rare, alone=vfio or slot, leaves=leaves, fixed=fixed)
         )
         self.areas = prefix.areas if prefix else areas(on)
-        may_pass = not (prefix or vfio or slot)
-        passes_end = rare and may_pass and random.random() < 0.5
         # The end of the BAR is a fixed place too.
-        passes_end = passes_end or (fixed and may_pass and random.random() < _PASSES_END)
+        chance = 0.5 if rare else _PASSES_END if fixed else 0.0
+        passes_end = bool(chance) and not (prefix or vfio or slot) and random.random() < chance
         self.places = DrawnPlaces(random, on, self.areas, passes_end=passes_end, leaves=leaves)
         self.calls = CallGenerator(random, self.places, rare=rare, leaves=leaves)
         if prefix is not None:
