@@ -98,16 +98,31 @@ def test_vmcoreinfo_of_a_kdump_header(tmp_path: Path) -> None:
     assert source.info.release == "9.9"
 
 
-def test_a_text_that_is_not_vmcoreinfo_is_passed_over(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(b"OSRELEASE=not this one\0", id="a release alone"),
+        pytest.param(b'OSRELEASE="\nsymbol = "SYMBOL(swapper_pg_dir)="\n\0', id="a program that reads it"),
+        pytest.param(b"OSRELEASE=s\x16\xfa\nSYMBOL(swapper_pg_dir)=s\n\0", id="a compiled program"),
+    ],
+)
+@pytest.mark.parametrize("form", ["ram", "elf"])
+def test_a_text_that_is_not_vmcoreinfo_is_passed_over(form: str, text: bytes, tmp_path: Path) -> None:
     """
-    The name of a release alone proves nothing.
+    Memory holds the words of programs that read VMCOREINFO, our own among them.
     """
     memory = bytearray(MEMORY)
-    memory[0x100:0x120] = b"OSRELEASE=not this one\0".ljust(0x20, b"\0")
-    source = opened("ram", tmp_path, bytes(memory))
+    memory[0x100 : 0x100 + len(text)] = text
+    source = opened(form, tmp_path, bytes(memory) if form == "ram" else elf_core({0: bytes(memory)}))
 
     assert source.info.release == "toy"
     source.close()
+
+
+def test_memory_without_a_kernel(tmp_path: Path) -> None:
+    """
+    There is no VMCOREINFO in it.
+    """
     (tmp_path / "empty").write_bytes(bytes(PAGE))
     with GuestRam(tmp_path / "empty") as empty, pytest.raises(LensError, match="holds no VMCOREINFO"):
         _ = empty.info

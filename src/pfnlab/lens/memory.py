@@ -26,7 +26,9 @@ MAX_RAM = 2 << 30
 MAX_VMCOREINFO = 16 << 10
 
 _OSRELEASE = b"OSRELEASE="
-_PROOF = b"SYMBOL(swapper_pg_dir)"
+_PROOF = b"\nSYMBOL(swapper_pg_dir)="
+#: Every line of VMCOREINFO gives a name its value. The programs that read it have its words in memory too.
+_LINES = re.compile(rb"(?:[A-Za-z][\w-]*(?:\([!-~]+\))?=[ -~]*\n)+")
 _SEARCH_CHUNK = 4 << 20
 #: Notes are within the first bytes of a core: those of 150 processors, and VMCOREINFO behind them.
 _NOTES = 1 << 16
@@ -108,12 +110,12 @@ class MemorySource(ABC):
         """
         for text in self._candidates():
             content, end, _ = text.partition(b"\0")
-            if end and _PROOF in content:
+            if end and _PROOF in content and _LINES.fullmatch(content):
                 return VmCoreInfo(content)
         raise LensError(f"{self.name} holds no VMCOREINFO: no Linux kernel is up in it, or it has none")
 
     def _candidates(self) -> Iterator[bytes]:
-        # Texts that begin as VMCOREINFO does, which holds ``SYMBOL(swapper_pg_dir)`` before it ends.
+        # Texts that begin as VMCOREINFO does.
         for start, size in self.ranges():
             for at in _occurrences(self, start, size, _OSRELEASE):
                 yield self.read(at, min(MAX_VMCOREINFO, start + size - at))
