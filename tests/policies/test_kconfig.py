@@ -96,6 +96,15 @@ def test_without_locks_of_vmas_the_switches_that_need_them_are_off() -> None:
     assert not profile.smaps_locks_vmas
 
 
+def test_without_secret_memory_the_fast_lookup_takes_pages_of_drivers() -> None:
+    """A driver's page in memory that is written only is read by vmsplice (S13.10)."""
+    with_it = profile_of("7.2")
+    without = configured(with_it, replace(DISTRIBUTION, secret_memory=False))
+
+    assert with_it.fast_lookup_wants_a_file
+    assert not without.fast_lookup_wants_a_file
+
+
 def test_a_compressed_file(tmp_path: Path) -> None:
     """As /proc/config.gz is."""
     plain, packed = tmp_path / ".config", tmp_path / "config.gz"

@@ -26,6 +26,7 @@ class Configuration:
         (CONFIG_PROC_MEM_ALWAYS_FORCE; S13.6); None: as the distribution's kernels of that release
     :ivar pat_info_inlined: the compiler has put get_pat_info() into its callers; None: as in the
         distribution's kernels of that release
+    :ivar secret_memory: pages that the kernel itself cannot read (CONFIG_SECRETMEM; S13.10)
     :ivar strict_devmem: /dev/mem refuses RAM and claimed memory (CONFIG_STRICT_DEVMEM; S13.7)
     :ivar io_strict_devmem: claimed device memory too, and a claim revokes (CONFIG_IO_STRICT_DEVMEM; S13.8)
     :ivar pat: page attributes, without which there is no book (CONFIG_X86_PAT)
@@ -55,6 +56,7 @@ class Configuration:
     protection_keys: bool = True
     mem_forces: bool | None = None
     pat_info_inlined: bool | None = None
+    secret_memory: bool = True
     strict_devmem: bool = True
     io_strict_devmem: bool = True
     pat: bool = True
