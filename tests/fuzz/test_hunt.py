@@ -167,6 +167,17 @@ def test_models_that_agree() -> None:
     assert len(began.coverage.branches) > 200 and len(began.coverage.pairs) > 50
 
 
+def test_the_result_names_what_stands_behind_each_machine() -> None:
+    """The version of a profile, as of a kernel."""
+    began = state(*SAME)
+    Hunt(models(*SAME), began).run(programs=2)
+
+    kernels = FuzzResult.of(began, watched=False).kernels
+
+    assert set(SAME) == kernels.keys()
+    assert all(said.startswith("profile ") for said in kernels.values())
+
+
 @pytest.mark.target("long")
 def test_models_that_differ_are_found_shrunk_and_filed(tmp_path: Path) -> None:
     """Another tracker shows in a single operation, which is filed and runs again."""

@@ -180,7 +180,7 @@ class Hunt:
                     if self._enough:
                         return
                     program = drawn.programs[place]
-                    self._note_blocks(program, weighed)
+                    self._note_runs(program, weighed)
                     shown = self._settle(program, weighed)
                     self._settled(program, weighed)
                     # What is stored has the program counted and done, or neither.
@@ -189,10 +189,11 @@ class Hunt:
                         self._progress(state)
                 done = places.stop
 
-    def _note_blocks(self, program: Program, weighed: Mapping[LookLevel, Weighed]) -> None:
+    def _note_runs(self, program: Program, weighed: Mapping[LookLevel, Weighed]) -> None:
         """Count the blocks that kernels reached; where they are the measure, new ones keep a program."""
-        state = self.state
-        is_new = state.coverage.add_blocks(run for told in weighed.values() for run in told.runs)
+        state, runs = self.state, [run for told in weighed.values() for run in told.runs]
+        state.kernels |= {run.machine: run.kernel for run in runs}
+        is_new = state.coverage.add_blocks(runs)
         if is_new and state.measure is Measure.KERNEL:
             state.prefixes = with_prefix(state.prefixes, state.next, program)
 

@@ -102,6 +102,7 @@ class HuntState(StoredState):
     :ivar known: violations that are explained, by their rows
     :ivar measure: the coverage that programs are kept for; without branches it is the model's too
     :ivar known_keys: keys of the signatures that were filed when the hunt began
+    :ivar kernels: the exact kernel or profile behind each machine, by name
     """
 
     machines: list[str]
@@ -125,6 +126,7 @@ class HuntState(StoredState):
     known: dict[str, KnownRow] = msgspec.field(default_factory=dict)
     measure: Measure = Measure.MODEL
     known_keys: list[str] = msgspec.field(default_factory=list)
+    kernels: dict[str, str] = msgspec.field(default_factory=dict)
     format: str = FORMAT
 
     FORM: ClassVar[str] = FORMAT
@@ -294,6 +296,7 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
     :param judged: of the undecided programs, those that kernels ran all the same, each judged alone
     :param alarming: of these, those in which a kernel raised an alarm or broke a property
     :param known: properties that kernels broke for a known reason, by property and reason
+    :param kernels: the exact kernel or profile behind each machine, by name
     """
 
     machines: tuple[str, ...]
@@ -311,6 +314,7 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
     judged: Annotated[Count, ALWAYS] = 0
     alarming: Annotated[Count, ALWAYS] = 0
     known: Annotated[dict[str, KnownRow], ALWAYS] = msgspec.field(default_factory=dict)
+    kernels: Annotated[dict[str, str], ALWAYS] = msgspec.field(default_factory=dict)
 
     @classmethod
     def of(cls, state: HuntState, *, watched: bool) -> FuzzResult:
@@ -335,6 +339,7 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
             judged=state.judged,
             alarming=state.alarming,
             known=dict(sorted(state.known.items())),
+            kernels=dict(sorted(state.kernels.items())),
         )
 
     def as_json(self, indent: int | None = None) -> str:
