@@ -18,6 +18,8 @@ COPY = "b = mmap bar[0:1] wc shared rw\nwrite b[0] 9\na = mmap bar[0:1] wc priva
 FORKED = "a = mmap anon[0:1] private rw\nwrite a[0] 5\nt1 = fork\nt1: write a[0] 6\n"
 #: Ordinary memory takes the place of a device's page that was stored to, and is there at once.
 FILLED = "mmap bar[0] wc shared rw over a[0]\nwrite a[0] 9\nmmap anon[0] private rw locked over a[0]\n"
+#: Ordinary memory takes the place of ordinary memory, and is there at once.
+REPLACED = "a = mmap anon[0] private rw\nwrite a[0] 5\nmmap anon[0] private rw locked over a[0]\n"
 READ = "b = mmap bar[0:1] wc shared rw\nwrite b[0] 9\nread b[0]\n"
 
 #: The frame of a page that was written first, and of another.
@@ -66,6 +68,8 @@ def run(program: Program) -> Run:
         (ANON, {1: [("main", P, 5, 0)], 2: [("main", P, 5, 0)]}),
         (COPY, {3: [("main", P, 5, 7)]}),
         (FILLED, {2: [("main", P, 0, 0)]}),
+        # The frame that was freed is the next one to be given out.
+        (REPLACED, {1: [("main", P, 5, 0)], 2: [("main", P, 0, 0)]}),
         (
             FORKED,
             {
@@ -139,3 +143,8 @@ def test_a_load_of_what_was_stored_breaks_nothing() -> None:
 def test_memory_that_fills_a_device_s_place_is_fresh() -> None:
     """It is no copy of what was there, and has to be zero all the same."""
     assert broken(FILLED, {2: [("main", P, 9, 0)]}) == [("fresh_zero", 2)]
+
+
+def test_memory_that_replaces_a_page_is_fresh() -> None:
+    """Nothing of the page before is in it, though it has the same frame."""
+    assert broken(REPLACED, {1: [("main", P, 5, 0)], 2: [("main", P, 5, 0)]}) == [("fresh_zero", 2)]

@@ -73,6 +73,7 @@ class PageContents:
         pages = {(page.task, page.area, page.page): page for page in memory.pages}
         store = _store(op, process)
         if self._pages is not None:
+            self._drop_replaced(step, op, process)
             yield from self._changed(pages, store)
             if op is not None:
                 yield from self._begun(pages, op, process, store, spaces)
@@ -80,6 +81,18 @@ class PageContents:
         yield from self._given(pages, step, op, process, spaces)
         self._note(step, op, store, spaces)
         self._pages, self._ptes = pages, step.ptes or ()
+
+    def _drop_replaced(self, step: Step, op: Op | None, process: str) -> None:
+        # What a mapping replaced is gone, though the frame that it got may be that of the page before.
+        assert self._pages is not None
+        call = None if op is None else op.call
+        if isinstance(call, Mmap) and call.over is not None and step.result == "ok":
+            area, replaced = call.over.name, range(call.over.start, call.over.start + call.source.pages)
+            self._pages = {
+                place: page
+                for place, page in self._pages.items()
+                if place[:2] != (process, area) or place[2] not in replaced
+            }
 
     def _changed(self, pages: Mapping[_Place, PageHeld], store: _Store | None) -> Iterator[tuple[str, str]]:
         # A page that was mapped at a place and is mapped there still.
