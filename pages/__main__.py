@@ -19,6 +19,7 @@ from pages.claims_page import claims, discussion_page
 from pages.continuations_page import page as continuations
 from pages.coverage.page import page as kernel_coverage
 from pages.flush_distance import page as flush_distance
+from pages.hunts_page import page as hunts
 from pages.kernels_page import page as kernels
 from pages.messages_page import messages_page
 from pages.not_modelled import not_modelled
@@ -51,6 +52,7 @@ PAGES: dict[str, Callable[[int | None], str]] = {
     "not-modelled": lambda _: not_modelled(),
     "sizes": lambda _: sizes(),
     "sweeps": lambda _: sweeps(),
+    "hunts": lambda _: hunts(),
 }
 
 
