@@ -53,17 +53,47 @@ def test_a_bug_explains_until_it_was_repaired(series: str, explained: str) -> No
 
 
 @for_each(
-    "over", ["mmap anon[0] private rw over a[0]", "mremap b 1 page maymove fixed over a[0]", "munmap a[0]"]
+    "cut",
+    [
+        ("mmap anon[0] private rw over a[0]",),
+        ("mremap b 1 page maymove fixed over a[0]",),
+        ("munmap a[0]",),
+        # It unmaps its destination, which is all that it was to move, and fails.
+        ("mremap a[0:0] 1 page maymove fixed over a[0]",),
+        ("c = mremap a 2 pages maymove fixed", "munmap c[0]"),
+        ("c = mremap a[0] 1 page maymove fixed", "munmap a[1]", "a = mmap anon[0] private rw"),
+    ],
 )
-def test_a_cut_is_known_where_nobody_looked(over: str) -> None:
-    """What is mapped over a part cuts a VMA as an munmap of it does."""
-    asked = program("a = mmap bar[0:2] wc shared rw", "b = mmap anon[0] private rw", over)
+def test_a_cut_is_known_where_nobody_looked(cut: tuple[str, ...]) -> None:
+    """What is mapped over a part cuts a VMA as an munmap of it does, and so does a move of a part."""
+    asked = program("a = mmap bar[0:2] wc shared rw", "b = mmap anon[0] private rw", *cut)
 
     run = ModelMachine("6.12").run_one(asked)
     unseen = tuple(msgspec.structs.replace(step, vmas=None, ptes=None) for step in run.steps[:-1])
     run = msgspec.structs.replace(run, steps=(*unseen, run.steps[-1]))
 
     assert {"A06"} == {violation.known.partition(":")[0] for violation in violations(asked, run)}
+
+
+@for_each(
+    ("lines", "reason"),
+    [
+        ((), ""),
+        (("c = mremap a 2 pages maymove fixed",), ""),
+        (("mremap a 1 page",), "A06"),
+    ],
+)
+def test_what_nobody_saw_cut_is_no_cut(lines: tuple[str, ...], reason: str) -> None:
+    """A leak for no known reason stays one, where no call was for a part."""
+    asked = program("a = mmap bar[0:2] wc shared rw", *lines)
+
+    run = ModelMachine("6.12").run_one(asked)
+    entry = run.steps[0].book
+    unseen = tuple(msgspec.structs.replace(step, vmas=None, ptes=None) for step in run.steps[:-1])
+    run = msgspec.structs.replace(run, steps=(*unseen, msgspec.structs.replace(run.steps[-1], book=entry)))
+
+    found = {one.name: one.known.partition(":")[0] for one in violations(asked, run)}
+    assert reason == found["no_leak"]
 
 
 @for_each(("series", "explained"), [("6.8", {}), ("6.12", {"no_warning": "G08"}), ("7.2", {})])

@@ -262,25 +262,28 @@ class Causes:
         """True where a call may have cut a VMA, and nobody looked at VMAs after every step."""
         if all(step.vmas is not None for step in self._steps):
             return False
-        sizes = dict(self._sizes())
-        return any(
-            pages < sizes.get(area, 0) for _, call in self._made() for area, pages in _parts_changed(call)
-        )
-
-    def _sizes(self) -> Iterator[tuple[str, int]]:
-        """The areas that were mapped, with their pages."""
-        for _, call in self._made():
-            if isinstance(call, Mmap) and call.name is not None:
-                yield call.name, call.source.end - call.source.start
+        sizes: dict[str, int] = {}
+        for op, step in zip(self._ops, self._steps, strict=False):
+            call = op.call
+            # One that fails may have unmapped its destination by then.
+            made = step.result in ("ok", HELD, WAITS) or isinstance(call, Mremap)
+            if made and any(pages < sizes.get(area, 0) for area, pages in _parts_changed(call)):
+                return True
+            if made and isinstance(call, Mmap | Mremap) and call.name is not None:
+                pages = call.source.pages if isinstance(call, Mmap) else call.pages
+                sizes[call.name] = max(pages, sizes.get(call.name, 0))
+        return False
 
 
 def _parts_changed(call: Call) -> Iterator[tuple[str, int]]:
     """The areas of which a call changes VMAs, each with how many pages: also those that it maps over."""
     if isinstance(call, _CUTS):
-        yield call.span.name, call.span.end - call.span.start
+        yield call.span.name, call.span.pages
     if isinstance(call, Mmap) and call.over is not None:
-        yield call.over.name, call.over.end - call.over.start
+        yield call.over.name, call.over.pages
     if isinstance(call, Mremap):
+        # What it shrinks loses its end first.
+        yield call.span.name, min(call.span.pages, call.pages)
         target = call.over.name if call.over is not None else call.name
         if target is not None:
             yield target, call.pages
