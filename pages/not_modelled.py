@@ -133,18 +133,6 @@ CORNERS = (
         ),
     ),
     Absence(
-        "a VMA's own lock while mmap_lock is held",
-        "smaps takes it since 7.2; with a writer that stands still, the reader's way depends on the moment.",
-        (
-            "device bar: pci, 2 pages",
-            "a = mmap bar[0] wc shared rw",
-            "t = thread",
-            "hold unlink: mmap anon[0] private rw over a",
-            "t: smaps a",
-            "release",
-        ),
-    ),
-    Absence(
         "memory beyond what every machine has",
         "Whether it is granted depends on the machine's RAM and its overcommit setting.",
         (_BAR, "a = mmap anon[0:100000000] private rw"),

@@ -202,17 +202,52 @@ def test_a_huge_page_of_ordinary_memory_has_no_rule() -> None:
     assert [["a[3:4]"]] * 2 == [[span for span, _ in entries(run.steps[1])] for run in runs]
 
 
-@for_each(("copied", "decided"), [(False, True), (True, False)])
-def test_a_copy_needs_no_mmap_lock_where_a_page_was_copied_before(copied: bool, decided: bool) -> None:
+@for_each(("copied", "waits_for"), [(False, "mmap_lock"), (True, "IPI")])
+def test_a_copy_needs_no_mmap_lock_where_a_page_was_copied_before(copied: bool, waits_for: str) -> None:
     """A first copy needs a reverse map and waits for mmap_lock; another needs the VMA's own lock (S8.3.9)."""
     first = ("write a[0] 1",) if copied else ()
     held = ("b = mmap bar[4:6] wc shared rw", "t = thread", "hold flush_tlb_mm_range: mprotect b r")
 
-    def waits() -> str | None:
-        return run("6.12", PRIVATE, *first, *held, "t: write a[1] 1", "release")[-3].value
+    step = run("6.12", PRIVATE, *first, *held, "t: write a[1] 1", "release")[-3]
 
-    if decided:
-        assert waits() == "mmap_lock"
-    else:
-        with pytest.raises(Undecided, match="a VMA's own lock"):
-            waits()
+    assert ("waits", waits_for) == (step.result, step.value)
+
+
+BESIDE = ("b = mmap anon[0:16] private rw", "t = thread", "write b[15] 1")
+
+
+@for_each(
+    ("held", "touched", "result"),
+    [
+        ("hold change_protection: mprotect b[4:8] r", "write b[12] 5", "waits"),
+        ("hold change_protection: mprotect b[4:8] r", "write b[2] 5", "waits"),
+        ("hold unmap_vmas: mmap anon[0:4] private r over b[4:8]", "write b[5] 5", "waits"),
+        ("hold move_page_tables: mremap b[4:8] 4 pages maymove fixed over b[10:14]", "write b[2] 5", "waits"),
+        ("hold copy_page_range 2: c = fork", "write b[12] 5", "waits"),
+        ("hold copy_page_range: c = fork", "write b[12] 5", "ok"),
+        ("hold change_protection: mprotect a r", "write b[12] 5", "ok"),
+        ("hold change_protection: mprotect a r", "read b[12]", "ok"),
+        # munmap keeps mmap_lock for reading alone.
+        ("hold unmap_vmas: munmap b[4:8]", "write b[12] 5", "ok"),
+    ],
+)
+def test_a_fault_waits_for_a_writer_of_its_vma(held: str, touched: str, result: str) -> None:
+    """A VMA that is not changed is locked by nobody (S8.3.9a)."""
+    step = run("7.2", PRIVATE, *BESIDE, held, f"t: {touched}", "release")[-3]
+
+    assert result == step.result
+
+
+def test_a_first_page_that_waits_has_its_tables() -> None:
+    """They are made before the fault finds that it needs mmap_lock (S8.3.9b)."""
+    ops = ("b = mmap anon[0:4] private rw", "t = thread", "hold change_protection: mprotect a r")
+
+    steps = {
+        series: run(series, PRIVATE, *ops, "t: write b[1] 1", "release")[-3] for series in ("6.1", "7.2")
+    }
+
+    tables = {
+        series: [seen.entry for seen in step.ptes or () if seen.span.name == "b"]
+        for series, step in steps.items()
+    }
+    assert {"6.1": ["none@L3"], "7.2": ["none@L1"]} == tables

@@ -179,10 +179,40 @@ def test_smaps_behind_a_writer(series: str) -> None:
     assert (("waits", "mmap_lock") if waits else ("ok", "a[0:4] Rss=4")) == (step.result, step.value)
 
 
-def test_smaps_of_memory_that_is_being_changed_has_no_rule() -> None:
-    """Whether the VMA's own lock is taken is not guessed."""
-    with pytest.raises(Undecided, match="a VMA's own lock"):
-        run("7.3", *LOCKED, "hold flush_tlb_mm_range: mprotect b r", "t: smaps a", "release")
+@for_each(
+    ("held", "result"),
+    [
+        ("hold flush_tlb_mm_range: mprotect b r", "waits"),
+        ("hold unmap_vmas: mmap anon[0] private r over a[1]", "waits"),
+        ("hold flush_tlb_mm_range: munmap b", "ok"),
+    ],
+)
+def test_smaps_waits_for_a_vma_that_is_locked(held: str, result: str) -> None:
+    """Whichever it is: the reader comes to all of them (S7.5.9)."""
+    step = run("7.3", *LOCKED, held, "t: smaps a", "release")[-2]
+
+    assert result == step.result
+
+
+def test_smaps_reads_what_is_in_front_of_a_locked_vma_before_it_waits() -> None:
+    """And what is behind it afterwards (S7.5.9)."""
+    mapped = (
+        "a = mmap anon[0:4] private rw",
+        "b = mmap bar[0:4] wc shared rw",
+        "c = mmap anon[0:4] private rw",
+    )
+    threads = (
+        "write a[0] 1",
+        "write c[0] 1",
+        "t = thread",
+        "u = thread",
+        "hold change_protection: mprotect b r",
+    )
+
+    def seen(area: str) -> object:
+        return run("7.3", *mapped, *threads, f"t: smaps {area}", f"u: write {area}[1] 2", "release")[-1].value
+
+    assert ("main ok; t ok a[0:4] Rss=4", "main ok; t ok c[0:4] Rss=8") == (seen("a"), seen("c"))
 
 
 @every_series

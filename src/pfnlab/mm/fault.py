@@ -100,33 +100,56 @@ def _walk(mm: MmStruct, tlb: Tlb, vpn: int, writes: bool, user: bool) -> EntryRu
 
 
 def _fault(mm: MmStruct, vpn: int, write: bool, user: bool) -> None:
-    """A page fault: under mmap_lock; where no handler is called a task needs the VMA's own lock (S8.3.9).
-
-    :raises Undecided: that VMA may be locked, which also is enough to fill a leaf
-    """
+    """A page fault: under mmap_lock; where no handler is called a task needs the VMA's own lock (S8.3.9)."""
     vma = mm.vma_lookup(vpn)
-    own_lock = user and mm.kernel.profile.faults_drop_the_vma_lock and vma is not mm.locked_vma
-    if vma is not None and own_lock and _needs_no_handler(vma, vpn, write):
-        if mm.mmap_lock.written:
-            raise Undecided("the model has no rule for a VMA's own lock while mmap_lock is held", Why.NO_RULE)
-        handle_mm_fault(mm, vpn, write)
-        return
-    if vma is not None and own_lock and mm.mmap_lock.written and _may_be_leaf(vma):
-        raise Undecided("the model has no rule for a VMA's own lock while mmap_lock is held", Why.NO_RULE)
+    if user and vma is not None and _has_own_lock(vma):
+        if _needs_no_handler(vma, vpn, write):
+            handle_mm_fault(mm, vpn, write)
+            return
+        if mm.mmap_lock.contended:
+            if _first_attempt(vma, vpn, write):
+                return
+            user = False
     with mm.mmap_lock.read():
         handle_mm_fault(mm, vpn, write, user=user)
 
 
-def _needs_no_handler(vma: Vma, vpn: int, write: bool) -> bool:
-    """True where a fault is the VMA's own matter: ordinary memory, or an entry that only changes.
+def _first_attempt(vma: Vma, vpn: int, write: bool) -> bool:
+    """A fault under the VMA's own lock, where mmap_lock cannot be had at once; True where that was enough.
 
-    To copy a page the VMA needs a reverse map, which it gets under mmap_lock.
+    Until it needs mmap_lock it makes page tables, and a leaf where one fits.
     """
-    if vma.is_anonymous:
-        return True
-    copies = write and not vma.flags & (VM_SHARED | VM_MAYSHARE)
+    _check_access(vma, write)
+    trace, tables = vma.mm.kernel.trace, vma.mm.tables
+    trace.event("fault", vpn)
+    if tables.entry(vpn) is not None:
+        trace.event("wp_fault", vpn)
+    elif vma.is_anonymous:
+        tables.allocate(vpn, vpn + 1)
+    else:
+        if _huge_fault(vma, vpn):
+            return True
+        tables.allocate(vpn, vpn + 1, lowest=2)
+    return False
+
+
+def _has_own_lock(vma: Vma) -> bool:
+    """True where a fault tries the VMA's own lock first, and gets it (lock_vma_under_rcu)."""
+    return vma.mm.kernel.profile.faults_drop_the_vma_lock and not vma.mm.is_write_locked(vma)
+
+
+def _needs_no_handler(vma: Vma, vpn: int, write: bool) -> bool:
+    """True where a fault is the VMA's own matter: ordinary memory, an entry that only changes, or no handler.
+
+    For a page of its own the VMA needs a reverse map, which it gets under mmap_lock.
+    """
     entry = vma.mm.tables.entry(vpn)
-    return entry is not None and not (copies and vma.anon_vma is None) and not _asks_driver(vma, entry)
+    if entry is None and vma.file is not None and vma.file.fault is None and vma.file.huge_fault is None:
+        return True
+    owns = write and not vma.flags & (VM_SHARED | VM_MAYSHARE)
+    if owns and vma.anon_vma is None:
+        return False
+    return vma.is_anonymous or (entry is not None and not _asks_driver(vma, entry))
 
 
 def _allows(entry: EntryRun, write: bool) -> bool:
@@ -145,11 +168,19 @@ def handle_mm_fault(mm: MmStruct, vpn: int, write: bool, *, user: bool = False) 
     vma = mm.vma_lookup(vpn)
     if vma is None:
         raise Signal("SIGSEGV", 1)
+    _check_access(vma, write)
+    fault_in(vma, vpn, write, user=user)
+
+
+def _check_access(vma: Vma, write: bool) -> None:
+    """access_error().
+
+    :raises Signal: SIGSEGV where the VMA forbids the access
+    """
     if vma.execute_only:
         raise Signal("SIGSEGV", 4)
     if not vma.flags & (VM_WRITE if write else VM_ACCESS):
         raise Signal("SIGSEGV", 2)
-    fault_in(vma, vpn, write, user=user)
 
 
 def fault_in(vma: Vma, vpn: int, write: bool, *, user: bool = False, unshare: bool = False) -> None:
@@ -184,8 +215,7 @@ def fault_in(vma: Vma, vpn: int, write: bool, *, user: bool = False, unshare: bo
         mm.tables.allocate(vpn, vpn + 1, lowest=2)
         file = vma.file
         assert file is not None  # anonymous memory is done with above
-        own_lock = mm.kernel.profile.faults_drop_the_vma_lock and vma is not mm.locked_vma
-        if user and file.has_fault and own_lock:
+        if user and file.has_fault and _has_own_lock(vma):
             # The first attempt holds the VMA's own lock and may not call a handler: it is made again.
             mm.kernel.trace.event("fault", vpn)
         if file.fault is None:
@@ -243,9 +273,8 @@ def _asks_driver(vma: Vma, entry: EntryRun) -> bool:
 
     The first attempt is given up, and the second holds mmap_lock.
     """
-    own_lock = vma.mm.kernel.profile.faults_drop_the_vma_lock and vma is not vma.mm.locked_vma
     is_frame = entry.page is None and entry.level == 1 and bool(vma.flags & VM_SHARED)
-    return own_lock and is_frame and vma.file is not None and vma.file.has_pfn_mkwrite
+    return _has_own_lock(vma) and is_frame and vma.file is not None and vma.file.has_pfn_mkwrite
 
 
 def populate(vma: Vma, start: int, end: int, *, write: bool | None = None) -> None:

@@ -36,6 +36,7 @@ def dup_mmap(parent: MmStruct, *, commits: bool = True) -> MmStruct:
         vmas = list(parent)
         try:
             for src in vmas:
+                parent.start_write(src)
                 if not src.flags & VM_DONTCOPY:
                     _copy_vma(src, child, commits)
             if not commits:

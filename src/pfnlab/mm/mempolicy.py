@@ -32,7 +32,6 @@ def do_mbind(mm: MmStruct, start: int, end: int, policy: str, *, move: bool) -> 
         while at < end and (vma := mm.find_vma(at)) is not None and vma.start < end:
             at, stop = max(at, vma.start), min(vma.end, end)
             if vma.mempolicy != policy:
-                mm.locked_vma = vma
                 mm.modify(vma, at, stop, vma.flags, policy)
             at = stop
 

@@ -71,7 +71,7 @@ def do_mmap(
             page_prot=vm_get_page_prot(flags, keys=mm.kernel.profile.configuration.protection_keys),
             file=file,
         )
-        mm.locked_vma = vma
+        mm.start_write(vma)
         # What was to be locked is filled, also where it is not locked in the end.
         _mmap_region(vma, populated or bool(flags & VM_LOCKED))
 

@@ -215,6 +215,7 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
         vma = mm.isolate(vma, call.start, call.start + call.old)
     leaks = call.dontunmap and vma.flags & VM_LOCKED and mm.kernel.profile.dontunmap_unlocks_all
     locked = mm.locked if leaks else 0
+    mm.start_write(vma)
     trace.event("copy_vma", to)
     new = vma.dup(mm)
     new.start, new.end = to, to + call.new
@@ -229,6 +230,7 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
     if new.file is not None and new.file.opened is not None:
         new.file.opened(new, vma)
     mm.link(new)
+    mm.start_write(new)
     if merges:
         new = mm.merge_around(new, "copied", excluded)
         # It may have merged with the source.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from itertools import islice
 from typing import NamedTuple
 
@@ -232,13 +232,34 @@ class Smap(NamedTuple):
 
 
 def smaps(mm: MmStruct, start: int, end: int) -> list[Smap]:
-    """The VMAs that meet ``[start, end)`` in /proc/self/smaps, which the task reads to its end (S7.5).
+    """The VMAs that meet ``[start, end)`` in /proc/self/smaps, which the task reads to its end (S7.5)."""
+    if not mm.kernel.profile.smaps_locks_vmas:
+        with mm.mmap_lock.read():
+            shown = [_smap(vma) for vma in mm]
+    else:
+        shown = list(_by_own_locks(mm))
+    return [one for one in shown if one.end > start and one.start < end]
 
-    :raises Undecided: it may have to wait for the lock of a VMA
-    """
-    with _maps_lock(mm):
-        split_leaves(mm)
-        return [Smap(vma.start, vma.end, smap_counts(vma).rss) for vma in mm.vmas_in(start, end)]
+
+def _by_own_locks(mm: MmStruct) -> Iterator[Smap]:
+    """The VMAs one by one, each under its own lock; where that is taken, under mmap_lock (S7.5.9)."""
+    at = 0
+    while (vma := mm.find_vma(at)) is not None:
+        if mm.is_write_locked(vma):
+            with mm.mmap_lock.read():
+                vma = mm.find_vma(at)
+                if vma is None:
+                    return
+                shown = _smap(vma)
+        else:
+            shown = _smap(vma)
+        yield shown
+        at = shown.end
+
+
+def _smap(vma: Vma) -> Smap:
+    _split_leaves(vma, vma.start, vma.end, vma.mm.kernel.walkers.walk_page_vma)
+    return Smap(vma.start, vma.end, smap_counts(vma).rss)
 
 
 class Rollup(NamedTuple):
@@ -257,18 +278,6 @@ def smaps_rollup(mm: MmStruct, start: int, end: int) -> Rollup:
         split_leaves(mm)
         counts = [smap_counts(vma) for vma in mm.vmas_in(start, end)]
     return Rollup(sum(count.rss for count in counts), sum(count.anonymous for count in counts))
-
-
-def _maps_lock(mm: MmStruct) -> AbstractContextManager[object]:
-    """The lock under which smaps is made: mmap_lock, or that of one VMA after the other (S7.5.9).
-
-    :raises Undecided: one of those may be taken
-    """
-    if not mm.kernel.profile.smaps_locks_vmas:
-        return mm.mmap_lock.read()
-    if mm.mmap_lock.written:
-        raise Undecided("the model has no rule for a VMA's own lock while mmap_lock is held", Why.NO_RULE)
-    return nullcontext()
 
 
 def split_leaves(mm: MmStruct) -> None:

@@ -63,7 +63,7 @@ def vm_flags_set(vma: Vma, flags: int) -> None:
     mm = vma.mm
     if mm.kernel.profile.flags_assert_mmap_lock and not mm.mmap_lock.written:
         mm.kernel.trace.printk("WARNING at include/linux/rwsem.h")
-        mm.locked_vma = vma
+        mm.start_write(vma)
     vma.flags |= flags
 
 

@@ -39,8 +39,7 @@ class MmStruct:
     :ivar mmap_lock: the lock under which its VMAs do not change
     :ivar forking: fork has copied it and is not done
     :ivar stacks_shared: its threads' stacks are to be copied by their next write, which needs mmap_lock
-    :ivar locked_vma: the VMA that mmap or mprotect is at, or a fault handler whose flags it set; its own lock
-        is taken until a writer gives mmap_lock back
+    :ivar write_locked: the VMAs whose own lock is taken for writing, until a writer gives mmap_lock back
     :ivar page_table_lock: the locks of all its page tables, as one
     :ivar visible: a task runs in it; a copy that fork has not finished has no task yet, and whole
         flushes of it are not observed
@@ -53,7 +52,7 @@ class MmStruct:
         self.tlb_gen = self.tlb_flush_pending = 0
         self.gathers: list[MmuGather] = []
         self.mmap_lock = RwLock(kernel.processors, Need.MMAP_LOCK, self._end_write_all)
-        self.locked_vma: Vma | None = None
+        self.write_locked: list[Vma] = []
         self.forking = self.stacks_shared = False
         self.page_table_lock = RwLock(kernel.processors, Need.PAGE_TABLE)
         self.visible = False
@@ -70,17 +69,23 @@ class MmStruct:
 
     def state(self) -> tuple[object, ...]:
         """Its state, without that of its own objects: tables, locks, gathers."""
-        locked_vma = self.locked_vma
         return (
             (self.def_flags, self.locked_leak, self.forking, self.stacks_shared, self.visible),
-            None if locked_vma is None else (locked_vma.start, locked_vma.end),
+            [(vma.start, vma.end) for vma in self.write_locked],
             [(vma.start, vma.end) for vma in self._vmas],
         )
 
     def _end_write_all(self) -> None:
         """vma_end_write_all: no VMA's own lock is taken any more."""
-        if self.locked_vma is not None:
-            self.locked_vma = None
+        self.write_locked.clear()
+
+    def start_write(self, *vmas: Vma) -> None:
+        """vma_start_write: the VMAs' own locks are taken (S8.3.9)."""
+        self.write_locked += [vma for vma in vmas if not self.is_write_locked(vma)]
+
+    def is_write_locked(self, vma: Vma) -> bool:
+        """True where the VMA's own lock is taken for writing; who wants it waits for mmap_lock then."""
+        return any(locked is vma for locked in self.write_locked)
 
     def load(self, vmas: list[Vma]) -> None:
         """Hold exactly these VMAs, in address order; nothing is checked."""
@@ -169,6 +174,7 @@ class MmStruct:
         self.kernel.trace.event("dup", vma.start)
         new = vma.dup(self)
         new.tracked_like(vma)
+        self.start_write(vma, new)
         pgoff = vma.pgoff + at - vma.start
         if new_below:
             new.end = at
@@ -249,6 +255,7 @@ class MmStruct:
         below, above = _merging(part, below, above, "changed")
         if below is None and above is None:
             vma = self.isolate(vma, start, end)
+            self.start_write(vma)
             vma.flags, vma.mempolicy = flags, part.mempolicy
             return vma
         if (vma.start, vma.end) == (start, end):
@@ -264,6 +271,7 @@ class MmStruct:
             vma.end = above.start = self._starts[at + 1] = start
             above.pgoff -= part.nr
             grown = above
+        self.start_write(vma, grown)
         grown.flags |= flags
         grown.anon_vma = grown.anon_vma or vma.anon_vma
         return grown
@@ -278,6 +286,7 @@ class MmStruct:
         :return: the VMA it is in now
         """
         below, above = self._merging_around(vma, origin, excluded)
+        self.start_write(*(side for side in (below, vma, above) if side is not None))
         # A new VMA that merges never was a VMA of its own; a VMA that grows takes the other one in.
         if (below or above) and origin == "changed":
             self.kernel.trace.event("free", vma.start)

@@ -86,7 +86,9 @@ def gather_munmap(mm: MmStruct, start: int, end: int) -> list[Vma]:
         raise ModelledErrno(errno.EPERM)
     if vmas and vmas[-1].end > end:
         mm.split_vma(vmas[-1], end, new_below=not keeps_middle)
-    return mm.vmas_in(start, end)
+    vmas = mm.vmas_in(start, end)
+    mm.start_write(*vmas)
+    return vmas
 
 
 def clear_vmas(

@@ -120,7 +120,16 @@ STATE: dict[type, set[str]] = {
     | {"undecoded", "vfio", "walkers"},
     Task: {"mm"},
     MmStruct: {
-        *("_vmas", "_starts", "def_flags", "forking", "gathers", "locked_leak", "locked_vma", "stacks_shared")
+        *(
+            "_vmas",
+            "_starts",
+            "def_flags",
+            "forking",
+            "gathers",
+            "locked_leak",
+            "write_locked",
+            "stacks_shared",
+        )
     }
     | {"tlb_flush_pending", "visible"},
     PageTables: {"_runs", "_starts", "_tables"},

@@ -150,12 +150,12 @@ def test_a_control_leaves_the_flush_out_by_force() -> None:
 
 @pytest.mark.parametrize("limits", [Exhaustive(), Exhaustive(every_order=True)])
 def test_a_turn_without_a_rule_is_left_out(limits: CheckLimits) -> None:
-    """A fault in ordinary memory while mmap_lock is held: then nothing is said to hold."""
+    """Advice on ordinary memory that no rule is there for: then nothing is said to hold."""
     text = """
 devices = ["bar: pci, 2 pages"]
 [[races]]
 setup = ["a = mmap anon[0:2] private rw", "s = thread"]
-beside = ["mprotect a[0:2] r", "s: read a[1]"]
+beside = ["mprotect a[0:2] r", "s: madvise a[1] collapse"]
 """
 
     found = check(Broken(), read_scope(text, "one"), limits=limits)
