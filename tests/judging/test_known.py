@@ -61,6 +61,8 @@ def test_a_bug_explains_until_it_was_repaired(series: str, explained: str) -> No
         # It unmaps its destination, which is all that it was to move, and fails.
         ("mremap a[0:0] 1 page maymove fixed over a[0]",),
         ("c = mremap a 2 pages maymove fixed", "munmap c[0]"),
+        ("madvise a[0] dontfork",),
+        ("mmap bar[0] uc shared rw over a[0]",),
         ("c = mremap a[0] 1 page maymove fixed", "munmap a[1]", "a = mmap anon[0] private rw"),
     ],
 )
@@ -348,6 +350,25 @@ def test_memory_that_a_special_vma_gives_back_is_known_of_the_oldest(series: str
 def test_what_a_mapping_gives_up_stays_committed_until_7_3(move: str, series: str, explained: str) -> None:
     """Where it moves to a place that the call names, and becomes smaller."""
     asked = program("a = mmap anon[0:2] private rw", move, head=f"{HEAD}area b: 4 pages\n")
+    assert explained == why_committed(asked, series)
+
+
+@for_each(
+    ("over", "series", "explained"),
+    [
+        ("mmap bar[14:18] uc private rw over a", "6.8", ""),
+        ("mmap bar[14:18] uc private rw over a", "6.12", "S4.7.5"),
+        ("mmap bar[14:18] uc private rw over a", "7.2", "S4.7.5"),
+        ("mmap bar[14:18] uc private rw over a", "7.3", ""),
+        ("mmap bar[14:18] uc shared rw over a", "7.2", ""),
+        ("mmap bar[14:18] uc private r over a", "7.2", ""),
+        ("mmap bar[12:16] uc private rw over a", "7.2", ""),
+    ],
+)
+def test_what_was_to_be_replaced_stays_committed_until_7_3(over: str, series: str, explained: str) -> None:
+    """Where the mapping that was to replace it fails, and would have been committed to itself."""
+    asked = program("a = mmap anon[0:4] private rw", over)
+
     assert explained == why_committed(asked, series)
 
 

@@ -61,6 +61,7 @@ _NO_LAST = "C05: the end of what ends with the 52 bits of a physical address is 
 _UNASKED = "C01: a driver maps with the mode it likes, nobody asks the book"
 _UNCOUNTED = "S5.8.4a: a special VMA that cannot grow gives memory back that it never took"
 _SHRUNK = "S5.8.13: a mapping that shrinks and moves commits what it gave up"
+_REPLACED = "S4.7.5: a mapping that fails keeps what it was to replace committed"
 _TWICE = "A17: a remap that fails halfway untracks twice"
 
 #: Trackers that have one entry in the book for all pieces of a mapping, and know only whole VMAs.
@@ -205,6 +206,7 @@ KNOWN: tuple[Known, ...] = (
         _UNCOUNTED,
         lambda c: c.own_pages and c.done("mremap") and c.within("6.1", "6.12"),
     ),
+    Known("committed_left", _REPLACED, lambda c: c.failed_over and c.within("6.12", "7.3")),
     Known("committed_left", _SHRUNK, lambda c: c.shrank_elsewhere and c.within("6.16", "7.3")),
     Known(
         "no_warning",

@@ -186,6 +186,16 @@ class Causes:
         )
 
     @property
+    def failed_over(self) -> bool:
+        """True where a private writable mapping failed that was to replace another."""
+        return any(
+            isinstance(op.call, Mmap)
+            and (op.call.over is not None and not op.call.shared and "w" in op.call.prot)
+            and step.result not in ("ok", HELD, WAITS)
+            for op, step in zip(self._ops, self._steps, strict=False)
+        )
+
+    @property
     def forked(self) -> bool:
         """True where a task was forked."""
         return self._since(self._first.forked)
@@ -263,13 +273,12 @@ class Causes:
         if all(step.vmas is not None for step in self._steps):
             return False
         sizes: dict[str, int] = {}
-        for op, step in zip(self._ops, self._steps, strict=False):
+        for op, _ in zip(self._ops, self._steps, strict=False):
             call = op.call
-            # One that fails may have unmapped its destination by then.
-            made = step.result in ("ok", HELD, WAITS) or isinstance(call, Mremap)
-            if made and any(pages < sizes.get(area, 0) for area, pages in _parts_changed(call)):
+            # One that fails may have cut by then: to clear the way, or in front of a hole.
+            if any(pages < sizes.get(area, 0) for area, pages in _parts_changed(call)):
                 return True
-            if made and isinstance(call, Mmap | Mremap) and call.name is not None:
+            if isinstance(call, Mmap | Mremap) and call.name is not None:
                 pages = call.source.pages if isinstance(call, Mmap) else call.pages
                 sizes[call.name] = max(pages, sizes.get(call.name, 0))
         return False

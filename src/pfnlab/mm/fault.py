@@ -144,7 +144,7 @@ def _needs_no_handler(vma: Vma, vpn: int, write: bool) -> bool:
     For a page of its own the VMA needs a reverse map, which it gets under mmap_lock.
     """
     entry = vma.mm.tables.entry(vpn)
-    if entry is None and vma.file is not None and vma.file.fault is None and vma.file.huge_fault is None:
+    if entry is None and vma.file is not None and not vma.file.has_fault:
         return True
     owns = write and not vma.flags & (VM_SHARED | VM_MAYSHARE)
     if owns and vma.anon_vma is None:
