@@ -23,6 +23,7 @@ from driver_guest import (
     NEW,
     OLD,
     PAGE,
+    PAGE_MKWRITE,
     PART,
     PMD,
     PRIVATE,
@@ -264,6 +265,16 @@ def test_own_page_comes_back(machine: Lab):
     )
 
     assert [answers.result(step) for step in (4, 5)] == ["0 0 7", "0 0 1"]
+
+
+def test_page_mkwrite(machine: Lab):
+    """
+    A read gives the page to the kernel, and the first write to it asks the driver once.
+    """
+    mapped, store = (kind(PAGE_MKWRITE, AS_IS), machine.map()), f"store {AREA:x} 7"
+    answers = machine.ask(*mapped, f"load {AREA:x}", store, store, "driver faults")
+
+    assert answers.result(5) == "0 0 2"
 
 
 def test_fault_private_is_refused(machine: Lab):

@@ -21,7 +21,7 @@ from pfnlab.mm.flags import (
     VM_SOFTDIRTY,
     VM_WRITE,
 )
-from pfnlab.mm.shmem import ShmemFile, shmem_fault
+from pfnlab.mm.shmem import ShmemFile, set_file_page, shmem_fault
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.unmap import zap_page_range
 from pfnlab.mm.vma import AnonVma, Vma
@@ -269,12 +269,14 @@ def _meets_itself(vma: Vma, entry: EntryRun) -> bool:
 
 
 def _asks_driver(vma: Vma, entry: EntryRun) -> bool:
-    """True where a first write is the driver's (pfn_mkwrite, S6.4.2a), whom the VMA's own lock cannot ask.
+    """True where a first write is the driver's (S6.4.2a), whom the VMA's own lock cannot ask.
 
     The first attempt is given up, and the second holds mmap_lock.
     """
-    is_frame = entry.page is None and entry.level == 1 and bool(vma.flags & VM_SHARED)
-    return _has_own_lock(vma) and is_frame and vma.file is not None and vma.file.has_pfn_mkwrite
+    file = vma.file
+    if not _has_own_lock(vma) or file is None or not vma.flags & VM_SHARED or entry.level > 1:
+        return False
+    return file.has_pfn_mkwrite if entry.page is None else file.has_page_mkwrite
 
 
 def populate(vma: Vma, start: int, end: int, *, write: bool | None = None) -> None:
@@ -364,6 +366,17 @@ def _copy(vma: Vma, entry: EntryRun, *, write: bool = True) -> None:
     vma.mm.kernel.trace.event("pte_clear_flush", entry.start)
     vma.mm.flush_tlb(entry.start, entry.end)
     _install_page(vma, entry.start, value, write=write, dirty=write)
+
+
+def finish_fault(vma: Vma, vpn: int, page: Page, *, write: bool) -> None:
+    """Map the page that a handler has given: itself, or its copy for a write that is private (S6.2.7).
+
+    In a shared mapping page_mkwrite hears of a write before, where a driver has it.
+    """
+    if write and not vma.flags & VM_SHARED:
+        _install_page(vma, vpn, page.value)
+    else:
+        set_file_page(vma, vpn, page, write=write)
 
 
 def _prepare_anon(vma: Vma) -> None:

@@ -30,6 +30,7 @@ class ShmemFile:
     noexec: bool = False
     write_notify: bool = False
     has_pfn_mkwrite: bool = False
+    has_page_mkwrite: bool = False
     own_placement: bool = False
     placement_errno: int = 0
     mmap_prepare: bool = False
@@ -54,23 +55,28 @@ class ShmemFile:
 
 def shmem_fault(vma: Vma, file: ShmemFile, vpn: int, write: bool) -> None:
     """Map the page at *vpn*, a new one at the first touch; a read also maps its neighbours."""
-    mm, saved_dirty = vma.mm, vma.mm.kernel.profile.saved_dirty
+    mm = vma.mm
     first = vpn - vpn % FAULT_AROUND
     file.pages.setdefault(vma.pgoff + vpn - vma.start, Page(0, anonymous=False))
     for neighbour in (
         range(max(first, vma.start), min(first + FAULT_AROUND, vma.end)) if not write else (vpn,)
     ):
         page = file.pages.get(vma.pgoff + neighbour - vma.start)
-        if page is None or mm.tables.entry(neighbour) is not None:
-            continue
-        page.mapcount += 1
-        bits = pte_mkyoung(vma.page_prot)
-        page.dirty |= write
-        if write:
-            bits = pte_mkwrite(bits, saved_dirty)
-        if write or (page.dirty and pte_write(bits) and mm.kernel.profile.dirty_file_pages_stay_so):
-            bits = pte_mkdirty(bits, saved_dirty)
-        mm.tables.set(EntryRun(neighbour, neighbour + 1, 0, bits, page))
+        if page is not None and mm.tables.entry(neighbour) is None:
+            set_file_page(vma, neighbour, page, write=write)
+
+
+def set_file_page(vma: Vma, vpn: int, page: Page, *, write: bool) -> None:
+    """set_pte_range: map *page*, which is not anonymous, at an empty entry (S6.2.6, S6.2.7)."""
+    profile = vma.mm.kernel.profile
+    page.mapcount += 1
+    page.dirty |= write
+    bits = pte_mkyoung(vma.page_prot)
+    if write:
+        bits = pte_mkwrite(bits, profile.saved_dirty)
+    if write or (page.dirty and pte_write(bits) and profile.dirty_file_pages_stay_so):
+        bits = pte_mkdirty(bits, profile.saved_dirty)
+    vma.mm.tables.set(EntryRun(vpn, vpn + 1, 0, bits, page))
 
 
 def dirtied(cleared: Iterable[EntryRun]) -> bool:

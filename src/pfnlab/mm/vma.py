@@ -45,6 +45,10 @@ class MappedFile(Protocol):
         """Its vm_ops carry pfn_mkwrite, which is called for the first write to a frame (S6.4.2a)."""
 
     @property
+    def has_page_mkwrite(self) -> bool:
+        """Its vm_ops carry page_mkwrite, which is called for the first write to a page (S6.4.2a)."""
+
+    @property
     def own_placement(self) -> bool:
         """It has a get_unmapped_area hook, so mremap moves it only alone (S5.8)."""
 

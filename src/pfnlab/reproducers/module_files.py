@@ -43,6 +43,7 @@ _WAYS: dict[str, tuple[tuple[str, ...], str, str]] = {
     "insert_page": (("insert_page",), "own_pages_ops", "insert_own(vma, insert_page)"),
     "insert_pages": (("insert_pages",), "own_pages_ops", "insert_own(vma, insert_pages)"),
     "map_pages": (("map_pages",), "own_pages_ops", "insert_own(vma, map_pages)"),
+    "page_mkwrite": (("page_mkwrite",), "page_mkwrite_ops", "insert_own(vma, page_mkwrite_later)"),
     "refuse": ((), "", "-ENXIO"),
 }
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from for_each import for_each
 from series_runs import every_series, run, run_to_end
 
-from pfnlab.programs.lang.device_ops import OWN_PAGES
+from pfnlab.programs.lang.device_ops import INSERTED
 from pfnlab.programs.runs.observation import Step
 
-every_way = for_each("how", OWN_PAGES)
+every_way = for_each("how", INSERTED)
 
 
 def mapped(how: str, sharing: str = "shared") -> str:

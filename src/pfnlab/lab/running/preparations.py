@@ -52,6 +52,7 @@ _KINDS: dict[DriverHow, int] = {
     "insert_page": 0x12,
     "insert_pages": 0x13,
     "map_pages": 0x14,
+    "page_mkwrite": 0x15,
 }
 
 #: The numbers of ``enum refusal``.

@@ -35,6 +35,7 @@ class DevMem:
     noexec: bool = False
     write_notify: bool = False
     has_pfn_mkwrite: bool = False
+    has_page_mkwrite: bool = False
     own_placement: bool = False
     placement_errno: int = 0
     fsync_errno: int = errno.EINVAL

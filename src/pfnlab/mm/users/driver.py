@@ -73,9 +73,14 @@ class DriverDeviceFile:
         return False
 
     @property
+    def has_page_mkwrite(self) -> bool:
+        """Its vm_ops carry page_mkwrite, in some ways to map."""
+        return False
+
+    @property
     def write_notify(self) -> bool:
-        """It has no page_mkwrite beside."""
-        return self.has_pfn_mkwrite
+        """Where it has either."""
+        return self.has_pfn_mkwrite or self.has_page_mkwrite
 
     def prepare(self, vma: Vma) -> None:
         """There is only one phase."""

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.pgtable import Page
-from pfnlab.mm.fault import Signal
+from pfnlab.mm.fault import Signal, finish_fault
+from pfnlab.mm.flags import VM_MIXEDMAP
 from pfnlab.mm.insert import vm_insert_page
 from pfnlab.mm.kernel import Kernel
+from pfnlab.mm.remap import vm_flags_set
 from pfnlab.mm.users.driver import RAM_PAGES, RAM_PFN, DriverDeviceFile, DriverState
 from pfnlab.mm.vma import Vma
 
@@ -19,7 +21,8 @@ from pfnlab.mm.vma import Vma
 class OwnPagesFile(DriverDeviceFile):
     """/dev/pfnlab, opened, for a mapping of the driver's own pages by vm_insert_page and its kin.
 
-    :param how: ``insert_page`` one by one, ``insert_pages`` several at once, ``map_pages`` all that fit
+    :param how: ``insert_page`` one by one, ``insert_pages`` several at once, ``map_pages`` all that fit;
+        ``page_mkwrite`` gives them to the kernel on fault, and first writes ask the driver
     :param mode: cache mode of vm_page_prot
     :param first: the offset in pages that the file was mapped at first: there the driver's pages begin
     """
@@ -40,11 +43,21 @@ class OwnPagesFile(DriverDeviceFile):
             raise ModelledErrno(errno.EINVAL)
         if vma.nr > RAM_PAGES - at:
             raise ModelledErrno(errno.ENXIO if self.how == "map_pages" else errno.EINVAL)
+        if self.has_page_mkwrite:
+            vm_flags_set(vma, VM_MIXEDMAP)
+            return
         for number in range(vma.nr):
             vm_insert_page(vma, vma.start + number, own_page(vma.mm.kernel, at + number))
 
+    @property
+    def has_page_mkwrite(self) -> bool:
+        """Its vm_ops carry page_mkwrite."""
+        return self.how == "page_mkwrite"
+
     def fault(self, vma: Vma, vpn: int, write: bool) -> None:
         """vmf_insert_page of the page that was there before; a page that is there by now stays.
+
+        With page_mkwrite the kernel maps what the handler gives it.
 
         :raises Signal: SIGBUS where mremap has made the mapping larger than the driver has pages
         """
@@ -52,8 +65,12 @@ class OwnPagesFile(DriverDeviceFile):
             at = vma.pgoff + vpn - vma.start - self.first
             if not 0 <= at < RAM_PAGES:
                 raise Signal("SIGBUS", 2)
-            with suppress(ModelledErrno):
-                vm_insert_page(vma, vpn, own_page(vma.mm.kernel, at))
+            page = own_page(vma.mm.kernel, at)
+            if not self.has_page_mkwrite:
+                with suppress(ModelledErrno):
+                    vm_insert_page(vma, vpn, page)
+                return
+        finish_fault(vma, vpn, page, write=write)
 
 
 def own_page(kernel: Kernel, number: int) -> Page:

@@ -179,7 +179,12 @@ class PciBar:
 
     @property
     def write_notify(self) -> bool:
-        """sysfs wraps the vm_ops and has page_mkwrite; /proc does not (S5.10.2)."""
+        """Where there is page_mkwrite."""
+        return self.has_page_mkwrite
+
+    @property
+    def has_page_mkwrite(self) -> bool:
+        """sysfs wraps the vm_ops and has it; /proc does not (S5.10.2)."""
         return not self.proc
 
     @property

@@ -72,6 +72,7 @@ class VfioDevice:
     mapping: AddressSpace = "vfio"
     write_notify: bool = False
     has_pfn_mkwrite: bool = False
+    has_page_mkwrite: bool = False
     own_placement: bool = False
     placement_errno: int = 0
     mmap_prepare: bool = False

@@ -13,7 +13,7 @@ from pfnlab.programs.lang.span import OnPages
 #: comedi do), as i915 does (apply_to_page_range, where nobody is asked for a cache mode), page by page
 #: on fault (with a mode of its own; by leaves of 2 MiB, or of 1 GiB too; by remap_pfn_range of all; where
 #: first writes ask the driver; in a VM_MIXEDMAP, where they may do so too), its own pages as pages (one by
-#: one, several at once, or by vm_map_pages), or not at all.
+#: one, several at once, by vm_map_pages, or on fault, where first writes ask the driver), or not at all.
 DriverHow = Literal[
     "remap",
     "bare",
@@ -34,11 +34,15 @@ DriverHow = Literal[
     "insert_page",
     "insert_pages",
     "map_pages",
+    "page_mkwrite",
     "refuse",
 ]
 
-#: Of these the ways that map the driver's own pages as pages, which are counted.
-OWN_PAGES: tuple[DriverHow, ...] = ("insert_page", "insert_pages", "map_pages")
+#: Of these the ways that insert the driver's own pages as pages, which are counted, at once.
+INSERTED: tuple[DriverHow, ...] = ("insert_page", "insert_pages", "map_pages")
+
+#: The ways that map the driver's own pages as pages.
+OWN_PAGES: tuple[DriverHow, ...] = (*INSERTED, "page_mkwrite")
 
 #: Ways that map the driver's own pages of ordinary memory instead of the device's.
 OWN_RAM: tuple[DriverHow, ...] = ("ram", "narrowed", *OWN_PAGES)

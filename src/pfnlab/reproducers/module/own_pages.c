@@ -59,3 +59,38 @@ static int map_pages(struct vm_area_struct *vma, struct page **pages, unsigned l
 {
 	return vm_map_pages_zero(vma, pages, count);
 }
+
+//: page_mkwrite own_pages vm_flags
+#include <linux/pagemap.h>
+/* The page is given to the kernel, which maps it. */
+static vm_fault_t give_page(struct vm_fault *vmf)
+{
+	unsigned long at = page_at(vmf->vma, vmf->pgoff);
+
+	if (at >= RAM_PAGES)
+		return VM_FAULT_SIGBUS;
+	vmf->page = own_pages[at];
+	get_page(vmf->page);
+	return 0;
+}
+
+/* The page is in no file, so that nobody else can lock it for the kernel. */
+static vm_fault_t page_mkwrite(struct vm_fault *vmf)
+{
+	lock_page(vmf->page);
+	return VM_FAULT_LOCKED;
+}
+
+static const struct vm_operations_struct page_mkwrite_ops = {
+	.fault = give_page,
+	.page_mkwrite = page_mkwrite,
+	.access = generic_access_phys,
+};
+
+static int page_mkwrite_later(struct vm_area_struct *vma, struct page **pages, unsigned long count)
+{
+	if (vma_pages(vma) > count)
+		return -EINVAL;
+	vm_flags_set(vma, VM_MIXEDMAP);
+	return 0;
+}

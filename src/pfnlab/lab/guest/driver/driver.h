@@ -13,9 +13,19 @@
 #define DRIVER_H
 
 #include <linux/fs.h>
-#include <linux/mm_types.h>
+#include <linux/mm.h>
+#include <linux/version.h>
 
 #include "pfnlab.h"
+
+#define SINCE(major, minor) (LINUX_VERSION_CODE >= KERNEL_VERSION(major, minor, 0))
+
+#if !SINCE(6, 3)
+static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
+{
+	vma->vm_flags |= flags;
+}
+#endif
 
 union request {
 	struct pfnlab_map map;
@@ -39,7 +49,7 @@ union request {
 extern struct page *driver_ram;     /* PFNLAB_RAM_PAGES of them */
 
 /* own_pages.c */
-extern const struct vm_operations_struct own_pages_vm_ops;
+const struct vm_operations_struct *own_pages_operations(u64 kind);
 bool maps_own_pages(u64 kind);
 int insert_own_pages(struct vm_area_struct *vma, u64 kind);
 int own_pages_open(void);

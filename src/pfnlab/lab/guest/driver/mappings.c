@@ -6,19 +6,10 @@
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
-#include <linux/version.h>
 
 #include "driver.h"
 
-#define SINCE(major, minor) (LINUX_VERSION_CODE >= KERNEL_VERSION(major, minor, 0))
 #define HUGE_KINDS SINCE(6, 12)
-
-#if !SINCE(6, 3)
-static void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
-{
-	vma->vm_flags |= flags;
-}
-#endif
 
 /* pfn_t went in 6.17. */
 #if SINCE(6, 17)
@@ -215,7 +206,7 @@ static const struct vm_operations_struct mkwrite_vm_ops = {
 static const struct vm_operations_struct *operations_of(u64 kind)
 {
 	if (maps_own_pages(kind))
-		return &own_pages_vm_ops;
+		return own_pages_operations(kind);
 	switch (kind) {
 	case PFNLAB_REMAP_BARE:
 		return NULL;

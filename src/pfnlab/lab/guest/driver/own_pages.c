@@ -5,6 +5,7 @@
  */
 #include <linux/fs.h>
 #include <linux/mm.h>
+#include <linux/pagemap.h>
 
 #include "driver.h"
 
@@ -12,7 +13,7 @@ static struct page *own_pages[PFNLAB_RAM_PAGES];
 
 bool maps_own_pages(u64 kind)
 {
-	return kind == PFNLAB_INSERT_PAGE || kind == PFNLAB_INSERT_PAGES || kind == PFNLAB_MAP_PAGES;
+	return kind >= PFNLAB_INSERT_PAGE && kind <= PFNLAB_PAGE_MKWRITE;
 }
 
 /*
@@ -46,6 +47,10 @@ int insert_own_pages(struct vm_area_struct *vma, u64 kind)
 		return vm_map_pages_zero(vma, own_pages + first, PFNLAB_RAM_PAGES - first);
 	if (count > PFNLAB_RAM_PAGES - first)
 		return -EINVAL;
+	if (kind == PFNLAB_PAGE_MKWRITE) {
+		vm_flags_set(vma, VM_MIXEDMAP);
+		return 0;
+	}
 	if (kind == PFNLAB_INSERT_PAGES)
 		return vm_insert_pages(vma, vma->vm_start, own_pages + first, &count);
 	return insert_one_by_one(vma, own_pages + first, count);
@@ -62,10 +67,42 @@ static vm_fault_t own_page_fault(struct vm_fault *vmf)
 	return vmf_insert_page(vmf->vma, vmf->address, own_pages[at]);
 }
 
-const struct vm_operations_struct own_pages_vm_ops = {
+static const struct vm_operations_struct own_pages_vm_ops = {
 	.fault = own_page_fault,
 	.access = generic_access_phys,
 };
+
+/* As file systems and frame buffers do: the page is given to the kernel, which maps it. */
+static vm_fault_t give_page(struct vm_fault *vmf)
+{
+	unsigned long at = page_at(vmf->vma, vmf->pgoff);
+
+	count_fault();
+	if (at >= PFNLAB_RAM_PAGES)
+		return VM_FAULT_SIGBUS;
+	vmf->page = own_pages[at];
+	get_page(vmf->page);
+	return 0;
+}
+
+/* The page is in no file, so that nobody but us can lock it for the kernel. */
+static vm_fault_t hear_of_write(struct vm_fault *vmf)
+{
+	count_fault();
+	lock_page(vmf->page);
+	return VM_FAULT_LOCKED;
+}
+
+static const struct vm_operations_struct page_mkwrite_vm_ops = {
+	.fault = give_page,
+	.page_mkwrite = hear_of_write,
+	.access = generic_access_phys,
+};
+
+const struct vm_operations_struct *own_pages_operations(u64 kind)
+{
+	return kind == PFNLAB_PAGE_MKWRITE ? &page_mkwrite_vm_ops : &own_pages_vm_ops;
+}
 
 /* Pages next to each other, so that they can be remapped as frames too, and each with a count of its own. */
 int own_pages_open(void)
