@@ -14,6 +14,7 @@ _SPELLED = {
     "zap_vma_ptes": "zap_vma_ptes a[0:1]",
     "remap_pfn_range": "remap_pfn_range a[0:1] wc",
     "set_memory": "set_memory_wc ram[0:4]",
+    "set_pages_array": "set_pages_array_wc ram[0:4]",
     "ioremap": "ioremap bar[0:4] wc",
     "memremap": "memremap bar[0:4] wb",
 }

@@ -79,6 +79,7 @@ CALLS: list[tuple[Callable[[pl.LiveMachine, pl.Pages], object], str]] = [
     (lambda m, a: m.unmap_mapping_range("bar[12:16]", to_end=True), "unmap_mapping_range bar[12:]"),
     (lambda m, a: m.ioremap(m.devices["bar"][0:4], "uc-"), "ioremap bar[0:4] uc-"),
     (lambda m, a: m.set_memory_wc("ram[0:4]"), "set_memory_wc ram[0:4]"),
+    (lambda m, a: m.set_pages_array_uc("ram[0:4]"), "set_pages_array_uc ram[0:4]"),
     (lambda m, a: m.remap_pfn_range(a[0:4], "wc"), "remap_pfn_range a[0:4] wc"),
     (lambda m, a: m.bind("bar"), "bind bar"),
     (lambda m, a: m.look(), "look"),

@@ -432,6 +432,16 @@ def test_set_memory_twice(machine: Lab):
     assert [answers.result(step) for step in range(3)] == ["0 0", "-1 16", "0 0"]
 
 
+def test_set_pages_array(machine: Lab):
+    """
+    Of several pages of which one has a mode none gets another; each may be freed by the other function.
+    """
+    asked = ("set-pages 2 2 1", "set-pages 0 4 2", "set-memory 0 2 2", "set-pages 0 4 0", "set-memory 0 4 1")
+    answers = machine.ask(*(f"driver {ask}" for ask in asked))
+
+    assert [answers.result(step) for step in range(5)] == ["0 0", "-1 22", "0 0", "0 0", "0 0"]
+
+
 def test_memtype_free(machine: Lab):
     """
     An entry that nothing else would free can be taken out of the list.

@@ -12,7 +12,12 @@ from memtype_machine import MACHINE, WRITE_BACK_BAR, P
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.platform import Platform, qemu_q35
-from pfnlab.mm.aperture import arch_io_free_memtype_wc, arch_io_reserve_memtype_wc, set_memory
+from pfnlab.mm.aperture import (
+    arch_io_free_memtype_wc,
+    arch_io_reserve_memtype_wc,
+    set_memory,
+    set_pages_array,
+)
 from pfnlab.mm.ioremap import ioremap
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.processors import Call, Need, Operation
@@ -221,3 +226,42 @@ def test_bits_are_added_to_those_of_the_direct_map(mode: CacheMode, reached: Cac
     set_memory(kernel, PAGE, mode)
 
     assert reached is kernel.book.direct_map(pfn_to_phys(PAGE.start))
+
+
+def test_an_array_of_pages_is_booked_page_by_page(kernel: Kernel) -> None:
+    """
+    The direct map changes with all of them, and each can be freed by itself.
+    """
+    set_pages_array(kernel, RAM, WC)
+    set_memory(kernel, PfnRange(RAM.start + 1, RAM.start + 2), WB)
+
+    assert [(0x4000, 0x4001, WC), (0x4002, 0x4004, WC)] == runs(kernel)
+    reserved = [event for event in kernel.trace.events if event.name == "memtype_reserve"]
+    assert 4 == len(reserved)
+
+
+def test_an_array_with_a_page_that_has_a_mode_is_invalid(kernel: Kernel) -> None:
+    """
+    The pages before it are free again, and the direct map is as it was.
+    """
+    last = PfnRange(RAM.end - 1, RAM.end)
+    set_pages_array(kernel, last, WC)
+
+    with pytest.raises(ModelledErrno) as refused:
+        set_pages_array(kernel, RAM, UC)
+
+    assert errno.EINVAL == refused.value.errno
+    assert [(last.start, last.end, WC)] == runs(kernel)
+    assert WB is kernel.book.direct_map(pfn_to_phys(RAM.start))
+
+
+@for_each("mode", [UC, WC])
+def test_an_array_that_is_write_back_again_is_free(kernel: Kernel, mode: CacheMode) -> None:
+    """
+    In the book and in the direct map.
+    """
+    set_pages_array(kernel, RAM, mode)
+    set_pages_array(kernel, RAM, WB)
+
+    assert [] == runs(kernel)
+    assert WB is kernel.book.direct_map(pfn_to_phys(RAM.start))

@@ -83,6 +83,7 @@ DRIVER_KINDS: dict[str, CallKind] = {
     "arch_io_free_memtype_wc": CallKind(2, seen=False),
     "arch_phys_wc_add": CallKind(0.5, seen=False),
     "set_memory": CallKind(2, seen=False),
+    "set_pages_array": CallKind(1, seen=False),
     "memremap_pages": CallKind(2, seen=False),
     "memunmap_pages": CallKind(1, seen=False),
 }

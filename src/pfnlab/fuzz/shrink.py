@@ -15,7 +15,7 @@ import msgspec
 
 from pfnlab.fuzz.ranges import AREAS, TABLE
 from pfnlab.fuzz.signature import Signature
-from pfnlab.programs.lang.device_ops import Ioremap, Memremap, RequestMemRegion, SetMemory
+from pfnlab.programs.lang.device_ops import Ioremap, Memremap, RequestMemRegion, SetMemory, SetPagesArray
 from pfnlab.programs.lang.forced import Fail
 from pfnlab.programs.lang.ops import (
     MAIN_TASK,
@@ -150,6 +150,7 @@ _MODES: dict[type, tuple[str, ...]] = {
     Ioremap: ("wc", "uc-", "uc", "wb", "wt"),
     Memremap: ("wc", "wt", "wb"),
     SetMemory: ("wc", "uc", "wb"),
+    SetPagesArray: ("wc", "uc", "wb"),
 }
 
 #: The simpler value of each flag.

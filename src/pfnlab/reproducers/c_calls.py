@@ -18,6 +18,7 @@ from pfnlab.programs.lang.device_ops import (
     Rescan,
     RescanMoved,
     SetMemory,
+    SetPagesArray,
     Unbind,
     UnmapMappingRange,
     Unplug,
@@ -296,7 +297,7 @@ def _asked_of(call: Call) -> tuple[str, str]:
     if isinstance(call, ZapVmaPtes | RemapPfnRange):
         at = area_at(span)
         return f"(uintptr_t)({at})" if span.start else f"(uintptr_t){at}", bytes_of(span.pages)
-    if isinstance(call, SetMemory):
+    if isinstance(call, SetMemory | SetPagesArray):
         return (bytes_of(span.start) if span.start else "0"), bytes_of(span.pages)
     # Length 0 is all to the end of the file.
     to_end = isinstance(call, UnmapMappingRange) and call.to_end

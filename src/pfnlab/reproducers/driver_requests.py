@@ -25,6 +25,7 @@ from pfnlab.programs.lang.device_ops import (
     RemapPfnRange,
     RequestMemRegion,
     SetMemory,
+    SetPagesArray,
     Unbind,
     UnmapMappingRange,
     ZapVmaPtes,
@@ -83,6 +84,10 @@ def module_request(call: Call) -> ModuleRequest | None:
             set_mode = f"set_memory_{mode}"
             answer = f"set_memory({set_mode}, ask.start, ask.len)"
             return ModuleRequest(f"DRIVER_{set_mode.upper()}", answer, ("set_memory",))
+        case SetPagesArray(mode=mode):
+            set_mode = f"set_pages_array_{mode}"
+            answer = f"set_pages({set_mode}, ask.start, ask.len)"
+            return ModuleRequest(f"DRIVER_{set_mode.upper()}", answer, ("set_pages",))
         case ArchPhysWcAdd():
             return ModuleRequest("DRIVER_PHYS_WC_ADD", "arch_phys_wc_add(ask.start, ask.len)", ("io",))
         case _:
@@ -157,7 +162,7 @@ class DriverWork(msgspec.Struct, frozen=True):
             tuple(found.values()),
             binds=any(isinstance(call, Bind | Unbind) for call in calls),
             own_pages=bool(own) or any(way.how in OWN_RAM for way in ways),
-            tells_pages=any(not isinstance(call, SetMemory) for call in own),
+            tells_pages=any(not isinstance(call, SetMemory | SetPagesArray) for call in own),
         )
 
     def __bool__(self) -> bool:

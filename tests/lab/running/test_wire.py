@@ -194,6 +194,7 @@ def test_no_notifier_is_asked_for_where_a_task_is_held() -> None:
         ("set_memory_wb ram[4:6]", "driver set-memory 4 2 0"),
         ("set_memory_wc ram[4:6]", "driver set-memory 4 2 1"),
         ("set_memory_uc ram[0:16]", "driver set-memory 0 10 2"),
+        ("set_pages_array_wc ram[4:6]", "driver set-pages 4 2 1"),
         ("memunmap_pages", "driver memunmap-pages 0"),
         ("mincore a[0:4]", "mincore 100000000000 4000"),
         ("process_vm_readv a[3]", "readv 100000003000"),

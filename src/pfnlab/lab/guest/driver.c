@@ -20,7 +20,7 @@ static const struct { const char *name; unsigned int request; } commands[] = {
 	{ "ioremap", PFNLAB_IOREMAP_MAP }, { "iounmap", PFNLAB_IOREMAP_UNMAP },
 	{ "memremap", PFNLAB_MEMREMAP_MAP }, { "memunmap", PFNLAB_MEMREMAP_UNMAP },
 	{ "io-mapping", PFNLAB_IO_MAPPING }, { "io-mapping-free", PFNLAB_IO_MAPPING_FREE },
-	{ "set-memory", PFNLAB_SET_MEMORY }, { "memtype-free", PFNLAB_MEMTYPE_FREE },
+	{ "set-memory", PFNLAB_SET_MEMORY }, { "set-pages", PFNLAB_SET_PAGES }, { "memtype-free", PFNLAB_MEMTYPE_FREE },
 	{ "ram", PFNLAB_RAM }, { "faults", PFNLAB_FAULTS },
 	{ "reserve-wc", PFNLAB_RESERVE_WC }, { "free-wc", PFNLAB_FREE_WC }, { "phys-wc-add", PFNLAB_PHYS_WC_ADD },
 	{ "memremap-pages", PFNLAB_PAGES_MAP }, { "memunmap-pages", PFNLAB_PAGES_UNMAP },

@@ -62,7 +62,7 @@ IOREMAP_NUMBERS: dict[str, int] = {"uc-": 0, "wc": 1, "wb": 2, "uc": 3, "wt": 4}
 MemremapMode = Literal["wb", "wt", "wc"]
 MEMREMAP_NUMBERS: dict[str, int] = {"wb": 1, "wt": 2, "wc": 4}
 
-#: The cache mode that set_memory_* gives the driver's own pages, with the number of
+#: The cache mode that set_memory_* and set_pages_array_* give the driver's own pages, with the number of
 #: ``enum pfnlab_set_memory``.
 SetMemoryMode = Literal["wb", "wc", "uc"]
 SET_MEMORY_NUMBERS: dict[str, int] = {"wb": 0, "wc": 1, "uc": 2}
@@ -169,6 +169,15 @@ class SetMemory(OnPages, frozen=True, tag="set_memory"):
     mode: SetMemoryMode
 
 
+class SetPagesArray(OnPages, frozen=True, tag="set_pages_array"):
+    """The driver does so with an array of its pages, as graphics drivers do: ``set_pages_array_wc``, ...
+
+    :param span: pages of :data:`DRIVER_RAM`
+    """
+
+    mode: SetMemoryMode
+
+
 class MemremapPages(OnPages, frozen=True, tag="memremap_pages"):
     """The driver has struct pages made for device pages (ZONE_DEVICE), whole sections of them.
 
@@ -212,6 +221,7 @@ DriverRequest = (
     | ArchIoReserveMemtypeWc
     | ArchIoFreeMemtypeWc
     | SetMemory
+    | SetPagesArray
     | MemremapPages
     | MemunmapPages
 )

@@ -7,7 +7,12 @@ from typing import NamedTuple, assert_never
 
 from pfnlab.errors import Defect, ModelledErrno, Undecided, Why
 from pfnlab.hw.cachemode import CacheMode
-from pfnlab.mm.aperture import arch_io_free_memtype_wc, arch_io_reserve_memtype_wc, set_memory
+from pfnlab.mm.aperture import (
+    arch_io_free_memtype_wc,
+    arch_io_reserve_memtype_wc,
+    set_memory,
+    set_pages_array,
+)
 from pfnlab.mm.fault import Signal, access
 from pfnlab.mm.flags import prot_flags
 from pfnlab.mm.kernel import Kernel, Task
@@ -58,6 +63,7 @@ from pfnlab.programs.lang.device_ops import (
     Rescan,
     RescanMoved,
     SetMemory,
+    SetPagesArray,
     SlotCall,
     Unbind,
     UnmapMappingRange,
@@ -273,6 +279,8 @@ def _ask_driver(kernel: Kernel, task: Task, call: DriverRequest, places: Places)
             arch_io_free_memtype_wc(kernel, _pfns(places, span))
         case SetMemory(span=span, mode=mode):
             set_memory(kernel, _pfns(places, span), CacheMode.from_short(mode))
+        case SetPagesArray(span=span, mode=mode):
+            set_pages_array(kernel, _pfns(places, span), CacheMode.from_short(mode))
         case MemremapPages(span=span, p2pdma=p2pdma):
             driver.memremap_pages(kernel, _pfns(places, span), p2pdma)
         case MemunmapPages():

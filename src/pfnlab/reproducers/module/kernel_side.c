@@ -149,6 +149,22 @@ static long set_memory(int (*set)(unsigned long addr, int pages), u64 start, u64
 	return set((unsigned long)page_address(ram) + start, len >> PAGE_SHIFT);
 }
 
+//: set_pages ram
+#include <asm/set_memory.h>
+/* The same of an array of pages, which could lie anywhere. */
+static long set_pages(int (*set)(struct page **pages, int count), u64 start, u64 len)
+{
+	u64 size = RAM_PAGES * PAGE_SIZE;
+	struct page *pages[RAM_PAGES];
+	int i;
+
+	if (start >= size || !len || len > size - start)
+		return -EINVAL;
+	for (i = 0; i < len >> PAGE_SHIFT; i++)
+		pages[i] = ram + (start >> PAGE_SHIFT) + i;
+	return set(pages, i);
+}
+
 //: pci_driver
 #include <linux/pci.h>
 /* It has no ids: a device is its own when it is named in driver_override and `bind`. */

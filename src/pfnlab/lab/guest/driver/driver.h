@@ -49,6 +49,7 @@ union request {
 extern struct page *driver_ram;     /* PFNLAB_RAM_PAGES of them */
 
 /* own_pages.c */
+extern struct page *own_pages[PFNLAB_RAM_PAGES];    /* each of driver_ram */
 const struct vm_operations_struct *own_pages_operations(u64 kind);
 bool maps_own_pages(u64 kind);
 int insert_own_pages(struct vm_area_struct *vma, u64 kind);

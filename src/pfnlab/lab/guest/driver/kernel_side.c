@@ -178,15 +178,33 @@ static void release(void)
 		release_mem_region(before.start, before.len);
 }
 
+/* Some of the driver's own pages, and a mode. */
+static bool may_be_set(const struct pfnlab_set *ask)
+{
+	return ask->how <= PFNLAB_SET_UC && ask->page < PFNLAB_RAM_PAGES && ask->pages &&
+	       ask->pages <= PFNLAB_RAM_PAGES - ask->page;
+}
+
 static long set_memory(const struct pfnlab_set *ask)
 {
 	unsigned long at = (unsigned long)page_address(driver_ram) + (ask->page << PAGE_SHIFT);
 
-	if (ask->how > PFNLAB_SET_UC || ask->page >= PFNLAB_RAM_PAGES || !ask->pages ||
-	    ask->pages > PFNLAB_RAM_PAGES - ask->page)
+	if (!may_be_set(ask))
 		return -EINVAL;
 	return ask->how == PFNLAB_SET_WB ? set_memory_wb(at, ask->pages) :
 		ask->how == PFNLAB_SET_WC ? set_memory_wc(at, ask->pages) : set_memory_uc(at, ask->pages);
+}
+
+/* As the pool of pages of graphics drivers does, whose pages lie anywhere. */
+static long set_pages_array(const struct pfnlab_set *ask)
+{
+	struct page **pages = own_pages + ask->page;
+
+	if (!may_be_set(ask))
+		return -EINVAL;
+	return ask->how == PFNLAB_SET_WB ? set_pages_array_wb(pages, ask->pages) :
+		ask->how == PFNLAB_SET_WC ? set_pages_array_wc(pages, ask->pages) :
+					    set_pages_array_uc(pages, ask->pages);
 }
 
 /* Of a function that is not exported; a kprobe knows where it is. NULL where there is none. */
@@ -256,6 +274,8 @@ long kernel_request(unsigned int command, union request *ask)
 		return let_go_of(command, start);
 	case PFNLAB_SET_MEMORY:
 		return set_memory(&ask->set);
+	case PFNLAB_SET_PAGES:
+		return set_pages_array(&ask->set);
 	case PFNLAB_MEMTYPE_FREE:
 		return memtype_free_at(&ask->ends);
 	case PFNLAB_RESET:

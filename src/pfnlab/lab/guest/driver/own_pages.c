@@ -9,7 +9,7 @@
 
 #include "driver.h"
 
-static struct page *own_pages[PFNLAB_RAM_PAGES];
+struct page *own_pages[PFNLAB_RAM_PAGES];
 
 bool maps_own_pages(u64 kind)
 {

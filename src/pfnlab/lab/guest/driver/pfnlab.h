@@ -44,7 +44,7 @@ enum pfnlab_ioremap {
 	PFNLAB_IOREMAP, PFNLAB_IOREMAP_WC, PFNLAB_IOREMAP_CACHE, PFNLAB_IOREMAP_UC, PFNLAB_IOREMAP_WT,
 };
 
-/* Which set_memory. */
+/* Which set_memory, or set_pages_array. */
 enum pfnlab_set_memory { PFNLAB_SET_WB, PFNLAB_SET_WC, PFNLAB_SET_UC };
 
 /* How the kernel comes to harm. */
@@ -90,5 +90,6 @@ struct pfnlab_harmed { __u64 how; };
 #define PFNLAB_OOPS            _IOW('p', 22, struct pfnlab_harmed)
 #define PFNLAB_PARK            _IOW('p', 23, struct pfnlab_range)
 #define PFNLAB_WATCH           _IO('p', 24)
+#define PFNLAB_SET_PAGES       _IOW('p', 25, struct pfnlab_set)
 
 #endif
