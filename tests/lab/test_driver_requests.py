@@ -35,6 +35,7 @@ from driver_guest import (
     UC_MINUS_BITS,
     WC,
     WC_BITS,
+    WT,
     Lab,
     kind,
 )
@@ -412,6 +413,15 @@ def test_claim_twice(machine: Lab):
     answers = machine.ask(claim, claim, "driver release", claim)
 
     assert [answers.result(step) for step in range(4)] == ["0 0", "-1 16", "0 0", "0 0"]
+
+
+def test_write_through(machine: Lab):
+    """
+    The driver's own pages, of which nobody is asked for the mode, are write-through: all three cache bits.
+    """
+    answers = machine.ask(kind(INSERT_PAGE, WT), machine.map())
+
+    assert set(answers.cache_bits(1).values()) == {CACHE_BITS}
 
 
 def test_set_memory(machine: Lab):

@@ -134,7 +134,7 @@ _PLAINER: dict[str, tuple[str, ...]] = {
     "prot": ("rw", "r", "none", "w", "x", "rx", "wx", "rwx"),
     "advice": ("dontneed", "dontfork", "random", "sequential", "normal"),
     "policy": ("bind", "preferred", "default"),
-    "mode": ("asis", "wc", "uc-"),
+    "mode": ("asis", "wc", "uc-", "wt"),
     "walker": (
         *("pagemap", "move_pages", "numa_maps", "smaps", "smaps_rollup", "futex_wake"),
         *("mem_read", "pipe_write", "vmsplice", "mem_write", "process_vm_writev"),

@@ -45,7 +45,12 @@ _IOREMAP: dict[IoremapMode, str] = {
 }
 
 #: The modes of ``with_mode()`` in the module, and how a request ends that asks for them.
-_MODES = {"asis": ("AS_IS", ""), "wc": ("WC", "_WC"), "uc-": ("UC_MINUS", "_UC_MINUS")}
+_MODES = {
+    "asis": ("AS_IS", ""),
+    "wc": ("WC", "_WC"),
+    "uc-": ("UC_MINUS", "_UC_MINUS"),
+    "wt": ("WT", "_WT"),
+}
 
 
 class ModuleRequest(msgspec.Struct, frozen=True):

@@ -48,7 +48,11 @@ _WAYS: dict[str, tuple[tuple[str, ...], str, str]] = {
 }
 
 #: What the driver makes of a mode of vm_page_prot, which is write-back at first.
-_PROT: dict[DriverMode, str] = {"wc": "pgprot_writecombine", "uc-": "pgprot_noncached"}
+_PROT: dict[DriverMode, str] = {
+    "wc": "pgprot_writecombine",
+    "uc-": "pgprot_noncached",
+    "wt": "pgprot_writethrough",
+}
 
 #: Each of the driver's own pages has a count of its own.
 _FREE_RAM = "free_pages_exact(page_address(ram), RAM_PAGES * PAGE_SIZE);"

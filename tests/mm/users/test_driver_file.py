@@ -283,10 +283,10 @@ def test_more_than_the_driver_has(how: str) -> None:
     assert "EINVAL" == mapped.result
 
 
-def gibibyte(machine: str, *ops: str) -> tuple[Step, ...]:
+def gibibyte(machine: str, *ops: str, mode: str = "wc") -> tuple[Step, ...]:
     """The steps of *ops* beside a leaf of 1 GiB that the first of them may fill, while nobody reads smaps."""
     head = (
-        "a = mmap bar[0:262144] driver fault_pud wc shared rw",
+        f"a = mmap bar[0:262144] driver fault_pud {mode} shared rw",
         "b = mmap anon[0:4] private rw populate",
         "c = fork",
         "hold unmap_vmas: c: munmap b",
@@ -307,6 +307,14 @@ def gibibyte(machine: str, *ops: str) -> tuple[Step, ...]:
 def test_the_mode_of_a_gibibyte(machine: str, mode: str) -> None:
     """S5.6.2: what was looked up for it is forgotten until 6.17, and until stable releases took that over."""
     (read,) = gibibyte(machine, "read a[5]")
+
+    assert f"a[0:262144] L3 {mode}" == entries(read)[0]
+
+
+@for_each(("machine", "mode"), [("6.12", "UC"), ("7.2", "UC-"), ("7.3", "UC-")])
+def test_a_gibibyte_is_not_write_through(machine: str, mode: str) -> None:
+    """S5.6.2: it has no room for the bit; where nobody looks its mode up, the bits left are UC."""
+    (read,) = gibibyte(machine, "read a[5]", mode="wt")
 
     assert f"a[0:262144] L3 {mode}" == entries(read)[0]
 

@@ -9,7 +9,7 @@ from pfnlab.errors import ModelledErrno
 from pfnlab.hw.bits import PAGE_CACHE_MASK, PAGE_SPECIAL
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.entry import pte_present
-from pfnlab.hw.pgprot import pgprot_noncached, pgprot_writecombine
+from pfnlab.hw.pgprot import pgprot_noncached, pgprot_writecombine, pgprot_writethrough
 from pfnlab.hw.pgtable import LEAF_PAGES, EntryRun, Page
 from pfnlab.hw.physmap import Resource
 from pfnlab.mm.fault import Signal
@@ -38,11 +38,17 @@ RAM_PFN, RAM_PAGES = 0x4000, 16
 
 
 def prot_of(vma: Vma, mode: str) -> int:
-    """vm_page_prot with the mode asked of the driver instead of its own: ``asis``, ``wc`` or ``uc-``."""
-    pat, prot = vma.mm.kernel.platform.pat, vma.page_prot & ~PAGE_CACHE_MASK
-    if mode == "wc":
-        return pgprot_writecombine(prot, pat, vma.mm.kernel.profile.pgprot_replaces)
-    return pgprot_noncached(prot, pat) if mode == "uc-" else vma.page_prot
+    """vm_page_prot with the mode that is asked of the driver: ``asis``, ``wc``, ``uc-`` or ``wt``."""
+    kernel = vma.mm.kernel
+    pat, prot = kernel.platform.pat, vma.page_prot & ~PAGE_CACHE_MASK
+    match mode:
+        case "wc":
+            return pgprot_writecombine(prot, pat, kernel.profile.pgprot_replaces)
+        case "wt":
+            return pgprot_writethrough(prot, pat, kernel.profile.pgprot_replaces)
+        case "uc-":
+            return pgprot_noncached(prot, pat)
+    return vma.page_prot
 
 
 class DriverDeviceFile:

@@ -51,8 +51,8 @@ OWN_RAM: tuple[DriverHow, ...] = ("ram", "narrowed", *OWN_PAGES)
 SHARED_ONLY: tuple[DriverHow, ...] = ("fault", "fault_prot", "fault_pmd", "fault_pud", "fault_mkwrite")
 
 #: The cache mode the driver puts into vm_page_prot, with the number of ``enum pfnlab_mode``.
-DriverMode = Literal["asis", "wc", "uc-"]
-DRIVER_MODE_NUMBERS: dict[str, int] = {"asis": 0, "wc": 1, "uc-": 2}
+DriverMode = Literal["asis", "wc", "uc-", "wt"]
+DRIVER_MODE_NUMBERS: dict[str, int] = {"asis": 0, "wc": 1, "uc-": 2, "wt": 3}
 
 #: The cache mode a driver asks ioremap for, with the number of ``enum pfnlab_ioremap``.
 IoremapMode = Literal["uc-", "wc", "wb", "uc", "wt"]

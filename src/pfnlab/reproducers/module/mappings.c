@@ -20,7 +20,7 @@ static void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 
 //: with_mode
 #include <linux/mm.h>
-enum mode { AS_IS, WC, UC_MINUS };
+enum mode { AS_IS, WC, UC_MINUS, WT };
 
 static pgprot_t with_mode(pgprot_t prot, enum mode mode)
 {
@@ -31,6 +31,8 @@ static pgprot_t with_mode(pgprot_t prot, enum mode mode)
 		return pgprot_writecombine(plain);
 	case UC_MINUS:
 		return pgprot_noncached(plain);
+	case WT:
+		return pgprot_writethrough(plain);
 	default:
 		return prot;
 	}

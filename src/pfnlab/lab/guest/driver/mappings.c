@@ -49,6 +49,8 @@ static pgprot_t with_mode(pgprot_t prot, u64 mode)
 		return pgprot_writecombine(plain);
 	case PFNLAB_UC_MINUS:
 		return pgprot_noncached(plain);
+	case PFNLAB_WT:
+		return pgprot_writethrough(plain);
 	default:
 		return prot;
 	}

@@ -37,7 +37,7 @@ enum pfnlab_kind {
 };
 
 /* Cache mode of vm_page_prot. */
-enum pfnlab_mode { PFNLAB_AS_IS, PFNLAB_WC, PFNLAB_UC_MINUS };
+enum pfnlab_mode { PFNLAB_AS_IS, PFNLAB_WC, PFNLAB_UC_MINUS, PFNLAB_WT };
 
 /* Which ioremap. */
 enum pfnlab_ioremap {
