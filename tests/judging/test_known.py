@@ -468,6 +468,15 @@ def test_another_mode_behind_a_zap(machine: str, reason: str | None) -> None:
     assert reason == whys(machine, *modes).get("one_mode")
 
 
+@for_each("series", ["6.1", "7.2", "7.3"])
+def test_a_drivers_fault_does_not_mind_the_direct_map(series: str) -> None:
+    """S2.10.2: remap_file_pages leads a driver's mapping to memory, which its handler fills as uncached."""
+    leads = "remap_file_pages a low[0] devmem-sync"
+    lines = ("a = mmap bar[0] driver fault shared rw", leads, "write a[0] 1")
+
+    assert {"direct_map": "S2.10.2"} == whys(series, *lines, head=HEAD + "device low: lowmem, 1 page\n")
+
+
 @for_each(("via", "reason"), [("proc-wc", "S9.3"), ("wc", "")])
 def test_a_mapping_of_what_was_removed(via: str, reason: str) -> None:
     """S9.3 is of /proc/bus/pci; a mapping of sysfs that is there behind the removal has no reason."""
