@@ -353,6 +353,14 @@ def test_what_a_mapping_gives_up_stays_committed_until_7_3(move: str, series: st
     assert explained == why_committed(asked, series)
 
 
+@for_each(("series", "explained"), [("6.12", ""), ("6.16", "S5.8.9"), ("6.17", "")])
+def test_what_is_left_mapped_stays_committed_on_6_16(series: str, explained: str) -> None:
+    """Its VMA has no VM_ACCOUNT any more."""
+    asked = program("a = mmap anon[0] private rw", "b = mremap a 1 page maymove fixed dontunmap")
+
+    assert explained == why_committed(asked, series)
+
+
 @for_each(
     ("over", "series", "explained"),
     [

@@ -62,6 +62,7 @@ _UNASKED = "C01: a driver maps with the mode it likes, nobody asks the book"
 _UNCOUNTED = "S5.8.4a: a special VMA that cannot grow gives memory back that it never took"
 _SHRUNK = "S5.8.13: a mapping that shrinks and moves commits what it gave up"
 _REPLACED = "S4.7.5: a mapping that fails keeps what it was to replace committed"
+_UNACCOUNTED = "S5.8.9: MREMAP_DONTUNMAP takes VM_ACCOUNT from the source"
 _TWICE = "A17: a remap that fails halfway untracks twice"
 
 #: Trackers that have one entry in the book for all pieces of a mapping, and know only whole VMAs.
@@ -207,6 +208,11 @@ KNOWN: tuple[Known, ...] = (
         lambda c: c.own_pages and c.done("mremap") and c.within("6.1", "6.12"),
     ),
     Known("committed_left", _REPLACED, lambda c: c.failed_over and c.within("6.12", "7.3")),
+    Known(
+        "committed_left",
+        _UNACCOUNTED,
+        lambda c: c.has("dontunmap_drops_account") and c.left_mapped,
+    ),
     Known("committed_left", _SHRUNK, lambda c: c.shrank_elsewhere and c.within("6.16", "7.3")),
     Known(
         "no_warning",

@@ -178,6 +178,11 @@ class Causes:
         return self.op is not None and isinstance(self.op.call, Mremap) and self.op.call.dontunmap
 
     @property
+    def left_mapped(self) -> bool:
+        """True where an mremap has left the old place mapped."""
+        return any(isinstance(call, Mremap) and call.dontunmap for _, call in self._made())
+
+    @property
     def shrank_elsewhere(self) -> bool:
         """True where an mremap to a place that it names made a mapping smaller."""
         return any(
