@@ -281,6 +281,13 @@ def test_what_another_has_booked() -> None:
     assert {"no_loss": "S4.10", "freed_once": "S4.10"} == whys("7.2", *freed)
 
 
+def test_a_claim_of_what_somebody_else_freed() -> None:
+    """Pages are missing in the book, and it has others, for that reason."""
+    freed = ("a = mmap bar[0:2] wc shared rw", "arch_io_free_memtype_wc bar[1]", "request_mem_region bar[0]")
+
+    assert "S4.10" == whys("6.1", *freed)["claimed_free"]
+
+
 def test_a_rule_of_all_explains_every_kernel() -> None:
     """A rule that all series share explains a kernel of unknown version too."""
     rule = next(entry for entry in KNOWN if entry.name == "direct_map_back")

@@ -227,6 +227,7 @@ KNOWN: tuple[Known, ...] = (
     Known("claimed_free", _PIECES, _pieces),
     Known("claimed_free", _LOOKED_UP, lambda c: c.tracker(*_OVER_ZAPS) and c.zapped),
     Known("claimed_free", _FIRST_PAGE, _escaped),
+    Known("claimed_free", _FOREIGN, lambda c: c.took_foreign),
     Known("claimed_free", _KEPT, lambda c: c.counts and (c.zapped or c.cut)),
     Known("claimed_free", _ESCAPES, lambda c: c.driver and c.now == "release"),
     Known("claimed_unmapped", _FIRST_PAGE, _escaped),
