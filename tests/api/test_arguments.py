@@ -77,6 +77,7 @@ WORKING_OPERATION = {
         "pages": 2,
         "advice": "cold",
         "policy": "bind",
+        "kind": "all",
     },
     **{"value": 7, "mode": "wc", "device": "bar", "line": "look", "function": "__pte_alloc"},
 }

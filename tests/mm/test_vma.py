@@ -160,12 +160,18 @@ def test_dup_shares_nothing_of_the_tracker() -> None:
 )
 def test_writenotify(file: MappedFile | None, flags: int, notify: bool) -> None:
     """Only shared writable sysfs mappings want to hear of writes (S5.10.2, measured)."""
-    assert notify == vma(0, 4, flags=flags, file=file).wants_writenotify()
+    assert notify == vma(0, 4, flags=flags | VM_SOFTDIRTY, file=file).wants_writenotify()
+
+
+@for_each(("flags", "notify"), [(VM_WRITE | VM_SHARED, True), (VM_WRITE, False), (VM_SHARED, False)])
+def test_writenotify_without_the_mark(flags: int, notify: bool) -> None:
+    """Every shared writable mapping, so that its entries can tell what was written (S7.7.4)."""
+    assert notify == vma(0, 4, flags=flags, file=MEM).wants_writenotify()
 
 
 def test_page_prot_keeps_its_mode() -> None:
     """A new protection keeps the cache bits of vm_page_prot (S5.10.2)."""
-    changed = vma(0, 4, flags=VM_READ | VM_WRITE | VM_SHARED)
+    changed = vma(0, 4, flags=VM_READ | VM_WRITE | VM_SHARED | VM_SOFTDIRTY)
 
     changed.set_page_prot()
 

@@ -78,7 +78,9 @@ NEVER_HELD = (Exit, Kill, Exec, Thread, Look, Remove, Rescan, Unplug, Plug)
 #: Operations of the table that depend on what stands before them; a device has one driver in a program.
 _PLACED = (*NEVER_HELD, Release, RescanMoved, Bind, Unbind, MemremapPages)
 TABLE = (Look, *(kind for kind in ROWS if kind not in _PLACED))
-ON_AREAS = tuple(kind for kind in TABLE if {Shape.RANGE, Shape.ACCESS} & set(ROWS[kind].fields[:1]))
+ON_AREAS = tuple(
+    kind for kind in TABLE if any(field in (Shape.RANGE, Shape.ACCESS) for field in ROWS[kind].fields[:1])
+)
 ELSEWHERE = tuple(kind for kind in TABLE if kind not in ON_AREAS)
 PROTECTIONS = sorted(PROTS)
 SERIES = ("5.15", "6.1", "6.12", "6.16", "7.2", "10.0")

@@ -56,6 +56,13 @@ def devices_of(text: str, known: dict[str, dict[int, KnownBar]] | None = None) -
         ("mbind(0x7f0000000000, 4096, MPOL_BIND, [0x0000000000000001], 64, 0) = 0", ["mbind a[0] bind"]),
         ("mbind(0x7f0000000000, 65536, MPOL_DEFAULT, NULL, 0, MPOL_MF_MOVE) = 0", ["mbind a default move"]),
         ("mbind(0x7effffff0000, 4096, MPOL_LOCAL, NULL, 0, 0) = 0", []),
+        (
+            'openat(AT_FDCWD, "/proc/self/clear_refs", O_WRONLY) = 4\nwrite(4, "4", 1) = 1',
+            ["clear_refs soft_dirty"],
+        ),
+        ('write(4</proc/self/clear_refs>, "1\\n", 2) = 2', ["clear_refs all"]),
+        ('write(4</proc/self/clear_refs>, "9", 1) = -1 EINVAL (Invalid argument)', []),
+        ('write(4</tmp/a>, "4", 1) = 1', []),
         ("munlock(0x7f0000000000, 4096) = 0", ["munlock a[0]"]),
         ("msync(0x7f0000000000, 4096, MS_SYNC) = 0", ["msync a[0]"]),
         ("mlockall(MCL_CURRENT|MCL_FUTURE) = 0", ["mlockall"]),
@@ -279,6 +286,10 @@ def test_an_operation_has_its_line_and_error() -> None:
         (
             "mbind(0x7f0000000000, 4096, MPOL_BIND, [0x0000000000000002], 64, 0) = 0",
             "# not said, 1: mbind with MPOL_BIND, [0x0000000000000002] and 0",
+        ),
+        (
+            'write(4</proc/77/clear_refs>, "4", 1) = 1',
+            '# not said, 1: write of "4" to /proc/77/clear_refs',
         ),
         ("hello\nthere", "# not said, 2: lines that are no system call"),
         ("mlockall(MCL_CURRENT) = 0", "# not said, 1: mlockall with MCL_CURRENT"),

@@ -58,6 +58,7 @@ _USER_KINDS: dict[str, CallKind] = {
     "process_vm_readv": CallKind(2, seen=True),
     "remap_file_pages": CallKind(3, seen=True),
     "status": CallKind(0.5, seen=True),
+    "clear_refs": CallKind(2, seen=False),
     "fork refused": CallKind(1.5, seen=False),
     "memtype_list": CallKind(0.5, seen=True),
     "look": CallKind(0.5, seen=True),
@@ -147,7 +148,7 @@ KINDS = _USER_KINDS | DRIVER_KINDS | VFIO_KINDS | RESET_KINDS | _SLOT_KINDS
 EVERYWHERE = frozenset(
     word
     for word, kind in BY_WORD.items()
-    if word != "release" and not {Shape.RANGE, Shape.ACCESS} & set(ROWS[kind].fields[:1])
+    if word != "release" and not any(field in (Shape.RANGE, Shape.ACCESS) for field in ROWS[kind].fields[:1])
 )
 
 EVERYWHERE |= {"fork", "fork refused", "unmap_mapping_range"}
@@ -178,10 +179,12 @@ PLANS: dict[str, tuple[tuple[str, ...], ...]] = {
         *(("r all", "mseal all", "dontneed"), ("r all", "mseal all", "dontfork")),
         *(("rw all", "write", "fork", "process_vm_readv"),) * 2,
         ("rw all", "write", "r", "futex_wake"),
+        *(("write", "clear_refs", "rw all", "write"), ("clear_refs", "mremap to", "pagemap")),
     ),
     "mmap": (
         *(("write", "fork", "exit", "write"), ("fork", "munmap"), ("mmap", "fork"), ("munmap",)),
         *(("write", "walk"), ("walk",), ("mbind", "munmap")),
+        *(("write", "clear_refs", "mprotect", "rw", "write"), ("clear_refs", "mremap to")),
     ),
     "mmap over": (
         *(("write", "munmap"), ("fork",), ("munmap all",), ("msync all",), ("madvise all",)),

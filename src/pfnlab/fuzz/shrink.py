@@ -134,6 +134,7 @@ _PLAINER: dict[str, tuple[str, ...]] = {
     "prot": ("rw", "r", "none", "w", "x", "rx", "wx", "rwx"),
     "advice": ("dontneed", "dontfork", "random", "sequential", "normal"),
     "policy": ("bind", "preferred", "default"),
+    "kind": ("peak", "mapped", "anon", "all", "soft_dirty"),
     "mode": ("asis", "wc", "uc-", "wt"),
     "walker": (
         *("pagemap", "move_pages", "numa_maps", "smaps", "smaps_rollup", "futex_wake"),

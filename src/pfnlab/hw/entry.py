@@ -82,6 +82,26 @@ def pte_mkdirty(bits: int, saved_dirty: bool) -> int:
     return _settle_dirty(bits | PAGE_DIRTY | PAGE_SOFT_DIRTY, saved_dirty)
 
 
+def pte_written(bits: int) -> int:
+    """A writable entry after a write: of the marks the hardware knows only the dirty bit."""
+    return bits | PAGE_DIRTY
+
+
+def pte_mksoft_dirty(bits: int) -> int:
+    """The entry soft-dirty."""
+    return bits | PAGE_SOFT_DIRTY
+
+
+def pte_clear_soft_dirty(bits: int) -> int:
+    """The entry not soft-dirty."""
+    return bits & ~PAGE_SOFT_DIRTY
+
+
+def pte_soft_dirty(bits: int) -> bool:
+    """True where the page was written since somebody cleared the mark, as far as the entry knows."""
+    return bool(bits & PAGE_SOFT_DIRTY)
+
+
 def pte_mkclean(bits: int) -> int:
     """The entry clean."""
     return bits & ~(PAGE_DIRTY | PAGE_SAVED_DIRTY)

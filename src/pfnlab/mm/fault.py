@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pfnlab.errors import Undecided, Why
 from pfnlab.hw.bits import PAGE_ACCESSED, PAGE_PKEY_BIT0, PAGE_SPECIAL
-from pfnlab.hw.entry import pte_mkdirty, pte_mkwrite, pte_mkyoung, pte_present, pte_write
+from pfnlab.hw.entry import pte_mkdirty, pte_mkwrite, pte_mkyoung, pte_present, pte_write, pte_written
 from pfnlab.hw.pgtable import LEAF_PAGES, EntryRun, Page
 from pfnlab.hw.tlb import Tlb
 from pfnlab.mm.content import with_word, word
@@ -91,7 +91,7 @@ def _walk(mm: MmStruct, tlb: Tlb, vpn: int, writes: bool, user: bool) -> EntryRu
             mm.kernel.trace.printk("Huh VM_FAULT_OOM leaked out to the #PF handler. Retrying PF")
     bits = pte_mkyoung(entry.bits)
     if writes:
-        bits = pte_mkdirty(bits, mm.kernel.profile.saved_dirty)
+        bits = pte_written(bits)
     if bits != entry.bits:
         mm.tables.change(vpn, vpn + 1, lambda run: bits)
     entry = entry._replace(bits=bits)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 
 from pfnlab.errors import ModelledErrno
-from pfnlab.hw.entry import pte_dirty, pte_mkwrite, pte_modify, pte_needs_flush, pte_write
+from pfnlab.hw.entry import pte_dirty, pte_mkwrite, pte_modify, pte_needs_flush, pte_soft_dirty, pte_write
 from pfnlab.hw.pgtable import LEAF_PAGES, EntryRun
 from pfnlab.mm.fault import populate
 from pfnlab.mm.flags import VM_ACCESS, VM_ACCOUNT, VM_LOCKED, VM_SEALED, VM_SHARED, VM_WRITE
@@ -79,13 +79,13 @@ def _change_protection(tlb: MmuGather, vma: Vma, start: int, end: int) -> None:
     """
     saved_dirty = vma.mm.kernel.profile.saved_dirty
     needs_dirty = bool(vma.flags & VM_SHARED) or vma.mm.kernel.profile.upgrades_dirty_only
-    upgrade = vma.wants_writenotify() if vma.flags & VM_SHARED else bool(vma.flags & VM_WRITE)
+    upgrade = bool(vma.flags & VM_WRITE) and (vma.file_wants_writenotify or not vma.flags & VM_SHARED)
 
     def new_bits(run: EntryRun) -> int:
         bits = pte_modify(run.bits, vma.page_prot, saved_dirty)
         if upgrade and not pte_write(bits) and (pte_dirty(bits) or not needs_dirty):
             owned = bool(vma.flags & VM_SHARED) or (run.page is not None and run.page.exclusive)
-            if owned:
+            if owned and (pte_soft_dirty(bits) or not vma.tracks_soft_dirty):
                 bits = pte_mkwrite(bits, saved_dirty)
         # change_huge_pud does not ask whether a leaf of 1 GiB needs it.
         if run.level == _GIGABYTE or pte_needs_flush(run.bits, bits):

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from pfnlab.errors import ModelledErrno, Undecided, Why
-from pfnlab.hw.pgtable import TABLE_PAGES
+from pfnlab.hw.entry import pte_mksoft_dirty
+from pfnlab.hw.pgtable import TABLE_PAGES, EntryRun
 from pfnlab.mm.fault import populate
 from pfnlab.mm.flags import (
     VM_ACCOUNT,
@@ -283,7 +284,7 @@ def _move_page_tables(mm: MmStruct, start: int, nr: int, to: int) -> None:
         mm.tables.copy_tables(mm.tables, start, start + nr, shift)
         with mm.page_table_lock.write():
             for run in mm.tables.clear(start, start + nr):
-                mm.tables.set(run._replace(start=run.start + shift, end=run.end + shift))
+                mm.tables.set(_moved(mm, run, shift))
         mm.flush_tlb(start, start + nr)
         return
     extents = list(_extents(start, start + nr, shift))
@@ -304,9 +305,15 @@ def _move_page_tables(mm: MmStruct, start: int, nr: int, to: int) -> None:
                 mm.flush_tlb(runs[0].start, runs[0].end)
                 continue
             for run in runs:
-                mm.tables.set(run._replace(start=run.start + shift, end=run.end + shift))
+                mm.tables.set(_moved(mm, run, shift))
             if runs:
                 mm.flush_tlb(first, last)
+
+
+def _moved(mm: MmStruct, run: EntryRun, shift: int) -> EntryRun:
+    """The entries of *run*, moved one by one: each counts as written (move_soft_dirty_pte, S7.7.4)."""
+    bits = pte_mksoft_dirty(run.bits) if mm.kernel.profile.configuration.soft_dirty else run.bits
+    return run._replace(start=run.start + shift, end=run.end + shift, bits=bits)
 
 
 def _lose_gigabytes(mm: MmStruct, start: int, end: int) -> None:

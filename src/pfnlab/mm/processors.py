@@ -166,6 +166,11 @@ class Processors:
 
     # Asked by operations.
 
+    @property
+    def driven(self) -> bool:
+        """True within an operation that goes on beside others, on a processor of its task's own."""
+        return self._running is not None
+
     def inside(self, function: str) -> AbstractContextManager[None]:
         """The operation is in *function* within this context: it may be held where it begins or ends."""
         operation = self._running

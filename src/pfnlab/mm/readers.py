@@ -9,7 +9,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from pfnlab.errors import ModelledErrno, Undecided, Why
-from pfnlab.hw.entry import pte_dirty, pte_present
+from pfnlab.hw.entry import pte_dirty, pte_present, pte_soft_dirty
 from pfnlab.hw.pgtable import LEAF_PAGES, EntryRun
 from pfnlab.hw.tlb import Tlb
 from pfnlab.mm.content import word
@@ -154,6 +154,7 @@ def _pagemap(mm: MmStruct, vpn: int) -> Pagemap:
     walker = mm.kernel.walkers.walk_page_range
     if entry is None or not walker.walk_page_test(vma):
         return Pagemap(softdirty=softdirty)
+    softdirty |= mm.kernel.profile.configuration.soft_dirty and pte_soft_dirty(entry.bits)
     if entry.page is None or not walker.vm_normal_page(vma, entry):
         return Pagemap(present=True, softdirty=softdirty)
     return Pagemap(True, entry.page.mapcount == 1, not entry.page.anonymous, softdirty)

@@ -239,9 +239,18 @@ class Vma:
 
     def wants_writenotify(self) -> bool:
         """vma_wants_writenotify: shared writable entries start read-only so that writes fault."""
-        if self.flags & (VM_WRITE | VM_SHARED) != VM_WRITE | VM_SHARED:
-            return False
+        shared = self.flags & (VM_WRITE | VM_SHARED) == VM_WRITE | VM_SHARED
+        return shared and (self.file_wants_writenotify or self.tracks_soft_dirty)
+
+    @property
+    def file_wants_writenotify(self) -> bool:
+        """True where it is the file that wants to know of first writes."""
         return self.file is not None and self.file.write_notify
+
+    @property
+    def tracks_soft_dirty(self) -> bool:
+        """vma_soft_dirty_enabled: its entries say which pages were written since the mark was cleared."""
+        return self.mm.kernel.profile.configuration.soft_dirty and not self.flags & VM_SOFTDIRTY
 
     def set_page_prot(self) -> None:
         """vma_set_page_prot: page_prot follows the flags, its cache mode stays (S5.10.2)."""

@@ -55,7 +55,15 @@ from pfnlab.programs.lang.ops import (
     Write,
 )
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.walk_ops import ByteRange, Mincore, ProcessVmReadv, Status, Walk
+from pfnlab.programs.lang.walk_ops import (
+    CLEARED_REFS,
+    ByteRange,
+    ClearRefs,
+    Mincore,
+    ProcessVmReadv,
+    Status,
+    Walk,
+)
 from pfnlab.reproducers.c_text import area_at, bytes_of, device_at
 from pfnlab.reproducers.driver_requests import DriverWork, module_request
 
@@ -201,6 +209,8 @@ class CProgram:
             case Status():
                 locked = "true" if op.task in self._all_locked else "false"
                 return CCall(f"locked_memory({locked})", ("locked_memory",))
+            case ClearRefs():
+                return CCall(f"clear_refs({CLEARED_REFS[call.kind]})", ("clear_refs",))
             case Walk() | ProcessVmReadv():
                 return self._walk(call)
             case _:

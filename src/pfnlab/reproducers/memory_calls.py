@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from pfnlab.programs.lang.device_ops import DriverMap
@@ -20,7 +21,15 @@ from pfnlab.programs.lang.ops import (
     Munlockall,
 )
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.walk_ops import MAX_BYTES_MOVED, ByteRange, Mincore, ProcessVmReadv, Walk
+from pfnlab.programs.lang.walk_ops import (
+    CLEARED_REFS,
+    MAX_BYTES_MOVED,
+    ByteRange,
+    ClearRefs,
+    Mincore,
+    ProcessVmReadv,
+    Walk,
+)
 from pfnlab.reproducers.device_files import driver_file
 from pfnlab.reproducers.file_calls import VFIO_BAR_PAGES, FileCalls, says
 from pfnlab.reproducers.following import MapSource, pages_in
@@ -34,6 +43,7 @@ from pfnlab.reproducers.printed_values import (
     bits,
     number,
     prot_letters,
+    string,
 )
 from pfnlab.reproducers.processes_traced import TracedFile, TracedTask
 from pfnlab.reproducers.strace_lines import LoggedCall
@@ -42,6 +52,9 @@ from pfnlab.units import PAGE_SIZE
 
 #: The fewest arguments of calls, of which damaged lines have fewer.
 LEAST = {"mmap": 6, "munmap": 2, "mremap": 4, "mprotect": 3, "madvise": 3, "mbind": 6, "mlockall": 1}
+
+_CLEAR_REFS = re.compile(r"/proc/(self|[0-9]+)/clear_refs")
+_KINDS_OF_REFS = {str(written): kind for kind, written in CLEARED_REFS.items()}
 
 #: Errors of mmap whose reason is in how a file was opened, and by whom: a program has no word for it.
 _OF_FILES = frozenset({"EACCES", "EPERM", "EBADF", "ENODEV"})
@@ -70,6 +83,7 @@ class MemoryCalls(FileCalls):
             "msync": self._msync,
             "mlockall": self._mlockall,
             "munlockall": self._munlockall,
+            "write": self._write,
             "process_vm_readv": self._other_memory,
             "process_vm_writev": self._other_memory,
             "ftruncate": self._ftruncate,
@@ -213,6 +227,20 @@ class MemoryCalls(FileCalls):
                 f"mlockall with {call.arguments[0]}: a program has MCL_CURRENT|MCL_FUTURE only"
             )
         self.follower.add(task.task, Mlockall(), says(call), copied=False)
+        return True
+
+    def _write(self, task: TracedTask, call: LoggedCall) -> bool:
+        """A number written to the task's own clear_refs; every other write is of no concern here."""
+        found = self.file(task, call.arguments[0]) if len(call.arguments) > 1 else None
+        named = _CLEAR_REFS.fullmatch(found[1].path) if found is not None else None
+        if named is None or call.errno:
+            return False
+        whose = task if named[1] == "self" else self.tasks.get(int(named[1]))
+        written = string(call.arguments[1])
+        kind = None if written is None else _KINDS_OF_REFS.get(written[0].strip())
+        if whose is None or whose.process is not task.process or kind is None:
+            return self.unsaid(f"write of {call.arguments[1]} to {named[0]}")
+        self.follower.add(task.task, ClearRefs(kind), says(call), copied=False)
         return True
 
     def _munlockall(self, task: TracedTask, call: LoggedCall) -> bool:

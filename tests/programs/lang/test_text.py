@@ -45,7 +45,7 @@ from pfnlab.programs.lang.ops import (
 )
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.walk_ops import Walk
+from pfnlab.programs.lang.walk_ops import ClearRefs, Walk
 
 HEAD = """\
 pfnlab program 1
@@ -91,6 +91,7 @@ def last_op(line: str) -> Op:
         ("munlockall", Munlockall()),
         ("msync a", Msync(Span("a", 0, 16))),
         ("mseal a[0:2]", Mseal(Span("a", 0, 2))),
+        ("clear_refs soft_dirty", ClearRefs("soft_dirty")),
         ("mbind a[0:2] bind", Mbind(Span("a", 0, 2), "bind")),
         ("mbind a default move", Mbind(Span("a", 0, 16), "default", move=True)),
         ("mremap a[0:16] 8 pages", Mremap(Span("a", 0, 16), 8)),

@@ -43,7 +43,8 @@ def freeze(kernel: Kernel, naming: Naming | None = None) -> tuple[bytes, ...]:
     hold, each address space, and the rest.
 
     :param naming: other names for its tasks and areas. Then values that only name or count are left out:
-        process numbers, contents of pages, accessed bits, counters that only grow, warnings given once
+        process numbers, contents of pages, accessed and soft-dirty bits, counters that only grow, warnings
+        given once
     :raises Undecided: a policy holds an object that is no value
     """
     tasks = list(kernel.tasks.values()) if naming is None else naming.tasks

@@ -7,7 +7,7 @@ from copy import copy
 from itertools import permutations, product
 from typing import NamedTuple
 
-from pfnlab.hw.bits import PAGE_ACCESSED
+from pfnlab.hw.bits import PAGE_ACCESSED, PAGE_SOFT_DIRTY
 from pfnlab.hw.pgtable import EntryRun
 from pfnlab.hw.tlb import Tlb
 from pfnlab.mm.kernel import Kernel, Task
@@ -21,8 +21,8 @@ AREA_STRIDE = 2 * AREA_ALIGN_PAGES
 #: The place of an area's first page in its stride.
 _FIRST_OFFSET = FIRST_AREA_PAGE % AREA_STRIDE
 
-#: Bits of an entry that can change later behaviour. The accessed bit cannot.
-KEPT_BITS = ~PAGE_ACCESSED
+#: Bits of an entry that can change later behaviour. Accessed and soft-dirty bits cannot (docs/states.md).
+KEPT_BITS = ~(PAGE_ACCESSED | PAGE_SOFT_DIRTY)
 
 
 #: Equal entries as numbers: first page, page behind the last, frame, bits, number of the page or -1, level.

@@ -339,7 +339,7 @@ static void operate(const struct op *op, struct answer *answer)
 	int ret = 0;
 
 	if (op->order && op->verb != MMAP && !op->vfio && op->verb != WALK && op->verb != BYTES && op->verb != REMOVE && op->verb != RESCAN &&
-	    op->verb != BIND && op->verb != UNBIND && op->verb != RESCAN_MOVED)
+	    op->verb != BIND && op->verb != UNBIND && op->verb != RESCAN_MOVED && op->verb != CLEAR_REFS)
 		order_record(true);
 	errno = 0;
 	switch (op->verb) {
@@ -373,6 +373,7 @@ static void operate(const struct op *op, struct answer *answer)
 	case REMOVE:   ret = slot_remove(op->order); break;
 	case RESCAN:   ret = slot_rescan(op->order); break;
 	case RESCAN_MOVED: ret = slot_rescan_moved(arg[0], arg[1], op->order); break;
+	case CLEAR_REFS: ret = clear_refs(arg[0], op->order); break;
 	case BIND:
 	case UNBIND:   ret = slot_bind(op->verb == BIND, op->order); break;
 	case REFUSE:   ret = refuse(arg[0]); break;

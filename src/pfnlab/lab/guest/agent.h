@@ -64,7 +64,7 @@
 	VERB(VFIO_CLOSE, "vfio-close", 0) VERB(WALK, "walk", 3) VERB(BYTES, "bytes", 4) \
 	VERB(REFUSE, "refuse", 1) VERB(REMAP_FILE, "remap-file", 3) VERB(REMOVE, "remove", 0) \
 	VERB(RESCAN, "rescan", 0) VERB(SLOT, "slot", 1) VERB(BIND, "bind", 0) VERB(UNBIND, "unbind", 0) \
-	VERB(RESCAN_MOVED, "rescan-moved", 0)
+	VERB(RESCAN_MOVED, "rescan-moved", 0) VERB(CLEAR_REFS, "clear-refs", 1)
 
 enum verb {
 #define NUMBERED(verb, name, args) verb,
@@ -179,6 +179,7 @@ int walker_number(const char *name);
 void walk_pages(const struct op *op, struct answer *answer, bool all_locked);
 void move_bytes(const struct op *op, struct answer *answer);
 void add_number(struct answer *answer, uint64_t number);
+int clear_refs(unsigned number, bool order);
 int refuse_forks(enum refusal reason, bool on);
 pid_t fork_as_first(void);
 

@@ -65,6 +65,7 @@ _SEMAPHORES: dict[Obstacle, tuple[str, ...]] = {
             "m_start",
             "lock_next_vma",
             "show_smaps_rollup",
+            "clear_refs_write",
             "exit_mm",
             "do_mseal",
             # Those who look at or copy the memory of another address space, or take its pages.

@@ -125,7 +125,8 @@ class CallReader:
                 return self._value(line, verb, first)
             case Word(default=None):
                 self.at[name] = line.column
-                return line.choice(field.says, field.numbers, f"`{verb} {first} {field.example}`")
+                example = " ".join(str(word) for word in (verb, first, field.example) if word is not None)
+                return line.choice(field.says, field.numbers, f"`{example}`")
             case Word():
                 return line.take() if line.next in field.numbers else field.default
             case Flag():

@@ -23,7 +23,7 @@ from pfnlab.programs.lang.device_ops import (
 )
 from pfnlab.programs.lang.forced import Fail, Hold, Skip
 from pfnlab.programs.lang.span import OnPages, Span
-from pfnlab.programs.lang.walk_ops import Mincore, ProcessVmReadv, Status, Walk
+from pfnlab.programs.lang.walk_ops import ClearRefs, Mincore, ProcessVmReadv, Status, Walk
 
 if TYPE_CHECKING:
     from pfnlab.programs.lang.needs import GuestNeeds
@@ -295,6 +295,7 @@ SystemCall = (
     | Walk
     | RemapFilePages
     | Status
+    | ClearRefs
     | ReadMemtypeList
 )
 

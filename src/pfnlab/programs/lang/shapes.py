@@ -75,7 +75,14 @@ from pfnlab.programs.lang.ops import (
     Thread,
     Write,
 )
-from pfnlab.programs.lang.walk_ops import Mincore, ProcessVmReadv, Status, Walk
+from pfnlab.programs.lang.walk_ops import (
+    CLEARED_REFS,
+    ClearRefs,
+    Mincore,
+    ProcessVmReadv,
+    Status,
+    Walk,
+)
 
 
 class Shape(Enum):
@@ -202,6 +209,7 @@ ROWS: dict[type[Call], Row] = {
     MemunmapPages: Row((), "driver memunmap-pages 0", "S4.9"),
     ReadMemtypeList: Row((), "memtypes", ""),
     Release: Row((), "nop", ""),
+    ClearRefs: Row((Word(CLEARED_REFS, "kind of references", "soft_dirty"),), "clear-refs", "S7.7"),
     Status: Row((), "walk status 0 0", "", "vmrss"),
 }
 

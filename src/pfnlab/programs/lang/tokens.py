@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from pfnlab.programs.lang.device_ops import DRIVER_RAM, IOREMAP_NUMBERS, MEMREMAP_NUMBERS, MOVED_BAR
 from pfnlab.programs.lang.ops import ADVICE, MAIN_TASK, POLICIES
+from pfnlab.programs.lang.walk_ops import CLEARED_REFS
 from pfnlab.programs.lang.words import (
     ANON,
     DRIVER_HOW,
@@ -95,6 +96,7 @@ def contexts() -> dict[str, tuple[TokenRule, ...]]:
         "protected": ("mprotect",),
         "advised": ("madvise",),
         "bound": ("mbind",),
+        "cleared": ("clear_refs",),
         "mapped": ("remap_file_pages",),
     }
     special = {verb for verbs in verbs_on.values() for verb in verbs}
@@ -155,6 +157,7 @@ def contexts() -> dict[str, tuple[TokenRule, ...]]:
         "advice": _closed(brackets, number, TokenRule("option", tuple(ADVICE))),
         "bound": _closed(TokenRule("name", pattern=_NAME, context="policy")),
         "policy": _closed(brackets, number, TokenRule("option", tuple(POLICIES), context="arguments")),
+        "cleared": _closed(TokenRule("option", tuple(CLEARED_REFS))),
         "birth": _closed(TokenRule("option", tuple(FORK_WORDS))),
         "end": _closed(),
         "arguments": _closed(

@@ -37,6 +37,9 @@ BYTE_WALKERS: tuple[Walker, ...] = ("mem_read", "mem_write", "process_vm_writev"
 #: The nodes that move_pages can move pages to; guests have one.
 Node = Literal["node0"]
 
+#: What clear_refs clears, with the number that is written for it.
+CLEARED_REFS: dict[str, int] = {"all": 1, "anon": 2, "mapped": 3, "soft_dirty": 4, "peak": 5}
+
 #: Bytes that one operation moves, at most.
 MAX_BYTES_MOVED = 16384
 
@@ -68,6 +71,12 @@ class Walk(msgspec.Struct, frozen=True, tag="walk"):
 
 class Status(msgspec.Struct, frozen=True, tag="status"):
     """The task reads VmLck and VmPin of its /proc/PID/status."""
+
+
+class ClearRefs(msgspec.Struct, frozen=True, tag="clear_refs"):
+    """The task writes the number of ``kind``, a key of :data:`CLEARED_REFS`, to its /proc/PID/clear_refs."""
+
+    kind: str
 
 
 class Mincore(OnPages, frozen=True, tag="mincore"):

@@ -15,7 +15,7 @@ from pfnlab.programs.lang.ops import (
     Thp,
     Via,
 )
-from pfnlab.programs.lang.shapes import ROWS, Flag, Shape, verbs_of, verbs_on
+from pfnlab.programs.lang.shapes import ROWS, Flag, Shape, Word, verbs_of, verbs_on
 from pfnlab.programs.lang.walk_ops import Node, Walker
 
 #: The version this pfnlab reads and writes; the first line of every program names it.
@@ -94,6 +94,14 @@ HEADERS = ("title", "asks", "thp", "device", "area")
 #: Operations without arguments.
 PLAIN_VERBS = tuple(verb for kind, row in ROWS.items() if not row.fields for verb in verbs_of(kind))
 
+#: Operations whose arguments begin with one word of several.
+WORD_VERBS = tuple(
+    verb
+    for kind, row in ROWS.items()
+    if row.fields and isinstance(row.fields[0], Word)
+    for verb in verbs_of(kind)
+)
+
 #: Operations that make a task, with the line that does it.
 BIRTHS: dict[str, str] = {"fork": "c = fork", "thread": "t = thread"}
 
@@ -110,6 +118,7 @@ VERBS = (
     *verbs_on(Shape.MEMORY),
     *verbs_on(Shape.OWN_PAGES),
     *verbs_on(Shape.DEVICE),
+    *WORD_VERBS,
     *PLAIN_VERBS,
 )
 

@@ -13,6 +13,7 @@ from pfnlab.mm.aperture import (
     set_memory,
     set_pages_array,
 )
+from pfnlab.mm.clear_refs import clear_refs
 from pfnlab.mm.fault import Signal, access
 from pfnlab.mm.flags import prot_flags
 from pfnlab.mm.kernel import Kernel, Task
@@ -101,7 +102,7 @@ from pfnlab.programs.lang.ops import (
     Write,
 )
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.walk_ops import Mincore, ProcessVmReadv, Status, Walk
+from pfnlab.programs.lang.walk_ops import ClearRefs, Mincore, ProcessVmReadv, Status, Walk
 from pfnlab.programs.model.walking import process_vm_readv, status_text, walked
 from pfnlab.programs.runs.observation import MOVED, SAME
 from pfnlab.programs.runs.places import Places
@@ -219,6 +220,8 @@ def _system_call(kernel: Kernel, task: Task, call: SystemCall, places: Places) -
             return walked(task, call, places)
         case ProcessVmReadv():
             return process_vm_readv(task, call, places)
+        case ClearRefs(kind=kind):
+            clear_refs(mm, kind)
         case Status():
             return status_text(status(mm))
         case _:

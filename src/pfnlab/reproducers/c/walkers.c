@@ -348,6 +348,26 @@ static long register_faults(void *at, uint64_t pages)
 	return ret;
 }
 
+//: clear_refs
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+/* The digit NUMBER, written to the task's own clear_refs. */
+static long clear_refs(int number)
+{
+	char digit = '0' + number;
+	int fd = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC), error;
+	long ret;
+
+	if (fd < 0)
+		return -1;
+	ret = write(fd, &digit, 1) == 1 ? 0 : -1;
+	error = errno;
+	close(fd);
+	errno = error;
+	return ret;
+}
+
 //: locked_memory add_value read_text
 #include <stdbool.h>
 #include <stdio.h>

@@ -1,0 +1,70 @@
+"""/proc/PID/clear_refs: pages seem unused, or unwritten, from now on (S7.7)."""
+
+from __future__ import annotations
+
+from pfnlab.errors import Undecided, Why
+from pfnlab.hw.entry import pte_clear_soft_dirty, pte_mkold, pte_wrprotect
+from pfnlab.hw.pgtable import EntryRun
+from pfnlab.mm.flags import VM_SOFTDIRTY
+from pfnlab.mm.space import MmStruct
+from pfnlab.mm.vma import Vma
+
+
+def clear_refs(mm: MmStruct, kind: str) -> None:
+    """Clear what *kind*, a word of programs, says of all VMAs; each kind takes mmap_lock for writing.
+
+    :raises Undecided: a processor may remember an entry that was cleared, and would not mark it again
+    """
+    with mm.mmap_lock.write():
+        if kind == "peak":
+            return
+        if kind == "soft_dirty":
+            _unmark(mm)
+        for vma in mm:
+            _clear(vma, kind)
+        if kind == "soft_dirty":
+            mm.flush_tlb()
+        else:
+            _forget(mm)
+
+
+def _unmark(mm: MmStruct) -> None:
+    """Every VMA, a PFN mapping too, loses its mark, and new entries of shared ones are read-only."""
+    for vma in mm:
+        if vma.flags & VM_SOFTDIRTY:
+            vma.flags &= ~VM_SOFTDIRTY
+            vma.set_page_prot()
+
+
+def _clear(vma: Vma, kind: str) -> None:
+    """clear_refs_pte_range() for the entries of *vma*; the walk skips PFN mappings (walk_page_test)."""
+    mm = vma.mm
+    walker, configuration = mm.kernel.walkers.walk_page_range, mm.kernel.profile.configuration
+    if not walker.walk_page_test(vma) or kind == ("anon" if vma.file is not None else "mapped"):
+        return
+
+    def new_bits(run: EntryRun) -> int:
+        if kind != "soft_dirty":
+            return pte_mkold(run.bits) if walker.vm_normal_page(vma, run) else run.bits
+        if not configuration.soft_dirty:
+            return run.bits
+        return pte_clear_soft_dirty(pte_wrprotect(run.bits, mm.kernel.profile.saved_dirty))
+
+    mm.tables.change(vma.start, vma.end, new_bits)
+
+
+def _forget(mm: MmStruct) -> None:
+    """Nobody flushes: a processor forgets with the next switch to another address space.
+
+    That comes before the task's next operation, unless every task has a processor of its own.
+    """
+    kernel = mm.kernel
+    for task in kernel.tasks.values():
+        if task.mm is not mm:
+            continue
+        if kernel.processors.driven and task.tlb.state():
+            raise Undecided(
+                "the processor decides when it marks an entry as accessed that it may remember",
+                Why.MACHINE_DECIDES,
+            )
+        task.tlb.flush()
