@@ -85,6 +85,16 @@ def test_without_ksm_its_advice_is_unknown(configured: Configured, series: str, 
 
 
 @every_series
+def test_without_keys_no_key_is_given(configured: Configured, series: str) -> None:
+    """EINVAL, also where nothing is mapped (S5.13.4)."""
+    lines = ("a = mmap bar[0:4] wc shared rw", "munmap a", "pkey_mprotect a rw keyed", "pkey_mprotect a rw")
+
+    without = configured(series, ("X86_INTEL_MEMORY_PROTECTION_KEYS",), *lines)
+
+    assert ["ok", "ok", "EINVAL", "ENOMEM"] == results(without)
+
+
+@every_series
 def test_without_keys_executable_memory_is_read(configured: Configured, series: str) -> None:
     """The processor has no entry that may be executed and not read (S13.5)."""
     lines = (

@@ -63,6 +63,8 @@ def devices_of(text: str, known: dict[str, dict[int, KnownBar]] | None = None) -
         ('write(4</proc/self/clear_refs>, "1\\n", 2) = 2', ["clear_refs all"]),
         ('write(4</proc/self/clear_refs>, "9", 1) = -1 EINVAL (Invalid argument)', []),
         ('write(4</tmp/a>, "4", 1) = 1', []),
+        ("pkey_mprotect(0x7f0000000000, 4096, PROT_READ, -1) = 0", ["pkey_mprotect a[0] r"]),
+        ("pkey_mprotect(0x7f0000000000, 4096, PROT_READ, 1) = 0", ["pkey_mprotect a[0] r keyed"]),
         ("munlock(0x7f0000000000, 4096) = 0", ["munlock a[0]"]),
         ("msync(0x7f0000000000, 4096, MS_SYNC) = 0", ["msync a[0]"]),
         ("mlockall(MCL_CURRENT|MCL_FUTURE) = 0", ["mlockall"]),
@@ -292,6 +294,10 @@ def test_an_operation_has_its_line_and_error() -> None:
             '# not said, 1: write of "4" to /proc/77/clear_refs',
         ),
         ("hello\nthere", "# not said, 2: lines that are no system call"),
+        (
+            "pkey_mprotect(0x7f0000000000, 4096, PROT_READ, 0) = 0",
+            "# not said, 1: pkey_mprotect with key 0",
+        ),
         ("mlockall(MCL_CURRENT) = 0", "# not said, 1: mlockall with MCL_CURRENT"),
         (
             'openat(AT_FDCWD, "/dev/mem", O_RDWR) = -1 EPERM (No)',

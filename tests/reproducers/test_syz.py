@@ -127,6 +127,10 @@ def test_physical_memory_has_an_address_to_be_replaced() -> None:
         ("munmap(&(0x7f0000104000/0x4000)=nil, 0x4000)", ["munmap a[4:8]"]),
         ("munmap(&(0x7f0000900000/0x4000)=nil, 0x4000)", []),
         ("mprotect(&(0x7f0000100000/0x1000)=nil, 0x1000, 0x1)", ["mprotect a[0] r"]),
+        (
+            "pkey_mprotect(&(0x7f0000100000/0x1000)=nil, 0x1000, 0x1, 0xffffffffffffffff)",
+            ["pkey_mprotect a[0] r"],
+        ),
         ("madvise(&(0x7f0000100000/0x10000)=nil, 0x10000, 0xa)", ["madvise a dontfork"]),
         (
             "mbind(&(0x7f0000100000/0x1000)=nil, 0x1000, 0x2, &(0x7f0000000000)=0x1, 0x40, 0x2)",

@@ -29,7 +29,7 @@ syntax match pfnlabOperation_line14 "\v\C%(mbind)%([A-Za-z0-9_-])@!" contained n
 highlight default link pfnlabOperation_line14 pfnlabOperation
 syntax match pfnlabOperation_line13 "\v\C%(madvise)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInAdvised skipwhite
 highlight default link pfnlabOperation_line13 pfnlabOperation
-syntax match pfnlabOperation_line12 "\v\C%(mprotect)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInProtected skipwhite
+syntax match pfnlabOperation_line12 "\v\C%(mprotect|pkey_mprotect)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInProtected skipwhite
 highlight default link pfnlabOperation_line12 pfnlabOperation
 syntax match pfnlabOperation_line11 "\v\C%(fork|thread)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInBirth skipwhite
 highlight default link pfnlabOperation_line11 pfnlabOperation
@@ -291,7 +291,7 @@ syntax match pfnlabNumber_arguments6 "\v\C-?%(0[xX][0-9a-fA-F]+|[0-9]+)%([A-Za-z
 highlight default link pfnlabNumber_arguments6 pfnlabNumber
 syntax match pfnlabUnit_arguments5 "\v\C%(pages|page|KiB|MiB|GiB|TiB)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInArguments skipwhite
 highlight default link pfnlabUnit_arguments5 pfnlabUnit
-syntax match pfnlabOption_arguments4 "\v\C%(devmem|devmem-sync|proc-wc|proc-uc|driver|vfio|remap|bare|iomap_memory|part|halves|ram|narrowed|apply|fault|fault_prot|fault_pmd|fault_pud|fault_remap|fault_mkwrite|mixed|mixed_mkwrite|insert_page|insert_pages|map_pages|page_mkwrite|refuse|populate|locked|maymove|fixed|dontunmap|keep_cows|move|p2pdma|node0)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInArguments skipwhite
+syntax match pfnlabOption_arguments4 "\v\C%(devmem|devmem-sync|proc-wc|proc-uc|driver|vfio|remap|bare|iomap_memory|part|halves|ram|narrowed|apply|fault|fault_prot|fault_pmd|fault_pud|fault_remap|fault_mkwrite|mixed|mixed_mkwrite|insert_page|insert_pages|map_pages|page_mkwrite|refuse|populate|locked|maymove|fixed|dontunmap|keep_cows|keyed|move|p2pdma|node0)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInArguments skipwhite
 highlight default link pfnlabOption_arguments4 pfnlabOption
 syntax match pfnlabMode_arguments3 "\v\C%(wb|wc|uc-|uc|wt|wp|asis)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInArguments skipwhite
 highlight default link pfnlabMode_arguments3 pfnlabMode

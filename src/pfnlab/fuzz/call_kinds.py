@@ -39,6 +39,7 @@ _USER_KINDS: dict[str, CallKind] = {
     "mremap": CallKind(6, seen=True),
     "mremap to": CallKind(9, seen=True),
     "mprotect": CallKind(10, seen=True),
+    "pkey_mprotect": CallKind(4, seen=False),
     "madvise": CallKind(14, seen=True),
     "read": CallKind(7, seen=True),
     "write": CallKind(11, seen=False),
@@ -166,6 +167,7 @@ PLANS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("write", "wipeonfork", "fork"),
         ("write", "dontneed", "fork"),
         ("madvise",),
+        *(("pkey_mprotect", "mprotect all"), ("write", "pkey_mprotect", "x", "rw")),
         *(("mbind", "mbind all"), ("write", "mbind", "fork", "mbind"), ("mbind", "mremap to", "mbind all")),
         ("random", "sequential"),
         ("dontfork", "mprotect"),
@@ -183,7 +185,7 @@ PLANS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "mmap": (
         *(("write", "fork", "exit", "write"), ("fork", "munmap"), ("mmap", "fork"), ("munmap",)),
-        *(("write", "walk"), ("walk",), ("mbind", "munmap")),
+        *(("write", "walk"), ("walk",), ("mbind", "munmap"), ("pkey_mprotect", "mprotect", "munmap")),
         *(("write", "clear_refs", "mprotect", "rw", "write"), ("clear_refs", "mremap to")),
     ),
     "mmap over": (

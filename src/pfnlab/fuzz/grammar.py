@@ -63,6 +63,7 @@ _FAILING: dict[str, str] = {
     "mprotect": "vm_area_dup",
     "madvise": "vm_area_dup",
     "mbind": "vm_area_dup",
+    "pkey_mprotect": "vm_area_dup",
 }
 
 #: The function within which mmap of these fails. A kernel that has inlined it there reports that.

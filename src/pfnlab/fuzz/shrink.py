@@ -164,6 +164,7 @@ FLAGS = {
     "keep_cows": False,
     "to_end": False,
     "move": False,
+    "keyed": False,
 }
 
 

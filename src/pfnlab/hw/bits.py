@@ -27,6 +27,7 @@ PAGE_SOFT_DIRTY = 1 << 11
 PAGE_PAT_LARGE = 1 << 12
 #: The lowest bit of the protection key.
 PAGE_PKEY_BIT0 = 1 << 59
+PAGE_PKEY_BIT1 = 1 << 60
 PAGE_NX = 1 << 63
 
 #: The cache bits of a pgprot and of a 4K leaf.

@@ -16,6 +16,7 @@ from pfnlab.hw.bits import (
     PAGE_GLOBAL,
     PAGE_NX,
     PAGE_PKEY_BIT0,
+    PAGE_PKEY_BIT1,
     PAGE_PRESENT,
     PAGE_RW,
     PAGE_SOFT_DIRTY,
@@ -122,11 +123,14 @@ def pte_modify(bits: int, prot: int, saved_dirty: bool) -> int:
     return _settle_dirty((bits & PAGE_CHG_MASK) | (prot & ~PAGE_CHG_MASK), saved_dirty)
 
 
+#: The bits of a protection key that are used here.
+PAGE_PKEY = PAGE_PKEY_BIT0 | PAGE_PKEY_BIT1
+
 #: Cleared, these leave a cached translation that promises too much.
 _FLUSH_ON_CLEAR = PAGE_DIRTY | PAGE_PRESENT | PAGE_ACCESSED
 
 #: Changed either way, these leave a cached translation that is wrong.
-_FLUSH_ON_CHANGE = PAGE_RW | PAGE_USER | PAGE_CACHE_MASK | PAGE_GLOBAL | PAGE_PKEY_BIT0 | PAGE_NX
+_FLUSH_ON_CHANGE = PAGE_RW | PAGE_USER | PAGE_CACHE_MASK | PAGE_GLOBAL | PAGE_PKEY | PAGE_NX
 
 
 def pte_needs_flush(old: int, new: int) -> bool:

@@ -24,6 +24,7 @@ from pfnlab.programs.lang.ops import (
     Munlock,
     Munmap,
     Op,
+    PkeyMprotect,
     Program,
     Read,
     Release,
@@ -34,7 +35,7 @@ from pfnlab.programs.model.model_machine import END
 from pfnlab.programs.runs.observation import HELD, WAITS, Step
 
 #: Calls that may cut a VMA, where nobody looked at VMAs.
-_CUTS = Munmap | Mprotect | Mremap | Madvise | Mlock | Munlock | Mseal | Mbind
+_CUTS = Munmap | Mprotect | Mremap | Madvise | Mlock | Munlock | Mseal | Mbind | PkeyMprotect
 
 
 class Causes:

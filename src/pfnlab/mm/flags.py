@@ -6,6 +6,7 @@ from pfnlab.hw.bits import (
     PAGE_ACCESSED,
     PAGE_NX,
     PAGE_PKEY_BIT0,
+    PAGE_PKEY_BIT1,
     PAGE_PRESENT,
     PAGE_PROTNONE,
     PAGE_RW,
@@ -40,6 +41,8 @@ VM_MIXEDMAP = 1 << 28
 VM_HUGEPAGE = 1 << 29
 VM_NOHUGEPAGE = 1 << 30
 VM_MERGEABLE = 1 << 31
+#: Has a key of its process' own. A kernel has a number in four bits from this one on, smaps no letters.
+VM_PKEY = 1 << 32
 #: Since 6.9; smaps has no letters for it.
 VM_ALLOW_ANY_UNCACHED = 1 << 39
 VM_SEALED = 1 << 63
@@ -90,8 +93,11 @@ def prot_flags(prot: str) -> int:
 
 
 def is_execute_only(flags: int) -> bool:
-    """PROT_EXEC alone: the kernel gives such memory a protection key that lets nobody read it."""
-    return flags & VM_ACCESS == VM_EXEC
+    """PROT_EXEC alone: the kernel gives such memory a protection key that lets nobody read it.
+
+    But not where pkey_mprotect has given it one.
+    """
+    return flags & (VM_ACCESS | VM_PKEY) == VM_EXEC
 
 
 def is_cow_mapping(flags: int) -> bool:
@@ -131,4 +137,6 @@ def vm_get_page_prot(flags: int, *, keys: bool = True) -> int:
         prot |= PAGE_NX
     if keys and is_execute_only(flags):
         prot |= PAGE_PKEY_BIT0
+    if flags & VM_PKEY:
+        prot |= PAGE_PKEY_BIT1
     return prot

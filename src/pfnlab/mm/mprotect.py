@@ -8,7 +8,16 @@ from pfnlab.errors import ModelledErrno
 from pfnlab.hw.entry import pte_dirty, pte_mkwrite, pte_modify, pte_needs_flush, pte_soft_dirty, pte_write
 from pfnlab.hw.pgtable import LEAF_PAGES, EntryRun
 from pfnlab.mm.fault import populate
-from pfnlab.mm.flags import VM_ACCESS, VM_ACCOUNT, VM_LOCKED, VM_SEALED, VM_SHARED, VM_WRITE
+from pfnlab.mm.flags import (
+    VM_ACCESS,
+    VM_ACCOUNT,
+    VM_EXEC,
+    VM_LOCKED,
+    VM_PKEY,
+    VM_SEALED,
+    VM_SHARED,
+    VM_WRITE,
+)
 from pfnlab.mm.gather import MmuGather
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma
@@ -20,24 +29,27 @@ _GIGABYTE = 3
 _MAY_SHIFT = 4
 
 
-def do_mprotect(mm: MmStruct, start: int, end: int, access: int) -> None:
+def do_mprotect(mm: MmStruct, start: int, end: int, access: int, *, keyed: bool = False) -> None:
     """Give pages ``[start, end)`` the access bits *access*.
 
+    :param keyed: and the protection key that the process has for itself (S5.13)
     :raises ModelledErrno: ENOMEM at a hole, EACCES beyond what the file allows, EPERM when sealed
     """
     if start == end:
         return
     with mm.mmap_lock.write():
+        if keyed and not mm.kernel.profile.configuration.protection_keys:
+            raise ModelledErrno(errno.EINVAL)
         if mm.vma_lookup(start) is None:
             raise ModelledErrno(errno.ENOMEM)
         tlb = MmuGather(mm, "mprotect")
         try:
-            _mprotect(tlb, start, end, access)
+            _mprotect(tlb, start, end, access, keyed)
         finally:
             tlb.finish()
 
 
-def _mprotect(tlb: MmuGather, start: int, end: int, access: int) -> None:
+def _mprotect(tlb: MmuGather, start: int, end: int, access: int, keyed: bool) -> None:
     mm = tlb.mm
     at = start
     while at < end:
@@ -45,6 +57,11 @@ def _mprotect(tlb: MmuGather, start: int, end: int, access: int) -> None:
         if vma is None:
             raise ModelledErrno(errno.ENOMEM)
         flags = (vma.flags & ~VM_ACCESS) | access
+        if keyed:
+            flags |= VM_PKEY
+        elif access == VM_EXEC and mm.kernel.profile.configuration.protection_keys:
+            # The key of execute-only memory takes the place of any other.
+            flags &= ~VM_PKEY
         if access & ~(flags >> _MAY_SHIFT) & VM_ACCESS:
             raise ModelledErrno(errno.EACCES)
         if vma.flags & VM_SEALED:

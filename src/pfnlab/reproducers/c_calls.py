@@ -47,6 +47,7 @@ from pfnlab.programs.lang.ops import (
     Munlockall,
     Munmap,
     Op,
+    PkeyMprotect,
     Read,
     ReadMemtypeList,
     RemapFilePages,
@@ -162,9 +163,20 @@ class CProgram:
     def __init__(self, tasks: list[str], unknown: frozenset[str], work: DriverWork) -> None:
         self._tasks, self._unknown, self._work = tasks, unknown, work
         self._all_locked: set[str] = set()
+        #: A process may have a key, whose rights are each thread's own and are taken by a signal.
+        self._keyed = False
 
     def call(self, op: Op) -> CCall:
         """*op* as C; operations are asked for in their order."""
+        found = self._call(op)
+        if self._keyed and found.text:
+            found = msgspec.structs.replace(
+                found, text=f"(let_through(), {found.text})", pieces=(*found.pieces, "let_through")
+            )
+        self._keyed |= isinstance(op.call, PkeyMprotect) and op.call.keyed
+        return found
+
+    def _call(self, op: Op) -> CCall:
         call = op.call
         if isinstance(call, Mlockall | Munlockall):
             # Of other threads as well, which are asked for so rarely that nobody counts them.
@@ -184,6 +196,10 @@ class CProgram:
                 return CCall(
                     f"mprotect({area_at(call.span)}, {bytes_of(call.span.pages)}, {_prot(call.prot)})"
                 )
+            case PkeyMprotect():
+                keyed = str(call.keyed).lower()
+                text = f"protect_by_key({area_at(call.span)}, {call.span.pages}, {_prot(call.prot)}, {keyed})"
+                return CCall(text, ("protect_by_key",))
             case Madvise():
                 name, number = f"MADV_{call.advice.upper()}", ADVICE[call.advice]
                 text = f"madvise({area_at(call.span)}, {bytes_of(call.span.pages)}, {name})"

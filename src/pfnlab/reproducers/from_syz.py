@@ -29,6 +29,7 @@ from pfnlab.programs.lang.ops import (
     Munlock,
     Munlockall,
     Munmap,
+    PkeyMprotect,
     Via,
 )
 from pfnlab.programs.lang.span import OnPages, Span
@@ -47,6 +48,8 @@ from pfnlab.units import PAGE_SIZE
 
 _ADVICES = {value: name for name, value in ADVICE.items()}
 _POLICIES = {value: name for name, value in POLICIES.items()}
+#: Key -1.
+_NO_KEY = (1 << 64) - 1
 _RANGED: dict[str, type[OnPages]] = {
     "munmap": Munmap,
     "mlock": Mlock,
@@ -179,6 +182,9 @@ class _SyzReading:
                 return self._mremap(call)
             case "mprotect" if len(words) > 2:
                 return self._ranged(call, lambda span: Mprotect(span, prot_letters(number(words[2]) or 0)))
+            case "pkey_mprotect" if len(words) > 3 and number(words[3]) == _NO_KEY:
+                prot = prot_letters(number(words[2]) or 0)
+                return self._ranged(call, lambda span: PkeyMprotect(span, prot))
             case "madvise" if len(words) > 2:
                 advice = _ADVICES.get(number(words[2]) or 0)
                 if advice is None:

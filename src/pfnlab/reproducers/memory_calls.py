@@ -19,6 +19,7 @@ from pfnlab.programs.lang.ops import (
     Msync,
     Munlock,
     Munlockall,
+    PkeyMprotect,
 )
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import (
@@ -51,7 +52,10 @@ from pfnlab.reproducers.windows import KnownBar
 from pfnlab.units import PAGE_SIZE
 
 #: The fewest arguments of calls, of which damaged lines have fewer.
-LEAST = {"mmap": 6, "munmap": 2, "mremap": 4, "mprotect": 3, "madvise": 3, "mbind": 6, "mlockall": 1}
+LEAST = {
+    **{"mmap": 6, "munmap": 2, "mremap": 4, "mprotect": 3, "pkey_mprotect": 4},
+    **{"madvise": 3, "mbind": 6, "mlockall": 1},
+}
 
 _CLEAR_REFS = re.compile(r"/proc/(self|[0-9]+)/clear_refs")
 _KINDS_OF_REFS = {str(written): kind for kind, written in CLEARED_REFS.items()}
@@ -72,7 +76,7 @@ class MemoryCalls(FileCalls):
             "munmap": self._munmap,
             "mremap": self._mremap,
             "mprotect": self._mprotect,
-            "pkey_mprotect": self._mprotect,
+            "pkey_mprotect": self._pkey_mprotect,
             "madvise": self._madvise,
             "mbind": self._mbind,
             "mlock": self._ranged(Mlock),
@@ -192,6 +196,14 @@ class MemoryCalls(FileCalls):
     def _mprotect(self, task: TracedTask, call: LoggedCall) -> bool:
         prot = prot_letters(bits(call.arguments[2], PROT)[0]) if len(call.arguments) > 2 else "none"
         return self._on_pages(task, call, lambda span: Mprotect(span, prot))
+
+    def _pkey_mprotect(self, task: TracedTask, call: LoggedCall) -> bool:
+        """With -1, or with a key, of which a program has one; key 0 is that of all other memory."""
+        prot = prot_letters(bits(call.arguments[2], PROT)[0])
+        if call.arguments[3] == "0":
+            return self._unsaid_of(task, call, "pkey_mprotect with key 0")
+        keyed = call.arguments[3] != "-1"
+        return self._on_pages(task, call, lambda span: PkeyMprotect(span, prot, keyed))
 
     def _madvise(self, task: TracedTask, call: LoggedCall) -> bool:
         word = call.arguments[2].partition(" ")[0] if len(call.arguments) > 2 else ""

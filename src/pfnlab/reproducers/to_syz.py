@@ -23,6 +23,7 @@ from pfnlab.programs.lang.ops import (
     Munlockall,
     Munmap,
     Op,
+    PkeyMprotect,
     Via,
 )
 from pfnlab.programs.lang.printer import area_text, expect_lines, op_text
@@ -126,6 +127,8 @@ class _Writing:
                 yield f"mseal({self._range(call.span)}, 0x0)"
             case Mprotect():
                 yield f"mprotect({self._range(call.span)}, {_prot(call.prot)})"
+            case PkeyMprotect(keyed=False):
+                yield f"pkey_mprotect({self._range(call.span)}, {_prot(call.prot)}, 0xffffffffffffffff)"
             case Madvise():
                 yield f"madvise({self._range(call.span)}, {ADVICE[call.advice]:#x})"
             case Mbind():

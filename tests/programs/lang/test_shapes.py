@@ -82,7 +82,7 @@ def test_verbs_are_those_of_the_language() -> None:
 
 def test_verbs_come_by_their_first_field() -> None:
     """In the order of the table, with other fields or without."""
-    assert ("mprotect", "madvise") == verbs_on(Shape.RANGE, more=True)[:2]
+    assert ("mprotect", "pkey_mprotect") == verbs_on(Shape.RANGE, more=True)[:2]
     assert ("munmap", "mlock") == verbs_on(Shape.RANGE, more=False)[:2]
     assert ("set_memory_wb", "set_memory_wc", "set_memory_uc") == verbs_on(Shape.OWN_PAGES)[:3]
 

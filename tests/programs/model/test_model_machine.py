@@ -56,6 +56,7 @@ from pfnlab.programs.lang.ops import (
     Munlockall,
     Munmap,
     Op,
+    PkeyMprotect,
     Program,
     Read,
     Write,
@@ -63,6 +64,7 @@ from pfnlab.programs.lang.ops import (
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.validity import check_program
 from pfnlab.programs.lang.walk_ops import CLEARED_REFS, ClearRefs
+from pfnlab.programs.lang.words import PROTS
 from pfnlab.programs.model.dispatch import CallResult, close_files, perform
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Step
@@ -147,6 +149,7 @@ RANGES: st.SearchStrategy[Call] = st.one_of(
     st.builds(Msync, spans()),
     st.builds(Mseal, spans()),
     st.builds(Mbind, spans(), st.sampled_from(list(POLICIES))),
+    st.builds(PkeyMprotect, spans(), st.sampled_from(sorted(PROTS)), st.booleans()),
     st.builds(ClearRefs, st.sampled_from(list(CLEARED_REFS))),
     st.sampled_from((Mlockall(), Munlockall(), Exec(), Look())),
     st.sampled_from([kind("bar") for kind in get_args(VfioCall)]),

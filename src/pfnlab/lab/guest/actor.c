@@ -44,6 +44,7 @@ static __thread char comm_now[COMM];
 static union scratch scratches[TASKS] __attribute__((aligned(PAGE)));
 __thread union scratch *scratch;
 static enum refusal refused;      /* why my process' forks fail */
+static int own_key;              /* a protection key of my process, 0 before it is needed */
 static bool all_locked;           /* my process has called mlockall, and not munlockall */
 static struct op thread_op;       /* what a new thread is to be; read before it announces itself */
 
@@ -213,6 +214,35 @@ static int set_policy(void *at, size_t length, int mode, bool move)
 	return syscall(SYS_mbind, at, length, mode, &nodes, 8 * sizeof nodes, move ? MPOL_MF_MOVE : 0);
 }
 
+/* The process' own key lets me through: rights are a thread's, and a signal takes them. */
+static void let_through(void)
+{
+	uint32_t rights, high;
+
+	if (own_key <= 0)
+		return;
+	__asm__ volatile("rdpkru" : "=a" (rights), "=d" (high) : "c" (0));
+	__asm__ volatile("wrpkru" : : "a" (rights & ~(3U << 2 * own_key)), "c" (0), "d" (0) : "memory");
+}
+
+/* pkey_mprotect with the process' own key, or with -1. Without keys a number that nobody has. */
+static int protect_by_key(const uint64_t *arg, bool order)
+{
+	int ret, error;
+
+	if (arg[3] && !own_key)
+		own_key = syscall(SYS_pkey_alloc, 0, 0);
+	let_through();
+	if (order)
+		order_record(true);
+	ret = syscall(SYS_pkey_mprotect, arg[0], arg[1], arg[2], !arg[3] ? -1 : own_key > 0 ? own_key : 1);
+	error = errno;
+	if (order)
+		order_record(false);
+	errno = error;
+	return ret;
+}
+
 /* The memtype list to its end, which waits for whoever changes it. */
 static int read_memtypes(void)
 {
@@ -255,6 +285,7 @@ static void settle(const struct op *op, const struct answer *answer)
 	rewrite(answer, sizeof *answer);
 	rewrite(&fault, sizeof fault);
 	rewrite(comm_now, sizeof comm_now);
+	rewrite(&own_key, sizeof own_key);
 	rewrite(own, THREAD_USED);
 	if (madvise(scratch, sizeof *scratch, MADV_DONTNEED))
 		rewrite(scratch, sizeof *scratch);
@@ -338,8 +369,10 @@ static void operate(const struct op *op, struct answer *answer)
 	void *at = (void *)arg[0];
 	int ret = 0;
 
+	let_through();
 	if (op->order && op->verb != MMAP && !op->vfio && op->verb != WALK && op->verb != BYTES && op->verb != REMOVE && op->verb != RESCAN &&
-	    op->verb != BIND && op->verb != UNBIND && op->verb != RESCAN_MOVED && op->verb != CLEAR_REFS)
+	    op->verb != BIND && op->verb != UNBIND && op->verb != RESCAN_MOVED && op->verb != CLEAR_REFS &&
+	    op->verb != PKEY_MPROTECT)
 		order_record(true);
 	errno = 0;
 	switch (op->verb) {
@@ -373,6 +406,7 @@ static void operate(const struct op *op, struct answer *answer)
 	case REMOVE:   ret = slot_remove(op->order); break;
 	case RESCAN:   ret = slot_rescan(op->order); break;
 	case RESCAN_MOVED: ret = slot_rescan_moved(arg[0], arg[1], op->order); break;
+	case PKEY_MPROTECT: ret = protect_by_key(arg, op->order); break;
 	case CLEAR_REFS: ret = clear_refs(arg[0], op->order); break;
 	case BIND:
 	case UNBIND:   ret = slot_bind(op->verb == BIND, op->order); break;

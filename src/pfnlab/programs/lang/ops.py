@@ -167,6 +167,16 @@ class Mprotect(OnPages, frozen=True, tag="mprotect"):
     prot: str
 
 
+class PkeyMprotect(OnPages, frozen=True, tag="pkey_mprotect"):
+    """pkey_mprotect(2); ``prot`` as in :class:`Mmap`.
+
+    :param keyed: with the process' own protection key, which lets all of its tasks through; else with -1
+    """
+
+    prot: str
+    keyed: bool = False
+
+
 class Madvise(OnPages, frozen=True, tag="madvise"):
     """madvise(2); ``advice`` is a key of :data:`ADVICE`."""
 
@@ -280,6 +290,7 @@ SystemCall = (
     | Munmap
     | Mremap
     | Mprotect
+    | PkeyMprotect
     | Madvise
     | Mlock
     | Munlock

@@ -68,6 +68,7 @@ from pfnlab.programs.lang.ops import (
     Munlock,
     Munlockall,
     Munmap,
+    PkeyMprotect,
     Read,
     ReadMemtypeList,
     Release,
@@ -161,6 +162,7 @@ _PROT_MODE = Word(DRIVER_MODE_NUMBERS, "cache mode", "wc", "asis")
 
 ROWS: dict[type[Call], Row] = {
     Mprotect: Row((Shape.RANGE, Shape.PROT), "mprotect", "S5.10"),
+    PkeyMprotect: Row((Shape.RANGE, Shape.PROT, Flag("keyed")), "pkey-mprotect", "S5.13"),
     Madvise: Row((Shape.RANGE, Word(ADVICE, "advice", "dontfork")), "madvise", "S5.9"),
     Mbind: Row((Shape.RANGE, Word(POLICIES, "policy", "bind"), Flag("move")), "mbind", "S5.12"),
     Write: Row((Shape.ACCESS, Shape.VALUE), "store", "S6.2 S6.4"),

@@ -93,7 +93,7 @@ def contexts() -> dict[str, tuple[TokenRule, ...]]:
     verbs_on = {
         "end": PLAIN_VERBS,
         "birth": ("fork", "thread"),
-        "protected": ("mprotect",),
+        "protected": ("mprotect", "pkey_mprotect"),
         "advised": ("madvise",),
         "bound": ("mbind",),
         "cleared": ("clear_refs",),

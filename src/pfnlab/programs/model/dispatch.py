@@ -92,6 +92,7 @@ from pfnlab.programs.lang.ops import (
     Munlock,
     Munlockall,
     Munmap,
+    PkeyMprotect,
     Read,
     ReadMemtypeList,
     Release,
@@ -113,7 +114,7 @@ from pfnlab.units import PAGE_SHIFT, PHYSICAL_MASK, PfnRange
 _FRAMES = PHYSICAL_MASK + 1 >> PAGE_SHIFT
 
 #: Calls without a rule for shared anonymous memory.
-_NOT_ON_SHMEM = (Mprotect, Madvise, Mlock, Munlock, Msync, Mseal, Mbind, RemapFilePages)
+_NOT_ON_SHMEM = (Mprotect, PkeyMprotect, Madvise, Mlock, Munlock, Msync, Mseal, Mbind, RemapFilePages)
 
 
 class CallResult(NamedTuple):
@@ -172,6 +173,8 @@ def _system_call(kernel: Kernel, task: Task, call: SystemCall, places: Places) -
             do_munmap(mm, *places.pages(span))
         case Mprotect(span=span, prot=prot):
             do_mprotect(mm, *places.pages(span), prot_flags(prot))
+        case PkeyMprotect(span=span, prot=prot, keyed=keyed):
+            do_mprotect(mm, *places.pages(span), prot_flags(prot), keyed=keyed)
         case Madvise(span=span, advice=advice):
             do_madvise(mm, *places.pages(span), advice)
         case Mlock(span=span):
