@@ -91,11 +91,16 @@ def turned_back(
     if not asked:
         return asked
     try:
-        turn_back([placement.places.devices[name] for name in sorted(asked)])
+        turn_back([_reached(placement.windows[name]) for name in sorted(asked)])
         # What could not be turned back is seen in the end.
         return asked - {span.name for span, _ in direct_map_spans(now())}
     except Undecided:
         return set()
+
+
+def _reached(window: PfnRange) -> PfnRange:
+    # An access over the end of a page has the page behind it mapped too (generic_access_phys).
+    return PfnRange(window.start, window.end + 1)
 
 
 def _done(guest: GuestLike, request: str, *, operations: int) -> bool | None:
