@@ -213,8 +213,8 @@ _FAULT = (
     Mutant(
         "only files with a handler fault twice",
         "mm/fault.py",
-        "if user and file.has_fault and own_lock:",
-        "if user and own_lock:",
+        "if user and file.has_fault and _has_own_lock(vma):",
+        "if user and _has_own_lock(vma):",
     ),
 )
 
