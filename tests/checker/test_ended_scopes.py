@@ -45,13 +45,13 @@ PINNED = [
 PINNED_LATER = [
     ("7.2,tracker=exact", "ends_areas", 884, 11),
     ("7.2", "ends_areas", 874, 11),
-    ("7.2,tracker=exact", "ends_kinds", 8310, 13),
+    ("7.2,tracker=exact", "ends_kinds", 7482, 13),
     ("7.2,tracker=exact", "ends_leaves", 8229, 17),
     ("7.2,tracker=exact", "small", 1482, 11),
-    ("7.2", "ends_kinds", 7498, 13),
+    ("7.2", "ends_kinds", 6706, 13),
     ("7.2", "ends_leaves", 3297, 16),
     ("7.2", "small", 1482, 11),
-    ("6.12", "ends_kinds", 24142, 17),
+    ("6.12", "ends_kinds", 22166, 17),
     ("6.12", "ends_leaves", 11199, 19),
 ]
 
