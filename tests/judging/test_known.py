@@ -360,6 +360,25 @@ def test_what_a_mapping_gives_up_stays_committed_until_7_3(move: str, series: st
     assert explained == why_committed(asked, series)
 
 
+@for_each(
+    ("mapping", "series", "explained"),
+    [
+        ("devmem private rw", "6.18", ""),
+        ("devmem private rw", "6.19", "S4.7.6"),
+        ("devmem-sync private w", "7.1", "S4.7.6"),
+        ("devmem private rw", "7.2", ""),
+        ("devmem shared rw", "7.1", ""),
+        ("devmem private r", "7.1", ""),
+    ],
+)
+def test_what_devmem_refuses_stays_committed_until_7_2(mapping: str, series: str, explained: str) -> None:
+    """Since it maps in two phases."""
+    head = "pfnlab program 1\ntitle t\ndevice last: top, 16 pages\n"
+    asked = program(f"a = mmap last[16] {mapping}", head=head)
+
+    assert explained == why_committed(asked, series)
+
+
 @for_each(("series", "explained"), [("6.12", ""), ("6.16", "S5.8.9"), ("6.17", "")])
 def test_what_is_left_mapped_stays_committed_on_6_16(series: str, explained: str) -> None:
     """Its VMA has no VM_ACCOUNT any more."""

@@ -63,6 +63,7 @@ _UNCOUNTED = "S5.8.4a: a special VMA that cannot grow gives memory back that it 
 _SHRUNK = "S5.8.13: a mapping that shrinks and moves commits what it gave up"
 _REPLACED = "S4.7.5: a mapping that fails keeps what it was to replace committed"
 _UNACCOUNTED = "S5.8.9: MREMAP_DONTUNMAP takes VM_ACCOUNT from the source"
+_REFUSED = "S4.7.6: a mapping that the first phase refuses stays committed"
 _TWICE = "A17: a remap that fails halfway untracks twice"
 
 #: Trackers that have one entry in the book for all pieces of a mapping, and know only whole VMAs.
@@ -207,6 +208,7 @@ KNOWN: tuple[Known, ...] = (
         _UNCOUNTED,
         lambda c: c.own_pages and c.done("mremap") and c.within("6.1", "6.12"),
     ),
+    Known("committed_left", _REFUSED, lambda c: c.refused_devmem and c.within("6.19", "7.2")),
     Known("committed_left", _REPLACED, lambda c: c.failed_over and c.within("6.12", "7.3")),
     Known(
         "committed_left",

@@ -194,12 +194,19 @@ class Causes:
     @property
     def failed_over(self) -> bool:
         """True where a private writable mapping failed that was to replace another."""
-        return any(
-            isinstance(op.call, Mmap)
-            and (op.call.over is not None and not op.call.shared and "w" in op.call.prot)
-            and step.result not in ("ok", HELD, WAITS)
-            for op, step in zip(self._ops, self._steps, strict=False)
-        )
+        return any(call.over is not None for call in self._refused_memory())
+
+    @property
+    def refused_devmem(self) -> bool:
+        """True where a private writable mapping of /dev/mem failed."""
+        return any(call.via in ("devmem", "devmem-sync") for call in self._refused_memory())
+
+    def _refused_memory(self) -> Iterator[Mmap]:
+        """The private writable mappings that failed; they would have been committed to."""
+        for op, step in zip(self._ops, self._steps, strict=False):
+            call, failed = op.call, step.result not in ("ok", HELD, WAITS)
+            if failed and isinstance(call, Mmap) and not call.shared and "w" in call.prot:
+                yield call
 
     @property
     def forked(self) -> bool:
