@@ -77,9 +77,13 @@ def test_keys_walk_through_steps_and_parts(page: Any) -> None:
     """Right and left are steps, down and up parts, Enter the rule, and back undoes."""
     page.open(program="munmap-middle", on=TWO)
     wait_for_step(page, 1)
+    page.until(lambda: page.all("#picture svg"))
+    page.script("document.querySelector('#picture svg').dataset.before = 'yes'")
 
     page.press(Keys.ARROW_RIGHT)
     wait_for_step(page, 2)
+    # The step is marked before its picture is there, and a new picture takes the focus from the old parts.
+    page.until(lambda: page.all("#picture svg:not([data-before])"))
     page.press(Keys.ARROW_DOWN)
     part = page.script("return document.activeElement.dataset.part")
     assert part
