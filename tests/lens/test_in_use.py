@@ -13,7 +13,7 @@ import toy_kernel as toy
 from toy_kernel import BOOK, MM, PAGE, SYMBOLS, ToyKernel
 
 from pfnlab.lens import LensError
-from pfnlab.lens.in_use import InUse, Thing, left_behind
+from pfnlab.lens.in_use import InUse, Thing, counts_vmas, left_behind
 from pfnlab.lens.memory import GuestRam
 from pfnlab.lens.program import open_program
 from pfnlab.lens.snapshot import Lens
@@ -107,3 +107,13 @@ def test_damage_ends_in_an_error(tmp_path: Path) -> None:
 
     with pytest.raises(LensError):
         in_use(kernel, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("more", "counted"), [((), True), (("kasan_quarantine_put",), False)], ids=["freed at once", "KASAN"]
+)
+def test_vmas_are_counted_where_freed_ones_are_not_kept(more: tuple[str, ...], counted: bool) -> None:
+    """KASAN keeps freed objects for a while, and they look like used ones."""
+    symbols = {"vm_area_cachep", "__per_cpu_offset", "nr_cpu_ids", *more}
+
+    assert counted is counts_vmas(symbols.__contains__)

@@ -19,10 +19,13 @@ from pfnlab.mm.flags import VM_ACCOUNT
 from pfnlab.programs.runs.observation import MemoryFault
 from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK, pages_of, phys_to_pfn
 
+#: A function of kernels that keep freed objects for a while (KASAN): no count tells them from used ones.
+_QUARANTINE = "kasan_quarantine_put"
+
 #: The symbols that are looked for, as far as a kernel has them.
 SYMBOLS = (
     *("vm_committed_as", "nr_files", "node_data", "__per_cpu_offset", "nr_cpu_ids", "vm_area_cachep"),
-    *("vmap_nodes", "nr_vmap_nodes", "vmap_area_root", "iomem_resource"),
+    *("vmap_nodes", "nr_vmap_nodes", "vmap_area_root", "iomem_resource", _QUARANTINE),
 )
 
 #: What is counted, by the property that says it is left as it was, in the words of a message.
@@ -44,6 +47,12 @@ _ULONG_MAX = (1 << 64) - 1
 _VM_IOREMAP = 1
 _MAX_CPUS = 64
 _MAX_LISTED = 100_000
+
+
+def counts_vmas(has_symbol: Callable[[str], bool]) -> bool:
+    """True where a kernel with such symbols tells how many VMAs are in use."""
+    needed = ("vm_area_cachep", "__per_cpu_offset", "nr_cpu_ids")
+    return all(map(has_symbol, needed)) and not has_symbol(_QUARANTINE)
 
 
 class Thing(NamedTuple):
@@ -243,7 +252,7 @@ class Counts:
     def _vmas(self) -> int | None:
         # The objects of the cache of VMAs that are in use: kernels whose free objects are in sheaves.
         view, layouts = self._view, self._view.layouts
-        if not self._has("vm_area_cachep", "__per_cpu_offset", "nr_cpu_ids"):
+        if not counts_vmas(view.has_symbol):
             return None
         if not layouts.has("struct slub_percpu_sheaves") or not layouts.has("struct node_barn"):
             return None
