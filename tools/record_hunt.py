@@ -14,7 +14,7 @@ import msgspec
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from pages.recorded_hunt import FOLDER, recorded
-from pfnlab.fuzz.hunt_state import FuzzResult
+from pfnlab.fuzz.hunt_state import FuzzResult, write_stored
 
 
 def main(names: Sequence[str]) -> int:
@@ -22,7 +22,7 @@ def main(names: Sequence[str]) -> int:
     FOLDER.mkdir(exist_ok=True)
     for name in names:
         kept = recorded(msgspec.json.decode(Path(name).read_bytes(), type=FuzzResult))
-        kept.file.write_bytes(msgspec.json.format(msgspec.json.encode(kept), indent=1) + b"\n")
+        write_stored(kept.file, kept)
     print(f"{len(names)} hunts recorded in {FOLDER}")
     return 0
 

@@ -14,6 +14,7 @@ import msgspec
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from pages.recorded_sweep import FOLDER, recorded
+from pfnlab.fuzz.hunt_state import write_stored
 from pfnlab.sweep.sweep_result import SweepResult
 
 
@@ -23,7 +24,7 @@ def main(names: Sequence[str]) -> int:
     for name in names:
         for line in Path(name).read_bytes().splitlines():
             kept = recorded(msgspec.json.decode(line, type=SweepResult))
-            kept.file.write_bytes(msgspec.json.format(msgspec.json.encode(kept), indent=1) + b"\n")
+            write_stored(kept.file, kept)
             print(kept.file)
     return 0
 

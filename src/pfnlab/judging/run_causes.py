@@ -35,7 +35,7 @@ from pfnlab.programs.model.model_machine import END
 from pfnlab.programs.runs.observation import HELD, WAITS, Step
 
 #: Calls that may cut a VMA, where nobody looked at VMAs.
-_CUTS = Munmap | Mprotect | Mremap | Madvise | Mlock | Munlock | Mseal | Mbind | PkeyMprotect
+_CUTS = Munmap | Mprotect | Madvise | Mlock | Munlock | Mseal | Mbind | PkeyMprotect
 
 
 class Causes:
@@ -286,7 +286,7 @@ class Causes:
         if all(step.vmas is not None for step in self._steps):
             return False
         sizes: dict[str, int] = {}
-        for op, _ in zip(self._ops, self._steps, strict=False):
+        for op in self._ops:
             call = op.call
             # One that fails may have cut by then: to clear the way, or in front of a hole.
             if any(pages < sizes.get(area, 0) for area, pages in _parts_changed(call)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from itertools import islice
 from typing import NamedTuple
 
@@ -234,33 +234,30 @@ class Smap(NamedTuple):
 
 def smaps(mm: MmStruct, start: int, end: int) -> list[Smap]:
     """The VMAs that meet ``[start, end)`` in /proc/self/smaps, which the task reads to its end (S7.5)."""
+    return [
+        Smap(vma.start, vma.end, smap_counts(vma).rss)
+        for vma in _read_whole(mm)
+        if vma.end > start and vma.start < end
+    ]
+
+
+def _read_whole(mm: MmStruct) -> Iterator[Vma]:
+    """The VMAs one by one, under mmap_lock, or each under its own lock (S7.5.9); their leaves are split."""
     if not mm.kernel.profile.smaps_locks_vmas:
         with mm.mmap_lock.read():
-            shown = [_smap(vma) for vma in mm]
-    else:
-        shown = list(_by_own_locks(mm))
-    return [one for one in shown if one.end > start and one.start < end]
-
-
-def _by_own_locks(mm: MmStruct) -> Iterator[Smap]:
-    """The VMAs one by one, each under its own lock; where that is taken, under mmap_lock (S7.5.9)."""
+            split_leaves(mm)
+            yield from mm
+        return
     at = 0
     while (vma := mm.find_vma(at)) is not None:
-        if mm.is_write_locked(vma):
-            with mm.mmap_lock.read():
-                vma = mm.find_vma(at)
-                if vma is None:
-                    return
-                shown = _smap(vma)
-        else:
-            shown = _smap(vma)
-        yield shown
-        at = shown.end
-
-
-def _smap(vma: Vma) -> Smap:
-    _split_leaves(vma, vma.start, vma.end, vma.mm.kernel.walkers.walk_page_vma)
-    return Smap(vma.start, vma.end, smap_counts(vma).rss)
+        # Whose own lock is taken is waited for, and may be gone by then.
+        with mm.mmap_lock.read() if mm.is_write_locked(vma) else nullcontext():
+            vma = mm.find_vma(at)
+            if vma is None:
+                return
+            at = vma.end
+            _split_leaves_of(vma)
+            yield vma
 
 
 class Rollup(NamedTuple):
@@ -284,7 +281,11 @@ def smaps_rollup(mm: MmStruct, start: int, end: int) -> Rollup:
 def split_leaves(mm: MmStruct) -> None:
     """The walk of smaps, smaps_rollup and numa_maps has no use for leaves of 1 GiB (S7.5.3)."""
     for vma in mm:
-        _split_leaves(vma, vma.start, vma.end, mm.kernel.walkers.walk_page_vma)
+        _split_leaves_of(vma)
+
+
+def _split_leaves_of(vma: Vma) -> None:
+    _split_leaves(vma, vma.start, vma.end, vma.mm.kernel.walkers.walk_page_vma)
 
 
 def _split_leaves(vma: Vma, start: int, end: int, walker: WalkerPolicy) -> None:

@@ -52,7 +52,7 @@ class MmStruct:
         self.tlb_gen = self.tlb_flush_pending = 0
         self.gathers: list[MmuGather] = []
         self.mmap_lock = RwLock(kernel.processors, Need.MMAP_LOCK, self._end_write_all)
-        self.write_locked: list[Vma] = []
+        self.write_locked: dict[Vma, None] = {}
         self.forking = self.stacks_shared = False
         self.page_table_lock = RwLock(kernel.processors, Need.PAGE_TABLE)
         self.visible = False
@@ -81,11 +81,11 @@ class MmStruct:
 
     def start_write(self, *vmas: Vma) -> None:
         """vma_start_write: the VMAs' own locks are taken (S8.3.9)."""
-        self.write_locked += [vma for vma in vmas if not self.is_write_locked(vma)]
+        self.write_locked |= dict.fromkeys(vmas)
 
     def is_write_locked(self, vma: Vma) -> bool:
         """True where the VMA's own lock is taken for writing; who wants it waits for mmap_lock then."""
-        return any(locked is vma for locked in self.write_locked)
+        return vma in self.write_locked
 
     def load(self, vmas: list[Vma]) -> None:
         """Hold exactly these VMAs, in address order; nothing is checked."""
