@@ -44,6 +44,7 @@ from pfnlab.files import Missing, read_text
 from pfnlab.programs.lang.ops import Device, Mmap, Mremap, Op, Program, Thp
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.text import parse
+from pfnlab.programs.lang.walk_ops import ClearRefs
 from pfnlab.programs.lang.words import FIRST_LINE, did_you_mean, quoted
 from pfnlab.toml_text import MOST_TOML, toml_content
 
@@ -274,6 +275,10 @@ def _part(word: str, line: str, source: str) -> Part:
 
 def _parsed(header: list[str], declaration: str, line: str, source: str) -> Program:
     try:
-        return parse("\n".join([*header, *filter(None, [declaration]), line]) + "\n", source)
+        program = parse("\n".join([*header, *filter(None, [declaration]), line]) + "\n", source)
     except ProgramError as wrong:
         raise Misuse(f"{source}: `{line}`: {wrong}") from None
+    if any(isinstance(op.call, ClearRefs) and op.call.kind == "soft_dirty" for op in program.ops):
+        # Else two states that differ in that would be one (docs/states.md).
+        raise Misuse(f"{source}: `{line}`: a state has no soft-dirty bits: run that as a program instead")
+    return program
