@@ -243,6 +243,14 @@ static int protect_by_key(const uint64_t *arg, bool order)
 	return ret;
 }
 
+/* NUMBER, a digit, written to the task's own clear_refs. */
+static int clear_refs(unsigned number, bool order)
+{
+	const char digit[] = { '0' + number, 0 };
+
+	return write_observed("/proc/self/clear_refs", digit, order);
+}
+
 /* The memtype list to its end, which waits for whoever changes it. */
 static int read_memtypes(void)
 {

@@ -180,7 +180,6 @@ int walker_number(const char *name);
 void walk_pages(const struct op *op, struct answer *answer, bool all_locked);
 void move_bytes(const struct op *op, struct answer *answer);
 void add_number(struct answer *answer, uint64_t number);
-int clear_refs(unsigned number, bool order);
 int refuse_forks(enum refusal reason, bool on);
 pid_t fork_as_first(void);
 
@@ -265,6 +264,7 @@ void offsets_say(void);
 /* files.c */
 size_t file_read(const char *path, char *to, size_t size);
 bool file_write(const char *path, const char *text);
+int write_observed(const char *path, const char *text, bool order);
 uint64_t hex(const char **at);
 uint64_t decimal(const char **at);
 bool starts(const char *text, const char *with);

@@ -2,6 +2,7 @@
  *
  * Reading small files whole, and numbers out of text without stdio: the agent parses on an emulated CPU.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -46,6 +47,24 @@ static int digit(char c)
 		return c - '0';
 	c |= 0x20;
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* One write of TEXT, which is an operation; -1 with errno. */
+int write_observed(const char *path, const char *text, bool order)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), ret, error;
+
+	if (fd < 0)
+		return -1;
+	if (order)
+		order_record(true);
+	ret = write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : -1;
+	error = errno;
+	if (order)
+		order_record(false);
+	close(fd);
+	errno = error;
+	return ret;
 }
 
 /* The hexadecimal number at *AT, which moves behind it. */

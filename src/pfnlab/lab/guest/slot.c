@@ -92,34 +92,16 @@ int slot_await(bool full)
 	return -1;
 }
 
-/* One write of TEXT, which is an operation; -1 with errno. */
-static int put(const char *path, const char *text, bool order)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC), ret, error;
-
-	if (fd < 0)
-		return -1;
-	if (order)
-		order_record(true);
-	ret = write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : -1;
-	error = errno;
-	if (order)
-		order_record(false);
-	close(fd);
-	errno = error;
-	return ret;
-}
-
 /* The kernel forgets the device; -1 with errno. */
 int slot_remove(bool order)
 {
-	return put(DEVICE "/remove", "1", order);
+	return write_observed(DEVICE "/remove", "1", order);
 }
 
 /* The kernel looks for devices again, and the agent enables what it finds: -1 with errno. */
 int slot_rescan(bool order)
 {
-	return put("/sys/bus/pci/rescan", "1", order);
+	return write_observed("/sys/bus/pci/rescan", "1", order);
 }
 
 /* Where the device was at boot is what OP, which a task gets, has to know. */
@@ -155,7 +137,7 @@ static int tell_driver(const char *name, bool order)
 	if (n < 0)
 		return -1;
 	link[n] = 0;
-	return put(strcat(path, name), strrchr(link, '/') + 1, order);
+	return write_observed(strcat(path, name), strrchr(link, '/') + 1, order);
 }
 
 /* Bind the guest driver to the device, or unbind it; -1 with errno. */

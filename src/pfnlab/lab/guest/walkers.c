@@ -422,25 +422,6 @@ void walk_pages(const struct op *op, struct answer *answer, bool all_locked)
 		write_through(op, answer);
 }
 
-/* NUMBER, a digit, written to the task's own clear_refs. */
-int clear_refs(unsigned number, bool order)
-{
-	char digit = '0' + number;
-	int fd = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC), ret, error;
-
-	if (fd < 0)
-		return -1;
-	if (order)
-		order_record(true);
-	ret = write(fd, &digit, 1) == 1 ? 0 : -1;
-	error = errno;
-	if (order)
-		order_record(false);
-	close(fd);
-	errno = error;
-	return ret;
-}
-
 static int limit_processes(bool on)
 {
 	if (on && access(GROUP, F_OK)) {
