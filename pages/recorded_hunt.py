@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.fuzz.hunt_state import FuzzResult
 
 FOLDER = Path(__file__).parent / "hunts"
@@ -52,10 +53,6 @@ class RecordedHunt(msgspec.Struct, frozen=True, kw_only=True, order=True):
         return FOLDER / f"{self.name.removeprefix('qemu:')}-{kind}-{self.seed}.json"
 
 
-#: Options of the command that say which programs are drawn.
-_DRAWING = ("--driver", "--schedules", "--vfio", "--slots", "--fixed", "--leaves")
-
-
 def recorded(result: FuzzResult) -> RecordedHunt:
     """The part of *result* that a page keeps.
 
@@ -64,10 +61,10 @@ def recorded(result: FuzzResult) -> RecordedHunt:
     kernels = [name for name in result.machines if not name.startswith("model:")]
     if len(kernels) != 1:
         raise ValueError(f"a hunt of one kernel is recorded, not of {', '.join(result.machines)}")
-    words = (result.made.command or "").split()
+    drawn = [name for name in Vocabulary.__struct_fields__ if getattr(result.vocabulary, name)]
     return RecordedHunt(
         name=kernels[0],
-        drawn=" ".join(option for option in _DRAWING if option in words),
+        drawn=" ".join(f"--{name}" for name in drawn),
         seed=result.seed,
         kernel=result.kernels[kernels[0]],
         programs=result.programs,

@@ -9,7 +9,6 @@ from pages.hunts_page import page
 from pages.recorded_hunt import RecordedHunt, recorded, recorded_hunts
 from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.fuzz.hunt_state import FuzzResult, HuntState, PrintedFinding
-from pfnlab.result import Made
 
 FOUND = PrintedFinding(
     folder="secret",
@@ -22,13 +21,14 @@ FOUND = PrintedFinding(
     known=False,
 )
 
+LEAVES = Vocabulary(driver=True, leaves=True)
 
-def result_of(*machines: str, command: str = "pfnlab fuzz --driver --leaves --seed 3") -> FuzzResult:
+
+def result_of(*machines: str, drawn: Vocabulary = LEAVES) -> FuzzResult:
     """The result of a hunt of ten programs, two of them with a finding."""
-    state = HuntState(list(machines), 3, Vocabulary(), next=10, compared=8, undecided=2, judged=1, alarming=1)
+    state = HuntState(list(machines), 3, drawn, next=10, compared=8, undecided=2, judged=1, alarming=1)
     return msgspec.structs.replace(
         FuzzResult.of(state, watched=False),
-        made=Made(pfnlab="0", command=command),
         differences=1,
         findings={"a": FOUND, "b": msgspec.structs.replace(FOUND, known=True)},
         kernels={machine: f"linux-{machine}" for machine in machines},
@@ -71,7 +71,7 @@ def test_hunts_that_differ_are_kept_in_files_of_their_own() -> None:
     """By kernel, kind of programs and seed."""
     hunts = [
         recorded(result_of("model:7.3", "qemu:7.3")),
-        recorded(result_of("model:7.3", "qemu:7.3", command="pfnlab fuzz")),
+        recorded(result_of("model:7.3", "qemu:7.3", drawn=Vocabulary())),
         recorded(result_of("model:7.2", "qemu:7.2")),
     ]
 

@@ -297,6 +297,7 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
     :param alarming: of these, those in which a kernel raised an alarm or broke a property
     :param known: properties that kernels broke for a known reason, by property and reason
     :param kernels: the exact kernel or profile behind each machine, by name
+    :param vocabulary: the operations that programs may have in addition to those of every process
     """
 
     machines: tuple[str, ...]
@@ -315,6 +316,7 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
     alarming: Annotated[Count, ALWAYS] = 0
     known: Annotated[dict[str, KnownRow], ALWAYS] = msgspec.field(default_factory=dict)
     kernels: Annotated[dict[str, str], ALWAYS] = msgspec.field(default_factory=dict)
+    vocabulary: Annotated[Vocabulary, ALWAYS] = Vocabulary()
 
     @classmethod
     def of(cls, state: HuntState, *, watched: bool) -> FuzzResult:
@@ -340,6 +342,7 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
             alarming=state.alarming,
             known=dict(sorted(state.known.items())),
             kernels=dict(sorted(state.kernels.items())),
+            vocabulary=state.vocabulary,
         )
 
     def as_json(self, indent: int | None = None) -> str:
