@@ -62,6 +62,7 @@ def test_a_bug_explains_until_it_was_repaired(series: str, explained: str) -> No
         ("mremap a[0:0] 1 page maymove fixed over a[0]",),
         ("c = mremap a 2 pages maymove fixed", "munmap c[0]"),
         ("madvise a[0] dontfork",),
+        ("remap_file_pages a[0] bar[1] wc",),
         ("mmap bar[0] uc shared rw over a[0]",),
         ("c = mremap a[0] 1 page maymove fixed", "munmap a[1]", "a = mmap anon[0] private rw"),
     ],
@@ -96,6 +97,23 @@ def test_what_nobody_saw_cut_is_no_cut(lines: tuple[str, ...], reason: str) -> N
 
     found = {one.name: one.known.partition(":")[0] for one in violations(asked, run)}
     assert reason == found["no_leak"]
+
+
+@for_each(("zap", "explained"), [((), {}), (("zap_vma_ptes a[0]",), {"no_loss": "A08"})])
+def test_a_zap_is_known_where_another_task_frees_the_rest(zap: tuple[str, ...], explained: dict[str, str]):
+    """A08: the parent's reservation went with a part, and the child's with the child."""
+    lines = ("a = mmap bar[0:2] wc shared rw", "c = fork", *zap, "c: exit")
+
+    assert explained == whys("6.1", *lines)
+
+
+def test_what_a_driver_frees_while_it_is_held_goes_at_the_release() -> None:
+    """S4.10 explains what the book has lost from there."""
+    held = "hold memtype_erase: arch_io_free_memtype_wc bar[0]"
+
+    explained = whys("7.3", "a = mmap bar[0] wc shared rw", held, "release")
+
+    assert explained == {"no_loss": "S4.10", "freed_once": "S4.10"}
 
 
 @for_each(("series", "explained"), [("6.8", {}), ("6.12", {"no_warning": "G08"}), ("7.2", {})])

@@ -61,7 +61,6 @@ from pfnlab.programs.lang.words import (
     DRIVER_MODES,
     FORK_WORDS,
     HOLD_FUNCTIONS,
-    MAX_HELD_TASKS,
     MODES,
     PROTS,
     THP,
@@ -291,14 +290,13 @@ class _Draft:
         if self.held and (not able or draw(st.integers(0, 3)) == 0):
             return self.release()
         task = draw(st.sampled_from(able))
-        crowded = len(self.processes) > MAX_HELD_TASKS
         call = self.call(task)
         fail, skip, hold = None, None, None
         if not self.held and draw(st.integers(0, 9)) == 0:
             fail = self.fail()
         elif not self.held:
             skip = self.skip() if draw(st.integers(0, 9)) == 0 else None
-            held = not crowded and not isinstance(call, NEVER_HELD) and draw(st.integers(0, 3)) == 0
+            held = not isinstance(call, NEVER_HELD) and draw(st.integers(0, 3)) == 0
             hold = self.hold(task) if held else None
         self.take_effect(task, call)
         return Op(call, task, fail, skip, hold)

@@ -372,7 +372,8 @@ class _Drawing:
     def schedule(self) -> None:
         """A thread, one held operation, up to three operations of the others meanwhile, and the release."""
         draw = self.random
-        while len(self.tasks) > 2:
+        most = draw.choices((2, 3, 4), (6, 1, 1))[0]
+        while len(self.tasks) > most:
             self.add(Op(Exit(), self.tasks[-1]))
         task = self.tasks[0]
         self.add(Op(Thread(f"t{self.born + 1}"), task))

@@ -30,6 +30,7 @@ from pfnlab.programs.lang.ops import (
     Op,
     Program,
     Read,
+    Release,
     RemapFilePages,
     Write,
 )
@@ -199,8 +200,15 @@ class FirstSteps:
         return _first(
             at
             for at, mine in self._frees
-            if not mine and (at == 0 or _lost_entry(*self._steps[at - 1 : at + 1]))
+            if not mine and (at == 0 or _lost_entry(self._steps[at - 1], self._steps[self._ended(at)]))
         )
+
+    def _ended(self, at: int) -> int:
+        # The step in which an operation ends: the release, where it was held or has waited.
+        if self._steps[at].result not in (HELD, WAITS):
+            return at
+        ends = (later for later in range(at, len(self._ops)) if isinstance(self._ops[later].call, Release))
+        return min(next(ends, at), len(self._steps) - 1)
 
     @cached_property
     def _frees(self) -> list[tuple[int, bool]]:

@@ -81,7 +81,7 @@ def _pieces(causes: Causes) -> bool:
 
 
 def _zapped(causes: Causes) -> bool:
-    return causes.tracker("vm_pat") and (causes.zaps or causes.refills)
+    return causes.tracker("vm_pat") and (causes.zaps or causes.refills or causes.unmaps_behind_zap)
 
 
 def _looked_up(causes: Causes) -> bool:

@@ -14,6 +14,9 @@ from pfnlab.programs.lang.device_ops import OWN_PAGES
 from pfnlab.programs.lang.ops import (
     Call,
     DeviceKind,
+    Exec,
+    Exit,
+    Kill,
     Madvise,
     Mbind,
     Mlock,
@@ -28,6 +31,7 @@ from pfnlab.programs.lang.ops import (
     Program,
     Read,
     Release,
+    RemapFilePages,
     Write,
 )
 from pfnlab.programs.lang.walk_ops import Walk
@@ -35,7 +39,7 @@ from pfnlab.programs.model.model_machine import END
 from pfnlab.programs.runs.observation import HELD, WAITS, Step
 
 #: Calls that may cut a VMA, where nobody looked at VMAs.
-_CUTS = Munmap | Mprotect | Madvise | Mlock | Munlock | Mseal | Mbind | PkeyMprotect
+_CUTS = Munmap | Mprotect | Madvise | Mlock | Munlock | Mseal | Mbind | PkeyMprotect | RemapFilePages
 
 
 class Causes:
@@ -225,6 +229,13 @@ class Causes:
         looked = self._at > 0 and self._steps[self._at - 1].vmas is not None
         asks = self.op is not None and isinstance(self.op.call, ZAPS | Release)
         return self.zapped and (asks or not looked)
+
+    @property
+    def unmaps_behind_zap(self) -> bool:
+        """True where this step unmaps after a zap, and may free the last reservation of those pages."""
+        call = self.op.call if self.op is not None else None
+        over = isinstance(call, Mmap) and call.over is not None
+        return self.zapped and (over or isinstance(call, Munmap | Mremap | Exit | Kill | Exec))
 
     @property
     def refills(self) -> bool:

@@ -483,6 +483,25 @@ class TestKernels:
         assert of(machine, old=was_held + last, new=not_held + last) == held(run)
         assert run.steps[-4].vmas
 
+    def test_a_release_that_lets_nobody_go(self, machine: QemuMachine):
+        """
+        It is the step of no task, so it ends well where the first task has ended.
+        """
+        run = ran(
+            machine,
+            RESOURCE + "munmap c\nk = fork\nexit\nhold unlink return: k: munmap c\nrelease\n",
+        )
+
+        assert held(run)[-2:] == [("k", "ok", "not held"), ("main", "ok", None)]
+
+    def test_as_many_processors_as_tasks(self, machine: QemuMachine):
+        """
+        The fifth task is held on a processor of its own; the agent goes on on the last.
+        """
+        run = ran(machine, RESOURCE + "k = fork\nu = thread\nhold unlink return: k: munmap c\nrelease\n")
+
+        assert held(run)[-2:] == [("k", "held", None), ("main", "ok", "k ok")]
+
     def test_a_function_no_kernel_has(self, machine: QemuMachine):
         """
         The question stays open.

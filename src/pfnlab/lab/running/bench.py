@@ -25,7 +25,7 @@ from pfnlab.lab.running.placement import (
     bar_mib_given,
     check_placeable,
 )
-from pfnlab.lab.running.preparations import STEERED_CPUS
+from pfnlab.lab.running.preparations import steered_cpus
 from pfnlab.lab.running.replies import ParsedReply, parse_reply, reply_until
 from pfnlab.lab.running.schedule import Noise, with_notes
 from pfnlab.lab.running.stepper import NO_LENS, Stepped, Stepper
@@ -330,7 +330,7 @@ class Bench:
         return GuestShape(
             bar_mib_given(program),
             image,
-            STEERED_CPUS if needs.held else 1,
+            steered_cpus(program) if needs.held else 1,
             needs.slot,
             needs.reset,
             accel,

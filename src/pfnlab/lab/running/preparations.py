@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from pfnlab.programs.lang.device_ops import DRIVER_MODE_NUMBERS, DriverHow, DriverMap, DriverMode
 from pfnlab.programs.lang.ops import (
+    MAIN_TASK,
     Exit,
     Fork,
     ForkRefusal,
@@ -22,13 +23,14 @@ from pfnlab.programs.lang.ops import (
     Thread,
     tasks_of,
 )
+from pfnlab.programs.lang.words import MAX_TASKS
 from pfnlab.units import PAGE_SIZE
 
 #: The mode `fault_prot` inserts with.
 INSERTED: DriverMode = "wc"
 
-#: The number of CPUs of a guest in which processors are stopped: one for each task, the last for the agent.
-STEERED_CPUS = 4
+#: The least number of CPUs of a guest that stops them, so that few programs need a guest of another shape.
+_LEAST_CPUS = 4
 
 #: The numbers of ``enum pfnlab_kind``.
 _KINDS: dict[DriverHow, int] = {
@@ -58,8 +60,6 @@ _KINDS: dict[DriverHow, int] = {
 #: The numbers of ``enum refusal``.
 _REFUSALS: dict[ForkRefusal, int] = {"set_tid": 1, "overcommit_memory": 2, "pids_max": 3}
 
-_AGENT_CPU = STEERED_CPUS - 1
-
 
 @dataclass
 class Around:
@@ -69,10 +69,18 @@ class Around:
     after: list[str] = field(default_factory=list)
 
 
+def steered_cpus(program: Program) -> int:
+    """The number of CPUs of a guest that stops them: one for each living task, and the last for the agent."""
+    processors = _Processors(program, {}, MAX_TASKS)
+    for op in program.ops:
+        processors.around(op)
+    return max(_LEAST_CPUS, processors.used + 1)
+
+
 def preparations(program: Program) -> list[Around]:
     """The lines around each operation of *program*."""
     slots = {name: slot for slot, name in enumerate(tasks_of(program))}
-    processors = _Processors(program, slots) if program.needs.held else None
+    processors = _Processors(program, slots, steered_cpus(program) - 1) if program.needs.held else None
     lines_around = []
     for op in program.ops:
         around = Around() if processors is None else processors.around(op)
@@ -101,8 +109,10 @@ def _map_request(mapping: DriverMap) -> str:
 class _Processors:
     # The processor of each task: the first that no living task has, in order of creation.
 
-    def __init__(self, program: Program, slots: dict[str, int]) -> None:
-        self._slots = slots
+    def __init__(self, program: Program, slots: dict[str, int], agent_cpu: int) -> None:
+        self._slots, self._agent_cpu = slots, agent_cpu
+        #: The number of processors that tasks have had, counted from the first.
+        self.used = 0
         self._process_of: dict[str, str] = {}
         self._cpus: dict[str, int] = {}
         self._unpinned_tasks: list[str] = []
@@ -113,9 +123,8 @@ class _Processors:
     def around(self, op: Op) -> Around:
         around = Around()
         if not self._process_of:
-            main = next(iter(self._slots))
-            self._process_of[main] = main
-            around.before += [*self._first_lines, *self._pin(main)]
+            self._process_of[MAIN_TASK] = MAIN_TASK
+            around.before += [*self._first_lines, *self._pin(MAIN_TASK)]
         self._cpu_held = self._cpu_held or op.hold is not None
         if isinstance(op.call, Release):
             self._cpu_held = False
@@ -133,8 +142,11 @@ class _Processors:
             else:
                 # A processor that ever ran an address space stays in its mask of these (6.14 and later), and
                 # a new task begins where its creator is.
-                around.before.append(self._line(op.task, _AGENT_CPU))
-                around.after += [self._line(op.task, self._cpus.get(op.task, _AGENT_CPU)), *self._pin(child)]
+                around.before.append(self._line(op.task, self._agent_cpu))
+                back = self._cpus.get(op.task, self._agent_cpu)
+                around.after += [self._line(op.task, back), *self._pin(child)]
+                if isinstance(op.call, Fork):
+                    around.after += self._copy_stacks(op.task)
         elif isinstance(op.call, Exit | Kill):
             process = self._process_of.get(op.task)
             for task in [task for task, owner in self._process_of.items() if owner == process]:
@@ -143,11 +155,19 @@ class _Processors:
 
     # Gives the task a processor of its own; where none is free it stays on that of the agent.
     def _pin(self, task: str) -> list[str]:
-        free_cpus = [cpu for cpu in range(_AGENT_CPU) if cpu not in self._cpus.values()]
+        free_cpus = [cpu for cpu in range(self._agent_cpu) if cpu not in self._cpus.values()]
         if not free_cpus:
             return []
         self._cpus[task] = free_cpus[0]
+        self.used = max(self.used, free_cpus[0] + 1)
         return [self._line(task, free_cpus[0])]
+
+    # What fork shares is copied at the next store, with a flush, and flushes are counted: so threads of the
+    # parent store to their stacks before anybody is held. To be pinned once more is enough.
+    def _copy_stacks(self, parent: str) -> list[str]:
+        process = self._process_of.get(parent)
+        threads = [task for task, owner in self._process_of.items() if owner == process and task != parent]
+        return [self._line(task, self._cpus[task]) for task in threads if task in self._cpus]
 
     def _line(self, task: str, cpu: int) -> str:
         return f"op {self._slots.get(task, 0)} pin {cpu}"

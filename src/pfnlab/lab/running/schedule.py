@@ -159,6 +159,8 @@ class Schedule:
         self._note = Note()
         op = self._ops[stage.done] if stage.done < len(self._ops) else None
         if self._held_cpu is None:
+            if op and isinstance(op.call, Release):
+                self._note = Note(result="ok")  # of the step, not of a task, which may have ended
             return self._hold(text, stage, op) if op and op.hold else self._ask_agent(text, stage)
         if op is None or op.hold is not None:
             raise Misuse("a processor is held already: write `release` first")

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.bits import PAGE_CACHE_MASK, PAGE_SPECIAL
 from pfnlab.hw.cachemode import CacheMode
-from pfnlab.hw.entry import pte_present
 from pfnlab.hw.pgprot import pgprot_noncached, pgprot_writecombine, pgprot_writethrough
 from pfnlab.hw.pgtable import LEAF_PAGES, EntryRun, Page
 from pfnlab.hw.physmap import Resource
@@ -198,7 +197,7 @@ class DriverFile(DriverDeviceFile):
 
     def _remap_all(self, vma: Vma) -> None:
         """remap_pfn_range of the whole VMA; over entries that are there the kernel would stop."""
-        if any(pte_present(run.bits) for run in vma.mm.tables.runs(vma.start, vma.end)):
+        if vma.mm.tables.runs(vma.start, vma.end):
             raise Signal("SIGBUS", 2)
         try:
             self._remap(vma, vma.pgoff, 0, vma.nr)
@@ -363,7 +362,7 @@ class DriverState:
             vma = _vma_at(mm, start)
             if not isinstance(vma.file, DriverFile) or end > vma.end:
                 raise ModelledErrno(errno.EINVAL)
-            if any(pte_present(run.bits) for run in mm.tables.runs(start, end)):
+            if mm.tables.runs(start, end):
                 raise ModelledErrno(errno.EBUSY)
             pfn = vma.pgoff + start - vma.start
             remap_pfn_range(vma, start, PfnRange(pfn, pfn + end - start), prot_of(vma, mode))

@@ -7,7 +7,7 @@ from pfnlab.programs.lang.names import Names, Wrong
 from pfnlab.programs.lang.ops import MAIN_TASK, Exec, Exit, Fork, Kill, Look, Op, Release, Thread
 from pfnlab.programs.lang.printer import call_text
 from pfnlab.programs.lang.shapes import word_of
-from pfnlab.programs.lang.words import FUNCTION, MAX_HELD_TASKS, MAX_NTH, PREFIXES, quoted
+from pfnlab.programs.lang.words import FUNCTION, MAX_NTH, PREFIXES, quoted
 
 #: Operations that cannot be held: they end a task or its program, start a thread, or do nothing.
 _NEVER_HELD = Exit | Kill | Exec | Thread | Look | Release
@@ -48,9 +48,6 @@ class ScheduleValidity:
             raise Wrong(f"{problem}: write `release` as the last operation", part)
 
     def _hold(self, op: Op) -> None:
-        if len(self._names.alive()) > MAX_HELD_TASKS:
-            problem = f"at most {MAX_HELD_TASKS} tasks live at a `hold`"
-            raise Wrong(f"{problem}: end one above, as `c: exit`", "hold")
         self._held_task = op.task
         self._held_call = call_text(op.call, self._names.mapped)
 

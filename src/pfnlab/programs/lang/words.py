@@ -42,7 +42,6 @@ MAX_TOP_PAGES = 1 << 19  # 2 GiB
 MAX_VALUE = (1 << 32) - 1
 MAX_NTH = 1000
 MAX_TASKS = 16
-MAX_HELD_TASKS = 3  # alive at a hold: a guest gives each a processor of its own
 MAX_AREAS = 26
 MAX_DEVICES = 16
 MAX_OPS = 1000
