@@ -9,7 +9,7 @@ from for_each import for_each
 from memtype_machine import BAR as FIRST
 from memtype_machine import MACHINE, WRITE_BACK_BAR, P
 
-from pfnlab.errors import ModelledErrno
+from pfnlab.errors import ModelledErrno, Undecided
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.platform import Platform, qemu_q35
 from pfnlab.mm.aperture import (
@@ -18,7 +18,7 @@ from pfnlab.mm.aperture import (
     set_memory,
     set_pages_array,
 )
-from pfnlab.mm.ioremap import ioremap
+from pfnlab.mm.ioremap import ioremap, iounmap
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.processors import Call, Need, Operation
 from pfnlab.policies.profiles import PROFILES
@@ -181,6 +181,49 @@ def test_set_memory_changes_book_and_direct_map(kernel: Kernel) -> None:
     kernel._check()
 
 
+def stand_in(kernel: Kernel, task: str) -> None:
+    """Let *task* stand on its processor."""
+
+    def elsewhere() -> None:
+        with kernel.processors.inside("unmap_vmas"):
+            pass
+
+    kernel.processors.begin(Operation(task, elsewhere, hold=Call("unmap_vmas")))
+
+
+def test_what_iounmap_has_left_is_flushed_before_the_direct_map_changes() -> None:
+    """S2.8.6: a processor that is held keeps the direct map as it was."""
+    kernel = kernel_of()
+    processors, memtypes, at = kernel.processors, kernel.book, pfn_to_phys(PAGE.start)
+    kernel.thread(kernel.start_task("main"), "t")
+    ioremap(kernel, BAR, UC_MINUS)
+    iounmap(kernel, BAR)
+    stand_in(kernel, "main")
+    change = Operation("t", lambda: set_memory(kernel, PAGE, UC))
+
+    processors.begin(change)
+
+    assert (Need.IPI, WB) == (change.waits, memtypes.direct_map(at))
+    processors.release()
+    assert (True, UC_MINUS) == (change.done, memtypes.direct_map(at))
+
+
+def test_the_stack_of_a_task_that_ended_may_be_in_tlbs() -> None:
+    """S2.8.6: nobody knows what is seen while a processor is held, and all is known when none is."""
+    kernel = kernel_of()
+    main = kernel.start_task("main")
+    kernel.thread(main, "t")
+    assert 0 == kernel.fork(main, "c")
+    kernel.exit(kernel.tasks["c"])
+    stand_in(kernel, "main")
+
+    with pytest.raises(Undecided, match="stack of a task that ended"):
+        kernel.processors.begin(Operation("t", lambda: set_memory(kernel, PAGE, UC)))
+    kernel.processors.release()
+    set_memory(kernel, PfnRange(PAGE.end, RAM.end), UC)
+    assert False is kernel.processors.unflushed
+
+
 @for_each(
     ("modes", "reached", "waits"),
     [([WC], UC_MINUS, True), ([UC], UC_MINUS, True), ([WC, WB], WB, True), ([WB], WB, False)],
@@ -199,11 +242,7 @@ def test_a_change_of_the_direct_map_waits_for_every_processor(
     for mode in modes[:-1]:
         set_memory(kernel, PAGE, mode)
 
-    def elsewhere() -> None:
-        with processors.inside("unmap_vmas"):
-            pass
-
-    processors.begin(Operation("main", elsewhere, hold=Call("unmap_vmas")))
+    stand_in(kernel, "main")
     change = Operation("t", lambda: set_memory(kernel, PAGE, modes[-1]))
     processors.begin(change)
 

@@ -54,5 +54,6 @@ def is_memory(kernel: Kernel, pfns: PfnRange) -> bool:
 
 
 def iounmap(kernel: Kernel, pfns: PfnRange) -> None:
-    """The kernel's own mapping goes, and its one entry with it."""
+    """The kernel's own mapping goes, and its one entry with it; TLBs keep it for a while (S2.8.6)."""
     kernel.book.free(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end), who=kernel.who)
+    kernel.processors.unflushed = True

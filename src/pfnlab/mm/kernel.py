@@ -363,6 +363,8 @@ class Kernel:
         :param reason: why it is refused in the end, if it is
         """
         error, mm = self.call(task, lambda: dup_mmap(task.mm, commits=reason != "overcommit_memory"))
+        if error or reason is not None:
+            self._free_stack()
         if error:
             return error
         assert isinstance(mm, MmStruct)
@@ -387,6 +389,11 @@ class Kernel:
         self.call(task, lambda: exit_mmap(task.mm))
         for thread in [thread for thread in self.tasks.values() if thread.mm is task.mm]:
             del self.tasks[thread.comm]
+        self._free_stack()
+
+    def _free_stack(self) -> None:
+        """The stack of a task is unmapped, or kept for the next one, as the processor has room (S2.8.6)."""
+        self.processors.unflushed = self.processors.unflushed or None
 
     def execve(self, task: Task) -> None:
         """execve(2): the old address space goes, messages still carry the old comm and pid (S3.8.16)."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from errno import EBUSY, EINVAL, ENOMEM
 
-from pfnlab.errors import ModelledErrno
+from pfnlab.errors import ModelledErrno, Undecided, Why
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.mtrr import MtrrType
 from pfnlab.hw.pgprot import pgprot_set_cachemode
@@ -346,7 +346,19 @@ class MemtypeBook:
         return self._direct_map[paddr]
 
     def change_direct_map(self, start: int, end: int, mode: CacheMode) -> None:
-        """Give bytes of the direct map a mode; where it has another, every processor flushes (S2.8.5)."""
+        """Give bytes of the direct map a mode; where it has another, every processor flushes (S2.8.5).
+
+        :raises Undecided: the machine decides whether they flush before it changes (S2.8.6)
+        """
+        processors = self._processors
+        if processors.unflushed is None and processors.held is not None:
+            raise Undecided(
+                "the machine decides whether the stack of a task that ended is still in TLBs",
+                Why.MACHINE_DECIDES,
+            )
+        if processors.unflushed:
+            self._flush_all()
+        processors.unflushed = False
         self._direct_map.set(start, end, mode, self.platform.pat, self._flush_all)
 
     def _flush_all(self) -> None:

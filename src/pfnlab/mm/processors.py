@@ -102,6 +102,8 @@ class Processors:
     :ivar held: the operation that is held
     :ivar waiting: the operations that wait, in the order they began
     :ivar omitted: something was left out by force, so that rules need not hold any more
+    :ivar unflushed: a mapping of the kernel's own went, and TLBs may have it until the direct map changes
+        (S2.8.6); None where the machine decides
     :ivar turns: how often an operation began or went on
     """
 
@@ -111,6 +113,7 @@ class Processors:
         self.held: Operation | None = None
         self.waiting: list[Operation] = []
         self.omitted = False
+        self.unflushed: bool | None = False
         self.turns = 0
 
     # Driving.
