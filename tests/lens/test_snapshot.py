@@ -88,6 +88,17 @@ def test_pages_count_for_the_vma_they_are_in(tmp_path: Path) -> None:
     assert (8, 8, 3) == (second.rss, second.anonymous, second.locked)
 
 
+def test_a_vma_in_two_slots_of_the_tree_is_one(tmp_path: Path) -> None:
+    """
+    So it is on 6.1 while a VMA is split.
+    """
+    kernel = ToyKernel()
+    (_, whole) = look(kernel, tmp_path).tasks[0].vmas
+    kernel.put(toy.TREE + 136, toy.DIRECT + toy.VMAS + toy.VMA_SIZE)
+
+    assert (whole,) == look(kernel, tmp_path).tasks[0].vmas
+
+
 def test_missing_tables_are_said_with_their_level(tmp_path: Path) -> None:
     """
     Where a table is missing, the level without an entry is named.

@@ -284,7 +284,9 @@ class _Look:
         )
         self._page_users.update(pfn for _, pfn in pages)
         self._shown += [(name, page, pfn) for page, pfn in pages[:_PAGES_READ]]
-        vmas = [self._vma(name, at, pages) for at in self._view.vma_addresses(root, low, high)]
+        # In the middle of a split the tree of 6.1 leads to one VMA twice.
+        addresses = dict.fromkeys(self._view.vma_addresses(root, low, high))
+        vmas = [self._vma(name, at, pages) for at in addresses]
         return TaskState(name, tuple(vma for vma in vmas if vma), entries, tlb_gen, notifier)
 
     def _entries(self, task: str, pgd: int) -> tuple[tuple[PteSeen, ...], Pages]:
