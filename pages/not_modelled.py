@@ -64,9 +64,9 @@ ORDINARY = (
         (_BAR, _ANON, "userfaultfd a"),
     ),
     Absence(
-        "shared anonymous memory beyond mapping and touching it",
-        "It is there for the file table of remap_file_pages and for neighbours that do not merge.",
-        (_BAR, "a = mmap anon[0:4] shared rw", "mlock a"),
+        "remap_file_pages and MADV_PAGEOUT of shared anonymous memory",
+        "Its pages leave it and come back by ways that no PFN mapping has.",
+        (_BAR, "a = mmap anon[0:4] shared rw", "write a[0] 1", "madvise a pageout"),
     ),
 )
 

@@ -181,6 +181,14 @@ def test_set_memory_changes_book_and_direct_map(kernel: Kernel) -> None:
     kernel._check()
 
 
+def two_tasks() -> Kernel:
+    """A kernel with `main` and `t`, whose direct map has single pages around PAGE (S2.9.4)."""
+    kernel = kernel_of()
+    kernel.thread(kernel.start_task("main"), "t")
+    set_memory(kernel, PfnRange(RAM.end - 1, RAM.end), UC)
+    return kernel
+
+
 def stand_in(kernel: Kernel, task: str) -> None:
     """Let *task* stand on its processor."""
 
@@ -193,9 +201,8 @@ def stand_in(kernel: Kernel, task: str) -> None:
 
 def test_what_iounmap_has_left_is_flushed_before_the_direct_map_changes() -> None:
     """S2.8.6: a processor that is held keeps the direct map as it was."""
-    kernel = kernel_of()
+    kernel = two_tasks()
     processors, memtypes, at = kernel.processors, kernel.book, pfn_to_phys(PAGE.start)
-    kernel.thread(kernel.start_task("main"), "t")
     ioremap(kernel, BAR, UC_MINUS)
     iounmap(kernel, BAR)
     stand_in(kernel, "main")
@@ -208,19 +215,27 @@ def test_what_iounmap_has_left_is_flushed_before_the_direct_map_changes() -> Non
     assert (True, UC_MINUS) == (change.done, memtypes.direct_map(at))
 
 
+def test_a_leaf_of_the_direct_map_may_have_to_be_cut() -> None:
+    """S2.9.4: the machine decides, until pages of that block have been changed."""
+    kernel = kernel_of()
+    kernel.thread(kernel.start_task("main"), "t")
+    stand_in(kernel, "main")
+
+    with pytest.raises(Undecided, match="a leaf there"):
+        kernel.processors.begin(Operation("t", lambda: set_memory(kernel, PAGE, UC)))
+
+
 def test_the_stack_of_a_task_that_ended_may_be_in_tlbs() -> None:
     """S2.8.6: nobody knows what is seen while a processor is held, and all is known when none is."""
-    kernel = kernel_of()
-    main = kernel.start_task("main")
-    kernel.thread(main, "t")
-    assert 0 == kernel.fork(main, "c")
+    kernel = two_tasks()
+    assert 0 == kernel.fork(kernel.tasks["main"], "c")
     kernel.exit(kernel.tasks["c"])
     stand_in(kernel, "main")
 
     with pytest.raises(Undecided, match="stack of a task that ended"):
         kernel.processors.begin(Operation("t", lambda: set_memory(kernel, PAGE, UC)))
     kernel.processors.release()
-    set_memory(kernel, PfnRange(PAGE.end, RAM.end), UC)
+    set_memory(kernel, PfnRange(PAGE.end, PAGE.end + 1), UC)
     assert False is kernel.processors.unflushed
 
 
@@ -236,9 +251,8 @@ def test_a_change_of_the_direct_map_waits_for_every_processor(
 
     Write-combining waits twice, the first time as UC- (S2.9.5).
     """
-    kernel = kernel_of()
+    kernel = two_tasks()
     processors, memtypes, at = kernel.processors, kernel.book, pfn_to_phys(PAGE.start)
-    kernel.thread(kernel.start_task("main"), "t")
     for mode in modes[:-1]:
         set_memory(kernel, PAGE, mode)
 

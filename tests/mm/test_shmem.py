@@ -66,14 +66,75 @@ def test_it_counts_as_resident_and_not_as_anonymous(series: str) -> None:
     assert f"{vma.span} Rss=4" == asked.value
 
 
+@every_series
+def test_pieces_of_a_file_merge(series: str) -> None:
+    """Where offsets and flags go on; those of another file stay apart."""
+    cut = run(series, MAPPED, "mprotect b[1] r")[-1]
+    whole = run(series, MAPPED, "mprotect b[1] r", "mprotect b[1] rw")[-1]
+    two = run(
+        series, "area b: 4 pages", *(f"mmap anon[0:2] shared rw over b[{at}]" for at in ("0:2", "2:4"))
+    )[-1]
+
+    assert [3, 1, 2] == [len(step.vmas or ()) for step in (cut, whole, two)]
+
+
+@every_series
+def test_a_piece_that_comes_back_merges(series: str) -> None:
+    """As memory does that has no pages."""
+    back = run(
+        series,
+        MAPPED,
+        "c = mremap b[2:4] 2 pages maymove fixed",
+        "mremap c 2 pages maymove fixed over b[2:4]",
+    )
+
+    assert 1 == len(back[-1].vmas or ())
+
+
+@for_each("call", ["read b[4]", "write b[4] 1"])
+def test_nothing_is_behind_the_end_of_the_file(call: str) -> None:
+    """A mapping that has grown has no pages there, and the tables that were made for the fault stay."""
+    grown = ("area b: 5 pages", "mmap anon[0:4] shared rw over b[0:4]", "mremap b[0:4] 5 pages")
+    found = run("7.3", *grown, call)[-1]
+
+    assert ("EFAULT", "SIGBUS code=2") == (found.result, found.value)
+
+
 @for_each(
-    "call",
-    [
-        *("mprotect b r", "madvise b dontneed", "mlock b", "mlockall", "mremap b 2 pages", "numa_maps b"),
-        *("msync b", "mseal b", "remap_file_pages b bar[0:4] wc", "c = mmap anon[0:2] shared rw populate"),
-    ],
+    ("call", "result"),
+    [("mlock b[0:5]", "ENOMEM"), ("mlockall", "ok"), ("madvise b[3:5] populate_read", "EFAULT")],
 )
+def test_populating_ends_at_the_end_of_the_file(call: str, result: str) -> None:
+    """The kernel asks for the page behind it once more, since it had delivered those before."""
+    found = run(
+        "7.3", "area b: 5 pages", "mmap anon[0:4] shared rw over b[0:4]", "mremap b[0:4] 5 pages", call
+    )[-1]
+
+    assert result == found.result
+    assert 2 == [*(found.events or ())].count("fault b[4]")
+
+
+@for_each(
+    ("advice", "result"),
+    [("free", "EINVAL"), ("wipeonfork", "EINVAL"), ("willneed", "ok"), ("mergeable", "ok")],
+)
+def test_advice_that_is_for_private_memory(advice: str, result: str) -> None:
+    """Refused, or without effect."""
+    assert result == last("7.3", MAPPED, "write b[1] 2", f"madvise b {advice}")[0]
+
+
+@every_series
+def test_pages_that_are_removed_are_gone_for_all(series: str) -> None:
+    """And zero from then on."""
+    steps = run(
+        series, MAPPED, "write b[1] 2", "c = fork", "c: read b[1]", "madvise b[1] remove", "c: read b[1]"
+    )
+
+    assert (2, 0) == (steps[-3].value, steps[-1].value)
+
+
+@for_each("call", ["remap_file_pages b bar[0:4] wc", "madvise b pageout"])
 def test_what_has_no_rule_is_undecided(call: str) -> None:
     """It is not guessed."""
     with pytest.raises(Undecided, match="shared anonymous memory"):
-        run("7.2", MAPPED, call)
+        run("7.2", MAPPED, "write b[1] 2", call)

@@ -84,6 +84,7 @@ OTHER: dict[type, dict[str, str]] = {
         "report": "a policy, which remembers nothing",
         **dict.fromkeys(("end_match", "mtrr_merged_map", "_reserve_keeps_top", "_overhang"), "constants"),
         **{"lock": "has a state of its own", "warned": "messages given once decide nothing"},
+        "_cut": "decides while a processor is held only, and the search holds none",
     },
 }
 

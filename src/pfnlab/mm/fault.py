@@ -207,7 +207,9 @@ def fault_in(vma: Vma, vpn: int, write: bool, *, user: bool = False, unshare: bo
     elif vma.is_anonymous:
         _do_anonymous_page(vma, vpn, write)
     elif isinstance(vma.file, ShmemFile):
-        shmem_fault(vma, vma.file, vpn, write)
+        mm.tables.allocate(vpn, vpn + 1, lowest=2)
+        if not shmem_fault(vma, vma.file, vpn, write):
+            raise Signal("SIGBUS", 2)
     elif vma.file is not None:
         if _huge_fault(vma, vpn):
             return
@@ -290,10 +292,20 @@ def populate(vma: Vma, start: int, end: int, *, write: bool | None = None) -> No
     if write is None:
         write = vma.flags & (VM_WRITE | VM_SHARED) == VM_WRITE
     for vpn in range(start, end):
-        # A handler fills an entry of a private mapping read-only, which a write copies then.
-        while (entry := vma.mm.tables.entry(vpn)) is None or (write and not pte_write(entry.bits)):
-            handle_mm_fault(vma.mm, vpn, write)
+        try:
+            _populate_page(vma, vpn, write)
+        except Signal:
+            # The pages before it are delivered, and the walk goes on with it.
+            if vpn > start:
+                _populate_page(vma, vpn, write)
+            raise
     vma.mm.kernel.mlock_batch.drain()
+
+
+def _populate_page(vma: Vma, vpn: int, write: bool) -> None:
+    # A handler fills an entry of a private mapping read-only, which a write copies then.
+    while (entry := vma.mm.tables.entry(vpn)) is None or (write and not pte_write(entry.bits)):
+        handle_mm_fault(vma.mm, vpn, write)
 
 
 def _do_anonymous_page(vma: Vma, vpn: int, write: bool) -> None:

@@ -28,9 +28,12 @@ from pfnlab.mm.flags import (
     VM_WRITE,
 )
 from pfnlab.mm.gather import MmuGather
+from pfnlab.mm.shmem import ShmemFile
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.unmap import zap_vma
 from pfnlab.mm.vma import Vma
+from pfnlab.mm.zap import unmap_mapping_range
+from pfnlab.units import PfnRange
 
 #: Advice that only changes flags: those it clears, those it sets.
 _FLAG_ADVICE = {
@@ -148,7 +151,7 @@ def _walk(mm: MmStruct, start: int, end: int, advice: str, tlb: MmuGather | None
         if vma.special:
             _advise_special(vma, at, stop, advice, tlb)
         else:
-            _advise_anonymous(vma, at, stop, advice, tlb)
+            _advise_ordinary(vma, at, stop, advice, tlb)
         at = stop
     if hole:
         raise ModelledErrno(errno.ENOMEM)
@@ -172,22 +175,37 @@ def _advise_special(vma: Vma, start: int, end: int, advice: str, tlb: MmuGather 
     if advice in _IGNORED_SPECIAL:
         return
     if advice == "remove":
-        _remove(vma)
+        _remove(vma, start, end)
         return
     _change_flags(vma, start, end, advice)
 
 
-def _remove(vma: Vma) -> None:
-    """MADV_REMOVE: the file's fallocate answers, and no device file can (S5.9)."""
+def _remove(vma: Vma, start: int, end: int) -> None:
+    """MADV_REMOVE: the file's fallocate answers, and of files only shared anonymous memory can (S5.9)."""
     if vma.flags & VM_LOCKED or vma.file is None:
         raise ModelledErrno(errno.EINVAL)
     if vma.flags & (VM_SHARED | VM_MAYWRITE) != VM_SHARED | VM_MAYWRITE:
         raise ModelledErrno(errno.EACCES)
-    raise ModelledErrno(vma.file.fallocate_errno)
+    if not isinstance(vma.file, ShmemFile):
+        raise ModelledErrno(vma.file.fallocate_errno)
+    pages = PfnRange(*(vma.pgoff + vpn - vma.start for vpn in (start, end)))
+    unmap_mapping_range(vma.mm.kernel, pages, "shmem", even_cows=False, file=vma.file)
+    vma.file.punch_hole(pages)
 
 
-def _advise_anonymous(vma: Vma, start: int, end: int, advice: str, tlb: MmuGather | None) -> None:
-    """Programs have ordinary memory only to overlay it; only advice needed for that has a rule."""
+def _advise_ordinary(vma: Vma, start: int, end: int, advice: str, tlb: MmuGather | None) -> None:
+    """Programs have ordinary memory only to overlay it; only advice needed for that has a rule.
+
+    Shared anonymous memory is that of a file: nothing is freed or wiped there, and equal pages stay apart.
+    """
+    shared = vma.file is not None
+    if shared and advice in ("free", "wipeonfork"):
+        raise ModelledErrno(errno.EINVAL)
+    if shared and advice == "willneed":
+        vma.mm.kernel.mlock_batch.drain()
+        return
+    if advice == "unmergeable" or (shared and advice == "mergeable"):
+        return
     if advice == "dontneed":
         if vma.flags & VM_LOCKED:
             raise ModelledErrno(errno.EINVAL)
@@ -199,7 +217,7 @@ def _advise_anonymous(vma: Vma, start: int, end: int, advice: str, tlb: MmuGathe
             raise ModelledErrno(errno.EINVAL)
         _age(vma, start, end, advice)
     elif advice == "remove":
-        raise ModelledErrno(errno.EINVAL)
+        _remove(vma, start, end)
     elif advice in _POPULATING:
         _populate(vma, start, end, advice)
     elif advice == "dofork" and vma.flags & (VM_IO | VM_SPECIAL):
@@ -242,11 +260,14 @@ def _age(vma: Vma, start: int, end: int, advice: str) -> None:
     mm.kernel.mlock_batch.drain()
     tlb = MmuGather(mm, "madvise")
     tlb.flushes.tlb_start_vma(tlb, vma)
+    if advice == "pageout" and vma.is_shmem and mm.tables.runs(start, end):
+        raise Undecided("the model has no rule for madvise pageout of shared anonymous memory", Why.NO_RULE)
     walks = not profile.aging_asks_page_test or mm.kernel.walkers.walk_page_range.walk_page_test(vma)
     if walks and (advice == "cold" or not profile.pageout_keeps_young):
         for run in mm.tables.runs(start, end):
             # A driver's page is in no list of pages by age.
-            own = run.page is not None and run.page.anonymous and run.page.mapcount == 1
+            ordinary = run.page is not None and (run.page.anonymous or vma.is_shmem)
+            own = run.page is not None and ordinary and run.page.mapcount == 1
             if own and run.bits & PAGE_ACCESSED:
                 mm.tables.change(run.start, run.end, lambda entry: entry.bits & ~PAGE_ACCESSED)
                 tlb.extend(run.start, run.end)

@@ -34,6 +34,9 @@ __all__ = ["MemtypeBook", "MemtypeEntry", "mem_text"]
 _WB, _WC, _UC_MINUS, _UC = CacheMode.WB, CacheMode.WC, CacheMode.UC_MINUS, CacheMode.UC
 _WT, _WP = CacheMode.WT, CacheMode.WP
 
+# The size of a leaf of the direct map, as a power of two.
+_LEAF_SHIFT = 21
+
 # The kernel prints 64 bits.
 _U64 = (1 << 64) - 1
 
@@ -76,6 +79,8 @@ class MemtypeBook:
         self._entries = MemtypeIntervals()
         self._ram_types = PageModes()
         self._direct_map = DirectMapModes()
+        # The blocks of 2 MiB that the direct map has as single pages for sure.
+        self._cut: frozenset[int] = frozenset()
         self.warned: frozenset[str] = frozenset()
         self.report: FreedInVain = PrInfo()
         self.entry_fails: Callable[[], bool] = _never
@@ -348,14 +353,22 @@ class MemtypeBook:
     def change_direct_map(self, start: int, end: int, mode: CacheMode) -> None:
         """Give bytes of the direct map a mode; where it has another, every processor flushes (S2.8.5).
 
-        :raises Undecided: the machine decides whether they flush before it changes (S2.8.6)
+        :raises Undecided: the machine decides whether they flush before it changes (S2.8.6, S2.9.4)
         """
         processors = self._processors
-        if processors.unflushed is None and processors.held is not None:
+        # The first block always has single pages, for it has the ISA hole.
+        blocks = frozenset(range(start >> _LEAF_SHIFT, (end - 1 >> _LEAF_SHIFT) + 1)) - {0}
+        if processors.held is not None and not blocks <= self._cut:
+            raise Undecided(
+                "the machine decides whether the direct map has a leaf there, which is cut first",
+                Why.MACHINE_DECIDES,
+            )
+        if processors.held is not None and processors.unflushed is None:
             raise Undecided(
                 "the machine decides whether the stack of a task that ended is still in TLBs",
                 Why.MACHINE_DECIDES,
             )
+        self._cut |= blocks
         if processors.unflushed:
             self._flush_all()
         processors.unflushed = False

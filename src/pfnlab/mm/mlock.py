@@ -106,6 +106,21 @@ def do_mseal(mm: MmStruct, start: int, end: int) -> None:
             if vma is None:
                 raise ModelledErrno(errno.ENOMEM)
             at = vma.end
-        for vma in mm.vmas_in(start, end):
-            if not vma.flags & VM_SEALED:
-                mm.modify(vma, max(vma.start, start), min(vma.end, end), vma.flags | VM_SEALED)
+        _mseal_apply(mm, start, end)
+
+
+def _mseal_apply(mm: MmStruct, start: int, end: int) -> None:
+    for vma in mm.vmas_in(start, end):
+        if vma not in mm.vmas:
+            continue
+        stop, flags = min(vma.end, end), vma.flags | VM_SEALED
+        # The VMA before has merged with the sealed one behind it, and the kernel takes its old end for this
+        # one's beginning: so it merges with nothing.
+        apart = start < vma.start and mm.kernel.profile.mseal_keeps_old_end
+        if apart and flags != vma.flags:
+            vma = mm.isolate(vma, vma.start, stop)
+            mm.start_write(vma)
+            vma.flags = flags
+        elif flags != vma.flags:
+            mm.modify(vma, max(vma.start, start), stop, flags)
+        start = stop

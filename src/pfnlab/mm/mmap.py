@@ -123,8 +123,8 @@ def _mmap_region(vma: Vma, populated: bool) -> None:
         if file is not None:
             file.mmap(vma)
     except ModelledErrno:
-        detach(mm, in_tree)
         _teardown(vma)
+        detach(mm, in_tree)
         free_vmas(mm, replaced)
         raise
     if not two_phases:
@@ -167,9 +167,10 @@ def _teardown(vma: Vma) -> None:
         kernel.trace.event("free_pgtables")
         tlb.flushes.tlb_free_vmas(tlb, vma)
         tlb.flushes.tlb_free_vma(tlb, vma)
-        if linked:
-            kernel.unlink_file(vma)
-            kernel.trace.event("unlink", vma.start)
+        with processors.inside("unlink"):
+            if linked:
+                kernel.unlink_file(vma)
+                kernel.trace.event("unlink", vma.start)
         tlb.free_tables(*mm.gap_around(vma.start, vma.end))
     tlb.finish()
     free_vmas(mm, [vma])

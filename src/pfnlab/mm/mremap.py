@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from pfnlab.errors import ModelledErrno, Undecided, Why
 from pfnlab.hw.entry import pte_mksoft_dirty
 from pfnlab.hw.pgtable import TABLE_PAGES, EntryRun
-from pfnlab.mm.fault import populate
+from pfnlab.mm.fault import Signal, populate
 from pfnlab.mm.flags import (
     VM_ACCOUNT,
     VM_DONTEXPAND,
@@ -193,10 +194,11 @@ def _resize(mm: MmStruct, vma: Vma, call: Remap, lock: Locked) -> int:
             # The kernel grows a VMA by merging the pages behind it into it, and no such VMA merges.
             raise ModelledErrno(errno.ENOMEM)
         grown_from = vma.end
-        vma.end = call.start + call.new
+        with mm.relinked(vma):
+            vma.end = call.start + call.new
         vma = mm.merge_around(vma, "grown")
         if vma.flags & VM_LOCKED:
-            populate(vma, grown_from, call.start + call.new)
+            _fill(vma, grown_from, call.start + call.new)
         return call.start
     if not call.maymove:
         raise ModelledErrno(errno.ENOMEM)
@@ -238,7 +240,7 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
         source = mm.vma_lookup(call.start)
         assert source is not None
         vma = source
-    if new.file is not None:
+    elif new.file is not None:
         mm.kernel.link_file(new)
         trace.event("link", to)
     with mm.kernel.processors.inside("move_page_tables"):
@@ -258,8 +260,14 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
     elif call.old:
         unmap_range(mm, call.start, call.start + call.old)
     if new.flags & VM_LOCKED and call.new > call.old:
-        populate(new, to + call.old, to + call.new)
+        _fill(new, to + call.old, to + call.new)
     return to
+
+
+def _fill(vma: Vma, start: int, end: int) -> None:
+    """mm_populate(): fault locked memory in, up to the first page that is none of the file's."""
+    with suppress(Signal):
+        populate(vma, start, end)
 
 
 def _pages_in_front(vma: Vma, new: Vma, call: Remap, to: int) -> int:

@@ -92,6 +92,8 @@ class Profile:
     unfaulted_unaccounted: bool
     #: mseal(2) exists (S5.10.7).
     mseal: bool
+    #: Behind a VMA that merged with a sealed one, mseal goes on from that VMA's old end (S5.10.7).
+    mseal_keeps_old_end: bool
     #: MADV_GUARD_INSTALL and _REMOVE are known (S5.9).
     guard_regions: bool
     #: MADV_POPULATE_* ends at the first hole instead of going on behind it.

@@ -16,7 +16,7 @@ from pfnlab.mm.content import word
 from pfnlab.mm.fault import ZERO_PFN, FaultOom, Signal, access
 from pfnlab.mm.flags import VM_IO, VM_LOCKED, VM_PFNMAP, VM_SOFTDIRTY
 from pfnlab.mm.gup import get_user_page_fast
-from pfnlab.mm.shmem import ShmemFile, check_no_shmem
+from pfnlab.mm.shmem import ShmemFile
 from pfnlab.mm.smap_counts import SmapCounts
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma
@@ -175,7 +175,6 @@ class NumaCounts(NamedTuple):
 
 def numa_maps(mm: MmStruct, start: int, end: int) -> list[NumaCounts]:
     """The VMAs that begin in ``[start, end)`` and have pages /proc/self/numa_maps counts (S7.5)."""
-    check_no_shmem(mm, start, end)
     with mm.mmap_lock.read():
         split_leaves(mm)
         counts = [_numa_counts(vma) for vma in mm.vmas_in(start, end) if vma.start >= start]

@@ -1,7 +1,4 @@
-"""Shared anonymous memory: pages of a file without a name, as far as mapping and touching it goes.
-
-Other operations on it (advice, other protections, locks, moves) have no rule here.
-"""
+"""Shared anonymous memory: pages of a file without a name (S6.2.6)."""
 
 from __future__ import annotations
 
@@ -13,6 +10,7 @@ from pfnlab.hw.entry import pte_dirty, pte_mkdirty, pte_mkwrite, pte_mkyoung, pt
 from pfnlab.hw.pgtable import EntryRun, Page
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import AddressSpace, Vma
+from pfnlab.units import PfnRange
 
 #: How many pages around one that is read are mapped with it, where they exist (fault_around_bytes).
 FAULT_AROUND = 16
@@ -22,9 +20,11 @@ FAULT_AROUND = 16
 class ShmemFile:
     """The file behind one mmap(MAP_SHARED | MAP_ANONYMOUS), which children share.
 
+    :param size: of the file, in pages: those of the mmap
     :ivar pages: every page that was touched, by its offset in pages
     """
 
+    size: int
     pages: dict[int, Page] = field(default_factory=dict)
     kind: str = "anon"
     noexec: bool = False
@@ -52,10 +52,20 @@ class ShmemFile:
     def mmap(self, vma: Vma) -> None:
         """shmem_zero_setup: nothing is mapped yet."""
 
+    def punch_hole(self, pages: PfnRange) -> None:
+        """shmem_truncate_range(): the file is without these pages, by offset, which are zero from now on."""
+        for offset in [offset for offset in self.pages if pages.start <= offset < pages.end]:
+            del self.pages[offset]
 
-def shmem_fault(vma: Vma, file: ShmemFile, vpn: int, write: bool) -> None:
-    """Map the page at *vpn*, a new one at the first touch; a read also maps its neighbours."""
+
+def shmem_fault(vma: Vma, file: ShmemFile, vpn: int, write: bool) -> bool:
+    """Map the page at *vpn*, a new one at the first touch; a read also maps its neighbours.
+
+    :return: False behind the end of the file
+    """
     mm = vma.mm
+    if vma.pgoff + vpn - vma.start >= file.size:
+        return False
     first = vpn - vpn % FAULT_AROUND
     file.pages.setdefault(vma.pgoff + vpn - vma.start, Page(0, anonymous=False))
     for neighbour in (
@@ -64,6 +74,7 @@ def shmem_fault(vma: Vma, file: ShmemFile, vpn: int, write: bool) -> None:
         page = file.pages.get(vma.pgoff + neighbour - vma.start)
         if page is not None and mm.tables.entry(neighbour) is None:
             set_file_page(vma, neighbour, page, write=write)
+    return True
 
 
 def set_file_page(vma: Vma, vpn: int, page: Page, *, write: bool) -> None:
@@ -92,9 +103,9 @@ def dirtied(cleared: Iterable[EntryRun]) -> bool:
 
 
 def check_no_shmem(mm: MmStruct, start: int, end: int) -> None:
-    """Refuse to guess what an operation does to shared anonymous memory.
+    """Refuse to guess what remap_file_pages does to shared anonymous memory.
 
     :raises Undecided: there is some in ``[start, end)``
     """
     if any(isinstance(vma.file, ShmemFile) for vma in mm.vmas_in(start, end)):
-        raise Undecided("the model maps and touches shared anonymous memory, nothing else", Why.NO_RULE)
+        raise Undecided("the model has no rule for remap_file_pages of shared anonymous memory", Why.NO_RULE)

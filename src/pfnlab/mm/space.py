@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from pfnlab.errors import ModelledErrno, Undecided, Why
@@ -262,15 +262,15 @@ class MmStruct:
             vma.flags, vma.mempolicy = flags, part.mempolicy
             return self.merge_around(vma, "changed")
         at = bisect_left(self._starts, vma.start)
-        if below is not None:
-            below.end = vma.start = self._starts[at] = end
-            vma.pgoff += part.nr
-            grown = below
-        else:
-            assert above is not None
-            vma.end = above.start = self._starts[at + 1] = start
-            above.pgoff -= part.nr
-            grown = above
+        grown = below or above
+        assert grown is not None
+        with self.relinked(grown, vma):
+            if below is not None:
+                below.end = vma.start = self._starts[at] = end
+                vma.pgoff += part.nr
+            else:
+                vma.end = grown.start = self._starts[at + 1] = start
+                grown.pgoff -= part.nr
         self.start_write(vma, grown)
         grown.flags |= flags
         grown.anon_vma = grown.anon_vma or vma.anon_vma
@@ -292,11 +292,12 @@ class MmStruct:
             self.kernel.trace.event("free", vma.start)
         if above and (below or origin == "grown"):
             self.kernel.trace.event("free", vma.end)
+        copy = vma if origin == "copied" else None
         if below is not None:
-            self._absorb(below, vma)
+            self._absorb(below, vma, copy)
             vma = below
         if above is not None:
-            self._absorb(vma, above)
+            self._absorb(vma, above, copy)
         return vma
 
     def _merging_around(
@@ -309,9 +310,32 @@ class MmStruct:
             above = None if alone or above is excluded else above
         return _merging(vma, below, above, origin)
 
-    def _absorb(self, lower: Vma, upper: Vma) -> None:
-        self.unlink(upper)
-        lower.end = upper.end
+    @contextmanager
+    def relinked(self, *vmas: Vma) -> Iterator[None]:
+        """The file's reverse map is without these VMAs in this context, in which their borders change."""
+        file = vmas[0].file
+        if file is None:
+            yield
+            return
+        with self.kernel.i_mmap_rwsem(file.mapping).write():
+            for vma in vmas:
+                self.kernel.remove_file(vma)
+            yield
+            for vma in reversed(vmas):
+                self.kernel.insert_file(vma)
+
+    def _absorb(self, lower: Vma, upper: Vma, copy: Vma | None) -> None:
+        file = lower.file
+        # A copy has not been in its file's reverse map: the other VMA enters it once more, with new borders.
+        with self.kernel.i_mmap_rwsem(file.mapping).write() if file is not None else nullcontext():
+            if file is not None:
+                self.kernel.remove_file(upper if lower is copy else lower)
+            self.unlink(upper)
+            lower.end = upper.end
+            if file is not None:
+                self.kernel.insert_file(lower)
+            if file is not None and copy not in (lower, upper):
+                self.kernel.remove_file(upper)
         lower.flags |= upper.flags
         lower.anon_vma = lower.anon_vma or upper.anon_vma
 
@@ -336,7 +360,7 @@ class MmStruct:
 
 def _merging(vma: Vma, below: Vma | None, above: Vma | None, origin: Origin) -> tuple[Vma | None, Vma | None]:
     """Which of its neighbours *vma* merges with (S5.3.2)."""
-    if vma.special or vma.file is not None:
+    if vma.special or not (vma.file is None or vma.is_shmem):
         return None, None
     if origin == "grown":
         below = None

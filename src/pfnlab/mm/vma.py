@@ -199,6 +199,11 @@ class Vma:
         return bool(self.flags & VM_SPECIAL)
 
     @property
+    def is_shmem(self) -> bool:
+        """True where it maps shared anonymous memory, as vma_is_shmem() says."""
+        return self.file is not None and self.file.mapping == "shmem"
+
+    @property
     def is_anonymous(self) -> bool:
         """vma_is_anonymous(): of no file, or of one without operations where there is no dummy (S6.2.5a)."""
         if self.file is None:

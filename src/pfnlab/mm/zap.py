@@ -11,7 +11,7 @@ from pfnlab.mm.flags import VM_MIXEDMAP, VM_PFNMAP
 from pfnlab.mm.gather import MmuGather
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.unmap import zap_vma
-from pfnlab.mm.vma import AddressSpace, Vma
+from pfnlab.mm.vma import AddressSpace, MappedFile, Vma
 from pfnlab.units import PfnRange
 
 #: The page behind the last one that an offset in a file can name.
@@ -49,15 +49,24 @@ def zap_vma_ptes(vma: Vma, start: int, end: int) -> None:
     zap_page_range_single(vma, start, end)
 
 
-def unmap_mapping_range(kernel: Kernel, pages: PfnRange, mapping: AddressSpace, *, even_cows: bool) -> None:
+def unmap_mapping_range(
+    kernel: Kernel,
+    pages: PfnRange,
+    mapping: AddressSpace,
+    *,
+    even_cows: bool,
+    file: MappedFile | None = None,
+) -> None:
     """Clear the entries of *pages* in every mapping of a file, of any process (S6.7.2).
 
     :param pages: file offsets in pages, as vm_pgoff counts them; a truncation's go on to END_OF_FILE
     :param mapping: the address space object of the file
+    :param file: of shared anonymous memory, whose files share this object here
     :raises ModelledErrno: the tracker forbids it for a mapping; those before it are cleared
     """
     with kernel.i_mmap_rwsem(mapping).read():
         vmas = [vma for vma in kernel.i_mmap if vma.file is not None and vma.file.mapping == mapping]
+        vmas = [vma for vma in vmas if file is None or vma.file is file]
         for vma in vmas:
             start = max(pages.start, vma.pgoff) - vma.pgoff + vma.start
             end = min(pages.end, vma.pgoff + vma.nr) - vma.pgoff + vma.start

@@ -93,6 +93,7 @@ SWITCHES_KNOWN: dict[str, tuple[KnownBy, ...]] = {
     "upgrades_dirty_only": (Measured("mprotect/walk-mem-forced", ("6.1", "6.12")),),
     "unfaulted_unaccounted": (Measured("mprotect/mprotect-merge", ("6.1", "6.12")),),
     "mseal": (Measured("locking/mseal", ("6.1", "6.12")),),
+    "mseal_keeps_old_end": (Measured("locking/mseal-twice", ("6.16", "6.17", "6.18", "6.19")),),
     "guard_regions": (CommitMessage(),),
     "populate_stops_at_hole": (Noted(()),),
     "madvise_gathers_once": (Measured("madvise/madvise-discard-copied", ("6.12", "7.2")),),

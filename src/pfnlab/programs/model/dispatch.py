@@ -26,7 +26,7 @@ from pfnlab.mm.mremap import Remap, do_mremap
 from pfnlab.mm.readers import mincore, status
 from pfnlab.mm.remap_file import remap_file_pages
 from pfnlab.mm.shmem import ShmemFile, check_no_shmem
-from pfnlab.mm.space import TASK_PAGES, MmStruct
+from pfnlab.mm.space import MmStruct
 from pfnlab.mm.unmap import do_munmap
 from pfnlab.mm.users.devmem import DevMem
 from pfnlab.mm.users.driver import RAM_PFN, BareDriverFile, DriverFile, DriverState
@@ -113,9 +113,6 @@ from pfnlab.units import PAGE_SHIFT, PHYSICAL_MASK, PfnRange
 #: So many frames an entry can name.
 _FRAMES = PHYSICAL_MASK + 1 >> PAGE_SHIFT
 
-#: Calls without a rule for shared anonymous memory.
-_NOT_ON_SHMEM = (Mprotect, PkeyMprotect, Madvise, Mlock, Munlock, Msync, Mseal, Mbind, RemapFilePages)
-
 
 class CallResult(NamedTuple):
     """The result of a call: errno, 0 for success, and a value where there is one."""
@@ -164,8 +161,6 @@ def _system_call(kernel: Kernel, task: Task, call: SystemCall, places: Places) -
     :raises ModelledErrno: its error
     """
     mm = task.mm
-    if isinstance(call, _NOT_ON_SHMEM):
-        check_no_shmem(mm, *places.pages(call.span))
     match call:
         case Mmap():
             _mmap(kernel, task, call, places)
@@ -182,10 +177,8 @@ def _system_call(kernel: Kernel, task: Task, call: SystemCall, places: Places) -
         case Munlock(span=span):
             do_mlock(mm, *places.pages(span), locked=False)
         case Mlockall():
-            check_no_shmem(mm, 0, TASK_PAGES)
             do_mlockall(mm)
         case Munlockall():
-            check_no_shmem(mm, 0, TASK_PAGES)
             do_munlockall(mm)
         case Msync(span=span):
             do_msync(mm, *places.pages(span))
@@ -194,6 +187,7 @@ def _system_call(kernel: Kernel, task: Task, call: SystemCall, places: Places) -
         case Mbind(span=span, policy=policy, move=move):
             do_mbind(mm, *places.pages(span), policy, move=move)
         case RemapFilePages(span=span):
+            check_no_shmem(mm, *places.pages(span))
             _check_offset(task, call, places)
             remap_file_pages(mm, *places.pages(span), _pgoff(call.via, call.source, places))
         case ReadMemtypeList():
@@ -383,9 +377,7 @@ def _file(kernel: Kernel, task: Task, call: Mmap, places: Places) -> MappedFile 
     if via == "anon":
         if not call.shared:
             return None
-        if call.locked or call.populate or task.mm.def_flags:
-            raise Undecided("the model does not fill or lock shared anonymous memory", Why.NO_RULE)
-        return ShmemFile()
+        return ShmemFile(call.source.pages)
     if call.driver is not None and call.driver.how == "bare":
         return BareDriverFile(call.driver.mode)
     if call.driver is not None and call.driver.how in OWN_PAGES:
@@ -411,7 +403,6 @@ def _file(kernel: Kernel, task: Task, call: Mmap, places: Places) -> MappedFile 
 
 def _mremap(mm: MmStruct, call: Mremap, places: Places) -> str:
     start, end = places.pages(call.span)
-    check_no_shmem(mm, start, max(end, start + 1))
     target = call.over or (Span(call.name, 0, 0) if call.name is not None else None)
     remap = Remap(
         start,
