@@ -61,10 +61,12 @@ def test_the_next_access_marks_the_entry(series: str) -> None:
 
 def test_what_a_processor_remembers_is_the_machines() -> None:
     """Nobody switches where every task has a processor of its own (S7.7.3)."""
-    held = ("c = fork", "write a[0] 8", "hold unmap_vmas: c: munmap a", "clear_refs all", "release")
+    held = ("c = fork", "write a[0] 8", "hold unmap_vmas: c: munmap a", "clear_refs all")
 
+    cleared = entries(run(SERIES[-1], *ORDINARY, *held, "release")[-2])
+    assert ("a[0:1]", "L1 WB P RW US D") in cleared
     with pytest.raises(Undecided, match="marks an entry as accessed"):
-        run(SERIES[-1], *ORDINARY, *held)
+        run(SERIES[-1], *ORDINARY, *held, "read a[0]", "release")
 
 
 @every_series

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pfnlab.errors import Undecided, Why
 from pfnlab.hw.entry import pte_clear_soft_dirty, pte_mkold, pte_wrprotect
 from pfnlab.hw.pgtable import EntryRun
 from pfnlab.mm.flags import VM_SOFTDIRTY
@@ -11,10 +10,7 @@ from pfnlab.mm.vma import Vma
 
 
 def clear_refs(mm: MmStruct, kind: str) -> None:
-    """Clear what *kind*, a word of programs, says of all VMAs; each kind takes mmap_lock for writing.
-
-    :raises Undecided: a processor may remember an entry that was cleared, and would not mark it again
-    """
+    """Clear what *kind*, a word of programs, says of all VMAs; each kind takes mmap_lock for writing."""
     with mm.mmap_lock.write():
         if kind == "peak":
             return
@@ -56,15 +52,12 @@ def _clear(vma: Vma, kind: str) -> None:
 def _forget(mm: MmStruct) -> None:
     """Nobody flushes: a processor forgets with the next switch to another address space.
 
-    That comes before the task's next operation, unless every task has a processor of its own.
+    That comes before the task's next operation, unless every task has a processor of its own: then an access
+    may find the entry remembered (:func:`pfnlab.mm.fault.access`).
     """
     kernel = mm.kernel
+    if kernel.processors.driven:
+        return
     for task in kernel.tasks.values():
-        if task.mm is not mm:
-            continue
-        if kernel.processors.driven and task.tlb.state():
-            raise Undecided(
-                "the processor decides when it marks an entry as accessed that it may remember",
-                Why.MACHINE_DECIDES,
-            )
-        task.tlb.flush()
+        if task.mm is mm:
+            task.tlb.flush()

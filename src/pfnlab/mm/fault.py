@@ -65,9 +65,16 @@ def access(mm: MmStruct, tlb: Tlb, vpn: int, store: int | None = None, *, user: 
     :param user: the task does it itself, not the kernel for it
     :return: the word loaded or stored
     :raises Signal: the task gets a signal instead
+    :raises Undecided: the processor may remember an entry that seems unused since, and would not mark it (S7.7.3)
     """
     writes = store is not None
-    entry = tlb.lookup(vpn, writes) or _walk(mm, tlb, vpn, writes, user)
+    remembered = tlb.lookup(vpn, writes)
+    if remembered is not None and mm.kernel.processors.driven and _seems_unused(mm, vpn):
+        raise Undecided(
+            "the processor decides when it marks an entry as accessed that it may remember",
+            Why.MACHINE_DECIDES,
+        )
+    entry = remembered or _walk(mm, tlb, vpn, writes, user)
     content = entry.page.value if entry.page is not None else mm.kernel.load(entry.pfn)
     if store is None:
         return word(content)
@@ -76,6 +83,11 @@ def access(mm: MmStruct, tlb: Tlb, vpn: int, store: int | None = None, *, user: 
     else:
         mm.kernel.store(entry.pfn, with_word(content, store))
     return store
+
+
+def _seems_unused(mm: MmStruct, vpn: int) -> bool:
+    entry = mm.tables.entry(vpn)
+    return entry is not None and not entry.bits & PAGE_ACCESSED
 
 
 def _walk(mm: MmStruct, tlb: Tlb, vpn: int, writes: bool, user: bool) -> EntryRun:
