@@ -166,6 +166,34 @@ def test_ordinary_memory_is_filled(series: str, advice: str) -> None:
 
 
 @every_series
+@for_each(
+    ("advice", "result", "flag"),
+    [
+        ("willneed", "ok", ""),
+        ("collapse", "EINVAL", ""),
+        ("hugepage", "ok", "hg"),
+        ("nohugepage", "ok", "nh"),
+    ],
+)
+def test_memory_without_room_for_a_leaf(series: str, advice: str, result: str, flag: str) -> None:
+    """It cannot become one."""
+    *_, advised, _ = run(series, "a = mmap anon[0:2] private rw", f"madvise a {advice}")
+
+    (vma,) = advised.vmas or ()
+    assert (result, [flag] * bool(flag)) == (
+        advised.result,
+        [flag for flag in vma.flags.split() if flag in ("hg", "nh")],
+    )
+
+
+@for_each("advice", ["hugepage", "collapse"])
+def test_memory_that_may_become_a_leaf_is_undecided(advice: str) -> None:
+    """The kernel makes one when it likes."""
+    with pytest.raises(Undecided, match=advice):
+        run("7.3", "a = mmap anon[0:1024] private rw", f"madvise a {advice}")
+
+
+@every_series
 def test_no_rule_is_undecided(series: str) -> None:
     """Where the model has no rule for ordinary memory, it says so instead of guessing."""
     with pytest.raises(Undecided):

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 from pfnlab.errors import ModelledErrno, Undecided, Why
 from pfnlab.hw.bits import PAGE_ACCESSED
+from pfnlab.hw.pgtable import LEAF_PAGES
 from pfnlab.mm.fault import Signal, populate
 from pfnlab.mm.flags import (
     VM_DONTCOPY,
@@ -201,9 +202,11 @@ def _advise_ordinary(vma: Vma, start: int, end: int, advice: str, tlb: MmuGather
     shared = vma.file is not None
     if shared and advice in ("free", "wipeonfork"):
         raise ModelledErrno(errno.EINVAL)
-    if shared and advice == "willneed":
+    if advice == "willneed":
         vma.mm.kernel.mlock_batch.drain()
         return
+    if advice == "collapse" and not _holds_leaf(vma):
+        raise ModelledErrno(errno.EINVAL)
     if advice == "unmergeable" or (shared and advice == "mergeable"):
         return
     if advice == "dontneed":
@@ -222,10 +225,15 @@ def _advise_ordinary(vma: Vma, start: int, end: int, advice: str, tlb: MmuGather
         _populate(vma, start, end, advice)
     elif advice == "dofork" and vma.flags & (VM_IO | VM_SPECIAL):
         raise ModelledErrno(errno.EINVAL)
-    elif advice in _FLAG_ADVICE and advice not in ("hugepage", "nohugepage"):
+    elif advice in _FLAG_ADVICE and (advice != "hugepage" or not _holds_leaf(vma)):
         _change_flags(vma, start, end, advice)
     else:
         raise Undecided(f"the model has no rule for madvise {advice} on anonymous memory", Why.NO_RULE)
+
+
+def _holds_leaf(vma: Vma) -> bool:
+    """True where *vma* has all pages of a leaf of 2 MiB, which may be made at any time once it is asked for."""
+    return -(-vma.start // LEAF_PAGES[2]) * LEAF_PAGES[2] + LEAF_PAGES[2] <= vma.end
 
 
 def _populate(vma: Vma, start: int, end: int, advice: str) -> None:
