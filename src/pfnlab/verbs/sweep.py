@@ -49,7 +49,8 @@ class SweepRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The request of a sweep: a scope, its machines, and which of the cells."""
 
     scope: Annotated[
-        str, Option("pci, mem, private, driver, vfio, leaves, triples or all.", "SCOPE", positional=True)
+        str,
+        Option("pci, mem, private, driver, vfio, leaves, triples, holds or all.", "SCOPE", positional=True),
     ]
     on: Annotated[
         tuple[str, ...],
