@@ -247,7 +247,7 @@ KNOWN: tuple[Known, ...] = (
     Known("claimed_unmapped", _LOW, lambda c: c.device("isa")),
     Known("no_warning", _SPANS, lambda c: c.device("isa") and c.now == "arch_io_reserve_memtype_wc"),
     Known("direct_map", _DIRECT, lambda c: c.driver and c.device("isa")),
-    Known("direct_map", _DIRECT, lambda c: c.driver and c.ram and c.done("remap_file_pages")),
+    Known("direct_map", _DIRECT, lambda c: c.driver and c.done("remap_file_pages")),
     Known("direct_map", _SET, lambda c: c.device("isa")),
     Known("one_mode", _HOLE, lambda c: c.device("isa")),
     Known("one_mode", _UNASKED, lambda c: c.unreserved),
