@@ -96,6 +96,9 @@ _VFIO_HOLDS = (
 
 _MOST_TASKS = 4
 
+#: How often another process ends while a processor is held.
+_ENDS = 0.15
+
 _LENGTHS = range(4, 21)
 
 #: How often a program opens a device through vfio-pci, where it may.
@@ -230,6 +233,7 @@ class _Drawing:
         if prefix is not None:
             self.calls.stores = may_store(prefix)
         self.tasks = [MAIN_TASK]
+        self.process_of = {MAIN_TASK: MAIN_TASK}
         self.born = 0
         #: By area, the last two kinds.
         self.last: dict[str, str] = {}
@@ -275,6 +279,7 @@ class _Drawing:
         elif isinstance(call, (Fork, Thread)):
             self.born += 1
             self.tasks.append(call.child)
+            self.process_of[call.child] = self.process_of[op.task] if isinstance(call, Thread) else call.child
         elif isinstance(call, RescanMoved):
             self.calls.moved = True
         elif isinstance(call, Plug | Unplug):
@@ -388,5 +393,8 @@ class _Drawing:
         self.add(msgspec.structs.replace(held, hold=hold))
         for _ in range(draw.randrange(1, 4)):
             task_beside = draw.choice([name for name in self.tasks if name != task])
+            if self.process_of[task_beside] != self.process_of[task] and draw.random() < _ENDS:
+                self.add(Op(draw.choice((Exit(), Kill())), task_beside))
+                continue
             self.add(Op(self.call(self.weighted(kinds, self.conditions.anywhere())), task_beside))
         self.add(Op(Release()))

@@ -41,6 +41,9 @@ from pfnlab.programs.runs.observation import HELD, WAITS, Step
 #: Calls that may cut a VMA, where nobody looked at VMAs.
 _CUTS = Munmap | Mprotect | Madvise | Mlock | Munlock | Mseal | Mbind | PkeyMprotect | RemapFilePages
 
+#: Calls that may unmap whole VMAs, besides an mmap over others.
+_UNMAPS = Munmap | Mremap | RemapFilePages | Exit | Kill | Exec
+
 
 class Causes:
     """
@@ -235,7 +238,7 @@ class Causes:
         """True where this step unmaps after a zap, and may free the last reservation of those pages."""
         call = self.op.call if self.op is not None else None
         over = isinstance(call, Mmap) and call.over is not None
-        return self.zapped and (over or isinstance(call, Munmap | Mremap | Exit | Kill | Exec))
+        return self.zapped and (over or isinstance(call, _UNMAPS))
 
     @property
     def refills(self) -> bool:

@@ -65,7 +65,7 @@ def access(mm: MmStruct, tlb: Tlb, vpn: int, store: int | None = None, *, user: 
     :param user: the task does it itself, not the kernel for it
     :return: the word loaded or stored
     :raises Signal: the task gets a signal instead
-    :raises Undecided: the processor may remember an entry that seems unused since, and would not mark it (S7.7.3)
+    :raises Undecided: the processor may remember an entry that seems unused since, and not mark it (S7.7.3)
     """
     writes = store is not None
     remembered = tlb.lookup(vpn, writes)

@@ -125,6 +125,8 @@ class Kernel:
         }
         self.device_lock = RwLock(self.processors, Need.DEVICE)
         self.current: Task | None = None
+        #: Tasks that are out of `tasks` and whose address space is not taken down yet.
+        self._exiting: dict[str, Task] = {}
         self.next_pid = 100
         self.warned: set[str] = set()
         #: The function that is made to fail, and in which of the calls to come.
@@ -143,13 +145,16 @@ class Kernel:
         """A fresh process with an address space of its own."""
         return self._add_task(comm, MmStruct(self))
 
-    def _add_task(self, comm: str, mm: MmStruct) -> Task:
-        task = Task(comm, self.next_pid, mm)
+    def _add_task(self, comm: str, mm: MmStruct, pid: int | None = None) -> Task:
+        task = Task(comm, self._take_pid() if pid is None else pid, mm)
         mm.visible = True
-        self.next_pid += 1
         self.tasks[comm] = task
         self.current = task
         return task
+
+    def _take_pid(self) -> int:
+        self.next_pid += 1
+        return self.next_pid - 1
 
     @contextmanager
     def as_init(self) -> Iterator[None]:
@@ -286,7 +291,7 @@ class Kernel:
         return held is not None and self.tasks[held.task].mm is mm
 
     def _turn_to(self, task: str) -> None:
-        self.current = self.tasks[task]
+        self.current = self.tasks.get(task) or self._exiting[task]
 
     def may_claim(self, resource: Resource) -> bool:
         """True where a driver can claim *resource* (__request_region, S9.1.6)."""
@@ -362,15 +367,18 @@ class Kernel:
 
         :param reason: why it is refused in the end, if it is
         """
+        # Tasks are listed in the order in which their forks began, also where one of these is held.
+        pid = self._take_pid()
         error, mm = self.call(task, lambda: dup_mmap(task.mm, commits=reason != "overcommit_memory"))
         if error or reason is not None:
             self._free_stack()
+            self.next_pid = pid if self.next_pid == pid + 1 else self.next_pid
         if error:
             return error
         assert isinstance(mm, MmStruct)
         if reason is not None:
             return self._give_up(task, mm, reason)
-        self._add_task(comm, mm)
+        self._add_task(comm, mm, pid)
         return 0
 
     def _give_up(self, task: Task, mm: MmStruct, reason: str) -> int:
@@ -386,9 +394,12 @@ class Kernel:
 
     def exit(self, task: Task) -> None:
         """The process ends, by itself or by SIGKILL; its threads and its address space go with it."""
+        # exit_mm() comes first: nobody finds the address space by its tasks any more.
+        threads = [thread.comm for thread in self.tasks.values() if thread.mm is task.mm]
+        self._exiting |= {comm: self.tasks.pop(comm) for comm in threads}
         self.call(task, lambda: exit_mmap(task.mm))
-        for thread in [thread for thread in self.tasks.values() if thread.mm is task.mm]:
-            del self.tasks[thread.comm]
+        for comm in threads:
+            del self._exiting[comm]
         self._free_stack()
 
     def _free_stack(self) -> None:

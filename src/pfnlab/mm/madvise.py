@@ -232,7 +232,7 @@ def _advise_ordinary(vma: Vma, start: int, end: int, advice: str, tlb: MmuGather
 
 
 def _holds_leaf(vma: Vma) -> bool:
-    """True where *vma* has all pages of a leaf of 2 MiB, which may be made at any time once it is asked for."""
+    """True where *vma* has all pages of a leaf of 2 MiB, which may be made whenever the kernel likes."""
     return -(-vma.start // LEAF_PAGES[2]) * LEAF_PAGES[2] + LEAF_PAGES[2] <= vma.end
 
 

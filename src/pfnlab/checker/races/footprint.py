@@ -38,10 +38,13 @@ _QUIET: dict[type, tuple[str, ...]] = {
     Task: ("comm", "pid", "tlb"),
     Tlb: ("flushed",),
     RwLock: ("_processors", "need", "_unlocked"),
-    MemtypeBook: ("platform", "trace", "_processors", "lock", "report", "warned"),
+    # What was cut decides while a processor is held only, and a search holds none.
+    MemtypeBook: ("platform", "trace", "_processors", "lock", "report", "warned", "_cut"),
     Kernel: (
         *("profile", "trace", "processors", "book", "i_mmap_rwsems", "device_lock"),
         *("current", "warned", "next_pid"),
+        # Only for a turn of a task that is out of `tasks`.
+        "_exiting",
         # Whether a page is in it is noted with the page.
         "mlock_batch",
     ),

@@ -166,7 +166,10 @@ static bool begin(struct op *op, struct answer *answer)
 			slot_first_place(op);
 		task->begun = *op;
 		task->busy = true;
-		send(AGENT_FD(op->task), op, sizeof *op, 0);
+		if (op->verb == KILL)
+			kill(task->process, SIGKILL);
+		else
+			send(AGENT_FD(op->task), op, sizeof *op, 0);
 		answer->ret = 0;
 		answer->kind = BEGUN;
 		return true;
@@ -208,7 +211,7 @@ static bool collect(int slot, int limit_ms, struct answer *answer)
 	if (!await(slot, limit_ms, answer))
 		return false;
 	tasks[slot].busy = false;
-	if (op.verb == EXIT && answer->kind == DIED)
+	if ((op.verb == EXIT || op.verb == KILL) && answer->kind == DIED)
 		memset(answer, 0, ANSWER_HEAD);
 	else if (op.verb == EXEC)
 		forget_mm(&tasks[slot]);
@@ -235,8 +238,6 @@ void task_operate(struct op *op, struct answer *answer)
 		task_collect(op->task, op->arg[0], answer);
 	} else if (op->part == WHERE) {
 		return;
-	} else if (op->verb == KILL && tasks[op->task].pid) {
-		end(&tasks[op->task]);
 	} else if (op->vfio && tasks[op->task].pid && vfio_open()) {
 		*answer = (struct answer){ .ret = -1, .error = errno };
 	} else if (op->verb == VFIO_CLOSE && tasks[op->task].pid) {

@@ -12,8 +12,8 @@ from pfnlab.programs.lang.words import FUNCTION, MAX_NTH, PREFIXES, quoted
 #: Operations that cannot be held: they end a task or its program, start a thread, or do nothing.
 _NEVER_HELD = Exit | Kill | Exec | Thread | Look | Release
 
-#: Operations that change which tasks live or which devices are there: not while a processor is held.
-_NOT_WHILE_HELD = Exit | Kill | Exec | Thread | SlotCall
+#: Operations that start a program or a thread, or change which devices are there: not while one is held.
+_NOT_WHILE_HELD = Exec | Thread | SlotCall
 
 
 class ScheduleValidity:
@@ -69,6 +69,11 @@ class ScheduleValidity:
         if op.task in self._newborn:
             problem = f"task `{op.task}` is forked while a processor is held and acts after `release` only"
             raise Wrong(f"{problem}: let another task act", "task")
+        if isinstance(op.call, Exit | Kill) and self._held_task in self._names.threads(op.task):
+            problem = (
+                f"task `{self._held_task}` of this process stands in `{self._held_call}` until `release`"
+            )
+            raise Wrong(f"{problem}: let another process end", "verb")
         if isinstance(op.call, _NOT_WHILE_HELD):
             verb = word_of(type(op.call))
             raise Wrong(f"no {verb} while a processor is held: {elsewhere}", "verb")
