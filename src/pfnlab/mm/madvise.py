@@ -102,7 +102,7 @@ def do_madvise(mm: MmStruct, start: int, end: int, advice: str) -> None:
         raise ModelledErrno(errno.EINVAL)
     if start == end:
         return
-    with _lock_for(mm, advice):
+    with _lock_for(mm, start, end, advice):
         once = advice in _ZAPPING and mm.kernel.profile.madvise_gathers_once
         tlb = MmuGather(mm, "madvise") if once else None
         try:
@@ -123,12 +123,17 @@ def _unknown_advice(mm: MmStruct) -> Collection[str]:
     return [advice for names, has in known if not has for advice in names]
 
 
-def _lock_for(mm: MmStruct, advice: str) -> AbstractContextManager[object]:
-    """The lock for *advice*: mmap_lock, for writing where it changes VMAs; perhaps none to clear entries."""
+def _lock_for(mm: MmStruct, start: int, end: int, advice: str) -> AbstractContextManager[object]:
+    """The lock for *advice*: mmap_lock, for writing where it changes VMAs.
+
+    To clear entries of one VMA its own lock is enough, where nobody has that for writing (try_vma_read_lock).
+    """
     if advice in _FLAG_ADVICE or advice in _MERGING_ADVICE:
         return mm.mmap_lock.write()
     if advice in _ZAPPING and mm.kernel.profile.zapping_advice_locks_vmas:
-        return nullcontext()
+        vma = mm.vma_lookup(start)
+        if vma is not None and end <= vma.end and not mm.is_write_locked(vma):
+            return nullcontext()
     return mm.mmap_lock.read()
 
 
