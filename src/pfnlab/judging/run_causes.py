@@ -181,11 +181,6 @@ class Causes:
         return self._since(self._first.moved)
 
     @property
-    def dontunmap(self) -> bool:
-        """True where this step is an mremap that leaves the old place mapped."""
-        return self.op is not None and isinstance(self.op.call, Mremap) and self.op.call.dontunmap
-
-    @property
     def left_mapped(self) -> bool:
         """True where an mremap has left the old place mapped."""
         return any(isinstance(call, Mremap) and call.dontunmap for _, call in self._made())
