@@ -139,6 +139,16 @@ def test_a_destination_is_replaced(series: str) -> None:
 
 
 @every_series
+def test_a_copy_over_its_source(series: str) -> None:
+    """The destination is unmapped first, and then the source is not there; the rest of it stays."""
+    *_, failed, _ = run(
+        series, "a = mmap bar[0:3] wc shared rw", "mremap a[0:0] 1 page maymove fixed over a[0]"
+    )
+
+    assert ("EFAULT", ["a[1:3]"]) == (failed.result, spans(failed))
+
+
+@every_series
 def test_no_mapping_there(series: str) -> None:
     """Where nothing is mapped the answer is EFAULT."""
     *_, refused, _ = run(series, SHARED, "munmap a", "mremap a 4 pages")

@@ -157,8 +157,10 @@ def _place(vma: Vma, call: Remap) -> int:
 
 
 def _source(mm: MmStruct, call: Remap) -> Vma:
+    """The source once the way is clear: a destination that has its first page has unmapped it."""
     vma = mm.vma_lookup(call.start)
-    assert vma is not None
+    if vma is None:
+        raise ModelledErrno(errno.EFAULT)
     return vma
 
 
