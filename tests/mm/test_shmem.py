@@ -133,6 +133,20 @@ def test_pages_that_are_removed_are_gone_for_all(series: str) -> None:
     assert (2, 0) == (steps[-3].value, steps[-1].value)
 
 
+@every_series
+def test_a_futex_takes_a_page_that_is_read_only(series: str) -> None:
+    """Others may write to it."""
+    assert ("ok", 0) == last(series, MAPPED, "mprotect b r", "futex_wake b[1]")
+
+
+@every_series
+def test_locked_memory_is_not_filled_by_mprotect(series: str) -> None:
+    """There is nothing to copy."""
+    *_, changed = run(series, "mlockall", "b = mmap anon[0:4] shared none", "mprotect b rw")
+
+    assert ["none@L4"] == [seen.entry for seen in changed.ptes or ()]
+
+
 @for_each("call", ["remap_file_pages b bar[0:4] wc", "madvise b pageout"])
 def test_what_has_no_rule_is_undecided(call: str) -> None:
     """It is not guessed."""

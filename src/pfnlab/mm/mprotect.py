@@ -81,11 +81,11 @@ def _mprotect_fixup(tlb: MmuGather, vma: Vma, start: int, end: int, flags: int) 
             mm.kernel.commit(end - start)
     elif mm.kernel.profile.unfaulted_unaccounted and vma.is_anonymous and vma.anon_vma is None:
         flags &= ~VM_ACCOUNT
-    was_writable = vma.flags & VM_WRITE
+    to_be_copied = vma.flags & (VM_LOCKED | VM_WRITE | VM_SHARED) == VM_LOCKED
     vma = mm.modify(vma, start, end, flags)
     vma.set_page_prot()
     _change_protection(tlb, vma, start, end)
-    if vma.flags & (VM_LOCKED | VM_WRITE) == VM_LOCKED | VM_WRITE and not was_writable:
+    if to_be_copied and vma.flags & VM_WRITE:
         populate(vma, start, end)
 
 

@@ -56,10 +56,12 @@ def futex_wake(mm: MmStruct, vpn: int) -> int:
     try:
         entry = get_user_page_fast(mm, vpn, write=True)
     except ModelledErrno as error:
-        if error.errno == errno.EFAULT:
-            # An anonymous page without write permission, or the zero page: nothing could ever change there.
-            get_user_page_fast(mm, vpn)
-        raise
+        if error.errno != errno.EFAULT:
+            raise
+        entry = get_user_page_fast(mm, vpn)
+        if entry.page is None or entry.page.anonymous:
+            # A page of the task's own, or the zero page: nothing could ever change there.
+            raise
     if entry.page is not None and not entry.page.anonymous and not _in_memory(mm.vma_lookup(vpn), vpn):
         # A driver's page is in no file: there is nothing that a key could be made of.
         raise ModelledErrno(errno.EFAULT)
