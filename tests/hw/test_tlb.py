@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pfnlab.hw.bits import PAGE_DIRTY, PAGE_PRESENT, PAGE_RW
+from pfnlab.hw.bits import PAGE_ACCESSED, PAGE_DIRTY, PAGE_PRESENT, PAGE_RW
 from pfnlab.hw.pgtable import EntryRun, PageTables
 from pfnlab.hw.tlb import Tlb
 
@@ -32,6 +32,19 @@ def test_a_second_write_does_not_walk():
     tlb.fill(WRITTEN)
 
     assert WRITTEN == tlb.lookup(5, write=True)
+
+
+def test_what_seems_unused_is_not_marked():
+    """A translation stays as it was walked where the entry is still marked as accessed."""
+    tlb, tables = Tlb(), PageTables()
+    for vpn, bits in ((5, 0), (6, PAGE_ACCESSED)):
+        used = EntryRun(vpn, vpn + 1, 100 + vpn, READ.bits | PAGE_ACCESSED)
+        tables.set(used._replace(bits=READ.bits | bits))
+        tlb.fill(used)
+
+    tlb.age(tables)
+
+    assert [READ.bits, READ.bits | PAGE_ACCESSED] == [entry.bits for entry in tlb.state()]
 
 
 def test_a_flush_of_the_range():

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pfnlab.hw.bits import PAGE_DIRTY
-from pfnlab.hw.entry import pte_write
+from pfnlab.hw.bits import PAGE_ACCESSED, PAGE_DIRTY
+from pfnlab.hw.entry import pte_mkold, pte_write
 from pfnlab.hw.pgtable import EntryRun, PageTables
 
 
@@ -31,6 +31,13 @@ class Tlb:
     def fill(self, entry: EntryRun) -> None:
         """Remember *entry*, of one page, as it was walked."""
         self._entries[entry.start] = entry
+
+    def age(self, tables: PageTables) -> None:
+        """Translations of entries that *tables* no longer mark as accessed are not marked either."""
+        for vpn, translation in self._entries.items():
+            entry = tables.entry(vpn)
+            if entry is not None and not entry.bits & PAGE_ACCESSED:
+                self._entries[vpn] = translation._replace(bits=pte_mkold(translation.bits))
 
     def flush(self, start: int | None = None, end: int | None = None) -> None:
         """Forget pages ``[start, end)``, or everything."""

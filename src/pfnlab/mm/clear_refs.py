@@ -56,8 +56,10 @@ def _forget(mm: MmStruct) -> None:
     may find the entry remembered (:func:`pfnlab.mm.fault.access`).
     """
     kernel = mm.kernel
-    if kernel.processors.driven:
-        return
     for task in kernel.tasks.values():
-        if task.mm is mm:
+        if task.mm is not mm:
+            continue
+        if kernel.processors.driven:
+            task.tlb.age(mm.tables)
+        else:
             task.tlb.flush()

@@ -69,7 +69,7 @@ def access(mm: MmStruct, tlb: Tlb, vpn: int, store: int | None = None, *, user: 
     """
     writes = store is not None
     remembered = tlb.lookup(vpn, writes)
-    if remembered is not None and mm.kernel.processors.driven and _seems_unused(mm, vpn):
+    if remembered is not None and not remembered.bits & PAGE_ACCESSED:
         raise Undecided(
             "the processor decides when it marks an entry as accessed that it may remember",
             Why.MACHINE_DECIDES,
@@ -83,11 +83,6 @@ def access(mm: MmStruct, tlb: Tlb, vpn: int, store: int | None = None, *, user: 
     else:
         mm.kernel.store(entry.pfn, with_word(content, store))
     return store
-
-
-def _seems_unused(mm: MmStruct, vpn: int) -> bool:
-    entry = mm.tables.entry(vpn)
-    return entry is not None and not entry.bits & PAGE_ACCESSED
 
 
 def _walk(mm: MmStruct, tlb: Tlb, vpn: int, writes: bool, user: bool) -> EntryRun:

@@ -155,7 +155,7 @@ def test_a_turn_without_a_rule_is_left_out(limits: CheckLimits) -> None:
 devices = ["bar: pci, 2 pages"]
 [[races]]
 setup = ["a = mmap anon[0:2] private rw", "s = thread"]
-beside = ["mprotect a[0:2] r", "s: madvise a[1] collapse"]
+beside = ["mprotect a[0:2] r", "s: madvise a[1] free"]
 """
 
     found = check(Broken(), read_scope(text, "one"), limits=limits)
