@@ -34,8 +34,8 @@ def test_a_second_write_does_not_walk():
     assert WRITTEN == tlb.lookup(5, write=True)
 
 
-def test_what_seems_unused_is_not_marked():
-    """A translation stays as it was walked where the entry is still marked as accessed."""
+def test_what_seems_unused_is_known_until_it_is_walked():
+    """A translation of an entry that is still marked as accessed does not seem so."""
     tlb, tables = Tlb(), PageTables()
     for vpn, bits in ((5, 0), (6, PAGE_ACCESSED)):
         used = EntryRun(vpn, vpn + 1, 100 + vpn, READ.bits | PAGE_ACCESSED)
@@ -44,7 +44,9 @@ def test_what_seems_unused_is_not_marked():
 
     tlb.age(tables)
 
-    assert [READ.bits, READ.bits | PAGE_ACCESSED] == [entry.bits for entry in tlb.state()]
+    assert [True, False] == [tlb.seems_unused(vpn) for vpn in (5, 6)]
+    tlb.fill(READ)
+    assert not tlb.seems_unused(5)
 
 
 def test_a_flush_of_the_range():

@@ -71,7 +71,10 @@ STATE: dict[type, dict[str, Any]] = {
 #: By class: attributes that it does not show, and why.
 OTHER: dict[type, dict[str, str]] = {
     RwLock: {"_processors": "a way to others", "need": "a constant", "_unlocked": "a way to its owner"},
-    Tlb: {"flushed": "a counter"},
+    Tlb: {
+        "flushed": "a counter",
+        "_aged": "as the accessed bit, no part of a state",
+    },
     PageTables: {"_starts": "follows from the runs"},
     MmStruct: {
         **dict.fromkeys(("tables", "mmap_lock", "page_table_lock", "gathers"), "they have their own"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pfnlab.hw.bits import PAGE_ACCESSED, PAGE_DIRTY
-from pfnlab.hw.entry import pte_mkold, pte_write
+from pfnlab.hw.entry import pte_write
 from pfnlab.hw.pgtable import EntryRun, PageTables
 
 
@@ -15,6 +15,7 @@ class Tlb:
 
     def __init__(self) -> None:
         self._entries: dict[int, EntryRun] = {}
+        self._aged: set[int] = set()
         self.flushed = 0
 
     def state(self) -> list[EntryRun]:
@@ -31,22 +32,29 @@ class Tlb:
     def fill(self, entry: EntryRun) -> None:
         """Remember *entry*, of one page, as it was walked."""
         self._entries[entry.start] = entry
+        self._aged.discard(entry.start)
 
     def age(self, tables: PageTables) -> None:
-        """Translations of entries that *tables* no longer mark as accessed are not marked either."""
-        for vpn, translation in self._entries.items():
+        """Note of which translations *tables* no longer mark the entry as accessed."""
+        for vpn in self._entries:
             entry = tables.entry(vpn)
             if entry is not None and not entry.bits & PAGE_ACCESSED:
-                self._entries[vpn] = translation._replace(bits=pte_mkold(translation.bits))
+                self._aged.add(vpn)
+
+    def seems_unused(self, vpn: int) -> bool:
+        """True for a translation whose entry was marked as not accessed since it was walked."""
+        return vpn in self._aged
 
     def flush(self, start: int | None = None, end: int | None = None) -> None:
         """Forget pages ``[start, end)``, or everything."""
         self.flushed += 1
         if start is None or end is None:
             self._entries.clear()
+            self._aged.clear()
         else:
             for vpn in [vpn for vpn in self._entries if start <= vpn < end]:
                 del self._entries[vpn]
+                self._aged.discard(vpn)
 
     def stale(self, tables: PageTables) -> list[EntryRun]:
         """The translations that differ from *tables*, or that *tables* no longer have."""

@@ -69,7 +69,7 @@ def access(mm: MmStruct, tlb: Tlb, vpn: int, store: int | None = None, *, user: 
     """
     writes = store is not None
     remembered = tlb.lookup(vpn, writes)
-    if remembered is not None and not remembered.bits & PAGE_ACCESSED:
+    if remembered is not None and tlb.seems_unused(vpn):
         raise Undecided(
             "the processor decides when it marks an entry as accessed that it may remember",
             Why.MACHINE_DECIDES,

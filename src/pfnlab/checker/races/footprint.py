@@ -36,7 +36,8 @@ _QUIET: dict[type, tuple[str, ...]] = {
     MmStruct: ("kernel", "tables", "mmap_lock", "page_table_lock", "tlb_gen"),
     Vma: ("mm",),
     Task: ("comm", "pid", "tlb"),
-    Tlb: ("flushed",),
+    # That an entry seems unused since is no part of a state, as the accessed bit is none.
+    Tlb: ("flushed", "_aged"),
     RwLock: ("_processors", "need", "_unlocked"),
     # What was cut decides while a processor is held only, and a search holds none.
     MemtypeBook: ("platform", "trace", "_processors", "lock", "report", "warned", "_cut"),
