@@ -17,7 +17,7 @@ from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.memtype import MemtypeBook, MemtypeEntry
 from pfnlab.mm.memtype_interval import MemtypeIntervals
 from pfnlab.mm.page_modes import PageModes
-from pfnlab.mm.processors import RwLock
+from pfnlab.mm.processors import Processors, RwLock
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma
 from pfnlab.policies.profiles import PROFILES
@@ -36,7 +36,7 @@ def page_modes() -> PageModes:
 
 def direct_map() -> DirectMapModes:
     """The same page, as the direct map has it."""
-    modes = DirectMapModes()
+    modes = DirectMapModes(Processors())
     modes.load([MemtypeEntry(0, 1, CacheMode.WC)])
     return modes
 
@@ -87,7 +87,6 @@ OTHER: dict[type, dict[str, str]] = {
         "report": "a policy, which remembers nothing",
         **dict.fromkeys(("end_match", "mtrr_merged_map", "_reserve_keeps_top", "_overhang"), "constants"),
         **{"lock": "has a state of its own", "warned": "messages given once decide nothing"},
-        "_cut": "decides while a processor is held only, and the search holds none",
     },
 }
 

@@ -279,8 +279,8 @@ def _age(vma: Vma, start: int, end: int, advice: str) -> None:
     if walks and (advice == "cold" or not profile.pageout_keeps_young):
         for run in mm.tables.runs(start, end):
             # A driver's page is in no list of pages by age.
-            ordinary = run.page is not None and (run.page.anonymous or vma.is_shmem)
-            own = run.page is not None and ordinary and run.page.mapcount == 1
+            page = run.page
+            own = page is not None and (page.anonymous or vma.is_shmem) and page.mapcount == 1
             if own and run.bits & PAGE_ACCESSED:
                 mm.tables.change(run.start, run.end, lambda entry: entry.bits & ~PAGE_ACCESSED)
                 tlb.extend(run.start, run.end)

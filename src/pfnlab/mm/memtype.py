@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from errno import EBUSY, EINVAL, ENOMEM
 
-from pfnlab.errors import ModelledErrno, Undecided, Why
+from pfnlab.errors import ModelledErrno
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.mtrr import MtrrType
 from pfnlab.hw.pgprot import pgprot_set_cachemode
@@ -33,9 +33,6 @@ __all__ = ["MemtypeBook", "MemtypeEntry", "mem_text"]
 # Enum members as plain names: the class looks them up anew each time.
 _WB, _WC, _UC_MINUS, _UC = CacheMode.WB, CacheMode.WC, CacheMode.UC_MINUS, CacheMode.UC
 _WT, _WP = CacheMode.WT, CacheMode.WP
-
-# The size of a leaf of the direct map, as a power of two.
-_LEAF_SHIFT = 21
 
 # The kernel prints 64 bits.
 _U64 = (1 << 64) - 1
@@ -78,13 +75,11 @@ class MemtypeBook:
         self._overhang = 0 if neighbours_apart else 1
         self._entries = MemtypeIntervals()
         self._ram_types = PageModes()
-        self._direct_map = DirectMapModes()
-        # The blocks of 2 MiB that the direct map has as single pages for sure.
-        self._cut: frozenset[int] = frozenset()
         self.warned: frozenset[str] = frozenset()
         self.report: FreedInVain = PrInfo()
         self.entry_fails: Callable[[], bool] = _never
         self._processors = processors or Processors()
+        self._direct_map = DirectMapModes(self._processors)
         self.lock = RwLock(self._processors, Need.BOOK)
 
     # Reserving
@@ -351,31 +346,11 @@ class MemtypeBook:
         return self._direct_map[paddr]
 
     def change_direct_map(self, start: int, end: int, mode: CacheMode) -> None:
-        """Give bytes of the direct map a mode; where it has another, every processor flushes (S2.8.5).
+        """Give bytes of the direct map a mode.
 
-        :raises Undecided: the machine decides whether they flush before it changes (S2.8.6, S2.9.4)
+        :raises Undecided: as :meth:`DirectMapModes.set`
         """
-        processors = self._processors
-        # The first block always has single pages, for it has the ISA hole.
-        blocks = frozenset(range(start >> _LEAF_SHIFT, (end - 1 >> _LEAF_SHIFT) + 1)) - {0}
-        if processors.held is not None and not blocks <= self._cut:
-            raise Undecided(
-                "the machine decides whether the direct map has a leaf there, which is cut first",
-                Why.MACHINE_DECIDES,
-            )
-        if processors.held is not None and processors.unflushed is None:
-            raise Undecided(
-                "the machine decides whether the stack of a task that ended is still in TLBs",
-                Why.MACHINE_DECIDES,
-            )
-        self._cut |= blocks
-        if processors.unflushed:
-            self._flush_all()
-        processors.unflushed = False
-        self._direct_map.set(start, end, mode, self.platform.pat, self._flush_all)
-
-    def _flush_all(self) -> None:
-        self._processors.wait(Need.IPI, lambda: self._processors.held is None)
+        self._direct_map.set(start, end, mode, self.platform.pat)
 
     # Reading the book
 

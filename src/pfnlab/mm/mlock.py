@@ -111,7 +111,7 @@ def do_mseal(mm: MmStruct, start: int, end: int) -> None:
 
 def _mseal_apply(mm: MmStruct, start: int, end: int) -> None:
     for vma in mm.vmas_in(start, end):
-        if vma not in mm.vmas:
+        if mm.vma_lookup(vma.start) is not vma:  # it has merged with the one before
             continue
         stop, flags = min(vma.end, end), vma.flags | VM_SEALED
         # The VMA before has merged with the sealed one behind it, and the kernel takes its old end for this

@@ -38,3 +38,16 @@ def test_a_copy_that_loses_its_flag_is_a_part_of_the_split() -> None:
     words = [word for word, _ in core_order([(name, "") for name in told])]
 
     assert ["split", "dup", "track_clear", "gather", "unlink", "finish"] == words
+
+
+@for_each(
+    ("said", "words"),
+    [
+        (("rmap_del", "rmap_add", "rmap_del", "free_now"), ["free"]),
+        (("rmap_del", "rmap_del", "free_now", "rmap_add"), ["unlink", "unlink", "free", "link"]),
+        (("rmap_add", "move_tables", "rmap_del"), ["link", "move_tables", "unlink"]),
+    ],
+)
+def test_vmas_that_merge_are_not_told_of_their_links(said: tuple[str, ...], words: list[str]) -> None:
+    """A VMA leaves the reverse map while its borders change, and is in it again at once (S5.3.2)."""
+    assert words == [word for word, _ in core_order([(name, "") for name in said])]

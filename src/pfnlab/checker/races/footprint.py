@@ -39,8 +39,7 @@ _QUIET: dict[type, tuple[str, ...]] = {
     # That an entry seems unused since is no part of a state, as the accessed bit is none.
     Tlb: ("flushed", "_aged"),
     RwLock: ("_processors", "need", "_unlocked"),
-    # What was cut decides while a processor is held only, and a search holds none.
-    MemtypeBook: ("platform", "trace", "_processors", "lock", "report", "warned", "_cut"),
+    MemtypeBook: ("platform", "trace", "_processors", "lock", "report", "warned"),
     Kernel: (
         *("profile", "trace", "processors", "book", "i_mmap_rwsems", "device_lock"),
         *("current", "warned", "next_pid"),

@@ -12,7 +12,7 @@ inside a split) differs between builds without saying anything about the order.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice, takewhile
+from itertools import takewhile
 from typing import Literal, TypeVar
 
 from pfnlab.programs.runs.observation import PHYSICAL
@@ -137,26 +137,26 @@ def _zaps(events: Sequence[tuple[str, T]]) -> bool:
     return not any(name in _NOT_IN_SPLIT for name in inside)
 
 
-def _relinks(events: Iterable[tuple[str, T]]) -> bool:
+def _relinks(names: Iterable[str]) -> bool:
     """True where VMAs merge: a reverse map loses some, and has one again before anything else happens."""
-    run = takewhile(lambda event: event[0] in ("rmap_add", "rmap_del"), events)
-    return any(name == "rmap_add" for name, _ in run)
+    return "rmap_add" in takewhile(("rmap_add", "rmap_del").__contains__, names)
 
 
 def core_order(events: Sequence[tuple[str, T]]) -> Iterator[tuple[str, T]]:
     """The core order of *events*, each the tracer's name with its detail, in our words."""
     # From 7.1 on the two functions that clear a VMA are one, under the outer one's name.
     clear = "zap_range" if any(name == "zap_range" for name, _ in events) else "zap_vma"
-    splitting = zapping = relinking = False
+    splitting = zapping = False
+    # Asked once for each run of changes of reverse maps, where the first VMA leaves one.
+    relinking: bool | None = None
     for at, (name, rest) in enumerate(events):
         zapping = (zapping and name != "finish") or (splitting and name == "gather" and _zaps(events[at:]))
         splitting = name == "split" or (splitting and (zapping or name in (*_IN_SPLIT, "finish")))
         if name not in ("rmap_add", "rmap_del"):
-            relinking = False
-        elif splitting or relinking:
-            continue
-        elif name == "rmap_del" and _relinks(islice(events, at, None)):
-            relinking = True
+            relinking = None
+        elif name == "rmap_del" and relinking is None:
+            relinking = _relinks(events[later][0] for later in range(at, len(events)))
+        if name in ("rmap_add", "rmap_del") and (splitting or relinking):
             continue
         word = "clear" if name == clear else _WORDS.get(name)
         if word is not None:
