@@ -20,8 +20,9 @@ from pfnlab.lab.steering.traps import TRAP, Breakpoints, Loops
 from pfnlab.lab.vm.qemu import Guest
 
 HERE, LOOP = 0x1000, b"\xeb\xfe"
-ENDBR, NOP, CALL, PUSH = (
+ENDBR, SEALED, NOP, CALL, PUSH = (
     b"\xf3\x0f\x1e\xfa\x90",
+    b"\x0f\x1f\x40\xd6\x90",
     b"\x0f\x1f\x44\x00\x00",
     b"\xe8\x10\x00\x00\x00",
     b"\x55" * 5,
@@ -36,6 +37,9 @@ class MadeUp:
         self.values = {"rip": rip, "rsp": HERE + 48}
         self.running = True
         self.stepped_with = b""
+        self.idle_steps = 0
+
+    step_off = GdbStub.step_off
 
     def read(self, address: int, size: int) -> bytes:
         """The bytes there."""
@@ -63,7 +67,10 @@ class MadeUp:
         self.running = True
 
     def step(self, thread: int) -> Stop:
-        """One instruction, whichever it is."""
+        """One instruction, whichever it is; nothing as long as there are idle steps."""
+        if self.idle_steps:
+            self.idle_steps -= 1
+            return Stop(TRAP, 1)
         self.stepped_with = self.read(self.values["rip"], 2)
         self.values["rip"] += 1
         return Stop(TRAP, 1)
@@ -109,7 +116,9 @@ def test_a_cpu_elsewhere_goes_on() -> None:
     assert (None, True) == (loops.poll(), stub.running)
 
 
-@pytest.mark.parametrize(("code", "size"), [(ENDBR, 4), (NOP, 5)], ids=["endbr64", "nop"])
+@pytest.mark.parametrize(
+    ("code", "size"), [(ENDBR, 4), (SEALED, 4), (NOP, 5)], ids=["endbr64", "sealed", "nop"]
+)
 def test_what_does_nothing_is_skipped(code: bytes, size: int) -> None:
     """The loop stays for the next call."""
     stub, loops = looped(code)
@@ -136,6 +145,16 @@ def test_any_other_instruction_is_executed() -> None:
     loops.leave(Stop(TRAP, 1), stub.registers(1))
 
     assert (PUSH[:2], LOOP, HERE + 1) == (stub.stepped_with, bytes(stub.memory[:2]), stub.values["rip"])
+
+
+def test_a_step_that_executes_nothing_is_repeated() -> None:
+    """Else the CPU would come to the loop again, and one call would count as two."""
+    stub, loops = looped(PUSH)
+    stub.idle_steps = 1
+
+    loops.leave(Stop(TRAP, 1), stub.registers(1))
+
+    assert (LOOP, HERE + 1) == (bytes(stub.memory[:2]), stub.values["rip"])
 
 
 @pytest.fixture(scope="module", params=(OLD, NEW))

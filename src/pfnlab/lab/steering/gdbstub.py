@@ -162,14 +162,21 @@ class GdbStub:
         :raises Undecided: it stays there after several steps
         """
         self.remove_breakpoint(address)
+        self.step_off(thread, address)
+        self.insert_breakpoint(address)
+
+    def step_off(self, thread: int, address: int) -> None:
+        """
+        Let *thread* execute the instruction at *address*, where it stands.
+
+        :raises Undecided: it stays there after several steps
+        """
         for _ in range(_STEPS):
             self.step(thread)
             # After a step that executes nothing, the same call would be counted twice.
             if self.registers(thread)["rip"] != address:
-                break
-        else:
-            raise Undecided(f"CPU {thread - 1} stays at {address:#x} for {_STEPS} single steps")
-        self.insert_breakpoint(address)
+                return
+        raise Undecided(f"CPU {thread - 1} stays at {address:#x} for {_STEPS} single steps")
 
     def poll(self, limit: float) -> Stop | None:
         """The next stop, None when there is none within *limit* seconds."""

@@ -18,8 +18,9 @@ _WAIT, _RUNS = 0.01, 0.001
 #: A jump to itself.
 _LOOP = b"\xeb\xfe"
 
-#: How functions begin, with the bytes of what does nothing: landing here by a jump, or room for a tracer.
-_NOTHING = (b"\xf3\x0f\x1e\xfa", b"\x0f\x1f\x44\x00\x00")
+#: How functions begin, with the bytes of what does nothing: landing here by a jump, the same where no
+#: pointer leads here, or room for a tracer.
+_NOTHING = (b"\xf3\x0f\x1e\xfa", b"\x0f\x1f\x40\xd6", b"\x0f\x1f\x44\x00\x00")
 
 #: How they begin where a tracer is called, with the bytes of the whole instruction.
 _CALL, _CALL_SIZE = b"\xe8", 5
@@ -115,7 +116,7 @@ class Loops:
             self._stub.write_registers(stop.thread, rsp=stack, rip=replaced.calls)
         else:
             self.clear(at)
-            self._stub.step(stop.thread)
+            self._stub.step_off(stop.thread, at)
             self.set(at)
 
 
