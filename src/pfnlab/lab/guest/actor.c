@@ -46,6 +46,7 @@ __thread union scratch *scratch;
 static enum refusal refused;      /* why my process' forks fail */
 static int own_key;              /* a protection key of my process, 0 before it is needed */
 static bool all_locked;           /* my process has called mlockall, and not munlockall */
+static bool threaded;             /* the process has, or had, several threads */
 static struct op thread_op;       /* what a new thread is to be; read before it announces itself */
 
 static void caught(int signo, siginfo_t *info, void *context)
@@ -303,7 +304,8 @@ static void settle(const struct op *op, const struct answer *answer)
 
 static void split_off(const struct op *op, struct answer *answer)
 {
-	pid_t child = refused == SET_TID ? fork_as_first() : fork();
+	bool taken = refused == SET_TID;
+	pid_t child = taken || threaded ? fork_by_call(taken) : fork();
 
 	if (!child) {
 		refused = NOTHING;
@@ -342,6 +344,7 @@ static void share(const struct op *op, struct answer *answer)
 	pthread_attr_t unguarded;
 	pthread_t child;
 
+	threaded = true;
 	thread_op = *op;
 	/* To guard the stack is an mprotect, whose gather would be seen as the program's. */
 	pthread_attr_init(&unguarded);

@@ -181,7 +181,7 @@ void walk_pages(const struct op *op, struct answer *answer, bool all_locked);
 void move_bytes(const struct op *op, struct answer *answer);
 void add_number(struct answer *answer, uint64_t number);
 int refuse_forks(enum refusal reason, bool on);
-pid_t fork_as_first(void);
+pid_t fork_by_call(bool taken);
 
 /* rollup.c */
 void read_rollup(const struct op *op, struct answer *answer);

@@ -446,12 +446,12 @@ int refuse_forks(enum refusal reason, bool on)
 	return 0;
 }
 
-/* fork(), asking for the pid of process 1. */
-pid_t fork_as_first(void)
+/* fork() without the C library, which lets one thread fork at a time; TAKEN: ask for the pid of process 1. */
+pid_t fork_by_call(bool taken)
 {
-	pid_t taken = 1;
+	pid_t first = 1;
 	struct clone_args args = {
-		.exit_signal = SIGCHLD, .set_tid = (uintptr_t)&taken, .set_tid_size = 1,
+		.exit_signal = SIGCHLD, .set_tid = taken ? (uintptr_t)&first : 0, .set_tid_size = taken,
 	};
 
 	return syscall(SYS_clone3, &args, sizeof args);
