@@ -143,6 +143,37 @@ def test_reader_behind_a_writer(stage: Stage):
     assert Need.MMAP_LOCK is reader.waits
 
 
+def test_waiting_readers_have_the_lock_that_is_given_back(stage: Stage):
+    """The writer waits for them where it takes it again; another writer comes last."""
+
+    def twice() -> None:
+        stage.locked("f", write=True)()
+        stage.locked("again", write=True)()
+
+    stage.begin("main", twice, hold=Call("f"))  # type: ignore[arg-type]
+    stage.begin("t", stage.locked("g", write=False))
+    stage.begin("s", stage.locked("h", write=True))
+    stage.begin("r", stage.locked("i", write=False))
+    stage.processors.release()
+
+    assert ["f", "g", "i", "h", "again"] == stage.done
+
+
+def test_a_waiting_writer_does_not_have_it(stage: Stage):
+    """Who runs already takes the lock again, also before readers behind the writer."""
+
+    def twice() -> None:
+        stage.locked("f", write=True)()
+        stage.locked("again", write=True)()
+
+    stage.begin("main", twice, hold=Call("f"))  # type: ignore[arg-type]
+    stage.begin("s", stage.locked("h", write=True))
+    stage.begin("t", stage.locked("g", write=False))
+    stage.processors.release()
+
+    assert ["f", "again", "h", "g"] == stage.done
+
+
 def test_who_waited_finishes(stage: Stage):
     """What waited for the held one goes on after it."""
     held = stage.begin("main", stage.locked("f", write=True), hold=Call("f"))

@@ -17,7 +17,7 @@ from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.memtype import MemtypeBook, MemtypeEntry
 from pfnlab.mm.memtype_interval import MemtypeIntervals
 from pfnlab.mm.page_modes import PageModes
-from pfnlab.mm.processors import Processors, RwLock
+from pfnlab.mm.processors import Processors, RwLock, Waiter
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma
 from pfnlab.policies.profiles import PROFILES
@@ -53,7 +53,7 @@ def a_vma() -> Vma:
 
 #: By class: other values for the attributes that ``state()`` has to show.
 STATE: dict[type, dict[str, Any]] = {
-    RwLock: {"_readers": 1, "_queued": 1, "written": True},
+    RwLock: {"_readers": 1, "_queue": [Waiter("t", write=True)], "written": True},
     Tlb: {"_entries": {512: RUN}},
     PageTables: {"_runs": [RUN], "_tables": {level: SpanSet.load([(0, 512)]) for level in TABLE_PAGES}},
     MmStruct: {

@@ -25,9 +25,14 @@ from pfnlab.programs.lang.device_ops import (
 from pfnlab.programs.lang.ops import (
     Call,
     Fork,
+    Madvise,
+    Mlock,
     Mmap,
+    Mprotect,
     Mremap,
+    Munlock,
     Op,
+    PkeyMprotect,
     Program,
     Read,
     Release,
@@ -51,6 +56,8 @@ ZAPS = (
     | VfioReset
 )
 
+#: Calls that read the flags of a VMA, may cut it, and then write the flags.
+_FLAGS = Mprotect | PkeyMprotect | Madvise | Mlock | Munlock
 
 #: The ways in which the guest driver fills a whole mapping and reserves what it shows.
 _RESERVING = ("remap", "bare", "fault_remap")
@@ -159,6 +166,20 @@ class FirstSteps:
             for at, call in self._made()
             if isinstance(call, ZAPS) and (at == 0 or lost_entries(self._steps[at - 1], self._steps[at]))
         )
+
+    @cached_property
+    def zapped_beside_change(self) -> int | None:
+        """Entries may be taken out of a VMA while a call has read its flags and is to write them."""
+        zapping = changing = False
+        for at, call in self._made():
+            if isinstance(call, Release):
+                if zapping and changing:
+                    return at
+                zapping = changing = False
+            if self._steps[at].result in (HELD, WAITS):
+                zapping |= isinstance(call, ZAPS)
+                changing |= isinstance(call, _FLAGS)
+        return None
 
     @cached_property
     def refilled(self) -> int | None:

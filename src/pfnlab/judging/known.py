@@ -46,6 +46,7 @@ _KEPT = "D02: pages that were unmapped stay reserved until the last VMA goes"
 _ASSERTED = "S6.3.8: a leaf is cut without mmap_lock, and the kernel asserts it"
 _HANDLER = "G08: a fault handler remaps, with mmap_lock for reading only, and the kernel asserts it"
 _UNTRACKED = "A10: an entry is untracked without mmap_lock"
+_REVIVED = "A10: untracked without mmap_lock while the flags change, which makes it count as tracked again"
 _LEAVES = "S7.5.3: smaps, smaps_rollup and numa_maps drop leaves of 1 GiB"
 _ACCESS = "S7.6.3: access_phys maps what the entry shows, also ordinary RAM"
 _HOLE = "C09: in the ISA hole nothing is reserved, and a range over its border is reserved whole"
@@ -182,6 +183,7 @@ KNOWN: tuple[Known, ...] = (
         _UNTRACKED,
         lambda c: c.tracker("vm_pat") and c.now == "release" and c.zapped,
     ),
+    Known("no_warning", _REVIVED, lambda c: c.tracker("vm_pat") and c.zapped_beside_change),
     Known("no_warning", _UNTRACKED, lambda c: c.has("lookup_asserts_mmap_lock") and c.zapped),
     Known(
         "no_warning",

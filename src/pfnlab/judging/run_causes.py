@@ -221,6 +221,11 @@ class Causes:
         return self._since(self._first.zapped)
 
     @property
+    def zapped_beside_change(self) -> bool:
+        """True where a zap and a change of a VMA's flags were under way together."""
+        return self._since(self._first.zapped_beside_change)
+
+    @property
     def zaps(self) -> bool:
         """True where this step may have taken entries out of a VMA that stayed: it asks for that, or lets
         operations go on, or nobody looked before it."""

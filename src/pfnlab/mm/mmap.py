@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 
 from pfnlab.errors import ModelledErrno
 from pfnlab.mm.fault import Signal, populate
@@ -139,17 +139,9 @@ def _mmap_region(vma: Vma, populated: bool) -> None:
 
 def _enter(vma: Vma, replaced: list[Vma]) -> None:
     """The VMA takes the place of *replaced* in the address space, and enters its file's reverse map."""
-    mm, kernel, file = vma.mm, vma.mm.kernel, vma.file
-    rmap_first = file is not None and kernel.profile.mmap_locks_rmap_first
-    with kernel.i_mmap_rwsem(file.mapping).write() if file is not None and rmap_first else nullcontext():
-        detach(mm, replaced)
-        mm.link(vma)
-        if rmap_first:
-            kernel.insert_file(vma)
-    if file is not None and not rmap_first:
-        kernel.link_file(vma)
-    if file is not None:
-        kernel.trace.event("link", vma.start)
+    with vma.mm.entering(vma):
+        detach(vma.mm, replaced)
+        vma.mm.link(vma)
 
 
 def _teardown(vma: Vma) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 
 from pfnlab.errors import ModelledErrno, Undecided, Why
@@ -234,17 +234,15 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
     new.tracked_like(vma)
     if new.file is not None and new.file.opened is not None:
         new.file.opened(new, vma)
-    mm.link(new)
-    mm.start_write(new)
+    with nullcontext() if merges else mm.entering(new):
+        mm.link(new)
+        mm.start_write(new)
     if merges:
         new = mm.merge_around(new, "copied", excluded)
         # It may have merged with the source.
         source = mm.vma_lookup(call.start)
         assert source is not None
         vma = source
-    elif new.file is not None:
-        mm.kernel.link_file(new)
-        trace.event("link", to)
     with mm.kernel.processors.inside("move_page_tables"):
         trace.event("move_tables")
         back = _pages_in_front(vma, new, call, to)

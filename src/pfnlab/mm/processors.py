@@ -174,6 +174,11 @@ class Processors:
         """True within an operation that goes on beside others, on a processor of its task's own."""
         return self._running is not None
 
+    @property
+    def task(self) -> str:
+        """The task whose operation runs beside others; none where nothing drives it."""
+        return self._running.task if self._running is not None else ""
+
     def inside(self, function: str) -> AbstractContextManager[None]:
         """The operation is in *function* within this context: it may be held where it begins or ends."""
         operation = self._running
@@ -256,9 +261,27 @@ class _Anywhere:
         pass
 
 
+@dataclass
+class Waiter:
+    """
+    A place in the queue of a lock.
+
+    :param task: the task that waits
+    :param write: it waits to write
+    :param granted: it has the lock by now, for reading, and has not gone on yet
+    """
+
+    task: str
+    write: bool
+    granted: bool = False
+
+
 class RwLock:
     """
     A lock held by one operation for writing, or by many for reading; a reader waits behind a waiting writer.
+
+    Where a writer gives it back and a reader waits first, all waiting readers have it from then on (S8.2.10):
+    the writer itself waits for them where it takes the lock again.
 
     :param unlocked: called where a writer gives it back, or keeps it for reading
     :ivar need: the reason of an operation that waits for it
@@ -269,7 +292,8 @@ class RwLock:
         self, processors: Processors, need: Need, unlocked: Callable[[], None] = lambda: None
     ) -> None:
         self._processors, self.need, self._unlocked = processors, need, unlocked
-        self._readers = self._queued = 0
+        self._readers = 0
+        self._queue: list[Waiter] = []
         self.written = False
 
     def read(self) -> Locked:
@@ -280,14 +304,15 @@ class RwLock:
         """Have it for writing within this context."""
         return Locked(self, True)
 
-    def state(self) -> tuple[int, int, bool]:
-        """How many have it for reading, how many wait to write, whether one has it for writing."""
-        return self._readers, self._queued, self.written
+    def state(self) -> tuple[int, tuple[tuple[str, bool, bool], ...], bool]:
+        """How many have it for reading, who waits, in order, as in `Waiter`, and whether one writes."""
+        queue = tuple((waiter.task, waiter.write, waiter.granted) for waiter in self._queue)
+        return self._readers, queue, self.written
 
     @property
     def contended(self) -> bool:
         """True where a reader would have to wait."""
-        return self.written or self._queued > 0
+        return self.written or any(waiter.write for waiter in self._queue)
 
     @property
     def held(self) -> tuple[int, bool]:
@@ -296,24 +321,26 @@ class RwLock:
 
     def take(self, write: bool) -> None:
         """Wait for it and take it."""
-        if not write:
-            if self.contended:
-                self._processors.wait(self.need, lambda: not self.written and not self._queued)
-            self._readers += 1
-            return
-        if self.written or self._readers:
-            self._queued += 1
+        if self.written or self._readers if write else self.contended:
+            waiter = Waiter(self._processors.task, write)
+            self._queue.append(waiter)
             try:
-                self._processors.wait(self.need, lambda: not self.written and not self._readers)
+                self._processors.wait(self.need, lambda: self._goes_on(waiter))
             finally:
-                self._queued -= 1
-        self.written = True
+                self._queue.remove(waiter)
+            if waiter.granted:
+                return
+        if write:
+            self.written = True
+        else:
+            self._readers += 1
 
     def give(self, write: bool) -> None:
         """Give it back."""
         if write:
             self._unlocked()
             self.written = False
+            self._grant()
         else:
             self._readers -= 1
 
@@ -322,6 +349,19 @@ class RwLock:
         self._unlocked()
         self.written = False
         self._readers += 1
+        self._grant()
+
+    def _goes_on(self, waiter: Waiter) -> bool:
+        others = any(other.write for other in self._queue) if not waiter.write else self._readers > 0
+        return waiter.granted or not (self.written or others)
+
+    # Readers are woken with the lock in their hands, behind writers too. A writer has yet to take it.
+    def _grant(self) -> None:
+        waiting = [waiter for waiter in self._queue if not waiter.granted]
+        if waiting and not waiting[0].write:
+            for waiter in waiting:
+                waiter.granted = not waiter.write
+                self._readers += waiter.granted
 
 
 class Locked:

@@ -37,7 +37,7 @@ class Profile:
     # Mappings: how they come, go and merge.
     #: MAP_FIXED frees the VMAs it replaces before the new mmap, not after it.
     fixed_frees_before_mmap: bool
-    #: mmap locks the file's reverse map before the VMA enters the address space.
+    #: mmap and mremap lock the file's reverse map before the new VMA enters the address space.
     mmap_locks_rmap_first: bool
     #: A new mapping merges with the VMA above it rather than with that below.
     mmap_tries_above_first: bool

@@ -206,6 +206,23 @@ class MmStruct:
         self.kernel.tracker.split_vma(lower, upper)
         return lower, upper
 
+    @contextmanager
+    def entering(self, vma: Vma) -> Iterator[None]:
+        """*vma* enters its file's reverse map, and in this context the address space (vma_link, S8.2.7)."""
+        kernel, file = self.kernel, vma.file
+        rmap_first = kernel.profile.mmap_locks_rmap_first
+        if file is None:
+            yield
+        elif rmap_first:
+            with kernel.i_mmap_rwsem(file.mapping).write():
+                yield
+                kernel.insert_file(vma)
+        else:
+            yield
+            kernel.link_file(vma)
+        if file is not None:
+            kernel.trace.event("link", vma.start)
+
     def adjust_leaf(self, at: int) -> None:
         """vma_adjust_trans_huge: a leaf across a border *at* goes; one of 1 GiB stays (S6.3.7).
 

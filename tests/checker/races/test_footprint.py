@@ -134,7 +134,7 @@ STATE: dict[type, set[str]] = {
     | {"tlb_flush_pending", "visible"},
     PageTables: {"_runs", "_starts", "_tables"},
     Tlb: {"_entries"},
-    RwLock: {"_readers", "_queued", "written"},
+    RwLock: {"_readers", "_queue", "written"},
     MemtypeBook: {"_entries", "_overhang", "_ram_types", "_direct_map"}
     # Given with the platform and the profile.
     | {"_reserve_keeps_top", "end_match", "entry_fails", "mtrr_merged_map"},

@@ -140,6 +140,7 @@ struct range {
 /* main.c */
 void give_up(const char *what) __attribute__((noreturn));
 void say_hello(void);
+void map_lowmem(bool clear);
 
 /* channel.c */
 void channel_open(void);

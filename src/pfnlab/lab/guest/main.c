@@ -154,10 +154,11 @@ static void say_physical(void)
 }
 
 /*
- * Low memory starts at zero, as a BAR does: the boot loader left its own in it. The mapping is booked and
- * freed whole, so nothing of it stays.
+ * Map low memory as it is, write-back. The mapping is booked and freed whole, so nothing of it stays, but the kernel
+ * flushes first what it has unmapped of its own, for it looks whether its direct map is to change.
+ * CLEAR: low memory starts at zero, as a BAR does; the boot loader left its own in it.
  */
-static void clear_lowmem(void)
+void map_lowmem(bool clear)
 {
 	size_t size = LOWMEM_END - LOWMEM_START;
 	int fd = open("/dev/mem", O_RDWR | O_CLOEXEC);
@@ -167,7 +168,8 @@ static void clear_lowmem(void)
 		return;
 	low = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, LOWMEM_START);
 	if (low != MAP_FAILED) {
-		memset(low, 0, size);
+		if (clear)
+			memset(low, 0, size);
 		munmap(low, size);
 	}
 	close(fd);
@@ -208,7 +210,7 @@ int main(int argc, char **argv)
 	tasks_open();
 	observe_open();
 	ptes_open();
-	clear_lowmem();
+	map_lowmem(true);
 	if (sysconf(_SC_NPROCESSORS_ONLN) > 1)
 		await_clock();
 	say_hello();

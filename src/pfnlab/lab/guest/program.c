@@ -3,8 +3,11 @@
  * One program: read the whole text first (reading.c), then run its operations and observe after each.
  * A text that cannot be read runs nothing.
  */
+#include <linux/membarrier.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "agent.h"
 #include "program.h"
@@ -183,6 +186,14 @@ static void answer_program(char **text)
 		wrong = vfio_prepare();
 	if (!wrong && !program.times && !open && !task_first())
 		wrong = "the first task cannot be forked";
+	/*
+	 * What programs before it left unflushed is no part of an open one, in which processors may be held. The
+	 * stacks of their tasks go after a grace period.
+	 */
+	if (!wrong && program.more && !open) {
+		syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+		map_lowmem(false);
+	}
 	if (wrong) {
 		say("error ");
 		say(wrong);
