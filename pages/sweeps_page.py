@@ -61,6 +61,8 @@ _CALLS = """\
 `populate` is madvise with `populate_write`, `process_vm` is process_vm_readv.
 `mmap` maps the same pages in another cache mode, `claim` is request_mem_region.
 `fork exit` is a child that ends at once; `zap`, `unmap` and `remap` are operations of the guest driver.
+`mbind` gives a policy, `pkey` is pkey_mprotect with a key, `rollup` reads smaps_rollup.
+`clear refs` writes 1 to clear_refs as the first operation, and 4 as a later one.
 `unmap` is unmap_mapping_range; `memory off` and `memory on` switch the device's memory through vfio-pci.
 
 """
@@ -72,7 +74,8 @@ def page() -> str:
 
 
 def _scopes() -> Iterator[str]:
-    yield f"## The scopes\n\n`{ALL}` is all of them but `holds`: {len(cells_of(ALL)):,} cells together.\n\n"
+    cells = f"{len(cells_of(ALL)):,} cells together"
+    yield f"## The scopes\n\n`{ALL}` is all of them but `marks` and `holds`: {cells}.\n\n"
     rows = [
         (
             f"`{scope}`",

@@ -12,7 +12,7 @@ from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import HELD
 from pfnlab.sweep.swept_calls import CALLS
 from pfnlab.sweep.swept_cells import ALL, POINTS, HeldCell, SweptCell, cells_digest, cells_of, scopes
-from pfnlab.sweep.swept_mappings import HOLDS, MAPPINGS, TRIPLES, SweptMapping
+from pfnlab.sweep.swept_mappings import HOLDS, MAPPINGS, MARKS, TRIPLES, SweptMapping
 
 #: Places of a row of operations: aligned and odd.
 PLACES = 2
@@ -20,13 +20,13 @@ PLACES = 2
 #: Every kind of mapping, with its scope and how many operations a cell has.
 EVERY: list[tuple[str, SweptMapping, int]] = [
     (scope, mapping, operations)
-    for scopes_of, operations in ((MAPPINGS, 2), (TRIPLES, 3))
+    for scopes_of, operations in ((MAPPINGS | MARKS, 2), (TRIPLES, 3))
     for scope, mappings in scopes_of.items()
     for mapping in mappings
 ]
 
 
-@pytest.mark.parametrize("scope", [*MAPPINGS, *TRIPLES])
+@pytest.mark.parametrize("scope", [*MAPPINGS, *TRIPLES, *MARKS])
 def test_a_scope_has_every_row_of_operations(scope: str) -> None:
     """Kinds to the power of two or three, at each place, summed over its kinds of mapping."""
     counts = [
@@ -47,13 +47,13 @@ def test_there_are_so_many_cells() -> None:
 
     assert {
         **{"pci": 1156, "mem": 578, "private": 512, "driver": 1568, "vfio": 392, "leaves": 726},
-        **{"triples": 500, "holds": 2328, "all": 5432},
+        **{"triples": 500, "marks": 864, "holds": 2328, "all": 5432},
     } == counts
 
 
 def test_no_cell_comes_twice() -> None:
     """Two of one program would say one thing twice."""
-    texts = Counter(cell.text for cell in (*cells_of(ALL), *cells_of("holds")))
+    texts = Counter(cell.text for cell in (*cells_of(ALL), *cells_of("marks"), *cells_of("holds")))
 
     assert [] == [text for text, count in texts.items() if count > 1]
 
@@ -73,7 +73,7 @@ def test_each_row_has_a_fork_at_one_of_its_places(scope: str, mapping: SweptMapp
     assert abs(2 * at_aligned - len(forked)) <= 1
 
 
-@pytest.mark.parametrize("scope", [*MAPPINGS, *TRIPLES])
+@pytest.mark.parametrize("scope", [*MAPPINGS, *TRIPLES, *MARKS])
 def test_each_cell_is_a_correct_program(scope: str) -> None:
     """It is read, and has a fork where the cell says so."""
     cells = [cell for cell in cells_of(scope)[::7] if isinstance(cell, SweptCell)]

@@ -21,7 +21,7 @@ from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.words import did_you_mean
 from pfnlab.sweep.swept_calls import CALLS, FOLLOWED, Spot
-from pfnlab.sweep.swept_mappings import HOLDS, MAPPINGS, TRIPLES, SweptMapping
+from pfnlab.sweep.swept_mappings import HOLDS, MAPPINGS, MARKS, TRIPLES, SweptMapping
 
 #: The scope of all others but those of holds, whose cells take far longer.
 ALL = "all"
@@ -180,7 +180,7 @@ def _beginning(cell: Cell) -> list[str]:
 
 def scopes() -> tuple[str, ...]:
     """The names of all scopes."""
-    return (*MAPPINGS, *TRIPLES, *HOLDS, ALL)
+    return (*MAPPINGS, *TRIPLES, *MARKS, *HOLDS, ALL)
 
 
 def mappings_of(scope: str) -> dict[str, tuple[SweptMapping, ...]]:
@@ -190,7 +190,7 @@ def mappings_of(scope: str) -> dict[str, tuple[SweptMapping, ...]]:
     """
     if scope == ALL:
         return MAPPINGS | TRIPLES
-    every = MAPPINGS | TRIPLES | HOLDS
+    every = MAPPINGS | TRIPLES | MARKS | HOLDS
     if scope not in every:
         raise Misuse(f"there is no scope `{scope}`{did_you_mean(scope, scopes())}")
     return {scope: every[scope]}

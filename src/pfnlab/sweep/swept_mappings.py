@@ -103,6 +103,21 @@ TRIPLES: dict[str, tuple[SweptMapping, ...]] = {
     ),
 }
 
+#: What gives memory a policy, a protection key or other marks, what shows them, and what is done beside.
+_MARKING = (
+    *("munmap", "mprotect", "move", "mmap over", "write", "fork exit", "mlock"),
+    *("mbind", "pkey", "clear refs", "rollup", "numa maps"),
+)
+
+#: The scopes of marks: `all` is without them.
+MARKS: dict[str, tuple[SweptMapping, ...]] = {
+    "marks": (
+        SweptMapping("WC", "pci", 16, "wc", _MARKING),
+        SweptMapping("private", "pci", 16, "uc", _MARKING, sharing="private"),
+        _LEAF_2M._replace(kinds=_MARKING),
+    ),
+}
+
 #: What is done beside an operation that is held.
 _BESIDE = ("munmap", "mprotect", "move", "mmap over", "mmap", "fork", "write", "mem_write")
 

@@ -50,7 +50,9 @@ class SweepRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     scope: Annotated[
         str,
-        Option("pci, mem, private, driver, vfio, leaves, triples, holds or all.", "SCOPE", positional=True),
+        Option(
+            "pci, mem, private, driver, vfio, leaves, triples, marks, holds or all.", "SCOPE", positional=True
+        ),
     ]
     on: Annotated[
         tuple[str, ...],
