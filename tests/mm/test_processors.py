@@ -159,6 +159,23 @@ def test_waiting_readers_have_the_lock_that_is_given_back(stage: Stage):
     assert ["f", "g", "i", "h", "again"] == stage.done
 
 
+def test_readers_first(stage: Stage):
+    """Readers that get the lock may go on before the writer that gave it back."""
+
+    def on() -> None:
+        stage.locked("f", write=True)()
+        stage.calls("after")()
+
+    stage.processors.readers_first = True
+    stage.begin("main", on, hold=Call("f"))  # type: ignore[arg-type]
+    stage.begin("t", stage.locked("g", write=False))
+    before = stage.processors.raced
+    stage.processors.release()
+
+    assert ["f", "g", "after"] == stage.done
+    assert (False, True) == (before, stage.processors.raced)
+
+
 def test_a_waiting_writer_does_not_have_it(stage: Stage):
     """Who runs already takes the lock again, also before readers behind the writer."""
 

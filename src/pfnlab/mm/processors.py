@@ -104,6 +104,8 @@ class Processors:
     :ivar omitted: something was left out by force, so that rules need not hold any more
     :ivar unflushed: a mapping of the kernel's own went, and TLBs may have it until the direct map changes
         (S2.8.6); None where the machine decides
+    :ivar readers_first: readers that get a lock go on before the writer that gave it back, not after it
+    :ivar raced: readers got a lock while the writer that gave it back went on
     :ivar turns: how often an operation began or went on
     """
 
@@ -114,6 +116,7 @@ class Processors:
         self.waiting: list[Operation] = []
         self.omitted = False
         self.unflushed: bool | None = False
+        self.readers_first = self.raced = False
         self.turns = 0
 
     # Driving.
@@ -208,6 +211,12 @@ class Processors:
         """*operation*, which runs, stops here until it is released."""
         self.held, operation.skip = operation, None
         operation.pause()
+
+    def granted(self, need: Need, gone: Callable[[], bool]) -> None:
+        """The operation has given a lock to readers that waited; *gone* says that they have gone on."""
+        self.raced = True
+        if self.readers_first:
+            self.wait(need, gone)
 
     def wait(self, need: Need, ready: Callable[[], bool]) -> None:
         """The operation goes on once *ready* says so.
@@ -362,6 +371,7 @@ class RwLock:
             for waiter in waiting:
                 waiter.granted = not waiter.write
                 self._readers += waiter.granted
+            self._processors.granted(self.need, lambda: not any(waiter.granted for waiter in self._queue))
 
 
 class Locked:

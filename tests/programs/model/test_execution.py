@@ -279,3 +279,16 @@ def test_a_refused_mmap_is_held_where_it_unmaps(series: str, function: str):
     held, released = run(series, f"hold {function}: b = mmap bar[0] driver refuse shared rw", "release")
 
     assert [("held", None), ("ok", "main ENXIO")] == [said(held), said(released)]
+
+
+@for_each(("series", "decided"), [("6.1", False), ("6.12", False), ("6.16", True), ("7.3", True)])
+def test_a_reader_that_gets_a_lock_may_go_on_before_the_writer(series: str, decided: bool) -> None:
+    """A revocation beside an munmap that cuts twice: where a zap untracks, who is first matters (S8.2.10)."""
+    program = load_text(
+        "pfnlab program 1\ntitle t\ndevice bar: pci, 6 pages\na = mmap bar[0:6] wc shared rw\nt = thread\n"
+        "hold rmap_add: munmap a[4]\nt: request_mem_region bar[3:5]\nrelease\n"
+    )
+
+    (run,) = ModelMachine(series).run([program])
+
+    assert (run.undecided is None) == decided

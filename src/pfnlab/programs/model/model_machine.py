@@ -163,16 +163,24 @@ class ModelMachine:
         :raises PolicyError: a user's own policy breaks its protocol, or does not do the same twice
         """
         before = dict(memory or {})
-        run, guards = self._run(program, check, memory)
+        run, guards, raced = self._run(program, check, memory)
+        if raced and self._run(program, check, dict(before), readers_first=True)[0].steps != run.steps:
+            raise Undecided(
+                "the machine decides whether a reader that waited for a lock goes on before the writer",
+                Why.MACHINE_DECIDES,
+            )
         if guards:
-            _, repeats = self._run(program, check, before)
+            _, repeats, _ = self._run(program, check, before)
             for guard, repeat in zip(guards, repeats, strict=True):
                 check_deterministic(guard.path, guard.made, repeat.made)
         return run
 
-    def _run(self, program: Program, check: bool, memory: dict[int, int] | None) -> tuple[Run, list[Guard]]:
-        """The run, and the guards around own policies."""
+    def _run(
+        self, program: Program, check: bool, memory: dict[int, int] | None, *, readers_first: bool = False
+    ) -> tuple[Run, list[Guard], bool]:
+        """The run, the guards around own policies, and whether `readers_first` could change it (S8.2.10)."""
         opened = OpenRun(self, program, check=check, memory=memory)
+        opened.kernel.processors.readers_first = readers_first
         opened.go_on(program)
         opened.end()
         if memory is not None:
@@ -185,7 +193,7 @@ class ModelMachine:
             configuration=self.profile.configuration,
             tlbs=tuple(opened.tlbs),
         )
-        return run, guards_of(opened.kernel)
+        return run, guards_of(opened.kernel), opened.kernel.processors.raced
 
 
 class OpenRun:
