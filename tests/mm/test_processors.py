@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from pfnlab.errors import Defect
-from pfnlab.mm.processors import Call, Need, Operation, Processors, RwLock
+from pfnlab.mm.locks import RwLock
+from pfnlab.mm.processors import Call, Need, Operation, Processors
 
 
 class Stage:
@@ -159,14 +160,14 @@ def test_waiting_readers_have_the_lock_that_is_given_back(stage: Stage):
     assert ["f", "g", "i", "h", "again"] == stage.done
 
 
-def test_readers_first(stage: Stage):
+def test_waiters_first(stage: Stage):
     """Readers that get the lock may go on before the writer that gave it back."""
 
     def on() -> None:
         stage.locked("f", write=True)()
         stage.calls("after")()
 
-    stage.processors.readers_first = True
+    stage.processors.waiters_first = True
     stage.begin("main", on, hold=Call("f"))  # type: ignore[arg-type]
     stage.begin("t", stage.locked("g", write=False))
     before = stage.processors.raced
@@ -174,6 +175,39 @@ def test_readers_first(stage: Stage):
 
     assert ["f", "g", "after"] == stage.done
     assert (False, True) == (before, stage.processors.raced)
+
+
+def test_who_is_answered_may_be_first(stage: Stage):
+    """An operation that waited for the processor that was held goes on beside the one there."""
+
+    def flush() -> None:
+        stage.processors.wait(Need.IPI, lambda: stage.processors.held is None)
+        stage.calls("flushed")()
+
+    stage.processors.waiters_first = True
+    stage.begin("main", stage.calls("f", "after"), hold=Call("f"))
+    stage.begin("t", flush)  # type: ignore[arg-type]
+    stage.processors.release()
+
+    assert ["flushed", "f", "after"] == stage.done
+    assert stage.processors.raced
+
+
+def test_who_spins_has_the_lock_that_is_given_back(stage: Stage):
+    """A spinlock is fair: the writer waits where it takes it again."""
+    lock = stage.lock = RwLock(stage.processors, Need.BOOK)
+
+    def twice() -> None:
+        for name in ("f", "again"):
+            with lock.write():
+                stage.calls(name)()
+
+    stage.begin("main", twice, hold=Call("f"))  # type: ignore[arg-type]
+    stage.begin("t", stage.locked("g", write=True))
+    stage.begin("s", stage.locked("h", write=True))
+    stage.processors.release()
+
+    assert ["f", "g", "h", "again"] == stage.done
 
 
 def test_a_waiting_writer_does_not_have_it(stage: Stage):

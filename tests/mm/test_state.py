@@ -14,10 +14,11 @@ from pfnlab.hw.tlb import Tlb
 from pfnlab.mm.direct_map import DirectMapModes
 from pfnlab.mm.gather import MmuGather
 from pfnlab.mm.kernel import Kernel
+from pfnlab.mm.locks import RwLock, Waiter
 from pfnlab.mm.memtype import MemtypeBook, MemtypeEntry
 from pfnlab.mm.memtype_interval import MemtypeIntervals
 from pfnlab.mm.page_modes import PageModes
-from pfnlab.mm.processors import Processors, RwLock, Waiter
+from pfnlab.mm.processors import Processors
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma
 from pfnlab.policies.profiles import PROFILES

@@ -16,9 +16,10 @@ from pfnlab.hw.platform import Platform
 from pfnlab.hw.tlb import Tlb
 from pfnlab.mm.fork import dup_mmap
 from pfnlab.mm.gather import Flushes, FlushPlacement, NoForcedFlush
+from pfnlab.mm.locks import RwLock
 from pfnlab.mm.memtype import MemtypeBook
 from pfnlab.mm.mlock_batch import MlockBatch
-from pfnlab.mm.processors import Need, Processors, RwLock
+from pfnlab.mm.processors import Need, Processors
 from pfnlab.mm.profile import Profile
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.tracker import Tracker

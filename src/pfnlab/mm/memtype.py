@@ -22,9 +22,10 @@ from pfnlab.hw.physmap import is_new_memtype_allowed
 from pfnlab.hw.platform import Platform
 from pfnlab.mm.direct_map import DirectMapModes
 from pfnlab.mm.freed_in_vain import FreedInVain, PrInfo
+from pfnlab.mm.locks import RwLock
 from pfnlab.mm.memtype_interval import BookRow, MemtypeEntry, MemtypeIntervals
 from pfnlab.mm.page_modes import PageModes
-from pfnlab.mm.processors import Need, Processors, RwLock
+from pfnlab.mm.processors import Need, Processors
 from pfnlab.trace import Trace
 from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK, PfnRange, pages_of, pfn_to_phys
 

@@ -24,7 +24,7 @@ from pfnlab.mm.flags import (
     VM_SEALED,
     VM_SHARED,
 )
-from pfnlab.mm.processors import Locked
+from pfnlab.mm.locks import Locked
 from pfnlab.mm.space import MAX_MAP_COUNT, TASK_PAGES, MmStruct
 from pfnlab.mm.unmap import unmap_range
 from pfnlab.mm.vma import Vma

@@ -104,8 +104,8 @@ class Processors:
     :ivar omitted: something was left out by force, so that rules need not hold any more
     :ivar unflushed: a mapping of the kernel's own went, and TLBs may have it until the direct map changes
         (S2.8.6); None where the machine decides
-    :ivar readers_first: readers that get a lock go on before the writer that gave it back, not after it
-    :ivar raced: readers got a lock while the writer that gave it back went on
+    :ivar waiters_first: who gets a lock, or is answered, goes on before who had it, not after
+    :ivar raced: somebody went on beside the operation that it had waited for
     :ivar turns: how often an operation began or went on
     """
 
@@ -116,7 +116,7 @@ class Processors:
         self.waiting: list[Operation] = []
         self.omitted = False
         self.unflushed: bool | None = False
-        self.readers_first = self.raced = False
+        self.waiters_first = self.raced = False
         self.turns = 0
 
     # Driving.
@@ -135,6 +135,10 @@ class Processors:
             return []
         held, self.held = self.held, None
         operations = [held, *self.waiting]
+        # Who waited for its processor goes on beside it.
+        self.raced |= any(waiter.ready() for waiter in self.waiting)
+        if self.waiters_first:
+            self._settle()
         self._go(held)
         self._settle()
         if stuck := [operation for operation in operations if not operation.done]:
@@ -213,9 +217,9 @@ class Processors:
         operation.pause()
 
     def granted(self, need: Need, gone: Callable[[], bool]) -> None:
-        """The operation has given a lock to readers that waited; *gone* says that they have gone on."""
+        """The operation has given a lock to who waited for it; *gone* says that they have gone on."""
         self.raced = True
-        if self.readers_first:
+        if self.waiters_first:
             self.wait(need, gone)
 
     def wait(self, need: Need, ready: Callable[[], bool]) -> None:
@@ -268,136 +272,3 @@ class _Anywhere:
 
     def __exit__(self, *_: object) -> None:
         pass
-
-
-@dataclass
-class Waiter:
-    """
-    A place in the queue of a lock.
-
-    :param task: the task that waits
-    :param write: it waits to write
-    :param granted: it has the lock by now, for reading, and has not gone on yet
-    """
-
-    task: str
-    write: bool
-    granted: bool = False
-
-
-class RwLock:
-    """
-    A lock held by one operation for writing, or by many for reading; a reader waits behind a waiting writer.
-
-    Where a writer gives it back and a reader waits first, all waiting readers have it from then on (S8.2.10):
-    the writer itself waits for them where it takes the lock again.
-
-    :param unlocked: called where a writer gives it back, or keeps it for reading
-    :ivar need: the reason of an operation that waits for it
-    :ivar written: an operation has it for writing
-    """
-
-    def __init__(
-        self, processors: Processors, need: Need, unlocked: Callable[[], None] = lambda: None
-    ) -> None:
-        self._processors, self.need, self._unlocked = processors, need, unlocked
-        self._readers = 0
-        self._queue: list[Waiter] = []
-        self.written = False
-
-    def read(self) -> Locked:
-        """Have it for reading within this context."""
-        return Locked(self, False)
-
-    def write(self) -> Locked:
-        """Have it for writing within this context."""
-        return Locked(self, True)
-
-    def state(self) -> tuple[int, tuple[tuple[str, bool, bool], ...], bool]:
-        """How many have it for reading, who waits, in order, as in `Waiter`, and whether one writes."""
-        queue = tuple((waiter.task, waiter.write, waiter.granted) for waiter in self._queue)
-        return self._readers, queue, self.written
-
-    @property
-    def contended(self) -> bool:
-        """True where a reader would have to wait."""
-        return self.written or any(waiter.write for waiter in self._queue)
-
-    @property
-    def held(self) -> tuple[int, bool]:
-        """How many have it for reading, and whether one has it for writing."""
-        return self._readers, self.written
-
-    def take(self, write: bool) -> None:
-        """Wait for it and take it."""
-        if self.written or self._readers if write else self.contended:
-            waiter = Waiter(self._processors.task, write)
-            self._queue.append(waiter)
-            try:
-                self._processors.wait(self.need, lambda: self._goes_on(waiter))
-            finally:
-                self._queue.remove(waiter)
-            if waiter.granted:
-                return
-        if write:
-            self.written = True
-        else:
-            self._readers += 1
-
-    def give(self, write: bool) -> None:
-        """Give it back."""
-        if write:
-            self._unlocked()
-            self.written = False
-            self._grant()
-        else:
-            self._readers -= 1
-
-    def downgrade(self) -> None:
-        """Turn the lock for writing into one for reading."""
-        self._unlocked()
-        self.written = False
-        self._readers += 1
-        self._grant()
-
-    def _goes_on(self, waiter: Waiter) -> bool:
-        others = any(other.write for other in self._queue) if not waiter.write else self._readers > 0
-        return waiter.granted or not (self.written or others)
-
-    # Readers are woken with the lock in their hands, behind writers too. A writer has yet to take it.
-    def _grant(self) -> None:
-        waiting = [waiter for waiter in self._queue if not waiter.granted]
-        if waiting and not waiting[0].write:
-            for waiter in waiting:
-                waiter.granted = not waiter.write
-                self._readers += waiter.granted
-            self._processors.granted(self.need, lambda: not any(waiter.granted for waiter in self._queue))
-
-
-class Locked:
-    """
-    A lock that is held while in this context.
-
-    :ivar lock: the lock
-    :ivar write: held for writing
-    """
-
-    __slots__ = ("lock", "write")
-
-    def __init__(self, lock: RwLock, write: bool) -> None:
-        self.lock, self.write = lock, write
-
-    def downgrade(self) -> None:
-        """Go on with the lock for reading (mmap_write_downgrade)."""
-        if self.write:
-            self.lock.downgrade()
-            self.write = False
-
-    def __enter__(self) -> Locked:
-        self.lock.take(self.write)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.lock.give(self.write)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from pfnlab.errors import ModelledErrno, Undecided, Why
 from pfnlab.hw.pgtable import TABLE_PAGES, PageTables
 from pfnlab.mm.flags import VM_LOCKED
-from pfnlab.mm.processors import Need, RwLock
+from pfnlab.mm.locks import RwLock
+from pfnlab.mm.processors import Need
 from pfnlab.mm.vma import Origin, Vma
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from pfnlab.errors import ModelledErrno
 from pfnlab.hw.pgtable import TABLE_PAGES, EntryRun
 from pfnlab.mm.flags import VM_IO, VM_LOCKED, VM_PFNMAP, VM_READ, VM_SEALED
 from pfnlab.mm.gather import GatherCall, MmuGather
-from pfnlab.mm.processors import Locked
+from pfnlab.mm.locks import Locked
 from pfnlab.mm.shmem import dirtied
 from pfnlab.mm.space import TASK_PAGES, MmStruct
 from pfnlab.mm.vma import Vma

@@ -15,7 +15,7 @@ from pfnlab.errors import ModelledErrno, PolicyError, Undecided, errno_name
 from pfnlab.mm.flags import VM_PAT
 from pfnlab.mm.gather import MmuGather
 from pfnlab.mm.kernel import Kernel
-from pfnlab.mm.processors import RwLock
+from pfnlab.mm.locks import RwLock
 from pfnlab.mm.space import TASK_PAGES, MmStruct
 from pfnlab.mm.vma import Vma
 from pfnlab.policies.own import OwnPolicy, guarded, hooks_of

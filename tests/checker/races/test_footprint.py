@@ -11,8 +11,8 @@ from pfnlab.checker.races.turns import Ground, Live
 from pfnlab.hw.pgtable import Page, PageTables
 from pfnlab.hw.tlb import Tlb
 from pfnlab.mm.kernel import Kernel, Task
+from pfnlab.mm.locks import RwLock
 from pfnlab.mm.memtype import MemtypeBook
-from pfnlab.mm.processors import RwLock
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma
 from pfnlab.programs.lang.load import load_text

@@ -14,7 +14,7 @@ from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
 from pfnlab.checker.kernel.packing import slots_of
-from pfnlab.mm.processors import RwLock
+from pfnlab.mm.locks import RwLock
 
 #: Classes that are never followed: values, and locks, which no task has between two operations.
 _VALUES = (int, str, bool, type(None), float, bytes, Enum, type, FunctionType, BuiltinFunctionType, RwLock)

@@ -15,7 +15,8 @@ from pfnlab.checker.search.model import UnmetError
 from pfnlab.errors import Undecided
 from pfnlab.hw.pgtable import EntryRun, Page
 from pfnlab.mm.kernel import Kernel
-from pfnlab.mm.processors import Need, RwLock
+from pfnlab.mm.locks import RwLock
+from pfnlab.mm.processors import Need
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import AnonVma, Vma
 from pfnlab.policies.guard import unguarded

@@ -22,8 +22,9 @@ from pfnlab.hw.tlb import Tlb
 from pfnlab.mm import processors
 from pfnlab.mm.gather import MmuGather
 from pfnlab.mm.kernel import Kernel, Task
+from pfnlab.mm.locks import Locked, RwLock
 from pfnlab.mm.memtype import MemtypeBook
-from pfnlab.mm.processors import Locked, Operation, Processors, RwLock
+from pfnlab.mm.processors import Operation, Processors
 from pfnlab.mm.profile import Profile
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.users.driver import DriverState

@@ -22,8 +22,8 @@ from pfnlab.checker.kernel.packing import Packing
 from pfnlab.hw.pgtable import EntryRun, Page, PageTables
 from pfnlab.hw.tlb import Tlb
 from pfnlab.mm.kernel import Kernel, Task
+from pfnlab.mm.locks import RwLock
 from pfnlab.mm.memtype import MemtypeBook
-from pfnlab.mm.processors import RwLock
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.users.driver import DriverState
 from pfnlab.mm.users.pci import PciDevice

@@ -17,7 +17,8 @@ from pfnlab.mm.flags import VM_ALLOW_ANY_UNCACHED, VM_REMAP, VM_SHARED
 from pfnlab.mm.insert import vmf_insert_pfn, vmf_insert_pfn_leaf
 from pfnlab.mm.ioremap import ioremap, iounmap
 from pfnlab.mm.kernel import Kernel
-from pfnlab.mm.processors import Need, RwLock
+from pfnlab.mm.locks import RwLock
+from pfnlab.mm.processors import Need
 from pfnlab.mm.remap import remap_pfn_range
 from pfnlab.mm.vma import AddressSpace, Vma
 from pfnlab.mm.zap import revoke_iomem, unmap_mapping_range, zap_vma_ptes

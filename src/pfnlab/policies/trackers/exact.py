@@ -30,8 +30,9 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.spans import SpanSet
 from pfnlab.mm.flags import is_cow_mapping
+from pfnlab.mm.locks import RwLock
 from pfnlab.mm.pfnmap import lookup_prot, pfnmap_is_tracked, pfnmap_track, pfnmap_untrack
-from pfnlab.mm.processors import Need, RwLock
+from pfnlab.mm.processors import Need
 from pfnlab.mm.tracker import Tracked
 from pfnlab.mm.vma import Vma
 from pfnlab.units import PAGE_SIZE, PfnRange, pfn_to_phys

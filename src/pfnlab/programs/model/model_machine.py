@@ -164,9 +164,9 @@ class ModelMachine:
         """
         before = dict(memory or {})
         run, guards, raced = self._run(program, check, memory)
-        if raced and self._run(program, check, dict(before), readers_first=True)[0].steps != run.steps:
+        if raced and self._run(program, check, dict(before), waiters_first=True)[0].steps != run.steps:
             raise Undecided(
-                "the machine decides whether a reader that waited for a lock goes on before the writer",
+                "the machine decides whether who waited for a lock goes on before who had it",
                 Why.MACHINE_DECIDES,
             )
         if guards:
@@ -176,11 +176,11 @@ class ModelMachine:
         return run
 
     def _run(
-        self, program: Program, check: bool, memory: dict[int, int] | None, *, readers_first: bool = False
+        self, program: Program, check: bool, memory: dict[int, int] | None, *, waiters_first: bool = False
     ) -> tuple[Run, list[Guard], bool]:
-        """The run, the guards around own policies, and whether `readers_first` could change it (S8.2.10)."""
+        """The run, the guards around own policies, and whether `waiters_first` could change it (S8.2.10)."""
         opened = OpenRun(self, program, check=check, memory=memory)
-        opened.kernel.processors.readers_first = readers_first
+        opened.kernel.processors.waiters_first = waiters_first
         opened.go_on(program)
         opened.end()
         if memory is not None:
