@@ -31,6 +31,7 @@ from pfnlab.programs.lang.ops import (
     Mprotect,
     Mremap,
     Munlock,
+    Munmap,
     Op,
     PkeyMprotect,
     Program,
@@ -56,8 +57,8 @@ ZAPS = (
     | VfioReset
 )
 
-#: Calls that read the flags of a VMA, may cut it, and then write the flags.
-_FLAGS = Mprotect | PkeyMprotect | Madvise | Mlock | Munlock
+#: Calls that copy a VMA, or read its flags and write them later.
+_COPIES = Munmap | Mmap | Mremap | Fork | Mprotect | PkeyMprotect | Madvise | Mlock | Munlock
 
 #: The ways in which the guest driver fills a whole mapping and reserves what it shows.
 _RESERVING = ("remap", "bare", "fault_remap")
@@ -169,7 +170,7 @@ class FirstSteps:
 
     @cached_property
     def zapped_beside_change(self) -> int | None:
-        """Entries may be taken out of a VMA while a call has read its flags and is to write them."""
+        """Entries may be taken out of a VMA while another call has copied it, or read its flags."""
         zapping = changing = False
         for at, call in self._made():
             if isinstance(call, Release):
@@ -178,7 +179,7 @@ class FirstSteps:
                 zapping = changing = False
             if self._steps[at].result in (HELD, WAITS):
                 zapping |= isinstance(call, ZAPS)
-                changing |= isinstance(call, _FLAGS)
+                changing |= isinstance(call, _COPIES)
         return None
 
     @cached_property

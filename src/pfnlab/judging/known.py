@@ -46,7 +46,7 @@ _KEPT = "D02: pages that were unmapped stay reserved until the last VMA goes"
 _ASSERTED = "S6.3.8: a leaf is cut without mmap_lock, and the kernel asserts it"
 _HANDLER = "G08: a fault handler remaps, with mmap_lock for reading only, and the kernel asserts it"
 _UNTRACKED = "A10: an entry is untracked without mmap_lock"
-_REVIVED = "A10: untracked without mmap_lock while the flags change, which makes it count as tracked again"
+_REVIVED = "A10: untracked without mmap_lock while a call has its flags, which count as tracked again"
 _LEAVES = "S7.5.3: smaps, smaps_rollup and numa_maps drop leaves of 1 GiB"
 _ACCESS = "S7.6.3: access_phys maps what the entry shows, also ordinary RAM"
 _HOLE = "C09: in the ISA hole nothing is reserved, and a range over its border is reserved whole"
@@ -159,6 +159,7 @@ KNOWN: tuple[Known, ...] = (
     Known("freed_once", _PART, lambda c: c.now == "arch_io_free_memtype_wc" and _freed_in_vain(c)),
     Known("freed_once", _FORK, _fork_failed),
     Known("freed_once", _PIECES, _pieces),
+    Known("freed_once", _REVIVED, lambda c: c.tracker("vm_pat") and c.zapped_beside_change),
     Known("no_loss", _ZAPPED, _zapped),
     Known("no_loss", _FOREIGN, lambda c: c.took_foreign),
     Known("no_loss", _FORK, _fork_failed),

@@ -222,7 +222,7 @@ class Causes:
 
     @property
     def zapped_beside_change(self) -> bool:
-        """True where a zap and a change of a VMA's flags were under way together."""
+        """True where a zap and a call that copies a VMA or changes it were under way together."""
         return self._since(self._first.zapped_beside_change)
 
     @property

@@ -274,7 +274,7 @@ class _Look:
         lens, read = self._lens, self._view.read
         root, pgd, tlb_gen = lens._mm.unpack(read(mm, lens._mm.size))
         if not self._areas:
-            return TaskState(name, (), (), tlb_gen)
+            return TaskState(name, (), (), tlb_gen, mm=mm)
         notifier = None
         if lens._notifiers is not None:
             notifier = self._view.recall.value(("notifier", mm), functools.partial(lens._notifiers.of, mm))
@@ -287,7 +287,7 @@ class _Look:
         # In the middle of a split the tree of 6.1 leads to one VMA twice.
         addresses = dict.fromkeys(self._view.vma_addresses(root, low, high))
         vmas = [self._vma(name, at, pages) for at in addresses]
-        return TaskState(name, tuple(vma for vma in vmas if vma), entries, tlb_gen, notifier)
+        return TaskState(name, tuple(vma for vma in vmas if vma), entries, tlb_gen, notifier, mm)
 
     def _entries(self, task: str, pgd: int) -> tuple[tuple[PteSeen, ...], Pages]:
         # The page-table entries of a task, and the pages of ordinary memory among them.

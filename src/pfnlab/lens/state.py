@@ -67,6 +67,7 @@ class TaskState(msgspec.Struct, frozen=True):
     :param ptes: page-table entries as runs, missing tables included
     :param tlb_gen: ``mm->context.tlb_gen``: grows by one with every flush; its absolute value says nothing
     :param notifier: what the guest driver's notifier was told; None where there is none
+    :param mm: the address of its mm_struct, which exec replaces
     """
 
     task: str
@@ -74,6 +75,7 @@ class TaskState(msgspec.Struct, frozen=True):
     ptes: tuple[PteSeen, ...]
     tlb_gen: int = 0
     notifier: NotifierSeen | None = None
+    mm: int = 0
 
 
 class LensState(msgspec.Struct, frozen=True):

@@ -412,12 +412,16 @@ class Kernel:
         self.trace.event("exec_begin")
         if self.profile.exec_tears_down_late:
             self.trace.event("exec_done")
-        self.call(task, lambda: exit_mmap(task.mm))
-        if not self.profile.exec_tears_down_late:
-            self.trace.event("exec_done")
-        task.mm = MmStruct(self)
+        # exec_mmap() comes first: the task has its new address space while the old one ends (S8.2.9).
+        old, task.mm = task.mm, MmStruct(self)
         task.mm.visible = True
         task.tlb.flush()
+        self.processors.hide(
+            "an exec waits, whose new address space is half made, and whose /proc files may wait"
+        )
+        self.call(task, lambda: exit_mmap(old))
+        if not self.profile.exec_tears_down_late:
+            self.trace.event("exec_done")
 
     def vmas(self) -> list[Vma]:
         """Every VMA that exists."""

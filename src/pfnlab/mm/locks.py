@@ -118,11 +118,12 @@ class RwLock:
             for waiter in waiting:
                 waiter.granted = not waiter.write
                 self._readers += waiter.granted
-        elif self.need in _SPINNING and not self._readers:
-            waiting[0].granted = self.written = True
-        else:
+        elif self._readers:
             return
-        self._processors.granted(self.need, lambda: not any(waiter.granted for waiter in self._queue))
+        elif self.need in _SPINNING:
+            waiting[0].granted = self.written = True
+        first = waiting[0]
+        self._processors.gives_way(self.need, lambda: all(waiter is not first for waiter in self._queue))
 
 
 class Locked:

@@ -19,7 +19,7 @@ from typing import Any
 
 from greenlet import greenlet
 
-from pfnlab.errors import Defect
+from pfnlab.errors import Defect, Undecided, Why
 from pfnlab.limit import CLOCK
 
 
@@ -64,6 +64,7 @@ class Operation:
     :param hold: the call at which it is to be stopped
     :param skip: a call to leave out on the way there; `hold` does not count it
     :param everywhere: it stops where any function begins, to be driven with :meth:`Processors.step`
+    :ivar unseen: the reason why nobody could see what it waits for; None where that can be seen
     :ivar at: the function at whose beginning it has stopped
     :ivar result: its return value, once it is `done`
     :ivar waits: the reason it waits, or None
@@ -74,6 +75,7 @@ class Operation:
     hold: Call | None = None
     skip: Call | None = None
     everywhere: bool = False
+    unseen: str | None = None
     at: str = ""
     result: Any = None
     done: bool = False
@@ -211,13 +213,18 @@ class Processors:
         operation.skip, self.omitted = None, True
         return True
 
+    def hide(self, reason: str) -> None:
+        """From now on nobody could see what the operation that runs waits for."""
+        if self._running is not None:
+            self._running.unseen = reason
+
     def stand(self, operation: Operation) -> None:
         """*operation*, which runs, stops here until it is released."""
         self.held, operation.skip = operation, None
         operation.pause()
 
-    def granted(self, need: Need, gone: Callable[[], bool]) -> None:
-        """The operation has given a lock to who waited for it; *gone* says that they have gone on."""
+    def gives_way(self, need: Need, gone: Callable[[], bool]) -> None:
+        """The operation has given a lock back that others wait for; *gone* says that they have gone on."""
         self.raced = True
         if self.waiters_first:
             self.wait(need, gone)
@@ -226,12 +233,15 @@ class Processors:
         """The operation goes on once *ready* says so.
 
         :raises WaitsForeverError: no other operation could change that
+        :raises Undecided: nobody could see what it waits for
         """
         if ready():
             return
         operation = self._running
         if operation is None:
             raise WaitsForeverError(f"an operation waits for {need.value} and nobody has it")
+        if operation.unseen is not None:
+            raise Undecided(operation.unseen, Why.NO_RULE)
         operation.waits, operation.ready = need, ready
         while not ready():
             operation.pause()

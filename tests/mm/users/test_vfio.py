@@ -28,7 +28,7 @@ from pfnlab.mm.zap import zap_vma_ptes
 from pfnlab.policies.profiles import PROFILES, SERIES
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.model.model_machine import ModelMachine
+from pfnlab.programs.model.model_machine import ModelMachine, OpenRun
 from pfnlab.units import PfnRange, phys_to_pfn
 
 BAR = PfnRange(0xF8000, 0xF8000 + 16384)
@@ -469,10 +469,12 @@ write a[3] 7
 
 
 def said(machine: str, *ops: str) -> list[tuple[str, int | str | None]]:
-    """Result and value of *ops* behind :data:`HELD`, invariants checked at the end."""
+    """Result and value of *ops* behind :data:`HELD`, who was held first, with invariants checked at the end."""
     program = load_text("\n".join((HELD.rstrip(), *ops, "")))
-    steps = ModelMachine(machine).run_one(program, check=True).steps
-    return [(step.result, step.value) for step in steps[-1 - len(ops) : -1]]
+    opened = OpenRun(ModelMachine(machine), program, check=True)
+    opened.go_on(program)
+    opened.end()
+    return [(step.result, step.value) for step in opened.steps[-1 - len(ops) : -1]]
 
 
 @for_each("series", ["6.12", "7.3"])

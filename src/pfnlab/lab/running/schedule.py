@@ -107,8 +107,10 @@ def with_notes(steps: Sequence[Step], states: Sequence[LensState], notes: Sequen
 
 def flushes_between(before: LensState, after: LensState) -> int:
     """How often address spaces were flushed between two looks; a new address space counts 0."""
-    generations = {task.task: task.tlb_gen for task in before.tasks}
-    return sum(max(0, task.tlb_gen - generations.get(task.task, task.tlb_gen)) for task in after.tasks)
+    generations = {(task.task, task.mm): task.tlb_gen for task in before.tasks}
+    return sum(
+        max(0, task.tlb_gen - generations.get((task.task, task.mm), task.tlb_gen)) for task in after.tasks
+    )
 
 
 def ending(op: Op, result: str, value: int | str | None) -> str:

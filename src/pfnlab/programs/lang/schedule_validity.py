@@ -13,7 +13,7 @@ from pfnlab.programs.lang.words import FUNCTION, MAX_NTH, PREFIXES, quoted
 _NEVER_HELD = Exit | Kill | Exec | Thread | Look | Release
 
 #: Operations that start a program or a thread, or change which devices are there: not while one is held.
-_NOT_WHILE_HELD = Exec | Thread | SlotCall
+_NOT_WHILE_HELD = Thread | SlotCall
 
 
 class ScheduleValidity:
