@@ -98,10 +98,11 @@ OTHERS = (
         (_BAR, "kvm"),
     ),
     Absence(
-        "RLIMIT_MEMLOCK and other limits of users",
-        "Programs run as root with CAP_IPC_LOCK, to whom mlock refuses nothing. max_map_count and the size "
-        "of address space are modelled, with the kernel's defaults.",
-        (_BAR, "setrlimit memlock 0"),
+        "limits while a program maps memory of its own",
+        "A thread has a stack, and an exec maps another program, of sizes that depend on the program. For "
+        "other operations RLIMIT_AS, RLIMIT_DATA and RLIMIT_MEMLOCK are modelled; so are max_map_count and "
+        "the size of address space, with the kernel's defaults.",
+        (_BAR, "setrlimit as +16 pages", "t = thread"),
     ),
     Absence(
         "allocations that fail, but for two",

@@ -10,6 +10,7 @@ _TEXTS: dict[Shape, str] = {
     **{Shape.RANGE: "a[1:3]", Shape.ACCESS: "a[2]", Shape.DEVICE_PAGES: "bar[0:4]", Shape.MEMORY: "ram[0:2]"},
     **{Shape.OWN_PAGES: "ram[0:2]", Shape.SECTIONS: "bar[0:512]", Shape.DEVICE: "bar", Shape.PROT: "rx"},
     Shape.VALUE: "7",
+    Shape.ROOM: "+16 pages",
 }
 _HEAD = "pfnlab program 1\ndevice bar: pci, 512 pages\na = mmap bar[0:8] wc shared rw\n"
 

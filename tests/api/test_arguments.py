@@ -78,6 +78,8 @@ WORKING_OPERATION = {
         "advice": "cold",
         "policy": "bind",
         "kind": "all",
+        "resource": "as",
+        "room": 4,
     },
     **{"value": 7, "mode": "wc", "device": "bar", "line": "look", "function": "__pte_alloc"},
 }

@@ -177,6 +177,8 @@ class _Draft:
                 return draw(st.sampled_from(PROTECTIONS))
             case Shape.VALUE:
                 return draw(st.integers(0, (1 << 32) - 1))
+            case Shape.ROOM:
+                return draw(st.none() | st.integers(0, 1 << 30))
             case Word() | Ending():
                 return draw(st.sampled_from(sorted(field.numbers)))
             case Flag():

@@ -8,20 +8,22 @@ endif
 syntax case match
 syntax match pfnlabLine "^" nextgroup=@pfnlabInLine skipwhite
 
-syntax cluster pfnlabInLine contains=pfnlabKeyword_line0,pfnlabName_line1,pfnlabTask_line2,pfnlabTask_line3,pfnlabMark_line4,pfnlabKeyword_line5,pfnlabKeyword_line6,pfnlabKeyword_line7,pfnlabKeyword_line8,pfnlabKeyword_line9,pfnlabOperation_line10,pfnlabOperation_line11,pfnlabOperation_line12,pfnlabOperation_line13,pfnlabOperation_line14,pfnlabOperation_line15,pfnlabOperation_line16,pfnlabOperation_line17,pfnlabComment_line18,pfnlabError_line19,pfnlabComment_line20,pfnlabError_line21,pfnlabError_line22
-syntax match pfnlabError_line22 "\v\C[^ \t]" contained nextgroup=@pfnlabInLine skipwhite
+syntax cluster pfnlabInLine contains=pfnlabKeyword_line0,pfnlabName_line1,pfnlabTask_line2,pfnlabTask_line3,pfnlabMark_line4,pfnlabKeyword_line5,pfnlabKeyword_line6,pfnlabKeyword_line7,pfnlabKeyword_line8,pfnlabKeyword_line9,pfnlabOperation_line10,pfnlabOperation_line11,pfnlabOperation_line12,pfnlabOperation_line13,pfnlabOperation_line14,pfnlabOperation_line15,pfnlabOperation_line16,pfnlabOperation_line17,pfnlabOperation_line18,pfnlabComment_line19,pfnlabError_line20,pfnlabComment_line21,pfnlabError_line22,pfnlabError_line23
+syntax match pfnlabError_line23 "\v\C[^ \t]" contained nextgroup=@pfnlabInLine skipwhite
+highlight default link pfnlabError_line23 pfnlabError
+syntax match pfnlabError_line22 "\v\C[A-Za-z_][A-Za-z0-9_]*%(-[A-Za-z0-9_]+)*-?" contained nextgroup=@pfnlabInLine skipwhite
 highlight default link pfnlabError_line22 pfnlabError
-syntax match pfnlabError_line21 "\v\C[A-Za-z_][A-Za-z0-9_]*%(-[A-Za-z0-9_]+)*-?" contained nextgroup=@pfnlabInLine skipwhite
-highlight default link pfnlabError_line21 pfnlabError
-syntax match pfnlabComment_line20 "\v\C#.*" contained nextgroup=@pfnlabInLine skipwhite
-highlight default link pfnlabComment_line20 pfnlabComment
-syntax match pfnlabError_line19 "\v\C[A-Za-z_][A-Za-z0-9_]*%(-[A-Za-z0-9_]+)*-?" contained nextgroup=@pfnlabInOperand skipwhite
-highlight default link pfnlabError_line19 pfnlabError
-syntax match pfnlabComment_line18 "\v\C#.*" contained nextgroup=@pfnlabInLine skipwhite
-highlight default link pfnlabComment_line18 pfnlabComment
-syntax match pfnlabOperation_line17 "\v\C%(mmap|mremap|write|remap_pfn_range|process_vm_readv|mem_read|mem_write|process_vm_writev|pipe_write|vmsplice|futex_wake|move_pages|pagemap|numa_maps|smaps|smaps_rollup|userfaultfd|munmap|mlock|munlock|msync|mseal|read|mincore|zap_vma_ptes|unmap_mapping_range|request_mem_region|memremap_pages|ioremap|memremap|io_mapping_create_wc|arch_io_reserve_memtype_wc|arch_io_free_memtype_wc|arch_phys_wc_add|set_memory_wb|set_memory_wc|set_memory_uc|set_pages_array_wb|set_pages_array_wc|set_pages_array_uc|memory_disable|memory_enable|vfio_reset|d3|d0|vfio_close|bind|unbind|remove|rescan|rescan_moved|unplug|plug)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInOperand skipwhite
+syntax match pfnlabComment_line21 "\v\C#.*" contained nextgroup=@pfnlabInLine skipwhite
+highlight default link pfnlabComment_line21 pfnlabComment
+syntax match pfnlabError_line20 "\v\C[A-Za-z_][A-Za-z0-9_]*%(-[A-Za-z0-9_]+)*-?" contained nextgroup=@pfnlabInOperand skipwhite
+highlight default link pfnlabError_line20 pfnlabError
+syntax match pfnlabComment_line19 "\v\C#.*" contained nextgroup=@pfnlabInLine skipwhite
+highlight default link pfnlabComment_line19 pfnlabComment
+syntax match pfnlabOperation_line18 "\v\C%(mmap|mremap|write|remap_pfn_range|process_vm_readv|mem_read|mem_write|process_vm_writev|pipe_write|vmsplice|futex_wake|move_pages|pagemap|numa_maps|smaps|smaps_rollup|userfaultfd|munmap|mlock|munlock|msync|mseal|read|mincore|zap_vma_ptes|unmap_mapping_range|request_mem_region|memremap_pages|ioremap|memremap|io_mapping_create_wc|arch_io_reserve_memtype_wc|arch_io_free_memtype_wc|arch_phys_wc_add|set_memory_wb|set_memory_wc|set_memory_uc|set_pages_array_wb|set_pages_array_wc|set_pages_array_uc|memory_disable|memory_enable|vfio_reset|d3|d0|vfio_close|bind|unbind|remove|rescan|rescan_moved|unplug|plug)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInOperand skipwhite
+highlight default link pfnlabOperation_line18 pfnlabOperation
+syntax match pfnlabOperation_line17 "\v\C%(remap_file_pages)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInMapped skipwhite
 highlight default link pfnlabOperation_line17 pfnlabOperation
-syntax match pfnlabOperation_line16 "\v\C%(remap_file_pages)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInMapped skipwhite
+syntax match pfnlabOperation_line16 "\v\C%(setrlimit)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInLimited skipwhite
 highlight default link pfnlabOperation_line16 pfnlabOperation
 syntax match pfnlabOperation_line15 "\v\C%(clear_refs)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInCleared skipwhite
 highlight default link pfnlabOperation_line15 pfnlabOperation
@@ -259,6 +261,32 @@ syntax match pfnlabComment_cleared1 "\v\C#.*" contained nextgroup=@pfnlabInClear
 highlight default link pfnlabComment_cleared1 pfnlabComment
 syntax match pfnlabOption_cleared0 "\v\C%(all|anon|mapped|soft_dirty|peak)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInCleared skipwhite
 highlight default link pfnlabOption_cleared0 pfnlabOption
+
+syntax cluster pfnlabInLimited contains=pfnlabOption_limited0,pfnlabComment_limited1,pfnlabError_limited2,pfnlabError_limited3
+syntax match pfnlabError_limited3 "\v\C[^ \t]" contained nextgroup=@pfnlabInLimited skipwhite
+highlight default link pfnlabError_limited3 pfnlabError
+syntax match pfnlabError_limited2 "\v\C[A-Za-z_][A-Za-z0-9_]*%(-[A-Za-z0-9_]+)*-?" contained nextgroup=@pfnlabInLimited skipwhite
+highlight default link pfnlabError_limited2 pfnlabError
+syntax match pfnlabComment_limited1 "\v\C#.*" contained nextgroup=@pfnlabInLimited skipwhite
+highlight default link pfnlabComment_limited1 pfnlabComment
+syntax match pfnlabOption_limited0 "\v\C%(memlock|data|as)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInRoom skipwhite
+highlight default link pfnlabOption_limited0 pfnlabOption
+
+syntax cluster pfnlabInRoom contains=pfnlabMark_room0,pfnlabOption_room1,pfnlabUnit_room2,pfnlabNumber_room3,pfnlabComment_room4,pfnlabError_room5,pfnlabError_room6
+syntax match pfnlabError_room6 "\v\C[^ \t]" contained nextgroup=@pfnlabInRoom skipwhite
+highlight default link pfnlabError_room6 pfnlabError
+syntax match pfnlabError_room5 "\v\C[A-Za-z_][A-Za-z0-9_]*%(-[A-Za-z0-9_]+)*-?" contained nextgroup=@pfnlabInRoom skipwhite
+highlight default link pfnlabError_room5 pfnlabError
+syntax match pfnlabComment_room4 "\v\C#.*" contained nextgroup=@pfnlabInRoom skipwhite
+highlight default link pfnlabComment_room4 pfnlabComment
+syntax match pfnlabNumber_room3 "\v\C-?%(0[xX][0-9a-fA-F]+|[0-9]+)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInRoom skipwhite
+highlight default link pfnlabNumber_room3 pfnlabNumber
+syntax match pfnlabUnit_room2 "\v\C%(pages|page|KiB|MiB|GiB|TiB)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInRoom skipwhite
+highlight default link pfnlabUnit_room2 pfnlabUnit
+syntax match pfnlabOption_room1 "\v\C%(unlimited)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInRoom skipwhite
+highlight default link pfnlabOption_room1 pfnlabOption
+syntax match pfnlabMark_room0 "\v\C\+" contained nextgroup=@pfnlabInRoom skipwhite
+highlight default link pfnlabMark_room0 pfnlabMark
 
 syntax cluster pfnlabInBirth contains=pfnlabOption_birth0,pfnlabComment_birth1,pfnlabError_birth2,pfnlabError_birth3
 syntax match pfnlabError_birth3 "\v\C[^ \t]" contained nextgroup=@pfnlabInBirth skipwhite

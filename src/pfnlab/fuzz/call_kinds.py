@@ -60,6 +60,7 @@ _USER_KINDS: dict[str, CallKind] = {
     "remap_file_pages": CallKind(3, seen=True),
     "status": CallKind(0.5, seen=True),
     "clear_refs": CallKind(2, seen=False),
+    "setrlimit": CallKind(2, seen=False),
     "fork refused": CallKind(1.5, seen=False),
     "memtype_list": CallKind(0.5, seen=True),
     "look": CallKind(0.5, seen=True),
@@ -182,11 +183,17 @@ PLANS: dict[str, tuple[tuple[str, ...], ...]] = {
         *(("rw all", "write", "fork", "process_vm_readv"),) * 2,
         ("rw all", "write", "r", "futex_wake"),
         *(("write", "clear_refs", "rw all", "write"), ("clear_refs", "mremap to", "pagemap")),
+        *(
+            ("setrlimit", "mmap over", "rw all"),
+            ("setrlimit", "mremap", "mremap to"),
+            ("r", "setrlimit", "rw"),
+        ),
     ),
     "mmap": (
         *(("write", "fork", "exit", "write"), ("fork", "munmap"), ("mmap", "fork"), ("munmap",)),
         *(("write", "walk"), ("walk",), ("mbind", "munmap"), ("pkey_mprotect", "mprotect", "munmap")),
         *(("write", "clear_refs", "mprotect", "rw", "write"), ("clear_refs", "mremap to")),
+        *(("setrlimit", "mmap over", "munmap"), ("setrlimit", "mmap over", "mmap over", "rw all")),
     ),
     "mmap over": (
         *(("write", "munmap"), ("fork",), ("munmap all",), ("msync all",), ("madvise all",)),

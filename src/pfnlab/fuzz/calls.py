@@ -73,6 +73,9 @@ _WALKERS: tuple[Walker, ...] = get_args(Walker)
 
 _REFUSALS: tuple[ForkRefusal, ...] = get_args(ForkRefusal)
 
+#: The pages that a limit leaves.
+_ROOMS = (0, 0, 1, 2, 4, 8, 20)
+
 #: The most pages for mincore.
 _MINCORE_PAGES = 1024
 
@@ -243,6 +246,8 @@ class CallGenerator(MappingGenerator):
                 return draw.choice(DRAWN_PROTS)
             case Shape.VALUE:
                 return draw.randrange(1, 100) if self.stores else None
+            case Shape.ROOM:
+                return draw.choice(_ROOMS)
             case Word() | Ending():
                 return draw.choice(list(field.numbers))
             case Flag():

@@ -27,6 +27,7 @@ from pfnlab.programs.lang.ops import (
     Op,
     Program,
     RemapFilePages,
+    Setrlimit,
     Write,
 )
 from pfnlab.programs.lang.shorter import first_that_shows, shrink_steps
@@ -134,6 +135,7 @@ _PLAINER: dict[str, tuple[str, ...]] = {
     "prot": ("rw", "r", "none", "w", "x", "rx", "wx", "rwx"),
     "advice": ("dontneed", "dontfork", "random", "sequential", "normal"),
     "policy": ("bind", "preferred", "default"),
+    "resource": ("as", "data", "memlock"),
     "kind": ("peak", "mapped", "anon", "all", "soft_dirty"),
     "mode": ("asis", "wc", "uc-", "wt"),
     "walker": (
@@ -145,6 +147,9 @@ _PLAINER: dict[str, tuple[str, ...]] = {
         "fault_pud",
     ),
 }
+
+#: The pages that a limit leaves, the plainest first.
+_ROOMS = (None, 0, 1, 4)
 
 #: The modes of ioremap and similar operations, the plainest first.
 _MODES: dict[type, tuple[str, ...]] = {
@@ -310,6 +315,9 @@ def _calls(call: Any) -> Iterator[Any]:
         yield from (msgspec.structs.replace(call, bytes=simpler) for simpler in _bytes(call.bytes))
     if isinstance(call, Walk) and call.node is not None:
         yield msgspec.structs.replace(call, node=None)
+    if isinstance(call, Setrlimit) and call.room is not None:
+        plainer = _ROOMS[: _ROOMS.index(call.room)] if call.room in _ROOMS else _ROOMS
+        yield from (msgspec.structs.replace(call, room=room) for room in plainer)
     if isinstance(call, Fork) and call.refused is not None:
         yield msgspec.structs.replace(call, refused=None)
     yield from _words(call)

@@ -30,6 +30,7 @@ def dup_mmap(parent: MmStruct, *, commits: bool = True) -> MmStruct:
     :raises Undecided: a later page table of the process's own memory is to fail
     """
     child = MmStruct(parent.kernel)
+    child.limit_as, child.limit_data = parent.limit_as, parent.limit_data
     unmaps = parent.kernel.profile.failed_fork_unmaps
     failed = own_memory = False
     with parent.mmap_lock.write():

@@ -21,6 +21,7 @@ from pfnlab.mm.memtype import MemtypeBook
 from pfnlab.mm.mlock_batch import MlockBatch
 from pfnlab.mm.processors import Need, Processors
 from pfnlab.mm.profile import Profile
+from pfnlab.mm.rlimit import check_own_memory
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.tracker import Tracker
 from pfnlab.mm.unmap import exit_mmap
@@ -391,6 +392,7 @@ class Kernel:
 
     def thread(self, task: Task, comm: str) -> None:
         """pthread_create: *comm* is one more thread of the process of *task*."""
+        check_own_memory(task.mm, "a thread")
         self._add_task(comm, task.mm)
 
     def exit(self, task: Task) -> None:
@@ -409,6 +411,7 @@ class Kernel:
 
     def execve(self, task: Task) -> None:
         """execve(2): the old address space goes, messages still carry the old comm and pid (S3.8.16)."""
+        check_own_memory(task.mm, "an exec")
         self.trace.event("exec_begin")
         if self.profile.exec_tears_down_late:
             self.trace.event("exec_done")

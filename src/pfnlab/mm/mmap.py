@@ -21,6 +21,7 @@ from pfnlab.mm.flags import (
     vm_get_page_prot,
 )
 from pfnlab.mm.gather import MmuGather
+from pfnlab.mm.rlimit import may_expand_vm
 from pfnlab.mm.space import MAX_MAP_COUNT, TASK_PAGES, MmStruct
 from pfnlab.mm.unmap import clear_vmas, detach, free_vmas, gather_munmap, zap_vma
 from pfnlab.mm.vma import MappedFile, Vma
@@ -97,7 +98,11 @@ def _mmap_region(vma: Vma, populated: bool) -> None:
     """Clear the way, let the file fill the new VMA, link it."""
     mm, file = vma.mm, vma.file
     two_phases = file is not None and file.mmap_prepare
+    if mm.kernel.profile.fixed_frees_before_mmap:
+        _check_limits(vma)
     replaced = gather_munmap(mm, vma.start, vma.end)
+    if not mm.kernel.profile.fixed_frees_before_mmap:
+        _check_limits(vma, replaced)
     # Replaced VMAs stay in the tree until the new VMA takes their place, except in the oldest kernels.
     in_tree = replaced
     if mm.kernel.profile.fixed_frees_before_mmap:
@@ -135,6 +140,25 @@ def _mmap_region(vma: Vma, populated: bool) -> None:
     if populated:
         with suppress(Signal):
             populate(vma, start, end)
+
+
+def _check_limits(vma: Vma, replaced: list[Vma] | None = None) -> None:
+    """The limits allow the pages that the new mapping has more than it replaces, of any kind (S5.14.3).
+
+    :param replaced: None where the replaced mappings are not cut yet; all of its pages are tried first then
+    :raises ModelledErrno: ENOMEM; what was cut stays cut
+    """
+    mm = vma.mm
+    if replaced is None:
+        if may_expand_vm(mm, vma.flags, vma.nr):
+            return
+        taken = sum(
+            min(old.end, vma.end) - max(old.start, vma.start) for old in mm.vmas_in(vma.start, vma.end)
+        )
+    else:
+        taken = sum(old.nr for old in replaced)
+    if not may_expand_vm(mm, vma.flags, vma.nr - taken):
+        raise ModelledErrno(errno.ENOMEM)
 
 
 def _enter(vma: Vma, replaced: list[Vma]) -> None:

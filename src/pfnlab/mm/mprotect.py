@@ -19,6 +19,7 @@ from pfnlab.mm.flags import (
     VM_WRITE,
 )
 from pfnlab.mm.gather import MmuGather
+from pfnlab.mm.rlimit import may_expand_vm
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma
 
@@ -76,9 +77,13 @@ def _mprotect_fixup(tlb: MmuGather, vma: Vma, start: int, end: int, flags: int) 
     """Split, change the VMA, change its entries."""
     mm = vma.mm
     if flags & VM_WRITE:
+        # Where neither the old nor the new kind may grow, it is not the kind that is refused.
+        nr = end - start
+        if not may_expand_vm(mm, flags, nr) and may_expand_vm(mm, vma.flags, nr):
+            raise ModelledErrno(errno.ENOMEM)
         if not vma.flags & (VM_ACCOUNT | VM_WRITE | VM_SHARED):
             flags |= VM_ACCOUNT
-            mm.kernel.commit(end - start)
+            mm.kernel.commit(nr)
     elif mm.kernel.profile.unfaulted_unaccounted and vma.is_anonymous and vma.anon_vma is None:
         flags &= ~VM_ACCOUNT
     to_be_copied = vma.flags & (VM_LOCKED | VM_WRITE | VM_SHARED) == VM_LOCKED

@@ -25,6 +25,7 @@ from pfnlab.mm.flags import (
     VM_SHARED,
 )
 from pfnlab.mm.locks import Locked
+from pfnlab.mm.rlimit import may_expand_vm
 from pfnlab.mm.space import MAX_MAP_COUNT, TASK_PAGES, MmStruct
 from pfnlab.mm.unmap import unmap_range
 from pfnlab.mm.vma import Vma
@@ -79,6 +80,7 @@ def _mremap_unmap_first(mm: MmStruct, call: Remap, lock: Locked) -> int:
         _check_destination(mm, call)
         call = _clear_the_way(mm, call)
         vma = _vma_to_resize(mm, mm.vma_lookup(call.start), call)
+        _check_copy(vma, call)
         return _move_vma(vma, call, _place(vma, call))
     return _resize(mm, vma, call, lock)
 
@@ -100,6 +102,7 @@ def _mremap_checked_first(mm: MmStruct, call: Remap, lock: Locked) -> int:
     _vma_to_resize(mm, vma, replace(call, old=min(call.old, call.new)))
     call = _clear_the_way(mm, call)
     vma = _source(mm, call)
+    _check_copy(vma, call)
     return _move_vma(vma, call, _place(vma, call))
 
 
@@ -121,6 +124,7 @@ def _move_many(mm: MmStruct, call: Remap) -> int:
         _vma_to_resize(mm, vma, part)
         part = _clear_the_way(mm, part)
         vma = _source(mm, part)
+        _check_copy(vma, part)
         _move_vma(vma, part, _place(vma, part))
         at = stop
     return call.to
@@ -180,7 +184,18 @@ def _vma_to_resize(mm: MmStruct, vma: Vma | None, call: Remap) -> Vma:
         raise ModelledErrno(errno.EFAULT)
     if call.new > call.old and vma.flags & (VM_DONTEXPAND | VM_PFNMAP):
         raise ModelledErrno(errno.EFAULT)
+    if call.new > call.old and not may_expand_vm(mm, vma.flags, call.new - call.old):
+        raise ModelledErrno(errno.ENOMEM)
     return vma
+
+
+def _check_copy(vma: Vma, call: Remap) -> None:
+    """A copy whose source stays is as many pages more (S5.14.4).
+
+    :raises ModelledErrno: ENOMEM
+    """
+    if call.dontunmap and not may_expand_vm(vma.mm, vma.flags, call.old):
+        raise ModelledErrno(errno.ENOMEM)
 
 
 def _resize(mm: MmStruct, vma: Vma, call: Remap, lock: Locked) -> int:

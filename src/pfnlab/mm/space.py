@@ -33,6 +33,8 @@ class MmStruct:
     :ivar kernel: the kernel it lives on
     :ivar tables: its page tables
     :ivar def_flags: VM_LOCKED after mlockall(MCL_FUTURE): flags of mappings to come
+    :ivar limit_as: RLIMIT_AS, and
+    :ivar limit_data: RLIMIT_DATA of its process, in pages of its VMAs here; None without a limit (S5.14)
     :ivar locked_leak: pages that locked_vm counts though no VMA has them locked (S5.8.9)
     :ivar tlb_gen: how often its translations were flushed (mm->context.tlb_gen)
     :ivar tlb_flush_pending: how many gathers are under way (S8.1.1)
@@ -50,6 +52,8 @@ class MmStruct:
         self.kernel = kernel
         self.tables = PageTables()
         self.def_flags = self.locked_leak = 0
+        self.limit_as: int | None = None
+        self.limit_data: int | None = None
         self.tlb_gen = self.tlb_flush_pending = 0
         self.gathers: list[MmuGather] = []
         self.mmap_lock = RwLock(kernel.processors, Need.MMAP_LOCK, self._end_write_all)
@@ -71,6 +75,7 @@ class MmStruct:
     def state(self) -> tuple[object, ...]:
         """Its state, without that of its own objects: tables, locks, gathers."""
         return (
+            (self.limit_as, self.limit_data),
             (self.def_flags, self.locked_leak, self.forking, self.stacks_shared, self.visible),
             [(vma.start, vma.end) for vma in self.write_locked],
             [(vma.start, vma.end) for vma in self._vmas],

@@ -28,6 +28,7 @@ from pfnlab.programs.lang.device_ops import (
 )
 from pfnlab.programs.lang.ops import (
     ADVICE,
+    LIMITED_USES,
     Call,
     Exec,
     Exit,
@@ -51,6 +52,7 @@ from pfnlab.programs.lang.ops import (
     Read,
     ReadMemtypeList,
     RemapFilePages,
+    Setrlimit,
     Thread,
     Via,
     Write,
@@ -225,6 +227,10 @@ class CProgram:
             case Status():
                 locked = "true" if op.task in self._all_locked else "false"
                 return CCall(f"locked_memory({locked})", ("locked_memory",))
+            case Setrlimit():
+                resource, use = f"RLIMIT_{call.resource.upper()}", LIMITED_USES[call.resource]
+                room = "UINT64_MAX" if call.room is None else str(call.room)
+                return CCall(f'set_limit({resource}, "\\n{use}:", {room})', ("set_limit",))
             case ClearRefs():
                 return CCall(f"clear_refs({CLEARED_REFS[call.kind]})", ("clear_refs",))
             case Walk() | ProcessVmReadv():

@@ -126,6 +126,8 @@ STATE: dict[type, set[str]] = {
             "def_flags",
             "forking",
             "gathers",
+            "limit_as",
+            "limit_data",
             "locked_leak",
             "write_locked",
             "stacks_shared",

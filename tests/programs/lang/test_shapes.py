@@ -25,19 +25,20 @@ from pfnlab.programs.lang.shapes import (
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import VERBS
 
-_TYPES: dict[Shape, type] = {
+_TYPES: dict[Shape, Any] = {
     **dict.fromkeys((Shape.RANGE, Shape.ACCESS, Shape.DEVICE_PAGES, Shape.MEMORY), Span),
     **dict.fromkeys((Shape.OWN_PAGES, Shape.SECTIONS), Span),
     Shape.DEVICE: str,
     Shape.PROT: str,
     Shape.VALUE: int,
+    Shape.ROOM: int | None,
 }
 
 
 def holds(field: Field, hint: Any) -> bool:
     """Whether a field of the table takes the values of a field of the structure, and no others."""
     if isinstance(field, Shape):
-        return _TYPES[field] is hint
+        return bool(_TYPES[field] == hint)
     if isinstance(field, Flag):
         return hint is bool
     return hint is str or (get_origin(hint) is Literal and set(get_args(hint)) == set(field.numbers))

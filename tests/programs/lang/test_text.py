@@ -41,6 +41,7 @@ from pfnlab.programs.lang.ops import (
     Read,
     ReadMemtypeList,
     Release,
+    Setrlimit,
     Thread,
     Write,
 )
@@ -93,6 +94,8 @@ def last_op(line: str) -> Op:
         ("msync a", Msync(Span("a", 0, 16))),
         ("mseal a[0:2]", Mseal(Span("a", 0, 2))),
         ("clear_refs soft_dirty", ClearRefs("soft_dirty")),
+        ("setrlimit as +16 pages", Setrlimit("as", 16)),
+        ("setrlimit data unlimited", Setrlimit("data", None)),
         ("pkey_mprotect a[0:2] rw", PkeyMprotect(Span("a", 0, 2), "rw")),
         ("pkey_mprotect a none keyed", PkeyMprotect(Span("a", 0, 16), "none", keyed=True)),
         ("mbind a[0:2] bind", Mbind(Span("a", 0, 2), "bind")),

@@ -33,6 +33,7 @@ from pfnlab.programs.lang.library import find_program
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.lang.ops import (
     ADVICE,
+    LIMITS,
     PCI_VIAS,
     POLICIES,
     Area,
@@ -59,6 +60,7 @@ from pfnlab.programs.lang.ops import (
     PkeyMprotect,
     Program,
     Read,
+    Setrlimit,
     Write,
 )
 from pfnlab.programs.lang.span import Span
@@ -151,6 +153,7 @@ RANGES: st.SearchStrategy[Call] = st.one_of(
     st.builds(Mbind, spans(), st.sampled_from(list(POLICIES))),
     st.builds(PkeyMprotect, spans(), st.sampled_from(sorted(PROTS)), st.booleans()),
     st.builds(ClearRefs, st.sampled_from(list(CLEARED_REFS))),
+    st.builds(Setrlimit, st.sampled_from(list(LIMITS)), st.none() | st.integers(0, 8)),
     st.sampled_from((Mlockall(), Munlockall(), Exec(), Look())),
     st.sampled_from([kind("bar") for kind in get_args(VfioCall)]),
 )

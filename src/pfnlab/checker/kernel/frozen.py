@@ -271,6 +271,7 @@ def _space(
     if join:
         rows = joined(rows)
     return (
+        *(mm.limit_as, mm.limit_data),
         *(mm.def_flags, mm.locked_leak, mm.stacks_shared, mm.visible),
         tuple(spans),
         tuple(rows),

@@ -200,7 +200,8 @@ class Unpacking:
         """Add an address space; files and the memory of trackers come later."""
         mm = MmStruct(self.kernel)
         self.mms.append(mm)
-        mm.def_flags, mm.locked_leak, mm.stacks_shared, mm.visible, tables, runs, vmas = space
+        mm.limit_as, mm.limit_data, *space_flags, tables, runs, vmas = space
+        mm.def_flags, mm.locked_leak, mm.stacks_shared, mm.visible = space_flags
         mm.tables.load([self.run(run) for run in runs], tables)
         new_vmas = []
         for start, end, pgoff, flags, prot, _, anon, mempolicy in vmas:

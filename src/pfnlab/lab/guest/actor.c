@@ -17,6 +17,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -244,6 +245,34 @@ static int protect_by_key(const uint64_t *arg, bool order)
 	return ret;
 }
 
+/*
+ * ROOM pages more than the process has now, or any number where all bits of ROOM are set. What it has is its own affair, as
+ * /proc counts it in kB.
+ */
+static int set_limit(int resource, uint64_t room)
+{
+	static const char *const uses[RLIM_NLIMITS] = {
+		[RLIMIT_AS] = "\nVmSize:", [RLIMIT_DATA] = "\nVmData:", [RLIMIT_MEMLOCK] = "\nVmLck:",
+	};
+	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+	char text[4096];
+	const char *at;
+
+	if (resource < 0 || resource >= RLIM_NLIMITS || !uses[resource]) {
+		errno = EINVAL;
+		return -1;
+	}
+	file_read("/proc/self/status", text, sizeof text);
+	at = strstr(text, uses[resource]);
+	if (at && ~room) {
+		at += strlen(uses[resource]);
+		at += strspn(at, " \t");
+		limit.rlim_cur = decimal(&at) * 1024 + room * PAGE;
+	}
+	errno = at ? 0 : EIO;
+	return at ? setrlimit(resource, &limit) : -1;
+}
+
 /* NUMBER, a digit, written to the task's own clear_refs. */
 static int clear_refs(unsigned number, bool order)
 {
@@ -383,7 +412,7 @@ static void operate(const struct op *op, struct answer *answer)
 	let_through();
 	if (op->order && op->verb != MMAP && !op->vfio && op->verb != WALK && op->verb != BYTES && op->verb != REMOVE && op->verb != RESCAN &&
 	    op->verb != BIND && op->verb != UNBIND && op->verb != RESCAN_MOVED && op->verb != CLEAR_REFS &&
-	    op->verb != PKEY_MPROTECT)
+	    op->verb != PKEY_MPROTECT && op->verb != SETRLIMIT)
 		order_record(true);
 	errno = 0;
 	switch (op->verb) {
@@ -418,6 +447,7 @@ static void operate(const struct op *op, struct answer *answer)
 	case RESCAN:   ret = slot_rescan(op->order); break;
 	case RESCAN_MOVED: ret = slot_rescan_moved(arg[0], arg[1], op->order); break;
 	case PKEY_MPROTECT: ret = protect_by_key(arg, op->order); break;
+	case SETRLIMIT: ret = set_limit(arg[0], arg[1]); break;
 	case CLEAR_REFS: ret = clear_refs(arg[0], op->order); break;
 	case BIND:
 	case UNBIND:   ret = slot_bind(op->verb == BIND, op->order); break;

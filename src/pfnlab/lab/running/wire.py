@@ -44,6 +44,9 @@ _MREMAP_MAYMOVE, _MREMAP_FIXED, _MREMAP_DONTUNMAP = 1, 2, 4
 #: physical addresses.
 _FROM_BAR = frozenset({"wc", "uc", "vfio"})
 
+#: The room that a limit leaves where there is none.
+_UNLIMITED = (1 << 64) - 1
+
 #: The bit that is set in an address that counts from the beginning of the driver's own pages.
 _OF_RAM = 1 << 63
 
@@ -160,6 +163,8 @@ def _field(field: Field, value: Any, placement: Placement) -> str:
             return f"{_prot(value):x}"
         case Shape.VALUE:
             return f"{value:x}"
+        case Shape.ROOM:
+            return f"{_UNLIMITED if value is None else value:x}"
         case Word() | Ending():
             return f"{field.numbers[value]:x}"
         case Flag():

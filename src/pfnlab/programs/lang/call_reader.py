@@ -32,6 +32,7 @@ from pfnlab.programs.lang.words import (
     NODES,
     PREFIXES,
     SHARING,
+    UNLIMITED,
     VERBS,
     VIAS,
     WALKERS,
@@ -123,6 +124,9 @@ class CallReader:
                 return self._prot(line)
             case Shape.VALUE:
                 return self._value(line, verb, first)
+            case Shape.ROOM:
+                self.at[name] = line.column
+                return self._room(line, f"`{verb} {first} +16 pages`, or `{verb} {first} {UNLIMITED}`")
             case Word(default=None):
                 self.at[name] = line.column
                 example = " ".join(str(word) for word in (verb, first, field.example) if word is not None)
@@ -139,6 +143,14 @@ class CallReader:
         """Read the value to be stored."""
         self.at["value"] = line.column
         return line.number_of("value", f"`{verb} {span.name}[{span.start}] 7`")
+
+    @staticmethod
+    def _room(line: Line, example: str) -> int | None:
+        """Read the pages that a limit leaves; None for any number."""
+        if line.accept(UNLIMITED):
+            return None
+        line.need("+", example)
+        return line.pages(example)
 
     def _mmap(self, line: Line, name: str | None) -> Mmap:
         example = "`a = mmap bar[0:16] wc shared rw`"

@@ -120,6 +120,8 @@ class CallValidity(Names):
                 _prot(value)
             case Shape.VALUE:
                 _value(value)
+            case Shape.ROOM:
+                _room(value, name)
             case Word():
                 if value not in field.numbers:
                     near = did_you_mean(value, field.numbers)
@@ -423,6 +425,11 @@ class CallValidity(Names):
 def _value(value: int) -> None:
     if not 0 <= value <= MAX_VALUE:
         raise Wrong("a store is 32 bits wide: write 0 to 0xffffffff", "value")
+
+
+def _room(room: int | None, part: str) -> None:
+    if room is not None and not 0 <= room <= MAX_PAGES:
+        raise Wrong("a limit leaves at most 4 TiB: write `+0 pages` to `+4 TiB`", part)
 
 
 def _prot(prot: str) -> None:

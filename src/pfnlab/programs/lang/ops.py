@@ -66,6 +66,12 @@ Thp = Literal["always", "madvise", "never"]
 #: The memory policies a program may name, of node 0, with the kernel's numbers.
 POLICIES: dict[str, int] = {"default": 0, "preferred": 1, "bind": 2}
 
+#: The limits of a process that a program may set, with the kernel's numbers (RLIMIT_*).
+LIMITS: dict[str, int] = {"memlock": 8, "data": 2, "as": 9}
+
+#: The line of /proc/PID/status that says how much a process has of what a limit is on.
+LIMITED_USES: dict[str, str] = {"memlock": "VmLck", "data": "VmData", "as": "VmSize"}
+
 #: Every madvise advice a program may name, with the kernel's number.
 ADVICE: dict[str, int] = {
     "normal": 0,
@@ -217,6 +223,16 @@ class Mbind(OnPages, frozen=True, tag="mbind"):
     move: bool = False
 
 
+class Setrlimit(msgspec.Struct, frozen=True, tag="setrlimit"):
+    """setrlimit(2) of the soft limit on ``resource``, a key of :data:`LIMITS`, for the process of the task.
+
+    :param room: the pages that the process may have more than it has now; None for any number
+    """
+
+    resource: str
+    room: int | None
+
+
 class Read(OnPages, frozen=True, tag="read"):
     """A 32-bit load from the start of page ``span.start`` (one page)."""
 
@@ -299,6 +315,7 @@ SystemCall = (
     | Msync
     | Mseal
     | Mbind
+    | Setrlimit
     | DriverCall
     | VfioCall
     | SlotCall

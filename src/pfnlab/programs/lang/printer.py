@@ -39,7 +39,7 @@ from pfnlab.programs.lang.shapes import (
 )
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import RANGE_WALKERS, ByteRange, ProcessVmReadv, Walk
-from pfnlab.programs.lang.words import ANON, FIRST_LINE, page_count
+from pfnlab.programs.lang.words import ANON, FIRST_LINE, UNLIMITED, page_count
 
 #: The pages mapped under each name.
 Mapped = Mapping[str, int]
@@ -268,6 +268,8 @@ def _field(field: Field) -> Callable[[Any, Mapped], str] | None:
             return lambda span, mapped: f" {_pages(span)}"
         case Shape.DEVICE | Shape.PROT | Shape.VALUE:
             return lambda value, mapped: f" {value}"
+        case Shape.ROOM:
+            return lambda room, mapped: f" {UNLIMITED}" if room is None else f" +{page_count(room)}"
         case Word():
             return lambda word, mapped: "" if word == field.default else f" {word}"
         case Flag():

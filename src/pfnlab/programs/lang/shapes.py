@@ -49,6 +49,7 @@ from pfnlab.programs.lang.device_ops import (
 )
 from pfnlab.programs.lang.ops import (
     ADVICE,
+    LIMITS,
     POLICIES,
     Call,
     Exec,
@@ -73,6 +74,7 @@ from pfnlab.programs.lang.ops import (
     ReadMemtypeList,
     Release,
     RemapFilePages,
+    Setrlimit,
     Thread,
     Write,
 )
@@ -107,6 +109,8 @@ class Shape(Enum):
     PROT = auto()
     #: 32 bits that are stored.
     VALUE = auto()
+    #: Pages that a process may have more than it has: ``+16 pages``, or ``unlimited``.
+    ROOM = auto()
 
 
 class Word(NamedTuple):
@@ -212,6 +216,7 @@ ROWS: dict[type[Call], Row] = {
     ReadMemtypeList: Row((), "memtypes", ""),
     Release: Row((), "nop", ""),
     ClearRefs: Row((Word(CLEARED_REFS, "kind of references", "soft_dirty"),), "clear-refs", "S7.7"),
+    Setrlimit: Row((Word(LIMITS, "limit", "as"), Shape.ROOM), "setrlimit", "S5.14"),
     Status: Row((), "walk status 0 0", "", "vmrss"),
 }
 

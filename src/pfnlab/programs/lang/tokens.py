@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple, get_args
 
 from pfnlab.programs.lang.device_ops import DRIVER_RAM, IOREMAP_NUMBERS, MEMREMAP_NUMBERS, MOVED_BAR
-from pfnlab.programs.lang.ops import ADVICE, MAIN_TASK, POLICIES
+from pfnlab.programs.lang.ops import ADVICE, LIMITS, MAIN_TASK, POLICIES
 from pfnlab.programs.lang.walk_ops import CLEARED_REFS
 from pfnlab.programs.lang.words import (
     ANON,
@@ -32,6 +32,7 @@ from pfnlab.programs.lang.words import (
     SHARING,
     THP,
     UNITS,
+    UNLIMITED,
     UNMAP_WORDS,
     VERBS,
     VIAS,
@@ -97,6 +98,7 @@ def contexts() -> dict[str, tuple[TokenRule, ...]]:
         "advised": ("madvise",),
         "bound": ("mbind",),
         "cleared": ("clear_refs",),
+        "limited": ("setrlimit",),
         "mapped": ("remap_file_pages",),
     }
     special = {verb for verbs in verbs_on.values() for verb in verbs}
@@ -158,6 +160,13 @@ def contexts() -> dict[str, tuple[TokenRule, ...]]:
         "bound": _closed(TokenRule("name", pattern=_NAME, context="policy")),
         "policy": _closed(brackets, number, TokenRule("option", tuple(POLICIES), context="arguments")),
         "cleared": _closed(TokenRule("option", tuple(CLEARED_REFS))),
+        "limited": _closed(TokenRule("option", tuple(LIMITS), context="room")),
+        "room": _closed(
+            TokenRule("mark", pattern=r"\+"),
+            TokenRule("option", (UNLIMITED,)),
+            TokenRule("unit", tuple(UNITS)),
+            number,
+        ),
         "birth": _closed(TokenRule("option", tuple(FORK_WORDS))),
         "end": _closed(),
         "arguments": _closed(

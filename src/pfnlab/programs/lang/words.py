@@ -83,6 +83,8 @@ WALKERS: dict[str, Walker] = {walker: walker for walker in get_args(Walker)}
 NODES: dict[str, Node] = {word: word for word in get_args(Node)}
 FORK_WORDS: dict[str, ForkRefusal] = {word: word for word in get_args(ForkRefusal)}
 UNMAP_WORDS = ("keep_cows",)
+#: A limit that leaves any number of pages.
+UNLIMITED = "unlimited"
 #: The words of fields that are one word, there or not.
 FLAGS = tuple(field.word for row in ROWS.values() for field in row.fields if isinstance(field, Flag))
 MMAP_WORDS = ("populate", "locked", "over")

@@ -25,6 +25,7 @@ from pfnlab.mm.mprotect import do_mprotect
 from pfnlab.mm.mremap import Remap, do_mremap
 from pfnlab.mm.readers import mincore, status
 from pfnlab.mm.remap_file import remap_file_pages
+from pfnlab.mm.rlimit import do_setrlimit
 from pfnlab.mm.shmem import ShmemFile, check_no_shmem
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.unmap import do_munmap
@@ -97,6 +98,7 @@ from pfnlab.programs.lang.ops import (
     ReadMemtypeList,
     Release,
     RemapFilePages,
+    Setrlimit,
     SystemCall,
     Thread,
     Via,
@@ -219,6 +221,8 @@ def _system_call(kernel: Kernel, task: Task, call: SystemCall, places: Places) -
             return process_vm_readv(task, call, places)
         case ClearRefs(kind=kind):
             clear_refs(mm, kind)
+        case Setrlimit(resource=resource, room=room):
+            do_setrlimit(mm, resource, room)
         case Status():
             return status_text(status(mm))
         case _:

@@ -42,6 +42,7 @@ _WHO_PAT = re.compile(r"^(x86/PAT: )(.{1,15}?):(\d+) (?=\S)")
 _WHO_BRACKETED = re.compile(r"^(mmap: )?(\S{1,15}) \((\d+)\)(:?) ")
 _WHO_OVERCOMMIT = re.compile(r"\bpid: (\d+), comm: ([^,]{1,15})")
 _BYTES = re.compile(r"\bbytes: \d+ (?=not enough memory)")
+_DATA_LIMIT = re.compile(r"(?<=VmData )\d+ exceed data ulimit \d+")
 _PID = re.compile(r"\b(pid|PID)([:= ]+)\d+")
 _CODE_OFFSET = re.compile(r"\+0x[0-9a-f]+/0x[0-9a-f]+")
 #: The place in the kernel's sources that prints of a broken page table.
@@ -53,6 +54,7 @@ _ADDRESS = re.compile(r"\b(?:0x)?[0-9a-f]{8,16}\b")
 ONCE: tuple[re.Pattern[str], ...] = (
     re.compile(r"(attempted to duplicate a private mapping with mremap)"),
     re.compile(r"(uses deprecated remap_file_pages\(\) syscall)"),
+    re.compile(r"(VmData N exceed data ulimit N)"),
     re.compile(r"^(WARNING at \S+)"),
     re.compile(r"^(ioremap on RAM at )"),
     re.compile(r"^(memremap attempted on \w+)"),
@@ -105,6 +107,7 @@ def normalise(line: str, places: Places, task_names: Mapping[str, str], anonymou
     line = _FROM_TO.sub(OUTSIDE, line)
     line = _TOOK.sub(" in Nms", line)
     line = _BYTES.sub("bytes: N ", line)
+    line = _DATA_LIMIT.sub("N exceed data ulimit N", line)
     line = _PID.sub(r"\1\2PID", line)
     line = _CODE_OFFSET.sub("", line)
     line = _BAD_TABLE.sub("", line)

@@ -393,6 +393,30 @@ static long locked_memory(bool all_locked)
 	return 0;
 }
 
+//: set_limit read_text
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+/* ROOM pages more than the process has by the line USE of /proc/self/status, or any number. */
+static long set_limit(int resource, const char *use, uint64_t room)
+{
+	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+	char text[8192];
+	const char *at;
+
+	read_text("/proc/self/status", text, sizeof(text));
+	at = strstr(text, use);
+	if (!at) {
+		errno = EIO;
+		return -1;
+	}
+	if (room != UINT64_MAX)
+		limit.rlim_cur = strtoull(at + strlen(use), NULL, 10) * 1024 + room * PAGE;
+	return setrlimit(resource, &limit);
+}
+
 //: move_bytes add_value
 #include <errno.h>
 #include <fcntl.h>
