@@ -11,11 +11,19 @@ _TEXTS: dict[Shape, str] = {
     **{Shape.OWN_PAGES: "ram[0:2]", Shape.SECTIONS: "bar[0:512]", Shape.DEVICE: "bar", Shape.PROT: "rx"},
     Shape.VALUE: "7",
     Shape.ROOM: "+16 pages",
+    Shape.TASK: "c",
 }
 _HEAD = "pfnlab program 1\ndevice bar: pci, 512 pages\na = mmap bar[0:8] wc shared rw\n"
 
 #: What stands before an operation that cannot be the first.
-_BEFORE = {"plug": "unplug bar\n", "release": "hold unmap_vmas: munmap a\n"}
+_BEFORE = {
+    "plug": "unplug bar\n",
+    "release": "hold unmap_vmas: munmap a\n",
+    "process_mrelease": "c = fork\nhold unmap_vmas: c: munmap a\n",
+}
+
+#: What stands behind an operation that cannot be the last.
+_AFTER = {"process_mrelease": "release\n"}
 
 
 def _texts(field: Field) -> list[str]:
@@ -42,5 +50,10 @@ LINES = [(word_of(kind), line) for kind in ROWS for line in _lines(kind)]
 
 
 def program_with(word: str, line: str) -> Program:
-    """A program that ends in *line*, which is of the operation *word*."""
-    return load_text(f"{_HEAD}{_BEFORE.get(word, '')}{line}\n")
+    """A program that ends in *line*, which is of the operation *word*, or in what must stand behind it."""
+    return load_text(f"{_HEAD}{_BEFORE.get(word, '')}{line}\n{_AFTER.get(word, '')}")
+
+
+def place_of(word: str) -> int:
+    """The place of that line among the operations of the program, from its end on."""
+    return -1 - len(_AFTER.get(word, "").splitlines())

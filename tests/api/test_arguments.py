@@ -80,6 +80,7 @@ WORKING_OPERATION = {
         "kind": "all",
         "resource": "as",
         "room": 4,
+        "victim": "main",
     },
     **{"value": 7, "mode": "wc", "device": "bar", "line": "look", "function": "__pte_alloc"},
 }

@@ -8,20 +8,22 @@ endif
 syntax case match
 syntax match pfnlabLine "^" nextgroup=@pfnlabInLine skipwhite
 
-syntax cluster pfnlabInLine contains=pfnlabKeyword_line0,pfnlabName_line1,pfnlabTask_line2,pfnlabTask_line3,pfnlabMark_line4,pfnlabKeyword_line5,pfnlabKeyword_line6,pfnlabKeyword_line7,pfnlabKeyword_line8,pfnlabKeyword_line9,pfnlabOperation_line10,pfnlabOperation_line11,pfnlabOperation_line12,pfnlabOperation_line13,pfnlabOperation_line14,pfnlabOperation_line15,pfnlabOperation_line16,pfnlabOperation_line17,pfnlabOperation_line18,pfnlabComment_line19,pfnlabError_line20,pfnlabComment_line21,pfnlabError_line22,pfnlabError_line23
-syntax match pfnlabError_line23 "\v\C[^ \t]" contained nextgroup=@pfnlabInLine skipwhite
+syntax cluster pfnlabInLine contains=pfnlabKeyword_line0,pfnlabName_line1,pfnlabTask_line2,pfnlabTask_line3,pfnlabMark_line4,pfnlabKeyword_line5,pfnlabKeyword_line6,pfnlabKeyword_line7,pfnlabKeyword_line8,pfnlabKeyword_line9,pfnlabOperation_line10,pfnlabOperation_line11,pfnlabOperation_line12,pfnlabOperation_line13,pfnlabOperation_line14,pfnlabOperation_line15,pfnlabOperation_line16,pfnlabOperation_line17,pfnlabOperation_line18,pfnlabOperation_line19,pfnlabComment_line20,pfnlabError_line21,pfnlabComment_line22,pfnlabError_line23,pfnlabError_line24
+syntax match pfnlabError_line24 "\v\C[^ \t]" contained nextgroup=@pfnlabInLine skipwhite
+highlight default link pfnlabError_line24 pfnlabError
+syntax match pfnlabError_line23 "\v\C[A-Za-z_][A-Za-z0-9_]*%(-[A-Za-z0-9_]+)*-?" contained nextgroup=@pfnlabInLine skipwhite
 highlight default link pfnlabError_line23 pfnlabError
-syntax match pfnlabError_line22 "\v\C[A-Za-z_][A-Za-z0-9_]*%(-[A-Za-z0-9_]+)*-?" contained nextgroup=@pfnlabInLine skipwhite
-highlight default link pfnlabError_line22 pfnlabError
-syntax match pfnlabComment_line21 "\v\C#.*" contained nextgroup=@pfnlabInLine skipwhite
-highlight default link pfnlabComment_line21 pfnlabComment
-syntax match pfnlabError_line20 "\v\C[A-Za-z_][A-Za-z0-9_]*%(-[A-Za-z0-9_]+)*-?" contained nextgroup=@pfnlabInOperand skipwhite
-highlight default link pfnlabError_line20 pfnlabError
-syntax match pfnlabComment_line19 "\v\C#.*" contained nextgroup=@pfnlabInLine skipwhite
-highlight default link pfnlabComment_line19 pfnlabComment
-syntax match pfnlabOperation_line18 "\v\C%(mmap|mremap|write|remap_pfn_range|process_vm_readv|mem_read|mem_write|process_vm_writev|pipe_write|vmsplice|futex_wake|move_pages|pagemap|numa_maps|smaps|smaps_rollup|userfaultfd|munmap|mlock|munlock|msync|mseal|read|mincore|zap_vma_ptes|unmap_mapping_range|request_mem_region|memremap_pages|ioremap|memremap|io_mapping_create_wc|arch_io_reserve_memtype_wc|arch_io_free_memtype_wc|arch_phys_wc_add|set_memory_wb|set_memory_wc|set_memory_uc|set_pages_array_wb|set_pages_array_wc|set_pages_array_uc|memory_disable|memory_enable|vfio_reset|d3|d0|vfio_close|bind|unbind|remove|rescan|rescan_moved|unplug|plug)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInOperand skipwhite
+syntax match pfnlabComment_line22 "\v\C#.*" contained nextgroup=@pfnlabInLine skipwhite
+highlight default link pfnlabComment_line22 pfnlabComment
+syntax match pfnlabError_line21 "\v\C[A-Za-z_][A-Za-z0-9_]*%(-[A-Za-z0-9_]+)*-?" contained nextgroup=@pfnlabInOperand skipwhite
+highlight default link pfnlabError_line21 pfnlabError
+syntax match pfnlabComment_line20 "\v\C#.*" contained nextgroup=@pfnlabInLine skipwhite
+highlight default link pfnlabComment_line20 pfnlabComment
+syntax match pfnlabOperation_line19 "\v\C%(mmap|mremap|write|remap_pfn_range|process_vm_readv|mem_read|mem_write|process_vm_writev|pipe_write|vmsplice|futex_wake|move_pages|pagemap|numa_maps|smaps|smaps_rollup|userfaultfd|munmap|mlock|munlock|msync|mseal|read|mincore|zap_vma_ptes|unmap_mapping_range|request_mem_region|memremap_pages|ioremap|memremap|io_mapping_create_wc|arch_io_reserve_memtype_wc|arch_io_free_memtype_wc|arch_phys_wc_add|set_memory_wb|set_memory_wc|set_memory_uc|set_pages_array_wb|set_pages_array_wc|set_pages_array_uc|memory_disable|memory_enable|vfio_reset|d3|d0|vfio_close|bind|unbind|remove|rescan|rescan_moved|unplug|plug)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInOperand skipwhite
+highlight default link pfnlabOperation_line19 pfnlabOperation
+syntax match pfnlabOperation_line18 "\v\C%(remap_file_pages)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInMapped skipwhite
 highlight default link pfnlabOperation_line18 pfnlabOperation
-syntax match pfnlabOperation_line17 "\v\C%(remap_file_pages)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInMapped skipwhite
+syntax match pfnlabOperation_line17 "\v\C%(process_mrelease)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInReaping skipwhite
 highlight default link pfnlabOperation_line17 pfnlabOperation
 syntax match pfnlabOperation_line16 "\v\C%(setrlimit)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInLimited skipwhite
 highlight default link pfnlabOperation_line16 pfnlabOperation
@@ -288,6 +290,16 @@ highlight default link pfnlabOption_room1 pfnlabOption
 syntax match pfnlabMark_room0 "\v\C\+" contained nextgroup=@pfnlabInRoom skipwhite
 highlight default link pfnlabMark_room0 pfnlabMark
 
+syntax cluster pfnlabInReaping contains=pfnlabTask_reaping0,pfnlabComment_reaping1,pfnlabError_reaping2,pfnlabError_reaping3
+syntax match pfnlabError_reaping3 "\v\C[^ \t]" contained nextgroup=@pfnlabInReaping skipwhite
+highlight default link pfnlabError_reaping3 pfnlabError
+syntax match pfnlabError_reaping2 "\v\C[A-Za-z_][A-Za-z0-9_]*%(-[A-Za-z0-9_]+)*-?" contained nextgroup=@pfnlabInReaping skipwhite
+highlight default link pfnlabError_reaping2 pfnlabError
+syntax match pfnlabComment_reaping1 "\v\C#.*" contained nextgroup=@pfnlabInReaping skipwhite
+highlight default link pfnlabComment_reaping1 pfnlabComment
+syntax match pfnlabTask_reaping0 "\v\C[a-z][a-z0-9_]{0,11}%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInArguments skipwhite
+highlight default link pfnlabTask_reaping0 pfnlabTask
+
 syntax cluster pfnlabInBirth contains=pfnlabOption_birth0,pfnlabComment_birth1,pfnlabError_birth2,pfnlabError_birth3
 syntax match pfnlabError_birth3 "\v\C[^ \t]" contained nextgroup=@pfnlabInBirth skipwhite
 highlight default link pfnlabError_birth3 pfnlabError
@@ -319,7 +331,7 @@ syntax match pfnlabNumber_arguments6 "\v\C-?%(0[xX][0-9a-fA-F]+|[0-9]+)%([A-Za-z
 highlight default link pfnlabNumber_arguments6 pfnlabNumber
 syntax match pfnlabUnit_arguments5 "\v\C%(pages|page|KiB|MiB|GiB|TiB)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInArguments skipwhite
 highlight default link pfnlabUnit_arguments5 pfnlabUnit
-syntax match pfnlabOption_arguments4 "\v\C%(devmem|devmem-sync|proc-wc|proc-uc|driver|vfio|remap|bare|iomap_memory|part|halves|ram|narrowed|apply|fault|fault_prot|fault_pmd|fault_pud|fault_remap|fault_mkwrite|mixed|mixed_mkwrite|insert_page|insert_pages|map_pages|page_mkwrite|refuse|populate|locked|maymove|fixed|dontunmap|keep_cows|keyed|move|p2pdma|node0)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInArguments skipwhite
+syntax match pfnlabOption_arguments4 "\v\C%(devmem|devmem-sync|proc-wc|proc-uc|driver|vfio|remap|bare|iomap_memory|part|halves|ram|narrowed|apply|fault|fault_prot|fault_pmd|fault_pud|fault_remap|fault_mkwrite|mixed|mixed_mkwrite|insert_page|insert_pages|map_pages|page_mkwrite|refuse|populate|locked|maymove|fixed|dontunmap|keep_cows|keyed|move|p2pdma|killed|node0)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInArguments skipwhite
 highlight default link pfnlabOption_arguments4 pfnlabOption
 syntax match pfnlabMode_arguments3 "\v\C%(wb|wc|uc-|uc|wt|wp|asis)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInArguments skipwhite
 highlight default link pfnlabMode_arguments3 pfnlabMode

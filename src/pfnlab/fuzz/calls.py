@@ -246,6 +246,8 @@ class CallGenerator(MappingGenerator):
                 return draw.choice(DRAWN_PROTS)
             case Shape.VALUE:
                 return draw.randrange(1, 100) if self.stores else None
+            case Shape.TASK:
+                return None
             case Shape.ROOM:
                 return draw.choice(_ROOMS)
             case Word() | Ending():

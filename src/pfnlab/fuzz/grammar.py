@@ -45,6 +45,7 @@ from pfnlab.programs.lang.ops import (
     Mremap,
     Munmap,
     Op,
+    ProcessMrelease,
     Program,
     Release,
     Thp,
@@ -234,6 +235,8 @@ class _Drawing:
             self.calls.stores = may_store(prefix)
         self.tasks = [MAIN_TASK]
         self.process_of = {MAIN_TASK: MAIN_TASK}
+        #: Every task so far, ended ones too.
+        self.born_tasks = [MAIN_TASK]
         self.born = 0
         #: By area, the last two kinds.
         self.last: dict[str, str] = {}
@@ -279,6 +282,7 @@ class _Drawing:
         elif isinstance(call, (Fork, Thread)):
             self.born += 1
             self.tasks.append(call.child)
+            self.born_tasks.append(call.child)
             self.process_of[call.child] = self.process_of[op.task] if isinstance(call, Thread) else call.child
         elif isinstance(call, RescanMoved):
             self.calls.moved = True
@@ -357,7 +361,9 @@ class _Drawing:
             born = self.places.stays and isinstance(self.ops[-1].call, Fork) and draw.random() < 0.5
             first = draw.random() < 0.4
             task = self.tasks[-1] if born else self.tasks[0] if first else draw.choice(self.tasks)
-        call = self.call(kind)
+        call = (
+            ProcessMrelease(draw.choice(self.born_tasks)) if kind == "process_mrelease" else self.call(kind)
+        )
         return Op(call, task, fail=self.fail(call))
 
     def fail(self, call: Call) -> Fail | None:

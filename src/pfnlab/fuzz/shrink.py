@@ -170,6 +170,7 @@ FLAGS = {
     "to_end": False,
     "move": False,
     "keyed": False,
+    "killed": False,
 }
 
 

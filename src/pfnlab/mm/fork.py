@@ -37,6 +37,8 @@ def dup_mmap(parent: MmStruct, *, commits: bool = True) -> MmStruct:
         vmas = list(parent)
         try:
             for src in vmas:
+                if parent.kernel.current_comm in parent.kernel.doomed:
+                    raise ModelledErrno(errno.EINTR)
                 parent.start_write(src)
                 if not src.flags & VM_DONTCOPY:
                     _copy_vma(src, child, commits)

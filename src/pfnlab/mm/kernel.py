@@ -129,19 +129,21 @@ class Kernel:
         self.current: Task | None = None
         #: Tasks that are out of `tasks` and whose address space is not taken down yet.
         self._exiting: dict[str, Task] = {}
+        #: Tasks whose process was killed while an operation keeps it in the kernel.
+        self.doomed: set[str] = set()
         self.next_pid = 100
         self.warned: set[str] = set()
         #: The function that is made to fail, and in which of the calls to come.
         self._forced: tuple[str, int] | None = None
 
     def state(self) -> tuple[object, ...]:
-        """Claimed resources, forced failures, work to come: state of no task, book, policy or driver."""
+        """Claimed resources, forced failures, what is to come: state of no task, book, policy or driver."""
         busy = [
             tuple(resource)
             for resource in self.platform.phys.resources
             if resource.busy and not resource.system_ram
         ]
-        return busy, self._forced, len(self._later)
+        return busy, self._forced, len(self._later), sorted(self.doomed)
 
     def start_task(self, comm: str) -> Task:
         """A fresh process with an address space of its own."""
@@ -380,6 +382,10 @@ class Kernel:
         assert isinstance(mm, MmStruct)
         if reason is not None:
             return self._give_up(task, mm, reason)
+        if task.comm in self.doomed:
+            # Who is killed has no children any more (fatal_signal_pending in copy_process, S8.4.5).
+            self.call(task, lambda: exit_mmap(mm))
+            return errno.EINTR
         self._add_task(comm, mm, pid)
         return 0
 
@@ -404,6 +410,12 @@ class Kernel:
         for comm in threads:
             del self._exiting[comm]
         self._free_stack()
+
+    def bury(self) -> None:
+        """Nothing keeps the processes that were killed any more: they end."""
+        for comm in sorted(self.doomed & self.tasks.keys()):
+            self.exit(self.tasks[comm])
+        self.doomed.clear()
 
     def _free_stack(self) -> None:
         """The stack of a task is unmapped, or kept for the next one, as the processor has room (S2.8.6)."""

@@ -64,6 +64,9 @@ class Profile:
     #: fork copies entries of vfio, which a fault in the child would bring back; off in no kernel that is
     #: known (S5.11.1a).
     fork_copies_vfio: bool
+    # The end of a process.
+    #: The memory of a dying process is reaped from its last VMA on, else from its first (S8.4).
+    reaps_backwards: bool
 
     # mremap.
     #: mremap checks everything before it unmaps a fixed destination (S5.8).

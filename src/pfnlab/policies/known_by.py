@@ -78,6 +78,7 @@ SWITCHES_KNOWN: dict[str, tuple[KnownBy, ...]] = {
     "fork_opens_first": (Measured("vfio/vfio-fork", ("6.1",)),),
     "failed_fork_unmaps": (Measured("no-memory/fork-fails-halfway", ("6.12", "7.2")),),
     "fork_copies_vfio": (Measured("vfio/vfio-fork", ("6.12", "7.2")),),
+    "reaps_backwards": (Measured("races/mrelease-held", ("6.12", "7.2")),),
     "mremap_checks_first": (Measured("mremap/mremap-expand-over", ("6.12", "7.2")),),
     "mremap_many_vmas": (Measured("mremap/mremap-over-hole", ("7.2",)),),
     "mremap_aligns_down": (

@@ -46,6 +46,8 @@ SWITCHES = (
     Switch("failed_fork_unmaps", "7.0", "dup_mmap() that unmaps what it copied"),
     # No kernel is without it: patches/fork_copies_vfio-off.patch removes it.
     Switch("fork_copies_vfio", "6.1", "VM_PFNMAP in vma_needs_copy(); S5.11.1"),
+    # The end of a process.
+    Switch("reaps_backwards", "6.18", "the OOM reaper goes through VMAs in reverse order, 6.18; S8.4"),
     # mremap.
     Switch("mremap_checks_first", "6.17", "mremap rework of 6.17; S5.8"),
     Switch("mremap_many_vmas", "6.17", "multi-VMA mremap, 6.17; S5.8", catalogue="N09"),

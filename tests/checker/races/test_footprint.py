@@ -108,6 +108,7 @@ STATE: dict[type, set[str]] = {
     Kernel: {
         "_forced",
         "_later",
+        "doomed",
         "driver",
         "flushes",
         "i_mmap",

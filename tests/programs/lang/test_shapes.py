@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 from for_each import for_each
-from table_lines import LINES, program_with
+from table_lines import LINES, place_of, program_with
 
 from pfnlab.programs.lang.ops import Call
 from pfnlab.programs.lang.printer import op_lines
@@ -32,6 +32,7 @@ _TYPES: dict[Shape, Any] = {
     Shape.PROT: str,
     Shape.VALUE: int,
     Shape.ROOM: int | None,
+    Shape.TASK: str,
 }
 
 
@@ -93,7 +94,9 @@ def test_a_line_is_read_as_it_is_printed(word: str, line: str) -> None:
     """Of every operation of the table, with each of its words."""
     program = program_with(word, line)
 
-    assert (word, line) == (word_of(type(program.ops[-1].call)), op_lines(program)[-1])
+    at = place_of(word)
+
+    assert (word, line) == (word_of(type(program.ops[at].call)), op_lines(program)[at])
 
 
 def test_a_field_of_an_unknown_type_is_none() -> None:

@@ -31,6 +31,10 @@
 #define SYS_mseal 462
 #endif
 
+#ifndef SYS_process_mrelease
+#define SYS_process_mrelease 448
+#endif
+
 #define STACK_USED 16384          /* of its stack, by any operation, at most */
 #define THREAD_USED 2048          /* of what the library keeps for it, at least so large */
 #define RSEQ_SIZE 32              /* what the kernel writes to there, from newer libraries on; the last byte is unused */
@@ -273,6 +277,24 @@ static int set_limit(int resource, uint64_t room)
 	return at ? setrlimit(resource, &limit) : -1;
 }
 
+/* The memory of PROCESS is taken, which was killed or, with KILLS, is killed first. */
+static int reap(pid_t process, bool kills)
+{
+	int fd, ret, error;
+
+	errno = ESRCH;                    /* a fork that failed has left no process */
+	fd = process ? syscall(SYS_pidfd_open, process, 0) : -1;
+	if (fd < 0)
+		return -1;
+	ret = kills ? syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) : 0;
+	if (!ret)
+		ret = syscall(SYS_process_mrelease, fd, 0);
+	error = errno;
+	close(fd);
+	errno = error;
+	return ret;
+}
+
 /* NUMBER, a digit, written to the task's own clear_refs. */
 static int clear_refs(unsigned number, bool order)
 {
@@ -448,6 +470,7 @@ static void operate(const struct op *op, struct answer *answer)
 	case RESCAN_MOVED: ret = slot_rescan_moved(arg[0], arg[1], op->order); break;
 	case PKEY_MPROTECT: ret = protect_by_key(arg, op->order); break;
 	case SETRLIMIT: ret = set_limit(arg[0], arg[1]); break;
+	case MRELEASE: ret = reap(arg[0], arg[1]); break;
 	case CLEAR_REFS: ret = clear_refs(arg[0], op->order); break;
 	case BIND:
 	case UNBIND:   ret = slot_bind(op->verb == BIND, op->order); break;

@@ -132,7 +132,7 @@ static void read_op(char **word, int words, enum part part)
 			op->arg[i] = command(word[3]);
 		else if ((verb == WALK || verb == BYTES) && i == 0)
 			op->arg[i] = walker(word[3]);
-		else if (verb == FORK || verb == THREAD)
+		else if (verb == FORK || verb == THREAD || (verb == MRELEASE && i == 0))
 			op->arg[i] = slot(word[3]);
 		else
 			op->arg[i] = number(word[3 + i]);

@@ -17,6 +17,7 @@
 struct task tasks[TASKS];
 static pid_t prepared;            /* a process waiting to become slot 0 of the next program */
 static unsigned created;
+static pid_t last_in[TASKS];      /* the process that a slot has, or had last */
 
 void tasks_open(void)
 {
@@ -57,7 +58,7 @@ static void adopt(int slot, pid_t pid)
 {
 	struct task *task = &tasks[slot];
 
-	task->pid = task->process = pid;
+	task->pid = task->process = last_in[slot] = pid;
 	task->pidfd = syscall(SYS_pidfd_open, pid, 0);
 	task->smaps = -1;
 	task->pgd = 0;
@@ -73,6 +74,7 @@ bool task_first(void)
 		prepared = 0;
 		return false;
 	}
+	memset(last_in, 0, sizeof last_in);
 	adopt(0, prepared);
 	prepared = 0;
 	return true;
@@ -165,6 +167,8 @@ static bool begin(struct op *op, struct answer *answer)
 		if (op->verb == RESCAN_MOVED)
 			slot_first_place(op);
 		task->begun = *op;
+		if (op->verb == MRELEASE)
+			op->arg[0] = last_in[op->arg[0]];
 		task->busy = true;
 		if (op->verb == KILL)
 			kill(task->process, SIGKILL);
@@ -185,7 +189,7 @@ static void welcome(int parent, int child, const struct answer *answer, bool thr
 	if (thread) {
 		adopt(child, tasks[parent].pid);
 		tasks[child].thread = true;
-		tasks[child].process = tasks[parent].process;
+		tasks[child].process = last_in[child] = tasks[parent].process;
 		if (tasks[child].pidfd >= 0)
 			close(tasks[child].pidfd);
 		tasks[child].pidfd = fcntl(tasks[parent].pidfd, F_DUPFD_CLOEXEC, 0);
@@ -213,6 +217,8 @@ static bool collect(int slot, int limit_ms, struct answer *answer)
 	tasks[slot].busy = false;
 	if ((op.verb == EXIT || op.verb == KILL) && answer->kind == DIED)
 		memset(answer, 0, ANSWER_HEAD);
+	else if (op.verb == MRELEASE && op.arg[1] && !tasks[op.arg[0]].busy && tasks[op.arg[0]].pid)
+		end(&tasks[op.arg[0]]);
 	else if (op.verb == EXEC)
 		forget_mm(&tasks[slot]);
 	else if ((op.verb == FORK || op.verb == THREAD) && !answer->ret)

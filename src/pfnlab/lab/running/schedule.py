@@ -28,9 +28,9 @@ from pfnlab.lab.steering.waits import Obstacle
 from pfnlab.lab.vm.boots import GuestLike
 from pfnlab.lens import LensError
 from pfnlab.lens.state import LensState, ptes_seen
-from pfnlab.programs.lang.ops import Fork, Op, Program, Release
+from pfnlab.programs.lang.ops import Fork, Kill, Op, ProcessMrelease, Program, Release
 from pfnlab.programs.lang.printer import op_text
-from pfnlab.programs.runs.observation import BUSY, HELD, NOT_HELD, WAITS, Step
+from pfnlab.programs.runs.observation import BUSY, HELD, KILLED, NOT_HELD, WAITS, Step
 from pfnlab.units import PAGE_SHIFT
 
 #: Names of obstacles in observations; a wait for any other obstacle says nothing about the program.
@@ -75,7 +75,7 @@ class Note:
     :param result: replaces the result of the answer, and *value* its value
     :param not_held: a processor was to be held, and no task came to the place
     :param flushes: TLB flushes of the program's address spaces; None for a fork that is done, whose task
-        copied pages of its own
+        copied pages of its own, and where a process was reaped with memory of its own
     :param ended: the operations that a release ended; None in other steps
     """
 
@@ -147,6 +147,8 @@ class Schedule:
         self._cast = Cast(guest)
         #: The unfinished operations, each with its task's slot: the held one, then those that wait.
         self._open_ops: list[tuple[Op, int]] = []
+        #: The tasks that were killed and not waited for.
+        self._killed: set[str] = set()
         self._state_before = LensState((), (), ())
         self._note = Note()
         #: One note for each step so far.
@@ -177,8 +179,9 @@ class Schedule:
         """The state of memory after a step; while a processor is held, the whole machine stands."""
         state = self._consistent_state(stage)
         if self._note.alone:
-            forked = self._note.result is None and isinstance(self._ops[stage.done - 1].call, Fork)
-            if not forked:
+            call = self._ops[stage.done - 1].call
+            forked = self._note.result is None and isinstance(call, Fork)
+            if not (forked or isinstance(call, ProcessMrelease)):
                 self._note = replace(self._note, flushes=flushes_between(self._state_before, state))
             self._state_before = state
         self.notes.append(self._note)
@@ -252,6 +255,8 @@ class Schedule:
             return self._memory_reply(stage, Note(alone=True, result=BUSY))
         if slot not in stage.pids:
             return self._memory_reply(stage, Note(alone=True), _ESRCH)
+        if isinstance(op.call, ProcessMrelease) and op.call.killed:
+            self._killed.add(op.call.victim)
         outcome = self._held_cpu.attempt(self._cast, slot, *words)
         if outcome.answer is not None:
             return self._memory_reply(stage, Note(alone=True), outcome.answer)
@@ -276,9 +281,12 @@ class Schedule:
                 result, value = read_result(op, answer.reply, self._placement)
             except ValueError as error:
                 raise LostGuest(f"`{op_text(op)}` {error}") from None
-            endings.append(ending(op, result, value))
+            killed = op.task in self._killed and value == "died"
+            endings.append(ending(op, KILLED, None) if killed else ending(op, result, value))
         ended = tuple(op for op, _ in self._open_ops)
+        ended += tuple(Op(Kill(), task) for task in sorted(self._killed))
         self._open_ops = []
+        self._killed.clear()
         self._note = Note(result="ok", value="; ".join(endings), ended=ended)
         return self._agent_reply(text, stage, _OK)
 

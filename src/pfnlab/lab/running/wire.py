@@ -119,7 +119,9 @@ def _request(call: Call, placement: Placement, slots: dict[str, int]) -> str:
     if not is_by_hand(call):
         row = ROWS[type(call)]
         values = (getattr(call, name) for name in call.__struct_fields__)
-        sent = (_field(field, value, placement) for field, value in zip(row.fields, values, strict=True))
+        sent = (
+            _field(field, value, placement, slots) for field, value in zip(row.fields, values, strict=True)
+        )
         return " ".join(word for word in (row.wire, *sent) if word)
     match call:
         case Mmap():
@@ -146,7 +148,7 @@ def _request(call: Call, placement: Placement, slots: dict[str, int]) -> str:
     assert_never(call)
 
 
-def _field(field: Field, value: Any, placement: Placement) -> str:
+def _field(field: Field, value: Any, placement: Placement, slots: dict[str, int]) -> str:
     # A field of an operation of the table; a guest has one device, whose name is not sent.
     match field:
         case Shape.RANGE:
@@ -163,6 +165,8 @@ def _field(field: Field, value: Any, placement: Placement) -> str:
             return f"{_prot(value):x}"
         case Shape.VALUE:
             return f"{value:x}"
+        case Shape.TASK:
+            return str(_slot(slots, value))
         case Shape.ROOM:
             return f"{_UNLIMITED if value is None else value:x}"
         case Word() | Ending():

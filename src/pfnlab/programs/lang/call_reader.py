@@ -124,6 +124,9 @@ class CallReader:
                 return self._prot(line)
             case Shape.VALUE:
                 return self._value(line, verb, first)
+            case Shape.TASK:
+                self.at[name] = line.column
+                return line.word("task", f"`{verb} c`")
             case Shape.ROOM:
                 self.at[name] = line.column
                 return self._room(line, f"`{verb} {first} +16 pages`, or `{verb} {first} {UNLIMITED}`")
@@ -134,6 +137,7 @@ class CallReader:
             case Word():
                 return line.take() if line.next in field.numbers else field.default
             case Flag():
+                self.at[field.word] = line.column
                 return line.accept(field.word)
             case Ending():
                 return verb.removeprefix(f"{word_of(BY_VERB[verb])}_")

@@ -92,12 +92,16 @@ class Names:
         hint = near if "did you mean" in near else ": map it above this line or declare it with `area`"
         raise Wrong(f"nothing is mapped as {quoted(name)} yet{hint}", part)
 
-    def check_alive(self, task: str) -> None:
-        """Refuse a task that does not live here."""
+    def check_known(self, task: str, part: str) -> None:
+        """Refuse a task that never was."""
         if task not in self.tasks:
             near = did_you_mean(task, self.tasks)
             hint = near if "did you mean" in near else ": fork it above, as `c = fork`"
-            raise Wrong(f"there is no task {quoted(task)} yet{hint}", "task")
+            raise Wrong(f"there is no task {quoted(task)} yet{hint}", part)
+
+    def check_alive(self, task: str) -> None:
+        """Refuse a task that does not live here."""
+        self.check_known(task, "task")
         if ended := self.tasks[task]:
             raise Wrong(f"task `{task}` is gone since its {ended}: let another task act", "task")
 

@@ -275,6 +275,16 @@ class Kill(msgspec.Struct, frozen=True, tag="kill"):
     """SIGKILL to the acting task, waited for."""
 
 
+class ProcessMrelease(msgspec.Struct, frozen=True, tag="process_mrelease"):
+    """process_mrelease(2) of the process of task ``victim``: memory of a process that was killed is taken.
+
+    :param killed: it is killed first, and not waited for; a processor is held, which keeps it from its end
+    """
+
+    victim: str
+    killed: bool = False
+
+
 class RemapFilePages(OnPages, frozen=True, tag="remap_file_pages"):
     """remap_file_pages(2): pages ``span`` of a shared mapping show other pages of its file.
 
@@ -316,6 +326,7 @@ SystemCall = (
     | Mseal
     | Mbind
     | Setrlimit
+    | ProcessMrelease
     | DriverCall
     | VfioCall
     | SlotCall

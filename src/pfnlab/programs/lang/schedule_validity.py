@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from pfnlab.programs.lang.device_ops import SlotCall
 from pfnlab.programs.lang.names import Names, Wrong
-from pfnlab.programs.lang.ops import MAIN_TASK, Exec, Exit, Fork, Kill, Look, Op, Release, Thread
+from pfnlab.programs.lang.ops import (
+    MAIN_TASK,
+    Exec,
+    Exit,
+    Fork,
+    Kill,
+    Look,
+    Op,
+    ProcessMrelease,
+    Release,
+    Thread,
+)
 from pfnlab.programs.lang.printer import call_text
 from pfnlab.programs.lang.shapes import word_of
 from pfnlab.programs.lang.words import FUNCTION, MAX_NTH, PREFIXES, quoted
@@ -32,6 +43,8 @@ class ScheduleValidity:
 
     def op(self, op: Op) -> None:
         """Judge *op* and let it take effect on the held processor."""
+        if isinstance(op.call, ProcessMrelease) and op.call.killed:
+            self._killed(op)
         if isinstance(op.call, Release):
             self._release(op)
         elif self._held_task:
@@ -58,6 +71,19 @@ class ScheduleValidity:
             raise Wrong("nothing is held here: write `hold unmap_vmas: munmap a` above", "verb")
         self._held_task = ""
         self._newborn.clear()
+
+    def _killed(self, op: Op) -> None:
+        """A process is killed and not waited for, so something has to keep it from its end."""
+        assert isinstance(op.call, ProcessMrelease)
+        victim = op.call.victim
+        if not self._held_task:
+            raise Wrong(
+                "nothing keeps a killed process from its end: write `hold unmap_vmas: ...` above", "killed"
+            )
+        if victim not in self._names.alive():
+            return
+        if op.task in self._names.threads(victim):
+            raise Wrong(f"`{victim}` is of the process that would kill it: let another one act", "task")
 
     def _while_held(self, op: Op) -> None:
         elsewhere = "write it above the `hold` or below `release`"

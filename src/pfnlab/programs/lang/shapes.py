@@ -70,6 +70,7 @@ from pfnlab.programs.lang.ops import (
     Munlockall,
     Munmap,
     PkeyMprotect,
+    ProcessMrelease,
     Read,
     ReadMemtypeList,
     Release,
@@ -111,6 +112,8 @@ class Shape(Enum):
     VALUE = auto()
     #: Pages that a process may have more than it has: ``+16 pages``, or ``unlimited``.
     ROOM = auto()
+    #: A task of the program, which may have ended.
+    TASK = auto()
 
 
 class Word(NamedTuple):
@@ -217,6 +220,7 @@ ROWS: dict[type[Call], Row] = {
     Release: Row((), "nop", ""),
     ClearRefs: Row((Word(CLEARED_REFS, "kind of references", "soft_dirty"),), "clear-refs", "S7.7"),
     Setrlimit: Row((Word(LIMITS, "limit", "as"), Shape.ROOM), "setrlimit", "S5.14"),
+    ProcessMrelease: Row((Shape.TASK, Flag("killed")), "process-mrelease", "S8.4"),
     Status: Row((), "walk status 0 0", "", "vmrss"),
 }
 

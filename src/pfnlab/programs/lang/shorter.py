@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import msgspec
 
 from pfnlab.errors import ProgramError
-from pfnlab.programs.lang.ops import Fork, Op, Program, Release, Thread
+from pfnlab.programs.lang.ops import Fork, Op, ProcessMrelease, Program, Release, Thread
 from pfnlab.programs.lang.validity import check_program
 
 
@@ -47,7 +47,8 @@ def without(program: Program, places: Sequence[int]) -> Program | None:
     missing_tasks: set[str] = set()
     held = False
     for place, op in enumerate(program.ops):
-        orphan = op.task in missing_tasks or (isinstance(op.call, Release) and not held)
+        concerns = {op.task, op.call.victim} if isinstance(op.call, ProcessMrelease) else {op.task}
+        orphan = concerns & missing_tasks or (isinstance(op.call, Release) and not held)
         if place in removed or orphan:
             if isinstance(op.call, (Fork, Thread)):
                 missing_tasks.add(op.call.child)

@@ -30,6 +30,7 @@ from pfnlab.programs.lang.words import (
     PREFIXES,
     PROTS,
     SHARING,
+    TASK_VERBS,
     THP,
     UNITS,
     UNLIMITED,
@@ -99,6 +100,7 @@ def contexts() -> dict[str, tuple[TokenRule, ...]]:
         "bound": ("mbind",),
         "cleared": ("clear_refs",),
         "limited": ("setrlimit",),
+        "reaping": TASK_VERBS,
         "mapped": ("remap_file_pages",),
     }
     special = {verb for verbs in verbs_on.values() for verb in verbs}
@@ -167,6 +169,7 @@ def contexts() -> dict[str, tuple[TokenRule, ...]]:
             TokenRule("unit", tuple(UNITS)),
             number,
         ),
+        "reaping": _closed(TokenRule("task", pattern=_NAME, context="arguments")),
         "birth": _closed(TokenRule("option", tuple(FORK_WORDS))),
         "end": _closed(),
         "arguments": _closed(

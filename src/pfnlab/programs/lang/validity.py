@@ -21,6 +21,7 @@ from pfnlab.programs.lang.ops import (
     Fork,
     Kill,
     Op,
+    ProcessMrelease,
     Program,
     Release,
     Thread,
@@ -123,6 +124,8 @@ class ProgramValidity(CallValidity):
             self.add_task(op.call.child, op.task)
         elif isinstance(op.call, (Exit, Kill)):
             self.end_process(op.task, "exit" if isinstance(op.call, Exit) else "kill")
+        elif isinstance(op.call, ProcessMrelease) and op.call.killed:
+            self.end_process(op.call.victim, "kill")
         elif isinstance(op.call, Exec) and len(self.threads(op.task)) > 1:
             problem = "exec ends the other threads of its process, which is not modelled"
             raise Wrong(f"{problem}: write `c = fork`, then `c: exec`", "verb")

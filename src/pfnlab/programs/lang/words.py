@@ -103,6 +103,9 @@ WORD_VERBS = tuple(
     for verb in verbs_of(kind)
 )
 
+#: Operations on a task.
+TASK_VERBS = verbs_on(Shape.TASK)
+
 #: Operations that make a task, with the line that does it.
 BIRTHS: dict[str, str] = {"fork": "c = fork", "thread": "t = thread"}
 
@@ -120,6 +123,7 @@ VERBS = (
     *verbs_on(Shape.OWN_PAGES),
     *verbs_on(Shape.DEVICE),
     *WORD_VERBS,
+    *TASK_VERBS,
     *PLAIN_VERBS,
 )
 

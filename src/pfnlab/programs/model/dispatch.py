@@ -23,6 +23,7 @@ from pfnlab.mm.mlock import do_mlock, do_mlockall, do_mseal, do_msync, do_munloc
 from pfnlab.mm.mmap import do_mmap
 from pfnlab.mm.mprotect import do_mprotect
 from pfnlab.mm.mremap import Remap, do_mremap
+from pfnlab.mm.oom_kill import process_mrelease
 from pfnlab.mm.readers import mincore, status
 from pfnlab.mm.remap_file import remap_file_pages
 from pfnlab.mm.rlimit import do_setrlimit
@@ -94,6 +95,7 @@ from pfnlab.programs.lang.ops import (
     Munlockall,
     Munmap,
     PkeyMprotect,
+    ProcessMrelease,
     Read,
     ReadMemtypeList,
     Release,
@@ -221,6 +223,8 @@ def _system_call(kernel: Kernel, task: Task, call: SystemCall, places: Places) -
             return process_vm_readv(task, call, places)
         case ClearRefs(kind=kind):
             clear_refs(mm, kind)
+        case ProcessMrelease(victim=victim, killed=killed):
+            process_mrelease(kernel, victim, killed=killed)
         case Setrlimit(resource=resource, room=room):
             do_setrlimit(mm, resource, room)
         case Status():

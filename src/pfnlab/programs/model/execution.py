@@ -17,10 +17,10 @@ from pfnlab.mm.processors import Call, Need, Operation
 from pfnlab.mm.space import MmStruct
 from pfnlab.policies.releases import CONFIRMED, series_key
 from pfnlab.programs.lang.forced import Hold, Skip
-from pfnlab.programs.lang.ops import Madvise, Mlockall, Mremap, Op, Program, Release
+from pfnlab.programs.lang.ops import Kill, Madvise, Mlockall, Mremap, Op, ProcessMrelease, Program, Release
 from pfnlab.programs.lang.words import HOLD_FUNCTIONS
 from pfnlab.programs.model.dispatch import perform
-from pfnlab.programs.runs.observation import BUSY, HELD, NOT_HELD, WAITS, Step
+from pfnlab.programs.runs.observation import BUSY, HELD, KILLED, NOT_HELD, WAITS, Step
 from pfnlab.programs.runs.places import Places
 
 #: The function that flushes pages of an address space.
@@ -129,6 +129,8 @@ class SideBySide(OneByOne):
         self._processors = kernel.processors
         self._generations = self._tlb_generations()
         self._open: tuple[Op, ...] = ()
+        #: The flushes of the last step count: it reaped no memory of a program's own.
+        self._counts = True
 
     @property
     def settled(self) -> bool:
@@ -138,10 +140,17 @@ class SideBySide(OneByOne):
     def step(self, op: Op) -> Returned:
         """Begin *op* and see how far it gets."""
         self.ended = (op,)
+        self._counts = not isinstance(op.call, ProcessMrelease)
         if isinstance(op.call, Release):
             self.ended, self._open = self._open, ()
-            operations = self._processors.release()
-            return Returned("ok", "; ".join(_text(operation) for operation in operations) or None)
+            operations, doomed = self._processors.release(), set(self._kernel.doomed)
+            self._kernel.bury()
+            self.ended += tuple(Op(Kill(), comm) for comm in sorted(doomed))
+            endings = (
+                f"{operation.task} {KILLED}" if operation.task in doomed else _text(operation)
+                for operation in operations
+            )
+            return Returned("ok", "; ".join(endings) or None)
         if op.task not in self._kernel.tasks:
             return Returned(errno_name(NO_TASK))
         if any(operation.task == op.task for operation in self._processors.waiting):
@@ -174,7 +183,9 @@ class SideBySide(OneByOne):
         flushes = sum(
             generation - earlier[mm] for mm, generation in self._generations.items() if mm in earlier
         )
-        return msgspec.structs.replace(step, vmas=None, flushes=flushes, events=None)
+        return msgspec.structs.replace(
+            step, vmas=None, flushes=flushes if self._counts else None, events=None
+        )
 
     # How often every address space was flushed.
     def _tlb_generations(self) -> dict[MmStruct, int]:

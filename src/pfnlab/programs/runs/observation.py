@@ -25,6 +25,9 @@ _OTHERWISE = re.compile(r"(.+)\[(\d+):(\d+)\] (\S+)")
 #: Results of operations that are not finished.
 HELD, WAITS, BUSY = "held", "waits", "busy"
 
+#: The outcome, at a release, of an operation whose process was killed meanwhile.
+KILLED = "killed"
+
 #: Values of mremap: the mapping is where it was, or elsewhere.
 SAME, MOVED = "same", "moved"
 
