@@ -17,7 +17,7 @@ from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Run
 
 #: The cells of walkers that are done and found nothing to tell.
-_SILENT = {"numa_maps": "nothing counted", "smaps": "nothing"}
+_SILENT = {"pagemap_scan": "nothing found", "numa_maps": "nothing counted", "smaps": "nothing"}
 
 _HEAD = """\
 # What walkers see
@@ -49,7 +49,7 @@ def cell(walker: str, run: Run) -> str:
     if step.value is not None and not failed:
         # Files that speak of VMAs say first of which.
         return str(step.value).rpartition("] ")[2]
-    return _SILENT.get(walker, step.result)
+    return _SILENT.get(walker, "ok") if step.result == "ok" else step.result
 
 
 def table(ask: Callable[[str, Program], Run]) -> str:

@@ -294,7 +294,7 @@ def test_a_program_with_pages_of_the_kernel_stores_elsewhere_or_maps_them_privat
 
 def test_pages_are_asked_for_and_moved() -> None:
     """move_pages is drawn with a node and without."""
-    calls = [op.call for index in range(200) for op in draw(5, index).ops]
+    calls = [op.call for index in range(300) for op in draw(5, index).ops]
 
     assert {None, "node0"} == {
         call.node for call in calls if isinstance(call, Walk) and call.walker == "move_pages"

@@ -45,6 +45,8 @@ def test_every_walker_of_the_language_has_a_row() -> None:
         ("move_pages", "no VMA", "EFAULT", "EFAULT"),
         ("mincore", "special", "0", "1"),
         ("smaps", "copied", "Rss=0", "Rss=4"),
+        ("pagemap_scan", "special", "ENOTTY", "nothing found"),
+        ("pagemap_scan", "copied", "ENOTTY", "nothing found"),
         ("smaps_rollup", "copied", "Rss=0 Anonymous=0", "Rss=4 Anonymous=4"),
         ("smaps", "no VMA", "nothing", "nothing"),
         ("numa_maps", "copied", "nothing counted", "anon=1 dirty=1 N0=1"),

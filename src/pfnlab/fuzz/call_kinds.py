@@ -231,7 +231,7 @@ AFTER_LEAF: dict[str, float] = {
     **{"unmap_mapping_range": 6, "zap_vma_ptes": 4, "memory_disable": 6, "memory_enable": 2},
     **{"vfio_reset": 4, "d3": 4, "d0": 2},
     **{"dontneed": 2, "dontfork": 2, "random": 2, "wipeonfork": 1, "populate_read": 2, "madvise": 4},
-    **{"smaps": 3, "smaps_rollup": 2, "numa_maps": 3, "pagemap": 2},
+    **{"smaps": 3, "smaps_rollup": 2, "numa_maps": 3, "pagemap": 2, "pagemap_scan": 2},
     **{"mincore": 2, "walk": 6, "process_vm_readv": 1},
     **{"mlock": 2, "msync": 1, "mseal": 1, "remap_file_pages": 1, "exit": 2, "exec": 0.5, "mlockall": 1},
     **{

@@ -139,7 +139,7 @@ _PLAINER: dict[str, tuple[str, ...]] = {
     "kind": ("peak", "mapped", "anon", "all", "soft_dirty"),
     "mode": ("asis", "wc", "uc-", "wt"),
     "walker": (
-        *("pagemap", "move_pages", "numa_maps", "smaps", "smaps_rollup", "futex_wake"),
+        *("pagemap", "pagemap_scan", "move_pages", "numa_maps", "smaps", "smaps_rollup", "futex_wake"),
         *("mem_read", "pipe_write", "vmsplice", "mem_write", "process_vm_writev"),
     ),
     "how": (

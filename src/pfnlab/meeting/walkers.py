@@ -32,6 +32,7 @@ WALKERS: dict[str, str] = {
     "move_pages": "move_pages a[0]",
     "mincore": "mincore a[0]",
     "pagemap": "pagemap a[0]",
+    "pagemap_scan": "pagemap_scan a[0]",
     "numa_maps": "numa_maps a[0]",
     "smaps": "smaps a[0]",
     "smaps_rollup": "smaps_rollup a[0]",

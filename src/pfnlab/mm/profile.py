@@ -160,6 +160,12 @@ class Profile:
     # Other ways to a page.
     #: A VMA that is skipped is a hole to the walker, so pagemap and mincore report its pages (S7.5.4).
     skipped_are_holes: bool
+    #: /proc/PID/pagemap knows the ioctl PAGEMAP_SCAN (S7.5.12).
+    pagemap_scans: bool
+    #: It calls every present page written, also where no userfaultfd protects pages (S7.5.13).
+    scan_takes_present_for_written: bool
+    #: It calls an empty entry of a page table written (S7.5.13).
+    scan_takes_empty_for_written: bool
     #: mincore looks at the entries of PFN mappings (S7.5).
     mincore_walks: bool
     #: move_pages takes special entries for empty ones (S7.5).

@@ -162,6 +162,82 @@ def _pagemap(mm: MmStruct, vpn: int) -> Pagemap:
     return Pagemap(True, entry.page.mapcount == 1, not entry.page.anonymous, softdirty)
 
 
+class Region(NamedTuple):
+    """Pages ``[start, end)`` that PAGEMAP_SCAN found, all of the same categories.
+
+    :param written: nobody has write-protected it since, for all that the kernel knows
+    :param zero: the zero page (PAGE_IS_PFNZERO)
+    :param huge: a leaf
+    """
+
+    start: int
+    end: int
+    present: bool = False
+    file: bool = False
+    written: bool = False
+    zero: bool = False
+    huge: bool = False
+    softdirty: bool = False
+
+    def categories(self) -> list[str]:
+        """In the words of observations."""
+        named = {
+            "present": self.present,
+            "file": self.file,
+            "written": self.written,
+            "pfnzero": self.zero,
+            "huge": self.huge,
+            "soft-dirty": self.softdirty,
+        }
+        return [word for word, is_set in named.items() if is_set]
+
+
+def pagemap_scan(mm: MmStruct, start: int, end: int) -> list[Region]:
+    """The ioctl PAGEMAP_SCAN of /proc/self/pagemap, for pages of any category (S7.5.12).
+
+    Equal neighbours are one region, also those of two VMAs.
+
+    :raises ModelledErrno: ENOTTY where the kernel does not know it
+    """
+    if not mm.kernel.profile.pagemap_scans:
+        raise ModelledErrno(errno.ENOTTY)
+    walker = mm.kernel.walkers.walk_page_range
+    regions: list[Region] = []
+    with mm.mmap_lock.read():
+        for vma in mm.vmas_in(start, end):
+            # pagemap_scan_test_walk: what is skipped is no hole to this walk.
+            if not walker.walk_page_test(vma):
+                continue
+            first, last = max(vma.start, start), min(vma.end, end)
+            _split_leaves(vma, first, last, walker)
+            for vpn in range(first, last):
+                found = _scanned(vma, vpn, walker)
+                if found.categories():
+                    _join(regions, found)
+    return regions
+
+
+def _scanned(vma: Vma, vpn: int, walker: WalkerPolicy) -> Region:
+    """pagemap_page_category: one page, by its entry and its VMA."""
+    tables, profile = vma.mm.tables, vma.mm.kernel.profile
+    softdirty, entry = bool(vma.flags & VM_SOFTDIRTY), tables.entry(vpn)
+    if entry is None:
+        written = profile.scan_takes_empty_for_written and tables.has_table(vpn, 1)
+        return Region(vpn, vpn + 1, written=written, softdirty=softdirty)
+    softdirty |= profile.configuration.soft_dirty and pte_soft_dirty(entry.bits)
+    zero = entry.page is None and entry.pfn == ZERO_PFN
+    file = entry.page is not None and not entry.page.anonymous and walker.vm_normal_page(vma, entry)
+    written = profile.scan_takes_present_for_written
+    return Region(vpn, vpn + 1, True, file, written, zero, entry.level > 1, softdirty)
+
+
+def _join(regions: list[Region], found: Region) -> None:
+    """pagemap_scan_push_range."""
+    if regions and regions[-1].end == found.start and regions[-1][2:] == found[2:]:
+        found = found._replace(start=regions.pop().start)
+    regions.append(found)
+
+
 class NumaCounts(NamedTuple):
     """The counts of one VMA in /proc/PID/numa_maps.
 

@@ -16,7 +16,7 @@ _VERBS = {
     "unmap_mapping_range": "S6.7 S8.3",
     "userfaultfd": "S5.10",
     **dict.fromkeys(("process_vm_readv", "process_vm_writev"), "S7.1"),
-    **dict.fromkeys(("pagemap", "numa_maps", "smaps", "smaps_rollup", "move_pages"), "S7.5"),
+    **dict.fromkeys(("pagemap", "pagemap_scan", "numa_maps", "smaps", "smaps_rollup", "move_pages"), "S7.5"),
     **dict.fromkeys(("mem_read", "mem_write", "pipe_write", "vmsplice", "futex_wake"), "S7.6"),
     "end": "S8.2.8",
 }

@@ -227,6 +227,23 @@ SWITCHES = (
         commit="48684a65b4e3",
         catalogue="F01",
     ),
+    Switch("pagemap_scans", "6.7", "52526ca7fdb9, do_pagemap_scan(); S7.5.12"),
+    Switch(
+        "scan_takes_present_for_written",
+        "6.7",
+        "pagemap_page_category(), from 7.3 only under userfaultfd_wp(); S7.5.13",
+        until="7.3",
+    ),
+    Switch(
+        "scan_takes_empty_for_written",
+        "7.2",
+        "pte_none() in pagemap_page_category(), from 7.3 only under userfaultfd_wp(); S7.5.13",
+        until="7.3",
+        stable=(
+            Backport("6.12.103", "fs/proc/task_mmu: fix PAGEMAP_SCAN written state for unpopulated ptes"),
+            Backport("7.1.8", "measured between 7.1.7 and 7.1.8", after="7.1.7"),
+        ),
+    ),
     Switch("mincore_walks", "7.3", "mincore on PFN mappings; S7.5", catalogue="N09"),
     Switch("move_pages_walks_folios", "6.12", "10d83d7781a8, folio_walk_start(); S7.5"),
     Switch("smaps_locks_vmas", "7.2", "per-VMA lock for smaps, 7.2; S7.5.9"),

@@ -313,6 +313,7 @@ class CProgram:
             "futex_wake": (f"wake({at})", "wake"),
             "move_pages": (f"move_pages({at}, {pages}, {node})", "move_pages"),
             "pagemap": (f"pagemap({at}, {pages})", "pagemap"),
+            "pagemap_scan": (f"pagemap_scan({at}, {pages})", "pagemap_scan"),
             "numa_maps": (f"numa_maps({at}, {pages})", "numa_maps"),
             "smaps": (f"smaps({at}, {pages})", "smaps"),
             "smaps_rollup": (f"smaps_rollup({at}, {pages})", "smaps_rollup"),

@@ -22,10 +22,10 @@ from pfnlab.units import PAGE_SIZE, PHYSICAL_BITS
 
 #: Bytes that values of operations take at most: those that tell of pages one by one are long.
 _VALUE_SIZE, _LONG_VALUE_SIZE = 256, 65536
-_LONG = frozenset({"in_core", "move_pages", "pagemap", "numa_maps", "smaps", "move_bytes"})
+_LONG = frozenset({"in_core", "move_pages", "pagemap", "pagemap_scan", "numa_maps", "smaps", "move_bytes"})
 
 #: The pieces that name pages of areas.
-_LISTED = frozenset({"numa_maps", "smaps"})
+_LISTED = frozenset({"numa_maps", "smaps", "pagemap_scan"})
 
 #: A number that is larger than any version, and the last version of a series.
 _NO_LAST = 999999999

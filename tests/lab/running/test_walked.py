@@ -24,6 +24,7 @@ PLACES = Places({"bar": PfnRange(0xF8000, 0xF8010)}, {"a": (1 << 32, 8)})
         ("numa_maps", "100000000000 anon=2 100000002000 N0=2", "a[0] anon=2; a[2] N0=2"),
         ("smaps", "100000000000-100000004000 16", "a[0:4] Rss=16"),
         ("smaps_rollup", "16 8", "Rss=16 Anonymous=8"),
+        ("pagemap_scan", "0 1 138 2 4 128", "a[0:1] present+written+soft-dirty; a[2:4] soft-dirty"),
         ("smaps", "100000000000-100000001000 0 100000002000-100000003000 4", "a[0:1] Rss=0; a[2:3] Rss=4"),
     ],
 )
@@ -56,6 +57,7 @@ def test_counters_are_read(reply: str) -> None:
     [
         *(("move_pages", "?"), ("pagemap", "xyz"), ("numa_maps", "1000 anon=1"), ("mem_read", "seven")),
         *(("smaps", "1000-2000 4"), ("smaps", "100000000000-100000001000"), ("smaps", "100000000000 4")),
+        *(("pagemap_scan", "0 1"), ("pagemap_scan", "0 1 1"), ("pagemap_scan", "0 1 x")),
         *(("smaps_rollup", "16"), ("smaps_rollup", "16 x")),
     ],
 )

@@ -54,6 +54,7 @@ def test_judge(need: Obstacle, functions: str):
         (Obstacle.MMAP_LOCK, "__vm_munmap __x64_sys_munmap do_syscall_64"),
         (Obstacle.MMAP_LOCK, "__x64_sys_munlock do_syscall_64 entry_SYSCALL_64_after_hwframe"),
         (Obstacle.MMAP_LOCK, "lock_next_vma proc_get_vma seq_read_iter"),
+        (Obstacle.MMAP_LOCK, "do_pagemap_scan __x64_sys_ioctl do_syscall_64 entry_SYSCALL_64_after_hwframe"),
         (Obstacle.MMAP_LOCK, "show_smaps_rollup seq_read_iter seq_read vfs_read ksys_read"),
         (Obstacle.MMAP_LOCK, "clear_refs_write vfs_write ksys_write do_syscall_64"),
         (Obstacle.MMAP_LOCK, "process_vm_rw_core.constprop.0 process_vm_rw __x64_sys_process_vm_writev"),

@@ -9,6 +9,8 @@
  *     tasks.c    the processes of a program, seen from the agent: start, operate, wait, kill
  *     actor.c    the same processes from inside: they make the system calls
  *     walkers.c  the kernel at a task's pages; forks that fail
+ *     rollup.c   sums over all of a task's mappings
+ *     scan.c     the kernel's own search of a pagemap
  *     driver.c   the test driver: loaded when a program needs it, and asked
  *     vfio.c     the device under test through vfio-pci
  *     slot.c     where that device is, and how it comes and goes
@@ -130,6 +132,9 @@ union scratch {
 		int target[MINCORE_PAGES];
 	} nodes;
 	uint64_t pagemap[MINCORE_PAGES];
+	struct {
+		uint64_t start, end, categories;
+	} regions[MINCORE_PAGES];
 	uint8_t moved[MOVED_BYTES];
 	char text[65536];
 };
@@ -181,12 +186,16 @@ enum refusal { NOTHING, SET_TID, OVERCOMMIT_MEMORY, PIDS_MAX };   /* why a fork 
 int walker_number(const char *name);
 void walk_pages(const struct op *op, struct answer *answer, bool all_locked);
 void move_bytes(const struct op *op, struct answer *answer);
+void add_text(struct answer *answer, const char *text, size_t n);
 void add_number(struct answer *answer, uint64_t number);
 int refuse_forks(enum refusal reason, bool on);
 pid_t fork_by_call(bool taken);
 
 /* rollup.c */
 void read_rollup(const struct op *op, struct answer *answer);
+
+/* scan.c */
+void scan_pagemap(const struct op *op, struct answer *answer);
 
 /* driver.c */
 int driver_command(const char *name);

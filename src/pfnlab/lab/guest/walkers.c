@@ -27,7 +27,7 @@
 
 enum walker {
 	MEM_READ, MEM_WRITE, PROCESS_VM_WRITEV, PIPE_WRITE, VMSPLICE, FUTEX_WAKE_ONE, MOVE_PAGES, PAGEMAP, NUMA_MAPS,
-	SMAPS, USERFAULTFD, STATUS, PROCESS_VM_READV, MOVE_TO_NODE, SMAPS_ROLLUP, WALKERS
+	SMAPS, USERFAULTFD, STATUS, PROCESS_VM_READV, MOVE_TO_NODE, SMAPS_ROLLUP, PAGEMAP_SCAN_ALL, WALKERS
 };
 
 static const char *const names[WALKERS] = {
@@ -36,6 +36,7 @@ static const char *const names[WALKERS] = {
 	[MOVE_PAGES] = "move_pages", [PAGEMAP] = "pagemap", [NUMA_MAPS] = "numa_maps", [SMAPS] = "smaps",
 	[USERFAULTFD] = "userfaultfd", [STATUS] = "status", [PROCESS_VM_READV] = "process_vm_readv",
 	[MOVE_TO_NODE] = "move_pages_node0", [SMAPS_ROLLUP] = "smaps_rollup",
+	[PAGEMAP_SCAN_ALL] = "pagemap_scan",
 };
 
 int walker_number(const char *name)
@@ -189,7 +190,7 @@ static void read_pagemap(const struct op *op, struct answer *answer)
 }
 
 /* One more word of the answer; one that has no room for it is no answer. */
-static void add(struct answer *answer, const char *text, size_t n)
+void add_text(struct answer *answer, const char *text, size_t n)
 {
 	if (answer->value + n + 1 > sizeof answer->text) {
 		answer->ret = -1;
@@ -210,7 +211,7 @@ void add_number(struct answer *answer, uint64_t number)
 	do
 		*--at = '0' + number % 10;
 	while (number /= 10);
-	add(answer, at, text + sizeof text - at);
+	add_text(answer, at, text + sizeof text - at);
 }
 
 /* The words of a line of numa_maps that count, of every line that begins in the range and has some: "ADDR anon=1 dirty=1 N0=1". */
@@ -236,9 +237,9 @@ static void read_numa_maps(const struct op *op, struct answer *answer)
 			    starts(word, "kernelpagesize") || starts(word, "swapcache="))
 				continue;
 			if (!said)
-				add(answer, line, strlen(line));
+				add_text(answer, line, strlen(line));
 			said = true;
-			add(answer, word, strlen(word));
+			add_text(answer, word, strlen(word));
 		}
 	}
 	answer->kind = answer->value && !answer->ret ? DIGITS : NO_VALUE;
@@ -268,10 +269,10 @@ static void read_smaps(const struct op *op, struct answer *answer)
 				end = hex(&at);
 				meets = start < op->arg[1] + op->arg[2] && op->arg[1] < end;
 				if (meets)
-					add(answer, line, at - line);
+					add_text(answer, line, at - line);
 			} else if (meets && starts(line, "Rss:")) {
 				at = line + strcspn(line, "0123456789");
-				add(answer, at, strspn(at, "0123456789"));
+				add_text(answer, at, strspn(at, "0123456789"));
 			}
 		}
 	}
@@ -311,7 +312,7 @@ static void tell_bytes(struct answer *answer, const uint8_t *byte, size_t count)
 		end = rising > equal ? rising : equal;
 		at = put_hex(run, byte[i]);
 		*at++ = rising > equal ? '+' : '*';
-		add(answer, run, put_hex(at, end - i) - run);
+		add_text(answer, run, put_hex(at, end - i) - run);
 		i = end;
 	}
 }
@@ -346,7 +347,7 @@ void move_bytes(const struct op *op, struct answer *answer)
 	answer->ret = moved < 0 ? -1 : 0;
 	if (answer->ret)
 		return;
-	add(answer, number, put_hex(number, moved) - number);
+	add_text(answer, number, put_hex(number, moved) - number);
 	if (reads && !op->arg[3])
 		tell_bytes(answer, byte, moved);
 	answer->kind = answer->ret ? NO_VALUE : DIGITS;
@@ -386,9 +387,9 @@ static void read_status(struct answer *answer, bool all_locked)
 		at = at ? at + strlen(wanted[i]) : "-";
 		at += strspn(at, " \t");
 		if (!i && all_locked)
-			add(answer, "N", 1);
+			add_text(answer, "N", 1);
 		else
-			add(answer, at, strspn(at, "0123456789-"));
+			add_text(answer, at, strspn(at, "0123456789-"));
 	}
 	answer->kind = DIGITS;
 }
@@ -409,6 +410,7 @@ void walk_pages(const struct op *op, struct answer *answer, bool all_locked)
 	case NUMA_MAPS:         read_numa_maps(op, answer); return;
 	case SMAPS:             read_smaps(op, answer); return;
 	case SMAPS_ROLLUP:      read_rollup(op, answer); return;
+	case PAGEMAP_SCAN_ALL:  scan_pagemap(op, answer); return;
 	case USERFAULTFD:       register_faults(op, answer); return;
 	case STATUS:            read_status(answer, all_locked); return;
 	default:                break;

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import ProcessVmReadv, Status, Walk
-from pfnlab.programs.model.walking import PAGEMAP_WORDS, pagemap_text, rollup_text, smap_text
+from pfnlab.programs.model.walking import (
+    CATEGORIES,
+    PAGEMAP_WORDS,
+    pagemap_text,
+    region_text,
+    rollup_text,
+    smap_text,
+)
 from pfnlab.programs.runs.moved import ascending, moved_text
 from pfnlab.programs.runs.places import Places
 from pfnlab.units import PAGE_SHIFT
@@ -37,6 +45,8 @@ def read_walk(call: Walk | Status | ProcessVmReadv, words: Sequence[str], places
     if call.walker == "pagemap":
         digits = words[0]
         return " ".join(_page(int(digits[at : at + 3], 16)) for at in range(0, len(digits), 3))
+    if call.walker == "pagemap_scan":
+        return "; ".join(_regions(words, call.span))
     if call.walker == "numa_maps":
         return "; ".join(_numa_lines(words, places))
     if call.walker == "smaps":
@@ -57,6 +67,18 @@ def _run(word: str) -> bytes:
 def _page(bits: int) -> str:
     word_bits = zip(PAGEMAP_WORDS, _PAGEMAP_BITS, strict=True)
     return pagemap_text([word for word, bit in word_bits if bits >> bit & 1])
+
+
+def _regions(words: Sequence[str], span: Span) -> list[str]:
+    """First page, page behind the last, and categories in turn; the pages count from the first of *span*."""
+    numbers = list(map(int, words))
+    regions: list[str] = []
+    for start, end, bits in zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True):
+        names = [word for word, bit in CATEGORIES.items() if bits & bit]
+        if sum(CATEGORIES[word] for word in names) != bits:
+            raise ValueError(bits)
+        regions.append(region_text(Span(span.name, span.start + start, span.start + end), names))
+    return regions
 
 
 def _numa_lines(words: Sequence[str], places: Places) -> list[str]:

@@ -68,6 +68,7 @@ _SEMAPHORES: dict[Obstacle, tuple[str, ...]] = {
             "m_start",
             "lock_next_vma",
             "show_smaps_rollup",
+            "do_pagemap_scan",
             "clear_refs_write",
             "exit_mm",
             "do_mseal",

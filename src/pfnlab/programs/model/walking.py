@@ -17,6 +17,18 @@ WORD = 4
 #: The words for a page of /proc/PID/pagemap, in the order of its bits from the highest.
 PAGEMAP_WORDS = ("present", "swapped", "file", "guard", "uffd-wp", "exclusive", "soft-dirty")
 
+#: The words for what a page is to PAGEMAP_SCAN, with the kernel's bits (PAGE_IS_*).
+CATEGORIES = {
+    "present": 1 << 3,
+    "swapped": 1 << 4,
+    "file": 1 << 2,
+    "guard": 1 << 8,
+    "written": 1 << 1,
+    "pfnzero": 1 << 5,
+    "huge": 1 << 6,
+    "soft-dirty": 1 << 7,
+}
+
 
 def walked(task: Task, call: Walk, places: Places) -> int | str | None:
     """The value that *call* returns to *task*.
@@ -38,6 +50,9 @@ def walked(task: Task, call: Walk, places: Places) -> int | str | None:
             return " ".join(readers.move_pages(mm, vpn, end, moves=call.node is not None))
         case "pagemap":
             return " ".join(map(_pagemap_text, readers.pagemap(mm, vpn, end)))
+        case "pagemap_scan":
+            found = readers.pagemap_scan(mm, vpn, end)
+            return "; ".join(_region_text(region, call.span, vpn) for region in found) or None
         case "numa_maps":
             return "; ".join(_numa_text(counts, places) for counts in readers.numa_maps(mm, vpn, end)) or None
         case "smaps":
@@ -89,6 +104,16 @@ def pagemap_text(words: list[str]) -> str:
 def _pagemap_text(page: readers.Pagemap) -> str:
     flags = {"present": page.present, "file": page.file, "exclusive": page.exclusive}
     return pagemap_text([word for word, is_set in (flags | {"soft-dirty": page.softdirty}).items() if is_set])
+
+
+def region_text(span: Span, words: list[str]) -> str:
+    """Pages that a scan found, all alike: ``a[0:4] present+written``."""
+    return f"{span} {'+'.join(word for word in CATEGORIES if word in words)}"
+
+
+def _region_text(region: readers.Region, span: Span, vpn: int) -> str:
+    start = span.start - vpn
+    return region_text(Span(span.name, start + region.start, start + region.end), region.categories())
 
 
 def _numa_text(counts: readers.NumaCounts, places: Places) -> str:

@@ -184,6 +184,57 @@ static long pagemap(char *at, uint64_t pages)
 	return 0;
 }
 
+//: pagemap_scan add_value named_range
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+/* struct pm_scan_arg and struct page_region, which headers before 6.7 have not. */
+struct scan_arg {
+	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
+};
+
+/* Regions of pages of any category; kernels before 6.15 have none for guard regions. */
+static long pagemap_scan(char *at, uint64_t pages)
+{
+	static const struct { int bit; const char *name; } bits[] = {
+		{ 3, "present" }, { 4, "swapped" }, { 2, "file" }, { 8, "guard" }, { 1, "written" },
+		{ 5, "pfnzero" }, { 6, "huge" }, { 7, "soft-dirty" },
+	};
+	static struct { uint64_t start, end, categories; } region[1024];
+	struct scan_arg arg = {
+		.size = sizeof(arg), .start = (uintptr_t)at, .end = (uintptr_t)at + pages * PAGE,
+		.vec = (uintptr_t)region, .vec_len = 1024, .category_anyof_mask = 0x1fe, .return_mask = 0x1fe,
+	};
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC), error;
+	long found, i;
+	size_t k;
+
+	found = ioctl(fd, _IOWR('f', 16, struct scan_arg), &arg);
+	if (found < 0 && errno == EINVAL) {
+		arg.category_anyof_mask = arg.return_mask = 0xfe;
+		found = ioctl(fd, _IOWR('f', 16, struct scan_arg), &arg);
+	}
+	error = errno;
+	close(fd);
+	errno = error;
+	for (i = 0; i < found; i++) {
+		const char *between = " ";
+
+		add_value("%s", i ? "; " : "");
+		named_range((char *)(uintptr_t)region[i].start, (region[i].end - region[i].start) / PAGE);
+		for (k = 0; k < sizeof(bits) / sizeof(*bits); k++) {
+			if (region[i].categories >> bits[k].bit & 1) {
+				add_value("%s%s", between, bits[k].name);
+				between = "+";
+			}
+		}
+	}
+	return found < 0 ? -1 : 0;
+}
+
 //: numa_maps add_value named_range
 #include <stdbool.h>
 #include <stdint.h>
