@@ -469,7 +469,7 @@ write a[3] 7
 
 
 def said(machine: str, *ops: str) -> list[tuple[str, int | str | None]]:
-    """Result and value of *ops* behind :data:`HELD`, who was held first, with invariants checked at the end."""
+    """Result and value of *ops* behind :data:`HELD`, who was held first, invariants checked."""
     program = load_text("\n".join((HELD.rstrip(), *ops, "")))
     opened = OpenRun(ModelMachine(machine), program, check=True)
     opened.go_on(program)
