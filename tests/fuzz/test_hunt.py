@@ -457,7 +457,7 @@ def test_a_known_finding_is_none_of_those_asked_for(tmp_path: Path) -> None:
     second = state(*OTHER)
     second.known_keys = list(folder.known())
 
-    Hunt(models(*OTHER), second, folder).run(programs=40, most=1)
+    Hunt(models(*OTHER), second, folder).run(programs=160, most=1)
 
     assert first.findings.keys() < second.findings.keys()
     assert [True, False] == sorted((one.known for _, one in second.printed()), reverse=True)

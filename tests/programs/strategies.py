@@ -39,6 +39,7 @@ from pfnlab.programs.lang.ops import (
     Mmap,
     Mremap,
     Op,
+    ProcessMrelease,
     Program,
     Release,
     RemapFilePages,
@@ -155,7 +156,9 @@ class _Draft:
     def by_fields(self, kind: type[Call]) -> Call:
         """An operation of the table."""
         make: Callable[..., Call] = kind
-        return make(*map(self.field, ROWS[kind].fields))
+        call = make(*map(self.field, ROWS[kind].fields))
+        # Nothing is held here that would keep a killed process from its end.
+        return ProcessMrelease(call.victim) if isinstance(call, ProcessMrelease) else call
 
     def field(self, field: Field) -> object:
         """A value of a field."""
@@ -175,6 +178,8 @@ class _Draft:
                 return "bar"
             case Shape.PROT:
                 return draw(st.sampled_from(PROTECTIONS))
+            case Shape.TASK:
+                return "main"
             case Shape.VALUE:
                 return draw(st.integers(0, (1 << 32) - 1))
             case Shape.ROOM:

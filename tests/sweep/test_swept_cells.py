@@ -97,7 +97,7 @@ def test_each_hold_gets_to_its_function(mapping: SweptMapping) -> None:
     cells = {
         cell.kinds[0]: cell.program
         for cell in cells_of("holds")
-        if cell.mapping is mapping and cell.kinds[1] == "mprotect" and not cell.odd
+        if cell.mapping is mapping and cell.kinds[1] == "write" and not cell.odd
     }
 
     runs = ModelMachine("7.3").run(list(cells.values()))

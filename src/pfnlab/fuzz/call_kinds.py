@@ -61,6 +61,7 @@ _USER_KINDS: dict[str, CallKind] = {
     "status": CallKind(0.5, seen=True),
     "clear_refs": CallKind(2, seen=False),
     "setrlimit": CallKind(2, seen=False),
+    "process_mrelease": CallKind(1, seen=False),
     "fork refused": CallKind(1.5, seen=False),
     "memtype_list": CallKind(0.5, seen=True),
     "look": CallKind(0.5, seen=True),
