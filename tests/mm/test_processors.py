@@ -40,7 +40,12 @@ class Stage:
 
         return body
 
-    def begin(self, task: str, body: Callable[[], str], **words: Call) -> Operation:
+    def locked_twice(self) -> None:
+        """An operation that has the lock for writing, gives it back, and takes it again."""
+        self.locked("f", write=True)()
+        self.locked("again", write=True)()
+
+    def begin(self, task: str, body: Callable[[], object], **words: Call) -> Operation:
         """Begin an operation."""
         operation = Operation(task, body, **words)
         self.processors.begin(operation)
@@ -147,11 +152,7 @@ def test_reader_behind_a_writer(stage: Stage):
 def test_waiting_readers_have_the_lock_that_is_given_back(stage: Stage):
     """The writer waits for them where it takes it again; another writer comes last."""
 
-    def twice() -> None:
-        stage.locked("f", write=True)()
-        stage.locked("again", write=True)()
-
-    stage.begin("main", twice, hold=Call("f"))  # type: ignore[arg-type]
+    stage.begin("main", stage.locked_twice, hold=Call("f"))
     stage.begin("t", stage.locked("g", write=False))
     stage.begin("s", stage.locked("h", write=True))
     stage.begin("r", stage.locked("i", write=False))
@@ -168,7 +169,7 @@ def test_waiters_first(stage: Stage):
         stage.calls("after")()
 
     stage.processors.waiters_first = True
-    stage.begin("main", on, hold=Call("f"))  # type: ignore[arg-type]
+    stage.begin("main", on, hold=Call("f"))
     stage.begin("t", stage.locked("g", write=False))
     before = stage.processors.raced
     stage.processors.release()
@@ -186,7 +187,7 @@ def test_who_is_answered_may_be_first(stage: Stage):
 
     stage.processors.waiters_first = True
     stage.begin("main", stage.calls("f", "after"), hold=Call("f"))
-    stage.begin("t", flush)  # type: ignore[arg-type]
+    stage.begin("t", flush)
     stage.processors.release()
 
     assert ["flushed", "f", "after"] == stage.done
@@ -195,14 +196,9 @@ def test_who_is_answered_may_be_first(stage: Stage):
 
 def test_who_spins_has_the_lock_that_is_given_back(stage: Stage):
     """A spinlock is fair: the writer waits where it takes it again."""
-    lock = stage.lock = RwLock(stage.processors, Need.BOOK)
+    stage.lock = RwLock(stage.processors, Need.BOOK)
 
-    def twice() -> None:
-        for name in ("f", "again"):
-            with lock.write():
-                stage.calls(name)()
-
-    stage.begin("main", twice, hold=Call("f"))  # type: ignore[arg-type]
+    stage.begin("main", stage.locked_twice, hold=Call("f"))
     stage.begin("t", stage.locked("g", write=True))
     stage.begin("s", stage.locked("h", write=True))
     stage.processors.release()
@@ -213,11 +209,7 @@ def test_who_spins_has_the_lock_that_is_given_back(stage: Stage):
 def test_a_waiting_writer_does_not_have_it(stage: Stage):
     """Who runs already takes the lock again, also before readers behind the writer."""
 
-    def twice() -> None:
-        stage.locked("f", write=True)()
-        stage.locked("again", write=True)()
-
-    stage.begin("main", twice, hold=Call("f"))  # type: ignore[arg-type]
+    stage.begin("main", stage.locked_twice, hold=Call("f"))
     stage.begin("s", stage.locked("h", write=True))
     stage.begin("t", stage.locked("g", write=False))
     stage.processors.release()
@@ -242,7 +234,7 @@ def test_downgrade(stage: Stage):
             lock.downgrade()
             stage.calls("f")()
 
-    stage.begin("main", body, hold=Call("f"))  # type: ignore[arg-type]
+    stage.begin("main", body, hold=Call("f"))
 
     assert stage.begin("t", stage.locked("g", write=False)).done
     assert Need.MMAP_LOCK is stage.begin("s", stage.locked("h", write=True)).waits
@@ -256,7 +248,7 @@ def test_lock_after_an_error(stage: Stage):
             raise ValueError
 
     with pytest.raises(ValueError):
-        stage.begin("main", body)  # type: ignore[arg-type]
+        stage.begin("main", body)
 
     assert stage.begin("t", stage.locked("g", write=True)).done
 

@@ -23,7 +23,7 @@ from pfnlab.programs.lang.words import did_you_mean
 from pfnlab.sweep.swept_calls import CALLS, FOLLOWED, Spot
 from pfnlab.sweep.swept_mappings import HOLDS, MAPPINGS, MARKS, TRIPLES, SweptMapping
 
-#: The scope of all others but those of holds, whose cells take far longer.
+#: The scope of all others but those of marks, and of holds, whose cells take far longer.
 ALL = "all"
 
 _GATHER = ("tlb_gather_mmu", "flush_tlb_mm_range", "tlb_finish_mmu")

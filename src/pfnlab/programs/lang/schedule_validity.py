@@ -23,7 +23,7 @@ from pfnlab.programs.lang.words import FUNCTION, MAX_NTH, PREFIXES, quoted
 #: Operations that cannot be held: they end a task or its program, start a thread, or do nothing.
 _NEVER_HELD = Exit | Kill | Exec | Thread | Look | Release
 
-#: Operations that start a program or a thread, or change which devices are there: not while one is held.
+#: Operations that start a thread, or change which devices are there: not while one is held.
 _NOT_WHILE_HELD = Thread | SlotCall
 
 

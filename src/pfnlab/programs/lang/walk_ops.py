@@ -26,7 +26,7 @@ Walker = Literal[
 ]
 
 #: Walkers that tell of entries, and reach no page.
-LOOKING_WALKERS: tuple[Walker, ...] = (*("pagemap", "pagemap_scan", "numa_maps", "smaps", "smaps_rollup"),)
+LOOKING_WALKERS: tuple[Walker, ...] = ("pagemap", "pagemap_scan", "numa_maps", "smaps", "smaps_rollup")
 
 #: Walkers that store a value, and those that take a range; the others take one page.
 STORING_WALKERS: tuple[Walker, ...] = ("mem_write", "process_vm_writev")
