@@ -210,25 +210,35 @@ def pagemap_scan(mm: MmStruct, start: int, end: int) -> list[Region]:
                 continue
             first, last = max(vma.start, start), min(vma.end, end)
             _split_leaves(vma, first, last, walker)
-            for vpn in range(first, last):
-                found = _scanned(vma, vpn, walker)
+            for found in _scanned(vma, first, last, walker):
                 if found.categories():
                     _join(regions, found)
     return regions
 
 
-def _scanned(vma: Vma, vpn: int, walker: WalkerPolicy) -> Region:
-    """pagemap_page_category: one page, by its entry and its VMA."""
+def _scanned(vma: Vma, start: int, end: int, walker: WalkerPolicy) -> Iterator[Region]:
+    """pagemap_page_category: pages by their entries and their VMA, a run of entries at a time."""
     tables, profile = vma.mm.tables, vma.mm.kernel.profile
-    softdirty, entry = bool(vma.flags & VM_SOFTDIRTY), tables.entry(vpn)
-    if entry is None:
-        written = profile.scan_takes_empty_for_written and tables.has_table(vpn, 1)
-        return Region(vpn, vpn + 1, written=written, softdirty=softdirty)
-    softdirty |= profile.configuration.soft_dirty and pte_soft_dirty(entry.bits)
-    zero = entry.page is None and entry.pfn == ZERO_PFN
-    file = entry.page is not None and not entry.page.anonymous and walker.vm_normal_page(vma, entry)
-    written = profile.scan_takes_present_for_written
-    return Region(vpn, vpn + 1, True, file, written, zero, entry.level > 1, softdirty)
+    always, written = bool(vma.flags & VM_SOFTDIRTY), profile.scan_takes_present_for_written
+    at = start
+    for run in (*tables.runs(start, end), None):
+        yield from _empty(vma, at, end if run is None else run.start)
+        if run is None:
+            return
+        softdirty = always or (profile.configuration.soft_dirty and pte_soft_dirty(run.bits))
+        zero = run.page is None and run.pfn == ZERO_PFN
+        file = run.page is not None and not run.page.anonymous and walker.vm_normal_page(vma, run)
+        yield Region(run.start, run.end, True, file, written, zero, run.level > 1, softdirty)
+        at = run.end
+
+
+def _empty(vma: Vma, start: int, end: int) -> Iterator[Region]:
+    """Pages without an entry, those of a page table at a time: that there is one may count."""
+    softdirty, counts = bool(vma.flags & VM_SOFTDIRTY), vma.mm.kernel.profile.scan_takes_empty_for_written
+    while start < end:
+        stop = min(end, (start // LEAF_PAGES[2] + 1) * LEAF_PAGES[2]) if counts else end
+        yield Region(start, stop, written=counts and vma.mm.tables.has_table(start, 1), softdirty=softdirty)
+        start = stop
 
 
 def _join(regions: list[Region], found: Region) -> None:
