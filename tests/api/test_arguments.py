@@ -81,6 +81,7 @@ WORKING_OPERATION = {
         "resource": "as",
         "room": 4,
         "victim": "main",
+        "target": "main",
     },
     **{"value": 7, "mode": "wc", "device": "bar", "line": "look", "function": "__pte_alloc"},
 }

@@ -178,7 +178,7 @@ class _Draft:
                 return "bar"
             case Shape.PROT:
                 return draw(st.sampled_from(PROTECTIONS))
-            case Shape.TASK:
+            case Shape.TASK | Shape.ANY_TASK:
                 return "main"
             case Shape.VALUE:
                 return draw(st.integers(0, (1 << 32) - 1))

@@ -8,28 +8,30 @@ endif
 syntax case match
 syntax match pfnlabLine "^" nextgroup=@pfnlabInLine skipwhite
 
-syntax cluster pfnlabInLine contains=pfnlabKeyword_line0,pfnlabName_line1,pfnlabTask_line2,pfnlabTask_line3,pfnlabMark_line4,pfnlabKeyword_line5,pfnlabKeyword_line6,pfnlabKeyword_line7,pfnlabKeyword_line8,pfnlabKeyword_line9,pfnlabOperation_line10,pfnlabOperation_line11,pfnlabOperation_line12,pfnlabOperation_line13,pfnlabOperation_line14,pfnlabOperation_line15,pfnlabOperation_line16,pfnlabOperation_line17,pfnlabOperation_line18,pfnlabOperation_line19,pfnlabComment_line20,pfnlabError_line21,pfnlabComment_line22,pfnlabError_line23,pfnlabError_line24
-syntax match pfnlabError_line24 "\v\C[^ \t]" contained nextgroup=@pfnlabInLine skipwhite
+syntax cluster pfnlabInLine contains=pfnlabKeyword_line0,pfnlabName_line1,pfnlabTask_line2,pfnlabTask_line3,pfnlabMark_line4,pfnlabKeyword_line5,pfnlabKeyword_line6,pfnlabKeyword_line7,pfnlabKeyword_line8,pfnlabKeyword_line9,pfnlabOperation_line10,pfnlabOperation_line11,pfnlabOperation_line12,pfnlabOperation_line13,pfnlabOperation_line14,pfnlabOperation_line15,pfnlabOperation_line16,pfnlabOperation_line17,pfnlabOperation_line18,pfnlabOperation_line19,pfnlabOperation_line20,pfnlabComment_line21,pfnlabError_line22,pfnlabComment_line23,pfnlabError_line24,pfnlabError_line25
+syntax match pfnlabError_line25 "\v\C[^ \t]" contained nextgroup=@pfnlabInLine skipwhite
+highlight default link pfnlabError_line25 pfnlabError
+syntax match pfnlabError_line24 "\v\C[A-Za-z_][A-Za-z0-9_]*%(-[A-Za-z0-9_]+)*-?" contained nextgroup=@pfnlabInLine skipwhite
 highlight default link pfnlabError_line24 pfnlabError
-syntax match pfnlabError_line23 "\v\C[A-Za-z_][A-Za-z0-9_]*%(-[A-Za-z0-9_]+)*-?" contained nextgroup=@pfnlabInLine skipwhite
-highlight default link pfnlabError_line23 pfnlabError
-syntax match pfnlabComment_line22 "\v\C#.*" contained nextgroup=@pfnlabInLine skipwhite
-highlight default link pfnlabComment_line22 pfnlabComment
-syntax match pfnlabError_line21 "\v\C[A-Za-z_][A-Za-z0-9_]*%(-[A-Za-z0-9_]+)*-?" contained nextgroup=@pfnlabInOperand skipwhite
-highlight default link pfnlabError_line21 pfnlabError
-syntax match pfnlabComment_line20 "\v\C#.*" contained nextgroup=@pfnlabInLine skipwhite
-highlight default link pfnlabComment_line20 pfnlabComment
-syntax match pfnlabOperation_line19 "\v\C%(mmap|mremap|write|remap_pfn_range|process_vm_readv|mem_read|mem_write|process_vm_writev|pipe_write|vmsplice|futex_wake|move_pages|pagemap|pagemap_scan|numa_maps|smaps|smaps_rollup|userfaultfd|munmap|mlock|munlock|msync|mseal|read|mincore|zap_vma_ptes|unmap_mapping_range|request_mem_region|memremap_pages|ioremap|memremap|io_mapping_create_wc|arch_io_reserve_memtype_wc|arch_io_free_memtype_wc|arch_phys_wc_add|set_memory_wb|set_memory_wc|set_memory_uc|set_pages_array_wb|set_pages_array_wc|set_pages_array_uc|memory_disable|memory_enable|vfio_reset|d3|d0|vfio_close|bind|unbind|remove|rescan|rescan_moved|unplug|plug)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInOperand skipwhite
+syntax match pfnlabComment_line23 "\v\C#.*" contained nextgroup=@pfnlabInLine skipwhite
+highlight default link pfnlabComment_line23 pfnlabComment
+syntax match pfnlabError_line22 "\v\C[A-Za-z_][A-Za-z0-9_]*%(-[A-Za-z0-9_]+)*-?" contained nextgroup=@pfnlabInOperand skipwhite
+highlight default link pfnlabError_line22 pfnlabError
+syntax match pfnlabComment_line21 "\v\C#.*" contained nextgroup=@pfnlabInLine skipwhite
+highlight default link pfnlabComment_line21 pfnlabComment
+syntax match pfnlabOperation_line20 "\v\C%(mmap|mremap|write|remap_pfn_range|process_vm_readv|mem_read|mem_write|process_vm_writev|pipe_write|vmsplice|futex_wake|move_pages|pagemap|pagemap_scan|numa_maps|smaps|smaps_rollup|userfaultfd|munmap|mlock|munlock|msync|mseal|read|mincore|zap_vma_ptes|unmap_mapping_range|request_mem_region|memremap_pages|ioremap|memremap|io_mapping_create_wc|arch_io_reserve_memtype_wc|arch_io_free_memtype_wc|arch_phys_wc_add|set_memory_wb|set_memory_wc|set_memory_uc|set_pages_array_wb|set_pages_array_wc|set_pages_array_uc|memory_disable|memory_enable|vfio_reset|d3|d0|vfio_close|bind|unbind|remove|rescan|rescan_moved|unplug|plug)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInOperand skipwhite
+highlight default link pfnlabOperation_line20 pfnlabOperation
+syntax match pfnlabOperation_line19 "\v\C%(remap_file_pages)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInMapped skipwhite
 highlight default link pfnlabOperation_line19 pfnlabOperation
-syntax match pfnlabOperation_line18 "\v\C%(remap_file_pages)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInMapped skipwhite
+syntax match pfnlabOperation_line18 "\v\C%(process_mrelease)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInReaping skipwhite
 highlight default link pfnlabOperation_line18 pfnlabOperation
-syntax match pfnlabOperation_line17 "\v\C%(process_mrelease)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInReaping skipwhite
+syntax match pfnlabOperation_line17 "\v\C%(setrlimit)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInLimited skipwhite
 highlight default link pfnlabOperation_line17 pfnlabOperation
-syntax match pfnlabOperation_line16 "\v\C%(setrlimit)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInLimited skipwhite
+syntax match pfnlabOperation_line16 "\v\C%(clear_refs)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInCleared skipwhite
 highlight default link pfnlabOperation_line16 pfnlabOperation
-syntax match pfnlabOperation_line15 "\v\C%(clear_refs)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInCleared skipwhite
+syntax match pfnlabOperation_line15 "\v\C%(mbind)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInBound skipwhite
 highlight default link pfnlabOperation_line15 pfnlabOperation
-syntax match pfnlabOperation_line14 "\v\C%(mbind)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInBound skipwhite
+syntax match pfnlabOperation_line14 "\v\C%(process_madvise)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInRemote skipwhite
 highlight default link pfnlabOperation_line14 pfnlabOperation
 syntax match pfnlabOperation_line13 "\v\C%(madvise)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInAdvised skipwhite
 highlight default link pfnlabOperation_line13 pfnlabOperation
@@ -229,6 +231,40 @@ syntax match pfnlabNumber_advice1 "\v\C-?%(0[xX][0-9a-fA-F]+|[0-9]+)%([A-Za-z0-9
 highlight default link pfnlabNumber_advice1 pfnlabNumber
 syntax match pfnlabMark_advice0 "\v\C[:\[\]]" contained nextgroup=@pfnlabInAdvice skipwhite
 highlight default link pfnlabMark_advice0 pfnlabMark
+
+syntax cluster pfnlabInRemote contains=pfnlabName_remote0,pfnlabComment_remote1,pfnlabError_remote2,pfnlabError_remote3
+syntax match pfnlabError_remote3 "\v\C[^ \t]" contained nextgroup=@pfnlabInRemote skipwhite
+highlight default link pfnlabError_remote3 pfnlabError
+syntax match pfnlabError_remote2 "\v\C[A-Za-z_][A-Za-z0-9_]*%(-[A-Za-z0-9_]+)*-?" contained nextgroup=@pfnlabInRemote skipwhite
+highlight default link pfnlabError_remote2 pfnlabError
+syntax match pfnlabComment_remote1 "\v\C#.*" contained nextgroup=@pfnlabInRemote skipwhite
+highlight default link pfnlabComment_remote1 pfnlabComment
+syntax match pfnlabName_remote0 "\v\C[a-z][a-z0-9_]{0,11}%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInRemote_Advice skipwhite
+highlight default link pfnlabName_remote0 pfnlabName
+
+syntax cluster pfnlabInRemote_Advice contains=pfnlabMark_remote_advice0,pfnlabNumber_remote_advice1,pfnlabOption_remote_advice2,pfnlabComment_remote_advice3,pfnlabError_remote_advice4,pfnlabError_remote_advice5
+syntax match pfnlabError_remote_advice5 "\v\C[^ \t]" contained nextgroup=@pfnlabInRemote_Advice skipwhite
+highlight default link pfnlabError_remote_advice5 pfnlabError
+syntax match pfnlabError_remote_advice4 "\v\C[A-Za-z_][A-Za-z0-9_]*%(-[A-Za-z0-9_]+)*-?" contained nextgroup=@pfnlabInRemote_Advice skipwhite
+highlight default link pfnlabError_remote_advice4 pfnlabError
+syntax match pfnlabComment_remote_advice3 "\v\C#.*" contained nextgroup=@pfnlabInRemote_Advice skipwhite
+highlight default link pfnlabComment_remote_advice3 pfnlabComment
+syntax match pfnlabOption_remote_advice2 "\v\C%(normal|random|sequential|willneed|dontneed|free|remove|dontfork|dofork|mergeable|unmergeable|hugepage|nohugepage|dontdump|dodump|wipeonfork|keeponfork|cold|pageout|populate_read|populate_write|dontneed_locked|collapse|guard_install|guard_remove)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInTarget skipwhite
+highlight default link pfnlabOption_remote_advice2 pfnlabOption
+syntax match pfnlabNumber_remote_advice1 "\v\C-?%(0[xX][0-9a-fA-F]+|[0-9]+)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInRemote_Advice skipwhite
+highlight default link pfnlabNumber_remote_advice1 pfnlabNumber
+syntax match pfnlabMark_remote_advice0 "\v\C[:\[\]]" contained nextgroup=@pfnlabInRemote_Advice skipwhite
+highlight default link pfnlabMark_remote_advice0 pfnlabMark
+
+syntax cluster pfnlabInTarget contains=pfnlabTask_target0,pfnlabComment_target1,pfnlabError_target2,pfnlabError_target3
+syntax match pfnlabError_target3 "\v\C[^ \t]" contained nextgroup=@pfnlabInTarget skipwhite
+highlight default link pfnlabError_target3 pfnlabError
+syntax match pfnlabError_target2 "\v\C[A-Za-z_][A-Za-z0-9_]*%(-[A-Za-z0-9_]+)*-?" contained nextgroup=@pfnlabInTarget skipwhite
+highlight default link pfnlabError_target2 pfnlabError
+syntax match pfnlabComment_target1 "\v\C#.*" contained nextgroup=@pfnlabInTarget skipwhite
+highlight default link pfnlabComment_target1 pfnlabComment
+syntax match pfnlabTask_target0 "\v\C[a-z][a-z0-9_]{0,11}%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInTarget skipwhite
+highlight default link pfnlabTask_target0 pfnlabTask
 
 syntax cluster pfnlabInBound contains=pfnlabName_bound0,pfnlabComment_bound1,pfnlabError_bound2,pfnlabError_bound3
 syntax match pfnlabError_bound3 "\v\C[^ \t]" contained nextgroup=@pfnlabInBound skipwhite

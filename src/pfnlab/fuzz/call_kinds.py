@@ -54,6 +54,7 @@ _USER_KINDS: dict[str, CallKind] = {
     "msync": CallKind(3, seen=True),
     "mseal": CallKind(4, seen=True),
     "mbind": CallKind(4, seen=False),
+    "process_madvise": CallKind(4, seen=False),
     "walk": CallKind(8, seen=True),
     "mincore": CallKind(2, seen=True),
     "process_vm_readv": CallKind(2, seen=True),
@@ -250,7 +251,9 @@ NEVER_HELD = frozenset({"exit", "kill", "exec", "fork", "fork refused", "look"})
 
 #: Kinds that are not repeated: a task ends once and has a name of its own, a release needs its hold, and a
 #: slot is full or empty.
-ONCE = frozenset({"exit", "kill", "fork", "fork refused", "thread", "release", *_SLOT_KINDS})
+ONCE = frozenset(
+    {"exit", "kill", "process_madvise", "fork", "fork refused", "thread", "release", *_SLOT_KINDS}
+)
 
 #: Kinds that end a task or its mappings.
 ENDS = frozenset({"exit", "kill", "exec"})

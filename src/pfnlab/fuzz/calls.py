@@ -18,6 +18,7 @@ from pfnlab.programs.lang.device_ops import (
 )
 from pfnlab.programs.lang.ops import (
     ADVICE,
+    MAIN_TASK,
     POLICIES,
     Call,
     Exec,
@@ -29,6 +30,7 @@ from pfnlab.programs.lang.ops import (
     Mbind,
     Mprotect,
     Munmap,
+    ProcessMadvise,
     Read,
     RemapFilePages,
     Via,
@@ -69,6 +71,9 @@ _ANON_ADVICE = (
     *("dontneed", "dontneed_locked"),
 )
 
+#: Advice that a task may give about the memory of another.
+_REMOTE_ADVICE = ("cold", "pageout", "willneed", "collapse")
+
 _WALKERS: tuple[Walker, ...] = get_args(Walker)
 
 _REFUSALS: tuple[ForkRefusal, ...] = get_args(ForkRefusal)
@@ -86,7 +91,7 @@ _REMAP_VIAS: tuple[Via, ...] = ("wc", "uc", "devmem", "proc-wc")
 _ON_FILLED = frozenset({"zap_vma_ptes", "remap_pfn_range"})
 
 #: Operations that have more effect on ordinary memory.
-_ON_ORDINARY = frozenset({"walk", "mincore", "process_vm_readv", "mlock", "mbind"})
+_ON_ORDINARY = frozenset({"walk", "process_madvise", "mincore", "process_vm_readv", "mlock", "mbind"})
 
 
 class CallGenerator(MappingGenerator):
@@ -100,6 +105,8 @@ class CallGenerator(MappingGenerator):
     def __init__(self, random: Random, places: DrawnPlaces, *, rare: bool, leaves: bool = False) -> None:
         super().__init__(random, places)
         self._rare, self._leaves = rare, leaves
+        #: The tasks that live here.
+        self.tasks: Sequence[str] = (MAIN_TASK,)
         #: The number of forks that were refused, each with a name of its own.
         self.refused = 0
         #: The areas the driver was to fill.
@@ -173,6 +180,10 @@ class CallGenerator(MappingGenerator):
                 common = _ANON_ADVICE if name in self.ordinary else _COMMON_ADVICE
                 advice = draw.choice(common if draw.random() < 0.6 else list(ADVICE))
                 return Madvise(places.span(name), advice)
+            case "process_madvise":
+                likely = draw.random() < 0.7
+                advice = draw.choice(_REMOTE_ADVICE if likely else list(ADVICE))
+                return ProcessMadvise(places.span(name), advice, draw.choice(self.tasks))
             case "mbind":
                 # Ordinary pages that would go to the node they are on have no rule.
                 policy = draw.choice(("bind", "bind", *POLICIES))
@@ -247,6 +258,8 @@ class CallGenerator(MappingGenerator):
             case Shape.VALUE:
                 return draw.randrange(1, 100) if self.stores else None
             case Shape.TASK:
+                return draw.choice(self.tasks)
+            case Shape.ANY_TASK:
                 return None
             case Shape.ROOM:
                 return draw.choice(_ROOMS)

@@ -234,6 +234,7 @@ class _Drawing:
         if prefix is not None:
             self.calls.stores = may_store(prefix)
         self.tasks = [MAIN_TASK]
+        self.calls.tasks = self.tasks
         self.process_of = {MAIN_TASK: MAIN_TASK}
         #: Every task so far, ended ones too.
         self.born_tasks = [MAIN_TASK]

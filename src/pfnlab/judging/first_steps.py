@@ -34,6 +34,7 @@ from pfnlab.programs.lang.ops import (
     Munmap,
     Op,
     PkeyMprotect,
+    ProcessMadvise,
     Program,
     Read,
     Release,
@@ -58,7 +59,7 @@ ZAPS = (
 )
 
 #: Calls that copy a VMA, or read its flags and write them later.
-_COPIES = Munmap | Mmap | Mremap | Fork | Mprotect | PkeyMprotect | Madvise | Mlock | Munlock
+_COPIES = Munmap | Mmap | Mremap | Fork | Mprotect | PkeyMprotect | Madvise | ProcessMadvise | Mlock | Munlock
 
 #: The ways in which the guest driver fills a whole mapping and reserves what it shows.
 _RESERVING = ("remap", "bare", "fault_remap")

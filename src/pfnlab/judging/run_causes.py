@@ -28,6 +28,7 @@ from pfnlab.programs.lang.ops import (
     Munmap,
     Op,
     PkeyMprotect,
+    ProcessMadvise,
     Program,
     Read,
     Release,
@@ -39,7 +40,18 @@ from pfnlab.programs.model.model_machine import END
 from pfnlab.programs.runs.observation import HELD, WAITS, Step
 
 #: Calls that may cut a VMA, where nobody looked at VMAs.
-_CUTS = Munmap | Mprotect | Madvise | Mlock | Munlock | Mseal | Mbind | PkeyMprotect | RemapFilePages
+_CUTS = (
+    Munmap
+    | Mprotect
+    | Madvise
+    | ProcessMadvise
+    | Mlock
+    | Munlock
+    | Mseal
+    | Mbind
+    | PkeyMprotect
+    | RemapFilePages
+)
 
 #: Calls that may unmap whole VMAs, besides an mmap over others.
 _UNMAPS = Munmap | Mremap | RemapFilePages | Exit | Kill | Exec

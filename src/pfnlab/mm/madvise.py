@@ -89,12 +89,30 @@ _DISCARDING = ("dontneed", "dontneed_locked", "free", "remove", "dontfork", "wip
 _IGNORED_SPECIAL = ("willneed", "mergeable", "unmergeable")
 
 
-def do_madvise(mm: MmStruct, start: int, end: int, advice: str) -> None:
+#: What a task may advise about the memory of another (process_madvise_remote_valid).
+_REMOTE = ("cold", "pageout", "willneed", "collapse")
+
+
+def process_madvise(own: MmStruct, mm: MmStruct, start: int, end: int, advice: str) -> None:
+    """Apply *advice* to memory of any process (S5.15).
+
+    :param own: the memory of the caller
+    :param mm: that of the process which is meant
+    :raises ModelledErrno: EINVAL for advice that only the process itself may give; else as do_madvise
+    """
+    remote = mm is not own
+    if (remote or not mm.kernel.profile.own_memory_takes_any_advice) and advice not in _REMOTE:
+        raise ModelledErrno(errno.EINVAL)
+    do_madvise(mm, start, end, advice, remote=remote)
+
+
+def do_madvise(mm: MmStruct, start: int, end: int, advice: str, *, remote: bool = False) -> None:
     """Apply *advice* to pages ``[start, end)``, VMA by VMA.
 
     Every mapped part is processed; the first error ends the call, else a hole anywhere is ENOMEM.
 
     :param advice: a name as programs write it
+    :param remote: another process asks, which takes no lock of a VMA
     :raises ModelledErrno: as the system call
     :raises Undecided: advice on anonymous memory that the model has no rule for
     """
@@ -102,7 +120,7 @@ def do_madvise(mm: MmStruct, start: int, end: int, advice: str) -> None:
         raise ModelledErrno(errno.EINVAL)
     if start == end:
         return
-    with _lock_for(mm, start, end, advice):
+    with _lock_for(mm, start, end, advice, remote=remote):
         once = advice in _ZAPPING and mm.kernel.profile.madvise_gathers_once
         tlb = MmuGather(mm, "madvise") if once else None
         try:
@@ -123,14 +141,16 @@ def _unknown_advice(mm: MmStruct) -> Collection[str]:
     return [advice for names, has in known if not has for advice in names]
 
 
-def _lock_for(mm: MmStruct, start: int, end: int, advice: str) -> AbstractContextManager[object]:
+def _lock_for(
+    mm: MmStruct, start: int, end: int, advice: str, *, remote: bool
+) -> AbstractContextManager[object]:
     """The lock for *advice*: mmap_lock, for writing where it changes VMAs.
 
     To clear entries of one VMA its own lock is enough, where nobody has that for writing (try_vma_read_lock).
     """
     if advice in _FLAG_ADVICE or advice in _MERGING_ADVICE:
         return mm.mmap_lock.write()
-    if advice in _ZAPPING and mm.kernel.profile.zapping_advice_locks_vmas:
+    if advice in _ZAPPING and not remote and mm.kernel.profile.zapping_advice_locks_vmas:
         vma = mm.vma_lookup(start)
         if vma is not None and end <= vma.end and not mm.is_write_locked(vma):
             return nullcontext()

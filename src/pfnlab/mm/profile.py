@@ -115,6 +115,8 @@ class Profile:
     dofork_refuses_special: bool
     #: fallocate on a file that cannot says so before it judges the size (S5.9.6).
     fallocate_checks_op_first: bool
+    #: process_madvise takes any advice about the caller's own memory (S5.15).
+    own_memory_takes_any_advice: bool
 
     # Entries and faults.
     #: Write-protecting an entry hides its dirty bit (S1.3).

@@ -104,6 +104,7 @@ SWITCHES_KNOWN: dict[str, tuple[KnownBy, ...]] = {
     "fast_lookup_wants_a_file": (Measured("walkers/walk-driver-write-only", ("6.12", "7.3")),),
     "dofork_refuses_special": (Measured("driver/driver-insert-page-advice", ("6.12", "7.2")),),
     "fallocate_checks_op_first": (Measured("madvise/madvise-remove", ("6.12", "7.2")),),
+    "own_memory_takes_any_advice": (Measured("madvise/process-madvise", ("6.12", "6.16")),),
     "saved_dirty": (Measured("mprotect/mprotect-none-copied", ("6.1", "6.12")),),
     "dummy_vm_ops": (Measured("driver/driver-bare", ("6.1",)),),
     "dirty_file_pages_stay_so": (Measured("touching/anon-shared-three", ("6.12", "7.2")),),

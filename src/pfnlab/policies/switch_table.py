@@ -122,6 +122,11 @@ SWITCHES = (
         "MADV_REMOVE on resource files; S5.9",
         catalogue="N09",
     ),
+    Switch(
+        "own_memory_takes_any_advice",
+        "6.13",
+        "021781b01275, unrestrict process_madvise() for the current process; S5.15",
+    ),
     # Entries and faults.
     Switch("saved_dirty", "6.6", "_PAGE_SAVED_DIRTY with user shadow stacks, 6.6; S1.3"),
     Switch(

@@ -49,6 +49,7 @@ from pfnlab.programs.lang.ops import (
     Munmap,
     Op,
     PkeyMprotect,
+    ProcessMadvise,
     ProcessMrelease,
     Read,
     ReadMemtypeList,
@@ -143,7 +144,7 @@ def why_not(op: Op) -> str | None:
         return "a call that is made to fail, or is left out, needs a debugger"
     if isinstance(op.call, Plug | Unplug):
         return "a device is plugged and unplugged from outside the machine"
-    if isinstance(op.call, ProcessMrelease):
+    if isinstance(op.call, ProcessMadvise | ProcessMrelease):
         return "the tasks of a written program do not know each other's pids"
     if isinstance(op.call, RescanMoved):
         return "the place where the device was is kept from it, from outside the machine"

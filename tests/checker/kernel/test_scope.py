@@ -96,6 +96,7 @@ def test_the_last_task_never_ends() -> None:
         ("new = mmap bar wc shared rw", "munmap <frist>", "did you mean `first`"),
         ("new = mmap bar wc shared rw", "munmap", "munmap"),
         ("new = mmap bar wc shared rw", "clear_refs soft_dirty", "a state has no soft-dirty bits"),
+        ("new = mmap bar wc shared rw", "process_madvise <first> cold main", "names no task"),
         ("bar: pci", "bar: pcie", "pcie"),
         ("depth = 2", "depth =", "no TOML"),
         ("depth = 2", "depth = 2\nthp = 'alwys'", "did you mean `always`"),

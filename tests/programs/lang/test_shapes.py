@@ -32,6 +32,7 @@ _TYPES: dict[Shape, Any] = {
     Shape.PROT: str,
     Shape.VALUE: int,
     Shape.ROOM: int | None,
+    Shape.ANY_TASK: str,
     Shape.TASK: str,
 }
 

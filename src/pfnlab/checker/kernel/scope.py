@@ -41,7 +41,7 @@ import msgspec
 
 from pfnlab.errors import Misuse, ProgramError
 from pfnlab.files import Missing, read_text
-from pfnlab.programs.lang.ops import Device, Mmap, Mremap, Op, Program, Thp
+from pfnlab.programs.lang.ops import Device, Mmap, Mremap, Op, ProcessMadvise, Program, Thp
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.text import parse
 from pfnlab.programs.lang.walk_ops import ClearRefs
@@ -281,4 +281,9 @@ def _parsed(header: list[str], declaration: str, line: str, source: str) -> Prog
     if any(isinstance(op.call, ClearRefs) and op.call.kind == "soft_dirty" for op in program.ops):
         # Else two states that differ in that would be one (docs/states.md).
         raise Misuse(f"{source}: `{line}`: a state has no soft-dirty bits: run that as a program instead")
+    if any(isinstance(op.call, ProcessMadvise) for op in program.ops):
+        # Tasks are named anew where that makes two states equal.
+        raise Misuse(
+            f"{source}: `{line}`: an operation of a scope names no task: run that as a program instead"
+        )
     return program

@@ -295,6 +295,27 @@ static int reap(pid_t process, bool kills)
 	return ret;
 }
 
+/* Advice for memory of the process of a pid; all of it is advised, or nothing. */
+static int advise_process(const uint64_t *arg, bool order)
+{
+	struct iovec range = { (void *)arg[0], arg[1] };
+	int fd = syscall(SYS_pidfd_open, (pid_t)arg[3], 0), error;
+	ssize_t advised;
+
+	if (fd < 0)
+		return -1;
+	if (order)
+		order_record(true);
+	errno = 0;
+	advised = syscall(SYS_process_madvise, fd, &range, 1, (int)arg[2], 0);
+	error = errno;
+	if (order)
+		order_record(false);
+	close(fd);
+	errno = advised >= 0 && advised != (ssize_t)arg[1] ? EIO : error;
+	return advised == (ssize_t)arg[1] ? 0 : -1;
+}
+
 /* NUMBER, a digit, written to the task's own clear_refs. */
 static int clear_refs(unsigned number, bool order)
 {
@@ -434,7 +455,7 @@ static void operate(const struct op *op, struct answer *answer)
 	let_through();
 	if (op->order && op->verb != MMAP && !op->vfio && op->verb != WALK && op->verb != BYTES && op->verb != REMOVE && op->verb != RESCAN &&
 	    op->verb != BIND && op->verb != UNBIND && op->verb != RESCAN_MOVED && op->verb != CLEAR_REFS &&
-	    op->verb != PKEY_MPROTECT && op->verb != SETRLIMIT)
+	    op->verb != PKEY_MPROTECT && op->verb != SETRLIMIT && op->verb != PROCESS_MADVISE)
 		order_record(true);
 	errno = 0;
 	switch (op->verb) {
@@ -471,6 +492,7 @@ static void operate(const struct op *op, struct answer *answer)
 	case PKEY_MPROTECT: ret = protect_by_key(arg, op->order); break;
 	case SETRLIMIT: ret = set_limit(arg[0], arg[1]); break;
 	case MRELEASE: ret = reap(arg[0], arg[1]); break;
+	case PROCESS_MADVISE: ret = advise_process(arg, op->order); break;
 	case CLEAR_REFS: ret = clear_refs(arg[0], op->order); break;
 	case BIND:
 	case UNBIND:   ret = slot_bind(op->verb == BIND, op->order); break;

@@ -134,6 +134,8 @@ static void read_op(char **word, int words, enum part part)
 			op->arg[i] = walker(word[3]);
 		else if (verb == FORK || verb == THREAD || (verb == MRELEASE && i == 0))
 			op->arg[i] = slot(word[3]);
+		else if (verb == PROCESS_MADVISE && i == 3)
+			op->arg[i] = slot(word[6]);
 		else
 			op->arg[i] = number(word[3 + i]);
 	}

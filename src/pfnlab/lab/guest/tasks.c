@@ -169,6 +169,8 @@ static bool begin(struct op *op, struct answer *answer)
 		task->begun = *op;
 		if (op->verb == MRELEASE)
 			op->arg[0] = last_in[op->arg[0]];
+		if (op->verb == PROCESS_MADVISE)
+			op->arg[3] = tasks[op->arg[3]].process;
 		task->busy = true;
 		if (op->verb == KILL)
 			kill(task->process, SIGKILL);

@@ -165,7 +165,7 @@ def _field(field: Field, value: Any, placement: Placement, slots: dict[str, int]
             return f"{_prot(value):x}"
         case Shape.VALUE:
             return f"{value:x}"
-        case Shape.TASK:
+        case Shape.TASK | Shape.ANY_TASK:
             return str(_slot(slots, value))
         case Shape.ROOM:
             return f"{_UNLIMITED if value is None else value:x}"

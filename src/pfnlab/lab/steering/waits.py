@@ -54,11 +54,28 @@ _SEMAPHORES: dict[Obstacle, tuple[str, ...]] = {
     ),
     Obstacle.MMAP_LOCK: (
         *("__vm_munmap", "vm_munmap", "dup_mm", "copy_process", "do_user_addr_fault", "lock_mm_and_find_vma"),
-        *("vm_mmap_pgoff", "do_mprotect", "do_madvise", "madvise_", "__do_sys_", "__se_sys_", "do_mlock"),
+        *(
+            "vm_mmap_pgoff",
+            "do_mprotect",
+            "do_madvise",
+            "madvise_",
+            "vector_madvise",
+            "__do_sys_",
+            "__se_sys_",
+            "do_mlock",
+        ),
         # System calls that take the lock themselves, where the compiler has put all of one into its entry.
         *(
             f"__x64_sys_{name}"
-            for name in ("munlock", "mlockall", "msync", "mincore", "remap_file_pages", "process_mrelease")
+            for name in (
+                "munlock",
+                "mlockall",
+                "msync",
+                "mincore",
+                "remap_file_pages",
+                "process_mrelease",
+                "process_madvise",
+            )
         ),
         *(
             "do_mremap",

@@ -126,6 +126,9 @@ class CallReader:
                 return self._value(line, verb, first)
             case Shape.TASK:
                 self.at[name] = line.column
+                return line.word("task", f"one as `{verb} {first} cold main`")
+            case Shape.ANY_TASK:
+                self.at[name] = line.column
                 return line.word("task", f"`{verb} c`")
             case Shape.ROOM:
                 self.at[name] = line.column

@@ -122,8 +122,10 @@ class CallValidity(Names):
                 _value(value)
             case Shape.ROOM:
                 _room(value, name)
-            case Shape.TASK:
+            case Shape.ANY_TASK:
                 self.check_known(value, name)
+            case Shape.TASK:
+                self.check_alive(value, name)
             case Word():
                 if value not in field.numbers:
                     near = did_you_mean(value, field.numbers)

@@ -99,11 +99,14 @@ class Names:
             hint = near if "did you mean" in near else ": fork it above, as `c = fork`"
             raise Wrong(f"there is no task {quoted(task)} yet{hint}", part)
 
-    def check_alive(self, task: str) -> None:
-        """Refuse a task that does not live here."""
-        self.check_known(task, "task")
+    def check_alive(self, task: str, part: str = "task") -> None:
+        """Refuse a task that does not live here.
+
+        :param part: where it is named
+        """
+        self.check_known(task, part)
         if ended := self.tasks[task]:
-            raise Wrong(f"task `{task}` is gone since its {ended}: let another task act", "task")
+            raise Wrong(f"task `{task}` is gone since its {ended}: let another task act", part)
 
     def alive(self) -> list[str]:
         """The tasks that live here, in order of creation."""

@@ -189,6 +189,16 @@ class Madvise(OnPages, frozen=True, tag="madvise"):
     advice: str
 
 
+class ProcessMadvise(OnPages, frozen=True, tag="process_madvise"):
+    """process_madvise(2) of one range; ``advice`` is a key of :data:`ADVICE`.
+
+    :param target: the task whose memory is meant
+    """
+
+    advice: str
+    target: str
+
+
 class Mlock(OnPages, frozen=True, tag="mlock"):
     """mlock(2)."""
 
@@ -318,6 +328,7 @@ SystemCall = (
     | Mprotect
     | PkeyMprotect
     | Madvise
+    | ProcessMadvise
     | Mlock
     | Munlock
     | Mlockall

@@ -266,7 +266,7 @@ def _field(field: Field) -> Callable[[Any, Mapped], str] | None:
             return lambda span, mapped: f" {_span(span, mapped)}"
         case Shape.ACCESS | Shape.DEVICE_PAGES | Shape.MEMORY | Shape.SECTIONS | Shape.OWN_PAGES:
             return lambda span, mapped: f" {_pages(span)}"
-        case Shape.DEVICE | Shape.PROT | Shape.VALUE | Shape.TASK:
+        case Shape.DEVICE | Shape.PROT | Shape.VALUE | Shape.TASK | Shape.ANY_TASK:
             return lambda value, mapped: f" {value}"
         case Shape.ROOM:
             return lambda room, mapped: f" {UNLIMITED}" if room is None else f" +{page_count(room)}"

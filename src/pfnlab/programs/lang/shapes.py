@@ -70,6 +70,7 @@ from pfnlab.programs.lang.ops import (
     Munlockall,
     Munmap,
     PkeyMprotect,
+    ProcessMadvise,
     ProcessMrelease,
     Read,
     ReadMemtypeList,
@@ -112,8 +113,10 @@ class Shape(Enum):
     VALUE = auto()
     #: Pages that a process may have more than it has: ``+16 pages``, or ``unlimited``.
     ROOM = auto()
-    #: A task of the program, which may have ended.
+    #: A task that lives here.
     TASK = auto()
+    #: A task of the program, which may have ended.
+    ANY_TASK = auto()
 
 
 class Word(NamedTuple):
@@ -171,6 +174,9 @@ ROWS: dict[type[Call], Row] = {
     Mprotect: Row((Shape.RANGE, Shape.PROT), "mprotect", "S5.10"),
     PkeyMprotect: Row((Shape.RANGE, Shape.PROT, Flag("keyed")), "pkey-mprotect", "S5.13"),
     Madvise: Row((Shape.RANGE, Word(ADVICE, "advice", "dontfork")), "madvise", "S5.9"),
+    ProcessMadvise: Row(
+        (Shape.RANGE, Word(ADVICE, "advice", "cold"), Shape.TASK), "process-madvise", "S5.15"
+    ),
     Mbind: Row((Shape.RANGE, Word(POLICIES, "policy", "bind"), Flag("move")), "mbind", "S5.12"),
     Write: Row((Shape.ACCESS, Shape.VALUE), "store", "S6.2 S6.4"),
     RemapPfnRange: Row((Shape.RANGE, _PROT_MODE), "driver remap", "S4.6"),
@@ -220,7 +226,7 @@ ROWS: dict[type[Call], Row] = {
     Release: Row((), "nop", ""),
     ClearRefs: Row((Word(CLEARED_REFS, "kind of references", "soft_dirty"),), "clear-refs", "S7.7"),
     Setrlimit: Row((Word(LIMITS, "limit", "as"), Shape.ROOM), "setrlimit", "S5.14"),
-    ProcessMrelease: Row((Shape.TASK, Flag("killed")), "process-mrelease", "S8.4"),
+    ProcessMrelease: Row((Shape.ANY_TASK, Flag("killed")), "process-mrelease", "S8.4"),
     Status: Row((), "walk status 0 0", "", "vmrss"),
 }
 

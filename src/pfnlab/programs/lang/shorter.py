@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import msgspec
 
 from pfnlab.errors import ProgramError
-from pfnlab.programs.lang.ops import Fork, Op, ProcessMrelease, Program, Release, Thread
+from pfnlab.programs.lang.ops import Fork, Op, ProcessMadvise, ProcessMrelease, Program, Release, Thread
 from pfnlab.programs.lang.validity import check_program
 
 
@@ -47,8 +47,7 @@ def without(program: Program, places: Sequence[int]) -> Program | None:
     missing_tasks: set[str] = set()
     held = False
     for place, op in enumerate(program.ops):
-        concerns = {op.task, op.call.victim} if isinstance(op.call, ProcessMrelease) else {op.task}
-        orphan = concerns & missing_tasks or (isinstance(op.call, Release) and not held)
+        orphan = _concerned(op) & missing_tasks or (isinstance(op.call, Release) and not held)
         if place in removed or orphan:
             if isinstance(op.call, (Fork, Thread)):
                 missing_tasks.add(op.call.child)
@@ -59,6 +58,15 @@ def without(program: Program, places: Sequence[int]) -> Program | None:
         held = op.hold is not None or (held and not isinstance(op.call, Release))
         ops.append(op)
     return msgspec.structs.replace(program, ops=tuple(ops)) if ops else None
+
+
+def _concerned(op: Op) -> set[str]:
+    """The task that calls, and the one that its call names."""
+    match op.call:
+        case ProcessMadvise(target=other) | ProcessMrelease(victim=other):
+            return {op.task, other}
+        case _:
+            return {op.task}
 
 
 def _without_groups(program: Program, size: int) -> Iterator[Program]:

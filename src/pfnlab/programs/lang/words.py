@@ -104,7 +104,7 @@ WORD_VERBS = tuple(
 )
 
 #: Operations on a task.
-TASK_VERBS = verbs_on(Shape.TASK)
+TASK_VERBS = verbs_on(Shape.ANY_TASK)
 
 #: Operations that make a task, with the line that does it.
 BIRTHS: dict[str, str] = {"fork": "c = fork", "thread": "t = thread"}

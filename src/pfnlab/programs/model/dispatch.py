@@ -17,7 +17,7 @@ from pfnlab.mm.clear_refs import clear_refs
 from pfnlab.mm.fault import Signal, access
 from pfnlab.mm.flags import prot_flags
 from pfnlab.mm.kernel import Kernel, Task
-from pfnlab.mm.madvise import do_madvise
+from pfnlab.mm.madvise import do_madvise, process_madvise
 from pfnlab.mm.mempolicy import do_mbind
 from pfnlab.mm.mlock import do_mlock, do_mlockall, do_mseal, do_msync, do_munlockall
 from pfnlab.mm.mmap import do_mmap
@@ -95,6 +95,7 @@ from pfnlab.programs.lang.ops import (
     Munlockall,
     Munmap,
     PkeyMprotect,
+    ProcessMadvise,
     ProcessMrelease,
     Read,
     ReadMemtypeList,
@@ -176,6 +177,8 @@ def _system_call(kernel: Kernel, task: Task, call: SystemCall, places: Places) -
             do_mprotect(mm, *places.pages(span), prot_flags(prot), keyed=keyed)
         case Madvise(span=span, advice=advice):
             do_madvise(mm, *places.pages(span), advice)
+        case ProcessMadvise(span=span, advice=advice, target=target):
+            process_madvise(mm, kernel.tasks[target].mm, *places.pages(span), advice)
         case Mlock(span=span):
             do_mlock(mm, *places.pages(span), locked=True)
         case Munlock(span=span):
