@@ -14,7 +14,7 @@ from pfnlab.errors import Misuse, Undecided
 from pfnlab.lab.running.named_machines import name_machines, side_by_side
 from pfnlab.programs.lang.device_ops import DriverCall, Plug, RescanMoved, Unplug
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.lang.ops import Mmap, ProcessMrelease, Program
+from pfnlab.programs.lang.ops import Mmap, ProcessMadvise, ProcessMrelease, Program
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 from pfnlab.reproducers.formats import export
@@ -52,7 +52,7 @@ def c_of(program: Program, run: Run | None = None) -> str:
 
 def is_of_user_space(program: Program) -> bool:
     """Whether nothing in it takes a driver, a debugger, somebody outside, or the pid of another task."""
-    outside = (*DriverCall.__args__, RescanMoved, Plug, Unplug, ProcessMrelease)
+    outside = (*DriverCall.__args__, RescanMoved, Plug, Unplug, ProcessMadvise, ProcessMrelease)
     return not any(
         op.hold or op.fail or op.skip or isinstance(op.call, outside)
         or (isinstance(op.call, Mmap) and op.call.via == "driver")
