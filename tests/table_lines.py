@@ -11,7 +11,7 @@ _TEXTS: dict[Shape, str] = {
     **{Shape.OWN_PAGES: "ram[0:2]", Shape.SECTIONS: "bar[0:512]", Shape.DEVICE: "bar", Shape.PROT: "rx"},
     Shape.VALUE: "7",
     Shape.ROOM: "+16 pages",
-    **{Shape.TASK: "main", Shape.ANY_TASK: "c"},
+    **{Shape.TASK: "main", Shape.ANY_TASK: "c", Shape.HELD: "main"},
 }
 _HEAD = "pfnlab program 1\ndevice bar: pci, 512 pages\na = mmap bar[0:8] wc shared rw\n"
 

@@ -95,7 +95,7 @@ def test_not_come_by(stage: Stage):
     """An operation that does not call the function is not held."""
     operation = stage.begin("main", stage.calls("f"), hold=Call("g"))
 
-    assert (True, None) == (operation.done, stage.processors.held)
+    assert (True, []) == (operation.done, stage.processors.held)
 
 
 def test_released(stage: Stage):
@@ -182,7 +182,7 @@ def test_who_is_answered_may_be_first(stage: Stage):
     """An operation that waited for the processor that was held goes on beside the one there."""
 
     def flush() -> None:
-        stage.processors.wait(Need.IPI, lambda: stage.processors.held is None)
+        stage.processors.wait(Need.IPI, lambda: not stage.processors.held)
         stage.calls("flushed")()
 
     stage.processors.waiters_first = True
@@ -296,3 +296,47 @@ def test_waiting_for_each_other(stage: Stage):
 
     with pytest.raises(Defect, match="wait for each other: t for IPI"):
         stage.processors.release()
+
+
+class TestTwo:
+    """Two operations that are held at once (S8.5)."""
+
+    def test_both_stand(self, stage: Stage):
+        """Each at its own place, until it is let go by its task's name."""
+        first = stage.begin("main", stage.calls("f", "g"), hold=Call("g"))
+        second = stage.begin("t", stage.calls("h", "i"), hold=Call("i"))
+        held = list(stage.processors.held)
+        after = stage.processors.release("t")
+
+        assert [first, second] == held == after
+        assert ([first], ["f", "h", "i"]) == (stage.processors.held, stage.done)
+
+    def test_who_waits_for_the_other_goes_on_waiting(self, stage: Stage):
+        """A release tells of everybody who was under way, in the order they began."""
+        first = stage.begin("main", stage.locked("f", write=True), hold=Call("f"))
+        second = stage.begin("t", stage.calls("g"), hold=Call("g"))
+        third = stage.begin("s", stage.locked("h", write=True))
+
+        assert [first, second, third] == stage.processors.release("t")
+        assert (True, Need.MMAP_LOCK) == (second.done, third.waits)
+        assert [first, third] == stage.processors.release()
+        assert ["g", "f", "h"] == stage.done
+
+    def test_one_that_waits_stands_at_its_place_later(self, stage: Stage):
+        """Once it has the lock that the other had."""
+        stage.begin("main", stage.locked("f", write=True), hold=Call("f"))
+        second = stage.begin("t", stage.locked("g", write=True), hold=Call("g"))
+        waits = second.waits
+        stage.processors.release("main")
+
+        assert Need.MMAP_LOCK is waits
+        assert ([second], ["f"]) == (stage.processors.held, stage.done)
+
+    def test_one_that_waits_may_be_let_go_before_its_place(self, stage: Stage):
+        """Then it is not held there."""
+        stage.begin("main", stage.locked("f", write=True), hold=Call("f"))
+        second = stage.begin("t", stage.locked("g", write=True), hold=Call("g"))
+
+        assert [] == stage.processors.release("t")
+        stage.processors.release()
+        assert (True, []) == (second.done, stage.processors.held)

@@ -75,6 +75,7 @@ OTHER: dict[type, dict[str, str]] = {
     Tlb: {
         "flushed": "a counter",
         "_aged": "as the accessed bit, no part of a state",
+        "_spared": "asked while a processor is held, where no state is kept",
     },
     PageTables: {"_starts": "follows from the runs"},
     MmStruct: {

@@ -180,6 +180,8 @@ class _Draft:
                 return draw(st.sampled_from(PROTECTIONS))
             case Shape.TASK | Shape.ANY_TASK:
                 return "main"
+            case Shape.HELD:
+                return None
             case Shape.VALUE:
                 return draw(st.integers(0, (1 << 32) - 1))
             case Shape.ROOM:

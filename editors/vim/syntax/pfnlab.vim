@@ -8,20 +8,22 @@ endif
 syntax case match
 syntax match pfnlabLine "^" nextgroup=@pfnlabInLine skipwhite
 
-syntax cluster pfnlabInLine contains=pfnlabKeyword_line0,pfnlabName_line1,pfnlabTask_line2,pfnlabTask_line3,pfnlabMark_line4,pfnlabKeyword_line5,pfnlabKeyword_line6,pfnlabKeyword_line7,pfnlabKeyword_line8,pfnlabKeyword_line9,pfnlabOperation_line10,pfnlabOperation_line11,pfnlabOperation_line12,pfnlabOperation_line13,pfnlabOperation_line14,pfnlabOperation_line15,pfnlabOperation_line16,pfnlabOperation_line17,pfnlabOperation_line18,pfnlabOperation_line19,pfnlabOperation_line20,pfnlabComment_line21,pfnlabError_line22,pfnlabComment_line23,pfnlabError_line24,pfnlabError_line25
-syntax match pfnlabError_line25 "\v\C[^ \t]" contained nextgroup=@pfnlabInLine skipwhite
+syntax cluster pfnlabInLine contains=pfnlabKeyword_line0,pfnlabName_line1,pfnlabTask_line2,pfnlabTask_line3,pfnlabMark_line4,pfnlabKeyword_line5,pfnlabKeyword_line6,pfnlabKeyword_line7,pfnlabKeyword_line8,pfnlabKeyword_line9,pfnlabOperation_line10,pfnlabOperation_line11,pfnlabOperation_line12,pfnlabOperation_line13,pfnlabOperation_line14,pfnlabOperation_line15,pfnlabOperation_line16,pfnlabOperation_line17,pfnlabOperation_line18,pfnlabOperation_line19,pfnlabOperation_line20,pfnlabOperation_line21,pfnlabComment_line22,pfnlabError_line23,pfnlabComment_line24,pfnlabError_line25,pfnlabError_line26
+syntax match pfnlabError_line26 "\v\C[^ \t]" contained nextgroup=@pfnlabInLine skipwhite
+highlight default link pfnlabError_line26 pfnlabError
+syntax match pfnlabError_line25 "\v\C[A-Za-z_][A-Za-z0-9_]*%(-[A-Za-z0-9_]+)*-?" contained nextgroup=@pfnlabInLine skipwhite
 highlight default link pfnlabError_line25 pfnlabError
-syntax match pfnlabError_line24 "\v\C[A-Za-z_][A-Za-z0-9_]*%(-[A-Za-z0-9_]+)*-?" contained nextgroup=@pfnlabInLine skipwhite
-highlight default link pfnlabError_line24 pfnlabError
-syntax match pfnlabComment_line23 "\v\C#.*" contained nextgroup=@pfnlabInLine skipwhite
-highlight default link pfnlabComment_line23 pfnlabComment
-syntax match pfnlabError_line22 "\v\C[A-Za-z_][A-Za-z0-9_]*%(-[A-Za-z0-9_]+)*-?" contained nextgroup=@pfnlabInOperand skipwhite
-highlight default link pfnlabError_line22 pfnlabError
-syntax match pfnlabComment_line21 "\v\C#.*" contained nextgroup=@pfnlabInLine skipwhite
-highlight default link pfnlabComment_line21 pfnlabComment
-syntax match pfnlabOperation_line20 "\v\C%(mmap|mremap|write|remap_pfn_range|process_vm_readv|mem_read|mem_write|process_vm_writev|pipe_write|vmsplice|futex_wake|move_pages|pagemap|pagemap_scan|numa_maps|smaps|smaps_rollup|userfaultfd|munmap|mlock|munlock|msync|mseal|read|mincore|zap_vma_ptes|unmap_mapping_range|request_mem_region|memremap_pages|ioremap|memremap|io_mapping_create_wc|arch_io_reserve_memtype_wc|arch_io_free_memtype_wc|arch_phys_wc_add|set_memory_wb|set_memory_wc|set_memory_uc|set_pages_array_wb|set_pages_array_wc|set_pages_array_uc|memory_disable|memory_enable|vfio_reset|d3|d0|vfio_close|bind|unbind|remove|rescan|rescan_moved|unplug|plug)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInOperand skipwhite
+syntax match pfnlabComment_line24 "\v\C#.*" contained nextgroup=@pfnlabInLine skipwhite
+highlight default link pfnlabComment_line24 pfnlabComment
+syntax match pfnlabError_line23 "\v\C[A-Za-z_][A-Za-z0-9_]*%(-[A-Za-z0-9_]+)*-?" contained nextgroup=@pfnlabInOperand skipwhite
+highlight default link pfnlabError_line23 pfnlabError
+syntax match pfnlabComment_line22 "\v\C#.*" contained nextgroup=@pfnlabInLine skipwhite
+highlight default link pfnlabComment_line22 pfnlabComment
+syntax match pfnlabOperation_line21 "\v\C%(mmap|mremap|write|remap_pfn_range|process_vm_readv|mem_read|mem_write|process_vm_writev|pipe_write|vmsplice|futex_wake|move_pages|pagemap|pagemap_scan|numa_maps|smaps|smaps_rollup|userfaultfd|munmap|mlock|munlock|msync|mseal|read|mincore|zap_vma_ptes|unmap_mapping_range|request_mem_region|memremap_pages|ioremap|memremap|io_mapping_create_wc|arch_io_reserve_memtype_wc|arch_io_free_memtype_wc|arch_phys_wc_add|set_memory_wb|set_memory_wc|set_memory_uc|set_pages_array_wb|set_pages_array_wc|set_pages_array_uc|memory_disable|memory_enable|vfio_reset|d3|d0|vfio_close|bind|unbind|remove|rescan|rescan_moved|unplug|plug)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInOperand skipwhite
+highlight default link pfnlabOperation_line21 pfnlabOperation
+syntax match pfnlabOperation_line20 "\v\C%(remap_file_pages)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInMapped skipwhite
 highlight default link pfnlabOperation_line20 pfnlabOperation
-syntax match pfnlabOperation_line19 "\v\C%(remap_file_pages)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInMapped skipwhite
+syntax match pfnlabOperation_line19 "\v\C%(release)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInReleased skipwhite
 highlight default link pfnlabOperation_line19 pfnlabOperation
 syntax match pfnlabOperation_line18 "\v\C%(process_mrelease)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInReaping skipwhite
 highlight default link pfnlabOperation_line18 pfnlabOperation
@@ -39,7 +41,7 @@ syntax match pfnlabOperation_line12 "\v\C%(mprotect|pkey_mprotect)%([A-Za-z0-9_-
 highlight default link pfnlabOperation_line12 pfnlabOperation
 syntax match pfnlabOperation_line11 "\v\C%(fork|thread)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInBirth skipwhite
 highlight default link pfnlabOperation_line11 pfnlabOperation
-syntax match pfnlabOperation_line10 "\v\C%(mlockall|munlockall|exec|exit|kill|look|release_mem_region|iounmap|memunmap|io_mapping_free|memunmap_pages|memtype_list|release|status)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInEnd skipwhite
+syntax match pfnlabOperation_line10 "\v\C%(mlockall|munlockall|exec|exit|kill|look|release_mem_region|iounmap|memunmap|io_mapping_free|memunmap_pages|memtype_list|status)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInEnd skipwhite
 highlight default link pfnlabOperation_line10 pfnlabOperation
 syntax match pfnlabKeyword_line9 "\v\C%(fail|skip|hold)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInCall skipwhite
 highlight default link pfnlabKeyword_line9 pfnlabKeyword
@@ -335,6 +337,16 @@ syntax match pfnlabComment_reaping1 "\v\C#.*" contained nextgroup=@pfnlabInReapi
 highlight default link pfnlabComment_reaping1 pfnlabComment
 syntax match pfnlabTask_reaping0 "\v\C[a-z][a-z0-9_]{0,11}%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInArguments skipwhite
 highlight default link pfnlabTask_reaping0 pfnlabTask
+
+syntax cluster pfnlabInReleased contains=pfnlabTask_released0,pfnlabComment_released1,pfnlabError_released2,pfnlabError_released3
+syntax match pfnlabError_released3 "\v\C[^ \t]" contained nextgroup=@pfnlabInReleased skipwhite
+highlight default link pfnlabError_released3 pfnlabError
+syntax match pfnlabError_released2 "\v\C[A-Za-z_][A-Za-z0-9_]*%(-[A-Za-z0-9_]+)*-?" contained nextgroup=@pfnlabInReleased skipwhite
+highlight default link pfnlabError_released2 pfnlabError
+syntax match pfnlabComment_released1 "\v\C#.*" contained nextgroup=@pfnlabInReleased skipwhite
+highlight default link pfnlabComment_released1 pfnlabComment
+syntax match pfnlabTask_released0 "\v\C[a-z][a-z0-9_]{0,11}%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInReleased skipwhite
+highlight default link pfnlabTask_released0 pfnlabTask
 
 syntax cluster pfnlabInBirth contains=pfnlabOption_birth0,pfnlabComment_birth1,pfnlabError_birth2,pfnlabError_birth3
 syntax match pfnlabError_birth3 "\v\C[^ \t]" contained nextgroup=@pfnlabInBirth skipwhite

@@ -150,7 +150,8 @@ class Acting(Operations, ABC):
     def hold(self, function: str, nth: int = 1, *, at_return: bool = False) -> Forced:
         """The task's next operation, its processor stopped inside: ``m.hold("unmap_vmas").munmap(a)``.
 
-        Other tasks go on until ``m.release()``.
+        Other tasks go on until ``m.release()``; one of them may be held too, and each then goes on
+        by its name, ``m.release("main")``.
         """
         return Forced(self, {"hold": Hold(function, nth, at_return)})
 

@@ -359,7 +359,9 @@ class Conditions:
     def __init__(self) -> None:
         self._mapped: list[Span] = []
         self._leaves: set[str] = set()
-        self._removed = self._claimed = self._held = False
+        self._removed = self._claimed = False
+        #: The tasks that are held.
+        self._held: set[str] = set()
 
     def of(self, call: Call) -> set[str]:
         """The conditions under which *call* is done if it comes next; a leaf is in an area it names."""
@@ -369,7 +371,7 @@ class Conditions:
 
     def anywhere(self) -> set[str]:
         """The conditions that hold for some area."""
-        holding = (bool(self._leaves), self._removed, self._claimed, self._held)
+        holding = (bool(self._leaves), self._removed, self._claimed, bool(self._held))
         return {name for name, holds in zip(CONDITIONS, holding, strict=True) if holds}
 
     def add(self, op: Op) -> None:
@@ -386,8 +388,10 @@ class Conditions:
             self._claimed = True
         elif kind in ("release_mem_region", "unbind"):
             self._claimed = False
-        if op.hold is not None or isinstance(call, Release):
-            self._held = op.hold is not None
+        if op.hold is not None:
+            self._held.add(op.task)
+        elif isinstance(call, Release):
+            self._held = set() if call.held is None else self._held - {call.held}
 
 
 def reached_under(program: Program, run: Run | None = None) -> set[tuple[str, str]]:

@@ -259,7 +259,7 @@ class CallGenerator(MappingGenerator):
                 return draw.randrange(1, 100) if self.stores else None
             case Shape.TASK:
                 return draw.choice(self.tasks)
-            case Shape.ANY_TASK:
+            case Shape.ANY_TASK | Shape.HELD:
                 return None
             case Shape.ROOM:
                 return draw.choice(_ROOMS)

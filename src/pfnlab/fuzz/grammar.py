@@ -7,7 +7,7 @@ bias decide the whole program.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from random import Random
 
 import msgspec
@@ -117,6 +117,9 @@ _SLOT_RATE = 0.1
 
 #: How often a program with schedules has a processor that is held.
 _HELD_RATE = 0.8
+
+#: How often another task is held too while one is.
+_TWO_HELD = 0.2
 
 #: The settings of transparent_hugepage, with weights; most programs say none.
 _THP: dict[Thp | None, int] = {None: 80, "always": 12, "madvise": 6, "never": 2}
@@ -382,7 +385,10 @@ class _Drawing:
         return self.calls.call(kind, f"t{self.born + 1}" if len(self.tasks) < _MOST_TASKS else None)
 
     def schedule(self) -> None:
-        """A thread, one held operation, up to three operations of the others meanwhile, and the release."""
+        """A thread, one held operation, up to three operations of the others meanwhile, and the release.
+
+        Sometimes one of the others is held too; then either may go on first.
+        """
         draw = self.random
         most = draw.choices((2, 3, 4), (6, 1, 1))[0]
         while len(self.tasks) > most:
@@ -395,13 +401,37 @@ class _Drawing:
             # Faults and changes of the memory bit, which have a lock in common.
             locked = (*_VFIO_LOCKED, *(kind for kind in RESET_KINDS if kind in self.weights))
             kinds, functions = dict.fromkeys(locked, 1.0), _VFIO_HOLDS
-        held = Op(self.call(self.weighted(kinds, {HELD})), task)
+        held, two = [task], draw.random() < _TWO_HELD
+        if two and len(self.tasks) < 3:
+            self.add(Op(Thread(f"t{self.born + 1}"), draw.choice(self.tasks)))
+        self._hold(task, self.weighted(kinds, {HELD}), functions)
+        if two:
+            held.append(draw.choice([name for name in self.tasks if name != task]))
+            self._hold(held[1], self.weighted(kinds, {HELD}), functions)
+        self._beside(held, kinds, draw.randrange(two, 4))
+        if two:
+            draw.shuffle(held)
+            self.add(Op(Release(held.pop())))
+            self._beside(held, kinds, draw.randrange(3))
+        self.add(Op(Release()))
+
+    def _hold(self, task: str, kind: str, functions: Sequence[str]) -> None:
+        """An operation of *task* that is held."""
+        draw = self.random
+        held = Op(self.call(kind), task)
         hold = Hold(draw.choice(functions), draw.choice((1, 1, 1, 2)), draw.random() < 0.2)
         self.add(msgspec.structs.replace(held, hold=hold))
-        for _ in range(draw.randrange(1, 4)):
-            task_beside = draw.choice([name for name in self.tasks if name != task])
-            if self.process_of[task_beside] != self.process_of[task] and draw.random() < _ENDS:
-                self.add(Op(draw.choice((Exit(), Kill())), task_beside))
+
+    def _beside(self, held: Sequence[str], kinds: dict[str, float], number: int) -> None:
+        """Operations of the tasks that are not held."""
+        draw = self.random
+        processes = {self.process_of[task] for task in held}
+        for _ in range(number):
+            others = [name for name in self.tasks if name not in held]
+            if not others:
+                return
+            task = draw.choice(others)
+            if self.process_of[task] not in processes and draw.random() < _ENDS:
+                self.add(Op(draw.choice((Exit(), Kill())), task))
                 continue
-            self.add(Op(self.call(self.weighted(kinds, self.conditions.anywhere())), task_beside))
-        self.add(Op(Release()))
+            self.add(Op(self.call(self.weighted(kinds, self.conditions.anywhere())), task))

@@ -16,6 +16,7 @@ class Tlb:
     def __init__(self) -> None:
         self._entries: dict[int, EntryRun] = {}
         self._aged: set[int] = set()
+        self._spared: set[int] = set()
         self.flushed = 0
 
     def state(self) -> list[EntryRun]:
@@ -33,6 +34,7 @@ class Tlb:
         """Remember *entry*, of one page, as it was walked."""
         self._entries[entry.start] = entry
         self._aged.discard(entry.start)
+        self._spared.discard(entry.start)
 
     def age(self, tables: PageTables) -> None:
         """Note of which translations *tables* no longer mark the entry as accessed."""
@@ -45,16 +47,22 @@ class Tlb:
         """True for a translation whose entry was marked as not accessed since it was walked."""
         return vpn in self._aged
 
+    def was_spared(self, vpn: int) -> bool:
+        """True for a translation that stayed where other pages were flushed."""
+        return vpn in self._spared
+
     def flush(self, start: int | None = None, end: int | None = None) -> None:
         """Forget pages ``[start, end)``, or everything."""
         self.flushed += 1
         if start is None or end is None:
             self._entries.clear()
             self._aged.clear()
+            self._spared.clear()
         else:
             for vpn in [vpn for vpn in self._entries if start <= vpn < end]:
                 del self._entries[vpn]
                 self._aged.discard(vpn)
+            self._spared = set(self._entries)
 
     def stale(self, tables: PageTables) -> list[EntryRun]:
         """The translations that differ from *tables*, or that *tables* no longer have."""

@@ -42,7 +42,15 @@ from pfnlab.programs.lang.ops import (
     Write,
 )
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.observation import HELD, WAITS, PteSeen, Step, VmaSeen
+from pfnlab.programs.runs.observation import (
+    HELD,
+    WAITS,
+    PteSeen,
+    Step,
+    VmaSeen,
+    is_under_way,
+    standings,
+)
 from pfnlab.programs.runs.pte_text import RAM
 
 #: Calls that take entries away and leave the VMA.
@@ -177,7 +185,8 @@ class FirstSteps:
             if isinstance(call, Release):
                 if zapping and changing:
                     return at
-                zapping = changing = False
+                if not any(map(is_under_way, standings(self._steps[at]).values())):
+                    zapping = changing = False
             if self._steps[at].result in (HELD, WAITS):
                 zapping |= isinstance(call, ZAPS)
                 changing |= isinstance(call, _COPIES)
@@ -230,8 +239,12 @@ class FirstSteps:
         # The step in which an operation ends: the release, where it was held or has waited.
         if self._steps[at].result not in (HELD, WAITS):
             return at
-        ends = (later for later in range(at, len(self._ops)) if isinstance(self._ops[later].call, Release))
-        return min(next(ends, at), len(self._steps) - 1)
+        task = self._ops[at].task
+        for later in range(at + 1, min(len(self._ops), len(self._steps))):
+            result = standings(self._steps[later]).get(task, "")
+            if isinstance(self._ops[later].call, Release) and result and not is_under_way(result):
+                return later
+        return min(at, len(self._steps) - 1)
 
     @cached_property
     def _frees(self) -> list[tuple[int, bool]]:

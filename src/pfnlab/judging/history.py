@@ -32,7 +32,7 @@ from pfnlab.programs.lang.device_ops import (
 )
 from pfnlab.programs.lang.ops import MAIN_TASK, Call, Fork, Mmap, Mremap, Op, Program, Release, Thread
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.observation import HELD, WAITS, Run, Step
+from pfnlab.programs.runs.observation import HELD, WAITS, Run, Step, is_under_way, standings
 
 #: Calls with which a driver maps pages for itself.
 _Mapping = Ioremap | Memremap | IoMappingCreateWc | MemremapPages
@@ -115,11 +115,10 @@ class History:
         if step.result in (HELD, WAITS):
             self._pending[op.task] = op.call
         elif isinstance(op.call, Release):
-            ended = str(step.value).split("; ")
-            for task, call in self._pending.items():
-                if f"{task} ok" in ended:
+            for task, result in standings(step).items():
+                call = None if is_under_way(result) else self._pending.pop(task, None)
+                if call is not None and result.partition(" ")[0] == "ok":
                     self.done(call, task, steps)
-            self._pending.clear()
         elif step.result == "ok":
             self.done(op.call, op.task, steps)
 

@@ -38,7 +38,7 @@ from pfnlab.programs.lang.device_ops import MemremapPages, UnmapMappingRange
 from pfnlab.programs.lang.ops import Fork, Op, Program, Release
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import FIELDS, Verdict, judge
-from pfnlab.programs.runs.observation import HELD, LOOKS_AGREE, MOVED, MemorySeen, Run, Step
+from pfnlab.programs.runs.observation import HELD, LOOKS_AGREE, MOVED, MemorySeen, Run, Step, standings
 from pfnlab.programs.runs.violation import Violation
 
 #: Those of an operation, and of page-table entries, with the sentence for each.
@@ -158,7 +158,8 @@ class _Judging:
         self._asking = AskedOnce(self._mappings)
         self._contents = PageContents(program)
         self._starts = area_starts(program)
-        self._held = False
+        #: The tasks whose processors are held.
+        self._held: set[str] = set()
         self._before: int | None = None
         #: The properties of entries that held in the step looked at last, and the changes of history by then.
         self._entries_held: set[tuple[str, int]] = set()
@@ -171,8 +172,10 @@ class _Judging:
         if op is not None:
             history.follow(op, step, run.steps[number - 1 : number + 1] if number else ())
             history.moved_away |= step.value == MOVED and is_unplaced(op.call)
-        released = op is not None and isinstance(op.call, Release)
-        self._held = step.result == HELD or (self._held and not released)
+        if op is not None and isinstance(op.call, Release):
+            self._held = {task for task, result in standings(step).items() if result == HELD}
+        elif step.result == HELD:
+            self._held.add(step.task)
         broken: dict[str, str] = {}
         if self._held or step.vmas is None or step.ptes is None:
             for question in events_broken(SeenMoment(step, history, self._layout)):

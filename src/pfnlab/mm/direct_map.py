@@ -58,12 +58,12 @@ class DirectMapModes:
         processors = self._processors
         # The first block always has single pages, for it has the ISA hole.
         blocks = frozenset(range(start >> _LEAF_SHIFT, (end - 1 >> _LEAF_SHIFT) + 1)) - {0}
-        if processors.held is not None and not blocks <= self._cut:
+        if processors.held and not blocks <= self._cut:
             raise Undecided(
                 "the machine decides whether the direct map has a leaf there, which is cut first",
                 Why.MACHINE_DECIDES,
             )
-        if processors.held is not None and processors.unflushed is None:
+        if processors.held and processors.unflushed is None:
             raise Undecided(
                 "the machine decides whether the stack of a task that ended is still in TLBs",
                 Why.MACHINE_DECIDES,
@@ -74,7 +74,7 @@ class DirectMapModes:
         processors.unflushed = False
 
     def _flush_all(self) -> None:
-        self._processors.wait(Need.IPI, lambda: self._processors.held is None)
+        self._processors.wait(Need.IPI, lambda: not self._processors.held)
 
     def changed_beside(self, ram_types: Iterable[MemtypeEntry]) -> list[MemtypeEntry]:
         """The pages, in pfns, that are not write-back, but those with a type of their own in *ram_types*."""

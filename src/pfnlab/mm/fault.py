@@ -65,13 +65,24 @@ def access(mm: MmStruct, tlb: Tlb, vpn: int, store: int | None = None, *, user: 
     :param user: the task does it itself, not the kernel for it
     :return: the word loaded or stored
     :raises Signal: the task gets a signal instead
-    :raises Undecided: the processor may remember an entry that seems unused since, and not mark it (S7.7.3)
+    :raises Undecided: the processor may remember an entry that seems unused since, and not mark it (S7.7.3);
+        or one that has changed, and it was idle at a flush of other pages (S8.3.8)
     """
     writes = store is not None
     remembered = tlb.lookup(vpn, writes)
     if remembered is not None and tlb.seems_unused(vpn):
         raise Undecided(
             "the processor decides when it marks an entry as accessed that it may remember",
+            Why.MACHINE_DECIDES,
+        )
+    if (
+        remembered is not None
+        and mm.kernel.processors.held
+        and tlb.was_spared(vpn)
+        and any(translation.start == vpn for translation in tlb.stale(mm.tables))
+    ):
+        raise Undecided(
+            "the machine decides whether a processor that was idle at a flush forgets other pages too",
             Why.MACHINE_DECIDES,
         )
     entry = remembered or _walk(mm, tlb, vpn, writes, user)

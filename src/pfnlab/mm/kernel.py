@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from bisect import insort
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -291,8 +291,7 @@ class Kernel:
 
     def stands_in(self, mm: MmStruct) -> bool:
         """True where a processor that runs in *mm* is held, so that it takes no interrupt."""
-        held = self.processors.held
-        return held is not None and self.tasks[held.task].mm is mm
+        return any(self.tasks[held.task].mm is mm for held in self.processors.held)
 
     def _turn_to(self, task: str) -> None:
         self.current = self.tasks.get(task) or self._exiting[task]
@@ -411,11 +410,23 @@ class Kernel:
             del self._exiting[comm]
         self._free_stack()
 
-    def bury(self) -> None:
-        """Nothing keeps the processes that were killed any more: they end."""
-        for comm in sorted(self.doomed & self.tasks.keys()):
+    def bury(self, kept: Collection[str] = ()) -> set[str]:
+        """Nothing keeps the processes that were killed any more: they end.
+
+        :param kept: the tasks of those that are held or wait
+        :returns: the tasks of those that ended, or had ended before
+        :raises Undecided: the end of one may wait for a processor that is held
+        """
+        ended = self.doomed - set(kept)
+        if ended and self.processors.held:
+            raise Undecided(
+                "the model has no rule for the end of a killed process while another processor is held",
+                Why.NO_RULE,
+            )
+        for comm in sorted(ended & self.tasks.keys()):
             self.exit(self.tasks[comm])
-        self.doomed.clear()
+        self.doomed -= ended
+        return ended
 
     def _free_stack(self) -> None:
         """The stack of a task is unmapped, or kept for the next one, as the processor has room (S2.8.6)."""

@@ -37,8 +37,7 @@ def _check_stays(kernel: Kernel, task: Task) -> None:
 
     :raises Undecided: it may be gone at once
     """
-    processors = kernel.processors
-    under_way = [*processors.waiting, *([processors.held] if processors.held is not None else [])]
+    under_way = kernel.processors.under_way
     operation = next((one for one in under_way if one.task == task.comm), None)
     if sum(other.mm is task.mm for other in kernel.tasks.values()) > 1:
         raise Undecided("the model has no rule for threads of a process that is killed", Why.NO_RULE)

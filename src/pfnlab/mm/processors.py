@@ -1,4 +1,4 @@
-"""Processors: operations side by side, one of them held, and the waits of the others (S8).
+"""Processors: operations side by side, some of them held, and the waits of the others (S8).
 
 An operation runs straight through. Where it enters a kernel function at which it can be stopped it says so,
 ``with processors.inside("unmap_vmas"):``, and where it needs a lock of another operation, or the attention of
@@ -101,8 +101,9 @@ class Processors:
     All operations of one kernel.
 
     :param on_turn: called with the task whose operation goes on
-    :ivar held: the operation that is held
+    :ivar held: the operations that are held, in the order they came to their places
     :ivar waiting: the operations that wait, in the order they began
+    :ivar under_way: the operations that have begun and not been reported as done, in the order they began
     :ivar omitted: something was left out by force, so that rules need not hold any more
     :ivar unflushed: a mapping of the kernel's own went, and TLBs may have it until the direct map changes
         (S2.8.6); None where the machine decides
@@ -114,7 +115,8 @@ class Processors:
     def __init__(self, on_turn: Callable[[str], None] = lambda task: None) -> None:
         self._on_turn = on_turn
         self._running: Operation | None = None
-        self.held: Operation | None = None
+        self.held: list[Operation] = []
+        self.under_way: list[Operation] = []
         self.waiting: list[Operation] = []
         self.omitted = False
         self.unflushed: bool | None = False
@@ -127,23 +129,33 @@ class Processors:
         """Let *operation* get as far as it can: to its end, to where it is held, or to where it waits."""
         self._go(operation)
         self._settle()
+        if not operation.done:
+            self.under_way.append(operation)
 
-    def release(self) -> list[Operation]:
-        """Let the held operation go on; it and all that waited, finished, in the order they began.
+    def release(self, task: str | None = None) -> list[Operation]:
+        """Let a held operation go on, and all that waited for it alone (S8.5).
 
+        One that waits before its place is from now on not held there.
+
+        :param task: the task that goes on; None for the only one
+        :returns: every operation that was under way, in the order they began; none where *task* was not held
         :raises Defect: they wait for each other
         """
-        if self.held is None:
+        coming = next((operation for operation in self.waiting if operation.task == task), None)
+        if coming is not None:
+            coming.hold = None
+        held = next((operation for operation in self.held if task in (None, operation.task)), None)
+        if held is None:
             return []
-        held, self.held = self.held, None
-        operations = [held, *self.waiting]
+        self.held.remove(held)
         # Who waited for its processor goes on beside it.
         self.raced |= any(waiter.ready() for waiter in self.waiting)
         if self.waiters_first:
             self._settle()
         self._go(held)
         self._settle()
-        if stuck := [operation for operation in operations if not operation.done]:
+        operations, self.under_way = self.under_way, [one for one in self.under_way if not one.done]
+        if not self.held and (stuck := self.under_way):
             names = ", ".join(
                 f"{operation.task} for {operation.waits and operation.waits.value}" for operation in stuck
             )
@@ -220,7 +232,8 @@ class Processors:
 
     def stand(self, operation: Operation) -> None:
         """*operation*, which runs, stops here until it is released."""
-        self.held, operation.skip = operation, None
+        self.held.append(operation)
+        operation.skip = None
         operation.pause()
 
     def gives_way(self, need: Need, gone: Callable[[], bool]) -> None:

@@ -11,7 +11,7 @@ from pfnlab.picture.scene import step_result
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.ops import MAIN_TASK, Fork, Program, Read, Release, Thread, Write
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.observation import BUSY, HELD, WAITS, Run, Step, TlbSeen
+from pfnlab.programs.runs.observation import BUSY, HELD, WAITS, Run, TlbSeen, standings
 
 
 class LaneBox(msgspec.Struct, frozen=True):
@@ -105,7 +105,7 @@ def lane_tasks(program: Program, runs: Sequence[Run]) -> list[str]:
 
 def _boxes(program: Program, run: Run) -> Iterator[LaneBox]:
     for row, step in enumerate(run.steps):
-        released = _released(step) if _releases(program, row) else {}
+        released = standings(step) if _releases(program, row) else {}
         for task, result in released.items():
             yield LaneBox(row, task, _short(result), f"{task} goes on: {result}")
         if not released and step.op != "end":
@@ -129,13 +129,6 @@ def _releases(program: Program, row: int) -> bool:
     return row < len(program.ops) and isinstance(program.ops[row].call, Release)
 
 
-def _released(step: Step) -> dict[str, str]:
-    """The result of every operation that a release let go on, by task."""
-    if not isinstance(step.value, str):
-        return {}
-    return {task: result for task, _, result in (word.partition(" ") for word in step.value.split("; "))}
-
-
 def _through_stale(program: Program, run: Run, row: int) -> bool:
     call = program.ops[row].call if row < len(program.ops) else None
     step = run.steps[row]
@@ -151,23 +144,64 @@ def _holds(whole: Span, part: Span) -> bool:
 
 
 def _spans(program: Program, run: Run, results: Sequence[str]) -> Iterator[LaneSpan]:
-    """From the row in which a task stops to that of the next release, or to the end."""
-    for row, step in enumerate(run.steps):
-        if step.result not in results:
-            continue
-        last = next(
-            (later for later in range(row + 1, len(run.steps)) if _releases(program, later)),
-            len(run.steps) - 1,
-        )
-        if step.result == HELD:
-            hold = program.ops[row].hold if row < len(program.ops) else None
-            yield LaneSpan(row, last, step.task, hold.function if hold else "")
-        else:
-            holder = next(
-                (run.steps[at].task for at in range(row - 1, -1, -1) if run.steps[at].result == HELD), ""
+    """From the row in which a task stops to that of the release that lets it go on, or to the end."""
+    for row, standing in _stops(program, run):
+        for task, (result, _, reason) in standing.items():
+            if result not in results:
+                continue
+            last = next(
+                (
+                    later
+                    for later in range(row + 1, len(run.steps))
+                    if _goes_on(program, run, later, task, result)
+                ),
+                len(run.steps) - 1,
             )
-            reason = step.value if isinstance(step.value, str) else ""
-            yield LaneSpan(row, last, step.task, reason or "something", holder)
+            if result == HELD:
+                yield LaneSpan(row, last, task, _hold_of(program, row, task))
+            else:
+                yield LaneSpan(row, last, task, reason or "something", _holder(program, run, row))
+
+
+def _stops(program: Program, run: Run) -> Iterator[tuple[int, dict[str, tuple[str, str, str]]]]:
+    """The rows in which tasks stop, with their results as far as they came: a word, and what is behind it.
+
+    A release has the tasks that are held or wait anew, which were not so before it.
+    """
+    before: dict[str, str] = {}
+    for row, step in enumerate(run.steps):
+        if _releases(program, row):
+            now = standings(step)
+            new = {task: result for task, result in now.items() if before.get(task) != result}
+            before = now
+        else:
+            value = f" {step.value}" if step.value is not None else ""
+            new = {step.task: f"{step.result}{value}"}
+            before |= {} if step.result == BUSY else new
+        yield row, {task: result.partition(" ") for task, result in new.items()}
+
+
+def _goes_on(program: Program, run: Run, row: int, task: str, result: str) -> bool:
+    """True where *task*, which was held or has waited (*result*), does so no more after a release."""
+    return _releases(program, row) and standings(run.steps[row]).get(task, "ok").partition(" ")[0] != result
+
+
+def _hold_of(program: Program, row: int, task: str) -> str:
+    """The function that *task* is held in, which stands there from *row* on."""
+    holds = (op.hold for op in reversed(program.ops[: row + 1]) if op.task == task and op.hold is not None)
+    hold = next(holds, None)
+    return hold.function if hold is not None else ""
+
+
+def _holder(program: Program, run: Run, row: int) -> str:
+    """The only task that is held in *row*; "" with two, for nobody says which of them is waited for."""
+    held: set[str] = set()
+    for at, step in enumerate(run.steps[: row + 1]):
+        if _releases(program, at):
+            held = {task for task, result in standings(step).items() if result == HELD}
+        elif step.result == HELD:
+            held.add(step.task)
+    return held.pop() if len(held) == 1 else ""
 
 
 def _lives(run: Run) -> Iterator[LaneLife]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from for_each import for_each
+
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Exit, Munmap, Program
 from pfnlab.programs.lang.printer import op_lines
@@ -77,3 +79,27 @@ def test_a_hold_goes_with_its_release() -> None:
 
     assert smaller is not None
     assert ["a = mmap bar[0:8] wc shared rw", "t = thread", "munmap a", "t: read a[0]"] == op_lines(smaller)
+
+
+TWO = HEADER + (
+    "a = mmap bar[0:8] wc shared rw\nt = thread\nhold unmap_vmas: munmap a\nhold unlink: t: munmap a\n"
+    "release main\nread a[0]\nrelease\n"
+)
+
+
+@for_each(
+    ("place", "left"),
+    [
+        (2, ["hold unlink: t: munmap a", "read a[0]", "release"]),
+        (3, ["hold unmap_vmas: munmap a", "release main", "read a[0]"]),
+        (4, ["munmap a", "hold unlink: t: munmap a", "read a[0]", "release"]),
+        (6, ["hold unmap_vmas: munmap a", "t: munmap a", "release main", "read a[0]"]),
+    ],
+)
+def test_each_of_two_holds_goes_with_its_own_release(place: int, left: list[str]) -> None:
+    """What is left is a program, with the other."""
+    smaller = without(load_text(TWO), [place])
+
+    assert smaller is not None
+    check_program(smaller)
+    assert left == op_lines(smaller)[2:]

@@ -163,6 +163,7 @@ def test_a_hold_means(prefix: str, hold: Hold) -> None:
 def test_release_needs_no_task() -> None:
     """`release` is a line of its own."""
     assert Op(Release()) == last_op("hold unmap_vmas: munmap a\nrelease")
+    assert Op(Release("main")) == last_op("hold unmap_vmas: munmap a\nrelease main")
 
 
 @for_each(

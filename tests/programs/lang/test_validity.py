@@ -212,10 +212,15 @@ def test_a_program_that_ends_held_is_refused() -> None:
         "skip flush_tlb_mm_range: hold tlb_finish_mmu: munmap a\nrelease\nskip vm_close: munmap a\n",
         "hold no_such_function_anywhere: munmap a\nrelease\n",
         "hold memtype_reserve: memtype_list\nrelease\n",
+        "t = thread\nhold unmap_vmas: munmap a\nhold unlink: t: munmap a\nrelease main\nmunmap a\nrelease\n",
+        "t = thread\nhold unmap_vmas: munmap a\nhold unlink: t: munmap a\nrelease t\n"
+        "t: munmap a\nrelease main\n",
+        "t = thread\nhold unmap_vmas: munmap a\nhold unlink: t: munmap a\nrelease t\n"
+        "hold unlink: t: munmap a\nrelease main\nrelease t\n",
     ],
     ids=[
         *("after", "again", "others-act", "main-gone", "fork", "fork-while-held", "three-left", "skip"),
-        *("any-function", "memtype-list"),
+        *("any-function", "memtype-list", "two", "either-first", "two-again"),
     ],
 )
 def test_a_schedule_may(lines: str) -> None:

@@ -292,3 +292,61 @@ def test_a_reader_that_gets_a_lock_may_go_on_before_the_writer(series: str, deci
     (run,) = ModelMachine(series).run([program])
 
     assert (run.undecided is None) == decided
+
+
+class TestTwoHolds:
+    """Two processors that are held at once (S8.5)."""
+
+    @every_series
+    def test_each_goes_on_by_its_name(self, series: str):
+        """A release tells who stands still, and who has ended."""
+        hold = "hold flush_tlb_mm_range: c: munmap a[4:8]"
+        *_, second, first, last = run(series, "c = fork", HOLD, hold, "release c", "release main")
+
+        assert ("held", None) == said(second)
+        assert [("ok", "main held; c ok"), ("ok", "main ok")] == [said(first), said(last)]
+
+    @every_series
+    def test_nothing_is_counted_at_a_release(self, series: str):
+        """The order of operations that go on is nobody's, and no VMAs are looked at while one is held."""
+        *_, first, read, _ = run(
+            series, "c = fork", HOLD, "hold unlink: c: munmap a[4:8]", "release c", "c: read a[0]", "release"
+        )
+
+        assert (None, None) == (first.vmas, first.flushes)
+        assert (None, 0) == (read.vmas, read.flushes)
+
+    @every_series
+    def test_who_waits_is_held_where_it_gets_to(self, series: str):
+        """The second munmap needs the lock that the first has."""
+        lines = ("hold unmap_vmas: munmap a[0:4]", "hold unmap_vmas: t: munmap a[4:8]")
+        _, waits, first, last = run(series, *lines, "release main", "release")
+
+        assert ("waits", "mmap_lock") == said(waits)
+        assert [("ok", "main ok; t held"), ("ok", "t ok")] == [said(first), said(last)]
+
+    @every_series
+    def test_who_waits_is_held_no_more_once_it_is_released(self, series: str):
+        """It has not come to its place, and passes there."""
+        lines = ("hold unmap_vmas: munmap a[0:4]", "hold unmap_vmas: t: munmap a[4:8]")
+        *_, early, last = run(series, *lines, "release t", "release main")
+
+        assert [("ok", None), ("ok", "main ok; t ok")] == [said(early), said(last)]
+
+    @every_series
+    def test_a_release_waits_for_the_other(self, series: str):
+        """Its flush needs an answer of the processor that is still held."""
+        lines = (HOLD, "hold vmf_insert_pfn_prot: t: read f[0]", "release main", "release t")
+        *_, first, last = run(series, "f = mmap bar[8:12] driver fault wc shared rw", *lines)
+
+        assert [("ok", "main waits IPI; t held"), ("ok", "main ok; t ok 0")] == [said(first), said(last)]
+
+    def test_what_an_idle_processor_remembers_is_undecided(self):
+        """The one flush may have made it forget the pages that the other has cleared (S8.3.8)."""
+        lines = (
+            "hold unmap_vmas: munmap a[0:4]",
+            "hold flush_tlb_mm_range: t: munmap a[4:8]",
+            "release main",
+        )
+        with pytest.raises(Undecided, match="that was idle at a flush forgets other pages too"):
+            run("7.2", "s: read a[4]", *lines, "s: read a[4]", "release")

@@ -116,7 +116,8 @@ class _Processors:
         self._process_of: dict[str, str] = {}
         self._cpus: dict[str, int] = {}
         self._unpinned_tasks: list[str] = []
-        self._cpu_held = False
+        #: The tasks that are held, as far as the text tells.
+        self._held: set[str] = set()
         # Loading the driver waits for every processor, so it comes before anything else.
         self._first_lines = ["op 0 driver faults"] * program.needs.driver
 
@@ -125,9 +126,11 @@ class _Processors:
         if not self._process_of:
             self._process_of[MAIN_TASK] = MAIN_TASK
             around.before += [*self._first_lines, *self._pin(MAIN_TASK)]
-        self._cpu_held = self._cpu_held or op.hold is not None
+        if op.hold is not None:
+            self._held.add(op.task)
         if isinstance(op.call, Release):
-            self._cpu_held = False
+            self._held = set() if op.call.held is None else self._held - {op.call.held}
+        if isinstance(op.call, Release) and not self._held:
             # These tasks were made while a processor was held, when no task can be pinned.
             for child in self._unpinned_tasks:
                 around.after += self._pin(child)
@@ -137,7 +140,7 @@ class _Processors:
             self._process_of[child] = (
                 self._process_of.get(op.task, op.task) if isinstance(op.call, Thread) else child
             )
-            if self._cpu_held:
+            if self._held:
                 self._unpinned_tasks.append(child)
             else:
                 # A processor that ever ran an address space stays in its mask of these (6.14 and later), and

@@ -1,9 +1,9 @@
-"""Programs that hold a processor: each operation is begun, waited for and reported as one step.
+"""Programs that hold processors: each operation is begun, waited for and reported as one step.
 
-Up to the operation that is held, and after ``release``, steps are like those of any program. In between the
-held processor stands still; an operation of another task is begun and returns, or waits for a lock or an
-answer of the held processor. After each step the whole machine stands, and only its memory is looked at: the
-agent could wait for the same locks.
+Up to the operation that is held, and after the last ``release``, steps are like those of any program. In
+between the held processor stands still; an operation of another task is begun and returns, waits for a lock
+or an answer of the held processor, or is held too. After each step the whole machine stands, and only its
+memory is looked at: the agent could wait for the same locks.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -21,13 +22,14 @@ from pfnlab.lab.running.replies import read_result
 from pfnlab.lab.running.stepwise import Ask, Stage
 from pfnlab.lab.steering.cast import Answer, Cast
 from pfnlab.lab.steering.functions import Functions
-from pfnlab.lab.steering.hold import HeldCpu, HoldPoint, NotReached, hold
+from pfnlab.lab.steering.hold import Beside, Coming, HeldCpu, HoldOutcome, HoldPoint, NotReached, hold
 from pfnlab.lab.steering.points import Place
 from pfnlab.lab.steering.steering import Steering
 from pfnlab.lab.steering.waits import Obstacle
 from pfnlab.lab.vm.boots import GuestLike
 from pfnlab.lens import LensError
 from pfnlab.lens.state import LensState, ptes_seen
+from pfnlab.programs.lang.forced import Hold
 from pfnlab.programs.lang.ops import Fork, Kill, Op, ProcessMrelease, Program, Release
 from pfnlab.programs.lang.printer import op_text
 from pfnlab.programs.runs.observation import BUSY, HELD, KILLED, NOT_HELD, WAITS, Step
@@ -143,9 +145,13 @@ class Schedule:
         self._placement = placement
         self._look = look
         self._ask_agent = ask_agent
-        self._held_cpu: HeldCpu[None] | None = None
+        self._beside = Beside(steering)
+        #: The held CPUs by the tasks that stand there.
+        self._held: dict[str, HeldCpu[Any]] = {}
+        #: The task that waits before it comes to the place where it is to be held.
+        self._coming: tuple[str, Coming] | None = None
         self._cast = Cast(guest)
-        #: The unfinished operations, each with its task's slot: the held one, then those that wait.
+        #: The unfinished operations, each with its task's slot, in the order they began.
         self._open_ops: list[tuple[Op, int]] = []
         #: The tasks that were killed and not waited for.
         self._killed: set[str] = set()
@@ -156,21 +162,21 @@ class Schedule:
 
     def ask(self, text: str, stage: Stage) -> str:
         """The reply to one small request, as the agent gives it."""
-        if stage.preparing and self._held_cpu is not None:
+        if stage.preparing and self._held:
             return self._prepare(text, stage)
         if stage.preparing or not stage.begun:
             return self._ask_agent(text, stage)
         self._note = Note()
         op = self._ops[stage.done] if stage.done < len(self._ops) else None
-        if self._held_cpu is None:
+        if not self._held:
             if op and isinstance(op.call, Release):
                 self._note = Note(result="ok")  # of the step, not of a task, which may have ended
             return self._hold(text, stage, op) if op and op.hold else self._ask_agent(text, stage)
-        if op is None or op.hold is not None:
-            raise Misuse("a processor is held already: write `release` first")
-        if isinstance(op.call, Release):
-            return self._release(text, stage)
+        if op is None:
+            raise Misuse("a processor is held: write `release` first")
         try:
+            if isinstance(op.call, Release):
+                return self._release(text, stage, op.call.held)
             return self._attempt(text, stage, op)
         except TimedOut as error:
             raise Noise(f"`{op_text(op)}`: {error}") from error
@@ -181,17 +187,19 @@ class Schedule:
         if self._note.alone:
             call = self._ops[stage.done - 1].call
             forked = self._note.result is None and isinstance(call, Fork)
-            if not (forked or isinstance(call, ProcessMrelease)):
+            if not (forked or isinstance(call, ProcessMrelease | Release)):
                 self._note = replace(self._note, flushes=flushes_between(self._state_before, state))
             self._state_before = state
         self.notes.append(self._note)
         return state
 
     def close(self) -> None:
-        """Let a processor that is still held go on."""
-        if self._held_cpu is not None:
-            held_cpu, self._held_cpu = self._held_cpu, None
+        """Let the processors that are still held go on."""
+        came = self._coming[1].held if self._coming is not None else None
+        for held_cpu in (*self._held.values(), *([came] if came is not None else [])):
             held_cpu.release()
+        self._coming = self._beside.coming = None
+        self._held.clear()
 
     def _hold(self, text: str, stage: Stage, op: Op) -> str:
         # Begin an operation and stop its processor on the way.
@@ -204,6 +212,7 @@ class Schedule:
             return self._ask_agent(text, stage)
         if self._vfio:
             self._functions.know_vfio()
+        self._coming = None
         injection = self._functions.injection(op, pid)
         head = [line for line in text.splitlines() if line.partition(" ")[0] in ("program", "name")]
         self._cast = Cast(self._guest, head)
@@ -211,7 +220,7 @@ class Schedule:
         self._steering.stub.interrupt()
         self._state_before = self._consistent_state(stage)
         start = _OperationStart(self._cast, slot, words)
-        place = Place(function, op.hold.nth, op.hold.at_return)
+        place = _place(op.hold, function)
         hold_point = HoldPoint(
             place,
             pid,
@@ -228,7 +237,7 @@ class Schedule:
                 ) from None
             self._note = Note(not_held=True)
             return self._agent_reply(text, stage, start.answer)
-        self._held_cpu = held_cpu
+        self._held[op.task] = held_cpu
         start.stop_waiting = True
         try:
             # The agent still waits for the operation.
@@ -248,8 +257,7 @@ class Schedule:
         return self._placement.places.area_span(page, page + 1) is not None
 
     def _attempt(self, text: str, stage: Stage, op: Op) -> str:
-        # Begin an operation while a processor is held.
-        assert self._held_cpu is not None
+        # Begin an operation while a processor is held, perhaps to hold another in it.
         slot, words = _operations(text)[0]
         if any(slot == open_slot for _, open_slot in self._open_ops):
             return self._memory_reply(stage, Note(alone=True, result=BUSY))
@@ -257,46 +265,121 @@ class Schedule:
             return self._memory_reply(stage, Note(alone=True), _ESRCH)
         if isinstance(op.call, ProcessMrelease) and op.call.killed:
             self._killed.add(op.call.victim)
-        outcome = self._held_cpu.attempt(self._cast, slot, *words)
+        coming = self._way(op, stage.pids[slot])
+        outcome = self._beside.attempt(self._cast, slot, *words, coming=coming)
         if outcome.answer is not None:
-            return self._memory_reply(stage, Note(alone=True), outcome.answer)
+            return self._memory_reply(stage, Note(alone=True, not_held=op.hold is not None), outcome.answer)
+        self._open_ops.append((op, slot))
+        if coming is not None:
+            self._coming = op.task, coming
+        result, value = self._standing(op, outcome)
+        return self._memory_reply(stage, Note(alone=True, result=result, value=value))
+
+    # The way of an operation to the place where it is to be held; None where this kernel has none.
+    def _way(self, op: Op, pid: int) -> Coming | None:
+        function = self._functions.kernel_name(op.hold.function) if op.hold is not None else None
+        if op.hold is None or function is None:
+            return None
+        if self._vfio:
+            self._functions.know_vfio()
+        counts = partial(self._in_program_area, function)
+        return Coming(self._steering.way_to(_place(op.hold, function), counts), pid)
+
+    # Result and value of an operation that is under way, with its CPU kept where it is held.
+    def _standing(self, op: Op, outcome: HoldOutcome) -> tuple[str, str | None]:
+        if outcome.held is not None:
+            self._held[op.task] = outcome.held
+            self._coming = None
+        if op.task in self._held:
+            return HELD, None
         wait = outcome.wait
         need = NEED_NAMES.get(wait.need) if wait is not None else None
         if wait is None or need is None:
             names = ", ".join(wait.functions[:6]) if wait is not None and wait.functions else "no function"
             raise Noise(f"`{op_text(op)}` does not end and waits for nothing that is known: it is in {names}")
-        self._open_ops.append((op, slot))
-        return self._memory_reply(stage, Note(alone=True, result=WAITS, value=need))
+        return WAITS, need
 
-    def _release(self, text: str, stage: Stage) -> str:
-        # Let the processor go on, and wait for all open operations.
-        self.close()
+    def _release(self, text: str, stage: Stage, task: str | None) -> str:
+        # Let one processor go on, or forget the place where it was to stop.
+        if self._coming is not None and self._coming[0] == task:
+            self._coming = self._beside.coming = None
+        task = next(iter(self._held)) if task is None else task
+        held_cpu = self._held.pop(task, None)
+        if held_cpu is None:
+            return self._memory_reply(stage, Note(alone=True, result="ok"))
+        held_cpu.free()
+        if self._held or self._coming:
+            return self._release_one(text, stage)
+        self._steering.go()
+        return self._release_all(text, stage)
+
+    def _release_one(self, text: str, stage: Stage) -> str:
+        # Say how all open operations stand, once nobody gets further while another processor is held.
+        results: dict[str, str] = {}
+        ended: list[Op] = []
+        while len(ended) != len(self._open_ops):
+            before = len(ended), len(self._held)
+            for op, slot in self._open_ops:
+                if op in ended:
+                    continue
+                came = (
+                    self._coming[1].held if self._coming is not None and self._coming[0] == op.task else None
+                )
+                known = came is not None or op.task in self._held
+                outcome = HoldOutcome(held=came) if known else self._beside.settled(self._cast, slot)
+                if outcome.answer is None:
+                    results[op.task] = ending(op, *self._standing(op, outcome))
+                    continue
+                if self._coming is not None and self._coming[0] == op.task:
+                    self._coming = None
+                results[op.task] = self._ending(op, outcome.answer)
+                ended.append(op)
+            if before == (len(ended), len(self._held)):
+                break
+        value = "; ".join(results[op.task] for op, _ in self._open_ops)
+        self._open_ops = [(op, slot) for op, slot in self._open_ops if op not in ended]
+        if self._held:
+            return self._memory_reply(stage, Note(alone=True, result="ok", value=value, ended=tuple(ended)))
+        if self._open_ops:
+            raise Noise(f"{value}, and nobody is held")
+        self._steering.go()
+        self._note = Note(result="ok", value=value, ended=(*ended, *self._ends()))
+        return self._agent_reply(text, stage, _OK)
+
+    def _ending(self, op: Op, answer: Answer) -> str:
+        try:
+            result, value = read_result(op, answer.reply, self._placement)
+        except ValueError as error:
+            raise LostGuest(f"`{op_text(op)}` {error}") from None
+        killed = op.task in self._killed and value == "died"
+        return ending(op, KILLED, None) if killed else ending(op, result, value)
+
+    def _ends(self) -> list[Op]:
+        # The ends of the tasks that were killed and not waited for.
+        killed = sorted(self._killed)
+        self._killed.clear()
+        return [Op(Kill(), task) for task in killed]
+
+    def _release_all(self, text: str, stage: Stage) -> str:
+        # Wait for all open operations: no processor is held any more.
         deadline = time.monotonic() + _LIMIT
         endings = []
         for op, slot in self._open_ops:
             answer = self._cast.collect(slot, max(0.0, deadline - time.monotonic()))
             if answer is None:
                 raise LostGuest(f"`{op_text(op)}` was not done {_LIMIT:g} s after the release")
-            try:
-                result, value = read_result(op, answer.reply, self._placement)
-            except ValueError as error:
-                raise LostGuest(f"`{op_text(op)}` {error}") from None
-            killed = op.task in self._killed and value == "died"
-            endings.append(ending(op, KILLED, None) if killed else ending(op, result, value))
-        ended = tuple(op for op, _ in self._open_ops)
-        ended += tuple(Op(Kill(), task) for task in sorted(self._killed))
+            endings.append(self._ending(op, answer))
+        ended = (*(op for op, _ in self._open_ops), *self._ends())
         self._open_ops = []
-        self._killed.clear()
         self._note = Note(result="ok", value="; ".join(endings), ended=ended)
         return self._agent_reply(text, stage, _OK)
 
     def _prepare(self, text: str, stage: Stage) -> str:
         # Do the requests around an operation while a processor is held.
-        held_cpu, cast = self._held_cpu, self._cast
-        assert held_cpu is not None
+        cast = self._cast
         for slot, words in _operations(text):
             if slot in stage.pids:
-                held_cpu.others(lambda slot=slot, words=words: cast.do(slot, *words))  # type: ignore[misc]
+                self._beside.others(lambda slot=slot, words=words: cast.do(slot, *words))  # type: ignore[misc]
         return "".join(
             [
                 "program 1\nbefore\n",
@@ -335,8 +418,8 @@ class Schedule:
             try:
                 return self._look(stage)
             except LensError:
-                if self._held_cpu is not None:
-                    self._held_cpu.others(lambda: time.sleep(_MOMENT))
+                if self._held:
+                    self._beside.others(lambda: time.sleep(_MOMENT))
                 else:
                     self._steering.go()
                     time.sleep(_MOMENT)
@@ -356,6 +439,10 @@ class _OperationStart:
         deadline = time.monotonic() + _LIMIT
         while self.answer is None and not self.stop_waiting and time.monotonic() < deadline:
             self.answer = self._cast.collect(self._slot, _SLICE)
+
+
+def _place(hold: Hold, function: str) -> Place:
+    return Place(function, hold.nth, hold.at_return)
 
 
 # Slot and words of every operation in a request.

@@ -159,7 +159,7 @@ def _field(field: Field, value: Any, placement: Placement, slots: dict[str, int]
             return _device_range(placement, value)
         case Shape.OWN_PAGES:
             return f"{value.start:x} {value.pages:x}"
-        case Shape.DEVICE:
+        case Shape.DEVICE | Shape.HELD:
             return ""
         case Shape.PROT:
             return f"{_prot(value):x}"

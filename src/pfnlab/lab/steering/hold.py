@@ -1,4 +1,4 @@
-"""Holding one CPU at a kernel function while the others run: which tasks go on, and which wait."""
+"""Holding CPUs at kernel functions while the others run: which tasks go on, and which wait."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pfnlab.errors import TimedOut, Undecided
 from pfnlab.lab.steering.cast import Answer, Cast, Whereabouts
 from pfnlab.lab.steering.gdbstub import GdbError
-from pfnlab.lab.steering.points import Injection, Place
+from pfnlab.lab.steering.points import Injection, Place, Way
 from pfnlab.lab.steering.steering import USER_END, BackgroundCall, Steering
 from pfnlab.lab.steering.waits import SEMAPHORE, Obstacle, Wait, judge, judge_sleeping
 from pfnlab.units import PAGE_SIZE
@@ -52,40 +52,59 @@ class HoldPoint:
 @dataclass(frozen=True)
 class HoldOutcome:
     """
-    How far an operation got while a CPU was held; one of the two is None.
+    How far an operation got while a CPU was held; one of the three is not None.
 
     :param answer: it returned alone
     :param wait: it waits; with `Obstacle.NOTHING` the schedule should be repeated
+    :param held: it came to a place of its own, and stands there
     """
 
-    answer: Answer | None
-    wait: Wait | None
+    answer: Answer | None = None
+    wait: Wait | None = None
+    held: HeldCpu[Any] | None = None
 
 
-class HeldCpu(Generic[T]):
+@dataclass
+class Coming:
     """
-    One CPU that stands at its place, until `release`.
+    A task that is to be held too, and has not come to its place yet.
 
-    Everything stands, except while `others`, `attempt` or `wait_of` lets the other CPUs run.
+    :param way: its way there
+    :ivar held: its CPU, once it stands there
     """
 
-    def __init__(self, steering: Steering, thread: int, operation: BackgroundCall[T]) -> None:
-        self._steering, self._thread, self._operation = steering, thread, operation
-        self._released = False
-        steering.keep(thread)
+    way: Way
+    pid: int
+    held: HeldCpu[Any] | None = None
+
+
+class Beside:
+    """
+    The CPUs that are not held, beside those that are.
+
+    Everything stands, except while `others`, `attempt`, `settled` or `wait_of` lets them run.
+
+    :ivar coming: who is to be held too; looked for whenever they run
+    """
+
+    def __init__(self, steering: Steering) -> None:
+        self._steering = steering
+        self.coming: Coming | None = None
 
     def others(self, call: Callable[[], U]) -> U:
         """
-        Let all CPUs but this one run until *call* has returned, and stop them again.
+        Let all CPUs but held ones run until *call* has returned, and stop them again.
 
         *call* makes the guest do something and must return by itself, as `Cast.attempt` does, because the
-        operation it asks for may wait for this CPU.
+        operation it asks for may wait for a held CPU.
 
         :raises TimedOut: it did not return within :data:`_OTHERS` seconds
         """
+        operation = self._come(call)
         self._steering.go()
         try:
-            result = BackgroundCall(call).result(_OTHERS)
+            operation = operation or BackgroundCall(call)
+            result = operation.result(_OTHERS)
         except TimedOut as error:
             self._steering.stub.interrupt()
             stacks = [stack_of(self._steering, thread - 1)[:1] for thread in self._steering.threads]
@@ -99,30 +118,66 @@ class HeldCpu(Generic[T]):
         self._steering.stub.interrupt()
         return result
 
+    # With somebody who is to come to a place, begins *call*, and returns when they are there or it is done.
+    def _come(self, call: Callable[[], U]) -> BackgroundCall[U] | None:
+        coming = self.coming
+        if coming is None:
+            return None
+        self._steering.stub.interrupt()
+        operation = BackgroundCall(call)
+        arrival = self._steering.reach_first([coming.way], coming.pid, operation, _OTHERS)
+        if arrival is not None:
+            self.coming = None
+            coming.held = HeldCpu(self._steering, arrival[1].thread, operation)
+        return operation
+
     def attempt(
-        self, cast: Cast, task: int, verb: str, *arguments: int | str, limit: float = 0.4
+        self,
+        cast: Cast,
+        task: int,
+        verb: str,
+        *arguments: int | str,
+        limit: float = 0.4,
+        coming: Coming | None = None,
     ) -> HoldOutcome:
         """
-        Let *task*, on another CPU, begin an operation, and say how far it gets while this CPU stands.
+        Let *task*, on another CPU, begin an operation, and say how far it gets while held CPUs stand.
 
-        An operation that waits is collected after the release, with `Cast.collect`.
+        An operation that waits is collected after a release, with `settled` or `Cast.collect`.
 
         :param limit: seconds after which it counts as waiting; an operation that can finish takes about 0.05
+        :param coming: the place it is to be held at; one that waits before may come there later
         """
+        self.coming = coming or self.coming
         answer = self.others(lambda: cast.attempt(task, verb, *arguments, limit=limit))
+        return self._outcome(cast, task, answer, limit, coming)
+
+    def settled(self, cast: Cast, task: int, *, limit: float = 0.4) -> HoldOutcome:
+        """How far *task* gets, which has waited for a CPU that was released, as `attempt` says it."""
+        coming = self.coming
+        return self._outcome(cast, task, self.others(partial(cast.collect, task, limit)), limit, coming)
+
+    def _outcome(
+        self, cast: Cast, task: int, answer: Answer | None, limit: float, coming: Coming | None
+    ) -> HoldOutcome:
         previous_need = Obstacle.NOTHING
         for _ in range(_PATIENCE):
             if answer is not None:
                 break
+            if coming is not None and coming.held is not None and coming.pid == cast.pids[task]:
+                return HoldOutcome(held=coming.held)
             # The task may have been stopped in an interrupt: a true wait shows twice in a row.
             wait = self.wait_of(cast, task)
-            if wait.need is previous_need and previous_need is not Obstacle.NOTHING:
-                return HoldOutcome(None, wait)
+            came = coming is not None and coming.held is not None
+            if wait.need is previous_need and previous_need is not Obstacle.NOTHING and not came:
+                return HoldOutcome(wait=wait)
             previous_need = wait.need
             # A busy host is slow: an operation that waits for nothing may still finish.
             extra_limit = limit if previous_need is Obstacle.NOTHING else 0.0
             answer = self.others(partial(cast.collect, task, extra_limit))
-        return HoldOutcome(answer, None if answer else Wait(Obstacle.NOTHING, ()))
+        if self.coming is not None and self.coming.pid == cast.pids[task] and answer is not None:
+            self.coming = None
+        return HoldOutcome(answer) if answer else HoldOutcome(wait=Wait(Obstacle.NOTHING, ()))
 
     def wait_of(self, cast: Cast, task: int) -> Wait:
         """The wait of *task*, whose operation is not finished."""
@@ -146,11 +201,27 @@ class HeldCpu(Generic[T]):
             return None
         return self._steering.called_before(self._steering.symbols.address(innermost) + whereabouts.offset)
 
-    def release(self) -> None:
-        """Let the CPU run again."""
+
+class HeldCpu(Beside, Generic[T]):
+    """One CPU that stands at its place, until `release`, and those beside it."""
+
+    def __init__(self, steering: Steering, thread: int, operation: BackgroundCall[T]) -> None:
+        super().__init__(steering)
+        self._thread, self._operation = thread, operation
+        self._released = False
+        steering.keep(thread)
+
+    def free(self) -> None:
+        """Let the CPU run with the others, once they run again."""
         if not self._released:
             self._released = True
             self._steering.free(self._thread)
+
+    def release(self) -> None:
+        """Let the CPU run again, with the others."""
+        if not self._released:
+            self.free()
+            self._steering.go()
 
     def result(self, limit: float = 30.0) -> T:
         """The result of the operation that is held here."""

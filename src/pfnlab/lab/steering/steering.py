@@ -96,10 +96,9 @@ class Steering:
         self._held_threads.append(thread)
 
     def free(self, thread: int) -> None:
-        """Let *thread* run again, with the others."""
+        """Let *thread* run with the others from now on; everything stands until they `go`."""
         self.stub.interrupt()
         self._held_threads.remove(thread)
-        self.go()
 
     def current_pid(self, registers: dict[str, int]) -> int:
         """The process or thread id of the current task on the selected CPU, which has *registers*."""

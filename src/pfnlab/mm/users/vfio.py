@@ -85,7 +85,7 @@ class VfioDevice:
 
     def __post_init__(self) -> None:
         processors = self.kernel.processors
-        if processors.held is not None:
+        if processors.held:
             raise Undecided(
                 "the model has no rule for opening a vfio-pci device while a processor is held", Why.NO_RULE
             )
@@ -314,7 +314,7 @@ class VfioDevice:
         """With neither descriptor nor mapping the device is closed, once: the driver gives its BARs back."""
         if self.open or self.vmas:
             return
-        if self.kernel.processors.held is not None:
+        if self.kernel.processors.held:
             raise Undecided(
                 "the model has no rule for closing a vfio-pci device while a processor is held", Why.NO_RULE
             )

@@ -130,6 +130,9 @@ class CallReader:
             case Shape.ANY_TASK:
                 self.at[name] = line.column
                 return line.word("task", f"`{verb} c`")
+            case Shape.HELD:
+                self.at[name] = line.column
+                return line.word("task", f"`{verb} c`") if line.next else None
             case Shape.ROOM:
                 self.at[name] = line.column
                 return self._room(line, f"`{verb} {first} +16 pages`, or `{verb} {first} {UNLIMITED}`")

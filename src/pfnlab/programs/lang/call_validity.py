@@ -130,7 +130,7 @@ class CallValidity(Names):
                 if value not in field.numbers:
                     near = did_you_mean(value, field.numbers)
                     raise Wrong(f"unknown {field.says} {quoted(value)}{near}", name)
-            case Ending() | Flag():
+            case Ending() | Flag() | Shape.HELD:
                 pass
             case _:
                 assert_never(field)

@@ -310,7 +310,12 @@ class ReadMemtypeList(msgspec.Struct, frozen=True, tag="memtype_list"):
 
 
 class Release(msgspec.Struct, frozen=True, tag="release"):
-    """The processor that is held goes on; its operation and all that waited for it finish."""
+    """A processor that is held goes on; its operation and those that waited for it alone finish.
+
+    :param held: the task that goes on; None for the only one that is held
+    """
+
+    held: str | None = None
 
 
 class Look(msgspec.Struct, frozen=True, tag="look"):

@@ -268,6 +268,8 @@ def _field(field: Field) -> Callable[[Any, Mapped], str] | None:
             return lambda span, mapped: f" {_pages(span)}"
         case Shape.DEVICE | Shape.PROT | Shape.VALUE | Shape.TASK | Shape.ANY_TASK:
             return lambda value, mapped: f" {value}"
+        case Shape.HELD:
+            return lambda task, mapped: "" if task is None else f" {task}"
         case Shape.ROOM:
             return lambda room, mapped: f" {UNLIMITED}" if room is None else f" +{page_count(room)}"
         case Word():

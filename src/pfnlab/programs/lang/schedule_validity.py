@@ -1,4 +1,4 @@
-"""The judge of schedules: the prefixes of an operation, and the operations while a processor is held."""
+"""The judge of schedules: the prefixes of an operation, and the operations while processors are held."""
 
 from __future__ import annotations
 
@@ -27,56 +27,62 @@ _NEVER_HELD = Exit | Kill | Exec | Thread | Look | Release
 _NOT_WHILE_HELD = Thread | SlotCall
 
 
+#: How many processors are held at a time.
+MAX_HELD = 2
+
+
 class ScheduleValidity:
-    """The processor that is held, while the operations of a program are judged in order.
+    """The processors that are held, while the operations of a program are judged in order.
 
     :param names: the meaning of the names at the operation
     """
 
     def __init__(self, names: Names) -> None:
         self._names = names
-        #: The task whose processor is held, and the operation it stands in; "" when none is.
-        self._held_task = ""
-        self._held_call = ""
-        #: Tasks that were forked since it is held.
+        #: The tasks whose processors are held, in the order in which they were, each with its operation.
+        self._held: dict[str, str] = {}
+        #: Tasks that were forked since one is held.
         self._newborn: set[str] = set()
 
     def op(self, op: Op) -> None:
-        """Judge *op* and let it take effect on the held processor."""
+        """Judge *op* and let it take effect on the held processors."""
         if isinstance(op.call, ProcessMrelease) and op.call.killed:
             self._killed(op)
         if isinstance(op.call, Release):
-            self._release(op)
-        elif self._held_task:
+            self._release(op, op.call.held)
+        elif self._held:
             self._while_held(op)
         if op.hold is not None:
-            self._hold(op)
-        if self._held_task and isinstance(op.call, Fork):
+            self._held[op.task] = call_text(op.call, self._names.mapped)
+        if self._held and isinstance(op.call, Fork):
             self._newborn.add(op.call.child)
 
     def end(self, part: str) -> None:
         """Refuse the end of the operations while a processor is held."""
-        if self._held_task:
-            problem = f"`{self._held_task}` still stands in `{self._held_call}`"
-            raise Wrong(f"{problem}: write `release` as the last operation", part)
+        for task, call in self._held.items():
+            release = f"release {task}" if len(self._held) > 1 else "release"
+            raise Wrong(f"`{task}` still stands in `{call}`: write `{release}` as the last operation", part)
 
-    def _hold(self, op: Op) -> None:
-        self._held_task = op.task
-        self._held_call = call_text(op.call, self._names.mapped)
-
-    def _release(self, op: Op) -> None:
+    def _release(self, op: Op, task: str | None) -> None:
         if op.task != MAIN_TASK:
             raise Wrong("release is nobody's: write `release` alone", "task")
-        if not self._held_task:
+        if not self._held:
             raise Wrong("nothing is held here: write `hold unmap_vmas: munmap a` above", "verb")
-        self._held_task = ""
-        self._newborn.clear()
+        names = " or ".join(f"`release {held}`" for held in self._held)
+        # Who goes on first is what such a program asks, so its text says it.
+        if task is None and len(self._held) > 1:
+            raise Wrong(f"{len(self._held)} processors are held: write {names}", "verb")
+        if task is not None and task not in self._held:
+            raise Wrong(f"task `{task}` is not held here: write {names}", "held")
+        self._held.pop(next(iter(self._held)) if task is None else task)
+        if not self._held:
+            self._newborn.clear()
 
     def _killed(self, op: Op) -> None:
         """A process is killed and not waited for, so something has to keep it from its end."""
         assert isinstance(op.call, ProcessMrelease)
         victim = op.call.victim
-        if not self._held_task:
+        if not self._held:
             raise Wrong(
                 "nothing keeps a killed process from its end: write `hold unmap_vmas: ...` above", "killed"
             )
@@ -87,19 +93,20 @@ class ScheduleValidity:
 
     def _while_held(self, op: Op) -> None:
         elsewhere = "write it above the `hold` or below `release`"
-        if op.hold is not None:
-            raise Wrong("one processor is held at a time: write `release` above", "hold")
-        if op.task == self._held_task:
-            problem = f"task `{op.task}` stands in `{self._held_call}` until `release`"
+        if op.task in self._held:
+            problem = f"task `{op.task}` stands in `{self._held[op.task]}` until `release`"
             raise Wrong(f"{problem}: let another task act", "task")
+        if op.hold is not None and len(self._held) == MAX_HELD:
+            first = next(iter(self._held))
+            raise Wrong(f"{MAX_HELD} processors are held at a time: write `release {first}` above", "hold")
         if op.task in self._newborn:
             problem = f"task `{op.task}` is forked while a processor is held and acts after `release` only"
             raise Wrong(f"{problem}: let another task act", "task")
-        if isinstance(op.call, Exit | Kill) and self._held_task in self._names.threads(op.task):
-            problem = (
-                f"task `{self._held_task}` of this process stands in `{self._held_call}` until `release`"
-            )
-            raise Wrong(f"{problem}: let another process end", "verb")
+        threads = self._names.threads(op.task) if isinstance(op.call, Exit | Kill) else ()
+        for task, call in self._held.items():
+            if task in threads:
+                problem = f"task `{task}` of this process stands in `{call}` until `release`"
+                raise Wrong(f"{problem}: let another process end", "verb")
         if isinstance(op.call, _NOT_WHILE_HELD):
             verb = word_of(type(op.call))
             raise Wrong(f"no {verb} while a processor is held: {elsewhere}", "verb")

@@ -117,6 +117,8 @@ class Shape(Enum):
     TASK = auto()
     #: A task of the program, which may have ended.
     ANY_TASK = auto()
+    #: A task whose processor is held, which is left out where it is the only one.
+    HELD = auto()
 
 
 class Word(NamedTuple):
@@ -223,7 +225,7 @@ ROWS: dict[type[Call], Row] = {
     IoMappingFree: Row((), "driver io-mapping-free 0", "S4.10"),
     MemunmapPages: Row((), "driver memunmap-pages 0", "S4.9"),
     ReadMemtypeList: Row((), "memtypes", ""),
-    Release: Row((), "nop", ""),
+    Release: Row((Shape.HELD,), "nop", "S8.5"),
     ClearRefs: Row((Word(CLEARED_REFS, "kind of references", "soft_dirty"),), "clear-refs", "S7.7"),
     Setrlimit: Row((Word(LIMITS, "limit", "as"), Shape.ROOM), "setrlimit", "S5.14"),
     ProcessMrelease: Row((Shape.ANY_TASK, Flag("killed")), "process-mrelease", "S8.4"),

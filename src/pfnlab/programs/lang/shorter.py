@@ -42,22 +42,33 @@ def first_that_shows(candidates: Iterable[Program], shows: Callable[[Program], b
 
 def without(program: Program, places: Sequence[int]) -> Program | None:
     """*program* without the operations at *places* and all that need them; None if nothing is left."""
-    removed = set(places)
-    ops: list[Op] = []
+    removed, held_at = set(places), _held_at(program)
+    ops: dict[int, Op] = {}
     missing_tasks: set[str] = set()
-    held = False
     for place, op in enumerate(program.ops):
-        orphan = _concerned(op) & missing_tasks or (isinstance(op.call, Release) and not held)
-        if place in removed or orphan:
-            if isinstance(op.call, (Fork, Thread)):
-                missing_tasks.add(op.call.child)
-            if isinstance(op.call, Release) and held:
-                ops = [msgspec.structs.replace(earlier, hold=None) for earlier in ops]
-                held = False
+        hold = held_at.get(place)
+        orphan = _concerned(op) & missing_tasks or (isinstance(op.call, Release) and hold not in ops)
+        if place not in removed and not orphan:
+            ops[place] = op
             continue
-        held = op.hold is not None or (held and not isinstance(op.call, Release))
-        ops.append(op)
-    return msgspec.structs.replace(program, ops=tuple(ops)) if ops else None
+        if isinstance(op.call, (Fork, Thread)):
+            missing_tasks.add(op.call.child)
+        if hold is not None and hold in ops:
+            ops[hold] = msgspec.structs.replace(ops[hold], hold=None)
+    return msgspec.structs.replace(program, ops=tuple(ops.values())) if ops else None
+
+
+def _held_at(program: Program) -> dict[int, int]:
+    """The place of each release, and that of the hold that it ends."""
+    held: dict[str, int] = {}
+    found: dict[int, int] = {}
+    for place, op in enumerate(program.ops):
+        if op.hold is not None:
+            held[op.task] = place
+        elif isinstance(op.call, Release) and held:
+            task = op.call.held if op.call.held in held else next(iter(held))
+            found[place] = held.pop(task)
+    return found
 
 
 def _concerned(op: Op) -> set[str]:

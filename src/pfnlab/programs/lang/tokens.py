@@ -21,6 +21,7 @@ from pfnlab.programs.lang.words import (
     DRIVER_MODES,
     FLAGS,
     FORK_WORDS,
+    HELD_VERBS,
     KINDS,
     MMAP_WORDS,
     MODES,
@@ -102,6 +103,7 @@ def contexts() -> dict[str, tuple[TokenRule, ...]]:
         "cleared": ("clear_refs",),
         "limited": ("setrlimit",),
         "reaping": TASK_VERBS,
+        "released": HELD_VERBS,
         "mapped": ("remap_file_pages",),
     }
     special = {verb for verbs in verbs_on.values() for verb in verbs}
@@ -174,6 +176,7 @@ def contexts() -> dict[str, tuple[TokenRule, ...]]:
             number,
         ),
         "reaping": _closed(TokenRule("task", pattern=_NAME, context="arguments")),
+        "released": _closed(TokenRule("task", pattern=_NAME)),
         "birth": _closed(TokenRule("option", tuple(FORK_WORDS))),
         "end": _closed(),
         "arguments": _closed(

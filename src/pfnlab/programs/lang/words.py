@@ -106,6 +106,9 @@ WORD_VERBS = tuple(
 #: Operations on a task.
 TASK_VERBS = verbs_on(Shape.ANY_TASK)
 
+#: Operations on a task that is held.
+HELD_VERBS = verbs_on(Shape.HELD)
+
 #: Operations that make a task, with the line that does it.
 BIRTHS: dict[str, str] = {"fork": "c = fork", "thread": "t = thread"}
 
@@ -125,6 +128,7 @@ VERBS = (
     *WORD_VERBS,
     *TASK_VERBS,
     *PLAIN_VERBS,
+    *HELD_VERBS,
 )
 
 #: The prefixes of a task, in this order, each at most once, with an example line.

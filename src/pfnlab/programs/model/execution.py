@@ -1,4 +1,4 @@
-"""A program's operations on the modelled kernel: one by one, or side by side with one that is held.
+"""A program's operations on the modelled kernel: one by one, or side by side with some that are held.
 
 Programs for which it has no rule are refused. Of kernels before 6.1 only the tracking and its flushes are
 known, from the list of bugs (``docs/bugs.md``).
@@ -118,7 +118,7 @@ class OneByOne:
 
 
 class SideBySide(OneByOne):
-    """Every task has a processor of its own, and one of them may stand still in the middle.
+    """Every task has a processor of its own, and some of them may stand still in the middle.
 
     In such a program a kernel's order of calls is not observed, and its flushes only while a processor is
     held, by the counters of the address spaces.
@@ -128,29 +128,22 @@ class SideBySide(OneByOne):
         super().__init__(kernel, places)
         self._processors = kernel.processors
         self._generations = self._tlb_generations()
-        self._open: tuple[Op, ...] = ()
-        #: The flushes of the last step count: it reaped no memory of a program's own.
+        #: The operations under way, by their tasks.
+        self._open: dict[str, Op] = {}
+        #: The flushes of the last step count: it reaped no memory of a program's own, and released nobody.
         self._counts = True
 
     @property
     def settled(self) -> bool:
         """True where nothing is under way."""
-        return self._processors.held is None
+        return not self._processors.held
 
     def step(self, op: Op) -> Returned:
         """Begin *op* and see how far it gets."""
         self.ended = (op,)
-        self._counts = not isinstance(op.call, ProcessMrelease)
+        self._counts = not isinstance(op.call, ProcessMrelease | Release)
         if isinstance(op.call, Release):
-            self.ended, self._open = self._open, ()
-            operations, doomed = self._processors.release(), set(self._kernel.doomed)
-            self._kernel.bury()
-            self.ended += tuple(Op(Kill(), comm) for comm in sorted(doomed))
-            endings = (
-                f"{operation.task} {KILLED}" if operation.task in doomed else _text(operation)
-                for operation in operations
-            )
-            return Returned("ok", "; ".join(endings) or None)
+            return self._release(op.call)
         if op.task not in self._kernel.tasks:
             return Returned(errno_name(NO_TASK))
         if any(operation.task == op.task for operation in self._processors.waiting):
@@ -158,14 +151,34 @@ class SideBySide(OneByOne):
         _check_flushes(op)
         run = partial(self._on_its_stack, op)
         operation = Operation(op.task, run, hold=_hold(op.hold), skip=_skip(op.skip))
-        counted = self._processors.held is not None
+        counted = bool(self._processors.held)
         self._processors.begin(operation)
         if counted and isinstance(op.call, Mlockall) and operation.waits is not Need.MMAP_LOCK:
             raise Undecided(_OWN_MEMORY, Why.NO_RULE)
-        returned = _so_far(operation, op.hold is not None, self._processors.held is operation)
+        returned = _so_far(operation, op.hold is not None, operation in self._processors.held)
         if returned.result in (HELD, WAITS):
-            self._open += (op,)
+            self._open[op.task] = op
         return returned
+
+    def _release(self, release: Release) -> Returned:
+        """Let a task go on, and say how everybody who was under way stands."""
+        processors = self._processors
+        operations = processors.release(release.held)
+        buried = self._kernel.bury([one.task for one in processors.under_way]) if operations else set()
+        self.ended = tuple(self._open.pop(one.task) for one in operations if one.done)
+        self.ended += tuple(Op(Kill(), comm) for comm in sorted(buried))
+        endings = [
+            f"{one.task} {KILLED}" if one.done and one.task in buried else self._standing(one)
+            for one in operations
+        ]
+        return Returned("ok", "; ".join(endings) or None)
+
+    def _standing(self, operation: Operation) -> str:
+        """A task, and the result of its operation, or so far."""
+        returned: Returned = operation.result
+        if not operation.done:
+            returned = _so_far(operation, False, operation in self._processors.held)
+        return " ".join(str(word) for word in (operation.task, *returned) if word is not None)
 
     # A task writes to its stack before it does anything.
     def _on_its_stack(self, op: Op) -> Returned:
@@ -212,11 +225,6 @@ def _so_far(operation: Operation, hold_asked: bool, is_held: bool) -> Returned:
     if not hold_asked:
         return returned
     return Returned(returned.result, NOT_HELD if returned.value is None else f"{returned.value}, {NOT_HELD}")
-
-
-def _text(operation: Operation) -> str:
-    returned: Returned = operation.result
-    return " ".join(str(word) for word in (operation.task, *returned) if word is not None)
 
 
 def _hold(hold: Hold | None) -> Call | None:

@@ -86,7 +86,7 @@ class Observer:
 
     def _read_smaps(self, tasks: list[Task]) -> None:
         """Read smaps before the entries, as an observer does, but not of a kernel that stands still."""
-        if self.look.reads_smaps and self.kernel.processors.held is None:
+        if self.look.reads_smaps and not self.kernel.processors.held:
             with self.kernel.trace.unseen():
                 for process in tasks:
                     if self._walker_is_own or process.mm.tables.has_leaf(3):

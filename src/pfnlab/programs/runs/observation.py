@@ -34,6 +34,19 @@ SAME, MOVED = "same", "moved"
 #: The value of an operation that was to be held and was not.
 NOT_HELD = "not held"
 
+
+def standings(step: Step) -> dict[str, str]:
+    """The result of every operation that was under way at a release, as far as it came, by its task."""
+    if not isinstance(step.value, str):
+        return {}
+    return {task: result for task, _, result in (word.partition(" ") for word in step.value.split("; "))}
+
+
+def is_under_way(result: str) -> bool:
+    """True for the result of an operation that is held or waits."""
+    return result.partition(" ")[0] in (HELD, WAITS)
+
+
 #: The pseudo device of pages that belong to no device of the program (numbered absolutely).
 PHYSICAL = "phys"
 
