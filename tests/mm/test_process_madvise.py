@@ -68,3 +68,11 @@ def test_the_lock_is_that_of_the_other_process(series: str, target: str, result:
     step = run(series, *mapped, *held, "release")[-2]
 
     assert result == step.result
+
+
+@every_series
+def test_a_process_that_never_was_cannot_be_opened(series: str) -> None:
+    """Its fork failed."""
+    step = run(series, *ORDINARY[:-1], "fail __pte_alloc 1: d = fork", "process_madvise a cold d")[-1]
+
+    assert "EINVAL" == step.result

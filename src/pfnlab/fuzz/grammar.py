@@ -31,6 +31,7 @@ from pfnlab.fuzz.call_kinds import (
     rows_of,
 )
 from pfnlab.fuzz.calls import CallGenerator
+from pfnlab.fuzz.hold_places import PLACES
 from pfnlab.fuzz.ranges import DrawnPlaces, areas, devices, leaf_level, touched_level
 from pfnlab.programs.lang.areas import areas_showing
 from pfnlab.programs.lang.device_ops import Plug, RescanMoved, Unplug
@@ -118,8 +119,8 @@ _SLOT_RATE = 0.1
 #: How often a program with schedules has a processor that is held.
 _HELD_RATE = 0.8
 
-#: How often another task is held too while one is.
-_TWO_HELD = 0.2
+#: How often another task is held too while one is, and then each at a function that its operation comes by.
+_TWO_HELD, _LIKELY_PLACE = 0.2, 0.9
 
 #: The settings of transparent_hugepage, with weights; most programs say none.
 _THP: dict[Thp | None, int] = {None: 80, "always": 12, "madvise": 6, "never": 2}
@@ -404,10 +405,10 @@ class _Drawing:
         held, two = [task], draw.random() < _TWO_HELD
         if two and len(self.tasks) < 3:
             self.add(Op(Thread(f"t{self.born + 1}"), draw.choice(self.tasks)))
-        self._hold(task, self.weighted(kinds, {HELD}), functions)
+        self._hold(task, kinds, functions, likely=two)
         if two:
             held.append(draw.choice([name for name in self.tasks if name != task]))
-            self._hold(held[1], self.weighted(kinds, {HELD}), functions)
+            self._hold(held[1], kinds, functions, likely=two)
         self._beside(held, kinds, draw.randrange(two, 4))
         if two:
             draw.shuffle(held)
@@ -415,9 +416,16 @@ class _Drawing:
             self._beside(held, kinds, draw.randrange(3))
         self.add(Op(Release()))
 
-    def _hold(self, task: str, kind: str, functions: Sequence[str]) -> None:
-        """An operation of *task* that is held."""
+    def _hold(self, task: str, kinds: dict[str, float], functions: Sequence[str], *, likely: bool) -> None:
+        """An operation of *task* that is held.
+
+        :param likely: mostly at a function that it comes by
+        """
         draw = self.random
+        if likely and draw.random() < _LIKELY_PLACE:
+            kinds = {kind: weight for kind, weight in kinds.items() if kind in PLACES} or kinds
+        kind = self.weighted(kinds, {HELD})
+        functions = PLACES.get(kind, functions) if likely else functions
         held = Op(self.call(kind), task)
         hold = Hold(draw.choice(functions), draw.choice((1, 1, 1, 2)), draw.random() < 0.2)
         self.add(msgspec.structs.replace(held, hold=hold))

@@ -401,9 +401,16 @@ class Kernel:
         self._add_task(comm, task.mm)
 
     def exit(self, task: Task) -> None:
-        """The process ends, by itself or by SIGKILL; its threads and its address space go with it."""
+        """The process ends, by itself or by SIGKILL; its threads and its address space go with it.
+
+        :raises Undecided: one of its threads waits
+        """
         # exit_mm() comes first: nobody finds the address space by its tasks any more.
         threads = [thread.comm for thread in self.tasks.values() if thread.mm is task.mm]
+        if any(operation.task in threads for operation in self.processors.under_way):
+            raise Undecided(
+                "the model has no rule for a process that ends while one of its threads waits", Why.NO_RULE
+            )
         self._exiting |= {comm: self.tasks.pop(comm) for comm in threads}
         self.call(task, lambda: exit_mmap(task.mm))
         for comm in threads:

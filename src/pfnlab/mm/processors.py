@@ -278,8 +278,8 @@ class _Place:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._operation.hold is not None
-        if self._operation.hold.at_return:
+        # One that waited within the call may have been let go meanwhile.
+        if self._operation.hold is not None and self._operation.hold.at_return:
             self._processors.stand(self._operation)
 
 

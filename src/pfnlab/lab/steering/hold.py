@@ -101,6 +101,9 @@ class Beside:
         :raises TimedOut: it did not return within :data:`_OTHERS` seconds
         """
         operation = self._come(call)
+        if self.coming is not None and operation is not None and operation.done:
+            # Everything stands since then: who is to come must not run past the place unseen.
+            return operation.result(_OTHERS)
         self._steering.go()
         try:
             operation = operation or BackgroundCall(call)

@@ -178,6 +178,9 @@ def _system_call(kernel: Kernel, task: Task, call: SystemCall, places: Places) -
         case Madvise(span=span, advice=advice):
             do_madvise(mm, *places.pages(span), advice)
         case ProcessMadvise(span=span, advice=advice, target=target):
+            if target not in kernel.tasks:
+                # Its fork failed, so it has no process that could be opened.
+                raise ModelledErrno(errno.EINVAL)
             process_madvise(mm, kernel.tasks[target].mm, *places.pages(span), advice)
         case Mlock(span=span):
             do_mlock(mm, *places.pages(span), locked=True)
