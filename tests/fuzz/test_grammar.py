@@ -10,8 +10,9 @@ from for_each import for_each
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pfnlab.fuzz.call_kinds import AFTER_LEAF, ALL, EVERYWHERE, PLANS, Vocabulary, kind_of, pairs_of
+from pfnlab.fuzz.call_kinds import AFTER_LEAF, ALL, EVERYWHERE, KINDS, PLANS, Vocabulary, kind_of, pairs_of
 from pfnlab.fuzz.grammar import Bias, draw, may_store
+from pfnlab.fuzz.hold_places import PLACES
 from pfnlab.fuzz.ranges import GIGABYTE, touched_level
 from pfnlab.lab.running.placement import check_placeable
 from pfnlab.programs.lang.json_form import from_json, to_json
@@ -20,12 +21,13 @@ from pfnlab.programs.lang.ops import (
     ADVICE,
     Mmap,
     Program,
+    Release,
     Thp,
     tasks_of,
 )
 from pfnlab.programs.lang.validity import check_program
 from pfnlab.programs.lang.walk_ops import Walk, Walker
-from pfnlab.programs.lang.words import PROTS
+from pfnlab.programs.lang.words import HOLD_FUNCTIONS, PROTS
 
 NUMBERS = st.integers(0, 1 << 32)
 _ANY = st.booleans()
@@ -119,6 +121,25 @@ def test_a_program_has_the_driver_or_vfio_pci() -> None:
 
     needs = {(one.needs.driver, one.needs.vfio) for one in programs}
     assert {(False, False), (True, False), (False, True)} == needs
+
+
+def test_two_are_held_at_times() -> None:
+    """Each release says whose it is while both are, and every program is one."""
+    programs = [draw(1, index, Vocabulary(driver=True, schedules=True)) for index in range(120)]
+    twice = [one for one in programs if sum(op.hold is not None for op in one.ops) == 2]
+
+    assert 5 < len(twice) < len(programs) // 2
+    for one in twice:
+        check_program(one)
+        first, last = [op.call for op in one.ops if isinstance(op.call, Release)]
+        assert first.held is not None
+        assert last.held is None
+
+
+def test_the_places_of_two_holds_are_functions_that_a_model_stops_in() -> None:
+    """And their operations are kinds."""
+    assert {name for names in PLACES.values() for name in names} <= set(HOLD_FUNCTIONS)
+    assert PLACES.keys() <= KINDS.keys()
 
 
 def test_vfio_pci_is_held_too() -> None:

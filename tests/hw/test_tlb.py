@@ -109,3 +109,28 @@ def test_every_flush_is_counted():
     tlb.flush()
 
     assert 2 == tlb.flushed
+
+
+def test_a_translation_is_spared_by_a_flush_of_other_pages():
+    """Until it is walked anew."""
+    tlb = Tlb()
+    tlb.fill(READ)
+    before = tlb.was_spared(5)
+    tlb.flush(6, 7)
+    spared = tlb.was_spared(5)
+    tlb.fill(READ)
+
+    assert (False, True, False) == (before, spared, tlb.was_spared(5))
+
+
+def test_nothing_is_spared_by_a_whole_flush():
+    """Nor is what was flushed itself."""
+    tlb = Tlb()
+    tlb.fill(READ)
+    tlb.flush(5, 6)
+    alone = tlb.was_spared(5)
+    tlb.fill(READ)
+    tlb.flush(6, 7)
+    tlb.flush()
+
+    assert (False, False) == (alone, tlb.was_spared(5))

@@ -67,6 +67,16 @@ def test_a_call_that_is_held_may_have_reserved() -> None:
     assert [[], *[["bar[0:2]"]] * 3, [], []] == kept(*lines)
 
 
+def test_a_call_that_is_still_held_at_a_release_may_have_reserved() -> None:
+    """That of the other is over by then."""
+    lines = (
+        *("t = thread", "hold memtype_reserve: t: ioremap bar[0:2] wc", "hold tlb_finish_mmu: munmap a"),
+        *("release main", "release"),
+    )
+
+    assert [[], *[["bar[0:2]"]] * 5] == kept("a = mmap bar[8:10] wc shared rw", *lines)[1:]
+
+
 def test_a_call_that_is_refused_when_released_keeps_nothing() -> None:
     """Another mode was reserved while it was held."""
     lines = (

@@ -58,3 +58,22 @@ def test_a_driver_is_told_too_early_without_flushes() -> None:
 
     assert ["told free"] == [broken.name for broken in careless.violations]
     assert () == careful.violations
+
+
+def test_each_of_two_is_held_until_its_own_release() -> None:
+    """The one that is let go waits for the other, and nobody says for which of two a third does."""
+    found = lanes("race-three-revoked-between", "7.2")
+
+    assert (LaneSpan(5, 8, "main", "unlink"), LaneSpan(6, 9, "t", "vmf_insert_pfn_prot")) == found.held
+    assert [
+        LaneSpan(7, 9, "c", "IPI", ""),
+        LaneSpan(8, 9, "main", "IPI", "t"),
+    ] == list(found.waits)
+
+
+def test_a_task_that_has_waited_is_held_from_a_release_on() -> None:
+    """In the function that its own hold names."""
+    found = lanes("race-held-behind-a-lock", "7.2")
+
+    assert LaneSpan(9, 11, "t", "tlb_finish_mmu") in found.held
+    assert (LaneSpan(6, 9, "t", "mmap_lock", "main"),) == found.waits

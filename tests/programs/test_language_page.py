@@ -84,7 +84,7 @@ def test_an_operation_of_the_page_is_one(line: str):
     assert len(before.ops) + 1 == len(load_text(BEGINNING + line).ops)
 
 
-@for_each("line", [line for line in SCHEDULES if line != "release"])
+@for_each("line", [line for line in SCHEDULES if not line.startswith("release")])
 def test_a_hold_of_the_page_is_one(line: str):
     """
     Every hold of the table can follow the same beginning, and be released as the table says.
@@ -93,6 +93,16 @@ def test_a_hold_of_the_page_is_one(line: str):
 
     assert program.ops[-2].hold is not None
     assert line == op_lines(program)[-2]
+
+
+@for_each("line", [line for line in SCHEDULES if line.startswith("release")])
+def test_a_release_of_the_page_is_one(line: str):
+    """
+    It can follow the first hold of the table.
+    """
+    program = load_text(f"{BEGINNING}{SCHEDULES[0]}\n{line}\n")
+
+    assert line == op_lines(program)[-1]
 
 
 def test_the_operations_on_slots_follow_each_other():

@@ -439,7 +439,9 @@ class _Drawing:
             if not others:
                 return
             task = draw.choice(others)
-            if self.process_of[task] not in processes and draw.random() < _ENDS:
+            process = self.process_of[task]
+            alone = sum(self.process_of[name] == process for name in self.tasks) == 1
+            if process not in processes and alone and draw.random() < _ENDS:
                 self.add(Op(draw.choice((Exit(), Kill())), task))
                 continue
             self.add(Op(self.call(self.weighted(kinds, self.conditions.anywhere())), task))

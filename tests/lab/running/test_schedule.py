@@ -117,6 +117,17 @@ class TestPreparations:
 
         assert [(["0 pin 0"], []), ([], []), ([], ["1 pin 1"]), ([], [])] == found
 
+    def test_nobody_is_pinned_while_another_is_still_held(self):
+        """
+        The last release pins the child.
+        """
+        found = around(
+            "a = mmap bar[0:4] wc shared rw\nt = thread\nhold copy_page_range: k = fork\n"
+            "hold unmap_vmas: t: munmap a\nrelease main\nrelease\n"
+        )
+
+        assert [([], []), ([], ["2 pin 2"])] == found[4:]
+
     def test_processors_of_the_dead_are_free(self):
         """
         With a process all its threads are gone.
@@ -501,6 +512,85 @@ class TestKernels:
         run = ran(machine, RESOURCE + "k = fork\nu = thread\nhold unlink return: k: munmap c\nrelease\n")
 
         assert held(run)[-2:] == [("k", "held", None), ("main", "ok", "k ok")]
+
+    def test_two_are_held(self, machine: QemuMachine):
+        """
+        In one function; each goes on by its name, and the other stays.
+        """
+        text = (
+            "k = fork\nhold free_pgtables: munmap a[0:4]\nhold free_pgtables: k: munmap c\ns: read a[4]\n"
+            "release k\nk: munmap a\nrelease main\n"
+        )
+
+        assert held(ran(machine, RESOURCE + text)) == [
+            ("main", "held", None),
+            ("k", "held", None),
+            ("s", "ok", 0),
+            ("main", "ok", "main held; k ok"),
+            ("k", "ok", None),
+            ("main", "ok", "main ok"),
+        ]
+
+    def test_who_waits_is_held_later(self, machine: QemuMachine):
+        """
+        Once the other munmap has given its lock back.
+        """
+        text = (
+            "hold unmap_vmas: munmap a[0:4]\nhold unmap_vmas: t: munmap c\nrelease main\ns: read c[0]\n"
+            "release t\n"
+        )
+
+        assert held(ran(machine, RESOURCE + text)) == [
+            ("main", "held", None),
+            ("t", "waits", "mmap_lock"),
+            ("main", "ok", "main ok; t held"),
+            ("s", "EFAULT", SEGV),
+            ("main", "ok", "t ok"),
+        ]
+
+    def test_who_waits_is_let_go_before_its_place(self, machine: QemuMachine):
+        """
+        It passes there, and ends with the release of the other.
+        """
+        text = "hold unmap_vmas: munmap a[0:4]\nhold unmap_vmas: t: munmap c\nrelease t\nrelease main\n"
+
+        assert held(ran(machine, RESOURCE + text)) == [
+            ("main", "held", None),
+            ("t", "waits", "mmap_lock"),
+            ("main", "ok", None),
+            ("main", "ok", "main ok; t ok"),
+        ]
+
+    def test_the_second_never_comes_by(self, machine: QemuMachine):
+        """
+        Its operation ends beside the first, and its release lets nobody go.
+        """
+        text = (
+            "hold unmap_vmas: munmap a[0:4]\nhold move_page_tables: s: read a[4]\nrelease s\nrelease main\n"
+        )
+
+        assert held(ran(machine, RESOURCE + text)) == [
+            ("main", "held", None),
+            ("s", "ok", "0, not held"),
+            ("main", "ok", None),
+            ("main", "ok", "main ok"),
+        ]
+
+    def test_a_release_waits_for_the_other(self, machine: QemuMachine):
+        """
+        Its flush interrupts the processor that is still held.
+        """
+        text = (
+            "f = mmap bar[8:12] driver fault wc shared rw\nhold flush_tlb_mm_range: munmap a[0:4]\n"
+            "hold vmf_insert_pfn_prot: t: read f[0]\nrelease main\nrelease t\n"
+        )
+
+        assert held(ran(machine, DRIVER + text, driver=True)) == [
+            ("main", "held", None),
+            ("t", "held", None),
+            ("main", "ok", "main waits IPI; t held"),
+            ("main", "ok", "main ok; t ok 0"),
+        ]
 
     def test_a_function_no_kernel_has(self, machine: QemuMachine):
         """
