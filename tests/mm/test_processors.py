@@ -340,3 +340,17 @@ class TestTwo:
         assert [] == stage.processors.release("t")
         stage.processors.release()
         assert (True, []) == (second.done, stage.processors.held)
+
+    def test_one_that_waits_within_its_call_may_be_let_go(self, stage: Stage):
+        """It passes the return of the call, where it was to be held."""
+
+        def locked_inside() -> None:
+            with stage.processors.inside("g"), stage.lock.read():
+                stage.done.append("g")
+
+        stage.begin("main", stage.locked("f", write=True), hold=Call("f"))
+        second = stage.begin("t", locked_inside, hold=Call("g", at_return=True))
+        stage.processors.release("t")
+        stage.processors.release()
+
+        assert (True, ["f", "g"]) == (second.done, stage.done)

@@ -350,3 +350,15 @@ class TestTwoHolds:
         )
         with pytest.raises(Undecided, match="that was idle at a flush forgets other pages too"):
             run("7.2", "s: read a[4]", *lines, "s: read a[4]", "release")
+
+    def test_the_end_of_a_killed_process_beside_another_is_undecided(self):
+        """It may wait for the one that is still held (S8.5.4)."""
+        lines = (HOLD, "hold free_pgtables: c: munmap a[4:8]", "s: process_mrelease c killed", "release c")
+        with pytest.raises(Undecided, match="no rule for the end of a killed process while another"):
+            run("7.2", "c = fork", *lines, "release main")
+
+    def test_the_end_of_a_process_whose_thread_waits_is_undecided(self):
+        """A task that was released may wait for the other, and is not held by then (S8.5.4)."""
+        holds = ("hold unmap_vmas: munmap a[0:4]", "hold rmap_del: c: munmap a[0:4]")
+        with pytest.raises(Undecided, match="no rule for a process that ends while one of its threads waits"):
+            run("7.2", "c = fork", *holds, "release main", "t: exit", "release c")
