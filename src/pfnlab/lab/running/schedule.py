@@ -49,6 +49,8 @@ NEED_NAMES = {
 
 # Seconds until an operation has come by its place or is done, and until all are done after a release.
 _LIMIT = 10.0
+# How long an operation that was released may take, and one that waits, before it is asked what it waits for.
+_GOES_ON, _MAY_WAIT = 0.4, 0.1
 # How long the agent waits at a time for an operation that may stop the machine.
 _SLICE = 0.05
 # Seconds until memory is read again that was in the middle of a change when the machine was stopped.
@@ -309,11 +311,11 @@ class Schedule:
             return self._memory_reply(stage, Note(alone=True, result="ok"))
         held_cpu.free()
         if self._held or self._coming:
-            return self._release_one(text, stage)
+            return self._release_one(text, stage, task)
         self._steering.go()
         return self._release_all(text, stage)
 
-    def _release_one(self, text: str, stage: Stage) -> str:
+    def _release_one(self, text: str, stage: Stage, task: str) -> str:
         # Say how all open operations stand, once nobody gets further while another processor is held.
         results: dict[str, str] = {}
         ended: list[Op] = []
@@ -326,7 +328,10 @@ class Schedule:
                     self._coming[1].held if self._coming is not None and self._coming[0] == op.task else None
                 )
                 known = came is not None or op.task in self._held
-                outcome = HoldOutcome(held=came) if known else self._beside.settled(self._cast, slot)
+                # Those that have waited are asked again whenever somebody has got further.
+                limit = _GOES_ON if op.task == task else _MAY_WAIT
+                settled = partial(self._beside.settled, self._cast, slot, limit=limit)
+                outcome = HoldOutcome(held=came) if known else settled()
                 if outcome.answer is None:
                     results[op.task] = ending(op, *self._standing(op, outcome))
                     continue
