@@ -354,3 +354,37 @@ class TestTwo:
         stage.processors.release()
 
         assert (True, ["f", "g"]) == (second.done, stage.done)
+
+
+class TestOrders:
+    """Orders of those that wait for one lock (S8.5.5)."""
+
+    def test_of_two_writers_the_last_may_be_first(self, stage: Stage):
+        """It spins, and the other one has to be woken."""
+        stage.processors.last_first = True
+        stage.begin("main", stage.locked("f", write=True), hold=Call("f"))
+        stage.begin("t", stage.locked("g", write=True))
+        stage.begin("s", stage.locked("h", write=True))
+        stage.processors.release()
+
+        assert (["f", "h", "g"], True) == (stage.done, stage.processors.raced)
+
+    def test_a_reader_may_overtake_a_writer_that_spins(self, stage: Stage):
+        """The writer stands in no queue while a writer has the lock."""
+        stage.processors.last_first = True
+        stage.begin("main", stage.locked("f", write=True), hold=Call("f"))
+        stage.begin("t", stage.locked("g", write=True))
+        stage.begin("s", stage.locked("h", write=False))
+        stage.processors.release()
+
+        assert ["f", "h", "g"] == stage.done
+
+    def test_a_reader_does_not_overtake_a_writer_that_sleeps(self, stage: Stage):
+        """It does so behind readers."""
+        stage.processors.last_first = True
+        stage.begin("main", stage.locked("f", write=False), hold=Call("f"))
+        stage.begin("t", stage.locked("g", write=True))
+        stage.begin("s", stage.locked("h", write=False))
+        stage.processors.release()
+
+        assert ["f", "g", "h"] == stage.done

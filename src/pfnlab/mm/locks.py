@@ -20,11 +20,13 @@ class Waiter:
     :param task: the task that waits
     :param write: it waits to write
     :param granted: it has the lock by now, and has not gone on yet
+    :param overtakes: writers that came before it may spin outside of the queue, for the owner writes (S8.5.5)
     """
 
     task: str
     write: bool
     granted: bool = False
+    overtakes: bool = False
 
 
 class RwLock:
@@ -73,7 +75,8 @@ class RwLock:
     def take(self, write: bool) -> None:
         """Wait for it and take it."""
         if self.written or self._readers if write else self.contended:
-            waiter = Waiter(self._processors.task, write)
+            overtakes = self.written and not write and self.need not in _SPINNING
+            waiter = Waiter(self._processors.task, write, overtakes=overtakes)
             self._queue.append(waiter)
             try:
                 self._processors.wait(self.need, lambda: self._goes_on(waiter))
@@ -105,7 +108,11 @@ class RwLock:
         self._grant()
 
     def _goes_on(self, waiter: Waiter) -> bool:
-        others = any(other.write for other in self._queue) if not waiter.write else self._readers > 0
+        if waiter.write:
+            others = self._readers > 0
+        else:
+            overtakes = waiter.overtakes and self._processors.last_first
+            others = not overtakes and any(other.write for other in self._queue)
         return waiter.granted or not (self.written or others)
 
     # Readers are woken with the lock in their hands, behind writers too. A writer that slept has yet to take

@@ -63,8 +63,11 @@ def do_mremap(mm: MmStruct, call: Remap) -> int:
         raise ModelledErrno(errno.EINVAL)
     if call.new <= 0:
         raise ModelledErrno(errno.EINVAL)
+    checks_first = mm.kernel.profile.mremap_checks_first
+    if checks_first and call.elsewhere:
+        _check_place(call)
     with mm.mmap_lock.write() as lock:
-        if mm.kernel.profile.mremap_checks_first:
+        if checks_first:
             return _mremap_checked_first(mm, call, lock)
         return _mremap_unmap_first(mm, call, lock)
 
@@ -77,7 +80,8 @@ def _mremap_unmap_first(mm: MmStruct, call: Remap, lock: Locked) -> int:
     if vma.flags & VM_SEALED:
         raise ModelledErrno(errno.EPERM)
     if call.elsewhere:
-        _check_destination(mm, call)
+        _check_place(call)
+        _check_count(mm)
         call = _clear_the_way(mm, call)
         vma = _vma_to_resize(mm, mm.vma_lookup(call.start), call)
         _check_copy(vma, call)
@@ -88,7 +92,7 @@ def _mremap_unmap_first(mm: MmStruct, call: Remap, lock: Locked) -> int:
 def _mremap_checked_first(mm: MmStruct, call: Remap, lock: Locked) -> int:
     """Since 6.17."""
     if call.elsewhere:
-        _check_destination(mm, call)
+        _check_count(mm)
         if mm.kernel.profile.mremap_many_vmas and call.fixed and call.old == call.new:
             return _move_many(mm, call)
     vma = mm.vma_lookup(call.start)
@@ -130,12 +134,16 @@ def _move_many(mm: MmStruct, call: Remap) -> int:
     return call.to
 
 
-def _check_destination(mm: MmStruct, call: Remap) -> None:
-    """The conditions on a destination, before anything is changed."""
+def _check_place(call: Remap) -> None:
+    """The conditions on the place of a destination, since 6.17 before mmap_lock is taken."""
     if call.to + call.new > TASK_PAGES:
         raise ModelledErrno(errno.EINVAL)
     if call.fixed and call.start + call.old > call.to and call.to + call.new > call.start:
         raise ModelledErrno(errno.EINVAL)
+
+
+def _check_count(mm: MmStruct) -> None:
+    """The condition on the number of VMAs, before anything is changed."""
     if mm.map_count + 2 >= MAX_MAP_COUNT - 3:
         raise ModelledErrno(errno.ENOMEM)
 

@@ -108,7 +108,8 @@ class Processors:
     :ivar unflushed: a mapping of the kernel's own went, and TLBs may have it until the direct map changes
         (S2.8.6); None where the machine decides
     :ivar waiters_first: who gets a lock, or is answered, goes on before who had it, not after
-    :ivar raced: somebody went on beside the operation that it had waited for
+    :ivar last_first: of several that can go on at once, the last that began to wait does so first (S8.5.5)
+    :ivar raced: somebody went on beside the operation that it had waited for, or several could go on at once
     :ivar turns: how often an operation began or went on
     """
 
@@ -120,7 +121,7 @@ class Processors:
         self.waiting: list[Operation] = []
         self.omitted = False
         self.unflushed: bool | None = False
-        self.waiters_first = self.raced = False
+        self.waiters_first = self.last_first = self.raced = False
         self.turns = 0
 
     # Driving.
@@ -184,7 +185,9 @@ class Processors:
 
     # Every waiting operation goes on that can.
     def _settle(self) -> None:
-        while operation := next((waiter for waiter in self.waiting if waiter.ready()), None):
+        while ready := [waiter for waiter in self.waiting if waiter.ready()]:
+            self.raced |= len(ready) > 1
+            operation = ready[-1 if self.last_first else 0]
             self.waiting.remove(operation)
             self._go(operation)
 

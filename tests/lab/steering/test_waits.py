@@ -93,6 +93,8 @@ def test_judge_sleeping(need: Obstacle, functions: str):
         (Obstacle.OTHER_LOCK, "kernel_request pfnlab_ioctl", "mutex_lock"),
         (Obstacle.MMAP_LOCK, "dup_mmap copy_process kernel_clone", "down_write_killable"),
         (Obstacle.I_MMAP, "dup_mmap copy_process kernel_clone", "down_write"),
+        (Obstacle.MMAP_LOCK, "do_mbind kernel_mbind do_syscall_64", "down_write"),
+        (Obstacle.NOTHING, "synchronize_rcu_expedited lru_cache_disable do_mbind", "wait_for_completion"),
     ],
 )
 def test_judge_sleeping_called(need: Obstacle, functions: str, called: str):

@@ -362,3 +362,29 @@ class TestTwoHolds:
         holds = ("hold unmap_vmas: munmap a[0:4]", "hold rmap_del: c: munmap a[0:4]")
         with pytest.raises(Undecided, match="no rule for a process that ends while one of its threads waits"):
             run("7.2", "c = fork", *holds, "release main", "t: exit", "release c")
+
+    def test_the_order_of_two_writers_is_undecided(self):
+        """The mapping of the one is what the other takes away."""
+        lines = (
+            "hold change_protection: mprotect a[4:8] r",
+            "t: b = mmap bar[8:12] wc shared rw",
+            "s: munmap b",
+        )
+        with pytest.raises(Undecided, match="which of two that waited for the same goes on first"):
+            run("7.2", *lines, "release")
+
+    def test_mlockall_beside_another_is_undecided_where_it_went_on(self):
+        """S5.10.1: its flushes are unknown, and one may wait for the processor that is held."""
+        holds = ("hold memtype_reserve: b = mmap bar[8:12] wc shared rw", "hold pfnlab_fault: c: read f[0]")
+        with pytest.raises(Undecided, match="the program's own memory"):
+            run("7.2", "f = mmap bar[12:16] driver fault wc shared rw", "c = fork", *holds, "t: mlockall",
+                "release main", "release c")  # fmt: skip
+
+
+@for_each(("series", "result"), [("6.1", "waits"), ("6.16", "waits"), ("6.17", "EINVAL"), ("7.3", "EINVAL")])
+def test_a_place_over_the_source_is_refused_without_the_lock(series: str, result: str):
+    """S5.8.6: from 6.17 on."""
+    overlapping = "t: mremap a[0:4] 4 pages maymove fixed over a[2:6]"
+    _, refused, _ = run(series, "hold change_protection: mprotect a[4:8] r", overlapping, "release")
+
+    assert result == refused.result

@@ -37,7 +37,7 @@ _QUIET: dict[type, tuple[str, ...]] = {
     Vma: ("mm",),
     Task: ("comm", "pid", "tlb"),
     # That an entry seems unused since is no part of a state, as the accessed bit is none.
-    Tlb: ("flushed", "_aged"),
+    Tlb: ("flushed", "_aged", "_spared"),
     RwLock: ("_processors", "need", "_unlocked"),
     MemtypeBook: ("platform", "trace", "_processors", "lock", "report", "warned"),
     Kernel: (

@@ -63,6 +63,7 @@ _SEMAPHORES: dict[Obstacle, tuple[str, ...]] = {
             "__do_sys_",
             "__se_sys_",
             "do_mlock",
+            "do_mbind",
         ),
         # System calls that take the lock themselves, where the compiler has put all of one into its entry.
         *(
@@ -88,7 +89,7 @@ _SEMAPHORES: dict[Obstacle, tuple[str, ...]] = {
             "do_pagemap_scan",
             "clear_refs_write",
             "exit_mm",
-            "do_mseal",
+            *("do_mseal", "mseal_range"),
             # Those who look at or copy the memory of another address space, or take its pages.
             *("process_vm_rw", "__access_remote_vm", "access_remote_vm", "mem_rw", "do_pages_stat"),
             *("get_user_pages", "__get_user_pages", "gup_", "__gup_", "internal_get_user_pages"),
@@ -157,6 +158,9 @@ def judge_sleeping(functions: Sequence[str], called: str | None = None) -> Wait:
         takes several locks, as a fault of vfio-pci up to 6.9, waits for the one of this kind
     """
     names = tuple(functions)
+    if any(name.startswith("synchronize_rcu") for name in names):
+        # A processor that is held keeps everybody from the end of a grace period.
+        return Wait(Obstacle.NOTHING, names)
     if called is not None and called.startswith(SEMAPHORE + _MUTEX):
         need = judge((called, *names)).need
         return Wait(Obstacle.OTHER_LOCK if need is Obstacle.NOTHING else need, names)

@@ -166,6 +166,8 @@ class SideBySide(OneByOne):
         operations = processors.release(release.held)
         buried = self._kernel.bury([one.task for one in processors.under_way]) if operations else set()
         self.ended = tuple(self._open.pop(one.task) for one in operations if one.done)
+        if processors.held and any(isinstance(op.call, Mlockall) for op in self.ended):
+            raise Undecided(_OWN_MEMORY, Why.NO_RULE)
         self.ended += tuple(Op(Kill(), comm) for comm in sorted(buried))
         endings = [
             f"{one.task} {KILLED}" if one.done and one.task in buried else self._standing(one)

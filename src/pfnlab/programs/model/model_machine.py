@@ -69,6 +69,24 @@ _LOW_END = 1 << 20
 #: The beginning of a version; a distribution's name goes on in its own way.
 _VERSION = re.compile(r"\d+\.\d+")
 
+
+class _Order(NamedTuple):
+    """The order in which those that wait go on, as in `Processors`."""
+
+    waiters_first: bool = False
+    last_first: bool = False
+
+
+#: Who had a lock before those that wait for it, and these in turn.
+_IN_TURN = _Order()
+
+#: The other orders, each with what the machine decides where it changes a run.
+_ORDERS = {
+    _Order(waiters_first=True): "whether who waited for a lock goes on before who had it",
+    _Order(last_first=True): "which of two that waited for the same goes on first",
+    _Order(True, True): "which of two that waited for the same goes on first",
+}
+
 #: The pseudo operation at the end, when every task is killed.
 END = "end"
 
@@ -164,23 +182,30 @@ class ModelMachine:
         """
         before = dict(memory or {})
         run, guards, raced = self._run(program, check, memory)
-        if raced and self._run(program, check, dict(before), waiters_first=True)[0].steps != run.steps:
-            raise Undecided(
-                "the machine decides whether who waited for a lock goes on before who had it",
-                Why.MACHINE_DECIDES,
-            )
+        if raced:
+            self._check_decided(program, run, before)
         if guards:
             _, repeats, _ = self._run(program, check, before)
             for guard, repeat in zip(guards, repeats, strict=True):
                 check_deterministic(guard.path, guard.made, repeat.made)
         return run
 
+    def _check_decided(self, program: Program, run: Run, memory: dict[int, int]) -> None:
+        """Check that *run* is the same in every order of those who wait (S8.2.10, S8.5.5).
+
+        :raises Undecided: it is not
+        """
+        for order, reason in _ORDERS.items():
+            if self._run(program, False, dict(memory), order=order)[0].steps != run.steps:
+                raise Undecided(f"the machine decides {reason}", Why.MACHINE_DECIDES)
+
     def _run(
-        self, program: Program, check: bool, memory: dict[int, int] | None, *, waiters_first: bool = False
+        self, program: Program, check: bool, memory: dict[int, int] | None, *, order: _Order = _IN_TURN
     ) -> tuple[Run, list[Guard], bool]:
-        """The run, the guards around own policies, and whether `waiters_first` could change it (S8.2.10)."""
+        """The run, the guards around own policies, and whether another *order* could change it."""
         opened = OpenRun(self, program, check=check, memory=memory)
-        opened.kernel.processors.waiters_first = waiters_first
+        processors = opened.kernel.processors
+        processors.waiters_first, processors.last_first = order
         opened.go_on(program)
         opened.end()
         if memory is not None:
