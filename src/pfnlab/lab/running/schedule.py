@@ -152,6 +152,8 @@ class Schedule:
         self._held: dict[str, HeldCpu[Any]] = {}
         #: The task that waits before it comes to the place where it is to be held.
         self._coming: tuple[str, Coming] | None = None
+        #: The kernel's names of the functions that the program names in holds.
+        self._names: dict[str, str | None] = {}
         self._cast = Cast(guest)
         #: The unfinished operations, each with its task's slot, in the order they began.
         self._open_ops: list[tuple[Op, int]] = []
@@ -208,7 +210,10 @@ class Schedule:
         assert op.hold is not None
         slot, words = _operations(text)[0]
         pid = stage.pids.get(slot)
-        function = self._functions.kernel_name(op.hold.function)
+        # Of all holds: while one stands the guest cannot be asked what its driver has.
+        held_in = (one.hold.function for one in self._ops if one.hold is not None)
+        self._names = {name: self._functions.kernel_name(name) for name in held_in}
+        function = self._names[op.hold.function]
         if pid is None or function is None:
             self._note = Note(not_held=True)
             return self._ask_agent(text, stage)
@@ -279,11 +284,9 @@ class Schedule:
 
     # The way of an operation to the place where it is to be held; None where this kernel has none.
     def _way(self, op: Op, pid: int) -> Coming | None:
-        function = self._functions.kernel_name(op.hold.function) if op.hold is not None else None
+        function = self._names[op.hold.function] if op.hold is not None else None
         if op.hold is None or function is None:
             return None
-        if self._vfio:
-            self._functions.know_vfio()
         counts = partial(self._in_program_area, function)
         return Coming(self._steering.way_to(_place(op.hold, function), counts), pid)
 
