@@ -388,3 +388,13 @@ class TestOrders:
         stage.processors.release()
 
         assert ["f", "g", "h"] == stage.done
+
+    def test_a_writer_that_spins_may_be_before_a_reader_in_the_queue(self, stage: Stage):
+        """Who wrote wakes the reader, and meanwhile the lock is free."""
+        stage.processors.last_first = True
+        stage.begin("main", stage.locked("f", write=True), hold=Call("f"))
+        stage.begin("t", stage.locked("g", write=False))
+        stage.begin("s", stage.locked("h", write=True))
+        stage.processors.release()
+
+        assert ["f", "h", "g"] == stage.done

@@ -20,13 +20,13 @@ class Waiter:
     :param task: the task that waits
     :param write: it waits to write
     :param granted: it has the lock by now, and has not gone on yet
-    :param overtakes: writers that came before it may spin outside of the queue, for the owner writes (S8.5.5)
+    :param spins: a writer owned a lock that sleeps when it came: a writer then spins, in no queue (S8.5.5)
     """
 
     task: str
     write: bool
     granted: bool = False
-    overtakes: bool = False
+    spins: bool = False
 
 
 class RwLock:
@@ -75,8 +75,8 @@ class RwLock:
     def take(self, write: bool) -> None:
         """Wait for it and take it."""
         if self.written or self._readers if write else self.contended:
-            overtakes = self.written and not write and self.need not in _SPINNING
-            waiter = Waiter(self._processors.task, write, overtakes=overtakes)
+            spins = self.written and self.need not in _SPINNING
+            waiter = Waiter(self._processors.task, write, spins=spins)
             self._queue.append(waiter)
             try:
                 self._processors.wait(self.need, lambda: self._goes_on(waiter))
@@ -111,7 +111,7 @@ class RwLock:
         if waiter.write:
             others = self._readers > 0
         else:
-            overtakes = waiter.overtakes and self._processors.last_first
+            overtakes = waiter.spins and self._processors.last_first
             others = not overtakes and any(other.write for other in self._queue)
         return waiter.granted or not (self.written or others)
 
@@ -121,7 +121,9 @@ class RwLock:
         waiting = [waiter for waiter in self._queue if not waiter.granted]
         if not waiting:
             return
-        if not waiting[0].write:
+        # A writer that spins may be before them.
+        spun = self._processors.last_first and not self._readers
+        if not waiting[0].write and not (spun and any(waiter.write and waiter.spins for waiter in waiting)):
             for waiter in waiting:
                 waiter.granted = not waiter.write
                 self._readers += waiter.granted
