@@ -208,6 +208,15 @@ def test_the_pieces_of_a_vma_that_was_cut(cut: tuple[str, ...]) -> None:
     assert "A06" == whys("6.1", "a = mmap bar[0:4] wc shared rw", *cut)["freed_once"]
 
 
+@for_each("leak", ["no_leak", "freed_once"])
+def test_a_move_that_shrinks_cuts_although_nothing_is_left_there(leak: str) -> None:
+    """A06: what a gives back is what c has reserved."""
+    order = ("b = mmap bar[0] wc shared rw", "munmap b", "c = mmap bar[1:3] wc shared rw")
+    shrunk = ("a = mmap bar[0:3] wc shared rw", "b = mremap a 1 page maymove fixed", "munmap b", "munmap c")
+
+    assert "A06" == whys("6.12", *order, *shrunk)[leak]
+
+
 def test_what_was_not_cut_is_no_piece() -> None:
     """A leak without a cut is not A06, be it on a kernel of 6.1."""
     zapped = (WHOLE, "zap_vma_ptes a[0]", "munmap a")
