@@ -43,6 +43,14 @@ def test_the_pages_of_the_other_process_are_aged(series: str) -> None:
 
 
 @every_series
+def test_a_fork_that_failed_has_left_no_process(series: str) -> None:
+    """Nobody is there whose memory could be meant (S5.15.1)."""
+    failed = ("a = mmap bar[0:4] wc shared rw", "c = fork set_tid", "process_madvise a willneed c")
+
+    assert ("ESRCH", None) == last(series, *failed)
+
+
+@every_series
 @for_each("target", ["main", "t"])
 def test_own_memory_takes_any_advice_since_613(series: str, target: str) -> None:
     """A thread has the same memory (S5.15.1, S5.15.2)."""

@@ -277,13 +277,18 @@ static int set_limit(int resource, uint64_t room)
 	return at ? setrlimit(resource, &limit) : -1;
 }
 
+/* A descriptor of PROCESS, or of nothing where a fork that failed has left none. */
+static int open_process(pid_t process)
+{
+	errno = ESRCH;
+	return process ? syscall(SYS_pidfd_open, process, 0) : -1;
+}
+
 /* The memory of PROCESS is taken, which was killed or, with KILLS, is killed first. */
 static int reap(pid_t process, bool kills)
 {
-	int fd, ret, error;
+	int fd = open_process(process), ret, error;
 
-	errno = ESRCH;                    /* a fork that failed has left no process */
-	fd = process ? syscall(SYS_pidfd_open, process, 0) : -1;
 	if (fd < 0)
 		return -1;
 	ret = kills ? syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) : 0;
@@ -299,7 +304,7 @@ static int reap(pid_t process, bool kills)
 static int advise_process(const uint64_t *arg, bool order)
 {
 	struct iovec range = { (void *)arg[0], arg[1] };
-	int fd = syscall(SYS_pidfd_open, (pid_t)arg[3], 0), error;
+	int fd = open_process(arg[3]), error;
 	ssize_t advised;
 
 	if (fd < 0)
