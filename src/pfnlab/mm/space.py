@@ -175,7 +175,7 @@ class MmStruct:
             raise ModelledErrno(errno.ENOMEM)
         self.kernel.trace.event("split", at)
         self.kernel.tracker.may_split(vma, at)
-        if self.kernel.fails("vm_area_dup"):
+        if self.kernel.failures.fails("vm_area_dup"):
             raise ModelledErrno(errno.ENOMEM)
         self.kernel.trace.event("dup", vma.start)
         new = vma.dup(self)
