@@ -120,6 +120,10 @@ class Processors:
         self.unflushed: bool | None = False
         self.waiters_first = self.raced = False
         self.turns = 0
+        #: What was taken since the release, with who took it, and who still waited by then; before it nobody
+        #: goes on beside another.
+        self._releasing = False
+        self._taken: dict[int, tuple[object, Operation, frozenset[str]]] = {}
 
     # Driving.
 
@@ -136,6 +140,8 @@ class Processors:
         if self.held is None:
             return []
         held, self.held = self.held, None
+        self._releasing = True
+        self._taken.clear()
         operations = [held, *self.waiting]
         # Who waited for its processor goes on beside it.
         self.raced |= any(waiter.ready() for waiter in self.waiting)
@@ -143,6 +149,7 @@ class Processors:
             self._settle()
         self._go(held)
         self._settle()
+        self._releasing = False
         if stuck := [operation for operation in operations if not operation.done]:
             names = ", ".join(
                 f"{operation.task} for {operation.waits and operation.waits.value}" for operation in stuck
@@ -228,6 +235,26 @@ class Processors:
         self.raced = True
         if self.waiters_first:
             self.wait(need, gone)
+
+    def take(self, thing: object, *, found: bool) -> None:
+        """The operation takes something from *thing* that can be taken once, and that no lock protects.
+
+        :param found: it is still there
+        :raises Undecided: another took it beside this operation, so that both may have found it
+        """
+        operation = self._running
+        # The other order is of the same two.
+        if operation is None or self.waiters_first or not self._releasing:
+            return
+        _, by, behind = self._taken.get(id(thing), (None, operation, frozenset()))
+        if by is not operation and operation.task not in behind:
+            raise Undecided(
+                "the machine decides whether two who go on side by side both find one reservation",
+                Why.MACHINE_DECIDES,
+            )
+        if found:
+            waits = frozenset(waiter.task for waiter in self.waiting if not waiter.ready())
+            self._taken[id(thing)] = thing, operation, waits
 
     def wait(self, need: Need, ready: Callable[[], bool]) -> None:
         """The operation goes on once *ready* says so.

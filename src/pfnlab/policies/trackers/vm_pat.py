@@ -166,7 +166,10 @@ class VmPat:
             return
         with self._kernel.processors.inside("untrack_pfn"):
             self._kernel.trace.event("untrack", vma.start)
-            if not self._counts(vma):
+            counts = self._counts(vma)
+            # Between the question and the end of the flag anybody else may ask.
+            self._kernel.processors.take(vma, found=counts)
+            if not counts:
                 return
             try:
                 pfn = self._first_pfn(vma)
