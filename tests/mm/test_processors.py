@@ -194,15 +194,15 @@ def test_who_is_answered_may_be_first(stage: Stage):
     assert stage.processors.raced
 
 
-class TestTaking:
-    """Something that can be taken once, from which nobody keeps others away."""
+class TestSharing:
+    """Something that no lock protects."""
 
-    def took(self, stage: Stage, name: str, *, found: bool) -> Callable[[], object]:
-        """An operation that takes it, or finds nothing, in the function *name*."""
+    def shared(self, stage: Stage, name: str, *, changes: bool) -> Callable[[], object]:
+        """An operation that changes it, or looks at it, in the function *name*."""
 
         def body() -> None:
             with stage.processors.inside(name):
-                stage.processors.take(stage, found=found)
+                stage.processors.shares(stage, changes=changes)
 
         return body
 
@@ -215,10 +215,10 @@ class TestTaking:
 
         return flushed
 
-    def test_both_may_find_what_one_has_taken(self, stage: Stage) -> None:
+    def test_both_may_see_it_before_it_changes(self, stage: Stage) -> None:
         """They go on at once."""
-        stage.begin("main", self.took(stage, "f", found=True), hold=Call("f"))
-        stage.begin("t", self.answered(stage, self.took(stage, "g", found=False)))
+        stage.begin("main", self.shared(stage, "f", changes=True), hold=Call("f"))
+        stage.begin("t", self.answered(stage, self.shared(stage, "g", changes=False)))
 
         with pytest.raises(Undecided, match="side by side"):
             stage.processors.release()
@@ -228,13 +228,13 @@ class TestTaking:
 
         def locked() -> None:
             with stage.lock.read():
-                stage.processors.take(stage, found=False)
+                stage.processors.shares(stage, changes=False)
 
-        def taken() -> None:
+        def changed() -> None:
             with stage.lock.write():
-                self.took(stage, "f", found=True)()
+                self.shared(stage, "f", changes=True)()
 
-        stage.begin("main", taken, hold=Call("f"))
+        stage.begin("main", changed, hold=Call("f"))
         stage.begin("t", locked)
 
         assert 2 == len(stage.processors.release())
@@ -242,19 +242,19 @@ class TestTaking:
     def test_who_stands_is_passed_by(self, stage: Stage) -> None:
         """Before the release one after the other goes on."""
 
-        def taken() -> None:
-            stage.processors.take(stage, found=True)
+        def changed() -> None:
+            stage.processors.shares(stage, changes=True)
             stage.calls("f")()
 
-        stage.begin("main", taken, hold=Call("f"))
-        stage.begin("t", self.took(stage, "g", found=False))
+        stage.begin("main", changed, hold=Call("f"))
+        stage.begin("t", self.shared(stage, "g", changes=False))
 
         assert 1 == len(stage.processors.release())
 
-    def test_nobody_may_have_it_twice_who_finds_nothing(self, stage: Stage) -> None:
-        """Without one who takes it there is nothing to decide."""
-        stage.begin("main", self.took(stage, "f", found=False), hold=Call("f"))
-        stage.begin("t", self.answered(stage, self.took(stage, "g", found=False)))
+    def test_nobody_minds_who_only_looks(self, stage: Stage) -> None:
+        """Without one who changes it there is nothing to decide."""
+        stage.begin("main", self.shared(stage, "f", changes=False), hold=Call("f"))
+        stage.begin("t", self.answered(stage, self.shared(stage, "g", changes=False)))
 
         assert 2 == len(stage.processors.release())
 

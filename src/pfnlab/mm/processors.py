@@ -96,6 +96,15 @@ class Operation:
             CLOCK.go_on(files)
 
 
+@dataclass
+class _Access:
+    # What *by* has looked at or changed, and the tasks that still waited for something then.
+    thing: object
+    by: Operation
+    changes: bool
+    behind: frozenset[str]
+
+
 class Processors:
     """
     All operations of one kernel.
@@ -120,10 +129,9 @@ class Processors:
         self.unflushed: bool | None = False
         self.waiters_first = self.raced = False
         self.turns = 0
-        #: What was taken since the release, with who took it, and who still waited by then; before it nobody
-        #: goes on beside another.
+        #: Since the release; before it nobody goes on beside another.
         self._releasing = False
-        self._taken: dict[int, tuple[object, Operation, frozenset[str]]] = {}
+        self._shared: dict[int, list[_Access]] = {}
 
     # Driving.
 
@@ -141,7 +149,7 @@ class Processors:
             return []
         held, self.held = self.held, None
         self._releasing = True
-        self._taken.clear()
+        self._shared.clear()
         operations = [held, *self.waiting]
         # Who waited for its processor goes on beside it.
         self.raced |= any(waiter.ready() for waiter in self.waiting)
@@ -236,25 +244,28 @@ class Processors:
         if self.waiters_first:
             self.wait(need, gone)
 
-    def take(self, thing: object, *, found: bool) -> None:
-        """The operation takes something from *thing* that can be taken once, and that no lock protects.
+    def shares(self, thing: object, *, changes: bool) -> None:
+        """The operation looks at something of *thing* that no lock protects, or changes it.
 
-        :param found: it is still there
-        :raises Undecided: another took it beside this operation, so that both may have found it
+        :raises Undecided: one that goes on beside it does so too, and one of the two changes it
         """
         operation = self._running
         # The other order is of the same two.
         if operation is None or self.waiters_first or not self._releasing:
             return
-        _, by, behind = self._taken.get(id(thing), (None, operation, frozenset()))
-        if by is not operation and operation.task not in behind:
-            raise Undecided(
-                "the machine decides whether two who go on side by side both find one reservation",
-                Why.MACHINE_DECIDES,
-            )
-        if found:
-            waits = frozenset(waiter.task for waiter in self.waiting if not waiter.ready())
-            self._taken[id(thing)] = thing, operation, waits
+        seen = self._shared.setdefault(id(thing), [])
+        for other in seen:
+            if (
+                other.by is not operation
+                and operation.task not in other.behind
+                and (other.changes or changes)
+            ):
+                raise Undecided(
+                    "the machine decides what two see who go on side by side, and one of them changes",
+                    Why.MACHINE_DECIDES,
+                )
+        behind = frozenset(waiter.task for waiter in self.waiting if not waiter.ready())
+        seen.append(_Access(thing, operation, changes, behind))
 
     def wait(self, need: Need, ready: Callable[[], bool]) -> None:
         """The operation goes on once *ready* says so.

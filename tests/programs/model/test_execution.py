@@ -282,11 +282,12 @@ def test_a_refused_mmap_is_held_where_it_unmaps(series: str, function: str):
 
 
 @for_each(("series", "decided"), [("6.1", False), ("6.12", False), ("6.16", True), ("7.3", True)])
-def test_both_may_untrack_one_vma(series: str, decided: bool) -> None:
-    """A revocation is answered by the processor that untracks too: each may see VM_PAT (S8.2.10)."""
+@for_each("held", ["hold unmap_vmas: munmap a[4:8]", "hold rmap_add: c = fork"])
+def test_two_may_ask_for_vm_pat_at_once(series: str, decided: bool, held: str) -> None:
+    """A revocation goes on beside one that untracks or copies a VMA: each may see its flag (S8.2.10)."""
     program = load_text(
         "pfnlab program 1\ntitle t\ndevice bar: pci, 8 pages\na = mmap bar[0:8] wc shared rw\nread a[4]\n"
-        "t = thread\nhold unmap_vmas: munmap a[4:8]\nt: request_mem_region bar[0:8]\nrelease\n"
+        f"t = thread\n{held}\nt: request_mem_region bar[0:8]\nrelease\n"
     )
 
     (run,) = ModelMachine(series).run([program])
