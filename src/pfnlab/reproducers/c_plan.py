@@ -86,7 +86,7 @@ class CPlan:
         self.coordinated = (
             len(self.tasks) > 1
             or "become" in self.called
-            or any(call.ends for call in calls)
+            or any(call.ends or call.names for call in calls)
             or self.opened_at > 0
         )
         self.bars = [device for device in self.program.devices if device.kind == "pci"]
@@ -206,7 +206,7 @@ class CPlan:
             f"/* The steps in their order, each with its task ({names}), and what is expected of it. */",
             "static const struct step {",
             *("\tint task;", "\tconst char *text, *expected;"),
-            *("\tenum { LIVES, EXITS, KILLED, CLOSES } ends;", "\tint starts;", "\tbool reads;"),
+            *("\tenum { LIVES, EXITS, KILLED, CLOSES } ends;", "\tint starts, names;", "\tbool reads;"),
             "} steps[] = {",
         ]
         for step in self.steps:
@@ -214,6 +214,7 @@ class CPlan:
             words += [f".expected = {step.expected}"] if self.run else []
             words += [f".ends = {step.call.ends}"] if step.call.ends else []
             words += [f".starts = {self.tasks.index(step.call.starts)}"] if step.call.starts else []
+            words += [f".names = {self.tasks.index(step.call.names)}"] if step.call.names else []
             words += [".reads = true"] if step.call.reads and self.reads else []
             lines.append(f"\t{{ {', '.join(words)} }},")
         return "\n".join([*lines, "};"])
