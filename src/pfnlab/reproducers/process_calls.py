@@ -10,7 +10,7 @@ from pfnlab.programs.lang.walk_ops import MAX_BYTES_MOVED, ByteRange, ProcessVmR
 from pfnlab.reproducers.file_calls import says
 from pfnlab.reproducers.following import pages_in
 from pfnlab.reproducers.memory_calls import MemoryCalls, advice_of
-from pfnlab.reproducers.printed_values import descriptor, number
+from pfnlab.reproducers.printed_values import PAGEMAP_SCAN, descriptor, number
 from pfnlab.reproducers.processes_traced import PIDFD, TracedFile, TracedTask
 from pfnlab.reproducers.strace_lines import LoggedCall
 from pfnlab.reproducers.windows import KnownBar
@@ -21,7 +21,7 @@ _SELF = (-10000, -10001)
 
 _PAGEMAP = re.compile(r"/proc/(self|thread-self|[0-9]+)/pagemap")
 #: The request of PAGEMAP_SCAN, in the forms in which strace prints it.
-_SCAN = ("PAGEMAP_SCAN", "_IOC(_IOC_READ|_IOC_WRITE, 0x66, 0x10, 0x60)", "0xc0606610")
+_SCAN = ("PAGEMAP_SCAN", "_IOC(_IOC_READ|_IOC_WRITE, 0x66, 0x10, 0x60)", f"{PAGEMAP_SCAN:#x}")
 
 #: The limits of a program by their names in C.
 _LIMITED = {f"RLIMIT_{word.upper()}": word for word in LIMITS}
