@@ -179,6 +179,33 @@ def test_a_task_that_names_itself_has_its_pid_from_outside_too() -> None:
     assert "return advise_process(area_a, 4, MADV_COLD);" in text
 
 
+PAST = """pfnlab program 1
+device  bar: pci, 3 pages
+device  bar2: pci, 16 pages
+
+a = mmap bar[1:4] wc shared w
+b = mmap bar2[0:{end}] wc shared w
+"""
+
+
+def test_a_device_that_is_mapped_past_its_end_is_the_last_of_the_bar() -> None:
+    """What is behind its end would be another device of the program."""
+    places = [
+        line.strip() for line in c_of(load_text(PAST.format(end=16))).splitlines() if " = here.bar" in line
+    ]
+
+    assert [
+        "at_bar2 = here.bar_start + here.room;",
+        "at_bar = here.bar_start + here.room + 64 * PAGE;",
+    ] == places
+
+
+def test_one_bar_has_one_end() -> None:
+    """Two devices that are mapped past it are refused."""
+    with pytest.raises(Undecided, match=r"`bar` and `bar2` would have to end where one BAR ends"):
+        c_of(load_text(PAST.format(end=17)))
+
+
 #: What some kernels call themselves, and what they leave behind munmap-middle.
 KERNELS = [
     ("6.1.192", "#1 SMP", "bar[0:8] wc"),

@@ -90,6 +90,13 @@ class CPlan:
             or self.opened_at > 0
         )
         self.bars = [device for device in self.program.devices if device.kind == "pci"]
+        if len(self.program.needs.past_end) > 1:
+            past = " and ".join(
+                f"`{bar.name}`" for bar in self.bars if bar.name in self.program.needs.past_end
+            )
+            raise Undecided(
+                f"{subject.name}: {past} would have to end where one BAR ends: map one past its end"
+            )
         self.reads = self.run is not None and any(call.reads for call in calls)
 
     def _expected(self, number: int) -> str:
@@ -243,7 +250,9 @@ class CPlan:
     def _places(self) -> Iterator[str]:
         before = {"pci": 0, "lowmem": 0}
         low = next((device.name for device in self.program.devices if device.kind == "lowmem"), "")
-        for device in self.program.devices:
+        # One that is mapped past its end is the last of the BAR, which ends there.
+        past = self.program.needs.past_end
+        for device in sorted(self.program.devices, key=lambda device: device.name in past):
             at = f"at_{device.name}"
             behind = f" + {before[device.kind]} * PAGE" if before.get(device.kind) else ""
             if device.kind == "isa":
