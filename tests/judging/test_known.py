@@ -13,9 +13,10 @@ from pfnlab.judging.judge import SEEN, violations
 from pfnlab.judging.known import KNOWN, LEFT_OUT, Known
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.span import Span
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import MemoryFault, MemorySeen
+from pfnlab.programs.runs.observation import BookEntry, MemoryFault, MemorySeen
 from pfnlab.programs.runs.violation import Violation
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -474,6 +475,23 @@ def shown(machine: str, asked: Program, at: int, series: str, **fields: object) 
     run = msgspec.structs.replace(run, machine="qemu:a-kernel", kernel="", steps=tuple(steps))
     found = violations(asked, run, series)
     return {violation.name: violation.known.partition(":")[0] for violation in reversed(found)}
+
+
+@for_each(
+    ("series", "beside", "reason"),
+    [
+        ("6.12", "hold rmap_add: c = fork", "A10"),
+        ("6.12", "hold rmap_add: munmap b", ""),
+        ("7.2", "hold rmap_add: c = fork", ""),
+    ],
+)
+def test_a_leak_of_a_fork_beside_a_claim(series: str, beside: str, reason: str) -> None:
+    """A10: the child has the flag and no entry yet, so a zap of it warns, and frees nothing."""
+    mapped = ("a = mmap bar[0:4] wc shared rw", "b = mmap anon[0:4] private rw", "t = thread")
+    asked = program(*mapped, beside, "t: request_mem_region bar[0:4]", "release")
+    leaked = (BookEntry(Span("bar", 0, 4), "wc"),)
+
+    assert reason == shown("7.2", asked, 6, series, book=leaked)["no_leak"]
 
 
 def test_what_goes_in_an_mmap_was_not_zapped() -> None:
