@@ -12,6 +12,8 @@ from pfnlab.mm.flags import (
     VM_DONTCOPY,
     VM_LOCKED,
     VM_LOCKONFAULT,
+    VM_MIXEDMAP,
+    VM_PFNMAP,
     VM_SHARED,
     VM_WIPEONFORK,
     is_cow_mapping,
@@ -147,7 +149,7 @@ def _vma_needs_copy(src: Vma) -> bool:
     if src.anon_vma is not None:
         return True
     left = src.file is not None and src.file.fault_reconstructs and not src.mm.kernel.profile.fork_copies_vfio
-    return src.special and not left
+    return bool(src.flags & (VM_PFNMAP | VM_MIXEDMAP)) and not left
 
 
 def _tables(src: Vma) -> int:

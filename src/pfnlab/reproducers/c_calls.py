@@ -84,6 +84,7 @@ _OPENED: dict[Via, tuple[str, str | None]] = {
     "devmem": ('open("/dev/mem", O_RDWR | O_CLOEXEC)', None),
     "devmem-sync": ('open("/dev/mem", O_RDWR | O_SYNC | O_CLOEXEC)', None),
     "vfio": ("fetch_vfio()", "fetch_vfio"),
+    "perf": ("open_event()", "open_event"),
 }
 
 _PROT = {"r": "PROT_READ", "w": "PROT_WRITE", "x": "PROT_EXEC"}
@@ -367,6 +368,8 @@ def _mremap(call: Mremap) -> CCall:
 
 def _offset(via: Via, source: Span) -> str:
     # In the file: those of resource files count from the begin of the BAR, others are physical.
+    if via == "perf":
+        return "0"
     at = device_at(source)
     if via in ("wc", "uc"):
         return f"{at} - here.bar_start"
