@@ -50,7 +50,7 @@ class MappedFile(Protocol):
 
     @property
     def may_split_errno(self) -> int:
-        """The errno of vm_ops->may_split, which forbids to cut its mappings; 0 without one (S5.3.1a)."""
+        """The errno of vm_ops->may_split, which forbids to cut its mappings; 0 without one (S5.3.1)."""
 
     @property
     def own_placement(self) -> bool:

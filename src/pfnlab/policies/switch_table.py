@@ -40,7 +40,7 @@ SWITCHES = (
         "b024d7b56c77, perf/core: Prevent VMA split of buffer mappings; S9.10.4",
         after="6.16",
         stable=taken_over(
-            *("5.4.297", "5.10.241", "5.15.190", "6.1.148", "6.6.102", "6.12.42", "6.15.10", "6.16.1"),
+            *("5.10.241", "5.15.190", "6.1.148", "6.6.102", "6.12.42", "6.15.10", "6.16.1"),
             source="perf/core: Prevent VMA split of buffer mappings",
         ),
     ),
