@@ -190,3 +190,11 @@ def test_remap_file_pages_has_no_rule() -> None:
     """Its offset would be one in the buffer."""
     with pytest.raises(Undecided, match="buffer of perf"):
         run("7.3", MAPPED, "remap_file_pages p[0:1] bar[0:1] wc")
+
+
+def test_a_page_that_a_fault_refuses_is_tried_again() -> None:
+    """process_vm_writev copies to the pages in front of it, and asks for the rest anew."""
+    step = run("6.1", MAPPED, "process_vm_writev p[0] 1 at 4092 8 bytes")[-1]
+
+    faults = [event for event in step.events or () if event.startswith("fault")]
+    assert ("4 bytes", ["fault p[0]", "fault p[1]", "fault p[1]"]) == (step.value, faults)
