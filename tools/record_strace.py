@@ -1,8 +1,9 @@
-"""Record what strace says of programs that map a BAR: ``record_strace.py [--on SERIES]``.
+"""Record what strace says of programs that map a BAR: ``record_strace.py [--on SERIES] [LOG...]``.
 
 The programs run in a guest of the lab, traced by the strace of this machine: a user of the resource files in
-Python (tests/reproducers/recorded/bar_user.py), and busybox's devmem, which maps /dev/mem. The logs and the
-sysfs resource file of the device go to tests/reproducers/recorded/.
+Python (tests/reproducers/recorded/bar_user.py), busybox's devmem, which maps /dev/mem, and a program of
+pfnlab as C (tests/reproducers/recorded/processes.pfn). The logs and the sysfs resource file of the device go
+to tests/reproducers/recorded/, or only those that are named.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from own_guest import compile_in
+
 from pfnlab.errors import MissingTool, Undecided
 from pfnlab.lab.images.image import extended, guest_image
 from pfnlab.lab.images.interpreter import interpreter, write_interpreter
@@ -24,6 +27,9 @@ from pfnlab.lab.images.kernels import fetch
 from pfnlab.lab.images.shell import SCRIPT, SHELL, shell
 from pfnlab.lab.vm.boots import GuestShape
 from pfnlab.lab.vm.qemu import Guest
+from pfnlab.programs.lang.load import load_program
+from pfnlab.reproducers.formats import export
+from pfnlab.reproducers.subject import Subject
 
 RECORDED = Path(__file__).parents[1] / "tests" / "reproducers" / "recorded"
 
@@ -31,6 +37,7 @@ RECORDED = Path(__file__).parents[1] / "tests" / "reproducers" / "recorded"
 COMMANDS = {
     "bar_user.strace": "strace -f -y -o {log} {python} -I -S /bar_user.py $device",
     "devmem.strace": "strace -f -tt -o {log} /busybox devmem $first 32 0x2a",
+    "processes.strace": "strace -f -y -o {log} /processes ${{device##*/}}",
 }
 
 _SCRIPT = """
@@ -46,6 +53,8 @@ echo "== resource"
 cat $device/resource
 """
 
+COMPILE = "gcc -static -Wall -Wextra -Werror -O2 -s -o {name} {name}.c"
+
 #: RAM of the guest in MiB, and the limit of all traces in seconds.
 _RAM_MIB, _LIMIT = 768, 300.0
 
@@ -54,12 +63,18 @@ def main() -> None:
     """Record all logs."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--on", default="6.12", metavar="SERIES", help="the kernel of the guest")
-    (kernel,) = fetch(parser.parse_args().on)
+    parser.add_argument("logs", nargs="*", metavar="LOG", help="processes.strace; all without")
+    asked = parser.parse_args()
+    (kernel,) = fetch(asked.on)
     with tempfile.TemporaryDirectory() as folder:
         archive, script, image = (Path(folder) / name for name in ("files.tar", SCRIPT, "image.cpio"))
         _pack(archive)
         script.write_text(_SCRIPT + "".join(_recorded(name) for name in COMMANDS))
-        extra = {"files.tar": archive, "bar_user.py": RECORDED / "bar_user.py"}
+        extra = {
+            "files.tar": archive,
+            "bar_user.py": RECORDED / "bar_user.py",
+            "processes": _compiled("processes", Path(folder)),
+        }
         extended(guest_image({SHELL: shell(), SCRIPT: script}), extra, image)
         with Guest(kernel.vmlinuz, GuestShape(64, image), ram_mib=_RAM_MIB) as guest:
             reply = guest.request("collect\n", _LIMIT)
@@ -70,6 +85,8 @@ def main() -> None:
     if {*logs} != {*COMMANDS, "resource"} or not all(map(str.strip, logs.values())):
         raise Undecided(f"not all was recorded: {reply[-500:]!r}")
     for name, text in logs.items():
+        if asked.logs and name not in asked.logs:
+            continue
         # Where this Python is installed is nobody's business.
         home = Path(sysconfig.get_path("stdlib")).parents[1]
         for place in (home, *home.parents[:-1]):
@@ -82,6 +99,15 @@ def _recorded(name: str) -> str:
     command = COMMANDS[name].format(log="/log", python=shlex.quote(str(interpreter())))
     home = shlex.quote(str(Path(sysconfig.get_path("stdlib")).parents[1]))
     return f"echo '== said'\nPYTHONHOME={home} {command} </dev/null\necho '== {name}'\ncat /log\n"
+
+
+def _compiled(name: str, folder: Path) -> Path:
+    """A program of pfnlab as C, compiled."""
+    program = load_program(RECORDED / f"{name}.pfn")
+    for file, text in export(Subject(name, program), "c").items():
+        (folder / file).write_text(text)
+    compile_in(folder, COMPILE.format(name=name).split(), "apt-get install gcc")
+    return folder / name
 
 
 def _pack(archive: Path) -> None:

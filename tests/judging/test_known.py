@@ -13,9 +13,10 @@ from pfnlab.judging.judge import SEEN, violations
 from pfnlab.judging.known import KNOWN, LEFT_OUT, Known
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.span import Span
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import MemoryFault, MemorySeen
+from pfnlab.programs.runs.observation import BookEntry, MemoryFault, MemorySeen
 from pfnlab.programs.runs.violation import Violation
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -206,6 +207,15 @@ def test_a_kernel_of_unknown_version_has_no_old_bugs() -> None:
 def test_the_pieces_of_a_vma_that_was_cut(cut: tuple[str, ...]) -> None:
     """A06: whatever cut it."""
     assert "A06" == whys("6.1", "a = mmap bar[0:4] wc shared rw", *cut)["freed_once"]
+
+
+@for_each("leak", ["no_leak", "freed_once"])
+def test_a_move_that_shrinks_cuts_although_nothing_is_left_there(leak: str) -> None:
+    """A06: what a gives back is what c has reserved."""
+    order = ("b = mmap bar[0] wc shared rw", "munmap b", "c = mmap bar[1:3] wc shared rw")
+    shrunk = ("a = mmap bar[0:3] wc shared rw", "b = mremap a 1 page maymove fixed", "munmap b", "munmap c")
+
+    assert "A06" == whys("6.12", *order, *shrunk)[leak]
 
 
 def test_what_was_not_cut_is_no_piece() -> None:
@@ -465,6 +475,23 @@ def shown(machine: str, asked: Program, at: int, series: str, **fields: object) 
     run = msgspec.structs.replace(run, machine="qemu:a-kernel", kernel="", steps=tuple(steps))
     found = violations(asked, run, series)
     return {violation.name: violation.known.partition(":")[0] for violation in reversed(found)}
+
+
+@for_each(
+    ("series", "beside", "reason"),
+    [
+        ("6.12", "hold rmap_add: c = fork", "A10"),
+        ("6.12", "hold rmap_add: munmap b", ""),
+        ("7.2", "hold rmap_add: c = fork", ""),
+    ],
+)
+def test_a_leak_of_a_fork_beside_a_claim(series: str, beside: str, reason: str) -> None:
+    """A10: the child has the flag and no entry yet, so a zap of it warns, and frees nothing."""
+    mapped = ("a = mmap bar[0:4] wc shared rw", "b = mmap anon[0:4] private rw", "t = thread")
+    asked = program(*mapped, beside, "t: request_mem_region bar[0:4]", "release")
+    leaked = (BookEntry(Span("bar", 0, 4), "wc"),)
+
+    assert reason == shown("7.2", asked, 6, series, book=leaked)["no_leak"]
 
 
 def test_what_goes_in_an_mmap_was_not_zapped() -> None:

@@ -22,10 +22,12 @@ from pfnlab.reproducers.subject import Subject
 
 TOOL = tooling.hold_exports()
 
-#: One task, several, an exec, a thread, low memory, the ISA hole, a walker, a value, and vfio-pci.
+#: One task, several, an exec, a thread, low memory, the ISA hole, a walker, a value, vfio-pci, tasks that are
+#: named alive and dead, a scan and a limit.
 NAMES = (
     *("munmap-middle", "fork-adopted", "exec-in-child", "exit-newest-thread", "lowmem", "isa-hole"),
     *("walk-device-page", "copied-page-mode", "vfio-refused-mmap"),
+    *("process-madvise", "mrelease", "walk-pagemap-scan", "limit-address-space"),
 )
 
 #: A request and a way to map, several ways with a device that is bound, memory of the module, leaves, a

@@ -43,6 +43,14 @@ def test_the_pages_of_the_other_process_are_aged(series: str) -> None:
 
 
 @every_series
+def test_a_fork_that_failed_has_left_no_process(series: str) -> None:
+    """Nobody is there whose memory could be meant (S5.15.1)."""
+    failed = ("a = mmap bar[0:4] wc shared rw", "c = fork set_tid", "process_madvise a willneed c")
+
+    assert ("ESRCH", None) == last(series, *failed)
+
+
+@every_series
 @for_each("target", ["main", "t"])
 def test_own_memory_takes_any_advice_since_613(series: str, target: str) -> None:
     """A thread has the same memory (S5.15.1, S5.15.2)."""
@@ -68,11 +76,3 @@ def test_the_lock_is_that_of_the_other_process(series: str, target: str, result:
     step = run(series, *mapped, *held, "release")[-2]
 
     assert result == step.result
-
-
-@every_series
-def test_a_process_that_never_was_cannot_be_opened(series: str) -> None:
-    """Its fork failed."""
-    step = run(series, *ORDINARY[:-1], "fail __pte_alloc 1: d = fork", "process_madvise a cold d")[-1]
-
-    assert "EINVAL" == step.result

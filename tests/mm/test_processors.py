@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pfnlab.errors import Defect
+from pfnlab.errors import Defect, Undecided
 from pfnlab.mm.locks import RwLock
 from pfnlab.mm.processors import Call, Need, Operation, Processors
 
@@ -192,6 +192,71 @@ def test_who_is_answered_may_be_first(stage: Stage):
 
     assert ["flushed", "f", "after"] == stage.done
     assert stage.processors.raced
+
+
+class TestSharing:
+    """Something that no lock protects."""
+
+    def shared(self, stage: Stage, name: str, *, changes: bool) -> Callable[[], object]:
+        """An operation that changes it, or looks at it, in the function *name*."""
+
+        def body() -> None:
+            with stage.processors.inside(name):
+                stage.processors.shares(stage, changes=changes)
+
+        return body
+
+    def answered(self, stage: Stage, body: Callable[[], object]) -> Callable[[], object]:
+        """An operation that waits for the processor that is held, and does *body* then."""
+
+        def flushed() -> None:
+            stage.processors.wait(Need.IPI, lambda: stage.processors.held is None)
+            body()
+
+        return flushed
+
+    def test_both_may_see_it_before_it_changes(self, stage: Stage) -> None:
+        """They go on at once."""
+        stage.begin("main", self.shared(stage, "f", changes=True), hold=Call("f"))
+        stage.begin("t", self.answered(stage, self.shared(stage, "g", changes=False)))
+
+        with pytest.raises(Undecided, match="side by side"):
+            stage.processors.release()
+
+    def test_who_has_the_lock_later_comes_later(self, stage: Stage) -> None:
+        """The lock has let the other one through before."""
+
+        def locked() -> None:
+            with stage.lock.read():
+                stage.processors.shares(stage, changes=False)
+
+        def changed() -> None:
+            with stage.lock.write():
+                self.shared(stage, "f", changes=True)()
+
+        stage.begin("main", changed, hold=Call("f"))
+        stage.begin("t", locked)
+
+        assert 2 == len(stage.processors.release())
+
+    def test_who_stands_is_passed_by(self, stage: Stage) -> None:
+        """Before the release one after the other goes on."""
+
+        def changed() -> None:
+            stage.processors.shares(stage, changes=True)
+            stage.calls("f")()
+
+        stage.begin("main", changed, hold=Call("f"))
+        stage.begin("t", self.shared(stage, "g", changes=False))
+
+        assert 1 == len(stage.processors.release())
+
+    def test_nobody_minds_who_only_looks(self, stage: Stage) -> None:
+        """Without one who changes it there is nothing to decide."""
+        stage.begin("main", self.shared(stage, "f", changes=False), hold=Call("f"))
+        stage.begin("t", self.answered(stage, self.shared(stage, "g", changes=False)))
+
+        assert 2 == len(stage.processors.release())
 
 
 def test_who_spins_has_the_lock_that_is_given_back(stage: Stage):

@@ -62,6 +62,7 @@ from pfnlab.programs.lang.words import (
     DRIVER_MODES,
     FORK_WORDS,
     HOLD_FUNCTIONS,
+    MAX_PERF_PAGES,
     MODES,
     PROTS,
     THP,
@@ -138,6 +139,8 @@ class _Draft:
         if shared or draw(st.booleans()):
             source, via = self.source(pages)
             driver = self.driver(pages, shared) if via == "driver" else None
+        elif pages <= MAX_PERF_PAGES and draw(st.integers(0, 9)) == 0:
+            source, via = Span("perf", 0, pages), "perf"
         prot = draw(st.sampled_from(PROTECTIONS))
         name = self.bind(pages) if over is None else None
         return Mmap(name, source, via, shared, prot, draw(st.booleans()), draw(st.booleans()), over, driver)

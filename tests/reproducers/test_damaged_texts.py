@@ -30,6 +30,25 @@ LOG = [
     '150 execve("/bin/true", ["true"], 0x1) = 0',
 ]
 
+#: Calls on other processes, on limits and on the page map.
+PROCESSES = [
+    '7 openat(AT_FDCWD, "/sys/bus/pci/devices/0000:00:04.0/resource2_wc", O_RDWR) = 3',
+    "7 mmap(NULL, 65536, PROT_READ|PROT_WRITE, MAP_SHARED, 3, 0) = 0x7f0000000000",
+    "7 clone(child_stack=NULL, flags=CLONE_PIDFD|SIGCHLD, parent_tid=[11<pid:8>]) = 8",
+    "7 process_madvise(11, [{iov_base=0x7f0000000000, iov_len=4096}], 1, MADV_COLD, 0) = 4096",
+    "8 pidfd_open(7, 0) = 12",
+    "8 process_madvise(12<anon_inode:[pidfd]>, [{iov_base=0x7f0000004000, iov_len=8192}, "
+    "{iov_base=0x7f0000000000, iov_len=4096}], 2, 21, 0) = 8192",
+    "7 process_mrelease(11<pid:8>, 0) = -1 EINVAL (Invalid argument)",
+    "8 +++ killed by SIGKILL +++",
+    "7 process_mrelease(11, 0) = -1 ESRCH (No such process)",
+    "7 prlimit64(0, RLIMIT_AS, {rlim_cur=RLIM64_INFINITY, rlim_max=RLIM64_INFINITY}, NULL) = 0",
+    "7 setrlimit(RLIMIT_DATA, {rlim_cur=8192*1024, rlim_max=RLIM64_INFINITY}) = 0",
+    "7 ioctl(13</proc/self/pagemap>, PAGEMAP_SCAN, 0x7ffc) = 1",
+    "7 vfork() = 9",
+    "7 prlimit64(9, RLIMIT_AS, {rlim_cur=RLIM64_INFINITY, rlim_max=RLIM64_INFINITY}, NULL) = 0",
+]
+
 SYZ = [
     "r0 = openat(0xffffffffffffff9c, &(0x7f0000000000)='/dev/mem\\x00', 0x2, 0x0)",
     "mmap(&(0x7f0000100000/0x10000)=nil, 0x10000, 0x3, 0x11, r0, 0xf8000000)",
@@ -38,6 +57,14 @@ SYZ = [
     "madvise(&(0x7f0000100000/0x1000)=nil, 0x1000, 0xa)",
     "mlockall(0x3)",
     "syz_clone(0x0, 0x0, 0x0, 0x0, 0x0, 0x0)",
+    "r1 = syz_clone(0x0, 0x0, 0x0, 0x0, 0x0, 0x0)",
+    "r2 = syz_pidfd_open(r1, 0x0)",
+    'process_madvise(r2, &(0x7f0000001000)=[{&(0x7f0000100000)="", 0x1000}], 0x1, 0x14, 0x0)',
+    "process_mrelease(r2, 0x0)",
+    "setrlimit(0x9, &(0x7f0000001000)={0xffffffffffffffff, 0xffffffffffffffff})",
+    "r3 = syz_open_procfs$pagemap(0x0, &(0x7f0000000000)='pagemap\\x00')",
+    "ioctl(r3, 0xc0606610, &(0x7f0000001000)={0x60, 0x0, &(0x7f0000100000/0x1000)=nil, "
+    "&(0x7f0000102000)=nil, 0x0, 0x0, 0x2, 0x0, 0x0, 0x0, 0xfe, 0xfe})",
     "ioctl(r0, 0x50434903, 0x1)",
     "# bar: pci, 16 pages, from page 0 of BAR 2",
     "# a[0:16] is at 0x7f0000100000",
@@ -65,7 +92,7 @@ def damaged(lines: list[str]) -> st.SearchStrategy[str]:
 
 
 @settings(deadline=None, max_examples=300)
-@given(damaged(LOG))
+@given(st.one_of(damaged(LOG), damaged(PROCESSES)))
 def test_a_damaged_log(text: str) -> None:
     """What is imported is a correct program."""
     try:

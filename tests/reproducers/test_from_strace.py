@@ -352,7 +352,7 @@ def test_more_than_a_program_holds_is_counted() -> None:
     assert "# not said, 2: operations behind the first 1000, from line 1002 on" in text
 
 
-@for_each("name", ["bar_user", "devmem"])
+@for_each("name", ["bar_user", "devmem", "processes"])
 def test_a_recorded_process_runs(name: str) -> None:
     """tools/record_strace.py made these logs in a guest; the errors of the log are those of the model."""
     text = imported((RECORDED / f"{name}.strace").read_text())
@@ -380,3 +380,15 @@ def test_the_recorded_user_of_a_bar() -> None:
         "munmap b",
         "munmap a",
     ] == lines_of(text)
+
+
+def test_the_recorded_processes_are_their_program_again() -> None:
+    """It was exported to C and traced; a limit in bytes and a scan are left out, and a pidfd of nobody."""
+    lines = op_lines(load_text((RECORDED / "processes.pfn").read_text()))
+    del lines[lines.index("c: kill") + 1]
+    lines.remove("setrlimit data +16 pages")
+    lines.remove("pagemap_scan a")
+
+    found = lines_of((RECORDED / "processes.strace").read_text())
+
+    assert lines == [line.replace("child1", "c").replace("bar[64:80]", "bar[0:16]") for line in found]

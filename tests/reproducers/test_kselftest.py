@@ -32,3 +32,11 @@ def test_results_are_told_in_the_kernel_s_words() -> None:
 def test_a_device_of_vfio_needs_its_module() -> None:
     """Which ``config`` asks for."""
     assert "CONFIG_VFIO_PCI=m\n" in files("vfio-refused-bar")["config"]
+
+
+def test_tasks_name_each_other_there_too() -> None:
+    """The first process sends pids with the turns."""
+    text = files("mrelease")["mrelease.c"]
+
+    assert "static long reap(void)" in text
+    assert '.text = "process_mrelease c", .names = 1 }' in text

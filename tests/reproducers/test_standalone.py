@@ -14,7 +14,7 @@ from pfnlab.errors import Misuse, Undecided
 from pfnlab.lab.running.named_machines import name_machines, side_by_side
 from pfnlab.programs.lang.device_ops import DriverCall, Plug, RescanMoved, Unplug
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.lang.ops import Mmap, ProcessMadvise, ProcessMrelease, Program
+from pfnlab.programs.lang.ops import Mmap, Program
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 from pfnlab.reproducers.formats import export
@@ -51,8 +51,8 @@ def c_of(program: Program, run: Run | None = None) -> str:
 
 
 def is_of_user_space(program: Program) -> bool:
-    """Whether nothing in it takes a driver, a debugger, somebody outside, or the pid of another task."""
-    outside = (*DriverCall.__args__, RescanMoved, Plug, Unplug, ProcessMadvise, ProcessMrelease)
+    """Whether nothing in it takes a driver, a debugger, or somebody outside."""
+    outside = (*DriverCall.__args__, RescanMoved, Plug, Unplug)
     return not any(
         op.hold or op.fail or op.skip or isinstance(op.call, outside)
         or (isinstance(op.call, Mmap) and op.call.via == "driver")
@@ -146,6 +146,64 @@ def test_without_a_machine_the_program_says_what_is_left() -> None:
 
     assert '{ 6001000, 6012999, "bar[0:8] wc" },\n\t{ 6016000, 999999999, "nothing" },' in text
     assert 'step("munmap a", NULL, munmap(area_a, 16 * PAGE));' in text
+
+
+NAMING = """pfnlab program 1
+device  bar: pci, 16 pages
+
+a = mmap bar[0:4] wc shared rw
+c = fork
+process_madvise a cold c
+c: process_madvise a[1] pageout main
+c: kill
+process_mrelease c
+"""
+
+
+def test_a_step_has_the_task_that_it_names() -> None:
+    """By its number, from which the first process knows the pid."""
+    steps = [line for line in c_of(load_text(NAMING)).splitlines() if line.startswith("\t{ .task")]
+
+    assert [
+        '\t{ .task = 0, .text = "process_madvise a cold c", .names = 1 },',
+        '\t{ .task = 1, .text = "c: process_madvise a[1] pageout main", .names = 0 },',
+    ] == steps[2:4]
+    assert '\t{ .task = 0, .text = "process_mrelease c", .names = 1 },' == steps[5]
+
+
+def test_a_task_that_names_itself_has_its_pid_from_outside_too() -> None:
+    """So a program of one task has a first process beside it."""
+    text = c_of(load_text(f"{NAMING.partition('c = fork')[0]}process_madvise a cold main\n"))
+
+    assert "operate(i)" in text
+    assert "return advise_process(area_a, 4, MADV_COLD);" in text
+
+
+PAST = """pfnlab program 1
+device  bar: pci, 3 pages
+device  bar2: pci, 16 pages
+
+a = mmap bar[1:4] wc shared w
+b = mmap bar2[0:{end}] wc shared w
+"""
+
+
+def test_a_device_that_is_mapped_past_its_end_is_the_last_of_the_bar() -> None:
+    """What is behind its end would be another device of the program."""
+    places = [
+        line.strip() for line in c_of(load_text(PAST.format(end=16))).splitlines() if " = here.bar" in line
+    ]
+
+    assert [
+        "at_bar2 = here.bar_start + here.room;",
+        "at_bar = here.bar_start + here.room + 64 * PAGE;",
+    ] == places
+
+
+def test_one_bar_has_one_end() -> None:
+    """Two devices that are mapped past it are refused."""
+    with pytest.raises(Undecided, match=r"`bar` and `bar2` would have to end where one BAR ends"):
+        c_of(load_text(PAST.format(end=17)))
 
 
 #: What some kernels call themselves, and what they leave behind munmap-middle.

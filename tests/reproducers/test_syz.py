@@ -12,7 +12,7 @@ from pfnlab.errors import Misuse, Undecided
 from pfnlab.fuzz.grammar import draw
 from pfnlab.programs.lang.library import library_paths
 from pfnlab.programs.lang.load import load_program, load_text
-from pfnlab.programs.lang.ops import Fork, Mremap, Program, tasks_of
+from pfnlab.programs.lang.ops import Fork, Mremap, ProcessMadvise, ProcessMrelease, Program, tasks_of
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.reproducers.from_syz import from_syz
 from pfnlab.reproducers.subject import Subject
@@ -37,12 +37,16 @@ def imported(text: str) -> str:
 
 def alike(program: Program) -> Program:
     """The program as syzkaller can say it: children have no names, and the start of an area is the area."""
-    names = {task: f"child{number}" for number, task in enumerate(tasks_of(program))}
+    names = {task: f"child{number}" if number else task for number, task in enumerate(tasks_of(program))}
     ops = []
     for op in program.ops:
         call = op.call
         if isinstance(call, Fork):
             call = Fork(names[call.child])
+        elif isinstance(call, ProcessMadvise):
+            call = msgspec.structs.replace(call, target=names[call.target])
+        elif isinstance(call, ProcessMrelease):
+            call = ProcessMrelease(names[call.victim])
         elif isinstance(call, Mremap) and call.over is not None and call.over.start == 0:
             call = msgspec.structs.replace(call, name=call.over.name, over=None)
         ops.append(msgspec.structs.replace(op, call=call))
@@ -86,6 +90,24 @@ def test_random_programs_come_back(seed: int) -> None:
         goes_and_comes(msgspec.structs.replace(program, ops=kept, expects=()))
 
 
+def test_words_about_processes_come_back() -> None:
+    """With tasks of both sides of a fork, one of which is named before another is started."""
+    lines = (
+        "process_madvise a cold main\nc = fork\nprocess_madvise a[4:8] willneed c\nd = fork\n"
+        "process_mrelease d\nprocess_mrelease c\nprocess_mrelease main\nsetrlimit data unlimited\n"
+        "pagemap_scan a[2:5]\nb = mmap bar[0:4] uc shared r\npagemap_scan b\n"
+    )
+
+    assert goes_and_comes(load_text(f"{HEAD}{lines}"))
+
+
+def test_what_is_unmapped_before_anything_is_mapped_comes_back() -> None:
+    """The text begins with a munmap of its own, which is none of the program."""
+    program = load_text(f"{HEAD.partition('a = ')[0]}area a: 16 pages\nmunmap a[4:8]\nmunmap a[0:16]\n")
+
+    assert goes_and_comes(program)
+
+
 def test_a_call_that_was_changed_is_noticed() -> None:
     """What the comparison of these tests is worth."""
     program = load_text(f"{HEAD}munmap a[4:8]\n")
@@ -100,6 +122,7 @@ def test_a_call_that_was_changed_is_noticed() -> None:
         ("read a[0]", "no system call with fixed arguments does it"),
         ("b = mmap bar[0:4] driver remap wc shared rw", "`driver` has no file"),
         ("c = fork\nc: munmap a", "a child or thread acts"),
+        ("setrlimit as +4 pages", "what the process has is not known beforehand"),
         ("skip flush_tlb_mm_range: munmap a", "the kernel is steered"),
         ("b = mmap bar[0:8192] wc shared rw", "its areas need 9728 pages, and a syzkaller program has 4096"),
     ],

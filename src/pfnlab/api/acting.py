@@ -26,7 +26,7 @@ from pfnlab.programs.lang.ops import (
     Via,
 )
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.words import ANON
+from pfnlab.programs.lang.words import NO_DEVICE
 
 
 @typed_class
@@ -66,7 +66,7 @@ class Acting(Operations, ABC):
         over: Where | None = None,
         driver: DriverMap | str | None = None,
     ) -> MappedPages:
-        """mmap(2) of device pages, or of anonymous memory (``"anon[0:4]"``, without *via*).
+        """mmap(2) of device pages, or without *via* of ``"anon[0:4]"`` or ``"perf[0:5]"``.
 
         :param via: the interface it is mapped through, ``"wc"``, ``"uc"``, ``"devmem"`` ...; with *driver* it
             need not be given
@@ -78,7 +78,8 @@ class Acting(Operations, ABC):
         """
         pages = self._span(source)
         if via is None:
-            via = "driver" if driver is not None else "anon" if pages.name == ANON else None
+            own = next((own for own in NO_DEVICE if own == pages.name), None)
+            via = own if driver is None else "driver"
         if via is None:
             raise Misuse(f'say through what {source} is mapped: write mmap("{source}", "wc")')
         target = None if over is None else self._span(over)

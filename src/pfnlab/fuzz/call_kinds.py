@@ -15,7 +15,7 @@ from pfnlab.fuzz.ranges import leaf_level, place_of, touches
 from pfnlab.programs.lang.ops import Call, Fork, Mmap, Mremap, Op, Program, Release, uses_vfio
 from pfnlab.programs.lang.shapes import BY_WORD, ROWS, Row, Shape, word_of
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.words import ANON
+from pfnlab.programs.lang.words import NO_DEVICE
 from pfnlab.programs.runs.observation import Run, Step
 
 
@@ -34,6 +34,7 @@ class CallKind(NamedTuple):
 _USER_KINDS: dict[str, CallKind] = {
     "mmap": CallKind(20, seen=True),
     "mmap anon": CallKind(14, seen=True),
+    "mmap perf": CallKind(4, seen=True),
     "mmap over": CallKind(9, seen=True),
     "munmap": CallKind(18, seen=True),
     "mremap": CallKind(6, seen=True),
@@ -210,6 +211,16 @@ PLANS: dict[str, tuple[tuple[str, ...], ...]] = {
         *(("read", "memory_disable", "read"), ("write", "fork", "memory_disable"), ("write", "munmap")),
         *(("read", "mprotect", "read"), ("read", "fork", "read"), ("read", "mremap to", "read"), ("munmap",)),
     ),
+    "mmap perf": (
+        *(("write", "fork", "read"), ("read", "walk"), ("dofork", "fork", "write"), ("munmap",), ("mremap",)),
+        *(
+            ("mprotect all", "write"),
+            ("mremap to all", "write"),
+            ("write", "dontneed", "read"),
+            ("mlock all",),
+        ),
+        *(("write", "process_vm_readv"), ("mem_read",), ("write", "futex_wake"), ("write", "numa_maps")),
+    ),
     "munmap": (("msync all",), ("random all",), ("madvise all",), ("mlock all",), ("mprotect all",)),
     "fork": (("mprotect", "mprotect", "write"), ("walk",), ("read",)),
     "zap_vma_ptes": (("remap_pfn_range",), ("read",)),
@@ -317,7 +328,7 @@ def kind_of(call: Call) -> str:
             return "mmap driver"
         if call.via == "vfio":
             return "mmap vfio"
-        return "mmap anon" if call.source.name == ANON else "mmap"
+        return f"mmap {call.source.name}" if call.source.name in NO_DEVICE else "mmap"
     if isinstance(call, Mremap):
         return "mremap to" if call.fixed else "mremap"
     if isinstance(call, Fork) and call.refused is not None:

@@ -124,6 +124,8 @@ class CallGenerator(MappingGenerator):
                 return self.mmap(*self.moved_source(*places.source()), None)
             case "mmap anon":
                 return self.anon(Span(ANON, 0, draw.choice((1, 2, 4, 16, ANON_PAGES))), None)
+            case "mmap perf":
+                return self.perf()
             case "mmap over":
                 return self.over()
             case "mmap driver" | "mmap vfio" if self._leaves and draw.random() < 0.8:

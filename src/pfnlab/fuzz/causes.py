@@ -45,7 +45,7 @@ from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.validity import check_program
 from pfnlab.programs.lang.walk_ops import Walk
-from pfnlab.programs.lang.words import ANON
+from pfnlab.programs.lang.words import NO_DEVICE
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Reason, Run
 from pfnlab.programs.runs.violation import Violation
@@ -317,7 +317,7 @@ def doubled(program: Program) -> Program | None:
 def _mapped(program: Program, change: Callable[[Mmap], dict[str, Any]]) -> Program | None:
     ops = tuple(
         msgspec.structs.replace(op, call=msgspec.structs.replace(op.call, **change(op.call)))
-        if isinstance(op.call, Mmap) and op.call.source.name != ANON
+        if isinstance(op.call, Mmap) and op.call.source.name not in NO_DEVICE
         else op
         for op in program.ops
     )

@@ -20,7 +20,7 @@ from pfnlab.programs.lang.device_ops import (
 )
 from pfnlab.programs.lang.ops import Mmap, Mremap, Via
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.words import ANON
+from pfnlab.programs.lang.words import ANON, PERF
 
 DRAWN_PROTS = ("none", "r", "r", *["rw"] * 7, "w", "rx", "rwx", "rwx", "wx", "x", "x")
 
@@ -83,6 +83,13 @@ class MappingGenerator:
         if self._random.random() < _SHARED_RATE:
             return msgspec.structs.replace(mmap, shared=True, populate=False, locked=False)
         return mmap
+
+    def perf(self) -> Mmap:
+        """A buffer of perf, mostly of as many pages as there can be, and shared as it must be."""
+        draw = self._random
+        pages = draw.choice((1, 2, 3, 5, 5, 9, 17, 4)) if draw.random() < 0.9 else draw.randrange(1, 24)
+        mmap = self.mmap(Span(PERF, 0, pages), PERF, None)
+        return msgspec.structs.replace(mmap, shared=draw.random() < 0.95)
 
     def own_pages(self) -> Span:
         """Some of the driver's own pages."""

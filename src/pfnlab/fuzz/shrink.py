@@ -33,7 +33,7 @@ from pfnlab.programs.lang.ops import (
 from pfnlab.programs.lang.shorter import first_that_shows, shrink_steps
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import ByteRange, ProcessVmReadv, Walk
-from pfnlab.programs.lang.words import ANON
+from pfnlab.programs.lang.words import NO_DEVICE
 from pfnlab.units import PAGE_SIZE
 
 #: The most programs that are run to make one smaller.
@@ -255,7 +255,7 @@ def _areas(program: Program) -> Iterator[Program]:
 
 def _area_names(program: Program) -> list[str]:
     """The areas of *program* in order of their names."""
-    devices = {device.name for device in program.devices} | {ANON}
+    devices = {device.name for device in program.devices} | {*NO_DEVICE}
     names = {area.name for area in program.areas}
     for op in program.ops:
         names |= {span.name for span in spans_of(op.call).values()} - devices
@@ -336,7 +336,7 @@ def _words(value: Any) -> Iterator[Any]:
     """*value* with one word plainer."""
     for field in value.__struct_fields__:
         current = getattr(value, field)
-        anonymous = isinstance(value, Mmap) and value.source.name == ANON
+        anonymous = isinstance(value, Mmap) and value.source.name in NO_DEVICE
         plain = False if field == "shared" and anonymous else FLAGS.get(field, current)
         if current is not plain:
             yield msgspec.structs.replace(value, **{field: plain})

@@ -14,6 +14,7 @@ from pfnlab.programs.lang.device_ops import OWN_RAM, Ioremap
 from pfnlab.programs.lang.ops import Look, Mmap, Op, Read, ReadMemtypeList, Write
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import LOOKING_WALKERS, Mincore, Status, Walk
+from pfnlab.programs.lang.words import PERF
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import (
     PHYSICAL,
@@ -82,7 +83,7 @@ def _as_offset(entry: SeenEntry, vma: VmaSeen, layout: Layout, history: History)
         return (
             vma.perms.endswith("p")
             or offset in (None, RAM)
-            or offset.name == PHYSICAL
+            or offset.name in (PHYSICAL, PERF)
             or _is_behind(offset, entry, layout)
             or not history.hows_of(offset).isdisjoint(OWN_RAM)
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from pfnlab.judging.by_place import ByPlace
 from pfnlab.judging.history import History
@@ -166,7 +166,16 @@ class FirstSteps:
     def cut(self) -> int | None:
         """A VMA that maps a device is cut, in pieces or shorter, as far as somebody looked."""
         seen = ((at, step.vmas) for at, step in enumerate(self._steps) if step.vmas is not None)
-        return _first(at for (_, before), (at, after) in pairwise(seen) if _was_cut(before, after))
+        places = (at for (_, before), (at, after) in pairwise(seen) if _was_cut(before, after))
+        return min(chain(places, self._shrunk_elsewhere()), default=None)
+
+    def _shrunk_elsewhere(self) -> Iterator[int]:
+        # Nothing is left at the place where it lost its end.
+        for at, call in self._made():
+            if isinstance(call, Mremap) and call.pages < call.span.pages:
+                before = (self._steps[at - 1].vmas if at else None) or ()
+                if any("pf" in vma.flags.split() and vma.span.meets(call.span) for vma in before):
+                    yield at
 
     @cached_property
     def zapped(self) -> int | None:

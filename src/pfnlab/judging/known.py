@@ -148,6 +148,7 @@ KNOWN: tuple[Known, ...] = (
     Known("no_leak", _TWICE_BOOKED, _booked_again),
     Known("no_leak", _LOOKED_UP, _looked_up),
     Known("no_leak", _FOREIGN, lambda c: c.took_foreign),
+    Known("no_leak", _UNTRACKED, lambda c: c.tracker("vm_pat") and c.zapped_beside_change),
     Known("no_leak", _BARE, _bare_moved),
     Known("told_free", _BARE, _bare_moved),
     Known("no_leak", _LIMIT, lambda c: c.device("limit")),

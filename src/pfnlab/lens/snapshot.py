@@ -93,7 +93,10 @@ _MAX_NAME = 64
 _PROC_PARENTS = ("pci", "bus")
 
 #: The interfaces by the name of their file; those of /proc/bus/pci are named after devices.
-_FILES = {"resource2_wc": "wc", "resource2": "uc", "mem": "mem", "pfnlab": "driver", "[vfio-device]": "vfio"}
+_FILES = {
+    **{"resource2_wc": "wc", "resource2": "uc", "mem": "mem", "pfnlab": "driver"},
+    **{"[vfio-device]": "vfio", "[perf_event]": "perf"},
+}
 
 
 class Lens:

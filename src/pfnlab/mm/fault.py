@@ -345,13 +345,18 @@ def _do_anonymous_page(vma: Vma, vpn: int, write: bool) -> None:
 
 
 def _do_wp_page(vma: Vma, entry: EntryRun) -> None:
-    """Write to a read-only entry (S6.4)."""
+    """Write to a read-only entry (S6.4).
+
+    :raises Signal: SIGBUS where the driver of a shared mapping allows no write (S6.4.2b)
+    """
     saved_dirty = vma.mm.kernel.profile.saved_dirty
     page = entry.page
     if entry.level > 1:
         raise Undecided("the model has no rule for a write to a leaf that is read-only", Why.NO_RULE)
     if vma.flags & (VM_SHARED | VM_MAYSHARE):
         reuse = True
+        if vma.file is not None:
+            vma.file.mkwrite(vma, entry.start)
     else:
         reuse = page is not None and page.anonymous and (page.exclusive or _sole_user(page))
     if reuse:

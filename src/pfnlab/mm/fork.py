@@ -12,6 +12,8 @@ from pfnlab.mm.flags import (
     VM_DONTCOPY,
     VM_LOCKED,
     VM_LOCKONFAULT,
+    VM_MIXEDMAP,
+    VM_PFNMAP,
     VM_SHARED,
     VM_WIPEONFORK,
     is_cow_mapping,
@@ -45,11 +47,11 @@ def dup_mmap(parent: MmStruct, *, commits: bool = True) -> MmStruct:
             if not commits:
                 # The program's own memory, which is not modelled, comes last.
                 _refuse_commit(parent)
-            if parent.kernel.fails("__pte_alloc"):
+            if parent.kernel.failures.fails("__pte_alloc"):
                 # It needs page tables as well.
                 own_memory = True
                 raise ModelledErrno(errno.ENOMEM)
-            if parent.kernel.awaits("__pte_alloc"):
+            if parent.kernel.failures.awaits("__pte_alloc"):
                 raise Undecided(
                     "the model does not know how many page tables a process's own memory needs", Why.NO_RULE
                 )
@@ -110,7 +112,7 @@ def _copy_vma(src: Vma, child: MmStruct, commits: bool) -> None:
     kernel = src.mm.kernel
     if src.flags & VM_ACCOUNT and not commits:
         _refuse_commit(src.mm)
-    if kernel.fails("vm_area_dup"):
+    if kernel.failures.fails("vm_area_dup"):
         raise ModelledErrno(errno.ENOMEM)
     kernel.trace.event("dup", src.start)
     dst = src.dup(child)
@@ -147,7 +149,7 @@ def _vma_needs_copy(src: Vma) -> bool:
     if src.anon_vma is not None:
         return True
     left = src.file is not None and src.file.fault_reconstructs and not src.mm.kernel.profile.fork_copies_vfio
-    return src.special and not left
+    return bool(src.flags & (VM_PFNMAP | VM_MIXEDMAP)) and not left
 
 
 def _tables(src: Vma) -> int:
@@ -169,7 +171,7 @@ def _copy_page_range(dst: Vma, src: Vma) -> None:
             "the model has no rule for a fork of a VMA with a part of a leaf of 1 GiB", Why.NO_RULE
         )
     kernel.tracker.copy_page_range(dst, src)
-    table_count = kernel.failing("__pte_alloc", _tables(src))
+    table_count = kernel.failures.failing("__pte_alloc", _tables(src))
     if table_count is not None:
         # What is there already decides what the teardown finds (A03) and flushes (S3.5.8).
         reached = src.mm.tables.table_starts(src.start, src.end, present=True)[table_count]

@@ -110,7 +110,7 @@ class MmuGather:
             freed = in_walk_order(freed)
         for start, end, pages in freed:
             while start < end:
-                if not self._tables and kernel.fails("__get_free_page"):
+                if not self._tables and kernel.failures.fails("__get_free_page"):
                     # There is no batch for this one: it is freed alone.
                     self.extend(start, start + 1)
                     if kernel.profile.lone_table_flushes:

@@ -9,7 +9,6 @@ from pfnlab.hw.entry import pte_mkdirty, pte_mkyoung, pte_present, pte_write
 from pfnlab.hw.pgtable import EntryRun
 from pfnlab.mm.fault import ZERO_PFN, Signal, fault_in
 from pfnlab.mm.flags import VM_READ, VM_WRITE, is_cow_mapping
-from pfnlab.mm.shmem import ShmemFile
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma
 
@@ -66,7 +65,7 @@ def _is_in_no_file(mm: MmStruct, vpn: int) -> bool:
     """True for a page of a driver: neither anonymous, nor one of a file (S7.2.4)."""
     entry, vma = mm.tables.entry(vpn), mm.vma_lookup(vpn)
     has_page = entry is not None and entry.page is not None and not entry.page.anonymous
-    return has_page and vma is not None and not isinstance(vma.file, ShmemFile)
+    return has_page and vma is not None and not vma.has_file_pages
 
 
 def _touch(mm: MmStruct, entry: EntryRun, vpn: int, write: bool) -> None:

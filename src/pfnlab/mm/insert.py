@@ -59,7 +59,7 @@ def vm_insert_page(vma: Vma, vpn: int, page: Page) -> None:
     if not vma.flags & VM_MIXEDMAP:
         vm_flags_set(vma, VM_MIXEDMAP)
     tables = vma.mm.tables
-    if vma.mm.kernel.failing("__pte_alloc", tables.absent(vpn, vpn + 1)) is not None:
+    if vma.mm.kernel.failures.failing("__pte_alloc", tables.absent(vpn, vpn + 1)) is not None:
         tables.allocate(vpn, vpn + 1, lowest=2)
         raise ModelledErrno(errno.ENOMEM)
     if tables.entry(vpn) is not None:

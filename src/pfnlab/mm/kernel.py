@@ -14,6 +14,7 @@ from pfnlab.errors import ModelledErrno, Undecided, Why
 from pfnlab.hw.physmap import PhysicalMap, Resource
 from pfnlab.hw.platform import Platform
 from pfnlab.hw.tlb import Tlb
+from pfnlab.mm.failures import Failures
 from pfnlab.mm.fork import dup_mmap
 from pfnlab.mm.gather import Flushes, FlushPlacement, NoForcedFlush
 from pfnlab.mm.locks import RwLock
@@ -39,14 +40,6 @@ if TYPE_CHECKING:
     from pfnlab.mm.users.pci import PciDevice
     from pfnlab.mm.users.vfio import VfioDevice
 
-
-#: Functions that can be made to fail: a page table, an entry of the book, or a copy of a VMA, cannot be
-#: allocated.
-_CAN_FAIL = ("__get_free_page", "__pte_alloc", "kmalloc", "pfnmap_track", "vm_area_dup")
-
-#: Functions with many callers, with the one in which the model knows each call: for the entry of the book and
-#: the context (S4.6.2), and for a batch of page tables (S8.1.12).
-_ONLY_INSIDE = {"kmalloc": "remap_pfn_range", "__get_free_page": "free_pgtables"}
 
 #: Every machine has memory for so many pages (128 MiB); for more it is a question which machine it is.
 GRANTED_PAGES = 1 << 15
@@ -93,6 +86,7 @@ class Kernel:
         self.profile = profile
         self.platform = platform
         self.trace = Trace()
+        self.failures = Failures()
         self.processors = Processors(self._turn_to)
         self.book = MemtypeBook(
             platform,
@@ -103,7 +97,7 @@ class Kernel:
             neighbours_apart=profile.neighbours_apart,
             reserve_keeps_top=profile.reserve_keeps_top,
         )
-        self.book.entry_fails = partial(self.fails, "kmalloc")
+        self.book.entry_fails = partial(self.failures.fails, "kmalloc")
         self.tracker = tracker(self)
         self.flushes = flushes if flushes is not None else Flushes[FlushPlacement].all(NoForcedFlush())
         self.walkers = walkers if walkers is not None else Walkers.all(SpecialBits())
@@ -133,8 +127,6 @@ class Kernel:
         self.doomed: set[str] = set()
         self.next_pid = 100
         self.warned: set[str] = set()
-        #: The function that is made to fail, and in which of the calls to come.
-        self._forced: tuple[str, int] | None = None
 
     def state(self) -> tuple[object, ...]:
         """Claimed resources, forced failures, what is to come: state of no task, book, policy or driver."""
@@ -143,7 +135,7 @@ class Kernel:
             for resource in self.platform.phys.resources
             if resource.busy and not resource.system_ram
         ]
-        return busy, self._forced, len(self._later), sorted(self.doomed)
+        return busy, self.failures.state(), len(self._later), sorted(self.doomed)
 
     def start_task(self, comm: str) -> Task:
         """A fresh process with an address space of its own."""
@@ -219,40 +211,6 @@ class Kernel:
             raise Undecided(
                 f"the model does not know whether a machine has {nr} pages for private memory", Why.NO_RULE
             )
-
-    def force(self, function: str, nth: int, inside: str | None = None) -> None:
-        """Make *function* fail on its *nth* call from now on, or from the first call of *inside* on.
-
-        :raises Undecided: the model does not know its consequences
-        """
-        if inside != (caller := _ONLY_INSIDE.get(function, inside)):
-            raise Undecided(f"the model knows {function} in {caller} alone: write so", Why.NO_RULE)
-        if function not in _CAN_FAIL:
-            functions = ", ".join(_CAN_FAIL)
-            raise Undecided(
-                f"the model does not know what follows when {function} fails, only {functions}", Why.NO_RULE
-            )
-        self._forced = (function, nth)
-
-    def unforce(self) -> None:
-        """Nothing is made to fail any more."""
-        self._forced = None
-
-    def fails(self, function: str, calls: int = 1) -> bool:
-        """True where one of the next *calls* calls of *function* is the one that fails."""
-        return self.failing(function, calls) is not None
-
-    def failing(self, function: str, calls: int) -> int | None:
-        """How many of the next *calls* calls of *function* succeed before one fails; None if all do."""
-        if self._forced is None or self._forced[0] != function or calls <= 0:
-            return None
-        remaining = self._forced[1]
-        self._forced = (function, remaining - calls)
-        return remaining - 1 if 0 < remaining <= calls else None
-
-    def awaits(self, function: str) -> bool:
-        """True where a later call of *function* is to fail."""
-        return self._forced is not None and self._forced[0] == function and self._forced[1] > 0
 
     def link_file(self, vma: Vma, parent: Vma | None = None) -> None:
         """The VMA enters its file's reverse map."""

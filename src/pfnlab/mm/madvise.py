@@ -93,13 +93,16 @@ _IGNORED_SPECIAL = ("willneed", "mergeable", "unmergeable")
 _REMOTE = ("cold", "pageout", "willneed", "collapse")
 
 
-def process_madvise(own: MmStruct, mm: MmStruct, start: int, end: int, advice: str) -> None:
+def process_madvise(own: MmStruct, mm: MmStruct | None, start: int, end: int, advice: str) -> None:
     """Apply *advice* to memory of any process (S5.15).
 
     :param own: the memory of the caller
-    :param mm: that of the process which is meant
-    :raises ModelledErrno: EINVAL for advice that only the process itself may give; else as do_madvise
+    :param mm: that of the process which is meant; None where there is none
+    :raises ModelledErrno: ESRCH without a process, EINVAL for advice that only the process itself may
+        give; else as do_madvise
     """
+    if mm is None:
+        raise ModelledErrno(errno.ESRCH)
     remote = mm is not own
     if (remote or not mm.kernel.profile.own_memory_takes_any_advice) and advice not in _REMOTE:
         raise ModelledErrno(errno.EINVAL)

@@ -100,7 +100,7 @@ def _mmap_region(vma: Vma, populated: bool) -> None:
     two_phases = file is not None and file.mmap_prepare
     if mm.kernel.profile.fixed_frees_before_mmap:
         _check_limits(vma)
-    replaced = gather_munmap(mm, vma.start, vma.end)
+    replaced = _cut_out(vma)
     if not mm.kernel.profile.fixed_frees_before_mmap:
         _check_limits(vma, replaced)
     # Replaced VMAs stay in the tree until the new VMA takes their place, except in the oldest kernels.
@@ -140,6 +140,19 @@ def _mmap_region(vma: Vma, populated: bool) -> None:
     if populated:
         with suppress(Signal):
             populate(vma, start, end)
+
+
+def _cut_out(vma: Vma) -> list[Vma]:
+    """The VMAs that are to be replaced, cut where the new one begins and ends.
+
+    :raises ModelledErrno: one cannot be cut; the oldest kernels say ENOMEM whatever the reason (S9.10.4)
+    """
+    try:
+        return gather_munmap(vma.mm, vma.start, vma.end)
+    except ModelledErrno:
+        if vma.mm.kernel.profile.fixed_frees_before_mmap:
+            raise ModelledErrno(errno.ENOMEM) from None
+        raise
 
 
 def _check_limits(vma: Vma, replaced: list[Vma] | None = None) -> None:

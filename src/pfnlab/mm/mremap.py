@@ -238,7 +238,7 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
     # The rest of the source must be able to stand alone (vm_ops->may_split in the kernel).
     for at in (call.start, call.start + call.old):
         if call.old and vma.start < at < vma.end:
-            tracker.may_split(vma, at)
+            mm.check_split(vma, at)
     if call.dontunmap and vma.flags & VM_LOCKED and not mm.kernel.profile.dontunmap_unlocks_all:
         vma = mm.isolate(vma, call.start, call.start + call.old)
     leaks = call.dontunmap and vma.flags & VM_LOCKED and mm.kernel.profile.dontunmap_unlocks_all

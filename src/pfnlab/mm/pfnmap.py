@@ -21,7 +21,7 @@ def pfnmap_track(kernel: Kernel, pfns: PfnRange, prot: int) -> int:
     :raises ModelledErrno: EINVAL when that one will not do, else the error of the book; ENOMEM when it is
         made to fail
     """
-    if kernel.fails("pfnmap_track"):
+    if kernel.failures.fails("pfnmap_track"):
         raise ModelledErrno(errno.ENOMEM)
     kernel.trace.event("track_pfn", pfns.start)
     return kernel.book.reserve_pfn_range(

@@ -96,6 +96,15 @@ class Operation:
             CLOCK.go_on(files)
 
 
+@dataclass
+class _Access:
+    # What *by* has looked at or changed, and the tasks that still waited for something then.
+    thing: object
+    by: Operation
+    changes: bool
+    behind: frozenset[str]
+
+
 class Processors:
     """
     All operations of one kernel.
@@ -123,6 +132,9 @@ class Processors:
         self.unflushed: bool | None = False
         self.waiters_first = self.last_first = self.raced = False
         self.turns = 0
+        #: Since the release; before it nobody goes on beside another.
+        self._releasing = False
+        self._shared: dict[int, list[_Access]] = {}
 
     # Driving.
 
@@ -149,12 +161,15 @@ class Processors:
         if held is None:
             return []
         self.held.remove(held)
+        self._releasing = True
+        self._shared.clear()
         # Who waited for its processor goes on beside it.
         self.raced |= any(waiter.ready() for waiter in self.waiting)
         if self.waiters_first:
             self._settle()
         self._go(held)
         self._settle()
+        self._releasing = False
         operations, self.under_way = self.under_way, [one for one in self.under_way if not one.done]
         if not self.held and (stuck := self.under_way):
             names = ", ".join(
@@ -244,6 +259,29 @@ class Processors:
         self.raced = True
         if self.waiters_first:
             self.wait(need, gone)
+
+    def shares(self, thing: object, *, changes: bool) -> None:
+        """The operation looks at something of *thing* that no lock protects, or changes it.
+
+        :raises Undecided: one that goes on beside it does so too, and one of the two changes it
+        """
+        operation = self._running
+        # Other orders are of the same operations.
+        if operation is None or self.waiters_first or self.last_first or not self._releasing:
+            return
+        seen = self._shared.setdefault(id(thing), [])
+        for other in seen:
+            if (
+                other.by is not operation
+                and operation.task not in other.behind
+                and (other.changes or changes)
+            ):
+                raise Undecided(
+                    "the machine decides what two see who go on side by side, and one of them changes",
+                    Why.MACHINE_DECIDES,
+                )
+        behind = frozenset(waiter.task for waiter in self.waiting if not waiter.ready())
+        seen.append(_Access(thing, operation, changes, behind))
 
     def wait(self, need: Need, ready: Callable[[], bool]) -> None:
         """The operation goes on once *ready* says so.

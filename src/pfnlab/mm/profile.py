@@ -51,6 +51,10 @@ class Profile:
     exit_frees_at_once: bool
     #: exec ends the old address space after setup_new_exec (order rule 6).
     exec_tears_down_late: bool
+    #: mmap of a buffer of perf maps its pages as frames, else faults map them as pages (S9.10.2).
+    perf_maps_ahead: bool
+    #: A buffer of perf is never cut (S9.10.4).
+    perf_stays_whole: bool
     #: Memory that cannot be committed is logged with its size.
     overcommit_names_bytes: bool
     #: Files without a name are of a file system without execution.

@@ -62,7 +62,8 @@ def futex_wake(mm: MmStruct, vpn: int) -> int:
         if entry.page is None or entry.page.anonymous:
             # A page of the task's own, or the zero page: nothing could ever change there.
             raise
-    if entry.page is not None and not entry.page.anonymous and not _in_memory(mm.vma_lookup(vpn), vpn):
+    vma = mm.vma_lookup(vpn)
+    if entry.page is not None and not entry.page.anonymous and not (vma is not None and vma.has_file_pages):
         # A driver's page is in no file: there is nothing that a key could be made of.
         raise ModelledErrno(errno.EFAULT)
     return 0

@@ -43,7 +43,7 @@ def remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int, *, prepared
         raise Undecided("the kernel stops with BUG: remap_pfn_range over entries that are there", Why.NO_END)
     if not kernel.profile.remap_prepares_first:
         _prepare(vma, start, pfns)
-    table_count = kernel.failing("__pte_alloc", vma.mm.tables.absent(start, end))
+    table_count = kernel.failures.failing("__pte_alloc", vma.mm.tables.absent(start, end))
     if table_count is not None:
         vma.mm.tables.allocate(start, start + 1, lowest=2)
         filled_end = vma.mm.tables.table_starts(start, end, present=False)[table_count]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
+from contextlib import suppress
 
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.entry import pte_write
@@ -55,6 +56,9 @@ def _pinned(mm: MmStruct, start: int, length: int, *, write: bool) -> list[Entry
         except ModelledErrno:
             if not pinned:
                 raise ModelledErrno(errno.EFAULT) from None
+            # The pages in front of it are copied, and the rest is tried anew (process_vm_rw_single_vec).
+            with suppress(ModelledErrno):
+                get_user_page(mm, vpn, write=write, pin=True)
             break
     return pinned
 

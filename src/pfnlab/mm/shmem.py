@@ -31,6 +31,7 @@ class ShmemFile:
     write_notify: bool = False
     has_pfn_mkwrite: bool = False
     has_page_mkwrite: bool = False
+    may_split_errno: int = 0
     own_placement: bool = False
     placement_errno: int = 0
     mmap_prepare: bool = False
@@ -45,6 +46,9 @@ class ShmemFile:
     base_pfn: None = None
     fsync_errno: int = 0
     fallocate_errno: int = 0
+
+    def mkwrite(self, vma: Vma, vpn: int) -> None:
+        """Every first write is allowed."""
 
     def prepare(self, vma: Vma) -> None:
         """There is only one phase."""
@@ -102,10 +106,12 @@ def dirtied(cleared: Iterable[EntryRun]) -> bool:
     return bool(file_pages)
 
 
-def check_no_shmem(mm: MmStruct, start: int, end: int) -> None:
-    """Refuse to guess what remap_file_pages does to shared anonymous memory.
+def check_offsets_of_device(mm: MmStruct, start: int, end: int) -> None:
+    """Refuse to guess what remap_file_pages does to memory whose file counts no pages of a device.
 
     :raises Undecided: there is some in ``[start, end)``
     """
     if any(isinstance(vma.file, ShmemFile) for vma in mm.vmas_in(start, end)):
         raise Undecided("the model has no rule for remap_file_pages of shared anonymous memory", Why.NO_RULE)
+    if any(vma.file is not None and vma.file.mapping == "perf" for vma in mm.vmas_in(start, end)):
+        raise Undecided("the model has no rule for remap_file_pages of a buffer of perf", Why.NO_RULE)

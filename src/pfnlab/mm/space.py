@@ -169,13 +169,13 @@ class MmStruct:
         A leaf of 2 MiB that lies across the cut goes (S6.3.5, S6.3.7).
 
         :param new_below: *vma* keeps the upper part, else the lower one; the other is a new VMA
-        :raises ModelledErrno: ENOMEM at the limit on VMAs, or the tracker forbids it; the VMA is whole then
+        :raises ModelledErrno: ENOMEM at the limit on VMAs, or file or tracker forbids it; it is whole then
         """
         if self.map_count >= MAX_MAP_COUNT:
             raise ModelledErrno(errno.ENOMEM)
         self.kernel.trace.event("split", at)
-        self.kernel.tracker.may_split(vma, at)
-        if self.kernel.fails("vm_area_dup"):
+        self.check_split(vma, at)
+        if self.kernel.failures.fails("vm_area_dup"):
             raise ModelledErrno(errno.ENOMEM)
         self.kernel.trace.event("dup", vma.start)
         new = vma.dup(self)
@@ -211,6 +211,15 @@ class MmStruct:
         lower, upper = (new, vma) if new_below else (vma, new)
         self.kernel.tracker.split_vma(lower, upper)
         return lower, upper
+
+    def check_split(self, vma: Vma, at: int) -> None:
+        """vm_ops->may_split: whether *vma* may be cut at page *at*.
+
+        :raises ModelledErrno: its file forbids it, or the tracker
+        """
+        if vma.file is not None and vma.file.may_split_errno:
+            raise ModelledErrno(vma.file.may_split_errno)
+        self.kernel.tracker.may_split(vma, at)
 
     @contextmanager
     def entering(self, vma: Vma) -> Iterator[None]:

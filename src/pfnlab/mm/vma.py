@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 #: The reverse map of a mapping: that of all physical memory, which revocations search, that of its file, or
 #: that of shared anonymous memory. In a kernel every mapping of shared anonymous memory has one of its own.
-AddressSpace = Literal["iomem", "uc", "wc", "proc", "driver", "vfio", "shmem"]
+AddressSpace = Literal["iomem", "uc", "wc", "proc", "driver", "vfio", "shmem", "perf"]
 
 
 class MappedFile(Protocol):
@@ -47,6 +47,10 @@ class MappedFile(Protocol):
     @property
     def has_page_mkwrite(self) -> bool:
         """Its vm_ops carry page_mkwrite, which is called for the first write to a page (S6.4.2a)."""
+
+    @property
+    def may_split_errno(self) -> int:
+        """The errno of vm_ops->may_split, which forbids to cut its mappings; 0 without one (S5.3.1)."""
 
     @property
     def own_placement(self) -> bool:
@@ -86,6 +90,9 @@ class MappedFile(Protocol):
 
         It may raise a signal instead; None without one.
         """
+
+    def mkwrite(self, vma: Vma, vpn: int) -> None:
+        """page_mkwrite or pfn_mkwrite, where it has one; raises a signal where it allows no write there."""
 
     @property
     def huge_fault(self) -> Callable[[Vma, int, int], bool] | None:
@@ -208,8 +215,13 @@ class Vma:
         """vma_is_anonymous(): of no file, or of one without operations where there is no dummy (S6.2.5a)."""
         if self.file is None:
             return True
-        bare = not (self.file.has_fault or self.file.has_access)
+        bare = not (self.file.has_fault or self.file.has_access or self.file.write_notify)
         return bare and not self.mm.kernel.profile.dummy_vm_ops
+
+    @property
+    def has_file_pages(self) -> bool:
+        """True where the pages of its file say which file has them (folio->mapping)."""
+        return self.file is not None and self.file.mapping in ("shmem", "perf")
 
     @property
     def refills(self) -> bool:

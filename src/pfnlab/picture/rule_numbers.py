@@ -23,7 +23,7 @@ _VERBS = {
 
 #: The interface behind a mapping.
 _VIAS = {"wc": "S9.2", "uc": "S9.2", "devmem": "S9.1", "devmem-sync": "S9.1", "vfio": "S9.4"}
-_VIAS |= {"proc-wc": "S9.3", "proc-uc": "S9.3"}
+_VIAS |= {"proc-wc": "S9.3", "proc-uc": "S9.3", "perf": "S9.10"}
 
 _LINES = (
     ("freeing invalid memtype", "S2.4.5"),
@@ -42,7 +42,8 @@ def op_rules(op: str) -> str:
         return ""
     rules = _VERBS.get(words[0], "")
     if words[0] == "mmap":
-        rules = " ".join([next((_VIAS[word] for word in words if word in _VIAS), ""), rules]).strip()
+        named = [word.partition("[")[0] for word in words]
+        rules = " ".join([next((_VIAS[word] for word in named if word in _VIAS), ""), rules]).strip()
     return rules
 
 

@@ -73,6 +73,8 @@ SWITCHES_KNOWN: dict[str, tuple[KnownBy, ...]] = {
     "munmap_keeps_the_middle": (Measured("vfio/vfio-munmap-first", ("6.1",)),),
     "exit_frees_at_once": (Noted(()),),
     "exec_tears_down_late": (Measured("exit/exec-after-split", ("6.12", "7.2")),),
+    "perf_maps_ahead": (Measured("perf/perf-readers", ("6.12", "7.2")),),
+    "perf_stays_whole": (Measured("perf/perf-whole", ("6.1", "7.2")),),
     "overcommit_names_bytes": (Measured("no-memory/fork-no-commit", ("6.1", "6.12")),),
     "anon_inodes_noexec": (Measured("vfio/vfio-memory-disable-enable", ("6.12", "7.2")),),
     "fork_opens_first": (Measured("vfio/vfio-fork", ("6.1",)),),

@@ -33,6 +33,17 @@ SWITCHES = (
     Switch("munmap_keeps_the_middle", "6.12", "__split_vma() of vms_gather_munmap_vmas(), 6.12"),
     Switch("exit_frees_at_once", "6.12", "remove_vma(unreachable), 6.4", after="6.3", until="6.16"),
     Switch("exec_tears_down_late", "7.2", "exec_mmap() after setup_new_exec()"),
+    Switch("perf_maps_ahead", "6.14", "b709eb872e19, perf: map pages in advance; S9.10.2"),
+    Switch(
+        "perf_stays_whole",
+        "6.17",
+        "b024d7b56c77, perf/core: Prevent VMA split of buffer mappings; S9.10.4",
+        after="6.16",
+        stable=taken_over(
+            *("5.10.241", "5.15.190", "6.1.148", "6.6.102", "6.12.42", "6.15.10", "6.16.1"),
+            source="perf/core: Prevent VMA split of buffer mappings",
+        ),
+    ),
     Switch("overcommit_names_bytes", "6.12", "the message of __vm_enough_memory()"),
     Switch("anon_inodes_noexec", "6.16", "SB_I_NOEXEC for anonymous inodes; S10.3"),
     # Fork.

@@ -84,6 +84,7 @@ _OPENED: dict[Via, tuple[str, str | None]] = {
     "devmem": ('open("/dev/mem", O_RDWR | O_CLOEXEC)', None),
     "devmem-sync": ('open("/dev/mem", O_RDWR | O_SYNC | O_CLOEXEC)', None),
     "vfio": ("fetch_vfio()", "fetch_vfio"),
+    "perf": ("open_event()", "open_event"),
 }
 
 _PROT = {"r": "PROT_READ", "w": "PROT_WRITE", "x": "PROT_EXEC"}
@@ -125,6 +126,7 @@ class CCall(msgspec.Struct, frozen=True):
     :param defines: macros that an old C library may lack, with their values
     :param ends: ``EXITS``, ``KILLED`` or ``CLOSES`` where the first process has to know of it
     :param starts: the task that it starts
+    :param names: the task whose process it is about, which only the first process knows
     :param reads: whether its value is what the device's memory holds
     """
 
@@ -133,6 +135,7 @@ class CCall(msgspec.Struct, frozen=True):
     defines: tuple[tuple[str, int], ...] = ()
     ends: str = ""
     starts: str | None = None
+    names: str | None = None
     reads: bool = False
 
 
@@ -144,8 +147,6 @@ def why_not(op: Op) -> str | None:
         return "a call that is made to fail, or is left out, needs a debugger"
     if isinstance(op.call, Plug | Unplug):
         return "a device is plugged and unplugged from outside the machine"
-    if isinstance(op.call, ProcessMadvise | ProcessMrelease):
-        return "the tasks of a written program do not know each other's pids"
     if isinstance(op.call, RescanMoved):
         return "the place where the device was is kept from it, from outside the machine"
     return None
@@ -207,9 +208,15 @@ class CProgram:
                 text = f"protect_by_key({area_at(call.span)}, {call.span.pages}, {_prot(call.prot)}, {keyed})"
                 return CCall(text, ("protect_by_key",))
             case Madvise():
-                name, number = f"MADV_{call.advice.upper()}", ADVICE[call.advice]
+                name, defines = _advice(call.advice)
                 text = f"madvise({area_at(call.span)}, {bytes_of(call.span.pages)}, {name})"
-                return CCall(text, (), ((name, number),) if number >= _OLD_ADVICE else ())
+                return CCall(text, (), defines)
+            case ProcessMadvise():
+                name, defines = _advice(call.advice)
+                text = f"advise_process({area_at(call.span)}, {call.span.pages}, {name})"
+                return CCall(text, ("advise_process",), defines, names=call.target)
+            case ProcessMrelease():
+                return CCall("reap()", ("reap",), names=call.victim)
             case Mseal():
                 return CCall(f"seal({area_at(call.span)}, {call.span.pages})", ("seal",))
             case Mbind():
@@ -341,6 +348,12 @@ def _asked_of(call: Call) -> tuple[str, str]:
     return device_at(span), "0" if to_end else bytes_of(span.pages)
 
 
+def _advice(advice: str) -> tuple[str, tuple[tuple[str, int], ...]]:
+    """An advice as C, and what has to be defined for it."""
+    name, number = f"MADV_{advice.upper()}", ADVICE[advice]
+    return name, ((name, number),) if number >= _OLD_ADVICE else ()
+
+
 def _mremap(call: Mremap) -> CCall:
     flags = ["MREMAP_MAYMOVE"] * call.maymove + ["MREMAP_FIXED"] * call.fixed
     flags += ["MREMAP_DONTUNMAP"] * call.dontunmap
@@ -355,6 +368,8 @@ def _mremap(call: Mremap) -> CCall:
 
 def _offset(via: Via, source: Span) -> str:
     # In the file: those of resource files count from the begin of the BAR, others are physical.
+    if via == "perf":
+        return "0"
     at = device_at(source)
     if via in ("wc", "uc"):
         return f"{at} - here.bar_start"

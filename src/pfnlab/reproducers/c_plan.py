@@ -86,10 +86,17 @@ class CPlan:
         self.coordinated = (
             len(self.tasks) > 1
             or "become" in self.called
-            or any(call.ends for call in calls)
+            or any(call.ends or call.names for call in calls)
             or self.opened_at > 0
         )
         self.bars = [device for device in self.program.devices if device.kind == "pci"]
+        if len(self.program.needs.past_end) > 1:
+            past = " and ".join(
+                f"`{bar.name}`" for bar in self.bars if bar.name in self.program.needs.past_end
+            )
+            raise Undecided(
+                f"{subject.name}: {past} would have to end where one BAR ends: map one past its end"
+            )
         self.reads = self.run is not None and any(call.reads for call in calls)
 
     def _expected(self, number: int) -> str:
@@ -206,7 +213,7 @@ class CPlan:
             f"/* The steps in their order, each with its task ({names}), and what is expected of it. */",
             "static const struct step {",
             *("\tint task;", "\tconst char *text, *expected;"),
-            *("\tenum { LIVES, EXITS, KILLED, CLOSES } ends;", "\tint starts;", "\tbool reads;"),
+            *("\tenum { LIVES, EXITS, KILLED, CLOSES } ends;", "\tint starts, names;", "\tbool reads;"),
             "} steps[] = {",
         ]
         for step in self.steps:
@@ -214,6 +221,7 @@ class CPlan:
             words += [f".expected = {step.expected}"] if self.run else []
             words += [f".ends = {step.call.ends}"] if step.call.ends else []
             words += [f".starts = {self.tasks.index(step.call.starts)}"] if step.call.starts else []
+            words += [f".names = {self.tasks.index(step.call.names)}"] if step.call.names else []
             words += [".reads = true"] if step.call.reads and self.reads else []
             lines.append(f"\t{{ {', '.join(words)} }},")
         return "\n".join([*lines, "};"])
@@ -242,7 +250,9 @@ class CPlan:
     def _places(self) -> Iterator[str]:
         before = {"pci": 0, "lowmem": 0}
         low = next((device.name for device in self.program.devices if device.kind == "lowmem"), "")
-        for device in self.program.devices:
+        # One that is mapped past its end is the last of the BAR, which ends there.
+        past = self.program.needs.past_end
+        for device in sorted(self.program.devices, key=lambda device: device.name in past):
             at = f"at_{device.name}"
             behind = f" + {before[device.kind]} * PAGE" if before.get(device.kind) else ""
             if device.kind == "isa":

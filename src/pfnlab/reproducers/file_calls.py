@@ -8,7 +8,7 @@ from pfnlab.programs.lang.device_ops import VfioReset
 from pfnlab.reproducers.device_files import DeviceFile, device_file
 from pfnlab.reproducers.following import Follower
 from pfnlab.reproducers.printed_values import AT_FDCWD, OPEN, bits, descriptor, number, string
-from pfnlab.reproducers.processes_traced import TracedFile, TracedTask
+from pfnlab.reproducers.processes_traced import PIDFD, TracedFile, TracedTask
 from pfnlab.reproducers.strace_lines import LoggedCall
 from pfnlab.reproducers.windows import PHYSICAL, DeviceWindows, FilePlace, KnownBar
 from pfnlab.units import PAGE_SIZE
@@ -63,6 +63,8 @@ class FileCalls:
         if found is None:
             return None
         fd, path = found
+        # The number of the process is printed as long as it lives.
+        path = PIDFD if path.startswith("pid:") else path
         known = task.descriptors.files.get(fd)
         if path and (known is None or (known.path != path and known.file is None)):
             known = TracedFile(path, 0, device_file(path))

@@ -5,6 +5,7 @@ A mapping of a device file is followed with all that touches it. Other calls are
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 from pfnlab.errors import Misuse
@@ -17,18 +18,22 @@ from pfnlab.programs.lang.ops import (
     Thread,
 )
 from pfnlab.reproducers.file_calls import says
-from pfnlab.reproducers.memory_calls import LEAST, MemoryCalls
+from pfnlab.reproducers.memory_calls import LEAST
 from pfnlab.reproducers.printed_values import (
     CLONE,
     bits,
     string,
 )
+from pfnlab.reproducers.process_calls import ProcessCalls
 from pfnlab.reproducers.processes_traced import Descriptors, TracedTask
 from pfnlab.reproducers.recovered import Recovered
 from pfnlab.reproducers.strace_lines import RESTARTED, LogEvent, LoggedCall, TracedEnd, Unread, events_of
 from pfnlab.reproducers.windows import KnownBar
 
 _FORKS = ("fork", "vfork", "clone", "clone3")
+
+#: Where a clone says the pidfd of its child: clone has one place for it and for the child's number.
+_CHILD_PIDFD = {"clone": re.compile(r"parent_tid=\[(\d+)"), "clone3": re.compile(r"pidfd=\[(\d+)")}
 
 
 def from_strace(text: str, source: str, known: dict[str, dict[int, KnownBar]]) -> Recovered:
@@ -66,7 +71,7 @@ def _root_pid(events: list[LogEvent]) -> int | None:
     return next((pid for pid in pids if pid not in children), None)
 
 
-class _Trace(MemoryCalls):
+class _Trace(ProcessCalls):
     # The state of all processes while a log is read.
 
     def __init__(self, known: dict[str, dict[int, KnownBar]], root_pid: int | None) -> None:
@@ -150,6 +155,9 @@ class _Trace(MemoryCalls):
             child = TracedTask(name, self.follower.space(tuple(task.space.pieces)), files, task.folder)
             self.follower.add(task.task, Fork(name), says(call), copied=bool(task.space.pieces))
         self.tasks[call.value] = child
+        if flags & CLONE["CLONE_PIDFD"] and call.name in _CHILD_PIDFD:
+            for found in _CHILD_PIDFD[call.name].finditer(", ".join(call.arguments)):
+                self.pidfd(task, int(found[1]), call.value)
         return True
 
     def _exec(self, task: TracedTask, call: LoggedCall) -> bool:
@@ -197,6 +205,7 @@ class _Trace(MemoryCalls):
 
     def _end(self, task: TracedTask, call: Call, comment: str) -> None:
         if not task.borrowed and not task.ended:
-            self.follower.add(task.task, call, comment, copied=bool(task.space.pieces))
+            task.ended_with_memory = bool(task.space.pieces)
+            self.follower.add(task.task, call, comment, copied=task.ended_with_memory)
             task.space.pieces.clear()
         task.ended = True

@@ -37,11 +37,12 @@ from pfnlab.programs.lang.text import parse
 from pfnlab.programs.lang.walk_ops import Mincore
 from pfnlab.programs.lang.words import ANON, FIRST_LINE
 from pfnlab.reproducers.device_files import DeviceFile, device_file
-from pfnlab.reproducers.following import FoundOp, pages_in
+from pfnlab.reproducers.following import pages_in
 from pfnlab.reproducers.printed_values import CLONE, MAP, MBIND, OPEN, number, prot_letters
 from pfnlab.reproducers.recovered import Heading, Recovered
 from pfnlab.reproducers.syz_lines import SyzCall, address, calls_of, comments_of, pointed_text
 from pfnlab.reproducers.syz_places import SyzPlaces, places_in
+from pfnlab.reproducers.syz_processes import SyzProcessCalls
 from pfnlab.reproducers.to_syz import BAR_ADDRESS, WRITE_COMBINE
 from pfnlab.reproducers.windows import PHYSICAL, DeviceWindows, FilePlace, KnownBar
 from pfnlab.units import PAGE_SIZE
@@ -105,23 +106,22 @@ def _heading(comments: list[str], places: SyzPlaces) -> Heading:
     return Heading(program.title, program.asks, named, program.areas, program.expects)
 
 
-class _SyzReading:
+class _SyzReading(SyzProcessCalls):
     # A syzkaller program that is read, call by call.
 
     def __init__(self, places: SyzPlaces, known: dict[str, dict[int, KnownBar]]) -> None:
+        super().__init__(places)
         self.windows = DeviceWindows(known)
-        self.steps: list[FoundOp] = []
-        self.unsaid: Counter[str] = Counter()
         self.dropped: Counter[str] = Counter()
-        self._places = places
         self._files: dict[str, tuple[DeviceFile | None, bool]] = {}
         self._combining: set[str] = set()
         self._bound: dict[str, int] = {}
         self._children = 0
+        self._has_room = False
 
     def find_areas(self, calls: list[SyzCall]) -> None:
         """Where comments name no areas: those that files are mapped to, and that these are moved to."""
-        if self._places.areas:
+        if self.places.areas:
             return
         ranges: list[tuple[int, int]] = []
         for call in calls:
@@ -146,12 +146,12 @@ class _SyzReading:
             (name, start, (end - start) // PAGE_SIZE)
             for name, (start, end) in zip(letters, joined, strict=False)
         )
-        self._places = self._places._replace(areas=areas)
+        self.places = self.places._replace(areas=areas)
 
     def areas(self) -> tuple[Area, ...]:
         """The areas that have to be declared."""
         used = {name for step in self.steps for name in _areas_of(step.call)}
-        rows = ((name, pages) for name, _, pages in self._places.areas if name in used)
+        rows = ((name, pages) for name, _, pages in self.places.areas if name in used)
         return tuple(Area(name, pages) for name, pages in rows if pages > self._bound.get(name, 0))
 
     def call(self, call: SyzCall) -> None:
@@ -201,18 +201,14 @@ class _SyzReading:
             case "msync" if len(words) > 2:
                 return bool((number(words[2]) or 0) & 4) and self._ranged(call, Msync)
             case "mlockall" if words == ("0x3",):
-                return self._add(Mlockall(), call)
+                return self.add(Mlockall(), call)
             case "munlockall":
-                return self._add(Munlockall(), call)
+                return self.add(Munlockall(), call)
             case name if name in _RANGED and len(words) > 1:
                 return self._ranged(call, _RANGED[name])
             case name if name in _FORKS:
                 return self._fork(call)
-        return False
-
-    def _add(self, made: Call, call: SyzCall, more: str = "") -> bool:
-        self.steps.append(FoundOp("main", made, f"line {call.line}{more}"))
-        return True
+        return self.process_call(call)
 
     def _open(self, call: SyzCall) -> bool:
         at = 1 if call.name == "openat" else 0
@@ -233,7 +229,10 @@ class _SyzReading:
             self.unsaid[f"{call.name} of something other than a process with its own copy of memory"] += 1
             return True
         self._children += 1
-        return self._add(Fork(f"child{self._children}"), call)
+        child = f"child{self._children}"
+        if call.result:
+            self.pids[call.result] = child
+        return self.add(Fork(child), call)
 
     def _mmap(self, call: SyzCall) -> bool:
         words = call.arguments
@@ -244,7 +243,7 @@ class _SyzReading:
         pages = pages_in(length)
         anonymous = bool(flags & MAP["MAP_ANONYMOUS"])
         file, sync = (None, False) if anonymous else self._files.get(words[4], (None, False))
-        found = self._places.pages_of(start, length)
+        found = self.places.pages_of(start, length)
         if (file is None and not anonymous) or not found:
             return False
         span = Span(found[0].name, found[0].start, found[0].start + pages)
@@ -257,7 +256,7 @@ class _SyzReading:
             return True
         # An exported program says by its flags which mappings begin an area; others begin one where none is.
         begins = bool(flags & MAP["MAP_FIXED_NOREPLACE"])
-        named = span.start == 0 and (begins or (not self._places.devices and span.name not in self._bound))
+        named = span.start == 0 and (begins or (not self.places.devices and span.name not in self._bound))
         shared = flags & 3 != MAP["MAP_PRIVATE"]
         options = bool(flags & MAP["MAP_POPULATE"]), bool(flags & MAP["MAP_LOCKED"])
         name, over = (span.name, None) if named else (None, span)
@@ -265,7 +264,7 @@ class _SyzReading:
             self._bound[span.name] = max(self._bound.get(span.name, 0), pages)
         fixed = flags & (MAP["MAP_FIXED"] | MAP["MAP_FIXED_NOREPLACE"])
         more = "" if fixed else ": its address is only a hint"
-        return self._add(Mmap(name, source, via, shared, prot_letters(prot), *options, over), call, more)
+        return self.add(Mmap(name, source, via, shared, prot_letters(prot), *options, over), call, more)
 
     def _source(
         self, file: DeviceFile, sync: bool, variable: str, page: int, pages: int
@@ -276,12 +275,12 @@ class _SyzReading:
         elif via == "proc-uc" and variable in self._combining:
             via = "proc-wc"
         physical = via not in ("wc", "uc")
-        if self._places.devices:
+        if self.places.devices:
             if not physical:
-                return via, self._places.span(("pci",), page, pages)
+                return via, self.places.span(("pci",), page, pages)
             base = BAR_ADDRESS // PAGE_SIZE
-            bar = self._places.span(("pci",), page - base, pages) if page >= base else None
-            return via, bar or self._places.span(("isa", "lowmem"), page, pages)
+            bar = self.places.span(("pci",), page - base, pages) if page >= base else None
+            return via, bar or self.places.span(("isa", "lowmem"), page, pages)
         place = FilePlace(file.device or PHYSICAL, None if physical else file.bar)
         return via, self.windows.mapped(place, page, page + pages, failed=False)
 
@@ -291,11 +290,11 @@ class _SyzReading:
         old, new, flags = (number(word) for word in words[1:4])
         if start is None or old is None or new is None or flags is None:
             return False
-        spans = self._places.pages_of(start, old)
+        spans = self.places.pages_of(start, old)
         if not spans:
             return False
         fixed = bool(flags & 2)
-        target = self._places.pages_of(to, new) if fixed and to is not None else []
+        target = self.places.pages_of(to, new) if fixed and to is not None else []
         pages = pages_in(new)
         name, over = None, None
         if fixed and not target:
@@ -306,19 +305,17 @@ class _SyzReading:
             self._bound[name] = max(self._bound.get(name, 0), pages)
         elif target:
             over = Span(target[0].name, target[0].start, target[0].start + pages)
-        return self._add(Mremap(spans[0], pages, bool(flags & 1), fixed, bool(flags & 4), name, over), call)
+        return self.add(Mremap(spans[0], pages, bool(flags & 1), fixed, bool(flags & 4), name, over), call)
 
     def _ranged(self, call: SyzCall, make: Any) -> bool:
         start, length = address(call.arguments[0]), number(call.arguments[1])
         if start is None or not length:
             return False
-        spans = self._places.pages_of(start, length)
-        if call.name == "munmap" and not self._bound:
-            # It makes room before anything is mapped.
+        if call.name == "munmap" and not self._bound and not (self.places.devices and self._has_room):
+            # It makes room before anything is mapped; an exported program does so once.
+            self._has_room = True
             return False
-        for span in spans:
-            self._add(make(span), call)
-        return bool(spans)
+        return self.pages(call, start, length, make, "")
 
 
 def _areas_of(call: Call) -> list[str]:

@@ -22,15 +22,7 @@ from pfnlab.programs.lang.ops import (
     PkeyMprotect,
 )
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.walk_ops import (
-    CLEARED_REFS,
-    MAX_BYTES_MOVED,
-    ByteRange,
-    ClearRefs,
-    Mincore,
-    ProcessVmReadv,
-    Walk,
-)
+from pfnlab.programs.lang.walk_ops import CLEARED_REFS, ClearRefs, Mincore
 from pfnlab.reproducers.device_files import driver_file
 from pfnlab.reproducers.file_calls import VFIO_BAR_PAGES, FileCalls, says
 from pfnlab.reproducers.following import MapSource, pages_in
@@ -88,8 +80,6 @@ class MemoryCalls(FileCalls):
             "mlockall": self._mlockall,
             "munlockall": self._munlockall,
             "write": self._write,
-            "process_vm_readv": self._other_memory,
-            "process_vm_writev": self._other_memory,
             "ftruncate": self._ftruncate,
         }
 
@@ -206,12 +196,10 @@ class MemoryCalls(FileCalls):
         return self._on_pages(task, call, lambda span: PkeyMprotect(span, prot, keyed))
 
     def _madvise(self, task: TracedTask, call: LoggedCall) -> bool:
-        word = call.arguments[2].partition(" ")[0] if len(call.arguments) > 2 else ""
-        numbers = {str(value): name for name, value in ADVICE.items()}
-        advice = numbers.get(word, word.removeprefix("MADV_").lower())
+        advice = advice_of(call.arguments[2])
         if advice in ADVICE:
             return self._on_pages(task, call, lambda span: Madvise(span, advice))
-        return self._unsaid_of(task, call, f"madvise with {word}")
+        return self._unsaid_of(task, call, f"madvise with {call.arguments[2].partition(' ')[0]}")
 
     def _mbind(self, task: TracedTask, call: LoggedCall) -> bool:
         _, _, mode, nodes, _, flags = call.arguments[:6]
@@ -259,36 +247,15 @@ class MemoryCalls(FileCalls):
         self.follower.add(task.task, Munlockall(), says(call), copied=False)
         return True
 
-    def _other_memory(self, task: TracedTask, call: LoggedCall) -> bool:
-        """process_vm_readv and process_vm_writev: by the task whose memory it is, if that is followed."""
-        whose = self.tasks.get(number(call.arguments[0])) if call.arguments else None
-        remote = call.arguments[3] if len(call.arguments) > 3 else ""
-        if whose is None:
-            return False
-        met = False
-        for part in remote.strip("[]").split("}"):
-            start, length = (
-                number(part.partition(word)[2].partition(",")[0]) for word in ("iov_base=", "iov_len=")
-            )
-            found = [] if start is None else whose.space.within(start // PAGE_SIZE, start // PAGE_SIZE + 1)
-            if start is None or not length or not found:
-                continue
-            met = True
-            if length > MAX_BYTES_MOVED:
-                self.unsaid(f"{call.name} of more than {MAX_BYTES_MOVED} bytes")
-                continue
-            moved = ByteRange(start % PAGE_SIZE, length)
-            page = Span(found[0].area, found[0].at, found[0].at + 1)
-            other = "" if whose is task else f"by {task.task}"
-            if call.name == "process_vm_readv":
-                self.follower.add(whose.task, ProcessVmReadv(page, moved), says(call, other))
-            else:
-                written = ", ".join(filter(None, (other, "other bytes")))
-                self.follower.add(whose.task, Walk("process_vm_writev", page, 0, moved), says(call, written))
-        return met
-
     def _ftruncate(self, task: TracedTask, call: LoggedCall) -> bool:
         found = self.file(task, call.arguments[0]) if call.arguments else None
         if found is None or found[1].file is None:
             return False
         return self.unsaid(f"ftruncate of {found[1].path}{', ' if call.errno else ''}{call.errno}")
+
+
+def advice_of(text: str) -> str:
+    """An advice in the word of a program; as it is printed where a program has none."""
+    word = text.partition(" ")[0]
+    numbers = {str(value): name for name, value in ADVICE.items()}
+    return numbers.get(word, word.removeprefix("MADV_").lower())

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from pfnlab.reproducers.device_files import DeviceFile
 from pfnlab.reproducers.following import AddressSpace
 
+#: The path of every pidfd.
+PIDFD = "anon_inode:[pidfd]"
+
 
 @dataclass
 class TracedFile:
@@ -17,12 +20,14 @@ class TracedFile:
     :param flags: those of open(2), 0 where it was opened before the log
     :param file: the device memory behind it, None where it is another file
     :param combining: whether PCIIOC_WRITE_COMBINE was asked for
+    :param process: the process of a pidfd, by its number
     """
 
     path: str
     flags: int = 0
     file: DeviceFile | None = None
     combining: bool = False
+    process: int | None = None
 
 
 @dataclass
@@ -55,6 +60,7 @@ class TracedTask:
     :param task: its name in the steps; that of its parent while it borrows the parent's address space
     :param leader: the first thread of its process
     :param borrowed: a child of vfork that has not called exec
+    :param ended_with_memory: whether it had device memory when it ended
     """
 
     task: str
@@ -64,6 +70,7 @@ class TracedTask:
     leader: TracedTask | None = None
     borrowed: bool = False
     ended: bool = False
+    ended_with_memory: bool = False
 
     @property
     def process(self) -> TracedTask:

@@ -30,8 +30,11 @@ from pfnlab.programs.lang.ops import (
     Mmap,
     Munlockall,
     Op,
+    ProcessMadvise,
+    ProcessMrelease,
     Program,
     RemapFilePages,
+    Setrlimit,
     Thread,
 )
 from pfnlab.programs.lang.printer import expect_lines, header_lines, op_lines
@@ -51,7 +54,7 @@ _WIDTH = 100
 _MOST_TITLE = 200
 
 #: Operations that matter only where a task has, or inherits, something that is followed.
-_WEAK = (Fork, Thread, Exec, Exit, Kill, Mlockall, Munlockall)
+_WEAK = (Fork, Thread, Exec, Exit, Kill, Mlockall, Munlockall, Setrlimit)
 
 
 class Heading(NamedTuple):
@@ -153,6 +156,10 @@ class Recovered(NamedTuple):
             call = VfioReset(self.windows.span(Span(call.device, 0, 1)).name)
         elif isinstance(call, (Fork, Thread)):
             call = msgspec.structs.replace(call, child=renamed[call.child])
+        elif isinstance(call, ProcessMadvise):
+            call = msgspec.structs.replace(call, target=renamed[call.target])
+        elif isinstance(call, ProcessMrelease):
+            call = msgspec.structs.replace(call, victim=renamed[call.victim])
         return Op(call, renamed[step.task])
 
     def _remarks(self, unsaid: Counter[str]) -> Iterator[str]:
@@ -173,14 +180,14 @@ class Recovered(NamedTuple):
 def _kept(steps: tuple[FoundOp, ...]) -> list[FoundOp]:
     """The steps of tasks that matter."""
     children: dict[str, str] = {}
-    strong = set()
+    strong: set[str] = set()
     for step in steps:
         if isinstance(step.call, (Fork, Thread)):
             children[step.call.child] = step.task
             if step.copied:
                 strong.add(step.call.child)
         if not isinstance(step.call, _WEAK) or step.copied:
-            strong.add(step.task)
+            strong |= _tasks_of(step)
     # The way to a task that matters.
     for task in tuple(strong):
         above = task
@@ -190,10 +197,18 @@ def _kept(steps: tuple[FoundOp, ...]) -> list[FoundOp]:
     kept = [step for step in steps if _matters(step, strong)]
     while kept and isinstance(kept[0].call, Fork) and not kept[0].copied:
         # A shell that only began the process.
-        if any(step.task == kept[0].task for step in kept[1:]):
+        if any(kept[0].task in _tasks_of(step) for step in kept[1:]):
             break
         kept = kept[1:]
     return kept
+
+
+def _tasks_of(step: FoundOp) -> set[str]:
+    """The task that acts, and the one that it names beside itself; no child that it starts."""
+    match step.call:
+        case ProcessMadvise(target=other) | ProcessMrelease(victim=other):
+            return {step.task, other}
+    return {step.task}
 
 
 def _matters(step: FoundOp, strong: set[str]) -> bool:
@@ -215,7 +230,7 @@ def _named(steps: list[FoundOp]) -> tuple[list[FoundOp], dict[str, str], Counter
     for step in steps:
         if not renamed:
             renamed[step.task] = MAIN_TASK
-        if step.task not in renamed:
+        if not _tasks_of(step) <= renamed.keys():
             lost[f"operations of tasks behind the first {MAX_TASKS}"] += 1
             continue
         if isinstance(step.call, (Fork, Thread)):

@@ -84,6 +84,20 @@ def pointed_text(argument: str) -> str | None:
     return None if text is None else unescaped(text[1]).partition("\0")[0]
 
 
+def pointed(argument: str) -> str:
+    """What a pointer shows, as it is written; empty where it shows nothing."""
+    found = _POINTER.match(argument)
+    return (found[3] or "") if found is not None else ""
+
+
+def members(text: str) -> tuple[str, ...]:
+    """The members of a structure or an array; none of what is neither."""
+    if text[:1] + text[-1:] not in ("{}", "[]"):
+        return ()
+    split = arguments_in(f"{text[1:-1]})", 0, _behind_text)
+    return () if split is None else split[0]
+
+
 def _call(line: str, number: int, source: str) -> SyzCall:
     head = _HEAD.match(line)
     split = None if head is None else arguments_in(line, head.end(), _behind_text)

@@ -106,7 +106,7 @@ def test_nothing_is_noted_any_more_behind_it() -> None:
 #: footprint saying so: add it to the value of its part (``footprint.py``) and here, or to ``_QUIET``.
 STATE: dict[type, set[str]] = {
     Kernel: {
-        "_forced",
+        "failures",
         "_later",
         "doomed",
         "driver",

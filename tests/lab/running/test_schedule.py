@@ -17,8 +17,16 @@ from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.preparations import preparations
 from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.lab.running.replies import parse_reply, read_result
-from pfnlab.lab.running.schedule import NEED_NAMES, Note, ending, flushes_between, with_notes
+from pfnlab.lab.running.schedule import (
+    NEED_NAMES,
+    Note,
+    OperationStart,
+    ending,
+    flushes_between,
+    with_notes,
+)
 from pfnlab.lab.running.stepper import NO_LENS
+from pfnlab.lab.steering.cast import Cast
 from pfnlab.lab.steering.functions import Functions
 from pfnlab.lab.steering.steering import Steering
 from pfnlab.lab.steering.symbols import Symbols
@@ -154,6 +162,31 @@ class TestPreparations:
         reply = parse_reply(f"program 1\nbefore\n{sections}step end\nr 0 0\ndone 1\n", held, places)
 
         assert (None, 4) == (reply.lost, len(reply.steps))
+
+
+class Interrupted:
+    """A guest in which the operation comes to its hold point while nobody listens to the log."""
+
+    def __init__(self) -> None:
+        self.start = OperationStart(Cast(self), 0, ["munmap", "0", "1"])
+        self.collected = 0
+
+    def request(self, text: str, limit: float) -> str:
+        """Nothing is logged in the portion in which it is held; what it said is there afterwards."""
+        if "begin" in text:
+            return "step 0\nr 0 0 begun\n"
+        self.collected += 1
+        self.start.stop_waiting = True
+        said = "k freeing\n" if self.collected > 1 else ""
+        return f"step 0\nr -1 11 running\n{said}"
+
+
+def test_what_a_held_operation_has_logged_last_is_heard_at_once() -> None:
+    """Else it would be a line of the next step."""
+    guest = Interrupted()
+    guest.start()
+
+    assert (["freeing"], None) == (guest.start.cast.heard, guest.start.answer)
 
 
 def have_places(held: Program) -> object:

@@ -312,7 +312,7 @@ def test_a_remap_that_fails_after_a_zap() -> None:
     zap_page_range_single(vma, vma.start, vma.end)
     vma.mm.tables.free_tables(0, TASK_PAGES)
 
-    kernel.force("__pte_alloc", 1)
+    kernel.failures.force("__pte_alloc", 1)
     with pytest.raises(ModelledErrno):
         remap_pfn_range(vma, vma.start, PfnRange(BAR, BAR + 4), vma.page_prot)
 

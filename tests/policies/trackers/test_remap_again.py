@@ -99,7 +99,7 @@ def test_what_cannot_be_filled_changes_nothing() -> None:
     mm.tables.free_tables(0, TASK_PAGES)
     before = kernel.tracker.tracked([vma]), kernel.book.entries()
 
-    kernel.force("__pte_alloc", 1)
+    kernel.failures.force("__pte_alloc", 1)
     with pytest.raises(ModelledErrno, match="ENOMEM"):
         remap_pfn_range(vma, vma.start, pfns, vma.page_prot)
 

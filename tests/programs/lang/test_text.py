@@ -82,6 +82,7 @@ def last_op(line: str) -> Op:
             "mmap anon[0:2] private rwx over a[3:5]",
             Mmap(None, Span("anon", 0, 2), "anon", False, "rwx", over=Span("a", 3, 5)),
         ),
+        ("c = mmap perf[0:5] shared rw", Mmap("c", Span("perf", 0, 5), "perf", True, "rw")),
         ("munmap a[4:8]", Munmap(Span("a", 4, 8))),
         ("munmap a [ 0x4 : 0x8 ]", Munmap(Span("a", 4, 8))),
         ("munmap a[3]", Munmap(Span("a", 3, 4))),

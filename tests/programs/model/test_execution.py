@@ -282,6 +282,20 @@ def test_a_refused_mmap_is_held_where_it_unmaps(series: str, function: str):
 
 
 @for_each(("series", "decided"), [("6.1", False), ("6.12", False), ("6.16", True), ("7.3", True)])
+@for_each("held", ["hold unmap_vmas: munmap a[4:8]", "hold rmap_add: c = fork"])
+def test_two_may_ask_for_vm_pat_at_once(series: str, decided: bool, held: str) -> None:
+    """A revocation goes on beside one that untracks or copies a VMA: each may see its flag (S8.2.10)."""
+    program = load_text(
+        "pfnlab program 1\ntitle t\ndevice bar: pci, 8 pages\na = mmap bar[0:8] wc shared rw\nread a[4]\n"
+        f"t = thread\n{held}\nt: request_mem_region bar[0:8]\nrelease\n"
+    )
+
+    (run,) = ModelMachine(series).run([program])
+
+    assert (run.undecided is None) == decided
+
+
+@for_each(("series", "decided"), [("6.1", False), ("6.12", False), ("6.16", True), ("7.3", True)])
 def test_a_reader_that_gets_a_lock_may_go_on_before_the_writer(series: str, decided: bool) -> None:
     """A revocation beside an munmap that cuts twice: where a zap untracks, who is first matters (S8.2.10)."""
     program = load_text(

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/mempolicy.h>
 #include <linux/pci.h>
+#include <linux/perf_event.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -69,6 +70,16 @@ static void rename_self(const char *comm)
 	prctl(PR_SET_NAME, comm);
 }
 
+/* An event that counts nothing: it is off, and there would be nothing to count. */
+static int open_event(void)
+{
+	struct perf_event_attr event = {
+		.type = PERF_TYPE_SOFTWARE, .size = sizeof(event), .config = PERF_COUNT_SW_DUMMY, .disabled = 1,
+	};
+
+	return syscall(SYS_perf_event_open, &event, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+}
+
 /* The file a mapping is made through; -1 with errno, or -1 with errno 0 for anonymous memory. */
 static int open_via(enum via via)
 {
@@ -100,6 +111,8 @@ static int open_via(enum via via)
 		return driver_open_to_map();
 	case VIA_VFIO:
 		return vfio_fetch();
+	case VIA_PERF:
+		return open_event();
 	default:
 		return -1;
 	}
@@ -277,13 +290,18 @@ static int set_limit(int resource, uint64_t room)
 	return at ? setrlimit(resource, &limit) : -1;
 }
 
+/* A descriptor of PROCESS, or of nothing where a fork that failed has left none. */
+static int open_process(pid_t process)
+{
+	errno = ESRCH;
+	return process ? syscall(SYS_pidfd_open, process, 0) : -1;
+}
+
 /* The memory of PROCESS is taken, which was killed or, with KILLS, is killed first. */
 static int reap(pid_t process, bool kills)
 {
-	int fd, ret, error;
+	int fd = open_process(process), ret, error;
 
-	errno = ESRCH;                    /* a fork that failed has left no process */
-	fd = process ? syscall(SYS_pidfd_open, process, 0) : -1;
 	if (fd < 0)
 		return -1;
 	ret = kills ? syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) : 0;
@@ -299,7 +317,7 @@ static int reap(pid_t process, bool kills)
 static int advise_process(const uint64_t *arg, bool order)
 {
 	struct iovec range = { (void *)arg[0], arg[1] };
-	int fd = syscall(SYS_pidfd_open, (pid_t)arg[3], 0), error;
+	int fd = open_process(arg[3]), error;
 	ssize_t advised;
 
 	if (fd < 0)

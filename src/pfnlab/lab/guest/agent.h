@@ -78,7 +78,7 @@ enum verb {
 };
 
 enum via { VIA_WC, VIA_UC, VIA_DEVMEM, VIA_DEVMEM_SYNC, VIA_PROC_WC, VIA_PROC_UC, VIA_ANON, VIA_DRIVER,
-	VIA_VFIO, VIAS };
+	VIA_VFIO, VIA_PERF, VIAS };
 
 /* What the agent does with an operation: all of it, begin it only, ask for what was begun, say where its task is. */
 enum part { WHOLE, BEGIN, COLLECT, WHERE };

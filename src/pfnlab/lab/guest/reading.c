@@ -19,7 +19,7 @@ static const struct { const char *name; int args; } verbs[VERBS] = {
 static const char *const vias[VIAS] = {
 	[VIA_WC] = "wc", [VIA_UC] = "uc", [VIA_DEVMEM] = "devmem", [VIA_DEVMEM_SYNC] = "devmem-sync",
 	[VIA_PROC_WC] = "proc-wc", [VIA_PROC_UC] = "proc-uc", [VIA_ANON] = "anon", [VIA_DRIVER] = "driver",
-	[VIA_VFIO] = "vfio",
+	[VIA_VFIO] = "vfio", [VIA_PERF] = "perf",
 };
 
 const char *const thps[THPS] = { [THP_NEVER] = "never", [THP_MADVISE] = "madvise", [THP_ALWAYS] = "always" };

@@ -170,7 +170,7 @@ static bool begin(struct op *op, struct answer *answer)
 		if (op->verb == MRELEASE)
 			op->arg[0] = last_in[op->arg[0]];
 		if (op->verb == PROCESS_MADVISE)
-			op->arg[3] = tasks[op->arg[3]].process;
+			op->arg[3] = last_in[op->arg[3]];
 		task->busy = true;
 		if (op->verb == KILL)
 			kill(task->process, SIGKILL);

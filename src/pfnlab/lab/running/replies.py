@@ -63,6 +63,7 @@ _FILES = (
     ("/proc/bus/pci/", "proc"),
     ("/dev/pfnlab", "driver"),
     ("vfio", "vfio"),
+    ("[perf_event]", "perf"),
 )
 
 

@@ -226,7 +226,7 @@ class Schedule:
         self._cast.pids.update(stage.pids)
         self._steering.stub.interrupt()
         self._state_before = self._consistent_state(stage)
-        start = _OperationStart(self._cast, slot, words)
+        start = OperationStart(self._cast, slot, words)
         place = _place(op.hold, function)
         hold_point = HoldPoint(
             place,
@@ -435,18 +435,28 @@ class Schedule:
         return self._look(stage)
 
 
-class _OperationStart:
-    # Begins an operation and waits for it in small portions, until it is done or has to stop waiting.
+class OperationStart:
+    """
+    An operation that is begun and waited for in small portions, until it is done or has to stop waiting.
+
+    :ivar cast: the tasks of its program
+    :ivar answer: its answer, once it is done
+    :ivar stop_waiting: set from outside where its processor is held
+    """
+
     def __init__(self, cast: Cast, slot: int, words: Sequence[str]) -> None:
-        self._cast, self._slot, self._words = cast, slot, words
+        self.cast, self._slot, self._words = cast, slot, words
         self.answer: Answer | None = None
         self.stop_waiting = False
 
     def __call__(self) -> None:
-        self._cast.begin(self._slot, *self._words)
+        self.cast.begin(self._slot, *self._words)
         deadline = time.monotonic() + _LIMIT
         while self.answer is None and not self.stop_waiting and time.monotonic() < deadline:
-            self.answer = self._cast.collect(self._slot, _SLICE)
+            self.answer = self.cast.collect(self._slot, _SLICE)
+        if self.stop_waiting:
+            # What the operation has logged since the last portion is of this step too.
+            self.cast.collect(self._slot, 0.0)
 
 
 def _place(hold: Hold, function: str) -> Place:

@@ -196,7 +196,7 @@ def _mmap(call: Mmap, placement: Placement) -> str:
     offset = 0
     if call.via == "anon":
         flags |= _MAP_ANONYMOUS
-    else:
+    elif call.via != "perf":
         offset = _offset(call.via, call.source, placement)
     size = call.source.pages * PAGE_SIZE
     address = address_of(placement, target)

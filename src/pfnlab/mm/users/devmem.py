@@ -36,6 +36,7 @@ class DevMem:
     write_notify: bool = False
     has_pfn_mkwrite: bool = False
     has_page_mkwrite: bool = False
+    may_split_errno: int = 0
     own_placement: bool = False
     placement_errno: int = 0
     fsync_errno: int = errno.EINVAL
@@ -44,6 +45,9 @@ class DevMem:
     def base_pfn(self, vma: Vma) -> int:
         """The offset is the frame."""
         return vma.pgoff
+
+    def mkwrite(self, vma: Vma, vpn: int) -> None:
+        """Every first write is allowed."""
 
     def prepare(self, vma: Vma) -> None:
         """The checks before a page is mapped; the offset is the physical page.

@@ -59,6 +59,7 @@ class DriverDeviceFile:
     mode: str
     kind: str = "driver"
     noexec: bool = False
+    may_split_errno: int = 0
     own_placement: bool = False
     placement_errno: int = 0
     mmap_prepare: bool = False
@@ -86,6 +87,9 @@ class DriverDeviceFile:
     def write_notify(self) -> bool:
         """Where it has either."""
         return self.has_pfn_mkwrite or self.has_page_mkwrite
+
+    def mkwrite(self, vma: Vma, vpn: int) -> None:
+        """Every first write is allowed."""
 
     def prepare(self, vma: Vma) -> None:
         """There is only one phase."""

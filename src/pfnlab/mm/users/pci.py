@@ -159,6 +159,7 @@ class PciBar:
     opened: None = None
     closed: None = None
     noexec: bool = True
+    may_split_errno: int = 0
     mmap_prepare: bool = False
 
     @property
@@ -224,6 +225,9 @@ class PciBar:
     def base_pfn(self, vma: Vma) -> int:
         """vm_pgoff is the frame, since it was mapped."""
         return vma.pgoff
+
+    def mkwrite(self, vma: Vma, vpn: int) -> None:
+        """Every first write is allowed."""
 
     def prepare(self, vma: Vma) -> None:
         """There is only one phase."""

@@ -74,6 +74,7 @@ class VfioDevice:
     write_notify: bool = False
     has_pfn_mkwrite: bool = False
     has_page_mkwrite: bool = False
+    may_split_errno: int = 0
     own_placement: bool = False
     placement_errno: int = 0
     mmap_prepare: bool = False
@@ -109,6 +110,9 @@ class VfioDevice:
     def base_pfn(self, vma: Vma) -> int:
         """The frame that the offset within the BAR's region stands for."""
         return self._pfn(vma, vma.start)
+
+    def mkwrite(self, vma: Vma, vpn: int) -> None:
+        """Every first write is allowed."""
 
     def prepare(self, vma: Vma) -> None:
         """There is only one phase."""

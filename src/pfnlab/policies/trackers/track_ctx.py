@@ -57,7 +57,7 @@ class TrackCtx:
                 prot = pfnmap_track(kernel, pfns, prot)
             except ModelledErrno:
                 raise ModelledErrno(errno.EINVAL) from None
-            if kernel.fails("kmalloc"):
+            if kernel.failures.fails("kmalloc"):
                 pfnmap_untrack(kernel, pfns)
                 raise ModelledErrno(errno.ENOMEM)
             vma.pfnmap = self._context(vma, pfns)

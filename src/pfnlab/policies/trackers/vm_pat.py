@@ -105,8 +105,10 @@ class VmPat:
         kernel = self._kernel
         with kernel.processors.inside("track_pfn_copy"):
             kernel.trace.event("track_copy", src.start)
+            kernel.processors.shares(src, changes=False)
             if not self._counts(src):
                 return
+            kernel.processors.shares(dst, changes=True)
             pfn, prot = self._get_pat_info(src, "track_pfn_copy")
             if prot is None:
                 # The first page was copied on write: its protection cannot be read back (S3.5.2b).
@@ -166,7 +168,10 @@ class VmPat:
             return
         with self._kernel.processors.inside("untrack_pfn"):
             self._kernel.trace.event("untrack", vma.start)
-            if not self._counts(vma):
+            counts = self._counts(vma)
+            # Between the question and the end of the flag anybody else may ask.
+            self._kernel.processors.shares(vma, changes=counts)
+            if not counts:
                 return
             try:
                 pfn = self._first_pfn(vma)

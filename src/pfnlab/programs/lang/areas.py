@@ -69,10 +69,10 @@ def target_of(call: Mmap | Mremap | RemapFilePages) -> str:
 
 def areas_of_unknown(program: Program) -> frozenset[str]:
     """The areas whose contents are the machine's own: pages of an ``isa`` device hold what the kernel and the
-    firmware put there.
+    firmware put there, and those of perf what the kernel says of the event.
     """
-    isa = {device.name for device in program.devices if device.kind == "isa"}
-    return areas_showing((op.call for op in program.ops), isa) if isa else frozenset()
+    own = {device.name for device in program.devices if device.kind == "isa"} | {"perf"}
+    return areas_showing((op.call for op in program.ops), own)
 
 
 def _is_seed(call: Call, devices: Collection[str], shared: bool) -> bool:

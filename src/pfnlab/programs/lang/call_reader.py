@@ -13,13 +13,12 @@ from pfnlab.programs.lang.device_ops import (
     UnmapMappingRange,
 )
 from pfnlab.programs.lang.lines import Line
-from pfnlab.programs.lang.ops import Call, Fork, Mmap, Mremap, RemapFilePages, Thread, Via
+from pfnlab.programs.lang.ops import Call, Fork, Mmap, Mremap, RemapFilePages, Thread
 from pfnlab.programs.lang.shapes import BY_VERB, ROWS, Ending, Field, Flag, Shape, Word, word_of
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.validity import ProgramValidity
 from pfnlab.programs.lang.walk_ops import BYTE_WALKERS, STORING_WALKERS, ByteRange, ProcessVmReadv, Walk
 from pfnlab.programs.lang.words import (
-    ANON,
     BIRTHS,
     DRIVER_HOW,
     DRIVER_MODES,
@@ -27,9 +26,12 @@ from pfnlab.programs.lang.words import (
     FORK_WORDS,
     HEADERS,
     KEYWORDS,
+    KIND_OF_MEMORY,
     MMAP_WORDS,
     MREMAP_WORDS,
+    NO_DEVICE,
     NODES,
+    PERF,
     PREFIXES,
     SHARING,
     UNLIMITED,
@@ -167,11 +169,10 @@ class CallReader:
         self.at["source"] = line.column
         source = self._source(line, example)
         self.at["via"] = line.column
-        via: Via = "anon"
-        if source.name != ANON:
-            via = VIAS[line.choice("via", VIAS, example)]
-        elif line.next in VIAS:
-            line.fail("anonymous memory takes no via: leave the word out")
+        own = next((name for name in NO_DEVICE if name == source.name), None)
+        if own is not None and line.next in VIAS:
+            line.fail(f"{KIND_OF_MEMORY[own]} takes no via: leave the word out")
+        via = own or VIAS[line.choice("via", VIAS, example)]
         driver = self._driver(line) if via == "driver" else None
         self.at["sharing"] = line.column
         shared = SHARING[line.choice("sharing", SHARING, example)]
@@ -268,8 +269,8 @@ class CallReader:
             return Span(name, 0, device.pages)
         if name == DRIVER_RAM:
             return Span(name, 0, DRIVER_RAM_PAGES)
-        if name == ANON:
-            line.fail("say how many pages: write anon[0:4]", self.at["source"])
+        if name in NO_DEVICE:
+            line.fail(f"say how many pages: write {name}[0:{5 if name == PERF else 4}]", self.at["source"])
         return Span(name, 0, 1)  # no such device: the checks say so
 
     def bracket(self, line: Line, name: str, last: int | None = None) -> Span | None:

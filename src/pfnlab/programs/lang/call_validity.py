@@ -47,10 +47,13 @@ from pfnlab.programs.lang.walk_ops import (
     Walk,
 )
 from pfnlab.programs.lang.words import (
-    ANON,
+    KIND_OF_MEMORY,
     MAX_PAGES,
+    MAX_PERF_PAGES,
     MAX_TASKS,
     MAX_VALUE,
+    NO_DEVICE,
+    PERF,
     PROTS,
     did_you_mean,
     page_count,
@@ -165,12 +168,15 @@ class CallValidity(Names):
 
     def _mmap(self, call: Mmap) -> None:
         source = call.source
-        if source.name == ANON:
+        if source.name in NO_DEVICE:
+            kind = KIND_OF_MEMORY[source.name]
             if source.start != 0:
-                right = Span(ANON, 0, max(source.pages, 1))
-                raise Wrong(f"anonymous memory has no pages to choose from: write {right}", "source")
-            if call.via != ANON:
-                raise Wrong("anonymous memory takes no via: leave the word out", "via")
+                right = Span(source.name, 0, max(source.pages, 1))
+                raise Wrong(f"{kind} has no pages to choose from: write {right}", "source")
+            if call.via != source.name:
+                raise Wrong(f"{kind} takes no via: leave the word out", "via")
+            if source.name == PERF and source.pages > MAX_PERF_PAGES:
+                raise Wrong(f"{kind} is at most {MAX_PERF_PAGES} pages: write {PERF}[0:5]", "source")
         else:
             self._device_via(source, call.via)
             self._driver(call)
@@ -318,8 +324,8 @@ class CallValidity(Names):
             if source.name == MOVED_BAR:
                 self._pci(MOVED_BAR)
             if source.name in self.extents:
-                raise Wrong(f"{source.name} is an area: mmap takes pages of a device or anon", "source")
-            hint = did_you_mean(source.name, (*self.devices, ANON))
+                raise Wrong(f"{source.name} is an area: mmap takes pages of a device, anon or perf", "source")
+            hint = did_you_mean(source.name, (*self.devices, *NO_DEVICE))
             raise Wrong(f"there is no device {quoted(source.name)}{hint}", "source")
         if source.name == MOVED_BAR and via in ("wc", "uc", "vfio"):
             raise Wrong(f"pages of this file have no address: write pages of the device, not {source}", "via")

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 MAIN_TASK = "main"
 
 #: The interface a mapping is made through.
-Via = Literal["wc", "uc", "devmem", "devmem-sync", "proc-wc", "proc-uc", "driver", "vfio", "anon"]
+Via = Literal["wc", "uc", "devmem", "devmem-sync", "proc-wc", "proc-uc", "driver", "vfio", "anon", "perf"]
 
 #: Interfaces that map a PCI BAR, those that map low memory, and those that map physical memory without a
-#: device of its own; anonymous memory has just its own.
+#: device of its own; anonymous memory and perf's buffers have just their own.
 PCI_VIAS: tuple[Via, ...] = ("wc", "uc", "devmem", "devmem-sync", "proc-wc", "proc-uc", "driver", "vfio")
 LOWMEM_VIAS: tuple[Via, ...] = ("devmem", "devmem-sync")
 PHYSICAL_VIAS: tuple[Via, ...] = ("devmem", "devmem-sync", "driver")
@@ -125,10 +125,10 @@ class Area(msgspec.Struct, frozen=True):
 
 
 class Mmap(msgspec.Struct, frozen=True, tag="mmap"):
-    """mmap(2) of device pages or anonymous memory.
+    """mmap(2) of device pages, anonymous memory or a buffer of perf.
 
     :param name: the area it is called from now on, or None (then ``over`` is given)
-    :param source: device pages; for anonymous memory ``Span("anon", 0, pages)``
+    :param source: device pages; for other memory ``Span("anon", 0, pages)``, ``Span("perf", 0, pages)``
     :param prot: ``none`` or letters of ``rwx`` in that order
     :param over: MAP_FIXED at these addresses, as many pages as ``source``; else the start of area
         ``name``, which must be free (MAP_FIXED_NOREPLACE)

@@ -39,7 +39,7 @@ from pfnlab.programs.lang.shapes import (
 )
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import RANGE_WALKERS, ByteRange, ProcessVmReadv, Walk
-from pfnlab.programs.lang.words import ANON, FIRST_LINE, UNLIMITED, page_count
+from pfnlab.programs.lang.words import FIRST_LINE, NO_DEVICE, UNLIMITED, page_count
 
 #: The pages mapped under each name.
 Mapped = Mapping[str, int]
@@ -181,7 +181,7 @@ def _over(over: Span | None, mapped: Mapped) -> str:
 def _mmap(call: Mmap, mapped: Mapped) -> str:
     via = (
         ""
-        if call.source.name == ANON
+        if call.source.name in NO_DEVICE
         else f" {call.via}" + (f" {way_text(call.driver)}" if call.driver else "")
     )
     sharing = "shared" if call.shared else "private"

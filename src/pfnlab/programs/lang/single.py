@@ -12,7 +12,7 @@ from pfnlab.programs.lang.lines import Line
 from pfnlab.programs.lang.ops import Device, Op, Program
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.text import Reading, parse
-from pfnlab.programs.lang.words import ANON, FIRST_LINE, HEADERS
+from pfnlab.programs.lang.words import FIRST_LINE, HEADERS, NO_DEVICE
 
 #: The first words of lines that are no operation.
 _OTHER_LINES = (*HEADERS, "pfnlab", "expect")
@@ -40,7 +40,7 @@ def read_span(text: str, program: Program, source: str = "<range>") -> Span:
     """
     reading = _reading(program, source)
     line = _line(text, program, source, "a range, as `a[4:8]`")
-    return reading.lone_span(line, {*reading.scope.devices, ANON, DRIVER_RAM, MOVED_BAR})
+    return reading.lone_span(line, {*reading.scope.devices, *NO_DEVICE, DRIVER_RAM, MOVED_BAR})
 
 
 def read_device(text: str) -> Device:

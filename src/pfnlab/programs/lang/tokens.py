@@ -16,7 +16,6 @@ from pfnlab.programs.lang.device_ops import DRIVER_RAM, IOREMAP_NUMBERS, MEMREMA
 from pfnlab.programs.lang.ops import ADVICE, LIMITS, MAIN_TASK, POLICIES
 from pfnlab.programs.lang.walk_ops import CLEARED_REFS
 from pfnlab.programs.lang.words import (
-    ANON,
     DRIVER_HOW,
     DRIVER_MODES,
     FLAGS,
@@ -26,6 +25,7 @@ from pfnlab.programs.lang.words import (
     MMAP_WORDS,
     MODES,
     MREMAP_WORDS,
+    NO_DEVICE,
     NODES,
     PLAIN_VERBS,
     PREFIXES,
@@ -92,7 +92,7 @@ def contexts() -> dict[str, tuple[TokenRule, ...]]:
     name, number = TokenRule("name", pattern=_NAME), TokenRule("number", pattern=_NUMBER)
     brackets = TokenRule("mark", pattern=r"[:\[\]]")
     modes = TokenRule("mode", _once((*MODES, *IOREMAP_NUMBERS, *MEMREMAP_NUMBERS, *DRIVER_MODES)))
-    builtin = TokenRule("builtin", (ANON, DRIVER_RAM, MOVED_BAR), context="arguments")
+    builtin = TokenRule("builtin", (*NO_DEVICE, DRIVER_RAM, MOVED_BAR), context="arguments")
     verbs_on = {
         "end": PLAIN_VERBS,
         "birth": ("fork", "thread"),

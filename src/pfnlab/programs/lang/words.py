@@ -23,7 +23,19 @@ VERSION = 1
 FIRST_LINE = f"pfnlab program {VERSION}"
 
 #: The source of an anonymous mapping, where others name a device.
-ANON = "anon"
+ANON: Via = "anon"
+
+#: The source of a mapping of perf_event_open(2): a page of the event and the pages of its ring buffer.
+PERF: Via = "perf"
+
+#: The sources that are no device: each is its own interface, and its pages are counted from 0.
+NO_DEVICE: tuple[Via, ...] = (ANON, PERF)
+
+#: What they are called.
+KIND_OF_MEMORY = {ANON: "anonymous memory", PERF: "a buffer of perf"}
+
+#: The pages of a buffer of perf at most: fewer than every user may lock.
+MAX_PERF_PAGES = 65
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,11}")
 FUNCTION = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
@@ -152,7 +164,7 @@ HOLD_FUNCTIONS = (
 KEYWORDS = frozenset(
     {
         *("pfnlab", "program", "expect", "in", "return", "nothing", "left", "leaked", "page", "pages", "end"),
-        *(ANON, "phys", DRIVER_RAM, MOVED_BAR, "region", MAIN_TASK, "none"),
+        *(ANON, PERF, "phys", DRIVER_RAM, MOVED_BAR, "region", MAIN_TASK, "none"),
         *HEADERS,
         *PREFIXES,
         *VERBS,

@@ -27,13 +27,14 @@ from pfnlab.mm.oom_kill import process_mrelease
 from pfnlab.mm.readers import mincore, status
 from pfnlab.mm.remap_file import remap_file_pages
 from pfnlab.mm.rlimit import do_setrlimit
-from pfnlab.mm.shmem import ShmemFile, check_no_shmem
+from pfnlab.mm.shmem import ShmemFile, check_offsets_of_device
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.unmap import do_munmap
 from pfnlab.mm.users.devmem import DevMem
 from pfnlab.mm.users.driver import RAM_PFN, BareDriverFile, DriverFile, DriverState
 from pfnlab.mm.users.own_pages import OwnPagesFile
 from pfnlab.mm.users.pci import PciBar, PciDevice, found_again, plugged, unplugged
+from pfnlab.mm.users.perf import PerfFile
 from pfnlab.mm.users.vfio import BAR_OFFSET, VfioDevice
 from pfnlab.mm.vma import MappedFile
 from pfnlab.mm.zap import END_OF_FILE, unmap_mapping_range
@@ -109,6 +110,7 @@ from pfnlab.programs.lang.ops import (
 )
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import ClearRefs, Mincore, ProcessVmReadv, Status, Walk
+from pfnlab.programs.lang.words import NO_DEVICE
 from pfnlab.programs.model.walking import process_vm_readv, status_text, walked
 from pfnlab.programs.runs.observation import MOVED, SAME
 from pfnlab.programs.runs.places import Places
@@ -178,10 +180,8 @@ def _system_call(kernel: Kernel, task: Task, call: SystemCall, places: Places) -
         case Madvise(span=span, advice=advice):
             do_madvise(mm, *places.pages(span), advice)
         case ProcessMadvise(span=span, advice=advice, target=target):
-            if target not in kernel.tasks:
-                # Its fork failed, so it has no process that could be opened.
-                raise ModelledErrno(errno.EINVAL)
-            process_madvise(mm, kernel.tasks[target].mm, *places.pages(span), advice)
+            other = kernel.tasks.get(target)
+            process_madvise(mm, other.mm if other else None, *places.pages(span), advice)
         case Mlock(span=span):
             do_mlock(mm, *places.pages(span), locked=True)
         case Munlock(span=span):
@@ -197,7 +197,7 @@ def _system_call(kernel: Kernel, task: Task, call: SystemCall, places: Places) -
         case Mbind(span=span, policy=policy, move=move):
             do_mbind(mm, *places.pages(span), policy, move=move)
         case RemapFilePages(span=span):
-            check_no_shmem(mm, *places.pages(span))
+            check_offsets_of_device(mm, *places.pages(span))
             _check_offset(task, call, places)
             remap_file_pages(mm, *places.pages(span), _pgoff(call.via, call.source, places))
         case ReadMemtypeList():
@@ -378,7 +378,7 @@ def _mmap(kernel: Kernel, task: Task, call: Mmap, places: Places) -> None:
 
 def _pgoff(via: Via, source: Span, places: Places) -> int:
     """The offset in pages at which *source* is in a file, as that interface counts."""
-    if via == "anon":
+    if via in NO_DEVICE:
         return 0
     if via == "vfio":
         return BAR_OFFSET + source.start
@@ -392,6 +392,8 @@ def _file(kernel: Kernel, task: Task, call: Mmap, places: Places) -> MappedFile 
         if not call.shared:
             return None
         return ShmemFile(call.source.pages)
+    if via == "perf":
+        return PerfFile(kernel.profile)
     if call.driver is not None and call.driver.how == "bare":
         return BareDriverFile(call.driver.mode)
     if call.driver is not None and call.driver.how in OWN_PAGES:

@@ -109,11 +109,11 @@ class OneByOne:
         if task is None:
             return Returned(errno_name(NO_TASK))
         if op.fail is not None:
-            self._kernel.force(op.fail.function, op.fail.nth, op.fail.inside)
+            self._kernel.failures.force(op.fail.function, op.fail.nth, op.fail.inside)
         try:
             outcome = perform(self._kernel, task, op.call, self._places)
         finally:
-            self._kernel.unforce()
+            self._kernel.failures.unforce()
         return Returned(errno_name(outcome.errno) if outcome.errno else "ok", outcome.value)
 
 

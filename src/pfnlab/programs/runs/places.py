@@ -15,7 +15,7 @@ from pfnlab.programs.lang.areas import area_extents, area_starts, areas_of_unkno
 from pfnlab.programs.lang.device_ops import DRIVER_RAM, MOVED_BAR, MemremapPages
 from pfnlab.programs.lang.ops import END_KINDS, Device, DeviceKind, Mmap, Program, RemapFilePages
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.words import MAX_ISA_PAGES
+from pfnlab.programs.lang.words import MAX_ISA_PAGES, PERF
 from pfnlab.programs.runs.observation import PHYSICAL, REGION
 from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, PfnRange
 
@@ -164,6 +164,8 @@ class Places:
         """The pages that offsets *first* up to *end* in a file stand for: most files count physical pages."""
         if file == "vfio" and first >= BAR_OFFSET:
             return Span(REGION, first - BAR_OFFSET, end - BAR_OFFSET)
+        if file == PERF:
+            return Span(PERF, first, end)
         return self.device_span(first, end)
 
     def device_at(self, pfn: int) -> str | None:

@@ -22,6 +22,21 @@ static long map(int fd, void *at, uint64_t pages, int prot, int flags, uint64_t 
 	return mapped == MAP_FAILED ? -1 : 0;
 }
 
+//: open_event
+#include <linux/perf_event.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* An event of perf that is off and counts nothing. */
+static int open_event(void)
+{
+	struct perf_event_attr event = {
+		.type = PERF_TYPE_SOFTWARE, .size = sizeof(event), .config = PERF_COUNT_SW_DUMMY, .disabled = 1,
+	};
+
+	return syscall(SYS_perf_event_open, &event, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+}
+
 //: map_anonymous
 #include <stdint.h>
 #include <sys/mman.h>

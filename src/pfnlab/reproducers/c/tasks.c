@@ -14,6 +14,14 @@ struct answer {
 /* The process of the task that an operation has started. */
 static __thread pid_t started;
 
+/* The step that it is time for, and the process of the task that the step names. */
+struct turn {
+	int number;
+	pid_t named;
+};
+
+static __thread struct turn turn;
+
 static long do_step(int number);
 
 static void answer(long ret)
@@ -32,13 +40,11 @@ static void answer(long ret)
 /* A task does the steps that it is told to, one after the other. */
 static void __attribute__((noreturn)) serve(int task)
 {
-	int number;
-
 	signal(SIGCHLD, SIG_IGN);
-	while (read(here.turn[task][0], &number, sizeof(number)) == sizeof(number)) {
+	while (read(here.turn[task][0], &turn, sizeof(turn)) == sizeof(turn)) {
 		started = 0;
 		errno = 0;
-		answer(do_step(number));
+		answer(do_step(turn.number));
 	}
 	_exit(1);
 }
@@ -51,15 +57,15 @@ static void __attribute__((noreturn)) serve(int task)
 #include <sys/syscall.h>
 #define LIMIT_MS 10000
 
-/* The process of each task while it is there; threads have the same. */
-static pid_t process[TASKS];
+/* The process of each task while it is there, and the last that it had; threads have the same. */
+static pid_t process[TASKS], last_process[TASKS];
 static int pidfd[TASKS], created[TASKS];
 
 static void adopt(int task, pid_t pid)
 {
 	static int count;
 
-	process[task] = pid;
+	process[task] = last_process[task] = pid;
 	pidfd[task] = syscall(SYS_pidfd_open, pid, 0);
 	created[task] = ++count;
 }
@@ -114,6 +120,7 @@ static bool read_answer(struct answer *said)
 static long operate(int number)
 {
 	const struct step *now = &steps[number];
+	const struct turn next = { number, last_process[now->names] };
 	static struct answer said;
 	struct pollfd events[2];
 
@@ -127,7 +134,7 @@ static long operate(int number)
 	}
 	events[0] = (struct pollfd){ .fd = here.answers[0], .events = POLLIN };
 	events[1] = (struct pollfd){ .fd = pidfd[now->task], .events = POLLIN };
-	if (write(here.turn[now->task][1], &number, sizeof(number)) != sizeof(number) ||
+	if (write(here.turn[now->task][1], &next, sizeof(next)) != sizeof(next) ||
 	    poll(events, 2, LIMIT_MS) <= 0) {
 		end_tasks();
 		give_up(now->text);
@@ -245,6 +252,61 @@ static long share(int task)
 	errno = pthread_create(&thread, NULL, serve_thread, (void *)(long)task);
 	started = errno ? 0 : getpid();
 	return errno ? -1 : 0;
+}
+
+//: pidfd_of
+#include <errno.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <unistd.h>
+/* A process; a fork that failed has left none. */
+static int pidfd_of(pid_t process)
+{
+	errno = ESRCH;
+	return process ? syscall(SYS_pidfd_open, process, 0) : -1;
+}
+
+//: advise_process pidfd_of serve
+#include <stdint.h>
+#include <sys/uio.h>
+#ifndef SYS_process_madvise
+#define SYS_process_madvise 440
+#endif
+
+/* process_madvise() for the task that the step names; all of it is advised, or nothing. */
+static long advise_process(void *at, uint64_t pages, int advice)
+{
+	struct iovec range = { at, pages * PAGE };
+	int fd = pidfd_of(turn.named), error;
+	long advised;
+
+	if (fd < 0)
+		return -1;
+	advised = syscall(SYS_process_madvise, fd, &range, 1, advice, 0);
+	error = advised >= 0 ? EIO : errno;
+	close(fd);
+	errno = error;
+	return advised == (long)range.iov_len ? 0 : -1;
+}
+
+//: reap pidfd_of serve
+#ifndef SYS_process_mrelease
+#define SYS_process_mrelease 448
+#endif
+
+/* process_mrelease() of the process that the task which the step names has, or had last. */
+static long reap(void)
+{
+	int fd = pidfd_of(turn.named), error;
+	long ret;
+
+	if (fd < 0)
+		return -1;
+	ret = syscall(SYS_process_mrelease, fd, 0);
+	error = errno;
+	close(fd);
+	errno = error;
+	return ret;
 }
 
 //: become serve
