@@ -397,8 +397,8 @@ _MREMAP = (
     Mutant(
         "MREMAP_FIXED unmaps its destination before the source is judged",
         "mm/mremap.py",
-        "if mm.kernel.profile.mremap_checks_first:",
-        "if not mm.kernel.profile.mremap_checks_first:",
+        "checks_first = mm.kernel.profile.mremap_checks_first",
+        "checks_first = not mm.kernel.profile.mremap_checks_first",
         "6.12",
     ),
 )

@@ -478,6 +478,19 @@ def shown(machine: str, asked: Program, at: int, series: str, **fields: object) 
 
 
 @for_each(
+    ("second", "reason"),
+    [("t: unmap_mapping_range bar[0:4]", "A10"), ("t: read a[0]", "")],
+)
+def test_two_zaps_free_a_reservation_twice(second: str, reason: str) -> None:
+    """A10: both may find that it is tracked."""
+    mapped = ("a = mmap bar[0:4] driver remap wc shared rw", "read a[0]", "t = thread")
+    asked = program(*mapped, "hold flush_tlb_mm_range: unmap_mapping_range bar[0:4]", second, "release")
+    log = ("x86/PAT: main freeing invalid memtype bar[0:4]",)
+
+    assert reason == shown("7.2", asked, 5, "6.1", log=log).get("freed_once", "")
+
+
+@for_each(
     ("series", "beside", "reason"),
     [
         ("6.12", "hold rmap_add: c = fork", "A10"),

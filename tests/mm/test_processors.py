@@ -210,7 +210,7 @@ class TestSharing:
         """An operation that waits for the processor that is held, and does *body* then."""
 
         def flushed() -> None:
-            stage.processors.wait(Need.IPI, lambda: stage.processors.held is None)
+            stage.processors.wait(Need.IPI, lambda: not stage.processors.held)
             body()
 
         return flushed

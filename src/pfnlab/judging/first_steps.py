@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from itertools import chain, pairwise
+from itertools import chain, pairwise, permutations
+from types import UnionType
 
 from pfnlab.judging.by_place import ByPlace
 from pfnlab.judging.history import History
@@ -189,16 +190,25 @@ class FirstSteps:
     @cached_property
     def zapped_beside_change(self) -> int | None:
         """Entries may be taken out of a VMA while another call has copied it, or read its flags."""
-        zapping = changing = False
+        return self._side_by_side(ZAPS, _COPIES)
+
+    @cached_property
+    def zapped_beside_zap(self) -> int | None:
+        """Two calls may take entries out of one VMA at once."""
+        return self._side_by_side(ZAPS, ZAPS)
+
+    def _side_by_side(self, one: UnionType, other: UnionType) -> int | None:
+        """A release while two calls of these kinds were under way."""
+        open_calls: list[Call] = []
         for at, call in self._made():
             if isinstance(call, Release):
-                if zapping and changing:
+                pairs = permutations(open_calls, 2)
+                if any(isinstance(left, one) and isinstance(right, other) for left, right in pairs):
                     return at
                 if not any(map(is_under_way, standings(self._steps[at]).values())):
-                    zapping = changing = False
+                    open_calls.clear()
             if self._steps[at].result in (HELD, WAITS):
-                zapping |= isinstance(call, ZAPS)
-                changing |= isinstance(call, _COPIES)
+                open_calls.append(call)
         return None
 
     @cached_property

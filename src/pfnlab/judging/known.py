@@ -160,6 +160,7 @@ KNOWN: tuple[Known, ...] = (
     Known("freed_once", _PART, lambda c: c.now == "arch_io_free_memtype_wc" and _freed_in_vain(c)),
     Known("freed_once", _FORK, _fork_failed),
     Known("freed_once", _PIECES, _pieces),
+    Known("freed_once", _UNTRACKED, lambda c: c.tracker("vm_pat") and c.zapped_beside_zap),
     Known("freed_once", _REVIVED, lambda c: c.tracker("vm_pat") and c.zapped_beside_change),
     Known("no_loss", _ZAPPED, _zapped),
     Known("no_loss", _FOREIGN, lambda c: c.took_foreign),

@@ -238,6 +238,11 @@ class Causes:
         return self._since(self._first.zapped_beside_change)
 
     @property
+    def zapped_beside_zap(self) -> bool:
+        """True where two zaps were under way together."""
+        return self._since(self._first.zapped_beside_zap)
+
+    @property
     def zaps(self) -> bool:
         """True where this step may have taken entries out of a VMA that stayed: it asks for that, or lets
         operations go on, or nobody looked before it."""
