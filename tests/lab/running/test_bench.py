@@ -27,9 +27,9 @@ from pfnlab.errors import LostGuest, TimedOut, Undecided
 from pfnlab.lab.images.image import DriverImage
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.bench import MAX_LEAKED, Bench
+from pfnlab.lab.running.notes import Noise
 from pfnlab.lab.running.placement import BAR_MIB, Placement
 from pfnlab.lab.running.qemu_machine import QemuMachine
-from pfnlab.lab.running.schedule import Noise
 from pfnlab.lab.running.stepper import NO_LENS, Stepped, Stepper
 from pfnlab.lab.vm.boots import GuestShape
 from pfnlab.lab.vm.channel import Hello

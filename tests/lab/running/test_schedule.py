@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import cast
 
 import pytest
-from for_each import for_each
 from having import NEW, OLD, bootable, have, lacking
 
 from pfnlab.errors import Undecided
@@ -16,26 +15,17 @@ from pfnlab.lab.images.modules import vfio_modules
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.preparations import preparations
 from pfnlab.lab.running.qemu_machine import QemuMachine
-from pfnlab.lab.running.replies import parse_reply, read_result
-from pfnlab.lab.running.schedule import (
-    NEED_NAMES,
-    Note,
-    OperationStart,
-    ending,
-    flushes_between,
-    with_notes,
-)
+from pfnlab.lab.running.replies import parse_reply
+from pfnlab.lab.running.schedule import NEED_NAMES, OperationStart
 from pfnlab.lab.running.stepper import NO_LENS
 from pfnlab.lab.steering.cast import Cast
 from pfnlab.lab.steering.functions import Functions
 from pfnlab.lab.steering.steering import Steering
 from pfnlab.lab.steering.symbols import Symbols
-from pfnlab.lens.state import LensState, TaskState
 from pfnlab.mm.processors import Need
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.lang.ops import Munmap, Op, Program
-from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, Step
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.runs.observation import Run
 from pfnlab.units import PfnRange
 
 SERIES = (OLD, NEW)
@@ -196,89 +186,11 @@ def have_places(held: Program) -> object:
     return Places.of(held, {"bar": PfnRange(0xF8000, 0xF8020)})
 
 
-BAR = BookEntry(Span("bar", 0, 4), "wc")
-ENTRY = PteSeen("main", Span("a", 0, 4), None, "none@L1")
-STEP = Step("munmap a", "main", "ok", None, book=(), log=("said",), vmas=(), ptes=())
-
-
-def state(**generations: int) -> LensState:
-    """A state of tasks with these flush generations."""
-    tasks = tuple(TaskState(task, (), (ENTRY,) * (task == "main"), gen) for task, gen in generations.items())
-    return LensState(tasks, (), (BAR,))
-
-
-class TestNotes:
-    """What a schedule says of its steps."""
-
-    def test_while_held_memory_alone_is_seen(self):
-        """
-        Book and entries are the lens's; VMAs and order nobody saw; what the kernel said stays.
-        """
-        (step,) = with_notes([STEP], [state(main=1)], [Note(alone=True, result="held", flushes=2)])
-
-        assert ("held", None, (BAR,), (ENTRY,)) == (step.result, step.value, step.book, step.ptes)
-        assert (None, None, 2, ("said",)) == (step.vmas, step.events, step.flushes, step.log)
-
-    def test_an_operation_that_waits(self):
-        """
-        Its value is what it waits for.
-        """
-        (step,) = with_notes([STEP], [state()], [Note(alone=True, result="waits", value="IPI")])
-
-        assert ("waits", "IPI") == (step.result, step.value)
-
-    @for_each(("value", "said"), [(None, "not held"), (7, "7, not held")])
-    def test_a_hold_nobody_came_by(self, value: int | None, said: str):
-        """
-        The result is the operation's own, and so is all that was seen.
-        """
-        step = Step("read a[0]", "main", "ok", value, book=(BAR,), log=(), vmas=(), ptes=())
-
-        (noted,) = with_notes([step], [state()], [Note(not_held=True)])
-
-        assert ("ok", said, (BAR,), (), None) == (
-            noted.result,
-            noted.value,
-            noted.book,
-            noted.vmas,
-            noted.flushes,
-        )
-
-    def test_steps_without_notes_stay(self):
-        """
-        Programs that hold nothing have none.
-        """
-        assert [STEP] == with_notes([STEP], [state()], [])
-
-    def test_flushes_are_of_address_spaces_known_before(self):
-        """
-        One that is new has none, and one that began anew has none either.
-        """
-        assert 3 == flushes_between(state(main=5, k=9), state(main=7, k=10, j=4))
-        assert 0 == flushes_between(state(main=5, k=9), state(k=1))
-
-    @for_each(
-        ("words", "said"),
-        [
-            (("0", "0"), "t ok"),
-            (("0", "0", "7"), "t ok 7"),
-            (("-1", "14", "sig", "11", "1"), "t EFAULT SIGSEGV code=1"),
-            (("-1", "3", "died"), "t ESRCH died"),
-        ],
-    )
-    def test_what_became_of_an_operation(self, words: tuple[str, ...], said: str):
-        """
-        Task, result and value, as a step of its own would have them.
-        """
-        op = Op(Munmap(Span("a", 0, 4)), "t")
-
-        assert said == ending(op, *read_result(op, words, cast("Placement", None)))
-
-    def test_every_need_has_a_name(self):
-        """
-        What the judge of waits tells apart is what observations say.
-        """
-        assert {need.value for need in Need} - {Need.TRACKER.value} == set(NEED_NAMES.values())
+def test_every_need_has_a_name():
+    """
+    What the judge of waits tells apart is what observations say.
+    """
+    assert {need.value for need in Need} - {Need.TRACKER.value} == set(NEED_NAMES.values())
 
 
 class Symbolised:

@@ -18,6 +18,7 @@ from pfnlab.lab.running.alarms import alarm_of_guest, alarm_of_reply
 from pfnlab.lab.running.cleaning import cleared, low_devices, turned_back
 from pfnlab.lab.running.inside import disagreements, with_inside
 from pfnlab.lab.running.kernel_blocks import ReachedBlocks
+from pfnlab.lab.running.notes import Noise, with_notes
 from pfnlab.lab.running.placement import (
     Placement,
     Windows,
@@ -27,7 +28,6 @@ from pfnlab.lab.running.placement import (
 )
 from pfnlab.lab.running.preparations import steered_cpus
 from pfnlab.lab.running.replies import ParsedReply, parse_reply, reply_until
-from pfnlab.lab.running.schedule import Noise, with_notes
 from pfnlab.lab.running.stepper import NO_LENS, Stepped, Stepper
 from pfnlab.lab.running.stored_pages import stored_pages
 from pfnlab.lab.running.wire import Observed, compile_program

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import msgspec
-
-from pfnlab.errors import LostGuest, Misuse, TimedOut, Undecided, Why
+from pfnlab.errors import LostGuest, Misuse, TimedOut
+from pfnlab.lab.running.notes import Noise, Note, ending, flushes_between
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.replies import read_result
 from pfnlab.lab.running.stepwise import Ask, Stage
@@ -28,11 +27,11 @@ from pfnlab.lab.steering.steering import Steering
 from pfnlab.lab.steering.waits import Obstacle
 from pfnlab.lab.vm.boots import GuestLike
 from pfnlab.lens import LensError
-from pfnlab.lens.state import LensState, ptes_seen
+from pfnlab.lens.state import LensState
 from pfnlab.programs.lang.forced import Hold
 from pfnlab.programs.lang.ops import Fork, Kill, Op, ProcessMrelease, Program, Release
 from pfnlab.programs.lang.printer import op_text
-from pfnlab.programs.runs.observation import BUSY, HELD, KILLED, NOT_HELD, WAITS, Step
+from pfnlab.programs.runs.observation import BUSY, HELD, KILLED, WAITS
 from pfnlab.units import PAGE_SHIFT
 
 #: Names of obstacles in observations; a wait for any other obstacle says nothing about the program.
@@ -58,68 +57,6 @@ _MOMENT = 0.01
 _LOOKS = 5
 _ESRCH = Answer(3)
 _OK = Answer(0)
-
-
-class Noise(Undecided):
-    """
-    A task waited for something else that the stopped machine held: the program should be repeated.
-
-    A processor may be stopped with a lock of the scheduler, or be needed by the kernel's own work.
-    """
-
-    kind = Why.GUEST
-
-
-@dataclass(frozen=True)
-class Note:
-    """
-    A schedule's addition to the observations of one step.
-
-    :param alone: only memory was looked at, because a processor is held
-    :param result: replaces the result of the answer, and *value* its value
-    :param not_held: a processor was to be held, and no task came to the place
-    :param flushes: TLB flushes of the program's address spaces; None for a fork that is done, whose task
-        copied pages of its own, and where a process was reaped with memory of its own
-    :param ended: the operations that a release ended; None in other steps
-    """
-
-    alone: bool = False
-    result: str | None = None
-    value: str | None = None
-    not_held: bool = False
-    flushes: int | None = None
-    ended: tuple[Op, ...] | None = None
-
-
-def with_notes(steps: Sequence[Step], states: Sequence[LensState], notes: Sequence[Note]) -> list[Step]:
-    """The *steps* of a schedule with its *notes*, and with the *states* of steps only memory shows."""
-    noted_steps = list(steps)
-    for number, (step, state, note) in enumerate(zip(steps, states, notes, strict=False)):
-        if note.result is not None:
-            step = msgspec.structs.replace(step, result=note.result, value=note.value)
-        if note.not_held:
-            value = NOT_HELD if step.value is None else f"{step.value}, {NOT_HELD}"
-            step = msgspec.structs.replace(step, value=value)
-        if note.alone:
-            ptes = None if step.ptes is None else ptes_seen(state)
-            step = msgspec.structs.replace(
-                step, book=state.book, vmas=None, ptes=ptes, flushes=note.flushes, events=None
-            )
-        noted_steps[number] = step
-    return noted_steps
-
-
-def flushes_between(before: LensState, after: LensState) -> int:
-    """How often address spaces were flushed between two looks; a new address space counts 0."""
-    generations = {(task.task, task.mm): task.tlb_gen for task in before.tasks}
-    return sum(
-        max(0, task.tlb_gen - generations.get((task.task, task.mm), task.tlb_gen)) for task in after.tasks
-    )
-
-
-def ending(op: Op, result: str, value: int | str | None) -> str:
-    """The outcome of one operation, as part of the value of ``release``."""
-    return " ".join([op.task, result, *([] if value is None else [str(value)])])
 
 
 class Schedule:

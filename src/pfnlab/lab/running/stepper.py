@@ -16,10 +16,11 @@ import msgspec
 from pfnlab.errors import LostGuest, TimedOut, Undecided
 from pfnlab.extras import installation
 from pfnlab.lab.running.inside import Inside
+from pfnlab.lab.running.notes import Note
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.preparations import preparations
 from pfnlab.lab.running.replies import reply_until
-from pfnlab.lab.running.schedule import Note, Schedule
+from pfnlab.lab.running.schedule import Schedule
 from pfnlab.lab.running.stepwise import Ask, Stage, ask_stepwise
 from pfnlab.lab.steering.functions import Functions
 from pfnlab.lab.steering.gdbstub import GdbStub
