@@ -8,6 +8,7 @@
  *     reading.c  the text of a program, read; program.h is what it becomes
  *     tasks.c    the processes of a program, seen from the agent: start, operate, wait, kill
  *     actor.c    the same processes from inside: they make the system calls
+ *     processes.c a task's process as a whole, and those of others
  *     walkers.c  the kernel at a task's pages; forks that fail
  *     rollup.c   sums over all of a task's mappings
  *     scan.c     the kernel's own search of a pagemap
@@ -181,6 +182,12 @@ void tasks_kill(void);
 /* actor.c */
 void actor(int slot, const char *comm, bool announce) __attribute__((noreturn));
 void actor_loop(const struct op *op, int count, uint64_t times) __attribute__((noreturn));
+
+/* processes.c */
+int set_limit(int resource, uint64_t room);
+int reap(pid_t process, bool kills);
+int advise_process(const uint64_t *arg, bool order);
+int clear_refs(unsigned number, bool order);
 
 /* walkers.c */
 enum refusal { NOTHING, SET_TID, OVERCOMMIT_MEMORY, PIDS_MAX };   /* why a fork fails */
