@@ -213,6 +213,18 @@ def test_a_copy_needs_no_mmap_lock_where_a_page_was_copied_before(copied: bool, 
     assert ("waits", waits_for) == (step.result, step.value)
 
 
+@for_each(("series", "waits_for"), [("6.1", "mmap_lock"), ("6.12", "IPI"), ("7.3", "IPI")])
+def test_a_first_copy_gives_mmap_lock_back_before_it_flushes(series: str, waits_for: str) -> None:
+    """It needs it only for the reverse map, so munmap waits for the flush alone (S8.3.9b)."""
+    beside = ("b = mmap bar[4:6] wc shared rw", "t = thread", "t: read b[0]")
+
+    step = run(series, PRIVATE, *beside, "hold flush_tlb_mm_range: write a[1] 1", "t: munmap b", "release")[
+        -3
+    ]
+
+    assert ("waits", waits_for) == (step.result, step.value)
+
+
 BESIDE = ("b = mmap anon[0:16] private rw", "t = thread", "write b[15] 1")
 
 

@@ -121,10 +121,12 @@ def _fault(mm: MmStruct, vpn: int, write: bool, user: bool) -> None:
     """A page fault: under mmap_lock; where no handler is called a task needs the VMA's own lock (S8.3.9)."""
     vma = mm.vma_lookup(vpn)
     if user and vma is not None and _has_own_lock(vma):
-        if _needs_no_handler(vma, vpn, write):
+        contended = mm.mmap_lock.contended
+        # A reverse map is made under mmap_lock, which is tried for no longer than that (vmf_anon_prepare).
+        if _needs_no_handler(vma, vpn) and not (contended and _lacks_reverse_map(vma, vpn, write)):
             handle_mm_fault(mm, vpn, write)
             return
-        if mm.mmap_lock.contended:
+        if contended:
             if _first_attempt(vma, vpn, write):
                 return
             user = False
@@ -156,18 +158,24 @@ def _has_own_lock(vma: Vma) -> bool:
     return vma.mm.kernel.profile.faults_drop_the_vma_lock and not vma.mm.is_write_locked(vma)
 
 
-def _needs_no_handler(vma: Vma, vpn: int, write: bool) -> bool:
-    """True where a fault is the VMA's own matter: ordinary memory, an entry that only changes, or no handler.
-
-    For a page of its own the VMA needs a reverse map, which it gets under mmap_lock.
-    """
+def _needs_no_handler(vma: Vma, vpn: int) -> bool:
+    """True where a fault is the VMA's own: in ordinary memory, in an entry that changes, or without a handler."""
     entry = vma.mm.tables.entry(vpn)
-    if entry is None and vma.file is not None and not vma.file.has_fault:
+    if entry is None and _gives_nothing(vma):
         return True
-    owns = write and not vma.flags & (VM_SHARED | VM_MAYSHARE)
-    if owns and vma.anon_vma is None:
-        return False
     return vma.is_anonymous or (entry is not None and not _asks_driver(vma, entry))
+
+
+def _gives_nothing(vma: Vma) -> bool:
+    """True where empty entries stay empty: the file has no handler."""
+    return vma.file is not None and not vma.file.has_fault
+
+
+def _lacks_reverse_map(vma: Vma, vpn: int, write: bool) -> bool:
+    """True where a write gives the VMA the first page of its own."""
+    if vma.flags & (VM_SHARED | VM_MAYSHARE) or vma.anon_vma is not None:
+        return False
+    return write and not (_gives_nothing(vma) and vma.mm.tables.entry(vpn) is None)
 
 
 def _allows(entry: EntryRun, write: bool) -> bool:
