@@ -159,7 +159,7 @@ def _has_own_lock(vma: Vma) -> bool:
 
 
 def _needs_no_handler(vma: Vma, vpn: int) -> bool:
-    """True where a fault is the VMA's own: in ordinary memory, in an entry that changes, or without a handler."""
+    """True where a fault is the VMA's own: ordinary memory, an entry that changes, or no handler."""
     entry = vma.mm.tables.entry(vpn)
     if entry is None and _gives_nothing(vma):
         return True

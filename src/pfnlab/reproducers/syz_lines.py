@@ -85,7 +85,7 @@ def pointed_text(argument: str) -> str | None:
 
 
 def pointed(argument: str) -> str:
-    """What a pointer shows, as it is written; empty where it shows nothing."""
+    """The text behind a pointer, as it is written; empty where it shows nothing."""
     found = _POINTER.match(argument)
     return (found[3] or "") if found is not None else ""
 

@@ -21,7 +21,7 @@ from pfnlab.lab.running.replies import read_result
 from pfnlab.lab.running.stepwise import Ask, Stage
 from pfnlab.lab.steering.cast import Answer, Cast
 from pfnlab.lab.steering.functions import Functions
-from pfnlab.lab.steering.hold import Beside, Coming, HeldCpu, HoldOutcome, HoldPoint, NotReached, hold
+from pfnlab.lab.steering.hold import Coming, FreeCpus, HeldCpu, HoldOutcome, HoldPoint, NotReached, hold
 from pfnlab.lab.steering.points import Place
 from pfnlab.lab.steering.steering import Steering
 from pfnlab.lab.steering.waits import Obstacle
@@ -84,7 +84,7 @@ class Schedule:
         self._placement = placement
         self._look = look
         self._ask_agent = ask_agent
-        self._beside = Beside(steering)
+        self._free_cpus = FreeCpus(steering)
         #: The held CPUs by the tasks that stand there.
         self._held: dict[str, HeldCpu[Any]] = {}
         #: The task that waits before it comes to the place where it is to be held.
@@ -139,7 +139,7 @@ class Schedule:
         came = self._coming[1].held if self._coming is not None else None
         for held_cpu in (*self._held.values(), *([came] if came is not None else [])):
             held_cpu.release()
-        self._coming = self._beside.coming = None
+        self._coming = self._free_cpus.coming = None
         self._held.clear()
 
     def _hold(self, text: str, stage: Stage, op: Op) -> str:
@@ -210,7 +210,7 @@ class Schedule:
         if isinstance(op.call, ProcessMrelease) and op.call.killed:
             self._killed.add(op.call.victim)
         coming = self._way(op, stage.pids[slot])
-        outcome = self._beside.attempt(self._cast, slot, *words, coming=coming)
+        outcome = self._free_cpus.attempt(self._cast, slot, *words, coming=coming)
         if outcome.answer is not None:
             return self._memory_reply(stage, Note(alone=True, not_held=op.hold is not None), outcome.answer)
         self._open_ops.append((op, slot))
@@ -244,7 +244,7 @@ class Schedule:
     def _release(self, text: str, stage: Stage, task: str | None) -> str:
         # Let one processor go on, or forget the place where it was to stop.
         if self._coming is not None and self._coming[0] == task:
-            self._coming = self._beside.coming = None
+            self._coming = self._free_cpus.coming = None
         task = next(iter(self._held)) if task is None else task
         held_cpu = self._held.pop(task, None)
         if held_cpu is None:
@@ -270,7 +270,7 @@ class Schedule:
                 known = came is not None or op.task in self._held
                 # Those that have waited are asked again whenever somebody has got further.
                 limit = _GOES_ON if op.task == task else _MAY_WAIT
-                settled = partial(self._beside.settled, self._cast, slot, limit=limit)
+                settled = partial(self._free_cpus.settled, self._cast, slot, limit=limit)
                 outcome = HoldOutcome(held=came) if known else settled()
                 if outcome.answer is None:
                     results[op.task] = ending(op, *self._standing(op, outcome))
@@ -324,7 +324,7 @@ class Schedule:
         cast = self._cast
         for slot, words in _operations(text):
             if slot in stage.pids:
-                self._beside.others(lambda slot=slot, words=words: cast.do(slot, *words))  # type: ignore[misc]
+                self._free_cpus.others(lambda slot=slot, words=words: cast.do(slot, *words))  # type: ignore[misc]
         return "".join(
             [
                 "program 1\nbefore\n",
@@ -364,7 +364,7 @@ class Schedule:
                 return self._look(stage)
             except LensError:
                 if self._held:
-                    self._beside.others(lambda: time.sleep(_MOMENT))
+                    self._free_cpus.others(lambda: time.sleep(_MOMENT))
                 else:
                     self._steering.go()
                     time.sleep(_MOMENT)

@@ -78,7 +78,7 @@ class Coming:
     held: HeldCpu[Any] | None = None
 
 
-class Beside:
+class FreeCpus:
     """
     The CPUs that are not held, beside those that are.
 
@@ -205,7 +205,7 @@ class Beside:
         return self._steering.called_before(self._steering.symbols.address(innermost) + whereabouts.offset)
 
 
-class HeldCpu(Beside, Generic[T]):
+class HeldCpu(FreeCpus, Generic[T]):
     """One CPU that stands at its place, until `release`, and those beside it."""
 
     def __init__(self, steering: Steering, thread: int, operation: BackgroundCall[T]) -> None:
