@@ -134,6 +134,18 @@ CORNERS = (
         ),
     ),
     Absence(
+        "`[vvar]`, the pages of the clock, which every process has",
+        "It is one VMA of four pages, only to be read and never cut. Up to 7.0 it is a PFN mapping filled by"
+        " faults (VM_PFNMAP, VM_IO); on 7.2 its pages are counted ones (VM_MIXEDMAP, VM_IO), and on 7.3 it has"
+        " no VM_IO either, so debuggers read it. Which pages there are depends on the clocks of the machine.",
+        (_BAR, "a = mmap vvar[0:4] private r"),
+    ),
+    Absence(
+        "buffers of perf of more than 129 pages",
+        "How many pages beyond that a user may lock depends on the number of processors (S9.10.7).",
+        (_BAR, "a = mmap perf[0:65] shared rw", "b = mmap perf[0:65] shared rw"),
+    ),
+    Absence(
         "memory beyond what every machine has",
         "Whether it is granted depends on the machine's RAM and its overcommit setting.",
         (_BAR, "a = mmap anon[0:100000000] private rw"),
