@@ -136,8 +136,8 @@ CORNERS = (
     Absence(
         "`[vvar]`, the pages of the clock, which every process has",
         "It is one VMA of four pages, only to be read and never cut. Up to 7.0 it is a PFN mapping filled by"
-        " faults (VM_PFNMAP, VM_IO); on 7.2 its pages are counted ones (VM_MIXEDMAP, VM_IO), and on 7.3 it has"
-        " no VM_IO either, so debuggers read it. Which pages there are depends on the clocks of the machine.",
+        " faults (VM_PFNMAP, VM_IO); on 7.2 its pages are counted ones (VM_MIXEDMAP, VM_IO), and 7.3 has no"
+        " VM_IO either, so debuggers read it. Which pages there are depends on the clocks of the machine.",
         (_BAR, "a = mmap vvar[0:4] private r"),
     ),
     Absence(
