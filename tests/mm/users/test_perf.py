@@ -186,6 +186,14 @@ def test_who_locks_more_pages_depends_on_the_processors() -> None:
         run("7.3", "p = mmap perf[0:65] shared rw", "q = mmap perf[0:65] shared rw")
 
 
+def test_an_event_is_not_opened_beside_a_held_processor() -> None:
+    """Code is patched for it, of which that one does not hear (S9.10.8)."""
+    held = ("a = mmap bar[0:4] wc shared rw", "t = thread", "hold unmap_vmas: munmap a")
+
+    with pytest.raises(Undecided, match="while a processor is held"):
+        run("7.3", *held, f"t: {MAPPED}", "release")
+
+
 def test_remap_file_pages_has_no_rule() -> None:
     """Its offset would be one in the buffer."""
     with pytest.raises(Undecided, match="buffer of perf"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pfnlab.errors import ModelledErrno, Undecided, Why
 from pfnlab.hw.pgtable import Page
@@ -14,6 +15,9 @@ from pfnlab.mm.profile import Profile
 from pfnlab.mm.remap import remap_pfn_range
 from pfnlab.mm.vma import AddressSpace, Vma
 from pfnlab.units import PfnRange
+
+if TYPE_CHECKING:
+    from pfnlab.mm.kernel import Kernel
 
 #: Where the model has the pages of every buffer. Nobody learns what is in them, so they are the same ones.
 PERF_PFN = 0x5000
@@ -116,6 +120,16 @@ class PerfFile:
             self.mkwrite(vma, vpn)
         page = self.pages.setdefault(vma.pgoff + vpn - vma.start, Page(0, anonymous=False))
         finish_fault(vma, vpn, page, write=write)
+
+
+def open_event(kernel: Kernel) -> PerfFile:
+    """perf_event_open(2) of an event that is off (S9.10).
+
+    :raises Undecided: a processor is held, which has to hear that code is patched for the first event
+    """
+    if kernel.processors.held:
+        raise Undecided("the model has no rule for opening an event while a processor is held", Why.NO_RULE)
+    return PerfFile(kernel.profile)
 
 
 def _check_locked(vma: Vma) -> None:

@@ -34,7 +34,7 @@ from pfnlab.mm.users.devmem import DevMem
 from pfnlab.mm.users.driver import RAM_PFN, BareDriverFile, DriverFile, DriverState
 from pfnlab.mm.users.own_pages import OwnPagesFile
 from pfnlab.mm.users.pci import PciBar, PciDevice, found_again, plugged, unplugged
-from pfnlab.mm.users.perf import PerfFile
+from pfnlab.mm.users.perf import open_event
 from pfnlab.mm.users.vfio import BAR_OFFSET, VfioDevice
 from pfnlab.mm.vma import MappedFile
 from pfnlab.mm.zap import END_OF_FILE, unmap_mapping_range
@@ -393,7 +393,7 @@ def _file(kernel: Kernel, task: Task, call: Mmap, places: Places) -> MappedFile 
             return None
         return ShmemFile(call.source.pages)
     if via == "perf":
-        return PerfFile(kernel.profile)
+        return open_event(kernel)
     if call.driver is not None and call.driver.how == "bare":
         return BareDriverFile(call.driver.mode)
     if call.driver is not None and call.driver.how in OWN_PAGES:
