@@ -424,42 +424,28 @@ class TestTwo:
 class TestOrders:
     """Orders of those that wait for one lock (S8.5.5)."""
 
-    def test_of_two_writers_the_last_may_be_first(self, stage: Stage):
-        """It spins, and the other one has to be woken."""
+    @pytest.mark.parametrize(
+        ("held", "first", "second", "order"),
+        [
+            # Of two writers the last one spins, and the first one has to be woken.
+            ("writes", "writes", "writes", ["f", "h", "g"]),
+            # A writer that spins stands in no queue, so a reader may overtake it,
+            ("writes", "writes", "reads", ["f", "h", "g"]),
+            # and it may overtake a reader, which is woken while the lock is free.
+            ("writes", "reads", "writes", ["f", "h", "g"]),
+            # Behind a reader a writer sleeps.
+            ("reads", "writes", "reads", ["f", "g", "h"]),
+        ],
+    )
+    def test_the_last_may_be_first(
+        self, held: str, first: str, second: str, order: list[str], stage: Stage
+    ) -> None:
+        """Where nobody is woken with the lock in his hands."""
         stage.processors.last_first = True
-        stage.begin("main", stage.locked("f", write=True), hold=Call("f"))
-        stage.begin("t", stage.locked("g", write=True))
-        stage.begin("s", stage.locked("h", write=True))
+        stage.begin("main", stage.locked("f", write=held == "writes"), hold=Call("f"))
+        stage.begin("t", stage.locked("g", write=first == "writes"))
+        alone = stage.processors.crowded
+        stage.begin("s", stage.locked("h", write=second == "writes"))
         stage.processors.release()
 
-        assert (["f", "h", "g"], True) == (stage.done, stage.processors.raced)
-
-    def test_a_reader_may_overtake_a_writer_that_spins(self, stage: Stage):
-        """The writer stands in no queue while a writer has the lock."""
-        stage.processors.last_first = True
-        stage.begin("main", stage.locked("f", write=True), hold=Call("f"))
-        stage.begin("t", stage.locked("g", write=True))
-        stage.begin("s", stage.locked("h", write=False))
-        stage.processors.release()
-
-        assert ["f", "h", "g"] == stage.done
-
-    def test_a_reader_does_not_overtake_a_writer_that_sleeps(self, stage: Stage):
-        """It does so behind readers."""
-        stage.processors.last_first = True
-        stage.begin("main", stage.locked("f", write=False), hold=Call("f"))
-        stage.begin("t", stage.locked("g", write=True))
-        stage.begin("s", stage.locked("h", write=False))
-        stage.processors.release()
-
-        assert ["f", "g", "h"] == stage.done
-
-    def test_a_writer_that_spins_may_be_before_a_reader_in_the_queue(self, stage: Stage):
-        """Who wrote wakes the reader, and meanwhile the lock is free."""
-        stage.processors.last_first = True
-        stage.begin("main", stage.locked("f", write=True), hold=Call("f"))
-        stage.begin("t", stage.locked("g", write=False))
-        stage.begin("s", stage.locked("h", write=True))
-        stage.processors.release()
-
-        assert ["f", "h", "g"] == stage.done
+        assert (order, False, True) == (stage.done, alone, stage.processors.crowded)

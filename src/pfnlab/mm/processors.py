@@ -68,6 +68,7 @@ class Operation:
     :ivar at: the function at whose beginning it has stopped
     :ivar result: its return value, once it is `done`
     :ivar waits: the reason it waits, or None
+    :ivar yields: it waits for nothing but that others go on first
     """
 
     task: str
@@ -80,6 +81,7 @@ class Operation:
     result: Any = None
     done: bool = False
     waits: Need | None = None
+    yields: bool = False
     ready: Callable[[], bool] = lambda: True
     calls: int = field(default=0, init=False)
 
@@ -119,6 +121,7 @@ class Processors:
     :ivar waiters_first: who gets a lock, or is answered, goes on before who had it, not after
     :ivar last_first: of several that can go on at once, the last that began to wait does so first (S8.5.5)
     :ivar raced: somebody went on beside the operation that it had waited for, or several could go on at once
+    :ivar crowded: several have waited at once, so that `last_first` may matter
     :ivar turns: how often an operation began or went on
     """
 
@@ -130,7 +133,7 @@ class Processors:
         self.waiting: list[Operation] = []
         self.omitted = False
         self.unflushed: bool | None = False
-        self.waiters_first = self.last_first = self.raced = False
+        self.waiters_first = self.last_first = self.raced = self.crowded = False
         self.turns = 0
         #: Since the release; before it nobody goes on beside another.
         self._releasing = False
@@ -186,6 +189,7 @@ class Processors:
         self._run(operation)
         if operation.waits is not None and operation not in self.waiting:
             self.waiting.append(operation)
+            self.crowded |= sum(not waiter.yields for waiter in self.waiting) > 1
 
     def _run(self, operation: Operation) -> None:
         self._running = operation
@@ -201,7 +205,8 @@ class Processors:
     # Every waiting operation goes on that can.
     def _settle(self) -> None:
         while ready := [waiter for waiter in self.waiting if waiter.ready()]:
-            self.raced |= len(ready) > 1
+            if len(ready) > 1:
+                self.raced = self.crowded = True
             operation = ready[-1 if self.last_first else 0]
             self.waiting.remove(operation)
             self._go(operation)
@@ -257,8 +262,11 @@ class Processors:
     def gives_way(self, need: Need, gone: Callable[[], bool]) -> None:
         """The operation has given a lock back that others wait for; *gone* says that they have gone on."""
         self.raced = True
-        if self.waiters_first:
+        operation = self._running
+        if self.waiters_first and operation is not None:
+            operation.yields = True
             self.wait(need, gone)
+            operation.yields = False
 
     def shares(self, thing: object, *, changes: bool) -> None:
         """The operation looks at something of *thing* that no lock protects, or changes it.

@@ -16,6 +16,7 @@ from pfnlab.hw.physmap import Resource
 from pfnlab.hw.platform import Platform, qemu_q35
 from pfnlab.mm.configuration import DISTRIBUTION, Configuration
 from pfnlab.mm.kernel import Kernel
+from pfnlab.mm.processors import Processors
 from pfnlab.mm.profile import Profile
 from pfnlab.mm.users.driver import RAM_PFN
 from pfnlab.mm.users.pci import PciDevice
@@ -181,28 +182,33 @@ class ModelMachine:
         :raises PolicyError: a user's own policy breaks its protocol, or does not do the same twice
         """
         before = dict(memory or {})
-        run, guards, raced = self._run(program, check, memory)
-        if raced:
-            self._check_decided(program, run, before)
+        run, guards, processors = self._run(program, check, memory)
+        if processors.raced:
+            self._check_decided(program, run, before, crowded=processors.crowded)
         if guards:
             _, repeats, _ = self._run(program, check, before)
             for guard, repeat in zip(guards, repeats, strict=True):
                 check_deterministic(guard.path, guard.made, repeat.made)
         return run
 
-    def _check_decided(self, program: Program, run: Run, memory: dict[int, int]) -> None:
+    def _check_decided(self, program: Program, run: Run, memory: dict[int, int], *, crowded: bool) -> None:
         """Check that *run* is the same in every order of those who wait (S8.2.10, S8.5.5).
 
+        :param crowded: several have waited at once, who have an order among them
         :raises Undecided: it is not
         """
         for order, reason in _ORDERS.items():
-            if self._run(program, False, dict(memory), order=order)[0].steps != run.steps:
+            if order.last_first and not crowded:
+                continue
+            other, _, processors = self._run(program, False, dict(memory), order=order)
+            crowded |= processors.crowded
+            if other.steps != run.steps:
                 raise Undecided(f"the machine decides {reason}", Why.MACHINE_DECIDES)
 
     def _run(
         self, program: Program, check: bool, memory: dict[int, int] | None, *, order: _Order = _IN_TURN
-    ) -> tuple[Run, list[Guard], bool]:
-        """The run, the guards around own policies, and whether another *order* could change it."""
+    ) -> tuple[Run, list[Guard], Processors]:
+        """The run, the guards around own policies, and the processors, which say what order matters."""
         opened = OpenRun(self, program, check=check, memory=memory)
         processors = opened.kernel.processors
         processors.waiters_first, processors.last_first = order
@@ -218,7 +224,7 @@ class ModelMachine:
             configuration=self.profile.configuration,
             tlbs=tuple(opened.tlbs),
         )
-        return run, guards_of(opened.kernel), opened.kernel.processors.raced
+        return run, guards_of(opened.kernel), processors
 
 
 class OpenRun:
