@@ -8,6 +8,7 @@ from typing import assert_never, get_args
 
 from pfnlab.fuzz.drawn_mappings import ANON_PAGES, ANON_PROTS, DRAWN_PROTS, MappingGenerator
 from pfnlab.fuzz.ranges import DrawnPlaces
+from pfnlab.mm.madvise import REMOTE_ADVICE
 from pfnlab.programs.lang.device_ops import (
     MOVED_PAGES,
     SECTION_PAGES,
@@ -70,9 +71,6 @@ _ANON_ADVICE = (
     *("wipeonfork", "dontfork", "populate_read", "populate_read", "populate_write", "populate_write"),
     *("dontneed", "dontneed_locked"),
 )
-
-#: Advice that a task may give about the memory of another.
-_REMOTE_ADVICE = ("cold", "pageout", "willneed", "collapse")
 
 _WALKERS: tuple[Walker, ...] = get_args(Walker)
 
@@ -184,7 +182,7 @@ class CallGenerator(MappingGenerator):
                 return Madvise(places.span(name), advice)
             case "process_madvise":
                 likely = draw.random() < 0.7
-                advice = draw.choice(_REMOTE_ADVICE if likely else list(ADVICE))
+                advice = draw.choice(REMOTE_ADVICE if likely else list(ADVICE))
                 return ProcessMadvise(places.span(name), advice, draw.choice(self.tasks))
             case "mbind":
                 # Ordinary pages that would go to the node they are on have no rule.

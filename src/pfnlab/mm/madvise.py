@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pfnlab.errors import ModelledErrno, Undecided, Why
 from pfnlab.hw.bits import PAGE_ACCESSED
 from pfnlab.hw.pgtable import LEAF_PAGES
-from pfnlab.mm.fault import Signal, populate
+from pfnlab.mm.fault import Signal
 from pfnlab.mm.flags import (
     VM_DONTCOPY,
     VM_DONTDUMP,
@@ -29,6 +29,7 @@ from pfnlab.mm.flags import (
     VM_WRITE,
 )
 from pfnlab.mm.gather import MmuGather
+from pfnlab.mm.populate import populate
 from pfnlab.mm.shmem import ShmemFile
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.unmap import zap_vma
@@ -90,7 +91,7 @@ _IGNORED_SPECIAL = ("willneed", "mergeable", "unmergeable")
 
 
 #: What a task may advise about the memory of another (process_madvise_remote_valid).
-_REMOTE = ("cold", "pageout", "willneed", "collapse")
+REMOTE_ADVICE = ("cold", "pageout", "willneed", "collapse")
 
 
 def process_madvise(own: MmStruct, mm: MmStruct | None, start: int, end: int, advice: str) -> None:
@@ -104,7 +105,7 @@ def process_madvise(own: MmStruct, mm: MmStruct | None, start: int, end: int, ad
     if mm is None:
         raise ModelledErrno(errno.ESRCH)
     remote = mm is not own
-    if (remote or not mm.kernel.profile.own_memory_takes_any_advice) and advice not in _REMOTE:
+    if (remote or not mm.kernel.profile.own_memory_takes_any_advice) and advice not in REMOTE_ADVICE:
         raise ModelledErrno(errno.EINVAL)
     do_madvise(mm, start, end, advice, remote=remote)
 

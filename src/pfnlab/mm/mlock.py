@@ -6,8 +6,9 @@ import errno
 from contextlib import suppress
 
 from pfnlab.errors import ModelledErrno
-from pfnlab.mm.fault import Signal, populate
+from pfnlab.mm.fault import Signal
 from pfnlab.mm.flags import VM_ACCESS, VM_IO, VM_LOCKED, VM_PFNMAP, VM_SEALED, VM_SHARED
+from pfnlab.mm.populate import populate
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma
 

@@ -6,7 +6,7 @@ import errno
 from contextlib import suppress
 
 from pfnlab.errors import ModelledErrno
-from pfnlab.mm.fault import Signal, populate
+from pfnlab.mm.fault import Signal
 from pfnlab.mm.flags import (
     VM_ACCOUNT,
     VM_EXEC,
@@ -21,6 +21,7 @@ from pfnlab.mm.flags import (
     vm_get_page_prot,
 )
 from pfnlab.mm.gather import MmuGather
+from pfnlab.mm.populate import populate
 from pfnlab.mm.rlimit import may_expand_vm
 from pfnlab.mm.space import MAX_MAP_COUNT, TASK_PAGES, MmStruct
 from pfnlab.mm.unmap import clear_vmas, detach, free_vmas, gather_munmap, zap_vma

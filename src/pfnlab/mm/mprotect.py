@@ -7,7 +7,6 @@ import errno
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.entry import pte_dirty, pte_mkwrite, pte_modify, pte_needs_flush, pte_soft_dirty, pte_write
 from pfnlab.hw.pgtable import LEAF_PAGES, EntryRun
-from pfnlab.mm.fault import populate
 from pfnlab.mm.flags import (
     VM_ACCESS,
     VM_ACCOUNT,
@@ -19,6 +18,7 @@ from pfnlab.mm.flags import (
     VM_WRITE,
 )
 from pfnlab.mm.gather import MmuGather
+from pfnlab.mm.populate import populate
 from pfnlab.mm.rlimit import may_expand_vm
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma

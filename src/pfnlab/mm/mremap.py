@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pfnlab.errors import ModelledErrno, Undecided, Why
 from pfnlab.hw.entry import pte_mksoft_dirty
 from pfnlab.hw.pgtable import TABLE_PAGES, EntryRun
-from pfnlab.mm.fault import Signal, populate
+from pfnlab.mm.fault import Signal
 from pfnlab.mm.flags import (
     VM_ACCOUNT,
     VM_DONTEXPAND,
@@ -25,6 +25,7 @@ from pfnlab.mm.flags import (
     VM_SHARED,
 )
 from pfnlab.mm.locks import Locked
+from pfnlab.mm.populate import populate
 from pfnlab.mm.rlimit import may_expand_vm
 from pfnlab.mm.space import MAX_MAP_COUNT, TASK_PAGES, MmStruct
 from pfnlab.mm.unmap import unmap_range

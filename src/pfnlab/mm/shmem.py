@@ -9,7 +9,7 @@ from pfnlab.errors import Undecided, Why
 from pfnlab.hw.entry import pte_dirty, pte_mkdirty, pte_mkwrite, pte_mkyoung, pte_write
 from pfnlab.hw.pgtable import EntryRun, Page
 from pfnlab.mm.space import MmStruct
-from pfnlab.mm.vma import AddressSpace, Vma
+from pfnlab.mm.vma import AddressSpace, PlainFile, Vma
 from pfnlab.units import PfnRange
 
 #: How many pages around one that is read are mapped with it, where they exist (fault_around_bytes).
@@ -17,7 +17,7 @@ FAULT_AROUND = 16
 
 
 @dataclass(eq=False)
-class ShmemFile:
+class ShmemFile(PlainFile):
     """The file behind one mmap(MAP_SHARED | MAP_ANONYMOUS), which children share.
 
     :param size: of the file, in pages: those of the mmap
@@ -31,7 +31,6 @@ class ShmemFile:
     write_notify: bool = False
     has_pfn_mkwrite: bool = False
     has_page_mkwrite: bool = False
-    may_split_errno: int = 0
     own_placement: bool = False
     placement_errno: int = 0
     mmap_prepare: bool = False
@@ -46,9 +45,6 @@ class ShmemFile:
     base_pfn: None = None
     fsync_errno: int = 0
     fallocate_errno: int = 0
-
-    def mkwrite(self, vma: Vma, vpn: int) -> None:
-        """Every first write is allowed."""
 
     def prepare(self, vma: Vma) -> None:
         """There is only one phase."""

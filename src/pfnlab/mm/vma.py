@@ -121,6 +121,18 @@ class MappedFile(Protocol):
         """The driver's mmap; raises :class:`~pfnlab.errors.ModelledErrno` when it refuses."""
 
 
+class PlainFile:
+    """Files whose mappings may be cut anywhere, and that allow every first write."""
+
+    @property
+    def may_split_errno(self) -> int:
+        """There is no may_split."""
+        return 0
+
+    def mkwrite(self, vma: Vma, vpn: int) -> None:
+        """Nothing is refused."""
+
+
 #: Why a VMA may merge with a neighbour: its flags changed, it grew, it is a copy mremap made, or it is new.
 Origin = Literal["changed", "grown", "copied", "mapped"]
 

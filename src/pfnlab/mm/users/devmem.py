@@ -9,12 +9,12 @@ from pfnlab.errors import ModelledErrno
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.pgprot import pgprot_set_cachemode
 from pfnlab.mm.remap import remap_pfn_range
-from pfnlab.mm.vma import AddressSpace, Vma
+from pfnlab.mm.vma import AddressSpace, PlainFile, Vma
 from pfnlab.units import PAGE_SIZE, PfnRange, pfn_to_phys
 
 
 @dataclass(frozen=True)
-class DevMem:
+class DevMem(PlainFile):
     """An open /dev/mem.
 
     :param sync: opened with O_SYNC, so mappings ask for UC- instead of write-back (S1.15)
@@ -36,7 +36,6 @@ class DevMem:
     write_notify: bool = False
     has_pfn_mkwrite: bool = False
     has_page_mkwrite: bool = False
-    may_split_errno: int = 0
     own_placement: bool = False
     placement_errno: int = 0
     fsync_errno: int = errno.EINVAL
@@ -45,9 +44,6 @@ class DevMem:
     def base_pfn(self, vma: Vma) -> int:
         """The offset is the frame."""
         return vma.pgoff
-
-    def mkwrite(self, vma: Vma, vpn: int) -> None:
-        """Every first write is allowed."""
 
     def prepare(self, vma: Vma) -> None:
         """The checks before a page is mapped; the offset is the physical page.

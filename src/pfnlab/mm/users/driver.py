@@ -28,7 +28,7 @@ from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.memremap import memremap, memremap_pages, memunmap, memunmap_pages
 from pfnlab.mm.remap import remap_pfn_range
 from pfnlab.mm.space import MmStruct
-from pfnlab.mm.vma import AddressSpace, Vma
+from pfnlab.mm.vma import AddressSpace, PlainFile, Vma
 from pfnlab.mm.zap import revoke_iomem, zap_vma_ptes
 from pfnlab.units import PfnRange, pfn_to_phys
 
@@ -50,7 +50,7 @@ def prot_of(vma: Vma, mode: str) -> int:
     return vma.page_prot
 
 
-class DriverDeviceFile:
+class DriverDeviceFile(PlainFile):
     """/dev/pfnlab, opened, however it maps; offsets are physical pages.
 
     :ivar mode: cache mode of vm_page_prot
@@ -59,7 +59,6 @@ class DriverDeviceFile:
     mode: str
     kind: str = "driver"
     noexec: bool = False
-    may_split_errno: int = 0
     own_placement: bool = False
     placement_errno: int = 0
     mmap_prepare: bool = False
@@ -87,9 +86,6 @@ class DriverDeviceFile:
     def write_notify(self) -> bool:
         """Where it has either."""
         return self.has_pfn_mkwrite or self.has_page_mkwrite
-
-    def mkwrite(self, vma: Vma, vpn: int) -> None:
-        """Every first write is allowed."""
 
     def prepare(self, vma: Vma) -> None:
         """There is only one phase."""

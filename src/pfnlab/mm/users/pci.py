@@ -10,7 +10,7 @@ from pfnlab.hw.pgprot import pgprot_device, pgprot_writecombine
 from pfnlab.hw.physmap import Resource
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.remap import remap_pfn_range
-from pfnlab.mm.vma import AddressSpace, Vma
+from pfnlab.mm.vma import AddressSpace, PlainFile, Vma
 from pfnlab.mm.zap import revoke_iomem, unmap_mapping_range
 from pfnlab.units import PfnRange, pfn_to_phys
 
@@ -136,7 +136,7 @@ _SYSFS_FILES: tuple[AddressSpace, ...] = ("uc", "wc")
 
 
 @dataclass(frozen=True)
-class PciBar:
+class PciBar(PlainFile):
     """A BAR opened through one of its interfaces.
 
     :param bar: its pages
@@ -159,7 +159,6 @@ class PciBar:
     opened: None = None
     closed: None = None
     noexec: bool = True
-    may_split_errno: int = 0
     mmap_prepare: bool = False
 
     @property
@@ -225,9 +224,6 @@ class PciBar:
     def base_pfn(self, vma: Vma) -> int:
         """vm_pgoff is the frame, since it was mapped."""
         return vma.pgoff
-
-    def mkwrite(self, vma: Vma, vpn: int) -> None:
-        """Every first write is allowed."""
 
     def prepare(self, vma: Vma) -> None:
         """There is only one phase."""

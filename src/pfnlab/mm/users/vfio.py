@@ -20,7 +20,7 @@ from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.locks import RwLock
 from pfnlab.mm.processors import Need
 from pfnlab.mm.remap import remap_pfn_range
-from pfnlab.mm.vma import AddressSpace, Vma
+from pfnlab.mm.vma import AddressSpace, PlainFile, Vma
 from pfnlab.mm.zap import revoke_iomem, unmap_mapping_range, zap_vma_ptes
 from pfnlab.units import PfnRange, pfn_to_phys
 
@@ -39,7 +39,7 @@ REGISTERS = PfnRange(0xFEBF0, 0xFEBF1)
 
 
 @dataclass(eq=False)
-class VfioDevice:
+class VfioDevice(PlainFile):
     """The open device; mappings keep it open when its descriptor is closed.
 
     :param bar: its one BAR
@@ -74,7 +74,6 @@ class VfioDevice:
     write_notify: bool = False
     has_pfn_mkwrite: bool = False
     has_page_mkwrite: bool = False
-    may_split_errno: int = 0
     own_placement: bool = False
     placement_errno: int = 0
     mmap_prepare: bool = False
@@ -110,9 +109,6 @@ class VfioDevice:
     def base_pfn(self, vma: Vma) -> int:
         """The frame that the offset within the BAR's region stands for."""
         return self._pfn(vma, vma.start)
-
-    def mkwrite(self, vma: Vma, vpn: int) -> None:
-        """Every first write is allowed."""
 
     def prepare(self, vma: Vma) -> None:
         """There is only one phase."""

@@ -1,0 +1,35 @@
+"""Pages that are faulted in ahead, for mlock, MAP_POPULATE and advice (S5.10.1)."""
+
+from __future__ import annotations
+
+from pfnlab.hw.entry import pte_write
+from pfnlab.mm.fault import Signal, handle_mm_fault
+from pfnlab.mm.flags import VM_ACCESS, VM_IO, VM_PFNMAP, VM_SHARED, VM_WRITE
+from pfnlab.mm.vma import Vma
+
+
+def populate(vma: Vma, start: int, end: int, *, write: bool | None = None) -> None:
+    """Fault pages in as mlock and MAP_POPULATE do; PFN mappings are skipped (S5.10.1).
+
+    :param write: as a write or a read would; None for a write where the mapping is private and writable
+    :raises Signal: SIGBUS where no handler fills an entry
+    """
+    if vma.flags & (VM_IO | VM_PFNMAP) or not vma.flags & VM_ACCESS or vma.execute_only:
+        return
+    if write is None:
+        write = vma.flags & (VM_WRITE | VM_SHARED) == VM_WRITE
+    for vpn in range(start, end):
+        try:
+            _populate_page(vma, vpn, write)
+        except Signal:
+            # The pages before it are delivered, and the walk goes on with it.
+            if vpn > start:
+                _populate_page(vma, vpn, write)
+            raise
+    vma.mm.kernel.mlock_batch.drain()
+
+
+def _populate_page(vma: Vma, vpn: int, write: bool) -> None:
+    # A handler fills an entry of a private mapping read-only, which a write copies then.
+    while (entry := vma.mm.tables.entry(vpn)) is None or (write and not pte_write(entry.bits)):
+        handle_mm_fault(vma.mm, vpn, write)
