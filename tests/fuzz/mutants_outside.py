@@ -67,7 +67,7 @@ _WALKERS = (
     ),
     Mutant(
         "device pages are holes in pagemap",
-        "mm/readers.py",
+        "mm/pagemap.py",
         "if entry is None or not walker.walk_page_test(vma):",
         "if entry is None:",
     ),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pfnlab.branches import BranchWatch, branches_of
-from pfnlab.fuzz.call_kinds import CLAIMED, HELD, LEAVES, REMOVED, Vocabulary, kind_of, reached_under
+from pfnlab.fuzz.call_kinds import Vocabulary, kind_of
+from pfnlab.fuzz.conditions import CLAIMED, HELD, LEAVES, REMOVED, reached_under
 from pfnlab.fuzz.coverage import PACKAGE, WORDS, Coverage, all_branches, watch_rules
 from pfnlab.fuzz.grammar import Bias, draw
 from pfnlab.programs.lang.load import load_text

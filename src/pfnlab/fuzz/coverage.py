@@ -18,7 +18,8 @@ import msgspec
 
 from pfnlab.branches import BranchWatch, branches_of
 from pfnlab.errors import Misuse
-from pfnlab.fuzz.call_kinds import pairs_of, reached_under
+from pfnlab.fuzz.call_kinds import pairs_of
+from pfnlab.fuzz.conditions import reached_under
 from pfnlab.fuzz.signature import undecided
 from pfnlab.processes import Processes
 from pfnlab.programs.lang.ops import Program

@@ -18,19 +18,18 @@ from pfnlab.fuzz.call_kinds import (
     DRIVER_KINDS,
     ENDS,
     EVERYWHERE,
-    HELD,
     NEVER_HELD,
     ONCE,
     PLANS,
     RESET_KINDS,
     VFIO_KINDS,
-    Conditions,
     Vocabulary,
     areas_of,
     kind_of,
     rows_of,
 )
 from pfnlab.fuzz.calls import CallGenerator
+from pfnlab.fuzz.conditions import HELD, Conditions
 from pfnlab.fuzz.hold_places import PLACES
 from pfnlab.fuzz.ranges import DrawnPlaces, areas, devices, leaf_level, touched_level
 from pfnlab.programs.lang.areas import areas_showing

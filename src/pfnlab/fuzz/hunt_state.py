@@ -11,8 +11,9 @@ import msgspec
 
 from pfnlab.errors import Misuse, Why
 from pfnlab.files import MOST_RECORDED, Missing, cannot_write, read_bytes, write_whole
-from pfnlab.fuzz.call_kinds import CONDITIONS, Vocabulary
+from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.fuzz.causes import Cause, Evidence
+from pfnlab.fuzz.conditions import CONDITIONS
 from pfnlab.fuzz.coverage import WORDS, Coverage, Measure, all_branches
 from pfnlab.fuzz.grammar import Bias
 from pfnlab.fuzz.known_rows import KnownRow

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pfnlab.errors import Defect
-from pfnlab.mm import readers, remote
+from pfnlab.mm import pagemap, readers, remote
 from pfnlab.mm.kernel import Task
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import ByteRange, ProcessVmReadv, Walk
@@ -49,9 +49,9 @@ def walked(task: Task, call: Walk, places: Places) -> int | str | None:
         case "move_pages":
             return " ".join(readers.move_pages(mm, vpn, end, moves=call.node is not None))
         case "pagemap":
-            return " ".join(map(_pagemap_text, readers.pagemap(mm, vpn, end)))
+            return " ".join(map(_pagemap_text, pagemap.pagemap(mm, vpn, end)))
         case "pagemap_scan":
-            found = readers.pagemap_scan(mm, vpn, end)
+            found = pagemap.pagemap_scan(mm, vpn, end)
             return "; ".join(_region_text(region, call.span, vpn) for region in found) or None
         case "numa_maps":
             return "; ".join(_numa_text(counts, places) for counts in readers.numa_maps(mm, vpn, end)) or None
@@ -101,7 +101,7 @@ def pagemap_text(words: list[str]) -> str:
     return "+".join(word for word in PAGEMAP_WORDS if word in words) or "-"
 
 
-def _pagemap_text(page: readers.Pagemap) -> str:
+def _pagemap_text(page: pagemap.Pagemap) -> str:
     flags = {"present": page.present, "file": page.file, "exclusive": page.exclusive}
     return pagemap_text([word for word, is_set in (flags | {"soft-dirty": page.softdirty}).items() if is_set])
 
@@ -111,7 +111,7 @@ def region_text(span: Span, words: list[str]) -> str:
     return f"{span} {'+'.join(word for word in CATEGORIES if word in words)}"
 
 
-def _region_text(region: readers.Region, span: Span, vpn: int) -> str:
+def _region_text(region: pagemap.Region, span: Span, vpn: int) -> str:
     start = span.start - vpn
     return region_text(Span(span.name, start + region.start, start + region.end), region.categories())
 
