@@ -266,7 +266,6 @@ def test_a_userfaultfd_on_ordinary_memory_has_no_rule() -> None:
 
 
 #: One page of the device, and ordinary memory behind it with a page of its own.
-BEHIND = ("a = mmap anon[0:4] private rw", "write a[1] 7", "mmap bar[0:1] wc shared rw over a[0]")
 
 
 def test_mincore_of_a_mapping_that_nothing_stands_for_is_undecided() -> None:
