@@ -120,9 +120,10 @@ class Standing(Noting):
         stops: Sequence[int],
         look: Callable[[str], None],
         limit: float,
-        through: Callable[[int, Callable[[], bool]], bool],
+        through: Callable[[int, Callable[[], bool]], bool] | None,
     ) -> str:
         """Every operation is answered; the first two have a new task each."""
+        self.steered = through is not None
         answered = "program 1\nbefore\n"
         self.stops = list(stops)
         for number in range(stops[-1]):
@@ -130,7 +131,7 @@ class Standing(Noting):
                 raise LostGuest("the guest was lost: a cable", answered=answered)
             answered += f"step {number}\nr 0 0\n" + (f"pid {number} {70 + number}\n" if number < 2 else "")
             if number + 1 in stops:
-                assert through(stops.index(number + 1), lambda: True)
+                assert through is None or through(stops.index(number + 1), lambda: True)
                 look(answered)
         return answered + "step end\nr 0 0\ndone 1\n"
 
@@ -168,6 +169,17 @@ def test_a_look_after_every_operation_and_the_end(monkeypatch: pytest.MonkeyPatc
     main, both = {"main": 70}, {"main": 70, "c": 71}
     assert [main, both, both, both] == Eye.asked
     assert len(stepped.states) == 4
+
+
+def test_only_a_guest_that_is_steered_may_be_asked_while_it_is_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No other one polls then."""
+    guest = Standing()
+
+    stand(guest, monkeypatch)
+
+    assert not guest.steered
 
 
 def test_steps_before_a_loss_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,6 +241,7 @@ def test_a_call_is_forced_where_the_guest_stands(monkeypatch: pytest.MonkeyPatch
     # How the driver is to map is said before.
     assert [0, 0, 2, 0] == [len(around.before) for around in preparations(program)]
     assert [1, 2, 4, 5, 6] == guest.stops
+    assert guest.steered
     assert [("vm_area_alloc", 70)] == Forcing.forced
     assert len(stepped.states) == 5
 

@@ -152,6 +152,7 @@ void map_lowmem(bool clear);
 
 /* channel.c */
 void channel_open(void);
+void channel_leave(void);
 char *channel_request(void);
 void channel_reply(void);
 void channel_progress(uint32_t operations);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * The channel: a BAR shared with the host. Sequence words say whose turn it is; replies are written in place.
+ * Two ports save both sides to poll: the host sleeps until the bell rings, and the guest stands at the gate.
  */
 #include <fcntl.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/io.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -19,13 +21,18 @@
 /* A nap lasts an eighth of the wait so far at most; a guest that has nothing to do sleeps long. */
 #define LONGEST_NAP_NS 20000000
 
-enum { REQUEST_SEQUENCE, REQUEST_LENGTH, REPLY_SEQUENCE, REPLY_LENGTH, HEARTBEAT, BEGUN_OPS, ALLOWED_OPS, DONE_OPS };
+enum { REQUEST_SEQUENCE, REQUEST_LENGTH, REPLY_SEQUENCE, REPLY_LENGTH, HEARTBEAT, BEGUN_OPS, ALLOWED_OPS, DONE_OPS, TURNS, PORTS };
+/* Bits of TURNS. */
+enum { RING = 1, STAND = 2, NAP = 4 };
+/* A write to the gate ends when the host lets the guest through; the processor stands until then. */
+enum { BELL = 0xe9, GATE };
 
 static volatile uint32_t *words;
 static char *reply;
 static size_t said, room;
 static uint32_t sequence = 1;     /* of the reply being written; the hello is the first */
 static char request[REPLY - REQUEST + 1];
+static bool has_ports;
 
 void channel_open(void)
 {
@@ -44,18 +51,39 @@ void channel_open(void)
 	/* The tasks must not inherit a tracked mapping: it would show in what they are asked about. */
 	if (madvise((void *)words, st.st_size, MADV_DONTFORK))
 		give_up("the shared memory cannot be kept from the tasks");
+	/* A kernel without CONFIG_X86_IOPL_IOPERM does not give them. */
+	has_ports = !ioperm(BELL, 2, 1);
+	words[PORTS] = has_ports;
 	reply = (char *)words + REPLY;
 	room = st.st_size - REPLY;
 }
 
-/* Wait until the host has written to WORD what OKAY looks for. */
-static void await_host(int word, bool (*okay)(uint32_t value, uint32_t wanted), uint32_t wanted)
+/* A task says nothing to the host, and is a process without ports as others are. */
+void channel_leave(void)
+{
+	if (has_ports)
+		ioperm(BELL, 2, 0);
+}
+
+static bool takes_turns(uint32_t way)
+{
+	return has_ports && words[TURNS] & way;
+}
+
+static void ring(void)
+{
+	if (takes_turns(RING))
+		outb(0, BELL);
+}
+
+/* Wait until the host has written to WORD what OKAY looks for; YIELDS polls come before the first nap. */
+static void await_host(int word, bool (*okay)(uint32_t value, uint32_t wanted), uint32_t wanted, int yields)
 {
 	struct timespec nap = { .tv_nsec = 50000 };
 
 	for (int polls = 0; !okay(words[word], wanted); polls++) {
 		words[HEARTBEAT]++;
-		if (polls < YIELDS) {
+		if (polls < yields) {
 			sched_yield();
 			continue;
 		}
@@ -81,7 +109,7 @@ char *channel_request(void)
 {
 	uint32_t n;
 
-	await_host(REQUEST_SEQUENCE, equal, sequence);
+	await_host(REQUEST_SEQUENCE, equal, sequence, words[TURNS] & NAP ? 0 : YIELDS);
 	n = words[REQUEST_LENGTH];
 	if (n >= sizeof request)
 		n = sizeof request - 1;
@@ -100,7 +128,9 @@ void channel_begun(uint32_t operations)
 /* Wait until the host lets the operation behind so many others begin. */
 void channel_await(uint32_t operations)
 {
-	await_host(ALLOWED_OPS, more, operations);
+	while (takes_turns(STAND) && words[ALLOWED_OPS] <= operations)
+		outb(0, GATE);
+	await_host(ALLOWED_OPS, more, operations, YIELDS);
 }
 
 /* Hand what was said to the host. */
@@ -113,6 +143,7 @@ void channel_reply(void)
 	words[REPLY_LENGTH] = said;
 	__sync_synchronize();
 	words[REPLY_SEQUENCE] = sequence++;
+	ring();
 	said = 0;
 }
 
@@ -124,6 +155,7 @@ void channel_progress(uint32_t operations)
 		words[REPLY_LENGTH] = said;
 	__sync_synchronize();
 	words[DONE_OPS] = operations;
+	ring();
 }
 
 void say_bytes(const char *text, size_t n)

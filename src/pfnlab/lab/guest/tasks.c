@@ -50,8 +50,10 @@ void task_prepare(void)
 		return;
 	drain(0);
 	prepared = fork();
-	if (!prepared)
+	if (!prepared) {
+		channel_leave();
 		actor(0, "init", false);
+	}
 }
 
 static void adopt(int slot, pid_t pid)

@@ -50,7 +50,7 @@ _OP_LIMIT = 30.0
 
 #: How long things that a program has left behind are waited for, and the time between two looks, in seconds.
 _LEFT_LIMIT = 1.0
-_LEFT_PAUSE = 0.005
+_LEFT_PAUSE = 0.002
 
 #: What is in use does not change where so many looks, with so many seconds between them, see the same.
 _SETTLED, _SETTLING = 2, 0.02
@@ -293,9 +293,14 @@ class Stepper:
             return go_on() if injection is None else self._force(injection, go_on)
 
         self.at = 0
+        forced = any(stop.forced is not None for stop in stops)
         try:
             reply = cast("Guest", self._guest).request_standing(
-                request, [stop.operations for stop in stops], look_after, _OP_LIMIT, through
+                request,
+                [stop.operations for stop in stops],
+                look_after,
+                _OP_LIMIT,
+                through if forced else None,
             )
             if reply.endswith("\ndone 1\n") and len(states) == len(program.ops):
                 look(reply)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pfnlab.errors import Defect
+from pfnlab.lab.vm.ports import RING, Ports
 
 #: Size of the shared memory, bytes.
 CHANNEL_SIZE = 16 << 20
@@ -16,7 +17,7 @@ CHANNEL_SIZE = 16 << 20
 _REQUEST = 4096
 _REPLY = 1 << 20
 _REQUEST_SEQUENCE, _REQUEST_LENGTH, _REPLY_SEQUENCE, _REPLY_LENGTH = range(4)
-_HEARTBEAT, _BEGUN, _ALLOWED, _DONE = range(4, 8)
+_HEARTBEAT, _BEGUN, _ALLOWED, _DONE, _TURNS, _PORTS = range(4, 10)
 
 # The first byte of the firmware's own code, up to 1 MiB.
 _FIRMWARE_CODE = 0xF0000
@@ -86,20 +87,26 @@ def read_hello(text: str) -> Hello:
 
 
 class Channel:
-    """The host's end of one guest's shared memory, backed by the file *path*."""
+    """
+    The host's end of one guest's shared memory, backed by the file *path*.
 
-    def __init__(self, path: Path) -> None:
+    :param ports: those of that guest
+    """
+
+    def __init__(self, path: Path, ports: Ports) -> None:
+        self._ports = ports
         with path.open("w+b") as file:
             file.truncate(CHANNEL_SIZE)
             self._memory = mmap.mmap(file.fileno(), CHANNEL_SIZE)
         self._words = memoryview(self._memory).cast("I")
         self._sequence = 1
 
-    def send(self, text: str, allowed: int = 0) -> None:
+    def send(self, text: str, allowed: int = 0, turns: int = RING) -> None:
         """
         Hand *text* to the agent; its reply is the next one waited for.
 
         :param allowed: how many operations may begin at once, where the request says that they wait
+        :param turns: how both sides wait, as in :mod:`~pfnlab.lab.vm.ports`
         """
         data = text.encode("ascii")
         if len(data) > _REPLY - _REQUEST:
@@ -109,6 +116,7 @@ class Channel:
         self._words[_REPLY_LENGTH] = 0
         self._words[_ALLOWED] = allowed
         self._words[_DONE] = 0
+        self._words[_TURNS] = turns
         self._sequence += 1
         self._words[_REQUEST_SEQUENCE] = self._sequence
 
@@ -121,7 +129,7 @@ class Channel:
         :return: None when *limit* passed or *lives* returned False
         """
         words, sequence = self._words, self._sequence
-        if not _wait(lambda: words[_REPLY_SEQUENCE] == sequence, limit, lives):
+        if not self._wait(lambda: words[_REPLY_SEQUENCE] == sequence, limit, lives):
             return None
         return self.answered()
 
@@ -133,6 +141,7 @@ class Channel:
     def allow(self, operations: int) -> None:
         """Let so many operations of the request begin, its end counted."""
         self._words[_ALLOWED] = operations
+        self._ports.let_through()
 
     def done(self, operations: int, limit: float, lives: Callable[[], bool]) -> bool | None:
         """
@@ -145,7 +154,7 @@ class Channel:
         def is_done() -> bool:
             return words[_DONE] >= operations or words[_REPLY_SEQUENCE] == sequence
 
-        if not _wait(is_done, limit, lives):
+        if not self._wait(is_done, limit, lives):
             return None
         return words[_REPLY_SEQUENCE] != sequence
 
@@ -161,6 +170,14 @@ class Channel:
         """Wait until the agent looks for requests; *limit* and *lives* as in `reply`."""
         return _wait(lambda: self._words[_HEARTBEAT] != 0, limit, lives)
 
+    # Whether *done* came true before *limit* passed and while *lives*; an agent without ports is polled.
+    def _wait(self, done: Callable[[], bool], limit: float, lives: Callable[[], bool]) -> bool:
+        rings = self._words[_PORTS] and self._words[_TURNS] & RING
+        return _wait(done, limit, lives, self._listen if rings else None)
+
+    def _listen(self) -> None:
+        self._ports.listen(_CHECK_EVERY)
+
     @property
     def begun(self) -> int:
         """How many operations of the last request the agent has begun, the end of the program counted."""
@@ -170,20 +187,27 @@ class Channel:
         """Let go of the memory; the file is the owner's to remove."""
         self._words.release()
         self._memory.close()
+        self._ports.close()
 
 
-# Whether *done* came true before *limit* passed and while *lives*.
-def _wait(done: Callable[[], bool], limit: float, lives: Callable[[], bool]) -> bool:
+# Whether *done* came true before *limit* passed and while *lives*; *listen* sleeps until it may have.
+def _wait(
+    done: Callable[[], bool],
+    limit: float,
+    lives: Callable[[], bool],
+    listen: Callable[[], None] | None = None,
+) -> bool:
     start = time.monotonic()
     check, nap = start + _CHECK_EVERY, _SHORTEST_NAP
     while not done():
         now = time.monotonic()
-        if now - start < _SPIN:
-            continue
         if now >= check:
             if now - start > limit or not lives():
                 return done()
             check = now + _CHECK_EVERY
-        time.sleep(nap)
-        nap = min(nap * 1.1, _LONGEST_NAP)
+        if listen:
+            listen()
+        elif now - start >= _SPIN:
+            time.sleep(nap)
+            nap = min(nap * 1.1, _LONGEST_NAP)
     return True

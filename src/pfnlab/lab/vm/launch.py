@@ -109,9 +109,12 @@ def is_stopped(process: int) -> bool:
 
 
 def start_qemu(
-    command: Sequence[str], folder: Path
+    command: Sequence[str], folder: Path, files: Sequence[int] = ()
 ) -> tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]:
-    """QEMU, and the process that ends it with its owner; what QEMU says is in *folder*."""
+    """QEMU, and the process that ends it with its owner; what QEMU says is in *folder*.
+
+    :param files: descriptors that *command* names
+    """
     # Sessions of their own: a terminal's interrupt is for the owner, who then closes.
     with (folder / "stderr").open("wb") as stderr:
         qemu = subprocess.Popen(
@@ -120,6 +123,7 @@ def start_qemu(
             stdout=stderr,
             stderr=stderr,
             start_new_session=True,
+            pass_fds=files,
         )
     try:
         guard = start_guard(_GUARD, str(qemu.pid), str(folder))

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -35,6 +36,7 @@ from pfnlab.lab.vm.launch import (
     ram_arguments,
     start_qemu,
 )
+from pfnlab.lab.vm.ports import NAP, RING, STAND, Ports
 from pfnlab.lab.vm.qmp import CoreForm, dump_memory, tell_monitor
 from pfnlab.lab.vm.saved_state import incoming, mark_used, save_state, state_file
 from pfnlab.lab.vm.slot import Slot
@@ -58,6 +60,8 @@ _END_LIMIT = 10.0
 _RESTORE_LIMIT = 20.0
 # A kernel that panics prints some hundred lines, and waits a second for a processor that is held.
 _PANIC_LIMIT = 8.0
+# A kernel whose processor stood for 20 s complains of that. A host that takes as long was suspended.
+_STAND_LIMIT = 10.0
 # One boot of 256 has a false adapter ROM (`Hello.has_false_rom`).
 _BOOTS = 4
 # More operations than any request has.
@@ -166,20 +170,25 @@ class Guest:
         self._folder = Path(tempfile.mkdtemp(prefix="pfnlab-", dir=memory_folder(room)))
         self.console = self._folder / "console"
         self.ram = self._folder / "ram" if room else None
+        ports = Ports()
         try:
-            self._channel = Channel(self._folder / "channel")
+            self._channel = Channel(self._folder / "channel", ports)
             self._process, self._guard = start_qemu(
                 [
                     *command,
                     *device_arguments("channel", backing(self._folder / "channel"), CHANNEL),
+                    *ports.arguments(),
                     *("-serial", f"file:{self.console}"),
                     *("-qmp", f"unix:{self._folder / 'qmp'},server=on,wait=off"),
                     *(ram_arguments(self.ram, room) if self.ram else ()),
                     *(plugin_arguments(self._folder / "blocks") if self._counted else ()),
                 ],
                 self._folder,
+                ports.files,
             )
+            ports.started()
         except BaseException:
+            ports.close()
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
         self._open = True
@@ -204,12 +213,12 @@ class Guest:
         self._send(text)
         return self._wait("answer", limit)
 
-    def _send(self, text: str, allowed: int = 0) -> None:
+    def _send(self, text: str, allowed: int = 0, turns: int = RING) -> None:
         if self._lost:
             raise self._lost
         if not self._open:
             raise Defect("a request to a guest that was closed")
-        self._channel.send(text, allowed)
+        self._channel.send(text, allowed, turns)
 
     def request_standing(
         self,
@@ -217,7 +226,7 @@ class Guest:
         stops: Sequence[int],
         look: Callable[[str], None],
         limit: float = 30,
-        through: Callable[[int, Callable[[], bool]], bool] = lambda stop, go_on: go_on(),
+        through: Callable[[int, Callable[[], bool]], bool] | None = None,
     ) -> str:
         """
         The reply to *text*, a program under ``observe stand``: the guest stands while *look* is called.
@@ -226,10 +235,11 @@ class Guest:
         :param look: gets the reply so far
         :param limit: seconds to wait at most, from one stop to the next
         :param through: lets the guest run to the stop with this index, by the function it gets, whose result
-            is its own: whether the guest stands there
-        :raises LostGuest: as `request` does
+            is its own: whether the guest stands there. Without it the processor stands, too, and *look* may
+            ask QEMU nothing.
+        :raises LostGuest: as `request` does; or *look* took so long that the kernel may have noticed
         """
-        self._send(text, 0 if stops else _ALL)
+        self._send(text, 0 if stops else _ALL, RING | NAP | (0 if through else STAND))
 
         def go_on_to(stop: int) -> bool:
             self._channel.allow(stop)
@@ -239,9 +249,12 @@ class Guest:
             return stands
 
         for index, stop in enumerate(stops):
-            if not through(index, partial(go_on_to, stop)):
+            if not (through(index, partial(go_on_to, stop)) if through else go_on_to(stop)):
                 break
+            began = time.monotonic()
             look(self._channel.answered())
+            if not through and time.monotonic() - began > _STAND_LIMIT:
+                raise self.lose("the host was busy, and it stood still for too long", disturbed=True)
         self._channel.allow(_ALL)
         return self._wait("answer", limit)
 
@@ -362,15 +375,16 @@ class Guest:
             return reply
         raise self.lose(f"it did not {action} within {limit:g} s")
 
-    def lose(self, reason: str) -> LostGuest:
+    def lose(self, reason: str, *, disturbed: bool = False) -> LostGuest:
         """Close the guest as lost, and store its console.
 
         :param reason: why, unless it has ended by itself
+        :param disturbed: it is the host's fault
         :return: the error, which later requests raise too; the first one where it was lost before
         """
         if self._lost:
             return self._lost
-        lives, self._disturbed = self._lives(), self.is_disturbed
+        lives, self._disturbed = self._lives(), disturbed or self.is_disturbed
         self._alarm, self._begun = self._alarm_of_console(), self._channel.begun
         if not lives:
             reason = self._last_words()
