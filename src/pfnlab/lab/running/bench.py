@@ -18,6 +18,7 @@ from pfnlab.lab.running.alarms import alarm_of_guest, alarm_of_reply
 from pfnlab.lab.running.cleaning import cleared, low_devices, turned_back
 from pfnlab.lab.running.inside import disagreements, with_inside
 from pfnlab.lab.running.kernel_blocks import ReachedBlocks
+from pfnlab.lab.running.left_behind import left_behind, settled
 from pfnlab.lab.running.notes import Noise, with_notes
 from pfnlab.lab.running.placement import (
     Placement,
@@ -223,7 +224,7 @@ class Bench:
             stands,
         )
         request = compile_program(program, placement, observed)
-        in_use = booted.in_use or booted.stepper.settled()
+        in_use = booted.in_use or settled(booted.stepper.in_use)
         if booted.reached is not None:
             booted.reached.begin()
         if booted.stepper.wanted(program):
@@ -264,7 +265,7 @@ class Bench:
                 if program.needs.driver:
                     # What a program does not give back is the driver's.
                     booted.guest.request("reset\n", PROGRAM_LIMIT)
-                booted.in_use, left = booted.stepper.left_behind(in_use, placement)
+                booted.in_use, left = left_behind(booted.stepper.in_use, in_use, placement)
                 stepped.blame(-1, left)
             self._account(booted, placement, reply, program, steps, stepped.states)
             if alarm is not None or left:

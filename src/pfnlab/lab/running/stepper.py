@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import re
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import msgspec
 
@@ -22,6 +21,7 @@ from pfnlab.lab.running.preparations import preparations
 from pfnlab.lab.running.replies import reply_until
 from pfnlab.lab.running.schedule import Schedule
 from pfnlab.lab.running.stepwise import Ask, Stage, ask_stepwise
+from pfnlab.lab.running.stops import can_stand, stops_of
 from pfnlab.lab.steering.functions import Functions
 from pfnlab.lab.steering.gdbstub import GdbStub
 from pfnlab.lab.steering.points import Injection
@@ -48,13 +48,6 @@ NO_LENS = (
 
 _OP_LIMIT = 30.0
 
-#: How long things that a program has left behind are waited for, and the time between two looks, in seconds.
-_LEFT_LIMIT = 1.0
-_LEFT_PAUSE = 0.002
-
-#: What is in use does not change where so many looks, with so many seconds between them, see the same.
-_SETTLED, _SETTLING = 2, 0.02
-
 #: The lines of a reply with the process id of a task.
 _PIDS = re.compile(r"^pid (\d+) (\d+)$", re.MULTILINE)
 
@@ -62,50 +55,6 @@ _SLOT_TROUBLES = {
     errno.ETIMEDOUT: "the kernel did not notice in time that the device came or went",
     errno.EADDRNOTAVAIL: "the kernel gave the device another address than the last one had",
 }
-
-
-def _is_forced(op: Op) -> bool:
-    return op.fail is not None or op.skip is not None
-
-
-class StandingPoint(NamedTuple):
-    """
-    A point of a request at which the guest stands.
-
-    :param operations: so many of it are done, preparations counted
-    :param looked_at: an operation of the program is done there, with all that belongs to it
-    :param forced: the operation of the program that leads there, where a call is to be forced in it
-    """
-
-    operations: int
-    looked_at: bool
-    forced: Op | None = None
-
-
-def _stops(program: Program) -> list[StandingPoint]:
-    # One after each operation; around one in which a call is forced its preparations are apart.
-    stops, operations = [], 0
-    for op, around in zip(program.ops, preparations(program), strict=True):
-        if _is_forced(op):
-            if around.before:
-                stops.append(StandingPoint(operations + len(around.before), looked_at=False))
-            operations += len(around.before) + 1
-            stops.append(StandingPoint(operations, looked_at=not around.after, forced=op))
-            if not around.after:
-                continue
-            operations += len(around.after)
-        else:
-            operations += len(around.before) + 1 + len(around.after)
-        stops.append(StandingPoint(operations, looked_at=True))
-    return stops
-
-
-def _can_stand(program: Program) -> bool:
-    # The process id is not known before the first operation, so no call can be forced in that; and the
-    # functions of the driver are asked for in requests of their own.
-    if program.ops and _is_forced(program.ops[0]):
-        return False
-    return not (program.needs.driver and any(op.skip is not None for op in program.ops))
 
 
 @dataclass(frozen=True)
@@ -172,9 +121,7 @@ class Stepper:
 
         Its request then says so: nothing is asked between two operations, but a call may be forced in one.
         """
-        if not _can_stand(program) or program.needs.held or program.needs.slot:
-            return False
-        if not (self._looks and hasattr(self._guest, "request_standing")):
+        if not (can_stand(program) and self._looks and hasattr(self._guest, "request_standing")):
             return False
         self._open_lens(needed=False)
         return self._inside is not None
@@ -267,7 +214,7 @@ class Stepper:
         states: list[LensState] = []
         pids: dict[str, int] = {}
         read = 0
-        stops, passed = _stops(program), 0
+        stops, passed = stops_of(program), 0
 
         def look(answered: str) -> None:
             nonlocal read
@@ -347,36 +294,6 @@ class Stepper:
             return self._inside.in_use()
         except Undecided:
             return None
-
-    def settled(self) -> InUse | None:
-        """As :meth:`in_use`, once it does not change: after a boot the kernel still frees."""
-        last, same = self.in_use(), 0
-        end = time.monotonic() + _LEFT_LIMIT
-        while last is not None and same < _SETTLED and time.monotonic() < end:
-            time.sleep(_SETTLING)
-            now = self.in_use()
-            same = same + 1 if now == last else 0
-            last = now
-        return last
-
-    def left_behind(self, before: InUse, placement: Placement) -> tuple[InUse, list[MemoryFault]]:
-        """
-        The things in use when a program has ended, and those that it has left behind.
-
-        The kernel frees some things later, and so they are waited for.
-
-        :param before: what was in use before it
-        """
-        from pfnlab.lens.in_use import left_behind
-
-        end = time.monotonic() + _LEFT_LIMIT
-        while True:
-            after = self.in_use() or before
-            faults = list(left_behind(before, after, placement.places.overlaps_device))
-            # The agent makes the task of the next program meanwhile.
-            if (not faults and after.spaces == before.spaces) or time.monotonic() >= end:
-                return after, faults
-            time.sleep(_LEFT_PAUSE)
 
     def close(self) -> None:
         """Let go of the guest, which may be gone already."""
