@@ -10,6 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pfnlab.lab.images.cache import cache_root
+from pfnlab.programs.runs.alarm import Alarm, alarms_in, first_alarm
+
+# QEMU's message after which it lives on, with a guest that stands still.
+_KVM_GAVE_UP = "KVM internal error"
+
+# What the agent's last line begins with.
+_AGENT = "pfnlab agent:"
 
 _CONSOLES_KEPT = 50
 _serial = itertools.count()
@@ -38,3 +45,31 @@ def keep_console(lines: Sequence[str]) -> Path | None:
     for old_console in sorted(folder.glob("*.console"))[:-_CONSOLES_KEPT]:
         old_console.unlink(missing_ok=True)
     return path
+
+
+def alarm_of(console: Sequence[str]) -> Alarm | None:
+    """The first alarm of a kernel; none where the agent gave up, for that panic is not the kernel's own."""
+    if any(_AGENT in line for line in console):
+        return None
+    return first_alarm(alarms_in(console))
+
+
+def gave_up(stderr: Sequence[str]) -> bool:
+    """True where KVM gave up: QEMU lives on, and its guest stands still."""
+    return any(_KVM_GAVE_UP in line for line in stderr)
+
+
+def last_words(console: Sequence[str], stderr: Sequence[str], status: int | None) -> str:
+    """
+    The reason why a guest ended without an alarm: a panic, QEMU's last message, or the console's last line.
+
+    :param stderr: what QEMU said
+    :param status: with which it ended, None where it still lives
+    """
+    panics = [line for line in console if "Kernel panic" in line or _AGENT in line]
+    if panics:
+        return "; ".join(dict.fromkeys(line.partition("] ")[2] or line for line in panics))
+    if status is None:
+        return next((line for line in stderr if _KVM_GAVE_UP in line), "QEMU stopped it")
+    said = [*stderr[-1:], *console[-1:], "it said nothing"]
+    return f"QEMU ended with status {status} ({said[0]})"

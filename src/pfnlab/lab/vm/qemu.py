@@ -19,7 +19,7 @@ from pfnlab.lab.images.image import guest_image, holds
 from pfnlab.lab.images.modules import MODULE as VFIO_MODULE
 from pfnlab.lab.vm.boots import SMALL, GuestShape
 from pfnlab.lab.vm.channel import Channel, Hello, read_hello
-from pfnlab.lab.vm.console import keep_console, lines_of
+from pfnlab.lab.vm.console import alarm_of, gave_up, keep_console, last_words, lines_of
 from pfnlab.lab.vm.counted_blocks import Blocks, plugin_arguments
 from pfnlab.lab.vm.guest_machine import (
     CHANNEL,
@@ -41,19 +41,13 @@ from pfnlab.lab.vm.qmp import CoreForm, dump_memory, tell_monitor
 from pfnlab.lab.vm.saved_state import incoming, mark_used, save_state, state_file
 from pfnlab.lab.vm.slot import Slot
 from pfnlab.lab.vm.standstill import Standstill, processor_time
-from pfnlab.programs.runs.alarm import Alarm, alarms_in, first_alarm
+from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.machine import Accel
 
 QEMU = "qemu-system-x86_64"
 
 #: Seconds until the agent must have said hello.
 BOOT_LIMIT = 60.0
-
-# QEMU's message after which it lives on, with a guest that stands still.
-_KVM_GAVE_UP = "KVM internal error"
-
-# What the agent's last line begins with.
-_AGENT = "pfnlab agent:"
 
 _REMEDY = "apt-get install --no-install-recommends qemu-system-x86"
 _END_LIMIT = 10.0
@@ -201,7 +195,7 @@ class Guest:
         return self._process.poll() is None and not self._stands()
 
     def _stands(self) -> bool:
-        return any(_KVM_GAVE_UP in line for line in lines_of(self._folder / "stderr"))
+        return gave_up(lines_of(self._folder / "stderr"))
 
     def request(self, text: str, limit: float = 30) -> str:
         """
@@ -400,23 +394,10 @@ class Guest:
         self.close()
         return self._lost
 
-    # The alarm in what the kernel printed since its boot. Where the agent gave up, the panic is not its own.
     def _alarm_of_console(self) -> Alarm | None:
-        console = lines_of(self.console)[self._lines_of_boot :]
-        if any(_AGENT in line for line in console):
-            return None
-        return first_alarm(alarms_in(console))
+        return alarm_of(lines_of(self.console)[self._lines_of_boot :])
 
-    # The reason why QEMU ended: the alarm, the panic, QEMU's last message, or the console's last line.
     def _last_words(self) -> str:
         if self._alarm:
             return self._alarm.title
-        console = lines_of(self.console)
-        panics = [line for line in console if "Kernel panic" in line or _AGENT in line]
-        if panics:
-            return "; ".join(dict.fromkeys(line.partition("] ")[2] or line for line in panics))
-        stderr_lines = lines_of(self._folder / "stderr")
-        if self._process.poll() is None:
-            return next((line for line in stderr_lines if _KVM_GAVE_UP in line), "QEMU stopped it")
-        stderr_lines = stderr_lines[-1:] or console[-1:] or ["it said nothing"]
-        return f"QEMU ended with status {self._process.returncode} ({stderr_lines[0]})"
+        return last_words(lines_of(self.console), lines_of(self._folder / "stderr"), self._process.poll())
