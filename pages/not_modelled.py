@@ -134,11 +134,14 @@ CORNERS = (
         ),
     ),
     Absence(
-        "`[vvar]`, the pages of the clock, which every process has",
-        "It is one VMA of four pages, only to be read and never cut. Up to 7.0 it is a PFN mapping filled by"
-        " faults (VM_PFNMAP, VM_IO); on 7.2 its pages are counted ones (VM_MIXEDMAP, VM_IO), and 7.3 has no"
-        " VM_IO either, so debuggers read it. Which pages there are depends on the clocks of the machine.",
-        (_BAR, "a = mmap vvar[0:4] private r"),
+        "vvar while a processor is held, `[vvar_vclock]`, and time namespaces",
+        "`vvar` is modelled for a process of the first time namespace on a machine without the clocks of a "
+        "hypervisor (S9.11.3); those have pages of their own. Where it is, a task learns under locks that a "
+        "held one may have.",
+        (
+            *(_BAR, "a = mmap bar[0] wc shared rw", "t = thread", "hold unmap_vmas: munmap a"),
+            *("t: v = mremap vvar 4 pages maymove fixed", "release"),
+        ),
     ),
     Absence(
         "buffers of perf of more than 129 pages",

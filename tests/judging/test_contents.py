@@ -92,6 +92,13 @@ def test_a_page_that_changes_by_itself_is_noticed() -> None:
     assert broken(ANON, held) == [("contents_kept", 2)]
 
 
+def test_the_clock_changes_by_itself() -> None:
+    """And what is noticed elsewhere is not noticed there."""
+    moved = "a = mremap vvar 4 pages maymove fixed\nread a[0]\nlook\n"
+
+    assert broken(moved, {1: [("main", P, 5, 3)], 2: [("main", P, 6, 3)]}) == []
+
+
 def test_a_new_page_that_holds_something_is_noticed() -> None:
     """The store is there, and behind it what somebody else left."""
     assert broken(ANON, {1: [("main", P, 5, 3)]}) == [("fresh_zero", 1)]

@@ -88,6 +88,28 @@ def test_pages_count_for_the_vma_they_are_in(tmp_path: Path) -> None:
     assert (8, 8, 3) == (second.rss, second.anonymous, second.locked)
 
 
+def test_the_pages_of_the_clock_are_a_special_mapping(tmp_path: Path) -> None:
+    """
+    They have no file, and its operations; how often a page is mapped outside of the areas nobody sees.
+    """
+    kernel = ToyKernel()
+    kernel.ordinary(3, 0x90, anonymous=0, mapcount=9)
+    kernel.put(toy.VMAS + 40, 0)
+    without_operations = look(kernel, tmp_path)
+    kernel.put(toy.VMAS + 88, toy.SYMBOLS["special_mapping_vmops"])
+    special = look(kernel, tmp_path)
+
+    assert ("anon", None) == (
+        without_operations.tasks[0].vmas[0].file,
+        without_operations.tasks[0].vmas[0].offset,
+    )
+    assert ("vvar", None) == (special.tasks[0].vmas[0].file, special.tasks[0].vmas[0].offset)
+    assert [1, 0] == [
+        sum(fault.name == "counts_left" for fault in state.memory.faults)
+        for state in (without_operations, special)
+    ]
+
+
 def test_a_vma_in_two_slots_of_the_tree_is_one(tmp_path: Path) -> None:
     """
     So it is on 6.1 while a VMA is split.

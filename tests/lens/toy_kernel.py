@@ -44,6 +44,7 @@ SYMBOLS = {
     "page_offset_base": IMAGE + SYMBOLS_AT + 16,
     "vmemmap_base": IMAGE + SYMBOLS_AT + 24,
     "init_pid_ns": IMAGE + SYMBOLS_AT + 32,
+    "special_mapping_vmops": IMAGE + SYMBOLS_AT + 40,
 }
 
 INFO_TEXT = b"""OSRELEASE=toy
@@ -99,7 +100,7 @@ def types(*, without: str = "", vma_word: str = "pfnmap_track_ctx") -> Btf:
         *("vm_area_struct", VMA_SIZE, ("vm_start", "word", 0), ("vm_end", "word", 8)),
         *(("vm_page_prot", "pgprot", 16), ("vm_flags", "word", 24), ("vm_pgoff", "word", 32)),
         *(("vm_file", "word", 40), (vma_word, vma_kind, 48)),
-        *(("vm_mm", "word", 56), ("shared", "shared", 64)),
+        *(("vm_mm", "word", 56), ("shared", "shared", 64), ("vm_ops", "word", 88)),
     )
     define("refs", 4, ("counter", "int", 0))
     define("refcount", 4, ("refs", "refs", 0))

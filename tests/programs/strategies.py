@@ -253,6 +253,8 @@ class _Draft:
             return Mremap(span, over.pages, words[0], True, words[1], None, over)
         pages = draw(SIZES)
         if to == "name":
+            if draw(st.integers(0, 9)) == 0:
+                span = draw(st.sampled_from((Span("vvar", 0, 4), Span("vvar", 1, 3), Span("vvar", 2, 2))))
             return Mremap(span, pages, words[0], True, words[1], self.bind(pages))
         return Mremap(span, draw(st.sampled_from((0, pages))), words[0], False, words[1])
 

@@ -153,7 +153,7 @@ syntax match pfnlabComment_operand2 "\v\C#.*" contained nextgroup=@pfnlabInOpera
 highlight default link pfnlabComment_operand2 pfnlabComment
 syntax match pfnlabName_operand1 "\v\C[a-z][a-z0-9_]{0,11}%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInArguments skipwhite
 highlight default link pfnlabName_operand1 pfnlabName
-syntax match pfnlabBuiltin_operand0 "\v\C%(anon|perf|ram|moved)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInArguments skipwhite
+syntax match pfnlabBuiltin_operand0 "\v\C%(anon|perf|vvar|ram|moved)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInArguments skipwhite
 highlight default link pfnlabBuiltin_operand0 pfnlabBuiltin
 
 syntax cluster pfnlabInMapped contains=pfnlabMark_mapped0,pfnlabNumber_mapped1,pfnlabName_mapped2,pfnlabComment_mapped3,pfnlabError_mapped4,pfnlabError_mapped5
@@ -179,7 +179,7 @@ syntax match pfnlabComment_source4 "\v\C#.*" contained nextgroup=@pfnlabInSource
 highlight default link pfnlabComment_source4 pfnlabComment
 syntax match pfnlabName_source3 "\v\C[a-z][a-z0-9_]{0,11}%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInArguments skipwhite
 highlight default link pfnlabName_source3 pfnlabName
-syntax match pfnlabBuiltin_source2 "\v\C%(anon|perf|ram|moved)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInArguments skipwhite
+syntax match pfnlabBuiltin_source2 "\v\C%(anon|perf|vvar|ram|moved)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInArguments skipwhite
 highlight default link pfnlabBuiltin_source2 pfnlabBuiltin
 syntax match pfnlabNumber_source1 "\v\C-?%(0[xX][0-9a-fA-F]+|[0-9]+)%([A-Za-z0-9_-])@!" contained nextgroup=@pfnlabInSource skipwhite
 highlight default link pfnlabNumber_source1 pfnlabNumber

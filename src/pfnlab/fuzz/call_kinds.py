@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.ops import Call, Fork, Mmap, Mremap, Program
 from pfnlab.programs.lang.shapes import BY_WORD, ROWS, Row, Shape, word_of
 from pfnlab.programs.lang.span import Span
@@ -33,6 +34,7 @@ _USER_KINDS: dict[str, CallKind] = {
     "munmap": CallKind(18, seen=True),
     "mremap": CallKind(6, seen=True),
     "mremap to": CallKind(9, seen=True),
+    "mremap vvar": CallKind(4, seen=True),
     "mprotect": CallKind(10, seen=True),
     "pkey_mprotect": CallKind(4, seen=False),
     "madvise": CallKind(14, seen=True),
@@ -215,6 +217,18 @@ PLANS: dict[str, tuple[tuple[str, ...], ...]] = {
         ),
         *(("write", "process_vm_readv"), ("mem_read",), ("write", "futex_wake"), ("write", "numa_maps")),
     ),
+    "mremap vvar": (
+        *(("read", "walk"), ("read", "fork", "read"), ("munmap all",), ("munmap",), ("read", "mprotect all")),
+        *(("read", "mremap to all", "read"), ("mprotect", "read"), ("read", "dontneed", "read"), ("mlock",)),
+        *(("process_vm_readv",), ("read", "process_vm_readv"), ("mem_read",), ("read", "mem_read")),
+        *(
+            ("populate_read",),
+            ("read", "numa_maps"),
+            ("clear_refs", "pagemap"),
+            ("read", "munmap all", "fork"),
+        ),
+        *(("mlockall",), ("mmap over",), ("exec", "mremap vvar"), ("madvise all", "fork", "read")),
+    ),
     "munmap": (("msync all",), ("random all",), ("madvise all",), ("mlock all",), ("mprotect all",)),
     "fork": (("mprotect", "mprotect", "write"), ("walk",), ("read",)),
     "zap_vma_ptes": (("remap_pfn_range",), ("read",)),
@@ -324,6 +338,8 @@ def kind_of(call: Call) -> str:
             return "mmap vfio"
         return f"mmap {call.source.name}" if call.source.name in NO_DEVICE else "mmap"
     if isinstance(call, Mremap):
+        if call.span.name == VVAR:
+            return "mremap vvar"
         return "mremap to" if call.fixed else "mremap"
     if isinstance(call, Fork) and call.refused is not None:
         return "fork refused"
@@ -337,7 +353,7 @@ def areas_of(call: Call) -> tuple[str, ...]:
         span = getattr(call, field, None)
         if isinstance(span, Span) and kind_of(call) not in EVERYWHERE:
             names.append(span.name)
-    return tuple(dict.fromkeys(name for name in names if name is not None))
+    return tuple(dict.fromkeys(name for name in names if name not in (None, VVAR)))
 
 
 def pairs_of(program: Program) -> set[str]:

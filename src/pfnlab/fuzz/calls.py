@@ -136,6 +136,8 @@ class CallGenerator(MappingGenerator):
                 return self.mremap(places.inside(self.movable()))
             case "mremap to":
                 return self.mremap_to(places.inside(self.movable()))
+            case "mremap vvar":
+                return self.mremap_vvar()
             case "fork" if child is not None:
                 return Fork(child)
             case "fork refused":

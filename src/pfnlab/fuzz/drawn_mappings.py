@@ -8,6 +8,7 @@ from typing import get_args
 import msgspec
 
 from pfnlab.fuzz.ranges import DRIVER_LEAVES, DrawnPlaces
+from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.device_ops import (
     DRIVER_RAM,
     DRIVER_RAM_PAGES,
@@ -20,7 +21,7 @@ from pfnlab.programs.lang.device_ops import (
 )
 from pfnlab.programs.lang.ops import Mmap, Mremap, Via
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.words import ANON, PERF
+from pfnlab.programs.lang.words import ANON, PERF, VVAR_PAGES
 
 DRAWN_PROTS = ("none", "r", "r", *["rw"] * 7, "w", "rx", "rwx", "rwx", "wx", "x", "x")
 
@@ -164,6 +165,20 @@ class MappingGenerator:
     def dontunmap(self, name: str) -> bool:
         """True where a move from area *name* leaves the old place mapped, which devices refuse."""
         return self._random.random() < (0.3 if name in self.ordinary else 0.07)
+
+    def mremap_vvar(self) -> Mremap:
+        """Move the pages of the clock to an area, mostly all of them as they are."""
+        draw, places = self._random, self._places
+        span, pages = Span(VVAR, 0, VVAR_PAGES), VVAR_PAGES
+        if draw.random() < 0.15:
+            start = draw.randrange(VVAR_PAGES)
+            span = Span(VVAR, start, draw.randrange(start, VVAR_PAGES + 1))
+            pages = max(1, draw.choice((span.pages, span.pages, 1, VVAR_PAGES, VVAR_PAGES + 2)))
+        dontunmap = draw.random() < 0.05
+        if draw.random() < 0.8:
+            return Mremap(span, pages, maymove=True, fixed=True, dontunmap=dontunmap, name=places.free_area())
+        over = places.destination(places.area(), pages, 0)
+        return Mremap(span, over.pages, maymove=True, fixed=True, dontunmap=dontunmap, over=over)
 
     def mremap(self, span: Span) -> Mremap:
         """Shrink, grow or stay; move only if there is no room."""

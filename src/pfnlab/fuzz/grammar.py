@@ -32,7 +32,7 @@ from pfnlab.fuzz.calls import CallGenerator
 from pfnlab.fuzz.conditions import HELD, Conditions
 from pfnlab.fuzz.hold_places import PLACES
 from pfnlab.fuzz.ranges import DrawnPlaces, areas, devices, leaf_level, touched_level
-from pfnlab.programs.lang.areas import areas_showing
+from pfnlab.programs.lang.areas import VVAR, areas_showing
 from pfnlab.programs.lang.device_ops import Plug, RescanMoved, Unplug
 from pfnlab.programs.lang.forced import Fail, Hold
 from pfnlab.programs.lang.ops import (
@@ -298,7 +298,7 @@ class _Drawing:
             self.places.unmapped(call.span)
         elif isinstance(call, (Mmap, Mremap)):
             pages = call.source.pages if isinstance(call, Mmap) else call.pages
-            if isinstance(call, Mremap) and call.fixed and not call.dontunmap:
+            if isinstance(call, Mremap) and call.fixed and not call.dontunmap and call.span.name != VVAR:
                 self.places.unmapped(call.span)
             if call.over is not None or call.name is not None:
                 self.places.mapped(call.over or Span(call.name or "", 0, pages))

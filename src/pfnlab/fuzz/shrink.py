@@ -15,6 +15,7 @@ import msgspec
 
 from pfnlab.fuzz.ranges import AREAS, TABLE
 from pfnlab.fuzz.signature import Signature
+from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.device_ops import Ioremap, Memremap, RequestMemRegion, SetMemory, SetPagesArray
 from pfnlab.programs.lang.forced import Fail
 from pfnlab.programs.lang.ops import (
@@ -308,7 +309,7 @@ def _calls(call: Any) -> Iterator[Any]:
         for driver in _words(call.driver):
             part = driver.part if driver.how == "part" else None
             yield msgspec.structs.replace(call, driver=msgspec.structs.replace(driver, part=part))
-    if isinstance(call, Mremap) and call.fixed and not call.dontunmap:
+    if isinstance(call, Mremap) and call.fixed and not call.dontunmap and call.span.name != VVAR:
         yield msgspec.structs.replace(call, maymove=False, fixed=False, name=None, over=None)
     if isinstance(call, Write | Walk) and call.value not in (None, 1):
         yield msgspec.structs.replace(call, value=1)

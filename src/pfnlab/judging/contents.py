@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from pfnlab.judging.by_place import ByPlace
 from pfnlab.judging.seen import SeenSpaces
+from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.ops import Fork, Mmap, Mremap, Op, Program, Read, Write
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import STORING_WALKERS, Walk
@@ -70,7 +71,12 @@ class PageContents:
         if memory is None or memory.pages is None:
             self.forget()
             return
-        pages = {(page.task, page.area, page.page): page for page in memory.pages}
+        # The time changes by itself.
+        pages = {
+            place: page
+            for page in memory.pages
+            if not _is_clock(place := (page.task, page.area, page.page), spaces)
+        }
         store = _store(op, process)
         if self._pages is not None:
             self._drop_replaced(step, op, process)
@@ -240,6 +246,11 @@ def _shared(
 def _is_private(place: _Place, spaces: SeenSpaces) -> bool:
     span = Span(place[1], place[2], place[2] + 1)
     return any(vma.perms.endswith("p") for vma in spaces.vmas.overlapping(place[0], span))
+
+
+def _is_clock(place: _Place, spaces: SeenSpaces) -> bool:
+    span = Span(place[1], place[2], place[2] + 1)
+    return any(vma.file == VVAR for vma in spaces.vmas.overlapping(place[0], span))
 
 
 def _frame(place: _Place, ptes: ByPlace[PteSeen]) -> tuple[str, int] | None:

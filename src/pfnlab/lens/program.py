@@ -19,6 +19,7 @@ OBJECTS = {
     "memtype_rbroot": "struct rb_root_cached",
     "page_offset_base": "unsigned long",
     "vmemmap_base": "unsigned long",
+    "special_mapping_vmops": "struct vm_operations_struct",
 }
 
 #: Where the kernel's image is mapped (``__START_KERNEL_map``).

@@ -23,6 +23,7 @@ from pfnlab.lens.view import KernelView
 from pfnlab.lens.vma_bits import sealed_bits, smaps_bits
 from pfnlab.mm.flags import VM_LOCKED, VM_PAT, vm_flags_text
 from pfnlab.mm.smap_counts import SmapCounts
+from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import PHYSICAL, BookEntry, MemoryFault, MemorySeen, PageHeld, PteSeen
 from pfnlab.programs.runs.places import Places
@@ -116,7 +117,7 @@ class Lens:
         self._levels = 5 if view.info.number("pgtable_l5_enabled", 0) else 4
         self._mm = layouts.record("struct mm_struct", "mm_mt.ma_root", "pgd", "context.tlb_gen.counter")
         self._notifiers = Notifiers(view) if Notifiers.has(view) else None
-        vma = ["vm_start", "vm_end", "vm_page_prot.pgprot", "vm_flags", "vm_pgoff", "vm_file"]
+        vma = ["vm_start", "vm_end", "vm_page_prot.pgprot", "vm_flags", "vm_pgoff", "vm_file", "vm_ops"]
         self._tracks = layouts.has("struct vm_area_struct", "pfnmap_track_ctx")
         # A word that no released kernel has (tracker=base_pfn).
         self._keeps_pfn = layouts.has("struct vm_area_struct", "vm_base_pfn")
@@ -207,6 +208,11 @@ class Lens:
         return list(self._direct_map.other_pages(pfns))
 
     @cached_property
+    def special_ops(self) -> int:
+        """The operations of special mappings, of which no area can have others than vvar."""
+        return self._view.symbol("special_mapping_vmops")
+
+    @cached_property
     def _vmemmap(self) -> int:
         """Where the kernel has the ``struct page`` of frame 0."""
         return self._view.word(self._view.symbol("vmemmap_base"))
@@ -271,6 +277,7 @@ class _Look:
         self._covered: dict[int, list[tuple[int, int, tuple[str, Span]]]] = {}
         self._names: dict[int, str] = {}
         self._page_users: Counter[int] = Counter()
+        self._everybodys: set[int] = set()
         self._shown: list[tuple[str, int, int]] = []
 
     def task(self, name: str, mm: int) -> TaskState:
@@ -308,7 +315,7 @@ class _Look:
     def _vma(self, task: str, address: int, pages: Pages) -> VmaState | None:
         lens = self._lens
         data = self._view.read(address, lens._vma.size)
-        start, end, prot, bits, pgoff, file, *tracked = lens._vma.unpack(data)
+        start, end, prot, bits, pgoff, file, ops, *tracked = lens._vma.unpack(data)
         if start >= end or (start | end) % PAGE_SIZE:
             raise self._view.error(f"the VMA at {address:#x} reaches from {start:#x} to {end:#x}")
         first, last = start >> PAGE_SHIFT, end >> PAGE_SHIFT
@@ -324,13 +331,18 @@ class _Look:
             # It is nobody else's, so the VMA stands for the context.
             behind = tracked[-1]
             self._covered[address] = [(behind - (last - first), behind, (task, span))]
-        kind = self._file_kind(file) if file else "anon"
-        offset = None if kind == "anon" else self._places.offset_span(kind, pgoff, pgoff + last - first)
+        kind = self._file_kind(file) if file else VVAR if ops == lens.special_ops else "anon"
+        offset = (
+            None if kind in ("anon", VVAR) else self._places.offset_span(kind, pgoff, pgoff + last - first)
+        )
         if kind == "driver" and offset is not None and offset.name == PHYSICAL:
             offset = RAM
         pat = not lens._tracks and lens._parts is None and not lens._keeps_end and bool(bits & VM_PAT)
         base = tracked[0] if pat and lens._keeps_pfn else None
         pfns = None if base is None else lens.span(self._places, base, base + last - first)
+        if kind == VVAR:
+            # Processes have them outside of areas too.
+            self._everybodys.update(pfn for page, pfn in pages if first <= page < last)
         counts = self._counts(pages[bisect_left(pages, (first, 0)) : bisect_left(pages, (last, 0))])
         return VmaState(
             *(span, _flags(smaps_bits(bits, lens._sealed)), bits, _mode(prot), kind, offset, pat),
@@ -385,7 +397,7 @@ class _Look:
         """Pages of ordinary memory whose count is not the number of entries that map them."""
         for pfn, users in self._page_users.items():
             _, mapcount = self._lens.folio(pfn)
-            if mapcount != users:
+            if mapcount != users and pfn not in self._everybodys:
                 name = "counters" if mapcount < users else "counts_left"
                 yield MemoryFault(name, f"a page counts {mapcount:,} mappings and has {users:,}")
 

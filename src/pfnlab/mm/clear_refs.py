@@ -36,7 +36,7 @@ def _clear(vma: Vma, kind: str) -> None:
     """clear_refs_pte_range() for the entries of *vma*; the walk skips PFN mappings (walk_page_test)."""
     mm = vma.mm
     walker, configuration = mm.kernel.walkers.walk_page_range, mm.kernel.profile.configuration
-    if not walker.walk_page_test(vma) or kind == ("anon" if vma.file is not None else "mapped"):
+    if not walker.walk_page_test(vma) or kind == ("anon" if vma.i_mapping is not None else "mapped"):
         return
 
     def new_bits(run: EntryRun) -> int:

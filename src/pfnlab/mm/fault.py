@@ -22,7 +22,7 @@ from pfnlab.mm.flags import (
 from pfnlab.mm.shmem import ShmemFile, set_file_page, shmem_fault
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.unmap import zap_page_range
-from pfnlab.mm.vma import AnonVma, Vma
+from pfnlab.mm.vma import AnonVma, SpecialMapping, Vma
 
 #: The frame of the zero page here; no device holds it, and its content is 0.
 ZERO_PFN = 0
@@ -207,11 +207,14 @@ def _check_access(vma: Vma, write: bool) -> None:
         raise Signal("SIGSEGV", 2)
 
 
-def fault_in(vma: Vma, vpn: int, write: bool, *, user: bool = False, unshare: bool = False) -> None:
+def fault_in(
+    vma: Vma, vpn: int, write: bool, *, user: bool = False, unshare: bool = False, remote: bool = False
+) -> None:
     """The fault itself, of an access that is allowed, or forced.
 
     :param user: a task's own access, which first tries with the VMA's own lock
     :param unshare: no access, but the page shall be the task's own (FAULT_FLAG_UNSHARE)
+    :param remote: as another process, or a debugger (FAULT_FLAG_REMOTE)
     :raises Signal: SIGBUS when no handler fills the entry
     """
     mm = vma.mm
@@ -246,6 +249,8 @@ def fault_in(vma: Vma, vpn: int, write: bool, *, user: bool = False, unshare: bo
             mm.kernel.trace.event("fault", vpn)
         if file.fault is None:
             # A driver without a handler fills everything at mmap: an empty entry stays empty (S6.2.3).
+            raise Signal("SIGBUS", 2)
+        if remote and isinstance(file, SpecialMapping) and file.refuses_remote:
             raise Signal("SIGBUS", 2)
         file.fault(vma, vpn, write)
 

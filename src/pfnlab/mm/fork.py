@@ -19,7 +19,7 @@ from pfnlab.mm.flags import (
     is_cow_mapping,
 )
 from pfnlab.mm.gather import MmuGather
-from pfnlab.mm.space import MmStruct
+from pfnlab.mm.space import OWN_PAGE, MmStruct
 from pfnlab.mm.unmap import clear_vmas, detach, exit_mmap, free_own_tables, free_vmas
 from pfnlab.mm.vma import AnonVma, Vma
 
@@ -36,7 +36,7 @@ def dup_mmap(parent: MmStruct, *, commits: bool = True) -> MmStruct:
     unmaps = parent.kernel.profile.failed_fork_unmaps
     failed = own_memory = False
     with parent.mmap_lock.write():
-        vmas = list(parent)
+        vmas = [vma for vma in parent if vma.start < OWN_PAGE]
         try:
             for src in vmas:
                 if parent.kernel.current_comm in parent.kernel.doomed:
@@ -55,6 +55,9 @@ def dup_mmap(parent: MmStruct, *, commits: bool = True) -> MmStruct:
                 raise Undecided(
                     "the model does not know how many page tables a process's own memory needs", Why.NO_RULE
                 )
+            for src in [vma for vma in parent if vma.start >= OWN_PAGE and not vma.flags & VM_DONTCOPY]:
+                parent.start_write(src)
+                _copy_vma(src, child, commits)
         except ModelledErrno:
             failed = True
             if unmaps:
@@ -124,7 +127,7 @@ def _copy_vma(src: Vma, child: MmStruct, commits: bool) -> None:
     if opens_first:
         _open(dst, src)
     child.link(dst)
-    if dst.file is not None:
+    if dst.i_mapping is not None:
         kernel.link_file(dst, src)
         kernel.trace.event("link", dst.start)
     if src.flags & VM_WIPEONFORK:

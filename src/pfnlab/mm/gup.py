@@ -14,12 +14,19 @@ from pfnlab.mm.vma import Vma
 
 
 def get_user_page(
-    mm: MmStruct, vpn: int, *, write: bool = False, force: bool = False, pin: bool = False
+    mm: MmStruct,
+    vpn: int,
+    *,
+    write: bool = False,
+    force: bool = False,
+    pin: bool = False,
+    remote: bool = False,
 ) -> EntryRun:
     """The entry of page *vpn*, faulted in where necessary; kernels refuse PFN mappings unseen (S7.1.1).
 
     :param force: with any protection of the VMA (FOLL_FORCE)
     :param pin: a page that others share is copied first, so that the pinned page stays the task's (FOLL_PIN)
+    :param remote: as another process, or a debugger (FOLL_REMOTE)
     :raises ModelledErrno: EFAULT; EEXIST for an entry without a page
     """
     walker = mm.kernel.walkers.get_user_pages
@@ -29,7 +36,7 @@ def get_user_page(
             raise ModelledErrno(errno.EFAULT)
         while (entry := mm.tables.entry(vpn)) is None or not _suits(vma, entry, write, force):
             try:
-                fault_in(vma, vpn, write)
+                fault_in(vma, vpn, write, remote=remote)
             except Signal:
                 raise ModelledErrno(errno.EFAULT) from None
         zero = entry.page is None and entry.pfn == ZERO_PFN

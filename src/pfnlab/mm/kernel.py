@@ -112,6 +112,8 @@ class Kernel:
         self.vfio: dict[str, VfioDevice] = {}
         #: Devices on the PCI bus, by name; the PCI files' own.
         self.pci: dict[str, PciDevice] = {}
+        #: Maps what every new program has of the kernel's, where that is modelled (S9.11).
+        self.additional_pages: Callable[[MmStruct], None] | None = None
         self.mlock_batch = MlockBatch(drained_by_unmap=profile.unmap_drains_lru)
         self._later: list[Callable[[], None]] = []
         #: Every VMA of a file in the order a reverse-map walk meets them: by offset, equals as linked.
@@ -139,7 +141,14 @@ class Kernel:
 
     def start_task(self, comm: str) -> Task:
         """A fresh process with an address space of its own."""
-        return self._add_task(comm, MmStruct(self))
+        return self._add_task(comm, self._new_space())
+
+    def _new_space(self) -> MmStruct:
+        """The address space of a program that begins, with the pages that the kernel gives it."""
+        mm = MmStruct(self)
+        if self.additional_pages is not None:
+            self.additional_pages(mm)
+        return mm
 
     def _add_task(self, comm: str, mm: MmStruct, pid: int | None = None) -> Task:
         task = Task(comm, self._take_pid() if pid is None else pid, mm)
@@ -214,8 +223,8 @@ class Kernel:
 
     def link_file(self, vma: Vma, parent: Vma | None = None) -> None:
         """The VMA enters its file's reverse map."""
-        assert vma.file is not None
-        with self.i_mmap_rwsem(vma.file.mapping).write():
+        assert vma.i_mapping is not None
+        with self.i_mmap_rwsem(vma.i_mapping).write():
             self.insert_file(vma, parent)
 
     def insert_file(self, vma: Vma, parent: Vma | None = None) -> None:
@@ -228,8 +237,8 @@ class Kernel:
 
     def unlink_file(self, vma: Vma) -> None:
         """The VMA leaves its file's reverse map."""
-        assert vma.file is not None
-        with self.i_mmap_rwsem(vma.file.mapping).write():
+        assert vma.i_mapping is not None
+        with self.i_mmap_rwsem(vma.i_mapping).write():
             self.remove_file(vma)
 
     def remove_file(self, vma: Vma) -> None:
@@ -404,7 +413,7 @@ class Kernel:
         if self.profile.exec_tears_down_late:
             self.trace.event("exec_done")
         # exec_mmap() comes first: the task has its new address space while the old one ends (S8.2.9).
-        old, task.mm = task.mm, MmStruct(self)
+        old, task.mm = task.mm, self._new_space()
         task.mm.visible = True
         task.tlb.flush()
         self.processors.hide(

@@ -175,8 +175,7 @@ def _walk(mm: MmStruct, start: int, end: int, advice: str, tlb: MmuGather | None
                 break
             at = vma.start
         stop = min(vma.end, end)
-        read_only = vma.file is None and not vma.flags & (VM_SHARED | VM_WRITE)
-        if vma.flags & VM_SEALED and read_only and advice in _DISCARDING:
+        if vma.flags & VM_SEALED and advice in _DISCARDING and _guards_contents(vma):
             raise ModelledErrno(errno.EPERM)
         if vma.special:
             _advise_special(vma, at, stop, advice, tlb)
@@ -185,6 +184,12 @@ def _walk(mm: MmStruct, start: int, end: int, advice: str, tlb: MmuGather | None
         at = stop
     if hole:
         raise ModelledErrno(errno.ENOMEM)
+
+
+def _guards_contents(vma: Vma) -> bool:
+    """True where contents that nobody may write are the mapping's own (is_ro_anon, can_madvise_modify)."""
+    own = vma.is_anonymous if vma.mm.kernel.profile.seal_guards_anonymous else vma.i_mapping is None
+    return own and not vma.flags & (VM_SHARED | VM_WRITE)
 
 
 def _advise_special(vma: Vma, start: int, end: int, advice: str, tlb: MmuGather | None) -> None:
@@ -200,6 +205,9 @@ def _advise_special(vma: Vma, start: int, end: int, advice: str, tlb: MmuGather 
     if advice == "dofork" and not (vma.flags & VM_IO or vma.mm.kernel.profile.dofork_refuses_special):
         _change_flags(vma, start, end, advice)
         return
+    if advice == "wipeonfork" and vma.i_mapping is None and not vma.flags & VM_SHARED:
+        _change_flags(vma, start, end, advice)
+        return
     if advice in _REFUSED_SPECIAL:
         raise ModelledErrno(errno.EINVAL)
     if advice in _IGNORED_SPECIAL:
@@ -212,7 +220,7 @@ def _advise_special(vma: Vma, start: int, end: int, advice: str, tlb: MmuGather 
 
 def _remove(vma: Vma, start: int, end: int) -> None:
     """MADV_REMOVE: the file's fallocate answers, and of files only shared anonymous memory can (S5.9)."""
-    if vma.flags & VM_LOCKED or vma.file is None:
+    if vma.flags & VM_LOCKED or vma.file is None or vma.i_mapping is None:
         raise ModelledErrno(errno.EINVAL)
     if vma.flags & (VM_SHARED | VM_MAYWRITE) != VM_SHARED | VM_MAYWRITE:
         raise ModelledErrno(errno.EACCES)

@@ -268,7 +268,7 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
         assert source is not None
         vma = source
     with mm.kernel.processors.inside("move_page_tables"):
-        trace.event("move_tables")
+        trace.event("move_tables", call.start)
         back = _pages_in_front(vma, new, call, to)
         _move_page_tables(mm, call.start - back, call.old + back, to - back)
     tracker.move_vma(vma, new)

@@ -55,6 +55,14 @@ class Profile:
     perf_maps_ahead: bool
     #: A buffer of perf is never cut (S9.10.4).
     perf_stays_whole: bool
+    #: The clocks of hypervisors are a mapping of their own beside vvar (S9.11.1).
+    vvar_clocks_apart: bool
+    #: The random numbers of the vDSO have a page of vvar (S9.11.3).
+    vvar_rng_page: bool
+    #: The pages of vvar are counted ones, else frames (S9.11.2).
+    vvar_counted: bool
+    #: vvar has all of its pages, and no VM_IO (S9.11.3, S9.11.4).
+    vvar_whole: bool
     #: Memory that cannot be committed is logged with its size.
     overcommit_names_bytes: bool
     #: Files without a name are of a file system without execution.
@@ -101,6 +109,8 @@ class Profile:
     mseal: bool
     #: Behind a VMA that merged with a sealed one, mseal goes on from that VMA's old end (S5.10.7).
     mseal_keeps_old_end: bool
+    #: A seal guards anonymous memory from advice, else all memory without a file (S5.10.7c).
+    seal_guards_anonymous: bool
     #: MADV_GUARD_INSTALL and _REMOVE are known (S5.9).
     guard_regions: bool
     #: MADV_POPULATE_* ends at the first hole instead of going on behind it.

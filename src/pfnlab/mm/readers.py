@@ -274,6 +274,10 @@ def mincore(mm: MmStruct, start: int, end: int) -> tuple[int, str]:
                     Why.MACHINE_DECIDES,
                 )
             entry = mm.tables.entry(vpn)
+            if vma.file is not None and vma.i_mapping is None:
+                # Whose file it is, who may know what is in memory: of no file nobody (can_do_mincore).
+                digits.append("1")
+                continue
             walks = vma.file is None or mm.kernel.profile.mincore_walks or walker.walk_page_test(vma)
             resident = (entry is not None and walks) or _in_memory(vma, vpn)
             digits.append("1" if resident else "0")

@@ -52,13 +52,13 @@ def _pinned(mm: MmStruct, start: int, length: int, *, write: bool) -> list[Entry
     pinned: list[EntryRun] = []
     for vpn in range(start // PAGE_SIZE, -(-(start + length) // PAGE_SIZE)):
         try:
-            pinned.append(get_user_page(mm, vpn, write=write, pin=True))
+            pinned.append(get_user_page(mm, vpn, write=write, pin=True, remote=True))
         except ModelledErrno:
             if not pinned:
                 raise ModelledErrno(errno.EFAULT) from None
             # The pages in front of it are copied, and the rest is tried anew (process_vm_rw_single_vec).
             with suppress(ModelledErrno):
-                get_user_page(mm, vpn, write=write, pin=True)
+                get_user_page(mm, vpn, write=write, pin=True, remote=True)
             break
     return pinned
 
@@ -100,7 +100,7 @@ def _access_remote_vm(mm: MmStruct, start: int, length: int, stored: bytes | Non
         size = min(length - len(moved), PAGE_SIZE - offset)
         part = None if stored is None else stored[len(moved) :]
         try:
-            entry = get_user_page(mm, vpn, write=stored is not None, force=force)
+            entry = get_user_page(mm, vpn, write=stored is not None, force=force, remote=True)
         except ModelledErrno:
             if not _finds_vma(mm, vpn):
                 break

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 TASK_PAGES = (1 << 47) // 4096 - 1
 MAX_MAP_COUNT = 65530
 
+#: The page from which a process has memory of its own, behind all that programs map; it keeps the page tables
+#: there while it lives. Only vvar of it is modelled.
+OWN_PAGE = TASK_PAGES + 1 - 64
+
 #: VMAs a freshly started process has of its own (program, heap, stack, vdso, vvar ...).
 OWN_VMAS = 8
 
@@ -105,7 +109,7 @@ class MmStruct:
     @property
     def map_count(self) -> int:
         """How many VMAs the kernel would count."""
-        return len(self._vmas) + OWN_VMAS
+        return len(self._vmas) + OWN_VMAS - (self.kernel.additional_pages is not None)
 
     def flush_tlb(self, start: int | None = None, end: int | None = None) -> None:
         """flush_tlb_mm_range: translations of pages ``[start, end)`` go, or all of the address space.
@@ -146,7 +150,9 @@ class MmStruct:
         return self._vmas[first : bisect_left(self._starts, end)]
 
     def gap_around(self, start: int, end: int) -> tuple[int, int]:
-        """The free address range around an unmapped ``[start, end)``."""
+        """The free address range around an unmapped ``[start, end)``; memory of its own is never alone."""
+        if start >= OWN_PAGE:
+            return start, end
         at = bisect_left(self._starts, start)
         floor = self._vmas[at - 1].end if at else 0
         after = bisect_left(self._starts, end)
@@ -195,8 +201,9 @@ class MmStruct:
         if vma.file is not None and vma.file.opened is not None:
             vma.file.opened(new, vma)
         # The file's reverse map gets the new VMA before the old one shrinks, the address space after it.
-        with self.kernel.i_mmap_rwsem(vma.file.mapping).write() if vma.file is not None else nullcontext():
-            if vma.file is not None:
+        mapping = vma.i_mapping
+        with self.kernel.i_mmap_rwsem(mapping).write() if mapping is not None else nullcontext():
+            if mapping is not None:
                 self.kernel.insert_file(new)
                 self.kernel.remove_file(vma)
             self.adjust_leaf(at)
@@ -205,7 +212,7 @@ class MmStruct:
                 vma.start, vma.pgoff = at, pgoff
             else:
                 vma.end = at
-            if vma.file is not None:
+            if mapping is not None:
                 self.kernel.insert_file(vma)
             self.link(new)
         lower, upper = (new, vma) if new_below else (vma, new)
@@ -224,18 +231,18 @@ class MmStruct:
     @contextmanager
     def entering(self, vma: Vma) -> Iterator[None]:
         """*vma* enters its file's reverse map, and in this context the address space (vma_link, S8.2.7)."""
-        kernel, file = self.kernel, vma.file
+        kernel, mapping = self.kernel, vma.i_mapping
         rmap_first = kernel.profile.mmap_locks_rmap_first
-        if file is None:
+        if mapping is None:
             yield
         elif rmap_first:
-            with kernel.i_mmap_rwsem(file.mapping).write():
+            with kernel.i_mmap_rwsem(mapping).write():
                 yield
                 kernel.insert_file(vma)
         else:
             yield
             kernel.link_file(vma)
-        if file is not None:
+        if mapping is not None:
             kernel.trace.event("link", vma.start)
 
     def adjust_leaf(self, at: int) -> None:
@@ -345,11 +352,11 @@ class MmStruct:
     @contextmanager
     def relinked(self, *vmas: Vma) -> Iterator[None]:
         """The file's reverse map is without these VMAs in this context, in which their borders change."""
-        file = vmas[0].file
-        if file is None:
+        mapping = vmas[0].i_mapping
+        if mapping is None:
             yield
             return
-        with self.kernel.i_mmap_rwsem(file.mapping).write():
+        with self.kernel.i_mmap_rwsem(mapping).write():
             for vma in vmas:
                 self.kernel.remove_file(vma)
             yield
@@ -357,16 +364,16 @@ class MmStruct:
                 self.kernel.insert_file(vma)
 
     def _absorb(self, lower: Vma, upper: Vma, copy: Vma | None) -> None:
-        file = lower.file
+        mapping = lower.i_mapping
         # A copy has not been in its file's reverse map: the other VMA enters it once more, with new borders.
-        with self.kernel.i_mmap_rwsem(file.mapping).write() if file is not None else nullcontext():
-            if file is not None:
+        with self.kernel.i_mmap_rwsem(mapping).write() if mapping is not None else nullcontext():
+            if mapping is not None:
                 self.kernel.remove_file(upper if lower is copy else lower)
             self.unlink(upper)
             lower.end = upper.end
-            if file is not None:
+            if mapping is not None:
                 self.kernel.insert_file(lower)
-            if file is not None and copy not in (lower, upper):
+            if mapping is not None and copy not in (lower, upper):
                 self.kernel.remove_file(upper)
         lower.flags |= upper.flags
         lower.anon_vma = lower.anon_vma or upper.anon_vma

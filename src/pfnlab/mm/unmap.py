@@ -143,16 +143,18 @@ def free_own_tables(tlb: MmuGather) -> None:
 def _clear_own(tlb: MmuGather, whole: bool) -> Vma:
     """The program's own mappings are cleared too, which are not modelled (S8.2.8).
 
-    One of them is a PFN VMA, ``[vvar]`` of the vDSO, which is here for the placement; a copy that a failed
-    fork left has not got that far.
+    One of them is a PFN VMA, that of the vDSO's clocks, which is here for the placement: ``[vvar]``, unless
+    that is modelled, or ``[vvar_vclock]``. A copy that a failed fork left has not got that far.
     """
-    vvar = Vma(tlb.mm, 0, 1, pgoff=0, flags=VM_READ | VM_IO | VM_PFNMAP, page_prot=0, file=None)
-    if whole:
-        tlb.flushes.tlb_start_vma(tlb, vvar)
-    tlb.extend(vvar.start, vvar.end)
-    if whole:
-        tlb.flushes.tlb_end_vma(tlb, vvar)
-    return vvar
+    kernel = tlb.mm.kernel
+    clocks = Vma(tlb.mm, 0, 1, pgoff=0, flags=VM_READ | VM_IO | VM_PFNMAP, page_prot=0, file=None)
+    has_clocks = whole and (kernel.additional_pages is None or kernel.profile.vvar_clocks_apart)
+    if has_clocks:
+        tlb.flushes.tlb_start_vma(tlb, clocks)
+    tlb.extend(clocks.start, clocks.end)
+    if has_clocks:
+        tlb.flushes.tlb_end_vma(tlb, clocks)
+    return clocks
 
 
 def _near_each_other(vmas: list[Vma]) -> list[list[Vma]]:
@@ -180,7 +182,7 @@ def _unlink(tlb: MmuGather, vmas: list[Vma]) -> None:
             with kernel.processors.inside("unlink"):
                 _leave_files([vma])
             continue
-        if vma.file is None:
+        if vma.i_mapping is None:
             continue
         if batch and (batch[0].file is not vma.file or len(batch) == _BATCH):
             _leave_files(batch)
@@ -193,7 +195,7 @@ def _unlink(tlb: MmuGather, vmas: list[Vma]) -> None:
 
 def _leave_files(vmas: list[Vma]) -> None:
     for vma in vmas:
-        if vma.file is not None:
+        if vma.i_mapping is not None:
             vma.mm.kernel.unlink_file(vma)
             vma.mm.kernel.trace.event("unlink", vma.start)
 

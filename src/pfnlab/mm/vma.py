@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -73,8 +74,8 @@ class MappedFile(Protocol):
         """The errno of MADV_REMOVE (S5.9)."""
 
     @property
-    def mapping(self) -> AddressSpace:
-        """The address space object its mappings belong to."""
+    def mapping(self) -> AddressSpace | None:
+        """The address space object its mappings belong to; None for what is no file (a special mapping)."""
 
     @property
     def has_fault(self) -> bool:
@@ -131,6 +132,49 @@ class PlainFile:
 
     def mkwrite(self, vma: Vma, vpn: int) -> None:
         """Nothing is refused."""
+
+
+class SpecialMapping:
+    """What the kernel maps into every process (vm_special_mapping): it has operations, and is no file.
+
+    Nobody may cut it, and a first write asks nobody.
+    """
+
+    kind: str = "special"
+    noexec: bool = False
+    write_notify: bool = False
+    has_pfn_mkwrite: bool = False
+    has_page_mkwrite: bool = False
+    may_split_errno: int = errno.EINVAL
+    own_placement: bool = False
+    placement_errno: int = 0
+    mmap_prepare: bool = False
+    fsync_errno: int = 0
+    fallocate_errno: int = errno.EINVAL
+    mapping: None = None
+    has_fault: bool = True
+    has_access: bool = False
+    huge_fault: None = None
+    fault_reconstructs: bool = False
+    opened: None = None
+    closed: None = None
+    base_pfn: None = None
+    #: Its handler fills nothing for another process.
+    refuses_remote: bool = False
+
+    @property
+    def fault(self) -> Callable[[Vma, int, bool], None] | None:
+        """Its handler."""
+        return None
+
+    def mkwrite(self, vma: Vma, vpn: int) -> None:
+        """There is none."""
+
+    def prepare(self, vma: Vma) -> None:
+        """No program maps it."""
+
+    def mmap(self, vma: Vma) -> None:
+        """No program maps it."""
 
 
 #: Why a VMA may merge with a neighbour: its flags changed, it grew, it is a copy mremap made, or it is new.
@@ -216,6 +260,11 @@ class Vma:
     def special(self) -> bool:
         """Any of VM_SPECIAL: never merged, never locked (S5.1.2)."""
         return bool(self.flags & VM_SPECIAL)
+
+    @property
+    def i_mapping(self) -> AddressSpace | None:
+        """The address space object in whose reverse map it is; None without a file (vm_file)."""
+        return None if self.file is None else self.file.mapping
 
     @property
     def is_shmem(self) -> bool:

@@ -44,6 +44,16 @@ SWITCHES = (
             source="perf/core: Prevent VMA split of buffer mappings",
         ),
     ),
+    Switch(
+        "vvar_clocks_apart",
+        "6.13",
+        "e93d2521b27f, x86/vdso: Split virtual clock pages into dedicated mapping; S9.11.1",
+    ),
+    Switch(
+        "vvar_rng_page", "6.15", "dafde29605eb, x86/vdso: Switch to generic storage implementation; S9.11.3"
+    ),
+    Switch("vvar_counted", "7.1", "vvar_fault() gives pages, 7.1; S9.11.2"),
+    Switch("vvar_whole", "7.3", "vdso_setup_data_pages(), 7.3; S9.11.3"),
     Switch("overcommit_names_bytes", "6.12", "the message of __vm_enough_memory()"),
     Switch("anon_inodes_noexec", "6.16", "SB_I_NOEXEC for anonymous inodes; S10.3"),
     # Fork.
@@ -107,6 +117,11 @@ SWITCHES = (
         until="6.19",
         after="6.16",
         last="6.18",
+    ),
+    Switch(
+        "seal_guards_anonymous",
+        "6.17",
+        "vma_is_anonymous() in can_madvise_modify(), 6.17; S5.10.7c",
     ),
     Switch("guard_regions", "6.13", "MADV_GUARD_INSTALL, 6.13; S5.9"),
     Switch("populate_stops_at_hole", "6.12", "MADV_POPULATE_* walks on its own"),

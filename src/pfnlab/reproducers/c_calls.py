@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.device_ops import (
     D0,
     D3,
@@ -362,6 +363,9 @@ def _mremap(call: Mremap) -> CCall:
         to = area_at(call.over)
     elif call.name is not None:
         to = f"area_{call.name}"
+    if call.span.name == VVAR:
+        words = f"{call.span.start}, {call.span.pages}, {call.pages}, {' | '.join(flags)}, {to}"
+        return CCall(f"move_vvar({words})", ("move_vvar",))
     words = f"{area_at(call.span)}, {call.span.pages}, {call.pages}, {' | '.join(flags) or '0'}, {to}"
     return CCall(f"move({words})", ("move",))
 

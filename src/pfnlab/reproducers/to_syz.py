@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pfnlab.errors import Undecided
+from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.ops import (
     ADVICE,
     MAIN_TASK,
@@ -166,6 +167,8 @@ class _Writing:
             case Mincore():
                 found = f'&({_ARGUMENTS:#x})=""/{call.span.pages}'
                 yield f"mincore({self._range(call.span)}, {found})"
+            case Mremap(span=Span(name=name)) if name == VVAR:
+                raise self._cannot(op, number, "where vvar lies is not known beforehand")
             case Mremap():
                 yield self._mremap(call)
             case Mlockall():

@@ -83,6 +83,10 @@ def last_op(line: str) -> Op:
             Mmap(None, Span("anon", 0, 2), "anon", False, "rwx", over=Span("a", 3, 5)),
         ),
         ("c = mmap perf[0:5] shared rw", Mmap("c", Span("perf", 0, 5), "perf", True, "rw")),
+        (
+            "c = mremap vvar 4 pages maymove fixed",
+            Mremap(Span("vvar", 0, 4), 4, maymove=True, fixed=True, name="c"),
+        ),
         ("munmap a[4:8]", Munmap(Span("a", 4, 8))),
         ("munmap a [ 0x4 : 0x8 ]", Munmap(Span("a", 4, 8))),
         ("munmap a[3]", Munmap(Span("a", 3, 4))),

@@ -21,7 +21,8 @@ from pfnlab.programs.lang.words import HEADERS, KEYWORDS, PREFIXES, PROTS, UNITS
 #: The token at a field that the parser found; fields of no word of their own are not here.
 FIELDS = {
     "verb": {"operation"},
-    "span": {"name"},
+    # An area, or the pages of the clock.
+    "span": {"name", "builtin"},
     "over": {"name"},
     "source": {"name", "builtin"},
     "via": {"mode", "option"},

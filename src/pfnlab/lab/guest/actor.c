@@ -31,6 +31,7 @@
 #define SYS_mseal 462
 #endif
 
+#define OF_VVAR (1UL << 63)       /* of an address that counts from where the pages of the clock are */
 #define STACK_USED 16384          /* of its stack, by any operation, at most */
 #define THREAD_USED 2048          /* of what the library keeps for it, at least so large */
 #define RSEQ_SIZE 32              /* what the kernel writes to there, from newer libraries on; the last byte is unused */
@@ -47,6 +48,7 @@ __thread union scratch *scratch;
 static enum refusal refused;      /* why my process' forks fail */
 static int own_key;              /* a protection key of my process, 0 before it is needed */
 static bool all_locked;           /* my process has called mlockall, and not munlockall */
+static bool vvar_moved;           /* my process has the pages of its clock elsewhere by now */
 static bool threaded;             /* the process has, or had, several threads */
 static struct op thread_op;       /* what a new thread is to be; read before it announces itself */
 
@@ -157,11 +159,37 @@ static void change_device(const struct op *op, struct answer *answer)
 		close(fd);
 }
 
-static void move(const uint64_t *arg, struct answer *answer)
+/*
+ * Where the kernel put the pages of my clock. Nobody asks it for the time, so they are as they were made. Once moved
+ * they are no longer there, whatever else may be by then: then 0, where nothing is.
+ */
+static uint64_t vvar_start(void)
 {
-	/* The raw call: the library's wrapper would drop the address without MREMAP_FIXED. */
-	long at = syscall(SYS_mremap, arg[0], arg[1], arg[2], arg[3], arg[4]);
+	char *maps = scratch->text, *line;
+	const char *at;
 
+	if (vvar_moved || !file_read("/proc/self/maps", maps, sizeof scratch->text))
+		return 0;
+	line = strstr(maps, "[vvar]");
+	if (!line)
+		return 0;
+	while (line > maps && line[-1] != '\n')
+		line--;
+	at = line;
+	return hex(&at);
+}
+
+static void move(const uint64_t *arg, bool order, struct answer *answer)
+{
+	bool own = arg[0] & OF_VVAR;
+	uint64_t from = own ? vvar_start() + (arg[0] & ~OF_VVAR) : arg[0];
+	long at;
+
+	if (order)
+		order_record(true);
+	/* The raw call: the library's wrapper would drop the address without MREMAP_FIXED. */
+	at = syscall(SYS_mremap, from, arg[1], arg[2], arg[3], arg[4]);
+	vvar_moved |= own && at != -1;
 	answer->ret = at == -1 ? -1 : 0;
 	answer->error = errno;
 	if (at != -1) {
@@ -386,7 +414,7 @@ static void operate(const struct op *op, struct answer *answer)
 	int ret = 0;
 
 	let_through();
-	if (op->order && op->verb != MMAP && !op->vfio && op->verb != WALK && op->verb != BYTES && op->verb != REMOVE && op->verb != RESCAN &&
+	if (op->order && op->verb != MMAP && op->verb != MREMAP && !op->vfio && op->verb != WALK && op->verb != BYTES && op->verb != REMOVE && op->verb != RESCAN &&
 	    op->verb != BIND && op->verb != UNBIND && op->verb != RESCAN_MOVED && op->verb != CLEAR_REFS &&
 	    op->verb != PKEY_MPROTECT && op->verb != SETRLIMIT && op->verb != PROCESS_MADVISE)
 		order_record(true);
@@ -396,7 +424,7 @@ static void operate(const struct op *op, struct answer *answer)
 	case MEMORY:
 	case POWER:
 	case VFIO_RESET: change_device(op, answer); return;
-	case MREMAP:   move(arg, answer); return;
+	case MREMAP:   move(arg, op->order, answer); return;
 	case LOAD:
 	case CLEAR:
 	case STORE:    touch(op, answer); return;

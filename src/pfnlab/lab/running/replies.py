@@ -64,6 +64,7 @@ _FILES = (
     ("/dev/pfnlab", "driver"),
     ("vfio", "vfio"),
     ("[perf_event]", "perf"),
+    ("[vvar]", "vvar"),
 )
 
 
@@ -240,7 +241,9 @@ class _Reader:
         path = path.strip()
         file = next((name for part, name in _FILES if part in path), "anon")
         pfn = phys_to_pfn(int(offset, 16))
-        file_span = None if file == "anon" else self.places.offset_span(file, pfn, pfn + last - first)
+        file_span = (
+            None if file in ("anon", "vvar") else self.places.offset_span(file, pfn, pfn + last - first)
+        )
         if file == "driver" and file_span is not None and file_span.name == PHYSICAL:
             file_span = RAM
         section.vmas.append(

@@ -11,6 +11,7 @@ from pfnlab.errors import Misuse
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.preparations import preparations
 from pfnlab.mm.users.vfio import BAR_OFFSET
+from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.device_ops import DRIVER_RAM, UnmapMappingRange
 from pfnlab.programs.lang.ops import (
     Call,
@@ -47,8 +48,9 @@ _FROM_BAR = frozenset({"wc", "uc", "vfio"})
 #: The room that a limit leaves where there is none.
 _UNLIMITED = (1 << 64) - 1
 
-#: The bit that is set in an address that counts from the beginning of the driver's own pages.
-_OF_RAM = 1 << 63
+#: The bit that is set in an address that counts from the beginning of the driver's own pages, and that of one
+#: that counts from where the task has the pages of its clock.
+_OF_RAM = _OF_VVAR = 1 << 63
 
 
 class Observed(NamedTuple):
@@ -100,6 +102,8 @@ def address_of(placement: Placement, span: Span) -> int:
 
     :raises Misuse: no area has that name
     """
+    if span.name == VVAR:
+        return _OF_VVAR | span.start * PAGE_SIZE
     try:
         start, _ = placement.places.areas[span.name]
     except KeyError:

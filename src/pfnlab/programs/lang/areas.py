@@ -9,6 +9,9 @@ from pfnlab.programs.lang.ops import Call, Mmap, Mremap, Program, RemapFilePages
 #: The page number at which the first area starts (16 TiB), far from everything a process maps itself.
 FIRST_AREA_PAGE = 1 << 32
 
+#: The name of the pages of the clock.
+VVAR = "vvar"
+
 #: Areas start at multiples of 1 GiB and leave at least one free GiB between them, so no two areas
 #: touch and no two share a page table.
 AREA_ALIGN_PAGES = 1 << 18
@@ -52,6 +55,7 @@ def areas_showing(calls: Iterable[Call], devices: Collection[str], *, shared: bo
     """
     showing = [call for call in calls if isinstance(call, SHOWING)]
     areas = {target_of(call) for call in showing if _is_seed(call, devices, shared)}
+    areas |= {VVAR} & set(devices)
     moves = [(call.span.name, target_of(call)) for call in showing if isinstance(call, Mremap)]
     while found := {to for start, to in moves if start in areas} - areas:
         areas |= found
@@ -69,10 +73,15 @@ def target_of(call: Mmap | Mremap | RemapFilePages) -> str:
 
 def areas_of_unknown(program: Program) -> frozenset[str]:
     """The areas whose contents are the machine's own: pages of an ``isa`` device hold what the kernel and the
-    firmware put there, and those of perf what the kernel says of the event.
+    firmware put there, those of perf what the kernel says of the event, and those of vvar the time.
     """
-    own = {device.name for device in program.devices if device.kind == "isa"} | {"perf"}
-    return areas_showing((op.call for op in program.ops), own)
+    own = {device.name for device in program.devices if device.kind == "isa"} | {"perf", VVAR}
+    return areas_showing((op.call for op in program.ops), own) - {VVAR}
+
+
+def moves_vvar(program: Program) -> bool:
+    """True where *program* moves the pages of the clock to an area."""
+    return any(isinstance(op.call, Mremap) and op.call.span.name == VVAR for op in program.ops)
 
 
 def _is_seed(call: Call, devices: Collection[str], shared: bool) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, assert_never
 
 from pfnlab.errors import Defect
+from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.device_ops import (
     DRIVER_RAM,
     DRIVER_RAM_PAGES,
@@ -37,6 +38,7 @@ from pfnlab.programs.lang.words import (
     UNLIMITED,
     VERBS,
     VIAS,
+    VVAR_PAGES,
     WALKERS,
     did_you_mean,
     quoted,
@@ -249,6 +251,8 @@ class CallReader:
         span = self.bracket(line, name)
         if span is not None:
             return span
+        if name == VVAR:
+            return Span(VVAR, 0, VVAR_PAGES)
         if name in KEYWORDS:
             line.fail(f"{quoted(name)} is no range: write `{verb} a[4:8]`", self.at[part])
         self.at["span"] = self.at[part]

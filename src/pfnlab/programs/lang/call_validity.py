@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, assert_never
 
-from pfnlab.programs.lang.areas import SHOWING, areas_showing
+from pfnlab.programs.lang.areas import SHOWING, VVAR, areas_showing
 from pfnlab.programs.lang.device_ops import (
     DRIVER_RAM,
     DRIVER_RAM_PAGES,
@@ -55,6 +55,8 @@ from pfnlab.programs.lang.words import (
     NO_DEVICE,
     PERF,
     PROTS,
+    VVAR_MOVED,
+    VVAR_PAGES,
     did_you_mean,
     page_count,
     quoted,
@@ -352,7 +354,10 @@ class CallValidity(Names):
             )
 
     def _mremap(self, call: Mremap) -> None:
-        self.pages(call.span, "span", empty=True)
+        if call.span.name == VVAR:
+            self._vvar(call)
+        else:
+            self.pages(call.span, "span", empty=True)
         if call.pages < 0:
             raise Wrong("a size is not negative: write `1 page` or more", "pages")
         if call.pages > MAX_PAGES:
@@ -374,6 +379,14 @@ class CallValidity(Names):
             self.over(call.over, call.pages)
         elif call.name is not None:
             self.bind(call.name, call.pages)
+
+    def _vvar(self, call: Mremap) -> None:
+        """The pages of the clock can be moved to an area; where they lie is the kernel's own affair."""
+        forwards(call.span, "span", empty=True)
+        if call.span.end > VVAR_PAGES:
+            raise Wrong(f"{VVAR} is {page_count(VVAR_PAGES)}: write {VVAR}[0:{VVAR_PAGES}] at most", "span")
+        if call.name is None and call.over is None:
+            raise Wrong(f"{VVAR} can only be moved to an area: write {VVAR_MOVED}", "verb")
 
     def _access(self, verb: str, span: Span) -> None:
         self.pages(span, "span")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.ops import MAIN_TASK, Device
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import (
@@ -10,6 +11,7 @@ from pfnlab.programs.lang.words import (
     MAX_NUMBER,
     MAX_PAGES,
     NAME,
+    VVAR_MOVED,
     did_you_mean,
     page_count,
     quoted,
@@ -88,6 +90,10 @@ class Names:
             raise Wrong(f"{name} is a device: map it first and name the mapping, as {first}", part)
         if name in self.tasks:
             raise Wrong(f"{name} is a task, not an area: name pages of a mapping", part)
+        if name == VVAR:
+            raise Wrong(
+                f"{VVAR} lies where the kernel put it: move it to an area first, as {VVAR_MOVED}", part
+            )
         near = did_you_mean(name, self.extents) if self.extents else ""
         hint = near if "did you mean" in near else ": map it above this line or declare it with `area`"
         raise Wrong(f"nothing is mapped as {quoted(name)} yet{hint}", part)

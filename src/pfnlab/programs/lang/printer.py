@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, assert_never
 
+from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.device_ops import DriverMap, UnmapMappingRange
 from pfnlab.programs.lang.forced import Fail, Hold, Skip
 from pfnlab.programs.lang.ops import (
@@ -39,7 +40,7 @@ from pfnlab.programs.lang.shapes import (
 )
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import RANGE_WALKERS, ByteRange, ProcessVmReadv, Walk
-from pfnlab.programs.lang.words import FIRST_LINE, NO_DEVICE, UNLIMITED, page_count
+from pfnlab.programs.lang.words import FIRST_LINE, NO_DEVICE, UNLIMITED, VVAR_PAGES, page_count
 
 #: The pages mapped under each name.
 Mapped = Mapping[str, int]
@@ -59,7 +60,7 @@ def call_text(call: Call, mapped: Mapped) -> str:
 
 def op_lines(program: Program) -> list[str]:
     """The canonical lines of all operations of *program*."""
-    mapped: dict[str, int] = {}
+    mapped = {VVAR: VVAR_PAGES}
     lines = []
     for op in program.ops:
         lines.append(_op(op, mapped))

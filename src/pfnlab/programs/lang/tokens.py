@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple, get_args
 
+from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.device_ops import DRIVER_RAM, IOREMAP_NUMBERS, MEMREMAP_NUMBERS, MOVED_BAR
 from pfnlab.programs.lang.ops import ADVICE, LIMITS, MAIN_TASK, POLICIES
 from pfnlab.programs.lang.walk_ops import CLEARED_REFS
@@ -92,7 +93,7 @@ def contexts() -> dict[str, tuple[TokenRule, ...]]:
     name, number = TokenRule("name", pattern=_NAME), TokenRule("number", pattern=_NUMBER)
     brackets = TokenRule("mark", pattern=r"[:\[\]]")
     modes = TokenRule("mode", _once((*MODES, *IOREMAP_NUMBERS, *MEMREMAP_NUMBERS, *DRIVER_MODES)))
-    builtin = TokenRule("builtin", (*NO_DEVICE, DRIVER_RAM, MOVED_BAR), context="arguments")
+    builtin = TokenRule("builtin", (*NO_DEVICE, VVAR, DRIVER_RAM, MOVED_BAR), context="arguments")
     verbs_on = {
         "end": PLAIN_VERBS,
         "birth": ("fork", "thread"),

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import get_args
 
+from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.device_ops import DRIVER_RAM, MOVED_BAR, DriverHow, DriverMode
 from pfnlab.programs.lang.ops import (
     MAIN_TASK,
@@ -33,6 +34,11 @@ NO_DEVICE: tuple[Via, ...] = (ANON, PERF)
 
 #: What they are called.
 KIND_OF_MEMORY = {ANON: "anonymous memory", PERF: "a buffer of perf"}
+
+#: The pages of the clock, which every process has somewhere of its own, until mremap moves them to an area:
+#: how many they are, and a line that moves them.
+VVAR_PAGES = 4
+VVAR_MOVED = f"`v = mremap {VVAR} {VVAR_PAGES} pages maymove fixed`"
 
 #: The pages of a buffer of perf at most: fewer than every user may lock.
 MAX_PERF_PAGES = 65
@@ -164,7 +170,7 @@ HOLD_FUNCTIONS = (
 KEYWORDS = frozenset(
     {
         *("pfnlab", "program", "expect", "in", "return", "nothing", "left", "leaked", "page", "pages", "end"),
-        *(ANON, PERF, "phys", DRIVER_RAM, MOVED_BAR, "region", MAIN_TASK, "none"),
+        *(ANON, PERF, VVAR, "phys", DRIVER_RAM, MOVED_BAR, "region", MAIN_TASK, "none"),
         *HEADERS,
         *PREFIXES,
         *VERBS,

@@ -38,6 +38,7 @@ from pfnlab.mm.users.perf import open_event
 from pfnlab.mm.users.vfio import BAR_OFFSET, VfioDevice
 from pfnlab.mm.vma import MappedFile
 from pfnlab.mm.zap import END_OF_FILE, unmap_mapping_range
+from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.device_ops import (
     D0,
     D3,
@@ -418,6 +419,8 @@ def _file(kernel: Kernel, task: Task, call: Mmap, places: Places) -> MappedFile 
 
 
 def _mremap(mm: MmStruct, call: Mremap, places: Places) -> str:
+    if call.span.name == VVAR and mm.kernel.processors.held:
+        raise Undecided("the model has no rule for looking for vvar while a processor is held", Why.NO_RULE)
     start, end = places.pages(call.span)
     target = call.over or (Span(call.name, 0, 0) if call.name is not None else None)
     remap = Remap(

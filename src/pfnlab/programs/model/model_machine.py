@@ -20,6 +20,7 @@ from pfnlab.mm.processors import Processors
 from pfnlab.mm.profile import Profile
 from pfnlab.mm.users.driver import RAM_PFN
 from pfnlab.mm.users.pci import PciDevice
+from pfnlab.mm.users.vvar import give_vvar
 from pfnlab.policies.boot import boot, check_own, guards_of
 from pfnlab.policies.commits import check_asked, same_commit, with_commit, without_commit
 from pfnlab.policies.guard import Guard, check_deterministic
@@ -28,6 +29,7 @@ from pfnlab.policies.profiles import PROFILES, described, profile_of
 from pfnlab.policies.releases import is_version, series_of
 from pfnlab.policies.reports import REPORTS
 from pfnlab.policies.seams import seam_and_place, with_policy
+from pfnlab.programs.lang.areas import moves_vvar
 from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES, MOVED_BAR
 from pfnlab.programs.lang.needs import lacking
 from pfnlab.programs.lang.ops import END_KINDS, MAIN_TASK, Program
@@ -248,6 +250,8 @@ class OpenRun:
         machine.refuse(program)
         self._setting = setting = _Setting.of(program)
         self.kernel = machine.boot(setting.platform, setting.places.devices)
+        if setting.vvar:
+            give_vvar(self.kernel)
         self.kernel.start_task(MAIN_TASK)
         self._first = next(iter(setting.places.devices.values())).start
         self.kernel.memory = {self._first + page: value for page, value in (memory or {}).items()}
@@ -301,12 +305,13 @@ class _Setting(NamedTuple):
     platform: Platform
     places: Places
     held: bool
+    vvar: bool
 
     @classmethod
     def of(cls, program: Program) -> _Setting:
         platform, devices, whole = place(program)
         places = replace(Places.of(program, devices), whole=whole, driver_ram=DRIVER_RAM_PFNS)
-        return cls(platform, places, program.needs.held)
+        return cls(platform, places, program.needs.held, moves_vvar(program))
 
 
 def exit_all(kernel: Kernel) -> None:

@@ -160,7 +160,7 @@ class WatchedSpace:
 
     def _offset(self, vma: Vma) -> Span | None:
         """The pages that the file offset stands for; a private mapping of a driver's RAM has that RAM's."""
-        if vma.file is None or vma.file.kind == "anon":
+        if vma.file is None or vma.file.kind in ("anon", "vvar"):
             return None
         span = self._places.offset_span(vma.file.kind, vma.pgoff, vma.pgoff + vma.nr)
         return RAM if vma.file.kind == "driver" and span.name == PHYSICAL else span

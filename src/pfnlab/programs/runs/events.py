@@ -89,7 +89,9 @@ def event_text(event: Event, places: Places) -> str | None:
     """
     word, argument = EVENTS[event.name]
     if argument == "none":
-        return word
+        # Some have an address to a tracer, which stands in no word.
+        own = event.start and places.area_span(event.start, event.start + 1) is None
+        return None if own else word
     if event.name == "memtype_kernel_map_sync" and event.start >= _LOW_END:
         return None
     if argument == "device":

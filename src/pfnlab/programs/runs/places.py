@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pfnlab.hw.pgtable import LEAF_PAGES
+from pfnlab.mm.space import OWN_PAGE
 from pfnlab.mm.users.vfio import BAR_OFFSET
-from pfnlab.programs.lang.areas import area_extents, area_starts, areas_of_unknown
+from pfnlab.programs.lang.areas import VVAR, area_extents, area_starts, areas_of_unknown
 from pfnlab.programs.lang.device_ops import DRIVER_RAM, MOVED_BAR, MemremapPages
 from pfnlab.programs.lang.ops import END_KINDS, Device, DeviceKind, Mmap, Program, RemapFilePages
 from pfnlab.programs.lang.span import Span
@@ -141,7 +142,7 @@ class Places:
 
     def pages(self, span: Span) -> tuple[int, int]:
         """The virtual pages of an area's span: the first, and the one behind the last."""
-        base, _ = self.areas[span.name]
+        base = OWN_PAGE if span.name == VVAR else self.areas[span.name][0]
         return base + span.start, base + span.end
 
     def device_span(self, start_pfn: int, end_pfn: int) -> Span:
