@@ -15,8 +15,8 @@ EQUIVALENT: tuple[tuple[Mutant, str], ...] = (
         Mutant(
             "MADV_REMOVE refuses locked mappings",
             "mm/madvise.py",
-            "if vma.flags & VM_LOCKED or vma.file is None:",
-            "if vma.file is None:",
+            "if vma.flags & VM_LOCKED or vma.file is None or vma.i_mapping is None:",
+            "if vma.file is None or vma.i_mapping is None:",
         ),
         "only special VMAs get there, and those are never locked",
     ),
@@ -303,7 +303,7 @@ _ADVISE = (
     Mutant(
         "sealed memory nobody may write keeps what it has",
         "mm/madvise.py",
-        "if vma.flags & VM_SEALED and read_only and advice in _DISCARDING:",
+        "if vma.flags & VM_SEALED and advice in _DISCARDING and _guards_contents(vma):",
         "if False:",
     ),
     Mutant(

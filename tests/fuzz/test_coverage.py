@@ -213,7 +213,7 @@ def test_a_hunt_reaches_more_on_leaves() -> None:
 
     def count(on_leaves: frozenset[str]) -> int:
         bias = Bias(pairs, (), {LEAVES: on_leaves})
-        ops = (op for index in range(300) for op in draw(3, index, vocabulary, bias).ops)
+        ops = (op for index in range(300) for op in draw(4, index, vocabulary, bias).ops)
         return sum(kind_of(op.call) in rare for op in ops)
 
     assert count(usual) > 1.3 * count(pairs)
