@@ -131,6 +131,18 @@ def test_missing_tables_are_said_with_their_level(tmp_path: Path) -> None:
     assert ptes_seen(look(kernel, tmp_path)) == (PteSeen("main", Span("a", 0, 16), None, "none@L2"),)
 
 
+def test_a_stack_ends_where_its_task_says(tmp_path: Path) -> None:
+    """
+    Only of a task that there is.
+    """
+    with GuestRam(ToyKernel().save(tmp_path / "ram")) as ram:
+        lens = Lens(open_program(ram, TYPES, SYMBOLS), ram, SYMBOLS)
+
+        assert toy.STACK_POINTER == lens.stack_pointer(7)
+        with pytest.raises(LensError, match="there is no process 8"):
+            lens.stack_pointer(8)
+
+
 def test_large_leaves_are_one_run(tmp_path: Path) -> None:
     """
     A 2M leaf maps the area's pages of it, its PAT bit is bit 12.

@@ -8,9 +8,10 @@ from typing import Any, cast
 from for_each import for_each
 
 from pfnlab.hw.bits import PAGE_CACHE_MASK, PAGE_PRESENT, PAGE_PSE, PAGE_PWT
-from pfnlab.lens.table_walk import DirectMap
+from pfnlab.lens.table_walk import DirectMap, TableWalk
 from pfnlab.lens.view import KernelView
-from pfnlab.programs.runs.observation import MemoryFault
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.observation import MemoryFault, PteSeen
 from pfnlab.programs.runs.places import Places
 from pfnlab.units import PfnRange
 
@@ -112,3 +113,14 @@ def test_single_pages_that_are_not_write_back_are_found(wide: bool, found: dict[
 
     assert [L1 + 8 * pfn for pfn in found] == [address for address, _ in entries]
     assert all(entry & PAGE_PRESENT and not entry & PAGE_CACHE_MASK for _, entry in entries)
+
+
+@for_each(("level", "entry"), [(3, "none@L3"), (4, "none@L4"), (5, "none@L4")])
+def test_what_only_some_processors_have_is_no_level_of_its_own(level: int, entry: str) -> None:
+    """An exec that has loaded nothing yet has not even the table below the first entry."""
+    found: list[PteSeen] = []
+    walk = TableWalk(cast(KernelView, cast(Any, Tables({}))), Span, "c", found)
+    walk.area = "a"
+    walk.table(ROOT, level, 0, 16)
+
+    assert [PteSeen("c", Span("a", 0, 16), None, entry)] == found

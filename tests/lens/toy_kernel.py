@@ -29,8 +29,10 @@ KALLSYMS = 0x40000
 VMEMMAP = 0x60000
 PARTS = 0x50000
 
-#: task_struct: tasks at 0, pid at 16, mm at 24; the second task follows at TASK_SIZE.
+#: task_struct: tasks at 0, pid at 16, mm at 24, thread.sp at 32; the second task follows at TASK_SIZE.
 TASK_SIZE = 64
+#: Where the kernel stack of the second task ends.
+STACK_POINTER = 0xFFFF_C900_0000_3E80
 VMA_SIZE = 96
 FOLIO_SIZE = 64
 #: Raw flags of a shared PFN mapping: rd wr sh mr mw ms pf io de dd.
@@ -82,7 +84,11 @@ def types(*, without: str = "", vma_word: str = "pfnmap_track_ctx") -> Btf:
         return f"word[{count}]"
 
     define("list_head", 16, ("next", "word", 0), ("prev", "word", 8))
-    define("task_struct", TASK_SIZE, ("tasks", "list_head", 0), ("pid", "int", 16), ("mm", "word", 24))
+    define("thread_struct", 8, ("sp", "word", 0))
+    define(
+        *("task_struct", TASK_SIZE, ("tasks", "list_head", 0), ("pid", "int", 16), ("mm", "word", 24)),
+        ("thread", "thread_struct", 32),
+    )
     define("atomic", 8, ("counter", "word", 0))
     define("context", 8, ("tlb_gen", "atomic", 0))
     define("maple_tree", 8, ("ma_root", "word", 0))
@@ -141,7 +147,7 @@ class ToyKernel:
         self.memory[INFO : INFO + len(INFO_TEXT)] = INFO_TEXT
         self.put(SYMBOLS_AT, self.node(1), 0, DIRECT, DIRECT + VMEMMAP)
         self.put(TASKS, DIRECT + TASKS + TASK_SIZE, DIRECT + TASKS + TASK_SIZE, 0, 0)
-        self.put(TASKS + TASK_SIZE, IMAGE + TASKS, IMAGE + TASKS, 7, DIRECT + MM)
+        self.put(TASKS + TASK_SIZE, IMAGE + TASKS, IMAGE + TASKS, 7, DIRECT + MM, STACK_POINTER)
         self.put(MM, DIRECT + TREE | 1 << 3 | 2, DIRECT + TABLES, 5, 2, 12, 0, 3 * PAGE)
         vmas = [(0, 4, DIRECT + VMAS), (4, 8, 0), (8, 16, DIRECT + VMAS + VMA_SIZE)]
         start = AREA * PAGE

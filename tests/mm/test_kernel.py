@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 
 from for_each import for_each
+from series_runs import SHARED, run
 
 from pfnlab.hw.platform import qemu_q35
 from pfnlab.mm.kernel import Kernel, Task
@@ -94,6 +95,57 @@ def test_execve_complains_as_the_old_process(series: str) -> None:
 
     assert ["x86/PAT: demo:100 freeing invalid memtype [mem 0xf8000000-0xf8000fff]"] == kernel.trace.log
     kernel._check()
+
+
+@every_series
+@for_each(("place", "need"), [("rmap_del", "i_mmap_rwsem"), ("memtype_erase", "memtype_lock")])
+def test_an_exec_waits_as_the_end_of_a_process_does(series: str, place: str, need: str) -> None:
+    """What it had is there meanwhile, and is not its own any more (S8.2.9a)."""
+    *_, waits, release = run(series, SHARED, "c = fork", f"hold {place}: munmap a", "c: exec", "release")
+
+    # From 6.16 on both have one reservation, which stays until main is done.
+    by_vma = PROFILES[series].tracker == "vm_pat"
+    expected = ("waits", need) if by_vma or place == "rmap_del" else ("ok", None)
+    assert expected == (waits.result, waits.value)
+    assert [("a[0:8]", "none@L4")] == [
+        (str(seen.span), seen.entry) for seen in waits.ptes or () if seen.task == "c"
+    ]
+    assert () == release.book
+
+
+@every_series
+def test_who_looks_for_memory_waits_for_an_exec(series: str) -> None:
+    """Until 7.1 an exec that waits has a lock (S8.2.9a)."""
+    waiting = ("hold rmap_del: munmap a", "c: exec", "k: process_madvise a cold c", "release")
+    step, release = run(series, SHARED, "c = fork", "k = fork", *waiting)[-2:]
+
+    late = PROFILES[series].exec_tears_down_late
+    expected = ("ENOMEM", None) if late else ("waits", "exec_update_lock")
+    assert expected == (step.result, step.value)
+    assert release.value == ("main ok; c ok" if late else "main ok; c ok; k ENOMEM")
+
+
+@every_series
+@for_each("end", ["exec", "exit", "kill"])
+def test_who_works_on_memory_keeps_it(series: str, end: str) -> None:
+    """Its mappings go when the last one has done (S8.2.9b)."""
+    had = ("a = mmap bar[0:8] wc shared rw", "b = mmap anon[0:4] private rw", "c = fork", "munmap a")
+    held = ("c: write b[1] 7", "hold tlb_gather_mmu: process_madvise b cold c", f"c: {end}", "release")
+    *_, ended, release = run(series, *had, *held)
+
+    assert ("ok", ["bar[0:8] wc"], ()) == (ended.result, [str(entry) for entry in ended.book], release.book)
+
+
+@every_series
+def test_a_revocation_finds_what_is_kept(series: str) -> None:
+    """No task has the address space, and the file has its mappings (S8.2.9b)."""
+    kernel, task = boot(series)
+    map_device(kernel, task)
+    with kernel.mmget(task.mm):
+        kernel.exit(task)
+
+        assert ([], 1) == (kernel.processes(), len(kernel.i_mmap))
+    assert [] == kernel.i_mmap
 
 
 @every_series

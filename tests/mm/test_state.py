@@ -59,7 +59,7 @@ STATE: dict[type, dict[str, Any]] = {
     PageTables: {"_runs": [RUN], "_tables": {level: SpanSet.load([(0, 512)]) for level in TABLE_PAGES}},
     MmStruct: {
         **{"def_flags": 1, "locked_leak": 2, "forking": True, "stacks_shared": True, "visible": False},
-        **{"write_locked": {a_vma(): None}, "_vmas": [a_vma()], "limit_as": 3, "limit_data": 4},
+        **{"guests": 1, "write_locked": {a_vma(): None}, "_vmas": [a_vma()], "limit_as": 3, "limit_data": 4},
     },
     MmuGather: {"fullmm": True, "vma_pfn": True, "begun": True, "_start": 8, "_end": 9, "_tables": 1},
     MemtypeBook: {

@@ -190,6 +190,14 @@ class Lens:
             ),
         )
 
+    def stack_pointer(self, pid: int) -> int:
+        """
+        Where the kernel stack of a process ends that does not run.
+
+        :raises LensError: there is no such process, or it cannot be read
+        """
+        return self._view.stack_pointer(pid)
+
     def in_use(self) -> InUse:
         """
         The things in use now.

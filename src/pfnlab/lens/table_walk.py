@@ -22,6 +22,10 @@ Pages = list[tuple[int, int]]
 
 _SHARED_LEVEL = 3
 
+#: Some processors have one level more above these. Whatever a program has mapped is below its first entry, so
+#: only of a program that an exec has not loaded yet that one is empty too.
+_USUAL_LEVELS = 4
+
 #: Bytes of an entry.
 _WORD = 8
 
@@ -87,7 +91,7 @@ class TableWalk:
     def _add(self, word: int, level: int, start: int, end: int, skipped: int) -> None:
         # skipped: how many pages of a large leaf lie before the area.
         span = Span(self.area, start - self.base, end - self.base)
-        text = entry_text(word, level)
+        text = entry_text(word, min(level, _USUAL_LEVELS))
         target = None if "@" in text else self._target(word, level, skipped, end - start)
         if target is RAM and not pte_special(word):
             first = entry_pfn(word, level) + skipped - start

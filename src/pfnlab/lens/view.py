@@ -213,6 +213,17 @@ class KernelView:
                     break
         return spaces
 
+    def stack_pointer(self, pid: int) -> int:
+        """
+        Where the kernel stack of a process ends that does not run: its innermost function has left it there.
+
+        :raises LensError: there is no such process
+        """
+        self.spaces([pid])
+        if pid not in self._places_of_tasks:
+            raise self.error(f"there is no process {pid}")
+        return self.word(self._places_of_tasks[pid] + self.layouts.offset("struct task_struct", "thread.sp"))
+
     def lives(self, mm: int) -> bool:
         """True where an ``mm_struct`` is that of a process.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from bisect import insort
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, get_args
@@ -52,12 +52,16 @@ class Task:
     :ivar comm: its name, as kernel messages print it
     :ivar mm: its address space, which threads of a process share
     :ivar tlb: the TLB of its processor
+    :ivar exec_update_lock: the lock under which an exec replaces its address space
     """
 
     comm: str
     pid: int
     mm: MmStruct
     tlb: Tlb = field(default_factory=Tlb)
+
+    def __post_init__(self) -> None:
+        self.exec_update_lock = RwLock(self.mm.kernel.processors, Need.EXEC_UPDATE)
 
 
 class Kernel:
@@ -379,7 +383,7 @@ class Kernel:
                 "the model has no rule for a process that ends while one of its threads waits", Why.NO_RULE
             )
         self._exiting |= {comm: self.tasks.pop(comm) for comm in threads}
-        self.call(task, lambda: exit_mmap(task.mm))
+        self.call(task, lambda: self._mmput(task.mm))
         for comm in threads:
             del self._exiting[comm]
         self._free_stack()
@@ -409,19 +413,37 @@ class Kernel:
     def execve(self, task: Task) -> None:
         """execve(2): the old address space goes, messages still carry the old comm and pid (S3.8.16)."""
         check_own_memory(task.mm, "an exec")
+        late = self.profile.exec_tears_down_late
         self.trace.event("exec_begin")
-        if self.profile.exec_tears_down_late:
+        if late:
             self.trace.event("exec_done")
         # exec_mmap() comes first: the task has its new address space while the old one ends (S8.2.9).
-        old, task.mm = task.mm, self._new_space()
+        old = task.mm
+        with old.mmap_lock.read():
+            task.mm = self._new_space()
         task.mm.visible = True
         task.tlb.flush()
-        self.processors.hide(
-            "an exec waits, whose new address space is half made, and whose /proc files may wait"
-        )
-        self.call(task, lambda: exit_mmap(old))
-        if not self.profile.exec_tears_down_late:
+        with nullcontext() if late else task.exec_update_lock.write():
+            self.call(task, lambda: self._mmput(old))
+        if not late:
             self.trace.event("exec_done")
+
+    @contextmanager
+    def mmget(self, mm: MmStruct) -> Iterator[None]:
+        """A task of another process works on *mm*, which does not end within this context (S8.2.9b)."""
+        mm.guests += 1
+        try:
+            yield
+        finally:
+            mm.guests -= 1
+            if all(task.mm is not mm for task in self.tasks.values()):
+                self._mmput(mm)
+
+    @staticmethod
+    def _mmput(mm: MmStruct) -> None:
+        """The tasks of *mm* have given it up, or somebody who has worked on it: the last one ends it."""
+        if not mm.guests:
+            exit_mmap(mm)
 
     def vmas(self) -> list[Vma]:
         """Every VMA that exists."""

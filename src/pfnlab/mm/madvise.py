@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Collection
 from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
 
 from pfnlab.errors import ModelledErrno, Undecided, Why
 from pfnlab.hw.bits import PAGE_ACCESSED
@@ -36,6 +37,9 @@ from pfnlab.mm.unmap import zap_vma
 from pfnlab.mm.vma import Vma
 from pfnlab.mm.zap import unmap_mapping_range
 from pfnlab.units import PfnRange
+
+if TYPE_CHECKING:
+    from pfnlab.mm.kernel import Task
 
 #: Advice that only changes flags: those it clears, those it sets.
 _FLAG_ADVICE = {
@@ -94,20 +98,23 @@ _IGNORED_SPECIAL = ("willneed", "mergeable", "unmergeable")
 REMOTE_ADVICE = ("cold", "pageout", "willneed", "collapse")
 
 
-def process_madvise(own: MmStruct, mm: MmStruct | None, start: int, end: int, advice: str) -> None:
+def process_madvise(own: MmStruct, target: Task | None, start: int, end: int, advice: str) -> None:
     """Apply *advice* to memory of any process (S5.15).
 
     :param own: the memory of the caller
-    :param mm: that of the process which is meant; None where there is none
+    :param target: the process that is meant; None where there is none
     :raises ModelledErrno: ESRCH without a process, EINVAL for advice that only the process itself may
         give; else as do_madvise
     """
-    if mm is None:
+    if target is None:
         raise ModelledErrno(errno.ESRCH)
+    with target.exec_update_lock.read():
+        mm = target.mm
     remote = mm is not own
     if (remote or not mm.kernel.profile.own_memory_takes_any_advice) and advice not in REMOTE_ADVICE:
         raise ModelledErrno(errno.EINVAL)
-    do_madvise(mm, start, end, advice, remote=remote)
+    with mm.kernel.mmget(mm) if remote else nullcontext():
+        do_madvise(mm, start, end, advice, remote=remote)
 
 
 def do_madvise(mm: MmStruct, start: int, end: int, advice: str, *, remote: bool = False) -> None:

@@ -33,6 +33,7 @@ class Need(Enum):
     BOOK = "memtype_lock"
     MEMORY = "memory_lock"
     DEVICE = "device_lock"
+    EXEC_UPDATE = "exec_update_lock"
     VFIO_VMAS = "vma_lock"
     TRACKER = "pfnmap_lock"
 
@@ -64,7 +65,6 @@ class Operation:
     :param hold: the call at which it is to be stopped
     :param skip: a call to leave out on the way there; `hold` does not count it
     :param everywhere: it stops where any function begins, to be driven with :meth:`Processors.step`
-    :ivar unseen: the reason why nobody could see what it waits for; None where that can be seen
     :ivar at: the function at whose beginning it has stopped
     :ivar result: its return value, once it is `done`
     :ivar waits: the reason it waits, or None
@@ -76,7 +76,6 @@ class Operation:
     hold: Call | None = None
     skip: Call | None = None
     everywhere: bool = False
-    unseen: str | None = None
     at: str = ""
     result: Any = None
     done: bool = False
@@ -248,11 +247,6 @@ class Processors:
         operation.skip, self.omitted = None, True
         return True
 
-    def hide(self, reason: str) -> None:
-        """From now on nobody could see what the operation that runs waits for."""
-        if self._running is not None:
-            self._running.unseen = reason
-
     def stand(self, operation: Operation) -> None:
         """*operation*, which runs, stops here until it is released."""
         self.held.append(operation)
@@ -295,15 +289,12 @@ class Processors:
         """The operation goes on once *ready* says so.
 
         :raises WaitsForeverError: no other operation could change that
-        :raises Undecided: nobody could see what it waits for
         """
         if ready():
             return
         operation = self._running
         if operation is None:
             raise WaitsForeverError(f"an operation waits for {need.value} and nobody has it")
-        if operation.unseen is not None:
-            raise Undecided(operation.unseen, Why.NO_RULE)
         operation.waits, operation.ready = need, ready
         while not ready():
             operation.pause()

@@ -48,6 +48,7 @@ class MmStruct:
     :ivar stacks_shared: its threads' stacks are to be copied by their next write, which needs mmap_lock
     :ivar write_locked: the VMAs whose own lock is taken for writing, until a writer gives mmap_lock back
     :ivar page_table_lock: the locks of all its page tables, as one
+    :ivar guests: how many tasks of other processes work on it, and keep it from its end
     :ivar visible: a task runs in it; a copy that fork has not finished has no task yet, and whole
         flushes of it are not observed
     """
@@ -64,6 +65,7 @@ class MmStruct:
         self.write_locked: dict[Vma, None] = {}
         self.forking = self.stacks_shared = False
         self.page_table_lock = RwLock(kernel.processors, Need.PAGE_TABLE)
+        self.guests = 0
         self.visible = False
         self._vmas: list[Vma] = []
         self._starts: list[int] = []
@@ -80,7 +82,8 @@ class MmStruct:
         """Its state, without that of its own objects: tables, locks, gathers."""
         return (
             (self.limit_as, self.limit_data),
-            (self.def_flags, self.locked_leak, self.forking, self.stacks_shared, self.visible),
+            (self.def_flags, self.locked_leak, self.forking, self.stacks_shared),
+            (self.guests, self.visible),
             [(vma.start, vma.end) for vma in self.write_locked],
             [(vma.start, vma.end) for vma in self._vmas],
         )

@@ -127,6 +127,7 @@ STATE: dict[type, set[str]] = {
             "def_flags",
             "forking",
             "gathers",
+            "guests",
             "limit_as",
             "limit_data",
             "locked_leak",

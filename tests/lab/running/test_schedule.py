@@ -406,6 +406,21 @@ class TestKernels:
             ("t", "ok", None),
         ] == held(run)
 
+    def test_what_an_exec_waits_for_is_named(self, machine: QemuMachine):
+        """
+        Until 7.1 it has a lock that also who looks for its memory, or asks where it is, waits for.
+        """
+        waiting = "c: exec\nk: process_madvise a cold c\nrelease\n"
+        text = f"a = mmap bar[0:4] wc shared rw\nc = fork\nk = fork\nhold rmap_del: munmap a\n{waiting}"
+
+        old = [("k", "waits", "exec_update_lock"), ("main", "ok", "main ok; c ok; k ENOMEM")]
+        new = [("k", "ENOMEM", None), ("main", "ok", "main ok; c ok")]
+        assert [
+            ("main", "held", None),
+            ("c", "waits", "i_mmap_rwsem"),
+            *(new if machine.kernel.series in ("7.2", "7.3") else old),
+        ] == held(ran(machine, text))
+
     def test_mmap_lock(self, machine: QemuMachine):
         """
         munmap of another range waits until the first is through, and a fault for the one that waits.

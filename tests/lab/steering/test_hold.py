@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
-from pfnlab.lab.steering.hold import with_jumps
-from pfnlab.lab.steering.steering import Steering
+from pfnlab.lab.steering.cast import Cast
+from pfnlab.lab.steering.hold import FreeCpus, with_jumps
+from pfnlab.lab.steering.steering import USER_END, Steering
 from pfnlab.lab.steering.waits import Obstacle, judge
 
 #: By the address that it returns to, the function that the call before it calls.
@@ -49,3 +50,54 @@ def test_functions_left_long_ago_are_passed_over() -> None:
 def test_a_stack_without_a_semaphore_stays() -> None:
     """Also where a function of it has called one before."""
     assert ("unmap_vmas", "dup_mmap") == waits(("unmap_vmas", 1), ("dup_mmap", 0x20))[0]
+
+
+#: Where the kernel stacks of a processor and of a task that sleeps end.
+BUSY_STACK, STACK = USER_END + 0x1000, USER_END + 0x2000
+
+
+class Standing(Calls):
+    """A machine that stands: one processor in the kernel, for task 7, and the stack of a task that sleeps."""
+
+    threads = (1,)
+
+    @property
+    def stub(self) -> Standing:
+        """It reads its own memory."""
+        return self
+
+    def registers(self, thread: int) -> dict[str, int]:
+        """Those of the processor."""
+        return {"rip": USER_END, "rsp": BUSY_STACK}
+
+    def current_pid(self, registers: dict[str, int]) -> int:
+        """The task on the processor."""
+        return 7
+
+    def read(self, address: int, size: int) -> bytes:
+        """The stacks, of which the first bytes say which they are."""
+        return address.to_bytes(8, "little").ljust(size, b"\0")
+
+    def frames(self, registers: dict[str, int], words: tuple[int, ...]) -> list[tuple[str, int]]:
+        """The functions of a stack."""
+        if words[0] == STACK:
+            return [("rwsem_down_write_slowpath", 1), ("unlink_file_vma", 0x20), ("exit_mmap", 2)]
+        return [("native_queued_spin_lock_slowpath", 1), ("memtype_free", 2), ("exit_mmap", 3)]
+
+
+def test_the_wait_of_an_exec_is_read_from_its_stack() -> None:
+    """The guest is not asked: it could wait for what the exec has."""
+    tasks = Cast(cast(Any, None))
+    tasks.verbs = {0: "exec", 1: "exec"}
+    tasks.pids = {0: 7, 1: 8}
+    free_cpus = FreeCpus(cast(Steering, Standing()), {8: STACK}.__getitem__)
+
+    assert [Obstacle.BOOK, Obstacle.I_MMAP] == [free_cpus.wait_of(tasks, task).need for task in (0, 1)]
+
+
+def test_nothing_is_known_of_an_exec_whose_stack_nobody_knows() -> None:
+    """It sleeps, and a lens would have to look."""
+    tasks = Cast(cast(Any, None))
+    tasks.verbs, tasks.pids = {1: "exec"}, {1: 8}
+
+    assert Obstacle.NOTHING is FreeCpus(cast(Steering, Standing())).wait_of(tasks, 1).need

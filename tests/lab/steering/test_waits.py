@@ -37,6 +37,8 @@ from pfnlab.lab.steering.waits import Obstacle, judge, judge_sleeping
         (Obstacle.DEVICE, "mutex_spin_on_owner __mutex_lock device_driver_attach bind_store vfs_write"),
         (Obstacle.DEVICE, "osq_lock __mutex_lock device_release_driver_internal unbind_store vfs_write"),
         (Obstacle.NOTHING, "native_queued_spin_lock_slowpath raw_spin_rq_lock_nested load_balance"),
+        (Obstacle.I_MMAP, "rwsem_down_write_slowpath asm_sysvec unlink_file_vma exit_mmap begin_new_exec"),
+        (Obstacle.EXEC_UPDATE, "rwsem_down_read_slowpath mm_access __do_sys_process_madvise"),
         (Obstacle.NOTHING, "default_idle do_idle"),
         (Obstacle.NOTHING, ""),
     ],

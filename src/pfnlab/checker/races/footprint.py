@@ -35,7 +35,7 @@ from pfnlab.policies.guard import unguarded
 _QUIET: dict[type, tuple[str, ...]] = {
     MmStruct: ("kernel", "tables", "mmap_lock", "page_table_lock", "tlb_gen"),
     Vma: ("mm",),
-    Task: ("comm", "pid", "tlb"),
+    Task: ("comm", "pid", "tlb", "exec_update_lock"),
     # That an entry seems unused since is no part of a state, as the accessed bit is none.
     Tlb: ("flushed", "_aged", "_spared"),
     RwLock: ("_processors", "need", "_unlocked"),
@@ -98,6 +98,7 @@ class Parts:
             self._add_space(number, mm)
         for task in self._tasks:
             self._add(f"TLB {task.comm}", partial(self._tlb_value, task), task.tlb)
+            self._add_lock(f"exec_update_lock {task.comm}", task.exec_update_lock)
         for mapping, lock in kernel.i_mmap_rwsems.items():
             self._add_lock(f"i_mmap_rwsem {mapping}", lock)
         self._add_lock("book lock", kernel.book.lock)
@@ -308,7 +309,11 @@ class Parts:
                 )
                 for name, mm in sorted(self._new_spaces.values(), key=itemgetter(0))
             ],
-            [self._tlb_value(task) for task in tasks.values() if task not in self._tasks],
+            [
+                (self._tlb_value(task), task.exec_update_lock.state())
+                for task in tasks.values()
+                if task not in self._tasks
+            ],
         )
 
     def _policies_value(self) -> Any:

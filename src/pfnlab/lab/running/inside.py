@@ -98,6 +98,14 @@ class Inside:
         """
         return look(self._lens, pids, places)
 
+    def stack_pointer(self, pid: int) -> int:
+        """
+        Where the kernel stack of a process ends that does not run; everything stands.
+
+        :raises LensError: it cannot be read
+        """
+        return self._lens.stack_pointer(pid)
+
     def in_use(self) -> InUse:
         """
         The things in use now; no task of the program may be running.

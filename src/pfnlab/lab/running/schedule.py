@@ -23,7 +23,6 @@ from pfnlab.lab.steering.cast import Answer, Cast
 from pfnlab.lab.steering.functions import Functions
 from pfnlab.lab.steering.hold import Coming, FreeCpus, HeldCpu, HoldOutcome, HoldPoint, NotReached, hold
 from pfnlab.lab.steering.points import Place
-from pfnlab.lab.steering.steering import Steering
 from pfnlab.lab.steering.waits import Obstacle
 from pfnlab.lab.vm.boots import GuestLike
 from pfnlab.lens import LensError
@@ -44,6 +43,7 @@ NEED_NAMES = {
     Obstacle.MEMORY: "memory_lock",
     Obstacle.VFIO_VMAS: "vma_lock",
     Obstacle.DEVICE: "device_lock",
+    Obstacle.EXEC_UPDATE: "exec_update_lock",
 }
 
 # Seconds until an operation has come by its place or is done, and until all are done after a release.
@@ -70,7 +70,7 @@ class Schedule:
     def __init__(
         self,
         guest: GuestLike,
-        steering: Steering,
+        free_cpus: FreeCpus,
         functions: Functions,
         program: Program,
         placement: Placement,
@@ -78,13 +78,12 @@ class Schedule:
         ask_agent: Ask,
     ) -> None:
         self._guest = guest
-        self._steering = steering
+        self._free_cpus, self._steering = free_cpus, free_cpus.steering
         self._functions = functions
         self._ops, self._vfio = program.ops, program.needs.vfio
         self._placement = placement
         self._look = look
         self._ask_agent = ask_agent
-        self._free_cpus = FreeCpus(steering)
         #: The held CPUs by the tasks that stand there.
         self._held: dict[str, HeldCpu[Any]] = {}
         #: The task that waits before it comes to the place where it is to be held.

@@ -24,6 +24,7 @@ from pfnlab.lab.running.stepwise import Ask, Stage, ask_stepwise
 from pfnlab.lab.running.stops import can_stand, stops_of
 from pfnlab.lab.steering.functions import Functions
 from pfnlab.lab.steering.gdbstub import GdbStub
+from pfnlab.lab.steering.hold import FreeCpus
 from pfnlab.lab.steering.points import Injection
 from pfnlab.lab.steering.steering import Steering
 from pfnlab.lab.steering.symbols import kernel_symbols
@@ -193,8 +194,9 @@ class Stepper:
             except LostGuest as lost:
                 reply = self._reply_until(lost)
             return Stepped(reply, states)
-        assert self._steering is not None and self._functions is not None
-        schedule = Schedule(self._guest, self._steering, self._functions, program, placement, snapshot, ask)
+        assert self._steering is not None and self._functions is not None and self._inside is not None
+        free_cpus = FreeCpus(self._steering, self._inside.stack_pointer)
+        schedule = Schedule(self._guest, free_cpus, self._functions, program, placement, snapshot, ask)
         try:
             with _closing(schedule):
                 reply = ask_stepwise(

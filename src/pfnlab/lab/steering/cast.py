@@ -61,6 +61,8 @@ class Cast:
         self._guest, self._head = guest, head
         #: Process or thread ids by task.
         self.pids: dict[int, int] = {}
+        #: The verb that each task has begun last.
+        self.verbs: dict[int, str] = {}
         #: All lines of the kernel's log since this list was last cleared.
         self.heard: list[str] = []
 
@@ -70,6 +72,7 @@ class Cast:
 
     def begin(self, task: int, verb: str, *arguments: int | str) -> None:
         """Let *task* begin an operation, and do not wait."""
+        self.verbs[task] = verb
         answer = self._request([_line("begin", task, verb, *arguments)])[0]
         if answer != _BEGUN:
             raise LostGuest(f"task {task} did not begin {verb}: {answer}")
@@ -81,6 +84,7 @@ class Cast:
 
     def attempt(self, task: int, verb: str, *arguments: int | str, limit: float = 0.4) -> Answer | None:
         """`begin` and `collect` in one request: None when *task* is not done within *limit* seconds."""
+        self.verbs[task] = verb
         lines = [_line("begin", task, verb, *arguments), f"collect {task} {int(limit * 1000):x}"]
         first_answer, answer = self._request(lines, limit)
         if first_answer != _BEGUN:

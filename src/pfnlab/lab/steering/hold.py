@@ -84,11 +84,14 @@ class FreeCpus:
 
     Everything stands, except while `others`, `attempt`, `settled` or `wait_of` lets them run.
 
+    :param stack_pointer: where the kernel stack of a process ends that does not run, by its pid; None where
+        nobody can say, so that nothing is known of an exec that waits
+    :ivar steering: the machine
     :ivar coming: who is to be held too; looked for whenever they run
     """
 
-    def __init__(self, steering: Steering) -> None:
-        self._steering = steering
+    def __init__(self, steering: Steering, stack_pointer: Callable[[int], int] | None = None) -> None:
+        self.steering, self._stack_pointer = steering, stack_pointer
         self.coming: Coming | None = None
 
     def others(self, call: Callable[[], U]) -> U:
@@ -104,21 +107,21 @@ class FreeCpus:
         if self.coming is not None and operation is not None and operation.done:
             # Everything stands since then: who is to come must not run past the place unseen.
             return operation.result(_OTHERS)
-        self._steering.go()
+        self.steering.go()
         try:
             operation = operation or BackgroundCall(call)
             result = operation.result(_OTHERS)
         except TimedOut as error:
-            self._steering.stub.interrupt()
-            stacks = [stack_of(self._steering, thread - 1)[:1] for thread in self._steering.threads]
+            self.steering.stub.interrupt()
+            stacks = [stack_of(self.steering, thread - 1)[:1] for thread in self.steering.threads]
             functions = ", ".join(name for names in stacks for name in names)
             raise TimedOut(f"{error} while a CPU was held; the CPUs were in {functions}") from error
         except BaseException:
             # The first error is the one that matters; a dead machine stands anyway.
             with contextlib.suppress(Undecided):
-                self._steering.stub.interrupt()
+                self.steering.stub.interrupt()
             raise
-        self._steering.stub.interrupt()
+        self.steering.stub.interrupt()
         return result
 
     # With somebody who is to come to a place, begins *call*, and returns when they are there or it is done.
@@ -126,12 +129,12 @@ class FreeCpus:
         coming = self.coming
         if coming is None:
             return None
-        self._steering.stub.interrupt()
+        self.steering.stub.interrupt()
         operation = BackgroundCall(call)
-        arrival = self._steering.reach_first([coming.way], coming.pid, operation, _OTHERS)
+        arrival = self.steering.reach_first([coming.way], coming.pid, operation, _OTHERS)
         if arrival is not None:
             self.coming = None
-            coming.held = HeldCpu(self._steering, arrival[1].thread, operation)
+            coming.held = HeldCpu(self.steering, arrival[1].thread, operation)
         return operation
 
     def attempt(
@@ -184,6 +187,8 @@ class FreeCpus:
 
     def wait_of(self, cast: Cast, task: int) -> Wait:
         """The wait of *task*, whose operation is not finished."""
+        if cast.verbs.get(task) == "exec":
+            return self._wait_of_exec(cast.pids[task])
         whereabouts = self.others(lambda: cast.where(task))
         if whereabouts.state != "R":
             return (
@@ -191,18 +196,30 @@ class FreeCpus:
                 if whereabouts.state == "D"
                 else Wait(Obstacle.NOTHING, whereabouts.functions)
             )
-        for thread in self._steering.threads:
-            registers = self._steering.stub.registers(thread)
-            if registers["rip"] >= USER_END and self._steering.current_pid(registers) == cast.pids[task]:
-                return judge(with_jumps(self._steering, list(frames_of(self._steering, thread - 1))))
-        return Wait(Obstacle.NOTHING, ())
+        frames = self._frames_while_running(cast.pids[task])
+        return judge(with_jumps(self.steering, frames or []))
+
+    # The guest reads where a task is under a lock that the exec of the task may have.
+    def _wait_of_exec(self, pid: int) -> Wait:
+        frames = self._frames_while_running(pid)
+        if frames is None and self._stack_pointer is not None:
+            frames = list(frames_behind(self.steering, {"rip": 0, "rsp": self._stack_pointer(pid)}))
+        return judge(with_jumps(self.steering, frames or []))
+
+    # The functions of a task that is in the kernel on a CPU, as `frames_of` gives them; None where it is not.
+    def _frames_while_running(self, pid: int) -> list[tuple[str, int]] | None:
+        for thread in self.steering.threads:
+            registers = self.steering.stub.registers(thread)
+            if registers["rip"] >= USER_END and self.steering.current_pid(registers) == pid:
+                return list(frames_behind(self.steering, registers))
+        return None
 
     # The function that the innermost function of a sleeping task called: the one of the lock.
     def _lock_function(self, whereabouts: Whereabouts) -> str | None:
         innermost = next(iter(whereabouts.functions), None)
-        if innermost is None or innermost not in self._steering.symbols:
+        if innermost is None or innermost not in self.steering.symbols:
             return None
-        return self._steering.called_before(self._steering.symbols.address(innermost) + whereabouts.offset)
+        return self.steering.called_before(self.steering.symbols.address(innermost) + whereabouts.offset)
 
 
 class HeldCpu(FreeCpus, Generic[T]):
@@ -218,13 +235,13 @@ class HeldCpu(FreeCpus, Generic[T]):
         """Let the CPU run with the others, once they run again."""
         if not self._released:
             self._released = True
-            self._steering.free(self._thread)
+            self.steering.free(self._thread)
 
     def release(self) -> None:
         """Let the CPU run again, with the others."""
         if not self._released:
             self.free()
-            self._steering.go()
+            self.steering.go()
 
     def result(self, limit: float = 30.0) -> T:
         """The result of the operation that is held here."""
@@ -272,9 +289,13 @@ def stack_of(steering: Steering, cpu: int) -> tuple[str, ...]:
 def frames_of(steering: Steering, cpu: int) -> Iterator[tuple[str, int]]:
     """Those functions, each with the address that it goes on at."""
     registers = steering.stub.registers(cpu + 1)
+    if registers["rip"] >= USER_END:
+        yield from frames_behind(steering, registers)
+
+
+def frames_behind(steering: Steering, registers: dict[str, int]) -> Iterator[tuple[str, int]]:
+    """The same of a task in the kernel with these *registers*; of ``rip`` 0 where it does not run."""
     stack_pointer = registers["rsp"]
-    if registers["rip"] < USER_END:
-        return
     data = b""
     # Page by page: memory behind a stack need not be mapped, and an interrupt stack is only page-aligned.
     while len(data) < _SCANNED:

@@ -19,6 +19,7 @@ class Obstacle(Enum):
     MEMORY = "the memory_lock of a vfio-pci device"
     VFIO_VMAS = "the vma_lock of a vfio-pci device"
     DEVICE = "the lock of a device that a driver is bound to"
+    EXEC_UPDATE = "the lock under which an exec replaces an address space"
     OTHER_LOCK = "another lock"
     #: It runs, or waits for something that has nothing to do with memory management: repeat the schedule.
     NOTHING = "nothing that is known"
@@ -101,6 +102,7 @@ _SEMAPHORES: dict[Obstacle, tuple[str, ...]] = {
             "vfio_pci_zap_and_vma",
         ),
     ),
+    Obstacle.EXEC_UPDATE: ("mm_access",),
     # A fault waits for it under mmap_lock; what takes mmap_lock in vfio-pci is named above.
     Obstacle.MEMORY: ("vfio_pci_", "vfio_basic_config_"),
 }

@@ -293,7 +293,7 @@ class VfioDevice(PlainFile):
                     yield
                     return
                 mm = self.filled[0].mm
-            with mm.mmap_lock.read(), self._vma_locked():
+            with self.kernel.mmget(mm), mm.mmap_lock.read(), self._vma_locked():
                 self.zapping = True
                 for vma in [vma for vma in self.filled if vma.mm is mm]:
                     self.filled.remove(vma)

@@ -181,8 +181,7 @@ def _system_call(kernel: Kernel, task: Task, call: SystemCall, places: Places) -
         case Madvise(span=span, advice=advice):
             do_madvise(mm, *places.pages(span), advice)
         case ProcessMadvise(span=span, advice=advice, target=target):
-            other = kernel.tasks.get(target)
-            process_madvise(mm, other.mm if other else None, *places.pages(span), advice)
+            process_madvise(mm, kernel.tasks.get(target), *places.pages(span), advice)
         case Mlock(span=span):
             do_mlock(mm, *places.pages(span), locked=True)
         case Munlock(span=span):
