@@ -22,8 +22,9 @@ from pathlib import Path
 
 from measuring import busy, show
 
+from pfnlab.fuzz.bias import Bias
 from pfnlab.fuzz.call_kinds import Vocabulary
-from pfnlab.fuzz.grammar import Bias, draw
+from pfnlab.fuzz.grammar import draw
 from pfnlab.fuzz.hunt import Hunt
 from pfnlab.fuzz.hunt_state import HuntState
 from pfnlab.fuzz.rounds import Looks

@@ -20,8 +20,9 @@ import msgspec
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from pages.coverage.page import REACHED, ReachedFunction, ReachedFunctions
+from pfnlab.fuzz.bias import Bias
 from pfnlab.fuzz.call_kinds import Vocabulary
-from pfnlab.fuzz.grammar import Bias, draw
+from pfnlab.fuzz.grammar import draw
 from pfnlab.fuzz.signature import KERNELS_GO_ON, undecided
 from pfnlab.lab.running.kernel_files import files_by_function, function_of
 from pfnlab.lab.running.qemu_machine import QemuMachine, guest_needed

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from pfnlab.branches import BranchWatch, branches_of
+from pfnlab.fuzz.bias import Bias
 from pfnlab.fuzz.call_kinds import Vocabulary, kind_of
 from pfnlab.fuzz.conditions import CLAIMED, HELD, LEAVES, REMOVED, reached_under
 from pfnlab.fuzz.coverage import PACKAGE, WORDS, Coverage, all_branches, watch_rules
-from pfnlab.fuzz.grammar import Bias, draw
+from pfnlab.fuzz.grammar import draw
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from pfnlab.fuzz.bias import Bias
 from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.fuzz.coverage import ModelProcesses
-from pfnlab.fuzz.grammar import Bias, draw
+from pfnlab.fuzz.grammar import draw
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel

@@ -10,9 +10,9 @@ from for_each import for_each
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pfnlab.fuzz.call_kinds import AFTER_LEAF, ALL, EVERYWHERE, KINDS, PLANS, Vocabulary, kind_of, pairs_of
-from pfnlab.fuzz.grammar import Bias, draw, may_store
-from pfnlab.fuzz.hold_places import PLACES
+from pfnlab.fuzz.bias import Bias
+from pfnlab.fuzz.call_kinds import AFTER_LEAF, ALL, EVERYWHERE, PLANS, Vocabulary, kind_of, pairs_of
+from pfnlab.fuzz.grammar import draw
 from pfnlab.fuzz.ranges import GIGABYTE, touched_level
 from pfnlab.lab.running.placement import check_placeable
 from pfnlab.programs.lang.json_form import from_json, to_json
@@ -21,13 +21,12 @@ from pfnlab.programs.lang.ops import (
     ADVICE,
     Mmap,
     Program,
-    Release,
     Thp,
     tasks_of,
 )
 from pfnlab.programs.lang.validity import check_program
 from pfnlab.programs.lang.walk_ops import Walk, Walker
-from pfnlab.programs.lang.words import HOLD_FUNCTIONS, PROTS
+from pfnlab.programs.lang.words import PROTS
 
 NUMBERS = st.integers(0, 1 << 32)
 _ANY = st.booleans()
@@ -123,38 +122,6 @@ def test_a_program_has_the_driver_or_vfio_pci() -> None:
     assert {(False, False), (True, False), (False, True)} == needs
 
 
-def test_two_are_held_at_times() -> None:
-    """Each release says whose it is while both are, and every program is one."""
-    programs = [draw(1, index, Vocabulary(driver=True, schedules=True)) for index in range(120)]
-    twice = [one for one in programs if sum(op.hold is not None for op in one.ops) == 2]
-
-    assert 5 < len(twice) < len(programs) // 2
-    for one in twice:
-        check_program(one)
-        first, last = [op.call for op in one.ops if isinstance(op.call, Release)]
-        assert first.held is not None
-        assert last.held is None
-
-
-def test_the_places_of_two_holds_are_functions_that_a_model_stops_in() -> None:
-    """And their operations are kinds."""
-    assert {name for names in PLACES.values() for name in names} <= set(HOLD_FUNCTIONS)
-    assert PLACES.keys() <= KINDS.keys()
-
-
-def test_vfio_pci_is_held_too() -> None:
-    """With schedules, also where its faults and changes of the memory bit have a lock (once never)."""
-    vocabulary = Vocabulary(schedules=True, vfio=True)
-    programs = [
-        program for program in (draw(1, index, vocabulary) for index in range(600)) if program.needs.held
-    ]
-
-    held = [op for program in programs if program.needs.vfio for op in program.ops if op.hold is not None]
-
-    assert {"read", "memory_disable"} <= {kind_of(op.call) for op in held}
-    assert "vmf_insert_pfn_prot" in {op.hold.function for op in held if op.hold is not None}
-
-
 def test_devices_are_reset_in_some_rounds_only() -> None:
     """A guest whose device knows resets is dear, so that programs which need one stand together."""
     programs = {index: draw(1, index, Vocabulary(vfio=True)) for index in range(500)}
@@ -201,18 +168,6 @@ def test_pairs_are_of_one_area() -> None:
     assert "fork" in EVERYWHERE
 
 
-def test_what_was_not_reached_is_drawn_more_often() -> None:
-    """With all pairs reached but one kind's, that kind comes up several times as often."""
-    kinds = Vocabulary().kinds
-    reached = frozenset(f"{one} > {other}" for one in kinds for other in kinds if other != "msync")
-
-    def count(bias: Bias) -> int:
-        ops = (op for index in range(300) for op in draw(3, index, None, bias).ops)
-        return sum(kind_of(op.call) == "msync" for op in ops)
-
-    assert count(Bias(reached)) > 2 * count(Bias(reached | {f"{one} > msync" for one in kinds}))
-
-
 @pytest.mark.target("long")
 @for_each("vocabulary", WITH_LEAVES, ids=["driver", "vfio", "all"])
 def test_one_program_of_ten_has_a_leaf_that_is_touched(vocabulary: Vocabulary) -> None:
@@ -239,17 +194,6 @@ def test_leaves_alone(vfio: bool) -> None:
 def test_leaves_need_a_driver() -> None:
     """Who makes none has no large devices for them."""
     assert not any(touched_level(draw(5, index, Vocabulary(slots=True))) > 1 for index in range(300))
-
-
-def test_a_program_with_leaves_begins_as_one_with_leaves() -> None:
-    """A program without them does not get the large BAR of one that reached something new."""
-    vocabulary = Vocabulary(driver=True)
-    drawn = [draw(5, index, vocabulary) for index in range(60)]
-    bias = Bias(frozenset({"mmap > munmap"}), tuple(drawn))
-
-    assert {True, False} == {touched_level(program) > 1 for program in drawn}
-    for leaves in (True, False):
-        assert {leaves} == {touched_level(program) > 1 for program in bias.prefixes_of(leaves)}
 
 
 def test_who_binds_a_driver_has_one_device() -> None:
@@ -303,14 +247,6 @@ def test_the_end_of_the_bar_is_a_fixed_place() -> None:
 
     assert 1 in behind
     assert sum(bool(draw(1, index).needs.past_end) for index in range(600)) < 6
-
-
-def test_a_program_with_pages_of_the_kernel_stores_elsewhere_or_maps_them_private() -> None:
-    """Both are drawn."""
-    programs = [draw(1, index, Vocabulary(driver=True, fixed=True)) for index in range(100)]
-    isa = [program for program in programs if any(device.kind == "isa" for device in program.devices)]
-
-    assert {True, False} == {may_store(program) for program in isa}
 
 
 def test_pages_are_asked_for_and_moved() -> None:

@@ -12,9 +12,10 @@ from pfnlab.document.campaign_part import part
 from pfnlab.document.terminal import terminal
 from pfnlab.errors import Misuse
 from pfnlab.fuzz import rounds
+from pfnlab.fuzz.bias import Bias
 from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.fuzz.coverage import Coverage, Measure, measure_named
-from pfnlab.fuzz.grammar import Bias, draw
+from pfnlab.fuzz.grammar import draw
 from pfnlab.fuzz.hunt import Hunt
 from pfnlab.fuzz.hunt_state import FuzzResult, HuntState, ReachedKernel, read_state, write_state
 from pfnlab.programs.lang.ops import Program

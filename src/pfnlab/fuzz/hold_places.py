@@ -31,3 +31,6 @@ PLACES: dict[str, tuple[str, ...]] = {
     "ioremap": ("memtype_reserve",),
     "iounmap": ("memtype_erase",),
 }
+
+#: Functions that a munmap comes by in every kernel, as soon as there is something to unmap.
+ALWAYS = ("unmap_vmas", "tlb_gather_mmu", "free_pgtables", "tlb_finish_mmu", "vm_area_free")

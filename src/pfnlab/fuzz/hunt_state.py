@@ -11,11 +11,11 @@ import msgspec
 
 from pfnlab.errors import Misuse, Why
 from pfnlab.files import MOST_RECORDED, Missing, cannot_write, read_bytes, write_whole
+from pfnlab.fuzz.bias import Bias
 from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.fuzz.causes import Cause, Evidence
 from pfnlab.fuzz.conditions import CONDITIONS
 from pfnlab.fuzz.coverage import WORDS, Coverage, Measure, all_branches
-from pfnlab.fuzz.grammar import Bias
 from pfnlab.fuzz.known_rows import KnownRow
 from pfnlab.fuzz.rounds import Looks
 from pfnlab.fuzz.signature import MODELS_OWN, Signature

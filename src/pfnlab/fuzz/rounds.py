@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from pfnlab.errors import Misuse
+from pfnlab.fuzz.bias import Bias
 from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.fuzz.coverage import Coverage, Measure, ModelAnswer, ModelProcesses
-from pfnlab.fuzz.grammar import Bias, draw, is_rare
+from pfnlab.fuzz.grammar import draw, is_rare
 from pfnlab.fuzz.signature import LOOKING, Signature, signature_between
 from pfnlab.lab.running.named_machines import Named, fetch_missing, name_machine, open_machine, see_memory
 from pfnlab.programs.lang.ops import Program
