@@ -8,7 +8,7 @@ import msgspec
 from for_each import for_each
 
 from pfnlab.fuzz.call_kinds import KINDS, CallKind, Vocabulary, unlisted
-from pfnlab.fuzz.shrink import FLAGS, plainest
+from pfnlab.fuzz.simplifications import FLAGS, plainest
 from pfnlab.programs.lang.ops import Call
 from pfnlab.programs.lang.shapes import ROWS, Ending, Row, Shape, Word, word_of
 

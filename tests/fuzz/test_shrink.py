@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pfnlab.fuzz.call_kinds import Vocabulary, kind_of
 from pfnlab.fuzz.grammar import draw
-from pfnlab.fuzz.shrink import shrink, shrink_quickly, simplifications
+from pfnlab.fuzz.shrink import shrink, shrink_quickly
 from pfnlab.fuzz.signature import Signature
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Call, Mmap, Munmap, Program
@@ -95,30 +95,6 @@ def test_arguments_become_simple() -> None:
     assert ["a = mmap bar[0] wc shared rw", "munmap a"] == op_lines(shrunk.program)
     assert shrunk.program.thp is None
     assert ((), 1, None) == (shrunk.program.areas, shrunk.program.devices[0].pages, shrunk.program.thp)
-
-
-@pytest.mark.target("long")
-@pytest.mark.parametrize("index", range(15, 55, 5))
-def test_simplifying_ends(index: int) -> None:
-    """Whatever is taken as simpler, there is an end: no candidate is the program itself."""
-    program = draw(6, index, Vocabulary(driver=True, schedules=True, vfio=True))
-
-    for _ in range(10_000):
-        candidates = list(simplifications(program))
-        assert program not in candidates
-        if not candidates:
-            return
-        program = candidates[len(candidates) // 2]
-    pytest.fail("simplifying does not end")
-
-
-def test_a_node_is_left_out() -> None:
-    """To ask where pages are is simpler than to move them."""
-    program = load_text(f"{HEADER}a = mmap bar[0:4] wc private rw\nmove_pages a[0] node0\n")
-
-    lines = [op_lines(simpler)[-1] for simpler in simplifications(program)]
-
-    assert "move_pages a[0]" in lines
 
 
 def test_a_large_program_becomes_small_in_few_steps() -> None:

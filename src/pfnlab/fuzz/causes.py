@@ -11,8 +11,8 @@ The *effect* of a difference is its field and its shape, whatever the operation.
    (``log``, ``value``, ``flushes``, ``events``) leads to no other state, so it masks no difference of one;
 2. or if it **does the same under the same conditions**: its effect is one of the cause's, or of those that
    came behind it, and both stay and go together when the mappings of the two smallest programs are changed
-   in the same way (:data:`VARIATIONS`): twice the pages, another cache mode, private for shared, filled
-   or not. A variation with which the operation goes another way on the first machine too tells
+   in the same way (:mod:`pfnlab.fuzz.variations`): twice the pages, another cache mode, private for shared,
+   filled or not. A variation with which the operation goes another way on the first machine too tells
    nothing. A reference that only a VMA of one page does not take is missing after fork and after mremap, and
    neither is with two pages: one cause. Where one is missing at two pages too, they are two.
 
@@ -25,12 +25,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
-from pfnlab.errors import ProgramError
-from pfnlab.fuzz.shrink import spans_of
 from pfnlab.fuzz.signature import (
     LOOKING,
     STATE_FIELDS,
@@ -40,12 +37,9 @@ from pfnlab.fuzz.signature import (
     placed_signatures,
     undecided,
 )
-from pfnlab.programs.lang.ops import Area, Mmap, Mremap, Program, Read, Write
+from pfnlab.fuzz.variations import VARIATIONS
+from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
-from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.validity import check_program
-from pfnlab.programs.lang.walk_ops import Walk
-from pfnlab.programs.lang.words import NO_DEVICE
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Reason, Run
 from pfnlab.programs.runs.violation import Violation
@@ -62,7 +56,7 @@ _MODE = re.compile(r"(?<![\w-])(?:wc|uc-|uc|wb|wt|wp)(?![\w-])", re.IGNORECASE)
 #: The most sets of effects that are kept of one finding, and the most effects behind it.
 _MOST = 64
 
-#: Whether each of :data:`~pfnlab.fuzz.causes.VARIATIONS` shows a finding still; None where it is no
+#: Whether each of :data:`.variations.VARIATIONS` shows a finding still; None where it is no
 #: program, or its operation goes another way on the first machine too.
 Conditions = tuple[bool | None, ...]
 
@@ -282,66 +276,6 @@ def _shown_text(program: Program) -> str:
 
 def _number(step: int | None) -> int:
     return -1 if step is None else step
-
-
-#: The interface with the other cache mode.
-_OTHER_MODE = {
-    "wc": "uc",
-    "uc": "wc",
-    "proc-wc": "proc-uc",
-    "proc-uc": "proc-wc",
-    "devmem": "devmem-sync",
-    "devmem-sync": "devmem",
-}
-
-
-def doubled(program: Program) -> Program | None:
-    """Everything on twice as many pages; an access stays one of a single page."""
-    ops = []
-    for op in program.ops:
-        call: Any = op.call
-        single = isinstance(call, Read | Write | Walk) and call.span.pages == 1
-        spans = {
-            field: Span(span.name, 2 * span.start, 2 * span.start + 1 if single else 2 * span.end)
-            for field, span in spans_of(call).items()
-        }
-        call = msgspec.structs.replace(call, **spans)
-        if isinstance(call, Mremap):
-            call = msgspec.structs.replace(call, pages=2 * call.pages)
-        ops.append(msgspec.structs.replace(op, call=call))
-    devices = tuple(msgspec.structs.replace(device, pages=2 * device.pages) for device in program.devices)
-    areas = tuple(Area(area.name, 2 * area.pages) for area in program.areas)
-    return _valid(msgspec.structs.replace(program, ops=tuple(ops), devices=devices, areas=areas))
-
-
-def _mapped(program: Program, change: Callable[[Mmap], dict[str, Any]]) -> Program | None:
-    ops = tuple(
-        msgspec.structs.replace(op, call=msgspec.structs.replace(op.call, **change(op.call)))
-        if isinstance(op.call, Mmap) and op.call.source.name not in NO_DEVICE
-        else op
-        for op in program.ops
-    )
-    return None if ops == program.ops else _valid(msgspec.structs.replace(program, ops=ops))
-
-
-def _valid(program: Program) -> Program | None:
-    try:
-        check_program(program)
-    except ProgramError:
-        return None
-    return program
-
-
-#: The variations, each with its program; None where that would be no program or the same.
-VARIATIONS: tuple[Callable[[Program], Program | None], ...] = (
-    doubled,
-    # Mappings of devices through the interface with the other cache mode.
-    lambda program: _mapped(program, lambda call: {"via": _OTHER_MODE.get(call.via, call.via)}),
-    # Shared mappings of devices private, and private ones shared.
-    lambda program: _mapped(program, lambda call: {"shared": not call.shared}),
-    # Mappings of devices filled at once where they were not, and not where they were.
-    lambda program: _mapped(program, lambda call: {"populate": not call.populate}),
-)
 
 
 class Grouping:
