@@ -156,6 +156,17 @@ def test_not_held(series: str, result: str):
     assert (result, None if result == "held" else "not held") == said(held)
 
 
+@for_each("series", OLD)
+@for_each("second", ["", "hold unmap_vmas: munmap a[4:8]"])
+def test_a_task_whose_fork_has_failed_is_not_held(series: str, second: str):
+    """Neither as the first one nor beside another."""
+    child = ("p = mmap bar[0:4] wc private rw", "write p[0] 1", "c = fork")
+    held = ([second] if second else []) + ["hold unlink: c: munmap a[0:4]"]
+    steps = run(series, *child, *held, *(["release c"] if second else []), "release")
+
+    assert ("ESRCH", "not held") == said(next(step for step in steps if step.task == "c"))
+
+
 @every_series
 def test_the_lock_of_the_list(series: str):
     """Held while the book's lock is taken, a reader of the list waits."""

@@ -205,7 +205,7 @@ class Schedule:
         if any(slot == open_slot for _, open_slot in self._open_ops):
             return self._memory_reply(stage, Note(alone=True, result=BUSY))
         if slot not in stage.pids:
-            return self._memory_reply(stage, Note(alone=True), _ESRCH)
+            return self._memory_reply(stage, Note(alone=True, not_held=op.hold is not None), _ESRCH)
         if isinstance(op.call, ProcessMrelease) and op.call.killed:
             self._killed.add(op.call.victim)
         coming = self._way(op, stage.pids[slot])

@@ -145,7 +145,7 @@ class SideBySide(OneByOne):
         if isinstance(op.call, Release):
             return self._release(op.call)
         if op.task not in self._kernel.tasks:
-            return Returned(errno_name(NO_TASK))
+            return Returned(errno_name(NO_TASK), NOT_HELD if op.hold is not None else None)
         if any(operation.task == op.task for operation in self._processors.waiting):
             return Returned(BUSY)
         _check_flushes(op)
