@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from for_each import for_each
 from series_runs import entries, every_series, last, run
+
+from pfnlab.errors import Undecided
 
 DEVICE = ("a = mmap bar[0:4] wc shared rw", "write a[1] 7", "c = fork")
 COPIED = ("a = mmap bar[0:4] wc private rw", "c = fork", "c: write a[1] 7")
@@ -76,3 +79,24 @@ def test_the_lock_is_that_of_the_other_process(series: str, target: str, result:
     step = run(series, *mapped, *held, "release")[-2]
 
     assert result == step.result
+
+
+@every_series
+@for_each("ages", ["process_madvise b cold c", "process_madvise b[0] cold c"])
+def test_a_page_in_the_batch_of_another_processor_is_undecided(series: str, ages: str) -> None:
+    """Where tasks have processors of their own; the one that has made it ages it (S5.9.10)."""
+    mapped = (
+        "b = mmap anon[0:2] private rw",
+        "a = mmap bar[0:4] wc shared rw",
+        "c = fork",
+        "c: write b[1] 7",
+    )
+    held = ("hold unmap_vmas: munmap a", "release")
+    *_, aged = run(series, *mapped, *held, "c: process_madvise b cold c")
+
+    assert [False] == [" A" in entry for span, entry in entries(aged) if span == "b[1:2]"]
+    if ages.endswith("b cold c"):
+        with pytest.raises(Undecided, match="the batch of another processor"):
+            run(series, *mapped, *held, ages)
+    else:
+        assert ("ok", None) == last(series, *mapped, *held, ages)

@@ -27,10 +27,11 @@ class Page:
     :ivar exclusive: PG_anon_exclusive: one process owns it and may write without copying (S6.4.3)
     :ivar anonymous: no file has it
     :ivar dirty: of a file's page: the kernel knows that it was written
+    :ivar maker: the task whose processor made it, where every task has one of its own (S5.9.10)
     :ivar batched: it left a locked VMA, and the processor's batch of such pages may still refer to it
     """
 
-    __slots__ = ("anonymous", "batched", "dirty", "exclusive", "mapcount", "value")
+    __slots__ = ("anonymous", "batched", "dirty", "exclusive", "maker", "mapcount", "value")
 
     def __init__(self, value: int, *, anonymous: bool = True) -> None:
         self.value = value
@@ -38,6 +39,7 @@ class Page:
         self.dirty = self.batched = False
         self.mapcount = 0
         self.exclusive = anonymous
+        self.maker = ""
 
 
 class EntryRun(NamedTuple):

@@ -419,6 +419,7 @@ def _install_page(vma: Vma, vpn: int, value: int, *, write: bool = True, dirty: 
     saved_dirty = profile.saved_dirty
     _prepare_anon(vma)
     page = Page(value)
+    page.maker = vma.mm.kernel.processors.task
     page.mapcount = 1
     bits = pte_mkyoung(vma.page_prot if profile.copied_keeps_mode else vma.flags_page_prot())
     if write and vma.flags & VM_WRITE:

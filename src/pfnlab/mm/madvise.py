@@ -39,6 +39,7 @@ from pfnlab.mm.zap import unmap_mapping_range
 from pfnlab.units import PfnRange
 
 if TYPE_CHECKING:
+    from pfnlab.hw.pgtable import Page
     from pfnlab.mm.kernel import Task
 
 #: Advice that only changes flags: those it clears, those it sets.
@@ -321,10 +322,24 @@ def _age(vma: Vma, start: int, end: int, advice: str) -> None:
             page = run.page
             own = page is not None and (page.anonymous or vma.is_shmem) and page.mapcount == 1
             if own and run.bits & PAGE_ACCESSED:
+                _check_listed(mm, page)
                 mm.tables.change(run.start, run.end, lambda entry: entry.bits & ~PAGE_ACCESSED)
                 tlb.extend(run.start, run.end)
     tlb.flushes.tlb_end_vma(tlb, vma)
     tlb.finish()
+
+
+def _check_listed(mm: MmStruct, page: Page | None) -> None:
+    """Check that a page is in the list of pages by age, not in the batch of another processor (S5.9.10).
+
+    :raises Undecided: it may be there
+    """
+    processors = mm.kernel.processors
+    if processors.driven and page is not None and page.maker not in ("", processors.task):
+        raise Undecided(
+            "the batch of another processor decides whether a page that was made there seems unused",
+            Why.MACHINE_DECIDES,
+        )
 
 
 def _change_flags(vma: Vma, start: int, end: int, advice: str) -> None:

@@ -67,7 +67,8 @@ def shmem_fault(vma: Vma, file: ShmemFile, vpn: int, write: bool) -> bool:
     if vma.pgoff + vpn - vma.start >= file.size:
         return False
     first = vpn - vpn % FAULT_AROUND
-    file.pages.setdefault(vma.pgoff + vpn - vma.start, Page(0, anonymous=False))
+    touched = file.pages.setdefault(vma.pgoff + vpn - vma.start, Page(0, anonymous=False))
+    touched.maker = touched.maker or vma.mm.kernel.processors.task
     for neighbour in (
         range(max(first, vma.start), min(first + FAULT_AROUND, vma.end)) if not write else (vpn,)
     ):

@@ -143,7 +143,7 @@ STATE: dict[type, set[str]] = {
     # Given with the platform and the profile.
     | {"_reserve_keeps_top", "end_match", "entry_fails", "mtrr_merged_map"},
     Vma: {"anon_vma", "end", "file", "flags", "mempolicy", "page_prot", "pfnmap", "pgoff", "start"},
-    Page: {"anonymous", "batched", "dirty", "exclusive", "mapcount", "value"},
+    Page: {"anonymous", "batched", "dirty", "exclusive", "maker", "mapcount", "value"},
 }
 
 

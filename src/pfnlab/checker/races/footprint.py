@@ -351,7 +351,7 @@ def _values(table: dict[int, _NamedObject], value: Callable[[Any], Any]) -> Any:
 
 
 def _page_value(page: Page) -> Any:
-    return page.value, page.mapcount, page.exclusive, page.anonymous, page.dirty, page.batched
+    return page.value, page.mapcount, page.exclusive, page.anonymous, page.dirty, page.batched, page.maker
 
 
 # Noting attributes: while a class is watched, it has methods of its own to read and set attributes.
