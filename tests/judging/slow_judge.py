@@ -13,13 +13,13 @@ from pfnlab.hw.pgtable import LEAF_PAGES
 from pfnlab.judging.asked_once import ASKED
 from pfnlab.judging.device_mappings import SeenMapping
 from pfnlab.judging.entries import _as_offset, _target_at, fork_whole, looks_only
-from pfnlab.judging.history import History, is_unplaced
+from pfnlab.judging.history import History, has_moved
 from pfnlab.judging.seen import Layout, SeenEntry
 from pfnlab.judging.seen_moment import SeenMoment
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.ops import Fork, Op, Program, Read, Release, Write
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.observation import HELD, MOVED, PteSeen, Run, Step, VmaSeen
+from pfnlab.programs.runs.observation import HELD, PteSeen, Run, Step, VmaSeen
 from pfnlab.programs.runs.pte_text import RAM
 from pfnlab.programs.runs.texts import TableEntry, vma_name
 from pfnlab.units import pfn_to_phys
@@ -47,7 +47,7 @@ def slowly_judged(program: Program, run: Run) -> list[Broken]:
         op = program.ops[number] if number < len(program.ops) else None
         if op is not None:
             history.follow(op, step, run.steps[number - 1 : number + 1] if number else ())
-            history.moved_away |= step.value == MOVED and is_unplaced(op.call)
+            history.moved_away |= has_moved(op, step)
         held = step.result == HELD or (held and not (op is not None and isinstance(op.call, Release)))
         says: dict[str, str] = {}
         if held or step.vmas is None or step.ptes is None:

@@ -354,6 +354,22 @@ def test_a_fault_in_memory_is_handed_on() -> None:
     assert (violation.place, violation.says) == (("tables_counted", 1), "one too many")
 
 
+@for_each(
+    "move",
+    [
+        "hold memtype_erase: mremap a[0] 1 page maymove dontunmap",
+        "hold move_page_tables: mremap a[0] 1 page maymove dontunmap",
+    ],
+)
+def test_a_move_that_was_held_or_not_is_a_move(move: str) -> None:
+    """Its value has words behind, or is one of those of the release."""
+    program, found = run(f"mmap anon[0:1] private rw over a[0:1]\nread a[0]\n{move}\nrelease\nlook\n")
+    fault = MemorySeen(faults=(MemoryFault("counts_left", "2 and 1"),))
+    found = msgspec.structs.replace(found, memory=(*(MemorySeen(),) * 4, fault, MemorySeen()))
+
+    assert ("counts_left", 4) not in broken(program, found)
+
+
 @for_each(("where", "noticed"), [("maymove fixed over a[8:9]", True), ("maymove dontunmap", False)])
 def test_counts_are_not_judged_where_entries_are_not_seen(where: str, noticed: bool) -> None:
     """The kernel has chosen a place outside of the program's areas."""

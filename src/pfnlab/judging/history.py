@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from pfnlab.programs.lang.device_ops import (
@@ -32,7 +33,7 @@ from pfnlab.programs.lang.device_ops import (
 )
 from pfnlab.programs.lang.ops import MAIN_TASK, Call, Fork, Mmap, Mremap, Op, Program, Release, Thread
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.observation import HELD, WAITS, Run, Step, is_under_way, standings
+from pfnlab.programs.runs.observation import HELD, MOVED, WAITS, Run, Step, is_under_way, standings
 
 #: Calls with which a driver maps pages for itself.
 _Mapping = Ioremap | Memremap | IoMappingCreateWc | MemremapPages
@@ -202,6 +203,12 @@ def kept_after(program: Program, run: Run) -> Iterator[list[Span]]:
         if number < len(program.ops):
             history.follow(program.ops[number], step, run.steps[number - 1 : number + 1] if number else ())
         yield [*history.kept, *history.asked]
+
+
+def has_moved(op: Op, step: Step) -> bool:
+    """True where *op* has moved something to a place of the kernel's choice, or one has that it let go on."""
+    words = re.split(r"[ ,;]+", step.value) if isinstance(step.value, str) else []
+    return MOVED in words and (isinstance(op.call, Release) or is_unplaced(op.call))
 
 
 def is_unplaced(call: Call) -> bool:

@@ -22,7 +22,7 @@ from pfnlab.judging.entries import (
     told,
 )
 from pfnlab.judging.first_steps import FirstSteps
-from pfnlab.judging.history import History, is_unplaced
+from pfnlab.judging.history import History, has_moved
 from pfnlab.judging.known import known
 from pfnlab.judging.run_causes import Causes
 from pfnlab.judging.seen import Layout, SeenChanges, SeenSpaces
@@ -38,7 +38,7 @@ from pfnlab.programs.lang.device_ops import MemremapPages, UnmapMappingRange
 from pfnlab.programs.lang.ops import Fork, Op, Program, Release
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import FIELDS, Verdict, judge
-from pfnlab.programs.runs.observation import HELD, LOOKS_AGREE, MOVED, MemorySeen, Run, Step, standings
+from pfnlab.programs.runs.observation import HELD, LOOKS_AGREE, MemorySeen, Run, Step, standings
 from pfnlab.programs.runs.violation import Violation
 
 #: Those of an operation, and of page-table entries, with the sentence for each.
@@ -171,7 +171,7 @@ class _Judging:
         op = self._program.ops[number] if number < len(self._program.ops) else None
         if op is not None:
             history.follow(op, step, run.steps[number - 1 : number + 1] if number else ())
-            history.moved_away |= step.value == MOVED and is_unplaced(op.call)
+            history.moved_away |= has_moved(op, step)
         if op is not None and isinstance(op.call, Release):
             self._held = {task for task, result in standings(step).items() if result == HELD}
         elif step.result == HELD:
