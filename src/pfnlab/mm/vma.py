@@ -135,7 +135,7 @@ class PlainFile:
 
 
 class SpecialMapping:
-    """What the kernel maps into every process (vm_special_mapping): it has operations, and is no file.
+    """A mapping that the kernel gives every process (vm_special_mapping): it has operations, and is no file.
 
     Nobody may cut it, and a first write asks nobody.
     """

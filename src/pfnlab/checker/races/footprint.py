@@ -42,7 +42,7 @@ _QUIET: dict[type, tuple[str, ...]] = {
     MemtypeBook: ("platform", "trace", "_processors", "lock", "report", "warned"),
     Kernel: (
         *("profile", "trace", "processors", "book", "i_mmap_rwsems", "device_lock"),
-        *("current", "warned", "next_pid"),
+        *("current", "warned", "next_pid", "additional_pages"),
         # Only for a turn of a task that is out of `tasks`.
         "_exiting",
         # Whether a page is in it is noted with the page.
