@@ -42,6 +42,24 @@ setup = ["a = mmap bar[0:2] driver remap wc shared rw", "t = thread"]
 beside = ["mremap a[0:2] 2 pages maymove fixed over b[0:2]", "t: unmap_mapping_range bar[0:2]"]
 """
 
+#: Copies on write, under the locks of a page table and of a VMA, beside those who want one of them.
+COPIES = """
+devices = ["bar: pci, 4 pages"]
+areas = ["a: 4 pages", "b: 4 pages"]
+[[races]]
+setup = ["a = mmap bar[0:4] wc private rw", "write a[3] 1", "t = thread", "s = thread"]
+beside = ["write a[0] 1", "t: munmap a[1:3]", "s: move_pages a[3]"]
+[[races]]
+setup = ["a = mmap anon[0:2] private rw", "write a[0] 1", "write a[1] 1", "p = fork", "t = thread"]
+beside = ["write a[0] 2", "t: mincore a[0:2]", "p: write a[0] 3"]
+[[races]]
+setup = ["a = mmap anon[0:2] private rw", "write a[0] 1", "write a[1] 1", "p = fork", "t = thread"]
+beside = ["write a[0] 2", "t: madvise a[1] dontneed"]
+[[races]]
+setup = ["a = mmap bar[0:4] driver remap wc shared rw", "p = fork", "t = thread", "t: read a[0]"]
+beside = ["mremap a[0:2] 2 pages maymove fixed over b[0:2]", "p: unmap_mapping_range bar[0:2]"]
+"""
+
 
 def races(text: str) -> RaceScope:
     """The scope that *text* describes."""

@@ -89,8 +89,8 @@ _UNMAP = (
     Mutant(
         "pages copied on write stay where a driver says so",
         "mm/unmap.py",
-        "                if keep(run):",
-        "                if not keep(run):",
+        "            if keep(run):",
+        "            if not keep(run):",
     ),
     Mutant(
         "zap_vma_ptes refuses a range past the VMA",
@@ -194,19 +194,19 @@ _FAULT = (
     ),
     Mutant(
         "copying a page of an entry not accessed yet faults twice",
-        "mm/fault.py",
+        "mm/copy_on_write.py",
         "return copies and not entry.bits & PAGE_ACCESSED",
         "return copies",
     ),
     Mutant(
         "a page shared with a child is copied when written",
-        "mm/fault.py",
+        "mm/copy_on_write.py",
         "reuse = page is not None and page.anonymous and (page.exclusive or _sole_user(page))",
         "reuse = page is not None and page.anonymous",
     ),
     Mutant(
         "a page that is nobody else's any more is used again",
-        "mm/fault.py",
+        "mm/copy_on_write.py",
         "reuse = page is not None and page.anonymous and (page.exclusive or _sole_user(page))",
         "reuse = page is not None and page.anonymous and page.exclusive",
     ),
@@ -287,7 +287,7 @@ _PROTECT = (
     ),
     Mutant(
         "a first anonymous page uses the reverse map of a neighbour",
-        "mm/fault.py",
+        "mm/copy_on_write.py",
         "        vma.anon_vma = below.reusable_anon_vma()",
         "        vma.anon_vma = None",
     ),
@@ -384,15 +384,15 @@ _MREMAP = (
     ),
     Mutant(
         "a move of nothing flushes nothing",
-        "mm/mremap.py",
+        "mm/move_tables.py",
         "            if runs:\n                mm.flush_tlb(first, last)",
         "            if True:\n                mm.flush_tlb(first, last)",
     ),
     Mutant(
         "a whole page table moves",
-        "mm/mremap.py",
-        "level = {_PTE_TABLE: 1, _PMD_TABLE: 2}.get(last - first)",
-        "level = {_PMD_TABLE: 2}.get(last - first)",
+        "mm/move_tables.py",
+        "level = {_PTE_TABLE: 1, _PMD_TABLE: 2}.get(last - first, 0)",
+        "level = {_PMD_TABLE: 2}.get(last - first, 0)",
     ),
     Mutant(
         "MREMAP_FIXED unmaps its destination before the source is judged",

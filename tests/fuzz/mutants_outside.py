@@ -68,8 +68,8 @@ _WALKERS = (
     Mutant(
         "device pages are holes in pagemap",
         "mm/pagemap.py",
-        "if entry is None or not walker.walk_page_test(vma):",
-        "if entry is None:",
+        "if not walker.walk_page_test(vma):\n        return Pagemap(softdirty=softdirty)",
+        "if False:\n        return Pagemap(softdirty=softdirty)",
     ),
     Mutant(
         "move_pages asks for folios",

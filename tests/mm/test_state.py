@@ -20,7 +20,9 @@ from pfnlab.mm.memtype_interval import MemtypeIntervals
 from pfnlab.mm.page_modes import PageModes
 from pfnlab.mm.processors import Processors
 from pfnlab.mm.space import MmStruct
+from pfnlab.mm.table_locks import Table, TableLocks, TableWaiter
 from pfnlab.mm.vma import Vma
+from pfnlab.mm.vma_locks import VmaLocks
 from pfnlab.policies.profiles import PROFILES
 from pfnlab.policies.trackers import TRACKERS
 
@@ -59,8 +61,10 @@ STATE: dict[type, dict[str, Any]] = {
     PageTables: {"_runs": [RUN], "_tables": {level: SpanSet.load([(0, 512)]) for level in TABLE_PAGES}},
     MmStruct: {
         **{"def_flags": 1, "locked_leak": 2, "forking": True, "stacks_shared": True, "visible": False},
-        **{"guests": 1, "write_locked": {a_vma(): None}, "_vmas": [a_vma()], "limit_as": 3, "limit_data": 4},
+        **{"guests": 1, "_vmas": [a_vma()], "limit_as": 3, "limit_data": 4},
     },
+    TableLocks: {"_held": {Table(0, 1)}, "_queue": [TableWaiter("t", Table(0, 1))]},
+    VmaLocks: {"_written": {a_vma(): None}, "_readers": {a_vma(): 1}, "_awaited": a_vma()},
     MmuGather: {"fullmm": True, "vma_pfn": True, "begun": True, "_start": 8, "_end": 9, "_tables": 1},
     MemtypeBook: {
         "_entries": MemtypeIntervals([ENTRY]),
@@ -72,6 +76,8 @@ STATE: dict[type, dict[str, Any]] = {
 #: By class: attributes that it does not show, and why.
 OTHER: dict[type, dict[str, str]] = {
     RwLock: {"_processors": "a way to others", "need": "a constant", "_unlocked": "a way to its owner"},
+    TableLocks: {"_processors": "a way to others", "_tables": "they have a state of their own"},
+    VmaLocks: {"_processors": "a way to others"},
     Tlb: {
         "flushed": "a counter",
         "_aged": "as the accessed bit, no part of a state",
@@ -79,7 +85,9 @@ OTHER: dict[type, dict[str, str]] = {
     },
     PageTables: {"_starts": "follows from the runs"},
     MmStruct: {
-        **dict.fromkeys(("tables", "mmap_lock", "page_table_lock", "gathers"), "they have their own"),
+        **dict.fromkeys(
+            ("tables", "mmap_lock", "vma_locks", "table_locks", "gathers"), "they have their own"
+        ),
         **{"kernel": "a way to others", "_starts": "follows from the VMAs"},
         **dict.fromkeys(("tlb_gen", "tlb_flush_pending"), "counters of flushes and of gathers"),
     },
@@ -98,6 +106,8 @@ def objects() -> dict[type, Any]:
     mm = space()
     found = (
         mm.mmap_lock,
+        mm.vma_locks,
+        mm.table_locks,
         mm.kernel.tasks["demo"].tlb,
         mm.tables,
         mm,

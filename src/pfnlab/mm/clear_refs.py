@@ -28,6 +28,7 @@ def _unmark(mm: MmStruct) -> None:
     """Every VMA, a PFN mapping too, loses its mark, and new entries of shared ones are read-only."""
     for vma in mm:
         if vma.flags & VM_SOFTDIRTY:
+            mm.start_write(vma)
             vma.flags &= ~VM_SOFTDIRTY
             vma.set_page_prot()
 
@@ -36,6 +37,8 @@ def _clear(vma: Vma, kind: str) -> None:
     """clear_refs_pte_range() for the entries of *vma*; the walk skips PFN mappings (walk_page_test)."""
     mm = vma.mm
     walker, configuration = mm.kernel.walkers.walk_page_range, mm.kernel.profile.configuration
+    # The walk wants each VMA locked for writing (PGWALK_WRLOCK), also one that it skips.
+    mm.start_write(vma)
     if not walker.walk_page_test(vma) or kind == ("anon" if vma.i_mapping is not None else "mapped"):
         return
 
@@ -46,7 +49,11 @@ def _clear(vma: Vma, kind: str) -> None:
             return run.bits
         return pte_clear_soft_dirty(pte_wrprotect(run.bits, mm.kernel.profile.saved_dirty))
 
-    mm.tables.change(vma.start, vma.end, new_bits)
+    start = vma.start
+    while start < vma.end:
+        with mm.table_locks.piece(start, vma.end) as stop:
+            mm.tables.change(start, stop, new_bits)
+        start = stop
 
 
 def _forget(mm: MmStruct) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pfnlab.errors import Undecided, Why
-from pfnlab.hw.bits import PAGE_ACCESSED, PAGE_PKEY_BIT0, PAGE_SPECIAL
-from pfnlab.hw.entry import pte_mkdirty, pte_mkwrite, pte_mkyoung, pte_present, pte_write, pte_written
+from pfnlab.hw.bits import PAGE_PKEY_BIT0, PAGE_SPECIAL
+from pfnlab.hw.entry import pte_mkyoung, pte_present, pte_write, pte_written
 from pfnlab.hw.pgtable import LEAF_PAGES, EntryRun, Page
 from pfnlab.hw.tlb import Tlb
+from pfnlab.mm import copy_on_write
 from pfnlab.mm.content import with_word, word
 from pfnlab.mm.flags import (
     VM_ACCESS,
@@ -16,16 +17,11 @@ from pfnlab.mm.flags import (
     VM_MAYSHARE,
     VM_NOHUGEPAGE,
     VM_SHARED,
-    VM_SOFTDIRTY,
     VM_WRITE,
 )
 from pfnlab.mm.shmem import ShmemFile, set_file_page, shmem_fault
 from pfnlab.mm.space import MmStruct
-from pfnlab.mm.unmap import zap_page_range
-from pfnlab.mm.vma import AnonVma, SpecialMapping, Vma
-
-#: The frame of the zero page here; no device holds it, and its content is 0.
-ZERO_PFN = 0
+from pfnlab.mm.vma import SpecialMapping, Vma
 
 
 @dataclass(frozen=True)
@@ -122,11 +118,13 @@ def _fault(mm: MmStruct, vpn: int, write: bool, user: bool) -> None:
         contended = mm.mmap_lock.contended
         # A reverse map is made under mmap_lock, which is tried for no longer than that (vmf_anon_prepare).
         if _needs_no_handler(vma, vpn) and not (contended and _lacks_reverse_map(vma, vpn, write)):
-            handle_mm_fault(mm, vpn, write)
+            with mm.vma_locks.read(vma):
+                handle_mm_fault(mm, vpn, write)
             return
         if contended:
-            if _first_attempt(vma, vpn, write):
-                return
+            with mm.vma_locks.read(vma):
+                if _first_attempt(vma, vpn, write):
+                    return
             user = False
     with mm.mmap_lock.read():
         handle_mm_fault(mm, vpn, write, user=user)
@@ -141,6 +139,7 @@ def _first_attempt(vma: Vma, vpn: int, write: bool) -> bool:
     trace, tables = vma.mm.kernel.trace, vma.mm.tables
     trace.event("fault", vpn)
     if tables.entry(vpn) is not None:
+        vma.mm.table_locks.pass_by(vpn)
         trace.event("wp_fault", vpn)
     elif vma.is_anonymous:
         tables.allocate(vpn, vpn + 1)
@@ -153,7 +152,7 @@ def _first_attempt(vma: Vma, vpn: int, write: bool) -> bool:
 
 def _has_own_lock(vma: Vma) -> bool:
     """True where a fault tries the VMA's own lock first, and gets it (lock_vma_under_rcu)."""
-    return vma.mm.kernel.profile.faults_drop_the_vma_lock and not vma.mm.is_write_locked(vma)
+    return vma.mm.kernel.profile.faults_drop_the_vma_lock and not vma.mm.vma_locks.is_written(vma)
 
 
 def _needs_no_handler(vma: Vma, vpn: int) -> bool:
@@ -220,15 +219,18 @@ def fault_in(
     mm = vma.mm
     mm.kernel.trace.event("fault", vpn)
     entry = mm.tables.entry(vpn)
+    if entry is not None and mm.table_locks.changed(vpn, entry):
+        # It is seen by the access whether there is still a reason for a fault (S8.6.3).
+        return
     if entry is not None and unshare:
         mm.kernel.trace.event("wp_fault", vpn)
-        _unshare(vma, entry)
+        copy_on_write.unshare(vma, entry)
     elif entry is not None and write:
         mm.kernel.trace.event("wp_fault", vpn)
-        if _meets_itself(vma, entry) or (user and _asks_driver(vma, entry)):
+        if copy_on_write.meets_itself(vma, entry) or (user and _asks_driver(vma, entry)):
             mm.kernel.trace.event("fault", vpn)
             mm.kernel.trace.event("wp_fault", vpn)
-        _do_wp_page(vma, entry)
+        copy_on_write.do_wp_page(vma, entry)
     elif entry is not None:
         mm.tables.change(vpn, vpn + 1, lambda run: pte_mkyoung(run.bits))
     elif vma.is_anonymous:
@@ -249,6 +251,9 @@ def fault_in(
             mm.kernel.trace.event("fault", vpn)
         if file.fault is None:
             # A driver without a handler fills everything at mmap: an empty entry stays empty (S6.2.3).
+            # Where the file has no handler the kernel looks once more; that of sysfs just refuses (S8.6.3).
+            if not file.has_fault and mm.table_locks.changed(vpn, None):
+                return
             raise Signal("SIGBUS", 2)
         if remote and isinstance(file, SpecialMapping) and file.refuses_remote:
             raise Signal("SIGBUS", 2)
@@ -289,16 +294,6 @@ def _allows_leaves(vma: Vma) -> bool:
     return False
 
 
-def _meets_itself(vma: Vma, entry: EntryRun) -> bool:
-    """True where copying a PFN page makes the fault happen twice.
-
-    The kernel reads the page through its user address, and the hardware marks an entry that was not
-    accessed yet; the entry is then not the one the fault began with, and the fault is taken again.
-    """
-    copies = not vma.flags & (VM_SHARED | VM_MAYSHARE) and entry.page is None and entry.pfn != ZERO_PFN
-    return copies and not entry.bits & PAGE_ACCESSED
-
-
 def _asks_driver(vma: Vma, entry: EntryRun) -> bool:
     """True where a first write is the driver's (S6.4.2a), whom the VMA's own lock cannot ask.
 
@@ -323,68 +318,13 @@ def _do_anonymous_page(vma: Vma, vpn: int, write: bool) -> None:
     if fits and not vma.special and not vma.mm.tables.has_table(vpn, 1) and _allows_leaves(vma):
         raise Undecided("the model has no rule for huge pages of ordinary memory", Why.NO_RULE)
     if write:
-        _install_page(vma, vpn, 0, dirty=bool(vma.flags & VM_WRITE))
-    else:
-        vma.mm.tables.set(EntryRun(vpn, vpn + 1, ZERO_PFN, vma.page_prot | PAGE_SPECIAL))
-
-
-def _do_wp_page(vma: Vma, entry: EntryRun) -> None:
-    """Write to a read-only entry (S6.4).
-
-    :raises Signal: SIGBUS where the driver of a shared mapping allows no write (S6.4.2b)
-    """
-    saved_dirty = vma.mm.kernel.profile.saved_dirty
-    page = entry.page
-    if entry.level > 1:
-        raise Undecided("the model has no rule for a write to a leaf that is read-only", Why.NO_RULE)
-    if vma.flags & (VM_SHARED | VM_MAYSHARE):
-        reuse = True
-        if vma.file is not None:
-            vma.file.mkwrite(vma, entry.start)
-    else:
-        reuse = page is not None and page.anonymous and (page.exclusive or _sole_user(page))
-    if reuse:
-        if page is not None and page.anonymous:
-            page.exclusive = True
-        elif page is not None:
-            page.dirty = True
-        bits = pte_mkyoung(pte_mkdirty(pte_mkwrite(entry.bits, saved_dirty), saved_dirty))
-        vma.mm.tables.change(entry.start, entry.end, lambda run: bits)
+        copy_on_write.prepare_anon(vma)
+    if vma.mm.table_locks.changed(vpn, None):
         return
-    _copy(vma, entry)
-
-
-def _sole_user(page: Page) -> bool:
-    """wp_can_reuse_anon_folio(): only one entry refers to *page* (S6.4.3).
-
-    :raises Undecided: one entry maps it, and the batch it left a locked VMA by may refer to it too
-    """
-    if page.mapcount == 1 and page.batched:
-        raise Undecided(
-            "the processor's batch decides whether a page that left locked memory is copied",
-            Why.MACHINE_DECIDES,
-        )
-    return page.mapcount == 1
-
-
-def _unshare(vma: Vma, entry: EntryRun) -> None:
-    """A page others may share becomes the task's own; the entry stays read-only."""
-    assert entry.page is not None
-    if _sole_user(entry.page):
-        entry.page.exclusive = True
+    if write:
+        copy_on_write.install_page(vma, vpn, 0, dirty=bool(vma.flags & VM_WRITE))
     else:
-        _copy(vma, entry, write=False)
-
-
-def _copy(vma: Vma, entry: EntryRun, *, write: bool = True) -> None:
-    """An ordinary page takes the place of a shared or special one."""
-    # No struct page behind a special entry: the kernel copies through the user address (S6.4.3).
-    value = vma.mm.kernel.load(entry.pfn) if entry.page is None else entry.page.value
-    zap_page_range(vma, entry.start, entry.end)
-    # ptep_clear_flush: before the new entry is set, so that no two are cached (S8.1.10).
-    vma.mm.kernel.trace.event("pte_clear_flush", entry.start)
-    vma.mm.flush_tlb(entry.start, entry.end)
-    _install_page(vma, entry.start, value, write=write, dirty=write)
+        vma.mm.tables.set(EntryRun(vpn, vpn + 1, copy_on_write.ZERO_PFN, vma.page_prot | PAGE_SPECIAL))
 
 
 def finish_fault(vma: Vma, vpn: int, page: Page, *, write: bool) -> None:
@@ -392,38 +332,9 @@ def finish_fault(vma: Vma, vpn: int, page: Page, *, write: bool) -> None:
 
     In a shared mapping page_mkwrite hears of a write before, where a driver has it.
     """
+    if vma.mm.table_locks.changed(vpn, None):
+        return
     if write and not vma.flags & VM_SHARED:
-        _install_page(vma, vpn, page.value)
+        copy_on_write.install_page(vma, vpn, page.value)
     else:
         set_file_page(vma, vpn, page, write=write)
-
-
-def _prepare_anon(vma: Vma) -> None:
-    """__anon_vma_prepare(): a VMA's first anonymous page (S5.3.2).
-
-    A neighbour that differs in protection at most lends its reverse map, so that both can merge one day.
-    """
-    if vma.anon_vma is not None:
-        return
-    below, above = vma.mm.vma_lookup(vma.start - 1), vma.mm.vma_lookup(vma.end)
-    if above is not None and above.continues(vma, VM_ACCESS | VM_SOFTDIRTY):
-        vma.anon_vma = above.reusable_anon_vma()
-    if vma.anon_vma is None and below is not None and vma.continues(below, VM_ACCESS | VM_SOFTDIRTY):
-        vma.anon_vma = below.reusable_anon_vma()
-    vma.anon_vma = vma.anon_vma or AnonVma()
-
-
-def _install_page(vma: Vma, vpn: int, value: int, *, write: bool = True, dirty: bool = True) -> None:
-    """A fresh ordinary page; its cache bits come from vm_page_prot, not from the earlier entry (S6.4.4)."""
-    profile = vma.mm.kernel.profile
-    saved_dirty = profile.saved_dirty
-    _prepare_anon(vma)
-    page = Page(value)
-    page.maker = vma.mm.kernel.processors.task
-    page.mapcount = 1
-    bits = pte_mkyoung(vma.page_prot if profile.copied_keeps_mode else vma.flags_page_prot())
-    if write and vma.flags & VM_WRITE:
-        bits = pte_mkwrite(bits, saved_dirty)
-    if dirty:
-        bits = pte_mkdirty(bits, saved_dirty)
-    vma.mm.tables.set(EntryRun(vpn, vpn + 1, 0, bits, page))

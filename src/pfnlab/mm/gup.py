@@ -7,7 +7,8 @@ import errno
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.entry import pte_mkdirty, pte_mkyoung, pte_present, pte_write
 from pfnlab.hw.pgtable import EntryRun
-from pfnlab.mm.fault import ZERO_PFN, Signal, fault_in
+from pfnlab.mm.copy_on_write import ZERO_PFN
+from pfnlab.mm.fault import Signal, fault_in
 from pfnlab.mm.flags import VM_READ, VM_WRITE, is_cow_mapping
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma
@@ -34,7 +35,7 @@ def get_user_page(
         vma = mm.vma_lookup(vpn)
         if vma is None or not walker.walk_page_test(vma) or not _permits(vma, write, force):
             raise ModelledErrno(errno.EFAULT)
-        while (entry := mm.tables.entry(vpn)) is None or not _suits(vma, entry, write, force):
+        while (entry := mm.table_locks.entry(vpn)) is None or not _suits(vma, entry, write, force):
             try:
                 fault_in(vma, vpn, write, remote=remote)
             except Signal:

@@ -37,7 +37,7 @@ def vmf_insert_pfn(vma: Vma, vpn: int, pfn: int, prot: int, *, mkwrite: bool = F
             prot = vma.mm.kernel.tracker.vmf_insert_pfn(vma, vpn, PfnRange(pfn, pfn + 1), prot)
         except ModelledErrno:
             raise Signal("SIGBUS", 2) from None
-        entry = vma.mm.tables.entry(vpn)
+        entry = vma.mm.table_locks.entry(vpn)
         if entry is not None and entry.level > 1:
             raise FaultOom(vpn)
         if entry is None:
@@ -62,7 +62,7 @@ def vm_insert_page(vma: Vma, vpn: int, page: Page) -> None:
     if vma.mm.kernel.failures.failing("__pte_alloc", tables.absent(vpn, vpn + 1)) is not None:
         tables.allocate(vpn, vpn + 1, lowest=2)
         raise ModelledErrno(errno.ENOMEM)
-    if tables.entry(vpn) is not None:
+    if vma.mm.table_locks.entry(vpn) is not None:
         raise ModelledErrno(errno.EBUSY)
     page.mapcount += 1
     tables.set(EntryRun(vpn, vpn + 1, 0, vma.page_prot, page))

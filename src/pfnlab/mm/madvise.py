@@ -164,8 +164,8 @@ def _lock_for(
         return mm.mmap_lock.write()
     if advice in _ZAPPING and not remote and mm.kernel.profile.zapping_advice_locks_vmas:
         vma = mm.vma_lookup(start)
-        if vma is not None and end <= vma.end and not mm.is_write_locked(vma):
-            return nullcontext()
+        if vma is not None and end <= vma.end and not mm.vma_locks.is_written(vma):
+            return mm.vma_locks.read(vma)
     return mm.mmap_lock.read()
 
 
@@ -248,6 +248,9 @@ def _advise_ordinary(vma: Vma, start: int, end: int, advice: str, tlb: MmuGather
     if shared and advice in ("free", "wipeonfork"):
         raise ModelledErrno(errno.EINVAL)
     if advice == "willneed":
+        if not shared:
+            # It is looked for entries of swapped pages (swapin_walk_ops).
+            vma.mm.table_locks.pass_all(start, end)
         vma.mm.kernel.mlock_batch.drain()
         return
     if advice == "collapse" and not _holds_leaf(vma):
@@ -316,17 +319,26 @@ def _age(vma: Vma, start: int, end: int, advice: str) -> None:
     if advice == "pageout" and vma.is_shmem and mm.tables.runs(start, end):
         raise Undecided("the model has no rule for madvise pageout of shared anonymous memory", Why.NO_RULE)
     walks = not profile.aging_asks_page_test or mm.kernel.walkers.walk_page_range.walk_page_test(vma)
-    if walks and (advice == "cold" or not profile.pageout_keeps_young):
-        for run in mm.tables.runs(start, end):
-            # A driver's page is in no list of pages by age.
-            page = run.page
-            own = page is not None and (page.anonymous or vma.is_shmem) and page.mapcount == 1
-            if own and run.bits & PAGE_ACCESSED:
-                _check_listed(mm, page)
-                mm.tables.change(run.start, run.end, lambda entry: entry.bits & ~PAGE_ACCESSED)
-                tlb.extend(run.start, run.end)
+    ages = advice == "cold" or not profile.pageout_keeps_young
+    while walks and start < end:
+        with mm.table_locks.piece(start, end) as stop:
+            if ages:
+                _age_entries(tlb, vma, start, stop)
+        start = stop
     tlb.flushes.tlb_end_vma(tlb, vma)
     tlb.finish()
+
+
+def _age_entries(tlb: MmuGather, vma: Vma, start: int, end: int) -> None:
+    tables = vma.mm.tables
+    for run in tables.runs(start, end):
+        # A driver's page is in no list of pages by age.
+        page = run.page
+        own = page is not None and (page.anonymous or vma.is_shmem) and page.mapcount == 1
+        if own and run.bits & PAGE_ACCESSED:
+            _check_listed(vma.mm, page)
+            tables.change(run.start, run.end, lambda entry: entry.bits & ~PAGE_ACCESSED)
+            tlb.extend(run.start, run.end)
 
 
 def _check_listed(mm: MmStruct, page: Page | None) -> None:

@@ -27,7 +27,9 @@ def do_mbind(mm: MmStruct, start: int, end: int, policy: str, *, move: bool) -> 
         # lru_cache_disable().
         mm.kernel.mlock_batch.drain()
     with mm.mmap_lock.write():
-        _queue_pages_range(mm.vmas_in(start, end), start, end, policy, move)
+        vmas = mm.vmas_in(start, end)
+        mm.start_write(*vmas)
+        _queue_pages_range(vmas, start, end, policy, move)
         at = start
         while at < end and (vma := mm.find_vma(at)) is not None and vma.start < end:
             at, stop = max(at, vma.start), min(vma.end, end)

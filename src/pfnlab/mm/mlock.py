@@ -68,6 +68,8 @@ def _mlock_fixup(vma: Vma, start: int, end: int, locked: bool) -> None:
     if flags == vma.flags or vma.special:
         return
     vma.mm.modify(vma, start, end, flags)
+    # Pages that are there are counted as locked, or as unlocked (mlock_vma_pages_range).
+    vma.mm.table_locks.pass_all(start, end)
     vma.mm.kernel.mlock_batch.drain()
 
 

@@ -21,6 +21,7 @@ from pfnlab.mm.gather import MmuGather
 from pfnlab.mm.populate import populate
 from pfnlab.mm.rlimit import may_expand_vm
 from pfnlab.mm.space import MmStruct
+from pfnlab.mm.table_locks import Table
 from pfnlab.mm.vma import Vma
 
 #: The level of a leaf of 1 GiB.
@@ -118,9 +119,11 @@ def _change_protection(tlb: MmuGather, vma: Vma, start: int, end: int) -> None:
     with kernel.processors.inside("change_protection"):
         kernel.trace.event("change_prot", start)
         tlb.flushes.tlb_start_vma(tlb, vma)
-        with vma.mm.page_table_lock.write():
-            _flush_gigabytes(vma, start, end)
-            vma.mm.tables.change(start, end, new_bits)
+        _flush_gigabytes(vma, start, end)
+        while start < end:
+            with vma.mm.table_locks.piece(start, end) as stop:
+                vma.mm.tables.change(start, stop, new_bits)
+            start = stop
         tlb.flushes.tlb_end_vma(tlb, vma)
 
 
@@ -133,4 +136,5 @@ def _flush_gigabytes(vma: Vma, start: int, end: int) -> None:
     runs = [run for run in vma.mm.tables.runs(start, end) if run.level == _GIGABYTE]
     leaves = [leaf for run in runs for leaf in range(run.start, run.end, pages)]
     for leaf in leaves:
-        vma.mm.flush_tlb(leaf, leaf + pages)
+        with vma.mm.table_locks.holding(Table.of(leaf, _GIGABYTE)):
+            vma.mm.flush_tlb(leaf, leaf + pages)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.entry import pte_soft_dirty
 from pfnlab.hw.pgtable import LEAF_PAGES
-from pfnlab.mm.fault import ZERO_PFN
+from pfnlab.mm.copy_on_write import ZERO_PFN
 from pfnlab.mm.flags import VM_SOFTDIRTY
 from pfnlab.mm.readers import answers, split_leaves_between
 from pfnlab.mm.space import MmStruct
@@ -54,12 +54,15 @@ def _reported(mm: MmStruct, start: int) -> Iterator[int]:
 
 
 def _pagemap(mm: MmStruct, vpn: int) -> Pagemap:
-    vma, entry = mm.vma_lookup(vpn), mm.tables.entry(vpn)
+    vma = mm.vma_lookup(vpn)
     if vma is None:
         return Pagemap()
     softdirty = bool(vma.flags & VM_SOFTDIRTY)
     walker = mm.kernel.walkers.walk_page_range
-    if entry is None or not walker.walk_page_test(vma):
+    if not walker.walk_page_test(vma):
+        return Pagemap(softdirty=softdirty)
+    entry = mm.table_locks.entry(vpn)
+    if entry is None:
         return Pagemap(softdirty=softdirty)
     softdirty |= mm.kernel.profile.configuration.soft_dirty and pte_soft_dirty(entry.bits)
     if entry.page is None or not walker.vm_normal_page(vma, entry):
@@ -115,9 +118,12 @@ def pagemap_scan(mm: MmStruct, start: int, end: int) -> list[Region]:
                 continue
             first, last = max(vma.start, start), min(vma.end, end)
             split_leaves_between(vma, first, last, walker)
-            for found in _scanned(vma, first, last, walker):
-                if found.categories():
-                    _join(regions, found)
+            while first < last:
+                with mm.table_locks.piece(first, last) as stop:
+                    for found in _scanned(vma, first, stop, walker):
+                        if found.categories():
+                            _join(regions, found)
+                first = stop
     return regions
 
 

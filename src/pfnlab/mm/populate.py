@@ -31,5 +31,5 @@ def populate(vma: Vma, start: int, end: int, *, write: bool | None = None) -> No
 
 def _populate_page(vma: Vma, vpn: int, write: bool) -> None:
     # A handler fills an entry of a private mapping read-only, which a write copies then.
-    while (entry := vma.mm.tables.entry(vpn)) is None or (write and not pte_write(entry.bits)):
+    while (entry := vma.mm.table_locks.entry(vpn)) is None or (write and not pte_write(entry.bits)):
         handle_mm_fault(vma.mm, vpn, write)

@@ -28,6 +28,7 @@ class Need(Enum):
 
     IPI = "IPI"
     MMAP_LOCK = "mmap_lock"
+    VMA = "vm_lock"
     I_MMAP = "i_mmap_rwsem"
     PAGE_TABLE = "page_table_lock"
     BOOK = "memtype_lock"

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from typing import NamedTuple
 
 from pfnlab.errors import ModelledErrno, Undecided, Why
@@ -12,12 +11,14 @@ from pfnlab.hw.entry import pte_dirty, pte_present
 from pfnlab.hw.pgtable import LEAF_PAGES, EntryRun
 from pfnlab.hw.tlb import Tlb
 from pfnlab.mm.content import word
-from pfnlab.mm.fault import ZERO_PFN, FaultOom, Signal, access
+from pfnlab.mm.copy_on_write import ZERO_PFN
+from pfnlab.mm.fault import FaultOom, Signal, access
 from pfnlab.mm.flags import VM_IO, VM_LOCKED, VM_PFNMAP
 from pfnlab.mm.gup import get_user_page_fast
 from pfnlab.mm.shmem import ShmemFile
 from pfnlab.mm.smap_counts import SmapCounts
 from pfnlab.mm.space import MmStruct
+from pfnlab.mm.table_locks import Table
 from pfnlab.mm.vma import Vma
 from pfnlab.mm.walk_policy import WalkerPolicy
 from pfnlab.units import PAGE_SIZE
@@ -92,11 +93,12 @@ def _moved_status(mm: MmStruct, vpn: int) -> str:
 
 def _status(mm: MmStruct, vpn: int) -> str:
     walker = mm.kernel.walkers.folio_walk_start
-    vma, entry = mm.vma_lookup(vpn), mm.tables.entry(vpn)
+    vma = mm.vma_lookup(vpn)
     if vma is None:
         return "EFAULT"
     if not walker.walk_page_test(vma):
         return "ENOENT"
+    entry = mm.table_locks.entry(vpn)
     if mm.kernel.profile.move_pages_walks_folios:
         if entry is not None and entry.page is None and entry.pfn == ZERO_PFN:
             return "EFAULT"
@@ -122,15 +124,21 @@ class NumaCounts(NamedTuple):
 
 
 def numa_maps(mm: MmStruct, start: int, end: int) -> list[NumaCounts]:
-    """The VMAs that begin in ``[start, end)`` and have pages /proc/self/numa_maps counts (S7.5)."""
+    """The VMAs that begin in ``[start, end)`` and have pages /proc/self/numa_maps counts (S7.5).
+
+    The task reads it to its end, so all VMAs are walked.
+    """
     with mm.mmap_lock.read():
-        split_leaves(mm)
-        counts = [_numa_counts(vma) for vma in mm.vmas_in(start, end) if vma.start >= start]
+        vmas = list(mm)
+        counts = []
+        for vma in vmas:
+            runs = _walked_runs(vma)
+            if start <= vma.start < end:
+                counts.append(_numa_counts(vma, runs))
     return [count for count in counts if count.pages]
 
 
-def _numa_counts(vma: Vma) -> NumaCounts:
-    runs = normal_runs(vma, vma.mm.kernel.walkers.walk_page_vma)
+def _numa_counts(vma: Vma, runs: list[EntryRun]) -> NumaCounts:
     pages = sum(run.end - run.start for run in runs)
     anonymous = sum(run.page is None or run.page.anonymous for run in runs)
     dirty = sum(pte_dirty(run.bits) or (run.page is not None and run.page.dirty) for run in runs)
@@ -147,6 +155,24 @@ def normal_runs(vma: Vma, walker: WalkerPolicy, entries: list[EntryRun] | None =
     if entries is None:
         entries = vma.mm.tables.runs(vma.start, vma.end)
     return [run for run in entries if walker.vm_normal_page(vma, run)]
+
+
+def _walked_runs(vma: Vma) -> list[EntryRun]:
+    """The ordinary pages that the walk of smaps, smaps_rollup and numa_maps finds, a page table at a time.
+
+    It has no use for leaves of 1 GiB (S7.5.3).
+    """
+    mm, walker = vma.mm, vma.mm.kernel.walkers.walk_page_vma
+    if not walker.walk_page_test(vma):
+        return []
+    split_leaves_between(vma, vma.start, vma.end, walker)
+    runs: list[EntryRun] = []
+    start = vma.start
+    while start < vma.end:
+        with mm.table_locks.piece(start, vma.end) as stop:
+            runs += normal_runs(vma, walker, mm.tables.runs(start, stop))
+        start = stop
+    return runs
 
 
 def map_count(run: EntryRun) -> int:
@@ -181,30 +207,35 @@ class Smap(NamedTuple):
 
 def smaps(mm: MmStruct, start: int, end: int) -> list[Smap]:
     """The VMAs that meet ``[start, end)`` in /proc/self/smaps, which the task reads to its end (S7.5)."""
-    return [
-        Smap(vma.start, vma.end, smap_counts(vma).rss)
-        for vma in _read_whole(mm)
-        if vma.end > start and vma.start < end
-    ]
+    return [found for found in _smaps(mm) if found.end > start and found.start < end]
 
 
-def _read_whole(mm: MmStruct) -> Iterator[Vma]:
-    """The VMAs one by one, under mmap_lock, or each under its own lock (S7.5.9); their leaves are split."""
+def _smaps(mm: MmStruct) -> list[Smap]:
+    """All VMAs one by one, under mmap_lock, or each under its own lock (S7.5.9)."""
+    found: list[Smap] = []
     if not mm.kernel.profile.smaps_locks_vmas:
         with mm.mmap_lock.read():
-            split_leaves(mm)
-            yield from mm
-        return
+            vmas = list(mm)
+            for vma in vmas:
+                found.append(_smap(vma))
+        return found
     at = 0
-    while (vma := mm.find_vma(at)) is not None:
-        # Whose own lock is taken is waited for, and may be gone by then.
-        with mm.mmap_lock.read() if mm.is_write_locked(vma) else nullcontext():
-            vma = mm.find_vma(at)
-            if vma is None:
-                return
-            at = vma.end
-            _split_leaves_of(vma)
-            yield vma
+    while (next_vma := mm.find_vma(at)) is not None:
+        if not mm.vma_locks.is_written(next_vma):
+            with mm.vma_locks.read(next_vma):
+                found.append(_smap(next_vma))
+        else:
+            # It is waited for, and may be gone by then.
+            with mm.mmap_lock.read():
+                if (left := mm.find_vma(at)) is None:
+                    return found
+                found.append(_smap(left))
+        at = found[-1].end
+    return found
+
+
+def _smap(vma: Vma) -> Smap:
+    return Smap(vma.start, vma.end, _counted(_walked_runs(vma)).rss)
 
 
 class Rollup(NamedTuple):
@@ -220,19 +251,20 @@ def smaps_rollup(mm: MmStruct, start: int, end: int) -> Rollup:
     All VMAs of the task are walked under one mmap_lock, in every kernel.
     """
     with mm.mmap_lock.read():
-        split_leaves(mm)
-        counts = [smap_counts(vma) for vma in mm.vmas_in(start, end)]
+        vmas = list(mm)
+        counts = []
+        for vma in vmas:
+            count = _counted(_walked_runs(vma))
+            if vma.end > start and vma.start < end:
+                counts.append(count)
     return Rollup(sum(count.rss for count in counts), sum(count.anonymous for count in counts))
 
 
 def split_leaves(mm: MmStruct) -> None:
     """The walk of smaps, smaps_rollup and numa_maps has no use for leaves of 1 GiB (S7.5.3)."""
-    for vma in mm:
-        _split_leaves_of(vma)
-
-
-def _split_leaves_of(vma: Vma) -> None:
-    split_leaves_between(vma, vma.start, vma.end, vma.mm.kernel.walkers.walk_page_vma)
+    walker, vmas = mm.kernel.walkers.walk_page_vma, list(mm)
+    for vma in vmas:
+        split_leaves_between(vma, vma.start, vma.end, walker)
 
 
 def split_leaves_between(vma: Vma, start: int, end: int, walker: WalkerPolicy) -> None:
@@ -243,8 +275,9 @@ def split_leaves_between(vma: Vma, start: int, end: int, walker: WalkerPolicy) -
     runs = [run for run in mm.tables.runs(start, end) if run.level == 3]
     leaves = [leaf for run in runs for leaf in range(run.start - run.start % pages, run.end, pages)]
     for leaf in leaves:
-        mm.tables.clear(leaf, leaf + pages)
-        mm.flush_tlb(leaf, leaf + pages)
+        with mm.table_locks.holding(Table.of(leaf, 3)):
+            mm.tables.clear(leaf, leaf + pages)
+            mm.flush_tlb(leaf, leaf + pages)
 
 
 def answers(vma: Vma) -> bool:
@@ -273,13 +306,12 @@ def mincore(mm: MmStruct, start: int, end: int) -> tuple[int, str]:
                     "mincore delivers bytes that nobody wrote for a mapping that the walk skips",
                     Why.MACHINE_DECIDES,
                 )
-            entry = mm.tables.entry(vpn)
             if vma.file is not None and vma.i_mapping is None:
                 # Whose file it is, who may know what is in memory: of no file nobody (can_do_mincore).
                 digits.append("1")
                 continue
             walks = vma.file is None or mm.kernel.profile.mincore_walks or walker.walk_page_test(vma)
-            resident = (entry is not None and walks) or _in_memory(vma, vpn)
+            resident = (walks and mm.table_locks.entry(vpn) is not None) or _in_memory(vma, vpn)
             digits.append("1" if resident else "0")
     return 0, "".join(digits)
 

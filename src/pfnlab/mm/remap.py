@@ -47,12 +47,20 @@ def remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int, *, prepared
     if table_count is not None:
         vma.mm.tables.allocate(start, start + 1, lowest=2)
         filled_end = vma.mm.tables.table_starts(start, end, present=False)[table_count]
-        if filled_end > start:
-            vma.mm.tables.set(EntryRun(start, filled_end, pfns.start, prot | PAGE_SPECIAL))
+        _fill(vma, EntryRun(start, filled_end, pfns.start, prot | PAGE_SPECIAL))
         _undo(vma, start, pfns)
         raise ModelledErrno(errno.ENOMEM)
-    vma.mm.tables.set(EntryRun(start, end, pfns.start, prot | PAGE_SPECIAL))
+    _fill(vma, EntryRun(start, end, pfns.start, prot | PAGE_SPECIAL))
     tracker.remap_pfn_range_filled(vma, pfns)
+
+
+def _fill(vma: Vma, run: EntryRun) -> None:
+    """The entries of *run*, a table after the other."""
+    start = run.start
+    while start < run.end:
+        with vma.mm.table_locks.piece(start, run.end) as stop:
+            vma.mm.tables.set(run.cut(start, stop))
+        start = stop
 
 
 def vm_flags_set(vma: Vma, flags: int) -> None:

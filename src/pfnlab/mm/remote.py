@@ -144,11 +144,12 @@ def _access_phys(mm: MmStruct, vpn: int, offset: int, length: int, stored: bytes
         if not vma.flags & (VM_IO | VM_PFNMAP):
             raise ModelledErrno(errno.EIO)
         pages, writes = -(-(offset + length) // PAGE_SIZE), stored is not None
-        entry = mm.tables.entry(vpn)
+        entry = mm.table_locks.entry(vpn)
         frames = _map_frames(kernel, entry, pages, writes=writes)
-        while kernel.profile.access_phys_asks_again and (now := mm.tables.entry(vpn)) != entry:
+        while kernel.profile.access_phys_asks_again and mm.table_locks.changed(vpn, entry):
             iounmap(kernel, frames)
-            entry, frames = now, _map_frames(kernel, now, pages, writes=writes)
+            entry = mm.tables.entry(vpn)
+            frames = _map_frames(kernel, entry, pages, writes=writes)
         start = frames.start * PAGE_SIZE + offset
         moved = b""
         for place, size in _parts(start, length):

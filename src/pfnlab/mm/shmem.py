@@ -69,6 +69,7 @@ def shmem_fault(vma: Vma, file: ShmemFile, vpn: int, write: bool) -> bool:
     first = vpn - vpn % FAULT_AROUND
     touched = file.pages.setdefault(vma.pgoff + vpn - vma.start, Page(0, anonymous=False))
     touched.maker = touched.maker or vma.mm.kernel.processors.task
+    mm.table_locks.pass_by(vpn)
     for neighbour in (
         range(max(first, vma.start), min(first + FAULT_AROUND, vma.end)) if not write else (vpn,)
     ):
@@ -96,11 +97,16 @@ def dirtied(cleared: Iterable[EntryRun]) -> bool:
 
     Nobody may write to such a page any more (S8.1.9).
     """
-    dirty_pages = [run.page for run in cleared if run.page is not None and pte_dirty(run.bits)]
-    file_pages = [page for page in dirty_pages if not page.anonymous]
-    for page in file_pages:
-        page.dirty = True
-    return bool(file_pages)
+    dirty_runs = [run for run in cleared if is_dirty_file_page(run)]
+    for run in dirty_runs:
+        assert run.page is not None
+        run.page.dirty = True
+    return bool(dirty_runs)
+
+
+def is_dirty_file_page(run: EntryRun) -> bool:
+    """True for an entry by which a page of a file was written."""
+    return run.page is not None and not run.page.anonymous and pte_dirty(run.bits)
 
 
 def check_offsets_of_device(mm: MmStruct, start: int, end: int) -> None:

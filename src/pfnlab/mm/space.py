@@ -13,7 +13,9 @@ from pfnlab.hw.pgtable import TABLE_PAGES, PageTables
 from pfnlab.mm.flags import VM_LOCKED
 from pfnlab.mm.locks import RwLock
 from pfnlab.mm.processors import Need
+from pfnlab.mm.table_locks import Table, TableLocks
 from pfnlab.mm.vma import Origin, Vma
+from pfnlab.mm.vma_locks import VmaLocks
 
 if TYPE_CHECKING:
     from pfnlab.mm.gather import MmuGather
@@ -46,8 +48,8 @@ class MmStruct:
     :ivar mmap_lock: the lock under which its VMAs do not change
     :ivar forking: fork has copied it and is not done
     :ivar stacks_shared: its threads' stacks are to be copied by their next write, which needs mmap_lock
-    :ivar write_locked: the VMAs whose own lock is taken for writing, until a writer gives mmap_lock back
-    :ivar page_table_lock: the locks of all its page tables, as one
+    :ivar vma_locks: the own locks of its VMAs
+    :ivar table_locks: the locks of its page tables
     :ivar guests: how many tasks of other processes work on it, and keep it from its end
     :ivar visible: a task runs in it; a copy that fork has not finished has no task yet, and whole
         flushes of it are not observed
@@ -61,10 +63,10 @@ class MmStruct:
         self.limit_data: int | None = None
         self.tlb_gen = self.tlb_flush_pending = 0
         self.gathers: list[MmuGather] = []
-        self.mmap_lock = RwLock(kernel.processors, Need.MMAP_LOCK, self._end_write_all)
-        self.write_locked: dict[Vma, None] = {}
+        self.vma_locks = VmaLocks(kernel.processors)
+        self.mmap_lock = RwLock(kernel.processors, Need.MMAP_LOCK, self.vma_locks.give_back)
         self.forking = self.stacks_shared = False
-        self.page_table_lock = RwLock(kernel.processors, Need.PAGE_TABLE)
+        self.table_locks = TableLocks(kernel.processors, self.tables)
         self.guests = 0
         self.visible = False
         self._vmas: list[Vma] = []
@@ -84,21 +86,12 @@ class MmStruct:
             (self.limit_as, self.limit_data),
             (self.def_flags, self.locked_leak, self.forking, self.stacks_shared),
             (self.guests, self.visible),
-            [(vma.start, vma.end) for vma in self.write_locked],
             [(vma.start, vma.end) for vma in self._vmas],
         )
 
-    def _end_write_all(self) -> None:
-        """vma_end_write_all: no VMA's own lock is taken any more."""
-        self.write_locked.clear()
-
     def start_write(self, *vmas: Vma) -> None:
-        """vma_start_write: the VMAs' own locks are taken (S8.3.9)."""
-        self.write_locked |= dict.fromkeys(vmas)
-
-    def is_write_locked(self, vma: Vma) -> bool:
-        """True where the VMA's own lock is taken for writing; who wants it waits for mmap_lock then."""
-        return vma in self.write_locked
+        """vma_start_write: the VMAs' own locks are taken; who has one is waited for (S8.3.9a)."""
+        self.vma_locks.write(vmas)
 
     def load(self, vmas: list[Vma]) -> None:
         """Hold exactly these VMAs, in address order; nothing is checked."""
@@ -266,10 +259,11 @@ class MmStruct:
 
     def split_leaf(self, at: int) -> None:
         """A leaf across page *at*, which is not its first, goes whole and is flushed at once (S6.3.3)."""
-        leaf = self.tables.leaf_around(at)
-        if leaf is not None:
-            self.tables.clear(*leaf)
-            self.flush_tlb(*leaf)
+        entry, leaf = self.tables.entry(at), self.tables.leaf_around(at)
+        if entry is not None and leaf is not None:
+            with self.table_locks.holding(Table.of(at, entry.level)):
+                self.tables.clear(*leaf)
+                self.flush_tlb(*leaf)
 
     def isolate(self, vma: Vma, start: int, end: int) -> Vma:
         """The VMA that covers just ``[start, end)`` of *vma*, cut out of it where necessary."""
@@ -301,11 +295,13 @@ class MmStruct:
             vma.flags, vma.mempolicy = flags, part.mempolicy
             return vma
         if (vma.start, vma.end) == (start, end):
+            self.start_write(*(side for side in (below, vma, above) if side is not None))
             vma.flags, vma.mempolicy = flags, part.mempolicy
             return self.merge_around(vma, "changed")
         at = bisect_left(self._starts, vma.start)
         grown = below or above
         assert grown is not None
+        self.start_write(*sorted((vma, grown), key=lambda side: side.start))
         with self.relinked(grown, vma):
             if below is not None:
                 below.end = vma.start = self._starts[at] = end
@@ -313,7 +309,6 @@ class MmStruct:
             else:
                 vma.end = grown.start = self._starts[at + 1] = start
                 grown.pgoff -= part.nr
-        self.start_write(vma, grown)
         grown.flags |= flags
         grown.anon_vma = grown.anon_vma or vma.anon_vma
         return grown

@@ -10,42 +10,80 @@ from pfnlab.hw.pgtable import TABLE_PAGES, EntryRun
 from pfnlab.mm.flags import VM_IO, VM_LOCKED, VM_PFNMAP, VM_READ, VM_SEALED
 from pfnlab.mm.gather import GatherCall, MmuGather
 from pfnlab.mm.locks import Locked
-from pfnlab.mm.shmem import dirtied
+from pfnlab.mm.shmem import dirtied, is_dirty_file_page
 from pfnlab.mm.space import TASK_PAGES, MmStruct
+from pfnlab.mm.table_locks import Table
 from pfnlab.mm.vma import Vma
 
 #: How many VMAs of a file leave its reverse map at once (struct unlink_vma_file_batch).
 _BATCH = 8
 
 
-def zap_page_range(
-    vma: Vma, start: int, end: int, *, keep: Callable[[EntryRun], bool] | None = None
-) -> list[EntryRun]:
-    """Clear the entries of ``[start, end)`` of a VMA; ordinary pages lose one mapping each (S6.7.1).
+def _zap_page_range(
+    tlb: MmuGather, vma: Vma, start: int, end: int, keep: Callable[[EntryRun], bool] | None
+) -> None:
+    """Clear the entries of ``[start, end)``, a page table after the other (zap_pte_range, S6.7.1).
 
-    :param keep: entries that stay
-    :return: the entries that were cleared
+    Where dirty pages of files are among them, a table is flushed before its lock is given back (S8.1.9).
     """
-    mm = vma.mm
-    with mm.page_table_lock.write():
-        cleared = mm.tables.clear(start, end)
-        if keep is not None:
-            for run in cleared:
-                if keep(run):
-                    mm.tables.set(run)
-            cleared = [run for run in cleared if not keep(run)]
+    locks = vma.mm.table_locks
+    while start < end:
+        table = _first_dirty_table(vma, start, end, keep)
+        stop = end if table is None else max(start, table.start)
+        while start < stop:
+            with locks.piece(start, stop) as reached:
+                _clear(tlb, vma, start, reached, keep)
+            start = reached
+        if table is not None:
+            stop = min(end, table.start + TABLE_PAGES[1])
+            with locks.holding(table):
+                if dirtied(_clear(tlb, vma, start, stop, keep)):
+                    tlb.flush_mmu_tlbonly()
+            start = stop
+
+
+def _first_dirty_table(
+    vma: Vma, start: int, end: int, keep: Callable[[EntryRun], bool] | None
+) -> Table | None:
+    """The first table of ``[start, end)`` with an entry that goes and is of a dirty page of a file."""
+    for run in vma.mm.tables.runs(start, end):
+        if is_dirty_file_page(run) and not (keep is not None and keep(run)):
+            return Table.of(run.start)
+    return None
+
+
+def _clear(
+    tlb: MmuGather, vma: Vma, start: int, end: int, keep: Callable[[EntryRun], bool] | None
+) -> list[EntryRun]:
+    """Clear the entries of ``[start, end)`` but those to *keep*, and return them; their tables are locked."""
+    tables = vma.mm.tables
+    cleared = tables.clear(start, end)
+    if keep is not None:
+        for run in cleared:
+            if keep(run):
+                tables.set(run)
+        cleared = [run for run in cleared if not keep(run)]
+    unmap_pages(vma, cleared)
+    tlb.extend_all((run.start, run.end) for run in cleared)
+    return cleared
+
+
+def unmap_pages(vma: Vma, cleared: list[EntryRun]) -> None:
+    """Ordinary pages of entries that are not there any more lose a mapping each (folio_remove_rmap_pte)."""
     for run in cleared:
         if run.page is not None:
             run.page.mapcount -= 1
             if vma.flags & VM_LOCKED and not vma.special and run.page.mapcount:
-                mm.kernel.mlock_batch.add(run.page)
-    return cleared
+                vma.mm.kernel.mlock_batch.add(run.page)
 
 
 def zap_vma(
     tlb: MmuGather, vma: Vma, start: int, end: int, *, keep: Callable[[EntryRun], bool] | None = None
 ) -> None:
-    """Clear entries of one VMA inside a gather, between tlb_start_vma and tlb_end_vma."""
+    """Clear entries of one VMA inside a gather, between tlb_start_vma and tlb_end_vma.
+
+    :param keep: entries that stay
+    """
     kernel = vma.mm.kernel
     kernel.trace.event("clear", start)
     tlb.flushes.tlb_start_vma(tlb, vma)
@@ -55,10 +93,7 @@ def zap_vma(
         if kernel.profile.zap_asserts_mmap_lock and not tlb.fullmm and _cuts_gigabyte(vma.mm, cut):
             kernel.trace.printk("WARNING at include/linux/rwsem.h")
         vma.mm.split_leaf(cut)
-    cleared = zap_page_range(vma, start, end, keep=keep)
-    tlb.extend_all((run.start, run.end) for run in cleared)
-    if dirtied(cleared):
-        tlb.flush_mmu_tlbonly()
+    _zap_page_range(tlb, vma, start, end, keep)
     tlb.flushes.tlb_end_vma(tlb, vma)
 
 
@@ -84,6 +119,7 @@ def gather_munmap(mm: MmStruct, start: int, end: int) -> list[Vma]:
         vmas = mm.vmas_in(start, end)
     if any(vma.flags & VM_SEALED for vma in vmas):
         raise ModelledErrno(errno.EPERM)
+    mm.start_write(*vmas[:-1])
     if vmas and vmas[-1].end > end:
         mm.split_vma(vmas[-1], end, new_below=not keeps_middle)
     vmas = mm.vmas_in(start, end)

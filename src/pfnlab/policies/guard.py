@@ -17,6 +17,7 @@ from pfnlab.mm.gather import MmuGather
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.locks import RwLock
 from pfnlab.mm.space import TASK_PAGES, MmStruct
+from pfnlab.mm.table_locks import TableLocks
 from pfnlab.mm.vma import Vma
 from pfnlab.policies.own import OwnPolicy, guarded, hooks_of
 
@@ -169,10 +170,10 @@ def _parts(kernel: Kernel) -> dict[str, object]:
     return {name: getattr(kernel, name, None) for name in _PARTS}
 
 
-def _locks(kernel: Kernel, spaces: Iterable[MmStruct]) -> Iterator[RwLock]:
+def _locks(kernel: Kernel, spaces: Iterable[MmStruct]) -> Iterator[RwLock | TableLocks]:
     yield from (kernel.book.lock, *kernel.i_mmap_rwsems.values())
     for mm in spaces:
-        yield from (mm.mmap_lock, mm.page_table_lock)
+        yield from (mm.mmap_lock, mm.table_locks)
 
 
 def _space(argument: object) -> MmStruct | None:

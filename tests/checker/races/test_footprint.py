@@ -14,7 +14,9 @@ from pfnlab.mm.kernel import Kernel, Task
 from pfnlab.mm.locks import RwLock
 from pfnlab.mm.memtype import MemtypeBook
 from pfnlab.mm.space import MmStruct
+from pfnlab.mm.table_locks import TableLocks
 from pfnlab.mm.vma import Vma
+from pfnlab.mm.vma_locks import VmaLocks
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.execution import OneByOne
 from pfnlab.programs.model.model_machine import ModelMachine, place
@@ -131,7 +133,6 @@ STATE: dict[type, set[str]] = {
             "limit_as",
             "limit_data",
             "locked_leak",
-            "write_locked",
             "stacks_shared",
         )
     }
@@ -139,6 +140,8 @@ STATE: dict[type, set[str]] = {
     PageTables: {"_runs", "_starts", "_tables"},
     Tlb: {"_entries"},
     RwLock: {"_readers", "_queue", "written"},
+    TableLocks: {"_held", "_queue"},
+    VmaLocks: {"_written", "_readers", "_awaited"},
     MemtypeBook: {"_entries", "_overhang", "_ram_types", "_direct_map"}
     # Given with the platform and the profile.
     | {"_reserve_keeps_top", "end_match", "entry_fails", "mtrr_merged_map"},
@@ -163,6 +166,7 @@ def objects() -> dict[type, object]:
     task = next(iter(kernel.tasks.values()))
     mm = task.mm
     found = (kernel, task, mm, mm.tables, task.tlb, mm.mmap_lock, kernel.book, next(iter(mm)))
+    found += (mm.vma_locks, mm.table_locks)
     return {**{type(one): one for one in found}, Page: Page.__new__(Page)}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from some_races import OTHERS, REVOCATIONS, races
+from some_races import COPIES, OTHERS, REVOCATIONS, races
 
 from pfnlab.checker.kernel.scope import Race, RaceScope, load_scope
 from pfnlab.checker.races.memo import digest
@@ -130,6 +130,24 @@ def test_so_it_is_on_older_kernels(series: str) -> None:
 def test_so_it_is_where_the_reverse_map_grows(spec: str) -> None:
     """A revocation goes on with the mappings that it found when it began, those of a fork under way too."""
     assert [] == all_wrong(spec, races(REVOCATIONS), every=5)
+
+
+@pytest.mark.parametrize("spec", ["6.1", "6.12", "7.3"])
+def test_so_it_is_where_tables_and_vmas_are_locked(spec: str) -> None:
+    """A copy has the lock of a page table while it flushes, and that of its VMA from 6.12 on (S8.6)."""
+    assert [] == all_wrong(spec, races(COPIES), every=3)
+
+
+def test_no_order_shows_the_entry_that_a_copy_has_cleared() -> None:
+    """mincore finds both pages whenever it comes, for it waits for the lock of their table (S8.6.2)."""
+    model = RaceModel(ModelMachine("7.3"), races(COPIES))
+    results = [
+        model.go(state, task).result for state in every_state(model) for task in state.able if state.race == 1
+    ]
+
+    assert {"11"} == {
+        one.outcome.value for one in results if one.outcome is not None and "mincore" in str(one.turn)
+    }
 
 
 def test_a_turn_that_looks_at_less_than_it_touches_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,7 +75,7 @@ def test_called():
         )
     )
 
-    assert {"two", "three", "four"} == symbols.called(code, 0x1000)
+    assert ["two", "three", "four"] == symbols.called(code, 0x1000)
 
 
 def test_symbols_of_a_module_change_nothing():

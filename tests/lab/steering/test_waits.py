@@ -19,6 +19,12 @@ from pfnlab.lab.steering.waits import Obstacle, judge, judge_sleeping
         (Obstacle.I_MMAP, "rwsem_spin_on_owner rwsem_down_write_slowpath unlink_file_vma free_pgtables"),
         (Obstacle.I_MMAP, "rwsem_down_read_slowpath unmap_mapping_pages unmap_mapping_range pt_ioctl"),
         (Obstacle.PAGE_TABLE, "native_queued_spin_lock_slowpath _raw_spin_lock unmap_page_range unmap_vmas"),
+        (
+            Obstacle.PAGE_TABLE,
+            "native_queued_spin_lock_slowpath _raw_spin_lock mincore_pte_range walk_pgd_range",
+        ),
+        (Obstacle.PAGE_TABLE, "native_queued_spin_lock_slowpath _raw_spin_lock swapin_walk_pmd_entry"),
+        (Obstacle.VMA_LOCK, "__vma_start_write __split_vma vms_gather_munmap_vmas"),
         (Obstacle.BOOK, "native_queued_spin_lock_slowpath _raw_spin_lock memtype_reserve reserve_pfn_range"),
         (Obstacle.MMAP_LOCK, "rwsem_down_write_slowpath down_write_killable __x64_sys_munlock do_syscall_64"),
         (Obstacle.MMAP_LOCK, "rwsem_down_write_slowpath down_write_killable __x64_sys_munlockall"),
@@ -97,6 +103,11 @@ def test_judge_sleeping(need: Obstacle, functions: str):
         (Obstacle.I_MMAP, "dup_mmap copy_process kernel_clone", "down_write"),
         (Obstacle.MMAP_LOCK, "do_mbind kernel_mbind do_syscall_64", "down_write"),
         (Obstacle.NOTHING, "synchronize_rcu_expedited lru_cache_disable do_mbind", "wait_for_completion"),
+        (
+            Obstacle.VMA_LOCK,
+            "__vma_start_exclude_readers __vma_start_write dup_mmap copy_process",
+            "schedule",
+        ),
     ],
 )
 def test_judge_sleeping_called(need: Obstacle, functions: str, called: str):
@@ -104,3 +115,16 @@ def test_judge_sleeping_called(need: Obstacle, functions: str, called: str):
     Where a function takes several locks, the one it called for says which a sleeping task waits for.
     """
     assert need == judge_sleeping(functions.split(), called).need
+
+
+@for_each(
+    ("need", "calls_next"),
+    [
+        (Obstacle.VMA_LOCK, "up_write"),
+        (Obstacle.I_MMAP, "vma_interval_tree_insert_after"),
+        (Obstacle.I_MMAP, None),
+    ],
+)
+def test_a_semaphore_that_is_given_back_at_once_is_a_vmas_own(need: Obstacle, calls_next: str | None):
+    """Up to 6.14 fork takes it, as it takes the lock of a file, with down_write."""
+    assert need == judge_sleeping(["copy_process", "kernel_clone"], "down_write", calls_next).need

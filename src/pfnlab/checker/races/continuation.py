@@ -27,10 +27,12 @@ from pfnlab.mm.memtype import MemtypeBook
 from pfnlab.mm.processors import Operation, Processors
 from pfnlab.mm.profile import Profile
 from pfnlab.mm.space import MmStruct
+from pfnlab.mm.table_locks import Piece, TableLocks, TablesLocked
 from pfnlab.mm.users.driver import DriverState
 from pfnlab.mm.users.pci import PciDevice
 from pfnlab.mm.users.vfio import VfioDevice
 from pfnlab.mm.vma import AnonVma, Vma
+from pfnlab.mm.vma_locks import VmaLocks, VmaRead
 from pfnlab.policies import flushes, trackers
 from pfnlab.programs.model import execution
 from pfnlab.trace import Trace
@@ -154,6 +156,7 @@ def _unsayable(value: Any, name: Callable[[Any], Any]) -> Any:
 #: The conversion of a value to a plain one, by its type. :func:`_conversion_of` adds further types.
 _CONVERSIONS: dict[type, _Conversion] = {
     **dict.fromkeys((Vma, Page, AnonVma, MmStruct, PageTables, Tlb, RwLock), _name_of),
+    **dict.fromkeys((TableLocks, VmaLocks), _name_of),
     # A kernel has one of each, or they belong to a part with a value of its own.
     **dict.fromkeys((Kernel, Processors, MemtypeBook, Profile, Trace, Operation), _type_only),
     **dict.fromkeys((DriverState, PciDevice, VfioDevice), _type_only),
@@ -163,6 +166,12 @@ _CONVERSIONS: dict[type, _Conversion] = {
     ),
     MmuGather: lambda gather, name: ("gather", name(gather.mm), gather.state()),
     Locked: lambda locked, name: (*_name_of(locked.lock, name), locked.write),
+    TablesLocked: lambda locked, name: (*_name_of(locked.locks, name), _plain(locked.tables, name)),
+    Piece: lambda piece, name: (
+        *_name_of(piece.locks, name),
+        *(piece.start, piece.end, _plain(piece.table, name)),
+    ),
+    VmaRead: lambda read, name: (*_name_of(read.locks, name), _name_of(read.vma, name)),
     Task: lambda task, name: ("task", task.comm),
     FunctionType: lambda function, name: (
         *("function", function.__qualname__),

@@ -25,20 +25,24 @@ from pfnlab.mm.kernel import Kernel, Task
 from pfnlab.mm.locks import RwLock
 from pfnlab.mm.memtype import MemtypeBook
 from pfnlab.mm.space import MmStruct
+from pfnlab.mm.table_locks import TableLocks
 from pfnlab.mm.users.driver import DriverState
 from pfnlab.mm.users.pci import PciDevice
 from pfnlab.mm.users.vfio import VfioDevice
 from pfnlab.mm.vma import Vma
+from pfnlab.mm.vma_locks import VmaLocks
 from pfnlab.policies.guard import unguarded
 
 #: Attributes that are no state: constants, references to objects noted themselves, counters for readers.
 _QUIET: dict[type, tuple[str, ...]] = {
-    MmStruct: ("kernel", "tables", "mmap_lock", "page_table_lock", "tlb_gen"),
+    MmStruct: ("kernel", "tables", "mmap_lock", "vma_locks", "table_locks", "tlb_gen"),
     Vma: ("mm",),
     Task: ("comm", "pid", "tlb", "exec_update_lock"),
     # That an entry seems unused since is no part of a state, as the accessed bit is none.
     Tlb: ("flushed", "_aged", "_spared"),
     RwLock: ("_processors", "need", "_unlocked"),
+    TableLocks: ("_processors", "_tables"),
+    VmaLocks: ("_processors",),
     MemtypeBook: ("platform", "trace", "_processors", "lock", "report", "warned"),
     Kernel: (
         *("profile", "trace", "processors", "book", "i_mmap_rwsems", "device_lock"),
@@ -59,7 +63,7 @@ _OF_KERNEL = {
     **dict.fromkeys(("memory", "undecoded"), "memory"),
 }
 _GATHERING = frozenset(("gathers", "tlb_flush_pending"))
-#: The place of a VMA; the reverse map names a VMA by it.
+#: The place of a VMA; the reverse map and the locks of VMAs name a VMA by it.
 _PLACE = frozenset(("start", "end", "pgoff"))
 
 #: The name of an object that a task has made, and the object itself, so that it stays alive.
@@ -87,6 +91,7 @@ class Parts:
         self._space_parts: dict[int, int] = {}
         self._vma_parts: dict[int, int] = {}
         self._gather_parts: dict[int, int] = {}
+        self._vma_lock_parts: dict[int, int] = {}
         #: Objects with an identity that tasks have made, by that identity.
         self._contexts: dict[int, _NamedObject] = {}
         self._pages: dict[int, _NamedObject] = {}
@@ -129,10 +134,11 @@ class Parts:
             f"gathers {number}", lambda: (mm.tlb_flush_pending, len(mm.gathers))
         )
         self._add_lock(f"mmap_lock {number}", mm.mmap_lock)
-        self._add_lock(f"page_table_lock {number}", mm.page_table_lock)
+        self._vma_lock_parts[id(mm)] = self._add_lock(f"VMA locks {number}", mm.vma_locks)
+        self._add_lock(f"page-table locks {number}", mm.table_locks)
 
-    def _add_lock(self, name: str, lock: RwLock) -> None:
-        self._add(name, lock.state, lock)
+    def _add_lock(self, name: str, lock: RwLock | TableLocks | VmaLocks) -> int:
+        return self._add(name, lock.state, lock)
 
     def _add(self, name: str, value: Callable[[], Any], instance: object = None) -> int:
         number = len(self.names)
@@ -211,7 +217,8 @@ class Parts:
             if name == "pfnmap":
                 touched.add(self._contexts_part)
             if sets and name in _PLACE:
-                touched.update((self._space_parts.get(mm, tasks_part), self._kernel_parts["reverse map"]))
+                parts = self._space_parts.get(mm, tasks_part), self._vma_lock_parts.get(mm, tasks_part)
+                touched.update((*parts, self._kernel_parts["reverse map"]))
 
         def note_object(instance: object, name: str, sets: bool) -> None:
             touched.add(object_parts.get(id(instance), tasks_part))
@@ -221,7 +228,7 @@ class Parts:
 
         notes: dict[type, _Note] = {
             **{Kernel: note_kernel, MmStruct: note_space, Vma: note_vma},
-            **dict.fromkeys((PageTables, Tlb, RwLock), note_object),
+            **dict.fromkeys((PageTables, Tlb, RwLock, TableLocks, VmaLocks), note_object),
             **{
                 Page: note_part(self._pages_part),
                 MemtypeBook: note_part(self._book_part),
@@ -305,7 +312,7 @@ class Parts:
                         mm.tlb_flush_pending,
                         len(mm.gathers),
                     ),
-                    *(mm.mmap_lock.state(), mm.page_table_lock.state()),
+                    *(mm.mmap_lock.state(), mm.vma_locks.state(), mm.table_locks.state()),
                 )
                 for name, mm in sorted(self._new_spaces.values(), key=itemgetter(0))
             ],

@@ -37,6 +37,7 @@ from pfnlab.units import PAGE_SHIFT
 NEED_NAMES = {
     Obstacle.CPU: "IPI",
     Obstacle.MMAP_LOCK: "mmap_lock",
+    Obstacle.VMA_LOCK: "vm_lock",
     Obstacle.I_MMAP: "i_mmap_rwsem",
     Obstacle.PAGE_TABLE: "page_table_lock",
     Obstacle.BOOK: "memtype_lock",

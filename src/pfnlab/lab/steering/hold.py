@@ -192,7 +192,7 @@ class FreeCpus:
         whereabouts = self.others(lambda: cast.where(task))
         if whereabouts.state != "R":
             return (
-                judge_sleeping(whereabouts.functions, self._lock_function(whereabouts))
+                judge_sleeping(whereabouts.functions, *self._calls_around(whereabouts))
                 if whereabouts.state == "D"
                 else Wait(Obstacle.NOTHING, whereabouts.functions)
             )
@@ -214,12 +214,13 @@ class FreeCpus:
                 return list(frames_behind(self.steering, registers))
         return None
 
-    # The function that the innermost function of a sleeping task called: the one of the lock.
-    def _lock_function(self, whereabouts: Whereabouts) -> str | None:
+    # What the innermost function of a sleeping task called, a function of the lock, and what it calls next.
+    def _calls_around(self, whereabouts: Whereabouts) -> tuple[str | None, str | None]:
         innermost = next(iter(whereabouts.functions), None)
         if innermost is None or innermost not in self.steering.symbols:
-            return None
-        return self.steering.called_before(self.steering.symbols.address(innermost) + whereabouts.offset)
+            return None, None
+        address = self.steering.symbols.address(innermost) + whereabouts.offset
+        return self.steering.called_before(address), self.steering.called_after(address)
 
 
 class HeldCpu(FreeCpus, Generic[T]):

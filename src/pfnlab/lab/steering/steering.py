@@ -27,6 +27,8 @@ USER_END = 1 << 47
 _MASK = (1 << 64) - 1
 #: The bytes of a direct call.
 _CALL = 5
+#: The bytes behind a call in which the next one is looked for.
+_NEAR = 64
 #: The longest chain of calls that is followed from one function to another.
 _CALLS_DEEP = 4
 
@@ -152,12 +154,16 @@ class Steering:
 
     def _callees(self, name: str) -> set[str]:
         start, size = self.symbols.extent(name)
-        return self.symbols.called(self.stub.read(start, size), start)
+        return set(self.symbols.called(self.stub.read(start, size), start))
 
     def called_before(self, address: int) -> str | None:
         """The function whose direct call returns to *address*; None where none does."""
         start = address - _CALL
         return next(iter(self.symbols.called(self.stub.read(start, _CALL), start)), None)
+
+    def called_after(self, address: int) -> str | None:
+        """The first function of a direct call that is near behind *address*; None where there is none."""
+        return next(iter(self.symbols.called(self.stub.read(address, _NEAR), address)), None)
 
     def meet(self, injection: Injection, operation: BackgroundCall[T], limit: float) -> Hit | None:
         """

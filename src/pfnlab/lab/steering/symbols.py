@@ -83,15 +83,18 @@ class Symbols:
         end = self._starts[next_index] if next_index < len(self._starts) else start
         return start, min(end - start, _LARGEST_FUNCTION)
 
-    def called(self, code: bytes, start: int) -> set[str]:
-        """The functions that x86 *code* at address *start* calls or jumps to, parts put aside among them."""
-        names = set()
+    def called(self, code: bytes, start: int) -> list[str]:
+        """The functions that x86 *code* at address *start* calls or jumps to, parts put aside among them.
+
+        :return: each once, in the order of the code
+        """
+        names: dict[str, None] = {}
         for match in _BRANCH.finditer(code):
             target = start + match.end(1) + int.from_bytes(match[1], "little", signed=True)
             at = bisect.bisect_left(self._starts, target)
             if at < len(self._starts) and self._starts[at] == target:
-                names.add(self._names[at])
-        return names
+                names[self._names[at]] = None
+        return list(names)
 
     def function(self, address: int) -> str | None:
         """The function *address* is in, without the compiler's suffix after a dot; None outside of all."""

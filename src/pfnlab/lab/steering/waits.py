@@ -13,6 +13,7 @@ class Obstacle(Enum):
 
     CPU = "another CPU takes an interrupt"
     MMAP_LOCK = "mmap_lock"
+    VMA_LOCK = "the own lock of a VMA"
     I_MMAP = "the file's i_mmap lock"
     PAGE_TABLE = "a page-table lock"
     BOOK = "the lock of the memtype list"
@@ -106,6 +107,8 @@ _SEMAPHORES: dict[Obstacle, tuple[str, ...]] = {
     # A fault waits for it under mmap_lock; what takes mmap_lock in vfio-pci is named above.
     Obstacle.MEMORY: ("vfio_pci_", "vfio_basic_config_"),
 }
+#: A writer of a VMA's own lock, which counts its readers from 6.15 on.
+_VMA_LOCK = ("__vma_start_write", "__vma_start_exclude_readers", "__vma_enter_locked")
 #: What takes mmap_lock so that a signal ends the wait, and that of a file by plain down_write.
 _FILES: dict[Obstacle, tuple[str, ...]] = {Obstacle.I_MMAP: ("dup_mm", "copy_process")}
 _SPINLOCKS = {
@@ -121,6 +124,9 @@ _SPINLOCKS = {
     Obstacle.PAGE_TABLE: (
         *("follow_p", "zap_", "__zap_", "unmap_page_range", "insert_pfn", "copy_p", "move_", "remap_p"),
         *("change_p", "handle_", "__pte_offset", "pte_offset", "__handle_mm_fault", "do_", "unmap_"),
+        # Walks of the entries of a table, which up to 6.4 take the lock themselves.
+        *("mincore_", "swapin_", "mlock_p", "pagemap_", "smaps_", "clear_refs_", "madvise_", "gather_"),
+        *("queue_", "wp_page", "finish_", "filemap_map", "folio_walk"),
     ),
 }
 
@@ -136,6 +142,8 @@ def judge(functions: Sequence[str]) -> Wait:
     """
     names = tuple(functions)
     for at, name in enumerate(names):
+        if name.startswith(_VMA_LOCK):
+            return Wait(Obstacle.VMA_LOCK, names)
         if name.startswith("smp_call_function"):
             return Wait(Obstacle.CPU, names)
         if name.startswith(SEMAPHORE):
@@ -150,7 +158,9 @@ def judge(functions: Sequence[str]) -> Wait:
     return Wait(Obstacle.NOTHING, names)
 
 
-def judge_sleeping(functions: Sequence[str], called: str | None = None) -> Wait:
+def judge_sleeping(
+    functions: Sequence[str], called: str | None = None, calls_next: str | None = None
+) -> Wait:
     """
     The wait of a task that sleeps uninterruptibly in *functions*, innermost first.
 
@@ -158,8 +168,13 @@ def judge_sleeping(functions: Sequence[str], called: str | None = None) -> Wait:
 
     :param called: the function of the lock that the innermost called; None where that is not known. One that
         takes several locks, as a fault of vfio-pci up to 6.9, waits for the one of this kind
+    :param calls_next: the function that the innermost would call next
     """
     names = tuple(functions)
+    # Up to 6.14 a VMA's own lock is a semaphore, and its writer gives it back at once (vma_start_write).
+    at_once = called is not None and called.endswith("down_write") and calls_next == "up_write"
+    if at_once or (names and names[0].startswith(_VMA_LOCK)):
+        return Wait(Obstacle.VMA_LOCK, names)
     if any(name.startswith("synchronize_rcu") for name in names):
         # A processor that is held keeps everybody from the end of a grace period.
         return Wait(Obstacle.NOTHING, names)

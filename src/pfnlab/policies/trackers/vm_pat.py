@@ -205,8 +205,7 @@ class VmPat:
         """
         if self._kernel.profile.lookup_asserts_mmap_lock and vma.mm.mmap_lock.held == (0, False):
             self._kernel.trace.printk("WARNING at include/linux/rwsem.h")
-        with vma.mm.page_table_lock.write():
-            entry = vma.mm.tables.entry(vma.start)
+        entry = vma.mm.table_locks.entry(vma.start)
         if entry is not None and entry.page is None:
             return entry.pfn, entry.bits
         by_pgoff = self._kernel.profile.cow_knows_its_pfn

@@ -14,7 +14,7 @@ from typing import Any
 
 from pfnlab.hw.bits import PAGE_PSE, pgprot_4k_2_large
 from pfnlab.hw.pgtable import EntryRun
-from pfnlab.mm.fault import ZERO_PFN
+from pfnlab.mm.copy_on_write import ZERO_PFN
 from pfnlab.mm.flags import VM_LOCKED, perms_text, vm_flags_text
 from pfnlab.mm.kernel import Kernel, Task
 from pfnlab.mm.smap_counts import SmapCounts
