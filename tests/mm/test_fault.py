@@ -33,6 +33,19 @@ def test_memory_that_may_only_be_executed_is_kept_by_its_key(series: str) -> Non
 
 
 @every_series
+def test_an_access_that_met_a_key_is_refused_whatever_comes_meanwhile(series: str) -> None:
+    """The processor has said so, though the VMA allows it once the fault has its lock (S6.2.1)."""
+    mapped = ("a = mmap bar[0:2] devmem-sync private x", "t = thread")
+
+    *_, released, again, _ = run(
+        series, *mapped, "hold change_protection: mprotect a r", "t: read a[0]", "release", "t: read a[0]"
+    )
+
+    assert "main ok; t EFAULT SIGSEGV code=4" == released.value
+    assert "ok" == again.result
+
+
+@every_series
 def test_nothing_mapped(series: str) -> None:
     """Where no VMA is, the signal is SIGSEGV with code 1."""
     *_, touched, _ = run(series, SHARED, "munmap a", "read a[0]")

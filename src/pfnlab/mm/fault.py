@@ -95,7 +95,7 @@ def _walk(mm: MmStruct, tlb: Tlb, vpn: int, writes: bool, user: bool) -> EntryRu
     # A handler may fill a private entry read-only, which a write then has to copy: one fault more.
     while (entry := mm.tables.entry(vpn)) is None or not _allows(entry, writes):
         try:
-            _fault(mm, vpn, writes, user)
+            _fault(mm, vpn, writes, user, keyed=entry is not None and _has_key(entry))
         except FaultOom:
             if not user:
                 raise
@@ -111,31 +111,34 @@ def _walk(mm: MmStruct, tlb: Tlb, vpn: int, writes: bool, user: bool) -> EntryRu
     return entry
 
 
-def _fault(mm: MmStruct, vpn: int, write: bool, user: bool) -> None:
-    """A page fault: under mmap_lock; where no handler is called a task needs the VMA's own lock (S8.3.9)."""
+def _fault(mm: MmStruct, vpn: int, write: bool, user: bool, *, keyed: bool) -> None:
+    """A page fault: under mmap_lock; where no handler is called a task needs the VMA's own lock (S8.3.9).
+
+    :param keyed: a protection key was met (X86_PF_PK)
+    """
     vma = mm.vma_lookup(vpn)
     if user and vma is not None and _has_own_lock(vma):
         contended = mm.mmap_lock.contended
         # A reverse map is made under mmap_lock, which is tried for no longer than that (vmf_anon_prepare).
         if _needs_no_handler(vma, vpn) and not (contended and _lacks_reverse_map(vma, vpn, write)):
             with mm.vma_locks.read(vma):
-                handle_mm_fault(mm, vpn, write)
+                handle_mm_fault(mm, vpn, write, keyed=keyed)
             return
         if contended:
             with mm.vma_locks.read(vma):
-                if _first_attempt(vma, vpn, write):
+                if _first_attempt(vma, vpn, write, keyed):
                     return
             user = False
     with mm.mmap_lock.read():
-        handle_mm_fault(mm, vpn, write, user=user)
+        handle_mm_fault(mm, vpn, write, user=user, keyed=keyed)
 
 
-def _first_attempt(vma: Vma, vpn: int, write: bool) -> bool:
+def _first_attempt(vma: Vma, vpn: int, write: bool, keyed: bool) -> bool:
     """A fault under the VMA's own lock, where mmap_lock cannot be had at once; True where that was enough.
 
     Until it needs mmap_lock it makes page tables, and a leaf where one fits.
     """
-    _check_access(vma, write)
+    _check_access(vma, write, keyed)
     trace, tables = vma.mm.kernel.trace, vma.mm.tables
     trace.event("fault", vpn)
     if tables.entry(vpn) is not None:
@@ -177,30 +180,36 @@ def _lacks_reverse_map(vma: Vma, vpn: int, write: bool) -> bool:
 
 def _allows(entry: EntryRun, write: bool) -> bool:
     """True where the hardware does the access without a fault."""
-    if entry.bits & PAGE_PKEY_BIT0:
+    if _has_key(entry):
         return False
     return pte_present(entry.bits) and (pte_write(entry.bits) or not write)
 
 
-def handle_mm_fault(mm: MmStruct, vpn: int, write: bool, *, user: bool = False) -> None:
+def _has_key(entry: EntryRun) -> bool:
+    """True where a protection key keeps loads and stores out."""
+    return bool(entry.bits & PAGE_PKEY_BIT0)
+
+
+def handle_mm_fault(mm: MmStruct, vpn: int, write: bool, *, user: bool = False, keyed: bool = False) -> None:
     """Make the entry of page *vpn* good for the access (S6.2).
 
     :param user: a task's own access
+    :param keyed: a protection key was met, whatever the VMA allows by now
     :raises Signal: SIGSEGV when the VMA forbids it or is absent, SIGBUS when no handler fills the entry
     """
     vma = mm.vma_lookup(vpn)
     if vma is None:
         raise Signal("SIGSEGV", 1)
-    _check_access(vma, write)
+    _check_access(vma, write, keyed)
     fault_in(vma, vpn, write, user=user)
 
 
-def _check_access(vma: Vma, write: bool) -> None:
+def _check_access(vma: Vma, write: bool, keyed: bool) -> None:
     """access_error().
 
     :raises Signal: SIGSEGV where the VMA forbids the access
     """
-    if vma.execute_only:
+    if keyed or vma.execute_only:
         raise Signal("SIGSEGV", 4)
     if not vma.flags & (VM_WRITE if write else VM_ACCESS):
         raise Signal("SIGSEGV", 2)
