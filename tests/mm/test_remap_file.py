@@ -59,3 +59,16 @@ def test_an_offset_that_depends_on_the_machine_is_undecided() -> None:
     """Pages counted from a BAR's start mean physical pages to /dev/mem."""
     with pytest.raises(Undecided, match="depends on the machine"):
         run("7.2", "a = mmap bar[0:8] devmem shared rw", "remap_file_pages a[0:4] bar[4:8] wc")
+
+
+@every_series
+def test_it_looks_again_with_mmap_lock_for_writing(series: str) -> None:
+    """A hole further on is found then only, so it waits for an munmap that has mmap_lock for reading."""
+    call = "t: remap_file_pages a[0:4] bar[4:8] wc"
+
+    *_, waits, released = run(
+        series, MAPPED, "t = thread", "hold free_pgtables: munmap a[2]", call, "release"
+    )
+
+    assert ("waits", "mmap_lock") == (waits.result, waits.value)
+    assert "main ok; t EINVAL" == released.value

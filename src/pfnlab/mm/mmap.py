@@ -57,25 +57,57 @@ def do_mmap(
     if mm.map_count > MAX_MAP_COUNT:
         raise ModelledErrno(errno.ENOMEM)
     with mm.mmap_lock.write():
-        if file is not None and file.placement_errno:
-            raise ModelledErrno(file.placement_errno)
-        if not fixed and mm.vmas_in(start, end):
-            raise ModelledErrno(errno.EEXIST)
-        flags = _vm_flags(mm, access, file, shared) | (VM_LOCKED if locked else 0)
-        if flags & VM_ACCOUNT:
-            mm.kernel.commit(nr)
-        vma = Vma(
+        map_locked(
             mm,
             start,
-            end,
-            pgoff=start if file is None else pgoff,
-            flags=flags,
-            page_prot=vm_get_page_prot(flags, keys=mm.kernel.profile.configuration.protection_keys),
+            nr,
+            access,
             file=file,
+            pgoff=pgoff,
+            shared=shared,
+            fixed=fixed,
+            locked=locked,
+            populated=populated,
         )
-        mm.start_write(vma)
-        # What was to be locked is filled, also where it is not locked in the end.
-        _mmap_region(vma, populated or bool(flags & VM_LOCKED))
+
+
+def map_locked(
+    mm: MmStruct,
+    start: int,
+    nr: int,
+    access: int,
+    *,
+    file: MappedFile | None,
+    pgoff: int,
+    shared: bool,
+    fixed: bool,
+    locked: bool,
+    populated: bool,
+) -> None:
+    """The same with mmap_lock held for writing.
+
+    :raises ModelledErrno: as :func:`do_mmap`
+    """
+    end = start + nr
+    if file is not None and file.placement_errno:
+        raise ModelledErrno(file.placement_errno)
+    if not fixed and mm.vmas_in(start, end):
+        raise ModelledErrno(errno.EEXIST)
+    flags = _vm_flags(mm, access, file, shared) | (VM_LOCKED if locked else 0)
+    if flags & VM_ACCOUNT:
+        mm.kernel.commit(nr)
+    vma = Vma(
+        mm,
+        start,
+        end,
+        pgoff=start if file is None else pgoff,
+        flags=flags,
+        page_prot=vm_get_page_prot(flags, keys=mm.kernel.profile.configuration.protection_keys),
+        file=file,
+    )
+    mm.start_write(vma)
+    # What was to be locked is filled, also where it is not locked in the end.
+    _mmap_region(vma, populated or bool(flags & VM_LOCKED))
 
 
 def _vm_flags(mm: MmStruct, access: int, file: MappedFile | None, shared: bool) -> int:

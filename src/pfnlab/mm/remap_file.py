@@ -6,7 +6,7 @@ import errno
 
 from pfnlab.errors import ModelledErrno
 from pfnlab.mm.flags import VM_ACCESS, VM_LOCKED, VM_SHARED
-from pfnlab.mm.mmap import do_mmap
+from pfnlab.mm.mmap import map_locked
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma
 
@@ -24,20 +24,26 @@ def remap_file_pages(mm: MmStruct, start: int, end: int, pgoff: int) -> None:
     )
     with mm.mmap_lock.read():
         vma = mm.vma_lookup(start)
-        if vma is None or not vma.flags & VM_SHARED or not _continues(mm, vma, end):
+        if vma is None or not vma.flags & VM_SHARED:
             raise ModelledErrno(errno.EINVAL)
-    do_mmap(
-        mm,
-        start,
-        end - start,
-        vma.flags & VM_ACCESS,
-        file=vma.file,
-        pgoff=pgoff,
-        shared=True,
-        fixed=True,
-        locked=bool(vma.flags & VM_LOCKED),
-        populated=True,
-    )
+        flags, file = vma.flags, vma.file
+    with mm.mmap_lock.write():
+        vma = mm.vma_lookup(start)
+        changed = vma is None or (vma.flags, vma.file) != (flags, file)
+        if vma is None or changed or not _continues(mm, vma, end):
+            raise ModelledErrno(errno.EINVAL)
+        map_locked(
+            mm,
+            start,
+            end - start,
+            flags & VM_ACCESS,
+            file=file,
+            pgoff=pgoff,
+            shared=True,
+            fixed=True,
+            locked=bool(flags & VM_LOCKED),
+            populated=True,
+        )
 
 
 def _continues(mm: MmStruct, vma: Vma, end: int) -> bool:
