@@ -465,6 +465,14 @@ class TestKernels:
 
         assert held(run)[-2:] == [("k", "ok", "not held"), ("main", "ok", None)]
 
+    def test_a_task_that_is_not_there(self, machine: QemuMachine):
+        """
+        Nothing of it was to be held.
+        """
+        run = ran(machine, RESOURCE + "k = fork\nk: exit\nhold unlink: k: munmap c\nrelease\n")
+
+        assert held(run)[-2:] == [("k", "ESRCH", None), ("main", "ok", None)]
+
     def test_as_many_processors_as_tasks(self, machine: QemuMachine):
         """
         The fifth task is held on a processor of its own; the agent goes on on the last.
