@@ -469,7 +469,7 @@ class TestKernels:
         """
         Nothing of it was to be held.
         """
-        run = ran(machine, RESOURCE + "k = fork\nk: exit\nhold unlink: k: munmap c\nrelease\n")
+        run = ran(machine, RESOURCE + "k = fork set_tid\nhold unlink: k: munmap c\nrelease\n")
 
         assert held(run)[-2:] == [("k", "ESRCH", None), ("main", "ok", None)]
 
