@@ -189,8 +189,8 @@ _FAULT = (
     Mutant(
         "memory that may only be executed is not read",
         "mm/fault.py",
-        "    if entry.bits & PAGE_PKEY_BIT0:",
-        "    if False:",
+        "return bool(entry.bits & PAGE_PKEY_BIT0)",
+        "return False",
     ),
     Mutant(
         "copying a page of an entry not accessed yet faults twice",
