@@ -20,7 +20,7 @@ from pfnlab.mm.memtype_interval import MemtypeIntervals
 from pfnlab.mm.page_modes import PageModes
 from pfnlab.mm.processors import Processors
 from pfnlab.mm.space import MmStruct
-from pfnlab.mm.table_locks import Table, TableLocks, TableWaiter
+from pfnlab.mm.table_locks import PageTable, TableLocks, TableWaiter
 from pfnlab.mm.vma import Vma
 from pfnlab.mm.vma_locks import VmaLocks
 from pfnlab.policies.profiles import PROFILES
@@ -63,7 +63,7 @@ STATE: dict[type, dict[str, Any]] = {
         **{"def_flags": 1, "locked_leak": 2, "forking": True, "stacks_shared": True, "visible": False},
         **{"guests": 1, "_vmas": [a_vma()], "limit_as": 3, "limit_data": 4},
     },
-    TableLocks: {"_held": {Table(0, 1)}, "_queue": [TableWaiter("t", Table(0, 1))]},
+    TableLocks: {"_held": {PageTable(0, 1)}, "_queue": [TableWaiter("t", PageTable(0, 1))]},
     VmaLocks: {"_written": {a_vma(): None}, "_readers": {a_vma(): 1}, "_awaited": a_vma()},
     MmuGather: {"fullmm": True, "vma_pfn": True, "begun": True, "_start": 8, "_end": 9, "_tables": 1},
     MemtypeBook: {

@@ -11,7 +11,7 @@ from pfnlab.errors import Undecided
 from pfnlab.hw.bits import PAGE_PRESENT
 from pfnlab.hw.pgtable import EntryRun, PageTables
 from pfnlab.mm.processors import Processors
-from pfnlab.mm.table_locks import Table, TableLocks
+from pfnlab.mm.table_locks import PageTable, TableLocks
 
 #: Two page tables of ordinary memory, pages of which a child shares; one of them is being copied.
 COPIED = (
@@ -143,7 +143,7 @@ def test_a_piece_ends_where_a_table_is_locked() -> None:
     tables.allocate(0, 4096)
     locks = TableLocks(Processors(), tables)
 
-    with locks.piece(0, 4096) as whole, locks.holding(Table.of(1030)):
+    with locks.piece(0, 4096) as whole, locks.holding(PageTable.of(1030)):
         with locks.piece(0, 4096) as front:
             pass
         with locks.piece(1536, 4096) as behind:
@@ -153,7 +153,7 @@ def test_a_piece_ends_where_a_table_is_locked() -> None:
     assert ([], []) == locks.state()
 
 
-@for_each(("level", "found"), [(1, None), (2, (512, 1024, Table(0, 2))), (3, None)])
+@for_each(("level", "found"), [(1, None), (2, (512, 1024, PageTable(0, 2))), (3, None)])
 def test_leaves_are_under_the_lock_of_their_own_level(level: int, found: object) -> None:
     """A leaf of 2 MiB is under that of a GiB, and nothing else there is (S8.6.1)."""
     tables = PageTables()
@@ -161,7 +161,7 @@ def test_leaves_are_under_the_lock_of_their_own_level(level: int, found: object)
     tables.allocate(1024, 1536)
     locks = TableLocks(Processors(), tables)
 
-    with locks.holding(Table.of(600, level)):
+    with locks.holding(PageTable.of(600, level)):
         assert found == locks.first_held(512, 1024)
 
 

@@ -7,7 +7,7 @@ from pfnlab.hw.bits import PAGE_ACCESSED
 from pfnlab.hw.entry import pte_mkdirty, pte_mkwrite, pte_mkyoung
 from pfnlab.hw.pgtable import EntryRun, Page
 from pfnlab.mm.flags import VM_ACCESS, VM_MAYSHARE, VM_SHARED, VM_SOFTDIRTY, VM_WRITE
-from pfnlab.mm.table_locks import Table
+from pfnlab.mm.table_locks import PageTable
 from pfnlab.mm.unmap import unmap_pages
 from pfnlab.mm.vma import AnonVma, Vma
 
@@ -69,7 +69,7 @@ def _copy(vma: Vma, entry: EntryRun, *, write: bool = True) -> None:
     # No struct page behind a special entry: the kernel copies through the user address (S6.4.3).
     value = mm.kernel.load(entry.pfn) if entry.page is None else entry.page.value
     prepare_anon(vma)
-    with mm.table_locks.holding(Table.of(entry.start)):
+    with mm.table_locks.holding(PageTable.of(entry.start)):
         if mm.tables.entry(entry.start) != entry:
             # Another fault was first.
             return

@@ -9,7 +9,7 @@ from pfnlab.errors import Undecided, Why
 from pfnlab.hw.entry import pte_mksoft_dirty
 from pfnlab.hw.pgtable import TABLE_PAGES, EntryRun
 from pfnlab.mm.space import MmStruct
-from pfnlab.mm.table_locks import Table
+from pfnlab.mm.table_locks import PageTable
 from pfnlab.mm.vma import Vma
 
 _PTE_TABLE, _PMD_TABLE = TABLE_PAGES[1], TABLE_PAGES[2]
@@ -59,14 +59,14 @@ def move_page_tables(vma: Vma, start: int, nr: int, to: int) -> None:
                 mm.flush_tlb(first, last)
 
 
-def _tables_moved(mm: MmStruct, first: int, shift: int, level: int) -> tuple[Table, Table]:
+def _tables_moved(mm: MmStruct, first: int, shift: int, level: int) -> tuple[PageTable, PageTable]:
     """The tables on both sides whose entries change as the piece from page *first* on moves.
 
     :param level: of a table that moves itself; 0 for none
     """
     entry = mm.tables.entry(first)
     changed = level + 1 if level else entry.level if entry is not None else 1
-    return Table.of(first, changed), Table.of(first + shift, changed)
+    return PageTable.of(first, changed), PageTable.of(first + shift, changed)
 
 
 def _moved(mm: MmStruct, run: EntryRun, shift: int) -> EntryRun:
@@ -94,7 +94,7 @@ def _move_gigabytes(mm: MmStruct, start: int, end: int, shift: int) -> None:
     # A part of a leaf is moved as far as both sides are in one table of level 2.
     leaves = [run for run in mm.tables.runs(start, end) if run.level == _GIGABYTE]
     for vpn in [vpn for run in leaves for vpn in _tables_of(run.start, run.end)]:
-        with mm.table_locks.holding(Table.of(vpn, _GIGABYTE)):
+        with mm.table_locks.holding(PageTable.of(vpn, _GIGABYTE)):
             whole = start <= vpn and vpn + _PMD_TABLE <= end and not shift % _PMD_TABLE
             moved = mm.tables.clear(vpn, vpn + _PMD_TABLE)
             mm.tables.allocate(vpn + shift, vpn + shift + 1, _GIGABYTE)

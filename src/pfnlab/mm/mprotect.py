@@ -21,7 +21,7 @@ from pfnlab.mm.gather import MmuGather
 from pfnlab.mm.populate import populate
 from pfnlab.mm.rlimit import may_expand_vm
 from pfnlab.mm.space import MmStruct
-from pfnlab.mm.table_locks import Table
+from pfnlab.mm.table_locks import PageTable
 from pfnlab.mm.vma import Vma
 
 #: The level of a leaf of 1 GiB.
@@ -136,5 +136,5 @@ def _flush_gigabytes(vma: Vma, start: int, end: int) -> None:
     runs = [run for run in vma.mm.tables.runs(start, end) if run.level == _GIGABYTE]
     leaves = [leaf for run in runs for leaf in range(run.start, run.end, pages)]
     for leaf in leaves:
-        with vma.mm.table_locks.holding(Table.of(leaf, _GIGABYTE)):
+        with vma.mm.table_locks.holding(PageTable.of(leaf, _GIGABYTE)):
             vma.mm.flush_tlb(leaf, leaf + pages)

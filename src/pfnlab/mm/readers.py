@@ -18,7 +18,7 @@ from pfnlab.mm.gup import get_user_page_fast
 from pfnlab.mm.shmem import ShmemFile
 from pfnlab.mm.smap_counts import SmapCounts
 from pfnlab.mm.space import MmStruct
-from pfnlab.mm.table_locks import Table
+from pfnlab.mm.table_locks import PageTable
 from pfnlab.mm.vma import Vma
 from pfnlab.mm.walk_policy import WalkerPolicy
 from pfnlab.units import PAGE_SIZE
@@ -275,7 +275,7 @@ def split_leaves_between(vma: Vma, start: int, end: int, walker: WalkerPolicy) -
     runs = [run for run in mm.tables.runs(start, end) if run.level == 3]
     leaves = [leaf for run in runs for leaf in range(run.start - run.start % pages, run.end, pages)]
     for leaf in leaves:
-        with mm.table_locks.holding(Table.of(leaf, 3)):
+        with mm.table_locks.holding(PageTable.of(leaf, 3)):
             mm.tables.clear(leaf, leaf + pages)
             mm.flush_tlb(leaf, leaf + pages)
 

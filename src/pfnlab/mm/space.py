@@ -13,7 +13,7 @@ from pfnlab.hw.pgtable import TABLE_PAGES, PageTables
 from pfnlab.mm.flags import VM_LOCKED
 from pfnlab.mm.locks import RwLock
 from pfnlab.mm.processors import Need
-from pfnlab.mm.table_locks import Table, TableLocks
+from pfnlab.mm.table_locks import PageTable, TableLocks
 from pfnlab.mm.vma import Origin, Vma
 from pfnlab.mm.vma_locks import VmaLocks
 
@@ -261,7 +261,7 @@ class MmStruct:
         """A leaf across page *at*, which is not its first, goes whole and is flushed at once (S6.3.3)."""
         entry, leaf = self.tables.entry(at), self.tables.leaf_around(at)
         if entry is not None and leaf is not None:
-            with self.table_locks.holding(Table.of(at, entry.level)):
+            with self.table_locks.holding(PageTable.of(at, entry.level)):
                 self.tables.clear(*leaf)
                 self.flush_tlb(*leaf)
 

@@ -19,7 +19,7 @@ from pfnlab.mm.processors import Need, Processors
 _SPLIT_LEVELS = 2
 
 
-class Table(NamedTuple):
+class PageTable(NamedTuple):
     """A page table that has a lock.
 
     :param start: the first page that its entries map
@@ -30,7 +30,7 @@ class Table(NamedTuple):
     level: int
 
     @classmethod
-    def of(cls, vpn: int, level: int = 1) -> Table:
+    def of(cls, vpn: int, level: int = 1) -> PageTable:
         """The table of the entry of *level* that maps page *vpn*."""
         return cls(vpn - vpn % TABLE_PAGES[level] if level <= _SPLIT_LEVELS else 0, level)
 
@@ -45,7 +45,7 @@ class TableWaiter:
     """
 
     task: str
-    table: Table
+    table: PageTable
     granted: bool = False
 
 
@@ -60,7 +60,7 @@ class TableLocks:
 
     def __init__(self, processors: Processors, tables: PageTables) -> None:
         self._processors, self._tables = processors, tables
-        self._held: set[Table] = set()
+        self._held: set[PageTable] = set()
         self._queue: list[TableWaiter] = []
 
     def state(self) -> tuple[list[tuple[int, int]], list[tuple[str, tuple[int, int], bool]]]:
@@ -73,13 +73,13 @@ class TableLocks:
         """How many of them somebody has."""
         return len(self._held)
 
-    def holding(self, *tables: Table) -> TablesLocked:
+    def holding(self, *tables: PageTable) -> TablesLocked:
         """Have the locks of *tables*, of each once, within this context."""
         return TablesLocked(self, tuple(dict.fromkeys(tables)))
 
-    def piece(self, start: int, end: int) -> Piece:
+    def piece(self, start: int, end: int) -> TablePiece:
         """Have the locks of the tables of the first pages of ``[start, end)`` within this context."""
-        return Piece(self, start, end)
+        return TablePiece(self, start, end)
 
     def pass_by(self, vpn: int) -> None:
         """Have the lock of the table of page *vpn* for a moment, for a look at its entry."""
@@ -103,11 +103,11 @@ class TableLocks:
         """
         return self.entry(vpn) != entry
 
-    def first_held(self, start: int, end: int) -> tuple[int, int, Table] | None:
+    def first_held(self, start: int, end: int) -> tuple[int, int, PageTable] | None:
         """The first pages of ``[start, end)`` whose table somebody has, as far as it is one, and that."""
         return min((place for table in self._held for place in self._within(table, start, end)), default=None)
 
-    def _within(self, table: Table, start: int, end: int) -> Iterator[tuple[int, int, Table]]:
+    def _within(self, table: PageTable, start: int, end: int) -> Iterator[tuple[int, int, PageTable]]:
         """The pages of ``[start, end)`` that *table* maps by entries of its own."""
         if table.level == 1:
             first, stop = max(start, table.start), min(end, table.start + TABLE_PAGES[1])
@@ -115,10 +115,10 @@ class TableLocks:
                 yield first, stop, table
             return
         for run in self._tables.runs(start, end):
-            if run.level == table.level and Table.of(run.start, run.level) == table:
+            if run.level == table.level and PageTable.of(run.start, run.level) == table:
                 yield run.start, run.end, table
 
-    def take(self, table: Table) -> None:
+    def take(self, table: PageTable) -> None:
         """Wait for the lock of *table* and take it."""
         if table not in self._held:
             self._held.add(table)
@@ -133,7 +133,7 @@ class TableLocks:
     def _goes_on(self, waiter: TableWaiter) -> bool:
         return any(other is waiter and other.granted for other in self._queue)
 
-    def give(self, table: Table) -> None:
+    def give(self, table: PageTable) -> None:
         """Give it back."""
         first = next((waiter for waiter in self._queue if waiter.table == table and not waiter.granted), None)
         if first is None:
@@ -153,7 +153,7 @@ class TablesLocked:
 
     __slots__ = ("locks", "tables")
 
-    def __init__(self, locks: TableLocks, tables: tuple[Table, ...]) -> None:
+    def __init__(self, locks: TableLocks, tables: tuple[PageTable, ...]) -> None:
         self.locks, self.tables = locks, tables
 
     def __enter__(self) -> None:
@@ -169,7 +169,7 @@ class TablesLocked:
             self.locks.give(table)
 
 
-class Piece:
+class TablePiece:
     """
     The first pages of a range, with the locks of their tables while in this context, which gives their end.
 
@@ -184,7 +184,7 @@ class Piece:
 
     def __init__(self, locks: TableLocks, start: int, end: int) -> None:
         self.locks, self.start, self.end = locks, start, end
-        self.table: Table | None = None
+        self.table: PageTable | None = None
 
     def __enter__(self) -> int:
         contended = self.locks.first_held(self.start, self.end)

@@ -12,7 +12,7 @@ from pfnlab.mm.gather import GatherCall, MmuGather
 from pfnlab.mm.locks import Locked
 from pfnlab.mm.shmem import dirtied, is_dirty_file_page
 from pfnlab.mm.space import TASK_PAGES, MmStruct
-from pfnlab.mm.table_locks import Table
+from pfnlab.mm.table_locks import PageTable
 from pfnlab.mm.vma import Vma
 
 #: How many VMAs of a file leave its reverse map at once (struct unlink_vma_file_batch).
@@ -44,11 +44,11 @@ def _zap_page_range(
 
 def _first_dirty_table(
     vma: Vma, start: int, end: int, keep: Callable[[EntryRun], bool] | None
-) -> Table | None:
+) -> PageTable | None:
     """The first table of ``[start, end)`` with an entry that goes and is of a dirty page of a file."""
     for run in vma.mm.tables.runs(start, end):
         if is_dirty_file_page(run) and not (keep is not None and keep(run)):
-            return Table.of(run.start)
+            return PageTable.of(run.start)
     return None
 
 

@@ -27,7 +27,7 @@ from pfnlab.mm.memtype import MemtypeBook
 from pfnlab.mm.processors import Operation, Processors
 from pfnlab.mm.profile import Profile
 from pfnlab.mm.space import MmStruct
-from pfnlab.mm.table_locks import Piece, TableLocks, TablesLocked
+from pfnlab.mm.table_locks import TableLocks, TablePiece, TablesLocked
 from pfnlab.mm.users.driver import DriverState
 from pfnlab.mm.users.pci import PciDevice
 from pfnlab.mm.users.vfio import VfioDevice
@@ -167,7 +167,7 @@ _CONVERSIONS: dict[type, _Conversion] = {
     MmuGather: lambda gather, name: ("gather", name(gather.mm), gather.state()),
     Locked: lambda locked, name: (*_name_of(locked.lock, name), locked.write),
     TablesLocked: lambda locked, name: (*_name_of(locked.locks, name), _plain(locked.tables, name)),
-    Piece: lambda piece, name: (
+    TablePiece: lambda piece, name: (
         *_name_of(piece.locks, name),
         *(piece.start, piece.end, _plain(piece.table, name)),
     ),
