@@ -20,6 +20,7 @@ from pfnlab.mm.aperture import (
 )
 from pfnlab.mm.ioremap import ioremap, iounmap
 from pfnlab.mm.kernel import Kernel
+from pfnlab.mm.lives import create_thread, exit_group, fork
 from pfnlab.mm.processors import Call, Need, Operation
 from pfnlab.policies.profiles import PROFILES
 from pfnlab.policies.trackers import TRACKERS
@@ -184,7 +185,7 @@ def test_set_memory_changes_book_and_direct_map(kernel: Kernel) -> None:
 def two_tasks() -> Kernel:
     """A kernel with `main` and `t`, whose direct map has single pages around PAGE (S2.9.4)."""
     kernel = kernel_of()
-    kernel.thread(kernel.start_task("main"), "t")
+    create_thread(kernel, kernel.start_task("main"), "t")
     set_memory(kernel, PfnRange(RAM.end - 1, RAM.end), UC)
     return kernel
 
@@ -218,7 +219,7 @@ def test_what_iounmap_has_left_is_flushed_before_the_direct_map_changes() -> Non
 def test_a_leaf_of_the_direct_map_may_have_to_be_cut() -> None:
     """S2.9.4: the machine decides, until pages of that block have been changed."""
     kernel = kernel_of()
-    kernel.thread(kernel.start_task("main"), "t")
+    create_thread(kernel, kernel.start_task("main"), "t")
     stand_in(kernel, "main")
 
     with pytest.raises(Undecided, match="a leaf there"):
@@ -228,8 +229,8 @@ def test_a_leaf_of_the_direct_map_may_have_to_be_cut() -> None:
 def test_the_stack_of_a_task_that_ended_may_be_in_tlbs() -> None:
     """S2.8.6: nobody knows what is seen while a processor is held, and all is known when none is."""
     kernel = two_tasks()
-    assert 0 == kernel.fork(kernel.tasks["main"], "c")
-    kernel.exit(kernel.tasks["c"])
+    assert 0 == fork(kernel, kernel.tasks["main"], "c")
+    exit_group(kernel, kernel.tasks["c"])
     stand_in(kernel, "main")
 
     with pytest.raises(Undecided, match="stack of a task that ended"):

@@ -14,6 +14,7 @@ from pfnlab.hw.pgprot import pgprot_set_cachemode
 from pfnlab.hw.platform import qemu_q35
 from pfnlab.mm.flags import VM_READ, VM_REMAP, VM_WRITE
 from pfnlab.mm.kernel import Kernel, Task
+from pfnlab.mm.lives import exit_group
 from pfnlab.mm.mmap import do_mmap
 from pfnlab.mm.remap import remap_pfn_range
 from pfnlab.mm.users.pci import PciBar
@@ -95,7 +96,7 @@ def test_a_part_leaves_nothing_at_its_end(series: str) -> None:
     kernel, task = boot(series)
     mmap(kernel, task, 2)
 
-    kernel.exit(task)
+    exit_group(kernel, task)
 
     assert ([], []) == (kernel.book.entries(), kernel.trace.log)
     kernel._check()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import errno
 from bisect import insort
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, get_args
@@ -15,17 +15,14 @@ from pfnlab.hw.physmap import PhysicalMap, Resource
 from pfnlab.hw.platform import Platform
 from pfnlab.hw.tlb import Tlb
 from pfnlab.mm.failures import Failures
-from pfnlab.mm.fork import dup_mmap
 from pfnlab.mm.gather import Flushes, FlushPlacement, NoForcedFlush
 from pfnlab.mm.locks import RwLock
 from pfnlab.mm.memtype import MemtypeBook
 from pfnlab.mm.mlock_batch import MlockBatch
 from pfnlab.mm.processors import Need, Processors
 from pfnlab.mm.profile import Profile
-from pfnlab.mm.rlimit import check_own_memory
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.tracker import Tracker
-from pfnlab.mm.unmap import exit_mmap
 from pfnlab.mm.vma import AddressSpace, Vma
 from pfnlab.mm.walk_policy import SpecialBits, WalkerPolicy, Walkers
 from pfnlab.trace import Trace
@@ -128,7 +125,7 @@ class Kernel:
         self.device_lock = RwLock(self.processors, Need.DEVICE)
         self.current: Task | None = None
         #: Tasks that are out of `tasks` and whose address space is not taken down yet.
-        self._exiting: dict[str, Task] = {}
+        self.exiting: dict[str, Task] = {}
         #: Tasks whose process was killed while an operation keeps it in the kernel.
         self.doomed: set[str] = set()
         self.next_pid = 100
@@ -145,23 +142,23 @@ class Kernel:
 
     def start_task(self, comm: str) -> Task:
         """A fresh process with an address space of its own."""
-        return self._add_task(comm, self._new_space())
+        return self.add_task(comm, self.new_space())
 
-    def _new_space(self) -> MmStruct:
+    def new_space(self) -> MmStruct:
         """The address space of a program that begins, with the pages that the kernel gives it."""
         mm = MmStruct(self)
         if self.additional_pages is not None:
             self.additional_pages(mm)
         return mm
 
-    def _add_task(self, comm: str, mm: MmStruct, pid: int | None = None) -> Task:
-        task = Task(comm, self._take_pid() if pid is None else pid, mm)
+    def add_task(self, comm: str, mm: MmStruct, pid: int | None = None) -> Task:
+        task = Task(comm, self.take_pid() if pid is None else pid, mm)
         mm.visible = True
         self.tasks[comm] = task
         self.current = task
         return task
 
-    def _take_pid(self) -> int:
+    def take_pid(self) -> int:
         self.next_pid += 1
         return self.next_pid - 1
 
@@ -193,9 +190,9 @@ class Kernel:
 
     def pr_warn_once(self, line: str) -> None:
         """Print a line that is printed once per boot, by any task; its text identifies the call site."""
-        self._pr_once(line, "warning")
+        self.pr_once(line, "warning")
 
-    def _pr_once(self, line: str, level: str) -> None:
+    def pr_once(self, line: str, level: str) -> None:
         site = line.replace(f"{self.current_comm} ({self.current_pid})", "")
         if site not in self.warned:
             self.warned.add(site)
@@ -265,7 +262,7 @@ class Kernel:
         return any(self.tasks[held.task].mm is mm for held in self.processors.held)
 
     def _turn_to(self, task: str) -> None:
-        self.current = self.tasks.get(task) or self._exiting[task]
+        self.current = self.tasks.get(task) or self.exiting[task]
 
     def may_claim(self, resource: Resource) -> bool:
         """True where a driver can claim *resource* (__request_region, S9.1.6)."""
@@ -335,115 +332,6 @@ class Kernel:
         if self.platform.is_top(pfn):
             return True
         return any(pfns.start <= pfn < pfns.end for pfns in self.undecoded)
-
-    def fork(self, task: Task, comm: str, reason: str | None = None) -> int:
-        """fork(2): the child is called *comm*; returns an errno.
-
-        :param reason: why it is refused in the end, if it is
-        """
-        # Tasks are listed in the order in which their forks began, also where one of these is held.
-        pid = self._take_pid()
-        error, mm = self.call(task, lambda: dup_mmap(task.mm, commits=reason != "overcommit_memory"))
-        if error or reason is not None:
-            self._free_stack()
-            self.next_pid = pid if self.next_pid == pid + 1 else self.next_pid
-        if error:
-            return error
-        assert isinstance(mm, MmStruct)
-        if reason is not None:
-            return self._give_up(task, mm, reason)
-        if task.comm in self.doomed:
-            # Who is killed has no children any more (fatal_signal_pending in copy_process, S8.4.5).
-            self.call(task, lambda: exit_mmap(mm))
-            return errno.EINTR
-        self._add_task(comm, mm, pid)
-        return 0
-
-    def _give_up(self, task: Task, mm: MmStruct, reason: str) -> int:
-        """The copy of the address space is complete, and something else is refused: tear the copy down."""
-        if reason == "pids_max":
-            self._pr_once("cgroup: fork rejected by pids controller in /t", "info")
-        self.call(task, lambda: exit_mmap(mm))
-        return errno.EAGAIN if reason == "pids_max" else errno.EEXIST
-
-    def thread(self, task: Task, comm: str) -> None:
-        """pthread_create: *comm* is one more thread of the process of *task*."""
-        check_own_memory(task.mm, "a thread")
-        self._add_task(comm, task.mm)
-
-    def exit(self, task: Task) -> None:
-        """The process ends, by itself or by SIGKILL; its threads and its address space go with it.
-
-        :raises Undecided: one of its threads waits
-        """
-        # exit_mm() comes first: nobody finds the address space by its tasks any more.
-        threads = [thread.comm for thread in self.tasks.values() if thread.mm is task.mm]
-        if any(operation.task in threads for operation in self.processors.under_way):
-            raise Undecided(
-                "the model has no rule for a process that ends while one of its threads waits", Why.NO_RULE
-            )
-        self._exiting |= {comm: self.tasks.pop(comm) for comm in threads}
-        self.call(task, lambda: self._mmput(task.mm))
-        for comm in threads:
-            del self._exiting[comm]
-        self._free_stack()
-
-    def bury(self, kept: Collection[str] = ()) -> set[str]:
-        """Nothing keeps the processes that were killed any more: they end.
-
-        :param kept: the tasks of those that are held or wait
-        :returns: the tasks of those that ended, or had ended before
-        :raises Undecided: the end of one may wait for a processor that is held
-        """
-        ended = self.doomed - set(kept)
-        if ended and self.processors.held:
-            raise Undecided(
-                "the model has no rule for the end of a killed process while another processor is held",
-                Why.NO_RULE,
-            )
-        for comm in sorted(ended & self.tasks.keys()):
-            self.exit(self.tasks[comm])
-        self.doomed -= ended
-        return ended
-
-    def _free_stack(self) -> None:
-        """The stack of a task is unmapped, or kept for the next one, as the processor has room (S2.8.6)."""
-        self.processors.unflushed = self.processors.unflushed or None
-
-    def execve(self, task: Task) -> None:
-        """execve(2): the old address space goes, messages still carry the old comm and pid (S3.8.16)."""
-        check_own_memory(task.mm, "an exec")
-        late = self.profile.exec_tears_down_late
-        self.trace.event("exec_begin")
-        if late:
-            self.trace.event("exec_done")
-        # exec_mmap() comes first: the task has its new address space while the old one ends (S8.2.9).
-        old = task.mm
-        with old.mmap_lock.read():
-            task.mm = self._new_space()
-        task.mm.visible = True
-        task.tlb.flush()
-        with nullcontext() if late else task.exec_update_lock.write():
-            self.call(task, lambda: self._mmput(old))
-        if not late:
-            self.trace.event("exec_done")
-
-    @contextmanager
-    def mmget(self, mm: MmStruct) -> Iterator[None]:
-        """A task of another process works on *mm*, which does not end within this context (S8.2.9b)."""
-        mm.guests += 1
-        try:
-            yield
-        finally:
-            mm.guests -= 1
-            if all(task.mm is not mm for task in self.tasks.values()):
-                self._mmput(mm)
-
-    @staticmethod
-    def _mmput(mm: MmStruct) -> None:
-        """The tasks of *mm* have given it up, or somebody who has worked on it: the last one ends it."""
-        if not mm.guests:
-            exit_mmap(mm)
 
     def vmas(self) -> list[Vma]:
         """Every VMA that exists."""

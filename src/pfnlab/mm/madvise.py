@@ -30,6 +30,7 @@ from pfnlab.mm.flags import (
     VM_WRITE,
 )
 from pfnlab.mm.gather import MmuGather
+from pfnlab.mm.lives import mmget
 from pfnlab.mm.populate import populate
 from pfnlab.mm.shmem import ShmemFile
 from pfnlab.mm.space import MmStruct
@@ -114,7 +115,7 @@ def process_madvise(own: MmStruct, target: Task | None, start: int, end: int, ad
     remote = mm is not own
     if (remote or not mm.kernel.profile.own_memory_takes_any_advice) and advice not in REMOTE_ADVICE:
         raise ModelledErrno(errno.EINVAL)
-    with mm.kernel.mmget(mm) if remote else nullcontext():
+    with mmget(mm) if remote else nullcontext():
         do_madvise(mm, start, end, advice, remote=remote)
 
 

@@ -5,6 +5,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from having import OLD, bootable
@@ -169,3 +170,14 @@ def test_an_agent_without_ports_is_polled(guest: Guest, monkeypatch: pytest.Monk
         words(guest)[PORTS] = 1
 
     assert "done 1" in reply
+
+
+def test_two_may_listen_at_once(ports: Ports, ends: dict[str, socket.socket]) -> None:
+    """One whose answer came too late, and one who asks anew; what the one heard, the other does not."""
+    with ThreadPoolExecutor(2) as pool:
+        listeners = [pool.submit(ports.listen, LONG) for _ in range(2)]
+        while not all(listener.done() for listener in listeners):
+            with contextlib.suppress(BlockingIOError):
+                ends["bell"].send(b"\0")
+
+    assert [None, None] == [listener.result() for listener in listeners]

@@ -16,6 +16,7 @@ from pfnlab.hw.platform import qemu_q35
 from pfnlab.mm.fault import Signal, access
 from pfnlab.mm.flags import VM_PAT, VM_READ, VM_WRITE
 from pfnlab.mm.kernel import Kernel, Task
+from pfnlab.mm.lives import fork
 from pfnlab.mm.mmap import do_mmap
 from pfnlab.mm.mprotect import do_mprotect
 from pfnlab.mm.mremap import Remap, do_mremap
@@ -271,7 +272,7 @@ def test_a_child_while_the_device_is_off(
     """
     kernel, task, device = mapped(series)
     access(task.mm, task.tlb, AT, 7)
-    kernel.fork(task, "c")
+    fork(kernel, task, "c")
 
     kernel.call(task, lambda: change(device))
 
@@ -386,7 +387,7 @@ def test_a_child_gets_the_leaf_as_it_is(series: str) -> None:
     kernel, task, _ = mapped(series, LEAF)
     access(task.mm, task.tlb, AT, 1)
 
-    kernel.fork(task, "c")
+    fork(kernel, task, "c")
 
     (ours,) = task.mm.tables.runs(AT, AT + LEAF)
     (theirs,) = kernel.tasks["c"].mm.tables.runs(AT, AT + LEAF)

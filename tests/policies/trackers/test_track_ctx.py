@@ -10,6 +10,7 @@ from for_each import for_each
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.platform import qemu_q35
 from pfnlab.mm.kernel import Kernel
+from pfnlab.mm.lives import fork
 from pfnlab.mm.mmap import do_mmap
 from pfnlab.mm.remap import remap_pfn_range
 from pfnlab.mm.users.pci import PciBar
@@ -220,4 +221,4 @@ def test_the_count_saturates(series: str) -> None:
     vma = vma_of(kernel)
     vma.pfnmap.refs = REFCOUNT_MAX
 
-    assert errno.ENOMEM == kernel.fork(kernel.tasks["demo"], "child")
+    assert errno.ENOMEM == fork(kernel, kernel.tasks["demo"], "child")

@@ -8,6 +8,7 @@ from for_each import for_each
 from pfnlab.hw.platform import qemu_q35
 from pfnlab.mm.flags import VM_PAT as VM_PAT_FLAG
 from pfnlab.mm.kernel import Kernel
+from pfnlab.mm.lives import fork
 from pfnlab.mm.mmap import do_mmap
 from pfnlab.mm.users.pci import PciBar
 from pfnlab.mm.vma import Vma
@@ -304,7 +305,7 @@ def test_copy_page_range_failed_frees_the_copy(series: str) -> None:
     """A copy that fails half-way takes the child's entry with it, and its flag (S3.5.3)."""
     kernel = Kernel(PROFILES[series], qemu_q35(), VmPat)
     src = vma_of(kernel)
-    kernel.fork(kernel.tasks["demo"], "child")
+    fork(kernel, kernel.tasks["demo"], "child")
     dst = next(iter(kernel.tasks["child"].mm))
 
     kernel.tracker.copy_page_range_failed(dst, src)

@@ -20,6 +20,7 @@ from pfnlab.errors import Misuse, Undecided, Why
 from pfnlab.hw.platform import qemu_q35
 from pfnlab.mm.flags import VM_PAT
 from pfnlab.mm.kernel import Kernel
+from pfnlab.mm.lives import exit_group
 from pfnlab.mm.tracker import Tracker
 from pfnlab.mm.vma import Vma
 from pfnlab.mm.walk_policy import Walkers
@@ -213,7 +214,7 @@ def walk(series: str, program: Program, tracker: Callable[[Kernel], Tracker] | N
             assert isinstance(perform(kernel, task, op.call, places), CallResult)
         kernel._check()
     for task in list(kernel.tasks.values()):
-        kernel.exit(task)
+        exit_group(kernel, task)
         kernel._check()
     close_files(kernel)
     return kernel

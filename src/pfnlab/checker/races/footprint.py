@@ -48,7 +48,7 @@ _QUIET: dict[type, tuple[str, ...]] = {
         *("profile", "trace", "processors", "book", "i_mmap_rwsems", "device_lock"),
         *("current", "warned", "next_pid", "additional_pages"),
         # Only for a turn of a task that is out of `tasks`.
-        "_exiting",
+        "exiting",
         # Whether a page is in it is noted with the page.
         "mlock_batch",
     ),

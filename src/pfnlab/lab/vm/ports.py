@@ -31,8 +31,6 @@ class Ports:
         for name in _PORTS:
             self._mine[name], self._of_guest[name] = socket.socketpair()
             self._mine[name].setblocking(False)
-        self._bell = select.poll()
-        self._bell.register(self._mine["bell"], select.POLLIN)
         # The least room there is: each byte that finds room is a poll.
         self._of_guest["gate"].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 0)
 
@@ -59,7 +57,10 @@ class Ports:
 
     def listen(self, seconds: float) -> None:
         """Sleep until the bell rings, or is broken, so many *seconds* at most."""
-        if self._bell.poll(1000 * seconds):
+        # Two threads may listen: one whose answer came too late may still do.
+        bell = select.poll()
+        bell.register(self._mine["bell"], select.POLLIN)
+        if bell.poll(1000 * seconds):
             with contextlib.suppress(OSError):
                 self._mine["bell"].recv(_MOST)
 

@@ -17,6 +17,7 @@ from pfnlab.mm.flags import VM_ALLOW_ANY_UNCACHED, VM_REMAP, VM_SHARED
 from pfnlab.mm.insert import vmf_insert_pfn, vmf_insert_pfn_leaf
 from pfnlab.mm.ioremap import ioremap, iounmap
 from pfnlab.mm.kernel import Kernel
+from pfnlab.mm.lives import mmget
 from pfnlab.mm.locks import RwLock
 from pfnlab.mm.processors import Need
 from pfnlab.mm.remap import remap_pfn_range
@@ -293,7 +294,7 @@ class VfioDevice(PlainFile):
                     yield
                     return
                 mm = self.filled[0].mm
-            with self.kernel.mmget(mm), mm.mmap_lock.read(), self._vma_locked():
+            with mmget(mm), mm.mmap_lock.read(), self._vma_locked():
                 self.zapping = True
                 for vma in [vma for vma in self.filled if vma.mm is mm]:
                     self.filled.remove(vma)

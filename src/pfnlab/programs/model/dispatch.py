@@ -17,6 +17,7 @@ from pfnlab.mm.clear_refs import clear_refs
 from pfnlab.mm.fault import Signal, access
 from pfnlab.mm.flags import prot_flags
 from pfnlab.mm.kernel import Kernel, Task
+from pfnlab.mm.lives import create_thread, execve, exit_group, fork
 from pfnlab.mm.madvise import do_madvise, process_madvise
 from pfnlab.mm.mempolicy import do_mbind
 from pfnlab.mm.mlock import do_mlock, do_mlockall, do_mseal, do_msync, do_munlockall
@@ -140,15 +141,15 @@ def _perform(kernel: Kernel, task: Task, call: Call, places: Places) -> CallResu
         case Read(span=span) | Write(span=span):
             return _touch(task, span, call.value if isinstance(call, Write) else None, places)
         case Fork(child=child):
-            return CallResult(kernel.fork(task, child, call.refused))
+            return CallResult(fork(kernel, task, child, call.refused))
         case Exit() | Kill():
-            kernel.exit(task)
+            exit_group(kernel, task)
             return CallResult(0)
         case Exec():
-            kernel.execve(task)
+            execve(kernel, task)
             return CallResult(0)
         case Thread(child=child):
-            kernel.thread(task, child)
+            create_thread(kernel, task, child)
             return CallResult(0)
         case Look():
             return CallResult(0)

@@ -13,6 +13,7 @@ import msgspec
 
 from pfnlab.errors import Undecided, Why, errno_name
 from pfnlab.mm.kernel import NO_TASK, Kernel
+from pfnlab.mm.lives import bury
 from pfnlab.mm.processors import Call, Need, Operation
 from pfnlab.mm.space import MmStruct
 from pfnlab.policies.releases import CONFIRMED, series_key
@@ -164,7 +165,7 @@ class SideBySide(OneByOne):
         """Let a task go on, and say how everybody who was under way stands."""
         processors = self._processors
         operations = processors.release(release.held)
-        buried = self._kernel.bury([one.task for one in processors.under_way]) if operations else set()
+        buried = bury(self._kernel, [one.task for one in processors.under_way]) if operations else set()
         self.ended = tuple(self._open.pop(one.task) for one in operations if one.done)
         if processors.held and any(isinstance(op.call, Mlockall) for op in self.ended):
             raise Undecided(_OWN_MEMORY, Why.NO_RULE)

@@ -16,6 +16,7 @@ from pfnlab.hw.physmap import Resource
 from pfnlab.hw.platform import Platform, qemu_q35
 from pfnlab.mm.configuration import DISTRIBUTION, Configuration
 from pfnlab.mm.kernel import Kernel
+from pfnlab.mm.lives import exit_group
 from pfnlab.mm.processors import Processors
 from pfnlab.mm.profile import Profile
 from pfnlab.mm.users.driver import RAM_PFN
@@ -317,7 +318,7 @@ class _Setting(NamedTuple):
 def exit_all(kernel: Kernel) -> None:
     """Every task is killed, the last created first, with a thread its process; files are closed (S12.3.1)."""
     while kernel.tasks:
-        kernel.exit(max(kernel.tasks.values(), key=lambda task: task.pid))
+        exit_group(kernel, max(kernel.tasks.values(), key=lambda task: task.pid))
     close_files(kernel)
 
 
