@@ -24,7 +24,7 @@ PROGRAM = "program 1\nobserve stand\nop 0 nop\nop 0 nop\nend\n"
 NAPS, NAP = 50, 0.01
 
 # Words of the channel.
-HEARTBEAT, PORTS = 4, 9
+REPLIED, HEARTBEAT, PORTS, AWAITED = 2, 4, 9, 10
 
 
 @pytest.fixture
@@ -181,3 +181,26 @@ def test_two_may_listen_at_once(ports: Ports, ends: dict[str, socket.socket]) ->
                 ends["bell"].send(b"\0")
 
     assert [None, None] == [listener.result() for listener in listeners]
+
+
+@pytest.mark.lab
+def test_a_guest_that_rests_has_made_its_next_task(guest: Guest) -> None:
+    """Its agent waits for the request that follows the last one."""
+    guest.request("program 1\nop 0 nop\nend\n")
+    guest.rest()
+
+    assert words(guest)[REPLIED] + 1 == words(guest)[AWAITED]
+
+
+@pytest.mark.lab
+def test_an_agent_that_is_busy_does_not_rest(guest: Guest) -> None:
+    """In the middle of a program it waits for no request."""
+    rested: list[bool] = []
+
+    guest.request_standing(PROGRAM, [1], lambda answered: rested.append(_rests(guest)))
+
+    assert rested == [False]
+
+
+def _rests(guest: Guest) -> bool:
+    return guest._channel.awaited(0.0, lambda: True)

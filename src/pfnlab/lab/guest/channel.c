@@ -21,7 +21,7 @@
 /* A nap lasts an eighth of the wait so far at most; a guest that has nothing to do sleeps long. */
 #define LONGEST_NAP_NS 20000000
 
-enum { REQUEST_SEQUENCE, REQUEST_LENGTH, REPLY_SEQUENCE, REPLY_LENGTH, HEARTBEAT, BEGUN_OPS, ALLOWED_OPS, DONE_OPS, TURNS, PORTS };
+enum { REQUEST_SEQUENCE, REQUEST_LENGTH, REPLY_SEQUENCE, REPLY_LENGTH, HEARTBEAT, BEGUN_OPS, ALLOWED_OPS, DONE_OPS, TURNS, PORTS, AWAITED };
 /* Bits of TURNS. */
 enum { RING = 1, STAND = 2, NAP = 4 };
 /* A write to the gate ends when the host lets the guest through; the processor stands until then. */
@@ -109,6 +109,8 @@ char *channel_request(void)
 {
 	uint32_t n;
 
+	words[AWAITED] = sequence;
+	ring();
 	await_host(REQUEST_SEQUENCE, equal, sequence, words[TURNS] & NAP ? 0 : YIELDS);
 	n = words[REQUEST_LENGTH];
 	if (n >= sizeof request)

@@ -292,6 +292,9 @@ class Stepper:
         """The things in use in a guest in which no program runs; None where its memory is not looked at."""
         if self._inside is None:
             return None
+        if hasattr(self._guest, "rest"):
+            # Half a task is not what a program has left.
+            cast("Guest", self._guest).rest()
         try:
             return self._inside.in_use()
         except Undecided:

@@ -17,7 +17,7 @@ CHANNEL_SIZE = 16 << 20
 _REQUEST = 4096
 _REPLY = 1 << 20
 _REQUEST_SEQUENCE, _REQUEST_LENGTH, _REPLY_SEQUENCE, _REPLY_LENGTH = range(4)
-_HEARTBEAT, _BEGUN, _ALLOWED, _DONE, _TURNS, _PORTS = range(4, 10)
+_HEARTBEAT, _BEGUN, _ALLOWED, _DONE, _TURNS, _PORTS, _AWAITED = range(4, 11)
 
 # The first byte of the firmware's own code, up to 1 MiB.
 _FIRMWARE_CODE = 0xF0000
@@ -137,6 +137,10 @@ class Channel:
         """The reply as far as it is there: whole sections, for a guest from which no more comes."""
         length = self._words[_REPLY_LENGTH]
         return self._memory[_REPLY : _REPLY + length].decode("ascii", "replace")
+
+    def awaited(self, limit: float, lives: Callable[[], bool]) -> bool:
+        """Wait until the agent waits for the next request; *limit* and *lives* as in `reply`."""
+        return self._wait(lambda: self._words[_AWAITED] == self._sequence + 1, limit, lives)
 
     def allow(self, operations: int) -> None:
         """Let so many operations of the request begin, its end counted."""

@@ -54,6 +54,7 @@ _END_LIMIT = 10.0
 _RESTORE_LIMIT = 20.0
 # A kernel that panics prints some hundred lines, and waits a second for a processor that is held.
 _PANIC_LIMIT = 8.0
+_REST_LIMIT = 1.0
 # A kernel whose processor stood for 20 s complains of that. A host that takes as long was suspended.
 _STAND_LIMIT = 10.0
 # One boot of 256 has a false adapter ROM (`Hello.has_false_rom`).
@@ -251,6 +252,14 @@ class Guest:
                 raise self.lose("the host was busy, and it stood still for too long", disturbed=True)
         self._channel.allow(_ALL)
         return self._wait("answer", limit)
+
+    def rest(self) -> None:
+        """Wait until the agent waits for the next request, a second at most.
+
+        The tasks of the last program are gone then, and the first task of the next one is made.
+        """
+        if self._open:
+            self._channel.awaited(_REST_LIMIT, self._lives)
 
     def last_alarm(self) -> Alarm | None:
         """The alarm this guest ended of, or is about to end of, without its operation; None where none came.
