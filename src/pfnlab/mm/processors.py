@@ -223,6 +223,12 @@ class Processors:
         """The task whose operation runs beside others; none where nothing drives it."""
         return self._running.task if self._running is not None else ""
 
+    @property
+    def place(self) -> str:
+        """The function where the operation that runs is to be held; none where it is to be held nowhere."""
+        operation = self._running
+        return operation.hold.function if operation is not None and operation.hold is not None else ""
+
     def inside(self, function: str) -> AbstractContextManager[None]:
         """The operation is in *function* within this context: it may be held where it begins or ends."""
         operation = self._running

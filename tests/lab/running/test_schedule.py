@@ -467,11 +467,11 @@ class TestKernels:
 
     def test_a_task_that_is_not_there(self, machine: QemuMachine):
         """
-        Nothing of it was to be held.
+        It is not held, as on a model.
         """
         run = ran(machine, RESOURCE + "k = fork set_tid\nhold unlink: k: munmap c\nrelease\n")
 
-        assert held(run)[-2:] == [("k", "ESRCH", None), ("main", "ok", None)]
+        assert held(run)[-2:] == [("k", "ESRCH", "not held"), ("main", "ok", None)]
 
     def test_as_many_processors_as_tasks(self, machine: QemuMachine):
         """

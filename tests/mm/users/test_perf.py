@@ -194,6 +194,12 @@ def test_an_event_is_not_opened_beside_a_held_processor() -> None:
         run("7.3", *held, f"t: {MAPPED}", "release")
 
 
+def test_an_event_is_not_opened_by_who_is_to_be_held_at_a_flush() -> None:
+    """The patching has flushes of its own, where it is the first event."""
+    with pytest.raises(Undecided, match="whether it is the first"):
+        run("7.3", f"hold flush_tlb_mm_range: {MAPPED}", "release")
+
+
 def test_remap_file_pages_has_no_rule() -> None:
     """Its offset would be one in the buffer."""
     with pytest.raises(Undecided, match="buffer of perf"):

@@ -215,6 +215,12 @@ def test_a_page_table_that_fails_first_in_fork_is_of_other_own_memory(series: st
     assert "ENOMEM" == step.result
 
 
+def test_it_is_not_moved_by_who_is_to_be_held() -> None:
+    """Kernels pass the place, as the move begins outside of the program's areas."""
+    with pytest.raises(Undecided, match="looking for vvar"):
+        run("7.3", f"hold move_page_tables: {MOVED}", "release")
+
+
 def test_it_is_not_moved_while_a_processor_is_held() -> None:
     """Where it is, is learned under locks."""
     with pytest.raises(Undecided, match="looking for vvar"):

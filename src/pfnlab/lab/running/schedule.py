@@ -152,8 +152,7 @@ class Schedule:
         self._names = {name: self._functions.kernel_name(name) for name in held_in}
         function = self._names[op.hold.function]
         if pid is None or function is None:
-            # Of a task that is not there nothing was to be held.
-            self._note = Note(not_held=pid is not None)
+            self._note = Note(not_held=True)
             return self._ask_agent(text, stage)
         if self._vfio:
             self._functions.know_vfio()

@@ -125,10 +125,16 @@ class PerfFile:
 def open_event(kernel: Kernel) -> PerfFile:
     """perf_event_open(2) of an event that is off (S9.10).
 
-    :raises Undecided: a processor is held, which has to hear that code is patched for the first event
+    :raises Undecided: a processor is held, which has to hear that code is patched for the first event; or
+        this one is to be held at a flush, of which the patching has some
     """
     if kernel.processors.held:
         raise Undecided("the model has no rule for opening an event while a processor is held", Why.NO_RULE)
+    if kernel.processors.place == "flush_tlb_mm_range":
+        raise Undecided(
+            "whether code is patched, with flushes, for an event depends on whether it is the first",
+            Why.MACHINE_DECIDES,
+        )
     return PerfFile(kernel.profile)
 
 

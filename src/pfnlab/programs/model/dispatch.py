@@ -419,8 +419,9 @@ def _file(kernel: Kernel, task: Task, call: Mmap, places: Places) -> MappedFile 
 
 
 def _mremap(mm: MmStruct, call: Mremap, places: Places) -> str:
-    if call.span.name == VVAR and mm.kernel.processors.held:
-        raise Undecided("the model has no rule for looking for vvar while a processor is held", Why.NO_RULE)
+    processors = mm.kernel.processors
+    if call.span.name == VVAR and (processors.held or processors.place):
+        raise Undecided("the model has no rule for looking for vvar with a processor to be held", Why.NO_RULE)
     start, end = places.pages(call.span)
     target = call.over or (Span(call.name, 0, 0) if call.name is not None else None)
     remap = Remap(
