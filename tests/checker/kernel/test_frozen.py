@@ -34,7 +34,7 @@ def steps(machine: ModelMachine, program: Program, *, thawing: bool) -> list[obj
         if thawing:
             kernel = thaw(freeze(kernel), lambda: machine.boot(platform, devices))
         said = OneByOne(kernel, places).step(op)
-        seen.append(Observer(kernel, places).step(line, op.task, said.result, said.value, anonymous=False))
+        seen.append(Observer(kernel, places).step(line, op.task, said.result, said.value, None))
     return seen
 
 
