@@ -107,6 +107,8 @@ _SEMAPHORES: dict[Obstacle, tuple[str, ...]] = {
     # A fault waits for it under mmap_lock; what takes mmap_lock in vfio-pci is named above.
     Obstacle.MEMORY: ("vfio_pci_", "vfio_basic_config_"),
 }
+#: Functions that take a lock of vfio-pci's own.
+_VFIO = {Obstacle.MEMORY: _SEMAPHORES[Obstacle.MEMORY]}
 #: A writer of a VMA's own lock, which counts its readers from 6.15 on.
 _VMA_LOCK = ("__vma_start_write", "__vma_start_exclude_readers", "__vma_enter_locked")
 #: What takes mmap_lock so that a signal ends the wait, and that of a file by plain down_write.
@@ -172,8 +174,9 @@ def judge_sleeping(
     """
     names = tuple(functions)
     # Up to 6.14 a VMA's own lock is a semaphore, and its writer gives it back at once (vma_start_write).
+    # vfio-pci does so with a lock of its own.
     at_once = called is not None and called.endswith("down_write") and calls_next == "up_write"
-    if at_once or (names and names[0].startswith(_VMA_LOCK)):
+    if (at_once and _lock_named(names[:1], _VFIO) is None) or (names and names[0].startswith(_VMA_LOCK)):
         return Wait(Obstacle.VMA_LOCK, names)
     if any(name.startswith("synchronize_rcu") for name in names):
         # A processor that is held keeps everybody from the end of a grace period.
