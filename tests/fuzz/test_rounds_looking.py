@@ -117,7 +117,9 @@ def test_what_looking_changes_by_rule_is_no_finding(model: bool) -> None:
     hunt = Hunt(machines, began, predicting=predicting)
     hunt.run(programs=30)
 
-    assert ({}, []) == (began.findings, began.unstable)
+    # A kernel warns of one program whatever is looked at.
+    of_looking = [found.says for found in began.findings.values() if not found.says.startswith("alarm")]
+    assert ([], []) == (of_looking, began.unstable)
     assert 10 < began.compared
 
 

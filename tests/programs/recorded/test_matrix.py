@@ -72,7 +72,7 @@ def test_cases_are_counted(tmp_path: Path) -> None:
         ("order.jsonl", 63, 0),
         ("cases-driver.jsonl", 48, 0),
         ("cases-vfio.jsonl", 15, 0),
-        pytest.param("races.jsonl", 450, 44, marks=pytest.mark.target("long")),
+        pytest.param("races.jsonl", 450, 61, marks=pytest.mark.target("long")),
     ],
 )
 def test_every_recorded_case_is_predicted_or_waits(name: str, cases: int, waiting: int) -> None:
