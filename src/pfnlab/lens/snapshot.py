@@ -340,9 +340,7 @@ class _Look:
             behind = tracked[-1]
             self._covered[address] = [(behind - (last - first), behind, (task, span))]
         kind = self._file_kind(file) if file else VVAR if ops == lens.special_ops else "anon"
-        offset = (
-            None if kind in ("anon", VVAR) else self._places.offset_span(kind, pgoff, pgoff + last - first)
-        )
+        offset = self._places.offset_span(kind, pgoff, pgoff + last - first)
         if kind == "driver" and offset is not None and offset.name == PHYSICAL:
             offset = RAM
         pat = not lens._tracks and lens._parts is None and not lens._keeps_end and bool(bits & VM_PAT)

@@ -49,11 +49,7 @@ def _clear(vma: Vma, kind: str) -> None:
             return run.bits
         return pte_clear_soft_dirty(pte_wrprotect(run.bits, mm.kernel.profile.saved_dirty))
 
-    start = vma.start
-    while start < vma.end:
-        with mm.table_locks.piece(start, vma.end) as stop:
-            mm.tables.change(start, stop, new_bits)
-        start = stop
+    mm.table_locks.in_pieces(vma.start, vma.end, lambda first, stop: mm.tables.change(first, stop, new_bits))
 
 
 def _forget(mm: MmStruct) -> None:

@@ -190,17 +190,17 @@ def _copy_entries(dst: Vma, src: Vma, end: int) -> None:
     """The entries of *src* up to page *end*."""
     saved_dirty = src.mm.kernel.profile.saved_dirty
     cow = is_cow_mapping(src.flags)
-    start = src.start
-    while start < end:
-        with src.mm.table_locks.piece(start, end) as stop:
-            if cow:
-                src.mm.tables.change(start, stop, lambda run: pte_wrprotect(run.bits, saved_dirty))
-            dst.mm.tables.copy_tables(src.mm.tables, start, stop)
-            for run in src.mm.tables.runs(start, stop):
-                # A leaf is copied as it is (S5.11.4).
-                bits = pte_mkclean(run.bits) if src.flags & VM_SHARED and run.level == 1 else run.bits
-                if run.page is not None:
-                    run.page.mapcount += 1
-                    run.page.exclusive = False
-                dst.mm.tables.set(run._replace(bits=pte_mkold(bits)))
-        start = stop
+
+    def copy(start: int, stop: int) -> None:
+        if cow:
+            src.mm.tables.change(start, stop, lambda run: pte_wrprotect(run.bits, saved_dirty))
+        dst.mm.tables.copy_tables(src.mm.tables, start, stop)
+        for run in src.mm.tables.runs(start, stop):
+            # A leaf is copied as it is (S5.11.4).
+            bits = pte_mkclean(run.bits) if src.flags & VM_SHARED and run.level == 1 else run.bits
+            if run.page is not None:
+                run.page.mapcount += 1
+                run.page.exclusive = False
+            dst.mm.tables.set(run._replace(bits=pte_mkold(bits)))
+
+    src.mm.table_locks.in_pieces(src.start, end, copy)

@@ -320,12 +320,10 @@ def _age(vma: Vma, start: int, end: int, advice: str) -> None:
     if advice == "pageout" and vma.is_shmem and mm.tables.runs(start, end):
         raise Undecided("the model has no rule for madvise pageout of shared anonymous memory", Why.NO_RULE)
     walks = not profile.aging_asks_page_test or mm.kernel.walkers.walk_page_range.walk_page_test(vma)
-    ages = advice == "cold" or not profile.pageout_keeps_young
-    while walks and start < end:
-        with mm.table_locks.piece(start, end) as stop:
-            if ages:
-                _age_entries(tlb, vma, start, stop)
-        start = stop
+    if walks and (advice == "cold" or not profile.pageout_keeps_young):
+        mm.table_locks.in_pieces(start, end, lambda first, stop: _age_entries(tlb, vma, first, stop))
+    elif walks:
+        mm.table_locks.pass_all(start, end)
     tlb.flushes.tlb_end_vma(tlb, vma)
     tlb.finish()
 
@@ -335,20 +333,21 @@ def _age_entries(tlb: MmuGather, vma: Vma, start: int, end: int) -> None:
     for run in tables.runs(start, end):
         # A driver's page is in no list of pages by age.
         page = run.page
-        own = page is not None and (page.anonymous or vma.is_shmem) and page.mapcount == 1
-        if own and run.bits & PAGE_ACCESSED:
+        if page is None or not (page.anonymous or vma.is_shmem) or page.mapcount != 1:
+            continue
+        if run.bits & PAGE_ACCESSED:
             _check_listed(vma.mm, page)
             tables.change(run.start, run.end, lambda entry: entry.bits & ~PAGE_ACCESSED)
             tlb.extend(run.start, run.end)
 
 
-def _check_listed(mm: MmStruct, page: Page | None) -> None:
+def _check_listed(mm: MmStruct, page: Page) -> None:
     """Check that a page is in the list of pages by age, not in the batch of another processor (S5.9.10).
 
     :raises Undecided: it may be there
     """
     processors = mm.kernel.processors
-    if processors.driven and page is not None and page.maker not in ("", processors.task):
+    if processors.driven and page.maker not in ("", processors.task):
         raise Undecided(
             "the batch of another processor decides whether a page that was made there seems unused",
             Why.MACHINE_DECIDES,

@@ -120,10 +120,9 @@ def _change_protection(tlb: MmuGather, vma: Vma, start: int, end: int) -> None:
         kernel.trace.event("change_prot", start)
         tlb.flushes.tlb_start_vma(tlb, vma)
         _flush_gigabytes(vma, start, end)
-        while start < end:
-            with vma.mm.table_locks.piece(start, end) as stop:
-                vma.mm.tables.change(start, stop, new_bits)
-            start = stop
+        vma.mm.table_locks.in_pieces(
+            start, end, lambda first, stop: vma.mm.tables.change(first, stop, new_bits)
+        )
         tlb.flushes.tlb_end_vma(tlb, vma)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
@@ -18,7 +19,6 @@ from pfnlab.mm.vma import Vma
 from pfnlab.mm.walk_policy import WalkerPolicy
 
 
-#: kB of one page.
 class Pagemap(NamedTuple):
     """One page of /proc/PID/pagemap."""
 
@@ -118,13 +118,15 @@ def pagemap_scan(mm: MmStruct, start: int, end: int) -> list[Region]:
                 continue
             first, last = max(vma.start, start), min(vma.end, end)
             split_leaves_between(vma, first, last, walker)
-            while first < last:
-                with mm.table_locks.piece(first, last) as stop:
-                    for found in _scanned(vma, first, stop, walker):
-                        if found.categories():
-                            _join(regions, found)
-                first = stop
+            mm.table_locks.in_pieces(first, last, partial(_scan, regions, vma, walker))
     return regions
+
+
+def _scan(regions: list[Region], vma: Vma, walker: WalkerPolicy, start: int, end: int) -> None:
+    """Add what is found in the pages ``[start, end)`` of *vma*."""
+    for found in _scanned(vma, start, end, walker):
+        if found.categories():
+            _join(regions, found)
 
 
 def _scanned(vma: Vma, start: int, end: int, walker: WalkerPolicy) -> Iterator[Region]:

@@ -167,11 +167,11 @@ def _walked_runs(vma: Vma) -> list[EntryRun]:
         return []
     split_leaves_between(vma, vma.start, vma.end, walker)
     runs: list[EntryRun] = []
-    start = vma.start
-    while start < vma.end:
-        with mm.table_locks.piece(start, vma.end) as stop:
-            runs += normal_runs(vma, walker, mm.tables.runs(start, stop))
-        start = stop
+    mm.table_locks.in_pieces(
+        vma.start,
+        vma.end,
+        lambda first, stop: runs.extend(normal_runs(vma, walker, mm.tables.runs(first, stop))),
+    )
     return runs
 
 

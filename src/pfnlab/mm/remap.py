@@ -56,11 +56,8 @@ def remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int, *, prepared
 
 def _fill(vma: Vma, run: EntryRun) -> None:
     """The entries of *run*, a table after the other."""
-    start = run.start
-    while start < run.end:
-        with vma.mm.table_locks.piece(start, run.end) as stop:
-            vma.mm.tables.set(run.cut(start, stop))
-        start = stop
+    tables = vma.mm.tables
+    vma.mm.table_locks.in_pieces(run.start, run.end, lambda first, stop: tables.set(run.cut(first, stop)))
 
 
 def vm_flags_set(vma: Vma, flags: int) -> None:

@@ -7,7 +7,7 @@ the others are passed over.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import NamedTuple
@@ -92,9 +92,17 @@ class TableLocks:
 
     def pass_all(self, start: int, end: int) -> None:
         """Have the locks of the tables of the pages ``[start, end)``, one after the other, for a look."""
+        self.in_pieces(start, end, lambda first, stop: None)
+
+    def in_pieces(self, start: int, end: int, work: Callable[[int, int], object]) -> None:
+        """Do *work* on the pages ``[start, end)``, piece by piece, each with the locks of its tables.
+
+        :param work: gets the first page of a piece and the page after its last
+        """
         while start < end:
             with self.piece(start, end) as stop:
-                start = stop
+                work(start, stop)
+            start = stop
 
     def changed(self, vpn: int, entry: EntryRun | None) -> bool:
         """True where page *vpn* does not have *entry* any more once its table is locked (vmf_pte_changed).

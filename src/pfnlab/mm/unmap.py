@@ -30,10 +30,8 @@ def _zap_page_range(
     while start < end:
         table = _first_dirty_table(vma, start, end, keep)
         stop = end if table is None else max(start, table.start)
-        while start < stop:
-            with locks.piece(start, stop) as reached:
-                _clear(tlb, vma, start, reached, keep)
-            start = reached
+        locks.in_pieces(start, stop, lambda first, reached: _clear(tlb, vma, first, reached, keep))
+        start = max(start, stop)
         if table is not None:
             stop = min(end, table.start + TABLE_PAGES[1])
             with locks.holding(table):

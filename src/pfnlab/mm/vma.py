@@ -159,8 +159,11 @@ class SpecialMapping:
     opened: None = None
     closed: None = None
     base_pfn: None = None
-    #: Its handler fills nothing for another process.
-    refuses_remote: bool = False
+
+    @property
+    def refuses_remote(self) -> bool:
+        """Its handler fills nothing for another process."""
+        return False
 
     @property
     def fault(self) -> Callable[[Vma, int, bool], None] | None:

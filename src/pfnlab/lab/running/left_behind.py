@@ -49,7 +49,7 @@ def left_behind(
     while True:
         after = in_use() or before
         faults = list(left_behind(before, after, placement.places.overlaps_device))
-        # The agent makes the task of the next program meanwhile.
+        # Page tables are compared where there are as many address spaces as before.
         if (not faults and after.spaces == before.spaces) or time.monotonic() >= end:
             return after, faults
         time.sleep(_PAUSE)

@@ -241,9 +241,7 @@ class _Reader:
         path = path.strip()
         file = next((name for part, name in _FILES if part in path), "anon")
         pfn = phys_to_pfn(int(offset, 16))
-        file_span = (
-            None if file in ("anon", "vvar") else self.places.offset_span(file, pfn, pfn + last - first)
-        )
+        file_span = self.places.offset_span(file, pfn, pfn + last - first)
         if file == "driver" and file_span is not None and file_span.name == PHYSICAL:
             file_span = RAM
         section.vmas.append(

@@ -50,7 +50,7 @@ class VvarMapping(SpecialMapping):
     kind = "vvar"
 
     @property
-    def refuses_remote(self) -> bool:  # type: ignore[override]
+    def refuses_remote(self) -> bool:
         """Where VM_IO does not keep others from it."""
         return self.profile.vvar_whole
 

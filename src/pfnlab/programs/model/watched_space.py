@@ -160,10 +160,11 @@ class WatchedSpace:
 
     def _offset(self, vma: Vma) -> Span | None:
         """The pages that the file offset stands for; a private mapping of a driver's RAM has that RAM's."""
-        if vma.file is None or vma.file.kind in ("anon", "vvar"):
+        if vma.file is None:
             return None
         span = self._places.offset_span(vma.file.kind, vma.pgoff, vma.pgoff + vma.nr)
-        return RAM if vma.file.kind == "driver" and span.name == PHYSICAL else span
+        is_ram = vma.file.kind == "driver" and span is not None and span.name == PHYSICAL
+        return RAM if is_ram else span
 
     def _name(self, vma: Vma) -> str | None:
         span = self._places.area_span(vma.start, vma.end)

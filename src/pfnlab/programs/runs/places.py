@@ -16,7 +16,7 @@ from pfnlab.programs.lang.areas import VVAR, area_extents, area_starts, areas_of
 from pfnlab.programs.lang.device_ops import DRIVER_RAM, MOVED_BAR, MemremapPages
 from pfnlab.programs.lang.ops import END_KINDS, Device, DeviceKind, Mmap, Program, RemapFilePages
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.words import MAX_ISA_PAGES, PERF
+from pfnlab.programs.lang.words import ANON, MAX_ISA_PAGES, PERF
 from pfnlab.programs.runs.observation import PHYSICAL, REGION
 from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, PfnRange
 
@@ -35,6 +35,9 @@ LOWMEM = PfnRange(0x10, 0x80)
 #: The first page frame of the ``isa`` device, and the frame behind the last it may have: 0x98000 to 0x107fff.
 ISA_PFN = 0x98
 ISA_END_PFN = ISA_PFN + MAX_ISA_PAGES
+
+#: The kinds of memory that are no file's, as observations name them.
+_NO_FILE = frozenset({ANON, VVAR})
 
 #: Kinds of devices in the order of their places in physical memory.
 _KIND_ORDER: tuple[DeviceKind, ...] = ("lowmem", "isa", "pci", "top", "limit")
@@ -161,8 +164,13 @@ class Places:
         base = self.devices[name].start
         return Span(name, start_pfn - base, end_pfn - base)
 
-    def offset_span(self, file: str, first: int, end: int) -> Span:
-        """The pages that offsets *first* up to *end* in a file stand for: most files count physical pages."""
+    def offset_span(self, file: str, first: int, end: int) -> Span | None:
+        """The pages that offsets *first* up to *end* in a file stand for: most files count physical pages.
+
+        None for memory that is no file's.
+        """
+        if file in _NO_FILE:
+            return None
         if file == "vfio" and first >= BAR_OFFSET:
             return Span(REGION, first - BAR_OFFSET, end - BAR_OFFSET)
         if file == PERF:
