@@ -222,20 +222,20 @@ _POLICIES = (
 _SWITCHES = (
     Mutant(
         "7.2 books vfio-pci BARs when the device is opened",
-        "policies/switch_table.py",
+        "policies/device_switches.py",
         'Switch("vfio_claims_when_opened", "7.2",',
         'Switch("vfio_claims_when_opened", "7.3",',
     ),
     Mutant(
         "a repaired fork of 6.1 lets its reservation go",
-        "policies/switch_table.py",
+        "policies/device_switches.py",
         'stable=taken_over("6.14.2", "6.13.11", "6.12.23", "6.6.87", "6.1.160"),',
         'stable=taken_over("6.14.2", "6.13.11", "6.12.23", "6.6.87"),',
         "6.1",
     ),
     Mutant(
         "6.1 knows the pfn of a copied first page",
-        "policies/switch_table.py",
+        "policies/device_switches.py",
         'stable=taken_over("6.8.5", "6.6.26", "6.1.85", "5.15.155", "5.10.215"),',
         'stable=taken_over("6.8.5", "6.6.26", "5.15.155", "5.10.215"),',
         "6.1",
@@ -249,7 +249,7 @@ _SWITCHES = (
     ),
     Mutant(
         "6.12 frees the tail of a reservation",
-        "policies/switch_table.py",
+        "policies/device_switches.py",
         '        until="6.16",\n        last="6.15",',
         '        until="6.12",\n        last="6.11",',
         "6.12",
@@ -263,7 +263,7 @@ _SWITCHES = (
     ),
     Mutant(
         "mremap of 6.16 unmaps its destination first",
-        "policies/switch_table.py",
+        "policies/memory_switches.py",
         'Switch("mremap_checks_first", "6.17",',
         'Switch("mremap_checks_first", "6.16",',
         "6.16",

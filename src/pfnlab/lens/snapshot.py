@@ -12,6 +12,7 @@ from zlib import crc32
 from drgn import Program
 
 from pfnlab.hw.spans import SpanSet
+from pfnlab.lens.context_parts import ContextParts
 from pfnlab.lens.in_use import Counts, InUse
 from pfnlab.lens.layout import Record
 from pfnlab.lens.memory import MemorySource
@@ -30,44 +31,7 @@ from pfnlab.programs.runs.places import Places
 from pfnlab.programs.runs.pte_text import RAM, cache_mode, merge_ptes
 from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, PfnRange, pages_of, phys_to_pfn
 
-_VMA, _PART = "struct vm_area_struct", "struct pfnmap_part"
-
-
-class ContextParts:
-    """The parts of contexts that VMAs cover, where a tracker counts frames (``patches/tracker-exact.patch``).
-
-    There a VMA has no pointer to one context but a tree of parts, ``pfnmap_parts``: of which context
-    (``ctx``), from which frame (``first``) to which (``last``). A context is the frames of all its parts;
-    every run of them without a gap is one reservation. The members are found by their names, as everywhere.
-
-    :param view: the kernel; its VMAs have ``pfnmap_parts``
-    """
-
-    #: The member of ``struct vm_area_struct`` that holds the root of its tree.
-    MEMBER = "pfnmap_parts.rb_node"
-
-    def __init__(self, view: KernelView) -> None:
-        self._view = view
-        self._record = view.layouts.record(
-            _PART, "ctx", "first", "last", "vma_node.rb_left", "vma_node.rb_right"
-        )
-        self._at = view.layouts.offset(_PART, "vma_node")
-
-    @staticmethod
-    def has(view: KernelView) -> bool:
-        """True where this kernel's VMAs have parts."""
-        return view.layouts.has(_VMA, "pfnmap_parts")
-
-    def of(self, root: int) -> Iterator[tuple[int, int, int]]:
-        """The parts of one VMA in file order: context, first frame, and the frame behind the last.
-
-        :param root: the ``rb_node`` at the root of its tree
-        :raises LensError: memory is damaged
-        """
-        for ctx, first, last in self._view.rb_tree(root, self._record, self._at, "part"):
-            if first > last:
-                raise self._view.error(f"a part of context {ctx:#x} reaches from pfn {first:#x} to {last:#x}")
-            yield ctx, first, last + 1
+_VMA = "struct vm_area_struct"
 
 
 #: The names of the kernel's enumerators in observations.

@@ -4,7 +4,7 @@ A behaviour is measured where the archive has a kernel that shows it: a golden o
 model of the same kernel differs as soon as the switch is the other way (``tests/policies/test_known_by.py``).
 When it came is another matter, and stands in the switch.
 
-These are tables of their own, for with the programs in it most rows of ``switch_table.py`` would fill six
+These are tables of their own, for with the programs in it most rows of the switches would fill six
 lines, and the table would fit no reading. A switch that is in one of the two alone fails that test.
 """
 

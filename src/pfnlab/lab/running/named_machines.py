@@ -86,7 +86,7 @@ def name_machine(spec: str, profile: str | None = None) -> Named:
     if not rest:
         raise Misuse(f"machine {spec!r} does not say which: write {FORMS}")
     if kind == "model":
-        from pfnlab.programs.model.model_machine import version_in
+        from pfnlab.programs.model.named_profile import version_in
 
         return Named(spec, version_in(model_text(rest)), stock=False)
     from pfnlab.lab.building.built import built_kernels, find

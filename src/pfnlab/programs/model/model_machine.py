@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import fields, replace
-from pathlib import Path
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import NamedTuple
 
-from pfnlab.bugs.kernel_name import version_named
-from pfnlab.errors import Misuse, Undecided, Why
+from pfnlab.errors import Undecided, Why
 from pfnlab.hw.physmap import Resource
 from pfnlab.hw.platform import Platform, qemu_q35
 from pfnlab.mm.configuration import DISTRIBUTION, Configuration
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.lives import exit_group
 from pfnlab.mm.processors import Processors
-from pfnlab.mm.profile import Profile
 from pfnlab.mm.users.driver import RAM_PFN
 from pfnlab.mm.users.pci import PciDevice
 from pfnlab.mm.users.vvar import give_vvar
 from pfnlab.policies.boot import boot, check_own, guards_of
-from pfnlab.policies.commits import check_asked, same_commit, with_commit, without_commit
 from pfnlab.policies.guard import Guard, check_deterministic
-from pfnlab.policies.kconfig import configuration_of, configured
-from pfnlab.policies.profiles import PROFILES, described, profile_of
-from pfnlab.policies.releases import is_version, series_of
-from pfnlab.policies.reports import REPORTS
-from pfnlab.policies.seams import seam_and_place, with_policy
+from pfnlab.policies.profiles import described
 from pfnlab.programs.lang.areas import moves_vvar
 from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES, MOVED_BAR
 from pfnlab.programs.lang.needs import lacking
@@ -37,6 +27,7 @@ from pfnlab.programs.lang.ops import END_KINDS, MAIN_TASK, Program
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.model.dispatch import close_files
 from pfnlab.programs.model.execution import OneByOne, SideBySide, refuse_unknown
+from pfnlab.programs.model.named_profile import profile_named, version_in
 from pfnlab.programs.model.observe import Observer
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Reason, Run, Step, TlbSeen
@@ -69,9 +60,6 @@ DRIVER_RAM_PFNS = PfnRange(RAM_PFN, RAM_PFN + DRIVER_RAM_PAGES)
 
 #: The end of low memory, in bytes.
 _LOW_END = 1 << 20
-
-#: The beginning of a version; a distribution's name goes on in its own way.
-_VERSION = re.compile(r"\d+\.\d+")
 
 
 class _Order(NamedTuple):
@@ -112,7 +100,7 @@ class ModelMachine:
         self.spec = spec
         self.look = look
         self._version = version_in(spec)
-        self.profile = _profile(spec, configuration)
+        self.profile = profile_named(spec, configuration)
 
     @property
     def sees_memory(self) -> bool:
@@ -371,81 +359,3 @@ def place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | N
         devices[MOVED_BAR] = PfnRange(bar, bar + moved.pages)
     phys = type(platform.phys)(tuple(resources))
     return replace(platform, phys=phys), devices, whole
-
-
-def version_in(spec: str) -> str:
-    """The version that a model's name begins with: that of a distribution's name, ``6.12.117+deb13-amd64``.
-
-    :raises Misuse: it hides its point release, as ``5.15.0-91-generic``
-    """
-    name = spec.partition(",")[0]
-    return version_named(name) if _VERSION.match(name) else name
-
-
-def _profile(spec: str, configuration: Configuration) -> Profile:
-    version, changes = version_in(spec), spec.split(",")[1:]
-    if series_of(version) not in PROFILES or not is_version(version):
-        close = difflib.get_close_matches(version, PROFILES, n=1)
-        guess = f"did you mean model:{close[0]}? " if close else ""
-        raise Misuse(
-            f"there is no kernel profile {version!r}: {guess}there are {', '.join(PROFILES)}, "
-            "and exact versions of them such as 6.1.176 or 7.3-rc7"
-        )
-    profile = configured(profile_of(version), configuration)
-    # The configuration first, and last the places of a seam, so that what is named for less is heard.
-    changes.sort(key=_how_narrow)
-    for at, change in enumerate(changes):
-        _check_once(change, changes[:at])
-        profile = _changed(profile, change)
-    written = [change.partition("=") for change in changes]
-    check_asked(profile, [value for name, _, value in written if name in ("with", "without")])
-    return profile
-
-
-def _how_narrow(change: str) -> int:
-    """The place of a change among others: 0 for the configuration, 2 for a place of a seam, else 1."""
-    name, _, _ = change.partition("=")
-    return 0 if name == "config" else 1 + ("." in name)
-
-
-def _check_once(change: str, before: Sequence[str]) -> None:
-    """Refuse a second change of the same seam, switch or commit: only one of the two could hold."""
-    name, _, value = change.partition("=")
-    for earlier in before:
-        earlier_name, _, earlier_value = earlier.partition("=")
-        commits = {name, earlier_name} <= {"with", "without"}
-        if same_commit(earlier_value, value) if commits else name == earlier_name:
-            subject = "a commit" if commits else name
-            raise Misuse(f"{subject} is named twice, by {earlier} and {change}: leave one out")
-
-
-def _changed(profile: Profile, change: str) -> Profile:
-    """The profile with one ``tracker=NAME``, ``without=COMMIT`` or ``SWITCH=on|off`` applied."""
-    name, equals, value = change.partition("=")
-    switches = sorted(field.name for field in fields(Profile) if field.type == "bool")
-    if name == "config" and not value:
-        raise Misuse("write config=FILE, a kernel's .config as it is or compressed by gzip")
-    if name == "config":
-        return configured(profile, configuration_of(Path(value)))
-    if name == "with":
-        return with_commit(profile, value)
-    if name == "without":
-        return without_commit(profile, value)
-    seam = seam_and_place(name)
-    if seam is not None:
-        return with_policy(profile, seam[0], value, seam[1])
-    if name == "freed_in_vain" and value in REPORTS:
-        return replace(profile, freed_in_vain=value)
-    if name == "freed_in_vain":
-        raise Misuse(f"there is no report {value!r}: there are {', '.join(REPORTS)}")
-    if name in switches and equals and value in ("on", "off"):
-        switched: dict[str, Any] = {name: value == "on"}
-        return replace(profile, **switched)
-    if name in switches:
-        raise Misuse(f"write {name}=on or {name}=off")
-    names = ", ".join(switches)
-    raise Misuse(
-        f"{change!r} changes nothing known: "
-        "write config=FILE, tracker=POLICY, flush=POLICY, walker=POLICY, walker.PLACE=POLICY, "
-        f"freed_in_vain=REPORT, with=COMMIT, without=COMMIT or one of {names}"
-    )

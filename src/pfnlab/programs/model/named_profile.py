@@ -1,0 +1,107 @@
+"""The profile that the name of a model says: a version, and what is changed of it."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from pfnlab.bugs.kernel_name import version_named
+from pfnlab.errors import Misuse
+from pfnlab.mm.configuration import Configuration
+from pfnlab.mm.profile import Profile
+from pfnlab.policies.commits import check_asked, same_commit, with_commit, without_commit
+from pfnlab.policies.kconfig import configuration_of, configured
+from pfnlab.policies.profiles import PROFILES, profile_of
+from pfnlab.policies.releases import is_version, series_of
+from pfnlab.policies.reports import REPORTS
+from pfnlab.policies.seams import seam_and_place, with_policy
+
+#: The beginning of a version; a distribution's name goes on in its own way.
+_VERSION = re.compile(r"\d+\.\d+")
+
+
+def version_in(spec: str) -> str:
+    """The version that a model's name begins with: that of a distribution's name, ``6.12.117+deb13-amd64``.
+
+    :raises Misuse: it hides its point release, as ``5.15.0-91-generic``
+    """
+    name = spec.partition(",")[0]
+    return version_named(name) if _VERSION.match(name) else name
+
+
+def profile_named(spec: str, configuration: Configuration) -> Profile:
+    """The profile that a model's name says: ``7.2,tracker=none,config=FILE``.
+
+    :param configuration: of the kernel, where the name has none
+    :raises Misuse: there is no such version or change, or one is said twice
+    """
+    version, changes = version_in(spec), spec.split(",")[1:]
+    if series_of(version) not in PROFILES or not is_version(version):
+        close = difflib.get_close_matches(version, PROFILES, n=1)
+        guess = f"did you mean model:{close[0]}? " if close else ""
+        raise Misuse(
+            f"there is no kernel profile {version!r}: {guess}there are {', '.join(PROFILES)}, "
+            "and exact versions of them such as 6.1.176 or 7.3-rc7"
+        )
+    profile = configured(profile_of(version), configuration)
+    # The configuration first, and last the places of a seam, so that what is named for less is heard.
+    changes.sort(key=_how_narrow)
+    for at, change in enumerate(changes):
+        _check_once(change, changes[:at])
+        profile = _changed(profile, change)
+    written = [change.partition("=") for change in changes]
+    check_asked(profile, [value for name, _, value in written if name in ("with", "without")])
+    return profile
+
+
+def _how_narrow(change: str) -> int:
+    """The place of a change among others: 0 for the configuration, 2 for a place of a seam, else 1."""
+    name, _, _ = change.partition("=")
+    return 0 if name == "config" else 1 + ("." in name)
+
+
+def _check_once(change: str, before: Sequence[str]) -> None:
+    """Refuse a second change of the same seam, switch or commit: only one of the two could hold."""
+    name, _, value = change.partition("=")
+    for earlier in before:
+        earlier_name, _, earlier_value = earlier.partition("=")
+        commits = {name, earlier_name} <= {"with", "without"}
+        if same_commit(earlier_value, value) if commits else name == earlier_name:
+            subject = "a commit" if commits else name
+            raise Misuse(f"{subject} is named twice, by {earlier} and {change}: leave one out")
+
+
+def _changed(profile: Profile, change: str) -> Profile:
+    """The profile with one ``tracker=NAME``, ``without=COMMIT`` or ``SWITCH=on|off`` applied."""
+    name, equals, value = change.partition("=")
+    switches = sorted(field.name for field in fields(Profile) if field.type == "bool")
+    if name == "config" and not value:
+        raise Misuse("write config=FILE, a kernel's .config as it is or compressed by gzip")
+    if name == "config":
+        return configured(profile, configuration_of(Path(value)))
+    if name == "with":
+        return with_commit(profile, value)
+    if name == "without":
+        return without_commit(profile, value)
+    seam = seam_and_place(name)
+    if seam is not None:
+        return with_policy(profile, seam[0], value, seam[1])
+    if name == "freed_in_vain" and value in REPORTS:
+        return replace(profile, freed_in_vain=value)
+    if name == "freed_in_vain":
+        raise Misuse(f"there is no report {value!r}: there are {', '.join(REPORTS)}")
+    if name in switches and equals and value in ("on", "off"):
+        switched: dict[str, Any] = {name: value == "on"}
+        return replace(profile, **switched)
+    if name in switches:
+        raise Misuse(f"write {name}=on or {name}=off")
+    names = ", ".join(switches)
+    raise Misuse(
+        f"{change!r} changes nothing known: "
+        "write config=FILE, tracker=POLICY, flush=POLICY, walker=POLICY, walker.PLACE=POLICY, "
+        f"freed_in_vain=REPORT, with=COMMIT, without=COMMIT or one of {names}"
+    )
