@@ -153,6 +153,12 @@ CORNERS = (
         "Whether it is granted depends on the machine's RAM and its overcommit setting.",
         (_BAR, "a = mmap anon[0:100000000] private rw"),
     ),
+    Absence(
+        "more than 65,536 pages that are filled, or asked for, one by one",
+        "mlock, MAP_POPULATE, MADV_POPULATE_READ, pagemap, mincore and move_pages come to each page, and so "
+        "does the model. PFN mappings are not filled, whatever their size.",
+        (_BAR, "a = mmap anon[0:65537] private r", "mlock a"),
+    ),
 )
 
 #: Each chapter with its heading.

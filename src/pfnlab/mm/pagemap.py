@@ -13,6 +13,7 @@ from pfnlab.hw.entry import pte_soft_dirty
 from pfnlab.hw.pgtable import LEAF_PAGES
 from pfnlab.mm.copy_on_write import ZERO_PFN
 from pfnlab.mm.flags import VM_SOFTDIRTY
+from pfnlab.mm.page_by_page import page_by_page
 from pfnlab.mm.readers import answers, split_leaves_between
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma
@@ -33,12 +34,15 @@ def pagemap(mm: MmStruct, start: int, end: int) -> list[Pagemap]:
 
     To kernels PFN mappings are holes, or without ``skipped_are_holes`` nothing at all: the entries of what
     follows take the places (pagemap_read, S7.5.4).
+
+    :raises Undecided: there are too many pages
     """
+    count = len(page_by_page(start, end))
     with mm.mmap_lock.read():
         for vma in mm.vmas_in(start, end):
             walker = mm.kernel.walkers.walk_page_range
             split_leaves_between(vma, max(vma.start, start), min(vma.end, end), walker)
-        return [_pagemap(mm, vpn) for vpn in islice(_reported(mm, start), end - start)]
+        return [_pagemap(mm, vpn) for vpn in islice(_reported(mm, start), count)]
 
 
 def _reported(mm: MmStruct, start: int) -> Iterator[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pfnlab.hw.entry import pte_write
 from pfnlab.mm.fault import Signal, handle_mm_fault
 from pfnlab.mm.flags import VM_ACCESS, VM_IO, VM_PFNMAP, VM_SHARED, VM_WRITE
+from pfnlab.mm.page_by_page import page_by_page
 from pfnlab.mm.vma import Vma
 
 
@@ -13,12 +14,13 @@ def populate(vma: Vma, start: int, end: int, *, write: bool | None = None) -> No
 
     :param write: as a write or a read would; None for a write where the mapping is private and writable
     :raises Signal: SIGBUS where no handler fills an entry
+    :raises Undecided: there are too many pages
     """
     if vma.flags & (VM_IO | VM_PFNMAP) or not vma.flags & VM_ACCESS or vma.execute_only:
         return
     if write is None:
         write = vma.flags & (VM_WRITE | VM_SHARED) == VM_WRITE
-    for vpn in range(start, end):
+    for vpn in page_by_page(start, end):
         try:
             _populate_page(vma, vpn, write)
         except Signal:

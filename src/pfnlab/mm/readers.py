@@ -15,6 +15,7 @@ from pfnlab.mm.copy_on_write import ZERO_PFN
 from pfnlab.mm.fault import FaultOom, Signal, access
 from pfnlab.mm.flags import VM_IO, VM_LOCKED, VM_PFNMAP
 from pfnlab.mm.gup import get_user_page_fast
+from pfnlab.mm.page_by_page import page_by_page
 from pfnlab.mm.shmem import ShmemFile
 from pfnlab.mm.smap_counts import SmapCounts
 from pfnlab.mm.space import MmStruct
@@ -73,13 +74,15 @@ def move_pages(mm: MmStruct, start: int, end: int, *, moves: bool) -> list[str]:
     """move_pages(2): where each page is, ``node0`` or an errno (S7.5).
 
     :param moves: to node 0, where all pages are (do_pages_move); False: with nodes = NULL (do_pages_stat)
+    :raises Undecided: there are too many pages
     """
+    pages = page_by_page(start, end)
     if moves:
         # lru_cache_disable().
         mm.kernel.mlock_batch.drain()
-        return [_moved_status(mm, vpn) for vpn in range(start, end)]
+        return [_moved_status(mm, vpn) for vpn in pages]
     with mm.mmap_lock.read():
-        return [_status(mm, vpn) for vpn in range(start, end)]
+        return [_status(mm, vpn) for vpn in pages]
 
 
 def _moved_status(mm: MmStruct, vpn: int) -> str:
@@ -290,12 +293,12 @@ def mincore(mm: MmStruct, start: int, end: int) -> tuple[int, str]:
     """mincore(2) into a vector of zeros (S7.5.6).
 
     :return: the errno, and a digit a page; at a hole ENOMEM, and only the pages before it were delivered
-    :raises Undecided: the walk says nothing of a VMA
+    :raises Undecided: the walk says nothing of a VMA, or there are too many pages
     """
     digits: list[str] = []
     walker = mm.kernel.walkers.walk_page_range
     with mm.mmap_lock.read():
-        for vpn in range(start, end):
+        for vpn in page_by_page(start, end):
             vma = mm.vma_lookup(vpn)
             if vma is None:
                 return errno.ENOMEM, "".join(digits).ljust(end - start, "0")
