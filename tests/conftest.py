@@ -12,6 +12,7 @@ from _pytest.terminal import TerminalReporter
 from budgets import beyond, budgets_of, taken
 from comparing import COMPARED, NEWS
 from having import ROLE_NAMES, ROLES, asks_older, kernels_of, standing
+from hung import pytest_timeout_cancel_timer, pytest_timeout_set_timer  # noqa: F401 (hooks)
 from hypothesis import HealthCheck, settings
 from targets import TARGET, TARGETS, is_left_out, target_of
 
