@@ -41,7 +41,7 @@ _CASES = [
     StartCase(("--version",), 13, _HEAVY | _FRAMEWORK | {"msgspec"}),
     StartCase(("--help",), 27, _HEAVY | {"msgspec"}),
     StartCase(("check", "--help"), 28, _HEAVY),
-    StartCase(("run", "munmap-middle", "--on", "model:7.2"), 225),
+    StartCase(("run", "munmap-middle", "--on", "model:7.2"), 226),
     StartCase(("litmus", "list"), 27),
     StartCase(("explain", _LINE), 60),
     StartCase(("kernels", "list"), 42),

@@ -105,6 +105,15 @@ def test_without_secret_memory_the_fast_lookup_takes_pages_of_drivers() -> None:
     assert not without.fast_lookup_wants_a_file
 
 
+def test_without_the_option_advice_frees_no_page_tables() -> None:
+    """Nor is anything flushed for one (S13.11)."""
+    with_it = profile_of("7.0")
+    without = configured(with_it, replace(DISTRIBUTION, frees_tables=False))
+
+    assert (True, True) == (with_it.zap_frees_tables, with_it.zap_flushes_behind)
+    assert (False, False) == (without.zap_frees_tables, without.zap_flushes_behind)
+
+
 def test_a_compressed_file(tmp_path: Path) -> None:
     """As /proc/config.gz is."""
     plain, packed = tmp_path / ".config", tmp_path / "config.gz"

@@ -228,16 +228,17 @@ class PageTables:
             self.set(run._replace(start=run.start + shift, end=run.end + shift))
         return True
 
-    def free_tables(self, floor: int, ceiling: int) -> list[tuple[int, int, int]]:
-        """Free every table whose whole span lies in ``[floor, ceiling)``: no VMA is left there.
+    def free_tables(self, floor: int, ceiling: int, highest: int = 3) -> list[tuple[int, int, int]]:
+        """Free every table whose whole span lies in ``[floor, ceiling)``: no entry is left there.
 
+        :param highest: of the levels that are looked at
         :return: for each run of tables, the pages a flush must cover (from the first page of its first table
             to that of its last one), and the pages that one table spans
         """
         freed = []
         for level, pages in TABLE_PAGES.items():
             low, high = floor + -floor % pages, ceiling - ceiling % pages
-            if low >= high:
+            if low >= high or level > highest:
                 continue
             freed += [(start, end - pages + 1, pages) for start, end in self._tables[level].within(low, high)]
             self._tables[level].discard(low, high)

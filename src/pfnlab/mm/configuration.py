@@ -27,6 +27,7 @@ class Configuration:
     :ivar pat_info_inlined: the compiler has put get_pat_info() into its callers; None: as in the
         distribution's kernels of that release
     :ivar secret_memory: pages that the kernel itself cannot read (CONFIG_SECRETMEM; S13.10)
+    :ivar frees_tables: advice frees page tables (CONFIG_PT_RECLAIM; S13.11)
     :ivar strict_devmem: /dev/mem refuses RAM and claimed memory (CONFIG_STRICT_DEVMEM; S13.7)
     :ivar io_strict_devmem: claimed device memory too, and a claim revokes (CONFIG_IO_STRICT_DEVMEM; S13.8)
     :ivar pat: page attributes, without which there is no book (CONFIG_X86_PAT)
@@ -57,6 +58,7 @@ class Configuration:
     mem_forces: bool | None = None
     pat_info_inlined: bool | None = None
     secret_memory: bool = True
+    frees_tables: bool = True
     strict_devmem: bool = True
     io_strict_devmem: bool = True
     pat: bool = True

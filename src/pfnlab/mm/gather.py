@@ -100,7 +100,16 @@ class MmuGather:
 
     def free_tables(self, floor: int, ceiling: int) -> None:
         """tlb_remove_table for the page tables of ``[floor, ceiling)`` (S8.1.11, S8.1.12)."""
-        freed = self.mm.tables.free_tables(floor, ceiling)
+        self._remove(self.mm.tables.free_tables(floor, ceiling))
+
+    def free_lowest_tables(self, start: int, end: int) -> None:
+        """The same for the lowest tables of ``[start, end)``, which are empty (pte_free_tlb, S5.9.11)."""
+        freed = self.mm.tables.free_tables(start, end, highest=1)
+        if self.mm.kernel.profile.zap_flushes_behind:
+            freed = [(first + pages, last + pages, pages) for first, last, pages in freed]
+        self._remove(freed)
+
+    def _remove(self, freed: list[tuple[int, int, int]]) -> None:
         kernel = self.mm.kernel
         if not kernel.profile.tables_in_batches:
             self.extend_all((start, end) for start, end, _ in freed)

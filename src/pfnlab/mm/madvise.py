@@ -299,9 +299,9 @@ def _populate(vma: Vma, start: int, end: int, advice: str) -> None:
 
 
 def _zap(vma: Vma, start: int, end: int, tlb: MmuGather | None) -> None:
-    """zap_page_range_single: in the call's gather, or in one of its own."""
+    """zap_page_range_single_batched: in the call's gather, or in one of its own."""
     gather = tlb if tlb is not None else MmuGather(vma.mm, "madvise")
-    zap_vma(gather, vma, start, end)
+    zap_vma(gather, vma, start, end, empties=True)
     if tlb is None:
         gather.finish()
     vma.mm.kernel.mlock_batch.unmapped()

@@ -164,6 +164,10 @@ class Profile:
     flags_assert_mmap_lock: bool
     #: A tracker that asks the page tables warns where mmap_lock is not held, as under a revocation (S3.4.5).
     lookup_asserts_mmap_lock: bool
+    #: Advice that zaps a page table as a whole frees it (S5.9.11).
+    zap_frees_tables: bool
+    #: The flush for it covers the page behind it instead (S5.9.11).
+    zap_flushes_behind: bool
     #: Page tables are freed in batches of their own, each flushed when it is full.
     tables_in_batches: bool
     #: A page table for which no batch can be allocated is flushed before it is freed (S8.1.12).

@@ -20,23 +20,34 @@ _BATCH = 8
 
 
 def _zap_page_range(
-    tlb: MmuGather, vma: Vma, start: int, end: int, keep: Callable[[EntryRun], bool] | None
+    tlb: MmuGather,
+    vma: Vma,
+    start: int,
+    end: int,
+    keep: Callable[[EntryRun], bool] | None,
+    empties: bool,
 ) -> None:
     """Clear the entries of ``[start, end)``, a page table after the other (zap_pte_range, S6.7.1).
 
     Where dirty pages of files are among them, a table is flushed before its lock is given back (S8.1.9).
+
+    :param empties: a table that is empty then is freed (S5.9.11)
     """
     locks = vma.mm.table_locks
     while start < end:
         table = _first_dirty_table(vma, start, end, keep)
         stop = end if table is None else max(start, table.start)
         locks.in_pieces(start, stop, lambda first, reached: _clear(tlb, vma, first, reached, keep))
+        if empties:
+            tlb.free_lowest_tables(start, stop)
         start = max(start, stop)
         if table is not None:
             stop = min(end, table.start + TABLE_PAGES[1])
             with locks.holding(table):
                 if dirtied(_clear(tlb, vma, start, stop, keep)):
                     tlb.flush_mmu_tlbonly()
+            if empties:
+                tlb.free_lowest_tables(start, stop)
             start = stop
 
 
@@ -76,11 +87,18 @@ def unmap_pages(vma: Vma, cleared: list[EntryRun]) -> None:
 
 
 def zap_vma(
-    tlb: MmuGather, vma: Vma, start: int, end: int, *, keep: Callable[[EntryRun], bool] | None = None
+    tlb: MmuGather,
+    vma: Vma,
+    start: int,
+    end: int,
+    *,
+    keep: Callable[[EntryRun], bool] | None = None,
+    empties: bool = False,
 ) -> None:
     """Clear entries of one VMA inside a gather, between tlb_start_vma and tlb_end_vma.
 
     :param keep: entries that stay
+    :param empties: a page table all of whose entries go is freed, where the kernel does so (S5.9.11)
     """
     kernel = vma.mm.kernel
     kernel.trace.event("clear", start)
@@ -91,7 +109,8 @@ def zap_vma(
         if kernel.profile.zap_asserts_mmap_lock and not tlb.fullmm and _cuts_gigabyte(vma.mm, cut):
             kernel.trace.printk("WARNING at include/linux/rwsem.h")
         vma.mm.split_leaf(cut)
-    _zap_page_range(tlb, vma, start, end, keep)
+    empties = empties and kernel.profile.zap_frees_tables
+    _zap_page_range(tlb, vma, start, end, keep, empties)
     tlb.flushes.tlb_end_vma(tlb, vma)
 
 

@@ -24,6 +24,7 @@ OPTIONS: dict[str, tuple[tuple[str, ...], ...]] = {
     "vma_locks": (("PER_VMA_LOCK",),),
     "protection_keys": (("X86_INTEL_MEMORY_PROTECTION_KEYS",),),
     "secret_memory": (("SECRETMEM",),),
+    "frees_tables": (("PT_RECLAIM",),),
     "strict_devmem": (("STRICT_DEVMEM",),),
     "io_strict_devmem": (("IO_STRICT_DEVMEM",),),
     "pat": (("X86_PAT",),),
@@ -52,6 +53,7 @@ _FORCES_NOT = ("PROC_MEM_FORCE_PTRACE", "PROC_MEM_NO_FORCE")
 #: Switches of a profile that are on only where a field of the configuration is.
 _NEEDED_BY = {
     "huge_pages": ("huge_pfnmap", "huge_faults_ignore_thp"),
+    "frees_tables": ("zap_frees_tables", "zap_flushes_behind"),
     "secret_memory": ("fast_lookup_wants_a_file",),
     "vma_locks": ("faults_drop_the_vma_lock", "zapping_advice_locks_vmas", "smaps_locks_vmas"),
 }

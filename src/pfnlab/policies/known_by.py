@@ -126,6 +126,8 @@ SWITCHES_KNOWN: dict[str, tuple[KnownBy, ...]] = {
     "zap_asserts_mmap_lock": (Measured("leaves/pud-revoke-page", ("6.12", "7.3")),),
     "flags_assert_mmap_lock": (Measured("driver/driver-fault-remap", ("6.1", "6.12")),),
     "lookup_asserts_mmap_lock": (Measured("driver/driver-unmap-part", ("6.1", "6.12")),),
+    "zap_frees_tables": (Measured("madvise/dontneed-tables", ("6.12", "7.2")),),
+    "zap_flushes_behind": (Measured("madvise/dontneed-tables", ("6.19", "7.0", "7.1")),),
     "tables_in_batches": (Measured("unmapping/munmap-many-tables", ("6.12", "7.2")),),
     "lone_table_flushes": (Noted(("7.2",)),),
     "unlinks_in_batches": (Measured("races/race-two-batches", ("6.1", "6.12")),),

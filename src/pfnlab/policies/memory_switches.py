@@ -228,6 +228,20 @@ OF_MEMORY = (
         catalogue="A10",
     ),
     Switch(
+        "zap_frees_tables",
+        "6.14",
+        "try_to_free_pte() for MADV_DONTNEED, CONFIG_PT_RECLAIM, 6.14; S5.9.11",
+        after="6.12",
+    ),
+    Switch(
+        "zap_flushes_behind",
+        "7.0",
+        "pte_free_tlb() in zap_pte_range() with the address of its end; S5.9.11",
+        after="6.19",
+        until="7.1",
+        catalogue="N10",
+    ),
+    Switch(
         "tables_in_batches",
         "6.15",
         "MMU_GATHER_RCU_TABLE_FREE everywhere, 6.15",
