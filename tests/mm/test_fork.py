@@ -164,11 +164,25 @@ def test_a_table_that_was_not_made_is_not_flushed() -> None:
     assert ["flush a[0:1]"] == [event for event in forked.events or () if event.startswith("flush a[")]
 
 
-def test_a_later_table_of_own_memory_is_undecided() -> None:
-    """That it needs one is known, and how many is not."""
-    text = "pfnlab program 1\ndevice bar: pci, 1 page\n\nfail __pte_alloc 2: c = fork\n"
+@for_each(
+    ("function", "words"), [("__pte_alloc", "own memory"), ("vm_area_dup", "mappings a process has beside")]
+)
+def test_a_later_failure_in_own_memory_is_undecided(function: str, words: str) -> None:
+    """That it needs a table and a mapping is known, and how many is not."""
+    text = f"pfnlab program 1\ndevice bar: pci, 1 page\n\nfail {function} 2: c = fork\n"
 
-    assert "own memory" in str(ModelMachine("7.2").run([load_text(text)])[0].undecided)
+    assert words in str(ModelMachine("7.2").run([load_text(text)])[0].undecided)
+
+
+@every_series
+@for_each(("nth", "copied"), [(1, []), (2, ["dup a[0]"]), (3, ["dup a[0]", "dup a[2]"])])
+def test_a_fork_fails_at_the_copy_of_a_vma(series: str, nth: int, copied: list[str]) -> None:
+    """Those before it are copied, and the book is as before; behind all areas come the process's own."""
+    *_, before, failed, _ = run(series, SHARED, "munmap a[1]", f"fail vm_area_dup {nth}: c = fork")
+
+    assert "ENOMEM" == failed.result
+    assert before.book == failed.book
+    assert copied == [event for event in failed.events or () if event.startswith("dup ")]
 
 
 LEAF = "a = mmap bar driver fault_pud shared rw", "write a[0] 1"

@@ -47,7 +47,7 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import ANON
 
 #: The function in which an operation can be made to fail, where model and kernel count the same calls. A fork
-#: also copies VMAs of the process itself; the model knows that they come last and need a page table.
+#: also copies VMAs of the process itself; the model knows that they come last, and need a page table.
 _FAILING: dict[str, str] = {
     "fork": "__pte_alloc",
     "mmap": "__pte_alloc",
@@ -63,6 +63,9 @@ _FAILS_INSIDE = dict.fromkeys(("wc", "uc", "proc-wc", "proc-uc"), "remap_pfn_ran
 
 #: How often such an operation is made to fail, and a fork; the program then takes five times as long.
 _FAIL_RATE, _FORK_FAIL_RATE = 0.012, 0.03
+
+#: How often a fork that is made to fail does so at the copy of a VMA.
+_FORK_COPY_FAILS = 0.3
 
 #: How often a program with fixed places may map past the end of the BAR.
 _PASSES_END = 0.2
@@ -288,6 +291,8 @@ class DrawnProgram:
         inside = _FAILS_INSIDE.get(call.via) if isinstance(call, Mmap) else None
         if isinstance(call, Mmap) and inside is None:
             return None
+        if kind == "fork" and self.random.random() < _FORK_COPY_FAILS:
+            return Fail("vm_area_dup", self.random.choice((1, 1, 2, 3)), None)
         return Fail(_FAILING[kind], 1 if kind == "fork" else self.random.choice((1, 1, 1, 2)), inside)
 
     def call(self, kind: str) -> Call:

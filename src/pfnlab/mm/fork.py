@@ -29,7 +29,7 @@ def dup_mmap(parent: MmStruct, *, commits: bool = True) -> MmStruct:
 
     :param commits: there is memory to commit to private writable mappings
     :raises ModelledErrno: ENOMEM for every failure inside; the half-made child is torn down (S3.5.4)
-    :raises Undecided: a later page table of the process's own memory is to fail
+    :raises Undecided: a later page table, or a later mapping, of the process's own memory is to fail
     """
     child = MmStruct(parent.kernel)
     child.limit_as, child.limit_data = parent.limit_as, parent.limit_data
@@ -47,6 +47,13 @@ def dup_mmap(parent: MmStruct, *, commits: bool = True) -> MmStruct:
             if not commits:
                 # The program's own memory, which is not modelled, comes last.
                 _refuse_commit(parent)
+            if parent.kernel.failures.fails("vm_area_dup"):
+                # It has some mapping.
+                raise ModelledErrno(errno.ENOMEM)
+            if parent.kernel.failures.awaits("vm_area_dup"):
+                raise Undecided(
+                    "the model does not know how many mappings a process has beside the areas", Why.NO_RULE
+                )
             if parent.kernel.failures.fails("__pte_alloc"):
                 # It needs page tables as well.
                 own_memory = True
