@@ -211,6 +211,11 @@ class Kernel:
             self.warned.add(function)
             self.trace.printk(f"WARNING at {source}")
 
+    def lru_cache_disable(self) -> None:
+        """Wait for a grace period, and for every processor to empty its batches of pages (S7.5.10)."""
+        self.processors.wait(Need.IPI, lambda: not self.processors.held)
+        self.mlock_batch.drain()
+
     @staticmethod
     def commit(nr: int) -> None:
         """Promise *nr* pages to private memory that may be written (security_vm_enough_memory_mm).

@@ -24,8 +24,7 @@ def do_mbind(mm: MmStruct, start: int, end: int, policy: str, *, move: bool) -> 
     if start == end:
         return
     if move:
-        # lru_cache_disable().
-        mm.kernel.mlock_batch.drain()
+        mm.kernel.lru_cache_disable()
     with mm.mmap_lock.write():
         vmas = mm.vmas_in(start, end)
         mm.start_write(*vmas)

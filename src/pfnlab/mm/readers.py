@@ -78,8 +78,7 @@ def move_pages(mm: MmStruct, start: int, end: int, *, moves: bool) -> list[str]:
     """
     pages = page_by_page(start, end)
     if moves:
-        # lru_cache_disable().
-        mm.kernel.mlock_batch.drain()
+        mm.kernel.lru_cache_disable()
         return [_moved_status(mm, vpn) for vpn in pages]
     with mm.mmap_lock.read():
         return [_status(mm, vpn) for vpn in pages]

@@ -102,7 +102,9 @@ def test_judge_sleeping(need: Obstacle, functions: str):
         (Obstacle.MMAP_LOCK, "dup_mmap copy_process kernel_clone", "down_write_killable"),
         (Obstacle.I_MMAP, "dup_mmap copy_process kernel_clone", "down_write"),
         (Obstacle.MMAP_LOCK, "do_mbind kernel_mbind do_syscall_64", "down_write"),
-        (Obstacle.NOTHING, "synchronize_rcu_expedited lru_cache_disable do_mbind", "wait_for_completion"),
+        (Obstacle.CPU, "synchronize_rcu_expedited lru_cache_disable do_mbind", "wait_for_completion"),
+        (Obstacle.CPU, "__flush_work __lru_add_drain_all lru_cache_disable do_pages_move", "schedule"),
+        (Obstacle.NOTHING, "synchronize_rcu_expedited perf_event_alloc", "wait_for_completion"),
         (
             Obstacle.VMA_LOCK,
             "__vma_start_exclude_readers __vma_start_write dup_mmap copy_process",

@@ -178,6 +178,9 @@ def judge_sleeping(
     at_once = called is not None and called.endswith("down_write") and calls_next == "up_write"
     if (at_once and _lock_named(names[:1], _VFIO) is None) or (names and names[0].startswith(_VMA_LOCK)):
         return Wait(Obstacle.VMA_LOCK, names)
+    if "lru_cache_disable" in names:
+        # It waits for a grace period, and then for work on every processor.
+        return Wait(Obstacle.CPU, names)
     if any(name.startswith("synchronize_rcu") for name in names):
         # A processor that is held keeps everybody from the end of a grace period.
         return Wait(Obstacle.NOTHING, names)
