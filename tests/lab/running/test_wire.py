@@ -66,6 +66,14 @@ def test_the_setting_of_huge_pages_is_sent_where_there_is_one() -> None:
     assert [] == [line for line in request(text) if line.startswith("thp")]
 
 
+@for_each(("call", "lines"), [("pkey_mprotect a[0] r keyed", ["keys"]), ("pkey_mprotect a[0] r", [])])
+def test_processes_have_a_key_where_one_is_needed(call: str, lines: list[str]) -> None:
+    """Before they have threads, which it lets through."""
+    text = f"device bar: pci, 16 pages\na = mmap bar[0:16] wc shared rw\n{call}\n"
+
+    assert lines == [line for line in request(text) if line == "keys"]
+
+
 def test_resource_files_count_from_the_bar_and_the_others_do_not() -> None:
     """The offset of /dev/mem and /proc/bus/pci is a physical address."""
     assert ops("a = mmap bar[1] proc-uc private r") == ["0 mmap proc-uc 100000000000 1000 1 100002 f8041000"]

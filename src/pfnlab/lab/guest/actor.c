@@ -46,7 +46,7 @@ static __thread char comm_now[COMM];
 static union scratch scratches[TASKS] __attribute__((aligned(PAGE)));
 __thread union scratch *scratch;
 static enum refusal refused;      /* why my process' forks fail */
-static int own_key;              /* a protection key of my process, 0 before it is needed */
+static int own_key;              /* a protection key of my process, 0 before it has one */
 static bool all_locked;           /* my process has called mlockall, and not munlockall */
 static bool vvar_moved;           /* my process has the pages of its clock elsewhere by now */
 static bool threaded;             /* the process has, or had, several threads */
@@ -256,11 +256,16 @@ static int set_policy(void *at, size_t length, int mode, bool move)
 	return syscall(SYS_mbind, at, length, mode, &nodes, 8 * sizeof nodes, move ? MPOL_MF_MOVE : 0);
 }
 
-/* The process' own key lets me through: rights are a thread's, and a signal takes them. */
-static void let_through(void)
+/*
+ * The process' own key lets me through: rights are a thread's, and a signal takes them. The process has it before it
+ * has threads, for one that is in the middle of an operation could not be given the right.
+ */
+static void let_through(const struct op *op)
 {
 	uint32_t rights, high;
 
+	if (op->keys && !own_key)
+		own_key = syscall(SYS_pkey_alloc, 0, 0);
 	if (own_key <= 0)
 		return;
 	__asm__ volatile("rdpkru" : "=a" (rights), "=d" (high) : "c" (0));
@@ -272,9 +277,6 @@ static int protect_by_key(const uint64_t *arg, bool order)
 {
 	int ret, error;
 
-	if (arg[3] && !own_key)
-		own_key = syscall(SYS_pkey_alloc, 0, 0);
-	let_through();
 	if (order)
 		order_record(true);
 	ret = syscall(SYS_pkey_mprotect, arg[0], arg[1], arg[2], !arg[3] ? -1 : own_key > 0 ? own_key : 1);
@@ -413,7 +415,7 @@ static void operate(const struct op *op, struct answer *answer)
 	void *at = (void *)arg[0];
 	int ret = 0;
 
-	let_through();
+	let_through(op);
 	if (op->order && op->verb != MMAP && op->verb != MREMAP && !op->vfio && op->verb != WALK && op->verb != BYTES && op->verb != REMOVE && op->verb != RESCAN &&
 	    op->verb != BIND && op->verb != UNBIND && op->verb != RESCAN_MOVED && op->verb != CLEAR_REFS &&
 	    op->verb != PKEY_MPROTECT && op->verb != SETRLIMIT && op->verb != PROCESS_MADVISE)

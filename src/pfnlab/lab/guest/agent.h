@@ -92,6 +92,7 @@ struct op {
 	uint64_t arg[ARGS];           /* arg[0] is of mmap the enum via, of driver, walk and bytes a number */
 	bool order;                   /* the kernel calls inside it are recorded */
 	bool vfio;                    /* it needs the device through vfio-pci */
+	bool keys;                    /* the process has a protection key before it */
 	char comm[COMM];              /* of the task that executes it */
 	char child_comm[COMM];        /* of the task a fork creates */
 };

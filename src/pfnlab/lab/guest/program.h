@@ -21,6 +21,7 @@ extern struct program {
 	uint64_t times;               /* of a loop; 0: a program */
 	bool driver;                  /* something in it needs the test driver */
 	bool vfio;                    /* something in it needs the device through vfio-pci */
+	bool keys;                    /* each process has a protection key before the next operation */
 	enum thp thp;                 /* what transparent_hugepage shall be */
 	bool more;                    /* the tasks stay for the next request */
 	char comm[TASKS][COMM];

@@ -98,6 +98,7 @@ static struct op *next_op(const char *task, enum part part)
 	memset(op, 0, sizeof *op);
 	op->task = slot(task);
 	op->part = part;
+	op->keys = program.keys;
 	return op;
 }
 
@@ -185,6 +186,8 @@ static void read_line(char **word, int words)
 		read_range(program.area, &program.areas, start, start + (number(word[2]) << PAGE_SHIFT));
 	} else if (!strcmp(word[0], "thp") && words == 2) {
 		program.thp = thp(word[1]);
+	} else if (!strcmp(word[0], "keys") && words == 1) {
+		program.keys = true;
 	} else if (!strcmp(word[0], "loop") && words == 2) {
 		program.times = number(word[1]);
 	} else if (!strcmp(word[0], "name") && words == 3) {

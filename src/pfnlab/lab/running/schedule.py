@@ -158,7 +158,7 @@ class Schedule:
             self._functions.know_vfio()
         self._coming = None
         injection = self._functions.injection(op, pid)
-        head = [line for line in text.splitlines() if line.partition(" ")[0] in ("program", "name")]
+        head = [line for line in text.splitlines() if line.partition(" ")[0] in ("program", "name", "keys")]
         self._cast = Cast(self._guest, head)
         self._cast.pids.update(stage.pids)
         self._steering.stub.interrupt()

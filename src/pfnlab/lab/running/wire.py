@@ -18,6 +18,7 @@ from pfnlab.programs.lang.ops import (
     Fork,
     Mmap,
     Mremap,
+    PkeyMprotect,
     Program,
     RemapFilePages,
     Thread,
@@ -88,6 +89,7 @@ def compile_program(program: Program, placement: Placement, observed: Observed) 
     observe_words = ["observe", *(word for word, wanted in observed._asdict().items() if wanted)]
     lines = ["program 1", " ".join(observe_words)]
     lines += [f"thp {program.thp}"] * (program.thp is not None)
+    lines += ["keys"] * any(isinstance(op.call, PkeyMprotect) and op.call.keyed for op in program.ops)
     lines += [f"watch {pfn_to_phys(pfns.start):x} {pfn_to_phys(pfns.end):x}" for pfns in placement.watched]
     lines += [f"area {start * PAGE_SIZE:x} {pages:x}" for start, pages in placement.places.areas.values()]
     lines += [f"name {slot} {name[:COMM_LENGTH]}" for name, slot in slots.items()]
