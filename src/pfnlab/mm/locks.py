@@ -31,7 +31,9 @@ class Waiter:
 
 class RwLock:
     """
-    A lock held by one operation for writing, or by many for reading; a reader waits behind a waiting writer.
+    A lock held by one operation for writing, or by many for reading.
+
+    Where others read, a reader waits behind a waiting writer.
 
     Where a writer gives it back and a reader waits first, all waiting readers have it from then on, and of a
     spinlock whoever waits first (S8.2.10): the writer itself waits for them where it takes the lock again.
@@ -74,7 +76,8 @@ class RwLock:
 
     def take(self, write: bool) -> None:
         """Wait for it and take it."""
-        if self.written or self._readers if write else self.contended:
+        # Who runs takes a free lock before a writer that was woken; behind readers it queues.
+        if self.written or (self._readers and (write or self.contended)):
             spins = self.written and self.need not in _SPINNING
             waiter = Waiter(self._processors.task, write, spins=spins)
             self._queue.append(waiter)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import errno
-from contextlib import suppress
 
 from pfnlab.errors import ModelledErrno
 from pfnlab.mm.fault import Signal
 from pfnlab.mm.flags import VM_ACCESS, VM_IO, VM_LOCKED, VM_PFNMAP, VM_SEALED, VM_SHARED
-from pfnlab.mm.populate import populate
-from pfnlab.mm.space import MmStruct
+from pfnlab.mm.populate import mm_populate, populate
+from pfnlab.mm.space import TASK_PAGES, MmStruct
 from pfnlab.mm.vma import Vma
 
 
@@ -29,14 +28,23 @@ def do_mlock(mm: MmStruct, start: int, end: int, *, locked: bool) -> None:
             _mlock_fixup(vma, at, stop, locked)
             at = stop
     if locked:
-        for vma in mm.vmas_in(start, end):
-            faulted_in = not vma.flags & (VM_IO | VM_PFNMAP)
-            if faulted_in and (not vma.flags & VM_ACCESS or vma.execute_only):
-                raise ModelledErrno(errno.ENOMEM)
-            try:
-                populate(vma, max(vma.start, start), min(vma.end, end))
-            except Signal:
-                raise ModelledErrno(errno.ENOMEM) from None
+        with mm.mmap_lock.read():
+            _populate(mm, start, end)
+
+
+def _populate(mm: MmStruct, start: int, end: int) -> None:
+    """As mm_populate(), but that it ends with what cannot be faulted in.
+
+    :raises ModelledErrno: ENOMEM there
+    """
+    for vma in mm.vmas_in(start, end):
+        faulted_in = not vma.flags & (VM_IO | VM_PFNMAP)
+        if faulted_in and (not vma.flags & VM_ACCESS or vma.execute_only):
+            raise ModelledErrno(errno.ENOMEM)
+        try:
+            populate(vma, max(vma.start, start), min(vma.end, end))
+        except Signal:
+            raise ModelledErrno(errno.ENOMEM) from None
 
 
 def do_mlockall(mm: MmStruct) -> None:
@@ -44,9 +52,7 @@ def do_mlockall(mm: MmStruct) -> None:
     with mm.mmap_lock.write():
         mm.def_flags |= VM_LOCKED
         _mlock_fixup_all(mm, True)
-    for vma in mm:
-        with suppress(Signal):
-            populate(vma, vma.start, vma.end)
+    mm_populate(mm, 0, TASK_PAGES)
 
 
 def do_munlockall(mm: MmStruct) -> None:

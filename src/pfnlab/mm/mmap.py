@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import errno
-from contextlib import suppress
 
 from pfnlab.errors import ModelledErrno
-from pfnlab.mm.fault import Signal
 from pfnlab.mm.flags import (
     VM_ACCOUNT,
     VM_EXEC,
@@ -21,7 +19,7 @@ from pfnlab.mm.flags import (
     vm_get_page_prot,
 )
 from pfnlab.mm.gather import MmuGather
-from pfnlab.mm.populate import populate
+from pfnlab.mm.populate import mm_populate
 from pfnlab.mm.rlimit import may_expand_vm
 from pfnlab.mm.space import MAX_MAP_COUNT, TASK_PAGES, MmStruct
 from pfnlab.mm.unmap import clear_vmas, detach, free_vmas, gather_munmap, zap_vma
@@ -57,7 +55,7 @@ def do_mmap(
     if mm.map_count > MAX_MAP_COUNT:
         raise ModelledErrno(errno.ENOMEM)
     with mm.mmap_lock.write():
-        map_locked(
+        fills = map_locked(
             mm,
             start,
             nr,
@@ -67,8 +65,9 @@ def do_mmap(
             shared=shared,
             fixed=fixed,
             locked=locked,
-            populated=populated,
         )
+    if populated or fills:
+        mm_populate(mm, start, end)
 
 
 def map_locked(
@@ -82,10 +81,10 @@ def map_locked(
     shared: bool,
     fixed: bool,
     locked: bool,
-    populated: bool,
-) -> None:
-    """The same with mmap_lock held for writing.
+) -> bool:
+    """The same with mmap_lock held for writing, and without filling what is mapped.
 
+    :return: whether it is to be filled, for it was to be locked, also where it is not locked in the end
     :raises ModelledErrno: as :func:`do_mmap`
     """
     end = start + nr
@@ -106,8 +105,8 @@ def map_locked(
         file=file,
     )
     mm.start_write(vma)
-    # What was to be locked is filled, also where it is not locked in the end.
-    _mmap_region(vma, populated or bool(flags & VM_LOCKED))
+    _mmap_region(vma)
+    return bool(flags & VM_LOCKED)
 
 
 def _vm_flags(mm: MmStruct, access: int, file: MappedFile | None, shared: bool) -> int:
@@ -127,7 +126,7 @@ def _vm_flags(mm: MmStruct, access: int, file: MappedFile | None, shared: bool) 
     return flags
 
 
-def _mmap_region(vma: Vma, populated: bool) -> None:
+def _mmap_region(vma: Vma) -> None:
     """Clear the way, let the file fill the new VMA, link it."""
     mm, file = vma.mm, vma.file
     two_phases = file is not None and file.mmap_prepare
@@ -167,12 +166,8 @@ def _mmap_region(vma: Vma, populated: bool) -> None:
         raise
     if not two_phases:
         _enter(vma, in_tree)
-    start, end = vma.start, vma.end
-    vma = _finish(vma)
+    _finish(vma)
     free_vmas(mm, replaced)
-    if populated:
-        with suppress(Signal):
-            populate(vma, start, end)
 
 
 def _cut_out(vma: Vma) -> list[Vma]:
@@ -245,4 +240,4 @@ def _finish(vma: Vma) -> Vma:
     if vma.special:
         vma.flags &= ~VM_LOCKED
     vma.set_page_prot()
-    return vma.mm.merge_around(vma, "mapped")
+    vma.mm.merge_around(vma, "mapped")

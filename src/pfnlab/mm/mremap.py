@@ -7,12 +7,11 @@ first, and a same-size move may take several VMAs along.
 from __future__ import annotations
 
 import errno
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.pgtable import TABLE_PAGES
-from pfnlab.mm.fault import Signal
 from pfnlab.mm.flags import (
     VM_ACCOUNT,
     VM_DONTEXPAND,
@@ -24,7 +23,7 @@ from pfnlab.mm.flags import (
 )
 from pfnlab.mm.locks import Locked
 from pfnlab.mm.move_tables import move_page_tables
-from pfnlab.mm.populate import populate
+from pfnlab.mm.populate import mm_populate
 from pfnlab.mm.rlimit import may_expand_vm
 from pfnlab.mm.space import MAX_MAP_COUNT, TASK_PAGES, MmStruct
 from pfnlab.mm.unmap import unmap_range
@@ -64,9 +63,12 @@ def do_mremap(mm: MmStruct, call: Remap) -> int:
     if checks_first and call.elsewhere:
         _check_place(call)
     with mm.mmap_lock.write() as lock:
-        if checks_first:
-            return _mremap_checked_first(mm, call, lock)
-        return _mremap_unmap_first(mm, call, lock)
+        to = (_mremap_checked_first if checks_first else _mremap_unmap_first)(mm, call, lock)
+        grown = mm.vma_lookup(to + call.old) if call.new > call.old else None
+        fills = grown is not None and grown.flags & VM_LOCKED
+    if fills:
+        mm_populate(mm, to + call.old, to + call.new)
+    return to
 
 
 def _mremap_unmap_first(mm: MmStruct, call: Remap, lock: Locked) -> int:
@@ -215,12 +217,9 @@ def _resize(mm: MmStruct, vma: Vma, call: Remap, lock: Locked) -> int:
         if vma.special:
             # The kernel grows a VMA by merging the pages behind it into it, and no such VMA merges.
             raise ModelledErrno(errno.ENOMEM)
-        grown_from = vma.end
         with mm.relinked(vma):
             vma.end = call.start + call.new
-        vma = mm.merge_around(vma, "grown")
-        if vma.flags & VM_LOCKED:
-            _fill(vma, grown_from, call.start + call.new)
+        mm.merge_around(vma, "grown")
         return call.start
     if not call.maymove:
         raise ModelledErrno(errno.ENOMEM)
@@ -279,15 +278,7 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
             vma.flags &= ~VM_ACCOUNT
     elif call.old:
         unmap_range(mm, call.start, call.start + call.old)
-    if new.flags & VM_LOCKED and call.new > call.old:
-        _fill(new, to + call.old, to + call.new)
     return to
-
-
-def _fill(vma: Vma, start: int, end: int) -> None:
-    """mm_populate(): fault locked memory in, up to the first page that is none of the file's."""
-    with suppress(Signal):
-        populate(vma, start, end)
 
 
 def _pages_in_front(vma: Vma, new: Vma, call: Remap, to: int) -> int:

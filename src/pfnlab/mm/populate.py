@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from pfnlab.hw.entry import pte_write
 from pfnlab.mm.fault import Signal, handle_mm_fault
 from pfnlab.mm.flags import VM_ACCESS, VM_IO, VM_PFNMAP, VM_SHARED, VM_WRITE
 from pfnlab.mm.page_by_page import page_by_page
+from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma
+
+
+def mm_populate(mm: MmStruct, start: int, end: int) -> None:
+    """Fault pages in once a call has given mmap_lock back: those of whatever is mapped there by then.
+
+    In each VMA it goes up to the first page that is none of the file's.
+    """
+    with mm.mmap_lock.read():
+        for vma in mm.vmas_in(start, end):
+            with suppress(Signal):
+                populate(vma, max(vma.start, start), min(vma.end, end))
 
 
 def populate(vma: Vma, start: int, end: int, *, write: bool | None = None) -> None:

@@ -7,6 +7,7 @@ import errno
 from pfnlab.errors import ModelledErrno
 from pfnlab.mm.flags import VM_ACCESS, VM_LOCKED, VM_SHARED
 from pfnlab.mm.mmap import map_locked
+from pfnlab.mm.populate import mm_populate
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma
 
@@ -42,8 +43,8 @@ def remap_file_pages(mm: MmStruct, start: int, end: int, pgoff: int) -> None:
             shared=True,
             fixed=True,
             locked=bool(flags & VM_LOCKED),
-            populated=True,
         )
+    mm_populate(mm, start, end)
 
 
 def _continues(mm: MmStruct, vma: Vma, end: int) -> bool:

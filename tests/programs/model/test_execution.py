@@ -413,3 +413,19 @@ def test_a_place_over_the_source_is_refused_without_the_lock(series: str, result
     _, refused, _ = run(series, "hold change_protection: mprotect a[4:8] r", overlapping, "release")
 
     assert result == refused.result
+
+
+@every_series
+@for_each(("word", "decided"), [("", True), (" locked", False), (" populate", False)])
+def test_who_fills_memory_fills_what_is_mapped_by_then(series: str, word: str, decided: bool) -> None:
+    """The lock is given back before, and who waited for it may be first (S5.10.1a)."""
+    lines = (
+        f"hold memtype_reserve: c = mmap bar[8:12] uc private rw{word}",
+        "t: mmap anon[0:2] private rw over c[2:4]",
+        "release",
+    )
+    program = parse(SETUP + "".join(f"{line}\n" for line in lines))
+
+    undecided = ModelMachine(series).run([program])[0].undecided
+
+    assert decided == (undecided is None)
