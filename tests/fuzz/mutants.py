@@ -156,7 +156,7 @@ _MMAP = (
     Mutant(
         "locked memory is populated",
         "mm/mmap.py",
-        "populated or bool(flags & VM_LOCKED)",
+        "populated or fills",
         "populated",
     ),
     Mutant(
