@@ -44,11 +44,14 @@ int set_limit(int resource, uint64_t room)
 	return at ? setrlimit(resource, &limit) : -1;
 }
 
-/* A descriptor of PROCESS, or of nothing where a fork that failed has left none. */
+/* A descriptor of PROCESS, or of nothing where a fork that failed has left none. One that goes meanwhile is EINVAL. */
 static int open_process(pid_t process)
 {
-	errno = ESRCH;
-	return process ? syscall(SYS_pidfd_open, process, 0) : -1;
+	int fd = process ? syscall(SYS_pidfd_open, process, 0) : -1;
+
+	if (!process || (fd < 0 && errno == EINVAL))
+		errno = ESRCH;
+	return fd;
 }
 
 /* The memory of PROCESS is taken, which was killed or, with KILLS, is killed first. */
