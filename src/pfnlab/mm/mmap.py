@@ -233,8 +233,8 @@ def _teardown(vma: Vma) -> None:
     free_vmas(mm, [vma])
 
 
-def _finish(vma: Vma) -> Vma:
-    """The last steps of mmap; returns the VMA that *vma* is in then. Special VMAs stay unlocked (S5.10.1)."""
+def _finish(vma: Vma) -> None:
+    """The last steps of mmap. Special VMAs stay unlocked (S5.10.1)."""
     if vma.mm.kernel.profile.configuration.soft_dirty:
         vma.flags |= VM_SOFTDIRTY
     if vma.special:
