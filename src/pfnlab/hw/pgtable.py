@@ -231,7 +231,7 @@ class PageTables:
     def free_tables(self, floor: int, ceiling: int, highest: int = 3) -> list[tuple[int, int, int]]:
         """Free every table whose whole span lies in ``[floor, ceiling)``: no entry is left there.
 
-        :param highest: of the levels that are looked at
+        :param highest: the highest level that is looked at
         :return: for each run of tables, the pages a flush must cover (from the first page of its first table
             to that of its last one), and the pages that one table spans
         """

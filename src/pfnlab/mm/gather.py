@@ -100,16 +100,19 @@ class MmuGather:
 
     def free_tables(self, floor: int, ceiling: int) -> None:
         """tlb_remove_table for the page tables of ``[floor, ceiling)`` (S8.1.11, S8.1.12)."""
-        self._remove(self.mm.tables.free_tables(floor, ceiling))
+        self._remove_tables(self.mm.tables.free_tables(floor, ceiling))
 
-    def free_lowest_tables(self, start: int, end: int) -> None:
-        """The same for the lowest tables of ``[start, end)``, which are empty (pte_free_tlb, S5.9.11)."""
-        freed = self.mm.tables.free_tables(start, end, highest=1)
-        if self.mm.kernel.profile.zap_flushes_behind:
-            freed = [(first + pages, last + pages, pages) for first, last, pages in freed]
-        self._remove(freed)
+    def remove_zapped_tables(self, freed: Iterable[tuple[int, int, int]]) -> None:
+        """The same for tables that a zap has taken away (pte_free_tlb, S5.9.11).
 
-    def _remove(self, freed: list[tuple[int, int, int]]) -> None:
+        :param freed: as :meth:`PageTables.free_tables` returned them
+        """
+        behind = self.mm.kernel.profile.zap_flushes_behind
+        self._remove_tables(
+            [(first + pages * behind, last + pages * behind, pages) for first, last, pages in freed]
+        )
+
+    def _remove_tables(self, freed: list[tuple[int, int, int]]) -> None:
         kernel = self.mm.kernel
         if not kernel.profile.tables_in_batches:
             self.extend_all((start, end) for start, end, _ in freed)

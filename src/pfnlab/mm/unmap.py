@@ -31,24 +31,24 @@ def _zap_page_range(
 
     Where dirty pages of files are among them, a table is flushed before its lock is given back (S8.1.9).
 
-    :param empties: a table that is empty then is freed (S5.9.11)
+    :param empties: a table all of whose entries go leaves while its lock is held, and is freed then (S5.9.11)
     """
-    locks = vma.mm.table_locks
+    tables, locks = vma.mm.tables, vma.mm.table_locks
     while start < end:
-        table = _first_dirty_table(vma, start, end, keep)
-        stop = end if table is None else max(start, table.start)
-        locks.in_pieces(start, stop, lambda first, reached: _clear(tlb, vma, first, reached, keep))
-        if empties:
-            tlb.free_lowest_tables(start, stop)
-        start = max(start, stop)
-        if table is not None:
-            stop = min(end, table.start + TABLE_PAGES[1])
-            with locks.holding(table):
-                if dirtied(_clear(tlb, vma, start, stop, keep)):
+        dirty = _first_dirty_table(vma, start, end, keep)
+        if dirty is None or start < dirty.start:
+            with locks.piece(start, end if dirty is None else dirty.start) as stop:
+                _clear(tlb, vma, start, stop, keep)
+                freed = tables.free_tables(start, stop, highest=1) if empties else []
+        else:
+            stop = min(end, dirty.start + TABLE_PAGES[1])
+            with locks.holding(dirty):
+                cleared = _clear(tlb, vma, start, stop, keep)
+                freed = tables.free_tables(start, stop, highest=1) if empties else []
+                if dirtied(cleared):
                     tlb.flush_mmu_tlbonly()
-            if empties:
-                tlb.free_lowest_tables(start, stop)
-            start = stop
+        tlb.remove_zapped_tables(freed)
+        start = stop
 
 
 def _first_dirty_table(
