@@ -345,8 +345,8 @@ _ADVISE = (
     ),
     Mutant(
         "memory without access cannot be locked in",
-        "mm/mlock.py",
-        "if faulted_in and (not vma.flags & VM_ACCESS or vma.execute_only):",
+        "mm/populate.py",
+        "if not vma.flags & VM_ACCESS or vma.execute_only:",
         "if False:",
     ),
 )

@@ -6,8 +6,8 @@ import errno
 
 from pfnlab.errors import ModelledErrno
 from pfnlab.mm.fault import Signal
-from pfnlab.mm.flags import VM_ACCESS, VM_IO, VM_LOCKED, VM_PFNMAP, VM_SEALED, VM_SHARED
-from pfnlab.mm.populate import mm_populate, populate
+from pfnlab.mm.flags import VM_LOCKED, VM_SEALED, VM_SHARED
+from pfnlab.mm.populate import mm_populate
 from pfnlab.mm.space import TASK_PAGES, MmStruct
 from pfnlab.mm.vma import Vma
 
@@ -28,21 +28,8 @@ def do_mlock(mm: MmStruct, start: int, end: int, *, locked: bool) -> None:
             _mlock_fixup(vma, at, stop, locked)
             at = stop
     if locked:
-        with mm.mmap_lock.read():
-            _populate(mm, start, end)
-
-
-def _populate(mm: MmStruct, start: int, end: int) -> None:
-    """As mm_populate(), but that it ends with what cannot be faulted in.
-
-    :raises ModelledErrno: ENOMEM there
-    """
-    for vma in mm.vmas_in(start, end):
-        faulted_in = not vma.flags & (VM_IO | VM_PFNMAP)
-        if faulted_in and (not vma.flags & VM_ACCESS or vma.execute_only):
-            raise ModelledErrno(errno.ENOMEM)
         try:
-            populate(vma, max(vma.start, start), min(vma.end, end))
+            mm_populate(mm, start, end, ignore_errors=False)
         except Signal:
             raise ModelledErrno(errno.ENOMEM) from None
 

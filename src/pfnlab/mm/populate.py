@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 from pfnlab.hw.entry import pte_write
 from pfnlab.mm.fault import Signal, handle_mm_fault
@@ -12,14 +12,15 @@ from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma
 
 
-def mm_populate(mm: MmStruct, start: int, end: int) -> None:
-    """Fault pages in once a call has given mmap_lock back: those of whatever is mapped there by then.
+def mm_populate(mm: MmStruct, start: int, end: int, *, ignore_errors: bool = True) -> None:
+    """Fault pages in once a call has given mmap_lock back: of whatever is mapped by then (S5.10.1a).
 
-    In each VMA it goes up to the first page that is none of the file's.
+    :param ignore_errors: in each VMA it goes up to the first page that cannot be filled, and on with the next
+    :raises Signal: at such a page, where errors are not ignored
     """
     with mm.mmap_lock.read():
         for vma in mm.vmas_in(start, end):
-            with suppress(Signal):
+            with suppress(Signal) if ignore_errors else nullcontext():
                 populate(vma, max(vma.start, start), min(vma.end, end))
 
 
@@ -27,11 +28,13 @@ def populate(vma: Vma, start: int, end: int, *, write: bool | None = None) -> No
     """Fault pages in as mlock and MAP_POPULATE do; PFN mappings are skipped (S5.10.1).
 
     :param write: as a write or a read would; None for a write where the mapping is private and writable
-    :raises Signal: SIGBUS where no handler fills an entry
+    :raises Signal: SIGBUS where no handler fills an entry, SIGSEGV where nobody may access any
     :raises Undecided: there are too many pages
     """
-    if vma.flags & (VM_IO | VM_PFNMAP) or not vma.flags & VM_ACCESS or vma.execute_only:
+    if vma.flags & (VM_IO | VM_PFNMAP):
         return
+    if not vma.flags & VM_ACCESS or vma.execute_only:
+        raise Signal("SIGSEGV", 2)
     if write is None:
         write = vma.flags & (VM_WRITE | VM_SHARED) == VM_WRITE
     for vpn in page_by_page(start, end):
