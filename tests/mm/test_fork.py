@@ -165,7 +165,7 @@ def test_a_table_that_was_not_made_is_not_flushed() -> None:
 
 
 @for_each(
-    ("function", "words"), [("__pte_alloc", "own memory"), ("vm_area_dup", "mappings a process has beside")]
+    ("function", "words"), [("__pte_alloc", "how many page tables"), ("vm_area_dup", "how many mappings")]
 )
 def test_a_later_failure_in_own_memory_is_undecided(function: str, words: str) -> None:
     """That it needs a table and a mapping is known, and how many is not."""

@@ -23,6 +23,9 @@ from pfnlab.mm.space import OWN_PAGE, MmStruct
 from pfnlab.mm.unmap import clear_vmas, detach, exit_mmap, free_own_tables, free_vmas
 from pfnlab.mm.vma import AnonVma, Vma
 
+#: The functions that a copy of the program's own memory calls, in their order, with what they make.
+_OWN_NEEDS = {"vm_area_dup": "mappings", "__pte_alloc": "page tables"}
+
 
 def dup_mmap(parent: MmStruct, *, commits: bool = True) -> MmStruct:
     """A copy of the address space for a child.
@@ -47,21 +50,15 @@ def dup_mmap(parent: MmStruct, *, commits: bool = True) -> MmStruct:
             if not commits:
                 # The program's own memory, which is not modelled, comes last.
                 _refuse_commit(parent)
-            if parent.kernel.failures.fails("vm_area_dup"):
-                # It has some mapping.
-                raise ModelledErrno(errno.ENOMEM)
-            if parent.kernel.failures.awaits("vm_area_dup"):
-                raise Undecided(
-                    "the model does not know how many mappings a process has beside the areas", Why.NO_RULE
-                )
-            if parent.kernel.failures.fails("__pte_alloc"):
-                # It needs page tables as well.
-                own_memory = True
-                raise ModelledErrno(errno.ENOMEM)
-            if parent.kernel.failures.awaits("__pte_alloc"):
-                raise Undecided(
-                    "the model does not know how many page tables a process's own memory needs", Why.NO_RULE
-                )
+            # It is some mappings, and needs page tables as well.
+            for function, things in _OWN_NEEDS.items():
+                if parent.kernel.failures.fails(function):
+                    own_memory = function == "__pte_alloc"
+                    raise ModelledErrno(errno.ENOMEM)
+                if parent.kernel.failures.awaits(function):
+                    raise Undecided(
+                        f"the model does not know how many {things} a process's own memory needs", Why.NO_RULE
+                    )
             for src in [vma for vma in parent if vma.start >= OWN_PAGE and not vma.flags & VM_DONTCOPY]:
                 parent.start_write(src)
                 _copy_vma(src, child, commits)
