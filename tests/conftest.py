@@ -7,12 +7,12 @@ import signal
 from collections.abc import Generator
 from pathlib import Path
 
+import hung
 import pytest
 from _pytest.terminal import TerminalReporter
 from budgets import beyond, budgets_of, taken
 from comparing import COMPARED, NEWS
 from having import ROLE_NAMES, ROLES, asks_older, kernels_of, standing
-from hung import pytest_timeout_cancel_timer, pytest_timeout_set_timer  # noqa: F401 (hooks)
 from hypothesis import HealthCheck, settings
 from targets import TARGET, TARGETS, is_left_out, target_of
 
@@ -41,6 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the project's markers, and refuse a target that is none."""
     # A shell has it ignored by what it runs in the background, and so would commands that are tested.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    config.pluginmanager.register(hung)
     config.addinivalue_line("markers", "lab: needs kernels and QEMU")
     config.addinivalue_line("markers", "target(name): runs with `make test-NAME` alone (targets.py)")
     budgets_of(config.getoption("--budgets"))
