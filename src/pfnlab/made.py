@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from contextvars import ContextVar
+
+from pfnlab.inert import shell_line
 
 _COMMAND: ContextVar[str | None] = ContextVar("command", default=None)
 
 
 def set_command(words: Sequence[str]) -> None:
     """Record the words after ``pfnlab`` of the command line, for the results it prints."""
-    _COMMAND.set(shlex.join(["pfnlab", *words]))
+    _COMMAND.set(shell_line(["pfnlab", *words]))
 
 
 def command() -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from pfnlab.inert import c_string
 from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.device_ops import (
     D0,
@@ -273,7 +274,9 @@ class CProgram:
     def _asked(self, call: Call) -> CCall:
         """A call that the module beside the program does."""
         if isinstance(call, Bind | Unbind):
-            return CCall(f'tell_driver("{"bind" if isinstance(call, Bind) else "unbind"}")', ("tell_driver",))
+            return CCall(
+                f"tell_driver({c_string('bind' if isinstance(call, Bind) else 'unbind')})", ("tell_driver",)
+            )
         request = module_request(call)
         assert request is not None, call
         piece = "add_phys_wc" if isinstance(call, ArchPhysWcAdd) else "ask_driver"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from pfnlab.errors import Undecided
+from pfnlab.inert import c_comment, c_string
 from pfnlab.policies.releases import is_series, series_key, series_of, version_key
 from pfnlab.programs.lang.areas import area_extents, area_starts, areas_of_unknown
 from pfnlab.programs.lang.device_ops import DRIVER_RAM
@@ -15,7 +16,6 @@ from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.runs.observation import Run, Step
 from pfnlab.programs.runs.places import ISA_PFN, WINDOW_PAGES, alignment, window_pages
 from pfnlab.reproducers.c_calls import CCall, CProgram, why_not, why_not_without_driver
-from pfnlab.reproducers.c_text import quoted
 from pfnlab.reproducers.driver_requests import DriverWork
 from pfnlab.reproducers.subject import Subject
 from pfnlab.units import PAGE_SIZE, PHYSICAL_BITS
@@ -100,7 +100,7 @@ class CPlan:
         self.reads = self.run is not None and any(call.reads for call in calls)
 
     def _expected(self, number: int) -> str:
-        return "NULL" if self.run is None else quoted(seen_text(self.run.steps[number]))
+        return "NULL" if self.run is None else c_string(seen_text(self.run.steps[number]))
 
     @property
     def by_release(self) -> bool:
@@ -111,7 +111,7 @@ class CPlan:
     def expected_left(self) -> str:
         """The entries that are to be left reserved, as C."""
         if self.run is not None:
-            return quoted(left_text(self.run))
+            return c_string(left_text(self.run))
         return "leak_of_release()" if self.by_release else "NULL"
 
     @property
@@ -146,7 +146,7 @@ class CPlan:
             yield "\n".join(areas)
         if self.called & _LISTED:
             extents = area_extents(self.program)
-            rows = (f'\t{{ "{name}", {start}, {extents[name]} }},' for name, start in starts.items())
+            rows = (f"\t{{ {c_string(name)}, {start}, {extents[name]} }}," for name, start in starts.items())
             head = "static const struct { const char *name; char *at; long pages; } areas[] = {"
             yield "\n".join([head, *rows, "};"])
         if self.by_release:
@@ -201,7 +201,7 @@ class CPlan:
         lines = ["/* Where everything is on this machine. */", "static struct {"]
         lines += [f"\t{field}" for field in fields]
         lines += ["} here = {", "\t.device = {"]
-        lines += [f'\t\t{{ "{device.name}", {device.pages}, 0 }},' for device in devices]
+        lines += [f"\t\t{{ {c_string(device.name)}, {device.pages}, 0 }}," for device in devices]
         lines += ["\t},", "};"]
         lines += [f"#define at_{device.name} here.device[{i}].at" for i, device in enumerate(devices)]
         lines += [f"#define at_{DRIVER_RAM} here.ram"] * self.work.tells_pages
@@ -210,14 +210,15 @@ class CPlan:
     def _table(self) -> str:
         names = ", ".join(f"{name} {number}" for number, name in enumerate(self.tasks))
         lines = [
-            f"/* The steps in their order, each with its task ({names}), and what is expected of it. */",
+            f"/* The steps in their order, each with its task ({c_comment(names)}), "
+            "and what is expected of it. */",
             "static const struct step {",
             *("\tint task;", "\tconst char *text, *expected;"),
             *("\tenum { LIVES, EXITS, KILLED, CLOSES } ends;", "\tint starts, names;", "\tbool reads;"),
             "} steps[] = {",
         ]
         for step in self.steps:
-            words = [f".task = {step.task}", f".text = {quoted(step.text)}"]
+            words = [f".task = {step.task}", f".text = {c_string(step.text)}"]
             words += [f".expected = {step.expected}"] if self.run else []
             words += [f".ends = {step.call.ends}"] if step.call.ends else []
             words += [f".starts = {self.tasks.index(step.call.starts)}"] if step.call.starts else []
@@ -241,7 +242,7 @@ class CPlan:
         if self.reads:
             lines.append(f"here.blank = {self._blank()};")
         if self.has_thp:
-            lines.append(f'set_thp("{self.program.thp}");')
+            lines.append(f"set_thp({c_string(self.program.thp)});")
         if self.has_vfio:
             lines.append("prepare_vfio();")
             lines += ["open_vfio();"] * (not self.coordinated)
@@ -303,7 +304,7 @@ def _leak_row(expect: Expect) -> str:
     last = expect.last or (None if is_series(expect.first) else series_of(expect.first))
     end = _NO_LAST if last is None else _number(last, _LAST_POINT)
     left = ", ".join(f"{entry.span} {entry.mode}" for entry in expect.leaked) or "nothing"
-    return f"\t{{ {_number(expect.first, 0)}, {end}, {quoted(left)} }},"
+    return f"\t{{ {_number(expect.first, 0)}, {end}, {c_string(left)} }},"
 
 
 def _number(version: str, point: int) -> int:

@@ -1,19 +1,19 @@
-"""Text of C: strings, places, functions and statements, laid out in the kernel's coding style."""
+"""Text of C: comments, places, functions and statements, laid out in the kernel's coding style."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pfnlab.inert import c_comment
 from pfnlab.programs.lang.span import Span
 
 #: Columns of a line of C, as the kernel's coding style has them, a tab being eight.
 _COLUMNS, _TAB = 100, 8
 
 
-def quoted(text: str) -> str:
-    """*text* as a string of C."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+def comment(lines: Iterable[str]) -> str:
+    """The comment at the head of a file."""
+    return "\n".join(["/*", *(f" * {c_comment(line)}".rstrip() for line in lines), " */"])
 
 
 def bytes_of(pages: int) -> str:

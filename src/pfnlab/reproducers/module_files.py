@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pfnlab.inert import c_comment, c_string
 from pfnlab.made import command
 from pfnlab.programs.lang.device_ops import DriverMap, DriverMode
 from pfnlab.programs.lang.printer import way_text
-from pfnlab.reproducers.c_text import function
+from pfnlab.reproducers.c_text import comment, function
 from pfnlab.reproducers.driver_requests import LETTER, DriverWork
 from pfnlab.reproducers.pieces import with_needs
 from pfnlab.reproducers.subject import Subject
 from pfnlab.version import VERSION
 
 _LICENSE = "SPDX-License-Identifier: GPL-2.0-or-later"
+
+#: How its driver is loaded.
+LOAD = "Load: insmod {module}.ko, and rmmod {module} when it is done"
 
 #: Headers of what is written here, not in pieces.
 _HEADERS = ("<linux/fs.h>", "<linux/miscdevice.h>", "<linux/module.h>")
@@ -93,11 +97,11 @@ def module_files(subject: Subject, work: DriverWork) -> dict[str, str]:
 def _header(subject: Subject, work: DriverWork) -> str:
     name = module_name(subject)
     guard = f"{name.upper()}_H"
-    lines = [f"/* {_LICENSE} */", f"/* What {subject.identifier}.c asks of its driver. */"]
+    lines = [f"/* {_LICENSE} */", f"/* What {c_comment(subject.identifier)}.c asks of its driver. */"]
     lines += [f"#ifndef {guard}", f"#define {guard}", ""]
     if work.asked or work.chooses:
         lines += ["#include <linux/ioctl.h>"] + ["#include <linux/types.h>"] * work.asked + [""]
-    lines += [f'#define DRIVER_NAME "{name}"', '#define DRIVER_DEVICE "/dev/" DRIVER_NAME', ""]
+    lines += [f"#define DRIVER_NAME {c_string(name)}", '#define DRIVER_DEVICE "/dev/" DRIVER_NAME', ""]
     if work.asked:
         lines += ["/* Bytes of physical memory, or of the process that asks. */"]
         lines += ["struct driver_request {", "\t__u64 start, len;", "};", ""]
@@ -120,14 +124,15 @@ def _source(subject: Subject, work: DriverWork) -> str:
     pieces = with_needs(dict.fromkeys(names), {}, "module")
     asks = ["<linux/uaccess.h>"] * work.asked
     headers = sorted({*_HEADERS, *asks, *(header for piece in pieces for header in piece.includes)})
-    own = f'#include "{module_name(subject)}.h"'
+    own = f"#include {c_string(f'{module_name(subject)}.h')}"
+    describes = c_string(f"What {subject.identifier}.c asks of a driver")
     parts = [
         _head(subject),
         "\n".join([*(f"#include {header}" for header in headers), "", own]),
         *(piece.text for piece in pieces if piece.text),
         *_device(work),
         *_loading(work, {piece.name for piece in pieces}),
-        f'MODULE_LICENSE("GPL");\nMODULE_DESCRIPTION("What {subject.identifier}.c asks of a driver");',
+        f'MODULE_LICENSE("GPL");\nMODULE_DESCRIPTION({describes});',
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -138,12 +143,11 @@ def _head(subject: Subject) -> str:
         f"The driver of {subject.identifier}.c: it does what no system call does.",
         "",
         "Build: make, or make KDIR=HEADERS",
-        f"Load: insmod {name}.ko, and rmmod {name} when it is done",
+        LOAD.format(module=name),
         "It gives root any physical page: load it for that program alone, on a machine that may crash.",
         f"pfnlab {VERSION} made it ({command() or 'as a library'}).",
     ]
-    body = "\n".join(f" * {line}".rstrip() for line in lines)
-    return f"// {_LICENSE}\n/*\n{body}\n */"
+    return f"// {_LICENSE}\n{comment(lines)}"
 
 
 def _device(work: DriverWork) -> Iterator[str]:
@@ -169,7 +173,7 @@ def _mmap(work: DriverWork) -> list[str]:
         return _way(work.ways[0])
     lines = ["switch ((unsigned long)file->private_data) {"]
     for number, way in enumerate(work.ways):
-        lines += [f"case {number}: /* {way_text(way)} */", *(f"\t{line}" for line in _way(way))]
+        lines += [f"case {number}: /* {c_comment(way_text(way))} */", *(f"\t{line}" for line in _way(way))]
     return [*lines, "default:", "\treturn -EINVAL;", "}"]
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pfnlab.errors import Misuse, ProgramError, Undecided
-from pfnlab.inert import one_line
+from pfnlab.inert import line_comment, one_line
 from pfnlab.programs.lang.canonical import format_text
 from pfnlab.programs.lang.device_ops import VfioReset
 from pfnlab.programs.lang.ops import (
@@ -252,7 +252,7 @@ def _laid_out(program: Program, steps: list[FoundOp], remarks: Iterator[str], so
     lines = [*header_lines(program), ""]
     for remark in remarks:
         folded = textwrap.wrap(one_line(remark), _WIDTH, subsequent_indent="  ", break_on_hyphens=False)
-        lines += [f"# {line}" for line in folded or [""]] if remark else [""]
+        lines += [f"# {line_comment(line)}" for line in folded or [""]] if remark else [""]
     lines.append("")
     lines += [
         f"{line}  # {one_line(step.says)}" if step.says else line

@@ -12,11 +12,12 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from pfnlab.inert import c_comment, c_string, shell_path, shell_word
 from pfnlab.made import command
 from pfnlab.programs.lang.ops import END_KINDS
 from pfnlab.reproducers.c_plan import CPlan
-from pfnlab.reproducers.c_text import block, called, function, quoted
-from pfnlab.reproducers.module_files import module_files, module_name
+from pfnlab.reproducers.c_text import block, called, comment, function
+from pfnlab.reproducers.module_files import LOAD, module_files, module_name
 from pfnlab.reproducers.pieces import with_needs
 from pfnlab.reproducers.subject import Subject
 from pfnlab.version import VERSION
@@ -34,7 +35,7 @@ _MOST_FAILURES = 255
 class Dialect(msgspec.Struct, frozen=True):
     """How a C program says what it found.
 
-    :param build: the command that makes it, with ``{name}``, or ``{folder}`` for its folder
+    :param build: the command that makes it, with ``{name}`` and ``{source}``, or ``{folder}`` for its folder
     :param variables: the variables of its main()
     :param begin: the statements with which it begins
     :param plan: the statement that says how many tests there are, with ``{count}``
@@ -56,7 +57,7 @@ class Dialect(msgspec.Struct, frozen=True):
 
 #: Plain TAP.
 TAP = Dialect(
-    build="Build: gcc -static -Wall -Wextra -Werror -O2 -o {name} {name}.c",
+    build="Build: gcc -static -Wall -Wextra -Werror -O2 -o {name} {source}",
     variables=("static char output[4096];",),
     begin=("setvbuf(stdout, output, _IOLBF, sizeof(output));", 'printf("TAP version 13\\n");'),
     plan='printf("1..%d\\n", {count});',
@@ -81,7 +82,7 @@ def c_text_of(plan: CPlan, dialect: Dialect) -> str:
     """The whole file of a program."""
     pieces = with_needs(_pieces(plan), dialect.instead)
     headers = sorted({*_HEADERS, *(header for piece in pieces for header in piece.includes)})
-    own = [*dialect.headers, *[f'"{module_name(plan.subject)}.h"'] * bool(plan.work)]
+    own = [*dialect.headers, *[c_string(f"{module_name(plan.subject)}.h")] * bool(plan.work)]
     includes = [*headers, *([""] if own else []), *own]
     parts = [
         _head(plan, dialect),
@@ -96,27 +97,26 @@ def c_text_of(plan: CPlan, dialect: Dialect) -> str:
 
 def _head(plan: CPlan, dialect: Dialect) -> str:
     program, name = plan.program, plan.subject.name
-    text = str(program).rstrip("\n").replace("*/", "* /")
+    text = str(program).rstrip("\n")
     build, module = dialect.build, module_name(plan.subject)
     if plan.work:
         build, name = "Build it and its driver: make, or make KDIR=HEADERS", plan.subject.identifier
-    usage = f"./{name}" + " [PCI ADDRESS | RESOURCE FILE [FIRST PAGE]]" * bool(plan.bars)
+    usage = shell_word(f"./{name}") + " [PCI ADDRESS | RESOURCE FILE [FIRST PAGE]]" * bool(plan.bars)
     lines = [
         program.title or name,
         "",
         *([program.asks, ""] if program.asks else []),
         _promise(plan),
         "",
-        build.format(name=name, folder=plan.subject.identifier),
-        *[f"Load: insmod {module}.ko, and rmmod {module} when it is done"] * bool(plan.work),
+        build.format(name=shell_path(name), source=shell_path(f"{name}.c"), folder=plan.subject.identifier),
+        *[LOAD.format(module=module)] * bool(plan.work),
         f"Run as root, on x86-64 with debugfs: {usage}",
         "It prints TAP. Exit code: 0 as expected, 1 not as expected, 4 skipped.",
         f"pfnlab {VERSION} made it ({command() or 'as a library'}) of this program:",
         "",
         *(f"    {line}".rstrip() for line in text.split("\n")),
     ]
-    body = "\n".join(f" * {line}".rstrip() for line in lines)
-    return f"// SPDX-License-Identifier: GPL-2.0-or-later\n/*\n{body}\n */"
+    return f"// SPDX-License-Identifier: GPL-2.0-or-later\n{comment(lines)}"
 
 
 def _promise(plan: CPlan) -> str:
@@ -151,7 +151,7 @@ def _straight(plan: CPlan, dialect: Dialect) -> Iterator[str]:
     lines += [""] if lines else []
     for step in plan.steps:
         known = f"here.blank ? {step.expected} : NULL" if step.call.reads and plan.reads else step.expected
-        lines += called(f"step({quoted(step.text)}, {known}, ", step.call.text, ");", 1)
+        lines += called(f"step({c_string(step.text)}, {known}, ", step.call.text, ");", 1)
     yield function("static void program(void)", lines)
     count = len(plan.steps)
     yield function(
@@ -174,7 +174,7 @@ def _coordinated(plan: CPlan, dialect: Dialect) -> Iterator[str]:
     cases = ["switch (number) {"]
     for number, step in enumerate(plan.steps):
         if step.call.ends in ("", "EXITS"):
-            cases.append(f"case {number}: /* {step.text} */")
+            cases.append(f"case {number}: /* {c_comment(step.text)} */")
             doing = ["_exit(0);"] if step.call.ends else called("return ", step.call.text, ";", 2)
             cases += [f"\t{line}" for line in doing]
     yield function("static long do_step(int number)", [*cases, "default:", "\treturn 0;", "}"])

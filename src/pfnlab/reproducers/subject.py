@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from pfnlab.inert import word
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.observation import Run
 
@@ -23,5 +24,4 @@ class Subject(msgspec.Struct, frozen=True):
     @property
     def identifier(self) -> str:
         """The name as a word of C and of file names: ``munmap_middle``."""
-        word = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in self.name)
-        return word if word[:1].isalpha() else f"program_{word}"
+        return word(self.name)

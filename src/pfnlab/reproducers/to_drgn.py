@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pfnlab.inert import python_comment
 from pfnlab.programs.lang.printer import header_lines, op_lines
 from pfnlab.reproducers.subject import Subject
 
@@ -21,5 +22,5 @@ def as_drgn(subject: Subject) -> dict[str, str]:
             book = subject.run.steps[number].book
             entries = ", ".join(map(str, book)) if book else "-"
             lines += [] if book is None else [f"    {subject.run.machine}: book {entries}"]
-    head = "".join(f"# {line}".rstrip() + "\n" for line in lines)
+    head = "".join(f"# {python_comment(line)}".rstrip() + "\n" for line in lines)
     return {f"{subject.identifier}.drgn.py": f"{head}#\n{SCRIPT.read_text(encoding='utf-8')}"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pfnlab.errors import Undecided
+from pfnlab.inert import line_comment
 from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.ops import (
     ADVICE,
@@ -90,7 +91,7 @@ def as_syz(subject: Subject) -> dict[str, str]:
         f"Replace {DEVICE} by the device{_ADDRESS if writing.physical else ''}.",
     ]
     free = [_free(writing.places)] if writing.places.areas else []
-    lines = [*(f"# {comment}" for comment in comments), *free, *calls]
+    lines = [*(f"# {line_comment(comment)}" for comment in comments), *free, *calls]
     return {f"{subject.identifier}.syz": "".join(f"{line}\n" for line in lines)}
 
 
