@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import msgspec
 import pytest
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
 from pfnlab.errors import Misuse, Why
 from pfnlab.fuzz.filing import FiledData, Folder, FoundDifference, read_data
 from pfnlab.fuzz.signature import Signature, signature_of, signatures_of
+from pfnlab.inert import shell_words
 from pfnlab.programs.lang.canonical import format_text
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -221,3 +225,38 @@ def test_a_broken_property_is_filed_with_what_was_seen(tmp_path: Path) -> None:
     report = (tmp_path / name / "report.md").read_text()
     assert f"# {signature.shape} is broken at mmap" == report.splitlines()[0]
     assert f"- qemu:7.2 breaks {signature.shape} in step 1, a = mmap" in report
+
+
+def test_a_report_is_markdown_whatever_machines_say(tmp_path: Path) -> None:
+    """Names, logs and alarms are text; a fence in a log ends no block; the command has each as a word."""
+    said = "x`` <b>y</b> [a](b)\n# z"
+    finding = found()
+    alarm = Alarm("warning", said, ("```", "<script>", said))
+    runs = tuple(
+        msgspec.structs.replace(run, machine=f"{run.machine} {said}", kernel=said, alarm=alarm)
+        for run in finding.runs
+    )
+    finding = msgspec.structs.replace(finding, runs=runs, origin=said, verb=said)
+    folder = tmp_path / "-a b"
+
+    name = Folder(folder).file(finding)
+
+    report = (folder / name / "report.md").read_text()
+    found_there = {token.type for token in _tokens(report)}
+    assert set() == found_there & {"html_inline", "html_block", "link_open", "heading"}
+    assert 5 <= sum(token.type == "heading_open" for token in _tokens(report)) <= 7
+    (command,) = re.findall(r"^    (pfnlab run .*)$", report, re.MULTILINE)
+    words = [str(folder / name / "program.pfn"), *(word for run in runs for word in ("--on", run.machine))]
+    assert ["pfnlab", "run", *words, *["--look", "proc", "--steps", "--trace"]] == shell_words(command)
+
+
+def _tokens(report: str) -> list[Token]:
+    tokens = MarkdownIt("commonmark", {"html": True}).parse(report)
+    return [inner for token in tokens for inner in (token, *(token.children or ()))]
+
+
+def test_a_harmless_report_has_no_escape(tmp_path: Path) -> None:
+    """It is read as text too."""
+    name = Folder(tmp_path).file(found())
+
+    assert "\\" not in (tmp_path / name / "report.md").read_text()

@@ -19,7 +19,15 @@ from pfnlab.errors import Misuse
 from pfnlab.files import Missing, cannot_write, read_text
 from pfnlab.fuzz.signature import LOOKING, LOST, VIOLATION, Signature, unknown_violations
 from pfnlab.fuzz.value_shape import NOTHING
-from pfnlab.inert import one_line
+from pfnlab.inert import (
+    markdown,
+    markdown_begun,
+    markdown_block,
+    markdown_code,
+    one_line,
+    shell_line,
+    shell_path,
+)
 from pfnlab.programs.lang.canonical import format_text
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
@@ -229,27 +237,26 @@ def report_text(finding: FoundDifference, folder: Path) -> str:
     """The report: the differences, the command to see them, the origin."""
     signature = finding.signature
     shown, runs = finding.repeated
-    machines = "\n".join(f"- {run.machine}: {run.kernel}" for run in finding.runs)
+    machines = "\n".join(markdown(f"- {run.machine}: {run.kernel}") for run in finding.runs)
     commands = "".join(f"    {command} --steps --trace\n" for command in _commands(finding, folder))
     smallest = "no operation of it can be left out" if finding.minimal else _CUT_SHORT
     return (
-        f"# {_title(signature)}\n"
+        f"# {markdown(_title(signature))}\n"
         "State: private\n\n"
         "## What differs\n\n"
         f"{_differences(finding.program, finding.runs)}\n\n"
-        "```pfn\n"
-        f"{program_text(finding)}"
-        "```\n\n"
+        f"{markdown_block(program_text(finding), 'pfn')}\n"
         f"{_logs(finding.runs)}"
         "## How to see it\n\n"
         f"{commands}\n"
         f"{machines}\n\n"
         "## Where it comes from\n\n"
-        f"`{finding.verb}`, program {finding.origin} of {number_of(finding.operations, 'operation')}, "
+        f"{markdown_code(finding.verb)}, program {markdown(finding.origin)} "
+        f"of {number_of(finding.operations, 'operation')}, "
         f"shrunk to {len(finding.program.ops)}; {smallest}. "
         f"It showed in {shown} of {number_of(runs, 'run')}.\n\n"
-        f"{_SIGNATURE[1:]}{signature.key} {signature}\n"
-        + "".join(f"With it: {other.key} {other}\n" for other in finding.with_it)
+        f"{_SIGNATURE[1:]}{markdown(f'{signature.key} {signature}')}\n"
+        + "".join(f"{markdown(f'With it: {other.key} {other}')}\n" for other in finding.with_it)
     )
 
 
@@ -274,8 +281,8 @@ def _machines(finding: FoundDifference) -> tuple[str, ...]:
 
 def _commands(finding: FoundDifference, folder: Path) -> list[str]:
     """The command that shows it; of what looking changed the two."""
-    machines = " ".join(f"--on {machine}" for machine in _machines(finding))
-    return [f"pfnlab run {folder / PROGRAM} {machines} --look {look}" for look in finding.looks]
+    machines = shell_line(word for machine in _machines(finding) for word in ("--on", machine))
+    return [f"pfnlab run {shell_path(folder / PROGRAM)} {machines} --look {look}" for look in finding.looks]
 
 
 def _title(signature: Signature) -> str:
@@ -310,20 +317,25 @@ def _differences(program: Program, runs: Sequence[Run]) -> str:
     lines = [line for difference in found[:_LISTED] for line in _difference(difference)]
     if len(found) > _LISTED:
         lines.append(f"- and {len(found) - _LISTED} more")
-    lines += [f"- {violation.machine} breaks {violation}" for violation in unknown_violations(program, runs)]
-    lines += [f"- {item.machine} raised an alarm: {_alarm(item.alarm)}" for item in alarms(runs)]
+    lines += [
+        markdown(f"- {violation.machine} breaks {violation}")
+        for violation in unknown_violations(program, runs)
+    ]
+    lines += [markdown(f"- {item.machine} raised an alarm: {_alarm(item.alarm)}") for item in alarms(runs)]
     for run in runs:
         if run.lost is not None and run.alarm is None:
-            place = f"at step {len(run.steps) + 1} `{ops[len(run.steps)]}`"
-            lines.append(f"- {run.machine} was lost {place}: {run.lost}")
+            place = f"at step {len(run.steps) + 1} {markdown_code(ops[len(run.steps)])}"
+            lines.append(f"- {markdown(run.machine)} was lost {place}: {markdown(str(run.lost))}")
     return "\n".join(lines)
 
 
 def _logs(runs: Sequence[Run]) -> str:
     """The alarms of the kernels, with the call traces."""
     return "".join(
-        f"## What {item.machine} said\n\n"
-        f"{_alarm(item.alarm)}\n\n```text\n" + "\n".join(item.alarm.log) + "\n```\n\n"
+        f"## What {markdown(item.machine)} said\n\n"
+        f"{markdown_begun(markdown(_alarm(item.alarm)))}\n\n"
+        + markdown_block("\n".join(item.alarm.log), "text")
+        + "\n"
         for item in alarms(runs)
     )
 
@@ -333,21 +345,22 @@ def _alarm(alarm: Alarm) -> str:
 
 
 def _difference(difference: Difference) -> list[str]:
-    head = f"- step {difference.step + 1} `{difference.op}`, {difference.field}:"
-    return [head, *(f"  - {side.machine}: {_value(side.value, difference)}" for side in difference.values)]
+    head = f"- step {difference.step + 1} {markdown_code(difference.op)}, {difference.field}:"
+    sides = (f"{markdown(side.machine)}: {_value(side.value, difference)}" for side in difference.values)
+    return [head, *(f"  - {side}" for side in sides)]
 
 
 def _value(value: Any, difference: Difference) -> str:
     """A value in words; of a list only the elements that others do not have."""
     if not isinstance(value, tuple):
-        return f"`{value}`"
+        return markdown_code(value)
     others = [
         side.value for side in difference.values if isinstance(side.value, tuple) and side.value != value
     ]
     if difference.field == "events":
-        return f"`{'; '.join(value) or '-'}`"
+        return markdown_code("; ".join(value) or "-")
     elements = [element for element in value if any(element not in other for other in others)]
-    return f"`{'; '.join(map(_words, elements)) or '-'}`"
+    return markdown_code("; ".join(map(_words, elements)) or "-")
 
 
 def _words(element: Any) -> str:
