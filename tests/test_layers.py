@@ -71,7 +71,7 @@ ALONE = {
         *("units", "version", "errors", "inert", "files"),
         *("limit", "own_code", "worker", "processes", "extras"),
     ),
-    "store": ("units", "errors", "files", "extras"),
+    "store": ("units", "errors", "inert", "files", "extras"),
 }
 
 #: What `import pfnlab` names.

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pfnlab.errors import Misuse
+from pfnlab.inert import visible
 
 #: The numbers of a kernel: signed and unsigned ones of 64 bits.
 _LEAST, _MOST = -(1 << 63), (1 << 64) - 1
@@ -87,13 +88,9 @@ def _plain(value: Any, depth: int) -> Any:
     if not depth:
         raise _Foreign(_TOO_DEEP)
     if isinstance(value, str):
-        return value if value.isascii() else _HALF.sub(_escaped, value)
+        return value if value.isascii() else _HALF.sub(lambda half: visible(half[0]), value)
     if isinstance(value, list):
         return [_plain(item, depth - 1) for item in value]
     if isinstance(value, dict):
         return {_plain(key, depth): _plain(item, depth - 1) for key, item in value.items()}
     return value
-
-
-def _escaped(half: re.Match[str]) -> str:
-    return half[0].encode("unicode_escape").decode()

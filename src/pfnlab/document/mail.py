@@ -21,32 +21,18 @@ from pfnlab.document.blocks import (
     Paragraph,
     Table,
 )
-from pfnlab.inert import one_line, visible
+from pfnlab.inert import markdown, markdown_begun, one_line, visible, visible_name
 
 #: Columns: mail clients break longer lines.
 WIDTH = 72
 
-#: What Markdown gives a meaning within a line. A bracket means something only where a second thing follows,
-#: an underscore only at the border of a word; addresses become links by themselves.
-_MEANS = re.compile(
-    r"[\\`*<>]|~~|&(?=#|\w+;)|\](?=[(\[])|(?<![^\W_])_|_(?![^\W_])|(?<=:)/(?=/)|(?<=www)\.", re.IGNORECASE
-)
-
-#: What it gives a meaning at the beginning of a line: headings, items, rules, tables, fences, definitions.
-_BEGINS = re.compile(r"(#{1,6}|[-+]|\d+[.)])(?=\s|$)|[-=:|\s]+$|-{3}|~~~|\||\[[^\]]*\]:")
-
 
 def mail(document: Document) -> str:
     """The text: without drawings, whose tables have the numbers, and without what a browser shows folded."""
-    lines = [f"# {_words(document.title)}", "", *_wrapped(document.says), ""]
+    lines = [f"# {markdown(document.title)}", "", *_wrapped(document.says), ""]
     for block in document.blocks:
         lines += _block(block, 2)
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip("\n") + "\n"
-
-
-def _words(text: str) -> str:
-    """*text* on one line, with nothing left that Markdown would read."""
-    return _MEANS.sub(lambda found: "".join(f"\\{char}" for char in found.group()), one_line(text))
 
 
 def _wrapped(text: str, first: str = "", rest: str = "") -> list[str]:
@@ -55,17 +41,8 @@ def _wrapped(text: str, first: str = "", rest: str = "") -> list[str]:
     :param first: what stands before the first line, and *rest* before the others
     """
     width = WIDTH - len(rest)
-    pieces = textwrap.wrap(_words(text), width, break_long_words=False, break_on_hyphens=False)
-    return [f"{rest if number else first}{_begun(piece)}" for number, piece in enumerate(pieces)]
-
-
-def _begun(line: str) -> str:
-    found = _BEGINS.match(line)
-    if found is None:
-        return line
-    # A number keeps its digits: the backslash goes before the point behind them.
-    at = found.end() - 1 if line[0].isdigit() else 0
-    return f"{line[:at]}\\{line[at:]}"
+    pieces = textwrap.wrap(markdown(text), width, break_long_words=False, break_on_hyphens=False)
+    return [f"{rest if number else first}{markdown_begun(piece)}" for number, piece in enumerate(pieces)]
 
 
 def _block(block: Block, level: int) -> Iterator[str]:
@@ -92,7 +69,7 @@ def _block(block: Block, level: int) -> Iterator[str]:
             # What a browser shows folded is not for a mail; what is as expected stands in the list.
             if block.folded:
                 return
-            yield from ("", f"{'#' * min(level, 6)} {_words(block.title)}", "")
+            yield from ("", f"{'#' * min(level, 6)} {markdown(block.title)}", "")
             for inside in block.blocks:
                 yield from _block(inside, level + 1)
     yield ""
@@ -112,7 +89,7 @@ def _facts(block: Facts) -> Iterator[str]:
         if name in block.code:
             # In a line of its own, as it is: who copies it has the command.
             yield from (f"- {name}:", "")
-            yield from (f"      {one_line(value)}" for value in values)
+            yield from (f"      {visible_name(value)}" for value in values)
             yield ""
         else:
             for value in values:

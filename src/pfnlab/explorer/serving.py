@@ -8,13 +8,13 @@ import tempfile
 import webbrowser
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
-from html import escape
 from pathlib import Path
 
 from pfnlab.endings import STAYS
 from pfnlab.errors import Misuse
 from pfnlab.explorer.access import ADDRESS, new_token
 from pfnlab.extras import imported_from
+from pfnlab.inert import xml_attribute
 
 
 def serve(
@@ -74,7 +74,7 @@ class BrowserPage:
         with open(os.open(page, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
             file.write(
                 '<!doctype html><meta charset="utf-8"><title>pfnlab explorer</title>'
-                f'<meta http-equiv="refresh" content="0; url={escape(self._address)}">'
+                f'<meta http-equiv="refresh" content={xml_attribute(f"0; url={self._address}")}>'
             )
         # A browser that begins here goes on when the explorer has ended.
         os.environ[STAYS] = "1"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from pfnlab.inert import metric_label
 from pfnlab.inspector.finding.finding_form import finding_kinds
 from pfnlab.inspector.host_snapshot import Access
 from pfnlab.inspector.inspection import InspectionResult
@@ -33,8 +34,8 @@ def _lines(result: InspectionResult) -> Iterator[str]:
             yield f"pfnlab_{name} {value}"
     yield from _head("pfnlab_source_read", "1 where a source was read whole.")
     for source in result.sources:
-        label = source.name.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
-        yield f'pfnlab_source_read{{source="{label}"}} {int(source.access is Access.READ)}'
+        label = metric_label(source.name)
+        yield f"pfnlab_source_read{{source={label}}} {int(source.access is Access.READ)}"
 
 
 def _head(name: str, help_text: str) -> Iterator[str]:

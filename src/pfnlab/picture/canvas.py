@@ -6,9 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
-from xml.sax.saxutils import escape, quoteattr
 
-from pfnlab.inert import one_line
+from pfnlab.inert import one_line, xml_attribute, xml_line
 from pfnlab.picture.lettering import Face, text_width
 from pfnlab.picture.palette import ModeStyle
 from pfnlab.picture.parts import ScenePart
@@ -23,16 +22,6 @@ _BAND = 32
 
 #: The height and width of a chip with a letter.
 CHIP = 14.0
-
-
-def safe(text: str) -> str:
-    """*text* as it may stand in an element."""
-    return escape(one_line(text))
-
-
-def quoted(text: str) -> str:
-    """*text* as a value of an attribute, with its quotes."""
-    return quoteattr(one_line(text))
 
 
 class Canvas:
@@ -63,11 +52,11 @@ class Canvas:
     def group(self, part: str, says: str, kind: str, rule: str = "", beside: str = "") -> Iterator[None]:
         """A group with an id, a name and perhaps rules."""
         self.signs.update(kind.split())
-        rules = f" data-rule={quoted(rule)}" if rule else ""
-        besides = f" data-with={quoted(beside)}" if beside else ""
+        rules = f" data-rule={xml_attribute(rule)}" if rule else ""
+        besides = f" data-with={xml_attribute(beside)}" if beside else ""
         self._lines.append(
-            f'<g class="{kind}" data-part={quoted(part)}{rules}{besides} role="img" '
-            f"aria-label={quoted(says)}><title>{safe(says)}</title>"
+            f'<g class="{kind}" data-part={xml_attribute(part)}{rules}{besides} role="img" '
+            f"aria-label={xml_attribute(says)}><title>{xml_line(says)}</title>"
         )
         yield
         self._lines.append("</g>")
@@ -75,7 +64,9 @@ class Canvas:
     @contextmanager
     def step(self, number: int, machine: str) -> Iterator[None]:
         """A group for all of a step on a machine, where one picture has several."""
-        self._lines.append(f'<g data-step="{number}" data-machine={quoted(machine)}>')
+        self._lines.append(
+            f"<g data-step={xml_attribute(str(number))} data-machine={xml_attribute(machine)}>"
+        )
         yield
         self._lines.append("</g>")
 
@@ -134,7 +125,7 @@ class Canvas:
         self._take(box)
         classes = f"{face} s{_n(size)}{' ' + kind if kind else ''}"
         side = "" if anchor == "start" else f' text-anchor="{anchor}"'
-        self._lines.append(f'<text class="{classes}" x="{_n(x)}" y="{_n(y)}"{side}>{safe(text)}</text>')
+        self._lines.append(f'<text class="{classes}" x="{_n(x)}" y="{_n(y)}"{side}>{xml_line(text)}</text>')
         return True
 
     def chip(self, style: ModeStyle, x: float, y: float, width: float = CHIP, word: str = "") -> None:

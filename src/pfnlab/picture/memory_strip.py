@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pfnlab.inert import xml_attribute, xml_line
 from pfnlab.inspector.around import MemoryRow
-from pfnlab.picture.canvas import quoted, safe
 from pfnlab.picture.palette import mode_style
 from pfnlab.picture.plots import plot_svg
 
@@ -38,7 +38,8 @@ def memory_strip(title: str, rows: Sequence[MemoryRow]) -> str:
         style = mode_style(row.mode)
         look = f'fill="{style.light}"' if style else f'class="{_KINDS[row.kind]}"'
         body.append(
-            f"<g data-row={quoted(row.label)}><title>{safe(f'{row.start}-{row.end} {label}')}</title>"
+            f"<g data-row={xml_attribute(row.label)}>"
+            f"<title>{xml_line(f'{row.start}-{row.end} {label}')}</title>"
             f'<rect {look} x="{left:g}" y="{top}" width="{width:g}" height="{_BAR}"/>'
         )
         if row.found:
@@ -46,7 +47,7 @@ def memory_strip(title: str, rows: Sequence[MemoryRow]) -> str:
             body.append(f'<rect class="ring" {outline}/>')
         # Where its bar begins, or as far to the right as they fit.
         x = min(left, 4 + wide - _WIDE * len(label))
-        body.append(f'<text x="{x:g}" y="{top - 4}">{safe(label)}</text></g>')
+        body.append(f'<text x="{x:g}" y="{top - 4}">{xml_line(label)}</text></g>')
     bottom = len(rows) * _ROW + 2
     body += _axis(borders, places, bottom)
     says = "; ".join(f"{row.start}-{row.end} {label}" for row, label in zip(rows, labels, strict=True))

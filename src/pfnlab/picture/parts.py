@@ -5,16 +5,15 @@ The same part has the same id in every step, on every machine and in every pictu
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 import msgspec
 
+from pfnlab.inert import id_word
 from pfnlab.programs.lang.span import Span
 
 
 def part_id(kind: str, *words: str | int) -> str:
     """``vma:main:a:0``: a kind and words; characters that would end a word are escaped."""
-    return ":".join([kind, *(quote(str(word), safe="-._~", errors="backslashreplace") for word in words)])
+    return ":".join([kind, *map(id_word, words)])
 
 
 def pages_part(kind: str, task: str, span: Span) -> str:

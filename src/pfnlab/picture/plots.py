@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from pfnlab.picture.canvas import quoted, safe
+from pfnlab.inert import xml_attribute, xml_line
 
 #: Sizes in pixels: of letters, of a row, of the space between parts; the mean width of a letter.
 _LETTER, _ROW, _GAP, _WIDE = 12, 24, 8, 7.0
@@ -45,8 +45,8 @@ def bars(title: str, counts: Sequence[tuple[str, int]], unit: str) -> str:
         y = row * _ROW
         width = max(_BAR * count / most, 1.0 if count else 0.0)
         body.append(
-            f"<g data-row={quoted(whole)}><title>{safe(whole)}: {count:,} {safe(unit)}</title>"
-            f'<text x="{left - _GAP:g}" y="{y + 16}" text-anchor="end">{safe(label)}</text>'
+            f"<g data-row={xml_attribute(whole)}><title>{xml_line(whole)}: {count:,} {xml_line(unit)}</title>"
+            f'<text x="{left - _GAP:g}" y="{y + 16}" text-anchor="end">{xml_line(label)}</text>'
             f'<rect class="mark" x="{left:g}" y="{y + 4}" width="{width:g}" height="{_ROW - 8}"/>'
             f'<text x="{left + width + _GAP:g}" y="{y + 16}">{count:,}</text></g>'
         )
@@ -77,7 +77,7 @@ def lines(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[int]])
     ]
     body += [
         f'<text x="{left + number * step:g}" y="{top + _HIGH + 18}" text-anchor="middle">'
-        f"{safe(_cut(column, 20))}</text>"
+        f"{xml_line(_cut(column, 20))}</text>"
         for number, column in enumerate(columns)
     ]
     names = {counts: _cut(", ".join(members)) for counts, members in shared.items()}
@@ -88,10 +88,10 @@ def lines(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[int]])
         dots = "".join(f'<circle class="mark" cx="{x:g}" cy="{y:g}" r="3"/>' for x, y in points)
         full = ", ".join(shared[counts])
         body.append(
-            f"<g data-row={quoted(full)}><title>{safe(full)}</title>"
+            f"<g data-row={xml_attribute(full)}><title>{xml_line(full)}</title>"
             f'<polyline class="path" stroke-dasharray="{_DASHES[number % len(_DASHES)]}" points="{way}"/>'
             f'{dots}<text x="{left + broad + 2 * _GAP:g}" y="{ends[counts] + 4:g}">'
-            f"{safe(names[counts])}</text></g>"
+            f"{xml_line(names[counts])}</text></g>"
         )
     says = "; ".join(
         f"{name}: {', '.join(f'{column} {count:,}' for column, count in zip(columns, counts, strict=False))}"
@@ -118,11 +118,11 @@ def verdict_matrix(
         x = left + number * side + side / 2
         body.append(
             f'<text x="{x:g}" y="{top - 6:g}" transform="rotate(-38 {x:g} {top - 6:g})">'
-            f"{safe(_cut(column))}</text>"
+            f"{xml_line(_cut(column))}</text>"
         )
     for down, (row, verdicts) in enumerate(zip(rows, cells, strict=True)):
         y = top + down * _ROW
-        name = safe(_cut(row))
+        name = xml_line(_cut(row))
         body.append(f'<text x="{left - _GAP:g}" y="{y + 16:g}" text-anchor="end">{name}</text>')
         for across, verdict in enumerate(verdicts):
             body.append(_cell(left + across * side, y, side, f"{row}, {columns[across]}", verdict))
@@ -135,9 +135,9 @@ def verdict_matrix(
 def _cell(x: float, y: float, side: float, name: str, verdict: str) -> str:
     kind = {"ok": "good", "-": "none"}.get(verdict, "bad")
     return (
-        f"<g data-cell={quoted(name)}><title>{safe(name)}: {safe(verdict)}</title>"
+        f"<g data-cell={xml_attribute(name)}><title>{xml_line(name)}: {xml_line(verdict)}</title>"
         f'<rect class="{kind}" x="{x + 1:g}" y="{y + 1:g}" width="{side - 2:g}" height="{_ROW - 2}"/>'
-        f'<text x="{x + side / 2:g}" y="{y + 16:g}" text-anchor="middle">{safe(verdict)}</text></g>'
+        f'<text x="{x + side / 2:g}" y="{y + 16:g}" text-anchor="middle">{xml_line(verdict)}</text></g>'
     )
 
 
@@ -146,8 +146,9 @@ def plot_svg(title: str, says: str, width: float, height: float, body: Sequence[
     size = f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="plot" {size} '
-        f'role="img" aria-label={quoted(title)}>'
-        f"<title>{safe(title)}</title><desc>{safe(says)}</desc><style>{_STYLE}</style>{''.join(body)}</svg>"
+        f'role="img" aria-label={xml_attribute(title)}>'
+        f"<title>{xml_line(title)}</title><desc>{xml_line(says)}</desc>"
+        f"<style>{_STYLE}</style>{''.join(body)}</svg>"
     )
 
 

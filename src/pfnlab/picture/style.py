@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from pfnlab.picture.canvas import quoted, safe
+from pfnlab.inert import xml_attribute, xml_line, xml_text
 from pfnlab.picture.palette import MODES, ModeStyle, Theme, variables
 
 #: The class of every picture.
@@ -152,13 +152,13 @@ def whole(
 
     :param says: what it shows, in sentences
     """
-    rules = style_sheet(theme).replace("&", "&amp;").replace("<", "&lt;")
+    rules = xml_text(style_sheet(theme))
     wide, high = f"{width:.0f}", f"{height:.0f}"
     own = "" if theme == "auto" else f" {theme}"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="{PICTURE}{own}" viewBox="0 0 {wide} {high}" '
-        f'width="{wide}" height="{high}" role="graphics-document" aria-label={quoted(title)}>'
-        f"<title>{safe(title)}</title><desc>{safe(says)}</desc>\n"
+        f'width="{wide}" height="{high}" role="graphics-document" aria-label={xml_attribute(title)}>'
+        f"<title>{xml_line(title)}</title><desc>{xml_line(says)}</desc>\n"
         f"<style>{rules}</style>\n"
         f'<defs>{patterns(prefix, modes)}</defs>\n<rect class="ground" width="{wide}" height="{high}"/>\n'
         f"{body}\n</svg>\n"

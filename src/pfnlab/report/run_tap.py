@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 
-from pfnlab.inert import one_line, visible
+from pfnlab.inert import one_line, tap_description, visible
 from pfnlab.report.run_result import RunResult, asked
 from pfnlab.result import Outcome
 
@@ -27,7 +27,7 @@ def _lines(results: Sequence[RunResult], table: Callable[[RunResult], str]) -> I
     yield f"# on {one_line(asked(results))}"
     for number, result in enumerate(results, 1):
         good = result.verdict.outcome is Outcome.AS_EXPECTED
-        yield f"{'ok' if good else 'not ok'} {number} - {_description(result.name)}"
+        yield f"{'ok' if good else 'not ok'} {number} - {tap_description(result.name)}"
         if good:
             continue
         yield "  ---"
@@ -39,8 +39,3 @@ def _lines(results: Sequence[RunResult], table: Callable[[RunResult], str]) -> I
         for line in visible(table(result)).splitlines():
             yield f"    {line}".rstrip()
         yield "  ..."
-
-
-def _description(name: str) -> str:
-    """A ``#`` would begin a directive."""
-    return one_line(name).replace("\\", "\\\\").replace("#", "\\#")

@@ -13,13 +13,11 @@ import msgspec
 from pfnlab.errors import Misuse
 from pfnlab.extras import imported_from
 from pfnlab.files import cannot_write, write_whole
+from pfnlab.inert import csv_cell
 from pfnlab.store.stored import SeenResult
 
 #: The forms of a file.
 FORMS = ("csv", "parquet")
-
-#: How a text begins that a spreadsheet takes for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 #: The columns of an export, a row for each sighting.
 COLUMNS = (
@@ -66,13 +64,8 @@ def _csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows([_inert(value) for value in row] for row in rows)
+    writer.writerows([csv_cell(value) for value in row] for row in rows)
     return text.getvalue().encode()
-
-
-def _inert(value: Any) -> Any:
-    """A text that a spreadsheet takes for a formula, as a text."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def _parquet(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:

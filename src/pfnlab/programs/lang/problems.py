@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from pfnlab.errors import ProgramError
+from pfnlab.inert import annotation
 from pfnlab.programs.lang.canonical import format_text
 from pfnlab.result import Outcome, Printed
 
@@ -88,12 +89,8 @@ def _command(problem: TextProblem) -> str:
     fields = {"file": problem.file, "line": problem.line, "col": problem.column}
     if problem.end.line == problem.line:
         fields |= {"endLine": problem.end.line, "endColumn": problem.end.column}
-    said = ",".join(f"{name}={_escaped(str(value), ',:')}" for name, value in fields.items())
-    return f"::{kind} {said},title=pfnlab fmt::{_escaped(problem.message)}"
-
-
-def _escaped(text: str, more: str = "") -> str:
-    return "".join(f"%{ord(letter):02X}" if letter in f"%\r\n{more}" else letter for letter in text)
+    said = ",".join(f"{name}={annotation(str(value), ',:')}" for name, value in fields.items())
+    return f"::{kind} {said},title=pfnlab fmt::{annotation(problem.message)}"
 
 
 def problems_of(text: str, source: str = "<program>") -> list[TextProblem]:
