@@ -6,7 +6,6 @@ command does for a clone and for a wheel; it names the interpreter that runs, wh
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from pfnlab.errors import MissingTool
+from pfnlab.inert import shell_path
 
 
 def installation(extra: str) -> str:
@@ -21,7 +21,7 @@ def installation(extra: str) -> str:
     python = Path(sys.executable or "python3")
     # As it is typed where one is: in a clone, .venv/bin/python.
     shown = python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python
-    return f"{shlex.quote(str(shown))} -m pip install 'pfnlab[{extra}]'"
+    return f"{shell_path(shown)} -m pip install 'pfnlab[{extra}]'"
 
 
 def missing_package(package: str, extra: str, needing: str) -> MissingTool:

@@ -9,7 +9,6 @@ three letters that follow from all steps so far. The letters show when a step is
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from hashlib import blake2b
@@ -25,6 +24,7 @@ from pfnlab.checker.races.race import RaceModel, RaceState, answers_by_op, race_
 from pfnlab.checker.races.turns import Turn
 from pfnlab.checker.search.path import Path
 from pfnlab.errors import Discovery, Misuse
+from pfnlab.inert import shell_line, shell_words
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -111,7 +111,7 @@ def path_text(machine: str, scope: str, name: str, path: Path[Any]) -> str:
     """*path*, which decides property *name*, as text for :func:`read_path`."""
     letters = _letters(map(str, path.actions))
     steps = [f"{choice}{letter}" for choice, letter in zip(path.choices, letters, strict=True)]
-    return f"{TAG} {shlex.join((machine, scope, name))} {'/'.join([str(path.start), *steps])}"
+    return f"{TAG} {shell_line((machine, scope, name))} {'/'.join([str(path.start), *steps])}"
 
 
 def read_path(text: str) -> RecordedPath:
@@ -125,7 +125,7 @@ def read_path(text: str) -> RecordedPath:
     if form[1] != "1":
         raise Misuse(f"the path is of version {form[1]}, and this pfnlab reads version 1")
     try:
-        machine, scope, name, way = shlex.split(form[2])
+        machine, scope, name, way = shell_words(form[2])
     except ValueError:
         raise Misuse(f"{text!r} is no path: {_FORM}") from None
     start, *steps = way.split("/")

@@ -15,6 +15,7 @@ from pfnlab.claims.observed import Observed, book, left, log, result, said
 from pfnlab.claims.patch_evidence import PatchedAnswers, patched_answer
 from pfnlab.claims.patch_goldens import PatchGolden
 from pfnlab.errors import Misuse
+from pfnlab.inert import shell_line, shell_word
 from pfnlab.programs.lang.library_list import library_folder
 from pfnlab.programs.lang.load import read_program_text
 from pfnlab.programs.lang.ops import Program
@@ -157,7 +158,8 @@ class _Programs:
 
     def add_patch(self, golden: PatchGolden, file: str) -> None:
         """A patched kernel, which runs *file* too, where that is a program."""
-        build = f"pfnlab kernels build {golden.series} --patch patches/{golden.file} --name {golden.patch}"
+        words = ("--patch", f"patches/{golden.file}", "--name", golden.patch)
+        build = f"pfnlab kernels build {shell_word(golden.series)} {shell_line(words)}"
         self._builds[build] = None
         if file:
             self._machines[file][f"qemu:{golden.patch}"] = None
@@ -178,10 +180,10 @@ class _Programs:
             ClaimProgram(
                 file,
                 text,
-                " ".join(
+                shell_line(
                     (
                         *("pfnlab", "run", file),
-                        *(f"--on {machine}" for machine in self._machines[file]),
+                        *(word for machine in self._machines[file] for word in ("--on", machine)),
                         *(["--trace"] if file in self._traced else []),
                     )
                 ),
@@ -229,7 +231,7 @@ def _shown(shown: Evidence, programs: _Programs) -> Iterator[ClaimAnswer]:
     """Parts that stock kernels showed, each with its model; series that agree are together."""
     file, command = "", ""
     if isinstance(shown, Sized):
-        command = f"pfnlab kernels sizes {shown.series[-1]}"
+        command = f"pfnlab kernels sizes {shell_word(shown.series[-1])}"
     else:
         file = programs.add_litmus(shown)
     for (kernel, model), series in groupby(shown.series, lambda one: _on_series(shown, one)):

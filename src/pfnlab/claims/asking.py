@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 from pfnlab.checker.check import HOLDS
 from pfnlab.claims.observed import Observed, left, part_words, said
 from pfnlab.claims.searches import AskedSearch, searched
+from pfnlab.inert import shell_word
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
@@ -166,7 +167,7 @@ class Finds(NamedTuple):
     @property
     def command(self) -> str:
         """The search by hand."""
-        return f"{self.search.command} --property {self.name}"
+        return f"{self.search.command} --property {shell_word(self.name)}"
 
     def ask(self) -> QuestionResult:
         """Search."""
@@ -218,7 +219,7 @@ class Costs(NamedTuple):
     @property
     def command(self) -> str:
         """The source of the tracker has them."""
-        return f"pfnlab policies show {self.tracker}"
+        return f"pfnlab policies show {shell_word(self.tracker)}"
 
     def ask(self) -> QuestionResult:
         """Look it up."""
@@ -262,7 +263,7 @@ class HoldsWord(NamedTuple):
     @property
     def command(self) -> str:
         """The members of the structure, as the kernel has them."""
-        return f"pfnlab kernels sizes {self.series}"
+        return f"pfnlab kernels sizes {shell_word(self.series)}"
 
     def ask(self) -> QuestionResult:
         """Lay the structure out as the compiler does."""

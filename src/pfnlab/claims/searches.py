@@ -8,6 +8,7 @@ from typing import NamedTuple
 from pfnlab.checker.check import CheckResult, check
 from pfnlab.checker.kernel.scope import RaceScope, load_scope
 from pfnlab.checker.limits import Exhaustive
+from pfnlab.inert import shell_line
 from pfnlab.processes import in_order
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.progress import UNCOUNTED, PartCount
@@ -46,7 +47,7 @@ class AskedSearch(NamedTuple):
     def command(self) -> str:
         """The command that makes it, for every property."""
         depth = "" if self.limits.depth is None else f" --depth {self.limits.depth}"
-        return f"pfnlab check --on model:{self.machine} --scope {self.scope}{depth}"
+        return f"pfnlab check {shell_line(('--on', f'model:{self.machine}', '--scope', self.scope))}{depth}"
 
 
 _results: dict[AskedSearch, CheckResult] = {}

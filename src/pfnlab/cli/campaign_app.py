@@ -33,6 +33,7 @@ def campaign_new(
     from pfnlab.campaign.new_file import new_text
     from pfnlab.errors import Misuse
     from pfnlab.files import cannot_write, write_whole
+    from pfnlab.inert import shell_path
     from pfnlab.progress import say
     from pfnlab.schema_files import campaign_file_text
 
@@ -47,7 +48,7 @@ def campaign_new(
         write_whole(file, new_text(file))
     except OSError as trouble:
         raise cannot_write(file, trouble, "name another file") from trouble
-    say(f"{file} written; then: pfnlab campaign check {file}")
+    say(f"{file} written; then: pfnlab campaign check {shell_path(file)}")
     return 0
 
 
@@ -88,6 +89,7 @@ def campaign_stop(
     """Ask the process that runs a campaign to stop, from anywhere that reaches the store."""
     from pfnlab.campaign.running import campaign_named
     from pfnlab.errors import Misuse
+    from pfnlab.inert import shell_word
     from pfnlab.progress import say
     from pfnlab.store.store import Store, store_address
 
@@ -96,7 +98,7 @@ def campaign_stop(
         if not opened.is_running(stopped):
             raise Misuse(f"campaign {stopped!r} is not running: there is nothing to stop")
         opened.ask_to_stop(stopped)
-        say(f"campaign {stopped} stops; pfnlab campaign resume {stopped} goes on")
+        say(f"campaign {stopped} stops; pfnlab campaign resume {shell_word(stopped)} goes on")
     return 0
 
 

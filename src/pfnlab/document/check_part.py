@@ -9,6 +9,7 @@ from pfnlab.checker.check import HOLDS, SHOWN_APART, VIOLATED, CheckResult, Prop
 from pfnlab.checker.differ import DifferResult
 from pfnlab.document.blocks import Block, Bullets, Cell, Chapter, Code, Facts, Paragraph, Table, Tone, cell
 from pfnlab.document.part import Part, done, drawn, program_code, section
+from pfnlab.inert import recorded_line
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.result import beside
 from pfnlab.units import number_of
@@ -127,7 +128,7 @@ def _counterexample(content: CheckResult, answer: PropertyResult) -> Chapter | N
     if answer.confirmed:
         blocks.append(Bullets(tuple(f"{machine}: {word}" for machine, word in answer.confirmed.items())))
     if answer.replay is not None:
-        blocks.append(Facts((("again", (f"pfnlab replay {answer.replay}",)),)))
+        blocks.append(Facts((("again", (f"pfnlab replay {recorded_line(answer.replay)}",)),)))
     return Chapter(f"{answer.name} is violated", tuple(blocks))
 
 

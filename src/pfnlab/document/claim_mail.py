@@ -13,7 +13,7 @@ from itertools import groupby
 from pfnlab.claims.asked_again import ClaimAnswer, ClaimResult
 from pfnlab.document.claims_part import commands_of, remarks
 from pfnlab.document.mail import WIDTH
-from pfnlab.inert import one_line, visible
+from pfnlab.inert import one_line, visible, visible_name
 
 #: The columns of a table, and how many may stand before each of its rows.
 _INDENT, _GAP = "  ", "  "
@@ -74,7 +74,7 @@ def _program(text: str) -> Iterator[str]:
 
 def _command(command: str) -> Iterator[str]:
     """A command in lines that a shell reads as one: it is broken before its options."""
-    words = one_line(command).split(" --")
+    words = visible_name(command).split(" --")
     line = f"    {words[0]}"
     for option in (f"--{word}" for word in words[1:]):
         if len(f"{line} {option} \\") > WIDTH:

@@ -8,7 +8,7 @@ from textwrap import indent
 from pfnlab.claims.asked_again import ClaimAnswer, ClaimResult
 from pfnlab.document.blocks import Block, Bullets, Cell, Code, Facts, Paragraph, Table, Tone, cell
 from pfnlab.document.part import Part, done
-from pfnlab.inert import one_line
+from pfnlab.inert import one_line, recorded_line
 
 
 def part(content: ClaimResult) -> Part:
@@ -29,7 +29,7 @@ def commands_of(content: ClaimResult) -> tuple[str, ...]:
     """The commands that ask everything again."""
     of_programs = (program.command for program in content.programs)
     of_answers = (answer.command for answer in content.answers if answer.command)
-    return tuple(dict.fromkeys((*content.builds, *of_programs, *of_answers)))
+    return tuple(dict.fromkeys(map(recorded_line, (*content.builds, *of_programs, *of_answers))))
 
 
 def _blocks(content: ClaimResult) -> Iterator[Block]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pfnlab.document.blocks import Block, Bullets, Paragraph, Tone
 from pfnlab.document.part import Part, done
+from pfnlab.inert import shell_path
 from pfnlab.messages.explanation import (
     ExplainedBoot,
     ExplainedCause,
@@ -105,7 +106,7 @@ def _below(event: ExplainedEvent, boot: ExplainedBoot) -> Iterator[str | tuple[s
             *(f"  {bug.says} {bug.what}" for bug in event.bugs),
         )
     if event.programs:
-        yield ("  programs that make it:", *(f"  pfnlab run {name}" for name in event.programs))
+        yield ("  programs that make it:", *(f"  pfnlab run {shell_path(name)}" for name in event.programs))
     if event.advice:
         yield ("  to do:", *(f"  {line}" for line in event.advice))
     if event.remedies:

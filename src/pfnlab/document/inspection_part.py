@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pfnlab.document.blocks import Block, Bullets, Cell, Code, Paragraph, Table, Tone, cell
 from pfnlab.document.part import Part, done, drawn
+from pfnlab.inert import recorded_line, shell_path
 from pfnlab.inspector.around import MemoryRow
 from pfnlab.inspector.device import BarAnswer, CombiningAnswer, DeviceAnswer
 from pfnlab.inspector.finding.finding_form import Severity, finding_kinds
@@ -57,7 +58,10 @@ def _below(shown: PlacedFinding) -> Iterator[tuple[str, ...]]:
     if found.bugs:
         yield ("  bugs that do it:", *(f"  {bug.says}" for bug in found.bugs))
     if found.programs:
-        yield ("  programs that make the same:", *(f"  pfnlab run {name}" for name in found.programs))
+        yield (
+            "  programs that make the same:",
+            *(f"  pfnlab run {shell_path(name)}" for name in found.programs),
+        )
     if found.advice:
         yield ("  to do:", *(f"  {line}" for line in found.advice))
     if found.evidence:
@@ -136,7 +140,7 @@ def _looked_at(content: InspectionResult) -> Iterator[str | tuple[str, ...]]:
             "not looked at:",
             *(
                 f"{source.name}: {source.access.value}{f' ({source.why})' if source.why else ''}"
-                f"{f'; {source.command}' if source.command else ''}"
+                f"{f'; {recorded_line(source.command)}' if source.command else ''}"
                 for source in missing
             ),
         )

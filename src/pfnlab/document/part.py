@@ -8,6 +8,7 @@ from types import ModuleType
 import msgspec
 
 from pfnlab.document.blocks import Block, Chapter, Code, Drawn, Facts, Figure
+from pfnlab.inert import recorded_line
 from pfnlab.result import Made, Outcome
 
 #: The word for each outcome in an overview.
@@ -49,7 +50,7 @@ MADE = ("pfnlab", "again")
 def done(made: Made, *more: tuple[str, str | Sequence[str]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """The rows of what was done: *more*, then what made it; a row without a value is left out."""
     rows = [(name, (value,) if isinstance(value, str) else tuple(value)) for name, value in more]
-    rows += zip(MADE, ((made.pfnlab,), (made.command or "",)), strict=True)
+    rows += zip(MADE, ((made.pfnlab,), (recorded_line(made.command or ""),)), strict=True)
     return tuple((name, values) for name, values in rows if any(values))
 
 

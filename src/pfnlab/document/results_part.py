@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from pfnlab.document.blocks import Block, Bullets, Chapter, Paragraph, Table, Tone, cell
 from pfnlab.document.part import Part, done, program_code, section
-from pfnlab.inert import one_line
+from pfnlab.inert import one_line, shell_word
 from pfnlab.report.campaigns import CampaignStatus, ListedResult, ListedResults
 from pfnlab.result import Outcome
 from pfnlab.store.rows import DISCOVERIES
@@ -109,9 +109,9 @@ def _status(campaign: CampaignStatus) -> Iterator[str]:
         yield f"isolated: shard {shard.number}, {what}"
     if campaign.waiting and not campaign.running:
         shards = number_of(campaign.waiting, "shard")
-        yield f"{shards} to be done: pfnlab campaign resume {campaign.name}"
+        yield f"{shards} to be done: pfnlab campaign resume {shell_word(campaign.name)}"
     if campaign.isolated:
-        yield f"once more: pfnlab campaign resume {campaign.name} --isolated"
+        yield f"once more: pfnlab campaign resume {shell_word(campaign.name)} --isolated"
 
 
 def _counts(told: Sequence[ListedResult]) -> Sequence[Block]:

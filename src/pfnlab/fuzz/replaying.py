@@ -25,7 +25,7 @@ from pfnlab.files import MOST_RECORDED, read_bytes, read_text
 from pfnlab.fuzz.filing import DATA, PROGRAM, read_data
 from pfnlab.fuzz.rounds import changed_by_looking
 from pfnlab.fuzz.signature import LOST, Signature, signatures_of
-from pfnlab.inert import one_line
+from pfnlab.inert import one_line, shell_line
 from pfnlab.json_text import json_values
 from pfnlab.lab.running.confirm import AS_FOUND, Compared, comparison
 from pfnlab.lab.running.named_machines import (
@@ -87,7 +87,8 @@ class Replaying(NamedTuple):
         file = Path(text)
         # What is too long for the name of a file is none.
         if text.startswith(_PATH):
-            yield from self._replays(_of_path(text))
+            # A shell has taken the quotes of its words.
+            yield from self._replays(_of_path(text if len(what) == 1 else shell_line(what)))
         elif os.path.isdir(file):
             yield self._finding(file)
         elif os.path.isfile(file.parent / DATA):

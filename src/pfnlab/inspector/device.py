@@ -9,6 +9,7 @@ import msgspec
 
 from pfnlab.errors import Misuse
 from pfnlab.hw.cachemode import CacheMode
+from pfnlab.inert import shell_word
 from pfnlab.inspector.finding.finding_form import PhysicalPlace, range_text
 from pfnlab.inspector.host_snapshot import HostMapping, PciFunction
 from pfnlab.inspector.joined_host import BarOf, JoinedHost, Piece, driver_words
@@ -254,4 +255,4 @@ def _todo(
         else:
             yield f"{driver} has not reserved all of {name}: it is asked for by its own options, if any."
     if combining is CombiningAnswer.UNKNOWN:
-        yield f"Look at the page tables too: `sudo pfnlab inspect --deep --device {address}`."
+        yield f"Look at the page tables too: `sudo pfnlab inspect --deep --device {shell_word(address)}`."

@@ -17,6 +17,7 @@ from pfnlab.bugs.known_bugs import Bug, BugKind
 from pfnlab.bugs.known_bugs import bug as called
 from pfnlab.bugs.standing import StandingWord
 from pfnlab.errors import Misuse
+from pfnlab.inert import shell_word
 from pfnlab.judging.judge import violations
 from pfnlab.lab.building.built import find
 from pfnlab.lab.running.named_machines import Named, name_machines, side_by_side
@@ -161,7 +162,8 @@ def show_bug(
     """
     if not (bug.shown or bug.holds):
         raise Misuse(
-            f"no program shows {bug.number} on two machines: `pfnlab bugs show {bug.number}` says why"
+            f"no program shows {bug.number} on two machines: "
+            f"`pfnlab bugs show {shell_word(bug.number)}` says why"
         )
     named = name_machines(dict.fromkeys((*_of_rows(bug.shown), *on)))
     programs = {

@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 
 from pfnlab.bugs.known_bugs import Bug
 from pfnlab.errors import Misuse
+from pfnlab.inert import shell_word
 from pfnlab.judging.judge import violations
 from pfnlab.meeting.sign import ended_at, sign_of, sign_word
 from pfnlab.programs.lang.ops import Program
@@ -93,7 +94,8 @@ def program_of_bug(bug: Bug) -> str:
     """
     if not bug.shown:
         raise Misuse(
-            f"no program shows {bug.number} on two machines: `pfnlab bugs show {bug.number}` says why"
+            f"no program shows {bug.number} on two machines: "
+            f"`pfnlab bugs show {shell_word(bug.number)}` says why"
         )
     return bug.shown[0].program
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from pfnlab.errors import Misuse
+from pfnlab.inert import shell_word
 from pfnlab.mm.profile import Profile
 from pfnlab.policies.profiles import ERAS
 from pfnlab.policies.seams import policy_of, with_policy
@@ -112,7 +113,8 @@ def _changed(profile: Profile, text: str, *, wanted: bool) -> Profile:
     if not entries:
         raise Misuse(
             f"commit {text} is not known here: "
-            f"write one that `pfnlab policies show {profile.series}` lists, or a switch by its name"
+            f"write one that `pfnlab policies show {shell_word(profile.series)}` lists, "
+            "or a switch by its name"
         )
     if len({commit for commit, _, _ in entries}) > 1:
         several = " or ".join(sorted({commit for commit, _, _ in entries}))

@@ -10,6 +10,7 @@ from pfnlab.fuzz.filing import Folder
 from pfnlab.fuzz.hunt import Hunt
 from pfnlab.fuzz.hunt_state import HuntState
 from pfnlab.fuzz.rounds import EnumeratedPrograms, Looks, Opened
+from pfnlab.inert import shell_line, shell_word
 from pfnlab.lab.running.named_machines import name_machine
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
@@ -50,7 +51,8 @@ def compared_together(specs: Sequence[str], profile: str | None = None) -> list[
     named = [name_machine(spec, profile) for spec in specs]
     if any(machine.kind == "model" for machine in named):
         if len(set(specs)) != len(specs) or len(specs) < 2:
-            raise Misuse(f"one machine has nothing to differ from: write --on {specs[0]} --on qemu:7.2")
+            both = shell_line(("--on", specs[0], "--on", "qemu:7.2"))
+            raise Misuse(f"one machine has nothing to differ from: write {both}")
         return [list(specs)]
     groups = []
     for machine in dict.fromkeys(named):
@@ -88,7 +90,9 @@ def run_sweep(
         grouped=False,
         jobs=jobs,
         listed=EnumeratedPrograms(
-            lambda index: cells[state.first + index].program, TOGETHER, f"pfnlab sweep {state.scope}"
+            lambda index: cells[state.first + index].program,
+            TOGETHER,
+            f"pfnlab sweep {shell_word(state.scope)}",
         ),
         on_settled=state.settled,
     )

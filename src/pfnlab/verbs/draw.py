@@ -60,6 +60,7 @@ def perform(request: DrawRequest, say: Say) -> Iterator[PlainText]:
     :raises Misuse: there is not one program, or no such step or theme, or the output is a file that is read
     """
     from pfnlab.files import check_output
+    from pfnlab.inert import shell_path
     from pfnlab.lab.running.named_machines import files_named, name_machines, newest_series, side_by_side
     from pfnlab.picture import draw_compare, draw_race, draw_state, draw_story
     from pfnlab.picture.dimensions import NARROW
@@ -83,7 +84,8 @@ def perform(request: DrawRequest, say: Say) -> Iterator[PlainText]:
     specs = request.on or (f"model:{newest_series()}",)
     check_output(request.output, [*paths, *map(Path, files_named(specs))])
     if request.output is not None and request.output.suffix not in ("", ".svg"):
-        raise Misuse(f"{request.output}: a picture is SVG: write -o {request.output.with_suffix('.svg')}")
+        drawn = shell_path(request.output.with_suffix(".svg"))
+        raise Misuse(f"{request.output}: a picture is SVG: write -o {drawn}")
     program = load_found(paths[0])
     steps = len(program.ops) + 1
     if step is not None and not 1 <= step <= steps:

@@ -47,13 +47,16 @@ def perform(request: ExploreRequest, say: Say) -> Iterator[PlainText]:
     """
     from pfnlab.explorer.machines import MOST_MACHINES
     from pfnlab.explorer.serving import serve
+    from pfnlab.inert import shell_word
     from pfnlab.lab.running.named_machines import name_machine
     from pfnlab.programs.lang.library import in_library, long_name, program_paths
     from pfnlab.programs.lang.load import read_program_text
 
     on, program = request.on, request.program
     if len(on) > MOST_MACHINES:
-        raise Misuse(f"the page shows {MOST_MACHINES} machines: leave --on {on[MOST_MACHINES]} out")
+        raise Misuse(
+            f"the page shows {MOST_MACHINES} machines: leave --on {shell_word(on[MOST_MACHINES])} out"
+        )
     for spec in on:
         name_machine(spec)
     words, opened, bundle = [("on", spec) for spec in on], None, None

@@ -101,6 +101,7 @@ def perform(request: FuzzRequest, say: Say) -> Iterator[FuzzResult]:
     from pfnlab.fuzz.hunt import Hunt
     from pfnlab.fuzz.hunt_state import FuzzResult, HuntState
     from pfnlab.fuzz.rounds import looking_named, opened
+    from pfnlab.inert import shell_line
     from pfnlab.lab.running.inside import need_lens
     from pfnlab.lab.running.named_machines import name_machines, newest_series
     from pfnlab.processes import processors
@@ -113,7 +114,8 @@ def perform(request: FuzzRequest, say: Say) -> Iterator[FuzzResult]:
     measure = _measure(request)
     specs = list(request.on) or [f"model:{newest_series()}", f"qemu:{newest_series()}"]
     if len(set(specs)) != len(specs) or len(specs) < 2:
-        raise Misuse(f"one machine has nothing to differ from: write --on {specs[0]} --on qemu:7.2")
+        both = shell_line(("--on", specs[0], "--on", "qemu:7.2"))
+        raise Misuse(f"one machine has nothing to differ from: write {both}")
     named = name_machines(specs, request.profile)
     vocabulary = _vocabulary(request)
     chosen = looking_named(request.look) if request.look is not None else None
@@ -203,12 +205,13 @@ def _kept(
     :raises Misuse: the file is of another hunt
     """
     from pfnlab.fuzz.hunt_state import read_state
+    from pfnlab.inert import shell_line
 
     state = read_state(request.resume) if request.resume is not None else None
     if state is None:
         return None
     if state.machines != specs:
-        options = " ".join(f"--on {spec}" for spec in state.machines)
+        options = shell_line(word for spec in state.machines for word in ("--on", spec))
         raise Misuse(f"{request.resume} is of a hunt on other machines: write {options}")
     if request.seed not in (None, state.seed):
         raise Misuse(f"{request.resume} is of seed {state.seed}: leave --seed out, or name another file")

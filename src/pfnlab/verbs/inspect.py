@@ -80,11 +80,12 @@ def perform(request: InspectRequest, say: Say) -> Iterator[InspectionResult | Pl
         yield PlainText(script_text())
         return
     if request.collect is not None:
+        from pfnlab.inert import shell_path
         from pfnlab.inspector.sources.collecting import collect
         from pfnlab.inspector.sources.origins import live_files
 
         collect(request.collect, live_files(), redact=request.redact)
-        say(f"{request.collect}: look at it with `pfnlab inspect {request.collect}`")
+        say(f"{request.collect}: look at it with `pfnlab inspect {shell_path(request.collect)}`")
         return
     if request.watch is None:
         yield _result(request, _snapshot(request))

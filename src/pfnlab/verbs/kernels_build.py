@@ -63,6 +63,7 @@ def perform(request: BuildRequest, say: Say) -> Iterator[PlainText]:
     :raises Misuse: no such tree, patch, configuration or series, or a patch does not apply
     :raises Undecided: a program is missing, or the kernel does not build or come up
     """
+    from pfnlab.inert import shell_line
     from pfnlab.lab.building.build import build
     from pfnlab.lab.running.named_machines import check_series
     from pfnlab.progress import working
@@ -74,4 +75,5 @@ def perform(request: BuildRequest, say: Say) -> Iterator[PlainText]:
     built = f"{kernel.origin}, {kernel.release}, built in {kernel.seconds:g} s"
     yield PlainText.line(f"qemu:{kernel.name}: {built}")
     model = f"model:{kernel.name}" + (f",{kernel.policy}" if kernel.policy else "")
-    yield PlainText.line(f"compare it: pfnlab run PROGRAM --on {model} --on qemu:{kernel.name}")
+    machines = shell_line(("--on", model, "--on", f"qemu:{kernel.name}"))
+    yield PlainText.line(f"compare it: pfnlab run PROGRAM {machines}")

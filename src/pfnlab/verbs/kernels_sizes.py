@@ -39,6 +39,7 @@ def perform(request: SizesRequest, say: Say) -> Iterator[ListedSizes]:
 
     :raises Misuse: there is no such kernel
     """
+    from pfnlab.inert import shell_word
     from pfnlab.lab.images.kernel_offers import by_version
     from pfnlab.lab.images.kernels import kernel_for, whole
     from pfnlab.policies.releases import CONFIRMED
@@ -61,6 +62,6 @@ def perform(request: SizesRequest, say: Say) -> Iterator[ListedSizes]:
         others = {
             other.version: other for other in whole(kernel.series)[0] if other.version != kernel.version
         }
-        made_by = f"pfnlab kernels sizes {kernel.version} --write DIR"
+        made_by = f"pfnlab kernels sizes {shell_word(kernel.version)} --write DIR"
         sizes = series_sizes(kernel, [others[version] for version in by_version(others)], made_by)
         say(f"{kernel.label}: {write_sizes(request.write, sizes)}")

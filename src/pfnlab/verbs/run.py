@@ -8,7 +8,6 @@ the book is LEAKED when it is reserved and nobody maps it any more.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -223,14 +222,15 @@ def _promote(
     say: Say,
 ) -> None:
     from pfnlab.files import cannot_write
+    from pfnlab.inert import shell_line, shell_path
     from pfnlab.policies.releases import upstream
     from pfnlab.programs.lang.json_form import program_hash
     from pfnlab.report.golden import golden_path, promoted, read_golden, write_golden
 
-    flags = " ".join(f"--on {named.spec}" for named in machines)
+    flags = shell_line(word for named in machines for word in ("--on", named.spec))
     if request.look is not None:
         flags += f" --look {request.look}"
-    made_by = f"pfnlab run {shlex.quote(str(path))} {flags} --promote"
+    made_by = f"pfnlab run {shell_path(path)} {flags} --promote"
     # The version that a series stands for changes; a golden names the version that ran.
     by_version = {upstream(run.kernel.rpartition(" ")[2]): run for run in runs}
     golden = golden_path(path)

@@ -152,6 +152,7 @@ def _stored(
     :raises Misuse: the file is of other sweeps
     """
     from pfnlab.fuzz.hunt_state import read_stored
+    from pfnlab.inert import shell_line
     from pfnlab.sweep.sweep_state import SweepFile
     from pfnlab.sweep.swept_cells import cells_digest
 
@@ -167,7 +168,7 @@ def _stored(
         if state.machines != machines:
             raise Misuse(f"{path} is of a sweep on {', '.join(state.machines)}: name another file")
         if (state.scope, state.first, state.end) != (request.scope, *extent):
-            words = f"{state.scope} --cells {state.first}:{state.end}"
+            words = shell_line((state.scope, "--cells", f"{state.first}:{state.end}"))
             raise Misuse(f"{path} is of a sweep of other cells: write pfnlab sweep {words}")
         if state.digest != cells_digest(state.scope):
             raise Misuse(f"{path} is of another version of pfnlab, with other cells: name another file")

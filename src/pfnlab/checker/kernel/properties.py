@@ -13,6 +13,7 @@ from pfnlab.checker.kernel.moment import FORK_LEFT, FREED_WRONGLY, WARNED, Judge
 from pfnlab.checker.search.property import Property
 from pfnlab.errors import Misuse
 from pfnlab.hw.spans import SpanSet
+from pfnlab.inert import shell_word
 from pfnlab.mm.readers import normal_runs
 from pfnlab.programs.lang.ops import Fork, Mmap, uses_vfio
 from pfnlab.programs.lang.words import did_you_mean, quoted
@@ -363,7 +364,11 @@ def _not_asked(name: str, scope: Scope | RaceScope | None) -> str:
     reason = (
         f"scope `{scope.name}` does not ask `{name}`" if scope is not None else f"`{name}` is asked of races"
     )
-    remedy = f"--scope {' or '.join(scopes)} does" if scopes else "write a scope of operations in a row"
+    remedy = (
+        f"--scope {' or '.join(map(shell_word, scopes))} does"
+        if scopes
+        else "write a scope of operations in a row"
+    )
     return f"{reason}: {remedy}"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from pfnlab.inert import shell_path
 from pfnlab.inspector.host_snapshot import (
     Access,
     IomemLine,
@@ -208,7 +209,7 @@ class _Assembly:
     def _note(self, path: str, text: FileText, remedy: _Remedy | None = None) -> None:
         command = ""
         if text.access is Access.REFUSED and path.startswith("/"):
-            command = f"sudo cat {path}"
+            command = f"sudo cat {shell_path(path)}"
         if remedy is not None:
             command = remedy(text, self._files) or command
         self._sources.append(SnapshotSource(path, text.access, text.why, text.seconds, command))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sysconfig
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from pfnlab.errors import Undecided
+from pfnlab.inert import shell_line, shell_word
 from pfnlab.lab.images.interpreter import interpreter, module_paths, write_interpreter
 from pfnlab.lab.images.shell import SCRIPT
 from pfnlab.lab.running.views_in_guest import DEEP_VIEW, MARK
@@ -78,13 +78,13 @@ def live_files(script: Path, views: Sequence[str]) -> Iterator[tuple[Path, dict[
         # A guest's own /root is for nobody else.
         folders = sorted({str(folder) for place in places for folder in place.parents})
         words = {
-            "folders": " ".join(map(shlex.quote, folders)),
+            "folders": shell_line(folders),
             "bundle": _BUNDLE,
             "archive": _ARCHIVE,
-            "modules": shlex.quote(":".join(map(str, module_paths(more)))),
-            "python": shlex.quote(str(interpreter())),
+            "modules": shell_word(":".join(map(str, module_paths(more)))),
+            "python": shell_word(interpreter()),
             "views": "pfnlab.lab.running.views_in_guest",
-            "names": " ".join(views),
+            "names": shell_line(views),
         }
         first.write_text(_ALL.format_map(words))
         yield first, {_ARCHIVE: archive, _BUNDLE: script}

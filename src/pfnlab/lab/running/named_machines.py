@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from pfnlab.errors import Defect, Misuse
+from pfnlab.inert import shell_word
 from pfnlab.lab.vm.hardware import USUAL, Hardware, read_hardware
 from pfnlab.policies.releases import series_key
 from pfnlab.programs.lang.ops import Program
@@ -295,7 +296,7 @@ def fetch_missing(machines: Sequence[Named]) -> None:
         if not kernel.known:
             say(
                 f"qemu:{name} is {kernel.version}, which was not compared: "
-                f"`pfnlab kernels meet {kernel.upstream}`"
+                f"`pfnlab kernels meet {shell_word(kernel.upstream)}`"
             )
 
 

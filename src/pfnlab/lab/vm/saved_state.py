@@ -8,12 +8,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import shlex
 import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pfnlab.inert import shell_path
 from pfnlab.lab.images.cache import cache_root, forget, keep
 from pfnlab.lab.vm.qmp import Qmp, QmpError
 
@@ -36,7 +36,7 @@ def state_file(files: Sequence[Path], arguments: Sequence[str]) -> Path:
 
 def incoming(state: Path) -> list[str]:
     """QEMU's arguments to start from *state*."""
-    return ["-incoming", f"exec:cat {shlex.quote(str(state))}"]
+    return ["-incoming", f"exec:cat {shell_path(state)}"]
 
 
 def save_state(qmp: Path, state: Path, while_stopped: Callable[[], None]) -> bool:
@@ -68,7 +68,7 @@ def save_state(qmp: Path, state: Path, while_stopped: Callable[[], None]) -> boo
 
 def _migrate(ask: Qmp, path: Path) -> bool:
     ask("migrate-set-parameters", **{"max-bandwidth": 1 << 40})
-    ask("migrate", uri=f"exec:cat > {shlex.quote(str(path))}")
+    ask("migrate", uri=f"exec:cat > {shell_path(path)}")
     deadline = time.monotonic() + _SAVE_LIMIT
     while time.monotonic() < deadline:
         status = ask("query-migrate").get("status")
