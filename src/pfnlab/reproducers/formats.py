@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pfnlab.errors import Misuse
+from pfnlab.inert import visible_name
 from pfnlab.reproducers.kselftest import as_kselftest
 from pfnlab.reproducers.standalone import as_c
 from pfnlab.reproducers.subject import Subject
@@ -46,4 +47,4 @@ def one_text(files: dict[str, str]) -> str:
     """Files as one text, to be read or copied: several with the name of each before it, as head(1) does."""
     if len(files) == 1:
         return "".join(files.values())
-    return "\n".join(f"==> {name} <==\n{text}" for name, text in files.items())
+    return "\n".join(f"==> {visible_name(name)} <==\n{text}" for name, text in files.items())
