@@ -44,7 +44,7 @@ def campaign_new(
     if lexists(file):
         raise Misuse(f"{file} exists: name a new file")
     try:
-        write_whole(file, new_text(file))
+        write_whole(file, new_text(file), new=True)
     except OSError as trouble:
         raise cannot_write(file, trouble, "name another file") from trouble
     say(f"{file} written; then: pfnlab campaign check {file}")

@@ -63,6 +63,7 @@ def litmus_copy(
 ) -> int:
     """Copy programs to files of your own, to change them."""
     from pfnlab.files import cannot_write
+    from pfnlab.path_walk import make_folder
     from pfnlab.programs.lang.library import library_programs
     from pfnlab.programs.lang.load import read_program_text
 
@@ -71,7 +72,7 @@ def litmus_copy(
     _check_free(sources, instead, force=force)
     texts = {target: read_program_text(source) for target, source in sources.items()}
     try:
-        to.mkdir(parents=True, exist_ok=True)
+        make_folder(to)
     except OSError as trouble:
         raise cannot_write(to, trouble, instead) from trouble
     for target, text in texts.items():
