@@ -21,7 +21,7 @@ ORDER = (
     ("whole_file",),
     ("files", "endings"),
     ("limit", "branches", "progress", "made", "extras", "schema_files", "toml_text", "json_text"),
-    ("own_code", "worker", "result"),
+    ("own_code", "worker", "result", "wildcards"),
     ("processes", "supervised"),
     ("store",),
     ("hw",),
