@@ -22,6 +22,7 @@ from pfnlab.files import (
     check_regular,
     log_pieces,
     read_bytes,
+    read_head,
     read_text,
     write_output,
     write_whole,
@@ -197,6 +198,32 @@ def test_a_file_that_waits_for_more_is_refused(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(os, "read", nothing_yet)
 
     assert "this file has no end: name a copy of it" == log_refusal(tmp_path / "kmsg")
+
+
+def test_the_beginning_of_a_file_is_read(tmp_path: Path) -> None:
+    """However large it is, and of one that is shorter all."""
+    with (tmp_path / "core").open("wb") as core:
+        core.write(b"ELF")
+        core.truncate(1 << 40)
+
+    (tmp_path / "short").write_bytes(b"E")
+
+    heads = [read_head(tmp_path / name, "core", 4) for name in ("core", "short")]
+
+    assert [b"ELF\0", b"E"] == heads
+
+
+def test_there_is_no_beginning_of_what_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of /proc/kmsg, which says that it is a usual file."""
+
+    def nothing_yet(descriptor: int, most: int) -> bytes:
+        raise BlockingIOError
+
+    (tmp_path / "kmsg").touch()
+    monkeypatch.setattr(os, "read", nothing_yet)
+
+    with pytest.raises(Unreadable, match="this file has no end"):
+        read_head(tmp_path / "kmsg", "bundle", 512)
 
 
 def stdin_from(descriptor: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pfnlab.inert import json_line, message, visible
+from pfnlab.inert import json_line, message, path_word, visible
 
 
 @given(st.text())
@@ -41,3 +41,20 @@ def test_a_line_of_json_is_visible_and_means_the_same() -> None:
     line = json_line(value)
 
     assert (value, line) == (json.loads(line), visible(line)) and "é" in line
+
+
+@pytest.mark.parametrize(
+    ("path", "word"),
+    [
+        ("x.toml", "x.toml"),
+        ("a b", "'a b'"),
+        ("---x.toml", "./---x.toml"),
+        ("-a b", "'./-a b'"),
+        ("a;b", "'a;b'"),
+        ("", "''"),
+        ("a/-b", "a/-b"),
+    ],
+)
+def test_a_path_is_one_word_of_a_command(path: str, word: str) -> None:
+    """Whatever it is called, and never an option."""
+    assert word == path_word(path)

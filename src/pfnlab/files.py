@@ -23,6 +23,9 @@ from pfnlab.units import size_text
 MOST_WRITTEN = 1 << 20
 MOST_RECORDED = 256 << 20
 
+#: More than any file has, of which only the beginning is read.
+MOST_ANY = 1 << 63
+
 #: Seconds until a pipe without a writer is given up, and a pipe whose writer is silent.
 NO_WRITER, SILENT = 5.0, 120.0
 
@@ -74,6 +77,20 @@ def read_bytes(path: Path, kind: str, most: int) -> bytes:
         raise Unreadable(path, f"the file cannot be read: {trouble.strerror}") from None
     _check_size(path, len(content), kind, most)
     return content
+
+
+def read_head(path: Path, kind: str, most: int) -> bytes:
+    """The first *most* bytes of the file at *path*, or fewer where it has fewer.
+
+    :raises Missing: there is none
+    :raises Unreadable: it is no regular file, or cannot be read
+    """
+    check_regular(path, kind)
+    try:
+        with _opened(path, kind, MOST_ANY) as descriptor:
+            return _read_up_to(path, descriptor, most)[:most]
+    except OSError as trouble:
+        raise Unreadable(path, f"the file cannot be read: {trouble.strerror}") from None
 
 
 def read_text(path: Path, kind: str, most: int = MOST_WRITTEN) -> str:

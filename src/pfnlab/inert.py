@@ -28,6 +28,14 @@ def visible_name(text: object) -> str:
     return visible(str(text)).replace("\n", "\\n").replace("\t", "\\t")
 
 
+def path_word(path: object) -> str:
+    """A path as a word of a command that a message advises: one word for the shell, and never an option."""
+    from shlex import quote
+
+    text = visible_name(path)
+    return quote(f"./{text}" if text.startswith("-") else text)
+
+
 #: The most characters of a line of a message: its beginning says where, and its end what to do.
 _MOST, _END = 1000, 300
 

@@ -33,9 +33,12 @@ def campaign_new(
     from pfnlab.campaign.new_file import new_text
     from pfnlab.errors import Misuse
     from pfnlab.files import cannot_write, write_whole
+    from pfnlab.inert import path_word, visible_name
     from pfnlab.progress import say
     from pfnlab.schema_files import campaign_file_text
 
+    if schema and file is not None:
+        raise Misuse("--schema prints the schema of all such files: leave the file's name out")
     if schema:
         print(campaign_file_text(), end="")
         return 0
@@ -47,7 +50,7 @@ def campaign_new(
         write_whole(file, new_text(file), new=True)
     except OSError as trouble:
         raise cannot_write(file, trouble, "name another file") from trouble
-    say(f"{file} written; then: pfnlab campaign check {file}")
+    say(f"{visible_name(file)} written; then: pfnlab campaign check {path_word(file)}")
     return 0
 
 

@@ -90,13 +90,15 @@ def new(
     """Write a program to begin with: it has comments, and runs as it is."""
     from importlib.resources import files
 
+    from pfnlab.inert import path_word, visible_name
+
     text = files("pfnlab.programs.lang").joinpath("template.pfn").read_text(encoding="utf-8")
     if file is None:
         print(text, end="")
         return 0
     _check_free([file], "name another file", force=force)
     _write(file, text)
-    print(f"{file} written; run it: pfnlab run {file}")
+    print(f"{visible_name(file)} written; run it: pfnlab run {path_word(file)}")
     return 0
 
 

@@ -19,7 +19,7 @@ from pfnlab.errors import Misuse
 from pfnlab.files import Missing, cannot_write, read_text, write_whole
 from pfnlab.fuzz.signature import LOOKING, LOST, VIOLATION, Signature, unknown_violations
 from pfnlab.fuzz.value_shape import NOTHING
-from pfnlab.inert import one_line
+from pfnlab.inert import one_line, path_word
 from pfnlab.path_walk import make_folder
 from pfnlab.programs.lang.canonical import format_text
 from pfnlab.programs.lang.load import load_program
@@ -276,7 +276,7 @@ def _machines(finding: FoundDifference) -> tuple[str, ...]:
 def _commands(finding: FoundDifference, folder: Path) -> list[str]:
     """The command that shows it; of what looking changed the two."""
     machines = " ".join(f"--on {machine}" for machine in _machines(finding))
-    return [f"pfnlab run {folder / PROGRAM} {machines} --look {look}" for look in finding.looks]
+    return [f"pfnlab run {path_word(folder / PROGRAM)} {machines} --look {look}" for look in finding.looks]
 
 
 def _title(signature: Signature) -> str:

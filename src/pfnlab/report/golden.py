@@ -15,7 +15,7 @@ import msgspec
 
 from pfnlab.errors import Discovery, LostGuest, Misuse, Undecided
 from pfnlab.files import MOST_RECORDED, Missing, read_bytes, write_whole
-from pfnlab.inert import json_line
+from pfnlab.inert import json_line, path_word
 from pfnlab.policies.releases import series_of, version_key
 from pfnlab.programs.lang.json_form import program_hash
 from pfnlab.programs.lang.load import load_program
@@ -203,7 +203,7 @@ def golden_differences(program: Path, run: Run, version: str) -> list[Difference
     """
     path = golden_path(program)
     golden = read_golden(path)
-    again = f"run `pfnlab run {program} --on qemu:{version} --promote`"
+    again = f"run `pfnlab run {path_word(program)} --on qemu:{version} --promote`"
     if golden is None:
         raise Misuse(f"{path} is missing: {again}")
     if golden.program != program_hash(load_program(program)):

@@ -14,6 +14,7 @@ from typing import Annotated
 import msgspec
 
 from pfnlab.errors import Misuse
+from pfnlab.inert import path_word
 from pfnlab.result import PlainText
 from pfnlab.verbs.option import AccelOf, LookOf, Option, ProfileOf, Say
 
@@ -83,7 +84,9 @@ def perform(request: DrawRequest, say: Say) -> Iterator[PlainText]:
     specs = request.on or (f"model:{newest_series()}",)
     check_output(request.output, [*paths, *map(Path, files_named(specs))])
     if request.output is not None and request.output.suffix not in ("", ".svg"):
-        raise Misuse(f"{request.output}: a picture is SVG: write -o {request.output.with_suffix('.svg')}")
+        raise Misuse(
+            f"{request.output}: a picture is SVG: write -o {path_word(request.output.with_suffix('.svg'))}"
+        )
     program = load_found(paths[0])
     steps = len(program.ops) + 1
     if step is not None and not 1 <= step <= steps:

@@ -8,7 +8,6 @@ the book is LEAKED when it is reserved and nobody maps it any more.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 
 from pfnlab.errors import Misuse
+from pfnlab.inert import path_word
 from pfnlab.verbs.option import AccelOf, LookOf, Option, ProfileOf, Say
 
 if TYPE_CHECKING:
@@ -230,7 +230,7 @@ def _promote(
     flags = " ".join(f"--on {named.spec}" for named in machines)
     if request.look is not None:
         flags += f" --look {request.look}"
-    made_by = f"pfnlab run {shlex.quote(str(path))} {flags} --promote"
+    made_by = f"pfnlab run {path_word(path)} {flags} --promote"
     # The version that a series stands for changes; a golden names the version that ran.
     by_version = {upstream(run.kernel.rpartition(" ")[2]): run for run in runs}
     golden = golden_path(path)

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pfnlab.errors import Misuse
+from pfnlab.inert import path_word
 from pfnlab.lab.building.patch_file import PatchFile
 from pfnlab.lab.building.source import KernelSource, files_of
 from pfnlab.lab.images.cache import cache_root, locked, write_kept_text
@@ -193,7 +194,8 @@ def _other_base(patch: PatchFile, source: KernelSource) -> str:
         return ""
     if patch.base_series in ("", source.series):
         return f"; it is made for {base}: make it anew for this source"
-    return f"; it is made for {base}: write pfnlab kernels build {patch.base_series} --patch {patch.path}"
+    command = f"pfnlab kernels build {patch.base_series} --patch {path_word(patch.path)}"
+    return f"; it is made for {base}: write {command}"
 
 
 def _leaves(folder: Path, file: Path) -> bool:
