@@ -140,3 +140,18 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.C
         NEWS_FILE.parent.mkdir(exist_ok=True)
         NEWS_FILE.write_text("\n\n".join(news + said(terminalreporter, f"{NEWS} whole")) + "\n")
         terminalreporter.write_line(f"listed in {NEWS_FILE}; `pfnlab kernels meet --new` says what changed")
+
+
+@pytest.fixture
+def usual_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process takes itself for that of a user who is not root, whoever runs the tests."""
+    user = os.getuid() or 1000
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+
+
+@pytest.fixture
+def as_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process takes itself for root's, which nobody called with sudo."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.delenv("SUDO_UID", raising=False)
+    monkeypatch.delenv("SUDO_GID", raising=False)

@@ -54,6 +54,6 @@ def program_with(word: str, line: str) -> Program:
     return load_text(f"{_HEAD}{_BEFORE.get(word, '')}{line}\n{_AFTER.get(word, '')}")
 
 
-def place_of(word: str) -> int:
+def path_end(word: str) -> int:
     """The place of that line among the operations of the program, from its end on."""
     return -1 - len(_AFTER.get(word, "").splitlines())

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,7 +20,9 @@ from pfnlab.files import (
     cannot_write,
     check_output,
     check_regular,
+    log_pieces,
     read_bytes,
+    read_head,
     read_text,
     write_output,
     write_whole,
@@ -132,6 +136,139 @@ def test_a_pipe_that_does_not_end_is_bounded() -> None:
     os.close(write)
 
 
+def log_refusal(path: Path | None) -> str:
+    """Why a log is not read to its end."""
+    with pytest.raises(Unreadable) as refused:
+        for _ in log_pieces(path, "log"):
+            pass
+    return refused.value.reason
+
+
+def test_a_log_is_read_in_pieces(tmp_path: Path) -> None:
+    """Its end too, where no line ends."""
+    (tmp_path / "log").write_bytes(b"x" * 99 + b"\n" + b"y" * (3 * MIB) + b"\nz")
+
+    pieces = list(log_pieces(tmp_path / "log", "log"))
+
+    assert (4, MIB) == (len(pieces), max(map(len, pieces)))
+    assert (tmp_path / "log").read_bytes() == b"".join(pieces)
+
+
+@pytest.mark.parametrize("content", [bytes(40), b"x" * 40, b"x\n" + b"y" * 33, b"y" * 33 + b"\nx"])
+def test_a_line_without_an_end_is_no_log(
+    tmp_path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a disk image, or /dev/zero through a pipe; wherever the pieces end."""
+    monkeypatch.setattr(files, "MOST_LINE", 32)
+    monkeypatch.setattr(files, "_PIECE", 10)
+    (tmp_path / "log").write_bytes(content)
+
+    assert "a line is longer than 32 bytes: this is no log" == log_refusal(tmp_path / "log")
+
+
+def test_lines_at_the_bound_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a line ends in another piece than it begins in."""
+    monkeypatch.setattr(files, "MOST_LINE", 32)
+    monkeypatch.setattr(files, "_PIECE", 10)
+    (tmp_path / "log").write_bytes((b"x" * 32 + b"\n") * 5)
+
+    assert 165 == len(b"".join(log_pieces(tmp_path / "log", "log")))
+
+
+def test_a_pipe_that_flows_for_ever_is_no_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What came by then is not kept."""
+    monkeypatch.setattr(files, "MOST_LOG", 100)
+    read, write = os.pipe()
+    os.write(write, b"y\n" * 100)
+
+    reason = log_refusal(Path(f"/dev/fd/{read}"))
+
+    assert "a log is at most 100 bytes, this is larger: is it the right file?" == reason
+    os.close(read)
+    os.close(write)
+
+
+def test_a_file_that_waits_for_more_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As /proc/kmsg, which says that it is a usual file."""
+
+    def nothing_yet(descriptor: int, most: int) -> bytes:
+        raise BlockingIOError
+
+    (tmp_path / "kmsg").touch()
+    monkeypatch.setattr(os, "read", nothing_yet)
+
+    assert "this file has no end: name a copy of it" == log_refusal(tmp_path / "kmsg")
+
+
+def test_the_beginning_of_a_file_is_read(tmp_path: Path) -> None:
+    """However large it is, and of one that is shorter all."""
+    with (tmp_path / "core").open("wb") as core:
+        core.write(b"ELF")
+        core.truncate(1 << 40)
+
+    (tmp_path / "short").write_bytes(b"E")
+
+    heads = [read_head(tmp_path / name, "core", 4) for name in ("core", "short")]
+
+    assert [b"ELF\0", b"E"] == heads
+
+
+def test_there_is_no_beginning_of_what_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of /proc/kmsg, which says that it is a usual file."""
+
+    def nothing_yet(descriptor: int, most: int) -> bytes:
+        raise BlockingIOError
+
+    (tmp_path / "kmsg").touch()
+    monkeypatch.setattr(os, "read", nothing_yet)
+
+    with pytest.raises(Unreadable, match="this file has no end"):
+        read_head(tmp_path / "kmsg", "bundle", 512)
+
+
+def stdin_from(descriptor: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on standard input is the open file of this number."""
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(fileno=lambda: descriptor))
+
+
+def test_standard_input_is_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And begins where others left it."""
+    read, write = os.pipe()
+    os.write(write, b"others ours")
+    os.close(write)
+    os.read(read, 7)
+    stdin_from(read, monkeypatch)
+
+    assert b"ours" == b"".join(log_pieces(None, "log"))
+    os.close(read)
+
+
+def test_standard_input_that_is_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its writer is there, and says nothing."""
+    monkeypatch.setattr(files, "UNSAID", 0.01)
+    read, write = os.pipe()
+    stdin_from(read, monkeypatch)
+
+    assert "nothing came for 0.01 s: give a file, or what ends" == log_refusal(None)
+    os.close(read)
+    os.close(write)
+
+
+@pytest.mark.parametrize(("device", "refused"), [("/dev/zero", True), ("/dev/null", False)])
+def test_standard_input_may_be_nothing_but_no_device(
+    device: str, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """/dev/null ends at once."""
+    with open(device, "rb") as opened:
+        stdin_from(opened.fileno(), monkeypatch)
+        try:
+            content = list(log_pieces(None, "log"))
+        except Unreadable as trouble:
+            content = [trouble.reason.encode()]
+
+    assert ([b"this is a device: give a file or a pipe"] if refused else []) == content
+
+
 def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
     """Instead of an error of the codec."""
     (tmp_path / "odd").write_bytes(b"\xff")
@@ -169,11 +306,11 @@ def test_two_threads_that_write_one_file(tmp_path: Path, monkeypatch: pytest.Mon
     """Each has a part of its own, so that the second finds its own when the first is done."""
     path, both = tmp_path / "file", threading.Barrier(2, timeout=10)
     troubles = list[OSError]()
-    replace = Path.replace
+    replace = os.replace
 
-    def together(part: Path, target: Path) -> Path:
+    def together(part: str, target: str, **folders: int) -> None:
         both.wait()
-        return replace(part, target)
+        replace(part, target, **folders)
 
     def write() -> None:
         try:
@@ -181,7 +318,7 @@ def test_two_threads_that_write_one_file(tmp_path: Path, monkeypatch: pytest.Mon
         except OSError as trouble:
             troubles.append(trouble)
 
-    monkeypatch.setattr(Path, "replace", together)
+    monkeypatch.setattr(os, "replace", together)
     threads = [threading.Thread(target=write) for _ in range(2)]
     for thread in threads:
         thread.start()
@@ -195,12 +332,12 @@ def test_two_threads_that_write_one_file(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither a part of the new text nor a file beside it."""
 
-    def full(part: Path, target: Path) -> Path:
+    def full(part: str, target: str, **folders: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     path = tmp_path / "page.md"
     path.write_text("old")
-    monkeypatch.setattr(Path, "replace", full)
+    monkeypatch.setattr(os, "replace", full)
 
     with pytest.raises(Undecided, match=r"page\.md cannot be written: .*; name another file with -o"):
         write_output(path, "new")
@@ -246,7 +383,7 @@ def test_an_output_that_cannot_be_written_is_refused(tmp_path: Path, name: str, 
     assert str(written.value) == str(refused.value)
 
 
-def test_an_output_that_can_be_written_is_not_touched(tmp_path: Path) -> None:
+def test_an_output_that_can_be_written_is_not_touched(tmp_path: Path, usual_user: None) -> None:
     """Neither a new file nor an old one, a link or a device."""
     (tmp_path / "old").write_text("old")
     (tmp_path / "link").symlink_to(tmp_path / "old")
@@ -258,7 +395,7 @@ def test_an_output_that_can_be_written_is_not_touched(tmp_path: Path) -> None:
     assert "old" == (tmp_path / "old").read_text()
 
 
-def test_a_link_stays_a_link(tmp_path: Path) -> None:
+def test_a_link_stays_a_link(tmp_path: Path, usual_user: None) -> None:
     """The file it leads to is written."""
     (tmp_path / "link").symlink_to(tmp_path / "page.md")
 
@@ -300,7 +437,7 @@ def test_a_file_that_is_read_is_known_by_all_its_names(
     assert str(refused.value).startswith(f"{other} is {path} by another name, a file that is read")
 
 
-def test_another_file_is_written(tmp_path: Path) -> None:
+def test_another_file_is_written(tmp_path: Path, usual_user: None) -> None:
     """A new one, one that is there already, a link to nothing, or none at all."""
     path, old, link = tmp_path / "a", tmp_path / "old", tmp_path / "link"
     path.touch()

@@ -17,9 +17,11 @@ SOURCE = Path(__file__).parent.parent / "src" / "pfnlab"
 ORDER = (
     ("units", "version"),
     ("errors", "trace", "inert"),
+    ("path_walk",),
+    ("whole_file",),
     ("files", "endings"),
     ("limit", "branches", "progress", "made", "extras", "schema_files", "toml_text", "json_text"),
-    ("own_code", "worker", "result"),
+    ("own_code", "worker", "result", "wildcards"),
     ("processes", "supervised"),
     ("store",),
     ("hw",),
@@ -68,10 +70,10 @@ ORDER = (
 #: Rooms that know nothing of what comes before them but these.
 ALONE = {
     "checker.search": (
-        *("units", "version", "errors", "inert", "files"),
+        *("units", "version", "errors", "inert", "path_walk", "whole_file", "files"),
         *("limit", "own_code", "worker", "processes", "extras"),
     ),
-    "store": ("units", "errors", "inert", "files", "extras"),
+    "store": ("units", "errors", "inert", "path_walk", "whole_file", "files", "extras"),
 }
 
 #: What `import pfnlab` names.

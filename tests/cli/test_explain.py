@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from asking import Ask
@@ -36,10 +34,12 @@ def test_a_file_and_standard_input_are_read(
     """Both say what the line does."""
     log = tmp_path / "dmesg.txt"
     log.write_text(f"[    1.0] {LINE}\n", encoding="utf-8")
-    stdin = SimpleNamespace(buffer=io.BytesIO(log.read_bytes()), isatty=lambda: False)
-    monkeypatch.setattr("sys.stdin", stdin)
+    with log.open() as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
 
-    assert ask("explain", str(log)).out == ask("explain", "-").out
+        answer = ask("explain", "-")
+
+    assert ask("explain", str(log)).out == answer.out
 
 
 def test_json_has_values(ask: Ask) -> None:
@@ -72,8 +72,10 @@ def test_an_errno_has_causes(ask: Ask) -> None:
     [
         (
             ("nowhere.txt",),
-            "nowhere.txt cannot be read: No such file or directory; a line is given in",
+            "nowhere.txt: there is no such file: check the path; a line is given in quotes",
         ),
+        (("/dev/zero",), "/dev/zero: this is a device: name a log file"),
+        (("/tmp",), "/tmp: this is a directory: name a log file in it"),
         (("--errno", "EXDEV", "mmap", "resource0"), "no causes of 'EXDEV' are known"),
         (("--errno", "EINVAL", "mmap", "nothing"), "is no way to map"),
         (("--kernel", "new", LINE), "new"),

@@ -93,6 +93,17 @@ def test_a_collected_bundle_is_the_same_machine(ask: Ask, tmp_path: Path) -> Non
         ((LEAK, "--format", "prometheus", "--json"), "two forms of the same"),
         ((LEAK, "--device", "00:99.0"), "there is no PCI device"),
         (("nowhere.bundle",), "nowhere.bundle"),
+        (("--collect", "f", "--watch", "1"), "--collect looks at nothing: leave --watch out"),
+        (("--collect", "f", "--json", "--deep"), "--collect looks at nothing: leave --deep and --json out"),
+        (("--script", "--device", "00:01.0"), "--script prints a script: leave --device out"),
+        (("f.bundle", "--script"), "--script prints a script: leave BUNDLE|VMCORE|SOSREPORT out"),
+        (("--watch", "1", "-o", "f"), "--watch prints lines on and on: leave --output out"),
+        (("--json", "--format", "text"), "--json and --format are two forms of the same"),
+        *(
+            (("--watch", number), f"{number} is no number of seconds: write one up to 31,622,400 (a year)")
+            for number in ("inf", "1e+300")
+        ),
+        *((("--watch", number), "'--watch'") for number in ("0", "-1")),
         ((str(ROOT / "README.md"),), "this is no bundle"),
     ],
 )
@@ -103,6 +114,36 @@ def test_misuse_is_one_line(words: tuple[str, ...], message: str, ask: Ask) -> N
     assert (2, "") == (answer.code, answer.out)
     assert message in answer.err
     assert 1 == len(answer.err.splitlines())
+
+
+def test_nan_is_no_number_of_seconds(ask: Ask) -> None:
+    """It is neither smaller nor larger than another."""
+    answer = ask("inspect", "--watch", "nan")
+
+    assert (2, "", 1) == (answer.code, answer.out, len(answer.err.splitlines()))
+
+
+def test_a_script_may_be_written_to_a_file(ask: Ask, tmp_path: Path) -> None:
+    """What goes with it stays possible."""
+    answer = ask("inspect", "--script", "-o", str(tmp_path / "collect.sh"))
+
+    assert (0, True) == (answer.code, (tmp_path / "collect.sh").read_text().startswith("#!"))
+
+
+def test_a_bundle_is_for_its_owner_alone(ask: Ask, tmp_path: Path) -> None:
+    """Names of processes and addresses are in it."""
+    answer = ask("inspect", "--collect", str(tmp_path / "host.bundle"))
+
+    assert (0, 0o600) == (answer.code, (tmp_path / "host.bundle").stat().st_mode & 0o777)
+
+
+def test_the_advised_command_can_be_run(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the file is called."""
+    monkeypatch.chdir(tmp_path)
+
+    answer = ask("inspect", "--collect=-a b")
+
+    assert "-a b: look at it with `pfnlab inspect './-a b'`" in answer.err
 
 
 def test_watching_prints_what_changes(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -189,3 +189,81 @@ def test_the_verbs_of_modules_are_found() -> None:
     """So the tests above mean something."""
     assert "check" in DECLARED
     assert app.registered_commands
+
+
+@for_each(
+    ("words", "says"),
+    [
+        (
+            ("campaign", "status", "--store", ""),
+            "--store '' has no value: write one, or leave the option out",
+        ),
+        (("campaign", "status", "--store="), "--store= has no value: write one, or leave the option out"),
+        (("run", "munmap-middle", "-o", ""), "-o '' has no value: write one, or leave the option out"),
+        (("results", ""), "'' is an empty word, which names nothing: leave it out"),
+        (("run", "--", ""), "'' is an empty word, which names nothing: leave it out"),
+    ],
+)
+def test_an_empty_word_is_refused(words: tuple[str, ...], says: str, ask: Ask) -> None:
+    """A variable that is not set would count as an option that is absent."""
+    assert (2, "", f"pfnlab: {says}\n") == ask(*words)
+
+
+def test_a_word_behind_the_options_may_look_like_one(ask: Ask) -> None:
+    """What ends in = is a name there."""
+    assert "--x=" in ask("run", "--", "--x=.pfn", "--x=").err
+
+
+@for_each(
+    ("words", "says"),
+    [
+        (
+            ("check", "--differ", "trackers/vm_pat", "trackers/track_ctx", "--states", "5"),
+            "--differ asks for one program alone: leave --states out",
+        ),
+        (
+            ("check", "--seed", "4"),
+            "a search without --random and --swarm has no random numbers: leave --seed out",
+        ),
+        (
+            ("check", "--swarm", "2", "--every-order"),
+            "--swarm goes without --memory, --checkpoint, --random and --every-order: "
+            "--states limits each search",
+        ),
+        (("check", "--seconds", "inf"), "inf is no number of seconds: write one up to 31,622,400 (a year)"),
+        (
+            ("results", "x.db", "--backup", "y", "--kind", "run"),
+            "--backup copies the whole store: leave --kind out",
+        ),
+        (("results", "x.db", "-o", "y.csv", "--full"), "-o writes all columns: leave --full out"),
+        (
+            ("kernels", "diff", "--model", "6.1", "7.2", "--programs", "5"),
+            "--model has no random programs: leave --programs out",
+        ),
+        (("kernels", "meet", "7.2", "--known", "x"), "--known says where --promote writes: add --promote"),
+        (("kernels", "sizes", "--write", "x", "--json"), "--write prints no sizes: leave --json out"),
+        (
+            ("bisect", "munmap-middle", "--good", "7.3", "--bad", "6.1", "--jobs", "1"),
+            "without --tree nothing is built: leave --jobs out",
+        ),
+        (
+            ("campaign", "new", "x.toml", "--schema"),
+            "--schema prints the schema of all such files: leave the file's name out",
+        ),
+    ],
+)
+def test_an_option_that_would_have_no_effect_is_refused(words: tuple[str, ...], says: str, ask: Ask) -> None:
+    """Instead of being left out of account without a word."""
+    assert (2, "", f"pfnlab: {says}\n") == ask(*words)
+
+
+def test_the_command_after_a_new_campaign_can_be_run(
+    ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of a file that is called like an option."""
+    monkeypatch.chdir(tmp_path)
+
+    answer = ask("campaign", "new", "--", "---x.toml")
+
+    assert "---x.toml written; then: pfnlab campaign check ./---x.toml\n" == answer.err
+    assert 0 == ask("campaign", "check", "./---x.toml").code

@@ -107,7 +107,7 @@ def test_a_store_may_have_any_name(tmp_path: Path, name: str, monkeypatch: pytes
     assert [tmp_path / name] == [*tmp_path.iterdir()]
 
 
-def test_a_store_behind_a_link_is_made_where_the_link_leads(tmp_path: Path) -> None:
+def test_a_store_behind_a_link_is_made_where_the_link_leads(tmp_path: Path, usual_user: None) -> None:
     """And the link stays one."""
     (tmp_path / "link.db").symlink_to(tmp_path / "there.db")
 

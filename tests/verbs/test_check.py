@@ -32,7 +32,9 @@ def test_options_say_the_kind_of_limits(options: dict[str, Any], limits: CheckLi
     assert limits == limits_of(CheckRequest(**options))
 
 
-_SWARM = "--swarm goes without --memory, --checkpoint and --random: --states limits each search"
+_SWARM = (
+    "--swarm goes without --memory, --checkpoint, --random and --every-order: --states limits each search"
+)
 
 _RANDOM = (
     "--random goes without --memory, --checkpoint, --states and --every-order: its walks, "

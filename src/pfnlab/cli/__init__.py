@@ -20,6 +20,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -172,7 +173,23 @@ def _defect() -> int:
     return Defect.exit_code
 
 
+def _check_empty(argv: Sequence[str]) -> None:
+    """
+    :raises Misuse: a word is empty, as of a variable of the shell that is not set; it would count as absent
+    """
+    options = argv[: argv.index("--")] if "--" in argv else argv
+    for at, word in enumerate(argv):
+        before = argv[at - 1] if at else ""
+        if re.fullmatch("--[a-z-]+=", word) and at < len(options):
+            raise Misuse(f"{word} has no value: write one, or leave the option out")
+        if not word and before.startswith("-") and before != "--":
+            raise Misuse(f"{before} '' has no value: write one, or leave the option out")
+        if not word:
+            raise Misuse("'' is an empty word, which names nothing: leave it out")
+
+
 def _dispatch(argv: list[str]) -> int:
+    _check_empty(argv)
     from pfnlab.cli.direct import performed_directly
 
     if (done := performed_directly(argv)) is not None:

@@ -33,10 +33,12 @@ def campaign_new(
     from pfnlab.campaign.new_file import new_text
     from pfnlab.errors import Misuse
     from pfnlab.files import cannot_write, write_whole
-    from pfnlab.inert import shell_path
+    from pfnlab.inert import shell_path, visible_name
     from pfnlab.progress import say
     from pfnlab.schema_files import campaign_file_text
 
+    if schema and file is not None:
+        raise Misuse("--schema prints the schema of all such files: leave the file's name out")
     if schema:
         print(campaign_file_text(), end="")
         return 0
@@ -45,10 +47,10 @@ def campaign_new(
     if lexists(file):
         raise Misuse(f"{file} exists: name a new file")
     try:
-        write_whole(file, new_text(file))
+        write_whole(file, new_text(file), new=True)
     except OSError as trouble:
         raise cannot_write(file, trouble, "name another file") from trouble
-    say(f"{file} written; then: pfnlab campaign check {shell_path(file)}")
+    say(f"{visible_name(file)} written; then: pfnlab campaign check {shell_path(file)}")
     return 0
 
 

@@ -63,6 +63,7 @@ def litmus_copy(
 ) -> int:
     """Copy programs to files of your own, to change them."""
     from pfnlab.files import cannot_write
+    from pfnlab.path_walk import make_folder
     from pfnlab.programs.lang.library import library_programs
     from pfnlab.programs.lang.load import read_program_text
 
@@ -71,7 +72,7 @@ def litmus_copy(
     _check_free(sources, instead, force=force)
     texts = {target: read_program_text(source) for target, source in sources.items()}
     try:
-        to.mkdir(parents=True, exist_ok=True)
+        make_folder(to)
     except OSError as trouble:
         raise cannot_write(to, trouble, instead) from trouble
     for target, text in texts.items():
@@ -89,7 +90,7 @@ def new(
     """Write a program to begin with: it has comments, and runs as it is."""
     from importlib.resources import files
 
-    from pfnlab.inert import shell_path
+    from pfnlab.inert import shell_path, visible_name
 
     text = files("pfnlab.programs.lang").joinpath("template.pfn").read_text(encoding="utf-8")
     if file is None:
@@ -97,7 +98,7 @@ def new(
         return 0
     _check_free([file], "name another file", force=force)
     _write(file, text)
-    print(f"{file} written; run it: pfnlab run {shell_path(file)}")
+    print(f"{visible_name(file)} written; run it: pfnlab run {shell_path(file)}")
     return 0
 
 

@@ -118,12 +118,12 @@ def _append(path: Path | None, text: str) -> None:
     :raises Undecided: the disk is full or fails
     """
     from pfnlab.files import cannot_write
+    from pfnlab.whole_file import append_text
 
     if path is None:
         print(text, end="")
         return
     try:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(text)
+        append_text(path, text)
     except OSError as trouble:
         raise cannot_write(path, trouble) from trouble

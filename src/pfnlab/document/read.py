@@ -17,6 +17,7 @@ from pfnlab.fuzz.filing import DATA, PROGRAM, REPORT, FindingFolder
 from pfnlab.inert import one_line
 from pfnlab.json_text import json_values
 from pfnlab.result import Printed
+from pfnlab.wildcards import searching
 
 #: The most characters of a foreign ``format`` that a message repeats.
 _REPEATED = 40
@@ -74,9 +75,14 @@ def files_of(paths: Sequence[Path]) -> Iterator[Path]:
             yield path
 
 
+def _inside(folder: Path) -> list[Path]:
+    with searching(str(folder)) as search:
+        return [folder / entry.name for entry in search.entries(str(folder))]
+
+
 def _places(folder: Path) -> list[Path]:
     """The finding that *folder* is, or those in it."""
-    folders = [folder] if (folder / PROGRAM).is_file() else sorted(folder.iterdir())
+    folders = [folder] if (folder / PROGRAM).is_file() else _inside(folder)
     found = [place for place in folders if (place / PROGRAM).is_file() and (place / REPORT).is_file()]
     if not found:
         raise Misuse(f"{folder}: no finding is in this folder ({PROGRAM} and {REPORT}): {takes()}")

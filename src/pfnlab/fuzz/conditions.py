@@ -6,7 +6,7 @@ They are on leaves, on removed devices, on claimed ranges and under holds.
 from __future__ import annotations
 
 from pfnlab.fuzz.call_kinds import EVERYWHERE, areas_of, kind_of, rows_of
-from pfnlab.fuzz.ranges import leaf_level, place_of, touches
+from pfnlab.fuzz.ranges import leaf_level, path_end, touches
 from pfnlab.programs.lang.ops import Call, Mmap, Op, Program, Release, uses_vfio
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import Run, Step
@@ -42,7 +42,7 @@ class Conditions:
         """Note that *op* was done."""
         call, kind = op.call, kind_of(op.call)
         if isinstance(call, Mmap) and leaf_level(call) > 1:
-            self._mapped.append(place_of(call))
+            self._mapped.append(path_end(call))
         self._leaves |= {place.name for place in self._mapped if touches(call, place)}
         if kind in ("remove", "unplug"):
             self._removed, self._claimed = True, False

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from pfnlab.errors import Misuse
-from pfnlab.files import Missing, cannot_write, read_text
+from pfnlab.files import Missing, cannot_write, read_text, write_whole
 from pfnlab.fuzz.signature import LOOKING, LOST, VIOLATION, Signature, unknown_violations
 from pfnlab.fuzz.value_shape import NOTHING
 from pfnlab.inert import (
@@ -28,6 +28,7 @@ from pfnlab.inert import (
     shell_line,
     shell_path,
 )
+from pfnlab.path_walk import make_folder
 from pfnlab.programs.lang.canonical import format_text
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
@@ -188,11 +189,11 @@ class Folder:
         name = slug(finding.signature)
         folder = self.path / name
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / PROGRAM).write_text(program_text(finding), encoding="utf-8")
+            make_folder(folder)
+            write_whole(folder / PROGRAM, program_text(finding))
             # The report last: what has one is a finding.
-            (folder / DATA).write_bytes(data_text(finding))
-            (folder / REPORT).write_text(report_text(finding, folder), encoding="utf-8")
+            write_whole(folder / DATA, data_text(finding))
+            write_whole(folder / REPORT, report_text(finding, folder))
         except OSError as trouble:
             raise cannot_write(folder, trouble, "say --findings DIR") from trouble
         return name

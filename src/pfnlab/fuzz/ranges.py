@@ -31,7 +31,7 @@ TABLE, GIGABYTE = LEAF_PAGES[2], LEAF_PAGES[3]
 DRIVER_LEAVES: dict[DriverHow, int] = {"fault_pmd": 2, "fault_pud": 3}
 
 
-def place_of(call: Mmap) -> Span:
+def path_end(call: Mmap) -> Span:
     """The pages of an area at which *call* maps."""
     return call.over if call.over is not None else Span(call.name or "", 0, call.source.pages)
 
@@ -44,7 +44,7 @@ def leaf_level(call: Mmap) -> int:
     most = (
         DRIVER_LEAVES.get(call.driver.how, 1) if call.driver is not None else 3 if call.via == "vfio" else 1
     )
-    place = place_of(call)
+    place = path_end(call)
     for level in range(most, 1, -1):
         unit = LEAF_PAGES[level]
         first = place.start + -place.start % unit
@@ -63,7 +63,7 @@ def touched_level(program: Program) -> int:
     for op in program.ops:
         call = op.call
         if isinstance(call, Mmap) and leaf_level(call) > 1:
-            mapped.append((place_of(call), leaf_level(call)))
+            mapped.append((path_end(call), leaf_level(call)))
         for place, level in mapped:
             if level > found and touches(call, place):
                 found = level

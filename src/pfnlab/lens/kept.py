@@ -6,7 +6,9 @@ import hashlib
 from contextlib import suppress
 from pathlib import Path
 
+from pfnlab.errors import Misuse
 from pfnlab.files import write_whole
+from pfnlab.path_walk import make_folder
 
 _DIGEST = 32
 
@@ -23,6 +25,6 @@ def read_kept(path: Path, origin: bytes) -> bytes | None:
 
 def write_kept(path: Path, origin: bytes, content: bytes) -> None:
     """Store *content*; it appears whole or not at all. Where nothing can be written, nothing is stored."""
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(OSError, Misuse):
+        make_folder(path.parent)
         write_whole(path, origin + hashlib.sha256(content).digest() + content)

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from pfnlab.errors import Misuse
+from pfnlab.files import write_whole
 from pfnlab.policies.releases import is_version, series_of, upstream, version_key
 from pfnlab.result import Count
 
@@ -171,7 +172,7 @@ def known_titles(first: str, second: str) -> tuple[str, ...]:
 def write_known(folder: Path, known: KnownKernel) -> Path:
     """Write the file of *known* into *folder*, in place of an older one; its path."""
     path = folder / f"{known.package_version}.json"
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(known), indent=1) + b"\n")
+    write_whole(path, msgspec.json.format(msgspec.json.encode(known), indent=1) + b"\n")
     known_packages.cache_clear()
     known_versions.cache_clear()
     return path

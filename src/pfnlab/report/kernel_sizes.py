@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pfnlab.errors import Misuse
+from pfnlab.files import write_whole
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.inside import need_lens
 from pfnlab.lens.btf import Btf
@@ -95,7 +96,7 @@ def read_sizes(path: Any) -> SeriesSizes:
 def write_sizes(folder: Path, sizes: SeriesSizes) -> Path:
     """Write the file of one series into *folder*; its path."""
     path = folder / f"{sizes.series}.json"
-    path.write_text(_lines(msgspec.to_builtins(sizes)) + "\n", encoding="utf-8")
+    write_whole(path, _lines(msgspec.to_builtins(sizes)) + "\n")
     known_sizes.cache_clear()
     return path
 

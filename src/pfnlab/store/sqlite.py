@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import sqlite3
 import struct
-import threading
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from pfnlab.errors import Misuse, PfnlabError, Undecided
-from pfnlab.files import Missing, cannot_write, check_regular
+from pfnlab.files import Missing, cannot_write, check_regular, write_whole
+from pfnlab.path_walk import path_end
 from pfnlab.store.database import Database, damaged
 from pfnlab.store.schema import COLUMNS
+from pfnlab.whole_file import whole_file
 
 #: Seconds to wait for another process that writes.
 BUSY = 60.0
 
 #: "pfnl": in the head of the file, to tell a store from other databases.
 _APPLICATION = 0x70666E6C
+
+#: Bytes of a copy at a time.
+_PIECE = 1 << 20
 
 #: `struct flock`.
 _FLOCK = "hhqqi0q"
@@ -58,34 +64,31 @@ class SqliteDatabase(Database):
         if not path.exists():
             if not make:
                 raise Missing(path, "there is no such store: `pfnlab campaign run` makes one; check the path")
-            self._make(Path(os.path.realpath(path)))
+            self._make(path)
         if not check_regular(path, "store").st_size:
             raise Misuse(f"{address}: this file is empty, and no store of pfnlab: name another file")
+        if make:
+            with path_end(path):
+                # Only looked at: the library opens files by their names.
+                pass
         self._open(path.absolute(), make=make)
 
     def _make(self, path: Path) -> None:
         """A store without tables, whole or not at all: an empty file is none that pfnlab began."""
-        part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+        made = sqlite3.connect(":memory:", isolation_level=None)
         try:
-            with self._errors():
-                made = sqlite3.connect(part, isolation_level=None)
-                try:
-                    made.execute(f"PRAGMA application_id = {_APPLICATION}")
-                    made.execute("PRAGMA journal_mode = WAL")
-                finally:
-                    made.close()
-            try:
-                os.link(part, path)
-            except FileExistsError:
-                # Another process made it meanwhile.
-                pass
-            except OSError:
-                # A file system without links.
-                part.rename(path)
+            made.execute(f"PRAGMA application_id = {_APPLICATION}")
+            content = bytearray(made.serialize())
+        finally:
+            made.close()
+        # The version of the form, to write and to read: with a write-ahead log.
+        content[18:20] = b"\2\2"
+        try:
+            # Another process may make it meanwhile.
+            with suppress(FileExistsError):
+                write_whole(path, bytes(content), new=True)
         except OSError as trouble:
             raise cannot_write(Path(self.address), trouble, "name another file") from trouble
-        finally:
-            part.unlink(missing_ok=True)
 
     def _open(self, path: Path, *, make: bool) -> None:
         """Open the file, for those who only read also where nothing can be written, as on a full disk."""
@@ -170,11 +173,13 @@ class SqliteDatabase(Database):
     def alone(self, number: int) -> bool:
         """A lock on one byte of a file beside the store, which the kernel drops when this process is gone."""
         if self._lock is None:
-            path = f"{self.address}-running"
+            path = Path(f"{self.address}-running")
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
             try:
-                self._lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+                with path_end(path) as place:
+                    self._lock = os.open(place.name, flags, 0o666, dir_fd=place.folder)
             except OSError as trouble:
-                raise cannot_write(Path(path), trouble) from trouble
+                raise cannot_write(path, trouble) from trouble
         return self._set_lock(fcntl.F_WRLCK, number)
 
     def release(self, number: int) -> None:
@@ -213,20 +218,20 @@ class SqliteDatabase(Database):
         """
         if path.exists():
             raise Misuse(f"{path} exists: name a new file with --backup")
-        part = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            target = sqlite3.connect(part)
-            try:
-                self._opened.backup(target)
-            finally:
-                target.close()
-            part.replace(path)
+            with tempfile.TemporaryDirectory(prefix="pfnlab-backup-") as folder:
+                copied = Path(folder) / "store"
+                target = sqlite3.connect(copied)
+                try:
+                    self._opened.backup(target)
+                finally:
+                    target.close()
+                with copied.open("rb") as content, whole_file(path, new=True) as out:
+                    shutil.copyfileobj(content, out, _PIECE)
         except sqlite3.Error as trouble:
             raise Undecided(f"{path} cannot be written: {trouble}: is the disk full?") from trouble
         except OSError as trouble:
             raise cannot_write(path, trouble, "name another file with --backup") from trouble
-        finally:
-            part.unlink(missing_ok=True)
 
     def close(self) -> None:
         """End the connection; the last one removes the write-ahead log."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from pfnlab.verbs.option import JOBS, AsJson, Option, Say
+from pfnlab.verbs.option import JOBS, AsJson, Option, Say, refuse_beside
 
 if TYPE_CHECKING:
     from pfnlab.meeting.bisect import BisectResult
@@ -64,6 +64,8 @@ def perform(request: BisectRequest, say: Say) -> Iterator[BisectResult]:
     """
     from pfnlab.meeting.bisection import BisectOptions, bisected
 
+    if request.tree is None:
+        refuse_beside(request, "without --tree", "nothing is built", but="config jobs series")
     options = BisectOptions(
         tree=request.tree,
         repeat=request.repeat,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 
 from pfnlab.errors import Misuse
-from pfnlab.verbs.option import AccelOf, JobsOf, Option, ProfileOf, Say
+from pfnlab.verbs.option import SECONDS, AccelOf, JobsOf, Option, ProfileOf, Say, refuse_beside
 
 if TYPE_CHECKING:
     from pfnlab.checker.check import CheckResult
@@ -76,7 +76,7 @@ class CheckRequest(msgspec.Struct, frozen=True, kw_only=True):
     ] = ()
     depth: Annotated[int | None, Option("Operations in a row; 0: of any number.", "N", min=0)] = None
     states: Annotated[int | None, Option("Stop after so many states.", "N", min=1)] = None
-    seconds: Annotated[float | None, Option("Stop after so many seconds.", "S", min=0.0)] = None
+    seconds: Annotated[float | None, SECONDS._replace(help="Stop after so many seconds.", metavar="S")] = None
     memory: Annotated[
         int | None, Option("Memory for visited states; what is more goes to disk.", "MIB", min=1)
     ] = None
@@ -135,6 +135,8 @@ def perform(request: CheckRequest, say: Say) -> Iterator[CheckResult | DifferRes
 
     :raises Misuse: an option is wrong, or does not go with another
     """
+    if request.differ is None and request.random is None and request.swarm is None:
+        refuse_beside(request, "a search without --random and --swarm", "has no random numbers", but="seed")
     if request.differ is not None:
         yield (differing := _differing(request, request.differ))
         if differing.text is not None:
@@ -193,9 +195,10 @@ def limits_of(request: CheckRequest) -> CheckLimits:
     if request.guided and request.random is None:
         raise Misuse("--guided is for walks: say how many with --random N")
     if request.swarm is not None:
-        if (request.memory, request.checkpoint, request.random) != (None, None, None):
+        if (request.memory, request.checkpoint, request.random) != (None, None, None) or request.every_order:
             raise Misuse(
-                "--swarm goes without --memory, --checkpoint and --random: --states limits each search"
+                "--swarm goes without --memory, --checkpoint, --random and --every-order: --states limits "
+                "each search"
             )
         return Swarm(
             searches=request.swarm, states=request.states, seed=request.seed, depth=depth, seconds=seconds
@@ -236,10 +239,15 @@ def _model(spec: str) -> ModelMachine:
     return ModelMachine(model_text(named.rest))
 
 
+#: The options that go with --differ.
+_OF_DIFFER = ("differ", "on", "scope", "depth", "seconds", "policy", "save", "as_json")
+
+
 def _differing(request: CheckRequest, policies: tuple[str, str]) -> DifferResult:
     """The shortest program on which two policies of the first machine differ."""
     from pfnlab.checker.differ import compare
     from pfnlab.checker.kernel.scope import RaceScope, load_scope
+    from pfnlab.inert import shell_word
     from pfnlab.programs.runs.machine import accel_named
 
     limits_of(request)
@@ -249,6 +257,9 @@ def _differing(request: CheckRequest, policies: tuple[str, str]) -> DifferResult
         raise Misuse("--cluster does not go with --differ: leave one out")
     if isinstance(scope, RaceScope):
         raise Misuse(f"--differ compares operations one after the other: scope {scope.name} has races")
+    refuse_beside(request, "--differ", "asks for one program alone", takes=_OF_DIFFER)
+    if len(request.on) > 1:
+        raise Misuse(f"--differ is of one machine: leave --on {shell_word(request.on[1])} out")
     first, second = (_model(_replaced(base, policy)) for policy in policies)
     flushes = any(policy.startswith("flushes/") for policy in policies)
     return compare(first, second, scope, depth=request.depth, seconds=request.seconds, flushes=flushes)
@@ -274,13 +285,14 @@ def _save(request: CheckRequest, texts: dict[str, str], say: Say) -> None:
     """Write each counterexample as a program of its own, where the request says so."""
     if request.save is None:
         return
-    from pfnlab.files import cannot_write
+    from pfnlab.files import cannot_write, write_whole
+    from pfnlab.path_walk import make_folder
 
     for name, text in texts.items():
         path = request.save / f"{name}.pfn"
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+            make_folder(path.parent)
+            write_whole(path, text)
         except OSError as trouble:
             raise cannot_write(path, trouble) from trouble
         say(f"{path} written")

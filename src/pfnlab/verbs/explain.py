@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
@@ -32,8 +32,9 @@ EXAMPLES = (
     ),
 )
 
-#: Bytes that are read of a file at a time.
-_PIECE = 1 << 20
+
+#: Seconds between lines that say how much of a log is read.
+_EVERY = 10.0
 
 
 class ExplainRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,31 +73,27 @@ def perform(request: ExplainRequest, say: Say) -> Iterator[ExplainResult]:
 
 
 def _stream(words: tuple[str, ...]) -> Iterable[bytes]:
-    if not words and sys.stdin.isatty():
+    if not words and (sys.stdin is None or sys.stdin.isatty()):
         raise Misuse("there is nothing to explain: give a file, a line in quotes, or - for standard input")
     if words in ((), ("-",)):
-        return _pieces(sys.stdin.buffer)
+        return _log(None)
     if len(words) == 1 and not any(letter.isspace() for letter in words[0]):
-        return _file(Path(words[0]))
+        return _log(Path(words[0]))
     return ["\n".join(words).encode("utf-8", "replace")]
 
 
-def _file(path: Path) -> Iterator[bytes]:
+def _log(path: Path | None) -> Iterator[bytes]:
+    """The pieces of a log, and how far it is read; None for standard input."""
+    from pfnlab.files import Missing, log_pieces
     from pfnlab.inert import visible_name
+    from pfnlab.progress import beating, working
 
-    try:
-        file = path.open("rb")
-    except OSError as trouble:
-        raise Misuse(
-            f"{visible_name(path)} cannot be read: {trouble.strerror}; a line is given in quotes"
-        ) from trouble
-    with file:
+    name, size = "standard input" if path is None else visible_name(path), 0
+    with working(f"reading {name}") as work, beating(work, _EVERY):
         try:
-            yield from _pieces(file)
-        except OSError as trouble:
-            raise Misuse(f"{visible_name(path)} cannot be read: {trouble.strerror}") from trouble
-
-
-def _pieces(file: BinaryIO) -> Iterator[bytes]:
-    while piece := file.read(_PIECE):
-        yield piece
+            for piece in log_pieces(path, "log"):
+                size += len(piece)
+                work.show(f"reading {name}, {size >> 20:,} MiB until now")
+                yield piece
+        except Missing as trouble:
+            raise Misuse(f"{trouble}; a line is given in quotes") from trouble

@@ -65,6 +65,7 @@ def perform(request: ExportRequest, say: Say) -> Iterator[PlainText]:
     """
     from pfnlab.files import cannot_write, check_output, write_whole
     from pfnlab.lab.running.named_machines import files_named, name_machines, side_by_side
+    from pfnlab.path_walk import make_folder
     from pfnlab.programs.lang.library import STDIN, load_found, program_paths
     from pfnlab.programs.runs.look import LookLevel
     from pfnlab.programs.runs.machine import accel_named
@@ -101,7 +102,7 @@ def perform(request: ExportRequest, say: Say) -> Iterator[PlainText]:
         return
     try:
         for name, target in targets.items():
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(target.parent)
             write_whole(target, files[name])
             yield PlainText.line(str(target))
     except OSError as trouble:

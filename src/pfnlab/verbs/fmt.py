@@ -51,7 +51,7 @@ def perform(request: FmtRequest, say: Say) -> Iterator[FmtResult | PlainText]:
     :raises Misuse: there is no such form, or a file cannot be written
     :raises ProgramError: what is to be rewritten is no program
     """
-    from pfnlab.files import cannot_write, check_regular
+    from pfnlab.files import cannot_write, check_regular, write_whole
     from pfnlab.programs.lang.canonical import format_text
     from pfnlab.programs.lang.library import STDIN, program_paths
     from pfnlab.programs.lang.problems import FmtResult, problems_of
@@ -74,7 +74,7 @@ def perform(request: FmtRequest, say: Say) -> Iterator[FmtResult | PlainText]:
             # A pipe could be read, and writing into one may wait for ever.
             check_regular(path, "program")
             try:
-                path.write_text(formatted, encoding="utf-8")
+                write_whole(path, formatted)
             except OSError as trouble:
                 raise cannot_write(path, trouble) from trouble
 

@@ -11,6 +11,7 @@ import msgspec
 
 from pfnlab.errors import Misuse
 from pfnlab.verbs.option import (
+    SECONDS,
     AccelOf,
     AsJson,
     FindingsOf,
@@ -57,7 +58,9 @@ class FuzzRequest(msgspec.Struct, frozen=True, kw_only=True):
         Option("What random numbers begin with: another N, other programs. Default: 0.", "N"),
     ] = None
     programs: Annotated[int | None, Option("How many in all; 500 without --seconds.", "N", min=1)] = None
-    seconds: Annotated[float | None, Option("Begin nothing new after so many seconds.", "S", min=0)] = None
+    seconds: Annotated[
+        float | None, SECONDS._replace(help="Begin nothing new after so many seconds.", metavar="S")
+    ] = None
     resume: ResumeOf = None
     findings: FindingsOf = Path("findings")
     known: KnownOf = ()

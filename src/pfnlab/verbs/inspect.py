@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 
 from pfnlab.errors import Misuse
+from pfnlab.inert import visible_name
 from pfnlab.result import PlainText
-from pfnlab.verbs.option import AsJson, Option, Say
+from pfnlab.verbs.option import SECONDS, AsJson, Option, Say, refuse_beside
 
 if TYPE_CHECKING:
     from pfnlab.inspector.host_snapshot import Snapshot
@@ -58,7 +59,10 @@ class InspectRequest(msgspec.Struct, frozen=True, kw_only=True):
         False
     )
     watch: Annotated[
-        float | None, Option("Look again every so many seconds, and print what changed.", "SECONDS", min=0.1)
+        float | None,
+        SECONDS._replace(
+            help="Look again every so many seconds, and print what changed.", metavar="SECONDS", min=0.1
+        ),
     ] = None
     form: Annotated[
         str | None,
@@ -85,7 +89,9 @@ def perform(request: InspectRequest, say: Say) -> Iterator[InspectionResult | Pl
         from pfnlab.inspector.sources.origins import live_files
 
         collect(request.collect, live_files(), redact=request.redact)
-        say(f"{request.collect}: look at it with `pfnlab inspect {shell_path(request.collect)}`")
+        say(
+            f"{visible_name(request.collect)}: look at it with `pfnlab inspect {shell_path(request.collect)}`"
+        )
         return
     if request.watch is None:
         yield _result(request, _snapshot(request))
@@ -112,8 +118,14 @@ def _check(request: InspectRequest) -> None:
         raise Misuse(f"{request.origin} is not this machine: leave --deep, --collect and --watch out")
     if request.form not in (None, "text", "prometheus"):
         raise Misuse(f"there is no form {request.form!r}: text or prometheus")
-    if request.form == "prometheus" and request.as_json:
+    if request.form is not None and request.as_json:
         raise Misuse("--json and --format are two forms of the same: write one of them")
+    if request.script:
+        refuse_beside(request, "--script", "prints a script", takes=("script", "output"))
+    if request.collect is not None:
+        refuse_beside(request, "--collect", "looks at nothing", takes=("collect", "redact"))
+    if request.watch is not None:
+        refuse_beside(request, "--watch", "prints lines on and on", but="as_json form output")
 
 
 def _snapshot(request: InspectRequest) -> Snapshot:

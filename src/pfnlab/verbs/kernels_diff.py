@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 
 from pfnlab.errors import Misuse
-from pfnlab.verbs.option import AsJson, JobsOf, LitmusOf, Option, PageFile, RandomPrograms, Say, SeedOf
+from pfnlab.verbs.option import (
+    AsJson,
+    JobsOf,
+    LitmusOf,
+    Option,
+    PageFile,
+    RandomPrograms,
+    Say,
+    SeedOf,
+    refuse_beside,
+)
 
 if TYPE_CHECKING:
     from pfnlab.meeting.meet import MeetingResult
@@ -52,6 +62,8 @@ def perform(request: DiffRequest, say: Say) -> Iterator[MeetingResult | RulesBet
     """
     if request.jobs is not None and not request.model:
         raise Misuse("--jobs is for --model: each kernel has one guest")
+    if request.model:
+        refuse_beside(request, "--model", "has no random programs", but="programs seed")
     yield from _models(request) if request.model else _kernels(request, say)
 
 

@@ -81,6 +81,8 @@ def perform(request: MeetRequest, say: Say) -> Iterator[MeetingResult | Unmet]:
         return
     if not names:
         raise Misuse("no kernel was named: write 6.12.107, --new, or a bzImage")
+    if request.known is not None and not request.promote:
+        raise Misuse("--known says where --promote writes: add --promote")
     if request.promote and request.profile:
         raise Misuse("a kernel becomes known by the model of its own version: leave --profile out")
     check_output(request.output, [*map(Path, names), *litmus_files(request.litmus)])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from pfnlab.verbs.option import AsJson, Option, Say
+from pfnlab.verbs.option import AsJson, Option, Say, refuse_beside
 
 if TYPE_CHECKING:
     from pfnlab.report.kernel_sizes import ListedSizes
@@ -52,6 +52,8 @@ def perform(request: SizesRequest, say: Say) -> Iterator[ListedSizes]:
         write_sizes,
     )
 
+    if request.write is not None:
+        refuse_beside(request, "--write", "prints no sizes", but="as_json")
     if request.write is None:
         found = [(kernel.label, structures_of(types_of(kernel))) for kernel in map(kernel_for, request.names)]
         if not request.names:

@@ -2,7 +2,7 @@
 
 # Imported before every command, so nothing here may be slow to import.
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -29,12 +29,56 @@ class Option(NamedTuple):
     check: Callable[[Any], object] | None = None
     positional: bool = False
 
+    def written(self, field: str) -> str:
+        """The words by which the option of *field* is given, for messages."""
+        if self.positional:
+            return self.metavar or field
+        return self.names[-1] if self.names else f"--{field.replace('_', '-')}"
+
+
+def refuse_beside(
+    request: Any, option: str, reason: str, *, takes: Iterable[str] = (), but: str = ""
+) -> None:
+    """Refuse the options of *request* that *option* would leave without effect.
+
+    :param reason: what *option* does, for the message
+    :param takes: the fields that go with it, its own too; all others are refused
+    :param but: or the fields that are refused, with blanks between; all others go with it
+    :raises Misuse: one of them was given, as far as its value says so
+    """
+    from msgspec.structs import fields
+
+    from pfnlab.errors import Misuse
+
+    refused = []
+    for field in fields(type(request)):
+        notes = (note for note in getattr(field.type, "__metadata__", ()) if isinstance(note, Option))
+        known = next(notes, None)
+        ignored = field.name in but.split() if but else field.name not in takes
+        if known is not None and ignored and getattr(request, field.name) != field.default:
+            refused.append(known.written(field.name))
+    if refused:
+        raise Misuse(f"{option} {reason}: leave {' and '.join(refused)} out")
+
+
+def _check_seconds(seconds: float) -> None:
+    if not 0 <= seconds <= _MOST_SECONDS:
+        from pfnlab.errors import Misuse
+
+        raise Misuse(f"{seconds:g} is no number of seconds: write one up to {_MOST_SECONDS:,} (a year)")
+
+
+_MOST_SECONDS = 366 * 24 * 60 * 60
+
 
 def _check_jobs(jobs: int) -> None:
     from pfnlab.processes import check_jobs
 
     check_jobs(jobs)
 
+
+#: Of an option that is a number of seconds: no wait without an end.
+SECONDS = Option("", min=0, check=_check_seconds)
 
 AS_JSON = Option("Print JSON.", names=("--json",))
 

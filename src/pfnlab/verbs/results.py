@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import msgspec
 
 from pfnlab.errors import Misuse
-from pfnlab.verbs.option import AsJson, Option, Say, VerdictOf, WithPrograms
+from pfnlab.verbs.option import AsJson, Option, Say, VerdictOf, WithPrograms, refuse_beside
 
 if TYPE_CHECKING:
     from pfnlab.report.campaigns import ListedResults
@@ -100,6 +100,10 @@ def _check(request: ResultsRequest) -> None:
     ):
         if value is not None and value not in known:
             raise Misuse(f"{option} {value}: write one of {', '.join(known)}")
+    if request.backup is not None:
+        refuse_beside(request, "--backup", "copies the whole store", takes=("backup", "store"))
+    if request.output is not None:
+        refuse_beside(request, "-o", "writes all columns", but="full")
     if request.form is not None and request.output is None:
         raise Misuse(f"--format {request.form} is of a file: add -o FILE")
     if request.output is not None and request.as_json:

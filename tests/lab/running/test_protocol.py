@@ -6,7 +6,7 @@ import re
 from importlib.resources import files
 
 from for_each import for_each
-from table_lines import LINES, place_of, program_with
+from table_lines import LINES, path_end, program_with
 
 from pfnlab.lab.running.placement import Windows
 from pfnlab.lab.running.wire import Observed, compile_program
@@ -33,7 +33,7 @@ def request(word: str, line: str) -> list[str]:
     placement = Windows(PfnRange(0xF8000, 0xF8000 + 1024)).place(program)
     assert placement is not None
     lines = compile_program(program, placement, Observed(vmas=False, ptes=False)).splitlines()
-    return [line for line in lines if line.startswith("op ")][place_of(word)].split()[2:]
+    return [line for line in lines if line.startswith("op ")][path_end(word)].split()[2:]
 
 
 @for_each(("word", "line"), LINES)

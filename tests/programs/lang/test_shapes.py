@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 from for_each import for_each
-from table_lines import LINES, place_of, program_with
+from table_lines import LINES, path_end, program_with
 
 from pfnlab.programs.lang.ops import Call
 from pfnlab.programs.lang.printer import op_lines
@@ -98,7 +98,7 @@ def test_a_line_is_read_as_it_is_printed(word: str, line: str) -> None:
     """Of every operation of the table, with each of its words."""
     program = program_with(word, line)
 
-    at = place_of(word)
+    at = path_end(word)
 
     assert (word, line) == (word_of(type(program.ops[at].call)), op_lines(program)[at])
 

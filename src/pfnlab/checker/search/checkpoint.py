@@ -24,12 +24,13 @@ from pfnlab.checker.search.model import Model, State, Storable, UnmetError
 from pfnlab.checker.search.path import path_along, path_of
 from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.scratch import written
-from pfnlab.checker.search.sealed import Record, records, try_writing, writing
+from pfnlab.checker.search.sealed import Record, records, writing
 from pfnlab.checker.search.trail import Trail
 from pfnlab.checker.search.visited import Marks
 from pfnlab.errors import Defect, Misuse
 from pfnlab.files import check_regular
 from pfnlab.version import VERSION
+from pfnlab.whole_file import try_writing
 
 _FAMILY = b"pfnlab search "
 _MAGIC = _FAMILY + b"4\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import struct
 from collections.abc import Callable, Iterator
@@ -10,6 +9,8 @@ from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path as File
 from typing import BinaryIO
+
+from pfnlab.whole_file import whole_file
 
 _SEAL_BYTES = 16
 _HEAD = struct.Struct("<cQ")
@@ -28,43 +29,20 @@ def writing(file: File, magic: bytes) -> Iterator[Callable[[bytes, bytes], None]
     :param magic: the beginning of the file
     :raises OSError: it cannot be written
     """
-    part = _part(file)
-    try:
-        with part.open("wb") as out:
-            seal = blake2b(digest_size=_SEAL_BYTES)
+    with whole_file(file, lasting=True) as out:
+        seal = blake2b(digest_size=_SEAL_BYTES)
 
-            def put(data: bytes) -> None:
-                seal.update(data)
-                out.write(data)
+        def put(data: bytes) -> None:
+            seal.update(data)
+            out.write(data)
 
-            def add(letter: bytes, data: bytes) -> None:
-                put(_HEAD.pack(letter, len(data)))
-                put(data)
+        def add(letter: bytes, data: bytes) -> None:
+            put(_HEAD.pack(letter, len(data)))
+            put(data)
 
-            put(magic)
-            yield add
-            out.write(seal.digest())
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(part, file)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-
-
-def try_writing(file: File) -> None:
-    """
-    :raises OSError: :func:`writing` could not begin
-    """
-    if file.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    part = _part(file)
-    with part.open("wb"):
-        part.unlink()
-
-
-def _part(file: File) -> File:
-    return file.with_name(file.name + ".part")
+        put(magic)
+        yield add
+        out.write(seal.digest())
 
 
 def records(source: BinaryIO, magic: bytes) -> Iterator[Record]:

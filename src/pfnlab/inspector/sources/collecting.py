@@ -39,7 +39,7 @@ def collect(path: Path, files: TextFiles, redact: bool = False) -> Snapshot:
     notes = [("root", "yes" if files.root else "no")] + [("redacted", "yes")] * redact
     data = written(entries, notes)
     try:
-        write_whole(path, packed(data) if path.suffix == ".gz" else data)
+        write_whole(path, packed(data) if path.suffix == ".gz" else data, private=True)
     except OSError as trouble:
         raise cannot_write(path, trouble, "name another file") from trouble
     return found

@@ -6,7 +6,7 @@ import importlib
 from pathlib import Path
 
 from pfnlab.errors import Misuse
-from pfnlab.files import Missing, check_regular
+from pfnlab.files import read_head
 from pfnlab.inert import visible_name
 from pfnlab.inspector.host_snapshot import Snapshot
 from pfnlab.inspector.parsing.assembly import snapshot_of
@@ -41,7 +41,7 @@ def files_at(path: Path) -> TextFiles:
     """
     if path.is_dir():
         return SosFolder(path)
-    head = _head_of(path)
+    head = read_head(path, "bundle", _HEAD)
     if is_bundle(head):
         return Bundle.at(path)
     if is_archive(head):
@@ -76,20 +76,9 @@ def open_origin(path: Path) -> Snapshot:
     :raises Misuse: it is none of them, or damaged
     :raises MissingTool: a core needs what is not installed
     """
-    if not path.is_dir() and _head_of(path).startswith(_CORES):
+    if not path.is_dir() and read_head(path, "bundle", _HEAD).startswith(_CORES):
         # Only here: the lens takes longer to import than a bundle to read.
         core = importlib.import_module("pfnlab.inspector.sources.core")
         found: Snapshot = core.core_snapshot(path)
         return found
     return snapshot_of(files_at(path))
-
-
-def _head_of(path: Path) -> bytes:
-    try:
-        check_regular(path, "bundle")
-        with path.open("rb") as file:
-            return file.read(_HEAD)
-    except Missing:
-        raise
-    except OSError as trouble:
-        raise Misuse(f"{visible_name(path)}: the file cannot be read: {trouble.strerror}") from None

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from pfnlab.errors import Misuse, TimedOut, Undecided
 from pfnlab.files import write_whole
+from pfnlab.path_walk import make_folder
 
 #: Error numbers of a write that finds no room.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
@@ -84,7 +85,7 @@ def locked(path: Path, *, limit: float, say: Callable[[str], None]) -> Iterator[
 
 def write_kept_text(path: Path, text: str) -> None:
     """Write *text* to *path*, whole or not at all, in a folder that is made where there is none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     write_whole(path, text)
 
 

@@ -159,7 +159,10 @@ def _is_there(path: Path) -> bool:
 
 
 def _of_folder(folder: Path) -> Sequence[Path]:
-    paths = _below(folder)
+    from pfnlab.wildcards import searching
+
+    with searching(str(folder)) as search:
+        paths = search.below(folder, SUFFIX)
     if not paths:
         raise Misuse(f"{folder} holds no program: name a folder with files that end in {SUFFIX}")
     return paths
@@ -167,12 +170,15 @@ def _of_folder(folder: Path) -> Sequence[Path]:
 
 def _of_pattern(pattern: str, folder: Path) -> Sequence[Path]:
     """The programs in files and folders that match a pattern."""
-    matched = [folder / name for name in sorted(glob.glob(pattern, root_dir=folder, recursive=True))]
+    from pfnlab.wildcards import searching
+
     ending = Path(pattern).suffix
     said = ending and not glob.has_magic(ending)
-    files = [path for path in matched if path.is_file() and (said or path.suffix == SUFFIX)]
-    folders = [path for path in matched if path.is_dir()]
-    return files + [path for folder in folders for path in _below(folder) if path not in files]
+    with searching(pattern) as search:
+        matched = search.matching(pattern, folder)
+        files = [path for path in matched if path.is_file() and (said or path.suffix == SUFFIX)]
+        below = [path for place in matched if place.is_dir() for path in search.below(place, SUFFIX)]
+    return list(dict.fromkeys(files + below))
 
 
 def _named(name: str, paths: Iterable[Path]) -> list[Path]:
@@ -187,10 +193,7 @@ def _close_names(name: str) -> str:
     return f"{guess}`pfnlab litmus list` has all names"
 
 
-def _below(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob(f"*{SUFFIX}") if path.is_file())
-
-
 @cache
 def _paths(folder: Path) -> tuple[Path, ...]:
-    return tuple(_below(folder))
+    # Our own folder, which has no links and is no larger than it is.
+    return tuple(sorted(path for path in folder.rglob(f"*{SUFFIX}") if path.is_file()))

@@ -24,8 +24,12 @@ def program_files(folder: Path) -> dict[str, Path]:
 
     :raises ProgramError: two have one name
     """
+    from pfnlab.wildcards import searching
+
     files: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*.pfn"), key=lambda file: file.stem):
+    with searching(str(folder)) as search:
+        found = search.below(folder, ".pfn")
+    for path in sorted(found, key=lambda file: file.stem):
         if (other := files.setdefault(path.stem, path)) is not path:
             raise ProgramError(
                 f"there is another program of that name, {other}: rename one", source=str(path)
