@@ -232,8 +232,8 @@ def _plant_processes(root: Path, words: Words) -> None:
         lines.append(
             f"{start:x}-{start + 0x1000:x} rw-s 0{at:x}345000 00:{at:02x} {77001 + at}  {words.filled(path)}"
         )
-    text = smaps("\n".join(lines), ("rd wr sh mr mw me ms pf io de dd sd",) * len(lines))
-    text += f"{words.one()}\nVmFlags: rd {words.one()}\n"
+    text = f"{words.one()}\nVmFlags: rd {words.one()}\n"
+    text += smaps("\n".join(lines), ("rd wr sh mr mw me ms pf io de dd sd",) * len(lines))
     write(root, "proc/4711/smaps", text)
     write(root, "proc/4711/comm", f"{words.one()}\n{words.one()}\n")
     for at, path in enumerate(one for one in _MAPPED if one.startswith(("/dev", "anon"))):

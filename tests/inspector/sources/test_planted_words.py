@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
 import tempfile
-from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -13,11 +13,10 @@ from fake_root import fake_root
 from for_each import for_each
 from hypothesis import given
 from hypothesis import strategies as st
+from machine_shapes import shape
 from planted_words import plant, plant_reports
 
-from pfnlab.inspector.finding.every import findings
 from pfnlab.inspector.host_snapshot import Snapshot
-from pfnlab.inspector.joined_host import JoinedHost
 from pfnlab.inspector.parsing.assembly import snapshot_of
 from pfnlab.inspector.parsing.text_files import TextFiles
 from pfnlab.inspector.sources.bundle import Bundle
@@ -35,17 +34,6 @@ _BUNDLE = Path(__file__).parents[1] / "bundles/munmap-middle-6.1.bundle"
 def left(words: list[str], text: bytes) -> list[str]:
     """The words that are in a bundle."""
     return [word for word in words if word.encode() in text]
-
-
-def shape(snapshot: Snapshot) -> tuple[object, ...]:
-    """The findings of a machine by kind, and the sizes of its parts."""
-    parts = (snapshot.book, snapshot.devices, snapshot.mappings, snapshot.processes, snapshot.resources)
-    return (
-        Counter(one.kind for one in findings(JoinedHost(snapshot))),
-        [None if part is None else len(part) for part in parts],
-        (snapshot.modules is None, snapshot.log is None, snapshot.pat, snapshot.mtrr_default),
-        [(one.name, one.access) for one in snapshot.sources],
-    )
 
 
 def test_no_planted_word_stays(machine_root: Path, tmp_path: Path) -> None:
@@ -139,6 +127,17 @@ def test_a_reason_is_one_of_the_systems(machine_root: Path) -> None:
     found, _ = redacted(entries, snapshot)
 
     assert ["it cannot be read", "Permission denied"] == [one.why for one in found]
+
+
+def test_hidden_processes_stay_hidden(machine_root: Path, tmp_path: Path) -> None:
+    """No other process becomes the first one, by which they are known to be shown."""
+    shutil.rmtree(machine_root / "proc/1")
+    files = RootFolder(machine_root)
+    files.root = False
+
+    whole = collect(tmp_path / "bundle", files, redact=True)
+
+    assert shape(whole) == shape(open_origin(tmp_path / "bundle"))
 
 
 def test_addresses_in_lines_of_the_log_move(machine_root: Path, tmp_path: Path) -> None:

@@ -28,8 +28,9 @@ class RedactedNames:
     """The names of one bundle: a public word stays, any other becomes one of ours, counted by its kind."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, str], int] = {}
-        self._counts: dict[str, int] = {}
+        # Every machine has a process 1; where it is not seen, those of others are hidden.
+        self._known: dict[tuple[str, str], int] = {("pid", "1"): 1}
+        self._counts: dict[str, int] = {"pid": 1}
 
     def pid(self, pid: int) -> int:
         """The number of a process in the order in which they are asked for; none has the number 0."""
@@ -105,14 +106,13 @@ class RedactedNames:
         return f"{first}{'' if first.endswith('/') else '.'}{ours}{deleted}"
 
     def system_path(self, path: str) -> str:
-        """A path below /sys/devices with the bridges and devices on it, without what else is on it."""
-        parts = [
-            part
-            for part in path.removeprefix(_SYSFS).split("/")
-            if _BRIDGE.fullmatch(part) or _PCI_ADDRESS.fullmatch(part)
-        ]
-        last = path.rpartition("/")[2]
-        return _SYSFS + "/".join([*parts, last] if _LAST.fullmatch(last) else parts)
+        """A path below /sys/devices: bridges and devices stay, and the resource that it ends with."""
+        *folders, last = path.removeprefix(_SYSFS).split("/")
+        parts = [self._place(part) for part in folders]
+        return _SYSFS + "/".join([*parts, last if _LAST.fullmatch(last) else self._place(last)])
+
+    def _place(self, part: str) -> str:
+        return part if _BRIDGE.fullmatch(part) or _PCI_ADDRESS.fullmatch(part) else self._ours("place", part)
 
     def _number(self, kind: str, name: str) -> int:
         number = self._known.get((kind, name))
