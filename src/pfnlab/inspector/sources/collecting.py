@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from importlib.resources import files as files_of
 from pathlib import Path
 
 from pfnlab.files import cannot_write, write_whole
@@ -45,11 +44,6 @@ def collect(path: Path, files: TextFiles, redact: bool = False) -> Snapshot:
     except OSError as trouble:
         raise cannot_write(path, trouble, "name another file") from trouble
     return found
-
-
-def script_text() -> str:
-    """The script that writes the same bundle on a machine where nothing is installed."""
-    return files_of("pfnlab.inspector").joinpath("pfnlab-collect.sh").read_text(encoding="utf-8")
 
 
 class Recorder:
