@@ -9,6 +9,9 @@ import pytest
 from asking import Ask
 from for_each import for_each
 
+from pfnlab.inspector.sources.bundle import Bundle
+from pfnlab.inspector.sources.collecting import collect
+
 ROOT = Path(__file__).parents[2]
 
 #: Linux 6.1 after the middle of a mapping was unmapped, and then the rest.
@@ -40,6 +43,17 @@ def test_a_device_answers_with_its_exit_code(ask: Ask) -> None:
 
     assert 1 == answer.code
     assert "BAR 2 of 0000:00:10.0: write-combining, all of it: no." in answer.out
+
+
+def test_what_a_redacted_bundle_lacks_is_said(ask: Ask, tmp_path: Path) -> None:
+    """In one line: how many lines, and of which files."""
+    path = tmp_path / "redacted"
+    collect(path, Bundle.at(Path(LEAK)), redact=True)
+
+    lines = [line for line in ask("inspect", str(path)).out.splitlines() if line.startswith("redacted:")]
+
+    said = "redacted: 336 lines of no known form left out: 1 of /proc/cmdline, 335 of dmesg"
+    assert [said] == lines
 
 
 def test_metrics_go_to_a_file(ask: Ask, tmp_path: Path) -> None:

@@ -134,6 +134,10 @@ def _looked_at(content: InspectionResult) -> Iterator[str | tuple[str, ...]]:
         if value is not None
     ]
     yield f"looked at: {', '.join(numbers) or 'nothing'}"
+    if content.left_out:
+        lines = number_of(sum(one.lines for one in content.left_out), "line")
+        files = ", ".join(f"{one.lines} of {one.name}" for one in content.left_out)
+        yield f"redacted: {lines} of no known form left out: {files}"
     missing = [source for source in content.sources if source.access is not Access.READ]
     if missing:
         yield (

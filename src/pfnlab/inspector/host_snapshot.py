@@ -159,6 +159,16 @@ class DirectAlias(msgspec.Struct, frozen=True, gc=False):
     place: str = "direct map"
 
 
+class UnkeptLines(msgspec.Struct, frozen=True):
+    """Lines of a file that a redacted bundle does not have, for their form is not known.
+
+    :param name: the file, with ``*`` for names
+    """
+
+    name: str
+    lines: int
+
+
 class Snapshot(msgspec.Struct, frozen=True):
     """One moment of one machine.
 
@@ -174,6 +184,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     :param root: it was read as the superuser
     :param processor: of the flags of the processor those among ``pat``, ``mtrr`` and ``hypervisor``
     :param sources: all that was to be read, in order
+    :param left_out: of a redacted bundle, what it lacks
     """
 
     origin: str
@@ -196,6 +207,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     virtual: str = ""
     root: bool = True
     processor: tuple[str, ...] | None = None
+    left_out: tuple[UnkeptLines, ...] = ()
 
     @property
     def apart(self) -> float:

@@ -11,7 +11,7 @@ from pfnlab.inspector.device import CombiningAnswer, DeviceAnswer
 from pfnlab.inspector.finding.every import findings
 from pfnlab.inspector.finding.finding_form import Finding, Severity
 from pfnlab.inspector.finding.lacking import NotLookedFor, not_looked_for
-from pfnlab.inspector.host_snapshot import Access
+from pfnlab.inspector.host_snapshot import Access, UnkeptLines
 from pfnlab.inspector.joined_host import JoinedHost
 from pfnlab.result import ALWAYS, Made, Outcome, Result
 from pfnlab.units import number_of
@@ -77,6 +77,7 @@ class InspectionResult(Result, frozen=True, kw_only=True, tag="pfnlab-inspection
     :param not_looked_for: the kinds of findings whose sources are lacking, all or a part of them
     :param device: the answer to a question about one device; null where none was asked
     :param says: the result in a sentence
+    :param left_out: of a redacted bundle, the lines that it lacks
     """
 
     origin: str
@@ -90,6 +91,7 @@ class InspectionResult(Result, frozen=True, kw_only=True, tag="pfnlab-inspection
     says: str
     not_looked_for: Annotated[tuple[NotLookedFor, ...], ALWAYS] = ()
     device: Annotated[DeviceAnswer | None, ALWAYS] = None
+    left_out: tuple[UnkeptLines, ...] = ()
 
     @property
     def wrong(self) -> tuple[PlacedFinding, ...]:
@@ -143,6 +145,7 @@ def inspected(machine: JoinedHost, device: DeviceAnswer | None = None) -> Inspec
         not_looked_for=lacking,
         device=device,
         says=_says(machine, found, lacking),
+        left_out=snapshot.left_out,
     )
 
 

@@ -2,8 +2,9 @@
 # Write all that `pfnlab inspect` reads of this machine to standard output, as one bundle:
 #
 #     ssh host sh < pfnlab-collect.sh > bundle
+#     ssh host sh -s -- --redact < pfnlab-collect.sh > bundle     (with other names and addresses)
 #
-# It needs a POSIX shell, awk, ls, od and date, so it runs where nothing is installed. It only reads: nothing is
+# It needs a POSIX shell, awk, ls, od, tr and date, so it runs where nothing is installed. It only reads: nothing is
 # written elsewhere, mounted or loaded. The superuser sees all; for others the bundle says what was refused.
 # The form is in src/pfnlab/inspector/sources/bundle_form.py. PFNLAB_ROOT names a folder that mirrors a root.
 LC_ALL=C
@@ -201,6 +202,15 @@ put_processes() {
         }'
 }
 
+# The bundle on standard input with other names and addresses. The program is pfnlab-redact.awk,
+# which `pfnlab inspect --script` puts between these quotes.
+# shellcheck disable=SC2016
+program=''
+redact() {
+    seed=$(od -An -N4 -tu4 /dev/urandom 2>/dev/null | tr -d ' ')
+    awk -v seed="${seed:-$(date +%s)}" "$program"
+}
+
 main() {
     echo "pfnlab-bundle 1"
     if [ "$(id -u)" = 0 ]; then echo "note root yes"; else echo "note root no"; fi
@@ -232,5 +242,23 @@ main() {
     now
 }
 
+# Without the time that comes last something ended too early, and the bundle is seen to be cut.
+ended() {
+    awk '{ print; last = $0 } END { if (last ~ /^at /) print "end " NR }'
+}
+
 # The script may come on standard input, which nothing in it may read.
-main </dev/null | awk '{ print } END { print "end " NR }'
+case $#${1-} in
+0) main </dev/null | ended ;;
+1--redact)
+    if [ -z "$program" ]; then
+        echo "pfnlab-collect.sh: --redact is in the script that \`pfnlab inspect --script\` prints" >&2
+        exit 2
+    fi
+    main </dev/null | redact | ended
+    ;;
+*)
+    echo "pfnlab-collect.sh: the only option is --redact: sh -s -- --redact <pfnlab-collect.sh" >&2
+    exit 2
+    ;;
+esac

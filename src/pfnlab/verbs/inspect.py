@@ -79,7 +79,7 @@ def perform(request: InspectRequest, say: Say) -> Iterator[InspectionResult | Pl
     """
     _check(request)
     if request.script:
-        from pfnlab.inspector.sources.collecting import script_text
+        from pfnlab.inspector.sources.collect_script import script_text
 
         yield PlainText(script_text())
         return

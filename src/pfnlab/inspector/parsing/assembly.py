@@ -109,6 +109,7 @@ class _Assembly:
             virtual=kernel_log.hypervisor(log or ()) or machine_facts.guest_of(self._files, flags),
             root=self._files.root,
             processor=flags,
+            left_out=self._files.left_out,
         )
 
     def _book(self) -> tuple[Reservation, ...] | None:

@@ -22,7 +22,8 @@ _HEX = rb"0x([0-9a-f]{1,16})"
 _NEW = re.compile(rb"^PAT: \[mem " + _HEX + b"-" + _HEX + rb"\] (" + _MODE + rb")[ \r]*$", re.MULTILINE)
 _OLD = re.compile(rb"^(" + _MODE + b") @ " + _HEX + b"-" + _HEX + rb"[ \r]*$", re.MULTILINE)
 
-_HEAD = b"PAT memtype list:"
+#: The first line.
+HEAD = b"PAT memtype list:"
 
 
 def reservations(data: bytes) -> tuple[tuple[Reservation, ...], int]:
@@ -42,9 +43,9 @@ def reservations(data: bytes) -> tuple[tuple[Reservation, ...], int]:
         for mode, start, end in (_OLD.findall(data) if b" @ " in data else ())
         if (first := int(start, 16)) < (last := int(end, 16) or end_of_all)
     ]
-    return tuple(found), len(found) + data.count(_HEAD)
+    return tuple(found), len(found) + data.count(HEAD)
 
 
 def is_line(line: bytes) -> bool:
     """True for an entry of either form, and for the head."""
-    return line.strip() == _HEAD or reservations(line)[1] == 1
+    return line.strip() == HEAD or reservations(line)[1] == 1

@@ -9,7 +9,7 @@ import msgspec
 
 from pfnlab.errors import Misuse
 from pfnlab.inert import visible_name
-from pfnlab.inspector.host_snapshot import Access
+from pfnlab.inspector.host_snapshot import Access, UnkeptLines
 
 #: The most bytes of a file with few lines, and of a list.
 MOST_SMALL, MOST_LIST = 1 << 20, 1 << 29
@@ -48,11 +48,13 @@ class TextFiles(Protocol):
     :ivar origin: the name of what holds them, for messages
     :ivar root: they were read as the superuser
     :ivar strict: a line that has not the form of its file is refused; otherwise it is left out and said
+    :ivar left_out: of a redacted bundle, the lines that it lacks
     """
 
     origin: str
     root: bool
     strict: bool
+    left_out: tuple[UnkeptLines, ...]
 
     def read(self, path: str, most: int = MOST_SMALL) -> FileText:
         """The content of the file at *path*, at most *most* bytes; what is not there is no error."""

@@ -9,7 +9,7 @@ import msgspec
 
 from pfnlab.errors import Misuse
 from pfnlab.inert import visible_name
-from pfnlab.inspector.host_snapshot import Access
+from pfnlab.inspector.host_snapshot import Access, UnkeptLines
 from pfnlab.inspector.parsing.text_files import (
     DMESG,
     JOURNAL,
@@ -28,6 +28,7 @@ _COMMANDS = frozenset({DMESG, JOURNAL, LSPCI, UNAME})
 _SECONDS = re.compile(rb"[0-9]{1,12}(?:\.[0-9]{1,9})?")
 _END = re.compile(rb"end ([0-9]{1,12})")
 _NOTE = re.compile(rb"note ([a-z]{1,20}) ([^\n]{1,200})")
+_LEFT = re.compile(rb"note left ([0-9]{1,12}) ([^\n]{1,200})")
 _PROCESS_FILE = re.compile(r"/proc/([0-9]{1,10})/(smaps|maps|fd|fdinfo|comm)")
 _CONTENT = (b"file", b"hex", b"link", b"folder")
 
@@ -66,9 +67,11 @@ class Bundle:
         self._links: dict[str, _Part] = {}
         self._below: dict[str, set[str]] = {}
         self._notes: dict[str, str] = {}
+        self._left: list[UnkeptLines] = []
         self._check_lines()
         self._read_directives()
         self.root = self._notes.get("root", "yes") == "yes"
+        self.left_out = tuple(self._left)
         self._pids = frozenset(self._lines("/proc"))
 
     @classmethod
@@ -175,6 +178,8 @@ class Bundle:
                 open_part = self._add(word, rest, line, seconds, found.end() + 1)
             elif word == b"at" and _SECONDS.fullmatch(rest):
                 seconds = float(rest)
+            elif (left := _LEFT.fullmatch(text)) is not None:
+                self._left.append(UnkeptLines(visible_name(decoded(left[2])), int(left[1])))
             elif (note := _NOTE.fullmatch(text)) is not None:
                 self._notes[note[1].decode()] = decoded(note[2])
             else:

@@ -4,7 +4,7 @@ The first line is ``pfnlab-bundle 1``. Each further line is a directive, or begi
 content of the directive before it, so no content can be a directive::
 
     at SECONDS            when what follows was read, since 1970
-    note WORD VALUE       root yes, redacted yes
+    note WORD VALUE       root yes, redacted yes; left LINES FILE: so many lines of it have no known form
     file PATH             a file, its lines as content
     hex PATH              a file of bytes, as hexadecimal digits
     link PATH             a link, its target as content

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from importlib.resources import files as files_of
 from pathlib import Path
 
 from pfnlab.files import cannot_write, write_whole
@@ -28,26 +27,23 @@ _INFO_LINE = re.compile(rb"^(?:ino|vfio-device-syspath):[^\n]*$", re.MULTILINE)
 def collect(path: Path, files: TextFiles, redact: bool = False) -> Snapshot:
     """Write a bundle of *files* to *path*, packed with gzip where its name ends in ``.gz``.
 
-    :param redact: with other names and addresses, whose relations are the same
+    :param redact: lines of known forms alone, with other names and addresses, whose relations are the same
     :return: the snapshot that the files make, as it is
     :raises Misuse: the file cannot be written
     :raises Undecided: the disk is full or fails
     """
     recorder = Recorder(files)
     found = snapshot_of(recorder)
-    entries = redacted(recorder.entries, found) if redact else recorder.entries
-    notes = [("root", "yes" if files.root else "no")] + [("redacted", "yes")] * redact
+    entries, notes = recorder.entries, [("root", "yes" if files.root else "no")]
+    if redact:
+        entries, left = redacted(entries, found)
+        notes += [("redacted", "yes"), *(("left", f"{one.lines} {one.name}") for one in left)]
     data = written(entries, notes)
     try:
         write_whole(path, packed(data) if path.suffix == ".gz" else data, private=True)
     except OSError as trouble:
         raise cannot_write(path, trouble, "name another file") from trouble
     return found
-
-
-def script_text() -> str:
-    """The script that writes the same bundle on a machine where nothing is installed."""
-    return files_of("pfnlab.inspector").joinpath("pfnlab-collect.sh").read_text(encoding="utf-8")
 
 
 class Recorder:
@@ -61,6 +57,7 @@ class Recorder:
         self._known: dict[tuple[str, str], FileText] = {}
         self.entries: list[Entry] = []
         self.origin, self.root, self.strict = files.origin, files.root, files.strict
+        self.left_out = files.left_out
 
     def read(self, path: str, most: int = MOST_SMALL) -> FileText:
         """The content that is kept."""

@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from pfnlab.inspector.host_snapshot import Access
+from pfnlab.inspector.host_snapshot import Access, UnkeptLines
 from pfnlab.inspector.parsing.kernel_log import KMSG
 from pfnlab.inspector.parsing.text_files import JOURNAL, MOST_SMALL, FileText
 
@@ -36,6 +36,7 @@ class RootFolder:
     """
 
     strict = False
+    left_out: tuple[UnkeptLines, ...] = ()
 
     def __init__(self, folder: Path, origin: str = "") -> None:
         self._folder = os.path.realpath(folder)

@@ -13,7 +13,7 @@ from typing import IO, cast
 from pfnlab.errors import Misuse
 from pfnlab.files import check_regular
 from pfnlab.inert import visible_name
-from pfnlab.inspector.host_snapshot import Access
+from pfnlab.inspector.host_snapshot import Access, UnkeptLines
 from pfnlab.inspector.parsing.assembly import HOST, MODULES
 from pfnlab.inspector.parsing.text_files import DMESG, JOURNAL, LSPCI, MOST_SMALL, UNAME, FileText
 from pfnlab.inspector.sources.root_folder import RootFolder
@@ -87,6 +87,7 @@ class SosArchive:
 
     strict = False
     root = True
+    left_out: tuple[UnkeptLines, ...] = ()
 
     def __init__(self, path: Path) -> None:
         check_regular(path, "report")
