@@ -108,11 +108,12 @@ def cannot_write(path: Path, trouble: OSError, instead: str = "") -> PfnlabError
     return family(f"{visible_name(path)} cannot be written: {trouble.strerror}{instead and f'; {instead}'}")
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
+def write_whole(path: Path, content: str | bytes, mode: int = 0o666) -> None:
     """Write *content* to *path* so that a reader finds the old file or the new one, never a part of it.
 
     A link stays one, and a pipe or a device is written to as it is.
 
+    :param mode: the rights of a new file, before the umask
     :raises OSError: it cannot be written; what was there is there still
     """
     data = content.encode() if isinstance(content, str) else content
@@ -122,7 +123,8 @@ def write_whole(path: Path, content: str | bytes) -> None:
         return
     part = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}")
     try:
-        part.write_bytes(data)
+        with open(part, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+            file.write(data)
         with suppress(FileNotFoundError):
             shutil.copymode(target, part)
         part.replace(target)

@@ -25,4 +25,4 @@ def write_kept(path: Path, origin: bytes, content: bytes) -> None:
     """Store *content*; it appears whole or not at all. Where nothing can be written, nothing is stored."""
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, origin + hashlib.sha256(content).digest() + content)
+        write_whole(path, origin + hashlib.sha256(content).digest() + content, 0o644)

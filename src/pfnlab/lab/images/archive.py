@@ -21,7 +21,7 @@ import msgspec
 
 from pfnlab.errors import MissingTool, Undecided
 from pfnlab.lab.images import sources
-from pfnlab.lab.images.cache import cache_root, locked, write_kept_text
+from pfnlab.lab.images.cache import cache_root, locked, trusted, write_cached
 from pfnlab.lab.images.sources import Mirror
 from pfnlab.lab.images.tools import complaint, run
 
@@ -129,7 +129,7 @@ class Offered(NamedTuple):
 def read_listing(root: Path, suite: str) -> Listing | None:
     """The listing of *suite* fetched last, without asking the archive; ``None`` where there is none."""
     try:
-        return msgspec.json.decode((root / suite / "listing.json").read_bytes(), type=Listing)
+        return msgspec.json.decode(trusted(root / suite / "listing.json").read_bytes(), type=Listing)
     except (OSError, msgspec.MsgspecError):
         return None
 
@@ -268,7 +268,7 @@ class Archive:
         for part in ("lists/partial", "cache/archives/partial", "state"):
             (home / part).mkdir(parents=True, exist_ok=True)
         (home / "status").touch()
-        write_kept_text(home / "apt.conf", _CONFIG.format(home=home, carried=self.carried))
+        write_cached(home / "apt.conf", _CONFIG.format(home=home, carried=self.carried))
         key = "\n ".join(line or "." for line in mirror.signed_by.split("\n"))
         entry = (
             f"Types: deb\nURIs: {mirror.uri}\nSuites: {suite}\nComponents: main\nArchitectures: amd64\n"
@@ -278,7 +278,7 @@ class Archive:
         changed = not path.exists() or path.read_text() != entry
         if changed:
             (home / "listing.json").unlink(missing_ok=True)
-            write_kept_text(path, entry)
+            write_cached(path, entry)
         return changed
 
     def _update(self, suite: str, mirror: Mirror) -> None:
@@ -322,7 +322,7 @@ class Archive:
         )
         listing = Listing(time.time(), packages)
         content = msgspec.json.format(msgspec.json.encode(listing), indent=1).decode()
-        write_kept_text(self._home(suite) / "listing.json", content + "\n")
+        write_cached(self._home(suite) / "listing.json", content + "\n")
         return listing
 
     def _query(self, suite: str, command: list[str]) -> str:
