@@ -158,15 +158,17 @@ def cannot_write(path: Path, trouble: OSError, instead: str = "") -> PfnlabError
     return family(f"{visible_name(path)} cannot be written: {trouble.strerror}{instead and f'; {instead}'}")
 
 
-def write_whole(path: Path, content: str | bytes, *, private: bool = False, new: bool = False) -> None:
+def write_whole(
+    path: Path, content: str | bytes, *, private: bool = False, new: bool = False, mode: int = 0o666
+) -> None:
     """Write *content* to *path* so that a reader finds the old file or the new one, never a part of it.
 
-    :param private: and *new*, as for :func:`~pfnlab.whole_file.whole_file`, which says its errors too
+    :param private: and *new* and *mode*, as for :func:`~pfnlab.whole_file.whole_file`, with its errors
     """
     # Only here: most commands write no file.
     from pfnlab.whole_file import whole_file
 
-    with whole_file(path, private=private, new=new) as out:
+    with whole_file(path, private=private, new=new, mode=mode) as out:
         out.write(content.encode() if isinstance(content, str) else content)
 
 

@@ -13,7 +13,7 @@ import re
 import stat
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,10 +70,10 @@ def is_trusted(owner: int) -> bool:
 
 
 @contextmanager
-def path_end(path: Path, *, make: bool = False) -> Iterator[PathEnd]:
+def path_end(path: Path, *, make: int | None = None) -> Iterator[PathEnd]:
     """The place that *path* names, whose folder is held open meanwhile.
 
-    :param make: whether to make folders that are not there
+    :param make: the rights, before the umask, with which to make folders that are not there; None makes none
     :raises Misuse: a link of another user is on the way; or for root, the last name is a link
     :raises OSError: a folder on the way is not there, or may not be looked into
     """
@@ -84,14 +84,15 @@ def path_end(path: Path, *, make: bool = False) -> Iterator[PathEnd]:
         os.close(walk.folder)
 
 
-def make_folder(path: Path) -> None:
+def make_folder(path: Path, mode: int = 0o777) -> None:
     """Make the folder *path*, and those above it, where they are not there.
 
+    :param mode: their rights, before the umask
     :raises Misuse: a link of another user is on the way
     :raises OSError: it cannot be made
     """
     # Only what is above a name is a folder.
-    with path_end(path / "_", make=True):
+    with path_end(path / "_", make=mode):
         pass
 
 
@@ -101,7 +102,7 @@ class _Walk:
     :ivar folder: where it is, open
     """
 
-    def __init__(self, path: Path, make: bool) -> None:
+    def __init__(self, path: Path, make: int | None) -> None:
         text = os.fspath(path)
         if "\0" in text:
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
@@ -147,9 +148,11 @@ class _Walk:
         try:
             below = os.open(part, flags, dir_fd=self.folder)
         except FileNotFoundError:
-            if not self._make:
+            if self._make is None:
                 raise
-            os.mkdir(part, dir_fd=self.folder)
+            # Another process may be faster.
+            with suppress(FileExistsError):
+                os.mkdir(part, self._make, dir_fd=self.folder)
             below = os.open(part, flags, dir_fd=self.folder)
         os.close(self.folder)
         self.folder = below

@@ -29,7 +29,7 @@ _NO_LINK = os.O_NOFOLLOW | os.O_CLOEXEC
 
 @contextmanager
 def whole_file(
-    path: Path, *, private: bool = False, new: bool = False, lasting: bool = False
+    path: Path, *, private: bool = False, new: bool = False, lasting: bool = False, mode: int = 0o666
 ) -> Iterator[BinaryIO]:
     """A file to write, which takes the place of *path* at the end; after an error *path* stays as it was.
 
@@ -38,6 +38,7 @@ def whole_file(
     :param private: for this user alone, and for root of who called sudo, whatever was there before
     :param new: never in place of a file that is there
     :param lasting: it is on the disk before it takes the place
+    :param mode: the rights of a new file, before the umask
     :raises Misuse: there is a link in the path that is not followed (:mod:`pfnlab.path_walk`)
     :raises OSError: it cannot be written; what was there is there still
     """
@@ -51,7 +52,7 @@ def whole_file(
             _pour(place, held.getbuffer())
             return
         kept = None if private or status is None or not _is_kept(place, status) else status
-        mode = 0o600 if private else 0o666 if kept is None else stat.S_IMODE(kept.st_mode) & 0o777
+        mode = 0o600 if private else mode if kept is None else stat.S_IMODE(kept.st_mode) & 0o777
         # Nobody can have put a link or a pipe there.
         part = f".{os.urandom(12).hex()}.part"
         opened = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK, mode, dir_fd=place.folder)

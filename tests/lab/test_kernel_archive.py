@@ -19,7 +19,7 @@ from archive_on_disk import PACKAGE, RELEASE, VERSION, DebianOnDisk, Key, bzimag
 from counting import Parts
 
 from pfnlab.errors import MissingTool, Undecided
-from pfnlab.lab.images import archive, inventory, kernel_offers, kernels, search, sources
+from pfnlab.lab.images import apt, archive, inventory, kernel_offers, kernels, search, sources
 from pfnlab.lab.images.archive import Unreachable, Unverified
 
 pytestmark = pytest.mark.skipif(
@@ -424,18 +424,24 @@ def test_nobody_answers(debian: DebianOnDisk, monkeypatch: pytest.MonkeyPatch) -
     assert [True] == [line.startswith("the archive cannot be reached") for line in said[1:]]
 
 
-def test_nobody_answers_for_a_package(debian: DebianOnDisk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_answers_for_a_package(
+    debian: DebianOnDisk, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """
     The lists are here, and the network has gone since.
     """
+    kernels.fetch("7.3")
+    called = archive.call_apt
     said = subprocess.CompletedProcess([], 100, "", "E: Failed to fetch x  Could not connect to m:80\n")
     monkeypatch.setattr(
-        archive.Archive, "_apt", lambda self, suite, command, *_: said if "download" in command else None
+        archive,
+        "call_apt",
+        lambda folder, command, *more: said if "download" in command else called(folder, command, *more),
     )
     package = archive.Package(PACKAGE, VERSION, "experimental", 0)
 
     with pytest.raises(Unreachable, match="the archive cannot be reached"):
-        archive.Archive.of_this_machine(debian.root).download(package, debian.root)
+        archive.Archive.of_this_machine(cache / "apt").download(package, debian.root)
 
 
 def test_a_full_disk_is_said_before_anything_is_fetched(
@@ -472,7 +478,7 @@ def test_progress_is_said_while_a_package_comes(
     """
     How much of it is here.
     """
-    fetched = archive.run
+    fetched = apt.run
 
     def slowly(
         command: list[str],
@@ -488,7 +494,7 @@ def test_progress_is_said_while_a_package_comes(
             (cwd / "part").unlink()
         return fetched(command, cwd=cwd, **more)
 
-    monkeypatch.setattr(archive, "run", slowly)
+    monkeypatch.setattr(apt, "run", slowly)
     said: list[str] = []
 
     kernels.fetch("7.3", say=said.append)

@@ -27,4 +27,4 @@ def write_kept(path: Path, origin: bytes, content: bytes) -> None:
     """Store *content*; it appears whole or not at all. Where nothing can be written, nothing is stored."""
     with suppress(OSError, Misuse):
         make_folder(path.parent)
-        write_whole(path, origin + hashlib.sha256(content).digest() + content)
+        write_whole(path, origin + hashlib.sha256(content).digest() + content, mode=0o644)

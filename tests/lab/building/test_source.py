@@ -2,13 +2,16 @@
 
 import os
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
 from toy_tree import toy_tree
 
-from pfnlab.errors import Misuse
+from pfnlab.errors import Misuse, Undecided
+from pfnlab.lab.building import source
 from pfnlab.lab.building.source import files_of, source_for
+from pfnlab.lab.images.archive import Package
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -136,3 +139,55 @@ def test_a_pipe_in_a_tree_is_no_part_of_it(tree: Path, name: str) -> None:
             content(tree)
     else:
         assert before == content(tree)
+
+
+class OneSource:
+    """An archive whose package is as good as fetched."""
+
+    def download(self, package: Package, into: Path) -> Path:
+        """Any file will do."""
+        return into / "linux-source.deb"
+
+
+def unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *members: tarfile.TarInfo) -> Path:
+    """The source out of a package with these files."""
+
+    def take_out(deb: Path, into: Path, name_of: object) -> None:
+        with tarfile.open(into / "source.tar.xz", "w:xz") as ball:
+            for member in members:
+                ball.addfile(member)
+
+    monkeypatch.setenv("PFNLAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(source, "take_out", take_out)
+    folder = tmp_path / "cache" / "trees" / "linux-source-7.2_7.2-1" / "source"
+    source._unpack(OneSource(), Package("linux-source-7.2", "7.2-1", "sid", 1), folder)  # type: ignore[arg-type]
+    return folder
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE) -> tarfile.TarInfo:
+    """A file of somebody else's that everybody may write to."""
+    found = tarfile.TarInfo(name)
+    found.type, found.mode, found.uid, found.gid = kind, 0o777, 1234, 1234
+    return found
+
+
+def test_the_source_of_a_package_is_of_the_user_that_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever packed it; and nobody else may write to it."""
+    folder = unpacked(tmp_path, monkeypatch, member("linux/", tarfile.DIRTYPE), member("linux/Makefile"))
+
+    status = [path.stat() for path in (folder, folder / "Makefile")]
+    assert [(os.geteuid(), 0)] * 2 == [(one.st_uid, one.st_mode & 0o022) for one in status]
+
+
+def test_a_pipe_in_the_source_of_a_package_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a device, which root alone can unpack."""
+    pipe = member("linux/pipe", tarfile.FIFOTYPE)
+
+    with pytest.raises(
+        Undecided, match=r"^linux-source-7\.2 is not unpacked: pipe is no file, folder or link$"
+    ):
+        unpacked(tmp_path, monkeypatch, member("linux/", tarfile.DIRTYPE), pipe)

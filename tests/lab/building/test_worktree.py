@@ -12,6 +12,7 @@ from pfnlab.errors import Misuse
 from pfnlab.lab.building.patch_file import PatchFile, read_patch
 from pfnlab.lab.building.source import source_for
 from pfnlab.lab.building.worktree import WorkTree, original, worktree
+from pfnlab.lab.images import trust
 
 
 @pytest.fixture
@@ -230,3 +231,28 @@ def test_the_original_of_a_package_that_is_patched_in_place(tree: Path, tmp_path
 def test_the_original_of_a_tree_of_the_users(tree: Path) -> None:
     """It is the file itself, whatever lies beside the tree."""
     assert tree / "Makefile" == original(source_for(str(tree), say=print), "Makefile")
+
+
+def test_nobody_else_may_write_to_the_copy(tree: Path, tmp_path: Path) -> None:
+    """Whatever the tree, a patch and the umask allow; the copy is used once more."""
+    for path in (tree, *tree.rglob("*")):
+        path.chmod(path.stat().st_mode | 0o022)
+    old = os.umask(0)
+    try:
+        copy(tree, patch(tmp_path, NEW_FILE))
+        work = copy(tree, patch(tmp_path))
+    finally:
+        os.umask(old)
+
+    assert [] == [path for path in (tmp_path / "cache").rglob("*") if path.lstat().st_mode & 0o022]
+    assert work.folder.is_dir()
+
+
+def test_a_copy_that_others_may_write_to_is_not_built(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They could have changed what is built from it."""
+    file = copy(tree).folder / "mm" / "memory.c"
+    file.chmod(0o666)
+    monkeypatch.setattr(trust, "_sound", set())
+
+    with pytest.raises(Misuse, match=rf"others may write to {file} \(mode 0666"):
+        copy(tree)

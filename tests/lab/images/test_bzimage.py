@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from archive_on_disk import RELEASE, bzimage
 
 from pfnlab.errors import Misuse
 from pfnlab.lab.images.bzimage import release_of
@@ -30,3 +31,22 @@ def test_what_is_no_image(tmp_path: Path, make: Callable[[Path], object], says: 
 
     with pytest.raises(Misuse, match=rf"bzImage:? {says}"):
         release_of(path)
+
+
+@pytest.mark.parametrize("release", ["../../etc/x", "/root", "..", "\x1b[2J"])
+def test_a_release_that_is_none(tmp_path: Path, release: str) -> None:
+    """Files in the cache are called by it; an image may be anybody's."""
+    path = tmp_path / "bzImage"
+    path.write_bytes(bzimage(release))
+
+    with pytest.raises(Misuse, match=r"bzImage says it is '.*', which is no kernel's release$"):
+        release_of(path)
+
+
+@pytest.mark.parametrize("release", [RELEASE, "6.1.0-56-cloud-amd64", "7.2.13+deb13~1", "6.5.0_mine"])
+def test_a_release_with_signs(tmp_path: Path, release: str) -> None:
+    """As builds have them."""
+    path = tmp_path / "bzImage"
+    path.write_bytes(bzimage(release))
+
+    assert release == release_of(path)

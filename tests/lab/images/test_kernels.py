@@ -243,3 +243,25 @@ def test_real_archive_gives_a_real_kernel() -> None:
         pytest.skip(str(trouble))
 
     assert ("6.1", True) == (kernel.series, kernel.release.startswith("6.1."))
+
+
+def test_a_note_beside_a_file_of_ones_own_says_nothing(tmp_path: Path) -> None:
+    """
+    An image may be anybody's, and so may be what lies beside it; a suite is a folder of the cache.
+    """
+    (tmp_path / "bzImage").write_bytes(bzimage("7.3.0"))
+    (tmp_path / "kernel.json").write_text('{"suite": "../../../etc"}')
+
+    assert [] == kernels.suites_of(kernels.from_file(tmp_path / "bzImage"))
+
+
+def test_a_note_in_the_cache_says_the_suite() -> None:
+    """
+    Packages that belong to a kernel are in the suite it came from.
+    """
+    put("7.3", "7.3~rc7-1~exp1")
+
+    kernel = kernels.cached("7.3")
+
+    assert kernel is not None
+    assert ["experimental"] == kernels.suites_of(kernel)

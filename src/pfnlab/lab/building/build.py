@@ -30,7 +30,7 @@ from pfnlab.lab.building.reverts import read_revert, word_of_revert
 from pfnlab.lab.building.source import KernelSource, series_in, source_for
 from pfnlab.lab.building.worktree import worktree
 from pfnlab.lab.images.bzimage import release_of
-from pfnlab.lab.images.cache import cache_root, usable
+from pfnlab.lab.images.cache import cache_root, usable, write_cached
 from pfnlab.lab.images.driver_module import driver_in_tree, has_driver
 from pfnlab.lab.images.kernels import KernelImage, sha256_of
 from pfnlab.lab.images.modules import modules_in_tree
@@ -141,7 +141,7 @@ def _build(
     _check_options(kernel, lacks, say)
     done = make.build("bzImage", "modules", steps=steps or STEPS, say=say)
     if not steps:
-        counted.write_text(str(done))
+        write_cached(counted, str(done))
     bzimage = make.out / _IMAGE
     kernel = msgspec.structs.replace(
         kernel,
@@ -175,10 +175,10 @@ def _configure(make: Make, fragment: str, asked: set[str]) -> list[str]:
     config, merged_fragment = make.out / ".config", make.out / "pfnlab.fragment"
     if not merged_fragment.exists() or merged_fragment.read_text() != fragment:
         make.configure("tinyconfig")
-        config.write_text(merged(config.read_text(), fragment))
+        write_cached(config, merged(config.read_text(), fragment))
     # A patch may bring options of its own.
     make.configure("olddefconfig")
-    merged_fragment.write_text(fragment)
+    write_cached(merged_fragment, fragment)
     return lacking(config.read_text(), fragment, asked)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from pfnlab.errors import Misuse, Undecided
-from pfnlab.lab.images.cache import cache_root, new_folder, usable
+from pfnlab.lab.images.cache import cache_root, new_folder, trusted, usable
 from pfnlab.lab.images.kernels import KernelImage, sha256_of
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._+-]*|\d[A-Za-z0-9._+-]*[A-Za-z_+-][A-Za-z0-9._+-]*")
@@ -100,7 +100,7 @@ def check_name(name: str) -> str:
 def built_kernels() -> list[BuiltKernel]:
     """All kernels that were built here and are whole, by name."""
     found = []
-    for note in sorted((cache_root() / "built").glob(f"[!.]*/{_NOTE}")):
+    for note in sorted(trusted(cache_root() / "built").glob(f"[!.]*/{_NOTE}")):
         try:
             kernel = msgspec.json.decode(note.read_bytes(), type=BuiltKernel)
         except (OSError, msgspec.MsgspecError):

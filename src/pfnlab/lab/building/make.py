@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pfnlab.errors import MissingTool, TimedOut, Undecided
+from pfnlab.lab.images.cache import make_cache_folder
 from pfnlab.lab.images.tools import run
 from pfnlab.units import number_of
 
@@ -55,7 +56,7 @@ class Make:
 
         :raises Undecided: the tree's configuration cannot be made
         """
-        self.out.mkdir(parents=True, exist_ok=True)
+        make_cache_folder(self.out)
         command = [*self._command(), "-s", *targets]
         answer = run(command, limit=_CONFIGURE_LIMIT, remedy=_REMEDY, env=_environment())
         if answer.returncode:

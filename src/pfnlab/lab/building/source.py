@@ -19,8 +19,9 @@ from pathlib import Path
 
 from pfnlab.errors import MissingTool, Misuse, Undecided
 from pfnlab.files import MOST_WRITTEN, read_bytes
+from pfnlab.inert import visible_name
 from pfnlab.lab.images.archive import Archive, Package, opened_archive
-from pfnlab.lab.images.cache import cache_root, workplace
+from pfnlab.lab.images.cache import cache_root, trusted, workplace
 from pfnlab.lab.images.deb import take_out
 from pfnlab.lab.images.kernel_offers import suites_for
 from pfnlab.lab.images.kernels import cached
@@ -196,7 +197,7 @@ def _of_archive(series: str, say: Callable[[str], None]) -> KernelSource:
     with opened_archive(say) as archive:
         package = _package(archive, series, name, say)
         folder = cache_root() / "trees" / f"{name}_{package.version}" / "source"
-        if not folder.exists():
+        if not trusted(folder.parent).joinpath(folder.name).exists():
             say(
                 f"fetching {name} {package.version} from {package.suite}, {in_mib(package.size)}, "
                 "1.9 GiB on disk"
@@ -235,11 +236,18 @@ def _unpack(archive: Archive, package: Package, folder: Path) -> None:
         if not ball.exists():
             raise Undecided(f"{package.name} holds no source: its layout changed")
         answer = run(
-            ["tar", "-C", str(part), "-xf", str(ball)], limit=_UNPACK_LIMIT, remedy="install tar and xz-utils"
+            ["tar", "-C", str(part), "--no-same-owner", "--no-same-permissions", "-xf", str(ball)],
+            limit=_UNPACK_LIMIT,
+            remedy="install tar and xz-utils",
         )
         folders = [entry for entry in part.iterdir() if entry.is_dir()]
         if answer.returncode or len(folders) != 1:
             raise Undecided(f"{package.name} cannot be unpacked: {complaint(answer.stderr)}")
+        for place, below, names in os.walk(folders[0]):
+            for name in (*below, *names):
+                if stat.S_IFMT((Path(place) / name).lstat().st_mode) not in (stat.S_IFDIR, *_KEPT):
+                    reason = f"{visible_name(name)} is no file, folder or link"
+                    raise Undecided(f"{package.name} is not unpacked: {reason}")
         folders[0].rename(folder)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from pfnlab.errors import Misuse
 from pfnlab.lab.building.build import build
 from pfnlab.lab.building.built import BuiltKernel
-from pfnlab.lab.images.cache import cache_root
+from pfnlab.lab.images.cache import cache_root, make_cache_folder, trusted
 from pfnlab.lab.images.tools import run
 
 _GIT_LIMIT = 1800.0
@@ -91,9 +91,9 @@ class TreeCommits:
         )
 
     def _check_out(self, commit: str, say: Callable[[str], None]) -> None:
-        if not (self.folder / ".git").exists():
+        if not (trusted(self.folder) / ".git").exists():
             say(f"cloning {self._tree.name}, which shares its objects")
-            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            make_cache_folder(self.folder.parent)
             ends = str(self._tree), str(self.folder)
             trouble = "the tree cannot be cloned"
             self._git(self._tree, "clone", "-q", "--shared", "--no-checkout", *ends, trouble=trouble)

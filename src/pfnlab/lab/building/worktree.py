@@ -28,8 +28,9 @@ from pfnlab.errors import Misuse
 from pfnlab.inert import shell_path, shell_word
 from pfnlab.lab.building.patch_file import PatchFile
 from pfnlab.lab.building.source import KernelSource, files_of
-from pfnlab.lab.images.cache import cache_root, locked, write_kept_text
+from pfnlab.lab.images.cache import cache_root, locked, make_cache_folder, trusted, write_cached
 from pfnlab.lab.images.tools import run
+from pfnlab.lab.images.trust import tighten
 
 #: Another build of the same tree may take as long, in seconds.
 _LOCK_LIMIT = 4 * 3600.0
@@ -106,13 +107,14 @@ class WorkTree:
             raise Misuse(f"{patch} names {name}, which is outside the tree")
         if kept.exists():
             return
-        kept.parent.mkdir(parents=True, exist_ok=True)
+        make_cache_folder(kept.parent)
         if not file.exists():
-            kept.mkdir()
+            make_cache_folder(kept)
             return
         part = kept.with_name(f".{kept.name}.part")
         shutil.copyfile(file, part)
         shutil.copymode(file, part)
+        tighten(part)
         part.replace(kept)
 
     def _put_back(self) -> None:
@@ -144,7 +146,7 @@ class WorkTree:
                 _copy_file(self.source.folder / path, self.folder / path)
         for path in old.keys() - new.keys():
             (self.folder / path).unlink(missing_ok=True)
-        write_kept_text(record, json.dumps(new))
+        write_cached(record, json.dumps(new))
 
 
 @contextmanager
@@ -158,7 +160,7 @@ def worktree(source: KernelSource, *, say: Callable[[str], None]) -> Iterator[Wo
         home = cache_root() / "trees" / f"{re.sub('[^A-Za-z0-9._-]', '_', source.folder.name)}_{place}"
     else:
         home = source.folder.parent
-    home.mkdir(parents=True, exist_ok=True)
+    make_cache_folder(trusted(home))
     with locked(home.with_name(f".{home.name}.lock"), limit=_LOCK_LIMIT, say=say):
         tree = WorkTree(source, home)
         tree.refresh(say=say)
@@ -204,7 +206,8 @@ def _leaves(folder: Path, file: Path) -> bool:
 
 # Its time changes only where its content does.
 def _copy_file(original: Path, copy: Path) -> None:
-    copy.parent.mkdir(parents=True, exist_ok=True)
+    if not copy.parent.is_dir():
+        make_cache_folder(copy.parent)
     if original.is_symlink():
         copy.unlink(missing_ok=True)
         copy.symlink_to(os.readlink(original))
@@ -214,3 +217,4 @@ def _copy_file(original: Path, copy: Path) -> None:
         copy.unlink(missing_ok=True)
         copy.write_bytes(data)
     shutil.copymode(original, copy)
+    tighten(copy)

@@ -2,48 +2,67 @@
 
 Each suite has a directory of its own under ``<cache>/apt``, so that refreshing one touches no other:
 ``apt.conf``, ``suite.sources``, ``lists/`` and ``listing.json``, which holds the kernel packages the
-signed lists name. Signatures are always checked; nothing here can turn that off.
+signed lists name. Signatures are always checked; nothing here can turn that off. Lists come into the cache
+when they are verified and not older than those before (`pfnlab.lab.images.newest_lists`).
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import msgspec
 
 from pfnlab.errors import MissingTool, Undecided
+from pfnlab.inert import visible_name
 from pfnlab.lab.images import sources
-from pfnlab.lab.images.cache import cache_root, locked, write_kept_text
+from pfnlab.lab.images.apt import (
+    DEFAULTS,
+    QUERY_LIMIT,
+    AptSettings,
+    apt_folder,
+    call_apt,
+    configure,
+    entry_of,
+    machine_settings,
+    say_once,
+)
+from pfnlab.lab.images.cache import (
+    cache_root,
+    locked,
+    new_folder,
+    quiet,
+    trusted,
+    write_cached,
+)
+from pfnlab.lab.images.newest_lists import check_newest
 from pfnlab.lab.images.sources import Mirror
-from pfnlab.lab.images.tools import complaint, run
+from pfnlab.lab.images.tools import complaint
 
 #: Seconds after which lists are fetched again.
 LISTS_LAST = 24 * 3600
 
 _UPDATE_LIMIT = 300.0
 _DOWNLOAD_LIMIT = 600.0
-_QUERY_LIMIT = 60.0
 _LOCK_LIMIT = 900.0
-
-_NO_APT = "kernels come from a Debian archive through apt; give one of your own with qemu:FILE"
 
 #: Every package that may hold a kernel of the cloud flavour (metapackages differ by version).
 _KERNEL_NAME = re.compile(r"linux-(?:image|binary)-(?:unsigned-)?\d.*-cloud-amd64(?:-unsigned)?")
 
-# How the machine reaches its archive is its own business: proxies, certificates, and whether an old
-# Release file is accepted (frozen mirrors). Nothing that weakens signatures is taken over.
-_CARRIED = re.compile(
-    r"Acquire::(?:https?::(?:Proxy(?:-?Auto-?Detect)?(?:::[^ :]+)?|CaInfo|CaPath)"
-    r'|Check-Valid-Until|Check-Date|ForceIPv[46]) "[^"]+";'
-)
+# As Debian has them. A version is also the name of a folder in the cache.
+_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*")
+_VERSION = re.compile(r"[0-9][A-Za-z0-9.+~:-]*")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_NUMBER = re.compile(r"\d{1,15}")
 
 _UNSIGNED = re.compile(
     r"(?:is not|no longer) signed|not authenticated|Hash Sum mismatch|NO_PUBKEY|BADSIG|EXPKEYSIG|KEYEXPIRED"
@@ -57,39 +76,6 @@ _UNREACHABLE = re.compile(
     r"|Cannot initiate the connection|Connection (?:timed out|refused|failed)|Network is unreachable"
     r"|No route to host"
 )
-
-_CONFIG = """\
-// Written by pfnlab: an apt that shares nothing with the machine's own but its mirror and keyring.
-Dir::State "{home}/state/";
-Dir::State::lists "{home}/lists/";
-Dir::State::status "{home}/status";
-Dir::Cache "{home}/cache/";
-Dir::Cache::pkgcache "";
-Dir::Cache::srcpkgcache "";
-Dir::Etc::sourcelist "{home}/suite.sources";
-Dir::Etc::sourceparts "/dev/null";
-Dir::Etc::main "/dev/null";
-Dir::Etc::parts "/dev/null";
-Dir::Etc::preferences "/dev/null";
-Dir::Etc::preferencesparts "/dev/null";
-Dir::Etc::trusted "/dev/null";
-Dir::Etc::trustedparts "/dev/null";
-APT::Architecture "amd64";
-APT::Architectures "amd64";
-APT::Sandbox::User "root";
-APT::Update::Error-Mode "any";
-APT::Get::AllowUnauthenticated "false";
-Acquire::AllowInsecureRepositories "false";
-Acquire::AllowWeakRepositories "false";
-Acquire::AllowDowngradeToInsecureRepositories "false";
-Acquire::Languages "none";
-Acquire::PDiffs "false";
-Acquire::GzipIndexes "true";
-Acquire::Retries "2";
-Acquire::http::Timeout "30";
-Acquire::https::Timeout "30";
-{carried}
-"""
 
 
 class Unreachable(Undecided):
@@ -129,7 +115,7 @@ class Offered(NamedTuple):
 def read_listing(root: Path, suite: str) -> Listing | None:
     """The listing of *suite* fetched last, without asking the archive; ``None`` where there is none."""
     try:
-        return msgspec.json.decode((root / suite / "listing.json").read_bytes(), type=Listing)
+        return msgspec.json.decode(trusted(root / suite / "listing.json").read_bytes(), type=Listing)
     except (OSError, msgspec.MsgspecError):
         return None
 
@@ -140,14 +126,22 @@ class Archive:
     :param root: the directory the suites' apt states live in
     :param main: the mirror of the main archive
     :param security: the mirror of the security archive, if the machine has one
-    :param carried: lines for apt.conf that say how the machine reaches its mirrors
+    :param settings: of the machine's apt
     """
 
-    def __init__(self, root: Path, main: Mirror, security: Mirror | None = None, carried: str = "") -> None:
+    def __init__(
+        self,
+        root: Path,
+        main: Mirror,
+        security: Mirror | None = None,
+        settings: AptSettings = DEFAULTS,
+    ) -> None:
         self.root = root
         self.main = main
         self.security = security
-        self.carried = carried
+        self.settings = settings
+        # What the machine does not check is said to whoever asked last.
+        self._say: Callable[[str], None] = quiet
         self._failures: dict[str, str] = {}
 
     @classmethod
@@ -158,13 +152,12 @@ class Archive:
         :raises MissingTool: there is no apt, or no Debian archive among its sources
         :raises Misuse: ``PFNLAB_MIRROR`` names no mirror
         """
-        answer = run(["apt-config", "dump"], limit=_QUERY_LIMIT, remedy=_NO_APT)
-        carried = "\n".join(line for line in answer.stdout.splitlines() if _CARRIED.fullmatch(line))
+        settings = machine_settings()
         mirrors = sources.named_mirrors(os.environ)
         main, security = mirrors or sources.debian_mirrors(
             sources.read_sources(sources.APT_ETC), sources.APT_ETC
         )
-        return cls(root, main, security, carried)
+        return cls(root, main, security, settings)
 
     def has(self, suite: str) -> bool:
         """True where the machine is configured for an archive that could hold *suite*."""
@@ -180,8 +173,12 @@ class Archive:
         :raises Unverified: the keyring does not verify the suite
         :raises Undecided: the lists cannot be had and there are no older ones
         """
+        self._say = say
         mirror = self._mirror(suite)
-        changed = self._prepare(suite, mirror)
+        home = trusted(self._home(suite))
+        changed = configure(home, self.settings._replace(user="root"), entry_of(mirror, suite))
+        if changed:
+            (home / "listing.json").unlink(missing_ok=True)
         old_listing = None if changed else read_listing(self.root, suite)
         if old_listing and not refresh and 0 <= time.time() - old_listing.taken < LISTS_LAST:
             return old_listing
@@ -217,40 +214,70 @@ class Archive:
         query = [f"{name}={version}"] if version else ["--no-all-versions", name]
         for suite in suites:
             self.listing(suite, say=say)
-            answer = self._apt(suite, ["apt-cache", "show", *query], _QUERY_LIMIT)
-            for fields in sources.stanzas(answer.stdout):
-                found = fields.get("version", "")
-                if fields.get("package") == name and version in ("", found):
-                    package = Package(name, found, suite, int(fields.get("size", "0")))
-                    return Offered(package, int(fields.get("installed-size", "0")), fields.get("depends", ""))
+            for fields in self._stanzas(suite, query):
+                found = _package(fields, suite)
+                if found is not None and found.name == name and version in ("", found.version):
+                    return Offered(found, _number(fields, "installed-size"), fields.get("depends", ""))
         return None
 
-    def download(self, package: Package, into: Path, progress: Callable[[int], None] | None = None) -> Path:
+    def download(
+        self,
+        package: Package,
+        into: Path,
+        progress: Callable[[int], None] | None = None,
+    ) -> Path:
         """
-        Fetch *package* into the directory *into*, checked by apt against the signed lists.
+        Fetch *package* into the directory *into*; apt checks it against the signed lists, and so do we.
 
         :param progress: gets the number of bytes so far, now and then
-        :raises Unverified: the package is not what the signed lists say
+        :raises Unverified: the package is not what the signed lists say, or they do not say it
         :raises Undecided: it cannot be fetched
         """
         request = f"{package.name}={package.version}"
-        homes = (into, self._home(package.suite) / "cache" / "archives" / "partial")
-        answer = self._apt(
-            package.suite,
-            ["apt-get", "-q", "download", request],
-            _DOWNLOAD_LIMIT,
-            into,
-            None if progress is None else lambda: progress(_largest(homes)),
-        )
-        files = sorted(into.glob("*.deb"))
-        if answer.returncode or len(files) != 1:
-            trouble = f"`apt-get download {request}` failed: {complaint(answer.stderr)}"
-            if _UNREACHABLE.search(answer.stderr):
-                raise Unreachable(f"the archive cannot be reached (no network?): {complaint(answer.stderr)}")
-            if re.search(r"hash|authenticat|unexpected size", answer.stderr, re.IGNORECASE):
-                raise Unverified(f"{trouble}; nothing was kept: try again, or ask those who run the mirror")
-            raise Undecided(f"{trouble}; fetch with --refresh to read what {package.suite} holds now")
-        return files[0]
+        home = self._home(package.suite)
+        digests = self._digests(package, request)
+        mirror = self._mirror(package.suite)
+        with apt_folder(self.settings.user, self.root, mirror) as folder:
+            entry = (home / "suite.sources").read_text()
+            folder.prepare(self.settings, entry, home / "lists")
+            place = folder.give("download")
+            homes = (place, folder.path / "cache" / "archives" / "partial")
+            answer = call_apt(
+                folder.path,
+                ["apt-get", "-q", "download", request],
+                _DOWNLOAD_LIMIT,
+                place,
+                None if progress is None else lambda: progress(_largest(homes)),
+            )
+            files = sorted(place.glob("*.deb"))
+            if answer.returncode or len(files) != 1:
+                raise _not_fetched(answer.stderr, request, package.suite)
+            # Read and written once, then compared: what lies there is not root's.
+            deb = into / files[0].name
+            shutil.copyfile(files[0], deb)
+        with deb.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if digest not in digests:
+            deb.unlink()
+            raise Unverified(f"{deb.name} is not the file that the list of {package.suite} says; try again")
+        if folder.reason:
+            say_once(f"downloads run as root: {folder.reason}", self._say)
+        return deb
+
+    def _digests(self, package: Package, request: str) -> set[str]:
+        """The checksums that the signed list has for *package*."""
+        digests = set()
+        for fields in self._stanzas(package.suite, [request]):
+            if _package(fields, package.suite) is None or fields["version"] != package.version:
+                continue
+            path = PurePosixPath(fields.get("filename", "/"))
+            if path.is_absolute() or ".." in path.parts or not _SHA256.fullmatch(fields.get("sha256", "")):
+                raise Unverified(
+                    f"the list of {package.suite} has no checksum of {request}, or a file outside of the "
+                    f"archive ({visible_name(fields.get('filename', 'none'))}); nothing was fetched"
+                )
+            digests.add(fields["sha256"])
+        return digests
 
     def _mirror(self, suite: str) -> Mirror:
         if not suite.endswith("-security"):
@@ -262,27 +289,44 @@ class Archive:
     def _home(self, suite: str) -> Path:
         return self.root / suite
 
-    def _prepare(self, suite: str, mirror: Mirror) -> bool:
-        # Writes the configuration; true when the lists fetched before came from another mirror or keyring.
-        home = self._home(suite)
-        for part in ("lists/partial", "cache/archives/partial", "state"):
-            (home / part).mkdir(parents=True, exist_ok=True)
-        (home / "status").touch()
-        write_kept_text(home / "apt.conf", _CONFIG.format(home=home, carried=self.carried))
-        key = "\n ".join(line or "." for line in mirror.signed_by.split("\n"))
-        entry = (
-            f"Types: deb\nURIs: {mirror.uri}\nSuites: {suite}\nComponents: main\nArchitectures: amd64\n"
-            f"Signed-By: {key}\n"
-        )
-        path = home / "suite.sources"
-        changed = not path.exists() or path.read_text() != entry
-        if changed:
-            (home / "listing.json").unlink(missing_ok=True)
-            write_kept_text(path, entry)
-        return changed
-
     def _update(self, suite: str, mirror: Mirror) -> None:
-        answer = self._apt(suite, ["apt-get", "-q", "update"], _UPDATE_LIMIT)
+        home = self._home(suite)
+        with apt_folder(self.settings.user, self.root, mirror) as folder:
+            # The user that downloads may not be able to read the machine's own.
+            keyring = Path(mirror.signed_by)
+            if mirror.signed_by.startswith("/") and keyring.is_file():
+                keyring = folder.path / f"keyring{keyring.suffix}"
+                shutil.copyfile(mirror.signed_by, keyring)
+                keyring.chmod(0o644)
+                entry = entry_of(Mirror(mirror.uri, str(keyring)), suite)
+            else:
+                entry = entry_of(mirror, suite)
+            lists = folder.prepare(self.settings, entry)
+            # With the old Release file apt leaves an older one unused, and says nothing of it. Lists of
+            # packages are not fetched again if they are the same.
+            old = [path for path in (home / "lists").glob("*_Packages*") if path.is_file()]
+            for path in old:
+                shutil.copy2(path, lists)
+            command = ["apt-get", "-q", "update"]
+            answer = call_apt(folder.path, command, _UPDATE_LIMIT)
+            if answer.returncode and old and "Hash Sum" in answer.stderr:
+                # A server may say of an older list that the one here is not older.
+                for path in old:
+                    (lists / path.name).unlink(missing_ok=True)
+                answer = call_apt(folder.path, command, _UPDATE_LIMIT)
+            self._check_update(suite, mirror, answer)
+            check_newest(self.root / ".newest" / suite, suite, lists)
+            with new_folder(home / "lists") as part:
+                for path in lists.iterdir():
+                    if path.is_file() and path.name != "lock":
+                        shutil.copy2(path, part)
+        if folder.reason:
+            say_once(f"downloads run as root: {folder.reason}", self._say)
+        if self.settings.undated:
+            line = f"dates of package lists are not checked: the machine's apt says {self.settings.undated}"
+            say_once(line, self._say)
+
+    def _check_update(self, suite: str, mirror: Mirror, answer: subprocess.CompletedProcess[str]) -> None:
         # A signature that fails while older lists exist can be a mere warning to apt; to us it is an error.
         if not answer.returncode and "previous index files will be used" not in answer.stderr:
             return
@@ -315,18 +359,15 @@ class Archive:
         names = self._query(suite, ["apt-cache", "pkgnames", "linux-"]).split()
         kernel_names = sorted(name for name in names if _KERNEL_NAME.fullmatch(name))
         text = self._query(suite, ["apt-cache", "show", *kernel_names]) if kernel_names else ""
-        packages = tuple(
-            Package(stanza["package"], stanza["version"], suite, int(stanza.get("size", "0")))
-            for stanza in sources.stanzas(text)
-            if "package" in stanza and "version" in stanza
-        )
+        found = (_package(stanza, suite) for stanza in sources.stanzas(text))
+        packages = tuple(package for package in found if package is not None)
         listing = Listing(time.time(), packages)
         content = msgspec.json.format(msgspec.json.encode(listing), indent=1).decode()
-        write_kept_text(self._home(suite) / "listing.json", content + "\n")
+        write_cached(self._home(suite) / "listing.json", content + "\n")
         return listing
 
     def _query(self, suite: str, command: list[str]) -> str:
-        answer = self._apt(suite, command, _QUERY_LIMIT)
+        answer = call_apt(self._home(suite), command, QUERY_LIMIT)
         if answer.returncode:
             raise Undecided(
                 f"`{command[0]} {command[1]}` failed for {suite}: {complaint(answer.stderr)}; "
@@ -334,16 +375,32 @@ class Archive:
             )
         return answer.stdout
 
-    def _apt(
-        self,
-        suite: str,
-        command: list[str],
-        limit: float,
-        cwd: Path | None = None,
-        meanwhile: Callable[[], None] | None = None,
-    ) -> subprocess.CompletedProcess[str]:
-        env = {"APT_CONFIG": str(self._home(suite) / "apt.conf")}
-        return run(command, limit=limit, remedy=_NO_APT, env=env, cwd=cwd, meanwhile=meanwhile)
+    def _stanzas(self, suite: str, query: list[str]) -> Iterator[dict[str, str]]:
+        # Nothing where the list has no such package.
+        answer = call_apt(self._home(suite), ["apt-cache", "show", *query], QUERY_LIMIT)
+        return sources.stanzas(answer.stdout)
+
+
+def _package(fields: dict[str, str], suite: str) -> Package | None:
+    """The package of a stanza; None where its name or version is none of Debian's."""
+    name, version = fields.get("package", ""), fields.get("version", "")
+    if not _NAME.fullmatch(name) or not _VERSION.fullmatch(version):
+        return None
+    return Package(name, version, suite, _number(fields, "size"))
+
+
+def _number(fields: dict[str, str], name: str) -> int:
+    text = fields.get(name, "")
+    return int(text) if _NUMBER.fullmatch(text) else 0
+
+
+def _not_fetched(stderr: str, request: str, suite: str) -> Undecided:
+    trouble = f"`apt-get download {request}` failed: {complaint(stderr)}"
+    if _UNREACHABLE.search(stderr):
+        return Unreachable(f"the archive cannot be reached (no network?): {complaint(stderr)}")
+    if re.search(r"hash|authenticat|unexpected size", stderr, re.IGNORECASE):
+        return Unverified(f"{trouble}; nothing was kept: try again, or ask those who run the mirror")
+    return Undecided(f"{trouble}; fetch with --refresh to read what {suite} holds now")
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import hashlib
 
 import msgspec
 
-from pfnlab.lab.images.cache import cache_root, usable
+from pfnlab.lab.images.cache import cache_root, trusted, usable, write_cached
 
 
 class AskedBefore:
@@ -22,7 +22,7 @@ class AskedBefore:
         self._answers: dict[str, str] = {}
         if not afresh:
             try:
-                self._answers = msgspec.json.decode(self._path.read_bytes(), type=dict[str, str])
+                self._answers = msgspec.json.decode(trusted(self._path).read_bytes(), type=dict[str, str])
             except (OSError, msgspec.MsgspecError):
                 # None yet, or one that was cut off: it is asked again.
                 self._answers = {}
@@ -37,7 +37,4 @@ class AskedBefore:
         """
         self._answers[question] = answer
         with usable():
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            part = self._path.with_suffix(".part")
-            part.write_bytes(msgspec.json.encode(self._answers))
-            part.replace(self._path)
+            write_cached(self._path, msgspec.json.encode(self._answers))

@@ -5,11 +5,13 @@ Offsets are those of the x86 boot protocol (2.00 and later).
 
 from __future__ import annotations
 
+import re
 import struct
 from pathlib import Path
 
 from pfnlab.errors import Misuse
 from pfnlab.files import MOST_RECORDED, check_regular
+from pfnlab.inert import visible_name
 
 _BOOT_FLAG_AT = 0x1FE
 _MAGIC_AT = 0x202
@@ -18,6 +20,9 @@ _VERSION_BASE = 0x200
 
 #: The longest version string looked for, in bytes.
 _VERSION_MAX = 512
+
+# It is also the beginning of the names of files in the cache.
+_RELEASE = re.compile(r"[0-9A-Za-z][!-.0-~]*")
 
 
 def release_of(path: Path) -> str:
@@ -42,7 +47,10 @@ def release_of(path: Path) -> str:
     text = head[start : start + _VERSION_MAX].partition(b"\0")[0].decode("ascii", errors="replace").strip()
     if not pointer or not text:
         raise Misuse(f"{path} has a bzImage header without a version string: give an unmodified bzImage")
-    return text.split()[0]
+    release = text.split()[0]
+    if not _RELEASE.fullmatch(release):
+        raise Misuse(f"{path} says it is {visible_name(release)!r}, which is no kernel's release")
+    return release
 
 
 def _other_format(head: bytes) -> str:

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from pfnlab.errors import Misuse, TimedOut, Undecided
 from pfnlab.files import write_whole
+from pfnlab.lab.images.trust import check_cache, check_part, tighten
 from pfnlab.path_walk import make_folder
 
 #: Error numbers of a write that finds no room.
@@ -43,7 +44,12 @@ def quiet(line: str) -> None:
 
 
 def cache_root() -> Path:
-    """``$PFNLAB_CACHE``, or ``pfnlab`` in ``$XDG_CACHE_HOME`` or ``~/.cache``; it need not exist yet."""
+    """
+    ``$PFNLAB_CACHE``, or ``pfnlab`` in ``$XDG_CACHE_HOME`` or ``~/.cache``; it need not exist yet.
+
+    :raises Misuse: its name has a quote or newline in it
+    :raises Untrusted: somebody else may write to it
+    """
     folder = os.environ.get("PFNLAB_CACHE")
     if folder:
         root = Path(folder)
@@ -52,7 +58,34 @@ def cache_root() -> Path:
         root = (Path(base) if base else Path.home() / ".cache") / "pfnlab"
     if any(char in str(root) for char in '"\n'):
         raise Misuse(f"the cache directory {str(root)!r} has a quote or newline in it: set PFNLAB_CACHE")
-    return root.absolute()
+    root = root.absolute()
+    with usable(root):
+        check_cache(root)
+    return root
+
+
+def trusted(path: Path) -> Path:
+    """
+    *path* in the cache, before it is used: nobody else may write to it, or to anything below it.
+
+    :raises Untrusted: somebody else may have
+    """
+    root = cache_root()
+    if path.is_relative_to(root):
+        with usable(root):
+            check_part(path, root)
+    return path
+
+
+def make_cache_folder(path: Path) -> None:
+    """Make *path* and the folders above it, for their owner alone; those that are there stay as they are.
+
+    :raises OSError: it cannot be made, or is no folder
+    :raises Misuse: a link of another user is on the way
+    :raises Untrusted: somebody else may write to the cache
+    """
+    make_folder(path, 0o700)
+    cache_root()
 
 
 @contextmanager
@@ -64,10 +97,10 @@ def locked(path: Path, *, limit: float, say: Callable[[str], None]) -> Iterator[
     :param say: called once, with a message, when another process holds the lock
     :raises TimedOut: the limit passed
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_cache_folder(path.parent)
     deadline = time.monotonic() + limit
     message_sent = False
-    with path.open("a+") as file:
+    with open(path, "a+", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -83,17 +116,18 @@ def locked(path: Path, *, limit: float, say: Callable[[str], None]) -> Iterator[
         yield
 
 
-def write_kept_text(path: Path, text: str) -> None:
-    """Write *text* to *path*, whole or not at all, in a folder that is made where there is none."""
-    make_folder(path.parent)
-    write_whole(path, text)
+def write_cached(path: Path, content: str | bytes) -> None:
+    """Write *content* to *path*, whole or not at all, in a folder that is made where there is none."""
+    make_cache_folder(path.parent)
+    write_whole(path, content, mode=0o644)
 
 
 @contextmanager
-def usable() -> Iterator[None]:
+def usable(root: Path | None = None) -> Iterator[None]:
     """
     Turn an error of reading or writing the cache into one line that says so.
 
+    :param root: the folder of the cache, where it is not yet known to be sound
     :raises Undecided: instead of an OSError
     """
     try:
@@ -102,7 +136,7 @@ def usable() -> Iterator[None]:
         full = trouble.errno in NO_ROOM
         reason, remedy = (trouble.strerror, " or free room") if full else (trouble, "")
         raise Undecided(
-            f"the cache {cache_root()} cannot be used: {reason}; set PFNLAB_CACHE{remedy}"
+            f"the cache {root or cache_root()} cannot be used: {reason}; set PFNLAB_CACHE{remedy}"
         ) from trouble
 
 
@@ -136,7 +170,7 @@ def kept(path: Path, make: Callable[[Path], None], *, say: Callable[[str], None]
 @contextmanager
 def workplace(folder: Path) -> Iterator[Path]:
     """A temporary folder in *folder*, for what appears there by one rename when it is whole."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_cache_folder(folder)
     sweep(folder)
     with tempfile.TemporaryDirectory(prefix=".part-", dir=folder, ignore_cleanup_errors=True) as name:
         yield Path(name)
@@ -155,6 +189,7 @@ def new_folder(home: Path) -> Iterator[Path]:
         part = place / home.name
         part.mkdir()
         yield part
+        tighten(part)
         if home.exists():
             shutil.rmtree(home)
         part.rename(home)
@@ -167,16 +202,23 @@ def keep(part: Path, path: Path) -> None:
     Of several processes that store the same path at the same time the last one wins; where their writes mix,
     the checksums do not hold, and the next call of `kept` makes it anew.
     """
+    tighten(part)
     voucher = _checksums(part, path.name)
     _voucher(path).unlink(missing_ok=True)
     if part.is_dir() and path.exists():
         path.rename(part.with_name(f"{part.name}.old"))
     part.replace(path)
-    write_kept_text(_voucher(path), voucher)
+    write_cached(_voucher(path), voucher)
 
 
 def is_whole(path: Path) -> bool:
-    """True where the file or folder *path* is, to the byte, the one that was stored there."""
+    """
+    True where the file or folder *path* is, to the byte, the one that was stored there.
+
+    :raises Untrusted: somebody else may have written to it
+    """
+    for file in (path, _voucher(path)):
+        trusted(file)
     try:
         head, _, listing = _voucher(path).read_text().partition("\n")
         if head != _head(listing):

@@ -18,9 +18,13 @@ from pfnlab.lab.images.archive import opened_archive
 from pfnlab.lab.images.cache import workplace
 from pfnlab.lab.images.deb import take_out
 from pfnlab.lab.images.kernels import KernelImage, suites_of
+from pfnlab.units import size_text
 
 #: The file beside a cached vmlinuz.
 NAME = "changelog.gz"
+
+#: The longest changelog, in bytes.
+_MOST = 256 << 20
 
 # A package of Debian's own version, as linux-base-RELEASE, calls it changelog.Debian.gz.
 _MEMBER = re.compile(r"(?:\./)?usr/share/doc/linux-(?:base|image)-[^/]+/changelog(?:\.Debian)?\.gz")
@@ -40,11 +44,15 @@ def changelog_of(kernel: KernelImage, *, say: Callable[[str], None] = lambda lin
         except MissingTool:
             return None
     try:
-        return gzip.decompress(path.read_bytes()).decode(errors="replace")
+        with gzip.open(path) as file:
+            text = file.read(_MOST + 1)
     except FileNotFoundError:
         return None
     except (OSError, EOFError, zlib.error) as error:
         raise Undecided(f"{path} cannot be read: {error}; remove it and try again") from error
+    if len(text) > _MOST:
+        raise Undecided(f"{path} has over {size_text(_MOST)} in it, which no changelog has")
+    return text.decode(errors="replace")
 
 
 def _fetch(kernel: KernelImage, path: Path, say: Callable[[str], None]) -> None:

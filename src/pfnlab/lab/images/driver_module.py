@@ -22,15 +22,15 @@ from typing import NamedTuple
 from pfnlab.errors import MissingTool, Misuse, Undecided
 from pfnlab.lab.images.archive import Archive, Offered, Package, opened_archive
 from pfnlab.lab.images.cache import cache_root, is_whole, kept, quiet
+from pfnlab.lab.images.deb import unpack
 from pfnlab.lab.images.image import guest_image
 from pfnlab.lab.images.kernels import KernelImage, suites_of
-from pfnlab.lab.images.tools import complaint, run
+from pfnlab.lab.images.tools import run
 
 #: The file in a guest's top folder that the agent loads.
 MODULE = "pfnlab.ko"
 
 _REMEDY = "apt-get install --no-install-recommends make gcc libc6-dev binutils"
-_UNPACK_LIMIT = 120.0
 _START_LIMIT = 10.0
 _BUILD_LIMIT = 180.0
 
@@ -278,11 +278,7 @@ def _header_packages(
 
 def _unpack(archive: Archive, package: Package, into: Path) -> None:
     with tempfile.TemporaryDirectory(dir=into.parent) as name:
-        deb = archive.download(package, Path(name))
-        command = ["dpkg-deb", "-x", str(deb), str(into)]
-        answer = run(command, limit=_UNPACK_LIMIT, remedy="it unpacks packages: install dpkg")
-        if answer.returncode:
-            raise Undecided(f"`dpkg-deb -x` cannot unpack {deb.name}: {complaint(answer.stderr)}")
+        unpack(archive.download(package, Path(name)), into)
 
 
 def _relocate(makefile: Path) -> None:

@@ -22,7 +22,16 @@ from pathlib import Path
 from pfnlab.errors import Misuse, Undecided
 from pfnlab.lab.images.archive import Archive, opened_archive
 from pfnlab.lab.images.bzimage import release_of
-from pfnlab.lab.images.cache import cache_root, locked, new_folder, quiet, sweep, usable, write_kept_text
+from pfnlab.lab.images.cache import (
+    cache_root,
+    locked,
+    new_folder,
+    quiet,
+    sweep,
+    trusted,
+    usable,
+    write_cached,
+)
 from pfnlab.lab.images.deb import take_out
 from pfnlab.lab.images.kernel_offers import Offer, best_known, by_version, chosen
 from pfnlab.lab.images.search import Search, known_series, offered
@@ -202,6 +211,9 @@ def suites_of(kernel: KernelImage) -> list[str]:
 
     That is the suite it came from; a security update moves on with the next point release.
     """
+    # What lies beside a file of the user's own says nothing.
+    if not kernel.package:
+        return []
     try:
         suite = str(json.loads((kernel.vmlinuz.parent / "kernel.json").read_text())["suite"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -212,7 +224,7 @@ def suites_of(kernel: KernelImage) -> list[str]:
 def whole(series: str) -> tuple[list[KernelImage], list[Path]]:
     """The cached kernels of *series* whose checksum holds, and the vmlinuz files of the others."""
     sound_kernels, damaged_files = [], []
-    for note in sorted((cache_root() / "kernels" / series).glob("[!.]*/kernel.json")):
+    for note in sorted(trusted(cache_root() / "kernels" / series).glob("[!.]*/kernel.json")):
         vmlinuz = note.parent / "vmlinuz"
         kernel = _read_note(note)
         if kernel is not None and vmlinuz.is_file() and sha256_of(vmlinuz) == kernel.sha256:
@@ -237,7 +249,7 @@ def _write_note(kernel: KernelImage, suite: str) -> None:
         "fetched": datetime.now(UTC).date().isoformat(),
         "suite": suite,
     }
-    write_kept_text(kernel.vmlinuz.parent / "kernel.json", json.dumps(content, indent=1) + "\n")
+    write_cached(kernel.vmlinuz.parent / "kernel.json", json.dumps(content, indent=1) + "\n")
 
 
 def _check_room(root: Path, offers: Sequence[Offer]) -> None:

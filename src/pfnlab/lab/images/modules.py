@@ -7,17 +7,16 @@ have. They are stored in ``<cache>/modules/<package version>/``, uncompressed.
 from __future__ import annotations
 
 import functools
-import lzma
 import re
 import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
-from pfnlab.errors import MissingTool, Undecided
+from pfnlab.errors import MissingTool
 from pfnlab.lab.images.archive import opened_archive
 from pfnlab.lab.images.cache import cache_root, kept, quiet
-from pfnlab.lab.images.deb import take_out
+from pfnlab.lab.images.deb import take_out, unpack_modules
 from pfnlab.lab.images.kernels import KernelImage, suites_of
 
 #: The modules that opening a device takes; their dependencies are loaded before them.
@@ -113,12 +112,7 @@ def _obtain(kernel: KernelImage, say: Callable[[str], None], into: Path) -> None
         say(f"fetching vfio-pci of {kernel.version} (about {size} MiB, 1 MiB on disk)")
         deb = archive.download(found.package, into.parent)
     take_out(deb, into, _name_of)
-    for packed in into.glob("*.xz"):
-        try:
-            packed.with_suffix("").write_bytes(lzma.decompress(packed.read_bytes()))
-        except lzma.LZMAError as error:
-            raise Undecided(f"{packed.name} cannot be read: {error}") from None
-        packed.unlink()
+    unpack_modules(into)
 
 
 def _name_of(member: tarfile.TarInfo) -> str | None:

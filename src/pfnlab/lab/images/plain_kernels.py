@@ -7,7 +7,6 @@ devices QEMU offers, as modules. They are stored in ``<cache>/plain/<package ver
 from __future__ import annotations
 
 import functools
-import lzma
 import re
 import tarfile
 from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ from pfnlab.errors import MissingTool, Undecided
 from pfnlab.lab.images.archive import opened_archive
 from pfnlab.lab.images.bzimage import release_of
 from pfnlab.lab.images.cache import cache_root, kept, quiet
-from pfnlab.lab.images.deb import take_out
+from pfnlab.lab.images.deb import take_out, unpack_modules
 from pfnlab.lab.images.kernels import KernelImage, sha256_of, suites_of
 from pfnlab.units import in_mib
 
@@ -104,12 +103,7 @@ def _obtain(kernel: KernelImage, say: Callable[[str], None], into: Path) -> None
             deb = archive.download(found.package, folder)
         take_out(deb, into, _name_of)
         deb.unlink()
-    for packed in into.glob("*.xz"):
-        try:
-            packed.with_suffix("").write_bytes(lzma.decompress(packed.read_bytes()))
-        except lzma.LZMAError as error:
-            raise Undecided(f"{packed.name} cannot be read: {error}") from None
-        packed.unlink()
+    unpack_modules(into)
     if not (into / _VMLINUZ).is_file():
         raise Undecided(f"{name} {kernel.version} holds no {_VMLINUZ}: its layout changed")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -44,6 +45,7 @@ def started(
             cwd=cwd,
             env={**os.environ, "LC_ALL": "C", **(env or {})},
             start_new_session=True,
+            umask=_umask(),
         )
     except FileNotFoundError as error:
         raise MissingTool(f"`{command[0]}` is not on this machine: {remedy}") from error
@@ -54,6 +56,13 @@ def started(
         finally:
             if process.poll() is None:
                 tell(process, signal.SIGKILL)
+
+
+def _umask() -> int:
+    """That of this process, with which nobody but the owner may write to what a command makes."""
+    # Asking the system for it would change it for other threads.
+    found = re.search(r"^Umask:\s*([0-7]+)$", Path("/proc/self/status").read_text(), re.MULTILINE)
+    return (int(found[1], 8) if found else 0) | 0o022
 
 
 @contextmanager

@@ -7,13 +7,14 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from pfnlab.extras import are_installed, need_packages
-from pfnlab.lab.images.cache import cache_root
+from pfnlab.lab.images.cache import cache_root, make_cache_folder, trusted
 from pfnlab.lens import THE_LENS, LensError
 from pfnlab.lens.kept import read_kept, write_kept
 from pfnlab.lens.state import LensState, prots_seen, ptes_seen, tracked_seen, vma_counted, vma_seen
@@ -197,7 +198,10 @@ def with_inside(
 # The file in the cache for the types of a kernel; a kernel that was made anew has another.
 def _types_path(vmlinuz: Path) -> Path:
     stat = vmlinuz.stat()
-    return cache_root() / "lens" / f"{vmlinuz.name}-{stat.st_size:x}-{stat.st_mtime_ns:x}.btf"
+    folder = trusted(cache_root() / "lens")
+    with suppress(OSError):
+        make_cache_folder(folder)
+    return folder / f"{vmlinuz.name}-{stat.st_size:x}-{stat.st_mtime_ns:x}.btf"
 
 
 # The parts of a step both channels see: name, the agent's value and the lens's, as far as the agent looked.

@@ -10,7 +10,7 @@ from copy import copy
 from pathlib import Path
 
 from pfnlab.errors import Undecided
-from pfnlab.lab.images.cache import cache_root, write_kept_text
+from pfnlab.lab.images.cache import cache_root, trusted, write_cached
 from pfnlab.lab.images.kernels import sha256_of
 from pfnlab.lab.vm.qemu import Guest
 
@@ -121,8 +121,8 @@ def kernel_symbols(guest: Guest, vmlinuz: Path) -> Symbols:
     :raises LostGuest: the guest did not answer
     """
     path = cache_root() / "symbols" / f"{sha256_of(vmlinuz)[:16]}.kallsyms"
-    if not path.exists():
-        write_kept_text(path, _symbol_text(guest, "symbols\n"))
+    if not trusted(path).exists():
+        write_cached(path, _symbol_text(guest, "symbols\n"))
     return _symbols_in(path, guest.hello.release)
 
 

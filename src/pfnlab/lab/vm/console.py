@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from pfnlab.lab.images.cache import cache_root
+from pfnlab.lab.images.cache import cache_root, write_cached
 from pfnlab.programs.runs.alarm import Alarm, alarms_in, first_alarm
 
 # QEMU's message after which it lives on, with a guest that stands still.
@@ -36,8 +36,7 @@ def keep_console(lines: Sequence[str]) -> Path | None:
     folder = cache_root() / "lost"
     path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{next(_serial)}.console"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        path.write_text("\n".join([*lines, ""]))
+        write_cached(path, "\n".join([*lines, ""]))
     except OSError:
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)

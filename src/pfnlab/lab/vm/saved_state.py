@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pfnlab.inert import shell_path
-from pfnlab.lab.images.cache import cache_root, forget, keep
+from pfnlab.lab.images.cache import cache_root, forget, keep, make_cache_folder
 from pfnlab.lab.vm.qmp import Qmp, QmpError
 
 #: QEMU's arguments for a machine that may be saved: the state does not say that the machine stood still.
@@ -46,9 +46,9 @@ def save_state(qmp: Path, state: Path, while_stopped: Callable[[], None]) -> boo
     :param while_stopped: called when the machine stands still, before its memory is read
     :return: whether there is a state now; a machine that cannot be saved is only slower next time
     """
-    state.parent.mkdir(parents=True, exist_ok=True)
     part = state.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
     try:
+        make_cache_folder(state.parent)
         with Qmp(qmp) as ask:
             ask("stop")
             while_stopped()

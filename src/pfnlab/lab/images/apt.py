@@ -1,0 +1,248 @@
+"""apt as pfnlab calls it: with a configuration of its own, and for downloads as the user apt has for them.
+
+As root, apt lets that user (``_apt``) speak to a mirror and read what it sends. The user needs a folder it
+can enter, which the cache is not: it is in ``$TMPDIR``, ``/var/tmp`` or ``/tmp``, and what is good in it goes
+into the cache.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from pfnlab.errors import Undecided
+from pfnlab.lab.images.cache import NO_ROOM, make_cache_folder, workplace, write_cached
+from pfnlab.lab.images.sources import Mirror
+from pfnlab.lab.images.tools import run
+from pfnlab.lab.images.trust import is_sound
+
+NO_APT = "kernels come from a Debian archive through apt; give one of your own with qemu:FILE"
+
+QUERY_LIMIT = 60.0
+_PROBE_LIMIT = 10.0
+
+# How the machine reaches its archive is its own business: proxies, certificates, and whether an old
+# Release file is accepted (frozen mirrors). Nothing that weakens signatures is taken over.
+_CARRIED = re.compile(
+    r"Acquire::(?:https?::(?:Proxy(?:-?Auto-?Detect)?(?:::[^ :]+)?|CaInfo|CaPath)"
+    r'|Check-Valid-Until|Check-Date|ForceIPv[46]) "[^"]+";'
+)
+_UNDATED = re.compile(
+    r'Acquire::Check-(?:Valid-Until|Date) "(?:no|false|without|off|disable|0)"', re.IGNORECASE
+)
+_USER = re.compile(r'^APT::Sandbox::User "(.*)";$', re.MULTILINE)
+
+_CONFIG = """\
+// Written by pfnlab: an apt that shares nothing with the machine's own but its mirror and keyring.
+Dir::State "{folder}/state/";
+Dir::State::lists "{lists}/";
+Dir::State::status "{folder}/status";
+Dir::Cache "{folder}/cache/";
+Dir::Cache::pkgcache "";
+Dir::Cache::srcpkgcache "";
+Dir::Etc::sourcelist "{folder}/suite.sources";
+Dir::Etc::sourceparts "/dev/null";
+Dir::Etc::main "/dev/null";
+Dir::Etc::parts "/dev/null";
+Dir::Etc::preferences "/dev/null";
+Dir::Etc::preferencesparts "/dev/null";
+Dir::Etc::trusted "/dev/null";
+Dir::Etc::trustedparts "/dev/null";
+APT::Architecture "amd64";
+APT::Architectures "amd64";
+APT::Sandbox::User "{user}";
+APT::Update::Error-Mode "any";
+APT::Get::AllowUnauthenticated "false";
+Acquire::AllowInsecureRepositories "false";
+Acquire::AllowWeakRepositories "false";
+Acquire::AllowDowngradeToInsecureRepositories "false";
+Acquire::Languages "none";
+Acquire::PDiffs "false";
+Acquire::GzipIndexes "true";
+Acquire::Retries "2";
+Acquire::http::Timeout "30";
+Acquire::https::Timeout "30";
+{carried}
+"""
+
+# The lines that were said in this process: what holds for a machine is said once, not for each list.
+_said: set[str] = set()
+
+
+class AptSettings(NamedTuple):
+    """The settings of the machine's apt that hold for pfnlab too.
+
+    :param carried: lines for apt.conf that say how the machine reaches its mirrors
+    :param user: who downloads where root calls apt; root or nobody for no other than root
+    """
+
+    carried: str = ""
+    user: str = "_apt"
+
+    @property
+    def undated(self) -> str:
+        """The settings by which no date of a list is checked, empty if dates are."""
+        return ", ".join(found[0] for found in _UNDATED.finditer(self.carried))
+
+
+DEFAULTS = AptSettings()
+
+
+class AptFolder(NamedTuple):
+    """A folder apt works in, for one command.
+
+    :param path: it has ``apt.conf``
+    :param user: who downloads, ``root`` for the user that runs
+    :param reason: why that is not apt's own user though root runs; empty otherwise
+    """
+
+    path: Path
+    user: str
+    reason: str
+
+    def prepare(self, settings: AptSettings, entry: str, lists: Path | None = None) -> Path:
+        """
+        Write what apt needs, as :func:`configure` does.
+
+        :return: the folder of the lists
+        """
+        configure(self.path, settings._replace(user=self.user), entry, lists)
+        if self.user != "root":
+            for part in filter(Path.is_dir, self.path.rglob("*")):
+                part.chmod(0o755)
+        return lists or self.path / "lists"
+
+    def give(self, name: str) -> Path:
+        """A new folder in it, which belongs to the user that downloads."""
+        folder = self.path / name
+        folder.mkdir(0o700)
+        if self.user != "root":
+            os.chown(folder, pwd.getpwnam(self.user).pw_uid, -1)
+        return folder
+
+
+def machine_settings() -> AptSettings:
+    """The settings of the machine's apt.
+
+    :raises MissingTool: there is none
+    """
+    dump = run(["apt-config", "dump"], limit=QUERY_LIMIT, remedy=NO_APT).stdout
+    carried = "\n".join(line for line in dump.splitlines() if _CARRIED.fullmatch(line))
+    found = _USER.search(dump)
+    return AptSettings(carried, found[1] if found else "_apt")
+
+
+def entry_of(mirror: Mirror, suite: str) -> str:
+    """The entry of a ``*.sources`` file for *suite*."""
+    key = "\n ".join(line or "." for line in mirror.signed_by.split("\n"))
+    return (
+        f"Types: deb\nURIs: {mirror.uri}\nSuites: {suite}\nComponents: main\nArchitectures: amd64\n"
+        f"Signed-By: {key}\n"
+    )
+
+
+def configure(folder: Path, settings: AptSettings, entry: str, lists: Path | None = None) -> bool:
+    """
+    Write what apt needs into *folder*.
+
+    :param entry: as :func:`entry_of` returns it
+    :param lists: where the lists are; in *folder* by default
+    :return: whether the entry is another one than that which was there
+    """
+    for part in (folder / "cache" / "archives", folder / "state", folder / "lists"):
+        make_cache_folder(part)
+    write_cached(folder / "status", "")
+    text = _CONFIG.format(folder=folder, lists=lists or folder / "lists", **settings._asdict())
+    write_cached(folder / "apt.conf", text)
+    path = folder / "suite.sources"
+    changed = not path.exists() or path.read_text() != entry
+    write_cached(path, entry)
+    return changed
+
+
+@contextmanager
+def apt_folder(user: str, beside: Path, mirror: Mirror) -> Iterator[AptFolder]:
+    """
+    A temporary folder for apt: where *user* can enter it if root runs, else in the folder *beside*.
+
+    :raises Undecided: it is full
+    """
+    reason = _reason_against(user, mirror)
+    places = [] if reason or os.geteuid() else [os.environ.get("TMPDIR", ""), "/var/tmp", "/tmp"]
+    for place in places:
+        if not Path(place).is_dir() or not place:
+            continue
+        with tempfile.TemporaryDirectory(prefix="pfnlab-apt-", dir=place, ignore_cleanup_errors=True) as name:
+            path = Path(name)
+            path.chmod(0o755)
+            if not _may(user, "-x", path) or not is_sound(path):
+                continue
+            try:
+                yield AptFolder(path, user, "")
+            except OSError as trouble:
+                if trouble.errno not in NO_ROOM:
+                    raise
+                raise Undecided(f"{place} has no room for a download: free some, or set TMPDIR") from trouble
+            return
+    if places:
+        reason = f"the user {user} cannot enter a folder in {' or '.join(filter(None, places))}"
+    with workplace(beside) as path:
+        yield AptFolder(path, "root", "" if os.geteuid() else reason)
+
+
+def call_apt(
+    folder: Path,
+    command: list[str],
+    limit: float,
+    cwd: Path | None = None,
+    meanwhile: Callable[[], None] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of apt with the configuration in *folder*; the caller judges the exit status."""
+    env = {"APT_CONFIG": str(folder / "apt.conf")}
+    return run(command, limit=limit, remedy=NO_APT, env=env, cwd=cwd, meanwhile=meanwhile)
+
+
+def say_once(line: str, say: Callable[[str], None]) -> None:
+    """Say what was not said in this process."""
+    if line not in _said:
+        _said.add(line)
+        say(line)
+
+
+def _reason_against(user: str, mirror: Mirror) -> str:
+    """Why downloads cannot be of *user*; empty where they can."""
+    if user in ("", "root"):
+        return f'the machine\'s apt says APT::Sandbox::User "{user}"'
+    try:
+        pwd.getpwnam(user)
+    except KeyError:
+        return f"this machine has no user {user}"
+    scheme, _, path = mirror.uri.partition(":")
+    if os.geteuid() == 0 and scheme in ("file", "copy") and not _may(user, "-r", Path(path, "dists")):
+        return f"the user {user} cannot read {path}"
+    return ""
+
+
+def _may(user: str, right: str, path: Path) -> bool:
+    """True where the program ``test`` says so as *user*; false too where nobody can become that user."""
+    number = pwd.getpwnam(user)
+    try:
+        answer = subprocess.run(
+            ["test", right, str(path)],
+            user=number.pw_uid,
+            group=number.pw_gid,
+            extra_groups=[],
+            cwd="/",
+            timeout=_PROBE_LIMIT,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return answer.returncode == 0
