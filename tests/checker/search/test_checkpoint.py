@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -169,6 +170,17 @@ def test_a_file_with_one_other_byte_is_refused(tmp_path: Path) -> None:
         file.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
         with pytest.raises(Misuse, match="is damaged or was cut short"):
             explore(Counters(), ASKED, resume=file)
+
+
+@pytest.mark.parametrize("head", [b"", b"h", b"h" + b"\xff" * 8, b"h" + (1 << 40).to_bytes(8, "little")])
+def test_a_sealed_file_whose_records_do_not_fit_is_refused(head: bytes, tmp_path: Path) -> None:
+    """Without a record, or with one that is cut, or longer than any file: anybody can seal that."""
+    file = tmp_path / "search"
+    content = b"pfnlab search 4\n" + head
+    file.write_bytes(content + blake2b(content, digest_size=16).digest())
+
+    with pytest.raises(Misuse, match="is damaged or was cut short: remove it"):
+        explore(Counters(), ASKED, resume=file)
 
 
 def test_a_file_of_another_python_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
