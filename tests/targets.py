@@ -31,6 +31,7 @@ TARGETS = {
     "pages": "minutes: searches that pages are made of, and a network",
     "postgres": "a PostgreSQL server",
     "races": "ten minutes: every recorded schedule on every kernel with a driver",
+    "readers": "atheris, and minutes of inputs that are changed at random",
     "shells": "zsh, fish, mandoc and groff",
 }
 

@@ -36,10 +36,7 @@ ESCAPING = frozenset(
 #: Replacements that read or are of our own texts, with the reason.
 READS = {
     ("messages/prefix.py", r"""replace('\\"', '"')"""): "an escape of a log that is read",
-    (
-        "inspector/sources/collect_script.py",
-        r"""replace('\\\\', '\\\\\\\\')""",
-    ): "expressions of ours, for awk",
+    ("inspector/sources/collect_script.py", r"replace('\\', '\\\\')"): "expressions of ours, for awk",
     ("store/postgres.py", "replace('%', '%%')"): "a statement of ours",
 }
 

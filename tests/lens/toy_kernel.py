@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 
 from btf_builder import BtfBuilder
@@ -66,7 +67,12 @@ SYMBOL(kallsyms_names)=ffffffff80044000
 
 
 def types(*, without: str = "", vma_word: str = "pfnmap_track_ctx") -> Btf:
-    """The types of the toy kernel; *without* names a member that is left out.
+    """The types of the toy kernel, as :func:`type_bytes` has them."""
+    return Btf(type_bytes(without=without, vma_word=vma_word), name="toy")
+
+
+def type_bytes(*, without: str = "", vma_word: str = "pfnmap_track_ctx") -> bytes:
+    """The types of the toy kernel as it has them itself; *without* names a member that is left out.
 
     :param vma_word: what the word is that a tracker keeps in each VMA
     """
@@ -136,7 +142,7 @@ def types(*, without: str = "", vma_word: str = "pfnmap_track_ctx") -> Btf:
     modes = ("WB", "WC", "UC_MINUS", "UC", "WT", "WP")
     btf.enum("page_cache_mode", 4, [(f"_PAGE_CACHE_MODE_{name}", at) for at, name in enumerate(modes)])
     btf.raw(Kind.TYPEDEF, "pgprot_t", known["pgprot"][0])
-    return Btf(btf.bytes(), name="toy")
+    return btf.bytes()
 
 
 class ToyKernel:
@@ -213,9 +219,9 @@ class ToyKernel:
         path.write_bytes(self.memory)
         return path
 
-    def symbols(self, layout: str) -> None:
+    def symbols(self, layout: str, more: Mapping[str, int] = SYMBOLS) -> None:
         """Write a symbol table in one of the layouts kernels have had."""
-        table = {"_stext": IMAGE, "swapper_pg_dir": IMAGE + 0x3000, "init_uts_ns": IMAGE + 0x1100, **SYMBOLS}
+        table = {"_stext": IMAGE, "swapper_pg_dir": IMAGE + 0x3000, "init_uts_ns": IMAGE + 0x1100, **more}
         tokens = [bytes([one]) if 32 < one < 127 else b"" for one in range(256)]
         tokens[1] = b"init_"
         starts, text = [], b""

@@ -262,14 +262,22 @@ def test_a_golden_that_is_missing_is_none(tmp_path: Path) -> None:
     assert read_golden(tmp_path / "none.expected.json") is None
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"program": "x"}', "\x00", '{"program": 1, "x": 2}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "[]", '{"program": "x"}', "\x00", '{"program": 1, "x": 2}'),
+        *('{"a\\nb": 1}', '{"program": %s' % ("[" * 100_000)),
+    ],
+)
 def test_a_file_that_is_no_golden_is_misuse(tmp_path: Path, content: str) -> None:
-    """Garbage is named, with the remedy."""
+    """Garbage is named, with the remedy, in one line whatever its keys are."""
     path = tmp_path / "x.expected.json"
     path.write_text(content)
 
-    with pytest.raises(Misuse, match="promote again"):
+    with pytest.raises(Misuse, match="promote again") as refused:
         read_golden(path)
+
+    assert "\n" not in str(refused.value)
 
 
 def test_a_run_that_does_as_before_has_no_differences(program: Path) -> None:

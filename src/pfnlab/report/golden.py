@@ -15,7 +15,7 @@ import msgspec
 
 from pfnlab.errors import Discovery, LostGuest, Misuse, Undecided
 from pfnlab.files import MOST_RECORDED, Missing, read_bytes, write_whole
-from pfnlab.inert import json_line, shell_path, shell_word
+from pfnlab.inert import json_line, one_line, shell_path, shell_word
 from pfnlab.policies.releases import series_of, version_key
 from pfnlab.programs.lang.json_form import program_hash
 from pfnlab.programs.lang.load import load_program
@@ -72,8 +72,9 @@ def read_golden(path: Path) -> Golden | None:
         return msgspec.json.decode(read_bytes(path, "golden", MOST_RECORDED), type=Golden)
     except Missing:
         return None
-    except (msgspec.DecodeError, UnicodeDecodeError) as trouble:
-        raise Misuse(f"{path} is no golden: {trouble}; remove it and promote again") from trouble
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as trouble:
+        said = one_line(str(trouble))
+        raise Misuse(f"{path} is no golden: {said}; remove it and promote again") from trouble
 
 
 def golden_look(program: Path) -> LookLevel | None:

@@ -115,6 +115,45 @@ def test_mistakes_are_said(old: str, new: str, said: str) -> None:
         read_scope(GOOD.replace(old, new), "mine")
 
 
+@for_each(
+    ("old", "new", "said"),
+    [
+        (
+            "new = mmap bar wc shared rw",
+            "mmapp <first>",
+            "`mmapp <first>`: unknown operation `mmapp`: did you mean `mmap`?",
+        ),
+        (
+            "bar: pci",
+            "bar: pcie",
+            "`device bar: pcie, 3 pages`: unknown kind of device `pcie`: did you mean `pci`?",
+        ),
+        (
+            '"new = mmap bar wc shared rw"',
+            '"munmap <first>\\nlook"',
+            "`munmap <first>�look` in `operations` is more than one line: write each by itself",
+        ),
+        (
+            "tasks",
+            '"a\\nb"',
+            "unknown field `a�b`: write one of says, devices, tasks, areas, depth, thp, halves, operations",
+        ),
+        (
+            "depth = 2",
+            'depth = 2\nthp = "always\\nlook"',
+            "`thp always look`: `look` is too much after the setting: "
+            "delete it, or write `#` before a comment",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line(old: str, new: str, said: str) -> None:
+    """It has the line of the scope, and no place in a program that nobody wrote."""
+    with pytest.raises(Misuse) as refused:
+        read_scope(GOOD.replace(old, new), "mine")
+
+    assert f"scope mine: {said}" == str(refused.value)
+
+
 RACES = (
     'devices = ["bar: pci, 3 pages"]\n[[races]]\nsetup = ["a = mmap bar wc shared rw"]\nbeside = ["munmap a"]'
 )

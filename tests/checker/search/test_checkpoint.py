@@ -5,9 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+from collections.abc import Callable
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 from broken import Broken
 from small_models import Counters, Grid
@@ -169,6 +172,62 @@ def test_a_file_with_one_other_byte_is_refused(tmp_path: Path) -> None:
         file.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
         with pytest.raises(Misuse, match="is damaged or was cut short"):
             explore(Counters(), ASKED, resume=file)
+
+
+@pytest.mark.parametrize("head", [b"", b"h", b"h" + b"\xff" * 8, b"h" + (1 << 40).to_bytes(8, "little")])
+def test_a_sealed_file_whose_records_do_not_fit_is_refused(head: bytes, tmp_path: Path) -> None:
+    """Without a record, or with one that is cut, or longer than any file: anybody can seal that."""
+    file = tmp_path / "search"
+    content = b"pfnlab search 4\n" + head
+    file.write_bytes(content + blake2b(content, digest_size=16).digest())
+
+    with pytest.raises(Misuse, match="is damaged or was cut short: remove it"):
+        explore(Counters(), ASKED, resume=file)
+
+
+def spoiled(file: Path, letter: bytes, change: Callable[[bytes], bytes]) -> None:
+    """Change the records of one kind, and seal the file again."""
+    with file.open("rb") as source:
+        kept = list(sealed.records(source, b"pfnlab search 4\n"))
+    with sealed.writing(file, b"pfnlab search 4\n") as add:
+        for one, data in kept:
+            add(one, change(data) if one == letter else data)
+
+
+@pytest.mark.parametrize(
+    ("letter", "change"),
+    [
+        (b"p", lambda data: data[:-4]),
+        (b"p", lambda data: bytes(len(data))),
+        (b"c", lambda data: data + data),
+        (b"d", lambda data: bytes(4)),
+        (b"x", lambda data: b"a"),
+        (b"w", lambda data: msgspec.msgpack.encode([(9999, 0, b"N")])),
+        (b"w", lambda data: msgspec.msgpack.encode([(-1, 0, b"N")])),
+    ],
+)
+def test_a_sealed_file_whose_states_have_no_ways_is_refused(
+    letter: bytes, change: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    """Before anything is asked for the way to one of them, which would have no end."""
+    file = saved(tmp_path)
+    spoiled(file, letter, change)
+
+    with pytest.raises(Misuse, match="is damaged or was cut short"):
+        explore(Counters(), ASKED, resume=file)
+
+
+def test_a_maker_of_two_lines_is_said_in_one(tmp_path: Path) -> None:
+    """The name is the file's."""
+    file = saved(tmp_path)
+    spoiled(file, b"h", lambda data: data.replace(b"pfnlab 0", b"pfnlab\n0"))
+
+    with pytest.raises(Misuse) as refused:
+        explore(Counters(), ASKED, resume=file)
+
+    assert str(refused.value).startswith("the saved search is of pfnlab 0.") and "\n" not in str(
+        refused.value
+    )
 
 
 def test_a_file_of_another_python_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

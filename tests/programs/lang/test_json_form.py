@@ -127,6 +127,14 @@ def test_json_that_is_no_program_is_refused(content: bytes) -> None:
         from_json(content)
 
 
+def test_json_that_is_no_utf_8_is_refused() -> None:
+    """In one line, as a text is."""
+    with pytest.raises(ProgramError) as refused:
+        from_json(b'{"title": "\xf8"}', "mine")
+
+    assert "mine: this is not UTF-8: save the file as UTF-8" == str(refused.value)
+
+
 def test_json_has_what_stands_before_a_task() -> None:
     """A hold says its function, call and end of it."""
     program = load_text(TEXT.replace("munmap a[4:8]\n", "hold untrack_pfn return: munmap a[4:8]\nrelease\n"))

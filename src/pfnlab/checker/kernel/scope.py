@@ -41,6 +41,7 @@ import msgspec
 
 from pfnlab.errors import Misuse, ProgramError
 from pfnlab.files import Missing, read_text
+from pfnlab.inert import one_line
 from pfnlab.programs.lang.ops import Device, Mmap, Mremap, Op, ProcessMadvise, Program, Thp
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.text import parse
@@ -175,14 +176,14 @@ def read_scope(text: str, name: str, source: str = "") -> Scope | RaceScope:
         return _races(content, name, source)
     for field in content:
         if field not in _FIELDS:
-            raise Misuse(f"{source}: unknown field `{field}`{did_you_mean(field, _FIELDS)}")
+            raise Misuse(f"{source}: unknown field {quoted(field)}{did_you_mean(field, _FIELDS)}")
     for field in ("devices", "operations"):
         _check_texts(content, field, source)
     for field in ("tasks", "areas", *[field for field in ("depth", "halves") if field in content]):
         _check_number(content, field, source)
     header = [FIRST_LINE, *(f"device {device}" for device in content["devices"])]
     if "thp" in content:
-        header.append(f"thp {content['thp']}")
+        header.append(f"thp {one_line(str(content['thp']))}")
     templates = tuple(_template(header, line, source) for line in content["operations"])
     program = _parsed(header, "area new: 1 page", "look", source)
     says, bounds = str(content.get("says", "")), (content["tasks"], content["areas"], content.get("depth"))
@@ -198,6 +199,10 @@ def _check_texts(content: dict[str, Any], field: str, source: str, *, least: int
     lines = content[field]
     if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
         raise Misuse(f'{source}: `{field}` is a list of lines of text: write {field} = ["..."]')
+    for line in lines:
+        # Each becomes a line of a program.
+        if "\n" in line:
+            raise Misuse(f"{source}: {quoted(line)} in `{field}` is more than one line: write each by itself")
     if len(lines) < least:
         raise Misuse(f"{source}: `{field}` must have at least {least}, and has {len(lines)}")
 
@@ -222,7 +227,7 @@ def _check_present(content: dict[str, Any], field: str, source: str) -> None:
 def _races(content: dict[str, Any], name: str, source: str) -> RaceScope:
     for field in content:
         if field not in _RACE_FIELDS:
-            raise Misuse(f"{source}: unknown field `{field}`{did_you_mean(field, _RACE_FIELDS)}")
+            raise Misuse(f"{source}: unknown field {quoted(field)}{did_you_mean(field, _RACE_FIELDS)}")
     content = {"devices": [], "areas": [], **content}
     for field in ("devices", "areas"):
         _check_texts(content, field, source, least=0)
@@ -255,7 +260,7 @@ def _template(header: list[str], line: str, source: str) -> Template:
         else _PART.sub("new[0]", line)
     )
     declaration = "area new: 64 pages" if part else ""
-    program = _parsed(header, declaration, op_line, source)
+    program = _parsed(header, declaration, op_line, source, line)
     if len(program.ops) != 1:
         raise Misuse(f"{source}: `{line}` is no operation")
     call = program.ops[0].call
@@ -273,11 +278,14 @@ def _part(word: str, line: str, source: str) -> Part:
     raise Misuse(f"{source}: `{line}`: unknown place <{word}>{did_you_mean(word, _PARTS)}")
 
 
-def _parsed(header: list[str], declaration: str, line: str, source: str) -> Program:
+def _parsed(header: list[str], declaration: str, line: str, source: str, written: str = "") -> Program:
+    # *written* is what the file has in the place of *line*.
     try:
         program = parse("\n".join([*header, *filter(None, [declaration]), line]) + "\n", source)
     except ProgramError as wrong:
-        raise Misuse(f"{source}: `{line}`: {wrong}") from None
+        # Its place is one in a program, which the file is not.
+        shown = written if written and wrong.text == line else wrong.text.strip() or line
+        raise Misuse(f"{source}: `{shown}`: {wrong.message}") from None
     if any(isinstance(op.call, ClearRefs) and op.call.kind == "soft_dirty" for op in program.ops):
         # Else two states that differ in that would be one (docs/states.md).
         raise Misuse(f"{source}: `{line}`: a state has no soft-dirty bits: run that as a program instead")

@@ -29,6 +29,7 @@ from pfnlab.checker.search.trail import Trail
 from pfnlab.checker.search.visited import Marks
 from pfnlab.errors import Defect, Misuse
 from pfnlab.files import check_regular
+from pfnlab.inert import one_line
 from pfnlab.version import VERSION
 from pfnlab.whole_file import try_writing
 
@@ -187,8 +188,11 @@ class Checkpoint(Generic[State]):
                 if letter == _VISITED:
                     search.visited.load(parts)
                 elif letter == _WAITING:
+                    _check_whole(search)
                     for part in parts:
                         for number, depth, packed in msgspec.msgpack.decode(part, type=_STATES):
+                            if not 0 <= number < len(search.trail):
+                                raise ValueError("a state that was not found waits")
                             add(number, depth, self._state(search.trail, number, packed))
                 elif letter == _PARENTS:
                     search.trail.parents = array("I", b"".join(parts))
@@ -198,23 +202,24 @@ class Checkpoint(Generic[State]):
                     search.depths = array("I", b"".join(parts))
                 elif letter == _CLOSED:
                     search.closed = bytearray(b"".join(parts))
+            _check_whole(search)
             # The steps that were replayed meanwhile do not count.
             self._storable.recall(plain_values.loads(header.tallies))
 
     def _header(self, data: bytes) -> _Header:
         maker = msgspec.msgpack.decode(data, type=_Maker).maker
         if maker != _maker():
-            raise Misuse(f"the saved search is of {maker}, and this is {_maker()}: begin anew")
+            raise Misuse(f"the saved search is of {one_line(maker)}, and this is {_maker()}: begin anew")
         header = msgspec.msgpack.decode(data, type=_Header)
         if header.model != self._likeness:
             raise Misuse("the saved search is of another model or scope: give the same, or begin anew")
         if header.properties != self._names:
-            raise Misuse(f"the saved search asked {', '.join(header.properties) or 'nothing'}: ask the same")
+            asked = one_line(", ".join(header.properties)) or "nothing"
+            raise Misuse(f"the saved search asked {asked}: ask the same")
         for name, value in header.settings.items():
             if self._settings.get(name) != value:
-                raise Misuse(
-                    f"the saved search has {name} {value}, not {self._settings.get(name)}: give the same"
-                )
+                saved = one_line(f"{name} {value}")
+                raise Misuse(f"the saved search has {saved}, not {self._settings.get(name)}: give the same")
         return header
 
     def _take_over(self, search: Progress[State], header: _Header) -> None:
@@ -234,6 +239,16 @@ class Checkpoint(Generic[State]):
         except UnmetError:
             path_along(self._model, *trail.way_to(number))
             return self._storable.unpacked(value)
+
+
+def _check_whole(search: Progress[Any]) -> None:
+    """
+    :raises ValueError: a state has no way, or its depth is not known where the others' are
+    """
+    count = len(search.trail)
+    parts = (len(search.depths), len(search.closed))
+    if parts not in ((0, 0), (count, count)) or not search.trail.is_sound():
+        raise ValueError("states without a way")
 
 
 class _AsItIs:

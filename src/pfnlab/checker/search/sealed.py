@@ -54,7 +54,13 @@ def records(source: BinaryIO, magic: bytes) -> Iterator[Record]:
     _check_seal(source, size)
     source.seek(len(magic))
     while source.tell() < size:
-        letter, length = _HEAD.unpack(source.read(_HEAD.size))
+        try:
+            letter, length = _HEAD.unpack(source.read(_HEAD.size))
+        except struct.error:
+            raise ValueError("a record without a head") from None
+        # The seal is no secret, and a length of somebody else is any number.
+        if length > size - source.tell():
+            raise ValueError("a record longer than the file")
         yield letter, source.read(length)
 
 

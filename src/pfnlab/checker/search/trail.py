@@ -6,6 +6,9 @@ from array import array
 
 _NONE = 0xFFFF_FFFF
 
+#: Marks of states whose way is checked.
+_ON_THE_WAY, _SOUND = 1, 2
+
 
 class Trail:
     """For every state in the order found, the number of its parent and its number among the successors."""
@@ -46,6 +49,23 @@ class Trail:
         """The way by *state* and its successor *choice*, which may be a known state."""
         start, choices = self.way_to(state)
         return start, [*choices, choice]
+
+    def is_sound(self) -> bool:
+        """True where every state has a way to an initial state, which one that a file says may lack."""
+        count, checked = len(self.parents), bytearray(len(self.parents))
+        if count != len(self.choices):
+            return False
+        for number in range(count):
+            way, state = [], number
+            while state != _NONE and (state >= count or checked[state] != _SOUND):
+                if state >= count or checked[state] == _ON_THE_WAY:
+                    return False
+                checked[state] = _ON_THE_WAY
+                way.append(state)
+                state = self.parents[state]
+            for state in way:
+                checked[state] = _SOUND
+        return True
 
     def _widen(self, choice: int) -> None:
         # Few models have more than 65,536 steps out of one state.

@@ -72,6 +72,8 @@ def _decoded(content: bytes, source: str) -> dict[str, Any]:
             column = len(before) - (before.rfind(b"\n") + 1) + 1
             message = message.replace(match[0], "")
         raise ProgramError(message, source=source, line=line, column=column) from None
+    except UnicodeDecodeError:
+        raise ProgramError("this is not UTF-8: save the file as UTF-8", source=source) from None
     except RecursionError:
         raise ProgramError("the JSON is nested too deeply to be a program", source=source) from None
     if not isinstance(fields, dict):
