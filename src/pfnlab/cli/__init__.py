@@ -173,20 +173,6 @@ def _defect() -> int:
 
 
 def _dispatch(argv: list[str]) -> int:
-    from pfnlab.cli.direct import performed_directly
+    from pfnlab.cli.reader import perform_words
 
-    if (done := performed_directly(argv)) is not None:
-        return done
-    from pfnlab.cli.app import UsageError, app
-
-    try:
-        code = app(argv, prog_name="pfnlab", standalone_mode=False)
-    except UsageError as trouble:
-        said = trouble.format_message()
-        # A command without its arguments answers with its help.
-        _say(said if said.startswith("Usage:") else f"pfnlab: {message(said)}")
-        return Misuse.exit_code
-    except SystemExit as exit_request:
-        # The framework ends the process itself only when the output is closed.
-        return exit_request.code if isinstance(exit_request.code, int) and exit_request.code != 1 else _UNREAD
-    return code if isinstance(code, int) else 0
+    return perform_words(argv)
