@@ -14,7 +14,7 @@ from for_each import for_each
 #: Packages that take longer to import than a small program runs.
 _HEAVY = frozenset(
     {
-        *("rich", "jinja2", "importlib.metadata", "asyncio", "multiprocessing"),
+        *("rich", "importlib.metadata", "asyncio", "multiprocessing"),
         *("urllib.request", "sqlite3", "dask", "distributed", "drgn", "pandas", "polars"),
     }
 )
