@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import metadata
 from pathlib import Path
 
@@ -47,6 +48,18 @@ says = "One program"
 machines = [["model:6.12", "model:7.2"]]
 programs = ["munmap-middle"]
 """
+
+
+def test_a_plain_installation_needs_three_packages() -> None:
+    """rich brings three more; whatever else is needed belongs to an extra."""
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))[
+        "project"
+    ]
+
+    names = [needed.partition(">")[0] for needed in project["dependencies"]]
+
+    assert ["greenlet", "msgspec", "rich"] == names
+
 
 #: For each package of an extra, commands that need it.
 NEEDING = [

@@ -58,6 +58,7 @@ ORDER = (
     ("document",),
     ("verbs",),
     ("campaign",),
+    ("verbs.campaign_new", "verbs.campaign_check", "verbs.campaign_stop"),
     ("verbs.campaign_run", "verbs.campaign_status", "verbs.campaign_report", "verbs.results"),
     ("verbs.campaign_resume", "verbs.campaign_results"),
     ("explorer",),
@@ -164,9 +165,9 @@ def test_modules_import_from_their_left(module: str) -> None:
         ("__init__.py", "from pfnlab import api"),
         ("api/live.py", "from pfnlab.cli.run import run_programs"),
         ("helpers/odd.py", "import os"),
-        ("cli/app.py", "from pfnlab.elsewhere import odd"),
-        ("cli/app.py", "from pages.cli import odd"),
-        ("cli/app.py", "import pages"),
+        ("cli/reader.py", "from pfnlab.elsewhere import odd"),
+        ("cli/reader.py", "from pages.cli import odd"),
+        ("cli/reader.py", "import pages"),
     ],
 )
 def test_an_import_from_the_right_is_caught(module: str, text: str) -> None:
@@ -181,7 +182,7 @@ def test_an_import_from_the_right_is_caught(module: str, text: str) -> None:
         ("hw/pat.py", "from . import bits\nfrom .bits import MASK\nfrom ..units import PfnRange"),
         ("hw/__init__.py", "from .pat import PAT"),
         ("__init__.py", "if TYPE_CHECKING:\n    from pfnlab.api import run as run"),
-        ("cli/app.py", "from pfnlab.version import VERSION\nfrom pfnlab.report.table import render"),
+        ("cli/reader.py", "from pfnlab.version import VERSION\nfrom pfnlab.report.table import render"),
         ("lab/images/kernels.py", "from pfnlab.lens.btf import types"),
         ("checker/check.py", "from pfnlab.checker.races.race import Race"),
         ("lab/vm/qemu.py", "from . import channel\nfrom ..images import cache"),
@@ -242,9 +243,9 @@ def test_every_module_serves_a_verb() -> None:
 def test_a_module_that_serves_no_verb_is_noticed() -> None:
     """What it imports alone is neither; what is imported in a function is reached."""
     texts = {
-        "__main__.py": "def late():\n    from pfnlab.cli import app",
+        "__main__.py": "def late():\n    from pfnlab.cli import reader",
         "cli/__init__.py": "",
-        "cli/app.py": "from .run import perform",
+        "cli/reader.py": "from .run import perform",
         "cli/run.py": "",
         "report/page.py": "from pfnlab.report import only",
         "report/only.py": "",

@@ -30,10 +30,12 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import typer
 from markdown_pages import ROOT, Block, blocks, page_files, spans
+
+if TYPE_CHECKING:
+    from pfnlab.cli.verbs import VerbPage
 
 #: What a block may need; blocks that need nothing run in every test.
 KINDS = ("kernel", "slow", "network")
@@ -267,28 +269,27 @@ def unknown_forms(text: str, name: str) -> list[str]:
 
 
 @cache
-def _pfnlab() -> Any:
-    from pfnlab.cli.app import app
+def _pages() -> dict[str, VerbPage]:
+    from pfnlab.cli.verbs import verb_pages
 
-    return typer.main.get_command(app)
+    return {page.name: page for page in verb_pages()}
 
 
 def _unknown(form: str) -> str | None:
     words = re.split(r" {3,}", form.strip())[0].split()
     if not words or not words[0].endswith("pfnlab"):
         return None
-    command = _pfnlab()
-    known = {"--help", "-h"} | _options(command)
+    page = _pages()[""]
+    known = {"--help", "-h"} | _options(page)
     for word in words[1:]:
-        below = getattr(command, "commands", None)
         verbs = [verb for verb in word.split("|") if re.fullmatch(r"[a-z][a-z-]*", verb)]
-        if not below or not verbs:
+        if not page.verbs or not verbs:
             break
-        missing = [verb for verb in verbs if verb not in below]
+        missing = [verb for verb in verbs if verb not in page.verbs]
         if missing:
             return f"there is no verb {missing[0]}"
-        command = below[verbs[-1]]
-        known |= _options(command)
+        page = _pages()[f"{page.name} {verbs[-1]}".strip()]
+        known |= _options(page)
     named = [word for word in words if re.match(r"(litmus|docs|patches|tests|tools)/", word)]
     lost = [
         word for word in named if not re.search(r"[A-Z]{3}", word) and not list(ROOT.glob(word.rstrip(")")))
@@ -299,8 +300,8 @@ def _unknown(form: str) -> str | None:
     return next((f"there is no option {option}" for option in used if option not in known), None)
 
 
-def _options(command: Any) -> set[str]:
-    return {option for one in command.params for option in (*one.opts, *one.secondary_opts)}
+def _options(page: VerbPage) -> set[str]:
+    return {name for row in page.options for name in row.names}
 
 
 def main(argv: Sequence[str]) -> int:

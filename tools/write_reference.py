@@ -55,21 +55,16 @@ def commands() -> str:
 
 
 def _verb(verb: VerbPage) -> str:
-    words = ["pfnlab", *verb.words, *(["[OPTIONS]"] if verb.options else []), *map(_argument, verb.arguments)]
-    words += ["VERB ..."] if verb.verbs else []
+    words = ["pfnlab", *verb.words, *(["[OPTIONS]"] if verb.options else [])]
+    words += [*(one.word for one in verb.arguments), *(["VERB ..."] if verb.verbs else [])]
     said = f"\n## pfnlab {verb.name}\n\n```console synopsis\n{' '.join(words)}\n```\n"
     for paragraph in (verb.summary, *verb.paragraphs, verb.exit_codes):
         said += f"\n{_plain(paragraph)}\n" if paragraph else ""
-    rows = [(_bars(f"`{_argument(one)}`"), _plain(one.says or "-")) for one in verb.arguments]
+    rows = [(_bars(f"`{one.word}`"), _plain(one.says or "-")) for one in verb.arguments]
     rows += [(_option(one), _plain(one.says or "-")) for one in verb.options]
     said += ("\n" + table(("argument, option", "meaning"), rows)) if rows else ""
     shown = [(_bars(f"`{example.line}`"), f"{_plain(example.says)}.") for example in verb.examples]
     return said + ("\n" + table(("example", "what it does"), shown) if shown else "")
-
-
-def _argument(one: VerbOption) -> str:
-    name = one.metavar + ("..." if one.many and not one.metavar.endswith("...") else "")
-    return name if one.required or name.startswith("[") else f"[{name}]"
 
 
 def _option(one: VerbOption) -> str:

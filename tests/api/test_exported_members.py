@@ -112,7 +112,7 @@ def test_a_machine_needs_no_extra() -> None:
     """Data frames, notebooks and the command line's framework are not loaded for one."""
     code = (
         "import sys, pfnlab as pl; m = pl.machine('model:7.2'); m.look(); pl.run(m); "
-        "print({'pandas', 'polars', 'IPython', 'typer', 'nbclient', 'drgn'} & set(sys.modules))"
+        "print({'pandas', 'polars', 'IPython', 'argparse', 'nbclient', 'drgn'} & set(sys.modules))"
     )
 
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -137,7 +137,7 @@ def test_every_order_of_a_race(ask: Ask) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("check", "--packed", "packed.json"), "No such option: --packed"),
+        (("check", "--packed", "packed.json"), "has no option --packed"),
         (("report", "packed.json", "-o", "report.html"), "no report is made of the format pfnlab-packed/1"),
         (("replay", "packed.json"), "the field `format` is `pfnlab-packed/1`"),
     ],

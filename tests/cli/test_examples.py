@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+import tooling
 from asking import Answer
 from for_each import for_each
 
-from pfnlab.cli.app import UsageError
-from pfnlab.cli.examples import EXAMPLES, Example
-from pfnlab.cli.verbs import VerbPage, framework_command, verb_pages
+from pfnlab.cli.reader import read
+from pfnlab.cli.verb_modules import module_of
+from pfnlab.cli.verbs import Example, VerbPage, verb_pages
+from pfnlab.errors import Misuse
 
 ROOT = Path(__file__).parents[2]
 PAGES = verb_pages()
@@ -50,18 +50,23 @@ WRITING = ("pfnlab litmus copy", "mine.pfn", " -o ", "--collect", "--script >")
 READING = (".strace", "repro.syz", "runs.json", "nightly", "--store", "dmesg.txt", "host.bundle", "vmcore")
 
 
+def commands(typed: str) -> Iterator[list[str]]:
+    """The words behind each pfnlab of a line, without what is for the shell or for git."""
+    reader = shlex.shlex(typed, posix=True, punctuation_chars="|&;<>()")
+    reader.whitespace_split = True
+    words: list[str] = []
+    for word in (*reader, ";"):
+        if set(word) - set("|&;<>()"):
+            words.append(word)
+            continue
+        if "pfnlab" in words:
+            yield words[words.index("pfnlab") + 1 :]
+        words = []
+
+
 def words_of(line: str) -> list[str]:
-    """The words behind pfnlab, without what is for the shell or for git."""
-    return shlex.split(re.split("[>)]", line[line.index("pfnlab") :])[0])[1:]
-
-
-def accept(line: str) -> None:
-    """Read a command line as the framework does, without doing it."""
-    words = words_of(line)
-    command: Any = framework_command()
-    while words and words[0] in getattr(command, "commands", {}):
-        command = command.commands[words.pop(0)]
-    command.make_context("pfnlab", words)
+    """The words of the first pfnlab of a line."""
+    return next(commands(line))
 
 
 @for_each("page", PAGES, ids=lambda page: page.name or "pfnlab")
@@ -70,9 +75,11 @@ def test_every_verb_has_two_examples(page: VerbPage) -> None:
     assert len(page.examples) >= 2
 
 
-def test_examples_are_of_verbs_that_are_there() -> None:
-    """A verb that is renamed takes its examples along."""
-    assert set(EXAMPLES) <= {page.name for page in PAGES}
+def test_every_module_of_verbs_is_in_the_help() -> None:
+    """Whoever adds a verb says where in the list of its group it stands."""
+    modules = {path.stem for path in (ROOT / "src" / "pfnlab" / "verbs").glob("*.py")}
+
+    assert {module_of(page.name) for page in PAGES} == modules - {"__init__", "option"}
 
 
 @for_each("page", PAGES, ids=lambda page: page.name or "pfnlab")
@@ -81,17 +88,32 @@ def test_an_example_is_of_its_verb(page: VerbPage) -> None:
     assert f"pfnlab {page.name}".rstrip() in page.examples[0].line
 
 
-@for_each("line", LINES)
-def test_options_and_arguments_of_an_example_are_accepted(line: str) -> None:
-    """No example has an option that its verb has not."""
-    accept(line)
+def shown_lines() -> set[str]:
+    """The commands that pages show on a terminal, and that are no mistakes."""
+    pages = {str(path): path.read_text(encoding="utf-8") for path in tooling.markdown_pages().page_files()}
+    terminals = [one for name, text in pages.items() for one in tooling.shown().terminals(text, name)]
+    return {command.typed for one in terminals if 2 not in one.codes for command in one.commands}
+
+
+@for_each("line", sorted({*LINES, *shown_lines()}))
+def test_an_example_makes_a_request(line: str) -> None:
+    """No example of a help or a page has an option that its verb has not."""
+    for words in commands(line):
+        asked = read(words)
+
+        assert asked.request is not None or asked.is_help
+
+
+def test_examples_of_pages_are_found() -> None:
+    """So the test above means something."""
+    assert 50 < len(shown_lines())
 
 
 @for_each("line", ["pfnlab run a.pfn --stepwise", "pfnlab fmt", "pfnlab kernels diff 6.1"])
 def test_a_wrong_example_is_refused(line: str) -> None:
     """The test above can fail."""
-    with pytest.raises(UsageError):
-        accept(line)
+    with pytest.raises(Misuse):
+        read(words_of(line))
 
 
 @for_each("page", PAGES, ids=lambda page: page.name or "pfnlab")

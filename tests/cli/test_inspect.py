@@ -117,7 +117,7 @@ def test_a_collected_bundle_is_the_same_machine(ask: Ask, tmp_path: Path) -> Non
             (("--watch", number), f"{number} is no number of seconds: write one up to 31,622,400 (a year)")
             for number in ("inf", "1e+300")
         ),
-        *((("--watch", number), "'--watch'") for number in ("0", "-1")),
+        *((("--watch", number), "--watch") for number in ("0", "-1")),
         ((str(ROOT / "README.md"),), "this is no bundle"),
     ],
 )

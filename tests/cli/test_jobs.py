@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from asking import Answer, Ask, open_with
 
-from pfnlab.cli.verbs import framework_command
+from pfnlab.cli.verb_modules import option_fields
+from pfnlab.cli.verbs import verb_pages
 from pfnlab.fuzz import rounds
 from pfnlab.processes import processors
 from pfnlab.programs.lang.ops import Program
@@ -233,14 +234,10 @@ def test_a_tree_is_not_tried_with_too_many_jobs(ask: Ask) -> None:
 
 def test_every_verb_with_jobs_has_the_same_bound() -> None:
     """A new one gets it from the common option."""
-    commands = [framework_command()]
-    options = []
-    while commands:
-        command = commands.pop()
-        commands += getattr(command, "commands", {}).values()
-        options += [option for option in command.params if "--jobs" in option.opts]
+    fields = [field for page in verb_pages() for field in option_fields(page.name)]
+    options = [field.option for field in fields if "--jobs" in field.names]
 
-    assert [] == [option for option in options if option.callback is None]
+    assert [] == [option for option in options if option.check is None]
     assert 12 == len(options)
 
 
@@ -250,7 +247,7 @@ def test_less_than_one_job_is_refused(ask: Ask, jobs: int) -> None:
     answer = ask("check", "--jobs", jobs)
 
     assert (2, 1) == (answer.code, answer.err.count("\n"))
-    assert "Invalid value for '--jobs'" in answer.err
+    assert f"--jobs {jobs} is too small: write at least 1" in answer.err
 
 
 def test_a_swarm_of_races_is_refused(ask: Ask) -> None:

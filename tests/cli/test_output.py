@@ -113,7 +113,7 @@ def test_a_disk_that_is_full_or_fails_is_no_defect(
     def fail() -> int:
         raise trouble
 
-    monkeypatch.setattr("pfnlab.cli.policies.list_policies", fail)
+    monkeypatch.setattr("pfnlab.verbs.policies_list.all_policies", fail)
 
     answer = ask("policies")
 

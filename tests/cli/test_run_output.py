@@ -56,7 +56,7 @@ def test_only_some_fields_are_compared(ask: Ask, program: Path) -> None:
     ("words", "says"),
     [
         ((*BOTH, "--compare", "results"), "there is no field 'results': fields of observations are result, "),
-        ((*BOTH, "--compare", ""), "no field is named: "),
+        ((*BOTH, "--compare", ","), "no field is named: "),
         (("--on", "model:6.1", "--compare", "result"), "several machines: add --on MACHINE"),
     ],
 )

@@ -12,13 +12,12 @@ from typing import Any
 
 import jsonschema
 import pytest
-import typer
 from asking import Ask
 from for_each import for_each
 from sample_reports import sample_contents
 
 from pfnlab.campaign.status import status_of
-from pfnlab.cli.app import app
+from pfnlab.cli.verbs import verb_pages
 from pfnlab.fuzz.signature import Signature
 from pfnlab.meeting.explain import Explanation
 from pfnlab.meeting.holding import KernelDifference
@@ -74,13 +73,9 @@ def at_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
 def verbs() -> Iterator[str]:
     """Every verb that has ``--json`` or ``--format json``."""
 
-    def below(command: Any, words: tuple[str, ...]) -> Iterator[str]:
-        for name, verb in getattr(command, "commands", {}).items():
-            yield from below(verb, (*words, name))
-        if any("--json" in one.opts or "|json" in (one.metavar or "") for one in command.params):
-            yield " ".join(words)
-
-    return below(typer.main.get_command(app), ())
+    for page in verb_pages():
+        if any("--json" in row.names or "|json" in row.metavar for row in page.options):
+            yield page.name
 
 
 EXPLANATION = Explanation(("free_shrinks",), ("04c35ab3bdae",))

@@ -8,15 +8,21 @@ import select
 import subprocess
 import sys
 import time
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 from asking import Ask
 
-from pfnlab.cli.completing import SHELLS, script
+from pfnlab.verbs.completion import SHELLS
 
 #: Seconds until a shell has answered; it takes one, on a machine that has nothing else to do.
 PATIENCE = 60.0
+
+
+def script(shell: str) -> str:
+    """The script of a shell, as the wheel has it."""
+    return files("pfnlab.verbs").joinpath("shells", f"pfnlab.{shell}").read_text(encoding="utf-8")
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from for_each import for_each
 #: The least contrast of text and its ground, by WCAG 2.2, level AA.
 LEAST = 4.5
 
-CSS = files("pfnlab.document").joinpath("templates/document.css").read_text(encoding="utf-8")
+CSS = files("pfnlab.document").joinpath("document.css").read_text(encoding="utf-8")
 LIGHT, DARK = (dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", part)) for part in CSS.split("@media", 2)[:2])
 
 #: Text and what it stands on.

@@ -105,7 +105,7 @@ def test_no_text_acts_in_a_terminal() -> None:
 
 
 def test_a_check_needs_nothing_of_a_report() -> None:
-    """Neither templates nor drawings are imported to print it."""
+    """Neither elements of HTML nor drawings are imported to print it."""
     verb = ["check", "--on", "model:6.1", "--scope", "small", "--property", "no_leak"]
 
     ran = subprocess.run(
@@ -117,5 +117,5 @@ def test_a_check_needs_nothing_of_a_report() -> None:
 
     imported = {line.rpartition("|")[2].strip() for line in ran.stderr.splitlines()}
     assert "VIOLATED      no_leak" in ran.stdout
-    assert set() == {"jinja2", "markupsafe", "pfnlab.picture"} & imported
+    assert set() == {"pfnlab.document.elements", "pfnlab.document.html", "pfnlab.picture"} & imported
     assert "pfnlab.document.terminal" in imported

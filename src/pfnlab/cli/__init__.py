@@ -20,7 +20,6 @@ from __future__ import annotations
 import errno
 import io
 import os
-import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -173,37 +172,7 @@ def _defect() -> int:
     return Defect.exit_code
 
 
-def _check_empty(argv: Sequence[str]) -> None:
-    """
-    :raises Misuse: a word is empty, as of a variable of the shell that is not set; it would count as absent
-    """
-    options = argv[: argv.index("--")] if "--" in argv else argv
-    for at, word in enumerate(argv):
-        before = argv[at - 1] if at else ""
-        if re.fullmatch("--[a-z-]+=", word) and at < len(options):
-            raise Misuse(f"{word} has no value: write one, or leave the option out")
-        if not word and before.startswith("-") and before != "--":
-            raise Misuse(f"{before} '' has no value: write one, or leave the option out")
-        if not word:
-            raise Misuse("'' is an empty word, which names nothing: leave it out")
-
-
 def _dispatch(argv: list[str]) -> int:
-    _check_empty(argv)
-    from pfnlab.cli.direct import performed_directly
+    from pfnlab.cli.reader import perform_words
 
-    if (done := performed_directly(argv)) is not None:
-        return done
-    from pfnlab.cli.app import UsageError, app
-
-    try:
-        code = app(argv, prog_name="pfnlab", standalone_mode=False)
-    except UsageError as trouble:
-        said = trouble.format_message()
-        # A command without its arguments answers with its help.
-        _say(said if said.startswith("Usage:") else f"pfnlab: {message(said)}")
-        return Misuse.exit_code
-    except SystemExit as exit_request:
-        # The framework ends the process itself only when the output is closed.
-        return exit_request.code if isinstance(exit_request.code, int) and exit_request.code != 1 else _UNREAD
-    return code if isinstance(code, int) else 0
+    return perform_words(argv)

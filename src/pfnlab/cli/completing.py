@@ -6,17 +6,12 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from importlib.resources import files
-from typing import Any
 
 from pfnlab.cli import candidates as values
 from pfnlab.cli.candidates import Candidate, Values
-from pfnlab.cli.verbs import VerbOption, framework_command, is_argument, option_of
-from pfnlab.errors import Misuse
+from pfnlab.cli.verbs import HELP, VerbOption, page_of, paragraphs_of
 from pfnlab.schema_files import FORMS
-
-#: The shells that have a script.
-SHELLS = ("bash", "zsh", "fish")
+from pfnlab.verbs.completion import SHELLS
 
 _FILES = values.paths()
 _PROGRAMS = values.either(values.program_names, values.paths(".pfn", ".json"))
@@ -127,8 +122,7 @@ def values_of(verb: str, row: VerbOption) -> Values | None:
 
 
 def _at(before: Sequence[str], typed: str) -> Iterable[Candidate]:
-    command, verb = framework_command(), ""
-    rows = _rows(command)
+    page = page_of("")
     awaited: list[VerbOption] = []
     used: set[str] = set()
     given, ended = 0, False
@@ -139,39 +133,32 @@ def _at(before: Sequence[str], typed: str) -> Iterable[Candidate]:
             ended = True
         elif word.startswith("-") and len(word) > 1 and not ended:
             name, equals, _ = word.partition("=")
-            row = next((row for row in rows if name in row.names), None)
+            row = next((row for row in page.options if name in row.names), None)
             used |= set(row.names) if row is not None and not row.many else set()
             awaited = [row] * (row.values - bool(equals)) if row is not None else []
-        elif hasattr(command, "commands"):
-            if word not in command.commands:
+        elif page.verbs:
+            if word not in page.verbs:
                 return []
-            command, verb, used = command.commands[word], f"{verb} {word}".strip(), set()
-            rows = _rows(command)
+            page, used = page_of(f"{page.name} {word}".strip()), set()
         else:
             given += 1
     if awaited:
-        return _values(verb, awaited[0], typed)
+        return _values(page.name, awaited[0], typed)
     name, equals, value = typed.partition("=")
     if typed.startswith("-") and not ended:
-        row = next((row for row in rows if equals and name in row.names and row.values), None)
+        row = next((row for row in page.options if equals and name in row.names and row.values), None)
         if row is not None:
-            return (one._replace(value=f"{name}={one.value}") for one in _values(verb, row, value))
-        return _options(rows, used)
-    if hasattr(command, "commands"):
-        return (Candidate(name, _sentence(below.help)) for name, below in command.commands.items())
-    arguments = [row for row in rows if not row.names]
-    row = next((row for number, row in enumerate(arguments) if row.many or number == given), None)
-    return _values(verb, row, typed) if row is not None else _options(rows, used)
-
-
-def _rows(command: Any) -> list[VerbOption]:
-    options = [option_of(parameter) for parameter in command.params if not is_argument(parameter)]
-    arguments = [option_of(parameter) for parameter in command.params if is_argument(parameter)]
-    return [*options, VerbOption(("-h", "--help"), "", "Show the help.", 0, False, False), *arguments]
+            return (one._replace(value=f"{name}={one.value}") for one in _values(page.name, row, value))
+        return _options(page.options, used)
+    if page.verbs:
+        says = ((name, paragraphs_of(f"{page.name} {name}".strip())[0]) for name in page.verbs)
+        return (Candidate(name, _sentence(text)) for name, text in says)
+    row = next((row for number, row in enumerate(page.arguments) if row.many or number == given), None)
+    return _values(page.name, row, typed) if row is not None else _options(page.options, used)
 
 
 def _options(rows: Sequence[VerbOption], used: set[str]) -> Iterator[Candidate]:
-    for row in rows:
+    for row in (*rows, HELP):
         if not used.intersection(row.names):
             yield from (Candidate(name, _sentence(row.says)) for name in row.names if name.startswith("--"))
 
@@ -180,25 +167,15 @@ def _values(verb: str, row: VerbOption, typed: str) -> Iterable[Candidate]:
     return (values_of(verb, row) or values.nothing)(typed)
 
 
-def _sentence(text: str | None) -> str:
-    """The first sentence, on one line."""
-    return " ".join(re.split(r"(?<=[.;:]) |\n\n", text or "", maxsplit=1)[0].split()).rstrip(".;:")
+def _sentence(text: str) -> str:
+    """The first sentence."""
+    return re.split(r"(?<=[.;:]) ", text, maxsplit=1)[0].rstrip(".;:")
 
 
 # What shells ask, and how they are answered.
 
 #: Letters that bash would take for something else, in a word that it inserts as it is.
 _SPECIAL = re.compile(r"([^A-Za-z0-9_@%+=:,./~-])")
-
-
-def script(shell: str) -> str:
-    """The completion script of *shell*.
-
-    :raises Misuse: there is none
-    """
-    if shell not in SHELLS:
-        raise Misuse(f"there is no completion for {shell!r}: write {', '.join(SHELLS[:-1])} or {SHELLS[-1]}")
-    return files("pfnlab.cli").joinpath(f"shells/pfnlab.{shell}").read_text(encoding="utf-8")
 
 
 def answer(words: Sequence[str]) -> str:

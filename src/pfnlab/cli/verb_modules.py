@@ -1,45 +1,25 @@
-"""The verbs of :mod:`pfnlab.verbs` by name: their modules, their help, their requests, and doing them.
-
-Nothing here needs the framework, which takes longer to import than many a verb runs.
-"""
+"""The verbs of :mod:`pfnlab.verbs` by name: their modules, their help, their requests, and doing them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib import import_module
 from keyword import iskeyword
-from os import listdir
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_args, get_origin
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Union, get_args, get_origin
 
 from pfnlab import verbs
 
 if TYPE_CHECKING:
     from pfnlab.verbs.option import Option
 
-#: The groups of verbs.
-GROUPS = ("kernels", "cache", "policies", "litmus", "bugs", "claims", "campaign")
-
-#: Modules beside those of verbs.
-_NO_VERBS = ("__init__", "option")
-
 
 def module_of(verb: str) -> str:
-    """The name of the module of *verb*: ``kernels_meet`` for ``kernels meet``, ``try_`` for ``try``."""
-    return f"{verb}_" if iskeyword(verb) else verb.replace(" ", "_").replace("-", "_")
+    """The name of the module of *verb*: ``kernels_meet`` for ``kernels meet``, ``try_`` for ``try``.
 
-
-def verb_of(module: str) -> str:
-    """The verb that a module is of: ``kernels meet`` of ``kernels_meet``, ``try`` of ``try_``."""
-    first, _, rest = module.removesuffix("_").partition("_")
-    if first in GROUPS and rest:
-        return f"{first} {rest.replace('_', '-')}"
-    return module.removesuffix("_").replace("_", "-")
-
-
-def verb_modules() -> list[str]:
-    """The names of the modules of verbs."""
-    files = sorted(name for folder in verbs.__path__ for name in listdir(folder))
-    return [name[:-3] for name in files if name.endswith(".py") and name[:-3] not in _NO_VERBS]
+    That of pfnlab itself, whose verb is empty, is ``pfnlab``.
+    """
+    return f"{verb}_" if iskeyword(verb) else verb.replace(" ", "_").replace("-", "_") or "pfnlab"
 
 
 def loaded(verb: str) -> Any:
@@ -54,10 +34,23 @@ def help_of(verb: str) -> str:
         return file.read().split('"""', 2)[1]
 
 
+def verbs_of(group: str) -> tuple[str, ...]:
+    """The verbs of a group in the order of help; of a verb that is no group none."""
+    return tuple(getattr(loaded(group), "VERBS", ()))
+
+
+def default_of(group: str) -> str | None:
+    """The verb that is done where none of *group* is named; None where its help is shown instead."""
+    if hasattr(loaded(group), "perform"):
+        return group
+    return f"{group} list" if "list" in verbs_of(group) else None
+
+
 def request_of(verb: str) -> Any:
-    """The class of the requests of *verb*: that of the first argument of its ``perform``."""
+    """The class of the requests of *verb*; None of a group that has none."""
     module = loaded(verb)
-    return getattr(module, module.perform.__annotations__["request"])
+    taken_by = getattr(module, "perform", getattr(module, "prepare", None))
+    return taken_by and getattr(module, taken_by.__annotations__["request"])
 
 
 class OptionField(NamedTuple):
@@ -78,19 +71,52 @@ class OptionField(NamedTuple):
         """True where it may be given several times, and is a tuple."""
         return get_origin(self.form) is tuple and get_args(self.form)[1:] == (...,)
 
+    @property
+    def forms(self) -> tuple[Any, ...]:
+        """The types of the words that one use of it takes: of a pair two, of a flag none."""
+        if self.form is bool:
+            return ()
+        (form,) = (
+            [one for one in get_args(self.form) if one is not NoneType]
+            if get_origin(self.form) in (Union, UnionType)
+            else [self.form]
+        )
+        if get_origin(form) is not tuple:
+            return (form,)
+        return get_args(form)[:1] if self.is_several else get_args(form)
 
-def option_fields(request: Any) -> Iterator[OptionField]:
-    """The fields of a class of requests that have an option, in their order."""
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of an option; of an argument none."""
+        if self.option.positional:
+            return ()
+        return self.option.names or (f"--{self.name.replace('_', '-')}",)
+
+    @property
+    def against(self) -> tuple[str, ...]:
+        """The names by which a flag that is set is taken back."""
+        is_set = self.form is bool and self.default is True
+        return tuple(f"--no-{name.removeprefix('--')}" for name in self.names if is_set)
+
+
+def option_fields(verb: str) -> list[OptionField]:
+    """The fields of the requests of *verb* that have an option, in their order."""
+    if (request := request_of(verb)) is None:
+        return []
     # Help of all verbs does without it.
     from msgspec.structs import fields
 
     from pfnlab.verbs.option import Option
 
+    found = []
     for field in fields(request):
         form, *notes = get_args(field.type) if get_origin(field.type) is Annotated else (field.type,)
-        for option in notes:
-            if isinstance(option, Option):
-                yield OptionField(field.name, form, option, field.required, field.default)
+        found += [
+            OptionField(field.name, form, note, field.required, field.default)
+            for note in notes
+            if isinstance(note, Option)
+        ]
+    return found
 
 
 def performed(verb: str, request: Any) -> int:

@@ -1,12 +1,22 @@
-"""Every verb as data: what help says of it, for man pages, the reference and shell completion."""
+"""Every verb as data: what help says of it, for help, man pages, the reference and completion."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from pfnlab.cli.examples import Example, examples_of
+from pfnlab.cli.verb_modules import OptionField, help_of, loaded, option_fields, verbs_of
+
+
+class Example(NamedTuple):
+    """One example of a verb: a command line as one types it in the repository.
+
+    :param line: the whole command
+    :param says: what it does, a sentence without its full stop
+    """
+
+    line: str
+    says: str
 
 
 class VerbOption(NamedTuple):
@@ -18,33 +28,43 @@ class VerbOption(NamedTuple):
     :param values: how many values one use of it takes
     :param many: whether it may be given several times
     :param required: whether it must be given
+    :param limits: its default and its bounds, ``default: 30; x>=0``; empty where it has none
     """
 
     names: tuple[str, ...]
     metavar: str
     says: str
-    values: int
-    many: bool
-    required: bool
+    values: int = 0
+    many: bool = False
+    required: bool = False
+    limits: str = ""
+
+    @property
+    def word(self) -> str:
+        """An argument as it stands in a command: ``PROGRAM...``, and ``[OTHER]`` where it may be left out."""
+        word = self.metavar + ("..." if self.many and not self.metavar.endswith("...") else "")
+        return word if self.required or word.startswith("[") else f"[{word}]"
+
+
+#: The option that every verb has, and the one that pfnlab itself has.
+HELP = VerbOption(("-h", "--help"), "", "Show this message and exit.")
+VERSION = VerbOption(("--version",), "", "Print the version.")
 
 
 class VerbPage(NamedTuple):
     """One verb, or a group of them.
 
     :param words: ``("kernels", "build")``; of pfnlab itself none
-    :param summary: the first paragraph of its help
-    :param paragraphs: the others
-    :param exit_codes: the paragraph about exit codes, empty where those of every verb hold
+    :param says: the paragraphs of its help
     :param verbs: the names of the verbs of a group
     """
 
     words: tuple[str, ...]
-    summary: str
-    paragraphs: tuple[str, ...]
-    exit_codes: str
+    says: tuple[str, ...]
     arguments: tuple[VerbOption, ...]
     options: tuple[VerbOption, ...]
     verbs: tuple[str, ...]
+    examples: tuple[Example, ...]
 
     @property
     def name(self) -> str:
@@ -52,56 +72,79 @@ class VerbPage(NamedTuple):
         return " ".join(self.words)
 
     @property
-    def examples(self) -> tuple[Example, ...]:
-        """Its examples."""
-        return examples_of(self.name)
+    def summary(self) -> str:
+        """The first paragraph of its help."""
+        return self.says[0]
 
+    @property
+    def paragraphs(self) -> tuple[str, ...]:
+        """The others, without that about exit codes."""
+        return tuple(text for text in self.says[1:] if not text.startswith("Exit codes"))
 
-def framework_command() -> Any:
-    """All of pfnlab as one command of the framework, with its verbs below ``commands``."""
-    import typer
+    @property
+    def exit_codes(self) -> str:
+        """The paragraph about exit codes, empty where those of every verb hold."""
+        return next((text for text in self.says if text.startswith("Exit codes")), "")
 
-    from pfnlab.cli.app import app
-
-    return typer.main.get_command(app)
+    @property
+    def usage(self) -> str:
+        """Its form, ``pfnlab kernels rm [OPTIONS] K...``."""
+        words = [row.word for row in self.arguments] or (["COMMAND [ARGS]..."] if self.verbs else [])
+        return " ".join(["pfnlab", *self.words, "[OPTIONS]", *words])
 
 
 def verb_pages() -> list[VerbPage]:
     """Every verb in the order of help, pfnlab itself first."""
-    return list(_walk(framework_command(), ()))
+    return list(_walk(""))
 
 
-def _walk(command: Any, words: tuple[str, ...]) -> Iterator[VerbPage]:
-    paragraphs = [" ".join(part.split()) for part in inspect.cleandoc(command.help or "").split("\n\n")]
-    codes = [text for text in paragraphs if text.startswith("Exit codes")]
-    rows = [(parameter, option_of(parameter)) for parameter in command.params]
-    verbs = getattr(command, "commands", {})
-    yield VerbPage(
-        words,
-        paragraphs[0],
-        tuple(text for text in paragraphs[1:] if text not in codes),
-        codes[0] if codes else "",
-        tuple(row for parameter, row in rows if is_argument(parameter)),
-        tuple(row for parameter, row in rows if not is_argument(parameter)),
-        tuple(verbs),
+def _walk(verb: str) -> Iterator[VerbPage]:
+    yield page_of(verb)
+    for name in verbs_of(verb):
+        yield from _walk(f"{verb} {name}".strip())
+
+
+def page_of(verb: str) -> VerbPage:
+    """The page of one verb, by its whole name."""
+    rows = [(field.option.positional, option_of(field)) for field in option_fields(verb)]
+    return VerbPage(
+        tuple(verb.split()),
+        paragraphs_of(verb),
+        tuple(row for is_argument, row in rows if is_argument),
+        tuple(row for is_argument, row in rows if not is_argument) or ((VERSION,) if not verb else ()),
+        verbs_of(verb),
+        tuple(Example(*example) for example in loaded(verb).EXAMPLES),
     )
-    for name, verb in verbs.items():
-        yield from _walk(verb, (*words, name))
 
 
-def is_argument(parameter: Any) -> bool:
-    """True where a parameter of the framework is an argument, not an option."""
-    return not str(parameter.opts[0]).startswith("-")
+def paragraphs_of(verb: str) -> tuple[str, ...]:
+    """The paragraphs of the help of *verb*, each on one line."""
+    return tuple(" ".join(part.split()) for part in help_of(verb).strip().split("\n\n"))
 
 
-def option_of(parameter: Any) -> VerbOption:
-    """A parameter of the framework as data."""
-    flag = getattr(parameter, "is_flag", False)
+def option_of(field: OptionField) -> VerbOption:
+    """A field of a request as help has it."""
+    option = field.option
     return VerbOption(
-        () if is_argument(parameter) else (*parameter.opts, *parameter.secondary_opts),
-        "" if flag else parameter.metavar or parameter.name.upper(),
-        getattr(parameter, "help", None) or "",
-        0 if flag else abs(parameter.nargs),
-        bool(getattr(parameter, "multiple", False)) or parameter.nargs < 0,
-        bool(parameter.required),
+        (*field.names, *field.against),
+        "" if field.form is bool else option.metavar or field.name.upper(),
+        option.help,
+        len(field.forms),
+        field.is_several,
+        field.required,
+        "; ".join(_limits(field)),
     )
+
+
+def _limits(field: OptionField) -> Iterator[str]:
+    least, largest = field.option.min, field.option.max
+    if field.required and field.names:
+        yield "required"
+    if field.against:
+        yield f"default: {field.names[0]}"
+    elif not field.required and not (field.default in (None, ()) or field.default is False):
+        yield f"default: {field.default}"
+    if least is not None and largest is not None:
+        yield f"{least:g}<=x<={largest:g}"
+    elif least is not None or largest is not None:
+        yield f"x>={least:g}" if least is not None else f"x<={largest:g}"

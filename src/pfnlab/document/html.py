@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import cache
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources import files
 from itertools import chain
-from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 from msgspec.structs import replace
 
-from pfnlab.document.blocks import SIGNS, Block, Chapter, Document, Drawn, Figure, Paragraph
-from pfnlab.inert import visible
+from pfnlab.document.blocks import (
+    SIGNS,
+    Block,
+    Bullets,
+    Cell,
+    Chapter,
+    Code,
+    Contents,
+    ContentsEntry,
+    Document,
+    Drawn,
+    Facts,
+    Figure,
+    Paragraph,
+    Table,
+)
+from pfnlab.document.elements import Markup, element, lines, together
+from pfnlab.errors import Defect
 from pfnlab.version import VERSION
 
 #: The most bytes of all drawings of a document together, so that it can be mailed.
@@ -24,10 +36,34 @@ _LEFT_OUT = "The picture is left out, so that the file stays small: pfnlab draw 
 
 def html(document: Document) -> str:
     """The file. Texts of *document* are escaped; only its drawings are markup."""
-    template = _environment().get_template("document.html.jinja")
-    shown = replace(document, blocks=tuple(drawn(document.blocks)))
-    return template.render(document=shown, version=VERSION, css=Markup(_css()))
+    head = (
+        Markup('<meta charset="utf-8">'),
+        Markup(f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'),
+        Markup('<meta name="viewport" content="width=device-width, initial-scale=1">'),
+        Markup('<meta name="color-scheme" content="light dark">'),
+        Markup(f'<meta name="generator" content="pfnlab {VERSION}">'),
+        element("title", document.title),
+        _below("style", Markup(_css())),
+    )
+    main = (
+        element("h1", document.title),
+        element("p", document.says, class_="says"),
+        _lines(drawn(document.blocks), 2),
+    )
+    made = together((f"Made by pfnlab {VERSION}. ", element("code", "<"), _SIGNS_MEAN))
+    body = (_below("main", *main), element("footer", element("p", made)))
+    whole = element("html", Markup("\n"), lines(_below("head", *head), _below("body", *body)), lang="en")
+    return f"<!DOCTYPE html>\n{whole}\n"
 
+
+#: What the page may load: nothing but its own style.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+_SIGNS_MEAN = (
+    " marks what is not as on the first machine; LEAKED is what is still reserved although nobody maps it."
+)
+
+_BREAK = Markup("<br>")
 
 #: The style of a fragment: a page that shows it has its own.
 _STYLE = (
@@ -43,8 +79,7 @@ def fragment(blocks: Sequence[Block]) -> str:
 
 def unstyled(blocks: Sequence[Block]) -> str:
     """*blocks* as a part of a page that has a style for them. Texts are escaped; only drawings are markup."""
-    template = _environment().get_template("blocks.html.jinja")
-    return str(template.module.blocks(tuple(drawn(blocks)), 3))  # type: ignore[attr-defined]
+    return str(_lines(drawn(blocks), 3))
 
 
 def drawn(blocks: Sequence[Block]) -> Iterator[Block]:
@@ -66,24 +101,85 @@ def drawn(blocks: Sequence[Block]) -> Iterator[Block]:
     return chain.from_iterable(map(kept, blocks))
 
 
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("pfnlab.document"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_finalized,
+def _lines(blocks: Iterable[Block], level: int) -> Markup:
+    """*blocks* below each other; *level* is that of the headings of chapters among them."""
+    return lines(*(_block(block, level) for block in blocks))
+
+
+def _block(block: Block, level: int) -> Markup:
+    match block:
+        case Paragraph():
+            return element("p", block.text, class_=block.tone)
+        case Facts():
+            return _below("dl", *chain.from_iterable(_fact(block, *row) for row in block.rows))
+        case Bullets():
+            return _below("ul", *(element("li", item, _sublist(below)) for item, below in block.groups))
+        case Table():
+            return _table(block)
+        case Code():
+            caption, code = element("figcaption", block.caption), element("code", block.text)
+            return _below("figure", caption, _scroller("pre", block.caption, code), class_="code")
+        case Figure():
+            caption = element("figcaption", block.caption)
+            shown = _scroller("div", block.caption, Markup(block.svg), class_="scroll")
+            return _below("figure", caption, shown, class_="drawing")
+        case Contents():
+            return _below("ol", *map(_entry, block.entries), class_="contents")
+        case Chapter():
+            level = min(level, 6)
+            heading = element(f"h{level}", block.title, id=block.anchor)
+            heading = element("summary", heading) if block.folded else heading
+            return _below("details" if block.folded else "section", heading, _lines(block.blocks, level + 1))
+    raise Defect(f"a document has no {type(block).__name__}")
+
+
+def _below(name: str, *content: str, **attributes: str) -> Markup:
+    """An element whose parts stand on lines of their own."""
+    return element(name, Markup("\n"), lines(*content), Markup("\n"), **attributes)
+
+
+def _scroller(name: str, label: str, *content: str, **attributes: str) -> Markup:
+    """An element that may be wider than the page, and is reached by the keyboard to be moved."""
+    return element(name, *content, **attributes, tabindex="0", role="group", aria_label=label)
+
+
+def _fact(facts: Facts, name: str, values: Iterable[str]) -> Iterator[Markup]:
+    yield element("dt", name)
+    for value in values:
+        yield element("dd", element("code", value) if name in facts.code else value)
+
+
+def _sublist(items: Sequence[str]) -> Markup:
+    return element("ul", *(element("li", item) for item in items)) if items else Markup()
+
+
+def _entry(entry: ContentsEntry) -> Markup:
+    link = element("a", entry.title, href=f"#{entry.anchor}")
+    return element("li", link, ", ", element("span", entry.word, class_=entry.tone), _BREAK, entry.says)
+
+
+def _table(table: Table) -> Markup:
+    head = (element("th", name, scope="col") if name else element("td") for name in table.head)
+    rows = (element("tr", *(_cell(cell, at == 0) for at, cell in enumerate(row))) for row in table.rows)
+    whole = _below(
+        "table",
+        element("caption", table.caption),
+        element("thead", element("tr", *head)),
+        _below("tbody", *rows),
     )
-    environment.globals["signs"] = SIGNS
-    return environment
+    return _scroller("div", table.caption, Markup("\n"), whole, Markup("\n"), class_="scroll")
 
 
-def _finalized(value: Any) -> Any:
-    """Every text on its way into the file, before it is escaped."""
-    return value if isinstance(value, Markup) else visible(str(value))
+def _cell(cell: Cell, is_first: bool) -> Markup:
+    text = together(cell.lines, _BREAK)
+    if cell.lines:
+        text = element("code", text) if cell.code else text
+        sign = SIGNS.get(cell.tone)
+        text = together((text, element("span", sign, class_="sign"))) if sign else text
+    if is_first and cell.lines:
+        return element("th", text, scope="row", class_=cell.tone)
+    return element("td", text, class_=cell.tone)
 
 
 def _css() -> str:
-    return files("pfnlab.document").joinpath("templates/document.css").read_text(encoding="utf-8")
+    return files("pfnlab.document").joinpath("document.css").read_text(encoding="utf-8")

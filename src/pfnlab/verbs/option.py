@@ -145,16 +145,27 @@ VerdictOf = Annotated[
 ]
 WithPrograms = Annotated[bool, Option("With their programs.", names=("--full",))]
 
+# Of programs that come with pfnlab, and of new ones.
+LibraryNames = Annotated[
+    tuple[str, ...], Option("A name, a folder of them, or a pattern as 'munmap-*'.", "NAME", positional=True)
+]
+ForceOf = Annotated[bool, Option("Write over files that are there.")]
+
 # Of campaigns.
-STORE = Option(
-    "Where results are kept: a file, or postgresql://USER@HOST/NAME. Default: $PFNLAB_STORE, else pfnlab.db.",
-    "STORE",
-    ("--store",),
-)
-CAMPAIGN = Option("Its name; may be left out where the store has one only.", "CAMPAIGN", positional=True)
 CAMPAIGN_FILE = Option("What to run.", "CAMPAIGN.toml", positional=True)
-StoreOf = Annotated[str | None, STORE]
-CampaignName = Annotated[str | None, CAMPAIGN]
+StoreOf = Annotated[
+    str | None,
+    Option(
+        "Where results are kept: a file, or postgresql://USER@HOST/NAME. "
+        "Default: $PFNLAB_STORE, else pfnlab.db.",
+        "STORE",
+        ("--store",),
+    ),
+]
+CampaignName = Annotated[
+    str | None,
+    Option("Its name; may be left out where the store has one only.", "CAMPAIGN", positional=True),
+]
 ShardsOf = Annotated[
     int | None,
     JOBS._replace(

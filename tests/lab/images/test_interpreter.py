@@ -20,7 +20,7 @@ def test_the_archive_alone_runs_pfnlab(tmp_path: Path) -> None:
     subprocess.run(["tar", "-xf", archive, "-C", root], check=True, timeout=60)
 
     done = subprocess.run(
-        [interpreter(), "-c", "import msgspec, pfnlab.cli.app; print('here')"],
+        [interpreter(), "-c", "import msgspec, pfnlab.cli.reader; print('here')"],
         env={"PYTHONPATH": ":".join(map(str, module_paths()))},
         preexec_fn=lambda: os.chroot(root),
         cwd="/",

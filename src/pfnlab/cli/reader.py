@@ -1,0 +1,248 @@
+"""The command line as a request: an argparse parser made of the fields of the request of a verb.
+
+argparse tells options and their values apart. What is left are arguments, which are placed here, and words
+become values here too, so that every mistake is one line that says what to write instead.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pfnlab.cli.verb_modules import (
+    OptionField,
+    default_of,
+    loaded,
+    option_fields,
+    performed,
+    request_of,
+    verbs_of,
+)
+from pfnlab.errors import Misuse
+
+
+class CommandLine(NamedTuple):
+    """The content of a command line.
+
+    :param verb: its whole name; empty for pfnlab itself
+    :param request: None where the help of the verb is asked for, or nothing is
+    :param is_help: whether it is the help
+    :param of_group: the request of the group of the verb, where its options are used
+    """
+
+    verb: str
+    request: Any = None
+    is_help: bool = False
+    of_group: Any = None
+
+
+def perform_words(words: Sequence[str]) -> int:
+    """Do what the words after ``pfnlab`` say; the exit code.
+
+    :raises Misuse: they say nothing that can be done
+    """
+    if words[:1] == ["--version"]:
+        from pfnlab.version import VERSION
+
+        print(f"pfnlab {VERSION}")
+        return 0
+    asked = read(words)
+    if asked.request is None:
+        from pfnlab.cli.help import help_text
+        from pfnlab.cli.verbs import page_of
+
+        print(help_text(page_of(asked.verb)), end="", file=sys.stdout if asked.is_help else sys.stderr)
+        return 0 if asked.is_help else Misuse.exit_code
+    if asked.of_group is not None:
+        loaded(asked.verb.split()[0]).prepare(asked.of_group)
+    return performed(asked.verb, asked.request)
+
+
+def read(words: Sequence[str]) -> CommandLine:
+    """The content of a command line.
+
+    :raises Misuse: a word fits nothing, or something is missing
+    """
+    verb, rest, of_group = "", list(words), None
+    while names := verbs_of(verb):
+        own, rest = _before_verb(verb, rest)
+        if own:
+            values = _values(verb, own)
+            if values is None:
+                return CommandLine(verb, is_help=True)
+            of_group = request_of(verb)(**values)
+        if not rest:
+            default = default_of(verb)
+            request = None if default is None else request_of(default)()
+            return CommandLine(default or verb, request, of_group=of_group)
+        name, *rest = rest
+        if name not in names:
+            raise Misuse(f"there is no verb {f'{verb} {name}'.strip()!r}{_instead(name, names, verb)}")
+        verb = f"{verb} {name}".strip()
+    values = _values(verb, rest)
+    if values is None:
+        return CommandLine(verb, is_help=True)
+    return CommandLine(verb, request_of(verb)(**values), of_group=of_group)
+
+
+def _before_verb(group: str, words: list[str]) -> tuple[list[str], list[str]]:
+    """The options of a group itself, and what follows them."""
+    at = 0
+    while at < len(words) and words[at].startswith("-"):
+        takes = next((len(field.forms) for field in option_fields(group) if words[at] in field.names), 0)
+        at += 1 + takes
+    return words[:at], words[at:]
+
+
+def _values(verb: str, words: Sequence[str]) -> dict[str, Any] | None:
+    """The values that are given, by field; None where help is asked for.
+
+    :raises Misuse: a word fits nothing, or something is missing
+    """
+    fields = option_fields(verb)
+    # What follows two dashes are arguments, whatever they look like.
+    ends = words.index("--") if "--" in words else len(words)
+    given, others = _options(verb, fields, words[:ends])
+    if given.pop("help", False):
+        return None
+    if unknown := next((word for word in others if word.startswith("-") and word != "-"), None):
+        known = [*(name for field in fields for name in (*field.names, *field.against)), "--help"]
+        name = unknown.partition("=")[0]
+        raise Misuse(f"{_command(verb)} has no option {name}{_instead(name, known, verb)}")
+    given |= _arguments(verb, fields, [*others, *words[ends + 1 :]])
+    values = {field.name: _value(field, given[field.name]) for field in fields if field.name in given}
+    for field in fields:
+        if field.name in values and field.option.check is not None:
+            field.option.check(values[field.name])
+        if field.required and field.name not in values:
+            option = f" {field.names[-1]} {_shown(field)}" if field.names else ""
+            raise Misuse(f"{_name(field)} is missing: write {_usage(verb)}{option}")
+    return values
+
+
+def _options(
+    verb: str, fields: Sequence[OptionField], words: Sequence[str]
+) -> tuple[dict[str, Any], list[str]]:
+    """The words of each option that is given, a list for each use, and the words that belong to none.
+
+    :raises Misuse: an option lacks its value, or has one that it does not take
+    """
+    from argparse import SUPPRESS, ArgumentError, ArgumentParser
+
+    parser = ArgumentParser(
+        prog="pfnlab", add_help=False, allow_abbrev=False, argument_default=SUPPRESS, exit_on_error=False
+    )
+    parser.add_argument("-h", "--help", action="store_true")
+    for field in fields:
+        if field.form is bool:
+            parser.add_argument(*field.names, dest=field.name, action="store_true")
+            if field.against:
+                parser.add_argument(*field.against, dest=field.name, action="store_false")
+        elif field.names:
+            parser.add_argument(*field.names, dest=field.name, action="append", nargs=len(field.forms))
+    try:
+        given, others = parser.parse_known_args(words)
+    except ArgumentError as trouble:
+        names = (trouble.argument_name or "").split("/")
+        valued = [field for field in fields if {*names} & {*field.names} and field.forms]
+        if not valued:
+            raise Misuse(f"{' or '.join(names)} takes no value: leave it out") from None
+        number, wanted = len(valued[0].forms), _shown(valued[0])
+        needs = "a value" if number == 1 else f"{number} values"
+        dashed = [after for word, after in pairwise(words) if word in names and after.startswith("-")]
+        meant = f", or {names[-1]}={dashed[0]} where that is meant" if dashed and number == 1 else ""
+        raise Misuse(f"{names[-1]} needs {needs}: write {names[-1]} {wanted}{meant}") from None
+    return vars(given), others
+
+
+def _arguments(verb: str, fields: Iterable[OptionField], words: list[str]) -> dict[str, Any]:
+    """The words of each argument by its place; one that is several takes all that are left.
+
+    :raises Misuse: there are more words than arguments
+    """
+    given: dict[str, Any] = {}
+    for field in fields:
+        if field.option.positional and words:
+            taken, words = (words, []) if field.is_several else (words[:1], words[1:])
+            given[field.name] = [[word] for word in taken]
+    if words:
+        raise Misuse(f"{words[0]!r} is one word too many: write {_usage(verb)}")
+    return given
+
+
+def _value(field: OptionField, uses: Any) -> Any:
+    """The value of a field.
+
+    :param uses: of a flag its value, else a list of words for each use; the last counts
+    :raises Misuse: a word stands for no value
+    """
+    if field.form is bool:
+        return uses
+    values = [
+        tuple(_value_of_word(field, form, word) for form, word in zip(field.forms, use, strict=True))
+        for use in (uses if field.is_several else uses[-1:])
+    ]
+    if field.is_several:
+        return tuple(value for (value,) in values)
+    return values[0] if len(values[0]) > 1 else values[0][0]
+
+
+def _value_of_word(field: OptionField, form: Any, word: str) -> Any:
+    """The value of the type *form* that *word* stands for.
+
+    :raises Misuse: it stands for none
+    """
+    name, option = _name(field), field.option
+    if word == "":
+        wanted = "one" if option.positional else f"{name} {_shown(field)}"
+        raise Misuse(f"{name} is empty: write {wanted}{', or leave it out' * (not field.required)}")
+    if form is str:
+        return word
+    if form is Path:
+        if os.path.exists(word) and not os.access(word, os.R_OK):
+            raise Misuse(f"{name}: {word} is not readable: name another, or change its permissions")
+        return Path(word)
+    kind = "a whole number" if form is int else "a number"
+    try:
+        # 7.0 is whole too.
+        number = form(word.removesuffix(".0") if form is int else word)
+    except ValueError:
+        raise Misuse(f"{name} {word} is not {kind}: write {name} {_shown(field)}") from None
+    if option.min is not None and not number >= option.min:
+        raise Misuse(f"{name} {word} is too small: write at least {option.min:g}")
+    if option.max is not None and not number <= option.max:
+        raise Misuse(f"{name} {word} is too large: write at most {option.max:g}")
+    return number
+
+
+def _shown(field: OptionField) -> str:
+    """The word that stands for the value of a field in help."""
+    return field.option.metavar or field.name.upper()
+
+
+def _name(field: OptionField) -> str:
+    """The name of an option or argument in a message."""
+    return (field.names or (_shown(field),))[-1]
+
+
+def _command(verb: str) -> str:
+    return f"pfnlab {verb}".rstrip()
+
+
+def _usage(verb: str) -> str:
+    from pfnlab.cli.verbs import page_of
+
+    return page_of(verb).usage
+
+
+def _instead(name: str, known: Sequence[str], verb: str) -> str:
+    """The end of a message: the nearest of *known*, or where all are."""
+    from difflib import get_close_matches
+
+    by_word = {one.lstrip("-"): one for one in known}
+    close = get_close_matches(name.lstrip("-"), by_word, n=1)
+    return f": did you mean {by_word[close[0]]}?" if close else f": `{_command(verb)} --help` has all"

@@ -1,0 +1,63 @@
+"""The cache: what pfnlab keeps on disk, and how large it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pfnlab.result import PlainText
+from pfnlab.verbs.option import Say
+
+if TYPE_CHECKING:
+    from pfnlab.lab.images.inside_cache import Stored
+
+VERBS = ("clean",)
+
+EXAMPLES = (
+    ("pfnlab cache", "What is kept on disk, and how large it is"),
+    ("pfnlab cache clean", "Remove what was not used for a month"),
+)
+
+
+class CacheRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The request of what the cache holds."""
+
+
+def perform(request: CacheRequest, say: Say) -> Iterator[PlainText]:
+    """The content of the cache: kernels, lists of packages, and what pfnlab made of them."""
+    import shutil
+
+    from pfnlab.lab.images.cache import cache_root
+    from pfnlab.lab.images.inside_cache import stored
+    from pfnlab.units import in_mib
+
+    root = cache_root()
+    things = stored()
+    rows = [("", "how many", "size", "last used")]
+    for kind in dict.fromkeys(thing.kind for thing in things):
+        rows.append(_row(kind, [thing for thing in things if thing.kind == kind]))
+    if things:
+        rows.append(_row("all", things))
+        widths = [max(len(row[column]) for row in rows) for column in range(4)]
+        for row in rows:
+            cells = [row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]
+            yield PlainText.line("   ".join(cells).rstrip())
+        yield PlainText.line("")
+    free = in_mib(shutil.disk_usage(next(folder for folder in (root, *root.parents) if folder.exists())).free)
+    yield PlainText.line(f"{root}{'' if things else ' is empty'}; {free} free")
+    if things:
+        yield PlainText.line(
+            "`pfnlab cache clean --older DAYS` removes what was not used for so long: it can be had again"
+        )
+
+
+def _row(kind: str, things: Iterable[Stored]) -> tuple[str, str, str, str]:
+    import time
+
+    from pfnlab.units import in_mib
+
+    members = list(things)
+    day = time.strftime("%Y-%m-%d", time.localtime(max(thing.used for thing in members)))
+    return kind, f"{len(members):,}", in_mib(sum(thing.size for thing in members)), day

@@ -1,0 +1,49 @@
+"""Check the file of a campaign, and print what it would do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from pfnlab.result import PlainText
+from pfnlab.verbs.option import CAMPAIGN_FILE, Say
+
+EXAMPLES = (
+    ("pfnlab campaign check examples/campaign.toml", "What a file would do, in how many shards"),
+    ("pfnlab campaign check nightly.toml", "A line for each mistake, with what to write instead"),
+)
+
+
+class CampaignCheckRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The request of a check of a campaign's file."""
+
+    file: Annotated[Path, CAMPAIGN_FILE]
+
+
+def perform(request: CampaignCheckRequest, say: Say) -> Iterator[PlainText]:
+    """The work of the campaign: its shards by task, and its limits.
+
+    :raises Misuse: the file is no campaign
+    """
+    from collections import Counter
+
+    from pfnlab.campaign.plan_file import read_plan
+    from pfnlab.campaign.status import what_it_does
+    from pfnlab.inert import one_line
+    from pfnlab.units import number_of
+
+    plan = read_plan(request.file)
+    shards = plan.shards(request.file.parent)
+    with_qemu = sum(shard.needs_qemu for shard in shards)
+    yield PlainText.line(f"{plan.name}: {number_of(len(shards), 'shard')}, {with_qemu} with a kernel")
+    for task, count in Counter(shard.task for shard in shards).items():
+        first = next(shard for shard in shards if shard.task == task)
+        what = one_line(what_it_does(task, first.work))
+        yield PlainText.line(f"  {task}: {number_of(count, 'shard')}, the first: {what}")
+    yield PlainText.line(
+        f"  an attempt: {plan.limits.seconds:g} s; a shard: {number_of(plan.limits.tries, 'try', 'tries')}; "
+        f"a discovery: {', '.join(plan.count.verdicts)}"
+    )

@@ -1,0 +1,41 @@
+"""Ask the process that runs a campaign to stop, from anywhere that reaches the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from pfnlab.errors import Misuse
+from pfnlab.result import PlainText
+from pfnlab.verbs.option import CampaignName, Say, StoreOf
+
+EXAMPLES = (
+    ("pfnlab campaign stop --store nightly.db", "The process that runs it ends within seconds"),
+    ("pfnlab campaign stop nightly --store postgresql://lab@db/pfnlab", "The same from another host"),
+)
+
+
+class StopRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The request of an end of a campaign."""
+
+    name: CampaignName = None
+    store: StoreOf = None
+
+
+def perform(request: StopRequest, say: Say) -> Iterator[PlainText]:
+    """Ask it; nothing is printed.
+
+    :raises Misuse: there is no such campaign, or it is not running
+    """
+    from pfnlab.campaign.running import campaign_named
+    from pfnlab.inert import shell_word
+    from pfnlab.store.store import Store, store_address
+
+    with Store(store_address(request.store), make=False) as store:
+        name = campaign_named(store, request.name)
+        if not store.is_running(name):
+            raise Misuse(f"campaign {name!r} is not running: there is nothing to stop")
+        store.ask_to_stop(name)
+        say(f"campaign {name} stops; pfnlab campaign resume {shell_word(name)} goes on")
+    yield from ()

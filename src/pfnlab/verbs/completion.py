@@ -1,0 +1,40 @@
+"""Print what makes a shell complete machines, versions, scopes, properties, policies and programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import msgspec
+
+from pfnlab.errors import Misuse
+from pfnlab.result import PlainText
+from pfnlab.verbs.option import Option, Say
+
+EXAMPLES = (
+    ("source <(pfnlab completion bash)", "Completion in this bash; in ~/.bashrc, in every one"),
+    ("pfnlab completion fish > ~/.config/fish/completions/pfnlab.fish", "Completion in every fish"),
+)
+
+#: The shells that have a script.
+SHELLS = ("bash", "zsh", "fish")
+
+
+class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The request of a script for a shell."""
+
+    shell: Annotated[str, Option("bash, zsh or fish.", "SHELL", positional=True)]
+
+
+def perform(request: CompletionRequest, say: Say) -> Iterator[PlainText]:
+    """The script.
+
+    :raises Misuse: there is none for the shell
+    """
+    from importlib.resources import files
+
+    shell = request.shell
+    if shell not in SHELLS:
+        raise Misuse(f"there is no completion for {shell!r}: write {', '.join(SHELLS[:-1])} or {SHELLS[-1]}")
+    script = files("pfnlab.verbs").joinpath("shells", f"pfnlab.{shell}")
+    yield PlainText(script.read_text(encoding="utf-8"))

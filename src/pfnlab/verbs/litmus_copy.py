@@ -1,0 +1,49 @@
+"""Copy programs to files of your own, to change them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from pfnlab.result import PlainText
+from pfnlab.verbs.option import ForceOf, LibraryNames, Option, Say
+
+EXAMPLES = (
+    ("pfnlab litmus copy munmap-middle", "A file of one's own to change, here"),
+    ("pfnlab litmus copy fork --to mine", "All programs about fork, into a folder"),
+)
+
+
+class CopyRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The request of copies of programs."""
+
+    names: LibraryNames
+    to: Annotated[Path, Option("Where to; made where it is missing.", "FOLDER")] = Path()
+    force: ForceOf = False
+
+
+def perform(request: CopyRequest, say: Say) -> Iterator[PlainText]:
+    """The files that were written, each once it is.
+
+    :raises Misuse: there is no such program, or one of the files is there already or cannot be written
+    """
+    from pfnlab.files import cannot_write
+    from pfnlab.path_walk import make_folder
+    from pfnlab.programs.lang.library import library_programs
+    from pfnlab.programs.lang.load import read_program_text
+    from pfnlab.verbs.new import check_free, write
+
+    instead = "name another folder with --to"
+    sources = {request.to / path.name: path for path in library_programs(request.names)}
+    check_free(sources, instead, force=request.force)
+    texts = {target: read_program_text(source) for target, source in sources.items()}
+    try:
+        make_folder(request.to)
+    except OSError as trouble:
+        raise cannot_write(request.to, trouble, instead) from trouble
+    for target, text in texts.items():
+        write(target, text)
+        yield PlainText.line(str(target))

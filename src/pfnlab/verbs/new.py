@@ -1,0 +1,69 @@
+"""Write a program to begin with: it has comments, and runs as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from pfnlab.errors import Misuse
+from pfnlab.result import PlainText
+from pfnlab.verbs.option import ForceOf, Option, Say
+
+EXAMPLES = (
+    ("pfnlab new", "Print a program to begin with, with comments"),
+    ("pfnlab new mine.pfn", "Write it to a file"),
+)
+
+
+class NewRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The request of a program to begin with."""
+
+    file: Annotated[Path | None, Option("Write it there. Default: print it.", "FILE", positional=True)] = None
+    force: ForceOf = False
+
+
+def perform(request: NewRequest, say: Say) -> Iterator[PlainText]:
+    """Its text, or where it was written.
+
+    :raises Misuse: the file is there already, or cannot be written
+    """
+    from importlib.resources import files
+
+    from pfnlab.inert import shell_path, visible_name
+
+    text = files("pfnlab.programs.lang").joinpath("template.pfn").read_text(encoding="utf-8")
+    if request.file is None:
+        yield PlainText(text)
+        return
+    check_free([request.file], "name another file", force=request.force)
+    write(request.file, text)
+    written = f"{visible_name(request.file)} written"
+    yield PlainText.line(f"{written}; run it: pfnlab run {shell_path(request.file)}")
+
+
+def check_free(targets: Iterable[Path], instead: str, *, force: bool) -> None:
+    """Nothing is written where one of the files may not be.
+
+    :param instead: what to do where one is there
+    :raises Misuse: one is there, and it is not forced
+    """
+    there = [str(path) for path in targets if path.exists() or path.is_symlink()]
+    if there and not force:
+        are = "is" if len(there) == 1 else "are"
+        raise Misuse(f"{', '.join(there)} {are} there already: {instead}, or add --force")
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file completely or not at all.
+
+    :raises Misuse: it cannot be written
+    """
+    from pfnlab.files import cannot_write, write_whole
+
+    try:
+        write_whole(path, text)
+    except OSError as trouble:
+        raise cannot_write(path, trouble) from trouble

@@ -1,0 +1,19 @@
+"""The rules of Linux PFN mappings as a program: run them, and compare them with real kernels.
+
+Exit codes: 0 as expected, 1 a discovery (machines differ, an expectation fails, a kernel crashes),
+2 misuse, 3 undecided (no rule, a missing tool, a lost guest), 4 a defect of pfnlab.
+
+LEAKED: still reserved although no process and no driver has it. Other words are in docs/glossary.md.
+"""
+
+VERBS = (
+    *("new", "try", "run", "fmt", "fuzz", "sweep", "check", "bisect", "explore", "replay", "draw", "export"),
+    *("import", "report", "matrix", "schema", "results", "completion", "explain", "inspect"),
+    *("kernels", "cache", "policies", "litmus", "bugs", "claims", "campaign"),
+)
+
+EXAMPLES = (
+    ("pfnlab run munmap-middle", "What a program leaves reserved, by the newest model"),
+    ("pfnlab check --on model:7.2 --scope small", "Whether any sequence of operations leaks"),
+    ("pfnlab policies", "The competing ideas the model can run"),
+)

@@ -1,0 +1,92 @@
+"""Every policy by seam, and the kernel profiles."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import NamedTuple
+
+import msgspec
+
+from pfnlab.result import PlainText
+from pfnlab.verbs.option import Say
+
+EXAMPLES = (
+    ("pfnlab policies list", "Every policy by seam, and the kernel profiles"),
+    ("pfnlab run docs/own-policy/middle.pfn --on model:7.2,tracker=vm_pat", "Run one of them"),
+)
+
+
+class PolicyListRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The request of a list of policies."""
+
+
+class Policy(NamedTuple):
+    """One policy: a module in a folder named after its seam, whose docstring describes it.
+
+    :param seam: the name of the folder, ``trackers``
+    """
+
+    seam: str
+    name: str
+    says: str
+    source: str
+
+
+def perform(request: PolicyListRequest, say: Say) -> Iterator[PlainText]:
+    """Every policy with its first sentence, then the profiles."""
+    yield PlainText("".join(f"{line}\n" for line in _lines()))
+
+
+def _lines() -> Iterator[str]:
+    from pfnlab.lab.running.named_machines import all_series
+    from pfnlab.policies.releases import CONFIRMED
+
+    policies = list(all_policies())
+    width = max((len(policy.name) for policy in policies), default=0)
+    for seam in dict.fromkeys(policy.seam for policy in policies):
+        yield seam
+        for policy in policies:
+            if policy.seam == seam:
+                yield f"  {policy.name:<{width}}   {policy.says.partition(chr(10))[0]}"
+        if seam == "trackers":
+            yield from _eras(width)
+        yield from _places(seam)
+    series = all_series()
+    yield "profiles"
+    yield f"  {', '.join(name for name in series if name in CONFIRMED)}"
+    yield f"  not confirmed on a kernel: {', '.join(name for name in series if name not in CONFIRMED)}"
+
+
+def _eras(width: int) -> Iterator[str]:
+    """One tracker with the repairs of its time."""
+    from pfnlab.policies.eras import VM_PAT_ERAS
+
+    yield from (f"  {name:<{width}}   {says}" for name, says in VM_PAT_ERAS.items())
+
+
+def _places(folder: str) -> Iterator[str]:
+    """The places of a seam that may have a policy of their own."""
+    from pfnlab.policies import FOLDERS
+    from pfnlab.policies.seams import PLACES
+
+    for seam, places in PLACES.items():
+        if FOLDERS[seam] == folder:
+            yield f"  at one place: {', '.join(f'{seam}.{place}=' for place in places)}"
+
+
+def all_policies() -> Iterator[Policy]:
+    """Every policy, by seam and name."""
+    for seam in sorted(files("pfnlab.policies").iterdir(), key=_name):
+        if seam.is_dir() and seam.joinpath("__init__.py").is_file():
+            for module in sorted(seam.iterdir(), key=_name):
+                if module.name.endswith(".py") and module.name != "__init__.py":
+                    source = module.read_text(encoding="utf-8")
+                    says = ast.get_docstring(ast.parse(source)) or ""
+                    yield Policy(seam.name, module.name.removesuffix(".py"), says, source)
+
+
+def _name(entry: Traversable) -> str:
+    return entry.name

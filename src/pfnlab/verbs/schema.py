@@ -1,0 +1,32 @@
+"""Print the JSON Schema of what a verb prints with --json."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import msgspec
+
+from pfnlab.result import PlainText
+from pfnlab.verbs.option import Option, Say
+
+EXAMPLES = (
+    ("pfnlab schema run", "The form of what run prints with --json"),
+    ("pfnlab schema kernels meet > meet.schema.json", "The same of a verb of a group, in a file"),
+)
+
+
+class SchemaRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The request of a schema."""
+
+    verb: Annotated[tuple[str, ...], Option("For instance run, or kernels meet.", "VERB...", positional=True)]
+
+
+def perform(request: SchemaRequest, say: Say) -> Iterator[PlainText]:
+    """The schema as its file has it.
+
+    :raises Misuse: the verb prints no JSON
+    """
+    from pfnlab.schema_files import schema_text
+
+    yield PlainText(schema_text(" ".join(request.verb)))
