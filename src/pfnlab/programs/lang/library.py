@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 
 from pfnlab.errors import Misuse
+from pfnlab.inert import visible_name
 from pfnlab.programs.lang.library_list import FOLDER, library_folder
 from pfnlab.programs.lang.load import load_bytes, load_program
 from pfnlab.programs.lang.ops import Program
@@ -188,7 +189,12 @@ def _close_names(name: str) -> str:
 
 
 def _below(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob(f"*{SUFFIX}") if path.is_file())
+    try:
+        return sorted(path for path in folder.rglob(f"*{SUFFIX}") if path.is_file())
+    except OSError as trouble:
+        # Folders come and go meanwhile, as those of processes do.
+        name = visible_name(trouble.filename or folder)
+        raise Misuse(f"{name} cannot be read: {trouble.strerror}: name a folder of programs") from None
 
 
 @cache
