@@ -262,13 +262,38 @@ def test_a_golden_that_is_missing_is_none(tmp_path: Path) -> None:
     assert read_golden(tmp_path / "none.expected.json") is None
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"program": "x"}', "\x00", '{"program": 1, "x": 2}'])
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"program": "x"}', "\x00", '{"program": 1, "x": 2}', "[" * 100_000]
+)
 def test_a_file_that_is_no_golden_is_misuse(tmp_path: Path, content: str) -> None:
     """Garbage is named, with the remedy."""
     path = tmp_path / "x.expected.json"
     path.write_text(content)
 
     with pytest.raises(Misuse, match="promote again"):
+        read_golden(path)
+
+
+@pytest.mark.parametrize("version", ["", "x", "7", "7.2\n", "7.2-rc", "9" * 5000 + ".1"])
+def test_a_golden_is_of_versions(tmp_path: Path, version: str) -> None:
+    """They are put into order, and compared by their series."""
+    content = msgspec.to_builtins(both())
+    content["observations"][0]["versions"] = [version]
+    path = tmp_path / "x.expected.json"
+    path.write_bytes(msgspec.json.encode(content))
+
+    with pytest.raises(Misuse, match="promote again"):
+        read_golden(path)
+
+
+def test_a_golden_has_an_observation_of_each_kernel(tmp_path: Path) -> None:
+    """And none of another."""
+    content = msgspec.to_builtins(both())
+    content["kernels"]["9.9"] = "linux"
+    path = tmp_path / "x.expected.json"
+    path.write_bytes(msgspec.json.encode(content))
+
+    with pytest.raises(Misuse, match=r"9.9 is not both among the kernels and in an observation"):
         read_golden(path)
 
 
