@@ -136,7 +136,7 @@ def test_a_program_of_nothing_is_refused(ask: Ask, program: Path) -> None:
     answer = ask("replay", program)
 
     assert 2 == answer.code
-    assert "`pfnlab run`" in answer.err
+    assert answer.err.startswith(f"pfnlab: {program}: ") and "`pfnlab run`" in answer.err
 
 
 def test_what_check_prints_as_json(ask: Ask, tmp_path: Path) -> None:

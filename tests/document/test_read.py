@@ -163,7 +163,7 @@ def test_a_hostile_value_is_shown(tmp_path: Path, name: str, place: Place, value
             "inspection",
             ("findings", 0, "around", 0, "start"),
             "no text",
-            "regex '^0x[0-9a-f]{1,32}$' - at `$.findings[0].around[0].start`, which is \"\"; print it again with",
+            "regex '^0x[0-9a-f]{1,32}$' - at `$.findings[0].around[0].start`, which is \"\"; print it again",
         ),
         ("meeting", ("differences", 0, "seen", 0), "no list", "at `$.differences[0].seen[0]`, which is []"),
         ("sweep", ("tables", 0, "columns"), "no list", "columns - at `$.tables[0]`, which is {"),

@@ -56,7 +56,7 @@ def result_of(content: Any, source: str = "<result>") -> Printed:
 
 
 def _found(content: Any, said: str) -> str:
-    """What stands at the place that a message names, as ``, which is "x"``; empty where it names none."""
+    """The value at the place that a message names, as ``, which is "x"``; empty where it names none."""
     place = _PLACE.search(said)
     if place is None:
         return ""

@@ -115,7 +115,9 @@ class Replaying(NamedTuple):
         content = read_bytes(file, "counterexample", MOST_RECORDED)
         if content.lstrip()[:1] == b"{" and CheckResult.form().encode() in content:
             return self._of_check(read_text(file, "counterexample", MOST_RECORDED), str(file))
-        saved = ProgramReplay(load_program(file))
+        program = load_program(file)
+        with _said_of(str(file)):
+            saved = ProgramReplay(program)
         return [Case(saved, saved.machine, source=str(file))]
 
     def _of_check(self, text: str, source: str) -> list[Case]:
@@ -204,7 +206,7 @@ class Replaying(NamedTuple):
 
 @contextmanager
 def _said_of(source: str) -> Iterator[None]:
-    """What is refused inside stands in the file *source*; empty for the command line."""
+    """A context whose refusals name the file *source*, in which it stands; empty for the command line."""
     try:
         yield
     except Misuse as refused:

@@ -100,7 +100,7 @@ def columns_made(steps: Sequence[Sequence[str]]) -> set[tuple[str, str]]:
 
 
 def foreign_object(objects: Iterable[Sequence[Any]]) -> str | None:
-    """What among the *objects* of a file no version makes, as ``the trigger x``; None where there is nothing.
+    """The first of the *objects* of a file that no version makes, as ``the trigger x``; None for none.
 
     A view, a trigger or a virtual table runs where somebody reads or writes, and a table may have conditions
     that do; so each has to be exactly one of those that the steps make.
