@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from copy import deepcopy
+from math import gcd
 from typing import Any
 
 import msgspec
@@ -61,6 +62,8 @@ VALUES = {
     "half a character": '"x\\ud800"',
     "a name that is half a character": '{"\\udcff": 1}',
     "a hostile text": json.dumps(HOSTILE),
+    "a text that would run": '"javascript:alert(1)"',
+    "a text that would load": '"url(http://x)"',
     "a long text": json.dumps("y" * 200_000),
     "a number of 401 digits": "1" + "0" * 400,
     "a number below all": "-1" + "0" * 400,
@@ -95,6 +98,43 @@ def places(content: Any) -> Iterator[Place]:
     for key, value in items:
         yield (key,)
         yield from ((key, *rest) for rest in places(value))
+
+
+#: What becomes of a value beside :data:`VALUES`.
+GONE, TWICE, MORE = "nothing at all", "the same key twice", "a key that nobody knows"
+
+
+def mutations(content: Any, most: int) -> Iterator[tuple[Place, str, str]]:
+    """The JSON of *content* with another value, or none, at one place, which is named with what stands there.
+
+    Of the items of a list the first two stand for all.
+
+    :param most: how many at most, from all places alike
+    """
+    alike = dict[Place, Place]()
+    for place in places(content):
+        alike.setdefault(tuple(min(step, 1) if isinstance(step, int) else step for step in place), place)
+    names = [*(name for name, value in VALUES.items() if len(value) < 5000), GONE, TWICE, MORE]
+    every = [(place, name) for place in alike.values() for name in names]
+    # Each name at other places: a step that shares nothing with their number.
+    step = max(1, len(every) // most)
+    while gcd(step, len(names)) > 1:
+        step += 1
+    for place, name in every[::step]:
+        yield place, name, _mutated(content, place, name)
+
+
+def _mutated(content: Any, place: Place, name: str) -> str:
+    if name in VALUES:
+        return spoiled(content, {place: VALUES[name]})
+    changed = inside = deepcopy(content)
+    for key in place[:-1]:
+        inside = inside[key]
+    value = json.dumps(inside.pop(place[-1]))
+    if name == GONE or not isinstance(inside, dict):
+        return json.dumps(changed)
+    key = json.dumps(place[-1]) if name == TWICE else '"x\\n"'
+    return spoiled(content, {place: f"{value}, {key}: {value}"})
 
 
 def spoiled(content: Any, values: dict[Place, str]) -> str:

@@ -24,6 +24,9 @@ Count = Annotated[int, Meta(ge=0)]
 #: A text that is never empty where pfnlab prints it; reports take an empty one.
 Text = Annotated[str, Meta(extra_json_schema={"minLength": 1})]
 
+#: A byte of physical memory, in hexadecimal.
+Address = Annotated[str, Meta(pattern="^0x[0-9a-f]{1,32}$")]
+
 #: Of a key with a default: it is always printed, and results of early versions have none.
 ALWAYS = Meta(extra_json_schema={"always": True})
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from archive_on_disk import bzimage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_campaigns import SMALL, small
@@ -194,6 +195,44 @@ def test_a_mistake_is_one_line(text: str, line: str) -> None:
     found = mistakes(text)
 
     assert any(one.startswith(line) for one in found), found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        MEET.replace("6.12", "{}"),
+        FUZZ.replace("model:7.2", "qemu:{}"),
+        CATALOGUE.replace("model:7.2", "qemu:{}"),
+        SWEEP.replace('"qemu:7.2"', '"model:7.2", "qemu:{}"'),
+    ],
+)
+@pytest.mark.parametrize("relative", [False, True])
+def test_a_kernel_that_is_a_file_has_to_be_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, relative: bool
+) -> None:
+    """A campaign that somebody sent may name any file."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "passwd").write_text("root:x:0:0\n")
+    name = f"../{tmp_path.name}/passwd" if relative else str(tmp_path / "passwd")
+
+    (said,) = mistakes(f"{HEAD}{text.format(name)}")
+
+    assert said.startswith("c.toml:4: [[") and f"{name} is not an x86 bzImage" in said
+
+
+def test_a_kernel_that_is_a_file_is_taken(tmp_path: Path) -> None:
+    """Where it is one."""
+    (tmp_path / "bzImage").write_bytes(bzimage("7.2.1"))
+
+    assert not mistakes(f"{HEAD}{MEET.replace('6.12', str(tmp_path / 'bzImage'))}")
+
+
+@pytest.mark.parametrize("name", ["model:7.2\\n", "qemu:7.2\\n", "model:7.2+deb\\u001b"])
+def test_a_machine_is_named_on_one_line(name: str) -> None:
+    """What follows a version may be that of a package."""
+    (said,) = mistakes(f"{HEAD}{CATALOGUE.replace('model:7.2', name)}")
+
+    assert said.startswith("c.toml:4: [[catalogue]] 1, machines: there is no kernel")
 
 
 def test_every_mistake_has_a_line() -> None:

@@ -136,7 +136,7 @@ def test_a_program_of_nothing_is_refused(ask: Ask, program: Path) -> None:
     answer = ask("replay", program)
 
     assert 2 == answer.code
-    assert "`pfnlab run`" in answer.err
+    assert answer.err.startswith(f"pfnlab: {program}: ") and "`pfnlab run`" in answer.err
 
 
 def test_what_check_prints_as_json(ask: Ask, tmp_path: Path) -> None:
@@ -305,6 +305,22 @@ def test_whatever_stands_in_what_check_prints_is_replayed_or_refused(
     answer = ask("replay", kept)
 
     assert answer.code in (0, 1, 2) and answer.err.count("\n") <= 1
+
+
+@pytest.mark.parametrize("path", ["", "x", LEAK.replace("6.1", "9.9"), LEAK.replace("small", "\x1b[2J")])
+def test_a_path_in_a_file_that_is_none_is_said_of_the_file(ask: Ask, tmp_path: Path, path: str) -> None:
+    """Nobody typed it."""
+    content = json.loads(
+        ask("check", "--on", "model:6.1", "--scope", "small", "--property", "no_leak", "--json").out
+    )
+    content["properties"][0]["replay"] = path
+    kept = tmp_path / "kept.json"
+    kept.write_text(json.dumps(content))
+
+    answer = ask("replay", kept)
+
+    assert (2, 1) == (answer.code, answer.err.count("\n"))
+    assert answer.err.startswith(f"pfnlab: {kept}: ")
 
 
 def test_a_long_path_with_a_mistake_is_misuse(ask: Ask) -> None:

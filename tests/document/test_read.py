@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hostile_results import VALUES, Place, differing, places, spoiled
+from hostile_results import VALUES, Place, differing, mutations, places, spoiled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sample_reports import FINDING, content_of, sample_contents
@@ -157,8 +157,16 @@ def test_a_hostile_value_is_shown(tmp_path: Path, name: str, place: Place, value
             "explanation",
             ("boots", 0, "events", 0, "places", 0, "start"),
             "a hostile text",
-            "start or end is no hexadecimal number - at `$.boots[0].events[0].places[0]`",
+            "'^0x[0-9a-f]{1,32}$' - at `$.boots[0].events[0].places[0].start`, which is \"x]]>",
         ),
+        (
+            "inspection",
+            ("findings", 0, "around", 0, "start"),
+            "no text",
+            "regex '^0x[0-9a-f]{1,32}$' - at `$.findings[0].around[0].start`, which is \"\"; print it again",
+        ),
+        ("meeting", ("differences", 0, "seen", 0), "no list", "at `$.differences[0].seen[0]`, which is []"),
+        ("sweep", ("tables", 0, "columns"), "no list", "columns - at `$.tables[0]`, which is {"),
         ("campaign", ("coverage", "pairs", 0), "a number of 401 digits", "a number of 401 digits is in no"),
         (
             "policies",
@@ -171,6 +179,29 @@ def test_a_hostile_value_is_shown(tmp_path: Path, name: str, place: Place, value
 def test_a_hostile_value_is_refused(tmp_path: Path, name: str, place: Place, value: str, says: str) -> None:
     """Where it makes no sense."""
     assert says in refusal(tmp_path, placed(name, place, value))
+
+
+@pytest.mark.parametrize("name", sorted(sample_contents()))
+@pytest.mark.timeout(300)
+def test_each_value_of_a_result_may_be_another(tmp_path: Path, name: str) -> None:
+    """Then there is a report, or one line with the name of the file; a drawing is drawn where a text is one
+    that could act."""
+    path = tmp_path / "result.json"
+    refused = shown = 0
+    for place, value, text in mutations(sample_contents()[name], 700):
+        path.write_text(text, encoding="utf-8")
+        try:
+            parts = [part_of(result) for result in read_results([path])]
+        except Misuse as trouble:
+            refused += 1
+            said = str(trouble)
+            assert "\n" not in said and str(path) in said, (place, value)
+            continue
+        shown += 1
+        document = document_of(parts)
+        assert mail(document).encode() and ("would" not in value or html(document).encode())
+
+    assert refused and shown
 
 
 @settings(max_examples=150)
@@ -214,3 +245,38 @@ def test_a_policy_in_a_file_is_not_run(tmp_path: Path) -> None:
 
     assert part_of(result_of(content)).says.startswith(f"model:7.2,tracker={evil} violates")
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_range_does_not_end_before_it_begins() -> None:
+    """Nobody could draw it."""
+    content = sample_contents()["inspection"]
+    content["findings"][0]["around"][0]["end"] = "0x1"
+
+    with pytest.raises(Misuse, match="a range ends at 0x1, before it begins at 0x"):
+        result_of(content)
+
+
+def test_a_finding_of_a_newer_version_is_shown() -> None:
+    """Its kind has no title here."""
+    content = sample_contents()["inspection"]
+    content["findings"][0]["finding"]["kind"] = "newer_kind"
+
+    assert "newer_kind: " in mail(document_of([part_of(result_of(content))]))
+
+
+def test_a_counterexample_of_a_newer_version_is_shown() -> None:
+    """Its text, where this version cannot read it."""
+    content = sample_contents()["check"]
+    violated = next(one for one in content["properties"] if one["verdict"] == "violated")
+    violated["program"] = "pfnlab program 9\n"
+
+    assert "pfnlab program 9" in mail(document_of([part_of(result_of(content))]))
+
+
+@pytest.mark.parametrize("text", ["javascript:alert(1)", "url(http://x)", "@import 'x'"])
+def test_a_text_in_a_drawing_may_say_anything(text: str) -> None:
+    """It is read out and found by, and nothing follows it."""
+    content = content_of(differing())
+    content["machines"][0]["machine"] = text
+
+    assert text in html(document_of([part_of(result_of(content))]))

@@ -74,10 +74,10 @@ class Reader:
 
 def _printed(*words: str) -> str:
     """What a command prints."""
-    from pfnlab.cli.direct import performed_directly
+    from pfnlab.cli.reader import perform_words
 
     with redirect_stdout(io.StringIO()) as out:
-        assert performed_directly(list(words)) is not None
+        perform_words(list(words))
     return out.getvalue()
 
 

@@ -23,7 +23,7 @@ from small_models import Counters
 from toy_kernel import IMAGE, KALLSYMS, SYMBOLS, TABLES, ToyKernel, type_bytes
 
 from pfnlab.checker.search.property import always
-from pfnlab.cli.direct import performed_directly
+from pfnlab.cli.reader import perform_words
 
 TOP = Path(__file__).parents[2]
 
@@ -188,7 +188,7 @@ def stores() -> Iterator[bytes]:
 def checks() -> Iterator[bytes]:
     """What a check prints that found a leak."""
     with redirect_stdout(io.StringIO()) as out:
-        performed_directly(
+        perform_words(
             ["check", "--on", "model:6.1", "--scope", "small", "--depth", "3", "--jobs", "1", "--json"]
         )
     yield out.getvalue().encode()

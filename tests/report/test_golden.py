@@ -280,6 +280,29 @@ def test_a_file_that_is_no_golden_is_misuse(tmp_path: Path, content: str) -> Non
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("version", ["", "x", "7", "7.2\n", "7.2-rc", "9" * 5000 + ".1"])
+def test_a_golden_is_of_versions(tmp_path: Path, version: str) -> None:
+    """They are put into order, and compared by their series."""
+    content = msgspec.to_builtins(both())
+    content["observations"][0]["versions"] = [version]
+    path = tmp_path / "x.expected.json"
+    path.write_bytes(msgspec.json.encode(content))
+
+    with pytest.raises(Misuse, match="promote again"):
+        read_golden(path)
+
+
+def test_a_golden_has_an_observation_of_each_kernel(tmp_path: Path) -> None:
+    """And none of another."""
+    content = msgspec.to_builtins(both())
+    content["kernels"]["9.9"] = "linux"
+    path = tmp_path / "x.expected.json"
+    path.write_bytes(msgspec.json.encode(content))
+
+    with pytest.raises(Misuse, match=r"9.9 is not both among the kernels and in an observation"):
+        read_golden(path)
+
+
 def test_a_run_that_does_as_before_has_no_differences(program: Path) -> None:
     """A run is compared with the golden of its own series."""
     write_golden(golden_path(program), both(hash_now=program_hash(load_program(program))))

@@ -12,9 +12,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from made_results import SEEN, result, shards
 
 from pfnlab.errors import Misuse, PfnlabError, Undecided
+from pfnlab.store.sqlite import SqliteDatabase
 from pfnlab.store.store import Store
 from pfnlab.store.stored import DONE, ResultFilter
 
@@ -27,6 +30,16 @@ def file(tmp_path: Path) -> Path:
         store.begin("c", {}, shards(40))
         store.finish("c", 0, [result(number) for number in range(50)], SEEN)
     return path
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The bytes of a small store."""
+    path = tmp_path_factory.mktemp("good") / "x.db"
+    with Store(str(path)) as store:
+        store.begin("c", {}, shards(3))
+        store.finish("c", 0, [result(number) for number in range(20)], SEEN)
+    return path.read_bytes()
 
 
 def refusal(path: Path) -> str:
@@ -157,6 +170,114 @@ def test_a_store_with_a_sighting_of_nothing_is_refused(file: Path) -> None:
     store.close()
 
     assert "rows refer to others that are not there" in refusal(file)
+
+
+#: What somebody may define in a store that they send, by what it is called.
+FOREIGN = {
+    "the view v": ["CREATE VIEW v AS SELECT 1"],
+    "the trigger t": ["CREATE TRIGGER t AFTER UPDATE ON campaigns BEGIN DELETE FROM sightings; END"],
+    "the table v": ["CREATE VIRTUAL TABLE v USING fts3(x)"],
+    "the view campaigns": [
+        "ALTER TABLE campaigns RENAME TO kept",
+        "CREATE VIEW campaigns AS SELECT name, digest, plan, load_extension('x') AS stop FROM kept",
+    ],
+    "the table shards": ["ALTER TABLE shards ADD COLUMN more BIGINT CHECK (abs(more) > 0)"],
+    "the index i": ["CREATE INDEX i ON hosts (abs(cores))"],
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+@pytest.mark.parametrize("write", [False, True])
+def test_what_no_pfnlab_makes_is_refused(file: Path, name: str, write: bool) -> None:
+    """It would run where somebody reads or writes; the file stays as it is."""
+    with sqlite3.connect(file) as store:
+        store.execute("PRAGMA legacy_alter_table = ON")
+        for statement in FOREIGN[name]:
+            store.execute(statement)
+    store.close()
+    before = file.read_bytes()
+
+    with pytest.raises(Misuse) as refused:
+        Store(str(file), make=write, write=write)
+
+    said = str(refused.value)
+    assert said.startswith(
+        f"{file}: the store is damaged ({name if name != 'the view campaigns' else 'the '}"
+    )
+    assert "is none that pfnlab makes" in said and before == file.read_bytes()
+
+
+def test_statistics_of_tables_are_no_foreign_thing(file: Path) -> None:
+    """SQLite keeps them where somebody asks for them."""
+    with sqlite3.connect(file) as store:
+        store.execute("ANALYZE")
+    store.close()
+
+    with Store(str(file), make=False) as opened:
+        assert ["c"] == [campaign.name for campaign in opened.campaigns()]
+
+
+def test_who_reads_cannot_write(file: Path) -> None:
+    """Whatever is in the store."""
+    with Store(str(file), make=False, write=False) as store, pytest.raises(Misuse, match="cannot be written"):
+        store.ask_to_stop("c")
+
+
+def test_nothing_that_a_store_defines_is_trusted(file: Path) -> None:
+    """Functions that do more than count are refused in it, and its tables of SQLite's own are not written."""
+    with Store(str(file)) as store:
+        assert isinstance(store._database, SqliteDatabase)
+        assert [(0,)] == store._database.rows("PRAGMA trusted_schema")
+
+
+def flipped(content: bytes, draw: st.DataObject) -> bytes:
+    """*content* with a few bytes that are others, most of them in its head and its tables of tables."""
+    data = bytearray(content)
+    ranges = st.sampled_from([(0, 100), (100, 8192), (0, len(data))])
+    for _ in range(draw.draw(st.integers(1, 8))):
+        low, high = draw.draw(ranges)
+        data[draw.draw(st.integers(low, high - 1))] = draw.draw(
+            st.sampled_from([0, 1, 0x27, 0x80, 0xC3, 0xFF])
+        )
+    return bytes(data[: draw.draw(st.sampled_from([len(data), len(data), len(data) // 2, 100]))])
+
+
+@settings(max_examples=200)
+@given(data=st.data())
+def test_whatever_bytes_a_store_has_it_is_read_or_refused_in_one_line(
+    tmp_path_factory: pytest.TempPathFactory, good: bytes, data: st.DataObject
+) -> None:
+    """SQLite repeats names of the file in its messages, which may be no text."""
+    path = tmp_path_factory.mktemp("flipped") / "x.db"
+    path.write_bytes(flipped(good, data))
+
+    try:
+        with Store(str(path), make=False, write=False) as store:
+            store.results()
+            for campaign in store.campaigns():
+                store.shards(campaign.name)
+    except (Misuse, Undecided) as refused:
+        assert "\n" not in str(refused) and str(path) in str(refused)
+
+
+def test_a_format_of_sqlite_that_nobody_knows_is_refused(file: Path) -> None:
+    """Its number stands in the head of the file."""
+    content = bytearray(file.read_bytes())
+    content[44:48] = b"\0\0\0\x09"
+    file.write_bytes(content)
+
+    assert "the store is damaged (unsupported file format)" in refusal(file)
+
+
+@pytest.mark.parametrize(
+    "old", [b"CREATE TABLE hosts", b"CREATE INDEX sightings_by_result", b"BIGINT NOT NULL"]
+)
+def test_a_definition_that_is_no_text_is_refused(file: Path, old: bytes) -> None:
+    """SQLite's own message about it is none either."""
+    content = file.read_bytes()
+    file.write_bytes(content.replace(old, old[:-2] + b"\xff\xfe", 1))
+
+    assert "the store is damaged" in refusal(file)
 
 
 WRITES = """

@@ -203,3 +203,21 @@ def test_a_kernel_agrees_with_its_model(scope: str, extent: slice) -> None:
 
     assert {} == state.findings
     assert state.cells == state.compared
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("first", -1), ("end", -1), ("letters", "Z"), ("letters", ".\n.")),
+        ("shown", [{"cell": 1_000_000, "letter": "D", "says": ["x"]}]),
+    ],
+)
+def test_a_state_with_cells_of_another_sweep_is_refused(tmp_path: Path, key: str, value: object) -> None:
+    """In one line: its letters are counted, and its cells are looked up."""
+    state = begun(list(BROKEN), "pci", 0, 3, USUAL)
+    content = {"format": SweepFile.FORM, "sweeps": [{**msgspec.to_builtins(state), key: value}]}
+    path = tmp_path / "x.json"
+    path.write_bytes(msgspec.json.encode(content))
+
+    with pytest.raises(Misuse, match=r"x.json is no state of a sweep: .*; name another file"):
+        read_stored(path, SweepFile, "sweep")

@@ -18,6 +18,7 @@ from pfnlab.errors import Misuse, ProgramError
 from pfnlab.files import read_text
 from pfnlab.fuzz.rounds import check_vocabulary, looking_named
 from pfnlab.inert import one_line
+from pfnlab.lab.images.bzimage import release_of
 from pfnlab.lab.running.named_machines import name_machine, open_machine
 from pfnlab.meeting.meet import model_version
 from pfnlab.policies import SEAM_OF
@@ -143,7 +144,7 @@ class _Meaning:
                 yield "look", self._refusal(looking_named, table.look)
         else:
             for kernel in table.kernels:
-                yield "kernels", self._refusal(name_machine, f"qemu:{kernel}")
+                yield "kernels", self._refusal(_check_machine, f"qemu:{kernel}")
             if table.profile:
                 yield "profile", self._refusal(model_version, table.profile)
 
@@ -178,8 +179,13 @@ def _check_machine(spec: str) -> None:
         from pfnlab.supervised import supervised
 
         supervised(opened)
-    elif name_machine(spec).kind == "model":
+        return
+    named = name_machine(spec)
+    if named.kind == "model":
         opened()
+    elif not (named.stock or named.built):
+        # Its name is that of a file, and it would be booted.
+        release_of(Path(named.kernel))
 
 
 def _machines(table: Any) -> list[str]:

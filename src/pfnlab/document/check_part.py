@@ -9,7 +9,9 @@ from pfnlab.checker.check import HOLDS, SHOWN_APART, VIOLATED, CheckResult, Prop
 from pfnlab.checker.differ import DifferResult
 from pfnlab.document.blocks import Block, Bullets, Cell, Chapter, Code, Facts, Paragraph, Table, Tone, cell
 from pfnlab.document.part import Part, done, drawn, program_code, section
+from pfnlab.errors import ProgramError
 from pfnlab.inert import recorded_line
+from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.result import beside
 from pfnlab.units import number_of
@@ -117,19 +119,28 @@ def _counterexample(content: CheckResult, answer: PropertyResult) -> Chapter | N
     if answer.verdict != VIOLATED:
         return None
     blocks: list[Block] = [Code("The schedule", "\n".join(answer.schedule))] if answer.schedule else []
-    program = answer.program
-    if program is not None:
-        if answer.schedule:
-            held = "with one held task" if program.needs.held else "without a held task"
-            blocks.append(Paragraph(f"as a program {held}:"))
-        ops = "\n".join(op_lines(program))
-        blocks += program_code(answer.text or "", "The shortest program", glance=ops)
+    if answer.text is not None:
+        program, ops = _read_program(answer), None
+        if program is not None:
+            ops = "\n".join(op_lines(program))
+            if answer.schedule:
+                held = "with one held task" if program.needs.held else "without a held task"
+                blocks.append(Paragraph(f"as a program {held}:"))
+        blocks += program_code(answer.text, "The shortest program", glance=ops)
         blocks.append(drawn(lambda draw: draw.story_of_text(answer.text, [content.machine])))
     if answer.confirmed:
         blocks.append(Bullets(tuple(f"{machine}: {word}" for machine, word in answer.confirmed.items())))
     if answer.replay is not None:
         blocks.append(Facts((("again", (f"pfnlab replay {recorded_line(answer.replay)}",)),)))
     return Chapter(f"{answer.name} is violated", tuple(blocks))
+
+
+def _read_program(answer: PropertyResult) -> Program | None:
+    """The counterexample; None where this version does not read it, and only its text is shown."""
+    try:
+        return answer.program
+    except ProgramError:
+        return None
 
 
 def _row(content: CheckResult, answer: PropertyResult) -> tuple[Cell, ...]:

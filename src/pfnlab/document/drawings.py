@@ -22,8 +22,10 @@ MOST_STEPS = 40
 
 _MODEL = "model:"
 
-#: What an attribute may refer to: nothing but a place in the same drawing.
+#: What an attribute may refer to: nothing but a place in the same drawing. A text that is read out or found
+#: by a name refers to nothing, whatever it says.
 _REFERENCE = re.compile(r"url\(\s*['\"]?(?!#)|@import|javascript:", re.IGNORECASE)
+_TEXTS = ("aria-label", "data-")
 _REFERRING = ("href", "{http://www.w3.org/1999/xlink}href", "src")
 _REFUSED = frozenset({"script", "foreignObject", "iframe", "image", "audio", "video", "object", "embed"})
 
@@ -44,8 +46,9 @@ def checked(svg: str) -> str:
         name = element.tag.rpartition("}")[2] if isinstance(element.tag, str) else "?"
         foreign = [word for word in _REFERRING if not element.get(word, "#").startswith("#")]
         running = [word for word in element.attrib if word.lower().startswith("on")]
-        texts = (element.text or "" if name == "style" else "", *element.attrib.values())
-        if name in _REFUSED or foreign or running or any(map(_REFERENCE.search, texts)):
+        styles = element.text or "" if name == "style" else ""
+        acting = [value for word, value in element.attrib.items() if not word.startswith(_TEXTS)]
+        if name in _REFUSED or foreign or running or any(map(_REFERENCE.search, (styles, *acting))):
             raise Defect(f"a drawing may load or run something: its element {name}")
     return text
 

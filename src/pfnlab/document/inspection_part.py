@@ -44,7 +44,9 @@ def _blocks(content: InspectionResult) -> Iterator[Block]:
 
 def _finding(shown: PlacedFinding) -> Iterator[Block]:
     found = shown.finding
-    title = finding_kinds()[found.kind].title
+    kind = finding_kinds().get(found.kind)
+    # A newer pfnlab knows more kinds.
+    title = found.kind if kind is None else kind.title
     yield Paragraph(f"{found.severity.upper()}  {title}: {found.says}", _TONES[found.severity])
     yield Bullets((f"  {found.means}",))
     if shown.around:

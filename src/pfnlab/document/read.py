@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
@@ -14,12 +15,16 @@ from pfnlab.document.kinds import KINDS, takes
 from pfnlab.errors import Misuse
 from pfnlab.files import MOST_RECORDED, read_text
 from pfnlab.fuzz.filing import DATA, PROGRAM, REPORT, FindingFolder
-from pfnlab.inert import one_line
+from pfnlab.inert import json_line, one_line
 from pfnlab.json_text import json_values
 from pfnlab.result import Printed
 from pfnlab.wildcards import searching
 
-#: The most characters of a foreign ``format`` that a message repeats.
+#: A place as messages of msgspec name it, and the steps to it.
+_PLACE = re.compile(r" - at `\$([^`]*)`$")
+_STEP = re.compile(r"\.(\w+)|\[(\d+|\.\.\.)\]")
+
+#: The most characters of a foreign ``format`` or value that a message repeats.
 _REPEATED = 40
 
 
@@ -47,8 +52,23 @@ def result_of(content: Any, source: str = "<result>") -> Printed:
     try:
         return msgspec.convert(content, kind.content)
     except msgspec.ValidationError as trouble:
-        said = one_line(str(trouble))
+        said = f"{one_line(str(trouble))}{_found(content, str(trouble))}"
         raise Misuse(f"{source}: no {name}: {said}; print it again with {kind.verb}") from None
+
+
+def _found(content: Any, said: str) -> str:
+    """The value at the place that a message names, as ``, which is "x"``; empty where it names none."""
+    place = _PLACE.search(said)
+    if place is None:
+        return ""
+    for name, number in _STEP.findall(place[1]):
+        try:
+            content = content[int(number)] if number else content[name]
+        except (KeyError, IndexError, TypeError, ValueError):
+            # A key of any name is named by dots.
+            return ""
+    shown = one_line(json_line(content))
+    return f", which is {shown if len(shown) <= _REPEATED else f'{shown[:_REPEATED]}…'}"
 
 
 def _read(path: Path) -> Iterator[Printed]:

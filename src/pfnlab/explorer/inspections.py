@@ -33,7 +33,7 @@ from pfnlab.inspector.inspection import inspected
 from pfnlab.inspector.joined_host import JoinedHost
 from pfnlab.inspector.parsing.assembly import snapshot_of
 from pfnlab.inspector.sources.bundle_form import MOST_BUNDLE
-from pfnlab.inspector.sources.origins import received_bundle
+from pfnlab.inspector.sources.origins import of_a_machine, received_bundle
 from pfnlab.messages.explaining import explain
 from pfnlab.messages.explanation import explained
 from pfnlab.units import size_text
@@ -78,7 +78,7 @@ class Inspections:
         """
         # What was open before is not held beside it.
         self._bundle, self._machine = "", None
-        machine = JoinedHost(snapshot_of(received_bundle(question.data, question.name)))
+        machine = JoinedHost(of_a_machine(snapshot_of(received_bundle(question.data, question.name))))
         part = inspection_part(inspected(machine))
         devices = machine.snapshot.devices or ()
         answer = {

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 
 import msgspec
 
-from pfnlab.errors import Misuse, Why
+from pfnlab.errors import Misuse, ProgramError, Why
 from pfnlab.files import MOST_RECORDED, Missing, cannot_write, read_bytes, write_whole
 from pfnlab.fuzz.bias import Bias
 from pfnlab.fuzz.call_kinds import Vocabulary
@@ -23,6 +23,7 @@ from pfnlab.inert import one_line
 from pfnlab.lab.running.kernel_files import FILES, files_by_function, function_of
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
+from pfnlab.programs.lang.validity import check_program
 from pfnlab.result import ALWAYS, Count, Made, Outcome, Result
 from pfnlab.units import number_of
 
@@ -109,21 +110,21 @@ class HuntState(StoredState):
     machines: list[str]
     seed: int
     vocabulary: Vocabulary
-    next: int = 0
-    compared: int = 0
-    undecided: int = 0
-    different: int = 0
+    next: Count = 0
+    compared: Count = 0
+    undecided: Count = 0
+    different: Count = 0
     coverage: Coverage = msgspec.field(default_factory=Coverage)
     bias: Bias = msgspec.field(default_factory=Bias)
     prefixes: list[Program] = msgspec.field(default_factory=list)
     findings: dict[str, KnownSignature] = msgspec.field(default_factory=dict)
     unstable: list[Unstable] = msgspec.field(default_factory=list)
-    reasons: dict[str, int] = msgspec.field(default_factory=dict)
+    reasons: dict[str, Count] = msgspec.field(default_factory=dict)
     kinds: dict[str, Why] = msgspec.field(default_factory=dict)
     causes: list[Cause] = msgspec.field(default_factory=list)
     looking: Looks = Looks()
-    judged: int = 0
-    alarming: int = 0
+    judged: Count = 0
+    alarming: Count = 0
     known: dict[str, KnownRow] = msgspec.field(default_factory=dict)
     measure: Measure = Measure.MODEL
     known_keys: list[str] = msgspec.field(default_factory=list)
@@ -155,14 +156,35 @@ def read_stored(path: Path, form: type[_State], what: str) -> _State | None:
     """
     try:
         stored = msgspec.json.decode(read_bytes(path, what, MOST_RECORDED), type=form)
+        for program in _programs_in(stored):
+            check_program(program, "a program in it")
     except Missing:
         return None
+    except ProgramError as trouble:
+        said = one_line(trouble.message)
+        raise Misuse(f"{path} is no state of a {what}: a program in it: {said}; name another file") from None
     except (ValueError, RecursionError) as trouble:
         said = one_line(str(trouble))
         raise Misuse(f"{path} is no state of a {what}: {said}; name another file") from trouble
     if getattr(stored, "format", "") != form.FORM:
         raise Misuse(f"{path} is of another version of pfnlab: name another file")
     return stored
+
+
+def _programs_in(value: Any) -> Iterator[Program]:
+    """Every program in a state; they are run, and nobody checked them as those of files are checked."""
+    match value:
+        case Program():
+            yield value
+        case msgspec.Struct():
+            for name in value.__struct_fields__:
+                yield from _programs_in(getattr(value, name))
+        case dict():
+            for item in value.values():
+                yield from _programs_in(item)
+        case list() | tuple():
+            for item in value:
+                yield from _programs_in(item)
 
 
 def write_stored(path: Path, content: Any) -> None:

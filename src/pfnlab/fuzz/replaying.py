@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -115,7 +116,9 @@ class Replaying(NamedTuple):
         content = read_bytes(file, "counterexample", MOST_RECORDED)
         if content.lstrip()[:1] == b"{" and CheckResult.form().encode() in content:
             return self._of_check(read_text(file, "counterexample", MOST_RECORDED), str(file))
-        saved = ProgramReplay(load_program(file))
+        program = load_program(file)
+        with _said_of(str(file)):
+            saved = ProgramReplay(program)
         return [Case(saved, saved.machine, source=str(file))]
 
     def _of_check(self, text: str, source: str) -> list[Case]:
@@ -132,15 +135,19 @@ class Replaying(NamedTuple):
         ]
         if not recordings:
             raise Misuse(f"{source} records no counterexample: nothing was violated")
-        paths = [(read_path(path), schedule) for path, schedule in recordings]
+        with _said_of(source):
+            paths = [(read_path(path), schedule) for path, schedule in recordings]
         for path, _ in paths:
             # Its steps are found again on the machine it was found on, even to replay it on another.
             self._check_asked(path.machine, source)
-        return [Case(Replay(path), path.machine, schedule, source) for path, schedule in paths]
+        with _said_of(source):
+            return [Case(Replay(path), path.machine, schedule, source) for path, schedule in paths]
 
     def _replays(self, case: Case) -> Iterator[ReplayResult]:
         """The replay of a case on every machine."""
-        for named in name_machines(self.on or [case.machine], self.profile):
+        with _said_of("" if self.on else case.source):
+            machines = name_machines(self.on or [case.machine], self.profile)
+        for named in machines:
             spec = named.spec
             steps: list[JudgedStep] = []
             verdict = AS_FOUND
@@ -174,7 +181,8 @@ class Replaying(NamedTuple):
         if not self.on:
             for spec in data.machines:
                 self._check_asked(spec, str(folder / DATA))
-        machines = name_machines(self.on or data.machines, self.profile)
+        with _said_of("" if self.on else str(folder / DATA)):
+            machines = name_machines(self.on or data.machines, self.profile)
         all_runs = side_by_side(machines, [program] * len(data.looks), data.looks, self.accel)
         runs_by_level = dict(zip(data.looks, all_runs, strict=True))
         runs = [run for level_runs in runs_by_level.values() for run in level_runs]
@@ -195,6 +203,17 @@ class Replaying(NamedTuple):
         steps = [JudgedStep(line, "") for line in op_lines(program)]
         specs = " and ".join(machine.spec for machine in machines)
         return _result(f"finding {folder.name}: {data.signatures[0]}", specs, steps, verdict)
+
+
+@contextmanager
+def _said_of(source: str) -> Iterator[None]:
+    """A context whose refusals name the file *source*, in which it stands; empty for the command line."""
+    try:
+        yield
+    except Misuse as refused:
+        if not source:
+            raise
+        raise Misuse(f"{source}: {one_line(str(refused))}") from None
 
 
 def _of_path(text: str) -> Case:

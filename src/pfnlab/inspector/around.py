@@ -8,8 +8,9 @@ from typing import Literal
 
 import msgspec
 
-from pfnlab.inspector.finding.finding_form import Finding
+from pfnlab.inspector.finding.finding_form import Finding, check_bounds
 from pfnlab.inspector.joined_host import JoinedHost, driver_words
+from pfnlab.result import Address
 from pfnlab.units import size_text
 
 RowKind = Literal["bar", "resource", "reservation", "free", "mapping"]
@@ -30,11 +31,14 @@ class MemoryRow(msgspec.Struct, frozen=True):
     """
 
     kind: RowKind
-    start: str
-    end: str
+    start: Address
+    end: Address
     label: str
     mode: str = ""
     found: bool = False
+
+    def __post_init__(self) -> None:
+        check_bounds(*self.bounds)
 
     @property
     def bounds(self) -> tuple[int, int]:

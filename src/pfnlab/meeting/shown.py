@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from pfnlab.meeting.explain import Explanation
 from pfnlab.meeting.holding import KernelDifference
@@ -35,7 +36,7 @@ class ShownDifference(msgspec.Struct, frozen=True):
     shown_by: tuple[str, ...]
     program: str
     explanations: Annotated[tuple[Explanation, ...], ALWAYS] = ()
-    seen: Annotated[tuple[tuple[str, ...], ...], ALWAYS] = ()
+    seen: Annotated[tuple[Annotated[tuple[str, ...], Meta(min_length=1)], ...], ALWAYS] = ()
 
     @classmethod
     def of(cls, difference: KernelDifference, explanations: Iterable[Explanation]) -> ShownDifference:

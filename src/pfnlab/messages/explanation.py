@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Annotated
 
@@ -14,10 +13,8 @@ from pfnlab.messages.explaining import PastedBoot, PasteExplanation
 from pfnlab.messages.family import FamilyKind, FamilyVerdict
 from pfnlab.messages.kernel_said import KernelSaid, KernelSure
 from pfnlab.messages.message_event import MessageEvent
-from pfnlab.result import ALWAYS, Count, Made, Outcome, Result
+from pfnlab.result import ALWAYS, Address, Count, Made, Outcome, Result
 from pfnlab.units import number_of
-
-_HEXADECIMAL = re.compile(r"0x[0-9a-f]{1,32}")
 
 
 class SaidPlace(msgspec.Struct, frozen=True):
@@ -29,14 +26,10 @@ class SaidPlace(msgspec.Struct, frozen=True):
     :param name: of what it is; empty where the line does not say it
     """
 
-    start: str
-    end: str | None
+    start: Address
+    end: Address | None
     mode: str | None = None
     name: str = ""
-
-    def __post_init__(self) -> None:
-        if not all(map(_HEXADECIMAL.fullmatch, (self.start, self.end or "0x0"))):
-            raise ValueError("start or end is no hexadecimal number")
 
 
 class ExplainedEvent(msgspec.Struct, frozen=True):

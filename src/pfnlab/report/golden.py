@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from pfnlab.errors import Discovery, LostGuest, Misuse, Undecided
 from pfnlab.files import MOST_RECORDED, Missing, read_bytes, write_whole
@@ -31,13 +32,16 @@ GOLDEN = "golden"
 _LATER = [field.name for field in msgspec.structs.fields(PrintedStep) if not field.required]
 
 
+_Version = Annotated[str, Meta(pattern=r"^[0-9]{1,9}\.[0-9]{1,9}(?:\.[0-9]{1,9}|-rc[0-9]{1,9})?\Z")]
+
+
 class Observation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The observation that several versions share.
 
     :param once: messages those kernels print once per boot and had already spent
     """
 
-    versions: tuple[str, ...]
+    versions: tuple[_Version, ...]
     steps: tuple[PrintedStep, ...]
     once: tuple[str, ...] = ()
 
@@ -53,9 +57,18 @@ class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     program: str
     made_by: str
-    kernels: dict[str, str]
+    kernels: dict[_Version, str]
     observations: tuple[Observation, ...]
     look: LookLevel = LookLevel.PROC
+
+    def __post_init__(self) -> None:
+        """Refuse an observation of nobody, and a kernel that saw nothing.
+
+        :raises ValueError: there is one
+        """
+        seen = {version for one in self.observations for version in one.versions}
+        if other := sorted(seen ^ self.kernels.keys()):
+            raise ValueError(f"{other[0]} is not both among the kernels and in an observation")
 
 
 def golden_path(program: Path) -> Path:
@@ -72,7 +85,7 @@ def read_golden(path: Path) -> Golden | None:
         return msgspec.json.decode(read_bytes(path, "golden", MOST_RECORDED), type=Golden)
     except Missing:
         return None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as trouble:
+    except (ValueError, RecursionError) as trouble:
         said = one_line(str(trouble))
         raise Misuse(f"{path} is no golden: {said}; remove it and promote again") from trouble
 

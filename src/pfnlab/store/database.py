@@ -52,6 +52,10 @@ class Database(ABC):
         """Each table and column that there is."""
 
     @abstractmethod
+    def only_read(self) -> None:
+        """Refuse whatever would write from here on."""
+
+    @abstractmethod
     def transaction(self, *, by_one: bool = False) -> AbstractContextManager[None]:
         """A context whose work is done whole or not at all.
 

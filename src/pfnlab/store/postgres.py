@@ -50,6 +50,10 @@ class PostgresDatabase(Database):
         )
         return {(table, column) for table, column in found}
 
+    def only_read(self) -> None:
+        """Refuse whatever would write from here on."""
+        self.execute("SET default_transaction_read_only = on")
+
     @contextmanager
     def transaction(self, *, by_one: bool = False) -> Iterator[None]:
         """Whole or not at all."""

@@ -7,9 +7,11 @@ found by numbers, so a clock that jumps changes nothing.
 
 from __future__ import annotations
 
+import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
+from typing import Any
 
 _FIRST = (
     """CREATE TABLE hosts (
@@ -79,14 +81,47 @@ VERSION = len(MIGRATIONS)
 VERSION_TABLE = "CREATE TABLE schema_version (version BIGINT NOT NULL)"
 
 
-#: Every column in a database and every table or view, with the name of its table.
+#: Every column in a database and every plain table, with the name of its table.
 COLUMNS = """SELECT objects.name, columns.name FROM sqlite_master AS objects
-    LEFT JOIN pragma_table_info(objects.name) AS columns WHERE objects.type IN ('table', 'view')"""
+    LEFT JOIN pragma_table_info(objects.name) AS columns
+    WHERE objects.type = 'table' AND objects.sql LIKE 'CREATE TABLE%'"""
+
+#: The statistics that SQLite keeps of tables where somebody asks for them.
+_OWN = re.compile(r"CREATE TABLE sqlite_stat[134]\((?:\w+,?)+\)")
+
+#: Kind, name and statement of everything that a file of SQLite defines; looking at them runs none of them.
+OBJECTS = "SELECT type, name, sql FROM sqlite_master"
 
 
 def columns_made(steps: Sequence[Sequence[str]]) -> set[tuple[str, str]]:
     """Each table and column that the statements of *steps* make."""
-    with closing(sqlite3.connect(":memory:")) as database:
-        for statement in (statement for step in steps for statement in step):
-            database.execute(statement)
+    with _made(steps) as database:
         return set(database.execute(COLUMNS))
+
+
+def foreign_object(objects: Iterable[Sequence[Any]]) -> str | None:
+    """The first of the *objects* of a file that no version makes, as ``the trigger x``; None for none.
+
+    A view, a trigger or a virtual table runs where somebody reads or writes, and a table may have conditions
+    that do; so each has to be exactly one of those that the steps make.
+    """
+    known = {("table", "schema_version", VERSION_TABLE)}
+    for version in range(1, VERSION + 1):
+        with _made(MIGRATIONS[:version]) as database:
+            known |= {(kind, name, _even(sql)) for kind, name, sql in database.execute(OBJECTS)}
+    for kind, name, sql in objects:
+        own = kind == "table" and isinstance(sql, str) and _OWN.fullmatch(sql)
+        if not own and (kind, name, _even(sql)) not in known:
+            return f"the {kind} {name}"
+    return None
+
+
+def _made(steps: Sequence[Sequence[str]]) -> closing[sqlite3.Connection]:
+    database = sqlite3.connect(":memory:")
+    for statement in (statement for step in steps for statement in step):
+        database.execute(statement)
+    return closing(database)
+
+
+def _even(sql: Any) -> Any:
+    return " ".join(sql.split()) if isinstance(sql, str) else sql

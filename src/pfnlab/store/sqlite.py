@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 import struct
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -17,7 +18,7 @@ from pfnlab.errors import Misuse, PfnlabError, Undecided
 from pfnlab.files import Missing, cannot_write, check_regular, write_whole
 from pfnlab.path_walk import path_end
 from pfnlab.store.database import Database, damaged
-from pfnlab.store.schema import COLUMNS
+from pfnlab.store.schema import COLUMNS, OBJECTS, VERSION, foreign_object
 from pfnlab.whole_file import whole_file
 
 #: Seconds to wait for another process that writes.
@@ -36,7 +37,10 @@ _FLOCK = "hhqqi0q"
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH)
 
 #: What SQLite says of tables, and of texts, that no pfnlab wrote.
-_FOREIGN = ("already exists", "there is already", "duplicate column", "could not decode")
+_FOREIGN = (
+    *("already exists", "there is already", "duplicate column", "could not decode"),
+    *("unsupported file format",),
+)
 
 #: Errors with which a store cannot be opened where nothing can be written.
 _UNWRITABLE = (
@@ -122,22 +126,48 @@ class SqliteDatabase(Database):
                 raise
 
     def _begin(self) -> None:
-        tables = {table for table, _ in self.columns()}
-        ((application,),) = self.rows("PRAGMA application_id")
-        if application != _APPLICATION or (tables and "schema_version" not in tables):
-            raise Misuse(f"{self.address}: this database is no store of pfnlab: name another file")
+        # A file that somebody sent defines what is run where it is read: none of that is trusted.
+        self.execute("PRAGMA trusted_schema = OFF")
+        self.execute("PRAGMA cell_size_check = ON")
+        if sys.version_info >= (3, 12):
+            self._opened.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)
+        self._check_objects()
         self.execute(f"PRAGMA busy_timeout = {int(BUSY * 1000)}")
         self.execute("PRAGMA synchronous = FULL")
         self.execute("PRAGMA foreign_keys = ON")
         self.execute("PRAGMA temp_store = MEMORY")
         if self._unwritable:
-            self.execute("PRAGMA query_only = ON")
+            self.only_read()
         # A copy that was made while the store was written to may have pages of several moments.
         for (fault,) in self.rows("PRAGMA quick_check(1)"):
             if fault != "ok":
                 raise damaged(self.address, str(fault))
         if self.rows("PRAGMA foreign_key_check"):
             raise damaged(self.address, "rows refer to others that are not there")
+
+    def only_read(self) -> None:
+        """Refuse whatever would write from here on."""
+        self.execute("PRAGMA query_only = ON")
+
+    def _check_objects(self) -> None:
+        """Refuse what no pfnlab makes, before any of it is read.
+
+        :raises Misuse: it is no store, or something else is in it
+        """
+        objects = self.rows(OBJECTS)
+        ((application,),) = self.rows("PRAGMA application_id")
+        versions = [found for found in objects if found[1] == "schema_version"]
+        if application != _APPLICATION or (objects and not versions):
+            raise Misuse(f"{self.address}: this database is no store of pfnlab: name another file")
+        foreign = foreign_object(objects)
+        if foreign is None:
+            return
+        # What a newer pfnlab makes is not known here: that it is newer is said where versions are compared.
+        if foreign_object(versions) is None and self.rows(
+            "SELECT version FROM schema_version WHERE version > ?", (VERSION,)
+        ):
+            return
+        raise damaged(self.address, f"{foreign} in it is none that pfnlab makes")
 
     @property
     def _opened(self) -> sqlite3.Connection:
@@ -246,6 +276,9 @@ class SqliteDatabase(Database):
     def _errors(self) -> Iterator[None]:
         try:
             yield
+        except UnicodeDecodeError as trouble:
+            # SQLite repeats names of the file in its messages.
+            raise damaged(self.address, "a name in it is no text") from trouble
         except sqlite3.Error as trouble:
             code = _code(trouble)
             if code in _DAMAGED or any(words in str(trouble).lower() for words in _FOREIGN):

@@ -53,14 +53,17 @@ class Store:
 
     :param address: a file, or ``postgresql://USER@HOST/NAME``
     :param make: whether to make a file that is not there
+    :param write: whether anything is to be written, but for what brings the tables to this version
     :raises Misuse: there is none, or it is no store, or one of a newer pfnlab
     :raises Undecided: it cannot be reached, or the disk is full
     """
 
-    def __init__(self, address: str, *, make: bool = True) -> None:
+    def __init__(self, address: str, *, make: bool = True, write: bool = True) -> None:
         self.address = address
         self._database: Database = open_database(address, make=make)
         try:
+            if not write:
+                self._database.only_read()
             self._check_counts()
         except BaseException:
             self.close()

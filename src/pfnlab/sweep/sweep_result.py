@@ -42,6 +42,15 @@ class SweptTable(msgspec.Struct, frozen=True):
     columns: tuple[str, ...]
     rows: dict[str, tuple[str, ...]]
 
+    def __post_init__(self) -> None:
+        """Refuse rows of another width.
+
+        :raises ValueError: one has not two letters for each column
+        """
+        for name, row in self.rows.items():
+            if len(row) != len(self.columns):
+                raise ValueError(f"row {name!r} has letters for {len(row)} of {len(self.columns)} columns")
+
     @property
     def name(self) -> str:
         """Scope and kind of mapping."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import msgspec
+from msgspec import Meta
 
 from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.fuzz.causes import Weighed
@@ -71,14 +73,23 @@ class SweepState(HuntState, kw_only=True):
 
     scope: str
     digest: str
-    first: int
-    end: int
-    letters: str = ""
+    first: Count
+    end: Count
+    letters: Annotated[str, Meta(pattern=f"^[{re.escape(''.join(LETTERS) + NOT_RUN)}]*$")] = ""
     shown: list[ShownCell] = msgspec.field(default_factory=list)
     kernels: dict[str, str] = msgspec.field(default_factory=dict)
     format: str = FORMAT
 
     FORM: ClassVar[str] = FORMAT
+
+    def __post_init__(self) -> None:
+        """Refuse cells of another sweep.
+
+        :raises ValueError: one that is shown is not among them
+        """
+        for one in self.shown:
+            if not self.first <= one.cell < self.end:
+                raise ValueError(f"cell {str(one.cell)[:20]} is none of {self.first}:{self.end}")
 
     @property
     def cells(self) -> int:

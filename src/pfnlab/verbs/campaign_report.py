@@ -42,7 +42,7 @@ def perform(request: CampaignReportRequest, say: Say) -> Iterator[PlainText]:
 
     writer, address = writer_of(request.form, request.output), store_address(request.store)
     check_output(request.output, files_of_store(address))
-    with Store(address, make=False) as store:
+    with Store(address, make=False, write=False) as store:
         name = campaign_named(store, request.name)
         seen = store.results(ResultFilter(campaign=name))
         content = ListedResults.of(seen, store.address, [status_of(store, name)])

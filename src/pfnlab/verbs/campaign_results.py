@@ -37,7 +37,7 @@ def perform(request: CampaignResultsRequest, say: Say) -> Iterator[ListedResults
     from pfnlab.store.store import Store, store_address
     from pfnlab.verbs import results
 
-    with Store(store_address(request.store), make=False) as store:
+    with Store(store_address(request.store), make=False, write=False) as store:
         name = campaign_named(store, request.name)
     yield from results.perform(
         results.ResultsRequest(

@@ -36,7 +36,7 @@ def perform(request: StatusRequest, say: Say) -> Iterator[StatusResult]:
     from pfnlab.result import Made
     from pfnlab.store.store import Store, store_address
 
-    with Store(store_address(request.store), make=False) as store:
+    with Store(store_address(request.store), make=False, write=False) as store:
         names = [request.name] if request.name else [campaign.name for campaign in store.campaigns()]
         statuses = tuple(status_of(store, name) for name in names)
         yield StatusResult(made=Made.now(), store=store.address, campaigns=statuses)

@@ -68,7 +68,7 @@ def perform(request: ResultsRequest, say: Say) -> Iterator[ListedResults]:
     _check(request)
     address = store_address(request.store)
     check_output(request.output, files_of_store(address))
-    with Store(address, make=False) as store:
+    with Store(address, make=False, write=False) as store:
         if request.backup is not None:
             store.backup(request.backup)
             say(f"{request.backup} written")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import sys
+import tarfile
 from pathlib import Path
 from types import ModuleType
 
@@ -62,6 +64,60 @@ def test_anything_else_is_refused_in_one_line(tmp_path: Path, content: bytes) ->
         open_origin(path)
 
     assert str(trouble.value).isprintable()
+
+
+def packed_tar(path: Path, files: dict[str, bytes]) -> Path:
+    """An archive of *files*."""
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return path
+
+
+NOTHING = {
+    "other things": {"holiday/a.txt": b"hi"},
+    "nothing": {},
+    "a report without what is looked for": {"sos/sos_commands/foo/bar": b"x", "sos/proc/uptime": b"1 2"},
+}
+
+
+@for_each("what", NOTHING)
+def test_an_archive_without_a_machine_is_refused(tmp_path: Path, what: str) -> None:
+    """That nothing was found would be said of a machine; what was looked for is named."""
+    path = packed_tar(tmp_path / "a.tgz", NOTHING[what])
+
+    with pytest.raises(Misuse) as refused:
+        open_origin(path)
+
+    said = str(refused.value)
+    assert said.startswith(f"{path}: no file of a machine in it: looked for /sys/kernel/debug/x86/pat_")
+    assert "/proc/iomem" in said and "\n" not in said
+
+
+def test_a_folder_without_a_machine_is_refused(tmp_path: Path) -> None:
+    """Though it has the names of a root's folders."""
+    (tmp_path / "proc").mkdir()
+
+    with pytest.raises(Misuse, match="no file of a machine in it: looked for"):
+        open_origin(tmp_path)
+
+
+def test_a_bundle_without_a_machine_is_refused(tmp_path: Path) -> None:
+    """It has its first line and its last one."""
+    path = tmp_path / "empty"
+    path.write_bytes(written([], []))
+
+    with pytest.raises(Misuse, match="no file of a machine in it: looked for"):
+        open_origin(path)
+
+
+def test_one_file_of_a_machine_is_enough(tmp_path: Path) -> None:
+    """Whoever has a list of modules alone sees what that says."""
+    path = packed_tar(tmp_path / "a.tgz", {"sos/proc/modules": b"vfio 1 0 - Live 0x0\n"})
+
+    assert str(path) == open_origin(path).origin
 
 
 def test_a_path_to_nothing_is_refused(tmp_path: Path) -> None:

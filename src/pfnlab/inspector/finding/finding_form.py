@@ -11,7 +11,7 @@ import msgspec
 
 from pfnlab.bugs.here import BugHere
 from pfnlab.errors import Defect
-from pfnlab.result import Count
+from pfnlab.result import Address, Count
 
 
 class Severity(StrEnum):
@@ -75,8 +75,8 @@ class PhysicalPlace(msgspec.Struct, frozen=True):
     :param mode: the cache mode it is reserved with; null where it is not
     """
 
-    start: str
-    end: str
+    start: Address
+    end: Address
     mode: str | None = None
 
     @classmethod
@@ -88,6 +88,9 @@ class PhysicalPlace(msgspec.Struct, frozen=True):
     def bounds(self) -> tuple[int, int]:
         """Its first byte and the one behind its last."""
         return int(self.start, 16), int(self.end, 16)
+
+    def __post_init__(self) -> None:
+        check_bounds(*self.bounds)
 
     def __str__(self) -> str:
         return f"{self.start}-{self.end}" + (f" {self.mode}" if self.mode else "")
@@ -143,6 +146,15 @@ def finding_kinds() -> dict[str, FindingKind]:
         return msgspec.toml.decode(text, type=dict[str, FindingKind])
     except msgspec.ValidationError as trouble:
         raise Defect(f"kinds.toml: {trouble}") from trouble
+
+
+def check_bounds(start: int, end: int) -> None:
+    """Refuse a range that ends before it begins.
+
+    :raises ValueError: this one does
+    """
+    if start > end:
+        raise ValueError(f"a range ends at {end:#x}, before it begins at {start:#x}")
 
 
 def range_text(start: int, end: int) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from pfnlab.errors import Misuse
 from pfnlab.files import read_head
 from pfnlab.inert import visible_name
-from pfnlab.inspector.host_snapshot import Snapshot
+from pfnlab.inspector.host_snapshot import Access, Snapshot
 from pfnlab.inspector.parsing.assembly import snapshot_of
 from pfnlab.inspector.parsing.text_files import TextFiles
 from pfnlab.inspector.sources.bundle import Bundle
@@ -81,4 +81,15 @@ def open_origin(path: Path) -> Snapshot:
         core = importlib.import_module("pfnlab.inspector.sources.core")
         found: Snapshot = core.core_snapshot(path)
         return found
-    return snapshot_of(files_at(path))
+    return of_a_machine(snapshot_of(files_at(path)))
+
+
+def of_a_machine(snapshot: Snapshot) -> Snapshot:
+    """*snapshot*, where anything of a machine was there to be read, or was refused to who collected it.
+
+    :raises Misuse: nothing was; all that were looked for are named
+    """
+    if all(source.access is Access.ABSENT for source in snapshot.sources):
+        names = ", ".join(source.name for source in snapshot.sources)
+        raise Misuse(f"{visible_name(snapshot.origin)}: no file of a machine in it: looked for {names}")
+    return snapshot

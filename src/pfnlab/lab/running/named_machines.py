@@ -98,7 +98,8 @@ def name_machine(spec: str, profile: str | None = None) -> Named:
     own_kernel = None if is_version(rest) or _is_file(rest) else find(rest)
     if own_kernel is not None:
         return Named(spec, profile or own_kernel.series, stock=False, built=True, hardware=hardware)
-    version = rest if is_version(rest) else upstream(rest)
+    # The name of a package says more behind its version, and a line no more.
+    version = rest if is_version(rest) else upstream(rest) if rest.isprintable() else None
     if version and series_of(version) in CONFIRMED and not _is_file(rest):
         return Named(spec, version, stock=True, hardware=hardware)
     if _is_file(rest):

@@ -30,7 +30,7 @@ def version_in(spec: str) -> str:
     :raises Misuse: it hides its point release, as ``5.15.0-91-generic``
     """
     name = spec.partition(",")[0]
-    return version_named(name) if _VERSION.match(name) else name
+    return version_named(name) if _VERSION.match(name) and name.isprintable() else name
 
 
 def profile_named(spec: str, configuration: Configuration) -> Profile:
