@@ -11,10 +11,17 @@ Everything read here may be damaged or hostile: every walk is bounded, and ends 
 from __future__ import annotations
 
 from pfnlab.errors import Undecided
+from pfnlab.inert import visible_name
 
 #: The lens in messages.
 THE_LENS = "the lens, which reads kernel structures,"
 
 
 class LensError(Undecided):
-    """A kernel's types or memory are not as they should be; the message names structure and place."""
+    """A kernel's types or memory are not as they should be; the message names structure and place.
+
+    Names in it were read out of that memory, and stand in one line all the same.
+    """
+
+    def __init__(self, said: str) -> None:
+        super().__init__(visible_name(said))
