@@ -203,8 +203,8 @@ _BEGINNINGS = (
     "reproducers/state_script.py",
 )
 
-#: Where modules are looked for by their names: verbs, and the parts of results.
-_BY_NAME = re.compile(r"verbs/|document/\w+_part\.py")
+#: Where modules are looked for by their names: verbs, the parts of results, and the kinds of machines.
+_BY_NAME = re.compile(r"verbs/|document/\w+_part\.py|programs/model/named_model|lab/running/named_kernel")
 
 
 def unreached(texts: dict[str, str]) -> list[str]:

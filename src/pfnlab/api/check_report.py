@@ -12,8 +12,8 @@ from pfnlab.checker.check import SHOWN_APART, VIOLATED, CheckResult, PropertyRes
 from pfnlab.document.check_part import part
 from pfnlab.document.terminal import terminal
 from pfnlab.errors import Misuse
-from pfnlab.lab.running.named_machines import name_machine
 from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.runs.named_machines import name_machine
 from pfnlab.progress import say, silent
 from pfnlab.result import Outcome, beside
 from pfnlab.supervised import supervised

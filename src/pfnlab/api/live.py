@@ -14,7 +14,6 @@ from pfnlab.api.arguments import Policies, names_own, typed, typed_class
 from pfnlab.api.pages import Pages, Where
 from pfnlab.api.step import Listed, StepSeen, seen_steps
 from pfnlab.errors import Misuse
-from pfnlab.lab.running.named_machines import model_text, name_machine, newest_series, with_policies
 from pfnlab.own_code import is_served
 from pfnlab.policies.boot import guards_of
 from pfnlab.policies.guard import HookCall, check_deterministic
@@ -27,6 +26,7 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import KEYWORDS
 from pfnlab.programs.model.model_machine import ModelMachine, OpenRun
 from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.named_machines import model_text, name_machine, newest_series, with_policies
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, VmaSeen
 from pfnlab.supervised import supervised
 

@@ -13,10 +13,10 @@ from pfnlab.api.records import Record, Recorded, RowsOf, field_text, step_record
 from pfnlab.api.step import StepSeen, seen_steps
 from pfnlab.errors import Misuse
 from pfnlab.judging.judge import judged
-from pfnlab.lab.running.named_machines import newest_series
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.compare import Difference, Verdict
 from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.named_machines import newest_series
 from pfnlab.programs.runs.observation import Run
 from pfnlab.report.run_json import PrintedRun
 from pfnlab.report.run_result import RunResult

@@ -153,8 +153,8 @@ def checks(request: CheckRequest, say: Say) -> Iterator[CheckResult]:
     from pfnlab.checker.kernel.properties import questions
     from pfnlab.checker.kernel.scope import load_scope, read_scope
     from pfnlab.lab.running.confirm import confirm
-    from pfnlab.lab.running.named_machines import name_machines
     from pfnlab.programs.runs.machine import accel_named
+    from pfnlab.programs.runs.named_machines import name_machines
 
     limits, accel = limits_of(request), accel_named(request.accel)
     text = request.scope_text
@@ -224,14 +224,14 @@ def limits_of(request: CheckRequest) -> CheckLimits:
 
 def _specs(request: CheckRequest) -> list[str]:
     """The models by their names."""
-    from pfnlab.lab.running.named_machines import newest_series, with_policies
+    from pfnlab.programs.runs.named_machines import newest_series, with_policies
 
     return with_policies(list(request.on) or [f"model:{newest_series()}"], request.policy)
 
 
 def _model(spec: str) -> ModelMachine:
-    from pfnlab.lab.running.named_machines import model_text, name_machine
     from pfnlab.programs.model.model_machine import ModelMachine
+    from pfnlab.programs.runs.named_machines import model_text, name_machine
 
     named = name_machine(spec)
     if named.kind != "model":
@@ -267,8 +267,8 @@ def _differing(request: CheckRequest, policies: tuple[str, str]) -> DifferResult
 
 def _replaced(base: str, policy: str) -> str:
     """The name of the machine *base* with a policy as ``trackers/vm_pat``; *policy* where it is a machine."""
-    from pfnlab.lab.running.named_machines import with_policies
     from pfnlab.policies import SEAM_OF
+    from pfnlab.programs.runs.named_machines import with_policies
 
     seam, _, name = policy.partition("/")
     if policy.startswith("model:"):

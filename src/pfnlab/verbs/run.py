@@ -19,9 +19,9 @@ from pfnlab.errors import Misuse
 from pfnlab.verbs.option import AccelOf, LookOf, Option, ProfileOf, Say
 
 if TYPE_CHECKING:
-    from pfnlab.lab.running.named_machines import Named
     from pfnlab.programs.lang.ops import Program
     from pfnlab.programs.runs.look import LookLevel
+    from pfnlab.programs.runs.named_machines import Named
     from pfnlab.programs.runs.observation import Run
     from pfnlab.report.run_result import RunResults
 
@@ -146,9 +146,9 @@ def programs_run(
     :raises Misuse: an option of *request* is wrong
     """
     from pfnlab.judging.judge import judged
-    from pfnlab.lab.running.named_machines import side_by_side
     from pfnlab.programs.runs.look import look_named
     from pfnlab.programs.runs.machine import accel_named
+    from pfnlab.programs.runs.named_machines import side_by_side
     from pfnlab.report.run_result import RunResult, RunResults
 
     fields = _fields(request)
@@ -171,7 +171,7 @@ def _fields(request: RunRequest) -> tuple[str, ...]:
 
 
 def _named(request: RunRequest) -> list[Named]:
-    from pfnlab.lab.running.named_machines import name_machines, newest_series, with_policies
+    from pfnlab.programs.runs.named_machines import name_machines, newest_series, with_policies
 
     specs = with_policies(request.on or [f"model:{newest_series()}"], request.policy)
     return name_machines(specs, request.profile)
@@ -195,7 +195,7 @@ def _machines(request: RunRequest, look: LookLevel | None, fields: tuple[str, ..
 
 def _inputs(request: RunRequest, paths: Sequence[Path], machines: Sequence[Named]) -> list[Path]:
     """The files that are read: programs, those that machines are made of, and goldens that are made anew."""
-    from pfnlab.lab.running.named_machines import files_named
+    from pfnlab.programs.runs.named_machines import files_named
     from pfnlab.report.golden import golden_path
 
     files = files_named(machine.spec for machine in machines)
