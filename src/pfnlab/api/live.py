@@ -25,8 +25,9 @@ from pfnlab.programs.lang.single import read_device, read_op, read_span
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import KEYWORDS
 from pfnlab.programs.model.model_machine import ModelMachine, OpenRun
+from pfnlab.programs.model.named_model import model_of
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.named_machines import model_text, name_machine, newest_series, with_policies
+from pfnlab.programs.runs.named_machines import name_machine, newest_series, with_policies
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, VmaSeen
 from pfnlab.supervised import supervised
 
@@ -264,7 +265,7 @@ def machine(
     from pfnlab.programs.lang.load import load_text
 
     load_text(f"{format_program(program)}\nlook\n", "<machine>")
-    live = LiveMachine(named.spec, ModelMachine(model_text(named.rest), LookLevel.MEMORY), program)
+    live = LiveMachine(named.spec, model_of(named, LookLevel.MEMORY), program)
     live._opened()
     return live
 

@@ -145,21 +145,20 @@ def programs_run(
     :param looks: how each program is looked at; None for the way of *request*
     :raises Misuse: an option of *request* is wrong
     """
-    from pfnlab.judging.judge import judged
+    from pfnlab.judging.judge import judged_runs
     from pfnlab.programs.runs.look import look_named
     from pfnlab.programs.runs.machine import accel_named
-    from pfnlab.programs.runs.named_machines import side_by_side
     from pfnlab.report.run_result import RunResult, RunResults
 
     fields = _fields(request)
     machines = _named(request) if machines is None else machines
     look = None if request.look is None else look_named(request.look)
-    all_runs = side_by_side(machines, list(programs.values()), looks or look, accel_named(request.accel))
-    series = {named.spec: named.series for named in machines}
+    accel = accel_named(request.accel)
+    found = judged_runs(machines, list(programs.values()), looks or look, accel, fields)
     return RunResults(
         tuple(
-            RunResult(name, program, runs, judged(program, runs, series, fields))
-            for (name, program), runs in zip(programs.items(), all_runs, strict=True)
+            RunResult(name, program, runs, verdict)
+            for (name, program), (runs, verdict) in zip(programs.items(), found, strict=True)
         )
     )
 
