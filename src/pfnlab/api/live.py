@@ -222,9 +222,24 @@ class LiveMachine(Acting):
         return "\n".join([head, *([] if self.state is None else self.state.lines())])
 
     def _repr_html_(self) -> str:
-        from pfnlab.api.as_html import machine_html
+        from pfnlab.document.blocks import Block, Cell, Figure, Paragraph, Table, cell
+        from pfnlab.document.drawings import checked
+        from pfnlab.document.html import fragment
+        from pfnlab.picture import draw_state
 
-        return machine_html(self)
+        done = [
+            (cell(str(number)), cell(seen.op, code=True), cell(seen.result))
+            for number, seen in enumerate(self.steps, 1)
+        ]
+        blocks: list[Block] = [Paragraph(self.name)]
+        if self.state is not None:
+            now = tuple((cell(label), Cell(lines, code=True)) for label, lines in self.state.rows())
+            blocks += (
+                Figure("The state", checked(draw_state(self.program, self.story.runs[0], -1))),
+                Table("What was done", ("", "operation", "result"), tuple(done)),
+                Table("What is there now", ("", self.name), now),
+            )
+        return fragment(blocks)
 
 
 @typed
