@@ -84,6 +84,8 @@ def test_modules_import_from_their_left(module: str) -> None:
         ("made.py", "from pfnlab import __version__"),
         ("errors.py", "from pfnlab.trace import Trace"),
         ("lens/btf.py", "from pfnlab.lab.images import cache"),
+        ("lens/snapshot.py", "from pfnlab.programs.lang.span import Span"),
+        ("lens/snapshot.py", "from pfnlab.mm.vma import Vma"),
         ("lab/images/kernels.py", "from pfnlab.lab.vm import qemu"),
         ("programs/lang/ops.py", "from pfnlab.programs.runs.places import Places"),
         ("checker/search/explore.py", "from pfnlab.mm.kernel import Kernel"),

@@ -31,7 +31,7 @@ WINGS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("own_code", "worker", "result", "wildcards"),
         ("processes", "supervised"),
     ),
-    "kernel": (("hw",), ("mm",), ("policies",), ("bugs",)),
+    "kernel": (("hw",), ("mm.flags",), ("mm",), ("policies",), ("bugs",)),
     "programs": (
         ("programs.lang",),
         ("programs.runs",),
@@ -78,6 +78,7 @@ ALONE: dict[str, tuple[str, ...]] = {
         *("units", "version", "errors", "inert", "path_walk", "whole_file", "files"),
         *("limit", "own_code", "worker", "processes", "extras"),
     ),
+    "lens": ("units", "errors", "whole_file", "path_walk", "files", "extras", "hw", "mm.flags"),
     "store": ("units", "errors", "inert", "path_walk", "whole_file", "files", "extras"),
 }
 
