@@ -70,7 +70,7 @@ def measure(series: str, rows: list[list[str]]) -> bool:
                 def look() -> object:
                     return lens.snapshot(pids, places)
 
-                vmas = len(lens.snapshot(pids, places).tasks[0].vmas)
+                vmas = len(lens.snapshot(pids, places).spaces[0].vmas)
                 with no_collection():
                     return vmas, median(look, ROUNDS), median(look, ROUNDS, time.process_time)
 

@@ -21,8 +21,8 @@ from pfnlab.fuzz.filing import Folder
 from pfnlab.fuzz.hunt import Hunt
 from pfnlab.fuzz.hunt_state import HuntState
 from pfnlab.fuzz.rounds import looking_named, opened
-from pfnlab.lab.running.named_machines import name_machines
 from pfnlab.processes import processors
+from pfnlab.programs.runs.named_machines import name_machines
 
 PROGRAMS = 600
 SEED = 34

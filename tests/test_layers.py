@@ -7,80 +7,15 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import tooling
 from for_each import for_each
 
 SOURCE = Path(__file__).parent.parent / "src" / "pfnlab"
 
-#: What may import what: a part imports itself and parts of a lower rank, never its equals. A room of a
-#: package has a rank of its own; what lies in the package beside its rooms comes behind them. Verbs about
-#: campaigns and of the explorer have theirs too, for shards and the page perform the other verbs.
-ORDER = (
-    ("units", "version"),
-    ("errors", "trace", "inert"),
-    ("path_walk",),
-    ("whole_file",),
-    ("files", "endings"),
-    ("limit", "branches", "progress", "made", "extras", "schema_files", "toml_text", "json_text"),
-    ("own_code", "worker", "result", "wildcards"),
-    ("processes", "supervised"),
-    ("store",),
-    ("hw",),
-    ("mm",),
-    ("policies",),
-    ("bugs",),
-    ("programs.lang",),
-    ("programs.runs",),
-    ("programs.model",),
-    ("programs.recorded",),
-    ("programs",),
-    ("reproducers",),
-    ("checker.search",),
-    ("checker.kernel",),
-    ("checker.races",),
-    ("checker",),
-    ("judging",),
-    ("lens",),
-    ("messages",),
-    ("inspector",),
-    ("lab.images",),
-    ("lab.vm",),
-    ("lab.building",),
-    ("lab.steering",),
-    ("lab.running",),
-    ("lab",),
-    ("report",),
-    ("claims",),
-    ("picture",),
-    ("fuzz",),
-    ("sweep",),
-    ("meeting",),
-    ("cluster",),
-    ("document",),
-    ("verbs",),
-    ("campaign",),
-    ("verbs.campaign_new", "verbs.campaign_check", "verbs.campaign_stop"),
-    ("verbs.campaign_run", "verbs.campaign_status", "verbs.campaign_report", "verbs.results"),
-    ("verbs.campaign_resume", "verbs.campaign_results"),
-    ("explorer",),
-    ("verbs.explore",),
-    ("api",),
-    ("cli",),
-    ("__main__",),
-)
-
-#: Rooms that know nothing of what comes before them but these.
-ALONE = {
-    "checker.search": (
-        *("units", "version", "errors", "inert", "path_walk", "whole_file", "files"),
-        *("limit", "own_code", "worker", "processes", "extras"),
-    ),
-    "store": ("units", "errors", "inert", "path_walk", "whole_file", "files", "extras"),
-}
+rooms = tooling.draw_rooms()
 
 #: What `import pfnlab` names.
 _OFFERED = ("pfnlab.api.", "pfnlab.version.")
-
-RANK = {part: rank for rank, parts in enumerate(ORDER) for part in parts}
 
 MODULES = sorted(path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py"))
 
@@ -99,35 +34,29 @@ def imported(tree: ast.AST, package: tuple[str, ...]) -> Iterator[tuple[int, str
             yield from ((node.lineno, f"{stem}.{alias.name}") for alias in node.names)
 
 
-def part_of(names: tuple[str, ...]) -> str:
-    """The part of ORDER that a module belongs to: its room, else its package."""
-    room = ".".join(names[:2])
-    return room if room in RANK else names[0]
-
-
 def violations(module: str, text: str) -> list[str]:
     """The imports of *module* (its path below src/pfnlab) that do not point left."""
     parts = Path(module).with_suffix("").parts
     if parts[0] == "__init__":
         # It offers what is in the api, for type checkers as imports.
-        found = _ours(text, ("pfnlab",))
+        found = ours(text, ("pfnlab",))
         return [f"{module}:{line} imports {name}" for line, name in found if not name.startswith(_OFFERED)]
-    own = part_of(parts)
-    if own not in RANK:
-        return [f"{module} is in no layer: add it to ORDER"]
+    own = rooms.part_of(".".join(parts))
+    if own is None:
+        return [f"{module} is in no layer: add it to WINGS of tools/draw_rooms.py"]
     package = ("pfnlab", *parts[:-1])
     wrong = []
-    for line, name in _ours(text, package):
-        target = part_of(tuple(name.split(".")[1:]))
+    for line, name in ours(text, package):
+        target = rooms.part_of(name.removeprefix("pfnlab."))
         if target == own:
             continue
-        alone = own in ALONE and target not in ALONE[own]
-        if alone or target not in RANK or RANK[target] >= RANK[own]:
+        alone = own in rooms.ALONE and target not in rooms.ALONE[own]
+        if alone or target is None or rooms.RANK[target] >= rooms.RANK[own]:
             wrong.append(f"{module}:{line} imports {name}")
     return wrong
 
 
-def _ours(text: str, package: tuple[str, ...]) -> list[tuple[int, str]]:
+def ours(text: str, package: tuple[str, ...]) -> list[tuple[int, str]]:
     # `import pfnlab` alone names no layer, and is refused as one; so is pages/, which the wheel has not.
     found = ((line, name, name.split(".")[0]) for line, name in imported(ast.parse(text), package))
     return [
@@ -155,6 +84,8 @@ def test_modules_import_from_their_left(module: str) -> None:
         ("made.py", "from pfnlab import __version__"),
         ("errors.py", "from pfnlab.trace import Trace"),
         ("lens/btf.py", "from pfnlab.lab.images import cache"),
+        ("lens/snapshot.py", "from pfnlab.programs.lang.span import Span"),
+        ("lens/snapshot.py", "from pfnlab.mm.vma import Vma"),
         ("lab/images/kernels.py", "from pfnlab.lab.vm import qemu"),
         ("programs/lang/ops.py", "from pfnlab.programs.runs.places import Places"),
         ("checker/search/explore.py", "from pfnlab.mm.kernel import Kernel"),
@@ -203,8 +134,8 @@ _BEGINNINGS = (
     "reproducers/state_script.py",
 )
 
-#: Where modules are looked for by their names: verbs, and the parts of results.
-_BY_NAME = re.compile(r"verbs/|document/\w+_part\.py")
+#: Where modules are looked for by their names: verbs, the parts of results, and the kinds of machines.
+_BY_NAME = re.compile(r"verbs/|document/\w+_part\.py|programs/model/named_model|lab/running/named_kernel")
 
 
 def unreached(texts: dict[str, str]) -> list[str]:

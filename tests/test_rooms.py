@@ -10,8 +10,6 @@ from for_each import for_each
 
 draw_rooms = tooling.draw_rooms()
 
-PACKAGES = [path for path in sorted(draw_rooms.SOURCE.iterdir()) if (path / "__init__.py").exists()]
-
 
 def test_the_drawing_is_current() -> None:
     """`python tools/draw_rooms.py --write` makes it."""
@@ -21,10 +19,20 @@ def test_the_drawing_is_current() -> None:
 
 
 def test_every_package_and_room_is_drawn() -> None:
-    """None is forgotten."""
-    here = {path.name: {room.parent.name for room in path.glob("*/__init__.py")} for path in PACKAGES}
+    """A line each."""
+    here = [path.parent.name for path in draw_rooms.SOURCE.glob("*/**/__init__.py")]
 
-    assert here == {package: set(rooms) for package, rooms in draw_rooms.ORDER.items()}
+    drawn = [line.split("/")[0].strip() for line in draw_rooms.drawing().splitlines()[1:-1]]
+
+    assert sorted(here) == sorted(drawn)
+
+
+@for_each("part", draw_rooms.RANK)
+def test_a_part_in_the_order_of_imports_is_there(part: str) -> None:
+    """A package, or a module."""
+    path = draw_rooms.SOURCE / part.replace(".", "/")
+
+    assert path.is_dir() or path.with_suffix(".py").is_file()
 
 
 def test_a_changed_page_is_noticed() -> None:

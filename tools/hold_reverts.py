@@ -26,7 +26,6 @@ from pfnlab.errors import Undecided
 from pfnlab.lab.building.build import build
 from pfnlab.lab.building.patch_file import read_patch
 from pfnlab.lab.building.reverts import FOLDER, Revert, known_reverts
-from pfnlab.lab.running.named_machines import name_machines, side_by_side
 from pfnlab.meeting.bug_shown import BugRunResult, ShownProgram, program_file, show_bug
 from pfnlab.meeting.sign import ended_at
 from pfnlab.policies.known_kernels import newest_known
@@ -34,6 +33,7 @@ from pfnlab.policies.switch_table import SWITCHES
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.named_machines import name_machines, side_by_side
 from pfnlab.programs.runs.observation import Run
 from pfnlab.progress import say
 from pfnlab.report.golden import golden_look

@@ -23,7 +23,7 @@ from pages.coverage.page import REACHED, ReachedFunction, ReachedFunctions
 from pfnlab.fuzz.bias import Bias
 from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.fuzz.grammar import draw
-from pfnlab.fuzz.signature import KERNELS_GO_ON, undecided
+from pfnlab.fuzz.signature import KERNELS_GO_ON
 from pfnlab.lab.running.kernel_files import files_by_function, function_of
 from pfnlab.lab.running.qemu_machine import QemuMachine, guest_needed
 from pfnlab.meeting.holding import litmus_programs
@@ -31,7 +31,7 @@ from pfnlab.policies.releases import CONFIRMED
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import Run
+from pfnlab.programs.runs.observation import Run, undecided
 
 #: What random programs are drawn with, by the options of `pfnlab fuzz`.
 VOCABULARIES = {

@@ -11,8 +11,9 @@ from middle_runs import careful, cut, forgetful
 from pfnlab.campaign import plan_file
 from pfnlab.errors import Defect, MissingTool
 from pfnlab.fuzz import replaying, rounds
-from pfnlab.lab.running import confirm, named_machines
+from pfnlab.lab.running import confirm
 from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.runs import named_machines
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run
 

@@ -8,8 +8,8 @@ import pytest
 from asking import Ask, Fake, open_with
 
 from pfnlab.lab.running import qemu_machine as lab
-from pfnlab.lab.running.named_machines import Named, name_machine, open_machine
 from pfnlab.programs.runs.machine import Accel
+from pfnlab.programs.runs.named_machines import Named, name_machine, open_machine
 
 
 @pytest.fixture

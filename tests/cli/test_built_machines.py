@@ -9,9 +9,9 @@ from toy_tree import image
 from pfnlab.errors import Misuse
 from pfnlab.lab.building.built import BuiltKernel, keep_built
 from pfnlab.lab.images.kernels import sha256_of
-from pfnlab.lab.running.named_machines import model_text, name_machine, open_machine
 from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.runs.named_machines import model_text, name_machine, open_machine
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from pfnlab.cli.candidates import PROPERTIES, changes
 from pfnlab.cli.completing import _cut, answer, candidates, values_of
 from pfnlab.cli.verbs import VerbPage, verb_pages
 from pfnlab.lab.building.built import built_kernels
-from pfnlab.lab.running.named_machines import all_series
 from pfnlab.policies import FOLDERS
 from pfnlab.policies.eras import VM_PAT_ERAS
 from pfnlab.policies.flushes import FLUSHES
@@ -25,6 +24,7 @@ from pfnlab.policies.profiles import SEAMS as SEAM_NAMES
 from pfnlab.policies.seams import PLACES, POLICIES
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.policies.walkers import WALKERS
+from pfnlab.programs.runs.named_machines import all_series
 
 PAGES = verb_pages()
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from asking import Ask, open_with
 
-from pfnlab.lab.running.named_machines import Named
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel, Machine
+from pfnlab.programs.runs.named_machines import Named
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from asking import Ask
 
-from pfnlab.lab.running import named_machines
+from pfnlab.programs.runs import named_machines
 
 SAME = ("--on", "model:7.3", "--on", "model:7.3,mseal=on")
 OTHER = ("--on", "model:7.3", "--on", "model:7.3,mseal=off")

@@ -8,7 +8,7 @@ import msgspec
 from for_each import for_each
 
 from pfnlab.errors import Why
-from pfnlab.fuzz.signature import Signature, signature_of, signatures_of, undecided
+from pfnlab.fuzz.signature import Signature, signature_of, signatures_of
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import (
     Program,
@@ -17,7 +17,7 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import BookEntry, Reason, Run
+from pfnlab.programs.runs.observation import BookEntry, Reason, Run, undecided
 
 MIDDLE = "a = mmap bar[0:8] wc shared rw\nmunmap a[2:4]\n"
 ELSEWHERE = "b = mmap bar[4:16] uc shared r\nc = fork\nc: munmap b[1:2]\n"

@@ -18,10 +18,10 @@ pytest.importorskip("drgn", reason="drgn is not here: pip install 'pfnlab[lens]'
 
 from pfnlab.judging.judge import violations
 from pfnlab.lab.running.inside import Inside
+from pfnlab.lab.running.inside_state import LensState
 from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.lens.in_use import InUse
 from pfnlab.lens.snapshot import Lens
-from pfnlab.lens.state import LensState
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run

@@ -15,9 +15,9 @@ from toy_kernel import BOOK, MM, PAGE, SYMBOLS, ToyKernel
 from pfnlab.lens import LensError
 from pfnlab.lens.in_use import InUse, Thing, counts_vmas, left_behind
 from pfnlab.lens.memory import GuestRam
+from pfnlab.lens.plain import Fault
 from pfnlab.lens.program import open_program
 from pfnlab.lens.snapshot import Lens
-from pfnlab.programs.runs.observation import MemoryFault
 
 TYPES = toy.types()
 BEFORE = InUse(
@@ -41,7 +41,7 @@ def test_a_count_that_differs_is_said(number: int, says: str) -> None:
     """More of something than before, or less."""
     after = InUse({**BEFORE.counts, "committed_left": number}, BEFORE.lists)
 
-    assert list(left_behind(BEFORE, after)) == [MemoryFault("committed_left", f"{says} than before")]
+    assert list(left_behind(BEFORE, after)) == [Fault("committed_left", f"{says} than before")]
 
 
 def test_tables_are_compared_where_there_are_as_many_address_spaces() -> None:
@@ -64,7 +64,7 @@ def test_a_thing_that_comes_is_said() -> None:
     after = InUse(BEFORE.counts, {"book_left": frozenset({Thing("3-4 in mode 1", (3, 4))})})
 
     assert list(left_behind(BEFORE, after)) == [
-        MemoryFault("book_left", "the book has 3-4 in mode 1, and had not before"),
+        Fault("book_left", "the book has 3-4 in mode 1, and had not before"),
     ]
 
 

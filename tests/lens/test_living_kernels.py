@@ -20,18 +20,19 @@ from drgn.helpers.linux.rbtree import rbtree_inorder_for_each_entry
 from having import ASKED, bootable
 from stepped_guest import SteppedGuest
 
-from pfnlab.lens import LensError
-from pfnlab.lens.btf import Btf
-from pfnlab.lens.memory import GuestRam, MemorySource, open_core
-from pfnlab.lens.program import find_symbols, open_program
-from pfnlab.lens.snapshot import Lens
-from pfnlab.lens.state import (
+from pfnlab.lab.running.inside_state import (
     LensState,
     prots_seen,
     ptes_seen,
     tracked_seen,
     vma_counted,
 )
+from pfnlab.lab.running.inside_words import Words
+from pfnlab.lens import LensError
+from pfnlab.lens.btf import Btf
+from pfnlab.lens.memory import GuestRam, MemorySource, open_core
+from pfnlab.lens.program import find_symbols, open_program
+from pfnlab.lens.snapshot import Lens
 from pfnlab.lens.vmlinux import btf_of
 from pfnlab.policies.releases import series_of
 from pfnlab.programs.lang.load import load_program
@@ -73,6 +74,10 @@ class Subject:
         self.symbols = find_symbols(self.ram)
         self.lens = self.look_into(self.ram)
 
+    def look(self, pids: Mapping[str, int], places: Places) -> LensState:
+        """The state now, in words."""
+        return Words().state(self.lens.snapshot(pids, places), places)
+
     def program(self, source: MemorySource) -> DrgnProgram:
         """A drgn program over this kernel's memory."""
         return open_program(source, self.types, self.symbols)
@@ -107,7 +112,7 @@ def test_a_split_mapping(subject: Subject) -> None:
     """
     When the middle goes, 6.1 marks both pieces with VM_PAT; 7.3 lets them share one whole context.
     """
-    (_, before), (_, state) = subject.guest.run(MIDDLE, subject.lens.snapshot)
+    (_, before), (_, state) = subject.guest.run(MIDDLE, subject.look)
     pieces = (Span("a", 0, 4), Span("a", 8, 16))
 
     assert [vma.span for vma in state.tasks[0].vmas] == list(pieces)
@@ -131,9 +136,7 @@ def test_inside_is_outside_is_the_model(name: str, subject: Subject) -> None:
     program = load_program(litmus_file(name))
     model = ModelMachine(subject.series).run_one(program)
 
-    for step, (outside, state) in zip(
-        model.steps, subject.guest.run(program, subject.lens.snapshot), strict=False
-    ):
+    for step, (outside, state) in zip(model.steps, subject.guest.run(program, subject.look), strict=False):
         assert seen_outside(outside) == seen_inside(state, outside), outside.op
         assert tracked_seen(state) == step.tracked, outside.op
         assert prots_seen(state) == step.prots, outside.op
@@ -151,7 +154,7 @@ def test_drgn_sees_the_same(subject: Subject) -> None:
         bits = [int(vma.vm_flags.value_()) for vma in for_each_vma(task.mm)]
         root = program["memtype_rbroot"].rb_root.address_of_()
         entries = list(rbtree_inorder_for_each_entry("struct memtype", root, "rb"))
-        return subject.lens.snapshot(pids, places), bits, len(entries)
+        return subject.look(pids, places), bits, len(entries)
 
     ((_, (state, bits, entries)),) = subject.guest.run(MIDDLE, both, [1])
 
@@ -169,10 +172,10 @@ def test_a_dump_shows_the_same_state(form: str, subject: Subject, tmp_path: Path
         subject.guest.dump(tmp_path / "vmcore", form)
         core = open_core(tmp_path / "vmcore")
         try:
-            dumped = subject.look_into(core).snapshot(pids, places)
+            dumped = Words().state(subject.look_into(core).snapshot(pids, places), places)
         finally:
             core.close()
-        return subject.lens.snapshot(pids, places), dumped
+        return subject.look(pids, places), dumped
 
     ((_, (live, dumped)),) = subject.guest.run(MIDDLE, both, [1])
 
@@ -196,7 +199,7 @@ def test_damaged_ram_ends_in_an_error(subject: Subject, tmp_path: Path) -> None:
         path.write_bytes(memory[:start] + filler * (end - start) + memory[end:])
         with GuestRam(path) as ram:
             try:
-                subject.look_into(ram).snapshot(pids, places)
+                Words().state(subject.look_into(ram).snapshot(pids, places), places)
             except LensError as reason:
                 assert str(reason)
         path.unlink()
@@ -211,7 +214,7 @@ def test_many_mappings_at_once(subject: Subject) -> None:
     holes = [f"munmap a{number}[15:17]" for number in range(25)]
     text = "\n".join(["pfnlab program 1", "title t", "device bar: pci, 800 pages", *maps, *holes, ""])
 
-    ((outside, state),) = subject.guest.run(text, subject.lens.snapshot, [49])
+    ((outside, state),) = subject.guest.run(text, subject.look, [49])
 
     assert len(state.tasks[0].vmas) == 50
     assert seen_outside(outside) == seen_inside(state, outside)

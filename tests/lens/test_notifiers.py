@@ -9,8 +9,8 @@ from typing import Any, cast
 from for_each import for_each
 
 from pfnlab.lens.notifiers import Notifiers
+from pfnlab.lens.plain import Told
 from pfnlab.lens.view import KernelView
-from pfnlab.programs.runs.observation import NotifierSeen
 
 MM, LIST, OTHER, OWN = 0x1000, 0x2000, 0x3000, 0x4000
 SIZE, RANGES = 0x40, 256
@@ -39,7 +39,7 @@ class Memory:
         return self._bytes[start][address - start : address - start + size]
 
 
-def seen(memory: Memory) -> NotifierSeen | None:
+def seen(memory: Memory) -> Told | None:
     """What the notifier of the address space was told."""
     return Notifiers(cast(KernelView, cast(Any, memory))).of(MM)
 
@@ -49,7 +49,7 @@ def test_the_last_ranges_are_told_in_their_order(told: int, first: int) -> None:
     """Behind a notifier of somebody else; the newest have overwritten the oldest."""
     expected = tuple((number, number + 1) for number in range(first, told))
 
-    assert NotifierSeen(told, expected) == seen(Memory(told))
+    assert Told(told, expected) == seen(Memory(told))
 
 
 def test_an_address_space_without_the_driver_s_notifier_has_none() -> None:

@@ -14,12 +14,13 @@ pytest.importorskip("drgn", reason="drgn is not here: pip install 'pfnlab[lens]'
 import toy_kernel as toy
 from toy_kernel import PLACES, SYMBOLS, ToyKernel
 
+from pfnlab.lab.running.inside_state import LensState
+from pfnlab.lab.running.inside_words import Words
 from pfnlab.lens import LensError
 from pfnlab.lens.memory import GuestRam
 from pfnlab.lens.program import open_program
 from pfnlab.lens.recall import Recall
 from pfnlab.lens.snapshot import Lens
-from pfnlab.lens.state import LensState
 
 TYPES = toy.types()
 
@@ -139,7 +140,7 @@ def test_forgotten_values_are_made_anew() -> None:
 def state(lens: Lens) -> LensState | str:
     """What a lens sees, or why it sees nothing."""
     try:
-        return lens.snapshot({"main": 7}, PLACES)
+        return Words().state(lens.snapshot({"main": 7}, PLACES), PLACES)
     except LensError as reason:
         return str(reason)
 

@@ -16,17 +16,18 @@ pytest.importorskip("drgn", reason="drgn is not here: pip install 'pfnlab[lens]'
 import toy_kernel as toy
 from toy_kernel import PLACES, SYMBOLS, ToyKernel
 
-from pfnlab.lens import LensError
-from pfnlab.lens.memory import GuestRam
-from pfnlab.lens.program import find_symbols, open_program
-from pfnlab.lens.snapshot import Lens
-from pfnlab.lens.state import (
+from pfnlab.lab.running.inside_state import (
     ContextState,
     LensState,
     ptes_seen,
     tracked_seen,
     vma_seen,
 )
+from pfnlab.lab.running.inside_words import Words
+from pfnlab.lens import LensError
+from pfnlab.lens.memory import GuestRam
+from pfnlab.lens.program import find_symbols, open_program
+from pfnlab.lens.snapshot import Lens
 from pfnlab.mm.flags import VM_LOCKED
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import BookEntry, PteSeen
@@ -40,7 +41,9 @@ LIMIT = 5.0
 def look(kernel: ToyKernel, folder: Path) -> LensState:
     """The state of the toy kernel."""
     with GuestRam(kernel.save(folder / "ram")) as ram:
-        return Lens(open_program(ram, TYPES, SYMBOLS), ram, SYMBOLS).snapshot({"main": 7}, PLACES)
+        return Words().state(
+            Lens(open_program(ram, TYPES, SYMBOLS), ram, SYMBOLS).snapshot({"main": 7}, PLACES), PLACES
+        )
 
 
 def test_the_whole_state_is_read(tmp_path: Path) -> None:
@@ -187,12 +190,12 @@ def test_a_task_that_was_seen_is_seen_as_it_is(case: str, tmp_path: Path) -> Non
     path = ToyKernel().save(tmp_path / "ram")
     with GuestRam(path) as ram:
         lens = Lens(open_program(ram, TYPES, SYMBOLS), ram, SYMBOLS)
-        first = lens.snapshot({"main": 7}, PLACES)
+        first = Words().state(lens.snapshot({"main": 7}, PLACES), PLACES)
         with path.open("r+b") as file:
             for at, word in words.items():
                 file.seek(at)
                 file.write(struct.pack("<Q", word))
-        second = lens.snapshot({"main": 7}, PLACES)
+        second = Words().state(lens.snapshot({"main": 7}, PLACES), PLACES)
 
     assert [5] == [task.tlb_gen for task in first.tasks]
     assert seen == [task.tlb_gen for task in second.tasks]
@@ -204,12 +207,12 @@ def test_a_thread_is_looked_for_once(tmp_path: Path) -> None:
     """
     with GuestRam(ToyKernel().save(tmp_path / "ram")) as ram:
         lens = Lens(open_program(ram, TYPES, SYMBOLS), ram, SYMBOLS)
-        lens.snapshot({"main": 7, "thread": 9}, PLACES)
+        Words().state(lens.snapshot({"main": 7, "thread": 9}, PLACES), PLACES)
         asked: list[list[int]] = []
         spaces = lens._view.spaces
         lens._view.spaces = lambda pids: spaces(asked.append(list(pids)) or asked[-1])  # type: ignore[method-assign]
 
-        state = lens.snapshot({"main": 7, "thread": 9}, PLACES)
+        state = Words().state(lens.snapshot({"main": 7, "thread": 9}, PLACES), PLACES)
 
     assert [[7]] == asked
     assert ["main"] == [task.task for task in state.tasks]
@@ -239,7 +242,7 @@ def test_kernels_without_contexts_have_vm_pat(tmp_path: Path) -> None:
     kernel.put(toy.VMAS + 24, toy.FLAGS | 1 << 24)
     with GuestRam(kernel.save(tmp_path / "ram")) as ram:
         program = open_program(ram, toy.types(without="pfnmap_track_ctx"), SYMBOLS)
-        state = Lens(program, ram, SYMBOLS).snapshot({"main": 7}, PLACES)
+        state = Words().state(Lens(program, ram, SYMBOLS).snapshot({"main": 7}, PLACES), PLACES)
 
     assert tracked_seen(state) == ("VM_PAT a[0:4]",)
 
@@ -253,7 +256,7 @@ def test_a_kernel_may_keep_the_first_frame_in_each_vma(tmp_path: Path) -> None:
     kernel.put(toy.VMAS + 48, toy.DEVICE.start + 2)
     with GuestRam(kernel.save(tmp_path / "ram")) as ram:
         program = open_program(ram, toy.types(vma_word="vm_base_pfn"), SYMBOLS)
-        state = Lens(program, ram, SYMBOLS).snapshot({"main": 7}, PLACES)
+        state = Words().state(Lens(program, ram, SYMBOLS).snapshot({"main": 7}, PLACES), PLACES)
 
     assert tracked_seen(state) == ("bar[2:6] a[0:4]",)
 
@@ -267,7 +270,7 @@ def test_a_kernel_may_keep_the_end_of_its_frames_in_each_vma(tmp_path: Path) -> 
     kernel.put(toy.VMAS + toy.VMA_SIZE + 48, 0)
     with GuestRam(kernel.save(tmp_path / "ram")) as ram:
         program = open_program(ram, toy.types(vma_word="pfnmap_end"), SYMBOLS)
-        state = Lens(program, ram, SYMBOLS).snapshot({"main": 7}, PLACES)
+        state = Words().state(Lens(program, ram, SYMBOLS).snapshot({"main": 7}, PLACES), PLACES)
 
     assert tracked_seen(state) == ("bar[2:6] a[0:4]",)
 
@@ -440,7 +443,7 @@ def tracked(kernel: ToyKernel, folder: Path) -> tuple[str, ...]:
     """What is tracked for the VMAs a[0:4] and a[8:16]."""
     with GuestRam(kernel.save(folder / "ram")) as ram:
         lens = Lens(open_program(ram, toy.types(vma_word="pfnmap_parts"), SYMBOLS), ram, SYMBOLS)
-        return tracked_seen(lens.snapshot({"main": 7}, PLACES))
+        return tracked_seen(Words().state(lens.snapshot({"main": 7}, PLACES), PLACES))
 
 
 def test_runs_without_a_gap_are_reservations(tmp_path: Path) -> None:

@@ -8,11 +8,9 @@ from typing import Any, cast
 from for_each import for_each
 
 from pfnlab.hw.bits import PAGE_CACHE_MASK, PAGE_PRESENT, PAGE_PSE, PAGE_PWT
+from pfnlab.lens.plain import Extent, Fault
 from pfnlab.lens.table_walk import DirectMap, TableWalk
 from pfnlab.lens.view import KernelView
-from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.observation import MemoryFault, PteSeen
-from pfnlab.programs.runs.places import Places
 from pfnlab.units import PfnRange
 
 #: Where the direct map begins; as in a kernel, a multiple of what one entry of the top level has.
@@ -60,48 +58,46 @@ def direct_map(*, wide: bool, modes: dict[int, int], end: int = 1 << 20) -> Dire
     return DirectMap(cast(KernelView, cast(Any, Tables(entries, end))), 4)
 
 
-LOW = Places({"low": PfnRange(0x10, 0x14)})
+LOW = {"low": PfnRange(0x10, 0x14)}
 
 
-@for_each("places", [LOW, Places(driver_ram=PfnRange(0x10, 0x14))], ids=["device", "driver"])
-def test_pages_in_another_mode_are_told(places: Places) -> None:
-    """Of devices, and of the driver's own memory."""
-    (name,) = places.memory
+def test_pages_have_their_modes() -> None:
+    """One after the other."""
     modes = {0x10: 0, 0x11: PAGE_PWT, 0x12: PAGE_PWT, 0x13: 0}
 
-    lines, faults = direct_map(wide=False, modes=modes).look(places)
+    seen, faults = direct_map(wide=False, modes=modes).look(LOW)
 
-    assert (lines, faults) == ([f"{name}[1:3] WC"], [])
+    assert (seen, faults) == ({"low": ["wb", "wc", "wc", "wb"]}, [])
 
 
 def test_a_missing_page_is_absent() -> None:
     """The others are there."""
-    lines, _ = direct_map(wide=False, modes={0x10: 0, 0x11: 0, 0x12: 0}).look(LOW)
+    seen, _ = direct_map(wide=False, modes={0x10: 0, 0x11: 0, 0x12: 0}).look(LOW)
 
-    assert lines == ["low[3:4] ABSENT"]
+    assert seen == {"low": ["wb", "wb", "wb", "absent"]}
 
 
 def test_a_device_that_is_no_ram_is_not_told() -> None:
     """The direct map does not have it, and nobody expects it there."""
-    assert direct_map(wide=False, modes={}, end=0x10).look(LOW) == ([], [])
+    assert direct_map(wide=False, modes={}, end=0x10).look(LOW) == ({}, [])
 
 
 def test_an_entry_that_reaches_too_far_is_a_fault() -> None:
     """It gives 508 pages of others another mode as well."""
-    lines, faults = direct_map(wide=True, modes={}).look(LOW)
+    seen, faults = direct_map(wide=True, modes={}).look(LOW)
 
     says = "low[0:4] is WC in the direct map by an entry that has 512 pages, not only these"
-    assert lines == ["low[0:4] WC"]
-    assert faults == [MemoryFault("direct_map_level", says)]
+    assert seen == {"low": ["wc"] * 4}
+    assert faults == [Fault("direct_map_level", says)]
 
 
 def test_an_entry_of_the_program_alone_is_none() -> None:
     """All of its 512 pages are the program's."""
-    whole = Places({"low": PfnRange(0, 512)})
+    whole = {"low": PfnRange(0, 512)}
 
-    lines, faults = direct_map(wide=True, modes={}).look(whole)
+    seen, faults = direct_map(wide=True, modes={}).look(whole)
 
-    assert (lines, faults) == (["low[0:512] WC"], [])
+    assert (seen, faults) == ({"low": ["wc"] * 512}, [])
 
 
 @for_each("wide, found", [(False, {0x11: PAGE_PWT, 0x12: PAGE_PWT}), (True, {})], ids=["pages", "large"])
@@ -115,12 +111,14 @@ def test_single_pages_that_are_not_write_back_are_found(wide: bool, found: dict[
     assert all(entry & PAGE_PRESENT and not entry & PAGE_CACHE_MASK for _, entry in entries)
 
 
-@for_each(("level", "entry"), [(3, "none@L3"), (4, "none@L4"), (5, "none@L4")])
-def test_what_only_some_processors_have_is_no_level_of_its_own(level: int, entry: str) -> None:
-    """An exec that has loaded nothing yet has not even the table below the first entry."""
-    found: list[PteSeen] = []
-    walk = TableWalk(cast(KernelView, cast(Any, Tables({}))), Span, "c", found)
+@for_each("level", [1, 3, 5])
+def test_missing_entries_are_one_run_of_their_level(level: int) -> None:
+    """Nothing is mapped there, so nothing is RAM."""
+    walk = TableWalk(cast(KernelView, cast(Any, Tables({}))), "c")
     walk.area = "a"
+
     walk.table(ROOT, level, 0, 16)
 
-    assert [PteSeen("c", Span("a", 0, 16), None, entry)] == found
+    assert [(Extent("a", 0, 16), 0, level, False)] == [
+        (one.pages, one.word, one.level, one.ram) for one in walk.entries
+    ]

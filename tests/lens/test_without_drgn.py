@@ -11,7 +11,7 @@ from pfnlab import extras
 from pfnlab.errors import MissingTool
 from pfnlab.lab.running.inside import need_lens
 
-PARTS = ("btf", "elf", "kallsyms", "kdump", "memory", "state", "vmlinux")
+PARTS = ("btf", "elf", "kallsyms", "kdump", "memory", "plain", "vmlinux")
 
 
 def test_types_and_memory_need_no_drgn() -> None:

@@ -13,7 +13,6 @@ from git_trees import commits_in_a_row
 
 from pfnlab.errors import Misuse, Undecided
 from pfnlab.lab.building.tree_commits import TreeCommits
-from pfnlab.lab.running.named_machines import Named
 from pfnlab.meeting import bisection
 from pfnlab.meeting.bisect import BisectResult
 from pfnlab.meeting.bisection import BisectOptions, bisected
@@ -22,6 +21,7 @@ from pfnlab.programs.lang.library import find_program
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
+from pfnlab.programs.runs.named_machines import Named
 from pfnlab.programs.runs.observation import Run
 from pfnlab.result import Outcome
 

@@ -9,12 +9,12 @@ from for_each import for_each
 from pfnlab.bugs.bug_parts import HeldBy
 from pfnlab.bugs.known_bugs import Bug, all_bugs, bug
 from pfnlab.errors import Misuse
-from pfnlab.lab.running.named_machines import name_machines, side_by_side
 from pfnlab.meeting.bug_held import held_answer, not_held
 from pfnlab.meeting.bug_shown import program_file
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel
+from pfnlab.programs.runs.named_machines import name_machines, side_by_side
 from pfnlab.programs.runs.observation import Run
 from pfnlab.report.bug_entry import BugEntry
 from pfnlab.report.golden import golden_look

@@ -11,11 +11,11 @@ from for_each import for_each
 from litmus_files import FILES, litmus_file, program_of
 
 from pfnlab.errors import Misuse, Undecided
-from pfnlab.lab.running.named_machines import name_machines, side_by_side
 from pfnlab.programs.lang.device_ops import DriverCall, Plug, RescanMoved, Unplug
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Mmap, Program
 from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.named_machines import name_machines, side_by_side
 from pfnlab.programs.runs.observation import Run
 from pfnlab.reproducers.formats import export
 from pfnlab.reproducers.pieces import with_needs

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -77,15 +76,3 @@ def test_a_counterexample_is_saved_once_its_result_was_taken(tmp_path: Path) -> 
     assert (1, []) == (next(results).outcome.value, said)
     assert [] == list(results)
     assert [f"{tmp_path}/found/no_leak.pfn written"] == said
-
-
-def test_a_scope_may_be_given_as_text() -> None:
-    """Its name is then no file."""
-    text = files("pfnlab.checker.kernel").joinpath("scopes/small.toml").read_text()
-    request = CheckRequest(
-        on=("model:7.2",), scope="nowhere.toml", scope_text=text, properties=("no_leak",), depth=1, jobs=1
-    )
-
-    (result,) = perform(request, print)
-
-    assert 0 == result.outcome.value

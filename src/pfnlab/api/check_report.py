@@ -9,11 +9,9 @@ from pfnlab.api.arguments import Policies, names_own, typed, typed_class
 from pfnlab.api.records import Record, Recorded
 from pfnlab.api.runs import On, machine_names
 from pfnlab.checker.check import SHOWN_APART, VIOLATED, CheckResult, PropertyResult
-from pfnlab.document.check_part import part
-from pfnlab.document.terminal import terminal
 from pfnlab.errors import Misuse
-from pfnlab.lab.running.named_machines import name_machine
 from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.runs.named_machines import name_machine
 from pfnlab.progress import say, silent
 from pfnlab.result import Outcome, beside
 from pfnlab.supervised import supervised
@@ -89,12 +87,17 @@ class CheckReport(Recorded):
         ]
 
     def __repr__(self) -> str:
+        from pfnlab.document.check_part import part
+        from pfnlab.document.terminal import terminal
+
         return "\n\n".join(terminal(part(checked)) for checked in self.checks)
 
     def _repr_html_(self) -> str:
-        from pfnlab.api.as_html import check_html
+        from pfnlab.document.check_part import part
+        from pfnlab.document.compose import document_of
+        from pfnlab.document.html import fragment
 
-        return check_html(self)
+        return fragment(document_of([part(checked) for checked in self.checks]).blocks)
 
 
 @typed

@@ -14,7 +14,6 @@ from pfnlab.api.arguments import Policies, names_own, typed, typed_class
 from pfnlab.api.pages import Pages, Where
 from pfnlab.api.step import Listed, StepSeen, seen_steps
 from pfnlab.errors import Misuse
-from pfnlab.lab.running.named_machines import model_text, name_machine, newest_series, with_policies
 from pfnlab.own_code import is_served
 from pfnlab.policies.boot import guards_of
 from pfnlab.policies.guard import HookCall, check_deterministic
@@ -26,7 +25,9 @@ from pfnlab.programs.lang.single import read_device, read_op, read_span
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import KEYWORDS
 from pfnlab.programs.model.model_machine import ModelMachine, OpenRun
+from pfnlab.programs.model.named_model import model_of
 from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.named_machines import name_machine, newest_series, with_policies
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, VmaSeen
 from pfnlab.supervised import supervised
 
@@ -221,9 +222,24 @@ class LiveMachine(Acting):
         return "\n".join([head, *([] if self.state is None else self.state.lines())])
 
     def _repr_html_(self) -> str:
-        from pfnlab.api.as_html import machine_html
+        from pfnlab.document.blocks import Block, Cell, Figure, Paragraph, Table, cell
+        from pfnlab.document.drawings import checked
+        from pfnlab.document.html import fragment
+        from pfnlab.picture import draw_state
 
-        return machine_html(self)
+        done = [
+            (cell(str(number)), cell(seen.op, code=True), cell(seen.result))
+            for number, seen in enumerate(self.steps, 1)
+        ]
+        blocks: list[Block] = [Paragraph(self.name)]
+        if self.state is not None:
+            now = tuple((cell(label), Cell(lines, code=True)) for label, lines in self.state.rows())
+            blocks += (
+                Figure("The state", checked(draw_state(self.program, self.story.runs[0], -1))),
+                Table("What was done", ("", "operation", "result"), tuple(done)),
+                Table("What is there now", ("", self.name), now),
+            )
+        return fragment(blocks)
 
 
 @typed
@@ -264,7 +280,7 @@ def machine(
     from pfnlab.programs.lang.load import load_text
 
     load_text(f"{format_program(program)}\nlook\n", "<machine>")
-    live = LiveMachine(named.spec, ModelMachine(model_text(named.rest), LookLevel.MEMORY), program)
+    live = LiveMachine(named.spec, model_of(named, LookLevel.MEMORY), program)
     live._opened()
     return live
 

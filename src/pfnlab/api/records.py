@@ -27,6 +27,23 @@ Record = dict[str, str | int | bool | None]
 _TEXTS = ("log", "book", "vmas", "tracked", "prots", "direct_map", "ptes", "events")
 
 
+def records_html(records: Sequence[Record], empty: str) -> str:
+    """Rows as a table for notebooks, with their keys above and every word escaped.
+
+    :param empty: what is said where there are none
+    """
+    from pfnlab.document.blocks import Paragraph, Table
+    from pfnlab.document.blocks import cell as text_cell
+    from pfnlab.document.html import fragment
+
+    if not records:
+        return fragment((Paragraph(empty),))
+    rows = [
+        tuple(text_cell("" if value is None else str(value)) for value in row.values()) for row in records
+    ]
+    return fragment((Table("Rows", tuple(records[0]), tuple(rows)),))
+
+
 class Recorded:
     """A result that can be had as rows."""
 

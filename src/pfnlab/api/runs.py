@@ -9,19 +9,20 @@ from typing import Annotated, Any, Literal, overload
 from pfnlab.api.arguments import Policies, names_own, typed, typed_class
 from pfnlab.api.live import with_own
 from pfnlab.api.programs import AnyProgram, program_of
-from pfnlab.api.records import Record, Recorded, RowsOf, field_text, step_records
+from pfnlab.api.records import Record, Recorded, RowsOf, field_text, records_html, step_records
 from pfnlab.api.step import StepSeen, seen_steps
 from pfnlab.errors import Misuse
 from pfnlab.judging.judge import judged
-from pfnlab.lab.running.named_machines import newest_series
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.compare import Difference, Verdict
 from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.named_machines import newest_series
 from pfnlab.programs.runs.observation import Run
 from pfnlab.report.run_json import PrintedRun
 from pfnlab.report.run_result import RunResult
 from pfnlab.report.table import render
 from pfnlab.report.verdict import verdict_lines
+from pfnlab.result import Made
 from pfnlab.supervised import supervised
 from pfnlab.verbs.run import RunRequest, programs_run
 
@@ -36,6 +37,9 @@ Look = Annotated[LookLevel | Literal["memory", "proc", "end"] | None, '"memory",
 
 #: Fields of observations.
 Fields = Annotated[str | Sequence[str] | None, 'fields of observations, ["result", "book"]']
+
+#: The rows of the table of steps in a notebook.
+_FIELDS = ("value", "log", "book", "vmas")
 
 #: The columns of a result as text.
 _WIDTH = 120
@@ -124,9 +128,13 @@ class RunReport(Recorded):
         return self.text().rstrip("\n")
 
     def _repr_html_(self) -> str:
-        from pfnlab.api.as_html import result_html
+        from pfnlab.document.blocks import Paragraph
+        from pfnlab.document.html import fragment
+        from pfnlab.document.run_part import result_part
 
-        return result_html(self)
+        named = RunResult(self.program.title or "program", self.program, tuple(self.runs), self.verdict)
+        shown = result_part(named, Made.now(), _FIELDS)
+        return fragment((Paragraph(shown.says), *shown.blocks))
 
 
 @typed_class
@@ -176,8 +184,6 @@ class Differences(Recorded, Sequence[Difference]):
         return "\n".join(self.lines())
 
     def _repr_html_(self) -> str:
-        from pfnlab.api.as_html import records_html
-
         return records_html(self.to_records(), empty="no differences")
 
 

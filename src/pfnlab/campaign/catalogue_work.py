@@ -5,11 +5,13 @@ from __future__ import annotations
 import msgspec
 
 from pfnlab.campaign.shard import ShardResults
+from pfnlab.judging.judge import judged_runs
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.runs.compare import Verdict
+from pfnlab.programs.runs.look import look_named
+from pfnlab.programs.runs.named_machines import name_machines
 from pfnlab.store.rows import StoredResult
 from pfnlab.units import number_of
-from pfnlab.verbs.run import RunRequest, programs_run
 
 
 class CatalogueWork(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,10 +29,10 @@ class CatalogueWork(msgspec.Struct, frozen=True, kw_only=True):
 def catalogue_shard(work: CatalogueWork) -> ShardResults:
     """Run every program on every machine, and judge."""
     programs = {name: load_text(text, name) for name, text in work.programs.items()}
-    request = RunRequest(programs=(), on=work.machines, look=work.look or None)
-    found = programs_run(request, programs).of_programs
-    results = tuple(_verdict(work, result.name, result.verdict) for result in found)
-    kernels = {run.machine: run.kernel for result in found for run in result.runs}
+    look = look_named(work.look) if work.look else None
+    found = judged_runs(name_machines(work.machines), list(programs.values()), look)
+    results = tuple(_verdict(work, name, verdict) for name, (_, verdict) in zip(programs, found, strict=True))
+    kernels = {run.machine: run.kernel for runs, _ in found for run in runs}
     return ShardResults(results=results, kernels=kernels, programs=len(programs) * len(work.machines))
 
 

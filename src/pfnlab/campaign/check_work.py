@@ -6,11 +6,15 @@ import msgspec
 
 from pfnlab.campaign.shard import ShardResults
 from pfnlab.checker.check import VIOLATED, CheckResult, PropertyResult
-from pfnlab.progress import say
+from pfnlab.checker.check_all import check_all
+from pfnlab.checker.kernel.properties import questions
+from pfnlab.checker.kernel.scope import load_scope, read_scope
+from pfnlab.checker.limits import Exhaustive
+from pfnlab.programs.model.named_model import model_of
+from pfnlab.programs.runs.named_machines import name_machine
 from pfnlab.result import beside
 from pfnlab.store.rows import StoredResult
 from pfnlab.units import number_of
-from pfnlab.verbs.check import CheckRequest, checks
 
 #: The fields of a check and of an answer that are columns of the store, rows of their own, or not kept.
 _OF_RUN = ("made", "machine", "scope", "answers", "untaken", "growth", "swarm", "seconds")
@@ -37,16 +41,10 @@ class CheckWork(msgspec.Struct, frozen=True, kw_only=True):
 
 def check_shard(work: CheckWork) -> ShardResults:
     """Search, and give the verdicts."""
-    request = CheckRequest(
-        on=(work.machine,),
-        scope=work.scope,
-        scope_text=work.text,
-        properties=work.properties,
-        depth=work.depth,
-        states=work.states,
-        jobs=1,
-    )
-    (checked,) = checks(request, say)
+    scope = read_scope(work.text, work.scope) if work.text else load_scope(work.scope)
+    asked = questions(list(work.properties), scope)
+    limits = Exhaustive(depth=work.depth, states=work.states)
+    (checked,) = check_all([model_of(name_machine(work.machine))], scope, asked, limits, jobs=1)
     kernel = checked.machine.removeprefix("model:")
     return ShardResults(results=check_results(work, checked), kernels={work.machine: kernel})
 

@@ -13,7 +13,7 @@ from pfnlab.fuzz.hunt import Hunt
 from pfnlab.fuzz.hunt_state import FuzzResult, HuntState
 from pfnlab.fuzz.rounds import looking_named, opened
 from pfnlab.fuzz.signature import VIOLATION
-from pfnlab.lab.running.named_machines import name_machines
+from pfnlab.programs.runs.named_machines import name_machines
 from pfnlab.programs.runs.observation import Run
 from pfnlab.result import Outcome
 from pfnlab.store.rows import StoredResult

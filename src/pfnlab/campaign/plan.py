@@ -22,6 +22,7 @@ from pfnlab.errors import Misuse
 from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.meeting.holding import PROGRAMS, SEED
 from pfnlab.policies import SEAM_OF
+from pfnlab.policies.seams import policy_names
 from pfnlab.store.rows import DISCOVERIES
 from pfnlab.store.stored import Seconds
 from pfnlab.sweep.sweeping import compared_together
@@ -292,14 +293,11 @@ def changes_of(policy: str) -> list[str]:
     :param policy: ``all``, a folder (``trackers``), or a policy of it (``trackers/exact``)
     :raises KeyError: there is none
     """
-    # It counts what policies do when it is imported.
-    from pfnlab.report.policies_matrix import POLICIES
-
     folder, slash, name = policy.partition("/")
     if policy == "all":
         return [change for seam in SEAM_OF for change in changes_of(seam)]
     seam = SEAM_OF[folder]
-    names = next(names for known, names in POLICIES.items() if known == seam)
+    names = policy_names(seam)
     if slash and name not in names:
         raise KeyError(name)
     return [f",{seam}={one}" for one in ([name] if slash else names)]

@@ -19,12 +19,12 @@ from pfnlab.files import read_text
 from pfnlab.fuzz.rounds import check_vocabulary, looking_named
 from pfnlab.inert import one_line
 from pfnlab.lab.images.bzimage import release_of
-from pfnlab.lab.running.named_machines import name_machine, open_machine
 from pfnlab.meeting.meet import model_version
 from pfnlab.policies import SEAM_OF
 from pfnlab.policies.own import files_in
 from pfnlab.programs.lang.words import did_you_mean
 from pfnlab.programs.runs.look import look_named
+from pfnlab.programs.runs.named_machines import name_machine, open_machine
 from pfnlab.store.rows import TASK_NAMES, VERDICTS
 from pfnlab.sweep.sweeping import compared_together
 from pfnlab.sweep.swept_cells import cells_of

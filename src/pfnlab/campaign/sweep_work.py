@@ -7,7 +7,7 @@ import msgspec
 from pfnlab.campaign.fuzz_work import FUZZED, difference_of, unstable_of
 from pfnlab.campaign.shard import ShardResults
 from pfnlab.fuzz.rounds import looking_named, opened
-from pfnlab.lab.running.named_machines import name_machines
+from pfnlab.programs.runs.named_machines import name_machines
 from pfnlab.store.rows import StoredResult
 from pfnlab.sweep.sweep_result import SweepResult
 from pfnlab.sweep.sweep_state import begun

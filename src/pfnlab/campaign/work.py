@@ -17,7 +17,7 @@ from pfnlab.campaign.shard import Shard, ShardResults
 from pfnlab.campaign.sweep_work import SweepWork, sweep_shard
 from pfnlab.errors import Defect, Misuse
 from pfnlab.files import MOST_RECORDED, read_bytes
-from pfnlab.lab.running.named_machines import files_named
+from pfnlab.programs.runs.named_machines import files_named
 
 #: For each task the form of its work, and what does it.
 TASKS: dict[str, tuple[type[Any], Callable[[Any], ShardResults]]] = {

@@ -93,9 +93,9 @@ def _shown(result: DifferResult) -> str:
     """Of two models that differ, the runs of the program that shows it."""
     if (program := result.program) is None:
         return ""
-    from pfnlab.lab.running.named_machines import name_machines, side_by_side
     from pfnlab.programs.runs.compare import judge
     from pfnlab.programs.runs.look import LookLevel
+    from pfnlab.programs.runs.named_machines import name_machines, side_by_side
     from pfnlab.report.table import render
 
     (runs,) = side_by_side(name_machines(result.machines), [program], LookLevel.PROC)

@@ -16,12 +16,12 @@ from pfnlab.explorer.spoken import rows
 from pfnlab.explorer.stories import Story, Storyteller
 from pfnlab.explorer.walk import GraphPlace, Walker
 from pfnlab.judging.judge import sentence_of
-from pfnlab.lab.running.named_machines import model_text
 from pfnlab.own_code import serve
 from pfnlab.picture import draw_compare, draw_race, draw_state
 from pfnlab.picture.differing import TRACKING, differing_words
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.named_machines import model_text
 from pfnlab.programs.runs.observation import Run
 from pfnlab.programs.runs.violation import Violation
 from pfnlab.report.run_json import PrintedRun

@@ -9,11 +9,10 @@ from typing import Any
 import msgspec
 
 from pfnlab.fuzz.causes import Weighed
-from pfnlab.fuzz.signature import undecided
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine, Telling
-from pfnlab.programs.runs.observation import Run
+from pfnlab.programs.runs.observation import Run, undecided
 
 
 class AskedMachines:

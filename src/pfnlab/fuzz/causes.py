@@ -35,13 +35,12 @@ from pfnlab.fuzz.signature import (
     all_effects,
     kernel_violations,
     placed_signatures,
-    undecided,
 )
 from pfnlab.fuzz.variations import VARIATIONS
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import Reason, Run
+from pfnlab.programs.runs.observation import Reason, Run, undecided
 from pfnlab.programs.runs.violation import Violation
 
 #: Levels of looking, the one that shows most first: a cause is seen where it strikes and nowhere else.

@@ -20,12 +20,11 @@ from pfnlab.branches import BranchWatch, branches_of
 from pfnlab.errors import Misuse
 from pfnlab.fuzz.call_kinds import pairs_of
 from pfnlab.fuzz.conditions import reached_under
-from pfnlab.fuzz.signature import undecided
 from pfnlab.processes import Processes
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.events import EVENTS
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import Run
+from pfnlab.programs.runs.observation import Run, undecided
 
 #: The folder of the package, which the names of branches leave out.
 PACKAGE = Path(__file__).parents[1]

@@ -38,12 +38,11 @@ from pfnlab.fuzz.signature import (
     in_same_step,
     judged_signatures,
     kernel_violations,
-    undecided,
 )
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine, Rebooting
-from pfnlab.programs.runs.observation import Reason, Run
+from pfnlab.programs.runs.observation import Reason, Run, undecided
 
 #: How often a program that shows a difference is run again.
 REPEATS = 3

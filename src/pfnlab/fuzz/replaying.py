@@ -29,7 +29,13 @@ from pfnlab.fuzz.signature import LOST, Signature, signatures_of
 from pfnlab.inert import one_line, shell_line
 from pfnlab.json_text import json_values
 from pfnlab.lab.running.confirm import AS_FOUND, Compared, comparison
-from pfnlab.lab.running.named_machines import (
+from pfnlab.policies.own import files_in
+from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.printer import op_lines
+from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.machine import Accel
+from pfnlab.programs.runs.named_machines import (
     Named,
     name_machine,
     name_machines,
@@ -37,12 +43,6 @@ from pfnlab.lab.running.named_machines import (
     open_machine,
     side_by_side,
 )
-from pfnlab.policies.own import files_in
-from pfnlab.programs.lang.load import load_program
-from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.lang.printer import op_lines
-from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.machine import Accel
 from pfnlab.programs.runs.observation import Run
 from pfnlab.result import Made, Outcome
 

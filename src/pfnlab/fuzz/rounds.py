@@ -26,11 +26,11 @@ from pfnlab.fuzz.call_kinds import Vocabulary
 from pfnlab.fuzz.coverage import Coverage, Measure, ModelAnswer, ModelProcesses
 from pfnlab.fuzz.grammar import draw, is_rare
 from pfnlab.fuzz.signature import LOOKING, Signature, signature_between
-from pfnlab.lab.running.named_machines import Named, fetch_missing, name_machine, open_machine, see_memory
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.look import LookLevel, look_named
 from pfnlab.programs.runs.machine import Accel, Machine
+from pfnlab.programs.runs.named_machines import Named, fetch_missing, name_machine, open_machine, see_memory
 from pfnlab.programs.runs.observation import Run
 
 if TYPE_CHECKING:

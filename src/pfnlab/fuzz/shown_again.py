@@ -10,12 +10,11 @@ from pfnlab.fuzz.signature import (
     judged_signatures,
     rests_on_spent,
     signatures_of,
-    undecided,
     without_once,
 )
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.machine import Machine, Rebooting
-from pfnlab.programs.runs.observation import Run
+from pfnlab.programs.runs.observation import Run, undecided
 
 
 def machines_of(signature: Signature) -> tuple[str, ...]:

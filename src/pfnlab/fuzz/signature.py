@@ -39,7 +39,7 @@ from pfnlab.programs.lang.walk_ops import STORING_WALKERS, Walk
 from pfnlab.programs.model.model_machine import END
 from pfnlab.programs.runs.compare import Difference, comparable, differences, seen_by_all, spent_messages
 from pfnlab.programs.runs.kmsg import once_message
-from pfnlab.programs.runs.observation import Reason, Run
+from pfnlab.programs.runs.observation import Run
 from pfnlab.programs.runs.violation import Violation
 
 #: Log lines no rule of a program explains, unless the model predicts them.
@@ -301,11 +301,6 @@ def without_once(run: Run) -> Run:
 def rests_on_spent(signature: Signature, runs: Sequence[Run]) -> bool:
     """True where *runs* could not show *signature*: it has a line that prints once per boot and was spent."""
     return any(plain(message) in signature.shape for message in spent_messages(runs))
-
-
-def undecided(runs: Sequence[Run]) -> Reason | None:
-    """The reason why runs tell nothing: a machine lacks something, or a rule. None where all answered."""
-    return next((run.undecided for run in runs if run.undecided is not None), None)
 
 
 def _raised(program: Program, runs: Sequence[Run]) -> tuple[int | None, Signature] | None:

@@ -24,6 +24,7 @@ from pfnlab.hw.bits import (
     PAGE_UFFD_WP,
     PAGE_USER,
 )
+from pfnlab.units import PAGE_SHIFT, PHYSICAL_MASK
 
 #: Where a dirty entry without write permission stores its dirtiness (_PAGE_SAVED_DIRTY).
 PAGE_SAVED_DIRTY = 1 << 58
@@ -38,6 +39,9 @@ PAGE_CHG_MASK = (
     | PAGE_SOFT_DIRTY
     | PAGE_UFFD_WP
 )
+
+#: How many address bits one table level resolves.
+_LEVEL_BITS = 9
 
 
 def pte_present(bits: int) -> bool:
@@ -147,3 +151,11 @@ def pte_needs_flush(old: int, new: int) -> bool:
 def pgprot_modify(old: int, new: int) -> int:
     """Page protection *new* with the cache bits of *old*."""
     return (old & PAGE_CACHE_MASK) | (new & ~PAGE_CACHE_MASK)
+
+
+def entry_pfn(raw: int, level: int) -> int:
+    """The page frame a leaf maps first; an entry that is not present holds it inverted."""
+    shift = PAGE_SHIFT + _LEVEL_BITS * (level - 1)
+    mask = PHYSICAL_MASK >> shift << shift
+    phys = raw & mask if raw & PAGE_PRESENT else ~raw & mask
+    return phys >> PAGE_SHIFT

@@ -38,6 +38,9 @@ from pfnlab.programs.lang.device_ops import MemremapPages, UnmapMappingRange
 from pfnlab.programs.lang.ops import Fork, Op, Program, Release
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import FIELDS, Verdict, judge
+from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.machine import Accel
+from pfnlab.programs.runs.named_machines import Named, side_by_side
 from pfnlab.programs.runs.observation import HELD, LOOKS_AGREE, MemorySeen, Run, Step, standings
 from pfnlab.programs.runs.violation import Violation
 
@@ -107,6 +110,28 @@ def judged(
     """
     broken = (violation for run in runs for violation in violations(program, run, series[run.machine]))
     return msgspec.structs.replace(judge(program, runs, series, fields), violations=tuple(broken))
+
+
+def judged_runs(
+    machines: Sequence[Named],
+    programs: Sequence[Program],
+    looks: LookLevel | Sequence[LookLevel | None] | None = None,
+    accel: Accel = Accel.TCG,
+    fields: tuple[str, ...] = FIELDS,
+) -> list[tuple[tuple[Run, ...], Verdict]]:
+    """Run every program on every machine: for each program its runs, and the verdict on them.
+
+    :param looks: with *accel*, as for :func:`~pfnlab.programs.runs.named_machines.side_by_side`
+    :param fields: as for :func:`judged`
+    :raises Misuse: there is no such model or kernel, or a program that no guest could hold
+    :raises MissingTool: a tool or kernel is not here
+    """
+    series = {named.spec: named.series for named in machines}
+    all_runs = side_by_side(machines, programs, looks, accel)
+    return [
+        (runs, judged(program, runs, series, fields))
+        for program, runs in zip(programs, all_runs, strict=True)
+    ]
 
 
 def _profile(run: Run, series: str | None) -> Profile | None:

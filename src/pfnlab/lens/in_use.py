@@ -14,9 +14,9 @@ from typing import NamedTuple
 import msgspec
 
 from pfnlab.hw.bits import PAGE_PRESENT, PAGE_PSE
+from pfnlab.lens.plain import Fault
 from pfnlab.lens.view import ENTRIES, MAX_DEPTH, USER_ENTRIES, KernelView
 from pfnlab.mm.flags import VM_ACCOUNT
-from pfnlab.programs.runs.observation import MemoryFault
 from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK, pages_of, phys_to_pfn
 
 #: A function of kernels that keep freed objects for a while (KASAN): no count tells them from used ones.
@@ -83,7 +83,7 @@ class InUse(msgspec.Struct, frozen=True):
 
 def left_behind(
     before: InUse, after: InUse, is_ours: Callable[[int, int], bool] = lambda first, behind: False
-) -> Iterator[MemoryFault]:
+) -> Iterator[Fault]:
     """
     The things in use after a program that were not before it.
 
@@ -97,14 +97,14 @@ def left_behind(
             more = after.counts[name] - before.counts[name]
             # Of what somebody else has left, something may go meanwhile; what is committed is never more.
             if more > 0 or (more and name == "committed_left"):
-                yield MemoryFault(name, f"{abs(more):,} {words} {'more' if more > 0 else 'less'} than before")
+                yield Fault(name, f"{abs(more):,} {words} {'more' if more > 0 else 'less'} than before")
     for name, words in LISTED.items():
         had, has = before.lists.get(name), after.lists.get(name)
         if had is None or has is None:
             continue
         for thing in sorted(has - had):
             if not is_ours(*thing.pfns):
-                yield MemoryFault(name, f"{words} {thing.says}, and had not before")
+                yield Fault(name, f"{words} {thing.says}, and had not before")
 
 
 class _Living(NamedTuple):

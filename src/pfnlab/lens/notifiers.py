@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import struct
 
+from pfnlab.lens.plain import Told
 from pfnlab.lens.view import KernelView
-from pfnlab.programs.runs.observation import NotifierSeen
 from pfnlab.units import PAGE_SHIFT, pages_of
 
 _MAGIC = int.from_bytes(b"pnftold1", "little")
@@ -43,7 +43,7 @@ class Notifiers:
             "struct mmu_notifier"
         )
 
-    def of(self, mm: int) -> NotifierSeen | None:
+    def of(self, mm: int) -> Told | None:
         """The ranges that the driver's notifier of an address space was told of; None where there is none."""
         view = self._view
         subscriptions = view.word(mm + self._of_space)
@@ -58,7 +58,7 @@ class Notifiers:
             node = view.word(node)
         return None
 
-    def _told(self, ring: int, told: int) -> NotifierSeen:
+    def _told(self, ring: int, told: int) -> Told:
         words = _RING.unpack(self._view.read(ring, _RING.size)) if told else ()
         kept = [
             (start >> PAGE_SHIFT, pages_of(end)) for start, end in zip(words[::2], words[1::2], strict=True)
@@ -66,4 +66,4 @@ class Notifiers:
         # In the order of telling: the newest have overwritten the oldest.
         first = told % _RANGES if told > _RANGES else 0
         ranges = [*kept[first:], *kept[:first]][: min(told, _RANGES)]
-        return NotifierSeen(told, tuple(ranges))
+        return Told(told, tuple(ranges))

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from pfnlab.hw.bits import PAGE_PRESENT, PAGE_PSE, PAGE_RW, pgprot_large_2_4k
 from pfnlab.hw.cachemode import CacheMode
+from pfnlab.hw.entry import entry_pfn
 from pfnlab.hw.pat import PatConfig
 from pfnlab.lens.view import ENTRIES, LEVEL_BITS, KernelView
-from pfnlab.programs.runs.pte_text import entry_pfn
 from pfnlab.units import PAGE_SHIFT, PAGE_SIZE
 
 #: The most tables and runs that are read in one kernel: 2 TiB of single pages.

@@ -1,4 +1,4 @@
-"""From kernel structures to a :class:`LensState`, for every kernel from 6.1 on, by probing its types."""
+"""From kernel structures to a :class:`RawState`, for every kernel from 6.1 on, by probing its types."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import functools
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from zlib import crc32
 
 from drgn import Program
@@ -17,18 +17,23 @@ from pfnlab.lens.in_use import Counts, InUse
 from pfnlab.lens.layout import Record
 from pfnlab.lens.memory import MemorySource
 from pfnlab.lens.notifiers import Notifiers
-from pfnlab.lens.state import ContextState, LensState, TaskState, VmaState
+from pfnlab.lens.plain import (
+    Extent,
+    Fault,
+    NamedPlaces,
+    RawBook,
+    RawContext,
+    RawEntries,
+    RawPage,
+    RawSpace,
+    RawState,
+    RawVma,
+)
 from pfnlab.lens.structure import Structures
 from pfnlab.lens.table_walk import DirectMap, Pages, TableWalk
 from pfnlab.lens.view import KernelView
 from pfnlab.lens.vma_bits import sealed_bits, smaps_bits
-from pfnlab.mm.flags import VM_LOCKED, VM_PAT, vm_flags_text
-from pfnlab.mm.smap_counts import SmapCounts
-from pfnlab.programs.lang.areas import VVAR
-from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.observation import PHYSICAL, BookEntry, MemoryFault, MemorySeen, PageHeld, PteSeen
-from pfnlab.programs.runs.places import Places
-from pfnlab.programs.runs.pte_text import RAM, cache_mode, merge_ptes
+from pfnlab.mm.flags import VM_PAT
 from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, PfnRange, pages_of, phys_to_pfn
 
 _VMA = "struct vm_area_struct"
@@ -47,8 +52,6 @@ _MODES = {
 #: The bit of a folio's mapping that says anonymous memory (FOLIO_MAPPING_ANON).
 _MAPPING_ANON = 1
 
-_SPANS_KEPT = 100_000
-
 #: So many pages are read after a step, or none.
 _PAGES_READ = 128
 
@@ -56,6 +59,9 @@ _PAGES_READ = 128
 _OF_ZEROS = crc32(bytes(PAGE_SIZE - 4))
 _MAX_NAME = 64
 _PROC_PARENTS = ("pci", "bus")
+
+#: The interface of the pages of the clock, which have no file.
+_VVAR = "vvar"
 
 #: The interfaces by the name of their file; those of /proc/bus/pci are named after devices.
 _FILES = {
@@ -110,48 +116,37 @@ class Lens:
         self._structures = Structures(view, self._levels)
         self._direct_map = DirectMap(view, self._levels)
         self._counts = Counts(view, self._levels)
-        self._spans: dict[tuple[int, int], Span] = {}
         self._without_space: set[int] = set()
-        self._areas: tuple[Places, list[tuple[int, int, str]]] | None = None
+        self._areas: tuple[NamedPlaces, list[tuple[int, int, str]]] | None = None
 
-    def snapshot(self, pids: Mapping[str, int], places: Places) -> LensState:
+    def snapshot(self, pids: Mapping[str, int], places: NamedPlaces) -> RawState:
         """
         The state now.
 
         The kernel must stand still meanwhile, or at least not touch these tasks.
 
         :param pids: the tasks to look at; those that are gone are left out
-        :param places: where the program's devices and areas lie
+        :param places: where the program's devices and areas lie; what the lens remembers is for this object
         :raises LensError: memory is damaged
         """
         areas = self._sorted_areas(places)
-        if len(self._spans) > _SPANS_KEPT:
-            self._spans.clear()
         # A process that has no address space any more gets none, and a thread is in no list: both are looked
         # for once.
         wanted = [pid for pid in pids.values() if pid not in self._without_space]
         spaces = self._view.spaces(wanted)
         self._without_space.update(pid for pid in wanted if pid not in spaces)
-        look = _Look(self, places, areas)
+        look = _Look(self, areas)
         mms = {name: spaces[pid] for name, pid in pids.items() if pid in spaces}
         tasks = tuple(look.task(name, mm) for name, mm in mms.items())
         recall = self._view.recall.value
-        direct_map, faults = recall("direct map", lambda: self._direct_map.look(places))
-        return LensState(
+        direct_map, faults = recall("direct map", lambda: self._direct_map.look(places.memory))
+        return RawState(
             tasks,
             look.contexts(),
             recall("book", lambda: self._book(places)),
-            tuple(direct_map),
-            MemorySeen(
-                {task.task: (mms[task.task], task.tlb_gen) for task in tasks},
-                (
-                    *self._structures.faults(mms, *_extent(areas)),
-                    *look.miscounted(),
-                    *faults,
-                ),
-                look.contents(),
-                {task.task: task.notifier for task in tasks if task.notifier is not None},
-            ),
+            direct_map,
+            (*self._structures.faults(mms, *_extent(areas)), *look.miscounted(), *faults),
+            look.contents(),
         )
 
     def stack_pointer(self, pid: int) -> int:
@@ -203,32 +198,24 @@ class Lens:
         mapping, mapcount = self._folio.unpack(self._view.read(address, self._folio.size))
         return mapping, mapcount + 1 & 0xFFFF_FFFF
 
-    def _sorted_areas(self, places: Places) -> list[tuple[int, int, str]]:
+    def _sorted_areas(self, places: NamedPlaces) -> list[tuple[int, int, str]]:
         if self._areas is None or self._areas[0] is not places:
-            self._spans.clear()
             self._without_space.clear()
             self._view.recall.forget()
             areas = sorted((at, at + pages, name) for name, (at, pages) in places.areas.items())
             self._areas = places, areas
         return self._areas[1]
 
-    def span(self, places: Places, first: int, last: int) -> Span:
-        """The device pages of page frames, cached: the same frames come up in every snapshot."""
-        span = self._spans.get((first, last))
-        if span is None:
-            span = self._spans[first, last] = places.device_span(first, last)
-        return span
-
-    def _book(self, places: Places) -> tuple[BookEntry, ...]:
+    def _book(self, places: NamedPlaces) -> tuple[RawBook, ...]:
         entries = []
         for start, end, mode in self._view.memtypes():
-            first, last = phys_to_pfn(start), pages_of(end)
-            if places.overlaps_device(first, last):
+            pfns = PfnRange(phys_to_pfn(start), pages_of(end))
+            if any(pfns.overlaps(device) for device in places.devices.values()):
                 name = self._modes.get(mode)
                 if name is None:
                     raise self._view.error(f"the memtype tree has an entry of mode {mode}")
-                entries.append(BookEntry(self.span(places, first, last), name))
-        return tuple(sorted(entries, key=lambda entry: places.ranks.get(entry.span.name, -1)))
+                entries.append(RawBook(pfns.start, pfns.end, name))
+        return tuple(entries)
 
 
 def _extent(areas: Sequence[tuple[int, int, str]]) -> tuple[int, int]:
@@ -241,22 +228,22 @@ def _extent(areas: Sequence[tuple[int, int, str]]) -> tuple[int, int]:
 class _Look:
     # One snapshot being made: contexts by address, in order of first use.
 
-    def __init__(self, lens: Lens, places: Places, areas: list[tuple[int, int, str]]) -> None:
+    def __init__(self, lens: Lens, areas: list[tuple[int, int, str]]) -> None:
         self._lens, self._view = lens, lens._view
-        self._places, self._areas = places, areas
+        self._areas = areas
         self._starts = [area[0] for area in areas]
-        self._users: dict[int, list[tuple[str, Span]]] = {}
-        self._covered: dict[int, list[tuple[int, int, tuple[str, Span]]]] = {}
+        self._users: dict[int, list[tuple[str, Extent]]] = {}
+        self._covered: dict[int, list[tuple[int, int, tuple[str, Extent]]]] = {}
         self._names: dict[int, str] = {}
         self._page_users: Counter[int] = Counter()
         self._everybodys: set[int] = set()
         self._shown: list[tuple[str, int, int]] = []
 
-    def task(self, name: str, mm: int) -> TaskState:
+    def task(self, name: str, mm: int) -> RawSpace:
         lens, read = self._lens, self._view.read
         root, pgd, tlb_gen = lens._mm.unpack(read(mm, lens._mm.size))
         if not self._areas:
-            return TaskState(name, (), (), tlb_gen, mm=mm)
+            return RawSpace(name, (), (), tlb_gen, None, mm)
         notifier = None
         if lens._notifiers is not None:
             notifier = self._view.recall.value(("notifier", mm), functools.partial(lens._notifiers.of, mm))
@@ -269,22 +256,18 @@ class _Look:
         # In the middle of a split the tree of 6.1 leads to one VMA twice.
         addresses = dict.fromkeys(self._view.vma_addresses(root, low, high))
         vmas = [self._vma(name, at, pages) for at in addresses]
-        return TaskState(name, tuple(vma for vma in vmas if vma), entries, tlb_gen, notifier, mm)
+        return RawSpace(name, tuple(vma for vma in vmas if vma), entries, tlb_gen, notifier, mm)
 
-    def _entries(self, task: str, pgd: int) -> tuple[tuple[PteSeen, ...], Pages]:
+    def _entries(self, task: str, pgd: int) -> tuple[tuple[RawEntries, ...], Pages]:
         # The page-table entries of a task, and the pages of ordinary memory among them.
-        entries: list[PteSeen] = []
-        walk = TableWalk(self._view, functools.partial(self._lens.span, self._places), task, entries)
+        walk = TableWalk(self._view, task)
         table = self._view.physical(pgd)
         for start, end, area in self._areas:
             walk.area, walk.base = area, start
             walk.table(table, self._lens._levels, start, end)
-        # Areas in the order the program names them, as everywhere.
-        order = {area: number for number, area in enumerate(self._places.areas)}
-        entries.sort(key=lambda entry: order[entry.span.name])
-        return merge_ptes(entries), walk.pages
+        return tuple(walk.entries), walk.pages
 
-    def _vma(self, task: str, address: int, pages: Pages) -> VmaState | None:
+    def _vma(self, task: str, address: int, pages: Pages) -> RawVma | None:
         lens = self._lens
         data = self._view.read(address, lens._vma.size)
         start, end, prot, bits, pgoff, file, ops, *tracked = lens._vma.unpack(data)
@@ -303,38 +286,29 @@ class _Look:
             # It is nobody else's, so the VMA stands for the context.
             behind = tracked[-1]
             self._covered[address] = [(behind - (last - first), behind, (task, span))]
-        kind = self._file_kind(file) if file else VVAR if ops == lens.special_ops else "anon"
-        offset = self._places.offset_span(kind, pgoff, pgoff + last - first)
-        if kind == "driver" and offset is not None and offset.name == PHYSICAL:
-            offset = RAM
+        kind = self._file_kind(file) if file else _VVAR if ops == lens.special_ops else "anon"
         pat = not lens._tracks and lens._parts is None and not lens._keeps_end and bool(bits & VM_PAT)
         base = tracked[0] if pat and lens._keeps_pfn else None
-        pfns = None if base is None else lens.span(self._places, base, base + last - first)
-        if kind == VVAR:
+        if kind == _VVAR:
             # Processes have them outside of areas too.
             self._everybodys.update(pfn for page, pfn in pages if first <= page < last)
-        counts = self._counts(pages[bisect_left(pages, (first, 0)) : bisect_left(pages, (last, 0))])
-        return VmaState(
-            *(span, _flags(smaps_bits(bits, lens._sealed)), bits, _mode(prot), kind, offset, pat),
-            *(counts.rss, counts.anonymous, counts.pss if bits & VM_LOCKED else 0, pfns),
+        inside = pages[bisect_left(pages, (first, 0)) : bisect_left(pages, (last, 0))]
+        folios = [self._lens.folio(pfn) for _, pfn in inside]
+        return RawVma(
+            *(span, bits, smaps_bits(bits, lens._sealed), prot, kind, pgoff),
+            tuple(mapcount for _, mapcount in folios),
+            sum(mapping & _MAPPING_ANON for mapping, _ in folios),
+            *(pat, base),
         )
 
-    def _counts(self, pages: Pages) -> SmapCounts:
-        folios = [self._lens.folio(pfn) for _, pfn in pages]
-        return SmapCounts.of(
-            ((1, max(1, mapcount)) for _, mapcount in folios),
-            anonymous=sum(mapping & _MAPPING_ANON for mapping, _ in folios),
-        )
-
-    def contexts(self) -> tuple[ContextState, ...]:
+    def contexts(self) -> tuple[RawContext, ...]:
         lens, contexts = self._lens, []
         for address, users in self._users.items():
             pfn, size, count = lens._context.unpack(self._view.read(address, lens._context.size))
             # A driver may name frames past the end of physical addresses, and they are tracked as it says.
             if not size or size % PAGE_SIZE or pfn + (size >> PAGE_SHIFT) > 1 << 64 - PAGE_SHIFT:
                 raise self._view.error(f"the track context at {address:#x} has pfn {pfn:#x}, size {size:#x}")
-            span = self._places.device_span(pfn, pfn + (size >> PAGE_SHIFT))
-            contexts.append(ContextState(span, count, tuple(users)))
+            contexts.append(RawContext((pfn, pfn + (size >> PAGE_SHIFT)), count, tuple(users)))
         for parts in self._covered.values():
             runs = SpanSet()
             for first, behind, _ in parts:
@@ -343,11 +317,10 @@ class _Look:
                 sharing = dict.fromkeys(
                     user for first, behind, user in parts if first < end and start < behind
                 )
-                span = self._places.device_span(start, end)
-                contexts.append(ContextState(span, None, tuple(sharing)))
+                contexts.append(RawContext((start, end), None, tuple(sharing)))
         return tuple(contexts)
 
-    def contents(self) -> tuple[PageHeld, ...] | None:
+    def contents(self) -> tuple[RawPage, ...] | None:
         """The contents of pages of ordinary memory; None for too many."""
         if len(self._shown) >= _PAGES_READ:
             return None
@@ -356,27 +329,27 @@ class _Look:
         for task, page, pfn in self._shown:
             area = self._area_span(page, page + 1)
             if area is not None:
-                pages.append(PageHeld(task, area.name, area.start, pfn, *held[pfn]))
+                pages.append(RawPage(task, area.area, area.start, pfn, *held[pfn]))
         return tuple(pages)
 
     def _held(self, pfn: int) -> tuple[int, int]:
         data = self._view.read_physical(pfn << PAGE_SHIFT, PAGE_SIZE)
         return int.from_bytes(data[:4], "little"), crc32(data[4:]) ^ _OF_ZEROS
 
-    def miscounted(self) -> Iterator[MemoryFault]:
+    def miscounted(self) -> Iterator[Fault]:
         """Pages of ordinary memory whose count is not the number of entries that map them."""
         for pfn, users in self._page_users.items():
             _, mapcount = self._lens.folio(pfn)
             if mapcount != users and pfn not in self._everybodys:
                 name = "counters" if mapcount < users else "counts_left"
-                yield MemoryFault(name, f"a page counts {mapcount:,} mappings and has {users:,}")
+                yield Fault(name, f"a page counts {mapcount:,} mappings and has {users:,}")
 
-    def _area_span(self, first: int, last: int) -> Span | None:
+    def _area_span(self, first: int, last: int) -> Extent | None:
         place = bisect_right(self._starts, first) - 1
         if place < 0 or first >= self._areas[place][1]:
             return None
         at, _, name = self._areas[place]
-        return Span(name, first - at, last - at)
+        return Extent(name, first - at, last - at)
 
     def _file_kind(self, file: int) -> str:
         (dentry,) = self._lens._file.unpack(self._view.read(file, self._lens._file.size))
@@ -400,15 +373,3 @@ class _Look:
         if names[0] in _FILES:
             return _FILES[names[0]]
         return "proc" if tuple(names[2:4]) == _PROC_PARENTS else "anon"
-
-
-@lru_cache(maxsize=4096)
-def _flags(bits: int) -> str:
-    # The codes of smaps.
-    return vm_flags_text(bits)
-
-
-@lru_cache(maxsize=4096)
-def _mode(prot: int) -> str:
-    # The cache mode of a protection.
-    return cache_mode(prot, 1).lower()

@@ -9,9 +9,9 @@ from functools import partial
 from typing import NamedTuple
 
 from pfnlab.hw.bits import PAGE_PRESENT, PAGE_PSE
+from pfnlab.lens.plain import Fault
 from pfnlab.lens.view import ENTRIES, LEVEL_BITS, MAX_DEPTH, MAX_VMAS, USER_ENTRIES, KernelView
 from pfnlab.mm.flags import VM_LOCKED
-from pfnlab.programs.runs.observation import MemoryFault
 from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK
 
 #: How many tables are remembered; a program's processes have some dozens.
@@ -72,7 +72,7 @@ class Structures:
         #: The tables read so far.
         self._read: dict[int, _Table] = {}
 
-    def faults(self, mms: Mapping[str, int], low: int, high: int) -> Iterator[MemoryFault]:
+    def faults(self, mms: Mapping[str, int], low: int, high: int) -> Iterator[Fault]:
         """
         The faults in the address spaces of tasks.
 
@@ -89,7 +89,7 @@ class Structures:
             yield from recall(("faults", task, address), partial(self._faults, space), space)
         yield from recall("files", lambda: tuple(self._mapped_files(spaces, low, high)), *spaces)
 
-    def _faults(self, space: _AddressSpace) -> tuple[MemoryFault, ...]:
+    def _faults(self, space: _AddressSpace) -> tuple[Fault, ...]:
         return (*self._counts(space), *self._tables(space))
 
     def _space(self, task: str, address: int) -> _AddressSpace:
@@ -104,7 +104,7 @@ class Structures:
         pgd, map_count, total_vm, locked_vm, pgtables_bytes = counts
         return _AddressSpace(task, pgd, map_count, total_vm, locked_vm, pgtables_bytes, vmas)
 
-    def _counts(self, space: _AddressSpace) -> Iterator[MemoryFault]:
+    def _counts(self, space: _AddressSpace) -> Iterator[Fault]:
         pages = [(end - start >> PAGE_SHIFT, flags) for _, start, end, flags, _ in space.vmas]
         locked = sum(number for number, flags in pages if flags & VM_LOCKED)
         for name, counted, there in (
@@ -113,16 +113,14 @@ class Structures:
             ("locked_vm", space.locked_vm, locked),
         ):
             if counted != there:
-                yield MemoryFault(
-                    "mm_counts", f"{name} of {space.task} is {counted:,}, and there are {there:,}"
-                )
+                yield Fault("mm_counts", f"{name} of {space.task} is {counted:,}, and there are {there:,}")
         ends = [0]
         for _, start, end, _, _ in space.vmas:
             if start < ends[-1] or start >= end:
-                yield MemoryFault("vma_order", f"VMAs of {space.task} overlap or are empty at {start:#x}")
+                yield Fault("vma_order", f"VMAs of {space.task} overlap or are empty at {start:#x}")
             ends.append(end)
 
-    def _tables(self, space: _AddressSpace) -> Iterator[MemoryFault]:
+    def _tables(self, space: _AddressSpace) -> Iterator[Fault]:
         # Page tables below the highest: each maps a range in which there is a VMA, and each is counted.
         starts = [vma[1] for vma in space.vmas]
         found: list[tuple[int, int]] = []
@@ -133,7 +131,7 @@ class Structures:
             # The last VMA that begins before the range ends has to reach into it.
             place = bisect_right(starts, at + size - 1) - 1
             if place < 0 or space.vmas[place][2] <= at:
-                yield MemoryFault("tables_owned", f"a page table of {space.task} maps no VMA (level {level})")
+                yield Fault("tables_owned", f"a page table of {space.task} maps no VMA (level {level})")
         counted = space.pgtables_bytes // PAGE_SIZE
         # The kernel does not count those of level 4 (mm_inc_nr_puds is the highest of its kind).
         there = sum(level < _UNCOUNTED_LEVEL for level, _ in found)
@@ -141,9 +139,7 @@ class Structures:
         anonymous = (space.vmas[bisect_right(starts, at) - 1] for at in leaves)
         there += sum(not file for *_, file in anonymous)
         if counted != there:
-            yield MemoryFault(
-                "tables_counted", f"{space.task} counts {counted:,} page tables, and has {there:,}"
-            )
+            yield Fault("tables_counted", f"{space.task} counts {counted:,} page tables, and has {there:,}")
 
     def _descend(
         self,
@@ -191,7 +187,7 @@ class Structures:
         self._read[table] = kept
         return kept
 
-    def _mapped_files(self, spaces: Sequence[_AddressSpace], low: int, high: int) -> Iterator[MemoryFault]:
+    def _mapped_files(self, spaces: Sequence[_AddressSpace], low: int, high: int) -> Iterator[Fault]:
         # A file knows every VMA that maps it, and none that is gone.
         users: dict[int, set[int]] = {}
         known = {vma[0] for space in spaces for vma in space.vmas}
@@ -203,10 +199,10 @@ class Structures:
                 if mapping not in users:
                     users[mapping] = self._members(mapping)
                 if at not in users[mapping]:
-                    yield MemoryFault("file_maps", f"a file that {space.task} maps does not know of its VMA")
+                    yield Fault("file_maps", f"a file that {space.task} maps does not know of its VMA")
         for at in {at for members in users.values() for at in members} - known:
             if not self._view.lives(self._view.word(at + self._vma_mm)):
-                yield MemoryFault("file_maps", "a file knows a VMA of an address space that is gone")
+                yield Fault("file_maps", "a file knows a VMA of an address space that is gone")
 
     def _members(self, mapping: int) -> set[int]:
         # The VMAs in the tree of an address_space.

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 
-from pfnlab.hw.bits import PAGE_CACHE_MASK, PAGE_PRESENT, PAGE_PSE
-from pfnlab.hw.entry import pte_special
+from pfnlab.hw.bits import PAGE_CACHE_MASK, PAGE_PRESENT, PAGE_PROTNONE, PAGE_PSE, pgprot_large_2_4k
+from pfnlab.hw.entry import entry_pfn, pte_special
+from pfnlab.hw.pat import FULL_PAT
+from pfnlab.lens.plain import Extent, Fault, RawEntries
 from pfnlab.lens.view import ENTRIES, LEVEL_BITS, KernelView
-from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.observation import PHYSICAL, MemoryFault, PteSeen, direct_map_lines
-from pfnlab.programs.runs.places import Places
-from pfnlab.programs.runs.pte_text import RAM, cache_mode, entry_pfn, entry_text
 from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK, PfnRange
 
 #: The most page tables that are read in one task's areas (they map 200 GiB).
@@ -22,10 +20,6 @@ Pages = list[tuple[int, int]]
 
 _SHARED_LEVEL = 3
 
-#: Some processors have one level more above these. Whatever a program has mapped is below its first entry, so
-#: only of a program that an exec has not loaded yet that one is empty too.
-_USUAL_LEVELS = 4
-
 #: Bytes of an entry.
 _WORD = 8
 
@@ -35,15 +29,13 @@ class TableWalk:
     Reads page-table entries of one area after the other, as runs.
 
     :param view: the kernel's memory
-    :param span: the device pages of page frames, first and behind the last
     :param task: whose tables these are
-    :param entries: receives the entries
+    :ivar entries: those found
     """
 
-    def __init__(
-        self, view: KernelView, span: Callable[[int, int], Span], task: str, entries: list[PteSeen]
-    ) -> None:
-        self._view, self._span, self._task, self._entries = view, span, task, entries
+    def __init__(self, view: KernelView, task: str) -> None:
+        self._view, self._task = view, task
+        self.entries: list[RawEntries] = []
         self._upper_tables: dict[tuple[int, int, int], tuple[int, ...]] = {}
         #: The area that is walked, and its first page.
         self.area, self.base = "", 0
@@ -90,23 +82,12 @@ class TableWalk:
 
     def _add(self, word: int, level: int, start: int, end: int, skipped: int) -> None:
         # skipped: how many pages of a large leaf lie before the area.
-        span = Span(self.area, start - self.base, end - self.base)
-        text = entry_text(word, min(level, _USUAL_LEVELS))
-        target = None if "@" in text else self._target(word, level, skipped, end - start)
-        if target is RAM and not pte_special(word):
-            first = entry_pfn(word, level) + skipped - start
-            self.pages += [(page, first + page) for page in range(start, end)]
-        self._entries.append(PteSeen(self._task, span, target, text))
-
-    def _target(self, word: int, level: int, skipped: int, pages: int) -> Span:
-        # The zero page is special too, and RAM; RAM that a program has as a device counts as one where it is
-        # special.
         pfn = entry_pfn(word, level) + skipped
-        span = self._span(pfn, pfn + pages)
-        ram = self._view.holds(pfn)
-        if span.name == PHYSICAL or not pte_special(word):
-            return RAM if ram else span
-        return span
+        ram = bool(word & (PAGE_PRESENT | PAGE_PROTNONE)) and self._view.holds(pfn)
+        if ram and not pte_special(word):
+            self.pages += [(page, pfn + page - start) for page in range(start, end)]
+        pages = Extent(self.area, start - self.base, end - self.base)
+        self.entries.append(RawEntries(pages, word, level, pfn, ram))
 
 
 _ABSENT, _USUAL = "absent", "wb"
@@ -132,26 +113,25 @@ class DirectMap:
         self._root = view.physical(root)
         self._base = view.word(view.symbol("page_offset_base")) >> PAGE_SHIFT
 
-    def look(self, places: Places) -> tuple[list[str], list[MemoryFault]]:
+    def look(self, memory: Mapping[str, PfnRange]) -> tuple[dict[str, list[str]], list[Fault]]:
         """
-        How the direct map has the RAM of the program's devices and of its driver.
+        How the direct map has some RAM.
 
         A dump may hold a device's memory, which the direct map does not have.
 
-        :return: what is not write-back there, in the form of ``Step.direct_map``, and what cannot be right
+        :param memory: page frames by name
+        :return: by name the modes page by page, as ``wb`` or ``absent``, and what cannot be right
         """
-        lines: list[str] = []
-        faults: list[MemoryFault] = []
-        for name, pfns in places.memory.items():
+        modes: dict[str, list[str]] = {}
+        faults: list[Fault] = []
+        for name, pfns in memory.items():
             if not self._view.holds(pfns.start):
                 continue
             leaves = list(self._leaves(pfns))
             if any(mode != _ABSENT for _, mode in leaves):
-                lines += direct_map_lines(
-                    name, [mode for leaf, mode in leaves for _ in range(leaf.meet(pfns).nr)]
-                )
+                modes[name] = [mode for leaf, mode in leaves for _ in range(leaf.meet(pfns).nr)]
             faults += _too_wide(name, pfns, leaves)
-        return lines, faults
+        return modes, faults
 
     def other_pages(self, pfns: PfnRange) -> Iterator[tuple[int, int]]:
         """The entries of single pages among these frames that are not write-back.
@@ -194,16 +174,21 @@ class DirectMap:
             seen = [value & _OF_A_PAGE for value in (entry, *others)] if last else [entry]
             for value, alike in groupby(seen):
                 pfn = start + pages * len(list(alike))
-                mode = cache_mode(value, level).lower() if value & PAGE_PRESENT else _ABSENT
+                mode = _mode(value, level) if value & PAGE_PRESENT else _ABSENT
                 yield PfnRange(start, pfn), mode
                 start = pfn
 
 
-def _too_wide(name: str, pfns: PfnRange, leaves: Iterable[tuple[PfnRange, str]]) -> Iterator[MemoryFault]:
+def _mode(word: int, level: int) -> str:
+    # The cache mode that an entry selects where a processor has all of PAT.
+    return FULL_PAT.pgprot2cachemode(word if level == 1 else pgprot_large_2_4k(word)).short
+
+
+def _too_wide(name: str, pfns: PfnRange, leaves: Iterable[tuple[PfnRange, str]]) -> Iterator[Fault]:
     # Entries that give pages of others another mode together with the program's.
     for leaf, mode in leaves:
         shared = leaf.meet(pfns)
         if mode not in (_ABSENT, _USUAL) and shared != leaf:
-            pages = Span(name, shared.start - pfns.start, shared.end - pfns.start)
+            pages = f"{name}[{shared.start - pfns.start}:{shared.end - pfns.start}]"
             says = f"{pages} is {mode.upper()} in the direct map by an entry that has {leaf.nr} pages"
-            yield MemoryFault("direct_map_level", f"{says}, not only these")
+            yield Fault("direct_map_level", f"{says}, not only these")

@@ -17,7 +17,6 @@ from pfnlab.lab.building.built import remove_built
 from pfnlab.lab.building.tree_commits import TreeCommits
 from pfnlab.lab.images.asked_before import AskedBefore
 from pfnlab.lab.images.search import offered
-from pfnlab.lab.running.named_machines import Named, fetch_missing, name_machine, side_by_side
 from pfnlab.meeting.bisect import (
     Asking,
     BisectedRule,
@@ -39,6 +38,7 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.named_machines import Named, fetch_missing, name_machine, side_by_side
 from pfnlab.programs.runs.observation import Run
 from pfnlab.report.golden import golden_look
 from pfnlab.result import Made

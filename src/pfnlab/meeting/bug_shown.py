@@ -20,7 +20,6 @@ from pfnlab.errors import Misuse
 from pfnlab.inert import shell_word
 from pfnlab.judging.judge import violations
 from pfnlab.lab.building.built import find
-from pfnlab.lab.running.named_machines import Named, name_machines, side_by_side
 from pfnlab.meeting.bug_held import HeldMachine, held_machines
 from pfnlab.meeting.sign import answer_in, sign_of, sign_word
 from pfnlab.policies.known_kernels import newest_known, version_of_release
@@ -32,6 +31,7 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel
+from pfnlab.programs.runs.named_machines import Named, name_machines, side_by_side
 from pfnlab.programs.runs.observation import Run
 from pfnlab.report.golden import golden_look
 from pfnlab.result import ALWAYS, Count, Made, Outcome, Result

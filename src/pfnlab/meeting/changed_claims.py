@@ -7,7 +7,8 @@ kernel that is tried. What only its configuration changes is no change: the mode
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from contextlib import AbstractContextManager
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -15,8 +16,6 @@ from pfnlab.claims.asking import Shows
 from pfnlab.claims.evidence import Seen
 from pfnlab.claims.lookup import NumberedClaim, claims_of
 from pfnlab.claims.observed import Observed, said
-from pfnlab.fuzz.signature import undecided
-from pfnlab.meeting.holding import Pair
 from pfnlab.policies.releases import series_of
 from pfnlab.programs.lang.library_list import library_folder
 from pfnlab.programs.lang.load import load_program
@@ -24,9 +23,21 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.runs.compare import comparable, seen_by_all, spent_messages
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import Run, Step
+from pfnlab.programs.runs.observation import Run, Step, undecided
 from pfnlab.report.golden import golden_look
 from pfnlab.result import Count
+
+
+class TwoMachines(Protocol):
+    """Two machines that are asked side by side, as of :mod:`pfnlab.meeting.holding`."""
+
+    def runs(self, programs: Sequence[Program]) -> list[tuple[Run, ...]]:
+        """Both runs of every program."""
+        ...
+
+    def looking(self, look: LookLevel | None) -> AbstractContextManager[None]:
+        """Within it both machines are looked at so; None is as always."""
+        ...
 
 
 class ChangedClaim(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +89,7 @@ class _AskedStep(NamedTuple):
     answer: str
 
 
-def ask_claims(pair: Pair, like: str) -> AskedClaims:
+def ask_claims(pair: TwoMachines, like: str) -> AskedClaims:
     """The claims that change their answer on a kernel; each change is seen twice.
 
     :param pair: the model of the stock kernel, configured as the kernel is, and the kernel
@@ -111,7 +122,7 @@ def _questions(series: str) -> Iterator[_AskedStep]:
                 yield _AskedStep(one, load_program(path), golden_look(path), *looked_at)
 
 
-def _changed(questions: Sequence[_AskedStep], pair: Pair) -> tuple[dict[int, str], int]:
+def _changed(questions: Sequence[_AskedStep], pair: TwoMachines) -> tuple[dict[int, str], int]:
     """The other answers by the places of their questions, and how many programs have none."""
     runs: dict[tuple[Program, LookLevel | None], tuple[Run, ...]] = {}
     for look in dict.fromkeys(question.look for question in questions):

@@ -20,7 +20,7 @@ from pfnlab.fuzz.hunt import Hunt
 from pfnlab.fuzz.hunt_state import HuntState, KnownSignature
 from pfnlab.fuzz.shown_again import is_shown
 from pfnlab.fuzz.shrink import Shrunk, shrink, shrink_quickly
-from pfnlab.fuzz.signature import Signature, in_same_step, signature_of, undecided
+from pfnlab.fuzz.signature import Signature, in_same_step, signature_of
 from pfnlab.meeting.walkers import KINDS, WALKERS, cell_program
 from pfnlab.policies.known_kernels import HeldCount
 from pfnlab.programs.lang.library_list import library_folder
@@ -28,7 +28,7 @@ from pfnlab.programs.lang.load import load_program, program_files
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Looking, Machine, Rebooting, run_telling
-from pfnlab.programs.runs.observation import Run
+from pfnlab.programs.runs.observation import Run, undecided
 from pfnlab.progress import UNCOUNTED, PartCount
 from pfnlab.report.golden import golden_look
 from pfnlab.units import number_of

@@ -27,6 +27,11 @@ POLICIES: dict[str, Mapping[str, Callable[..., Any]]] = {
 PLACES: dict[str, tuple[str, ...]] = {"flush": Flushes._fields, "walker": Walkers._fields}
 
 
+def policy_names(seam: str) -> tuple[str, ...]:
+    """The policies of this package for *seam*; a tracker may be an era of vm_pat."""
+    return tuple(sorted([*TRACKERS, *VM_PAT_ERAS]) if seam == "tracker" else POLICIES[seam])
+
+
 def policy_of(profile: Profile, seam: str) -> str:
     """The policy that *profile* has.
 

@@ -18,14 +18,12 @@ from pfnlab.checker.check import check
 from pfnlab.checker.kernel.properties import SEAMS, Seam, questions
 from pfnlab.checker.kernel.scope import RaceScope, load_scope
 from pfnlab.checker.limits import Exhaustive
-from pfnlab.policies.eras import VM_PAT_ERAS
-from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.patched import PatchedKernel, patched_kernels
 from pfnlab.policies.profiles import SERIES as MEASURED
 from pfnlab.policies.profiles import era_of, exact
 from pfnlab.policies.reports import REPORTS
+from pfnlab.policies.seams import policy_names
 from pfnlab.policies.trackers import TRACKERS
-from pfnlab.policies.walkers import WALKERS
 from pfnlab.processes import in_order
 from pfnlab.programs.lang.library_list import library_folder
 from pfnlab.programs.lang.load import load_text, program_files
@@ -49,9 +47,7 @@ PolicySeam = Seam | Literal["report"]
 
 #: The rows of every seam, as the name of a machine says them.
 POLICIES: dict[str, tuple[str, ...]] = {
-    "tracker": tuple(sorted([*TRACKERS, *VM_PAT_ERAS])),
-    "flush": tuple(FLUSHES),
-    "walker": tuple(WALKERS),
+    **{seam: policy_names(seam) for seam in SEAMS},
     REPORT: tuple(REPORTS),
 }
 

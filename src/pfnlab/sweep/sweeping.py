@@ -11,8 +11,8 @@ from pfnlab.fuzz.hunt import Hunt
 from pfnlab.fuzz.hunt_state import HuntState
 from pfnlab.fuzz.rounds import EnumeratedPrograms, Looks, Opened
 from pfnlab.inert import shell_line, shell_word
-from pfnlab.lab.running.named_machines import name_machine
 from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.named_machines import name_machine
 from pfnlab.programs.runs.observation import Run
 from pfnlab.sweep.sweep_state import SweepState
 from pfnlab.sweep.swept_cells import cells_of

@@ -124,8 +124,6 @@ class CheckRequest(msgspec.Struct, frozen=True, kw_only=True):
     as_json: Annotated[bool, Option("Print one JSON object a model.", names=("--json",))] = False
     accel: AccelOf = "tcg"
     profile: ProfileOf = None
-    #: The text of the scope, where its file is not here.
-    scope_text: str = ""
 
 
 def perform(request: CheckRequest, say: Say) -> Iterator[CheckResult | DifferResult]:
@@ -151,14 +149,13 @@ def checks(request: CheckRequest, say: Say) -> Iterator[CheckResult]:
     :raises Misuse: an option is wrong, or does not go with another
     """
     from pfnlab.checker.kernel.properties import questions
-    from pfnlab.checker.kernel.scope import load_scope, read_scope
+    from pfnlab.checker.kernel.scope import load_scope
     from pfnlab.lab.running.confirm import confirm
-    from pfnlab.lab.running.named_machines import name_machines
     from pfnlab.programs.runs.machine import accel_named
+    from pfnlab.programs.runs.named_machines import name_machines
 
     limits, accel = limits_of(request), accel_named(request.accel)
-    text = request.scope_text
-    scope = read_scope(text, request.scope) if text else load_scope(request.scope)
+    scope = load_scope(request.scope)
     specs = _specs(request)
     asked = questions(list(request.properties), scope)
     machines = [_model(spec) for spec in specs]
@@ -224,19 +221,19 @@ def limits_of(request: CheckRequest) -> CheckLimits:
 
 def _specs(request: CheckRequest) -> list[str]:
     """The models by their names."""
-    from pfnlab.lab.running.named_machines import newest_series, with_policies
+    from pfnlab.programs.runs.named_machines import newest_series, with_policies
 
     return with_policies(list(request.on) or [f"model:{newest_series()}"], request.policy)
 
 
 def _model(spec: str) -> ModelMachine:
-    from pfnlab.lab.running.named_machines import model_text, name_machine
-    from pfnlab.programs.model.model_machine import ModelMachine
+    from pfnlab.programs.model.named_model import model_of
+    from pfnlab.programs.runs.named_machines import name_machine
 
     named = name_machine(spec)
     if named.kind != "model":
         raise Misuse(f"{spec} cannot be searched: check takes models, and --confirm {spec} asks a kernel")
-    return ModelMachine(model_text(named.rest))
+    return model_of(named)
 
 
 #: The options that go with --differ.
@@ -267,8 +264,8 @@ def _differing(request: CheckRequest, policies: tuple[str, str]) -> DifferResult
 
 def _replaced(base: str, policy: str) -> str:
     """The name of the machine *base* with a policy as ``trackers/vm_pat``; *policy* where it is a machine."""
-    from pfnlab.lab.running.named_machines import with_policies
     from pfnlab.policies import SEAM_OF
+    from pfnlab.programs.runs.named_machines import with_policies
 
     seam, _, name = policy.partition("/")
     if policy.startswith("model:"):

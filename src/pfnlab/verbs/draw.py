@@ -61,13 +61,13 @@ def perform(request: DrawRequest, say: Say) -> Iterator[PlainText]:
     """
     from pfnlab.files import check_output
     from pfnlab.inert import shell_path
-    from pfnlab.lab.running.named_machines import files_named, name_machines, newest_series, side_by_side
     from pfnlab.picture import draw_compare, draw_race, draw_state, draw_story
     from pfnlab.picture.dimensions import NARROW
     from pfnlab.picture.palette import Theme
     from pfnlab.programs.lang.library import load_found, program_paths
     from pfnlab.programs.runs.look import look_named
     from pfnlab.programs.runs.machine import accel_named
+    from pfnlab.programs.runs.named_machines import files_named, name_machines, newest_series, side_by_side
 
     themes: dict[str, Theme] = {"auto": "auto", "light": "light", "dark": "dark"}
     step = request.step

@@ -48,9 +48,9 @@ def perform(request: ExploreRequest, say: Say) -> Iterator[PlainText]:
     from pfnlab.explorer.machines import MOST_MACHINES
     from pfnlab.explorer.serving import serve
     from pfnlab.inert import shell_word
-    from pfnlab.lab.running.named_machines import name_machine
     from pfnlab.programs.lang.library import in_library, long_name, program_paths
     from pfnlab.programs.lang.load import read_program_text
+    from pfnlab.programs.runs.named_machines import name_machine
 
     on, program = request.on, request.program
     if len(on) > MOST_MACHINES:

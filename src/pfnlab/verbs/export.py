@@ -64,11 +64,11 @@ def perform(request: ExportRequest, say: Say) -> Iterator[PlainText]:
     :raises Undecided: the form cannot say an operation of the program, or the machine cannot answer
     """
     from pfnlab.files import cannot_write, check_output, write_whole
-    from pfnlab.lab.running.named_machines import files_named, name_machines, side_by_side
     from pfnlab.path_walk import make_folder
     from pfnlab.programs.lang.library import STDIN, load_found, program_paths
     from pfnlab.programs.runs.look import LookLevel
     from pfnlab.programs.runs.machine import accel_named
+    from pfnlab.programs.runs.named_machines import files_named, name_machines, side_by_side
     from pfnlab.reproducers.formats import check_form, export
     from pfnlab.reproducers.subject import Subject
 

@@ -106,10 +106,10 @@ def perform(request: FuzzRequest, say: Say) -> Iterator[FuzzResult]:
     from pfnlab.fuzz.rounds import looking_named, opened
     from pfnlab.inert import shell_line
     from pfnlab.lab.running.inside import need_lens
-    from pfnlab.lab.running.named_machines import name_machines, newest_series
     from pfnlab.processes import processors
     from pfnlab.programs.runs.look import LookLevel
     from pfnlab.programs.runs.machine import accel_named
+    from pfnlab.programs.runs.named_machines import name_machines, newest_series
     from pfnlab.progress import working
     from pfnlab.units import number_of
 

@@ -65,7 +65,7 @@ def perform(request: BuildRequest, say: Say) -> Iterator[PlainText]:
     """
     from pfnlab.inert import shell_line
     from pfnlab.lab.building.build import build
-    from pfnlab.lab.running.named_machines import check_series
+    from pfnlab.programs.runs.named_machines import check_series
     from pfnlab.progress import working
 
     if request.series is not None:

@@ -41,8 +41,8 @@ def perform(request: PolicyListRequest, say: Say) -> Iterator[PlainText]:
 
 
 def _lines() -> Iterator[str]:
-    from pfnlab.lab.running.named_machines import all_series
     from pfnlab.policies.releases import CONFIRMED
+    from pfnlab.programs.runs.named_machines import all_series
 
     policies = list(all_policies())
     width = max((len(policy.name) for policy in policies), default=0)

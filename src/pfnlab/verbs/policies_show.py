@@ -52,8 +52,8 @@ def _one(name: str) -> str:
 
     :raises Misuse: there is none of this name
     """
-    from pfnlab.lab.running.named_machines import all_series
     from pfnlab.policies.eras import KNOWN_BY, VM_PAT_ERAS, era_switches
+    from pfnlab.programs.runs.named_machines import all_series
     from pfnlab.verbs.policies_list import all_policies
 
     if name in VM_PAT_ERAS:
@@ -77,8 +77,8 @@ def _version(name: str) -> str:
     :raises Misuse: it is none, or its series has no profile
     """
     from pfnlab.bugs.kernel_name import version_named
-    from pfnlab.lab.running.named_machines import all_series
     from pfnlab.policies.releases import series_of
+    from pfnlab.programs.runs.named_machines import all_series
 
     version = version_named(name)
     if series_of(version) not in all_series():

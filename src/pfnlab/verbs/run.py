@@ -19,9 +19,9 @@ from pfnlab.errors import Misuse
 from pfnlab.verbs.option import AccelOf, LookOf, Option, ProfileOf, Say
 
 if TYPE_CHECKING:
-    from pfnlab.lab.running.named_machines import Named
     from pfnlab.programs.lang.ops import Program
     from pfnlab.programs.runs.look import LookLevel
+    from pfnlab.programs.runs.named_machines import Named
     from pfnlab.programs.runs.observation import Run
     from pfnlab.report.run_result import RunResults
 
@@ -145,8 +145,7 @@ def programs_run(
     :param looks: how each program is looked at; None for the way of *request*
     :raises Misuse: an option of *request* is wrong
     """
-    from pfnlab.judging.judge import judged
-    from pfnlab.lab.running.named_machines import side_by_side
+    from pfnlab.judging.judge import judged_runs
     from pfnlab.programs.runs.look import look_named
     from pfnlab.programs.runs.machine import accel_named
     from pfnlab.report.run_result import RunResult, RunResults
@@ -154,12 +153,12 @@ def programs_run(
     fields = _fields(request)
     machines = _named(request) if machines is None else machines
     look = None if request.look is None else look_named(request.look)
-    all_runs = side_by_side(machines, list(programs.values()), looks or look, accel_named(request.accel))
-    series = {named.spec: named.series for named in machines}
+    accel = accel_named(request.accel)
+    found = judged_runs(machines, list(programs.values()), looks or look, accel, fields)
     return RunResults(
         tuple(
-            RunResult(name, program, runs, judged(program, runs, series, fields))
-            for (name, program), runs in zip(programs.items(), all_runs, strict=True)
+            RunResult(name, program, runs, verdict)
+            for (name, program), (runs, verdict) in zip(programs.items(), found, strict=True)
         )
     )
 
@@ -171,7 +170,7 @@ def _fields(request: RunRequest) -> tuple[str, ...]:
 
 
 def _named(request: RunRequest) -> list[Named]:
-    from pfnlab.lab.running.named_machines import name_machines, newest_series, with_policies
+    from pfnlab.programs.runs.named_machines import name_machines, newest_series, with_policies
 
     specs = with_policies(request.on or [f"model:{newest_series()}"], request.policy)
     return name_machines(specs, request.profile)
@@ -195,7 +194,7 @@ def _machines(request: RunRequest, look: LookLevel | None, fields: tuple[str, ..
 
 def _inputs(request: RunRequest, paths: Sequence[Path], machines: Sequence[Named]) -> list[Path]:
     """The files that are read: programs, those that machines are made of, and goldens that are made anew."""
-    from pfnlab.lab.running.named_machines import files_named
+    from pfnlab.programs.runs.named_machines import files_named
     from pfnlab.report.golden import golden_path
 
     files = files_named(machine.spec for machine in machines)

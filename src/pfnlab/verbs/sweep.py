@@ -89,9 +89,9 @@ def perform(request: SweepRequest, say: Say) -> Iterator[SweepResult]:
     from pfnlab.fuzz.filing import Folder
     from pfnlab.fuzz.rounds import looking_named, opened
     from pfnlab.lab.running.inside import need_lens
-    from pfnlab.lab.running.named_machines import name_machine, name_machines, newest_series
     from pfnlab.processes import processors
     from pfnlab.programs.runs.machine import accel_named
+    from pfnlab.programs.runs.named_machines import name_machine, name_machines, newest_series
     from pfnlab.progress import beating, working
     from pfnlab.sweep.sweep_result import SweepResult
     from pfnlab.sweep.sweep_state import begun

@@ -57,13 +57,13 @@ def perform(request: TryRequest, say: Say) -> Iterator[TrialResult]:
     """
     from pfnlab.files import check_output
     from pfnlab.lab.building.patch_file import read_patch
-    from pfnlab.lab.running.named_machines import check_series
     from pfnlab.lab.running.qemu_machine import QemuMachine
     from pfnlab.meeting.holding import Programs, litmus_files
     from pfnlab.meeting.trial import kernel_of_tree, policies_of, try_kernel
     from pfnlab.policies.releases import series_of
     from pfnlab.processes import processors
     from pfnlab.programs.runs.machine import accel_named
+    from pfnlab.programs.runs.named_machines import check_series
     from pfnlab.progress import working
     from pfnlab.result import Outcome
 

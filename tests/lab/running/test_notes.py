@@ -6,10 +6,10 @@ from typing import cast
 
 from for_each import for_each
 
+from pfnlab.lab.running.inside_state import LensState, TaskState
 from pfnlab.lab.running.notes import Note, ending, flushes_between, with_notes
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.replies import read_result
-from pfnlab.lens.state import LensState, TaskState
 from pfnlab.programs.lang.ops import Munmap, Op
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Step

@@ -11,6 +11,7 @@ import pytest
 
 from pfnlab.errors import LostGuest, Undecided
 from pfnlab.lab.running import stepper as stepper_module
+from pfnlab.lab.running.inside_state import LensState
 from pfnlab.lab.running.placement import Windows
 from pfnlab.lab.running.preparations import preparations
 from pfnlab.lab.running.stepper import Stepped, Stepper
@@ -19,7 +20,6 @@ from pfnlab.lab.steering.functions import Functions
 from pfnlab.lab.steering.points import Injection
 from pfnlab.lab.steering.steering import Steering
 from pfnlab.lab.vm.channel import Hello
-from pfnlab.lens.state import LensState
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Op, Program
 from pfnlab.programs.runs.places import Places

@@ -17,6 +17,7 @@ from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.alarms import alarm_of_guest, alarm_of_reply
 from pfnlab.lab.running.cleaning import cleared, low_devices, turned_back
 from pfnlab.lab.running.inside import disagreements, with_inside
+from pfnlab.lab.running.inside_state import LensState
 from pfnlab.lab.running.kernel_blocks import ReachedBlocks
 from pfnlab.lab.running.left_behind import left_behind, settled
 from pfnlab.lab.running.notes import Noise, with_notes
@@ -35,7 +36,6 @@ from pfnlab.lab.running.wire import Observed, compile_program
 from pfnlab.lab.vm.boots import Boots, GuestLike, GuestShape
 from pfnlab.lab.vm.hardware import USUAL, Hardware
 from pfnlab.lab.vm.probes import unobserved
-from pfnlab.lens.state import LensState
 from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES, VfioClose
 from pfnlab.programs.lang.needs import lacking
 from pfnlab.programs.lang.ops import Program

@@ -9,11 +9,11 @@ import msgspec
 
 from pfnlab.checker.check import CheckResult, PropertyResult
 from pfnlab.checker.races.race import control, still_read
-from pfnlab.lab.running.named_machines import name_machine, name_machines, open_machine, side_by_side
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.compare import judge
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel
+from pfnlab.programs.runs.named_machines import name_machine, name_machines, open_machine, side_by_side
 from pfnlab.programs.runs.observation import Run
 from pfnlab.result import Outcome
 

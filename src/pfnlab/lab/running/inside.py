@@ -15,9 +15,17 @@ import msgspec
 
 from pfnlab.extras import are_installed, need_packages
 from pfnlab.lab.images.cache import cache_root, make_cache_folder, trusted
+from pfnlab.lab.running.inside_state import (
+    LensState,
+    prots_seen,
+    ptes_seen,
+    tracked_seen,
+    vma_counted,
+    vma_seen,
+)
+from pfnlab.lab.running.inside_words import Words
 from pfnlab.lens import THE_LENS, LensError
 from pfnlab.lens.kept import read_kept, write_kept
-from pfnlab.lens.state import LensState, prots_seen, ptes_seen, tracked_seen, vma_counted, vma_seen
 from pfnlab.programs.runs.observation import LOOKS_AGREE, MemoryFault, Step
 from pfnlab.programs.runs.places import Places
 from pfnlab.units import PfnRange
@@ -86,7 +94,7 @@ class Inside:
         try:
             symbols = _symbols(self._ram, path.with_suffix(".symbols"))
             program = open_program(self._ram, types, symbols)
-            self._lens = Lens(program, self._ram, symbols)
+            self._lens, self._words = Lens(program, self._ram, symbols), Words()
         except BaseException:
             self._ram.close()
             raise
@@ -97,7 +105,7 @@ class Inside:
 
         :raises LensError: it cannot be read
         """
-        return look(self._lens, pids, places)
+        return look(self._lens, self._words, pids, places)
 
     def stack_pointer(self, pid: int) -> int:
         """
@@ -133,13 +141,13 @@ class Inside:
         self._ram.close()
 
 
-def look(lens: Lens, pids: Mapping[str, int], places: Places) -> LensState:
+def look(lens: Lens, words: Words, pids: Mapping[str, int], places: Places) -> LensState:
     """
     A snapshot; the rest of the kernel runs on meanwhile, so a walk that fails is tried again.
 
     :raises LensError: it failed every time
     """
-    return _steady(lambda: lens.snapshot(pids, places))
+    return words.state(_steady(lambda: lens.snapshot(pids, places)), places)
 
 
 def _steady(read: Callable[[], T]) -> T:

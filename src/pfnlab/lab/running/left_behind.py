@@ -48,7 +48,8 @@ def left_behind(
     end = time.monotonic() + _LIMIT
     while True:
         after = in_use() or before
-        faults = list(left_behind(before, after, placement.places.overlaps_device))
+        left = left_behind(before, after, placement.places.overlaps_device)
+        faults = [MemoryFault(*fault) for fault in left]
         # Page tables are compared where there are as many address spaces as before.
         if (not faults and after.spaces == before.spaces) or time.monotonic() >= end:
             return after, faults

@@ -97,7 +97,7 @@ class QemuMachine:
         }
         self.look = look
         self._max_guests = guests or os.cpu_count() or 1
-        self._hardware = hardware
+        self.hardware = hardware
         boot = factory or (lambda kernel, shape, offsets: _boot(kernel, shape, offsets, self._sight, say))
         self._shared = Boots(
             lambda shape, offsets: boot(self.kernel, hardware.applied(shape), offsets),
@@ -236,7 +236,7 @@ class QemuMachine:
     def _bench(self, *, apart: bool) -> Bench | BenchProcess:
         if apart:
             return BenchProcess({"kernel": self.kernel, **self._settings}, self._say)
-        return Bench(self._shared, self.name, self.kernel, self._sight, self._hardware)
+        return Bench(self._shared, self.name, self.kernel, self._sight, self.hardware)
 
     def _give_up(self, pending: deque[tuple[int, Program]], threads: list[threading.Thread]) -> None:
         # No thread starts a program any more, and a thread that waits for a guest loses it.

@@ -10,7 +10,7 @@ from types import MappingProxyType
 import msgspec
 
 from pfnlab.errors import LostGuest, errno_name
-from pfnlab.hw.entry import pte_special
+from pfnlab.hw.entry import entry_pfn, pte_special
 from pfnlab.lab.images.configured import RAM_MIB
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.preparations import preparations
@@ -32,7 +32,7 @@ from pfnlab.programs.runs.alarm import Alarm, alarms_in
 from pfnlab.programs.runs.events import is_flush
 from pfnlab.programs.runs.kmsg import in_known_order, is_anybody, normalise
 from pfnlab.programs.runs.observation import MOVED, PHYSICAL, SAME, BookEntry, PteSeen, Step, VmaSeen
-from pfnlab.programs.runs.pte_text import RAM, entry_pfn, entry_text, merge_ptes
+from pfnlab.programs.runs.pte_text import RAM, entry_text, merge_ptes
 from pfnlab.programs.runs.unknown import READING, without_contents
 from pfnlab.trace import LOG_LEVELS
 from pfnlab.units import PAGE_SHIFT, PfnRange, pages_of, phys_to_pfn

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from pfnlab.errors import LostGuest, Misuse, TimedOut
+from pfnlab.lab.running.inside_state import LensState
 from pfnlab.lab.running.notes import Noise, Note, ending, flushes_between
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.replies import read_result
@@ -26,7 +27,6 @@ from pfnlab.lab.steering.points import Place
 from pfnlab.lab.steering.waits import Obstacle
 from pfnlab.lab.vm.boots import GuestLike
 from pfnlab.lens import LensError
-from pfnlab.lens.state import LensState
 from pfnlab.programs.lang.forced import Hold
 from pfnlab.programs.lang.ops import Fork, Kill, Op, ProcessMrelease, Program, Release
 from pfnlab.programs.lang.printer import op_text

@@ -15,6 +15,7 @@ import msgspec
 from pfnlab.errors import LostGuest, TimedOut, Undecided
 from pfnlab.extras import installation
 from pfnlab.lab.running.inside import Inside
+from pfnlab.lab.running.inside_state import LensState
 from pfnlab.lab.running.notes import Note
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.preparations import preparations
@@ -29,7 +30,6 @@ from pfnlab.lab.steering.points import Injection
 from pfnlab.lab.steering.steering import Steering
 from pfnlab.lab.steering.symbols import kernel_symbols
 from pfnlab.lab.vm.boots import GuestLike
-from pfnlab.lens.state import LensState
 from pfnlab.programs.lang.device_ops import Plug, SlotCall, Unplug
 from pfnlab.programs.lang.ops import Op, Program, tasks_of
 from pfnlab.programs.runs.observation import MemoryFault

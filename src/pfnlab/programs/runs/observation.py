@@ -348,3 +348,8 @@ class Run(msgspec.Struct, frozen=True):
         if self.lost is not None:
             return f"lost: {self.lost}"
         return None if self.undecided is None else f"undecided: {self.undecided}"
+
+
+def undecided(runs: Sequence[Run]) -> Reason | None:
+    """The reason why runs tell nothing: a machine lacks something, or a rule. None where all answered."""
+    return next((run.undecided for run in runs if run.undecided is not None), None)

@@ -22,7 +22,6 @@ from pfnlab.hw.pat import FULL_PAT
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import PteSeen
 from pfnlab.programs.runs.texts import TableEntry
-from pfnlab.units import PAGE_SHIFT, PHYSICAL_MASK
 
 #: The target of an entry that maps ordinary RAM, whichever page it is.
 RAM = Span("ram", 0, 0)
@@ -32,9 +31,6 @@ _WORDS = {PAGE_USER: "US", PAGE_SPECIAL: "SPECIAL", PAGE_ACCESSED: "A", PAGE_DIR
 
 #: All bits that words are made of; that of large leaves is a bit of the frame of small ones.
 _BITS = sum(_WORDS) | PAGE_PRESENT | PAGE_RW | PAGE_CACHE_MASK | PAGE_PROTNONE | PAGE_PAT_LARGE
-
-#: How many address bits one table level resolves.
-_LEVEL_BITS = 9
 
 
 def entry_text(raw: int, level: int) -> str:
@@ -64,14 +60,6 @@ def _text(bits: int | None, level: int) -> str:
 def cache_mode(raw: int, level: int) -> str:
     """The cache mode a leaf selects on a CPU with full PAT."""
     return FULL_PAT.pgprot2cachemode(raw if level == 1 else pgprot_large_2_4k(raw)).short.upper()
-
-
-def entry_pfn(raw: int, level: int) -> int:
-    """The page frame a leaf maps first; an entry that is not present holds it inverted."""
-    shift = PAGE_SHIFT + _LEVEL_BITS * (level - 1)
-    mask = PHYSICAL_MASK >> shift << shift
-    phys = raw & mask if raw & PAGE_PRESENT else ~raw & mask
-    return phys >> PAGE_SHIFT
 
 
 def merge_ptes(ptes: Iterable[PteSeen]) -> tuple[PteSeen, ...]:

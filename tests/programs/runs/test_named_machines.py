@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from for_each import for_each
 
 from pfnlab.errors import Misuse
-from pfnlab.lab.running import named_machines
-from pfnlab.lab.running.named_machines import name_machine, name_machines, side_by_side
-from pfnlab.lab.vm.hardware import USUAL, Hardware
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.lang.printer import op_lines
+from pfnlab.programs.lang.printer import format_program, op_lines
 from pfnlab.programs.model.model_machine import ModelMachine
+from pfnlab.programs.runs import named_machines
 from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.named_machines import (
+    KINDS,
+    MachineKind,
+    kind_of,
+    name_machine,
+    name_machines,
+    side_by_side,
+)
 from pfnlab.programs.runs.observation import Run
 
 MEMORY, PROC = LookLevel.MEMORY, LookLevel.PROC
@@ -102,20 +110,25 @@ def test_no_machine_is_opened_without_a_kernel_of_the_profile() -> None:
         name_machines(["model:7.2", "model:6.1"], "6.12")
 
 
-def test_a_kernel_has_the_hardware_behind_its_name() -> None:
-    """It is the same kernel, of the same model, of which no golden is made."""
-    named = name_machine("qemu:7.2,cpus=4,parameter=nopat")
+@for_each("prefix", KINDS)
+def test_every_kind_is_where_the_table_says(prefix: str) -> None:
+    """The table has words, which no import checks."""
+    kind = kind_of(prefix)
 
-    assert ("7.2", "model:7.2") == (named.kernel, named.model)
-    assert Hardware(cpus=4, parameters=("nopat",)) == named.hardware
-    assert (True, False) == (name_machine("qemu:7.2").is_usual, named.is_usual)
+    assert isinstance(kind, MachineKind)
 
 
-def test_a_file_with_a_comma_in_its_name_is_a_kernel(tmp_path: Path) -> None:
-    """As files are looked for first."""
-    file = tmp_path / "bzImage,cpus=4"
-    file.touch()
+def test_a_model_needs_no_lab() -> None:
+    """It is named, opened and run without a module of the lab."""
+    asked = (
+        "import sys\n"
+        "from pfnlab.programs.lang.load import load_text\n"
+        "from pfnlab.programs.runs.named_machines import name_machines, side_by_side\n"
+        f"text = {format_program(program(4))!r}\n"
+        "side_by_side(name_machines(['model:7.2']), [load_text(text)])\n"
+        "print([name for name in sys.modules if name.startswith('pfnlab.lab')])\n"
+    )
 
-    named = name_machine(f"qemu:{file}", profile="7.2")
+    ended = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, timeout=60)
 
-    assert (str(file), USUAL) == (named.kernel, named.hardware)
+    assert ("[]\n", 0) == (ended.stdout, ended.returncode)

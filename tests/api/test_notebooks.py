@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 import pfnlab as pl
-from pfnlab.api.as_html import records_html
+from pfnlab.api.records import records_html
 from pfnlab.errors import Why
 from pfnlab.programs.runs.observation import Reason
 

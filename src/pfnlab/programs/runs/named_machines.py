@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from importlib import import_module
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from pfnlab.errors import Defect, Misuse
-from pfnlab.inert import shell_word
-from pfnlab.lab.vm.hardware import USUAL, Hardware, read_hardware
-from pfnlab.policies.releases import series_key
+from pfnlab.policies.releases import is_version, series_key
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel, Looking, Machine, run_telling
 from pfnlab.programs.runs.observation import Run
-from pfnlab.progress import Work, say, working
+from pfnlab.progress import Work, working
 from pfnlab.units import number_of
 
 #: The forms of a name, for messages.
@@ -29,7 +29,12 @@ FORMS = (
     "behind a kernel its guests' hardware: qemu:7.2,cpus=4"
 )
 
-_KINDS = ("model", "qemu")
+#: The kinds of machines by the beginning of their names, each where its :class:`MachineKind` is.
+#: It is imported when a machine of that kind is named: models need no lab, and the lab may import this.
+KINDS = {
+    "model": "pfnlab.programs.model.named_model:KIND",
+    "qemu": "pfnlab.lab.running.named_kernel:KIND",
+}
 
 
 class Named(msgspec.Struct, frozen=True):
@@ -38,14 +43,12 @@ class Named(msgspec.Struct, frozen=True):
     :param series: the kernel series or exact version it is or models; None for a kernel without a description
     :param stock: whether it is a distribution's kernel
     :param built: whether it was built here, and has a name
-    :param hardware: what the guests of a kernel have, beyond what a program needs
     """
 
     spec: str
     series: str | None
     stock: bool
     built: bool = False
-    hardware: Hardware = USUAL
 
     @property
     def kind(self) -> str:
@@ -67,12 +70,43 @@ class Named(msgspec.Struct, frozen=True):
     @property
     def kernel(self) -> str:
         """The name of the kernel that is booted, without the hardware of its guests."""
-        return _kernel_and_hardware(self.rest)[0]
+        return kernel_and_words(self.rest)[0]
+
+    @property
+    def words(self) -> list[str]:
+        """The words behind the kernel's name: the hardware of its guests."""
+        return kernel_and_words(self.rest)[1]
 
     @property
     def is_usual(self) -> bool:
         """True where it is a stock kernel in guests as usual, from which goldens may be made."""
-        return self.stock and self.hardware == USUAL
+        return self.stock and not self.words
+
+
+class MachineKind(NamedTuple):
+    """A kind of machines, which has an entry in :data:`KINDS`.
+
+    :ivar read: reads a whole name, given the series that a kernel file should behave like
+    :ivar open: opens a machine; its arguments are those of :func:`open_machine`
+    :ivar fetch: fetches what machines of these names lack, and reports each new one
+    :ivar modelled: the model, in words that it knows itself, of a machine that has a name of its own, by that
+        name; None where this kind has none of that name
+    """
+
+    read: Callable[[str, str | None], Named]
+    open: Callable[[Named, Accel, LookLevel, int | None, bool], Machine]
+    fetch: Callable[[Sequence[Named]], None] = lambda machines: None
+    modelled: Callable[[str], str | None] = lambda name: None
+
+
+def kind_of(prefix: str) -> MachineKind:
+    """The kind of machines whose names begin with *prefix*.
+
+    :raises KeyError: there is none
+    """
+    module, _, name = KINDS[prefix].partition(":")
+    kind: MachineKind = getattr(import_module(module), name)
+    return kind
 
 
 def name_machine(spec: str, profile: str | None = None) -> Named:
@@ -82,38 +116,11 @@ def name_machine(spec: str, profile: str | None = None) -> Named:
     :raises Misuse: the name is none; the message says what to write
     """
     kind, colon, rest = spec.partition(":")
-    if not colon or kind not in _KINDS:
+    if not colon or kind not in KINDS:
         raise Misuse(f"there is no machine {spec!r}: {_guess(spec)}write {FORMS}")
     if not rest:
         raise Misuse(f"machine {spec!r} does not say which: write {FORMS}")
-    if kind == "model":
-        from pfnlab.programs.model.named_profile import version_in
-
-        return Named(spec, version_in(model_text(rest)), stock=False)
-    from pfnlab.lab.building.built import built_kernels, find
-    from pfnlab.policies.releases import CONFIRMED, is_version, series_of, upstream
-
-    rest, words = _kernel_and_hardware(rest)
-    hardware = read_hardware(spec, words)
-    own_kernel = None if is_version(rest) or _is_file(rest) else find(rest)
-    if own_kernel is not None:
-        return Named(spec, profile or own_kernel.series, stock=False, built=True, hardware=hardware)
-    # The name of a package says more behind its version, and a line no more.
-    version = rest if is_version(rest) else upstream(rest) if rest.isprintable() else None
-    if version and series_of(version) in CONFIRMED and not _is_file(rest):
-        return Named(spec, version, stock=True, hardware=hardware)
-    if _is_file(rest):
-        return Named(spec, profile, stock=False, hardware=hardware)
-    if version and series_of(version) == rest and _offered(rest):
-        return Named(spec, rest, stock=True, hardware=hardware)
-    names = [kernel.name for kernel in built_kernels()]
-    close = difflib.get_close_matches(rest, [*CONFIRMED, *names], n=1)
-    guess = f"did you mean qemu:{close[0]}? " if close else ""
-    raise Misuse(
-        f"there is no kernel {rest!r}, not a series, a file or one that was built here: "
-        f"{guess}known series are {', '.join(CONFIRMED)}"
-        + (f"; built are {', '.join(names)}" if names else "")
-    )
+    return kind_of(kind).read(spec, profile)
 
 
 def files_named(specs: Iterable[str]) -> list[str]:
@@ -122,7 +129,7 @@ def files_named(specs: Iterable[str]) -> list[str]:
     What is no file is left out, as a profile or the name of a policy.
     """
     words = [word for spec in specs for part in spec.split(",") for word in _values(part)]
-    return [word for word in dict.fromkeys(words) if _is_file(word)]
+    return [word for word in dict.fromkeys(words) if is_file(word)]
 
 
 def _values(part: str) -> list[str]:
@@ -136,34 +143,22 @@ def model_text(rest: str) -> str:
 
     :param rest: a model's name after ``model:``
     """
-    from pfnlab.policies.releases import is_version
-
     name, comma, changes = rest.partition(",")
     if is_version(name):
         return rest
-    from pfnlab.lab.building.built import find
-    from pfnlab.policies.known_kernels import known_versions
-
-    kernel = find(name)
-    if kernel is None:
-        return rest
-    of_source = kernel.version if kernel.version in known_versions() else kernel.series
-    version = of_source if of_source.startswith(f"{kernel.series}.") else kernel.series
-    return f"{version},config={kernel.config}{comma}{changes}"
+    for prefix in KINDS:
+        modelled = kind_of(prefix).modelled(name)
+        if modelled is not None:
+            return f"{modelled}{comma}{changes}"
+    return rest
 
 
-def _kernel_and_hardware(rest: str) -> tuple[str, list[str]]:
-    """The kernel of a name after ``qemu:``, and the words behind it; a file's name may have commas."""
-    if _is_file(rest):
+def kernel_and_words(rest: str) -> tuple[str, list[str]]:
+    """The kernel of a name after its kind, and the words behind it; a file's name may have commas."""
+    if is_file(rest):
         return rest, []
     kernel, *words = rest.split(",")
     return kernel, words
-
-
-def _offered(series: str) -> bool:
-    from pfnlab.lab.images.search import offered
-
-    return any(offer.series == series for offer in offered())
 
 
 def name_machines(specs: Iterable[str], profile: str | None = None) -> list[Named]:
@@ -234,27 +229,7 @@ def open_machine(
     :raises Misuse: there is no such model
     :raises MissingTool: *look* needs the lens, which is not here
     """
-    if named.kind == "model":
-        from pfnlab.programs.model.model_machine import ModelMachine
-
-        model: Machine = ModelMachine(model_text(named.rest), look)
-        return model
-    from pfnlab.lab.building.built import built
-    from pfnlab.lab.running.qemu_machine import QemuMachine
-
-    name = named.kernel
-    kernel = built(name).image if named.built else name if named.stock else Path(name)
-    guest: Machine = QemuMachine(
-        kernel,
-        guests=guests,
-        name=named.spec,
-        accel=accel,
-        look=look,
-        blocks=blocks,
-        say=say,
-        hardware=named.hardware,
-    )
-    return guest
+    return kind_of(named.kind).open(named, accel, look, guests, blocks)
 
 
 def see_memory(machines: Sequence[Machine]) -> bool:
@@ -282,23 +257,8 @@ def settle_look(machines: Sequence[Machine], asked: LookLevel | None) -> LookLev
 
 def fetch_missing(machines: Sequence[Named]) -> None:
     """Fetch the stock kernels of *machines* that are not in the cache, and report each new one."""
-    names = [named.kernel for named in machines if named.stock]
-    if not names:
-        return
-    from pfnlab.lab.images.kernels import cached, fetch, kernel_for
-
-    missing_names = [name for name in dict.fromkeys(names) if cached(name) is None]
-    if missing_names:
-        say(f"fetching kernels {', '.join(missing_names)}")
-        with working(f"fetching {', '.join(missing_names)}") as work:
-            fetch(*missing_names, say=say, counted=work)
-    for name in dict.fromkeys(names):
-        kernel = kernel_for(name)
-        if not kernel.known:
-            say(
-                f"qemu:{name} is {kernel.version}, which was not compared: "
-                f"`pfnlab kernels meet {shell_word(kernel.upstream)}`"
-            )
+    for prefix in dict.fromkeys(named.kind for named in machines):
+        kind_of(prefix).fetch([named for named in machines if named.kind == prefix])
 
 
 def side_by_side(
@@ -371,11 +331,12 @@ def _guess(spec: str) -> str:
     kind, colon, rest = spec.partition(":")
     if not colon and re.fullmatch(r"\d+\.\d+(,.*)?", spec):
         return f"did you mean model:{spec}? "
-    close = difflib.get_close_matches(kind, _KINDS, n=1)
+    close = difflib.get_close_matches(kind, KINDS, n=1)
     return f"did you mean {close[0]}:{rest or '7.2'}? " if close else ""
 
 
-def _is_file(name: str) -> bool:
+def is_file(name: str) -> bool:
+    """True where *name*, which may be anything, is that of a file that is here."""
     try:
         return Path(name).is_file()
     except (OSError, ValueError):

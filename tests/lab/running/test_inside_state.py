@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from for_each import for_each
 
-from pfnlab.lens.state import (
+from pfnlab.lab.running.inside_state import (
     ContextState,
     LensState,
     TaskState,

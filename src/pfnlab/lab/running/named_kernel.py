@@ -1,0 +1,97 @@
+"""Kernels by name: ``qemu:6.1``, ``qemu:arch/x86/boot/bzImage``, and what was built here by its own."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+
+from pfnlab.errors import Misuse
+from pfnlab.inert import shell_word
+from pfnlab.lab.building.built import built, built_kernels, find
+from pfnlab.lab.vm.hardware import read_hardware
+from pfnlab.policies.known_kernels import known_versions
+from pfnlab.policies.releases import CONFIRMED, is_version, series_of, upstream
+from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.machine import Accel, Machine
+from pfnlab.programs.runs.named_machines import MachineKind, Named, is_file, kernel_and_words
+from pfnlab.progress import say, working
+
+
+def _read(spec: str, profile: str | None) -> Named:
+    name, words = kernel_and_words(spec.partition(":")[2])
+    read_hardware(spec, words)
+    own_kernel = None if is_version(name) or is_file(name) else find(name)
+    if own_kernel is not None:
+        return Named(spec, profile or own_kernel.series, stock=False, built=True)
+    # The name of a package says more behind its version, and a line no more.
+    version = name if is_version(name) else upstream(name) if name.isprintable() else None
+    if version and series_of(version) in CONFIRMED and not is_file(name):
+        return Named(spec, version, stock=True)
+    if is_file(name):
+        return Named(spec, profile, stock=False)
+    if version and series_of(version) == name and _offered(name):
+        return Named(spec, name, stock=True)
+    names = [kernel.name for kernel in built_kernels()]
+    close = difflib.get_close_matches(name, [*CONFIRMED, *names], n=1)
+    guess = f"did you mean qemu:{close[0]}? " if close else ""
+    raise Misuse(
+        f"there is no kernel {name!r}, not a series, a file or one that was built here: "
+        f"{guess}known series are {', '.join(CONFIRMED)}"
+        + (f"; built are {', '.join(names)}" if names else "")
+    )
+
+
+def _offered(series: str) -> bool:
+    from pfnlab.lab.images.search import offered
+
+    return any(offer.series == series for offer in offered())
+
+
+def _modelled(name: str) -> str | None:
+    """A kernel that was built here stands for its version with its configuration."""
+    kernel = find(name)
+    if kernel is None:
+        return None
+    of_source = kernel.version if kernel.version in known_versions() else kernel.series
+    version = of_source if of_source.startswith(f"{kernel.series}.") else kernel.series
+    return f"{version},config={kernel.config}"
+
+
+def _open(named: Named, accel: Accel, look: LookLevel, guests: int | None, blocks: bool) -> Machine:
+    from pfnlab.lab.running.qemu_machine import QemuMachine
+
+    name = named.kernel
+    machine: Machine = QemuMachine(
+        built(name).image if named.built else name if named.stock else Path(name),
+        guests=guests,
+        name=named.spec,
+        accel=accel,
+        look=look,
+        blocks=blocks,
+        say=say,
+        hardware=read_hardware(named.spec, named.words),
+    )
+    return machine
+
+
+def _fetch(machines: Sequence[Named]) -> None:
+    """Fetch the stock kernels that are not in the cache."""
+    from pfnlab.lab.images.kernels import cached, fetch, kernel_for
+
+    names = list(dict.fromkeys(named.kernel for named in machines if named.stock))
+    missing_names = [name for name in names if cached(name) is None]
+    if missing_names:
+        say(f"fetching kernels {', '.join(missing_names)}")
+        with working(f"fetching {', '.join(missing_names)}") as work:
+            fetch(*missing_names, say=say, counted=work)
+    for name in names:
+        kernel = kernel_for(name)
+        if not kernel.known:
+            say(
+                f"qemu:{name} is {kernel.version}, which was not compared: "
+                f"`pfnlab kernels meet {shell_word(kernel.upstream)}`"
+            )
+
+
+KIND = MachineKind(_read, _open, _fetch, _modelled)
