@@ -280,3 +280,15 @@ def test_a_text_in_a_drawing_may_say_anything(text: str) -> None:
     content["machines"][0]["machine"] = text
 
     assert text in html(document_of([part_of(result_of(content))]))
+
+
+def test_a_link_in_a_finding_is_no_file_of_it(tmp_path: Path) -> None:
+    """What it leads to would be in the report of whoever may read it."""
+    finding = tmp_path / "finding"
+    finding.mkdir()
+    (tmp_path / "secret").write_text("a secret")
+    (finding / "program.pfn").symlink_to(tmp_path / "secret")
+    (finding / "report.md").write_text(FINDING["report"])
+
+    with pytest.raises(Misuse, match="no finding is in this folder"):
+        read_results([finding])

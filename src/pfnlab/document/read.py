@@ -102,8 +102,13 @@ def _inside(folder: Path) -> list[Path]:
 
 def _places(folder: Path) -> list[Path]:
     """The finding that *folder* is, or those in it."""
-    folders = [folder] if (folder / PROGRAM).is_file() else _inside(folder)
-    found = [place for place in folders if (place / PROGRAM).is_file() and (place / REPORT).is_file()]
+    folders = [folder] if _is_own(folder / PROGRAM) else _inside(folder)
+    found = [place for place in folders if _is_own(place / PROGRAM) and _is_own(place / REPORT)]
     if not found:
         raise Misuse(f"{folder}: no finding is in this folder ({PROGRAM} and {REPORT}): {takes()}")
     return found
+
+
+def _is_own(path: Path) -> bool:
+    """True for a file of the finding itself: what a link leads to is none, and has no place in a report."""
+    return path.is_file() and not path.is_symlink()

@@ -28,8 +28,9 @@ content_of() {
 
 # Zero where a file or a folder can be opened; otherwise the directive that says why it cannot be.
 opened() {
-    # The variable takes the shell's own message, whose last words are those of the system.
-    why=$({ true <"$root$1"; } 2>&1) && return 0
+    # A pipe has no end. The variable takes the shell's own message, whose last words are those of the system.
+    why=
+    [ ! -p "$root$1" ] && why=$({ true <"$root$1"; } 2>&1) && return 0
     why=${why##*: }
     case $why in
     *denied* | *permitted*) printf 'refused %s\t%s\n' "$1" "$why" ;;
@@ -130,6 +131,9 @@ put_refusals() {
 
 put_processes() {
     opened /proc || return 0
+    # The target of a link may have ends of lines, which would make lines of their own.
+    plain=-q
+    ls -q / >/dev/null 2>&1 || plain=
     put_refusals
     {
         # shellcheck disable=SC2012
@@ -139,7 +143,7 @@ put_processes() {
         # shellcheck disable=SC2012
         ls "$root/proc" 2>/dev/null |
             awk '/^[0-9]+$/ { print "\"" ENVIRON["PFNLAB_ROOT"] "/proc/" $0 "/fd\"" }' |
-            xargs ls -l /dev/null 2>/dev/null
+            xargs ls $plain -l /dev/null 2>/dev/null
     } | awk '
         function of_interest(path) {
             return path ~ /^(\/dev\/(mem|kfd|hpet|fb[0-9]+|dri\/|nvidia|uio[0-9]|infiniband\/|vfio\/|accel\/)|\/proc\/bus\/pci\/|\/sys\/devices\/.*\/resource[0-9]|anon_inode:\[vfio-device\])/
@@ -181,6 +185,7 @@ put_processes() {
         function add_link(left, target,    parts, count, number, path, line, info) {
             count = split(left, parts, " ")
             number = parts[count]
+            if (number !~ /^[0-9]+$/) return
             path = "/proc/" owner "/fd/" number
             links[owner] = links[owner] "link " path "\n " target "\n"
             path = "/proc/" owner "/fdinfo/" number
@@ -191,7 +196,8 @@ put_processes() {
         }
         $0 == "--" { listing = 1; next }
         !listing { if ($0 ~ /^[0-9]+$/) pids[++count] = $0; next }
-        match($0, /\/proc\/[0-9]+\/fd:$/) { owner = substr($0, RSTART + 6, RLENGTH - 10); next }
+        index($0, ENVIRON["PFNLAB_ROOT"] "/proc/") == 1 &&
+            (rest = substr($0, length(ENVIRON["PFNLAB_ROOT"]) + 7)) ~ /^[0-9]+\/fd:$/ { owner = rest + 0; next }
         owner != "" && (at = index($0, " -> ")) && of_interest(substr($0, at + 4)) {
             add_link(substr($0, 1, at - 1), substr($0, at + 4))
         }

@@ -12,7 +12,7 @@ from fake_root import GPU, LIST, link, write
 from having import lacking
 from same_snapshots import facts
 
-from pfnlab.inspector.host_snapshot import Snapshot
+from pfnlab.inspector.host_snapshot import Access, Snapshot
 from pfnlab.inspector.parsing.assembly import snapshot_of
 from pfnlab.inspector.parsing.machine_facts import OPTIONS
 from pfnlab.inspector.sources.bundle import Bundle
@@ -178,3 +178,31 @@ def test_shellcheck_finds_nothing() -> None:
     done = subprocess.run([program, "-s", "sh", str(SCRIPT)], capture_output=True, text=True, check=False)
 
     assert "" == done.stdout
+
+
+def test_no_name_of_a_file_makes_lines_of_its_own(machine_root: Path) -> None:
+    """Who may name a file could give its descriptors to another process, and make up devices."""
+    before = collected(["sh"], machine_root)
+    folder = machine_root / "proc" / "4242" / "fd"
+    folder.mkdir(parents=True)
+    for number, target in enumerate(
+        ["/tmp/x\n/proc/1/fd:", "/tmp/x\nlr-x 1 root 9 -> /dev/mem", "/tmp/proc/1/fd:"]
+    ):
+        (folder / str(number)).symlink_to(target)
+    (folder / "7").symlink_to("/dev/mem")
+
+    found = collected(["sh"], machine_root)
+
+    assert {4242: ("/dev/mem",)} == {
+        one.pid: one.files for one in found.processes or () if one not in (before.processes or ())
+    }
+
+
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(machine_root: Path) -> None:
+    """It is as absent."""
+    (machine_root / "proc" / "iomem").unlink()
+    os.mkfifo(machine_root / "proc" / "iomem")
+
+    (source,) = [one for one in collected(["sh"], machine_root).sources if one.name == "/proc/iomem"]
+
+    assert Access.ABSENT == source.access
