@@ -31,7 +31,6 @@ ORDER = (
     ("programs.lang",),
     ("programs.runs",),
     ("programs.model",),
-    ("programs.recorded",),
     ("programs",),
     ("reproducers",),
     ("checker.search",),

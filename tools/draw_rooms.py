@@ -22,7 +22,7 @@ ORDER = {
     "mm": ("users",),
     "policies": ("reports", "walkers", "flushes", "trackers"),
     "bugs": (),
-    "programs": ("lang", "runs", "model", "recorded"),
+    "programs": ("lang", "runs", "model"),
     "reproducers": (),
     "checker": ("search", "kernel", "races"),
     "judging": (),
