@@ -80,7 +80,7 @@ def _original(inside: str, tree: Path) -> Path:
     wheel = settings.get("tool", {}).get("hatch", {}).get("build", {}).get("targets", {}).get("wheel", {})
     # Shared data is below pfnlab-VERSION.data/data/ in a wheel, and below the environment once installed.
     shared = inside.partition(".data/data/")[2]
-    for kind, place in (("force-include", inside), ("shared-data", shared)):
+    for kind, place in (("sources", inside), ("force-include", inside), ("shared-data", shared)):
         for source, target in wheel.get(kind, {}).items():
             if place == target or place.startswith(f"{target}/"):
                 return tree / f"{source}{place.removeprefix(target)}"
