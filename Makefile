@@ -20,8 +20,8 @@ target = PFNLAB_TARGET=$(1) $(BIN)/pytest -n $(or $(2),2)
 
 # Seconds of one processor that the tests of a folder may take on an idle machine; together under ten minutes of two.
 # What takes more is named at the end of the run, and fails nothing.
-BUDGETS := .=150 api=30 benchmarks=10 bugs=5 campaign=35 checker=90 claims=10 cli=170 document=20 editors=5 explorer=30 fuzz=50 hw=10 inspector=60 \
-	judging=15 lab=300 lens=45 meeting=30 messages=15 mm=25 pages=35 patches=5 picture=15 policies=35 programs=95 readers=20 report=10 reproducers=40 store=15 sweep=30 verbs=5
+BUDGETS := .=150 api=30 benchmarks=10 bugs=5 campaign=35 checker=90 claims=10 cli=170 document=20 editors=5 explorer=30 fuzz=50 guests=60 hw=10 inspector=60 \
+	judging=15 lab=250 lens=45 meeting=30 messages=15 mm=25 pages=35 patches=5 picture=15 policies=35 programs=45 readers=20 recorded=60 report=10 reproducers=40 store=15 sweep=30 verbs=5
 
 .PHONY: help demo docs changelog test release test-archives test-pages test-long test-ends test-random test-older test-races test-building test-notebooks test-shells test-patches test-patched test-planted test-readers test-reverts test-selftests mutation-report fault-report test-postgres test-all-kernels test-btf-dwarf test-browser test-cluster test-editors test-wheel test-newcomer page lint pages bench bench-compare fmt-check clean system system-test
 

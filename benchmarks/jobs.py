@@ -45,11 +45,11 @@ from pfnlab.fuzz.hunt import Hunt
 from pfnlab.fuzz.hunt_state import HuntState
 from pfnlab.processes import in_order, processors
 from pfnlab.programs.model.model_machine import ModelMachine
-from pfnlab.programs.recorded.matrix import predict_files
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.report.policies_matrix import SeamPolicies, policies_result
 from pfnlab.store.store import Store
 from pfnlab.store.stored import ResultFilter
+from tests.recorded.matrix import predict_files
 
 MACHINES = ("6.1", "7.2", "7.2,tracker=exact")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pages.markdown import table
 from pfnlab.document.blocks import Table
-from pfnlab.document.matrix_part import policies_part
+from pfnlab.document.policies_part import part
 from pfnlab.report.policies_matrix import PoliciesResult, policies_result
 
 #: A table stands in the place of its caption.
@@ -95,7 +95,7 @@ def policies_page(jobs: int | None = 1) -> str:
 
 def page_of(result: PoliciesResult) -> str:
     """The page of a result: a violation is bold."""
-    tables = {block.caption: block for block in policies_part(result).blocks if isinstance(block, Table)}
+    tables = {block.caption: block for block in part(result).blocks if isinstance(block, Table)}
     written = {caption: _written(block) for caption, block in tables.items()}
     return _PAGE.format_map({"series": result.series, "depth": result.depth, **written})
 

@@ -124,13 +124,10 @@ def test_an_import_from_the_left_passes(module: str, text: str) -> None:
     assert violations(module, text) == []
 
 
-#: Modules that begin something: the command, `import pfnlab`, a script that stands alone, the known states
-#: of guests, with which tools/inspect_states.py asks whether the inspector is right.
+#: Modules that begin something: the command, `import pfnlab`, a script that stands alone.
 _BEGINNINGS = (
     "__init__.py",
     "__main__.py",
-    "lab/running/known_state.py",
-    "lab/images/plain_kernels.py",
     "reproducers/state_script.py",
 )
 

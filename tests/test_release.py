@@ -277,6 +277,25 @@ def test_what_lies_elsewhere_in_a_wheel_is_held_against_its_source(
     assert strange is bool(build_release().strangers(packed, tmp_path / "tree"))
 
 
+@pytest.mark.parametrize(("content", "strange"), [(b"one", False), (b"two", True)])
+def test_programs_in_a_wheel_are_held_against_those_of_the_repository(
+    tmp_path: Path, content: bytes, strange: bool
+) -> None:
+    """Their folder lies in that of the package there, and beside it in a tree."""
+    (tmp_path / "tree" / "litmus").mkdir(parents=True)
+    (tmp_path / "tree" / "litmus" / "a.pfn").write_bytes(b"one")
+    sources = "'src/pfnlab' = 'pfnlab'\n'litmus' = 'pfnlab/litmus'\n"
+    settings = f"[tool.hatch.build.targets.wheel.sources]\n{sources}"
+    (tmp_path / "tree" / "pyproject.toml").write_text(settings)
+    packed = tmp_path / "pfnlab-1.whl"
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("pfnlab/litmus/a.pfn", content)
+
+    found = build_release().strangers(packed, tmp_path / "tree")
+
+    assert strange is bool(found)
+
+
 @needs_git
 def test_without_git_nothing_is_released(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -88,13 +89,29 @@ def test_a_program_runs_by_its_name(command: Path) -> None:
 
 
 def test_all_programs_are_there(command: Path) -> None:
-    """Each that is in the folder, with its golden."""
+    """Each that is in the folder."""
     answer = ask(command, "litmus", "list")
 
     listed = [line.split()[0] for line in answer.stdout.splitlines() if line.startswith("  ")]
     assert sorted(path.stem for path in (ROOT / "litmus").rglob("*.pfn")) == sorted(listed)
-    goldens = (command.parents[1]).rglob("pfnlab/litmus/**/*.expected.json")
-    assert len(list((ROOT / "litmus").rglob("*.expected.json"))) == len(list(goldens))
+
+
+def test_what_kernels_did_stays_in_the_repository(command: Path) -> None:
+    """Goldens are most of its bytes; what shows them says where they are."""
+    said = [ask(command, *words) for words in (("bugs", "show", "A06"), ("claims", "show", "002.3"))]
+
+    assert [] == list((command.parents[1]).rglob("*.expected.json"))
+    assert [(0, ""), (0, "")] == [(answer.returncode, answer.stderr) for answer in said]
+    assert ["recorded in pfnlab's repository"] * 2 == [
+        text for answer in said for text in re.findall("recorded in pfnlab's repository", answer.stdout)
+    ]
+
+
+def test_the_wheel_is_small(command: Path) -> None:
+    """So many bytes at most; without goldens."""
+    (wheel,) = command.parents[2].glob("*.whl")
+
+    assert 2_700_000 > wheel.stat().st_size
 
 
 def test_a_program_is_shown(command: Path) -> None:

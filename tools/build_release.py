@@ -80,8 +80,9 @@ def _original(inside: str, tree: Path) -> Path:
     wheel = settings.get("tool", {}).get("hatch", {}).get("build", {}).get("targets", {}).get("wheel", {})
     # Shared data is below pfnlab-VERSION.data/data/ in a wheel, and below the environment once installed.
     shared = inside.partition(".data/data/")[2]
-    for kind, place in (("force-include", inside), ("shared-data", shared)):
-        for source, target in wheel.get(kind, {}).items():
+    for kind, place in (("force-include", inside), ("shared-data", shared), ("sources", inside)):
+        # A folder of sources may lie in another, pfnlab/litmus in pfnlab.
+        for source, target in sorted(wheel.get(kind, {}).items(), key=lambda pair: pair[1], reverse=True):
             if place == target or place.startswith(f"{target}/"):
                 return tree / f"{source}{place.removeprefix(target)}"
     return tree / "src" / inside

@@ -38,7 +38,6 @@ WINGS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("report.step_json", "report.cells"),
         ("report.golden",),
         ("programs.model",),
-        ("programs.recorded",),
         ("programs",),
     ),
     "checker": (("checker.search",), ("checker.kernel",), ("checker.races",), ("checker",), ("judging",)),

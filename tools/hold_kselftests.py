@@ -22,6 +22,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from hold_exports import KERNELS, Exported, spoiled, with_goldens
 from own_guest import compile_in, console_of
 from page_tables import table
@@ -29,12 +31,12 @@ from page_tables import table
 from pfnlab.errors import LostGuest, PfnlabError
 from pfnlab.lab.building.source import source_for
 from pfnlab.lab.images.kernels import KernelImage, kernel_for
-from pfnlab.lab.images.shell import shell
 from pfnlab.lab.vm.launch import device_arguments
 from pfnlab.programs.lang.library import find_program
 from pfnlab.progress import say
 from pfnlab.reproducers.formats import export
 from pfnlab.reproducers.subject import Subject
+from tests.guests.shell import shell
 
 INIT = Path(__file__).with_name("shell_init.c")
 

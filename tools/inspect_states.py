@@ -20,6 +20,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 import msgspec
 from known_machines import EQUIPMENT, Equipped, Kind
 
@@ -29,17 +31,17 @@ from pfnlab.inspector.intervals import uncovered
 from pfnlab.inspector.joined_host import JoinedHost
 from pfnlab.inspector.sources.origins import open_origin
 from pfnlab.lab.images.kernels import fetch
-from pfnlab.lab.images.plain_kernels import plain_kernel, plain_modules
-from pfnlab.lab.running.equipment import Equipment
-from pfnlab.lab.running.known_state import known_state
-from pfnlab.lab.running.live_views import LiveView
-from pfnlab.lab.running.views_in_guest import DEEP_VIEW, PLAIN_VIEWS
 from pfnlab.programs.lang.library import program_paths
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Step
 from pfnlab.units import PAGE_SHIFT
+from tests.guests.equipment import Equipment
+from tests.guests.known_state import known_state
+from tests.guests.live_views import LiveView
+from tests.guests.plain_kernels import plain_kernel, plain_modules
+from tests.guests.views_in_guest import DEEP_VIEW, PLAIN_VIEWS
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "evidence" / "inspector.md"

@@ -13,23 +13,26 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 import sysconfig
 import tarfile
 import tempfile
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from own_guest import compile_in
 
 from pfnlab.errors import MissingTool, Undecided
 from pfnlab.lab.images.image import extended, guest_image
-from pfnlab.lab.images.interpreter import interpreter, write_interpreter
 from pfnlab.lab.images.kernels import fetch
-from pfnlab.lab.images.shell import SCRIPT, SHELL, shell
 from pfnlab.lab.vm.boots import GuestShape
 from pfnlab.lab.vm.qemu import Guest
 from pfnlab.programs.lang.load import load_program
 from pfnlab.reproducers.formats import export
 from pfnlab.reproducers.subject import Subject
+from tests.guests.interpreter import interpreter, write_interpreter
+from tests.guests.shell import SCRIPT, SHELL, shell
 
 RECORDED = Path(__file__).parents[1] / "tests" / "reproducers" / "recorded"
 

@@ -31,7 +31,6 @@ from pfnlab.meeting.trial import TrialResult
 from pfnlab.messages.explanation import ExplainResult
 from pfnlab.programs.lang.library_list import LibraryList
 from pfnlab.programs.lang.problems import FmtResult
-from pfnlab.programs.recorded.matrix import MatrixResult
 from pfnlab.report.bug_entry import BugEntry
 from pfnlab.report.bug_list import BugList
 from pfnlab.report.bugs_affecting import AffectsResult
@@ -50,7 +49,6 @@ RESULTS: dict[str, type[Printed]] = {
     "kernels-diff-model": RulesBetween,
     "bisect": BisectResult,
     "run": PrintedRun,
-    "matrix": MatrixResult,
     "replay": ReplayResult,
     "results": ListedResults,
     "campaign-status": StatusResult,

@@ -20,7 +20,6 @@ FORMS = {
     "replay": "replay",
     "fuzz": "fuzz",
     "sweep": "sweep",
-    "matrix": "matrix",
     "litmus list": "litmus-list",
     "policies matrix": "policies-matrix",
     "claims list": "claims-list",

@@ -55,7 +55,6 @@ def test_what_cannot_be_written_is_misuse(tmp_path: Path) -> None:
         ("no-such-name", "there is no program 'no-such-name'"),
         ("nowhere.pfn", "nowhere.pfn"),
         ("fork", "fork is [0-9]+ programs: name one of them"),
-        (3, "load: program is 3: write its name, its path or its text"),
         ("pfnlab program 1\nlook\n", "no device yet"),
     ],
 )

@@ -9,6 +9,7 @@ from for_each import for_each
 from made_goldens import made_golden, only, with_value
 
 from pfnlab.checker.check import VIOLATED
+from pfnlab.claims import asked_again, evidence
 from pfnlab.claims.asked_again import ClaimResult, ask_again
 from pfnlab.claims.asking import Costs, Finds, Shows
 from pfnlab.claims.evidence import Seen, Sized, SourceSays
@@ -16,6 +17,7 @@ from pfnlab.claims.form import Claim, ClaimStatus, Discussion, Message
 from pfnlab.claims.lookup import NumberedClaim, claims_of
 from pfnlab.claims.observed import book, flushes, log
 from pfnlab.programs.lang.load import load_text
+from pfnlab.report.golden import NO_GOLDENS
 from pfnlab.result import Outcome
 
 WC = "a = mmap bar[0:4] wc shared rw"
@@ -54,6 +56,18 @@ def test_another_answer_is_a_discovery() -> None:
     assert ["as expected", "otherwise"] == [answer.word for answer in found.answers]
     assert ("book: empty", "book: bar[0:4] wc") == (found.answers[1].model, found.answers[1].expected)
     assert "Not those on which the claim rests: 1 of 2 answers." == found.says
+
+
+def test_without_goldens_the_models_alone_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a wheel, which says where the kernels' answers are."""
+    for module in (asked_again, evidence):
+        monkeypatch.setattr(module, "has_goldens", lambda: False)
+
+    found = asked(kernels=[WHOLE])
+
+    (answer,) = found.answers
+    assert (None, "book: empty", "as expected") == (answer.kernel, answer.model, answer.word)
+    assert f"The answer is that on which the claim rests. {NO_GOLDENS}" == found.says
 
 
 def test_a_kernel_stands_beside_its_model() -> None:

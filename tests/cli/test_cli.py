@@ -30,7 +30,7 @@ def test_help_names_every_verb(ask: Ask) -> None:
     answer = ask("--help")
 
     assert answer.code == 0
-    assert all(f"\n  {verb} " in answer.out for verb in ("run", "fmt", "matrix", "kernels", "policies"))
+    assert all(f"\n  {verb} " in answer.out for verb in ("run", "fmt", "kernels", "policies"))
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ COSTLY = (
     "pfnlab try",
     "pfnlab kernels",
     "pfnlab cache",
-    "matrix",
+    "policies matrix",
     "/tmp/",
     "--tree",
     "--cluster",

@@ -13,9 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pfnlab.cli import main
-from pfnlab.programs.recorded import matrix
-from pfnlab.programs.recorded.matrix import MatrixResult
 from pfnlab.report import policies_matrix
+from pfnlab.result import PlainText
 
 WORDS = st.sampled_from(
     [
@@ -60,10 +59,9 @@ def test_garbage_never_is_a_defect(argv: list[str], tmp_path: Path) -> None:
     """Whatever is typed, the answer is a verdict or misuse, never a traceback."""
     (tmp_path / "middle.pfn").write_text(PROGRAM)
     before, stdin = Path.cwd(), sys.stdin
-    none = MatrixResult(cases=0, exact=0, waiting=0, wrong=0, details=())
+    none = PlainText("")
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
-        patch.setattr(matrix, "predict_files", lambda paths, jobs, work: none)
         # A minute.
         patch.setattr(policies_matrix, "policies_result", lambda depth, jobs, counted: none)
         patch.setattr(sys, "stdin", io.StringIO("\udcff" if "--" in argv else "odd"))

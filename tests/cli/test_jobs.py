@@ -21,8 +21,6 @@ from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Run
 from pfnlab.report import policies_matrix
 
-RECORDED = Path(__file__).parents[1] / "recorded"
-
 
 def timeless(text: str) -> str:
     """*text* without times, rates and the command line."""
@@ -37,45 +35,6 @@ def both(ask: Ask, *words: object) -> tuple[Answer, Answer]:
         answer = ask(*words, "--jobs", jobs)
         answers.append(answer._replace(out=timeless(answer.out), err=""))
     return answers[0], answers[1]
-
-
-def recorded(path: Path, change: tuple[str, str] = ("", "")) -> Path:
-    """A few recorded cases of each kind, of several kernels, with a text in them changed."""
-    kinds = {"cases.jsonl": 3, "order.jsonl": 4}
-    lines = [
-        row
-        for name, cases in kinds.items()
-        for row in (RECORDED / name).read_text().splitlines()
-        if row.split(":")[1] in [first.split(":")[1] for first in _first(name, cases)]
-    ]
-    path.write_text("\n".join(lines).replace(*change))
-    return path
-
-
-def _first(name: str, cases: int) -> list[str]:
-    """A row of each of the first *cases* cases of a file."""
-    rows = {row.split(":")[1]: row for row in reversed((RECORDED / name).read_text().splitlines())}
-    return list(rows.values())[-cases:]
-
-
-@pytest.mark.target("long")
-@pytest.mark.parametrize("options", [(), ("--json",)])
-def test_recorded_cases(ask: Ask, options: tuple[str, ...], tmp_path: Path) -> None:
-    """Those of one kernel are a piece of work."""
-    one, two = both(ask, "matrix", recorded(tmp_path / "few.jsonl"), *options)
-
-    assert (0, one) == (one.code, two)
-
-
-@pytest.mark.target("long")
-def test_recorded_cases_that_are_wrong(ask: Ask, tmp_path: Path) -> None:
-    """Each is told at its place: 1."""
-    file = recorded(tmp_path / "few.jsonl", ('"ret":0,', '"ret":-22,'))
-
-    one, two = both(ask, "matrix", file)
-
-    assert (1, one) == (one.code, two)
-    assert 2 < len(one.out.splitlines())
 
 
 @pytest.fixture
@@ -207,7 +166,6 @@ TOO_MANY = 8 * processors() + 1
         ("check", "--jobs"),
         ("fuzz", "--jobs"),
         ("sweep", "pci", "--jobs"),
-        ("matrix", "cases.jsonl", "--jobs"),
         ("policies", "matrix", "--jobs"),
         ("kernels", "build", "7.2", "--jobs"),
         ("kernels", "build", "7.2", "-j"),
@@ -238,7 +196,7 @@ def test_every_verb_with_jobs_has_the_same_bound() -> None:
     options = [field.option for field in fields if "--jobs" in field.names]
 
     assert [] == [option for option in options if option.check is None]
-    assert 12 == len(options)
+    assert 11 == len(options)
 
 
 @pytest.mark.parametrize("jobs", [0, -1])

@@ -14,7 +14,6 @@ from litmus_files import litmus_file
 
 COMMAND = [sys.executable, "-c", "from pfnlab.cli import main; main()"]
 STORY = str(litmus_file("munmap-middle"))
-RECORDED = str(Path(__file__).parents[1] / "recorded" / "cases-vfio.jsonl")
 
 
 def into(device: str, *words: str, unbuffered: str = "") -> tuple[int, str]:
@@ -35,7 +34,6 @@ def into(device: str, *words: str, unbuffered: str = "") -> tuple[int, str]:
         ("run", "--help"),
         ("run", STORY),
         ("run", STORY, "--json"),
-        ("matrix", RECORDED, "--json"),
         ("policies",),
     ],
 )
@@ -121,7 +119,7 @@ def test_a_disk_that_is_full_or_fails_is_no_defect(
     assert says in answer.err
 
 
-@pytest.mark.parametrize("verb", [("run",), ("fmt",), ("matrix",), ("check", "--scope")])
+@pytest.mark.parametrize("verb", [("run",), ("fmt",), ("check", "--scope")])
 def test_a_file_without_an_end_is_misuse(ask: Ask, verb: tuple[str, ...]) -> None:
     """Instead of being read for ever."""
     answer = ask(*verb, "/dev/zero")
@@ -180,16 +178,6 @@ def test_fmt_does_not_write_into_a_pipe() -> None:
     assert "this is a pipe: a program has to be a file here" in ended.stderr
 
 
-def test_a_recording_without_cases_is_misuse(ask: Ask, tmp_path: Path) -> None:
-    """Nothing predicted is nothing right, also beside files that have cases."""
-    (tmp_path / "none.jsonl").write_text("\n\n")
-
-    answer = ask("matrix", tmp_path / "none.jsonl")
-
-    assert (2, "") == (answer.code, answer.out)
-    assert f"{tmp_path}/none.jsonl holds no cases" in answer.err
-
-
 @pytest.mark.parametrize(
     ("words", "read"),
     [
@@ -237,7 +225,7 @@ def test_what_is_read_is_not_written_over(
     assert before == {path: path.read_bytes() for path in before}
 
 
-@pytest.mark.parametrize("words", [("run",), ("report",), ("campaign", "check"), ("results",), ("matrix",)])
+@pytest.mark.parametrize("words", [("run",), ("report",), ("campaign", "check"), ("results",)])
 def test_a_name_moves_no_cursor(ask: Ask, words: tuple[str, ...]) -> None:
     """Neither of a file nor of an option."""
     answers = [ask(*words, "./\x1b[2J\x9b.x"), ask(*words, "--\x1b[2J\x9b")]

@@ -49,7 +49,6 @@ COMMANDS = {
     "replay": ("replay", *PATH.split(), "--json"),
     "fuzz": ("fuzz", "--on", "model:6.1", "--on", "model:7.2", "--seed", "3", "--programs", "6", "--json"),
     "sweep": ("sweep", "pci", "--on", "model:6.1", "--on", "model:7.2", "--cells", "0:4", "--json"),
-    "matrix": ("matrix", "tests/recorded/cases-vfio.jsonl", "--json"),
     "litmus list": ("litmus", "list", "--grep", "fork", "--json"),
     "claims list": ("claims", "list", "--discussion", "004", "--json"),
     "claims by": ("claims", "by", "Zijlstra", "--json"),

@@ -88,7 +88,7 @@ def typed(home: Path, start: list[str], prepare: str, keys: str, awaited: str) -
 @pytest.mark.parametrize(
     "line, expected",
     [
-        ("pfnlab ma", ["matrix "]),
+        ("pfnlab chec", ["check "]),
         ("pfnlab run --on mo", ["model:"]),
         ("pfnlab run --on model:7.2,tracker=track", ["track_ctx "]),
         ("pfnlab check --scope sm", ["small "]),

@@ -1,4 +1,4 @@
-"""The verbs beside run: fmt, kernels, policies, matrix."""
+"""The verbs beside run: fmt, kernels, policies."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from asking import PROGRAM, Ask
 from litmus_files import litmus_file
 
 from pfnlab import __version__
-from pfnlab.programs.recorded import matrix
-from pfnlab.programs.recorded.matrix import MatrixResult
 
 
 def test_fmt_rewrites_in_place(ask: Ask, program: Path) -> None:
@@ -141,31 +139,13 @@ def test_an_unknown_policy_suggests_one(ask: Ask) -> None:
     assert "did you mean vm_pat?" in answer.err
 
 
-@pytest.mark.parametrize(("wrong", "code"), [(0, 0), (2, 1)])
-def test_matrix_prints_its_counts(ask: Ask, monkeypatch: pytest.MonkeyPatch, wrong: int, code: int) -> None:
-    """A wrong prediction is a discovery; waiting cases are not."""
-    details = ("one", "two")[:wrong]
-    result = MatrixResult(cases=9, exact=4, waiting=5 - wrong, wrong=wrong, details=details)
-    monkeypatch.setattr(matrix, "predict_files", lambda paths, jobs, counted: result)
-
-    text, as_json = ask("matrix", "x.jsonl"), ask("matrix", "x.jsonl", "--json")
-
-    assert (text.code, as_json.code) == (code, code)
-    assert text.out.startswith(f"9 cases: 4 exact, {5 - wrong} waiting, {wrong} wrong\n")
-    assert list(json.loads(as_json.out))[2:] == ["cases", "exact", "waiting", "wrong", "details"]
-
-
 def test_one_is_not_said_in_the_plural(ask: Ask, tmp_path: Path) -> None:
     """A single case, program, operation or difference is one."""
-    recorded = Path(__file__).parents[1] / "recorded" / "order.jsonl"
-    (tmp_path / "one.jsonl").write_text(recorded.read_text().splitlines()[0])
     two = ("--on", "model:6.1", "--on", "model:7.2")
 
-    matrix = ask("matrix", tmp_path / "one.jsonl").out
     fuzz = ask("fuzz", *two, "--programs", 1, "--findings", tmp_path / "findings")
     check = ask("check", "--scope", "small", "--depth", 1).out
 
-    assert matrix.startswith("1 case: ")
     assert fuzz.out.startswith("1 program, ")
     assert fuzz.err.startswith("1 program in ")
     assert "at most 1 operation\n" in check

@@ -81,7 +81,7 @@ def sample_documents() -> Iterator[tuple[str, Document]]:
     for name, part in of_kinds.items():
         yield name, document_of([part])
     runs = [part_of(result_of(content_of(result))) for result in (agreeing(), differing(), lost(), alarmed())]
-    yield "several", document_of([*runs, of_kinds["check"], of_kinds["matrix"]], "Two kernels")
+    yield "several", document_of([*runs, of_kinds["check"]], "Two kernels")
     yield "hostile", hostile_document()
 
 

@@ -98,7 +98,6 @@ def test_drawings_are_left_out_where_a_file_grows_too_large(monkeypatch: pytest.
     [
         ("run", Outcome.DISCOVERY, "middle: differs: model:6.1 | model:7.2; step 2 munmap a[4:8]: log."),
         ("check", Outcome.DISCOVERY, "model:6.1 violates no_leak, freed_once, exact in 158 states"),
-        ("matrix", Outcome.DISCOVERY, "Of 15 recorded cases: 14 exact, 0 waiting, 1 wrong."),
         ("campaign", Outcome.DISCOVERY, "4 findings of 2 causes in 59 programs compared on model:6.1"),
         ("meeting", Outcome.DISCOVERY, "qemu:6.12.117 against model:6.12.117: 2 differences of 2 causes"),
         ("trial", Outcome.DISCOVERY, "linux against model:7.2,flush=end_vma: 1 cause of 1 difference in"),

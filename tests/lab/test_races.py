@@ -27,10 +27,10 @@ from targets import TARGET
 from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.programs.lang.ops import Program, Release
 from pfnlab.programs.model.model_machine import ModelMachine
-from pfnlab.programs.recorded.races import RecordedRace, compare, program_of
-from pfnlab.programs.recorded.recorded_calls import Waiting
 from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.observation import Run
+from tests.recorded.races import RecordedRace, compare, program_of
+from tests.recorded.recorded_calls import Waiting
 
 RECORDED = Path(__file__).parents[1] / "recorded" / "races.jsonl"
 EVERY = TARGET == "races"

@@ -179,7 +179,7 @@ def _patch(path: Path) -> None:
 
 
 def _recording(path: Path) -> None:
-    from pfnlab.programs.recorded.matrix import predict_files
+    from tests.recorded.matrix import predict_files
 
     predict_files([path])
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from for_each import for_each
 
-from pfnlab.bugs.known_bugs import Bug, all_bugs, bug
+from pfnlab.bugs.known_bugs import Bug, BugKind, all_bugs, bug
 from pfnlab.policies.releases import series_of
+from pfnlab.report import bug_entry
 from pfnlab.report.bug_entry import BugEntry, kernels_seen, sources_of
+from pfnlab.report.golden import NO_GOLDENS
 
 
 @for_each("one", all_bugs(), ids=lambda one: one.number)
@@ -41,3 +44,14 @@ def test_stable_releases_of_a_switch_are_there_too() -> None:
     versions = {str(release) for release in BugEntry.of(bug("A01")).stable}
 
     assert {"6.1.85", "4.19.312"} <= versions
+
+
+def test_without_goldens_it_is_said_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a wheel; what was never on a kernel has no such line."""
+    monkeypatch.setattr(bug_entry, "has_goldens", lambda: False)
+
+    proposal = next(one for one in all_bugs() if one.kind is BugKind.PROPOSAL)
+
+    said = [NO_GOLDENS in str(BugEntry.of(one)) for one in (bug("A06"), proposal)]
+
+    assert [True, False] == said

@@ -13,14 +13,14 @@ pytest.importorskip("drgn", reason="drgn is not here: pip install 'pfnlab[lens]'
 from having import ASKED, bootable, have, recorded_as
 from litmus_files import litmus_file
 
-from pfnlab.lab.images.shell import shell
-from pfnlab.lab.running.known_state import KnownState, known_state
 from pfnlab.lens.memory import open_core
 from pfnlab.lens.own_types import open_kernel
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.reproducers.subject import Subject
 from pfnlab.reproducers.to_drgn import as_drgn
+from tests.guests.known_state import KnownState, known_state
+from tests.guests.shell import shell
 
 PROGRAM = load_program(litmus_file("munmap-middle"))
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, cast
 
-from pfnlab.api.arguments import typed_class
 from pfnlab.api.methods import Operations
 from pfnlab.api.pages import MappedPages, Where
 from pfnlab.api.step import StepSeen
@@ -29,7 +28,6 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import NO_DEVICE
 
 
-@typed_class
 class Acting(Operations, ABC):
     """The actor of operations: a task, perhaps with the kernel forced to fail, to skip a call or to stop."""
 
@@ -157,7 +155,6 @@ class Acting(Operations, ABC):
         return Forced(self, {"hold": Hold(function, nth, at_return)})
 
 
-@typed_class
 class LiveTask(Acting):
     """A task of a machine: ``c = m.fork()``.
 
@@ -184,7 +181,6 @@ class LiveTask(Acting):
         return f"task {self.name}{failed}"
 
 
-@typed_class
 class Forced(LiveTask):
     """A task, and what the kernel is forced to in the operation that it does next."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pfnlab.api.arguments import Policies, names_own, typed, typed_class
+from pfnlab.api.live import Policies, names_own
 from pfnlab.api.records import Record, Recorded
 from pfnlab.api.runs import On, machine_names
 from pfnlab.checker.check import SHOWN_APART, VIOLATED, CheckResult, PropertyResult
@@ -18,7 +18,6 @@ from pfnlab.supervised import supervised
 from pfnlab.verbs.check import CheckRequest, checks
 
 
-@typed_class
 class CheckReport(Recorded):
     """The checks of one or several models; it prints as ``pfnlab check`` does.
 
@@ -100,7 +99,6 @@ class CheckReport(Recorded):
         return fragment(document_of([part(checked) for checked in self.checks]).blocks)
 
 
-@typed
 def check(
     on: On | None = None,
     scope: str | Path = "standard",

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from pfnlab.api.acting import Acting, LiveTask
-from pfnlab.api.arguments import Policies, names_own, typed, typed_class
 from pfnlab.api.pages import Pages, Where
 from pfnlab.api.step import Listed, StepSeen, seen_steps
 from pfnlab.errors import Misuse
 from pfnlab.own_code import is_served
 from pfnlab.policies.boot import guards_of
 from pfnlab.policies.guard import HookCall, check_deterministic
+from pfnlab.policies.own import is_path
 from pfnlab.policies.profiles import described
 from pfnlab.programs.lang.areas import area_extents
 from pfnlab.programs.lang.ops import Area, Device, Op, Program, Thp, tasks_of
@@ -38,18 +38,12 @@ if TYPE_CHECKING:
 DEVICE = "bar: pci, 16 pages"
 
 #: Devices for a machine, as a program declares them.
-Devices = Annotated[
-    str | Device | Sequence[str | Device], 'a device, "bar: pci, 16 pages", or a list of devices'
-]
+Devices = str | Device | Sequence[str | Device]
 
-#: A machine by its name.
-Name = Annotated[str | None, 'a name, as "model:7.2"']
-
-#: Areas by name.
-Areas = Annotated[Mapping[str, int] | None, 'names and numbers of pages, {"a": 16}']
+#: Policies for models: files as `--policy` takes them, or names by their seam (``{"tracker": "vm_pat"}``).
+Policies = Mapping[str, str | Path] | Sequence[str | Path] | str | Path
 
 
-@typed_class
 class LiveMachine(Acting):
     """A model of a kernel with a task, on which operations are done one by one.
 
@@ -195,6 +189,11 @@ class LiveMachine(Acting):
     def _span(self, where: Where) -> Span:
         if isinstance(where, Pages):
             return where.span
+        if not isinstance(where, str):
+            found = type(where).__name__
+            raise Misuse(
+                f'no pages, but of type {found}: write a[4:8] of a mapping, or "bar[0:4]" of a device'
+            )
         return read_span(where, self._program, self._source)
 
     def _free_name(self, letters: str) -> str:
@@ -242,14 +241,13 @@ class LiveMachine(Acting):
         return fragment(blocks)
 
 
-@typed
 def machine(
-    name: Name = None,
+    name: str | None = None,
     *,
     policies: Policies = (),
     device: Devices = DEVICE,
     thp: Thp | None = None,
-    areas: Areas = None,
+    areas: Mapping[str, int] | None = None,
 ) -> LiveMachine:
     """A model on which operations are done one by one.
 
@@ -296,3 +294,16 @@ def with_own(name: str, policies: Policies) -> str:
         return name + "".join(f",{seam}={policy}" for seam, policy in policies.items())
     paths = [policies] if isinstance(policies, str | Path) else policies
     return with_policies([name], [str(path) for path in paths])[0]
+
+
+def names_own(*given: Any) -> bool:
+    """True where machines and policies in what was *given* are made of files of the caller's."""
+    return any(is_path(word) for one in given for name in _names(one) for word in name.split(","))
+
+
+def _names(given: Any) -> Iterator[str]:
+    if isinstance(given, str | Path):
+        yield str(given)
+    elif isinstance(given, Iterable):
+        for one in given.values() if isinstance(given, Mapping) else given:
+            yield from _names(one)

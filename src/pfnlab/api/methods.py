@@ -14,7 +14,6 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, get_args
 
-from pfnlab.api.arguments import typed_class
 from pfnlab.api.pages import Bytes, Where, byte_range
 from pfnlab.api.step import StepSeen
 from pfnlab.programs.lang.device_ops import DriverMode, IoremapMode, MemremapMode
@@ -70,7 +69,6 @@ def _kind(verb: str) -> tuple[Callable[..., Call], dict[str, str]]:
     return kind, {name: ending for name, field in fields if isinstance(field, Ending)}
 
 
-@typed_class
 @_filled
 class Operations:
     """The operations on a machine: each method is one, and returns the observation after it.

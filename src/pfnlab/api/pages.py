@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from operator import index
+from typing import SupportsIndex
 
-from pfnlab.api.arguments import is_number, typed_class
 from pfnlab.api.step import StepSeen
 from pfnlab.errors import Misuse
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import ByteRange
 
 
-@typed_class
 @dataclass(frozen=True)
 class Pages:
     """Pages ``start`` up to ``end`` (not included) of the area or device called ``name``.
@@ -36,13 +35,11 @@ class Pages:
     def __len__(self) -> int:
         return self.end - self.start
 
-    def __getitem__(self, pages: Annotated[int | slice, "pages as numbers, [4:8] or [3]"]) -> Pages:
-        if isinstance(pages, int):
-            pages = slice(pages, pages + 1)
-        start = 0 if pages.start is None else pages.start
-        stop = len(self) if pages.stop is None else pages.stop
-        if not (is_number(start) and is_number(stop)):
-            raise Misuse(f"pages are numbers: write {self.name}[4:8] or {self.name}[3]")
+    def __getitem__(self, pages: SupportsIndex | slice) -> Pages:
+        if not isinstance(pages, slice):
+            pages = slice(pages, index(pages) + 1)
+        start = 0 if pages.start is None else index(pages.start)
+        stop = len(self) if pages.stop is None else index(pages.stop)
         if pages.step is not None:
             raise Misuse(f"a range has no step: write {self.name}[{start}:{stop}]")
         if start < 0 or stop < start:
@@ -53,7 +50,6 @@ class Pages:
         return f"{self.name}[{self.start}]" if len(self) == 1 else str(self.span)
 
 
-@typed_class
 @dataclass(frozen=True, repr=False)
 class MappedPages(Pages):
     """The pages of a new mapping, and what was seen after the operation that made it.
@@ -73,10 +69,10 @@ class MappedPages(Pages):
 
 
 #: Pages as arguments: of a mapping or device, or in the words of the language, as ``"bar[0:16]"``.
-Where = Annotated[Pages | str, 'a[4:8] of a mapping, or "bar[0:4]" of a device']
+Where = Pages | str
 
 #: The bytes of a page as an argument: from which one on, and how many.
-Bytes = Annotated[tuple[int, int] | None, "bytes=(4092, 8): from which one of the page on, and how many"]
+Bytes = tuple[int, int] | None
 
 
 def byte_range(part: tuple[int, int] | None) -> ByteRange | None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
 
-from pfnlab.api.arguments import typed
 from pfnlab.api.live import LiveMachine
 from pfnlab.errors import Misuse
 from pfnlab.files import cannot_write, write_whole
@@ -17,13 +15,10 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.validity import check_program
 
 #: What is taken for a program: one, its name, path or text, or a machine on which it was done.
-AnyProgram = Annotated[
-    Program | LiveMachine | str | Path, "a program, its name, its path or its text, or a machine"
-]
+AnyProgram = Program | LiveMachine | str | Path
 
 
-@typed
-def load(program: Annotated[str | Path, "its name, its path or its text"]) -> Program:
+def load(program: str | Path) -> Program:
     """The program of that name or path, or with that text.
 
     More than one line is text. A word is a path where there is such a file, or where it looks like one; else
@@ -66,7 +61,6 @@ def _of_its_types(program: Program) -> Program:
         raise Misuse(f"this is no program: {wrong}: write its text, or do it on a machine") from None
 
 
-@typed
 def save(program: AnyProgram, path: str | Path) -> None:
     """Write *program* to the file *path*, in canonical form.
 

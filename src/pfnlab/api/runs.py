@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal, overload
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, overload
 
-from pfnlab.api.arguments import Policies, names_own, typed, typed_class
-from pfnlab.api.live import with_own
+from pfnlab.api.live import Policies, names_own, with_own
 from pfnlab.api.programs import AnyProgram, program_of
 from pfnlab.api.records import Record, Recorded, RowsOf, field_text, records_html, step_records
 from pfnlab.api.step import StepSeen, seen_steps
@@ -27,16 +26,13 @@ from pfnlab.supervised import supervised
 from pfnlab.verbs.run import RunRequest, programs_run
 
 #: Machines by name, one or several: ``"model:7.2"``, ``["model:6.1", "qemu:6.1"]``.
-On = Annotated[str | Sequence[str], 'a machine, "model:7.2", or a list of machines']
-
-#: Machines that are compared.
-Several = Annotated[Sequence[str], 'two machines, ["model:6.1", "model:7.2"]']
+On = str | Iterable[str]
 
 #: How kernels are looked at.
-Look = Annotated[LookLevel | Literal["memory", "proc", "end"] | None, '"memory", "proc" or "end"']
+Look = LookLevel | Literal["memory", "proc", "end"] | None
 
 #: Fields of observations.
-Fields = Annotated[str | Sequence[str] | None, 'fields of observations, ["result", "book"]']
+Fields = str | Iterable[str] | None
 
 #: The rows of the table of steps in a notebook.
 _FIELDS = ("value", "log", "book", "vmas")
@@ -45,7 +41,6 @@ _FIELDS = ("value", "log", "book", "vmas")
 _WIDTH = 120
 
 
-@typed_class
 class RunReport(Recorded):
     """One program on one or several machines; it prints as ``pfnlab run`` does.
 
@@ -137,7 +132,6 @@ class RunReport(Recorded):
         return fragment((Paragraph(shown.says), *shown.blocks))
 
 
-@typed_class
 class Differences(Recorded, Sequence[Difference]):
     """The fields in which machines differ, in the order of steps; empty, and so false, where they agree."""
 
@@ -187,7 +181,6 @@ class Differences(Recorded, Sequence[Difference]):
         return records_html(self.to_records(), empty="no differences")
 
 
-@typed
 def run(
     program: AnyProgram,
     on: On | None = None,
@@ -230,10 +223,9 @@ def run(
     return supervised(done) if names_own(on, policies) else done()
 
 
-@typed
 def diff(
     program: AnyProgram,
-    on: Several,
+    on: Collection[str],
     *,
     policies: Policies = (),
     look: Look = None,
@@ -246,7 +238,7 @@ def diff(
     :param on: at least two machines
     :raises Misuse: there is no such program or machine, or only one
     """
-    if len(on) < 2:
+    if isinstance(on, str) or len(on) < 2:
         raise Misuse('a difference is between machines: write on=["model:6.1", "model:7.2"]')
     found = run(program, on, policies=policies, look=look, accel=accel, profile=profile, compare=compare)
     return found.differences

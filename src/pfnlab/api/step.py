@@ -8,7 +8,6 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 import msgspec
 
-from pfnlab.api.arguments import typed_class
 from pfnlab.judging.history import kept_after
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.span import Span
@@ -53,7 +52,6 @@ class DriverKeeps(NamedTuple):
         return cell(step, field, driver_keeps=self.some, kept=self.kept)
 
 
-@typed_class
 class StepSeen:
     """The observation after one operation on one machine.
 

@@ -20,6 +20,7 @@ from pfnlab.programs.lang.library_list import library_folder
 from pfnlab.programs.lang.load import read_program_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
+from pfnlab.report.golden import NO_GOLDENS, has_goldens
 from pfnlab.result import Made, Outcome, Result
 from pfnlab.units import number_of
 
@@ -50,7 +51,7 @@ class ClaimAnswer(msgspec.Struct, frozen=True, kw_only=True):
     :param on: the model, ``model:7.2,flush=in_loop``; or the series of the kernels, each beside its model
     :param expected: the answer on which the claim rests
     :param model: the model's answer; null where none was asked
-    :param kernel: what stock kernels showed; null where none was looked at
+    :param kernel: what stock kernels showed; null where none was looked at, and outside a clone
     :param patched: what a kernel showed to which a patch gave the policy, with the name of the patch, its
         programs and how many of them differ from the model; null where no patch has it
     :param against: whether the expected answer speaks against the claim
@@ -116,6 +117,7 @@ def ask_again(found: NumberedClaim, *, search: bool = False) -> ClaimResult:
         )
         for answer in answers
     )
+    lacks = any(isinstance(shown, Seen) for shown in claim.kernels) and not has_goldens()
     return ClaimResult(
         made=Made.now(),
         claim=ListedClaim.of(found),
@@ -126,7 +128,7 @@ def ask_again(found: NumberedClaim, *, search: bool = False) -> ClaimResult:
         builds=programs.builds(),
         programs=programs.all(),
         answers=answers,
-        says=_says(answers),
+        says=" ".join((_says(answers), *([NO_GOLDENS] if lacks else []))),
     )
 
 
@@ -250,13 +252,12 @@ def _shown(shown: Evidence, programs: _Programs) -> Iterator[ClaimAnswer]:
         )
 
 
-def _on_series(shown: Evidence, series: str) -> tuple[str, str | None]:
-    """The kernel of a series, and its model; a size is that of the kernel alone."""
+def _on_series(shown: Evidence, series: str) -> tuple[str | None, str | None]:
+    """The kernel of a series, where that is recorded here, and its model; a size is of the kernel alone."""
     if isinstance(shown, Sized):
         return shown.on_kernel(series), None
-    steps = shown.on_kernel(series), shown.on_model(series)
-    kernel, model = (said(shown.observed, step) for step in steps)
-    return kernel, model
+    kernel = said(shown.observed, shown.on_kernel(series)) if has_goldens() else None
+    return kernel, said(shown.observed, shown.on_model(series))
 
 
 def _source(read: SourceSays) -> str:

@@ -14,8 +14,9 @@ from pfnlab.policies.releases import CONFIRMED
 from pfnlab.programs.lang.library_list import library_folder
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.model.model_machine import ModelMachine
+from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run, Step
-from pfnlab.report.golden import Golden, golden_path, golden_run, newest_version, read_golden
+from pfnlab.report.golden import Golden, golden_path, golden_run, has_goldens, newest_version, read_golden
 from pfnlab.report.kernel_sizes import known_sizes
 
 #: The series with VM_PAT.
@@ -94,9 +95,15 @@ class Seen(NamedTuple):
         return self.step_of(run)
 
     def on_model(self, series: str, litmus: Path | None = None) -> Step:
-        """The step as the model of that kernel predicts it, looked at as the golden was."""
+        """The step as the model of that kernel predicts it, looked at as the golden was.
+
+        Where there are no goldens it is the model of the series.
+        """
         path = (litmus or library_folder()) / f"{self.program}.pfn"
-        return self.step_of(_predicted(path, _version(_golden(path), series, self.program)))
+        if not has_goldens():
+            return self.step_of(_predicted(path, series, LookLevel.MEMORY))
+        golden = _golden(path)
+        return self.step_of(_predicted(path, _version(golden, series, self.program), golden.look))
 
 
 class Sized(NamedTuple):
@@ -186,5 +193,5 @@ def _version(golden: Golden, series: str, program: str) -> str:
 
 
 @cache
-def _predicted(path: Path, version: str) -> Run:
-    return ModelMachine(version, _golden(path).look).run_one(load_program(path))
+def _predicted(path: Path, version: str, look: LookLevel) -> Run:
+    return ModelMachine(version, look).run_one(load_program(path))

@@ -1,1 +1,1 @@
-"""Programs: the language, one run of a program, the model as a machine, and recorded runs of real kernels."""
+"""Programs: the language, one run of a program, and the model as a machine."""

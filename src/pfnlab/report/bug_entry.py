@@ -12,7 +12,7 @@ from pfnlab.bugs.known_bugs import Bug, BugKind
 from pfnlab.bugs.standing import Point, StandingWord
 from pfnlab.policies.releases import version_key
 from pfnlab.programs.lang.library import library_paths
-from pfnlab.report.golden import golden_path, read_golden
+from pfnlab.report.golden import NO_GOLDENS, golden_path, has_goldens, read_golden
 from pfnlab.result import ALWAYS, Printed, beside
 
 
@@ -66,7 +66,7 @@ class BugEntry(Printed, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
     :param programs: programs that are about it
     :param shown: programs with a machine that has it, and one that does not
     :param holds: of a rule, what a step of a program answers on machines that keep it
-    :param seen: exact versions of kernels that ran one of these programs and have it
+    :param seen: exact versions of kernels that ran one of these programs and have it; empty outside a clone
     :param settled: what became of the entry when somebody looked
     :param settled_by: the kernel and the program, or why nobody knows
     :param discussion: threads, or numbers of the discussions of docs/claims.md
@@ -165,7 +165,8 @@ class BugEntry(Printed, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
         for rule in self.holds:
             on = ", ".join(rule.on)
             yield "holds", f"{rule.program}, {rule.op}: {rule.field} {rule.says} on {on}"
-        yield "seen on", ", ".join(self.seen)
+        unknown = self.kind is not BugKind.PROPOSAL and not has_goldens()
+        yield "seen on", NO_GOLDENS if unknown else ", ".join(self.seen)
         yield "settled", f"{self.settled}: {self.settled_by}" if self.settled else ""
         yield "discussion", ", ".join(self.discussion)
         yield "notes", self.notes

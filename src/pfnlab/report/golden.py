@@ -19,6 +19,7 @@ from pfnlab.files import MOST_RECORDED, Missing, read_bytes, write_whole
 from pfnlab.inert import json_line, one_line, shell_path, shell_word
 from pfnlab.policies.releases import series_of, version_key
 from pfnlab.programs.lang.json_form import program_hash
+from pfnlab.programs.lang.library import library_paths
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.runs.compare import Difference, differences
 from pfnlab.programs.runs.look import LookLevel
@@ -27,6 +28,9 @@ from pfnlab.report.step_json import PrintedStep, printed_step, step_of
 
 #: The name the golden's side has in a difference.
 GOLDEN = "golden"
+
+#: Said where goldens are asked for and none is there.
+NO_GOLDENS = "What kernels showed is recorded in pfnlab's repository: ask this in a clone."
 
 #: The parts of a step that came later: a golden made before does not have them.
 _LATER = [field.name for field in msgspec.structs.fields(PrintedStep) if not field.required]
@@ -97,6 +101,11 @@ def golden_look(program: Path) -> LookLevel | None:
     """
     golden = read_golden(golden_path(program))
     return golden.look if golden is not None else None
+
+
+def has_goldens() -> bool:
+    """False where pfnlab is installed from its wheel, which has the programs without their goldens."""
+    return any(golden_path(path).is_file() for path in library_paths())
 
 
 def write_golden(path: Path, golden: Golden) -> None:

@@ -8,7 +8,7 @@ LEAKED: still reserved although no process and no driver has it. Other words are
 
 VERBS = (
     *("new", "try", "run", "fmt", "fuzz", "sweep", "check", "bisect", "explore", "replay", "draw", "export"),
-    *("import", "report", "matrix", "schema", "results", "completion", "explain", "inspect"),
+    *("import", "report", "schema", "results", "completion", "explain", "inspect"),
     *("kernels", "cache", "policies", "litmus", "bugs", "claims", "campaign"),
 )
 

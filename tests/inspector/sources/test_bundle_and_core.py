@@ -16,9 +16,9 @@ from litmus_files import litmus_file
 
 from pfnlab.inspector.host_snapshot import Snapshot
 from pfnlab.inspector.sources.origins import open_origin
-from pfnlab.lab.images.shell import shell
-from pfnlab.lab.running.known_state import KnownState, known_state
 from pfnlab.programs.lang.load import load_program
+from tests.guests.known_state import KnownState, known_state
+from tests.guests.shell import shell
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 

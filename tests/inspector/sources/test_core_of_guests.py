@@ -18,10 +18,10 @@ from pfnlab.hw.cachemode import CacheMode
 from pfnlab.inspector.host_snapshot import Access, Snapshot
 from pfnlab.inspector.sources.core import core_snapshot
 from pfnlab.lab.images.driver_module import driver_for
-from pfnlab.lab.images.shell import shell
-from pfnlab.lab.running.known_state import KnownState, known_state
 from pfnlab.programs.lang.load import load_program
 from pfnlab.units import pfn_to_phys
+from tests.guests.known_state import KnownState, known_state
+from tests.guests.shell import shell
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 

@@ -16,10 +16,10 @@ from litmus_files import litmus_file
 
 from pfnlab.inspector.host_snapshot import Access, Snapshot
 from pfnlab.inspector.sources.core import core_snapshot, deep_snapshot
-from pfnlab.lab.images.shell import shell
-from pfnlab.lab.running.known_state import known_state
 from pfnlab.lens import LensError
 from pfnlab.programs.lang.load import load_program
+from tests.guests.known_state import known_state
+from tests.guests.shell import shell
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900), pytest.mark.xdist_group(f"kernel-{NEW}")]
 

@@ -1,6 +1,6 @@
 """A parsed program: devices, areas and operations, as plain values.
 
-Every form of a program (text, JSON, recorded case) becomes these structures, and every machine runs
+Every form of a program (text, JSON) becomes these structures, and every machine runs
 them. Page ranges are half-open and in pages, as everywhere.
 
 An **area** is a stretch of address space with a name. ``a = mmap bar[0:16] wc shared rw`` maps at the

@@ -160,13 +160,11 @@ class Row(NamedTuple):
     :param fields: the types of its fields, in their order
     :param wire: its verb in the protocol of the guest agent (``lab/guest/PROTOCOL.md``)
     :param rules: the steps of ``docs/semantics`` that say what it does; empty where none stands for it alone
-    :param recorded: its verb in recorded runs (S12), where those have it
     """
 
     fields: tuple[Field, ...]
     wire: str
     rules: str
-    recorded: str = ""
 
 
 #: The mode a driver puts into vm_page_prot, which may be left as it is.
@@ -182,13 +180,13 @@ ROWS: dict[type[Call], Row] = {
     Mbind: Row((Shape.RANGE, Word(POLICIES, "policy", "bind"), Flag("move")), "mbind", "S5.12"),
     Write: Row((Shape.ACCESS, Shape.VALUE), "store", "S6.2 S6.4"),
     RemapPfnRange: Row((Shape.RANGE, _PROT_MODE), "driver remap", "S4.6"),
-    Munmap: Row((Shape.RANGE,), "munmap", "S8.2", "unmap"),
-    Mlock: Row((Shape.RANGE,), "mlock", "S5.10", "mlock"),
-    Munlock: Row((Shape.RANGE,), "munlock", "S5.10", "munlock"),
-    Msync: Row((Shape.RANGE,), "msync", "S5.10", "msync"),
-    Mseal: Row((Shape.RANGE,), "mseal", "S5.10", "mseal"),
+    Munmap: Row((Shape.RANGE,), "munmap", "S8.2"),
+    Mlock: Row((Shape.RANGE,), "mlock", "S5.10"),
+    Munlock: Row((Shape.RANGE,), "munlock", "S5.10"),
+    Msync: Row((Shape.RANGE,), "msync", "S5.10"),
+    Mseal: Row((Shape.RANGE,), "mseal", "S5.10"),
     Read: Row((Shape.ACCESS,), "load", "S6.2"),
-    Mincore: Row((Shape.RANGE,), "mincore", "S7.5", "mincore"),
+    Mincore: Row((Shape.RANGE,), "mincore", "S7.5"),
     ZapVmaPtes: Row((Shape.RANGE,), "driver zap", "S6.7"),
     RequestMemRegion: Row((Shape.DEVICE_PAGES,), "driver claim", "S9.9"),
     MemremapPages: Row((Shape.SECTIONS, Flag("p2pdma")), "driver memremap-pages", "S4.9"),
@@ -202,10 +200,10 @@ ROWS: dict[type[Call], Row] = {
     SetPagesArray: Row((Shape.OWN_PAGES, Ending(SET_MEMORY_NUMBERS)), "driver set-pages", "S2.9"),
     MemoryDisable: Row((Shape.DEVICE,), "memory 0", "S9.4"),
     MemoryEnable: Row((Shape.DEVICE,), "memory 1", "S9.4"),
-    VfioReset: Row((Shape.DEVICE,), "vfio-reset", "S9.4", "vfioreset"),
+    VfioReset: Row((Shape.DEVICE,), "vfio-reset", "S9.4"),
     D3: Row((Shape.DEVICE,), "power 3", "S9.4"),
     D0: Row((Shape.DEVICE,), "power 0", "S9.4"),
-    VfioClose: Row((Shape.DEVICE,), "vfio-close", "S9.4", "vfioclose"),
+    VfioClose: Row((Shape.DEVICE,), "vfio-close", "S9.4"),
     Bind: Row((Shape.DEVICE,), "bind", "S9.9"),
     Unbind: Row((Shape.DEVICE,), "unbind", "S9.9"),
     Remove: Row((Shape.DEVICE,), "remove", "S9.9"),
@@ -213,11 +211,11 @@ ROWS: dict[type[Call], Row] = {
     RescanMoved: Row((Shape.DEVICE,), "rescan-moved", "S9.9"),
     Unplug: Row((Shape.DEVICE,), "slot 0", "S9.9"),
     Plug: Row((Shape.DEVICE,), "slot 1", "S9.9"),
-    Mlockall: Row((), "mlockall", "S5.10", "mlockall"),
+    Mlockall: Row((), "mlockall", "S5.10"),
     Munlockall: Row((), "munlockall", "S5.10"),
-    Exec: Row((), "exec", "S8.2.9", "exec"),
-    Exit: Row((), "exit", "S8.2.8", "exit"),
-    Kill: Row((), "kill", "S8.2.8", "kill"),
+    Exec: Row((), "exec", "S8.2.9"),
+    Exit: Row((), "exit", "S8.2.8"),
+    Kill: Row((), "kill", "S8.2.8"),
     Look: Row((), "nop", ""),
     ReleaseMemRegion: Row((), "driver release", "S9.9"),
     Iounmap: Row((), "driver iounmap 0", "S9.6"),
@@ -229,7 +227,7 @@ ROWS: dict[type[Call], Row] = {
     ClearRefs: Row((Word(CLEARED_REFS, "kind of references", "soft_dirty"),), "clear-refs", "S7.7"),
     Setrlimit: Row((Word(LIMITS, "limit", "as"), Shape.ROOM), "setrlimit", "S5.14"),
     ProcessMrelease: Row((Shape.ANY_TASK, Flag("killed")), "process-mrelease", "S8.4"),
-    Status: Row((), "walk status 0 0", "", "vmrss"),
+    Status: Row((), "walk status 0 0", ""),
 }
 
 #: The operations whose lines have a form of their own: they name something new, or one field depends on

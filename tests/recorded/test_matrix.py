@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from pfnlab.errors import Misuse
 from pfnlab.mm.gather import MmuGather
 from pfnlab.programs.lang.device_ops import VfioReset
-from pfnlab.programs.recorded.cases import translate
-from pfnlab.programs.recorded.matrix import MatrixResult, predict_files
-from pfnlab.programs.recorded.recorded_calls import BAR
+from tests.recorded.cases import translate
+from tests.recorded.matrix import MatrixResult, predict_files
+from tests.recorded.recorded_calls import BAR
 
-RECORDED = Path(__file__).parents[2] / "recorded"
+RECORDED = Path(__file__).parent
 
 
 def first_rows(name: str, key: str, value: str) -> list[dict[str, object]]:

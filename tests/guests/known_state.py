@@ -22,10 +22,7 @@ from pfnlab.lab.images.driver_module import MODULE, driver_for
 from pfnlab.lab.images.image import extended, guest_image
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.images.modules import vfio_modules
-from pfnlab.lab.images.shell import SHELL, shell
 from pfnlab.lab.running.bench import driver_pages
-from pfnlab.lab.running.equipment import Equipment
-from pfnlab.lab.running.live_views import LiveView, live_files, ram_for, split_views
 from pfnlab.lab.running.placement import TAIL_BAR_MIB, Placement, Windows, bar_mib_for
 from pfnlab.lab.running.preparations import preparations
 from pfnlab.lab.running.replies import parse_reply
@@ -40,6 +37,9 @@ from pfnlab.programs.lang.needs import lacking
 from pfnlab.programs.lang.ops import Program, tasks_of
 from pfnlab.programs.runs.observation import Step
 from pfnlab.units import PHYSICAL_BITS, PfnRange, phys_to_pfn
+from tests.guests.equipment import Equipment
+from tests.guests.live_views import LiveView, live_files, ram_for, split_views
+from tests.guests.shell import SHELL, shell
 
 #: The smallest BAR of such a guest, in MiB; a core may hold it.
 BAR_MIB = 64

@@ -10,8 +10,8 @@ from having import NEW, OLD, bootable, have
 from tooling import inspect_states
 
 from pfnlab.inspector.finding.finding_form import finding_kinds
-from pfnlab.lab.images.shell import shell
-from pfnlab.lab.running.views_in_guest import VIEWS
+from tests.guests.shell import shell
+from tests.guests.views_in_guest import VIEWS
 
 STATES = inspect_states()
 

@@ -17,11 +17,11 @@ from msgspec import Meta
 from pfnlab.programs.lang.ops import Device, Program
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.model.model_machine import ModelMachine
-from pfnlab.programs.recorded.cases import RecordedRelease, translate, wrong
-from pfnlab.programs.recorded.recorded_calls import BAR, WINDOW_PAGES, task_name
 from pfnlab.programs.runs.events import core_order
 from pfnlab.programs.runs.observation import PteSeen, Step, VmaSeen
 from pfnlab.programs.runs.pte_text import RAM
+from tests.recorded.cases import RecordedRelease, translate, wrong
+from tests.recorded.recorded_calls import BAR, WINDOW_PAGES, task_name
 
 
 class RecordedContext(msgspec.Struct):

@@ -12,12 +12,15 @@ import msgspec
 
 from pfnlab.errors import Undecided
 from pfnlab.inert import shell_line, shell_word
-from pfnlab.lab.images.interpreter import interpreter, module_paths, write_interpreter
-from pfnlab.lab.images.shell import SCRIPT
-from pfnlab.lab.running.views_in_guest import DEEP_VIEW, MARK
+from tests.guests.interpreter import interpreter, module_paths, write_interpreter
+from tests.guests.shell import SCRIPT
+from tests.guests.views_in_guest import DEEP_VIEW, MARK
 
 #: Files in the guest's top folder: the archive of Python, and the script of the bundle.
 _ARCHIVE, _BUNDLE = "python.tar", "bundle.sh"
+
+#: What Python runs there.
+_VIEWS = Path(__file__).with_name("views_in_guest.py")
 
 #: RAM of a guest with Python: so many times the archive, and MiB. The archive comes with the boot. Files may
 #: take half of what that leaves: the archive again, and all that is in it, each file in pages of its own.
@@ -32,7 +35,7 @@ umask 022
 cd / && tar xf /{archive} && rm /{archive} || exit 91
 chmod a+rx {folders} || exit 92
 mkdir -p /tmp && chmod 1777 /tmp
-exec env PYTHONPATH={modules} PYTHONDONTWRITEBYTECODE=1 {python} -m {views} {names}
+exec env PYTHONPATH={modules} PYTHONDONTWRITEBYTECODE=1 {python} /{views} {names}
 """
 
 
@@ -83,11 +86,11 @@ def live_files(script: Path, views: Sequence[str]) -> Iterator[tuple[Path, dict[
             "archive": _ARCHIVE,
             "modules": shell_word(":".join(map(str, module_paths(more)))),
             "python": shell_word(interpreter()),
-            "views": "pfnlab.lab.running.views_in_guest",
+            "views": _VIEWS.name,
             "names": shell_line(views),
         }
         first.write_text(_ALL.format_map(words))
-        yield first, {_ARCHIVE: archive, _BUNDLE: script}
+        yield first, {_ARCHIVE: archive, _BUNDLE: script, _VIEWS.name: _VIEWS}
 
 
 def split_views(text: str) -> tuple[str, dict[str, LiveView]]:

@@ -13,10 +13,10 @@ from types import SimpleNamespace
 import pytest
 
 from pfnlab.errors import MissingTool, Undecided
-from pfnlab.lab.images import plain_kernels
 from pfnlab.lab.images.archive import Offered, Package
 from pfnlab.lab.images.kernels import KernelImage
-from pfnlab.lab.images.plain_kernels import plain_kernel, plain_modules
+from tests.guests import plain_kernels
+from tests.guests.plain_kernels import plain_kernel, plain_modules
 
 needs_dpkg = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="packages are read by dpkg-deb")
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
-from pfnlab.errors import Defect
 from pfnlab.programs.lang.device_ops import (
     DriverHow,
     DriverMap,
@@ -25,32 +24,45 @@ from pfnlab.programs.lang.device_ops import (
     RemapPfnRange,
     RequestMemRegion,
     UnmapMappingRange,
+    VfioClose,
+    VfioReset,
     ZapVmaPtes,
 )
 from pfnlab.programs.lang.ops import (
     ADVICE,
     MAIN_TASK,
     Call,
+    Exec,
+    Exit,
     Fork,
     ForkRefusal,
+    Kill,
     Look,
     Madvise,
+    Mlock,
+    Mlockall,
     Mmap,
     Mprotect,
     Mremap,
+    Mseal,
+    Msync,
+    Munlock,
+    Munmap,
     Read,
     RemapFilePages,
     Via,
     Write,
 )
-from pfnlab.programs.lang.shapes import ROWS, Field, Shape
+from pfnlab.programs.lang.shapes import ROWS, Shape
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.walk_ops import ProcessVmReadv, Walk, Walker
+from pfnlab.programs.lang.walk_ops import Mincore, ProcessVmReadv, Status, Walk, Walker
 
 #: The recorded device: one BAR, of which every case has a window of its own of so many pages (S12.1).
 BAR = "bar"
 BAR_PAGES = 16384
 WINDOW_PAGES = 64
+
+_WAITING = Path(__file__).with_name("waiting.json")
 
 #: The value a touch writes when the case names none.
 _WRITTEN = 0x5A5A5A5A
@@ -100,8 +112,7 @@ class Letters(dict[str, int]):
 @cache
 def waiting_reasons() -> dict[str, str]:
     """The verbs and modes that wait, each with the capability it waits for."""
-    text = files("pfnlab.programs.recorded").joinpath("waiting.json").read_text(encoding="utf-8")
-    reasons: dict[str, str] = json.loads(text)
+    reasons: dict[str, str] = json.loads(_WAITING.read_text(encoding="utf-8"))
     return reasons
 
 
@@ -290,21 +301,36 @@ def _ranged(make: Callable[[Span], Call]) -> Callable[[list[str], Letters], Call
     return lambda args, letters: make(_span(letters, *args))
 
 
-def _of_table(kind: type[Call], fields: tuple[Field, ...]) -> Callable[[list[str], Letters], Call]:
-    """An operation of the table with one field at most."""
+def _without_more(kind: type[Call]) -> Callable[[list[str], Letters], Call]:
+    """An operation that has no other field than the range or the device it is for."""
     make: Callable[..., Call] = kind
-    match fields:
-        case ():
-            return lambda args, letters: make()
+    match ROWS[kind].fields:
         case (Shape.RANGE,):
             return _ranged(make)
         case (Shape.DEVICE,):
             return lambda args, letters: make(BAR)
-    raise Defect(f"no recorded form of {kind.__name__}")
+    return lambda args, letters: make()
 
+
+#: Operations without words of their own, by the recorded verb.
+_PLAIN: dict[str, type[Call]] = {
+    "unmap": Munmap,
+    "mlock": Mlock,
+    "munlock": Munlock,
+    "msync": Msync,
+    "mseal": Mseal,
+    "mincore": Mincore,
+    "vfioreset": VfioReset,
+    "vfioclose": VfioClose,
+    "mlockall": Mlockall,
+    "exec": Exec,
+    "exit": Exit,
+    "kill": Kill,
+    "vmrss": Status,
+}
 
 _VERBS: dict[str, Callable[[list[str], Letters], Call]] = {
-    **{row.recorded: _of_table(kind, row.fields) for kind, row in ROWS.items() if row.recorded},
+    **{verb: _without_more(kind) for verb, kind in _PLAIN.items()},
     "map": _map,
     "mapat": _mapat,
     "mprotect": lambda args, letters: Mprotect(_span(letters, *args[:3]), _prot(args[3])),

@@ -14,7 +14,7 @@ from pfnlab.policies.known_kernels import version_of_release
 from pfnlab.policies.releases import series_of
 from pfnlab.programs.lang.ops import Area, Device, Exec, Op, Program
 from pfnlab.programs.lang.validity import check_program
-from pfnlab.programs.recorded.recorded_calls import (
+from tests.recorded.recorded_calls import (
     BAR,
     BAR_PAGES,
     WINDOW_PAGES,

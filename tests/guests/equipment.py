@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pfnlab.lab.images.shell import SCRIPT
+from tests.guests.shell import SCRIPT
 
 #: Files in the guest's top folder: modules in the order they are loaded in, what is done behind them, and the
 #: script that follows.
@@ -26,7 +26,7 @@ class Equipment:
     Devices and what is done with them.
 
     :param devices: each as QEMU's ``-device`` takes it, as ``bochs-display``
-    :param modules: the modules to load, in order (:func:`pfnlab.lab.images.plain_kernels.plain_modules`)
+    :param modules: the modules to load, in order (:func:`tests.guests.plain_kernels.plain_modules`)
     :param setup: commands of a shell that follow, each of which has to succeed; they end before a bundle is
         taken. A process that shall stay is ``/init --map FILE OFFSET LENGTH &``
     :param ram_mib: RAM of the guest in MiB, what its kernel needs when None

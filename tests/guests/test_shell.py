@@ -13,10 +13,10 @@ from types import SimpleNamespace
 import pytest
 
 from pfnlab.errors import MissingTool, Undecided
-from pfnlab.lab.images import shell as module
 from pfnlab.lab.images.archive import Offered, Package
 from pfnlab.lab.images.image import _mode
-from pfnlab.lab.images.shell import shell
+from tests.guests import shell as module
+from tests.guests.shell import shell
 
 needs_dpkg = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="packages are read by dpkg-deb")
 

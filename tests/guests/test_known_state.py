@@ -10,11 +10,11 @@ from litmus_files import FILES, litmus_file
 
 from pfnlab.errors import Undecided
 from pfnlab.lab.images.kernels import KernelImage
-from pfnlab.lab.images.shell import shell
-from pfnlab.lab.running.known_state import KnownState, known_state
 from pfnlab.policies.releases import series_of
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.units import pfn_to_phys
+from tests.guests.known_state import KnownState, known_state
+from tests.guests.shell import shell
 
 pytestmark = [pytest.mark.timeout(600)]
 

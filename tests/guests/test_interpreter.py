@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pfnlab.lab.images.interpreter import interpreter, module_paths, write_interpreter
+from tests.guests.interpreter import interpreter, module_paths, write_interpreter
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only the superuser can change the root folder")

@@ -16,9 +16,9 @@ from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.ops import MAIN_TASK, Program
 from pfnlab.programs.lang.text import parse
 from pfnlab.programs.model.model_machine import ModelMachine
-from pfnlab.programs.recorded.cases import RecordedRelease, wrong
-from pfnlab.programs.recorded.recorded_calls import Waiting
 from pfnlab.programs.runs.observation import HELD, WAITS, Step
+from tests.recorded.cases import RecordedRelease, wrong
+from tests.recorded.recorded_calls import Waiting
 
 #: The letters that recordings use for the reason of a wait.
 _NEEDS = {

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pfnlab.errors import Undecided
-from pfnlab.lab.running.live_views import live_files, ram_for, split_views
-from pfnlab.lab.running.views_in_guest import MARK
+from tests.guests.live_views import live_files, ram_for, split_views
+from tests.guests.views_in_guest import MARK
 
 VIEW = '{"name": "root", "code": 1, "output": "{}", "errors": "", "seconds": 7.5}'
 

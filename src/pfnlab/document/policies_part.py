@@ -1,14 +1,12 @@
-"""``matrix --json``: recorded behaviour; ``policies matrix --json``: policies against properties."""
+"""``policies matrix --json``: policies against properties."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
-from pfnlab.document.blocks import Block, Bullets, Cell, Table, cell
+from pfnlab.document.blocks import Block, Cell, Table, cell
 from pfnlab.document.part import Part, done, drawn
-from pfnlab.inert import one_line
-from pfnlab.programs.recorded.matrix import MatrixResult
 from pfnlab.report.policies_matrix import REPORT, PoliciesResult, PolicyRow, SeamPolicies
 from pfnlab.units import number_of
 
@@ -24,24 +22,7 @@ _SEAMS = {
 _LEGEND = "a number: violated, with a program or schedule so long; ok: holds; -: never asked"
 
 
-def part(content: MatrixResult) -> Part:
-    """The counts of a prediction, and each case that is not exact."""
-    counts = (("exact", content.exact), ("waiting", content.waiting), ("wrong", content.wrong))
-    said = ", ".join(f"{count:,} {name}" for name, count in counts)
-    return Part(
-        title="Recorded behaviour against the model",
-        says=f"Of {number_of(content.cases, 'recorded case')}: {said}.",
-        first=f"{number_of(content.cases, 'case')}: {said}",
-        outcome=content.outcome,
-        blocks=(
-            drawn(lambda draw: draw.bars("Recorded cases by what the model says of them", counts, "case")),
-            Bullets(tuple(map(one_line, content.details))),
-        ),
-        facts=done(content.made),
-    )
-
-
-def policies_part(content: PoliciesResult) -> Part:
+def part(content: PoliciesResult) -> Part:
     """The verdicts of every policy by property, and the costs."""
     own = [seam for seam in content.seams if seam.series in ("", content.series)]
     whole = [policy for seam in own for policy in seam.policies]

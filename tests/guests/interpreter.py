@@ -12,6 +12,7 @@ import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import pfnlab
 from pfnlab.errors import Undecided
 
 #: Parts of the standard library that pfnlab never needs in a guest, by the names of folders.
@@ -24,7 +25,7 @@ _OF_NO_USE = re.compile(r".*\.opt-[12]\.pyc|_tkinter\..*|_test.*|_ctypes_test.*|
 _OURS = "pfnlab"
 
 #: The package itself.
-_PFNLAB = Path(__file__).resolve().parents[2]
+_PFNLAB = Path(pfnlab.__file__).resolve().parent
 
 _NAME = re.compile(r"[\w.-]+")
 _LIBRARY = re.compile(r"(/\S+) \(0x")

@@ -8,11 +8,11 @@ import pytest
 from having import OLD, bootable, have
 
 from pfnlab.errors import Undecided
-from pfnlab.lab.images.plain_kernels import plain_kernel, plain_modules
-from pfnlab.lab.images.shell import SCRIPT, shell
-from pfnlab.lab.running.equipment import Equipment
-from pfnlab.lab.running.known_state import known_state
 from pfnlab.programs.lang.load import load_text
+from tests.guests.equipment import Equipment
+from tests.guests.known_state import known_state
+from tests.guests.plain_kernels import plain_kernel, plain_modules
+from tests.guests.shell import SCRIPT, shell
 
 PROGRAM = load_text("pfnlab program 1\ntitle t\ndevice bar: pci, 16 pages\na = mmap bar[0:16] wc shared rw\n")
 

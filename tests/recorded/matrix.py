@@ -1,4 +1,4 @@
-"""``pfnlab matrix``: predict recorded runs of real kernels and count what is exact.
+"""Predict recorded runs of real kernels and count what is exact.
 
 A case is *exact* when every observation of every kernel is predicted: result, errno, memtype list in
 order, log lines, and the VMAs, entries and counters where they were recorded. It *waits* when an
@@ -24,9 +24,15 @@ from pfnlab.policies.profiles import PROFILES
 from pfnlab.processes import in_order
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
-from pfnlab.programs.recorded import order as recorded_order
-from pfnlab.programs.recorded import races as recorded_races
-from pfnlab.programs.recorded.cases import (
+from pfnlab.programs.runs.kmsg import ANYBODY, once_message
+from pfnlab.programs.runs.observation import REGION, PteSeen, Run, Step, VmaSeen
+from pfnlab.programs.runs.pte_text import RAM
+from pfnlab.progress import UNCOUNTED, PartCount
+from pfnlab.result import Count, Made, Outcome, Result
+from pfnlab.units import number_of
+from tests.recorded import order as recorded_order
+from tests.recorded import races as recorded_races
+from tests.recorded.cases import (
     RecordedCase,
     RecordedRelease,
     RecordedState,
@@ -35,15 +41,9 @@ from pfnlab.programs.recorded.cases import (
     window_pages,
     wrong,
 )
-from pfnlab.programs.recorded.order import RecordedOrder
-from pfnlab.programs.recorded.races import RecordedRace
-from pfnlab.programs.recorded.recorded_calls import Waiting, pages_of, task_name
-from pfnlab.programs.runs.kmsg import ANYBODY, once_message
-from pfnlab.programs.runs.observation import REGION, PteSeen, Run, Step, VmaSeen
-from pfnlab.programs.runs.pte_text import RAM
-from pfnlab.progress import UNCOUNTED, PartCount
-from pfnlab.result import Count, Made, Outcome, Result
-from pfnlab.units import number_of
+from tests.recorded.order import RecordedOrder
+from tests.recorded.races import RecordedRace
+from tests.recorded.recorded_calls import Waiting, pages_of, task_name
 
 #: The PAT slot each mode uses with full PAT, as recordings name it.
 _SLOTS = {"WB": 0, "WC": 1, "UC-": 2, "UC": 3, "WP": 5, "WT": 7}
@@ -73,6 +73,11 @@ class MatrixResult(Result, frozen=True, kw_only=True, tag="pfnlab-matrix/1"):
     def outcome(self) -> Outcome:
         """A wrong prediction is a discovery."""
         return Outcome.DISCOVERY if self.wrong else Outcome.AS_EXPECTED
+
+    def __str__(self) -> str:
+        """The counts on a line, then the details."""
+        counts = f"{self.exact:,} exact, {self.waiting:,} waiting, {self.wrong:,} wrong"
+        return "\n".join(map(one_line, (f"{number_of(self.cases, 'case')}: {counts}", *self.details)))
 
 
 def predict_files(
