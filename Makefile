@@ -1,7 +1,6 @@
-# make demo    the first story on models and real kernels, side by side
-# make test    everything: linter, types, tests (kernels and QEMU included)
-# make release wheel and source archive in dist/, unless a private finding is in them
-# make docs    the documentation as a site, in build/site
+# make test          everything that ten minutes allow: linter, types, tests (kernels and QEMU included)
+# make test-kernels  what asks more of kernels: the older ones, every recorded schedule, whole campaigns; half an hour
+# make test-all      every target that tests, in turn, and at the end which failed; many hours
 # All create what they need: .venv, and through tools/install-missing what the distribution has.
 
 PYTHON ?= python3
@@ -23,11 +22,31 @@ target = PFNLAB_TARGET=$(1) $(BIN)/pytest -n $(or $(2),2)
 BUDGETS := .=150 api=30 bugs=5 campaign=35 checker=90 claims=10 cli=170 docs=20 document=20 editors=5 evidence=50 explorer=30 fuzz=50 hw=10 inspector=60 \
 	judging=15 lab=300 lens=45 meeting=30 messages=15 mm=25 picture=15 policies=35 programs=95 readers=20 report=10 reproducers=40 store=15 sweep=30 verbs=5
 
-.PHONY: help demo docs changelog test release test-archives test-pages test-long test-ends test-random test-older test-races test-building test-notebooks test-shells test-patches test-patched test-planted test-readers test-reverts test-selftests mutation-report fault-report test-postgres test-all-kernels test-btf-dwarf test-browser test-cluster test-editors test-wheel test-newcomer page lint pages bench bench-compare fmt-check clean system system-test
+# What asks more of kernels, and all that tests: short ones first, then what downloads, then what takes hours.
+KERNELS := test-older test-races test-long
+ALL := test test-wheel test-newcomer test-building test-notebooks test-shells test-editors test-browser test-postgres \
+	test-cluster test-readers test-random test-pages $(KERNELS) test-btf-dwarf test-patched test-planted test-reverts \
+	test-selftests test-archives test-all-kernels test-ends test-patches
+MORE := demo docs release lint fmt-check page pages bench bench-compare fault-report mutation-report clean
+
+.PHONY: help system system-test test-kernels test-all $(ALL) $(MORE)
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo "also: test-archives test-pages test-long test-ends test-random test-older test-races test-building test-notebooks test-shells test-patches test-patched test-planted test-readers test-reverts test-selftests mutation-report fault-report test-postgres test-all-kernels test-btf-dwarf test-browser test-cluster test-editors test-wheel test-newcomer page lint pages bench bench-compare fmt-check clean"
+	@echo "more: $(sort $(filter-out test,$(ALL))) $(MORE)"
+
+# All are asked, whatever the first says. Not $(MAKE) in a recipe: `make -n` would run that line.
+make := $(MAKE)
+define in_turn
+@failed=; for target in $(1); do echo "== make $$target"; $(make) "$$target" || failed="$$failed $$target"; done; \
+	if [ -n "$$failed" ]; then echo "failed:$$failed"; exit 1; fi; echo "all passed: $(1)"
+endef
+
+test-kernels:
+	$(call in_turn,$(KERNELS))
+
+test-all:
+	$(call in_turn,$(ALL))
 
 system:
 	@PYTHON=$(PYTHON) tools/install-missing
@@ -137,13 +156,13 @@ test-cluster: system-test .venv/.test
 	$(call extra,cluster)
 	$(call target,cluster,0)
 
-# What prepares a kernel's build, with what such a build calls: half a minute.
 # Kernels without a repair, whose bugs are asked of them and of their models: REVERTS=COMMIT... for some.
 REVERTS = 04c35ab3bdae dc84bc2aba85
 test-reverts: system-test .venv/.test
 	@PYTHON=$(PYTHON) tools/install-missing build
 	@$(BIN)/python evidence/tools/hold_reverts.py $(REVERTS) --dry
 
+# What prepares a kernel's build, with what such a build calls: half a minute.
 test-building: system-test .venv/.test
 	$(call need,build)
 	$(call target,building)
@@ -240,9 +259,6 @@ bench: .venv/.test
 
 bench-compare: .venv/.test
 	@$(BIN)/python -m evidence.benchmarks compare --measure
-
-changelog: .venv/.test
-	@$(BIN)/towncrier build --draft --version next
 
 fmt-check: .venv/.test
 	$(BIN)/pfnlab fmt --check litmus/*/*.pfn
