@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 import tooling
-
-from pfnlab.version import VERSION
 
 site = tooling.build_site()
 pages = tooling.markdown_pages()
@@ -54,44 +51,6 @@ def test_a_notebook_is_its_words_and_code() -> None:
     assert "\n# A tour of pfnlab\n" in page
     assert "```python\nimport pfnlab as pl\n" in page
     assert "cell_type" not in page
-
-
-def test_the_changelog_has_what_comes_next(tmp_path: Path) -> None:
-    """Every fragment is a line above the releases, by kind; the file has none of them before a release."""
-    folder = tmp_path / "changelog.d"
-    folder.mkdir()
-    shutil.copy(pages.ROOT / "changelog.d" / "template.jinja", folder)
-    (folder / "b.fix.md").write_text("A wrong one\nis right.\n")
-    (folder / "a.change.md").write_text("There is a new one.\n")
-
-    page = site.changelog_page("# Changes\n\n<!-- releases -->\n\n## 0.0.1\n", tmp_path)
-
-    assert [
-        *("# Changes", "<!-- releases -->", "## The next release"),
-        *("### New and changed", "- There is a new one.", "### Mended", "- A wrong one is right."),
-        "## 0.0.1",
-    ] == [line for line in page.splitlines() if line]
-
-
-def test_the_changelog_has_this_version() -> None:
-    """What `pfnlab --version` says has a part of its own."""
-    text = (pages.ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-
-    assert f"\n## {VERSION} (" in text
-
-
-def test_every_fragment_comes_with_the_next_release() -> None:
-    """None has a name that says no kind."""
-    fragments = [path.read_text(encoding="utf-8") for path in (pages.ROOT / "changelog.d").glob("*.md")]
-
-    page = site.changelog_page("<!-- releases -->\n")
-
-    assert [] == [said for said in fragments if " ".join(said.split()) not in page]
-
-
-def test_a_changelog_without_fragments_stays_as_it_is(tmp_path: Path) -> None:
-    """Nothing comes next."""
-    assert "<!-- releases -->\n" == site.changelog_page("<!-- releases -->\n", tmp_path)
 
 
 @pytest.mark.parametrize(
