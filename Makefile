@@ -1,7 +1,6 @@
-# make demo    the first story on models and real kernels, side by side
-# make test    everything: linter, types, tests (kernels and QEMU included)
-# make release wheel and source archive in dist/, unless a private finding is in them
-# make docs    the documentation as a site, in build/site
+# make test          everything that ten minutes allow: linter, types, tests (kernels and QEMU included)
+# make test-kernels  what asks more of kernels: the older ones, every recorded schedule, whole campaigns; half an hour
+# make test-all      every target that tests, in turn, and at the end which failed; many hours
 # All create what they need: .venv, and through tools/install-missing what the distribution has.
 
 PYTHON ?= python3
@@ -20,14 +19,34 @@ target = PFNLAB_TARGET=$(1) $(BIN)/pytest -n $(or $(2),2)
 
 # Seconds of one processor that the tests of a folder may take on an idle machine; together under ten minutes of two.
 # What takes more is named at the end of the run, and fails nothing.
-BUDGETS := .=150 api=30 benchmarks=10 bugs=5 campaign=35 checker=90 claims=10 cli=170 document=20 editors=5 explorer=30 fuzz=50 guests=60 hw=10 inspector=60 \
-	judging=15 lab=250 lens=45 meeting=30 messages=15 mm=25 pages=35 patches=5 picture=15 policies=35 programs=45 readers=20 recorded=60 report=10 reproducers=40 store=15 sweep=30 verbs=5
+BUDGETS := .=150 api=30 bugs=5 campaign=35 checker=90 claims=10 cli=170 docs=20 document=20 editors=5 evidence=50 explorer=30 fuzz=50 guests=60 hw=10 inspector=60 \
+	judging=15 lab=250 lens=45 meeting=30 messages=15 mm=25 picture=15 policies=35 programs=45 readers=20 recorded=60 report=10 reproducers=40 store=15 sweep=30 verbs=5
 
-.PHONY: help demo docs changelog test release test-archives test-pages test-long test-ends test-random test-older test-races test-building test-notebooks test-shells test-patches test-patched test-planted test-readers test-reverts test-selftests mutation-report fault-report test-postgres test-all-kernels test-btf-dwarf test-browser test-cluster test-editors test-wheel test-newcomer page lint pages bench bench-compare fmt-check clean system system-test
+# What asks more of kernels, and all that tests: short ones first, then what downloads, then what takes hours.
+KERNELS := test-older test-races test-long
+ALL := test test-wheel test-newcomer test-building test-notebooks test-shells test-editors test-browser test-postgres \
+	test-cluster test-readers test-random test-pages $(KERNELS) test-btf-dwarf test-patched test-planted test-reverts \
+	test-selftests test-archives test-all-kernels test-ends test-patches
+MORE := demo docs release lint fmt-check page pages bench bench-compare fault-report mutation-report clean
+
+.PHONY: help system system-test test-kernels test-all $(ALL) $(MORE)
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo "also: test-archives test-pages test-long test-ends test-random test-older test-races test-building test-notebooks test-shells test-patches test-patched test-planted test-readers test-reverts test-selftests mutation-report fault-report test-postgres test-all-kernels test-btf-dwarf test-browser test-cluster test-editors test-wheel test-newcomer page lint pages bench bench-compare fmt-check clean"
+	@echo "more: $(sort $(filter-out test,$(ALL))) $(MORE)"
+
+# All are asked, whatever the first says. Not $(MAKE) in a recipe: `make -n` would run that line.
+make := $(MAKE)
+define in_turn
+@failed=; for target in $(1); do echo "== make $$target"; $(make) "$$target" || failed="$$failed $$target"; done; \
+	if [ -n "$$failed" ]; then echo "failed:$$failed"; exit 1; fi; echo "all passed: $(1)"
+endef
+
+test-kernels:
+	$(call in_turn,$(KERNELS))
+
+test-all:
+	$(call in_turn,$(ALL))
 
 system:
 	@PYTHON=$(PYTHON) tools/install-missing
@@ -72,33 +91,33 @@ release: .venv/.test
 	@$(BIN)/python tools/build_release.py dist
 	@$(BIN)/python tools/check_release.py dist/*.whl dist/*.tar.gz docs README.md || { status=$$?; rm -rf dist; exit $$status; }
 
-# Every patch of patches/ as a kernel, compared with the model with its policy: hours, for each is built.
+# Every patch of evidence/patches/ as a kernel, compared with the model with its policy: hours, for each is built.
 test-patches: system-test .venv/.test
 	@PYTHON=$(PYTHON) tools/install-missing build
-	@$(BIN)/python tools/hold_patches.py $(PATCHES)
+	@$(BIN)/python evidence/tools/hold_patches.py $(PATCHES)
 
 # One of them, from the source on, with few random programs and nothing kept: about ten minutes.
 test-patched: system-test .venv/.test
 	@PYTHON=$(PYTHON) tools/install-missing build
-	@$(BIN)/python tools/hold_patches.py flush-none --programs 60 --dry
+	@$(BIN)/python evidence/tools/hold_patches.py flush-none --programs 60 --dry
 
 # A kernel with planted defects, from the source on: two of them are hunted for, and nothing is kept.
 test-planted: system-test .venv/.test
 	@PYTHON=$(PYTHON) tools/install-missing build
-	@$(BIN)/python tools/hunt_defects.py 8 13 --dry
+	@$(BIN)/python evidence/tools/hunt_defects.py 8 13 --dry
 
 # The kernel's selftest pfnmap: with tests that stand alone on 6.12, which fails, and on 7.3; then as each series
 # extends it, on 7.3 with and without the series: three builds the first time, then a minute.
-series = $(patsubst %,--patch %,$(sort $(filter-out %/0000-cover-letter.patch,$(wildcard patches/upstream/$(1)/*.patch))))
+series = $(patsubst %,--patch %,$(sort $(filter-out %/0000-cover-letter.patch,$(wildcard evidence/patches/upstream/$(1)/*.patch))))
 test-selftests: system-test .venv/.test
 	@PYTHON=$(PYTHON) tools/install-missing build
 	@$(BIN)/pfnlab kernels fetch --missing 6.12 7.3
-	@$(BIN)/python tools/run_selftest.py 6.12 7.3 --patches selftests --write
+	@$(BIN)/python evidence/tools/run_selftest.py 6.12 7.3 --patches selftests --write
 	@$(BIN)/pfnlab kernels build 7.3 --name 7.3-own
 	@$(BIN)/pfnlab kernels build 7.3 $(call series,exact) --name exact-series
-	@$(BIN)/python tools/run_selftest.py 7.3-own exact-series --write
+	@$(BIN)/python evidence/tools/run_selftest.py 7.3-own exact-series --write
 	@$(BIN)/pfnlab kernels build 7.3 $(call series,per_vma) --name per_vma-series
-	@$(BIN)/python tools/run_selftest.py 7.3 per_vma-series --patches per_vma --write
+	@$(BIN)/python evidence/tools/run_selftest.py 7.3 per_vma-series --patches per_vma --write
 
 # Inputs of every reader of foreign bytes, changed at random: SECONDS for each reader, two at a time, about seven minutes;
 # SECONDS=300 for more than an hour. What is found is in build/readers.
@@ -137,13 +156,13 @@ test-cluster: system-test .venv/.test
 	$(call extra,cluster)
 	$(call target,cluster,0)
 
-# What prepares a kernel's build, with what such a build calls: half a minute.
 # Kernels without a repair, whose bugs are asked of them and of their models: REVERTS=COMMIT... for some.
 REVERTS = 04c35ab3bdae dc84bc2aba85
 test-reverts: system-test .venv/.test
 	@PYTHON=$(PYTHON) tools/install-missing build
-	@$(BIN)/python tools/hold_reverts.py $(REVERTS) --dry
+	@$(BIN)/python evidence/tools/hold_reverts.py $(REVERTS) --dry
 
+# What prepares a kernel's build, with what such a build calls: half a minute.
 test-building: system-test .venv/.test
 	$(call need,build)
 	$(call target,building)
@@ -186,7 +205,7 @@ test-postgres: system-test .venv/.test
 fault-report: .venv/.test
 	@PYTHON=$(PYTHON) tools/install-missing faults
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[lens,cluster]'
-	$(BIN)/python tools/fault_report.py docs/evidence/fault-report.md
+	$(BIN)/python evidence/tools/fault_report.py docs/evidence/fault-report.md
 
 # What the wheel can do without the repository, and what README and tutorial promise somebody new.
 test-wheel: .venv/.test
@@ -230,19 +249,16 @@ lint: .venv/.test
 
 # The pages the model makes; some are searches, minutes in all.
 pages: .venv/.test
-	@$(BIN)/python -m pages --write
+	@$(BIN)/python -m evidence.pages --write
 	@$(BIN)/python tools/write_schemas.py --write
 
-# Every benchmark three times, kept in benchmarks/history.jsonl; and what got slower since another commit, where
+# Every benchmark three times, kept in evidence/benchmarks/history.jsonl; and what got slower since another commit, where
 # this one is measured first if it was not.
 bench: .venv/.test
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m evidence.benchmarks
 
 bench-compare: .venv/.test
-	@$(BIN)/python -m benchmarks compare --measure
-
-changelog: .venv/.test
-	@$(BIN)/towncrier build --draft --version next
+	@$(BIN)/python -m evidence.benchmarks compare --measure
 
 fmt-check: .venv/.test
 	$(BIN)/pfnlab fmt --check litmus/*/*.pfn

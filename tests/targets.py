@@ -40,10 +40,10 @@ PLACES = {
     "browser": "browser",
     "cluster": "cluster",
     "api/test_notebook.py": "notebooks",
-    "benchmarks/test_quick.py": "long",
+    "evidence/benchmarks/test_quick.py": "long",
     "test_wheel.py": "long",
     "editors/test_engines.py": "editors",
-    "pages/test_shown_on_kernels.py": "pages",
+    "docs/test_shown_on_kernels.py": "pages",
     "lens/test_btf_dwarf.py": "btf-dwarf",
 }
 

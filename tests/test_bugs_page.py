@@ -19,7 +19,8 @@ ROWS = _ROW.findall(TEXT)
 #: Where identifiers are cited.
 CITING = [
     *(path for path in (ROOT / "src").rglob("*.py")),
-    *(ROOT / name for name in ("README.md", "ARCHITECTURE.md", "litmus/README.md", "history/README.md")),
+    *(ROOT / name for name in ("README.md", "ARCHITECTURE.md", "litmus/README.md")),
+    *(ROOT / "evidence" / name for name in ("README.md", "history/README.md")),
     *(path for path in (ROOT / "docs").rglob("*.md") if path.name != "bugs.md"),
 ]
 

@@ -41,7 +41,7 @@ def foreign_summaries(text: str, *, whole: bool = True) -> list[str]:
 
 def summaries_to_hold() -> Iterator[tuple[str, list[str]]]:
     """Each file with the names of its foreign summaries."""
-    for folder in ("benchmarks", "pages", "src", "tests", "tools"):
+    for folder in ("evidence", "src", "tests", "tools"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             found = foreign_summaries(path.read_text(encoding="utf-8"), whole=folder != "tests")
             yield str(path.relative_to(ROOT)), found

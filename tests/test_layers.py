@@ -57,12 +57,12 @@ def violations(module: str, text: str) -> list[str]:
 
 
 def ours(text: str, package: tuple[str, ...]) -> list[tuple[int, str]]:
-    # `import pfnlab` alone names no layer, and is refused as one; so is pages/, which the wheel has not.
+    # `import pfnlab` alone names no layer, and is refused as one; so is evidence/, which the wheel has not.
     found = ((line, name, name.split(".")[0]) for line, name in imported(ast.parse(text), package))
     return [
-        (line, f"{first}.{first}" if first in (name, "pages") else name)
+        (line, f"{first}.{first}" if first in (name, "evidence") else name)
         for line, name, first in found
-        if first in ("pfnlab", "pages")
+        if first in ("pfnlab", "evidence")
     ]
 
 
@@ -97,8 +97,8 @@ def test_modules_import_from_their_left(module: str) -> None:
         ("api/live.py", "from pfnlab.cli.run import run_programs"),
         ("helpers/odd.py", "import os"),
         ("cli/reader.py", "from pfnlab.elsewhere import odd"),
-        ("cli/reader.py", "from pages.cli import odd"),
-        ("cli/reader.py", "import pages"),
+        ("cli/reader.py", "from evidence.pages import odd"),
+        ("cli/reader.py", "import evidence"),
     ],
 )
 def test_an_import_from_the_right_is_caught(module: str, text: str) -> None:
@@ -162,7 +162,7 @@ def _dotted(module: str) -> str:
 
 
 def test_every_module_serves_a_verb() -> None:
-    """What makes pages of docs/ and nothing else is in pages/, beside the package."""
+    """What makes pages of docs/ and nothing else is in evidence/pages/, beside the package."""
     texts = {module: (SOURCE / module).read_text(encoding="utf-8") for module in MODULES}
 
     assert [] == unreached(texts)

@@ -34,7 +34,7 @@ def tool() -> ModuleType:
 @pytest.fixture
 def root(tool: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A source tree with one finding in it, which is private."""
-    folder = tmp_path / "findings" / "forgetful-pages"
+    folder = tmp_path / "evidence" / "findings" / "forgetful-pages"
     folder.mkdir(parents=True)
     (folder / "report.md").write_text(REPORT)
     (folder / "program.pfn").write_text(PROGRAM)
@@ -124,7 +124,7 @@ def test_anything_else_is_not(root: Path, tool: ModuleType, packed, name: str, c
 @pytest.mark.parametrize("state", ["reported", "public"])
 def test_a_finding_that_was_told_may_be_released(root: Path, tool: ModuleType, state: str) -> None:
     """A person has changed its state."""
-    report = root / "findings" / "forgetful-pages" / "report.md"
+    report = root / "evidence" / "findings" / "forgetful-pages" / "report.md"
     report.write_text(REPORT.replace("private", state))
 
     assert 0 == tool.main([wheel(root, "notes.md", report.read_bytes())])
@@ -133,7 +133,7 @@ def test_a_finding_that_was_told_may_be_released(root: Path, tool: ModuleType, s
 @pytest.mark.parametrize("second", ["State: secret", "State:", "They do."])
 def test_a_finding_without_a_state_stops_every_release(root: Path, tool: ModuleType, second: str) -> None:
     """Nobody knows whether it may be told."""
-    report = root / "findings" / "forgetful-pages" / "report.md"
+    report = root / "evidence" / "findings" / "forgetful-pages" / "report.md"
     report.write_text(f"# Pages forget who they are\n{second}\n")
 
     assert 2 == tool.main([wheel(root, "notes.md", b"")])
@@ -141,7 +141,7 @@ def test_a_finding_without_a_state_stops_every_release(root: Path, tool: ModuleT
 
 def test_a_finding_without_a_report_stops_every_release(root: Path, tool: ModuleType) -> None:
     """The same."""
-    (root / "findings" / "forgetful-pages" / "report.md").unlink()
+    (root / "evidence" / "findings" / "forgetful-pages" / "report.md").unlink()
 
     assert 2 == tool.main([wheel(root, "notes.md", b"")])
 
@@ -173,8 +173,8 @@ TRACKED = {
     "[project]\nname = 'pfnlab'\nversion = '1'\n"
     "[tool.hatch.build.targets.wheel]\npackages = ['src/pfnlab']\n"
     "[tool.hatch.build.targets.wheel.force-include]\nlitmus = 'pfnlab/litmus'\n"
-    "[tool.hatch.build.targets.sdist]\nexclude = ['/findings']\n",
-    "findings/one.md": "secret\n",
+    "[tool.hatch.build.targets.sdist]\nexclude = ['/evidence/findings']\n",
+    "evidence/findings/one.md": "secret\n",
     "litmus/fork/small.pfn": "pfnlab program 1\n",
     "src/pfnlab/__init__.py": "one = 1\n",
 }
@@ -242,7 +242,7 @@ def test_a_release_holds_what_git_has(
     assert [" M src/pfnlab/__init__.py", "?? secret.txt", "?? src/pfnlab/x.py"] == said[1:]
     with tarfile.open(next(dist.glob("*.tar.gz"))) as archive:
         packed = {name.partition("/")[2] for name in archive.getnames()}
-    assert {name for name in TRACKED if not name.startswith("findings")} | {"PKG-INFO"} == packed
+    assert {name for name in TRACKED if not name.startswith("evidence/findings")} | {"PKG-INFO"} == packed
     with zipfile.ZipFile(next(dist.glob("*.whl"))) as archive:
         modules = {name: archive.read(name) for name in archive.namelist() if ".dist-info/" not in name}
     program = {"pfnlab/litmus/fork/small.pfn": b"pfnlab program 1\n"}

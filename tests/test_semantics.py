@@ -22,7 +22,7 @@ _STEP = re.compile(r"^- \*\*(S[\d.]+[a-z]?)\*\*", re.M)
 _REFERENCE = re.compile(r"`([\w/]+\.(?:py|c|h))(?::([\w.]+))?`")
 
 #: Where rules are cited.
-_CITING = ("src", "tests", "history", "docs/*.md", "litmus/README.md")
+_CITING = ("src", "tests", "evidence/history", "docs/*.md", "litmus/README.md")
 
 
 def citing() -> Iterator[Path]:

@@ -1,4 +1,4 @@
-"""The scripts of ``tools/``."""
+"""The scripts of ``tools/`` and ``evidence/tools/``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 from for_each import for_each
 
-TOOLS = sorted((Path(__file__).parents[1] / "tools").glob("*.py"))
+_ROOT = Path(__file__).parents[1]
+TOOLS = sorted([*_ROOT.glob("tools/*.py"), *_ROOT.glob("evidence/tools/*.py")])
 
 #: What `python tools/NAME.py` does first: the script's folder is on the path, and the root is not.
 START = "import runpy, sys; sys.path[0] = sys.argv[1]; runpy.run_path(sys.argv[2], run_name='tool')"

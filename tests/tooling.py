@@ -1,4 +1,4 @@
-"""The scripts of ``tools/`` as modules: they are no part of a package."""
+"""The scripts of ``tools/`` and ``evidence/tools/`` as modules: they are no part of a package."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-_TOOLS = Path(__file__).parents[1] / "tools"
+_ROOT = Path(__file__).parents[1]
+_FOLDERS = (_ROOT / "tools", _ROOT / "evidence" / "tools")
 
 
 def demo() -> ModuleType:
@@ -153,7 +154,8 @@ def write_schemas() -> ModuleType:
 
 def _tool(name: str) -> ModuleType:
     if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, _TOOLS / f"{name}.py")
+        file = next(path for folder in _FOLDERS if (path := folder / f"{name}.py").is_file())
+        spec = importlib.util.spec_from_file_location(name, file)
         assert spec is not None and spec.loader is not None
         sys.modules[name] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(sys.modules[name])

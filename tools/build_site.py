@@ -3,7 +3,7 @@
 The pages are the repository's own, so that links lead to the same place here and there.
 The reference is made of the code (``tools/write_reference.py``), which git has not.
 They are staged: pages of ``docs/`` come to the top, files that a page links to (programs, patches, sources)
-become pages, links follow them, the changelog gets what comes next, and ``docs/site/contents.toml`` becomes
+become pages, links follow them, and ``docs/site/contents.toml`` becomes
 the navigation.
 Sphinx then builds them; a warning is an error, and so are a page that is in no part of the navigation and a
 link that leads nowhere.
@@ -32,9 +32,6 @@ SITE = ROOT / "docs" / "site"
 
 #: The language of a file's colours, by its ending.
 LANGUAGES = {".pfn": "pfn", ".py": "python", ".patch": "diff", ".c": "c", ".json": "json"}
-
-#: Towncrier's settings, and the line that its releases come after.
-_SETTINGS, _RELEASES = ROOT / "pyproject.toml", "<!-- releases -->\n"
 
 _TARGET = re.compile(r"(\]\()([^)\s]+)(\))")
 
@@ -143,20 +140,6 @@ def file_page(name: str) -> str:
     )
 
 
-def changelog_page(text: str, folder: Path = ROOT) -> str:
-    """The changelog with what the next release has above the releases, as its fragments in *folder* say."""
-    if not any((folder / "changelog.d").glob("*.md")):
-        return text
-    words = ["build", "--draft", "--version", "next", "--dir", str(folder), "--config", str(_SETTINGS)]
-    done = subprocess.run(
-        [sys.executable, "-m", "towncrier", *words], capture_output=True, text=True, check=True, timeout=60
-    )
-    # Its own heading has the date of today.
-    _, _, said = done.stdout.partition("\n")
-    before, marker, releases = text.partition(_RELEASES)
-    return f"{before}{marker}\n## The next release\n\n{said.strip()}\n\n{releases.lstrip()}"
-
-
 def notebook_page(text: str) -> str:
     """A notebook's words and code; its outputs are of the day it is run."""
     cells = json.loads(text)["cells"]
@@ -187,7 +170,7 @@ def stage(folder: Path) -> list[str]:
     wanted: set[str] = set()
     for name in names:
         text = page_text(name)
-        text, files = followed(changelog_page(text) if name == "CHANGELOG.md" else text, name)
+        text, files = followed(text, name)
         wanted.update(files)
         for part in parts:
             if name == "docs/index.md":

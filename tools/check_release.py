@@ -47,7 +47,7 @@ class Finding:
 
 def private_findings(folder: Path) -> list[Finding]:
     """
-    The private findings of a ``findings`` folder.
+    The private findings of an ``evidence/findings`` folder.
 
     :raises Unreadable: a finding does not say its state, or there is no finding at all
     """
@@ -138,7 +138,7 @@ def main(arguments: list[str]) -> int:
         print("name what is to be released: dist/*.whl dist/*.tar.gz docs", file=sys.stderr)
         return 2
     try:
-        findings = private_findings(ROOT / "findings")
+        findings = private_findings(ROOT / "evidence" / "findings")
         files = [file for argument in arguments for file in members(Path(argument))]
         if not files:
             raise Unreadable(f"there is no file in {' '.join(arguments)}")

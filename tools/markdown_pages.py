@@ -18,8 +18,8 @@ from markdown_it.token import Token
 
 ROOT = Path(__file__).resolve().parents[1]
 
-#: Pages that are no documentation: findings may be private, fragments become the changelog.
-APART = re.compile(r"findings/|changelog\.d/|tests/(?!recorded/)|build/|dist/")
+#: Pages that are no documentation: findings may be private.
+APART = re.compile(r"evidence/findings/|tests/(?!recorded/)|build/|dist/")
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from markdown_pages import ROOT, anchors
 
 sys.path.insert(0, str(ROOT))
 
-from pages.markdown import table
+from evidence.pages.markdown import table
 from pfnlab import errors
 from pfnlab.checker.kernel.properties import QUESTIONS, RACE_QUESTIONS
 from pfnlab.checker.kernel.scope import RaceScope, Scope, load_scope, scope_names

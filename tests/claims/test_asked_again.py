@@ -175,7 +175,7 @@ def test_a_patched_kernel_stands_beside_the_model(monkeypatch: pytest.MonkeyPatc
     (answer,), (program,) = found.answers, found.programs
     assert "flushes: 2 (1 program, 0 differences); flush-in_loop on 7.2.13" == answer.patched
     assert (
-        "pfnlab kernels build 7.2 --patch patches/flush-in_loop.patch --name flush-in_loop",
+        "pfnlab kernels build 7.2 --patch evidence/patches/flush-in_loop.patch --name flush-in_loop",
     ) == found.builds
     assert "--on model:7.2,flush=in_loop --on qemu:flush-in_loop" in program.command
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from pfnlab.claims.reading import discussions
 from pfnlab.lab.building.patch_file import read_patch
 
-_PATCHES = Path(__file__).parents[2] / "patches"
+_PATCHES = Path(__file__).parents[2] / "evidence" / "patches"
 _SAID = re.compile(r"the patch (\S+) adds (\d+) lines and removes (\d+)")
 
 

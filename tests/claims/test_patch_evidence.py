@@ -205,5 +205,5 @@ def test_a_program_that_is_missing_names_the_command(monkeypatch: pytest.MonkeyP
     """Nothing is said to be shown."""
     only(monkeypatch, made_golden("tracker-unmap_only-6.1", []))
 
-    with pytest.raises(Misuse, match=r"run `python tools/record_claims.py tracker-unmap_only-6.1`"):
+    with pytest.raises(Misuse, match=r"run `python evidence/tools/record_claims.py tracker-unmap_only-6.1`"):
         list(patched_answers([LEAK]))

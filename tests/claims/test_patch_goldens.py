@@ -29,7 +29,7 @@ from pfnlab.mm.configuration import DISTRIBUTION
 from pfnlab.policies.patched import patched_kernels
 from pfnlab.programs.lang.load import load_text
 
-PATCHES = Path(__file__).parents[2] / "patches"
+PATCHES = Path(__file__).parents[2] / "evidence" / "patches"
 
 ASKED = Shows("7.2,flush=in_loop", ["a = mmap bar[0:4] wc shared rw", "munmap a"], flushes, "2")
 
@@ -59,7 +59,7 @@ def test_a_file_that_is_none_names_the_command(tmp_path: Path) -> None:
     """The file and what records it."""
     (tmp_path / "flush-none.json").write_text("{}")
 
-    with pytest.raises(Misuse, match=r"record it with `python tools/record_claims.py flush-none`"):
+    with pytest.raises(Misuse, match=r"record it with `python evidence/tools/record_claims.py flush-none`"):
         read_patch_golden(tmp_path / "flush-none.json")
 
 
@@ -67,7 +67,7 @@ def test_a_program_that_was_not_recorded_names_the_command() -> None:
     """The patch is in it."""
     golden = made_golden("flush-in_loop", [ASKED])
 
-    with pytest.raises(Misuse, match=r"lacks a program .* run `python tools/record_claims.py flush-in_loop`"):
+    with pytest.raises(Misuse, match=r"lacks a program .*record_claims\.py flush-in_loop`"):
         golden.recorded(
             load_text("pfnlab program 1\ndevice bar: pci, 1 page\n\na = mmap bar[0:1] wc shared rw\n")
         )

@@ -1,6 +1,6 @@
 """The modules that commands import: the time from their start to their first work is mostly theirs.
 
-Modules are counted, for a time says more of the machine. ``benchmarks/start.py`` measures the time.
+Modules are counted, for a time says more of the machine. ``evidence/benchmarks/start.py`` measures the time.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Reason, Run
 
-FINDINGS = Path(__file__).parent.parent.parent / "findings"
+FINDINGS = Path(__file__).parents[2] / "evidence" / "findings"
 
 PROGRAM = load_text("pfnlab program 1\ndevice bar: pci, 4 pages\n\na = mmap bar wc shared rw\nmunmap a[0]\n")
 

@@ -8,7 +8,7 @@ import pytest
 from comparing import COMPARED
 from having import ASKED, EVERY_SERIES, NEW, bootable, model_of
 
-from pages.walkers_page import cell
+from evidence.pages.walkers_page import cell
 from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.meeting.walkers import KINDS, WALKERS, cell_program
 from pfnlab.programs.model.model_machine import ModelMachine

@@ -249,7 +249,7 @@ def test_kernels_without_contexts_have_vm_pat(tmp_path: Path) -> None:
 
 def test_a_kernel_may_keep_the_first_frame_in_each_vma(tmp_path: Path) -> None:
     """
-    The word counts where VM_PAT is set; patches/tracker-base_pfn.patch makes such a kernel.
+    The word counts where VM_PAT is set; evidence/patches/tracker-base_pfn.patch makes such a kernel.
     """
     kernel = ToyKernel()
     kernel.put(toy.VMAS + 24, toy.FLAGS | 1 << 24)
@@ -263,7 +263,7 @@ def test_a_kernel_may_keep_the_first_frame_in_each_vma(tmp_path: Path) -> None:
 
 def test_a_kernel_may_keep_the_end_of_its_frames_in_each_vma(tmp_path: Path) -> None:
     """
-    The VMA's size says where they begin; patches/tracker-per_vma.patch makes such a kernel.
+    The VMA's size says where they begin; evidence/patches/tracker-per_vma.patch makes such a kernel.
     """
     kernel = ToyKernel()
     kernel.put(toy.VMAS + 48, toy.DEVICE.start + 6)

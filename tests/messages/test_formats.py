@@ -1,6 +1,7 @@
 """Every message that the kernel's sources can print is one of a family.
 
-``python tools/read_messages.py TREE...`` writes the formats anew. The versions that were read stand in them.
+``python evidence/tools/read_messages.py TREE...`` writes the formats anew.
+The versions that were read stand in them.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ import pytest
 from for_each import for_each
 from having import lacking
 
+from evidence.tools.read_messages import FORMATS, MessageFormat, formats_in
 from pfnlab.lab.images.kernels import cached, cached_versions
 from pfnlab.lens.vmlinux import vmlinux_of
 from pfnlab.messages.matching import matcher
-from tools.read_messages import FORMATS, MessageFormat, formats_in
 
 #: Too short to be known from lines of anybody else; each stands among others of its family, and why it is
 #: never alone.

@@ -266,7 +266,7 @@ READERS = (
     Reader("core", _core, made=made_inputs.cores),
     Reader("deb", _deb, made=made_inputs.packages, starts=("sh", "dpkg-deb")),
     Reader("sources", _sources, made=made_inputs.sources),
-    Reader("patch", _patch, ("patches/*.patch",)),
+    Reader("patch", _patch, ("evidence/patches/*.patch",)),
     Reader("golden", _golden, ("litmus/*/*.expected.json",)),
     Reader("result", _report, ("tests/document/samples/*.json",)),
     Reader("finding", _report, made=made_inputs.findings, is_folder=True),

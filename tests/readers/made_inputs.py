@@ -251,7 +251,7 @@ def pastes() -> Iterator[bytes]:
 
 def findings() -> Iterator[bytes]:
     """Folders of findings, as far as a report reads them."""
-    for report in sorted(TOP.glob("findings/*/report.md")):
+    for report in sorted(TOP.glob("evidence/findings/*/report.md")):
         names = ("program.pfn", "report.md", "finding.json")
         files = [report.with_name(name) for name in names]
         yield b"".join(

@@ -354,7 +354,7 @@ def test_more_than_a_program_holds_is_counted() -> None:
 
 @for_each("name", ["bar_user", "devmem", "processes"])
 def test_a_recorded_process_runs(name: str) -> None:
-    """tools/record_strace.py made these logs in a guest; the errors of the log are those of the model."""
+    """record_strace.py made these logs in a guest; the errors of the log are those of the model."""
     text = imported((RECORDED / f"{name}.strace").read_text())
     program = load_text(text)
 

@@ -160,7 +160,7 @@ class _Programs:
 
     def add_patch(self, golden: PatchGolden, file: str) -> None:
         """A patched kernel, which runs *file* too, where that is a program."""
-        words = ("--patch", f"patches/{golden.file}", "--name", golden.patch)
+        words = ("--patch", f"evidence/patches/{golden.file}", "--name", golden.patch)
         build = f"pfnlab kernels build {shell_word(golden.series)} {shell_line(words)}"
         self._builds[build] = None
         if file:

@@ -32,7 +32,7 @@ from pfnlab.programs.runs.observation import Run
 from pfnlab.units import number_of
 
 #: Compares a patched kernel with its model in thousands of programs.
-HOLD = "python tools/hold_patches.py"
+HOLD = "python evidence/tools/hold_patches.py"
 
 #: The property of a race, which is decided by a read of a processor that remembers an entry.
 _TOLD_FREE = "told_free"

@@ -1,7 +1,7 @@
 """Goldens of patched kernels: what the programs of claims did on a kernel that a patch gave a policy.
 
-One file for each patch of ``patches/``, as ``patched/flush-in_loop.json``, which
-``python tools/record_claims.py`` writes. It says which bytes of the patch were built, and of what.
+One file for each patch of ``evidence/patches/``, as ``patched/flush-in_loop.json``, which
+``python evidence/tools/record_claims.py`` writes. It says which bytes of the patch were built, and of what.
 Each step is one line, as in the goldens of ``litmus/``.
 """
 
@@ -27,7 +27,7 @@ from pfnlab.report.golden import GOLDEN, observation_text
 from pfnlab.report.step_json import PrintedStep, printed_step, step_of
 
 #: Records all goldens, or those of the patches that are named.
-RECORD = "python tools/record_claims.py"
+RECORD = "python evidence/tools/record_claims.py"
 
 
 class RecordedRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -75,7 +75,7 @@ class PatchGolden(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """The golden of one patch.
 
     :param patch: its name, ``flush-in_loop``
-    :param file: its file below ``patches/``
+    :param file: its file below ``evidence/patches/``
     :param sha256: of that file, in hex
     :param policy: what it makes of a kernel, ``flush=in_loop``
     :param series: of the kernel, ``7.2``

@@ -10,7 +10,7 @@ _VMA, _PART = "struct vm_area_struct", "struct pfnmap_part"
 
 
 class ContextParts:
-    """The parts of contexts that VMAs cover, where a tracker counts frames (``patches/tracker-exact.patch``).
+    """The parts of contexts that VMAs cover, where a tracker counts frames (``tracker-exact.patch``).
 
     There a VMA has no pointer to one context but a tree of parts, ``pfnmap_parts``: of which context
     (``ctx``), from which frame (``first``) to which (``last``). A context is the frames of all its parts;

@@ -241,7 +241,7 @@ def program_file(name: str) -> Path:
     """
     if not name.startswith(_HISTORY):
         return find_program(name)
-    path = library_folder().parent / f"{name}.pfn"
+    path = library_folder().parent / "evidence" / f"{name}.pfn"
     if not path.is_file():
         raise Misuse(f"the program {name} is not installed: install pfnlab from its wheel")
     return path

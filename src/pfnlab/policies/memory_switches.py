@@ -62,7 +62,7 @@ OF_MEMORY = (
         stable=taken_over("6.1.191", source="fork: defer linking file vma until vma is fully initialized"),
     ),
     Switch("failed_fork_unmaps", "7.0", "dup_mmap() that unmaps what it copied"),
-    # No kernel is without it: patches/fork_copies_vfio-off.patch removes it.
+    # No kernel is without it: evidence/patches/fork_copies_vfio-off.patch removes it.
     Switch("fork_copies_vfio", "6.1", "VM_PFNMAP in vma_needs_copy(); S5.11.1"),
     # The end of a process.
     Switch("reaps_backwards", "6.18", "the OOM reaper goes through VMAs in reverse order, 6.18; S8.4"),
@@ -160,7 +160,7 @@ OF_MEMORY = (
         catalogue="F24",
     ),
     Switch("dirty_file_pages_stay_so", "6.16", "set_pte_range() looks at the folio"),
-    # No kernel is without it: patches/upstream/fixes removes it.
+    # No kernel is without it: evidence/patches/upstream/fixes removes it.
     Switch("copied_keeps_mode", "6.1", "wp_page_copy() takes vm_page_prot; S6.4.4", catalogue="N05"),
     Switch(
         "faults_drop_the_vma_lock",

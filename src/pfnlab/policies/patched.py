@@ -1,6 +1,6 @@
-"""Comparisons on kernels to which a patch gave a policy that no kernel has (``patches/``).
+"""Comparisons on kernels to which a patch gave a policy that no kernel has (``evidence/patches/``).
 
-``python tools/hold_patches.py`` writes ``patched.json``, which lies beside this module.
+``python evidence/tools/hold_patches.py`` writes ``patched.json``, which lies beside this module.
 """
 
 from __future__ import annotations

@@ -374,7 +374,7 @@ def test_exact_keeps_what_trackers_promise() -> None:
 
 
 def test_every_property_is_seen_to_fail() -> None:
-    """No property is without a policy that breaks it here, or a scope in tests/test_findings.py."""
+    """No property is without a policy that breaks it here, or a scope in tests/evidence/test_findings.py."""
     elsewhere = {
         "removed_unmapped",
         "walks_pages",

@@ -24,7 +24,7 @@ from pfnlab.inspector.sources import sosreport
 from pfnlab.inspector.sources.origins import open_origin
 from pfnlab.inspector.sources.sosreport import SosArchive, SosFolder
 
-PLUGIN = Path(__file__).parents[3] / "contrib/sos/pfnlab.py"
+PLUGIN = Path(__file__).parents[3] / "docs/howto/sos/pfnlab.py"
 
 LSPCI = """\
 00:02.0 VGA compatible controller [0300]: NVIDIA GV100 [10de:1db6]

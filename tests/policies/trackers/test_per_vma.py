@@ -105,7 +105,7 @@ def test_a_move_without_memory_leaves_the_old_place() -> None:
     ],
 )
 def test_a_vma_without_memory_is_freed(line: str, freed: str) -> None:
-    """The new VMA is there by then; patches/no-memory-again.pfn shows it on the kernel."""
+    """The new VMA is there by then; evidence/patches/no-memory-again.pfn shows it on the kernel."""
     _, failed, _ = run(SPEC, MAP, f"fail pfnmap_track 1: {line}")
 
     assert [freed] == [event for event in failed.events or () if event.startswith("free ")]

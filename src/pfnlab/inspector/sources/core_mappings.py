@@ -36,7 +36,7 @@ _OTHER_KINDS = frozenset({stat.S_IFSOCK, stat.S_IFIFO, stat.S_IFDIR, stat.S_IFLN
 _ULONG_MAX = (1 << 64) - 1
 _COMM = 16
 #: Members of a VMA that stand for a reservation, in kernels without VM_PAT: since 6.16, and in kernels with a
-#: tracker of patches/.
+#: tracker of evidence/patches/.
 _TRACKERS = ("pfnmap_track_ctx", "pfnmap_parts.rb_node", "pfnmap_end")
 
 

@@ -1,8 +1,8 @@
 """A patch for a kernel's source: what its head says, and which files its diff changes.
 
-Patches of this project (``patches/``) have a title, a few sentences and trailers above the diff: the policy
-that the patch makes of a kernel, and the source package it stands on. Any other patch is read as well, a mail
-of git for instance; what it does not say is empty.
+Patches of this project (``evidence/patches/``) have a title, a few sentences and trailers above the diff: the
+policy that the patch makes of a kernel, and the source package it stands on. Any other patch is read as well,
+a mail of git for instance; what it does not say is empty.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Repairs taken out of a kernel: patches of ours, found by their commit, or a patch put on in reverse.
 
-``patches/reverts/revert-COMMIT-SERIES.patch`` restores what a kernel of that series did before the commit.
-It is smaller than the commit put on in reverse, which seldom fits a source that has moved on.
+``evidence/patches/reverts/revert-COMMIT-SERIES.patch`` restores what a kernel of that series did before the
+commit. It is smaller than the commit put on in reverse, which seldom fits a source that has moved on.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pfnlab.inert import visible_name
 from pfnlab.lab.building.patch_file import PatchFile, read_patch
 
 #: Where they lie: in a checkout beside ``src``, in a wheel in the package.
-FOLDER = "patches/reverts"
+FOLDER = "evidence/patches/reverts"
 
 _PACKAGE = Path(__file__).parents[2]
 

@@ -1,9 +1,9 @@
 """The functions of a kernel whose blocks are named, by the source files they are in.
 
 A stock kernel does not say which file a function is from, so ``kernel_files.toml`` does:
-``python tools/read_functions.py`` makes it of a kernel's source and symbols. A function that the compiler put
-into its callers is no symbol and has no row; nor has one of the boot alone, or one whose name the kernel has
-twice.
+``python evidence/tools/read_functions.py`` makes it of a kernel's source and symbols. A function that the
+compiler put into its callers is no symbol and has no row; nor has one of the boot alone, or one whose name
+the kernel has twice.
 """
 
 from __future__ import annotations

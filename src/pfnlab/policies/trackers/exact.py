@@ -107,9 +107,9 @@ class Exact:
     ZAPS_IN_ANY_ORDER: ClassVar = True
     AREAS_IN_ANY_ORDER: ClassVar = True
     BYTES_PER_VMA: ClassVar = 8
-    #: As patches/tracker-exact.patch has it: the context is the root of a tree of its parts, the offset and
-    #: whether faults fill it again (32); a part is a node in that tree and in its VMA's, first frame, last
-    #: frame, the last one below it and the context (80).
+    #: As evidence/patches/tracker-exact.patch has it: the context is the root of a tree of its parts, the
+    #: offset and whether faults fill it again (32); a part is a node in that tree and in its VMA's, first
+    #: frame, last frame, the last one below it and the context (80).
     BYTES_PER_CONTEXT: ClassVar = 112
 
     def __init__(self, kernel: Kernel) -> None:

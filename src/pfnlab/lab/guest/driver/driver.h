@@ -41,7 +41,7 @@ union request {
 	struct pfnlab_harmed harmed;
 };
 
-/* What a call answers, 0 if nothing: zaps can fail only in kernels with patches/tracker-no_partial.patch. */
+/* What a call answers, 0 if nothing: zaps can fail only in kernels with evidence/patches/tracker-no_partial.patch. */
 #define answer_of(call) \
 	__builtin_choose_expr(__builtin_types_compatible_p(typeof(call), int), (call), ((call), 0))
 

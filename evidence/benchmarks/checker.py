@@ -1,0 +1,173 @@
+"""The search beside pan and TLC on the small specification they all were given: time, memory, states.
+
+One run of everything, in turn and by processor time, so that the ratios hold on a busy machine too. Counts
+of states must be equal; there is no goal for times, for states of the kernel cost more than any of these. pan
+is made by spin from the shared Promela text; TLC runs where its jar and a TLA+ text are given. What is not
+installed is named, and its rows are left out.
+
+    python evidence/benchmarks/checker.py [--quick] [PAGES] [--promela book.pml]
+        [--tlc tla2tools.jar --tla book.tla]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "checker"))
+
+from measuring import busy, rounds, show
+
+from pfnlab.errors import MissingTool
+
+#: What every tool must count.
+STATES = {1: 398, 2: 21_530, 3: 471_404, 4: 5_521_772, 5: 42_355_820}
+
+_ROOT = Path(__file__).parents[2]
+# A process of its own for each search, so that memory is that search's.
+_OURS = """
+import resource, sys, time
+sys.path.insert(0, {tests!r})
+import shared_book
+from pfnlab.checker.search.explore import explore
+model = shared_book.Book({pages}, {symmetric})
+before, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+found = explore(model, shared_book.RULES, order={order!r})
+after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+assert not found.discoveries and found.complete
+print(found.states, time.process_time() - begun, 1024 * (after - before) / found.states)
+"""
+
+
+@dataclass(frozen=True)
+class Result:
+    """The result of one tool: distinct states, seconds of processor time, and bytes a state if known."""
+
+    states: int
+    seconds: float
+    bytes_a_state: float | None
+
+
+def ours(pages: int, order: str = "breadth", symmetric: bool = False) -> Result:
+    """Our own search."""
+    tests = str(_ROOT / "tests" / "checker")
+    text = _OURS.format(tests=tests, pages=pages, order=order, symmetric=symmetric)
+    told = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+    states, seconds, size = told.stdout.split()
+    return Result(int(states), float(seconds), float(size))
+
+
+def _timed(command: Sequence[str], folder: Path) -> tuple[str, float]:
+    """A command's output and its processor time."""
+    before = os.times()
+    told = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+    after = os.times()
+    return told, after.children_user + after.children_system - before.children_user - before.children_system
+
+
+def build_pan(promela: Path | None, pages: int, folder: Path) -> None:
+    """Make pan as for the measurements that the goals come from: exact, depth first, no reduction."""
+    for tool in ("spin", "gcc"):
+        if shutil.which(tool) is None:
+            raise MissingTool(f"no {tool}: apt-get install {tool}")
+    if promela is None or not promela.exists():
+        raise MissingTool("no Promela text: give it with --promela")
+    _timed(["spin", "-a", f"-DN={pages}", str(promela.resolve())], folder)
+    options = ["-O2", "-w", "-DSAFETY", "-DNOREDUCE", "-DMEMLIM=16000"]
+    _timed(["gcc", *options, "pan.c", "-o", "pan"], folder)
+
+
+def pan(pages: int, folder: Path) -> Result:
+    """One run of pan."""
+    told, seconds = _timed(["./pan", "-m9000000", *(["-w26"] if pages > 3 else [])], folder)
+    states = re.search(r"(\d+) states, stored", told)
+    used = re.search(r"([\d.]+)\s+actual memory usage for states", told)
+    if states is None or "errors: 0" not in told:
+        raise SystemExit(f"pan says:\n{told}")
+    count = int(states[1])
+    return Result(count, seconds, float(used[1]) * (1 << 20) / count if used else None)
+
+
+def tlc(jar: Path, tla: Path) -> Result:
+    """One run of TLC with one worker."""
+    command = ["java", "-cp", str(jar.resolve()), "tlc2.TLC", "-workers", "1", str(tla.resolve())]
+    told, seconds = _timed(command, tla.parent)
+    states = re.search(r"([\d,]+) distinct states found", told)
+    if states is None:
+        raise SystemExit(f"TLC says:\n{told}")
+    return Result(int(states[1].replace(",", "")), seconds, None)
+
+
+def tools(options: argparse.Namespace, folder: Path) -> dict[str, Callable[[], Result]]:
+    """Every search that can be made here; what is missing is said."""
+    pages: int = options.pages
+    found: dict[str, Callable[[], Result]] = {}
+    try:
+        build_pan(options.promela, pages, folder)
+        found["pan, depth first"] = lambda: pan(pages, folder)
+    except MissingTool as missing:
+        print(f"pan is left out: {missing}")
+    if options.tlc and options.tla:
+        found["TLC, 1 worker"] = lambda: tlc(options.tlc, options.tla)
+    else:
+        print("TLC is left out: Debian has no package of it; give --tlc tla2tools.jar and --tla TEXT")
+    if pages <= 3:
+        found["breadth first"] = lambda: ours(pages)
+        found["depth first"] = lambda: ours(pages, "depth")
+        found["symmetry"] = lambda: ours(pages, symmetric=True)
+    return found
+
+
+def main() -> int:
+    """Measure and print; 1 where a goal is missed or a count is wrong."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("pages", nargs="?", type=int, default=0)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--promela", type=Path)
+    parser.add_argument("--tlc", type=Path)
+    parser.add_argument("--tla", type=Path)
+    options = parser.parse_args()
+    options.pages = options.pages or (2 if options.quick else 3)
+    with tempfile.TemporaryDirectory() as folder:
+        searches = tools(options, Path(folder))
+        results: dict[str, list[Result]] = {name: [] for name in searches}
+        for _ in rounds(1 if options.quick else 5, 120):
+            for name, search in searches.items():
+                results[name].append(search())
+    return report(options, results)
+
+
+def report(options: argparse.Namespace, results: dict[str, list[Result]]) -> int:
+    """The table, and every wrong count; the exit status."""
+    beside = results.get("pan, depth first")
+    rows, wrong = [], []
+    for name, made in results.items():
+        states, seconds = made[0].states, statistics.median(one.seconds for one in made)
+        if name != "symmetry" and states != STATES.get(options.pages, states):
+            wrong.append(f"{name} counts {states:,}")
+        ratio = "-"
+        if beside:
+            pairs = zip(made, beside, strict=True)
+            ratio = f"{statistics.median(one.seconds / theirs.seconds for one, theirs in pairs):.2f}"
+        size = made[0].bytes_a_state
+        rate = f"{states / seconds:,.0f}" if seconds else "-"
+        rows.append([name, f"{states:,}", f"{seconds:.2f}", rate, ratio, f"{size:.0f}" if size else "-"])
+    head = ["", "states", "CPU s", "states/s", "x pan", "bytes/state"]
+    show(f"the shared specification, {options.pages} pages", head, rows)
+    number = max(len(made) for made in results.values())
+    print(f"Ratios matter on any machine: the column x pan. ({number} rounds; {busy()})")
+    print("\n".join(wrong) or "Every count is right.")
+    return bool(wrong)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+"""Programs that `pfnlab fuzz` compares a second, by kind: model against kernel, each step seen in memory.
+
+A kind is a vocabulary of the fuzzer. All processors hunt; booting, repeating and shrinking are included.
+
+    python evidence/benchmarks/hunts.py [KIND...] [--on SERIES] [--programs N] [--rounds N] [--against TREE]
+
+With --against, another source tree of pfnlab takes turns with this one. Each draws its own programs with the
+same seed, and knows its own findings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from measuring import busy, show
+from measuring.paired import AGAINST, SERVE, against, serve
+
+KINDS = {
+    "plain": (),
+    "driver": ("--driver",),
+    "vfio": ("--vfio",),
+    "leaves": ("--driver", "--leaves"),
+    "schedules": ("--schedules",),
+}
+SERIES = "7.3"
+SEED = 11
+PROGRAMS, ROUNDS = 60, 1
+_TREE = Path(__file__).parents[2]
+_LIMIT = 3600.0
+
+
+def seconds_each(kinds: Sequence[str], series: str, programs: int) -> dict[str, float]:
+    """The seconds of a compared program of each kind, with the sources that this process has.
+
+    :raises RuntimeError: a hunt failed, as it does not where it finds something
+    """
+    tree = Path(os.environ["PYTHONPATH"].split(os.pathsep)[0]).parent
+    took = {}
+    for kind in kinds:
+        words = ["fuzz", "--on", f"model:{series}", "--on", f"qemu:{series}", *KINDS[kind]]
+        words += ["--seed", str(SEED), "--programs", str(programs), "--look", "memory", "--no-coverage"]
+        words += ["--known", str(tree / "evidence" / "findings"), "--jobs", str(os.cpu_count()), "--json"]
+        with tempfile.TemporaryDirectory() as found:
+            begin = time.perf_counter()
+            done = subprocess.run(
+                [sys.executable, "-m", "pfnlab", *words, "--findings", found],
+                capture_output=True,
+                text=True,
+                timeout=_LIMIT,
+                check=False,
+            )
+            seconds = time.perf_counter() - begin
+        # A difference that does not come again is undecided, and no failure of the hunt.
+        if done.returncode not in (0, 1, 3) or not done.stdout:
+            raise RuntimeError(f"pfnlab {' '.join(words)} ended with {done.returncode}: {done.stderr[-400:]}")
+        took[kind] = seconds / json.loads(done.stdout)["compared"]
+    return took
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("kinds", nargs="*", default=list(KINDS), metavar="KIND")
+    parser.add_argument("--on", default=SERIES, metavar="SERIES")
+    parser.add_argument("--programs", type=int, default=PROGRAMS, metavar="N")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N")
+    parser.add_argument(AGAINST, type=Path, default=_TREE, metavar="TREE", help="takes turns with this one")
+    parser.add_argument(SERVE, action="store_true", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.serve:
+        serve(lambda: seconds_each(asked.kinds, asked.on, asked.programs))
+        return
+    title = f"a compared program, {asked.programs} of each kind, model:{asked.on} and qemu:{asked.on}"
+    if asked.against != _TREE:
+        arguments = [*asked.kinds, "--on", asked.on, "--programs", str(asked.programs)]
+        against(Path(__file__), _TREE, asked.against, title=title, number=asked.rounds, arguments=arguments)
+    else:
+        os.environ["PYTHONPATH"] = str(_TREE / "src")
+        rounds = [seconds_each(asked.kinds, asked.on, asked.programs) for _ in range(asked.rounds)]
+        best = {kind: min(one[kind] for one in rounds) for kind in asked.kinds}
+        rows = [[kind, f"{1 / seconds:.1f}/s", f"{1e3 * seconds:.0f} ms"] for kind, seconds in best.items()]
+        show(title, ["", "programs", "each"], rows)
+    print(busy())
+
+
+if __name__ == "__main__":
+    main()

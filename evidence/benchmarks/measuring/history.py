@@ -1,0 +1,224 @@
+"""The history of benchmarks: a JSON line for every run of one, and what got slower since."""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import subprocess
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from measuring.figures import worse
+from pfnlab.store.rows import this_host
+
+FORMAT = "pfnlab-bench/1"
+
+#: What is less worse than this part is never reported, however little the figures of a run scatter.
+FLOOR = 0.05
+
+#: So many times a benchmark has to be run for its figures to tell how much they scatter.
+ENOUGH = 2
+
+
+class MachineClass(msgspec.Struct, frozen=True):
+    """The properties of a machine that have to be equal for times to be comparable.
+
+    :param memory: GiB
+    :param python: its version up to the minor number
+    """
+
+    cpu: str
+    cores: int
+    memory: int
+    python: str
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """One figure of a run: its unit, and its value each time."""
+
+    unit: str
+    values: list[float]
+
+    @property
+    def middle(self) -> float:
+        """The median."""
+        return statistics.median(self.values)
+
+    @property
+    def noise(self) -> float | None:
+        """How far the values are apart, as a part of their median; None where there are too few."""
+        if len(self.values) < ENOUGH or self.middle <= 0:
+            return None
+        return (max(self.values) - min(self.values)) / self.middle
+
+
+class BenchmarkRun(msgspec.Struct, frozen=True):
+    """One run of one benchmark.
+
+    :param commit: of the tree that was measured, with ``+`` where that was changed
+    :param date: in UTC
+    """
+
+    benchmark: str
+    commit: str
+    date: str
+    machine: MachineClass
+    figures: dict[str, Measured]
+    format: str = FORMAT
+
+
+class Change(NamedTuple):
+    """A figure that is not what it was.
+
+    :param worse: by which part of what it was; negative where it is better
+    :param threshold: what it would have to exceed to be reported
+    """
+
+    benchmark: str
+    figure: str
+    unit: str
+    before: float
+    after: float
+    worse: float
+    threshold: float
+
+
+class Comparison(NamedTuple):
+    """The comparison of two runs of each benchmark.
+
+    :param unjudged: figures whose runs do not tell how much they scatter
+    :param gone: figures that the later run lacks
+    :param alone: benchmarks without an earlier run on such a machine
+    """
+
+    slower: list[Change]
+    faster: list[Change]
+    judged: int
+    unjudged: list[str]
+    gone: list[str]
+    alone: list[str]
+
+
+class BadHistory(Exception):
+    """A line of a history cannot be read."""
+
+
+def this_machine() -> MachineClass:
+    """The class of the machine this runs on."""
+    host = this_host()
+    python = ".".join(platform.python_version_tuple()[:2])
+    return MachineClass(host.cpu, host.cores, round(host.memory / 1024), python)
+
+
+def commit_of(tree: Path) -> str:
+    """The commit a tree is at."""
+    command = ["git", "-C", str(tree), "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    return done.stdout.strip() or "unknown"
+
+
+def now() -> str:
+    """The time, for a run."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def append(path: Path, run: BenchmarkRun) -> None:
+    """Add a run to a history, which is made if it is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        file.write(msgspec.json.encode(run) + b"\n")
+
+
+def read(path: Path) -> list[BenchmarkRun]:
+    """
+    The runs of a history, oldest first.
+
+    :raises BadHistory: there is none, or a line of it is no run
+    """
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as trouble:
+        raise BadHistory(
+            f"{path}: {trouble.strerror}: run `python -m evidence.benchmarks` first, "
+            "or name one with --history FILE"
+        ) from None
+    return list(_runs(path, lines))
+
+
+def _runs(path: Path, lines: Sequence[bytes]) -> Iterator[BenchmarkRun]:
+    for number, line in enumerate(lines, 1):
+        try:
+            run = msgspec.json.decode(line, type=BenchmarkRun)
+        except (msgspec.DecodeError, msgspec.ValidationError) as trouble:
+            raise BadHistory(f"{path}, line {number}: {trouble}: take that line away") from None
+        if run.format != FORMAT:
+            raise BadHistory(f"{path}, line {number}: its format is {run.format!r}, not {FORMAT}")
+        yield run
+
+
+def unmeasured(
+    runs: Sequence[BenchmarkRun], names: Sequence[str], commit: str, machine: MachineClass
+) -> list[str]:
+    """The benchmarks among *names* whose last run on such a machine is not of *commit*."""
+    last = {run.benchmark: run.commit for run in runs if run.machine == machine}
+    return [name for name in names if last.get(name) != commit]
+
+
+def compare(
+    runs: Sequence[BenchmarkRun],
+    since: str | None = None,
+    floor: float = FLOOR,
+    names: Sequence[str] = (),
+) -> Comparison:
+    """
+    The last run of each benchmark, compared with the last one before of another commit on such a machine.
+
+    A figure is slower, or faster, where it is so by more than *floor* and by more than the values of either
+    run lie apart.
+
+    :param since: compare with the last run of this commit, of which the first digits do
+    :param names: compare these benchmarks alone; all where there are none
+    """
+    found = Comparison([], [], 0, [], [], [])
+    judged = 0
+    for name in dict.fromkeys(run.benchmark for run in runs if not names or run.benchmark in names):
+        own = [run for run in runs if run.benchmark == name]
+        last = own[-1]
+        earlier = [run for run in own[:-1] if run.machine == last.machine and _wanted(run, last, since)]
+        if not earlier:
+            found.alone.append(name)
+            continue
+        before = earlier[-1].figures
+        found.gone.extend(f"{name}: {figure}" for figure in before if figure not in last.figures)
+        for figure, after in last.figures.items():
+            if figure not in before or before[figure].unit != after.unit:
+                continue
+            change = _change(name, figure, before[figure], after, floor)
+            if isinstance(change, str):
+                found.unjudged.append(change)
+            elif change is not None:
+                judged += 1
+                if change.worse > change.threshold:
+                    found.slower.append(change)
+                # As much as it would have been slower the other way round.
+                elif (worse(change.unit, change.after, change.before) or 0) > change.threshold:
+                    found.faster.append(change)
+    return found._replace(judged=judged)
+
+
+def _wanted(run: BenchmarkRun, last: BenchmarkRun, since: str | None) -> bool:
+    return run.commit != last.commit if since is None else run.commit.startswith(since)
+
+
+def _change(name: str, figure: str, before: Measured, after: Measured, floor: float) -> Change | str | None:
+    by = worse(after.unit, before.middle, after.middle)
+    if by is None:
+        return None
+    if before.noise is None or after.noise is None:
+        return f"{name}: {figure}"
+    threshold = max(floor, before.noise, after.noise)
+    return Change(name, figure, after.unit, before.middle, after.middle, by, threshold)

@@ -1,0 +1,128 @@
+"""How long commands take from their start: help, lists, a line of a log, a program on the model or a kernel.
+
+The kernel's guest goes on from a state that was saved when it was booted first; a run before the first round
+makes sure that there is one, and that every module is compiled, as it is where pfnlab is installed.
+
+    python evidence/benchmarks/start.py [--rounds N] [--kernel SERIES] [--against TREE]
+
+With --against, another source tree of pfnlab takes turns with this one. Without --kernel, no guest is
+started.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from measuring import busy, show
+from measuring.paired import AGAINST, SERVE, against, serve
+
+ROUNDS = 7
+PROGRAM = "munmap-middle"
+LINE = "x86/PAT: Xorg:1234 freeing invalid memtype [mem 0xf8004000-0xf8007fff]"
+_TREE = Path(__file__).parents[2]
+_LIMIT = 300.0
+
+
+def commands(kernel: str | None) -> dict[str, list[str]]:
+    """The commands, by what they are called in the table."""
+    found = {
+        "--version": ["--version"],
+        "--help": ["--help"],
+        "check --help": ["check", "--help"],
+        "litmus list": ["litmus", "list"],
+        "kernels list": ["kernels", "list"],
+        "explain": ["explain", LINE],
+        "run on the model": ["run", PROGRAM, "--on", "model:7.2"],
+    }
+    if kernel is not None:
+        found["run on a kernel"] = ["run", PROGRAM, "--on", f"qemu:{kernel}"]
+    return found
+
+
+def seconds_of(arguments: Sequence[str]) -> tuple[float, float]:
+    """How long a command takes, with the sources that this process has, and its processor time.
+
+    :raises RuntimeError: it fails
+    """
+    before, begin = _processor_seconds(), time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "pfnlab", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=_LIMIT,
+        check=False,
+    )
+    took, own = time.perf_counter() - begin, _processor_seconds() - before
+    # 1: the program breaks a property on some kernels.
+    if done.returncode not in (0, 1):
+        raise RuntimeError(
+            f"pfnlab {' '.join(arguments)} ended with {done.returncode}: {done.stderr.strip()}"
+        )
+    return took, own
+
+
+def _processor_seconds() -> float:
+    """The processor time of all processes that were waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def measure(kernel: str | None) -> dict[str, float]:
+    """Each command once: the time that passed, and the processor time, which says more on a busy machine."""
+    found = {}
+    for name, arguments in commands(kernel).items():
+        found[name], found[f"{name}, processor time"] = seconds_of(arguments)
+    return found
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help="so many of each")
+    parser.add_argument("--kernel", metavar="SERIES", help="also a program on this kernel")
+    parser.add_argument(AGAINST, type=Path, metavar="TREE", help="another source tree, which takes turns")
+    parser.add_argument("--quick", action="store_true", help="one round, for tests")
+    parser.add_argument(SERVE, action="store_true", help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        # Each module is compiled once, whatever the environment says, and no tree gets files of it.
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        os.environ["PYTHONPYCACHEPREFIX"] = folder
+        _measure(chosen)
+
+
+def _measure(chosen: argparse.Namespace) -> None:
+    if chosen.serve:
+        serve(lambda: measure(chosen.kernel))
+        return
+    number = 1 if chosen.quick else chosen.rounds
+    if chosen.against is not None:
+        against(
+            Path(__file__),
+            _TREE,
+            chosen.against,
+            title="from the start of a command to its end",
+            number=number,
+            arguments=["--kernel", chosen.kernel] if chosen.kernel else [],
+        )
+    else:
+        os.environ["PYTHONPATH"] = str(_TREE / "src")
+        rounds = [measure(chosen.kernel) for _ in range(number + 1)][1:]
+        rows = [
+            [name, f"{1e3 * statistics.median(one[name] for one in rounds):.0f} ms"] for name in rounds[0]
+        ]
+        show("from the start of a command to its end", ["command", "median"], rows)
+    print(busy())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""Blocks of the kernel that a hunt reaches, by what steers it: nothing, branches of the model, or blocks.
+
+The same number of programs, one hunt each, from the same seed. The last column is what counting costs: the
+time of a program where blocks are counted, in times of one where they are not.
+
+    python evidence/benchmarks/steering.py [KIND...] [--on SERIES] [--programs N] [--seed N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+from hunts import KINDS, SERIES
+from measuring import busy, show
+
+from pfnlab.fuzz.call_kinds import Vocabulary
+from pfnlab.fuzz.coverage import Measure
+from pfnlab.fuzz.filing import Folder
+from pfnlab.fuzz.hunt import Hunt
+from pfnlab.fuzz.hunt_state import HuntState
+from pfnlab.fuzz.rounds import looking_named, opened
+from pfnlab.processes import processors
+from pfnlab.programs.runs.named_machines import name_machines
+
+PROGRAMS = 600
+SEED = 34
+_FINDINGS = Path(__file__).parents[1] / "findings"
+
+
+def hunt(
+    series: str, vocabulary: Vocabulary, measure: Measure, seed: int, programs: int, blocks: bool
+) -> HuntState:
+    """The state of a hunt that has ended; nothing is filed."""
+    specs = [f"model:{series}", f"qemu:{series}"]
+    with opened(name_machines(specs), looking_named("memory"), guests=None, blocks=blocks) as lab:
+        known = list(Folder(_FINDINGS).known())
+        state = HuntState(specs, seed, vocabulary, looking=lab.looking, measure=measure, known_keys=known)
+        Hunt(lab.machines, state, jobs=processors(), grouped=False).run(programs)
+    return state
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("kinds", nargs="*", default=["plain"], metavar="KIND")
+    parser.add_argument("--on", default=SERIES, metavar="SERIES")
+    parser.add_argument("--programs", type=int, default=PROGRAMS, metavar="N")
+    parser.add_argument("--seed", type=int, default=SEED, metavar="N")
+    asked = parser.parse_args()
+    for kind in asked.kinds:
+        vocabulary = Vocabulary(**{option.removeprefix("--"): True for option in KINDS[kind]})
+        rows = []
+        uncounted = 0.0
+        for measure, blocks in ((Measure.NONE, False), *((measure, True) for measure in Measure)):
+            begin = time.perf_counter()
+            state = hunt(asked.on, vocabulary, measure, asked.seed, asked.programs, blocks)
+            each = (time.perf_counter() - begin) / asked.programs
+            if not blocks:
+                uncounted = each
+                continue
+            reached = state.coverage.blocks
+            functions = {block.partition("+")[0] for block in reached}
+            rows.append(
+                (
+                    str(measure),
+                    f"{len(reached):,}",
+                    f"{len(functions):,}",
+                    f"{1000 * each:.0f}",
+                    f"{each / uncounted:.2f}",
+                )
+            )
+        head = ("steered by", "blocks", "functions", "ms a program", "of one not counted")
+        show(f"{kind}: {asked.programs:,} programs on qemu:{asked.on}, {busy()}", head, rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""Recorded hunts, as a page keeps them: counts, and nothing of a finding that may be private.
+
+``python evidence/tools/record_hunt.py RESULT.json...`` makes them of what ``pfnlab fuzz --json`` has printed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from pfnlab.fuzz.call_kinds import Vocabulary
+from pfnlab.fuzz.hunt_state import FuzzResult
+
+FOLDER = Path(__file__).parent / "hunts"
+
+
+class RecordedHunt(msgspec.Struct, frozen=True, kw_only=True, order=True):
+    """A hunt on one kernel, as the page keeps it.
+
+    :param name: the kernel's name, ``qemu:7.3``
+    :param kernel: the exact kernel
+    :param drawn: what its programs were drawn with, the options of the command: ``--driver --leaves``, or ""
+    :param seed: the seed of its programs
+    :param programs: how many were run
+    :param compared: those that the model has a rule for, compared
+    :param undecided: the others
+    :param judged: of these, those that the kernel ran, and that were judged
+    :param alarming: of these, those in which the judges found something
+    :param differences: compared programs in which model and kernel differ, or the judges found something
+    :param findings: signatures of those, *known* ones among them
+    :param unstable: differences that did not show again
+    """
+
+    name: str
+    drawn: str
+    seed: int
+    kernel: str
+    programs: int
+    compared: int
+    undecided: int
+    judged: int
+    alarming: int
+    differences: int
+    findings: int
+    known: int
+    unstable: int
+
+    @property
+    def file(self) -> Path:
+        """The file that keeps it: one for each kernel, kind of programs and seed."""
+        kind = self.drawn.replace("--", "").replace(" ", "-") or "plain"
+        return FOLDER / f"{self.name.removeprefix('qemu:')}-{kind}-{self.seed}.json"
+
+
+def recorded(result: FuzzResult) -> RecordedHunt:
+    """The part of *result* that a page keeps.
+
+    :raises ValueError: it compares no kernel, or several
+    """
+    kernels = [name for name in result.machines if not name.startswith("model:")]
+    if len(kernels) != 1:
+        raise ValueError(f"a hunt of one kernel is recorded, not of {', '.join(result.machines)}")
+    drawn = [name for name in Vocabulary.__struct_fields__ if getattr(result.vocabulary, name)]
+    return RecordedHunt(
+        name=kernels[0],
+        drawn=" ".join(f"--{name}" for name in drawn),
+        seed=result.seed,
+        kernel=result.kernels[kernels[0]],
+        programs=result.programs,
+        compared=result.compared,
+        undecided=result.undecided,
+        judged=result.judged,
+        alarming=result.alarming,
+        differences=result.differences,
+        findings=len(result.findings),
+        known=sum(finding.known for finding in result.findings.values()),
+        unstable=len(result.unstable),
+    )
+
+
+def recorded_hunts() -> list[RecordedHunt]:
+    """Those that were recorded, by kernel and kind of programs."""
+    return sorted(msgspec.json.decode(file.read_bytes(), type=RecordedHunt) for file in FOLDER.glob("*.json"))

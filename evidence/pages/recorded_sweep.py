@@ -1,0 +1,84 @@
+"""Recorded sweeps, as a page keeps them: counts, and the tables that show nothing of a finding.
+
+``python evidence/tools/record_sweep.py RESULT.json`` makes it of what ``pfnlab sweep --json`` has printed.
+Findings may be private, so of the tables in which there are some only the counts by letter stay.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from pfnlab.sweep.sweep_result import SweepResult, SweptTable
+from pfnlab.sweep.sweep_state import AGREES, KNOWN, NEW, QUIET
+
+FOLDER = Path(__file__).parent / "sweeps"
+
+
+class RecordedSweep(msgspec.Struct, frozen=True, kw_only=True):
+    """A sweep of a kernel, as the page keeps it.
+
+    :param command: that of the sweep
+    :param kernel: the exact kernel
+    :param cells: how many were run, *of* how many
+    :param tables: those in which a property is broken for a known reason, or a cell was not compared
+    :param agreed: names of kinds of mapping of which all cells were run, and agree
+    :param withheld: names of kinds of mapping in which there are findings
+    """
+
+    command: str
+    kernel: str
+    scope: str
+    cells: int
+    of: int
+    compared: int
+    undecided: int
+    not_runnable: int
+    differences: int
+    letters: dict[str, int]
+    known: dict[str, int]
+    reasons: dict[str, int]
+    tables: tuple[SweptTable, ...]
+    agreed: tuple[str, ...]
+    withheld: tuple[str, ...]
+
+    @property
+    def series(self) -> str:
+        """The series of the kernel."""
+        return self.command.rpartition("qemu:")[2].split()[0]
+
+    @property
+    def file(self) -> Path:
+        """The file that keeps it: one for each series and scope."""
+        return FOLDER / f"{self.series}-{self.scope}.json"
+
+
+def recorded(result: SweepResult) -> RecordedSweep:
+    """The part of *result* that a page keeps."""
+    kernel = next(machine for machine in result.machines if not machine.startswith("model:"))
+    return RecordedSweep(
+        command=f"pfnlab sweep {result.scope} --on {kernel} --known findings --json",
+        kernel=result.kernels.get(kernel, kernel),
+        scope=result.scope,
+        cells=result.cells,
+        of=result.end - result.first,
+        compared=result.compared,
+        undecided=result.undecided,
+        not_runnable=result.not_runnable,
+        differences=result.differences,
+        letters=result.letters,
+        known={name: row.programs for name, row in result.known.items()},
+        reasons=result.reasons,
+        tables=tuple(
+            table for table in result.tables if not table.letters & (NEW | KNOWN) and table.letters - QUIET
+        ),
+        agreed=tuple(table.name for table in result.tables if table.letters == {AGREES}),
+        withheld=tuple(table.name for table in result.tables if table.letters & (NEW | KNOWN)),
+    )
+
+
+def recorded_sweeps() -> list[RecordedSweep]:
+    """Those of all kernels that were recorded, by scope and series."""
+    kept = [msgspec.json.decode(file.read_bytes(), type=RecordedSweep) for file in FOLDER.glob("*.json")]
+    return sorted(kept, key=lambda sweep: (sweep.scope, [int(part) for part in sweep.series.split(".")]))

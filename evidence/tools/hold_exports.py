@@ -1,0 +1,360 @@
+"""Every program that exports to C, as it runs in guests, compared with what its golden says.
+
+``hold_exports.py [KERNEL...] [--programs NAME...] [--wrong] [--write]`` writes the C of each program of
+``litmus/`` that can be written so, with the golden of the kernel's series as what is expected, compiles it
+without a warning, runs it in a guest of each kernel (6.1 and 7.2 when none is named), and compares each line
+that it printed with the golden: result, errno, value, and what stays reserved. ``--wrong`` makes one
+expectation of each program wrong, which must be told by ``not ok``. ``--write`` puts the table into
+``docs/evidence/exports.md``.
+
+Exit codes: 0 all agree, 1 one does not, 3 a guest or a compiler failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+from own_guest import compile_in, console_of
+from page_tables import put, table
+
+from pfnlab.errors import LostGuest, PfnlabError, Undecided
+from pfnlab.hw.pgtable import LEAF_PAGES
+from pfnlab.lab.images.driver_module import modules_for
+from pfnlab.lab.images.kernels import KernelImage, kernel_for
+from pfnlab.lab.images.modules import vfio_modules
+from pfnlab.lab.running.placement import bar_mib_for
+from pfnlab.lab.vm.launch import NO_DRIVER_OF_CONTROLLER, controller_arguments, device_arguments
+from pfnlab.lab.vm.slot import Slot
+from pfnlab.policies.releases import series_of
+from pfnlab.programs.lang.library import find_program, library_paths
+from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.lang.ops import ONLY_KINDS, Program
+from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.observation import Run
+from pfnlab.report.golden import golden_path, golden_run, newest_version, read_golden
+from pfnlab.reproducers.c_plan import left_text, seen_text
+from pfnlab.reproducers.formats import export
+from pfnlab.reproducers.subject import Subject
+from pfnlab.units import PHYSICAL_BITS
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "evidence" / "exports.md"
+INIT = Path(__file__).with_name("exports_init.c")
+KERNELS = ("6.1", "7.2")
+
+#: The marks around the tables of the page.
+BEGIN = "<!-- exports: `python evidence/tools/hold_exports.py 6.1 7.2 --write` -->\n"
+END = "<!-- end of exports -->\n"
+
+#: Programs a guest gets at a time, for its RAM has all of them, and seconds it may take.
+BATCH = 40
+GUEST_LIMIT = 900.0
+
+#: Seconds that all modules for a kernel may take to be built.
+MODULES_LIMIT = 1800.0
+
+_SLOT = 0x6
+_ADDRESS = f"0000:00:{_SLOT:02x}.0"
+_IN_SLOT = "0000:01:00.0"
+_PAGES_PER_MIB = 256
+_MIB_PER_GIB = 1024
+#: The smallest BAR, and the largest, in MiB.
+_LEAST_BAR, _MOST_BAR = 64, 16384
+
+_COMPILE = "gcc -static -Wall -Wextra -Werror -O2 -s -o {name} {name}.c"
+_PROGRAM = re.compile(
+    r"^program \d+-(?P<name>\S+)\n(?P<text>.*?)^ended \d+-(?P=name) (?P<status>\d+)$", re.M | re.S
+)
+_TEST = re.compile(r"^(?P<word>ok|not ok) \d+ - (?P<line>.*)$", re.M)
+
+
+class GuestKind(NamedTuple):
+    """A sort of guest, which programs may share.
+
+    :param vfio: it has the modules of vfio-pci, and an IOMMU
+    :param reset: its device can be reset
+    :param wide: physical addresses have all bits
+    :param large: a BAR has several MiB
+    :param huge: it has GiB, and so lies above 4 GiB, where the MTRRs of the firmware say something else
+    :param alone: the program that needs a place which a guest has once, or leaves something there
+    """
+
+    vfio: bool
+    reset: bool
+    wide: bool
+    large: bool
+    huge: bool
+    alone: str
+
+
+class Exported(NamedTuple):
+    """A program with what its golden says.
+
+    :param run: the golden's
+    """
+
+    name: str
+    program: Program
+    run: Run
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Its C, and the files beside it."""
+        return export(Subject(self.name, self.program, self.run), "c")
+
+    @property
+    def kind(self) -> GuestKind:
+        """The sort of guest it needs."""
+        needs, room = self.program.needs, bar_mib_for(self.program)
+        once = any(device.kind in ONLY_KINDS for device in self.program.devices)
+        # The first page of a BAR is one program's alone, where the kernel asks whether it is claimed.
+        first = bool(needs.first_page) and not needs.vfio
+        alone = first or needs.slot or (once and left_text(self.run) != "nothing")
+        large = room > 1, room >= _MIB_PER_GIB
+        return GuestKind(bool(needs.vfio), needs.reset, needs.wide, *large, self.name if alone else "")
+
+    @property
+    def wanted(self) -> list[str]:
+        """The lines that it is to print, without numbers."""
+        steps = [f"{step.op}: {seen_text(step)}" for step in self.run.steps[:-1]]
+        return [*steps, f"left reserved: {left_text(self.run)}"]
+
+
+class Told(NamedTuple):
+    """The output of a program.
+
+    :param text: all of it
+    :param status: its exit code, 128 and the signal where it was killed
+    """
+
+    name: str
+    text: str
+    status: int
+
+    @property
+    def lines(self) -> list[str]:
+        """Its tests without their numbers."""
+        return [found["line"] for found in _TEST.finditer(self.text)]
+
+    @property
+    def failed(self) -> int:
+        """How many tests say ``not ok``."""
+        return sum(found["word"] == "not ok" for found in _TEST.finditer(self.text))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Export, compile, run and compare."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kernels", nargs="*", metavar="KERNEL", default=KERNELS, help="6.1, 7.2")
+    parser.add_argument("--programs", nargs="+", metavar="NAME", default=(), help="only these")
+    parser.add_argument("--wrong", action="store_true", help="with an expectation that is wrong")
+    parser.add_argument("--write", action="store_true", help="put the tables into the page")
+    asked = parser.parse_args(arguments)
+    paths = [find_program(name) for name in asked.programs] or list(library_paths())
+    rows, differences = [], []
+    try:
+        for name in asked.kernels:
+            kernel = kernel_for(name)
+            held = with_goldens(paths, series_of(kernel.version))
+            told = run_in_guests(kernel, [spoiled(one) for one in held] if asked.wrong else held)
+            wrong = [line for one in held for line in difference(one, told.get(one.name), asked.wrong)]
+            differences += [f"{name}: {line}" for line in wrong]
+            tests = sum(len(one.wanted) for one in held)
+            rows.append(
+                [kernel.version, str(len(held)), str(tests), str(len({line.split(":")[0] for line in wrong}))]
+            )
+    except PfnlabError as trouble:
+        print(trouble, file=sys.stderr)
+        return 3
+    text = f"{table(['kernel', 'programs', 'tests', 'programs that differ'], rows)}\n{refusals(paths)}"
+    print("\n".join([text, *differences]))
+    if asked.write:
+        put(PAGE, (BEGIN, END), text)
+    return int(bool(differences))
+
+
+def with_goldens(paths: Sequence[Path], series: str) -> list[Exported]:
+    """The programs that can be exported and have a golden of a series."""
+    found = []
+    for path in paths:
+        program, golden = load_program(path), read_golden(golden_path(path))
+        version = None if golden is None else newest_version(golden, series)
+        run = None if golden is None or version is None else golden_run(golden, version)
+        if run is None or looking_changes(program, run):
+            continue
+        try:
+            export(Subject(path.stem, program, run), "c")
+        except Undecided:
+            continue
+        found.append(Exported(path.stem, program, run))
+    return found
+
+
+def looking_changes(program: Program, run: Run) -> bool:
+    """True where the golden says what looking did: reading smaps drops leaves of 1 GiB, and
+    a reproducer does not look.
+    """
+    return (
+        run.look is LookLevel.PROC
+        and (program.needs.vfio or program.needs.driver)
+        and any(device.pages >= LEAF_PAGES[3] for device in program.devices)
+    )
+
+
+def spoiled(one: Exported) -> Exported:
+    """The same with a first step that is to fail as no call does."""
+    first, *others = one.run.steps
+    wrong = msgspec.structs.replace(first, result="EDOM")
+    return one._replace(run=msgspec.structs.replace(one.run, steps=(wrong, *others)))
+
+
+def difference(one: Exported, told: Told | None, wrong: bool = False) -> Iterator[str]:
+    """Lines of a program that its golden does not say, and the other way round.
+
+    :param wrong: its first expectation was wrong, so it must have said so, and no more
+    """
+    if told is None:
+        yield f"{one.name}: it did not run"
+        return
+    for wanted, seen in zip(one.wanted, told.lines, strict=False):
+        if wanted != seen:
+            yield f"{one.name}: {seen!r}, golden {wanted!r}"
+    if len(told.lines) != len(one.wanted):
+        yield f"{one.name}: {len(told.lines)} of {len(one.wanted)} tests: {told.text.strip()[-200:]!r}"
+    elif (told.failed, told.status) != (int(wrong), int(wrong)):
+        yield f"{one.name}: {told.failed} tests say `not ok`, exit code {told.status}"
+
+
+def run_in_guests(kernel: KernelImage, programs: Sequence[Exported]) -> dict[str, Told]:
+    """The output of every program in a guest; those that need guests alike share one.
+
+    :raises Undecided: one does not compile, or its module
+    :raises LostGuest: a guest did not end by itself
+    """
+    told = {}
+    with tempfile.TemporaryDirectory(prefix="pfnlab-modules-") as name:
+        built = modules(kernel, programs, Path(name))
+    ordered = sorted(programs, key=lambda one: (one.kind, bar_mib_for(one.program)))
+    for _, same in groupby(ordered, key=lambda one: one.kind):
+        for some in _batches(list(same)):
+            with tempfile.TemporaryDirectory(prefix="pfnlab-exports-") as name:
+                console = _console(kernel, some, built, Path(name))
+            for found in _PROGRAM.finditer(console):
+                told[found["name"]] = Told(found["name"], found["text"], int(found["status"]))
+            if "exports ended with" not in console:
+                raise LostGuest(f"the guest did not end by itself: {console.strip()[-300:]}")
+    return told
+
+
+def _batches(programs: Sequence[Exported]) -> Iterator[Sequence[Exported]]:
+    """As many at a time as a guest has RAM for, and a BAR; the one with the largest part comes last."""
+    some: list[Exported] = []
+    for one in programs:
+        if len(some) == BATCH or bar_mib_for(one.program) * (len(some) + 1) > _MOST_BAR:
+            yield some
+            some = []
+        some.append(one)
+    yield some
+
+
+def compiled(programs: Sequence[Exported], folder: Path) -> dict[str, bytes]:
+    """Each program as a static executable, by its name.
+
+    :raises Undecided: one does not compile without a warning
+    """
+
+    def one_of(one: Exported) -> bytes:
+        files = one.files
+        for name, text in files.items():
+            (folder / name).write_text(text, encoding="utf-8")
+        stem = Path(next(iter(files))).stem
+        compile_in(folder, _COMPILE.format(name=stem).split(), "apt-get install gcc libc6-dev")
+        return (folder / stem).read_bytes()
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip((one.name for one in programs), pool.map(one_of, programs), strict=True))
+
+
+def modules(kernel: KernelImage, programs: Sequence[Exported], folder: Path) -> dict[str, bytes]:
+    """The modules beside programs, built together for a kernel, by the names of the programs.
+
+    :param folder: an empty folder to build in
+    :raises Undecided: one is not built without a warning
+    """
+    sources: dict[str, str] = {}
+    names: dict[str, str] = {}
+    for one in programs:
+        _, *beside = one.files.items()
+        sources |= {name: text for name, text in beside if name != "Makefile"}
+        if beside:
+            names[one.name] = Path(beside[0][0]).stem
+    if not names:
+        return {}
+    sources["Kbuild"] = "obj-m := " + " ".join(f"{name}.o" for name in names.values()) + "\n"
+    built = modules_for(kernel, sources, folder, limit=MODULES_LIMIT)
+    return {name: built[module] for name, module in names.items()}
+
+
+def _console(
+    kernel: KernelImage, programs: Sequence[Exported], built: Mapping[str, bytes], folder: Path
+) -> str:
+    binaries = compiled(programs, folder)
+    extra = {f"{number:03}-{one.name}": binaries[one.name] for number, one in enumerate(programs)}
+    extra |= {
+        f"driver-{number:03}-{one.name}": built[one.name]
+        for number, one in enumerate(programs)
+        if one.name in built
+    }
+    compile_in(folder, ["gcc", "-O2", "-Wall", "-static", "-o", "init", str(INIT)], "apt-get install gcc")
+    kind = programs[0].kind
+    room = max(bar_mib_for(one.program) for one in programs)
+    bar = min(max(_LEAST_BAR, 1 << (room * len(programs) - 1).bit_length()), _MOST_BAR)
+    # A device that goes comes back where it was only behind a port, which keeps its addresses for it.
+    slot = programs[0].program.needs.slot
+    address = _IN_SLOT if slot else _ADDRESS
+    parameters = [f"exports_device={address}", f"exports_pages={room * _PAGES_PER_MIB}"]
+    devices = device_arguments("bar", f"memory-backend-ram,size={bar}M,reserve=off", _SLOT)
+    if slot:
+        devices = Slot.arguments(bar, _SLOT)
+    if kind.reset:
+        devices = controller_arguments(bar, _SLOT)
+        parameters.append(NO_DRIVER_OF_CONTROLLER)
+    if kind.vfio:
+        extra |= {name: path.read_bytes() for name, path in vfio_modules(kernel).items()}
+        # An IOMMU has to come before other devices.
+        devices = ["-device", "intel-iommu", *devices]
+        parameters.append("intel_iommu=on")
+    return console_of(
+        *(kernel, (folder / "init").read_bytes(), folder, GUEST_LIMIT),
+        devices=devices,
+        parameters=" ".join(parameters),
+        extra=extra,
+        phys_bits=PHYSICAL_BITS if kind.wide else None,
+    )
+
+
+def refusals(paths: Sequence[Path]) -> str:
+    """A row for each reason why programs do not export, and one for those that do."""
+    count: Counter[str] = Counter()
+    for path in paths:
+        try:
+            export(Subject(path.stem, load_program(path)), "c")
+            count["exported"] += 1
+        except Undecided as why:
+            count[str(why).rpartition("`: ")[2].partition(": use")[0]] += 1
+    rows = [[reason, str(number)] for reason, number in count.most_common()]
+    return table(["to C", "programs"], rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

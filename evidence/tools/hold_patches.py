@@ -1,0 +1,282 @@
+"""Every patch of ``evidence/patches/`` as a kernel, compared with the model with its policy.
+
+``hold_patches.py [NAME...] [--programs N] [--seed N]`` builds them (all, where none is named), runs the
+programs of ``litmus/`` and N random ones of each kind on the kernel and on its model, and keeps what was
+compared (:mod:`pfnlab.policies.patched`); of flush placements also the schedules in which a thread may read
+what was revoked. ``--stale`` asks for these alone, ``--dry`` keeps nothing, ``--write`` only makes the tables
+of ``evidence/patches/README.md``, and that of ``evidence/patches/upstream/fixes/README.md`` for the patches
+there.
+
+Exit codes: 0 all are equal, 1 one differs, 3 one could not be built or compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+from page_tables import put, table
+
+from pfnlab.document.compose import document_of
+from pfnlab.document.mail import mail
+from pfnlab.document.trial_part import part
+from pfnlab.errors import Undecided
+from pfnlab.lab.building.build import build
+from pfnlab.lab.building.built import BuiltKernel
+from pfnlab.lab.building.patch_file import PatchFile, read_patch
+from pfnlab.lab.running.qemu_machine import QemuMachine
+from pfnlab.meeting.holding import Programs, litmus_programs
+from pfnlab.meeting.trial import TrialResult, try_kernel
+from pfnlab.policies.known_kernels import programs_in, steps_in
+from pfnlab.policies.patched import PatchedKernel, read_patched
+from pfnlab.programs.lang.device_ops import UnmapMappingRange
+from pfnlab.programs.lang.library import find_program
+from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.lang.ops import Program, Read
+from pfnlab.programs.model.model_machine import ModelMachine
+from pfnlab.programs.runs.compare import differences
+from pfnlab.programs.runs.machine import Machine
+from pfnlab.programs.runs.observation import Run
+from pfnlab.progress import say
+from pfnlab.result import Outcome
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "evidence" / "patches"
+KEPT = ROOT / "src" / "pfnlab" / "policies" / "patched.json"
+PAGE = "README.md"
+#: Patches that are proposed for the kernel, with a page of their own.
+FIXES = Path("upstream", "fixes")
+
+#: Schedules in which a thread may read pages for which ``unmap_mapping_range`` has returned.
+REVOKED = (
+    *(find_program(f"race-revoked-{name}") for name in ("after-unlink", "before-flush")),
+    *(FOLDER / f"revoked-{name}.pfn" for name in ("behind-ordinary", "second")),
+)
+
+#: The sections of a page, each with a table between marks; of the policies by seam, then a report, a switch.
+SEAMS = ("flush", "walker", "tracker", "freed_in_vain", "fork_copies_vfio")
+BEGIN, END = "<!-- {}: `python evidence/tools/hold_patches.py --write` -->\n", "<!-- end of {} -->\n"
+
+_COUNTS = ("litmus", "changed", "schedules", "random", "steps", "undecided", "differences")
+_HEADINGS = ("patch", "policy", "base", "lines", "build", *_COUNTS, "stale reads")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Hold the patches, and write what was compared."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="flush-end_vma; all where none is named")
+    parser.add_argument("--programs", type=int, default=200, help="random programs of each kind")
+    parser.add_argument("--seed", type=int, default=7, help="which random programs")
+    parser.add_argument("--config", metavar="FRAGMENT", help="how it is configured: debug; else for the lab")
+    parser.add_argument("--dry", action="store_true", help="compare, and keep nothing")
+    parser.add_argument("--stale", action="store_true", help="only the schedules of stale reads")
+    parser.add_argument("--write", action="store_true", help="only make the tables again")
+    asked = parser.parse_args(arguments)
+    status = 0
+    for patch in () if asked.write else chosen(asked.names):
+        if asked.stale:
+            status = max(status, hold_stale(patch, asked.config))
+        else:
+            status = max(status, hold(patch, asked.programs, asked.seed, asked.config, keeps=not asked.dry))
+    if not asked.dry:
+        write_tables(FOLDER)
+    return status
+
+
+def chosen(names: Sequence[str]) -> list[PatchFile]:
+    """The patches of these names, all where there are none.
+
+    :raises SystemExit: there is none of a name
+    """
+    patches = {patch.path.stem: patch for folder in (FOLDER, FOLDER / FIXES) for patch in patches_in(folder)}
+    unknown = [name for name in names if name not in patches]
+    if unknown:
+        known = ", ".join(patches)
+        raise SystemExit(f"there is no patch {unknown[0]!r} in evidence/patches/: known are {known}")
+    return [patches[name] for name in names or patches]
+
+
+def patches_in(folder: Path) -> list[PatchFile]:
+    """The patches of *folder* itself, by name."""
+    return [read_patch(path) for path in sorted(folder.glob("*.patch"))]
+
+
+def hold(patch: PatchFile, programs: int, seed: int, configuration: str | None, *, keeps: bool) -> int:
+    """Build one patch, compare its kernel with its model; the exit code.
+
+    :param configuration: of the kernel, None: that of the lab
+    :param keeps: the result becomes a row of the page
+    """
+    try:
+        kernel = built_kernel(patch, configuration)
+        packaged = Programs.of(None, programs, seed)
+        compared = packaged._replace(litmus={**packaged.litmus, **litmus_programs(FOLDER)})
+        with QemuMachine(kernel.image, guests=1, name=f"qemu:{kernel.name}", say=say) as machine:
+            trial = try_kernel(
+                machine,
+                patch.base_series,
+                compared,
+                tree=kernel.name,
+                built=f"{kernel.version} of {kernel.source}",
+                patches=[patch],
+                policies=(patch.policy,),
+                name=kernel.name,
+                say=say,
+            )
+            stale = stale_reads(machine, patch)
+    except Undecided as reason:
+        print(f"{patch.path.stem}: {reason}", file=sys.stderr)
+        return reason.exit_code
+    if trial.outcome is not Outcome.AS_EXPECTED:
+        print(mail(document_of([part(trial)])))
+    if keeps:
+        keep(patch.path.stem, row(trial, patch, kernel, changed_by(patch), stale))
+    if stale is not None and stale[0] != stale[1]:
+        print(f"{kernel.name}: {stale[0]} stale reads are predicted, {stale[1]} were seen", file=sys.stderr)
+        return 1
+    return trial.outcome.value
+
+
+def hold_stale(patch: PatchFile, configuration: str | None) -> int:
+    """Record stale reads on the kernel of a patch that was compared before; the exit code."""
+    known = read_patched(KEPT).get(patch.path.stem)
+    if known is None:
+        raise SystemExit(f"{patch.path.stem} was not held yet: leave out --stale")
+    try:
+        kernel = built_kernel(patch, configuration)
+        with QemuMachine(kernel.image, guests=1, name=f"qemu:{kernel.name}", say=say) as machine:
+            stale = stale_reads(machine, patch)
+    except Undecided as reason:
+        print(f"{patch.path.stem}: {reason}", file=sys.stderr)
+        return reason.exit_code
+    keep(patch.path.stem, msgspec.structs.replace(known, stale=stale))
+    return 0 if stale is None or stale[0] == stale[1] else 1
+
+
+def built_kernel(patch: PatchFile, configuration: str | None) -> BuiltKernel:
+    """The kernel of *patch*, built where it is not in the cache."""
+    fragments = () if configuration is None else (configuration,)
+    name = "-".join((patch.path.stem, *fragments))
+    return build(patch.base_series, (patch.path,), fragments, name=name, say=say)
+
+
+def stale_reads(machine: Machine, patch: PatchFile) -> tuple[int, int] | None:
+    """In how many of :data:`REVOKED` the model has a stale read, and in how many the machine.
+
+    None for a patch that places no flushes.
+    """
+    if not patch.policy.startswith("flush="):
+        return None
+    programs = [load_program(path) for path in REVOKED]
+    model = ModelMachine(f"{patch.base_series},{patch.policy}")
+    predicted, seen = (sum(map(reads_revoked, programs, asked.run(programs))) for asked in (model, machine))
+    return predicted, seen
+
+
+def reads_revoked(program: Program, run: Run) -> bool:
+    """True where a thread reads pages right after ``unmap_mapping_range`` of them has returned."""
+    steps = list(zip(program.ops, run.steps, strict=False))
+    return any(
+        isinstance(first.call, UnmapMappingRange)
+        and isinstance(second.call, Read)
+        and (revoked.result, read.result) == ("ok", "ok")
+        for (first, revoked), (second, read) in pairwise(steps)
+    )
+
+
+def changed_by(patch: PatchFile) -> list[Program]:
+    """The programs of ``litmus/`` that the policy of *patch* changes."""
+    return changed(patch.base_series, patch.policy, litmus_programs())
+
+
+def changed(series: str, policy: str, programs: Mapping[str, Program]) -> list[Program]:
+    """Those of *programs* that the policy changes on the model: on its kernel they are another kernel's.
+
+    A program for which one of the two models has no rule is none of them.
+    """
+    asked = list(programs.values())
+    runs = zip(*(ModelMachine(name).run(asked) for name in (series, f"{series},{policy}")), strict=True)
+    return [
+        program
+        for program, pair in zip(asked, runs, strict=True)
+        if all(run.unfinished is None for run in pair) and differences(pair)
+    ]
+
+
+def row(
+    trial: TrialResult,
+    patch: PatchFile,
+    kernel: BuiltKernel,
+    programs_changed: Sequence[Program],
+    stale: tuple[int, int] | None,
+) -> PatchedKernel:
+    """The record of a trial."""
+    random = sum(count.programs for name, count in trial.held.items() if name.startswith("random"))
+    return PatchedKernel(
+        policy=patch.policy,
+        series=patch.base_series,
+        kernel=trial.kernel,
+        source=kernel.source,
+        configuration=kernel.configuration,
+        build_seconds=round(kernel.seconds),
+        seed=trial.seed,
+        litmus=programs_in(trial.held) - random,
+        random=random,
+        steps=steps_in(trial.held),
+        changed=len(programs_changed),
+        schedules=sum(program.needs.held for program in programs_changed),
+        undecided=sum(count.undecided for count in trial.held.values()),
+        differences=sum(len(cause.differences) for cause in trial.causes),
+        stale=stale,
+    )
+
+
+def keep(name: str, kernel: PatchedKernel) -> None:
+    """Record what was compared on the kernel of the patch *name*, in the order of names."""
+    kernels = {**read_patched(KEPT), name: kernel}
+    text = msgspec.json.format(msgspec.json.encode(dict(sorted(kernels.items()))), indent=1)
+    KEPT.write_bytes(text + b"\n")
+
+
+def table_of(patches: Sequence[PatchFile], held: Mapping[str, PatchedKernel]) -> str:
+    """A row for each patch; a dash for what was not measured."""
+    rows = []
+    for patch in patches:
+        name, kept = patch.path.stem, held.get(patch.path.stem)
+        cells = [
+            f"[{name}]({patch.path.name})",
+            f"`{patch.policy}`",
+            f"{patch.base_series}, {patch.base_version}" + _configured(kept),
+            f"+{patch.added} -{patch.removed}",
+            f"{kept.build_seconds} s" if kept else "-",
+            *(f"{getattr(kept, key):,}" if kept else "-" for key in _COUNTS),
+            "{1} of {0}".format(*kept.stale) if kept and kept.stale else "-",
+        ]
+        rows.append(cells)
+    return table(_HEADINGS, rows)
+
+
+def _configured(kernel: PatchedKernel | None) -> str:
+    """In words how a kernel is configured, where not for the lab."""
+    return f" ({kernel.configuration})" if kernel and kernel.configuration != "lab" else ""
+
+
+def write_tables(folder: Path) -> None:
+    """Make the tables of the pages again."""
+    patches = patches_in(folder)
+    by_seam = {seam: [patch for patch in patches if re.match(rf"{seam}[.=]", patch.policy)] for seam in SEAMS}
+    held = read_patched(KEPT)
+    for page, section, those in (
+        *((folder / PAGE, seam, by_seam[seam]) for seam in SEAMS),
+        (folder / FIXES / PAGE, "fix", patches_in(folder / FIXES)),
+    ):
+        put(page, (BEGIN.format(section), END.format(section)), table_of(those, held))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

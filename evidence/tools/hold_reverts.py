@@ -1,0 +1,225 @@
+"""Every patch of ``evidence/patches/reverts/`` as a kernel, asked for its bugs and compared with its model.
+
+``hold_reverts.py [COMMIT[-SERIES]...]`` builds the kernels (all, where none is named) and runs the programs
+of the catalogue's entries that the commit mends or brought, on the kernel without it, on the stock kernel of
+the series, and on the model without it. What was seen is kept in ``evidence/patches/reverts/held.json``, and
+the table of ``evidence/patches/reverts/README.md`` is made of that. ``--dry`` keeps nothing, ``--write`` only
+makes the table.
+
+Exit codes: 0 all is as the catalogue and the model say, 1 something is not, 3 a kernel could not be built or
+could not tell.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+from page_tables import put, table
+
+from evidence.pages.held_reverts import HELD, HeldProgram, HeldRevert, read_held
+from pfnlab.bugs.known_bugs import Bug, all_bugs
+from pfnlab.bugs.standing import StandingWord
+from pfnlab.errors import Undecided
+from pfnlab.lab.building.build import build
+from pfnlab.lab.building.patch_file import read_patch
+from pfnlab.lab.building.reverts import FOLDER, Revert, known_reverts
+from pfnlab.meeting.bug_shown import BugRunResult, ShownProgram, program_file, show_bug
+from pfnlab.meeting.sign import ended_at
+from pfnlab.policies.known_kernels import newest_known
+from pfnlab.policies.switch_table import SWITCHES
+from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.runs.compare import differences
+from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.named_machines import name_machines, side_by_side
+from pfnlab.programs.runs.observation import Run
+from pfnlab.progress import say
+from pfnlab.report.golden import golden_look
+
+HOME = Path(__file__).parents[2] / FOLDER
+KEPT = HOME / HELD
+PAGE = HOME / "README.md"
+BEGIN = "<!-- reverts: `python evidence/tools/hold_reverts.py --write` -->\n"
+END = "<!-- end of reverts -->\n"
+
+_HEADINGS = ("entry", "patch", "lines", "program", "the sign", "without it", "stock", "model")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Hold the patches, and write what was seen."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="COMMIT", help="04c35ab3bdae or 04c35ab3bdae-6.1")
+    parser.add_argument("--jobs", type=int, help="commands of a build at once; one a core")
+    parser.add_argument("--dry", action="store_true", help="compare, and keep nothing")
+    parser.add_argument("--write", action="store_true", help="only make the table again")
+    asked = parser.parse_args(arguments)
+    status = 0
+    for revert in () if asked.write else chosen(asked.names):
+        try:
+            held = hold(revert, asked.jobs)
+        except Undecided as reason:
+            print(f"{name_of(revert)}: {reason}", file=sys.stderr)
+            status = max(status, reason.exit_code)
+            continue
+        for wrong in faults(held):
+            print(f"{name_of(revert)}: {wrong}", file=sys.stderr)
+            status = max(status, 1)
+        if not asked.dry:
+            keep(name_of(revert), held)
+    if not asked.dry:
+        put(PAGE, (BEGIN, END), table_of(known_reverts(), read_held(KEPT)))
+    return status
+
+
+def chosen(names: Sequence[str]) -> list[Revert]:
+    """The patches of these commits, all where there are none.
+
+    :raises SystemExit: there is none of a name
+    """
+    known = known_reverts()
+    for name in names:
+        if not any(name in (one.commit, name_of(one)) for one in known):
+            raise SystemExit(f"there is no revert {name!r}: known are {', '.join(map(name_of, known))}")
+    return [one for one in known if not names or {one.commit, name_of(one)} & set(names)]
+
+
+def name_of(revert: Revert) -> str:
+    """``04c35ab3bdae-6.1``."""
+    return f"{revert.commit}-{revert.series}"
+
+
+def bugs_of(revert: Revert) -> list[Bug]:
+    """The entries with a program that a commit mends, and those that it brought and the series still has.
+
+    Where an entry names no commit, its switch does.
+    """
+    by_switch = {
+        switch.catalogue
+        for switch in SWITCHES
+        if revert.commit in (switch.commit, switch.ended_by, switch.name)
+    }
+    stock = newest_known(revert.series) or revert.series
+    return [
+        bug
+        for bug in all_bugs()
+        if bug.shown
+        and (
+            bug.standing(stock).word is StandingWord.HAS
+            if bug.introduced == revert.commit
+            else bug.commit == revert.commit or bug.number in by_switch
+        )
+    ]
+
+
+def hold(revert: Revert, jobs: int | None) -> HeldRevert:
+    """Build the kernel without a commit, and ask its entries of it, of the stock kernel and of the model.
+
+    :raises Undecided: it cannot be built, or a machine is not here
+    """
+    kernel = build(revert.series, reverts=(revert.commit,), jobs=jobs, say=say)
+    without, stock = f"qemu:{kernel.name}", f"qemu:{revert.series}"
+    model = f"model:{kernel.name},{kernel.policy}"
+    held: list[HeldProgram] = []
+    kernels = {without: kernel.image.version, stock: ""}
+    for bug in bugs_of(revert):
+        result = show_bug(bug, [without, stock])
+        kernels |= {one.machine: one.kernel for one in result.programs[0].machines if one.machine in kernels}
+        held += [
+            HeldProgram(
+                entry=bug.number,
+                program=shown.program,
+                op=shown.op,
+                fields=tuple(one.field for one in shown.sign),
+                without=word_on(shown, without),
+                stock=word_on(shown, stock),
+                differ=parted(shown.program, model, without),
+            )
+            for shown in rows_of(result, revert.series)
+        ]
+    return HeldRevert(
+        kernel=kernels[without],
+        stock=kernels[stock],
+        source=kernel.source,
+        build_seconds=round(kernel.seconds),
+        programs=tuple(held),
+    )
+
+
+def rows_of(result: BugRunResult, series: str) -> list[ShownProgram]:
+    """One row of each program: that between models of *series*, where there is one."""
+    rows: dict[str, ShownProgram] = {}
+    for shown in result.programs:
+        of_series = shown.before.partition(",")[0] == f"model:{series}"
+        if shown.program not in rows or of_series:
+            rows[shown.program] = shown
+    return list(rows.values())
+
+
+def word_on(shown: ShownProgram, machine: str) -> str:
+    """The word for a machine, and that it is not the expected one."""
+    one = next(one for one in shown.machines if one.machine == machine)
+    return one.word if one.as_expected else f"{one.word}, expected {one.expected}"
+
+
+def parted(name: str, model: str, kernel: str) -> tuple[str, ...]:
+    """The steps and fields in which a model and a kernel differ in one program."""
+    path = program_file(name)
+    look = golden_look(path) or LookLevel.PROC
+    ((predicted, seen),) = side_by_side(name_machines([model, kernel]), [load_program(path)], look)
+    return steps_apart(predicted, seen)
+
+
+def steps_apart(predicted: Run, seen: Run) -> tuple[str, ...]:
+    """Each step, counted from 1, with a field in which two runs differ; a run that ended early says so.
+
+    Not where both kernels end in the same step.
+    """
+    ends = ended_at(predicted) is not None and ended_at(predicted) == ended_at(seen)
+    early = () if ends else (predicted, seen)
+    short = tuple(f"{run.machine} ended early" for run in early if run.unfinished is not None)
+    return (*(f"{one.step + 1} {one.field}" for one in differences([predicted, seen])), *short)
+
+
+def faults(held: HeldRevert) -> list[str]:
+    """Everything that is not as it should be: two kernels that do not part, or a model that differs."""
+    found = []
+    for one in held.programs:
+        if {one.without, one.stock} not in ({"broken", "mended"}, {"before", "after"}):
+            found.append(f"{one.entry} {one.program}: without it {one.without}, stock {one.stock}")
+        if one.differ:
+            found.append(f"{one.entry} {one.program}: the model differs in {', '.join(one.differ)}")
+    return found
+
+
+def keep(name: str, held: HeldRevert) -> None:
+    """Record what was seen on the kernel of the patch *name*, in the order of names."""
+    kept = {**read_held(KEPT), name: held}
+    text = msgspec.json.format(msgspec.json.encode(dict(sorted(kept.items()))), indent=1)
+    KEPT.write_bytes(text + b"\n")
+
+
+def table_of(reverts: Sequence[Revert], held: Mapping[str, HeldRevert]) -> str:
+    """A row for each program of each entry; dashes for a patch whose entry no program parts."""
+    rows: list[tuple[str, ...]] = []
+    for revert in reverts:
+        patch, kept = read_patch(revert.path), held.get(name_of(revert))
+        head = f"[{name_of(revert)}]({revert.path.name})", f"+{patch.added} -{patch.removed}"
+        rows += [
+            (
+                *(one.entry, *head, one.program, f"`{one.op}`: {', '.join(one.fields)}"),
+                *(one.without, one.stock, "differs: " + ", ".join(one.differ) if one.differ else "agrees"),
+            )
+            for one in (kept.programs if kept else ())
+        ]
+        if not (kept and kept.programs):
+            # Its kernel ends where the model has no answer: the entry says what was seen.
+            mends = ", ".join(bug.number for bug in all_bugs() if bug.commit == revert.commit)
+            rows.append((mends or "-", *head, *"-----"))
+    return table(_HEADINGS, sorted(rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

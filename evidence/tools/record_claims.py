@@ -1,0 +1,195 @@
+"""Records on patched kernels what claims ask of models with the same policy.
+
+``record_claims.py [PATCH...]`` builds the kernels of patches (all that claims ask for, where none is named),
+runs the programs there, and keeps the runs in ``src/pfnlab/claims/patched``. Searches are made for their
+shortest programs. ``--missing`` records nothing: it lists what is not recorded, or with another patch than
+the file has now.
+
+A golden names the commit of what recorded it, so the code is committed first.
+Exit codes: 0 all are recorded and as their models, 1 one is not, 2 misuse, 3 one could not be built or run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+
+from hold_patches import FOLDER, ROOT, built_kernel, chosen
+
+from pfnlab.claims.asking import ClaimQuestion
+from pfnlab.claims.patch_evidence import HOLD, AskedProgram, asked_programs, is_about, lacking, predicted
+from pfnlab.claims.patch_goldens import (
+    RECORD,
+    PatchGolden,
+    RecordedRun,
+    TrackerSizes,
+    configuration_beside,
+    patch_golden_path,
+    read_patch_golden,
+    write_patch_golden,
+)
+from pfnlab.claims.reading import discussions
+from pfnlab.errors import Discovery, PfnlabError
+from pfnlab.lab.building.patch_file import PatchFile
+from pfnlab.lab.images.kernels import KernelImage, sha256_of
+from pfnlab.lab.running.qemu_machine import QemuMachine
+from pfnlab.meeting.trial import alive
+from pfnlab.policies.patched import patched_kernels
+from pfnlab.programs.lang.printer import op_lines
+from pfnlab.programs.runs.compare import differences
+from pfnlab.programs.runs.observation import Run
+from pfnlab.progress import say
+from pfnlab.report.golden import check_whole
+from pfnlab.report.growth import OWN_FIELD, VMA, members_of
+from pfnlab.report.kernel_sizes import known_sizes, structures_of, types_of
+
+#: What a recording depends on, and the recordings themselves.
+CODE = (
+    *("src", "evidence/tools", "evidence/patches"),
+    *(":!src/pfnlab/claims/patched", ":!src/pfnlab/claims/*.toml"),
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Record, or list what is missing."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="PATCH", help="flush-end_vma; all where none is named")
+    parser.add_argument("--missing", action="store_true", help="only list what is not recorded")
+    asked = parser.parse_args(arguments)
+    patches = [patch for patch in chosen(asked.names) if asks_of(patch) or asked.names]
+    if asked.missing:
+        lines = [line for patch in patches for line in missing(patch)]
+        print("\n".join(lines) if lines else "nothing is missing")
+        return int(bool(lines))
+    commit = committed()
+    status = 0
+    for patch in patches:
+        try:
+            record(patch, commit)
+        except PfnlabError as reason:
+            print(f"{patch.path.stem}: {reason}", file=sys.stderr)
+            status = max(status, reason.exit_code)
+    return status
+
+
+def machine_like(patch: PatchFile) -> str:
+    """The model that has the policy of *patch*."""
+    return f"{patch.base_series},{patch.policy}"
+
+
+def asks_of(patch: PatchFile) -> list[ClaimQuestion]:
+    """The questions of claims to the model with the policy of *patch*."""
+    return [asked for claim in claims_of(patch).values() for asked in claim]
+
+
+def claims_of(patch: PatchFile) -> dict[str, list[ClaimQuestion]]:
+    """Those questions, by the number of the claim."""
+    found = {
+        number: [asked for asked in claim.asks if is_about(asked, patch.base_series, patch.policy)]
+        for discussion in discussions()
+        for number, _, claim in discussion.numbered()
+    }
+    return {number: asks for number, asks in found.items() if asks}
+
+
+def missing(patch: PatchFile) -> Iterator[str]:
+    """The programs of *patch* that are not recorded, a line each."""
+    name, path = patch.path.stem, patch_golden_path(patch.path.stem)
+    if name not in patched_kernels():
+        yield f"{name}: compared with no model: run `{HOLD} {name}`"
+    if not path.exists():
+        yield f"{name}: not recorded, asked by {', '.join(claims_of(patch))}: run `{RECORD} {name}`"
+        return
+    golden = read_patch_golden(path)
+    if (golden.sha256, golden.machine) != (sha256_of(patch.path), machine_like(patch)):
+        yield f"{name}: recorded with another patch than the file has now: run `{golden.again}`"
+    yield from (f"{name}: {reason}" for reason in lacking(golden, asks_of(patch)))
+
+
+def record(patch: PatchFile, commit: str) -> None:
+    """Build the kernel of *patch*, run what claims ask of it, and keep the runs.
+
+    :param commit: of this tool
+    :raises Undecided: it could not be built, or a program did not come to its end
+    :raises Discovery: the kernel raised an alarm, or does otherwise than its model; then it is kept
+    """
+    name, machine = patch.path.stem, machine_like(patch)
+    asked = asked_programs(asks_of(patch))
+    kernel = built_kernel(patch, None)
+    with QemuMachine(kernel.image, guests=1, name=f"qemu:{name}", say=say) as guests:
+        living = alive(guests)
+        runs = [one_run(guests, one) for one in asked]
+    for run in runs:
+        check_whole(run, f"{name} is not recorded")
+    golden = PatchGolden(
+        patch=name,
+        file=patch.path.relative_to(FOLDER).as_posix(),
+        sha256=sha256_of(patch.path),
+        policy=patch.policy,
+        series=patch.base_series,
+        kernel=living.kernel,
+        source=kernel.source,
+        configured=kernel.configuration,
+        configuration=configuration_beside(living.configuration),
+        unobserved=tuple(sorted(living.unobserved)),
+        commit=commit,
+        made_by=f"{RECORD} {name}",
+        sizes=tracker_sizes(kernel.image),
+        runs=tuple(RecordedRun.of(one.text, one.violates, run) for one, run in zip(asked, runs, strict=True)),
+    )
+    write_patch_golden(patch_golden_path(name), golden)
+    found = [one for one, recorded in zip(asked, golden.runs, strict=True) if differs(golden, recorded)]
+    say(f"{name}: {len(asked)} programs recorded, {len(found)} differ from model:{machine}")
+    if found:
+        raise Discovery(f"differs from model:{machine}: {'; '.join(op_lines(found[0].program))}")
+
+
+def tracker_sizes(kernel: KernelImage) -> TrackerSizes:
+    """The sizes of what the tracker of a kernel keeps.
+
+    Its members are the kernel's own, and those that the archive's kernel of that series lacks.
+    """
+    structures = structures_of(types_of(kernel))
+    (archive,) = (sizes for sizes in known_sizes() if sizes.series == kernel.series)
+    theirs = {member.name for member in members_of(archive)} - {OWN_FIELD}
+    members = {one.name: one.size for one in structures[VMA].members if one.name not in theirs}
+    context = structures.get(OWN_FIELD)
+    return TrackerSizes(members, context.size if context is not None else 0)
+
+
+def one_run(guests: QemuMachine, asked: AskedProgram) -> Run:
+    """A run in which no message was spent before."""
+    (run,) = guests.run([asked.program])
+    if run.once:
+        guests.reboot()
+        (run,) = guests.run([asked.program])
+    return run
+
+
+def differs(golden: PatchGolden, recorded: RecordedRun) -> bool:
+    """True where the model does otherwise."""
+    model = predicted(golden.machine, golden.configured_as, recorded.text)
+    return bool(differences([golden.run_of(recorded), model]))
+
+
+def committed() -> str:
+    """The commit of this tool and of what it records with.
+
+    :raises SystemExit: something is not committed
+    """
+    changed = git("status", "--porcelain", "--", *CODE)
+    if changed:
+        raise SystemExit(f"a golden names the commit that recorded it: commit first\n{changed}")
+    return git("rev-parse", "HEAD")
+
+
+def git(*words: str) -> str:
+    """The answer of git about this tree."""
+    done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    return done.stdout.strip()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

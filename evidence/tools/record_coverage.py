@@ -1,0 +1,141 @@
+"""The functions of a kernel that programs reach, for ``docs/kernel-coverage.md``.
+
+``record_coverage.py [SERIES] [--drawn N]`` runs the programs of ``litmus/`` and N random
+programs of each of four vocabularies on the stock kernel (default: the newest series that models are compared
+with), and writes ``evidence/pages/coverage/reached.json``. With ``--part`` what was run is kept there, and is
+not run again. Then ``python -m evidence.pages kernel-coverage --write``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from evidence.pages.coverage.page import REACHED, ReachedFunction, ReachedFunctions
+from pfnlab.fuzz.bias import Bias
+from pfnlab.fuzz.call_kinds import Vocabulary
+from pfnlab.fuzz.grammar import draw
+from pfnlab.fuzz.signature import KERNELS_GO_ON
+from pfnlab.lab.running.kernel_files import files_by_function, function_of
+from pfnlab.lab.running.qemu_machine import QemuMachine, guest_needed
+from pfnlab.meeting.holding import litmus_programs
+from pfnlab.policies.releases import CONFIRMED
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.model.model_machine import ModelMachine
+from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.observation import Run, undecided
+
+#: What random programs are drawn with, by the options of `pfnlab fuzz`.
+VOCABULARIES = {
+    "--driver": Vocabulary(driver=True),
+    "--vfio": Vocabulary(vfio=True),
+    "--driver --leaves": Vocabulary(driver=True, leaves=True),
+    "--vfio --leaves": Vocabulary(vfio=True, leaves=True),
+}
+
+#: How many programs are given to the machine at a time.
+_TOGETHER = 100
+
+
+class Part(msgspec.Struct):
+    """The blocks reached so far.
+
+    :ivar ran: names of the programs that ran
+    :ivar passed: names of those that did not: the kernel lacks something, or they wait for ever
+    :ivar blocks: the blocks reached, each with the number of programs
+    """
+
+    kernel: str = ""
+    ran: set[str] = msgspec.field(default_factory=set)
+    passed: set[str] = msgspec.field(default_factory=set)
+    blocks: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+def main(words: Sequence[str]) -> int:
+    """Record, see the module; the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("series", nargs="?", default=CONFIRMED[-1])
+    parser.add_argument("--drawn", type=int, default=200, metavar="N", help="random programs of each kind")
+    parser.add_argument("--seconds", type=float, metavar="S", help="begin nothing new after so long")
+    parser.add_argument("--part", type=Path, metavar="FILE", help="what was run so far")
+    asked = parser.parse_args(words)
+    part = Part()
+    if asked.part and asked.part.exists():
+        part = msgspec.json.decode(asked.part.read_bytes(), type=Part)
+    with QemuMachine(asked.series, look=LookLevel.END, guests=1, blocks=True) as machine:
+        part.kernel = machine.kernel.label
+        until = time.monotonic() + asked.seconds if asked.seconds is not None else None
+        for programs in programs_in_turn(asked.drawn):
+            if until is not None and time.monotonic() >= until:
+                break
+            left = {name: program for name, program in programs.items() if name not in part.ran | part.passed}
+            run_all(machine, left, part)
+            if asked.part:
+                asked.part.write_bytes(msgspec.json.encode(part))
+            print(f"{len(part.ran)} programs, {len(part.blocks)} blocks", flush=True)
+    command = f"python evidence/tools/record_coverage.py {asked.series} --drawn {asked.drawn}"
+    REACHED.write_bytes(msgspec.json.format(msgspec.json.encode(reached(part, command)), indent=1) + b"\n")
+    return 0
+
+
+def programs_in_turn(drawn: int) -> Iterator[dict[str, Program]]:
+    """The programs by name, some at a time: those that the model leaves to no kernel are left out."""
+    model = ModelMachine(CONFIRMED[-1])
+    every = dict(litmus_programs())
+    for options, vocabulary in VOCABULARIES.items():
+        every |= {f"{options} {index}": draw(1, index, vocabulary, Bias()) for index in range(drawn)}
+    # Guests of their own come last.
+    names = sorted(every, key=lambda name: guest_needed(every[name]))
+    for at in range(0, len(names), _TOGETHER):
+        programs = {name: every[name] for name in names[at : at + _TOGETHER]}
+        reasons = {name: undecided(model.run([program])) for name, program in programs.items()}
+        yield {
+            name: program
+            for name, program in programs.items()
+            if (reason := reasons[name]) is None or reason.kind in KERNELS_GO_ON
+        }
+
+
+def run_all(machine: QemuMachine, programs: dict[str, Program], part: Part) -> None:
+    """Run *programs* and note in *part* what they reached."""
+    names = list(programs)
+
+    def done(index: int, run: Run) -> None:
+        name = names[index]
+        if run.undecided is not None:
+            part.passed.add(name)
+        if not run.blocks:
+            # A guest that did not come up is no answer: the next time it is tried again.
+            return
+        part.ran.add(name)
+        for block in run.blocks:
+            part.blocks[block] = part.blocks.get(block, 0) + 1
+
+    machine.run_telling(list(programs.values()), done)
+
+
+def reached(part: Part, command: str) -> ReachedFunctions:
+    """The functions of all blocks that were reached."""
+    blocks: dict[str, list[int]] = {}
+    for block, programs in part.blocks.items():
+        blocks.setdefault(function_of(block), []).append(programs)
+    names = [name for name in files_by_function() if name in blocks]
+    kinds = Counter(name.rpartition(" ")[0] or "litmus" for name in part.ran)
+    return ReachedFunctions(
+        part.kernel,
+        command,
+        {kind: kinds[kind] for kind in ("litmus", *VOCABULARIES)},
+        {name: ReachedFunction(len(blocks[name]), max(blocks[name])) for name in names},
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

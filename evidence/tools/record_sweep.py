@@ -1,0 +1,33 @@
+"""Keep what sweeps of kernels have found, for the page: ``record_sweep.py RESULT.json...``.
+
+RESULT.json is what ``pfnlab sweep all --on qemu:7.3 --json`` has printed.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from evidence.pages.recorded_sweep import FOLDER, recorded
+from pfnlab.fuzz.hunt_state import write_stored
+from pfnlab.sweep.sweep_result import SweepResult
+
+
+def main(names: Sequence[str]) -> int:
+    """Write a file for each kernel; the exit code."""
+    FOLDER.mkdir(exist_ok=True)
+    for name in names:
+        for line in Path(name).read_bytes().splitlines():
+            kept = recorded(msgspec.json.decode(line, type=SweepResult))
+            write_stored(kept.file, kept)
+            print(kept.file)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

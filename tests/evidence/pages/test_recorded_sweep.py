@@ -1,0 +1,65 @@
+"""Recorded sweeps: counts of all cells, and no table in which there are findings."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from evidence.pages.recorded_sweep import RecordedSweep, recorded, recorded_sweeps
+from evidence.pages.sweeps_page import page
+from pfnlab.sweep.sweep_result import SweepResult, SweptTable
+from pfnlab.sweep.sweep_state import AGREES, KNOWN, NEW, begun
+from pfnlab.sweep.sweeping import USUAL
+
+AGREED = SweptTable("pci", "shared", ("munmap",), {"mprotect": ("..",)})
+WITH_KNOWN_ROW = SweptTable("driver", "remap", ("zap",), {"fork exit": ("k.",)})
+
+
+def result_with(*tables: SweptTable) -> SweepResult:
+    """The result of a sweep of 7.3 whose tables are these."""
+    empty = SweepResult.of(begun(["model:7.3", "qemu:7.3"], "pci", 0, 2, USUAL))
+    return msgspec.structs.replace(empty, tables=tables)
+
+
+@pytest.mark.parametrize("letter", sorted(NEW | KNOWN))
+def test_a_table_with_a_finding_is_withheld(letter: str) -> None:
+    """Only the name of its kind of mapping is kept: findings may be private."""
+    found = SweptTable("leaves", "fault_pmd", ("munmap",), {"move": (letter + AGREES,)})
+
+    kept = recorded(result_with(AGREED, found))
+
+    assert ((), ("pci, shared",), ("leaves, fault_pmd",)) == (kept.tables, kept.agreed, kept.withheld)
+
+
+def test_a_table_with_known_reasons_is_kept() -> None:
+    """It shows cells in which a kernel breaks a property for a public reason."""
+    kept = recorded(result_with(AGREED, WITH_KNOWN_ROW))
+
+    assert ((WITH_KNOWN_ROW,), ()) == (kept.tables, kept.withheld)
+
+
+def test_the_command_names_the_kernel_it_is_filed_by() -> None:
+    """The model of the kernel's series is the sweep's own choice."""
+    kept = recorded(result_with(AGREED))
+
+    assert ("pfnlab sweep pci --on qemu:7.3 --known findings --json", "7.3") == (kept.command, kept.series)
+
+
+def test_each_cell_of_a_recorded_kernel_has_one_letter() -> None:
+    """So no cell was passed over; a record with one more cell does not add up."""
+
+    def whole(sweep: RecordedSweep) -> bool:
+        cells = sweep.compared + sweep.undecided + sweep.not_runnable
+        return sweep.cells == sum(sweep.letters.values()) == cells
+
+    kept = recorded_sweeps()
+
+    assert [True for _ in kept] == [whole(sweep) for sweep in kept]
+    assert not whole(msgspec.structs.replace(kept[0], cells=kept[0].cells + 1))
+
+
+def test_the_page_has_a_row_for_each_recorded_kernel() -> None:
+    """With the exact version of the kernel."""
+    rows = [line for line in page().splitlines() if line.startswith("| linux-")]
+
+    assert [sweep.kernel for sweep in recorded_sweeps()] == [row.split(" | ")[0][2:] for row in rows]
