@@ -32,7 +32,7 @@ from pfnlab.inspector.host_snapshot import PciFunction
 from pfnlab.inspector.inspection import inspected
 from pfnlab.inspector.joined_host import JoinedHost
 from pfnlab.inspector.parsing.assembly import snapshot_of
-from pfnlab.inspector.sources.bundle_form import MOST_BUNDLE
+from pfnlab.inspector.snapshot_bounds import ORDINARY
 from pfnlab.inspector.sources.origins import received_bundle
 from pfnlab.messages.explaining import explain
 from pfnlab.messages.explanation import explained
@@ -51,7 +51,7 @@ def read_bundle(path: Path) -> tuple[str, bytes]:
 
     :raises Misuse: it is none, or damaged, or the file cannot be read
     """
-    data = read_bytes(path, "bundle", MOST_BUNDLE)
+    data = read_bytes(path, "bundle", ORDINARY.all_bytes)
     received_bundle(data, str(path))
     return str(path), data
 
