@@ -25,7 +25,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from pfnlab.endings import end_with, ending
 from pfnlab.errors import Defect, PfnlabError, PolicyError, Undecided
@@ -52,6 +52,13 @@ class Ended(Undecided):
     def __init__(self, code: int | None) -> None:
         super().__init__(f"its process {ending(code)}")
         self.code = code
+
+
+class _LostMessage(NamedTuple):
+    """A message that came and cannot be read, as who hears it takes it: an error."""
+
+    kind: str
+    error: PfnlabError
 
 
 class End:
@@ -108,7 +115,10 @@ class End:
         # A user's code may close what it did not open.
         with suppress(EOFError, OSError):
             for request in self.messages:
-                self.answer(work, request)
+                if isinstance(request, _LostMessage):
+                    self._write(pickle.dumps((_ERROR, request.error)))
+                else:
+                    self.answer(work, request)
 
     def _messages(self) -> Iterator[Any]:
         come = select.poll()
@@ -135,9 +145,12 @@ class End:
                 break
             try:
                 messages.append(pickle.loads(self._received[_LENGTH.size : end]))
+            except MemoryError:
+                says = "a message of a process takes more memory than there is"
+                messages.append(_LostMessage(_ERROR, Undecided(says)))
             except Exception as trouble:
                 says = f"a message of a process cannot be read: {type(trouble).__name__}: {trouble}"
-                messages.append((_ERROR, Defect(says)))
+                messages.append(_LostMessage(_ERROR, Defect(says)))
             del self._received[:end]
         return messages
 

@@ -65,6 +65,20 @@ def test_metrics_go_to_a_file(ask: Ask, tmp_path: Path) -> None:
     assert "pfnlab_leaked_bytes 32768\n" in target.read_text(encoding="utf-8")
 
 
+def test_more_is_read_where_it_is_asked_for(ask: Ask, tmp_path: Path) -> None:
+    """A bound is one line, which names what reads more; so is a device whose file has the bound."""
+    lines = b"pfnlab-bundle 1\nfile /proc/iomem\n" + b" 0-fff : x\n" * 31_251
+    path = tmp_path / "host.bundle"
+    path.write_bytes(lines + b"end %d\n" % lines.count(b"\n"))
+
+    less, more = ask("inspect", str(path), "--most", "1"), ask("inspect", str(path), "--most", "2")
+
+    says = (
+        f"pfnlab: {path}:31253: /proc/iomem: more than 31,250 lines: `pfnlab inspect --most 2` reads more\n"
+    )
+    assert (2, says, 0) == (less.code, less.err, more.code)
+
+
 def test_the_script_is_printed(ask: Ask) -> None:
     """It is a shell script."""
     assert ask("inspect", "--script").out.startswith("#!/bin/sh\n")

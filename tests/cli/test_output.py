@@ -100,11 +100,12 @@ def test_messages_never_go_to_the_output(words: tuple[str, ...]) -> None:
         (OSError(errno.ENOSPC, "No space left on device", "kept"), 3, "kept cannot be written: No space"),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), 3, "a file cannot be written: Disk quota exceeded"),
         (OSError(errno.EIO, "Input/output error", "kept"), 3, "kept cannot be read or written: Input"),
+        (MemoryError(), 3, "this takes more memory than there is: ask for less"),
         (OSError(errno.EBADF, "Bad file descriptor"), 4, "this is a defect of pfnlab"),
     ],
 )
-def test_a_disk_that_is_full_or_fails_is_no_defect(
-    ask: Ask, monkeypatch: pytest.MonkeyPatch, trouble: OSError, code: int, says: str
+def test_a_disk_or_memory_that_is_full_is_no_defect(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, trouble: Exception, code: int, says: str
 ) -> None:
     """Wherever it happens; what else the system refuses is ours."""
 

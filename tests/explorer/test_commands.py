@@ -18,6 +18,7 @@ from pfnlab.explorer.answers import Answers, KeptRun
 from pfnlab.explorer.commands import Commands
 from pfnlab.explorer.jobs import PROGRAM, JobProgress, Jobs
 from pfnlab.explorer.stories import Storyteller
+from pfnlab.explorer.workers import MOST_MEMORY
 from pfnlab.programs.lang.library import find_program
 
 PER_VMA = Path(__file__).parents[2] / "docs" / "own-policy" / "per_vma.py"
@@ -31,12 +32,17 @@ class Begun:
         self.words: list[str] = []
         self.program: str | None = None
         self.read: Callable[[str], Any] = str
-        monkeypatch.setattr(Jobs, "begin", lambda _, *words: self._begin(*words))
+        self.memory: int | None = None
+        monkeypatch.setattr(Jobs, "begin", lambda _, *words, **bounds: self._begin(*words, **bounds))
 
     def _begin(
-        self, words: Sequence[str], read: Callable[[str], Any], program: str | None = None
+        self,
+        words: Sequence[str],
+        read: Callable[[str], Any],
+        program: str | None = None,
+        memory: int | None = None,
     ) -> JobProgress:
-        self.words, self.read, self.program = list(words), read, program
+        self.words, self.read, self.program, self.memory = list(words), read, program, memory
         return JobProgress("job", False, "", 0)
 
 
@@ -85,12 +91,13 @@ def test_a_search_gives_ways_that_can_be_walked(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_search_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It ends after some time and some states, whatever the scope is."""
+    """It ends after some time and some states, whatever the scope is, and has a bound of its memory."""
     begun = Begun(monkeypatch)
 
     commands().search(questions.SearchQuestion("model:6.1", "wide"))
 
     assert {"--seconds", "--states"} <= set(begun.words)
+    assert begun.memory == MOST_MEMORY
 
 
 def test_only_kernels_run_on_request() -> None:

@@ -16,7 +16,7 @@ from hostile_bundle import LEAK, hostile
 
 from pfnlab.errors import Misuse
 from pfnlab.explorer import inspections as module
-from pfnlab.explorer.inspections import MOST_MEMORY, Inspections, answering
+from pfnlab.explorer.inspections import Inspections, answering
 from pfnlab.explorer.questions import BundleQuestion, DeviceQuestion, ExplainQuestion
 from pfnlab.explorer.reply import NotOpen, answered
 from pfnlab.inspector.sources.bundle_form import packed
@@ -199,12 +199,12 @@ def test_the_process_has_a_bound_of_its_memory() -> None:
     """Which a hostile bundle cannot pass."""
 
     def limits() -> Any:
-        answering(End.__new__(End))
+        answering(End.__new__(End), 1 << 30)
         return lambda _: resource.getrlimit(resource.RLIMIT_AS)
 
     worker = forked(limits)
     try:
-        assert (MOST_MEMORY, MOST_MEMORY) == worker.ask(None)
+        assert (1 << 30, 1 << 30) == worker.ask(None)
     finally:
         worker.end()
 

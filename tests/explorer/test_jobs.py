@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 import time
@@ -52,6 +53,14 @@ def test_a_command_that_fails_says_why(jobs: Jobs) -> None:
 
     assert progress.failed is not None
     assert "99.9" in progress.failed
+
+
+def test_a_command_has_a_bound_of_its_memory(jobs: Jobs) -> None:
+    """As the system keeps it."""
+    begun = jobs.begin(["check", "--on", "model:6.1", "--scope", "wide"], json.loads, memory=1 << 30)
+
+    process = jobs._jobs[begun.job]._process.pid
+    assert resource.prlimit(process, resource.RLIMIT_AS) == (1 << 30, 1 << 30)
 
 
 def test_a_command_can_be_stopped(jobs: Jobs) -> None:

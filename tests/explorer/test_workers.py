@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from for_each import for_each
 from heavy_work import HEAVY, lives, works
 from hostile_bundle import LEAK, with_log_of
 from hostile_policies import DAMAGE, METHOD, tracker
@@ -24,7 +25,8 @@ from pfnlab.explorer.questions import (
     PictureQuestion,
     StoryQuestion,
 )
-from pfnlab.explorer.workers import Workers
+from pfnlab.explorer.workers import MOST_MEMORY, Workers
+from pfnlab.inspector.sources.bundle_form import Entry, packed, written
 from pfnlab.programs.lang.library import find_program
 from pfnlab.programs.runs.look import LookLevel
 
@@ -39,11 +41,13 @@ NO_DAMAGE_HERE = ("_exit", "kill", "string_at", "closerange", "SIGINT")
 T = TypeVar("T")
 
 
-def on_workers(work: Callable[[Workers], Awaitable[T]], *given: str, limit: float = 600) -> T:
+def on_workers(
+    work: Callable[[Workers], Awaitable[T]], *given: str, limit: float = 600, memory: int = MOST_MEMORY
+) -> T:
     """Do *work* in an event loop, with workers that are ended behind it."""
 
     async def main() -> T:
-        some = Workers(given, limit)
+        some = Workers(given, limit, memory)
         try:
             return await work(some)
         finally:
@@ -299,3 +303,33 @@ def test_a_bundle_is_open_until_its_process_ends() -> None:
 
     assert "write-combining, all of it: no." in before["says"]
     assert after["gone"]
+
+
+def of_many_reservations(count: int) -> bytes:
+    """A small bundle, packed, that takes much memory: a list of so many reservations."""
+    lines = (f"uncached @ {at * 8192:#x}-{at * 8192 + 4096:#x}\n" for at in range(1, count + 1))
+    path = "/sys/kernel/debug/x86/pat_memtype_list"
+    return packed(written([Entry("file", path, "".join(lines).encode())], []))
+
+
+@for_each(
+    ("question", "next_one"),
+    [
+        (
+            BundleQuestion("1", "b", of_many_reservations(1_000_000)),
+            BundleQuestion("2", "b", LEAK.read_bytes()),
+        ),
+        (BundleQuestion("1", "b", bytes(30 << 20)), BundleQuestion("2", "b", LEAK.read_bytes())),
+        (TOO_MUCH, QUICK),
+    ],
+    ids=("of a bundle", "of what is sent", "of a program"),
+)
+def test_what_wants_more_memory_is_refused_in_one_line(question: Any, next_one: Any) -> None:
+    """The process has no more than its bound; the next question of its kind is answered."""
+
+    async def work(some: Workers) -> tuple[Any, Any]:
+        return json.loads(await some.ask(question)), json.loads(await some.ask(next_one))
+
+    refused, answer = on_workers(work, memory=128 << 20)
+
+    assert (True, None) == ("more memory than" in refused.get("refused", ""), answer.get("refused")), refused

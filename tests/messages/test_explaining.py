@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from types import FrameType
+
+import pytest
 from for_each import for_each
 
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.messages.explaining import MOST_EVENTS, PasteExplanation, explain, explain_line
 from pfnlab.messages.kernel_said import KernelSaid, KernelSure
+from pfnlab.messages.matching import matcher
+from pfnlab.messages.message_event import GrowingEvent
+from pfnlab.messages.template import LineTemplate
 
 FREED = "x86/PAT: Xorg:{pid} freeing invalid memtype [mem 0xfd000000-0xfd003fff]"
 CONFLICT = "x86/PAT: Xorg:1 conflicting memory types f0000000-f4000000 write-combining<->uncached-minus"
@@ -158,6 +166,51 @@ def test_the_number_of_events_is_limited() -> None:
     found = explain(lines)
 
     assert (MOST_EVENTS, 5) == (len(found.events), found.dropped)
+
+
+def steps(lines: list[str]) -> int:
+    """Calls of functions, and comparisons of events, while lines are explained."""
+    explain(lines[:10])
+    count = 0
+
+    def called(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(GrowingEvent, "__eq__", lambda one, other: one is other)
+        sys.setprofile(called)
+        try:
+            explain(lines)
+        finally:
+            sys.setprofile(None)
+    return count
+
+
+#: Lines that are equal, and that differ in one thing, by their number.
+MANY: dict[str, Callable[[int], str]] = {
+    "equal": lambda at: FREED.format(pid=7),
+    "pid": lambda at: FREED.format(pid=100 + at),
+    "pid, of few": lambda at: FREED.format(pid=100 + at % 200),
+    "address": lambda at: FREED.format(pid=7).replace("fd00", f"{0xE000 + at:x}"),
+    "stamp": lambda at: f"[{at / 100:12.6f}] {FREED.format(pid=7)}",
+    "family": lambda at: SAMPLES[at % len(SAMPLES)],
+}
+
+SAMPLES = [LineTemplate(wording.text).render() for _, wording in matcher().wordings]
+
+#: The most steps of a line, in a log of lines that all say something.
+MOST_STEPS = 300
+
+
+@for_each("name", MANY)
+def test_the_steps_of_a_line_do_not_grow_with_the_log(name: str) -> None:
+    """Twice as many lines are twice as many steps, and a line costs few."""
+    lines = [f"{MANY[name](at)}\n" for at in range(2400)]
+
+    half, whole = steps(lines[:1200]), steps(lines)
+
+    assert (True, True) == (whole <= 2.1 * half, whole - half <= MOST_STEPS * 1200), (half, whole)
 
 
 def test_utf_16_is_read() -> None:

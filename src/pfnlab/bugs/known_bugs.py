@@ -209,12 +209,20 @@ def _read(path: Path) -> Bug:
         raise Defect(f"{path.name}: {wrong}") from wrong
 
 
-def _points_of(commit: str) -> Iterator[Point]:
+def _points_of(commit: str) -> tuple[Point, ...]:
     """The stable releases that took *commit* over, as the switches have it."""
+    return _points_by_commit().get(commit, ())
+
+
+@cache
+def _points_by_commit() -> dict[str, tuple[Point, ...]]:
+    found: dict[str, tuple[Point, ...]] = {}
     for switch in SWITCHES:
         for named, backports in ((switch.commit, switch.stable), (switch.ended_by, switch.ended_stable)):
-            if commit and named == commit:
-                yield from (Point(one.point, after=one.after or "") for one in backports)
+            if named:
+                points = (Point(one.point, after=one.after or "") for one in backports)
+                found[named] = (*found.get(named, ()), *points)
+    return found
 
 
 def _points_of_undated(bug: Bug) -> Iterator[Point]:

@@ -130,6 +130,9 @@ def _answer(argv: list[str]) -> int:
         return trouble.exit_code
     except KeyboardInterrupt:
         return _INTERRUPTED
+    except MemoryError:
+        _say("pfnlab: this takes more memory than there is: ask for less, or where there is more")
+        return Undecided.exit_code
     except OSError as trouble:
         return _failed(trouble)
     except Exception:

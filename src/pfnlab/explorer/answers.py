@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +10,7 @@ import msgspec
 
 from pfnlab.errors import Misuse
 from pfnlab.explorer import questions
-from pfnlab.explorer.reply import reply
+from pfnlab.explorer.reply import begin_answering, reply
 from pfnlab.explorer.spoken import rows
 from pfnlab.explorer.stories import Story, Storyteller
 from pfnlab.explorer.walk import GraphPlace, Walker
@@ -179,13 +178,13 @@ def kept_run(kept: KeptRun) -> Run:
     return msgspec.structs.replace(run, machine=kept.machine, look=kept.look, alarm=None)
 
 
-def answering(end: End, *given: str) -> Callable[[Any], bytes]:
+def answering(end: End, memory: int, *given: str) -> Callable[[Any], bytes]:
     """The replies to questions, worked out in a process for them, which may be ended at any time.
 
+    :param memory: the most bytes of memory of this process
     :param given: machines that the command line named, which may use files
     """
-    # The server hears Ctrl-C, and ends this process.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    begin_answering(memory)
     # A policy of the user's runs here: damage that it does to this process is said, and not forked.
     serve(lambda text: print(text, end="", file=sys.stderr), (1, 2, end.fileno()))
     by_question = Answers(Storyteller(given, model_text)).by_question()

@@ -14,6 +14,7 @@ from pfnlab.explorer.answers import KeptRun, kept_run
 from pfnlab.explorer.jobs import PROGRAM, Jobs
 from pfnlab.explorer.machines import machine_name
 from pfnlab.explorer.walk import walkable_scopes
+from pfnlab.explorer.workers import MOST_MEMORY
 from pfnlab.lab.running.inside import can_look_inside
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.runs.look import LookLevel
@@ -51,7 +52,7 @@ class Commands:
             raise Misuse("a search is of a model in one of the scopes")
         words = ["check", "--on", str(name), "--scope", question.scope, "--json"]
         words += ["--seconds", str(_SECONDS), "--states", str(_STATES)]
-        return self._jobs.begin(words, _searched)
+        return self._jobs.begin(words, _searched, memory=MOST_MEMORY)
 
     def kernel(self, question: questions.KernelRunQuestion) -> Any:
         """Begin to run a program on a real kernel."""

@@ -7,8 +7,6 @@ next is opened. The process that does this has a bound of its memory, and the ti
 
 from __future__ import annotations
 
-import resource
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +21,7 @@ from pfnlab.document.inspection_part import device_blocks
 from pfnlab.document.inspection_part import part as inspection_part
 from pfnlab.errors import Misuse
 from pfnlab.explorer import questions
-from pfnlab.explorer.reply import NotOpen, reply
+from pfnlab.explorer.reply import NotOpen, begin_answering, reply
 from pfnlab.files import read_bytes
 from pfnlab.hw.pci_regions import Bar
 from pfnlab.inert import visible_name
@@ -32,15 +30,15 @@ from pfnlab.inspector.host_snapshot import PciFunction
 from pfnlab.inspector.inspection import inspected
 from pfnlab.inspector.joined_host import JoinedHost
 from pfnlab.inspector.parsing.assembly import snapshot_of
-from pfnlab.inspector.sources.bundle_form import MOST_BUNDLE
+from pfnlab.inspector.snapshot_bounds import ORDINARY
 from pfnlab.inspector.sources.origins import of_a_machine, received_bundle
 from pfnlab.messages.explaining import explain
 from pfnlab.messages.explanation import explained
 from pfnlab.units import size_text
 from pfnlab.worker import End
 
-#: The most bytes of memory of the process that opens bundles, and of one answer of it.
-MOST_MEMORY, MOST_ANSWER = 4 << 30, 16 << 20
+#: The most bytes of an answer.
+MOST_ANSWER = 16 << 20
 
 #: The BARs that a question about a device may be about.
 _BARS = range(6)
@@ -51,7 +49,7 @@ def read_bundle(path: Path) -> tuple[str, bytes]:
 
     :raises Misuse: it is none, or damaged, or the file cannot be read
     """
-    data = read_bytes(path, "bundle", MOST_BUNDLE)
+    data = read_bytes(path, "bundle", ORDINARY.all_bytes)
     received_bundle(data, str(path))
     return str(path), data
 
@@ -148,10 +146,11 @@ def _bounded(answer: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-def answering(end: End) -> Callable[[Any], bytes]:
-    """The replies to questions, worked out in a process for them, which may be ended at any time."""
-    # The server hears Ctrl-C, and ends this process.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+def answering(end: End, memory: int) -> Callable[[Any], bytes]:
+    """The replies to questions, worked out in a process for them, which may be ended at any time.
+
+    :param memory: the most bytes of memory of this process
+    """
+    begin_answering(memory)
     by_question = Inspections().by_question()
     return lambda question: reply(by_question[type(question)], question)

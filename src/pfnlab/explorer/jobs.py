@@ -7,6 +7,7 @@ explorer, where the files of machines are that the command line named.
 
 from __future__ import annotations
 
+import resource
 import secrets
 import signal
 import tempfile
@@ -54,7 +55,9 @@ class JobProgress(msgspec.Struct, frozen=True):
 
 
 class _Job:
-    def __init__(self, words: Sequence[str], program: str | None, read: Callable[[str], Any]) -> None:
+    def __init__(
+        self, words: Sequence[str], program: str | None, read: Callable[[str], Any], memory: int | None
+    ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="pfnlab-job-")
         folder = Path(self._folder.name)
         self._out, self._said = folder / "answer", folder / "said"
@@ -67,6 +70,8 @@ class _Job:
             words = [str(folder / PROGRAM) if word == PROGRAM else word for word in words]
         with self._out.open("wb") as out, self._said.open("wb") as said:
             self._process = python(["-m", "pfnlab", *words], stdout=out, stderr=said)
+        if memory is not None:
+            resource.prlimit(self._process.pid, resource.RLIMIT_AS, (memory, memory))
         # A command does not outlive the explorer, however that ends.
         self._guard.enter_context(when_gone(END_ALL, str(self._process.pid)))
 
@@ -120,12 +125,17 @@ class Jobs:
         self._lock = threading.Lock()
 
     def begin(
-        self, words: Sequence[str], read: Callable[[str], Any], program: str | None = None
+        self,
+        words: Sequence[str],
+        read: Callable[[str], Any],
+        program: str | None = None,
+        memory: int | None = None,
     ) -> JobProgress:
         """Begin a command.
 
         :param words: of the command line; :data:`PROGRAM` stands for the program there
         :param read: what reads its output; it raises ValueError for one that is no answer
+        :param memory: the most bytes of memory of each of its processes, None for any number
         :raises Misuse: too many go on
         """
         with self._lock:
@@ -134,7 +144,7 @@ class Jobs:
             for name in [name for name, job in self._jobs.items() if not job.running]:
                 self._jobs.pop(name).end()
             name = secrets.token_hex(8)
-            self._jobs[name] = _Job(words, program, read)
+            self._jobs[name] = _Job(words, program, read, memory)
         return self.progress(name)
 
     def progress(self, name: str) -> JobProgress:

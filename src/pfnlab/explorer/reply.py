@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -17,6 +19,16 @@ _Question = TypeVar("_Question")
 
 class NotOpen(Misuse):
     """A question is about a bundle that its process does not have any more."""
+
+
+def begin_answering(memory: int) -> None:
+    """Be a process that answers questions: it takes no more than so many bytes of memory.
+
+    What wants more gets the line of :func:`answered`, and the server goes on.
+    """
+    # The server hears Ctrl-C, and ends this process.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
 
 
 def reply(answer: Callable[[_Question], Any], question: _Question) -> bytes:

@@ -22,6 +22,9 @@ from pfnlab.worker import Ended, Worker, executed, hear, tell
 #: Seconds that one question may take.
 LIMIT = 60.0
 
+#: Bytes of memory that one process may have: twice what the largest bundle takes.
+MOST_MEMORY = 2 << 30
+
 #: Seconds that a question goes on which nobody waits for any more: most are answered until then, and the
 #: process keeps what it knows.
 GRACE = 0.5
@@ -44,13 +47,14 @@ class Workers:
 
     :param given: machines that the command line named, which may use files
     :param limit: seconds that one question may take
+    :param memory: the most bytes of memory of each process
     """
 
-    def __init__(self, given: Sequence[str] = (), limit: float = LIMIT) -> None:
+    def __init__(self, given: Sequence[str] = (), limit: float = LIMIT, memory: int = MOST_MEMORY) -> None:
         self._kept: deque[KeptRun] = deque(maxlen=_KEPT)
-        self._workers = [_Answerer(_PROGRAMS, given, limit, self._kept) for _ in range(_MOST)]
+        self._workers = [_Answerer(_PROGRAMS, (memory, *given), limit, self._kept) for _ in range(_MOST)]
         # What a bundle does to its process harms no other question.
-        self._inspector = _Answerer(_BUNDLES, (), limit, deque())
+        self._inspector = _Answerer(_BUNDLES, (memory,), limit, deque())
         self._asked: set[asyncio.Task[bytes]] = set()
 
     async def begin(self) -> None:
@@ -105,6 +109,7 @@ class _Answerer:
     """One process after the other, each until it is ended.
 
     :param kind: what each runs, and what to do where a question takes too long
+    :param given: what that is given
     :ivar subject: of the question that is worked out
     :ivar recent: the subjects of the last questions
     :ivar waiting: how many questions are worked out or wait
@@ -112,7 +117,7 @@ class _Answerer:
     """
 
     def __init__(
-        self, kind: tuple[str, str], given: Sequence[str], limit: float, kept: deque[KeptRun]
+        self, kind: tuple[str, str], given: Sequence[object], limit: float, kept: deque[KeptRun]
     ) -> None:
         self._making, self._instead = kind
         self._given, self._limit, self._kept = tuple(given), limit, kept

@@ -6,6 +6,7 @@ is None and never empty: its :class:`SnapshotSource` says why.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 
 import msgspec
@@ -192,7 +193,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     host: str = ""
     kernel: str = ""
     book: tuple[Reservation, ...] | None = None
-    resources: tuple[IomemLine, ...] | None = None
+    resources: Sequence[IomemLine] | None = None
     devices: tuple[PciFunction, ...] | None = None
     modules: tuple[Module, ...] | None = None
     processes: tuple[Process, ...] | None = None

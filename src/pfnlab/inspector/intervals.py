@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from operator import le, lt
 from typing import Generic, NamedTuple, TypeVar
@@ -30,12 +30,17 @@ class Intervals(Generic[T]):
     """
 
     def __init__(self, ranges: Iterable[tuple[int, int, T]]) -> None:
-        kept = [one for one in ranges if one[0] < one[1]]
-        self._arrange([one[0] for one in kept], [one[1] for one in kept], [one[2] for one in kept])
+        starts, ends, owners = list[int](), list[int](), list[T]()
+        for start, end, owner in ranges:
+            if start < end:
+                starts.append(start)
+                ends.append(end)
+                owners.append(owner)
+        self._arrange(starts, ends, owners)
 
     @classmethod
-    def of_columns(cls, starts: list[int], ends: list[int], owners: list[T]) -> Intervals[T]:
-        """The same of three lists of one length, which become its own.
+    def of_columns(cls, starts: list[int], ends: list[int], owners: Sequence[T]) -> Intervals[T]:
+        """The same of three sequences of one length, which become its own.
 
         :param starts: first bytes
         :param ends: the bytes behind the last
@@ -46,7 +51,7 @@ class Intervals(Generic[T]):
         made._arrange(starts, ends, owners)
         return made
 
-    def _arrange(self, starts: list[int], ends: list[int], owners: list[T]) -> None:
+    def _arrange(self, starts: list[int], ends: list[int], owners: Sequence[T]) -> None:
         if not all(map(lt, starts, islice(starts, 1, None))):
             order = sorted(range(len(starts)), key=ends.__getitem__, reverse=True)
             order.sort(key=starts.__getitem__)

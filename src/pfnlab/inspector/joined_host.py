@@ -112,7 +112,7 @@ class JoinedHost:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
-        self._claims: dict[tuple[int, int], Intervals[IomemLine]] = {}
+        self._claims: dict[tuple[int, int], Intervals[int]] = {}
         self._last_bar: Ranged[BarOf] | None = None
 
     @cached_property
@@ -140,9 +140,13 @@ class JoinedHost:
         )
 
     @cached_property
-    def resources(self) -> Intervals[IomemLine]:
-        """The lines of /proc/iomem."""
-        return Intervals((line.start, line.end, line) for line in self.snapshot.resources or ())
+    def resources(self) -> Intervals[int]:
+        """The places of the lines of /proc/iomem in the snapshot."""
+        starts, ends, lines = list[int](), list[int](), self.snapshot.resources or ()
+        for line in lines:
+            starts.append(line.start)
+            ends.append(line.end)
+        return Intervals.of_columns(starts, ends, range(len(lines)))
 
     @cached_property
     def mapped(self) -> Intervals[HostMapping]:
@@ -210,19 +214,21 @@ class JoinedHost:
         self._last_bar = Ranged(bars.starts[at], bars.ends[at], bars.owners[at])
         return self._last_bar
 
-    def claimants(self, start: int, end: int) -> list[IomemLine]:
+    def claimants(self, start: int, end: int) -> Iterator[IomemLine]:
         """The resources inside the BARs over a range that somebody claimed: the children of a BAR's line."""
         bar = self._bar_around(start, end)
         if bar is not None and not self.claims_in(bar):
-            return []
-        return [
-            ranged.owner
-            for place in self.bars.over(start, end)
-            for ranged in self.claims_in(place).over(max(start, place.start), min(end, place.end))
-        ]
+            return
+        for place in self.bars.over(start, end):
+            for ranged in self.claims_in(place).over(max(start, place.start), min(end, place.end)):
+                yield self.line(ranged.owner)
 
-    def claims_in(self, place: Ranged[BarOf]) -> Intervals[IomemLine]:
-        """The resources inside a BAR that somebody claimed; most BARs have none."""
+    def line(self, place: int) -> IomemLine:
+        """The line of /proc/iomem at a place in the snapshot."""
+        return (self.snapshot.resources or ())[place]
+
+    def claims_in(self, place: Ranged[BarOf]) -> Intervals[int]:
+        """The places of the resources inside a BAR that somebody claimed; most BARs have none."""
         bounds = place.start, place.end
         if bounds not in self._claims:
             self._claims[bounds] = Intervals(
@@ -230,7 +236,7 @@ class JoinedHost:
                 for ranged in self.resources.over(*bounds)
                 if place.start <= ranged.start
                 and ranged.end <= place.end
-                and ranged.owner.name != place.owner.device.address
+                and self.line(ranged.owner).name != place.owner.device.address
             )
         return self._claims[bounds]
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 import msgspec
 
@@ -25,11 +27,14 @@ from pfnlab.messages.scan import LogScan
 #: The most different events that are kept, and the most lines that nobody understood.
 MOST_EVENTS, MOST_SHOWN = 10_000, 20
 
-#: How near a line of another family belongs to an event: lines, and seconds.
-_NEAR, _SOON = 40, 2.0
+#: How near a line of another family belongs to an event: lines, and seconds; and the events it may belong to.
+_NEAR, _SOON, _RECENT = 40, 2.0, 8
 
 #: Seconds by which stamps may go back within one boot: processors print side by side.
 _BACK = 1.0
+
+#: The values that lines of one event have in common.
+_SIGNS = ("comm", "pid", "wanted", "granted", "existing", "differs", "device", "bar", "errno")
 
 _REPEATED = re.compile(r"(?:last )?message repeated (\d{1,9}) times")
 _SUPPRESSED = re.compile(r"(\d{1,9}) callbacks suppressed")
@@ -124,7 +129,8 @@ class _Boot:
 
     def __init__(self) -> None:
         self.said: str = ""
-        self.events: list[GrowingEvent] = []
+        #: The one that a line belongs to comes last.
+        self.events: OrderedDict[GrowingEvent, None] = OrderedDict()
         self.by_sign: dict[tuple[object, ...], GrowingEvent] = {}
         self.stamp: float | None = None
         self.is_empty = True
@@ -142,17 +148,17 @@ class _Paste:
     def take(self, placed: PlacedPiece) -> None:
         """The next piece."""
         boot = self._boot(placed)
-        version = version_in(placed.text)
-        if version is not None and not boot.said:
-            boot.said = version
-        repeated, suppressed = _REPEATED.search(placed.text), _SUPPRESSED.search(placed.text)
+        if not boot.said:
+            boot.said = version_in(placed.text) or ""
+        repeated = _REPEATED.search(placed.text) if "message repeated" in placed.text else None
         if placed.match is not None:
             event = self._event(boot, placed, placed.match)
             if repeated is not None and event is not None:
                 # The logger says the line itself once more.
                 event.folded(int(repeated[1]) - 1)
             return
-        last = boot.events[-1] if boot.events else None
+        suppressed = _SUPPRESSED.search(placed.text)
+        last = next(reversed(boot.events), None)
         if repeated is not None:
             if last is not None and placed.line - last.last_line <= 1:
                 last.folded(int(repeated[1]))
@@ -196,9 +202,11 @@ class _Paste:
         if not host and piece.stamp is None and len(self._hosts) == 1:
             # A line that was copied without what stands before it.
             host = next(iter(self._hosts))
-        boots = self._hosts.setdefault(host, [_Boot()])
+        boots = self._hosts.get(host)
+        if boots is None:
+            boots = self._hosts[host] = [_Boot()]
         boot = boots[-1]
-        is_banner = BANNER.search(placed.text) is not None
+        is_banner = "Linux version" in placed.text and BANNER.search(placed.text) is not None
         goes_back = piece.stamp is not None and boot.stamp is not None and piece.stamp < boot.stamp - _BACK
         if not boot.is_empty and (is_banner or goes_back) and len(boots) < MOST_EVENTS:
             boot = _Boot()
@@ -214,10 +222,10 @@ class _Paste:
         if same is not None and _is_same(placed, match, same):
             same.again(placed, match)
             # What comes next belongs to it again.
-            boot.events.remove(same)
-            boot.events.append(same)
+            boot.events.move_to_end(same)
             return same
-        head = next((one for one in reversed(boot.events[-8:]) if _belongs(placed, match, one)), None)
+        recent = islice(reversed(boot.events), _RECENT)
+        head = next((one for one in recent if _belongs(placed, match, one)), None)
         if head is not None:
             head.more(placed, match)
             return None
@@ -228,7 +236,7 @@ class _Paste:
             return None
         self._kept += 1
         new = GrowingEvent(placed, match)
-        boot.events.append(new)
+        boot.events[new] = None
         boot.by_sign[sign] = new
         return new
 
@@ -241,8 +249,7 @@ def _sign(match: Match) -> tuple[object, ...]:
     """The values that equal lines have in common: all but their addresses."""
     if match.family.kind is FamilyKind.FILE:
         return (match.family.name,)
-    names = ("comm", "pid", "wanted", "granted", "existing", "differs", "device", "bar", "errno")
-    return (match.family.name, *(match.values.get(name) for name in names))
+    return (match.family.name, *map(match.values.get, _SIGNS))
 
 
 def _is_same(placed: PlacedPiece, match: Match, event: GrowingEvent) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Annotated
 
 import msgspec
@@ -158,7 +159,9 @@ class ExplainResult(Result, frozen=True, kw_only=True, tag="pfnlab-explanation/1
 
 def explained(paste: PasteExplanation) -> ExplainResult:
     """The result of a paste."""
-    boots = tuple(_boot(machine.host, boot) for machine in paste.machines for boot in machine.boots)
+    # One kernel prints the same again and again.
+    bugs = cache(_bugs)
+    boots = tuple(_boot(machine.host, boot, bugs) for machine in paste.machines for boot in machine.boots)
     return ExplainResult(
         made=Made.now(),
         lines=paste.lines,
@@ -217,13 +220,21 @@ def _says(paste: PasteExplanation, boots: tuple[ExplainedBoot, ...]) -> str:
     return f"{number_of(len(events), 'event')} in {number_of(paste.lines, 'line')}, {look} to look at."
 
 
-def _boot(host: str, boot: PastedBoot) -> ExplainedBoot:
+#: Finds the bugs of a kernel among some by their numbers.
+_BugsOf = Callable[[KernelSaid, tuple[str, ...]], tuple[BugHere, ...]]
+
+
+def _bugs(kernel: KernelSaid, ids: tuple[str, ...]) -> tuple[BugHere, ...]:
+    return tuple(bugs_here(kernel.version, ids, since=kernel.since, until=kernel.until))
+
+
+def _boot(host: str, boot: PastedBoot, bugs: _BugsOf) -> ExplainedBoot:
     kernel = boot.kernel
-    events = tuple(_event(event, kernel) for event in boot.events)
+    events = tuple(_event(event, bugs(kernel, event.family.bugs)) for event in boot.events)
     return ExplainedBoot(host, kernel.version, kernel.sure, kernel.since, kernel.until, events)
 
 
-def _event(event: MessageEvent, kernel: KernelSaid) -> ExplainedEvent:
+def _event(event: MessageEvent, bugs: tuple[BugHere, ...]) -> ExplainedEvent:
     family = event.family
     return ExplainedEvent(
         family=family.name,
@@ -246,7 +257,7 @@ def _event(event: MessageEvent, kernel: KernelSaid) -> ExplainedEvent:
         unsure=event.unsure,
         meaning=family.meaning,
         leak=family.leak,
-        bugs=tuple(bugs_here(kernel.version, family.bugs, since=kernel.since, until=kernel.until)),
+        bugs=bugs,
         rules=family.rules,
         programs=family.programs,
         advice=tuple(f"{one.do} Costs: {one.costs}" for one in family.advice),

@@ -90,10 +90,12 @@ class Joiner:
     def _may_match(self, block: LogBlock, at: int) -> bool:
         """A quick look at the line as it is, before it is cleaned."""
         line = block.lines[at][:MOST_LINE].decode("utf-8", "replace")
-        around = b" ".join(part[:MOST_LINE] for part in block.lines[max(0, at - _BEFORE) : at + _AFTER + 1])
-        return self._also.search(line) is not None or self._known.may_match(
-            line, around.decode("utf-8", "replace")
-        )
+
+        def beside() -> str:
+            around = block.lines[max(0, at - _BEFORE) : at + _AFTER + 1]
+            return b" ".join(part[:MOST_LINE] for part in around).decode("utf-8", "replace")
+
+        return self._known.may_match(line, beside) or self._also.search(line) is not None
 
     def _wants(self, text: str) -> bool:
         return self._known.interests(text) or self._also.search(text) is not None

@@ -26,6 +26,9 @@ _SAID = (
 #: What a line has in which a version may stand.
 VERSION_WORDS = ("Linux version", "Not tainted", "Tainted:", "/lib/modules/", "vmlinuz-", "uname -r", " SMP")
 
+#: What each of these patterns has in it; nearly no line has one of them.
+_VERSION_PARTS = ("Linux ", "ainted", "/lib/modules/", "vmlinuz-", "uname -r", "/linux")
+
 
 class KernelSure(Enum):
     """How a kernel's version is known."""
@@ -52,6 +55,11 @@ class KernelSaid(msgspec.Struct, frozen=True):
 
 def version_in(text: str) -> str | None:
     """The kernel's version that a line says, None where it says none."""
+    for part in _VERSION_PARTS:
+        if part in text:
+            break
+    else:
+        return None
     for pattern in (BANNER, *_SAID):
         found = pattern.search(text)
         if found is not None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
+from itertools import chain
+from typing import TypeVar
 
 import msgspec
 
@@ -14,9 +16,14 @@ from pfnlab.messages.family_files import families
 from pfnlab.messages.seeds import choices, chosen
 from pfnlab.messages.template import FieldMatch, LineTemplate
 from pfnlab.messages.values import is_plausible
+from pfnlab.messages.word_shape import WordShape, WordShapes, may_touch_a_number
 
-#: The most texts of which it is remembered what they may be: each is asked about several times in a row.
-_MOST_RECENT = 64
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+#: The most texts of which an answer is kept, each of which is asked about several times in a row; the most
+#: shapes, of which a log has few; and the longest text whose shape is kept.
+_MOST_RECENT, _MOST_SHAPES, _LONGEST_SHAPE = 64, 1 << 13, 1 << 9
 
 
 class Match(msgspec.Struct, frozen=True):
@@ -42,6 +49,26 @@ class _Entry(msgspec.Struct, frozen=True):
     template: LineTemplate
     needed: tuple[tuple[str, ...], ...]
     telling: tuple[tuple[str, ...], ...]
+    # Of both, those that have no word which may be a number.
+    needed_words: tuple[tuple[str, ...], ...]
+    telling_words: tuple[tuple[str, ...], ...]
+
+
+class _Likely(msgspec.Struct):
+    """The entries that a text may be of, by its words alone.
+
+    All texts of one shape are alike in it, so words that may be numbers are left out.
+
+    :param entries: those of which it has a seed
+    :param whole: those among them of which it has all words
+    :param telling: it has all telling words of one
+    :ivar last: the place in *whole* of the entry that the last such text was of; -1 before
+    """
+
+    entries: tuple[_Entry, ...]
+    whole: tuple[_Entry, ...]
+    telling: bool
+    last: int = -1
 
 
 class Matcher:
@@ -53,10 +80,11 @@ class Matcher:
 
     def __init__(self, known: Iterable[Family]) -> None:
         self._entries = [
-            _Entry(family, wording, template, template.needed, _telling(template))
+            _Entry(family, wording, template, needed, telling, _plain(needed), _plain(telling))
             for family in known
             for wording in family.wording
             for template in [LineTemplate(wording.text)]
+            for needed, telling in [(template.needed, _telling(template))]
         ]
         wanted = [
             (choices(entry.template, entry.wording.seeds), 2 if "{range}" in entry.wording.text else 1)
@@ -64,7 +92,10 @@ class Matcher:
         ]
         self.seeds = chosen(wanted)
         self._by_seed: dict[str, list[int]] = defaultdict(list)
-        self._recent: dict[str, list[_Entry]] = {}
+        self._likely: dict[str, _Likely] = {}
+        self._of_shape: dict[WordShape, _Likely] = {}
+        self._whole: dict[str, Match | None] = {}
+        self._shapes = WordShapes(self.seeds)
         for at, (some, _) in enumerate(wanted):
             # No seed has the end of a line in it.
             texts = "\n".join({text for choice in some for text in choice})
@@ -79,34 +110,47 @@ class Matcher:
 
     def interests(self, text: str) -> bool:
         """True where *text* has a word that some template needs."""
-        return bool(self._candidates(text))
+        return bool(self._by_words(text).entries)
 
-    def may_match(self, text: str, around: str) -> bool:
+    def may_match(self, text: str, beside: Callable[[], str]) -> bool:
         """True where a line with a word of interest may be of a family, by words alone.
 
         :param text: the line as it was pasted
-        :param around: the same with the lines beside it
+        :param beside: gives the same with the lines beside it
         """
-        for entry in self._candidates(text):
-            if any(all(map(around.__contains__, words)) for words in entry.telling):
-                return True
-        return False
+        likely = self._by_words(text)
+        if likely.telling or not likely.entries:
+            return likely.telling
+        around = beside()
+        return any(_has_telling(entry.telling, around) for entry in likely.entries)
 
     def whole(self, text: str) -> Match | None:
         """The best match of a whole line; a template that stands for more of the text is better."""
+        if text not in self._whole:
+            _keep(self._whole, text, self._best(text), _MOST_RECENT)
+        return self._whole[text]
+
+    def _best(self, text: str) -> Match | None:
+        likely = self._by_words(text)
         best: Match | None = None
-        for entry in self._candidates(text):
-            if not all(any(word in text for word in group) for group in entry.needed):
+        # The entry of the last text with these words is nearly always that of this one.
+        tried = likely.last
+        for at in chain((tried,), range(len(likely.whole))) if tried >= 0 else range(len(likely.whole)):
+            entry, first = likely.whole[at], at < likely.last
+            if best is not None and (at == tried or not _may_be_better(entry, best, len(text), first)):
                 continue
             found = entry.template.match(text)
-            if found is not None and _is_better(found, best):
+            if found is None or not _has_needed(entry.needed, text):
+                continue
+            if best is None or _is_better(found, best, first):
                 best = _match(entry, found, True)
+                likely.last = at
         return best
 
     def abridged(self, text: str) -> Match | None:
         """The best match of a line of which parts are missing: by its longest literal."""
         best: tuple[int, int, int, Match] | None = None
-        for entry in self._candidates(text):
+        for entry in self._by_words(text).entries:
             if not entry.wording.abridged or not entry.template.key:
                 continue
             found = entry.template.match_abridged(text)
@@ -118,13 +162,24 @@ class Matcher:
                 best = (*rank, _match(entry, found, False))
         return best[3] if best else None
 
-    def _candidates(self, text: str) -> list[_Entry]:
-        if text not in self._recent:
-            if len(self._recent) >= _MOST_RECENT:
-                self._recent.clear()
-            seen = {at for seed in self.seeds if seed in text for at in self._by_seed[seed]}
-            self._recent[text] = [self._entries[at] for at in sorted(seen)]
-        return self._recent[text]
+    def _by_words(self, text: str) -> _Likely:
+        likely = self._likely.get(text)
+        if likely is None:
+            shape = self._shapes.of(text)
+            likely = self._of_shape.get(shape)
+            if likely is None:
+                likely = self._looked_up(text)
+                if len(text) <= _LONGEST_SHAPE:
+                    _keep(self._of_shape, shape, likely, _MOST_SHAPES)
+            _keep(self._likely, text, likely, _MOST_RECENT)
+        return likely
+
+    def _looked_up(self, text: str) -> _Likely:
+        seen = {at for seed in self.seeds if seed in text for at in self._by_seed[seed]}
+        entries = tuple(self._entries[at] for at in sorted(seen))
+        whole = tuple(entry for entry in entries if _has_needed(entry.needed_words, text))
+        telling = any(_has_telling(entry.telling_words, text) for entry in entries)
+        return _Likely(entries, whole, telling)
 
 
 @cache
@@ -133,16 +188,47 @@ def matcher() -> Matcher:
     return Matcher(families())
 
 
+def _keep(known: dict[Key, Value], key: Key, value: Value, most: int) -> None:
+    """Keep one more; where there are too many, the others go."""
+    if len(known) >= most:
+        known.clear()
+    known[key] = value
+
+
+def _has_needed(groups: tuple[tuple[str, ...], ...], text: str) -> bool:
+    for group in groups:
+        for word in group:
+            if word in text:
+                break
+        else:
+            return False
+    return True
+
+
+def _has_telling(choices: tuple[tuple[str, ...], ...], text: str) -> bool:
+    return any(all(map(text.__contains__, words)) for words in choices)
+
+
 def _match(entry: _Entry, found: FieldMatch, whole: bool) -> Match:
     return Match(entry.family, entry.wording, found.values, found.missing, whole, found.span)
 
 
-def _is_better(found: FieldMatch, best: Match | None) -> bool:
-    if best is None:
-        return True
+def _may_be_better(entry: _Entry, best: Match, length: int, first: bool) -> bool:
+    """False where *best* takes a whole text, and a match of the entry could not say more of it.
+
+    :param first: the entry comes before that of *best*, so that it need not say more, but as much
+    """
+    return best.reach[1] - best.reach[0] < length or len(entry.template.fields) + first > _said(best)
+
+
+def _is_better(found: FieldMatch, best: Match, first: bool) -> bool:
     length = found.span[1] - found.span[0]
-    said = len(best.values) - len(best.missing)
-    return (length, len(found.values) - len(found.missing)) > (best.reach[1] - best.reach[0], said)
+    said = len(found.values) - len(found.missing) + first
+    return (length, said) > (best.reach[1] - best.reach[0], _said(best))
+
+
+def _said(best: Match) -> int:
+    return len(best.values) - len(best.missing)
 
 
 def _present(entry: _Entry, text: str) -> int:
@@ -152,6 +238,10 @@ def _present(entry: _Entry, text: str) -> int:
         here = [len(word) for word in group if word in text]
         found += max(here) if here else -min(map(len, group))
     return found
+
+
+def _plain(groups: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+    return tuple(group for group in groups if not any(map(may_touch_a_number, group)))
 
 
 def _telling(template: LineTemplate) -> tuple[tuple[str, ...], ...]:

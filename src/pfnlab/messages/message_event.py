@@ -113,6 +113,7 @@ class GrowingEvent:
         self.wordings = [match.wording] if match.whole else []
         self.rows: list[EventRow] = []
         self.parts: list[EventPart] = []
+        self._texts: set[str] = set()
         self._add_row(match)
         if match.family.kind is FamilyKind.FILE:
             self.count = len(self.rows)
@@ -150,9 +151,10 @@ class GrowingEvent:
         self._moved(placed)
         if match.whole and len(self.wordings) < MOST_PARTS:
             self.wordings.append(match.wording)
-        if any(part.text == placed.text for part in self.parts):
+        if placed.text in self._texts:
             return
         if len(self.parts) < MOST_PARTS:
+            self._texts.add(placed.text)
             self.parts.append(EventPart(placed.line, placed.text, match.family.name))
         has_range = self.range is not None
         for name, value in _values(match).items():
@@ -233,8 +235,10 @@ class GrowingEvent:
         self.last_stamp = placed.piece.stamp if placed.piece.stamp is not None else self.last_stamp
 
     def _add_row(self, match: Match) -> None:
+        if len(self.rows) >= MOST_ROWS:
+            return
         said = range_of(match.values, match.wording)
-        if said is None or len(self.rows) >= MOST_ROWS:
+        if said is None:
             return
         mode = mode_of(match.values.get("existing", "")) if match.family.kind is FamilyKind.FILE else None
         self.rows.append(EventRow(said.start, said.end, mode, match.values.get("holder", "")))

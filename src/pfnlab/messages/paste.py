@@ -42,6 +42,9 @@ _QUOTE_MARKS = str.maketrans(
 _PRINTABLE = re.compile(r"=([0-9A-F]{2})")
 _IS_PRINTABLE = re.compile(r"=3D|=C2=A0|=E2=80|=20$|=09|=5B|=2D")
 
+#: A line in which nothing is to be undone but tags in brackets: nearly every one, and this is seen at once.
+_SOUND = re.compile(r"[A-Za-z0-9\[][^\x00-\x1f\x7f-\U0010ffff=&<>*`~]*")
+
 
 class CleanLine(str):
     """A line without the damage of its paste.
@@ -62,6 +65,16 @@ def clean(raw: bytes | str) -> CleanLine:
     """
     text = raw[:MOST_LINE].decode("utf-8", "replace") if isinstance(raw, bytes) else raw[:MOST_LINE]
     text = text.rstrip("\r\n")
+    glued = False
+    if _SOUND.fullmatch(text) is None or _BBCODE.search(text) is not None:
+        text, glued = _mended(text)
+    found = CleanLine(text.rstrip(" \\"))
+    found.glued = glued
+    return found
+
+
+def _mended(text: str) -> tuple[str, bool]:
+    """The text of a line without what is damage, and whether the next line belongs to it."""
     if "\x1b" in text:
         text = _TERMINAL.sub("", text)
     text = _CONTROL.sub("", text.translate(_QUOTE_MARKS))
@@ -77,9 +90,7 @@ def clean(raw: bytes | str) -> CleanLine:
     text = _SIGN.sub(r"\1", text)
     if "*" in text or "`" in text or "~~" in text:
         text = _MARKDOWN.sub("", text)
-    found = CleanLine(text.rstrip(" \\"))
-    found.glued = glued
-    return found
+    return text, glued
 
 
 def _from_printable(text: str) -> tuple[str, bool]:

@@ -13,19 +13,21 @@ _MOST_SIGNS, _MOST_PIECES = 8, 64
 
 _STAMP = re.compile(r"\s*\[\s{0,8}(\d{1,9}\.\d{1,9})\s{0,3}\]:?")
 _LOST_BRACKET = re.compile(r"\s*(\d{1,7}\.\d{6})\]")
-_CALLER = re.compile(r"\s*\[\s{0,8}[TC]\d{1,10}\]")
-_LEVEL = re.compile(r"\s*<\d{1,3}>")
 _CLOCK = r"\d{1,2}:\d{2}:\d{2}(?:[.,]\d{1,9})?"
+_CALLER = r"\[\s{0,8}[TC]\d{1,10}\]"
+_LEVEL = r"<\d{1,3}>"
 #: `[Tue Aug 26 16:02:52 2025]`, in any language.
-_HUMAN = re.compile(rf"\s*\[[^\[\]]{{3,24}}?\s{_CLOCK}(?:\s[A-Z]{{2,5}})?\s{{1,3}}\d{{4}}\]")
-_SYSLOG = re.compile(
-    rf"\s*(?:<\d{{1,3}}>)?(?:[^\W\d_]{{2,9}}\.?\s{{1,3}}\d{{1,2}}\.?|\d{{1,2}}\.?\s{{1,3}}[^\W\d_]{{2,9}}\.?"
+_HUMAN = rf"\[[^\[\]]{{3,24}}?\s{_CLOCK}(?:\s[A-Z]{{2,5}})?\s{{1,3}}\d{{4}}\]"
+_SYSLOG = (
+    rf"(?:<\d{{1,3}}>)?(?:[^\W\d_]{{2,9}}\.?\s{{1,3}}\d{{1,2}}\.?|\d{{1,2}}\.?\s{{1,3}}[^\W\d_]{{2,9}}\.?"
     rf"|\d{{1,2}}月\s{{0,3}}\d{{1,2}}日?)\s{{1,3}}(?:\d{{4}}\s{{1,3}})?{_CLOCK}\s{{1,3}}"
 )
-_ISO = re.compile(rf"\s*\[?\d{{4}}-\d{{2}}-\d{{2}}[T ]{_CLOCK}(?:\s?(?:Z|[+-]\d{{2}}:?\d{{2}}))?\]?[\s:]")
-_ONLY_CLOCK = re.compile(rf"\s*\[?{_CLOCK}\]?\s(?=.*\bkernel:)")
-_FACILITY = re.compile(
-    r"\s*(?:kern|user|daemon|syslog|local\d)\s{0,6}(?::\s{0,3}|\.)(?:[a-z]{3,7})\s{0,6}:?\s"
+_ISO = rf"\[?\d{{4}}-\d{{2}}-\d{{2}}[T ]{_CLOCK}(?:\s?(?:Z|[+-]\d{{2}}:?\d{{2}}))?\]?[\s:]"
+_ONLY_CLOCK = rf"\[?{_CLOCK}\]?\s(?=.*\bkernel:)"
+_FACILITY = r"(?:kern|user|daemon|syslog|local\d)\s{0,6}(?::\s{0,3}|\.)(?:[a-z]{3,7})\s{0,6}:?\s"
+#: The first of them that fits; behind a clock a host may stand.
+_OTHERS = re.compile(
+    rf"\s*(?:{_CALLER}|{_LEVEL}|{_HUMAN}|(?P<clock>{_SYSLOG}|{_ISO})|{_FACILITY}|{_ONLY_CLOCK})"
 )
 _KERNEL = re.compile(r"\s*(?:([\w.-]{1,64})\s{1,3})?(?:kernel|vmunix)(?:\[\d*\])?:\s?")
 _HOST = re.compile(r"\s*([\w.-]{1,64})\s{1,3}(?=kernel\b|[\w./-]{1,40}(?:\[\d{1,10}\])?:\s)")
@@ -88,13 +90,14 @@ def _unpacked(line: str, interesting: Callable[[str], bool]) -> str:
 def _stripped(text: str) -> LogPiece:
     """A text without all that stands before the message."""
     stamp, host, place = None, "", 0
+    may_be_kernel = "kernel" in text or "vmunix" in text
     for _ in range(_MOST_SIGNS):
         if found := _STAMP.match(text, place) or (_LOST_BRACKET.match(text, place) if not place else None):
             stamp = float(found[1])
-        elif found := _KERNEL.match(text, place):
+        elif may_be_kernel and (found := _KERNEL.match(text, place)):
             host = found[1] or host
-        elif found := _first(text, place):
-            named = _HOST.match(text, found.end()) if found.re in (_SYSLOG, _ISO) else None
+        elif found := _OTHERS.match(text, place):
+            named = _HOST.match(text, found.end()) if found.lastgroup == "clock" else None
             if named is not None:
                 host = named[1]
                 place = named.end()
@@ -103,11 +106,3 @@ def _stripped(text: str) -> LogPiece:
             break
         place = found.end()
     return LogPiece(text[place:].strip(), stamp, host, bare=place == 0)
-
-
-def _first(text: str, place: int) -> re.Match[str] | None:
-    for sign in (_CALLER, _LEVEL, _HUMAN, _SYSLOG, _ISO, _FACILITY, _ONLY_CLOCK):
-        found = sign.match(text, place)
-        if found is not None:
-            return found
-    return None

@@ -72,23 +72,35 @@ class LogScan:
 
     def _hits(self, block: bytes) -> list[int]:
         """Places of lines that have one of the words."""
-        offsets: set[int] = set()
+        text, places = block, list(range(block.count(b"\n") + 1))
+        offsets, found = set[int](), list[int]()
         tokens = set(_tokens(block))
         for word, parts in self._words:
             # A pass for each text would take most of the time: nearly all of them are in no line of a block.
             if not parts <= tokens:
                 continue
-            at = block.find(word)
+            at = text.find(word)
             while at >= 0:
-                offsets.add(block.rfind(b"\n", 0, at) + 1)
-                end = block.find(b"\n", at)
-                at = block.find(word, end) if end >= 0 else -1
-        found, line, place = [], 0, 0
-        for offset in sorted(offsets):
-            line += block.count(b"\n", place, offset)
-            place = offset
-            found.append(line)
-        return found
+                offsets.add(text.rfind(b"\n", 0, at) + 1)
+                end = text.find(b"\n", at)
+                at = text.find(word, end) if end >= 0 else -1
+            if 2 * len(offsets) > len(places):
+                # Nor is a line that has a word looked at for others, where most have one.
+                hits = set(_numbers(text, offsets))
+                found += [places[hit] for hit in hits]
+                lines = [line for at, line in enumerate(text.split(b"\n")) if at not in hits]
+                places = [place for at, place in enumerate(places) if at not in hits]
+                text, offsets = b"\n".join(lines), set()
+        return sorted((*found, *(places[at] for at in _numbers(text, offsets))))
+
+
+def _numbers(text: bytes, offsets: set[int]) -> Iterator[int]:
+    """The numbers of the lines that begin at these places, from 0, in order."""
+    line, place = 0, 0
+    for offset in sorted(offsets):
+        line += text.count(b"\n", place, offset)
+        place = offset
+        yield line
 
 
 #: All signs but letters, digits and ``_`` are blanks, so that markup beside a word does not hide it.

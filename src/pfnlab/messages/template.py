@@ -22,6 +22,8 @@ _TOKEN = re.compile(r"\{(\??)([^{}]*)\}")
 #: The fewest letters of a literal by which a line is known although parts of it are missing.
 _FEWEST = 8
 
+_ELIDED, _ELIDED_ENDS = re.compile(ELIDED), ".…>?Xx"
+
 _LAST_ERROR = re.compile(r"\s(-\d{1,3})$")
 
 #: Fields that two numbers of a range are read from, or one.
@@ -79,7 +81,7 @@ class LineTemplate:
         before = rf"(?:^\s*{_PAT}|x86\s?/\s?PAT\s*:\s*)" if starts_with_task else rf"(?<![\w/]){_PAT}"
         return re.compile(before + body + _after(self.tokens[-1]))
 
-    @property
+    @cached_property
     def key(self) -> tuple[str, ...]:
         """The longest literal, of which a line that is abridged has one choice; empty where all are short."""
         return self._key[0]
@@ -98,7 +100,7 @@ class LineTemplate:
                 groups.append(tuple(longest))
         return tuple(group for group in groups if all(group))
 
-    @property
+    @cached_property
     def fields(self) -> tuple[str, ...]:
         """Names of the fields whose texts are kept, in order."""
         return tuple(
@@ -110,10 +112,12 @@ class LineTemplate:
         found = self.whole.search(text)
         if found is None:
             return None
-        values = {name: value for name, value in found.groupdict().items() if value is not None}
-        given = {name: value for name, value in values.items() if not re.fullmatch(ELIDED, value)}
-        missing = tuple(name for name in self.fields if name not in given and name in CALLED)
-        return FieldMatch(given, missing, found.span())
+        given = {
+            name: value
+            for name, value in found.groupdict().items()
+            if value is not None and not _is_elided(value)
+        }
+        return FieldMatch(given, self._not_in(given), found.span())
 
     def match_abridged(self, text: str) -> FieldMatch | None:
         """The values of a line of which parts are missing, None where it does not have :attr:`key`."""
@@ -136,8 +140,8 @@ class LineTemplate:
             if found is not None:
                 values |= {name: value for name, value in found.groupdict().items() if value is not None}
                 place = found.end()
-        given = {name: value for name, value in values.items() if value and not re.fullmatch(ELIDED, value)}
-        missing = tuple(name for name in self.fields if name not in given and name in CALLED)
+        given = {name: value for name, value in values.items() if value and not _is_elided(value)}
+        missing = self._not_in(given)
         # What is left of a line may end with the error that another line has.
         error = _LAST_ERROR.search(text, place)
         if error is not None:
@@ -159,6 +163,14 @@ class LineTemplate:
                 parts.append(token.choices[choice % len(token.choices)])
         pat = PAT_PREFIX if self.text.startswith(PAT_PREFIX) else ""
         return pat + "".join(parts)
+
+    def _not_in(self, given: Mapping[str, str]) -> tuple[str, ...]:
+        return tuple([name for name in self._called if name not in given])
+
+    @cached_property
+    def _called(self) -> tuple[str, ...]:
+        """The fields of :attr:`fields` that an event misses where a line has them not."""
+        return tuple(name for name in self.fields if name in CALLED)
 
     @cached_property
     def _loose_key(self) -> re.Pattern[str]:
@@ -212,6 +224,11 @@ class LineTemplate:
             )
             found.append((re.compile(_pattern(piece, taken) + end), following))
         return found
+
+
+def _is_elided(value: str) -> bool:
+    # Nearly all values end in something else.
+    return value[-1:] in _ELIDED_ENDS and _ELIDED.fullmatch(value) is not None
 
 
 def _is_open(token: Token) -> bool:

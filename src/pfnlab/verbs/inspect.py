@@ -22,6 +22,7 @@ from pfnlab.verbs.option import SECONDS, AsJson, Option, Say, refuse_beside
 if TYPE_CHECKING:
     from pfnlab.inspector.host_snapshot import Snapshot
     from pfnlab.inspector.inspection import InspectionResult
+    from pfnlab.inspector.snapshot_bounds import SnapshotBounds
 
 EXAMPLES = (
     ("pfnlab inspect", "What is wrong on this machine, as far as this user may see it"),
@@ -58,6 +59,15 @@ class InspectRequest(msgspec.Struct, frozen=True, kw_only=True):
     script: Annotated[bool, Option("Print the script that makes a bundle where nothing is installed.")] = (
         False
     )
+    most: Annotated[
+        int | None,
+        Option(
+            "Read so much of each file, with 31,250 lines a MiB, and four times as much of all. Default: 64.",
+            "MIB",
+            min=1,
+            max=1 << 14,
+        ),
+    ] = None
     watch: Annotated[
         float | None,
         SECONDS._replace(
@@ -88,10 +98,9 @@ def perform(request: InspectRequest, say: Say) -> Iterator[InspectionResult | Pl
         from pfnlab.inspector.sources.collecting import collect
         from pfnlab.inspector.sources.origins import live_files
 
-        collect(request.collect, live_files(), redact=request.redact)
-        say(
-            f"{visible_name(request.collect)}: look at it with `pfnlab inspect {shell_path(request.collect)}`"
-        )
+        collect(request.collect, live_files(_bounds(request)), redact=request.redact)
+        command = f"pfnlab inspect {shell_path(request.collect)}"
+        say(f"{visible_name(request.collect)}: look at it with `{command}`")
         return
     if request.watch is None:
         yield _result(request, _snapshot(request))
@@ -132,12 +141,18 @@ def _snapshot(request: InspectRequest) -> Snapshot:
     from pfnlab.inspector.sources.origins import live_snapshot, open_origin
 
     if request.origin is not None:
-        return open_origin(Path(request.origin))
+        return open_origin(Path(request.origin), _bounds(request))
     if request.deep:
         from pfnlab.inspector.sources.core import deep_snapshot
 
         return deep_snapshot()
-    return live_snapshot()
+    return live_snapshot(_bounds(request))
+
+
+def _bounds(request: InspectRequest) -> SnapshotBounds:
+    from pfnlab.inspector.snapshot_bounds import ORDINARY, SnapshotBounds
+
+    return ORDINARY if request.most is None else SnapshotBounds(request.most)
 
 
 def _result(request: InspectRequest, snapshot: Snapshot) -> InspectionResult:

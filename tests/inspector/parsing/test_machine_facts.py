@@ -18,6 +18,7 @@ from pfnlab.inspector.parsing.machine_facts import (
     trimmed_processor,
     unpacked,
 )
+from pfnlab.inspector.snapshot_bounds import ORDINARY
 from pfnlab.inspector.sources.root_folder import RootFolder
 
 CONFIG = b"#\n# Linux\n#\nCONFIG_X86_PAT=y\nCONFIG_USB=m\n# CONFIG_STRICT_DEVMEM is not set\n"
@@ -38,13 +39,24 @@ def test_modules_have_their_users(data: bytes) -> None:
 @for_each("data", [CONFIG, gzip.compress(CONFIG)])
 def test_options_that_matter_stay(data: bytes) -> None:
     """Packed or not; one that is not set is n."""
-    assert {"CONFIG_X86_PAT": "y", "CONFIG_STRICT_DEVMEM": "n"} == options_of(trimmed_config(data))
+    text, why = unpacked(data, ORDINARY)
+
+    assert {"CONFIG_X86_PAT": "y", "CONFIG_STRICT_DEVMEM": "n"} == options_of(trimmed_config(text))
+    assert not why
 
 
-@for_each("data", [gzip.compress(bytes(1 << 23)), b"\x1f\x8b\x00", b"\x1f\x8b"])
-def test_a_damaged_or_endless_configuration_is_none(data: bytes) -> None:
-    """Nothing is unpacked beyond a configuration's size."""
-    assert b"" == unpacked(data)
+@for_each(
+    ("data", "says"),
+    [
+        (gzip.compress(bytes(1 << 25)), "more than 200 times as large"),
+        (b"\x1f\x8b\x00", "packing is damaged"),
+    ],
+)
+def test_a_damaged_or_endless_configuration_is_none(data: bytes, says: str) -> None:
+    """It is not unpacked as a whole, and what became of it is said."""
+    text, why = unpacked(data, ORDINARY)
+
+    assert (b"", True) == (text, says in why), why
 
 
 def test_the_flags_of_the_first_processor_are_taken() -> None:

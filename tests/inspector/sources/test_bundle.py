@@ -16,7 +16,7 @@ from pfnlab.inert import visible_name
 from pfnlab.inspector.host_snapshot import Access
 from pfnlab.inspector.parsing.assembly import snapshot_of
 from pfnlab.inspector.parsing.text_files import FileText, Unparsable
-from pfnlab.inspector.sources import bundle_form
+from pfnlab.inspector.snapshot_bounds import ORDINARY, SnapshotBounds
 from pfnlab.inspector.sources.bundle import Bundle
 from pfnlab.inspector.sources.bundle_form import Entry, bundle_bytes, is_bundle, packed, written
 
@@ -186,17 +186,82 @@ def test_a_packed_bundle_is_the_same(tmp_path: Path) -> None:
     path = tmp_path / "b.gz"
     path.write_bytes(packed(text))
 
-    assert (text, True) == (bundle_bytes(path), is_bundle(path.read_bytes()[:512]))
+    assert (text, True) == (bundle_bytes(path, ORDINARY), is_bundle(path.read_bytes()[:512]))
 
 
-def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before it is unpacked as a whole."""
-    monkeypatch.setattr(bundle_form, "MOST_BUNDLE", 1 << 22)
+def test_a_bomb_is_refused(tmp_path: Path) -> None:
+    """Before it is unpacked as a whole, and with what opens it."""
     path = tmp_path / "b.gz"
-    path.write_bytes(gzip.compress(b"pfnlab-bundle 1\n" + bytes(1 << 24)))
+    path.write_bytes(gzip.compress(b"pfnlab-bundle 1\n" + bytes(1 << 25)))
 
-    with pytest.raises(Misuse, match="unpacked it is larger than 4 MiB"):
-        bundle_bytes(path)
+    with pytest.raises(Misuse, match=r"more than 200 times as large, over .*: `pfnlab inspect --most 128`"):
+        bundle_bytes(path, ORDINARY)
+
+
+def test_a_small_bundle_may_be_packed_well(tmp_path: Path) -> None:
+    """What is honest and small has no ratio; nor has what a user asked for."""
+    text = b"pfnlab-bundle 1\n" + b" " * (1 << 23)
+    larger = text * 4
+    for data in (text, larger):
+        (tmp_path / f"{len(data)}.gz").write_bytes(gzip.compress(data))
+
+    found = [
+        len(bundle_bytes(tmp_path / f"{len(data)}.gz", bounds))
+        for data, bounds in ((text, ORDINARY), (larger, SnapshotBounds(65)))
+    ]
+
+    assert [len(text), len(larger)] == found
+
+
+def of_lines(count: int) -> bytes:
+    """A bundle with so many lines in one file, which begins at its fourth."""
+    body = b"note root yes\nfile /proc/iomem\n" + b" 0-fff : RAM\n" * count
+    return ended(body)
+
+
+def test_a_file_may_have_its_most_lines() -> None:
+    """31,250 a MiB, and not one is left out."""
+    found = snapshot_of(Bundle(of_lines(31_250), "b", SnapshotBounds(1)))
+
+    assert found.resources is not None
+    assert 31_250 == len(found.resources)
+
+
+@for_each(
+    ("data", "says"),
+    [
+        (
+            of_lines(31_251),
+            r"^b:31254: /proc/iomem: more than 31,250 lines: `pfnlab inspect --most 2` reads more$",
+        ),
+        (
+            ended(
+                b"file /proc/iomem\n"
+                + b" 0-fff : "
+                + b"R" * 1000
+                + b"\n" * 1
+                + (b" 0-fff : " + b"R" * 1000 + b"\n") * 1100
+            ),
+            r"^b:1042: /proc/iomem: longer than 1 MiB: `pfnlab inspect --most 2` reads more$",
+        ),
+        (
+            ended(b"file /a\n" + b" x\n" * 62_501),
+            "^b:62501: all files have more than 62,500 lines: .*--most 2",
+        ),
+        (
+            ended(b"absent /a\t\n" * 1 + b"".join(b"absent /%d\t\n" % at for at in range(7812))),
+            "more than 7,812 files",
+        ),
+        (
+            ended(b"file /a\n" + (b" " + b"x" * 60_000 + b"\n") * 72),
+            "^b:72: all files are larger than 4 MiB: .*--most 2",
+        ),
+    ],
+)
+def test_more_than_a_bound_is_refused_with_its_place(data: bytes, says: str) -> None:
+    """Lines and bytes of a file, files and links, lines and bytes of all."""
+    with pytest.raises(Misuse, match=says):
+        snapshot_of(Bundle(data, "b", SnapshotBounds(1)))
 
 
 @for_each("damage", [lambda data: data[:-12], lambda data: data[:20] + b"\xff" * 9 + data[29:]])
@@ -206,4 +271,4 @@ def test_damaged_packing_is_refused(tmp_path: Path, damage: Callable[[bytes], by
     path.write_bytes(damage(packed(written([Entry("file", "/a", bytes(range(1, 200)) * 9)], []))))
 
     with pytest.raises(Misuse, match="its packing"):
-        bundle_bytes(path)
+        bundle_bytes(path, ORDINARY)

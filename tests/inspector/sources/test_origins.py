@@ -16,7 +16,8 @@ from pfnlab.errors import Misuse
 from pfnlab.inert import visible_name
 from pfnlab.inspector.host_snapshot import Snapshot
 from pfnlab.inspector.parsing.assembly import snapshot_of
-from pfnlab.inspector.sources import bundle_form
+from pfnlab.inspector.snapshot_bounds import SnapshotBounds
+from pfnlab.inspector.sources import origins
 from pfnlab.inspector.sources.bundle_form import Entry, packed, written
 from pfnlab.inspector.sources.collecting import collect
 from pfnlab.inspector.sources.origins import HERE, live_snapshot, open_origin, received_bundle
@@ -169,10 +170,17 @@ def test_bytes_that_are_no_bundle_are_refused_in_one_line(data: bytes, says: str
     assert str(trouble.value).isprintable()
 
 
-@for_each(("data", "says"), [(WHOLE, "it is larger than"), (packed(WHOLE), "unpacked it is larger than")])
+@for_each(
+    ("data", "says"),
+    [
+        (b"pfnlab-bundle 1\n" + bytes(5 << 20), "all files are larger than 4 MiB"),
+        (packed(b"pfnlab-bundle 1\n" + bytes(1 << 25)), "all files are larger than 4 MiB"),
+    ],
+    ids=("as it is", "packed"),
+)
 def test_bytes_that_are_too_many_are_refused(data: bytes, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As they come, and before they are unpacked as a whole."""
-    monkeypatch.setattr(bundle_form, "MOST_BUNDLE", 1 << 12)
+    monkeypatch.setattr(origins, "ORDINARY", SnapshotBounds(1))
 
     with pytest.raises(Misuse, match=says):
         received_bundle(data, "b")

@@ -20,6 +20,8 @@ from hypothesis import strategies as st
 from pfnlab.errors import Misuse
 from pfnlab.inert import visible_name
 from pfnlab.inspector.host_snapshot import Access, Snapshot
+from pfnlab.inspector.parsing.assembly import snapshot_of
+from pfnlab.inspector.snapshot_bounds import SnapshotBounds
 from pfnlab.inspector.sources import sosreport
 from pfnlab.inspector.sources.origins import open_origin
 from pfnlab.inspector.sources.sosreport import SosArchive, SosFolder
@@ -165,14 +167,12 @@ def test_what_is_no_file_is_left_out(tmp_path: Path, kind: bytes) -> None:
 @for_each(
     ("limit", "value", "says"),
     [
-        ("MOST_FILE", 10, "is too large for a report"),
-        ("MOST_KEPT", 10, "too large for a report"),
         ("MOST_FILES", 0, "too many files for a report"),
         ("MOST_UNPACKED", 1 << 10, "unpacked it is larger than"),
     ],
 )
 def test_a_bomb_is_refused(tmp_path: Path, limit: str, value: int, says: str) -> None:
-    """By the size of a file, of all, their number, and by what is unpacked at all."""
+    """By the number of files, and by what is unpacked at all."""
     members = (
         (named("sos/proc/iomem"), bytes(2048)),
         (named("sos/proc/mtrr"), bytes(9)),
@@ -184,6 +184,48 @@ def test_a_bomb_is_refused(tmp_path: Path, limit: str, value: int, says: str) ->
         patch.setattr(sosreport, limit, value)
         with pytest.raises(Misuse, match=says):
             SosArchive(path)
+
+
+def archive_of(path: Path, *sizes: int) -> Path:
+    """An archive with files of so many bytes each, which are packed very well."""
+    members = [(named(f"sos/proc/{at}/smaps"), b" " * size) for at, size in enumerate(sizes)]
+    return hostile(path, *members)
+
+
+def test_an_archive_that_was_packed_too_well_is_refused(tmp_path: Path) -> None:
+    """The member behind which that was seen is named, and what opens it; who asked for more may have it."""
+    path = archive_of(tmp_path / "a.tar.xz", 1 << 20, 30 << 20)
+
+    with pytest.raises(Misuse, match=r"behind proc/1/smaps: unpacked .* 200 times .*--most 128` reads more"):
+        SosArchive(path)
+    assert SosArchive(path, SnapshotBounds(65)).read("/proc/0/smaps").there
+
+
+def test_a_long_file_of_an_archive_is_cut(tmp_path: Path) -> None:
+    """The rest of the report is read; the source says which bound it was."""
+    line = b"00000000-00000fff : x\n"
+    path = hostile(
+        tmp_path / "a.tar.xz", (named("sos/proc/iomem"), line * 31_251), (named("sos/proc/mtrr"), b"")
+    )
+
+    found = snapshot_of(SosArchive(path, SnapshotBounds(1)))
+
+    source = found.source("/proc/iomem")
+    assert found.resources is not None
+    assert source is not None
+    assert 31_250 == len(found.resources)
+    assert (Access.CUT, "more than 31,250 lines: `pfnlab inspect --most 2` reads more") == (
+        source.access,
+        source.why,
+    )
+
+
+def test_the_files_of_an_archive_have_a_bound_together(tmp_path: Path) -> None:
+    """The member with which it was passed is named."""
+    path = archive_of(tmp_path / "a.tar.xz", *(1 << 20,) * 5)
+
+    with pytest.raises(Misuse, match="proc/4/smaps: all files are larger than 4 MiB"):
+        SosArchive(path, SnapshotBounds(1))
 
 
 def cut_short(data: bytes) -> bytes:

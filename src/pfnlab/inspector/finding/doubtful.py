@@ -65,7 +65,7 @@ def loose_entries(machine: JoinedHost) -> Iterator[LooseEntry]:
             free = list(uncovered(first, last, [(one.start, one.end) for one in over])) if over else []
             if over and not free:
                 continue
-            claimants = machine.claimants(first, last) if claims or not inside else []
+            claimants = list(machine.claimants(first, last)) if claims or not inside else []
             yield LooseEntry(bar.owner, entry, over, free, claimants)
 
 

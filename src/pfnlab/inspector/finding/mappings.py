@@ -45,12 +45,12 @@ def _without_reservation(machine: JoinedHost, one: OddMapping) -> RawFinding | N
     if not missing:
         return None
     low, high = missing[0][0], missing[-1][1]
-    claimed = machine.claimants(low, high)
+    claimed = next(machine.claimants(low, high), None)
     places = machine.bar_over(low, high)
-    revoked = bool(claimed) and mapping.entries is None
+    revoked = claimed is not None and mapping.entries is None
     return RawFinding(
         "revoked_mapping" if revoked else "mapping_without_reservation",
-        partial(_unreserved, machine, mapping, missing, claimed if revoked else []),
+        partial(_unreserved, machine, mapping, missing, claimed if revoked else None),
         places=missing,
         place=places[0] if places else None,
         pids=(mapping.pid,),
@@ -62,18 +62,18 @@ def _unreserved(
     machine: JoinedHost,
     mapping: HostMapping,
     missing: list[tuple[int, int, None]],
-    claimed: list[IomemLine],
+    claimed: IomemLine | None,
 ) -> str:
     size = sum(end - start for start, end, _ in missing)
     what = f"{range_text(missing[0][0], missing[-1][1])} ({size_text(size)})"
     says = f"{machine.who(mapping.pid)} maps {what} through {mapping.path}, without a reservation"
-    return f"{says}: {claimed[0].name} has claimed it." if claimed else f"{says}."
+    return f"{says}: {claimed.name} has claimed it." if claimed is not None else f"{says}."
 
 
-def _lines_of_claimed(mapping: HostMapping, claimed: list[IomemLine]) -> Iterator[EvidenceLine]:
+def _lines_of_claimed(mapping: HostMapping, claimed: IomemLine | None) -> Iterator[EvidenceLine]:
     yield mapping_line(mapping)
-    for line in claimed[:1]:
-        yield EvidenceLine("/proc/iomem", f"{line.start:08x}-{line.end - 1:08x} : {line.name}")
+    if claimed is not None:
+        yield EvidenceLine("/proc/iomem", f"{claimed.start:08x}-{claimed.end - 1:08x} : {claimed.name}")
 
 
 def _never_reserved(machine: JoinedHost, start: int, end: int) -> bool:

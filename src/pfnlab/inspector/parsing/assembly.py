@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -24,14 +24,14 @@ from pfnlab.inspector.parsing.text_files import (
     DMESG,
     JOURNAL,
     LSPCI,
-    MOST_LIST,
     UNAME,
     FileText,
+    LongFiles,
     TextFiles,
     Unparsable,
     decoded,
     first_line,
-    odd_lines,
+    odd_line,
     shown,
 )
 from pfnlab.inspector.uncollected import uncollected
@@ -71,7 +71,7 @@ class _Assembly:
     """One reading: the sources as they are looked at, in order."""
 
     def __init__(self, files: TextFiles, work: Work) -> None:
-        self._files = files
+        self._files, self._long = files, LongFiles(files)
         self._work = work
         self._sources: list[SnapshotSource] = []
 
@@ -87,7 +87,7 @@ class _Assembly:
         flags = machine_facts.processor(self._files.read(machine_facts.CPUINFO).data)
         modules = self._read(MODULES)
         options = self._read(COMMAND_LINE)
-        seen = ProcessFiles(self._files, devices).read(self._work)
+        seen = ProcessFiles(self._files, self._long, devices).read(self._work)
         self._sources += seen.sources
         return Snapshot(
             origin=self._files.origin,
@@ -128,13 +128,13 @@ class _Assembly:
         self._check(mtrr_file.PATH, text, len(found), mtrr_file.LINE.fullmatch)
         return found
 
-    def _resources(self) -> tuple[IomemLine, ...] | None:
+    def _resources(self) -> Sequence[IomemLine] | None:
         text = self._read(iomem.PATH)
         if text is None:
             return None
-        found = iomem.resources(text.data)
+        found = iomem.IomemTable(text.data)
         self._check(iomem.PATH, text, len(found), iomem.LINE.fullmatch)
-        if not iomem.is_hidden(found):
+        if not found.is_hidden:
             return found
         hidden = self._sources[-1]
         self._sources[-1] = msgspec.structs.replace(
@@ -145,7 +145,7 @@ class _Assembly:
     def _log(self) -> tuple[str, ...] | None:
         texts = []
         for name in (kernel_log.KMSG, DMESG, JOURNAL):
-            text = self._files.read(name, MOST_LIST)
+            text = self._long.read(name)
             if text.there and text.data:
                 self._note(name, text)
                 return kernel_log.log_lines(text.data)
@@ -158,7 +158,7 @@ class _Assembly:
 
     def _devices(self) -> tuple[PciFunction, ...] | None:
         found, source = pci_files.devices(self._files)
-        if found is None and (text := self._files.read(LSPCI, MOST_LIST)).there:
+        if found is None and (text := self._long.read(LSPCI)).there:
             self._note(LSPCI, text)
             return listed_devices(text.data)
         self._sources.append(source)
@@ -175,10 +175,13 @@ class _Assembly:
         for path in (config_path(release), PACKED_CONFIG):
             if path is None:
                 continue
-            text = self._files.read(path, MOST_LIST)
+            text = self._long.read(path)
             if text.there:
+                plain, why = machine_facts.unpacked(text.data, self._files.bounds)
+                if why:
+                    text = FileText(text.data, Access.CUT, why, text.seconds, text.line)
                 self._note(path, text)
-                return machine_facts.options_of(machine_facts.trimmed_config(text.data))
+                return machine_facts.options_of(machine_facts.trimmed_config(plain))
             first = first or (path, text)
         if first is not None:
             self._note(*first)
@@ -189,7 +192,7 @@ class _Assembly:
 
         :param remedy: what would give it, where a plain reading as the superuser would not
         """
-        text = self._files.read(path, MOST_LIST)
+        text = self._long.read(path)
         self._note(path, text, remedy)
         return text if text.there else None
 
@@ -201,7 +204,9 @@ class _Assembly:
         data = text.data
         if good == data.count(b"\n") + (not data.endswith(b"\n") and data != b""):
             return
-        for number, content in odd_lines(data, is_line)[:1]:
+        odd = odd_line(data, is_line)
+        if odd is not None:
+            number, content = odd
             reason = f"line {number} has not the form of this file: {shown(content)}"
             if self._files.strict:
                 raise Unparsable(self._files.origin, path, text.line + number, reason)

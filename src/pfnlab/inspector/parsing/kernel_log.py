@@ -9,7 +9,7 @@ from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.mtrr import MtrrType
 from pfnlab.hw.pat import PatConfig
 from pfnlab.inspector.parsing.mtrr_file import TYPES
-from pfnlab.inspector.parsing.text_files import decoded
+from pfnlab.inspector.parsing.text_files import decoded, line_pieces
 
 #: The file.
 KMSG = "/dev/kmsg"
@@ -28,11 +28,13 @@ def log_lines(data: bytes) -> tuple[str, ...]:
 
     Of a journal that has other lines too, those of the kernel alone.
     """
-    if _RECORD.match(data):
-        data = _RECORD.sub(_stamp, data)
-        return tuple(decoded(line) for line in data.split(b"\n") if line and line[:1] != b" ")
-    lines = [line for line in decoded(data).split("\n") if line and not line.startswith("-- ")]
-    of_kernel = [line for line in lines if " kernel: " in line]
+    of_records = _RECORD.match(data) is not None
+    lines: list[str] = []
+    for piece in line_pieces(data):
+        text = _RECORD.sub(_stamp, piece) if of_records else piece
+        skipped = " " if of_records else "-- "
+        lines += [line for line in decoded(text).split("\n") if line and not line.startswith(skipped)]
+    of_kernel = [] if of_records else [line for line in lines if " kernel: " in line]
     return tuple(of_kernel or lines)
 
 

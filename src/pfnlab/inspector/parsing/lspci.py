@@ -6,7 +6,7 @@ import re
 
 from pfnlab.hw.pci_regions import Bar
 from pfnlab.inspector.host_snapshot import PciFunction
-from pfnlab.inspector.parsing.text_files import decoded
+from pfnlab.inspector.parsing.text_files import decoded, line_pieces
 
 _HEAD = re.compile(r"^((?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]) (.*)$")
 _IDS = re.compile(r"\[([0-9a-f]{4}:[0-9a-f]{4})\]")
@@ -30,7 +30,12 @@ _ROM_NUMBER = 6
 
 def trimmed_listing(data: bytes) -> bytes:
     """The lines that say something of a device's memory or its driver; others may have serial numbers."""
-    kept = [line for line in decoded(data).split("\n") if any(form.match(line) for form in _FORMS)]
+    kept = [
+        line
+        for piece in line_pieces(data)
+        for line in decoded(piece).split("\n")
+        if any(form.match(line) for form in _FORMS)
+    ]
     return "".join(f"{line}\n" for line in kept).encode()
 
 
@@ -40,11 +45,12 @@ def listed_devices(data: bytes) -> tuple[PciFunction, ...]:
     The modules that lspci names could serve a device, whether or not one is loaded, so they are left out.
     """
     found = []
-    for block in re.split(r"\n(?=\S)", decoded(data)):
-        lines = block.split("\n")
-        head = _HEAD.match(lines[0])
-        if head is not None:
-            found.append(_device(head[1], head[2], lines[1:]))
+    for piece in line_pieces(data, b"0123456789abcdef"):
+        for block in re.split(r"\n(?=\S)", decoded(piece)):
+            lines = block.split("\n")
+            head = _HEAD.match(lines[0])
+            if head is not None:
+                found.append(_device(head[1], head[2], lines[1:]))
     return tuple(found)
 
 

@@ -7,6 +7,7 @@ import zlib
 
 from pfnlab.inspector.host_snapshot import Module
 from pfnlab.inspector.parsing.text_files import TextFiles, decoded, first_line
+from pfnlab.inspector.snapshot_bounds import SnapshotBounds
 
 #: Files that say whether the machine is a guest.
 HYPERVISOR_TYPE = "/sys/hypervisor/type"
@@ -31,9 +32,6 @@ PROCESSOR_FLAGS = frozenset({"pat", "mtrr", "hypervisor"})
 
 _FLAGS_LINE = re.compile(rb"^flags\s*:([^\n]*)$", re.MULTILINE)
 _MODULE = re.compile(r"^([A-Za-z0-9_-]+) +[0-9]+ +[0-9-]+ *(\S*)", re.MULTILINE)
-
-#: The most bytes of a configuration that is packed.
-_MOST_CONFIG = 1 << 22
 
 #: Hypervisors by what DMI says of their machines.
 GUESTS = (
@@ -61,21 +59,25 @@ def modules(data: bytes) -> tuple[Module, ...]:
     return tuple(found)
 
 
-def unpacked(data: bytes) -> bytes:
-    """The text of a configuration, which may be packed with gzip; empty where it is damaged or too large."""
+def unpacked(data: bytes, bounds: SnapshotBounds) -> tuple[bytes, str]:
+    """The text of a configuration, which may be packed with gzip, or why there is none; the other is empty.
+
+    :param bounds: the most that it may be unpacked
+    """
     if data[:2] != b"\x1f\x8b":
-        return data
+        return data, ""
+    unpacking = zlib.decompressobj(wbits=31)
     try:
-        unpacking = zlib.decompressobj(wbits=31)
-        text = unpacking.decompress(data, _MOST_CONFIG)
+        text = unpacking.decompress(data, bounds.unpacked(len(data)) + 1)
     except zlib.error:
-        return b""
-    return b"" if unpacking.unconsumed_tail else text
+        return b"", "its packing is damaged"
+    why = bounds.is_too_packed(len(data), len(text)) or ("" if unpacking.eof else "its packing is damaged")
+    return b"" if why else text, why
 
 
 def trimmed_config(data: bytes) -> bytes:
     """The lines of a configuration whose options decide what can be mapped and seen."""
-    return b"".join(found[0] + b"\n" for found in OPTION_LINE.finditer(unpacked(data)))
+    return b"".join(found[0] + b"\n" for found in OPTION_LINE.finditer(data))
 
 
 def options_of(data: bytes) -> dict[str, str]:

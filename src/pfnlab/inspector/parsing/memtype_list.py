@@ -11,6 +11,7 @@ import re
 
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.inspector.host_snapshot import Reservation
+from pfnlab.inspector.parsing.text_files import line_pieces
 
 #: The file.
 PATH = "/sys/kernel/debug/x86/pat_memtype_list"
@@ -35,12 +36,14 @@ def reservations(data: bytes) -> tuple[tuple[Reservation, ...], int]:
     modes, end_of_all = _MODES, 1 << 64
     found = [
         Reservation(first, last, modes[mode])
-        for start, end, mode in (_NEW.findall(data) if b": [mem " in data else ())
+        for piece in (line_pieces(data) if b": [mem " in data else ())
+        for start, end, mode in _NEW.findall(piece)
         if (first := int(start, 16)) < (last := int(end, 16) or end_of_all)
     ]
     found += [
         Reservation(first, last, modes[mode])
-        for mode, start, end in (_OLD.findall(data) if b" @ " in data else ())
+        for piece in (line_pieces(data) if b" @ " in data else ())
+        for mode, start, end in _OLD.findall(piece)
         if (first := int(start, 16)) < (last := int(end, 16) or end_of_all)
     ]
     return tuple(found), len(found) + data.count(HEAD)

@@ -10,7 +10,6 @@ from pfnlab.inspector.host_snapshot import Access, HostMapping, PciFunction, Pro
 from pfnlab.inspector.parsing.mapped_range import VFIO, BarPlaces
 from pfnlab.inspector.parsing.process_maps import (
     TRIMMED_LINE,
-    Vma,
     is_device_file,
     is_of_interest,
     is_trimmed,
@@ -18,18 +17,18 @@ from pfnlab.inspector.parsing.process_maps import (
     vmas,
 )
 from pfnlab.inspector.parsing.text_files import (
-    MOST_LIST,
     FileText,
+    LongFiles,
     TextFiles,
     Unparsable,
     decoded,
     first_line,
-    odd_lines,
+    odd_line,
     shown,
 )
 from pfnlab.inspector.parsing.vfio_owners import VfioOwners
 from pfnlab.progress import Work
-from pfnlab.units import PAGE_SIZE
+from pfnlab.units import PAGE_SIZE, number_of
 
 #: What gives the rest to a user who may not see other users' processes.
 _COMMAND = "sudo pfnlab inspect"
@@ -70,7 +69,7 @@ class _Tally:
         self.name = name
         self.read = self.refused = self.cut = 0
         self.others_hidden = False
-        self.why = ""
+        self.why = self.why_cut = ""
         self.seconds: float | None = None
 
     def count(self, text: FileText) -> None:
@@ -80,7 +79,9 @@ class _Tally:
             self.why = text.why
         elif text.there:
             self.read += 1
-            self.cut += text.access is Access.CUT
+            if text.access is Access.CUT:
+                self.cut += 1
+                self.why_cut = text.why
         if text.seconds is not None:
             self.seconds = text.seconds
 
@@ -88,10 +89,11 @@ class _Tally:
         """All of them as one source."""
         if self.refused:
             access = Access.CUT if self.read else Access.REFUSED
-            why = f"{self.refused} {'process' if self.refused == 1 else 'processes'}: {self.why}"
+            why = f"{number_of(self.refused, 'process', 'processes')}: {self.why}"
             return SnapshotSource(self.name, access, why, self.seconds, _COMMAND)
         if self.cut:
-            return SnapshotSource(self.name, Access.CUT, f"{self.cut} too large", self.seconds)
+            why = f"{number_of(self.cut, 'process', 'processes')}: {self.why_cut}"
+            return SnapshotSource(self.name, Access.CUT, why, self.seconds)
         if self.others_hidden:
             why = "processes of other users are not shown (hidepid)"
             return SnapshotSource(self.name, Access.CUT, why, self.seconds, _COMMAND)
@@ -101,11 +103,12 @@ class _Tally:
 class ProcessFiles:
     """Reads the processes of one machine.
 
+    :param long: those of its files that have many lines
     :param devices: its PCI devices, None where they are not known
     """
 
-    def __init__(self, files: TextFiles, devices: tuple[PciFunction, ...] | None) -> None:
-        self._files = files
+    def __init__(self, files: TextFiles, long: LongFiles, devices: tuple[PciFunction, ...] | None) -> None:
+        self._files, self._long = files, long
         self._places = BarPlaces(devices or ())
         self._owners = VfioOwners(files, devices or ())
         # Where such a mapping is, and the inode of its file.
@@ -137,49 +140,50 @@ class ProcessFiles:
         return ProcessesSeen(tuple(processes), tuple(mappings), (self._maps.source(), self._links.source()))
 
     def _add(self, pid: int, processes: list[Process], mappings: list[HostMapping]) -> None:
-        own = self._vmas_of(pid)
+        path, text = self._maps_of(pid)
         targets, listing = self._open_files(pid)
         self._links.count(listing)
-        if not own and not targets:
+        if not text.data and not targets:
             return
         if targets:
             self._owners.add(pid, targets)
         known, places = self._known, self._places
-        before = len(mappings)
-        for start, end, perms, offset, inode, path, flags in own:
-            kind = known.get((path, flags, perms))
+        before, count = len(mappings), 0
+        for start, end, perms, offset, inode, file, flags in vmas(text.data):
+            count += 1
+            kind = known.get((file, flags, perms))
             if kind is None:
-                kind = known[path, flags, perms] = _kind_of(path, flags, perms)
+                kind = known[file, flags, perms] = _kind_of(file, flags, perms)
             wanted, name, names, permitted, of_uio = kind
             if wanted:
                 first, last, at = int(start, 16), int(end, 16), int(offset, 16)
                 physical = places.range_of(name, at, last - first, None) if last > first else None
-                if path == _VFIO:
+                if file == _VFIO:
                     self._of_vfio.append((len(mappings), inode))
                 elif of_uio and last > first:
                     physical = self._uio_range(name, at, last - first)
                 mappings.append(HostMapping(pid, first, last, permitted, name, at, names, physical))
+        # A bundle has nothing else.
+        if self._files.strict and not is_trimmed(text.data, count):
+            odd = odd_line(text.data, TRIMMED_LINE.fullmatch)
+            if odd is not None:
+                reason = f"line {odd[0]} is none of a mapping: {shown(odd[1])}"
+                raise Unparsable(self._files.origin, path, text.line + odd[0], reason)
         if targets or len(mappings) > before:
             opened = tuple(sorted(set(targets.values())))
             processes.append(Process(pid, first_line(self._files, f"/proc/{pid}/comm"), opened))
 
-    def _vmas_of(self, pid: int) -> list[Vma]:
+    def _maps_of(self, pid: int) -> tuple[str, FileText]:
+        # What is kept of another file than a bundle's is as small as that.
+        kept = bytes if self._files.strict else trimmed
         path = f"/proc/{pid}/smaps"
-        text = self._files.read(path, MOST_LIST)
+        text = self._long.read(path, kept)
         if text.access is Access.ABSENT:
             # A kernel without CONFIG_PROC_PAGE_MONITOR has no flags.
             path = f"/proc/{pid}/maps"
-            text = self._files.read(path, MOST_LIST)
+            text = self._long.read(path, kept)
         self._maps.count(text)
-        if not self._files.strict:
-            return vmas(trimmed(text.data))
-        # A bundle has nothing else.
-        found = vmas(text.data)
-        if not is_trimmed(text.data, found):
-            for number, line in odd_lines(text.data, TRIMMED_LINE.fullmatch)[:1]:
-                reason = f"line {number} is none of a mapping: {shown(line)}"
-                raise Unparsable(self._files.origin, path, text.line + number, reason)
-        return found
+        return path, text
 
     def _open_files(self, pid: int) -> tuple[dict[str, str], FileText]:
         folder = f"/proc/{pid}/fd"

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from pfnlab.inspector.parsing.text_files import line_pieces
+
 #: Files whose mappings, and open descriptors, are of interest.
 DEVICE_FILE = (
     rb"(?:/dev/(?:mem|kfd|hpet|fb[0-9]+|dri/|nvidia|uio[0-9]|infiniband/|vfio/|accel/)"
@@ -27,6 +29,8 @@ _PARTS = (b"/dev/", b"/proc/bus/pci/", b"/resource", b"anon_inode:[vfio-device]"
 
 _OF_FLAGS = re.compile(rb"^VmFlags:[^\n]* (?:pf|io)(?= |$)[^\n]*$", re.MULTILINE)
 _FLAGS = re.compile(rb"^VmFlags:([^\n]*)$", re.MULTILINE)
+
+_DIGITS = b"0123456789abcdef"
 
 #: A line of maps; its path may have any byte but the end of a line.
 HEAD = re.compile(
@@ -77,19 +81,19 @@ def trimmed(data: bytes) -> bytes:
     return b"\n".join((*kept, b"")) if kept else b""
 
 
-def vmas(data: bytes) -> list[Vma]:
+def vmas(data: bytes) -> Iterator[Vma]:
     """The VMAs of a trimmed file: start, end, permissions, offset, inode, path and the line of flags.
 
     A path or a line that is not there is empty.
     """
-    found: list[Vma] = _VMA.findall(data)
-    return found
+    for piece in line_pieces(data, _DIGITS):
+        yield from _VMA.findall(piece)
 
 
-def is_trimmed(data: bytes, found: list[Vma]) -> bool:
-    """True where a file has no lines but those of the VMAs *found* in it."""
+def is_trimmed(data: bytes, count: int) -> bool:
+    """True where a file has no lines but those of the VMAs in it, of which there are *count*."""
     lines = data.count(b"\n") + (not data.endswith(b"\n") and data != b"")
-    return lines == len(found) + data.count(b"\nVmFlags:")
+    return lines == count + data.count(b"\nVmFlags:")
 
 
 def is_of_interest(path: bytes, flags: bytes) -> bool:
@@ -103,7 +107,7 @@ def _head_before(data: bytes, at: int) -> int | None:
         if at <= 0:
             return None
         at = data.rfind(b"\n", 0, at - 1) + 1
-        if data[at : at + 1] in b"0123456789abcdef":
+        if data[at : at + 1] in _DIGITS:
             return at
     return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import msgspec
@@ -10,9 +10,13 @@ import msgspec
 from pfnlab.errors import Misuse
 from pfnlab.inert import visible_name
 from pfnlab.inspector.host_snapshot import Access, UnkeptLines
+from pfnlab.inspector.snapshot_bounds import SnapshotBounds
 
-#: The most bytes of a file with few lines, and of a list.
-MOST_SMALL, MOST_LIST = 1 << 20, 1 << 29
+#: The most bytes of a file with few lines.
+MOST_SMALL = 1 << 20
+
+#: Bytes of a piece of a long file that is parsed at once.
+_PIECE = 1 << 20
 
 #: A name without a leading slash is a command's, and its content what that prints.
 DMESG, JOURNAL = "dmesg", "journalctl -k -b -o short-monotonic"
@@ -49,12 +53,14 @@ class TextFiles(Protocol):
     :ivar root: they were read as the superuser
     :ivar strict: a line that has not the form of its file is refused; otherwise it is left out and said
     :ivar left_out: of a redacted bundle, the lines that it lacks
+    :ivar bounds: the most that is read of them
     """
 
     origin: str
     root: bool
     strict: bool
     left_out: tuple[UnkeptLines, ...]
+    bounds: SnapshotBounds
 
     def read(self, path: str, most: int = MOST_SMALL) -> FileText:
         """The content of the file at *path*, at most *most* bytes; what is not there is no error."""
@@ -100,10 +106,69 @@ def first_line(files: TextFiles, path: str) -> str:
     return decoded(text.data.partition(b"\n")[0]).strip() if text.there else ""
 
 
-def odd_lines(data: bytes, good: Callable[[bytes], object]) -> list[tuple[int, bytes]]:
-    """The lines, counted from 1, that are not empty and are not *good*."""
-    found = []
-    for number, line in enumerate(data.split(b"\n"), 1):
-        if line.strip() and not good(line):
-            found.append((number, line))
-    return found
+def odd_line(data: bytes, good: Callable[[bytes], object]) -> tuple[int, bytes] | None:
+    """The first line, counted from 1, that is not empty and is not *good*; None where there is none."""
+    number = 0
+    for piece in line_pieces(data):
+        for line in piece.removesuffix(b"\n").split(b"\n"):
+            number += 1
+            if line.strip() and not good(line):
+                return number, line
+    return None
+
+
+def line_pieces(data: bytes, first: bytes = b"") -> Iterator[bytes]:
+    """A long file in pieces of whole lines: what is parsed of one is kept in another form, and it is gone.
+
+    :param first: what the first line of a piece begins with, any one of these bytes; empty for anything
+    """
+    start = 0
+    while start < len(data):
+        end = start + _PIECE
+        while True:
+            end = data.find(b"\n", end) + 1 or len(data)
+            if not first or end == len(data) or data[end : end + 1] in first:
+                break
+        yield data[start:end]
+        start = end
+
+
+class LongFiles:
+    """Files of many lines out of those of a machine, as far as the bounds of a reading go.
+
+    :param files: all files
+    """
+
+    def __init__(self, files: TextFiles) -> None:
+        self._files = files
+        self._bytes = self._lines = 0
+
+    def read(self, path: str, kept: Callable[[bytes], bytes] = bytes) -> FileText:
+        """The content of the file at *path*; where it goes beyond a bound it is cut there, and says so.
+
+        :param kept: what is kept of it, which counts for the bound of all files
+        :raises Unparsable: the files are a bundle's, and it goes beyond a bound
+        """
+        bounds, text = self._files.bounds, self._files.read(path, self._files.bounds.bytes + 1)
+        lines = text.data.count(b"\n")
+        why = bounds.is_longer(len(text.data), lines)
+        if why and self._files.strict:
+            raise Unparsable(self._files.origin, path, text.line + min(lines, bounds.lines) + 1, why)
+        data = kept(_beginning(text.data, bounds) if why else text.data)
+        self._bytes += len(data)
+        self._lines += data.count(b"\n")
+        beyond = bounds.is_larger(self._bytes, self._lines)
+        if not (why or beyond):
+            return FileText(data, text.access, text.why, text.seconds, text.line)
+        return FileText(b"" if beyond else data, Access.CUT, beyond or why, text.seconds, text.line)
+
+
+def _beginning(data: bytes, bounds: SnapshotBounds) -> bytes:
+    """As many lines, and bytes, as one file may have."""
+    left, end = bounds.lines, 0
+    for piece in line_pieces(data[: bounds.bytes]):
+        lines = piece.count(b"\n")
+        if lines > left:
+            return data[:end] + b"".join(piece.splitlines(keepends=True)[:left])
+        left, end = left - lines, end + len(piece)
+    return data[:end]

@@ -20,6 +20,7 @@ from pfnlab.inspector.parsing.text_files import (
     decoded,
     shown,
 )
+from pfnlab.inspector.snapshot_bounds import ORDINARY, SnapshotBounds
 from pfnlab.inspector.sources.bundle_form import ACCESS, MAGIC, MOST_LINE, VERSION, bundle_bytes
 
 _DIRECTIVE = re.compile(rb"\n([^ \n][^\n]*|(?=\n))")
@@ -32,8 +33,8 @@ _LEFT = re.compile(rb"note left ([0-9]{1,12}) ([^\n]{1,200})")
 _PROCESS_FILE = re.compile(r"/proc/([0-9]{1,10})/(smaps|maps|fd|fdinfo|comm)")
 _CONTENT = (b"file", b"hex", b"link", b"folder")
 
-#: The most directives: files and links of ten thousand processes and devices, ten times.
-_MOST_DIRECTIVES = 2_000_000
+#: So many lines that a file may have make room for a file or a link: half a million, if nobody asks for more.
+_LINES_PER_FILE = 4
 
 _NOT_THERE = FileText(b"", Access.ABSENT, "not in the bundle")
 
@@ -55,13 +56,14 @@ class Bundle:
 
     :param data: its text
     :param origin: its name for messages
+    :param bounds: the most that is read of it
     :raises Misuse: it is none, was cut, or a line of it has not its form; file and line are named
     """
 
     strict = True
 
-    def __init__(self, data: bytes, origin: str) -> None:
-        self.origin = origin
+    def __init__(self, data: bytes, origin: str, bounds: SnapshotBounds = ORDINARY) -> None:
+        self.origin, self.bounds = origin, bounds
         self._data = data
         self._parts: dict[str, _Part] = {}
         self._links: dict[str, _Part] = {}
@@ -75,12 +77,12 @@ class Bundle:
         self._pids = frozenset(self._lines("/proc"))
 
     @classmethod
-    def at(cls, path: Path) -> Bundle:
+    def at(cls, path: Path, bounds: SnapshotBounds = ORDINARY) -> Bundle:
         """The bundle in a file, packed with gzip or not.
 
         :raises Misuse: as the class, or the file cannot be read
         """
-        return cls(bundle_bytes(path), str(path))
+        return cls(bundle_bytes(path, bounds), str(path), bounds)
 
     @property
     def redacted(self) -> bool:
@@ -92,7 +94,7 @@ class Bundle:
         part = self._parts.get(path)
         if part is None:
             return self._unlisted(path)
-        data = self._content(part)
+        data = self._content(part, most + 1)
         if part.kind == b"hex":
             data = self._bytes_of(part, data)
         if len(data) > most:
@@ -125,8 +127,10 @@ class Bundle:
             return _NOT_THERE
         return FileText(b"", seconds=self._parts["/proc"].seconds)
 
-    def _content(self, part: _Part) -> bytes:
-        return self._data[part.start : part.end].replace(b"\n ", b"\n")[1:]
+    def _content(self, part: _Part, most: int | None = None) -> bytes:
+        # A byte of content takes two of the bundle at most, of what is written as digits three.
+        end = part.end if most is None else min(part.end, part.start + 4 * most)
+        return self._data[part.start + 1 : end].replace(b"\n ", b"\n")
 
     def _lines(self, folder: str) -> list[str]:
         part = self._parts.get(folder)
@@ -151,6 +155,10 @@ class Bundle:
         at = data.find(b"\0")
         if at >= 0:
             raise self._wrong(data.count(b"\n", 0, at) + 1, "a bundle has no zero bytes: copy it again")
+        if larger := self.bounds.is_larger(len(data), data.count(b"\n")):
+            raise self._wrong(
+                min(data.count(b"\n", 0, self.bounds.all_bytes), self.bounds.all_lines) + 1, larger
+            )
         # A line that is too long has one of these windows for itself.
         for at in range(0, len(data) - MOST_LINE, MOST_LINE):
             if data.find(b"\n", at, at + MOST_LINE) < 0:
@@ -161,6 +169,7 @@ class Bundle:
         data, line, before = self._data, 1, 0
         seconds: float | None = None
         open_part: _Part | None = None
+        most = self.bounds.lines // _LINES_PER_FILE
         for count, found in enumerate(_DIRECTIVE.finditer(data)):
             line += data.count(b"\n", before, found.start() + 1)
             before = found.start() + 1
@@ -171,8 +180,8 @@ class Bundle:
             if (end := _END.fullmatch(text)) is not None:
                 self._check_end(int(end[1]), line, found.end())
                 return
-            if count > _MOST_DIRECTIVES:
-                raise self._wrong(line, "too many files for one machine: this is no bundle")
+            if count >= most:
+                raise self._wrong(line, f"more than {most:,} files and links{self.bounds.remedy}")
             word, _, rest = text.partition(b" ")
             if word in _CONTENT or word in ACCESS:
                 open_part = self._add(word, rest, line, seconds, found.end() + 1)

@@ -25,9 +25,10 @@ from pathlib import Path
 import msgspec
 
 from pfnlab.errors import Misuse
-from pfnlab.files import read_bytes
+from pfnlab.files import check_regular, read_bytes
 from pfnlab.inert import visible_name
 from pfnlab.inspector.host_snapshot import Access
+from pfnlab.inspector.snapshot_bounds import SnapshotBounds
 
 #: The first line, without the version.
 MAGIC = b"pfnlab-bundle "
@@ -35,8 +36,8 @@ VERSION = b"1"
 
 GZIP = b"\x1f\x8b"
 
-#: The most bytes of a bundle, unpacked, and of one of its lines.
-MOST_BUNDLE, MOST_LINE = 1 << 29, 1 << 16
+#: The most bytes of a line of a bundle.
+MOST_LINE = 1 << 16
 
 #: Directives that say what became of a file that was not read whole.
 ACCESS = {b"refused": Access.REFUSED, b"absent": Access.ABSENT, b"cut": Access.CUT}
@@ -102,35 +103,43 @@ def is_bundle(head: bytes) -> bool:
     return head.startswith(MAGIC)
 
 
-def bundle_bytes(path: Path) -> bytes:
+def bundle_bytes(path: Path, bounds: SnapshotBounds) -> bytes:
     """The text of the bundle at *path*, unpacked.
 
     :raises Unreadable: the file cannot be read
     :raises Misuse: it is too large, unpacked too, or its packing is damaged
     """
-    return unpacked(read_bytes(path, "bundle", MOST_BUNDLE), str(path))
+    _check_size(visible_name(path), check_regular(path, "bundle").st_size, bounds)
+    return unpacked(read_bytes(path, "bundle", bounds.all_bytes), str(path), bounds)
 
 
-def unpacked(data: bytes, origin: str) -> bytes:
+def _check_size(name: str, size: int, bounds: SnapshotBounds) -> None:
+    why = bounds.is_larger(size, 0)
+    if why:
+        raise Misuse(f"{name}: {why}")
+
+
+def unpacked(data: bytes, origin: str, bounds: SnapshotBounds) -> bytes:
     """The text of a bundle, packed with gzip or not.
 
     :param origin: its name for messages
     :raises Misuse: it is too large, unpacked too, or its packing is damaged
     """
     name = visible_name(origin)
-    if len(data) > MOST_BUNDLE:
-        raise Misuse(f"{name}: it is larger than {MOST_BUNDLE >> 20} MiB: this is no bundle")
+    _check_size(name, len(data), bounds)
     if not data.startswith(GZIP):
         return data
-    parts, size = [], 0
+    parts, size, before = [], 0, len(data)
     unpacking = zlib.decompressobj(wbits=31)
     try:
         while data and not unpacking.eof:
             parts.append(unpacking.decompress(data, _CHUNK))
             data = unpacking.unconsumed_tail
             size += len(parts[-1])
-            if size > MOST_BUNDLE:
-                raise Misuse(f"{name}: unpacked it is larger than {MOST_BUNDLE >> 20} MiB: this is no bundle")
+            why = bounds.is_too_packed(before, size)
+            if why:
+                raise Misuse(f"{name}: {why}")
+            _check_size(name, size, bounds)
     except zlib.error:
         raise Misuse(f"{name}: its packing is damaged: copy it again") from None
     if not unpacking.eof:

@@ -9,7 +9,7 @@ from pfnlab.files import cannot_write, write_whole
 from pfnlab.inspector.host_snapshot import Access, Snapshot
 from pfnlab.inspector.parsing.assembly import snapshot_of
 from pfnlab.inspector.parsing.lspci import trimmed_listing
-from pfnlab.inspector.parsing.machine_facts import CPUINFO, trimmed_config, trimmed_processor
+from pfnlab.inspector.parsing.machine_facts import CPUINFO, trimmed_config, trimmed_processor, unpacked
 from pfnlab.inspector.parsing.pci_files import CONFIG_BYTES
 from pfnlab.inspector.parsing.process_maps import is_device_file, trimmed
 from pfnlab.inspector.parsing.text_files import LSPCI, MOST_SMALL, FileText, TextFiles
@@ -58,13 +58,18 @@ class Recorder:
         self.entries: list[Entry] = []
         self.origin, self.root, self.strict = files.origin, files.root, files.strict
         self.left_out = files.left_out
+        self.bounds = files.bounds
 
     def read(self, path: str, most: int = MOST_SMALL) -> FileText:
         """The content that is kept."""
         known = self._known.get(("file", path))
         if known is None:
             whole = self._files.read(path, most)
-            known = FileText(_kept(path, whole.data), whole.access, whole.why, whole.seconds, whole.line)
+            data, access, why = whole.data, whole.access, whole.why
+            if _CONFIG.fullmatch(path) and whole.there:
+                data, damage = unpacked(data, self.bounds)
+                access, why = (Access.CUT, damage) if damage else (access, why)
+            known = FileText(_kept(path, data), access, why, whole.seconds, whole.line)
             self._known["file", path] = known
             self._note("hex" if _SPACE.fullmatch(path) else "file", path, known)
         return known

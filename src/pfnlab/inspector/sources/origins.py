@@ -11,6 +11,7 @@ from pfnlab.inert import visible_name
 from pfnlab.inspector.host_snapshot import Access, Snapshot
 from pfnlab.inspector.parsing.assembly import snapshot_of
 from pfnlab.inspector.parsing.text_files import TextFiles
+from pfnlab.inspector.snapshot_bounds import ORDINARY, SnapshotBounds
 from pfnlab.inspector.sources.bundle import Bundle
 from pfnlab.inspector.sources.bundle_form import GZIP, is_bundle, unpacked
 from pfnlab.inspector.sources.root_folder import RootFolder
@@ -24,28 +25,29 @@ _CORES = (b"\x7fELF", b"KDUMP   ", b"makedumpfile", b"DISKDUMP")
 _HEAD = 512
 
 
-def live_files() -> TextFiles:
+def live_files(bounds: SnapshotBounds = ORDINARY) -> TextFiles:
     """The files of the machine that pfnlab runs on."""
-    return RootFolder(Path("/"), HERE)
+    return RootFolder(Path("/"), HERE, bounds)
 
 
-def live_snapshot() -> Snapshot:
+def live_snapshot(bounds: SnapshotBounds = ORDINARY) -> Snapshot:
     """The snapshot of the machine that pfnlab runs on, as far as this user may see it; nothing is changed."""
-    return snapshot_of(live_files())
+    return snapshot_of(live_files(bounds))
 
 
-def files_at(path: Path) -> TextFiles:
+def files_at(path: Path, bounds: SnapshotBounds = ORDINARY) -> TextFiles:
     """The text files that a bundle or a report has.
 
+    :param bounds: the most that is read of them
     :raises Misuse: it is neither
     """
     if path.is_dir():
-        return SosFolder(path)
+        return SosFolder(path, bounds)
     head = read_head(path, "bundle", _HEAD)
     if is_bundle(head):
-        return Bundle.at(path)
+        return Bundle.at(path, bounds)
     if is_archive(head):
-        return SosArchive(path)
+        return SosArchive(path, bounds)
     raise Misuse(
         f"{visible_name(path)}: this is no bundle, no report of sos and no core: "
         "make a bundle with pfnlab-collect.sh"
@@ -60,7 +62,7 @@ def received_bundle(data: bytes, origin: str) -> Bundle:
     """
     name, head = visible_name(origin), data[:_HEAD]
     if is_bundle(head):
-        return Bundle(unpacked(data, origin), origin)
+        return Bundle(unpacked(data, origin, ORDINARY), origin)
     if head.startswith(_CORES):
         raise Misuse(f"{name}: this is a core, and here only bundles are opened: `pfnlab inspect` reads it")
     if head.startswith(GZIP):
@@ -70,9 +72,10 @@ def received_bundle(data: bytes, origin: str) -> Bundle:
     raise Misuse(f"{name}: this is no bundle: make one with `pfnlab inspect --collect` or pfnlab-collect.sh")
 
 
-def open_origin(path: Path) -> Snapshot:
+def open_origin(path: Path, bounds: SnapshotBounds = ORDINARY) -> Snapshot:
     """The snapshot of a bundle, a report or a core; its content says which it is.
 
+    :param bounds: the most that is read of it, where it is no core
     :raises Misuse: it is none of them, or damaged
     :raises MissingTool: a core needs what is not installed
     """
@@ -81,7 +84,7 @@ def open_origin(path: Path) -> Snapshot:
         core = importlib.import_module("pfnlab.inspector.sources.core")
         found: Snapshot = core.core_snapshot(path)
         return found
-    return of_a_machine(snapshot_of(files_at(path)))
+    return of_a_machine(snapshot_of(files_at(path, bounds)))
 
 
 def of_a_machine(snapshot: Snapshot) -> Snapshot:

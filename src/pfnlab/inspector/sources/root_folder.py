@@ -14,6 +14,7 @@ from pathlib import Path
 from pfnlab.inspector.host_snapshot import Access, UnkeptLines
 from pfnlab.inspector.parsing.kernel_log import KMSG
 from pfnlab.inspector.parsing.text_files import JOURNAL, MOST_SMALL, FileText
+from pfnlab.inspector.snapshot_bounds import ORDINARY, SnapshotBounds
 
 #: Seconds that the journal may take, and that the log is read while it grows.
 _JOURNAL_LIMIT, _LOG_LIMIT = 60.0, 10.0
@@ -33,15 +34,16 @@ class RootFolder:
 
     :param folder: the root
     :param origin: its name for messages
+    :param bounds: the most that is read of it
     """
 
     strict = False
     left_out: tuple[UnkeptLines, ...] = ()
 
-    def __init__(self, folder: Path, origin: str = "") -> None:
+    def __init__(self, folder: Path, origin: str = "", bounds: SnapshotBounds = ORDINARY) -> None:
         self._folder = os.path.realpath(folder)
         self._live = self._folder == "/"
-        self.origin = origin or str(folder)
+        self.origin, self.bounds = origin or str(folder), bounds
         self.root = os.geteuid() == 0
 
     def read(self, path: str, most: int = MOST_SMALL) -> FileText:

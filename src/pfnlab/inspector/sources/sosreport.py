@@ -16,6 +16,7 @@ from pfnlab.inert import visible_name
 from pfnlab.inspector.host_snapshot import Access, UnkeptLines
 from pfnlab.inspector.parsing.assembly import HOST, MODULES
 from pfnlab.inspector.parsing.text_files import DMESG, JOURNAL, LSPCI, MOST_SMALL, UNAME, FileText
+from pfnlab.inspector.snapshot_bounds import ORDINARY, SnapshotBounds
 from pfnlab.inspector.sources.root_folder import RootFolder
 
 #: Where a report has what commands print, and files under another name; the first that is there is taken.
@@ -34,8 +35,8 @@ PLACES = {
 #: What an archive is read of: all files below these, or of these names.
 _WANTED = ("proc/", "sys/", "boot/config-", *(place for places in PLACES.values() for place in places))
 
-#: The most bytes of an archive, unpacked, of a file in it, and of all files kept; the most files.
-MOST_UNPACKED, MOST_FILE, MOST_KEPT, MOST_FILES = 8 << 30, 1 << 28, 1 << 29, 1 << 20
+#: The most bytes of an archive, unpacked, whatever it was packed; and the most files.
+MOST_UNPACKED, MOST_FILES = 8 << 30, 1 << 20
 
 _OPENERS: dict[bytes, Callable[[IO[bytes]], object]] = {
     b"\x1f\x8b": lambda packed: gzip.GzipFile(fileobj=packed),
@@ -56,11 +57,12 @@ class SosFolder(RootFolder):
     """The folder of a report, or any that mirrors a root.
 
     :param folder: the report's, or one that has it alone
+    :param bounds: the most that is read of it
     :raises Misuse: nothing in it is a report
     """
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(_report_in(folder), str(folder))
+    def __init__(self, folder: Path, bounds: SnapshotBounds = ORDINARY) -> None:
+        super().__init__(_report_in(folder), str(folder), bounds)
         self.root = True
 
     def read(self, path: str, most: int = MOST_SMALL) -> FileText:
@@ -82,6 +84,7 @@ class SosFolder(RootFolder):
 class SosArchive:
     """The archive of a report: its files are in memory, as far as they are of use.
 
+    :param bounds: the most that is read of it
     :raises Misuse: it is damaged, or larger than a report can be
     """
 
@@ -89,9 +92,9 @@ class SosArchive:
     root = True
     left_out: tuple[UnkeptLines, ...] = ()
 
-    def __init__(self, path: Path) -> None:
-        check_regular(path, "report")
-        self.origin = str(path)
+    def __init__(self, path: Path, bounds: SnapshotBounds = ORDINARY) -> None:
+        size = check_regular(path, "report").st_size
+        self.origin, self.bounds = str(path), bounds
         self._files: dict[str, bytes] = {}
         self._links: dict[str, str] = {}
         self._folders: dict[str, set[str]] = {}
@@ -101,7 +104,7 @@ class SosArchive:
                 packed.seek(0)
                 opener = next((one for magic, one in _OPENERS.items() if head.startswith(magic)), None)
                 stream = cast("IO[bytes]", opener(packed) if opener else packed)
-                self._read(cast("IO[bytes]", _Limited(stream, self.origin)))
+                self._read(_Limited(stream, self.origin, size, bounds))
         except (tarfile.TarError, EOFError, OSError, lzma.LZMAError, ValueError) as trouble:
             raise Misuse(f"{visible_name(path)}: the archive is damaged: {visible_name(trouble)}") from None
 
@@ -139,25 +142,24 @@ class SosArchive:
                 parts.append(part)
         return "/".join(parts)
 
-    def _read(self, stream: IO[bytes]) -> None:
+    def _read(self, stream: _Limited) -> None:
         kept = 0
-        with tarfile.open(fileobj=stream, mode="r|") as archive:
+        with tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r|") as archive:
             for name, member in _members(archive, self.origin):
+                stream.member = name
                 if not name.startswith(_WANTED):
                     continue
                 if member.issym() or member.islnk():
                     target = member.linkname
                     self._links[name] = target if member.issym() else "/" + target.partition("/")[2]
                 elif member.isreg():
-                    if member.size > MOST_FILE:
-                        raise Misuse(
-                            f"{visible_name(self.origin)}: {visible_name(name)} is too large for a report"
-                        )
                     content = archive.extractfile(member)
-                    self._files[name] = data = content.read() if content is not None else b""
+                    # One byte more says that there is more.
+                    most = self.bounds.bytes + 1
+                    self._files[name] = data = content.read(most) if content is not None else b""
                     kept += len(data)
-                    if kept > MOST_KEPT:
-                        raise Misuse(f"{visible_name(self.origin)}: too large for a report")
+                    if larger := self.bounds.is_larger(kept, 0):
+                        raise Misuse(f"{visible_name(self.origin)}: {visible_name(name)}: {larger}")
                 else:
                     continue
                 self._add_names(name)
@@ -186,19 +188,27 @@ def _members(archive: tarfile.TarFile, origin: str) -> Iterator[tuple[str, tarfi
 
 
 class _Limited:
-    """A stream that refuses to give more than a report has."""
+    """A stream that refuses to give more than a report has.
 
-    def __init__(self, stream: IO[bytes], origin: str) -> None:
+    :param size: bytes of the archive
+    :ivar member: the file that is read
+    """
+
+    def __init__(self, stream: IO[bytes], origin: str, size: int, bounds: SnapshotBounds) -> None:
         self._stream, self._origin, self._given = stream, origin, 0
+        self._size, self._bounds = size, bounds
+        self.member = ""
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes."""
         part = self._stream.read(size)
         self._given += len(part)
+        why = self._bounds.is_too_packed(self._size, self._given)
         if self._given > MOST_UNPACKED:
-            raise Misuse(
-                f"{visible_name(self._origin)}: unpacked it is larger than {MOST_UNPACKED >> 30} GiB"
-            )
+            why = f"unpacked it is larger than {MOST_UNPACKED >> 30} GiB"
+        if why:
+            behind = f": behind {visible_name(self.member)}" if self.member else ""
+            raise Misuse(f"{visible_name(self._origin)}{behind}: {why}")
         return part
 
 
