@@ -20,8 +20,8 @@ ORDER = (
     ("path_walk",),
     ("whole_file",),
     ("files", "endings"),
-    ("limit", "branches", "progress", "made", "extras", "schema_files", "toml_text", "json_text"),
-    ("own_code", "worker", "result", "wildcards"),
+    ("own_code", "branches", "progress", "made", "extras", "schema_files", "toml_text", "json_text"),
+    ("worker", "result", "wildcards"),
     ("processes", "supervised"),
     ("store",),
     ("hw",),
@@ -72,7 +72,7 @@ ORDER = (
 ALONE = {
     "checker.search": (
         *("units", "version", "errors", "inert", "path_walk", "whole_file", "files"),
-        *("limit", "own_code", "worker", "processes", "extras"),
+        *("own_code", "worker", "processes", "extras"),
     ),
     "store": ("units", "errors", "inert", "path_walk", "whole_file", "files", "extras"),
 }

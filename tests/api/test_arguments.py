@@ -15,7 +15,7 @@ from for_each import for_each
 from hostile_policies import ENDLESS, METHOD, tracker
 
 import pfnlab as pl
-from pfnlab import limit, supervised
+from pfnlab import own_code
 from pfnlab.api.arguments import typed
 from pfnlab.errors import PolicyError
 from pfnlab.programs.lang.ops import Munmap, Op
@@ -371,16 +371,15 @@ ASKED: dict[str, Callable[[], object]] = {
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The policy is named by a relative path, and the limit is short."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(limit, "LIMIT", 1.0)
-    monkeypatch.setattr(supervised, "GRACE", 0.5)
+    monkeypatch.setattr(own_code, "LIMIT", 1.0)
 
 
 def refused(body: str, ask: Callable[[], object]) -> str:
-    """The message about a method that does *body*."""
+    """The message about a file whose method does *body*."""
     Path("mine.py").write_text(tracker(body))
     with pytest.raises(PolicyError) as caught:
         ask()
-    assert ("mine.py", METHOD) == (caught.value.path, caught.value.hook)
+    assert ("mine.py", True) == (caught.value.path, caught.value.hook in (None, METHOD))
     return caught.value.what
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +16,6 @@ from pfnlab.explorer.stories import Story, Storyteller
 from pfnlab.explorer.walk import GraphPlace, Walker
 from pfnlab.judging.judge import sentence_of
 from pfnlab.lab.running.named_machines import model_text
-from pfnlab.own_code import serve
 from pfnlab.picture import draw_compare, draw_race, draw_state
 from pfnlab.picture.differing import TRACKING, differing_words
 from pfnlab.programs.lang.load import load_text
@@ -186,7 +184,5 @@ def answering(end: End, *given: str) -> Callable[[Any], bytes]:
     """
     # The server hears Ctrl-C, and ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # A policy of the user's runs here: damage that it does to this process is said, and not forked.
-    serve(lambda text: print(text, end="", file=sys.stderr), (1, 2, end.fileno()))
     by_question = Answers(Storyteller(given, model_text)).by_question()
     return lambda question: reply(by_question[type(question)], question)
