@@ -27,6 +27,7 @@ ORDER = (
     ("hw",),
     ("mm",),
     ("policies",),
+    ("design",),
     ("bugs",),
     ("programs.lang",),
     ("programs.runs",),
@@ -193,11 +194,12 @@ def test_an_import_from_the_left_passes(module: str, text: str) -> None:
     assert violations(module, text) == []
 
 
-#: Modules that begin something: the command, `import pfnlab`, a script that stands alone, the known states
-#: of guests, with which tools/inspect_states.py asks whether the inspector is right.
+#: Modules that begin something: the command, `import pfnlab`, policy files, a script that stands alone, the
+#: known states of guests, with which tools/inspect_states.py asks whether the inspector is right.
 _BEGINNINGS = (
     "__init__.py",
     "__main__.py",
+    "design.py",
     "lab/running/known_state.py",
     "lab/images/plain_kernels.py",
     "reproducers/state_script.py",

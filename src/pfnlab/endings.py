@@ -7,9 +7,6 @@ import ctypes
 import os
 import signal
 
-#: In the environment of a process that goes on when the command has ended, as a browser does.
-STAYS = "PFNLAB_STAYS"
-
 #: PR_SET_PDEATHSIG of <linux/prctl.h>; other systems have no such thing.
 _SET_DEATH_SIGNAL = 1
 

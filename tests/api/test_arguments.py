@@ -407,9 +407,7 @@ def test_a_policy_that_is_right_is_asked(ask: Callable[[], object]) -> None:
 
 def test_a_run_is_the_same_as_that_of_the_kernels_own_policy() -> None:
     """With every step, though it was done elsewhere."""
-    Path("mine.py").write_text(
-        "from pfnlab.policies.trackers.track_ctx import TrackCtx\nclass Mine(TrackCtx): ...\n"
-    )
+    Path("mine.py").write_text("from pfnlab.design import TrackCtx\nclass Mine(TrackCtx): ...\n")
 
     own, kernels = pl.run("munmap-middle", OWN), pl.run("munmap-middle", "model:7.2")
 

@@ -27,8 +27,7 @@ operations = ["new = mmap bar[0:3] wc shared rw", "munmap <whole>", "munmap <fir
 """
 
 OWN = """
-from pfnlab.hw.cachemode import CacheMode
-from pfnlab.policies.trackers.track_ctx import TrackCtx
+from pfnlab.design import CacheMode, TrackCtx
 
 WC = CacheMode.WC
 

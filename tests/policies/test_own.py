@@ -160,7 +160,7 @@ IDLE = "def unmap_vmas(self, vma):\n        pass"
         ),
         ("vma.flags ^= 1", "it changed VMAs, which a tracker must leave alone"),
         ("return 1", "it returns nothing, and here it returned 1"),
-        ("vma.nothing", "it raised AttributeError: 'Vma' object has no attribute 'nothing' (line 72)"),
+        ("vma.nothing", "it raised AttributeError: 'Vma' object has no attribute 'nothing' (line 70)"),
         (
             "from pfnlab.errors import ModelledErrno; raise ModelledErrno(22)",
             "it must not refuse (EINVAL): the kernel has no way back from there",
@@ -211,7 +211,7 @@ def test_others_may_change_the_machine_while_a_placement_flushes(write: Write) -
     assert ["held", "ok", "ok"] == [step.result for step in steps[3:6]]
 
 
-DERIVED = """from pfnlab.policies.trackers.track_ctx import TrackCtx
+DERIVED = """from pfnlab.design import TrackCtx
 class Mine(TrackCtx):
     pass
 """
@@ -227,10 +227,9 @@ def test_nothing_stands_between_a_search_and_a_policy(write: Write) -> None:
 
 
 REFUSES = """import errno
-from pfnlab.errors import ModelledErrno
-from pfnlab.policies.trackers import track_ctx
+from pfnlab.design import ModelledErrno, TrackCtx
 
-class Mine(track_ctx.TrackCtx):
+class Mine(TrackCtx):
     def vmf_insert_pfn(self, vma, vpn, pfns, prot):
         if pfns.nr {condition}:
             raise ModelledErrno(errno.EINVAL)
@@ -273,9 +272,9 @@ def test_a_search_asks_a_check_as_well(write: Write) -> None:
 
 #: What a method may do that has nothing to do with memory, and what is said of it.
 ESCAPES = {
-    "import sys; sys.exit(3)": "it raised SystemExit: 3 (line 72)",
-    "raise BaseException('out')": "it raised BaseException: out (line 72)",
-    "raise GeneratorExit": "it raised GeneratorExit (line 72)",
+    "import sys; sys.exit(3)": "it raised SystemExit: 3 (line 70)",
+    "raise BaseException('out')": "it raised BaseException: out (line 70)",
+    "raise GeneratorExit": "it raised GeneratorExit (line 70)",
     "self.kernel.book = None": "it replaced kernel.book, which it may use and must leave in its place",
     "del self.kernel.tasks": "it replaced kernel.tasks, which it may use and must leave in its place",
     "self.kernel.book.lock.take(True)": "it changed who holds which lock, which a tracker must leave alone",

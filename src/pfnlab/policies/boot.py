@@ -45,7 +45,7 @@ def configured_platform(platform: Platform, configuration: Configuration) -> Pla
 def guard_own(kernel: Kernel) -> list[Guard]:
     """Put a guard around each of the user's own policies of *kernel*, which is from now on in its place."""
     profile = kernel.profile
-    named = [("tracker", profile.tracker, kernel.tracker)]
+    named: list[tuple[str, str, object]] = [("tracker", profile.tracker, kernel.tracker)]
     named += [("flush", name, policy) for name, policy in zip(profile.flushes, kernel.flushes, strict=True)]
     named += [("walker", name, policy) for name, policy in zip(profile.walkers, kernel.walkers, strict=True)]
     own = {id(policy): (name, seam, policy) for seam, name, policy in named if is_path(name)}
