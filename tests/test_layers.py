@@ -124,10 +124,12 @@ def test_an_import_from_the_left_passes(module: str, text: str) -> None:
     assert violations(module, text) == []
 
 
-#: Modules that begin something: the command, `import pfnlab`, a script that stands alone.
+#: Modules that begin something: the command, `import pfnlab`, a script that stands alone, and the door
+#: of designs.
 _BEGINNINGS = (
     "__init__.py",
     "__main__.py",
+    "design.py",
     "reproducers/state_script.py",
 )
 

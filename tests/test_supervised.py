@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import signal
 import subprocess
@@ -14,11 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from pfnlab import limit
-from pfnlab import supervised as supervision
-from pfnlab.endings import STAYS, signal_name
+from pfnlab import own_code
+from pfnlab.endings import signal_name
 from pfnlab.errors import Defect, Killed, Misuse, PolicyError
-from pfnlab.own_code import own_code
+from pfnlab.own_code import note_file, too_long
 from pfnlab.processes import in_order
 from pfnlab.supervised import supervised
 
@@ -27,25 +25,30 @@ FILE = "mine.py"
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A short limit."""
-    monkeypatch.setattr(limit, "LIMIT", 0.5)
-    monkeypatch.setattr(supervision, "GRACE", 0.5)
+    """A short limit, and no file of an earlier test."""
+    monkeypatch.setattr(own_code, "LIMIT", 1.0)
+    monkeypatch.setattr(own_code, "_files", {})
 
 
-def called(act: Callable[[], object], method: str | None = "track") -> Callable[[], object]:
-    """Work in which a method of a user's file does *act*."""
+def called(body: str, method: str = "track") -> Callable[[], object]:
+    """Work in which a method of a user's file does *body*."""
+    names: dict[str, object] = {}
+    lines = "".join(f"    {line}\n" for line in body.splitlines())
+    exec(compile(f"import itertools, os, signal, time\ndef {method}():\n{lines}", FILE, "exec"), names)
+    act = names[method]
+    assert callable(act)
 
     def work() -> object:
-        with own_code(FILE, method):
-            return act()
+        note_file(FILE)
+        return act()
 
     return work
 
 
-def mistake(act: Callable[[], object]) -> tuple[str, str | None, str]:
-    """The file, the method and the reason that are given where a method does *act*."""
+def mistake(body: str) -> tuple[str, str | None, str]:
+    """The file, the method and the reason that are given where a method does *body*."""
     with pytest.raises(PolicyError) as caught:
-        supervised(called(act))
+        supervised(called(body))
     return caught.value.path, caught.value.hook, caught.value.what
 
 
@@ -120,32 +123,42 @@ def test_what_waits_to_be_written_is_written_once(capfd: pytest.CaptureFixture[s
 
 def test_a_call_that_ends_its_process_is_named() -> None:
     """Also with the code of success."""
-    assert (FILE, "track", "it ended the process it is called in (exit 0)") == mistake(lambda: os._exit(0))
+    assert (FILE, None, "it ended the process it is called in (exit 0)") == mistake("os._exit(0)")
 
 
-def test_a_call_that_sees_no_signal_is_ended() -> None:
-    """It goes on in C alone."""
-    says = "it did not return within 0.5 s: does it loop?"
+def test_an_exception_of_a_call_has_its_line() -> None:
+    """And the method."""
+    assert (FILE, "track", "it raised KeyError: 'x' (line 3)") == mistake("{}['x']")
 
-    assert (FILE, "track", says) == mistake(lambda: sum(itertools.count()))
+
+@pytest.mark.parametrize("body", ["while True: pass", "time.sleep(600)"])
+def test_a_call_that_sees_signals_is_ended_with_its_name(body: str) -> None:
+    """In the middle of it."""
+    assert (FILE, "track", too_long()) == mistake(body)
+
+
+@pytest.mark.parametrize(
+    "body", ["sum(itertools.count())", "os.kill(os.getpid(), signal.SIGSTOP)"], ids=["in C", "stopped"]
+)
+def test_a_call_that_sees_no_signal_is_ended(body: str) -> None:
+    """Its process stands still; which method it is in was perhaps not seen."""
+    path, method, what = mistake(body)
+
+    assert (FILE, True, too_long()) == (path, method in (None, "track"), what)
 
 
 def test_a_call_of_another_thread_is_ended() -> None:
-    """The clock's signal does not reach it."""
+    """No signal reaches it."""
 
     def act() -> None:
-        thread = threading.Thread(target=called(lambda: sum(itertools.count()), "untrack"), daemon=True)
+        thread = threading.Thread(target=called("while True: pass", "untrack"), daemon=True)
         thread.start()
         thread.join()
 
     with pytest.raises(PolicyError) as caught:
         supervised(act)
 
-    assert (FILE, "untrack", limit.too_long()) == (
-        caught.value.path,
-        caught.value.hook,
-        caught.value.what,
-    )
+    assert (FILE, "untrack", too_long()) == (caught.value.path, caught.value.hook, caught.value.what)
 
 
 def test_calls_that_return_may_take_long_together() -> None:
@@ -153,143 +166,110 @@ def test_calls_that_return_may_take_long_together() -> None:
 
     def work() -> int:
         for _ in range(6):
-            called(lambda: time.sleep(0.3))()
+            called("time.sleep(0.5)")()
+        return 1
+
+    assert 1 == supervised(work)
+
+
+def test_work_without_calls_may_take_long() -> None:
+    """A long search is no loop of a policy."""
+
+    def work() -> int:
+        called("pass")()
+        time.sleep(3)
         return 1
 
     assert 1 == supervised(work)
 
 
 def test_memory_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before the machine has none left."""
-    monkeypatch.setattr(limit, "LIMIT", 60.0)
-    monkeypatch.setattr(supervision, "MOST_MEMORY", 64 << 20)
-    taken: list[bytes] = []
+    """Before the machine has none left; it is named with its method."""
+    monkeypatch.setattr(own_code, "MOST_MEMORY", 4 << 30)
 
-    def grow() -> None:
-        while True:
-            taken.append(b"x" * (1 << 20))
-            time.sleep(0.005)
+    says = "it took more than 4 GiB of memory: does it grow without end?"
+    assert (FILE, "track", says) == mistake("bytearray(10 << 30)")
 
-    assert "it took more than 0 GiB of memory: does it grow without end?" == mistake(grow)[2]
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("os.close(1)", "it closed standard output, which it must leave open"),
+        (
+            "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))",
+            "it changed the limit of open files (RLIMIT_NOFILE), which it must leave alone",
+        ),
+    ],
+)
+def test_what_it_takes_from_its_process_is_named(body: str, says: str) -> None:
+    """Though the call itself has returned."""
+    assert (FILE, None, says) == mistake(body)
 
 
 def test_a_process_of_several_is_named() -> None:
-    """The mistake of one of them is named, not the end of its process."""
+    """The mistake in one of them is that of the file, not the end of a process."""
 
     def work(piece: int) -> None:
-        called(lambda: os._exit(0) if piece == 1 else None, f"method {piece}")()
+        called("os._exit(0)" if piece == 1 else "pass")()
 
-    with pytest.raises(PolicyError) as caught:
-        supervised(lambda: list(in_order(work, range(3), 2)))
+    def all_pieces() -> list[None]:
+        note_file(FILE)
+        return list(in_order(work, range(3), 2))
 
-    assert "method 1" == caught.value.hook
+    with pytest.raises(PolicyError, match="it ended the process it is called in"):
+        supervised(all_pieces)
 
 
-def test_a_process_of_several_that_loops_is_ended() -> None:
+@pytest.mark.parametrize("body", ["while True: pass", "sum(itertools.count())"], ids=["in Python", "in C"])
+def test_a_process_of_several_that_loops_is_ended(body: str) -> None:
     """And all others with it."""
 
     def work(piece: int) -> None:
-        called(lambda: sum(itertools.count()) if piece == 1 else None, f"method {piece}")()
+        called(body if piece == 1 else "pass")()
 
     with pytest.raises(PolicyError) as caught:
         supervised(lambda: list(in_order(work, range(3), 2)))
 
-    assert ("method 1", limit.too_long()) == (caught.value.hook, caught.value.what)
+    assert too_long() == caught.value.what
 
 
-def test_a_process_that_was_ended_is_not_waited_for() -> None:
-    """The others were given up in the middle of a call, which is no long one."""
-
-    def work(piece: int) -> int:
-        if piece:
-            called(lambda: time.sleep(600))()
-        return piece
-
-    def first() -> int:
-        found = next(iter(in_order(work, range(2), 2)))
-        time.sleep(2)
-        return found
-
-    assert 0 == supervised(first)
+def test_a_call_that_forks_goes_on_once() -> None:
+    """Its copy would do the command once more."""
+    assert isinstance(supervised(called("return os.fork()")), int)
 
 
-def test_an_end_outside_of_all_calls_is_nobodys_mistake() -> None:
+def test_an_end_from_outside_is_nobodys_mistake() -> None:
     """The kernel kills processes where memory is short."""
 
     def work() -> None:
-        called(lambda: None)()
+        called("pass")()
         os.kill(os.getpid(), signal.SIGKILL)
 
     with pytest.raises(Killed, match=r"^mine\.py: its process was killed by SIGKILL; where memory is short"):
         supervised(work)
 
 
-def test_an_exit_outside_of_all_calls_is_of_the_file() -> None:
-    """Only its code can have asked for it, perhaps in a thread."""
-
-    def work() -> None:
-        called(lambda: None)()
-        os._exit(0)
-
-    with pytest.raises(PolicyError, match=r"^mine\.py: it ended the process \(exit 0\) while no method ran$"):
-        supervised(work)
-
-
-def test_what_is_left_behind_is_ended() -> None:
-    """Wherever it has gone."""
-    code = "import os, sys, time; os.setsid(); print(os.getpid(), flush=True); time.sleep(3600)"
-
-    def work() -> int:
-        process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
-        assert process.stdout is not None
-        return int(process.stdout.readline())
-
-    assert not is_alive(supervised(work))
-
-
-def test_what_ends_by_itself_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process may have to clean up behind one that is gone."""
-    monkeypatch.setattr(supervision, "GRACE", 60.0)
-    file = tmp_path / "done"
-
-    supervised(lambda: subprocess.Popen(["/bin/sh", "-c", f"sleep 0.2; touch {file}"]).pid)
-
-    assert file.exists()
-
-
-def test_what_is_to_stay_stays() -> None:
-    """A browser that was opened is the user's."""
-
-    def work() -> int:
-        environment = {**os.environ, STAYS: "1"}
-        process = subprocess.Popen(["sleep", "3600"], env=environment, start_new_session=True)
-        return process.pid
-
-    process = supervised(work)
-
-    assert is_alive(process)
-    os.kill(process, signal.SIGKILL)
-
-
 #: A command that says where it is, and waits inside and outside of a call.
 COMMAND = """
 import os, signal, sys, time
-from pfnlab import limit, supervised
-from pfnlab.own_code import own_code
+from pfnlab import own_code, supervised
 if sys.argv[1] == "slow":
-    limit.LIMIT = supervised.GRACE = 1.0
+    own_code.LIMIT = 1.0
 signal.signal(signal.SIGINT, signal.default_int_handler)
+def track(deaf, seconds):
+    if deaf:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.write(2, b"%d\\n" % os.getpid())
+    time.sleep(seconds)
+track.__code__ = track.__code__.replace(co_filename="mine.py")
 def work():
+    if sys.argv[1] != "hears":
+        own_code.note_file("mine.py")
     if sys.argv[1] == "slow":
-        with own_code("mine.py", "track"):
-            os.write(2, b"%d\\n" % os.getpid())
-            time.sleep(0.5)
+        track(False, 0.5)
         return print("done")
     if sys.argv[1] == "deaf":
-        with own_code("mine.py", "track"):
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            os.write(2, b"%d\\n" % os.getpid())
-            time.sleep(600)
+        track(True, 600)
     try:
         os.write(2, b"%d\\n" % os.getpid())
         time.sleep(600)
@@ -373,8 +353,11 @@ def test_the_work_ends_with_the_command(
 
     process.send_signal(number)
 
-    # The process writes there too, so that its end is where the text ends.
+    # The process writes there too; it is gone a moment after the text has ended.
     assert ("", -number) == (process.communicate(timeout=60)[0], process.returncode)
+    until = time.monotonic() + 60
+    while is_alive(worker) and time.monotonic() < until:
+        time.sleep(0.01)
     assert not is_alive(worker)
 
 
@@ -383,7 +366,7 @@ def test_a_thread_may_have_work_done() -> None:
     answers: list[object] = []
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
-    thread = threading.Thread(target=lambda: answers.append(supervised(called(os.getpid))))
+    thread = threading.Thread(target=lambda: answers.append(supervised(os.getpid)))
     thread.start()
     thread.join()
 

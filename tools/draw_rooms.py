@@ -27,11 +27,11 @@ WINGS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("path_walk",),
         ("whole_file",),
         ("files", "endings"),
-        ("limit", "branches", "progress", "made", "extras", "schema_files", "toml_text", "json_text"),
-        ("own_code", "worker", "result", "wildcards"),
+        ("own_code", "branches", "progress", "made", "extras", "schema_files", "toml_text", "json_text"),
+        ("worker", "result", "wildcards"),
         ("processes", "supervised"),
     ),
-    "kernel": (("hw",), ("mm.flags",), ("mm",), ("policies",), ("bugs",)),
+    "kernel": (("hw",), ("mm.flags",), ("mm",), ("policies",), ("design",), ("bugs",)),
     "programs": (
         ("programs.lang",),
         ("programs.runs",),
@@ -75,9 +75,9 @@ WINGS: dict[str, tuple[tuple[str, ...], ...]] = {
 ALONE: dict[str, tuple[str, ...]] = {
     "checker.search": (
         *("units", "version", "errors", "inert", "path_walk", "whole_file", "files"),
-        *("limit", "own_code", "worker", "processes", "extras"),
+        *("own_code", "worker", "processes", "extras"),
     ),
-    "lens": ("units", "errors", "whole_file", "path_walk", "files", "extras", "hw", "mm.flags"),
+    "lens": ("units", "errors", "inert", "whole_file", "path_walk", "files", "extras", "hw", "mm.flags"),
     "store": ("units", "errors", "inert", "path_walk", "whole_file", "files", "extras"),
 }
 

@@ -3,9 +3,7 @@
 A mapping that is cut has two entries in the book afterwards, and a child has entries beside its parent's.
 """
 
-from pfnlab.mm.pfnmap import lookup_prot
-from pfnlab.mm.tracker import Tracked
-from pfnlab.units import PAGE_SIZE, PfnRange, pfn_to_phys
+from pfnlab.design import PAGE_SIZE, PfnRange, Tracked, lookup_prot, pfn_to_phys
 
 
 class PerVma:

@@ -20,7 +20,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import msgspec
 from known_machines import EQUIPMENT, Equipped, Kind

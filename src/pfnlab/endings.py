@@ -7,28 +7,16 @@ import ctypes
 import os
 import signal
 
-#: In the environment of a process that goes on when the command has ended, as a browser does.
-STAYS = "PFNLAB_STAYS"
-
-#: PR_SET_PDEATHSIG and PR_SET_CHILD_SUBREAPER of <linux/prctl.h>; other systems have no such thing.
-_SET_DEATH_SIGNAL, _SET_CHILD_SUBREAPER = 1, 36
+#: PR_SET_PDEATHSIG of <linux/prctl.h>; other systems have no such thing.
+_SET_DEATH_SIGNAL = 1
 
 
 def end_with(maker: int, sign: signal.Signals = signal.SIGTERM) -> None:
     """Let *sign* end this process when *maker*, which forked it, is gone."""
-    _prctl(_SET_DEATH_SIGNAL, sign)
+    with contextlib.suppress(AttributeError):
+        ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, int(sign), 0, 0, 0)
     if os.getppid() != maker:
         os.kill(os.getpid(), sign)
-
-
-def take_orphans() -> None:
-    """Let what runs below this process become its child, where the process that started it ends."""
-    _prctl(_SET_CHILD_SUBREAPER, 1)
-
-
-def _prctl(option: int, value: int) -> None:
-    with contextlib.suppress(AttributeError):
-        ctypes.CDLL(None).prctl(option, int(value), 0, 0, 0)
 
 
 def signal_name(number: int) -> str:

@@ -28,8 +28,8 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from pfnlab.endings import end_with, ending
-from pfnlab.errors import Defect, PfnlabError, PolicyError, Undecided
-from pfnlab.limit import CLOCK
+from pfnlab.errors import Defect, PfnlabError, Undecided
+from pfnlab.own_code import mistake_ended, mistake_of
 from pfnlab.progress import heard_by, say
 
 #: Seconds that a worker has to end once it has closed its end of the stream.
@@ -92,10 +92,10 @@ class End:
         try:
             # It may be nothing that another process can have.
             message = pickle.dumps((_RESULT, work(*arguments)))
-        except (PfnlabError, OSError, KeyboardInterrupt) as error:
-            message = pickle.dumps((_ERROR, error))
-        except BaseException:
-            message = pickle.dumps((_ERROR, Defect(traceback.format_exc())))
+        except BaseException as error:
+            expected = isinstance(error, (PfnlabError, OSError, KeyboardInterrupt))
+            said = mistake_of(error) or (error if expected else Defect(traceback.format_exc()))
+            message = pickle.dumps((_ERROR, said))
         self._write(message)
 
     def serve(
@@ -193,12 +193,11 @@ Process = subprocess.Popen[bytes] | _Fork
 class Worker:
     """A child process and the stream to it.
 
-    :param place: of a fork in a user's code (:class:`~pfnlab.limit.CallPlaces`)
     :ivar owed: the requests that are not answered, the oldest first: the result, and what hears the lines
     """
 
-    def __init__(self, process: Process, end: End, place: int | None = None) -> None:
-        self.process, self._end, self._place = process, end, place
+    def __init__(self, process: Process, end: End) -> None:
+        self.process, self._end = process, end
         #: The descriptor that can be read from where there is something to hear, -1 once it is closed.
         self.fileno = end.fileno
         self.owed: deque[tuple[Future[Any], Callable[[str], object]]] = deque()
@@ -245,36 +244,34 @@ class Worker:
     def lose(self) -> None:
         """It has ended: nothing that it owes has a result."""
         if self._lost is None:
-            self._lost = self.end(_END_LIMIT) or Ended(self.process.returncode)
+            self.end(_END_LIMIT)
+            code = self.process.returncode
+            self._lost = mistake_ended(code) or Ended(code)
         while self.owed:
             self.owed.popleft()[0].set_exception(self._lost)
 
-    def end(self, seconds: float = 0.0) -> PolicyError | None:
+    def end(self, seconds: float = 0.0) -> None:
         """Close the stream, so that it ends by itself; it is killed where it does not.
 
         :param seconds: that it has to end by itself
-        :return: the mistake of a user's code that has ended it
         """
         self._end.close()
         end(self.process, seconds)
-        place, self._place = self._place, None
-        return None if place is None else CLOCK.clear_place(place, self.process.returncode)
 
 
 def fork(do: Callable[[End], object]) -> Worker:
     """A fork that does *do* with its end of the stream; it ends with the thread that calls this."""
     here, there = map(End, socket.socketpair())
-    maker, place = os.getpid(), CLOCK.give_place()
+    maker = os.getpid()
 
     def begin() -> None:
         here.close()
         end_with(maker)
-        CLOCK.take_place(place)
         do(there)
 
     process = _Fork(begin)
     there.close()
-    return Worker(process, here, place)
+    return Worker(process, here)
 
 
 def forked(make: Callable[[], Callable[[Any], Any]], meanwhile: Callable[[], bool] = lambda: False) -> Worker:

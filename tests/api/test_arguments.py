@@ -12,7 +12,7 @@ import pytest
 from hostile_policies import ENDLESS, METHOD, tracker
 
 import pfnlab as pl
-from pfnlab import limit, supervised
+from pfnlab import own_code
 from pfnlab.errors import PolicyError
 from pfnlab.programs.lang.ops import Munmap, Op
 
@@ -123,16 +123,15 @@ ASKED: dict[str, Callable[[], object]] = {
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The policy is named by a relative path, and the limit is short."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(limit, "LIMIT", 1.0)
-    monkeypatch.setattr(supervised, "GRACE", 0.5)
+    monkeypatch.setattr(own_code, "LIMIT", 1.0)
 
 
 def refused(body: str, ask: Callable[[], object]) -> str:
-    """The message about a method that does *body*."""
+    """The message about a file whose method does *body*."""
     Path("mine.py").write_text(tracker(body))
     with pytest.raises(PolicyError) as caught:
         ask()
-    assert ("mine.py", METHOD) == (caught.value.path, caught.value.hook)
+    assert ("mine.py", True) == (caught.value.path, caught.value.hook in (None, METHOD))
     return caught.value.what
 
 
@@ -160,9 +159,7 @@ def test_a_policy_that_is_right_is_asked(ask: Callable[[], object]) -> None:
 
 def test_a_run_is_the_same_as_that_of_the_kernels_own_policy() -> None:
     """With every step, though it was done elsewhere."""
-    Path("mine.py").write_text(
-        "from pfnlab.policies.trackers.track_ctx import TrackCtx\nclass Mine(TrackCtx): ...\n"
-    )
+    Path("mine.py").write_text("from pfnlab.design import TrackCtx\nclass Mine(TrackCtx): ...\n")
 
     own, kernels = pl.run("munmap-middle", OWN), pl.run("munmap-middle", "model:7.2")
 

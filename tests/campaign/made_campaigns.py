@@ -34,7 +34,7 @@ programs_per_shard = 1
 _TRACKER = """\
 import os, time
 from pathlib import Path
-from pfnlab.policies.trackers.exact import Exact
+from pfnlab.design import Exact
 
 class Odd(Exact):
     def vm_area_free(self, vma):

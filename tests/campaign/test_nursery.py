@@ -111,7 +111,7 @@ def test_the_same_shard_finds_the_same_again(nursery: Nursery) -> None:
 @pytest.mark.parametrize(
     ("does", "reason"),
     [
-        ("crash", "vm_area_free: it was killed by SIGABRT"),
+        ("crash", "crash.py: it was killed by SIGABRT"),
         ("raise", "vm_area_free: it raised ValueError: odd"),
     ],
 )
@@ -146,7 +146,7 @@ def test_a_policy_that_hangs_is_named_before_the_limit(
     attempt = attempted(nursery, shard)
 
     assert AttemptEnd.FAILED is attempt.end
-    assert attempt.reason.endswith("deaf.py: vm_area_free: it did not return within 10 s: does it loop?")
+    assert attempt.reason.endswith("deaf.py: it did not return within 10 s: does it loop?")
 
 
 def test_an_unknown_task_fails(nursery: Nursery) -> None:

@@ -52,10 +52,10 @@ CHECK = '[[check]]\nmachines = ["model:7.2"]\n'
 HEAD = 'form = 1\nname = "n"\n'
 
 
-def mistakes(text: str) -> list[str]:
+def mistakes(text: str, *, trust: bool = False) -> list[str]:
     """The lines that a text is refused with; none where it is a plan."""
     try:
-        plan_of(text, "c.toml")
+        plan_of(text, "c.toml", trust=trust)
     except PlanMistakes as refused:
         assert all("\n" not in line for line in refused.mistakes)
         return refused.mistakes
@@ -542,11 +542,11 @@ def test_a_scope_of_ones_own_goes_along_as_text(tmp_path: Path) -> None:
 
 
 def test_a_policy_that_ends_its_process_is_a_mistake(tmp_path: Path) -> None:
-    """In the line that names it, while the file is read."""
+    """In the line that names it, while the file of somebody who is trusted is read."""
     policy = tmp_path / "odd.py"
     policy.write_text("import os; os._exit(0)\n")
 
     text = f'{HEAD}[[check]]\nmachines = ["model:7.2,tracker={policy}"]\n'
 
     says = f"c.toml:4: [[check]] 1, machines: {policy}: it ended the process it is called in (exit 0)"
-    assert [says] == mistakes(text)
+    assert [says] == mistakes(text, trust=True)

@@ -7,9 +7,13 @@ from pathlib import Path
 import pytest
 
 from pfnlab.checker.check import check
+from pfnlab.checker.kernel.domain import KernelModel, KernelState
 from pfnlab.checker.kernel.properties import questions
 from pfnlab.checker.kernel.scope import read_scope
+from pfnlab.checker.search.explore import explore
 from pfnlab.errors import PolicyError, Undecided
+from pfnlab.policies.guard import Guard
+from pfnlab.programs.lang.ops import Op
 from pfnlab.programs.model.model_machine import ModelMachine
 
 EXAMPLE = Path(__file__).parent.parent.parent / "docs" / "own-policy" / "per_vma.py"
@@ -23,8 +27,7 @@ operations = ["new = mmap bar[0:3] wc shared rw", "munmap <whole>", "munmap <fir
 """
 
 OWN = """
-from pfnlab.hw.cachemode import CacheMode
-from pfnlab.policies.trackers.track_ctx import TrackCtx
+from pfnlab.design import CacheMode, TrackCtx
 
 WC = CacheMode.WC
 
@@ -77,3 +80,36 @@ def test_a_policy_that_remembers_functions_is_said(tmp_path: Path) -> None:
     """What is no value cannot be searched: that is no verdict."""
     with pytest.raises(Undecided, match="which is no value the checker can keep"):
         searched(own(tmp_path, "self.later = print"))
+
+
+def test_a_policy_that_returns_another_type_is_said(tmp_path: Path) -> None:
+    """The search itself would fail on it far away."""
+    path = tmp_path / "mine.py"
+    method = "    def remap_pfn_range(self, vma, start, pfns, prot):\n        return None\n"
+    path.write_text(OWN.format(body="pass") + method)
+
+    with pytest.raises(PolicyError, match="remap_pfn_range: it has to return int, and here it returned None"):
+        searched(path)
+
+
+def watched_steps(tracker: Path, depth: int) -> int:
+    """The steps that a search of this depth watches."""
+    model = KernelModel(ModelMachine(f"7.2,tracker={tracker}"), read_scope(SCOPE, "tiny"))
+    calls: list[Op] = []
+    watch = model._watched
+
+    def counted(op: Op, state: KernelState) -> list[Guard]:
+        calls.append(op)
+        return watch(op, state)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model, "_watched", counted)
+        explore(model, depth=depth)
+    return len(calls)
+
+
+def test_only_the_first_steps_of_their_kind_are_watched(tmp_path: Path) -> None:
+    """A longer search of the same operations watches no more of them."""
+    tracker = own(tmp_path, "pass")
+
+    assert watched_steps(tracker, 2) == watched_steps(tracker, 3) > 0

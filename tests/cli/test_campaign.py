@@ -104,7 +104,7 @@ def test_a_shard_that_is_isolated_leaves_the_campaign_undecided(folder: Path, as
     """It is said, and can be tried once more."""
     tracker = folder / "odd.py"
     tracker.write_text(
-        "import os\nfrom pfnlab.policies.trackers.exact import Exact\nclass Odd(Exact):\n"
+        "import os\nfrom pfnlab.design import Exact\nclass Odd(Exact):\n"
         "    def vm_area_free(self, vma):\n        os.abort()\n",
         encoding="utf-8",
     )
@@ -113,13 +113,13 @@ def test_a_shard_that_is_isolated_leaves_the_campaign_undecided(folder: Path, as
         text.replace("model:7.2", f"model:7.2,tracker={tracker}"), encoding="utf-8"
     )
 
-    answer = ask("campaign", "run", "quick.toml")
+    answer = ask("campaign", "run", "quick.toml", "--trust")
 
     assert 3 == answer.code
     assert "shard 0 is isolated" in answer.err
     assert "isolated: shard 0, check" in answer.out and "killed by SIGABRT" in answer.out
-    assert 3 == ask("campaign", "resume").code
-    assert "shard 0 is isolated" in ask("campaign", "resume", "--isolated").err
+    assert 3 == ask("campaign", "resume", "--trust").code
+    assert "shard 0 is isolated" in ask("campaign", "resume", "--isolated", "--trust").err
 
 
 @pytest.mark.target("long")

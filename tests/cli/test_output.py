@@ -213,7 +213,7 @@ def test_what_is_read_is_not_written_over(
     litmus_program = litmus_file("munmap-middle").read_text(encoding="utf-8")
     Path("program.pfn").write_text(litmus_program, encoding="utf-8")
     Path("mine.py").write_text(
-        "from pfnlab.policies.trackers.exact import Exact\n\nclass Mine(Exact):\n    pass\n", encoding="utf-8"
+        "from pfnlab.design import Exact\n\nclass Mine(Exact):\n    pass\n", encoding="utf-8"
     )
     Path("link").symlink_to("read")
     Path("hard").hardlink_to("read")

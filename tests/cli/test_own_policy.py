@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 from asking import Ask
-from hostile_policies import DAMAGE, ENDLESS, EXAMPLE, HARMLESS, METHOD, tracker
+from hostile_policies import ENDLESS, ENDS, EXAMPLE, HARMLESS, METHOD, RAISES, tracker
 
-from pfnlab import limit, supervised
+from pfnlab import own_code, supervised
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -80,36 +80,44 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """A short limit."""
-    monkeypatch.setattr(limit, "LIMIT", 1.0)
-    monkeypatch.setattr(supervised, "GRACE", 1.0)
+    monkeypatch.setattr(own_code, "LIMIT", 1.0)
 
 
 MIDDLE = EXAMPLE / "middle.pfn"
 
 
 def refused(ask: Ask, *words: object) -> str:
-    """The message about the method, in the one line that a command comes to."""
+    """The message about the file, in the one line that a command comes to."""
     answer = ask(*words)
 
-    start = f"pfnlab: mine.py: {METHOD}: "
     assert (2, "", 1) == (answer.code, answer.out, answer.err.count("\n"))
-    assert answer.err.startswith(start)
-    return answer.err.removeprefix(start).removesuffix("\n")
+    assert answer.err.startswith("pfnlab: mine.py: ")
+    return answer.err.removeprefix("pfnlab: mine.py: ").removesuffix("\n")
 
 
-@pytest.mark.parametrize(("body", "says"), DAMAGE.items())
-def test_a_policy_damages_nothing(ask: Ask, write: Write, body: str, says: str) -> None:
-    """The command says which method did what to its process."""
-    assert says == refused(ask, "run", MIDDLE, "--json", "--policy", write(body))
+@pytest.mark.parametrize(("body", "says"), ENDS.items())
+def test_a_policy_that_ends_its_process_is_named(ask: Ask, write: Write, body: str, says: str) -> None:
+    """The command says which file did what to its process."""
+    assert says == refused(ask, "run", MIDDLE, "--json", "--policy", write(body)).removeprefix(f"{METHOD}: ")
+
+
+@pytest.mark.parametrize(("body", "says"), RAISES.items())
+def test_a_policy_that_raises_is_named(ask: Ask, write: Write, body: str, says: str) -> None:
+    """With its method and its line."""
+    assert f"{METHOD}: {says}" == refused(ask, "run", MIDDLE, "--json", "--policy", write(body))
+
+
+#: What is said of one that goes on, after the file and, where it was seen, the method.
+TOO_LONG = "it did not return within 1 s: does it loop?"
 
 
 @pytest.mark.usefixtures("short")
 @pytest.mark.parametrize("body", ENDLESS.values(), ids=ENDLESS)
 def test_an_endless_policy_is_ended(ask: Ask, write: Write, body: str) -> None:
     """Though its file is named by a relative path, and whatever becomes of the signal."""
-    says = "it did not return within 1 s: does it loop?"
+    says = refused(ask, "run", MIDDLE, "--policy", write(body))
 
-    assert says == refused(ask, "run", MIDDLE, "--policy", write(body))
+    assert TOO_LONG == says.removeprefix(f"{METHOD}: ")
 
 
 @pytest.mark.parametrize("body", HARMLESS.values(), ids=HARMLESS)
@@ -165,7 +173,7 @@ def test_a_policy_is_ended_in_every_verb(ask: Ask, write: Write, words: Sequence
     """Where it runs in another process of the command, too."""
     write("import os; os._exit(0)")
 
-    assert refused(ask, *words).startswith("it ended the process it is called in (exit 0)")
+    assert "it ended the process it is called in (exit 0)" == refused(ask, *words)
 
 
 def test_a_policy_that_only_a_file_names(ask: Ask, write: Write) -> None:
@@ -228,4 +236,4 @@ def test_a_loop_is_ended_in_every_process(ask: Ask, write: Write, words: Sequenc
     """Where no signal reaches it."""
     write(ENDLESS["no signal"])
 
-    assert "it did not return within 1 s: does it loop?" == refused(ask, *words)
+    assert refused(ask, *words).removeprefix(f"{METHOD}: ").startswith(TOO_LONG)

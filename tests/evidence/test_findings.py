@@ -164,7 +164,7 @@ def test_findings_are_not_packaged() -> None:
     """
     build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
 
-    assert ["src/pfnlab"] == build["targets"]["wheel"]["packages"]
+    assert ["src/pfnlab", "litmus"] == build["targets"]["wheel"]["only-include"]
     assert "/evidence/findings" in build["targets"]["sdist"]["exclude"]
 
 

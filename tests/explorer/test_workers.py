@@ -14,7 +14,7 @@ import pytest
 from for_each import for_each
 from heavy_work import HEAVY, lives, works
 from hostile_bundle import LEAK, with_log_of
-from hostile_policies import DAMAGE, METHOD, tracker
+from hostile_policies import METHOD, RAISES, tracker
 
 from pfnlab.explorer import workers as module
 from pfnlab.explorer.answers import KeptRun
@@ -34,9 +34,6 @@ MIDDLE = find_program("munmap-middle").read_text(encoding="utf-8")
 QUICK = StoryQuestion(MIDDLE, ("model:7.3",))
 
 TOO_MUCH = StoryQuestion(HEAVY, ("model:7.3",))
-
-#: What ends the process is said in other words, and Ctrl-C is for the server.
-NO_DAMAGE_HERE = ("_exit", "kill", "string_at", "closerange", "SIGINT")
 
 T = TypeVar("T")
 
@@ -196,13 +193,10 @@ def test_a_process_that_a_policy_ends_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.target("long")
-def test_the_damage_that_a_policy_does_is_said(tmp_path: Path) -> None:
-    """In the words of the command line; what is asked next is answered, by a process without that damage."""
-    lasting = {
-        body: said for body, said in DAMAGE.items() if not any(word in body for word in NO_DAMAGE_HERE)
-    }
-    names = {}
-    for at, body in enumerate(lasting):
+def test_the_mistake_of_a_policy_is_said(tmp_path: Path) -> None:
+    """In the words of the command line; what is asked next is answered."""
+    names, raises = {}, {body: says for body, says in RAISES.items() if "<<" not in body}
+    for at, body in enumerate(raises):
         file = tmp_path / f"mine{at}.py"
         file.write_text(tracker(body), encoding="utf-8")
         names[body] = f"model:7.2,tracker={file}"
@@ -219,7 +213,7 @@ def test_the_damage_that_a_policy_does_is_said(tmp_path: Path) -> None:
     answers = on_workers(work, *names.values())
 
     refusals = {body: answer["refused"].partition(f"{METHOD}: ")[2] for body, (answer, _) in answers.items()}
-    assert lasting == refusals
+    assert raises == refusals
     assert {4} == {len(after["steps"]) for _, after in answers.values()}
 
 

@@ -10,13 +10,14 @@ from drawing import drawn
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
-from pfnlab import limit
 from pfnlab.checker.check import check
 from pfnlab.checker.kernel.scope import load_scope
 from pfnlab.checker.limits import Exhaustive
 from pfnlab.errors import Misuse, PolicyError, Undecided
+from pfnlab.hw.platform import qemu_q35
 from pfnlab.mm.tracker import Tracker
 from pfnlab.policies.own import OPTIONAL, PROTOCOLS, hooks_of, load_policy
+from pfnlab.policies.trackers.track_ctx import TrackCtx
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Step
@@ -159,7 +160,7 @@ IDLE = "def unmap_vmas(self, vma):\n        pass"
         ),
         ("vma.flags ^= 1", "it changed VMAs, which a tracker must leave alone"),
         ("return 1", "it returns nothing, and here it returned 1"),
-        ("vma.nothing", "it raised AttributeError: 'Vma' object has no attribute 'nothing'"),
+        ("vma.nothing", "it raised AttributeError: 'Vma' object has no attribute 'nothing' (line 70)"),
         (
             "from pfnlab.errors import ModelledErrno; raise ModelledErrno(22)",
             "it must not refuse (EINVAL): the kernel has no way back from there",
@@ -193,11 +194,42 @@ def test_others_may_write_while_a_method_is_held() -> None:
     assert ["held", "ok", "ok"] == [step.result for step in steps[3:6]]
 
 
-REFUSES = """import errno
-from pfnlab.errors import ModelledErrno
-from pfnlab.policies.trackers import track_ctx
+def test_others_may_change_the_machine_while_a_placement_flushes(write: Write) -> None:
+    """request_mem_region gives the kernel another platform; a placement that is held in its flush did not."""
+    flushes = FLUSH.replace("tlb.vma_pfn = True", "pass").replace(
+        "def tlb_end_vma(self, tlb, vma):\n        pass",
+        "def tlb_end_vma(self, tlb, vma):\n        tlb.flush_mmu_tlbonly()",
+    )
+    ops = (
+        *("pfnlab program 1", "device bar: pci, 16 pages", "a = mmap bar[0:4] wc shared rw"),
+        *("read a[0]", "b = fork", "hold flush_tlb_mm_range: munmap a", "b: request_mem_region bar[4:8]"),
+        "release",
+    )
 
-class Mine(track_ctx.TrackCtx):
+    steps = ModelMachine(f"7.2,flush={write(flushes)}").run_one(load_text("\n".join((*ops, "")))).steps
+
+    assert ["held", "ok", "ok"] == [step.result for step in steps[3:6]]
+
+
+DERIVED = """from pfnlab.design import TrackCtx
+class Mine(TrackCtx):
+    pass
+"""
+
+
+def test_nothing_stands_between_a_search_and_a_policy(write: Write) -> None:
+    """Its kernels have the object of the user's class, and call the methods that it inherits."""
+    kernel = ModelMachine(f"7.2,tracker={write(DERIVED)}").boot(qemu_q35(), {})
+
+    methods = {hook: getattr(kernel.tracker, hook).__func__ for hook in hooks_of("tracker")}
+
+    assert {hook: getattr(TrackCtx, hook) for hook in hooks_of("tracker")} == methods
+
+
+REFUSES = """import errno
+from pfnlab.design import ModelledErrno, TrackCtx
+
+class Mine(TrackCtx):
     def vmf_insert_pfn(self, vma, vpn, pfns, prot):
         if pfns.nr {condition}:
             raise ModelledErrno(errno.EINVAL)
@@ -240,9 +272,9 @@ def test_a_search_asks_a_check_as_well(write: Write) -> None:
 
 #: What a method may do that has nothing to do with memory, and what is said of it.
 ESCAPES = {
-    "import sys; sys.exit(3)": "it raised SystemExit: 3",
-    "raise BaseException('out')": "it raised BaseException: out",
-    "raise GeneratorExit": "it raised GeneratorExit",
+    "import sys; sys.exit(3)": "it raised SystemExit: 3 (line 70)",
+    "raise BaseException('out')": "it raised BaseException: out (line 70)",
+    "raise GeneratorExit": "it raised GeneratorExit (line 70)",
     "self.kernel.book = None": "it replaced kernel.book, which it may use and must leave in its place",
     "del self.kernel.tasks": "it replaced kernel.tasks, which it may use and must leave in its place",
     "self.kernel.book.lock.take(True)": "it changed who holds which lock, which a tracker must leave alone",
@@ -265,7 +297,7 @@ def test_a_policy_that_ends_the_program_when_it_is_made(write: Write) -> None:
     """A class's constructor is code as well."""
     made = write(FLUSH.replace("class Mine:", "class Mine:\n    def __init__(self):\n        exit(5)"))
 
-    assert ("__init__", "it raised SystemExit: 5") == refused("flush", made)
+    assert ("__init__", "it raised SystemExit: 5 (line 3)") == refused("flush", made)
 
 
 def test_a_file_that_ends_the_program(write: Write) -> None:
@@ -273,48 +305,16 @@ def test_a_file_that_ends_the_program(write: Write) -> None:
     assert (None, "it cannot be run: SystemExit: 0") == refused("flush", write("import sys; sys.exit(0)"))
 
 
-@pytest.mark.parametrize("loop", ["while True: pass", "import time; time.sleep(1000)"])
-def test_an_endless_method_is_ended(write: Write, monkeypatch: pytest.MonkeyPatch, loop: str) -> None:
-    """It says how long was waited."""
-    monkeypatch.setattr(limit, "LIMIT", 0.2)
-
-    says = "it did not return within 0.2 s: does it loop?"
-    assert ("unmap_vmas", says) == refused("tracker", write(broken(loop)))
-
-
-@pytest.mark.parametrize("loop", ["while True: pass", "import time; time.sleep(1000)"])
-def test_a_file_named_by_a_relative_path_is_ended(
-    write: Write, monkeypatch: pytest.MonkeyPatch, loop: str
-) -> None:
-    """Python knows it by another name."""
-    monkeypatch.setattr(limit, "LIMIT", 0.2)
-    path = Path(write(broken(loop)))
-    monkeypatch.chdir(path.parent)
-
-    says = "it did not return within 0.2 s: does it loop?"
-    assert ("unmap_vmas", says) == refused("tracker", path.name)
-
-
-def test_a_method_of_another_file_is_ended(
+def test_a_method_of_another_file_is_the_policys(
     write: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """It is the policy's all the same."""
-    monkeypatch.setattr(limit, "LIMIT", 0.2)
+    """What it raises is said of the method it is in the class."""
     monkeypatch.syspath_prepend(str(tmp_path))
-    (tmp_path / "looping.py").write_text("def loop(self, vma):\n    while True: pass\n")
+    (tmp_path / "elsewhere.py").write_text("def raises(self, vma):\n    raise ValueError('odd')\n")
     text = PER_VMA.read_text().replace("    def unmap_vmas(", "    def idle(")
-    path = write("import looping\n" + text + "\n    unmap_vmas = looping.loop\n")
+    path = write("import elsewhere\n" + text + "\n    unmap_vmas = elsewhere.raises\n")
 
-    assert ("unmap_vmas", "it did not return within 0.2 s: does it loop?") == refused("tracker", path)
-
-
-def test_an_exception_whose_text_loops_is_ended(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its class is the policy's as well."""
-    monkeypatch.setattr(limit, "LIMIT", 0.2)
-    loops = "class Odd(Exception):\n            def __str__(self):\n                while True: pass"
-    odd = f"{loops}\n        raise Odd"
-
-    assert ("unmap_vmas", "it raised Odd") == refused("tracker", write(broken(odd)))
+    assert ("unmap_vmas", "it raised ValueError: odd (line 2)") == refused("tracker", path)
 
 
 @pytest.mark.parametrize("name", ["mine.so", "mine.pyc", "mine"])
@@ -325,19 +325,6 @@ def test_a_file_by_another_name_is_not_run(tmp_path: Path, name: str) -> None:
 
     with pytest.raises(Misuse, match=r"mine[a-z.]* is no Python file: write the name of one, FILE\.py"):
         load_policy(str(path))
-
-
-def test_many_short_calls_are_no_long_one(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However long they take together."""
-    monkeypatch.setattr(limit, "LIMIT", 0.05)
-    path = write(broken("import time; time.sleep(0.01)"))
-    maps = "".join(f"mmap bar[0] wc shared rw over a[{page}]\n" for page in range(12))
-
-    text = f"pfnlab program 1\ndevice bar: pci, 16 pages\narea a: 16 pages\n{maps}munmap a[0:12]\n"
-
-    steps = ModelMachine(f"7.2,tracker={path}").run_one(load_text(text)).steps
-
-    assert "ok" == steps[-2].result
 
 
 def test_an_interrupt_is_no_fault_of_the_policy(write: Write) -> None:

@@ -37,7 +37,7 @@ programs_per_shard = 3
 _ODD = """\
 import os, time
 from pathlib import Path
-from pfnlab.policies.trackers.exact import Exact
+from pfnlab.design import Exact
 
 class Odd(Exact):
     def vm_area_free(self, vma):
@@ -54,7 +54,7 @@ class Odd(Exact):
 
 _BAD = """\
 import os
-from pfnlab.policies.trackers.exact import Exact
+from pfnlab.design import Exact
 
 class Bad(Exact):
     def vm_area_free(self, vma):

@@ -14,7 +14,6 @@ from pfnlab.api.pages import Pages, Where
 from pfnlab.api.step import Listed, StepSeen, seen_steps
 from pfnlab.errors import Misuse
 from pfnlab.own_code import is_served
-from pfnlab.policies.boot import guards_of
 from pfnlab.policies.guard import HookCall, check_deterministic
 from pfnlab.policies.own import is_path
 from pfnlab.policies.profiles import described
@@ -156,7 +155,7 @@ class LiveMachine(Acting):
         rehearsed = supervised(lambda: self._rehearsed(program)) if own else []
         opened, self._run = self._opened(), None
         opened = opened.extended(program)
-        for guard, calls in zip(guards_of(opened.kernel), rehearsed, strict=True):
+        for guard, calls in zip(opened.guards, rehearsed, strict=True):
             check_deterministic(guard.path, guard.made, calls)
         self._run, self._program = opened, program
         return self.steps[-1]
@@ -165,7 +164,7 @@ class LiveMachine(Acting):
         """The calls of the caller's own policies in a run of *program* from boot on."""
         run = OpenRun(self._model, program)
         run.go_on(program)
-        return [guard.made for guard in guards_of(run.kernel)]
+        return [guard.made for guard in run.guards]
 
     def _opened(self) -> OpenRun:
         """The run as far as the program is."""

@@ -15,13 +15,14 @@ from pfnlab.campaign.plan import Plan, changes_of
 from pfnlab.campaign.plan_form import form_mistakes, plan_without, sample
 from pfnlab.checker.kernel.properties import questions
 from pfnlab.errors import Misuse, ProgramError
-from pfnlab.files import read_text
+from pfnlab.files import MOST_WRITTEN, check_regular, read_text
 from pfnlab.fuzz.rounds import check_vocabulary, looking_named
 from pfnlab.inert import one_line
 from pfnlab.lab.images.bzimage import release_of
 from pfnlab.meeting.meet import model_version
 from pfnlab.policies import SEAM_OF
-from pfnlab.policies.own import files_in
+from pfnlab.policies.own import files_in, is_path
+from pfnlab.policies.seams import POLICIES
 from pfnlab.programs.lang.words import did_you_mean
 from pfnlab.programs.runs.look import look_named
 from pfnlab.programs.runs.named_machines import name_machine, open_machine
@@ -51,20 +52,22 @@ class PlanMistakes(Misuse):
         super().__init__("\n".join(mistakes))
 
 
-def read_plan(path: Path) -> Plan:
+def read_plan(path: Path, *, trust: bool = False) -> Plan:
     """The plan in the file at *path*; what it names by relative paths is beside it.
 
+    :param trust: run the policies that its machines name; else they only have to be there
     :raises PlanMistakes: it is none
     :raises Unreadable: it cannot be read
     """
-    return plan_of(read_text(path, "campaign", MOST_TOML), str(path), path.parent)
+    return plan_of(read_text(path, "campaign", MOST_TOML), str(path), path.parent, trust=trust)
 
 
-def plan_of(text: str, source: str, folder: Path = _HERE) -> Plan:
+def plan_of(text: str, source: str, folder: Path = _HERE, *, trust: bool = False) -> Plan:
     """The plan that *text* describes.
 
     :param source: the name of its file, for messages
     :param folder: where the files of scopes and programs are
+    :param trust: as for :func:`read_plan`
     :raises PlanMistakes: it describes none
     """
     try:
@@ -77,7 +80,7 @@ def plan_of(text: str, source: str, folder: Path = _HERE) -> Plan:
     plan = plan_without(content, [place for _, place in of_form])
     if plan is not None:
         beside = Beside(folder)
-        mistakes += islice(_Meaning(plan, places, beside).mistakes(), _SAID + 1)
+        mistakes += islice(_Meaning(plan, places, beside, trust).mistakes(), _SAID + 1)
         if not mistakes and (too_many := _refused(partial(plan.check_number, beside))):
             mistakes = [f"{source}: {too_many}"]
         if not mistakes:
@@ -90,8 +93,8 @@ def plan_of(text: str, source: str, folder: Path = _HERE) -> Plan:
 class _Meaning:
     """Names of what is not there, and what does not go together."""
 
-    def __init__(self, plan: Plan, places: KeyPlaces, beside: Beside) -> None:
-        self._plan, self._places, self._beside = plan, places, beside
+    def __init__(self, plan: Plan, places: KeyPlaces, beside: Beside, trust: bool) -> None:
+        self._plan, self._places, self._beside, self._trust = plan, places, beside, trust
         # A machine or a scope stands in many tables.
         self._known: dict[Hashable, str] = {}
 
@@ -114,7 +117,7 @@ class _Meaning:
     def _tried(self, name: str, table: Any) -> Iterator[tuple[str, str]]:
         """Everything that is refused by what it is for: keys of one table, with what is wrong."""
         for machine in _machines(table):
-            yield "machines", self._refusal(_check_machine, machine)
+            yield "machines", self._refusal(_check_machine, machine, self._trust)
         if name == "check":
             for machine in table.machines:
                 if machine.startswith("qemu:"):
@@ -144,7 +147,7 @@ class _Meaning:
                 yield "look", self._refusal(looking_named, table.look)
         else:
             for kernel in table.kernels:
-                yield "kernels", self._refusal(_check_machine, f"qemu:{kernel}")
+                yield "kernels", self._refusal(_check_machine, f"qemu:{kernel}", self._trust)
             if table.profile:
                 yield "profile", self._refusal(model_version, table.profile)
 
@@ -169,23 +172,31 @@ def _refused(what: Callable[[], Any]) -> str:
     return ""
 
 
-def _check_machine(spec: str) -> None:
-    """:raises Misuse: there is no such machine"""
-
-    def opened() -> None:
-        open_machine(name_machine(spec))
-
-    if files_in(spec):
+def _check_machine(spec: str, trust: bool) -> None:
+    """
+    :param trust: run the files of policies that it names
+    :raises Misuse: there is no such machine
+    """
+    if (files := files_in(spec)) and trust:
         from pfnlab.supervised import supervised
 
-        supervised(opened)
+        supervised(lambda: bool(open_machine(name_machine(spec))))
         return
-    named = name_machine(spec)
+    for file in files:
+        check_regular(Path(file), "policy", MOST_WRITTEN)
+    named = name_machine(",".join(map(_packaged, spec.split(","))))
     if named.kind == "model":
-        opened()
+        open_machine(named)
     elif not (named.stock or named.built):
         # Its name is that of a file, and it would be booted.
         release_of(Path(named.kernel))
+
+
+def _packaged(change: str) -> str:
+    """A change in the name of a machine, with a policy of this package in the place of a file."""
+    name, _, value = change.partition("=")
+    known = POLICIES.get(name.partition(".")[0])
+    return f"{name}={next(iter(known))}" if known and is_path(value) else change
 
 
 def _machines(table: Any) -> list[str]:

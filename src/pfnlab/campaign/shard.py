@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
+from pfnlab.errors import Misuse
+from pfnlab.inert import visible_name
+from pfnlab.policies.own import files_in
 from pfnlab.store.rows import HostClass, StoredResult, digest_of
 
 
@@ -28,6 +32,36 @@ class Shard(msgspec.Struct, frozen=True, kw_only=True):
     def key(self) -> str:
         """The digest of what it does; its limit is no part of that."""
         return digest_of([self.task, self.work])
+
+
+class _Worked(Protocol):
+    """A shard as it is cut or as it is stored, with its work."""
+
+    @property
+    def work(self) -> dict[str, Any]: ...
+
+
+def policies_of(shards: Iterable[_Worked]) -> list[str]:
+    """The files of policies that *shards* name, each once: to run the shards is to run them."""
+    texts = (text for shard in shards for text in _texts(shard.work))
+    return list(dict.fromkeys(file for text in texts for file in files_in(text)))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All text in *value*, wherever a machine may be named: a store is anybody's."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from (text for part in value.values() for text in _texts(part))
+    elif isinstance(value, list | tuple):
+        yield from (text for part in value for text in _texts(part))
+
+
+def check_trust(shards: Iterable[_Worked], source: str) -> None:
+    """:raises Misuse: a machine that *source* names has a policy file, which would be run"""
+    for file in policies_of(shards):
+        names = f"{visible_name(source)} names {visible_name(file)}"
+        raise Misuse(f"{names}, which would be run: read that policy, then say --trust")
 
 
 class ShardResults(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,12 +9,12 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator, Sequence
+from inspect import unwrap
 from pathlib import Path
 from typing import NamedTuple
 
 from pfnlab.branches import CHECKS, IN, PAST, BranchWatch, statement_branches
 from pfnlab.mm.kernel import Kernel
-from pfnlab.policies.guard import unguarded
 
 #: Methods that decide nothing.
 _CHECKS = (*CHECKS, "tracked")
@@ -87,13 +87,14 @@ class PolicyWatch:
 
 def _file(policy: object) -> str | None:
     """The file of a policy; that of its methods where its module is registered nowhere."""
-    kind = type(unguarded(policy))
-    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
-    if file is not None:
-        return file  # type: ignore[no-any-return]
-    return next(
-        (part.__code__.co_filename for part in vars(kind).values() if hasattr(part, "__code__")), None
-    )
+    for kind in type(policy).__mro__:
+        file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+        if file is not None:
+            return file  # type: ignore[no-any-return]
+        for part in map(unwrap, filter(callable, vars(kind).values())):
+            if hasattr(part, "__code__") and part.__module__ == kind.__module__:
+                return part.__code__.co_filename  # type: ignore[no-any-return]
+    return None
 
 
 def _statements(body: Sequence[ast.stmt]) -> list[ast.stmt]:

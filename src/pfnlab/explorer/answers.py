@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +14,6 @@ from pfnlab.explorer.spoken import rows
 from pfnlab.explorer.stories import Story, Storyteller
 from pfnlab.explorer.walk import GraphPlace, Walker
 from pfnlab.judging.judge import sentence_of
-from pfnlab.own_code import serve
 from pfnlab.picture import draw_compare, draw_race, draw_state
 from pfnlab.picture.differing import TRACKING, differing_words
 from pfnlab.programs.lang.load import load_text
@@ -185,7 +183,5 @@ def answering(end: End, memory: int, *given: str) -> Callable[[Any], bytes]:
     :param given: machines that the command line named, which may use files
     """
     begin_answering(memory)
-    # A policy of the user's runs here: damage that it does to this process is said, and not forked.
-    serve(lambda text: print(text, end="", file=sys.stderr), (1, 2, end.fileno()))
     by_question = Answers(Storyteller(given, model_text)).by_question()
     return lambda question: reply(by_question[type(question)], question)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
-from pfnlab.endings import STAYS
 from pfnlab.errors import Misuse
 from pfnlab.explorer.access import ADDRESS, new_token
 from pfnlab.extras import imported_from
@@ -76,11 +75,8 @@ class BrowserPage:
                 '<!doctype html><meta charset="utf-8"><title>pfnlab explorer</title>'
                 f'<meta http-equiv="refresh" content={xml_attribute(f"0; url={self._address}")}>'
             )
-        # A browser that begins here goes on when the explorer has ended.
-        os.environ[STAYS] = "1"
         with suppress(webbrowser.Error):
             webbrowser.open(page.as_uri())
-        del os.environ[STAYS]
 
     def __exit__(self, *_: object) -> None:
         self._folder.cleanup()

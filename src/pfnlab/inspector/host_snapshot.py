@@ -164,6 +164,7 @@ class UnkeptLines(msgspec.Struct, frozen=True):
     """Lines of a file that a redacted bundle does not have, for their form is not known.
 
     :param name: the file, with ``*`` for names
+    :param lines: how many
     """
 
     name: str

@@ -20,7 +20,6 @@ from typing import Any
 from greenlet import greenlet
 
 from pfnlab.errors import Defect, Undecided, Why
-from pfnlab.limit import CLOCK
 
 
 class Need(Enum):
@@ -91,11 +90,7 @@ class Operation:
     def pause(self) -> None:
         """Return to the driving code, from inside the operation."""
         assert self.run.parent is not None
-        files = CLOCK.leave()
-        try:
-            self.run.parent.switch()
-        finally:
-            CLOCK.go_on(files)
+        self.run.parent.switch()
 
 
 @dataclass

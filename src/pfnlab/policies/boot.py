@@ -12,14 +12,15 @@ from pfnlab.mm.gather import Flushes
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.profile import Profile
 from pfnlab.mm.walk_policy import Walkers
+from pfnlab.own_code import own_mistakes
 from pfnlab.policies.guard import Guard
-from pfnlab.policies.own import is_path, load_policy
+from pfnlab.policies.own import has_own_check, is_path, load_policy
 from pfnlab.policies.reports import REPORTS
 from pfnlab.policies.seams import POLICIES
 
 
 def boot(profile: Profile, platform: Platform) -> Kernel:
-    """A kernel with *profile* on *platform*, without tasks; own policies are guarded.
+    """A kernel with *profile* on *platform*, without tasks.
 
     :raises PolicyError: an own policy cannot be loaded
     """
@@ -41,11 +42,24 @@ def configured_platform(platform: Platform, configuration: Configuration) -> Pla
     )
 
 
-def guards_of(kernel: Kernel) -> list[Guard]:
-    """The guards around the own policies of *kernel*, each once."""
-    policies: tuple[object, ...] = (kernel.tracker, *kernel.flushes, *kernel.walkers)
-    guards = {id(policy): policy for policy in policies if isinstance(policy, Guard)}
+def guard_own(kernel: Kernel) -> list[Guard]:
+    """Put a guard around each of the user's own policies of *kernel*, which is from now on in its place."""
+    profile = kernel.profile
+    named: list[tuple[str, str, object]] = [("tracker", profile.tracker, kernel.tracker)]
+    named += [("flush", name, policy) for name, policy in zip(profile.flushes, kernel.flushes, strict=True)]
+    named += [("walker", name, policy) for name, policy in zip(profile.walkers, kernel.walkers, strict=True)]
+    own = {id(policy): (name, seam, policy) for seam, name, policy in named if is_path(name)}
+    guards: dict[int, Any] = {key: Guard(*one, kernel) for key, one in own.items()}
+    if guards:
+        kernel.tracker = guards.get(id(kernel.tracker), kernel.tracker)
+        kernel.flushes = Flushes(*[guards.get(id(policy), policy) for policy in kernel.flushes])
+        kernel.walkers = Walkers(*[guards.get(id(policy), policy) for policy in kernel.walkers])
     return list(guards.values())
+
+
+def has_own(profile: Profile) -> bool:
+    """True where a policy of *profile* is a user's own."""
+    return any(map(is_path, (profile.tracker, *profile.flushes, *profile.walkers)))
 
 
 def check_own(kernel: Kernel) -> None:
@@ -54,8 +68,9 @@ def check_own(kernel: Kernel) -> None:
     :raises PolicyError: it does not hold
     """
     tracker = kernel.tracker
-    if isinstance(tracker, Guard):
-        tracker._check(kernel.vmas())
+    if isinstance(tracker, Guard) or has_own_check(type(tracker)):
+        with own_mistakes():
+            tracker._check(kernel.vmas())
 
 
 def _policies(seam: str, names: Sequence[str], kernel: Kernel) -> list[Any]:
@@ -66,5 +81,7 @@ def _policies(seam: str, names: Sequence[str], kernel: Kernel) -> list[Any]:
 
 def _policy(seam: str, name: str, kernel: Kernel) -> Any:
     if is_path(name):
-        return Guard(load_policy(name, seam), kernel)
+        make = load_policy(name, seam).make
+        with own_mistakes(name, "__init__"):
+            return make(*([kernel] if seam == "tracker" else []))
     return POLICIES[seam][name](*([kernel] if seam == "tracker" else []))

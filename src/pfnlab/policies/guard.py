@@ -1,5 +1,6 @@
 """The guard around a user's own policy: every call is checked for effects its seam's protocol forbids.
 
+Runs of programs have guards around the policies of their kernels, searches at the first of many like steps.
 A tracker writes the book and never page tables or VMAs, a flush placement flushes and writes neither, a
 walker writes nothing. The protocol also says which methods may refuse, and the type each one returns. Calls
 are noted, so that two runs of one program can be compared: a policy must do the same again.
@@ -19,17 +20,8 @@ from pfnlab.mm.locks import RwLock
 from pfnlab.mm.space import TASK_PAGES, MmStruct
 from pfnlab.mm.table_locks import TableLocks
 from pfnlab.mm.vma import Vma
-from pfnlab.policies.own import OwnPolicy, guarded, hooks_of
-
-#: The type a method has to return; the others return nothing.
-_RETURNS: dict[str, type] = {
-    "remap_pfn_range": int,
-    "memremap_pages": int,
-    "vmf_insert_pfn": int,
-    "tracked": list,
-    "walk_page_test": bool,
-    "vm_normal_page": bool,
-}
+from pfnlab.own_code import own_mistakes
+from pfnlab.policies.own import RETURNS, hooks_of
 
 #: Methods that may raise ModelledErrno; after all others the kernel has no way back.
 _REFUSES = (
@@ -62,17 +54,18 @@ class HookCall(NamedTuple):
 class Guard:
     """Stands for a user's policy in one kernel: has its methods, and watches each call.
 
+    :param policy: the object of the user's class
+    :param seam: the one it is for
     :ivar path: the policy's file
     :ivar made: every call so far
     """
 
-    def __init__(self, policy: OwnPolicy, kernel: Kernel) -> None:
-        self._policy, self._kernel = policy, kernel
-        self.path = policy.path
+    def __init__(self, path: str, seam: str, policy: object, kernel: Kernel) -> None:
+        self.path = path
+        self._seam, self._own, self._kernel = seam, policy, kernel
         self.made: list[HookCall] = []
-        with guarded(policy.path, "__init__"):
-            self._own = policy.make(*([kernel] if policy.seam == "tracker" else []))
-            for hook in hooks_of(policy.seam):
+        with own_mistakes():
+            for hook in hooks_of(seam):
                 setattr(self, hook, self._watched(hook))
 
     def _watched(self, hook: str) -> Callable[..., Any]:
@@ -85,14 +78,16 @@ class Guard:
             refusal: Exception | None = None
             parts = _parts(self._kernel)
             try:
-                with guarded(self._policy.path, hook):
+                with own_mistakes(self.path, hook):
                     result = method(*arguments)
             except (ModelledErrno, Undecided) as error:
                 refusal = error
             finally:
-                self._check_parts(hook, parts)
-            # Where it was held, other operations have run meanwhile.
-            if turns == self._kernel.processors.turns:
+                # Where it was held, other operations have run meanwhile, and have changed both.
+                alone = turns == self._kernel.processors.turns
+                if alone:
+                    self._check_parts(hook, parts)
+            if alone:
                 self._compare(hook, before, self._state(arguments))
             outcome = _words(result) if refusal is None else _refusal_text(refusal)
             self.made.append(HookCall(hook, words, (outcome, *self._kernel.book.entries())))
@@ -102,7 +97,8 @@ class Guard:
                         hook, f"it must not refuse ({refusal}): the kernel has no way back from there"
                     )
                 raise refusal
-            self._check_returned(hook, result)
+            if result is not None and hook not in RETURNS:
+                self._wrong(hook, f"it returns nothing, and here it returned {result!r}")
             return result
 
         return call
@@ -113,14 +109,6 @@ class Guard:
             if getattr(self._kernel, name, None) is not part:
                 setattr(self._kernel, name, part)
                 self._wrong(hook, f"it replaced kernel.{name}, which it may use and must leave in its place")
-
-    def _check_returned(self, hook: str, result: object) -> None:
-        expected = _RETURNS.get(hook)
-        if expected is None:
-            if result is not None:
-                self._wrong(hook, f"it returns nothing, and here it returned {result!r}")
-        elif not isinstance(result, expected) or (expected is int and isinstance(result, bool)):
-            self._wrong(hook, f"it has to return {expected.__name__}, and here it returned {result!r}")
 
     def _state(self, arguments: Sequence[object]) -> dict[str, object]:
         """The state that a call must leave alone, by name."""
@@ -134,22 +122,17 @@ class Guard:
             "VMAs": {vma: _fields(vma) for vma in vmas},
             "who holds which lock": [lock.held for lock in _locks(kernel, spaces.values())],
         }
-        if self._policy.seam not in _WRITES_BOOK:
+        if self._seam not in _WRITES_BOOK:
             state["the memtype book"] = kernel.book.entries()
         return state
 
     def _compare(self, hook: str, before: dict[str, object], after: dict[str, object]) -> None:
         for part, state in before.items():
             if state != after[part]:
-                self._wrong(hook, f"it changed {part}, which a {self._policy.seam} must leave alone")
+                self._wrong(hook, f"it changed {part}, which a {self._seam} must leave alone")
 
     def _wrong(self, hook: str, message: str) -> None:
-        raise PolicyError(self._policy.path, hook, message)
-
-
-def unguarded(policy: object) -> object:
-    """The policy itself, where a guard stands for it."""
-    return policy._own if isinstance(policy, Guard) else policy
+        raise PolicyError(self.path, hook, message)
 
 
 def check_deterministic(path: str, first: Sequence[HookCall], second: Sequence[HookCall]) -> None:

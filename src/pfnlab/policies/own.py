@@ -8,30 +8,32 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import lru_cache
+from collections.abc import Callable
+from functools import cache, lru_cache, wraps
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from greenlet import GreenletExit
-
-from pfnlab.errors import Misuse, ModelledErrno, PolicyError, Undecided
+from pfnlab.errors import Misuse, PolicyError
 from pfnlab.files import MOST_WRITTEN, check_regular
 from pfnlab.inert import visible_name
-from pfnlab.limit import TooLong, too_long
 from pfnlab.mm.gather import FlushPlacement
 from pfnlab.mm.tracker import Tracker
 from pfnlab.mm.walk_policy import WalkerPolicy
-from pfnlab.own_code import may_be_interrupted, own_code
+from pfnlab.own_code import note_code, note_file, own_mistakes
 
 #: The protocol of each seam, by the seam's name in the name of a machine.
 PROTOCOLS: dict[str, type] = {"tracker": Tracker, "flush": FlushPlacement, "walker": WalkerPolicy}
 
-
-#: The letters of an exception's text that a message has.
-_MOST_TEXT = 300
+#: The type a method has to return; the others return nothing.
+RETURNS: dict[str, type] = {
+    "remap_pfn_range": int,
+    "memremap_pages": int,
+    "vmf_insert_pfn": int,
+    "tracked": list,
+    "walk_page_test": bool,
+    "vm_normal_page": bool,
+}
 
 #: Methods a policy may leave out.
 OPTIONAL = ("unmap_region", "remap_pfn_range_filled", "vma_prepare")
@@ -86,7 +88,8 @@ def load_policy(path: str, seam: str | None = None) -> OwnPolicy:
             f"{visible_name(path)} is no Python file: write the name of one, FILE.py, with a policy in it"
         )
     mtime_ns = check_regular(Path(path), "policy", MOST_WRITTEN).st_mtime_ns
-    with guarded(path, None, "it cannot be run: "):
+    note_file(path)
+    with own_mistakes(path, None, "it cannot be run: "):
         policy = _load(path, mtime_ns)
     if seam is not None and policy.seam != seam:
         raise Misuse(f"{path} is no {seam}: its class has the methods of a {policy.seam}")
@@ -110,7 +113,46 @@ def _load(path: str, mtime_ns: int) -> OwnPolicy:
             # That of the protocol does nothing.
             setattr(cls, hook, method)
         _check_hook(path, cls, hook, method)
+    for part in [part for base in _own_bases(cls) for part in vars(base).values()]:
+        if inspect.isfunction(part):
+            note_code(path, part.__code__)
+    for hook, expected in RETURNS.items():
+        if _is_own(getattr(cls, hook, None)):
+            setattr(cls, hook, _returning(path, hook, getattr(cls, hook), expected))
     return OwnPolicy(path, seam, cls)
+
+
+def _own_bases(cls: type) -> list[type]:
+    """The class and those it is derived from, without those of this package and of Python."""
+    return [base for base in cls.__mro__ if base.__module__.partition(".")[0] not in _NOT_OWN]
+
+
+#: The modules of what is no user's own.
+_NOT_OWN = ("pfnlab", "builtins", "typing", "abc")
+
+
+def _is_own(method: Any) -> bool:
+    return inspect.isfunction(method) and method.__module__.partition(".")[0] not in _NOT_OWN
+
+
+@cache
+def has_own_check(kind: type) -> bool:
+    """True for a class with a check of the user's own, in which a class of this package has none."""
+    return _is_own(getattr(kind, "_check", None))
+
+
+def _returning(path: str, hook: str, method: Callable[..., Any], expected: type) -> Callable[..., Any]:
+    """*method*, whose result is looked at: mm goes on with it, and would fail far away."""
+
+    @wraps(method)
+    def call(*arguments: Any) -> Any:
+        result = method(*arguments)
+        if not isinstance(result, expected) or (expected is int and isinstance(result, bool)):
+            what = f"it has to return {expected.__name__}, and here it returned {result!r}"
+            raise PolicyError(path, hook, what)
+        return result
+
+    return call
 
 
 def _run(path: str) -> ModuleType:
@@ -119,38 +161,6 @@ def _run(path: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-@contextmanager
-def guarded(path: str, hook: str | None, prefix: str = "it raised ") -> Iterator[None]:
-    """A user's code goes on within this context: an exception it raises is its own fault.
-
-    Exceptions that the protocol allows go through, and so do those that end the program or a task.
-
-    :param prefix: the beginning of the message
-    :raises PolicyError: it raised another exception, did not return in time, or damaged the process
-    """
-    try:
-        with own_code(path, hook):
-            yield
-    except (ModelledErrno, Undecided, PolicyError, GreenletExit):
-        raise
-    except TooLong:
-        raise PolicyError(path, hook, too_long()) from None
-    except BaseException as trouble:
-        if isinstance(trouble, KeyboardInterrupt) and may_be_interrupted():
-            raise
-        text = _text_of(trouble, path, hook)
-        raise PolicyError(path, hook, f"{prefix}{type(trouble).__name__}{text and f': {text}'}") from trouble
-
-
-def _text_of(trouble: BaseException, path: str, hook: str | None) -> str:
-    """The text of an exception on one line, which is of a user's code as well."""
-    try:
-        with own_code(path, hook):
-            return " ".join(str(trouble).split())[:_MOST_TEXT]
-    except BaseException:
-        return ""
 
 
 def _seam_of(cls: type) -> str | None:

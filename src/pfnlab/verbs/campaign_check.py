@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 
 from pfnlab.result import PlainText
-from pfnlab.verbs.option import CAMPAIGN_FILE, Say
+from pfnlab.verbs.option import CAMPAIGN_FILE, Say, TrustOf
 
 EXAMPLES = (
     ("pfnlab campaign check examples/campaign.toml", "What a file would do, in how many shards"),
@@ -21,21 +21,23 @@ class CampaignCheckRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The request of a check of a campaign's file."""
 
     file: Annotated[Path, CAMPAIGN_FILE]
+    trust: TrustOf = False
 
 
 def perform(request: CampaignCheckRequest, say: Say) -> Iterator[PlainText]:
-    """The work of the campaign: its shards by task, and its limits.
+    """The work of the campaign: its shards by task, its limits, and the policies that were not run.
 
     :raises Misuse: the file is no campaign
     """
     from collections import Counter
 
     from pfnlab.campaign.plan_file import read_plan
+    from pfnlab.campaign.shard import policies_of
     from pfnlab.campaign.status import what_it_does
     from pfnlab.inert import one_line
     from pfnlab.units import number_of
 
-    plan = read_plan(request.file)
+    plan = read_plan(request.file, trust=request.trust)
     shards = plan.shards(request.file.parent)
     with_qemu = sum(shard.needs_qemu for shard in shards)
     yield PlainText.line(f"{plan.name}: {number_of(len(shards), 'shard')}, {with_qemu} with a kernel")
@@ -47,3 +49,6 @@ def perform(request: CampaignCheckRequest, say: Say) -> Iterator[PlainText]:
         f"  an attempt: {plan.limits.seconds:g} s; a shard: {number_of(plan.limits.tries, 'try', 'tries')}; "
         f"a discovery: {', '.join(plan.count.verdicts)}"
     )
+    if not request.trust and (files := policies_of(shards)):
+        names = one_line(", ".join(files))
+        yield PlainText.line(f"  not run, and so not checked: {names}; read that policy, then say --trust")

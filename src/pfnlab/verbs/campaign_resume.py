@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from pfnlab.verbs.option import CampaignName, Option, Say, ShardClusterOf, ShardsOf, StoreOf
+from pfnlab.verbs.option import CampaignName, Option, Say, ShardClusterOf, ShardsOf, StoreOf, TrustOf
 
 if TYPE_CHECKING:
     from pfnlab.report.campaigns import CampaignStatus
@@ -35,21 +35,25 @@ class ResumeRequest(msgspec.Struct, frozen=True, kw_only=True):
     store: StoreOf = None
     jobs: ShardsOf = None
     cluster: ShardClusterOf = None
+    trust: TrustOf = False
     isolated: Annotated[bool, Option("Try shards that were isolated once more too.")] = False
 
 
 def perform(request: ResumeRequest, say: Say) -> Iterator[CampaignStatus]:
     """Run what is left.
 
-    :raises Misuse: there is no such campaign, or options contradict each other
+    :raises Misuse: there is no such campaign, it names a policy that nobody trusts, or options contradict
     :raises Undecided: no worker can run what is left
     """
     from pfnlab.campaign.running import campaign_named
+    from pfnlab.campaign.shard import check_trust
     from pfnlab.store.store import Store, store_address
     from pfnlab.verbs.campaign_run import shards_run
 
     with Store(store_address(request.store), make=False) as store:
         name = campaign_named(store, request.name)
+        if not request.trust:
+            check_trust(store.shards(name), f"campaign {name}")
         if request.isolated:
             store.try_again(name)
         yield shards_run(store, name, request.jobs, request.cluster, say)

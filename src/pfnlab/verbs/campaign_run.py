@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 
 from pfnlab.errors import Misuse
-from pfnlab.verbs.option import CAMPAIGN_FILE, Say, ShardClusterOf, ShardsOf, StoreOf
+from pfnlab.verbs.option import CAMPAIGN_FILE, Say, ShardClusterOf, ShardsOf, StoreOf, TrustOf
 
 if TYPE_CHECKING:
     from pfnlab.campaign.executor import Executor
@@ -44,19 +44,23 @@ class ShardsRequest(msgspec.Struct, frozen=True, kw_only=True):
     store: StoreOf = None
     jobs: ShardsOf = None
     cluster: ShardClusterOf = None
+    trust: TrustOf = False
 
 
 def perform(request: ShardsRequest, say: Say) -> Iterator[CampaignStatus]:
     """Run the campaign of a file.
 
-    :raises Misuse: the file is no campaign, or options contradict each other
+    :raises Misuse: the file is no campaign, it names a policy that nobody trusts, or options contradict
     :raises Undecided: no worker can run what is left
     """
     from pfnlab.campaign.plan_file import read_plan
     from pfnlab.campaign.running import begin_campaign
+    from pfnlab.campaign.shard import check_trust
     from pfnlab.store.store import Store, store_address
 
-    plan = read_plan(request.file)
+    plan = read_plan(request.file, trust=request.trust)
+    if not request.trust:
+        check_trust(plan.shards(request.file.parent), str(request.file))
     with Store(store_address(request.store)) as store:
         begin_campaign(store, plan, request.file.parent)
         yield shards_run(store, plan.name, request.jobs, request.cluster, say)

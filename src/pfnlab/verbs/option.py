@@ -152,6 +152,7 @@ LibraryNames = Annotated[
 ForceOf = Annotated[bool, Option("Write over files that are there.")]
 
 # Of campaigns.
+TrustOf = Annotated[bool, Option("Run policies (FILE.py) that only the file names: read them first.")]
 CAMPAIGN_FILE = Option("What to run.", "CAMPAIGN.toml", positional=True)
 StoreOf = Annotated[
     str | None,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from pfnlab.verbs.option import AccelOf, AsJson, Option, ProfileOf, Say
+from pfnlab.verbs.option import AccelOf, AsJson, Option, ProfileOf, Say, TrustOf
 
 if TYPE_CHECKING:
     from pfnlab.checker.replay import ReplayResult
@@ -45,9 +45,7 @@ class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True):
     ] = ()
     as_json: AsJson = False
     accel: AccelOf = "tcg"
-    trust: Annotated[bool, Option("Run policies (FILE.py) that only the file names: read them first.")] = (
-        False
-    )
+    trust: TrustOf = False
     profile: ProfileOf = None
 
 

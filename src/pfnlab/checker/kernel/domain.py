@@ -20,8 +20,9 @@ from pfnlab.errors import Defect, PolicyError, Undecided
 from pfnlab.hw.pgtable import LEAF_PAGES
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.tracker import areas_in_any_order, zaps_in_any_order
-from pfnlab.policies.boot import check_own, guards_of
-from pfnlab.policies.guard import Guard, check_deterministic, unguarded
+from pfnlab.own_code import own_mistakes
+from pfnlab.policies.boot import check_own, guard_own, has_own
+from pfnlab.policies.guard import Guard, check_deterministic
 from pfnlab.programs.lang.ops import MAIN_TASK, Fork, Mmap, Op, Program
 from pfnlab.programs.lang.printer import op_text
 from pfnlab.programs.lang.words import MAX_AREAS
@@ -85,8 +86,9 @@ class KernelModel:
         #: The last state made, with its kernel, until the next step from the same state.
         self._live: tuple[KernelState, Kernel] | None = None
         self._moment: tuple[KernelState, StateView] | None = None
+        self._own = has_own(machine.profile)
         self._register_files()
-        tracker = type(unguarded(self.booted().tracker))
+        tracker = type(self.booted().tracker)
         self._left_out = _all_left_out(scope, tracker) if merging else LeftOut(orders=False)
         if not symmetry:
             self._left_out = self._left_out._replace(names=False)
@@ -98,11 +100,12 @@ class KernelModel:
     def successors(self, state: KernelState) -> Iterable[tuple[ScopeStep, KernelState]]:
         """Every operation of the scope that can be tried in *state*, with the state after it."""
         kernel = self.thawed(state)
-        mark, guards = Mark(kernel, constant=(kernel.profile, kernel.platform)), guards_of(kernel)
+        mark = Mark(kernel, constant=(kernel.profile, kernel.platform))
+        perform = self._perform_checked if self._own else self._perform_in
         for op in list(operations(kernel, self.scope)):
             try:
                 try:
-                    effect = self._perform_checked(kernel, op, state, guards)
+                    effect = perform(kernel, op, state)
                 except Undecided as unknown:
                     self.unmodelled[str(unknown)] += 1
                 else:
@@ -114,28 +117,33 @@ class KernelModel:
                 # Also where nobody asks for the next step: other kernels may have a file of this one.
                 mark.restore()
 
-    def _perform_checked(
-        self, kernel: Kernel, op: Op, state: KernelState, guards: list[Guard]
-    ) -> OperationEffect:
-        """Do *op* in *kernel*. If a policy is the user's own, do it once more in a second kernel in *state*.
+    def _perform_in(self, kernel: Kernel, op: Op, state: KernelState) -> OperationEffect:
+        return self.perform(kernel, op)
 
-        :param guards: the guards around the user's own policies of *kernel*
-        :raises PolicyError: the policy breaks its protocol, or does not do the same both times
+    def _perform_checked(self, kernel: Kernel, op: Op, state: KernelState) -> OperationEffect:
+        """Do *op* with a policy of the user's own, which is watched at the first of its kind with its result.
+
+        :raises PolicyError: the policy breaks its protocol, or does not do the same again
         """
-        for guard in guards:
-            guard.made.clear()
+        kind = ScopeStep(op).kind
         try:
-            effect = self.perform(kernel, op)
-            check_own(kernel)
-            if guards:
-                second_kernel = self.thawed(state)
-                self.outcomes[ScopeStep(op).kind, self.perform(second_kernel, op).result] -= 1
-                check_own(second_kernel)
-                for guard, second_guard in zip(guards, guards_of(second_kernel), strict=True):
-                    check_deterministic(guard.path, guard.made, second_guard.made)
+            with own_mistakes():
+                effect = self.perform(kernel, op)
+                check_own(kernel)
+            if self.outcomes[kind, effect.result] == 1:
+                first, second = self._watched(op, state), self._watched(op, state)
+                for guard, repeat in zip(first, second, strict=True):
+                    check_deterministic(guard.path, guard.made, repeat.made)
         except PolicyError as wrong:
             raise PolicyError(wrong.path, wrong.hook, f"{wrong.what} (at `{op_text(op)}`)") from None
         return effect
+
+    def _watched(self, op: Op, state: KernelState) -> list[Guard]:
+        """The guards of the policies of another kernel in *state*, in which *op* was done."""
+        kernel = self.thawed(state)
+        guards = guard_own(kernel)
+        self.outcomes[ScopeStep(op).kind, self.perform(kernel, op).result] -= 1
+        return guards
 
     def key(self, state: KernelState) -> tuple[bytes, ...]:
         """The value of a state: names are canonical in it, and its facts are of the step that led to it."""

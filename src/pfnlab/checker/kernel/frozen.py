@@ -25,7 +25,6 @@ from pfnlab.mm.memtype import MemtypeBook
 from pfnlab.mm.memtype_interval import BookRow, MemtypeEntry
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma
-from pfnlab.policies.guard import unguarded
 from pfnlab.units import PfnRange
 
 #: The number of the first task of a kernel.
@@ -158,8 +157,8 @@ def _page_flags(page: Page) -> tuple[bool, ...]:
 def _policies_and_drivers(kernel: Kernel, vmas: list[Vma], packing: Packing) -> tuple[Any, ...]:
     """The memory of policies and drivers, in an order that :func:`thaw` repeats."""
     return (
-        packing.attributes(unguarded(kernel.tracker)),
-        tuple([packing.attributes(unguarded(flushes)) for flushes in kernel.flushes.each()]),
+        packing.attributes(kernel.tracker),
+        tuple([packing.attributes(flushes) for flushes in kernel.flushes.each()]),
         tuple([packing.pack(vma.pfnmap) for vma in vmas]),
         packing.pack(kernel.driver),
         packing.pack(kernel.vfio),
@@ -203,9 +202,9 @@ def thaw(value: tuple[bytes, ...], blank: Callable[[], Kernel]) -> Kernel:
         kernel.claim(Resource(*resource))
     kernel.undecoded = tuple(PfnRange(*pfns) for pfns in machine[1])
     tracker, placements, pfnmaps, driver, vfio, pci = memories
-    unpacking.attributes(unguarded(kernel.tracker), tracker)
+    unpacking.attributes(kernel.tracker, tracker)
     for flushes, attributes in zip(kernel.flushes.each(), placements, strict=True):
-        unpacking.attributes(unguarded(flushes), attributes)
+        unpacking.attributes(flushes, attributes)
     # In the order in which they were packed: a number stands for an object unpacked before.
     for vma, pfnmap in zip(vmas, pfnmaps, strict=True):
         if pfnmap is not None:

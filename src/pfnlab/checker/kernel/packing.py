@@ -19,7 +19,6 @@ from pfnlab.mm.locks import RwLock
 from pfnlab.mm.processors import Need
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import AnonVma, Vma
-from pfnlab.policies.guard import unguarded
 
 _PLAIN = frozenset((int, str, bool, type(None), float, bytes))
 
@@ -74,7 +73,7 @@ class Packing:
         self._bits = -1 if naming is None else KEPT_BITS
         self._labels: dict[int, Any] = {id(getattr(kernel, part)): ("K", part) for part in _PARTS}
         self._labels[id(kernel)] = ("K", "")
-        self._labels[id(unguarded(kernel.tracker))] = ("K", "tracker")
+        self._labels[id(kernel.tracker)] = ("K", "tracker")
         for number, mm in enumerate(mms):
             self._labels[id(mm)] = ("m", number)
         self.vmas = {id(vma): number for number, vma in enumerate(vmas)}
@@ -230,7 +229,7 @@ class Unpacking:
             case "c":
                 return _CONSTANTS[value[1]]
             case "K":
-                return unguarded(getattr(self.kernel, value[1])) if value[1] else self.kernel
+                return getattr(self.kernel, value[1]) if value[1] else self.kernel
             case "m":
                 return self.mms[value[1]]
             case "v":

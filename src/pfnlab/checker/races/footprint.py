@@ -31,7 +31,6 @@ from pfnlab.mm.users.pci import PciDevice
 from pfnlab.mm.users.vfio import VfioDevice
 from pfnlab.mm.vma import Vma
 from pfnlab.mm.vma_locks import VmaLocks
-from pfnlab.policies.guard import unguarded
 
 #: Attributes that are no state: constants, references to objects noted themselves, counters for readers.
 _QUIET: dict[type, tuple[str, ...]] = {
@@ -328,7 +327,7 @@ class Parts:
         return [packing.attributes(policy) for policy in self._policies_with_memory()]
 
     def _policies_with_memory(self) -> list[object]:
-        return [*map(unguarded, (self._kernel.tracker, *self._kernel.flushes.each()))]
+        return [self._kernel.tracker, *self._kernel.flushes.each()]
 
     def _devices_value(self) -> Any:
         kernel, packing = self._kernel, self._packing()

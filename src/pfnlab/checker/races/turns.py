@@ -15,6 +15,7 @@ from pfnlab.hw.pgtable import EntryRun as Entry
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.processors import Operation
 from pfnlab.mm.zap import END_OF_FILE
+from pfnlab.own_code import own_mistakes
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.ops import MAIN_TASK, Exit, Op
 from pfnlab.programs.lang.printer import op_text
@@ -145,7 +146,8 @@ class Live:
             body = partial(self._one_by_one.perform, op)
             operation = self._under_way[task] = Operation(task, body, everywhere=True)
         warn_again(self.kernel)
-        self.kernel.processors.step(operation)
+        with own_mistakes():
+            self.kernel.processors.step(operation)
         _, log = self.kernel.trace.take()
         told_free = None
         if operation.done:
@@ -164,7 +166,8 @@ class Live:
         :raises WaitsForeverError: a task waits for what another one has left taken
         """
         warn_again(self.kernel)
-        exit_all(self.kernel)
+        with own_mistakes():
+            exit_all(self.kernel)
         _, log = self.kernel.trace.take()
         return tuple(facts_of(log))
 

@@ -17,7 +17,7 @@ from pfnlab.mm.processors import Processors
 from pfnlab.mm.users.driver import RAM_PFN
 from pfnlab.mm.users.pci import PciDevice
 from pfnlab.mm.users.vvar import give_vvar
-from pfnlab.policies.boot import boot, check_own, guards_of
+from pfnlab.policies.boot import boot, check_own, guard_own
 from pfnlab.policies.guard import Guard, check_deterministic
 from pfnlab.policies.profiles import described
 from pfnlab.programs.lang.areas import moves_vvar
@@ -215,7 +215,7 @@ class ModelMachine:
             configuration=self.profile.configuration,
             tlbs=tuple(opened.tlbs),
         )
-        return run, guards_of(opened.kernel), processors
+        return run, opened.guards, processors
 
 
 class OpenRun:
@@ -224,6 +224,7 @@ class OpenRun:
     :param program: what decides where devices and areas lie; none of its operations is done yet
     :param check: assert every internal invariant after every step
     :param memory: the first words of pages of its first device
+    :ivar guards: around the user's own policies of its kernel
     :raises Undecided: the model has no rule for something in it
     """
 
@@ -239,6 +240,7 @@ class OpenRun:
         machine.refuse(program)
         self._setting = setting = _Setting.of(program)
         self.kernel = machine.boot(setting.platform, setting.places.devices)
+        self.guards = guard_own(self.kernel)
         if setting.vvar:
             give_vvar(self.kernel)
         self.kernel.start_task(MAIN_TASK)
