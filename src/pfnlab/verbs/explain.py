@@ -6,6 +6,7 @@ A file, standard input (-), or a line in quotes: a whole dmesg, a mail, or anyth
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from pfnlab.verbs.option import AsJson, Option, Say
 
 if TYPE_CHECKING:
     from pfnlab.messages.explanation import ExplainResult
+    from pfnlab.progress import Work
 
 EXAMPLES = (
     (
@@ -62,30 +64,41 @@ def perform(request: ExplainRequest, say: Say) -> Iterator[ExplainResult]:
     from pfnlab.bugs.kernel_name import kernel_name
     from pfnlab.messages.explaining import explain
     from pfnlab.messages.explanation import explained, explained_errno
+    from pfnlab.progress import working
 
     if request.kernel is not None:
         kernel_name(request.kernel)
     if request.errno is not None:
         yield explained_errno(request.errno, request.words, request.kernel or "")
         return
-    yield explained(explain(_stream(request.words), kernel=request.kernel))
+    with working("explaining lines") as work:
+        result = explained(explain(_counted(_stream(request.words, work), work), kernel=request.kernel))
+    yield result
 
 
-def _stream(words: tuple[str, ...]) -> Iterable[bytes]:
+def _counted(pieces: Iterable[bytes], work: Work) -> Iterator[bytes]:
+    for piece in pieces:
+        yield piece
+        work.advance(len(piece))
+
+
+def _stream(words: tuple[str, ...], work: Work) -> Iterable[bytes]:
     if not words and sys.stdin.isatty():
         raise Misuse("there is nothing to explain: give a file, a line in quotes, or - for standard input")
     if words in ((), ("-",)):
         return _pieces(sys.stdin.buffer)
     if len(words) == 1 and not any(letter.isspace() for letter in words[0]):
-        return _file(Path(words[0]))
+        return _file(Path(words[0]), work)
     return ["\n".join(words).encode("utf-8", "replace")]
 
 
-def _file(path: Path) -> Iterator[bytes]:
+def _file(path: Path, work: Work) -> Iterator[bytes]:
     from pfnlab.inert import visible_name
 
     try:
         file = path.open("rb")
+        work.expect(os.fstat(file.fileno()).st_size)
+        work.show(f"explaining {visible_name(path)}, bytes")
     except OSError as trouble:
         raise Misuse(
             f"{visible_name(path)} cannot be read: {trouble.strerror}; a line is given in quotes"
