@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import re
 import time
+from collections.abc import Iterator
 from contextlib import redirect_stderr
 
 import pytest
+from terminals import Clock, Screen
 
 from pfnlab import progress
-from pfnlab.progress import beating, say, silent, working
-
-
-class Screen(io.StringIO):
-    """A standard error that is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
+from pfnlab.progress import beating, say, silent, waited, working
 
 
 @pytest.fixture
@@ -173,3 +167,37 @@ def test_what_is_said_moves_no_cursor(capsys: pytest.CaptureFixture[str]) -> Non
     say("\x1b[2J is written")
 
     assert "\\x1b[2J is written\n" == capsys.readouterr().err
+
+
+def test_vague_work_gives_way_to_work_that_says_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And comes again behind it, with all of its time."""
+    clock, screen = Clock(monkeypatch), Screen()
+
+    def results() -> Iterator[str]:
+        clock.pass_by(2.0)
+        with working("fetching a kernel"):
+            clock.pass_by(1.9)
+            seen.append(screen.seen.count("fetching"))
+            clock.pass_by(0.1)
+        vague = screen.seen.count("pfnlab try")
+        clock.pass_by(2.0)
+        seen.append(screen.seen.count("pfnlab try") > vague)
+        yield "done"
+
+    seen: list[int] = []
+    with redirect_stderr(screen):
+        answer = list(waited("pfnlab try", results()))
+
+    assert (["done"], [0, True]) == (answer, seen)
+    assert "fetching a kernel" in screen.seen
+
+
+def test_a_result_is_taken_without_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long that takes."""
+    clock, screen = Clock(monkeypatch), Screen()
+
+    with redirect_stderr(screen):
+        for _ in waited("pfnlab results", iter("ab")):
+            clock.pass_by(100.0)
+
+    assert screen.seen == ""

@@ -11,12 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pfnlab.inert import message, one_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+Result = TypeVar("Result")
 
 #: Seconds until the changing line appears, and seconds between plain lines.
 APPEARS, EVERY = 2.0, 10.0
@@ -49,28 +51,34 @@ class Work(PartCount):
     :param what: what is done, in a few words
     :param total: how many parts it has, where that is known
     :param every: seconds between plain lines, None for :data:`EVERY`
+    :param vague: it is shown only while no other work goes on, which says more
     :ivar words: what is done now
     """
 
-    def __init__(self, what: str, total: int | None = None, every: float | None = None) -> None:
-        self.total, self.done = total, 0
+    def __init__(
+        self, what: str, total: int | None = None, every: float | None = None, *, vague: bool = False
+    ) -> None:
+        self.total, self.done, self.vague = total, 0, vague
         self.words, self._every = what, every
         self._display: Progress | None = None
         self._task: Any = None
         self._began = self._said_at = time.monotonic()
         self._terminal = _hearer is None and sys.stderr is not None and sys.stderr.isatty()
         self._ended = False
-        self._timer = threading.Timer(APPEARS, self._appear)
-        self._timer.daemon = True
+        self._timer: threading.Timer | None = None
 
     def begin(self) -> None:
         """Nothing is shown yet."""
         if self._terminal and not _silent:
+            self._ended = False
+            self._timer = threading.Timer(APPEARS, self._appear)
+            self._timer.daemon = True
             self._timer.start()
 
     def end(self) -> None:
-        """Remove what is shown."""
-        self._timer.cancel()
+        """Remove what is shown; vague work may begin again."""
+        if self._timer is not None:
+            self._timer.cancel()
         with _lock:
             display, self._display, self._ended = self._display, None, True
         if display is not None:
@@ -141,8 +149,9 @@ class Work(PartCount):
             redirect_stderr=False,
         )
         with _lock:
-            # The work may have ended, and another may be on the screen.
-            if self._ended or any(work.is_shown for work in _shown):
+            # The work may have ended, and another may be on the screen, or say more soon.
+            others = [work for work in _shown if work is not self]
+            if self._ended or any(work.is_shown or (self.vague and not work.vague) for work in others):
                 return
             self._task = display.add_task(one_line(self.words), total=None, far=self.far)
             # The work has lasted longer than the line.
@@ -158,8 +167,32 @@ def working(what: str, total: int | None = None, every: float | None = None) -> 
     :param total: how many parts the work has, where that is known
     :param every: seconds between plain lines, None for :data:`EVERY`
     """
-    work = Work(what, total, every)
+    with _begun(Work(what, total, every)) as work:
+        yield work
+
+
+def waited(what: str, results: Iterator[Result]) -> Iterator[Result]:
+    """The *results*; while one waits for the next, *what* is shown wherever no work of its own says more.
+
+    Nothing is shown while a result is taken, which may be to print it.
+    """
+    while True:
+        with _begun(Work(what, vague=True)):
+            try:
+                result = next(results)
+            except StopIteration:
+                return
+        yield result
+
+
+@contextmanager
+def _begun(work: Work) -> Iterator[Work]:
+    """A work that goes on, and in place of it again the vague one within which it was."""
     with ExitStack() as stack:
+        outer = _shown[-1] if _shown and _shown[-1].vague else None
+        if outer is not None:
+            outer.end()
+            stack.callback(outer.begin)
         stack.callback(work.end)
         _shown.append(work)
         stack.callback(_shown.remove, work)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pfnlab.progress import waited
 from pfnlab.result import PlainText, Printed
 
 if TYPE_CHECKING:
@@ -18,22 +19,26 @@ if TYPE_CHECKING:
 
 def show(verb: str, request: Any, results: Iterator[Any]) -> None:
     """Print *results* as they come, or write them to a file."""
+    what = f"pfnlab {verb}"
     match verb:
         case "run":
             from pfnlab.cli.run_output import show_runs
 
-            show_runs(request, results)
+            show_runs(request, waited(what, results))
         case "kernels meet" | "kernels diff":
             from pfnlab.verbs.kernels_meet import Unmet
 
-            for result in results:
-                if not isinstance(result, Unmet):
-                    _append(request.output, _text(verb, request, result))
+            met = (result for result in results if not isinstance(result, Unmet))
+            for text in waited(what, (_text(verb, request, result) for result in met)):
+                _append(request.output, text)
         case _:
             from pfnlab.files import write_output
 
-            for at, result in enumerate(results):
-                write_output(getattr(request, "output", None), _text(verb, request, result, apart=at > 0))
+            texts = (_text(verb, request, result, apart=at > 0) for at, result in enumerate(results))
+            # Nobody waits for a page that is served, or for what changes on a machine.
+            is_endless = verb == "explore" or getattr(request, "watch", None) is not None
+            for text in texts if is_endless else waited(what, texts):
+                write_output(getattr(request, "output", None), text)
 
 
 def _text(verb: str, request: Any, result: Any, *, apart: bool = False) -> str:

@@ -55,12 +55,17 @@ def perform(request: FmtRequest, say: Say) -> Iterator[FmtResult | PlainText]:
     from pfnlab.programs.lang.canonical import format_text
     from pfnlab.programs.lang.library import STDIN, program_paths
     from pfnlab.programs.lang.problems import FmtResult, problems_of
+    from pfnlab.progress import working
 
     if request.form is not None and request.form not in FORMATS:
         raise Misuse(f"there is no format {request.form!r}: write {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
     paths = program_paths(request.programs, names=request.check)
     if request.check:
-        problems = [found for path in paths for found in problems_of(_text(path), str(path))]
+        problems = []
+        with working("checking programs", len(paths)) as work:
+            for path in paths:
+                problems += problems_of(_text(path), str(path))
+                work.advance()
         yield FmtResult(problems=tuple(problems))
         return
     if request.form is not None:

@@ -159,8 +159,10 @@ def _result(request: InspectRequest, snapshot: Snapshot) -> InspectionResult:
     from pfnlab.inspector.device import device_answer
     from pfnlab.inspector.inspection import inspected
     from pfnlab.inspector.joined_host import JoinedHost
+    from pfnlab.progress import working
 
     machine = JoinedHost(snapshot)
     asked = request.device
-    answer = None if asked is None else device_answer(machine, asked, bar=request.bar, pid=request.pid)
-    return inspected(machine, answer)
+    with working(f"looking at what {snapshot.origin} has reserved and mapped"):
+        answer = None if asked is None else device_answer(machine, asked, bar=request.bar, pid=request.pid)
+        return inspected(machine, answer)

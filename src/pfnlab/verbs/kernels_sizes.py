@@ -43,6 +43,7 @@ def perform(request: SizesRequest, say: Say) -> Iterator[ListedSizes]:
     from pfnlab.lab.images.kernel_offers import by_version
     from pfnlab.lab.images.kernels import kernel_for, whole
     from pfnlab.policies.releases import CONFIRMED
+    from pfnlab.progress import working
     from pfnlab.report.kernel_sizes import (
         ListedSizes,
         known_sizes,
@@ -55,7 +56,11 @@ def perform(request: SizesRequest, say: Say) -> Iterator[ListedSizes]:
     if request.write is not None:
         refuse_beside(request, "--write", "prints no sizes", but="as_json")
     if request.write is None:
-        found = [(kernel.label, structures_of(types_of(kernel))) for kernel in map(kernel_for, request.names)]
+        found = []
+        with working("reading sizes of structures", len(request.names)) as work:
+            for kernel in map(kernel_for, request.names):
+                found.append((kernel.label, structures_of(types_of(kernel))))
+                work.advance()
         if not request.names:
             found = [(f"{kept.series} ({kept.package_version})", kept.structures) for kept in known_sizes()]
         yield ListedSizes(tuple(found))
