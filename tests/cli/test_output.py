@@ -233,3 +233,52 @@ def test_a_name_moves_no_cursor(ask: Ask, words: tuple[str, ...]) -> None:
 
     assert [2, 2] == [answer.code for answer in answers]
     assert all("\\x1b[2J\\x9b" in answer.err and "\x1b" not in answer.err for answer in answers)
+
+
+def test_a_working_directory_that_is_gone_is_one_line(tmp_path: Path) -> None:
+    """What is asked of it is misuse; what asks nothing of it is done."""
+    ended = [
+        subprocess.run(
+            ["sh", "-c", 'cd "$1" && rmdir "$1" && shift && exec "$@"', "sh", str(place), *COMMAND, *words],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        for number, words in enumerate([("campaign", "status"), ("litmus", "show", "munmap-middle")])
+        if (place := tmp_path / str(number)).mkdir() is None
+    ]
+
+    assert [2, 0] == [one.returncode for one in ended]
+    assert 1 == len(ended[0].stderr.splitlines()), ended[0].stderr
+
+
+def test_a_closed_standard_input_is_one_line() -> None:
+    """Where a program is to come from there."""
+    ended = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&-', "sh", *COMMAND, "run", "-"], capture_output=True, text=True, timeout=60
+    )
+
+    assert (2, "pfnlab: standard input is closed: name a file instead of -\n") == (
+        ended.returncode,
+        ended.stderr,
+    )
+
+
+def test_an_interrupt_while_the_output_is_written_is_no_defect() -> None:
+    """As anywhere: the code says so, and nothing is printed."""
+    text = (
+        "import os, signal, sys\n"
+        "from pfnlab.cli import main\n"
+        "class Slow:\n"
+        "    def __init__(self, out): self.out = out\n"
+        "    def __getattr__(self, name): return getattr(self.out, name)\n"
+        "    def flush(self):\n"
+        "        sys.stdout = self.out\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.stdout = Slow(sys.stdout)\n"
+        "main(['litmus', 'show', 'munmap-middle'])\n"
+    )
+
+    ended = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=60)
+
+    assert (130, "") == (ended.returncode, ended.stderr)

@@ -121,7 +121,7 @@ def slow_step(monkeypatch: pytest.MonkeyPatch, step: str, verb: str, **fields: A
             "explain",
             "pfnlab.messages.explaining.explain",
             {"words": (__file__,)},
-            "test_showing.py, 0 MiB until now",
+            "pfnlab explain",
         ),
         (
             "fmt",

@@ -91,13 +91,17 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
             stream.reconfigure(errors="backslashreplace")
     words = sys.argv[1:] if argv is None else list(argv)
     set_command(words)
-    code = _complete(words[1:]) if words[:1] == [_COMPLETE] else _answer(words)
-    if words[:1] == ["try"]:
-        code = _FOR_BISECT.get(code, code)
     try:
-        sys.stdout.flush()
-    except OSError as trouble:
-        code = _failed(trouble)
+        code = _complete(words[1:]) if words[:1] == [_COMPLETE] else _answer(words)
+        if words[:1] == ["try"]:
+            code = _FOR_BISECT.get(code, code)
+        try:
+            sys.stdout.flush()
+        except OSError as trouble:
+            code = _failed(trouble)
+    except KeyboardInterrupt:
+        # A second one may come while the first is answered, or the output is written.
+        code = _INTERRUPTED
     sys.exit(code)
 
 
@@ -162,11 +166,23 @@ def _failed(trouble: OSError) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if trouble.errno == errno.EPIPE:
             return _UNREAD
+    elif isinstance(trouble, FileNotFoundError) and _is_lost():
+        _say("pfnlab: the folder it was started in is gone: change to another")
+        return Misuse.exit_code
     elif not is_full(trouble):
         return _defect()
     action = "read or written" if trouble.errno == errno.EIO and name != _OUTPUT else "written"
     _say(message(f"pfnlab: {name} cannot be {action}: {trouble.strerror}"))
     return Undecided.exit_code
+
+
+def _is_lost() -> bool:
+    """True where the working directory was removed."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _say(line: str) -> None:

@@ -191,6 +191,8 @@ function register(line,    base, size, unit, kind, number) {
     base = line; sub(/.*base=0x/, "", base); sub(/ .*/, "", base)
     size = line; sub(/.*size= */, "", size)
     unit = size; sub(/^[0-9]+ ?/, "", unit); unit = substr(unit, 1, 1)
+    # No register is that large: such a number says something else.
+    if (!match(size, /^[0-9]+/) || RLENGTH > 9) return ""
     size += 0
     if (unit !~ /[KMG]/) unit = "M"
     if (unit == "G") { size *= 1024; unit = "M" }

@@ -297,3 +297,13 @@ def test_the_plugin_is_taken_by_every_sos_4() -> None:
     bases = {base.id for base in plugin.bases if isinstance(base, ast.Name)}
 
     assert {"Plugin", "DebianPlugin", "RedHatPlugin", "UbuntuPlugin"} == bases
+
+
+def test_a_member_that_says_to_be_endless_is_refused(tmp_path: Path) -> None:
+    """Also one that nobody wants: to skip it would not end."""
+    member = tarfile.TarInfo("sosreport-x/var/log/other")
+    member.size = 10**20
+    (tmp_path / "big.tar").write_bytes(member.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
+
+    with pytest.raises(Misuse, match="other is larger than 8 GiB: this is no report"):
+        open_origin(tmp_path / "big.tar")

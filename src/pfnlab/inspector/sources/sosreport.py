@@ -176,6 +176,10 @@ def _members(archive: tarfile.TarFile, origin: str) -> Iterator[tuple[str, tarfi
     for count, member in enumerate(archive):
         if count > MOST_FILES:
             raise Misuse(f"{visible_name(origin)}: too many files for a report")
+        # What is skipped is read too, and where nothing comes any more without an end.
+        if member.size > MOST_UNPACKED:
+            larger = f"{visible_name(member.name)} is larger than {MOST_UNPACKED >> 30} GiB"
+            raise Misuse(f"{visible_name(origin)}: {larger}: this is no report")
         parts = [part for part in member.name.split("/") if part not in ("", ".")]
         if ".." in parts or member.name.startswith("/"):
             continue

@@ -105,9 +105,11 @@ def read_stdin() -> str:
 
     :raises Misuse: it cannot be read, or is no text
     """
+    if sys.stdin is None:
+        raise Misuse("standard input is closed: name a file instead of -")
     try:
         return sys.stdin.read(MAX_BYTES + 1)
-    except (AttributeError, OSError, ValueError) as trouble:
+    except (OSError, ValueError) as trouble:
         raise Misuse(f"{STDIN} cannot be read: {trouble}") from trouble
 
 
