@@ -46,6 +46,7 @@ def test_what_stands_before_a_call_is_passed(prefix: str) -> None:
         (" = -1 EINVAL (Invalid argument)", -1, "EINVAL"),
         (" = -1 EINVAL (Invalid argument) <0.000012>", -1, "EINVAL"),
         (" = -1 ENODATA", -1, "ENODATA"),
+        (" = 022", 0o22, ""),
         (" = ?", None, ""),
         (" = ? ERESTARTSYS (To be restarted if SA_RESTART is set)", None, "ERESTARTSYS"),
         (" = 0x8000 (flags O_RDONLY|O_LARGEFILE)", 0x8000, ""),

@@ -190,10 +190,11 @@ def _kept(steps: tuple[FoundOp, ...]) -> list[FoundOp]:
             strong |= _tasks_of(step)
     # The way to a task that matters.
     for task in tuple(strong):
-        above = task
-        while above in children:
-            above = children[above]
+        above = children.get(task)
+        # The way from there on is known already; in a damaged log it may go in a circle.
+        while above is not None and above not in strong:
             strong.add(above)
+            above = children.get(above)
     kept = [step for step in steps if _matters(step, strong)]
     while kept and isinstance(kept[0].call, Fork) and not kept[0].copied:
         # A shell that only began the process.

@@ -72,7 +72,7 @@ _RESUMED = re.compile(r"<\.\.\. ([a-z_][a-z0-9_]*) resumed>\s*(.*)\Z", re.DOTALL
 _ENDED = re.compile(r"\+\+\+ (?:exited with \d+|killed by (\w+)(?: \(core dumped\))?) \+\+\+\Z")
 _UNFINISHED = re.compile(r"\s*<unfinished \.\.\.>\Z")
 _RESULT = re.compile(
-    r"\)\s+= (?P<value>-?\d+|0x[0-9a-f]+|\?)(?P<path><.*>)?(?: (?P<errno>E[A-Z0-9]+)\b)?"
+    r"\)\s+= (?P<value>0x[0-9a-f]+|0[0-7]+|0|-?[1-9]\d*|\?)(?P<path><.*>)?(?: (?P<errno>E[A-Z0-9]+)\b)?"
     r"(?:\s+\(.*\))?(?:\s+<\d+\.\d+>)?\Z",
     re.DOTALL,
 )
@@ -145,7 +145,9 @@ def _call(text: str, pid: int | None, line: int, begun: int) -> LoggedCall | Non
     result = _RESULT.match(text, end)
     if result is None:
         return None
-    value = None if result["value"] == "?" else int(result["value"], 0)
+    told = result["value"]
+    # A mask is told in octal digits, as 022.
+    value = None if told == "?" else int(told, 8 if told[:1] == "0" and told[1:2].isdigit() else 0)
     path = (result["path"] or "")[1:-1]
     return LoggedCall(pid, line, begun, head[1], arguments, value, result["errno"] or "", path)
 
