@@ -296,3 +296,9 @@ def test_a_module_of_a_verb_is_quick_to_import(verb: str) -> None:
     light |= {"pfnlab.result", "pfnlab.inert", "pfnlab.made"}
     ours = {name for name in modules.stdout.split() if name.partition(".")[0] == "pfnlab"}
     assert {loaded(verb).__name__} == ours - light
+
+
+@for_each("words", [("--",), ("kernels", "--")])
+def test_two_dashes_alone_are_no_options_of_a_group(words: tuple[str, ...]) -> None:
+    """They are as nothing."""
+    assert read(words[:-1]) == read(words)

@@ -74,7 +74,8 @@ def read(words: Sequence[str]) -> CommandLine:
             values = _values(verb, own)
             if values is None:
                 return CommandLine(verb, is_help=True)
-            of_group = request_of(verb)(**values)
+            # Two dashes alone are no option, and most groups have none.
+            of_group = request_of(verb)(**values) if values else None
         if not rest:
             default = default_of(verb)
             request = None if default is None else request_of(default)()
