@@ -144,7 +144,9 @@ def _options(
             if field.against:
                 parser.add_argument(*field.against, dest=field.name, action="store_false")
         elif field.names:
-            parser.add_argument(*field.names, dest=field.name, action="append", nargs=len(field.forms))
+            # With a number, even 1, Python 3.13 takes an option for a value.
+            number = len(field.forms) if len(field.forms) > 1 else None
+            parser.add_argument(*field.names, dest=field.name, action="append", nargs=number)
     try:
         given, others = parser.parse_known_args(words)
     except ArgumentError as trouble:
@@ -152,12 +154,26 @@ def _options(
         valued = [field for field in fields if {*names} & {*field.names} and field.forms]
         if not valued:
             raise Misuse(f"{' or '.join(names)} takes no value: leave it out") from None
-        number, wanted = len(valued[0].forms), _shown(valued[0])
-        needs = "a value" if number == 1 else f"{number} values"
-        dashed = [after for word, after in pairwise(words) if word in names and after.startswith("-")]
-        meant = f", or {names[-1]}={dashed[0]} where that is meant" if dashed and number == 1 else ""
-        raise Misuse(f"{names[-1]} needs {needs}: write {names[-1]} {wanted}{meant}") from None
-    return vars(given), others
+        raise _lacking(valued[0], words) from None
+    uses = vars(given)
+    options = {name for field in fields for name in (*field.names, *field.against)}
+    for field in fields:
+        if field.name not in uses or field.form is bool:
+            continue
+        if len(field.forms) == 1:
+            uses[field.name] = [[word] for word in uses[field.name]]
+        elif any(options & {*use} for use in uses[field.name]):
+            raise _lacking(field, words)
+    return uses, others
+
+
+def _lacking(field: OptionField, words: Sequence[str]) -> Misuse:
+    """What is said where an option has fewer values than it takes."""
+    number, name = len(field.forms), field.names[-1]
+    needs = "a value" if number == 1 else f"{number} values"
+    dashed = [after for word, after in pairwise(words) if word in field.names and after.startswith("-")]
+    meant = f", or {name}={dashed[0]} where that is meant" if dashed and number == 1 else ""
+    return Misuse(f"{name} needs {needs}: write {name} {_shown(field)}{meant}")
 
 
 def _arguments(verb: str, fields: Iterable[OptionField], words: list[str]) -> dict[str, Any]:

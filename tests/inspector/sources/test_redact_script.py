@@ -45,9 +45,7 @@ def redacting(root: Path, name: str = "", script: str = "") -> subprocess.Comple
     words, awk = PAIRS.get(name, (("sh",), "awk"))
     for program in (words[0], awk):
         if shutil.which(program) is None:
-            if program in ("busybox", "dash", "mawk"):
-                lacking(f"no {program}: tools/install-missing test")
-            pytest.skip(f"no {program}: apt-get install --no-install-recommends {program}")
+            lacking(f"no {program}: tools/install-missing test")
     with tempfile.TemporaryDirectory() as programs:
         (Path(programs) / "awk").symlink_to(str(shutil.which(awk)))
         return subprocess.run(
